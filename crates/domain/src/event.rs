@@ -1,0 +1,126 @@
+//! An event as it is accepted, kept and delivered: the parts of a CloudEvent that do not depend on the subscription.
+
+use std::ops::Range;
+
+use crate::id::{PimId, Position};
+use crate::time::Timestamp;
+
+/// A checked event. Its parts are canonical JSON text (see `wire::json`), so that delivery only joins them.
+///
+/// All parts lie in one allocation: an event is made once, shared by every lane that delivers it, and freed once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Event {
+    text: Box<str>,
+    ends: [u32; 4],
+    product_identifier: Option<(u32, u32)>,
+}
+
+/// The parts that an [`Event`] is made of.
+#[derive(Clone, Debug)]
+pub struct EventParts<'a> {
+    /// CloudEvents `id`, 1 to 256 characters, no control characters.
+    pub id: &'a str,
+    /// CloudEvents `type`.
+    pub event_type: &'a str,
+    /// RFC 3339 with `Z`, the fraction as the producer sent it.
+    pub time: &'a str,
+    /// Extension attributes as JSON members without braces (`"traceparent":"00-…","n":1`), empty if there are none.
+    pub extensions: &'a str,
+    /// `data` as canonical JSON, an object.
+    pub data: &'a str,
+    /// Where in `data` the member `product.identifier` stands, comma included: cutting it leaves valid JSON.
+    pub product_identifier: Option<Range<usize>>,
+}
+
+impl Event {
+    /// Joins the parts. The parts must be what [`EventParts`] says; `wire` is the one that makes them.
+    pub fn new(parts: EventParts<'_>) -> Event {
+        let pieces = [parts.id, parts.event_type, parts.time, parts.extensions, parts.data];
+        let mut text = String::with_capacity(pieces.iter().map(|piece| piece.len()).sum());
+        let mut ends = [0; 4];
+        for (index, piece) in pieces.into_iter().enumerate() {
+            text.push_str(piece);
+            if let Some(end) = ends.get_mut(index) {
+                *end = text.len() as u32;
+            }
+        }
+        debug_assert!(text.len() <= u32::MAX as usize);
+        Event {
+            text: text.into_boxed_str(),
+            ends,
+            product_identifier: parts.product_identifier.map(|cut| (cut.start as u32, cut.end as u32)),
+        }
+    }
+
+    fn part(&self, index: usize) -> &str {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        let end = self.ends.get(index).map_or(self.text.len(), |end| *end as usize);
+        &self.text[start..end]
+    }
+
+    /// CloudEvents `id`.
+    pub fn id(&self) -> &str {
+        self.part(0)
+    }
+
+    /// CloudEvents `type`.
+    pub fn event_type(&self) -> &str {
+        self.part(1)
+    }
+
+    /// CloudEvents `time`, as it is delivered.
+    pub fn time(&self) -> &str {
+        self.part(2)
+    }
+
+    /// Extension attributes as JSON members without braces; empty if there are none.
+    pub fn extensions(&self) -> &str {
+        self.part(3)
+    }
+
+    /// `data` as canonical JSON.
+    pub fn data(&self) -> &str {
+        self.part(4)
+    }
+
+    /// The bytes of `data` to leave out for a subscription without `send_product_identifier`.
+    pub fn product_identifier(&self) -> Option<Range<usize>> {
+        self.product_identifier.map(|(start, end)| start as usize..end as usize)
+    }
+
+    /// What the event costs in memory and in the log, roughly: the length of its text.
+    pub fn size(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The parts again, to store them.
+    pub fn parts(&self) -> EventParts<'_> {
+        EventParts {
+            id: self.id(),
+            event_type: self.event_type(),
+            time: self.time(),
+            extensions: self.extensions(),
+            data: self.data(),
+            product_identifier: self.product_identifier(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Event({} {})", self.event_type(), self.id())
+    }
+}
+
+/// An event in the log: on stable storage, with its place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoggedEvent {
+    /// Its place in the log.
+    pub position: Position,
+    /// The PIM that it came from. No subscription of another PIM ever sees it.
+    pub pim: PimId,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// The event.
+    pub event: Event,
+}

@@ -1,0 +1,30 @@
+//! The nouns of the platform, valid once built: no clock, no IO, no async.
+//!
+//! Reading order: what happened ([`event`]), who wants to know ([`pim`], [`subscriber`], [`subscription`]), where it
+//! goes ([`destination`]), how an attempt ended ([`outcome`]) and what is told about it ([`log_entry`], [`notification`]).
+
+pub mod time;
+
+pub mod id;
+
+pub mod event;
+pub mod event_type;
+pub mod filter;
+
+pub mod pim;
+pub mod subscriber;
+pub mod subscription;
+
+pub mod address;
+pub mod destination;
+pub mod secret;
+
+pub mod log_entry;
+pub mod notification;
+pub mod outcome;
+
+pub use event::{Event, LoggedEvent};
+pub use event_type::EventType;
+pub use id::{ClientId, LogId, PimId, Position, SubscriberId, SubscriptionId};
+pub use secret::Secret;
+pub use time::Timestamp;

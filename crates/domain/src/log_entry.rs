@@ -1,0 +1,84 @@
+//! What the owner of a subscriber can look up: actions, failed deliveries, refused requests.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{LogId, SubscriberId, SubscriptionId};
+use crate::outcome::Failure;
+use crate::subscriber::Owner;
+use crate::time::Timestamp;
+
+/// An entry of the log.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Its id; of merged entries that of the first occurrence.
+    pub id: LogId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// When; of merged entries the latest occurrence.
+    pub timestamp: Timestamp,
+    /// The subscriber, where there is one.
+    pub subscriber_id: Option<SubscriberId>,
+    /// The subscription, where there is one.
+    pub subscription_id: Option<SubscriptionId>,
+    /// What happened.
+    pub body: LogBody,
+    /// How many occurrences were merged into it.
+    pub count: u64,
+}
+
+/// What a log entry tells.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogBody {
+    /// A change of state.
+    Action(Action),
+    /// An event was not delivered (`failed_to_deliver_event`).
+    FailedDelivery(Failure),
+    /// A management request was refused (`request_refused`).
+    Refused(RefusedRequest),
+}
+
+/// Changes of state, named as existing clients know them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// `subscriber_created`
+    SubscriberCreated,
+    /// `subscriber_updated`
+    SubscriberUpdated,
+    /// `subscriber_deleted`
+    SubscriberDeleted,
+    /// `subscriber_revoked`
+    SubscriberRevoked,
+    /// `subscription_created`
+    SubscriptionCreated,
+    /// `subscription_updated`
+    SubscriptionUpdated,
+    /// `subscription_deleted`
+    SubscriptionDeleted,
+    /// `subscription_suspended_by_the_user`
+    SubscriptionSuspendedByTheUser,
+    /// `subscription_suspended_by_the_platform`
+    SubscriptionSuspendedByThePlatform,
+    /// `subscription_resumed_by_the_user`
+    SubscriptionResumedByTheUser,
+    /// `subscription_revoked`
+    SubscriptionRevoked,
+}
+
+/// A management request that was refused.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RefusedRequest {
+    /// Code of the first error.
+    pub reason: String,
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// Messages of the answer, joined.
+    pub message: String,
+    /// Method of the request.
+    pub method: String,
+    /// Path and query of the request.
+    pub url: String,
+    /// Its body where it was parsed: redacted, cut at 4 KiB.
+    pub body: Option<String>,
+}

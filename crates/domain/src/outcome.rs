@@ -1,0 +1,179 @@
+//! How an attempt ended, decided where it is known: in the sink. Nobody parses error texts later.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How one attempt to deliver one event ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The destination has it.
+    Delivered,
+    /// Too fast (429): not a failure yet; the event waits its turn.
+    Throttled {
+        /// What `Retry-After` asked for, if it was there.
+        retry_after: Option<Duration>,
+    },
+    /// It did not work and may work later: tried again by the retry schedule.
+    Failed(Failure),
+    /// It did not work and will not: not tried again.
+    Refused(Failure),
+    /// The destination itself is wrong: the subscription is suspended at once.
+    Broken(Failure),
+    /// The platform gave the attempt up itself (shutdown): as if it had not been made.
+    Abandoned,
+}
+
+/// What went wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// The reason, one of a fixed list.
+    pub reason: ErrorReason,
+    /// The endpoint's HTTP status; 500 where there was no HTTP exchange.
+    pub code: u16,
+    /// For a person; the same for equal failures, so that log entries can be merged (no event id, no duration).
+    pub message: String,
+}
+
+/// Why a delivery failed: `error_reason` of log entries.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorReason {
+    /// No complete answer within the time of an attempt.
+    DestinationTimeout,
+    /// The host's name has no address.
+    DnsLookupFailure,
+    /// The certificate is not valid for the host.
+    InvalidCertificate,
+    /// TLS could not be agreed upon.
+    InvalidTlsHandshake,
+    /// The connection was reset.
+    ConnectionReset,
+    /// Nothing listens there.
+    ConnectionRefused,
+    /// No route.
+    NetworkUnreachable,
+    /// The connection was closed before the answer.
+    UnexpectedEof,
+    /// HTTP/2 GOAWAY.
+    ServerGoaway,
+    /// The platform closed the connection itself.
+    ClientClosedConnection,
+    /// 404.
+    DestinationNotFound,
+    /// 3xx.
+    DestinationRedirected,
+    /// 401, 403, wrong credentials, no right.
+    AuthenticationFailed,
+    /// The topic is not known.
+    TopicNotFound,
+    /// The destination's settings cannot work.
+    InvalidDestinationConfiguration,
+    /// The destination refused this event.
+    PublishRejected,
+    /// The rest.
+    DestinationFailure,
+    /// Throttled for more than an hour.
+    Throttled,
+    /// The address guard refused the destination's address.
+    DestinationForbidden,
+}
+
+impl ErrorReason {
+    /// All reasons, in the order of the contract.
+    pub const ALL: [ErrorReason; 19] = [
+        ErrorReason::DestinationTimeout,
+        ErrorReason::DnsLookupFailure,
+        ErrorReason::InvalidCertificate,
+        ErrorReason::InvalidTlsHandshake,
+        ErrorReason::ConnectionReset,
+        ErrorReason::ConnectionRefused,
+        ErrorReason::NetworkUnreachable,
+        ErrorReason::UnexpectedEof,
+        ErrorReason::ServerGoaway,
+        ErrorReason::ClientClosedConnection,
+        ErrorReason::DestinationNotFound,
+        ErrorReason::DestinationRedirected,
+        ErrorReason::AuthenticationFailed,
+        ErrorReason::TopicNotFound,
+        ErrorReason::InvalidDestinationConfiguration,
+        ErrorReason::PublishRejected,
+        ErrorReason::DestinationFailure,
+        ErrorReason::Throttled,
+        ErrorReason::DestinationForbidden,
+    ];
+
+    /// The name in log entries and documentation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorReason::DestinationTimeout => "destination_timeout",
+            ErrorReason::DnsLookupFailure => "dns_lookup_failure",
+            ErrorReason::InvalidCertificate => "invalid_certificate",
+            ErrorReason::InvalidTlsHandshake => "invalid_tls_handshake",
+            ErrorReason::ConnectionReset => "connection_reset",
+            ErrorReason::ConnectionRefused => "connection_refused",
+            ErrorReason::NetworkUnreachable => "network_unreachable",
+            ErrorReason::UnexpectedEof => "unexpected_eof",
+            ErrorReason::ServerGoaway => "server_goaway",
+            ErrorReason::ClientClosedConnection => "client_closed_connection",
+            ErrorReason::DestinationNotFound => "destination_not_found",
+            ErrorReason::DestinationRedirected => "destination_redirected",
+            ErrorReason::AuthenticationFailed => "authentication_failed",
+            ErrorReason::TopicNotFound => "topic_not_found",
+            ErrorReason::InvalidDestinationConfiguration => "invalid_destination_configuration",
+            ErrorReason::PublishRejected => "publish_rejected",
+            ErrorReason::DestinationFailure => "destination_failure",
+            ErrorReason::Throttled => "throttled",
+            ErrorReason::DestinationForbidden => "destination_forbidden",
+        }
+    }
+}
+
+impl fmt::Display for ErrorReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a subscription is suspended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuspensionReason {
+    /// Its owner asked for it.
+    User,
+    /// The operator asked for it.
+    Operator,
+    /// Fewer than 90 % of the outcomes of the last rolling hour were successes.
+    SuccessRate,
+    /// The destination itself is wrong.
+    Destination(ErrorReason),
+    /// The client's permission to use the platform was withdrawn.
+    PermissionWithdrawn,
+}
+
+impl SuspensionReason {
+    /// Whether the platform decided it (as opposed to the owner).
+    pub fn by_the_platform(self) -> bool {
+        self != SuspensionReason::User
+    }
+}
+
+/// For a person: in notifications and logs.
+impl fmt::Display for SuspensionReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SuspensionReason::User => f.write_str("suspended by its owner"),
+            SuspensionReason::Operator => f.write_str("suspended by the operator of the platform"),
+            SuspensionReason::SuccessRate => {
+                f.write_str("fewer than 90 % of the deliveries of the last hour succeeded")
+            }
+            SuspensionReason::Destination(reason) => {
+                write!(f, "the destination is not usable: {reason}")
+            }
+            SuspensionReason::PermissionWithdrawn => {
+                f.write_str("the PIM no longer allows this client to use the event platform")
+            }
+        }
+    }
+}

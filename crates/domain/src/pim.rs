@@ -1,0 +1,107 @@
+//! A PIM that the operator registered: the tenant.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ClientId, PimId};
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// A registered PIM instance.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pim {
+    /// Its number in the store.
+    pub id: PimId,
+    /// Its short name, unique, `[a-z0-9][a-z0-9-]{0,62}`: in URLs, logs and commands.
+    pub name: String,
+    /// Its base URL in the spelling of the registration; `subject` of its subscribers.
+    pub url: String,
+    /// [`Pim::url`] in the form that is compared: lower-case scheme and host, no default port, no trailing slash.
+    pub url_key: String,
+    /// Keys of its producers.
+    pub keys: Vec<SourceKey>,
+    /// How the tokens of its API callers are checked.
+    pub token_check: TokenCheck,
+    /// Tokens that are accepted without asking the PIM: for development.
+    pub static_tokens: Vec<StaticToken>,
+    /// The secret of the Events API bridge, where it is in use.
+    pub events_api_secret: Option<Secret>,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
+/// A producer's key. Only its SHA-256 is kept.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SourceKey {
+    /// The first characters of the key, to tell keys apart in lists.
+    pub prefix: String,
+    /// Lower-case hex SHA-256 of the whole key.
+    pub sha256: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A token that the operator vouches for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StaticToken {
+    /// The client that it belongs to.
+    pub client_id: ClientId,
+    /// The token.
+    pub token: Secret,
+}
+
+/// How a token is checked against its PIM.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "way", rename_all = "snake_case")]
+pub enum TokenCheck {
+    /// No call to the PIM: only static tokens count.
+    Static,
+    /// `GET {pim}/api/rest/v1/token-info` of the hosted editions.
+    TokenInfo {
+        /// Paths in the answer that may name the client; the first that is there counts.
+        client_id_fields: Vec<String>,
+        /// Path of a boolean in the answer that says whether the client may use the Event Platform; none = always.
+        permission_field: Option<String>,
+    },
+    /// A call that any valid token may make, of Community and PaaS editions.
+    Probe {
+        /// Which call: `system-information` (6.0 and later) or `measurement-families` (5.0 and later).
+        probe: Probe,
+        /// How it is known that a token belongs to the client id that the caller names.
+        client_proof: ClientProof,
+    },
+}
+
+/// A REST API path of a PIM that needs a valid token and no special right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Probe {
+    /// `/api/rest/v1/system-information`, PIM 6.0 and later.
+    SystemInformation,
+    /// `/api/rest/v1/measurement-families`, PIM 5.0 and later.
+    MeasurementFamilies,
+}
+
+/// On editions whose tokens do not name their client: what ties the two together.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientProof {
+    /// Nothing: every pair is refused.
+    None,
+    /// The operator trusts the header of this PIM's callers.
+    Trust,
+    /// Client ids with their secrets and an API user of the PIM; a password grant proves the pair.
+    Credentials(Vec<ClientCredentials>),
+}
+
+/// A client's credentials, as the operator registered them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClientCredentials {
+    /// The client.
+    pub client_id: ClientId,
+    /// Its secret.
+    pub client_secret: Secret,
+    /// User name for the password grant.
+    pub username: String,
+    /// Password for the password grant.
+    pub password: Secret,
+}

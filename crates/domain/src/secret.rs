@@ -1,0 +1,31 @@
+//! A value that must never be printed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A secret. `Debug` shows a mask; serialising it is for the sealed storage only, public JSON writes [`Secret::MASK`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// How a secret reads in answers, logs and printed configuration.
+    pub const MASK: &'static str = "***redacted***";
+
+    /// Wraps a value.
+    pub fn new(value: impl Into<String>) -> Secret {
+        Secret(value.into())
+    }
+
+    /// The value itself: for signing, authenticating and sealing.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Secret::MASK)
+    }
+}

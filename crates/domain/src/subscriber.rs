@@ -1,0 +1,64 @@
+//! A subscriber: an app's account on the platform for one PIM, with its technical contact.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ClientId, PimId, SubscriberId};
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// Who may see and touch a subscriber: one client of one PIM.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Owner {
+    /// The PIM.
+    pub pim: PimId,
+    /// The connection or app.
+    pub client_id: ClientId,
+}
+
+/// A subscriber.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Subscriber {
+    /// Its id.
+    pub id: SubscriberId,
+    /// The client that made it.
+    pub owner: Owner,
+    /// 1 to 255 characters, not unique.
+    pub name: String,
+    /// Where notifications go.
+    pub contact: Contact,
+    /// Its life.
+    pub status: SubscriberStatus,
+    /// Counts the changes; a change names the revision that it was made from.
+    pub revision: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The life of a subscriber.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriberStatus {
+    /// In use.
+    Active,
+    /// Its connection or app was removed from the PIM. Terminal.
+    Revoked,
+    /// Deleted by its owner. Terminal.
+    Deleted,
+}
+
+/// The technical contact of a subscriber.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Contact {
+    /// One address.
+    pub technical_email: String,
+    /// Whether notifications go out by email.
+    pub email: bool,
+    /// Whether they go out by webhook; then the two fields below are there.
+    pub webhook: bool,
+    /// `https` URL of the notification webhook.
+    pub webhook_url: Option<String>,
+    /// 16 to 256 characters.
+    pub webhook_secret: Option<Secret>,
+}

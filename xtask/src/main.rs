@@ -1,0 +1,2 @@
+//! The project's own commands: `cargo xtask test`, `lint`, `bench`.
+fn main() {}
