@@ -19,6 +19,7 @@ pub mod address;
 pub mod destination;
 pub mod secret;
 
+pub mod lane_status;
 pub mod log_entry;
 pub mod notification;
 pub mod outcome;

@@ -82,3 +82,49 @@ pub struct RefusedRequest {
     /// Its body where it was parsed: redacted, cut at 4 KiB.
     pub body: Option<String>,
 }
+
+/// Which log entries to give, as the query of `GET /logs` asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogQuery {
+    /// Only actions, or only errors.
+    pub log_type: Option<LogType>,
+    /// Newest first, or oldest first.
+    pub order: LogOrder,
+    /// At most so many, 1 to 100.
+    pub limit: usize,
+    /// Entries to pass over, for paging by number.
+    pub skip: usize,
+    /// Only entries behind this one in the order asked for.
+    pub after: Option<LogId>,
+    /// Only of this subscriber.
+    pub subscriber_id: Option<SubscriberId>,
+    /// Only of this subscription.
+    pub subscription_id: Option<SubscriptionId>,
+    /// Only of this operation, by name.
+    pub operation: Option<String>,
+    /// Only with this error reason, by name.
+    pub error_reason: Option<String>,
+    /// Only with a timestamp of this instant or later.
+    pub start_time: Option<Timestamp>,
+    /// Only with a timestamp before this instant.
+    pub end_time: Option<Timestamp>,
+}
+
+/// The two types of log entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogType {
+    /// Changes of state.
+    Action,
+    /// Failed deliveries and refused requests.
+    Error,
+}
+
+/// The order of log entries; by [`LogEntry::id`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LogOrder {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    #[default]
+    Descending,
+}

@@ -1,1 +1,28 @@
-//! (being built)
+//! What the platform keeps, behind ports: the [`Catalog`] of PIMs, subscribers and subscriptions, the [`EventLog`], and
+//! the [`Ledger`] of how far each lane has come. With the in-memory reference and the conformance suite that every
+//! backend passes.
+//!
+//! **One order for all writes.** A backend commits appends and changes one after another; a change that is committed
+//! before an append took effect before the appended events. That is why a change needs no lock against deliveries: it
+//! is stamped with the head of the log.
+
+pub mod catalog;
+pub mod event_log;
+pub mod ledger;
+
+pub mod changes;
+pub mod tail;
+
+pub mod error;
+
+pub use catalog::{Catalog, Change, Client, LogPage, Put};
+pub use changes::Changes;
+pub use error::{AppendError, ChangeError, StoreError};
+pub use event_log::{Appended, Chunk, EventLog, ReadLimit};
+pub use ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
+pub use tail::Tail;
+
+/// All ports of one backend.
+pub trait Store: Catalog + EventLog + Ledger {}
+
+impl<S: Catalog + EventLog + Ledger> Store for S {}

@@ -1,0 +1,37 @@
+//! How a subscription's delivery stands: the answer to "why did my event not arrive?".
+
+use crate::outcome::Failure;
+use crate::time::Timestamp;
+
+/// A snapshot of one lane.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct LaneStatus {
+    /// Events a second that the lane sends at most right now.
+    pub rate: f64,
+    /// Attempts under way.
+    pub in_flight: u64,
+    /// Matching events that are accepted and not delivered yet, attempts under way and waiting ones included.
+    pub backlog: u64,
+    /// Whether the backlog was too long to count to its end.
+    pub backlog_at_least: bool,
+    /// When the oldest of them was accepted.
+    pub oldest_accepted_at: Option<Timestamp>,
+    /// Events that wait for a retry.
+    pub waiting_retries: u64,
+    /// Events that wait for their turn after a 429.
+    pub throttled: u64,
+    /// When the next of the waiting ones is due.
+    pub next_due_at: Option<Timestamp>,
+    /// Successes of the last rolling hour.
+    pub delivered_in_window: u64,
+    /// Failures of the last rolling hour.
+    pub failed_in_window: u64,
+    /// The last success since the platform started.
+    pub last_success_at: Option<Timestamp>,
+    /// The last failure since the platform started.
+    pub last_failure: Option<(Timestamp, Failure)>,
+    /// Events of the PIM since the platform started that matched.
+    pub matched: u64,
+    /// Events of a subscribed type since the platform started that the filter let not pass.
+    pub filtered_out: u64,
+}

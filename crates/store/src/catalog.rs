@@ -1,0 +1,144 @@
+//! The port of the catalogue: PIMs, clients, subscribers, subscriptions, the log entries of their owners, and the
+//! notifications that wait to be sent.
+
+use async_trait::async_trait;
+use domain::log_entry::{LogEntry, LogQuery};
+use domain::notification::Notification;
+use domain::pim::Pim;
+use domain::subscriber::{Owner, Subscriber};
+use domain::subscription::Subscription;
+use domain::{PimId, Position, SubscriberId, SubscriptionId, Timestamp};
+
+use crate::changes::Changes;
+use crate::error::{ChangeError, StoreError};
+
+/// Something new, or something changed.
+#[derive(Clone, Debug)]
+pub enum Put<T> {
+    /// It is not there yet; its revision is 0.
+    New(T),
+    /// It is there with a revision one lower than that of this value, else [`ChangeError::Conflict`].
+    Changed(T),
+}
+
+impl<T> Put<T> {
+    /// The value.
+    pub fn value(&self) -> &T {
+        match self {
+            Put::New(value) | Put::Changed(value) => value,
+        }
+    }
+}
+
+/// Changes that are made together or not at all, with what is told about them.
+///
+/// The store stamps what only it knows. For each subscription:
+/// - on a new one, or when the status (without its reason) differs from the stored one: `status_since` = head of the log, and `generation` is one
+///   more than the stored one (0 for a new one);
+/// - when the selection differs from the stored one: the stored one joins `past_selections` with the head; those that
+///   the lane has passed go;
+/// - new, or resumed without `options.hold`: its lane starts at the head, without exceptions and memory. Resumed with `hold`: the lane
+///   goes on where it stood, without memory.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// A subscriber, if it changes.
+    pub subscriber: Option<Put<Subscriber>>,
+    /// Subscriptions that change.
+    pub subscriptions: Vec<Put<Subscription>>,
+    /// At most so many subscribers of the PIM that are active, if a subscriber is new.
+    pub subscriber_limit: usize,
+    /// At most so many subscriptions of the subscriber that are active or suspended, if a subscription is new.
+    pub subscription_limit: usize,
+    /// Told to the owner.
+    pub entries: Vec<LogEntry>,
+    /// To be sent to the technical contact.
+    pub notifications: Vec<Notification>,
+}
+
+/// A change that was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// The catalogue's version with this change; see [`Changes`].
+    pub version: u64,
+    /// The head of the log: events from here on are judged by what was changed.
+    pub head: Position,
+    /// The subscriptions as they are stored now, stamped, in the order of the change.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// What is known of a connection or app beyond its subscribers.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Client {
+    /// Whether its PIM allows it to use the platform; `None` = never said otherwise.
+    pub permission: Option<bool>,
+    /// When it was removed from its PIM; it stays locked out until it is admitted again.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A page of log entries.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogPage {
+    /// The entries, in the order asked for.
+    pub entries: Vec<LogEntry>,
+    /// Whether there are more behind them.
+    pub more: bool,
+}
+
+/// PIMs, subscribers, subscriptions and what is told about them.
+#[async_trait]
+pub trait Catalog: Send + Sync + 'static {
+    /// Announces committed changes to the engine, and the engine's "in effect" back.
+    fn changes(&self) -> &Changes;
+
+    /// All registered PIMs. Cheap enough to be asked once a second (`postrider pim add` writes from another process).
+    async fn pims(&self) -> Result<Vec<Pim>, StoreError>;
+
+    /// Registers a PIM; its id is chosen by the store (the given one is ignored).
+    async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError>;
+
+    /// Replaces a PIM's registration.
+    async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError>;
+
+    /// Removes a PIM; its subscribers and subscriptions that are not deleted become revoked.
+    async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError>;
+
+    /// What is known of a client; the default if nothing is.
+    async fn client(&self, owner: &Owner) -> Result<Client, StoreError>;
+
+    /// Keeps what is known of a client.
+    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), StoreError>;
+
+    /// A subscriber, whatever its status.
+    async fn subscriber(&self, id: SubscriberId) -> Result<Option<Subscriber>, StoreError>;
+
+    /// The owner's subscribers that are not deleted, oldest first.
+    async fn subscribers(&self, owner: &Owner) -> Result<Vec<Subscriber>, StoreError>;
+
+    /// A subscription, whatever its status.
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError>;
+
+    /// The subscriber's subscriptions that are not deleted, oldest first.
+    async fn subscriptions(&self, of: SubscriberId) -> Result<Vec<Subscription>, StoreError>;
+
+    /// Makes a change.
+    async fn change(&self, change: Change) -> Result<Made, ChangeError>;
+
+    /// All subscriptions changed after `version` (0 = all that there are) with the version that this answer brings to. Revoked and
+    /// deleted ones are included as long as they are kept.
+    async fn changed_since(&self, version: u64) -> Result<(u64, Vec<Subscription>), StoreError>;
+
+    /// Adds an entry on its own. Equal errors (owner, subscriber, subscription, message) within 5 minutes of the latest become one.
+    async fn add_entry(&self, entry: LogEntry) -> Result<(), StoreError>;
+
+    /// The owner's entries.
+    async fn entries(&self, owner: &Owner, query: &LogQuery) -> Result<LogPage, StoreError>;
+
+    /// Deletes entries whose latest occurrence is before `before`; gives their number.
+    async fn prune_entries(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Notifications that wait to be sent, oldest first.
+    async fn notifications(&self, limit: usize) -> Result<Vec<Notification>, StoreError>;
+
+    /// Forgets a notification that was sent or given up.
+    async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError>;
+}

@@ -1,0 +1,58 @@
+//! What can go wrong in a store, named for what the caller can do about it.
+
+use std::time::Duration;
+
+/// The store did not do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was changed; it may work later (disk full, input/output error).
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read: try nothing again, tell the operator.
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// Events were not appended; none of them.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The disk or the bound of the backlog is near: the producer should come back.
+    #[error("{message}")]
+    BacklogFull {
+        /// What is full, with figures.
+        message: String,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A change was not made; no part of it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// Somebody else changed it since it was read: read again, merge again, try again.
+    #[error("changed by somebody else in the meantime")]
+    Conflict,
+    /// The limit of subscribers or subscriptions is reached.
+    #[error("the limit of {limit} is reached")]
+    LimitReached {
+        /// The limit.
+        limit: usize,
+    },
+    /// Another PIM has this name or URL.
+    #[error("another PIM has the {field} {value:?}")]
+    Taken {
+        /// `name` or `url`.
+        field: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// There is no such thing.
+    #[error("no such {0}")]
+    Missing(&'static str),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,59 @@
+//! The port of the event log: append durably, read from a position, delete what no lane needs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
+
+use crate::error::{AppendError, StoreError};
+use crate::tail::Tail;
+
+/// What became of a request's events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Appended {
+    /// Events in the request.
+    pub accepted: usize,
+    /// Those among them that were known already, within the request or the dedup window, and are not in the log twice.
+    pub duplicates: usize,
+}
+
+/// How much to read at once.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimit {
+    /// At most so many events.
+    pub events: usize,
+    /// Stop after so many bytes of events; one event is always read.
+    pub bytes: usize,
+    /// Positions from here on are not read.
+    pub until: Position,
+}
+
+/// A piece of the log.
+#[derive(Clone, Debug, Default)]
+pub struct Chunk {
+    /// Events in order. Positions may have gaps: other PIMs' events, deleted ones.
+    pub events: Vec<Arc<LoggedEvent>>,
+    /// Where to read on: all events of the scope before it are in this chunk or were before it.
+    pub next: Position,
+}
+
+/// The log of accepted events, one sequence over all PIMs.
+#[async_trait]
+pub trait EventLog: Send + Sync + 'static {
+    /// Appends a request's events, all or none, and answers when they are on stable storage. (pim, id) pairs known within the dedup
+    /// window are left out; the first one wins. Appends are seen in [`EventLog::tail`] before the answer.
+    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError>;
+
+    /// Reads from `from` on: the events of one PIM, or of all. At the end of the log `next` is the head (or `limit.until`).
+    async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError>;
+
+    /// The newest events, in memory, and the head of the log.
+    fn tail(&self) -> &Tail;
+
+    /// The position of the first event accepted at `time` or later; the head if there is none.
+    async fn first_since(&self, time: Timestamp) -> Result<Position, StoreError>;
+
+    /// Deletes events that no lane needs: those of a PIM before its floor; of PIMs not named, before `rest`. In slices, so that
+    /// appends are not held up. Gives the number deleted in this call; 0 = nothing left to do.
+    async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError>;
+}

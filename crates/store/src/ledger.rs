@@ -1,0 +1,99 @@
+//! The port of the ledger: how far each lane has come, and the few events that did not go straight through.
+
+use async_trait::async_trait;
+use domain::log_entry::LogEntry;
+use domain::{Position, SubscriptionId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+
+/// An event that is not settled although the lane's cursor is past it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Exception {
+    /// Its place in the log.
+    pub position: Position,
+    /// What it waits for.
+    pub kind: ExceptionKind,
+    /// Attempts made that failed (throttled ones do not count).
+    pub failures: u8,
+    /// When its next attempt is due.
+    pub due_at: Timestamp,
+    /// When its first attempt was made.
+    pub first_tried_at: Timestamp,
+}
+
+/// What an exception waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExceptionKind {
+    /// Its retry.
+    Retry,
+    /// Its turn, after the endpoint said "too fast".
+    Throttled,
+    /// The event of the same entity before it.
+    Predecessor,
+}
+
+/// What is saved of one lane. A save of another generation than the subscription's changes nothing.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LaneSave {
+    /// Whose lane.
+    pub subscription: SubscriptionId,
+    /// The subscription's generation that the lane knows.
+    pub generation: u32,
+    /// All matching events before it are settled or exceptions. `None`: the lane follows [`Save::mark`].
+    pub cursor: Option<Position>,
+    /// What else the lane wants to know after a restart (pace, success window); the store does not look inside. `None` = as it was.
+    pub memory: Option<Vec<u8>>,
+    /// Exceptions that are new or changed, by position.
+    pub exceptions: Vec<Exception>,
+    /// Positions of exceptions that are settled.
+    pub settled: Vec<Position>,
+    /// Exceptions not mentioned are forgotten as well (a suspension dropped them).
+    pub drop_exceptions: bool,
+    /// What is told to the owner about it; merged as in [`crate::Catalog::add_entry`].
+    pub entries: Vec<LogEntry>,
+}
+
+/// What is saved together, in one transaction.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Save {
+    /// All events before it have been routed: the cursor of all lanes that have none of their own.
+    pub mark: Position,
+    /// Lanes with something to save.
+    pub lanes: Vec<LaneSave>,
+}
+
+/// What the ledger knows of one lane.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LaneRecord {
+    /// Whose lane.
+    pub subscription: SubscriptionId,
+    /// The generation that saved it last.
+    pub generation: u32,
+    /// Its own cursor, or `None` if it follows the mark.
+    pub cursor: Option<Position>,
+    /// What the lane saved for itself.
+    pub memory: Option<Vec<u8>>,
+    /// Its exceptions, by position.
+    pub exceptions: Vec<Exception>,
+}
+
+/// All that the ledger knows, for the start.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct LedgerRecord {
+    /// The mark.
+    pub mark: Position,
+    /// Lanes.
+    pub lanes: Vec<LaneRecord>,
+}
+
+/// How far the lanes have come.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// All that is known; read once at the start.
+    async fn load(&self) -> Result<LedgerRecord, StoreError>;
+
+    /// Saves on stable storage, all or nothing. Saves are applied in the order of the calls.
+    async fn save(&self, save: Save) -> Result<(), StoreError>;
+}
