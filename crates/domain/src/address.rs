@@ -1,1 +1,102 @@
 //! Which network addresses a destination may have: the address guard's rules, without a look-up.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+mod literal;
+mod networks;
+
+pub use literal::{address_literal, is_localhost};
+
+/// What the operator allows beyond the public internet; the default allows nothing beyond it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AddressPolicy {
+    /// Networks that are permitted although the rules would refuse them (`allow_networks`).
+    pub allow_networks: Vec<IpNet>,
+}
+
+impl AddressPolicy {
+    /// Whether a connection to `address` may be made. IPv4-mapped IPv6 is judged as the IPv4 address, other forms that
+    /// wrap an IPv4 address are refused whatever they wrap (contract page 7, guard).
+    pub fn permits(&self, address: IpAddr) -> Result<(), ForbiddenAddress> {
+        let address = address.to_canonical();
+        if self.allows(address) {
+            return Ok(());
+        }
+        match networks::forbidding(address) {
+            None => Ok(()),
+            Some(rule) => Err(ForbiddenAddress { host: address.to_string(), address, rule }),
+        }
+    }
+
+    /// Whether `host` is an address, in whatever notation, or a local name that may not be connected to. Ordinary names
+    /// pass: their addresses are judged when they are connected to.
+    pub fn check_host_literal(&self, host: &str) -> Result<(), ForbiddenAddress> {
+        if is_localhost(host) {
+            return self.localhost().map(|_| ()).map_err(|forbidden| forbidden.written_as(host));
+        }
+        literal::readings(host)
+            .into_iter()
+            .try_for_each(|address| self.permits(address).map_err(|forbidden| forbidden.written_as(host)))
+    }
+
+    /// The addresses that `localhost` stands for, as far as they are permitted: it never depends on a look-up (RFC 6761).
+    pub fn localhost(&self) -> Result<Vec<IpAddr>, ForbiddenAddress> {
+        let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        match (self.permits(v4), self.permits(v6)) {
+            (Ok(()), Ok(())) => Ok(vec![v4, v6]),
+            (Ok(()), Err(_)) => Ok(vec![v4]),
+            (Err(_), Ok(())) => Ok(vec![v6]),
+            (Err(forbidden), Err(_)) => Err(forbidden),
+        }
+    }
+
+    fn allows(&self, address: IpAddr) -> bool {
+        self.allow_networks.iter().any(|network| match (network, address) {
+            // `::ffff:127.0.0.0/104` says the same as `127.0.0.0/8`; `::/0` says nothing about IPv4.
+            (IpNet::V6(network), IpAddr::V4(address)) => {
+                network.prefix_len() >= 96 && network.contains(&address.to_ipv6_mapped())
+            }
+            (IpNet::V4(_), IpAddr::V4(_)) | (IpNet::V6(_), IpAddr::V6(_)) => network.contains(&address),
+            (IpNet::V4(_), IpAddr::V6(_)) => false,
+        })
+    }
+}
+
+/// An address that no destination may have, and the rule that says so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ForbiddenAddress {
+    host: String,
+    address: IpAddr,
+    rule: &'static networks::Rule,
+}
+
+impl ForbiddenAddress {
+    /// The address that was judged.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// The same refusal, naming the host as its owner wrote it.
+    #[must_use]
+    pub fn written_as(self, host: &str) -> ForbiddenAddress {
+        ForbiddenAddress { host: host.to_owned(), ..self }
+    }
+}
+
+impl fmt::Display for ForbiddenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ForbiddenAddress { host, address, rule } = self;
+        let same = host.parse::<IpAddr>().is_ok_and(|parsed| parsed == *address);
+        let named = if same { String::new() } else { format!(" {address},") };
+        write!(f, "{host} is{named} {} ({})", rule.what, rule.network)
+    }
+}
+
+impl std::error::Error for ForbiddenAddress {}
+
+#[cfg(test)]
+mod tests;

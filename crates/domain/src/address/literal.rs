@@ -1,0 +1,101 @@
+//! Addresses in every notation that some resolver or client understands.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Whether `host` is `localhost` or a name under it, whatever its case, with or without the final dot.
+pub fn is_localhost(host: &str) -> bool {
+    let host = plain(host);
+    let name = host.strip_suffix('.').unwrap_or(&host);
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// The address that `host` stands for without a look-up, as `inet_aton` and browsers read it; `None` for a name.
+pub fn address_literal(host: &str) -> Option<IpAddr> {
+    readings(host).into_iter().next()
+}
+
+/// All addresses that `host` may be read as: more than one where a leading zero means octal to some programs and
+/// nothing to others (`010.0.0.1`). Empty for a name.
+pub(super) fn readings(host: &str) -> Vec<IpAddr> {
+    let host = plain(host);
+    if let Some(v6) = ipv6(&host) {
+        return vec![IpAddr::V6(v6)];
+    }
+    let dotted = host.strip_suffix('.').unwrap_or(&host);
+    let octal = ipv4(dotted, 8);
+    let decimal = ipv4(dotted, 10).filter(|other| Some(*other) != octal);
+    octal.into_iter().chain(decimal).map(IpAddr::V4).collect()
+}
+
+/// Undoes what only hides a host: percent-encoding, upper case, wide digits and dots (UTS 46).
+fn plain(host: &str) -> String {
+    let host = percent_decoded(host);
+    if host.is_ascii() {
+        return host.to_ascii_lowercase();
+    }
+    idna::domain_to_ascii(&host).unwrap_or_else(|_| host.to_lowercase())
+}
+
+fn percent_decoded(host: &str) -> Cow<'_, str> {
+    // In an IPv6 literal the sign begins a zone id.
+    if !host.contains('%') || host.contains(':') {
+        return Cow::Borrowed(host);
+    }
+    let mut bytes = Vec::with_capacity(host.len());
+    let mut rest = host.as_bytes();
+    while let [first, after @ ..] = rest {
+        let decoded = match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                hex_digit(*high).zip(hex_digit(*low)).map(|(high, low)| (high * 16 + low, after))
+            }
+            _ => None,
+        };
+        let (byte, after) = decoded.unwrap_or((*first, after));
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8(bytes).map_or(Cow::Borrowed(host), Cow::Owned)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+fn ipv6(host: &str) -> Option<Ipv6Addr> {
+    let inner = host.strip_prefix('[').map_or(host, |inner| inner.strip_suffix(']').unwrap_or(inner));
+    // A zone (`fe80::1%eth0`, `%25eth0`) chooses an interface, it does not make the address another one.
+    let address = inner.split_once('%').map_or(inner, |(address, _)| address);
+    address.parse().ok()
+}
+
+/// One to four numbers; the last one fills the bytes that are left. `zero` is the base that a leading zero stands for.
+fn ipv4(host: &str, zero: u32) -> Option<Ipv4Addr> {
+    let parts: Vec<u32> = host.split('.').map(|part| number(part, zero)).collect::<Option<_>>()?;
+    let (last, bytes) = parts.split_last()?;
+    let room = 4u32.checked_sub(bytes.len() as u32).filter(|room| *room > 0)?;
+    if u64::from(*last) >= 1u64 << (8 * room) {
+        return None;
+    }
+    let mut address = *last;
+    for (index, byte) in bytes.iter().enumerate() {
+        let byte = u8::try_from(*byte).ok()?;
+        address |= u32::from(byte) << (24 - 8 * index as u32);
+    }
+    Some(Ipv4Addr::from_bits(address))
+}
+
+fn number(part: &str, zero: u32) -> Option<u32> {
+    let (digits, base) = match part.strip_prefix("0x") {
+        // Browsers read a bare `0x` as zero.
+        Some("") => ("0", 16),
+        Some(digits) => (digits, 16),
+        None if part.len() > 1 && part.starts_with('0') => (part, zero),
+        None => (part, 10),
+    };
+    // `from_str_radix` would take a sign.
+    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    u32::from_str_radix(digits, base).ok()
+}
