@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::destination::Destination;
 use crate::event_type::EventType;
 use crate::filter::Filter;
-use crate::id::{PimId, Position, SubscriberId, SubscriptionId};
+use crate::id::{ClientId, PimId, Position, SubscriberId, SubscriptionId};
 use crate::outcome::SuspensionReason;
+use crate::subscriber::Owner;
 use crate::time::Timestamp;
 
 /// A subscription.
@@ -20,6 +21,8 @@ pub struct Subscription {
     pub subscriber_id: SubscriberId,
     /// The PIM whose events it gets.
     pub pim: PimId,
+    /// The client whose subscriber it belongs to.
+    pub client_id: ClientId,
     /// Which of them.
     pub selection: Selection,
     /// Selections that still hold for older events: `(up to but without, selection)`, oldest first. A lane that lags
@@ -46,6 +49,11 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// The client that may see and touch it.
+    pub fn owner(&self) -> Owner {
+        Owner { pim: self.pim, client_id: self.client_id.clone() }
+    }
+
     /// The selection in force for the event at `position`.
     pub fn selection_at(&self, position: Position) -> &Selection {
         self.past_selections

@@ -6,6 +6,9 @@ use tokio::sync::watch;
 
 /// Versions of the catalogue: committed ones, and those that the engine works by.
 ///
+/// **A backend announces a change before it pushes events of the same or a later commit to the tail.** So whoever has seen an
+/// event in the tail and then looks at [`Changes::committed`] knows of every change that the event is judged by.
+///
 /// An answer of the API waits until its change is in effect (contract page 7, "Delivery and guard").
 #[derive(Debug)]
 pub struct Changes {

@@ -20,6 +20,8 @@ pub struct Exception {
     pub due_at: Timestamp,
     /// When its first attempt was made.
     pub first_tried_at: Timestamp,
+    /// Which entity it is about, as a number that equal entities share; 0 where the lane does not keep the order of entities.
+    pub entity: u64,
 }
 
 /// What an exception waits for.
