@@ -6,6 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
+mod endpoint_url;
+mod headers;
+mod kafka;
+mod pubsub;
+
+pub use endpoint_url::{EndpointUrl, UrlError};
+pub use headers::{CustomHeaders, HeaderError};
+pub use kafka::{Broker, BrokerError, TopicError};
+pub use pubsub::{ProjectIdError, TopicIdError};
+
 /// A destination; the closed set of its types.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -49,11 +59,6 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Custom headers, in the order given: at most 5, names unique whatever their case.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CustomHeaders(pub Vec<(String, Secret)>);
-
 /// An HTTPS endpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HttpsDestination {
@@ -66,51 +71,6 @@ pub struct HttpsDestination {
     /// Added after signing.
     #[serde(default)]
     pub headers: CustomHeaders,
-}
-
-/// An `https` (or, where the operator allows it, `http`) URL without user info and fragment, at most 2,048 characters.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct EndpointUrl {
-    pub(crate) text: String,
-    pub(crate) tls: bool,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) target_at: usize,
-}
-
-impl EndpointUrl {
-    /// The whole URL as given (an IDN host as punycode).
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether the scheme is `https`.
-    pub fn is_tls(&self) -> bool {
-        self.tls
-    }
-
-    /// The host: a name in ASCII or an address; IPv6 without brackets.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The port, given or the scheme's.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Path and query as sent in the request line; begins with `/`.
-    pub fn target(&self) -> String {
-        let target = &self.text[self.target_at..];
-        if target.starts_with('/') { target.to_owned() } else { format!("/{target}") }
-    }
-
-    /// Host and port as in the `Host` header: the port is left out where it is the scheme's.
-    pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let usual = if self.tls { 443 } else { 80 };
-        if self.port == usual { host } else { format!("{host}:{}", self.port) }
-    }
 }
 
 /// A Google Pub/Sub topic.

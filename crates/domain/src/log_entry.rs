@@ -66,6 +66,65 @@ pub enum Action {
     SubscriptionRevoked,
 }
 
+impl Action {
+    /// All actions, in the order of the contract.
+    pub const ALL: [Action; 11] = [
+        Action::SubscriberCreated,
+        Action::SubscriberUpdated,
+        Action::SubscriberDeleted,
+        Action::SubscriberRevoked,
+        Action::SubscriptionCreated,
+        Action::SubscriptionUpdated,
+        Action::SubscriptionDeleted,
+        Action::SubscriptionSuspendedByTheUser,
+        Action::SubscriptionSuspendedByThePlatform,
+        Action::SubscriptionResumedByTheUser,
+        Action::SubscriptionRevoked,
+    ];
+
+    /// The name in log entries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::SubscriberCreated => "subscriber_created",
+            Action::SubscriberUpdated => "subscriber_updated",
+            Action::SubscriberDeleted => "subscriber_deleted",
+            Action::SubscriberRevoked => "subscriber_revoked",
+            Action::SubscriptionCreated => "subscription_created",
+            Action::SubscriptionUpdated => "subscription_updated",
+            Action::SubscriptionDeleted => "subscription_deleted",
+            Action::SubscriptionSuspendedByTheUser => "subscription_suspended_by_the_user",
+            Action::SubscriptionSuspendedByThePlatform => "subscription_suspended_by_the_platform",
+            Action::SubscriptionResumedByTheUser => "subscription_resumed_by_the_user",
+            Action::SubscriptionRevoked => "subscription_revoked",
+        }
+    }
+}
+
+impl LogBody {
+    /// Operation of a failed delivery.
+    pub const FAILED_DELIVERY: &'static str = "failed_to_deliver_event";
+    /// Operation of a refused request.
+    pub const REFUSED: &'static str = "request_refused";
+
+    /// `operation` of the entry.
+    pub fn operation(&self) -> &'static str {
+        match self {
+            LogBody::Action(action) => action.as_str(),
+            LogBody::FailedDelivery(_) => LogBody::FAILED_DELIVERY,
+            LogBody::Refused(_) => LogBody::REFUSED,
+        }
+    }
+
+    /// `error_reason` of the entry; actions have none.
+    pub fn error_reason(&self) -> Option<&str> {
+        match self {
+            LogBody::Action(_) => None,
+            LogBody::FailedDelivery(failure) => Some(failure.reason.as_str()),
+            LogBody::Refused(refused) => Some(&refused.reason),
+        }
+    }
+}
+
 /// A management request that was refused.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RefusedRequest {

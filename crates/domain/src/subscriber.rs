@@ -36,6 +36,15 @@ pub struct Subscriber {
     pub updated_at: Timestamp,
 }
 
+/// What a client asks for when it makes a subscriber, checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewSubscriber {
+    /// [`Subscriber::name`].
+    pub name: String,
+    /// [`Subscriber::contact`].
+    pub contact: Contact,
+}
+
 /// The life of a subscriber.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,6 +55,17 @@ pub enum SubscriberStatus {
     Revoked,
     /// Deleted by its owner. Terminal.
     Deleted,
+}
+
+impl SubscriberStatus {
+    /// The name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SubscriberStatus::Active => "active",
+            SubscriberStatus::Revoked => "revoked",
+            SubscriberStatus::Deleted => "deleted",
+        }
+    }
 }
 
 /// The technical contact of a subscriber.

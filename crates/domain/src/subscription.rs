@@ -63,6 +63,19 @@ impl Subscription {
     }
 }
 
+/// What a client asks for when it makes a subscription, checked.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewSubscription {
+    /// [`Subscription::selection`].
+    pub selection: Selection,
+    /// [`Subscription::destination`].
+    pub destination: Destination,
+    /// [`Subscription::send_product_identifier`].
+    pub send_product_identifier: bool,
+    /// [`Subscription::options`].
+    pub options: Options,
+}
+
 /// Which events: their types, and a condition.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Selection {

@@ -1,0 +1,134 @@
+//! Custom headers of a destination, and which of them the platform keeps for itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// Contract page 1, `config`: at most so many custom headers.
+const MAX_HEADERS: usize = 5;
+/// Contract page 1, `config`: length of a header's name.
+const MAX_NAME: usize = 128;
+/// Contract page 1, `config`: length of a header's value.
+const MAX_VALUE: usize = 256;
+
+/// Names that no subscription may set: pages 1 and 7 of the contract, and what HTTP keeps between two hops (RFC 9110,
+/// 7.6.1, with the names that older proxies use).
+const RESERVED: [&str; 19] = [
+    "content-type",
+    "user-agent",
+    "x-correlation-id",
+    "host",
+    "authorization",
+    "cookie",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+    "content-length",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Names that begin so are the signatures' (contract page 1).
+const RESERVED_PREFIX: &str = "x-akeneo-signature-";
+
+/// Custom headers, in the order given: at most 5, names unique whatever their case.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CustomHeaders(pub Vec<(String, Secret)>);
+
+/// Why a custom header is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum HeaderError {
+    /// Not a header's name.
+    #[error("a header's name has 1 to {MAX_NAME} characters out of A-Z, a-z, 0-9 and -")]
+    Name,
+    /// The platform or HTTP itself sets it.
+    #[error("this header is reserved: the platform or HTTP itself sets it")]
+    Reserved,
+    /// The value is too long.
+    #[error("a header's value has at most {MAX_VALUE} characters")]
+    ValueTooLong,
+    /// The value has a character that is not allowed.
+    #[error("a header's value consists of printable ASCII characters")]
+    ValueCharacter,
+    /// The value begins or ends with a blank.
+    #[error("a header's value may not begin or end with a blank")]
+    ValueBlanks,
+}
+
+impl CustomHeaders {
+    /// How many headers a subscription may have.
+    pub const MAX: usize = MAX_HEADERS;
+
+    /// Whether `name` may be set.
+    pub fn check_name(name: &str) -> Result<(), HeaderError> {
+        let valid = (1..=MAX_NAME).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !valid {
+            return Err(HeaderError::Name);
+        }
+        let lower = name.to_ascii_lowercase();
+        if RESERVED.contains(&lower.as_str()) || lower.starts_with(RESERVED_PREFIX) {
+            return Err(HeaderError::Reserved);
+        }
+        Ok(())
+    }
+
+    /// Whether `value` may be sent. Empty is fine.
+    pub fn check_value(value: &str) -> Result<(), HeaderError> {
+        if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(HeaderError::ValueCharacter);
+        }
+        if value.len() > MAX_VALUE {
+            return Err(HeaderError::ValueTooLong);
+        }
+        if value.starts_with(' ') || value.ends_with(' ') {
+            return Err(HeaderError::ValueBlanks);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let check = |name: &str, expect| assert_eq!(CustomHeaders::check_name(name), expect, "{name}");
+        check("X-Api-Key", Ok(()));
+        check("x", Ok(()));
+        check("Webhook-Kind", Ok(()));
+        check(&"a".repeat(128), Ok(()));
+        check(&"a".repeat(129), Err(HeaderError::Name));
+        check("", Err(HeaderError::Name));
+        check("X_Api_Key", Err(HeaderError::Name));
+        check("X-Schlüssel", Err(HeaderError::Name));
+        for name in ["Content-Type", "HOST", "x-akeneo-signature-primary", "X-Akeneo-Signature-New", "TE", "Webhook-Id"]
+        {
+            check(name, Err(HeaderError::Reserved));
+        }
+        check("X-AKENEO-SIGNATURE", Ok(()));
+    }
+
+    #[test]
+    fn values() {
+        let check = |value: &str, expect| assert_eq!(CustomHeaders::check_value(value), expect, "{value}");
+        check("", Ok(()));
+        check("a b~", Ok(()));
+        check(&"a".repeat(256), Ok(()));
+        check(&"a".repeat(257), Err(HeaderError::ValueTooLong));
+        check(" a", Err(HeaderError::ValueBlanks));
+        check("a ", Err(HeaderError::ValueBlanks));
+        check("a\tb", Err(HeaderError::ValueCharacter));
+        check("a\r\nX: y", Err(HeaderError::ValueCharacter));
+        check("é", Err(HeaderError::ValueCharacter));
+    }
+}

@@ -1,0 +1,95 @@
+//! Google's naming rules for Pub/Sub destinations.
+
+use super::{HeaderError, PubsubDestination};
+
+/// Attributes of every message (contract page 4, "Pub/Sub"): a custom header of that name would contradict the event.
+const MESSAGE_ATTRIBUTES: [&str; 6] = ["id", "type", "source", "subject", "time", "specversion"];
+
+/// A project's id breaks Google's rule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "a Google project id has 6 to 30 characters: lower-case letters, digits and hyphens, beginning with a letter and not \
+     ending with a hyphen"
+)]
+pub struct ProjectIdError;
+
+/// A topic's id breaks Google's rule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "a Pub/Sub topic id has 3 to 255 characters: letters, digits and - . _ ~ + %, beginning with a letter and not with \
+     \"goog\""
+)]
+pub struct TopicIdError;
+
+impl PubsubDestination {
+    /// Whether `id` is a project id, also of the older form `example.com:my-project`.
+    pub fn check_project_id(id: &str) -> Result<(), ProjectIdError> {
+        let (domain, project) = id.split_once(':').map_or((None, id), |(domain, project)| (Some(domain), project));
+        let valid_project = (6..=30).contains(&project.len())
+            && project.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && project.starts_with(|first: char| first.is_ascii_lowercase())
+            && !project.ends_with('-');
+        let valid_domain = domain.is_none_or(|domain| {
+            domain.len() <= 253
+                && domain.contains('.')
+                && domain.split('.').all(|label| {
+                    (1..=63).contains(&label.len())
+                        && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+                })
+        });
+        if valid_project && valid_domain { Ok(()) } else { Err(ProjectIdError) }
+    }
+
+    /// Whether `id` is a topic id (without `projects/…/topics/`).
+    pub fn check_topic_id(id: &str) -> Result<(), TopicIdError> {
+        let valid = (3..=255).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+%".contains(&byte))
+            && id.starts_with(|first: char| first.is_ascii_alphabetic())
+            && !id.starts_with("goog");
+        if valid { Ok(()) } else { Err(TopicIdError) }
+    }
+
+    /// Whether a custom header may be an attribute of a message beside the event's own; Google keeps `goog…` for itself.
+    pub fn check_attribute(name: &str) -> Result<(), HeaderError> {
+        if MESSAGE_ATTRIBUTES.contains(&name) || name.starts_with("goog") {
+            return Err(HeaderError::Reserved);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn project_ids() {
+        let check = |id: &str, valid| assert_eq!(PubsubDestination::check_project_id(id).is_ok(), valid, "{id}");
+        check("my-project-1", true);
+        check("abcdef", true);
+        check("example.com:my-project", true);
+        check(&"a".repeat(30), true);
+        check(&"a".repeat(31), false);
+        check("abcde", false);
+        check("1abcdef", false);
+        check("my-project-", false);
+        check("My-Project", false);
+        check("my_project", false);
+        check("example:my-project", false);
+        check("", false);
+    }
+
+    #[test]
+    fn topic_ids() {
+        let check = |id: &str, valid| assert_eq!(PubsubDestination::check_topic_id(id).is_ok(), valid, "{id}");
+        check("abc", true);
+        check("A-b.c_d~e+f%20", true);
+        check(&"a".repeat(255), true);
+        check(&"a".repeat(256), false);
+        check("ab", false);
+        check("1abc", false);
+        check("google-topic", false);
+        check("projects/p/topics/t", false);
+        check("prüfung", false);
+    }
+}
