@@ -1,0 +1,192 @@
+//! Token by token through a JSON text: the one place that knows the grammar of strings, numbers and words.
+
+use super::escape::hex4;
+use super::place::Problem;
+
+/// A position in a text, moving forward.
+pub(crate) struct Reader<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) at: usize,
+}
+
+/// A string token whose escapes are checked.
+pub(crate) struct Quoted<'a> {
+    /// What stands between the quotes.
+    pub(crate) raw: &'a str,
+    /// Whether `JSON.stringify` would write it the same; may be `false` where it would.
+    pub(crate) canonical: bool,
+}
+
+type Result<T> = std::result::Result<T, Box<Problem>>;
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(text: &'a str) -> Reader<'a> {
+        Reader { text, at: 0 }
+    }
+
+    /// The byte at the position.
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Moves past blanks.
+    pub(crate) fn skip_blanks(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// The problem that something else stands here.
+    pub(crate) fn expected(&self, what: &str) -> Box<Problem> {
+        let found = match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            None => "the end of the text".to_owned(),
+            Some(found) if found.is_control() || found == '\u{feff}' => format!("U+{:04X}", u32::from(found)),
+            Some(found) => format!("`{found}`"),
+        };
+        Problem::new(self.at, format!("expected {what}, found {found}"))
+    }
+
+    /// Moves past one byte that must stand here.
+    pub(crate) fn expect(&mut self, byte: u8, what: &str) -> Result<()> {
+        if self.peek() != Some(byte) {
+            return Err(self.expected(what));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Nothing but blanks may follow.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        self.skip_blanks();
+        if self.at < self.text.len() { Err(self.expected("nothing after the value")) } else { Ok(()) }
+    }
+
+    /// Reads the string whose opening quote is here.
+    pub(crate) fn string(&mut self) -> Result<Quoted<'a>> {
+        let opening = self.at;
+        let bytes = self.text.as_bytes();
+        let start = opening + 1;
+        let mut canonical = true;
+        self.at = start;
+        loop {
+            self.at = plain_until(bytes, self.at);
+            match bytes.get(self.at) {
+                Some(b'"') => {
+                    let raw = self.text.get(start..self.at).unwrap_or_default();
+                    self.at += 1;
+                    return Ok(Quoted { raw, canonical });
+                }
+                Some(b'\\') => canonical &= self.escape(bytes)?,
+                Some(_) => return Err(self.expected("a string without raw control characters (escape them)")),
+                None => return Err(Problem::new(opening, "expected a closing quote for the string that begins here")),
+            }
+        }
+    }
+
+    /// Moves past the escape that is here; answers whether it is one that `JSON.stringify` writes.
+    fn escape(&mut self, bytes: &[u8]) -> Result<bool> {
+        let (length, canonical) = match bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => (2, true),
+            Some(b'/') => (2, false),
+            Some(b'u') => {
+                let Some(code) = hex4(bytes, self.at + 2) else {
+                    return Err(Problem::new(self.at, "expected four hex digits after `\\u`"));
+                };
+                match code {
+                    0xD800..0xDC00 => {
+                        let low = match bytes.get(self.at + 6..self.at + 8) {
+                            Some(b"\\u") => hex4(bytes, self.at + 8),
+                            _ => None,
+                        };
+                        if !low.is_some_and(|low| (0xDC00..0xE000).contains(&low)) {
+                            let message = format!("lone surrogate `\\u{code:04X}`: a low one must follow");
+                            return Err(Problem::new(self.at, message));
+                        }
+                        (12, false)
+                    }
+                    0xDC00..0xE000 => {
+                        let message = format!("lone surrogate `\\u{code:04X}`: a high one must come before");
+                        return Err(Problem::new(self.at, message));
+                    }
+                    _ => (6, false),
+                }
+            }
+            _ => return Err(Problem::new(self.at, "expected one of `\"\\/bfnrtu` after the backslash")),
+        };
+        self.at += length;
+        Ok(canonical)
+    }
+
+    /// Reads the number that begins here.
+    pub(crate) fn number(&mut self) -> Result<&'a str> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+            if self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+                return Err(Problem::new(start, "expected a number without leading zeros"));
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    fn digits(&mut self) -> Result<()> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.expected("a digit")) } else { Ok(()) }
+    }
+
+    /// Reads `true`, `false` or `null`.
+    pub(crate) fn word(&mut self) -> Result<&'static str> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        for word in ["true", "false", "null"] {
+            if rest.starts_with(word) {
+                self.at += word.len();
+                return Ok(word);
+            }
+        }
+        Err(self.expected("a value"))
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The first place from `at` on that holds `"`, `\` or a control character. Eight bytes at a time: strings are most of
+/// an event. A borrow can flag a byte falsely only above a true hit, so that the lowest flag is always right.
+fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        let hits = ((quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash)
+            | (word.wrapping_sub(ONES * 0x20) & !word))
+            & HIGHS;
+        if hits != 0 {
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\') {
+        at += 1;
+    }
+    at
+}

@@ -1,0 +1,3 @@
+//! What JavaScript writes, and what is refused where.
+
+use super::*;
