@@ -105,3 +105,81 @@ pub struct ClientCredentials {
     /// Password for the password grant.
     pub password: Secret,
 }
+
+/// The form in which PIM URLs are compared: lower-case scheme and host, no default port, no trailing slash; the path is
+/// part of it (contract page 7, API). `None` if the text is no base URL of a PIM: not `http` or `https`, or with user
+/// info, query, fragment or blanks.
+pub fn url_key(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (scheme, default_port) = match scheme {
+        _ if scheme.eq_ignore_ascii_case("https") => ("https", "443"),
+        _ if scheme.eq_ignore_ascii_case("http") => ("http", "80"),
+        _ => return None,
+    };
+    if url.len() > 2048 || !rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\\"<>^`{|}".contains(&byte)) {
+        return None;
+    }
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
+    let sound_port =
+        port.is_empty() || port.parse::<u16>().is_ok_and(|number| number > 0 && !port.starts_with(['+', '0']));
+    if host.is_empty() || !sound_port {
+        return None;
+    }
+    let mut key = format!("{scheme}://{}", host.to_ascii_lowercase());
+    if !port.is_empty() && port != default_port {
+        key.push(':');
+        key.push_str(port);
+    }
+    key.push_str(path.trim_end_matches('/'));
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(url: &str, expect: Option<&str>) {
+        assert_eq!(url_key(url).as_deref(), expect, "{url}");
+    }
+
+    #[test]
+    fn urls_are_compared_without_what_makes_no_difference() {
+        for same in [
+            "https://pim.example.com",
+            "HTTPS://PIM.Example.com/",
+            "https://pim.example.com:443",
+            "https://pim.example.com:/",
+        ] {
+            check(same, Some("https://pim.example.com"));
+        }
+        check("https://pim.example.com:8443/", Some("https://pim.example.com:8443"));
+        check("http://pim.example.com:80/Shop/", Some("http://pim.example.com/Shop"));
+        check("http://[::1]:8080", Some("http://[::1]:8080"));
+        check("http://[::1]", Some("http://[::1]"));
+    }
+
+    #[test]
+    fn what_is_no_base_url_has_no_key() {
+        for wrong in [
+            "",
+            "pim.example.com",
+            "ftp://pim.example.com",
+            "https://",
+            "https:///path",
+            "https://u:p@pim.example.com",
+            "https://pim.example.com?x=1",
+            "https://pim.example.com/#top",
+            "https://pim.example.com:port",
+            "https://pim.example.com:0",
+            "https://pim.example.com:99999",
+            "https://pim example.com",
+        ] {
+            check(wrong, None);
+        }
+    }
+}
