@@ -1,9 +1,49 @@
-//! Event types: their names, and the catalogue of those that are known.
+//! Event types: their names, what is special about some of them, and the [`catalogue`] of those that are known.
+
+pub mod catalogue;
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use catalogue::{Catalogue, DataField, RegisteredType};
+
+/// What the names of all types of source `pim` begin with.
+pub const PIM_PREFIX: &str = "com.akeneo.pim.v1.";
+
+/// A product changed; says what.
+pub const PRODUCT_UPDATED_DELTA: &str = "com.akeneo.pim.v1.product.updated.delta";
+/// A product model changed; says what.
+pub const PRODUCT_MODEL_UPDATED_DELTA: &str = "com.akeneo.pim.v1.product-model.updated.delta";
+/// The types that say what was changed; only they have the filter fields `attribute`, `scope`, `channel` and `locale`
+/// (contract page 3).
+pub const DELTA_TYPES: [&str; 2] = [PRODUCT_UPDATED_DELTA, PRODUCT_MODEL_UPDATED_DELTA];
+
+/// An app was removed from the PIM: its subscribers are revoked. `data.app.client_id` says whose.
+pub const APP_DELETED: &str = "com.akeneo.pim.v1.app.deleted";
+/// A connection was removed from the PIM: its subscribers are revoked. `data.connection.client_id` says whose.
+pub const CONNECTION_DELETED: &str = "com.akeneo.pim.v1.connection.deleted";
+
+/// The types whose `data.product.identifier` is delivered only where `send_product_identifier` is on (contract page 2).
+pub const PRODUCT_IDENTIFIER_TYPES: [&str; 6] = [
+    "com.akeneo.pim.v1.product.created",
+    "com.akeneo.pim.v1.product.updated",
+    PRODUCT_UPDATED_DELTA,
+    "com.akeneo.pim.v1.product.deleted",
+    "com.akeneo.pim.v1.product.became-complete",
+    "com.akeneo.pim.v1.product.became-incomplete",
+];
+
+/// Whether events of the type say what was changed.
+pub fn is_delta(event_type: &str) -> bool {
+    DELTA_TYPES.contains(&event_type)
+}
+
+/// Whether `data.product.identifier` of the type depends on `send_product_identifier`.
+pub fn takes_product_identifier(event_type: &str) -> bool {
+    PRODUCT_IDENTIFIER_TYPES.contains(&event_type)
+}
 
 /// The name of an event type, such as `com.akeneo.pim.v1.product.updated`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -1,8 +1,116 @@
 //! The filter language: one optional expression a subscription, parsed when it is set, evaluated for each event.
+//!
+//! Reading order: the tree ([`expr`]), how text becomes one (`lexer`, `parser`), what is said when it does not
+//! ([`error`]), what is asked of an event ([`facets`]), how that is answered quickly (`program`), and what a filter means
+//! in plain words (`explain`).
 
-use serde::{Deserialize, Serialize};
+pub mod error;
+mod explain;
+pub mod expr;
+pub mod facets;
+mod lexer;
+mod parser;
+mod program;
 
-/// A parsed filter expression.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Filter(String);
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use error::FilterError;
+pub use expr::{Condition, Expr, Field};
+pub use facets::Facets;
+use program::Program;
+
+/// The longest filter, in code points (contract page 3).
+pub const MAX_LENGTH: usize = 500;
+/// The most `and`, `or`, `not` and `in` that a filter may have, all together (contract page 3).
+pub const MAX_OPERATORS: usize = 10;
+/// How deep parentheses may be nested (contract page 3).
+pub const MAX_NESTING: usize = 10;
+/// The types of authors that `user_type` can be compared with (contract page 3).
+pub const USER_TYPES: [&str; 5] = ["user", "api", "job", "system", "unknown-user-type"];
+
+/// A parsed filter expression. Keeps the text that it was made from; cheap to clone.
+#[derive(Clone)]
+pub struct Filter(Arc<Inner>);
+
+struct Inner {
+    text: Box<str>,
+    expr: Expr,
+    program: Program,
+}
+
+impl Filter {
+    /// Parses a filter; blank text is no filter.
+    pub fn parse(text: &str) -> Result<Option<Filter>, FilterError> {
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let expr = parser::parse(text)?;
+        let program = Program::compile(&expr);
+        Ok(Some(Filter(Arc::new(Inner { text: text.into(), expr, program }))))
+    }
+
+    /// The text as it was sent.
+    pub fn as_str(&self) -> &str {
+        &self.0.text
+    }
+
+    /// The expression.
+    pub fn expr(&self) -> &Expr {
+        &self.0.expr
+    }
+
+    /// Whether the event with these facets passes. Allocates nothing.
+    pub fn matches(&self, facets: &Facets<'_>) -> bool {
+        self.0.program.run(facets)
+    }
+
+    /// Whether it asks about `attribute`, `scope`, `channel` or `locale`, which only the two delta types have. Such a
+    /// condition never holds for events of other types.
+    pub fn uses_delta_fields(&self) -> bool {
+        self.0.expr.conditions().any(|condition| condition.field.is_delta_field())
+    }
+
+    /// What it means, in plain words; several lines where conditions are joined.
+    pub fn explain(&self) -> String {
+        explain::explain(&self.0.expr)
+    }
+}
+
+/// Filters are equal when their texts are.
+impl PartialEq for Filter {
+    fn eq(&self, other: &Filter) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Filter {}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Filter").field(&self.as_str()).finish()
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Filter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Filter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Filter, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Filter::parse(&text)
+            .map_err(serde::de::Error::custom)?
+            .ok_or_else(|| serde::de::Error::custom("a filter is not blank; leave it out for none"))
+    }
+}

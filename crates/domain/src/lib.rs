@@ -7,6 +7,7 @@ pub mod time;
 
 pub mod id;
 
+pub mod entity;
 pub mod event;
 pub mod event_type;
 pub mod filter;
@@ -19,10 +20,14 @@ pub mod address;
 pub mod destination;
 pub mod secret;
 
+pub mod exception;
 pub mod lane_status;
 pub mod log_entry;
 pub mod notification;
 pub mod outcome;
+
+pub mod nearest;
+pub mod scan;
 
 pub use event::{Event, LoggedEvent};
 pub use event_type::EventType;

@@ -1,0 +1,188 @@
+//! The catalogue of event types: the 37 of source `pim` with the fields of their data and an example, and those that the
+//! operator registers beside them. `catalogue.json` is the product's only list of them.
+
+use std::sync::LazyLock;
+
+use super::{EventType, PIM_PREFIX};
+use crate::nearest::nearest;
+use crate::scan::Scan;
+
+/// The types that the product knows, in the contract's order.
+static KNOWN: LazyLock<Vec<KnownType>> = LazyLock::new(|| read(include_str!("catalogue.json")));
+
+struct KnownType {
+    name: EventType,
+    fields: Vec<DataField>,
+    example: &'static str,
+}
+
+/// A line of a type's field list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataField {
+    /// Where, such as `data.product.uuid`; in lists and maps, the path of what an item is made of.
+    pub path: String,
+    /// What stands there, such as `string`, `string | null`, `array<object>` or `any`.
+    pub json_type: String,
+}
+
+/// A type that the operator registered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RegisteredType {
+    /// Its name.
+    pub name: EventType,
+    /// The source that sends it, if only one does.
+    pub source: Option<String>,
+}
+
+/// The types that subscriptions can name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Catalogue {
+    /// By name, without those that are known anyway.
+    registered: Vec<RegisteredType>,
+}
+
+impl Catalogue {
+    /// The known types alone.
+    pub fn new() -> Catalogue {
+        Catalogue::default()
+    }
+
+    /// The known types and further ones. One that is known anyway, or is named again, is left out.
+    pub fn with_registered(types: impl IntoIterator<Item = RegisteredType>) -> Catalogue {
+        let mut registered: Vec<_> = types.into_iter().filter(|one| known(one.name.as_str()).is_none()).collect();
+        registered.sort_by(|a, b| a.name.cmp(&b.name));
+        registered.dedup_by(|a, b| a.name == b.name);
+        Catalogue { registered }
+    }
+
+    /// Whether a subscription can name the type.
+    pub fn contains(&self, name: &str) -> bool {
+        known(name).is_some() || self.registered(name).is_some()
+    }
+
+    /// The name that was probably meant by one that is not in the catalogue. A known type may be named without
+    /// `com.akeneo.pim.v1.`.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        // What all names have in common would make all of them near.
+        let short = |name| str::strip_prefix(name, PIM_PREFIX).unwrap_or(name);
+        let found = nearest(short(name), self.iter().map(|name| short(name.as_str())))
+            .or_else(|| nearest(last_words(name), self.iter().map(|name| short(name.as_str()))))?;
+        self.iter().map(EventType::as_str).find(|name| short(name) == found)
+    }
+
+    /// All types: the known ones in the contract's order, then the registered ones by name.
+    pub fn iter(&self) -> impl Iterator<Item = &EventType> {
+        KNOWN.iter().map(|one| &one.name).chain(self.registered.iter().map(|one| &one.name))
+    }
+
+    /// What the operator registered, by name.
+    pub fn registered_types(&self) -> &[RegisteredType] {
+        &self.registered
+    }
+
+    fn registered(&self, name: &str) -> Option<&RegisteredType> {
+        let at = self.registered.binary_search_by(|one| one.name.as_str().cmp(name)).ok()?;
+        self.registered.get(at)
+    }
+}
+
+/// The fields of a known type's data, parents before their members. A registered type has none.
+pub fn fields(event_type: &str) -> Option<&'static [DataField]> {
+    known(event_type).map(|one| one.fields.as_slice())
+}
+
+/// An example of a known type's `data`, as compact JSON. A registered type has none.
+pub fn example(event_type: &str) -> Option<&'static str> {
+    known(event_type).map(|one| one.example)
+}
+
+fn known(name: &str) -> Option<&'static KnownType> {
+    KNOWN.iter().find(|one| one.name.as_str() == name)
+}
+
+/// A mistyped prefix (`com.akneo.pim.v2.`) must not hide what follows it: the name without its first four words.
+fn last_words(name: &str) -> &str {
+    name.splitn(5, '.').nth(4).unwrap_or(name)
+}
+
+fn read(json: &'static str) -> Vec<KnownType> {
+    let mut types = Vec::new();
+    Scan::new(json).items(|scan| {
+        let (mut name, mut fields, mut example) = (None, Vec::new(), "");
+        scan.members(|scan, key| match &*key {
+            "type" => name = scan.string(),
+            "fields" => scan.items(|scan| {
+                let mut pair = Vec::new();
+                scan.items(|scan| pair.extend(scan.string()));
+                if let [path, json_type] = pair.as_slice() {
+                    fields.push(DataField { path: path.to_string(), json_type: json_type.to_string() });
+                }
+            }),
+            "example" => example = scan.raw(),
+            _ => scan.skip(),
+        });
+        types.extend(name.map(|name| KnownType { name: EventType::new(&name), fields, example }));
+    });
+    types
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        APP_DELETED, CONNECTION_DELETED, DELTA_TYPES, PRODUCT_IDENTIFIER_TYPES, PRODUCT_UPDATED_DELTA,
+        takes_product_identifier,
+    };
+    use super::*;
+
+    #[test]
+    fn knows_37_types_with_fields_and_examples() {
+        let catalogue = Catalogue::new();
+        assert_eq!(catalogue.iter().count(), 37);
+        for name in catalogue.iter().map(EventType::as_str) {
+            assert!(name.starts_with(PIM_PREFIX) && catalogue.contains(name), "{name}");
+            assert!(fields(name).expect("known").iter().all(|field| field.path.starts_with("data.")), "{name}");
+            assert!(!fields(name).expect("known").is_empty(), "{name}");
+            let example: serde_json::Value = serde_json::from_str(example(name).expect("known")).expect("JSON");
+            assert!(example.is_object(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_special_types_are_known() {
+        let catalogue = Catalogue::new();
+        for name in DELTA_TYPES.iter().chain(&PRODUCT_IDENTIFIER_TYPES).chain([&APP_DELETED, &CONNECTION_DELETED]) {
+            assert!(catalogue.contains(name), "{name}");
+        }
+        assert!(takes_product_identifier(PRODUCT_UPDATED_DELTA));
+        assert!(!takes_product_identifier("com.akeneo.pim.v1.product-model.updated.delta"));
+    }
+
+    #[test]
+    fn registered_types_stand_beside_the_known_ones() {
+        let register = |name: &str| RegisteredType { name: EventType::new(name), source: None };
+        let names = ["org.shop.order.paid", "com.akeneo.pim.v1.product.created", "org.shop.order.paid", "a"];
+        let catalogue = Catalogue::with_registered(names.map(register));
+        assert_eq!(catalogue.iter().count(), 39);
+        assert!(catalogue.contains("org.shop.order.paid") && catalogue.contains("a"));
+        assert!(!Catalogue::new().contains("a"));
+        assert_eq!(catalogue.nearest("org.shop.order.payed"), Some("org.shop.order.paid"));
+        assert_eq!((fields("a"), example("a")), (None, None));
+    }
+
+    #[test]
+    fn says_which_name_was_meant() {
+        let catalogue = Catalogue::new();
+        let check = |name: &str, expect: Option<&str>| {
+            let expect = expect.map(|short| format!("{PIM_PREFIX}{short}"));
+            assert_eq!(catalogue.nearest(name), expect.as_deref(), "{name}");
+        };
+        check("com.akeneo.pim.v1.product.update", Some("product.updated"));
+        check("com.akeneo.pim.v1.product.updated.Delta", Some("product.updated.delta"));
+        check("product.updated.delta", Some("product.updated.delta"));
+        check("com.akeneo.pim.v1.product_model.created", Some("product-model.created"));
+        check("com.akneo.pim.v2.family.deleted", Some("family.deleted"));
+        check("com.akeneo.pim.v1.asset.removed", Some("asset.created"));
+        check("com.akeneo.pim.v1.invoice.paid", None);
+        check("", None);
+    }
+}

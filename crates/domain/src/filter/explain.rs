@@ -1,0 +1,68 @@
+//! What a filter means, in plain words.
+
+use std::fmt::Write;
+
+use super::expr::{Condition, Expr, Field, Quoted};
+
+/// Tells when an event passes.
+pub(super) fn explain(expr: &Expr) -> String {
+    let mut out = String::from("An event passes when ");
+    tell(&mut out, expr, true, 0);
+    out.push('.');
+    if expr.conditions().any(|condition| condition.field.is_delta_field()) {
+        out.push_str(
+            "\nWhat was changed is known of the two delta types (product.updated.delta, product-model.updated.delta) \
+             only; for events of other types nothing counts as changed.",
+        );
+    }
+    out
+}
+
+/// Tells when the expression holds, or (`holds` false) when it does not.
+fn tell(out: &mut String, expr: &Expr, holds: bool, depth: usize) {
+    match expr {
+        Expr::Not(inner) => tell(out, inner, !holds, depth),
+        Expr::Condition(condition) => out.push_str(&tell_condition(condition, holds)),
+        Expr::And(parts) => {
+            out.push_str(if holds { "all of these hold:" } else { "at least one of these does not hold:" });
+            tell_parts(out, parts, depth);
+        }
+        Expr::Or(parts) => {
+            out.push_str(if holds { "at least one of these holds:" } else { "none of these holds:" });
+            tell_parts(out, parts, depth);
+        }
+    }
+}
+
+fn tell_parts(out: &mut String, parts: &[Expr], depth: usize) {
+    for part in parts {
+        // Writing to a string does not fail.
+        let _ = write!(out, "\n{:1$}- ", "", depth * 2);
+        tell(out, part, true, depth + 1);
+    }
+}
+
+fn tell_condition(condition: &Condition, holds: bool) -> String {
+    let quoted: Vec<String> = condition.values.as_slice().iter().map(|value| Quoted(value).to_string()).collect();
+    let values = match quoted.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => quoted.concat(),
+    };
+    let is = if holds { "is" } else { "is not" };
+    match condition.field {
+        Field::User => format!("the author {is} {values}"),
+        Field::UserType => format!("the author's type {is} {values}"),
+        Field::Attribute if holds => format!("the attribute {values} was changed"),
+        Field::Attribute => format!("no attribute {values} was changed"),
+        Field::Scope | Field::Channel if holds => {
+            format!("a value was changed that is of the channel {values}, or the same in all channels")
+        }
+        Field::Scope | Field::Channel => {
+            format!("no value was changed that is of the channel {values}, or the same in all channels")
+        }
+        Field::Locale if holds => {
+            format!("a value was changed that is of the locale {values}, or the same in all locales")
+        }
+        Field::Locale => format!("no value was changed that is of the locale {values}, or the same in all locales"),
+    }
+}

@@ -1,0 +1,165 @@
+//! The tree of a filter expression, and its normal form as text.
+
+use std::fmt;
+
+/// A filter expression.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Expr {
+    /// At least one of them holds; two or more.
+    Or(Vec<Expr>),
+    /// All of them hold; two or more.
+    And(Vec<Expr>),
+    /// It does not hold.
+    Not(Box<Expr>),
+    /// A question about the event.
+    Condition(Condition),
+}
+
+/// A question about the whole event: does one of these values stand in the field?
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Condition {
+    /// The field.
+    pub field: Field,
+    /// The values, unescaped.
+    pub values: Values,
+}
+
+/// What a field is compared with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Values {
+    /// `= "…"`
+    Equals(String),
+    /// `in ["…", …]`, not empty.
+    In(Vec<String>),
+}
+
+impl Values {
+    /// One or more values, in the order given.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Values::Equals(value) => std::slice::from_ref(value),
+            Values::In(values) => values,
+        }
+    }
+}
+
+/// What can be asked about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Field {
+    /// The author's identifier.
+    User,
+    /// The author's type.
+    UserType,
+    /// The codes of the changed attributes.
+    Attribute,
+    /// The scopes of the changed values.
+    Scope,
+    /// The same as [`Field::Scope`], by its other name.
+    Channel,
+    /// The locales of the changed values.
+    Locale,
+}
+
+impl Field {
+    /// All fields, in the contract's order.
+    pub const ALL: [Field; 6] =
+        [Field::User, Field::UserType, Field::Attribute, Field::Scope, Field::Channel, Field::Locale];
+
+    /// Its name in the filter language.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::User => "user",
+            Field::UserType => "user_type",
+            Field::Attribute => "attribute",
+            Field::Scope => "scope",
+            Field::Channel => "channel",
+            Field::Locale => "locale",
+        }
+    }
+
+    /// The field with this name, exactly as written.
+    pub fn named(name: &str) -> Option<Field> {
+        Field::ALL.into_iter().find(|field| field.name() == name)
+    }
+
+    /// Whether only the two delta types have it.
+    pub fn is_delta_field(self) -> bool {
+        !matches!(self, Field::User | Field::UserType)
+    }
+}
+
+impl Expr {
+    /// The conditions, from left to right.
+    pub fn conditions(&self) -> Box<dyn Iterator<Item = &Condition> + '_> {
+        match self {
+            Expr::Or(parts) | Expr::And(parts) => Box::new(parts.iter().flat_map(Expr::conditions)),
+            Expr::Not(inner) => inner.conditions(),
+            Expr::Condition(condition) => Box::new(std::iter::once(condition)),
+        }
+    }
+
+    /// How tightly it binds, so that the text has the parentheses that it needs.
+    fn binding(&self) -> u8 {
+        match self {
+            Expr::Or(_) => 0,
+            Expr::And(_) => 1,
+            Expr::Not(_) | Expr::Condition(_) => 2,
+        }
+    }
+}
+
+/// The normal form: single blanks, only the parentheses that are needed. Parsing it gives an equal expression.
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let within = |part: &Expr, binding: u8, f: &mut fmt::Formatter<'_>| {
+            if part.binding() > binding { write!(f, "{part}") } else { write!(f, "({part})") }
+        };
+        match self {
+            Expr::Or(parts) | Expr::And(parts) => {
+                let word = if self.binding() == 0 { " or " } else { " and " };
+                for (index, part) in parts.iter().enumerate() {
+                    f.write_str(if index == 0 { "" } else { word })?;
+                    within(part, self.binding(), f)?;
+                }
+                Ok(())
+            }
+            Expr::Not(inner) => {
+                f.write_str("not ")?;
+                within(inner, 1, f)
+            }
+            Expr::Condition(condition) => write!(f, "{condition}"),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.field.name())?;
+        match &self.values {
+            Values::Equals(value) => write!(f, "={}", Quoted(value)),
+            Values::In(values) => {
+                f.write_str(" in [")?;
+                for (index, value) in values.iter().enumerate() {
+                    write!(f, "{}{}", if index == 0 { "" } else { ", " }, Quoted(value))?;
+                }
+                f.write_str("]")
+            }
+        }
+    }
+}
+
+/// A value as it stands in a filter: in double quotes, `\` before `"` and `\`.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for part in self.0.split_inclusive(['"', '\\']) {
+            match part.char_indices().last() {
+                Some((at, last @ ('"' | '\\'))) => write!(f, "{}\\{last}", &part[..at])?,
+                _ => f.write_str(part)?,
+            }
+        }
+        f.write_str("\"")
+    }
+}

@@ -1,0 +1,279 @@
+//! From a filter's text to its tree (the grammar of contract page 3), with a place, what was found, what was expected and
+//! an advice for whatever is refused.
+
+use super::error::{END, FilterError, Refusal};
+use super::expr::{Condition, Expr, Field, Quoted, Values};
+use super::lexer::{Kind, Lexer, Token};
+use super::{MAX_LENGTH, MAX_NESTING, MAX_OPERATORS, USER_TYPES};
+use crate::nearest::nearest;
+
+const KEYWORDS: [&str; 4] = ["and", "or", "not", "in"];
+const A_VALUE: &str = "a value in double quotes";
+
+/// Parses a filter that is not blank.
+pub(super) fn parse(text: &str) -> Result<Expr, FilterError> {
+    parse_text(text).map_err(|refusal| refusal.into_error(text))
+}
+
+fn parse_text(text: &str) -> Result<Expr, Refusal> {
+    if let Some((at, _)) = text.char_indices().nth(MAX_LENGTH) {
+        let length = text.chars().count();
+        return Err(Refusal {
+            at,
+            found: format!("{length} characters"),
+            expected: format!("at most {MAX_LENGTH} characters"),
+            advice: "`in [\"…\", \"…\"]` says the same as several conditions joined by `or`, and is shorter".to_owned(),
+        });
+    }
+    let mut lexer = Lexer::new(text);
+    let token = lexer.next()?;
+    let mut parser = Parser { text, lexer, token, operators: 0, open: Vec::new() };
+    let expr = parser.or()?;
+    match parser.token.kind {
+        Kind::End => Ok(expr),
+        _ => Err(parser.not_joined()),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    lexer: Lexer<'a>,
+    /// The token that comes next.
+    token: Token<'a>,
+    operators: usize,
+    /// Byte offsets of the parentheses that are open.
+    open: Vec<usize>,
+}
+
+impl<'a> Parser<'a> {
+    fn or(&mut self) -> Result<Expr, Refusal> {
+        self.joined("or", Parser::and, Expr::Or)
+    }
+
+    fn and(&mut self) -> Result<Expr, Refusal> {
+        self.joined("and", Parser::unary, Expr::And)
+    }
+
+    fn joined(
+        &mut self,
+        word: &str,
+        part: fn(&mut Parser<'a>) -> Result<Expr, Refusal>,
+        join: fn(Vec<Expr>) -> Expr,
+    ) -> Result<Expr, Refusal> {
+        let first = part(self)?;
+        if !self.token.is(word) {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
+        while self.token.is(word) {
+            self.operator()?;
+            parts.push(part(self)?);
+        }
+        Ok(join(parts))
+    }
+
+    fn unary(&mut self) -> Result<Expr, Refusal> {
+        if self.token.is("not") {
+            self.operator()?;
+            return Ok(Expr::Not(Box::new(self.unary()?)));
+        }
+        if self.token.kind != Kind::Open {
+            return self.condition().map(Expr::Condition);
+        }
+        if self.open.len() == MAX_NESTING {
+            let expected = format!("at most {MAX_NESTING} parentheses within one another");
+            return Err(self.refuse(
+                expected,
+                "leave out parentheses that are not needed: `not` binds before `and`, `and` before `or`",
+            ));
+        }
+        self.open.push(self.token.at);
+        self.advance()?;
+        let inner = self.or()?;
+        if self.token.kind != Kind::Close {
+            return Err(self.not_joined());
+        }
+        self.advance()?;
+        self.open.pop();
+        Ok(inner)
+    }
+
+    fn condition(&mut self) -> Result<Condition, Refusal> {
+        let Some(field) = Field::named(self.token.text).filter(|_| self.token.kind == Kind::Word) else {
+            return Err(self.not_a_condition());
+        };
+        self.advance()?;
+        if self.token.kind == Kind::Equals {
+            self.advance()?;
+            return Ok(Condition { field, values: Values::Equals(self.value(field, None)?) });
+        }
+        if !self.token.is("in") {
+            return Err(self.not_compared(field));
+        }
+        self.operator()?;
+        self.list(field).map(|values| Condition { field, values: Values::In(values) })
+    }
+
+    fn list(&mut self, field: Field) -> Result<Vec<String>, Refusal> {
+        if self.token.kind != Kind::ListOpen {
+            let value = match &self.token.kind {
+                Kind::Value(_) => self.token.text,
+                _ => r#""…""#,
+            };
+            let advice = format!("`in` takes a list: {} in [{value}]", field.name());
+            return Err(self.refuse("`[` and a list of values", advice));
+        }
+        self.advance()?;
+        let mut values = Vec::new();
+        loop {
+            values.push(self.value(field, Some(values.len()))?);
+            match self.token.kind {
+                Kind::Comma => self.advance()?,
+                Kind::ListClose => break,
+                Kind::Value(_) => return Err(self.refuse("`,` or `]`", "values of a list are separated by commas")),
+                _ => return Err(self.refuse("`,` or `]`", "a list ends with `]`")),
+            }
+        }
+        self.advance()?;
+        Ok(values)
+    }
+
+    /// The value that must come next; `listed` tells how many of a list came before it.
+    fn value(&mut self, field: Field, listed: Option<usize>) -> Result<String, Refusal> {
+        let Kind::Value(value) = &self.token.kind else {
+            return Err(self.not_a_value(field, listed));
+        };
+        if field == Field::UserType && !USER_TYPES.contains(&value.as_str()) {
+            let expected = one_of(&USER_TYPES.map(|name| format!("\"{name}\"")));
+            let advice = match nearest(value, USER_TYPES) {
+                Some(name) => format!("did you mean user_type=\"{name}\"?"),
+                None => "user_type is the kind of author; to ask for one author, write user=\"…\"".to_owned(),
+            };
+            return Err(self.refuse(expected, advice));
+        }
+        let value = value.clone();
+        self.advance()?;
+        Ok(value)
+    }
+
+    /// Takes an operator, if there are not too many.
+    fn operator(&mut self) -> Result<(), Refusal> {
+        self.operators += 1;
+        if self.operators > MAX_OPERATORS {
+            let expected = format!("at most {MAX_OPERATORS} operators (`and`, `or`, `not`, `in`)");
+            let advice = "`in [\"…\", \"…\"]` counts once and can stand for several conditions joined by `or`";
+            return Err(self.refuse(expected, advice));
+        }
+        self.advance()
+    }
+
+    fn advance(&mut self) -> Result<(), Refusal> {
+        self.token = self.lexer.next()?;
+        Ok(())
+    }
+
+    fn refuse(&self, expected: impl Into<String>, advice: impl Into<String>) -> Refusal {
+        Refusal { at: self.token.at, found: self.token.found(), expected: expected.into(), advice: advice.into() }
+    }
+
+    /// Something other than a field, `not` or `(` begins a condition.
+    fn not_a_condition(&self) -> Refusal {
+        let fields = Field::ALL.map(|field| format!("`{}`", field.name()));
+        let expected = format!("a condition: {}, `not` or `(`", fields.join(", "));
+        let word = self.token.text;
+        let lower = word.to_lowercase();
+        let advice = match self.token.kind {
+            Kind::Word if KEYWORDS.contains(&word) => format!("`{word}` must stand between two conditions"),
+            Kind::Word if lower == "not" || Field::named(&lower).is_some() => lower_case(&lower),
+            Kind::Word => match nearest(word, Field::ALL.map(Field::name)) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => {
+                    format!("`{word}` is no field; whether that attribute was changed is asked by attribute=\"{word}\"")
+                }
+            },
+            Kind::Value(_) => format!("a condition begins with its field: user={word}"),
+            Kind::Foreign if word.starts_with('!') => "write `not` before a condition".to_owned(),
+            Kind::End if self.text.trim_end().ends_with('(') => "a condition must follow the parenthesis".to_owned(),
+            Kind::End => "a condition must follow here, such as user=\"julia\"".to_owned(),
+            _ => "a condition looks like user=\"julia\" or attribute in [\"name\", \"price\"]".to_owned(),
+        };
+        self.refuse(expected, advice)
+    }
+
+    /// Something other than `=` or `in` follows a field.
+    fn not_compared(&self, field: Field) -> Refusal {
+        let name = field.name();
+        let advice = match (&self.token.kind, self.token.text) {
+            (Kind::Word, word) if word.eq_ignore_ascii_case("in") => lower_case("in"),
+            (Kind::Word, "not") => format!("write not {name} in [\"…\"]"),
+            (Kind::Foreign, "!=" | "<>" | "!") => format!("write not {name}=\"…\""),
+            (Kind::ListOpen, _) => format!("write {name} in [\"…\"]"),
+            (Kind::Value(_), value) => format!("write {name}={value}"),
+            _ => format!("write {name}=\"…\" or {name} in [\"…\", \"…\"]"),
+        };
+        self.refuse("`=` or `in`", advice)
+    }
+
+    /// Something other than a value in double quotes comes where one must.
+    fn not_a_value(&self, field: Field, listed: Option<usize>) -> Refusal {
+        let mut refusal = self.refuse(A_VALUE, "");
+        refusal.advice = match (&self.token.kind, listed) {
+            (Kind::ListClose, Some(0)) => "a list has at least one value".to_owned(),
+            (Kind::ListClose | Kind::Comma, Some(_)) => "a comma stands only between two values".to_owned(),
+            (Kind::ListOpen, None) => format!("a list is asked for with `in`: {} in [\"…\"]", field.name()),
+            (Kind::Equals, None) => format!("one `=` is enough: {}=\"…\"", field.name()),
+            (Kind::Word | Kind::Foreign, _) => {
+                // What stands here is a value without quotes, or with others: tell all of it.
+                let rest = &self.text[self.token.at..];
+                let end = rest.find(|c: char| c.is_whitespace() || matches!(c, ')' | ']' | ',' | '"'));
+                let bare = &rest[..end.unwrap_or(rest.len()).max(self.token.text.len())];
+                refusal.found = bare.to_owned();
+                let value = Quoted(unquoted(bare));
+                match listed {
+                    None => format!("values stand in double quotes: {}={value}", field.name()),
+                    Some(_) => format!("values stand in double quotes: {value}"),
+                }
+            }
+            _ => "values stand in double quotes".to_owned(),
+        };
+        refusal
+    }
+
+    /// A condition is complete, and what follows neither joins another one nor closes.
+    fn not_joined(&self) -> Refusal {
+        let expected =
+            if self.open.is_empty() { format!("`and`, `or` or {END}") } else { "`and`, `or` or `)`".to_owned() };
+        let word = self.token.text;
+        let lower = word.to_lowercase();
+        let advice = match (&self.token.kind, self.open.last()) {
+            (Kind::End, Some(at)) => {
+                format!("the parenthesis at column {} is not closed", self.text[..*at].chars().count() + 1)
+            }
+            (Kind::Close, None) => "no parenthesis is open here; leave this one out".to_owned(),
+            (Kind::Word, _) if lower == "and" || lower == "or" => lower_case(&lower),
+            (Kind::Comma | Kind::Foreign, _) if word == "," || word == "&" || word == "&&" => "write `and`".to_owned(),
+            (Kind::Foreign, _) if word == "|" || word == "||" => "write `or`".to_owned(),
+            (Kind::Word, _) if Field::named(word).is_some() || word == "not" => {
+                format!("join two conditions with `and` or `or`: … and {word} …")
+            }
+            _ => "two conditions are joined with `and` or `or`".to_owned(),
+        };
+        self.refuse(expected, advice)
+    }
+}
+
+fn lower_case(word: &str) -> String {
+    format!("keywords and field names are lower case: `{word}`")
+}
+
+/// A value without the quotes that the language does not have.
+fn unquoted(bare: &str) -> &str {
+    bare.trim_matches(|c| "'`‘’“”„«»".contains(c))
+}
+
+fn one_of(names: &[String]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}

@@ -1,0 +1,58 @@
+//! "Did you mean …": the name that is nearest to one that is not known.
+
+/// The candidate with the smallest edit distance to `name`, case left aside, if it is near enough to be meant: no more
+/// than a third of the name differs (two characters in a short one).
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Longer than any name that we know; keeps the work for a hostile one small.
+    const LONGEST: usize = 128;
+    let name: Vec<char> = name.chars().take(LONGEST + 1).flat_map(char::to_lowercase).collect();
+    if name.is_empty() || name.len() > LONGEST {
+        return None;
+    }
+    let (distance, candidate) = candidates
+        .into_iter()
+        .map(|candidate| (distance(&name, &candidate.to_lowercase()), candidate))
+        .min_by_key(|(distance, _)| *distance)?;
+    let bound = (name.len() / 3).max(2).min(name.len().saturating_sub(1));
+    (distance <= bound).then_some(candidate)
+}
+
+/// How many characters must be put in, taken out, replaced or swapped with their neighbour.
+fn distance(from: &[char], to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=to.len()).collect();
+    for (row, a) in from.iter().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, b) in to.iter().enumerate() {
+            let mut least = (above[column] + usize::from(a != b)).min(above[column + 1] + 1).min(current[column] + 1);
+            if row > 0 && column > 0 && from[row - 1] == *b && to[column - 1] == *a {
+                least = least.min(before[column - 1] + 1);
+            }
+            current.push(least);
+        }
+        before = std::mem::replace(&mut above, current);
+    }
+    above.last().copied().unwrap_or(from.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_was_meant() {
+        let names = ["user", "user_type", "attribute", "scope", "channel", "locale"];
+        let check = |name: &str, expect: Option<&str>| assert_eq!(nearest(name, names), expect, "{name}");
+        check("usr", Some("user"));
+        check("User", Some("user"));
+        check("usertype", Some("user_type"));
+        check("attirbutes", Some("attribute"));
+        check("chanel", Some("channel"));
+        check("locales", Some("locale"));
+        check("price", None);
+        check("x", None);
+        check("", None);
+        check(&"attribute".repeat(1000), None);
+    }
+}

@@ -1,0 +1,267 @@
+//! A forward reader over JSON text that is known to be valid: it looks at what is asked for, skips the rest, builds no
+//! tree and copies only strings that contain escapes.
+//!
+//! On text that is not JSON it gives up and reports that nothing more is there; it never panics.
+
+use std::borrow::Cow;
+
+/// What kind of JSON value comes next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `{…}`
+    Object,
+    /// `[…]`
+    Array,
+    /// `"…"`
+    String,
+    /// A number.
+    Number,
+    /// `true` or `false`
+    Boolean,
+    /// `null`
+    Null,
+}
+
+/// A place in a JSON text.
+#[derive(Clone, Debug)]
+pub struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    /// Begins before the text's value.
+    pub fn new(text: &'a str) -> Scan<'a> {
+        Scan { text, at: 0 }
+    }
+
+    /// The kind of the value that comes next; `None` at the end, and where no value can begin.
+    pub fn kind(&mut self) -> Option<Kind> {
+        match self.peek()? {
+            b'{' => Some(Kind::Object),
+            b'[' => Some(Kind::Array),
+            b'"' => Some(Kind::String),
+            b't' | b'f' => Some(Kind::Boolean),
+            b'n' => Some(Kind::Null),
+            b'-' | b'0'..=b'9' => Some(Kind::Number),
+            _ => None,
+        }
+    }
+
+    /// Goes into the object or array that comes next, if that is one of this kind.
+    pub fn enter(&mut self, kind: Kind) -> bool {
+        let inside = matches!(kind, Kind::Object | Kind::Array) && self.kind() == Some(kind);
+        self.at += usize::from(inside);
+        inside
+    }
+
+    /// The next key of the object that was entered, or its end. The value after it must be read or skipped.
+    pub fn key(&mut self) -> Option<Cow<'a, str>> {
+        if !self.has_more(b'}') {
+            return None;
+        }
+        let key = self.string();
+        if key.is_none() || self.peek() != Some(b':') {
+            return self.give_up();
+        }
+        self.at += 1;
+        key
+    }
+
+    /// Whether the array that was entered has another item. The item must be read or skipped.
+    pub fn item(&mut self) -> bool {
+        self.has_more(b']')
+    }
+
+    /// Reads the object that comes next, member by member; anything else is skipped. `each` must consume the value.
+    pub fn members(&mut self, mut each: impl FnMut(&mut Scan<'a>, Cow<'a, str>)) {
+        if !self.enter(Kind::Object) {
+            return self.skip();
+        }
+        while let Some(key) = self.key() {
+            each(self, key);
+        }
+    }
+
+    /// Reads the array that comes next, item by item; anything else is skipped. `each` must consume the item.
+    pub fn items(&mut self, mut each: impl FnMut(&mut Scan<'a>)) {
+        if !self.enter(Kind::Array) {
+            return self.skip();
+        }
+        while self.item() {
+            let before = self.at;
+            each(self);
+            if self.at == before {
+                // Only possible in text that is not JSON, such as `[}`.
+                self.at = self.text.len();
+            }
+        }
+    }
+
+    /// Reads the string that comes next; anything else is skipped.
+    pub fn string(&mut self) -> Option<Cow<'a, str>> {
+        if self.kind() != Some(Kind::String) {
+            self.skip();
+            return None;
+        }
+        let start = self.at;
+        let escaped = self.skip_string();
+        let quoted = self.text.get(start..self.at)?;
+        if !escaped {
+            return quoted.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed);
+        }
+        serde_json::from_str(quoted).ok().map(Cow::Owned)
+    }
+
+    /// The text of the value that comes next, as it stands.
+    pub fn raw(&mut self) -> &'a str {
+        self.peek();
+        let start = self.at;
+        self.skip();
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// Passes over the value that comes next.
+    pub fn skip(&mut self) {
+        match self.peek() {
+            Some(b'"') => {
+                self.skip_string();
+            }
+            Some(b'{' | b'[') => self.skip_nested(),
+            _ => {
+                let rest = self.rest();
+                let end = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b':' | b' ' | b'\t' | b'\n' | b'\r');
+                self.at += rest.iter().position(end).unwrap_or(rest.len());
+            }
+        }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// The next byte that is not white space.
+    fn peek(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(self.at) {
+            self.at += 1;
+        }
+        bytes.get(self.at).copied()
+    }
+
+    fn give_up<T>(&mut self) -> Option<T> {
+        self.at = self.text.len();
+        None
+    }
+
+    fn has_more(&mut self, close: u8) -> bool {
+        if self.peek() == Some(b',') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(byte) if byte == close => {
+                self.at += 1;
+                false
+            }
+            next => next.is_some(),
+        }
+    }
+
+    /// Passes over the string that begins here; tells whether it contains escapes.
+    fn skip_string(&mut self) -> bool {
+        let mut escaped = false;
+        self.at += 1;
+        loop {
+            let rest = self.rest();
+            let Some(found) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else {
+                self.at = self.text.len();
+                return escaped;
+            };
+            self.at += found + 1;
+            if rest.get(found) == Some(&b'"') {
+                return escaped;
+            }
+            escaped = true;
+            self.at += 1;
+        }
+    }
+
+    fn skip_nested(&mut self) {
+        let mut depth = 0usize;
+        loop {
+            match self.rest().first() {
+                None => return,
+                Some(b'"') => {
+                    self.skip_string();
+                    continue;
+                }
+                Some(b'{' | b'[') => depth += 1,
+                Some(b'}' | b']') => depth -= 1,
+                Some(_) => {}
+            }
+            self.at += 1;
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// The text of the value at a path of object keys, if it is there.
+pub fn find<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
+    let mut scan = Scan::new(text);
+    for wanted in path {
+        if !scan.enter(Kind::Object) {
+            return None;
+        }
+        while scan.key()? != *wanted {
+            scan.skip();
+        }
+    }
+    let raw = scan.raw();
+    (!raw.is_empty()).then_some(raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_by_path_and_skips_the_rest() {
+        let check = |text: &str, path: &[&str], expect: Option<&str>| assert_eq!(find(text, path), expect, "{text}");
+        let text = r#"{"z":[{"a":"}]\"\\"},[]],"a":{"b":1e5,"c":{"d":"é\"x"}},"n":null,"t":true}"#;
+        check(text, &["a", "b"], Some("1e5"));
+        check(text, &["a", "c", "d"], Some(r#""é\"x""#));
+        check(text, &["a", "c"], Some(r#"{"d":"é\"x"}"#));
+        check(text, &["z"], Some(r#"[{"a":"}]\"\\"},[]]"#));
+        check(text, &["n"], Some("null"));
+        check(text, &["t"], Some("true"));
+        check(text, &["t", "x"], None);
+        check(text, &["d"], None);
+        check(" {\n \"a\" : [ 1 , 2 ] , \"b\" : 3 } ", &["b"], Some("3"));
+        check(r#"{"\u0061":7}"#, &["a"], Some("7"));
+    }
+
+    #[test]
+    fn reads_strings_and_borrows_what_it_can() {
+        let plain = Scan::new(r#""caf\u00e9""#).string();
+        assert!(matches!(plain, Some(Cow::Owned(text)) if text == "café"));
+        assert!(matches!(Scan::new("\"café\"").string(), Some(Cow::Borrowed("café"))));
+        assert_eq!(Scan::new("12").string(), None);
+    }
+
+    #[test]
+    fn text_that_is_not_json_ends_quietly() {
+        for text in
+            ["", "{", "[", "\"", "\"\\", "{\"a\"", "{\"a\":", "{\"a\":}", "[}", "[}}", "{]", "}", "{\"a\":\"\\é", "{:}"]
+        {
+            let mut scan = Scan::new(text);
+            scan.members(|scan, _| scan.skip());
+            let mut scan = Scan::new(text);
+            scan.items(|scan| {
+                scan.raw();
+            });
+            find(text, &["a", "b"]);
+        }
+    }
+}
