@@ -1,12 +1,202 @@
-//! One fault of a request, as every error answer lists it.
+//! What is wrong with a request, and the error envelope in which it is answered.
 
-/// What is wrong with one part of a request (contract page 1, "Errors").
+use domain::filter::FilterError;
+
+use crate::json::{Number, Value};
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $meaning:literal;)*) => {
+        /// Codes of faults: stable, for programs to act on.
+        pub mod code {
+            $(
+                #[doc = $meaning]
+                pub const $name: &str = $code;
+            )*
+
+            /// All codes of request bodies and queries, with what they mean: the documentation is made from it.
+            pub const ALL: &[(&str, &str)] = &[$(($code, $meaning)),*];
+        }
+    };
+}
+
+codes! {
+    MALFORMED_JSON = "malformed_json", "The body is not JSON, or JSON that is read in two ways (a key twice, a lone surrogate).";
+    WRONG_TYPE = "wrong_type", "The value has another JSON type than the field.";
+    REQUIRED = "required", "A field that must be there is missing or null.";
+    UNKNOWN_FIELD = "unknown_field", "The body has a field that does not exist there.";
+    READ_ONLY = "read_only", "The field is set by the platform and was sent with another value.";
+    TOO_SHORT = "too_short", "The text or list is shorter than allowed.";
+    TOO_LONG = "too_long", "The text is longer than allowed.";
+    INVALID_VALUE = "invalid_value", "The value is not one of those that the field can have.";
+    INVALID_CHARACTER = "invalid_character", "The text has a character that may not stand there.";
+    DUPLICATE_VALUE = "duplicate_value", "A list names something twice.";
+    MASK_NOT_ALLOWED = "mask_not_allowed", "The mask of a secret was sent where no secret is stored that it could stand for.";
+    SUBJECT_MISMATCH = "subject_mismatch", "`subject` is not the PIM that the caller authenticated with.";
+    INVALID_EMAIL = "invalid_email", "Not an email address.";
+    INVALID_URL = "invalid_url", "Not a URL that the platform may call.";
+    HTTPS_REQUIRED = "https_required", "The URL does not begin with https://.";
+    DESTINATION_FORBIDDEN = "destination_forbidden", "The host is an address that no destination may have.";
+    UNKNOWN_EVENT_TYPE = "unknown_event_type", "No event type of that name is known.";
+    INVALID_FILTER = "invalid_filter", "The filter cannot be understood; column, found, expected and hint say where and why.";
+    UNKNOWN_DESTINATION_TYPE = "unknown_destination_type", "`type` is not a type of destination.";
+    DESTINATION_TYPE_UNAVAILABLE = "destination_type_unavailable", "This installation was built without that type of destination.";
+    TOO_MANY_HEADERS = "too_many_headers", "More custom headers than allowed.";
+    INVALID_HEADER_NAME = "invalid_header_name", "Not a name that a custom header can have.";
+    INVALID_HEADER_VALUE = "invalid_header_value", "Not a value that a custom header can have.";
+    RESERVED_HEADER = "reserved_header", "The header is set by the platform or by HTTP itself.";
+    DUPLICATE_HEADER = "duplicate_header", "Two custom headers differ only in case.";
+    INVALID_PROJECT_ID = "invalid_project_id", "Not a Google project id.";
+    INVALID_TOPIC_ID = "invalid_topic_id", "Not a Pub/Sub topic id.";
+    INVALID_TOPIC = "invalid_topic", "Not a Kafka topic's name.";
+    INVALID_BROKER = "invalid_broker", "Not a list of host:port.";
+    INVALID_SERVER_NAME = "invalid_server_name", "Not a DNS name or IP address.";
+    INVALID_CERTIFICATE = "invalid_certificate", "Not PEM with certificates that can be read.";
+    INVALID_KEY = "invalid_key", "Not PEM with a private key that can be read.";
+    KEY_MISMATCH = "key_mismatch", "The private key does not belong to the client certificate.";
+    UNKNOWN_PARAMETER = "unknown_parameter", "The query has a parameter that does not exist.";
+    REPEATED_PARAMETER = "repeated_parameter", "The query has a parameter twice.";
+    INVALID_PARAMETER = "invalid_parameter", "A parameter's value cannot be understood.";
+}
+
+/// One fault of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// For a person: what was wrong and what would be right.
+    /// For a person.
     pub message: String,
-    /// Stable and machine-readable.
+    /// For a program; see [`code`].
     pub code: &'static str,
-    /// The path of the field at fault, where it is one.
+    /// The path of the field at fault, such as `config.url` or `events[2]`.
     pub field: Option<String>,
+    /// Where a filter is wrong.
+    pub detail: Option<FilterDetail>,
+}
+
+/// Where and why a filter was refused (contract page 7, "Filters").
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FilterDetail {
+    /// Column of the place in code points, from 1.
+    pub column: usize,
+    /// What stands there.
+    pub found: String,
+    /// What could stand there.
+    pub expected: String,
+    /// Lines to print as they are: the place in the filter, and an advice.
+    pub hint: String,
+}
+
+impl Fault {
+    /// A fault that no single field is the place of.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Fault {
+        Fault { message: message.into(), code, field: None, detail: None }
+    }
+
+    /// A fault of the field at `field`.
+    pub fn at(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Fault {
+        Fault { message: message.into(), code, field: Some(field.into()), detail: None }
+    }
+
+    /// A filter that was refused.
+    pub fn filter(field: &str, error: FilterError) -> Fault {
+        Fault {
+            message: error.message,
+            code: code::INVALID_FILTER,
+            field: Some(field.to_owned()),
+            detail: Some(FilterDetail {
+                column: error.column,
+                found: error.found,
+                expected: error.expected,
+                hint: error.hint,
+            }),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        let mut members = vec![
+            ("message".to_owned(), Value::from(self.message.as_str())),
+            ("code".to_owned(), Value::from(self.code)),
+        ];
+        if let Some(field) = &self.field {
+            members.push(("field".to_owned(), Value::from(field.as_str())));
+        }
+        if let Some(detail) = &self.detail {
+            members.push(("column".to_owned(), Value::Number(Number::from(detail.column as u64))));
+            members.push(("found".to_owned(), Value::from(detail.found.as_str())));
+            members.push(("expected".to_owned(), Value::from(detail.expected.as_str())));
+            members.push(("hint".to_owned(), Value::from(detail.hint.as_str())));
+        }
+        Value::Object(members)
+    }
+}
+
+/// A request that is refused: the status of the answer, and all its faults.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// At least one.
+    pub faults: Vec<Fault>,
+}
+
+impl Refusal {
+    /// A refusal with one fault.
+    pub fn one(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
+        Refusal { status, faults: vec![Fault::new(code, message)] }
+    }
+
+    /// 422: understood, but not valid.
+    pub fn invalid(faults: Vec<Fault>) -> Refusal {
+        Refusal { status: 422, faults }
+    }
+
+    /// The answer's body: the error envelope.
+    pub fn body(&self) -> String {
+        let errors = Value::Array(self.faults.iter().map(Fault::to_value).collect());
+        Value::Object(vec![("errors".to_owned(), errors)]).to_canonical()
+    }
+
+    /// Code of the first fault: `error_reason` of the log entry.
+    pub fn reason(&self) -> &'static str {
+        self.faults.first().map_or("", |fault| fault.code)
+    }
+
+    /// All messages in one line, for the log entry.
+    pub fn message(&self) -> String {
+        let messages: Vec<&str> = self.faults.iter().map(|fault| fault.message.as_str()).collect();
+        messages.join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_envelope_has_what_is_known_of_each_fault() {
+        let mut filter = Fault::at("filter", code::INVALID_FILTER, "column 6: a quoted value is missing");
+        filter.detail = Some(FilterDetail {
+            column: 6,
+            found: "system".to_owned(),
+            expected: "a value in double quotes".to_owned(),
+            hint: "\"system\"".to_owned(),
+        });
+        let refusal = Refusal::invalid(vec![filter, Fault::new(code::WRONG_TYPE, "an object is expected")]);
+        assert_eq!(
+            refusal.body(),
+            concat!(
+                r#"{"errors":[{"message":"column 6: a quoted value is missing","code":"invalid_filter","field":"filter","#,
+                r#""column":6,"found":"system","expected":"a value in double quotes","hint":"\"system\""},"#,
+                r#"{"message":"an object is expected","code":"wrong_type"}]}"#
+            )
+        );
+        assert_eq!(refusal.reason(), "invalid_filter");
+        assert_eq!(refusal.message(), "column 6: a quoted value is missing; an object is expected");
+    }
+
+    #[test]
+    fn codes_are_snake_case_and_unique() {
+        for (index, (code, _)) in code::ALL.iter().enumerate() {
+            assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
+            assert!(code::ALL[..index].iter().all(|(other, _)| other != code), "{code} is there twice");
+        }
+    }
 }
