@@ -39,6 +39,11 @@ impl<T> Put<T> {
 ///   the lane has passed go;
 /// - new, or resumed without `options.hold`: its lane starts at the head, without exceptions and memory. Resumed with `hold`: the lane
 ///   goes on where it stood, without memory.
+/// - suspended or revoked: a lane that followed the mark keeps the mark of this moment as its own cursor, so that later marks do not
+///   carry it past what `hold` keeps. Deleted: its lane is forgotten.
+///
+/// A subscriber that is not active has no subscription that is active or suspended: a change that would lead there
+/// is a [`ChangeError::Conflict`], for somebody was faster with a new subscription, or with the end of the subscriber.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
     /// A subscriber, if it changes.
@@ -99,7 +104,8 @@ pub trait Catalog: Send + Sync + 'static {
     /// Replaces a PIM's registration.
     async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError>;
 
-    /// Removes a PIM; its subscribers and subscriptions that are not deleted become revoked.
+    /// Removes a PIM; its subscribers and subscriptions that are not deleted become revoked, with the entries and notifications that
+    /// tell so.
     async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError>;
 
     /// What is known of a client; the default if nothing is.

@@ -1,40 +1,11 @@
 //! The port of the ledger: how far each lane has come, and the few events that did not go straight through.
 
 use async_trait::async_trait;
+pub use domain::exception::{Exception, ExceptionKind};
 use domain::log_entry::LogEntry;
-use domain::{Position, SubscriptionId, Timestamp};
-use serde::{Deserialize, Serialize};
+use domain::{Position, SubscriptionId};
 
 use crate::error::StoreError;
-
-/// An event that is not settled although the lane's cursor is past it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Exception {
-    /// Its place in the log.
-    pub position: Position,
-    /// What it waits for.
-    pub kind: ExceptionKind,
-    /// Attempts made that failed (throttled ones do not count).
-    pub failures: u8,
-    /// When its next attempt is due.
-    pub due_at: Timestamp,
-    /// When its first attempt was made.
-    pub first_tried_at: Timestamp,
-    /// Which entity it is about, as a number that equal entities share; 0 where the lane does not keep the order of entities.
-    pub entity: u64,
-}
-
-/// What an exception waits for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExceptionKind {
-    /// Its retry.
-    Retry,
-    /// Its turn, after the endpoint said "too fast".
-    Throttled,
-    /// The event of the same entity before it.
-    Predecessor,
-}
 
 /// What is saved of one lane. A save of another generation than the subscription's changes nothing.
 #[derive(Clone, PartialEq, Debug)]

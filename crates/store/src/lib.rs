@@ -15,11 +15,17 @@ pub mod tail;
 
 pub mod error;
 
-pub use catalog::{Catalog, Change, Client, LogPage, Put};
+pub mod merge;
+pub mod stamp;
+
+pub mod memory;
+
+pub use catalog::{Catalog, Change, Client, LogPage, Made, Put};
 pub use changes::Changes;
 pub use error::{AppendError, ChangeError, StoreError};
 pub use event_log::{Appended, Chunk, EventLog, ReadLimit};
 pub use ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
+pub use memory::MemoryStore;
 pub use tail::Tail;
 
 /// All ports of one backend.

@@ -1,0 +1,115 @@
+//! The in-memory reference: simple and obviously right. One lock over the whole state, no tasks, no clock; what it
+//! answers is what every backend has to answer.
+
+mod catalog;
+mod event_log;
+mod ledger;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::log_entry::LogEntry;
+use domain::notification::Notification;
+use domain::pim::Pim;
+use domain::subscriber::{Owner, Subscriber};
+use domain::subscription::Subscription;
+use domain::{LogId, LoggedEvent, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
+use parking_lot::Mutex;
+
+use crate::catalog::Client;
+use crate::changes::Changes;
+use crate::ledger::LedgerRecord;
+use crate::tail::Tail;
+
+/// Bounds of a [`MemoryStore`].
+#[derive(Clone, Copy, Debug)]
+pub struct MemorySettings {
+    /// How much of the newest events the tail holds.
+    pub tail_bytes: usize,
+    /// Appends are refused when the log's events would be more than this.
+    pub max_log_bytes: u64,
+    /// How long an id is remembered.
+    pub dedup_window: Duration,
+}
+
+impl Default for MemorySettings {
+    fn default() -> MemorySettings {
+        MemorySettings {
+            tail_bytes: 16 << 20,
+            max_log_bytes: 1 << 30,
+            // Contract page 6: 24 h.
+            dedup_window: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// All ports in memory. Nothing survives the process, but [`MemoryStore::reopen`] stands for a restart.
+#[derive(Debug)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+    settings: MemorySettings,
+    tail: Tail,
+    changes: Changes,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    // The log.
+    events: VecDeque<Arc<LoggedEvent>>,
+    bytes: u64,
+    /// Events accepted so far; the head is one more.
+    accepted: u64,
+    seen: HashMap<(PimId, String), Timestamp>,
+    seen_order: VecDeque<(Timestamp, PimId, String)>,
+    // The catalogue.
+    version: u64,
+    pims: BTreeMap<PimId, Pim>,
+    last_pim: u32,
+    clients: HashMap<Owner, Client>,
+    subscribers: BTreeMap<SubscriberId, Subscriber>,
+    subscriptions: BTreeMap<SubscriptionId, (u64, Subscription)>,
+    entries: BTreeMap<LogId, LogEntry>,
+    /// The latest entry of each kind of error.
+    latest_errors: HashMap<ErrorKey, LogId>,
+    notifications: VecDeque<Notification>,
+    // The ledger.
+    ledger: LedgerRecord,
+}
+
+/// What errors have in common that become one entry.
+type ErrorKey = (Owner, Option<SubscriberId>, Option<SubscriptionId>, &'static str, String);
+
+impl State {
+    fn head(&self) -> Position {
+        Position(self.accepted + 1)
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new(settings: MemorySettings) -> MemoryStore {
+        MemoryStore::over(Arc::default(), settings)
+    }
+
+    /// What a restart finds: the same state, an empty tail, nothing announced yet. The old one and the new one share the state.
+    pub fn reopen(&self) -> MemoryStore {
+        MemoryStore::over(Arc::clone(&self.state), self.settings)
+    }
+
+    fn over(state: Arc<Mutex<State>>, settings: MemorySettings) -> MemoryStore {
+        let (head, version) = {
+            let state = state.lock();
+            (state.head(), state.version)
+        };
+        let changes = Changes::default();
+        changes.commit(version);
+        MemoryStore { state, settings, tail: Tail::new(head, settings.tail_bytes), changes }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> MemoryStore {
+        MemoryStore::new(MemorySettings::default())
+    }
+}

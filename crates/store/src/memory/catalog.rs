@@ -1,0 +1,256 @@
+//! The catalogue in memory.
+
+use async_trait::async_trait;
+use domain::log_entry::{LogEntry, LogOrder, LogQuery};
+use domain::notification::Notification;
+use domain::pim::Pim;
+use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{PimId, SubscriberId, SubscriptionId, Timestamp};
+
+use super::{MemoryStore, State};
+use crate::catalog::{Catalog, Change, Client, LogPage, Made, Put};
+use crate::changes::Changes;
+use crate::error::{ChangeError, StoreError};
+use crate::{merge, stamp};
+
+#[async_trait]
+impl Catalog for MemoryStore {
+    fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    async fn pims(&self) -> Result<Vec<Pim>, StoreError> {
+        Ok(self.state.lock().pims.values().cloned().collect())
+    }
+
+    async fn add_pim(&self, mut pim: Pim) -> Result<Pim, ChangeError> {
+        let mut state = self.state.lock();
+        pim.id = PimId(state.last_pim + 1);
+        state.is_free(&pim)?;
+        state.last_pim += 1;
+        state.pims.insert(pim.id, pim.clone());
+        Ok(pim)
+    }
+
+    async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError> {
+        let mut state = self.state.lock();
+        if !state.pims.contains_key(&pim.id) {
+            return Err(ChangeError::Missing("PIM"));
+        }
+        state.is_free(&pim)?;
+        state.pims.insert(pim.id, pim);
+        Ok(())
+    }
+
+    async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
+        let mut state = self.state.lock();
+        let pim = state.pims.remove(&id).ok_or(ChangeError::Missing("PIM"))?;
+        let subscribers: Vec<_> = state.subscribers.values().filter(|one| one.owner.pim == id).cloned().collect();
+        for (revoked, entry) in subscribers.iter().filter_map(|one| stamp::revoke_subscriber(one, now)) {
+            state.subscribers.insert(revoked.id, revoked);
+            state.add(entry);
+        }
+        let subscriptions: Vec<_> = state.subscriptions.values().map(|(_, one)| one.clone()).collect();
+        state.version += 1;
+        for stored in subscriptions.iter().filter(|one| one.pim == id) {
+            if let Some((put, entry, notification)) = stamp::revoke_subscription(stored, &pim.url, now) {
+                state.put(&put)?;
+                state.add(entry);
+                state.notifications.push_back(notification);
+            }
+        }
+        state.clients.retain(|owner, _| owner.pim != id);
+        self.changes.commit(state.version);
+        Ok(())
+    }
+
+    async fn client(&self, owner: &Owner) -> Result<Client, StoreError> {
+        Ok(self.state.lock().clients.get(owner).cloned().unwrap_or_default())
+    }
+
+    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), StoreError> {
+        self.state.lock().clients.insert(owner.clone(), client);
+        Ok(())
+    }
+
+    async fn subscriber(&self, id: SubscriberId) -> Result<Option<Subscriber>, StoreError> {
+        Ok(self.state.lock().subscribers.get(&id).cloned())
+    }
+
+    async fn subscribers(&self, owner: &Owner) -> Result<Vec<Subscriber>, StoreError> {
+        let state = self.state.lock();
+        let of_owner = state.subscribers.values().filter(|one| one.owner == *owner);
+        let mut found: Vec<_> = of_owner.filter(|one| one.status != SubscriberStatus::Deleted).cloned().collect();
+        found.sort_by_key(|one| (one.created_at, one.id));
+        Ok(found)
+    }
+
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        Ok(self.state.lock().subscriptions.get(&id).map(|(_, stored)| stored.clone()))
+    }
+
+    async fn subscriptions(&self, of: SubscriberId) -> Result<Vec<Subscription>, StoreError> {
+        let state = self.state.lock();
+        let of_subscriber = state.subscriptions.values().map(|(_, one)| one).filter(|one| one.subscriber_id == of);
+        let mut found: Vec<_> =
+            of_subscriber.filter(|one| one.status != SubscriptionStatus::Deleted).cloned().collect();
+        found.sort_by_key(|one| (one.created_at, one.id));
+        Ok(found)
+    }
+
+    async fn change(&self, change: Change) -> Result<Made, ChangeError> {
+        let mut state = self.state.lock();
+        state.check(&change)?;
+        // From here on nothing fails: all or nothing without an undo.
+        if let Some(put) = &change.subscriber {
+            let stored = state.subscribers.get(&put.value().id);
+            let subscriber = stamp::stamp_subscriber(stored, put)?;
+            state.subscribers.insert(subscriber.id, subscriber);
+        }
+        if !change.subscriptions.is_empty() {
+            state.version += 1;
+        }
+        let mut subscriptions = Vec::new();
+        for put in &change.subscriptions {
+            subscriptions.push(state.put(put)?);
+        }
+        for entry in change.entries {
+            state.add(entry);
+        }
+        state.notifications.extend(change.notifications);
+        self.changes.commit(state.version);
+        Ok(Made { version: state.version, head: state.head(), subscriptions })
+    }
+
+    async fn changed_since(&self, version: u64) -> Result<(u64, Vec<Subscription>), StoreError> {
+        let state = self.state.lock();
+        let changed = state.subscriptions.values().filter(|(changed, _)| *changed > version);
+        Ok((state.version, changed.map(|(_, stored)| stored.clone()).collect()))
+    }
+
+    async fn add_entry(&self, entry: LogEntry) -> Result<(), StoreError> {
+        self.state.lock().add(entry);
+        Ok(())
+    }
+
+    async fn entries(&self, owner: &Owner, query: &LogQuery) -> Result<LogPage, StoreError> {
+        let state = self.state.lock();
+        let ascending = query.order == LogOrder::Ascending;
+        let is_behind = |entry: &&LogEntry| match query.after {
+            None => true,
+            Some(after) if ascending => entry.id > after,
+            Some(after) => entry.id < after,
+        };
+        let wanted = |entry: &&LogEntry| entry.owner == *owner && merge::matches(query, entry) && is_behind(entry);
+        let found = state.entries.values().filter(wanted);
+        let take = query.limit.saturating_add(1);
+        let mut entries: Vec<LogEntry> = if ascending {
+            found.skip(query.skip).take(take).cloned().collect()
+        } else {
+            found.rev().skip(query.skip).take(take).cloned().collect()
+        };
+        let more = entries.len() > query.limit;
+        entries.truncate(query.limit);
+        Ok(LogPage { entries, more })
+    }
+
+    async fn prune_entries(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut state = self.state.lock();
+        let there = state.entries.len();
+        state.entries.retain(|_, entry| entry.timestamp >= before);
+        let State { entries, latest_errors, .. } = &mut *state;
+        latest_errors.retain(|_, id| entries.contains_key(id));
+        Ok((there - state.entries.len()) as u64)
+    }
+
+    async fn notifications(&self, limit: usize) -> Result<Vec<Notification>, StoreError> {
+        Ok(self.state.lock().notifications.iter().take(limit).cloned().collect())
+    }
+
+    async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError> {
+        self.state.lock().notifications.retain(|notification| notification.id != id);
+        Ok(())
+    }
+}
+
+impl State {
+    fn is_free(&self, pim: &Pim) -> Result<(), ChangeError> {
+        for other in self.pims.values().filter(|other| other.id != pim.id) {
+            if other.name == pim.name {
+                return Err(ChangeError::Taken { field: "name", value: pim.name.clone() });
+            }
+            if other.url_key == pim.url_key {
+                return Err(ChangeError::Taken { field: "url", value: pim.url.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all of a change can be made.
+    fn check(&self, change: &Change) -> Result<(), ChangeError> {
+        let mut subscribers = self.subscribers.clone();
+        if let Some(put) = &change.subscriber {
+            let subscriber = stamp::stamp_subscriber(subscribers.get(&put.value().id), put)?;
+            let pim = subscriber.owner.pim;
+            subscribers.insert(subscriber.id, subscriber);
+            let active = |one: &&Subscriber| one.owner.pim == pim && one.status == SubscriberStatus::Active;
+            let over = subscribers.values().filter(active).count() > change.subscriber_limit;
+            if over && matches!(put, Put::New(_)) {
+                return Err(ChangeError::LimitReached { limit: change.subscriber_limit });
+            }
+        }
+        let mut subscriptions = self.subscriptions.clone();
+        for put in &change.subscriptions {
+            let id = put.value().id;
+            let stored = subscriptions.get(&id).map(|(_, stored)| stored);
+            let stamped = stamp::stamp(stored, put, self.head(), self.cursor(id))?;
+            subscriptions.insert(id, (0, stamped.subscription));
+        }
+        let counting = |of: SubscriberId| {
+            let of_subscriber = subscriptions.values().filter(|(_, one)| one.subscriber_id == of);
+            of_subscriber.filter(|(_, one)| one.status.counts()).count()
+        };
+        for put in &change.subscriptions {
+            if let Put::New(new) = put {
+                let subscriber = subscribers.get(&new.subscriber_id).ok_or(ChangeError::Missing("subscriber"))?;
+                if new.status.counts() && subscriber.status != SubscriberStatus::Active {
+                    return Err(ChangeError::Conflict);
+                }
+                if counting(new.subscriber_id) > change.subscription_limit {
+                    return Err(ChangeError::LimitReached { limit: change.subscription_limit });
+                }
+            }
+        }
+        match &change.subscriber {
+            Some(put) if put.value().status != SubscriberStatus::Active && counting(put.value().id) > 0 => {
+                Err(ChangeError::Conflict)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Stamps and stores a subscription.
+    fn put(&mut self, put: &Put<Subscription>) -> Result<Subscription, ChangeError> {
+        let id = put.value().id;
+        let stored = self.subscriptions.get(&id).map(|(_, stored)| stored);
+        let stamped = stamp::stamp(stored, put, self.head(), self.cursor(id))?;
+        self.affect(id, stamped.subscription.generation, stamped.lane);
+        self.subscriptions.insert(id, (self.version, stamped.subscription.clone()));
+        Ok(stamped.subscription)
+    }
+
+    /// Adds a log entry, or counts it with the one that it equals.
+    pub(super) fn add(&mut self, entry: LogEntry) {
+        if let Some((operation, message)) = merge::error_key(&entry.body) {
+            let key = (entry.owner.clone(), entry.subscriber_id, entry.subscription_id, operation, message.to_owned());
+            let latest = self.latest_errors.get(&key).and_then(|id| self.entries.get_mut(id));
+            if let Some(latest) = latest.filter(|latest| merge::is_near(latest, &entry)) {
+                merge::merge(latest, &entry);
+                return;
+            }
+            self.latest_errors.insert(key, entry.id);
+        }
+        self.entries.insert(entry.id, entry);
+    }
+}

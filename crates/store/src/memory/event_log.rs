@@ -1,0 +1,101 @@
+//! The event log in memory.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
+
+use super::MemoryStore;
+use crate::error::{AppendError, StoreError};
+use crate::event_log::{Appended, Chunk, EventLog, ReadLimit};
+use crate::tail::Tail;
+
+#[async_trait]
+impl EventLog for MemoryStore {
+    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
+        let mut state = self.state.lock();
+        let accepted = events.len();
+        let mut in_request = HashSet::new();
+        let mut fresh = Vec::new();
+        for event in events {
+            let key = (pim, event.id().to_owned());
+            let known = state.seen.get(&key).is_some_and(|at| now.since(*at) < self.settings.dedup_window);
+            if !known && in_request.insert(key) {
+                fresh.push(event);
+            }
+        }
+        let more = fresh.iter().map(|event| event.size() as u64).sum::<u64>();
+        if !fresh.is_empty() && state.bytes + more > self.settings.max_log_bytes {
+            let message = format!(
+                "the backlog is full: {} bytes of events wait, the bound is {} (max_log_bytes)",
+                state.bytes, self.settings.max_log_bytes
+            );
+            return Err(AppendError::BacklogFull { message, retry_after: Duration::from_secs(5) });
+        }
+        while state.seen_order.front().is_some_and(|(at, ..)| now.since(*at) >= self.settings.dedup_window) {
+            let Some((at, pim, id)) = state.seen_order.pop_front() else { break };
+            let key = (pim, id);
+            if state.seen.get(&key) == Some(&at) {
+                state.seen.remove(&key);
+            }
+        }
+        let duplicates = accepted - fresh.len();
+        let mut logged = Vec::with_capacity(fresh.len());
+        for event in fresh {
+            state.seen.insert((pim, event.id().to_owned()), now);
+            state.seen_order.push_back((now, pim, event.id().to_owned()));
+            let event = Arc::new(LoggedEvent { position: state.head(), pim, accepted_at: now, event });
+            state.accepted += 1;
+            state.events.push_back(Arc::clone(&event));
+            logged.push(event);
+        }
+        state.bytes += more;
+        // Under the lock, so that the tail's order is that of the log.
+        self.tail.push(logged);
+        Ok(Appended { accepted, duplicates })
+    }
+
+    async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
+        let state = self.state.lock();
+        let end = state.head().min(limit.until).max(from);
+        let mut events = Vec::new();
+        let mut bytes = 0;
+        let start = state.events.partition_point(|event| event.position < from);
+        for event in state.events.range(start..) {
+            if event.position >= end {
+                break;
+            }
+            if pim.is_some_and(|pim| pim != event.pim) {
+                continue;
+            }
+            let full = events.len() >= limit.events.max(1) || bytes + event.event.size() > limit.bytes;
+            if full && !events.is_empty() {
+                return Ok(Chunk { events, next: event.position });
+            }
+            bytes += event.event.size();
+            events.push(Arc::clone(event));
+        }
+        Ok(Chunk { events, next: end })
+    }
+
+    fn tail(&self) -> &Tail {
+        &self.tail
+    }
+
+    async fn first_since(&self, time: Timestamp) -> Result<Position, StoreError> {
+        let state = self.state.lock();
+        let first = state.events.iter().find(|event| event.accepted_at >= time);
+        Ok(first.map_or(state.head(), |event| event.position))
+    }
+
+    async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {
+        let floors: HashMap<PimId, Position> = floors.iter().copied().collect();
+        let mut state = self.state.lock();
+        let before = state.events.len();
+        state.events.retain(|event| event.position >= *floors.get(&event.pim).unwrap_or(&rest));
+        state.bytes = state.events.iter().map(|event| event.event.size() as u64).sum();
+        Ok((before - state.events.len()) as u64)
+    }
+}

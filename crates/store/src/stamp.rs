@@ -1,0 +1,164 @@
+//! The rules of [`Change`](crate::Change) that are the same in every backend: what the store stamps on a subscription,
+//! and what a change does to its lane. Pure functions, so that backends cannot differ in them.
+
+use std::mem::discriminant;
+
+use domain::log_entry::{Action, LogBody, LogEntry};
+use domain::notification::{Notification, NotificationKind};
+use domain::subscriber::{Subscriber, SubscriberStatus};
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{LogId, Position, Timestamp};
+use uuid::Uuid;
+
+use crate::catalog::Put;
+use crate::error::ChangeError;
+
+/// What a change of a subscription does to what the ledger knows of its lane.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LaneEffect {
+    /// Nothing.
+    None,
+    /// It starts at the head, without exceptions and memory, in the new generation.
+    Reset,
+    /// It goes on where it stood, without memory, in the new generation.
+    GoOn,
+    /// It stands still: a lane that followed the mark keeps the mark of this moment as its own cursor, so that a later
+    /// mark does not carry it past events that `hold` keeps. The record gets the new generation.
+    Pin,
+    /// Its record goes: nobody will ask for it again.
+    Forget,
+}
+
+/// A subscription as it is to be stored.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stamped {
+    /// The subscription.
+    pub subscription: Subscription,
+    /// What becomes of its lane.
+    pub lane: LaneEffect,
+}
+
+/// Stamps a subscription. `cursor` is where its lane stands: its own cursor, or the mark.
+pub fn stamp(
+    stored: Option<&Subscription>,
+    put: &Put<Subscription>,
+    head: Position,
+    cursor: Position,
+) -> Result<Stamped, ChangeError> {
+    let mut subscription = put.value().clone();
+    let stored = match (put, stored) {
+        (Put::New(_), None) => {
+            subscription.revision = 0;
+            subscription.generation = 0;
+            subscription.status_since = head;
+            subscription.past_selections = Vec::new();
+            return Ok(Stamped { subscription, lane: LaneEffect::Reset });
+        }
+        (Put::New(_), Some(_)) => return Err(ChangeError::Conflict),
+        (Put::Changed(_), None) => return Err(ChangeError::Missing("subscription")),
+        (Put::Changed(value), Some(stored)) if value.revision != stored.revision + 1 => {
+            return Err(ChangeError::Conflict);
+        }
+        (Put::Changed(_), Some(stored)) => stored,
+    };
+    let mut lane = LaneEffect::None;
+    subscription.generation = stored.generation;
+    subscription.status_since = stored.status_since;
+    if discriminant(&subscription.status) != discriminant(&stored.status) {
+        subscription.generation = stored.generation + 1;
+        subscription.status_since = head;
+        lane = match subscription.status {
+            SubscriptionStatus::Active if subscription.options.hold => LaneEffect::GoOn,
+            SubscriptionStatus::Active => LaneEffect::Reset,
+            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked => LaneEffect::Pin,
+            SubscriptionStatus::Deleted => LaneEffect::Forget,
+        };
+    }
+    subscription.past_selections = stored.past_selections.clone();
+    if subscription.selection != stored.selection {
+        // A selection that was in force for no event at all is not worth keeping.
+        if subscription.past_selections.last().is_none_or(|(until, _)| *until < head) {
+            subscription.past_selections.push((head, stored.selection.clone()));
+        }
+    }
+    let stands_at = if lane == LaneEffect::Reset { head } else { cursor };
+    subscription.past_selections.retain(|(until, _)| *until > stands_at);
+    Ok(Stamped { subscription, lane })
+}
+
+/// Checks a subscriber against the stored one and gives it as it is to be stored.
+pub fn stamp_subscriber(stored: Option<&Subscriber>, put: &Put<Subscriber>) -> Result<Subscriber, ChangeError> {
+    let mut subscriber = put.value().clone();
+    match (put, stored) {
+        (Put::New(_), None) => {
+            subscriber.revision = 0;
+            Ok(subscriber)
+        }
+        (Put::New(_), Some(_)) => Err(ChangeError::Conflict),
+        (Put::Changed(_), None) => Err(ChangeError::Missing("subscriber")),
+        (Put::Changed(value), Some(stored)) if value.revision != stored.revision + 1 => Err(ChangeError::Conflict),
+        (Put::Changed(_), Some(_)) => Ok(subscriber),
+    }
+}
+
+/// Why subscriptions of a removed PIM are revoked, for a person.
+const PIM_REMOVED: &str = "the PIM was removed from the event platform by its operator";
+
+/// What the removal of a PIM makes of a subscriber: its revoked form and what is told about it; `None` if it is not in
+/// use any more.
+pub fn revoke_subscriber(stored: &Subscriber, now: Timestamp) -> Option<(Subscriber, LogEntry)> {
+    if stored.status != SubscriberStatus::Active {
+        return None;
+    }
+    let mut subscriber = stored.clone();
+    subscriber.status = SubscriberStatus::Revoked;
+    subscriber.revision += 1;
+    subscriber.updated_at = now;
+    let entry = LogEntry {
+        id: LogId::generate(),
+        owner: subscriber.owner.clone(),
+        timestamp: now,
+        subscriber_id: Some(subscriber.id),
+        subscription_id: None,
+        body: LogBody::Action(Action::SubscriberRevoked),
+        count: 1,
+    };
+    Some((subscriber, entry))
+}
+
+/// What the removal of a PIM makes of a subscription: its revoked form, to be stamped, and what is told about it; `None`
+/// if it is revoked or deleted already. `subject` is the PIM's URL.
+pub fn revoke_subscription(
+    stored: &Subscription,
+    subject: &str,
+    now: Timestamp,
+) -> Option<(Put<Subscription>, LogEntry, Notification)> {
+    if !stored.status.counts() {
+        return None;
+    }
+    let mut subscription = stored.clone();
+    subscription.status = SubscriptionStatus::Revoked;
+    subscription.revision += 1;
+    subscription.updated_at = now;
+    let entry = LogEntry {
+        id: LogId::generate(),
+        owner: stored.owner(),
+        timestamp: now,
+        subscriber_id: Some(stored.subscriber_id),
+        subscription_id: Some(stored.id),
+        body: LogBody::Action(Action::SubscriptionRevoked),
+        count: 1,
+    };
+    let notification = Notification {
+        id: Uuid::now_v7(),
+        kind: NotificationKind::Revoked,
+        timestamp: now,
+        subscription_id: stored.id,
+        subscriber_id: stored.subscriber_id,
+        destination: stored.destination.to_string(),
+        events: stored.selection.events.iter().map(|name| name.as_str().to_owned()).collect(),
+        reason: Some(PIM_REMOVED.to_owned()),
+        subject: subject.to_owned(),
+    };
+    Some((Put::Changed(subscription), entry, notification))
+}
