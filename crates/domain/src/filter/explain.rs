@@ -8,11 +8,13 @@ use super::expr::{Condition, Expr, Field, Quoted};
 pub(super) fn explain(expr: &Expr) -> String {
     let mut out = String::from("An event passes when ");
     tell(&mut out, expr, true, 0);
-    out.push('.');
+    if !out.contains('\n') {
+        out.push('.');
+    }
     if expr.conditions().any(|condition| condition.field.is_delta_field()) {
         out.push_str(
-            "\nWhat was changed is known of the two delta types (product.updated.delta, product-model.updated.delta) \
-             only; for events of other types nothing counts as changed.",
+            "\nWhat was changed is known of product.updated.delta and product-model.updated.delta only; in events of other \
+             types nothing counts as changed.",
         );
     }
     out
@@ -48,10 +50,11 @@ fn tell_condition(condition: &Condition, holds: bool) -> String {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
         _ => quoted.concat(),
     };
-    let is = if holds { "is" } else { "is not" };
     match condition.field {
-        Field::User => format!("the author {is} {values}"),
-        Field::UserType => format!("the author's type {is} {values}"),
+        Field::User if holds => format!("the author is {values}"),
+        Field::User => format!("the author is not {values}, or is not known"),
+        Field::UserType if holds => format!("the author's type is {values}"),
+        Field::UserType => format!("the author's type is not {values}, or is not known"),
         Field::Attribute if holds => format!("the attribute {values} was changed"),
         Field::Attribute => format!("no attribute {values} was changed"),
         Field::Scope | Field::Channel if holds => {
