@@ -1,0 +1,131 @@
+//! What of a lane must be on stable storage: its cursor, its waiting events, what its owner is told, its memory.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::exception::Exception;
+use domain::outcome::Failure;
+use domain::{Position, Timestamp};
+
+use super::{Lane, Supply};
+
+/// Rate and successes are saved this often at most; failures are saved at once, so that a failing endpoint does not get away by our restart.
+const MEMORY_EVERY: Duration = Duration::from_secs(10);
+
+/// What has changed since the last [`Lane::save`].
+#[derive(Debug, Default)]
+pub(super) struct Unsaved {
+    changed: BTreeSet<Position>,
+    settled: BTreeSet<Position>,
+    failures: Vec<FailureNote>,
+    /// The cursor of the last save.
+    pub(super) cursor: Option<Position>,
+    /// The memory is to be saved at once.
+    pub(super) memory: bool,
+    /// The memory has changed a little.
+    pub(super) counted: bool,
+    memory_saved_at: Timestamp,
+}
+
+impl Unsaved {
+    pub(super) fn changed(&mut self, position: Position) {
+        self.settled.remove(&position);
+        self.changed.insert(position);
+    }
+
+    pub(super) fn settled(&mut self, position: Position) {
+        self.changed.remove(&position);
+        self.settled.insert(position);
+    }
+
+    pub(super) fn note(&mut self, now: Timestamp, failure: Failure) {
+        match self.failures.iter_mut().find(|note| note.failure == failure) {
+            Some(note) => {
+                note.count += 1;
+                note.latest = now;
+            }
+            None => self.failures.push(FailureNote { failure, latest: now, count: 1 }),
+        }
+    }
+}
+
+/// Equal failures since the last save.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FailureNote {
+    /// What went wrong.
+    pub failure: Failure,
+    /// When it last did.
+    pub latest: Timestamp,
+    /// How often.
+    pub count: u64,
+}
+
+/// What is to be saved of a lane.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LaneState {
+    /// All matching events before it are settled or waiting; `None` = as far as the router has come.
+    pub cursor: Option<Position>,
+    /// Waiting events that are new or changed.
+    pub changed: Vec<Exception>,
+    /// Waiting events that are settled.
+    pub settled: Vec<Position>,
+    /// What the owner is told.
+    pub failures: Vec<FailureNote>,
+    /// What [`Lane::restore`] wants back; `None` = as it was.
+    pub memory: Option<Vec<u8>>,
+}
+
+impl Lane {
+    /// All matching events before it are settled or waiting; `None` where the lane is live and has nothing to do.
+    pub fn cursor(&self) -> Option<Position> {
+        let reach = match self.supply {
+            Supply::Live => None,
+            Supply::Behind { reach, .. } => Some(reach),
+        };
+        let in_hand = self.fresh.front().map(|event| event.position);
+        let under_way = self.fresh_in_flight.first().copied();
+        [reach, in_hand, under_way].into_iter().flatten().min()
+    }
+
+    /// The first position whose event the lane still needs from the log, if it is before the cursor: that of a waiting event.
+    pub fn first_waiting(&self) -> Option<Position> {
+        self.waiting.first()
+    }
+
+    /// Whether something happened that must be saved at once.
+    pub fn is_urgent(&self) -> bool {
+        !self.unsaved.changed.is_empty() || !self.unsaved.failures.is_empty() || self.unsaved.memory
+    }
+
+    /// Whether there is anything to save.
+    pub fn is_unsaved(&self) -> bool {
+        self.is_urgent()
+            || !self.unsaved.settled.is_empty()
+            || self.unsaved.cursor != self.cursor()
+            || self.memory_due()
+    }
+
+    fn memory_due(&self) -> bool {
+        self.unsaved.counted && self.now.since(self.unsaved.memory_saved_at) >= MEMORY_EVERY
+    }
+
+    /// What is to be saved. The lane counts it as saved: whoever takes it must see to it that it is.
+    pub fn save(&mut self) -> LaneState {
+        let cursor = self.cursor();
+        let with_memory = self.unsaved.memory || self.memory_due();
+        if with_memory {
+            self.unsaved.memory = false;
+            self.unsaved.counted = false;
+            self.unsaved.memory_saved_at = self.now;
+        }
+        self.unsaved.cursor = cursor;
+        let changed = std::mem::take(&mut self.unsaved.changed);
+        LaneState {
+            cursor,
+            changed: changed.into_iter().filter_map(|position| self.waiting.get(position)).cloned().collect(),
+            settled: std::mem::take(&mut self.unsaved.settled).into_iter().collect(),
+            failures: std::mem::take(&mut self.unsaved.failures),
+            memory: with_memory.then(|| crate::memory::write(&self.pace, &self.window)),
+        }
+    }
+}

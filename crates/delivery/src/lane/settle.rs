@@ -1,0 +1,201 @@
+//! What follows from the outcome of an attempt: contract page 4's table, event by event.
+
+use std::time::Duration;
+
+use domain::exception::{Exception, ExceptionKind};
+use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
+use domain::{Position, Timestamp};
+
+use super::{Flight, Lane, Output, Phase, Ticket};
+
+/// A throttled event waits this long before its next turn, the first time; each time twice as long.
+const FIRST_TURN: Duration = Duration::from_secs(1);
+
+/// It never waits longer than this. Meanwhile fresh events go on: one event that the endpoint never wants holds up nobody.
+const LONGEST_TURN: Duration = Duration::from_secs(60);
+
+impl Lane {
+    pub(super) fn settle(&mut self, ticket: Ticket, outcome: Outcome) {
+        // A second answer to the same attempt finds nothing.
+        let Some(flight) = self.in_flight.remove(&ticket) else { return };
+        debug_assert_eq!(flight.ticket, ticket);
+        let position = flight.event.position;
+        if !flight.waits {
+            self.fresh_in_flight.remove(&position);
+        }
+        if self.phase == Phase::Stopped {
+            return self.late(flight, outcome);
+        }
+        match outcome {
+            Outcome::Delivered => {
+                self.window.delivered(self.now);
+                self.pace.delivered(&self.settings);
+                self.last_success_at = Some(self.now);
+                self.unsaved.counted = true;
+                self.done(&flight);
+            }
+            Outcome::Throttled { retry_after } => self.throttled(flight, retry_after),
+            Outcome::Failed(failure) => {
+                self.failed(failure, true);
+                let delay = self.settings.retry_delays.get(usize::from(flight.failures)).copied();
+                match delay {
+                    Some(delay) => self.wait_for_retry(&flight, delay),
+                    None => self.done(&flight),
+                }
+                self.judge();
+            }
+            Outcome::Refused(failure) => {
+                self.failed(failure, true);
+                self.done(&flight);
+                self.judge();
+            }
+            Outcome::Broken(failure) => {
+                let reason = failure.reason;
+                // The guard's refusal says nothing about the endpoint (contract page 7, "Success window").
+                self.failed(failure, reason != ErrorReason::DestinationForbidden);
+                self.done(&flight);
+                self.suspend(SuspensionReason::Destination(reason));
+            }
+            Outcome::Abandoned => self.wait_for_turn(&flight, self.now, 0),
+        }
+    }
+
+    /// An attempt that was under way when the lane stopped. Its event is neither counted among the dropped ones nor tried again; its
+    /// owner is told if it failed.
+    fn late(&mut self, flight: Flight, outcome: Outcome) {
+        match outcome {
+            Outcome::Delivered => {}
+            Outcome::Failed(failure) | Outcome::Refused(failure) | Outcome::Broken(failure) => {
+                self.note(failure);
+            }
+            Outcome::Throttled { .. } | Outcome::Abandoned => self.note(Failure {
+                reason: ErrorReason::ClientClosedConnection,
+                code: 500,
+                message: "The subscription was suspended while the event was being delivered; it was not tried again."
+                    .into(),
+            }),
+        }
+        if flight.waits {
+            self.waiting.remove(flight.event.position);
+        }
+    }
+
+    fn throttled(&mut self, flight: Flight, retry_after: Option<Duration>) {
+        self.pace.throttled(self.now, &self.settings);
+        self.unsaved.counted = true;
+        if self.now.since(flight.first_tried_at) > self.settings.throttled_at_most {
+            let failure = Failure {
+                reason: ErrorReason::Throttled,
+                code: 429,
+                message: "The endpoint answered 429 Too Many Requests to every attempt for more than an hour; the event was dropped."
+                    .into(),
+            };
+            self.failed(failure, true);
+            self.done(&flight);
+            return self.judge();
+        }
+        let asked = retry_after
+            .filter(|_| self.options.respect_retry_after)
+            .map(|asked| asked.min(self.settings.throttled_at_most));
+        if let Some(asked) = asked {
+            self.pace.pause(self.now + asked);
+        }
+        let throttles = self.waiting.throttles(flight.event.position);
+        let pause = FIRST_TURN.saturating_mul(1 << throttles.min(6)).min(LONGEST_TURN);
+        self.wait_for_turn(&flight, self.now + asked.unwrap_or(pause), throttles + 1);
+    }
+
+    fn wait_for_turn(&mut self, flight: &Flight, due_at: Timestamp, throttles: u32) {
+        let exception = flight.exception(ExceptionKind::Throttled, flight.failures, due_at);
+        self.unsaved.changed(exception.position);
+        self.waiting.put(exception, throttles);
+    }
+
+    fn wait_for_retry(&mut self, flight: &Flight, delay: Duration) {
+        self.wait(flight.exception(ExceptionKind::Retry, flight.failures + 1, self.now + delay));
+    }
+
+    pub(super) fn wait(&mut self, exception: Exception) {
+        self.unsaved.changed(exception.position);
+        self.waiting.put(exception, 0);
+    }
+
+    /// The event is settled: nothing more will be done about it.
+    fn done(&mut self, flight: &Flight) {
+        let position = flight.event.position;
+        if flight.waits {
+            self.waiting.remove(position);
+            self.unsaved.settled(position);
+        }
+        self.next_of_entity(flight.entity, position);
+    }
+
+    /// A waiting event is given up without an attempt.
+    pub(super) fn forget(&mut self, position: Position) {
+        if let Some(exception) = self.waiting.remove(position) {
+            self.unsaved.settled(position);
+            self.next_of_entity(exception.entity, position);
+        }
+    }
+
+    /// A waiting event that the log no longer has.
+    pub(super) fn lost(&mut self, position: Position) {
+        self.failed(
+            Failure {
+                reason: ErrorReason::DestinationFailure,
+                code: 500,
+                message: "The event had left the log (retention) before its next attempt was due.".into(),
+            },
+            false,
+        );
+        self.forget(position);
+    }
+
+    fn next_of_entity(&mut self, entity: u64, position: Position) {
+        if entity != 0
+            && let Some(next) = self.order.leave(entity, position)
+        {
+            self.waiting.wake(next, self.now);
+        }
+    }
+
+    fn failed(&mut self, failure: Failure, counts: bool) {
+        if counts {
+            self.window.failed(self.now);
+            self.unsaved.memory = true;
+        }
+        self.last_failure = Some((self.now, failure.clone()));
+        self.note(failure);
+    }
+
+    fn note(&mut self, failure: Failure) {
+        self.unsaved.note(self.now, failure);
+    }
+
+    fn judge(&mut self) {
+        if self.window.counts(self.now).is_below(self.settings.success_percent, self.settings.judged_from) {
+            self.suspend(SuspensionReason::SuccessRate);
+        }
+    }
+
+    fn suspend(&mut self, reason: SuspensionReason) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::Halted;
+            self.let_go();
+            self.outputs.push_back(Output::Suspend(reason));
+        }
+    }
+}
+
+impl Flight {
+    fn exception(&self, kind: ExceptionKind, failures: u8, due_at: Timestamp) -> Exception {
+        Exception {
+            position: self.event.position,
+            kind,
+            failures,
+            due_at,
+            first_tried_at: self.first_tried_at,
+            entity: self.entity,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The rules of delivery that the operator may change, with the contract's values as defaults.
+
+use std::time::Duration;
+
+/// Rules of delivery, the same for all lanes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// Events a second that a lane never falls below. Contract page 4: 1.
+    pub lowest_rate: f64,
+    /// Events a second that a lane never exceeds. Contract page 4: 100.
+    pub highest_rate: f64,
+    /// Events a second of a new or resumed subscription. Contract page 4: 10.
+    pub first_rate: f64,
+    /// Attempts of one lane under way at the same time. 64 of them carry 100 events a second to an endpoint that takes 0.6 s.
+    pub max_in_flight: usize,
+    /// Pauses before the tries after the first. Contract page 4: 5, 10 and 20 minutes.
+    pub retry_delays: Vec<Duration>,
+    /// How long an event may be throttled before that is a failure. Contract page 4: one hour.
+    pub throttled_at_most: Duration,
+    /// Outcomes within the hour below which no rate is judged. Contract page 4: 20.
+    pub judged_from: u64,
+    /// Percentage of successes below which a subscription is suspended. Contract page 4: 90.
+    pub success_percent: u64,
+    /// Events that a lane holds ready to send. What lies behind is read again from the log's tail or from disk.
+    pub max_in_hand: usize,
+    /// Bytes of events that a lane holds ready to send; one event is always held.
+    pub max_bytes_in_hand: usize,
+    /// Events that may wait for a retry or their turn. A lane at the bound takes no fresh events until some are settled. At the highest
+    /// rate and the lowest success rate, 10 events a second fail and wait for at most 35 minutes: 21,000.
+    pub max_waiting: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        Settings {
+            lowest_rate: 1.0,
+            highest_rate: 100.0,
+            first_rate: 10.0,
+            max_in_flight: 64,
+            retry_delays: vec![minutes(5), minutes(10), minutes(20)],
+            throttled_at_most: minutes(60),
+            judged_from: 20,
+            success_percent: 90,
+            max_in_hand: 64,
+            max_bytes_in_hand: 256 * 1024,
+            max_waiting: 32_768,
+        }
+    }
+}

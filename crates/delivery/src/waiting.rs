@@ -1,0 +1,260 @@
+//! Events that wait: for a retry, for their turn after a 429, or for the event of the same entity before them.
+//!
+//! Their bodies are not kept: an event that is due is loaded again from the log, a few at a time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::exception::{Exception, ExceptionKind};
+use domain::{LoggedEvent, Position, Timestamp};
+
+/// The waiting events of one lane.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    events: BTreeMap<Position, Item>,
+    /// Those asleep, by due time.
+    asleep: BTreeSet<(Timestamp, Position)>,
+    /// Those that are due and at hand, first in line: throttled ones, and those whose predecessor is settled.
+    turns: BTreeSet<Position>,
+    /// Those that are due and at hand: retries, in the order in which they fell due.
+    retries: VecDeque<Position>,
+    /// Those that are due and whose bodies are being loaded.
+    loading: usize,
+}
+
+#[derive(Debug)]
+struct Item {
+    exception: Exception,
+    /// Answers "too fast" in a row, for the length of the next pause.
+    throttles: u32,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Until it is due, or woken.
+    Asleep,
+    Loading,
+    Ready(Arc<LoggedEvent>),
+    InFlight,
+}
+
+/// A waiting event that is being sent again.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) event: Arc<LoggedEvent>,
+    pub(crate) failures: u8,
+}
+
+impl Waiting {
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Waiting for a retry, and for their turn.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let retries = self.events.values().filter(|item| item.exception.kind == ExceptionKind::Retry).count() as u64;
+        (retries, self.events.len() as u64 - retries)
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.events.values().filter(|item| matches!(item.place, Place::InFlight)).count()
+    }
+
+    pub(crate) fn get(&self, position: Position) -> Option<&Exception> {
+        self.events.get(&position).map(|item| &item.exception)
+    }
+
+    pub(crate) fn throttles(&self, position: Position) -> u32 {
+        self.events.get(&position).map_or(0, |item| item.throttles)
+    }
+
+    pub(crate) fn first(&self) -> Option<Position> {
+        self.events.keys().next().copied()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Exception> {
+        self.events.values().map(|item| &item.exception)
+    }
+
+    /// Puts an event to sleep until its `due_at`; one that waits for its predecessor until it is woken.
+    pub(crate) fn put(&mut self, exception: Exception, throttles: u32) {
+        let position = exception.position;
+        self.forget_place(position);
+        if exception.kind != ExceptionKind::Predecessor {
+            self.asleep.insert((exception.due_at, position));
+        }
+        self.events.insert(position, Item { exception, throttles, place: Place::Asleep });
+    }
+
+    /// The event before it is settled: it is first in line now.
+    pub(crate) fn wake(&mut self, position: Position, now: Timestamp) {
+        if let Some(item) = self.events.get_mut(&position)
+            && item.exception.kind == ExceptionKind::Predecessor
+            && matches!(item.place, Place::Asleep)
+        {
+            item.exception.due_at = now;
+            self.asleep.insert((now, position));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, position: Position) -> Option<Exception> {
+        self.forget_place(position);
+        self.events.remove(&position).map(|item| item.exception)
+    }
+
+    fn forget_place(&mut self, position: Position) {
+        let Some(item) = self.events.get(&position) else { return };
+        match item.place {
+            Place::Asleep => {
+                self.asleep.remove(&(item.exception.due_at, position));
+            }
+            Place::Loading => self.loading -= 1,
+            Place::Ready(_) => {
+                self.turns.remove(&position);
+                self.retries.retain(|other| *other != position);
+            }
+            Place::InFlight => {}
+        }
+    }
+
+    /// Due and at hand, or about to be.
+    pub(crate) fn at_hand(&self) -> usize {
+        self.loading + self.turns.len() + self.retries.len()
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.turns.is_empty() || !self.retries.is_empty()
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.asleep.first().map(|(due_at, _)| *due_at)
+    }
+
+    /// At most `max` of those that are due, to be loaded.
+    pub(crate) fn due(&mut self, now: Timestamp, max: usize) -> Vec<Position> {
+        let mut due = Vec::new();
+        while due.len() < max
+            && let Some((due_at, position)) = self.asleep.first().copied()
+            && due_at <= now
+        {
+            self.asleep.pop_first();
+            if let Some(item) = self.events.get_mut(&position) {
+                item.place = Place::Loading;
+                self.loading += 1;
+                due.push(position);
+            }
+        }
+        due
+    }
+
+    /// A body has come. One that nobody waits for any more is dropped.
+    pub(crate) fn loaded(&mut self, event: Arc<LoggedEvent>) {
+        let position = event.position;
+        let Some(item) = self.events.get_mut(&position) else { return };
+        if !matches!(item.place, Place::Loading) {
+            return;
+        }
+        self.loading -= 1;
+        item.place = Place::Ready(event);
+        match item.exception.kind {
+            ExceptionKind::Retry => self.retries.push_back(position),
+            ExceptionKind::Throttled | ExceptionKind::Predecessor => {
+                self.turns.insert(position);
+            }
+        }
+    }
+
+    /// A body could not be loaded now: it is due again at `due_at`. That is not saved: after a restart it is due at once.
+    pub(crate) fn load_later(&mut self, position: Position, due_at: Timestamp) {
+        let Some(item) = self.events.get_mut(&position) else { return };
+        if matches!(item.place, Place::Loading) {
+            self.loading -= 1;
+            item.exception.due_at = due_at;
+            item.place = Place::Asleep;
+            self.asleep.insert((due_at, position));
+        }
+    }
+
+    /// The first in line: throttled before, oldest first.
+    pub(crate) fn take_turn(&mut self) -> Option<Taken> {
+        let position = self.turns.pop_first()?;
+        self.take(position)
+    }
+
+    /// The retry that has been due for longest.
+    pub(crate) fn take_retry(&mut self) -> Option<Taken> {
+        let position = self.retries.pop_front()?;
+        self.take(position)
+    }
+
+    fn take(&mut self, position: Position) -> Option<Taken> {
+        let item = self.events.get_mut(&position)?;
+        match std::mem::replace(&mut item.place, Place::InFlight) {
+            Place::Ready(event) => Some(Taken { event, failures: item.exception.failures }),
+            other => {
+                item.place = other;
+                None
+            }
+        }
+    }
+
+    /// Bodies at hand are let go, to free their memory while the lane is held.
+    pub(crate) fn let_go(&mut self) {
+        let ready: Vec<Position> = self.turns.iter().chain(self.retries.iter()).copied().collect();
+        for position in ready {
+            if let Some(item) = self.events.get_mut(&position) {
+                item.place = Place::Asleep;
+                self.asleep.insert((item.exception.due_at, position));
+            }
+        }
+        self.turns.clear();
+        self.retries.clear();
+    }
+
+    /// The clock was stepped back: nothing waits for longer than its own kind of pause.
+    pub(crate) fn clock_stepped_back(&mut self, now: Timestamp, longest: impl Fn(&Exception) -> Duration) {
+        let late: Vec<(Timestamp, Position)> = self.asleep.iter().rev().copied().collect();
+        for (due_at, position) in late {
+            if let Some(item) = self.events.get_mut(&position) {
+                let latest = now + longest(&item.exception);
+                if due_at > latest {
+                    self.asleep.remove(&(due_at, position));
+                    item.exception.due_at = latest;
+                    self.asleep.insert((latest, position));
+                }
+            }
+        }
+    }
+}
+
+/// The unsettled events of each entity, oldest first; only the first of them may be under way.
+#[derive(Debug, Default)]
+pub(crate) struct EntityOrder {
+    queues: HashMap<u64, VecDeque<Position>>,
+}
+
+impl EntityOrder {
+    /// An event joins its entity's queue; whether it is the first. Events without an entity (0) always are.
+    pub(crate) fn enter(&mut self, entity: u64, position: Position) -> bool {
+        if entity == 0 {
+            return true;
+        }
+        let queue = self.queues.entry(entity).or_default();
+        queue.push_back(position);
+        queue.len() == 1
+    }
+
+    /// An event is settled; gives the one whose turn it is now.
+    pub(crate) fn leave(&mut self, entity: u64, position: Position) -> Option<Position> {
+        let queue = self.queues.get_mut(&entity)?;
+        let was_first = queue.front() == Some(&position);
+        queue.retain(|other| *other != position);
+        let next = queue.front().copied();
+        if next.is_none() {
+            self.queues.remove(&entity);
+        }
+        next.filter(|_| was_first)
+    }
+}

@@ -1,0 +1,191 @@
+//! The success window: outcomes of the last rolling hour, in bounded memory.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+
+/// Buckets of the hour, one a minute: the window forgets a minute at a time.
+const BUCKETS: usize = 60;
+
+/// The length of a bucket.
+const BUCKET: Duration = Duration::from_secs(60);
+
+/// Outcomes of the last rolling hour.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Window {
+    /// Empty until there is an outcome, so that an idle lane costs little. Bucket `minute % 60` holds that minute's outcomes.
+    buckets: Vec<Bucket>,
+    /// Sums over the buckets that are within the hour of `newest`.
+    sum: Counts,
+    /// The newest minute counted or looked at.
+    newest: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Bucket {
+    minute: i64,
+    counts: Counts,
+}
+
+/// How many outcomes were what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Successes.
+    pub delivered: u64,
+    /// Failures.
+    pub failed: u64,
+}
+
+impl Counts {
+    /// Whether fewer than `percent` of 100 were successes, given at least `judged_from` outcomes. Exactly `percent` is fine.
+    pub fn is_below(self, percent: u64, judged_from: u64) -> bool {
+        let all = self.delivered + self.failed;
+        all >= judged_from && self.delivered * 100 < all * percent
+    }
+}
+
+fn minute(now: Timestamp) -> i64 {
+    now.as_micros().div_euclid(BUCKET.as_micros() as i64)
+}
+
+impl Window {
+    /// Counts a success.
+    pub fn delivered(&mut self, now: Timestamp) {
+        self.bucket(now).delivered += 1;
+        self.sum.delivered += 1;
+    }
+
+    /// Counts a failure.
+    pub fn failed(&mut self, now: Timestamp) {
+        self.bucket(now).failed += 1;
+        self.sum.failed += 1;
+    }
+
+    /// What the last hour holds.
+    pub fn counts(&mut self, now: Timestamp) -> Counts {
+        self.advance(minute(now));
+        self.sum
+    }
+
+    fn bucket(&mut self, now: Timestamp) -> &mut Counts {
+        if self.buckets.is_empty() {
+            self.buckets = vec![Bucket { minute: i64::MIN, counts: Counts::default() }; BUCKETS];
+        }
+        self.advance(minute(now));
+        // After a step back of the clock outcomes count for the newest minute known: they are not forgotten too early.
+        let minute = self.newest;
+        let bucket = &mut self.buckets[minute.rem_euclid(BUCKETS as i64) as usize];
+        if bucket.minute != minute {
+            *bucket = Bucket { minute, counts: Counts::default() };
+        }
+        &mut bucket.counts
+    }
+
+    /// Moves on to `minute`, forgetting what is an hour old. A clock that was stepped back by more than an hour starts afresh, for
+    /// otherwise what was counted under the wrong clock would count until that time comes.
+    fn advance(&mut self, minute: i64) {
+        if minute > self.newest || minute < self.newest - BUCKETS as i64 {
+            self.newest = minute;
+            let oldest = minute - BUCKETS as i64 + 1;
+            self.sum = Counts::default();
+            for bucket in &mut self.buckets {
+                if (oldest..=minute).contains(&bucket.minute) {
+                    self.sum.delivered += bucket.counts.delivered;
+                    self.sum.failed += bucket.counts.failed;
+                } else {
+                    *bucket = Bucket { minute: i64::MIN, counts: Counts::default() };
+                }
+            }
+        }
+    }
+
+    /// The minutes that hold outcomes, to save them: `(minute since 1970, counts)`.
+    pub(crate) fn minutes(&self) -> impl Iterator<Item = (i64, Counts)> + '_ {
+        let oldest = self.newest - BUCKETS as i64 + 1;
+        self.buckets
+            .iter()
+            .filter(move |bucket| bucket.minute >= oldest && bucket.counts != Counts::default())
+            .map(|bucket| (bucket.minute, bucket.counts))
+    }
+
+    /// A window with what [`Window::minutes`] gave.
+    pub(crate) fn restore(minutes: impl IntoIterator<Item = (i64, Counts)>) -> Window {
+        let mut window = Window::default();
+        let mut minutes: Vec<_> = minutes.into_iter().collect();
+        minutes.sort_by_key(|(minute, _)| *minute);
+        for (minute, counts) in minutes {
+            let at = Timestamp::from_micros(minute.saturating_mul(BUCKET.as_micros() as i64));
+            let bucket = window.bucket(at);
+            bucket.delivered += counts.delivered;
+            bucket.failed += counts.failed;
+            window.sum.delivered += counts.delivered;
+            window.sum.failed += counts.failed;
+        }
+        window
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros((1_000_000_000 + seconds) * 1_000_000)
+    }
+
+    #[test]
+    fn exactly_ninety_percent_is_fine() {
+        let check = |delivered, failed, below| {
+            assert_eq!(Counts { delivered, failed }.is_below(90, 20), below, "{delivered} delivered, {failed} failed");
+        };
+        check(18, 2, false);
+        check(17, 3, true);
+        check(0, 19, false);
+        check(0, 20, true);
+        check(899, 100, true);
+        check(900, 100, false);
+    }
+
+    #[test]
+    fn forgets_after_an_hour() {
+        let mut window = Window::default();
+        window.failed(at(0));
+        assert_eq!(window.counts(at(59 * 60)).failed, 1);
+        window.delivered(at(59 * 60));
+        assert_eq!(window.counts(at(60 * 60 + 60)), Counts { delivered: 1, failed: 0 });
+        assert_eq!(window.counts(at(3 * 3600)), Counts::default());
+    }
+
+    #[test]
+    fn a_long_silence_leaves_nothing_behind() {
+        let mut window = Window::default();
+        window.failed(at(0));
+        // The same bucket, many hours later.
+        window.failed(at(5 * 3600));
+        assert_eq!(window.counts(at(5 * 3600)).failed, 1);
+    }
+
+    #[test]
+    fn a_step_back_of_the_clock_forgets_nothing_and_ends() {
+        let mut window = Window::default();
+        window.failed(at(3600));
+        window.failed(at(0));
+        assert_eq!(window.counts(at(0)).failed, 2);
+        assert_eq!(window.counts(at(-2 * 3600)).failed, 0);
+    }
+
+    #[test]
+    fn is_restored_as_it_was_saved() {
+        let mut window = Window::default();
+        for second in 0..4000 {
+            if second % 7 == 0 {
+                window.failed(at(second));
+            } else {
+                window.delivered(at(second));
+            }
+        }
+        let mut restored = Window::restore(window.minutes());
+        assert_eq!(restored.counts(at(4000)), window.counts(at(4000)));
+        assert_eq!(restored.counts(at(5000)), window.counts(at(5000)));
+    }
+}
