@@ -7,4 +7,6 @@ pub mod json;
 
 pub mod fault;
 
+pub mod schema;
+
 pub use fault::Fault;

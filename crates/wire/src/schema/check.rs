@@ -1,0 +1,129 @@
+//! Holds the data of an event against the field list of its type, in one pass over the text.
+
+use std::fmt;
+
+use domain::scan::{self, Scan};
+
+use super::shape::{self, Field, Kind, Shape};
+use crate::fault::{Fault, code};
+
+/// How many faults of one event are told; a producer that sends another shape altogether needs no more.
+pub const MOST_FAULTS: usize = 20;
+
+/// What is wrong with the `data` of an event of this type. `data` is JSON text. Nothing is wrong with what has no field
+/// list: types that are not known, or were registered.
+pub fn check(event_type: &str, data: &str) -> Vec<Fault> {
+    let mut faults = Faults(Vec::new());
+    if let Some(shape) = shape::of(event_type) {
+        faults.look(&mut Scan::new(data), shape, &Place::Data);
+    }
+    faults.0
+}
+
+/// A path within the event; a text only when something is wrong there.
+enum Place<'a> {
+    Data,
+    Member(&'a Place<'a>, &'a str),
+    Item(&'a Place<'a>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Data => f.write_str("data"),
+            Place::Member(parent, name) => write!(f, "{parent}.{name}"),
+            Place::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, place: &Place<'_>, code: &'static str, message: impl FnOnce(&str) -> String) {
+        if self.0.len() < MOST_FAULTS {
+            let field = place.to_string();
+            let message = message(&field);
+            self.0.push(Fault::at(field, code, message));
+        }
+    }
+
+    /// Looks at the value that comes next, and passes over it.
+    fn look(&mut self, scan: &mut Scan<'_>, shape: &Shape, place: &Place<'_>) {
+        let found = scan.kind();
+        match (&shape.kind, found) {
+            (Kind::Object(fields), Some(scan::Kind::Object)) => return self.look_at_object(scan, fields, place),
+            (Kind::Map(value), Some(scan::Kind::Object)) => {
+                return scan.members(|scan, name| self.look(scan, value, &Place::Member(place, &name)));
+            }
+            (Kind::List(item), Some(scan::Kind::Array)) => {
+                let mut index = 0;
+                return scan.items(|scan| {
+                    self.look(scan, item, &Place::Item(place, index));
+                    index += 1;
+                });
+            }
+            _ => {}
+        }
+        let raw = scan.raw();
+        let fits = match (&shape.kind, found) {
+            (_, Some(scan::Kind::Null)) if shape.nullable => true,
+            (Kind::Any, _) => true,
+            (Kind::String, found) => found == Some(scan::Kind::String),
+            (Kind::Number, found) => found == Some(scan::Kind::Number),
+            (Kind::Boolean, found) => found == Some(scan::Kind::Boolean),
+            (Kind::Integer, found) => found == Some(scan::Kind::Number) && is_integer(raw),
+            (Kind::Object(_) | Kind::Map(_) | Kind::List(_), _) => false,
+        };
+        if !fits {
+            let (wanted, found) = (wanted(&shape.kind), name(found, raw));
+            self.add(place, code::WRONG_TYPE, |field| format!("{field}: expected {wanted}, found {found}"));
+        }
+    }
+
+    fn look_at_object(&mut self, scan: &mut Scan<'_>, fields: &[Field], place: &Place<'_>) {
+        let mut seen = vec![false; fields.len()];
+        scan.members(|scan, name| {
+            let known = fields.iter().zip(&mut seen).find(|(field, _)| field.name == name);
+            let Some((field, seen)) = known else { return scan.skip() };
+            *seen = true;
+            self.look(scan, &field.shape, &Place::Member(place, &name));
+        });
+        for (field, _) in fields.iter().zip(seen).filter(|(field, seen)| field.required && !seen) {
+            let place = Place::Member(place, &field.name);
+            self.add(&place, code::REQUIRED, |path| {
+                format!("{path} is missing: {} that says what the event is about", wanted(&field.shape.kind))
+            });
+        }
+    }
+}
+
+fn is_integer(raw: &str) -> bool {
+    raw.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit())
+        || raw.parse::<f64>().is_ok_and(|number| number.fract() == 0.0)
+}
+
+fn wanted(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Any => "any value",
+        Kind::String => "a string",
+        Kind::Integer => "an integer",
+        Kind::Number => "a number",
+        Kind::Boolean => "true or false",
+        Kind::Object(_) | Kind::Map(_) => "an object",
+        Kind::List(_) => "an array",
+    }
+}
+
+/// What was found, in words; scalars that are short are told as they stand.
+fn name(kind: Option<scan::Kind>, raw: &str) -> String {
+    match kind {
+        Some(scan::Kind::Object) => "an object".to_owned(),
+        Some(scan::Kind::Array) => "an array".to_owned(),
+        Some(scan::Kind::String) => "a string".to_owned(),
+        Some(scan::Kind::Number) if raw.len() <= 24 => format!("the number {raw}"),
+        Some(scan::Kind::Number) => "a number".to_owned(),
+        Some(scan::Kind::Boolean | scan::Kind::Null) => raw.to_owned(),
+        None => "nothing".to_owned(),
+    }
+}
