@@ -1,11 +1,28 @@
 //! Where events go out: a sink per destination type, and the address guard that every connection passes.
+//!
+//! Reading order: what a sink is (here), how an address is judged and connected to ([`guard`], [`resolve`], [`tls`],
+//! [`connect`]), the HTTPS sink ([`https`]), and the client for the platform's own calls ([`client`]).
+
+pub mod guard;
+pub mod resolve;
+
+pub mod connect;
+pub mod tls;
+
+pub mod https;
+
+pub mod client;
 
 use std::sync::Arc;
 
-use domain::outcome::Outcome;
+use domain::destination::Destination;
+use domain::outcome::{ErrorReason, Failure, Outcome};
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, SubscriptionId};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+
+use crate::https::HttpsSink;
 
 /// One event to send for one subscription.
 #[derive(Clone, Debug)]
@@ -25,3 +42,41 @@ pub trait Sink: Send + Sync + 'static {
     /// flight end in their own time.
     fn forget(&self, id: SubscriptionId);
 }
+
+/// The sinks of all destination types.
+pub struct Sinks {
+    https: HttpsSink,
+}
+
+impl Sinks {
+    /// Puts the sinks together.
+    pub fn new(https: HttpsSink) -> Sinks {
+        Sinks { https }
+    }
+}
+
+impl Sink for Sinks {
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Outcome> {
+        match &delivery.subscription.destination {
+            Destination::Https(_) => self.https.deliver(delivery),
+            Destination::Pubsub(_) | Destination::Kafka(_) => {
+                let type_name = delivery.subscription.destination.type_name();
+                std::future::ready(Outcome::Broken(Failure {
+                    reason: ErrorReason::InvalidDestinationConfiguration,
+                    code: NO_HTTP_STATUS,
+                    message: format!(
+                        "this platform does not deliver to destinations of type `{type_name}`; use type `https`"
+                    ),
+                }))
+                .boxed()
+            }
+        }
+    }
+
+    fn forget(&self, id: SubscriptionId) {
+        self.https.forget(id);
+    }
+}
+
+/// `code` of a failure without an HTTP exchange (contract page 5, error logs).
+pub(crate) const NO_HTTP_STATUS: u16 = 500;

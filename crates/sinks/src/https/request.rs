@@ -1,0 +1,121 @@
+//! What is sent: the request of an attempt, made from what is the same for all requests of a subscription.
+
+use bytes::Bytes;
+use domain::destination::HttpsDestination;
+use domain::outcome::{ErrorReason, Failure};
+use domain::subscription::Subscription;
+use domain::{Event, Timestamp};
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http_body_util::Full;
+use uuid::Uuid;
+use wire::signature::Signer;
+
+use super::connection::Connection;
+use crate::NO_HTTP_STATUS;
+use crate::connect::Security;
+use crate::tls::Alpn;
+
+/// The platform's name and version in `User-Agent`.
+pub(crate) const PRODUCT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION"));
+
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// What all requests of a subscription, at one revision, have in common.
+pub(crate) struct Prepared {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) security: Security,
+    /// `host:port` for messages.
+    pub(crate) endpoint: String,
+    pub(crate) send_product_identifier: bool,
+    authority: HeaderValue,
+    /// HTTP/1.1 names the path only, HTTP/2 all of it.
+    target: Uri,
+    absolute: Uri,
+    headers: HeaderMap,
+    signer: Signer,
+}
+
+impl Prepared {
+    pub(crate) fn new(subscription: &Subscription, destination: &HttpsDestination) -> Result<Prepared, Failure> {
+        let url = &destination.url;
+        let authority = url.authority();
+        let scheme = if url.is_tls() { "https" } else { "http" };
+        let target: Uri = url.target().parse().map_err(|_| invalid("the path or query of its URL"))?;
+        let absolute = Uri::builder().scheme(scheme).authority(authority.as_str()).path_and_query(url.target()).build();
+        let mut headers = HeaderMap::with_capacity(16);
+        let media_type = match subscription.options.cloudevents_content_type {
+            true => "application/cloudevents+json",
+            false => "application/json",
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
+        for (name, value) in &destination.headers.0 {
+            let parsed = HeaderName::from_bytes(name.as_bytes());
+            let header = parsed.map_err(|_| invalid(&format!("the name of its header `{name}`")))?;
+            let parsed = HeaderValue::from_str(value.expose());
+            let mut value = parsed.map_err(|_| invalid(&format!("the value of its header `{name}`")))?;
+            value.set_sensitive(true);
+            headers.insert(header, value);
+        }
+        Ok(Prepared {
+            host: url.host().to_owned(),
+            port: url.port(),
+            security: if url.is_tls() { Security::Tls(Alpn::Http2OrHttp1) } else { Security::Plain },
+            endpoint: format!("{}:{}", url.host(), url.port()),
+            send_product_identifier: subscription.send_product_identifier,
+            authority: HeaderValue::from_str(&authority).map_err(|_| invalid("the host of its URL"))?,
+            target,
+            absolute: absolute.map_err(|_| invalid("its URL"))?,
+            headers,
+            signer: Signer::new(&destination.primary, destination.secondary.as_ref()),
+        })
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.security != Security::Plain
+    }
+
+    /// The headers of one attempt: signed afresh, with an id of its own.
+    pub(crate) fn headers(&self, event: &Event, body: &Bytes, at: Timestamp) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        for (name, value) in self.signer.sign(event.id(), at, body).headers() {
+            // Signatures and ids in headers are visible ASCII.
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        let mut text = Uuid::encode_buffer();
+        if let Ok(value) = HeaderValue::from_str(Uuid::new_v4().hyphenated().encode_lower(&mut text)) {
+            headers.insert(CORRELATION_ID, value);
+        }
+        headers
+    }
+
+    /// The request as `connection` needs it.
+    pub(crate) fn request(&self, connection: &Connection, headers: &HeaderMap, body: &Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.headers_mut() = headers.clone();
+        match connection {
+            Connection::Http1(_) => {
+                *request.uri_mut() = self.target.clone();
+                request.headers_mut().insert(HOST, self.authority.clone());
+            }
+            Connection::Http2(_) => {
+                *request.uri_mut() = self.absolute.clone();
+                *request.version_mut() = Version::HTTP_2;
+            }
+        }
+        request
+    }
+}
+
+fn invalid(what: &str) -> Failure {
+    Failure {
+        reason: ErrorReason::InvalidDestinationConfiguration,
+        code: NO_HTTP_STATUS,
+        message: format!("the destination cannot be used: {what} cannot be sent over HTTP"),
+    }
+}

@@ -1,0 +1,159 @@
+//! TLS of outgoing connections: which roots are trusted, what is negotiated, and what a failure means.
+
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+
+/// Sessions that are remembered for a short handshake, over all hosts.
+const SESSIONS_KEPT: usize = 1_024;
+
+/// The operator's roots or the library cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsSetupError {
+    /// Not PEM.
+    #[error("the root certificates are not readable PEM: {0:?}")]
+    Unreadable(pem::Error),
+    /// PEM, but without a certificate.
+    #[error("there is no certificate in the root certificates; each one begins with `-----BEGIN CERTIFICATE-----`")]
+    Empty,
+    /// A certificate that cannot be a root.
+    #[error("root certificate number {number} cannot be used: {error}")]
+    BadRoot {
+        /// Counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        error: rustls::Error,
+    },
+    /// The cryptographic library offers no usable protocol version.
+    #[error("TLS cannot be set up: {0}")]
+    Provider(rustls::Error),
+}
+
+/// Reads root certificates in PEM.
+pub fn roots_from_pem(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
+    let roots =
+        CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>().map_err(TlsSetupError::Unreadable)?;
+    if roots.is_empty() { Err(TlsSetupError::Empty) } else { Ok(roots) }
+}
+
+/// What a client offers by ALPN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Alpn {
+    /// HTTP/2, else HTTP/1.1.
+    Http2OrHttp1,
+    /// HTTP/1.1 only.
+    Http1,
+    /// Nothing: a protocol that is not HTTP.
+    None,
+}
+
+/// Ready configurations, one for each [`Alpn`].
+#[derive(Clone)]
+pub struct TlsClient {
+    http2: Arc<ClientConfig>,
+    http1: Arc<ClientConfig>,
+    other: Arc<ClientConfig>,
+}
+
+impl TlsClient {
+    /// Trusts the public roots and `extra` ones.
+    pub fn new(extra: &[CertificateDer<'static>]) -> Result<TlsClient, TlsSetupError> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        for (index, root) in extra.iter().enumerate() {
+            roots.add(root.clone()).map_err(|error| TlsSetupError::BadRoot { number: index + 1, error })?;
+        }
+        // The provider is named: a process default could be another library's choice.
+        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsSetupError::Provider)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.resumption = Resumption::in_memory_sessions(SESSIONS_KEPT);
+        let offering = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            Arc::new(config)
+        };
+        Ok(TlsClient { http2: offering(&[b"h2", b"http/1.1"]), http1: offering(&[b"http/1.1"]), other: offering(&[]) })
+    }
+
+    pub(crate) fn config(&self, alpn: Alpn) -> Arc<ClientConfig> {
+        Arc::clone(match alpn {
+            Alpn::Http2OrHttp1 => &self.http2,
+            Alpn::Http1 => &self.http1,
+            Alpn::None => &self.other,
+        })
+    }
+}
+
+/// What a TLS error means for the owner of the destination.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TlsFault {
+    /// The certificate; what is wrong with it.
+    Certificate(&'static str),
+    /// The handshake or the protocol; what is wrong with it.
+    Handshake(&'static str),
+}
+
+impl TlsFault {
+    pub(crate) fn of(error: &rustls::Error) -> TlsFault {
+        use rustls::Error;
+        match error {
+            Error::InvalidCertificate(error) => TlsFault::Certificate(certificate_fault(error)),
+            Error::NoCertificatesPresented => TlsFault::Certificate("the server showed no certificate"),
+            Error::UnsupportedNameType => TlsFault::Certificate("certificates cannot be checked for this kind of host"),
+            Error::InvalidCertRevocationList(_) => TlsFault::Certificate("its revocation list is not valid"),
+            Error::PeerIncompatible(_) | Error::NoApplicationProtocol => TlsFault::Handshake(
+                "the server offers no TLS 1.2 or 1.3 with the parameters that this platform accepts",
+            ),
+            Error::AlertReceived(_) => TlsFault::Handshake("the server refused the TLS handshake"),
+            Error::InvalidMessage(_)
+            | Error::InappropriateMessage { .. }
+            | Error::InappropriateHandshakeMessage { .. }
+            | Error::PeerSentOversizedRecord
+            | Error::PeerMisbehaved(_)
+            | Error::DecryptError => TlsFault::Handshake("what the server sent is not valid TLS"),
+            Error::InvalidEncryptedClientHello(_)
+            | Error::EncryptError
+            | Error::General(_)
+            | Error::FailedToGetCurrentTime
+            | Error::FailedToGetRandomBytes
+            | Error::HandshakeNotComplete
+            | Error::BadMaxFragmentSize
+            | Error::InconsistentKeys(_)
+            | Error::Other(_) => TlsFault::Handshake("TLS could not be set up"),
+            // The enum may grow.
+            _ => TlsFault::Handshake("TLS could not be agreed upon"),
+        }
+    }
+}
+
+fn certificate_fault(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for another host name"
+        }
+        CertificateError::UnknownIssuer => "it is not issued by an authority that this platform trusts",
+        CertificateError::Revoked => "it has been revoked",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "it is not for servers",
+        CertificateError::BadEncoding => "it is not readable",
+        CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => "its signature is not valid",
+        CertificateError::UnhandledCriticalExtension
+        | CertificateError::UnknownRevocationStatus
+        | CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. }
+        | CertificateError::InvalidOcspResponse
+        | CertificateError::ApplicationVerificationFailure
+        | CertificateError::Other(_) => "it cannot be verified",
+        // The enum may grow.
+        _ => "it is not valid",
+    }
+}
