@@ -82,3 +82,50 @@ pub struct Contact {
     /// 16 to 256 characters.
     pub webhook_secret: Option<Secret>,
 }
+
+/// RFC 5321, 4.5.3.1.3: the longest path that mail can be sent to, less its angle brackets.
+const MAX_EMAIL: usize = 254;
+
+impl Contact {
+    /// Whether `text` is one email address: the pattern of HTML's `<input type=email>`, with a dot in the domain, at
+    /// most 254 characters (contract page 7, "API").
+    pub fn is_email(text: &str) -> bool {
+        let Some((local, domain)) = text.split_once('@') else { return false };
+        let local_fits = !local.is_empty()
+            && local.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte));
+        let label_fits = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        text.len() <= MAX_EMAIL && local_fits && domain.contains('.') && domain.split('.').all(label_fits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn email_addresses() {
+        let check = |text: &str, valid| assert_eq!(Contact::is_email(text), valid, "{text}");
+        check("team@example.com", true);
+        check("first.last+tag@mail.example.co", true);
+        check("a..b@example.com", true);
+        check("team@localhost", false);
+        check("team", false);
+        check("@example.com", false);
+        check("team@", false);
+        check("team@example.com,other@example.com", false);
+        check("Team <team@example.com>", false);
+        check("te am@example.com", false);
+        check("team@-example.com", false);
+        check("team@example..com", false);
+        check("team@example.com.", false);
+        check("téam@example.com", false);
+        check("team@example.com\r\nBcc: x@example.com", false);
+        check(&format!("{}@example.com", "a".repeat(242)), true);
+        check(&format!("{}@example.com", "a".repeat(243)), false);
+    }
+}

@@ -1,0 +1,28 @@
+//! `config` of a Google Pub/Sub topic.
+
+use domain::destination::PubsubDestination;
+
+use super::super::reader::Reader;
+use super::headers;
+use crate::fault::code;
+use crate::json::Value;
+
+pub(super) fn read(fields: &mut Reader<'_, '_>) -> Option<PubsubDestination> {
+    let project_id = fields.required_string("project_id");
+    if let Some(Err(error)) = project_id.map(PubsubDestination::check_project_id) {
+        fields.fault("project_id", code::INVALID_PROJECT_ID, format_args!("cannot be right: {error}"));
+    }
+    let topic_id = fields.required_string("topic_id");
+    if let Some(Err(error)) = topic_id.map(PubsubDestination::check_topic_id) {
+        fields.fault("topic_id", code::INVALID_TOPIC_ID, format_args!("cannot be right: {error}"));
+    }
+    let headers = headers::read(fields, PubsubDestination::check_attribute);
+    Some(PubsubDestination { project_id: project_id?.to_owned(), topic_id: topic_id?.to_owned(), headers })
+}
+
+pub(super) fn to_members(pubsub: &PubsubDestination) -> Vec<(String, Value)> {
+    vec![
+        ("project_id".to_owned(), pubsub.project_id.as_str().into()),
+        ("topic_id".to_owned(), pubsub.topic_id.as_str().into()),
+    ]
+}

@@ -1,0 +1,42 @@
+//! URLs and hosts that a client wants to be called at.
+
+use domain::destination::{EndpointUrl, UrlError};
+
+use super::Rules;
+use super::reader::Reader;
+use crate::fault::code;
+
+/// Reads the URL in `text`, the field `key`: valid, allowed, and no forbidden address.
+pub(super) fn endpoint_url(
+    fields: &mut Reader<'_, '_>,
+    key: &str,
+    text: &str,
+    rules: &Rules<'_>,
+) -> Option<EndpointUrl> {
+    match EndpointUrl::parse(text, rules.allow_http) {
+        Ok(url) => permitted(fields, key, url.host(), rules).then_some(url),
+        Err(error) => {
+            let code = match error {
+                UrlError::TooLong { .. } => code::TOO_LONG,
+                UrlError::Scheme | UrlError::Insecure => code::HTTPS_REQUIRED,
+                _ => code::INVALID_URL,
+            };
+            fields.fault(key, code, format_args!("is not a usable URL: {error}"));
+            None
+        }
+    }
+}
+
+/// Whether `host` may be connected to, as far as its text tells.
+pub(super) fn permitted(fields: &mut Reader<'_, '_>, key: &str, host: &str, rules: &Rules<'_>) -> bool {
+    match rules.addresses.check_host_literal(host) {
+        Ok(()) => true,
+        Err(forbidden) => {
+            let message = format!(
+                "names an address that no destination may have: {forbidden}; the operator can allow it (allow_networks)"
+            );
+            fields.fault(key, code::DESTINATION_FORBIDDEN, message);
+            false
+        }
+    }
+}

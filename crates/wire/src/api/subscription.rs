@@ -1,0 +1,194 @@
+//! Subscriptions in the API: created, changed, shown.
+
+use domain::event_type::{self, EventType};
+use domain::filter::Filter;
+use domain::id::{SubscriberId, SubscriptionId};
+use domain::subscription::{NewSubscription, Selection, Subscription};
+use domain::time::Timestamp;
+
+use super::answer::{Shown, object};
+use super::reader::{Reader, read, shortened};
+use super::shape::{CONFIG, OPTIONS, merged};
+use super::subscriber::subject;
+use super::{Rules, destination, options};
+use crate::fault::{Fault, code};
+use crate::json::Value;
+
+/// `source` of every subscription, so far.
+const SOURCE: &str = "pim";
+
+/// Reads the body of `POST /subscribers/{id}/subscriptions`.
+pub fn parse_create(body: &Value, rules: &Rules<'_>) -> Result<NewSubscription, Vec<Fault>> {
+    read(|faults| {
+        let mut fields = Reader::new(body, "", faults)?;
+        fields.read_only(&["id", "subscriber_id", "status", "created_at", "updated_at", "warnings"]);
+        subject(&mut fields, rules);
+        if fields.has("source") && fields.optional("source").is_some() {
+            fields.required_name("source", &[(SOURCE, ())]);
+        }
+        let events = events(&mut fields, rules, &[]);
+        let filter = filter(&mut fields);
+        let destination = destination::read(&mut fields, rules);
+        let send_product_identifier = fields.boolean("send_product_identifier");
+        let options = fields.object("options").map(options::read).unwrap_or_default();
+        fields.finish();
+        Some(NewSubscription {
+            selection: Selection { events: events?, filter },
+            destination: destination?,
+            send_product_identifier,
+            options,
+        })
+    })
+}
+
+/// The subscription as the body of `PATCH …/subscriptions/{sid}` changes it. `past_selections`, `updated_at` and
+/// `revision` are the caller's.
+pub fn apply_patch(current: &Subscription, body: &Value, rules: &Rules<'_>) -> Result<Subscription, Vec<Fault>> {
+    read(|faults| {
+        let mut fields = Reader::new(body, "", faults)?;
+        fields.unchanged("id", |sent| SubscriptionId::parse(sent) == Some(current.id));
+        fields.unchanged("subscriber_id", |sent| SubscriberId::parse(sent) == Some(current.subscriber_id));
+        fields.unchanged("status", |sent| sent == current.status.to_string());
+        fields.unchanged("source", |sent| sent == SOURCE);
+        fields.unchanged("subject", |sent| rules.is_subject(sent));
+        fields.unchanged("created_at", |sent| Timestamp::parse(sent) == Some(current.created_at));
+        fields.get("updated_at");
+        fields.get("warnings");
+        let mut changed = current.clone();
+        if fields.has("events")
+            && let Some(events) = events(&mut fields, rules, &current.selection.events)
+        {
+            changed.selection.events = events;
+        }
+        if fields.has("filter") {
+            changed.selection.filter = filter(&mut fields);
+        }
+        if fields.has("send_product_identifier") {
+            changed.send_product_identifier = fields.boolean("send_product_identifier");
+        }
+        if fields.has("options") {
+            let sent = fields.get("options").unwrap_or(&Value::Null);
+            let whole = merged(&options::to_value(current.options), sent, &OPTIONS);
+            changed.options = match whole {
+                Value::Null => Default::default(),
+                whole => fields.instead(&whole, "options").map(options::read).unwrap_or_default(),
+            };
+        }
+        if let Some(destination) = changed_destination(&mut fields, current, rules) {
+            changed.destination = destination;
+        }
+        fields.finish();
+        Some(changed)
+    })
+}
+
+/// The destination, if the patch is about it: merged while the type stays, complete with a new type.
+fn changed_destination(
+    fields: &mut Reader<'_, '_>,
+    current: &Subscription,
+    rules: &Rules<'_>,
+) -> Option<domain::destination::Destination> {
+    let stays = match fields.get("type") {
+        None => true,
+        Some(sent) => sent.as_str() == Some(current.destination.type_name()),
+    };
+    if !stays {
+        return destination::read(fields, rules);
+    }
+    if !fields.has("config") {
+        return None;
+    }
+    let sent = fields.required("config")?;
+    let whole = merged(&destination::config_for_patch(&current.destination, sent), sent, &CONFIG);
+    let config = fields.instead(&whole, "config")?;
+    destination::config(current.destination.type_name(), config, rules)
+}
+
+/// The subscription as it is answered; `subject` is the PIM URL in the spelling of its registration.
+pub fn render(subscription: &Subscription, subject: &str) -> String {
+    to_value(subscription, subject).to_canonical()
+}
+
+/// Several subscriptions as they are answered: a bare array.
+pub fn render_list<'s>(subscriptions: impl IntoIterator<Item = &'s Subscription>, subject: &str) -> String {
+    let all = subscriptions.into_iter().map(|subscription| to_value(subscription, subject));
+    Value::Array(all.collect()).to_canonical()
+}
+
+fn to_value(subscription: &Subscription, subject: &str) -> Value {
+    let Selection { events, filter } = &subscription.selection;
+    let mut value = object([
+        ("id", subscription.id.to_string().into()),
+        ("subscriber_id", subscription.subscriber_id.to_string().into()),
+        ("source", SOURCE.into()),
+        ("subject", subject.into()),
+        ("type", subscription.destination.type_name().into()),
+        ("events", Value::Array(events.iter().map(|event| event.as_str().into()).collect())),
+        ("config", destination::to_value(&subscription.destination, Shown::Masked)),
+        ("filter", filter.as_ref().map_or(Value::Null, |filter| filter.as_str().into())),
+        ("send_product_identifier", subscription.send_product_identifier.into()),
+        ("options", options::to_value(subscription.options)),
+        ("status", subscription.status.to_string().into()),
+        ("created_at", subscription.created_at.to_string().into()),
+        ("updated_at", subscription.updated_at.to_string().into()),
+    ]);
+    let warnings = warnings(&subscription.selection);
+    if let (Value::Object(members), false) = (&mut value, warnings.is_empty()) {
+        let warnings = warnings.into_iter().map(Value::from).collect();
+        members.push(("warnings".to_owned(), Value::Array(warnings)));
+    }
+    value
+}
+
+/// What is valid and yet probably not meant.
+pub fn warnings(selection: &Selection) -> Vec<String> {
+    let on_delta_fields = selection.filter.as_ref().is_some_and(Filter::uses_delta_fields);
+    let has_delta = selection.events.iter().any(|event| event_type::is_delta(event.as_str()));
+    if !on_delta_fields || has_delta {
+        return Vec::new();
+    }
+    vec![format!(
+        "The filter asks for attribute, scope, channel or locale, which only {} and {} have. None of them is subscribed \
+         to, so these conditions are false for every event.",
+        event_type::PRODUCT_UPDATED_DELTA,
+        event_type::PRODUCT_MODEL_UPDATED_DELTA
+    )]
+}
+
+/// The event types, each known to the catalogue or subscribed to already.
+fn events(fields: &mut Reader<'_, '_>, rules: &Rules<'_>, subscribed: &[EventType]) -> Option<Vec<EventType>> {
+    let list = fields.required_list("events")?;
+    if list.is_empty() {
+        fields.fault("events", code::TOO_SHORT, "must name at least one event type");
+    }
+    let mut events: Vec<EventType> = Vec::with_capacity(list.len());
+    for (index, element) in list.iter().enumerate() {
+        let place = format!("events[{index}]");
+        let Some(name) = element.as_str() else {
+            fields.fault(&place, code::WRONG_TYPE, format_args!("must be a string, not {}", element.type_name()));
+            continue;
+        };
+        if !rules.catalogue.contains(name) && !subscribed.iter().any(|event| event.as_str() == name) {
+            let hint = match rules.catalogue.nearest(name) {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => String::new(),
+            };
+            let message = format!("is not a known event type: `{}`{hint}", shortened(name));
+            fields.fault(&place, code::UNKNOWN_EVENT_TYPE, message);
+            continue;
+        }
+        match events.iter().position(|event| event.as_str() == name) {
+            Some(_) => fields.fault(&place, code::DUPLICATE_VALUE, format_args!("names `{name}` a second time")),
+            None => events.push(EventType::new(name)),
+        }
+    }
+    Some(events)
+}
+
+fn filter(fields: &mut Reader<'_, '_>) -> Option<Filter> {
+    let text = fields.string("filter")?;
+    Filter::parse(text).unwrap_or_else(|error| {
+        fields.push(Fault::filter("filter", error));
+        None
+    })
+}
