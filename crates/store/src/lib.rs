@@ -18,6 +18,9 @@ pub mod error;
 pub mod merge;
 pub mod stamp;
 
+pub mod frame;
+pub mod vault;
+
 pub mod memory;
 
 pub use catalog::{Catalog, Change, Client, LogPage, Made, Put};
@@ -27,6 +30,7 @@ pub use event_log::{Appended, Chunk, EventLog, ReadLimit};
 pub use ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
 pub use memory::MemoryStore;
 pub use tail::Tail;
+pub use vault::Vault;
 
 /// All ports of one backend.
 pub trait Store: Catalog + EventLog + Ledger {}

@@ -1,0 +1,176 @@
+//! Sealing of secrets before they are stored.
+//!
+//! Envelope encryption: each value is encrypted with a data key of its own, which is wrapped by a master key; both with
+//! AES-256-GCM. The master key's id stands beside it, so that keys can be changed one value at a time. What the value
+//! belongs to is authenticated with it: a sealed value moved to another row does not open.
+//!
+//! ```text
+//! version u8 | length of key id u8 | key id | nonce 12 | data key 32 | tag 16 | nonce 12 | value | tag 16
+//! ```
+
+mod key_file;
+mod master_key;
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+
+pub use key_file::{KeyFileError, open_key_file};
+use master_key::KEY_LEN;
+pub use master_key::{MasterKey, MasterKeyError};
+
+const VERSION: u8 = 1;
+const TAG_LEN: usize = 16;
+
+/// A value was not sealed or not opened.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum VaultError {
+    /// A master key has to be given to the platform again.
+    #[error(
+        "{what} is sealed with the master key {key_id:?}, which is not among the configured keys ({configured}); \
+         without it the secret cannot be read: add that key again, or restore the key file that belongs to this data"
+    )]
+    MissingKey {
+        /// The key's id.
+        key_id: String,
+        /// What cannot be opened.
+        what: String,
+        /// Ids of the keys that are there.
+        configured: String,
+    },
+    /// The key of this id is another one, or the value was changed or moved.
+    #[error(
+        "{what} cannot be opened with the master key {key_id:?}: the key is not the one that sealed it, or the stored \
+         value was damaged"
+    )]
+    WrongKey {
+        /// The key's id.
+        key_id: String,
+        /// What cannot be opened.
+        what: String,
+    },
+    /// Not a sealed value.
+    #[error("{what} is not a sealed value: {problem}")]
+    Damaged {
+        /// What cannot be opened.
+        what: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// No randomness, or a value beyond all bounds.
+    #[error("a value could not be sealed")]
+    Sealing,
+    /// Two different keys under one id.
+    #[error("two different master keys have the id {0:?}; give each key an id of its own")]
+    Ambiguous(String),
+}
+
+/// A ring of master keys: the current one seals, all of them open.
+#[derive(Debug)]
+pub struct Vault {
+    current: MasterKey,
+    keys: BTreeMap<String, MasterKey>,
+}
+
+impl Vault {
+    /// A ring of the key that seals from now on, and of older ones.
+    pub fn new(current: MasterKey, older: impl IntoIterator<Item = MasterKey>) -> Result<Vault, VaultError> {
+        let mut keys = BTreeMap::from([(current.id().to_owned(), current.clone())]);
+        for key in older {
+            let other = keys.insert(key.id().to_owned(), key.clone());
+            if let Some(other) = other.filter(|other| *other != key) {
+                return Err(VaultError::Ambiguous(other.id().to_owned()));
+            }
+        }
+        Ok(Vault { current, keys })
+    }
+
+    /// The id of the key that seals.
+    pub fn current_key_id(&self) -> &str {
+        self.current.id()
+    }
+
+    /// Seals a value. `owner` names what it belongs to, such as `subscription 0192…`; opening needs the same.
+    pub fn seal(&self, plain: &[u8], owner: &str) -> Result<Vec<u8>, VaultError> {
+        let data_key = MasterKey::random("data").map_err(|_| VaultError::Sealing)?;
+        let id = self.current.id().as_bytes();
+        let id_len = u8::try_from(id.len()).map_err(|_| VaultError::Sealing)?;
+        let mut out = vec![VERSION, id_len];
+        out.extend_from_slice(id);
+        encrypt(&self.current, data_key.bytes(), Purpose::Wrap, owner, &mut out)?;
+        encrypt(&data_key, plain, Purpose::Value, owner, &mut out)?;
+        Ok(out)
+    }
+
+    /// Opens a sealed value.
+    pub fn open(&self, sealed: &[u8], owner: &str) -> Result<Vec<u8>, VaultError> {
+        let (key, rest) = self.key_of(sealed, owner)?;
+        let wrapped_len = NONCE_LEN + KEY_LEN + TAG_LEN;
+        let damaged = |problem| VaultError::Damaged { what: owner.to_owned(), problem };
+        let (wrapped, value) = rest.split_at_checked(wrapped_len).ok_or_else(|| damaged("it is too short"))?;
+        let wrong = || VaultError::WrongKey { key_id: key.id().to_owned(), what: owner.to_owned() };
+        let data_key = decrypt(key, wrapped, Purpose::Wrap, owner).ok_or_else(wrong)?;
+        let data_key = MasterKey::new("data", &data_key).map_err(|_| damaged("its data key has another length"))?;
+        decrypt(&data_key, value, Purpose::Value, owner).ok_or_else(wrong)
+    }
+
+    /// Whether a value could be opened as far as the keys go; cheap enough for every value at a start.
+    pub fn check(&self, sealed: &[u8], owner: &str) -> Result<(), VaultError> {
+        self.key_of(sealed, owner).map(|_| ())
+    }
+
+    fn key_of<'a>(&self, sealed: &'a [u8], owner: &str) -> Result<(&MasterKey, &'a [u8]), VaultError> {
+        let damaged = |problem| VaultError::Damaged { what: owner.to_owned(), problem };
+        let [version, id_len, rest @ ..] = sealed else { return Err(damaged("it is too short")) };
+        if *version != VERSION {
+            return Err(damaged("its format is of another version"));
+        }
+        let split = rest.split_at_checked(usize::from(*id_len));
+        let (id, rest) = split.ok_or_else(|| damaged("it ends in the key's id"))?;
+        let id = std::str::from_utf8(id).map_err(|_| damaged("its key's id is no text"))?;
+        let key = self.keys.get(id).ok_or_else(|| VaultError::MissingKey {
+            key_id: id.to_owned(),
+            what: owner.to_owned(),
+            configured: self.keys.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+        })?;
+        Ok((key, rest))
+    }
+}
+
+/// What is encrypted; part of what is authenticated, so that the one can never pass for the other.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Wrap,
+    Value,
+}
+
+fn associated(purpose: Purpose, owner: &str) -> Aad<Vec<u8>> {
+    let prefix: &[u8] = match purpose {
+        Purpose::Wrap => b"wrap\0",
+        Purpose::Value => b"value\0",
+    };
+    Aad::from([prefix, owner.as_bytes()].concat())
+}
+
+/// Appends nonce, text and tag.
+fn encrypt(key: &MasterKey, plain: &[u8], purpose: Purpose, owner: &str, out: &mut Vec<u8>) -> Result<(), VaultError> {
+    let key = RandomizedNonceKey::new(&AES_256_GCM, key.bytes()).map_err(|_| VaultError::Sealing)?;
+    let mut text = plain.to_vec();
+    let nonce = key.seal_in_place_append_tag(associated(purpose, owner), &mut text).map_err(|_| VaultError::Sealing)?;
+    out.extend_from_slice(nonce.as_ref());
+    out.extend_from_slice(&text);
+    Ok(())
+}
+
+fn decrypt(key: &MasterKey, sealed: &[u8], purpose: Purpose, owner: &str) -> Option<Vec<u8>> {
+    let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let key = RandomizedNonceKey::new(&AES_256_GCM, key.bytes()).ok()?;
+    let mut text = text.to_vec();
+    let length = key.open_in_place(nonce, associated(purpose, owner), &mut text).ok()?.len();
+    text.truncate(length);
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests;
