@@ -1,1 +1,130 @@
-//! (being built)
+//! The HTTP API: subscribers, subscriptions and logs for the clients of PIMs, and the way in for events.
+//!
+//! Reading order: the table of contents ([`router`]), who asks ([`auth`]), what every management request goes through
+//! (`management`), then one file for each action or resource. [`serve`] puts it on a socket.
+
+mod router;
+
+pub mod auth;
+mod body;
+mod management;
+mod rate_limit;
+mod refusal;
+
+mod changing;
+pub mod client_life;
+
+mod event_types;
+mod events;
+mod filters;
+mod health;
+mod logs;
+mod schemas;
+mod subscribers;
+mod subscriptions;
+
+mod counters;
+mod serve;
+mod settings;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::SubscriptionId;
+use domain::event_type::Catalogue;
+use domain::lane_status::LaneStatus;
+use store::{Catalog, Store};
+
+pub use auth::gateway::{PimGateway, Verdict};
+pub use counters::{Counters, Counts};
+pub use router::router;
+pub use serve::serve;
+pub use settings::{SchemaCheck, ServerBounds, Settings, UnknownTypes};
+
+use auth::registry::Registry;
+use auth::verdicts::Verdicts;
+use rate_limit::RateLimit;
+
+/// How deliveries stand, as the engine knows it.
+#[async_trait]
+pub trait LaneStatuses: Send + Sync + 'static {
+    /// The state of a subscription's lane; `None` while no lane runs for it.
+    async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus>;
+}
+
+/// Whether the platform does its work.
+#[async_trait]
+pub trait Readiness: Send + Sync + 'static {
+    /// `Err` says what does not work.
+    async fn ready(&self) -> Result<(), String>;
+}
+
+/// What the API is made of.
+pub struct Parts {
+    /// What the platform keeps.
+    pub store: Arc<dyn Store>,
+    /// Asks PIMs about tokens.
+    pub gateway: Arc<dyn PimGateway>,
+    /// Asks the engine about lanes.
+    pub lanes: Arc<dyn LaneStatuses>,
+    /// Asks the engine whether it runs.
+    pub readiness: Arc<dyn Readiness>,
+    /// The event types that are known.
+    pub catalogue: Arc<Catalogue>,
+    /// What the operator set.
+    pub settings: Settings,
+}
+
+/// The API with all that it remembers.
+pub struct Api {
+    store: Arc<dyn Store>,
+    gateway: Arc<dyn PimGateway>,
+    lanes: Arc<dyn LaneStatuses>,
+    readiness: Arc<dyn Readiness>,
+    catalogue: Arc<Catalogue>,
+    settings: Settings,
+    registry: Registry,
+    verdicts: Verdicts,
+    rate_limit: RateLimit,
+    counters: Counters,
+}
+
+impl Api {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Api {
+        let Parts { store, gateway, lanes, readiness, catalogue, settings } = parts;
+        let rate_limit = RateLimit::new(settings.requests_per_second);
+        Api {
+            store,
+            gateway,
+            lanes,
+            readiness,
+            catalogue,
+            settings,
+            registry: Registry::default(),
+            verdicts: Verdicts::default(),
+            rate_limit,
+            counters: Counters::default(),
+        }
+    }
+
+    /// What was counted since the start: for metrics.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn catalog(&self) -> &dyn Catalog {
+        self.store.as_ref()
+    }
+
+    /// What bodies are checked against, for a caller of the PIM with this URL.
+    fn rules<'a>(&'a self, subject: &'a str) -> wire::api::Rules<'a> {
+        wire::api::Rules {
+            catalogue: &self.catalogue,
+            addresses: &self.settings.addresses,
+            allow_http: self.settings.allow_http,
+            destination_types: &self.settings.destination_types,
+            subject,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Who asks: API callers are known by the token of their PIM, producers by the key of their source.
+
+pub(crate) mod caller;
+pub mod gateway;
+pub(crate) mod producer;
+pub(crate) mod registry;
+pub(crate) mod verdicts;

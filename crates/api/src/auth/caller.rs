@@ -1,0 +1,290 @@
+//! Callers of the management API: the three `X-PIM-*` headers, and the PIM's word for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use axum::extract::FromRequestParts;
+use domain::pim::{Pim, TokenCheck, url_key};
+use domain::subscriber::Owner;
+use domain::{ClientId, Timestamp};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use wire::Fault;
+
+use super::gateway::Verdict;
+use super::verdicts::Known;
+use crate::Api;
+use crate::client_life;
+use crate::refusal::Refusal;
+
+const URL: &str = "X-PIM-URL";
+const TOKEN: &str = "X-PIM-TOKEN";
+const CLIENT_ID: &str = "X-PIM-CLIENT-ID";
+/// Longer ones are made up.
+const MAX_TOKEN: usize = 4096;
+const MAX_CLIENT_ID: usize = 256;
+/// How long a token of a PIM lives (contract page 1): one that is genuine this long after its client was removed was
+/// issued after the removal.
+const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+/// How long to wait when the PIM cannot be asked.
+const PIM_RETRY: Duration = Duration::from_secs(5);
+
+/// Who asks, known to be who they say.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The (tenant, client) pair: the scope of all that is seen and touched.
+    pub(crate) owner: Owner,
+    /// The tenant.
+    pub(crate) pim: Arc<Pim>,
+    permitted: bool,
+}
+
+impl Caller {
+    /// Whether the PIM allows the client to use the Event Platform, as creating and resuming ask (contract page 7).
+    pub(crate) fn must_be_permitted(&self) -> Result<(), Refusal> {
+        if self.permitted {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "event_platform_forbidden",
+            "the PIM does not allow this connection or app to use the Event Platform; an administrator of the PIM grants it",
+        ))
+    }
+}
+
+/// Put there by [`crate::management::admit`], which every route of the management API runs through.
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller, Refusal> {
+        parts
+            .extensions
+            .get::<Caller>()
+            .cloned()
+            .ok_or_else(|| Refusal::unauthorized("not_authenticated", "this address needs the X-PIM-* headers"))
+    }
+}
+
+/// Who asks.
+pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    let claim = Claim::read(headers)?;
+    let registrations = api.registry.current(api.catalog()).await?;
+    let Some(pim) = registrations.by_url(&claim.url_key).cloned() else {
+        return Err(refused_header(
+            URL,
+            "unknown_pim",
+            format!("no PIM is registered under {:?}; the operator of the platform registers PIMs", claim.url),
+        ));
+    };
+    let owner = Owner { pim: pim.id, client_id: ClientId(claim.client_id.to_owned()) };
+    let proof = prove(api, &pim, &owner.client_id, claim.token).await?;
+    let client = api.catalog().client(&owner).await?;
+    if let Some(revoked_at) = client.revoked_at {
+        let Proof::Asked { asked_at, .. } = proof else { return Err(locked_out()) };
+        if asked_at < revoked_at + TOKEN_LIFE {
+            return Err(locked_out());
+        }
+        client_life::admit(api, &owner).await?;
+    }
+    let permitted = match proof {
+        Proof::Asked { permission: Some(permission), .. } => {
+            client_life::permission(api.store.as_ref(), &pim, &owner, permission, Timestamp::now()).await?;
+            permission
+        }
+        Proof::Asked { permission: None, .. } | Proof::Static => client.permission.unwrap_or(true),
+    };
+    Ok(Caller { owner, pim, permitted })
+}
+
+/// Why it is believed that the token belongs to the client.
+enum Proof {
+    /// The operator vouches for it.
+    Static,
+    /// The PIM said so.
+    Asked { asked_at: Timestamp, permission: Option<bool> },
+}
+
+async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str) -> Result<Proof, Refusal> {
+    if is_static_token(pim, client, token) {
+        return Ok(Proof::Static);
+    }
+    if pim.token_check == TokenCheck::Static {
+        return Err(refused_header(TOKEN, "invalid_token", "the token is not one of this client".into()));
+    }
+    let Known { verdict, asked_at, .. } = api.verdicts.of(api.gateway.as_ref(), pim, client, token).await;
+    match verdict {
+        Verdict::Genuine { permission } => Ok(Proof::Asked { asked_at, permission }),
+        Verdict::Rejected { message } => Err(refused_header(TOKEN, "invalid_token", message)),
+        Verdict::UnprovenClient { message } => Err(refused_header(CLIENT_ID, "unproven_client", message)),
+        Verdict::WebApiForbidden => Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "web_api_forbidden",
+            "the token is genuine, but the role of its user may not use the web API of the PIM",
+        )),
+        Verdict::Unavailable { message } => {
+            tracing::warn!(pim.name = %pim.name, %message, "a PIM could not be asked about a token");
+            Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "pim_unavailable",
+                format!("the PIM could not be asked whether the token is genuine: {message}"),
+            )
+            .retry_after(PIM_RETRY))
+        }
+    }
+}
+
+/// Every token of the PIM is compared, each in constant time.
+fn is_static_token(pim: &Pim, client: &ClientId, token: &str) -> bool {
+    pim.static_tokens.iter().fold(false, |found, known| {
+        let same = verify_slices_are_equal(known.token.expose().as_bytes(), token.as_bytes()).is_ok();
+        found | (same & (known.client_id == *client))
+    })
+}
+
+fn locked_out() -> Refusal {
+    refused_header(
+        CLIENT_ID,
+        "client_revoked",
+        "the connection or app was removed from the PIM; it is admitted again with a token issued after that, or by the operator".into(),
+    )
+}
+
+fn refused_header(header: &'static str, code: &'static str, message: String) -> Refusal {
+    Refusal::with_faults(StatusCode::UNAUTHORIZED, vec![Fault::at(header, code, message)])
+}
+
+/// What a caller claims.
+#[derive(PartialEq, Eq, Debug)]
+struct Claim<'a> {
+    url: &'a str,
+    url_key: String,
+    token: &'a str,
+    client_id: &'a str,
+}
+
+impl<'a> Claim<'a> {
+    fn read(headers: &'a HeaderMap) -> Result<Claim<'a>, Refusal> {
+        let mut faults = Vec::new();
+        let url = one(headers, URL, "the base URL of the PIM, such as https://pim.example.com", 2048, &mut faults);
+        let token = one(headers, TOKEN, "an access token of the PIM", MAX_TOKEN, &mut faults)
+            .map(|token| without_bearer(token, &mut faults));
+        let client_id = one(headers, CLIENT_ID, "the client id of the connection or app", MAX_CLIENT_ID, &mut faults);
+        let url_key = url.and_then(|url| {
+            let key = url_key(url);
+            if key.is_none() {
+                let message = format!(
+                    "{URL} is {url:?}; it must be the base URL of the PIM, such as https://pim.example.com, without user info, query and fragment"
+                );
+                faults.push(Fault::at(URL, "malformed_header", message));
+            }
+            key
+        });
+        match (url, url_key, token, client_id) {
+            (Some(url), Some(url_key), Some(token), Some(client_id)) if faults.is_empty() => {
+                Ok(Claim { url, url_key, token, client_id })
+            }
+            _ => Err(Refusal::with_faults(StatusCode::UNAUTHORIZED, faults)),
+        }
+    }
+}
+
+/// The value of a header that must be there once.
+fn one<'a>(
+    headers: &'a HeaderMap,
+    name: &'static str,
+    what: &str,
+    longest: usize,
+    faults: &mut Vec<Fault>,
+) -> Option<&'a str> {
+    let mut refuse = |code, message: String| {
+        faults.push(Fault::at(name, code, message));
+        None
+    };
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return refuse("missing_header", format!("{name} is missing: {what}"));
+    };
+    if values.next().is_some() {
+        return refuse("malformed_header", format!("{name} is there more than once"));
+    }
+    match value.to_str().map(str::trim) {
+        Ok("") => refuse("missing_header", format!("{name} is empty: {what}")),
+        Ok(text) if text.len() > longest => {
+            refuse("malformed_header", format!("{name} has {} characters; at most {longest} make sense", text.len()))
+        }
+        Ok(text) => Some(text),
+        Err(_) => refuse("malformed_header", format!("{name} contains characters other than visible ASCII: {what}")),
+    }
+}
+
+/// The token as issued: without a `Bearer` that some clients put before it, in any case (contract page 7).
+fn without_bearer<'a>(value: &'a str, faults: &mut Vec<Fault>) -> &'a str {
+    let token = match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
+        _ => value,
+    };
+    if token.contains([' ', '\t']) || token.eq_ignore_ascii_case("bearer") {
+        let message = format!("{TOKEN} must be the token alone, without blanks");
+        faults.push(Fault::at(TOKEN, "malformed_header", message));
+    }
+    token
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(headers: &[(&'static str, &'static str)], expect: Result<(&str, &str, &str), &[(&str, &str)]>) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        match (Claim::read(&map), expect) {
+            (Ok(claim), Ok(expect)) => assert_eq!((claim.url_key.as_str(), claim.token, claim.client_id), expect),
+            (Err(refusal), Err(expect)) => {
+                assert_eq!(refusal.said().status, StatusCode::UNAUTHORIZED);
+                let faults: Vec<_> = refusal
+                    .said()
+                    .faults
+                    .iter()
+                    .map(|fault| (fault.code, fault.field.as_deref().unwrap_or("")))
+                    .collect();
+                assert_eq!(faults, expect, "{headers:?}");
+            }
+            (read, expect) => panic!("{read:?} instead of {expect:?}"),
+        }
+    }
+
+    const GOOD: [(&str, &str); 3] =
+        [("x-pim-url", "https://Pim.Example.com/"), ("x-pim-token", "t0k"), ("x-pim-client-id", "app")];
+
+    #[test]
+    fn three_headers_make_a_claim() {
+        check(&GOOD, Ok(("https://pim.example.com", "t0k", "app")));
+        check(&[GOOD[0], ("x-pim-token", "bEARER t0k"), GOOD[2]], Ok(("https://pim.example.com", "t0k", "app")));
+    }
+
+    #[test]
+    fn all_faults_of_the_headers_are_named() {
+        check(
+            &[],
+            Err(&[
+                ("missing_header", "X-PIM-URL"),
+                ("missing_header", "X-PIM-TOKEN"),
+                ("missing_header", "X-PIM-CLIENT-ID"),
+            ]),
+        );
+        check(&[GOOD[0], GOOD[0], GOOD[1], GOOD[2]], Err(&[("malformed_header", "X-PIM-URL")]));
+        check(&[("x-pim-url", "https://pim.example.com?a=b"), GOOD[1], GOOD[2]], Err(&[("malformed_header", URL)]));
+        check(&[("x-pim-url", "pim.example.com"), GOOD[1], GOOD[2]], Err(&[("malformed_header", URL)]));
+        check(&[GOOD[0], ("x-pim-token", ""), GOOD[2]], Err(&[("missing_header", TOKEN)]));
+        check(&[GOOD[0], ("x-pim-token", "a b"), GOOD[2]], Err(&[("malformed_header", TOKEN)]));
+        check(&[GOOD[0], ("x-pim-token", "Bearer"), GOOD[2]], Err(&[("malformed_header", TOKEN)]));
+        check(&[GOOD[0], GOOD[1], ("x-pim-client-id", "é")], Err(&[("malformed_header", CLIENT_ID)]));
+    }
+}

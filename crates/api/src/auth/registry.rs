@@ -1,0 +1,150 @@
+//! The registered PIMs, in memory: found by URL for API callers and by key for producers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_lc_rs::{constant_time, digest};
+use domain::pim::Pim;
+use store::{Catalog, StoreError};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
+
+/// `postrider pim add` writes from another process; it is seen after this long.
+const RELOAD_AFTER: Duration = Duration::from_secs(1);
+/// Up to this age the registrations are used while somebody else reloads them.
+const USABLE_WHILE_RELOADING: Duration = Duration::from_secs(5);
+
+/// The registrations as they were when they were last read.
+pub(crate) struct Registrations {
+    by_url: HashMap<String, Arc<Pim>>,
+    /// By the first bytes of a key's hash; the whole hash is compared in constant time.
+    by_key: HashMap<[u8; 4], Vec<(Hash, Arc<Pim>)>>,
+    read_at: Instant,
+}
+
+type Hash = [u8; digest::SHA256_OUTPUT_LEN];
+
+impl Registrations {
+    fn new(pims: Vec<Pim>, read_at: Instant) -> Registrations {
+        let mut by_url = HashMap::new();
+        let mut by_key: HashMap<[u8; 4], Vec<_>> = HashMap::new();
+        for pim in pims {
+            let pim = Arc::new(pim);
+            for key in &pim.keys {
+                match hash_from_hex(&key.sha256) {
+                    Some(hash) => by_key.entry(bucket(&hash)).or_default().push((hash, pim.clone())),
+                    None => {
+                        tracing::error!(pim.name = %pim.name, key.prefix = %key.prefix, "the stored hash of a source key is unreadable; the key is refused")
+                    }
+                }
+            }
+            by_url.insert(pim.url_key.clone(), pim);
+        }
+        Registrations { by_url, by_key, read_at }
+    }
+
+    /// The PIM with this URL, given in the form that is compared.
+    pub(crate) fn by_url(&self, url_key: &str) -> Option<&Arc<Pim>> {
+        self.by_url.get(url_key)
+    }
+
+    /// The PIM whose producers have this key.
+    pub(crate) fn by_key(&self, key: &str) -> Option<&Arc<Pim>> {
+        let mut hash: Hash = [0; digest::SHA256_OUTPUT_LEN];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
+        self.by_key
+            .get(&bucket(&hash))?
+            .iter()
+            .find(|(known, _)| constant_time::verify_slices_are_equal(known, &hash).is_ok())
+            .map(|(_, pim)| pim)
+    }
+}
+
+/// Keys are random, so four bytes of their hash tell almost all of them apart and tell nobody anything about a key.
+fn bucket(hash: &Hash) -> [u8; 4] {
+    [hash[0], hash[1], hash[2], hash[3]]
+}
+
+fn hash_from_hex(hex: &str) -> Option<Hash> {
+    if hex.len() != 2 * digest::SHA256_OUTPUT_LEN || !hex.is_ascii() {
+        return None;
+    }
+    let mut hash = [0; digest::SHA256_OUTPUT_LEN];
+    for (index, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// Keeps [`Registrations`] fresh.
+#[derive(Default)]
+pub(crate) struct Registry {
+    current: RwLock<Option<Arc<Registrations>>>,
+    reloading: AsyncMutex<()>,
+}
+
+impl Registry {
+    /// The registrations, at most about a second old. Of many callers one reloads; the others go on with what is there.
+    pub(crate) async fn current(&self, catalog: &dyn Catalog) -> Result<Arc<Registrations>, StoreError> {
+        let now = Instant::now();
+        let known = self.known();
+        let turn = match &known {
+            Some(known) if now - known.read_at < RELOAD_AFTER => return Ok(known.clone()),
+            Some(known) if now - known.read_at < USABLE_WHILE_RELOADING => match self.reloading.try_lock() {
+                Ok(turn) => turn,
+                Err(_) => return Ok(known.clone()),
+            },
+            _ => self.reloading.lock().await,
+        };
+        if let Some(reloaded) = self.known().filter(|known| Instant::now() - known.read_at < RELOAD_AFTER) {
+            return Ok(reloaded);
+        }
+        let read_at = Instant::now();
+        let fresh = Arc::new(Registrations::new(catalog.pims().await?, read_at));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
+        drop(turn);
+        Ok(fresh)
+    }
+
+    fn known(&self) -> Option<Arc<Registrations>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::pim::{SourceKey, TokenCheck};
+    use domain::{PimId, Timestamp};
+
+    use super::*;
+
+    fn pim(number: u32, keys: &[&str]) -> Pim {
+        let hex = |key: &str| -> String {
+            digest::digest(&digest::SHA256, key.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let key = |key: &&str| SourceKey { prefix: "pr".into(), sha256: hex(key), created_at: Timestamp::EPOCH };
+        Pim {
+            id: PimId(number),
+            name: format!("pim-{number}"),
+            url: format!("https://pim-{number}.example.com"),
+            url_key: format!("https://pim-{number}.example.com"),
+            keys: keys.iter().map(key).collect(),
+            token_check: TokenCheck::Static,
+            static_tokens: vec![],
+            events_api_secret: None,
+            created_at: Timestamp::EPOCH,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_names_its_pim_and_no_other() {
+        let known = Registrations::new(vec![pim(1, &["old", "new"]), pim(2, &["other"])], Instant::now());
+        let named = |key: &str| known.by_key(key).map(|pim| pim.id.0);
+        assert_eq!(named("old"), Some(1));
+        assert_eq!(named("new"), Some(1));
+        assert_eq!(named("other"), Some(2));
+        assert_eq!(named("Other"), None);
+        assert_eq!(named(""), None);
+    }
+}

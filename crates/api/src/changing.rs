@@ -1,0 +1,199 @@
+//! Making changes: again when somebody else was faster, with what is told about them, until they are in effect.
+
+use std::future::Future;
+use std::time::Duration;
+
+use domain::log_entry::{Action, LogBody, LogEntry};
+use domain::notification::{Notification, NotificationKind};
+use domain::outcome::SuspensionReason;
+use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{LogId, SubscriberId, SubscriptionId, Timestamp};
+use store::catalog::Made;
+use store::{Catalog, Change, ChangeError, Put, StoreError};
+
+use crate::refusal::Refusal;
+
+/// Subscribers of a PIM, and subscriptions of a subscriber, that may be in use (contract page 1).
+pub(crate) const LIMIT: usize = 20;
+/// How long an answer waits until its change is in effect. The engine is told at once; if it hangs, the caller should
+/// not.
+const IN_EFFECT: Duration = Duration::from_secs(1);
+/// Each lost race means that another change was made, and callers may only make so many a second.
+const MAX_ATTEMPTS: usize = 100;
+
+/// Why an attempt to change something did not go through.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// It was changed in the meantime: read it again, apply the request again.
+    Lost,
+    /// It is not to be.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Attempt {
+    fn from(refusal: Refusal) -> Attempt {
+        Attempt::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for Attempt {
+    fn from(error: StoreError) -> Attempt {
+        Attempt::Refused(error.into())
+    }
+}
+
+impl From<ChangeError> for Attempt {
+    fn from(error: ChangeError) -> Attempt {
+        match error {
+            ChangeError::Conflict => Attempt::Lost,
+            other => Attempt::Refused(other.into()),
+        }
+    }
+}
+
+/// Tries until nobody else is faster. That is how two PATCHes at once are merged by field (contract page 7).
+pub(crate) async fn until_won<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Refusal>
+where
+    F: Future<Output = Result<T, Attempt>>,
+{
+    for _ in 0..MAX_ATTEMPTS {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(Attempt::Refused(refusal)) => return Err(refusal),
+            Err(Attempt::Lost) => {}
+        }
+    }
+    Err(ChangeError::Conflict.into())
+}
+
+/// Makes a change and waits until the engine works by it: an event accepted after the answer is treated by the new
+/// configuration (contract page 7, "Delivery and guard").
+pub(crate) async fn make(catalog: &dyn Catalog, change: Change) -> Result<Made, ChangeError> {
+    let made = catalog.change(change).await?;
+    if !catalog.changes().in_effect(made.version, IN_EFFECT).await {
+        tracing::warn!(version = made.version, "a change is committed, but not in effect after {IN_EFFECT:?}");
+    }
+    Ok(made)
+}
+
+/// A change with the contract's limits and nothing in it yet.
+pub(crate) fn change() -> Change {
+    Change { subscriber_limit: LIMIT, subscription_limit: LIMIT, ..Change::default() }
+}
+
+/// The next revision of a subscriber.
+pub(crate) fn changed_subscriber(subscriber: Subscriber, now: Timestamp) -> Put<Subscriber> {
+    Put::Changed(Subscriber { revision: subscriber.revision + 1, updated_at: now, ..subscriber })
+}
+
+/// The next revision of a subscription.
+pub(crate) fn changed_subscription(subscription: Subscription, now: Timestamp) -> Put<Subscription> {
+    Put::Changed(Subscription { revision: subscription.revision + 1, updated_at: now, ..subscription })
+}
+
+/// Makes a change of a subscription depend on its subscriber's being as it was read, without changing it to a reader:
+/// nobody subscribes for a subscriber that is deleted or revoked at the same moment.
+pub(crate) fn unchanged_subscriber(subscriber: &Subscriber) -> Put<Subscriber> {
+    Put::Changed(Subscriber { revision: subscriber.revision + 1, ..subscriber.clone() })
+}
+
+/// The end of a subscriber, by its owner or because its client is gone: its subscriptions end with it.
+pub(crate) fn end(
+    subscriber: Subscriber,
+    subscriptions: Vec<Subscription>,
+    status: SubscriberStatus,
+    subject: &str,
+    now: Timestamp,
+) -> Change {
+    let revoked = status == SubscriberStatus::Revoked;
+    let (subscription_status, of_subscriber, of_subscription) = if revoked {
+        (SubscriptionStatus::Revoked, Action::SubscriberRevoked, Action::SubscriptionRevoked)
+    } else {
+        (SubscriptionStatus::Deleted, Action::SubscriberDeleted, Action::SubscriptionDeleted)
+    };
+    let mut change = change();
+    change.entries.push(entry(&subscriber.owner, subscriber.id, None, of_subscriber, now));
+    for subscription in subscriptions {
+        if subscription.status == subscription_status || subscription.status == SubscriptionStatus::Deleted {
+            continue;
+        }
+        change.entries.push(entry(&subscriber.owner, subscriber.id, Some(subscription.id), of_subscription, now));
+        if revoked {
+            let reason = Some("its connection or app was removed from the PIM".to_owned());
+            change.notifications.push(notification(&subscription, NotificationKind::Revoked, reason, subject, now));
+        }
+        change
+            .subscriptions
+            .push(changed_subscription(Subscription { status: subscription_status, ..subscription }, now));
+    }
+    change.subscriber = Some(changed_subscriber(Subscriber { status, ..subscriber }, now));
+    change
+}
+
+/// The suspension of an active subscription.
+pub(crate) fn suspend(
+    change: &mut Change,
+    subscription: Subscription,
+    reason: SuspensionReason,
+    subject: &str,
+    now: Timestamp,
+) {
+    let (action, kind) = if reason.by_the_platform() {
+        (Action::SubscriptionSuspendedByThePlatform, NotificationKind::SuspendedBySystem)
+    } else {
+        (Action::SubscriptionSuspendedByTheUser, NotificationKind::SuspendedByUser)
+    };
+    change.entries.push(entry(&subscription.owner(), subscription.subscriber_id, Some(subscription.id), action, now));
+    change.notifications.push(notification(&subscription, kind, Some(reason.to_string()), subject, now));
+    let status = SubscriptionStatus::Suspended(reason);
+    change.subscriptions.push(changed_subscription(Subscription { status, ..subscription }, now));
+}
+
+/// The resumption of a suspended subscription by its owner.
+pub(crate) fn resume(change: &mut Change, subscription: Subscription, subject: &str, now: Timestamp) {
+    let action = Action::SubscriptionResumedByTheUser;
+    change.entries.push(entry(&subscription.owner(), subscription.subscriber_id, Some(subscription.id), action, now));
+    change.notifications.push(notification(&subscription, NotificationKind::Resumed, None, subject, now));
+    let status = SubscriptionStatus::Active;
+    change.subscriptions.push(changed_subscription(Subscription { status, ..subscription }, now));
+}
+
+/// An entry about a change of state.
+pub(crate) fn entry(
+    owner: &Owner,
+    subscriber: SubscriberId,
+    subscription: Option<SubscriptionId>,
+    action: Action,
+    now: Timestamp,
+) -> LogEntry {
+    LogEntry {
+        id: LogId::generate(),
+        owner: owner.clone(),
+        timestamp: now,
+        subscriber_id: Some(subscriber),
+        subscription_id: subscription,
+        body: LogBody::Action(action),
+        count: 1,
+    }
+}
+
+fn notification(
+    subscription: &Subscription,
+    kind: NotificationKind,
+    reason: Option<String>,
+    subject: &str,
+    now: Timestamp,
+) -> Notification {
+    Notification {
+        id: uuid::Uuid::now_v7(),
+        kind,
+        timestamp: now,
+        subscription_id: subscription.id,
+        subscriber_id: subscription.subscriber_id,
+        destination: subscription.destination.to_string(),
+        events: subscription.selection.events.iter().map(ToString::to_string).collect(),
+        reason,
+        subject: subject.to_owned(),
+    }
+}

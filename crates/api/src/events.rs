@@ -1,0 +1,196 @@
+//! `POST /api/v1/events`: events come in. The hot path: one body, one parse, one append, one short answer.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use domain::event_type::{APP_DELETED, CONNECTION_DELETED};
+use domain::pim::Pim;
+use domain::subscriber::Owner;
+use domain::{ClientId, Event, Timestamp};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use store::{AppendError, Client};
+use wire::Fault;
+use wire::cloudevents;
+use wire::fault::code;
+use wire::json::escape_into;
+
+use crate::auth::producer;
+use crate::body;
+use crate::refusal::Refusal;
+use crate::settings::{SchemaCheck, UnknownTypes};
+use crate::{Api, client_life};
+
+/// Larger bodies are read on a thread of their own, so that others' requests do not wait for them.
+const READ_ASIDE: usize = 256 * 1024;
+/// Of many events whose payload does not fit, the operator's log shows a few.
+const SHOWN_FAULTS: usize = 3;
+
+/// Takes the events of a request, all or none, and answers when they are on stable storage.
+pub(crate) async fn accept(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
+    let accepted = take(&api, request).await;
+    if accepted.is_err() {
+        api.counters.refused_ingest();
+    }
+    accepted
+}
+
+/// Contract page 7: the order of checks is 401, 413, 415, 400, 422.
+async fn take(api: &Api, request: Request) -> Result<Response, Refusal> {
+    let (parts, unread) = request.into_parts();
+    let headers = parts.headers;
+    let pim = producer::source(api, &headers).await?;
+    let bounds = &api.settings.server;
+    let body = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout).await?;
+    let now = Timestamp::now();
+    let batched = is_batch(&headers);
+    let events = parse(headers, body, now).await?;
+    let unknown = unknown_types(api, &events);
+    check(api, &pim, &events, batched, &unknown)?;
+    for event in &events {
+        if is_removal(event.event_type()) {
+            // First: the event itself is not for the one that is removed (contract page 7, "Logs and notifications").
+            remove_client(api, &pim, event, now).await?;
+        }
+    }
+    let appended = api.store.append(pim.id, events, now).await.map_err(not_appended)?;
+    api.counters.accepted(appended.accepted, appended.duplicates, unknown.events);
+    Ok(body::json(StatusCode::ACCEPTED, answer(appended, &unknown.names)))
+}
+
+async fn parse(headers: HeaderMap, body: Bytes, received_at: Timestamp) -> Result<Vec<Event>, Refusal> {
+    let aside = body.len() > READ_ASIDE;
+    let parse = move || {
+        cloudevents::parse(cloudevents::Request {
+            content_type: headers.get(CONTENT_TYPE).map(|value| value.as_bytes()),
+            content_encoding: headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()),
+            headers: headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())),
+            body: &body,
+            received_at,
+        })
+    };
+    let parsed = if aside {
+        match tokio::task::spawn_blocking(parse).await {
+            Ok(parsed) => parsed,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => {
+                    return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the platform is stopping"));
+                }
+            },
+        }
+    } else {
+        parse()
+    };
+    parsed.map_err(|refusal| {
+        let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        Refusal::with_faults(status, refusal.faults)
+    })
+}
+
+fn is_batch(headers: &HeaderMap) -> bool {
+    const BATCH: &[u8] = b"application/cloudevents-batch";
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().trim_ascii().get(..BATCH.len()))
+        .is_some_and(|start| start.eq_ignore_ascii_case(BATCH))
+}
+
+/// Event types of a request that are not in the catalogue.
+#[derive(Default)]
+struct Unknown {
+    /// Each name once, in the order of the events.
+    names: Vec<String>,
+    /// Events of such types.
+    events: usize,
+}
+
+fn unknown_types(api: &Api, events: &[Event]) -> Unknown {
+    let mut unknown = Unknown::default();
+    for name in events.iter().map(Event::event_type).filter(|name| !api.catalogue.contains(name)) {
+        unknown.events += 1;
+        if !unknown.names.iter().any(|known| known == name) {
+            unknown.names.push(name.to_owned());
+        }
+    }
+    unknown
+}
+
+/// What the operator's settings say about unknown types and payloads that do not fit.
+fn check(api: &Api, pim: &Pim, events: &[Event], batched: bool, unknown: &Unknown) -> Result<(), Refusal> {
+    let mut faults = Vec::new();
+    let place = |index: usize, field: &str| if batched { format!("[{index}].{field}") } else { field.to_owned() };
+    if api.settings.unknown_types == UnknownTypes::Reject && unknown.events > 0 {
+        let named = events.iter().map(Event::event_type).enumerate();
+        for (index, name) in named.filter(|(_, name)| !api.catalogue.contains(name)) {
+            let nearest = api.catalogue.nearest(name).map(|near| format!("; did you mean {near:?}?"));
+            let message = format!("no event type {name:?} is known{}", nearest.unwrap_or_default());
+            faults.push(Fault::at(place(index, "type"), code::UNKNOWN_EVENT_TYPE, message));
+        }
+    }
+    if api.settings.schema_check != SchemaCheck::Off {
+        let mut unfitting = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            let found = wire::schema::check(event.event_type(), event.data());
+            if !found.is_empty() {
+                api.counters.unfitting_payload();
+            }
+            unfitting.extend(
+                found.into_iter().map(|fault| Fault { field: fault.field.map(|field| place(index, &field)), ..fault }),
+            );
+        }
+        if api.settings.schema_check == SchemaCheck::Reject {
+            faults.append(&mut unfitting);
+        } else if !unfitting.is_empty() {
+            let shown: Vec<_> = unfitting.iter().take(SHOWN_FAULTS).map(|fault| fault.message.as_str()).collect();
+            tracing::warn!(pim.name = %pim.name, faults = unfitting.len(), "events do not fit their schema: {}", shown.join("; "));
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(faults)) }
+}
+
+fn is_removal(event_type: &str) -> bool {
+    event_type == APP_DELETED || event_type == CONNECTION_DELETED
+}
+
+/// A connection or app is gone from its PIM: its subscribers and all that they have are revoked. An event that names no
+/// client, or one that nobody here knows, changes nothing.
+async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> Result<(), Refusal> {
+    let of = if event.event_type() == APP_DELETED { "app" } else { "connection" };
+    let data = wire::json::parse(event.data().as_bytes()).ok();
+    let client_id = data.as_ref().and_then(|data| data.get(of)?.get("client_id")?.as_str());
+    let Some(client_id) = client_id else {
+        tracing::warn!(pim.name = %pim.name, event.id = event.id(), "a removal names no client in data.{of}.client_id; nobody is revoked");
+        return Ok(());
+    };
+    let owner = Owner { pim: pim.id, client_id: ClientId(client_id.to_owned()) };
+    let known = api.catalog().client(&owner).await? != Client::default();
+    if known || !api.catalog().subscribers(&owner).await?.is_empty() {
+        client_life::revoke(api.store.as_ref(), pim, &owner, now).await?;
+    }
+    Ok(())
+}
+
+fn not_appended(error: AppendError) -> Refusal {
+    match error {
+        AppendError::BacklogFull { message, retry_after } => {
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "backlog_full", message).retry_after(retry_after)
+        }
+        AppendError::Store(error) => error.into(),
+    }
+}
+
+fn answer(appended: store::Appended, unknown: &[String]) -> String {
+    let mut answer = String::with_capacity(64);
+    // Writing to a string does not fail.
+    write!(answer, "{{\"accepted\":{},\"duplicates\":{}", appended.accepted, appended.duplicates).unwrap_or_default();
+    for (index, name) in unknown.iter().enumerate() {
+        answer.push_str(if index == 0 { ",\"unknown_types\":[" } else { "," });
+        escape_into(&mut answer, name);
+    }
+    answer.push_str(if unknown.is_empty() { "}" } else { "]}" });
+    answer
+}

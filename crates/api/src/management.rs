@@ -1,0 +1,191 @@
+//! What every request of the management API goes through: who asks, how often, with what body; and what is refused is
+//! written to the owner's log.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use domain::log_entry::{LogBody, LogEntry, RefusedRequest};
+use domain::{LogId, SubscriberId, SubscriptionId, Timestamp};
+use http::header::CONTENT_ENCODING;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use tokio::time::Instant;
+use wire::Fault;
+use wire::api::redact_for_log;
+use wire::json::Value;
+
+use crate::Api;
+use crate::auth::caller::{Caller, authenticate};
+use crate::body;
+use crate::refusal::Refusal;
+
+/// Refusals that their owner finds in the log (contract page 7, "Logs").
+const LOGGED: [u16; 7] = [400, 403, 405, 409, 413, 415, 422];
+/// How much of a refused request's address is kept.
+const MAX_LOGGED_URL: usize = 2048;
+
+/// Lets a request in, with its [`Caller`] and its [`Sent`] body, or refuses it.
+pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    if request.method() == Method::OPTIONS {
+        // Browsers ask without credentials; the answer is a 405 with `Allow` for everybody.
+        return next.run(request).await;
+    }
+    let caller = match authenticate(&api, request.headers()).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal.into_response(),
+    };
+    if let Err(wait) = api.rate_limit.take(&caller.owner, Instant::now()) {
+        let limit = api.settings.requests_per_second;
+        return Refusal::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            format!("more than {limit} requests a second; slow down"),
+        )
+        .retry_after(wait)
+        .into_response();
+    }
+    let (mut parts, unread) = request.into_parts();
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
+    let bounds = api.settings.server;
+    let read = body::read(&parts.headers, unread, bounds.management_body, bounds.body_timeout).await;
+    let (response, sent) = match read.and_then(|sent| check_media_type(&method, &parts.headers, &sent).map(|()| sent)) {
+        Ok(sent) => {
+            parts.extensions.insert(caller.clone());
+            parts.extensions.insert(Sent(sent.clone()));
+            (next.run(Request::from_parts(parts, axum::body::Body::empty())).await, sent)
+        }
+        Err(refusal) => (refusal.into_response(), Bytes::new()),
+    };
+    if let Some(refusal) = response.extensions().get::<Refusal>()
+        && LOGGED.contains(&refusal.said().status)
+    {
+        let entry = refused(&caller, &method, &uri, &sent, refusal);
+        if let Err(error) = api.catalog().add_entry(entry).await {
+            tracing::error!(%error, "the log entry of a refused request was not written");
+        }
+    }
+    response
+}
+
+/// 415 without `application/json` where there is a body; PATCH takes a merge patch by its own name as well.
+fn check_media_type(method: &Method, headers: &HeaderMap, sent: &Bytes) -> Result<(), Refusal> {
+    if sent.is_empty() {
+        return Ok(());
+    }
+    let refuse = |code, message| Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, message));
+    if headers.contains_key(CONTENT_ENCODING) {
+        return refuse("unsupported_encoding", "send the body as it is, without Content-Encoding".to_owned());
+    }
+    match body::media_type(headers).as_deref() {
+        Some("application/json") => Ok(()),
+        Some("application/merge-patch+json") if method == Method::PATCH => Ok(()),
+        Some(other) => {
+            refuse("unsupported_media_type", format!("the body is announced as {other:?}; send application/json"))
+        }
+        None => refuse("unsupported_media_type", "send the body with Content-Type: application/json".to_owned()),
+    }
+}
+
+/// The body of a request that was let in.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent(Bytes);
+
+impl Sent {
+    /// The JSON that was sent; 400 if it is none.
+    pub(crate) fn json(&self) -> Result<Value, Refusal> {
+        wire::json::parse(&self.0).map_err(|error| {
+            let mut fault = Fault::new(wire::fault::code::MALFORMED_JSON, error.to_string());
+            fault.field = Some(error.path).filter(|path| !path.is_empty());
+            Refusal::with_faults(StatusCode::BAD_REQUEST, vec![fault])
+        })
+    }
+
+    /// For actions that take no body: nothing, or an object without fields.
+    pub(crate) fn nothing(&self) -> Result<(), Refusal> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let faults: Vec<Fault> = match self.json()?.as_object() {
+            Some(fields) => fields
+                .iter()
+                .map(|(name, _)| {
+                    Fault::at(
+                        name,
+                        wire::fault::code::UNKNOWN_FIELD,
+                        format!("this action takes no fields, {name:?} included"),
+                    )
+                })
+                .collect(),
+            None => vec![Fault::new(wire::fault::code::WRONG_TYPE, "this action takes no body")],
+        };
+        if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(faults)) }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Sent {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Sent, Refusal> {
+        Ok(parts.extensions.get::<Sent>().cloned().unwrap_or(Sent(Bytes::new())))
+    }
+}
+
+fn refused(caller: &Caller, method: &Method, uri: &Uri, sent: &Bytes, refusal: &Refusal) -> LogEntry {
+    let (subscriber_id, subscription_id) = named_in(uri.path());
+    let mut url = uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    if url.len() > MAX_LOGGED_URL {
+        // A URI is ASCII.
+        url.truncate(MAX_LOGGED_URL);
+    }
+    let parsed = if sent.is_empty() { None } else { wire::json::parse(sent).ok() };
+    let said = refusal.said();
+    LogEntry {
+        id: LogId::generate(),
+        owner: caller.owner.clone(),
+        timestamp: Timestamp::now(),
+        subscriber_id,
+        subscription_id,
+        body: LogBody::Refused(RefusedRequest {
+            reason: said.reason().to_owned(),
+            status: said.status,
+            message: said.message(),
+            method: method.to_string(),
+            url,
+            body: parsed.map(|body| redact_for_log(&body)),
+        }),
+        count: 1,
+    }
+}
+
+/// The ids in a path. What belongs to somebody else is refused with 404 and not logged, so they are the caller's own
+/// unless the request failed before anybody looked.
+fn named_in(path: &str) -> (Option<SubscriberId>, Option<SubscriptionId>) {
+    let mut segments = path.strip_prefix("/api/v1/subscribers/").unwrap_or_default().split('/');
+    let subscriber = segments.next().and_then(SubscriberId::parse);
+    let subscription = segments.nth(1).and_then(SubscriptionId::parse);
+    (subscriber, subscription)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, subscriber: bool, subscription: bool) {
+        let (of_subscriber, of_subscription) = named_in(path);
+        assert_eq!((of_subscriber.is_some(), of_subscription.is_some()), (subscriber, subscription), "{path}");
+    }
+
+    #[test]
+    fn ids_are_found_in_paths() {
+        let id = "0192aabb-ccdd-7eff-8011-223344556677";
+        check("/api/v1/subscribers", false, false);
+        check("/api/v1/logs", false, false);
+        check(&format!("/api/v1/subscribers/{id}"), true, false);
+        check(&format!("/api/v1/subscribers/{id}/subscriptions"), true, false);
+        check(&format!("/api/v1/subscribers/{id}/subscriptions/{id}/resume"), true, true);
+    }
+}

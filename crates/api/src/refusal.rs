@@ -1,0 +1,141 @@
+//! A request that is not done, and the answer that says why: `{"errors":[{"message","code","field"}]}`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use store::{ChangeError, StoreError};
+use wire::fault::{self, Fault};
+
+/// Why a request is refused: a status, every fault that was found, and when to come back where that is known.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Refusal {
+    said: Arc<fault::Refusal>,
+    retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// A refusal for one reason, not tied to a field.
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Refusal {
+        fault::Refusal::one(status.as_u16(), code, message).into()
+    }
+
+    /// A refusal for several reasons.
+    pub(crate) fn with_faults(status: StatusCode, faults: Vec<Fault>) -> Refusal {
+        fault::Refusal { status: status.as_u16(), faults }.into()
+    }
+
+    /// A well-formed request with invalid content.
+    pub(crate) fn invalid(faults: Vec<Fault>) -> Refusal {
+        fault::Refusal::invalid(faults).into()
+    }
+
+    /// The caller is not known.
+    pub(crate) fn unauthorized(code: &'static str, message: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::UNAUTHORIZED, code, message)
+    }
+
+    /// There is no such thing for this caller.
+    pub(crate) fn not_found(what: &str) -> Refusal {
+        Refusal::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+    }
+
+    /// The state of the thing does not allow it.
+    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// The same, with when to come back.
+    pub(crate) fn retry_after(self, wait: Duration) -> Refusal {
+        Refusal { retry_after: Some(wait), ..self }
+    }
+
+    /// Status and faults.
+    pub(crate) fn said(&self) -> &fault::Refusal {
+        &self.said
+    }
+}
+
+impl From<fault::Refusal> for Refusal {
+    fn from(said: fault::Refusal) -> Refusal {
+        Refusal { said: Arc::new(said), retry_after: None }
+    }
+}
+
+/// The refusal itself goes along in the answer's extensions, for the log of refused requests.
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.said.body()));
+        *response.status_mut() = StatusCode::from_u16(self.said.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.said.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 wants a challenge with every 401.
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = self.retry_after {
+            // Whole seconds, rounded up: who comes back then is not too early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// How long a caller should wait when the store does not work.
+const STORE_RETRY: Duration = Duration::from_secs(5);
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Refusal {
+        tracing::error!(%error, "a request failed because the store did");
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "store_unavailable",
+            "the platform cannot read or write its data at the moment; nothing was changed, try again later",
+        )
+        .retry_after(STORE_RETRY)
+    }
+}
+
+impl From<ChangeError> for Refusal {
+    fn from(error: ChangeError) -> Refusal {
+        match error {
+            ChangeError::Store(error) => error.into(),
+            ChangeError::Conflict => Refusal::conflict(
+                "concurrent_change",
+                "others change it at the same time, again and again; read it and try again",
+            ),
+            ChangeError::LimitReached { limit } => Refusal::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "limit_reached",
+                format!("the limit of {limit} is reached; delete one that is no longer needed"),
+            ),
+            ChangeError::Missing(what) => Refusal::not_found(what),
+            ChangeError::Taken { field, value } => {
+                Refusal::conflict("taken", format!("another PIM has the {field} {value:?}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_retry_after(wait: Duration, expect: &str) {
+        let response = Refusal::not_found("thing").retry_after(wait).into_response();
+        assert_eq!(response.headers()[RETRY_AFTER], expect);
+    }
+
+    #[test]
+    fn retry_after_is_rounded_up_to_whole_seconds() {
+        check_retry_after(Duration::from_millis(10), "1");
+        check_retry_after(Duration::from_millis(1001), "2");
+        check_retry_after(Duration::from_secs(5), "5");
+    }
+}

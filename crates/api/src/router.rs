@@ -1,0 +1,69 @@
+//! The table of contents: every address that the platform answers on.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use http::{StatusCode, Uri};
+
+use crate::refusal::Refusal;
+use crate::{Api, event_types, events, filters, health, logs, management, schemas, subscribers, subscriptions};
+
+/// All routes. `HEAD` is answered as `GET`; what is not here is 404, another method 405 with `Allow`.
+#[rustfmt::skip]
+pub fn router(api: Arc<Api>) -> Router {
+    let for_clients_of_pims = Router::new()
+        .route("/api/v1/subscribers",                                   get(subscribers::list::list)
+                                                                       .post(subscribers::create::create))
+        .route("/api/v1/subscribers/{id}",                              get(subscribers::show::show)
+                                                                       .patch(subscribers::update::update)
+                                                                       .delete(subscribers::delete::delete))
+        .route("/api/v1/subscribers/{id}/subscriptions",                get(subscriptions::list::list)
+                                                                       .post(subscriptions::create::create))
+        .route("/api/v1/subscribers/{id}/subscriptions/{sid}",          get(subscriptions::show::show)
+                                                                       .patch(subscriptions::update::update)
+                                                                       .delete(subscriptions::delete::delete))
+        .route("/api/v1/subscribers/{id}/subscriptions/{sid}/suspend",  post(subscriptions::suspend::suspend))
+        .route("/api/v1/subscribers/{id}/subscriptions/{sid}/resume",   post(subscriptions::resume::resume))
+        .route("/api/v1/subscribers/{id}/subscriptions/{sid}/status",   get(subscriptions::status::status))
+        .route("/api/v1/logs",                                          get(logs::list))
+        .route("/api/v1/filters/check",                                 post(filters::check))
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(from_fn_with_state(api.clone(), management::admit));
+
+    let for_producers = Router::new()
+        .route("/api/v1/events",                                        post(events::accept))
+        .layer(DefaultBodyLimit::disable()) // the handler has its own, larger one
+        .method_not_allowed_fallback(method_not_allowed);
+
+    let for_everybody = Router::new()
+        .route("/api/v1/event-types",                                   get(event_types::list))
+        .route("/spec/{file}",                                          get(schemas::show))
+        .route("/health/live",                                          get(health::live))
+        .route("/health/ready",                                         get(health::ready))
+        .method_not_allowed_fallback(method_not_allowed);
+
+    for_clients_of_pims
+        .merge(for_producers)
+        .merge(for_everybody)
+        .fallback(no_such_address)
+        .with_state(api)
+}
+
+async fn no_such_address(uri: Uri) -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        "no_such_address",
+        format!("there is nothing at {}; the API is under /api/v1", uri.path()),
+    )
+}
+
+async fn method_not_allowed() -> Refusal {
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this address does not have that method; the header Allow names those that it has",
+    )
+}

@@ -1,0 +1,96 @@
+//! What an operator may set about the API; the defaults are the contract's.
+
+use std::time::Duration;
+
+use domain::address::AddressPolicy;
+
+/// Settings of the API.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `https://…` under which the platform is reached from outside, without a trailing slash: in `dataschema` and links.
+    pub public_url: String,
+    /// The page of the documentation that explains error reasons, without a `#`: in log entries.
+    pub documentation_url: String,
+    /// Requests a second for each (tenant, client id).
+    pub requests_per_second: u32,
+    /// What happens to events of types that are not known.
+    pub unknown_types: UnknownTypes,
+    /// What happens to events whose payload does not fit the schema of their type.
+    pub schema_check: SchemaCheck,
+    /// Whether destinations and notification URLs may be `http://`: for development.
+    pub allow_http: bool,
+    /// Addresses that destinations may have beyond public ones.
+    pub addresses: AddressPolicy,
+    /// Types of destination that this installation was built with: of `https`, `pubsub`, `kafka`.
+    pub destination_types: Vec<&'static str>,
+    /// Bounds of connections and of reading.
+    pub server: ServerBounds,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            public_url: "http://localhost:8080".into(),
+            documentation_url: "http://localhost:8080/docs/error-reasons".into(),
+            requests_per_second: 100,
+            unknown_types: UnknownTypes::Accept,
+            schema_check: SchemaCheck::Off,
+            allow_http: false,
+            addresses: AddressPolicy::default(),
+            destination_types: vec!["https"],
+            server: ServerBounds::default(),
+        }
+    }
+}
+
+/// Events of unknown types (contract page 7, "Unknown event types").
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum UnknownTypes {
+    /// They are accepted and counted, and named in the answer.
+    #[default]
+    Accept,
+    /// They are refused, with the nearest known name.
+    Reject,
+}
+
+/// Events whose payload does not fit the schema of their type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SchemaCheck {
+    /// Nobody looks.
+    #[default]
+    Off,
+    /// They are accepted, counted, and told to the operator's log.
+    Warn,
+    /// They are refused.
+    Reject,
+}
+
+/// Bounds that keep slow or greedy clients from taking what the others need.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerBounds {
+    /// Connections at once; further ones wait to be accepted.
+    pub connections: usize,
+    /// How long a request's head may take, and how long a connection may be idle.
+    pub header_timeout: Duration,
+    /// How long a request's body may take.
+    pub body_timeout: Duration,
+    /// Bytes of a management request's body (contract page 7: 256 KiB).
+    pub management_body: usize,
+    /// Bytes of an ingest request's body (contract page 6: 5 MiB).
+    pub ingest_body: usize,
+    /// How long requests under way may take to end when the server stops.
+    pub drain: Duration,
+}
+
+impl Default for ServerBounds {
+    fn default() -> ServerBounds {
+        ServerBounds {
+            connections: 8192,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            management_body: 256 * 1024,
+            ingest_body: 5 * 1024 * 1024,
+            drain: Duration::from_secs(10),
+        }
+    }
+}

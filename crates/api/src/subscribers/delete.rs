@@ -1,0 +1,36 @@
+//! `DELETE /subscribers/{id}`
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use domain::Timestamp;
+use domain::subscriber::SubscriberStatus;
+use http::StatusCode;
+
+use crate::Api;
+use crate::auth::caller::Caller;
+use crate::changing::{self, Attempt, until_won};
+use crate::management::Sent;
+use crate::refusal::Refusal;
+use crate::subscribers::find;
+
+/// The end of a subscriber; its subscriptions are deleted with it, in the same change. Nobody is notified.
+pub(crate) async fn delete(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Result<StatusCode, Refusal> {
+    find(&api, &caller, &id).await?;
+    sent.nothing()?;
+    until_won(|| async {
+        let subscriber = find(&api, &caller, &id).await?;
+        let subscriptions = api.catalog().subscriptions(subscriber.id).await?;
+        let deleted = SubscriberStatus::Deleted;
+        let end = changing::end(subscriber, subscriptions, deleted, &caller.pim.url, Timestamp::now());
+        changing::make(api.catalog(), end).await?;
+        Ok::<_, Attempt>(())
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,52 @@
+//! `/api/v1/subscribers/{id}/subscriptions`: which events go where.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod list;
+pub(crate) mod resume;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod suspend;
+pub(crate) mod update;
+
+use domain::SubscriptionId;
+use domain::subscription::{Subscription, SubscriptionStatus};
+use store::{Change, StoreError};
+
+use crate::Api;
+use crate::auth::caller::Caller;
+use crate::changing::{self, Attempt};
+use crate::refusal::Refusal;
+use crate::subscribers;
+
+/// The path of a subscription, as it was sent.
+pub(crate) type Ids = axum::extract::Path<(String, String)>;
+
+/// The caller's subscription with this id. Deleted ones, those of others and what is no id: 404.
+pub(crate) async fn find(api: &Api, caller: &Caller, (id, sid): &(String, String)) -> Result<Subscription, Refusal> {
+    let subscriber = subscribers::find(api, caller, id).await?;
+    let missing = || Refusal::not_found("subscription");
+    let id = SubscriptionId::parse(sid).ok_or_else(missing)?;
+    let found = api.catalog().subscription(id).await?;
+    found
+        .filter(|found| found.subscriber_id == subscriber.id && found.status != SubscriptionStatus::Deleted)
+        .ok_or_else(missing)
+}
+
+/// 409 for a change of a revoked one.
+fn must_not_be_revoked(subscription: &Subscription) -> Result<(), Refusal> {
+    match subscription.status {
+        SubscriptionStatus::Active | SubscriptionStatus::Suspended(_) => Ok(()),
+        SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => Err(Refusal::conflict(
+            "subscription_revoked",
+            "the subscription is revoked, because its connection or app was removed from the PIM; make a new one",
+        )),
+    }
+}
+
+/// Makes the change of one subscription and gives it as it is stored now.
+async fn make(api: &Api, change: Change) -> Result<Subscription, Attempt> {
+    let made = changing::make(api.catalog(), change).await?;
+    let stored = made.subscriptions.into_iter().next();
+    stored.ok_or_else(|| StoreError::Corrupt("a change of a subscription came back without it".into()).into())
+}

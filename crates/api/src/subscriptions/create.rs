@@ -1,0 +1,67 @@
+//! `POST /subscribers/{id}/subscriptions`
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use domain::log_entry::Action;
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{Position, SubscriptionId, Timestamp};
+use http::StatusCode;
+use store::{Change, Put};
+use wire::api::subscription;
+
+use crate::Api;
+use crate::auth::caller::Caller;
+use crate::body::json;
+use crate::changing::{self, Attempt, until_won};
+use crate::management::Sent;
+use crate::refusal::Refusal;
+use crate::{subscribers, subscriptions};
+
+/// A new subscription, at most 20 active or suspended ones a subscriber.
+pub(crate) async fn create(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Result<Response, Refusal> {
+    subscribers::find(&api, &caller, &id).await?;
+    caller.must_be_permitted()?;
+    let body = sent.json()?;
+    let new = subscription::parse_create(&body, &api.rules(&caller.pim.url)).map_err(Refusal::invalid)?;
+    let sid = SubscriptionId::generate();
+    let created: Subscription = until_won(|| async {
+        let subscriber = subscribers::find(&api, &caller, &id).await?;
+        subscribers::must_be_active(&subscriber)?;
+        let now = Timestamp::now();
+        let subscription = Subscription {
+            id: sid,
+            subscriber_id: subscriber.id,
+            pim: caller.owner.pim,
+            client_id: caller.owner.client_id.clone(),
+            selection: new.selection.clone(),
+            past_selections: vec![],
+            destination: new.destination.clone(),
+            send_product_identifier: new.send_product_identifier,
+            options: new.options,
+            status: SubscriptionStatus::Active,
+            // The store stamps both.
+            status_since: Position::FIRST,
+            generation: 0,
+            revision: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        let entry = changing::entry(&caller.owner, subscriber.id, Some(sid), Action::SubscriptionCreated, now);
+        let change = Change {
+            subscriber: Some(changing::unchanged_subscriber(&subscriber)),
+            subscriptions: vec![Put::New(subscription)],
+            entries: vec![entry],
+            ..changing::change()
+        };
+        Ok::<_, Attempt>(subscriptions::make(&api, change).await?)
+    })
+    .await?;
+    Ok(json(StatusCode::CREATED, subscription::render(&created, &caller.pim.url)))
+}

@@ -1,0 +1,114 @@
+//! `GET /subscribers/{id}/subscriptions/{sid}/status`: why did my event not arrive?
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use domain::lane_status::LaneStatus;
+use domain::subscription::SubscriptionStatus;
+use domain::{SubscriptionId, Timestamp};
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::Api;
+use crate::auth::caller::Caller;
+use crate::body::json;
+use crate::refusal::Refusal;
+use crate::subscriptions::{Ids, find};
+
+/// How the deliveries of a subscription stand right now.
+pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, Path(ids): Ids) -> Result<Response, Refusal> {
+    let subscription = find(&api, &caller, &ids).await?;
+    let lane = api.lanes.status(subscription.id).await;
+    let reason = match subscription.status {
+        SubscriptionStatus::Suspended(reason) => Some(reason.to_string()),
+        SubscriptionStatus::Revoked => Some("its connection or app was removed from the PIM".to_owned()),
+        SubscriptionStatus::Active | SubscriptionStatus::Deleted => None,
+    };
+    let answer = Answer {
+        subscription_id: subscription.id,
+        status: subscription.status.to_string(),
+        reason,
+        delivery: lane.map(Delivery::from),
+    };
+    let text = serde_json::to_string(&answer).map_err(|error| {
+        tracing::error!(%error, "the state of a lane could not be written as JSON");
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the state could not be shown")
+    })?;
+    Ok(json(StatusCode::OK, text))
+}
+
+#[derive(Serialize)]
+struct Answer {
+    subscription_id: SubscriptionId,
+    status: String,
+    /// Why it does not deliver.
+    reason: Option<String>,
+    /// `null` while nothing is delivered for it.
+    delivery: Option<Delivery>,
+}
+
+#[derive(Serialize)]
+struct Delivery {
+    events_per_second: f64,
+    in_flight: u64,
+    backlog: u64,
+    backlog_is_at_least: bool,
+    oldest_accepted_at: Option<String>,
+    waiting_for_retry: u64,
+    throttled: u64,
+    next_due_at: Option<String>,
+    last_hour: LastHour,
+    last_success_at: Option<String>,
+    last_failure: Option<LastFailure>,
+    matched: u64,
+    filtered_out: u64,
+}
+
+#[derive(Serialize)]
+struct LastHour {
+    delivered: u64,
+    failed: u64,
+    /// `null` without outcomes.
+    success_rate: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct LastFailure {
+    timestamp: String,
+    error_reason: &'static str,
+    error_code: u16,
+    error_message: String,
+}
+
+impl From<LaneStatus> for Delivery {
+    fn from(lane: LaneStatus) -> Delivery {
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let (delivered, failed) = (lane.delivered_in_window, lane.failed_in_window);
+        let outcomes = delivered + failed;
+        Delivery {
+            events_per_second: lane.rate,
+            in_flight: lane.in_flight,
+            backlog: lane.backlog,
+            backlog_is_at_least: lane.backlog_at_least,
+            oldest_accepted_at: text(lane.oldest_accepted_at),
+            waiting_for_retry: lane.waiting_retries,
+            throttled: lane.throttled,
+            next_due_at: text(lane.next_due_at),
+            last_hour: LastHour {
+                delivered,
+                failed,
+                success_rate: (outcomes > 0).then(|| delivered as f64 / outcomes as f64),
+            },
+            last_success_at: text(lane.last_success_at),
+            last_failure: lane.last_failure.map(|(at, failure)| LastFailure {
+                timestamp: at.to_string(),
+                error_reason: failure.reason.as_str(),
+                error_code: failure.code,
+                error_message: failure.message,
+            }),
+            matched: lane.matched,
+            filtered_out: lane.filtered_out,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `POST /subscribers/{id}/subscriptions/{sid}/suspend`
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use domain::Timestamp;
+use domain::outcome::SuspensionReason;
+use domain::subscription::Subscription;
+use http::StatusCode;
+use wire::api::subscription;
+
+use crate::Api;
+use crate::auth::caller::Caller;
+use crate::body::json;
+use crate::changing::{self, until_won};
+use crate::management::Sent;
+use crate::refusal::Refusal;
+use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
+
+/// Nothing is delivered from now on, until it is resumed.
+pub(crate) async fn suspend(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(ids): Ids,
+    sent: Sent,
+) -> Result<Response, Refusal> {
+    find(&api, &caller, &ids).await?;
+    sent.nothing()?;
+    let suspended: Subscription = until_won(|| async {
+        let current = find(&api, &caller, &ids).await?;
+        must_not_be_revoked(&current)?;
+        if !current.status.is_active() {
+            return Err(Refusal::conflict("already_suspended", "the subscription is suspended already").into());
+        }
+        let mut change = changing::change();
+        changing::suspend(&mut change, current, SuspensionReason::User, &caller.pim.url, Timestamp::now());
+        subscriptions::make(&api, change).await
+    })
+    .await?;
+    Ok(json(StatusCode::OK, subscription::render(&suspended, &caller.pim.url)))
+}
