@@ -1,0 +1,224 @@
+//! What a change of a subscription means for its lane.
+
+use std::sync::Arc;
+
+use delivery::Lane;
+use domain::Position;
+use domain::subscription::{Subscription, SubscriptionStatus};
+use store::LaneRecord;
+
+use super::{Core, Entry, LaneId, Output};
+
+impl Core {
+    /// Takes a lane up where it was saved.
+    pub(super) fn restore_lane(&mut self, subscription: Subscription, record: Option<LaneRecord>) {
+        let (cursor, memory, exceptions) = match record {
+            Some(record) => (record.cursor, record.memory, record.exceptions),
+            None => (Some(subscription.status_since), None, Vec::new()),
+        };
+        let holds = subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));
+        if subscription.status.is_active() || holds {
+            // A held lane has a cursor of its own; if the crash came before it was saved, it stands at the mark.
+            let reach = if holds { Some(cursor.unwrap_or(self.routed)) } else { cursor };
+            let lane = Lane::restore(
+                self.delivery.clone(),
+                Core::lane_options(&subscription),
+                reach,
+                memory.as_deref(),
+                exceptions,
+                self.now,
+            );
+            let floor = [reach, lane.first_waiting()].into_iter().flatten().min();
+            let slot = self.insert(subscription, lane, Position::FIRST, floor);
+            let Some(id) = self.lane_id(slot) else { return };
+            self.tell(id, if holds { delivery::Input::Held } else { delivery::Input::Timeout });
+            return;
+        }
+        // Suspended or revoked before the crash; what that dropped may not have been settled.
+        let unsettled = cursor.is_some() || !exceptions.is_empty();
+        if subscription.status == SubscriptionStatus::Deleted || !unsettled {
+            return self.insert_stopped(subscription, None);
+        }
+        let first_waiting = exceptions.iter().map(|exception| exception.position).min();
+        let from = cursor.unwrap_or(self.routed);
+        self.insert_stopped(subscription.clone(), [cursor, first_waiting].into_iter().flatten().min());
+        self.begin_drop(Arc::new(subscription), exceptions.len() as u64, from);
+    }
+
+    fn insert_stopped(&mut self, subscription: Subscription, floor: Option<Position>) {
+        if subscription.status == SubscriptionStatus::Deleted {
+            return;
+        }
+        let mut lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
+        lane.handle(self.now, delivery::Input::Stopped);
+        self.insert(subscription, lane, Position::FIRST, floor);
+    }
+
+    fn insert(&mut self, subscription: Subscription, lane: Lane, from: Position, floor: Option<Position>) -> usize {
+        self.next_number += 1;
+        let id = subscription.id;
+        let listens = subscription.status.is_active();
+        let entry = Entry {
+            number: self.next_number,
+            subscription: Arc::new(subscription),
+            lane,
+            from,
+            timer: None,
+            unsaved: false,
+            saved_floor: floor,
+            saving_floor: None,
+            drop_exceptions: false,
+            replaced: false,
+            matched: 0,
+            filtered_out: 0,
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.entries.push(None);
+                self.entries.len() - 1
+            }
+        };
+        if listens {
+            self.index.add(slot, &entry.subscription);
+        }
+        self.entries[slot] = Some(entry);
+        self.by_subscription.insert(id, slot);
+        slot
+    }
+
+    /// Takes a lane out. What it has under way ends unheard.
+    fn remove(&mut self, slot: usize) -> Option<Entry> {
+        let entry = self.entries.get_mut(slot)?.take()?;
+        self.index.remove(slot, &entry.subscription);
+        if let Some(at) = entry.timer {
+            self.timers.remove(&(at, slot));
+        }
+        self.saver.lanes.retain(|other| *other != slot);
+        self.by_subscription.remove(&entry.subscription.id);
+        self.free.push(slot);
+        Some(entry)
+    }
+
+    /// Takes a lane out of service; if it has attempts under way, their failures are still told.
+    fn replace(&mut self, slot: usize) {
+        let Some(mut entry) = self.remove(slot) else { return };
+        entry.lane.handle(self.now, delivery::Input::Stopped);
+        if entry.lane.in_flight() > 0 {
+            entry.replaced = true;
+            entry.timer = None;
+            self.free.retain(|other| *other != slot);
+            self.entries[slot] = Some(entry);
+        }
+    }
+
+    /// Tells the owner what became of the last attempts of a lane that was replaced, and lets it go after them.
+    pub(super) fn pump_replaced(&mut self, slot: usize) {
+        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+        let entries = entry.log_entries(Vec::new(), |lane| lane.take_failures());
+        if let Some(successor) = self.by_subscription.get(&entry.subscription.id).copied() {
+            self.saver.urgent |= !entries.is_empty();
+            self.saver.entries.extend(entries.into_iter().map(|log_entry| (successor, log_entry)));
+        }
+        if entry.lane.in_flight() == 0 {
+            self.entries[slot] = None;
+            self.free.push(slot);
+        }
+    }
+
+    pub(super) fn lane_id(&self, slot: usize) -> Option<LaneId> {
+        let entry = self.entries.get(slot)?.as_ref()?;
+        Some(LaneId { slot, number: entry.number })
+    }
+
+    /// A subscription is new or was changed.
+    pub(super) fn changed(&mut self, subscription: Subscription) {
+        let Some(slot) = self.by_subscription.get(&subscription.id).copied() else {
+            return self.appeared(subscription);
+        };
+        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+        let old = entry.subscription.clone();
+        if subscription.revision < old.revision || *old == subscription {
+            return;
+        }
+        self.index.remove(slot, &old);
+        if subscription.status.is_active() {
+            self.index.add(slot, &subscription);
+        }
+        let new_destination = subscription.destination != old.destination;
+        if new_destination || !subscription.status.is_active() {
+            self.outputs.push_back(Output::Forget(subscription.id));
+        }
+        let moved = subscription.generation != old.generation;
+        let subscription = Arc::new(subscription);
+        entry.subscription = subscription.clone();
+        let Some(id) = self.lane_id(slot) else { return };
+        let configured = delivery::Input::Configured { options: Core::lane_options(&subscription), new_destination };
+        match subscription.status {
+            SubscriptionStatus::Active if moved => self.resumed(slot, &old),
+            SubscriptionStatus::Suspended(_) if subscription.options.hold && moved => {
+                self.tell(id, delivery::Input::Held);
+                self.tell(id, configured);
+            }
+            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked if moved => self.stop_and_drop(slot),
+            SubscriptionStatus::Suspended(_) if old.options.hold && !subscription.options.hold => {
+                self.stop_and_drop(slot)
+            }
+            SubscriptionStatus::Active | SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked => {
+                self.tell(id, configured);
+            }
+            SubscriptionStatus::Deleted => {
+                self.remove(slot);
+            }
+        }
+    }
+
+    fn appeared(&mut self, subscription: Subscription) {
+        match subscription.status {
+            SubscriptionStatus::Active => {
+                let from = subscription.status_since;
+                let lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
+                // The store has its cursor at the head; from there on it follows the mark.
+                let slot = self.insert(subscription, lane, from, Some(from));
+                self.mark_unsaved(slot);
+            }
+            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => {
+                self.insert_stopped(subscription, None);
+            }
+        }
+    }
+
+    /// A resume: with its events kept the same lane goes on, else a new one begins at the head.
+    fn resumed(&mut self, slot: usize, old: &Subscription) {
+        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+        let subscription = entry.subscription.clone();
+        let kept = subscription.options.hold && old.options.hold;
+        if kept {
+            let Some(id) = self.lane_id(slot) else { return };
+            let options = Core::lane_options(&subscription);
+            self.tell(id, delivery::Input::Configured { options, new_destination: false });
+            self.tell(id, delivery::Input::Released);
+            return;
+        }
+        let counters = (entry.matched, entry.filtered_out);
+        self.replace(slot);
+        let lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
+        let from = subscription.status_since;
+        let slot = self.insert(Subscription::clone(&subscription), lane, from, Some(from));
+        if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) {
+            (entry.matched, entry.filtered_out) = counters;
+        }
+        self.mark_unsaved(slot);
+    }
+
+    /// A suspension without hold, or a revocation: nothing is sent any more; what was not delivered is counted, told, and forgotten.
+    fn stop_and_drop(&mut self, slot: usize) {
+        let Some(id) = self.lane_id(slot) else { return };
+        self.tell(id, delivery::Input::Stopped);
+        let routed = self.routed;
+        let Some(entry) = self.entries.get(slot).and_then(Option::as_ref) else { return };
+        let (waiting, from) = (entry.lane.undelivered(), entry.lane.reach().unwrap_or(routed));
+        let (subscription, from) = (entry.subscription.clone(), from.max(entry.from));
+        self.begin_drop(subscription, waiting, from);
+    }
+}

@@ -1,0 +1,179 @@
+//! Dropped backlogs: what a suspension, a revocation or the retention did not let be delivered is counted from the log and told to the
+//! owner in one entry. Until that is saved, the ledger keeps the lane's old cursor, so that a crash only means counting again.
+
+use std::sync::Arc;
+
+use domain::log_entry::{LogBody, LogEntry};
+use domain::outcome::{ErrorReason, Failure, SuspensionReason};
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{LogId, Position, Timestamp};
+use store::{Chunk, ReadLimit};
+
+use super::route::is_for;
+use super::{AGAIN, Core, Output, ReadFor, ReadId};
+
+/// Counts under way.
+#[derive(Debug, Default)]
+pub(super) struct Drops {
+    counts: Vec<Count>,
+    next_number: u64,
+}
+
+#[derive(Debug)]
+struct Count {
+    number: u64,
+    subscription: Arc<Subscription>,
+    dropped: u64,
+    next: Position,
+    until: Position,
+    reading: bool,
+    again_at: Option<Timestamp>,
+    why: Why,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Why {
+    Stopped,
+    Expired,
+}
+
+impl Drops {
+    pub(super) fn again_at(&self) -> Option<Timestamp> {
+        self.counts.iter().filter(|count| !count.reading).filter_map(|count| count.again_at).min()
+    }
+
+    /// The first events that are still to be counted, by PIM.
+    pub(super) fn floors(&self) -> impl Iterator<Item = (domain::PimId, Position)> + '_ {
+        self.counts.iter().map(|count| (count.subscription.pim, count.next))
+    }
+}
+
+/// Events that are read at once to be counted.
+const AT_ONCE: ReadLimit = ReadLimit { events: 1024, bytes: 1024 * 1024, until: Position(u64::MAX) };
+
+impl Core {
+    /// Begins to count what a stop drops: `waiting` events and the matching ones from `from` to where the stop took effect.
+    pub(super) fn begin_drop(&mut self, subscription: Arc<Subscription>, waiting: u64, from: Position) {
+        let until = subscription.status_since;
+        self.begin(subscription, waiting, from, until, Why::Stopped);
+    }
+
+    fn begin(&mut self, subscription: Arc<Subscription>, dropped: u64, from: Position, until: Position, why: Why) {
+        self.drops.next_number += 1;
+        let number = self.drops.next_number;
+        let again_at = None;
+        self.drops.counts.push(Count {
+            number,
+            subscription,
+            dropped,
+            next: from,
+            until,
+            reading: false,
+            again_at,
+            why,
+        });
+    }
+
+    /// Reads on for counts; those that are complete are told.
+    pub(super) fn read_for_drops(&mut self) {
+        let mut complete = Vec::new();
+        for count in &mut self.drops.counts {
+            if count.next >= count.until {
+                complete.push(count.number);
+            } else if !count.reading && count.again_at.is_none_or(|at| at <= self.now) {
+                count.reading = true;
+                count.again_at = None;
+                let limit = ReadLimit { until: count.until, ..AT_ONCE };
+                let id = ReadId(ReadFor::Drop(count.number));
+                self.outputs.push_back(Output::Read(id, count.subscription.pim, count.next, limit));
+            }
+        }
+        for number in complete {
+            let Some(index) = self.drops.counts.iter().position(|count| count.number == number) else { continue };
+            let count = self.drops.counts.swap_remove(index);
+            self.dropped(count);
+        }
+    }
+
+    pub(super) fn count_dropped(&mut self, number: u64, chunk: Option<Chunk>) {
+        let now = self.now;
+        let Some(count) = self.drops.counts.iter_mut().find(|count| count.number == number) else { return };
+        count.reading = false;
+        match chunk {
+            None => count.again_at = Some(now + AGAIN),
+            Some(chunk) => {
+                let matching = |event: &&Arc<domain::LoggedEvent>| is_for(&count.subscription, event);
+                count.dropped += chunk.events.iter().filter(matching).count() as u64;
+                count.next = chunk.next;
+            }
+        }
+    }
+
+    fn dropped(&mut self, count: Count) {
+        let Some(slot) = self.by_subscription.get(&count.subscription.id).copied() else { return };
+        if count.dropped > 0 {
+            self.saver.entries.push((slot, count.entry(self.now)));
+        }
+        if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut)
+            && count.why == Why::Stopped
+            // Else it was resumed in the meantime, and the store forgot the old backlog with that.
+            && entry.subscription.generation == count.subscription.generation
+        {
+            entry.drop_exceptions = true;
+            entry.lane.handle(self.now, delivery::Input::Dropped);
+        }
+        self.mark_unsaved(slot);
+        self.saver.urgent = true;
+    }
+
+    /// Events before `before` leave the log: lanes that have not delivered them drop them.
+    pub(super) fn expire(&mut self, before: Position) {
+        for slot in 0..self.entries.len() {
+            let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
+            let needs = |position: Option<Position>| position.is_some_and(|position| position < before);
+            let (cursor, waiting) = (entry.lane.reach(), entry.lane.first_waiting());
+            if !needs(cursor) && !needs(waiting) || entry.drop_exceptions {
+                continue;
+            }
+            let subscription = entry.subscription.clone();
+            let held = entry.lane.undelivered();
+            entry.lane.handle(self.now, delivery::Input::Expired(before));
+            let gone = held - entry.lane.undelivered();
+            let from = cursor.filter(|cursor| *cursor < before).unwrap_or(before).max(entry.from);
+            self.pump(slot);
+            self.begin(subscription, gone, from, before, Why::Expired);
+        }
+    }
+}
+
+impl Count {
+    fn entry(&self, now: Timestamp) -> LogEntry {
+        let (reason, why) = match (self.why, self.subscription.status) {
+            (Why::Expired, _) => {
+                (ErrorReason::ClientClosedConnection, "they were older than the platform keeps events".to_owned())
+            }
+            (Why::Stopped, SubscriptionStatus::Suspended(why)) => (
+                match why {
+                    SuspensionReason::Destination(reason) => reason,
+                    SuspensionReason::SuccessRate => ErrorReason::DestinationFailure,
+                    SuspensionReason::User | SuspensionReason::Operator | SuspensionReason::PermissionWithdrawn => {
+                        ErrorReason::ClientClosedConnection
+                    }
+                },
+                format!("the subscription was suspended ({why})"),
+            ),
+            (Why::Stopped, status) => (ErrorReason::ClientClosedConnection, format!("the subscription was {status}")),
+        };
+        let events = if self.dropped == 1 { "1 event was".to_owned() } else { format!("{} events were", self.dropped) };
+        let message = format!("{events} dropped from the backlog without being delivered: {why}.");
+        LogEntry {
+            id: LogId::generate(),
+            owner: self.subscription.owner(),
+            timestamp: now,
+            subscriber_id: Some(self.subscription.subscriber_id),
+            subscription_id: Some(self.subscription.id),
+            body: LogBody::FailedDelivery(Failure { reason, code: 500, message }),
+            count: 1,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Routing: which lanes an event is for.
+
+use std::sync::Arc;
+
+use domain::filter::Facets;
+use domain::subscription::Subscription;
+use domain::{LoggedEvent, Position};
+use store::Chunk;
+
+use super::{Core, LaneId};
+
+/// Whether an event passes a subscription's selection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Passes {
+    /// It is for this subscription.
+    Yes,
+    /// Its type is not subscribed to.
+    OtherType,
+    /// The filter does not let it pass.
+    FilteredOut,
+}
+
+/// Judges an event by the selection that was in force when it was accepted. `facets` is filled at the first filter that asks.
+pub(super) fn passes<'e>(
+    subscription: &Subscription,
+    event: &'e LoggedEvent,
+    facets: &mut Option<Facets<'e>>,
+) -> Passes {
+    let selection = subscription.selection_at(event.position);
+    let event_type = event.event.event_type();
+    if !selection.events.iter().any(|subscribed| subscribed.as_str() == event_type) {
+        return Passes::OtherType;
+    }
+    let Some(filter) = &selection.filter else { return Passes::Yes };
+    let facets = facets.get_or_insert_with(|| Facets::of(event_type, event.event.data()));
+    if filter.matches(facets) { Passes::Yes } else { Passes::FilteredOut }
+}
+
+/// Whether an event is for a subscription.
+pub(crate) fn is_for(subscription: &Subscription, event: &LoggedEvent) -> bool {
+    passes(subscription, event, &mut None) == Passes::Yes
+}
+
+impl Core {
+    /// Offers events to the live lanes that they are for. Lanes that are behind will read them.
+    pub(super) fn route(&mut self, events: &[Arc<LoggedEvent>], next: Position) {
+        if self.stopping {
+            return;
+        }
+        let mut candidates = std::mem::take(&mut self.candidates);
+        for event in events {
+            debug_assert!(event.position >= self.routed);
+            // From here on the event counts as routed: a lane that falls behind because of it begins with it, by its position.
+            self.routed = event.position;
+            candidates.clear();
+            candidates.extend_from_slice(self.index.candidates(event.pim, event.event.event_type()));
+            let mut facets = None;
+            for slot in &candidates {
+                self.offer(*slot, event, &mut facets);
+            }
+            self.routed = event.position.next();
+        }
+        self.candidates = candidates;
+        self.routed = self.routed.max(next);
+    }
+
+    fn offer<'e>(&mut self, slot: usize, event: &'e Arc<LoggedEvent>, facets: &mut Option<Facets<'e>>) {
+        let now = self.now;
+        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+        if !entry.lane.is_live() || event.position < entry.from {
+            return;
+        }
+        match passes(&entry.subscription, event, facets) {
+            Passes::Yes => {
+                entry.lane.handle(now, delivery::Input::Offered(event.clone()));
+                entry.matched += u64::from(entry.lane.is_live());
+                self.pump(slot);
+            }
+            Passes::FilteredOut => entry.filtered_out += 1,
+            Passes::OtherType => {}
+        }
+    }
+
+    /// Gives a lane the matching part of what it read.
+    pub(super) fn lane_read(&mut self, lane: LaneId, chunk: Option<Chunk>) {
+        let routed = self.routed;
+        let (room, room_bytes) = (self.delivery.max_in_hand, self.delivery.max_bytes_in_hand);
+        let Some(entry) = self.entry(lane) else { return };
+        let Some(chunk) = chunk else { return self.tell(lane, delivery::Input::ReadFailed) };
+        let mut events = Vec::new();
+        let mut bytes = 0;
+        let mut next = chunk.next.min(routed);
+        for event in chunk.events {
+            if event.position >= next {
+                break;
+            }
+            if event.position < entry.from {
+                continue;
+            }
+            match passes(&entry.subscription, &event, &mut None) {
+                Passes::Yes => {
+                    bytes += event.event.size();
+                    if events.len() >= room || (!events.is_empty() && bytes > room_bytes) {
+                        next = event.position;
+                        break;
+                    }
+                    events.push(event);
+                }
+                Passes::FilteredOut => entry.filtered_out += 1,
+                Passes::OtherType => {}
+            }
+        }
+        entry.matched += events.len() as u64;
+        self.tell(lane, delivery::Input::Read { events, next, caught_up: next >= routed });
+    }
+}

@@ -1,0 +1,205 @@
+//! Saving: cursors of all lanes together a few times a second, exceptions at once; one save at a time.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use delivery::Lane;
+use delivery::lane::FailureNote;
+use domain::log_entry::{LogBody, LogEntry};
+use domain::{LogId, PimId, Position, Timestamp};
+use store::{LaneSave, Save};
+
+use super::{Core, Entry, Output};
+use crate::settings::Settings;
+
+/// A save that failed is tried again after this long, and twice as long each further time.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// But never longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What is to be saved, and how the last save went.
+#[derive(Debug)]
+pub(super) struct Saver {
+    /// Lanes with something to save.
+    pub(super) lanes: Vec<usize>,
+    /// Entries about lanes' dropped backlogs.
+    pub(super) entries: Vec<(usize, LogEntry)>,
+    /// Something must be saved at once.
+    pub(super) urgent: bool,
+    state: State,
+    last: Timestamp,
+    mark: Position,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle,
+    Saving(Save),
+    Failed { save: Save, again_at: Timestamp, pause: Duration },
+    Again { save: Save, pause: Duration },
+}
+
+impl Saver {
+    pub(super) fn new(mark: Position, now: Timestamp) -> Saver {
+        Saver { lanes: Vec::new(), entries: Vec::new(), urgent: false, state: State::Idle, last: now, mark }
+    }
+
+    fn has_something(&self, routed: Position) -> bool {
+        !self.lanes.is_empty() || !self.entries.is_empty() || routed != self.mark
+    }
+
+    pub(super) fn is_idle(&self, routed: Position) -> bool {
+        matches!(self.state, State::Idle) && !self.has_something(routed)
+    }
+
+    /// When the next save is due.
+    pub(super) fn due(&self, routed: Position, settings: &Settings) -> Option<Timestamp> {
+        match &self.state {
+            State::Idle if self.urgent => Some(self.last),
+            State::Idle => self.has_something(routed).then(|| self.last + settings.save_every),
+            State::Failed { again_at, .. } => Some(*again_at),
+            State::Saving(_) | State::Again { .. } => None,
+        }
+    }
+}
+
+/// What of the log is still needed if the platform starts again from what is saved.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Floors {
+    /// Per PIM, the first position that one of its lanes needs.
+    pub pims: Vec<(PimId, Position)>,
+    /// The same for PIMs without such a lane.
+    pub rest: Position,
+}
+
+impl Core {
+    pub(super) fn mark_unsaved(&mut self, slot: usize) {
+        if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut)
+            && !std::mem::replace(&mut entry.unsaved, true)
+        {
+            self.saver.lanes.push(slot);
+        }
+    }
+
+    pub(super) fn save_if_due(&mut self) {
+        match &self.saver.state {
+            State::Saving(_) | State::Again { .. } => return,
+            State::Failed { again_at, .. } if *again_at > self.now => return,
+            State::Failed { .. } => {
+                let State::Failed { save, pause, .. } = std::mem::replace(&mut self.saver.state, State::Idle) else {
+                    return;
+                };
+                self.outputs.push_back(Output::Save(save.clone()));
+                self.saver.state = State::Again { save, pause };
+                return;
+            }
+            State::Idle => {}
+        }
+        let now_or_never = self.saver.urgent || self.stopping;
+        let due = self.now.since(self.saver.last) >= self.settings.save_every || self.now < self.saver.last;
+        if !(self.saver.has_something(self.routed) && (now_or_never || due)) {
+            return;
+        }
+        self.saver.urgent = false;
+        self.saver.last = self.now;
+        let mut entries: HashMap<usize, Vec<LogEntry>> = HashMap::new();
+        for (slot, entry) in self.saver.entries.drain(..) {
+            entries.entry(slot).or_default().push(entry);
+        }
+        let mut lanes = Vec::with_capacity(self.saver.lanes.len());
+        for slot in entries.keys() {
+            if !self.saver.lanes.contains(slot) {
+                self.saver.lanes.push(*slot);
+            }
+        }
+        for slot in self.saver.lanes.drain(..) {
+            if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) {
+                lanes.push(entry.save(entries.remove(&slot).unwrap_or_default()));
+            }
+        }
+        let save = Save { mark: self.routed, lanes };
+        self.outputs.push_back(Output::Save(save.clone()));
+        self.saver.state = State::Saving(save);
+    }
+
+    /// The save under way ended.
+    pub(super) fn saved(&mut self, done: bool) {
+        let (save, pause) = match std::mem::replace(&mut self.saver.state, State::Idle) {
+            State::Saving(save) => (save, FIRST_PAUSE),
+            State::Again { save, pause } => (save, (pause * 2).min(LONGEST_PAUSE)),
+            other => {
+                self.saver.state = other;
+                return;
+            }
+        };
+        if !done {
+            self.saver.state = State::Failed { save, again_at: self.now + pause, pause };
+            return;
+        }
+        self.saver.mark = save.mark;
+        for lane in save.lanes {
+            if let Some(slot) = self.by_subscription.get(&lane.subscription)
+                && let Some(entry) = self.entries.get_mut(*slot).and_then(Option::as_mut)
+                && entry.subscription.generation == lane.generation
+            {
+                entry.saved_floor = entry.saving_floor;
+            }
+        }
+    }
+
+    /// What of the log is still needed.
+    pub fn floors(&self) -> Floors {
+        let mut pims: HashMap<PimId, Position> = HashMap::new();
+        let needed = self.entries.iter().flatten().filter_map(|entry| {
+            // Both what is saved and what is about to be: a save under way may or may not come about.
+            let floor = [entry.saved_floor, entry.saving_floor, entry.lane.cursor(), entry.lane.first_waiting()];
+            Some((entry.subscription.pim, floor.into_iter().flatten().min()?))
+        });
+        for (pim, position) in needed.chain(self.drops.floors()) {
+            let floor = pims.entry(pim).or_insert(position);
+            *floor = position.min(*floor);
+        }
+        let mark = self.saver.mark.min(self.routed);
+        let pims = pims.into_iter().map(|(pim, position)| (pim, position.min(mark))).collect();
+        Floors { pims, rest: mark }
+    }
+}
+
+impl Entry {
+    fn save(&mut self, dropped: Vec<LogEntry>) -> LaneSave {
+        self.unsaved = false;
+        let state = self.lane.save();
+        let drop_exceptions = std::mem::take(&mut self.drop_exceptions);
+        self.saving_floor = [state.cursor, self.lane.first_waiting()].into_iter().flatten().min();
+        LaneSave {
+            subscription: self.subscription.id,
+            generation: self.subscription.generation,
+            cursor: state.cursor,
+            memory: state.memory,
+            exceptions: state.changed,
+            settled: state.settled,
+            drop_exceptions,
+            entries: self.log_entries(dropped, |_| state.failures),
+        }
+    }
+
+    /// What the owner is told about failures, behind `entries`.
+    pub(super) fn log_entries(
+        &mut self,
+        mut entries: Vec<LogEntry>,
+        failures: impl FnOnce(&mut Lane) -> Vec<FailureNote>,
+    ) -> Vec<LogEntry> {
+        let subscription = &self.subscription;
+        entries.extend(failures(&mut self.lane).into_iter().map(|note| LogEntry {
+            id: LogId::generate(),
+            owner: subscription.owner(),
+            timestamp: note.latest,
+            subscriber_id: Some(subscription.subscriber_id),
+            subscription_id: Some(subscription.id),
+            body: LogBody::FailedDelivery(note.failure),
+            count: note.count,
+        }));
+        entries
+    }
+}

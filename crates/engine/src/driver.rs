@@ -1,0 +1,412 @@
+//! The driver: the one loop that tells the core what happened, does what it asks, and waits. It decides nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::lane_status::LaneStatus;
+use domain::outcome::{Outcome, SuspensionReason};
+use domain::subscription::Subscription;
+use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
+use sinks::{Delivery, Sink};
+use store::{ChangeError, Chunk, ReadLimit, Store, StoreError};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::core::{AttemptId, Core, Floors, Input, Output, ReadId};
+use crate::settings::Settings;
+use crate::suspension;
+
+/// Events that are routed before the loop looks at what else has happened.
+const ROUTE_AT_ONCE: usize = 256;
+
+/// Answers that are taken in before events are routed again.
+const ANSWERS_AT_ONCE: usize = 512;
+
+/// When the store fails, it is asked again after this long.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+
+/// A stop waits this long for attempts under way (5 s each) and for the last save.
+const STOP_AT_MOST: Duration = Duration::from_secs(15);
+
+/// Events of a lane's backlog that are looked at for its status.
+const COUNT_AT_MOST: usize = 50_000;
+
+/// What the tasks that the driver started tell it.
+enum Answer {
+    Outcome(AttemptId, Outcome),
+    Read(ReadId, Option<Chunk>),
+    Loaded(ReadId, Vec<Position>, Option<Vec<Arc<LoggedEvent>>>),
+    Saved(bool),
+    /// Events from [`Core::routed`] on that are no longer in the tail.
+    Missed(Option<Chunk>),
+    Expired(Position),
+    Trimmed,
+}
+
+/// What others ask of the driver.
+type StatusRequest = (SubscriptionId, oneshot::Sender<Option<(LaneStatus, Option<Position>, Arc<Subscription>)>>);
+
+/// A running engine.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    status: mpsc::Sender<StatusRequest>,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+impl Engine {
+    /// Takes all lanes up where they were saved, and runs.
+    pub async fn start(store: Arc<dyn Store>, sink: Arc<dyn Sink>, settings: Settings) -> Result<Engine, StoreError> {
+        let now = Timestamp::now();
+        let ledger = store.load().await?;
+        let (version, subscriptions) = store.changed_since(0).await?;
+        let mut core = Core::new(settings.clone(), ledger.mark, now);
+        core.restore(now, version, subscriptions, ledger);
+        store.changes().apply(version);
+        let (status, status_requests) = mpsc::channel(64);
+        let (answers, answered) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let driver = Driver {
+            core,
+            store: store.clone(),
+            sink,
+            settings,
+            answers,
+            missed_under_way: false,
+            trimming: false,
+            catalog_failed: false,
+        };
+        let running = tokio::spawn(driver.run(answered, status_requests, stopped));
+        Ok(Engine { store, status, stop, running })
+    }
+
+    /// Whether the loop runs.
+    pub fn is_running(&self) -> bool {
+        !self.running.is_finished()
+    }
+
+    /// How a subscription's delivery stands; `None` if the engine does not know it.
+    pub async fn status(&self, id: SubscriptionId) -> Option<LaneStatus> {
+        let (answer, answered) = oneshot::channel();
+        self.status.send((id, answer)).await.ok()?;
+        let (mut status, reach, subscription) = answered.await.ok()??;
+        if let Some(reach) = reach {
+            self.count_backlog(&mut status, reach, &subscription).await;
+        }
+        Some(status)
+    }
+
+    /// Adds what a lane that is behind has still to read.
+    async fn count_backlog(&self, status: &mut LaneStatus, reach: Position, subscription: &Subscription) {
+        let head = self.store.tail().head();
+        let mut from = reach;
+        let mut seen = 0;
+        while from < head {
+            if seen >= COUNT_AT_MOST {
+                status.backlog_at_least = true;
+                return;
+            }
+            let limit = ReadLimit { events: 1024, bytes: 4 * 1024 * 1024, until: head };
+            let Ok(chunk) = self.store.read(Some(subscription.pim), from, limit).await else {
+                status.backlog_at_least = true;
+                return;
+            };
+            seen += chunk.events.len();
+            for event in chunk.events.iter().filter(|event| crate::core::is_for(subscription, event)) {
+                status.backlog += 1;
+                let oldest = status.oldest_accepted_at.get_or_insert(event.accepted_at);
+                *oldest = event.accepted_at.min(*oldest);
+            }
+            from = chunk.next;
+        }
+    }
+
+    /// Stops: sends nothing any more, lets attempts under way end, saves all cursors.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.running.await {
+            tracing::error!(%error, "the engine did not stop in order; events since the last save will be delivered again");
+        }
+    }
+}
+
+struct Driver {
+    core: Core,
+    store: Arc<dyn Store>,
+    sink: Arc<dyn Sink>,
+    settings: Settings,
+    answers: mpsc::UnboundedSender<Answer>,
+    missed_under_way: bool,
+    trimming: bool,
+    catalog_failed: bool,
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        mut answered: mpsc::UnboundedReceiver<Answer>,
+        mut status_requests: mpsc::Receiver<StatusRequest>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        let mut head = self.store.tail().watch();
+        let mut committed = self.store.changes().committed();
+        let mut trim = tokio::time::interval(self.settings.trim_every);
+        trim.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut answers = Vec::with_capacity(ANSWERS_AT_ONCE);
+        let mut stopping = false;
+        let mut stop_by = None;
+        let timer = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(timer);
+        self.do_what_is_asked();
+        loop {
+            head.borrow_and_update();
+            committed.borrow_and_update();
+            let more = !stopping && self.route().await;
+            if stopping && self.core.is_quiet() {
+                return;
+            }
+            if stop_by.is_some_and(|by| by <= tokio::time::Instant::now()) {
+                tracing::error!(
+                    "progress could not be saved in time; events since the last save will be delivered again"
+                );
+                return;
+            }
+            let wait = match self.core.poll_timeout() {
+                _ if more => Duration::ZERO,
+                Some(at) => at.since(Timestamp::now()),
+                None => Duration::from_secs(3600),
+            };
+            let wait = if self.catalog_failed || stopping { wait.min(STORE_AGAIN) } else { wait };
+            timer.as_mut().reset(tokio::time::Instant::now() + wait);
+            tokio::select! {
+                biased;
+                count = answered.recv_many(&mut answers, ANSWERS_AT_ONCE) => {
+                    debug_assert!(count > 0, "the driver itself holds a sender");
+                    for answer in answers.drain(..) {
+                        self.take(answer);
+                    }
+                }
+                _ = head.changed(), if !stopping => {}
+                _ = committed.changed() => {}
+                () = timer.as_mut() => self.tell(Input::Timeout),
+                Some((id, answer)) = status_requests.recv() => {
+                    // Whoever asked may have gone away.
+                    let _ = answer.send(self.core.status(id, Timestamp::now()));
+                }
+                _ = trim.tick(), if !stopping => self.trim(),
+                _ = stopped.wait_for(|stop| *stop), if !stopping => {
+                    stopping = true;
+                    stop_by = Some(tokio::time::Instant::now() + STOP_AT_MOST);
+                    self.tell(Input::Stop);
+                }
+            }
+        }
+    }
+
+    /// Routes a batch of events, and takes in changes before events that were accepted after them. Whether there is more to route.
+    async fn route(&mut self) -> bool {
+        let from = self.core.routed();
+        let head = self.store.tail().head();
+        let events =
+            if self.missed_under_way { Some(Vec::new()) } else { self.store.tail().since(from, ROUTE_AT_ONCE) };
+        // After the look at the tail: what is in the tail was committed after the changes that it is judged by were announced.
+        self.take_changes().await;
+        if self.catalog_failed {
+            return false;
+        }
+        match events {
+            None => {
+                self.missed_under_way = true;
+                let (store, answers) = (self.store.clone(), self.answers.clone());
+                tokio::spawn(async move {
+                    let limit = ReadLimit { events: ROUTE_AT_ONCE, bytes: 4 * 1024 * 1024, until: head };
+                    let chunk = read(&*store, None, from, limit).await;
+                    if chunk.is_none() {
+                        tokio::time::sleep(STORE_AGAIN).await;
+                    }
+                    let _ = answers.send(Answer::Missed(chunk));
+                });
+                false
+            }
+            Some(events) => {
+                let Some(last) = events.last() else { return false };
+                let next = last.position.next();
+                let more = events.len() == ROUTE_AT_ONCE;
+                self.tell(Input::Events(events, next));
+                more
+            }
+        }
+    }
+
+    async fn take_changes(&mut self) {
+        let committed = *self.store.changes().committed().borrow();
+        if committed <= self.core.version() && !self.catalog_failed {
+            return;
+        }
+        match self.store.changed_since(self.core.version()).await {
+            Ok((version, subscriptions)) => {
+                self.catalog_failed = false;
+                self.tell(Input::Changed(version, subscriptions));
+                self.store.changes().apply(version);
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.catalog_failed, true) {
+                    tracing::error!(%error, "subscriptions cannot be read; nothing new is delivered until they can be");
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, answer: Answer) {
+        match answer {
+            Answer::Outcome(attempt, outcome) => self.tell(Input::Outcome(attempt, outcome)),
+            Answer::Read(id, chunk) => self.tell(Input::Read(id, chunk)),
+            Answer::Loaded(id, positions, events) => self.tell(Input::Loaded(id, positions, events)),
+            Answer::Saved(done) => self.tell(Input::Saved(done)),
+            Answer::Missed(chunk) => {
+                self.missed_under_way = false;
+                if let Some(chunk) = chunk {
+                    self.tell(Input::Events(chunk.events, chunk.next));
+                }
+            }
+            Answer::Expired(before) => self.tell(Input::Expired(before)),
+            Answer::Trimmed => self.trimming = false,
+        }
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.core.handle(Timestamp::now(), input);
+        self.do_what_is_asked();
+    }
+
+    fn do_what_is_asked(&mut self) {
+        while let Some(output) = self.core.poll() {
+            match output {
+                Output::Deliver(attempt, subscription, event) => {
+                    let delivery = self.sink.deliver(Delivery { subscription, event });
+                    let answers = self.answers.clone();
+                    tokio::spawn(async move {
+                        let outcome = delivery.await;
+                        let _ = answers.send(Answer::Outcome(attempt, outcome));
+                    });
+                }
+                Output::Read(id, pim, from, limit) => self.read(id, pim, from, limit),
+                Output::Load(id, pim, positions) => self.load(id, pim, positions),
+                Output::Save(save) => {
+                    let (store, answers) = (self.store.clone(), self.answers.clone());
+                    tokio::spawn(async move {
+                        let saved = store.save(save).await;
+                        if let Err(error) = &saved {
+                            tracing::error!(%error, "progress cannot be saved; it will be tried again");
+                        }
+                        let _ = answers.send(Answer::Saved(saved.is_ok()));
+                    });
+                }
+                Output::Suspend(subscription, reason) => {
+                    tokio::spawn(suspend(self.store.clone(), subscription, reason));
+                }
+                Output::Forget(id) => self.sink.forget(id),
+            }
+        }
+    }
+
+    fn read(&mut self, id: ReadId, pim: PimId, from: Position, limit: ReadLimit) {
+        if let Some(events) = self.store.tail().since(from, limit.events) {
+            let full = events.len() == limit.events;
+            let last = events.last().map(|event| event.position.next());
+            let next = last.filter(|_| full).unwrap_or(limit.until).min(limit.until);
+            let events = events.into_iter().filter(|event| event.pim == pim && event.position < limit.until).collect();
+            let _ = self.answers.send(Answer::Read(id, Some(Chunk { events, next })));
+            return;
+        }
+        let (store, answers) = (self.store.clone(), self.answers.clone());
+        tokio::spawn(async move {
+            let chunk = read(&*store, Some(pim), from, limit).await;
+            let _ = answers.send(Answer::Read(id, chunk));
+        });
+    }
+
+    fn load(&mut self, id: ReadId, pim: PimId, positions: Vec<Position>) {
+        let (store, answers) = (self.store.clone(), self.answers.clone());
+        tokio::spawn(async move {
+            let mut events = Vec::with_capacity(positions.len());
+            for position in &positions {
+                let limit = ReadLimit { events: 1, bytes: 1, until: position.next() };
+                let Some(chunk) = read(&*store, Some(pim), *position, limit).await else {
+                    let _ = answers.send(Answer::Loaded(id, positions, None));
+                    return;
+                };
+                events.extend(chunk.events);
+            }
+            let _ = answers.send(Answer::Loaded(id, positions, Some(events)));
+        });
+    }
+
+    /// Deletes what no lane needs, and lets lanes drop what is older than the platform keeps events.
+    fn trim(&mut self) {
+        if std::mem::replace(&mut self.trimming, true) {
+            return;
+        }
+        let Floors { pims, rest } = self.core.floors();
+        let (store, answers) = (self.store.clone(), self.answers.clone());
+        let oldest = Timestamp::now() - self.settings.retention;
+        tokio::spawn(async move {
+            loop {
+                match store.trim(&pims, rest).await {
+                    Ok(0) => break,
+                    Ok(deleted) => tracing::debug!(deleted, "events that no lane needs were deleted"),
+                    Err(error) => {
+                        tracing::warn!(%error, "old events cannot be deleted; it will be tried again");
+                        break;
+                    }
+                }
+            }
+            if let Ok(before) = store.first_since(oldest).await {
+                let _ = answers.send(Answer::Expired(before));
+            }
+            let _ = answers.send(Answer::Trimmed);
+        });
+    }
+}
+
+async fn read(store: &dyn Store, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Option<Chunk> {
+    match store.read(pim, from, limit).await {
+        Ok(chunk) => Some(chunk),
+        Err(error) => {
+            tracing::error!(%error, position = from.0, "the event log cannot be read; it will be tried again");
+            None
+        }
+    }
+}
+
+/// Suspends a subscription for the platform. Tries until it is done or there is nothing to suspend any more: the lane has stopped sending.
+async fn suspend(store: Arc<dyn Store>, judged: Arc<Subscription>, reason: SuspensionReason) {
+    loop {
+        match try_to_suspend(&*store, &judged, reason).await {
+            Ok(suspended) => {
+                if suspended {
+                    tracing::warn!(subscription.id = %judged.id, destination = %judged.destination, %reason, "subscription suspended");
+                }
+                return;
+            }
+            Err(ChangeError::Conflict) => {}
+            Err(error) => {
+                tracing::error!(subscription.id = %judged.id, %error, "a suspension cannot be recorded; it will be tried again");
+                tokio::time::sleep(STORE_AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn try_to_suspend(
+    store: &dyn Store,
+    judged: &Subscription,
+    reason: SuspensionReason,
+) -> Result<bool, ChangeError> {
+    let Some(stored) = store.subscription(judged.id).await? else { return Ok(false) };
+    let pims = store.pims().await?;
+    let subject = pims.iter().find(|pim| pim.id == judged.pim).map_or("", |pim| pim.url.as_str());
+    let Some(change) = suspension::change(stored, judged, reason, subject, Timestamp::now()) else { return Ok(false) };
+    store.change(change).await?;
+    Ok(true)
+}

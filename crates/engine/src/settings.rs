@@ -1,0 +1,27 @@
+//! What the operator may set about the engine.
+
+use std::time::Duration;
+
+/// Settings of the engine.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// The rules of delivery.
+    pub delivery: delivery::Settings,
+    /// Cursors of all lanes are saved together this often, at most. It bounds the duplicates that a crash costs: those of so much time.
+    pub save_every: Duration,
+    /// Events are kept for so long for suspended subscriptions with `options.hold`, and for lanes that are behind.
+    pub retention: Duration,
+    /// Events that no lane needs are deleted this often.
+    pub trim_every: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            delivery: delivery::Settings::default(),
+            save_every: Duration::from_millis(200),
+            retention: Duration::from_secs(7 * 24 * 3600),
+            trim_every: Duration::from_secs(10),
+        }
+    }
+}
