@@ -10,13 +10,14 @@ mod place;
 mod reader;
 mod tree;
 
+pub(crate) use canonical::Canonicalizer;
 pub use canonical::canonicalize;
-pub(crate) use canonical::{Canonicalizer, Member};
 pub use escape::escape_into;
-pub(crate) use escape::unescape;
+pub(crate) use escape::{escaped_len, unescape};
 pub use number::Number;
 pub use place::JsonError;
 pub(crate) use place::{Problem, text_of};
+pub(crate) use reader::plain_until;
 pub use tree::parse;
 
 /// How deep arrays and objects may nest (contract page 7).

@@ -80,19 +80,15 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         self.reader.peek()
     }
 
-    /// The problem that something else stands here.
-    pub(crate) fn expected(&self, what: &str) -> Box<Problem> {
-        self.reader.expected(what)
-    }
-
     /// The canonical text so far.
     pub(crate) fn text(&self) -> &str {
         self.out
     }
 
-    /// Forgets the canonical text so far.
+    /// Forgets the canonical text so far, and its members.
     pub(crate) fn clear(&mut self) {
         self.out.clear();
+        self.members.clear();
         self.run = self.reader.at;
     }
 
@@ -148,11 +144,15 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         }
     }
 
-    /// Reads an object whose members matter to the caller; all of its text is in [`Canonicalizer::text`] then, the
-    /// members in the order sent.
-    pub(crate) fn object_with_members(&mut self, depth: usize) -> Result<Vec<Member>> {
-        let first = self.object(depth)?;
-        Ok(self.members.drain(first..).collect())
+    /// Reads an object whose members matter to the caller: they are in [`Canonicalizer::members`] then, in the order
+    /// sent, and their text is in [`Canonicalizer::text`].
+    pub(crate) fn object_with_members(&mut self, depth: usize) -> Result<()> {
+        self.object(depth).map(|_| ())
+    }
+
+    /// The members of the object read last by [`Canonicalizer::object_with_members`].
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
     }
 
     fn string(&mut self) -> Result<()> {

@@ -33,6 +33,16 @@ pub fn escape_into(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// The length of what [`escape_into`] appends.
+pub(crate) fn escaped_len(text: &str) -> usize {
+    let longer = |byte: u8| match byte {
+        b'"' | b'\\' | 0x08 | b'\t' | b'\n' | 0x0C | b'\r' => 1,
+        ..0x20 => 5,
+        _ => 0,
+    };
+    text.len() + 2 + text.bytes().map(longer).sum::<usize>()
+}
+
 /// The value of a string whose escapes the reader has checked; `raw` is what stands between the quotes.
 pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
     let Some(first) = raw.find('\\') else { return Cow::Borrowed(raw) };

@@ -171,7 +171,7 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// The first place from `at` on that holds `"`, `\` or a control character. Eight bytes at a time: strings are most of
 /// an event. A borrow can flag a byte falsely only above a true hit, so that the lowest flag is always right.
-fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+pub(crate) fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
         let quote = word ^ (ONES * b'"' as u64);

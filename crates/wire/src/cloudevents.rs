@@ -1,0 +1,70 @@
+//! CloudEvents over HTTP to events: structured, batched and binary mode, all of a request or nothing of it.
+//!
+//! The rules are those of contract pages 6 and 7. A request that breaks one gets a [`Refusal`] that lists every fault of
+//! every event, so that a producer mends them in one go.
+
+mod binary;
+mod draft;
+mod identifier;
+mod instant;
+mod media_type;
+mod refusal;
+mod structured;
+
+use domain::{Event, Timestamp};
+
+use media_type::Mode;
+pub use refusal::Refusal;
+
+/// The most bytes of one event: of its JSON text as sent, in binary mode of the body (contract page 6).
+pub const EVENT_LIMIT: usize = 1024 * 1024;
+
+/// The most bytes of a request's body (contract page 6).
+pub const REQUEST_LIMIT: usize = 5 * 1024 * 1024;
+
+/// The most events of a batch (contract page 6).
+pub const BATCH_LIMIT: usize = 1_000;
+
+/// What a producer sent.
+#[derive(Clone, Debug)]
+pub struct Request<'a, H> {
+    /// The header `Content-Type`.
+    pub content_type: Option<&'a [u8]>,
+    /// The header `Content-Encoding`.
+    pub content_encoding: Option<&'a [u8]>,
+    /// All headers in their order, those sent twice twice. Only `ce-*` matter.
+    pub headers: H,
+    /// The body.
+    pub body: &'a [u8],
+    /// Now: the time of events that carry none.
+    pub received_at: Timestamp,
+}
+
+/// The events of a request, in the order sent.
+///
+/// Their `time` is RFC 3339 with `Z`, with as many digits of a fraction as were sent, and `:60` in a leap second.
+pub fn parse<'a, H>(request: Request<'a, H>) -> Result<Vec<Event>, Refusal>
+where
+    H: IntoIterator<Item = (&'a str, &'a [u8])>,
+{
+    let Request { content_type, content_encoding, headers, body, received_at } = request;
+    if body.len() > REQUEST_LIMIT {
+        return Err(Refusal::request_too_large(body.len()));
+    }
+    let (mode, fault) = media_type::judge(content_type, content_encoding);
+    // A batch is measured event by event, while it is read. The order of checks is that of page 7: 413 before 415.
+    if mode != Mode::Batched && body.trim_ascii().len() > EVENT_LIMIT {
+        return Err(Refusal::event_too_large(None, body.trim_ascii().len()));
+    }
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    match mode {
+        Mode::Structured => structured::event(body, received_at),
+        Mode::Batched => structured::batch(body, received_at),
+        Mode::Binary => binary::event(headers, body, received_at),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! The rules for one event's attributes: what was sent becomes an event, or all that is wrong with it is noted.
+
+use std::borrow::Cow;
+
+use domain::event::EventParts;
+use domain::{Event, Timestamp};
+use fluent_uri::UriRef;
+
+use crate::json::unescape;
+
+use super::refusal::Faults;
+use super::{identifier, instant, media_type};
+
+/// The longest `id` and `type`, in characters (contract page 7 for the id).
+const LONGEST_NAME: usize = 256;
+
+/// The most extension attributes (contract page 7).
+const MOST_EXTENSIONS: usize = 20;
+
+/// The most bytes of all extension attributes, as JSON text (contract page 7).
+const EXTENSIONS_LIMIT: usize = 4 * 1024;
+
+/// An event as it was sent: each value is canonical JSON text, `null` counts as absent.
+#[derive(Default)]
+pub(super) struct Draft<'a> {
+    specversion: Option<&'a str>,
+    id: Option<&'a str>,
+    source: Option<&'a str>,
+    event_type: Option<&'a str>,
+    time: Option<&'a str>,
+    subject: Option<&'a str>,
+    dataschema: Option<&'a str>,
+    datacontenttype: Option<&'a str>,
+    data: Option<&'a str>,
+    data_base64: Option<&'a str>,
+    /// All others, in the order sent.
+    extensions: Vec<(&'a str, &'a str)>,
+    /// Whether the attributes came as headers.
+    binary: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// A draft whose attributes come as headers.
+    pub(super) fn binary() -> Draft<'a> {
+        Draft { binary: true, ..Draft::default() }
+    }
+
+    /// Takes a member of the event. Names come once: who reads the request has seen to that.
+    pub(super) fn put(&mut self, name: &'a str, value: &'a str) {
+        if value == "null" {
+            return;
+        }
+        let place = match name {
+            "specversion" => &mut self.specversion,
+            "id" => &mut self.id,
+            "source" => &mut self.source,
+            "type" => &mut self.event_type,
+            "time" => &mut self.time,
+            "subject" => &mut self.subject,
+            "dataschema" => &mut self.dataschema,
+            "datacontenttype" => &mut self.datacontenttype,
+            "data" if !self.binary => &mut self.data,
+            "data_base64" if !self.binary => &mut self.data_base64,
+            _ => {
+                self.extensions.push((name, value));
+                return;
+            }
+        };
+        *place = Some(value);
+    }
+
+    /// Takes `data` from elsewhere than a member.
+    pub(super) fn put_data(&mut self, data: &'a str) {
+        self.data = (data != "null").then_some(data);
+    }
+
+    /// The event, if nothing is wrong with it.
+    pub(super) fn finish(self, received_at: Timestamp, faults: &mut Faults) -> Option<Event> {
+        self.check_specversion(faults);
+        let id = self.id(faults);
+        self.check_source(faults);
+        let event_type = self.event_type(faults);
+        let time = self.time(received_at, faults);
+        text("subject", self.subject, faults);
+        text("dataschema", self.dataschema, faults);
+        self.check_datacontenttype(faults);
+        let extensions = self.extensions(faults);
+        let data = self.data(faults);
+        let (id, event_type, data) = (id?, event_type?, data?);
+        Some(Event::new(EventParts {
+            id: &id,
+            event_type: &event_type,
+            time: &time?,
+            extensions: &extensions?,
+            data,
+            product_identifier: identifier::place(&event_type, data),
+        }))
+    }
+
+    fn check_specversion(&self, faults: &mut Faults) {
+        match required("specversion", self.specversion, faults) {
+            None => {
+                if self.binary && self.id.is_none() && self.event_type.is_none() && self.data.is_some() {
+                    let hint = "no `ce-*` headers: an event in the body is sent as `application/cloudevents+json`";
+                    faults.add("required", "", hint);
+                }
+            }
+            Some(version) if version == "1.0" => {}
+            Some(version) => {
+                let version: String = version.chars().take(LONGEST_NAME).collect();
+                faults.add("invalid_value", "specversion", format!("must be \"1.0\", found {version:?}"));
+            }
+        }
+    }
+
+    fn id(&self, faults: &mut Faults) -> Option<Cow<'a, str>> {
+        name("id", self.id, faults)
+    }
+
+    fn event_type(&self, faults: &mut Faults) -> Option<Cow<'a, str>> {
+        name("type", self.event_type, faults)
+    }
+
+    /// The source is checked, and dropped: the key says which PIM it is, the platform's setting what is delivered.
+    fn check_source(&self, faults: &mut Faults) {
+        let Some(source) = required("source", self.source, faults) else { return };
+        if source.is_empty() {
+            faults.add("invalid_value", "source", "must not be empty");
+        } else if UriRef::parse(&*source).is_err() {
+            faults.add(
+                "invalid_value",
+                "source",
+                "must be a URI reference, such as `pim` or `https://pim.example.com`",
+            );
+        }
+    }
+
+    fn time(&self, received_at: Timestamp, faults: &mut Faults) -> Option<Cow<'a, str>> {
+        if self.time.is_none() {
+            return Some(Cow::Owned(received_at.to_string()));
+        }
+        let sent = text("time", self.time, faults)?;
+        let time = match &sent {
+            Cow::Borrowed(sent) => instant::in_utc(sent),
+            Cow::Owned(sent) => instant::in_utc(sent).map(|time| Cow::Owned(time.into_owned())),
+        };
+        if time.is_none() {
+            let message = "must be a date and time of RFC 3339 with its offset, such as `2026-11-02T08:00:00.5Z`";
+            faults.add("invalid_value", "time", message);
+        }
+        time
+    }
+
+    fn check_datacontenttype(&self, faults: &mut Faults) {
+        let Some(sent) = text("datacontenttype", self.datacontenttype, faults) else { return };
+        if !media_type::is_json(&sent) {
+            faults.add("invalid_value", "datacontenttype", "must be JSON: `application/json`, or leave it out");
+        }
+    }
+
+    fn data(&self, faults: &mut Faults) -> Option<&'a str> {
+        if self.data_base64.is_some() {
+            faults.add("not_supported", "data_base64", "binary data is not supported: send `data`, a JSON object");
+            if self.data.is_none() {
+                return None;
+            }
+        }
+        let Some(data) = self.data else {
+            faults.add("required", "data", "is missing: expected a JSON object");
+            return None;
+        };
+        if !data.starts_with('{') {
+            faults.add("invalid_type", "data", format!("must be an object, found {}", kind(data)));
+            return None;
+        }
+        Some(data)
+    }
+
+    /// The extension attributes as members without braces.
+    fn extensions(&self, faults: &mut Faults) -> Option<String> {
+        let mut members = String::new();
+        let mut good = true;
+        for (name, value) in &self.extensions {
+            if !is_attribute_name(name) {
+                good = false;
+                faults.add("invalid_name", name, wrong_name(name));
+                continue;
+            }
+            if self.binary && *name == "data" {
+                good = false;
+                faults.add("invalid_name", name, "is no attribute: in binary mode `data` is the body");
+                continue;
+            }
+            if !is_attribute_value(value) {
+                good = false;
+                let message = format!("must be a string, a boolean or an integer, found {}", kind(value));
+                faults.add("invalid_type", name, message);
+                continue;
+            }
+            if !members.is_empty() {
+                members.push(',');
+            }
+            members.push('"');
+            members.push_str(name);
+            members.push_str("\":");
+            members.push_str(value);
+        }
+        let count = self.extensions.len();
+        if count > MOST_EXTENSIONS {
+            good = false;
+            let message = format!("has {count} extension attributes, at most {MOST_EXTENSIONS} are allowed");
+            faults.add("too_many", "", message);
+        }
+        if members.len() > EXTENSIONS_LIMIT {
+            good = false;
+            let bytes = members.len();
+            let message =
+                format!("the extension attributes have {bytes} bytes together, at most {EXTENSIONS_LIMIT} are allowed");
+            faults.add("too_long", "", message);
+        }
+        good.then_some(members)
+    }
+}
+
+/// The text of a string attribute; what is no string is a fault.
+fn text<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<Cow<'a, str>> {
+    let value = value?;
+    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(raw) => Some(unescape(raw)),
+        None => {
+            faults.add("invalid_type", name, format!("must be a string, found {}", kind(value)));
+            None
+        }
+    }
+}
+
+/// The text of an attribute that must be there.
+fn required<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<Cow<'a, str>> {
+    if value.is_none() {
+        faults.add("required", name, "is missing");
+    }
+    text(name, value, faults)
+}
+
+/// The text of an attribute that names something: neither empty nor endless, and without control characters.
+fn name<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<Cow<'a, str>> {
+    let text = required(name, value, faults)?;
+    if text.is_empty() {
+        faults.add("invalid_value", name, "must not be empty");
+        return None;
+    }
+    let mut good = true;
+    if text.len() > LONGEST_NAME {
+        let count = text.chars().count();
+        if count > LONGEST_NAME {
+            good = false;
+            faults.add("too_long", name, format!("has {count} characters, at most {LONGEST_NAME} are allowed"));
+        }
+    }
+    if let Some(control) = text.chars().find(|char| char.is_control()) {
+        good = false;
+        let message = format!("must have no control characters, found U+{:04X}", u32::from(control));
+        faults.add("invalid_value", name, message);
+    }
+    good.then_some(text)
+}
+
+fn is_attribute_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+fn wrong_name(name: &str) -> String {
+    let rule = "is no attribute: names begin with a letter and have lower-case letters and digits only";
+    let lower = name.to_ascii_lowercase();
+    if lower != name && (is_attribute_name(&lower) || lower == "data_base64") {
+        format!("{rule}; did you mean `{lower}`?")
+    } else {
+        rule.to_owned()
+    }
+}
+
+/// Strings, booleans and whole numbers (contract page 7).
+fn is_attribute_value(value: &str) -> bool {
+    match value.as_bytes() {
+        [b'"', ..] | b"true" | b"false" => true,
+        [b'-', digits @ ..] | digits => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+    }
+}
+
+/// What canonical text is, for messages.
+fn kind(value: &str) -> &'static str {
+    match value.as_bytes().first() {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}

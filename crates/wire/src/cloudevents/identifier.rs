@@ -1,0 +1,88 @@
+//! Where `data.product.identifier` stands, so that delivery can leave it out without reading the event again.
+
+use std::ops::Range;
+
+use crate::json::plain_until;
+
+/// Whether the identifier is left out on this type for those who did not ask for it (contract page 2).
+fn is_optional_on(event_type: &str) -> bool {
+    let Some(name) = event_type.strip_prefix("com.akeneo.pim.v1.product.") else { return false };
+    matches!(name, "created" | "updated" | "updated.delta" | "deleted" | "became-complete" | "became-incomplete")
+}
+
+/// The bytes of `data` (canonical, an object) to cut: the member with the comma that goes with it.
+pub(super) fn place(event_type: &str, data: &str) -> Option<Range<usize>> {
+    if !is_optional_on(event_type) {
+        return None;
+    }
+    let text = data.as_bytes();
+    let product = member(text, 0, b"\"product\"")?;
+    let identifier = member(text, product.value, b"\"identifier\"")?;
+    Some(match (text.get(identifier.start - 1), text.get(identifier.end)) {
+        (Some(b','), _) => identifier.start - 1..identifier.end,
+        (_, Some(b',')) => identifier.start..identifier.end + 1,
+        _ => identifier.start..identifier.end,
+    })
+}
+
+struct Found {
+    start: usize,
+    value: usize,
+    end: usize,
+}
+
+/// The member `key` (with quotes) of the object at `at`; `None` also where there is no object.
+fn member(text: &[u8], at: usize, key: &[u8]) -> Option<Found> {
+    if text.get(at) != Some(&b'{') || text.get(at + 1) == Some(&b'}') {
+        return None;
+    }
+    let mut start = at + 1;
+    loop {
+        let key_end = string_end(text, start);
+        let value = key_end + 1;
+        let end = value_end(text, value);
+        if text.get(start..key_end)? == key {
+            return Some(Found { start, value, end });
+        }
+        if text.get(end) != Some(&b',') {
+            return None;
+        }
+        start = end + 1;
+    }
+}
+
+/// Behind the string that begins at `start`.
+fn string_end(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    loop {
+        at = plain_until(text, at);
+        match text.get(at) {
+            Some(b'\\') => at += 2,
+            _ => return at + 1,
+        }
+    }
+}
+
+/// Behind the value that begins at `start`.
+fn value_end(text: &[u8], start: usize) -> usize {
+    let mut at = start;
+    let mut depth = 0usize;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                at = string_end(text, at);
+                if depth == 0 {
+                    return at;
+                }
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth <= 1 => return at + depth,
+            b'}' | b']' => depth -= 1,
+            b',' if depth == 0 => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    at
+}

@@ -1,0 +1,101 @@
+//! Why a request with events is refused: its status and all of its faults.
+
+use crate::Fault;
+use crate::json::{JsonError, Problem};
+
+use super::{BATCH_LIMIT, EVENT_LIMIT, REQUEST_LIMIT};
+
+/// A refused request; nothing of it is accepted.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{status}: {}", faults.first().map_or("refused", |fault| fault.message.as_str()))]
+pub struct Refusal {
+    /// The HTTP status: 400, 413, 415 or 422.
+    pub status: u16,
+    /// All faults of all events, as many as [`Faults::LISTED`]; a last one says how many more there are.
+    pub faults: Vec<Fault>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, code: &'static str, field: Option<String>, message: String) -> Refusal {
+        Refusal { status, faults: vec![Fault { message, code, field, detail: None }] }
+    }
+
+    pub(super) fn request_too_large(bytes: usize) -> Refusal {
+        let message = format!("the request has {bytes} bytes, at most {REQUEST_LIMIT} are allowed");
+        Refusal::new(413, "request_too_large", None, message)
+    }
+
+    pub(super) fn event_too_large(index: Option<usize>, bytes: usize) -> Refusal {
+        let field = index.map(|index| format!("[{index}]"));
+        let message = format!("the event has {bytes} bytes, at most {EVENT_LIMIT} are allowed");
+        Refusal::new(413, "event_too_large", field, message)
+    }
+
+    pub(super) fn too_many_events() -> Refusal {
+        let message = format!("the batch has more than {BATCH_LIMIT} events: send it in parts");
+        Refusal::new(413, "too_many_events", None, message)
+    }
+
+    pub(super) fn media_type(code: &'static str, message: String) -> Refusal {
+        Refusal::new(415, code, None, message)
+    }
+
+    /// The refusal of a body that is no JSON.
+    pub(super) fn json(problem: Box<Problem>, body: &[u8]) -> Refusal {
+        let error: JsonError = problem.placed(body);
+        let field = if error.path.is_empty() { None } else { Some(error.path.clone()) };
+        Refusal::new(400, "malformed_json", field, error.to_string())
+    }
+}
+
+/// Gathers the faults of a request.
+#[derive(Default)]
+pub(super) struct Faults {
+    listed: Vec<Fault>,
+    more: usize,
+    /// The place in the batch of the event in hand.
+    pub(super) index: Option<usize>,
+}
+
+impl Faults {
+    /// As many faults are listed one by one: a batch of 1,000 wrong events needs no answer of megabytes.
+    pub(super) const LISTED: usize = 100;
+
+    /// Longer names are cut in a fault's field.
+    const LONGEST_FIELD: usize = 100;
+
+    /// Notes a fault of a field of the event in hand; an empty name stands for the event itself.
+    pub(super) fn add(&mut self, code: &'static str, name: &str, message: impl Into<String>) {
+        if self.listed.len() == Faults::LISTED {
+            self.more += 1;
+            return;
+        }
+        let name = match name.char_indices().nth(Faults::LONGEST_FIELD) {
+            Some((cut, _)) => format!("{}…", &name[..cut]),
+            None => name.to_owned(),
+        };
+        let field = match self.index {
+            Some(index) if name.is_empty() => Some(format!("[{index}]")),
+            Some(index) => Some(format!("[{index}].{name}")),
+            None if name.is_empty() => None,
+            None => Some(name),
+        };
+        self.listed.push(Fault { message: message.into(), code, field, detail: None });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    /// The refusal with all of them, if there are any.
+    pub(super) fn refuse(mut self, status: u16) -> Result<(), Refusal> {
+        if self.listed.is_empty() {
+            return Ok(());
+        }
+        if self.more > 0 {
+            let message = format!("{} more faults are not listed", self.more);
+            self.listed.push(Fault { message, code: "more_faults", field: None, detail: None });
+        }
+        Err(Refusal { status, faults: self.listed })
+    }
+}

@@ -1,0 +1,160 @@
+//! Signatures: over what we send (Akeneo's headers and Standard Webhooks beside each other), and of what we or our
+//! receivers get.
+
+mod verify;
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::{Secret, Timestamp};
+
+pub use verify::SignatureError;
+
+/// Akeneo's header with the signature by the primary secret.
+pub const PRIMARY: &str = "x-akeneo-signature-primary";
+/// Akeneo's header with the signature by the secondary secret.
+pub const SECONDARY: &str = "x-akeneo-signature-secondary";
+/// Akeneo's header that names the algorithm.
+pub const ALGORITHM: &str = "x-akeneo-signature-algorithm";
+/// The value of [`ALGORITHM`].
+pub const HMAC_SHA256: &str = "HmacSHA256";
+/// Standard Webhooks: the event's id.
+pub const WEBHOOK_ID: &str = "webhook-id";
+/// Standard Webhooks: when the attempt was made, in Unix seconds.
+pub const WEBHOOK_TIMESTAMP: &str = "webhook-timestamp";
+/// Standard Webhooks: a signature by each secret.
+pub const WEBHOOK_SIGNATURE: &str = "webhook-signature";
+
+/// The key that a secret makes, ready for use. The secret's UTF-8 text is the key, whatever it begins with.
+#[derive(Clone)]
+pub struct SigningKey(hmac::Key);
+
+impl SigningKey {
+    /// The key of a secret.
+    pub fn new(secret: &Secret) -> SigningKey {
+        SigningKey(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
+    }
+
+    /// Akeneo's signature: lower-case hex over the exact bytes of the body.
+    pub fn akeneo(&self, body: &[u8]) -> String {
+        hex(hmac::sign(&self.0, body).as_ref())
+    }
+
+    /// The signature of the older Events API: lower-case hex over `{timestamp}.{body}`.
+    pub fn events_api(&self, timestamp: &str, body: &[u8]) -> String {
+        hex(self.over(&[timestamp.as_bytes(), b".", body]).as_ref())
+    }
+
+    /// One signature of Standard Webhooks, `v1,<base64>`, over `{id}.{timestamp}.{body}`.
+    fn standard(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
+        let tag = self.over(&[id.as_bytes(), b".", timestamp.as_bytes(), b".", body]);
+        let mut signature = "v1,".to_owned();
+        STANDARD.encode_string(tag.as_ref(), &mut signature);
+        signature
+    }
+
+    fn over(&self, pieces: &[&[u8]]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.0);
+        for piece in pieces {
+            context.update(piece);
+        }
+        context.sign()
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Secret::MASK)
+    }
+}
+
+/// Signs for one destination: made once, from its secrets.
+#[derive(Clone, Debug)]
+pub struct Signer {
+    primary: SigningKey,
+    secondary: Option<SigningKey>,
+}
+
+impl Signer {
+    /// A signer with one secret or two; an empty second one is none.
+    pub fn new(primary: &Secret, secondary: Option<&Secret>) -> Signer {
+        let secondary = secondary.filter(|secret| !secret.expose().is_empty());
+        Signer { primary: SigningKey::new(primary), secondary: secondary.map(SigningKey::new) }
+    }
+
+    /// The headers of one attempt, made at `at`.
+    pub fn sign(&self, event_id: &str, at: Timestamp, body: &[u8]) -> Signed {
+        let id = header_id(event_id);
+        let timestamp = at.as_micros().div_euclid(1_000_000).to_string();
+        let mut standard = self.primary.standard(&id, &timestamp, body);
+        if let Some(secondary) = &self.secondary {
+            standard.push(' ');
+            standard.push_str(&secondary.standard(&id, &timestamp, body));
+        }
+        Signed {
+            primary: self.primary.akeneo(body),
+            secondary: self.secondary.as_ref().map(|key| key.akeneo(body)),
+            webhook_id: id,
+            webhook_timestamp: timestamp,
+            webhook_signature: standard,
+        }
+    }
+}
+
+/// The values of an attempt's signature headers; all of them are visible ASCII.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Signed {
+    /// Of [`PRIMARY`].
+    pub primary: String,
+    /// Of [`SECONDARY`], where there is a second secret.
+    pub secondary: Option<String>,
+    /// Of [`WEBHOOK_ID`].
+    pub webhook_id: String,
+    /// Of [`WEBHOOK_TIMESTAMP`].
+    pub webhook_timestamp: String,
+    /// Of [`WEBHOOK_SIGNATURE`].
+    pub webhook_signature: String,
+}
+
+impl Signed {
+    /// All headers, names in lower case, with their values.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let secondary = self.secondary.as_deref().map(|value| (SECONDARY, value));
+        [(PRIMARY, self.primary.as_str())].into_iter().chain(secondary).chain([
+            (ALGORITHM, HMAC_SHA256),
+            (WEBHOOK_ID, self.webhook_id.as_str()),
+            (WEBHOOK_TIMESTAMP, self.webhook_timestamp.as_str()),
+            (WEBHOOK_SIGNATURE, self.webhook_signature.as_str()),
+        ])
+    }
+}
+
+/// An event's id as a header can carry it, and as it is signed: bytes outside visible ASCII percent-encoded (contract
+/// page 7).
+pub fn header_id(id: &str) -> String {
+    let mut out = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        if byte.is_ascii_graphic() {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(b"0123456789ABCDEF"[usize::from(byte >> 4)]));
+            out.push(char::from(b"0123456789ABCDEF"[usize::from(byte & 0xF)]));
+        }
+    }
+    out
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        out.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
+        out.push(char::from(b"0123456789abcdef"[usize::from(byte & 0xF)]));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
