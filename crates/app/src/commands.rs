@@ -1,0 +1,26 @@
+//! The commands, one file each.
+
+pub(crate) mod config;
+pub(crate) mod emit;
+pub(crate) mod filter;
+
+use crate::cli::Command;
+use crate::failure::Failure;
+
+/// Does what the command line asks for.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Emit(args) => emit::run(args),
+        Command::Filter(args) => filter::run(args),
+        Command::Config(args) => config::run(args),
+    }
+}
+
+/// Runs a command's asynchronous part to its end.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(crate::failure::Exit::Failed, error))?
+        .block_on(work)
+}

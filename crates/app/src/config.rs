@@ -1,0 +1,125 @@
+//! Configuration in two steps: as typed (file, environment, flags, each value with its place) → ready to use. What is ready is right:
+//! nothing behind this module checks a setting again.
+
+use std::path::{Path, PathBuf};
+
+mod fault;
+mod flags;
+mod layers;
+mod pims;
+mod print;
+mod settings;
+mod typed;
+mod units;
+mod value;
+
+pub(crate) use fault::Refused;
+pub(crate) use flags::ConfigArgs;
+pub(crate) use pims::{CLIENT_ID_FIELDS, PimSettings, is_pim_name};
+pub(crate) use print::reference;
+pub(crate) use settings::Settings;
+pub(crate) use value::{BaseUrl, LogFormat, PerSecond, SchemaCheck, UnknownTypes};
+
+use layers::Layers;
+use typed::Place;
+
+/// A configuration that is ready to use.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) settings: Settings,
+    pub(crate) pims: Vec<PimSettings>,
+    /// The file that was read.
+    pub(crate) file: Option<PathBuf>,
+    /// What looks wrong and stops nothing.
+    pub(crate) warnings: Vec<String>,
+    /// Where each setting's value comes from, in the order of the table.
+    places: Vec<Place>,
+}
+
+impl Config {
+    /// Reads the configuration of this process: `file` or the usual places, the environment, `flags` (key, text).
+    pub(crate) fn load(file: Option<&Path>, flags: &[(String, String)]) -> Result<Config, Refused> {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with("POSTRIDER_"));
+        let mut layers = Layers::default();
+        let file = layers::find_file(file);
+        if let Some(path) = &file {
+            match std::fs::read_to_string(path) {
+                Ok(text) => layers.add_file(path, &text),
+                Err(error) => layers.faults.push(fault::Fault {
+                    place: Place::File { path: path.clone(), line: 1, column: 1 },
+                    key: None,
+                    problem: format!("the file cannot be read: {error}"),
+                    hint: Some("`postrider config --reference > postrider.toml` makes one".to_owned()),
+                }),
+            }
+        }
+        layers.add_environment(environment);
+        layers.add_flags(flags);
+        Config::ready(layers, file)
+    }
+
+    fn ready(mut layers: Layers, file: Option<PathBuf>) -> Result<Config, Refused> {
+        let settings = Settings::read(&mut layers);
+        let pims = pims::read(&mut layers);
+        if let Some(settings) = &settings {
+            check_together(settings, &mut layers);
+        }
+        match settings {
+            Some(settings) if layers.faults.is_empty() => {
+                let places = settings::TABLE.iter().map(|setting| layers.place(&setting.key())).collect();
+                Ok(Config { settings, pims, file, warnings: layers.warnings, places })
+            }
+            _ => Err(Refused { faults: layers.faults }),
+        }
+    }
+
+    /// As TOML, secrets masked, with the origin of each value.
+    pub(crate) fn effective(&self) -> String {
+        print::effective(self)
+    }
+}
+
+/// What one setting alone cannot say.
+fn check_together(settings: &Settings, layers: &mut Layers) {
+    let delivery = &settings.delivery;
+    if delivery.rate_lowest > delivery.rate_highest {
+        let problem = format!(
+            "is above `delivery.rate_highest`: {} > {}",
+            delivery.rate_lowest.0, delivery.rate_highest.0
+        );
+        layers.fault(layers.place("delivery.rate_lowest"), "delivery.rate_lowest", &problem);
+    } else if delivery.rate_first < delivery.rate_lowest || delivery.rate_first > delivery.rate_highest {
+        let problem = format!(
+            "{} is not between `delivery.rate_lowest` ({}) and `delivery.rate_highest` ({})",
+            delivery.rate_first.0, delivery.rate_lowest.0, delivery.rate_highest.0
+        );
+        layers.fault(layers.place("delivery.rate_first"), "delivery.rate_first", &problem);
+    }
+    for (key, duration) in [
+        ("delivery.attempt_timeout", delivery.attempt_timeout),
+        ("delivery.save_interval", delivery.save_interval),
+        ("tokens.timeout", settings.tokens.timeout),
+        ("api.header_timeout", settings.api.header_timeout),
+        ("api.body_timeout", settings.api.body_timeout),
+        ("storage.keep_events", settings.storage.keep_events),
+        ("storage.keep_logs", settings.storage.keep_logs),
+    ] {
+        if duration.is_zero() {
+            layers.fault(layers.place(key), key, "must be more than zero");
+        }
+    }
+    if settings.ingest.max_event.0 > settings.ingest.max_request.0 {
+        layers.fault(layers.place("ingest.max_event"), "ingest.max_event", "is larger than `ingest.max_request`");
+    }
+    for root in &settings.top.extra_roots {
+        if let Err(error) = std::fs::metadata(root) {
+            let problem = format!("{} cannot be read: {error}", root.display());
+            layers.fault(layers.place("extra_roots"), "extra_roots", &problem);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! The flags of settings: made from the table, so that none can be forgotten or be named differently.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+
+use super::print::help_text;
+use super::settings::{Setting, TABLE};
+use super::{Config, Refused};
+
+/// Where to read the configuration, and settings that override it.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file [default: ./postrider.toml, then /etc/postrider/postrider.toml, if there]
+    #[arg(long, value_name = "FILE", env = "POSTRIDER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) flags: SettingFlags,
+}
+
+impl ConfigArgs {
+    /// Reads the configuration.
+    pub(crate) fn load(&self) -> Result<Config, Refused> {
+        Config::load(self.config.as_deref(), &self.flags.0)
+    }
+}
+
+/// Settings that were given as flags: the setting's key, and the text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SettingFlags(pub(crate) Vec<(String, String)>);
+
+struct Flag {
+    key: String,
+    flag: String,
+    short_help: String,
+    long_help: String,
+}
+
+static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
+    let flag = |setting: &Setting| {
+        let first = setting.doc.first().map_or("", |line| line.trim());
+        Flag {
+            key: setting.key(),
+            flag: setting.flag(),
+            short_help: first.split_once(". ").map_or(first, |(sentence, _)| sentence).to_owned(),
+            long_help: help_text(setting),
+        }
+    };
+    TABLE.iter().map(flag).collect()
+});
+
+impl Args for SettingFlags {
+    fn augment_args(command: Command) -> Command {
+        FLAGS.iter().fold(command, |command, flag| {
+            // Short help names the few that everybody needs; `--help` has them all.
+            let everyday = matches!(flag.key.as_str(), "data_dir" | "listen");
+            command.arg(
+                Arg::new(flag.key.as_str())
+                    .long(flag.flag.as_str())
+                    .value_name("VALUE")
+                    .help(flag.short_help.as_str())
+                    .long_help(flag.long_help.as_str())
+                    .help_heading("Settings")
+                    .hide_short_help(!everyday),
+            )
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Vec::new();
+        for flag in FLAGS.iter() {
+            match matches.try_get_one::<String>(&flag.key) {
+                Ok(Some(text)) => flags.push((flag.key.clone(), text.clone())),
+                Ok(None) => {}
+                Err(error) => return Err(clap::Error::raw(ErrorKind::InvalidValue, error.to_string())),
+            }
+        }
+        Ok(SettingFlags(flags))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

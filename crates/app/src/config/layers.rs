@@ -1,0 +1,152 @@
+//! Where values come from: the file, over it environment variables, over those flags; beneath all the defaults.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::fault::{Fault, nearest};
+use super::settings::{GROUPS, Setting, Source, TABLE, TOP};
+use super::typed::{self, Kind, Place, Typed};
+use super::value::Wrong;
+
+/// What was typed, in all layers.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    /// The value that counts, by the setting's key; what is not here has its default.
+    values: HashMap<String, Typed>,
+    /// `[[pims]]` of the file.
+    pub(super) pims: Vec<Typed>,
+    /// What is wrong so far.
+    pub(super) faults: Vec<Fault>,
+    /// What looks wrong and does not stop anything.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Layers {
+    /// Lays a file over the defaults.
+    pub(super) fn add_file(&mut self, path: &Path, text: &str) {
+        let members = match typed::parse_file(path, text) {
+            Ok(members) => members,
+            Err((place, problem)) => {
+                self.faults.push(Fault {
+                    place,
+                    key: None,
+                    problem: format!("this is no TOML: {problem}"),
+                    hint: Some("`postrider config --reference` prints a complete file to start from".to_owned()),
+                });
+                return;
+            }
+        };
+        for (name, place, value) in members {
+            let is_group = name != TOP && GROUPS.iter().any(|(group, _)| *group == name);
+            match (&value.kind, name.as_str()) {
+                (Kind::List(items), "pims") => self.pims.extend(items.iter().cloned()),
+                (_, "pims") => self.fault(place, "pims", "is written as one table `[[pims]]` for each PIM"),
+                (Kind::Table(inner), _) if is_group => {
+                    for (inner_name, place, value) in inner {
+                        self.put_from_file(format!("{name}.{inner_name}"), place.clone(), value.clone());
+                    }
+                }
+                (_, group) if is_group => self.fault(place, group, &format!("is a table, written `[{group}]`")),
+                (Kind::Table(_), _) if !is_known(&name) => self.unknown_key(place, &name),
+                _ => self.put_from_file(name, place, value),
+            }
+        }
+    }
+
+    /// Lays environment variables over the file. Unknown ones are no fault: container platforms invent such names.
+    pub(super) fn add_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        let known: HashMap<String, &Setting> = TABLE.iter().map(|setting| (setting.variable(), setting)).collect();
+        for (name, text) in variables {
+            match known.get(&name) {
+                Some(setting) => {
+                    let typed = Typed::bare(&text, Place::Environment(name));
+                    self.values.insert(setting.key(), typed);
+                }
+                None => {
+                    let bare = |name: &'_ str| name.trim_start_matches("POSTRIDER_").to_owned();
+                    let names: Vec<String> = known.keys().map(|name| bare(name)).collect();
+                    if let Some(meant) = nearest(&bare(&name), names.iter().map(String::as_str)) {
+                        let warning = format!("the environment variable {name} is no setting; POSTRIDER_{meant} is one");
+                        self.warnings.push(warning);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lays flags over the environment variables: pairs of a setting's key and text.
+    pub(super) fn add_flags(&mut self, flags: &[(String, String)]) {
+        for (key, text) in flags {
+            let flag = format!("--{}", key.replace(['.', '_'], "-"));
+            self.values.insert(key.clone(), Typed::bare(text, Place::Flag(flag)));
+        }
+    }
+
+    /// Where the value of a setting comes from.
+    pub(super) fn place(&self, key: &str) -> Place {
+        self.values.get(key).map_or(Place::Default, |typed| typed.place.clone())
+    }
+
+    /// Takes note of a fault that concerns a setting.
+    pub(super) fn fault(&mut self, place: Place, key: &str, problem: &str) {
+        self.faults.push(Fault { place, key: Some(key.to_owned()), problem: problem.to_owned(), hint: None });
+    }
+
+    fn put_from_file(&mut self, key: String, place: Place, value: Typed) {
+        if is_known(&key) {
+            self.values.insert(key, value);
+        } else {
+            self.unknown_key(place, &key);
+        }
+    }
+
+    fn unknown_key(&mut self, place: Place, key: &str) {
+        let keys: Vec<String> = TABLE.iter().map(Setting::key).chain(["pims".to_owned()]).collect();
+        let hint = match nearest(key, keys.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`? {}", where_it_stands(meant)),
+            None => "`postrider config --reference` lists all settings".to_owned(),
+        };
+        self.faults.push(Fault {
+            place,
+            key: Some(key.to_owned()),
+            problem: "there is no such setting".to_owned(),
+            hint: Some(hint),
+        });
+    }
+}
+
+impl Source for Layers {
+    fn typed(&self, setting: &Setting) -> Typed {
+        let default = || Typed::bare(setting.default, Place::Default);
+        self.values.get(&setting.key()).cloned().unwrap_or_else(default)
+    }
+
+    fn wrong(&mut self, setting: &Setting, wrong: Wrong) {
+        self.faults.push(Fault {
+            place: wrong.place,
+            key: Some(setting.key()),
+            problem: format!("expected {}, found {}", (setting.expected)(), wrong.found),
+            hint: None,
+        });
+    }
+}
+
+fn is_known(key: &str) -> bool {
+    TABLE.iter().any(|setting| setting.key() == key)
+}
+
+fn where_it_stands(key: &str) -> String {
+    match key.split_once('.') {
+        Some((group, name)) => format!("It is `{name}` in the table `[{group}]`"),
+        None if key == "pims" => "Each PIM is a table `[[pims]]`".to_owned(),
+        None => "It stands before the first table of the file".to_owned(),
+    }
+}
+
+/// The file to read: the one that was named, else the first of the usual places that is there.
+pub(super) fn find_file(named: Option<&Path>) -> Option<PathBuf> {
+    match named {
+        Some(path) => Some(path.to_owned()),
+        None => ["postrider.toml", "/etc/postrider/postrider.toml"].map(PathBuf::from).into_iter().find(|path| path.is_file()),
+    }
+}

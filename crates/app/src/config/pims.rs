@@ -1,0 +1,227 @@
+//! `[[pims]]` of the file: PIMs that the operator registers by configuration.
+
+use domain::pim::{ClientCredentials, ClientProof, Probe, StaticToken, TokenCheck};
+use domain::{ClientId, Secret};
+
+use super::fault::{Fault, nearest};
+use super::layers::Layers;
+use super::typed::{Kind, Place, Typed};
+use super::value::{BaseUrl, TokenCheckWay, Value};
+
+/// A key of a producer is at least this long, so that it cannot be guessed.
+pub(crate) const SHORTEST_KEY: usize = 16;
+
+/// Fields of the `token-info` answer that may name the client (contract page 7, token check).
+pub(crate) const CLIENT_ID_FIELDS: [&str; 4] = ["client_id", "clientId", "app_id", "connection.client_id"];
+
+/// A PIM as the configuration registers it.
+#[derive(Clone, Debug)]
+pub(crate) struct PimSettings {
+    pub(crate) name: String,
+    pub(crate) url: BaseUrl,
+    /// `None`: those that `postrider pim rotate-key` made stay.
+    pub(crate) keys: Option<Vec<Secret>>,
+    pub(crate) token_check: TokenCheck,
+    pub(crate) static_tokens: Vec<StaticToken>,
+    pub(crate) events_api_secret: Option<Secret>,
+}
+
+/// Fields of `[[pims]]`: name, an example as TOML, documentation.
+pub(super) const FIELDS: &[(&str, &str, &[&str])] = &[
+    ("name", "\"main\"", &["Its short name, unique: lower-case letters, digits and `-`. In URLs, logs and commands."]),
+    ("url", "\"https://pim.example.com\"", &["Its base URL, as clients send it in `X-PIM-URL`. `http://` only if it is registered so."]),
+    ("keys", "[\"a-long-random-key\"]", &[
+        "Keys that its producers send to `POST /api/v1/events`, at least 16 characters each; only hashes are stored.",
+        "Left out: the keys that `postrider pim rotate-key` makes are in force.",
+    ]),
+    ("token_check", "\"token-info\"", &[
+        "How tokens of its API callers are checked: `token-info` (hosted editions), `system-information` (Community and",
+        "PaaS, 6.0 and later), `measurement-families` (the same, 5.0 and later), or `static` (only `static_tokens` count).",
+    ]),
+    ("client_id_fields", "[\"client_id\", \"clientId\", \"app_id\", \"connection.client_id\"]", &[
+        "With `token-info`: fields of the answer that may name the client; the first that is there counts.",
+    ]),
+    ("permission_field", "\"\"", &[
+        "With `token-info`: a field of the answer that is true when the client may use the Event Platform. Empty: all may.",
+    ]),
+    ("trust_client_id", "false", &[
+        "With `system-information` and `measurement-families`, whose answers do not name the client: believe the header",
+        "`X-PIM-CLIENT-ID` of whoever has a valid token.",
+    ]),
+    ("clients", "[{ client_id = \"1_abc\", client_secret = \"…\", username = \"api_user\", password = \"…\" }]", &[
+        "Instead of `trust_client_id`: credentials of the clients; a password grant proves that client and PIM belong together.",
+    ]),
+    ("static_tokens", "[{ client_id = \"dev\", token = \"dev-token\" }]", &[
+        "Tokens that are accepted without asking the PIM: for development.",
+    ]),
+    ("events_api_secret", "\"\"", &["The secret of the Events API connection, for the intake at `/ingest/akeneo/{name}`."]),
+];
+
+/// Reads all of `[[pims]]`; faults go to the layers.
+pub(super) fn read(layers: &mut Layers) -> Vec<PimSettings> {
+    let tables = std::mem::take(&mut layers.pims);
+    let mut pims: Vec<PimSettings> = Vec::new();
+    for table in &tables {
+        let Some(pim) = read_one(table, &mut layers.faults) else { continue };
+        if pims.iter().any(|other| other.name == pim.name) {
+            layers.fault(table.place.clone(), "pims.name", &format!("there are two PIMs named {:?}", pim.name));
+        }
+        pims.push(pim);
+    }
+    pims
+}
+
+fn read_one(table: &Typed, faults: &mut Vec<Fault>) -> Option<PimSettings> {
+    let mut fields = Fields::open(table, "pims", faults)?;
+    let name = fields.required::<String>("name");
+    let url = fields.required::<BaseUrl>("url");
+    let keys = fields.optional::<Vec<Secret>>("keys");
+    let way = fields.optional::<TokenCheckWay>("token_check");
+    let client_id_fields = fields.optional::<Vec<String>>("client_id_fields");
+    let permission_field = fields.optional::<Option<String>>("permission_field").flatten();
+    let trust = fields.optional::<bool>("trust_client_id");
+    let clients = fields.items("clients");
+    let static_tokens = fields.items("static_tokens");
+    let events_api_secret = fields.optional::<Option<Secret>>("events_api_secret").flatten();
+    fields.finish(FIELDS.iter().map(|(name, ..)| *name));
+
+    let clients: Vec<_> = clients.iter().filter_map(|client| read_client(client, faults)).collect();
+    let static_tokens: Vec<_> = static_tokens.iter().filter_map(|token| read_static_token(token, faults)).collect();
+    let mut fault = |key: &str, problem: &str| {
+        let key = Some(format!("pims.{key}"));
+        faults.push(Fault { place: table.place.clone(), key, problem: problem.to_owned(), hint: None });
+    };
+
+    if keys.iter().flatten().any(|key| key.expose().len() < SHORTEST_KEY) {
+        fault("keys", "a key is shorter than 16 characters; `openssl rand -hex 24` makes a good one");
+    }
+    if name.as_deref().is_some_and(|name| !is_pim_name(name)) {
+        fault("name", "expected 1 to 63 lower-case letters, digits and `-`, beginning with a letter or a digit");
+    }
+    let way = way.unwrap_or(TokenCheckWay::TokenInfo);
+    let probing = matches!(way, TokenCheckWay::SystemInformation | TokenCheckWay::MeasurementFamilies);
+    if !probing && (trust.is_some() || !clients.is_empty()) {
+        fault("token_check", "`trust_client_id` and `clients` go with `system-information` or `measurement-families`");
+    }
+    if way != TokenCheckWay::TokenInfo && (client_id_fields.is_some() || permission_field.is_some()) {
+        fault("token_check", "`client_id_fields` and `permission_field` go with `token-info`");
+    }
+    if trust == Some(true) && !clients.is_empty() {
+        fault("clients", "say either `trust_client_id = true` or `clients`, not both");
+    }
+    let proof = match (trust, clients.is_empty()) {
+        (Some(true), _) => ClientProof::Trust,
+        (_, false) => ClientProof::Credentials(clients),
+        (_, true) => ClientProof::None,
+    };
+    let token_check = match way {
+        TokenCheckWay::Static => TokenCheck::Static,
+        TokenCheckWay::TokenInfo => TokenCheck::TokenInfo {
+            client_id_fields: client_id_fields.unwrap_or_else(|| CLIENT_ID_FIELDS.map(str::to_owned).to_vec()),
+            permission_field,
+        },
+        TokenCheckWay::SystemInformation => {
+            TokenCheck::Probe { probe: Probe::SystemInformation, client_proof: proof }
+        }
+        TokenCheckWay::MeasurementFamilies => {
+            TokenCheck::Probe { probe: Probe::MeasurementFamilies, client_proof: proof }
+        }
+    };
+    Some(PimSettings { name: name?, url: url?, keys, token_check, static_tokens, events_api_secret })
+}
+
+fn read_client(typed: &Typed, faults: &mut Vec<Fault>) -> Option<ClientCredentials> {
+    let mut fields = Fields::open(typed, "pims.clients", faults)?;
+    let client_id = fields.required::<String>("client_id");
+    let client_secret = fields.required::<Secret>("client_secret");
+    let username = fields.required::<String>("username");
+    let password = fields.required::<Secret>("password");
+    fields.finish(["client_id", "client_secret", "username", "password"]);
+    Some(ClientCredentials {
+        client_id: ClientId(client_id?),
+        client_secret: client_secret?,
+        username: username?,
+        password: password?,
+    })
+}
+
+fn read_static_token(typed: &Typed, faults: &mut Vec<Fault>) -> Option<StaticToken> {
+    let mut fields = Fields::open(typed, "pims.static_tokens", faults)?;
+    let client_id = fields.required::<String>("client_id");
+    let token = fields.required::<Secret>("token");
+    fields.finish(["client_id", "token"]);
+    Some(StaticToken { client_id: ClientId(client_id?), token: token? })
+}
+
+/// `[a-z0-9][a-z0-9-]{0,62}`, as `domain::pim::Pim::name` says.
+pub(crate) fn is_pim_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !name.is_empty() && name.len() <= 63 && !name.starts_with('-') && name.chars().all(allowed)
+}
+
+/// The members of one table, taken one by one; what is left over is not known.
+struct Fields<'a> {
+    path: &'static str,
+    place: Place,
+    members: Vec<(String, Place, Typed)>,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl<'a> Fields<'a> {
+    fn open(typed: &Typed, path: &'static str, faults: &'a mut Vec<Fault>) -> Option<Fields<'a>> {
+        let Kind::Table(members) = &typed.kind else {
+            let problem = format!("expected a table, found {}", typed.found());
+            faults.push(Fault { place: typed.place.clone(), key: Some(path.to_owned()), problem, hint: None });
+            return None;
+        };
+        Some(Fields { path, place: typed.place.clone(), members: members.clone(), faults })
+    }
+
+    fn take(&mut self, name: &str) -> Option<Typed> {
+        let index = self.members.iter().position(|(member, ..)| member == name)?;
+        Some(self.members.remove(index).2)
+    }
+
+    fn optional<T: Value>(&mut self, name: &str) -> Option<T> {
+        let typed = self.take(name)?;
+        match T::read_or_point(&typed) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                let problem = format!("expected {}, found {}", T::expected(), wrong.found);
+                self.fault(wrong.place, name, problem, None);
+                None
+            }
+        }
+    }
+
+    fn required<T: Value>(&mut self, name: &str) -> Option<T> {
+        if !self.members.iter().any(|(member, ..)| member == name) {
+            let problem = format!("is missing: {}", T::expected());
+            self.fault(self.place.clone(), name, problem, None);
+            return None;
+        }
+        self.optional(name)
+    }
+
+    fn items(&mut self, name: &str) -> Vec<Typed> {
+        let Some(typed) = self.take(name) else { return Vec::new() };
+        match typed.kind {
+            Kind::List(items) => items,
+            _ => {
+                self.fault(typed.place.clone(), name, format!("expected a list of tables, found {}", typed.found()), None);
+                Vec::new()
+            }
+        }
+    }
+
+    fn finish(mut self, known: impl IntoIterator<Item = &'static str> + Clone) {
+        for (name, place, _) in std::mem::take(&mut self.members) {
+            let hint = nearest(&name, known.clone()).map(|meant| format!("did you mean `{meant}`?"));
+            self.fault(place, &name, "there is no such field".to_owned(), hint);
+        }
+    }
+
+    fn fault(&mut self, place: Place, name: &str, problem: String, hint: Option<String>) {
+        self.faults.push(Fault { place, key: Some(format!("{}.{name}", self.path)), problem, hint });
+    }
+}

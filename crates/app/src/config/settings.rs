@@ -1,0 +1,276 @@
+//! Step two, "ready to use": every setting once, with its text in the reference, its type and its default.
+//!
+//! The names in the file, the environment variables (`POSTRIDER_DELIVERY_RATE_FIRST`), the flags
+//! (`--delivery-rate-first`), `--help`, `postrider config` and its reference all come from this table.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::Secret;
+use ipnet::IpNet;
+
+use super::typed::Typed;
+use super::value::{BaseUrl, Count, LogFormat, PerSecond, SchemaCheck, Size, UnknownTypes, Value, Wrong};
+
+/// One row of the table.
+pub(crate) struct Setting {
+    /// The table of the file that it is in, or `top`.
+    pub(super) group: &'static str,
+    pub(super) name: &'static str,
+    /// Lines of its documentation.
+    pub(super) doc: &'static [&'static str],
+    /// As it would be typed into an environment variable.
+    pub(super) default: &'static str,
+    pub(super) expected: fn() -> String,
+    /// The default as TOML.
+    pub(super) default_toml: fn() -> String,
+}
+
+impl Setting {
+    /// Its full name in the file: `delivery.rate_first`.
+    pub(crate) fn key(&self) -> String {
+        if self.group == TOP { self.name.to_owned() } else { format!("{}.{}", self.group, self.name) }
+    }
+
+    /// Its environment variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("POSTRIDER_{}", self.key().replace('.', "_").to_uppercase())
+    }
+
+    /// Its flag, without the dashes before it.
+    pub(crate) fn flag(&self) -> String {
+        self.key().replace(['.', '_'], "-")
+    }
+}
+
+/// The group of settings that stand before the first table of the file.
+pub(super) const TOP: &str = "top";
+
+/// Finds what was typed for a setting and takes note of what is wrong.
+pub(super) trait Source {
+    /// The value that counts for `setting`.
+    fn typed(&self, setting: &Setting) -> Typed;
+    /// What was typed is wrong.
+    fn wrong(&mut self, setting: &Setting, wrong: Wrong);
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $group_doc:literal])*
+        $group:ident: $Group:ident {
+            $( $(#[doc = $doc:literal])* $name:ident: $ty:ty = $default:literal; )*
+        }
+    )*) => {
+        $(
+            $(#[doc = $group_doc])*
+            #[derive(Clone, Debug)]
+            pub(crate) struct $Group { $( $(#[doc = $doc])* pub(crate) $name: $ty, )* }
+        )*
+
+        /// All settings but the PIMs, checked one by one.
+        #[derive(Clone, Debug)]
+        pub(crate) struct Settings { $( $(#[doc = $group_doc])* pub(crate) $group: $Group, )* }
+
+        /// The groups with their documentation, in the order of the reference.
+        pub(super) static GROUPS: &[(&str, &[&str])] = &[$((stringify!($group), &[$($group_doc),*])),*];
+
+        /// The table.
+        pub(crate) static TABLE: &[Setting] = &[$($(
+            Setting {
+                group: stringify!($group),
+                name: stringify!($name),
+                doc: &[$($doc),*],
+                default: $default,
+                expected: <$ty as Value>::expected,
+                default_toml: || {
+                    <$ty as Value>::read(&Typed::bare($default, super::typed::Place::Default))
+                        .map_or_else(String::new, |value| value.show())
+                },
+            },
+        )*)*];
+
+        impl Settings {
+            /// Reads all settings; `None` if one is wrong, after all were looked at.
+            pub(super) fn read(source: &mut dyn Source) -> Option<Settings> {
+                let mut rows = TABLE.iter();
+                $( $( let $name = read_one::<$ty>(source, rows.next()?); )* let $group = || Some($Group { $($name: $name?,)* }); let $group = $group(); )*
+                Some(Settings { $($group: $group?,)* })
+            }
+
+            /// Every setting with its value as TOML, secrets masked, in the order of the table.
+            pub(super) fn shown(&self) -> Vec<String> {
+                vec![$($( self.$group.$name.show(), )*)*]
+            }
+        }
+    };
+}
+
+fn read_one<T: Value>(source: &mut dyn Source, setting: &Setting) -> Option<T> {
+    let typed = source.typed(setting);
+    match T::read_or_point(&typed) {
+        Ok(value) => Some(value),
+        Err(wrong) => {
+            source.wrong(setting, wrong);
+            None
+        }
+    }
+}
+
+settings! {
+    /// Who the platform is, where it keeps its data, and whom it may call.
+    top: Top {
+        /// Folder of the data: the log of events, the catalogue, and the key file that is made at the first start.
+        /// Made when it is missing. Relative to the folder that the program is started in.
+        data_dir: PathBuf = "data";
+        /// Address and port that the API listens on. Port 0 takes any free port; the chosen one is printed.
+        /// TLS is the business of a proxy in front: put one there before you listen on more than loopback.
+        listen: SocketAddr = "127.0.0.1:8080";
+        /// The URL under which clients and receivers reach the platform: the `dataschema` of events begins with it.
+        /// Empty: `http://` and the address that it listens on.
+        public_url: Option<BaseUrl> = "";
+        /// The CloudEvents `source` of all delivered events. Some older receivers want `pim`.
+        source: String = "akeneo-event-platform";
+        /// Networks that destinations may be in although they are not public, such as `["10.1.0.0/16"]`. Without it every
+        /// loopback, private, link-local or otherwise special address is refused.
+        allow_networks: Vec<IpNet> = "";
+        /// Whether destinations and notification URLs may be `http://`: for development.
+        allow_http_destinations: bool = "false";
+        /// PEM files with further root certificates that destinations and PIMs may be signed by, beside the public ones.
+        extra_roots: Vec<PathBuf> = "";
+    }
+
+    /// The API: management calls and the intake of events.
+    api: Api {
+        /// Requests a second that one client of one PIM may make to the management API; beyond it 429.
+        rate: PerSecond = "100";
+        /// The largest body of a management request; beyond it 413.
+        max_body: Size = "256 KiB";
+        /// Connections that are open at the same time; further ones wait.
+        max_connections: Count = "10000";
+        /// A connection that sends no complete request header within this time is closed.
+        header_timeout: Duration = "30s";
+        /// A request whose body is not complete within this time is given up.
+        body_timeout: Duration = "60s";
+    }
+
+    /// Events that come in.
+    ingest: Ingest {
+        /// The largest event, measured on its JSON text as sent; beyond it 413.
+        max_event: Size = "1 MiB";
+        /// The largest request; beyond it 413.
+        max_request: Size = "5 MiB";
+        /// Events in one batch at most; beyond it 413.
+        max_batch: Count = "1000";
+        /// The same id from the same PIM within this time is accepted and not delivered twice.
+        dedup_window: Duration = "24h";
+        /// What happens to events of a type that is not known: `accept` stores them and names them in the answer, so that a
+        /// newer PIM loses nothing; `reject` refuses them with the nearest known name.
+        unknown_types: UnknownTypes = "accept";
+        /// Whether `data` of known types is held against its description: `off`, `warn` (logged) or `reject`.
+        schema_check: SchemaCheck = "off";
+        /// Further event types that subscriptions may name.
+        event_types: Vec<String> = "";
+    }
+
+    /// Checks of callers' tokens.
+    tokens: Tokens {
+        /// How long a PIM's "yes" to a token is believed without asking again.
+        yes_for: Duration = "60s";
+        /// How long a PIM's "no" to a token is believed without asking again.
+        no_for: Duration = "5s";
+        /// Verdicts that are kept at most; only hashes of the tokens are kept.
+        max_cached: Count = "10000";
+        /// A PIM that does not answer the check within this time counts as not reachable: 503.
+        timeout: Duration = "5s";
+    }
+
+    /// Deliveries to destinations.
+    delivery: Delivery {
+        /// Deliveries a second that a subscription never falls below, however often its destination says "too fast".
+        rate_lowest: PerSecond = "1";
+        /// Deliveries a second that a subscription never exceeds.
+        rate_highest: PerSecond = "100";
+        /// Deliveries a second that a new or resumed subscription starts with.
+        rate_first: PerSecond = "10";
+        /// Attempts of one subscription that are under way at the same time.
+        max_in_flight: Count = "32";
+        /// An attempt takes at most this long, from its start to the end of the answer.
+        attempt_timeout: Duration = "5s";
+        /// When a failed attempt is made again, each counted from the attempt before; after the last one the event is dropped.
+        retry_delays: Vec<Duration> = "5m,10m,20m";
+        /// Newest events that are kept in memory for subscriptions that keep up; others read from the disk.
+        hot_tail: Size = "64 MiB";
+        /// How often the progress of subscriptions is saved; a crash repeats at most what was delivered in this time.
+        save_interval: Duration = "200ms";
+    }
+
+    /// What is kept, and for how long.
+    storage: Storage {
+        /// Events older than this are deleted even if a subscription has not got them yet. Delivered ones go at once.
+        keep_events: Duration = "30d";
+        /// Entries of the subscribers' logs are kept this long after their last occurrence.
+        keep_logs: Duration = "30d";
+        /// Stored events may take up this much; beyond it producers get 429 until there is room.
+        max_log_size: Size = "50 GiB";
+        /// With less free space on the disk producers get 429.
+        min_free_disk: Size = "512 MiB";
+    }
+
+    /// Encryption of the secrets that the data folder holds.
+    encryption: Encryption {
+        /// Keys, `<id>:<base64 of 32 bytes>` each. The first one encrypts, all of them decrypt: to rotate, put a new one first.
+        /// Empty: a key file `encryption.keys` in the data folder, made at the first start, readable by its owner only.
+        keys: Vec<Secret> = "";
+    }
+
+    /// The platform's own logs, on standard error.
+    log: Log {
+        /// `auto` writes for people on a terminal and JSON otherwise; or `human`, or `json`.
+        format: LogFormat = "auto";
+        /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or per module as in `info,sinks=debug`.
+        level: String = "info";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract pages 4, 6 and 7.
+    #[test]
+    fn defaults_are_what_the_contract_says() {
+        let shown = |key: &str| TABLE.iter().find(|setting| setting.key() == key).map(|setting| (setting.default_toml)());
+        let check = |key: &str, toml: &str| assert_eq!(shown(key).as_deref(), Some(toml), "{key}");
+        check("delivery.rate_lowest", "1");
+        check("delivery.rate_first", "10");
+        check("delivery.rate_highest", "100");
+        check("delivery.retry_delays", r#"["5m", "10m", "20m"]"#);
+        check("delivery.attempt_timeout", r#""5s""#);
+        check("ingest.max_event", r#""1 MiB""#);
+        check("ingest.max_request", r#""5 MiB""#);
+        check("ingest.max_batch", "1000");
+        check("ingest.dedup_window", r#""1d""#);
+        check("api.max_body", r#""256 KiB""#);
+        check("tokens.yes_for", r#""1m""#);
+        check("tokens.no_for", r#""5s""#);
+        check("source", r#""akeneo-event-platform""#);
+        check("allow_networks", "[]");
+    }
+
+    #[test]
+    fn every_default_is_right_and_every_setting_is_documented() {
+        for setting in TABLE {
+            assert!(!(setting.default_toml)().is_empty(), "{} has a wrong default", setting.key());
+            assert!(!setting.doc.is_empty(), "{} has no documentation", setting.key());
+        }
+    }
+
+    #[test]
+    fn names_are_derived_from_one_key() {
+        let setting = TABLE.iter().find(|setting| setting.name == "rate_first").unwrap();
+        assert_eq!(setting.key(), "delivery.rate_first");
+        assert_eq!(setting.variable(), "POSTRIDER_DELIVERY_RATE_FIRST");
+        assert_eq!(setting.flag(), "delivery-rate-first");
+    }
+}

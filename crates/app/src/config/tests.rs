@@ -1,0 +1,173 @@
+//! What is refused, where, and with which hint.
+
+use std::path::Path;
+
+use super::*;
+
+fn read(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Refused> {
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let mut layers = Layers::default();
+    layers.add_file(Path::new("p.toml"), file);
+    layers.add_environment(pairs(environment));
+    layers.add_flags(&pairs(flags));
+    Config::ready(layers, Some("p.toml".into()))
+}
+
+fn check_refused(file: &str, expect: &str) {
+    let refused = match read(file, &[], &[]) {
+        Ok(_) => panic!("this was accepted:\n{file}"),
+        Err(refused) => refused.to_string(),
+    };
+    assert!(refused.contains(expect), "expected to find\n  {expect}\nin\n{refused}");
+}
+
+#[test]
+fn nothing_at_all_is_fine() {
+    let config = read("", &[], &[]).unwrap();
+    assert_eq!(config.settings.delivery.rate_first.0, 10.0);
+    assert!(config.pims.is_empty());
+}
+
+#[test]
+fn flags_win_over_the_environment_over_the_file() {
+    let file = "listen = \"127.0.0.1:1\"\n[delivery]\nrate_first = 5\nmax_in_flight = 2\nrate_highest = 50\n";
+    let environment = [("POSTRIDER_DELIVERY_RATE_FIRST", "6"), ("POSTRIDER_DELIVERY_MAX_IN_FLIGHT", "3")];
+    let config = read(file, &environment, &[("delivery.max_in_flight", "4")]).unwrap();
+    assert_eq!(config.settings.top.listen.port(), 1);
+    assert_eq!(config.settings.delivery.rate_highest.0, 50.0);
+    assert_eq!(config.settings.delivery.rate_first.0, 6.0);
+    assert_eq!(config.settings.delivery.max_in_flight.0, 4);
+
+    let text = config.effective();
+    let origin = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} ="))).unwrap();
+        line.split_once("  # ").unwrap().1.to_owned()
+    };
+    assert_eq!(origin("listen"), "p.toml:1:10");
+    assert_eq!(origin("rate_first"), "environment variable POSTRIDER_DELIVERY_RATE_FIRST");
+    assert_eq!(origin("max_in_flight"), "flag --delivery-max-in-flight");
+    assert_eq!(origin("rate_lowest"), "default");
+}
+
+#[test]
+fn lists_from_the_environment_are_separated_by_commas() {
+    let config = read("", &[("POSTRIDER_ALLOW_NETWORKS", "127.0.0.0/8, ::1")], &[]).unwrap();
+    let networks: Vec<_> = config.settings.top.allow_networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["127.0.0.0/8", "::1/128"]);
+}
+
+#[test]
+fn wrong_values_are_refused_with_their_place() {
+    check_refused("listen = 8080", "p.toml:1:10: `listen`: expected an address and a port");
+    check_refused("\n\n[delivery]\n  rate_first = \"fast\"", "p.toml:4:16: `delivery.rate_first`: expected a number a second");
+    check_refused("[delivery]\nretry_delays = [\"5m\",\n  \"ten\"]", "p.toml:3:3: `delivery.retry_delays`: expected a list; each item a duration");
+    check_refused("[delivery]\nattempt_timeout = 5", "expected a duration with its unit, such as \"500ms\", \"5s\"");
+    check_refused("[delivery]\nattempt_timeout = \"0s\"", "`delivery.attempt_timeout`: must be more than zero");
+    check_refused("[ingest]\nunknown_types = \"ignore\"", "one of \"accept\", \"reject\", found \"ignore\"");
+    check_refused("allow_networks = [\"10.0.0.0/33\"]", "p.toml:1:19: `allow_networks`");
+    check_refused("public_url = \"ftp://x\"", "`public_url`: expected a URL");
+    check_refused("allow_http_destinations = \"yes\"", "expected true or false, found \"yes\"");
+    check_refused("[delivery]\nmax_in_flight = 0", "a whole number of at least 1, found 0");
+    check_refused("[delivery]\nmax_in_flight = 1979-05-27", "found 1979-05-27");
+    check_refused("extra_roots = [\"/nowhere/at/all.pem\"]", "/nowhere/at/all.pem cannot be read");
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_nearest_known_one() {
+    check_refused("lisen = \"x\"", "p.toml:1:1: `lisen`: there is no such setting\n  hint: did you mean `listen`?");
+    check_refused("rate_first = 3", "did you mean `delivery.rate_first`? It is `rate_first` in the table `[delivery]`");
+    check_refused("[delivry]\nrate_first = 3", "`delivry`: there is no such setting");
+    check_refused("[delivery]\nrate_frist = 3", "p.toml:2:1: `delivery.rate_frist`: there is no such setting\n  hint: did you mean `delivery.rate_first`");
+    check_refused("[pims]\nname = \"x\"", "`pims`: is written as one table `[[pims]]` for each PIM");
+    check_refused("delivery = 3", "`delivery`: is a table, written `[delivery]`");
+    check_refused("top = 3", "`top`: there is no such setting");
+}
+
+#[test]
+fn what_is_no_toml_is_refused_with_its_place() {
+    check_refused("listen = \"x\nsource = 3", "p.toml:1:");
+    check_refused("a = 1\na = 2", "this is no TOML: duplicate key");
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let refused = read("lisen = 1\nsource = 3\n[delivery]\nrate_first = -1\n", &[], &[]).unwrap_err();
+    assert_eq!(refused.faults.len(), 3, "{refused}");
+}
+
+#[test]
+fn wrong_environment_variables_and_flags_are_named() {
+    let refused = |environment: &[(&str, &str)], flags: &[(&str, &str)]| read("", environment, flags).unwrap_err().to_string();
+    assert!(refused(&[("POSTRIDER_LISTEN", "here")], &[]).contains("environment variable POSTRIDER_LISTEN: `listen`"));
+    assert!(refused(&[], &[("delivery.rate_first", "x")]).contains("flag --delivery-rate-first: `delivery.rate_first`"));
+}
+
+#[test]
+fn an_environment_variable_that_is_nearly_a_setting_is_warned_about() {
+    let config = read("", &[("POSTRIDER_LISTN", "x"), ("POSTRIDER_SERVICE_HOST", "10.0.0.1")], &[]).unwrap();
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert!(config.warnings[0].contains("POSTRIDER_LISTEN is one"));
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    check_refused("[delivery]\nrate_lowest = 200", "p.toml:2:15: `delivery.rate_lowest`: is above `delivery.rate_highest`");
+    check_refused("[delivery]\nrate_first = 200", "200 is not between");
+    check_refused("[ingest]\nmax_event = \"6 MiB\"", "is larger than `ingest.max_request`");
+}
+
+const PIM: &str = "[[pims]]\nname = \"main\"\nurl = \"https://pim.example.com/\"\n";
+
+#[test]
+fn a_pim_needs_little() {
+    let config = read(PIM, &[], &[]).unwrap();
+    assert_eq!(config.pims[0].url.0, "https://pim.example.com");
+    assert!(matches!(config.pims[0].token_check, domain::pim::TokenCheck::TokenInfo { .. }));
+    assert!(config.pims[0].keys.is_none());
+}
+
+#[test]
+fn wrong_pims_are_refused() {
+    let check = |more: &str, expect: &str| check_refused(&format!("{PIM}{more}"), expect);
+    check("keys = [\"short\"]", "`pims.keys`: a key is shorter than 16 characters");
+    check("key = \"x\"", "`pims.key`: there is no such field\n  hint: did you mean `keys`?");
+    check("token_check = \"ask\"", "`pims.token_check`: expected one of \"token-info\", \"system-information\"");
+    check("trust_client_id = true", "go with `system-information` or `measurement-families`");
+    check("static_tokens = [{ client_id = \"a\" }]", "`pims.static_tokens.token`: is missing");
+    check("static_tokens = [{ client_id = \"a\", token = \"t\", tokn = 1 }]", "`pims.static_tokens.tokn`: there is no such field");
+    check(PIM, "there are two PIMs named \"main\"");
+    check_refused("[[pims]]\nname = \"Main\"\nurl = \"https://x.example\"", "expected 1 to 63 lower-case letters");
+    check_refused("[[pims]]\nname = \"main\"", "p.toml:1:1: `pims.url`: is missing");
+}
+
+#[test]
+fn secrets_are_masked_when_printed_or_refused() {
+    let file = format!(
+        "[encryption]\nkeys = [\"k1:c2VjcmV0LXNlY3JldC1zZWNyZXQ\"]\n{PIM}keys = [\"hidden-key-hidden-key\"]\n\
+         static_tokens = [{{ client_id = \"a\", token = \"hidden-token\" }}]\nevents_api_secret = \"hidden-secret\"\n"
+    );
+    let config = read(&file, &[], &[]).unwrap();
+    let text = format!("{}{config:?}", config.effective());
+    assert!(!text.contains("hidden") && !text.contains("c2VjcmV0"), "{text}");
+
+    let refused = read("[encryption]\nkeys = \"\"\n[log]\nlevel = 3", &[], &[]).unwrap_err().to_string();
+    assert!(refused.contains("log.level"));
+    let refused = read(&format!("{PIM}events_api_secret = [\"hidden\"]"), &[], &[]).unwrap_err().to_string();
+    assert!(!refused.contains("hidden"), "{refused}");
+}
+
+#[test]
+fn the_reference_is_a_file_that_can_be_read() {
+    let config = read(&reference(), &[], &[]).unwrap();
+    assert_eq!(config.settings.shown(), read("", &[], &[]).unwrap().settings.shown());
+    let uncommented: String = reference()
+        .lines()
+        .skip_while(|line| *line != "# [[pims]]")
+        .filter(|line| !line.starts_with("#     "))
+        .map(|line| line.trim_start_matches('#').trim_start().to_owned() + "\n")
+        .filter(|line| !line.starts_with("trust_client_id") && !line.starts_with("clients"))
+        .collect();
+    assert_eq!(read(&uncommented, &[], &[]).unwrap().pims.len(), 1, "{uncommented}");
+}

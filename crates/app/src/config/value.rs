@@ -1,0 +1,325 @@
+//! How the values of settings are read from what was typed, and written as TOML. A value exists only if it is right.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::Secret;
+use ipnet::IpNet;
+
+use super::typed::{Kind, Place, Typed};
+use super::units;
+
+/// A typed value that is wrong: its place, and what was found there.
+#[derive(Clone, Debug)]
+pub(super) struct Wrong {
+    pub(super) place: Place,
+    pub(super) found: String,
+}
+
+/// What a setting can hold.
+pub(super) trait Value: Sized {
+    /// Whether it is masked when the configuration is printed.
+    const SECRET: bool = false;
+
+    /// What is right, for a person, to follow "expected".
+    fn expected() -> String;
+
+    /// Reads it; `None` if it is wrong.
+    fn read(typed: &Typed) -> Option<Self>;
+
+    /// Like [`Value::read`], with the innermost place that is wrong.
+    fn read_or_point(typed: &Typed) -> Result<Self, Wrong> {
+        Self::read(typed).ok_or_else(|| Wrong {
+            place: typed.place.clone(),
+            found: if Self::SECRET { "another value".to_owned() } else { typed.found() },
+        })
+    }
+
+    /// Writes it as TOML.
+    fn show(&self) -> String;
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+impl Value for Duration {
+    fn expected() -> String {
+        "a duration with its unit, such as \"500ms\", \"5s\", \"10m\", \"24h\" or \"30d\"".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        units::parse_duration(typed.text()?)
+    }
+    fn show(&self) -> String {
+        quoted(&units::show_duration(*self))
+    }
+}
+
+/// A number of bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Size(pub(crate) u64);
+
+impl Value for Size {
+    fn expected() -> String {
+        "a size such as \"256 KiB\" or \"64 MiB\"".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        match &typed.kind {
+            Kind::Number(number) => number.parse().ok().map(Size),
+            _ => units::parse_size(typed.text()?).map(Size),
+        }
+    }
+    fn show(&self) -> String {
+        quoted(&units::show_size(self.0))
+    }
+}
+
+/// Events or requests a second, more than 0.
+#[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
+pub(crate) struct PerSecond(pub(crate) f64);
+
+impl Value for PerSecond {
+    fn expected() -> String {
+        "a number a second above 0, such as 100 or 0.5".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let (Kind::Number(text) | Kind::Bare(text)) = &typed.kind else { return None };
+        let number: f64 = text.trim().parse().ok()?;
+        (number.is_finite() && number > 0.0).then_some(PerSecond(number))
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// A whole number of at least 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+pub(crate) struct Count(pub(crate) usize);
+
+impl Value for Count {
+    fn expected() -> String {
+        "a whole number of at least 1".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let (Kind::Number(text) | Kind::Bare(text)) = &typed.kind else { return None };
+        text.trim().parse().ok().filter(|number| *number > 0).map(Count)
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl Value for bool {
+    fn expected() -> String {
+        "true or false".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        match &typed.kind {
+            Kind::Boolean(value) => Some(*value),
+            Kind::Bare(text) => text.trim().parse().ok(),
+            Kind::Text(_) | Kind::Number(_) | Kind::List(_) | Kind::Table(_) | Kind::Moment(_) => None,
+        }
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// Text that is not empty.
+impl Value for String {
+    fn expected() -> String {
+        "text in quotes, not empty".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        typed.text().filter(|text| !text.trim().is_empty() && !text.contains(char::is_control)).map(str::to_owned)
+    }
+    fn show(&self) -> String {
+        quoted(self)
+    }
+}
+
+impl Value for PathBuf {
+    fn expected() -> String {
+        "a path in quotes".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        typed.text().filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+    fn show(&self) -> String {
+        quoted(&self.to_string_lossy())
+    }
+}
+
+impl Value for SocketAddr {
+    fn expected() -> String {
+        "an address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"; port 0 takes any free port".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        typed.text()?.trim().parse().ok()
+    }
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Value for IpNet {
+    fn expected() -> String {
+        "a network such as \"10.1.0.0/16\" or \"127.0.0.1/32\"".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let text = typed.text()?.trim();
+        text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+    }
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Value for Secret {
+    const SECRET: bool = true;
+    fn expected() -> String {
+        "text in quotes, not empty".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        typed.text().filter(|text| !text.trim().is_empty()).map(Secret::new)
+    }
+    fn show(&self) -> String {
+        quoted(Secret::MASK)
+    }
+}
+
+/// `""` is none.
+impl<T: Value> Value for Option<T> {
+    const SECRET: bool = T::SECRET;
+    fn expected() -> String {
+        format!("{}, or \"\" for none", T::expected())
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        if typed.text().is_some_and(str::is_empty) { Some(None) } else { T::read(typed).map(Some) }
+    }
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(|| "\"\"".to_owned(), T::show)
+    }
+}
+
+impl<T: Value> Value for Vec<T> {
+    const SECRET: bool = T::SECRET;
+    fn expected() -> String {
+        format!("a list; each item {}", T::expected())
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        typed.items()?.iter().map(T::read).collect()
+    }
+    fn read_or_point(typed: &Typed) -> Result<Self, Wrong> {
+        let wrong = || Wrong { place: typed.place.clone(), found: typed.found() };
+        typed.items().ok_or_else(wrong)?.iter().map(T::read_or_point).collect()
+    }
+    fn show(&self) -> String {
+        let items: Vec<String> = self.iter().map(T::show).collect();
+        format!("[{}]", items.join(", "))
+    }
+}
+
+/// An `http` or `https` base URL, without user info, query, fragment and trailing slash.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct BaseUrl(pub(crate) String);
+
+impl BaseUrl {
+    /// Reads one.
+    pub(crate) fn parse(text: &str) -> Option<BaseUrl> {
+        let uri: http::Uri = text.parse().ok()?;
+        let scheme = uri.scheme_str()?;
+        let authority = uri.authority()?;
+        let plain = (scheme == "http" || scheme == "https")
+            && !authority.as_str().contains('@')
+            && !authority.host().is_empty()
+            && uri.query().is_none()
+            && !text.contains('#');
+        plain.then(|| BaseUrl(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+impl Value for BaseUrl {
+    fn expected() -> String {
+        "a URL such as \"https://events.example.com\", without user, query and fragment".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        BaseUrl::parse(typed.text()?)
+    }
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
+/// A setting with a few named values.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl Value for $name {
+            fn expected() -> String {
+                format!("one of {}", [$(concat!("\"", $text, "\"")),*].join(", "))
+            }
+            fn read(typed: &Typed) -> Option<Self> {
+                match typed.text()? {
+                    $($text => Some($name::$variant),)*
+                    _ => None,
+                }
+            }
+            fn show(&self) -> String {
+                quoted(match self { $($name::$variant => $text,)* })
+            }
+        }
+    };
+}
+
+choice! {
+    /// What happens to events of a type that is not known.
+    UnknownTypes {
+        /// They are stored, counted and named in the answer.
+        Accept = "accept",
+        /// They are refused, with the nearest known name.
+        Reject = "reject",
+    }
+}
+
+choice! {
+    /// Whether the payload of known types is held against its description.
+    SchemaCheck {
+        /// It is not looked at.
+        Off = "off",
+        /// What deviates is logged.
+        Warn = "warn",
+        /// What deviates is refused.
+        Reject = "reject",
+    }
+}
+
+choice! {
+    /// How logs are written.
+    LogFormat {
+        /// Human on a terminal, JSON otherwise.
+        Auto = "auto",
+        /// Lines for people.
+        Human = "human",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+choice! {
+    /// How tokens of a PIM's API callers are checked.
+    TokenCheckWay {
+        /// `GET /api/rest/v1/token-info` of hosted PIMs.
+        TokenInfo = "token-info",
+        /// `GET /api/rest/v1/system-information`, PIM 6.0 and later.
+        SystemInformation = "system-information",
+        /// `GET /api/rest/v1/measurement-families`, PIM 5.0 and later.
+        MeasurementFamilies = "measurement-families",
+        /// The PIM is not asked: only static tokens count.
+        Static = "static",
+    }
+}
