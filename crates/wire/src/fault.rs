@@ -2,7 +2,7 @@
 
 use domain::filter::FilterError;
 
-use crate::json::{Number, Value};
+use crate::json::{JsonError, Number, Value};
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $meaning:literal;)*) => {
@@ -148,6 +148,12 @@ impl Refusal {
         Refusal { status: 422, faults }
     }
 
+    /// 400: not JSON that is read in one way only.
+    pub fn malformed(error: &JsonError) -> Refusal {
+        let field = (!error.path.is_empty()).then(|| error.path.clone());
+        Refusal { status: 400, faults: vec![Fault { field, ..Fault::new(code::MALFORMED_JSON, error.to_string()) }] }
+    }
+
     /// The answer's body: the error envelope.
     pub fn body(&self) -> String {
         let errors = Value::Array(self.faults.iter().map(Fault::to_value).collect());
@@ -190,6 +196,14 @@ mod tests {
         );
         assert_eq!(refusal.reason(), "invalid_filter");
         assert_eq!(refusal.message(), "column 6: a quoted value is missing; an object is expected");
+    }
+
+    #[test]
+    fn malformed_json_is_told_with_its_place() {
+        let refusal = Refusal::malformed(&crate::json::parse(br#"{"config":{"url":1,"url":2}}"#).unwrap_err());
+        assert_eq!((refusal.status, refusal.reason()), (400, "malformed_json"));
+        assert_eq!(refusal.faults[0].field.as_deref(), Some("config.url"));
+        assert!(refusal.message().contains("line 1, column"), "{}", refusal.message());
     }
 
     #[test]

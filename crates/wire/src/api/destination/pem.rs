@@ -75,3 +75,53 @@ fn der_content(der: &[u8]) -> Option<&[u8]> {
         _ => rest.get(usize::from(length & 0x7f)..),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use rcgen::{KeyPair, PublicKeyData};
+
+    use super::*;
+
+    fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let content = parts.concat();
+        let length = content.len();
+        let mut out = match u8::try_from(length) {
+            Ok(short @ 0..0x80) => vec![tag, short],
+            _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
+        };
+        out.extend(content);
+        out
+    }
+
+    /// A certificate of X.509 version 1, as `openssl x509 -req` still makes them. Nobody verifies its signature here.
+    fn version_1(key: &KeyPair) -> String {
+        let ecdsa_with_sha256 = der(0x30, &[&[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]]);
+        let common_name = der(0x30, &[&[0x06, 3, 0x55, 4, 3], &der(0x0c, &[b"client.example"])]);
+        let name = der(0x30, &[&der(0x31, &[&common_name])]);
+        let validity = der(0x30, &[&der(0x17, &[b"260101000000Z"]), &der(0x17, &[b"360101000000Z"])]);
+        let public_key = key.subject_public_key_info();
+        let tbs = der(0x30, &[&[2, 1, 1], &ecdsa_with_sha256, &name, &validity, &name, &public_key]);
+        let certificate = der(0x30, &[&tbs, &ecdsa_with_sha256, &der(0x03, &[&[0; 65]])]);
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(certificate))
+    }
+
+    #[test]
+    fn client_certificates_of_version_1_belong_to_their_key_alone() {
+        let [key, other] = [(), ()].map(|()| KeyPair::generate().unwrap());
+        let public = certificates(&version_1(&key)).unwrap();
+        assert!(belongs(&private_key(&key.serialize_pem()).unwrap(), &public[0]));
+        assert!(!belongs(&private_key(&other.serialize_pem()).unwrap(), &public[0]));
+    }
+
+    #[test]
+    fn what_stands_around_a_key_does_not_matter() {
+        let key = KeyPair::generate().unwrap().serialize_pem();
+        let around =
+            format!("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{key}text\n");
+        assert!(private_key(&around).is_ok());
+        assert!(private_key(&key.replace('\n', "\r\n")).is_ok());
+        assert_eq!(private_key("").err(), Some(PemError::NoKey));
+    }
+}
