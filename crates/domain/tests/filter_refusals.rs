@@ -168,6 +168,14 @@ fn the_hint_points_at_the_place() {
 }
 
 #[test]
+fn a_line_break_within_a_value_does_not_break_the_hint() {
+    let error = refuse("(\"a\nb\"");
+    assert_eq!(error.hint, "(\"a b\"\n ^\na condition begins with its field: user=\"a b\"");
+    assert_eq!(error.found, "\"a\nb\"");
+    assert_eq!(error.message.lines().count(), 1);
+}
+
+#[test]
 fn blank_is_no_filter() {
     for blank in ["", " ", "\t\r\n ", &" ".repeat(600)] {
         assert_eq!(Filter::parse(blank), Ok(None));

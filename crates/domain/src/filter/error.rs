@@ -42,13 +42,13 @@ impl Refusal {
         let Refusal { at, found, expected, advice } = self;
         let before = text.get(..at).unwrap_or(text).chars().count();
         let found = shorten(&found);
-        let shown = if found == END { found.clone() } else { format!("`{found}`") };
+        let shown = if found == END { found.clone() } else { format!("`{}`", on_one_line(&found)) };
         FilterError {
             message: format!("filter, column {}: found {shown}, expected {expected}", before + 1),
             column: before + 1,
             found,
             expected,
-            hint: format!("{}\n{advice}", point_at(text, before)),
+            hint: format!("{}\n{}", point_at(text, before), on_one_line(&advice)),
         }
     }
 }
@@ -58,6 +58,11 @@ fn shorten(found: &str) -> String {
         Some((end, _)) => format!("{}…", &found[..end]),
         None => found.to_owned(),
     }
+}
+
+/// Line breaks and tabs of a filter would move the caret away from its place.
+fn on_one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// The filter's text around a place, and a caret under it.
@@ -71,9 +76,8 @@ fn point_at(text: &str, place: usize) -> String {
         width += 1;
     }
     width += place - skipped;
-    // Line breaks and tabs would move the caret away from its place.
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    line.extend(chars.by_ref().take(place - skipped + SHOWN_AFTER).map(visible));
+    let shown: String = chars.by_ref().take(place - skipped + SHOWN_AFTER).collect();
+    line.push_str(&on_one_line(&shown));
     if chars.next().is_some() {
         line.push('…');
     }

@@ -1,0 +1,28 @@
+//! Any text as a filter: it is refused with a place that exists, or means the same when it is printed and read again.
+
+#![no_main]
+
+use domain::filter::{Facets, Filter};
+use libfuzzer_sys::fuzz_target;
+
+const DATA: &str = r#"{"product":{"changes":{"values":{"name":[{"locale":"fr_FR","scope":null}]}}},"author":{"identifier":"julia","type":"user"}}"#;
+
+fuzz_target!(|text: &str| {
+    let filter = match Filter::parse(text) {
+        Ok(Some(filter)) => filter,
+        Ok(None) => return assert!(text.trim().is_empty()),
+        Err(error) => {
+            assert!((1..=text.chars().count() + 1).contains(&error.column), "{error}");
+            assert!(!error.found.is_empty() && !error.expected.is_empty(), "{error}");
+            return assert_eq!(error.hint.lines().count(), 3, "{}", error.hint);
+        }
+    };
+    assert_eq!(filter.as_str(), text);
+    assert!(!filter.explain().is_empty());
+    let facets = Facets::of(domain::event_type::PRODUCT_UPDATED_DELTA, DATA);
+    // The normal form may be longer than a filter can be; otherwise it reads back as the same.
+    if let Ok(Some(again)) = Filter::parse(&filter.expr().to_string()) {
+        assert_eq!(again.expr(), filter.expr());
+        assert_eq!(again.matches(&facets), filter.matches(&facets));
+    }
+});
