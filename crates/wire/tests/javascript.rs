@@ -110,7 +110,7 @@ fn real_events_are_delivered_as_javascript_writes_them() {
 
 fn remove_from<'a>(object: &'a mut json::Value, key: &str) -> &'a mut json::Value {
     let json::Value::Object(members) = object else { panic!("no object") };
-    members.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value).unwrap()
+    members.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value).expect("a member")
 }
 
 fn remove(object: &mut json::Value, key: &str) {

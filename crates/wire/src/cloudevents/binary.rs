@@ -17,7 +17,7 @@ where
     let mut data = String::new();
     let no_json = if body.trim_ascii().is_empty() { None } else { read(body, &mut data).err() };
     if let Some(problem) = no_json {
-        let refusal = Refusal::json(problem, body);
+        let refusal = Refusal::json(&problem, body);
         for fault in refusal.faults {
             malformed.add(fault.code, "data", fault.message);
         }

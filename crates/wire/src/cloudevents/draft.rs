@@ -161,9 +161,7 @@ impl<'a> Draft<'a> {
     fn data(&self, faults: &mut Faults) -> Option<&'a str> {
         if self.data_base64.is_some() {
             faults.add("not_supported", "data_base64", "binary data is not supported: send `data`, a JSON object");
-            if self.data.is_none() {
-                return None;
-            }
+            self.data?;
         }
         let Some(data) = self.data else {
             faults.add("required", "data", "is missing: expected a JSON object");

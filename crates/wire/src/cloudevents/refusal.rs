@@ -1,7 +1,7 @@
 //! Why a request with events is refused: its status and all of its faults.
 
 use crate::Fault;
-use crate::json::{JsonError, Problem};
+use crate::json::Problem;
 
 use super::{BATCH_LIMIT, EVENT_LIMIT, REQUEST_LIMIT};
 
@@ -41,8 +41,8 @@ impl Refusal {
     }
 
     /// The refusal of a body that is no JSON.
-    pub(super) fn json(problem: Box<Problem>, body: &[u8]) -> Refusal {
-        let error: JsonError = problem.placed(body);
+    pub(super) fn json(problem: &Problem, body: &[u8]) -> Refusal {
+        let error = problem.placed(body);
         let field = if error.path.is_empty() { None } else { Some(error.path.clone()) };
         Refusal::new(400, "malformed_json", field, error.to_string())
     }

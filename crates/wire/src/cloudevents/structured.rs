@@ -32,7 +32,7 @@ pub(super) fn batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, R
 
 fn refusal(stop: Stop, body: &[u8]) -> Refusal {
     match stop {
-        Stop::NoJson(problem) => Refusal::json(problem, body),
+        Stop::NoJson(problem) => Refusal::json(&problem, body),
         Stop::Refused(refusal) => refusal,
     }
 }

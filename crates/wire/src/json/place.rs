@@ -49,7 +49,7 @@ impl Problem {
     }
 
     /// The error for whoever sent `text`.
-    pub(crate) fn placed(self: Box<Self>, text: &[u8]) -> JsonError {
+    pub(crate) fn placed(&self, text: &[u8]) -> JsonError {
         let mut path = String::new();
         for step in self.steps.iter().rev() {
             match step {
@@ -57,7 +57,7 @@ impl Problem {
                 Step::Key(key) => push_key(&mut path, key),
             }
         }
-        let message = if path.is_empty() { self.message } else { format!("{} (in {})", self.message, Quoted(&path)) };
+        let message = if path.is_empty() { self.message.clone() } else { format!("{} (in {})", self.message, Quoted(&path)) };
         let before = text.get(..self.offset).unwrap_or(text);
         let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

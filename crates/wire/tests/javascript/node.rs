@@ -63,11 +63,11 @@ impl Node {
     }
 
     fn ask(&mut self, what: &str, text: &str) -> &str {
-        let mut line = serde_json::to_string(&[what, text]).unwrap();
+        let mut line = serde_json::to_string(&[what, text]).expect("text");
         line.push('\n');
-        self.to.write_all(line.as_bytes()).unwrap();
+        self.to.write_all(line.as_bytes()).expect("node listens");
         self.answer.clear();
-        self.from.read_line(&mut self.answer).unwrap();
+        self.from.read_line(&mut self.answer).expect("node answers");
         self.answer.strip_suffix('\n').unwrap_or_else(|| panic!("node has no answer to {text}"))
     }
 }
