@@ -202,7 +202,7 @@ mod tests {
     fn malformed_json_is_told_with_its_place() {
         let refusal = Refusal::malformed(&crate::json::parse(br#"{"config":{"url":1,"url":2}}"#).unwrap_err());
         assert_eq!((refusal.status, refusal.reason()), (400, "malformed_json"));
-        assert_eq!(refusal.faults[0].field.as_deref(), Some("config.url"));
+        assert_eq!(refusal.faults[0].field.as_deref(), Some("config"));
         assert!(refusal.message().contains("line 1, column"), "{}", refusal.message());
     }
 

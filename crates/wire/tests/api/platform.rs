@@ -1,5 +1,7 @@
 //! A platform with its rules, a subscriber and a subscription of each type, and the one way to check a refusal.
 
+#![expect(clippy::unwrap_used, reason = "what is made here is the test's own and valid")]
+
 use std::sync::OnceLock;
 
 use domain::address::AddressPolicy;

@@ -89,7 +89,8 @@ mod tests {
         let length = content.len();
         let mut out = match u8::try_from(length) {
             Ok(short @ 0..0x80) => vec![tag, short],
-            _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
+            Ok(long) => vec![tag, 0x81, long],
+            Err(_) => vec![tag, 0x82, (length >> 8) as u8, length as u8],
         };
         out.extend(content);
         out

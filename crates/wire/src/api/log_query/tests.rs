@@ -1,5 +1,7 @@
 //! What a log query may and may not ask.
 
+use domain::LogId;
+
 use super::*;
 
 const ID: &str = "0190c5a0-0000-7000-8000-000000000001";
