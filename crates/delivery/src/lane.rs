@@ -74,6 +74,8 @@ pub enum Input {
     Released,
     /// The subscription is suspended for good as far as this lane goes, revoked or deleted: nothing is sent any more.
     Stopped,
+    /// What the stopped lane did not deliver has been counted: it may be forgotten.
+    Dropped,
     /// Events before it have left the log (retention).
     Expired(Position),
     /// Nothing happened but time.
@@ -125,8 +127,10 @@ enum Phase {
     Halted,
     /// Its events are kept during a suspension.
     Held,
-    /// It never will again.
+    /// It never will again. What it did not deliver is being counted.
     Stopped,
+    /// It never will again, and has forgotten what it did not deliver.
+    Dropped,
 }
 
 /// How the lane comes by fresh events.
@@ -134,8 +138,9 @@ enum Phase {
 enum Supply {
     /// They are offered.
     Live,
-    /// It reads them: all matching events before `reach` are in hand, under way, waiting or settled.
-    Behind { reach: Position, reading: bool, again_at: Option<Timestamp> },
+    /// It reads them: all matching events before `reach` are in hand, under way, waiting or settled. `reading`: where the read under
+    /// way begins.
+    Behind { reach: Position, reading: Option<Position>, again_at: Option<Timestamp> },
 }
 
 /// An attempt under way.
@@ -230,7 +235,7 @@ impl Lane {
             lane.waiting.wake(position, now);
         }
         if let Some(reach) = reach {
-            lane.supply = Supply::Behind { reach, reading: false, again_at: None };
+            lane.supply = Supply::Behind { reach, reading: None, again_at: None };
         }
         lane.unsaved.cursor = reach;
         lane
@@ -247,7 +252,7 @@ impl Lane {
             Input::Read { events, next, caught_up } => self.read(events, next, caught_up),
             Input::ReadFailed => {
                 if let Supply::Behind { reading, again_at, .. } = &mut self.supply {
-                    *reading = false;
+                    *reading = None;
                     *again_at = Some(now + READ_AGAIN);
                 }
             }
@@ -287,6 +292,12 @@ impl Lane {
                 self.phase = Phase::Stopped;
                 self.let_go();
             }
+            Input::Dropped => {
+                self.phase = Phase::Dropped;
+                self.waiting = Waiting::default();
+                self.order = EntityOrder::default();
+                self.supply = Supply::Live;
+            }
             Input::Expired(before) => self.expire(before),
             Input::Timeout => {}
         }
@@ -311,10 +322,10 @@ impl Lane {
         }
     }
 
-    /// A held or stopped lane is not offered events: from `head` on it will have to read them.
+    /// A lane that does not send is not offered events: from `head` on it will have to read them.
     pub fn fall_behind(&mut self, head: Position) {
-        if self.supply == Supply::Live {
-            self.supply = Supply::Behind { reach: head, reading: false, again_at: None };
+        if self.supply == Supply::Live && self.phase != Phase::Dropped {
+            self.supply = Supply::Behind { reach: head, reading: None, again_at: None };
         }
     }
 
@@ -337,20 +348,18 @@ impl Lane {
 
     fn read(&mut self, events: Vec<Arc<LoggedEvent>>, next: Position, caught_up: bool) {
         let Supply::Behind { reach, reading, .. } = &mut self.supply else { return };
-        if !std::mem::replace(reading, false) {
+        let Some(from) = reading.take() else { return };
+        // The lane let go of what it had in hand while this was being read: it reads again from there.
+        if self.phase != Phase::Running || *reach < from {
             return;
         }
-        let from = *reach;
-        *reach = next;
+        let expired = *reach;
+        *reach = next.max(expired);
         if caught_up {
             self.supply = Supply::Live;
         }
-        for event in events {
-            debug_assert!(event.position >= from && event.position < next);
+        for event in events.into_iter().filter(|event| event.position >= expired) {
             self.take_in_hand(event);
-        }
-        if self.phase != Phase::Running {
-            self.let_go();
         }
     }
 
@@ -364,7 +373,7 @@ impl Lane {
         if let Some(first) = self.fresh.front().map(|event| event.position) {
             match &mut self.supply {
                 Supply::Behind { reach, .. } => *reach = first,
-                Supply::Live => self.supply = Supply::Behind { reach: first, reading: false, again_at: None },
+                Supply::Live => self.supply = Supply::Behind { reach: first, reading: None, again_at: None },
             }
         }
         self.fresh = VecDeque::new();
@@ -373,11 +382,8 @@ impl Lane {
     }
 
     fn expire(&mut self, before: Position) {
-        if let Supply::Behind { reach, reading, .. } = &mut self.supply
-            && *reach < before
-        {
-            *reach = before;
-            *reading = false;
+        if let Supply::Behind { reach, .. } = &mut self.supply {
+            *reach = before.max(*reach);
         }
         while let Some(event) = self.fresh.front()
             && event.position < before

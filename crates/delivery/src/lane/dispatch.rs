@@ -99,12 +99,12 @@ impl Lane {
         let enough = room * 2 < self.settings.max_in_hand || bytes * 2 < self.settings.max_bytes_in_hand;
         let full = self.waiting.len() >= self.settings.max_waiting;
         if let Supply::Behind { reach, reading, again_at } = &mut self.supply
-            && !*reading
+            && reading.is_none()
             && !enough
             && !full
             && again_at.is_none_or(|again_at| again_at <= self.now)
         {
-            *reading = true;
+            *reading = Some(*reach);
             *again_at = None;
             self.outputs.push_back(Output::Read { from: *reach, events: room, bytes });
         }
@@ -120,7 +120,7 @@ impl Lane {
         let send_at = (may_send && (has_fresh || self.waiting.has_ready())).then(|| self.pace.next_at());
         let load_at = (self.waiting.at_hand() < MAX_LOADING).then(|| self.waiting.next_due()).flatten();
         let read_at = match self.supply {
-            Supply::Behind { reading: false, again_at, .. } => again_at,
+            Supply::Behind { reading: None, again_at, .. } => again_at,
             _ => None,
         };
         [send_at, load_at, read_at].into_iter().flatten().min()

@@ -97,6 +97,11 @@ impl Lane {
         !self.unsaved.changed.is_empty() || !self.unsaved.failures.is_empty() || self.unsaved.memory
     }
 
+    /// Takes only what the owner is told: all that is left to say by a lane that was replaced.
+    pub fn take_failures(&mut self) -> Vec<FailureNote> {
+        std::mem::take(&mut self.unsaved.failures)
+    }
+
     /// Whether there is anything to save.
     pub fn is_unsaved(&self) -> bool {
         self.is_urgent()

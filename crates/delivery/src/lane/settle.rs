@@ -23,7 +23,7 @@ impl Lane {
         if !flight.waits {
             self.fresh_in_flight.remove(&position);
         }
-        if self.phase == Phase::Stopped {
+        if matches!(self.phase, Phase::Stopped | Phase::Dropped) {
             return self.late(flight, outcome);
         }
         match outcome {
