@@ -39,7 +39,7 @@ fn events() -> Vec<String> {
             r#"{{"product":{{"uuid":"6a9f8486-2c36-4680-b87f-{n:012}","updated_at":{{"date":"2026-11-02 08:27:15.000000","timezone":"UTC"}},"changes":{{"values":{{{},{},{}}}}}}},"author":{{"identifier":"user_{}","type":"api"}}}}"#,
             value(n % 89, r#""fr_FR""#, r#""mobile""#),
             value(100 + n % 53, r#""de_DE""#, r#""print""#),
-            value(200 + n % 31, if n % 3 == 0 { "null" } else { r#""es_ES""# }, r#""mobile""#),
+            value(200 + n % 31, if n.is_multiple_of(3) { "null" } else { r#""es_ES""# }, r#""mobile""#),
             n % 40,
         )
     };
