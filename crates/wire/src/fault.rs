@@ -53,6 +53,7 @@ codes! {
     INVALID_CERTIFICATE = "invalid_certificate", "Not PEM with certificates that can be read.";
     INVALID_KEY = "invalid_key", "Not PEM with a private key that can be read.";
     KEY_MISMATCH = "key_mismatch", "The private key does not belong to the client certificate.";
+    MORE_FAULTS = "more_faults", "There are more faults than the 100 that are listed.";
     UNKNOWN_PARAMETER = "unknown_parameter", "The query has a parameter that does not exist.";
     REPEATED_PARAMETER = "repeated_parameter", "The query has a parameter twice.";
     INVALID_PARAMETER = "invalid_parameter", "A parameter's value cannot be understood.";

@@ -3,16 +3,17 @@
 
 use domain::Secret;
 
+use super::faults::Faults;
 use super::nearest::nearest;
 use crate::fault::{Fault, code};
 use crate::json::Value;
 
 /// Runs a reading: its result, if nothing at all was wrong, or else all faults.
-pub(super) fn read<T>(reading: impl FnOnce(&mut Vec<Fault>) -> Option<T>) -> Result<T, Vec<Fault>> {
-    let mut faults = Vec::new();
+pub(super) fn read<T>(reading: impl FnOnce(&mut Faults) -> Option<T>) -> Result<T, Vec<Fault>> {
+    let mut faults = Faults::default();
     match reading(&mut faults) {
         Some(read) if faults.is_empty() => Ok(read),
-        _ => Err(faults),
+        _ => Err(faults.into_vec()),
     }
 }
 
@@ -21,21 +22,21 @@ pub(super) struct Reader<'v, 'f> {
     members: &'v [(String, Value)],
     path: String,
     asked: Vec<&'static str>,
-    faults: &'f mut Vec<Fault>,
+    faults: &'f mut Faults,
 }
 
 impl<'v, 'f> Reader<'v, 'f> {
     /// Begins to read `value`, which must be an object; `path` is empty for a whole body.
-    pub(super) fn new(value: &'v Value, path: &str, faults: &'f mut Vec<Fault>) -> Option<Reader<'v, 'f>> {
+    pub(super) fn new(value: &'v Value, path: &str, faults: &'f mut Faults) -> Option<Reader<'v, 'f>> {
         match value.as_object() {
             Some(members) => Some(Reader { members, path: path.to_owned(), asked: Vec::new(), faults }),
             None if path.is_empty() => {
                 let message = format!("the body must be an object, not {}", value.type_name());
-                faults.push(Fault::new(code::WRONG_TYPE, message));
+                faults.note(|| Fault::new(code::WRONG_TYPE, message));
                 None
             }
             None => {
-                faults.push(wrong_type(path, "an object", value));
+                faults.note(|| wrong_type(path, "an object", value));
                 None
             }
         }
@@ -49,17 +50,24 @@ impl<'v, 'f> Reader<'v, 'f> {
     /// Notes a fault of a field; `message` follows the field's path.
     pub(super) fn fault(&mut self, key: &str, code: &'static str, message: impl std::fmt::Display) {
         let path = self.path(key);
-        self.faults.push(Fault::at(path.as_str(), code, format!("{path} {message}")));
+        self.faults.note(|| Fault::at(path.as_str(), code, format!("{path} {message}")));
     }
 
     /// Notes a fault of the object itself; `message` follows its path.
     pub(super) fn fault_here(&mut self, code: &'static str, message: impl std::fmt::Display) {
-        self.faults.push(Fault::at(self.path.as_str(), code, format!("{} {message}", self.path)));
+        let path = self.path.as_str();
+        self.faults.note(|| Fault::at(path, code, format!("{path} {message}")));
+    }
+
+    /// Notes a fault of a field whose message is costly to find: `message` is asked only if the fault is listed.
+    pub(super) fn fault_with(&mut self, key: &str, code: &'static str, message: impl FnOnce() -> String) {
+        let path = self.path(key);
+        self.faults.note(|| Fault::at(path.as_str(), code, format!("{path} {}", message())));
     }
 
     /// Notes a fault that is told in full.
     pub(super) fn push(&mut self, fault: Fault) {
-        self.faults.push(fault);
+        self.faults.note(|| fault);
     }
 
     /// The field as it was sent, `null` included.
@@ -108,8 +116,8 @@ impl<'v, 'f> Reader<'v, 'f> {
     fn string_of(&mut self, key: &str, value: &'v Value) -> Option<&'v str> {
         let text = value.as_str();
         if text.is_none() {
-            let fault = wrong_type(&self.path(key), "a string", value);
-            self.faults.push(fault);
+            let path = self.path(key);
+            self.faults.note(|| wrong_type(&path, "a string", value));
         }
         text
     }
@@ -163,8 +171,8 @@ impl<'v, 'f> Reader<'v, 'f> {
     pub(super) fn boolean(&mut self, key: &'static str) -> bool {
         let Some(value) = self.optional(key) else { return false };
         value.as_bool().unwrap_or_else(|| {
-            let fault = wrong_type(&self.path(key), "true or false", value);
-            self.faults.push(fault);
+            let path = self.path(key);
+            self.faults.note(|| wrong_type(&path, "true or false", value));
             false
         })
     }
@@ -184,8 +192,8 @@ impl<'v, 'f> Reader<'v, 'f> {
     fn list_of(&mut self, key: &str, value: &'v Value) -> Option<&'v [Value]> {
         let list = value.as_array();
         if list.is_none() {
-            let fault = wrong_type(&self.path(key), "an array", value);
-            self.faults.push(fault);
+            let path = self.path(key);
+            self.faults.note(|| wrong_type(&path, "an array", value));
         }
         list
     }
@@ -245,14 +253,17 @@ impl<'v, 'f> Reader<'v, 'f> {
     }
 
     /// Ends the reading: whatever was not asked for is unknown.
-    pub(super) fn finish(mut self) {
+    pub(super) fn finish(self) {
         for (name, _) in self.members {
             if self.asked.iter().any(|asked| asked == name) {
                 continue;
             }
-            let hint = nearest(name, &self.asked).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            let shown = shortened(name);
-            self.fault(&shown, code::UNKNOWN_FIELD, format!("is not a field here{hint}"));
+            let path = self.path(&shortened(name));
+            self.faults.note(|| {
+                let hint = nearest(name, &self.asked).map(|near| format!("; did you mean `{near}`?"));
+                let message = format!("{path} is not a field here{}", hint.unwrap_or_default());
+                Fault::at(path, code::UNKNOWN_FIELD, message)
+            });
         }
     }
 }

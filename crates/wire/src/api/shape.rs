@@ -1,6 +1,7 @@
 //! The shape of the API's bodies: which fields hold secrets, so that a patch can keep them and a log never shows them.
 
 use domain::Secret;
+use domain::destination::CustomHeaders;
 
 use crate::json::Value;
 
@@ -87,6 +88,9 @@ pub(super) const BODY: Shape = Shape::Object(&[
     ("warnings", Shape::List),
 ]);
 
+/// More headers than this in one patch cannot be meant: every comparison has a price.
+const MOST_PATCHED: usize = 10 * CustomHeaders::MAX;
+
 /// A JSON merge patch (RFC 7396) of `stored`, with three things of our own: a secret's mask leaves the secret as it is,
 /// header names are the same whatever their case, and a `null` stays in the result for the reading to judge, because
 /// most fields cannot be removed.
@@ -96,7 +100,8 @@ pub(super) fn merged(stored: &Value, patch: &Value, shape: &Shape) -> Value {
             let mut result = stored.clone();
             for (name, sent) in patch {
                 let shape = fields.iter().find(|(field, _)| field == name).map_or(&Shape::Plain, |(_, shape)| shape);
-                match result.iter_mut().find(|(field, _)| field == name) {
+                // Names are unique within the patch: only what is stored can have the same one.
+                match result.iter_mut().take(stored.len()).find(|(field, _)| field == name) {
                     Some((_, value)) => *value = merged(value, sent, shape),
                     None => result.push((name.clone(), sent.clone())),
                 }
@@ -112,11 +117,13 @@ pub(super) fn merged(stored: &Value, patch: &Value, shape: &Shape) -> Value {
 }
 
 fn merged_headers(stored: &[(String, Value)], patch: &[(String, Value)]) -> Vec<(String, Value)> {
-    let twice = patch
-        .iter()
-        .enumerate()
-        .any(|(index, (name, _))| patch.iter().skip(index + 1).any(|(other, _)| other.eq_ignore_ascii_case(name)));
-    if twice {
+    let too_many = patch.len() > MOST_PATCHED;
+    let twice = !too_many
+        && patch
+            .iter()
+            .enumerate()
+            .any(|(index, (name, _))| patch.iter().skip(index + 1).any(|(other, _)| other.eq_ignore_ascii_case(name)));
+    if too_many || twice {
         // Whatever is meant, it will be refused; the reading says why.
         return patch.to_vec();
     }

@@ -169,12 +169,11 @@ fn events(fields: &mut Reader<'_, '_>, rules: &Rules<'_>, subscribed: &[EventTyp
             continue;
         };
         if !rules.catalogue.contains(name) && !subscribed.iter().any(|event| event.as_str() == name) {
-            let hint = match rules.catalogue.nearest(name) {
-                Some(near) => format!("; did you mean `{near}`?"),
-                None => String::new(),
-            };
-            let message = format!("is not a known event type: `{}`{hint}", shortened(name));
-            fields.fault(&place, code::UNKNOWN_EVENT_TYPE, message);
+            fields.fault_with(&place, code::UNKNOWN_EVENT_TYPE, || {
+                let name = shortened(name);
+                let hint = rules.catalogue.nearest(&name).map(|near| format!("; did you mean `{near}`?"));
+                format!("is not a known event type: `{name}`{}", hint.unwrap_or_default())
+            });
             continue;
         }
         match events.iter().position(|event| event.as_str() == name) {

@@ -135,3 +135,28 @@ fn all_faults_at_once() {
         ],
     );
 }
+
+/// A body of 256 KiB that is wrong throughout is answered shortly.
+#[test]
+fn only_so_many_faults_are_listed() {
+    let types: Vec<String> = (0..20_000).map(|number| format!(r#""type{number}""#)).collect();
+    let fields: Vec<String> = (0..20_000).map(|number| format!(r#""field{number}":0"#)).collect();
+    let headers: Vec<String> = (0..20_000).map(|number| format!(r#""X-{number}":null"#)).collect();
+    let huge = [
+        format!(r#"{{{CONFIG},"events":[{}]}}"#, types.join(",")),
+        format!(r#"{{{CONFIG},{EVENTS},{}}}"#, fields.join(",")),
+    ];
+    for body in huge {
+        let faults = with_rules(|rules| subscription::parse_create(&json(&body), rules)).unwrap_err();
+        assert_eq!(faults.len(), 101);
+        assert_eq!(
+            (faults[100].code, faults[100].message.as_str()),
+            ("more_faults", "19900 more faults are not listed")
+        );
+    }
+    let current = crate::platform::subscription(crate::platform::HTTPS);
+    let patch = json(&format!(r#"{{"config":{{"headers":{{{}}},{}}}}}"#, headers.join(","), fields.join(",")));
+    let faults = with_rules(|rules| subscription::apply_patch(&current, &patch, rules)).unwrap_err();
+    assert_eq!(faults.len(), 101);
+    assert!(faults.iter().any(|fault| fault.code == "too_many_headers"));
+}

@@ -6,12 +6,15 @@ use domain::destination::{CustomHeaders, HeaderError};
 use super::super::reader::{Reader, shortened};
 use crate::fault::code;
 
+/// Of more headers than are allowed, only so many are looked at one by one.
+const JUDGED: usize = 10 * CustomHeaders::MAX;
+
 /// Reads the headers; `further` says what else the type of destination asks of a name.
 pub(super) fn read(fields: &mut Reader<'_, '_>, further: impl Fn(&str) -> Result<(), HeaderError>) -> CustomHeaders {
     let Some(mut fields) = fields.object("headers") else { return CustomHeaders::default() };
     let members = fields.members();
     let mut headers: Vec<(String, Secret)> = Vec::with_capacity(members.len());
-    for (index, (name, value)) in members.iter().enumerate() {
+    for (index, (name, value)) in members.iter().take(JUDGED).enumerate() {
         let shown = shortened(name);
         let named = CustomHeaders::check_name(name).and_then(|()| further(name));
         if let Err(error) = named {
