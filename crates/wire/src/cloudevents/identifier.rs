@@ -16,23 +16,18 @@ pub(super) fn place(event_type: &str, data: &str) -> Option<Range<usize>> {
         return None;
     }
     let text = data.as_bytes();
-    let product = member(text, 0, b"\"product\"")?;
-    let identifier = member(text, product.value, b"\"identifier\"")?;
-    Some(match (text.get(identifier.start - 1), text.get(identifier.end)) {
-        (Some(b','), _) => identifier.start - 1..identifier.end,
-        (_, Some(b',')) => identifier.start..identifier.end + 1,
-        _ => identifier.start..identifier.end,
+    let (_, product) = member(text, 0, b"\"product\"")?;
+    let (start, value) = member(text, product, b"\"identifier\"")?;
+    let end = value_end(text, value);
+    Some(match (text.get(start - 1), text.get(end)) {
+        (Some(b','), _) => start - 1..end,
+        (_, Some(b',')) => start..end + 1,
+        _ => start..end,
     })
 }
 
-struct Found {
-    start: usize,
-    value: usize,
-    end: usize,
-}
-
-/// The member `key` (with quotes) of the object at `at`; `None` also where there is no object.
-fn member(text: &[u8], at: usize, key: &[u8]) -> Option<Found> {
+/// Where the member `key` (with quotes) of the object at `at` begins, and its value; `None` also where there is no object.
+fn member(text: &[u8], at: usize, key: &[u8]) -> Option<(usize, usize)> {
     if text.get(at) != Some(&b'{') || text.get(at + 1) == Some(&b'}') {
         return None;
     }
@@ -40,10 +35,10 @@ fn member(text: &[u8], at: usize, key: &[u8]) -> Option<Found> {
     loop {
         let key_end = string_end(text, start);
         let value = key_end + 1;
-        let end = value_end(text, value);
         if text.get(start..key_end)? == key {
-            return Some(Found { start, value, end });
+            return Some((start, value));
         }
+        let end = value_end(text, value);
         if text.get(end) != Some(&b',') {
             return None;
         }

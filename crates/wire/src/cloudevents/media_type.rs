@@ -13,6 +13,10 @@ pub(super) enum Mode {
 /// The mode, and the refusal (415) where it can't be read. What is no CloudEvents type is taken for binary mode, as the
 /// binding says.
 pub(super) fn judge(content_type: Option<&[u8]>, encoding: Option<&[u8]>) -> (Mode, Option<Refusal>) {
+    // As nearly everybody writes it.
+    if let (Some(b"application/cloudevents+json"), None) = (content_type, encoding) {
+        return (Mode::Structured, None);
+    }
     let sent = content_type.map(String::from_utf8_lossy);
     let (mode, understood) = match sent.as_deref() {
         None => (Mode::Binary, false),

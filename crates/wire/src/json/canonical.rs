@@ -53,6 +53,9 @@ pub(crate) struct Member {
     pub(crate) sent_at: usize,
 }
 
+/// Room for the members of the objects that are open in a usual event.
+const USUAL_MEMBERS: usize = 32;
+
 /// Writes canonical text while it reads.
 ///
 /// Bytes from `run` up to the reader's position are canonical as they are and not yet copied: places in the output are
@@ -67,7 +70,7 @@ pub(crate) struct Canonicalizer<'a, 'o> {
 
 impl<'a, 'o> Canonicalizer<'a, 'o> {
     pub(crate) fn new(text: &'a str, out: &'o mut String) -> Canonicalizer<'a, 'o> {
-        Canonicalizer { reader: Reader::new(text), out, run: 0, members: Vec::new() }
+        Canonicalizer { reader: Reader::new(text), out, run: 0, members: Vec::with_capacity(USUAL_MEMBERS) }
     }
 
     /// Where the reader is in the text as sent.

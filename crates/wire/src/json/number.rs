@@ -58,9 +58,7 @@ pub(crate) fn canonical(text: &str) -> Cow<'_, str> {
     if !double.is_finite() {
         return Cow::Borrowed(text);
     }
-    // Rust's shortest form has the same digits as JavaScript's; only the layout differs.
-    let shortest = format!("{:e}", double.abs());
-    let held = Decimal::of(&shortest);
+    let held = Decimal::shortest(double.abs());
     if held.digits != sent.digits || held.point != sent.point {
         return Cow::Borrowed(text);
     }
@@ -73,7 +71,30 @@ struct Decimal {
     point: i64,
 }
 
+/// Only a double whose exact value has more digits than that can lie in the middle between two shortest forms: fewer
+/// are told apart by any double.
+const NEVER_HALFWAY: usize = 15;
+
+/// No double has more significant digits than that.
+const MOST_DIGITS: usize = 770;
+
 impl Decimal {
+    /// The shortest digits that mean `double`, those that JavaScript picks: Rust agrees, but for a value in the middle
+    /// between two candidates, where JavaScript takes the even one.
+    fn shortest(double: f64) -> Decimal {
+        let shortest = Decimal::of(&format!("{double:e}"));
+        let count = shortest.digits.len();
+        if count < NEVER_HALFWAY || !format!("{double:.count$e}").contains("5e") {
+            return shortest;
+        }
+        let exact = Decimal::of(&format!("{double:.MOST_DIGITS$e}"));
+        let Some((below, "5")) = exact.digits.split_at_checked(count) else { return shortest };
+        let Ok(below) = below.parse::<u64>() else { return shortest };
+        let even = Decimal { digits: (below + below % 2).to_string(), point: exact.point };
+        let same = format!("0.{}e{}", even.digits, even.point).parse() == Ok(double);
+        if same && even.digits.len() == count { even } else { shortest }
+    }
+
     fn of(text: &str) -> Decimal {
         let text = text.strip_prefix('-').unwrap_or(text);
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {

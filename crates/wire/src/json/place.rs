@@ -57,7 +57,8 @@ impl Problem {
                 Step::Key(key) => push_key(&mut path, key),
             }
         }
-        let message = if path.is_empty() { self.message.clone() } else { format!("{} (in {})", self.message, Quoted(&path)) };
+        let message =
+            if path.is_empty() { self.message.clone() } else { format!("{} (in {})", self.message, Quoted(&path)) };
         let before = text.get(..self.offset).unwrap_or(text);
         let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -79,6 +79,8 @@ fn numbers_take_the_shortest_form_of_the_same_value() {
         ("1E99999999999999999999", "1E99999999999999999999"),
         ("1E-99999999999999999999", "1E-99999999999999999999"),
         ("999999999999999", "999999999999999"),
+        ("1648532032676532.20", "1648532032676532.2"),
+        ("1648532032676532.30", "1648532032676532.30"),
         ("0.1", "0.1"),
         ("-0.00", "0"),
         ("1000000000000000000000", "1e+21"),
@@ -125,6 +127,28 @@ fn faults_have_a_place() {
     for number in ["01", "-", "1.", ".5", "1e", "+1", "0x10", "NaN", "-Infinity", "1e+"] {
         parse(number.as_bytes()).expect_err(number);
         canonicalize(number.as_bytes(), &mut String::new()).expect_err(number);
+    }
+}
+
+#[test]
+fn what_ends_plain_text_is_seen_at_every_place() {
+    for length in 0..26 {
+        for at in 0..=length {
+            let around = |found: &str| {
+                let text = "é".repeat(13).chars().chain("x".repeat(26).chars()).collect::<Vec<_>>();
+                let pick = |range: std::ops::Range<usize>| text[range].iter().collect::<String>();
+                format!("\"{}{found}{}\"", pick(26 - at..26), pick(at..length))
+            };
+            for control in ["\0", "\u{1}", "\t", "\u{1f}"] {
+                let error = parse(around(control).as_bytes()).expect_err("a raw control character");
+                assert_eq!(error.column as usize, at + 2);
+            }
+            for plain in [" ", "!", "#", "[", "]", "\u{7f}", "\u{80}", "\u{a0}", "\u{a2}", "\u{7dc}", "\u{10ffff}"] {
+                check(&around(plain), &around(plain));
+            }
+            check(&around("\\\""), &around("\\\""));
+            check(&around("\\/"), &around("/"));
+        }
     }
 }
 
