@@ -11,9 +11,10 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 
 use crate::connect::Stream;
 
@@ -157,35 +158,52 @@ fn poll_driver(driver: &mut http1::Connection<TokioIo<Stream>, Full<Bytes>>, end
     }
 }
 
-/// HTTP/2, for several requests at once. The connection has a task of its own, which ends with the last handle.
+/// HTTP/2, for several requests at once. The connection has tasks of its own, which end with the last handle.
 #[derive(Clone)]
 pub(crate) struct Http2 {
     sender: http2::SendRequest<Full<Bytes>>,
-    task: Arc<Task>,
+    shared: Arc<Shared>,
 }
 
-struct Task {
-    handle: AbortHandle,
+struct Shared {
+    tasks: Tasks,
     _slot: Slot,
 }
 
-impl Drop for Task {
+impl Drop for Shared {
     fn drop(&mut self) {
-        self.handle.abort();
+        // Without this, a peer that no longer answers would keep the socket open.
+        self.tasks.0.lock().abort_all();
+    }
+}
+
+/// Runs what hyper wants to run for one connection.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, future: F) {
+        let mut tasks = self.0.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            let _ended = future.await;
+        });
     }
 }
 
 impl Http2 {
     async fn open(stream: Stream, slot: Slot) -> hyper::Result<Http2> {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let tasks = Tasks::default();
+        let mut builder = http2::Builder::new(tasks.clone());
         builder.max_header_list_size(MAX_HEAD as u32);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
-        let handle = tokio::spawn(async move {
-            // An error of the connection is told to every request on it.
-            let _ended = driver.await;
-        })
-        .abort_handle();
-        Ok(Http2 { sender, task: Arc::new(Task { handle, _slot: slot }) })
+        // An error of the connection is told to every request on it.
+        hyper::rt::Executor::execute(&tasks, driver);
+        Ok(Http2 { sender, shared: Arc::new(Shared { tasks, _slot: slot }) })
     }
 
     async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
@@ -195,16 +213,16 @@ impl Http2 {
 
     /// Whether the connection is still there.
     pub(crate) fn is_usable(&self) -> bool {
-        !self.sender.is_closed() && !self.task.handle.is_finished()
+        !self.sender.is_closed()
     }
 
     /// Whether both are handles of one connection.
     pub(crate) fn is_same(&self, other: &Http2) -> bool {
-        Arc::ptr_eq(&self.task, &other.task)
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Whether nobody else has a handle.
     pub(crate) fn is_idle(&self) -> bool {
-        Arc::strong_count(&self.task) == 1
+        Arc::strong_count(&self.shared) == 1
     }
 }

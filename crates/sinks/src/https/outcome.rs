@@ -131,6 +131,10 @@ fn broken(error: &io::Error) -> (ErrorReason, &'static str) {
         };
     }
     match error.kind() {
+        // Not the operating system's: `h2` says so when the connection ends without an answer.
+        io::ErrorKind::BrokenPipe if error.raw_os_error().is_none() => {
+            (ErrorReason::UnexpectedEof, "the server closed the connection")
+        }
         io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected | io::ErrorKind::WriteZero => {
             (ErrorReason::UnexpectedEof, "the server closed the connection")
         }

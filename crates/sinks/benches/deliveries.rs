@@ -1,0 +1,172 @@
+//! Deliveries a second to a receiver on this machine, beside requests of a bare hyper client on connections of its own,
+//! in the same run: the ratio is what the sink costs. `cargo bench -p sinks`; `-- quick` for a short run.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use domain::address::AddressPolicy;
+use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
+use domain::event::EventParts;
+use domain::outcome::Outcome;
+use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
+use domain::{
+    ClientId, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp,
+};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use sinks::connect::Connector;
+use sinks::https::{HttpsSettings, HttpsSink};
+use sinks::resolve::Resolver;
+use sinks::tls::TlsClient;
+use sinks::{Delivery, Sink};
+use tokio::net::{TcpListener, TcpStream};
+use wire::envelope::{self, EnvelopeStyle};
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let quick = std::env::args().any(|argument| argument == "quick");
+    let time = if quick { Duration::from_millis(300) } else { Duration::from_secs(3) };
+    let receiver = receiver().await?;
+    let policy = AddressPolicy { allow_networks: vec!["127.0.0.0/8".parse()?] };
+    let connector = Connector::new(Arc::new(Resolver::system()?), policy, TlsClient::new(&[])?);
+    let style = EnvelopeStyle::new("akeneo-event-platform", "https://events.example");
+    let settings = HttpsSettings { connections_per_subscription: 64, ..HttpsSettings::default() };
+    let sink = Arc::new(HttpsSink::new(connector, style.clone(), settings));
+    let delivery = delivery(receiver)?;
+    let body = envelope::body(&style, &delivery.event.event, &delivery.subscription.id, false);
+
+    let mut out = std::io::stdout().lock();
+    for concurrency in [1, 16, 64] {
+        let bare = bare(receiver, &body, concurrency, time).await?;
+        let ours = ours(&sink, &delivery, concurrency, time).await?;
+        std::io::Write::write_fmt(
+            &mut out,
+            format_args!(
+                "{concurrency:3} at once: {ours:8.0} deliveries/s, bare hyper {bare:8.0} requests/s, ratio {:.2}\n",
+                ours / bare
+            ),
+        )?;
+    }
+    Ok(())
+}
+
+/// A second from `count` workers that each run `once` until the time is up.
+async fn rate<F>(count: usize, time: Duration, worker: impl Fn(Arc<AtomicU64>, Instant) -> F) -> Result<f64, Error>
+where
+    F: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let done = Arc::new(AtomicU64::new(0));
+    let start = Instant::now();
+    let workers: Vec<_> = (0..count).map(|_| tokio::spawn(worker(Arc::clone(&done), start + time))).collect();
+    for worker in workers {
+        worker.await??;
+    }
+    Ok(done.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64())
+}
+
+async fn ours(sink: &Arc<HttpsSink>, delivery: &Delivery, count: usize, time: Duration) -> Result<f64, Error> {
+    rate(count, time, |done, end| {
+        let (sink, delivery) = (Arc::clone(sink), delivery.clone());
+        async move {
+            while Instant::now() < end {
+                let outcome = sink.deliver(delivery.clone()).await;
+                if outcome != Outcome::Delivered {
+                    return Err(format!("{outcome:?}").into());
+                }
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        }
+    })
+    .await
+}
+
+async fn bare(receiver: SocketAddr, body: &Bytes, count: usize, time: Duration) -> Result<f64, Error> {
+    rate(count, time, |done, end| {
+        let body = body.clone();
+        async move {
+            let stream = TcpStream::connect(receiver).await?;
+            stream.set_nodelay(true)?;
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(connection);
+            while Instant::now() < end {
+                let request = Request::post("/hook")
+                    .header("host", "127.0.0.1")
+                    .header("content-type", "application/json")
+                    .body(Full::new(body.clone()))?;
+                sender.ready().await?;
+                sender.send_request(request).await?.into_body().collect().await?;
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        }
+    })
+    .await
+}
+
+async fn receiver() -> Result<SocketAddr, Error> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Whatever the kernel says about the option, the measurement is the same for both sides.
+            let _nodelay = stream.set_nodelay(true);
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(
+                TokioIo::new(stream),
+                service_fn(|request: Request<Incoming>| async move {
+                    let _read = request.into_body().collect().await;
+                    Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+                }),
+            ));
+        }
+    });
+    Ok(address)
+}
+
+fn delivery(receiver: SocketAddr) -> Result<Delivery, Error> {
+    let destination = HttpsDestination {
+        url: EndpointUrl::parse(&format!("http://{receiver}/hook"), true)?,
+        primary: Secret::new("a secret"),
+        secondary: None,
+        headers: CustomHeaders(Vec::new()),
+    };
+    let subscription = Subscription {
+        id: SubscriptionId::generate(),
+        subscriber_id: SubscriberId::generate(),
+        pim: PimId(1),
+        client_id: ClientId("client".to_owned()),
+        selection: Selection { events: vec![EventType::new("com.akeneo.pim.v1.product.updated")], filter: None },
+        past_selections: Vec::new(),
+        destination: Destination::Https(destination),
+        send_product_identifier: false,
+        options: Options::default(),
+        status: SubscriptionStatus::Active,
+        status_since: Position::FIRST,
+        generation: 1,
+        revision: 1,
+        created_at: Timestamp::now(),
+        updated_at: Timestamp::now(),
+    };
+    // About 1 KB, as design and contract take for usual.
+    let data =
+        format!(r#"{{"product":{{"uuid":"4c9e5b1e-9a0f-4f4e-8e52-000000000002"}},"more":"{}"}}"#, "x".repeat(700));
+    let event = Event::new(EventParts {
+        id: "018e32e0-5c1e-7f4b-9a3b-000000000001",
+        event_type: "com.akeneo.pim.v1.product.updated",
+        time: "2026-01-02T03:04:05Z",
+        extensions: "",
+        data: &data,
+        product_identifier: None,
+    });
+    let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Timestamp::now(), event };
+    Ok(Delivery { subscription: Arc::new(subscription), event: Arc::new(event) })
+}

@@ -1,0 +1,173 @@
+//! Endpoints that behave as scripted, subscriptions that point at them, and sinks that may reach them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use domain::address::AddressPolicy;
+use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
+use domain::event::EventParts;
+use domain::outcome::{ErrorReason, Failure, Outcome};
+use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
+use domain::{
+    ClientId, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp,
+};
+use rustls::pki_types::CertificateDer;
+use sinks::connect::Connector;
+use sinks::https::{HttpsSettings, HttpsSink};
+use sinks::resolve::Resolver;
+use sinks::tls::TlsClient;
+use sinks::{Delivery, Sink};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use wire::envelope::EnvelopeStyle;
+
+pub(crate) const OK: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+
+/// A listener whose connections are scripted; the script gets the number of the connection, from 1.
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Endpoint {
+    pub(crate) async fn start<F, S>(script: S) -> Endpoint
+    where
+        S: Fn(usize, TcpStream) -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+                tokio::spawn(script(number, stream));
+            }
+        });
+        Endpoint { address, connections }
+    }
+
+    /// Answers every request with the same bytes.
+    pub(crate) async fn answering(answer: &'static [u8]) -> Endpoint {
+        Endpoint::start(move |_, mut stream| async move {
+            while read_request(&mut stream).await.is_some() {
+                if stream.write_all(answer).await.is_err() {
+                    return;
+                }
+            }
+        })
+        .await
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/hook?a=b", self.address)
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// One request with its body, as text; `None` when the connection ends.
+pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length =
+                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return Some(text);
+            }
+        }
+        let mut part = [0; 16 * 1024];
+        match stream.read(&mut part).await {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => bytes.extend_from_slice(&part[..read]),
+        }
+    }
+}
+
+/// Reads a request and answers it; whether that worked.
+pub(crate) async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), answer: &[u8]) -> bool {
+    read_request(stream).await.is_some() && stream.write_all(answer).await.is_ok()
+}
+
+pub(crate) fn connector(allow: &[&str], roots: &[CertificateDer<'static>]) -> Connector {
+    connector_with(Resolver::system().unwrap(), allow, roots)
+}
+
+pub(crate) fn connector_with(resolver: Resolver, allow: &[&str], roots: &[CertificateDer<'static>]) -> Connector {
+    let policy = AddressPolicy { allow_networks: allow.iter().map(|network| network.parse().unwrap()).collect() };
+    Connector::new(Arc::new(resolver), policy, TlsClient::new(roots).unwrap())
+}
+
+pub(crate) fn sink_on(connector: Connector, settings: HttpsSettings) -> HttpsSink {
+    HttpsSink::new(connector, EnvelopeStyle::new("akeneo-event-platform", "https://events.example"), settings)
+}
+
+/// A sink that may reach this machine.
+pub(crate) fn sink(settings: HttpsSettings) -> HttpsSink {
+    sink_on(connector(&["127.0.0.0/8"], &[]), settings)
+}
+
+/// For what must end by the time: the real 5 s would only make the tests slow.
+pub(crate) fn impatient() -> HttpsSettings {
+    HttpsSettings { attempt_timeout: Duration::from_millis(300), ..HttpsSettings::default() }
+}
+
+pub(crate) fn subscription(url: &str) -> Subscription {
+    let destination = HttpsDestination {
+        url: EndpointUrl::parse(url, true).unwrap(),
+        primary: Secret::new("your_primary_secret"),
+        secondary: None,
+        headers: CustomHeaders(Vec::new()),
+    };
+    Subscription {
+        id: SubscriptionId::generate(),
+        subscriber_id: SubscriberId::generate(),
+        pim: PimId(1),
+        client_id: ClientId("client".to_owned()),
+        selection: Selection { events: vec![EventType::new("com.akeneo.pim.v1.product.created")], filter: None },
+        past_selections: Vec::new(),
+        destination: Destination::Https(destination),
+        send_product_identifier: false,
+        options: Options::default(),
+        status: SubscriptionStatus::Active,
+        status_since: Position::FIRST,
+        generation: 1,
+        revision: 1,
+        created_at: Timestamp::now(),
+        updated_at: Timestamp::now(),
+    }
+}
+
+pub(crate) fn delivery(subscription: &Subscription) -> Delivery {
+    let event = Event::new(EventParts {
+        id: "018e32e0-5c1e-7f4b-9a3b-000000000001",
+        event_type: "com.akeneo.pim.v1.product.created",
+        time: "2026-01-02T03:04:05Z",
+        extensions: "",
+        data: r#"{"product":{"uuid":"4c9e5b1e-9a0f-4f4e-8e52-000000000002"}}"#,
+        product_identifier: None,
+    });
+    let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Timestamp::now(), event };
+    Delivery { subscription: Arc::new(subscription.clone()), event: Arc::new(event) }
+}
+
+/// The outcome of one delivery.
+pub(crate) async fn deliver(sink: &HttpsSink, subscription: &Subscription) -> Outcome {
+    sink.deliver(delivery(subscription)).await
+}
+
+/// That an attempt failed for this reason, without an HTTP status, and says the same when it fails again.
+pub(crate) async fn check_failed(sink: &HttpsSink, url: &str, reason: ErrorReason, message: &str) {
+    let subscription = subscription(url);
+    let expect = Outcome::Failed(Failure { reason, code: 500, message: message.to_owned() });
+    assert_eq!(deliver(sink, &subscription).await, expect, "{url}");
+    assert_eq!(deliver(sink, &subscription).await, expect, "{url}, again");
+}

@@ -1,0 +1,11 @@
+//! The HTTPS sink, the guard and the client against real endpoints on this machine's loopback addresses.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod client;
+mod connections;
+mod endpoint;
+mod guard;
+mod http2;
+mod outcomes;
+mod tls;
