@@ -4,9 +4,8 @@ use domain::Timestamp;
 use domain::outcome::SuspensionReason;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, SubscriberStatus};
-use store::{ChangeError, Client, Store, StoreError};
+use store::{Catalog, ChangeError, Client, Store, StoreError};
 
-use crate::Api;
 use crate::changing;
 
 /// Each round of [`revoke`] meets only subscribers that were made during the round before.
@@ -78,7 +77,7 @@ async fn suspend_all(
 }
 
 /// Ends the lock-out of a removed client. What was revoked stays revoked and is listed to it again.
-pub(crate) async fn admit(api: &Api, owner: &Owner) -> Result<(), StoreError> {
-    let client = api.catalog().client(owner).await?;
-    api.catalog().put_client(owner, Client { revoked_at: None, ..client }).await
+pub async fn admit(catalog: &dyn Catalog, owner: &Owner) -> Result<(), StoreError> {
+    let client = catalog.client(owner).await?;
+    catalog.put_client(owner, Client { revoked_at: None, ..client }).await
 }

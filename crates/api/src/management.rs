@@ -26,6 +26,8 @@ use crate::refusal::Refusal;
 const LOGGED: [u16; 7] = [400, 403, 405, 409, 413, 415, 422];
 /// How much of a refused request's address is kept.
 const MAX_LOGGED_URL: usize = 2048;
+/// A path in a body that is longer names no field that anybody has; the message has its beginning.
+const MAX_FIELD: usize = 200;
 
 /// Lets a request in, with its [`Caller`] and its [`Sent`] body, or refuses it.
 pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
@@ -98,7 +100,7 @@ impl Sent {
     pub(crate) fn json(&self) -> Result<Value, Refusal> {
         wire::json::parse(&self.0).map_err(|error| {
             let mut fault = Fault::new(wire::fault::code::MALFORMED_JSON, error.to_string());
-            fault.field = Some(error.path).filter(|path| !path.is_empty());
+            fault.field = Some(error.path).filter(|path| (1..=MAX_FIELD).contains(&path.len()));
             Refusal::with_faults(StatusCode::BAD_REQUEST, vec![fault])
         })
     }

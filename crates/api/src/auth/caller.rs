@@ -86,7 +86,7 @@ pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Calle
         if asked_at < revoked_at + TOKEN_LIFE {
             return Err(locked_out());
         }
-        client_life::admit(api, &owner).await?;
+        client_life::admit(api.catalog(), &owner).await?;
     }
     let permitted = match proof {
         Proof::Asked { permission: Some(permission), .. } => {
@@ -238,8 +238,11 @@ mod tests {
 
     use super::*;
 
+    /// URL key, token and client id, or code and header of each fault.
+    type Expect<'a> = Result<(&'a str, &'a str, &'a str), &'a [(&'a str, &'a str)]>;
+
     #[track_caller]
-    fn check(headers: &[(&'static str, &'static str)], expect: Result<(&str, &str, &str), &[(&str, &str)]>) {
+    fn check(headers: &[(&'static str, &'static str)], expect: Expect<'_>) {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());

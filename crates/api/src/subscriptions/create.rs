@@ -14,7 +14,7 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, Attempt, until_won};
+use crate::changing::{self, until_won};
 use crate::management::Sent;
 use crate::refusal::Refusal;
 use crate::{subscribers, subscriptions};
@@ -60,7 +60,7 @@ pub(crate) async fn create(
             entries: vec![entry],
             ..changing::change()
         };
-        Ok::<_, Attempt>(subscriptions::make(&api, change).await?)
+        subscriptions::make(&api, change).await
     })
     .await?;
     Ok(json(StatusCode::CREATED, subscription::render(&created, &caller.pim.url)))

@@ -1,0 +1,15 @@
+//! The API over real TCP, on the in-memory store: one module for each address, mirroring `src`.
+
+mod world;
+
+mod refusals;
+
+mod auth;
+mod server;
+
+mod events;
+mod filters;
+mod logs;
+mod others;
+mod subscribers;
+mod subscriptions;

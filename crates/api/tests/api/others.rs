@@ -1,0 +1,32 @@
+//! What everybody may ask: event types, schemas, health.
+
+use crate::world::World;
+
+#[tokio::test]
+async fn event_types_lead_to_their_schemas() {
+    let world = World::new().await;
+    let types = world.bare("GET", "/api/v1/event-types").send().await.expect(200);
+    let types = types.as_array().unwrap();
+    assert_eq!(types.len(), 37);
+    for known in types {
+        let address = known["dataschema"].as_str().unwrap();
+        let path = address.strip_prefix("https://events.example.com").unwrap();
+        let answer = world.bare("GET", path).send().await;
+        assert_eq!(answer.expect(200)["$id"], address);
+        assert_eq!(answer.headers["content-type"], "application/schema+json");
+    }
+    for missing in ["/spec/com.akeneo.pim.v1.nothing.schema.json", "/spec/com.akeneo.pim.v1.product.updated", "/spec/x"]
+    {
+        world.bare("GET", missing).send().await.refused(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn health_says_whether_it_lives_and_whether_it_works() {
+    let world = World::new().await;
+    assert_eq!(world.bare("GET", "/health/live").send().await.expect(200)["status"], "live");
+    assert_eq!(world.bare("GET", "/health/ready").send().await.expect(200)["status"], "ready");
+    *world.engine.broken.lock().unwrap() = Some("the engine stands still".into());
+    world.bare("GET", "/health/ready").send().await.refused(503, "not_ready");
+    world.bare("GET", "/health/live").send().await.expect(200);
+}

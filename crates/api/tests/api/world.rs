@@ -1,0 +1,356 @@
+//! The world of these tests: a server on a free port, two PIMs, a scripted gateway, and an engine that only says "in
+//! effect".
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use api::{Api, LaneStatuses, Parts, PimGateway, Readiness, Settings, Verdict};
+use async_trait::async_trait;
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use domain::event_type::Catalogue;
+use domain::lane_status::LaneStatus;
+use domain::pim::{ClientProof, Pim, Probe, SourceKey, StaticToken, TokenCheck};
+use domain::subscriber::Owner;
+use domain::{ClientId, PimId, Secret, SubscriptionId, Timestamp};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use store::memory::{MemorySettings, MemoryStore};
+use store::{Catalog, EventLog};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// The key of the producers of the first PIM.
+pub(crate) const KEY: &str = "source-key-of-the-shop";
+/// The URL of the first PIM.
+pub(crate) const PIM_URL: &str = "https://pim.example.com";
+
+/// What the gateway says of tokens; tokens that it was not told of are rejected.
+#[derive(Default)]
+pub(crate) struct Scripted {
+    says: Mutex<HashMap<String, Verdict>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Scripted {
+    pub(crate) fn says(&self, token: &str, verdict: Verdict) {
+        self.says.lock().unwrap().insert(token.to_owned(), verdict);
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+#[async_trait]
+impl PimGateway for Scripted {
+    async fn verify(&self, _: &Pim, _: &ClientId, token: &str) -> Verdict {
+        self.asked.lock().unwrap().push(token.to_owned());
+        let says = self.says.lock().unwrap();
+        says.get(token).cloned().unwrap_or(Verdict::Rejected { message: "the token is not valid".into() })
+    }
+}
+
+/// The engine's part in these tests.
+#[derive(Default)]
+pub(crate) struct Engine {
+    pub(crate) lanes: Mutex<HashMap<SubscriptionId, LaneStatus>>,
+    pub(crate) broken: Mutex<Option<String>>,
+}
+
+#[async_trait]
+impl LaneStatuses for Engine {
+    async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
+        if self.broken.lock().unwrap().as_deref() == Some("panic") {
+            panic!("a secret detail");
+        }
+        self.lanes.lock().unwrap().get(&subscription).cloned()
+    }
+}
+
+#[async_trait]
+impl Readiness for Engine {
+    async fn ready(&self) -> Result<(), String> {
+        self.broken.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) gateway: Arc<Scripted>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) api: Arc<Api>,
+    pub(crate) address: SocketAddr,
+    pub(crate) pim: Pim,
+    pub(crate) stop: Mutex<Option<oneshot::Sender<()>>>,
+    pub(crate) server: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+/// A client of the first PIM with its own static token `<client>-token`.
+pub(crate) fn owner_of(client: &str) -> Owner {
+    Owner { pim: PimId(1), client_id: ClientId(client.into()) }
+}
+
+fn pim(name: &str, url: &str, key: &str, clients: &[&str], token_check: TokenCheck) -> Pim {
+    let sha256 = digest::digest(&digest::SHA256, key.as_bytes());
+    let token = |client: &&str| StaticToken {
+        client_id: ClientId((*client).into()),
+        token: Secret::new(format!("{client}-token")),
+    };
+    Pim {
+        id: PimId(0),
+        name: name.into(),
+        url: url.into(),
+        url_key: domain::pim::url_key(url).unwrap(),
+        keys: vec![SourceKey {
+            prefix: key[..6].into(),
+            sha256: sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
+            created_at: Timestamp::EPOCH,
+        }],
+        token_check,
+        static_tokens: clients.iter().map(token).collect(),
+        events_api_secret: None,
+        created_at: Timestamp::EPOCH,
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> World {
+        World::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(set: impl FnOnce(&mut Settings)) -> World {
+        World::over(MemoryStore::default(), set).await
+    }
+
+    pub(crate) async fn with_log_of(bytes: u64) -> World {
+        World::over(MemoryStore::new(MemorySettings { max_log_bytes: bytes, ..MemorySettings::default() }), |_| {})
+            .await
+    }
+
+    async fn over(store: MemoryStore, set: impl FnOnce(&mut Settings)) -> World {
+        let store = Arc::new(store);
+        let probe = TokenCheck::Probe { probe: Probe::SystemInformation, client_proof: ClientProof::Trust };
+        let shop = store.add_pim(pim("shop", PIM_URL, KEY, &["app", "other"], probe)).await.unwrap();
+        store
+            .add_pim(pim("second", "https://second.example.com/pim", "second-key", &["app"], TokenCheck::Static))
+            .await
+            .unwrap();
+        let gateway = Arc::new(Scripted::default());
+        let engine = Arc::new(Engine::default());
+        let mut settings = Settings {
+            public_url: "https://events.example.com".into(),
+            destination_types: vec!["https", "kafka", "pubsub"],
+            requests_per_second: 100_000,
+            ..Settings::default()
+        };
+        set(&mut settings);
+        let api = Arc::new(Api::new(Parts {
+            store: store.clone(),
+            gateway: gateway.clone(),
+            lanes: engine.clone(),
+            readiness: engine.clone(),
+            catalogue: Arc::new(Catalogue::new()),
+            settings,
+        }));
+        let in_effect = store.clone();
+        tokio::spawn(async move {
+            let mut committed = in_effect.changes().committed();
+            loop {
+                let version = *committed.borrow_and_update();
+                in_effect.changes().apply(version);
+                if committed.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(api::serve(listener, api.clone(), async move {
+            stopped.await.ok();
+        }));
+        World {
+            store,
+            gateway,
+            engine,
+            api,
+            address,
+            pim: shop,
+            stop: Mutex::new(Some(stop)),
+            server: Mutex::new(Some(server)),
+        }
+    }
+
+    /// A request without any headers.
+    pub(crate) fn bare(&self, method: &str, path: &str) -> Call {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        Call { address: self.address, method, path: path.into(), headers: vec![], body: Bytes::new() }
+    }
+
+    /// A request of the first PIM's client `app`.
+    pub(crate) fn call(&self, method: &str, path: &str) -> Call {
+        self.call_as("app", method, path)
+    }
+
+    /// A request of a client of the first PIM.
+    pub(crate) fn call_as(&self, client: &str, method: &str, path: &str) -> Call {
+        self.bare(method, path)
+            .header("x-pim-url", PIM_URL)
+            .header("x-pim-token", &format!("{client}-token"))
+            .header("x-pim-client-id", client)
+    }
+
+    /// A request of the second PIM's client `app`, with the same client id.
+    pub(crate) fn call_second(&self, method: &str, path: &str) -> Call {
+        self.bare(method, path)
+            .header("x-pim-url", "https://second.example.com/pim")
+            .header("x-pim-token", "app-token")
+            .header("x-pim-client-id", "app")
+    }
+
+    /// A producer's request with one structured event or a batch.
+    pub(crate) async fn produce(&self, events: Value) -> Answer {
+        let batch = if events.is_array() { "-batch" } else { "" };
+        self.bare("POST", "/api/v1/events")
+            .header("authorization", &format!("Bearer {KEY}"))
+            .header("content-type", &format!("application/cloudevents{batch}+json"))
+            .raw(events.to_string())
+            .send()
+            .await
+    }
+
+    /// A subscriber of `app`; its path.
+    pub(crate) async fn subscriber(&self) -> String {
+        self.subscriber_of("app").await
+    }
+
+    pub(crate) async fn subscriber_of(&self, client: &str) -> String {
+        let made = self.call_as(client, "POST", "/api/v1/subscribers").json(&new_subscriber()).send().await.expect(201);
+        format!("/api/v1/subscribers/{}", made["id"].as_str().unwrap())
+    }
+
+    /// A subscription of the subscriber at this path; its path.
+    pub(crate) async fn subscription(&self, subscriber: &str) -> String {
+        let path = format!("{subscriber}/subscriptions");
+        let made = self.call("POST", &path).json(&new_subscription()).send().await.expect(201);
+        format!("{path}/{}", made["id"].as_str().unwrap())
+    }
+
+    /// Operations in the log of a client, oldest first.
+    pub(crate) async fn operations(&self, client: &str) -> Vec<String> {
+        let page = self.call_as(client, "GET", "/api/v1/logs?order=asc&limit=100").send().await.expect(200);
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|item| item["operation"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Kinds of the notifications that wait to be sent.
+    pub(crate) async fn notifications(&self) -> Vec<String> {
+        let waiting = self.store.notifications(100).await.unwrap();
+        let kind = |kind| serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned();
+        waiting.into_iter().map(|notification| kind(notification.kind)).collect()
+    }
+
+    /// How many events are in the log.
+    pub(crate) fn logged(&self) -> u64 {
+        self.store.tail().head().0 - 1
+    }
+}
+
+pub(crate) fn new_subscriber() -> Value {
+    json!({"name": "My shop", "contact": {"technical_email": "ops@example.com"}})
+}
+
+pub(crate) fn new_subscription() -> Value {
+    json!({
+        "events": ["com.akeneo.pim.v1.product.updated"],
+        "type": "https",
+        "config": {"url": "https://shop.example.com/hook", "secret": {"primary": "a-secret"}}
+    })
+}
+
+pub(crate) fn event(id: &str) -> Value {
+    json!({
+        "specversion": "1.0",
+        "id": id,
+        "source": "pim",
+        "type": "com.akeneo.pim.v1.product.updated",
+        "time": "2026-11-02T08:00:00Z",
+        "data": {"product": {"uuid": "4a40cffc-a02d-5dd1-877c-5876596015f4"}, "author": {"identifier": "peter", "type": "user"}}
+    })
+}
+
+#[must_use]
+pub(crate) struct Call {
+    address: SocketAddr,
+    method: Method,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl Call {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Call {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Call {
+        self.header("content-type", "application/json").raw(body.to_string())
+    }
+
+    pub(crate) fn raw(mut self, body: impl Into<Bytes>) -> Call {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(self.method).uri(&self.path).header("host", "localhost");
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let response = sender.send_request(request.body(Full::new(self.body)).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { path: self.path, status: parts.status, headers: parts.headers, body }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) path: String,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn value(&self) -> Value {
+        if self.body.is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
+    }
+
+    /// The body of an answer with this status.
+    #[track_caller]
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{} was answered {:?}", self.path, self.body);
+        self.value()
+    }
+
+    /// A refusal with this status and this first code; its first message.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: &str) -> String {
+        let body = self.expect(status);
+        assert_eq!(body["errors"][0]["code"], code, "{body}");
+        assert_eq!(self.headers["content-type"], "application/json");
+        body["errors"][0]["message"].as_str().unwrap().to_owned()
+    }
+}
