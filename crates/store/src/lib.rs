@@ -23,6 +23,9 @@ pub mod vault;
 
 pub mod memory;
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+
 pub use catalog::{Catalog, Change, Client, LogPage, Made, Put};
 pub use changes::Changes;
 pub use error::{AppendError, ChangeError, StoreError};

@@ -113,3 +113,10 @@ impl Default for MemoryStore {
         MemoryStore::new(MemorySettings::default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MemoryStore;
+
+    crate::store_conformance!(Box::new(MemoryStore::default()));
+}

@@ -1,0 +1,91 @@
+//! What every backend must do: small tests over the ports. A backend calls [`store_conformance!`](crate::store_conformance)
+//! with how to open an empty store of its own, and gets a `#[tokio::test]` for each of them.
+
+#![expect(clippy::unwrap_used, reason = "this is a suite of tests")]
+
+pub mod changes;
+pub mod concurrency;
+pub mod entries;
+pub mod lanes;
+pub mod log;
+pub mod pims;
+pub mod sample;
+
+/// A test for each rule of the ports. `$open` gives an empty store, or something that holds one and derefs to it.
+#[macro_export]
+macro_rules! store_conformance {
+    ($open:expr) => {
+        $crate::store_conformance! { @ $open;
+            log::appends_are_read_in_order
+            log::the_tail_has_events_before_the_answer
+            log::known_ids_are_left_out_within_a_request
+            log::known_ids_are_left_out_within_the_window
+            log::known_ids_are_forgotten_after_the_window
+            log::ids_are_known_for_each_pim_of_its_own
+            log::an_event_comes_back_as_it_was
+            log::nothing_appended_is_nothing_done
+            log::reading_stops_at_the_number_of_events
+            log::reading_stops_at_the_number_of_bytes
+            log::reading_stops_before_until
+            log::reading_behind_the_head_finds_nothing
+            log::reading_one_pim_passes_over_the_others
+            log::reading_from_within_a_request
+            log::trimming_goes_by_floors_and_rest
+            log::trimming_ends_with_zero_and_keeps_the_head
+            log::ids_are_known_after_trimming
+            log::the_first_since_a_time
+            log::the_first_since_a_time_survives_a_clock_that_steps_back
+            changes::what_is_made_can_be_read
+            changes::a_revision_is_needed
+            changes::new_means_new
+            changes::a_change_is_made_as_a_whole_or_not_at_all
+            changes::subscribers_are_limited_by_those_that_are_active
+            changes::subscriptions_are_limited_by_active_and_suspended_ones
+            changes::a_subscriber_that_ends_takes_all_of_its_subscriptions
+            changes::a_new_subscription_is_stamped
+            changes::a_new_status_is_stamped
+            changes::a_new_reason_is_no_new_status
+            changes::a_selection_is_remembered_for_older_events
+            changes::selections_that_the_lane_has_passed_go
+            changes::versions_tell_what_changed
+            changes::deleted_ones_are_left_out_of_lists
+            changes::entries_and_notifications_come_with_the_change
+            changes::notifications_are_settled
+            changes::what_is_known_of_a_client
+            pims::names_and_urls_are_unique
+            pims::numbers_are_not_used_again
+            pims::removing_a_pim_revokes_what_it_had
+            pims::secrets_come_back
+            entries::equal_errors_become_one_in_a_sliding_window
+            entries::errors_that_differ_stay_apart
+            entries::actions_are_never_merged
+            entries::entries_are_ordered_by_id
+            entries::pages_are_stable_while_entries_arrive
+            entries::entries_are_filtered
+            entries::old_entries_are_pruned
+            lanes::what_was_saved_is_loaded
+            lanes::exceptions_are_put_settled_and_dropped
+            lanes::a_lane_without_a_cursor_follows_the_mark
+            lanes::memory_is_kept_unless_it_is_new
+            lanes::a_stale_generation_changes_nothing
+            lanes::an_unknown_lane_changes_nothing
+            lanes::saves_tell_the_owner
+            lanes::a_new_lane_starts_at_the_head
+            lanes::a_resume_starts_at_the_head
+            lanes::a_resume_with_hold_goes_on
+            lanes::a_suspension_stops_a_lane_that_follows_the_mark
+            lanes::a_deleted_lane_is_forgotten
+            concurrency::a_hundred_appends_at_once_are_there_once_and_in_order
+            concurrency::a_change_is_in_the_order_of_the_log
+        }
+    };
+    (@ $open:expr; $($module:ident :: $name:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                let opened = $open;
+                $crate::conformance::$module::$name(&*opened).await;
+            }
+        )*
+    };
+}

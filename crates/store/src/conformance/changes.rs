@@ -1,0 +1,322 @@
+//! Changes of subscribers and subscriptions.
+
+use domain::log_entry::{Action, LogBody};
+use domain::notification::{Notification, NotificationKind};
+use domain::outcome::{ErrorReason, SuspensionReason};
+use domain::subscriber::SubscriberStatus;
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{ClientId, Position, Timestamp};
+use uuid::Uuid;
+
+use super::sample::*;
+use crate::Store;
+use crate::catalog::{Client, Put};
+use crate::error::ChangeError;
+use crate::ledger::{LaneSave, Save};
+
+const SUSPENDED: SubscriptionStatus = SubscriptionStatus::Suspended(SuspensionReason::User);
+
+/// By id, by owner, by subscriber.
+pub async fn what_is_made_can_be_read(store: &dyn Store) {
+    let (subscriber, subscription) = make(store).await;
+    assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber.clone()));
+    assert_eq!(store.subscribers(&owner()).await.unwrap(), [subscriber.clone()]);
+    assert_eq!(store.subscription(subscription.id).await.unwrap(), Some(subscription.clone()));
+    let second = put_new(store, |next| next.created_at = at(5), &subscriber).await;
+    assert_eq!(store.subscriptions(subscriber.id).await.unwrap(), [subscription, second]);
+    let mut stranger = owner();
+    stranger.client_id = ClientId("stranger".to_owned());
+    assert_eq!(store.subscribers(&stranger).await.unwrap(), []);
+}
+
+async fn put_new(
+    store: &dyn Store,
+    edit: impl FnOnce(&mut Subscription),
+    of: &domain::subscriber::Subscriber,
+) -> Subscription {
+    let mut new = subscription(of);
+    edit(&mut new);
+    store.change(change(vec![Put::New(new)])).await.unwrap().subscriptions.remove(0)
+}
+
+/// Who changes something must have seen the latest.
+pub async fn a_revision_is_needed(store: &dyn Store) {
+    let (subscriber, stored) = make(store).await;
+    put(store, changed(&stored, |next| next.send_product_identifier = true)).await;
+    let late = changed(&stored, |next| next.send_product_identifier = false);
+    assert!(matches!(try_put(store, late).await, Err(ChangeError::Conflict)));
+    assert!(store.subscription(stored.id).await.unwrap().unwrap().send_product_identifier);
+    let mut next = subscriber.clone();
+    next.revision = 2;
+    let mut of_subscriber = change(Vec::new());
+    of_subscriber.subscriber = Some(Put::Changed(next));
+    assert!(matches!(store.change(of_subscriber.clone()).await, Err(ChangeError::Conflict)));
+    if let Some(Put::Changed(next)) = &mut of_subscriber.subscriber {
+        next.revision = 1;
+    }
+    store.change(of_subscriber).await.unwrap();
+}
+
+/// What is there cannot be new, what is not there cannot change.
+pub async fn new_means_new(store: &dyn Store) {
+    let (subscriber, stored) = make(store).await;
+    assert!(matches!(store.change(change(vec![Put::New(stored)])).await, Err(ChangeError::Conflict)));
+    let unknown = changed(&subscription(&subscriber), |_| {});
+    assert!(matches!(try_put(store, unknown).await, Err(ChangeError::Missing(_))));
+    let mut nobody = subscriber;
+    nobody.id = domain::SubscriberId::generate();
+    let orphan = change(vec![Put::New(subscription(&nobody))]);
+    assert!(matches!(store.change(orphan).await, Err(ChangeError::Missing(_))));
+}
+
+/// One conflict, and nothing of the change is there.
+pub async fn a_change_is_made_as_a_whole_or_not_at_all(store: &dyn Store) {
+    let (owner_of, stored) = make(store).await;
+    let (before, _) = store.changed_since(0).await.unwrap();
+    let fine = changed(&stored, |next| next.status = SUSPENDED);
+    let wrong = subscription(&owner_of);
+    let mut both = change(vec![Put::Changed(fine), Put::Changed(changed(&wrong, |_| {}))]);
+    both.subscriber = Some(Put::New(subscriber()));
+    both.entries.push(entry(LogBody::Action(Action::SubscriberCreated), at(0)));
+    both.notifications.push(notification(&stored));
+    assert!(store.change(both).await.is_err());
+    assert_eq!(store.subscription(stored.id).await.unwrap(), Some(stored.clone()));
+    assert_eq!(store.subscribers(&owner()).await.unwrap(), [owner_of]);
+    assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, []);
+    assert_eq!(store.notifications(10).await.unwrap(), []);
+    assert_eq!(store.changed_since(before).await.unwrap(), (before, Vec::new()));
+    // Nor did anything of its lane happen.
+    let lane = store.load().await.unwrap().lanes.remove(0);
+    assert_eq!((lane.generation, lane.cursor), (0, Some(Position(1))));
+}
+
+/// Revoked and deleted subscribers do not fill up the limit; those of other PIMs neither.
+pub async fn subscribers_are_limited_by_those_that_are_active(store: &dyn Store) {
+    let limited = |subscriber, limit| {
+        let mut change = change(Vec::new());
+        change.subscriber = Some(subscriber);
+        change.subscriber_limit = limit;
+        store.change(change)
+    };
+    let (first, second) = (subscriber(), subscriber());
+    limited(Put::New(first.clone()), 2).await.unwrap();
+    limited(Put::New(second), 2).await.unwrap();
+    assert!(matches!(limited(Put::New(subscriber()), 2).await, Err(ChangeError::LimitReached { limit: 2 })));
+    let mut elsewhere = subscriber();
+    elsewhere.owner.pim = OTHER;
+    limited(Put::New(elsewhere), 2).await.unwrap();
+    let mut revoked = first;
+    revoked.status = SubscriberStatus::Revoked;
+    revoked.revision += 1;
+    limited(Put::Changed(revoked), 0).await.unwrap();
+    limited(Put::New(subscriber()), 2).await.unwrap();
+}
+
+/// Suspended ones count, revoked and deleted ones do not.
+pub async fn subscriptions_are_limited_by_active_and_suspended_ones(store: &dyn Store) {
+    let (subscriber, first) = make(store).await;
+    for _ in 1..20 {
+        put_new(store, |_| {}, &subscriber).await;
+    }
+    let one_more = || store.change(change(vec![Put::New(subscription(&subscriber))]));
+    assert!(matches!(one_more().await, Err(ChangeError::LimitReached { limit: 20 })));
+    let suspended = put(store, changed(&first, |next| next.status = SUSPENDED)).await;
+    assert!(matches!(one_more().await, Err(ChangeError::LimitReached { limit: 20 })));
+    put(store, changed(&suspended, |next| next.status = SubscriptionStatus::Deleted)).await;
+    one_more().await.unwrap();
+    assert!(matches!(one_more().await, Err(ChangeError::LimitReached { limit: 20 })));
+}
+
+/// A subscription that somebody was faster with must not outlive its subscriber, nor come after its end.
+pub async fn a_subscriber_that_ends_takes_all_of_its_subscriptions(store: &dyn Store) {
+    let (mut subscriber, stored) = make(store).await;
+    let mut end = change(Vec::new());
+    subscriber.status = SubscriberStatus::Deleted;
+    subscriber.revision += 1;
+    end.subscriber = Some(Put::Changed(subscriber.clone()));
+    assert!(matches!(store.change(end.clone()).await, Err(ChangeError::Conflict)));
+    let deleted = changed(&stored, |next| next.status = SubscriptionStatus::Deleted);
+    end.subscriptions.push(Put::Changed(deleted));
+    store.change(end).await.unwrap();
+    let late = change(vec![Put::New(subscription(&subscriber))]);
+    assert!(matches!(store.change(late).await, Err(ChangeError::Conflict)));
+}
+
+/// Whatever the caller wrote into the store's fields.
+pub async fn a_new_subscription_is_stamped(store: &dyn Store) {
+    append(store, PIM, "a b", at(0)).await;
+    let (subscriber, _) = make(store).await;
+    let spoiled = |next: &mut Subscription| {
+        next.status_since = Position(77);
+        next.generation = 7;
+        next.past_selections = vec![(Position(5), selection("old"))];
+    };
+    let stored = put_new(store, spoiled, &subscriber).await;
+    assert_eq!((stored.status_since, stored.generation, stored.revision), (Position(3), 0, 0));
+    assert_eq!(stored.past_selections, []);
+    assert_eq!(store.subscription(stored.id).await.unwrap(), Some(stored));
+}
+
+/// A status counts from the head, in a new generation.
+pub async fn a_new_status_is_stamped(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    append(store, PIM, "a b", at(0)).await;
+    let stored = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    assert_eq!((stored.status_since, stored.generation), (Position(3), 1));
+    append(store, PIM, "c", at(0)).await;
+    // The caller's idea of them does not count.
+    let stored = put(
+        store,
+        changed(&stored, |next| {
+            next.status_since = Position(1);
+            next.generation = 9;
+        }),
+    )
+    .await;
+    assert_eq!((stored.status_since, stored.generation), (Position(3), 1));
+    let stored = put(store, changed(&stored, |next| next.status = SubscriptionStatus::Active)).await;
+    assert_eq!((stored.status_since, stored.generation), (Position(4), 2));
+}
+
+/// Suspended stays suspended.
+pub async fn a_new_reason_is_no_new_status(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    let stored = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    append(store, PIM, "a", at(0)).await;
+    let reason = SuspensionReason::Destination(ErrorReason::TopicNotFound);
+    let stored = put(store, changed(&stored, |next| next.status = SubscriptionStatus::Suspended(reason))).await;
+    assert_eq!((stored.status_since, stored.generation), (Position(1), 1));
+    assert_eq!(stored.status, SubscriptionStatus::Suspended(reason));
+}
+
+/// A lane that lags behind judges by what was in force.
+pub async fn a_selection_is_remembered_for_older_events(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    let first = stored.selection.clone();
+    append(store, PIM, "a b", at(0)).await;
+    let stored = put(store, changed(&stored, |next| next.selection = selection("second"))).await;
+    assert_eq!(stored.past_selections, [(Position(3), first.clone())]);
+    append(store, PIM, "c", at(0)).await;
+    let stored = put(store, changed(&stored, |next| next.selection = selection("third"))).await;
+    for (position, expect) in [(1, first.clone()), (2, first), (3, selection("second")), (4, selection("third"))] {
+        assert_eq!(*stored.selection_at(Position(position)), expect, "at {position}");
+    }
+    assert_eq!(store.subscription(stored.id).await.unwrap(), Some(stored));
+}
+
+/// Nobody asks for them any more.
+pub async fn selections_that_the_lane_has_passed_go(store: &dyn Store) {
+    let (_, mut stored) = make(store).await;
+    for (id, name) in [("a", "second"), ("b", "third")] {
+        append(store, PIM, id, at(0)).await;
+        stored = put(store, changed(&stored, |next| next.selection = selection(name))).await;
+    }
+    assert_eq!(stored.past_selections.len(), 2);
+    let lane = LaneSave { cursor: Some(Position(2)), ..lane(&stored) };
+    store.save(Save { mark: Position(1), lanes: vec![lane] }).await.unwrap();
+    append(store, PIM, "c", at(0)).await;
+    let stored = put(store, changed(&stored, |next| next.selection = selection("fourth"))).await;
+    let left: Vec<_> = stored.past_selections.iter().map(|(until, _)| until.0).collect();
+    assert_eq!(left, [3, 4]);
+}
+
+pub(super) fn lane(of: &Subscription) -> LaneSave {
+    LaneSave {
+        subscription: of.id,
+        generation: of.generation,
+        cursor: None,
+        memory: None,
+        exceptions: Vec::new(),
+        settled: Vec::new(),
+        drop_exceptions: false,
+        entries: Vec::new(),
+    }
+}
+
+/// Whoever knows a version gets what came later, and its version.
+pub async fn versions_tell_what_changed(store: &dyn Store) {
+    assert_eq!(store.changed_since(0).await.unwrap(), (0, Vec::new()));
+    let (owner_of, first) = make(store).await;
+    let (version, all) = store.changed_since(0).await.unwrap();
+    assert_eq!(all, [first.clone()]);
+    let second = put_new(store, |_| {}, &owner_of).await;
+    let (after, changed_ones) = store.changed_since(version).await.unwrap();
+    assert!(after > version);
+    assert_eq!(changed_ones, [second]);
+    let made = try_put(store, changed(&first, |next| next.status = SubscriptionStatus::Deleted)).await.unwrap();
+    assert_eq!(*store.changes().committed().borrow(), made.version);
+    let (last, changed_ones) = store.changed_since(after).await.unwrap();
+    assert_eq!(last, made.version);
+    assert_eq!(changed_ones, made.subscriptions);
+    assert_eq!(store.changed_since(last).await.unwrap(), (last, Vec::new()));
+    assert_eq!(store.changed_since(0).await.unwrap().1.len(), 2);
+}
+
+/// Revoked ones are listed, deleted ones only by id.
+pub async fn deleted_ones_are_left_out_of_lists(store: &dyn Store) {
+    let (subscriber, first) = make(store).await;
+    let second = put_new(store, |_| {}, &subscriber).await;
+    put(store, changed(&first, |next| next.status = SubscriptionStatus::Deleted)).await;
+    let revoked = put(store, changed(&second, |next| next.status = SubscriptionStatus::Revoked)).await;
+    assert_eq!(store.subscriptions(subscriber.id).await.unwrap(), [revoked]);
+    let deleted = store.subscription(first.id).await.unwrap().unwrap();
+    assert_eq!(deleted.status, SubscriptionStatus::Deleted);
+    let mut end = change(Vec::new());
+    let mut gone = subscriber.clone();
+    gone.status = SubscriberStatus::Deleted;
+    gone.revision += 1;
+    end.subscriber = Some(Put::Changed(gone.clone()));
+    store.change(end).await.unwrap();
+    assert_eq!(store.subscribers(&owner()).await.unwrap(), []);
+    assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(gone));
+}
+
+fn notification(about: &Subscription) -> Notification {
+    Notification {
+        id: Uuid::now_v7(),
+        kind: NotificationKind::SuspendedByUser,
+        timestamp: at(0),
+        subscription_id: about.id,
+        subscriber_id: about.subscriber_id,
+        destination: about.destination.to_string(),
+        events: vec!["com.example.happened".to_owned()],
+        reason: Some("because".to_owned()),
+        subject: "https://pim.example.com".to_owned(),
+    }
+}
+
+/// What is told about a change comes with it.
+pub async fn entries_and_notifications_come_with_the_change(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    let told = entry(LogBody::Action(Action::SubscriptionSuspendedByTheUser), at(3));
+    let notification = notification(&stored);
+    let mut with = change(vec![Put::Changed(changed(&stored, |next| next.status = SUSPENDED))]);
+    with.entries.push(told.clone());
+    with.notifications.push(notification.clone());
+    store.change(with).await.unwrap();
+    assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, [told]);
+    assert_eq!(store.notifications(10).await.unwrap(), [notification]);
+}
+
+/// Oldest first, until they are settled.
+pub async fn notifications_are_settled(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    let all: Vec<_> = (0..3).map(|_| notification(&stored)).collect();
+    let mut with = change(Vec::new());
+    with.notifications = all.clone();
+    store.change(with).await.unwrap();
+    assert_eq!(store.notifications(2).await.unwrap(), all[..2]);
+    store.settle_notification(all[0].id).await.unwrap();
+    store.settle_notification(Uuid::nil()).await.unwrap();
+    assert_eq!(store.notifications(10).await.unwrap(), all[1..]);
+}
+
+/// The default until something else is known.
+pub async fn what_is_known_of_a_client(store: &dyn Store) {
+    assert_eq!(store.client(&owner()).await.unwrap(), Client::default());
+    let known = Client { permission: Some(false), revoked_at: Some(Timestamp::from_micros(5)) };
+    store.put_client(&owner(), known.clone()).await.unwrap();
+    assert_eq!(store.client(&owner()).await.unwrap(), known);
+    store.put_client(&owner(), Client::default()).await.unwrap();
+    assert_eq!(store.client(&owner()).await.unwrap(), Client::default());
+}

@@ -1,0 +1,170 @@
+//! Log entries.
+
+use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery, LogType, RefusedRequest};
+use domain::subscriber::Owner;
+use domain::{ClientId, LogId, SubscriberId, SubscriptionId};
+
+use super::sample::*;
+use crate::Store;
+
+async fn find(store: &dyn Store, query: LogQuery) -> Vec<LogEntry> {
+    store.entries(&owner(), &query).await.unwrap().entries
+}
+
+fn action() -> LogBody {
+    LogBody::Action(Action::SubscriptionUpdated)
+}
+
+/// Five minutes count from the latest, not from the first.
+pub async fn equal_errors_become_one_in_a_sliding_window(store: &dyn Store) {
+    let first = error("no answer", at(0));
+    store.add_entry(first.clone()).await.unwrap();
+    store.add_entry(error("no answer", at(290))).await.unwrap();
+    store.add_entry(error("no answer", at(590))).await.unwrap();
+    let found = find(store, query()).await;
+    assert_eq!(found, [LogEntry { timestamp: at(590), count: 3, ..first }]);
+    let late = error("no answer", at(891));
+    store.add_entry(late.clone()).await.unwrap();
+    store.add_entry(LogEntry { count: 5, ..error("no answer", at(892)) }).await.unwrap();
+    let found = find(store, query()).await;
+    assert_eq!(found[1..], [LogEntry { timestamp: at(892), count: 6, ..late }]);
+}
+
+/// Owner, subscriber, subscription, message.
+pub async fn errors_that_differ_stay_apart(store: &dyn Store) {
+    let base = error("no answer", at(0));
+    let other = Owner { client_id: ClientId("other".to_owned()), ..owner() };
+    let apart = [
+        base.clone(),
+        LogEntry { id: LogId::generate(), owner: other.clone(), ..base.clone() },
+        LogEntry { id: LogId::generate(), subscriber_id: Some(SubscriberId::generate()), ..base.clone() },
+        LogEntry { id: LogId::generate(), subscription_id: Some(SubscriptionId::generate()), ..base.clone() },
+        error("another message", at(0)),
+    ];
+    for one in &apart {
+        store.add_entry(one.clone()).await.unwrap();
+    }
+    assert_eq!(find(store, query()).await.len(), 4);
+    let of_other = store.entries(&other, &query()).await.unwrap();
+    assert_eq!(of_other.entries, apart[1..2]);
+}
+
+/// Each action is told.
+pub async fn actions_are_never_merged(store: &dyn Store) {
+    store.add_entry(entry(action(), at(0))).await.unwrap();
+    store.add_entry(entry(action(), at(0))).await.unwrap();
+    assert_eq!(find(store, query()).await.len(), 2);
+}
+
+/// By id, whatever the times are.
+pub async fn entries_are_ordered_by_id(store: &dyn Store) {
+    let all: Vec<_> = (0..5).map(|number| entry(action(), at(100 - number))).collect();
+    for at in [3, 0, 4, 2, 1] {
+        store.add_entry(all[at].clone()).await.unwrap();
+    }
+    let mut expect = all.clone();
+    assert_eq!(find(store, query()).await, expect);
+    expect.reverse();
+    assert_eq!(find(store, LogQuery { order: LogOrder::Descending, ..query() }).await, expect);
+}
+
+/// A cursor stays where it is when others arrive or are merged; numbered pages follow each other.
+pub async fn pages_are_stable_while_entries_arrive(store: &dyn Store) {
+    let all: Vec<_> = (0..10).map(|number| error(&number.to_string(), at(number))).collect();
+    for one in &all {
+        store.add_entry(one.clone()).await.unwrap();
+    }
+    for order in [LogOrder::Ascending, LogOrder::Descending] {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.entries(&owner(), &LogQuery { limit: 3, after, order, ..query() }).await.unwrap();
+            seen.extend(page.entries.iter().map(|entry| entry.id));
+            after = seen.last().copied();
+            // The first one occurs again; when newest come first, a new one arrives that is not behind the cursor.
+            store.add_entry(error("0", at(11))).await.unwrap();
+            if order == LogOrder::Descending {
+                store.add_entry(entry(action(), at(12))).await.unwrap();
+            }
+            if !page.more {
+                break;
+            }
+        }
+        let mut expect: Vec<_> = all.iter().map(|entry| entry.id).collect();
+        if order == LogOrder::Descending {
+            expect.reverse();
+        }
+        assert_eq!(seen, expect);
+    }
+    let page = |skip, limit| LogQuery { skip, limit, log_type: Some(LogType::Error), ..query() };
+    let second = store.entries(&owner(), &page(4, 4)).await.unwrap();
+    assert!(second.more);
+    assert_eq!(
+        second.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(),
+        [all[4].id, all[5].id, all[6].id, all[7].id]
+    );
+    let third = store.entries(&owner(), &page(6, 4)).await.unwrap();
+    assert_eq!((third.entries.len(), third.more), (4, false));
+}
+
+/// Each filter, and all of them together.
+pub async fn entries_are_filtered(store: &dyn Store) {
+    let (subscriber, subscription) = (SubscriberId::generate(), SubscriptionId::generate());
+    let mut failed = error("no answer", at(10));
+    failed.subscriber_id = Some(subscriber);
+    failed.subscription_id = Some(subscription);
+    let mut acted = entry(action(), at(20));
+    acted.subscriber_id = Some(subscriber);
+    let refused = RefusedRequest {
+        reason: "invalid".to_owned(),
+        status: 422,
+        message: "name is missing".to_owned(),
+        method: "POST".to_owned(),
+        url: "/api/v1/subscribers".to_owned(),
+        body: None,
+    };
+    let refused = entry(LogBody::Refused(refused), at(30));
+    for one in [&failed, &acted, &refused] {
+        store.add_entry(one.clone()).await.unwrap();
+    }
+    let check = async |query: LogQuery, expect: &[&LogEntry]| {
+        let found = find(store, query).await;
+        assert_eq!(found.iter().collect::<Vec<_>>(), expect);
+    };
+    check(LogQuery { log_type: Some(LogType::Action), ..query() }, &[&acted]).await;
+    check(LogQuery { log_type: Some(LogType::Error), ..query() }, &[&failed, &refused]).await;
+    check(LogQuery { subscriber_id: Some(subscriber), ..query() }, &[&failed, &acted]).await;
+    check(LogQuery { subscription_id: Some(subscription), ..query() }, &[&failed]).await;
+    check(LogQuery { subscription_id: Some(SubscriptionId::generate()), ..query() }, &[]).await;
+    check(LogQuery { operation: Some("request_refused".to_owned()), ..query() }, &[&refused]).await;
+    check(LogQuery { operation: Some("subscription_updated".to_owned()), ..query() }, &[&acted]).await;
+    check(LogQuery { error_reason: Some("destination_timeout".to_owned()), ..query() }, &[&failed]).await;
+    check(LogQuery { error_reason: Some("invalid".to_owned()), ..query() }, &[&refused]).await;
+    check(LogQuery { start_time: Some(at(20)), ..query() }, &[&acted, &refused]).await;
+    check(LogQuery { end_time: Some(at(20)), ..query() }, &[&failed]).await;
+    let all = LogQuery {
+        log_type: Some(LogType::Error),
+        subscriber_id: Some(subscriber),
+        subscription_id: Some(subscription),
+        operation: Some("failed_to_deliver_event".to_owned()),
+        error_reason: Some("destination_timeout".to_owned()),
+        start_time: Some(at(10)),
+        end_time: Some(at(11)),
+        ..query()
+    };
+    check(all, &[&failed]).await;
+}
+
+/// The latest occurrence counts.
+pub async fn old_entries_are_pruned(store: &dyn Store) {
+    store.add_entry(error("seldom", at(0))).await.unwrap();
+    store.add_entry(error("often", at(0))).await.unwrap();
+    store.add_entry(error("often", at(200))).await.unwrap();
+    store.add_entry(entry(action(), at(100))).await.unwrap();
+    assert_eq!(store.prune_entries(at(150)).await.unwrap(), 2);
+    assert_eq!(store.prune_entries(at(150)).await.unwrap(), 0);
+    let left = find(store, query()).await;
+    assert_eq!((left.len(), left[0].count), (1, 2));
+    // One that is gone is not merged into.
+    store.add_entry(error("seldom", at(201))).await.unwrap();
+    assert_eq!(find(store, query()).await[1].count, 1);
+}

@@ -1,0 +1,177 @@
+//! The ledger, and what changes do to lanes.
+
+use domain::Position;
+use domain::outcome::SuspensionReason;
+use domain::subscription::{Subscription, SubscriptionStatus};
+
+use super::changes::lane;
+use super::sample::*;
+use crate::Store;
+use crate::ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Save};
+
+const SUSPENDED: SubscriptionStatus = SubscriptionStatus::Suspended(SuspensionReason::User);
+
+fn exception(position: u64, failures: u8) -> Exception {
+    Exception {
+        position: Position(position),
+        kind: ExceptionKind::Retry,
+        failures,
+        due_at: at(300),
+        first_tried_at: at(0),
+        entity: u64::MAX,
+    }
+}
+
+async fn save(store: &dyn Store, mark: u64, lane: LaneSave) {
+    store.save(Save { mark: Position(mark), lanes: vec![lane] }).await.unwrap();
+}
+
+async fn record(store: &dyn Store) -> LaneRecord {
+    let mut lanes = store.load().await.unwrap().lanes;
+    assert_eq!(lanes.len(), 1);
+    lanes.remove(0)
+}
+
+fn full(of: &Subscription) -> LaneSave {
+    LaneSave {
+        cursor: Some(Position(8)),
+        memory: Some(b"pace".to_vec()),
+        exceptions: vec![exception(5, 1), exception(3, 2)],
+        ..lane(of)
+    }
+}
+
+/// Everything, exceptions by position.
+pub async fn what_was_saved_is_loaded(store: &dyn Store) {
+    assert_eq!(store.load().await.unwrap(), Default::default());
+    let (_, stored) = make(store).await;
+    save(store, 7, full(&stored)).await;
+    let expect = LaneRecord {
+        subscription: stored.id,
+        generation: 0,
+        cursor: Some(Position(8)),
+        memory: Some(b"pace".to_vec()),
+        exceptions: vec![exception(3, 2), exception(5, 1)],
+    };
+    let loaded = store.load().await.unwrap();
+    assert_eq!((loaded.mark, loaded.lanes), (Position(7), vec![expect]));
+}
+
+/// A changed one replaces, a settled one goes; dropping spares those that come with it.
+pub async fn exceptions_are_put_settled_and_dropped(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    save(store, 1, full(&stored)).await;
+    let next =
+        LaneSave { exceptions: vec![exception(5, 2)], settled: vec![Position(3), Position(99)], ..lane(&stored) };
+    save(store, 1, next).await;
+    assert_eq!(record(store).await.exceptions, [exception(5, 2)]);
+    let next = LaneSave { exceptions: vec![exception(6, 1)], drop_exceptions: true, ..lane(&stored) };
+    save(store, 1, next).await;
+    assert_eq!(record(store).await.exceptions, [exception(6, 1)]);
+}
+
+/// `None` is a statement, not silence.
+pub async fn a_lane_without_a_cursor_follows_the_mark(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    save(store, 1, LaneSave { cursor: Some(Position(5)), ..lane(&stored) }).await;
+    save(store, 9, lane(&stored)).await;
+    assert_eq!(record(store).await.cursor, None);
+    assert_eq!(store.load().await.unwrap().mark, Position(9));
+}
+
+/// `None` is silence.
+pub async fn memory_is_kept_unless_it_is_new(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    save(store, 1, full(&stored)).await;
+    save(store, 1, lane(&stored)).await;
+    assert_eq!(record(store).await.memory.as_deref(), Some(b"pace".as_slice()));
+    save(store, 1, LaneSave { memory: Some(b"new".to_vec()), ..lane(&stored) }).await;
+    assert_eq!(record(store).await.memory.as_deref(), Some(b"new".as_slice()));
+}
+
+/// Late reports of a lane from before a suspension.
+pub async fn a_stale_generation_changes_nothing(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    let suspended = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    let before = record(store).await;
+    let late = LaneSave { entries: vec![error("late", at(0))], drop_exceptions: true, ..full(&stored) };
+    save(store, 4, late).await;
+    assert_eq!(record(store).await, before);
+    assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, []);
+    assert_eq!(store.load().await.unwrap().mark, Position(4));
+    save(store, 4, full(&suspended)).await;
+    assert_eq!(record(store).await.generation, 1);
+}
+
+/// Of a subscription that is not there.
+pub async fn an_unknown_lane_changes_nothing(store: &dyn Store) {
+    let unknown = subscription(&subscriber());
+    save(store, 4, full(&unknown)).await;
+    assert_eq!(store.load().await.unwrap().lanes, []);
+}
+
+/// Entries of a save are merged like others.
+pub async fn saves_tell_the_owner(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    store.add_entry(error("no answer", at(0))).await.unwrap();
+    let entries = vec![error("no answer", at(1)), error("no answer", at(2)), error("another", at(2))];
+    save(store, 1, LaneSave { entries, ..lane(&stored) }).await;
+    let found = store.entries(&owner(), &query()).await.unwrap().entries;
+    assert_eq!(found.iter().map(|entry| entry.count).collect::<Vec<_>>(), [3, 1]);
+}
+
+/// It has nothing to do with what was before.
+pub async fn a_new_lane_starts_at_the_head(store: &dyn Store) {
+    append(store, PIM, "a b", at(0)).await;
+    make(store).await;
+    let record = record(store).await;
+    assert_eq!((record.cursor, record.generation), (Some(Position(3)), 0));
+    assert_eq!((record.memory, record.exceptions.len()), (None, 0));
+}
+
+/// The backlog of the suspension is gone.
+pub async fn a_resume_starts_at_the_head(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    save(store, 1, full(&stored)).await;
+    let stored = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    append(store, PIM, "a b c d e f g h i j", at(0)).await;
+    put(store, changed(&stored, |next| next.status = SubscriptionStatus::Active)).await;
+    let record = record(store).await;
+    assert_eq!((record.cursor, record.generation), (Some(Position(11)), 2));
+    assert_eq!((record.memory, record.exceptions.len()), (None, 0));
+}
+
+/// With `hold` nothing is lost but what the lane remembered of its pace.
+pub async fn a_resume_with_hold_goes_on(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    save(store, 1, full(&stored)).await;
+    let hold = |next: &mut Subscription| {
+        next.status = SUSPENDED;
+        next.options.hold = true;
+    };
+    let stored = put(store, changed(&stored, hold)).await;
+    let suspended = record(store).await;
+    assert_eq!((suspended.cursor, suspended.exceptions.len()), (Some(Position(8)), 2));
+    put(store, changed(&stored, |next| next.status = SubscriptionStatus::Active)).await;
+    let record = record(store).await;
+    assert_eq!((record.cursor, record.generation, record.memory), (Some(Position(8)), 2, None));
+    assert_eq!(record.exceptions, suspended.exceptions);
+}
+
+/// The mark goes on without it.
+pub async fn a_suspension_stops_a_lane_that_follows_the_mark(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    append(store, PIM, "a b c", at(0)).await;
+    save(store, 2, lane(&stored)).await;
+    put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    store.save(Save { mark: Position(4), lanes: Vec::new() }).await.unwrap();
+    assert_eq!(record(store).await.cursor, Some(Position(2)));
+}
+
+/// Nobody will ask for it.
+pub async fn a_deleted_lane_is_forgotten(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    save(store, 1, full(&stored)).await;
+    put(store, changed(&stored, |next| next.status = SubscriptionStatus::Deleted)).await;
+    assert_eq!(store.load().await.unwrap().lanes, []);
+}

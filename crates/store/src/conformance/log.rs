@@ -1,0 +1,235 @@
+//! The event log.
+
+use domain::event::EventParts;
+use domain::{Event, Position};
+
+use super::sample::*;
+use crate::Store;
+use crate::event_log::{Appended, ReadLimit};
+
+/// Requests one after another are in the log one after another, without gaps.
+pub async fn appends_are_read_in_order(store: &dyn Store) {
+    assert_eq!(store.tail().head(), Position::FIRST);
+    append(store, PIM, "a b", at(0)).await;
+    append(store, OTHER, "c", at(1)).await;
+    append(store, PIM, "d", at(2)).await;
+    assert_eq!(read(store, None, 1, ALL).await, ("a b c d".to_owned(), 5));
+    let chunk = store.read(None, Position(1), ALL).await.unwrap();
+    let places: Vec<_> = chunk.events.iter().map(|event| (event.position.0, event.pim, event.accepted_at)).collect();
+    assert_eq!(places, [(1, PIM, at(0)), (2, PIM, at(0)), (3, OTHER, at(1)), (4, PIM, at(2))]);
+}
+
+/// Whoever has the answer finds the events in the tail.
+pub async fn the_tail_has_events_before_the_answer(store: &dyn Store) {
+    for number in 1..=20u64 {
+        append(store, PIM, &format!("a{number} b{number}"), at(0)).await;
+        assert_eq!(store.tail().head(), Position(2 * number + 1));
+        let newest = store.tail().since(Position(2 * number - 1), 10).unwrap();
+        assert_eq!(newest.len(), 2);
+        assert_eq!(newest, store.read(None, Position(2 * number - 1), ALL).await.unwrap().events);
+    }
+}
+
+/// An id twice in a request counts once; the first one wins.
+pub async fn known_ids_are_left_out_within_a_request(store: &dyn Store) {
+    let mut batch = events("a b a");
+    batch[2] = Event::new(EventParts { data: "{}", ..batch[2].clone().parts() });
+    let appended = store.append(PIM, batch, at(0)).await.unwrap();
+    assert_eq!(appended, Appended { accepted: 3, duplicates: 1 });
+    let chunk = store.read(None, Position(1), ALL).await.unwrap();
+    assert_eq!(chunk.events.len(), 2);
+    assert_ne!(chunk.events[0].event.data(), "{}");
+}
+
+/// Ids of earlier requests.
+pub async fn known_ids_are_left_out_within_the_window(store: &dyn Store) {
+    append(store, PIM, "a b", at(0)).await;
+    let appended = store.append(PIM, events("b c a"), at(24 * 3600 - 1)).await.unwrap();
+    assert_eq!(appended, Appended { accepted: 3, duplicates: 2 });
+    assert_eq!(read(store, None, 1, ALL).await.0, "a b c");
+}
+
+/// After 24 h the id may come again, and is known from then on.
+pub async fn known_ids_are_forgotten_after_the_window(store: &dyn Store) {
+    append(store, PIM, "a", at(0)).await;
+    append(store, PIM, "a", at(24 * 3600 + 2)).await;
+    append(store, PIM, "a", at(24 * 3600 + 3)).await;
+    assert_eq!(read(store, None, 1, ALL).await.0, "a a");
+}
+
+/// Two PIMs may use the same ids.
+pub async fn ids_are_known_for_each_pim_of_its_own(store: &dyn Store) {
+    append(store, PIM, "a", at(0)).await;
+    append(store, OTHER, "a", at(0)).await;
+    assert_eq!(read(store, Some(OTHER), 1, ALL).await.0, "a");
+    assert_eq!(read(store, None, 1, ALL).await.0, "a a");
+}
+
+/// Every part of an event.
+pub async fn an_event_comes_back_as_it_was(store: &dyn Store) {
+    let event = Event::new(EventParts {
+        id: "ид \u{1f600}",
+        event_type: "com.example.happened",
+        time: "2026-11-02T08:00:00.120Z",
+        extensions: "\"traceparent\":\"00-1\",\"n\":1",
+        data: "{\"product\":{\"identifier\":\"x\",\"uuid\":\"1\"}}",
+        product_identifier: Some(12..29),
+    });
+    store.append(PIM, vec![event.clone()], at(7)).await.unwrap();
+    let chunk = store.read(Some(PIM), Position(1), ALL).await.unwrap();
+    assert_eq!(chunk.events[0].event, event);
+    assert_eq!(chunk.events[0].accepted_at, at(7));
+}
+
+/// An empty request, and one of known ids only.
+pub async fn nothing_appended_is_nothing_done(store: &dyn Store) {
+    assert_eq!(store.append(PIM, Vec::new(), at(0)).await.unwrap(), Appended::default());
+    append(store, PIM, "a", at(0)).await;
+    append(store, PIM, "a", at(0)).await;
+    assert_eq!(store.tail().head(), Position(2));
+}
+
+/// Paging by number: nothing is left out, nothing comes twice.
+pub async fn reading_stops_at_the_number_of_events(store: &dyn Store) {
+    append(store, PIM, "a b c", at(0)).await;
+    append(store, OTHER, "d", at(0)).await;
+    append(store, PIM, "e f g", at(0)).await;
+    for page in 1..=8 {
+        for (pim, expect) in [(None, "abcdefg"), (Some(PIM), "abcefg"), (Some(OTHER), "d")] {
+            let (mut found, mut from) = (String::new(), 1);
+            while from < 8 {
+                let (ids, next) = read(store, pim, from, ReadLimit { events: page, ..ALL }).await;
+                assert!(next > from, "reading must go on");
+                assert!(ids.split_whitespace().count() <= page);
+                found.push_str(&ids.replace(' ', ""));
+                from = next;
+            }
+            assert_eq!((found.as_str(), from), (expect, 8), "pages of {page}");
+        }
+    }
+}
+
+/// Paging by size; one event is always read.
+pub async fn reading_stops_at_the_number_of_bytes(store: &dyn Store) {
+    append(store, PIM, "a b c d", at(0)).await;
+    let size = event("a").size();
+    let check = async |bytes, expect: &str, next| {
+        assert_eq!(read(store, None, 1, ReadLimit { bytes, ..ALL }).await, (expect.to_owned(), next));
+    };
+    check(0, "a", 2).await;
+    check(2 * size, "a b", 3).await;
+    check(100 * size, "a b c d", 5).await;
+}
+
+/// `until` is a border, also within a request.
+pub async fn reading_stops_before_until(store: &dyn Store) {
+    append(store, PIM, "a b c", at(0)).await;
+    let until = |until| ReadLimit { until: Position(until), ..ALL };
+    assert_eq!(read(store, None, 1, until(3)).await, ("a b".to_owned(), 3));
+    assert_eq!(read(store, Some(PIM), 2, until(3)).await, ("b".to_owned(), 3));
+    assert_eq!(read(store, Some(OTHER), 1, until(3)).await, (String::new(), 3));
+    assert_eq!(read(store, None, 3, until(3)).await, (String::new(), 3));
+}
+
+/// At the head there is nothing, and reading does not go back.
+pub async fn reading_behind_the_head_finds_nothing(store: &dyn Store) {
+    assert_eq!(read(store, None, 1, ALL).await, (String::new(), 1));
+    append(store, PIM, "a", at(0)).await;
+    assert_eq!(read(store, None, 2, ALL).await, (String::new(), 2));
+    assert_eq!(read(store, Some(PIM), 9, ALL).await, (String::new(), 9));
+}
+
+/// Positions of one PIM have gaps; the end is the head all the same.
+pub async fn reading_one_pim_passes_over_the_others(store: &dyn Store) {
+    append(store, PIM, "a", at(0)).await;
+    append(store, OTHER, "b c", at(0)).await;
+    append(store, PIM, "d", at(0)).await;
+    append(store, OTHER, "e", at(0)).await;
+    assert_eq!(read(store, Some(PIM), 1, ALL).await, ("a d".to_owned(), 6));
+    assert_eq!(read(store, Some(PIM), 2, ALL).await, ("d".to_owned(), 6));
+    assert_eq!(read(store, Some(OTHER), 3, ALL).await, ("c e".to_owned(), 6));
+}
+
+/// A position in the middle of what was appended at once.
+pub async fn reading_from_within_a_request(store: &dyn Store) {
+    append(store, PIM, "a b c d", at(0)).await;
+    append(store, PIM, "e", at(0)).await;
+    assert_eq!(read(store, None, 3, ALL).await, ("c d e".to_owned(), 6));
+    let one = ReadLimit { events: 1, ..ALL };
+    assert_eq!(read(store, Some(PIM), 4, one).await, ("d".to_owned(), 5));
+}
+
+async fn trim(store: &dyn Store, floors: &[(domain::PimId, u64)], rest: u64) -> u64 {
+    let floors: Vec<_> = floors.iter().map(|(pim, floor)| (*pim, Position(*floor))).collect();
+    let mut trimmed = 0;
+    loop {
+        match store.trim(&floors, Position(rest)).await.unwrap() {
+            0 => return trimmed,
+            deleted => trimmed += deleted,
+        }
+    }
+}
+
+/// A PIM that is named goes by its floor, the others by the rest. Events come in requests of their own, because what was appended at
+/// once may be kept together.
+pub async fn trimming_goes_by_floors_and_rest(store: &dyn Store) {
+    for (pim, id) in [(PIM, "a"), (OTHER, "b"), (PIM, "c"), (OTHER, "d"), (domain::PimId(3), "e"), (PIM, "f")] {
+        append(store, pim, id, at(0)).await;
+    }
+    assert_eq!(trim(store, &[(PIM, 3)], 4).await, 2);
+    assert_eq!(read(store, None, 1, ALL).await, ("c d e f".to_owned(), 7));
+    assert_eq!(trim(store, &[(PIM, 3)], 4).await, 0);
+    assert_eq!(trim(store, &[(PIM, 1), (OTHER, 7)], 7).await, 2);
+    assert_eq!(read(store, None, 1, ALL).await, ("c f".to_owned(), 7));
+}
+
+/// Many slices, until nothing is left; positions go on from where they were.
+pub async fn trimming_ends_with_zero_and_keeps_the_head(store: &dyn Store) {
+    for number in 0..300 {
+        append(store, PIM, &number.to_string(), at(0)).await;
+    }
+    assert_eq!(trim(store, &[], u64::MAX).await, 300);
+    assert_eq!(read(store, None, 1, ALL).await, (String::new(), 301));
+    append(store, PIM, "next", at(0)).await;
+    assert_eq!(read(store, None, 301, ALL).await, ("next".to_owned(), 302));
+}
+
+/// The window does not depend on what is still in the log.
+pub async fn ids_are_known_after_trimming(store: &dyn Store) {
+    append(store, PIM, "a", at(0)).await;
+    trim(store, &[], u64::MAX).await;
+    append(store, PIM, "a b", at(1)).await;
+    assert_eq!(read(store, None, 1, ALL).await.0, "b");
+}
+
+/// The first event of a time.
+pub async fn the_first_since_a_time(store: &dyn Store) {
+    assert_eq!(store.first_since(at(0)).await.unwrap(), Position(1));
+    for number in 0..50 {
+        append(store, PIM, &format!("a{number} b{number}"), at(10 * number)).await;
+    }
+    let check = async |time, expect| assert_eq!(store.first_since(at(time)).await.unwrap(), Position(expect));
+    check(-100, 1).await;
+    check(0, 1).await;
+    check(1, 3).await;
+    check(10, 3).await;
+    check(485, 99).await;
+    check(490, 99).await;
+    check(491, 101).await;
+    trim(store, &[], 51).await;
+    check(0, 51).await;
+    check(300, 61).await;
+}
+
+/// The clock may step: the first event accepted then or later is meant, whatever came in between.
+pub async fn the_first_since_a_time_survives_a_clock_that_steps_back(store: &dyn Store) {
+    for (number, time) in [10, 100, 20, 30, 200, 40].into_iter().enumerate() {
+        append(store, PIM, &number.to_string(), at(time)).await;
+    }
+    let check = async |time, expect| assert_eq!(store.first_since(at(time)).await.unwrap(), Position(expect));
+    check(10, 1).await;
+    check(15, 2).await;
+    check(100, 2).await;
+    check(101, 5).await;
+    check(201, 7).await;
+}

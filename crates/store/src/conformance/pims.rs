@@ -1,0 +1,81 @@
+//! PIMs.
+
+use domain::log_entry::{Action, LogBody};
+use domain::notification::NotificationKind;
+use domain::subscriber::SubscriberStatus;
+use domain::subscription::SubscriptionStatus;
+use domain::{PimId, Position};
+
+use super::sample::*;
+use crate::Store;
+use crate::error::ChangeError;
+
+/// Name and URL belong to one PIM only.
+pub async fn names_and_urls_are_unique(store: &dyn Store) {
+    let a = store.add_pim(pim("a")).await.unwrap();
+    let b = store.add_pim(pim("b")).await.unwrap();
+    let mut same_name = pim("a");
+    same_name.url_key = "https://elsewhere.example.com".to_owned();
+    let taken = store.add_pim(same_name).await.unwrap_err();
+    assert!(matches!(taken, ChangeError::Taken { field: "name", .. }), "{taken}");
+    let mut same_url = pim("c");
+    same_url.url_key = a.url_key.clone();
+    let taken = store.add_pim(same_url).await.unwrap_err();
+    assert!(matches!(taken, ChangeError::Taken { field: "url", .. }), "{taken}");
+    let mut renamed = b.clone();
+    renamed.name = "a".to_owned();
+    assert!(matches!(store.update_pim(renamed).await, Err(ChangeError::Taken { field: "name", .. })));
+    let mut renamed = b;
+    renamed.name = "b2".to_owned();
+    store.update_pim(renamed.clone()).await.unwrap();
+    assert_eq!(store.pims().await.unwrap(), [a, renamed]);
+    let mut nobody = pim("nobody");
+    nobody.id = PimId(99);
+    assert!(matches!(store.update_pim(nobody).await, Err(ChangeError::Missing(_))));
+}
+
+/// A number is for ever of one PIM, also when that is gone.
+pub async fn numbers_are_not_used_again(store: &dyn Store) {
+    let a = store.add_pim(pim("a")).await.unwrap();
+    let b = store.add_pim(pim("b")).await.unwrap();
+    assert_eq!((a.id, b.id), (PimId(1), PimId(2)));
+    store.remove_pim(b.id, at(1)).await.unwrap();
+    assert_eq!(store.add_pim(pim("b")).await.unwrap().id, PimId(3));
+    assert!(matches!(store.remove_pim(b.id, at(1)).await, Err(ChangeError::Missing(_))));
+}
+
+/// Subscribers and subscriptions are revoked, and everybody is told.
+pub async fn removing_a_pim_revokes_what_it_had(store: &dyn Store) {
+    let a = store.add_pim(pim("a")).await.unwrap();
+    assert_eq!(a.id, PIM);
+    let (subscriber, subscription) = make(store).await;
+    append(store, PIM, "a b", at(0)).await;
+    let (before, _) = store.changed_since(0).await.unwrap();
+    store.remove_pim(PIM, at(9)).await.unwrap();
+    let revoked = store.subscriber(subscriber.id).await.unwrap().unwrap();
+    assert_eq!((revoked.status, revoked.revision), (SubscriberStatus::Revoked, 1));
+    let (version, changed) = store.changed_since(before).await.unwrap();
+    assert!(version > before);
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0].status, SubscriptionStatus::Revoked);
+    assert_eq!((changed[0].status_since, changed[0].generation, changed[0].revision), (Position(3), 1, 1));
+    assert_eq!(*store.changes().committed().borrow(), version);
+    let told: Vec<_> = store.entries(&owner(), &query()).await.unwrap().entries;
+    let told: Vec<_> = told.iter().map(|entry| entry.body.clone()).collect();
+    assert_eq!(told, [LogBody::Action(Action::SubscriberRevoked), LogBody::Action(Action::SubscriptionRevoked)]);
+    let notifications = store.notifications(10).await.unwrap();
+    assert_eq!(notifications.len(), 1);
+    assert_eq!(notifications[0].kind, NotificationKind::Revoked);
+    assert_eq!(notifications[0].subscription_id, subscription.id);
+    assert_eq!(notifications[0].subject, a.url);
+}
+
+/// Secrets of every kind survive the way to the store and back.
+pub async fn secrets_come_back(store: &dyn Store) {
+    let a = store.add_pim(pim("a")).await.unwrap();
+    assert_eq!(a.events_api_secret.as_ref().unwrap().expose(), "secret of the bridge");
+    assert_eq!(store.pims().await.unwrap(), [a]);
+    let (subscriber, subscription) = make(store).await;
+    assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
+    assert_eq!(store.subscription(subscription.id).await.unwrap(), Some(subscription));
+}

@@ -1,0 +1,198 @@
+//! Samples that the tests are made of.
+
+use domain::destination::{CustomHeaders, Destination, PubsubDestination};
+use domain::event::EventParts;
+use domain::log_entry::{LogBody, LogEntry, LogOrder, LogQuery};
+use domain::outcome::{ErrorReason, Failure};
+use domain::pim::{Pim, StaticToken, TokenCheck};
+use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
+use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
+use domain::{ClientId, Event, EventType, LogId, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
+
+use crate::Store;
+use crate::catalog::{Change, Made, Put};
+use crate::error::ChangeError;
+use crate::event_log::ReadLimit;
+
+/// The PIM that most tests are about.
+pub const PIM: PimId = PimId(1);
+/// Another one.
+pub const OTHER: PimId = PimId(2);
+
+/// An instant so many seconds after some morning.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_790_000_000_000_000 + seconds * 1_000_000)
+}
+
+/// An event with this id.
+pub fn event(id: &str) -> Event {
+    let data = format!("{{\"product\":{{\"uuid\":\"{id}\"}}}}");
+    Event::new(EventParts {
+        id,
+        event_type: "com.example.happened",
+        time: "2026-11-02T08:00:00Z",
+        extensions: "",
+        data: &data,
+        product_identifier: None,
+    })
+}
+
+/// Events with these ids, separated by blanks.
+pub fn events(ids: &str) -> Vec<Event> {
+    ids.split_whitespace().map(event).collect()
+}
+
+/// Reads without a limit.
+pub const ALL: ReadLimit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
+
+/// Appends events with these ids.
+pub async fn append(store: &dyn Store, pim: PimId, ids: &str, now: Timestamp) {
+    store.append(pim, events(ids), now).await.unwrap();
+}
+
+/// The ids of the events from `from` on, and where to read on.
+pub async fn read(store: &dyn Store, pim: Option<PimId>, from: u64, limit: ReadLimit) -> (String, u64) {
+    let chunk = store.read(pim, Position(from), limit).await.unwrap();
+    let ids: Vec<&str> = chunk.events.iter().map(|event| event.event.id()).collect();
+    assert!(chunk.events.is_sorted_by(|a, b| a.position < b.position));
+    (ids.join(" "), chunk.next.0)
+}
+
+/// The owner of the samples.
+pub fn owner() -> Owner {
+    Owner { pim: PIM, client_id: ClientId("client".to_owned()) }
+}
+
+/// A subscriber.
+pub fn subscriber() -> Subscriber {
+    Subscriber {
+        id: SubscriberId::generate(),
+        owner: owner(),
+        name: "A subscriber".to_owned(),
+        contact: Contact {
+            technical_email: "contact@example.com".to_owned(),
+            email: true,
+            webhook: true,
+            webhook_url: Some("https://example.com/hook".to_owned()),
+            webhook_secret: Some(Secret::new("sixteen characters")),
+        },
+        status: SubscriberStatus::Active,
+        revision: 0,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+/// A selection of this type.
+pub fn selection(name: &str) -> Selection {
+    Selection { events: vec![EventType::new(name)], filter: None }
+}
+
+/// A subscription of a subscriber.
+pub fn subscription(of: &Subscriber) -> Subscription {
+    let headers = CustomHeaders(vec![("x-team".to_owned(), Secret::new("blue"))]);
+    let destination =
+        PubsubDestination { project_id: "example-project".to_owned(), topic_id: "events".to_owned(), headers };
+    Subscription {
+        id: SubscriptionId::generate(),
+        subscriber_id: of.id,
+        pim: of.owner.pim,
+        client_id: of.owner.client_id.clone(),
+        selection: selection("com.example.happened"),
+        past_selections: Vec::new(),
+        destination: Destination::Pubsub(destination),
+        send_product_identifier: false,
+        options: Options::default(),
+        status: SubscriptionStatus::Active,
+        status_since: Position(0),
+        generation: 0,
+        revision: 0,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+/// The same with the next revision, and something changed.
+pub fn changed(stored: &Subscription, change: impl FnOnce(&mut Subscription)) -> Subscription {
+    let mut next = stored.clone();
+    next.revision += 1;
+    change(&mut next);
+    next
+}
+
+/// A change of subscriptions with the contract's limits.
+pub fn change(subscriptions: Vec<Put<Subscription>>) -> Change {
+    Change { subscriptions, subscriber_limit: 20, subscription_limit: 20, ..Change::default() }
+}
+
+/// Makes a subscriber with one subscription.
+pub async fn make(store: &dyn Store) -> (Subscriber, Subscription) {
+    let subscriber = subscriber();
+    let subscription = subscription(&subscriber);
+    let mut change = change(vec![Put::New(subscription)]);
+    change.subscriber = Some(Put::New(subscriber.clone()));
+    let mut made = store.change(change).await.unwrap();
+    (subscriber, made.subscriptions.remove(0))
+}
+
+/// Changes a subscription and gives it as it is stored.
+pub async fn put(store: &dyn Store, next: Subscription) -> Subscription {
+    try_put(store, next).await.unwrap().subscriptions.remove(0)
+}
+
+/// Tries to change a subscription.
+pub async fn try_put(store: &dyn Store, next: Subscription) -> Result<Made, ChangeError> {
+    store.change(change(vec![Put::Changed(next)])).await
+}
+
+/// An error entry.
+pub fn error(message: &str, at: Timestamp) -> LogEntry {
+    let failure = Failure { reason: ErrorReason::DestinationTimeout, code: 500, message: message.to_owned() };
+    entry(LogBody::FailedDelivery(failure), at)
+}
+
+/// An entry of the sample's owner.
+pub fn entry(body: LogBody, at: Timestamp) -> LogEntry {
+    LogEntry {
+        id: LogId::generate(),
+        owner: owner(),
+        timestamp: at,
+        subscriber_id: None,
+        subscription_id: None,
+        body,
+        count: 1,
+    }
+}
+
+/// A query for everything, oldest first.
+pub fn query() -> LogQuery {
+    LogQuery {
+        log_type: None,
+        order: LogOrder::Ascending,
+        limit: 100,
+        skip: 0,
+        after: None,
+        subscriber_id: None,
+        subscription_id: None,
+        operation: None,
+        error_reason: None,
+        start_time: None,
+        end_time: None,
+    }
+}
+
+/// A PIM.
+pub fn pim(name: &str) -> Pim {
+    let token = StaticToken { client_id: ClientId("client".to_owned()), token: Secret::new("token of a client") };
+    Pim {
+        id: PimId(0),
+        name: name.to_owned(),
+        url: format!("https://{name}.Example.com/"),
+        url_key: format!("https://{name}.example.com"),
+        keys: Vec::new(),
+        token_check: TokenCheck::Static,
+        static_tokens: vec![token],
+        events_api_secret: Some(Secret::new("secret of the bridge")),
+        created_at: at(0),
+    }
+}
