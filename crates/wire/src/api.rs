@@ -7,6 +7,7 @@
 mod answer;
 mod destination;
 mod endpoint;
+mod faults;
 mod nearest;
 mod options;
 mod reader;
