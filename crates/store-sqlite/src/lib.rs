@@ -1,1 +1,125 @@
-//! (being built)
+//! The embedded backend: the ports of `store` over one SQLite file, nothing to install.
+//!
+//! One thread writes ([`SqliteStore`] sends it what is asked for and waits); it commits once for all requests that wait.
+//! A few threads read, one makes checkpoints. Reading order: what can be set ([`settings`]), the file ([`database`]), the
+//! writer (`writer`, `batch`, `log_writer`, `dedup`), and the ports (`event_log`, `catalog`, `ledger`).
+
+pub mod settings;
+
+pub mod database;
+mod failure;
+
+mod batch;
+mod checkpoint;
+mod dedup;
+mod log_writer;
+mod readers;
+mod writer;
+
+mod catalog;
+mod event_log;
+mod ledger;
+mod sealed;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use store::{Changes, StoreError, Tail, Vault};
+use tokio::sync::oneshot;
+
+pub use database::OpenError;
+pub use settings::Settings;
+
+use crate::batch::{Batch, Call};
+use crate::checkpoint::Checkpoints;
+use crate::database::Folder;
+use crate::dedup::Keyed;
+use crate::failure::Failure;
+use crate::log_writer::LogWriter;
+use crate::readers::Readers;
+use crate::writer::{Request, Worker, Writer};
+
+/// All ports over one SQLite file. Dropping it waits until what was asked for is written.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // Dropped in this order: the lock is given back when nothing writes any more.
+    writer: Writer,
+    readers: Readers,
+    tail: Arc<Tail>,
+    changes: Arc<Changes>,
+    vault: Arc<Vault>,
+    keyed: Keyed,
+    lock: Option<File>,
+}
+
+impl SqliteStore {
+    /// Opens the store of a data folder for the one process that serves; makes it if it is not there.
+    pub fn open_exclusive(folder: &Path, settings: Settings) -> Result<SqliteStore, OpenError> {
+        let folder = Folder::open(folder)?;
+        let lock = folder.lock()?;
+        SqliteStore::start(&folder, settings, Some(lock))
+    }
+
+    /// Opens the store beside the process that serves, as commands do: the catalogue can be read and changed, the log
+    /// read; appends, trimming and saves of lanes are refused. What the other process announces is not seen.
+    pub fn open(folder: &Path, settings: Settings) -> Result<SqliteStore, OpenError> {
+        let folder = Folder::open(folder)?;
+        SqliteStore::start(&folder, settings, None)
+    }
+
+    fn start(folder: &Folder, settings: Settings, lock: Option<File>) -> Result<SqliteStore, OpenError> {
+        let connection = folder.writer()?;
+        let problem = |failure: Failure| folder.problem(StoreError::from(failure));
+        sealed::check_all(&connection, &settings.vault).map_err(problem)??;
+        let head = log_writer::stored_head(&connection).map_err(problem)?;
+        let version = catalog::version(&connection).map_err(problem)?;
+        let keyed = Keyed::load(&connection).map_err(problem)?;
+        let log = match lock {
+            Some(_) => LogWriter::owned(&connection, &settings, folder.path().to_owned()).map_err(problem)?,
+            None => LogWriter::shared(),
+        };
+        let tail = Arc::new(Tail::new(head, settings.tail_bytes));
+        let changes = Arc::new(Changes::default());
+        changes.commit(version);
+        let readers = (0..settings.readers.max(1)).map(|_| folder.reader()).collect::<Result<Vec<_>, _>>()?;
+        let thread = |source| OpenError::Io { path: folder.path().to_owned(), source };
+        let checkpoints = Checkpoints::start(folder.checkpointer()?, settings.checkpoint_pages).map_err(thread)?;
+        let (tail_of_worker, changes_of_worker) = (Arc::clone(&tail), Arc::clone(&changes));
+        let worker = Worker { connection, log, tail: tail_of_worker, changes: changes_of_worker, checkpoints };
+        Ok(SqliteStore {
+            writer: Writer::start(worker).map_err(thread)?,
+            readers: Readers::start(readers).map_err(thread)?,
+            tail,
+            changes,
+            vault: Arc::new(settings.vault),
+            keyed,
+            lock,
+        })
+    }
+
+    /// Whether this process holds the lock of the data folder.
+    fn serves(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Does something in the writer's next transaction, as a whole or not at all, and waits for the commit.
+    async fn write<T, E>(&self, work: impl FnOnce(&mut Batch<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(Request::Job(Box::new(Call::new(work, answer)))).await.map_err(E::from)?;
+        answered.await.map_err(|_| E::from(StoreError::Unavailable("the store is closed".to_owned())))?
+    }
+
+    /// Reads on one of the reading threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.read(work).await
+    }
+}

@@ -1,0 +1,137 @@
+//! One transaction with many requests, each of which is done as a whole or not at all.
+
+use domain::{Event, PimId, Position, Timestamp};
+use rusqlite::{CachedStatement, Connection};
+use store::{AppendError, Appended, StoreError};
+use tokio::sync::oneshot;
+
+use crate::dedup::Key;
+use crate::failure::Failure;
+use crate::log_writer::LogWriter;
+
+/// The transaction that is open.
+pub(crate) struct Batch<'a> {
+    connection: &'a Connection,
+    log: &'a mut LogWriter,
+    /// The catalogue's version, if it was changed.
+    version: Option<u64>,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(connection: &'a Connection, log: &'a mut LogWriter) -> Batch<'a> {
+        Batch { connection, log, version: None }
+    }
+
+    /// A statement, prepared once for all batches.
+    pub(crate) fn sql(&self, sql: &str) -> Result<CachedStatement<'a>, Failure> {
+        Ok(self.connection.prepare_cached(sql)?)
+    }
+
+    pub(crate) fn connection(&self) -> &'a Connection {
+        self.connection
+    }
+
+    /// The head of the log, with all events that were appended before.
+    pub(crate) fn head(&mut self) -> Result<Position, Failure> {
+        self.log.flush(self.connection)?;
+        self.log.head(self.connection)
+    }
+
+    /// The catalogue's version, if another process wrote since the last transaction.
+    pub(crate) fn others_version(&mut self) -> Result<Option<u64>, Failure> {
+        if self.log.others_wrote(self.connection)? { self.stored_version().map(Some) } else { Ok(None) }
+    }
+
+    pub(crate) fn stored_version(&self) -> Result<u64, Failure> {
+        let version = self.sql("SELECT value FROM meta WHERE name = 'version'")?.query_row([], |row| row.get(0))?;
+        Ok(version)
+    }
+
+    /// Counts the catalogue's version up.
+    pub(crate) fn next_version(&mut self) -> Result<u64, Failure> {
+        let version = self.stored_version()? + 1;
+        self.sql("UPDATE meta SET value = ?1 WHERE name = 'version'")?.execute([version])?;
+        self.version = Some(version);
+        Ok(version)
+    }
+
+    /// Events were deleted up to here: positions go on from the head even if none is left.
+    pub(crate) fn keep_head(&mut self) -> Result<(), Failure> {
+        let head = self.head()?;
+        self.sql("UPDATE meta SET value = ?1 WHERE name = 'head_floor'")?.execute([head.0])?;
+        Ok(())
+    }
+
+    pub(crate) fn append(
+        &mut self,
+        pim: PimId,
+        events: Vec<Event>,
+        keys: &[Key],
+        now: Timestamp,
+    ) -> Result<Result<Appended, AppendError>, Failure> {
+        self.log.append(self.connection, pim, events, keys, now)
+    }
+
+    /// The last writes before the commit; gives the catalogue's version if it was changed.
+    pub(crate) fn finish(self) -> Result<Option<u64>, Failure> {
+        self.log.flush(self.connection)?;
+        self.log.write_dedup(self.connection)?;
+        Ok(self.version)
+    }
+}
+
+/// A request that is not an append.
+pub(crate) trait Job: Send {
+    /// Does it in the open transaction. An error is one of the transaction, not of the request.
+    fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Failure>;
+
+    /// After the commit, or with what made it fail.
+    fn answer(self: Box<Self>, failure: Option<&StoreError>);
+}
+
+/// A job made of a closure.
+pub(crate) struct Call<W, T, E> {
+    work: Option<W>,
+    result: Option<Result<T, E>>,
+    answer: oneshot::Sender<Result<T, E>>,
+}
+
+impl<W, T, E> Call<W, T, E> {
+    pub(crate) fn new(work: W, answer: oneshot::Sender<Result<T, E>>) -> Call<W, T, E> {
+        Call { work: Some(work), result: None, answer }
+    }
+}
+
+impl<W, T, E> Job for Call<W, T, E>
+where
+    W: FnOnce(&mut Batch<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Failure> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        // Appends before it are not taken back with it.
+        batch.log.flush(batch.connection)?;
+        let version = batch.version;
+        batch.sql("SAVEPOINT job")?.execute([])?;
+        let result = work(batch);
+        if result.is_err() {
+            batch.version = version;
+            // Fails if the error has ended the whole transaction.
+            batch.sql("ROLLBACK TO job")?.execute([])?;
+        }
+        batch.sql("RELEASE job")?.execute([])?;
+        self.result = Some(result);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
+        let lost = || StoreError::Unavailable("it was not done".to_owned());
+        let result = match failure {
+            Some(failure) => Err(failure.clone().into()),
+            None => self.result.unwrap_or_else(|| Err(lost().into())),
+        };
+        // Nobody waits any more: not an error.
+        let _ = self.answer.send(result);
+    }
+}

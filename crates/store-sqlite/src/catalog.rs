@@ -1,0 +1,186 @@
+//! The catalogue: each method is one transaction or one read. The rows are in `rows`, a change in `change`, log entries in `entries`.
+
+mod change;
+mod entries;
+mod pims;
+mod rows;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::log_entry::{LogEntry, LogQuery};
+use domain::notification::Notification;
+use domain::pim::Pim;
+use domain::subscriber::{Owner, Subscriber};
+use domain::subscription::Subscription;
+use domain::{PimId, SubscriberId, SubscriptionId, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+use store::catalog::Made;
+use store::{Catalog, Change, ChangeError, Changes, Client, LogPage, StoreError};
+
+pub(crate) use entries::add as add_entry;
+pub(crate) use rows::generation;
+
+use crate::SqliteStore;
+use crate::failure::Failure;
+
+/// Log entries deleted in one transaction.
+const PRUNE_SLICE: u64 = 2_000;
+
+#[async_trait]
+impl Catalog for SqliteStore {
+    fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    async fn pims(&self) -> Result<Vec<Pim>, StoreError> {
+        let vault = Arc::clone(&self.vault);
+        let (version, pims) = self
+            .read(move |connection| {
+                // One snapshot.
+                let transaction = connection.unchecked_transaction()?;
+                Ok((version(&transaction)?, pims::all(&transaction, &vault)?))
+            })
+            .await?;
+        // Another process may have removed a PIM, and revoked its subscriptions.
+        self.changes.commit(version);
+        Ok(pims)
+    }
+
+    async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| pims::add(batch, &vault, pim)).await
+    }
+
+    async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| pims::update(batch, &vault, &pim)).await
+    }
+
+    async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| pims::remove(batch, &vault, id, now)).await
+    }
+
+    async fn client(&self, owner: &Owner) -> Result<Client, StoreError> {
+        let owner = owner.clone();
+        self.read(move |connection| {
+            let sql = "SELECT body FROM clients WHERE pim = ?1 AND client_id = ?2";
+            let mut select = connection.prepare_cached(sql)?;
+            let body = select.query_row((owner.pim.0, owner.client_id.0), |row| row.get::<_, String>(0)).optional()?;
+            Ok(body.map(|body| serde_json::from_str(&body)).transpose()?.unwrap_or_default())
+        })
+        .await
+    }
+
+    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), StoreError> {
+        let owner = owner.clone();
+        self.write(move |batch| {
+            let work =
+                || -> Result<(), Failure> {
+                    let body = serde_json::to_string(&client)?;
+                    batch
+                        .sql("INSERT OR REPLACE INTO clients (pim, client_id, body) VALUES (?1, ?2, ?3)")?
+                        .execute((owner.pim.0, owner.client_id.0, body))?;
+                    Ok(())
+                };
+            Ok(work()?)
+        })
+        .await
+    }
+
+    async fn subscriber(&self, id: SubscriberId) -> Result<Option<Subscriber>, StoreError> {
+        let vault = Arc::clone(&self.vault);
+        self.read(move |connection| rows::subscriber(connection, &vault, id)).await
+    }
+
+    async fn subscribers(&self, owner: &Owner) -> Result<Vec<Subscriber>, StoreError> {
+        let (vault, owner) = (Arc::clone(&self.vault), owner.clone());
+        self.read(move |connection| {
+            let which = "pim = ?1 AND client_id = ?2 AND status <> 'deleted' ORDER BY created_at, id";
+            rows::subscribers(connection, &vault, which, (owner.pim.0, owner.client_id.0))
+        })
+        .await
+    }
+
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        let vault = Arc::clone(&self.vault);
+        self.read(move |connection| rows::subscription(connection, &vault, id)).await
+    }
+
+    async fn subscriptions(&self, of: SubscriberId) -> Result<Vec<Subscription>, StoreError> {
+        let vault = Arc::clone(&self.vault);
+        self.read(move |connection| {
+            let which = "subscriber_id = ?1 AND status <> 'deleted' ORDER BY created_at, id";
+            rows::subscriptions(connection, &vault, which, (of.0.as_bytes(),))
+        })
+        .await
+    }
+
+    async fn change(&self, change: Change) -> Result<Made, ChangeError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| change::make(batch, &vault, &change)).await
+    }
+
+    async fn changed_since(&self, since: u64) -> Result<(u64, Vec<Subscription>), StoreError> {
+        let vault = Arc::clone(&self.vault);
+        self.read(move |connection| {
+            // One snapshot.
+            let transaction = connection.unchecked_transaction()?;
+            let changed = rows::subscriptions(&transaction, &vault, "version > ?1 ORDER BY id", (since,))?;
+            Ok((version(&transaction)?, changed))
+        })
+        .await
+    }
+
+    async fn add_entry(&self, entry: LogEntry) -> Result<(), StoreError> {
+        self.write(move |batch| Ok(entries::add(batch, &entry)?)).await
+    }
+
+    async fn entries(&self, owner: &Owner, query: &LogQuery) -> Result<LogPage, StoreError> {
+        let (owner, query) = (owner.clone(), query.clone());
+        self.read(move |connection| entries::find(connection, &owner, &query)).await
+    }
+
+    async fn prune_entries(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        loop {
+            let slice =
+                self.write(move |batch| Ok::<_, StoreError>(entries::prune(batch, before, PRUNE_SLICE)?)).await?;
+            pruned += slice;
+            if slice < PRUNE_SLICE {
+                return Ok(pruned);
+            }
+        }
+    }
+
+    async fn notifications(&self, limit: usize) -> Result<Vec<Notification>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached("SELECT body FROM notifications ORDER BY seq LIMIT ?1")?;
+            let mut rows = select.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError> {
+        self.write(move |batch| {
+            let work = || -> Result<(), Failure> {
+                batch.sql("DELETE FROM notifications WHERE id = ?1")?.execute((id.as_bytes(),))?;
+                Ok(())
+            };
+            Ok(work()?)
+        })
+        .await
+    }
+}
+
+/// The catalogue's version.
+pub(crate) fn version(connection: &Connection) -> Result<u64, Failure> {
+    let sql = "SELECT value FROM meta WHERE name = 'version'";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}

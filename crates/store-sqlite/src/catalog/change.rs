@@ -1,0 +1,80 @@
+//! A change: checked, stamped and written, with what is told about it.
+
+use domain::notification::Notification;
+use domain::subscriber::SubscriberStatus;
+use domain::subscription::Subscription;
+use store::catalog::Made;
+use store::{Change, ChangeError, Put, Vault, stamp};
+
+use super::{entries, rows};
+use crate::batch::Batch;
+use crate::failure::Failure;
+use crate::ledger;
+
+/// Makes a change. On an error the caller takes all of it back.
+pub(super) fn make(batch: &mut Batch<'_>, vault: &Vault, change: &Change) -> Result<Made, ChangeError> {
+    let connection = batch.connection();
+    if let Some(put) = &change.subscriber {
+        let stored = rows::subscriber(connection, vault, put.value().id)?;
+        let subscriber = stamp::stamp_subscriber(stored.as_ref(), put)?;
+        rows::put_subscriber(connection, vault, &subscriber)?;
+        let over = rows::active_subscribers(connection, subscriber.owner.pim.0)? > change.subscriber_limit;
+        if over && matches!(put, Put::New(_)) {
+            return Err(ChangeError::LimitReached { limit: change.subscriber_limit });
+        }
+    }
+    let version = if change.subscriptions.is_empty() { batch.stored_version()? } else { batch.next_version()? };
+    let mut subscriptions = Vec::new();
+    for put in &change.subscriptions {
+        subscriptions.push(put_subscription(batch, vault, version, put)?);
+    }
+    for put in &change.subscriptions {
+        if let Put::New(new) = put {
+            let subscriber = rows::subscriber(connection, vault, new.subscriber_id)?;
+            let subscriber = subscriber.ok_or(ChangeError::Missing("subscriber"))?;
+            if new.status.counts() && subscriber.status != SubscriberStatus::Active {
+                return Err(ChangeError::Conflict);
+            }
+            if rows::counting_subscriptions(connection, new.subscriber_id)? > change.subscription_limit {
+                return Err(ChangeError::LimitReached { limit: change.subscription_limit });
+            }
+        }
+    }
+    if let Some(put) = &change.subscriber
+        && put.value().status != SubscriberStatus::Active
+        && rows::counting_subscriptions(connection, put.value().id)? > 0
+    {
+        return Err(ChangeError::Conflict);
+    }
+    for entry in &change.entries {
+        entries::add(batch, entry)?;
+    }
+    for notification in &change.notifications {
+        notify(batch, notification)?;
+    }
+    Ok(Made { version, head: batch.head()?, subscriptions })
+}
+
+/// Stamps and writes a subscription, and does to its lane what follows.
+pub(super) fn put_subscription(
+    batch: &mut Batch<'_>,
+    vault: &Vault,
+    version: u64,
+    put: &Put<Subscription>,
+) -> Result<Subscription, ChangeError> {
+    let id = put.value().id;
+    let head = batch.head()?;
+    let stored = rows::subscription(batch.connection(), vault, id)?;
+    let cursor = ledger::cursor(batch, id)?;
+    let stamped = stamp::stamp(stored.as_ref(), put, head, cursor)?;
+    rows::put_subscription(batch.connection(), vault, version, &stamped.subscription)?;
+    ledger::affect(batch, id, stamped.subscription.generation, stamped.lane, head, cursor)?;
+    Ok(stamped.subscription)
+}
+
+/// Keeps a notification until it is sent.
+pub(super) fn notify(batch: &Batch<'_>, notification: &Notification) -> Result<(), Failure> {
+    let body = serde_json::to_string(notification)?;
+    batch.sql("INSERT INTO notifications (id, body) VALUES (?1, ?2)")?.execute((notification.id.as_bytes(), body))?;
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Log entries: merged where they are equal, found by what a query asks for.
+
+use aws_lc_rs::digest;
+use domain::Timestamp;
+use domain::log_entry::{LogBody, LogEntry, LogOrder, LogQuery, LogType};
+use domain::subscriber::Owner;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use store::{LogPage, merge};
+
+use crate::batch::Batch;
+use crate::failure::Failure;
+
+/// Adds an entry, or counts it with the one that it equals.
+pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
+    let key = error_key(entry);
+    if let Some(key) = &key {
+        let sql = "SELECT id, timestamp, count, body FROM entries WHERE error_key = ?1 ORDER BY timestamp DESC LIMIT 1";
+        let read = |row: &Row<'_>| Ok((row.get::<_, [u8; 16]>(0)?, columns(row)?));
+        let latest = batch.sql(sql)?.query_row([key], read).optional()?;
+        if let Some((id, columns)) = latest {
+            let mut latest = from_columns(columns)?;
+            if merge::is_near(&latest, entry) {
+                merge::merge(&mut latest, entry);
+                let sql = "UPDATE entries SET timestamp = ?2, count = ?3 WHERE id = ?1";
+                batch.sql(sql)?.execute((id, latest.timestamp.as_micros(), latest.count))?;
+                return Ok(());
+            }
+        }
+    }
+    let sql = "INSERT OR REPLACE INTO entries (id, pim, client_id, subscriber_id, subscription_id, timestamp, count, \
+               operation, error_reason, error_key, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    batch.sql(sql)?.execute(params![
+        entry.id.0.as_bytes(),
+        entry.owner.pim.0,
+        entry.owner.client_id.0,
+        entry.subscriber_id.as_ref().map(|id| id.0.as_bytes()),
+        entry.subscription_id.as_ref().map(|id| id.0.as_bytes()),
+        entry.timestamp.as_micros(),
+        entry.count,
+        entry.body.operation(),
+        entry.body.error_reason(),
+        key,
+        serde_json::to_string(entry)?,
+    ])?;
+    Ok(())
+}
+
+/// What errors have in common that become one entry, as a hash.
+fn error_key(entry: &LogEntry) -> Option<Vec<u8>> {
+    let (operation, message) = merge::error_key(&entry.body)?;
+    let parts: [&[u8]; 6] = [
+        &entry.owner.pim.0.to_le_bytes(),
+        entry.owner.client_id.0.as_bytes(),
+        entry.subscriber_id.as_ref().map_or(&[], |id| id.0.as_bytes()),
+        entry.subscription_id.as_ref().map_or(&[], |id| id.0.as_bytes()),
+        operation.as_bytes(),
+        message.as_bytes(),
+    ];
+    let mut hash = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    Some(hash.finish().as_ref().iter().take(16).copied().collect())
+}
+
+type Columns = (i64, u64, String);
+
+/// `timestamp`, `count` and `body` from the second column on.
+fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+fn from_columns((timestamp, count, body): Columns) -> Result<LogEntry, Failure> {
+    let mut entry: LogEntry = serde_json::from_str(&body)?;
+    entry.timestamp = Timestamp::from_micros(timestamp);
+    entry.count = count;
+    Ok(entry)
+}
+
+/// The entries that a query asks for.
+pub(super) fn find(connection: &Connection, owner: &Owner, query: &LogQuery) -> Result<LogPage, Failure> {
+    let (order, behind) = match query.order {
+        LogOrder::Ascending => ("ASC", "id > ?"),
+        LogOrder::Descending => ("DESC", "id < ?"),
+    };
+    let mut sql = "SELECT id, timestamp, count, body FROM entries WHERE pim = ? AND client_id = ?".to_owned();
+    let mut values: Vec<Value> = vec![owner.pim.0.into(), owner.client_id.0.clone().into()];
+    let mut and = |condition: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            sql.push_str(" AND ");
+            sql.push_str(condition);
+            values.push(value);
+        }
+    };
+    let bytes = |id: uuid::Uuid| Value::Blob(id.as_bytes().to_vec());
+    and(behind, query.after.map(|id| bytes(id.0)));
+    and("subscriber_id = ?", query.subscriber_id.map(|id| bytes(id.0)));
+    and("subscription_id = ?", query.subscription_id.map(|id| bytes(id.0)));
+    and("operation = ?", query.operation.clone().map(Value::Text));
+    and("error_reason = ?", query.error_reason.clone().map(Value::Text));
+    and("timestamp >= ?", query.start_time.map(|start| start.as_micros().into()));
+    and("timestamp < ?", query.end_time.map(|end| end.as_micros().into()));
+    match query.log_type {
+        Some(LogType::Error) => sql.push_str(" AND error_key IS NOT NULL"),
+        Some(LogType::Action) => sql.push_str(" AND error_key IS NULL"),
+        None => {}
+    }
+    sql.push_str(&format!(" ORDER BY id {order} LIMIT ? OFFSET ?"));
+    let number = |number: usize| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    values.push(number(query.limit.saturating_add(1)));
+    values.push(number(query.skip));
+    let mut select = connection.prepare_cached(&sql)?;
+    let found: Vec<Columns> = select.query_map(params_from_iter(values), columns)?.collect::<Result<_, _>>()?;
+    let mut entries = found.into_iter().map(from_columns).collect::<Result<Vec<_>, _>>()?;
+    let more = entries.len() > query.limit;
+    entries.truncate(query.limit);
+    debug_assert!(entries.iter().all(|entry| merge::matches(query, entry)));
+    debug_assert!(entries.iter().all(|entry| is_error(entry) == merge::error_key(&entry.body).is_some()));
+    Ok(LogPage { entries, more })
+}
+
+fn is_error(entry: &LogEntry) -> bool {
+    !matches!(entry.body, LogBody::Action(_))
+}
+
+/// Deletes at most `slice` entries whose latest occurrence is before `before`.
+pub(super) fn prune(batch: &Batch<'_>, before: Timestamp, slice: u64) -> Result<u64, Failure> {
+    let sql = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE timestamp < ?1 LIMIT ?2)";
+    Ok(batch.sql(sql)?.execute((before.as_micros(), slice))? as u64)
+}

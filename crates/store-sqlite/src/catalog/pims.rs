@@ -1,0 +1,88 @@
+//! PIMs as rows, and what the removal of one takes with it.
+
+use domain::pim::Pim;
+use domain::{PimId, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+use store::{ChangeError, Vault, stamp};
+
+use super::{change, entries, rows};
+use crate::batch::Batch;
+use crate::failure::Failure;
+use crate::sealed;
+
+pub(super) fn all(connection: &Connection, vault: &Vault) -> Result<Vec<Pim>, Failure> {
+    let mut select = connection.prepare_cached("SELECT id, body, sealed FROM pims ORDER BY id")?;
+    let mut rows = select.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: u32 = row.get(0)?;
+        let body = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let sealed = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        found.push(sealed::PIM.join(vault, &id.to_string(), body, sealed)?);
+    }
+    Ok(found)
+}
+
+fn free(batch: &Batch<'_>, pim: &Pim) -> Result<(), ChangeError> {
+    let other = |sql: &str, value: &str| -> Result<bool, Failure> { Ok(batch.sql(sql)?.exists((value, pim.id.0))?) };
+    if other("SELECT 1 FROM pims WHERE name = ?1 AND id <> ?2", &pim.name)? {
+        return Err(ChangeError::Taken { field: "name", value: pim.name.clone() });
+    }
+    if other("SELECT 1 FROM pims WHERE url_key = ?1 AND id <> ?2", &pim.url_key)? {
+        return Err(ChangeError::Taken { field: "url", value: pim.url.clone() });
+    }
+    Ok(())
+}
+
+pub(super) fn add(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<Pim, ChangeError> {
+    let mut number = || -> Result<(), Failure> {
+        let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'pims'), 0) + 1";
+        pim.id = PimId(batch.sql(sql)?.query_row([], |row| row.get(0))?);
+        Ok(())
+    };
+    number()?;
+    free(batch, &pim)?;
+    put(batch, vault, &pim, "INSERT INTO pims (id, name, url_key, body, sealed) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    Ok(pim)
+}
+
+pub(super) fn update(batch: &Batch<'_>, vault: &Vault, pim: &Pim) -> Result<(), ChangeError> {
+    free(batch, pim)?;
+    let sql = "UPDATE pims SET name = ?2, url_key = ?3, body = ?4, sealed = ?5 WHERE id = ?1";
+    if put(batch, vault, pim, sql)? { Ok(()) } else { Err(ChangeError::Missing("PIM")) }
+}
+
+fn put(batch: &Batch<'_>, vault: &Vault, pim: &Pim, sql: &str) -> Result<bool, Failure> {
+    let parts = sealed::PIM.split(vault, &pim.id.to_string(), pim)?;
+    Ok(batch.sql(sql)?.execute((pim.id.0, &pim.name, &pim.url_key, parts.body, parts.sealed))? > 0)
+}
+
+pub(super) fn remove(batch: &mut Batch<'_>, vault: &Vault, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
+    let url = take(batch, vault, id)?.ok_or(ChangeError::Missing("PIM"))?;
+    let connection = batch.connection();
+    for stored in rows::subscribers(connection, vault, "pim = ?1", (id.0,))? {
+        if let Some((revoked, entry)) = stamp::revoke_subscriber(&stored, now) {
+            rows::put_subscriber(connection, vault, &revoked)?;
+            entries::add(batch, &entry)?;
+        }
+    }
+    let version = batch.next_version()?;
+    for stored in rows::subscriptions(connection, vault, "pim = ?1", (id.0,))? {
+        if let Some((put, entry, notification)) = stamp::revoke_subscription(&stored, &url, now) {
+            change::put_subscription(batch, vault, version, &put)?;
+            entries::add(batch, &entry)?;
+            change::notify(batch, &notification)?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the row and those of the PIM's clients; gives its URL.
+fn take(batch: &Batch<'_>, vault: &Vault, id: PimId) -> Result<Option<String>, Failure> {
+    let sql = "DELETE FROM pims WHERE id = ?1 RETURNING body, sealed";
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?));
+    let Some((body, sealed)) = batch.sql(sql)?.query_row([id.0], row).optional()? else { return Ok(None) };
+    batch.sql("DELETE FROM clients WHERE pim = ?1")?.execute([id.0])?;
+    let pim: Pim = sealed::PIM.join(vault, &id.to_string(), &body, &sealed)?;
+    Ok(Some(pim.url))
+}

@@ -1,0 +1,88 @@
+//! Checkpoints on a thread of their own: what the write-ahead log holds is copied to the database while appends go on.
+//!
+//! The log can only start over once all of it is copied, and under load there is always something new. So the thread copies until
+//! little is left, and the writer copies that little between two commits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+/// So few pages that the writer copies them within a few milliseconds.
+const LITTLE: u32 = 500;
+/// When the disk cannot keep up with the appends, the writer has to copy more.
+const ROUNDS: usize = 6;
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Pages in the write-ahead log.
+    pages: AtomicU32,
+    /// The rest is for the writer.
+    handed_over: AtomicBool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    shared: Arc<Shared>,
+    wake: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+    every: u32,
+}
+
+impl Checkpoints {
+    pub(crate) fn start(connection: Connection, every: u32) -> std::io::Result<Checkpoints> {
+        let shared = Arc::new(Shared::default());
+        let (wake, asked) = sync_channel::<()>(1);
+        let of_thread = Arc::clone(&shared);
+        let work = move || {
+            while asked.recv().is_ok() {
+                for _ in 0..ROUNDS {
+                    let Some(copied) = copy(&connection) else { break };
+                    if of_thread.pages.load(Ordering::Relaxed).saturating_sub(copied) <= LITTLE {
+                        break;
+                    }
+                }
+                of_thread.handed_over.store(true, Ordering::Relaxed);
+            }
+        };
+        let thread = std::thread::Builder::new().name("store-checkpoint".to_owned()).spawn(work)?;
+        Ok(Checkpoints { shared, wake: Some(wake), thread: Some(thread), every })
+    }
+
+    /// The writer calls it after a commit that left `pages` in the write-ahead log.
+    pub(crate) fn after_commit(&self, writer: &Connection, pages: u32) {
+        self.shared.pages.store(pages, Ordering::Relaxed);
+        if self.shared.handed_over.swap(false, Ordering::Relaxed) {
+            copy(writer);
+        } else if pages >= self.every
+            && let Some(wake) = &self.wake
+        {
+            // Full: it is at it already.
+            let _ = wake.try_send(());
+        }
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.wake = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Copies what can be copied without waiting for anybody; gives the number of pages of the log that are copied.
+fn copy(connection: &Connection) -> Option<u32> {
+    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(2));
+    match copied {
+        Ok(copied) => u32::try_from(copied).ok(),
+        Err(error) => {
+            tracing::warn!(%error, "a checkpoint failed; the write-ahead log keeps growing until one succeeds");
+            None
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Opening the file: connections, migrations, the lock of the one process that serves.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use store::vault::VaultError;
+
+/// The database's name in the data folder.
+const DATABASE: &str = "postrider.db";
+/// The lock's name in the data folder.
+const LOCK: &str = "postrider.lock";
+/// How long to wait for another process that writes; it writes briefly.
+const BUSY: Duration = Duration::from_secs(10);
+/// A compromise: larger pages waste less behind events of a few KB, smaller ones make single commits cheaper.
+const PAGE_SIZE: u32 = 8192;
+
+/// All migrations, in order; the database's `user_version` is the number of those that were made.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_initial.sql")];
+
+/// The store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process serves from this folder.
+    #[error(
+        "another process is serving from {}: stop it first, or give this one a data folder of its own", .0.display()
+    )]
+    Locked(PathBuf),
+    /// Written by a newer version.
+    #[error(
+        "{} was written by a newer version (schema {found}, this version knows {known}): run that version or a newer one, \
+         or restore a backup from before the upgrade",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// The newest known one.
+        known: u32,
+    },
+    /// A secret cannot be opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The folder or the file cannot be used.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// SQLite cannot use the file.
+    #[error("{}: {problem}", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        problem: String,
+    },
+}
+
+/// The files of a data folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    folder: PathBuf,
+    database: PathBuf,
+}
+
+impl Folder {
+    /// Makes the folder if it is not there.
+    pub(crate) fn open(folder: &Path) -> Result<Folder, OpenError> {
+        fs::create_dir_all(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+        Ok(Folder { folder: folder.to_owned(), database: folder.join(DATABASE) })
+    }
+
+    /// Takes the lock; it goes with the file handle, also when the process is killed.
+    pub(crate) fn lock(&self) -> Result<File, OpenError> {
+        let path = self.folder.join(LOCK);
+        let failed = |source| OpenError::Io { path: path.clone(), source };
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked(self.folder.clone())),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn problem(&self, problem: impl ToString) -> OpenError {
+        OpenError::Database { path: self.database.clone(), problem: problem.to_string() }
+    }
+
+    /// A connection that writes, over a schema that is up to date.
+    pub(crate) fn writer(&self) -> Result<Connection, OpenError> {
+        let mut connection = Connection::open(&self.database).map_err(|error| self.problem(error))?;
+        prepare_writer(&connection).map_err(|error| self.problem(error))?;
+        self.migrate(&mut connection)?;
+        Ok(connection)
+    }
+
+    /// A connection that only reads.
+    pub(crate) fn reader(&self) -> Result<Connection, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open_with_flags(&self.database, flags)?;
+            connection.busy_timeout(BUSY)?;
+            connection.set_prepared_statement_cache_capacity(64);
+            connection.pragma_update(None, "cache_size", -8_192)?;
+            Ok(connection)
+        };
+        open().map_err(|error| self.problem(error))
+    }
+
+    /// A connection for checkpoints.
+    pub(crate) fn checkpointer(&self) -> Result<Connection, OpenError> {
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open(&self.database)?;
+            prepare_writer(&connection)?;
+            Ok(connection)
+        };
+        open().map_err(|error| self.problem(error))
+    }
+
+    fn migrate(&self, connection: &mut Connection) -> Result<(), OpenError> {
+        let failed = |error: rusqlite::Error| self.problem(error);
+        let known = MIGRATIONS.len() as u32;
+        // Immediate: two processes that start at once migrate one after the other.
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
+        let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+        if found > known {
+            return Err(OpenError::Newer { path: self.database.clone(), found, known });
+        }
+        if found == 0 {
+            let other = "SELECT name FROM sqlite_schema LIMIT 1";
+            let other: Option<String> =
+                transaction.query_row(other, [], |row| row.get(0)).optional().map_err(failed)?;
+            if let Some(table) = other {
+                return Err(self.problem(format!("this is a database of another program (it has {table:?})")));
+            }
+        }
+        for migration in MIGRATIONS.iter().skip(found as usize) {
+            transaction.execute_batch(migration).map_err(failed)?;
+        }
+        transaction.pragma_update(None, "user_version", known).map_err(failed)?;
+        transaction.commit().map_err(failed)
+    }
+}
+
+fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // Only of effect before the first table.
+    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    // NORMAL would not be durable.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Checkpoints are made by a thread of their own: they set the latency of the slowest appends.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", 512 << 20, |_| Ok(()))?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")
+}

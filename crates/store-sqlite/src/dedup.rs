@@ -1,0 +1,261 @@
+//! Which events are known already: (pim, id) of the dedup window, in bounded memory and without a write at a random
+//! place for each event.
+//!
+//! An id is kept as 16 bytes of a keyed hash: two ids meet once in 2^64 or so, which is never. The newest ones are in a table in
+//! memory; on disk they stand in the order of the commits, a row a commit, from which a start rebuilds the table. When the
+//! table is full it is sorted and written as a run: blocks of a page each, found by their first keys, with a filter in front
+//! that answers "not here" from memory. A run goes when its newest id is older than the window.
+
+mod filter;
+mod run;
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use domain::{PimId, Timestamp};
+use rusqlite::Connection;
+
+use self::run::Run;
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// Bytes of an id on disk: hash and second of acceptance.
+const ENTRY_LEN: usize = 20;
+
+/// The hash of (pim, id).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Key(u128);
+
+/// Makes keys. The secret is of this database, so that nobody outside can look for ids that meet.
+#[derive(Clone, Debug)]
+pub(crate) struct Keyed {
+    secret: Vec<u8>,
+}
+
+impl Keyed {
+    pub(crate) fn load(connection: &Connection) -> Result<Keyed, Failure> {
+        let sql = "SELECT value FROM meta WHERE name = 'dedup_secret'";
+        Ok(Keyed { secret: connection.query_row(sql, [], |row| row.get(0))? })
+    }
+
+    pub(crate) fn key(&self, pim: PimId, id: &str) -> Key {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(&self.secret);
+        context.update(&pim.0.to_le_bytes());
+        context.update(id.as_bytes());
+        let hash = context.finish();
+        let first = hash.as_ref().first_chunk::<16>().copied().unwrap_or_default();
+        Key(u128::from_be_bytes(first))
+    }
+}
+
+/// An id with the second of its acceptance, rounded up.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Entry {
+    key: Key,
+    second: u32,
+}
+
+impl Entry {
+    fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.key.0.to_be_bytes());
+        out.extend_from_slice(&self.second.to_be_bytes());
+    }
+
+    fn read(bytes: &[u8; ENTRY_LEN]) -> Entry {
+        let (mut key, mut second) = ([0; 16], [0; 4]);
+        key.copy_from_slice(&bytes[..16]);
+        second.copy_from_slice(&bytes[16..]);
+        Entry { key: Key(u128::from_be_bytes(key)), second: u32::from_be_bytes(second) }
+    }
+}
+
+fn second(of: Timestamp) -> u32 {
+    // Up: an id is remembered a second longer, not shorter. The 32 bits end in 2106.
+    u32::try_from(of.as_micros().max(0).unsigned_abs().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+}
+
+/// Keys are random already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+    fn write_u128(&mut self, number: u128) {
+        self.0 = number as u64;
+    }
+}
+
+/// The known ids.
+#[derive(Debug)]
+pub(crate) struct Dedup {
+    recent: HashMap<Key, u32, BuildHasherDefault<AsItIs>>,
+    runs: Vec<Run>,
+    /// Added by the transaction that is not committed yet, with what they replaced.
+    added: Vec<(Entry, Option<u32>)>,
+    window: Duration,
+    most_recent: usize,
+    filter_bytes: usize,
+    /// When the table is next looked at because it is full.
+    full_at: usize,
+    latest: Timestamp,
+}
+
+impl Dedup {
+    /// What is on disk.
+    pub(crate) fn load(connection: &Connection, settings: &Settings) -> Result<Dedup, Failure> {
+        let mut recent = HashMap::default();
+        let mut statement = connection.prepare("SELECT keys FROM dedup_recent ORDER BY seq")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (entries, rest) = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?.as_chunks::<ENTRY_LEN>();
+            if !rest.is_empty() {
+                return Err(Failure::Corrupt("a row of dedup_recent has a wrong length".to_owned()));
+            }
+            recent.extend(entries.iter().map(Entry::read).map(|entry| (entry.key, entry.second)));
+        }
+        let mut dedup = Dedup {
+            recent,
+            runs: Run::load_all(connection)?,
+            added: Vec::new(),
+            window: settings.dedup_window,
+            most_recent: settings.dedup_recent.max(1),
+            filter_bytes: settings.dedup_filter_bytes,
+            full_at: settings.dedup_recent.max(1),
+            latest: Timestamp::EPOCH,
+        };
+        dedup.bound_filters();
+        Ok(dedup)
+    }
+
+    fn in_window(&self, second: u32, now: Timestamp) -> bool {
+        now.since(Timestamp::from_micros(i64::from(second) * 1_000_000)) < self.window
+    }
+
+    /// Whether an id is known; if not, it is from now on.
+    pub(crate) fn add(&mut self, connection: &Connection, key: Key, now: Timestamp) -> Result<bool, Failure> {
+        self.latest = self.latest.max(now);
+        if let Some(second) = self.recent.get(&key).copied()
+            && self.in_window(second, now)
+        {
+            return Ok(true);
+        }
+        for run in self.runs.iter().rev() {
+            if let Some(second) = run.find(connection, key)?
+                && self.in_window(second, now)
+            {
+                return Ok(true);
+            }
+        }
+        let entry = Entry { key, second: second(now) };
+        let before = self.recent.insert(key, entry.second);
+        self.added.push((entry, before));
+        Ok(false)
+    }
+
+    /// How many ids the transaction added so far.
+    pub(crate) fn added(&self) -> usize {
+        self.added.len()
+    }
+
+    /// Takes back what the transaction added since there were `keep` of them.
+    pub(crate) fn undo(&mut self, keep: usize) {
+        while self.added.len() > keep {
+            let Some((entry, before)) = self.added.pop() else { break };
+            match before {
+                Some(second) => self.recent.insert(entry.key, second),
+                None => self.recent.remove(&entry.key),
+            };
+        }
+    }
+
+    /// Writes what the transaction added, before it is committed.
+    pub(crate) fn write(&self, connection: &Connection) -> Result<(), Failure> {
+        let Some(newest) = self.added.iter().map(|(entry, _)| entry.second).max() else { return Ok(()) };
+        let mut keys = Vec::with_capacity(self.added.len() * ENTRY_LEN);
+        for (entry, _) in &self.added {
+            entry.write(&mut keys);
+        }
+        let sql = "INSERT INTO dedup_recent (newest, keys) VALUES (?1, ?2)";
+        connection.prepare_cached(sql)?.execute((newest, keys))?;
+        Ok(())
+    }
+
+    /// The transaction is committed.
+    pub(crate) fn settle(&mut self) {
+        self.added.clear();
+    }
+
+    /// Whether [`Dedup::tidy`] is due.
+    pub(crate) fn is_full(&self) -> bool {
+        self.recent.len() >= self.full_at
+    }
+
+    /// Makes room in the table, in a transaction of its own: forgets what is older than the window, and moves the rest to
+    /// disk as a run if that is worth it.
+    pub(crate) fn tidy(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let now = self.latest;
+        let transaction = connection.unchecked_transaction()?;
+        let mut kept: Vec<Entry> = self
+            .recent
+            .iter()
+            .filter(|(_, second)| self.in_window(**second, now))
+            .map(|(key, second)| Entry { key: *key, second: *second })
+            .collect();
+        let old: BTreeSet<i64> =
+            self.runs.iter().filter(|run| !self.in_window(run.newest(), now)).map(Run::id).collect();
+        for run in &old {
+            Run::delete(&transaction, *run)?;
+        }
+        let run = if kept.len() * 2 > self.most_recent {
+            kept.sort_unstable();
+            let id = self.runs.iter().map(Run::id).max().unwrap_or(0) + 1;
+            transaction.execute("DELETE FROM dedup_recent", [])?;
+            Some(Run::write(&transaction, id, &kept)?)
+        } else {
+            let since = now - self.window;
+            transaction.execute("DELETE FROM dedup_recent WHERE newest < ?1", [since.as_micros() / 1_000_000])?;
+            None
+        };
+        transaction.commit()?;
+        self.runs.retain(|run| !old.contains(&run.id()));
+        match run {
+            Some(run) => {
+                self.recent.clear();
+                self.runs.push(run);
+                self.bound_filters();
+            }
+            None => self.recent = kept.into_iter().map(|entry| (entry.key, entry.second)).collect(),
+        }
+        self.full_at = self.most_recent;
+        Ok(())
+    }
+
+    /// Tidying failed: not again for each commit.
+    pub(crate) fn tidy_later(&mut self) {
+        self.full_at = self.recent.len() + self.most_recent / 8 + 1;
+    }
+
+    /// Drops filters of the oldest runs beyond the bound.
+    fn bound_filters(&mut self) {
+        let mut bytes = 0;
+        for run in self.runs.iter_mut().rev() {
+            bytes += run.filter_bytes();
+            if bytes > self.filter_bytes {
+                run.drop_filter();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

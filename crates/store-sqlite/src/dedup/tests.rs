@@ -1,0 +1,104 @@
+//! The table, the runs and the way from the one to the other.
+
+use store::Vault;
+use store::vault::MasterKey;
+
+use super::*;
+
+fn settings() -> Settings {
+    let vault = Vault::new(MasterKey::generate().unwrap(), []).unwrap();
+    Settings { dedup_recent: 1000, ..Settings::new(vault) }
+}
+
+fn database() -> Connection {
+    let connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch(include_str!("../../migrations/0001_initial.sql")).unwrap();
+    connection
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000 + second * 1_000_000)
+}
+
+/// Adds ids and tidies like the writer does; gives how many were known.
+fn add(dedup: &mut Dedup, connection: &Connection, ids: std::ops::Range<u32>, now: Timestamp) -> usize {
+    let keyed = Keyed::load(connection).unwrap();
+    let mut known = 0;
+    for id in ids {
+        known += usize::from(dedup.add(connection, keyed.key(PimId(1), &id.to_string()), now).unwrap());
+        if id % 10 == 9 {
+            dedup.write(connection).unwrap();
+            dedup.settle();
+            if dedup.is_full() {
+                dedup.tidy(connection).unwrap();
+            }
+        }
+    }
+    known
+}
+
+#[test]
+fn ids_are_known_in_memory_in_runs_and_after_a_restart() {
+    let connection = database();
+    let mut dedup = Dedup::load(&connection, &settings()).unwrap();
+    assert_eq!(add(&mut dedup, &connection, 0..5500, at(0)), 0);
+    assert_eq!((dedup.runs.len(), dedup.recent.len()), (5, 500));
+    assert_eq!(add(&mut dedup, &connection, 0..5500, at(60)), 5500);
+    let mut dedup = Dedup::load(&connection, &settings()).unwrap();
+    assert_eq!((dedup.runs.len(), dedup.recent.len()), (5, 500));
+    assert_eq!(add(&mut dedup, &connection, 0..5600, at(60)), 5500);
+    // Without memory for filters it is slower, not wrong.
+    let mut dedup = Dedup::load(&connection, &Settings { dedup_filter_bytes: 2000, ..settings() }).unwrap();
+    assert_eq!(dedup.runs.iter().filter(|run| run.filter_bytes() > 0).count(), 1);
+    assert_eq!(add(&mut dedup, &connection, 0..5700, at(60)), 5600);
+}
+
+#[test]
+fn ids_are_forgotten_after_the_window_exactly_and_runs_go() {
+    let connection = database();
+    let mut dedup = Dedup::load(&connection, &settings()).unwrap();
+    let day = 24 * 60 * 60;
+    add(&mut dedup, &connection, 0..1000, at(0));
+    add(&mut dedup, &connection, 1000..1500, at(60));
+    assert_eq!(add(&mut dedup, &connection, 0..1500, at(day - 1)), 1500);
+    assert_eq!(add(&mut dedup, &connection, 0..1500, at(day + 1)), 500);
+    assert_eq!(dedup.runs.len(), 1, "the run of the first thousand went when the new one came");
+    assert_eq!(add(&mut dedup, &connection, 0..1000, at(day + 2)), 1000);
+}
+
+#[test]
+fn few_ids_over_a_long_time_stay_in_memory() {
+    let connection = database();
+    let mut dedup = Dedup::load(&connection, &settings()).unwrap();
+    for hour in 0..200 {
+        add(&mut dedup, &connection, hour * 20..hour * 20 + 20, at(i64::from(hour) * 3600));
+        assert!(dedup.recent.len() <= 1000, "{}", dedup.recent.len());
+    }
+    assert!(dedup.runs.is_empty());
+    let rows: u32 = connection.query_row("SELECT count(*) FROM dedup_recent", [], |row| row.get(0)).unwrap();
+    assert!(rows <= 100, "{rows} rows of 10 ids");
+}
+
+#[test]
+fn what_was_not_committed_is_taken_back() {
+    let connection = database();
+    let mut dedup = Dedup::load(&connection, &settings()).unwrap();
+    let keyed = Keyed::load(&connection).unwrap();
+    let (first, second) = (keyed.key(PimId(1), "a"), keyed.key(PimId(2), "a"));
+    assert!(!dedup.add(&connection, first, at(0)).unwrap());
+    let before = dedup.added();
+    assert!(!dedup.add(&connection, second, at(0)).unwrap());
+    dedup.undo(before);
+    assert!(dedup.add(&connection, first, at(0)).unwrap());
+    assert!(!dedup.add(&connection, second, at(0)).unwrap());
+}
+
+#[test]
+fn the_filter_forgets_nothing_and_is_rarely_wrong() {
+    let keyed = Keyed { secret: vec![7] };
+    let key = |n: u32| keyed.key(PimId(1), &n.to_string());
+    let filter = filter::Filter::of((0..10_000).map(key));
+    assert!((0..10_000).all(|n| filter.may_contain(key(n))));
+    let wrong = (10_000..110_000).filter(|n| filter.may_contain(key(*n))).count();
+    assert!(wrong < 2_000, "{wrong} of 100,000");
+}

@@ -1,0 +1,155 @@
+//! The event log.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use domain::{Event, PimId, Position, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+use store::{AppendError, Appended, Chunk, EventLog, ReadLimit, StoreError, Tail, frame};
+use tokio::sync::oneshot;
+
+use crate::SqliteStore;
+use crate::batch::Batch;
+use crate::failure::Failure;
+use crate::log_writer::not_serving;
+use crate::writer::{Append, Request};
+
+/// Frames deleted in one transaction: some 8 MB at most, so that appends wait a few milliseconds.
+const TRIM_FRAMES: usize = 128;
+
+#[async_trait]
+impl EventLog for SqliteStore {
+    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let keys = events.iter().map(|event| self.keyed.key(pim, event.id())).collect();
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(Request::Append(Append { pim, events, keys, now, answer })).await?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
+        let end = self.tail.head().min(limit.until).max(from);
+        if from == end {
+            return Ok(Chunk { events: Vec::new(), next: end });
+        }
+        self.read(move |connection| read(connection, pim, from, end, limit)).await
+    }
+
+    fn tail(&self) -> &Tail {
+        &self.tail
+    }
+
+    async fn first_since(&self, time: Timestamp) -> Result<Position, StoreError> {
+        let head = self.tail.head();
+        self.read(move |connection| first_since(connection, time, head)).await
+    }
+
+    async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {
+        if !self.serves() {
+            return Err(not_serving());
+        }
+        let floors: HashMap<PimId, Position> = floors.iter().copied().collect();
+        self.write(move |batch| Ok(trim(batch, &floors, rest)?)).await
+    }
+}
+
+fn read(
+    connection: &Connection,
+    pim: Option<PimId>,
+    from: Position,
+    end: Position,
+    limit: ReadLimit,
+) -> Result<Chunk, Failure> {
+    // The frame that begins before `from` may reach beyond it.
+    let sql = match pim {
+        Some(_) => {
+            "SELECT pos, pim, body FROM frames WHERE pim = ?3 AND pos < ?2 AND pos >= coalesce(\
+             (SELECT pos FROM frames WHERE pim = ?3 AND pos <= ?1 ORDER BY pos DESC LIMIT 1), ?1) ORDER BY pos"
+        }
+        None => {
+            "SELECT pos, pim, body FROM frames WHERE ?3 IS NULL AND pos < ?2 AND pos >= coalesce(\
+             (SELECT pos FROM frames WHERE pos <= ?1 ORDER BY pos DESC LIMIT 1), ?1) ORDER BY pos"
+        }
+    };
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query((from.0, end.0, pim.map(|pim| pim.0)))?;
+    let mut chunk = Chunk { events: Vec::new(), next: end };
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let (first, of) = (Position(row.get(0)?), PimId(row.get(1)?));
+        let body = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        let frame = frame::decode(of, first, from..end, body)
+            .map_err(|error| Failure::Corrupt(format!("the events from position {first} on: {error}")))?;
+        for event in frame {
+            let size = event.event.size();
+            let full = chunk.events.len() >= limit.events.max(1) || bytes + size > limit.bytes;
+            if full && !chunk.events.is_empty() {
+                chunk.next = event.position;
+                return Ok(chunk);
+            }
+            bytes += size;
+            chunk.events.push(event);
+        }
+    }
+    Ok(chunk)
+}
+
+/// `latest` never falls along the log, so the frame where it first reaches `time` is found by halving; in it, or (where
+/// the one that reached it was deleted) behind it, is the first event of `time` or later.
+fn first_since(connection: &Connection, time: Timestamp, head: Position) -> Result<Position, Failure> {
+    let sql = "SELECT pos, latest FROM frames WHERE pos >= ?1 ORDER BY pos LIMIT 1";
+    let mut next = connection.prepare_cached(sql)?;
+    let (mut low, mut high) = (1u64, head.0);
+    // Frames that begin before `low` are too early; those from `high` on are not.
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found = next.query_row([middle], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, i64>(1)?))).optional()?;
+        match found {
+            Some((pos, latest)) if latest < time.as_micros() => low = pos + 1,
+            _ => high = middle,
+        }
+    }
+    let mut select = connection.prepare_cached("SELECT pos, pim, body FROM frames WHERE pos >= ?1 ORDER BY pos")?;
+    let mut rows = select.query([low])?;
+    while let Some(row) = rows.next()? {
+        let (first, pim) = (Position(row.get(0)?), PimId(row.get(1)?));
+        let body = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        let events = frame::decode(pim, first, first..head, body)
+            .map_err(|error| Failure::Corrupt(format!("the events from position {first} on: {error}")))?;
+        if let Some(event) = events.iter().find(|event| event.accepted_at >= time) {
+            return Ok(event.position);
+        }
+    }
+    Ok(head)
+}
+
+fn trim(batch: &mut Batch<'_>, floors: &HashMap<PimId, Position>, rest: Position) -> Result<u64, Failure> {
+    let mut deleted = 0;
+    let mut room = TRIM_FRAMES;
+    let mut after = -1i64;
+    let head = batch.head()?;
+    while room > 0 {
+        // The next PIM with events; each step is one look into the index.
+        let sql = "SELECT min(pim) FROM frames WHERE pim > ?1";
+        let Some(pim) = batch.sql(sql)?.query_row([after], |row| row.get::<_, Option<i64>>(0))? else { break };
+        after = pim;
+        let pim = PimId(u32::try_from(pim).unwrap_or(u32::MAX));
+        let floor = floors.get(&pim).copied().unwrap_or(rest).min(head);
+        let sql = "SELECT pos, count FROM frames WHERE pim = ?1 AND pos < ?2 ORDER BY pos LIMIT ?3";
+        let frames: Vec<(u64, u64)> = batch
+            .sql(sql)?
+            .query_map((pim.0, floor.0, room), |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let mut delete = batch.sql("DELETE FROM frames WHERE pos = ?1")?;
+        // A frame stays as long as one of its events is needed.
+        for (pos, count) in frames.into_iter().filter(|(pos, count)| pos + count <= floor.0) {
+            if deleted == 0 {
+                batch.keep_head()?;
+            }
+            delete.execute([pos])?;
+            deleted += count;
+            room -= 1;
+        }
+    }
+    Ok(deleted)
+}

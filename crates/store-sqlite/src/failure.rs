@@ -1,0 +1,63 @@
+//! What an error of SQLite means for the caller of a port.
+
+use rusqlite::ErrorCode;
+use store::StoreError;
+
+/// An error of SQLite or of what is stored, on its way to a [`StoreError`].
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("{0}")]
+    Corrupt(String),
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Failure {
+        Failure::Corrupt(format!("a row does not hold what it should: {error}"))
+    }
+}
+
+impl From<store::vault::VaultError> for Failure {
+    fn from(error: store::vault::VaultError) -> Failure {
+        match error {
+            store::vault::VaultError::Sealing => Failure::Unavailable(error.to_string()),
+            error => Failure::Corrupt(error.to_string()),
+        }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> StoreError {
+        match failure {
+            Failure::Corrupt(message) => StoreError::Corrupt(message),
+            Failure::Unavailable(message) => StoreError::Unavailable(message),
+            Failure::Sqlite(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => {
+                    StoreError::Unavailable("the disk is full: free some space, then it goes on by itself".to_owned())
+                }
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    StoreError::Unavailable("another process has held the database for too long".to_owned())
+                }
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+                Some(_) => StoreError::Unavailable(error.to_string()),
+                // Not from SQLite itself: a value of another type than the schema says.
+                None => StoreError::Corrupt(error.to_string()),
+            },
+        }
+    }
+}
+
+impl From<Failure> for store::ChangeError {
+    fn from(failure: Failure) -> store::ChangeError {
+        store::ChangeError::Store(failure.into())
+    }
+}
+
+impl From<Failure> for store::AppendError {
+    fn from(failure: Failure) -> store::AppendError {
+        store::AppendError::Store(failure.into())
+    }
+}

@@ -1,0 +1,137 @@
+//! The ledger.
+
+use async_trait::async_trait;
+use domain::{Position, SubscriptionId};
+use rusqlite::Connection;
+use store::stamp::LaneEffect;
+use store::{LaneRecord, LaneSave, Ledger, LedgerRecord, Save, StoreError};
+use uuid::Uuid;
+
+use crate::SqliteStore;
+use crate::batch::Batch;
+use crate::catalog;
+use crate::failure::Failure;
+use crate::log_writer::not_serving;
+
+#[async_trait]
+impl Ledger for SqliteStore {
+    async fn load(&self) -> Result<LedgerRecord, StoreError> {
+        self.read(load).await
+    }
+
+    async fn save(&self, save: Save) -> Result<(), StoreError> {
+        if !self.serves() {
+            return Err(not_serving());
+        }
+        self.write(move |batch| Ok(write(batch, &save)?)).await
+    }
+}
+
+fn load(connection: &Connection) -> Result<LedgerRecord, Failure> {
+    // One snapshot.
+    let transaction = connection.unchecked_transaction()?;
+    let mark = transaction.query_row("SELECT value FROM meta WHERE name = 'mark'", [], |row| row.get(0))?;
+    let mut lanes = Vec::new();
+    let mut select = transaction.prepare("SELECT subscription, generation, cursor, memory FROM lanes")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        lanes.push(LaneRecord {
+            subscription: SubscriptionId(Uuid::from_bytes(row.get(0)?)),
+            generation: row.get(1)?,
+            cursor: row.get::<_, Option<u64>>(2)?.map(Position),
+            memory: row.get(3)?,
+            exceptions: Vec::new(),
+        });
+    }
+    // Both are in the order of the subscriptions.
+    let mut select =
+        transaction.prepare("SELECT subscription, body FROM exceptions ORDER BY subscription, position")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let of = SubscriptionId(Uuid::from_bytes(row.get(0)?));
+        let exception = serde_json::from_str(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
+        if let Ok(at) = lanes.binary_search_by_key(&of, |lane| lane.subscription) {
+            lanes[at].exceptions.push(exception);
+        }
+    }
+    Ok(LedgerRecord { mark: Position(mark), lanes })
+}
+
+fn write(batch: &Batch<'_>, save: &Save) -> Result<(), Failure> {
+    batch.sql("UPDATE meta SET value = ?1 WHERE name = 'mark' AND value < ?1")?.execute([save.mark.0])?;
+    for lane in &save.lanes {
+        if catalog::generation(batch.connection(), lane.subscription)? == Some(lane.generation) {
+            write_lane(batch, lane)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_lane(batch: &Batch<'_>, lane: &LaneSave) -> Result<(), Failure> {
+    let id = lane.subscription.0.as_bytes();
+    batch
+        .sql(
+            "INSERT INTO lanes (subscription, generation, cursor, memory) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE \
+             SET generation = ?2, cursor = ?3, memory = coalesce(?4, memory)",
+        )?
+        .execute((id, lane.generation, lane.cursor.map(|cursor| cursor.0), &lane.memory))?;
+    if lane.drop_exceptions {
+        drop_exceptions(batch, lane.subscription)?;
+    }
+    let mut settle = batch.sql("DELETE FROM exceptions WHERE subscription = ?1 AND position = ?2")?;
+    for position in &lane.settled {
+        settle.execute((id, position.0))?;
+    }
+    let mut put = batch.sql("INSERT OR REPLACE INTO exceptions (subscription, position, body) VALUES (?1, ?2, ?3)")?;
+    for exception in &lane.exceptions {
+        put.execute((id, exception.position.0, serde_json::to_string(exception)?))?;
+    }
+    for entry in &lane.entries {
+        catalog::add_entry(batch, entry)?;
+    }
+    Ok(())
+}
+
+fn drop_exceptions(batch: &Batch<'_>, of: SubscriptionId) -> Result<(), Failure> {
+    batch.sql("DELETE FROM exceptions WHERE subscription = ?1")?.execute((of.0.as_bytes(),))?;
+    Ok(())
+}
+
+/// Where a lane stands: its own cursor, or the mark.
+pub(crate) fn cursor(batch: &Batch<'_>, of: SubscriptionId) -> Result<Position, Failure> {
+    let sql =
+        "SELECT coalesce((SELECT cursor FROM lanes WHERE subscription = ?1), value) FROM meta WHERE name = 'mark'";
+    Ok(Position(batch.sql(sql)?.query_row((of.0.as_bytes(),), |row| row.get(0))?))
+}
+
+/// Does to a lane what the change of its subscription asks for.
+pub(crate) fn affect(
+    batch: &Batch<'_>,
+    of: SubscriptionId,
+    generation: u32,
+    effect: LaneEffect,
+    head: Position,
+    cursor: Position,
+) -> Result<(), Failure> {
+    let (cursor, keep_memory) = match effect {
+        LaneEffect::None => return Ok(()),
+        LaneEffect::Forget => {
+            drop_exceptions(batch, of)?;
+            batch.sql("DELETE FROM lanes WHERE subscription = ?1")?.execute((of.0.as_bytes(),))?;
+            return Ok(());
+        }
+        LaneEffect::Reset => {
+            drop_exceptions(batch, of)?;
+            (head, false)
+        }
+        LaneEffect::GoOn => (cursor, false),
+        LaneEffect::Pin => (cursor, true),
+    };
+    batch
+        .sql(
+            "INSERT INTO lanes (subscription, generation, cursor, memory) VALUES (?1, ?2, ?3, NULL) ON CONFLICT DO UPDATE \
+             SET generation = ?2, cursor = ?3, memory = CASE WHEN ?4 THEN memory END",
+        )?
+        .execute((of.0.as_bytes(), generation, cursor.0, keep_memory))?;
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! How events get into the log: judged by what is known, numbered, and written as frames.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+use store::{AppendError, Appended, StoreError, frame};
+
+use crate::dedup::{Dedup, Key};
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// How long the answer about free disk space is believed.
+const DISK_CHECK_EVERY: Duration = Duration::from_millis(500);
+/// When a producer should come back: trimming runs every few seconds.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Events of one PIM that were taken and have no position yet.
+type Taken = (PimId, Vec<(Event, Timestamp)>);
+
+/// The state of the log between transactions, and of the one that is open.
+#[derive(Debug)]
+pub(crate) struct LogWriter {
+    /// `None` if another process serves: this one must not append.
+    owned: Option<Owned>,
+    /// SQLite's counter of what other connections wrote.
+    data_version: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Owned {
+    dedup: Dedup,
+    room: Room,
+    /// Where the log ends, and the largest time of acceptance; committed.
+    committed: (Position, Timestamp),
+    /// The same with the transaction that is open.
+    open: (Position, Timestamp),
+    taken: Vec<Taken>,
+    taken_bytes: u64,
+    numbered: Vec<Arc<LoggedEvent>>,
+}
+
+impl LogWriter {
+    /// For the process that serves.
+    pub(crate) fn owned(connection: &Connection, settings: &Settings, folder: PathBuf) -> Result<LogWriter, Failure> {
+        let latest = "SELECT latest FROM frames ORDER BY pos DESC LIMIT 1";
+        let latest: Option<i64> = connection.query_row(latest, [], |row| row.get(0)).optional()?;
+        let end = (stored_head(connection)?, Timestamp::from_micros(latest.unwrap_or(0)));
+        let owned = Owned {
+            dedup: Dedup::load(connection, settings)?,
+            room: Room {
+                folder,
+                max_log_bytes: settings.max_log_bytes,
+                min_free_disk_bytes: settings.min_free_disk_bytes,
+                free: None,
+            },
+            committed: end,
+            open: end,
+            taken: Vec::new(),
+            taken_bytes: 0,
+            numbered: Vec::new(),
+        };
+        Ok(LogWriter { owned: Some(owned), data_version: None })
+    }
+
+    /// For a process beside the one that serves.
+    pub(crate) fn shared() -> LogWriter {
+        LogWriter { owned: None, data_version: None }
+    }
+
+    /// Takes a request's events. The outer error is one of the transaction.
+    pub(crate) fn append(
+        &mut self,
+        connection: &Connection,
+        pim: PimId,
+        events: Vec<Event>,
+        keys: &[Key],
+        now: Timestamp,
+    ) -> Result<Result<Appended, AppendError>, Failure> {
+        let Some(owned) = &mut self.owned else {
+            return Ok(Err(AppendError::Store(not_serving())));
+        };
+        let before = owned.dedup.added();
+        let accepted = events.len();
+        let mut fresh = Vec::with_capacity(accepted);
+        for (event, key) in events.into_iter().zip(keys) {
+            if !owned.dedup.add(connection, *key, now)? {
+                fresh.push((event, now));
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(Ok(Appended { accepted, duplicates: accepted }));
+        }
+        let bytes = fresh.iter().map(|(event, _)| event.size() as u64).sum::<u64>();
+        if let Some(message) = owned.room.lacks(connection, owned.taken_bytes + bytes)? {
+            owned.dedup.undo(before);
+            return Ok(Err(AppendError::BacklogFull { message, retry_after: RETRY_AFTER }));
+        }
+        let duplicates = accepted - fresh.len();
+        owned.taken_bytes += bytes;
+        match owned.taken.iter_mut().find(|(of, _)| *of == pim) {
+            Some((_, taken)) => taken.append(&mut fresh),
+            None => owned.taken.push((pim, fresh)),
+        }
+        Ok(Ok(Appended { accepted, duplicates }))
+    }
+
+    /// Numbers what was taken and writes it.
+    pub(crate) fn flush(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let Some(owned) = &mut self.owned else { return Ok(()) };
+        for (pim, taken) in owned.taken.drain(..) {
+            let start = owned.numbered.len();
+            for (event, accepted_at) in taken {
+                let position = owned.open.0;
+                owned.open.0 = position.next();
+                owned.numbered.push(Arc::new(LoggedEvent { position, pim, accepted_at, event }));
+            }
+            let sql = "INSERT INTO frames (pos, pim, count, latest, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let mut insert = connection.prepare_cached(sql)?;
+            for piece in frame::split(&owned.numbered[start..]) {
+                let Some(first) = piece.first() else { continue };
+                let latest = piece.iter().map(|event| event.accepted_at).max().unwrap_or_default();
+                owned.open.1 = owned.open.1.max(latest);
+                let body = frame::encode(piece);
+                insert.execute((first.position.0, pim.0, piece.len(), owned.open.1.as_micros(), body))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the ids of what was taken.
+    pub(crate) fn write_dedup(&mut self, connection: &Connection) -> Result<(), Failure> {
+        self.owned.as_ref().map_or(Ok(()), |owned| owned.dedup.write(connection))
+    }
+
+    /// The head of the log; call [`LogWriter::flush`] before.
+    pub(crate) fn head(&self, connection: &Connection) -> Result<Position, Failure> {
+        match &self.owned {
+            Some(owned) => Ok(owned.open.0),
+            None => stored_head(connection),
+        }
+    }
+
+    /// The transaction is committed: gives its events.
+    pub(crate) fn committed(&mut self) -> Vec<Arc<LoggedEvent>> {
+        let Some(owned) = &mut self.owned else { return Vec::new() };
+        owned.committed = owned.open;
+        owned.taken_bytes = 0;
+        owned.dedup.settle();
+        std::mem::take(&mut owned.numbered)
+    }
+
+    /// The transaction was taken back.
+    pub(crate) fn rolled_back(&mut self) {
+        self.data_version = None;
+        if let Some(owned) = &mut self.owned {
+            owned.open = owned.committed;
+            owned.dedup.undo(0);
+            owned.taken.clear();
+            owned.taken_bytes = 0;
+            owned.numbered.clear();
+        }
+    }
+
+    /// Whether another process wrote since this was last asked.
+    pub(crate) fn others_wrote(&mut self, connection: &Connection) -> Result<bool, Failure> {
+        let now: i64 = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        Ok(self.data_version.replace(now) != Some(now))
+    }
+
+    pub(crate) fn dedup_is_full(&self) -> bool {
+        self.owned.as_ref().is_some_and(|owned| owned.dedup.is_full())
+    }
+
+    pub(crate) fn tidy_dedup(&mut self, connection: &Connection) {
+        let Some(owned) = &mut self.owned else { return };
+        if let Err(error) = owned.dedup.tidy(connection) {
+            tracing::warn!(%error, "known ids could not be moved to disk; they stay in memory until it works");
+            owned.dedup.tidy_later();
+        }
+    }
+}
+
+/// What a process is told that opened the store beside the one that serves.
+pub(crate) fn not_serving() -> StoreError {
+    StoreError::Unavailable("only the process that serves writes the event log and the ledger".to_owned())
+}
+
+/// Where the log ends, by what is stored.
+pub(crate) fn stored_head(connection: &Connection) -> Result<Position, Failure> {
+    let sql = "SELECT max(value, coalesce((SELECT pos + count FROM frames ORDER BY pos DESC LIMIT 1), 0)) \
+               FROM meta WHERE name = 'head_floor'";
+    Ok(Position(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
+}
+
+/// Whether there is room for more events.
+#[derive(Debug)]
+struct Room {
+    folder: PathBuf,
+    max_log_bytes: u64,
+    min_free_disk_bytes: u64,
+    free: Option<(Instant, u64)>,
+}
+
+impl Room {
+    /// What there is not room for `more` bytes in, with figures.
+    fn lacks(&mut self, connection: &Connection, more: u64) -> Result<Option<String>, Failure> {
+        let pragma = |name: &str| -> Result<u64, Failure> {
+            Ok(connection.prepare_cached(name)?.query_row([], |row| row.get(0))?)
+        };
+        let pages = pragma("PRAGMA page_count")?.saturating_sub(pragma("PRAGMA freelist_count")?);
+        let used = pages * pragma("PRAGMA page_size")?;
+        if used + more > self.max_log_bytes {
+            return Ok(Some(format!(
+                "the backlog is full: the database holds {}, the bound is {} (max_log_bytes); it shrinks as events are \
+                 delivered or their retention ends",
+                Mib(used),
+                Mib(self.max_log_bytes)
+            )));
+        }
+        let free = match self.free {
+            Some((at, free)) if at.elapsed() < DISK_CHECK_EVERY => free,
+            _ => {
+                let free = rustix::fs::statvfs(&self.folder)
+                    .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+                    .map_err(|error| Failure::Unavailable(format!("free disk space is not known: {error}")))?;
+                self.free = Some((Instant::now(), free));
+                free
+            }
+        };
+        if free < self.min_free_disk_bytes.saturating_add(more) {
+            return Ok(Some(format!(
+                "the disk is nearly full: {} are free, {} must stay free (min_free_disk_bytes)",
+                Mib(free),
+                Mib(self.min_free_disk_bytes)
+            )));
+        }
+        Ok(None)
+    }
+}
+
+/// Bytes for a person.
+struct Mib(u64);
+
+impl std::fmt::Display for Mib {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} MiB", self.0 as f64 / f64::from(1 << 20))
+    }
+}

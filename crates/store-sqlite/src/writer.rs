@@ -1,0 +1,207 @@
+//! The one thread that writes: it takes all requests that wait, does them in one transaction, commits once for all of
+//! them, and then answers.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use domain::{Event, PimId, Timestamp};
+use rusqlite::Connection;
+use store::{AppendError, Appended, Changes, StoreError, Tail};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::batch::{Batch, Job};
+use crate::checkpoint::Checkpoints;
+use crate::dedup::Key;
+use crate::failure::Failure;
+use crate::log_writer::LogWriter;
+
+/// So many requests may wait; who comes later waits before the queue.
+const QUEUE: usize = 1024;
+/// A transaction takes no more events than this many bytes, so that no answer waits for a huge commit.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// Something to be written.
+pub(crate) enum Request {
+    /// Events.
+    Append(Append),
+    /// Anything else.
+    Job(Box<dyn Job>),
+}
+
+/// Events of a request, with their keys.
+pub(crate) struct Append {
+    pub(crate) pim: PimId,
+    pub(crate) events: Vec<Event>,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) now: Timestamp,
+    pub(crate) answer: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// A request that was done but is not committed.
+enum Done {
+    Append(oneshot::Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>),
+    Job(Box<dyn Job>),
+}
+
+impl Done {
+    fn answer(self, failure: Option<&StoreError>) {
+        match self {
+            Done::Append(answer, result) => {
+                let result = failure.map_or(result, |failure| Err(AppendError::Store(failure.clone())));
+                // Nobody waits any more: not an error.
+                let _ = answer.send(result);
+            }
+            Done::Job(job) => job.answer(failure),
+        }
+    }
+}
+
+/// What the thread works with.
+pub(crate) struct Worker {
+    pub(crate) connection: Connection,
+    pub(crate) log: LogWriter,
+    pub(crate) tail: Arc<Tail>,
+    pub(crate) changes: Arc<Changes>,
+    pub(crate) checkpoints: Checkpoints,
+}
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: Option<mpsc::Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(crate) fn start(worker: Worker) -> std::io::Result<Writer> {
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new().name("store-write".to_owned()).spawn(move || worker.run(requests))?;
+        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+    }
+
+    pub(crate) async fn send(&self, request: Request) -> Result<(), StoreError> {
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        self.queue.as_ref().ok_or_else(closed)?.send(request).await.map_err(|_| closed())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Worker {
+    fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        self.connection.wal_hook(Some(pages::remember));
+        let mut waiting = Vec::with_capacity(QUEUE);
+        while requests.blocking_recv_many(&mut waiting, QUEUE) > 0 {
+            let mut waiting = waiting.drain(..).peekable();
+            while waiting.peek().is_some() {
+                self.transact(&mut waiting);
+            }
+            if self.log.dedup_is_full() {
+                self.log.tidy_dedup(&self.connection);
+            }
+        }
+    }
+
+    /// Does requests in one transaction, until there are none or it is large enough.
+    fn transact(&mut self, requests: &mut impl Iterator<Item = Request>) {
+        let mut done = Vec::new();
+        let mut version = None;
+        let result = self.write(requests, &mut done, &mut version);
+        let failure = match result {
+            Ok(()) => {
+                // First the changes, then the events that are judged by them.
+                if let Some(version) = version {
+                    self.changes.commit(version);
+                }
+                self.tail.push(self.log.committed());
+                None
+            }
+            Err(failure) => {
+                if !self.connection.is_autocommit()
+                    && let Err(error) = self.connection.execute_batch("ROLLBACK")
+                {
+                    tracing::error!(%error, "a failed transaction could not be taken back");
+                }
+                self.log.rolled_back();
+                let failure = StoreError::from(failure);
+                tracing::error!(error = %failure, requests = done.len(), "writing failed; nothing of it was kept");
+                Some(failure)
+            }
+        };
+        for request in done {
+            request.answer(failure.as_ref());
+        }
+        self.checkpoints.after_commit(&self.connection, pages::now());
+    }
+
+    fn write(
+        &mut self,
+        requests: &mut impl Iterator<Item = Request>,
+        done: &mut Vec<Done>,
+        version: &mut Option<u64>,
+    ) -> Result<(), Failure> {
+        let begun = self.connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
+        if let Err(error) = begun {
+            // All that wait are told: each one would wait for as long again.
+            done.extend(requests.map(|request| match request {
+                Request::Append(append) => Done::Append(append.answer, Ok(Appended::default())),
+                Request::Job(job) => Done::Job(job),
+            }));
+            return Err(error.into());
+        }
+        let mut batch = Batch::new(&self.connection, &mut self.log);
+        // What another process changed is announced before events that come after it.
+        *version = batch.others_version()?;
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES {
+            let Some(request) = requests.next() else { break };
+            match request {
+                Request::Append(append) => {
+                    bytes += append.events.iter().map(Event::size).sum::<usize>();
+                    let Append { pim, events, keys, now, answer } = append;
+                    let result = batch.append(pim, events, &keys, now);
+                    let (result, failure) = match result {
+                        Ok(result) => (result, None),
+                        Err(failure) => (Ok(Appended::default()), Some(failure)),
+                    };
+                    done.push(Done::Append(answer, result));
+                    failure.map_or(Ok(()), Err)?;
+                }
+                Request::Job(mut job) => {
+                    let result = job.run(&mut batch);
+                    done.push(Done::Job(job));
+                    result?;
+                }
+            }
+        }
+        *version = batch.finish()?.or(*version);
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+}
+
+/// The length of the write-ahead log, as SQLite tells the thread that commits.
+mod pages {
+    use std::cell::Cell;
+    use std::os::raw::c_int;
+
+    thread_local! {
+        static PAGES: Cell<u32> = const { Cell::new(0) };
+    }
+
+    pub(super) fn remember(_: &rusqlite::hooks::Wal, pages: c_int) -> rusqlite::Result<()> {
+        PAGES.set(u32::try_from(pages).unwrap_or(0));
+        Ok(())
+    }
+
+    pub(super) fn now() -> u32 {
+        PAGES.get()
+    }
+}

@@ -1,0 +1,30 @@
+//! The suite that every backend passes, over a file of its own for each test.
+
+use std::ops::Deref;
+
+use store::Vault;
+use store::vault::MasterKey;
+use store_sqlite::{Settings, SqliteStore};
+
+struct Opened {
+    store: SqliteStore,
+    // Dropped after the store.
+    _folder: tempfile::TempDir,
+}
+
+impl Deref for Opened {
+    type Target = SqliteStore;
+
+    fn deref(&self) -> &SqliteStore {
+        &self.store
+    }
+}
+
+fn open() -> Opened {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = Vault::new(MasterKey::generate().unwrap(), []).unwrap();
+    let settings = Settings { min_free_disk_bytes: 0, ..Settings::new(vault) };
+    Opened { store: SqliteStore::open_exclusive(folder.path(), settings).unwrap(), _folder: folder }
+}
+
+store::store_conformance!(open());
