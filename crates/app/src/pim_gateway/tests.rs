@@ -1,0 +1,158 @@
+//! The gateway against a fake PIM on a loopback address.
+
+mod fake_pim;
+
+use std::sync::Arc;
+
+use domain::address::AddressPolicy;
+use domain::{PimId, Secret, Timestamp};
+use sinks::connect::Connector;
+use sinks::resolve::Resolver;
+use sinks::tls::TlsClient;
+
+use super::*;
+use fake_pim::FakePim;
+
+const GENUINE: Verdict = Verdict::Genuine { permission: None };
+
+fn registered(url: &str, token_check: TokenCheck) -> Pim {
+    Pim {
+        id: PimId(1),
+        name: "shop".into(),
+        url: url.into(),
+        url_key: url.into(),
+        keys: vec![],
+        token_check,
+        static_tokens: vec![],
+        events_api_secret: None,
+        created_at: Timestamp::EPOCH,
+    }
+}
+
+fn gateway() -> HttpGateway {
+    let resolver = Resolver::system().unwrap();
+    let connector = Connector::new(Arc::new(resolver), AddressPolicy::default(), TlsClient::new(&[]).unwrap());
+    HttpGateway::new(Client::new(connector.exempt()), Duration::from_millis(500))
+}
+
+fn token_info(permission_field: Option<&str>) -> TokenCheck {
+    let client_id_fields = ["client_id", "connection.client_id"].map(str::to_owned).to_vec();
+    TokenCheck::TokenInfo { client_id_fields, permission_field: permission_field.map(str::to_owned) }
+}
+
+fn probe(client_proof: ClientProof) -> TokenCheck {
+    TokenCheck::Probe { probe: Probe::SystemInformation, client_proof }
+}
+
+fn credentials(client: &str) -> ClientProof {
+    ClientProof::Credentials(vec![ClientCredentials {
+        client_id: ClientId(client.into()),
+        client_secret: Secret::new("secret"),
+        username: "robot".into(),
+        password: Secret::new("pass"),
+    }])
+}
+
+/// What the gateway says of client `app` with token `t0k` when the PIM has these answers (path, status, body).
+async fn verdict(check: TokenCheck, answers: &[(&'static str, u16, &'static str)]) -> (Verdict, Vec<String>) {
+    let pim = FakePim::start(answers).await;
+    let verdict = gateway().verify(&registered(&pim.url(), check), &ClientId("app".into()), "t0k").await;
+    (verdict, pim.asked())
+}
+
+const INFO: &str = "/api/rest/v1/token-info";
+const PROBE: &str = "/api/rest/v1/system-information";
+const GRANT: &str = "/api/oauth/v1/token";
+
+#[tokio::test]
+async fn token_info_names_the_client() {
+    let (said, asked) = verdict(token_info(None), &[(INFO, 200, r#"{"client_id":"app"}"#)]).await;
+    assert_eq!(said, GENUINE);
+    assert_eq!(asked, ["GET /api/rest/v1/token-info Bearer t0k "]);
+    let nested = verdict(token_info(None), &[(INFO, 200, r#"{"connection":{"client_id":"app"}}"#)]).await;
+    assert_eq!(nested.0, GENUINE);
+    let other =
+        verdict(token_info(None), &[(INFO, 200, r#"{"client_id":"b","connection":{"client_id":"app"}}"#)]).await;
+    assert_eq!(other.0, Verdict::Rejected { message: "the token was issued to another client".into() });
+    let nameless = verdict(token_info(None), &[(INFO, 200, r#"{"clientId":"app"}"#)]).await;
+    assert!(matches!(nameless.0, Verdict::UnprovenClient { message } if message.contains("connection.client_id")));
+    let no_json = verdict(token_info(None), &[(INFO, 200, "<html>")]).await;
+    assert!(matches!(no_json.0, Verdict::Unavailable { .. }));
+}
+
+#[tokio::test]
+async fn token_info_may_tell_of_the_permission() {
+    for (info, permission) in [
+        (r#"{"client_id":"app","rights":{"events":true}}"#, Some(true)),
+        (r#"{"client_id":"app","rights":{"events":false}}"#, Some(false)),
+        (r#"{"client_id":"app"}"#, None),
+    ] {
+        let (said, _) = verdict(token_info(Some("rights.events")), &[(INFO, 200, info)]).await;
+        assert_eq!(said, Verdict::Genuine { permission });
+    }
+}
+
+#[tokio::test]
+async fn what_statuses_mean() {
+    let message = r#"{"code":401,"message":"The access token provided has expired."}"#;
+    let (said, _) = verdict(token_info(None), &[(INFO, 401, message)]).await;
+    assert_eq!(said, Verdict::Rejected { message: "The access token provided has expired.".into() });
+    let (said, _) = verdict(token_info(None), &[(INFO, 401, "")]).await;
+    assert_eq!(said, Verdict::Rejected { message: "the PIM rejects the token".into() });
+    let (said, _) = verdict(probe(ClientProof::Trust), &[(PROBE, 403, "{}")]).await;
+    assert_eq!(said, Verdict::WebApiForbidden);
+    for status in [302, 404, 429, 500, 503] {
+        let (said, _) = verdict(token_info(None), &[(INFO, status, "{}")]).await;
+        assert!(matches!(said, Verdict::Unavailable { message } if message.contains(&status.to_string())));
+    }
+}
+
+#[tokio::test]
+async fn a_pim_that_cannot_be_reached_or_hangs_is_unavailable() {
+    let gateway = gateway();
+    let gone = registered("http://127.0.0.1:1", token_info(None));
+    let client = ClientId("app".into());
+    assert!(matches!(gateway.verify(&gone, &client, "t0k").await, Verdict::Unavailable { .. }));
+    let hanging = FakePim::hanging().await;
+    let said = gateway.verify(&registered(&hanging.url(), token_info(None)), &client, "t0k").await;
+    assert!(matches!(said, Verdict::Unavailable { message } if message.contains("0.5 s")));
+}
+
+#[tokio::test]
+async fn a_probe_needs_a_proof_of_the_client() {
+    let (said, asked) = verdict(probe(ClientProof::None), &[(PROBE, 200, "{}")]).await;
+    assert!(matches!(said, Verdict::UnprovenClient { message } if message.contains("trust_client_id")));
+    assert_eq!(asked, [""; 0], "nobody asks in vain");
+    let (said, _) = verdict(probe(credentials("other")), &[(PROBE, 200, "{}")]).await;
+    assert!(matches!(said, Verdict::UnprovenClient { .. }));
+    let (said, _) = verdict(probe(ClientProof::Trust), &[(PROBE, 200, "{}")]).await;
+    assert_eq!(said, GENUINE);
+}
+
+#[tokio::test]
+async fn a_password_grant_proves_the_client() {
+    let granted = [(PROBE, 200, "{}"), (GRANT, 200, r#"{"access_token":"x"}"#)];
+    let (said, asked) = verdict(probe(credentials("app")), &granted).await;
+    assert_eq!(said, GENUINE);
+    assert_eq!(asked.len(), 2);
+    // Basic app:secret
+    assert!(asked[1].starts_with("POST /api/oauth/v1/token Basic YXBwOnNlY3JldA== {"), "{asked:?}");
+    let body: Value = serde_json::from_str(asked[1].splitn(5, ' ').last().unwrap()).unwrap();
+    assert_eq!(body, json!({"grant_type": "password", "username": "robot", "password": "pass"}));
+
+    let gone = [(PROBE, 200, "{}"), (GRANT, 422, r#"{"code":422,"message":"Parameter \"client_id\" is invalid"}"#)];
+    let (said, _) = verdict(probe(credentials("app")), &gone).await;
+    assert!(matches!(said, Verdict::UnprovenClient { message } if message.contains("client_id")));
+    let (said, _) = verdict(probe(credentials("app")), &[(PROBE, 200, "{}"), (GRANT, 502, "")]).await;
+    assert!(matches!(said, Verdict::Unavailable { .. }));
+    let (said, asked) = verdict(probe(credentials("app")), &[(PROBE, 401, "{}"), granted[1]]).await;
+    assert!(matches!(said, Verdict::Rejected { .. }));
+    assert_eq!(asked.len(), 1, "no grant for a token that is not genuine");
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_stand_in_a_header_is_rejected() {
+    let check = registered("http://127.0.0.1:1", token_info(None));
+    let said = gateway().verify(&check, &ClientId("app".into()), "a\nb").await;
+    assert!(matches!(said, Verdict::Rejected { .. }));
+}
