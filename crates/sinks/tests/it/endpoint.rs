@@ -117,7 +117,7 @@ pub(crate) fn sink(settings: HttpsSettings) -> HttpsSink {
 
 /// For what must end by the time: the real 5 s would only make the tests slow.
 pub(crate) fn impatient() -> HttpsSettings {
-    HttpsSettings { attempt_timeout: Duration::from_millis(300), ..HttpsSettings::default() }
+    HttpsSettings { attempt_timeout: Duration::from_secs(1), ..HttpsSettings::default() }
 }
 
 pub(crate) fn subscription(url: &str) -> Subscription {
