@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{config, emit, filter};
+use crate::commands::{config, demo, emit, filter, listen, pim, serve};
 
 /// Takes in a PIM's events and delivers them, filtered, signed and paced, to everybody who subscribed.
 #[derive(Parser, Debug)]
@@ -27,6 +27,10 @@ Exit codes:
 /// What it can do.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
+    Serve(serve::ServeArgs),
+    Demo(demo::DemoArgs),
+    Pim(pim::PimArgs),
+    Listen(listen::ListenArgs),
     Emit(emit::EmitArgs),
     Filter(filter::FilterArgs),
     Config(config::ConfigCommandArgs),

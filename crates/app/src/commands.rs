@@ -1,8 +1,12 @@
 //! The commands, one file each.
 
 pub(crate) mod config;
+pub(crate) mod demo;
 pub(crate) mod emit;
 pub(crate) mod filter;
+pub(crate) mod listen;
+pub(crate) mod pim;
+pub(crate) mod serve;
 
 use crate::cli::Command;
 use crate::failure::Failure;
@@ -10,6 +14,10 @@ use crate::failure::Failure;
 /// Does what the command line asks for.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Pim(args) => pim::run(args),
+        Command::Listen(args) => listen::run(args),
         Command::Emit(args) => emit::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Config(args) => config::run(args),

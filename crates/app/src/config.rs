@@ -60,6 +60,13 @@ impl Config {
         Config::ready(layers, file)
     }
 
+    /// Reads a configuration that is not in a file; the environment does not count.
+    pub(crate) fn from_text(name: &str, text: &str) -> Result<Config, Refused> {
+        let mut layers = Layers::default();
+        layers.add_file(Path::new(name), text);
+        Config::ready(layers, None)
+    }
+
     fn ready(mut layers: Layers, file: Option<PathBuf>) -> Result<Config, Refused> {
         let settings = Settings::read(&mut layers);
         let pims = pims::read(&mut layers);
@@ -85,10 +92,8 @@ impl Config {
 fn check_together(settings: &Settings, layers: &mut Layers) {
     let delivery = &settings.delivery;
     if delivery.rate_lowest > delivery.rate_highest {
-        let problem = format!(
-            "is above `delivery.rate_highest`: {} > {}",
-            delivery.rate_lowest.0, delivery.rate_highest.0
-        );
+        let problem =
+            format!("is above `delivery.rate_highest`: {} > {}", delivery.rate_lowest.0, delivery.rate_highest.0);
         layers.fault(layers.place("delivery.rate_lowest"), "delivery.rate_lowest", &problem);
     } else if delivery.rate_first < delivery.rate_lowest || delivery.rate_first > delivery.rate_highest {
         let problem = format!(
@@ -109,9 +114,6 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
         if duration.is_zero() {
             layers.fault(layers.place(key), key, "must be more than zero");
         }
-    }
-    if settings.ingest.max_event.0 > settings.ingest.max_request.0 {
-        layers.fault(layers.place("ingest.max_event"), "ingest.max_event", "is larger than `ingest.max_request`");
     }
     for root in &settings.top.extra_roots {
         if let Err(error) = std::fs::metadata(root) {

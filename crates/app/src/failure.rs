@@ -72,8 +72,9 @@ impl fmt::Display for Failure {
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Failure {
-        Failure::new(Exit::Configuration, refused)
-            .hint("`postrider config` shows where each setting comes from, `postrider config --reference` what there is")
+        Failure::new(Exit::Configuration, refused).hint(
+            "`postrider config` shows where each setting comes from, `postrider config --reference` what there is",
+        )
     }
 }
 

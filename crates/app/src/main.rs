@@ -11,8 +11,16 @@ mod config;
 mod failure;
 mod terminal;
 
+mod data;
+mod log;
+mod pim_gateway;
+mod platform;
+mod registration;
+
 mod http_client;
+mod receiver;
 mod samples;
+mod signals;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

@@ -51,7 +51,8 @@ pub(crate) fn event(event_type: &EventType) -> Result<Value, SampleError> {
 /// value is JSON, or text where it is none. What is missing on the way is made.
 pub(crate) fn set(event: &mut Value, change: &str) -> Result<(), SampleError> {
     let bad = |reason: &str| SampleError::BadChange { change: change.to_owned(), reason: reason.to_owned() };
-    let (path, text) = change.split_once('=').ok_or_else(|| bad("expected path=value, such as data.author.type=api"))?;
+    let (path, text) =
+        change.split_once('=').ok_or_else(|| bad("expected path=value, such as data.author.type=api"))?;
     let mut parts = path_parts(path);
     if parts.iter().any(String::is_empty) {
         return Err(bad("a part of the path is empty"));
@@ -137,7 +138,10 @@ mod tests {
     #[test]
     fn types_may_be_named_without_their_prefix() {
         assert_eq!(event_type("product.created").unwrap().as_str(), "com.akeneo.pim.v1.product.created");
-        assert_eq!(event_type("com.akeneo.pim.v1.product.created").unwrap().as_str(), "com.akeneo.pim.v1.product.created");
+        assert_eq!(
+            event_type("com.akeneo.pim.v1.product.created").unwrap().as_str(),
+            "com.akeneo.pim.v1.product.created"
+        );
         let error = event_type("product.creatd").unwrap_err().to_string();
         assert!(error.contains("did you mean \"com.akeneo.pim.v1.product.created\""), "{error}");
     }

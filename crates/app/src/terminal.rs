@@ -1,7 +1,7 @@
 //! The terminal: what commands say on standard output and standard error, coloured only where somebody looks.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process;
 
 use anstyle::{AnsiColor, Style};
@@ -39,9 +39,4 @@ pub(crate) fn error(text: &str) {
     let bad = BAD.bold();
     let text = text.replace("hint:", &styled(BOLD, "hint:"));
     note(format_args!("{bad}error{bad:#}: {text}"));
-}
-
-/// Whether a person sees standard output.
-pub(crate) fn is_watched() -> bool {
-    std::io::stdout().is_terminal()
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use sinks::client::{Client, Fetched};
 use tokio::time::Instant;
 
 use crate::commands::filter::read_text;
-use crate::config::PerSecond;
+use crate::config::{BaseUrl, PerSecond};
 use crate::failure::{Exit, Failure};
-use crate::http_client::{Answer, HttpClient};
-use crate::{samples, terminal};
+use crate::{http_client, samples, terminal};
 
 /// The largest batch that the platform takes by default (contract page 6).
 const MAX_BATCH: usize = 1000;
@@ -155,7 +155,8 @@ async fn send_all(source: impl Iterator<Item = Result<String, Failure>>, args: &
 
 /// Posts batches and counts what the platform answered.
 struct Producer {
-    client: HttpClient,
+    client: Client,
+    url: String,
     headers: HeaderMap,
     sent: u64,
     accepted: u64,
@@ -165,7 +166,11 @@ struct Producer {
 
 impl Producer {
     fn new(args: &EmitArgs) -> Result<Producer, Failure> {
-        let client = HttpClient::new(&args.url).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let base = BaseUrl::parse(&args.url).ok_or_else(|| {
+            Failure::message(Exit::Usage, format!("{:?} is no http:// or https:// URL of a platform", args.url))
+        })?;
+        let client = http_client::client()?;
+        let url = format!("{}/api/v1/events", base.0);
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/cloudevents-batch+json"));
         let key = format!("Bearer {}", args.key.as_deref().unwrap_or_default());
@@ -173,15 +178,16 @@ impl Producer {
             .map_err(|_| Failure::message(Exit::Usage, "the key holds characters that no key has"))?;
         key.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, key);
-        Ok(Producer { client, headers, sent: 0, accepted: 0, duplicates: 0, unknown_types: Vec::new() })
+        Ok(Producer { client, url, headers, sent: 0, accepted: 0, duplicates: 0, unknown_types: Vec::new() })
     }
 
     async fn post(&mut self, batch: &[String]) -> Result<(), Failure> {
         let body = Bytes::from(format!("[{}]", batch.join(",")));
         for _ in 0..MAX_TRIES {
-            let sent = self.client.send(Method::POST, "/api/v1/events", &self.headers, body.clone()).await;
-            let answer = sent.map_err(|error| {
-                Failure::new(Exit::Failed, error).hint("is the platform running? `postrider serve` prints where it listens; name it by --url")
+            let call = http_client::call(Method::POST, self.url.clone(), self.headers.clone(), body.clone());
+            let answer = self.client.fetch(call).await.map_err(|error| {
+                Failure::new(Exit::Failed, error)
+                    .hint("is the platform running? `postrider serve` prints where it listens; name it by --url")
             })?;
             match answer.status {
                 StatusCode::ACCEPTED => {
@@ -190,7 +196,8 @@ impl Producer {
                     return Ok(());
                 }
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                    let pause = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+                    let pause =
+                        answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
                     tokio::time::sleep(Duration::from_secs(pause.unwrap_or(1))).await;
                 }
                 StatusCode::UNAUTHORIZED => {
@@ -200,11 +207,14 @@ impl Producer {
                 status => return Err(self.refused(status, &answer)),
             }
         }
-        Err(Failure::message(Exit::Failed, format!("the platform is full: it refused the same events {MAX_TRIES} times")))
+        Err(Failure::message(
+            Exit::Failed,
+            format!("the platform is full: it refused the same events {MAX_TRIES} times"),
+        ))
     }
 
-    fn take_note(&mut self, answer: &Answer) -> Result<(), Failure> {
-        let json = answer.json()?;
+    fn take_note(&mut self, answer: &Fetched) -> Result<(), Failure> {
+        let json = http_client::json(answer)?;
         let number = |name: &str| json.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
         self.accepted += number("accepted");
         self.duplicates += number("duplicates");
@@ -217,22 +227,12 @@ impl Producer {
         Ok(())
     }
 
-    fn refused(&self, status: StatusCode, answer: &Answer) -> Failure {
+    fn refused(&self, status: StatusCode, answer: &Fetched) -> Failure {
         let mut message = format!("the platform refused the events with {status}");
         if self.sent > 0 {
             message.push_str(&format!(" (the first {} were taken)", self.sent));
         }
-        let errors = answer.json().ok().and_then(|json| json.get("errors").and_then(|e| e.as_array().cloned()));
-        match errors {
-            Some(errors) => {
-                for error in errors {
-                    let text = |name: &str| error.get(name).and_then(|value| value.as_str().map(str::to_owned));
-                    let field = text("field").map(|field| format!("{field}: ")).unwrap_or_default();
-                    message.push_str(&format!("\n  {field}{}", text("message").unwrap_or_default()));
-                }
-            }
-            None => message.push_str(&format!("\n  {}", answer.text())),
-        }
+        message.push_str(&http_client::errors(answer));
         Failure::message(Exit::Failed, message)
     }
 
@@ -244,7 +244,10 @@ impl Producer {
             self.accepted, self.duplicates
         ));
         if !self.unknown_types.is_empty() {
-            terminal::note(format_args!("note: the platform does not know the types {}", self.unknown_types.join(", ")));
+            terminal::note(format_args!(
+                "note: the platform does not know the types {}",
+                self.unknown_types.join(", ")
+            ));
         }
     }
 }

@@ -87,8 +87,18 @@ fn try_on(filter: Option<&Filter>, path: &Path, ids: bool) -> Result<(), Failure
         match (ids, passes) {
             (true, true) => terminal::line(text("id")),
             (true, false) => {}
-            (false, true) => terminal::line(format_args!("{}  {}  {}", terminal::styled(terminal::GOOD, "pass"), text("id"), text("type"))),
-            (false, false) => terminal::line(format_args!("{}  {}  {}", terminal::styled(terminal::DIM, "  no"), text("id"), text("type"))),
+            (false, true) => terminal::line(format_args!(
+                "{}  {}  {}",
+                terminal::styled(terminal::GOOD, "pass"),
+                text("id"),
+                text("type")
+            )),
+            (false, false) => terminal::line(format_args!(
+                "{}  {}  {}",
+                terminal::styled(terminal::DIM, "  no"),
+                text("id"),
+                text("type")
+            )),
         }
     }
     if !ids {

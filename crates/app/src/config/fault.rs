@@ -57,9 +57,11 @@ pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str> 
         let found = domain::nearest::nearest(&word, known.clone().into_iter().map(last))?;
         known.clone().into_iter().find(|name| last(name) == found)
     };
-    known.clone().into_iter().find(|name| last(name) == word).or_else(|| {
-        domain::nearest::nearest(typed, known.clone()).or_else(by_word)
-    })
+    known
+        .clone()
+        .into_iter()
+        .find(|name| last(name) == word)
+        .or_else(|| domain::nearest::nearest(typed, known.clone()).or_else(by_word))
 }
 
 #[cfg(test)]

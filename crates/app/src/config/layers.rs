@@ -66,7 +66,8 @@ impl Layers {
                     let bare = |name: &'_ str| name.trim_start_matches("POSTRIDER_").to_owned();
                     let names: Vec<String> = known.keys().map(|name| bare(name)).collect();
                     if let Some(meant) = nearest(&bare(&name), names.iter().map(String::as_str)) {
-                        let warning = format!("the environment variable {name} is no setting; POSTRIDER_{meant} is one");
+                        let warning =
+                            format!("the environment variable {name} is no setting; POSTRIDER_{meant} is one");
                         self.warnings.push(warning);
                     }
                 }
@@ -147,6 +148,9 @@ fn where_it_stands(key: &str) -> String {
 pub(super) fn find_file(named: Option<&Path>) -> Option<PathBuf> {
     match named {
         Some(path) => Some(path.to_owned()),
-        None => ["postrider.toml", "/etc/postrider/postrider.toml"].map(PathBuf::from).into_iter().find(|path| path.is_file()),
+        None => ["postrider.toml", "/etc/postrider/postrider.toml"]
+            .map(PathBuf::from)
+            .into_iter()
+            .find(|path| path.is_file()),
     }
 }

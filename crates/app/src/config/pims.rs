@@ -29,32 +29,64 @@ pub(crate) struct PimSettings {
 /// Fields of `[[pims]]`: name, an example as TOML, documentation.
 pub(super) const FIELDS: &[(&str, &str, &[&str])] = &[
     ("name", "\"main\"", &["Its short name, unique: lower-case letters, digits and `-`. In URLs, logs and commands."]),
-    ("url", "\"https://pim.example.com\"", &["Its base URL, as clients send it in `X-PIM-URL`. `http://` only if it is registered so."]),
-    ("keys", "[\"a-long-random-key\"]", &[
-        "Keys that its producers send to `POST /api/v1/events`, at least 16 characters each; only hashes are stored.",
-        "Left out: the keys that `postrider pim rotate-key` makes are in force.",
-    ]),
-    ("token_check", "\"token-info\"", &[
-        "How tokens of its API callers are checked: `token-info` (hosted editions), `system-information` (Community and",
-        "PaaS, 6.0 and later), `measurement-families` (the same, 5.0 and later), or `static` (only `static_tokens` count).",
-    ]),
-    ("client_id_fields", "[\"client_id\", \"clientId\", \"app_id\", \"connection.client_id\"]", &[
-        "With `token-info`: fields of the answer that may name the client; the first that is there counts.",
-    ]),
-    ("permission_field", "\"\"", &[
-        "With `token-info`: a field of the answer that is true when the client may use the Event Platform. Empty: all may.",
-    ]),
-    ("trust_client_id", "false", &[
-        "With `system-information` and `measurement-families`, whose answers do not name the client: believe the header",
-        "`X-PIM-CLIENT-ID` of whoever has a valid token.",
-    ]),
-    ("clients", "[{ client_id = \"1_abc\", client_secret = \"…\", username = \"api_user\", password = \"…\" }]", &[
-        "Instead of `trust_client_id`: credentials of the clients; a password grant proves that client and PIM belong together.",
-    ]),
-    ("static_tokens", "[{ client_id = \"dev\", token = \"dev-token\" }]", &[
-        "Tokens that are accepted without asking the PIM: for development.",
-    ]),
-    ("events_api_secret", "\"\"", &["The secret of the Events API connection, for the intake at `/ingest/akeneo/{name}`."]),
+    (
+        "url",
+        "\"https://pim.example.com\"",
+        &["Its base URL, as clients send it in `X-PIM-URL`. `http://` only if it is registered so."],
+    ),
+    (
+        "keys",
+        "[\"a-long-random-key\"]",
+        &[
+            "Keys that its producers send to `POST /api/v1/events`, at least 16 characters each; only hashes are stored.",
+            "Left out: the keys that `postrider pim rotate-key` makes are in force.",
+        ],
+    ),
+    (
+        "token_check",
+        "\"token-info\"",
+        &[
+            "How tokens of its API callers are checked: `token-info` (hosted editions), `system-information` (Community and",
+            "PaaS, 6.0 and later), `measurement-families` (the same, 5.0 and later), or `static` (only `static_tokens` count).",
+        ],
+    ),
+    (
+        "client_id_fields",
+        "[\"client_id\", \"clientId\", \"app_id\", \"connection.client_id\"]",
+        &["With `token-info`: fields of the answer that may name the client; the first that is there counts."],
+    ),
+    (
+        "permission_field",
+        "\"\"",
+        &[
+            "With `token-info`: a field of the answer that is true when the client may use the Event Platform. Empty: all may.",
+        ],
+    ),
+    (
+        "trust_client_id",
+        "false",
+        &[
+            "With `system-information` and `measurement-families`, whose answers do not name the client: believe the header",
+            "`X-PIM-CLIENT-ID` of whoever has a valid token.",
+        ],
+    ),
+    (
+        "clients",
+        "[{ client_id = \"1_abc\", client_secret = \"…\", username = \"api_user\", password = \"…\" }]",
+        &[
+            "Instead of `trust_client_id`: credentials of the clients; a password grant proves that client and PIM belong together.",
+        ],
+    ),
+    (
+        "static_tokens",
+        "[{ client_id = \"dev\", token = \"dev-token\" }]",
+        &["Tokens that are accepted without asking the PIM: for development."],
+    ),
+    (
+        "events_api_secret",
+        "\"\"",
+        &["The secret of the Events API connection, for the intake at `/ingest/akeneo/{name}`."],
+    ),
 ];
 
 /// Reads all of `[[pims]]`; faults go to the layers.
@@ -120,9 +152,7 @@ fn read_one(table: &Typed, faults: &mut Vec<Fault>) -> Option<PimSettings> {
             client_id_fields: client_id_fields.unwrap_or_else(|| CLIENT_ID_FIELDS.map(str::to_owned).to_vec()),
             permission_field,
         },
-        TokenCheckWay::SystemInformation => {
-            TokenCheck::Probe { probe: Probe::SystemInformation, client_proof: proof }
-        }
+        TokenCheckWay::SystemInformation => TokenCheck::Probe { probe: Probe::SystemInformation, client_proof: proof },
         TokenCheckWay::MeasurementFamilies => {
             TokenCheck::Probe { probe: Probe::MeasurementFamilies, client_proof: proof }
         }
@@ -208,7 +238,12 @@ impl<'a> Fields<'a> {
         match typed.kind {
             Kind::List(items) => items,
             _ => {
-                self.fault(typed.place.clone(), name, format!("expected a list of tables, found {}", typed.found()), None);
+                self.fault(
+                    typed.place.clone(),
+                    name,
+                    format!("expected a list of tables, found {}", typed.found()),
+                    None,
+                );
                 Vec::new()
             }
         }

@@ -11,7 +11,8 @@ use super::settings::{GROUPS, Setting, TABLE, TOP};
 
 /// The configuration in force, secrets masked, each value with its origin.
 pub(super) fn effective(config: &Config) -> String {
-    let mut text = String::from("# The configuration in force: flags over environment variables over the file over defaults.\n");
+    let mut text =
+        String::from("# The configuration in force: flags over environment variables over the file over defaults.\n");
     match &config.file {
         Some(file) => _ = writeln!(text, "# File: {}", file.display()),
         None => text.push_str("# File: none\n"),
@@ -64,7 +65,9 @@ fn pim_as_toml(pim: &PimSettings) -> String {
                         .iter()
                         .map(|client| {
                             let (id, user) = (quoted(&client.client_id.0), quoted(&client.username));
-                            format!("{{ client_id = {id}, client_secret = {mask}, username = {user}, password = {mask} }}")
+                            format!(
+                                "{{ client_id = {id}, client_secret = {mask}, username = {user}, password = {mask} }}"
+                            )
                         })
                         .collect();
                     _ = writeln!(text, "clients = [{}]", clients.join(", "));

@@ -143,12 +143,12 @@ settings! {
     /// The API: management calls and the intake of events.
     api: Api {
         /// Requests a second that one client of one PIM may make to the management API; beyond it 429.
-        rate: PerSecond = "100";
+        rate: Count = "100";
         /// The largest body of a management request; beyond it 413.
         max_body: Size = "256 KiB";
         /// Connections that are open at the same time; further ones wait.
         max_connections: Count = "10000";
-        /// A connection that sends no complete request header within this time is closed.
+        /// A connection that sends no complete request header within this time, or nothing at all, is closed.
         header_timeout: Duration = "30s";
         /// A request whose body is not complete within this time is given up.
         body_timeout: Duration = "60s";
@@ -156,12 +156,8 @@ settings! {
 
     /// Events that come in.
     ingest: Ingest {
-        /// The largest event, measured on its JSON text as sent; beyond it 413.
-        max_event: Size = "1 MiB";
         /// The largest request; beyond it 413.
         max_request: Size = "5 MiB";
-        /// Events in one batch at most; beyond it 413.
-        max_batch: Count = "1000";
         /// The same id from the same PIM within this time is accepted and not delivered twice.
         dedup_window: Duration = "24h";
         /// What happens to events of a type that is not known: `accept` stores them and names them in the answer, so that a
@@ -175,12 +171,6 @@ settings! {
 
     /// Checks of callers' tokens.
     tokens: Tokens {
-        /// How long a PIM's "yes" to a token is believed without asking again.
-        yes_for: Duration = "60s";
-        /// How long a PIM's "no" to a token is believed without asking again.
-        no_for: Duration = "5s";
-        /// Verdicts that are kept at most; only hashes of the tokens are kept.
-        max_cached: Count = "10000";
         /// A PIM that does not answer the check within this time counts as not reachable: 503.
         timeout: Duration = "5s";
     }
@@ -194,7 +184,9 @@ settings! {
         /// Deliveries a second that a new or resumed subscription starts with.
         rate_first: PerSecond = "10";
         /// Attempts of one subscription that are under way at the same time.
-        max_in_flight: Count = "32";
+        max_in_flight: Count = "64";
+        /// Connections to all destinations together.
+        max_connections: Count = "4096";
         /// An attempt takes at most this long, from its start to the end of the answer.
         attempt_timeout: Duration = "5s";
         /// When a failed attempt is made again, each counted from the attempt before; after the last one the event is dropped.
@@ -240,20 +232,17 @@ mod tests {
     /// Contract pages 4, 6 and 7.
     #[test]
     fn defaults_are_what_the_contract_says() {
-        let shown = |key: &str| TABLE.iter().find(|setting| setting.key() == key).map(|setting| (setting.default_toml)());
+        let shown =
+            |key: &str| TABLE.iter().find(|setting| setting.key() == key).map(|setting| (setting.default_toml)());
         let check = |key: &str, toml: &str| assert_eq!(shown(key).as_deref(), Some(toml), "{key}");
         check("delivery.rate_lowest", "1");
         check("delivery.rate_first", "10");
         check("delivery.rate_highest", "100");
         check("delivery.retry_delays", r#"["5m", "10m", "20m"]"#);
         check("delivery.attempt_timeout", r#""5s""#);
-        check("ingest.max_event", r#""1 MiB""#);
         check("ingest.max_request", r#""5 MiB""#);
-        check("ingest.max_batch", "1000");
         check("ingest.dedup_window", r#""1d""#);
         check("api.max_body", r#""256 KiB""#);
-        check("tokens.yes_for", r#""1m""#);
-        check("tokens.no_for", r#""5s""#);
         check("source", r#""akeneo-event-platform""#);
         check("allow_networks", "[]");
     }

@@ -116,7 +116,9 @@ impl Reader<'_> {
     fn table(&self, table: &DeTable<'_>) -> Vec<(String, Place, Typed)> {
         let mut members: Vec<_> = table
             .iter()
-            .map(|(key, value)| (key.span().start, key.get_ref().to_string(), self.place(key.span()), self.value(value)))
+            .map(|(key, value)| {
+                (key.span().start, key.get_ref().to_string(), self.place(key.span()), self.value(value))
+            })
             .collect();
         members.sort_by_key(|(start, ..)| *start);
         members.into_iter().map(|(_, key, place, value)| (key, place, value)).collect()

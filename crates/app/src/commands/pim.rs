@@ -1,0 +1,308 @@
+//! `postrider pim`: registers the PIMs whose events are taken in and whose clients may call the API.
+
+use clap::{Args, Subcommand, ValueEnum};
+use domain::pim::{ClientCredentials, ClientProof, Pim, Probe, StaticToken, TokenCheck};
+use domain::{ClientId, Secret, Timestamp};
+use store::{Catalog, ChangeError};
+use store_sqlite::SqliteStore;
+
+use crate::config::{BaseUrl, CLIENT_ID_FIELDS, ConfigArgs, is_pim_name};
+use crate::failure::{Exit, Failure};
+use crate::terminal::{self, BOLD, styled};
+use crate::{data, registration};
+
+/// Register PIMs, and make keys for their producers
+///
+/// Works on the data folder, also while `postrider serve` runs on it: a change is in force there within a second or two.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  postrider pim add main --url https://pim.example.com
+  postrider pim add dev --url http://127.0.0.1:8081 --token-check static --static-token my_app=my_token
+  postrider pim rotate-key main")]
+pub(crate) struct PimArgs {
+    #[command(subcommand)]
+    command: PimCommand,
+}
+
+#[derive(Subcommand, Debug)]
+enum PimCommand {
+    Add(AddArgs),
+    List(ListArgs),
+    RotateKey(RotateArgs),
+    Remove(RemoveArgs),
+}
+
+/// Register a PIM and make its first key
+///
+/// The key is printed once and only its hash is kept. Producers send it as `Authorization: Bearer <key>`.
+#[derive(Args, Debug)]
+struct AddArgs {
+    /// A short name: lower-case letters, digits and `-`
+    name: String,
+
+    /// Base URL of the PIM, as its clients send it in `X-PIM-URL`
+    #[arg(long)]
+    url: String,
+
+    /// How tokens of API callers are checked
+    #[arg(long, value_enum, default_value_t = Way::TokenInfo)]
+    token_check: Way,
+
+    /// With token-info: a field of the answer that may name the client; may be repeated
+    #[arg(long = "client-id-field", value_name = "PATH")]
+    client_id_fields: Vec<String>,
+
+    /// With token-info: a field of the answer that is true when the client may use the Event Platform
+    #[arg(long, value_name = "PATH")]
+    permission_field: Option<String>,
+
+    /// With the other checks, whose answers name no client: believe the caller's X-PIM-CLIENT-ID
+    #[arg(long)]
+    trust_client_id: bool,
+
+    /// Instead of --trust-client-id: a client's credentials for a password grant; may be repeated
+    #[arg(long = "client", value_name = "ID:SECRET:USER:PASSWORD", value_parser = parse_client, conflicts_with = "trust_client_id")]
+    clients: Vec<ClientCredentials>,
+
+    /// A token that is accepted without asking the PIM, for development; may be repeated
+    #[arg(long = "static-token", value_name = "CLIENT_ID=TOKEN", value_parser = parse_static_token)]
+    static_tokens: Vec<StaticToken>,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Way {
+    /// `GET /api/rest/v1/token-info`: hosted editions
+    TokenInfo,
+    /// `GET /api/rest/v1/system-information`: Community and PaaS, 6.0 and later
+    SystemInformation,
+    /// `GET /api/rest/v1/measurement-families`: Community and PaaS, 5.0 and later
+    MeasurementFamilies,
+    /// The PIM is not asked; only static tokens count
+    Static,
+}
+
+/// List the registered PIMs with the beginnings of their keys
+#[derive(Args, Debug)]
+struct ListArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Make a new key for a PIM's producers
+///
+/// The newest old key stays valid, so that producers can be changed one by one; run it again with --drop-old when all of
+/// them have the new one.
+#[derive(Args, Debug)]
+struct RotateArgs {
+    /// The PIM
+    name: String,
+
+    /// Let the old keys end at once
+    #[arg(long)]
+    drop_old: bool,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Remove a PIM: its keys end, its subscribers and subscriptions become revoked
+#[derive(Args, Debug)]
+struct RemoveArgs {
+    /// The PIM
+    name: String,
+
+    /// Do it: without this flag it only says what would happen
+    #[arg(long)]
+    yes: bool,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+fn parse_client(text: &str) -> Result<ClientCredentials, String> {
+    let parts: Vec<_> = text.splitn(4, ':').collect();
+    match parts.as_slice() {
+        [id, secret, user, password] if parts.iter().all(|part| !part.is_empty()) => Ok(ClientCredentials {
+            client_id: ClientId((*id).to_owned()),
+            client_secret: Secret::new(*secret),
+            username: (*user).to_owned(),
+            password: Secret::new(*password),
+        }),
+        _ => Err("expected client id, client secret, user name and password, separated by colons".to_owned()),
+    }
+}
+
+fn parse_static_token(text: &str) -> Result<StaticToken, String> {
+    match text.split_once('=') {
+        Some((id, token)) if !id.is_empty() && !token.is_empty() => {
+            Ok(StaticToken { client_id: ClientId(id.to_owned()), token: Secret::new(token) })
+        }
+        _ => Err("expected client id and token, separated by `=`".to_owned()),
+    }
+}
+
+/// Runs it.
+pub(crate) fn run(args: PimArgs) -> Result<(), Failure> {
+    super::block_on(async {
+        match args.command {
+            PimCommand::Add(args) => add(args).await,
+            PimCommand::List(args) => list(&args).await,
+            PimCommand::RotateKey(args) => rotate_key(&args).await,
+            PimCommand::Remove(args) => remove(&args).await,
+        }
+    })
+}
+
+fn open(config: &ConfigArgs) -> Result<SqliteStore, Failure> {
+    data::open_beside(&config.load()?)
+}
+
+async fn add(args: AddArgs) -> Result<(), Failure> {
+    if !is_pim_name(&args.name) {
+        let message = format!("{:?} is no name of a PIM", args.name);
+        return Err(Failure::message(Exit::Usage, message)
+            .hint("1 to 63 lower-case letters, digits and `-`, beginning with a letter or a digit"));
+    }
+    let url = BaseUrl::parse(&args.url).ok_or_else(|| {
+        Failure::message(Exit::Usage, format!("{:?} is no base URL of a PIM", args.url))
+            .hint("such as https://pim.example.com, without user, query and fragment")
+    })?;
+    let mut pim = registration::new_pim(&args.name, &url.0, token_check(&args)?)?;
+    let (key, kept) = registration::new_key()?;
+    pim.keys.push(kept);
+    pim.static_tokens = args.static_tokens;
+    let added = open(&args.config)?.add_pim(pim).await.map_err(cannot_change)?;
+    terminal::note(format_args!("registered PIM {} with {}", styled(BOLD, &added.name), added.url));
+    show_once(&key);
+    Ok(())
+}
+
+fn token_check(args: &AddArgs) -> Result<TokenCheck, Failure> {
+    let usage = |message: &str| Err(Failure::message(Exit::Usage, message));
+    let probing = matches!(args.token_check, Way::SystemInformation | Way::MeasurementFamilies);
+    if !probing && (args.trust_client_id || !args.clients.is_empty()) {
+        return usage(
+            "--trust-client-id and --client go with --token-check system-information or measurement-families",
+        );
+    }
+    if args.token_check != Way::TokenInfo && (!args.client_id_fields.is_empty() || args.permission_field.is_some()) {
+        return usage("--client-id-field and --permission-field go with --token-check token-info");
+    }
+    let client_proof = match (args.trust_client_id, args.clients.as_slice()) {
+        (true, _) => ClientProof::Trust,
+        (false, []) => ClientProof::None,
+        (false, clients) => ClientProof::Credentials(clients.to_vec()),
+    };
+    Ok(match args.token_check {
+        Way::Static => TokenCheck::Static,
+        Way::TokenInfo => TokenCheck::TokenInfo {
+            client_id_fields: match args.client_id_fields.as_slice() {
+                [] => CLIENT_ID_FIELDS.map(str::to_owned).to_vec(),
+                fields => fields.to_vec(),
+            },
+            permission_field: args.permission_field.clone(),
+        },
+        Way::SystemInformation => TokenCheck::Probe { probe: Probe::SystemInformation, client_proof },
+        Way::MeasurementFamilies => TokenCheck::Probe { probe: Probe::MeasurementFamilies, client_proof },
+    })
+}
+
+async fn list(args: &ListArgs) -> Result<(), Failure> {
+    let pims = open(&args.config)?.pims().await.map_err(anyhow::Error::from)?;
+    if args.json {
+        for pim in &pims {
+            terminal::line(serde_json::json!({
+                "name": pim.name,
+                "url": pim.url,
+                "token_check": way(&pim.token_check),
+                "keys": pim.keys.iter().map(|key| serde_json::json!({"prefix": key.prefix, "created_at": key.created_at.to_string()})).collect::<Vec<_>>(),
+                "static_tokens": pim.static_tokens.len(),
+                "created_at": pim.created_at.to_string(),
+            }));
+        }
+        return Ok(());
+    }
+    if pims.is_empty() {
+        terminal::note("no PIM is registered; `postrider pim add NAME --url URL` registers one");
+    }
+    for pim in &pims {
+        terminal::line(format_args!("{}  {}  token check {}", styled(BOLD, &pim.name), pim.url, way(&pim.token_check)));
+        for key in &pim.keys {
+            terminal::line(format_args!("    key {}…  of {}", key.prefix, day(key.created_at)));
+        }
+        for token in &pim.static_tokens {
+            terminal::line(format_args!("    static token of client {}", token.client_id));
+        }
+    }
+    Ok(())
+}
+
+fn day(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
+}
+
+fn way(check: &TokenCheck) -> &'static str {
+    match check {
+        TokenCheck::Static => "static",
+        TokenCheck::TokenInfo { .. } => "token-info",
+        TokenCheck::Probe { probe: Probe::SystemInformation, .. } => "system-information",
+        TokenCheck::Probe { probe: Probe::MeasurementFamilies, .. } => "measurement-families",
+    }
+}
+
+async fn rotate_key(args: &RotateArgs) -> Result<(), Failure> {
+    let store = open(&args.config)?;
+    let mut pim = find(&store, &args.name).await?;
+    let (key, kept) = registration::new_key()?;
+    let newest_old = pim.keys.iter().max_by_key(|key| key.created_at).cloned();
+    pim.keys = newest_old.filter(|_| !args.drop_old).into_iter().chain([kept]).collect();
+    store.update_pim(pim).await.map_err(cannot_change)?;
+    show_once(&key);
+    Ok(())
+}
+
+async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
+    let store = open(&args.config)?;
+    let pim = find(&store, &args.name).await?;
+    if !args.yes {
+        return Err(Failure::message(
+            Exit::Failed,
+            format!("removing {:?} ends its keys and revokes all its subscribers and subscriptions for good", pim.name),
+        )
+        .hint("do it by adding --yes"));
+    }
+    store.remove_pim(pim.id, Timestamp::now()).await.map_err(cannot_change)?;
+    terminal::note(format_args!("removed PIM {}", pim.name));
+    Ok(())
+}
+
+async fn find(store: &SqliteStore, name: &str) -> Result<Pim, Failure> {
+    let pims = store.pims().await.map_err(anyhow::Error::from)?;
+    let names: Vec<_> = pims.iter().map(|pim| pim.name.clone()).collect();
+    pims.into_iter().find(|pim| pim.name == name).ok_or_else(|| {
+        let failure = Failure::message(Exit::Failed, format!("no PIM is registered under the name {name:?}"));
+        match domain::nearest::nearest(name, names.iter().map(String::as_str)) {
+            Some(meant) => failure.hint(format!("did you mean {meant:?}?")),
+            None => failure.hint("`postrider pim list` shows the registered ones"),
+        }
+    })
+}
+
+/// The key alone on standard output, so that a script can take it.
+fn show_once(key: &Secret) {
+    terminal::note("the key of its producers, shown only now:");
+    terminal::line(key.expose());
+}
+
+fn cannot_change(error: ChangeError) -> Failure {
+    let taken = matches!(error, ChangeError::Taken { .. });
+    let failure = Failure::new(Exit::Failed, error);
+    if taken { failure.hint("`postrider pim list` shows the registered ones") } else { failure }
+}

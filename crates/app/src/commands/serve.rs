@@ -1,0 +1,62 @@
+//! `postrider serve`: the platform.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::config::ConfigArgs;
+use crate::failure::{Exit, Failure};
+use crate::platform::Platform;
+use crate::signals::Stop;
+use crate::{log, terminal};
+
+/// Run the platform: take events in and deliver them
+///
+/// Needs no configuration to start: data goes to ./data, and it listens on http://127.0.0.1:8080. Then register a PIM with `postrider pim
+/// add`. Ctrl-C or SIGTERM stops it: it takes no more requests, lets deliveries under way end and saves how far every
+/// subscription has come. A second Ctrl-C ends it at once; what was under way is then delivered again at the next start.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  postrider serve
+  postrider serve --config /etc/postrider/postrider.toml
+  postrider serve --data-dir /var/lib/postrider --listen 0.0.0.0:8080
+  postrider serve --allow-http-destinations true --allow-networks 127.0.0.0/8     (for development)")]
+pub(crate) struct ServeArgs {
+    /// Write the URL that it listens on to this file as soon as it does
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let config = args.config.load()?;
+    log::start(config.settings.log.format, &config.settings.log.level)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    super::block_on(async {
+        let stop = Stop::listen()?;
+        let platform = Platform::start(&config).await?;
+        announce(&platform, args.ready_file.as_deref())?;
+        stop.wait().await;
+        tracing::info!("stopping: deliveries under way may end; Ctrl-C again ends at once");
+        platform.stop().await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+fn announce(platform: &Platform, ready_file: Option<&Path>) -> Result<(), Failure> {
+    let url = format!("http://{}", platform.address);
+    tracing::info!(%url, version = env!("CARGO_PKG_VERSION"), "ready");
+    terminal::line(format_args!("listening on {url}"));
+    match ready_file {
+        None => Ok(()),
+        Some(path) => std::fs::write(path, format!("{url}\n")).map_err(|error| {
+            Failure::new(Exit::Failed, anyhow::Error::from(error).context(format!("cannot write {}", path.display())))
+        }),
+    }
+}

@@ -1,0 +1,32 @@
+//! The platform's own logs: lines for people on a terminal, JSON otherwise, on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+use crate::config::LogFormat;
+use crate::failure::{Exit, Failure};
+
+/// Starts logging; to be called once.
+pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        Failure::new(
+            Exit::Configuration,
+            anyhow::Error::from(error).context(format!("log.level {level:?} makes no sense")),
+        )
+        .hint("a level such as info, or levels by module such as info,sinks=debug")
+    })?;
+    let human = match format {
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+    };
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if human {
+        builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+    started.map_err(|error| Failure::message(Exit::Failed, format!("logging could not be started: {error}")))
+}

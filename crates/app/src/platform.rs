@@ -1,0 +1,228 @@
+//! The platform in one process: store, sinks, engine and API put together, and taken apart in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use api::{Api, LaneStatuses, Parts, Readiness};
+use async_trait::async_trait;
+use domain::address::AddressPolicy;
+use domain::event_type::{Catalogue, RegisteredType};
+use domain::lane_status::LaneStatus;
+use domain::{EventType, SubscriptionId, Timestamp};
+use engine::Engine;
+use sinks::Sinks;
+use sinks::client::Client;
+use sinks::connect::Connector;
+use sinks::https::{HttpsSettings, HttpsSink};
+use sinks::resolve::Resolver;
+use sinks::tls::{TlsClient, roots_from_pem};
+use store::{Catalog, Store};
+use tokio::net::TcpListener;
+use tokio::sync::{RwLock, watch};
+use tokio::task::JoinHandle;
+use wire::envelope::EnvelopeStyle;
+
+use crate::config::{Config, SchemaCheck, Settings, UnknownTypes};
+use crate::failure::{Exit, Failure};
+use crate::pim_gateway::HttpGateway;
+use crate::{data, registration};
+
+/// How often log entries that are too old are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// A running platform.
+pub(crate) struct Platform {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    running: Arc<Running>,
+    store: Arc<dyn Store>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    pruning: JoinHandle<()>,
+}
+
+/// The engine as the API sees it; empty once it is stopped.
+struct Running(RwLock<Option<Engine>>);
+
+#[async_trait]
+impl LaneStatuses for Running {
+    async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
+        self.0.read().await.as_ref()?.status(subscription).await
+    }
+}
+
+#[async_trait]
+impl Readiness for Running {
+    async fn ready(&self) -> Result<(), String> {
+        match self.0.read().await.as_ref() {
+            Some(engine) if engine.is_running() => Ok(()),
+            Some(_) => Err("deliveries have stopped because of a fault; the log of the platform says why".to_owned()),
+            None => Err("the platform is stopping".to_owned()),
+        }
+    }
+}
+
+impl Platform {
+    /// Starts it: the data folder, what the configuration registers, deliveries, and last the API.
+    pub(crate) async fn start(config: &Config) -> Result<Platform, Failure> {
+        let settings = &config.settings;
+        let listener = listen(settings.top.listen).await?;
+        let address = listener.local_addr().context("the address that is listened on is not known")?;
+        let public_url =
+            settings.top.public_url.as_ref().map_or_else(|| format!("http://{address}"), |url| url.0.clone());
+
+        let store: Arc<dyn Store> = Arc::new(data::open_to_serve(config)?);
+        registration::apply(store.as_ref(), &config.pims)
+            .await
+            .map_err(|error| Failure::new(Exit::Configuration, error))?;
+
+        let connector = connector(settings)?;
+        let style = EnvelopeStyle::new(&settings.top.source, &public_url);
+        let sinks = Sinks::new(HttpsSink::new(connector.clone(), style, https_settings(settings)));
+        let engine = Engine::start(Arc::clone(&store), Arc::new(sinks), engine_settings(settings))
+            .await
+            .map_err(|error| Failure::new(Exit::Data, error))?;
+        let running = Arc::new(Running(RwLock::new(Some(engine))));
+
+        let api = Arc::new(Api::new(Parts {
+            store: Arc::clone(&store),
+            gateway: Arc::new(HttpGateway::new(Client::new(connector.exempt()), settings.tokens.timeout)),
+            lanes: Arc::clone(&running) as Arc<dyn LaneStatuses>,
+            readiness: Arc::clone(&running) as Arc<dyn Readiness>,
+            catalogue: Arc::new(catalogue(settings)),
+            settings: api_settings(settings, public_url),
+        }));
+        let (stop, mut stopped) = watch::channel(false);
+        let serving = tokio::spawn(api::serve(listener, api, async move {
+            // An error is the sender's end, which is a stop as well.
+            _ = stopped.wait_for(|stopped| *stopped).await;
+        }));
+        let pruning = tokio::spawn(prune(Arc::clone(&store), settings.storage.keep_logs));
+        Ok(Platform { address, running, store, stop, serving, pruning })
+    }
+
+    /// How a subscription's delivery stands.
+    pub(crate) async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
+        self.running.status(subscription).await
+    }
+
+    /// Stops it: takes no more requests, lets attempts under way end, saves how far every subscription has come.
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the API did not stop in order");
+        }
+        self.pruning.abort();
+        if let Some(engine) = self.running.0.write().await.take() {
+            engine.stop().await;
+        }
+        // Closing the store waits for the disk.
+        let store = self.store;
+        if let Err(error) = tokio::task::spawn_blocking(move || drop(store)).await {
+            tracing::error!(%error, "the store did not close in order");
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let error = anyhow::Error::from(error).context(format!("cannot listen on {address}"));
+        Failure::new(Exit::Failed, error).hint("name another address by --listen; port 0 takes any free one")
+    })
+}
+
+fn connector(settings: &Settings) -> Result<Connector, Failure> {
+    let mut roots = Vec::new();
+    for path in &settings.top.extra_roots {
+        let refused = |error: anyhow::Error| {
+            Failure::new(Exit::Configuration, error.context(format!("`extra_roots`: {}", path.display())))
+        };
+        let text = std::fs::read(path).map_err(|error| refused(error.into()))?;
+        roots.extend(roots_from_pem(&text).map_err(|error| refused(error.into()))?);
+    }
+    let tls = TlsClient::new(&roots).map_err(|error| Failure::new(Exit::Configuration, error))?;
+    let resolver = Resolver::system().context("the system's name resolution cannot be used")?;
+    Ok(Connector::new(Arc::new(resolver), addresses(settings), tls))
+}
+
+fn addresses(settings: &Settings) -> AddressPolicy {
+    AddressPolicy { allow_networks: settings.top.allow_networks.clone() }
+}
+
+fn https_settings(settings: &Settings) -> HttpsSettings {
+    let delivery = &settings.delivery;
+    HttpsSettings {
+        attempt_timeout: delivery.attempt_timeout,
+        connections_per_subscription: delivery.max_in_flight.0,
+        connections: delivery.max_connections.0,
+        ..HttpsSettings::default()
+    }
+}
+
+fn engine_settings(settings: &Settings) -> engine::Settings {
+    let delivery = &settings.delivery;
+    let defaults = delivery::Settings::default();
+    engine::Settings {
+        delivery: delivery::Settings {
+            lowest_rate: delivery.rate_lowest.0,
+            highest_rate: delivery.rate_highest.0,
+            first_rate: delivery.rate_first.0,
+            max_in_flight: delivery.max_in_flight.0,
+            retry_delays: delivery.retry_delays.clone(),
+            // A lane that may have more under way than it holds ready would run dry.
+            max_in_hand: defaults.max_in_hand.max(2 * delivery.max_in_flight.0),
+            ..defaults
+        },
+        save_every: delivery.save_interval,
+        retention: settings.storage.keep_events,
+        ..engine::Settings::default()
+    }
+}
+
+fn catalogue(settings: &Settings) -> Catalogue {
+    let further = settings.ingest.event_types.iter();
+    Catalogue::with_registered(further.map(|name| RegisteredType { name: EventType::new(name), source: None }))
+}
+
+fn api_settings(settings: &Settings, public_url: String) -> api::Settings {
+    let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+    let defaults = api::Settings::default();
+    api::Settings {
+        public_url,
+        requests_per_second: u32::try_from(settings.api.rate.0).unwrap_or(u32::MAX),
+        unknown_types: match settings.ingest.unknown_types {
+            UnknownTypes::Accept => api::UnknownTypes::Accept,
+            UnknownTypes::Reject => api::UnknownTypes::Reject,
+        },
+        schema_check: match settings.ingest.schema_check {
+            SchemaCheck::Off => api::SchemaCheck::Off,
+            SchemaCheck::Warn => api::SchemaCheck::Warn,
+            SchemaCheck::Reject => api::SchemaCheck::Reject,
+        },
+        allow_http: settings.top.allow_http_destinations,
+        addresses: addresses(settings),
+        server: api::ServerBounds {
+            connections: settings.api.max_connections.0,
+            header_timeout: settings.api.header_timeout,
+            body_timeout: settings.api.body_timeout,
+            management_body: bytes(settings.api.max_body.0),
+            ingest_body: bytes(settings.ingest.max_request.0),
+            ..defaults.server
+        },
+        ..defaults
+    }
+}
+
+/// Deletes log entries that are older than `keep`, now and then.
+async fn prune(store: Arc<dyn Store>, keep: Duration) {
+    loop {
+        match Catalog::prune_entries(store.as_ref(), Timestamp::now() - keep).await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, "deleted old log entries"),
+            Err(error) => tracing::warn!(%error, "old log entries were not deleted; the next try is in an hour"),
+        }
+        tokio::time::sleep(PRUNE_EVERY).await;
+    }
+}

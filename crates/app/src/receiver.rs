@@ -1,0 +1,239 @@
+//! A local receiver of webhooks: what `listen` and `demo` run. It verifies both kinds of signatures and answers as it is told.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{Secret, Timestamp};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpListener;
+use wire::json::{self, Value};
+use wire::signature::{self, SigningKey};
+
+/// More than any event: 1 MiB and its envelope (contract page 6).
+const MAX_BODY: usize = 8 << 20;
+/// How old a delivery may be before it counts as a replay: what the Standard Webhooks libraries use.
+const TOLERANCE: Duration = Duration::from_secs(300);
+/// What a slow endpoint takes: longer than the 5 s that an attempt may last (contract page 4).
+const SLOW: Duration = Duration::from_secs(10);
+
+/// A request that came in.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) at: Timestamp,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The body, where it is JSON.
+    pub(crate) event: Option<Value>,
+}
+
+impl Received {
+    /// An attribute of the event that is text, such as `id`.
+    pub(crate) fn attribute(&self, name: &str) -> &str {
+        self.event.as_ref().and_then(|event| event.get(name)).and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// How long ago the change happened that the event tells of.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        Timestamp::parse(self.attribute("time")).map(|time| self.at.since(time))
+    }
+}
+
+/// How to answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reply {
+    /// With a status.
+    Status(StatusCode),
+    /// With 200, too late.
+    Slow,
+    /// Not at all: the connection is closed.
+    Close,
+}
+
+/// What the signatures of a request are worth.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Signature {
+    /// Both kinds are genuine.
+    Genuine,
+    /// There is no secret to check them with.
+    Unchecked,
+    /// At least one is not; why.
+    Wrong(String),
+}
+
+/// Verifies signatures with a receiver's secrets.
+#[derive(Clone, Debug)]
+pub(crate) struct Verifier(Vec<SigningKey>);
+
+impl Verifier {
+    /// Signatures by any of the secrets are genuine: during a rotation there are two.
+    pub(crate) fn new(secrets: &[Secret]) -> Verifier {
+        Verifier(secrets.iter().map(SigningKey::new).collect())
+    }
+
+    /// Checks `X-AKENEO-SIGNATURE-*` and the Standard Webhooks headers.
+    pub(crate) fn check(&self, received: &Received) -> Signature {
+        if self.0.is_empty() {
+            return Signature::Unchecked;
+        }
+        match self.akeneo(received).and_then(|()| self.standard(received)) {
+            Ok(()) => Signature::Genuine,
+            Err(why) => Signature::Wrong(why),
+        }
+    }
+
+    fn akeneo(&self, received: &Received) -> Result<(), String> {
+        let headers = [signature::PRIMARY, signature::SECONDARY];
+        let sent: Vec<_> = headers.iter().filter_map(|name| received.headers.get(*name)).collect();
+        if sent.is_empty() {
+            return Err(format!("there is no header {}", signature::PRIMARY));
+        }
+        let checks =
+            sent.iter().flat_map(|value| self.0.iter().map(|key| key.verify_akeneo(value.as_bytes(), &received.body)));
+        first_success(checks).map_err(|error| format!("{}: {error}", signature::PRIMARY))
+    }
+
+    fn standard(&self, received: &Received) -> Result<(), String> {
+        let header = |name: &str| {
+            received
+                .headers
+                .get(name)
+                .map(http::HeaderValue::as_bytes)
+                .ok_or_else(|| format!("there is no header {name}"))
+        };
+        let id = header(signature::WEBHOOK_ID)?;
+        let timestamp = header(signature::WEBHOOK_TIMESTAMP)?;
+        let signatures = header(signature::WEBHOOK_SIGNATURE)?;
+        let checks = self
+            .0
+            .iter()
+            .map(|key| key.verify_standard((id, timestamp, signatures), &received.body, received.at, TOLERANCE));
+        first_success(checks).map_err(|error| format!("{}: {error}", signature::WEBHOOK_SIGNATURE))
+    }
+}
+
+fn first_success<E: std::fmt::Display>(checks: impl Iterator<Item = Result<(), E>>) -> Result<(), String> {
+    let mut last = "nothing was checked".to_owned();
+    for check in checks {
+        match check {
+            Ok(()) => return Ok(()),
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Err(last)
+}
+
+/// Serves on `listener` until it is dropped; `answer` is asked for each request.
+pub(crate) async fn serve<A, F>(listener: TcpListener, answer: A) -> Infallible
+where
+    A: Fn(Received) -> F + Send + Sync + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    let answer = Arc::new(answer);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // No file descriptors left: give those in use time to end.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        // Answers are tiny; waiting for more to send only delays them.
+        _ = stream.set_nodelay(true);
+        let answer = Arc::clone(&answer);
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let answer = Arc::clone(&answer);
+                async move { respond(request, answer.as_ref()).await }
+            });
+            // An error here is a client that went away.
+            _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+/// The way to have hyper close a connection without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("closed on purpose")]
+struct ClosedOnPurpose;
+
+async fn respond<A, F>(request: Request<Incoming>, answer: &A) -> Result<Response<Full<Bytes>>, ClosedOnPurpose>
+where
+    A: Fn(Received) -> F,
+    F: Future<Output = Reply>,
+{
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else { return Err(ClosedOnPurpose) };
+    let body = body.to_bytes();
+    let event = json::parse(&body).ok();
+    let path = head.uri.path().to_owned();
+    let status = match answer(Received { at: Timestamp::now(), path, headers: head.headers, body, event }).await {
+        Reply::Status(status) => status,
+        Reply::Slow => {
+            tokio::time::sleep(SLOW).await;
+            StatusCode::OK
+        }
+        Reply::Close => return Err(ClosedOnPurpose),
+    };
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::signature::Signer;
+
+    fn received(signed_with: &[&str], body: &str, at: Timestamp) -> Received {
+        let mut headers = HeaderMap::new();
+        if let [primary, rest @ ..] = signed_with {
+            let secondary = rest.first().map(|secret| Secret::new(*secret));
+            let signer = Signer::new(&Secret::new(*primary), secondary.as_ref());
+            for (name, value) in signer.sign("id-1", at, body.as_bytes()).headers() {
+                headers.insert(name, value.parse().unwrap());
+            }
+        }
+        let body = Bytes::from(body.to_owned());
+        Received { at, path: "/".into(), headers, event: json::parse(&body).ok(), body }
+    }
+
+    fn check(secrets: &[&str], received: &Received, expect: Result<Signature, &str>) {
+        let secrets: Vec<_> = secrets.iter().map(|secret| Secret::new(*secret)).collect();
+        match (Verifier::new(&secrets).check(received), expect) {
+            (Signature::Wrong(why), Err(part)) => assert!(why.contains(part), "{why}"),
+            (got, Ok(expect)) => assert_eq!(got, expect),
+            (got, Err(_)) => panic!("{got:?}"),
+        }
+    }
+
+    #[test]
+    fn signatures_of_either_secret_are_genuine() {
+        let now = Timestamp::now();
+        check(&["a"], &received(&["a"], "{}", now), Ok(Signature::Genuine));
+        check(&["b"], &received(&["a", "b"], "{}", now), Ok(Signature::Genuine));
+        check(&["a", "b"], &received(&["b"], "{}", now), Ok(Signature::Genuine));
+        check(&[], &received(&["a"], "{}", now), Ok(Signature::Unchecked));
+        check(&["b"], &received(&["a"], "{}", now), Err("does not match"));
+        check(&["a"], &received(&[], "{}", now), Err("there is no header x-akeneo-signature-primary"));
+    }
+
+    #[test]
+    fn a_changed_body_and_a_replay_are_noticed() {
+        let now = Timestamp::now();
+        let mut changed = received(&["a"], "{}", now);
+        changed.body = Bytes::from_static(b"{} ");
+        check(&["a"], &changed, Err("does not match"));
+        let mut replayed = received(&["a"], "{}", now);
+        replayed.at = now + Duration::from_secs(301);
+        check(&["a"], &replayed, Err("off the clock"));
+        let mut half = received(&["a"], "{}", now);
+        half.headers.remove(signature::WEBHOOK_SIGNATURE);
+        check(&["a"], &half, Err("there is no header webhook-signature"));
+    }
+}
