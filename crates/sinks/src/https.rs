@@ -267,8 +267,10 @@ impl Inner {
         match connection.read(body, MAX_ANSWER, |_| ()).await {
             Ok(BodyEnd::Complete) => {
                 suspect.clear();
-                if let Connection::Http1(http1) = connection {
-                    self.pool.give_back(lane, http1);
+                match connection {
+                    Connection::Http1(http1) => self.pool.give_back(lane, http1),
+                    Connection::Http2(http2) if self.pool.is_short_of_places() => lane.discard(&http2),
+                    Connection::Http2(_) => (),
                 }
                 Exchange::Ended(outcome)
             }

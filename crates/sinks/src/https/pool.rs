@@ -87,10 +87,14 @@ impl Pool {
 
     /// Keeps a connection for the next attempt, unless somebody waits for its place.
     pub(crate) fn give_back(&self, lane: &Lane, mut http1: Box<Http1>) {
-        let wanted = self.waiting.load(Ordering::SeqCst) > 0 && self.slots.available_permits() == 0;
-        if !wanted && http1.is_usable() {
+        if !self.is_short_of_places() && http1.is_usable() {
             lane.rest(http1);
         }
+    }
+
+    /// Whether somebody waits for a place: then no connection is left to rest.
+    pub(crate) fn is_short_of_places(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0 && self.slots.available_permits() == 0
     }
 
     /// Closes a sixty-fourth of all connections at once, so that a busy pool does not look at all lanes every time.
