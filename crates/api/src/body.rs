@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 
@@ -26,13 +26,13 @@ pub(crate) async fn read(
         return Ok(Bytes::new());
     }
     if announced(headers).is_some_and(|length| length > limit as u64) {
-        drain(body, limit).await;
+        discard(headers, body, limit).await;
         return Err(too_large(limit));
     }
     match tokio::time::timeout(at_most, collect(&mut body, limit)).await {
         Ok(Ok(Some(bytes))) => Ok(bytes),
         Ok(Ok(None)) => {
-            drain(body, limit).await;
+            discard(headers, body, limit).await;
             Err(too_large(limit))
         }
         Ok(Err(_)) => {
@@ -69,7 +69,12 @@ async fn collect(body: &mut Body, limit: usize) -> Result<Option<Bytes>, axum::E
     Ok(Some(if all.is_empty() { first } else { all.into() }))
 }
 
-async fn drain(mut body: Body, limit: usize) {
+/// Reads what a refused request still sends, up to `limit` bytes and not for long.
+pub(crate) async fn discard(headers: &HeaderMap, mut body: Body, limit: usize) {
+    if body.is_end_stream() || headers.contains_key(EXPECT) {
+        // Who asks before sending is told before sending.
+        return;
+    }
     let rest = async {
         let mut left = limit;
         while let Some(Ok(frame)) = body.frame().await {

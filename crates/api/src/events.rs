@@ -42,8 +42,14 @@ pub(crate) async fn accept(State(api): State<Arc<Api>>, request: Request) -> Res
 async fn take(api: &Api, request: Request) -> Result<Response, Refusal> {
     let (parts, unread) = request.into_parts();
     let headers = parts.headers;
-    let pim = producer::source(api, &headers).await?;
     let bounds = &api.settings.server;
+    let pim = match producer::source(api, &headers).await {
+        Ok(pim) => pim,
+        Err(refusal) => {
+            body::discard(&headers, unread, bounds.ingest_body).await;
+            return Err(refusal);
+        }
+    };
     let body = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout).await?;
     let now = Timestamp::now();
     let batched = is_batch(&headers);

@@ -8,6 +8,7 @@ mod router;
 pub mod auth;
 mod body;
 mod management;
+mod path;
 mod rate_limit;
 mod refusal;
 

@@ -35,23 +35,16 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
         // Browsers ask without credentials; the answer is a 405 with `Allow` for everybody.
         return next.run(request).await;
     }
-    let caller = match authenticate(&api, request.headers()).await {
-        Ok(caller) => caller,
-        Err(refusal) => return refusal.into_response(),
-    };
-    if let Err(wait) = api.rate_limit.take(&caller.owner, Instant::now()) {
-        let limit = api.settings.requests_per_second;
-        return Refusal::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
-            format!("more than {limit} requests a second; slow down"),
-        )
-        .retry_after(wait)
-        .into_response();
-    }
-    let (mut parts, unread) = request.into_parts();
-    let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let bounds = api.settings.server;
+    let (mut parts, unread) = request.into_parts();
+    let caller = match let_in(&api, &parts.headers).await {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            body::discard(&parts.headers, unread, bounds.management_body).await;
+            return refusal.into_response();
+        }
+    };
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let read = body::read(&parts.headers, unread, bounds.management_body, bounds.body_timeout).await;
     let (response, sent) = match read.and_then(|sent| check_media_type(&method, &parts.headers, &sent).map(|()| sent)) {
         Ok(sent) => {
@@ -70,6 +63,17 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
         }
     }
     response
+}
+
+/// Who asks, unless too often.
+async fn let_in(api: &Api, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    let caller = authenticate(api, headers).await?;
+    api.rate_limit.take(&caller.owner, Instant::now()).map_err(|wait| {
+        let limit = api.settings.requests_per_second;
+        let message = format!("more than {limit} requests a second; slow down");
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).retry_after(wait)
+    })?;
+    Ok(caller)
 }
 
 /// 415 without `application/json` where there is a body; PATCH takes a merge patch by its own name as well.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use http::{StatusCode, Uri};
@@ -35,7 +34,6 @@ pub fn router(api: Arc<Api>) -> Router {
 
     let for_producers = Router::new()
         .route("/api/v1/events",                                        post(events::accept))
-        .layer(DefaultBodyLimit::disable()) // the handler has its own, larger one
         .method_not_allowed_fallback(method_not_allowed);
 
     let for_everybody = Router::new()

@@ -9,8 +9,9 @@ use domain::address::AddressPolicy;
 pub struct Settings {
     /// `https://…` under which the platform is reached from outside, without a trailing slash: in `dataschema` and links.
     pub public_url: String,
-    /// The page of the documentation that explains error reasons, without a `#`: in log entries.
-    pub documentation_url: String,
+    /// The page of the documentation that explains error reasons, without a `#`: in log entries. `None`: the platform's
+    /// own, `/docs/error-reasons`.
+    pub documentation_url: Option<String>,
     /// Requests a second for each (tenant, client id).
     pub requests_per_second: u32,
     /// What happens to events of types that are not known.
@@ -31,7 +32,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             public_url: "http://localhost:8080".into(),
-            documentation_url: "http://localhost:8080/docs/error-reasons".into(),
+            documentation_url: None,
             requests_per_second: 100,
             unknown_types: UnknownTypes::Accept,
             schema_check: SchemaCheck::Off,

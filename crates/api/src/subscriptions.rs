@@ -16,11 +16,12 @@ use store::{Change, StoreError};
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::changing::{self, Attempt};
+use crate::path::At;
 use crate::refusal::Refusal;
 use crate::subscribers;
 
 /// The path of a subscription, as it was sent.
-pub(crate) type Ids = axum::extract::Path<(String, String)>;
+pub(crate) type Ids = At<(String, String)>;
 
 /// The caller's subscription with this id. Deleted ones, those of others and what is no id: 404.
 pub(crate) async fn find(api: &Api, caller: &Caller, (id, sid): &(String, String)) -> Result<Subscription, Refusal> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::Timestamp;
 use domain::subscriber::SubscriberStatus;
 use http::StatusCode;
@@ -11,6 +11,7 @@ use crate::Api;
 use crate::auth::caller::Caller;
 use crate::changing::{self, Attempt, until_won};
 use crate::management::Sent;
+use crate::path::At;
 use crate::refusal::Refusal;
 use crate::subscribers::find;
 
@@ -18,7 +19,7 @@ use crate::subscribers::find;
 pub(crate) async fn delete(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(id): Path<String>,
+    At(id): At<String>,
     sent: Sent,
 ) -> Result<StatusCode, Refusal> {
     find(&api, &caller, &id).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use wire::api::subscriber;
@@ -10,15 +10,12 @@ use wire::api::subscriber;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
+use crate::path::At;
 use crate::refusal::Refusal;
 use crate::subscribers::find;
 
 /// One subscriber.
-pub(crate) async fn show(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
+pub(crate) async fn show(State(api): State<Arc<Api>>, caller: Caller, At(id): At<String>) -> Result<Response, Refusal> {
     let subscriber = find(&api, &caller, &id).await?;
     Ok(json(StatusCode::OK, subscriber::render(&subscriber, &caller.pim.url)))
 }

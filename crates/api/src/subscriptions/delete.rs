@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::Timestamp;
 use domain::log_entry::Action;
 use domain::subscription::{Subscription, SubscriptionStatus};
@@ -13,6 +13,7 @@ use crate::Api;
 use crate::auth::caller::Caller;
 use crate::changing::{self, changed_subscription, until_won};
 use crate::management::Sent;
+use crate::path::At;
 use crate::refusal::Refusal;
 use crate::subscriptions::{self, Ids, find};
 
@@ -20,7 +21,7 @@ use crate::subscriptions::{self, Ids, find};
 pub(crate) async fn delete(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(ids): Ids,
+    At(ids): Ids,
     sent: Sent,
 ) -> Result<StatusCode, Refusal> {
     find(&api, &caller, &ids).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use wire::api::subscription;
@@ -10,11 +10,12 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
+use crate::path::At;
 use crate::refusal::Refusal;
 use crate::subscriptions::{Ids, find};
 
 /// One subscription, its secrets masked.
-pub(crate) async fn show(State(api): State<Arc<Api>>, caller: Caller, Path(ids): Ids) -> Result<Response, Refusal> {
+pub(crate) async fn show(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {
     let subscription = find(&api, &caller, &ids).await?;
     Ok(json(StatusCode::OK, subscription::render(&subscription, &caller.pim.url)))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use domain::lane_status::LaneStatus;
 use domain::subscription::SubscriptionStatus;
@@ -13,11 +13,12 @@ use serde::Serialize;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
+use crate::path::At;
 use crate::refusal::Refusal;
 use crate::subscriptions::{Ids, find};
 
 /// How the deliveries of a subscription stand right now.
-pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, Path(ids): Ids) -> Result<Response, Refusal> {
+pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {
     let subscription = find(&api, &caller, &ids).await?;
     let lane = api.lanes.status(subscription.id).await;
     let reason = match subscription.status {

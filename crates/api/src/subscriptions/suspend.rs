@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use domain::Timestamp;
 use domain::outcome::SuspensionReason;
@@ -15,6 +15,7 @@ use crate::auth::caller::Caller;
 use crate::body::json;
 use crate::changing::{self, until_won};
 use crate::management::Sent;
+use crate::path::At;
 use crate::refusal::Refusal;
 use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
 
@@ -22,7 +23,7 @@ use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
 pub(crate) async fn suspend(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(ids): Ids,
+    At(ids): Ids,
     sent: Sent,
 ) -> Result<Response, Refusal> {
     find(&api, &caller, &ids).await?;

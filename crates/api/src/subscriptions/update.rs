@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use domain::Timestamp;
 use domain::log_entry::Action;
@@ -16,6 +16,7 @@ use crate::auth::caller::Caller;
 use crate::body::json;
 use crate::changing::{self, Attempt, changed_subscription, until_won};
 use crate::management::Sent;
+use crate::path::At;
 use crate::refusal::Refusal;
 use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
 
@@ -23,7 +24,7 @@ use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
 pub(crate) async fn update(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(ids): Ids,
+    At(ids): Ids,
     sent: Sent,
 ) -> Result<Response, Refusal> {
     find(&api, &caller, &ids).await?;
