@@ -122,7 +122,7 @@ async fn connection(stream: TcpStream, router: Router, bounds: ServerBounds, mut
                 // end) nor another one on an HTTP/2 connection whose client only answers pings.
                 let started = requests.started.load(Ordering::Relaxed);
                 if started == seen && started == requests.ended.load(Ordering::Relaxed) {
-                    if started == 0 || ending {
+                    if ending {
                         return;
                     }
                     served.as_mut().graceful_shutdown();

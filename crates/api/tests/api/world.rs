@@ -23,6 +23,8 @@ use store::{Catalog, EventLog};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use crate::staged::Staged;
+
 /// The key of the producers of the first PIM.
 pub(crate) const KEY: &str = "source-key-of-the-shop";
 /// The URL of the first PIM.
@@ -149,7 +151,7 @@ impl World {
         };
         set(&mut settings);
         let api = Arc::new(Api::new(Parts {
-            store: store.clone(),
+            store: Arc::new(Staged(store.clone())),
             gateway: gateway.clone(),
             lanes: engine.clone(),
             readiness: engine.clone(),

@@ -1,0 +1,135 @@
+//! The in-memory store with a pause before every change, so that requests at once meet each other: all of them have read
+//! before the first one writes.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::log_entry::{LogEntry, LogQuery};
+use domain::notification::Notification;
+use domain::pim::Pim;
+use domain::subscriber::{Owner, Subscriber};
+use domain::subscription::Subscription;
+use domain::{Event, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
+use store::catalog::Made;
+use store::memory::MemoryStore;
+use store::{
+    AppendError, Appended, Catalog, Change, ChangeError, Changes, Chunk, Client, EventLog, Ledger, LedgerRecord,
+    LogPage, ReadLimit, Save, StoreError, Tail,
+};
+
+/// How often a change lets others go first: more often than a request has steps.
+const YIELDS: usize = 200;
+
+pub(crate) struct Staged(pub(crate) Arc<MemoryStore>);
+
+#[async_trait]
+impl Catalog for Staged {
+    async fn change(&self, change: Change) -> Result<Made, ChangeError> {
+        for _ in 0..YIELDS {
+            tokio::task::yield_now().await;
+        }
+        self.0.change(change).await
+    }
+
+    fn changes(&self) -> &Changes {
+        self.0.changes()
+    }
+
+    async fn pims(&self) -> Result<Vec<Pim>, StoreError> {
+        self.0.pims().await
+    }
+
+    async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError> {
+        self.0.add_pim(pim).await
+    }
+
+    async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError> {
+        self.0.update_pim(pim).await
+    }
+
+    async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
+        self.0.remove_pim(id, now).await
+    }
+
+    async fn client(&self, owner: &Owner) -> Result<Client, StoreError> {
+        self.0.client(owner).await
+    }
+
+    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), StoreError> {
+        self.0.put_client(owner, client).await
+    }
+
+    async fn subscriber(&self, id: SubscriberId) -> Result<Option<Subscriber>, StoreError> {
+        self.0.subscriber(id).await
+    }
+
+    async fn subscribers(&self, owner: &Owner) -> Result<Vec<Subscriber>, StoreError> {
+        self.0.subscribers(owner).await
+    }
+
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        self.0.subscription(id).await
+    }
+
+    async fn subscriptions(&self, of: SubscriberId) -> Result<Vec<Subscription>, StoreError> {
+        self.0.subscriptions(of).await
+    }
+
+    async fn changed_since(&self, version: u64) -> Result<(u64, Vec<Subscription>), StoreError> {
+        self.0.changed_since(version).await
+    }
+
+    async fn add_entry(&self, entry: LogEntry) -> Result<(), StoreError> {
+        self.0.add_entry(entry).await
+    }
+
+    async fn entries(&self, owner: &Owner, query: &LogQuery) -> Result<LogPage, StoreError> {
+        self.0.entries(owner, query).await
+    }
+
+    async fn prune_entries(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.0.prune_entries(before).await
+    }
+
+    async fn notifications(&self, limit: usize) -> Result<Vec<Notification>, StoreError> {
+        self.0.notifications(limit).await
+    }
+
+    async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError> {
+        self.0.settle_notification(id).await
+    }
+}
+
+#[async_trait]
+impl EventLog for Staged {
+    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
+        self.0.append(pim, events, now).await
+    }
+
+    async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
+        self.0.read(pim, from, limit).await
+    }
+
+    fn tail(&self) -> &Tail {
+        self.0.tail()
+    }
+
+    async fn first_since(&self, time: Timestamp) -> Result<Position, StoreError> {
+        self.0.first_since(time).await
+    }
+
+    async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {
+        self.0.trim(floors, rest).await
+    }
+}
+
+#[async_trait]
+impl Ledger for Staged {
+    async fn load(&self) -> Result<LedgerRecord, StoreError> {
+        self.0.load().await
+    }
+
+    async fn save(&self, save: Save) -> Result<(), StoreError> {
+        self.0.save(save).await
+    }
+}
