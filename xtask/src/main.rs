@@ -1,2 +1,52 @@
-//! The project's own commands: `cargo xtask test`, `lint`, `bench`.
-fn main() {}
+//! The project's own commands: `cargo xtask test`, `lint`, `bench`, `arrows`, `fmt`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod arrows;
+mod bench;
+mod lint;
+mod sim;
+mod test;
+
+mod libtest;
+mod shell;
+mod tally;
+
+/// Postrider's own commands
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Test(test::TestArgs),
+    /// Formatting, clippy and the arrows between crates: what every commit must pass
+    Lint,
+    Bench(bench::BenchArgs),
+    /// Check which crate may use which, and what none may use
+    Arrows,
+    Sim(sim::SimArgs),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Test(args) => test::run(&args),
+        Command::Lint => lint::run(),
+        Command::Bench(args) => bench::run(&args),
+        Command::Arrows => arrows::run(),
+        Command::Sim(args) => sim::run(&args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            shell::say(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The arrows between the crates (ARCHITECTURE.md), checked on what cargo resolves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::shell;
+
+/// Which crates of ours a crate may use. What they may use, it may use as well.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("delivery", &["domain"]),
+    ("wire", &["domain"]),
+    ("store", &["domain"]),
+    ("store-sqlite", &["store"]),
+    ("sinks", &["domain", "wire"]),
+    ("engine", &["delivery", "store", "sinks"]),
+    ("intake", &["domain", "wire", "store"]),
+    ("notify", &["domain", "wire", "store", "sinks"]),
+    ("api", &["wire", "store", "domain", "intake"]),
+    ("postrider", &["store-sqlite", "engine", "notify", "api"]),
+    ("xtask", &[]),
+];
+
+/// Crates that decide without IO: nothing asynchronous may be in what they are made of.
+const WITHOUT_TOKIO: [&str; 3] = ["domain", "delivery", "wire"];
+
+/// Other providers of cryptography and TLS than the one that the platform uses, aws-lc-rs.
+const OTHER_TLS: [&str; 4] = ["ring", "openssl-sys", "native-tls", "mbedtls"];
+
+/// Runs the check and says what is wrong.
+pub(crate) fn run() -> anyhow::Result<bool> {
+    let wrong = check(&Graph::of_workspace()?)?;
+    for line in &wrong {
+        shell::say(line);
+    }
+    if wrong.is_empty() {
+        shell::say("every arrow points the right way");
+    }
+    Ok(wrong.is_empty())
+}
+
+fn check(graph: &Graph) -> anyhow::Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for member in &graph.members {
+        let Some(allowed) = allowed(member) else {
+            wrong.push(format!(
+                "{member} is not in the table of arrows; add it to xtask/src/arrows.rs and ARCHITECTURE.md"
+            ));
+            continue;
+        };
+        for used in graph.direct(member).filter(|used| graph.members.contains(*used)) {
+            if !allowed.contains(used.as_str()) {
+                wrong.push(format!("{member} uses {used}, and may not"));
+            }
+        }
+    }
+    for member in WITHOUT_TOKIO {
+        if graph.closure(member).contains("tokio") {
+            wrong.push(format!("{member} is made of tokio; it decides without IO"));
+        }
+    }
+    let shipped = graph.closure("postrider");
+    if shipped.is_empty() {
+        bail!("there is no crate postrider");
+    }
+    for other in OTHER_TLS {
+        if shipped.contains(other) {
+            wrong.push(format!("postrider is made of {other}; its one provider of cryptography is aws-lc-rs"));
+        }
+    }
+    Ok(wrong)
+}
+
+/// All crates of ours that one may use, directly or through others; `None` if it is not in the table.
+fn allowed(member: &str) -> Option<BTreeSet<&'static str>> {
+    let (_, direct) = ARROWS.iter().find(|(name, _)| *name == member)?;
+    let mut all: BTreeSet<&'static str> = direct.iter().copied().collect();
+    for next in *direct {
+        all.extend(allowed(next).unwrap_or_default());
+    }
+    Some(all)
+}
+
+/// Who uses whom in what is shipped: dependencies for tests are left aside.
+#[derive(Default)]
+struct Graph {
+    members: BTreeSet<String>,
+    uses: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Graph {
+    fn of_workspace() -> anyhow::Result<Graph> {
+        // Of this platform: what others would add is not in what is built here.
+        let platform = host_platform()?;
+        let output = shell::cargo(&["metadata", "--format-version", "1", "--locked", "--filter-platform", &platform])
+            .output()?;
+        if !output.status.success() {
+            bail!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        }
+        Graph::read(&serde_json::from_slice(&output.stdout)?)
+            .context("cargo metadata says something else than expected")
+    }
+
+    fn read(metadata: &Value) -> Option<Graph> {
+        let mut graph = Graph::default();
+        let mut names = BTreeMap::new();
+        for package in metadata.get("packages")?.as_array()? {
+            names.insert(package.get("id")?.as_str()?, package.get("name")?.as_str()?.to_owned());
+        }
+        for id in metadata.get("workspace_members")?.as_array()? {
+            graph.members.insert(names.get(id.as_str()?)?.clone());
+        }
+        for node in metadata.get("resolve")?.get("nodes")?.as_array()? {
+            let uses = graph.uses.entry(names.get(node.get("id")?.as_str()?)?.clone()).or_default();
+            for used in node.get("deps")?.as_array()? {
+                let shipped = |kind: &Value| kind.get("kind").is_none_or(|kind| kind.is_null() || kind == "build");
+                if used.get("dep_kinds")?.as_array()?.iter().any(shipped) {
+                    uses.insert(names.get(used.get("pkg")?.as_str()?)?.clone());
+                }
+            }
+        }
+        Some(graph)
+    }
+
+    fn direct(&self, name: &str) -> impl Iterator<Item = &String> {
+        self.uses.get(name).into_iter().flatten()
+    }
+
+    fn closure(&self, name: &str) -> BTreeSet<&str> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![name];
+        while let Some(next) = open.pop() {
+            for used in self.direct(next) {
+                if seen.insert(used.as_str()) {
+                    open.push(used);
+                }
+            }
+        }
+        seen
+    }
+}
+
+fn host_platform() -> anyhow::Result<String> {
+    let output = std::process::Command::new("rustc").arg("-vV").current_dir(shell::root()).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc -vV names no host")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(uses: &[(&str, &[&str])]) -> Graph {
+        let mut graph = Graph::default();
+        for name in ARROWS.iter().map(|(name, _)| *name) {
+            graph.members.insert(name.to_owned());
+        }
+        graph.uses.insert("postrider".to_owned(), BTreeSet::from(["api".to_owned()]));
+        for (name, used) in uses {
+            graph.uses.entry((*name).to_owned()).or_default().extend(used.iter().map(|name| (*name).to_owned()));
+        }
+        graph
+    }
+
+    fn check_graph(uses: &[(&str, &[&str])], expect: &[&str]) {
+        assert_eq!(check(&graph(uses)).unwrap(), expect);
+    }
+
+    #[test]
+    fn arrows_point_one_way() {
+        check_graph(&[("engine", &["delivery", "wire"]), ("store-sqlite", &["domain"])], &[]);
+        check_graph(&[("api", &["engine"])], &["api uses engine, and may not"]);
+        check_graph(&[("domain", &["wire"])], &["domain uses wire, and may not"]);
+        check_graph(&[("wire", &["serde"]), ("serde", &["tokio"])], &["wire is made of tokio; it decides without IO"]);
+        check_graph(
+            &[("api", &["hyper"]), ("hyper", &["ring"])],
+            &["postrider is made of ring; its one provider of cryptography is aws-lc-rs"],
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! `cargo xtask lint`: formatting, clippy, arrows.
+
+use crate::tally::Tally;
+use crate::{arrows, shell};
+
+/// Runs all of it.
+pub(crate) fn run() -> anyhow::Result<bool> {
+    Ok(checks()?.conclude())
+}
+
+/// The same, counted.
+pub(crate) fn checks() -> anyhow::Result<Tally> {
+    let mut tally = Tally::default();
+    shell::heading("formatting");
+    tally.check(
+        "formatting: `cargo fmt --all` puts it right",
+        shell::succeeds(&mut shell::cargo(&["fmt", "--all", "--check"]))?,
+    );
+    shell::heading("clippy");
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
+    tally.check("clippy", shell::succeeds(&mut shell::cargo(&clippy))?);
+    shell::heading("arrows between crates");
+    tally.check("arrows between crates", arrows::run()?);
+    Ok(tally)
+}
