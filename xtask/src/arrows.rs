@@ -20,6 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("notify", &["domain", "wire", "store", "sinks"]),
     ("api", &["wire", "store", "domain", "intake"]),
     ("postrider", &["store-sqlite", "engine", "notify", "api"]),
+    // Only for tests: nothing that is shipped may use it.
+    ("simulation", &["engine", "store-sqlite"]),
     ("xtask", &[]),
 ];
 
@@ -98,8 +100,12 @@ impl Graph {
         if !output.status.success() {
             bail!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr));
         }
-        Graph::read(&serde_json::from_slice(&output.stdout)?)
-            .context("cargo metadata says something else than expected")
+        let mut graph = Graph::read(&serde_json::from_slice(&output.stdout)?)
+            .context("cargo metadata says something else than expected")?;
+        for name in WITHOUT_TOKIO.into_iter().chain(["postrider"]) {
+            graph.made_of.insert(name.to_owned(), made_of(name)?);
+        }
+        Ok(graph)
     }
 
     fn read(metadata: &Value) -> Option<Graph> {
