@@ -63,6 +63,10 @@ fn write(batch: &Batch<'_>, save: &Save) -> Result<(), Failure> {
         if catalog::generation(batch.connection(), lane.subscription)? == Some(lane.generation) {
             write_lane(batch, lane)?;
         }
+        // What happened has happened, whatever the subscription has become since.
+        for entry in &lane.entries {
+            catalog::add_entry(batch, entry)?;
+        }
     }
     Ok(())
 }
@@ -85,9 +89,6 @@ fn write_lane(batch: &Batch<'_>, lane: &LaneSave) -> Result<(), Failure> {
     let mut put = batch.sql("INSERT OR REPLACE INTO exceptions (subscription, position, body) VALUES (?1, ?2, ?3)")?;
     for exception in &lane.exceptions {
         put.execute((id, exception.position.0, serde_json::to_string(exception)?))?;
-    }
-    for entry in &lane.entries {
-        catalog::add_entry(batch, entry)?;
     }
     Ok(())
 }

@@ -44,9 +44,10 @@ use crate::writer::{Request, Worker, Writer};
 /// All ports over one SQLite file. Dropping it waits until what was asked for is written.
 #[derive(Debug)]
 pub struct SqliteStore {
-    // Dropped in this order: the lock is given back when nothing writes any more.
-    writer: Writer,
+    // Dropped in this order: the last connection has to be one that writes, for it copies the write-ahead log into the
+    // database and removes it; the lock is given back when nothing writes any more.
     readers: Readers,
+    writer: Writer,
     tail: Arc<Tail>,
     changes: Arc<Changes>,
     vault: Arc<Vault>,

@@ -1,5 +1,7 @@
 //! The suite that every backend passes, over a file of its own for each test.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use std::ops::Deref;
 
 use store::Vault;

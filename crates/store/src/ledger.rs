@@ -7,7 +7,8 @@ use domain::{Position, SubscriptionId};
 
 use crate::error::StoreError;
 
-/// What is saved of one lane. A save of another generation than the subscription's changes nothing.
+/// What is saved of one lane. A save of another generation than the subscription's changes nothing of the lane; its entries are kept all the
+/// same, for what they tell has happened.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LaneSave {
     /// Whose lane.

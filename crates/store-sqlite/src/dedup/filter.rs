@@ -43,7 +43,7 @@ impl Filter {
 
 /// Bytes and bits of a key.
 fn places(key: Key, blocks: usize) -> impl Iterator<Item = (usize, u8)> {
-    let block = ((key.0 >> 64) * blocks as u128 >> 64) as usize;
+    let block = (((key.0 >> 64) * blocks as u128) >> 64) as usize;
     let low = key.0 as u32;
     SALT.iter().enumerate().map(move |(word, salt)| {
         let bit = low.wrapping_mul(*salt) >> 27;

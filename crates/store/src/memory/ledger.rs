@@ -17,7 +17,11 @@ impl Ledger for MemoryStore {
     async fn save(&self, save: Save) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         state.ledger.mark = state.ledger.mark.max(save.mark);
-        for lane in save.lanes {
+        for mut lane in save.lanes {
+            // What happened has happened, whatever the subscription has become since.
+            for entry in std::mem::take(&mut lane.entries) {
+                state.add(entry);
+            }
             let current = state.subscriptions.get(&lane.subscription).map(|(_, stored)| stored.generation);
             if current == Some(lane.generation) {
                 state.save_lane(lane);
@@ -44,9 +48,6 @@ impl State {
             record.exceptions.push(exception);
         }
         record.exceptions.sort_by_key(|exception| exception.position);
-        for entry in lane.entries {
-            self.add(entry);
-        }
     }
 
     /// Where a lane stands: its own cursor, or the mark.

@@ -1,0 +1,246 @@
+//! What is special about a file: it is opened again, by two processes, with the wrong key, on a full disk.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use domain::event::EventParts;
+use domain::pim::{Pim, TokenCheck};
+use domain::subscription::SubscriptionStatus;
+use domain::{Event, PimId, Position, Secret, Timestamp};
+use store::conformance::sample;
+use store::vault::MasterKey;
+use store::{AppendError, Catalog, EventLog, Ledger, ReadLimit, Save, StoreError, Vault};
+use store_sqlite::{OpenError, Settings, SqliteStore};
+
+const ALL: ReadLimit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
+
+fn key() -> MasterKey {
+    MasterKey::new("test", &[7; 32]).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings { min_free_disk_bytes: 0, ..Settings::new(Vault::new(key(), []).unwrap()) }
+}
+
+fn open(folder: &Path) -> SqliteStore {
+    SqliteStore::open_exclusive(folder, settings()).unwrap()
+}
+
+fn now() -> Timestamp {
+    sample::at(0)
+}
+
+fn event(id: u64, bytes: usize) -> Event {
+    let data = format!("{{\"text\":\"{}\"}}", "x".repeat(bytes));
+    Event::new(EventParts {
+        id: &id.to_string(),
+        event_type: "com.example.happened",
+        time: "2026-11-02T08:00:00Z",
+        extensions: "",
+        data: &data,
+        product_identifier: None,
+    })
+}
+
+fn pim(name: &str) -> Pim {
+    Pim {
+        id: PimId(0),
+        name: name.to_owned(),
+        url: format!("https://{name}.example.com"),
+        url_key: format!("https://{name}.example.com"),
+        keys: Vec::new(),
+        token_check: TokenCheck::Static,
+        static_tokens: Vec::new(),
+        events_api_secret: Some(Secret::new("a secret nobody may find")),
+        created_at: now(),
+    }
+}
+
+#[tokio::test]
+async fn everything_is_there_after_opening_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let registered = store.add_pim(pim("a")).await.unwrap();
+    let (subscriber, subscription) = sample::make(&store).await;
+    store.append(PimId(1), (1..=700).map(|id| event(id, 100)).collect(), now()).await.unwrap();
+    store.save(Save { mark: Position(9), lanes: Vec::new() }).await.unwrap();
+    let (events, ledger) = (store.read(None, Position(1), ALL).await.unwrap().events, store.load().await.unwrap());
+    let (version, _) = store.changed_since(0).await.unwrap();
+    drop(store);
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "the write-ahead log is folded into the database: {left:?}");
+    let store = open(folder.path());
+    assert_eq!(store.tail().head(), Position(701));
+    assert_eq!(*store.changes().committed().borrow(), version);
+    assert_eq!(store.read(None, Position(1), ALL).await.unwrap().events, events);
+    assert_eq!(store.load().await.unwrap(), ledger);
+    assert_eq!(store.pims().await.unwrap(), [registered]);
+    assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
+    assert_eq!(store.subscription(subscription.id).await.unwrap(), Some(subscription));
+    let again = store.append(PimId(1), (1..=701).map(|id| event(id, 100)).collect(), now()).await.unwrap();
+    assert_eq!((again.accepted, again.duplicates), (701, 700));
+}
+
+#[tokio::test]
+async fn one_process_serves_and_others_may_change_the_catalogue() {
+    let folder = tempfile::tempdir().unwrap();
+    let serving = open(folder.path());
+    let refused = SqliteStore::open_exclusive(folder.path(), settings()).unwrap_err();
+    assert!(matches!(refused, OpenError::Locked(_)) && refused.to_string().contains("stop it first"), "{refused}");
+    serving.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
+    let command = SqliteStore::open(folder.path(), settings()).unwrap();
+    let added = command.add_pim(pim("a")).await.unwrap();
+    assert_eq!(serving.pims().await.unwrap(), [added]);
+    let (_, subscription) = sample::make(&serving).await;
+    serving.append(PimId(1), vec![event(2, 10)], now()).await.unwrap();
+    // The command's idea of the head is that of the log, not of its start.
+    command.remove_pim(PimId(1), now()).await.unwrap();
+    let revoked = serving.subscription(subscription.id).await.unwrap().unwrap();
+    assert_eq!((revoked.status, revoked.status_since), (SubscriptionStatus::Revoked, Position(3)));
+    // The one that serves announces it before the next events.
+    let before = *serving.changes().committed().borrow();
+    serving.append(PimId(1), vec![event(3, 10)], now()).await.unwrap();
+    let after = *serving.changes().committed().borrow();
+    assert!(after > before, "{after} > {before}");
+    let refused = command.append(PimId(1), vec![event(4, 10)], now()).await.unwrap_err();
+    assert!(matches!(refused, AppendError::Store(StoreError::Unavailable(_))), "{refused}");
+    assert!(command.trim(&[], Position(1)).await.is_err());
+    assert!(command.save(Save::default()).await.is_err());
+    drop(serving);
+    open(folder.path());
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let database = folder.path().join("postrider.db");
+    rusqlite::Connection::open(&database).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let error = SqliteStore::open_exclusive(folder.path(), settings()).unwrap_err();
+    assert!(error.to_string().contains("newer version (schema 99"), "{error}");
+}
+
+#[tokio::test]
+async fn another_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("postrider.db");
+    rusqlite::Connection::open(&database).unwrap().execute_batch("CREATE TABLE thing (x)").unwrap();
+    let error = SqliteStore::open_exclusive(folder.path(), settings()).unwrap_err();
+    assert!(error.to_string().contains("database of another program (it has \"thing\")"), "{error}");
+    std::fs::write(&database, "this is no database at all, only a text that is long enough").unwrap();
+    let error = SqliteStore::open_exclusive(folder.path(), settings()).unwrap_err();
+    assert!(error.to_string().contains("not a database"), "{error}");
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_and_a_missing_key_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.add_pim(pim("a")).await.unwrap();
+    drop(store);
+    let stored = std::fs::read(folder.path().join("postrider.db")).unwrap();
+    assert!(!stored.windows(24).any(|window| window == b"a secret nobody may find"));
+    let other = MasterKey::new("other", &[8; 32]).unwrap();
+    let vault = Vault::new(other.clone(), []).unwrap();
+    let error = SqliteStore::open_exclusive(folder.path(), Settings::new(vault)).unwrap_err();
+    assert!(error.to_string().starts_with("pim 1 is sealed with the master key \"test\""), "{error}");
+    let both = Vault::new(other, [key()]).unwrap();
+    let store = SqliteStore::open_exclusive(folder.path(), Settings::new(both)).unwrap();
+    assert_eq!(store.pims().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_full_backlog_says_so_and_empties_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let bounded = Settings { max_log_bytes: 2 << 20, ..settings() };
+    let store = SqliteStore::open_exclusive(folder.path(), bounded).unwrap();
+    let fill = async |first: u64| {
+        for id in first..first + 1000 {
+            match store.append(PimId(1), vec![event(id, 10_000)], now()).await {
+                Ok(_) => {}
+                Err(AppendError::BacklogFull { message, retry_after }) => {
+                    assert!(message.contains("the bound is 2.0 MiB (max_log_bytes)"), "{message}");
+                    assert!(retry_after > Duration::ZERO);
+                    return id;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("never full");
+    };
+    let full = fill(1).await;
+    // What is known already is no burden, and what was refused is not known.
+    assert_eq!(store.append(PimId(1), vec![event(1, 10_000)], now()).await.unwrap().duplicates, 1);
+    assert!(store.append(PimId(1), vec![event(full, 10_000)], now()).await.is_err());
+    let database = folder.path().join("postrider.db");
+    for round in 0..5 {
+        while store.trim(&[], Position(u64::MAX)).await.unwrap() > 0 {}
+        assert_eq!(
+            store.append(PimId(1), vec![event(full, 10_000)], now()).await.unwrap().duplicates,
+            usize::from(round > 0)
+        );
+        fill(1_000_000 * (round + 1)).await;
+    }
+    drop(store);
+    let size = std::fs::metadata(database).unwrap().len();
+    assert!(size <= (2 << 20) + (1 << 18), "pages are used again: {size}");
+}
+
+#[tokio::test]
+async fn a_disk_that_is_nearly_full_takes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let bounded = Settings { min_free_disk_bytes: u64::MAX / 2, ..settings() };
+    let store = SqliteStore::open_exclusive(folder.path(), bounded).unwrap();
+    let error = store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap_err();
+    assert!(error.to_string().starts_with("the disk is nearly full: "), "{error}");
+}
+
+#[tokio::test]
+async fn a_failed_write_takes_back_everything_and_the_writer_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
+    // Rolls back the whole transaction, as a full disk does.
+    let trigger = "CREATE TRIGGER full BEFORE INSERT ON frames BEGIN SELECT RAISE(ROLLBACK, 'no room'); END";
+    other.execute_batch(trigger).unwrap();
+    let error = store.append(PimId(1), vec![event(2, 10), event(3, 10)], now()).await.unwrap_err();
+    assert!(matches!(error, AppendError::Store(StoreError::Unavailable(_))), "{error:?}");
+    assert_eq!(store.tail().head(), Position(2));
+    other.execute_batch("DROP TRIGGER full").unwrap();
+    let appended = store.append(PimId(1), vec![event(3, 10), event(1, 10)], now()).await.unwrap();
+    assert_eq!((appended.accepted, appended.duplicates), (2, 1));
+    let events = store.read(None, Position(1), ALL).await.unwrap().events;
+    assert_eq!(events.iter().map(|event| event.event.id()).collect::<Vec<_>>(), ["1", "3"]);
+}
+
+#[tokio::test]
+async fn a_damaged_frame_is_an_error_that_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
+    other.execute("UPDATE frames SET body = x'01020304050607'", []).unwrap();
+    let error = store.read(None, Position(1), ALL).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt(message) if message.contains("from position 1 on")), "{error}");
+}
+
+#[tokio::test]
+async fn large_requests_are_cut_into_frames_and_read_from_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let sizes = [10, 200_000, 10, 30_000, 30_000, 30_000];
+    let events: Vec<_> = (0..1000u64).map(|id| event(id, sizes[id as usize % 6] / (1 + id as usize / 12))).collect();
+    store.append(PimId(1), events.clone(), now()).await.unwrap();
+    for from in [1, 2, 3, 100, 256, 257, 999, 1000] {
+        let read = store.read(Some(PimId(1)), Position(from), ALL).await.unwrap().events;
+        assert!(read.iter().map(|event| &event.event).eq(&events[from as usize - 1..]), "from {from}");
+    }
+    let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
+    let most: usize = other.query_row("SELECT max(count) FROM frames", [], |row| row.get(0)).unwrap();
+    assert!(most <= 256);
+    let long = "SELECT count(*) FROM frames WHERE count > 1 AND length(body) > 70000";
+    assert_eq!(other.query_row(long, [], |row| row.get::<_, u32>(0)).unwrap(), 0);
+}

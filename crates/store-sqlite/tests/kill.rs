@@ -1,0 +1,155 @@
+//! Kill the process at any moment: every acknowledged event is there, once, and ids are still known.
+//!
+//! The test starts itself as a child (`KILL_CHILD` names the data folder) that appends and prints what was acknowledged.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use domain::event::EventParts;
+use domain::{Event, PimId, Position, Timestamp};
+use store::vault::MasterKey;
+use store::{EventLog, ReadLimit, Vault};
+use store_sqlite::{Settings, SqliteStore};
+
+const ROUNDS: u64 = 8;
+const CALLERS: u64 = 16;
+const ALL: ReadLimit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
+
+fn open(folder: &Path) -> SqliteStore {
+    let vault = Vault::new(MasterKey::generate().unwrap(), []).unwrap();
+    // Small bounds, so that runs are written and checkpoints made within a round.
+    let settings =
+        Settings { min_free_disk_bytes: 0, dedup_recent: 500, checkpoint_pages: 200, ..Settings::new(vault) };
+    SqliteStore::open_exclusive(folder, settings).unwrap()
+}
+
+fn event(id: &str) -> Event {
+    let data = format!("{{\"id\":\"{id}\",\"text\":\"{}\"}}", "x".repeat(700));
+    Event::new(EventParts {
+        id,
+        event_type: "com.example.happened",
+        time: "2026-11-02T08:00:00Z",
+        extensions: "",
+        data: &data,
+        product_identifier: None,
+    })
+}
+
+/// The ids of a request.
+fn ids(round: &str, caller: u64, request: u64) -> Vec<String> {
+    (0..1 + (caller + request) % 5).map(|number| format!("{round}.{caller}.{request}.{number}")).collect()
+}
+
+fn child(folder: &Path, round: &str) {
+    let store = Arc::new(open(folder));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    runtime.block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for caller in 0..CALLERS {
+            let (store, round) = (Arc::clone(&store), round.to_owned());
+            tasks.spawn(async move {
+                for request in 0.. {
+                    let events = ids(&round, caller, request).iter().map(|id| event(id)).collect();
+                    store.append(PimId(caller as u32 % 3), events, Timestamp::now()).await.unwrap();
+                    let mut out = std::io::stdout().lock();
+                    writeln!(out, "acknowledged {caller} {request}").unwrap();
+                    out.flush().unwrap();
+                }
+            });
+        }
+        tasks.join_all().await;
+    });
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    if let Ok(folder) = std::env::var("KILL_CHILD") {
+        return child(Path::new(&folder), &std::env::var("KILL_ROUND").unwrap());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    if let Ok(given) = std::env::var("KILL_SEED") {
+        seed = given.parse().unwrap();
+    }
+    println!("KILL_SEED={seed}");
+    let mut acknowledged: BTreeMap<String, u32> = BTreeMap::new();
+    for round in 0..ROUNDS {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["what_was_acknowledged_survives_a_kill", "--exact", "--nocapture"])
+            .env("KILL_CHILD", folder.path())
+            .env("KILL_ROUND", round.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        // Counted in answers, so that a slow machine is not killed before its first; and then a moment that no answer marks.
+        let answers = 20 + (seed >> 33) % 1500;
+        let moment = Duration::from_micros((seed >> 45) % 3000);
+        let process = Mutex::new(process);
+        let mut seen = 0;
+        for line in lines {
+            let line = line.unwrap();
+            let Some((_, rest)) = line.split_once("acknowledged ") else { continue };
+            let (caller, request) = rest.split_once(' ').unwrap();
+            let (caller, request): (u64, u64) = (caller.parse().unwrap(), request.parse().unwrap());
+            acknowledged.extend(ids(&round.to_string(), caller, request).into_iter().map(|id| (id, caller as u32 % 3)));
+            seen += 1;
+            if seen == answers {
+                let killed_at = std::time::Instant::now() + moment;
+                while std::time::Instant::now() < killed_at {
+                    std::hint::spin_loop();
+                }
+                process.lock().unwrap().kill().unwrap();
+            }
+        }
+        process.lock().unwrap().wait().unwrap();
+        assert!(seen >= answers, "the child ended by itself");
+        check(folder.path(), &acknowledged, round);
+    }
+}
+
+fn check(folder: &Path, acknowledged: &BTreeMap<String, u32>, round: u64) {
+    let store = open(folder);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let events = store.read(None, Position(1), ALL).await.unwrap().events;
+        let positions = events.iter().map(|event| event.position.0);
+        assert!(positions.eq(1..=events.len() as u64), "round {round}: positions have no gaps");
+        assert_eq!(store.tail().head().0, events.len() as u64 + 1);
+        let there: BTreeSet<_> = events.iter().map(|event| (event.event.id(), event.pim.0)).collect();
+        assert_eq!(there.len(), events.len(), "round {round}: an event is there twice");
+        for (id, pim) in acknowledged {
+            assert!(there.contains(&(id.as_str(), *pim)), "round {round}: {id} was acknowledged and is lost");
+        }
+        // A request is there as a whole or not at all.
+        for event in &events {
+            let (request, number) = event.event.id().rsplit_once('.').unwrap();
+            let mut parts = request.split('.').map(|part| part.parse::<u64>().unwrap());
+            let [of, caller, request_number] = std::array::from_fn(|_| parts.next().unwrap());
+            if number == "0" {
+                for id in ids(&of.to_string(), caller, request_number) {
+                    assert!(
+                        there.contains(&(id.as_str(), event.pim.0)),
+                        "round {round}: {id} is missing in its request"
+                    );
+                }
+            }
+        }
+        // All are still known.
+        for pim in 0..3 {
+            let again: Vec<_> =
+                events.iter().filter(|event| event.pim.0 == pim).map(|event| event.event.clone()).collect();
+            for again in again.chunks(500) {
+                let appended = store.append(PimId(pim), again.to_vec(), Timestamp::now()).await.unwrap();
+                assert_eq!((appended.accepted, appended.duplicates), (again.len(), again.len()), "round {round}");
+            }
+        }
+    });
+}
