@@ -57,7 +57,18 @@ pub struct Engine {
 impl Engine {
     /// Takes all lanes up where they were saved, and runs.
     pub async fn start(store: Arc<dyn Store>, sink: Arc<dyn Sink>, settings: Settings) -> Result<Engine, StoreError> {
-        let now = Timestamp::now();
+        Engine::start_by(Timestamp::now, store, sink, settings).await
+    }
+
+    /// The same by another clock than the system's, for tests under virtual time.
+    pub async fn start_by(
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+        store: Arc<dyn Store>,
+        sink: Arc<dyn Sink>,
+        settings: Settings,
+    ) -> Result<Engine, StoreError> {
+        let clock: Clock = Arc::new(clock);
+        let now = clock();
         let ledger = store.load().await?;
         let (version, subscriptions) = store.changed_since(0).await?;
         let mut core = Core::new(settings.clone(), ledger.mark, now);
@@ -68,6 +79,7 @@ impl Engine {
         let (stop, stopped) = watch::channel(false);
         let driver = Driver {
             core,
+            clock,
             store: store.clone(),
             sink,
             settings,
@@ -130,8 +142,12 @@ impl Engine {
     }
 }
 
+/// What the time is.
+type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 struct Driver {
     core: Core,
+    clock: Clock,
     store: Arc<dyn Store>,
     sink: Arc<dyn Sink>,
     settings: Settings,
@@ -173,7 +189,7 @@ impl Driver {
             }
             let wait = match self.core.poll_timeout() {
                 _ if more => Duration::ZERO,
-                Some(at) => at.since(Timestamp::now()),
+                Some(at) => at.since((self.clock)()),
                 None => Duration::from_secs(3600),
             };
             let wait = if self.catalog_failed || stopping { wait.min(STORE_AGAIN) } else { wait };
@@ -191,7 +207,7 @@ impl Driver {
                 () = timer.as_mut() => self.tell(Input::Timeout),
                 Some((id, answer)) = status_requests.recv() => {
                     // Whoever asked may have gone away.
-                    let _ = answer.send(self.core.status(id, Timestamp::now()));
+                    let _ = answer.send(self.core.status(id, (self.clock)()));
                 }
                 _ = trim.tick(), if !stopping => self.trim(),
                 _ = stopped.wait_for(|stop| *stop), if !stopping => {
@@ -275,7 +291,7 @@ impl Driver {
     }
 
     fn tell(&mut self, input: Input) {
-        self.core.handle(Timestamp::now(), input);
+        self.core.handle((self.clock)(), input);
         self.do_what_is_asked();
     }
 
@@ -303,7 +319,7 @@ impl Driver {
                     });
                 }
                 Output::Suspend(subscription, reason) => {
-                    tokio::spawn(suspend(self.store.clone(), subscription, reason));
+                    tokio::spawn(suspend(self.store.clone(), self.clock.clone(), subscription, reason));
                 }
                 Output::Forget(id) => self.sink.forget(id),
             }
@@ -349,7 +365,7 @@ impl Driver {
         }
         let Floors { pims, rest } = self.core.floors();
         let (store, answers) = (self.store.clone(), self.answers.clone());
-        let oldest = Timestamp::now() - self.settings.retention;
+        let oldest = (self.clock)() - self.settings.retention;
         tokio::spawn(async move {
             loop {
                 match store.trim(&pims, rest).await {
@@ -380,9 +396,9 @@ async fn read(store: &dyn Store, pim: Option<PimId>, from: Position, limit: Read
 }
 
 /// Suspends a subscription for the platform. Tries until it is done or there is nothing to suspend any more: the lane has stopped sending.
-async fn suspend(store: Arc<dyn Store>, judged: Arc<Subscription>, reason: SuspensionReason) {
+async fn suspend(store: Arc<dyn Store>, clock: Clock, judged: Arc<Subscription>, reason: SuspensionReason) {
     loop {
-        match try_to_suspend(&*store, &judged, reason).await {
+        match try_to_suspend(&*store, &judged, reason, clock()).await {
             Ok(suspended) => {
                 if suspended {
                     tracing::warn!(subscription.id = %judged.id, destination = %judged.destination, %reason, "subscription suspended");
@@ -402,11 +418,12 @@ async fn try_to_suspend(
     store: &dyn Store,
     judged: &Subscription,
     reason: SuspensionReason,
+    now: Timestamp,
 ) -> Result<bool, ChangeError> {
     let Some(stored) = store.subscription(judged.id).await? else { return Ok(false) };
     let pims = store.pims().await?;
     let subject = pims.iter().find(|pim| pim.id == judged.pim).map_or("", |pim| pim.url.as_str());
-    let Some(change) = suspension::change(stored, judged, reason, subject, Timestamp::now()) else { return Ok(false) };
+    let Some(change) = suspension::change(stored, judged, reason, subject, now) else { return Ok(false) };
     store.change(change).await?;
     Ok(true)
 }

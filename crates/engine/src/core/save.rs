@@ -56,8 +56,9 @@ impl Saver {
     /// When the next save is due.
     pub(super) fn due(&self, routed: Position, settings: &Settings) -> Option<Timestamp> {
         match &self.state {
+            State::Idle if !self.has_something(routed) => None,
             State::Idle if self.urgent => Some(self.last),
-            State::Idle => self.has_something(routed).then(|| self.last + settings.save_every),
+            State::Idle => Some(self.last + settings.save_every),
             State::Failed { again_at, .. } => Some(*again_at),
             State::Saving(_) | State::Again { .. } => None,
         }

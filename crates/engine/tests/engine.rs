@@ -1,0 +1,305 @@
+//! The running engine over the in-memory store and a sink of the test, under paused time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
+use domain::event::EventParts;
+use domain::log_entry::{Action, LogBody, LogOrder, LogQuery};
+use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
+use domain::subscriber::{Contact, Subscriber, SubscriberStatus};
+use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
+use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
+use engine::{Engine, Settings};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sinks::{Delivery, Sink};
+use store::memory::MemoryStore;
+use store::{Catalog, Change, EventLog, Ledger, Put, Store};
+
+const PIM: PimId = PimId(1);
+const UPDATED: &str = "com.akeneo.pim.v1.product.updated";
+
+fn event(id: &str) -> Event {
+    Event::new(EventParts {
+        id,
+        event_type: UPDATED,
+        time: "2026-11-02T08:00:00Z",
+        extensions: "",
+        data: r#"{"product":{"uuid":"u"},"author":{"identifier":"julia","type":"user"}}"#,
+        product_identifier: None,
+    })
+}
+
+fn subscription(events: &[&str]) -> Subscription {
+    let Ok(url) = EndpointUrl::parse("https://receiver.example/hook", false) else { panic!("a good URL") };
+    Subscription {
+        id: SubscriptionId::generate(),
+        subscriber_id: SubscriberId::generate(),
+        pim: PIM,
+        client_id: ClientId("client".into()),
+        selection: Selection { events: events.iter().map(|name| EventType::new(name)).collect(), filter: None },
+        past_selections: Vec::new(),
+        destination: Destination::Https(HttpsDestination {
+            url,
+            primary: Secret::new("secret"),
+            secondary: None,
+            headers: CustomHeaders::default(),
+        }),
+        send_product_identifier: false,
+        options: Options::default(),
+        status: SubscriptionStatus::Active,
+        status_since: Position::FIRST,
+        generation: 0,
+        revision: 0,
+        created_at: Timestamp::now(),
+        updated_at: Timestamp::now(),
+    }
+}
+
+/// Answers each attempt as the test says, and remembers what it was asked to deliver.
+#[derive(Default)]
+struct TestSink {
+    delivered: Mutex<HashMap<SubscriptionId, Vec<String>>>,
+    answers: Mutex<HashMap<SubscriptionId, Outcome>>,
+    hangs: Mutex<Option<SubscriptionId>>,
+}
+
+impl TestSink {
+    fn ids(&self, of: SubscriptionId) -> Vec<String> {
+        self.delivered.lock().unwrap().get(&of).cloned().unwrap_or_default()
+    }
+}
+
+impl Sink for TestSink {
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Outcome> {
+        let id = delivery.subscription.id;
+        self.delivered.lock().unwrap().entry(id).or_default().push(delivery.event.event.id().to_owned());
+        let outcome = self.answers.lock().unwrap().get(&id).cloned().unwrap_or(Outcome::Delivered);
+        if *self.hangs.lock().unwrap() == Some(id) {
+            return async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                outcome
+            }
+            .boxed();
+        }
+        std::future::ready(outcome).boxed()
+    }
+
+    fn forget(&self, _: SubscriptionId) {}
+}
+
+async fn create(store: &MemoryStore, subscription: &Subscription) -> u64 {
+    let subscriber = Subscriber {
+        id: subscription.subscriber_id,
+        owner: subscription.owner(),
+        name: "A subscriber".into(),
+        contact: Contact {
+            technical_email: "tech@example.com".into(),
+            email: true,
+            webhook: false,
+            webhook_url: None,
+            webhook_secret: None,
+        },
+        status: SubscriberStatus::Active,
+        revision: 0,
+        created_at: Timestamp::now(),
+        updated_at: Timestamp::now(),
+    };
+    let change = Change {
+        subscriber: Some(Put::New(subscriber)),
+        subscriber_limit: 20,
+        subscriptions: vec![Put::New(subscription.clone())],
+        subscription_limit: 20,
+        ..Change::default()
+    };
+    store.change(change).await.unwrap().version
+}
+
+async fn change(store: &MemoryStore, id: SubscriptionId, edit: impl FnOnce(&mut Subscription)) -> u64 {
+    let mut subscription = store.subscription(id).await.unwrap().unwrap();
+    edit(&mut subscription);
+    subscription.revision += 1;
+    let change = Change { subscriptions: vec![Put::Changed(subscription)], ..Change::default() };
+    store.change(change).await.unwrap().version
+}
+
+async fn append(store: &MemoryStore, ids: impl IntoIterator<Item = String>) {
+    let events = ids.into_iter().map(|id| event(&id)).collect();
+    store.append(PIM, events, Timestamp::now()).await.unwrap();
+}
+
+fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|number| format!("e{number}")).collect()
+}
+
+/// No cap on the rate, so that a test needs no time.
+fn quick() -> Settings {
+    let mut settings = Settings::default();
+    settings.delivery.highest_rate = 1e6;
+    settings.delivery.first_rate = 1e6;
+    settings
+}
+
+async fn start(store: &Arc<MemoryStore>, sink: &Arc<TestSink>) -> Engine {
+    let (begin, origin) = (tokio::time::Instant::now(), Timestamp::now());
+    let clock = move || origin + begin.elapsed();
+    Engine::start_by(clock, store.clone() as Arc<dyn Store>, sink.clone() as Arc<dyn Sink>, quick()).await.unwrap()
+}
+
+/// Lets virtual time pass in steps until it holds.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("did not come about: {what}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivers_to_each_matching_subscription() {
+    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
+    let (all, other) = (subscription(&[UPDATED]), subscription(&["com.akeneo.pim.v1.product.created"]));
+    create(&store, &all).await;
+    create(&store, &other).await;
+    let engine = start(&store, &sink).await;
+    append(&store, numbered(0..500)).await;
+    until("all delivered", async || sink.ids(all.id).len() == 500).await;
+    assert_eq!(sink.ids(other.id), Vec::<String>::new());
+    let mut ids = sink.ids(all.id);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 500);
+    engine.stop().await;
+    assert_eq!(store.load().await.unwrap().mark, store.tail().head());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_in_effect_for_the_next_event() {
+    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
+    let engine = start(&store, &sink).await;
+    let subscription = subscription(&[UPDATED]);
+    append(&store, ["before".to_owned()]).await;
+    let version = create(&store, &subscription).await;
+    assert!(store.changes().in_effect(version, Duration::from_secs(1)).await);
+    append(&store, ["first".to_owned()]).await;
+    // Back to back, without waiting: the order of the commits alone decides.
+    change(&store, subscription.id, |it| it.selection.events = vec![EventType::new("other.type")]).await;
+    append(&store, ["while deselected".to_owned()]).await;
+    change(&store, subscription.id, |it| it.selection.events = vec![EventType::new(UPDATED)]).await;
+    append(&store, ["last".to_owned()]).await;
+    until("the last is delivered", async || sink.ids(subscription.id).contains(&"last".to_owned())).await;
+    assert_eq!(sink.ids(subscription.id), ["first", "last"]);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_goes_on_where_it_stopped() {
+    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
+    let subscription = subscription(&[UPDATED]);
+    create(&store, &subscription).await;
+    let engine = start(&store, &sink).await;
+    append(&store, numbered(0..100)).await;
+    until("the first hundred", async || sink.ids(subscription.id).len() == 100).await;
+    engine.stop().await;
+    append(&store, numbered(100..200)).await;
+    let store = Arc::new(store.reopen());
+    let engine = start(&store, &sink).await;
+    until("the second hundred", async || sink.ids(subscription.id).len() == 200).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(sink.ids(subscription.id).len(), 200, "delivered twice");
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_platform_suspends_once_and_tells_what_it_dropped() {
+    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
+    let subscription = subscription(&[UPDATED]);
+    create(&store, &subscription).await;
+    let failure = Failure { reason: ErrorReason::DestinationNotFound, code: 404, message: "Not found.".into() };
+    sink.answers.lock().unwrap().insert(subscription.id, Outcome::Broken(failure));
+    let engine = start(&store, &sink).await;
+    append(&store, numbered(0..300)).await;
+    let status = async || store.subscription(subscription.id).await.unwrap().unwrap().status;
+    let reason = SuspensionReason::Destination(ErrorReason::DestinationNotFound);
+    until("suspended", async || status().await == SubscriptionStatus::Suspended(reason)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let query = LogQuery {
+        log_type: None,
+        order: LogOrder::Ascending,
+        limit: 100,
+        skip: 0,
+        after: None,
+        subscriber_id: None,
+        subscription_id: Some(subscription.id),
+        operation: None,
+        error_reason: None,
+        start_time: None,
+        end_time: None,
+    };
+    let entries = store.entries(&subscription.owner(), &query).await.unwrap().entries;
+    let suspensions = entries
+        .iter()
+        .filter(|entry| matches!(entry.body, LogBody::Action(Action::SubscriptionSuspendedByThePlatform)))
+        .count();
+    assert_eq!(suspensions, 1);
+    assert_eq!(store.notifications(10).await.unwrap().len(), 1);
+    let sent = sink.ids(subscription.id).len();
+    let dropped = format!("{} events were dropped", 300 - sent);
+    let told = entries.iter().any(|entry| match &entry.body {
+        LogBody::FailedDelivery(failure) => failure.message.starts_with(&dropped),
+        LogBody::Action(_) | LogBody::Refused(_) => false,
+    });
+    assert!(told, "{sent} sent, no entry says {dropped:?}: {entries:#?}");
+    append(&store, numbered(300..310)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(sink.ids(subscription.id).len(), sent, "sent after the suspension");
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_destination_changes_nothing_for_another() {
+    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
+    let (slow, fast) = (subscription(&[UPDATED]), subscription(&[UPDATED]));
+    create(&store, &slow).await;
+    create(&store, &fast).await;
+    *sink.hangs.lock().unwrap() = Some(slow.id);
+    let engine = start(&store, &sink).await;
+    for round in 0..20 {
+        append(&store, numbered(round * 100..round * 100 + 100)).await;
+        let wanted = (round as usize + 1) * 100;
+        until("the fast one has the round", async || sink.ids(fast.id).len() == wanted).await;
+    }
+    assert!(sink.ids(slow.id).len() <= 64, "more under way than allowed");
+    let status = engine.status(slow.id).await.unwrap();
+    assert_eq!(status.backlog, 2000);
+    assert_eq!(status.in_flight, 64);
+    assert!(!status.backlog_at_least);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_lane_needs_is_deleted() {
+    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
+    let subscription = subscription(&[UPDATED]);
+    create(&store, &subscription).await;
+    let failure = Failure { reason: ErrorReason::DestinationFailure, code: 503, message: "Unavailable.".into() };
+    let engine = start(&store, &sink).await;
+    append(&store, numbered(0..10)).await;
+    until("delivered", async || sink.ids(subscription.id).len() == 10).await;
+    sink.answers.lock().unwrap().insert(subscription.id, Outcome::Failed(failure));
+    append(&store, ["fails".to_owned()]).await;
+    until("tried", async || sink.ids(subscription.id).len() == 11).await;
+    sink.answers.lock().unwrap().clear();
+    append(&store, numbered(10..20)).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let limit = store::ReadLimit { events: 100, bytes: 1 << 20, until: store.tail().head() };
+    let kept = store.read(None, Position::FIRST, limit).await.unwrap().events;
+    assert_eq!(kept.first().map(|event| event.event.id().to_owned()).as_deref(), Some("fails"));
+    tokio::time::sleep(Duration::from_secs(6 * 60)).await;
+    assert_eq!(store.read(None, Position::FIRST, limit).await.unwrap().events, []);
+    engine.stop().await;
+}
