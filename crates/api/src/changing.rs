@@ -92,12 +92,6 @@ pub(crate) fn changed_subscription(subscription: Subscription, now: Timestamp) -
     Put::Changed(Subscription { revision: subscription.revision + 1, updated_at: now, ..subscription })
 }
 
-/// Makes a change of a subscription depend on its subscriber's being as it was read, without changing it to a reader:
-/// nobody subscribes for a subscriber that is deleted or revoked at the same moment.
-pub(crate) fn unchanged_subscriber(subscriber: &Subscriber) -> Put<Subscriber> {
-    Put::Changed(Subscriber { revision: subscriber.revision + 1, ..subscriber.clone() })
-}
-
 /// The end of a subscriber, by its owner or because its client is gone: its subscriptions end with it.
 pub(crate) fn end(
     subscriber: Subscriber,

@@ -15,6 +15,7 @@ mod refusal;
 mod changing;
 pub mod client_life;
 
+mod error_reasons;
 mod event_types;
 mod events;
 mod filters;

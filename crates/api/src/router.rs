@@ -8,7 +8,9 @@ use axum::routing::{get, post};
 use http::{StatusCode, Uri};
 
 use crate::refusal::Refusal;
-use crate::{Api, event_types, events, filters, health, logs, management, schemas, subscribers, subscriptions};
+use crate::{
+    Api, error_reasons, event_types, events, filters, health, logs, management, schemas, subscribers, subscriptions,
+};
 
 /// All routes. `HEAD` is answered as `GET`; what is not here is 404, another method 405 with `Allow`.
 #[rustfmt::skip]
@@ -39,6 +41,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let for_everybody = Router::new()
         .route("/api/v1/event-types",                                   get(event_types::list))
         .route("/spec/{file}",                                          get(schemas::show))
+        .route("/docs/error-reasons",                                   get(error_reasons::show))
         .route("/health/live",                                          get(health::live))
         .route("/health/ready",                                         get(health::ready))
         .method_not_allowed_fallback(method_not_allowed);

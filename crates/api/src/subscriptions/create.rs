@@ -55,12 +55,7 @@ pub(crate) async fn create(
             updated_at: now,
         };
         let entry = changing::entry(&caller.owner, subscriber.id, Some(sid), Action::SubscriptionCreated, now);
-        let change = Change {
-            subscriber: Some(changing::unchanged_subscriber(&subscriber)),
-            subscriptions: vec![Put::New(subscription)],
-            entries: vec![entry],
-            ..changing::change()
-        };
+        let change = Change { subscriptions: vec![Put::New(subscription)], entries: vec![entry], ..changing::change() };
         subscriptions::make(&api, change).await
     })
     .await?;

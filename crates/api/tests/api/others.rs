@@ -30,3 +30,23 @@ async fn health_says_whether_it_lives_and_whether_it_works() {
     world.bare("GET", "/health/ready").send().await.refused(503, "not_ready");
     world.bare("GET", "/health/live").send().await.expect(200);
 }
+
+#[tokio::test]
+async fn every_reason_in_a_log_entry_is_explained() {
+    let world = World::new().await;
+    world.call("POST", "/api/v1/subscribers").json(&serde_json::json!({})).send().await.expect(422);
+    let page = world.call("GET", "/api/v1/logs").send().await.expect(200);
+    let address = page["items"][0]["documentation_url"].as_str().unwrap();
+    let (address, anchor) = address.strip_prefix("https://events.example.com").unwrap().split_once('#').unwrap();
+    let answer = world.bare("GET", address).send().await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.headers["content-type"]),
+        (200, &"text/html; charset=utf-8".parse().unwrap())
+    );
+    let text = String::from_utf8_lossy(&answer.body);
+    let reasons = domain::outcome::ErrorReason::ALL.iter().map(|reason| reason.as_str());
+    let codes = wire::fault::code::ALL.iter().map(|(code, _)| *code);
+    for name in reasons.chain(codes).chain([anchor, "body_too_large", "not_suspended"]) {
+        assert!(text.contains(&format!("id=\"{name}\"")), "{name} is not explained");
+    }
+}

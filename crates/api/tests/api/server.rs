@@ -143,3 +143,25 @@ async fn the_answer_to_a_body_that_is_too_large_arrives() {
         world.call("POST", "/api/v1/subscribers").json(&body).send().await.refused(413, "body_too_large");
     }
 }
+
+#[tokio::test]
+async fn a_store_that_fails_is_a_503_and_nothing_is_lost_or_half_done() {
+    let world = World::new().await;
+    let path = world.subscriber().await;
+    world.produce(event("1")).await.expect(202);
+    world.store_works(false);
+    let refused = [
+        world.produce(event("2")).await,
+        world.call("PATCH", &path).json(&json!({"name": "x"})).send().await,
+        world.call("DELETE", &path).send().await,
+    ];
+    for answer in refused {
+        let message = answer.refused(503, "store_unavailable");
+        assert!(!message.contains("disk"), "no inner detail: {message}");
+        assert!(answer.headers.contains_key("retry-after"));
+    }
+    world.bare("GET", "/health/ready").send().await.refused(503, "not_ready");
+    world.store_works(true);
+    assert_eq!(world.call("GET", &path).send().await.expect(200)["name"], "My shop");
+    assert_eq!(world.produce(event("2")).await.expect(202), json!({"accepted": 1, "duplicates": 0}));
+}

@@ -1,7 +1,8 @@
 //! The in-memory store with a pause before every change, so that requests at once meet each other: all of them have read
-//! before the first one writes.
+//! before the first one writes. It fails when it is told to.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use domain::log_entry::{LogEntry, LogQuery};
@@ -20,7 +21,13 @@ use store::{
 /// How often a change lets others go first: more often than a request has steps.
 const YIELDS: usize = 200;
 
-pub(crate) struct Staged(pub(crate) Arc<MemoryStore>);
+pub(crate) struct Staged(pub(crate) Arc<MemoryStore>, pub(crate) AtomicBool);
+
+impl Staged {
+    fn works(&self) -> Result<(), StoreError> {
+        if self.1.load(Ordering::SeqCst) { Err(StoreError::Unavailable("disk full".into())) } else { Ok(()) }
+    }
+}
 
 #[async_trait]
 impl Catalog for Staged {
@@ -28,6 +35,7 @@ impl Catalog for Staged {
         for _ in 0..YIELDS {
             tokio::task::yield_now().await;
         }
+        self.works()?;
         self.0.change(change).await
     }
 
@@ -36,6 +44,7 @@ impl Catalog for Staged {
     }
 
     async fn pims(&self) -> Result<Vec<Pim>, StoreError> {
+        self.works()?;
         self.0.pims().await
     }
 
@@ -103,6 +112,7 @@ impl Catalog for Staged {
 #[async_trait]
 impl EventLog for Staged {
     async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
+        self.works()?;
         self.0.append(pim, events, now).await
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{Api, LaneStatuses, Parts, PimGateway, Readiness, Settings, Verdict};
@@ -82,6 +83,7 @@ impl Readiness for Engine {
 
 pub(crate) struct World {
     pub(crate) store: Arc<MemoryStore>,
+    pub(crate) staged: Arc<Staged>,
     pub(crate) gateway: Arc<Scripted>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) api: Arc<Api>,
@@ -150,8 +152,9 @@ impl World {
             ..Settings::default()
         };
         set(&mut settings);
+        let staged = Arc::new(Staged(store.clone(), AtomicBool::new(false)));
         let api = Arc::new(Api::new(Parts {
-            store: Arc::new(Staged(store.clone())),
+            store: staged.clone(),
             gateway: gateway.clone(),
             lanes: engine.clone(),
             readiness: engine.clone(),
@@ -177,6 +180,7 @@ impl World {
         }));
         World {
             store,
+            staged,
             gateway,
             engine,
             api,
@@ -254,6 +258,11 @@ impl World {
         let waiting = self.store.notifications(100).await.unwrap();
         let kind = |kind| serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned();
         waiting.into_iter().map(|notification| kind(notification.kind)).collect()
+    }
+
+    /// From now on the store works, or does not.
+    pub(crate) fn store_works(&self, works: bool) {
+        self.staged.1.store(!works, Ordering::SeqCst);
     }
 
     /// How many events are in the log.
