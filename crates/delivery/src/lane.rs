@@ -171,6 +171,8 @@ pub struct Lane {
     /// Positions of the attempts under way that are not among the waiting.
     fresh_in_flight: BTreeSet<Position>,
     waiting: Waiting,
+    /// After a restart: waiting events that the cursor has not passed. They wait on when the lane comes to them again.
+    beyond: BTreeMap<Position, Exception>,
     order: EntityOrder,
     unsaved: save::Unsaved,
     outputs: VecDeque<Output>,
@@ -199,6 +201,7 @@ impl Lane {
             in_flight: BTreeMap::new(),
             fresh_in_flight: BTreeSet::new(),
             waiting: Waiting::default(),
+            beyond: BTreeMap::new(),
             order: EntityOrder::default(),
             unsaved: save::Unsaved::default(),
             outputs: VecDeque::new(),
@@ -226,6 +229,11 @@ impl Lane {
         }
         let mut first_of_entities = Vec::new();
         for exception in exceptions {
+            // The lane will read it again: were it put among the waiting now, it would be sent twice, and before its predecessors.
+            if reach.is_some_and(|reach| exception.position >= reach) {
+                lane.beyond.insert(exception.position, exception);
+                continue;
+            }
             if lane.order.enter(exception.entity, exception.position) {
                 first_of_entities.push(exception.position);
             }
@@ -283,10 +291,12 @@ impl Lane {
             Input::Held => {
                 self.phase = Phase::Held;
                 self.let_go();
+                self.save_anew();
             }
             Input::Released => {
                 self.start_afresh();
                 self.phase = Phase::Running;
+                self.save_anew();
             }
             Input::Stopped => {
                 self.phase = Phase::Stopped;
@@ -295,6 +305,7 @@ impl Lane {
             Input::Dropped => {
                 self.phase = Phase::Dropped;
                 self.waiting = Waiting::default();
+                self.beyond.clear();
                 self.order = EntityOrder::default();
                 self.supply = Supply::Live;
             }
@@ -393,6 +404,10 @@ impl Lane {
         }
         while let Some(position) = self.waiting.first().filter(|position| *position < before) {
             self.forget(position);
+        }
+        let kept = self.beyond.split_off(&before);
+        for position in std::mem::replace(&mut self.beyond, kept).into_keys() {
+            self.unsaved.settled(position);
         }
     }
 

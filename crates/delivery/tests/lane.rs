@@ -555,3 +555,55 @@ fn expired_events_are_given_up() {
     assert_eq!(settled.len(), 2);
     assert_eq!(bench.lane.first_waiting(), Some(Position(3)));
 }
+
+/// Found by simulation (seed 6): the retry would make room, fresh events cannot go for want of it, and each waited for the other.
+#[test]
+fn a_lane_full_of_waiting_events_still_sends_its_retries() {
+    let mut bench = Bench::with(Settings { max_waiting: 2, ..Settings::default() }, LaneOptions::default());
+    bench.offer(1..=4);
+    bench.pass_answering(Duration::from_secs(1), |_| failed());
+    bench.pass_answering(6 * MINUTE, |_| Outcome::Delivered);
+    let sent = bench.positions_sent();
+    assert_eq!(sent.iter().filter(|position| **position == 1).count(), 2, "{sent:?}");
+    assert!(sent.contains(&4), "{sent:?}");
+}
+
+/// Found by simulation (seed 7): what waited beyond the cursor was put among the waiting and read again besides.
+#[test]
+fn what_waits_beyond_the_cursor_is_neither_sent_twice_nor_early_after_a_restart() {
+    let mut bench = Bench::new();
+    bench.offer(1..=2);
+    // The second fails while the first is under way: the cursor stands at the first.
+    bench.pass(Duration::from_secs(1));
+    let (_, ticket) = bench.sent[1];
+    bench.tell(Input::Outcome(ticket, failed()));
+    let saved = bench.save();
+    assert_eq!((saved.cursor, saved.changed.len()), (Some(Position(1)), 1));
+    let due_at = saved.changed[0].due_at;
+    let settings = Arc::new(Settings::default());
+    let mut lane =
+        Lane::restore(settings, LaneOptions::default(), saved.cursor, None, saved.changed, bench.now);
+    lane.handle(bench.now, Input::Timeout);
+    let events = vec![event(1), event(2)];
+    lane.handle(bench.now, Input::Read { events, next: Position(3), caught_up: true });
+    let mut sent = Vec::new();
+    let mut now = bench.now;
+    while now < due_at + MINUTE {
+        while let Some(output) = lane.poll() {
+            match output {
+                Output::Send { ticket, event, .. } => {
+                    sent.push((event.position.0, now >= due_at));
+                    lane.handle(now, Input::Outcome(ticket, Outcome::Delivered));
+                }
+                Output::Load(positions) => {
+                    let events = positions.into_iter().map(|position| event(position.0)).collect();
+                    lane.handle(now, Input::Loaded { events, gone: Vec::new() });
+                }
+                Output::Read { .. } | Output::Suspend(_) => {}
+            }
+        }
+        now = now + Duration::from_secs(1);
+        lane.handle(now, Input::Timeout);
+    }
+    assert_eq!(sent, [(1, false), (2, true)]);
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::exception::{Exception, ExceptionKind};
-use domain::{LoggedEvent, Timestamp};
+use domain::{LoggedEvent, Position, Timestamp};
 
 use super::{Flight, Lane, Output, Phase, Supply, Ticket};
 
@@ -47,6 +47,9 @@ impl Lane {
             && let Some(event) = self.fresh.pop_front()
         {
             self.fresh_bytes -= event.event.size();
+            if self.waits_on(event.position) {
+                continue;
+            }
             let entity = self.options.entity_of.map_or(0, |entity_of| entity_of(&event));
             if self.order.enter(entity, event.position) {
                 self.fresh_since_retry = self.fresh_since_retry.saturating_add(1);
@@ -62,7 +65,26 @@ impl Lane {
                 entity,
             });
         }
+        // No fresh event could go, for want of room among the waiting: then a retry goes, for it makes room.
+        if let Some(taken) = self.waiting.take_retry() {
+            self.fresh_since_retry = 0;
+            self.send(taken.event, taken.failures, true);
+            return true;
+        }
         false
+    }
+
+    /// Whether an event that the lane has come to again after a restart waited before it, and waits on.
+    fn waits_on(&mut self, position: Position) -> bool {
+        let Some(exception) = self.beyond.remove(&position) else { return false };
+        if exception.kind == ExceptionKind::Predecessor {
+            // Its turn is found anew; until it is settled the cursor stands before it.
+            self.unsaved.settled(position);
+            return false;
+        }
+        self.order.enter(exception.entity, position);
+        self.waiting.put(exception, 0);
+        true
     }
 
     fn send(&mut self, event: Arc<LoggedEvent>, failures: u8, waits: bool) {

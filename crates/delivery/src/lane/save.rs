@@ -22,6 +22,8 @@ pub(super) struct Unsaved {
     pub(super) cursor: Option<Position>,
     /// The memory is to be saved at once.
     pub(super) memory: bool,
+    /// Everything is to be saved, as if nothing ever was.
+    anew: bool,
     /// The memory has changed a little.
     pub(super) counted: bool,
     memory_saved_at: Timestamp,
@@ -94,7 +96,10 @@ impl Lane {
 
     /// Whether something happened that must be saved at once.
     pub fn is_urgent(&self) -> bool {
-        !self.unsaved.changed.is_empty() || !self.unsaved.failures.is_empty() || self.unsaved.memory
+        !self.unsaved.changed.is_empty()
+            || !self.unsaved.failures.is_empty()
+            || self.unsaved.memory
+            || self.unsaved.anew
     }
 
     /// Takes only what the owner is told: all that is left to say by a lane that was replaced.
@@ -114,6 +119,14 @@ impl Lane {
         self.unsaved.counted && self.now.since(self.unsaved.memory_saved_at) >= MEMORY_EVERY
     }
 
+    /// A save that was under way may have been passed over, for it came from before a change of the subscription's status: all waiting
+    /// events and the cursor are saved again.
+    pub(super) fn save_anew(&mut self) {
+        self.unsaved.anew = true;
+        self.unsaved.changed = self.waiting.iter().map(|exception| exception.position).collect();
+        self.unsaved.changed.extend(self.beyond.keys());
+    }
+
     /// What is to be saved. The lane counts it as saved: whoever takes it must see to it that it is.
     pub fn save(&mut self) -> LaneState {
         let cursor = self.cursor();
@@ -124,10 +137,15 @@ impl Lane {
             self.unsaved.memory_saved_at = self.now;
         }
         self.unsaved.cursor = cursor;
+        self.unsaved.anew = false;
         let changed = std::mem::take(&mut self.unsaved.changed);
         LaneState {
             cursor,
-            changed: changed.into_iter().filter_map(|position| self.waiting.get(position)).cloned().collect(),
+            changed: changed
+                .into_iter()
+                .filter_map(|position| self.waiting.get(position).or_else(|| self.beyond.get(&position)))
+                .cloned()
+                .collect(),
             settled: std::mem::take(&mut self.unsaved.settled).into_iter().collect(),
             failures: std::mem::take(&mut self.unsaved.failures),
             memory: with_memory.then(|| crate::memory::write(&self.pace, &self.window)),

@@ -152,6 +152,8 @@ impl Core {
         let moved = subscription.generation != old.generation;
         let subscription = Arc::new(subscription);
         entry.subscription = subscription.clone();
+        // A save under way may be passed over, for it is of the old generation: a lane that is held saves all of its waiting events anew.
+        entry.drop_exceptions |= moved && subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));
         let Some(id) = self.lane_id(slot) else { return };
         let configured = delivery::Input::Configured { options: Core::lane_options(&subscription), new_destination };
         match subscription.status {
@@ -194,6 +196,7 @@ impl Core {
         let subscription = entry.subscription.clone();
         let kept = subscription.options.hold && old.options.hold;
         if kept {
+            entry.drop_exceptions = true;
             let Some(id) = self.lane_id(slot) else { return };
             let options = Core::lane_options(&subscription);
             self.tell(id, delivery::Input::Configured { options, new_destination: false });
