@@ -60,7 +60,8 @@ fn load(connection: &Connection) -> Result<LedgerRecord, Failure> {
 fn write(batch: &Batch<'_>, save: &Save) -> Result<(), Failure> {
     batch.sql("UPDATE meta SET value = ?1 WHERE name = 'mark' AND value < ?1")?.execute([save.mark.0])?;
     for lane in &save.lanes {
-        if catalog::generation(batch.connection(), lane.subscription)? == Some(lane.generation) {
+        let Some(generation) = catalog::generation(batch.connection(), lane.subscription)? else { continue };
+        if generation == lane.generation {
             write_lane(batch, lane)?;
         }
         // What happened has happened, whatever the subscription has become since.

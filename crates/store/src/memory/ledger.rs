@@ -18,11 +18,11 @@ impl Ledger for MemoryStore {
         let mut state = self.state.lock();
         state.ledger.mark = state.ledger.mark.max(save.mark);
         for mut lane in save.lanes {
+            let current = state.subscriptions.get(&lane.subscription).map(|(_, stored)| stored.generation);
             // What happened has happened, whatever the subscription has become since.
-            for entry in std::mem::take(&mut lane.entries) {
+            for entry in std::mem::take(&mut lane.entries).into_iter().filter(|_| current.is_some()) {
                 state.add(entry);
             }
-            let current = state.subscriptions.get(&lane.subscription).map(|(_, stored)| stored.generation);
             if current == Some(lane.generation) {
                 state.save_lane(lane);
             }
