@@ -1,0 +1,79 @@
+//! Faults that can be planted between a world and the engine, to show that the properties notice them. No product code is touched: what
+//! goes in and what comes out is tampered with.
+
+/// A planted fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutation {
+    /// Every fifth save is answered "done" without being made.
+    ForgetSave,
+    /// Cursors are saved as if nothing were under way.
+    SaveCursorPastUnsettled,
+    /// Waiting events are not saved.
+    DropExceptions,
+    /// Settled waiting events stay in the ledger.
+    KeepSettledExceptions,
+    /// Every thirtieth event goes to a subscription of another PIM.
+    DeliverToOtherPim,
+    /// A save of an older generation is taken as one of the current.
+    IgnoreGeneration,
+    /// A save is answered before it is made.
+    AnswerBeforeDurable,
+    /// Due times are saved a minute too early.
+    SaveDueTooEarly,
+    /// The engine hears of suspensions two seconds late.
+    SendAfterSuspension,
+    /// A restart takes lanes up a little before where they were saved.
+    ResumeAtOldCursor,
+    /// Suspensions by the platform are not notified.
+    LoseNotification,
+    /// Suspensions by the platform are logged twice.
+    LogSuspensionTwice,
+    /// Suspensions by the platform are not carried out.
+    LoseSuspension,
+    /// Saved windows hold each failure twice.
+    CountTwice,
+    /// The first event that a lane behind reads is left out.
+    SkipEventAtFallBehind,
+    /// Trims three events too many.
+    TrimTooFar,
+    /// Entries about dropped backlogs get lost.
+    LoseDropEntry,
+    /// Entries about failures get lost.
+    LoseFailureEntry,
+    /// New attempts go on to the old destination.
+    KeepOldDestination,
+    /// Failures are told as deliveries.
+    TakeFailureForSuccess,
+    /// The clock that the engine sees runs a second in ten fast.
+    HurryTheClock,
+    /// Every tenth event is sent twice.
+    SendTwice,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Mutation; 22] = [
+        Mutation::ForgetSave,
+        Mutation::SaveCursorPastUnsettled,
+        Mutation::DropExceptions,
+        Mutation::KeepSettledExceptions,
+        Mutation::DeliverToOtherPim,
+        Mutation::IgnoreGeneration,
+        Mutation::AnswerBeforeDurable,
+        Mutation::SaveDueTooEarly,
+        Mutation::SendAfterSuspension,
+        Mutation::ResumeAtOldCursor,
+        Mutation::LoseNotification,
+        Mutation::LogSuspensionTwice,
+        Mutation::LoseSuspension,
+        Mutation::CountTwice,
+        Mutation::SkipEventAtFallBehind,
+        Mutation::TrimTooFar,
+        Mutation::LoseDropEntry,
+        Mutation::LoseFailureEntry,
+        Mutation::KeepOldDestination,
+        Mutation::TakeFailureForSuccess,
+        Mutation::HurryTheClock,
+        Mutation::SendTwice,
+    ];
+}

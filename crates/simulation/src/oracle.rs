@@ -1,0 +1,249 @@
+//! The oracle keeps its own books: which event is owed to which subscription, and how far it has come. It knows the contract
+//! (page 4) and what a restart finds in the store, and nothing of lanes.
+
+mod change;
+mod outcome;
+mod recover;
+mod send;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{LoggedEvent, Position, SubscriptionId, Timestamp};
+
+pub use send::Sending;
+
+/// How far an event has come with one subscription.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It is to be delivered.
+    Owed,
+    /// It waits for its retry.
+    Retry,
+    /// It was throttled and waits for its turn.
+    Throttled,
+    /// The platform was told that it is delivered.
+    Delivered,
+    /// It is given up, with an error entry.
+    Failed,
+    /// A suspension dropped it.
+    Dropped,
+    /// It was older than the platform keeps events.
+    Expired,
+}
+
+impl State {
+    /// Whether nothing more is to be done.
+    pub fn is_settled(self) -> bool {
+        !matches!(self, State::Owed | State::Retry | State::Throttled)
+    }
+}
+
+/// One event for one subscription.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// How far it has come.
+    pub state: State,
+    /// What it is about.
+    pub entity: u64,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// The attempt under way.
+    pub in_flight: Option<u64>,
+    /// Attempts that failed.
+    pub failures: u8,
+    /// When its first attempt was made, as far as that counts.
+    pub first_tried_at: Option<Timestamp>,
+    /// When its retry is due.
+    pub due_at: Timestamp,
+    /// When the platform was last told of an outcome, in true time.
+    pub told_at: u64,
+    /// How often the endpoint's application took it.
+    pub taken: u32,
+    /// A crash made it unsettled again.
+    pub repeated: bool,
+    /// It was under way when its lane was stopped.
+    pub late: bool,
+    /// Whether it is delivered is left open by the contract.
+    pub optional: bool,
+}
+
+/// A minute's outcome.
+type Counted = (i64, bool);
+
+/// One subscription.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// As it is stored.
+    pub stored: Subscription,
+    /// As the engine was told.
+    pub known: Option<Subscription>,
+    /// What is owed to it, by position.
+    pub items: BTreeMap<u64, Item>,
+    /// It asked for its suspension and was not told otherwise since.
+    pub halted: bool,
+    /// What it did not deliver is dropped; late answers change nothing.
+    pub stopped: bool,
+    /// Counts the lanes that it had; attempts of an older one are late.
+    pub number: u32,
+    /// Attempts under way of the current one.
+    pub in_flight: usize,
+    window: Vec<Counted>,
+    durable_window: Vec<Counted>,
+    last_sent: Option<(Timestamp, f64)>,
+    recently_sent: VecDeque<Timestamp>,
+    pause_until: Timestamp,
+    /// Failures that the platform was told of.
+    pub failures_told: u64,
+    /// Those that it must have saved.
+    pub failures_durable: u64,
+    /// Suspensions by the platform.
+    pub suspensions: u64,
+    /// Dropped events that may be counted beyond those that must be.
+    pub may_count: u64,
+    ordered_from: u64,
+    /// Hold was switched on or off during the suspension.
+    toggled: bool,
+}
+
+/// The books.
+#[derive(Debug)]
+pub struct Oracle {
+    /// All subscriptions.
+    pub lanes: Vec<Lane>,
+    by_id: HashMap<SubscriptionId, usize>,
+    settings: delivery::Settings,
+    /// Whether the clock was set back: what is told by minutes is not compared any more.
+    pub stepped_back: bool,
+    /// Crashes so far.
+    pub crashes: u64,
+    /// When the last save that was made was asked for, in true time.
+    pub saved_at: u64,
+    /// Deliveries of what the endpoint had already taken.
+    pub duplicates: u64,
+}
+
+impl Oracle {
+    /// Empty books.
+    pub fn new(settings: delivery::Settings) -> Oracle {
+        Oracle {
+            lanes: Vec::new(),
+            by_id: HashMap::new(),
+            settings,
+            stepped_back: false,
+            crashes: 0,
+            saved_at: 0,
+            duplicates: 0,
+        }
+    }
+
+    /// The place of a subscription.
+    pub fn find(&self, id: SubscriptionId) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Events were accepted: they are owed to every subscription that is active, or keeps its events, and asks for them.
+    pub fn accepted(&mut self, event: &LoggedEvent, user: u64, entity: u64) {
+        for lane in &mut self.lanes {
+            let stored = &lane.stored;
+            let keeps = matches!(stored.status, SubscriptionStatus::Suspended(_)) && stored.options.hold;
+            if stored.pim != event.pim || !(stored.status.is_active() || keeps) {
+                continue;
+            }
+            let typed = stored.selection.events.iter().any(|one| one.as_str() == event.event.event_type());
+            let filter = stored.selection.filter.as_ref().map(|filter| filter.as_str().to_owned());
+            if !typed || filter.is_some_and(|filter| filter != user_filter(user)) {
+                continue;
+            }
+            let item = Item {
+                state: State::Owed,
+                entity,
+                accepted_at: event.accepted_at,
+                in_flight: None,
+                failures: 0,
+                first_tried_at: None,
+                due_at: Timestamp::EPOCH,
+                told_at: 0,
+                taken: 0,
+                repeated: false,
+                late: false,
+                optional: keeps && lane.toggled,
+            };
+            lane.items.insert(event.position.0, item);
+        }
+    }
+
+    /// The clock jumped to `now`.
+    pub fn clock_jumped(&mut self, now: Timestamp, back: bool) {
+        self.stepped_back |= back;
+        for lane in &mut self.lanes {
+            lane.last_sent = None;
+            lane.recently_sent.clear();
+            if back {
+                lane.pause_until = Timestamp::EPOCH;
+                for item in lane.items.values_mut().filter(|item| item.state == State::Retry) {
+                    let delay = self.settings.retry_delays[usize::from(item.failures) - 1];
+                    item.due_at = item.due_at.min(now + delay);
+                }
+            }
+        }
+    }
+
+    /// Events before `before` leave the log, for whoever has not delivered them.
+    pub fn expired(&mut self, before: Position) {
+        for lane in &mut self.lanes {
+            for (_, item) in lane.items.range_mut(..before.0) {
+                if !item.state.is_settled() {
+                    if item.in_flight.is_some() {
+                        // What is under way may end; then it is over.
+                        item.optional = true;
+                        lane.may_count += 1;
+                    } else {
+                        lane.may_count += u64::from(item.optional);
+                        item.state = State::Expired;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether an event is still owed to anybody.
+    pub fn needs(&self, position: u64) -> Option<usize> {
+        self.lanes.iter().position(|lane| {
+            let alive = lane.stored.status.is_active()
+                || matches!(lane.stored.status, SubscriptionStatus::Suspended(_)) && lane.stored.options.hold;
+            let item = lane.items.get(&position);
+            alive && item.is_some_and(|item| !item.state.is_settled() && !item.optional && !item.late)
+        })
+    }
+
+    /// Success counts of the rolling hour.
+    pub fn window(&self, lane: usize, now: Timestamp) -> (u64, u64) {
+        let newest = minute(now);
+        let recent = self.lanes[lane].window.iter().filter(|(minute, _)| *minute > newest - 60);
+        recent.fold((0, 0), |(good, bad), (_, fine)| (good + u64::from(*fine), bad + u64::from(!*fine)))
+    }
+
+    /// A save was asked for: what its windows hold.
+    pub fn windows(&self) -> Vec<(Vec<(i64, bool)>, u64)> {
+        self.lanes.iter().map(|lane| (lane.window.clone(), lane.failures_told)).collect()
+    }
+
+    /// A lane's part of a save was made.
+    pub fn saved(&mut self, lane: usize, window: Option<Vec<(i64, bool)>>, failures: u64) {
+        let lane = &mut self.lanes[lane];
+        lane.failures_durable = failures.max(lane.failures_durable);
+        if let Some(window) = window {
+            lane.durable_window = window;
+        }
+    }
+}
+
+fn minute(now: Timestamp) -> i64 {
+    now.as_micros().div_euclid(60_000_000)
+}
+
+/// The filter that lets one user's events pass.
+pub fn user_filter(user: u64) -> String {
+    format!("user=\"u{user}\"")
+}

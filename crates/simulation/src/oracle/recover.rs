@@ -1,0 +1,137 @@
+//! What a restart finds in the store, held against the books.
+
+use std::collections::BTreeMap;
+
+use domain::exception::ExceptionKind;
+use domain::subscription::SubscriptionStatus;
+use domain::{Position, SubscriptionId};
+use store::{Exception, LedgerRecord};
+
+use super::{Oracle, State};
+use crate::plan::SECOND;
+use crate::property::{Check, Property, hold};
+
+/// The cursor stands still while an attempt is under way: for at most this long, and a little for the answer.
+const CURSOR_LAGS: u64 = 6 * SECOND;
+
+impl Oracle {
+    /// The process is gone, with everything that was under way; this is what the store has.
+    pub fn crashed(&mut self, ledger: &LedgerRecord) -> Check {
+        self.crashes += 1;
+        let records: BTreeMap<SubscriptionId, _> =
+            ledger.lanes.iter().map(|record| (record.subscription, record)).collect();
+        for index in 0..self.lanes.len() {
+            let id = self.lanes[index].stored.id;
+            let record = records.get(&id);
+            let cursor = record.map_or(Some(self.lanes[index].stored.status_since), |record| record.cursor);
+            let exceptions = record.map_or(&[][..], |record| &record.exceptions[..]);
+            self.lane_crashed(index, cursor.unwrap_or(ledger.mark), exceptions)?;
+        }
+        Ok(())
+    }
+
+    fn lane_crashed(&mut self, index: usize, cursor: Position, exceptions: &[Exception]) -> Check {
+        let saved_at = self.saved_at;
+        let lane = &mut self.lanes[index];
+        lane.in_flight = 0;
+        lane.number += 1;
+        lane.halted = false;
+        lane.last_sent = None;
+        lane.recently_sent.clear();
+        lane.pause_until = domain::Timestamp::EPOCH;
+        lane.window = lane.durable_window.clone();
+        lane.failures_durable = lane.failures_durable.min(lane.failures_told);
+        let stored = lane.stored.clone();
+        let keeps = matches!(stored.status, SubscriptionStatus::Suspended(_)) && stored.options.hold;
+        let lives = stored.status.is_active() || keeps;
+        let resumed_afresh = lane.known.as_ref().is_some_and(|known| known.generation != stored.generation)
+            && stored.status.is_active()
+            && !stored.options.hold;
+        let exceptions: BTreeMap<u64, &Exception> = exceptions.iter().map(|one| (one.position.0, one)).collect();
+        for (position, item) in &mut lane.items {
+            item.in_flight = None;
+            let late = std::mem::take(&mut item.late);
+            let found = exceptions.get(position).copied();
+            let beyond = *position >= cursor.0;
+            if late {
+                // Its answer is lost; what was dropped with it may be counted again.
+                item.state = State::Dropped;
+                item.optional = true;
+                continue;
+            }
+            if matches!(item.state, State::Dropped | State::Expired) {
+                continue;
+            }
+            if !lives || resumed_afresh && *position < stored.status_since.0 {
+                if item.state.is_settled() {
+                    lane.may_count += u64::from(beyond || found.is_some());
+                } else {
+                    let sure = !resumed_afresh && *position < stored.status_since.0 && !item.optional;
+                    item.state = State::Dropped;
+                    item.optional |= !sure;
+                    lane.may_count += u64::from(item.optional);
+                }
+                continue;
+            }
+            if item.optional {
+                continue;
+            }
+            hold(Property::NothingIsForgotten, item.state.is_settled() || beyond || found.is_some(), || {
+                format!("subscription {index}: event {position} is {item:?}, but the cursor is {cursor}")
+            })?;
+            let again = beyond || found.is_some();
+            let told = matches!(item.state, State::Delivered | State::Failed | State::Retry);
+            if again && item.state.is_settled() {
+                let bounded = item.told_at + CURSOR_LAGS >= saved_at;
+                hold(Property::DuplicatesAreBounded, bounded, || {
+                    format!(
+                        "subscription {index}: event {position} was settled at {}, saved at {saved_at}, and will be sent again (cursor {cursor}, {found:?})",
+                        item.told_at
+                    )
+                })?;
+                item.repeated = true;
+            }
+            if item.state == State::Retry && item.told_at < saved_at {
+                let kept = found.is_some_and(|found| found.failures == item.failures && found.due_at == item.due_at);
+                let kept = kept || self.stepped_back && found.is_some();
+                hold(Property::NothingIsForgotten, kept, || {
+                    format!("subscription {index}: event {position} is {item:?}, but the ledger has {found:?}")
+                })?;
+            }
+            if !again {
+                continue;
+            }
+            match found {
+                Some(found) => {
+                    item.state = match found.kind {
+                        ExceptionKind::Retry => State::Retry,
+                        ExceptionKind::Throttled => State::Throttled,
+                        ExceptionKind::Predecessor => State::Owed,
+                    };
+                    item.failures = found.failures;
+                    item.due_at = if self.stepped_back { domain::Timestamp::EPOCH } else { found.due_at };
+                    item.first_tried_at = Some(found.first_tried_at).filter(|at| *at > domain::Timestamp::EPOCH);
+                }
+                None => {
+                    item.repeated |= told;
+                    item.state = State::Owed;
+                    item.failures = 0;
+                    item.first_tried_at = None;
+                }
+            }
+        }
+        lane.stopped = !lives;
+        if lives && stored.status.is_active() {
+            lane.toggled = false;
+        }
+        lane.known = Some(stored.clone());
+        if stored.options.ordering == domain::subscription::Ordering::PerEntity {
+            if lane.ordered_from == u64::MAX {
+                lane.ordered_from = lane.items.last_key_value().map_or(0, |(last, _)| last + 1);
+            }
+        } else {
+            lane.ordered_from = u64::MAX;
+        }
+        Ok(())
+    }
+}

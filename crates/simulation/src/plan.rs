@@ -1,0 +1,267 @@
+//! What a world is made of, drawn from its seed.
+
+use std::time::Duration;
+
+use domain::subscription::{Options, Ordering};
+
+use crate::mutation::Mutation;
+use crate::random::Random;
+use crate::receiver::Behaviour;
+use crate::storage::Health;
+
+/// One second in microseconds.
+pub const SECOND: u64 = 1_000_000;
+/// One minute in microseconds.
+pub const MINUTE: u64 = 60 * SECOND;
+
+/// Event types in use.
+pub const TYPES: [&str; 4] = [
+    "com.akeneo.pim.v1.product.created",
+    "com.akeneo.pim.v1.product.updated",
+    "com.akeneo.pim.v1.product-model.updated",
+    "com.akeneo.pim.v1.attribute.created",
+];
+
+/// A world.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Its seed.
+    pub seed: u64,
+    /// Tenants.
+    pub pims: u32,
+    /// Subscriptions at the beginning.
+    pub subscriptions: Vec<SubscriptionPlan>,
+    /// How each endpoint behaves over time; subscriptions name them by index.
+    pub receivers: Vec<Vec<(u64, Behaviour)>>,
+    /// Storage over time.
+    pub storage: Vec<(u64, Health)>,
+    /// Batches of events: `(when, PIM, events)`.
+    pub batches: Vec<(u64, u32, u64)>,
+    /// Things that happen.
+    pub incidents: Vec<(u64, Incident)>,
+    /// How long all this lasts; then everything is healed and the world has to settle.
+    pub lasts: u64,
+    /// The engine's settings.
+    pub settings: engine::Settings,
+    /// The store's tail.
+    pub tail_bytes: usize,
+    /// Changes that fall between the engine's look at the log and its look at the catalogue.
+    pub races: bool,
+    /// The planted fault.
+    pub mutation: Option<Mutation>,
+}
+
+/// A subscription at the beginning.
+#[derive(Clone, Debug)]
+pub struct SubscriptionPlan {
+    /// Its PIM.
+    pub pim: u32,
+    /// Its types, by index in [`TYPES`].
+    pub types: Vec<usize>,
+    /// Only events of this user.
+    pub user: Option<u64>,
+    /// Its options.
+    pub options: Options,
+    /// Its endpoint.
+    pub receiver: usize,
+}
+
+/// Something that happens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Incident {
+    /// The process dies and is back after so many microseconds.
+    Crash(u64),
+    /// The process is stopped in order and is back after so many microseconds.
+    Restart(u64),
+    /// The wall clock jumps by so many microseconds.
+    Jump(i64),
+    /// Somebody suspends a subscription, or resumes a suspended one.
+    SuspendOrResume,
+    /// Somebody resumes whatever is suspended.
+    ResumeAll,
+    /// Somebody deletes a subscription.
+    Delete,
+    /// Its client is removed.
+    Revoke,
+    /// A new subscription.
+    Create,
+    /// Other types, another filter.
+    Select,
+    /// Another endpoint.
+    Redirect,
+    /// Other options.
+    Options,
+}
+
+impl Plan {
+    /// The world of a seed.
+    pub fn random(seed: u64) -> Plan {
+        let mut random = Random::new(seed, 1);
+        let r = &mut random;
+        let lasts = r.within(10, 75) * MINUTE;
+        let pims = r.within(1, 3) as u32;
+        let count = r.within(1, 5) as usize;
+        let receivers: Vec<_> = (0..count + 2).map(|_| schedule(r, lasts)).collect();
+        let subscriptions = (0..count).map(|index| SubscriptionPlan::random(r, pims, index)).collect();
+        let bad_storage = r.percent(60);
+        let storage = if bad_storage { storage_schedule(r, lasts) } else { Vec::new() };
+        let batches = batches(r, pims, lasts);
+        let mut incidents = Vec::new();
+        let kinds = r.within(0, 7);
+        if kinds & 1 != 0 {
+            for _ in 0..r.within(1, 6) {
+                let away = r.one_of(&[0, SECOND, 20 * SECOND, 8 * MINUTE]);
+                let restart = r.percent(25);
+                // Often just when something is under way: close to a batch.
+                let near = batches[r.within(0, batches.len() as u64 - 1) as usize].0 + r.within(0, 4 * SECOND);
+                let at = if r.percent(70) { near } else { r.within(0, lasts) };
+                incidents.push((at, if restart { Incident::Restart(away) } else { Incident::Crash(away) }));
+            }
+        }
+        if kinds & 2 != 0 {
+            for _ in 0..r.within(2, 14) {
+                let incident = r.one_of(&[
+                    Incident::SuspendOrResume,
+                    Incident::SuspendOrResume,
+                    Incident::SuspendOrResume,
+                    Incident::ResumeAll,
+                    Incident::Delete,
+                    Incident::Revoke,
+                    Incident::Create,
+                    Incident::Select,
+                    Incident::Select,
+                    Incident::Redirect,
+                    Incident::Redirect,
+                    Incident::Options,
+                ]);
+                let near = batches[r.within(0, batches.len() as u64 - 1) as usize].0 + r.within(0, 2 * SECOND);
+                incidents.push((if r.percent(60) { near } else { r.within(0, lasts) }, incident));
+            }
+        }
+        for _ in 0..r.within(1, 4) {
+            incidents.push((r.within(0, lasts), Incident::ResumeAll));
+        }
+        if kinds == 7 || r.percent(15) {
+            for _ in 0..r.within(1, 3) {
+                let far = r.one_of(&[SECOND, 70 * SECOND, 9 * MINUTE, 70 * MINUTE]) as i64;
+                incidents.push((r.within(0, lasts), Incident::Jump(if r.percent(50) { far } else { -far })));
+            }
+        }
+        let mut settings = engine::Settings::default();
+        settings.delivery.max_in_flight = r.one_of(&[2, 8, 64, 64]);
+        settings.delivery.max_in_hand = r.one_of(&[2, 8, 64, 64]);
+        settings.delivery.max_waiting = r.one_of(&[6, 40, 32_768, 32_768]);
+        settings.delivery.max_bytes_in_hand = r.one_of(&[1000, 256 * 1024]);
+        settings.trim_every = Duration::from_secs(r.one_of(&[1, 10, 60, 60]));
+        if r.percent(15) {
+            settings.retention = Duration::from_secs(60 * r.within(3, 60));
+        }
+        Plan {
+            seed,
+            pims,
+            subscriptions,
+            receivers,
+            storage,
+            batches,
+            incidents,
+            lasts,
+            settings,
+            tail_bytes: r.one_of(&[300, 3000, 1 << 20, 1 << 20]),
+            races: r.percent(50),
+            mutation: None,
+        }
+    }
+
+    /// The same world with a planted fault.
+    pub fn with(self, mutation: Mutation) -> Plan {
+        Plan { mutation: Some(mutation), ..self }
+    }
+
+    /// Whether the wall clock is set back at some time.
+    pub fn steps_back(&self) -> bool {
+        self.incidents.iter().any(|(_, incident)| matches!(incident, Incident::Jump(by) if *by < 0))
+    }
+
+    /// Whether the process dies at some time.
+    pub fn crashes(&self) -> bool {
+        self.incidents.iter().any(|(_, incident)| matches!(incident, Incident::Crash(_) | Incident::Restart(_)))
+    }
+}
+
+impl SubscriptionPlan {
+    /// Some subscription.
+    pub fn random(r: &mut Random, pims: u32, receiver: usize) -> SubscriptionPlan {
+        let mut types: Vec<usize> = (0..TYPES.len()).filter(|_| r.percent(60)).collect();
+        if types.is_empty() {
+            types.push(0);
+        }
+        SubscriptionPlan {
+            pim: r.within(1, u64::from(pims)) as u32,
+            types,
+            user: r.percent(35).then(|| r.within(0, 2)),
+            options: options(r),
+            receiver,
+        }
+    }
+}
+
+/// Some options.
+pub fn options(r: &mut Random) -> Options {
+    Options {
+        hold: r.percent(35),
+        ordering: if r.percent(40) { Ordering::PerEntity } else { Ordering::None },
+        respect_retry_after: r.percent(30),
+        cloudevents_content_type: false,
+    }
+}
+
+fn schedule(r: &mut Random, lasts: u64) -> Vec<(u64, Behaviour)> {
+    let mut at = 0;
+    let mut schedule = Vec::new();
+    while at < lasts {
+        let behaviour = match r.within(0, 99) {
+            0..25 => Behaviour::Good(r.one_of(&[1, 30, 400, 3000])),
+            25..50 => Behaviour::Flaky(r.one_of(&[10, 30, 60, 90, 300])),
+            50..58 => Behaviour::Hanging,
+            58..75 => Behaviour::Throttling(r.one_of(&[0, 1, 3, 12, 40])),
+            75..88 => Behaviour::Lying,
+            88..94 => Behaviour::Answering(r.one_of(&[404, 301, 308, 401, 410, 500, 503, 425])),
+            _ => Behaviour::Away,
+        };
+        schedule.push((at, behaviour));
+        at += r.one_of(&[5 * SECOND, MINUTE, 7 * MINUTE, 30 * MINUTE]) + r.within(0, MINUTE);
+    }
+    schedule
+}
+
+fn storage_schedule(r: &mut Random, lasts: u64) -> Vec<(u64, Health)> {
+    let mut at = 0;
+    let mut schedule = Vec::new();
+    while at < lasts {
+        at += r.within(0, lasts / 3);
+        schedule.push((at, r.one_of(&[Health::Slow, Health::Flaky(30), Health::Flaky(10), Health::Failing])));
+        at += r.one_of(&[SECOND, 20 * SECOND, 3 * MINUTE]);
+        schedule.push((at, Health::Good));
+    }
+    schedule
+}
+
+fn batches(r: &mut Random, pims: u32, lasts: u64) -> Vec<(u64, u32, u64)> {
+    let rounds = r.within(4, 30);
+    let mut batches = Vec::new();
+    for _ in 0..rounds {
+        let at = r.within(0, lasts - MINUTE);
+        let pim = r.within(1, u64::from(pims)) as u32;
+        match r.within(0, 9) {
+            0..5 => batches.push((at, pim, r.within(1, 3))),
+            5..9 => batches.push((at, pim, r.within(5, 30))),
+            // A burst that no lane can take at once.
+            _ => batches.push((at, pim, r.within(60, 160))),
+        }
+        // Some more soon after.
+        for _ in 0..r.within(0, 6) {
+            batches.push((at + r.within(0, 5 * SECOND), pim, r.within(1, 2)));
+        }
+    }
+    batches
+}

@@ -1,0 +1,83 @@
+//! What must hold in every world, by name, and how a world says that it does not.
+
+use std::fmt;
+
+/// A property of delivery.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Property {
+    /// Every accepted, matched event ends in exactly one terminal state per subscription.
+    EveryEventEnds,
+    /// What a restart finds in the store covers every event that is not settled.
+    NothingIsForgotten,
+    /// An event is sent again only where a crash, a timeout or an answer explains it.
+    DuplicatesAreExplained,
+    /// A crash repeats only what was sent since the last save.
+    DuplicatesAreBounded,
+    /// Dropped events are counted in a dropped-backlog entry.
+    DropsAreTold,
+    /// Failures are told to the owner, as often as they happened.
+    FailuresAreTold,
+    /// Nothing is sent after a suspension commits.
+    SuspensionStops,
+    /// The rate stays within the lowest and the highest.
+    RateStaysWithin,
+    /// Requests are spread: no bursts.
+    RateIsSpread,
+    /// `Retry-After` is respected where the subscription asks for it.
+    RetryAfterIsRespected,
+    /// Retries never fire early, and at most three times.
+    RetriesAreNeverEarly,
+    /// Retries fire when they are due.
+    RetriesAreOnTime,
+    /// The success rate equals the oracle's.
+    SuccessRateIsTrue,
+    /// Below 90 % of at least 20 outcomes, and at 404 and 3xx, suspends; nothing else does.
+    SuspendsByTheRule,
+    /// A destination's hang leaves the others' latency unchanged.
+    OthersAreNotDisturbed,
+    /// A subscription gets the events of its PIM, types and filter, and no others.
+    OnlyWhatMatches,
+    /// No event crosses PIMs.
+    PimsAreApart,
+    /// Events of one entity are delivered one after another, also across retries.
+    EntitiesStayInOrder,
+    /// New attempts go to the new destination.
+    DestinationIsCurrent,
+    /// Every status change by the platform has exactly one entry and one notification.
+    SuspensionsAreToldOnce,
+    /// `status` agrees with the world.
+    StatusIsTrue,
+    /// A lane's memory is bounded.
+    MemoryIsBounded,
+    /// Nothing that is needed is trimmed.
+    NeededIsKept,
+    /// What is not needed is trimmed in the end.
+    UnneededIsFreed,
+    /// The loop rests when there is nothing to do.
+    LoopRests,
+    /// A capacity is found, used, and followed.
+    CapacityIsFound,
+}
+
+/// A property that does not hold, and how.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// Which.
+    pub property: Property,
+    /// What was seen, and what would have been right.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.property, self.detail)
+    }
+}
+
+/// Whether what was checked holds.
+pub type Check<T = ()> = Result<T, Violation>;
+
+/// Asserts a property.
+pub fn hold(property: Property, holds: bool, detail: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { Err(Violation { property, detail: detail() }) }
+}

@@ -1,0 +1,311 @@
+//! A world: a clock, an agenda of what will happen, the store, the endpoints, and the engine's core in the middle. Virtual time goes from
+//! one thing to the next.
+
+mod driver;
+mod incident;
+mod settle;
+mod setup;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use domain::outcome::{Outcome, SuspensionReason};
+use domain::subscription::Subscription;
+use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
+use engine::core::{AttemptId, Core, Floors, ReadId};
+use store::{Change, Chunk, MemoryStore, ReadLimit, Save};
+
+use crate::mutation::Mutation;
+use crate::oracle::Oracle;
+use crate::plan::{Incident, Plan};
+use crate::property::{Check, Property, hold};
+use crate::random::Random;
+use crate::receiver::Receiver;
+use crate::storage::Storage;
+
+/// Wall-clock time at the beginning.
+const START: i64 = 1_790_000_000_000_000;
+
+/// Something on the agenda. Those with a run number happen only if the process is still the same.
+#[derive(Debug)]
+enum Step {
+    Batch(u32, u64),
+    Incident(Incident),
+    Start,
+    Arrive(u64),
+    Ended(u32, u64, Outcome),
+    Read(u32, ReadId, PimId, Position, ReadLimit),
+    ReadEnded(u32, ReadId, Option<Chunk>),
+    Load(u32, ReadId, PimId, Vec<Position>),
+    LoadEnded(u32, ReadId, Vec<Position>, Option<Vec<Arc<LoggedEvent>>>),
+    Missed(u32, Position, ReadLimit),
+    MissedEnded(u32, Option<Chunk>),
+    Save(u32),
+    SaveEnded(u32, bool),
+    Suspend(u32, Arc<Subscription>, SuspensionReason),
+    SuspendCommit(u32, Arc<Subscription>, SuspensionReason, Change),
+    TrimTick(u32),
+    Trim(u32, Floors, Timestamp),
+    TrimEnded(u32, Position),
+}
+
+/// A save that was asked for and is not made yet.
+#[derive(Debug)]
+struct PendingSave {
+    save: Save,
+    /// What the oracle's books said at that moment.
+    windows: Vec<(Vec<(i64, bool)>, u64)>,
+    asked_at: u64,
+}
+
+/// An attempt that was begun.
+#[derive(Debug)]
+struct Attempt {
+    id: AttemptId,
+    lane: usize,
+    lane_number: u32,
+    position: u64,
+    receiver: usize,
+    sent_at: u64,
+    run: u32,
+}
+
+/// What happened, in numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Worlds.
+    pub worlds: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Events accepted.
+    pub events: u64,
+    /// Events owed to subscriptions.
+    pub owed: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Crashes and restarts.
+    pub crashes: u64,
+    /// Suspensions by the platform.
+    pub suspensions: u64,
+    /// Other changes of subscriptions.
+    pub changes: u64,
+    /// Events that an endpoint took more than once.
+    pub duplicates: u64,
+    /// Retries and further turns.
+    pub repeats: u64,
+    /// Events dropped with a suspension or by age.
+    pub dropped: u64,
+    /// Calls of the store that failed.
+    pub store_failures: u64,
+    /// Virtual seconds.
+    pub seconds: u64,
+}
+
+impl Totals {
+    /// Adds another world's.
+    pub fn add(&mut self, other: &Totals) {
+        self.worlds += other.worlds;
+        self.steps += other.steps;
+        self.events += other.events;
+        self.owed += other.owed;
+        self.attempts += other.attempts;
+        self.crashes += other.crashes;
+        self.suspensions += other.suspensions;
+        self.changes += other.changes;
+        self.duplicates += other.duplicates;
+        self.repeats += other.repeats;
+        self.dropped += other.dropped;
+        self.store_failures += other.store_failures;
+        self.seconds += other.seconds;
+    }
+}
+
+/// An attempt, for comparisons between worlds and for measurements.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// True time in microseconds.
+    pub at: u64,
+    /// The subscription's place.
+    pub lane: usize,
+    /// The event.
+    pub position: u64,
+}
+
+/// A world.
+pub struct World {
+    plan: Plan,
+    /// True time in microseconds since the beginning.
+    time: u64,
+    /// The wall clock's lead.
+    offset: i64,
+    agenda: BTreeMap<(u64, u64), Step>,
+    next_step: u64,
+    random: Random,
+    store: MemoryStore,
+    storage: Storage,
+    receivers: Vec<Receiver>,
+    /// The process; `None` while it is down.
+    core: Option<Core>,
+    run: u32,
+    stopping_since: Option<u64>,
+    back_after: u64,
+    missed_under_way: bool,
+    trimming: bool,
+    catalog_failed: bool,
+    pending_save: Option<PendingSave>,
+    attempts: BTreeMap<u64, Attempt>,
+    next_attempt: u64,
+    next_event: u64,
+    suspensions_asked: u64,
+    next_subscription: u128,
+    /// Changes that the engine hears of late (a planted fault).
+    withheld_until: u64,
+    oracle: Oracle,
+    totals: Totals,
+    sent: Vec<Sent>,
+    /// Outcomes by attempt, for measurements: `(when, lane, throttled)`.
+    answered: Vec<(u64, usize, bool)>,
+    trace: Option<VecDeque<String>>,
+    shown: usize,
+}
+
+impl World {
+    /// Plays a world to its end.
+    pub fn play(plan: Plan) -> Check<Totals> {
+        let mut world = World::new(plan)?;
+        world.live()?;
+        world.settle()?;
+        Ok(world.totals())
+    }
+
+    /// Plays a world again and gives its last steps.
+    pub fn last_steps(plan: Plan, shown: usize) -> Vec<String> {
+        let Ok(mut world) = World::new(plan) else { return Vec::new() };
+        world.trace = Some(VecDeque::new());
+        world.shown = shown;
+        // A panic ends the world as well; what led to it is what is wanted.
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if let Err(violation) = world.live().and_then(|()| world.settle()) {
+                world.note(|| violation.to_string());
+            }
+        }));
+        if ended.is_err() {
+            world.note(|| "panicked".to_owned());
+        }
+        world.trace.unwrap_or_default().into()
+    }
+
+    /// Plays a world for as long as its plan lasts.
+    pub fn live(&mut self) -> Check {
+        self.until(self.plan.lasts, |_| false)?;
+        Ok(())
+    }
+
+    /// All attempts so far.
+    pub fn sent(&self) -> &[Sent] {
+        &self.sent
+    }
+
+    /// All answers so far: when, which lane, whether it was 429.
+    pub fn answered(&self) -> &[(u64, usize, bool)] {
+        &self.answered
+    }
+
+    /// The rate that a lane claims.
+    pub fn rate(&mut self, lane: usize) -> f64 {
+        let (id, now) = (self.oracle.lanes[lane].stored.id, self.now());
+        self.core.as_mut().and_then(|core| core.status(id, now)).map_or(0.0, |(status, ..)| status.rate)
+    }
+
+    /// Goes on until `end` (true time).
+    pub fn play_until(&mut self, end: u64) -> Check {
+        self.until(end, |_| false).map(|_| ())
+    }
+
+    fn totals(&self) -> Totals {
+        let lanes = &self.oracle.lanes;
+        let dropped = |lane: &crate::oracle::Lane| {
+            use crate::oracle::State::{Dropped, Expired};
+            lane.items.values().filter(|item| matches!(item.state, Dropped | Expired)).count() as u64
+        };
+        Totals {
+            worlds: 1,
+            owed: lanes.iter().map(|lane| lane.items.len() as u64).sum(),
+            dropped: lanes.iter().map(dropped).sum(),
+            suspensions: lanes.iter().map(|lane| lane.suspensions).sum(),
+            duplicates: self.oracle.duplicates,
+            crashes: self.oracle.crashes,
+            seconds: self.time / 1_000_000,
+            ..self.totals
+        }
+    }
+
+    /// The wall clock.
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(START + self.time as i64 + self.offset)
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        let (time, offset) = (self.time, self.offset);
+        if let Some(trace) = &mut self.trace {
+            if trace.len() >= self.shown {
+                trace.pop_front();
+            }
+            trace.push_back(format!("{:>14.6} {:+} {}", time as f64 / 1e6, offset / 1_000_000, text()));
+        }
+    }
+
+    fn schedule(&mut self, after: u64, step: Step) {
+        self.next_step += 1;
+        self.agenda.insert((self.time + after, self.next_step), step);
+    }
+
+    fn mutated(&self, mutation: Mutation) -> bool {
+        self.plan.mutation == Some(mutation)
+    }
+
+    /// Goes on until `end`, or until `enough`; whether it was enough.
+    fn until(&mut self, end: u64, enough: impl Fn(&World) -> bool) -> Check<bool> {
+        let mut at_rest = 0u32;
+        loop {
+            self.turn()?;
+            if enough(self) {
+                return Ok(true);
+            }
+            let timer = self.timer();
+            let next = self.agenda.first_key_value().map(|(key, _)| *key);
+            // The driver looks at answers before its timer.
+            let step_first = match (next, timer) {
+                (Some((at, _)), Some(timer)) => at <= timer,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => return Ok(false),
+            };
+            let at = if step_first { next.map_or(end, |(at, _)| at) } else { timer.unwrap_or(end) };
+            if at >= end {
+                self.time = end.max(self.time);
+                return Ok(false);
+            }
+            at_rest = if at == self.time { at_rest + 1 } else { 0 };
+            hold(Property::LoopRests, at_rest < 20_000, || {
+                format!("{at_rest} turns without time going on: {:?}", self.core.as_ref().and_then(Core::poll_timeout))
+            })?;
+            self.time = at.max(self.time);
+            self.totals.steps += 1;
+            if step_first {
+                if let Some(step) = next.and_then(|key| self.agenda.remove(&key)) {
+                    self.take(step)?;
+                }
+            } else {
+                self.tell(engine::core::Input::Timeout)?;
+            }
+            if self.totals.steps.is_multiple_of(16) {
+                self.look_at_status()?;
+            }
+        }
+    }
+
+    fn lane_of(&self, id: SubscriptionId) -> Option<&crate::oracle::Lane> {
+        self.oracle.find(id).map(|index| &self.oracle.lanes[index])
+    }
+}

@@ -1,0 +1,507 @@
+//! What the engine's driver does, without tasks and real time: tells the core what happened, does what it asks, and waits.
+
+use std::sync::Arc;
+
+use domain::log_entry::LogBody;
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{LoggedEvent, Position, Timestamp};
+use engine::core::{AttemptId, Core, Floors, Input, Output};
+use engine::suspension;
+use store::{Catalog, ChangeError, EventLog, Ledger, ReadLimit, Save};
+
+use super::{Attempt, PendingSave, Sent, Step, World};
+use crate::mutation::Mutation;
+use crate::oracle::{Sending, State};
+use crate::property::{Check, Property, hold};
+use crate::receiver::ATTEMPT;
+use crate::storage::at_once;
+
+/// Events that are routed before the loop looks at what else has happened.
+const ROUTE_AT_ONCE: usize = 256;
+
+/// When the store fails, it is asked again after this long.
+const STORE_AGAIN: u64 = 1_000_000;
+
+/// A stop waits this long.
+const STOP_AT_MOST: u64 = 15_000_000;
+
+impl World {
+    /// What the driver's loop does before it waits.
+    pub(super) fn turn(&mut self) -> Check {
+        while self.core.is_some() {
+            let more = self.stopping_since.is_none() && self.route()?;
+            if let Some(since) = self.stopping_since {
+                let quiet = self.core.as_ref().is_some_and(Core::is_quiet);
+                if quiet || self.time >= since + STOP_AT_MOST {
+                    self.note(|| format!("stopped in order: {quiet}"));
+                    return self.stopped(quiet);
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// When the driver's timer fires, in true time.
+    pub(super) fn timer(&self) -> Option<u64> {
+        let core = self.core.as_ref()?;
+        let wait = core.poll_timeout().map(|at| at.since(self.now()).as_micros() as u64);
+        let impatient = self.catalog_failed || self.stopping_since.is_some();
+        let wait = if impatient { Some(wait.unwrap_or(STORE_AGAIN).min(STORE_AGAIN)) } else { wait };
+        // A sleep ends after its time, never before.
+        wait.map(|wait| self.time + wait)
+    }
+
+    fn route(&mut self) -> Check<bool> {
+        let Some(from) = self.core.as_ref().map(Core::routed) else { return Ok(false) };
+        let head = self.store.tail().head();
+        let events = match self.missed_under_way {
+            true => Some(Vec::new()),
+            false => self.store.tail().since(from, ROUTE_AT_ONCE),
+        };
+        if self.plan.races && events.as_ref().is_some_and(|events| !events.is_empty()) && self.random.permille(15) {
+            self.change_something()?;
+        }
+        self.take_changes()?;
+        if self.catalog_failed {
+            return Ok(false);
+        }
+        match events {
+            None => {
+                self.missed_under_way = true;
+                let limit = ReadLimit { events: ROUTE_AT_ONCE, bytes: 4 << 20, until: head };
+                let takes = self.store_takes();
+                self.schedule(takes, Step::Missed(self.run, from, limit));
+                Ok(false)
+            }
+            Some(events) => {
+                let Some(last) = events.last() else { return Ok(false) };
+                let next = last.position.next();
+                let more = events.len() == ROUTE_AT_ONCE;
+                self.tell(Input::Events(events, next))?;
+                Ok(more)
+            }
+        }
+    }
+
+    fn take_changes(&mut self) -> Check {
+        let committed = *self.store.changes().committed().borrow();
+        let Some(version) = self.core.as_ref().map(Core::version) else { return Ok(()) };
+        if committed <= version && !self.catalog_failed || self.time < self.withheld_until {
+            return Ok(());
+        }
+        if self.store_fails() {
+            self.catalog_failed = true;
+            return Ok(());
+        }
+        self.catalog_failed = false;
+        let Ok((version, changed)) = at_once(self.store.changed_since(version)) else { return Ok(()) };
+        let routed = self.store.tail().head();
+        for subscription in &changed {
+            self.oracle.applied(subscription, routed);
+        }
+        self.tell(Input::Changed(version, changed))?;
+        self.store.changes().apply(version);
+        Ok(())
+    }
+
+    pub(super) fn store_fails(&mut self) -> bool {
+        let fails = self.storage.fails(self.time);
+        self.totals.store_failures += u64::from(fails);
+        fails
+    }
+
+    pub(super) fn store_takes(&mut self) -> u64 {
+        self.storage.takes(self.time).as_micros() as u64
+    }
+
+    /// Tells the core, and does what it asks.
+    pub(super) fn tell(&mut self, input: Input) -> Check {
+        let mut now = self.now();
+        if self.mutated(Mutation::HurryTheClock) {
+            now = Timestamp::from_micros(now.as_micros() + self.time as i64 / 10);
+        }
+        let Some(core) = &mut self.core else { return Ok(()) };
+        core.handle(now, input);
+        let mut outputs = Vec::new();
+        while let Some(output) = core.poll() {
+            outputs.push(output);
+        }
+        outputs.into_iter().try_for_each(|output| self.obey(output))
+    }
+
+    pub(super) fn obey(&mut self, output: Output) -> Check {
+        let run = self.run;
+        match output {
+            Output::Deliver(id, subscription, event) => self.deliver(id, subscription, event)?,
+            Output::Read(id, pim, from, limit) => {
+                let takes = self.store_takes();
+                self.schedule(takes, Step::Read(run, id, pim, from, limit));
+            }
+            Output::Load(id, pim, positions) => {
+                let takes = self.store_takes();
+                self.schedule(takes, Step::Load(run, id, pim, positions));
+            }
+            Output::Save(save) => self.begin_save(save),
+            Output::Suspend(subscription, reason) => {
+                let index = self.oracle.find(subscription.id);
+                let expected = index.is_some_and(|index| {
+                    let lane = &mut self.oracle.lanes[index];
+                    std::mem::replace(&mut lane.halted, true)
+                });
+                self.suspensions_asked += 1;
+                self.note(|| format!("suspend {index:?}: {reason:?}"));
+                hold(Property::SuspendsByTheRule, expected || self.plan.mutation.is_some(), || {
+                    format!("subscription {index:?} is to be suspended ({reason:?}), which does not follow")
+                })?;
+                if !self.mutated(Mutation::LoseSuspension) {
+                    let takes = self.store_takes();
+                    self.schedule(takes, Step::Suspend(run, subscription, reason));
+                }
+            }
+            Output::Forget(_) => {}
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, id: AttemptId, subscription: Arc<Subscription>, event: Arc<LoggedEvent>) -> Check {
+        self.next_attempt += 1;
+        let attempt = self.next_attempt;
+        let mut subscription = subscription;
+        if self.mutated(Mutation::DeliverToOtherPim) && attempt.is_multiple_of(30) {
+            let other = self.oracle.lanes.iter().find(|lane| lane.stored.pim != event.pim);
+            subscription = other.map_or(subscription, |lane| Arc::new(lane.stored.clone()));
+        }
+        if self.mutated(Mutation::KeepOldDestination)
+            && let Some(first) = self.first_destination(subscription.id)
+        {
+            subscription = Arc::new(Subscription { destination: first, ..(*subscription).clone() });
+        }
+        let now = self.now();
+        let status = self.core.as_mut().and_then(|core| core.status(subscription.id, now));
+        let rate = status.map_or(1.0, |(status, ..)| status.rate);
+        let lane = self.oracle.find(subscription.id);
+        let excused = self.catalog_failed
+            && lane.is_some_and(|lane| {
+                let lane = &self.oracle.lanes[lane];
+                lane.known.as_ref().is_some_and(|known| known.revision < lane.stored.revision)
+            });
+        let sending =
+            Sending { attempt, now, subscription: &subscription, event: &event, rate, excused };
+        let lane = self.oracle.sent(&sending)?;
+        if self.mutated(Mutation::SendTwice) && attempt.is_multiple_of(10) {
+            self.oracle.sent(&sending)?;
+        }
+        self.totals.attempts += 1;
+        self.sent.push(Sent { at: self.time, lane, position: event.position.0 });
+        let receiver = super::setup::receiver_of(&subscription);
+        let item = &self.oracle.lanes[lane].items[&event.position.0];
+        self.totals.repeats += u64::from(item.failures > 0 || item.state == State::Throttled);
+        let lane_number = self.oracle.lanes[lane].number;
+        let position = event.position.0;
+        self.note(|| format!("send #{attempt}: event {position} for {lane} to r{receiver}"));
+        let way = self.receivers[receiver].way().as_micros() as u64;
+        let sent_at = self.time;
+        self.attempts.insert(attempt, Attempt { id, lane, lane_number, position, receiver, sent_at, run: self.run });
+        self.schedule(way, Step::Arrive(attempt));
+        Ok(())
+    }
+
+    fn arrive(&mut self, number: u64) {
+        let Some(attempt) = self.attempts.get(&number) else { return };
+        let (lane, position, sent_at, run) = (attempt.lane, attempt.position, attempt.sent_at, attempt.run);
+        let verdict = self.receivers[attempt.receiver].arrive(self.time);
+        if verdict.taken
+            && let Some(item) = self.oracle.lanes[lane].items.get_mut(&position)
+        {
+            item.taken += 1;
+            self.oracle.duplicates += u64::from(item.taken > 1);
+        }
+        self.note(|| format!("#{number} arrives: {:?} taken {}", verdict.outcome, verdict.taken));
+        let latest = sent_at + ATTEMPT.as_micros() as u64 - self.time;
+        let after = (verdict.after.as_micros() as u64).min(latest);
+        self.schedule(after, Step::Ended(run, number, verdict.outcome));
+        if let Some(again) = verdict.again {
+            self.schedule(after + 500_000, Step::Ended(run, number, again));
+        }
+    }
+
+    fn ended(&mut self, number: u64, outcome: domain::outcome::Outcome) -> Check {
+        let Some(attempt) = self.attempts.get(&number) else { return Ok(()) };
+        let (id, lane, position) = (attempt.id, attempt.lane, attempt.position);
+        let time = (self.now(), self.time);
+        let throttled = matches!(outcome, domain::outcome::Outcome::Throttled { .. });
+        self.answered.push((self.time, lane, throttled));
+        let follows = self.oracle.ended(lane, position, number, attempt.lane_number, &outcome, time);
+        self.note(|| format!("#{number} ended: {outcome:?}, follows {follows:?}"));
+        let told = match outcome {
+            domain::outcome::Outcome::Failed(_) if self.mutated(Mutation::TakeFailureForSuccess) => {
+                domain::outcome::Outcome::Delivered
+            }
+            outcome => outcome,
+        };
+        // The suspension has to come within this turn: the flag says that it is awaited, then that it came.
+        self.oracle.lanes[lane].halted |= follows.is_some();
+        let suspensions = self.suspensions_asked;
+        self.tell(Input::Outcome(id, told))?;
+        let came = self.suspensions_asked > suspensions;
+        let awaited = follows.is_some() && !self.mutated(Mutation::LoseSuspension);
+        hold(Property::SuspendsByTheRule, came == awaited || self.mutated(Mutation::LoseSuspension), || {
+            format!("subscription {lane}: {follows:?} has to follow; it came: {came}")
+        })
+    }
+
+    fn begin_save(&mut self, mut save: Save) {
+        let windows = self.oracle.windows();
+        let asked_at = self.time;
+        self.tamper_with(&mut save);
+        self.note(|| {
+            let lanes: Vec<_> = save.lanes.iter().map(|lane| (lane.subscription, lane.cursor, &lane.exceptions, &lane.settled)).collect();
+            format!("save mark {} {lanes:?}", save.mark)
+        });
+        if self.mutated(Mutation::ForgetSave) && self.random.percent(20) {
+            return self.schedule(0, Step::SaveEnded(self.run, true));
+        }
+        self.pending_save = Some(PendingSave { save, windows, asked_at });
+        if self.mutated(Mutation::AnswerBeforeDurable) {
+            self.schedule(0, Step::SaveEnded(self.run, true));
+            return self.schedule(3_000_000, Step::Save(self.run));
+        }
+        let takes = self.store_takes();
+        self.schedule(takes, Step::Save(self.run));
+    }
+
+    fn tamper_with(&mut self, save: &mut Save) {
+        let generations = |id| self.lane_of(id).map(|lane| lane.stored.generation);
+        for lane in &mut save.lanes {
+            match self.plan.mutation {
+                Some(Mutation::SaveCursorPastUnsettled) => lane.cursor = None,
+                Some(Mutation::DropExceptions) => lane.exceptions.clear(),
+                Some(Mutation::KeepSettledExceptions) => lane.settled.clear(),
+                Some(Mutation::IgnoreGeneration) => {
+                    lane.generation = generations(lane.subscription).unwrap_or(lane.generation);
+                }
+                Some(Mutation::SaveDueTooEarly) => {
+                    for exception in &mut lane.exceptions {
+                        exception.due_at = exception.due_at - std::time::Duration::from_secs(60);
+                    }
+                }
+                Some(Mutation::CountTwice) => {
+                    if let Some(memory) = &mut lane.memory {
+                        for record in memory[9..].chunks_exact_mut(12) {
+                            let failed = u32::from_le_bytes([record[8], record[9], record[10], record[11]]) * 2;
+                            record[8..].copy_from_slice(&failed.to_le_bytes());
+                        }
+                    }
+                }
+                Some(Mutation::LoseDropEntry) => lane.entries.retain(|entry| drop_count(&entry.body).is_none()),
+                Some(Mutation::LoseFailureEntry) => lane.entries.retain(|entry| drop_count(&entry.body).is_some()),
+                _ => {}
+            }
+        }
+    }
+
+    /// The pending save is made.
+    pub(super) fn make_save(&mut self) {
+        let Some(pending) = self.pending_save.take() else { return };
+        let mut save = pending.save;
+        if self.mutated(Mutation::IgnoreGeneration) {
+            self.tamper_with(&mut save);
+        }
+        for lane in &save.lanes {
+            if let Some(index) = self.oracle.find(lane.subscription)
+                && self.oracle.lanes[index].stored.generation == lane.generation
+            {
+                let (window, failures) = pending.windows.get(index).cloned().unwrap_or_default();
+                self.oracle.saved(index, lane.memory.is_some().then_some(window), failures);
+            }
+        }
+        // A lane that has nothing to save has saved everything.
+        self.oracle.saved_at = pending.asked_at;
+        let _ = at_once(self.store.save(save));
+    }
+
+    /// Something on the agenda happens.
+    pub(super) fn take(&mut self, step: Step) -> Check {
+        let alive = |run| run == self.run && self.core.is_some();
+        match step {
+            Step::Batch(pim, events) => self.append(pim, events),
+            Step::Incident(incident) => self.happen(incident)?,
+            Step::Start => self.start()?,
+            Step::Arrive(number) => self.arrive(number),
+            Step::Ended(run, number, outcome) if alive(run) => self.ended(number, outcome)?,
+            Step::Read(run, id, pim, from, limit) if alive(run) => {
+                let mut chunk = match self.store_fails() {
+                    true => None,
+                    false => at_once(self.store.read(Some(pim), from, limit)).ok(),
+                };
+                if self.mutated(Mutation::SkipEventAtFallBehind)
+                    && let Some(chunk) = &mut chunk
+                    && chunk.events.len() > 1
+                {
+                    chunk.events.remove(0);
+                }
+                let takes = self.store_takes();
+                self.schedule(takes, Step::ReadEnded(run, id, chunk));
+            }
+            Step::ReadEnded(run, id, chunk) if alive(run) => {
+                self.note(|| format!("read: {:?}", chunk.as_ref().map(|chunk| (chunk.events.len(), chunk.next))));
+                self.tell(Input::Read(id, chunk))?;
+            }
+            Step::Load(run, id, pim, positions) if alive(run) => {
+                let found = if self.store_fails() { None } else { self.load(pim, &positions) };
+                let takes = self.store_takes();
+                self.schedule(takes, Step::LoadEnded(run, id, positions, found));
+            }
+            Step::LoadEnded(run, id, positions, events) if alive(run) => {
+                self.note(|| format!("loaded: {positions:?}, {:?} found", events.as_ref().map(Vec::len)));
+                self.tell(Input::Loaded(id, positions, events))?;
+            }
+            Step::Missed(run, from, limit) if alive(run) => {
+                let fails = self.store_fails();
+                let chunk = if fails { None } else { at_once(self.store.read(None, from, limit)).ok() };
+                let takes = self.store_takes() + if fails { STORE_AGAIN } else { 0 };
+                self.schedule(takes, Step::MissedEnded(run, chunk));
+            }
+            Step::MissedEnded(run, chunk) if alive(run) => {
+                self.missed_under_way = false;
+                if let Some(chunk) = chunk {
+                    self.tell(Input::Events(chunk.events, chunk.next))?;
+                }
+            }
+            Step::Save(run) if alive(run) => {
+                let fails = self.store_fails();
+                if fails {
+                    self.pending_save = None;
+                } else {
+                    self.make_save();
+                }
+                if !self.mutated(Mutation::AnswerBeforeDurable) {
+                    let takes = self.store_takes();
+                    self.schedule(takes, Step::SaveEnded(run, !fails));
+                }
+            }
+            Step::SaveEnded(run, done) if alive(run) => {
+                self.note(|| format!("saved: {done}"));
+                self.tell(Input::Saved(done))?;
+            }
+            Step::Suspend(run, judged, reason) if alive(run) => self.begin_suspension(judged, reason),
+            Step::SuspendCommit(run, judged, reason, change) if alive(run) => self.suspend(judged, reason, change),
+            Step::TrimTick(run) if alive(run) => self.begin_trim(),
+            Step::Trim(run, floors, oldest) if alive(run) => self.trim(&floors, oldest)?,
+            Step::TrimEnded(run, before) if alive(run) => {
+                self.trimming = false;
+                self.oracle.expired(before);
+                self.tell(Input::Expired(before))?;
+            }
+            // Answers to a process that is no more.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn load(&self, pim: domain::PimId, positions: &[Position]) -> Option<Vec<Arc<LoggedEvent>>> {
+        let mut events = Vec::new();
+        for position in positions {
+            let limit = ReadLimit { events: 1, bytes: 1, until: position.next() };
+            events.extend(at_once(self.store.read(Some(pim), *position, limit)).ok()?.events);
+        }
+        Some(events)
+    }
+
+    fn begin_suspension(&mut self, judged: Arc<Subscription>, reason: domain::outcome::SuspensionReason) {
+        if self.store_fails() {
+            return self.schedule(STORE_AGAIN, Step::Suspend(self.run, judged, reason));
+        }
+        let Ok(Some(stored)) = at_once(self.store.subscription(judged.id)) else { return };
+        let Some(mut change) = suspension::change(stored, &judged, reason, "https://pim.example", self.now()) else {
+            return;
+        };
+        if self.mutated(Mutation::LoseNotification) {
+            change.notifications.clear();
+        }
+        if self.mutated(Mutation::LogSuspensionTwice) {
+            let mut again = change.entries.clone();
+            again.iter_mut().for_each(|entry| entry.id = domain::LogId::generate());
+            change.entries.extend(again);
+        }
+        let takes = self.store_takes();
+        self.schedule(takes, Step::SuspendCommit(self.run, judged, reason, change));
+    }
+
+    fn suspend(&mut self, judged: Arc<Subscription>, reason: domain::outcome::SuspensionReason, change: store::Change) {
+        if self.store_fails() {
+            return self.schedule(STORE_AGAIN, Step::Suspend(self.run, judged, reason));
+        }
+        match at_once(self.store.change(change)) {
+            Ok(made) => self.committed(&made.subscriptions),
+            Err(ChangeError::Conflict) => self.schedule(0, Step::Suspend(self.run, judged, reason)),
+            Err(error) => panic!("the in-memory store refused a suspension: {error}"),
+        }
+    }
+
+    pub(super) fn committed(&mut self, subscriptions: &[Subscription]) {
+        for subscription in subscriptions {
+            self.oracle.committed(subscription);
+            let (status, at) = (subscription.status, subscription.status_since);
+            self.note(|| format!("committed {}: {status:?} since {at}, {:?}", subscription.id, subscription.options));
+            if self.mutated(Mutation::SendAfterSuspension) && !matches!(status, SubscriptionStatus::Active) {
+                self.withheld_until = self.time + 2_000_000;
+            }
+        }
+    }
+
+    fn begin_trim(&mut self) {
+        let every = self.plan.settings.trim_every.as_micros() as u64;
+        self.schedule(every, Step::TrimTick(self.run));
+        if self.stopping_since.is_some() || std::mem::replace(&mut self.trimming, true) {
+            return;
+        }
+        let Some(floors) = self.core.as_ref().map(Core::floors) else { return };
+        let oldest = self.now() - self.plan.settings.retention;
+        let takes = self.store_takes();
+        self.schedule(takes, Step::Trim(self.run, floors, oldest));
+    }
+
+    fn trim(&mut self, floors: &Floors, oldest: Timestamp) -> Check {
+        let mut floors = floors.clone();
+        if self.mutated(Mutation::TrimTooFar) {
+            floors.rest = Position(floors.rest.0 + 3);
+            floors.pims.iter_mut().for_each(|(_, position)| position.0 += 3);
+        }
+        if !self.store_fails() {
+            let before = self.positions();
+            while at_once(self.store.trim(&floors.pims, floors.rest)).is_ok_and(|deleted| deleted > 0) {}
+            let after = self.positions();
+            for position in before.into_iter().filter(|position| after.binary_search(position).is_err()) {
+                let needed_by = self.oracle.needs(position);
+                hold(Property::NeededIsKept, needed_by.is_none(), || {
+                    format!("event {position} was deleted; subscription {needed_by:?} needs it; floors {floors:?}")
+                })?;
+            }
+        }
+        if let Ok(before) = at_once(self.store.first_since(oldest)) {
+            let takes = self.store_takes();
+            self.schedule(takes, Step::TrimEnded(self.run, before));
+        }
+        Ok(())
+    }
+
+    /// What the log holds.
+    pub(super) fn positions(&self) -> Vec<u64> {
+        let limit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
+        let chunk = at_once(self.store.read(None, Position::FIRST, limit)).unwrap_or_default();
+        chunk.events.iter().map(|event| event.position.0).collect()
+    }
+}
+
+/// The number that an entry about a dropped backlog tells.
+pub(super) fn drop_count(body: &LogBody) -> Option<u64> {
+    let LogBody::FailedDelivery(failure) = body else { return None };
+    if !failure.message.contains("dropped from the backlog") {
+        return None;
+    }
+    failure.message.split(' ').next()?.parse().ok()
+}

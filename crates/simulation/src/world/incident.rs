@@ -1,0 +1,232 @@
+//! What happens to a world beside traffic: crashes, restarts, jumps of the clock, and people who change subscriptions.
+
+use domain::log_entry::{Action, LogBody, LogEntry};
+use domain::outcome::SuspensionReason;
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::LogId;
+use engine::core::{Core, Input};
+use store::{Catalog, Change, Ledger, Put};
+
+use super::{Step, World, setup};
+use crate::mutation::Mutation;
+use crate::oracle::State;
+use crate::plan::{Incident, SubscriptionPlan, TYPES, options};
+use crate::property::{Check, Property, hold};
+use crate::storage::at_once;
+
+/// Things that people do while the engine looks elsewhere.
+const QUICK: [Incident; 6] = [
+    Incident::SuspendOrResume,
+    Incident::SuspendOrResume,
+    Incident::ResumeAll,
+    Incident::Select,
+    Incident::Redirect,
+    Incident::Options,
+];
+
+impl World {
+    pub(super) fn happen(&mut self, incident: Incident) -> Check {
+        self.note(|| format!("{incident:?}"));
+        match incident {
+            Incident::Crash(away) => {
+                if self.core.is_some() {
+                    self.back_after = away;
+                    self.crash()?;
+                }
+            }
+            Incident::Restart(away) => {
+                if self.core.is_some() && self.stopping_since.is_none() {
+                    self.back_after = away;
+                    self.stopping_since = Some(self.time);
+                    self.tell(Input::Stop)?;
+                }
+            }
+            Incident::Jump(by) => {
+                self.offset += by;
+                let now = self.now();
+                self.oracle.clock_jumped(now, by < 0);
+            }
+            incident => {
+                // The management API is part of the process.
+                if self.core.is_some() && self.stopping_since.is_none() && !self.store_fails() {
+                    self.change(incident);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn change_something(&mut self) -> Check {
+        let incident = self.random.one_of(&QUICK);
+        self.happen(incident)
+    }
+
+    /// The process is gone.
+    fn crash(&mut self) -> Check {
+        if self.pending_save.is_some() && self.random.percent(50) {
+            self.make_save();
+        }
+        self.pending_save = None;
+        self.gone();
+        // Requests that were on their way may still arrive.
+        let on_their_way: Vec<_> =
+            self.agenda.iter().filter(|(_, step)| matches!(step, Step::Arrive(_))).map(|(key, _)| *key).collect();
+        for key in on_their_way {
+            if self.random.percent(50) {
+                self.agenda.remove(&key);
+            }
+        }
+        let ledger = at_once(self.store.load()).unwrap_or_default();
+        self.note(|| format!("the store has {ledger:?}"));
+        self.oracle.crashed(&ledger)
+    }
+
+    fn gone(&mut self) {
+        self.core = None;
+        self.run += 1;
+        self.stopping_since = None;
+        self.missed_under_way = false;
+        self.trimming = false;
+        self.catalog_failed = false;
+        self.schedule(self.back_after, Step::Start);
+    }
+
+    /// The process has stopped in order. If it was quiet, everything is saved and nothing will be sent twice.
+    pub(super) fn stopped(&mut self, quiet: bool) -> Check {
+        self.pending_save = None;
+        self.gone();
+        let ledger = at_once(self.store.load()).unwrap_or_default();
+        self.note(|| format!("the store has {ledger:?}"));
+        let settled = |world: &World| {
+            let lanes = world.oracle.lanes.iter();
+            lanes.map(|lane| lane.items.values().filter(|item| item.state.is_settled()).count()).sum::<usize>()
+        };
+        let before = settled(self);
+        self.oracle.crashed(&ledger)?;
+        let after = settled(self);
+        hold(Property::DuplicatesAreExplained, !quiet || after >= before, || {
+            format!("{} settled events will be sent again after a stop in order", before - after)
+        })
+    }
+
+    /// The process comes up and takes all lanes up where they were saved.
+    pub(super) fn start(&mut self) -> Check {
+        if self.store_fails() {
+            self.schedule(1_000_000, Step::Start);
+            return Ok(());
+        }
+        self.store = self.store.reopen();
+        let mut ledger = at_once(self.store.load()).unwrap_or_default();
+        let Ok((version, subscriptions)) = at_once(self.store.changed_since(0)) else { return Ok(()) };
+        if self.mutated(Mutation::ResumeAtOldCursor) {
+            for record in &mut ledger.lanes {
+                let cursor = record.cursor.unwrap_or(ledger.mark);
+                record.cursor = Some(domain::Position(cursor.0.saturating_sub(20).max(1)));
+            }
+        }
+        let now = self.now();
+        let mut core = Core::new(self.plan.settings.clone(), ledger.mark, now);
+        let head = store::EventLog::tail(&self.store).head();
+        for subscription in &subscriptions {
+            self.oracle.applied(subscription, head);
+        }
+        core.restore(now, version, subscriptions, ledger);
+        self.store.changes().apply(version);
+        let mut outputs = Vec::new();
+        while let Some(output) = core.poll() {
+            outputs.push(output);
+        }
+        self.core = Some(core);
+        self.note(|| "started".to_owned());
+        self.schedule(0, Step::TrimTick(self.run));
+        outputs.into_iter().try_for_each(|output| self.obey(output))
+    }
+
+    fn change(&mut self, incident: Incident) {
+        if incident == Incident::Create {
+            let receiver = self.random.within(0, self.receivers.len() as u64 - 1) as usize;
+            let plan = SubscriptionPlan::random(&mut self.random, self.plan.pims, receiver);
+            self.totals.changes += 1;
+            return self.subscribe(&plan);
+        }
+        let lanes = self.oracle.lanes.len() as u64;
+        if incident == Incident::ResumeAll {
+            for index in 0..lanes as usize {
+                self.change_one(index, Incident::ResumeAll);
+            }
+        } else if lanes > 0 {
+            let index = self.random.within(0, lanes - 1) as usize;
+            self.change_one(index, incident);
+        }
+    }
+
+    fn change_one(&mut self, index: usize, incident: Incident) {
+        let stored = self.oracle.lanes[index].stored.clone();
+        let suspended = matches!(stored.status, SubscriptionStatus::Suspended(_));
+        if !stored.status.counts() {
+            return;
+        }
+        let mut new = Subscription { revision: stored.revision + 1, updated_at: self.now(), ..stored };
+        let action = match incident {
+            Incident::SuspendOrResume if !suspended => {
+                new.status = SubscriptionStatus::Suspended(SuspensionReason::User);
+                Action::SubscriptionSuspendedByTheUser
+            }
+            Incident::SuspendOrResume | Incident::ResumeAll => {
+                if !suspended {
+                    return;
+                }
+                new.status = SubscriptionStatus::Active;
+                Action::SubscriptionResumedByTheUser
+            }
+            Incident::Delete => {
+                new.status = SubscriptionStatus::Deleted;
+                Action::SubscriptionDeleted
+            }
+            Incident::Revoke => {
+                new.status = SubscriptionStatus::Revoked;
+                Action::SubscriptionRevoked
+            }
+            Incident::Redirect => {
+                let receiver = self.random.within(0, self.receivers.len() as u64 - 1) as usize;
+                new.destination = setup::destination(receiver);
+                Action::SubscriptionUpdated
+            }
+            Incident::Options => {
+                new.options = options(&mut self.random);
+                Action::SubscriptionUpdated
+            }
+            _ => {
+                let types: Vec<usize> = (0..TYPES.len()).filter(|_| self.random.percent(60)).collect();
+                let user = self.random.percent(35).then(|| self.random.within(0, 2));
+                new.selection = setup::selection(if types.is_empty() { &[1] } else { &types }, user);
+                Action::SubscriptionUpdated
+            }
+        };
+        let entry = LogEntry {
+            id: LogId::generate(),
+            owner: new.owner(),
+            timestamp: self.now(),
+            subscriber_id: Some(new.subscriber_id),
+            subscription_id: Some(new.id),
+            body: LogBody::Action(action),
+            count: 1,
+        };
+        let change = Change { subscriptions: vec![Put::Changed(new)], entries: vec![entry], ..Change::default() };
+        match at_once(self.store.change(change)) {
+            Ok(made) => {
+                self.totals.changes += 1;
+                self.committed(&made.subscriptions);
+            }
+            Err(error) => panic!("a change of subscription {index} was refused: {error}"),
+        }
+    }
+
+    /// Whether anything is still owed to a subscription that is active.
+    pub(super) fn owes(&self) -> bool {
+        self.oracle.lanes.iter().any(|lane| {
+            let open = |state: State| !state.is_settled();
+            lane.stored.status.is_active() && lane.items.values().any(|item| open(item.state) && !item.optional)
+        })
+    }
+}

@@ -1,0 +1,203 @@
+//! How a world ends: everything is healed, everybody resumed, and once it has settled the books are closed. And the look at `status` on
+//! the way.
+
+use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
+use domain::notification::NotificationKind;
+use domain::subscription::SubscriptionStatus;
+use engine::core::Core;
+use store::Catalog;
+
+use super::World;
+use super::driver::drop_count;
+use crate::oracle::State;
+use crate::plan::{Incident, MINUTE, SECOND};
+use crate::property::{Check, Property, hold};
+use crate::receiver::Behaviour;
+use crate::storage::{Health, at_once};
+
+/// After all retries (35 minutes), the longest pause that a `Retry-After` can ask for, and a backlog at a low rate.
+const SETTLES_WITHIN: u64 = 180 * MINUTE;
+
+impl World {
+    /// Heals the world, waits until it has settled, and closes the books.
+    pub fn settle(&mut self) -> Check {
+        let healed = self.time;
+        for receiver in &mut self.receivers {
+            receiver.schedule.push((healed, Behaviour::Good(1)));
+        }
+        self.storage.schedule.push((healed, Health::Good));
+        self.note(|| "healed".to_owned());
+        if self.core.is_none() || self.stopping_since.is_some() {
+            self.until(healed + 20 * MINUTE, |world| world.core.is_some() && world.stopping_since.is_none())?;
+        }
+        // Suspensions that are under way are carried out; then everybody is resumed, so that what was kept goes out.
+        self.play_until(self.time + 10 * SECOND)?;
+        self.happen(Incident::ResumeAll)?;
+        let resumed = self.time;
+        let settled = |world: &World| !world.owes() && world.core.as_ref().is_some_and(Core::is_quiet);
+        while self.time < resumed + SETTLES_WITHIN && !settled(self) {
+            self.until(resumed + SETTLES_WITHIN, settled)?;
+            // A failure from before may have suspended it: what it keeps goes out now.
+            self.happen(Incident::ResumeAll)?;
+        }
+        // Counts of dropped events, and two rounds of trimming.
+        let trims = 2 * self.plan.settings.trim_every.as_micros() as u64;
+        self.play_until(self.time + 10 * SECOND + trims)?;
+        self.every_event_ends()?;
+        self.retries_are_on_time(resumed)?;
+        self.owners_are_told()?;
+        self.unneeded_is_freed()?;
+        for index in 0..self.oracle.lanes.len() {
+            self.status_is_true(index)?;
+        }
+        Ok(())
+    }
+
+    fn every_event_ends(&self) -> Check {
+        for (index, lane) in self.oracle.lanes.iter().enumerate() {
+            if !lane.stored.status.counts() {
+                continue;
+            }
+            for (position, item) in &lane.items {
+                hold(Property::EveryEventEnds, item.state.is_settled() || item.optional, || {
+                    format!("subscription {index}: event {position} has not ended: {item:?}")
+                })?;
+                let taken = item.state != State::Delivered || item.taken > 0;
+                hold(Property::EveryEventEnds, taken, || {
+                    format!("subscription {index}: event {position} counts as delivered, and nobody took it")
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// With everything healed, nothing waits for longer than for its last retry.
+    fn retries_are_on_time(&self, resumed: u64) -> Check {
+        let held_up = self.time.saturating_sub(resumed) > SETTLES_WITHIN;
+        hold(Property::RetriesAreOnTime, !held_up, || "the world did not settle".to_owned())
+    }
+
+    fn owners_are_told(&self) -> Check {
+        let waiting = at_once(self.store.notifications(usize::MAX)).unwrap_or_default();
+        for (index, lane) in self.oracle.lanes.iter().enumerate() {
+            let entries = self.entries(index);
+            let suspended = |entry: &&LogEntry| {
+                entry.body == LogBody::Action(Action::SubscriptionSuspendedByThePlatform)
+            };
+            let logged = entries.iter().filter(suspended).count() as u64;
+            let of_it = waiting.iter().filter(|one| one.subscription_id == lane.stored.id);
+            let notified = of_it.filter(|one| one.kind == NotificationKind::SuspendedBySystem).count() as u64;
+            let once = logged == lane.suspensions && notified == lane.suspensions;
+            hold(Property::SuspensionsAreToldOnce, once, || {
+                format!("subscription {index}: {} suspensions, {logged} logged, {notified} notified", lane.suspensions)
+            })?;
+            if lane.stored.status == SubscriptionStatus::Deleted {
+                continue;
+            }
+            let failures = entries.iter().filter(|entry| matches!(entry.body, LogBody::FailedDelivery(_)));
+            let (dropped, failures): (Vec<&LogEntry>, Vec<&LogEntry>) =
+                failures.partition(|entry| drop_count(&entry.body).is_some());
+            let told: u64 = failures.iter().map(|entry| entry.count).sum();
+            let least = if self.oracle.crashes == 0 { lane.failures_told } else { lane.failures_durable };
+            hold(Property::FailuresAreTold, (least..=lane.failures_told).contains(&told), || {
+                format!("subscription {index}: {least} to {} failures, {told} told", lane.failures_told)
+            })?;
+            let counted: u64 =
+                dropped.iter().filter_map(|entry| drop_count(&entry.body).map(|dropped| dropped * entry.count)).sum();
+            let gone = |item: &&crate::oracle::Item| matches!(item.state, State::Dropped | State::Expired);
+            let must = lane.items.values().filter(gone).filter(|item| !item.optional).count() as u64;
+            let most = must + lane.may_count;
+            hold(Property::DropsAreTold, (must..=most).contains(&counted), || {
+                format!("subscription {index}: {must} to {most} events were dropped, {counted} told")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn entries(&self, index: usize) -> Vec<LogEntry> {
+        let lane = &self.oracle.lanes[index];
+        let query = LogQuery {
+            log_type: None,
+            order: LogOrder::Ascending,
+            limit: usize::MAX - 1,
+            skip: 0,
+            after: None,
+            subscriber_id: None,
+            subscription_id: Some(lane.stored.id),
+            operation: None,
+            error_reason: None,
+            start_time: None,
+            end_time: None,
+        };
+        at_once(self.store.entries(&lane.stored.owner(), &query)).map(|page| page.entries).unwrap_or_default()
+    }
+
+    fn unneeded_is_freed(&self) -> Check {
+        let left = self.positions();
+        let keeps = self.oracle.lanes.iter().any(|lane| matches!(lane.stored.status, SubscriptionStatus::Suspended(_)));
+        hold(Property::UnneededIsFreed, left.is_empty() || keeps, || {
+            let floors = self.core.as_ref().map(Core::floors);
+            format!("{} events from {:?} on are kept for nobody: {floors:?}", left.len(), left.first())
+        })
+    }
+
+    /// A look at one lane's status.
+    pub(super) fn look_at_status(&mut self) -> Check {
+        let lanes = self.oracle.lanes.len() as u64;
+        if lanes == 0 || self.core.is_none() {
+            return Ok(());
+        }
+        let index = ((self.totals.steps / 16) % lanes) as usize;
+        self.status_is_true(index)
+    }
+
+    fn status_is_true(&mut self, index: usize) -> Check {
+        let now = self.now();
+        let lane = &self.oracle.lanes[index];
+        let current = lane.known.as_ref().is_some_and(|known| known.revision == lane.stored.revision);
+        let asked = self.core.as_mut().and_then(|core| {
+            let routed = core.routed();
+            core.status(lane.stored.id, now).map(|(status, reach, _)| (status, reach, routed))
+        });
+        let Some((status, reach, routed)) = asked else { return Ok(()) };
+        let settings = &self.plan.settings.delivery;
+        let rate = (settings.lowest_rate..=settings.highest_rate).contains(&status.rate);
+        hold(Property::RateStaysWithin, rate, || format!("subscription {index}: rate {}", status.rate))?;
+        // A lane reads on when half of what it holds is gone, and gets at most as much as it may hold.
+        let in_hand = settings.max_in_hand + settings.max_in_hand.div_ceil(2);
+        let most = (in_hand + settings.max_waiting + 2 * settings.max_in_flight) as u64;
+        hold(Property::MemoryIsBounded, status.backlog <= most, || {
+            format!("subscription {index}: {} events in memory, at most {most}", status.backlog)
+        })?;
+        let waiting = status.waiting_retries + status.throttled;
+        let most = (settings.max_waiting + settings.max_in_flight) as u64;
+        hold(Property::MemoryIsBounded, waiting <= most, || {
+            format!("subscription {index}: {waiting} events wait, at most {most}")
+        })?;
+        if !current || !lane.stored.status.is_active() {
+            return Ok(());
+        }
+        hold(Property::StatusIsTrue, status.in_flight == lane.in_flight as u64, || {
+            format!("subscription {index}: {} attempts under way, status says {}", lane.in_flight, status.in_flight)
+        })?;
+        if !self.oracle.stepped_back {
+            let (good, bad) = self.oracle.window(index, now);
+            let seen = (status.delivered_in_window, status.failed_in_window);
+            hold(Property::SuccessRateIsTrue, (good, bad) == seen, || {
+                format!("subscription {index}: {good} delivered and {bad} failed within the hour, status says {seen:?}")
+            })?;
+        }
+        if reach.is_none() {
+            let open = |(position, item): (&u64, &crate::oracle::Item)| {
+                !item.state.is_settled() && *position < routed.0 && !item.late && !item.optional
+            };
+            let open = lane.items.iter().filter(|(position, item)| open((position, item))).count() as u64;
+            let optional = lane.items.values().filter(|item| item.optional && !item.state.is_settled()).count() as u64;
+            let fits = (open..=open + optional).contains(&status.backlog);
+            hold(Property::StatusIsTrue, fits, || {
+                format!("subscription {index}: {open} events are open, status says {}", status.backlog)
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! How a world begins: PIMs, subscribers, subscriptions, endpoints; and how traffic comes in.
+
+use std::collections::VecDeque;
+
+use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
+use domain::event::EventParts;
+use domain::filter::Filter;
+use domain::pim::{Pim, TokenCheck};
+use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
+use domain::subscription::{Selection, Subscription, SubscriptionStatus};
+use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
+use store::memory::{MemorySettings, MemoryStore};
+use store::{Catalog, Change, EventLog, Put, ReadLimit};
+use uuid::Uuid;
+
+use super::{Step, Totals, World};
+use crate::oracle::{Oracle, user_filter};
+use crate::plan::{Plan, SubscriptionPlan, TYPES};
+use crate::property::Check;
+use crate::random::Random;
+use crate::receiver::Receiver;
+use crate::storage::{Storage, at_once};
+
+/// Products, models, attributes that events are about.
+const ENTITIES: u64 = 4;
+
+impl World {
+    /// The beginning of a world.
+    pub fn new(plan: Plan) -> Check<World> {
+        let seed = plan.seed;
+        let settings = MemorySettings { tail_bytes: plan.tail_bytes, ..MemorySettings::default() };
+        let receivers = plan.receivers.iter().enumerate();
+        let receivers = receivers
+            .map(|(index, schedule)| Receiver::new(schedule.clone(), Random::new(seed, 100 + index as u64)))
+            .collect();
+        let mut world = World {
+            time: 0,
+            offset: 0,
+            agenda: Default::default(),
+            next_step: 0,
+            random: Random::new(seed, 2),
+            store: MemoryStore::new(settings),
+            storage: Storage::new(plan.storage.clone(), Random::new(seed, 3)),
+            receivers,
+            core: None,
+            run: 0,
+            stopping_since: None,
+            back_after: 0,
+            missed_under_way: false,
+            trimming: false,
+            catalog_failed: false,
+            pending_save: None,
+            attempts: Default::default(),
+            next_attempt: 0,
+            next_event: 0,
+            suspensions_asked: 0,
+            next_subscription: 0,
+            withheld_until: 0,
+            oracle: Oracle::new(plan.settings.delivery.clone()),
+            totals: Totals::default(),
+            sent: Vec::new(),
+            answered: Vec::new(),
+            trace: None::<VecDeque<String>>,
+            shown: 0,
+            plan,
+        };
+        world.set_up();
+        Ok(world)
+    }
+
+    fn set_up(&mut self) {
+        for pim in 1..=self.plan.pims {
+            let name = format!("pim-{pim}");
+            let pim = Pim {
+                id: PimId(pim),
+                url: format!("https://{name}.example"),
+                url_key: format!("https://{name}.example"),
+                name,
+                keys: Vec::new(),
+                token_check: TokenCheck::Static,
+                static_tokens: Vec::new(),
+                events_api_secret: None,
+                created_at: self.now(),
+            };
+            at_once(self.store.add_pim(pim)).unwrap_or_else(|error| panic!("a new PIM was refused: {error}"));
+        }
+        for subscription in self.plan.subscriptions.clone() {
+            self.subscribe(&subscription);
+        }
+        for (at, pim, events) in self.plan.batches.clone() {
+            self.schedule(at, Step::Batch(pim, events));
+        }
+        for (at, incident) in self.plan.incidents.clone() {
+            self.schedule(at, Step::Incident(incident));
+        }
+        self.schedule(0, Step::Start);
+    }
+
+    /// A new subscription, each with a subscriber of its own.
+    pub(super) fn subscribe(&mut self, plan: &SubscriptionPlan) {
+        self.next_subscription += 1;
+        let number = self.next_subscription;
+        let now = self.now();
+        let (pim, client_id) = (PimId(plan.pim), ClientId("client".to_owned()));
+        let subscriber = Subscriber {
+            id: SubscriberId(Uuid::from_u128(number << 64)),
+            owner: Owner { pim, client_id: client_id.clone() },
+            name: "an app".to_owned(),
+            contact: Contact {
+                technical_email: "contact@example.com".to_owned(),
+                email: true,
+                webhook: false,
+                webhook_url: None,
+                webhook_secret: None,
+            },
+            status: SubscriberStatus::Active,
+            revision: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        let subscription = Subscription {
+            id: SubscriptionId(Uuid::from_u128(number)),
+            subscriber_id: subscriber.id,
+            pim,
+            client_id,
+            selection: selection(&plan.types, plan.user),
+            past_selections: Vec::new(),
+            destination: destination(plan.receiver),
+            send_product_identifier: false,
+            options: plan.options,
+            status: SubscriptionStatus::Active,
+            status_since: Position::FIRST,
+            generation: 0,
+            revision: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        let change = Change {
+            subscriber: Some(Put::New(subscriber)),
+            subscriptions: vec![Put::New(subscription)],
+            subscriber_limit: 1000,
+            subscription_limit: 1000,
+            ..Change::default()
+        };
+        match at_once(self.store.change(change)) {
+            Ok(made) => self.committed(&made.subscriptions),
+            Err(error) => panic!("a new subscription was refused: {error}"),
+        }
+    }
+
+    /// Events come in, if they can.
+    pub(super) fn append(&mut self, pim: u32, count: u64) {
+        if self.core.is_none() || self.stopping_since.is_some() || self.store_fails() {
+            return;
+        }
+        let mut events = Vec::new();
+        let mut about = Vec::new();
+        for _ in 0..count {
+            self.next_event += 1;
+            let (kind, user, entity) =
+                (self.random.within(0, TYPES.len() as u64 - 1), self.random.within(0, 2), self.random.within(0, ENTITIES - 1));
+            about.push((user, entity_of(kind as usize, entity)));
+            events.push(event(self.next_event, kind as usize, user, entity));
+        }
+        let head = self.store.tail().head();
+        let now = self.now();
+        if self.random.percent(10) {
+            // The producer hears nothing and sends the batch again: nothing comes in twice.
+            let _ = at_once(self.store.append(PimId(pim), events.clone(), now));
+        }
+        if at_once(self.store.append(PimId(pim), events, now)).is_err() {
+            return;
+        }
+        let limit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
+        let chunk = at_once(self.store.read(None, head, limit)).unwrap_or_default();
+        self.totals.events += chunk.events.len() as u64;
+        self.note(|| format!("{count} events of PIM {pim} from {head}"));
+        for (event, (user, entity)) in chunk.events.iter().zip(about) {
+            self.oracle.accepted(event, user, entity);
+        }
+    }
+
+    pub(super) fn first_destination(&self, id: SubscriptionId) -> Option<Destination> {
+        let index = self.oracle.find(id)?;
+        self.plan.subscriptions.get(index).map(|plan| destination(plan.receiver))
+    }
+}
+
+/// A number for what an event is about; product events of one product share it.
+fn entity_of(kind: usize, entity: u64) -> u64 {
+    let family = match kind {
+        0 | 1 => 1,
+        2 => 2,
+        _ => 3,
+    };
+    family * 100 + entity
+}
+
+fn event(number: u64, kind: usize, user: u64, entity: u64) -> Event {
+    let about = match kind {
+        0 | 1 => format!("\"product\":{{\"uuid\":\"p{entity}\"}}"),
+        2 => format!("\"product_model\":{{\"code\":\"m{entity}\"}}"),
+        _ => format!("\"attribute\":{{\"code\":\"a{entity}\"}}"),
+    };
+    let data = format!("{{{about},\"author\":{{\"identifier\":\"u{user}\",\"type\":\"user\"}}}}");
+    let id = format!("e{number}");
+    Event::new(EventParts {
+        id: &id,
+        event_type: TYPES[kind],
+        time: "2026-09-21T00:00:00Z",
+        extensions: "",
+        data: &data,
+        product_identifier: None,
+    })
+}
+
+/// A selection of types, and of one user's events.
+pub(super) fn selection(types: &[usize], user: Option<u64>) -> Selection {
+    let filter = user.map(user_filter).and_then(|text| Filter::parse(&text).ok().flatten());
+    Selection { events: types.iter().map(|kind| EventType::new(TYPES[*kind])).collect(), filter }
+}
+
+/// The destination that leads to an endpoint.
+pub(super) fn destination(receiver: usize) -> Destination {
+    let url = format!("https://r{receiver}.example/");
+    let url = EndpointUrl::parse(&url, false).unwrap_or_else(|error| panic!("{url}: {error}"));
+    let primary = Secret::new("secret");
+    Destination::Https(HttpsDestination { url, primary, secondary: None, headers: CustomHeaders::default() })
+}
+
+/// The endpoint that a destination leads to.
+pub(super) fn receiver_of(subscription: &Subscription) -> usize {
+    let Destination::Https(https) = &subscription.destination else { return 0 };
+    let host = https.url.host();
+    host.get(1..).and_then(|rest| rest.split('.').next()).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
