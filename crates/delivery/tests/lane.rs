@@ -607,3 +607,18 @@ fn what_waits_beyond_the_cursor_is_neither_sent_twice_nor_early_after_a_restart(
     }
     assert_eq!(sent, [(1, false), (2, true)]);
 }
+
+/// Found by simulation (seed 95): the pause after a failed read was over while the lane could not read, and its timer fired for ever.
+#[test]
+fn the_pause_after_a_failed_read_ends_once() {
+    let mut bench =
+        Bench::with(Settings { max_in_hand: 2, max_waiting: 1, ..Settings::default() }, LaneOptions::default());
+    bench.offer(1..=4);
+    bench.pass(Duration::from_millis(150));
+    assert_eq!(bench.reads, [Position(4)]);
+    bench.tell(Input::ReadFailed);
+    // With one event waiting for its retry there is no room for more.
+    bench.answer(failed());
+    bench.pass(Duration::from_secs(5));
+    assert_eq!(bench.reads, [Position(4)]);
+}

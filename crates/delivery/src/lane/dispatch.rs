@@ -120,14 +120,17 @@ impl Lane {
         );
         let enough = room * 2 < self.settings.max_in_hand || bytes * 2 < self.settings.max_bytes_in_hand;
         let full = self.waiting.len() >= self.settings.max_waiting;
+        // A pause that is over is forgotten even where there is enough at hand for now: it would wake the lane for nothing, again and again.
+        if let Supply::Behind { again_at, .. } = &mut self.supply {
+            *again_at = again_at.filter(|again_at| *again_at > self.now);
+        }
         if let Supply::Behind { reach, reading, again_at } = &mut self.supply
             && reading.is_none()
             && !enough
             && !full
-            && again_at.is_none_or(|again_at| again_at <= self.now)
+            && again_at.is_none()
         {
             *reading = Some(*reach);
-            *again_at = None;
             self.outputs.push_back(Output::Read { from: *reach, events: room, bytes });
         }
     }
