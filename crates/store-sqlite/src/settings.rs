@@ -40,8 +40,8 @@ impl Settings {
             readers: 2,
             dedup_recent: 1 << 17,
             dedup_filter_bytes: 128 << 20,
-            // Measured: fewer pages make the checkpoint's disk syncs show in the latency of appends.
-            checkpoint_pages: 16_000,
+            // 64 MiB: with fewer, the disk syncs of checkpoints show in the latency of appends.
+            checkpoint_pages: 8_000,
         }
     }
 }

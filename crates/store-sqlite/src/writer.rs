@@ -18,7 +18,7 @@ use crate::log_writer::LogWriter;
 /// So many requests may wait; who comes later waits before the queue.
 const QUEUE: usize = 1024;
 /// A transaction takes no more events than this many bytes, so that no answer waits for a huge commit.
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_BYTES: usize = 2 << 20;
 
 /// Something to be written.
 pub(crate) enum Request {

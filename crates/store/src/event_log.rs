@@ -54,6 +54,7 @@ pub trait EventLog: Send + Sync + 'static {
     async fn first_since(&self, time: Timestamp) -> Result<Position, StoreError>;
 
     /// Deletes events that no lane needs: those of a PIM before its floor; of PIMs not named, before `rest`. In slices, so that
-    /// appends are not held up. Gives the number deleted in this call; 0 = nothing left to do.
+    /// appends are not held up. Gives the number deleted in this call; 0 = nothing left to do. Events that were appended together
+    /// may be kept until none of them is needed. Positions are never used again, also when all events are gone.
     async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError>;
 }
