@@ -1,0 +1,88 @@
+//! A client of the platform under test: one keep-alive connection.
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+/// A connection to a platform.
+pub(crate) struct Client(SendRequest<Full<Bytes>>, String);
+
+impl Client {
+    /// Connects.
+    pub(crate) async fn connect(address: &str) -> Result<Client, String> {
+        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        tokio::spawn(connection);
+        Ok(Client(sender, address.to_owned()))
+    }
+
+    /// Makes a request as the test's client and producer.
+    pub(crate) async fn call(
+        &mut self,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<(StatusCode, Bytes), String> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.1)
+            .header("content-type", media_type)
+            .header("authorization", "Bearer a-key-for-the-tests")
+            .header("x-pim-url", "https://pim.example.com")
+            .header("x-pim-token", "token")
+            .header("x-pim-client-id", "app")
+            .body(Full::new(body.into()))
+            .unwrap();
+        self.0.ready().await.map_err(|error| error.to_string())?;
+        let answer = self.0.send_request(request).await.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+        Ok((status, body))
+    }
+
+    /// Creates something; its id.
+    pub(crate) async fn create(&mut self, path: &str, body: &Value) -> String {
+        let (status, answer) = self.call(Method::POST, path, "application/json", body.to_string()).await.unwrap();
+        assert_eq!(status, StatusCode::CREATED, "{}", String::from_utf8_lossy(&answer));
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        answer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Creates a subscriber; the path of its subscriptions.
+    pub(crate) async fn subscriber(&mut self) -> String {
+        let body = json!({"name": "test", "contact": {"technical_email": "test@example.com"}});
+        let id = self.create("/api/v1/subscribers", &body).await;
+        format!("/api/v1/subscribers/{id}/subscriptions")
+    }
+
+    /// Creates a subscription to `url`, with further fields; its id.
+    pub(crate) async fn subscribe(&mut self, subscriptions: &str, url: &str, types: &[String], more: Value) -> String {
+        let config = json!({"url": url, "secret": {"primary": SECRET}});
+        let mut body = json!({"source": "pim", "type": "https", "events": types, "config": config});
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        self.create(subscriptions, &body).await
+    }
+
+    /// Posts a batch of events; whether it was taken, else why not.
+    pub(crate) async fn publish(&mut self, events: &[String]) -> Result<(), String> {
+        let body = format!("[{}]", events.join(","));
+        let (status, answer) =
+            self.call(Method::POST, "/api/v1/events", "application/cloudevents-batch+json", body).await?;
+        match status {
+            StatusCode::ACCEPTED => Ok(()),
+            _ => Err(format!("{status} {}", String::from_utf8_lossy(&answer))),
+        }
+    }
+}
+
+/// The secret of all subscriptions.
+pub(crate) const SECRET: &str = "your_primary_secret";

@@ -1,0 +1,16 @@
+//! The real binary from outside: over HTTP, by its command line, with signals. With ../shared beside the project the real events
+//! are used, else the project's own sample.
+//!
+//! `POSTRIDER_E2E=small` makes the load of the long tests small; `POSTRIDER_SEED` repeats a run of the kill test.
+
+mod client;
+mod receiver;
+mod running;
+mod sample;
+
+mod cli;
+mod deliveries;
+mod demo;
+mod kill;
+mod slow;
+mod stop;

@@ -1,0 +1,122 @@
+//! A `postrider serve` in a process of its own, which dies with the test.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// The binary under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_postrider");
+
+/// A command of the binary without settings from this environment. The kernel ends it when the thread of the test ends, however that happens.
+pub(crate) fn postrider(args: &[&str]) -> Command {
+    let can_tie = Command::new("setpriv").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let mut command = if can_tie.is_ok_and(|status| status.success()) {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", BINARY]);
+        command
+    } else {
+        Command::new(BINARY)
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("POSTRIDER_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(args);
+    command
+}
+
+/// A running platform.
+pub(crate) struct Running {
+    child: Child,
+    /// `127.0.0.1:port`
+    pub(crate) address: String,
+}
+
+/// Settings that let tests reach receivers on loopback, with the rate cap lifted.
+const SETTINGS: [&str; 14] = [
+    "--listen",
+    "127.0.0.1:0",
+    "--allow-networks",
+    "127.0.0.0/8",
+    "--allow-http-destinations",
+    "true",
+    "--delivery-rate-first",
+    "100000",
+    "--delivery-rate-highest",
+    "100000",
+    "--log-level",
+    "warn",
+    "--api-rate",
+    "10000",
+];
+
+/// What a test's PIM is called, and how its client is known.
+pub(crate) const PIM: &str = "
+[[pims]]
+name = \"test\"
+url = \"https://pim.example.com\"
+keys = [\"a-key-for-the-tests\"]
+token_check = \"static\"
+static_tokens = [{ client_id = \"app\", token = \"token\" }]
+";
+
+impl Running {
+    /// Starts on a data folder and waits until it listens.
+    pub(crate) fn start(folder: &Path, more: &[&str]) -> Running {
+        let config = folder.join("postrider.toml");
+        std::fs::write(&config, PIM).unwrap();
+        let (config, data) = (config.to_str().unwrap(), folder.join("data"));
+        let args = ["serve", "--config", config, "--data-dir", data.to_str().unwrap()];
+        let mut command = postrider(&[&args, &SETTINGS[..], more].concat());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://");
+        let address = address.unwrap_or_else(|| panic!("it did not start: {:?}", child.wait())).to_owned();
+        Running { child, address }
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self, at_most: Duration) -> ExitStatus {
+        let until = Instant::now() + at_most;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "it does not end within {at_most:?}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Its resident memory in MiB: now, and at most so far.
+    pub(crate) fn memory(&self) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Killed or ended already, most of the time.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}

@@ -1,0 +1,84 @@
+//! SIGTERM: attempts under way end, cursors are saved, nothing is delivered twice afterwards.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::client::Client;
+use crate::receiver::Receiver;
+use crate::running::{Running, postrider};
+use crate::sample::{event, types};
+
+const EVENTS: usize = 200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clean_stop_repeats_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(Duration::from_millis(300)).await;
+    let platform = Running::start(folder.path(), &["--delivery-max-in-flight", "8"]);
+    let mut client = Client::connect(&platform.address).await.unwrap();
+    let subscriptions = client.subscriber().await;
+    client.subscribe(&subscriptions, &receiver.url("/"), &types(&["product.updated"]), json!({})).await;
+    let events: Vec<_> = (0..EVENTS).map(|index| event(&format!("e{index}"), "product.updated")).collect();
+    client.publish(&events).await.unwrap();
+    receiver.wait_until(Duration::from_secs(10), "the first deliveries", || receiver.count("/") >= 20).await;
+    platform.terminate();
+    let status = platform.wait(Duration::from_secs(15));
+    assert!(status.success(), "{status}");
+    let before = receiver.count("/");
+    assert!(before < EVENTS, "it was stopped too late to show anything");
+
+    let platform = Running::start(folder.path(), &[]);
+    receiver.wait_until(Duration::from_secs(30), "the others", || receiver.count("/") >= EVENTS).await;
+    receiver.wait_for_silence(Duration::from_millis(600)).await;
+    let ids: HashSet<_> = receiver.at("/").iter().map(|delivery| delivery.header("webhook-id").to_owned()).collect();
+    assert_eq!((ids.len(), receiver.count("/")), (EVENTS, EVENTS), "{before} were delivered before the stop");
+    drop(platform);
+}
+
+#[test]
+fn a_data_folder_serves_one_process_and_pims_can_be_added_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let _platform = Running::start(folder.path(), &[]);
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let second = postrider(&["serve", "--data-dir", data, "--listen", "127.0.0.1:0"]).output().unwrap();
+    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(4), "{told}");
+    assert!(told.contains("another process is serving"), "{told}");
+
+    let added =
+        postrider(&["pim", "add", "other", "--url", "https://other.example.com", "--data-dir", data]).output().unwrap();
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let list = postrider(&["pim", "list", "--json", "--data-dir", data]).output().unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    assert!(list.contains("https://other.example.com") && list.contains("https://pim.example.com"), "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_made_beside_a_running_platform_is_taken_within_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Running::start(folder.path(), &[]);
+    let data = folder.path().join("data");
+    let added =
+        postrider(&["pim", "add", "other", "--url", "https://other.example.com", "--data-dir", data.to_str().unwrap()])
+            .output()
+            .unwrap();
+    let key = String::from_utf8(added.stdout).unwrap().trim().to_owned();
+    let url = format!("http://{}", platform.address);
+    let emit =
+        |key: &str| postrider(&["emit", "--url", &url, "--key", key, "--type", "product.created"]).output().unwrap();
+    let mut last = emit(&key);
+    for _ in 0..50 {
+        if last.status.success() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        last = emit(&key);
+    }
+    assert!(last.status.success(), "{}", String::from_utf8_lossy(&last.stderr));
+    let wrong = emit("not-the-key");
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("does not know this key"));
+}
