@@ -1,0 +1,125 @@
+//! How many single-event requests a second the way in takes: `cargo bench -p api`. Server, store (in memory) and senders
+//! share the machine's cores; each sender has one connection and waits for its answer.
+
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api::{Api, LaneStatuses, Parts, PimGateway, Readiness, Settings, Verdict};
+use async_trait::async_trait;
+use aws_lc_rs::digest;
+use domain::event_type::Catalogue;
+use domain::lane_status::LaneStatus;
+use domain::pim::{Pim, SourceKey, TokenCheck};
+use domain::{ClientId, PimId, SubscriptionId, Timestamp};
+use store::Catalog;
+use store::memory::{MemorySettings, MemoryStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const KEY: &str = "key-of-the-bench";
+const MEASURED: Duration = Duration::from_secs(5);
+const SENDERS: [usize; 3] = [1, 16, 64];
+
+struct Nobody;
+
+#[async_trait]
+impl PimGateway for Nobody {
+    async fn verify(&self, _: &Pim, _: &ClientId, _: &str) -> Verdict {
+        Verdict::WebApiForbidden
+    }
+}
+
+#[async_trait]
+impl LaneStatuses for Nobody {
+    async fn status(&self, _: SubscriptionId) -> Option<LaneStatus> {
+        None
+    }
+}
+
+#[async_trait]
+impl Readiness for Nobody {
+    async fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn pim() -> Pim {
+    let sha256 = digest::digest(&digest::SHA256, KEY.as_bytes());
+    Pim {
+        id: PimId(0),
+        name: "bench".into(),
+        url: "https://pim.example.com".into(),
+        url_key: "https://pim.example.com".into(),
+        keys: vec![SourceKey {
+            prefix: "key".into(),
+            sha256: sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
+            created_at: Timestamp::EPOCH,
+        }],
+        token_check: TokenCheck::Static,
+        static_tokens: vec![],
+        events_api_secret: None,
+        created_at: Timestamp::EPOCH,
+    }
+}
+
+/// A request of about 1 KB.
+fn request(sender: usize, number: usize) -> String {
+    let filler = "x".repeat(600);
+    let body = format!(
+        r#"{{"specversion":"1.0","id":"{sender}-{number}","source":"pim","type":"com.akeneo.pim.v1.product.updated","time":"2026-11-02T08:00:00.716Z","data":{{"product":{{"uuid":"4a40cffc-a02d-5dd1-877c-5876596015f4","note":"{filler}"}},"author":{{"identifier":"peter","type":"user"}}}}}}"#
+    );
+    format!(
+        "POST /api/v1/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\ncontent-type: application/cloudevents+json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+async fn send(address: std::net::SocketAddr, sender: usize, until: Instant) -> usize {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut answer = [0; 1024];
+    let mut sent = 0;
+    while Instant::now() < until {
+        stream.write_all(request(sender, sent).as_bytes()).await.unwrap();
+        // Answers are short and come in one piece.
+        let read = stream.read(&mut answer).await.unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 202"), "{}", String::from_utf8_lossy(&answer[..read]));
+        sent += 1;
+    }
+    sent
+}
+
+async fn measure(senders: usize) -> f64 {
+    let settings = MemorySettings { max_log_bytes: u64::MAX, tail_bytes: 1 << 20, ..MemorySettings::default() };
+    let store = Arc::new(MemoryStore::new(settings));
+    store.add_pim(pim()).await.unwrap();
+    let nobody = Arc::new(Nobody);
+    let api = Arc::new(Api::new(Parts {
+        store,
+        gateway: nobody.clone(),
+        lanes: nobody.clone(),
+        readiness: nobody,
+        catalogue: Arc::new(Catalogue::new()),
+        settings: Settings::default(),
+    }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(api::serve(listener, api, std::future::pending()));
+    let start = Instant::now();
+    let running: Vec<_> = (0..senders).map(|sender| tokio::spawn(send(address, sender, start + MEASURED))).collect();
+    let mut events = 0;
+    for sender in running {
+        events += sender.await.unwrap();
+    }
+    server.abort();
+    events as f64 / start.elapsed().as_secs_f64()
+}
+
+#[tokio::main]
+async fn main() {
+    for senders in SENDERS {
+        println!("{senders:>3} senders: {:>7.0} requests/s", measure(senders).await);
+    }
+}
