@@ -136,9 +136,10 @@ impl Core {
                 continue;
             }
             let subscription = entry.subscription.clone();
-            let held = entry.lane.undelivered();
+            // The lane may send others at once in their place: those are not gone.
+            let held = entry.lane.undelivered() + entry.lane.in_flight() as u64;
             entry.lane.handle(self.now, delivery::Input::Expired(before));
-            let gone = held - entry.lane.undelivered();
+            let gone = held.saturating_sub(entry.lane.undelivered() + entry.lane.in_flight() as u64);
             let from = cursor.filter(|cursor| *cursor < before).unwrap_or(before).max(entry.from);
             self.pump(slot);
             self.begin(subscription, gone, from, before, Why::Expired);
@@ -173,6 +174,7 @@ impl Count {
             subscriber_id: Some(self.subscription.subscriber_id),
             subscription_id: Some(self.subscription.id),
             body: LogBody::FailedDelivery(Failure { reason, code: 500, message }),
+            reason: None,
             count: 1,
         }
     }
