@@ -5,7 +5,7 @@ use domain::{ClientId, Secret};
 
 use super::fault::{Fault, nearest};
 use super::layers::Layers;
-use super::typed::{Kind, Place, Typed};
+use super::typed::{Kind, Members, Place, Typed};
 use super::value::{BaseUrl, TokenCheckWay, Value};
 
 /// A key of a producer is at least this long, so that it cannot be guessed.
@@ -193,7 +193,7 @@ pub(crate) fn is_pim_name(name: &str) -> bool {
 struct Fields<'a> {
     path: &'static str,
     place: Place,
-    members: Vec<(String, Place, Typed)>,
+    members: Members,
     faults: &'a mut Vec<Fault>,
 }
 

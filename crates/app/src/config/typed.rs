@@ -24,11 +24,13 @@ pub(super) enum Kind {
     Number(String),
     Boolean(bool),
     List(Vec<Typed>),
-    /// Key, the key's place, value.
-    Table(Vec<(String, Place, Typed)>),
+    Table(Members),
     /// A TOML date or time: no setting has one.
     Moment(String),
 }
+
+/// The members of a table, in the order of the file: key, the key's place, value.
+pub(super) type Members = Vec<(String, Place, Typed)>;
 
 /// Where a value was typed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,7 +98,7 @@ impl Typed {
 }
 
 /// Reads a file as typed. The error is the first place where it is no TOML, and why.
-pub(super) fn parse_file(path: &Path, text: &str) -> Result<Vec<(String, Place, Typed)>, (Place, String)> {
+pub(super) fn parse_file(path: &Path, text: &str) -> Result<Members, (Place, String)> {
     let reader = Reader { path, text };
     match DeTable::parse(text) {
         Ok(table) => Ok(reader.table(table.get_ref())),
@@ -113,7 +115,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn table(&self, table: &DeTable<'_>) -> Vec<(String, Place, Typed)> {
+    fn table(&self, table: &DeTable<'_>) -> Members {
         let mut members: Vec<_> = table
             .iter()
             .map(|(key, value)| {

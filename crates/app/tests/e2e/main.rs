@@ -3,6 +3,9 @@
 //!
 //! `POSTRIDER_E2E=small` makes the load of the long tests small; `POSTRIDER_SEED` repeats a run of the kill test.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "what was measured or left out is shown by `cargo xtask test`")]
+
 mod client;
 mod receiver;
 mod running;
