@@ -100,6 +100,13 @@ impl SqliteStore {
         })
     }
 
+    /// Seals all secrets with the current master key that are sealed with an older one, so that the older one can go; gives
+    /// their number. Secrets that are written anew are sealed with the current key in any case.
+    pub async fn reseal(&self) -> Result<u64, StoreError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| Ok(sealed::reseal_all(batch.connection(), &vault)?)).await
+    }
+
     /// Whether this process holds the lock of the data folder.
     fn serves(&self) -> bool {
         self.lock.is_some()

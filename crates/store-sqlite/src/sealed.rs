@@ -1,6 +1,7 @@
 //! Rows with secrets: the domain's JSON in two parts, one readable and one sealed.
 
 use rusqlite::Connection;
+use rusqlite::types::Value as SqlValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -64,23 +65,40 @@ impl Kind {
     }
 }
 
+/// All sealed rows of a kind: the id as it is stored, as it is named in what is sealed, and the sealed value.
+fn rows(connection: &Connection, kind: &Kind) -> Result<Vec<(SqlValue, String, Vec<u8>)>, Failure> {
+    // Ids are numbers or the bytes of a UUID.
+    let name = "CASE typeof(id) WHEN 'blob' THEN lower(hex(id)) ELSE CAST(id AS TEXT) END";
+    let mut select = connection.prepare(&format!("SELECT id, {name}, sealed FROM {}", kind.table))?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Whether the vault has the keys of all sealed rows, so that a missing key is said at the start and not at the first
 /// delivery.
 pub(crate) fn check_all(connection: &Connection, vault: &Vault) -> Result<Result<(), VaultError>, Failure> {
     for kind in [PIM, SUBSCRIBER, SUBSCRIPTION] {
-        let id = if kind.table == "pims" { "id" } else { "lower(hex(id))" };
-        let mut select = connection.prepare(&format!("SELECT {id}, sealed FROM {}", kind.table))?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            let id = match row.get_ref(0)? {
-                rusqlite::types::ValueRef::Integer(number) => number.to_string(),
-                text => text.as_str().map_err(rusqlite::Error::from)?.to_owned(),
-            };
-            let sealed = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            if let Err(error) = vault.check(sealed, &kind.owner(&id)) {
+        for (_, id, sealed) in rows(connection, &kind)? {
+            if let Err(error) = vault.check(&sealed, &kind.owner(&id)) {
                 return Ok(Err(error));
             }
         }
     }
     Ok(Ok(()))
+}
+
+/// Seals with the current key what is sealed with an older one; gives the number of rows.
+pub(crate) fn reseal_all(connection: &Connection, vault: &Vault) -> Result<u64, Failure> {
+    let mut count = 0;
+    for kind in [PIM, SUBSCRIBER, SUBSCRIPTION] {
+        let mut update = connection.prepare(&format!("UPDATE {} SET sealed = ?2 WHERE id = ?1", kind.table))?;
+        for (id, name, sealed) in rows(connection, &kind)? {
+            let owner = kind.owner(&name);
+            if !vault.is_current(&sealed, &owner)? {
+                update.execute((id, vault.seal(&vault.open(&sealed, &owner)?, &owner)?))?;
+                count += 1;
+            }
+        }
+    }
+    Ok(count)
 }

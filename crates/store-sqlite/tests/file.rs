@@ -146,9 +146,17 @@ async fn secrets_are_sealed_and_a_missing_key_stops_the_start() {
     let vault = Vault::new(other.clone(), []).unwrap();
     let error = SqliteStore::open_exclusive(folder.path(), Settings::new(vault)).unwrap_err();
     assert!(error.to_string().starts_with("pim 1 is sealed with the master key \"test\""), "{error}");
-    let both = Vault::new(other, [key()]).unwrap();
+    // With both keys there, everything can be sealed anew; then the older key is of no use any more.
+    let both = Vault::new(other.clone(), [key()]).unwrap();
     let store = SqliteStore::open_exclusive(folder.path(), Settings::new(both)).unwrap();
-    assert_eq!(store.pims().await.unwrap().len(), 1);
+    let (subscriber, subscription) = sample::make(&store).await;
+    assert_eq!((store.reseal().await.unwrap(), store.reseal().await.unwrap()), (1, 0));
+    drop(store);
+    let newer = Settings { min_free_disk_bytes: 0, ..Settings::new(Vault::new(other, []).unwrap()) };
+    let store = SqliteStore::open_exclusive(folder.path(), newer).unwrap();
+    assert_eq!(store.pims().await.unwrap()[0].events_api_secret.as_ref().unwrap().expose(), "a secret nobody may find");
+    assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
+    assert_eq!(store.subscription(subscription.id).await.unwrap(), Some(subscription));
 }
 
 #[tokio::test]

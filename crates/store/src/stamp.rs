@@ -3,11 +3,11 @@
 
 use std::mem::discriminant;
 
-use domain::log_entry::{Action, LogBody, LogEntry};
+use domain::log_entry::{Action, LogEntry};
 use domain::notification::{Notification, NotificationKind};
 use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{LogId, Position, Timestamp};
+use domain::{Position, Timestamp};
 use uuid::Uuid;
 
 use crate::catalog::Put;
@@ -114,15 +114,8 @@ pub fn revoke_subscriber(stored: &Subscriber, now: Timestamp) -> Option<(Subscri
     subscriber.status = SubscriberStatus::Revoked;
     subscriber.revision += 1;
     subscriber.updated_at = now;
-    let entry = LogEntry {
-        id: LogId::generate(),
-        owner: subscriber.owner.clone(),
-        timestamp: now,
-        subscriber_id: Some(subscriber.id),
-        subscription_id: None,
-        body: LogBody::Action(Action::SubscriberRevoked),
-        count: 1,
-    };
+    let mut entry = LogEntry::action(&stored.owner, stored.id, None, Action::SubscriberRevoked, now);
+    entry.reason = Some(PIM_REMOVED.to_owned());
     Some((subscriber, entry))
 }
 
@@ -140,15 +133,9 @@ pub fn revoke_subscription(
     subscription.status = SubscriptionStatus::Revoked;
     subscription.revision += 1;
     subscription.updated_at = now;
-    let entry = LogEntry {
-        id: LogId::generate(),
-        owner: stored.owner(),
-        timestamp: now,
-        subscriber_id: Some(stored.subscriber_id),
-        subscription_id: Some(stored.id),
-        body: LogBody::Action(Action::SubscriptionRevoked),
-        count: 1,
-    };
+    let mut entry =
+        LogEntry::action(&stored.owner(), stored.subscriber_id, Some(stored.id), Action::SubscriptionRevoked, now);
+    entry.reason = Some(PIM_REMOVED.to_owned());
     let notification = Notification {
         id: Uuid::now_v7(),
         kind: NotificationKind::Revoked,

@@ -119,6 +119,11 @@ impl Vault {
         self.key_of(sealed, owner).map(|_| ())
     }
 
+    /// Whether a value is sealed with the current key; if not, it can be sealed anew so that an older key can go.
+    pub fn is_current(&self, sealed: &[u8], owner: &str) -> Result<bool, VaultError> {
+        Ok(self.key_of(sealed, owner)?.0.id() == self.current.id())
+    }
+
     fn key_of<'a>(&self, sealed: &'a [u8], owner: &str) -> Result<(&MasterKey, &'a [u8]), VaultError> {
         let damaged = |problem| VaultError::Damaged { what: owner.to_owned(), problem };
         let [version, id_len, rest @ ..] = sealed else { return Err(damaged("it is too short")) };

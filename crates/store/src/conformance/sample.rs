@@ -2,12 +2,12 @@
 
 use domain::destination::{CustomHeaders, Destination, PubsubDestination};
 use domain::event::EventParts;
-use domain::log_entry::{LogBody, LogEntry, LogOrder, LogQuery};
+use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
 use domain::outcome::{ErrorReason, Failure};
 use domain::pim::{Pim, StaticToken, TokenCheck};
 use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Event, EventType, LogId, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
 
 use crate::Store;
 use crate::catalog::{Change, Made, Put};
@@ -153,15 +153,8 @@ pub fn error(message: &str, at: Timestamp) -> LogEntry {
 
 /// An entry of the sample's owner.
 pub fn entry(body: LogBody, at: Timestamp) -> LogEntry {
-    LogEntry {
-        id: LogId::generate(),
-        owner: owner(),
-        timestamp: at,
-        subscriber_id: None,
-        subscription_id: None,
-        body,
-        count: 1,
-    }
+    let any = LogEntry::action(&owner(), SubscriberId::generate(), None, Action::SubscriberCreated, at);
+    LogEntry { subscriber_id: None, body, ..any }
 }
 
 /// A query for everything, oldest first.

@@ -37,6 +37,8 @@ fn older_keys_open_and_missing_ones_are_named() {
     let both = Vault::new(new.clone(), [old]).unwrap();
     assert_eq!(both.open(&sealed, "pim 1").unwrap(), b"x");
     assert_eq!(both.current_key_id(), "2026");
+    assert!(!both.is_current(&sealed, "pim 1").unwrap());
+    assert!(both.is_current(&both.seal(b"x", "pim 1").unwrap(), "pim 1").unwrap());
     let error = Vault::new(new, []).unwrap().check(&sealed, "pim 1").unwrap_err();
     assert!(error.to_string().contains("\"2025\"") && error.to_string().contains("(2026)"), "{error}");
 }
