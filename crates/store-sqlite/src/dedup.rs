@@ -141,9 +141,8 @@ impl Dedup {
         now.since(Timestamp::from_micros(i64::from(second) * 1_000_000)) < self.window
     }
 
-    /// Whether an id is known; if not, it is from now on.
-    pub(crate) fn add(&mut self, connection: &Connection, key: Key, now: Timestamp) -> Result<bool, Failure> {
-        self.latest = self.latest.max(now);
+    /// Whether an id is known within the window.
+    pub(crate) fn knows(&self, connection: &Connection, key: Key, now: Timestamp) -> Result<bool, Failure> {
         if let Some(second) = self.recent.get(&key).copied()
             && self.in_window(second, now)
         {
@@ -155,6 +154,15 @@ impl Dedup {
             {
                 return Ok(true);
             }
+        }
+        Ok(false)
+    }
+
+    /// Whether an id is known; if not, it is from now on.
+    pub(crate) fn add(&mut self, connection: &Connection, key: Key, now: Timestamp) -> Result<bool, Failure> {
+        self.latest = self.latest.max(now);
+        if self.knows(connection, key, now)? {
+            return Ok(true);
         }
         let entry = Entry { key, second: second(now) };
         let before = self.recent.insert(key, entry.second);
