@@ -2,7 +2,7 @@
 
 use domain::{Event, PimId, Position, Timestamp};
 use rusqlite::{CachedStatement, Connection};
-use store::{AppendError, Appended, StoreError};
+use store::{AppendError, AppendNewError, Appended, StoreError};
 use tokio::sync::oneshot;
 
 use crate::dedup::Key;
@@ -70,6 +70,18 @@ impl<'a> Batch<'a> {
         now: Timestamp,
     ) -> Result<Result<Appended, AppendError>, Failure> {
         self.log.append(self.connection, pim, events, keys, now)
+    }
+
+    /// Takes events that are all new, together with what `beside` writes; see [`LogWriter::append_new`].
+    pub(crate) fn append_new(
+        &mut self,
+        pim: PimId,
+        events: Vec<Event>,
+        keys: &[Key],
+        now: Timestamp,
+        beside: impl FnOnce(&Connection) -> Result<(), Failure>,
+    ) -> Result<(), AppendNewError> {
+        self.log.append_new(self.connection, pim, events, keys, now, beside)
     }
 
     /// The last writes before the commit; gives the catalogue's version if it was changed.

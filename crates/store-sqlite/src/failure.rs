@@ -61,3 +61,9 @@ impl From<Failure> for store::AppendError {
         store::AppendError::Store(failure.into())
     }
 }
+
+impl From<Failure> for store::AppendNewError {
+    fn from(failure: Failure) -> store::AppendNewError {
+        StoreError::from(failure).into()
+    }
+}

@@ -19,6 +19,7 @@ mod writer;
 mod catalog;
 mod event_log;
 mod ledger;
+mod snapshots;
 mod sealed;
 
 use std::fs::File;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
-use store::{AppendError, Appended, StoreError, frame};
+use store::{AppendError, AppendNewError, Appended, StoreError, frame};
 
 use crate::dedup::{Dedup, Key};
 use crate::failure::Failure;
@@ -116,6 +116,35 @@ impl LogWriter {
                 let position = owned.open.0;
                 owned.open.0 = position.next();
                 owned.numbered.push(Arc::new(LoggedEvent { position, pim, accepted_at, event }));
+    /// Takes a request's events if none of them is known, and lets `beside` write what belongs to them. An error leaves
+    /// nothing behind but what `beside` wrote: the caller takes that back.
+    pub(crate) fn append_new(
+        &mut self,
+        connection: &Connection,
+        pim: PimId,
+        events: Vec<Event>,
+        keys: &[Key],
+        now: Timestamp,
+        beside: impl FnOnce(&Connection) -> Result<(), Failure>,
+    ) -> Result<(), AppendNewError> {
+        let Some(owned) = &mut self.owned else { return Err(not_serving().into()) };
+        let before = owned.dedup.added();
+        let bytes = events.iter().map(|event| event.size() as u64).sum::<u64>();
+        let prepared = owned.prepare_new(connection, &events, keys, now, bytes).and_then(|()| Ok(beside(connection)?));
+        if let Err(error) = prepared {
+            owned.dedup.undo(before);
+            return Err(error);
+        }
+        // From here on nothing fails.
+        owned.taken_bytes += bytes;
+        let mut fresh = events.into_iter().map(|event| (event, now)).collect();
+        match owned.taken.iter_mut().find(|(of, _)| *of == pim) {
+            Some((_, taken)) => taken.append(&mut fresh),
+            None => owned.taken.push((pim, fresh)),
+        }
+        Ok(())
+    }
+
             }
             let sql = "INSERT INTO frames (pos, pim, count, latest, body) VALUES (?1, ?2, ?3, ?4, ?5)";
             let mut insert = connection.prepare_cached(sql)?;
@@ -214,6 +243,32 @@ impl Room {
         let used = pages * pragma("PRAGMA page_size")?;
         if used + more > self.max_log_bytes {
             return Ok(Some(format!(
+impl Owned {
+    /// All of the events must be new, and there must be room for them. Their ids are known from here on.
+    fn prepare_new(
+        &mut self,
+        connection: &Connection,
+        events: &[Event],
+        keys: &[Key],
+        now: Timestamp,
+        bytes: u64,
+    ) -> Result<(), AppendNewError> {
+        let mut known = Vec::new();
+        for (event, key) in events.iter().zip(keys) {
+            if self.dedup.add(connection, *key, now)? {
+                known.push(event.id().to_owned());
+            }
+        }
+        if !known.is_empty() {
+            return Err(AppendNewError::Known(known));
+        }
+        match self.room.lacks(connection, self.taken_bytes + bytes)? {
+            Some(message) => Err(AppendError::BacklogFull { message, retry_after: RETRY_AFTER }.into()),
+            None => Ok(()),
+        }
+    }
+}
+
                 "the backlog is full: the database holds {}, the bound is {} (max_log_bytes); it shrinks as events are \
                  delivered or their retention ends",
                 Mib(used),

@@ -10,6 +10,7 @@ pub mod lanes;
 pub mod log;
 pub mod pims;
 pub mod sample;
+pub mod snapshots;
 
 /// A test for each rule of the ports. `$open` gives an empty store, or something that holds one and derefs to it.
 #[macro_export]
@@ -80,6 +81,16 @@ macro_rules! store_conformance {
         }
     };
     (@ $open:expr; $($module:ident :: $name:ident)*) => {
+            snapshots::events_and_snapshots_come_together
+            snapshots::what_is_known_stops_all_of_it
+            snapshots::what_was_changed_stops_all_of_it
+            snapshots::a_removed_entity_leaves_nothing
+            snapshots::a_revision_never_comes_again
+            snapshots::pims_and_kinds_are_kept_apart
+            snapshots::the_ids_are_known_to_other_appends
+            snapshots::of_many_at_once_one_is_first
+            snapshots::what_a_removed_pim_left_is_pruned
+            snapshots::a_note_is_kept_for_each_pim
         $(
             #[tokio::test]
             async fn $name() {

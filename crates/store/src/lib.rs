@@ -1,5 +1,5 @@
-//! What the platform keeps, behind ports: the [`Catalog`] of PIMs, subscribers and subscriptions, the [`EventLog`], and
-//! the [`Ledger`] of how far each lane has come. With the in-memory reference and the conformance suite that every
+//! What the platform keeps, behind ports: the [`Catalog`] of PIMs, subscribers and subscriptions, the [`EventLog`],
+//! the [`Ledger`] of how far each lane has come, and the [`Snapshots`] of the Events API bridge. With the in-memory reference and the conformance suite that every
 //! backend passes.
 //!
 //! **One order for all writes.** A backend commits appends and changes one after another; a change that is committed
@@ -9,6 +9,7 @@
 pub mod catalog;
 pub mod event_log;
 pub mod ledger;
+pub mod snapshots;
 
 pub mod changes;
 pub mod tail;
@@ -33,9 +34,10 @@ pub use event_log::{Appended, Chunk, EventLog, ReadLimit};
 pub use ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
 pub use memory::MemoryStore;
 pub use tail::Tail;
+pub use snapshots::{AppendNewError, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots};
 pub use vault::Vault;
 
 /// All ports of one backend.
-pub trait Store: Catalog + EventLog + Ledger {}
+pub trait Store: Catalog + EventLog + Ledger + Snapshots {}
 
-impl<S: Catalog + EventLog + Ledger> Store for S {}
+impl<S: Catalog + EventLog + Ledger + Snapshots> Store for S {}

@@ -4,6 +4,7 @@
 mod catalog;
 mod event_log;
 mod ledger;
+mod snapshots;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use parking_lot::Mutex;
 use crate::catalog::Client;
 use crate::changes::Changes;
 use crate::ledger::LedgerRecord;
+use crate::snapshots::{Snapshot, SnapshotKey};
 use crate::tail::Tail;
 
 /// Bounds of a [`MemoryStore`].
@@ -75,6 +77,9 @@ struct State {
     notifications: VecDeque<Notification>,
     // The ledger.
     ledger: LedgerRecord,
+    // The Events API bridge.
+    snapshots: HashMap<(PimId, SnapshotKey), Snapshot>,
+    bridge_notes: HashMap<PimId, String>,
 }
 
 /// What errors have in common that become one entry.

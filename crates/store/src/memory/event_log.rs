@@ -7,22 +7,32 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
 
-use super::MemoryStore;
+use super::{MemoryStore, State};
 use crate::error::{AppendError, StoreError};
 use crate::event_log::{Appended, Chunk, EventLog, ReadLimit};
 use crate::tail::Tail;
 
-#[async_trait]
-impl EventLog for MemoryStore {
-    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
-        let mut state = self.state.lock();
+impl MemoryStore {
+    /// Whether an id is known within the dedup window.
+    pub(super) fn knows(&self, state: &State, pim: PimId, id: &str, now: Timestamp) -> bool {
+        let seen = state.seen.get(&(pim, id.to_owned()));
+        seen.is_some_and(|at| now.since(*at) < self.settings.dedup_window)
+    }
+
+    /// Appends under the lock.
+    pub(super) fn append_to(
+        &self,
+        state: &mut State,
+        pim: PimId,
+        events: Vec<Event>,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
         let accepted = events.len();
         let mut in_request = HashSet::new();
         let mut fresh = Vec::new();
         for event in events {
             let key = (pim, event.id().to_owned());
-            let known = state.seen.get(&key).is_some_and(|at| now.since(*at) < self.settings.dedup_window);
-            if !known && in_request.insert(key) {
+            if !self.knows(state, pim, event.id(), now) && in_request.insert(key) {
                 fresh.push(event);
             }
         }
@@ -55,6 +65,13 @@ impl EventLog for MemoryStore {
         // Under the lock, so that the tail's order is that of the log.
         self.tail.push(logged);
         Ok(Appended { accepted, duplicates })
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryStore {
+    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
+        self.append_to(&mut self.state.lock(), pim, events, now)
     }
 
     async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {

@@ -1,0 +1,140 @@
+//! Snapshots of the Events API bridge.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use domain::{Event, PimId, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+use store::{AppendNewError, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, StoreError};
+
+use crate::SqliteStore;
+use crate::failure::Failure;
+
+/// Snapshots deleted in one transaction: a few MB, so that appends wait a few milliseconds.
+const PRUNE_SLICE: u64 = 1_000;
+
+#[async_trait]
+impl Snapshots for SqliteStore {
+    async fn snapshots(
+        &self,
+        pim: PimId,
+        keys: Vec<SnapshotKey>,
+    ) -> Result<HashMap<SnapshotKey, Snapshot>, StoreError> {
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        self.read(move |connection| {
+            let sql = "SELECT revision, body FROM snapshots WHERE pim = ?1 AND kind = ?2 AND key = ?3";
+            let mut select = connection.prepare_cached(sql)?;
+            let mut found = HashMap::with_capacity(keys.len());
+            for key in keys {
+                let row = select.query_row((pim.0, number(key.kind), &key.key), |row| {
+                    Ok(Snapshot { revision: row.get(0)?, body: row.get(1)? })
+                });
+                if let Some(snapshot) = row.optional()? {
+                    found.insert(key, snapshot);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn append_new(
+        &self,
+        pim: PimId,
+        events: Vec<Event>,
+        saves: Vec<SnapshotSave>,
+        now: Timestamp,
+    ) -> Result<(), AppendNewError> {
+        let keys: Vec<_> = events.iter().map(|event| self.keyed.key(pim, event.id())).collect();
+        self.write(move |batch| {
+            let connection = batch.connection();
+            let revision = batch.head()?.0;
+            for save in &saves {
+                if stored_revision(connection, pim, &save.key)? != save.seen {
+                    return Err(AppendNewError::Changed);
+                }
+            }
+            batch.append_new(pim, events, &keys, now, |connection| {
+                saves.iter().try_for_each(|save| put(connection, pim, save, revision))
+            })
+        })
+        .await
+    }
+
+    async fn prune_snapshots(&self) -> Result<u64, StoreError> {
+        self.write(|batch| {
+            let slice = "DELETE FROM snapshots WHERE id IN \
+                         (SELECT id FROM snapshots WHERE pim = ?1 LIMIT ?2)";
+            let notes = "DELETE FROM bridge_notes WHERE pim NOT IN (SELECT id FROM pims)";
+            let work = || -> Result<u64, Failure> {
+                let mut deleted = batch.sql(notes)?.execute([])?;
+                // The next PIM with snapshots; each step is one look into the index.
+                let mut after = -1i64;
+                let next = "SELECT min(pim) FROM snapshots WHERE pim > ?1";
+                while let Some(pim) = batch.sql(next)?.query_row([after], |row| row.get::<_, Option<i64>>(0))? {
+                    after = pim;
+                    if !batch.sql("SELECT 1 FROM pims WHERE id = ?1")?.exists([pim])? {
+                        deleted += batch.sql(slice)?.execute((pim, PRUNE_SLICE))?;
+                        break;
+                    }
+                }
+                Ok(deleted as u64)
+            };
+            Ok(work()?)
+        })
+        .await
+    }
+
+    async fn bridge_note(&self, pim: PimId) -> Result<Option<String>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached("SELECT note FROM bridge_notes WHERE pim = ?1")?;
+            Ok(select.query_row([pim.0], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    async fn put_bridge_note(&self, pim: PimId, note: String) -> Result<(), StoreError> {
+        self.write(move |batch| {
+            let sql = "INSERT INTO bridge_notes (pim, note) VALUES (?1, ?2) \
+                       ON CONFLICT (pim) DO UPDATE SET note = excluded.note";
+            let put = || -> Result<(), Failure> {
+                batch.sql(sql)?.execute((pim.0, note))?;
+                Ok(())
+            };
+            Ok(put()?)
+        })
+        .await
+    }
+}
+
+fn number(kind: SnapshotKind) -> u8 {
+    match kind {
+        SnapshotKind::Product => 1,
+        SnapshotKind::ProductModel => 2,
+    }
+}
+
+fn stored_revision(connection: &Connection, pim: PimId, key: &SnapshotKey) -> Result<u64, Failure> {
+    let sql = "SELECT revision FROM snapshots WHERE pim = ?1 AND kind = ?2 AND key = ?3";
+    let mut select = connection.prepare_cached(sql)?;
+    let stored = select.query_row((pim.0, number(key.kind), &key.key), |row| row.get(0)).optional()?;
+    Ok(stored.unwrap_or(0))
+}
+
+fn put(connection: &Connection, pim: PimId, save: &SnapshotSave, revision: u64) -> Result<(), Failure> {
+    let (kind, key) = (number(save.key.kind), &save.key.key);
+    match &save.body {
+        Some(body) => {
+            let sql = "INSERT INTO snapshots (pim, kind, key, revision, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+                       ON CONFLICT (pim, kind, key) DO UPDATE SET revision = excluded.revision, body = excluded.body";
+            connection.prepare_cached(sql)?.execute((pim.0, kind, key, revision, body))?;
+        }
+        None => {
+            let sql = "DELETE FROM snapshots WHERE pim = ?1 AND kind = ?2 AND key = ?3";
+            connection.prepare_cached(sql)?.execute((pim.0, kind, key))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! Snapshots, and the events that come with them.
+
+use domain::PimId;
+
+use super::sample::*;
+use crate::Store;
+use crate::snapshots::{AppendNewError, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave};
+
+fn product(key: &str) -> SnapshotKey {
+    SnapshotKey { kind: SnapshotKind::Product, key: key.to_owned() }
+}
+
+fn save(key: &str, seen: u64, body: &str) -> SnapshotSave {
+    SnapshotSave { key: product(key), seen, body: Some(body.as_bytes().to_vec()) }
+}
+
+async fn snapshot(store: &dyn Store, pim: PimId, key: SnapshotKey) -> Option<Snapshot> {
+    store.snapshots(pim, vec![key.clone()]).await.unwrap().remove(&key)
+}
+
+async fn body(store: &dyn Store, key: &str) -> Option<String> {
+    let found = snapshot(store, PIM, product(key)).await?;
+    assert!(found.revision > 0);
+    Some(String::from_utf8(found.body).unwrap())
+}
+
+async fn revision(store: &dyn Store, key: &str) -> u64 {
+    snapshot(store, PIM, product(key)).await.map_or(0, |found| found.revision)
+}
+
+/// Makes or changes a snapshot, with an event.
+async fn put(store: &dyn Store, id: &str, key: &str, to: &str) {
+    let seen = revision(store, key).await;
+    store.append_new(PIM, events(id), vec![save(key, seen, to)], at(0)).await.unwrap();
+}
+
+/// What was appended is in log and tail, what was saved can be read, large or empty.
+pub async fn events_and_snapshots_come_together(store: &dyn Store) {
+    assert_eq!(store.snapshots(PIM, vec![product("p")]).await.unwrap().len(), 0);
+    let large = "x".repeat(300_000);
+    let saves = vec![save("p", 0, "one"), save("q", 0, &large), save("r", 0, "")];
+    store.append_new(PIM, events("a b"), saves, at(0)).await.unwrap();
+    assert_eq!(read(store, None, 1, ALL).await, ("a b".to_owned(), 3));
+    assert_eq!(store.tail().head().0, 3);
+    let found = store.snapshots(PIM, vec![product("p"), product("nobody"), product("q")]).await.unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(body(store, "p").await.as_deref(), Some("one"));
+    assert_eq!(body(store, "q").await, Some(large));
+    assert_eq!(body(store, "r").await.as_deref(), Some(""));
+    put(store, "c", "p", "two").await;
+    assert_eq!(body(store, "p").await.as_deref(), Some("two"));
+    assert_eq!(read(store, None, 3, ALL).await, ("c".to_owned(), 4));
+}
+
+/// A known id stops the request, and nothing of it stays: neither other events and their ids nor snapshots.
+pub async fn what_is_known_stops_all_of_it(store: &dyn Store) {
+    append(store, PIM, "a b", at(0)).await;
+    let stopped = store.append_new(PIM, events("c b d a"), vec![save("p", 0, "one")], at(1)).await.unwrap_err();
+    assert!(matches!(stopped, AppendNewError::Known(ids) if ids == ["b", "a"]));
+    assert_eq!(body(store, "p").await, None);
+    store.append_new(PIM, events("c d"), vec![save("p", 0, "one")], at(1)).await.unwrap();
+    assert_eq!(read(store, None, 1, ALL).await, ("a b c d".to_owned(), 5));
+    // Forgotten with the window, as elsewhere.
+    store.append_new(PIM, events("a"), Vec::new(), at(25 * 3600)).await.unwrap();
+    assert_eq!(read(store, None, 5, ALL).await, ("a".to_owned(), 6));
+}
+
+/// Events that were made from a state that is not there any more are not taken.
+pub async fn what_was_changed_stops_all_of_it(store: &dyn Store) {
+    put(store, "a", "p", "one").await;
+    let stale = revision(store, "p").await;
+    put(store, "b", "p", "two").await;
+    for seen in [0, stale, u64::from(u32::MAX)] {
+        let saves = vec![save("q", 0, "new"), save("p", seen, "three")];
+        let stopped = store.append_new(PIM, events("c"), saves, at(0)).await.unwrap_err();
+        assert!(matches!(stopped, AppendNewError::Changed), "{seen}: {stopped}");
+    }
+    let missing = SnapshotSave { key: product("nobody"), seen: 1, body: None };
+    assert!(matches!(
+        store.append_new(PIM, events("c"), vec![missing], at(0)).await,
+        Err(AppendNewError::Changed)
+    ));
+    assert_eq!(body(store, "p").await.as_deref(), Some("two"));
+    assert_eq!(body(store, "q").await, None);
+    put(store, "c", "p", "three").await;
+    assert_eq!(read(store, None, 1, ALL).await.0, "a b c");
+}
+
+/// `body: None` deletes; deleting what is not there is fine.
+pub async fn a_removed_entity_leaves_nothing(store: &dyn Store) {
+    put(store, "a", "p", "one").await;
+    let gone = |seen| vec![SnapshotSave { key: product("p"), seen, body: None }];
+    store.append_new(PIM, events("b"), gone(revision(store, "p").await), at(0)).await.unwrap();
+    assert_eq!(body(store, "p").await, None);
+    store.append_new(PIM, events("c"), gone(0), at(0)).await.unwrap();
+    assert_eq!(read(store, None, 1, ALL).await.0, "a b c");
+}
+
+/// An entity that is removed and made again is another one.
+pub async fn a_revision_never_comes_again(store: &dyn Store) {
+    let mut seen = Vec::new();
+    for round in 0..3 {
+        for step in ["x", "y"] {
+            put(store, &format!("{step}{round}"), "p", "same").await;
+            seen.push(revision(store, "p").await);
+        }
+        let gone = SnapshotSave { key: product("p"), seen: *seen.last().unwrap(), body: None };
+        store.append_new(PIM, events(&format!("gone{round}")), vec![gone], at(0)).await.unwrap();
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 6);
+}
+
+/// The same key of another PIM or another kind is something else.
+pub async fn pims_and_kinds_are_kept_apart(store: &dyn Store) {
+    let model = SnapshotKey { kind: SnapshotKind::ProductModel, key: "p".to_owned() };
+    put(store, "a", "p", "product").await;
+    let saves = vec![SnapshotSave { key: model.clone(), seen: 0, body: Some(b"model".to_vec()) }];
+    store.append_new(PIM, events("b"), saves, at(0)).await.unwrap();
+    store.append_new(OTHER, events("a"), vec![save("p", 0, "other")], at(0)).await.unwrap();
+    assert_eq!(body(store, "p").await.as_deref(), Some("product"));
+    assert_eq!(snapshot(store, PIM, model.clone()).await.unwrap().body, b"model");
+    assert_eq!(snapshot(store, OTHER, product("p")).await.unwrap().body, b"other");
+    assert_eq!(snapshot(store, OTHER, model).await, None);
+}
+
+/// One dedup space: what came through the bridge is a duplicate elsewhere.
+pub async fn the_ids_are_known_to_other_appends(store: &dyn Store) {
+    store.append_new(PIM, events("a b"), Vec::new(), at(0)).await.unwrap();
+    let appended = store.append(PIM, events("b c"), at(1)).await.unwrap();
+    assert_eq!((appended.accepted, appended.duplicates), (2, 1));
+    assert_eq!(read(store, None, 1, ALL).await.0, "a b c");
+}
+
+/// Requests at once that saw the same state: one is taken, and all of its parts.
+pub async fn of_many_at_once_one_is_first(store: &dyn Store) {
+    put(store, "first", "p", "0").await;
+    for round in 0..10 {
+        let seen = revision(store, "p").await;
+        let ids: Vec<String> = (0..8).map(|number| format!("r{round}-{number}")).collect();
+        let trying = ids.iter().map(|id| store.append_new(PIM, events(id), vec![save("p", seen, id)], at(0)));
+        let mut trying: Vec<_> = trying.map(Some).collect();
+        let mut taken = Vec::new();
+        std::future::poll_fn(|context| {
+            for (slot, id) in trying.iter_mut().zip(&ids) {
+                let Some(one) = slot else { continue };
+                if let std::task::Poll::Ready(result) = one.as_mut().poll(context) {
+                    match result {
+                        Ok(()) => taken.push(id.clone()),
+                        Err(AppendNewError::Changed) => {}
+                        Err(other) => panic!("{other}"),
+                    }
+                    *slot = None;
+                }
+            }
+            if trying.iter().all(Option::is_none) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+        assert_eq!(taken.len(), 1, "round {round}");
+        assert_eq!(body(store, "p").await.as_ref(), taken.first());
+        assert_eq!(store.tail().head().0, round + 3);
+    }
+}
+
+/// Nothing of a PIM stays behind, and nothing of the others goes.
+pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
+    let a = store.add_pim(pim("a")).await.unwrap();
+    let b = store.add_pim(pim("b")).await.unwrap();
+    for (one, number) in [(&a, 3), (&b, 2)] {
+        for index in 0..number {
+            let id = format!("e{index}");
+            store.append_new(one.id, events(&id), vec![save(&id, 0, "x")], at(0)).await.unwrap();
+        }
+        store.put_bridge_note(one.id, "note".to_owned()).await.unwrap();
+    }
+    assert_eq!(store.prune_snapshots().await.unwrap(), 0);
+    store.remove_pim(a.id, at(1)).await.unwrap();
+    let mut pruned = 0;
+    loop {
+        match store.prune_snapshots().await.unwrap() {
+            0 => break,
+            some => pruned += some,
+        }
+    }
+    assert_eq!(pruned, 4);
+    assert_eq!(snapshot(store, a.id, product("e0")).await, None);
+    assert_eq!(store.bridge_note(a.id).await.unwrap(), None);
+    assert!(snapshot(store, b.id, product("e1")).await.is_some());
+    assert!(store.bridge_note(b.id).await.unwrap().is_some());
+}
+
+/// The last one counts.
+pub async fn a_note_is_kept_for_each_pim(store: &dyn Store) {
+    assert_eq!(store.bridge_note(PIM).await.unwrap(), None);
+    store.put_bridge_note(PIM, "one".to_owned()).await.unwrap();
+    store.put_bridge_note(PIM, "two".to_owned()).await.unwrap();
+    assert_eq!(store.bridge_note(PIM).await.unwrap().as_deref(), Some("two"));
+    assert_eq!(store.bridge_note(OTHER).await.unwrap(), None);
+}

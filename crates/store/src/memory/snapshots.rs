@@ -1,0 +1,72 @@
+//! Snapshots in memory.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use domain::{Event, PimId, Timestamp};
+
+use super::MemoryStore;
+use crate::error::StoreError;
+use crate::snapshots::{AppendNewError, Snapshot, SnapshotKey, SnapshotSave, Snapshots};
+
+#[async_trait]
+impl Snapshots for MemoryStore {
+    async fn snapshots(
+        &self,
+        pim: PimId,
+        keys: Vec<SnapshotKey>,
+    ) -> Result<HashMap<SnapshotKey, Snapshot>, StoreError> {
+        let state = self.state.lock();
+        let found = keys.into_iter().filter_map(|key| {
+            let snapshot = state.snapshots.get(&(pim, key.clone()))?.clone();
+            Some((key, snapshot))
+        });
+        Ok(found.collect())
+    }
+
+    async fn append_new(
+        &self,
+        pim: PimId,
+        events: Vec<Event>,
+        saves: Vec<SnapshotSave>,
+        now: Timestamp,
+    ) -> Result<(), AppendNewError> {
+        let mut state = self.state.lock();
+        let revision = |key: &SnapshotKey| state.snapshots.get(&(pim, key.clone())).map_or(0, |one| one.revision);
+        if saves.iter().any(|save| revision(&save.key) != save.seen) {
+            return Err(AppendNewError::Changed);
+        }
+        let known = |event: &&Event| self.knows(&state, pim, event.id(), now);
+        let known: Vec<String> = events.iter().filter(known).map(|event| event.id().to_owned()).collect();
+        if !known.is_empty() {
+            return Err(AppendNewError::Known(known));
+        }
+        let revision = state.head().0;
+        self.append_to(&mut state, pim, events, now)?;
+        for SnapshotSave { key, body, .. } in saves {
+            match body {
+                Some(body) => state.snapshots.insert((pim, key), Snapshot { revision, body }),
+                None => state.snapshots.remove(&(pim, key)),
+            };
+        }
+        Ok(())
+    }
+
+    async fn prune_snapshots(&self) -> Result<u64, StoreError> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let before = state.snapshots.len() + state.bridge_notes.len();
+        state.snapshots.retain(|(pim, _), _| state.pims.contains_key(pim));
+        state.bridge_notes.retain(|pim, _| state.pims.contains_key(pim));
+        Ok((before - state.snapshots.len() - state.bridge_notes.len()) as u64)
+    }
+
+    async fn bridge_note(&self, pim: PimId) -> Result<Option<String>, StoreError> {
+        Ok(self.state.lock().bridge_notes.get(&pim).cloned())
+    }
+
+    async fn put_bridge_note(&self, pim: PimId, note: String) -> Result<(), StoreError> {
+        self.state.lock().bridge_notes.insert(pim, note);
+        Ok(())
+    }
+}
