@@ -1,21 +1,22 @@
 //! The in-memory store with a pause before every change, so that requests at once meet each other: all of them have read
 //! before the first one writes. It fails when it is told to.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use domain::log_entry::{LogEntry, LogQuery};
-use domain::notification::Notification;
+use domain::notification::Outgoing;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
-use domain::{Event, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, Event, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
 use store::catalog::Made;
 use store::memory::MemoryStore;
 use store::{
-    AppendError, Appended, Catalog, Change, ChangeError, Changes, Chunk, Client, EventLog, Ledger, LedgerRecord,
-    LogPage, ReadLimit, Save, StoreError, Tail,
+    AppendError, AppendNewError, Appended, Catalog, Change, ChangeError, Changes, Chunk, Client, EventLog, Ledger,
+    LedgerRecord, LogPage, ReadLimit, Save, Snapshot, SnapshotKey, SnapshotSave, Snapshots, StoreError, Tail,
 };
 
 /// How often a change lets others go first: more often than a request has steps.
@@ -100,8 +101,16 @@ impl Catalog for Staged {
         self.0.prune_entries(before).await
     }
 
-    async fn notifications(&self, limit: usize) -> Result<Vec<Notification>, StoreError> {
-        self.0.notifications(limit).await
+    async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        self.0.notifications(due_by, limit).await
+    }
+
+    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), StoreError> {
+        self.0.put_back_notification(outgoing).await
+    }
+
+    async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError> {
+        self.0.clients(pim).await
     }
 
     async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError> {
@@ -141,5 +150,43 @@ impl Ledger for Staged {
 
     async fn save(&self, save: Save) -> Result<(), StoreError> {
         self.0.save(save).await
+    }
+}
+
+#[async_trait]
+impl Snapshots for Staged {
+    async fn snapshots(
+        &self,
+        pim: PimId,
+        keys: Vec<SnapshotKey>,
+    ) -> Result<HashMap<SnapshotKey, Snapshot>, StoreError> {
+        self.works()?;
+        self.0.snapshots(pim, keys).await
+    }
+
+    async fn append_new(
+        &self,
+        pim: PimId,
+        events: Vec<Event>,
+        saves: Vec<SnapshotSave>,
+        now: Timestamp,
+    ) -> Result<(), AppendNewError> {
+        for _ in 0..YIELDS {
+            tokio::task::yield_now().await;
+        }
+        self.works()?;
+        self.0.append_new(pim, events, saves, now).await
+    }
+
+    async fn prune_snapshots(&self) -> Result<u64, StoreError> {
+        self.0.prune_snapshots().await
+    }
+
+    async fn bridge_note(&self, pim: PimId) -> Result<Option<String>, StoreError> {
+        self.0.bridge_note(pim).await
+    }
+
+    async fn put_bridge_note(&self, pim: PimId, note: String) -> Result<(), StoreError> {
+        self.0.put_bridge_note(pim, note).await
     }
 }

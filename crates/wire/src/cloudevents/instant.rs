@@ -6,7 +6,7 @@ use std::borrow::Cow;
 ///
 /// `t` and `z` become capitals. A leap second (`:60`) is taken where one can be, in the last minute of a month in UTC,
 /// and stays one: no other text is the same instant.
-pub(super) fn in_utc(text: &str) -> Option<Cow<'_, str>> {
+pub fn in_utc(text: &str) -> Option<Cow<'_, str>> {
     let bytes = text.as_bytes();
     let fixed = bytes.first_chunk::<19>()?;
     let pairs = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
