@@ -97,6 +97,8 @@ pub struct Lane {
     pub failures_told: u64,
     /// Those that it must have saved.
     pub failures_durable: u64,
+    /// Those that a crash may have taken away.
+    pub failures_lost: u64,
     /// Suspensions by the platform.
     pub suspensions: u64,
     /// Dropped events that may be counted beyond those that must be.
@@ -189,10 +191,11 @@ impl Oracle {
         }
     }
 
-    /// Events before `before` leave the log, for whoever has not delivered them.
-    pub fn expired(&mut self, before: Position) {
-        for lane in &mut self.lanes {
-            for (_, item) in lane.items.range_mut(..before.0) {
+    /// Events before `before` leave the log, for whoever has not delivered them; gives those.
+    pub fn expired(&mut self, before: Position) -> Vec<(usize, u64)> {
+        let mut expired = Vec::new();
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            for (position, item) in lane.items.range_mut(..before.0) {
                 if !item.state.is_settled() {
                     if item.in_flight.is_some() {
                         // What is under way may end; then it is over.
@@ -201,10 +204,12 @@ impl Oracle {
                     } else {
                         lane.may_count += u64::from(item.optional);
                         item.state = State::Expired;
+                        expired.push((index, *position));
                     }
                 }
             }
         }
+        expired
     }
 
     /// Whether an event is still owed to anybody.

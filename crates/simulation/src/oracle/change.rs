@@ -108,6 +108,7 @@ impl Lane {
             pause_until: Timestamp::EPOCH,
             failures_told: 0,
             failures_durable: 0,
+            failures_lost: 0,
             suspensions: 0,
             may_count: 0,
             ordered_from: u64::MAX,

@@ -40,7 +40,9 @@ impl Oracle {
         lane.recently_sent.clear();
         lane.pause_until = domain::Timestamp::EPOCH;
         lane.window = lane.durable_window.clone();
-        lane.failures_durable = lane.failures_durable.min(lane.failures_told);
+        // What was told and not saved is told nobody, and happens again.
+        lane.failures_lost += lane.failures_told - lane.failures_durable;
+        lane.failures_told = lane.failures_durable;
         let stored = lane.stored.clone();
         let keeps = matches!(stored.status, SubscriptionStatus::Suspended(_)) && stored.options.hold;
         let lives = stored.status.is_active() || keeps;

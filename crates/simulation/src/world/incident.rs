@@ -210,6 +210,7 @@ impl World {
             subscriber_id: Some(new.subscriber_id),
             subscription_id: Some(new.id),
             body: LogBody::Action(action),
+            reason: None,
             count: 1,
         };
         let change = Change { subscriptions: vec![Put::Changed(new)], entries: vec![entry], ..Change::default() };
