@@ -41,7 +41,7 @@ pub use auth::gateway::{PimGateway, Verdict};
 pub use counters::{Counters, Counts};
 pub use router::router;
 pub use serve::serve;
-pub use settings::{SchemaCheck, ServerBounds, Settings, UnknownTypes};
+pub use settings::{SchemaCheck, ServerBounds, Settings, UnknownTypes, VerdictCache};
 
 use auth::registry::Registry;
 use auth::verdicts::Verdicts;
@@ -96,6 +96,7 @@ impl Api {
     pub fn new(parts: Parts) -> Api {
         let Parts { store, gateway, lanes, readiness, catalogue, settings } = parts;
         let rate_limit = RateLimit::new(settings.requests_per_second);
+        let verdicts = Verdicts::new(settings.verdicts);
         Api {
             store,
             gateway,
@@ -104,7 +105,7 @@ impl Api {
             catalogue,
             settings,
             registry: Registry::default(),
-            verdicts: Verdicts::default(),
+            verdicts,
             rate_limit,
             counters: Counters::default(),
         }

@@ -24,6 +24,8 @@ pub struct Settings {
     pub addresses: AddressPolicy,
     /// Types of destination that this installation was built with: of `https`, `pubsub`, `kafka`.
     pub destination_types: Vec<&'static str>,
+    /// How long PIMs' answers about tokens are believed.
+    pub verdicts: VerdictCache,
     /// Bounds of connections and of reading.
     pub server: ServerBounds,
 }
@@ -39,8 +41,26 @@ impl Default for Settings {
             allow_http: false,
             addresses: AddressPolicy::default(),
             destination_types: vec!["https"],
+            verdicts: VerdictCache::default(),
             server: ServerBounds::default(),
         }
+    }
+}
+
+/// The memory of what PIMs said of tokens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VerdictCache {
+    /// How long a yes is believed (contract page 7, "Token check": 60 s).
+    pub yes: Duration,
+    /// How long a no is believed (contract page 7, "Token check": 5 s).
+    pub no: Duration,
+    /// Verdicts that are remembered at most: what a caller sends fills this memory, so it has an end.
+    pub at_most: usize,
+}
+
+impl Default for VerdictCache {
+    fn default() -> VerdictCache {
+        VerdictCache { yes: Duration::from_secs(60), no: Duration::from_secs(5), at_most: 10_000 }
     }
 }
 

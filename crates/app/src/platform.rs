@@ -203,6 +203,11 @@ fn api_settings(settings: &Settings, public_url: String) -> api::Settings {
         },
         allow_http: settings.top.allow_http_destinations,
         addresses: addresses(settings),
+        verdicts: api::VerdictCache {
+            yes: settings.tokens.yes_for,
+            no: settings.tokens.no_for,
+            at_most: settings.tokens.max_cached.0,
+        },
         server: api::ServerBounds {
             connections: settings.api.max_connections.0,
             header_timeout: settings.api.header_timeout,

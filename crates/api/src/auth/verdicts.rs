@@ -11,15 +11,10 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::Instant;
 
 use super::gateway::{PimGateway, Verdict};
+use crate::settings::VerdictCache;
 
-/// How long a yes is remembered (contract page 7, "Token check").
-pub(crate) const YES: Duration = Duration::from_secs(60);
-/// How long a no is remembered (contract page 7, "Token check").
-pub(crate) const NO: Duration = Duration::from_secs(5);
 /// How long it is remembered that a PIM did not answer: just long enough that a burst does not queue up behind it.
 pub(crate) const NO_ANSWER: Duration = Duration::from_secs(1);
-/// How many verdicts are remembered at most: what a caller sends fills this table, so it has an end.
-const MAX_VERDICTS: usize = 10_000;
 /// How many questions one PIM is asked at once: made-up tokens must not become a flood to it.
 const MAX_QUESTIONS_PER_PIM: usize = 8;
 
@@ -41,11 +36,17 @@ pub(crate) struct Known {
 /// The memory of verdicts.
 #[derive(Default)]
 pub(crate) struct Verdicts {
+    bounds: VerdictCache,
     slots: Mutex<HashMap<Key, Slot>>,
     questions: Mutex<HashMap<PimId, Arc<Semaphore>>>,
 }
 
 impl Verdicts {
+    /// An empty memory.
+    pub(crate) fn new(bounds: VerdictCache) -> Verdicts {
+        Verdicts { bounds, ..Verdicts::default() }
+    }
+
     /// The verdict on a token: remembered, or asked for now. However many callers come with the same token at once, the
     /// PIM is asked once.
     pub(crate) async fn of(&self, gateway: &dyn PimGateway, pim: &Pim, client: &ClientId, token: &str) -> Known {
@@ -60,9 +61,9 @@ impl Verdicts {
         let asked_at = Timestamp::now();
         let verdict = gateway.verify(pim, client, token).await;
         let lasts = match &verdict {
-            Verdict::Genuine { .. } => YES,
+            Verdict::Genuine { .. } => self.bounds.yes,
             Verdict::Unavailable { .. } => NO_ANSWER,
-            Verdict::Rejected { .. } | Verdict::WebApiForbidden | Verdict::UnprovenClient { .. } => NO,
+            Verdict::Rejected { .. } | Verdict::WebApiForbidden | Verdict::UnprovenClient { .. } => self.bounds.no,
         };
         let answer = Known { verdict, asked_at, until: Instant::now() + lasts };
         *known = Some(answer.clone());
@@ -74,11 +75,11 @@ impl Verdicts {
         if let Some(slot) = slots.get(&key) {
             return slot.clone();
         }
-        if slots.len() >= MAX_VERDICTS {
+        if slots.len() >= self.bounds.at_most {
             let now = Instant::now();
             slots.retain(|_, slot| still_needed(slot, now));
         }
-        while slots.len() >= MAX_VERDICTS {
+        while slots.len() >= self.bounds.at_most {
             let Some(any) = slots.keys().next().copied() else { break };
             slots.remove(&any);
         }
@@ -123,6 +124,9 @@ mod tests {
     use domain::pim::TokenCheck;
 
     use super::*;
+
+    const YES: Duration = Duration::from_secs(60);
+    const NO: Duration = Duration::from_secs(5);
 
     struct Scripted {
         asked: AtomicUsize,
@@ -220,10 +224,10 @@ mod tests {
             says: |_| Verdict::Rejected { message: "no".into() },
         });
         let verdicts = Verdicts::default();
-        for made_up in 0..MAX_VERDICTS + 500 {
+        for made_up in 0..VerdictCache::default().at_most + 500 {
             ask(&verdicts, &gateway, &made_up.to_string()).await;
         }
-        assert!(verdicts.slots.lock().unwrap().len() <= MAX_VERDICTS);
+        assert!(verdicts.slots.lock().unwrap().len() <= VerdictCache::default().at_most);
     }
 
     #[tokio::test(start_paused = true)]

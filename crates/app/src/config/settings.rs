@@ -171,6 +171,12 @@ settings! {
 
     /// Checks of callers' tokens.
     tokens: Tokens {
+        /// How long a PIM's "yes" to a token is believed without asking again.
+        yes_for: Duration = "60s";
+        /// How long a PIM's "no" to a token is believed without asking again.
+        no_for: Duration = "5s";
+        /// Answers that are remembered at most; tokens are remembered as hashes only.
+        max_cached: Count = "10000";
         /// A PIM that does not answer the check within this time counts as not reachable: 503.
         timeout: Duration = "5s";
     }
@@ -243,6 +249,8 @@ mod tests {
         check("ingest.max_request", r#""5 MiB""#);
         check("ingest.dedup_window", r#""1d""#);
         check("api.max_body", r#""256 KiB""#);
+        check("tokens.yes_for", r#""1m""#);
+        check("tokens.no_for", r#""5s""#);
         check("source", r#""akeneo-event-platform""#);
         check("allow_networks", "[]");
     }
