@@ -29,6 +29,9 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if args.plot {
+        return plot();
+    }
     let began = Instant::now();
     let every = (args.seeds / 20).max(1);
     let (totals, failed) = simulation::run::seeds(args.from, args.seeds, args.threads, args.steps, Plan::random, |totals| {
@@ -41,6 +44,28 @@ fn main() -> ExitCode {
         say(&failed.to_string());
     }
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn plot() -> ExitCode {
+    match simulation::rates::figures_hold() {
+        Ok((fixed, changing)) => {
+            let steady = fixed.stretch(60, 600);
+            say("An endpoint that takes 25 events a second (#: delivered, x: answered 429, |: capacity; one for 2/s)\n");
+            say(&fixed.table(10));
+            let (used, throttled) = (steady.used * 100.0, steady.throttled * 100.0);
+            say(&format!("found after {:?} s; from the minute on {used:.1} % used, {throttled:.2} % answered 429\n", fixed.found_after(0).unwrap_or_default()));
+            say("An endpoint whose capacity changes\n");
+            say(&changing.table(10));
+            for (from, capacity) in &changing.capacities {
+                say(&format!("{capacity}/s from second {from} on: found after {:?} s", changing.found_after(*from).unwrap_or_default()));
+            }
+            ExitCode::SUCCESS
+        }
+        Err(violation) => {
+            say(&violation.to_string());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn say(text: &str) {

@@ -153,6 +153,7 @@ pub struct World {
     trimming: bool,
     catalog_failed: bool,
     pending_save: Option<PendingSave>,
+    failed_save: Option<PendingSave>,
     attempts: BTreeMap<u64, Attempt>,
     next_attempt: u64,
     next_event: u64,

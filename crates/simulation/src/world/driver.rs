@@ -260,8 +260,11 @@ impl World {
     }
 
     fn begin_save(&mut self, mut save: Save) {
-        let windows = self.oracle.windows();
-        let asked_at = self.time;
+        // A save that failed is asked for again as it was.
+        let (windows, asked_at) = match self.failed_save.take() {
+            Some(failed) => (failed.windows, failed.asked_at),
+            None => (self.oracle.windows(), self.time),
+        };
         self.tamper_with(&mut save);
         self.note(|| {
             let lanes: Vec<_> = save.lanes.iter().map(shown).collect();
@@ -379,7 +382,7 @@ impl World {
             Step::Save(run) if alive(run) => {
                 let fails = self.store_fails();
                 if fails {
-                    self.pending_save = None;
+                    self.failed_save = self.pending_save.take();
                 } else {
                     self.make_save();
                 }

@@ -83,6 +83,7 @@ impl World {
 
     fn gone(&mut self) {
         self.core = None;
+        self.failed_save = None;
         self.run += 1;
         self.stopping_since = None;
         self.missed_under_way = false;

@@ -50,6 +50,7 @@ impl World {
             trimming: false,
             catalog_failed: false,
             pending_save: None,
+            failed_save: None,
             attempts: Default::default(),
             next_attempt: 0,
             next_event: 0,
