@@ -3,14 +3,12 @@
 use std::future::Future;
 use std::time::Duration;
 
-use domain::log_entry::{Action, LogBody, LogEntry};
-use domain::notification::{Notification, NotificationKind};
-use domain::outcome::SuspensionReason;
+use domain::log_entry::{Action, LogEntry};
 use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{LogId, SubscriberId, SubscriptionId, Timestamp};
+use domain::{SubscriberId, SubscriptionId, Timestamp};
 use store::catalog::Made;
-use store::{Catalog, Change, ChangeError, Put, StoreError};
+use store::{Catalog, Change, ChangeError, Put, StoreError, transition};
 
 use crate::refusal::Refusal;
 
@@ -21,6 +19,9 @@ pub(crate) const LIMIT: usize = 20;
 const IN_EFFECT: Duration = Duration::from_secs(1);
 /// Each lost race means that another change was made, and callers may only make so many a second.
 const MAX_ATTEMPTS: usize = 100;
+
+/// Why something is revoked, for a person.
+pub(crate) const CLIENT_REMOVED: &str = "its connection or app was removed from the PIM";
 
 /// Why an attempt to change something did not go through.
 #[derive(Debug)]
@@ -101,56 +102,32 @@ pub(crate) fn end(
     now: Timestamp,
 ) -> Change {
     let revoked = status == SubscriberStatus::Revoked;
-    let (subscription_status, of_subscriber, of_subscription) = if revoked {
-        (SubscriptionStatus::Revoked, Action::SubscriberRevoked, Action::SubscriptionRevoked)
+    let (subscription_status, of_subscriber) = if revoked {
+        (SubscriptionStatus::Revoked, Action::SubscriberRevoked)
     } else {
-        (SubscriptionStatus::Deleted, Action::SubscriberDeleted, Action::SubscriptionDeleted)
+        (SubscriptionStatus::Deleted, Action::SubscriberDeleted)
     };
     let mut change = change();
-    change.entries.push(entry(&subscriber.owner, subscriber.id, None, of_subscriber, now));
+    let mut ended = entry(&subscriber.owner, subscriber.id, None, of_subscriber, now);
+    ended.reason = revoked.then(|| CLIENT_REMOVED.to_owned());
+    change.entries.push(ended);
     for subscription in subscriptions {
         if subscription.status == subscription_status || subscription.status == SubscriptionStatus::Deleted {
             continue;
         }
-        change.entries.push(entry(&subscriber.owner, subscriber.id, Some(subscription.id), of_subscription, now));
         if revoked {
-            let reason = Some("its connection or app was removed from the PIM".to_owned());
-            change.notifications.push(notification(&subscription, NotificationKind::Revoked, reason, subject, now));
+            transition::revoke(&mut change, subscription, CLIENT_REMOVED, subject, now);
+            continue;
         }
+        // Deleting notifies nobody (contract page 7).
+        let action = Action::SubscriptionDeleted;
+        change.entries.push(entry(&subscriber.owner, subscriber.id, Some(subscription.id), action, now));
         change
             .subscriptions
             .push(changed_subscription(Subscription { status: subscription_status, ..subscription }, now));
     }
     change.subscriber = Some(changed_subscriber(Subscriber { status, ..subscriber }, now));
     change
-}
-
-/// The suspension of an active subscription.
-pub(crate) fn suspend(
-    change: &mut Change,
-    subscription: Subscription,
-    reason: SuspensionReason,
-    subject: &str,
-    now: Timestamp,
-) {
-    let (action, kind) = if reason.by_the_platform() {
-        (Action::SubscriptionSuspendedByThePlatform, NotificationKind::SuspendedBySystem)
-    } else {
-        (Action::SubscriptionSuspendedByTheUser, NotificationKind::SuspendedByUser)
-    };
-    change.entries.push(entry(&subscription.owner(), subscription.subscriber_id, Some(subscription.id), action, now));
-    change.notifications.push(notification(&subscription, kind, Some(reason.to_string()), subject, now));
-    let status = SubscriptionStatus::Suspended(reason);
-    change.subscriptions.push(changed_subscription(Subscription { status, ..subscription }, now));
-}
-
-/// The resumption of a suspended subscription by its owner.
-pub(crate) fn resume(change: &mut Change, subscription: Subscription, subject: &str, now: Timestamp) {
-    let action = Action::SubscriptionResumedByTheUser;
-    change.entries.push(entry(&subscription.owner(), subscription.subscriber_id, Some(subscription.id), action, now));
-    change.notifications.push(notification(&subscription, NotificationKind::Resumed, None, subject, now));
-    let status = SubscriptionStatus::Active;
-    change.subscriptions.push(changed_subscription(Subscription { status, ..subscription }, now));
 }
 
 /// An entry about a change of state.
@@ -161,33 +138,5 @@ pub(crate) fn entry(
     action: Action,
     now: Timestamp,
 ) -> LogEntry {
-    LogEntry {
-        id: LogId::generate(),
-        owner: owner.clone(),
-        timestamp: now,
-        subscriber_id: Some(subscriber),
-        subscription_id: subscription,
-        body: LogBody::Action(action),
-        count: 1,
-    }
-}
-
-fn notification(
-    subscription: &Subscription,
-    kind: NotificationKind,
-    reason: Option<String>,
-    subject: &str,
-    now: Timestamp,
-) -> Notification {
-    Notification {
-        id: uuid::Uuid::now_v7(),
-        kind,
-        timestamp: now,
-        subscription_id: subscription.id,
-        subscriber_id: subscription.subscriber_id,
-        destination: subscription.destination.to_string(),
-        events: subscription.selection.events.iter().map(ToString::to_string).collect(),
-        reason,
-        subject: subject.to_owned(),
-    }
+    LogEntry::action(owner, subscriber, subscription, action, now)
 }

@@ -4,7 +4,7 @@ use domain::Timestamp;
 use domain::outcome::SuspensionReason;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, SubscriberStatus};
-use store::{Catalog, ChangeError, Client, Store, StoreError};
+use store::{Catalog, ChangeError, Client, Store, StoreError, transition};
 
 use crate::changing;
 
@@ -62,7 +62,7 @@ async fn suspend_all(
         let mut change = changing::change();
         for subscription in store.subscriptions(subscriber.id).await? {
             if subscription.status.is_active() {
-                changing::suspend(&mut change, subscription, SuspensionReason::PermissionWithdrawn, &pim.url, now);
+                transition::suspend(&mut change, subscription, SuspensionReason::PermissionWithdrawn, &pim.url, now);
             }
         }
         if change.subscriptions.is_empty() {

@@ -162,6 +162,7 @@ fn refused(caller: &Caller, method: &Method, uri: &Uri, sent: &Bytes, refusal: &
             url,
             body: parsed.map(|body| redact_for_log(&body)),
         }),
+        reason: None,
         count: 1,
     }
 }

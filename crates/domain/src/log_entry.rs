@@ -22,8 +22,33 @@ pub struct LogEntry {
     pub subscription_id: Option<SubscriptionId>,
     /// What happened.
     pub body: LogBody,
+    /// Why, for a person, where an action has a reason. Errors carry theirs in the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// How many occurrences were merged into it.
     pub count: u64,
+}
+
+impl LogEntry {
+    /// An entry about a change of state.
+    pub fn action(
+        owner: &Owner,
+        subscriber: SubscriberId,
+        subscription: Option<SubscriptionId>,
+        action: Action,
+        now: Timestamp,
+    ) -> LogEntry {
+        LogEntry {
+            id: LogId::generate(),
+            owner: owner.clone(),
+            timestamp: now,
+            subscriber_id: Some(subscriber),
+            subscription_id: subscription,
+            body: LogBody::Action(action),
+            reason: None,
+            count: 1,
+        }
+    }
 }
 
 /// What a log entry tells.

@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::id::{SubscriberId, SubscriptionId};
+use crate::secret::Secret;
+use crate::subscriber::Subscriber;
+use crate::subscription::Subscription;
 use crate::time::Timestamp;
 
-/// A notification that waits to be sent. It holds all that sending needs, so that it survives its subscriber.
+/// Something that a technical contact is to be told.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Notification {
     /// Its id.
@@ -29,6 +32,29 @@ pub struct Notification {
     pub subject: String,
 }
 
+impl Notification {
+    /// A notification about what has just happened to a subscription. `subject` is the URL of its PIM.
+    pub fn about(
+        subscription: &Subscription,
+        kind: NotificationKind,
+        reason: Option<String>,
+        subject: &str,
+        now: Timestamp,
+    ) -> Notification {
+        Notification {
+            id: Uuid::now_v7(),
+            kind,
+            timestamp: now,
+            subscription_id: subscription.id,
+            subscriber_id: subscription.subscriber_id,
+            destination: subscription.destination.to_string(),
+            events: subscription.selection.events.iter().map(ToString::to_string).collect(),
+            reason,
+            subject: subject.to_owned(),
+        }
+    }
+}
+
 /// The kinds of notification.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum NotificationKind {
@@ -44,4 +70,83 @@ pub enum NotificationKind {
     /// Resumed.
     #[serde(rename = "subscription.resumed")]
     Resumed,
+}
+
+impl NotificationKind {
+    /// The name in the webhook's body.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NotificationKind::SuspendedBySystem => "subscription.suspended.system",
+            NotificationKind::SuspendedByUser => "subscription.suspended.user",
+            NotificationKind::Revoked => "subscription.revoked",
+            NotificationKind::Resumed => "subscription.resumed",
+        }
+    }
+}
+
+/// A notification on its way by one channel. It holds all that sending needs, so that it survives its subscriber and a
+/// change of contact: the contact of the moment of the change is told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// Its id, another one for each channel.
+    pub id: Uuid,
+    /// What to tell.
+    pub notification: Notification,
+    /// The subscriber's name.
+    pub subscriber_name: String,
+    /// The technical contact: also where it goes if the webhook does not take it.
+    pub email: String,
+    /// By which way.
+    pub channel: Channel,
+    /// How many times it was tried in vain on this channel.
+    pub attempts: u32,
+    /// When it is to be tried.
+    pub due_at: Timestamp,
+}
+
+/// A way to a technical contact.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// An email to [`Outgoing::email`].
+    Email {
+        /// The notification webhook that did not take it, where this email stands in for one.
+        instead_of_webhook: Option<String>,
+    },
+    /// A call of the notification webhook.
+    Webhook {
+        /// Where.
+        url: String,
+        /// What the body is signed with.
+        secret: Secret,
+        /// Whether an email goes out if the webhook does not take it: there is none on a channel of its own.
+        email_if_lost: bool,
+    },
+}
+
+impl Outgoing {
+    /// What goes out to tell `subscriber` about `notification`: one for each of its channels, at once.
+    pub fn to(subscriber: &Subscriber, notification: &Notification) -> Vec<Outgoing> {
+        let contact = &subscriber.contact;
+        let by = |channel| Outgoing {
+            id: Uuid::now_v7(),
+            notification: notification.clone(),
+            subscriber_name: subscriber.name.clone(),
+            email: contact.technical_email.clone(),
+            channel,
+            attempts: 0,
+            due_at: notification.timestamp,
+        };
+        let webhook = match (contact.webhook, &contact.webhook_url, &contact.webhook_secret) {
+            (true, Some(url), Some(secret)) => Some(Channel::Webhook {
+                url: url.clone(),
+                secret: secret.clone(),
+                email_if_lost: !contact.email,
+            }),
+            _ => None,
+        };
+        // Nobody is left without: a contact without a usable channel gets an email.
+        let email = (contact.email || webhook.is_none()).then_some(Channel::Email { instead_of_webhook: None });
+        email.into_iter().chain(webhook).map(by).collect()
+    }
 }

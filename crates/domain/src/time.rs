@@ -14,6 +14,9 @@ impl Timestamp {
     /// The Unix epoch.
     pub const EPOCH: Timestamp = Timestamp(0);
 
+    /// Later than everything.
+    pub const MAX: Timestamp = Timestamp(i64::MAX);
+
     /// An instant `micros` microseconds after the Unix epoch.
     pub const fn from_micros(micros: i64) -> Timestamp {
         Timestamp(micros)

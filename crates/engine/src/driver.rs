@@ -8,6 +8,7 @@ use domain::outcome::{Outcome, SuspensionReason};
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
 use sinks::{Delivery, Sink};
+use store::transition::{self, Frequent};
 use store::{ChangeError, Chunk, ReadLimit, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -319,7 +320,8 @@ impl Driver {
                     });
                 }
                 Output::Suspend(subscription, reason) => {
-                    tokio::spawn(suspend(self.store.clone(), self.clock.clone(), subscription, reason));
+                    let (store, clock, frequent) = (self.store.clone(), self.clock.clone(), self.settings.frequent);
+                    tokio::spawn(suspend(store, clock, subscription, reason, frequent));
                 }
                 Output::Forget(id) => self.sink.forget(id),
             }
@@ -396,9 +398,15 @@ async fn read(store: &dyn Store, pim: Option<PimId>, from: Position, limit: Read
 }
 
 /// Suspends a subscription for the platform. Tries until it is done or there is nothing to suspend any more: the lane has stopped sending.
-async fn suspend(store: Arc<dyn Store>, clock: Clock, judged: Arc<Subscription>, reason: SuspensionReason) {
+async fn suspend(
+    store: Arc<dyn Store>,
+    clock: Clock,
+    judged: Arc<Subscription>,
+    reason: SuspensionReason,
+    frequent: Frequent,
+) {
     loop {
-        match try_to_suspend(&*store, &judged, reason, clock()).await {
+        match try_to_suspend(&*store, &judged, reason, clock(), frequent).await {
             Ok(suspended) => {
                 if suspended {
                     tracing::warn!(subscription.id = %judged.id, destination = %judged.destination, %reason, "subscription suspended");
@@ -419,11 +427,13 @@ async fn try_to_suspend(
     judged: &Subscription,
     reason: SuspensionReason,
     now: Timestamp,
+    frequent: Frequent,
 ) -> Result<bool, ChangeError> {
     let Some(stored) = store.subscription(judged.id).await? else { return Ok(false) };
     let pims = store.pims().await?;
     let subject = pims.iter().find(|pim| pim.id == judged.pim).map_or("", |pim| pim.url.as_str());
-    let Some(change) = suspension::change(stored, judged, reason, subject, now) else { return Ok(false) };
+    let Some(mut change) = suspension::change(stored, judged, reason, subject, now) else { return Ok(false) };
+    transition::say_if_frequent(store, &mut change, frequent).await?;
     store.change(change).await?;
     Ok(true)
 }

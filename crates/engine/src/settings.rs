@@ -13,6 +13,8 @@ pub struct Settings {
     pub retention: Duration,
     /// Events that no lane needs are deleted this often.
     pub trim_every: Duration,
+    /// When the owner of a subscription is told that it is suspended too often.
+    pub frequent: store::transition::Frequent,
 }
 
 impl Default for Settings {
@@ -22,6 +24,7 @@ impl Default for Settings {
             save_every: Duration::from_millis(200),
             retention: Duration::from_secs(7 * 24 * 3600),
             trim_every: Duration::from_secs(10),
+            frequent: store::transition::Frequent::default(),
         }
     }
 }

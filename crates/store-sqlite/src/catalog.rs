@@ -2,6 +2,7 @@
 
 mod change;
 mod entries;
+mod outbox;
 mod pims;
 mod rows;
 
@@ -9,11 +10,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::log_entry::{LogEntry, LogQuery};
-use domain::notification::Notification;
+use domain::notification::Outgoing;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
-use domain::{PimId, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, PimId, SubscriberId, SubscriptionId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use store::catalog::Made;
 use store::{Catalog, Change, ChangeError, Changes, Client, LogPage, StoreError};
@@ -154,26 +155,34 @@ impl Catalog for SqliteStore {
         }
     }
 
-    async fn notifications(&self, limit: usize) -> Result<Vec<Notification>, StoreError> {
-        self.read(move |connection| {
-            let mut select = connection.prepare_cached("SELECT body FROM notifications ORDER BY seq LIMIT ?1")?;
-            let mut rows = select.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
-            }
-            Ok(found)
-        })
-        .await
+    async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        let vault = Arc::clone(&self.vault);
+        self.read(move |connection| outbox::due(connection, &vault, due_by, limit)).await
+    }
+
+    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), StoreError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| Ok(outbox::put_back(batch, &vault, &outgoing)?)).await
     }
 
     async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError> {
-        self.write(move |batch| {
-            let work = || -> Result<(), Failure> {
-                batch.sql("DELETE FROM notifications WHERE id = ?1")?.execute((id.as_bytes(),))?;
-                Ok(())
-            };
-            Ok(work()?)
+        self.write(move |batch| Ok(outbox::settle(batch, id)?)).await
+    }
+
+    async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError> {
+        self.read(move |connection| {
+            let sql = "SELECT names.client_id, clients.body FROM (SELECT client_id FROM subscribers WHERE pim = ?1 AND \
+                       status <> 'deleted' UNION SELECT client_id FROM clients WHERE pim = ?1) AS names LEFT JOIN \
+                       clients ON clients.pim = ?1 AND clients.client_id = names.client_id ORDER BY names.client_id";
+            let mut select = connection.prepare_cached(sql)?;
+            let mut rows = select.query([pim.0])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let body: Option<String> = row.get(1)?;
+                let client = body.map(|body| serde_json::from_str(&body)).transpose()?.unwrap_or_default();
+                found.push((ClientId(row.get(0)?), client));
+            }
+            Ok(found)
         })
         .await
     }

@@ -28,6 +28,7 @@ pub(crate) struct Kind {
 pub(crate) const PIM: Kind =
     Kind { name: "pim", table: "pims", secret: &["token_check", "static_tokens", "events_api_secret"] };
 pub(crate) const SUBSCRIBER: Kind = Kind { name: "subscriber", table: "subscribers", secret: &["contact"] };
+pub(crate) const NOTIFICATION: Kind = Kind { name: "notification", table: "notifications", secret: &["channel"] };
 pub(crate) const SUBSCRIPTION: Kind = Kind { name: "subscription", table: "subscriptions", secret: &["destination"] };
 
 impl Kind {
@@ -77,7 +78,7 @@ fn rows(connection: &Connection, kind: &Kind) -> Result<Vec<(SqlValue, String, V
 /// Whether the vault has the keys of all sealed rows, so that a missing key is said at the start and not at the first
 /// delivery.
 pub(crate) fn check_all(connection: &Connection, vault: &Vault) -> Result<Result<(), VaultError>, Failure> {
-    for kind in [PIM, SUBSCRIBER, SUBSCRIPTION] {
+    for kind in [PIM, SUBSCRIBER, SUBSCRIPTION, NOTIFICATION] {
         for (_, id, sealed) in rows(connection, &kind)? {
             if let Err(error) = vault.check(&sealed, &kind.owner(&id)) {
                 return Ok(Err(error));
@@ -90,7 +91,7 @@ pub(crate) fn check_all(connection: &Connection, vault: &Vault) -> Result<Result
 /// Seals with the current key what is sealed with an older one; gives the number of rows.
 pub(crate) fn reseal_all(connection: &Connection, vault: &Vault) -> Result<u64, Failure> {
     let mut count = 0;
-    for kind in [PIM, SUBSCRIBER, SUBSCRIPTION] {
+    for kind in [PIM, SUBSCRIBER, SUBSCRIPTION, NOTIFICATION] {
         let mut update = connection.prepare(&format!("UPDATE {} SET sealed = ?2 WHERE id = ?1", kind.table))?;
         for (id, name, sealed) in rows(connection, &kind)? {
             let owner = kind.owner(&name);

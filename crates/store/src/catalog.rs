@@ -3,11 +3,11 @@
 
 use async_trait::async_trait;
 use domain::log_entry::{LogEntry, LogQuery};
-use domain::notification::Notification;
+use domain::notification::{Notification, Outgoing};
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
-use domain::{PimId, Position, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
 
 use crate::changes::Changes;
 use crate::error::{ChangeError, StoreError};
@@ -56,7 +56,7 @@ pub struct Change {
     pub subscription_limit: usize,
     /// Told to the owner.
     pub entries: Vec<LogEntry>,
-    /// To be sent to the technical contact.
+    /// To be sent to the technical contact: kept as [`Outgoing`] ones, by the contact that the subscriber has then.
     pub notifications: Vec<Notification>,
 }
 
@@ -142,9 +142,15 @@ pub trait Catalog: Send + Sync + 'static {
     /// Deletes entries whose latest occurrence is before `before`; gives their number.
     async fn prune_entries(&self, before: Timestamp) -> Result<u64, StoreError>;
 
-    /// Notifications that wait to be sent, oldest first.
-    async fn notifications(&self, limit: usize) -> Result<Vec<Notification>, StoreError>;
+    /// Notifications that wait to be sent and are due by then, in the order in which they were made.
+    async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
 
-    /// Forgets a notification that was sent or given up.
+    /// Replaces a notification that waits: it will be tried again, or goes another way. Nothing if it is settled.
+    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), StoreError>;
+
+    /// Forgets a notification that was sent or given up, by [`Outgoing::id`].
     async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError>;
+
+    /// The clients of a PIM of which something is known, or which have a subscriber that is not deleted; by client id.
+    async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError>;
 }

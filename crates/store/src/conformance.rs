@@ -52,7 +52,10 @@ macro_rules! store_conformance {
             changes::deleted_ones_are_left_out_of_lists
             changes::entries_and_notifications_come_with_the_change
             changes::notifications_are_settled
+            changes::notifications_survive_their_subscriber
+            changes::notifications_are_put_back
             changes::what_is_known_of_a_client
+            changes::clients_of_a_pim
             pims::names_and_urls_are_unique
             pims::numbers_are_not_used_again
             pims::removing_a_pim_revokes_what_it_had
@@ -78,9 +81,6 @@ macro_rules! store_conformance {
             lanes::a_deleted_lane_is_forgotten
             concurrency::a_hundred_appends_at_once_are_there_once_and_in_order
             concurrency::a_change_is_in_the_order_of_the_log
-        }
-    };
-    (@ $open:expr; $($module:ident :: $name:ident)*) => {
             snapshots::events_and_snapshots_come_together
             snapshots::what_is_known_stops_all_of_it
             snapshots::what_was_changed_stops_all_of_it
@@ -91,6 +91,9 @@ macro_rules! store_conformance {
             snapshots::of_many_at_once_one_is_first
             snapshots::what_a_removed_pim_left_is_pruned
             snapshots::a_note_is_kept_for_each_pim
+        }
+    };
+    (@ $open:expr; $($module:ident :: $name:ident)*) => {
         $(
             #[tokio::test]
             async fn $name() {

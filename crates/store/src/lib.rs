@@ -18,6 +18,7 @@ pub mod error;
 
 pub mod merge;
 pub mod stamp;
+pub mod transition;
 
 pub mod frame;
 pub mod vault;
@@ -33,8 +34,8 @@ pub use error::{AppendError, ChangeError, StoreError};
 pub use event_log::{Appended, Chunk, EventLog, ReadLimit};
 pub use ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
 pub use memory::MemoryStore;
-pub use tail::Tail;
 pub use snapshots::{AppendNewError, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots};
+pub use tail::Tail;
 pub use vault::Vault;
 
 /// All ports of one backend.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::log_entry::LogEntry;
-use domain::notification::Notification;
+use domain::notification::Outgoing;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
@@ -74,7 +74,7 @@ struct State {
     entries: BTreeMap<LogId, LogEntry>,
     /// The latest entry of each kind of error.
     latest_errors: HashMap<ErrorKey, LogId>,
-    notifications: VecDeque<Notification>,
+    notifications: VecDeque<Outgoing>,
     // The ledger.
     ledger: LedgerRecord,
     // The Events API bridge.

@@ -4,14 +4,13 @@
 use std::mem::discriminant;
 
 use domain::log_entry::{Action, LogEntry};
-use domain::notification::{Notification, NotificationKind};
 use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Position, Timestamp};
-use uuid::Uuid;
 
-use crate::catalog::Put;
+use crate::catalog::{Change, Put};
 use crate::error::ChangeError;
+use crate::transition;
 
 /// What a change of a subscription does to what the ledger knows of its lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,33 +118,16 @@ pub fn revoke_subscriber(stored: &Subscriber, now: Timestamp) -> Option<(Subscri
     Some((subscriber, entry))
 }
 
-/// What the removal of a PIM makes of a subscription: its revoked form, to be stamped, and what is told about it; `None`
-/// if it is revoked or deleted already. `subject` is the PIM's URL.
-pub fn revoke_subscription(
-    stored: &Subscription,
+/// What the removal of a PIM makes of its subscriptions that are in use, to be stamped, with what is told about them.
+/// `subject` is the PIM's URL.
+pub fn revoke_subscriptions<'a>(
+    stored: impl IntoIterator<Item = &'a Subscription>,
     subject: &str,
     now: Timestamp,
-) -> Option<(Put<Subscription>, LogEntry, Notification)> {
-    if !stored.status.counts() {
-        return None;
+) -> Change {
+    let mut change = Change::default();
+    for stored in stored.into_iter().filter(|stored| stored.status.counts()) {
+        transition::revoke(&mut change, stored.clone(), PIM_REMOVED, subject, now);
     }
-    let mut subscription = stored.clone();
-    subscription.status = SubscriptionStatus::Revoked;
-    subscription.revision += 1;
-    subscription.updated_at = now;
-    let mut entry =
-        LogEntry::action(&stored.owner(), stored.subscriber_id, Some(stored.id), Action::SubscriptionRevoked, now);
-    entry.reason = Some(PIM_REMOVED.to_owned());
-    let notification = Notification {
-        id: Uuid::now_v7(),
-        kind: NotificationKind::Revoked,
-        timestamp: now,
-        subscription_id: stored.id,
-        subscriber_id: stored.subscriber_id,
-        destination: stored.destination.to_string(),
-        events: stored.selection.events.iter().map(|name| name.as_str().to_owned()).collect(),
-        reason: Some(PIM_REMOVED.to_owned()),
-        subject: subject.to_owned(),
-    };
-    Some((Put::Changed(subscription), entry, notification))
+    change
 }

@@ -7,6 +7,7 @@ use axum::response::Response;
 use domain::Timestamp;
 use domain::subscription::Subscription;
 use http::StatusCode;
+use store::transition;
 use wire::api::subscription;
 
 use crate::Api;
@@ -39,7 +40,7 @@ pub(crate) async fn resume(
             .into());
         }
         let mut change = changing::change();
-        changing::resume(&mut change, current, &caller.pim.url, Timestamp::now());
+        transition::resume(&mut change, current, &caller.pim.url, Timestamp::now());
         subscriptions::make(&api, change).await
     })
     .await?;

@@ -23,7 +23,7 @@ pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids):
     let lane = api.lanes.status(subscription.id).await;
     let reason = match subscription.status {
         SubscriptionStatus::Suspended(reason) => Some(reason.to_string()),
-        SubscriptionStatus::Revoked => Some("its connection or app was removed from the PIM".to_owned()),
+        SubscriptionStatus::Revoked => Some(crate::changing::CLIENT_REMOVED.to_owned()),
         SubscriptionStatus::Active | SubscriptionStatus::Deleted => None,
     };
     let answer = Answer {

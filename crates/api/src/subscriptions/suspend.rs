@@ -8,6 +8,7 @@ use domain::Timestamp;
 use domain::outcome::SuspensionReason;
 use domain::subscription::Subscription;
 use http::StatusCode;
+use store::transition;
 use wire::api::subscription;
 
 use crate::Api;
@@ -35,7 +36,7 @@ pub(crate) async fn suspend(
             return Err(Refusal::conflict("already_suspended", "the subscription is suspended already").into());
         }
         let mut change = changing::change();
-        changing::suspend(&mut change, current, SuspensionReason::User, &caller.pim.url, Timestamp::now());
+        transition::suspend(&mut change, current, SuspensionReason::User, &caller.pim.url, Timestamp::now());
         subscriptions::make(&api, change).await
     })
     .await?;

@@ -199,6 +199,7 @@ impl Entry {
             subscriber_id: Some(subscription.subscriber_id),
             subscription_id: Some(subscription.id),
             body: LogBody::FailedDelivery(note.failure),
+            reason: None,
             count: note.count,
         }));
         entries

@@ -1,12 +1,12 @@
 //! A change: checked, stamped and written, with what is told about it.
 
-use domain::notification::Notification;
+use domain::notification::{Notification, Outgoing};
 use domain::subscriber::SubscriberStatus;
 use domain::subscription::Subscription;
 use store::catalog::Made;
 use store::{Change, ChangeError, Put, Vault, stamp};
 
-use super::{entries, rows};
+use super::{entries, outbox, rows};
 use crate::batch::Batch;
 use crate::failure::Failure;
 use crate::ledger;
@@ -50,7 +50,7 @@ pub(super) fn make(batch: &mut Batch<'_>, vault: &Vault, change: &Change) -> Res
         entries::add(batch, entry)?;
     }
     for notification in &change.notifications {
-        notify(batch, notification)?;
+        notify(batch, vault, notification)?;
     }
     Ok(Made { version, head: batch.head()?, subscriptions })
 }
@@ -72,9 +72,12 @@ pub(super) fn put_subscription(
     Ok(stamped.subscription)
 }
 
-/// Keeps a notification until it is sent.
-pub(super) fn notify(batch: &Batch<'_>, notification: &Notification) -> Result<(), Failure> {
-    let body = serde_json::to_string(notification)?;
-    batch.sql("INSERT INTO notifications (id, body) VALUES (?1, ?2)")?.execute((notification.id.as_bytes(), body))?;
+/// Keeps a notification until it is sent, with the contact that its subscriber has now.
+pub(super) fn notify(batch: &Batch<'_>, vault: &Vault, notification: &Notification) -> Result<(), Failure> {
+    // Each is about a subscription, and no subscription is without its subscriber.
+    let subscriber = rows::subscriber(batch.connection(), vault, notification.subscriber_id)?;
+    for outgoing in subscriber.iter().flat_map(|subscriber| Outgoing::to(subscriber, notification)) {
+        outbox::add(batch, vault, &outgoing)?;
+    }
     Ok(())
 }

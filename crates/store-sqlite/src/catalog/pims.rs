@@ -67,12 +67,15 @@ pub(super) fn remove(batch: &mut Batch<'_>, vault: &Vault, id: PimId, now: Times
         }
     }
     let version = batch.next_version()?;
-    for stored in rows::subscriptions(connection, vault, "pim = ?1", (id.0,))? {
-        if let Some((put, entry, notification)) = stamp::revoke_subscription(&stored, &url, now) {
-            change::put_subscription(batch, vault, version, &put)?;
-            entries::add(batch, &entry)?;
-            change::notify(batch, &notification)?;
-        }
+    let end = stamp::revoke_subscriptions(&rows::subscriptions(connection, vault, "pim = ?1", (id.0,))?, &url, now);
+    for put in &end.subscriptions {
+        change::put_subscription(batch, vault, version, put)?;
+    }
+    for entry in &end.entries {
+        entries::add(batch, entry)?;
+    }
+    for notification in &end.notifications {
+        change::notify(batch, vault, notification)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Changes of subscribers and subscriptions.
 
 use domain::log_entry::{Action, LogBody};
-use domain::notification::{Notification, NotificationKind};
+use domain::notification::{Channel, Notification, NotificationKind};
 use domain::outcome::{ErrorReason, SuspensionReason};
 use domain::subscriber::SubscriberStatus;
 use domain::subscription::{Subscription, SubscriptionStatus};
@@ -83,7 +83,7 @@ pub async fn a_change_is_made_as_a_whole_or_not_at_all(store: &dyn Store) {
     assert_eq!(store.subscription(stored.id).await.unwrap(), Some(stored.clone()));
     assert_eq!(store.subscribers(&owner()).await.unwrap(), [owner_of]);
     assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, []);
-    assert_eq!(store.notifications(10).await.unwrap(), []);
+    assert_eq!(store.notifications(Timestamp::MAX, 10).await.unwrap(), []);
     assert_eq!(store.changed_since(before).await.unwrap(), (before, Vec::new()));
     // Nor did anything of its lane happen.
     let lane = store.load().await.unwrap().lanes.remove(0);
@@ -272,17 +272,8 @@ pub async fn deleted_ones_are_left_out_of_lists(store: &dyn Store) {
 }
 
 fn notification(about: &Subscription) -> Notification {
-    Notification {
-        id: Uuid::now_v7(),
-        kind: NotificationKind::SuspendedByUser,
-        timestamp: at(0),
-        subscription_id: about.id,
-        subscriber_id: about.subscriber_id,
-        destination: about.destination.to_string(),
-        events: vec!["com.example.happened".to_owned()],
-        reason: Some("because".to_owned()),
-        subject: "https://pim.example.com".to_owned(),
-    }
+    let kind = NotificationKind::SuspendedByUser;
+    Notification::about(about, kind, Some("because".to_owned()), "https://pim.example.com", at(0))
 }
 
 /// What is told about a change comes with it.
@@ -295,20 +286,69 @@ pub async fn entries_and_notifications_come_with_the_change(store: &dyn Store) {
     with.notifications.push(notification.clone());
     store.change(with).await.unwrap();
     assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, [told]);
-    assert_eq!(store.notifications(10).await.unwrap(), [notification]);
+    let outgoing = store.notifications(Timestamp::MAX, 10).await.unwrap();
+    let told: Vec<_> = outgoing.iter().map(|one| &one.notification).collect();
+    // The sample has two channels.
+    assert_eq!(told, [&notification, &notification]);
+    assert_eq!(outgoing[0].channel, Channel::Email { instead_of_webhook: None });
+    assert_eq!(outgoing[1].channel, webhook());
+    assert_eq!((outgoing[0].email.as_str(), outgoing[0].attempts), ("contact@example.com", 0));
 }
 
-/// Oldest first, until they are settled.
+fn webhook() -> Channel {
+    let secret = domain::Secret::new("sixteen characters");
+    Channel::Webhook { url: "https://example.com/hook".to_owned(), secret, email_if_lost: false }
+}
+
+/// Where it goes is decided when it happens: a contact that changes later, or a subscriber that is deleted, changes
+/// nothing.
+pub async fn notifications_survive_their_subscriber(store: &dyn Store) {
+    let (mut subscriber, stored) = make(store).await;
+    let mut with = change(vec![Put::Changed(changed(&stored, |next| next.status = SUSPENDED))]);
+    with.notifications.push(notification(&stored));
+    let suspended = store.change(with).await.unwrap().subscriptions.remove(0);
+    let before = store.notifications(Timestamp::MAX, 10).await.unwrap();
+    let mut end = change(vec![Put::Changed(changed(&suspended, |next| next.status = SubscriptionStatus::Deleted))]);
+    subscriber.status = SubscriberStatus::Deleted;
+    subscriber.contact.technical_email = "other@example.com".to_owned();
+    subscriber.revision += 1;
+    end.subscriber = Some(Put::Changed(subscriber));
+    store.change(end).await.unwrap();
+    assert_eq!(before.len(), 2);
+    assert_eq!(store.notifications(Timestamp::MAX, 10).await.unwrap(), before);
+}
+
+/// What is put back waits until it is due, as it was put back.
+pub async fn notifications_are_put_back(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    let mut with = change(Vec::new());
+    with.notifications = vec![notification(&stored)];
+    store.change(with).await.unwrap();
+    let all = store.notifications(at(0), 10).await.unwrap();
+    let mut later = all[1].clone();
+    later.channel = Channel::Email { instead_of_webhook: Some("https://example.com/hook".to_owned()) };
+    later.attempts = 4;
+    later.due_at = at(60);
+    store.put_back_notification(later.clone()).await.unwrap();
+    assert_eq!(store.notifications(at(59), 10).await.unwrap(), all[..1]);
+    assert_eq!(store.notifications(at(60), 10).await.unwrap(), [all[0].clone(), later.clone()]);
+    store.settle_notification(later.id).await.unwrap();
+    store.put_back_notification(later).await.unwrap();
+    assert_eq!(store.notifications(Timestamp::MAX, 10).await.unwrap(), all[..1]);
+}
+
+/// In the order of their making, until they are settled.
 pub async fn notifications_are_settled(store: &dyn Store) {
     let (_, stored) = make(store).await;
-    let all: Vec<_> = (0..3).map(|_| notification(&stored)).collect();
     let mut with = change(Vec::new());
-    with.notifications = all.clone();
+    with.notifications = (0..3).map(|_| notification(&stored)).collect();
     store.change(with).await.unwrap();
-    assert_eq!(store.notifications(2).await.unwrap(), all[..2]);
+    let all = store.notifications(Timestamp::MAX, 10).await.unwrap();
+    assert_eq!(all.len(), 6);
+    assert_eq!(store.notifications(Timestamp::MAX, 2).await.unwrap(), all[..2]);
     store.settle_notification(all[0].id).await.unwrap();
     store.settle_notification(Uuid::nil()).await.unwrap();
-    assert_eq!(store.notifications(10).await.unwrap(), all[1..]);
+    assert_eq!(store.notifications(Timestamp::MAX, 10).await.unwrap(), all[1..]);
 }
 
 /// The default until something else is known.
@@ -319,4 +359,17 @@ pub async fn what_is_known_of_a_client(store: &dyn Store) {
     assert_eq!(store.client(&owner()).await.unwrap(), known);
     store.put_client(&owner(), Client::default()).await.unwrap();
     assert_eq!(store.client(&owner()).await.unwrap(), Client::default());
+}
+
+/// Those with a word about them, and those with a subscriber that is not deleted.
+pub async fn clients_of_a_pim(store: &dyn Store) {
+    let (_, _) = make(store).await;
+    let mut other = owner();
+    other.client_id = ClientId("another".to_owned());
+    let known = Client { permission: Some(false), revoked_at: None };
+    store.put_client(&other, known.clone()).await.unwrap();
+    other.pim = OTHER;
+    store.put_client(&other, Client::default()).await.unwrap();
+    let expect = [(ClientId("another".to_owned()), known), (owner().client_id, Client::default())];
+    assert_eq!(store.clients(PIM).await.unwrap(), expect);
 }

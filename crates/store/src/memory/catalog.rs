@@ -1,12 +1,14 @@
 //! The catalogue in memory.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use domain::log_entry::{LogEntry, LogOrder, LogQuery};
-use domain::notification::Notification;
+use domain::notification::{Notification, Outgoing};
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{PimId, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, PimId, SubscriberId, SubscriptionId, Timestamp};
 
 use super::{MemoryStore, State};
 use crate::catalog::{Catalog, Change, Client, LogPage, Made, Put};
@@ -51,15 +53,16 @@ impl Catalog for MemoryStore {
             state.subscribers.insert(revoked.id, revoked);
             state.add(entry);
         }
-        let subscriptions: Vec<_> = state.subscriptions.values().map(|(_, one)| one.clone()).collect();
+        let subscriptions = state.subscriptions.values().map(|(_, one)| one).filter(|one| one.pim == id);
+        let end = stamp::revoke_subscriptions(subscriptions, &pim.url, now);
         state.version += 1;
-        for stored in subscriptions.iter().filter(|one| one.pim == id) {
-            if let Some((put, entry, notification)) = stamp::revoke_subscription(stored, &pim.url, now) {
-                state.put(&put)?;
-                state.add(entry);
-                state.notifications.push_back(notification);
-            }
+        for put in &end.subscriptions {
+            state.put(put)?;
         }
+        for entry in end.entries {
+            state.add(entry);
+        }
+        state.notify(&end.notifications);
         state.clients.retain(|owner, _| owner.pim != id);
         self.changes.commit(state.version);
         Ok(())
@@ -118,7 +121,7 @@ impl Catalog for MemoryStore {
         for entry in change.entries {
             state.add(entry);
         }
-        state.notifications.extend(change.notifications);
+        state.notify(&change.notifications);
         self.changes.commit(state.version);
         Ok(Made { version: state.version, head: state.head(), subscriptions })
     }
@@ -164,12 +167,33 @@ impl Catalog for MemoryStore {
         Ok((there - state.entries.len()) as u64)
     }
 
-    async fn notifications(&self, limit: usize) -> Result<Vec<Notification>, StoreError> {
-        Ok(self.state.lock().notifications.iter().take(limit).cloned().collect())
+    async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        let state = self.state.lock();
+        Ok(state.notifications.iter().filter(|one| one.due_at <= due_by).take(limit).cloned().collect())
+    }
+
+    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        if let Some(stored) = state.notifications.iter_mut().find(|one| one.id == outgoing.id) {
+            *stored = outgoing;
+        }
+        Ok(())
+    }
+
+    async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError> {
+        let state = self.state.lock();
+        let with_subscribers = state.subscribers.values().filter(|one| one.status != SubscriberStatus::Deleted);
+        let owners = with_subscribers.map(|one| &one.owner).chain(state.clients.keys());
+        let names: BTreeSet<_> = owners.filter(|owner| owner.pim == pim).map(|owner| &owner.client_id).collect();
+        let known = |client_id: &ClientId| {
+            let known = state.clients.get(&Owner { pim, client_id: client_id.clone() });
+            (client_id.clone(), known.cloned().unwrap_or_default())
+        };
+        Ok(names.into_iter().map(known).collect())
     }
 
     async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError> {
-        self.state.lock().notifications.retain(|notification| notification.id != id);
+        self.state.lock().notifications.retain(|one| one.id != id);
         Ok(())
     }
 }
@@ -238,6 +262,15 @@ impl State {
         self.affect(id, stamped.subscription.generation, stamped.lane);
         self.subscriptions.insert(id, (self.version, stamped.subscription.clone()));
         Ok(stamped.subscription)
+    }
+
+    fn notify(&mut self, notifications: &[Notification]) {
+        for notification in notifications {
+            // Each is about a subscription, and no subscription is without its subscriber.
+            if let Some(subscriber) = self.subscribers.get(&notification.subscriber_id) {
+                self.notifications.extend(Outgoing::to(subscriber, notification));
+            }
+        }
     }
 
     /// Adds a log entry, or counts it with the one that it equals.

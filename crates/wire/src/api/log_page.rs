@@ -42,7 +42,7 @@ fn to_value(entry: &LogEntry, documentation: &str) -> Value {
         ("operation", entry.body.operation().into()),
     ];
     match &entry.body {
-        LogBody::Action(_) => {}
+        LogBody::Action(_) => members.extend(entry.reason.as_deref().map(|reason| ("reason", reason.into()))),
         LogBody::FailedDelivery(failure) => members.extend(failed(failure, documentation)),
         LogBody::Refused(request) => members.extend(refused(request, documentation)),
     }
@@ -98,6 +98,7 @@ mod tests {
             subscriber_id: None,
             subscription_id: None,
             body,
+            reason: None,
             count: 1,
         }
     }

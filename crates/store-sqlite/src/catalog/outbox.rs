@@ -1,0 +1,54 @@
+//! Notifications that wait to be sent, as rows; where they go is sealed.
+
+use domain::Timestamp;
+use domain::notification::Outgoing;
+use rusqlite::Connection;
+use store::Vault;
+use uuid::Uuid;
+
+use crate::batch::Batch;
+use crate::failure::Failure;
+use crate::sealed::NOTIFICATION;
+
+/// How an id is named in what is sealed.
+fn name(id: &Uuid) -> String {
+    id.simple().to_string()
+}
+
+pub(super) fn add(batch: &Batch<'_>, vault: &Vault, outgoing: &Outgoing) -> Result<(), Failure> {
+    let parts = NOTIFICATION.split(vault, &name(&outgoing.id), outgoing)?;
+    let sql = "INSERT INTO notifications (id, due_at, body, sealed) VALUES (?1, ?2, ?3, ?4)";
+    batch.sql(sql)?.execute((outgoing.id.as_bytes(), outgoing.due_at.as_micros(), parts.body, parts.sealed))?;
+    Ok(())
+}
+
+pub(super) fn put_back(batch: &Batch<'_>, vault: &Vault, outgoing: &Outgoing) -> Result<(), Failure> {
+    let parts = NOTIFICATION.split(vault, &name(&outgoing.id), outgoing)?;
+    let sql = "UPDATE notifications SET due_at = ?2, body = ?3, sealed = ?4 WHERE id = ?1";
+    batch.sql(sql)?.execute((outgoing.id.as_bytes(), outgoing.due_at.as_micros(), parts.body, parts.sealed))?;
+    Ok(())
+}
+
+pub(super) fn settle(batch: &Batch<'_>, id: Uuid) -> Result<(), Failure> {
+    batch.sql("DELETE FROM notifications WHERE id = ?1")?.execute((id.as_bytes(),))?;
+    Ok(())
+}
+
+pub(super) fn due(
+    connection: &Connection,
+    vault: &Vault,
+    by: Timestamp,
+    limit: usize,
+) -> Result<Vec<Outgoing>, Failure> {
+    let sql = "SELECT id, body, sealed FROM notifications WHERE due_at <= ?1 ORDER BY seq LIMIT ?2";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query((by.as_micros(), i64::try_from(limit).unwrap_or(i64::MAX)))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = Uuid::from_bytes(row.get(0)?);
+        let body = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let sealed = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        found.push(NOTIFICATION.join(vault, &name(&id), body, sealed)?);
+    }
+    Ok(found)
+}
