@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::shell;
 
-/// Run the simulation
+/// Run the simulation; `cargo xtask sim -- --help` shows what it takes
 #[derive(Args)]
 pub(crate) struct SimArgs {
     /// What is handed on to the simulation
@@ -14,6 +14,6 @@ pub(crate) struct SimArgs {
 
 /// Runs it.
 pub(crate) fn run(args: &SimArgs) -> anyhow::Result<bool> {
-    let mut command = shell::cargo(&["test", "--locked", "--package", "engine", "--test", "sim", "--"]);
+    let mut command = shell::cargo(&["run", "--locked", "--quiet", "--package", "simulation", "--bin", "sim", "--"]);
     shell::succeeds(command.args(&args.arguments))
 }
