@@ -278,7 +278,9 @@ impl World {
             self.schedule(0, Step::SaveEnded(self.run, true));
             return self.schedule(3_000_000, Step::Save(self.run));
         }
-        let takes = self.store_takes();
+        // A save that is overtaken by a change has to take its time.
+        let lag = if self.mutated(Mutation::IgnoreGeneration) { 4_000_000 } else { 0 };
+        let takes = self.store_takes() + lag;
         self.schedule(takes, Step::Save(self.run));
     }
 

@@ -134,7 +134,10 @@ impl World {
 
     fn unneeded_is_freed(&self) -> Check {
         let left = self.positions();
-        let keeps = self.oracle.lanes.iter().any(|lane| matches!(lane.stored.status, SubscriptionStatus::Suspended(_)));
+        let keeps = self.oracle.lanes.iter().any(|lane| {
+            let open = |item: &crate::oracle::Item| item.optional && !item.state.is_settled();
+            matches!(lane.stored.status, SubscriptionStatus::Suspended(_)) || lane.items.values().any(open)
+        });
         hold(Property::UnneededIsFreed, left.is_empty() || keeps, || {
             let floors = self.core.as_ref().map(Core::floors);
             format!("{} events from {:?} on are kept for nobody: {floors:?}", left.len(), left.first())

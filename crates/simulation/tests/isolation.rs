@@ -1,0 +1,62 @@
+//! One destination that hangs changes nothing for the others: a world is compared with its twin in which that destination is well.
+
+use std::collections::BTreeMap;
+
+use domain::subscription::Options;
+use simulation::plan::{MINUTE, Plan, SECOND, SubscriptionPlan};
+use simulation::receiver::Behaviour;
+use simulation::world::World;
+
+/// Two PIMs, four subscriptions; the first one's endpoint is as given.
+fn world(seed: u64, first: Behaviour) -> Plan {
+    let subscription = |pim, receiver| SubscriptionPlan {
+        pim,
+        types: vec![0, 1, 2, 3],
+        user: None,
+        options: Options::default(),
+        receiver,
+    };
+    let good = vec![(0, Behaviour::Good(20))];
+    Plan {
+        pims: 2,
+        subscriptions: vec![subscription(1, 0), subscription(1, 1), subscription(1, 2), subscription(2, 3)],
+        receivers: vec![vec![(0, first)], good.clone(), vec![(0, Behaviour::Throttling(9))], good],
+        storage: Vec::new(),
+        batches: (0..60).flat_map(|second| [(second * SECOND, 1, 12), (second * SECOND + 1000, 2, 5)]).collect(),
+        incidents: Vec::new(),
+        lasts: 20 * MINUTE,
+        settings: engine::Settings::default(),
+        tail_bytes: 1 << 24,
+        races: false,
+        ..Plan::random(seed)
+    }
+}
+
+/// When what was sent, for all subscriptions but the first.
+fn sent(plan: Plan) -> BTreeMap<(usize, u64), Vec<u64>> {
+    let mut world = World::new(plan).unwrap_or_else(|violation| panic!("{violation}"));
+    world.live().unwrap_or_else(|violation| panic!("{violation}"));
+    let mut sent: BTreeMap<_, Vec<u64>> = BTreeMap::new();
+    for one in world.sent().iter().filter(|one| one.lane > 0) {
+        sent.entry((one.lane, one.position)).or_default().push(one.at);
+    }
+    sent
+}
+
+#[test]
+fn a_hanging_destination_leaves_the_others_latency_unchanged() {
+    for seed in 0..3 {
+        let well = sent(world(seed, Behaviour::Good(20)));
+        for ill in [Behaviour::Hanging, Behaviour::Away, Behaviour::Flaky(80), Behaviour::Throttling(0)] {
+            let beside = sent(world(seed, ill));
+            assert_eq!(well.len(), beside.len());
+            for (event, times) in &well {
+                let others = &beside[event];
+                assert_eq!(times.len(), others.len(), "seed {seed}: {event:?} beside {ill:?}");
+                for (time, other) in times.iter().zip(others) {
+                    assert!(time.abs_diff(*other) <= 1000, "seed {seed}: {event:?} at {time} and {other} µs beside {ill:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Planted faults, one a test: each is noticed by a world among the first few hundred, by one of the properties named.
+
+use simulation::Property::{self, *};
+use simulation::plan::Plan;
+use simulation::{Mutation, run};
+
+/// Worlds in which a fault has to be noticed.
+const WORLDS: u64 = 300;
+
+/// Plays worlds with a planted fault until one notices; it must be by one of `expected`.
+fn caught(mutation: Mutation, expected: &[Property]) {
+    for seed in 0..WORLDS {
+        if let Err(violation) = run::play(Plan::random(seed).with(mutation)) {
+            assert!(expected.contains(&violation.property), "seed {seed}: {mutation:?} was noticed by {violation}");
+            return;
+        }
+    }
+    panic!("{mutation:?} was not noticed in {WORLDS} worlds");
+}
+
+#[test]
+fn forgotten_saves() {
+    caught(Mutation::ForgetSave, &[NothingIsForgotten, DuplicatesAreBounded]);
+}
+
+#[test]
+fn cursors_past_what_is_under_way() {
+    caught(Mutation::SaveCursorPastUnsettled, &[NothingIsForgotten]);
+}
+
+#[test]
+fn waiting_events_that_are_not_saved() {
+    caught(Mutation::DropExceptions, &[NothingIsForgotten]);
+}
+
+#[test]
+fn settled_events_that_stay_in_the_ledger() {
+    caught(Mutation::KeepSettledExceptions, &[DuplicatesAreBounded]);
+}
+
+#[test]
+fn events_for_another_pim() {
+    caught(Mutation::DeliverToOtherPim, &[PimsAreApart]);
+}
+
+#[test]
+fn saves_of_an_older_generation() {
+    caught(Mutation::IgnoreGeneration, &[NothingIsForgotten, DuplicatesAreExplained, DuplicatesAreBounded, SuccessRateIsTrue, EveryEventEnds]);
+}
+
+#[test]
+fn saves_answered_before_they_are_made() {
+    caught(Mutation::AnswerBeforeDurable, &[NothingIsForgotten, NeededIsKept]);
+}
+
+#[test]
+fn due_times_saved_too_early() {
+    caught(Mutation::SaveDueTooEarly, &[NothingIsForgotten, RetriesAreNeverEarly]);
+}
+
+#[test]
+fn events_sent_after_a_suspension() {
+    caught(Mutation::SendAfterSuspension, &[SuspensionStops]);
+}
+
+#[test]
+fn restarts_at_an_old_cursor() {
+    caught(Mutation::ResumeAtOldCursor, &[DuplicatesAreExplained, OnlyWhatMatches]);
+}
+
+#[test]
+fn lost_notifications() {
+    caught(Mutation::LoseNotification, &[SuspensionsAreToldOnce]);
+}
+
+#[test]
+fn suspensions_logged_twice() {
+    caught(Mutation::LogSuspensionTwice, &[SuspensionsAreToldOnce]);
+}
+
+#[test]
+fn suspensions_that_are_not_carried_out() {
+    caught(Mutation::LoseSuspension, &[EveryEventEnds]);
+}
+
+#[test]
+fn failures_counted_twice() {
+    caught(Mutation::CountTwice, &[SuccessRateIsTrue, SuspendsByTheRule]);
+}
+
+#[test]
+fn events_skipped_at_fall_behind() {
+    caught(Mutation::SkipEventAtFallBehind, &[NothingIsForgotten, EveryEventEnds]);
+}
+
+#[test]
+fn trimming_too_far() {
+    caught(Mutation::TrimTooFar, &[NeededIsKept]);
+}
+
+#[test]
+fn lost_entries_about_dropped_backlogs() {
+    caught(Mutation::LoseDropEntry, &[DropsAreTold]);
+}
+
+#[test]
+fn lost_entries_about_failures() {
+    caught(Mutation::LoseFailureEntry, &[FailuresAreTold]);
+}
+
+#[test]
+fn the_old_destination() {
+    caught(Mutation::KeepOldDestination, &[DestinationIsCurrent]);
+}
+
+#[test]
+fn failures_taken_for_successes() {
+    caught(Mutation::TakeFailureForSuccess, &[SuccessRateIsTrue, EveryEventEnds]);
+}
+
+#[test]
+fn a_hurried_clock() {
+    caught(Mutation::HurryTheClock, &[RetriesAreNeverEarly, RateIsSpread, NothingIsForgotten]);
+}
+
+#[test]
+fn events_sent_twice() {
+    caught(Mutation::SendTwice, &[DuplicatesAreExplained]);
+}
+
