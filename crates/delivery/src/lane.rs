@@ -298,6 +298,8 @@ impl Lane {
                 self.phase = Phase::Running;
                 self.save_anew();
             }
+            // One that has forgotten what it did not deliver has nothing to be counted again.
+            Input::Stopped if self.phase == Phase::Dropped => {}
             Input::Stopped => {
                 self.phase = Phase::Stopped;
                 self.let_go();

@@ -51,6 +51,10 @@ impl Core {
         }
         let mut lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
         lane.handle(self.now, delivery::Input::Stopped);
+        if floor.is_none() {
+            // What it dropped was counted before.
+            lane.handle(self.now, delivery::Input::Dropped);
+        }
         self.insert(subscription, lane, Position::FIRST, floor);
     }
 
