@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the benchmarks of all crates, found in what cargo knows of them.
+//! `cargo xtask bench`: the platform as a whole beside what the machine can do without it, and the benchmarks of all crates,
+//! found in what cargo knows of them.
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -6,20 +7,28 @@ use serde_json::Value;
 
 use crate::shell;
 
-/// Run the benchmarks
+/// Measure the platform as a whole, and run the benchmarks of the crates
 #[derive(Args)]
 pub(crate) struct BenchArgs {
-    /// Only those whose `crate/name` contains this text
+    /// Only those whose `crate/name` contains this text; `platform` is the platform as a whole
     #[arg(value_name = "TEXT")]
     only: Option<String>,
+    /// Only the platform as a whole, in about a minute
+    #[arg(long)]
+    quick: bool,
 }
 
 /// Runs them, one after the other: they share the machine's cores.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
+    let wanted = |title: &str| args.only.as_ref().is_none_or(|only| title.contains(only.as_str()));
     let mut all = true;
-    for (package, name) in benchmarks()? {
+    if wanted("platform") {
+        all &= platform(args.quick)?;
+    }
+    let benchmarks = if args.quick { Vec::new() } else { benchmarks()? };
+    for (package, name) in benchmarks {
         let title = format!("{package}/{name}");
-        if args.only.as_ref().is_some_and(|only| !title.contains(only.as_str())) {
+        if !wanted(&title) {
             continue;
         }
         shell::heading(&title);
@@ -27,6 +36,20 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
         all &= shell::succeeds(&mut shell::cargo(&command))?;
     }
     Ok(all)
+}
+
+/// Builds the real program and measures it.
+fn platform(quick: bool) -> anyhow::Result<bool> {
+    shell::heading("platform");
+    let build = ["build", "--locked", "--release", "--package", "postrider", "--package", "bench"];
+    if !shell::succeeds(&mut shell::cargo(&build))? {
+        return Ok(false);
+    }
+    let mut run = shell::cargo(&["run", "--locked", "--release", "--quiet", "--package", "bench", "--"]);
+    if quick {
+        run.arg("--quick");
+    }
+    shell::succeeds(&mut run)
 }
 
 /// Crate and name of every benchmark.

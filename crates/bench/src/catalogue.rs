@@ -1,0 +1,121 @@
+//! Subscriptions, put into the catalogue directly: ten thousand of them through the API would be measured as well.
+
+use std::net::SocketAddr;
+
+use aws_lc_rs::digest;
+use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
+use domain::outcome::SuspensionReason;
+use domain::pim::{Pim, SourceKey, TokenCheck};
+use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
+use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
+use domain::{ClientId, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
+use store::{Catalog, Change, Put};
+
+/// The key that producers send.
+pub(crate) const SOURCE_KEY: &str = "a-key-for-benchmarks-only";
+/// Subscriptions that are put in at once.
+const AT_ONCE: usize = 500;
+
+/// The subscriptions of a measurement.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Subscriptions {
+    /// Get every event.
+    pub(crate) matching: usize,
+    /// Get none: they ask for another type.
+    pub(crate) others: usize,
+    /// Whether one that is suspended keeps all events from being deleted.
+    pub(crate) keep_all: bool,
+}
+
+/// Registers a PIM, and subscriptions that send to `receiver`.
+pub(crate) async fn fill(store: &dyn Catalog, receiver: SocketAddr, wanted: Subscriptions) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let sha256 = digest::digest(&digest::SHA256, SOURCE_KEY.as_bytes());
+    let sha256 = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let pim = Pim {
+        id: PimId(0),
+        name: "bench".to_owned(),
+        url: "https://pim.example.com".to_owned(),
+        url_key: "https://pim.example.com".to_owned(),
+        keys: vec![SourceKey { prefix: "a-key".to_owned(), sha256, created_at: now }],
+        token_check: TokenCheck::Static,
+        static_tokens: Vec::new(),
+        events_api_secret: None,
+        created_at: now,
+    };
+    let owner = Owner { pim: store.add_pim(pim).await?.id, client_id: ClientId("bench".to_owned()) };
+    let subscriber = Subscriber {
+        id: SubscriberId::generate(),
+        owner: owner.clone(),
+        name: "bench".to_owned(),
+        contact: Contact {
+            technical_email: "bench@example.com".to_owned(),
+            email: false,
+            webhook: false,
+            webhook_url: None,
+            webhook_secret: None,
+        },
+        status: SubscriberStatus::Active,
+        revision: 0,
+        created_at: now,
+        updated_at: now,
+    };
+    let subscriber_id = subscriber.id;
+    let change = Change { subscriber: Some(Put::New(subscriber)), subscriber_limit: usize::MAX, ..Change::default() };
+    store.change(change).await?;
+
+    let subscription = |event_type: &str| -> anyhow::Result<Put<Subscription>> {
+        let destination = HttpsDestination {
+            url: EndpointUrl::parse(&format!("http://{receiver}/hook"), true)?,
+            primary: Secret::new("the secret of a benchmark"),
+            secondary: None,
+            headers: CustomHeaders(Vec::new()),
+        };
+        Ok(Put::New(Subscription {
+            id: SubscriptionId::generate(),
+            subscriber_id,
+            pim: owner.pim,
+            client_id: owner.client_id.clone(),
+            selection: Selection { events: vec![EventType::new(event_type)], filter: None },
+            past_selections: Vec::new(),
+            destination: Destination::Https(destination),
+            send_product_identifier: true,
+            options: Options::default(),
+            status: SubscriptionStatus::Active,
+            status_since: Position::FIRST,
+            generation: 0,
+            revision: 0,
+            created_at: now,
+            updated_at: now,
+        }))
+    };
+    let mut all = Vec::new();
+    for _ in 0..wanted.matching {
+        all.push(subscription(crate::sample::EVENT_TYPE)?);
+    }
+    for _ in 0..wanted.others {
+        all.push(subscription(crate::sample::OTHER_TYPE)?);
+    }
+    let held = if wanted.keep_all { Some(subscription(crate::sample::EVENT_TYPE)?) } else { None };
+    while !all.is_empty() {
+        let rest = all.split_off(all.len().min(AT_ONCE));
+        put(store, std::mem::replace(&mut all, rest)).await?;
+    }
+    if let Some(held) = held {
+        // As in life: it was active before it was suspended.
+        let Some(made) = put(store, vec![held]).await?.pop() else { return Ok(()) };
+        let suspended = Subscription {
+            status: SubscriptionStatus::Suspended(SuspensionReason::User),
+            options: Options { hold: true, ..made.options },
+            revision: made.revision + 1,
+            ..made
+        };
+        put(store, vec![Put::Changed(suspended)]).await?;
+    }
+    Ok(())
+}
+
+async fn put(store: &dyn Catalog, subscriptions: Vec<Put<Subscription>>) -> anyhow::Result<Vec<Subscription>> {
+    let change = Change { subscriptions, subscription_limit: usize::MAX, ..Change::default() };
+    Ok(store.change(change).await?.subscriptions)
+}

@@ -1,0 +1,132 @@
+//! The platform that is measured: the real program in a process of its own, with a fresh data folder.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use store::Vault;
+use store::vault::MasterKey;
+use store_sqlite::{Settings, SqliteStore};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// Deliveries a second that nothing reaches: what is measured is not the pace.
+const NO_PACE: f64 = 1e9;
+/// A start that takes longer has failed.
+const START_AT_MOST: Duration = Duration::from_secs(60);
+
+/// A data folder and the settings of the platform over it.
+pub(crate) struct Stage {
+    server: PathBuf,
+    folder: TempDir,
+    key: MasterKey,
+    pub(crate) max_in_flight: usize,
+}
+
+impl Stage {
+    /// A fresh folder within `parent`.
+    pub(crate) fn new(server: &Path, parent: &Path, max_in_flight: usize) -> anyhow::Result<Stage> {
+        if !server.is_file() {
+            bail!("there is no {}; build it with `cargo build --release --package postrider`", server.display());
+        }
+        let folder = tempfile::Builder::new().prefix("postrider-bench-").tempdir_in(parent)?;
+        Ok(Stage { server: server.to_owned(), folder, key: MasterKey::random("bench")?, max_in_flight })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The store, as long as no platform runs over it.
+    pub(crate) fn store(&self) -> anyhow::Result<SqliteStore> {
+        let key = MasterKey::from_base64(self.key.id(), &self.key.expose_base64())?;
+        Ok(SqliteStore::open_exclusive(&self.data(), Settings::new(Vault::new(key, [])?))?)
+    }
+
+    /// Bytes of all files of the data folder.
+    pub(crate) fn bytes(&self) -> anyhow::Result<u64> {
+        let mut bytes = 0;
+        for file in std::fs::read_dir(self.data())? {
+            bytes += file?.metadata()?.len();
+        }
+        Ok(bytes)
+    }
+
+    /// Starts the platform.
+    pub(crate) async fn start(&self) -> anyhow::Result<Platform> {
+        let mut config = String::new();
+        // Writing to a string does not fail.
+        _ = write!(
+            config,
+            "data_dir = {:?}\nlisten = \"127.0.0.1:0\"\nallow_networks = [\"127.0.0.0/8\"]\nallow_http_destinations = true\n\
+             [encryption]\nkeys = [\"{}:{}\"]\n[log]\nlevel = \"warn\"\n\
+             [delivery]\nrate_lowest = {NO_PACE:e}\nrate_first = {NO_PACE:e}\nrate_highest = {NO_PACE:e}\nmax_in_flight = {}\n",
+            self.data(),
+            self.key.id(),
+            self.key.expose_base64(),
+            self.max_in_flight,
+        );
+        let (path, ready) = (self.folder.path().join("postrider.toml"), self.folder.path().join("ready"));
+        std::fs::write(&path, config)?;
+        if ready.exists() {
+            std::fs::remove_file(&ready)?;
+        }
+        let mut process = Command::new(&self.server)
+            .arg("serve")
+            .arg("--config")
+            .arg(&path)
+            .arg("--ready-file")
+            .arg(&ready)
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.server.display()))?;
+        let start = Instant::now();
+        loop {
+            if let Some(url) = std::fs::read_to_string(&ready).ok().filter(|url| url.ends_with('\n')) {
+                let address = url.trim().strip_prefix("http://").context("the ready file holds no URL")?.parse()?;
+                return Ok(Platform { process, address });
+            }
+            if let Some(status) = process.try_wait()? {
+                bail!("the platform ended at its start: {status}");
+            }
+            if start.elapsed() > START_AT_MOST {
+                bail!("the platform is not ready after {} s", START_AT_MOST.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// A running platform.
+pub(crate) struct Platform {
+    process: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Platform {
+    fn id(&self) -> anyhow::Result<u32> {
+        self.process.id().context("the platform has ended")
+    }
+
+    /// Memory that it holds, in bytes.
+    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// Stops it in order.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        let status = Command::new("kill").arg("-TERM").arg(self.id()?.to_string()).status().await?;
+        if !status.success() {
+            bail!("the platform could not be told to stop");
+        }
+        let ended = self.process.wait().await?;
+        if ended.success() { Ok(()) } else { bail!("the platform ended with {ended}") }
+    }
+}

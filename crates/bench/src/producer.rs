@@ -1,0 +1,94 @@
+//! Producers: as many connections as asked for, each sending the next request when the last one is answered.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio::task::JoinSet;
+
+use crate::client::Client;
+use crate::sample::Samples;
+
+/// Where events go, and how.
+#[derive(Clone)]
+pub(crate) struct Target {
+    address: SocketAddr,
+    path: &'static str,
+    headers: HeaderMap,
+    expect: StatusCode,
+}
+
+impl Target {
+    /// The platform's intake.
+    pub(crate) fn platform(address: SocketAddr, key: &str, batch: usize) -> anyhow::Result<Target> {
+        let media_type = if batch > 1 { "application/cloudevents-batch+json" } else { "application/cloudevents+json" };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.insert(header::AUTHORIZATION, format!("Bearer {key}").parse()?);
+        Ok(Target { address, path: "/api/v1/events", headers, expect: StatusCode::ACCEPTED })
+    }
+
+    /// The receiver itself.
+    pub(crate) fn receiver(address: SocketAddr) -> Target {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Target { address, path: "/hook", headers, expect: StatusCode::OK }
+    }
+
+    /// Opens a connection.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
+        Client::connect(self.address, self.path, self.headers.clone()).await
+    }
+
+    /// Sends one body.
+    pub(crate) async fn send(&self, client: &mut Client, body: bytes::Bytes) -> anyhow::Result<()> {
+        client.post(body, self.expect).await
+    }
+}
+
+/// What producers did.
+pub(crate) struct Sent {
+    pub(crate) events: u64,
+    pub(crate) took: Duration,
+}
+
+impl Sent {
+    pub(crate) fn a_second(&self) -> f64 {
+        self.events as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// Sends for `time` on `connections`, `batch` events a request, and waits for the last answers.
+pub(crate) async fn flood(
+    target: &Target,
+    samples: &Arc<Samples>,
+    connections: usize,
+    batch: usize,
+    time: Duration,
+) -> anyhow::Result<Sent> {
+    let mut clients = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        clients.push(target.connect().await?);
+    }
+    let events = Arc::new(AtomicU64::new(0));
+    let start = Instant::now();
+    let mut tasks = JoinSet::new();
+    for mut client in clients {
+        let (target, samples, events) = (target.clone(), Arc::clone(samples), Arc::clone(&events));
+        tasks.spawn(async move {
+            while start.elapsed() < time {
+                let first = samples.take(batch);
+                let body = if batch > 1 { samples.batch(first, batch) } else { samples.event(first) };
+                target.send(&mut client, body).await?;
+                events.fetch_add(batch as u64, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    Ok(Sent { events: events.load(Ordering::Relaxed), took: start.elapsed() })
+}

@@ -1,0 +1,101 @@
+//! The receiver: an HTTP server that reads, counts and answers 200.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::sample;
+
+/// Without an arrival for this long, what is missing is lost.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What arrived.
+#[derive(Default)]
+struct Arrived {
+    count: AtomicU64,
+    /// Whether the times of arrival are wanted.
+    timed: AtomicBool,
+    times: std::sync::Mutex<Vec<(u64, Instant)>>,
+}
+
+/// A running receiver.
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
+    arrived: Arc<Arrived>,
+}
+
+impl Receiver {
+    pub(crate) async fn start() -> anyhow::Result<Receiver> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let arrived = Arc::new(Arrived::default());
+        tokio::spawn(accept(listener, Arc::clone(&arrived)));
+        Ok(Receiver { address, arrived })
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.arrived.count.load(Ordering::Relaxed)
+    }
+
+    /// Waits until `count` events have arrived in all.
+    pub(crate) async fn wait_for(&self, count: u64) -> anyhow::Result<()> {
+        let (mut last, mut moved_at) = (self.count(), Instant::now());
+        loop {
+            let now = self.count();
+            if now >= count {
+                return Ok(());
+            }
+            if now > last {
+                (last, moved_at) = (now, Instant::now());
+            } else if moved_at.elapsed() > PATIENCE {
+                bail!("{now} of {count} events arrived, and no more came for {} s", PATIENCE.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Begins to note times of arrival.
+    pub(crate) fn time_arrivals(&self, timed: bool) {
+        self.arrived.timed.store(timed, Ordering::Relaxed);
+    }
+
+    /// The numbers and times of what arrived since times are noted.
+    pub(crate) fn take_times(&self) -> Vec<(u64, Instant)> {
+        self.arrived.times.lock().map(|mut times| std::mem::take(&mut *times)).unwrap_or_default()
+    }
+}
+
+async fn accept(listener: TcpListener, arrived: Arc<Arrived>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        // Whatever the kernel says about the option, the measurement is the same for all.
+        let _nodelay = stream.set_nodelay(true);
+        let arrived = Arc::clone(&arrived);
+        let service = service_fn(move |request| receive(request, Arc::clone(&arrived)));
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}
+
+async fn receive(request: Request<Incoming>, arrived: Arc<Arrived>) -> Result<Response<Empty<Bytes>>, Infallible> {
+    if let Ok(body) = request.into_body().collect().await {
+        if arrived.timed.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            if let (Some(number), Ok(mut times)) = (sample::number_of(&body.to_bytes()), arrived.times.lock()) {
+                times.push((number, now));
+            }
+        }
+        arrived.count.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(Response::new(Empty::new()))
+}

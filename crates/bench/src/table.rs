@@ -1,0 +1,94 @@
+//! What is said of a figure: itself, its ceiling, the ratio, the aim, and whether it is reached.
+
+#![expect(clippy::print_stdout, reason = "the output of a program for a person's eyes")]
+
+use crate::measure::Plan;
+
+/// What a figure is to be.
+#[derive(Clone, Copy)]
+pub(crate) enum Aim {
+    /// The ratio at least so much.
+    RatioAtLeast(f64),
+    /// The figure at most so much.
+    AtMost(f64),
+    /// Nothing is asked: it is there to be seen.
+    None,
+}
+
+/// One line.
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) figure: f64,
+    pub(crate) unit: &'static str,
+    /// What the machine does without the platform, in the same unit.
+    pub(crate) ceiling: Option<f64>,
+    /// The median of the rounds' ratios, which says more than the ratio of the medians on a machine that others use as well.
+    pub(crate) ratio: Option<f64>,
+    pub(crate) aim: Aim,
+}
+
+/// The table, written line by line.
+pub(crate) struct Table {
+    aims: usize,
+    reached: usize,
+}
+
+impl Table {
+    pub(crate) fn start(plan: &Plan) -> Table {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        println!(
+            "{cores} cores, producers and receivers included; events of {} bytes; {} rounds of {:.1} s, medians; in {}",
+            crate::sample::EVENT_BYTES,
+            plan.rounds,
+            plan.round.as_secs_f64(),
+            plan.folder.display()
+        );
+        println!("{:<46} {:>18} {:>18} {:>7} {:>10}  reached", "", "figure", "ceiling", "ratio", "aim");
+        Table { aims: 0, reached: 0 }
+    }
+
+    pub(crate) fn row(&mut self, row: &Row) {
+        let of = |number: f64| match number {
+            large if large >= 1000.0 => format!("{large:.0} {}", row.unit),
+            small => format!("{small:.2} {}", row.unit),
+        };
+        let (aim, reached) = match row.aim {
+            Aim::None => (String::new(), None),
+            Aim::RatioAtLeast(ratio) => (format!("≥ {ratio}"), Some(row.ratio.is_some_and(|is| is >= ratio))),
+            Aim::AtMost(most) => (format!("≤ {most:.2}"), Some(row.figure <= most)),
+        };
+        if let Some(reached) = reached {
+            self.aims += 1;
+            self.reached += usize::from(reached);
+        }
+        println!(
+            "{:<46} {:>18} {:>18} {:>7} {:>10}  {}",
+            row.name,
+            of(row.figure),
+            row.ceiling.map(of).unwrap_or_default(),
+            row.ratio.map(|ratio| format!("{ratio:.3}")).unwrap_or_default(),
+            aim,
+            match reached {
+                None => "",
+                Some(true) => "yes",
+                Some(false) => "NO",
+            }
+        );
+    }
+
+    pub(crate) fn end(&self) {
+        println!("{} of {} aims reached", self.reached, self.aims);
+    }
+}
+
+/// The middle of some figures.
+pub(crate) fn median(figures: &[f64]) -> f64 {
+    share(figures, 0.5)
+}
+
+/// The figure below which the given share of them lies.
+pub(crate) fn share(figures: &[f64], share: f64) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get((sorted.len() as f64 * share) as usize).or(sorted.last()).copied().unwrap_or(f64::NAN)
+}
