@@ -67,7 +67,7 @@ impl Oracle {
                         lane.items.values_mut().for_each(|item| item.optional |= !item.state.is_settled());
                     }
                 } else {
-                    lane.stop(new.status_since, missed_suspension);
+                    lane.stop(new.status_since, missed_suspension, new.status_since.0);
                     lane.stopped = false;
                     lane.number += 1;
                     lane.in_flight = 0;
@@ -78,11 +78,11 @@ impl Oracle {
             }
             SubscriptionStatus::Suspended(_) if new.options.hold && moved => {}
             SubscriptionStatus::Suspended(_) if moved || old.options.hold && !new.options.hold => {
-                lane.stop(new.status_since, false);
+                lane.stop(new.status_since, false, u64::MAX);
             }
-            SubscriptionStatus::Revoked if moved => lane.stop(new.status_since, false),
+            SubscriptionStatus::Revoked if moved => lane.stop(new.status_since, false, u64::MAX),
             SubscriptionStatus::Deleted => {
-                lane.stop(new.status_since, true);
+                lane.stop(new.status_since, true, u64::MAX);
                 lane.number += 1;
                 lane.in_flight = 0;
             }
@@ -122,10 +122,10 @@ impl Lane {
         self.pause_until = Timestamp::EPOCH;
     }
 
-    /// Drops what is not delivered, apart from what is under way.
-    pub(super) fn stop(&mut self, since: Position, silent: bool) {
+    /// Drops what is not delivered of the events before `until`, apart from what is under way.
+    pub(super) fn stop(&mut self, since: Position, silent: bool, until: u64) {
         self.stopped = true;
-        for (position, item) in &mut self.items {
+        for (position, item) in self.items.range_mut(..until) {
             if item.state.is_settled() {
                 continue;
             }

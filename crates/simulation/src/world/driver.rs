@@ -239,7 +239,8 @@ impl World {
         self.answered.push((self.time, lane, throttled));
         let follows = self.oracle.ended(lane, position, number, attempt.lane_number, &outcome, time);
         let unsure = self.oracle.stepped_back && !matches!(follows, Some(SuspensionReason::Destination(_)));
-        let follows = follows.filter(|_| !unsure);
+        // While the process stops nothing is decided any more; the next failure after the restart decides.
+        let follows = follows.filter(|_| !unsure && self.stopping_since.is_none());
         let failures = self.oracle.lanes[lane].failures_told;
         self.note(|| format!("#{number} ended: {outcome:?}, follows {follows:?}; {lane} has {failures} failures"));
         let told = match outcome {
