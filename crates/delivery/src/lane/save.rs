@@ -7,7 +7,7 @@ use domain::exception::Exception;
 use domain::outcome::Failure;
 use domain::{Position, Timestamp};
 
-use super::{Lane, Supply};
+use super::{Lane, Phase, Supply};
 
 /// Rate and successes are saved this often at most; failures are saved at once, so that a failing endpoint does not get away by our restart.
 const MEMORY_EVERY: Duration = Duration::from_secs(10);
@@ -80,6 +80,10 @@ pub struct LaneState {
 impl Lane {
     /// All matching events before it are settled or waiting; `None` where the lane is live and has nothing to do.
     pub fn cursor(&self) -> Option<Position> {
+        // What it did not deliver is counted and told: attempts that still end change nothing, and a restart must not count again.
+        if self.phase == Phase::Dropped {
+            return None;
+        }
         let reach = match self.supply {
             Supply::Live => None,
             Supply::Behind { reach, .. } => Some(reach),
