@@ -34,11 +34,18 @@ fn main() -> ExitCode {
     }
     let began = Instant::now();
     let every = (args.seeds / 20).max(1);
-    let (totals, failed) = simulation::run::seeds(args.from, args.seeds, args.threads, args.steps, Plan::random, |totals| {
-        if totals.worlds.is_multiple_of(every) {
-            say(&format!("{:>6} worlds, {:>8} events, {:>9} attempts, {:.0?}", totals.worlds, totals.events, totals.attempts, began.elapsed()));
-        }
-    });
+    let (totals, failed) =
+        simulation::run::seeds(args.from, args.seeds, args.threads, args.steps, Plan::random, |totals| {
+            if totals.worlds.is_multiple_of(every) {
+                say(&format!(
+                    "{:>6} worlds, {:>8} events, {:>9} attempts, {:.0?}",
+                    totals.worlds,
+                    totals.events,
+                    totals.attempts,
+                    began.elapsed()
+                ));
+            }
+        });
     say(&format!("{totals:#?}\nin {:.1?}", began.elapsed()));
     for failed in &failed {
         say(&failed.to_string());
@@ -50,14 +57,22 @@ fn plot() -> ExitCode {
     match simulation::rates::figures_hold() {
         Ok((fixed, changing)) => {
             let steady = fixed.stretch(60, 600);
-            say("An endpoint that takes 25 events a second (#: delivered, x: answered 429, |: capacity; one for 2/s)\n");
+            say(
+                "An endpoint that takes 25 events a second (#: delivered, x: answered 429, |: capacity; one for 2/s)\n",
+            );
             say(&fixed.table(10));
             let (used, throttled) = (steady.used * 100.0, steady.throttled * 100.0);
-            say(&format!("found after {:?} s; from the minute on {used:.1} % used, {throttled:.2} % answered 429\n", fixed.found_after(0).unwrap_or_default()));
+            say(&format!(
+                "found after {:?} s; from the minute on {used:.1} % used, {throttled:.2} % answered 429\n",
+                fixed.found_after(0).unwrap_or_default()
+            ));
             say("An endpoint whose capacity changes\n");
             say(&changing.table(10));
             for (from, capacity) in &changing.capacities {
-                say(&format!("{capacity}/s from second {from} on: found after {:?} s", changing.found_after(*from).unwrap_or_default()));
+                say(&format!(
+                    "{capacity}/s from second {from} on: found after {:?} s",
+                    changing.found_after(*from).unwrap_or_default()
+                ));
             }
             ExitCode::SUCCESS
         }

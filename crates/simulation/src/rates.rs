@@ -40,8 +40,7 @@ pub struct Stretch {
 
 /// Plays an endpoint whose capacity is that of the last entry that has begun; there are always events to send.
 pub fn measure(capacities: &[(u64, u64)], seconds: u64) -> Check<Measured> {
-    let mut settings = engine::Settings::default();
-    settings.trim_every = std::time::Duration::from_secs(30);
+    let settings = engine::Settings { trim_every: std::time::Duration::from_secs(30), ..Default::default() };
     let schedule = capacities.iter().map(|(from, capacity)| (from * SECOND, Behaviour::Throttling(*capacity)));
     let plan = Plan {
         seed: 25,
@@ -98,10 +97,12 @@ impl Measured {
     /// The second, counted from `from`, in which the capacity of then is found: from there on ten seconds use at least 90 % of it.
     pub fn found_after(&self, from: u64) -> Option<u64> {
         let last = self.seconds.len() as u64 - 10;
-        (from..last).find(|second| {
-            let stretch = self.stretch(*second, second + 10);
-            (0.9..=1.1).contains(&stretch.used) && stretch.throttled < 0.1
-        }).map(|second| second - from)
+        (from..last)
+            .find(|second| {
+                let stretch = self.stretch(*second, second + 10);
+                (0.9..=1.1).contains(&stretch.used) && stretch.throttled < 0.1
+            })
+            .map(|second| second - from)
     }
 
     /// A table for the terminal, a line for every `every` seconds.
@@ -123,7 +124,8 @@ impl Measured {
             }
             bar[mark] = '|';
             let bar: String = bar.into_iter().collect();
-            let _ = writeln!(text, "{second:>6}  {capacity:>8}  {rate:>5.1}  {delivered:>11.1}  {throttled:>5.2}  {bar}");
+            let _ =
+                writeln!(text, "{second:>6}  {capacity:>8}  {rate:>5.1}  {delivered:>11.1}  {throttled:>5.2}  {bar}");
         }
         text
     }
@@ -142,7 +144,9 @@ pub fn figures_hold() -> Check<(Measured, Measured)> {
         format!("a capacity of 25/s was found after {found:?} s")
     })?;
     let steady = fixed.stretch(60, 600);
-    hold(Property::CapacityIsFound, steady.used >= 0.9 && steady.throttled < 0.05, || format!("steady state: {steady:?}"))?;
+    hold(Property::CapacityIsFound, steady.used >= 0.9 && steady.throttled < 0.05, || {
+        format!("steady state: {steady:?}")
+    })?;
     for window in [180, 420, 600, 840] {
         let found = changing.found_after(window);
         hold(Property::CapacityIsFound, found.is_some_and(|seconds| seconds <= 90), || {

@@ -87,8 +87,10 @@ pub fn seeds(
         }
     });
     let (totals, failures) = totals.into_inner().unwrap_or_default();
-    let failed = failures.into_iter().map(|(seed, violation)| {
-        Failed { seed, violation, steps: World::last_steps(plan(seed), shown) }
+    let failed = failures.into_iter().map(|(seed, violation)| Failed {
+        seed,
+        violation,
+        steps: World::last_steps(plan(seed), shown),
     });
     let mut failed: Vec<Failed> = failed.collect();
     failed.sort_by_key(|failed| failed.seed);

@@ -43,7 +43,7 @@ enum Step {
     Save(u32),
     SaveEnded(u32, bool),
     Suspend(u32, Arc<Subscription>, SuspensionReason),
-    SuspendCommit(u32, Arc<Subscription>, SuspensionReason, Change),
+    SuspendCommit(u32, Arc<Subscription>, SuspensionReason, Box<Change>),
     TrimTick(u32),
     Trim(u32, Floors, Timestamp),
     TrimEnded(u32, Position),

@@ -54,7 +54,10 @@ fn a_hanging_destination_leaves_the_others_latency_unchanged() {
                 let others = &beside[event];
                 assert_eq!(times.len(), others.len(), "seed {seed}: {event:?} beside {ill:?}");
                 for (time, other) in times.iter().zip(others) {
-                    assert!(time.abs_diff(*other) <= 1000, "seed {seed}: {event:?} at {time} and {other} µs beside {ill:?}");
+                    assert!(
+                        time.abs_diff(*other) <= 1000,
+                        "seed {seed}: {event:?} at {time} and {other} µs beside {ill:?}"
+                    );
                 }
             }
         }

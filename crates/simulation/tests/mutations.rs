@@ -45,7 +45,10 @@ fn events_for_another_pim() {
 
 #[test]
 fn saves_of_an_older_generation() {
-    caught(Mutation::IgnoreGeneration, &[NothingIsForgotten, DuplicatesAreExplained, DuplicatesAreBounded, SuccessRateIsTrue, EveryEventEnds]);
+    caught(
+        Mutation::IgnoreGeneration,
+        &[NothingIsForgotten, DuplicatesAreExplained, DuplicatesAreBounded, SuccessRateIsTrue, EveryEventEnds],
+    );
 }
 
 #[test]
@@ -127,4 +130,3 @@ fn a_hurried_clock() {
 fn events_sent_twice() {
     caught(Mutation::SendTwice, &[DuplicatesAreExplained]);
 }
-

@@ -79,7 +79,9 @@ impl Oracle {
         }
         let runs = !lane.halted && lane.known.as_ref().is_some_and(|known| known.status.is_active());
         let (good, bad) = self.window(index, now);
-        if reason.is_none() && good + bad >= settings.judged_from && good * 100 < (good + bad) * settings.success_percent
+        if reason.is_none()
+            && good + bad >= settings.judged_from
+            && good * 100 < (good + bad) * settings.success_percent
         {
             reason = Some(SuspensionReason::SuccessRate);
         }

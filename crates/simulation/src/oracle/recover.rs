@@ -14,6 +14,9 @@ use crate::property::{Check, Property, hold};
 /// The cursor stands still while an attempt is under way: for at most this long, and a little for the answer.
 const CURSOR_LAGS: u64 = 6 * SECOND;
 
+/// The store may fail for so long while a retry is due.
+const LOADED_LATE: std::time::Duration = std::time::Duration::from_secs(15 * 60);
+
 impl Oracle {
     /// The process is gone, with everything that was under way; this is what the store has.
     pub fn crashed(&mut self, ledger: &LedgerRecord) -> Check {
@@ -62,6 +65,11 @@ impl Oracle {
                 continue;
             }
             if matches!(item.state, State::Dropped | State::Expired) {
+                if item.state == State::Expired && (beyond || found.is_some()) {
+                    // That it was dropped for its age is not saved yet: it is dropped again, or sent if it is still there.
+                    lane.may_count += u64::from(!item.optional);
+                    item.optional = true;
+                }
                 continue;
             }
             if !lives || resumed_afresh && *position < stored.status_since.0 {
@@ -94,7 +102,9 @@ impl Oracle {
                 item.repeated = true;
             }
             if item.state == State::Retry && item.told_at < saved_at {
-                let kept = found.is_some_and(|found| found.failures == item.failures && found.due_at == item.due_at);
+                // A body that could not be loaded when it was due makes it due again a second later.
+                let due = |found: &Exception| found.due_at >= item.due_at && found.due_at <= item.due_at + LOADED_LATE;
+                let kept = found.is_some_and(|found| found.failures == item.failures && due(found));
                 let kept = kept || self.stepped_back && found.is_some();
                 hold(Property::NothingIsForgotten, kept, || {
                     format!("subscription {index}: event {position} is {item:?}, but the ledger has {found:?}")

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use domain::{LoggedEvent, Timestamp};
 use domain::subscription::Subscription;
+use domain::{LoggedEvent, Timestamp};
 
 use super::{Oracle, State};
 use crate::property::{Check, Property, hold};
@@ -43,7 +43,7 @@ impl Oracle {
         hold(Property::PimsAreApart, lane.stored.pim == sending.event.pim, || {
             format!("{name}: the event is of PIM {}, the subscription of {}", sending.event.pim, lane.stored.pim)
         })?;
-        let sends = lane.stored.status.is_active() && !lane.halted || sending.excused && !lane.halted;
+        let sends = !lane.halted && (lane.stored.status.is_active() || sending.excused);
         hold(Property::SuspensionStops, sends, || {
             format!("{name} was sent; status {:?}, halted {}", lane.stored.status, lane.halted)
         })?;

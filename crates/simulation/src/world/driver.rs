@@ -191,8 +191,7 @@ impl World {
                 let lane = &self.oracle.lanes[lane];
                 lane.known.as_ref().is_some_and(|known| known.revision < lane.stored.revision)
             });
-        let sending =
-            Sending { attempt, now, subscription: &subscription, event: &event, rate, excused };
+        let sending = Sending { attempt, now, subscription: &subscription, event: &event, rate, excused };
         let lane = self.oracle.sent(&sending)?;
         if self.mutated(Mutation::SendTwice) && attempt.is_multiple_of(10) {
             self.oracle.sent(&sending)?;
@@ -244,9 +243,7 @@ impl World {
         let failures = self.oracle.lanes[lane].failures_told;
         self.note(|| format!("#{number} ended: {outcome:?}, follows {follows:?}; {lane} has {failures} failures"));
         let told = match outcome {
-            Outcome::Failed(_) if self.mutated(Mutation::TakeFailureForSuccess) => {
-                Outcome::Delivered
-            }
+            Outcome::Failed(_) if self.mutated(Mutation::TakeFailureForSuccess) => Outcome::Delivered,
             outcome => outcome,
         };
         // The suspension has to come within this turn: the flag says that it is awaited, then that it came.
@@ -399,7 +396,7 @@ impl World {
                 self.tell(Input::Saved(done))?;
             }
             Step::Suspend(run, judged, reason) if alive(run) => self.begin_suspension(judged, reason),
-            Step::SuspendCommit(run, judged, reason, change) if alive(run) => self.suspend(judged, reason, change),
+            Step::SuspendCommit(run, judged, reason, change) if alive(run) => self.suspend(judged, reason, *change),
             Step::TrimTick(run) if alive(run) => self.begin_trim(),
             Step::Trim(run, floors, oldest) if alive(run) => self.trim(&floors, oldest)?,
             Step::TrimEnded(run, before) if alive(run) => {
@@ -442,7 +439,7 @@ impl World {
             change.entries.extend(again);
         }
         let takes = self.store_takes();
-        self.schedule(takes, Step::SuspendCommit(self.run, judged, reason, change));
+        self.schedule(takes, Step::SuspendCommit(self.run, judged, reason, Box::new(change)));
     }
 
     fn suspend(&mut self, judged: Arc<Subscription>, reason: SuspensionReason, change: store::Change) {
@@ -516,7 +513,8 @@ fn shown(lane: &store::LaneSave) -> String {
     let exceptions = lane.exceptions.iter().map(|one| format!("{}:{:?}{}", one.position, one.kind, one.failures));
     let exceptions: Vec<_> = exceptions.collect();
     let dropped: Vec<_> = lane.entries.iter().filter_map(|entry| drop_count(&entry.body)).collect();
-    let told: u64 = lane.entries.iter().filter(|entry| drop_count(&entry.body).is_none()).map(|entry| entry.count).sum();
+    let told: u64 =
+        lane.entries.iter().filter(|entry| drop_count(&entry.body).is_none()).map(|entry| entry.count).sum();
     let number = lane.subscription.0.as_u128() - 1;
     let (generation, cursor, settled) = (lane.generation, lane.cursor.map(|cursor| cursor.0), &lane.settled);
     format!("{number}.{generation}: {cursor:?} {exceptions:?} settled {settled:?} dropped {dropped:?} told {told}")

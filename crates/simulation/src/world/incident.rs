@@ -1,9 +1,9 @@
 //! What happens to a world beside traffic: crashes, restarts, jumps of the clock, and people who change subscriptions.
 
+use domain::LogId;
 use domain::log_entry::{Action, LogBody, LogEntry};
 use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::LogId;
 use engine::core::{Core, Input};
 use store::{Catalog, Change, Ledger, Put};
 

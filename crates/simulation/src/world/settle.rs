@@ -81,9 +81,8 @@ impl World {
         let waiting = at_once(self.store.notifications(domain::Timestamp::MAX, usize::MAX)).unwrap_or_default();
         for (index, lane) in self.oracle.lanes.iter().enumerate() {
             let entries = self.entries(index);
-            let suspended = |entry: &&LogEntry| {
-                entry.body == LogBody::Action(Action::SubscriptionSuspendedByThePlatform)
-            };
+            let suspended =
+                |entry: &&LogEntry| entry.body == LogBody::Action(Action::SubscriptionSuspendedByThePlatform);
             let logged = entries.iter().filter(suspended).count() as u64;
             let of_it = waiting.iter().map(|one| &one.notification).filter(|one| one.subscription_id == lane.stored.id);
             let notified = of_it.filter(|one| one.kind == NotificationKind::SuspendedBySystem).count() as u64;

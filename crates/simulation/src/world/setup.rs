@@ -158,8 +158,11 @@ impl World {
         let mut about = Vec::new();
         for _ in 0..count {
             self.next_event += 1;
-            let (kind, user, entity) =
-                (self.random.within(0, TYPES.len() as u64 - 1), self.random.within(0, 2), self.random.within(0, ENTITIES - 1));
+            let (kind, user, entity) = (
+                self.random.within(0, TYPES.len() as u64 - 1),
+                self.random.within(0, 2),
+                self.random.within(0, ENTITIES - 1),
+            );
             about.push((user, entity_of(kind as usize, entity)));
             events.push(event(self.next_event, kind as usize, user, entity));
         }
