@@ -124,11 +124,12 @@ where
         let Some(work) = self.work.take() else { return Ok(()) };
         // Appends before it are not taken back with it.
         batch.log.flush(batch.connection)?;
-        let version = batch.version;
+        let (version, mark) = (batch.version, batch.log.mark());
         batch.sql("SAVEPOINT job")?.execute([])?;
         let result = work(batch);
         if result.is_err() {
             batch.version = version;
+            batch.log.back_to(mark);
             // Fails if the error has ended the whole transaction.
             batch.sql("ROLLBACK TO job")?.execute([])?;
         }

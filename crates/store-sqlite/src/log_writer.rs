@@ -42,6 +42,15 @@ struct Owned {
     numbered: Vec<Arc<LoggedEvent>>,
 }
 
+/// A place within a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    open: (Position, Timestamp),
+    added: usize,
+    taken_bytes: u64,
+    numbered: usize,
+}
+
 impl LogWriter {
     /// For the process that serves.
     pub(crate) fn owned(connection: &Connection, settings: &Settings, folder: PathBuf) -> Result<LogWriter, Failure> {
@@ -107,15 +116,6 @@ impl LogWriter {
         Ok(Ok(Appended { accepted, duplicates }))
     }
 
-    /// Numbers what was taken and writes it.
-    pub(crate) fn flush(&mut self, connection: &Connection) -> Result<(), Failure> {
-        let Some(owned) = &mut self.owned else { return Ok(()) };
-        for (pim, taken) in owned.taken.drain(..) {
-            let start = owned.numbered.len();
-            for (event, accepted_at) in taken {
-                let position = owned.open.0;
-                owned.open.0 = position.next();
-                owned.numbered.push(Arc::new(LoggedEvent { position, pim, accepted_at, event }));
     /// Takes a request's events if none of them is known, and lets `beside` write what belongs to them. An error leaves
     /// nothing behind but what `beside` wrote: the caller takes that back.
     pub(crate) fn append_new(
@@ -145,6 +145,15 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Numbers what was taken and writes it.
+    pub(crate) fn flush(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let Some(owned) = &mut self.owned else { return Ok(()) };
+        for (pim, taken) in owned.taken.drain(..) {
+            let start = owned.numbered.len();
+            for (event, accepted_at) in taken {
+                let position = owned.open.0;
+                owned.open.0 = position.next();
+                owned.numbered.push(Arc::new(LoggedEvent { position, pim, accepted_at, event }));
             }
             let sql = "INSERT INTO frames (pos, pim, count, latest, body) VALUES (?1, ?2, ?3, ?4, ?5)";
             let mut insert = connection.prepare_cached(sql)?;
@@ -181,6 +190,28 @@ impl LogWriter {
         std::mem::take(&mut owned.numbered)
     }
 
+    /// Where the open transaction stands, to take back what comes after; call [`LogWriter::flush`] before.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        let owned = self.owned.as_ref()?;
+        Some(Mark {
+            open: owned.open,
+            added: owned.dedup.added(),
+            taken_bytes: owned.taken_bytes,
+            numbered: owned.numbered.len(),
+        })
+    }
+
+    /// Forgets what was appended since the mark; the caller takes back what was written.
+    pub(crate) fn back_to(&mut self, mark: Option<Mark>) {
+        if let (Some(owned), Some(mark)) = (&mut self.owned, mark) {
+            owned.taken.clear();
+            owned.taken_bytes = mark.taken_bytes;
+            owned.open = mark.open;
+            owned.dedup.undo(mark.added);
+            owned.numbered.truncate(mark.numbered);
+        }
+    }
+
     /// The transaction was taken back.
     pub(crate) fn rolled_back(&mut self) {
         self.data_version = None;
@@ -208,6 +239,32 @@ impl LogWriter {
         if let Err(error) = owned.dedup.tidy(connection) {
             tracing::warn!(%error, "known ids could not be moved to disk; they stay in memory until it works");
             owned.dedup.tidy_later();
+        }
+    }
+}
+
+impl Owned {
+    /// All of the events must be new, and there must be room for them. Their ids are known from here on.
+    fn prepare_new(
+        &mut self,
+        connection: &Connection,
+        events: &[Event],
+        keys: &[Key],
+        now: Timestamp,
+        bytes: u64,
+    ) -> Result<(), AppendNewError> {
+        let mut known = Vec::new();
+        for (event, key) in events.iter().zip(keys) {
+            if self.dedup.add(connection, *key, now)? {
+                known.push(event.id().to_owned());
+            }
+        }
+        if !known.is_empty() {
+            return Err(AppendNewError::Known(known));
+        }
+        match self.room.lacks(connection, self.taken_bytes + bytes)? {
+            Some(message) => Err(AppendError::BacklogFull { message, retry_after: RETRY_AFTER }.into()),
+            None => Ok(()),
         }
     }
 }
@@ -243,32 +300,6 @@ impl Room {
         let used = pages * pragma("PRAGMA page_size")?;
         if used + more > self.max_log_bytes {
             return Ok(Some(format!(
-impl Owned {
-    /// All of the events must be new, and there must be room for them. Their ids are known from here on.
-    fn prepare_new(
-        &mut self,
-        connection: &Connection,
-        events: &[Event],
-        keys: &[Key],
-        now: Timestamp,
-        bytes: u64,
-    ) -> Result<(), AppendNewError> {
-        let mut known = Vec::new();
-        for (event, key) in events.iter().zip(keys) {
-            if self.dedup.add(connection, *key, now)? {
-                known.push(event.id().to_owned());
-            }
-        }
-        if !known.is_empty() {
-            return Err(AppendNewError::Known(known));
-        }
-        match self.room.lacks(connection, self.taken_bytes + bytes)? {
-            Some(message) => Err(AppendError::BacklogFull { message, retry_after: RETRY_AFTER }.into()),
-            None => Ok(()),
-        }
-    }
-}
-
                 "the backlog is full: the database holds {}, the bound is {} (max_log_bytes); it shrinks as events are \
                  delivered or their retention ends",
                 Mib(used),

@@ -1,0 +1,354 @@
+//! The difference of two states, as `changes` of a delta event tells it (contract pages 6 and 7). The order of members is
+//! that of the examples in the catalogue of event types.
+
+use std::collections::HashMap;
+
+use store::SnapshotKind;
+use wire::json::{Number, Value};
+
+use crate::attributes::{Types, guess};
+use crate::sameness::same;
+use crate::state::{Entry, Links, Quantities, State, object, strings};
+
+/// What was changed between two states of an entity; `None` if nothing was.
+pub fn changes(kind: SnapshotKind, old: &State, new: &State, types: &Types) -> Option<Value> {
+    let mut changes: Vec<(String, Value)> = Vec::new();
+    let mut add = |name: &str, change: Option<Value>| changes.extend(change.map(|change| (name.to_owned(), change)));
+    // Product models have neither `enabled` nor a changing family nor groups.
+    if kind == SnapshotKind::Product {
+        add("enabled", enabled(old.enabled, new.enabled));
+    }
+    add("categories", set(&old.categories, &new.categories));
+    if kind == SnapshotKind::Product {
+        add("family", text(old.family.as_deref(), new.family.as_deref()));
+        add("groups", set(&old.groups, &new.groups));
+    }
+    add("parent", text(old.parent.as_deref(), new.parent.as_deref()));
+    add("values", values(&old.values, &new.values, types));
+    add("associations", by_type(&old.associations, &new.associations, links));
+    add("quantified_associations", by_type(&old.quantified, &new.quantified, |old, new| quantities(kind, old, new)));
+    (!changes.is_empty()).then_some(Value::Object(changes))
+}
+
+fn enabled(old: Option<bool>, new: Option<bool>) -> Option<Value> {
+    // Without a word about it nothing was said.
+    let (old, new) = (old?, new?);
+    (old != new).then(|| object([("previous", Value::Bool(old)), ("new", Value::Bool(new))]))
+}
+
+fn text(old: Option<&str>, new: Option<&str>) -> Option<Value> {
+    let value = |text: Option<&str>| text.map_or(Value::Null, Value::from);
+    (old != new).then(|| object([("previous", value(old)), ("new", value(new))]))
+}
+
+/// What is in `these` and not in `those`, each once.
+fn beyond(these: &[String], those: &[String]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for one in these {
+        if !those.contains(one) && !found.contains(one) {
+            found.push(one.clone());
+        }
+    }
+    found
+}
+
+fn set(old: &[String], new: &[String]) -> Option<Value> {
+    let (added, removed) = (beyond(new, old), beyond(old, new));
+    let changed = !added.is_empty() || !removed.is_empty();
+    changed.then(|| object([("added", strings(&added)), ("removed", strings(&removed))]))
+}
+
+/// Compares what two maps have under each association type: first those of the new one in their order, then those gone.
+fn by_type<T: Default>(
+    old: &[(String, T)],
+    new: &[(String, T)],
+    compare: impl Fn(&T, &T) -> Option<Value>,
+) -> Option<Value> {
+    let nothing = T::default();
+    fn find<'m, T>(map: &'m [(String, T)], name: &str) -> Option<&'m T> {
+        map.iter().find(|(of, _)| of == name).map(|(_, found)| found)
+    }
+    let mut changed: Vec<(String, Value)> = Vec::new();
+    for (name, now) in new {
+        let change = compare(find(old, name).unwrap_or(&nothing), now);
+        changed.extend(change.map(|change| (name.clone(), change)));
+    }
+    for (name, before) in old.iter().filter(|(name, _)| find(new, name).is_none()) {
+        changed.extend(compare(before, &nothing).map(|change| (name.clone(), change)));
+    }
+    (!changed.is_empty()).then_some(Value::Object(changed))
+}
+
+fn links(old: &Links, new: &Links) -> Option<Value> {
+    let beyond = |these: &Links, those: &Links| Links {
+        products: beyond(&these.products, &those.products),
+        product_models: beyond(&these.product_models, &those.product_models),
+        groups: beyond(&these.groups, &those.groups),
+    };
+    let (added, removed) = (beyond(new, old), beyond(old, new));
+    let side = |links: &Links| {
+        object([
+            ("products", strings(&links.products)),
+            ("product_models", strings(&links.product_models)),
+            ("groups", strings(&links.groups)),
+        ])
+    };
+    let nothing = Links::default();
+    (added != nothing || removed != nothing).then(|| object([("added", side(&added)), ("removed", side(&removed))]))
+}
+
+/// What happened to the links of one list.
+#[derive(Default)]
+struct Moves {
+    updated: Vec<Value>,
+    added: Vec<Value>,
+    removed: Vec<String>,
+}
+
+impl Moves {
+    /// The catalogue lists `updated` for products only: of product models another quantity is told as removed and added.
+    fn of(name: &str, tells_updates: bool, old: &[(String, Number)], new: &[(String, Number)]) -> Moves {
+        let number = |number: &Number| Value::Number(number.clone());
+        let quantity = |links: &[(String, Number)], of: &str| {
+            links.iter().find(|(other, _)| other == of).map(|(_, quantity)| number(quantity))
+        };
+        let mut moves = Moves::default();
+        for (of, now) in new {
+            let now = number(now);
+            let before = quantity(old, of);
+            if before.as_ref().is_some_and(|before| same(None, before, &now)) {
+                continue;
+            }
+            let mut link = vec![(name, Value::from(of.as_str())), ("quantity", now)];
+            match before {
+                Some(before) if tells_updates => {
+                    link.push(("previous_quantity", before));
+                    moves.updated.push(object(link));
+                }
+                Some(_) => {
+                    moves.removed.push(of.clone());
+                    moves.added.push(object(link));
+                }
+                None => moves.added.push(object(link)),
+            }
+        }
+        moves.removed.extend(old.iter().map(|(of, _)| of).filter(|of| quantity(new, of).is_none()).cloned());
+        moves
+    }
+
+    fn is_empty(&self) -> bool {
+        self.updated.is_empty() && self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+fn quantities(kind: SnapshotKind, old: &Quantities, new: &Quantities) -> Option<Value> {
+    let tells_updates = kind == SnapshotKind::Product;
+    let products = Moves::of("uuid", tells_updates, &old.products, &new.products);
+    let models = Moves::of("code", tells_updates, &old.product_models, &new.product_models);
+    if products.is_empty() && models.is_empty() {
+        return None;
+    }
+    let side = |products, models| object([("products", products), ("product_models", models)]);
+    let mut sides = Vec::new();
+    if !products.updated.is_empty() || !models.updated.is_empty() {
+        sides.push(("updated", side(Value::Array(products.updated), Value::Array(models.updated))));
+    }
+    sides.push(("added", side(Value::Array(products.added), Value::Array(models.added))));
+    sides.push(("removed", side(strings(&products.removed), strings(&models.removed))));
+    Some(object(sides))
+}
+
+type Entries = [Entry];
+
+fn values(old: &[(String, Vec<Entry>)], new: &[(String, Vec<Entry>)], types: &Types) -> Option<Value> {
+    let before: HashMap<&str, &Vec<Entry>> = old.iter().map(|(code, entries)| (code.as_str(), entries)).collect();
+    let mut changed: Vec<(String, Value)> = Vec::new();
+    for (code, entries) in new {
+        let previous = before.get(code.as_str()).map_or(&[][..], |entries| entries.as_slice());
+        changed.extend(attribute(code, previous, entries, types));
+    }
+    let now: HashMap<&str, ()> = new.iter().map(|(code, _)| (code.as_str(), ())).collect();
+    for (code, entries) in old.iter().filter(|(code, _)| !now.contains_key(code.as_str())) {
+        changed.extend(attribute(code, entries, &[], types));
+    }
+    (!changed.is_empty()).then_some(Value::Object(changed))
+}
+
+/// The changed values of one attribute: first those that there are in their order, then those gone.
+fn attribute(code: &str, old: &Entries, new: &Entries, types: &Types) -> Option<(String, Value)> {
+    fn find<'e>(entries: &'e Entries, of: &Entry) -> Option<&'e Entry> {
+        entries.iter().find(|entry| entry.locale == of.locale && entry.scope == of.scope)
+    }
+    let known = types.get(code);
+    let mut changed = Vec::new();
+    let mut add = |previous: Option<&Entry>, now: Option<&Entry>| {
+        let Some(entry) = now.or(previous) else { return };
+        let said = entry.attribute_type.as_deref().or(known.as_deref());
+        if let (Some(previous), Some(now)) = (previous, now)
+            && same(said, &previous.data, &now.data)
+        {
+            return;
+        }
+        let data = |entry: Option<&Entry>| entry.map_or(Value::Null, |entry| entry.data.clone());
+        let text = |text: Option<&str>| text.map_or(Value::Null, Value::from);
+        changed.push(object([
+            ("previous", data(previous)),
+            ("new", data(now)),
+            ("type", text(said.or_else(|| guess(&entry.data)))),
+            ("locale", text(entry.locale.as_deref())),
+            ("scope", text(entry.scope.as_deref())),
+        ]));
+    };
+    for entry in new {
+        add(find(old, entry), Some(entry));
+    }
+    for entry in old.iter().filter(|entry| find(new, entry).is_none()) {
+        add(Some(entry), None);
+    }
+    (!changed.is_empty()).then(|| (code.to_owned(), Value::Array(changed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(kind: SnapshotKind, old: &str, new: &str, expect: &str) {
+        let state = |text: &str| State::read("main", &wire::json::parse(text.as_bytes()).unwrap()).unwrap();
+        let types = Types::of([("size", "pim_catalog_text")]);
+        let found = changes(kind, &state(old), &state(new), &types);
+        assert_eq!(found.map_or("null".to_owned(), |changes| changes.to_canonical()), expect);
+    }
+
+    const PRODUCT: SnapshotKind = SnapshotKind::Product;
+    const MODEL: SnapshotKind = SnapshotKind::ProductModel;
+
+    #[test]
+    fn fields() {
+        check(PRODUCT, r#"{"enabled":true}"#, r#"{"enabled":false}"#, r#"{"enabled":{"previous":true,"new":false}}"#);
+        check(PRODUCT, "{}", r#"{"enabled":false}"#, "null");
+        check(MODEL, r#"{"enabled":true,"family":"a","groups":["g"]}"#, "{}", "null");
+        check(
+            PRODUCT,
+            r#"{"family":"a","parent":null}"#,
+            r#"{"family":null,"parent":"p"}"#,
+            r#"{"family":{"previous":"a","new":null},"parent":{"previous":null,"new":"p"}}"#,
+        );
+        check(MODEL, r#"{"parent":"p"}"#, "{}", r#"{"parent":{"previous":"p","new":null}}"#);
+        check(
+            PRODUCT,
+            r#"{"categories":["a","b","c"],"groups":["g"]}"#,
+            r#"{"groups":["g","h","h"],"categories":["c","d","a"]}"#,
+            r#"{"categories":{"added":["d"],"removed":["b"]},"groups":{"added":["h"],"removed":[]}}"#,
+        );
+        check(MODEL, r#"{"categories":["a","b"]}"#, r#"{"categories":["b","a"]}"#, "null");
+    }
+
+    #[test]
+    fn values_by_attribute_locale_and_scope() {
+        check(
+            PRODUCT,
+            r#"{"values":{"gone":[{"locale":null,"scope":null,"data":"x"}],
+                "name":[{"locale":"en_US","scope":null,"data":"a"},{"locale":"de_DE","scope":null,"data":"b"},
+                    {"locale":"fr_FR","scope":null,"data":"c"}],
+                "weight":[{"locale":null,"scope":null,"data":{"amount":"12.0000","unit":"GRAM"}}]}}"#,
+            r#"{"values":{"name":[{"locale":"it_IT","scope":null,"data":"d"},{"locale":"de_DE","scope":null,"data":"B"},
+                    {"locale":"en_US","scope":null,"data":"a"},{"locale":"fr_FR","scope":null,"data":null}],
+                "weight":[{"locale":null,"scope":null,"data":{"amount":12,"unit":"GRAM"}}],
+                "on":[{"locale":null,"scope":"print","data":true}]}}"#,
+            concat!(
+                r#"{"values":{"name":["#,
+                r#"{"previous":null,"new":"d","type":null,"locale":"it_IT","scope":null},"#,
+                r#"{"previous":"b","new":"B","type":null,"locale":"de_DE","scope":null},"#,
+                r#"{"previous":"c","new":null,"type":null,"locale":"fr_FR","scope":null}],"#,
+                r#""on":[{"previous":null,"new":true,"type":"pim_catalog_boolean","locale":null,"scope":"print"}],"#,
+                r#""gone":[{"previous":"x","new":null,"type":null,"locale":null,"scope":null}]}}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn the_type_decides_what_is_the_same() {
+        let value = |code: &str, data: &str| format!(r#"{{"values":{{"{code}":[{{"data":{data}}}]}}}}"#);
+        check(PRODUCT, &value("other", r#""12.0""#), &value("other", r#""12""#), "null");
+        check(
+            PRODUCT,
+            &value("size", r#""12.0""#),
+            &value("size", r#""12""#),
+            r#"{"values":{"size":[{"previous":"12.0","new":"12","type":"pim_catalog_text","locale":null,"scope":null}]}}"#,
+        );
+        // Newer PIMs send the type along.
+        check(
+            MODEL,
+            r#"{"values":{"a":[{"data":"12.0"}]}}"#,
+            r#"{"values":{"a":[{"data":"12","attribute_type":"pim_catalog_textarea"}]}}"#,
+            r#"{"values":{"a":[{"previous":"12.0","new":"12","type":"pim_catalog_textarea","locale":null,"scope":null}]}}"#,
+        );
+    }
+
+    #[test]
+    fn associations_by_type() {
+        check(
+            PRODUCT,
+            r#"{"associations":{"UP":{"products":["a","b"],"product_models":[],"groups":[]},"OLD":{"groups":["g"]},
+                "SAME":{"products":["x"]}}}"#,
+            r#"{"associations":{"SAME":{"products":["x"],"groups":[]},"UP":{"products":["b","c"],"product_models":["m"]},
+                "EMPTY":{"products":[]}}}"#,
+            concat!(
+                r#"{"associations":{"UP":{"added":{"products":["c"],"product_models":["m"],"groups":[]},"#,
+                r#""removed":{"products":["a"],"product_models":[],"groups":[]}},"#,
+                r#""OLD":{"added":{"products":[],"product_models":[],"groups":[]},"#,
+                r#""removed":{"products":[],"product_models":[],"groups":["g"]}}}}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn quantified_associations_by_type() {
+        const P: &str = "a51e56dd-560f-5fb4-81d1-af2588c9ab23";
+        let pack = |quantity: &str, models: &str| {
+            format!(
+                r#"{{"quantified_associations":{{"PACK":{{"products":[{{"uuid":"{P}","identifier":"p","quantity":{quantity}}}],
+                    "product_models":[{models}]}}}}}}"#
+            )
+        };
+        let model = r#"{"identifier":"m","quantity":1}"#;
+        let other = r#"{"identifier":"m","quantity":5}"#;
+        check(PRODUCT, &pack("2", model), &pack("2.0", model), "null");
+        check(
+            PRODUCT,
+            &pack("2", model),
+            &pack("3", ""),
+            &format!(
+                concat!(
+                    r#"{{"quantified_associations":{{"PACK":{{"#,
+                    r#""updated":{{"products":[{{"uuid":"{}","quantity":3,"previous_quantity":2}}],"product_models":[]}},"#,
+                    r#""added":{{"products":[],"product_models":[]}},"removed":{{"products":[],"product_models":["m"]}}}}}}}}"#
+                ),
+                P
+            ),
+        );
+        check(
+            MODEL,
+            &pack("2", model),
+            &pack("2", other),
+            concat!(
+                r#"{"quantified_associations":{"PACK":{"#,
+                r#""added":{"products":[],"product_models":[{"code":"m","quantity":5}]},"#,
+                r#""removed":{"products":[],"product_models":["m"]}}}}"#
+            ),
+        );
+        check(
+            PRODUCT,
+            "{}",
+            &pack("2", ""),
+            &format!(
+                concat!(
+                    r#"{{"quantified_associations":{{"PACK":{{"added":{{"products":[{{"uuid":"{}","quantity":2}}],"#,
+                    r#""product_models":[]}},"removed":{{"products":[],"product_models":[]}}}}}}}}"#
+                ),
+                P
+            ),
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! What is remembered of a PIM's bridge for its operator: `postrider pim check` reads it from another process.
+//!
+//! Kept in the store, at once after a quiet time and then at most every few seconds, so that it costs nothing under load.
+
+use domain::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How the bridge of a PIM stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Note {
+    /// Requests with a genuine signature, tests included.
+    pub verified: u64,
+    /// The latest of them.
+    pub verified_at: Option<Timestamp>,
+    /// The latest test by the button of the PIM's page.
+    pub tested_at: Option<Timestamp>,
+    /// Requests that were refused because of their signature.
+    pub refused: u64,
+    /// The latest of them.
+    pub refused_at: Option<Timestamp>,
+    /// Why that was refused.
+    pub refusal: Option<String>,
+    /// Events that were taken.
+    pub events: u64,
+    /// The latest request with some.
+    pub events_at: Option<Timestamp>,
+    /// Events that were not as they should be.
+    pub bad: u64,
+    /// What was wrong with the latest of them.
+    pub bad_why: Option<String>,
+    /// Events with an action that is not known.
+    pub unknown: u64,
+    /// The latest such action.
+    pub unknown_action: Option<String>,
+}
+
+impl Note {
+    /// As it is stored.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// From what is stored; nothing, if that cannot be read.
+    pub fn from_text(text: &str) -> Note {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+}

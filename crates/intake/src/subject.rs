@@ -1,0 +1,118 @@
+//! What an event is about: a product or a product model, as receivers and snapshots know it.
+
+use store::{SnapshotKey, SnapshotKind};
+use uuid::{Uuid, uuid};
+use wire::json::Value;
+
+/// The namespace of everything that this bridge makes a UUIDv5 of: stand-ins for missing uuids, and event ids that are no
+/// UUID. Documented for operators; it never changes.
+pub const NAMESPACE: Uuid = uuid!("4afe434a-d98d-4408-8bce-f96db8bd058f");
+
+/// The uuid that stands in for that of a product which has none, as in PIMs before 7.0: a UUIDv5 of `{source}/{identifier}`.
+pub fn stand_in(source: &str, identifier: &str) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, format!("{source}/{identifier}").as_bytes())
+}
+
+/// The hyphenated form only, so that what receivers get is what the PIM calls it.
+pub fn hyphenated(text: &str) -> Option<Uuid> {
+    if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
+}
+
+/// A product or a product model.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// A product.
+    Product {
+        /// Its own, or what stands in for it.
+        uuid: Uuid,
+        /// Where it has one.
+        identifier: Option<String>,
+    },
+    /// A product model.
+    ProductModel {
+        /// Its code.
+        code: String,
+    },
+}
+
+impl Subject {
+    /// The product of a `resource` of the PIM that is registered as `source`.
+    pub fn product(source: &str, resource: &Value) -> Result<Subject, String> {
+        let identifier = text(resource, "identifier")?;
+        let uuid = match (text(resource, "uuid")?, &identifier) {
+            (Some(uuid), _) => hyphenated(uuid).ok_or_else(|| format!("`uuid` is no UUID: {uuid:?}"))?,
+            (None, Some(identifier)) => stand_in(source, identifier),
+            (None, None) => return Err("the product has neither `uuid` nor `identifier`".to_owned()),
+        };
+        Ok(Subject::Product { uuid, identifier: identifier.map(str::to_owned) })
+    }
+
+    /// The product model of a `resource`.
+    pub fn product_model(resource: &Value) -> Result<Subject, String> {
+        let code = text(resource, "code")?.ok_or("the product model has no `code`")?;
+        Ok(Subject::ProductModel { code: code.to_owned() })
+    }
+
+    /// Where its snapshot is.
+    pub fn snapshot(&self) -> SnapshotKey {
+        match self {
+            Subject::Product { uuid, .. } => {
+                SnapshotKey { kind: SnapshotKind::Product, key: uuid.hyphenated().to_string() }
+            }
+            Subject::ProductModel { code } => SnapshotKey { kind: SnapshotKind::ProductModel, key: code.clone() },
+        }
+    }
+
+    /// Which of the two it is.
+    pub fn kind(&self) -> SnapshotKind {
+        match self {
+            Subject::Product { .. } => SnapshotKind::Product,
+            Subject::ProductModel { .. } => SnapshotKind::ProductModel,
+        }
+    }
+}
+
+/// A member that is text, if it is there and not null or empty.
+fn text<'v>(resource: &'v Value, name: &str) -> Result<Option<&'v str>, String> {
+    match resource.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+        Some(other) => Err(format!("`{name}` is {}, expected a string", other.type_name())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(resource: &str, expect: Result<(&str, Option<&str>), &str>) {
+        let resource = wire::json::parse(resource.as_bytes()).unwrap();
+        let found = Subject::product("main", &resource).map(|subject| match subject {
+            Subject::Product { uuid, identifier } => (uuid.to_string(), identifier),
+            Subject::ProductModel { code } => panic!("{code}"),
+        });
+        let expect = expect.map(|(uuid, id)| (uuid.to_owned(), id.map(str::to_owned)));
+        assert_eq!(found, expect.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn products_of_all_versions_are_named() {
+        const OWN: &str = "a51e56dd-560f-5fb4-81d1-af2588c9ab23";
+        // 7.0
+        check(&format!(r#"{{"uuid":"{OWN}","identifier":"x"}}"#), Ok((OWN, Some("x"))));
+        check(&format!(r#"{{"uuid":"{OWN}","identifier":null}}"#), Ok((OWN, None)));
+        check(&format!(r#"{{"uuid":"{}"}}"#, OWN.to_uppercase()), Ok((OWN, None)));
+        // 5.0 and 6.0: fixed for ever, for receivers keep it.
+        check(r#"{"identifier":"x"}"#, Ok(("3fdbac2a-def1-5843-a745-000e64030f66", Some("x"))));
+        check(r#"{"identifier":null}"#, Err("the product has neither `uuid` nor `identifier`"));
+        check(r#"{"uuid":"x"}"#, Err("`uuid` is no UUID: \"x\""));
+        check(r#"{"identifier":7}"#, Err("`identifier` is a number, expected a string"));
+    }
+
+    #[test]
+    fn a_stand_in_depends_on_the_source() {
+        assert_ne!(stand_in("main", "x"), stand_in("other", "x"));
+        assert_eq!(stand_in("main", "x"), Uuid::new_v5(&NAMESPACE, b"main/x"));
+    }
+}
