@@ -132,7 +132,9 @@ impl Core {
             let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
             let needs = |position: Option<Position>| position.is_some_and(|position| position < before);
             let (cursor, waiting) = (entry.lane.reach(), entry.lane.first_waiting());
-            if !needs(cursor) && !needs(waiting) || entry.drop_exceptions {
+            // What it has in hand counts as well.
+            let in_hand = entry.lane.cursor();
+            if !needs(cursor) && !needs(waiting) && !needs(in_hand) || entry.drop_exceptions {
                 continue;
             }
             let subscription = entry.subscription.clone();
