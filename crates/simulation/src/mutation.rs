@@ -14,8 +14,6 @@ pub enum Mutation {
     KeepSettledExceptions,
     /// Every thirtieth event goes to a subscription of another PIM.
     DeliverToOtherPim,
-    /// A save of an older generation is taken as one of the current.
-    IgnoreGeneration,
     /// A save is answered before it is made.
     AnswerBeforeDurable,
     /// Due times are saved a minute too early.
@@ -52,13 +50,12 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 22] = [
+    pub const ALL: [Mutation; 21] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
         Mutation::KeepSettledExceptions,
         Mutation::DeliverToOtherPim,
-        Mutation::IgnoreGeneration,
         Mutation::AnswerBeforeDurable,
         Mutation::SaveDueTooEarly,
         Mutation::SendAfterSuspension,

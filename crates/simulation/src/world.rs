@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use domain::outcome::{Outcome, SuspensionReason};
 use domain::subscription::Subscription;
-use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
+use domain::{LoggedEvent, PimId, Position, Timestamp};
 use engine::core::{AttemptId, Core, Floors, ReadId};
 use store::{Change, Chunk, MemoryStore, ReadLimit, Save};
 
@@ -304,9 +304,5 @@ impl World {
                 self.look_at_status()?;
             }
         }
-    }
-
-    fn lane_of(&self, id: SubscriptionId) -> Option<&crate::oracle::Lane> {
-        self.oracle.find(id).map(|index| &self.oracle.lanes[index])
     }
 }

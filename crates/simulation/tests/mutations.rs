@@ -44,14 +44,6 @@ fn events_for_another_pim() {
 }
 
 #[test]
-fn saves_of_an_older_generation() {
-    caught(
-        Mutation::IgnoreGeneration,
-        &[NothingIsForgotten, DuplicatesAreExplained, DuplicatesAreBounded, SuccessRateIsTrue, EveryEventEnds],
-    );
-}
-
-#[test]
 fn saves_answered_before_they_are_made() {
     caught(Mutation::AnswerBeforeDurable, &[NothingIsForgotten, NeededIsKept]);
 }

@@ -276,22 +276,16 @@ impl World {
             self.schedule(0, Step::SaveEnded(self.run, true));
             return self.schedule(3_000_000, Step::Save(self.run));
         }
-        // A save that is overtaken by a change has to take its time.
-        let lag = if self.mutated(Mutation::IgnoreGeneration) { 4_000_000 } else { 0 };
-        let takes = self.store_takes() + lag;
+        let takes = self.store_takes();
         self.schedule(takes, Step::Save(self.run));
     }
 
     fn tamper_with(&mut self, save: &mut Save) {
-        let generations = |id| self.lane_of(id).map(|lane| lane.stored.generation);
         for lane in &mut save.lanes {
             match self.plan.mutation {
                 Some(Mutation::SaveCursorPastUnsettled) => lane.cursor = None,
                 Some(Mutation::DropExceptions) => lane.exceptions.clear(),
                 Some(Mutation::KeepSettledExceptions) => lane.settled.clear(),
-                Some(Mutation::IgnoreGeneration) => {
-                    lane.generation = generations(lane.subscription).unwrap_or(lane.generation);
-                }
                 Some(Mutation::SaveDueTooEarly) => {
                     for exception in &mut lane.exceptions {
                         exception.due_at = exception.due_at - std::time::Duration::from_secs(60);
@@ -315,10 +309,7 @@ impl World {
     /// The pending save is made.
     pub(super) fn make_save(&mut self) {
         let Some(pending) = self.pending_save.take() else { return };
-        let mut save = pending.save;
-        if self.mutated(Mutation::IgnoreGeneration) {
-            self.tamper_with(&mut save);
-        }
+        let save = pending.save;
         for lane in &save.lanes {
             if let Some(index) = self.oracle.find(lane.subscription) {
                 let current = self.oracle.lanes[index].stored.generation == lane.generation;
