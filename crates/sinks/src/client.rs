@@ -40,6 +40,8 @@ pub enum FetchError {
     TooLong {
         /// Host of the URL.
         host: String,
+        /// The answer's status.
+        status: StatusCode,
         /// The bytes that are read.
         limit: usize,
     },
@@ -130,7 +132,9 @@ impl Client {
                 BodyEnd::Complete if whole.len() <= call.limit => {
                     Ok(Fetched { status: head.status, headers: head.headers, body: whole.freeze() })
                 }
-                BodyEnd::Complete | BodyEnd::Cut => Err(FetchError::TooLong { host: named.clone(), limit: call.limit }),
+                BodyEnd::Complete | BodyEnd::Cut => {
+                    Err(FetchError::TooLong { host: named.clone(), status: head.status, limit: call.limit })
+                }
             }
         };
         match tokio::time::timeout(call.timeout, exchange).await {

@@ -9,6 +9,7 @@ pub mod fault;
 
 pub mod cloudevents;
 pub mod envelope;
+pub mod notification;
 pub mod signature;
 
 pub mod api;

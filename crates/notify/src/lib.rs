@@ -1,0 +1,15 @@
+//! Tells technical contacts what happened to their subscriptions: the sender of what waits in the store's outbox.
+//!
+//! Reading order: the loop (`sender`), the two ways out (`webhook`, `smtp`), and what an email says (`email`).
+
+mod sender;
+mod webhook;
+
+mod email;
+mod smtp;
+
+mod settings;
+
+pub use sender::{Notifier, Ways};
+pub use settings::Settings;
+pub use smtp::{Mailer, SmtpSecurity, SmtpSettings, SmtpSetupError};

@@ -1,0 +1,126 @@
+//! The notification webhook: one call with up to three attempts (contract page 5).
+
+use bytes::Bytes;
+use domain::Secret;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use sinks::client::{Call, Client, FetchError};
+use sinks::connect::ConnectError;
+use wire::signature::{ALGORITHM, HMAC_SHA256, PRIMARY, SigningKey};
+
+use crate::settings::Settings;
+
+/// What is read of an answer; nobody looks at it.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// The webhook did not take the notification.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Lost {
+    /// It will not take it later either.
+    #[error("{0}")]
+    Final(String),
+    /// It may take it later.
+    #[error("{0}")]
+    Transient(String),
+}
+
+/// Calls the webhook until it takes the notification, refuses it for good, or the attempts are used up.
+pub(crate) async fn call(
+    client: &Client,
+    settings: &Settings,
+    url: &str,
+    secret: &Secret,
+    body: &str,
+) -> Result<(), Lost> {
+    let mut pauses = settings.webhook_pauses.iter();
+    loop {
+        let lost = match attempt(client, settings, url, secret, body).await {
+            Ok(()) => return Ok(()),
+            Err(lost) => lost,
+        };
+        match (&lost, pauses.next()) {
+            (Lost::Transient(why), Some(pause)) => {
+                tracing::debug!(%why, "a notification webhook is tried again in {pause:?}");
+                tokio::time::sleep(*pause).await;
+            }
+            (Lost::Final(_), _) | (Lost::Transient(_), None) => return Err(lost),
+        }
+    }
+}
+
+async fn attempt(client: &Client, settings: &Settings, url: &str, secret: &Secret, body: &str) -> Result<(), Lost> {
+    if !settings.allow_http && !url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")) {
+        return Err(Lost::Final("the URL is not https, and the platform does not allow http".into()));
+    }
+    let signature = SigningKey::new(secret).akeneo(body.as_bytes());
+    let signature = HeaderValue::try_from(signature).map_err(|error| Lost::Final(error.to_string()))?;
+    let headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (HeaderName::from_static(ALGORITHM), HeaderValue::from_static(HMAC_SHA256)),
+        (HeaderName::from_static(PRIMARY), signature),
+    ]);
+    let call = Call {
+        method: Method::POST,
+        url: url.to_owned(),
+        headers,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        limit: MAX_ANSWER,
+        timeout: settings.webhook_timeout,
+    };
+    match client.fetch(call).await {
+        Ok(answer) => judge(answer.status),
+        // What it says was heard; it just says too much.
+        Err(FetchError::TooLong { status, .. }) => judge(status),
+        Err(error) => {
+            let hopeless = matches!(
+                &error,
+                FetchError::InvalidUrl(_)
+                    | FetchError::Connect { error: ConnectError::Forbidden(_) | ConnectError::NotAHost, .. }
+            );
+            Err(if hopeless { Lost::Final(error.to_string()) } else { Lost::Transient(error.to_string()) })
+        }
+    }
+}
+
+fn judge(status: StatusCode) -> Result<(), Lost> {
+    let said = || format!("it answered {}", status.as_u16());
+    match status.as_u16() {
+        200..=299 => Ok(()),
+        429 | 500..=599 => Err(Lost::Transient(said())),
+        _ => Err(Lost::Final(said())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, expect: &str) {
+        let judged = match judge(StatusCode::from_u16(status).unwrap()) {
+            Ok(()) => "taken",
+            Err(Lost::Transient(_)) => "again",
+            Err(Lost::Final(_)) => "final",
+        };
+        assert_eq!(judged, expect, "{status}");
+    }
+
+    #[test]
+    fn what_answers_mean() {
+        for (status, expect) in [
+            (200, "taken"),
+            (204, "taken"),
+            (299, "taken"),
+            (301, "final"),
+            (307, "final"),
+            (400, "final"),
+            (404, "final"),
+            (410, "final"),
+            (429, "again"),
+            (500, "again"),
+            (503, "again"),
+        ] {
+            check(status, expect);
+        }
+    }
+}

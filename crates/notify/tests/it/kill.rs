@@ -1,0 +1,89 @@
+//! A process that dies between the commit of a change and the sending of its notification: the next one sends it.
+//!
+//! The test starts itself as a child (`NOTIFY_CHILD` names the data folder, `NOTIFY_URL` the webhook) that suspends a
+//! subscription and aborts.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use domain::Timestamp;
+use notify::{Notifier, Ways};
+use store::vault::MasterKey;
+use store::{Catalog, Vault};
+use store_sqlite::{Settings, SqliteStore};
+
+use crate::receiver::Receiver;
+use crate::world::{client, contact, make, settings, suspend, until};
+
+/// Both processes must open what the other sealed.
+const KEY: [u8; 32] = [7; 32];
+
+fn open(folder: &Path) -> SqliteStore {
+    let vault = Vault::new(MasterKey::new("k1", &KEY).unwrap(), []).unwrap();
+    SqliteStore::open_exclusive(folder, Settings { min_free_disk_bytes: 0, ..Settings::new(vault) }).unwrap()
+}
+
+async fn child(folder: &Path, url: &str) {
+    let store = open(folder);
+    let (_, subscription) = make(&store, contact(false, Some(url))).await;
+    suspend(&store, subscription).await;
+    std::process::abort();
+}
+
+#[tokio::test]
+async fn a_notification_arrives_although_the_process_was_killed_before_it_was_sent() {
+    if let (Ok(folder), Ok(url)) = (std::env::var("NOTIFY_CHILD"), std::env::var("NOTIFY_URL")) {
+        return child(Path::new(&folder), &url).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(&[]).await;
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    process
+        .args(["kill::a_notification_arrives_although_the_process_was_killed_before_it_was_sent", "--exact"])
+        .env("NOTIFY_CHILD", folder.path())
+        .env("NOTIFY_URL", receiver.url());
+    let ended = tokio::task::spawn_blocking(move || process.output()).await.unwrap().unwrap();
+    assert!(!ended.status.success(), "it was to be killed: {}", String::from_utf8_lossy(&ended.stdout));
+    assert!(receiver.got().is_empty(), "nothing was sent before the kill");
+
+    let store = Arc::new(open(folder.path()));
+    let waiting = store.notifications(Timestamp::MAX, 10).await.unwrap();
+    assert_eq!(waiting.len(), 1, "it was recorded with the change");
+    let ways = || Ways { webhooks: client(&["127.0.0.0/8"]), mailer: None };
+    let notifier = Notifier::start(store.clone(), ways(), settings());
+    until("it arrives", async || store.notifications(Timestamp::MAX, 10).await.unwrap().is_empty()).await;
+    notifier.stop().await;
+    assert_eq!(receiver.got().len(), 1);
+    assert!(receiver.got()[0].body.contains(&waiting[0].notification.subscription_id.to_string()));
+    drop(store);
+
+    // Sent and recorded: the next start has nothing to tell.
+    let store = Arc::new(open(folder.path()));
+    let notifier = Notifier::start(store.clone(), ways(), settings());
+    suspend_another(&store, &receiver).await;
+    until("the other one arrives", async || receiver.got().len() > 1).await;
+    notifier.stop().await;
+    assert_eq!(receiver.got().len(), 2);
+}
+
+/// Something to wait for: what comes after it was not held back.
+async fn suspend_another(store: &SqliteStore, receiver: &Receiver) {
+    let (_, subscription) = make(store, contact(false, Some(&receiver.url()))).await;
+    suspend(store, subscription).await;
+}
+
+#[tokio::test]
+async fn nothing_in_the_file_shows_where_notifications_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let (_, subscription) = make(&store, contact(false, Some("https://hidden-place.example/hook"))).await;
+    suspend(&store, subscription).await;
+    drop(store);
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let found = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(!found("hidden-place") && !found(crate::world::SECRET), "{}", path.display());
+    }
+}

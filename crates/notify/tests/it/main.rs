@@ -1,0 +1,11 @@
+//! Notifications as they leave the platform: over real sockets, to a real SMTP server, through kills and restarts.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod mail_server;
+mod receiver;
+mod world;
+
+mod email;
+mod kill;
+mod webhook;
