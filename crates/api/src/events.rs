@@ -180,7 +180,7 @@ async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> R
     Ok(())
 }
 
-fn not_appended(error: AppendError) -> Refusal {
+pub(crate) fn not_appended(error: AppendError) -> Refusal {
     match error {
         AppendError::BacklogFull { message, retry_after } => {
             Refusal::new(StatusCode::TOO_MANY_REQUESTS, "backlog_full", message).retry_after(retry_after)

@@ -20,6 +20,7 @@ mod event_types;
 mod events;
 mod filters;
 mod health;
+mod ingest_akeneo;
 mod logs;
 mod schemas;
 mod subscribers;
@@ -35,6 +36,7 @@ use async_trait::async_trait;
 use domain::SubscriptionId;
 use domain::event_type::Catalogue;
 use domain::lane_status::LaneStatus;
+use intake::{AttributeSource, Bridge};
 use store::{Catalog, Store};
 
 pub use auth::gateway::{PimGateway, Verdict};
@@ -89,6 +91,7 @@ pub struct Api {
     verdicts: Verdicts,
     rate_limit: RateLimit,
     counters: Counters,
+    bridge: Arc<Bridge>,
 }
 
 impl Api {
@@ -97,6 +100,7 @@ impl Api {
         let Parts { store, gateway, lanes, readiness, catalogue, settings } = parts;
         let rate_limit = RateLimit::new(settings.requests_per_second);
         let verdicts = Verdicts::new(settings.verdicts);
+        let bridge = Arc::new(Bridge::new(Arc::clone(&store), None));
         Api {
             store,
             gateway,
@@ -108,7 +112,20 @@ impl Api {
             verdicts,
             rate_limit,
             counters: Counters::default(),
+            bridge,
         }
+    }
+
+    /// The same with somebody who asks PIMs for the types of their attributes, for the deltas of the Events API bridge.
+    #[must_use]
+    pub fn with_attribute_source(self, source: Arc<dyn AttributeSource>) -> Api {
+        let bridge = Arc::new(Bridge::new(Arc::clone(&self.store), Some(source)));
+        Api { bridge, ..self }
+    }
+
+    /// The Events API bridge: its counts are for metrics.
+    pub fn bridge(&self) -> &Bridge {
+        &self.bridge
     }
 
     /// What was counted since the start: for metrics.

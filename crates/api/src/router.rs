@@ -9,7 +9,8 @@ use http::{StatusCode, Uri};
 
 use crate::refusal::Refusal;
 use crate::{
-    Api, error_reasons, event_types, events, filters, health, logs, management, schemas, subscribers, subscriptions,
+    Api, error_reasons, event_types, events, filters, health, ingest_akeneo, logs, management, schemas, subscribers,
+    subscriptions,
 };
 
 /// All routes. `HEAD` is answered as `GET`; what is not here is 404, another method 405 with `Allow`.
@@ -36,6 +37,7 @@ pub fn router(api: Arc<Api>) -> Router {
 
     let for_producers = Router::new()
         .route("/api/v1/events",                                        post(events::accept))
+        .route("/ingest/akeneo/{source}",                               post(ingest_akeneo::accept))
         .method_not_allowed_fallback(method_not_allowed);
 
     let for_everybody = Router::new()

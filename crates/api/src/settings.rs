@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::Timestamp;
 use domain::address::AddressPolicy;
 
 /// Settings of the API.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub verdicts: VerdictCache,
     /// Bounds of connections and of reading.
     pub server: ServerBounds,
+    /// What time it is, for the freshness of Events API requests: tests replay old ones.
+    pub clock: fn() -> Timestamp,
 }
 
 impl Default for Settings {
@@ -43,6 +46,7 @@ impl Default for Settings {
             destination_types: vec!["https"],
             verdicts: VerdictCache::default(),
             server: ServerBounds::default(),
+            clock: Timestamp::now,
         }
     }
 }

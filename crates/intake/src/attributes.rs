@@ -160,9 +160,15 @@ mod tests {
         let attributes = Attributes::new(Some(Arc::clone(&source) as Arc<dyn AttributeSource>));
         let mut seen = Vec::new();
         // Minutes from the start, and what is known then.
-        for (minutes, expect) in
-            [(0, None), (0, None), (1, None), (2, Some("type 1")), (59, Some("type 1")), (62, Some("type 1")), (63, Some("type 2"))]
-        {
+        for (minutes, expect) in [
+            (0, None),
+            (0, None),
+            (1, None),
+            (2, Some("type 1")),
+            (59, Some("type 1")),
+            (62, Some("type 1")),
+            (63, Some("type 2")),
+        ] {
             let passed = seen.iter().sum::<u64>();
             tokio::time::advance(Duration::from_secs(60 * (minutes - passed))).await;
             seen.push(minutes - passed);

@@ -1,6 +1,6 @@
 //! The bridge: takes verified requests in order, and appends what comes of them in one commit with the snapshots.
 //!
-//! **Order.** Requests of a PIM are taken one after another, in the order in which their signatures were verified; a PIM
+//! **Order.** Requests of a PIM are taken one after another, in the order in which they were read; a PIM
 //! sends at most five at a time, and one takes a few milliseconds. So a delta is always made from the state before.
 //!
 //! **Doubles and crashes.** The store takes a request as a whole or not at all, and only if all of its events are new and
@@ -29,6 +29,8 @@ use crate::{TOLERANCE, making};
 
 /// Each round leaves out at least one known event, or meets somebody else who was faster.
 const MAX_ROUNDS: usize = 100;
+/// Larger bodies are read aside.
+const READ_ASIDE: usize = 256 * 1024;
 /// A note is written at most so often.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 
@@ -86,28 +88,21 @@ struct Counters {
     unknown: AtomicU64,
 }
 
+/// What is to be noted of a PIM.
 #[derive(Default)]
-struct Notes {
-    of: HashMap<PimId, Kept>,
-}
-
-/// A note in memory.
-#[derive(Default)]
-struct Kept {
-    /// What was added since it was last stored.
-    more: Vec<Change>,
+struct Unwritten {
+    /// What came since it was last stored.
+    more: Note,
     /// Somebody is about to store it.
     storing: bool,
 }
-
-type Change = Box<dyn FnOnce(&mut Note) + Send>;
 
 /// The bridge of all PIMs.
 pub struct Bridge {
     store: Arc<dyn Store>,
     attributes: Attributes,
     turns: Mutex<HashMap<PimId, Arc<AsyncMutex<()>>>>,
-    notes: Arc<Mutex<Notes>>,
+    notes: Arc<Mutex<HashMap<PimId, Unwritten>>>,
     counters: Counters,
 }
 
@@ -152,7 +147,7 @@ impl Bridge {
             Ok(()) => {
                 self.counters.verified.fetch_add(1, Ordering::Relaxed);
                 let test = body.is_empty();
-                self.note(pim.id, move |note| {
+                self.note(pim.id, |note| {
                     note.verified += 1;
                     note.verified_at = Some(now);
                     if test {
@@ -170,7 +165,7 @@ impl Bridge {
     /// Takes note of a request that is refused because of its signature.
     pub fn refused(&self, pim: &Pim, why: String, now: Timestamp) {
         self.counters.refused.fetch_add(1, Ordering::Relaxed);
-        self.note(pim.id, move |note| {
+        self.note(pim.id, |note| {
             note.refused += 1;
             note.refused_at = Some(now);
             note.refusal = Some(why);
@@ -179,16 +174,18 @@ impl Bridge {
 
     /// Takes a verified request: what can be understood of it is on stable storage when this returns. It must be run to its
     /// end, for a PIM hangs up after 0.5 s and never sends again.
-    pub async fn take(&self, pim: &Arc<Pim>, body: &[u8], now: Timestamp) -> Result<Taken, TakeError> {
-        // The place in the line is that of the arrival.
-        let turn = Arc::clone(self.turns.lock().entry(pim.id).or_default());
-        let turn = turn.lock_owned();
-        let (received, turn) = match read(&pim.name, body) {
-            Ok(received) => (received, turn.await),
-            Err(error) => return Err(TakeError::Body(error)),
-        };
+    pub async fn take(
+        &self,
+        pim: &Arc<Pim>,
+        body: impl AsRef<[u8]> + Send + 'static,
+        now: Timestamp,
+    ) -> Result<Taken, TakeError> {
+        let received = read_somewhere(pim, body).await?;
         let mut taken = Taken::default();
         let notices = self.sort(pim, received, &mut taken);
+        let turn = Arc::clone(self.turns.lock().entry(pim.id).or_default());
+        // Fair: who comes first is first.
+        let turn = turn.lock().await;
         let done = self.append(pim, &notices, &mut taken, now).await;
         drop(turn);
         done.map_err(TakeError::Append)?;
@@ -197,7 +194,7 @@ impl Bridge {
         count(&self.counters.duplicates, taken.duplicates);
         count(&self.counters.deltas, taken.deltas);
         if taken.accepted > 0 {
-            self.note(pim.id, move |note| {
+            self.note(pim.id, |note| {
                 note.events += taken.accepted as u64;
                 note.events_at = Some(now);
             });
@@ -222,7 +219,7 @@ impl Bridge {
                     taken.unknown += 1;
                     self.counters.unknown.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(pim.name = %pim.name, action, "an event of the Events API has an action that this version does not know; it is left out");
-                    self.note(pim.id, move |note| {
+                    self.note(pim.id, |note| {
                         note.unknown += 1;
                         note.unknown_action = Some(action);
                     });
@@ -231,7 +228,7 @@ impl Bridge {
                     taken.bad += 1;
                     self.counters.bad.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(pim.name = %pim.name, event.id = id, %why, "an event of the Events API is not as it should be; it is left out");
-                    self.note(pim.id, move |note| {
+                    self.note(pim.id, |note| {
                         note.bad += 1;
                         note.bad_why = Some(why);
                     });
@@ -277,31 +274,32 @@ impl Bridge {
         Err(StoreError::Unavailable("others changed the same products all the time".to_owned()).into())
     }
 
-    /// Changes the note of a PIM, and sees to it that it is stored.
-    fn note(&self, pim: PimId, change: impl FnOnce(&mut Note) + Send + 'static) {
+    /// Adds to the note of a PIM, and sees to it that it is stored.
+    fn note(&self, pim: PimId, change: impl FnOnce(&mut Note)) {
         {
             let mut notes = self.notes.lock();
-            let kept = notes.of.entry(pim).or_default();
-            kept.more.push(Box::new(change));
-            if std::mem::replace(&mut kept.storing, true) {
+            let unwritten = notes.entry(pim).or_default();
+            change(&mut unwritten.more);
+            if std::mem::replace(&mut unwritten.storing, true) {
                 return;
             }
         }
         let (store, notes) = (Arc::clone(&self.store), Arc::clone(&self.notes));
         tokio::spawn(async move {
             loop {
-                let changes = {
+                let more = {
                     let mut notes = notes.lock();
-                    let Some(kept) = notes.of.get_mut(&pim) else { return };
-                    if kept.more.is_empty() {
-                        kept.storing = false;
+                    let Some(unwritten) = notes.get_mut(&pim) else { return };
+                    if unwritten.more == Note::default() {
+                        unwritten.storing = false;
                         return;
                     }
-                    std::mem::take(&mut kept.more)
+                    std::mem::take(&mut unwritten.more)
                 };
                 let stored = async {
-                    let mut note = store.bridge_note(pim).await?.map_or_else(Note::default, |text| Note::from_text(&text));
-                    changes.into_iter().for_each(|change| change(&mut note));
+                    let stored = store.bridge_note(pim).await?;
+                    let mut note = stored.map_or_else(Note::default, |text| Note::from_text(&text));
+                    note.absorb(more);
                     store.put_bridge_note(pim, note.to_text()).await
                 };
                 if let Err(error) = stored.await {
@@ -311,6 +309,21 @@ impl Bridge {
             }
         });
     }
+}
+
+/// Reads a body; a large one on a thread of its own, so that others' requests do not wait for it.
+async fn read_somewhere(pim: &Arc<Pim>, body: impl AsRef<[u8]> + Send + 'static) -> Result<Vec<Received>, TakeError> {
+    let received = if body.as_ref().len() <= READ_ASIDE {
+        read(&pim.name, body.as_ref())
+    } else {
+        let pim = Arc::clone(pim);
+        let aside = tokio::task::spawn_blocking(move || read(&pim.name, body.as_ref()));
+        // It does not panic; it is cancelled only when the process ends.
+        aside
+            .await
+            .map_err(|_| TakeError::Append(StoreError::Unavailable("the platform is stopping".to_owned()).into()))?
+    };
+    received.map_err(TakeError::Body)
 }
 
 /// The state of an entity while a request is taken.

@@ -36,6 +36,22 @@ pub struct Note {
 }
 
 impl Note {
+    /// Adds what came later.
+    pub fn absorb(&mut self, later: Note) {
+        self.verified += later.verified;
+        self.verified_at = later.verified_at.or(self.verified_at);
+        self.tested_at = later.tested_at.or(self.tested_at);
+        self.refused += later.refused;
+        self.refused_at = later.refused_at.or(self.refused_at);
+        self.refusal = later.refusal.or(self.refusal.take());
+        self.events += later.events;
+        self.events_at = later.events_at.or(self.events_at);
+        self.bad += later.bad;
+        self.bad_why = later.bad_why.or(self.bad_why.take());
+        self.unknown += later.unknown;
+        self.unknown_action = later.unknown_action.or(self.unknown_action.take());
+    }
+
     /// As it is stored.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()

@@ -87,9 +87,7 @@ fn is_amount(value: &Value) -> bool {
 fn alike(one: &Value, other: &Value, amounts: bool) -> bool {
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => Decimal::of(a.as_str()) == Decimal::of(b.as_str()),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b, amounts))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b, amounts)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len()
                 && a.iter().all(|(name, a)| {
@@ -171,12 +169,7 @@ mod tests {
             check(metric, r#"{"amount":"800","unit":"GRAM"}"#, r#"{"amount":"801","unit":"GRAM"}"#, false);
         }
         for price in [None, Some("pim_catalog_price_collection")] {
-            check(
-                price,
-                r#"[{"amount":"899.00","currency":"EUR"}]"#,
-                r#"[{"amount":"899","currency":"EUR"}]"#,
-                true,
-            );
+            check(price, r#"[{"amount":"899.00","currency":"EUR"}]"#, r#"[{"amount":"899","currency":"EUR"}]"#, true);
             check(price, r#"[{"amount":"899","currency":"EUR"}]"#, "[]", false);
         }
         check(Some("pim_catalog_table"), r#"[{"amount":"1.0","unit":"x"}]"#, r#"[{"amount":"1","unit":"x"}]"#, false);

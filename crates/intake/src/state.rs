@@ -100,7 +100,8 @@ impl State {
                         Ok((product_uuid(source, link)?.hyphenated().to_string(), quantity(link)?))
                     })?,
                     product_models: list(sides, "product_models", |link| {
-                        let code = text(link, "identifier")?.map_or_else(|| text(link, "code"), |code| Ok(Some(code)))?;
+                        let code =
+                            text(link, "identifier")?.map_or_else(|| text(link, "code"), |code| Ok(Some(code)))?;
                         Ok((code.ok_or("it has no `identifier`")?, quantity(link)?))
                     })?,
                 })

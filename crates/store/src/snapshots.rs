@@ -75,11 +75,8 @@ impl From<StoreError> for AppendNewError {
 #[async_trait]
 pub trait Snapshots: Send + Sync + 'static {
     /// The snapshots of a PIM that there are of these.
-    async fn snapshots(
-        &self,
-        pim: PimId,
-        keys: Vec<SnapshotKey>,
-    ) -> Result<HashMap<SnapshotKey, Snapshot>, StoreError>;
+    async fn snapshots(&self, pim: PimId, keys: Vec<SnapshotKey>)
+    -> Result<HashMap<SnapshotKey, Snapshot>, StoreError>;
 
     /// Appends events, whose ids must differ from each other, and changes snapshots, each named once: all of it or nothing, in
     /// one commit, and answers when it is on stable storage.

@@ -18,6 +18,7 @@ const USABLE_WHILE_RELOADING: Duration = Duration::from_secs(5);
 /// The registrations as they were when they were last read.
 pub(crate) struct Registrations {
     by_url: HashMap<String, Arc<Pim>>,
+    by_name: HashMap<String, Arc<Pim>>,
     /// By the first bytes of a key's hash; the whole hash is compared in constant time.
     by_key: HashMap<[u8; 4], Vec<(Hash, Arc<Pim>)>>,
     read_at: Instant,
@@ -28,6 +29,7 @@ type Hash = [u8; digest::SHA256_OUTPUT_LEN];
 impl Registrations {
     fn new(pims: Vec<Pim>, read_at: Instant) -> Registrations {
         let mut by_url = HashMap::new();
+        let mut by_name = HashMap::new();
         let mut by_key: HashMap<[u8; 4], Vec<_>> = HashMap::new();
         for pim in pims {
             let pim = Arc::new(pim);
@@ -39,14 +41,20 @@ impl Registrations {
                     }
                 }
             }
+            by_name.insert(pim.name.clone(), pim.clone());
             by_url.insert(pim.url_key.clone(), pim);
         }
-        Registrations { by_url, by_key, read_at }
+        Registrations { by_url, by_name, by_key, read_at }
     }
 
     /// The PIM with this URL, given in the form that is compared.
     pub(crate) fn by_url(&self, url_key: &str) -> Option<&Arc<Pim>> {
         self.by_url.get(url_key)
+    }
+
+    /// The PIM that is registered under this name.
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Arc<Pim>> {
+        self.by_name.get(name)
     }
 
     /// The PIM whose producers have this key.

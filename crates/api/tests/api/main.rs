@@ -12,6 +12,7 @@ mod server;
 
 mod events;
 mod filters;
+mod ingest_akeneo;
 mod logs;
 mod others;
 mod subscribers;

@@ -76,10 +76,7 @@ pub async fn what_was_changed_stops_all_of_it(store: &dyn Store) {
         assert!(matches!(stopped, AppendNewError::Changed), "{seen}: {stopped}");
     }
     let missing = SnapshotSave { key: product("nobody"), seen: 1, body: None };
-    assert!(matches!(
-        store.append_new(PIM, events("c"), vec![missing], at(0)).await,
-        Err(AppendNewError::Changed)
-    ));
+    assert!(matches!(store.append_new(PIM, events("c"), vec![missing], at(0)).await, Err(AppendNewError::Changed)));
     assert_eq!(body(store, "p").await.as_deref(), Some("two"));
     assert_eq!(body(store, "q").await, None);
     put(store, "c", "p", "three").await;

@@ -1,0 +1,412 @@
+//! `/ingest/akeneo/{source}`
+
+use std::cell::Cell;
+use std::path::PathBuf;
+
+use domain::{Position, Secret, Timestamp};
+use intake::Note;
+use serde_json::{Value, json};
+use store::{Catalog, EventLog, ReadLimit, Snapshots};
+use wire::signature::SigningKey;
+
+use crate::world::{Answer, World, event};
+
+const SECRET: &str = "secret of the connection";
+const PATH: &str = "/ingest/akeneo/shop";
+/// The second of most of these tests.
+const NOW: i64 = 1_793_692_840;
+const PRODUCT: &str = "a51e56dd-560f-5fb4-81d1-af2588c9ab23";
+
+thread_local! {
+    /// Server and test share a thread.
+    static CLOCK: Cell<i64> = const { Cell::new(NOW) };
+}
+
+fn clock() -> Timestamp {
+    Timestamp::from_micros(CLOCK.get() * 1_000_000)
+}
+
+async fn world_with(secret: &str) -> World {
+    let world = World::with(|settings| settings.clock = clock).await;
+    let pim = domain::pim::Pim { events_api_secret: Some(Secret::new(secret)), ..world.pim.clone() };
+    world.store.update_pim(pim).await.unwrap();
+    CLOCK.set(NOW);
+    world
+}
+
+async fn world() -> World {
+    world_with(SECRET).await
+}
+
+async fn send(world: &World, secret: &str, timestamp: &str, body: &str) -> Answer {
+    let signature = SigningKey::new(&Secret::new(secret)).events_api(timestamp, body.as_bytes());
+    send_signed(world, timestamp, &signature, body).await
+}
+
+async fn send_signed(world: &World, timestamp: &str, signature: &str, body: &str) -> Answer {
+    world
+        .bare("POST", PATH)
+        .header("content-type", "application/json")
+        .header("x-akeneo-request-timestamp", timestamp)
+        .header("x-akeneo-request-signature", signature)
+        .raw(body.to_owned())
+        .send()
+        .await
+}
+
+async fn post(world: &World, events: &[Value]) -> Answer {
+    send(world, SECRET, &CLOCK.get().to_string(), &json!({ "events": events }).to_string()).await
+}
+
+fn notice(id: &str, action: &str, resource: Value) -> Value {
+    json!({
+        "action": action,
+        "event_id": id,
+        "event_datetime": "2026-11-03T09:00:13+01:00",
+        "author": "julia",
+        "author_type": "ui",
+        "pim_source": "https://pim.example.com",
+        "data": {"resource": resource}
+    })
+}
+
+/// An update of the product at this second, to this name.
+fn update(id: &str, second: u32, name: &str) -> Value {
+    let resource = json!({
+        "uuid": PRODUCT,
+        "identifier": "9309353",
+        "updated": format!("2026-11-03T09:00:{second:02}+01:00"),
+        "values": {"name": [{"locale": null, "scope": null, "data": name}]},
+        "associations": []
+    });
+    notice(id, "product.updated", resource)
+}
+
+/// All that is in the log: type without its beginning, and data.
+async fn logged(world: &World) -> Vec<(String, Value)> {
+    let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
+    let events = world.store.read(Some(world.pim.id), Position::FIRST, read).await.unwrap().events;
+    let short = |name: &str| name.trim_start_matches("com.akeneo.pim.v1.").to_owned();
+    events
+        .iter()
+        .map(|logged| (short(logged.event.event_type()), serde_json::from_str(logged.event.data()).unwrap()))
+        .collect()
+}
+
+/// The names that the deltas tell of, previous and new.
+async fn told(world: &World) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let deltas = logged(world).await.into_iter().filter(|(name, _)| name.ends_with(".delta"));
+    deltas
+        .map(|(_, data)| {
+            let name = &data["product"]["changes"]["values"]["name"][0];
+            (text(&name["previous"]), text(&name["new"]))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn signatures_and_their_age() {
+    let world = world().await;
+    let body = json!({"events": [update("1", 1, "a")]}).to_string();
+    let now = NOW.to_string();
+    let check = async |timestamp: &str, signature: &str, code: Option<&str>| {
+        let answer = send_signed(&world, timestamp, signature, &body).await;
+        match code {
+            None => drop(answer.expect(202)),
+            Some(code) => drop(answer.refused(401, code)),
+        }
+    };
+    let sign =
+        |secret: &str, timestamp: &str| SigningKey::new(&Secret::new(secret)).events_api(timestamp, body.as_bytes());
+    let genuine = sign(SECRET, &now);
+    check(&now, &sign("other secret", &now), Some("invalid_signature")).await;
+    check(&now, &genuine.to_uppercase(), Some("invalid_signature")).await;
+    check(&now, &genuine[..63], Some("invalid_signature")).await;
+    check(&now, "", Some("invalid_signature")).await;
+    check(&(NOW + 1).to_string(), &genuine, Some("invalid_signature")).await;
+    check("soon", &sign(SECRET, "soon"), Some("invalid_signature")).await;
+    for (off, code) in [(-301, Some("stale_timestamp")), (301, Some("stale_timestamp"))] {
+        let timestamp = (NOW + off).to_string();
+        check(&timestamp, &sign(SECRET, &timestamp), code).await;
+    }
+    let unsigned = world.bare("POST", PATH).raw(body.clone()).send().await;
+    unsigned.refused(401, "missing_signature");
+    let twice = world.bare("POST", PATH).header("x-akeneo-request-timestamp", &now);
+    let twice = twice.header("x-akeneo-request-signature", &genuine).header("x-akeneo-request-signature", &genuine);
+    twice.raw(body.clone()).send().await.refused(401, "missing_signature");
+    assert_eq!(world.logged(), 0, "nothing of all that is stored");
+    assert!(world.store.snapshots(world.pim.id, vec![]).await.unwrap().is_empty());
+    for off in [-300, 0, 300] {
+        let timestamp = (NOW + off).to_string();
+        check(&timestamp, &sign(SECRET, &timestamp), None).await;
+    }
+    assert_eq!(world.logged(), 1);
+    assert_eq!((world.api.bridge().counts().verified, world.api.bridge().counts().refused), (3, 10));
+}
+
+#[tokio::test]
+async fn only_a_source_with_a_secret_is_there() {
+    let world = world().await;
+    for path in ["/ingest/akeneo/second", "/ingest/akeneo/nobody", "/ingest/akeneo/"] {
+        let call = world.bare("POST", path).header("x-akeneo-request-timestamp", "1");
+        call.header("x-akeneo-request-signature", "x").send().await.expect(404);
+    }
+    assert_eq!(world.bare("GET", PATH).send().await.status, 405);
+}
+
+#[tokio::test]
+async fn the_test_button() {
+    let world = world().await;
+    send(&world, SECRET, &NOW.to_string(), "").await.expect(200);
+    send(&world, "other", &NOW.to_string(), "").await.refused(401, "invalid_signature");
+    send(&world, SECRET, &(NOW - 400).to_string(), "").await.refused(401, "stale_timestamp");
+}
+
+#[tokio::test]
+async fn what_is_no_request() {
+    let world = world().await;
+    let refused = async |body: &str, status, code: &str| {
+        send(&world, SECRET, &NOW.to_string(), body).await.refused(status, code);
+    };
+    refused("{", 400, "malformed_json").await;
+    refused("events", 400, "malformed_json").await;
+    refused("{\"events\":[],\"events\":[]}", 400, "malformed_json").await;
+    refused("[]", 422, "no_events").await;
+    refused("{\"events\":{}}", 422, "no_events").await;
+    refused(&"x".repeat(5 * 1024 * 1024 + 1), 413, "body_too_large").await;
+    assert_eq!(world.logged(), 0);
+}
+
+#[tokio::test]
+async fn a_bad_event_does_not_take_the_others_with_it() {
+    let world = world().await;
+    assert_eq!(post(&world, &[]).await.expect(202), json!({"accepted": 0, "duplicates": 0}));
+    let mut events: Vec<Value> =
+        (0..10).map(|id| notice(&format!("e{id}"), "product.created", json!({"identifier": id.to_string()}))).collect();
+    events[3]["event_datetime"] = json!("yesterday");
+    events[7]["action"] = json!("product.enriched");
+    assert_eq!(post(&world, &events).await.expect(202), json!({"accepted": 8, "duplicates": 0}));
+    assert_eq!(world.logged(), 8);
+    post(&world, &[json!({}), json!(7), events[3].clone()]).await.expect(202);
+    let counts = world.api.bridge().counts();
+    assert_eq!((counts.events, counts.bad, counts.unknown), (8, 4, 1));
+    assert_eq!(world.logged(), 8);
+}
+
+#[tokio::test]
+async fn all_six_actions_become_events() {
+    let world = world().await;
+    let model = |family: &str| json!({"code": "amor", "family": family, "parent": null, "categories": [family]});
+    let events = [
+        notice("1", "product_model.created", model("a")),
+        notice("2", "product_model.updated", model("b")),
+        notice("3", "product_model.removed", json!({"code": "amor"})),
+        notice("4", "product.created", json!({"identifier": "x", "enabled": true})),
+        notice("5", "product.updated", json!({"identifier": "x", "enabled": false})),
+        notice("6", "product.removed", json!({"identifier": "x"})),
+    ];
+    post(&world, &events).await.expect(202);
+    let logged = logged(&world).await;
+    let names: Vec<&str> = logged.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "product-model.created",
+            "product-model.updated",
+            "product-model.updated.delta",
+            "product-model.deleted",
+            "product.created",
+            "product.updated",
+            "product.updated.delta",
+            "product.deleted",
+        ]
+    );
+    for (name, data) in &logged {
+        let name = format!("com.akeneo.pim.v1.{name}");
+        assert_eq!(wire::schema::check(&name, &data.to_string()), [], "{name}");
+        assert_eq!(data["author"], json!({"identifier": "julia", "type": "user"}));
+    }
+    let stand_in = intake::subject::stand_in("shop", "x").to_string();
+    assert!(logged[4..].iter().all(|(_, data)| data["product"]["uuid"] == stand_in.as_str()));
+    let changes = &logged[2].1["product_model"]["changes"];
+    assert_eq!(*changes, json!({"categories": {"added": ["b"], "removed": ["a"]}}));
+}
+
+#[tokio::test]
+async fn first_sight_no_difference_and_what_was_overtaken() {
+    let world = world().await;
+    post(&world, &[update("1", 1, "a")]).await.expect(202);
+    assert_eq!(told(&world).await, [], "first sight");
+    post(&world, &[update("2", 2, "a")]).await.expect(202);
+    assert_eq!(told(&world).await, [], "no difference");
+    post(&world, &[update("3", 5, "b"), update("4", 4, "overtaken"), update("5", 5, "c")]).await.expect(202);
+    let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
+    assert_eq!(told(&world).await, [pair("a", "b"), pair("b", "c")]);
+    // `created` replaces, but for one that was overtaken.
+    let mut created = update("6", 3, "older");
+    created["action"] = json!("product.created");
+    post(&world, &[created.clone()]).await.expect(202);
+    created["event_id"] = json!("7");
+    created["data"]["resource"]["updated"] = json!("2026-11-03T09:00:06+01:00");
+    post(&world, &[created, update("8", 7, "d")]).await.expect(202);
+    assert_eq!(told(&world).await[2..], [pair("older", "d")]);
+    // Removed: nothing is known any more.
+    let removed = notice("9", "product.removed", json!({"uuid": PRODUCT, "identifier": "9309353"}));
+    post(&world, &[removed, update("10", 8, "e")]).await.expect(202);
+    assert_eq!(told(&world).await.len(), 3);
+    assert_eq!(logged(&world).await.len(), 10 + 3, "each event is told, overtaken or not");
+}
+
+#[tokio::test]
+async fn what_comes_twice_is_told_once() {
+    let world = world().await;
+    // The dedup window is of one clock, and the other way in has that of the system.
+    CLOCK.set(Timestamp::now().as_micros() / 1_000_000);
+    post(&world, &[update("1", 1, "a"), update("2", 2, "b")]).await.expect(202);
+    let before = logged(&world).await;
+    // The same request again, one with something new in it, and one after the entity went on.
+    assert_eq!(post(&world, &[update("1", 1, "a"), update("2", 2, "b")]).await.expect(202)["duplicates"], 2);
+    assert_eq!(logged(&world).await, before);
+    let answer = post(&world, &[update("2", 2, "b"), update("3", 2, "c"), update("3", 2, "x")]).await;
+    assert_eq!(answer.expect(202), json!({"accepted": 3, "duplicates": 2}));
+    post(&world, &[update("1", 2, "a"), update("4", 2, "d")]).await.expect(202);
+    let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
+    assert_eq!(told(&world).await, [pair("a", "b"), pair("b", "c"), pair("c", "d")]);
+    // One dedup space with the other way in.
+    world.produce(event("5")).await.expect(202);
+    assert_eq!(post(&world, &[update("5", 3, "e")]).await.expect(202)["duplicates"], 1);
+    assert_eq!(world.produce(event("4")).await.expect(202)["duplicates"], 1);
+    post(&world, &[update("6", 3, "f")]).await.expect(202);
+    assert_eq!(told(&world).await[3..], [pair("d", "f")], "the duplicate changed no state");
+    // A known id of a delta stops the delta only.
+    world.produce(event(&intake::making::delta_id("7"))).await.expect(202);
+    assert_eq!(post(&world, &[update("7", 4, "g")]).await.expect(202)["duplicates"], 0);
+    post(&world, &[update("8", 4, "h")]).await.expect(202);
+    assert_eq!(told(&world).await[4..], [pair("g", "h")]);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_loses_no_delta() {
+    let world = world().await;
+    post(&world, &[update("1", 1, "a")]).await.expect(202);
+    world.store_works(false);
+    post(&world, &[update("2", 2, "b")]).await.refused(503, "store_unavailable");
+    world.store_works(true);
+    assert_eq!(world.logged(), 1);
+    post(&world, &[update("3", 3, "c")]).await.expect(202);
+    assert_eq!(told(&world).await, [("a".to_owned(), "c".to_owned())]);
+}
+
+/// The PIM sends five at a time. Each delta begins where the one before ended, and the last one ends at the snapshot.
+#[tokio::test]
+async fn requests_at_once_are_taken_one_after_another() {
+    let world = world().await;
+    post(&world, &[update("first", 1, "first")]).await.expect(202);
+    for round in 0..5 {
+        let requests = [0, 1, 2, 3, 4].map(|number| {
+            let name = |part: u32| format!("{round}-{number}-{part}");
+            [update(&name(0), 1, &name(0)), update(&name(1), 1, &name(1))]
+        });
+        let [a, b, c, d, e] = requests.each_ref().map(|request| post(&world, request));
+        let answers = tokio::join!(a, b, c, d, e);
+        for answer in [answers.0, answers.1, answers.2, answers.3, answers.4] {
+            assert_eq!(answer.expect(202), json!({"accepted": 2, "duplicates": 0}));
+        }
+    }
+    let told = told(&world).await;
+    assert_eq!(told.len(), 50);
+    assert_eq!(told[0].0, "first");
+    assert!(told.windows(2).all(|pair| pair[0].1 == pair[1].0), "{told:?}");
+    post(&world, &[update("last", 1, &told[49].1)]).await.expect(202);
+    assert_eq!(world.api.bridge().counts().deltas, 50);
+}
+
+#[tokio::test]
+async fn the_operator_can_see_that_it_works() {
+    let world = world().await;
+    let note = async || {
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        Note::from_text(&world.store.bridge_note(world.pim.id).await.unwrap().unwrap_or_default())
+    };
+    assert_eq!(note().await, Note::default());
+    send(&world, SECRET, &NOW.to_string(), "").await.expect(200);
+    let seen = note().await;
+    assert_eq!((seen.verified, seen.tested_at, seen.events), (1, Some(clock()), 0));
+}
+
+fn real(name: &str) -> Option<String> {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/realdata").join(name);
+    let text = std::fs::read_to_string(&file).ok();
+    if text.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing", file.display());
+        println!("left out: {} is missing", file.display());
+    }
+    text
+}
+
+/// An event without what the bridge is free to choose: ids of deltas, `updated_at`, types of attributes.
+fn bare(mut event: Value) -> Value {
+    if event["type"].as_str().is_some_and(|name| name.ends_with(".delta")) {
+        event.as_object_mut().unwrap().remove("id");
+    }
+    for entity in ["product", "product_model"] {
+        let Some(entity) = event["data"].get_mut(entity).and_then(Value::as_object_mut) else { continue };
+        entity.remove("updated_at");
+        let values = entity.get_mut("changes").and_then(|changes| changes.get_mut("values"));
+        for entry in values.and_then(Value::as_object_mut).into_iter().flat_map(|values| values.values_mut()) {
+            for entry in entry.as_array_mut().unwrap() {
+                entry.as_object_mut().unwrap().remove("type");
+            }
+        }
+    }
+    event
+}
+
+/// Reads `shared/realdata`, which developers and CI have beside the repository: 162 requests of a PIM, signed in November
+/// 2026, and what must become of them.
+#[tokio::test]
+async fn a_real_catalogue_comes_through_as_expected() {
+    let (Some(requests), Some(expected), Some(secret)) =
+        (real("events-api.jsonl"), real("events-api-expected.jsonl"), real("events-api-secret.txt"))
+    else {
+        return;
+    };
+    let world = world_with(secret.trim()).await;
+    for _ in 0..2 {
+        // The second time nothing is new.
+        for line in requests.lines() {
+            let request: Value = serde_json::from_str(line).unwrap();
+            let header = |name: &str| request["headers"][name].as_str().unwrap();
+            let timestamp = header("X-Akeneo-Request-Timestamp");
+            CLOCK.set(timestamp.parse().unwrap());
+            let signature = header("X-Akeneo-Request-Signature");
+            let answer = send_signed(&world, timestamp, signature, request["body"].as_str().unwrap()).await;
+            assert!(answer.status.is_success(), "{answer:?}");
+        }
+    }
+    let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
+    let events = world.store.read(None, Position::FIRST, read).await.unwrap().events;
+    let mut ids = std::collections::HashSet::new();
+    let found: Vec<Value> = events
+        .iter()
+        .map(|logged| {
+            let event = &logged.event;
+            assert!(ids.insert(event.id().to_owned()));
+            assert_eq!(wire::schema::check(event.event_type(), event.data()), [], "{}", event.data());
+            let data: Value = serde_json::from_str(event.data()).unwrap();
+            if event.event_type().ends_with(".delta") {
+                let updated_at = data["product"]["updated_at"]["date"].as_str().unwrap();
+                assert_eq!(updated_at.replace(' ', "T").replace(".000000", "Z"), event.time());
+            }
+            bare(json!({"type": event.event_type(), "time": event.time(), "data": data, "id": event.id()}))
+        })
+        .collect();
+    let expected: Vec<Value> = expected.lines().map(|line| bare(serde_json::from_str(line).unwrap())).collect();
+    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert_eq!(found, expected, "event {index}");
+    }
+    assert_eq!((found.len(), expected.len()), (1028, 1028));
+}
