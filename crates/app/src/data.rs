@@ -42,7 +42,7 @@ fn vault(config: &Config) -> Result<Vault, Failure> {
     match keys.next() {
         Some(current) => Vault::new(current, keys).map_err(|error| Failure::new(Exit::Configuration, error)),
         None => {
-            std::fs::create_dir_all(folder).map_err(|error| {
+            store_sqlite::make_folder(folder).map_err(|error| {
                 let error =
                     anyhow::Error::from(error).context(format!("cannot make the data folder {}", folder.display()));
                 Failure::new(Exit::Data, error).hint("name another folder by --data-dir")

@@ -1,6 +1,6 @@
 //! Opening the file: connections, migrations, the lock of the one process that serves.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,6 +67,16 @@ pub enum OpenError {
     },
 }
 
+/// Makes a data folder that only its owner can look into, if it is not there. One that is there keeps its mode: an operator
+/// may let a group read backups from it.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
 /// The files of a data folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
@@ -77,7 +87,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// Makes the folder if it is not there.
     pub(crate) fn open(folder: &Path) -> Result<Folder, OpenError> {
-        fs::create_dir_all(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+        make_folder(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
         Ok(Folder { folder: folder.to_owned(), database: folder.join(DATABASE) })
     }
 

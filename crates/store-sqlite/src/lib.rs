@@ -19,8 +19,8 @@ mod writer;
 mod catalog;
 mod event_log;
 mod ledger;
-mod snapshots;
 mod sealed;
+mod snapshots;
 
 use std::fs::File;
 use std::path::Path;
@@ -30,7 +30,7 @@ use rusqlite::Connection;
 use store::{Changes, StoreError, Tail, Vault};
 use tokio::sync::oneshot;
 
-pub use database::OpenError;
+pub use database::{OpenError, make_folder};
 pub use settings::Settings;
 
 use crate::batch::{Batch, Call};

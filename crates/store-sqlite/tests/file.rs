@@ -264,3 +264,21 @@ async fn the_write_ahead_log_starts_over_while_appends_go_on() {
     let length = std::fs::metadata(folder.path().join("postrider.db-wal")).unwrap().len();
     assert!(length < 20 << 20, "{length}");
 }
+
+/// What it holds is nobody else's business; a folder that the operator made is left as it is.
+#[cfg(unix)]
+#[test]
+fn a_new_folder_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let parent = tempfile::tempdir().unwrap();
+    let mode = |folder: &Path| std::fs::metadata(folder).unwrap().permissions().mode() & 0o777;
+    let made = parent.path().join("made");
+    drop(open(&made));
+    assert_eq!(mode(&made), 0o700);
+    let there = parent.path().join("there");
+    std::fs::create_dir(&there).unwrap();
+    std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o750)).unwrap();
+    drop(open(&there));
+    assert_eq!(mode(&there), 0o750);
+}
