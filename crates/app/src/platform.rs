@@ -220,13 +220,19 @@ fn api_settings(settings: &Settings, public_url: String) -> api::Settings {
     }
 }
 
-/// Deletes log entries that are older than `keep`, now and then.
+/// Deletes log entries that are older than `keep`, and what was deleted before that, now and then.
 async fn prune(store: Arc<dyn Store>, keep: Duration) {
     loop {
         match Catalog::prune_entries(store.as_ref(), Timestamp::now() - keep).await {
             Ok(0) => {}
             Ok(entries) => tracing::info!(entries, "deleted old log entries"),
             Err(error) => tracing::warn!(%error, "old log entries were not deleted; the next try is in an hour"),
+        }
+        // However short the logs are kept: the engine must have seen an end before it is forgotten.
+        match store.prune_deleted(Timestamp::now() - keep.max(PRUNE_EVERY)).await {
+            Ok(0) => {}
+            Ok(pruned) => tracing::info!(pruned, "forgot subscribers and subscriptions that were deleted long ago"),
+            Err(error) => tracing::warn!(%error, "deleted subscriptions were not forgotten; the next try is in an hour"),
         }
         tokio::time::sleep(PRUNE_EVERY).await;
     }

@@ -155,6 +155,10 @@ impl Catalog for SqliteStore {
         }
     }
 
+    async fn prune_deleted(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |batch| Ok(rows::prune(batch.connection(), before)?)).await
+    }
+
     async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         let vault = Arc::clone(&self.vault);
         self.read(move |connection| outbox::due(connection, &vault, due_by, limit)).await

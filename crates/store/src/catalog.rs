@@ -142,6 +142,10 @@ pub trait Catalog: Send + Sync + 'static {
     /// Deletes entries whose latest occurrence is before `before`; gives their number.
     async fn prune_entries(&self, before: Timestamp) -> Result<u64, StoreError>;
 
+    /// Forgets subscribers and subscriptions that were deleted before `before`, and those that ended then with their PIM;
+    /// gives their number. By then everybody must have seen the change that ended them.
+    async fn prune_deleted(&self, before: Timestamp) -> Result<u64, StoreError>;
+
     /// Notifications that wait to be sent and are due by then, in the order in which they were made.
     async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
 

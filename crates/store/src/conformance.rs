@@ -50,6 +50,8 @@ macro_rules! store_conformance {
             changes::selections_that_the_lane_has_passed_go
             changes::versions_tell_what_changed
             changes::deleted_ones_are_left_out_of_lists
+            changes::deleted_ones_are_forgotten_after_a_time
+            changes::what_ended_with_its_pim_is_forgotten_after_a_time
             changes::entries_and_notifications_come_with_the_change
             changes::notifications_are_settled
             changes::notifications_survive_their_subscriber

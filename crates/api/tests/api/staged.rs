@@ -101,6 +101,10 @@ impl Catalog for Staged {
         self.0.prune_entries(before).await
     }
 
+    async fn prune_deleted(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.0.prune_deleted(before).await
+    }
+
     async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         self.0.notifications(due_by, limit).await
     }

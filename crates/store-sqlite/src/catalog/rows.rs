@@ -2,7 +2,7 @@
 
 use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::subscription::Subscription;
-use domain::{SubscriberId, SubscriptionId};
+use domain::{SubscriberId, SubscriptionId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params};
 use store::Vault;
 use uuid::Uuid;
@@ -134,4 +134,19 @@ pub(super) fn active_subscribers(connection: &Connection, pim: u32) -> Result<us
 pub(super) fn counting_subscriptions(connection: &Connection, of: SubscriberId) -> Result<usize, Failure> {
     let sql = "SELECT count(*) FROM subscriptions WHERE subscriber_id = ?1 AND status IN ('active', 'suspended')";
     Ok(connection.prepare_cached(sql)?.query_row((of.0.as_bytes(),), |row| row.get(0))?)
+}
+
+/// Deletes what was deleted, or ended with its PIM, before `before`: subscriptions first, so that none is left without its
+/// subscriber.
+pub(super) fn prune(connection: &Connection, before: Timestamp) -> Result<u64, Failure> {
+    const ENDED: &str = "(status = 'deleted' OR (status = 'revoked' AND pim NOT IN (SELECT id FROM pims))) \
+                         AND json_extract(body, '$.updated_at') < ?1";
+    let subscriptions = format!("DELETE FROM subscriptions WHERE {ENDED}");
+    let subscribers =
+        format!("DELETE FROM subscribers WHERE {ENDED} AND id NOT IN (SELECT subscriber_id FROM subscriptions)");
+    let mut pruned = 0;
+    for sql in [subscriptions, subscribers] {
+        pruned += connection.prepare_cached(&sql)?.execute([before.as_micros()])? as u64;
+    }
+    Ok(pruned)
 }

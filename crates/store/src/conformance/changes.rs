@@ -271,6 +271,46 @@ pub async fn deleted_ones_are_left_out_of_lists(store: &dyn Store) {
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(gone));
 }
 
+/// A subscriber with one that stays, one that is revoked and one that is deleted, at `at(9)`; then the subscriber is deleted.
+/// Whoever is revoked can still look at what he had, whoever was deleted long ago is not known any more.
+pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
+    store.add_pim(pim("a")).await.unwrap();
+    let (subscriber, first) = make(store).await;
+    let second = put_new(store, |_| {}, &subscriber).await;
+    let end = |status| move |next: &mut Subscription| (next.status, next.updated_at) = (status, at(9));
+    put(store, changed(&first, end(SubscriptionStatus::Deleted))).await;
+    let revoked = put(store, changed(&second, end(SubscriptionStatus::Revoked))).await;
+    let (version, _) = store.changed_since(0).await.unwrap();
+    assert_eq!(store.prune_deleted(at(9)).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(at(10)).await.unwrap(), 1);
+    assert_eq!(store.subscription(first.id).await.unwrap(), None);
+    assert_eq!(store.changed_since(0).await.unwrap(), (version, vec![revoked.clone()]));
+    let mut gone = subscriber.clone();
+    (gone.status, gone.revision, gone.updated_at) = (SubscriberStatus::Deleted, 1, at(9));
+    let of_subscriber = changed(&revoked, |next| next.status = SubscriptionStatus::Deleted);
+    let mut end =
+        change(vec![Put::Changed(changed(&of_subscriber, |next| (next.revision, next.updated_at) = (2, at(20))))]);
+    end.subscriber = Some(Put::Changed(gone.clone()));
+    store.change(end).await.unwrap();
+    // Not before the last of its subscriptions.
+    assert_eq!(store.prune_deleted(at(20)).await.unwrap(), 0);
+    assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(gone));
+    assert_eq!(store.prune_deleted(at(21)).await.unwrap(), 2);
+    assert_eq!(store.subscriber(subscriber.id).await.unwrap(), None);
+    assert_eq!(store.prune_deleted(Timestamp::MAX).await.unwrap(), 0);
+}
+
+/// Nobody can ask for it any more.
+pub async fn what_ended_with_its_pim_is_forgotten_after_a_time(store: &dyn Store) {
+    let pim = store.add_pim(pim("a")).await.unwrap();
+    let (subscriber, _) = make(store).await;
+    assert_eq!(store.prune_deleted(Timestamp::MAX).await.unwrap(), 0);
+    store.remove_pim(pim.id, at(9)).await.unwrap();
+    assert_eq!(store.prune_deleted(at(9)).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(at(10)).await.unwrap(), 2);
+    assert_eq!(store.subscriber(subscriber.id).await.unwrap(), None);
+}
+
 fn notification(about: &Subscription) -> Notification {
     let kind = NotificationKind::SuspendedByUser;
     Notification::about(about, kind, Some("because".to_owned()), "https://pim.example.com", at(0))

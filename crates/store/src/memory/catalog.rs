@@ -167,6 +167,24 @@ impl Catalog for MemoryStore {
         Ok((there - state.entries.len()) as u64)
     }
 
+    async fn prune_deleted(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut state = self.state.lock();
+        let State { pims, subscribers, subscriptions, .. } = &mut *state;
+        let there = subscribers.len() + subscriptions.len();
+        subscriptions.retain(|_, (_, one)| {
+            let ended = one.status == SubscriptionStatus::Deleted
+                || (one.status == SubscriptionStatus::Revoked && !pims.contains_key(&one.pim));
+            !ended || one.updated_at >= before
+        });
+        let with_subscriptions: BTreeSet<_> = subscriptions.values().map(|(_, one)| one.subscriber_id).collect();
+        subscribers.retain(|id, one| {
+            let ended = one.status == SubscriberStatus::Deleted
+                || (one.status == SubscriberStatus::Revoked && !pims.contains_key(&one.owner.pim));
+            !ended || one.updated_at >= before || with_subscriptions.contains(id)
+        });
+        Ok((there - subscribers.len() - subscriptions.len()) as u64)
+    }
+
     async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         let state = self.state.lock();
         Ok(state.notifications.iter().filter(|one| one.due_at <= due_by).take(limit).cloned().collect())
