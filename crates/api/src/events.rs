@@ -138,11 +138,12 @@ fn check(api: &Api, pim: &Pim, events: &[Event], batched: bool, unknown: &Unknow
         }
     }
     if api.settings.schema_check != SchemaCheck::Off {
-        let mut unfitting = Vec::new();
+        let (mut unfitting, mut unfitting_events) = (Vec::new(), 0);
         for (index, event) in events.iter().enumerate() {
             let found = wire::schema::check(event.event_type(), event.data());
             if !found.is_empty() {
                 api.counters.unfitting_payload();
+                unfitting_events += 1;
             }
             unfitting.extend(
                 found.into_iter().map(|fault| Fault { field: fault.field.map(|field| place(index, &field)), ..fault }),
@@ -150,9 +151,16 @@ fn check(api: &Api, pim: &Pim, events: &[Event], batched: bool, unknown: &Unknow
         }
         if api.settings.schema_check == SchemaCheck::Reject {
             faults.append(&mut unfitting);
-        } else if !unfitting.is_empty() {
+        } else if let Some(stands_for) =
+            (unfitting_events > 0).then(|| api.unfitting.note(pim.id, unfitting_events)).flatten()
+        {
             let shown: Vec<_> = unfitting.iter().take(SHOWN_FAULTS).map(|fault| fault.message.as_str()).collect();
-            tracing::warn!(pim.name = %pim.name, faults = unfitting.len(), "events do not fit their schema: {}", shown.join("; "));
+            tracing::warn!(
+                pim.name = %pim.name,
+                events = stands_for,
+                "events do not fit the schema of their type and are delivered all the same; the latest: {}",
+                shown.join("; ")
+            );
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(faults)) }

@@ -11,6 +11,7 @@ mod management;
 mod path;
 mod rate_limit;
 mod refusal;
+mod seldom;
 
 mod changing;
 pub mod client_life;
@@ -48,6 +49,7 @@ pub use settings::{SchemaCheck, ServerBounds, Settings, UnknownTypes, VerdictCac
 use auth::registry::Registry;
 use auth::verdicts::Verdicts;
 use rate_limit::RateLimit;
+use seldom::Seldom;
 
 /// How deliveries stand, as the engine knows it.
 #[async_trait]
@@ -92,6 +94,7 @@ pub struct Api {
     rate_limit: RateLimit,
     counters: Counters,
     bridge: Arc<Bridge>,
+    unfitting: Seldom,
 }
 
 impl Api {
@@ -113,6 +116,7 @@ impl Api {
             rate_limit,
             counters: Counters::default(),
             bridge,
+            unfitting: Seldom::default(),
         }
     }
 

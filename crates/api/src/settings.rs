@@ -40,7 +40,7 @@ impl Default for Settings {
             documentation_url: None,
             requests_per_second: 100,
             unknown_types: UnknownTypes::Accept,
-            schema_check: SchemaCheck::Off,
+            schema_check: SchemaCheck::Warn,
             allow_http: false,
             addresses: AddressPolicy::default(),
             destination_types: vec!["https"],
@@ -82,9 +82,9 @@ pub enum UnknownTypes {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SchemaCheck {
     /// Nobody looks.
-    #[default]
     Off,
-    /// They are accepted, counted, and told to the operator's log.
+    /// They are accepted, counted, and told now and then in the operator's log.
+    #[default]
     Warn,
     /// They are refused.
     Reject,

@@ -163,8 +163,9 @@ settings! {
         /// What happens to events of a type that is not known: `accept` stores them and names them in the answer, so that a
         /// newer PIM loses nothing; `reject` refuses them with the nearest known name.
         unknown_types: UnknownTypes = "accept";
-        /// Whether `data` of known types is held against its description: `off`, `warn` (logged) or `reject`.
-        schema_check: SchemaCheck = "off";
+        /// Whether `data` of known types is held against its description: `off`, `warn` (accepted, counted, and
+        /// told now and then in the log) or `reject`.
+        schema_check: SchemaCheck = "warn";
         /// Further event types that subscriptions may name.
         event_types: Vec<String> = "";
     }
@@ -248,6 +249,7 @@ mod tests {
         check("delivery.attempt_timeout", r#""5s""#);
         check("ingest.max_request", r#""5 MiB""#);
         check("ingest.dedup_window", r#""1d""#);
+        check("ingest.schema_check", r#""warn""#);
         check("api.max_body", r#""256 KiB""#);
         check("tokens.yes_for", r#""1m""#);
         check("tokens.no_for", r#""5s""#);
