@@ -73,7 +73,7 @@ async fn suspended_and_resumed_by_its_owner() {
         ]
     );
     assert_eq!(world.notifications().await, ["subscription.suspended.user", "subscription.resumed"]);
-    let waiting = store::Catalog::notifications(world.store.as_ref(), domain::Timestamp::MAX, 10).await.unwrap();
+    let waiting = store::Catalog::notifications(world.store.as_ref(), Timestamp::MAX, 10).await.unwrap();
     let waiting: Vec<_> = waiting.into_iter().map(|one| one.notification).collect();
     assert_eq!(waiting[0].destination, "https://shop.example.com/hook");
     assert_eq!(waiting[0].reason.as_deref(), Some("suspended by its owner"));
