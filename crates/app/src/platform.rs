@@ -26,6 +26,7 @@ use wire::envelope::EnvelopeStyle;
 
 use crate::config::{Config, SchemaCheck, Settings, UnknownTypes};
 use crate::failure::{Exit, Failure};
+use crate::pim_attributes::HttpAttributes;
 use crate::pim_gateway::HttpGateway;
 use crate::{data, registration};
 
@@ -86,14 +87,16 @@ impl Platform {
             .map_err(|error| Failure::new(Exit::Data, error))?;
         let running = Arc::new(Running(RwLock::new(Some(engine))));
 
-        let api = Arc::new(Api::new(Parts {
+        let attributes = HttpAttributes::new(Client::new(connector.exempt()), settings.tokens.timeout);
+        let api = Api::new(Parts {
             store: Arc::clone(&store),
             gateway: Arc::new(HttpGateway::new(Client::new(connector.exempt()), settings.tokens.timeout)),
             lanes: Arc::clone(&running) as Arc<dyn LaneStatuses>,
             readiness: Arc::clone(&running) as Arc<dyn Readiness>,
             catalogue: Arc::new(catalogue(settings)),
             settings: api_settings(settings, public_url),
-        }));
+        });
+        let api = Arc::new(api.with_attribute_source(Arc::new(attributes)));
         let (stop, mut stopped) = watch::channel(false);
         let serving = tokio::spawn(api::serve(listener, api, async move {
             // An error is the sender's end, which is a stop as well.
@@ -220,6 +223,20 @@ fn api_settings(settings: &Settings, public_url: String) -> api::Settings {
     }
 }
 
+/// Deletes what the Events API bridge kept of PIMs that are not registered any more, slice by slice.
+async fn prune_snapshots(store: &dyn Store) {
+    loop {
+        match store.prune_snapshots().await {
+            Ok(0) => return,
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => {
+                tracing::warn!(%error, "what was kept of removed PIMs was not deleted; the next try is in an hour");
+                return;
+            }
+        }
+    }
+}
+
 /// Deletes log entries that are older than `keep`, and what was deleted before that, now and then.
 async fn prune(store: Arc<dyn Store>, keep: Duration) {
     loop {
@@ -228,6 +245,7 @@ async fn prune(store: Arc<dyn Store>, keep: Duration) {
             Ok(entries) => tracing::info!(entries, "deleted old log entries"),
             Err(error) => tracing::warn!(%error, "old log entries were not deleted; the next try is in an hour"),
         }
+        prune_snapshots(store.as_ref()).await;
         // However short the logs are kept: the engine must have seen an end before it is forgotten.
         match store.prune_deleted(Timestamp::now() - keep.max(PRUNE_EVERY)).await {
             Ok(0) => {}

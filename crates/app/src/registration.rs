@@ -75,7 +75,9 @@ pub(crate) async fn apply(catalog: &dyn Catalog, configured: &[PimSettings]) -> 
 fn merged(known: Option<&Pim>, settings: &PimSettings) -> anyhow::Result<Pim> {
     let mut pim = new_pim(&settings.name, &settings.url.0, settings.token_check.clone())?;
     pim.static_tokens = settings.static_tokens.clone();
-    pim.events_api_secret = settings.events_api_secret.clone();
+    // As with keys: what `postrider pim events-api` set is in force where the configuration says nothing.
+    let known_secret = known.and_then(|known| known.events_api_secret.clone());
+    pim.events_api_secret = settings.events_api_secret.clone().or(known_secret);
     let known_keys = known.map(|known| known.keys.as_slice()).unwrap_or_default();
     pim.keys = match &settings.keys {
         None => known_keys.to_vec(),

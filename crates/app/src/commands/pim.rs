@@ -1,5 +1,7 @@
 //! `postrider pim`: registers the PIMs whose events are taken in and whose clients may call the API.
 
+mod events_api;
+
 use clap::{Args, Subcommand, ValueEnum};
 use domain::pim::{ClientCredentials, ClientProof, Pim, Probe, StaticToken, TokenCheck};
 use domain::{ClientId, Secret, Timestamp};
@@ -17,6 +19,8 @@ use crate::{data, registration};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   postrider pim add main --url https://pim.example.com
+  postrider pim add shop --url https://pim.example.com --token-check system-information --events-api
+  postrider pim check shop
   postrider pim add dev --url http://127.0.0.1:8081 --token-check static --static-token my_app=my_token
   postrider pim rotate-key main")]
 pub(crate) struct PimArgs {
@@ -30,6 +34,8 @@ enum PimCommand {
     List(ListArgs),
     RotateKey(RotateArgs),
     Remove(RemoveArgs),
+    EventsApi(events_api::EventsApiArgs),
+    Check(events_api::CheckArgs),
 }
 
 /// Register a PIM and make its first key
@@ -67,6 +73,14 @@ struct AddArgs {
     /// A token that is accepted without asking the PIM, for development; may be repeated
     #[arg(long = "static-token", value_name = "CLIENT_ID=TOKEN", value_parser = parse_static_token)]
     static_tokens: Vec<StaticToken>,
+
+    /// Take in the Events API of a Community or PaaS edition: prints the URL and the secret to paste in the PIM
+    #[arg(long)]
+    events_api: bool,
+
+    /// The same with the secret that the PIM shows
+    #[arg(long, value_name = "SECRET")]
+    events_api_secret: Option<String>,
 
     #[command(flatten)]
     config: ConfigArgs,
@@ -156,6 +170,8 @@ pub(crate) fn run(args: PimArgs) -> Result<(), Failure> {
             PimCommand::List(args) => list(&args).await,
             PimCommand::RotateKey(args) => rotate_key(&args).await,
             PimCommand::Remove(args) => remove(&args).await,
+            PimCommand::EventsApi(args) => events_api::set(&args).await,
+            PimCommand::Check(args) => events_api::check(&args).await,
         }
     })
 }
@@ -178,9 +194,16 @@ async fn add(args: AddArgs) -> Result<(), Failure> {
     let (key, kept) = registration::new_key()?;
     pim.keys.push(kept);
     pim.static_tokens = args.static_tokens;
-    let added = open(&args.config)?.add_pim(pim).await.map_err(cannot_change)?;
+    pim.events_api_secret = match &args.events_api_secret {
+        Some(secret) => Some(events_api::typed_secret(secret)?),
+        None if args.events_api => Some(events_api::new_secret()?),
+        None => None,
+    };
+    let config = args.config.load()?;
+    let added = data::open_beside(&config)?.add_pim(pim).await.map_err(cannot_change)?;
     terminal::note(format_args!("registered PIM {} with {}", styled(BOLD, &added.name), added.url));
     show_once(&key);
+    events_api::explain(&config, &added);
     Ok(())
 }
 
@@ -224,6 +247,7 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
                 "token_check": way(&pim.token_check),
                 "keys": pim.keys.iter().map(|key| serde_json::json!({"prefix": key.prefix, "created_at": key.created_at.to_string()})).collect::<Vec<_>>(),
                 "static_tokens": pim.static_tokens.len(),
+                "events_api": pim.events_api_secret.is_some(),
                 "created_at": pim.created_at.to_string(),
             }));
         }
@@ -239,6 +263,9 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
         }
         for token in &pim.static_tokens {
             terminal::line(format_args!("    static token of client {}", token.client_id));
+        }
+        if pim.events_api_secret.is_some() {
+            terminal::line("    takes in its Events API");
         }
     }
     Ok(())

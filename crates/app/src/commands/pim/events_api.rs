@@ -1,0 +1,240 @@
+//! `postrider pim events-api` and `pim check`: the Events API of a self-hosted PIM, set up and looked after.
+
+use aws_lc_rs::rand;
+use clap::Args;
+use domain::pim::Pim;
+use domain::{Secret, Timestamp};
+use intake::{AttributeSource, Note};
+use store::{Catalog, Snapshots};
+
+use super::{cannot_change, find};
+use crate::config::{Config, ConfigArgs};
+use crate::failure::{Exit, Failure};
+use crate::pim_attributes::{HttpAttributes, credentials};
+use crate::terminal::{self, BAD, BOLD, DIM, GOOD, styled};
+use crate::{data, http_client};
+
+/// Take in the Events API of a registered PIM, or change its secret
+///
+/// For Community and PaaS editions 5.0 to 7.0, which do not send CloudEvents. Prints the URL and the secret, and what to do
+/// in the PIM.
+#[derive(Args, Debug)]
+pub(crate) struct EventsApiArgs {
+    /// The PIM
+    name: String,
+
+    /// The secret that the PIM shows beside the URL; without it a new one is made, to be pasted there
+    #[arg(long)]
+    secret: Option<String>,
+
+    /// Take nothing in any more
+    #[arg(long, conflicts_with = "secret")]
+    off: bool,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Tell whether requests of a PIM's Events API arrive and are genuine
+///
+/// Shows what the running platform has seen of it; that is kept for a few seconds before it can be seen here.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The PIM
+    name: String,
+
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// A secret that nobody can guess.
+pub(crate) fn new_secret() -> anyhow::Result<Secret> {
+    let mut bytes = [0; 24];
+    rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+}
+
+/// A secret as the operator typed it.
+pub(crate) fn typed_secret(text: &str) -> Result<Secret, Failure> {
+    if text.is_empty() || text.trim() != text {
+        return Err(Failure::message(Exit::Usage, "the secret is empty, or has blanks around it"));
+    }
+    Ok(Secret::new(text))
+}
+
+/// Runs `pim events-api`.
+pub(super) async fn set(args: &EventsApiArgs) -> Result<(), Failure> {
+    let config = args.config.load()?;
+    let store = data::open_beside(&config)?;
+    let mut pim = find(&store, &args.name).await?;
+    pim.events_api_secret = match (&args.secret, args.off) {
+        (_, true) => None,
+        (Some(secret), _) => Some(typed_secret(secret)?),
+        (None, false) => Some(new_secret()?),
+    };
+    store.update_pim(pim.clone()).await.map_err(cannot_change)?;
+    if args.off {
+        terminal::note(format_args!("the Events API of PIM {} is not taken in any more", styled(BOLD, &pim.name)));
+    } else {
+        explain(&config, &pim);
+    }
+    Ok(())
+}
+
+/// Where the PIM has to send its requests.
+fn url(config: &Config, pim: &Pim) -> String {
+    let top = &config.settings.top;
+    let base = top.public_url.as_ref().map_or_else(|| format!("http://{}", top.listen), |url| url.0.clone());
+    format!("{}/ingest/akeneo/{}", base.trim_end_matches('/'), pim.name)
+}
+
+/// Says what to paste where, and what else the PIM needs. URL and secret alone are on standard output.
+pub(super) fn explain(config: &Config, pim: &Pim) {
+    let Some(secret) = &pim.events_api_secret else { return };
+    terminal::note("URL and secret of its event subscription:");
+    terminal::line(url(config, pim));
+    terminal::line(secret.expose());
+    terminal::note(format_args!(
+        "\nIn the PIM:\n\
+         \x20 1. Connect > Connection settings: open the connection, then its event subscription. Enable it and paste the\n\
+         \x20    URL and the secret. Where the PIM makes the secret itself, give it to Postrider instead:\n\
+         \x20    postrider pim events-api {name} --secret SECRET\n\
+         \x20 2. Keep its consumer for webhooks running, for nothing is sent without it:\n\
+         \x20    bin/console messenger:consume webhook\n\
+         \x20 3. If Postrider has a private address: name it in the PIM's list of private networks that webhooks may reach,\n\
+         \x20    for the PIM refuses to call any other.\n\
+         \x20 4. Press the test button beside the URL, then: postrider pim check {name}",
+        name = pim.name
+    ));
+    if config.settings.top.public_url.is_none() {
+        terminal::note(
+            "\nThe URL is that of this machine: set `public_url` to the address that the PIM reaches Postrider under.",
+        );
+    }
+    if credentials(pim).is_none() {
+        terminal::note(
+            "\nDeltas name the types of attributes only where they are beyond doubt: to take them from the PIM, register\n\
+             credentials for its REST API (`--client` of `postrider pim add`, or `clients` of the configuration).",
+        );
+    }
+}
+
+/// Runs `pim check`.
+pub(super) async fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let config = args.config.load()?;
+    let store = data::open_beside(&config)?;
+    let pim = find(&store, &args.name).await?;
+    if pim.events_api_secret.is_none() {
+        let message = format!("the Events API of PIM {:?} is not taken in", pim.name);
+        let hint = format!("`postrider pim events-api {}` sets it up", pim.name);
+        return Err(Failure::message(Exit::Failed, message).hint(hint));
+    }
+    let text = store.bridge_note(pim.id).await.map_err(anyhow::Error::from)?;
+    let note = text.map_or_else(Note::default, |text| Note::from_text(&text));
+    let attributes = attributes(&config, &pim).await?;
+    if args.json {
+        terminal::line(as_json(&config, &pim, &note, &attributes));
+    } else {
+        show(&config, &pim, &note, &attributes);
+    }
+    match verdict(&note) {
+        Ok(()) => Ok(()),
+        Err((message, hint)) => Err(Failure::message(Exit::Failed, message).hint(hint)),
+    }
+}
+
+/// How many attributes the PIM tells the types of; `None` without credentials.
+async fn attributes(config: &Config, pim: &Pim) -> Result<Option<Result<usize, String>>, Failure> {
+    if credentials(pim).is_none() {
+        return Ok(None);
+    }
+    let source = HttpAttributes::new(http_client::client()?, config.settings.tokens.timeout);
+    Ok(source.attribute_types(pim).await.map(|types| types.map(|types| types.len())).transpose())
+}
+
+/// Whether it works, or what is wrong and what to do.
+fn verdict(note: &Note) -> Result<(), (&'static str, &'static str)> {
+    match (note.verified_at, note.refused_at) {
+        (None, None) => Err((
+            "no request has arrived",
+            "is the event subscription enabled, the PIM's webhook consumer running, and this address in the PIM's list of \
+             private networks? Its event logs say what it tried",
+        )),
+        (None, Some(_)) => Err((
+            "requests arrive, but none of them is genuine",
+            "compare the secret in the PIM with that of `postrider pim events-api`, and the clocks of both machines",
+        )),
+        (Some(verified), Some(refused)) if refused > verified => Err((
+            "the latest request is refused",
+            "was the secret changed in the PIM? `postrider pim events-api NAME --secret SECRET` changes it here",
+        )),
+        (Some(_), _) => Ok(()),
+    }
+}
+
+fn show(config: &Config, pim: &Pim, note: &Note, attributes: &Option<Result<usize, String>>) {
+    let at = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+    let row = |name: &str, text: String| terminal::line(format_args!("  {name:<16}{text}"));
+    terminal::line(format_args!("{}  {}", styled(BOLD, &pim.name), url(config, pim)));
+    let style = if note.verified_at.is_some() { GOOD } else { BAD };
+    row("verified", styled(style, format_args!("{} requests, the latest {}", note.verified, at(note.verified_at))));
+    row("test button", at(note.tested_at));
+    row("events", format!("{} taken, the latest {}", note.events, at(note.events_at)));
+    if let Some(why) = &note.refusal {
+        let text = format!("{} requests, the latest {}: {why}", note.refused, at(note.refused_at));
+        row("refused", styled(BAD, text));
+    }
+    if let Some(why) = &note.bad_why {
+        row("left out", format!("{} events that are not as they should be, the latest: {why}", note.bad));
+    }
+    if let Some(action) = &note.unknown_action {
+        row("left out", format!("{} events with an action that is not known, the latest {action}", note.unknown));
+    }
+    match attributes {
+        None => row("attributes", styled(DIM, "no credentials for the PIM: types are guessed")),
+        Some(Ok(number)) => row("attributes", format!("{number} types from the PIM")),
+        Some(Err(why)) => row("attributes", styled(BAD, format_args!("the PIM does not tell: {why}"))),
+    }
+}
+
+fn as_json(config: &Config, pim: &Pim, note: &Note, attributes: &Option<Result<usize, String>>) -> serde_json::Value {
+    let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    serde_json::json!({
+        "name": pim.name,
+        "url": url(config, pim),
+        "works": verdict(note).is_ok(),
+        "verified": {"requests": note.verified, "latest": at(note.verified_at)},
+        "tested": at(note.tested_at),
+        "events": {"taken": note.events, "latest": at(note.events_at)},
+        "refused": {"requests": note.refused, "latest": at(note.refused_at), "why": note.refusal},
+        "bad": {"events": note.bad, "why": note.bad_why},
+        "unknown": {"events": note.unknown, "action": note.unknown_action},
+        "attributes": attributes.as_ref().map(|found| match found {
+            Ok(number) => serde_json::json!({"types": number}),
+            Err(why) => serde_json::json!({"error": why}),
+        }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let at = |second: i64| Some(Timestamp::from_micros(second * 1_000_000));
+        let check = |verified_at, refused_at, expect: Option<&str>| {
+            let note = Note { verified_at, refused_at, ..Note::default() };
+            assert_eq!(verdict(&note).err().map(|(message, _)| message), expect);
+        };
+        check(None, None, Some("no request has arrived"));
+        check(None, at(1), Some("requests arrive, but none of them is genuine"));
+        check(at(1), at(2), Some("the latest request is refused"));
+        check(at(2), at(1), None);
+        check(at(1), None, None);
+    }
+}
