@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::tally::Tally;
-use crate::{libtest, lint, shell};
+use crate::{libtest, lint, shell, sim};
 
 /// Lints, all tests, and the further suites
 ///
@@ -39,6 +39,7 @@ const SUITES: &[Suite] = &[
         long: false,
         run: |_| libtest::cargo_test("tests of the binary", &["--package", "postrider", "--bins"]),
     },
+    Suite { name: "simulation", long: false, run: simulation },
     Suite { name: "end to end", long: false, run: end_to_end },
     Suite { name: "fuzz smoke", long: true, run: |_| fuzz_smoke() },
 ];
@@ -61,6 +62,14 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<bool> {
         tally.judge_for_ci();
     }
     Ok(tally.conclude())
+}
+
+/// Random worlds under virtual time; a failure names its seed, which plays the same world again.
+fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
+    let seeds = if args.fast { "1000" } else { "10000" };
+    let mut tally = Tally::default();
+    tally.check(&format!("simulation of {seeds} worlds"), sim::play(&["--seeds", seeds])?);
+    Ok(tally)
 }
 
 /// The real binary from outside. One test at a time: they measure latencies and memory.

@@ -116,6 +116,9 @@ pub struct LaneOptions {
     pub entity_of: Option<fn(&LoggedEvent) -> u64>,
     /// Wait as long as a 429's `Retry-After` asks.
     pub respect_retry_after: bool,
+    /// A number for where the events go, the same in every run of the platform: what was learnt about one destination says nothing about
+    /// another.
+    pub destination: u64,
 }
 
 /// Whether a lane sends.
@@ -223,7 +226,9 @@ impl Lane {
         now: Timestamp,
     ) -> Lane {
         let mut lane = Lane::new(settings, options);
-        if let Some((pace, window)) = memory.and_then(|memory| crate::memory::read(memory, &lane.settings)) {
+        if let Some((pace, window)) =
+            memory.and_then(|memory| crate::memory::read(memory, lane.options.destination, &lane.settings))
+        {
             lane.pace = pace;
             lane.window = window;
         }

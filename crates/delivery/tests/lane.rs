@@ -581,8 +581,7 @@ fn what_waits_beyond_the_cursor_is_neither_sent_twice_nor_early_after_a_restart(
     assert_eq!((saved.cursor, saved.changed.len()), (Some(Position(1)), 1));
     let due_at = saved.changed[0].due_at;
     let settings = Arc::new(Settings::default());
-    let mut lane =
-        Lane::restore(settings, LaneOptions::default(), saved.cursor, None, saved.changed, bench.now);
+    let mut lane = Lane::restore(settings, LaneOptions::default(), saved.cursor, None, saved.changed, bench.now);
     lane.handle(bench.now, Input::Timeout);
     let events = vec![event(1), event(2)];
     lane.handle(bench.now, Input::Read { events, next: Position(3), caught_up: true });

@@ -337,19 +337,22 @@ impl Core {
             entity_of: (subscription.options.ordering == Ordering::PerEntity)
                 .then_some(entity_number as fn(&LoggedEvent) -> u64),
             respect_retry_after: subscription.options.respect_retry_after,
+            destination: number_of(&subscription.destination.to_string()),
         }
     }
 }
 
-/// A number that the events of one entity share, the same in every run of the platform: it is saved with events that wait. FNV-1a of
-/// the entity's key; two entities that share a number are merely delivered one after another.
+/// A number that the events of one entity share; 0 for events without one. Two entities that share a number are merely delivered one after
+/// another.
 fn entity_number(event: &LoggedEvent) -> u64 {
-    let Some(entity) = domain::entity::entity_of(event.event.event_type(), event.event.data()) else { return 0 };
-    let hash = entity
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    hash.max(1)
+    let entity = domain::entity::entity_of(event.event.event_type(), event.event.data());
+    entity.map_or(0, |entity| number_of(entity.as_str()))
+}
+
+/// A number for a text, never 0, the same in every run of the platform, for it is saved: FNV-1a.
+fn number_of(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, step).max(1)
 }
 
 /// A read that failed is tried again after this long.

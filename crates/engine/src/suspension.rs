@@ -14,7 +14,9 @@ pub fn change(
     subject: &str,
     now: Timestamp,
 ) -> Option<Change> {
-    if !stored.status.is_active() || stored.generation != judged.generation || stored.destination != judged.destination
+    if !stored.status.is_active()
+        || stored.generation != judged.generation
+        || stored.destination.to_string() != judged.destination.to_string()
     {
         return None;
     }

@@ -230,18 +230,33 @@ impl Oracle {
     }
 
     /// A save was asked for: what its windows hold.
-    pub fn windows(&self) -> Vec<(Vec<(i64, bool)>, u64)> {
-        self.lanes.iter().map(|lane| (lane.window.clone(), lane.failures_told)).collect()
+    pub fn windows(&self) -> Vec<Asked> {
+        let asked = |lane: &Lane| Asked {
+            window: lane.window.clone(),
+            failures: lane.failures_told,
+            destination: lane.known.as_ref().map(|known| known.destination.to_string()),
+        };
+        self.lanes.iter().map(asked).collect()
     }
 
-    /// A lane's part of a save was made.
-    pub fn saved(&mut self, lane: usize, window: Option<Vec<(i64, bool)>>, failures: u64) {
+    /// A lane's part of a save was made, with what the lane remembers or without.
+    pub fn saved(&mut self, lane: usize, asked: &Asked, with_memory: bool) {
         let lane = &mut self.lanes[lane];
-        lane.failures_durable = failures.max(lane.failures_durable);
-        if let Some(window) = window {
-            lane.durable_window = window;
+        lane.failures_durable = asked.failures.max(lane.failures_durable);
+        if with_memory {
+            // What was learnt from another destination than that of now is worth nothing after a crash.
+            let still = asked.destination == Some(lane.stored.destination.to_string());
+            lane.durable_window = if still { asked.window.clone() } else { Vec::new() };
         }
     }
+}
+
+/// What the books say of a lane when a save is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    window: Vec<Counted>,
+    failures: u64,
+    destination: Option<String>,
 }
 
 fn minute(now: Timestamp) -> i64 {

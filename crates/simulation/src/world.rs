@@ -54,7 +54,7 @@ enum Step {
 struct PendingSave {
     save: Save,
     /// What the oracle's books said at that moment.
-    windows: Vec<(Vec<(i64, bool)>, u64)>,
+    windows: Vec<crate::oracle::Asked>,
     asked_at: u64,
 }
 

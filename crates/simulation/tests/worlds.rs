@@ -29,6 +29,10 @@ fn what_was_found_once_stays_found() {
         (39, "a save that a suspension with hold overtook lost its waiting events"),
         (95, "the pause after a failed read fired for ever where the lane had no room"),
         (154, "events sent in the place of expired ones were counted as dropped"),
+        (1278, "a revocation after a restart counted events of the suspension as dropped"),
+        (1770, "a crash while last attempts ended counted a dropped backlog twice"),
+        (2496, "events in hand did not expire"),
+        (5013, "after a crash the window of an old destination was held against the new one"),
     ] {
         check_one(seed);
     }

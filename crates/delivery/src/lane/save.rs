@@ -152,7 +152,7 @@ impl Lane {
                 .collect(),
             settled: std::mem::take(&mut self.unsaved.settled).into_iter().collect(),
             failures: std::mem::take(&mut self.unsaved.failures),
-            memory: with_memory.then(|| crate::memory::write(&self.pace, &self.window)),
+            memory: with_memory.then(|| crate::memory::write(self.options.destination, &self.pace, &self.window)),
         }
     }
 }

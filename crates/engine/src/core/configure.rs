@@ -149,15 +149,17 @@ impl Core {
         if subscription.status.is_active() {
             self.index.add(slot, &subscription);
         }
-        let new_destination = subscription.destination != old.destination;
-        if new_destination || !subscription.status.is_active() {
+        // The same endpoint with another secret or other headers is not a new one.
+        let new_destination = subscription.destination.to_string() != old.destination.to_string();
+        if subscription.destination != old.destination || !subscription.status.is_active() {
             self.outputs.push_back(Output::Forget(subscription.id));
         }
         let moved = subscription.generation != old.generation;
         let subscription = Arc::new(subscription);
         entry.subscription = subscription.clone();
         // A save under way may be passed over, for it is of the old generation: a lane that is held saves all of its waiting events anew.
-        entry.drop_exceptions |= moved && subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));
+        entry.drop_exceptions |=
+            moved && subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));
         let Some(id) = self.lane_id(slot) else { return };
         let configured = delivery::Input::Configured { options: Core::lane_options(&subscription), new_destination };
         match subscription.status {

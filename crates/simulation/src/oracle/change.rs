@@ -18,8 +18,7 @@ impl Oracle {
         if moved && matches!(stored.status, SubscriptionStatus::Suspended(reason) if reason.by_the_platform()) {
             lane.suspensions += 1;
         }
-        // A new destination starts afresh with the engine's next save: a crash before it brings the old window back (open; seed 5013).
-        if moved && stored.status.is_active() {
+        if moved && stored.status.is_active() || stored.destination != lane.stored.destination {
             lane.durable_window.clear();
         }
         if stored.options.hold != lane.stored.options.hold && !stored.status.is_active() {

@@ -293,7 +293,7 @@ impl World {
                 }
                 Some(Mutation::CountTwice) => {
                     if let Some(memory) = &mut lane.memory {
-                        for record in memory[9..].chunks_exact_mut(12) {
+                        for record in memory[17..].chunks_exact_mut(12) {
                             let failed = u32::from_le_bytes([record[8], record[9], record[10], record[11]]) * 2;
                             record[8..].copy_from_slice(&failed.to_le_bytes());
                         }
@@ -313,8 +313,8 @@ impl World {
         for lane in &save.lanes {
             if let Some(index) = self.oracle.find(lane.subscription) {
                 let current = self.oracle.lanes[index].stored.generation == lane.generation;
-                let (window, failures) = pending.windows.get(index).cloned().unwrap_or_default();
-                self.oracle.saved(index, (current && lane.memory.is_some()).then_some(window), failures);
+                let asked = pending.windows.get(index).cloned().unwrap_or_default();
+                self.oracle.saved(index, &asked, current && lane.memory.is_some());
             }
         }
         // A lane that has nothing to save has saved everything.
