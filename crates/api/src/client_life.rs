@@ -1,11 +1,15 @@
 //! The life of a connection or app beyond its subscribers: allowed or not, removed, admitted again.
 
+use std::time::Duration;
+
 use domain::Timestamp;
 use domain::outcome::SuspensionReason;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, SubscriberStatus};
-use store::{Catalog, ChangeError, Client, Store, StoreError, transition};
+use store::transition::{self, Frequent};
+use store::{Catalog, ChangeError, Client, Store, StoreError};
 
+use crate::auth::gateway::{Permission, PimGateway};
 use crate::changing;
 
 /// Each round of [`revoke`] meets only subscribers that were made during the round before.
@@ -39,13 +43,14 @@ pub async fn permission(
     owner: &Owner,
     permitted: bool,
     now: Timestamp,
+    frequent: Frequent,
 ) -> Result<(), ChangeError> {
     let client = store.client(owner).await?;
     if client.permission.unwrap_or(true) == permitted {
         return Ok(());
     }
     for subscriber in if permitted { vec![] } else { store.subscribers(owner).await? } {
-        suspend_all(store, pim, &subscriber, now).await?;
+        suspend_all(store, pim, &subscriber, now, frequent).await?;
     }
     // Kept last: had a suspension failed, the next call would try again.
     store.put_client(owner, Client { permission: Some(permitted), ..client }).await?;
@@ -57,6 +62,7 @@ async fn suspend_all(
     pim: &Pim,
     subscriber: &domain::subscriber::Subscriber,
     now: Timestamp,
+    frequent: Frequent,
 ) -> Result<(), ChangeError> {
     for _ in 0..MAX_ROUNDS {
         let mut change = changing::change();
@@ -68,6 +74,7 @@ async fn suspend_all(
         if change.subscriptions.is_empty() {
             return Ok(());
         }
+        transition::say_if_frequent(store, &mut change, frequent).await?;
         match changing::make(store, change).await {
             Ok(_) | Err(ChangeError::Conflict) => {}
             Err(other) => return Err(other),
@@ -80,4 +87,44 @@ async fn suspend_all(
 pub async fn admit(catalog: &dyn Catalog, owner: &Owner) -> Result<(), StoreError> {
     let client = catalog.client(owner).await?;
     catalog.put_client(owner, Client { revoked_at: None, ..client }).await
+}
+
+/// Asks PIMs once about every client that has a subscriber, as far as they can be asked without a caller's token, with a
+/// pause after each question. A withdrawn permission suspends, as the operator's call does.
+pub async fn recheck_permissions(
+    store: &dyn Store,
+    gateway: &dyn PimGateway,
+    pause: Duration,
+    frequent: Frequent,
+) -> Result<(), StoreError> {
+    for pim in store.pims().await? {
+        for (client_id, client) in store.clients(pim.id).await? {
+            if client.revoked_at.is_some() {
+                continue;
+            }
+            let owner = Owner { pim: pim.id, client_id };
+            let permitted = match gateway.permission(&pim, &owner.client_id).await {
+                Permission::NotAsked => continue,
+                Permission::Allowed => true,
+                Permission::Withdrawn => false,
+                Permission::Unknown { message } => {
+                    tracing::warn!(
+                        pim.name = %pim.name, client.id = %owner.client_id, %message,
+                        "a PIM could not be asked about a client's permission; it stays as it is"
+                    );
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
+            };
+            match permission(store, &pim, &owner, permitted, Timestamp::now(), frequent).await {
+                Ok(()) => {}
+                Err(ChangeError::Store(error)) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(client.id = %owner.client_id, %error, "a permission was not recorded; the next round tries again");
+                }
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+    Ok(())
 }

@@ -16,7 +16,8 @@ mod seldom;
 mod changing;
 pub mod client_life;
 
-mod error_reasons;
+mod admin;
+mod docs;
 mod event_types;
 mod events;
 mod filters;
@@ -40,7 +41,9 @@ use domain::lane_status::LaneStatus;
 use intake::{AttributeSource, Bridge};
 use store::{Catalog, Store};
 
-pub use auth::gateway::{PimGateway, Verdict};
+pub use admin::OperatorKey;
+pub use admin::keys::{new_source_key, source_key};
+pub use auth::gateway::{Permission, PimGateway, Verdict};
 pub use counters::{Counters, Counts};
 pub use router::router;
 pub use serve::serve;

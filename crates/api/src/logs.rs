@@ -21,7 +21,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Refusal> {
     let request = LogRequest::parse(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
     let page = api.catalog().entries(&caller.owner, &request.query).await?;
-    let own = || format!("{}/docs/error-reasons", api.settings.public_url);
+    let own = || format!("{}/docs/errors", api.settings.public_url);
     let documentation = api.settings.documentation_url.clone().unwrap_or_else(own);
     Ok(json(StatusCode::OK, log_page::render(&page.entries, page.more, &request, &documentation)))
 }

@@ -77,7 +77,7 @@ async fn let_in(api: &Api, headers: &HeaderMap) -> Result<Caller, Refusal> {
 }
 
 /// 415 without `application/json` where there is a body; PATCH takes a merge patch by its own name as well.
-fn check_media_type(method: &Method, headers: &HeaderMap, sent: &Bytes) -> Result<(), Refusal> {
+pub(crate) fn check_media_type(method: &Method, headers: &HeaderMap, sent: &Bytes) -> Result<(), Refusal> {
     if sent.is_empty() {
         return Ok(());
     }
@@ -100,6 +100,16 @@ fn check_media_type(method: &Method, headers: &HeaderMap, sent: &Bytes) -> Resul
 pub(crate) struct Sent(Bytes);
 
 impl Sent {
+    /// A body that was read.
+    pub(crate) fn of(body: Bytes) -> Sent {
+        Sent(body)
+    }
+
+    /// Whether nothing was sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The JSON that was sent; 400 if it is none.
     pub(crate) fn json(&self) -> Result<Value, Refusal> {
         wire::json::parse(&self.0).map_err(|error| {

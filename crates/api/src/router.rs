@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use http::{StatusCode, Uri};
 
 use crate::refusal::Refusal;
 use crate::{
-    Api, error_reasons, event_types, events, filters, health, ingest_akeneo, logs, management, schemas, subscribers,
+    Api, admin, docs, event_types, events, filters, health, ingest_akeneo, logs, management, schemas, subscribers,
     subscriptions,
 };
 
@@ -40,16 +40,34 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/ingest/akeneo/{source}",                               post(ingest_akeneo::accept))
         .method_not_allowed_fallback(method_not_allowed);
 
+    let for_the_operator = Router::new()
+        .route("/api/v1/admin/pims",                                    get(admin::pims::list)
+                                                                       .post(admin::pims::add))
+        .route("/api/v1/admin/pims/{name}",                             get(admin::pims::show)
+                                                                       .delete(admin::pims::remove))
+        .route("/api/v1/admin/pims/{name}/keys",                        post(admin::keys::add))
+        .route("/api/v1/admin/pims/{name}/keys/{prefix}",               delete(admin::keys::remove))
+        .route("/api/v1/admin/clients",                                 get(admin::clients::list))
+        .route("/api/v1/admin/clients/{client_id}/permission",          post(admin::clients::permission))
+        .route("/api/v1/admin/clients/{client_id}/admission",           post(admin::clients::admission))
+        .route("/api/v1/admin/subscriptions",                           get(admin::subscriptions::list))
+        .route("/api/v1/admin/subscriptions/{id}/suspend",              post(admin::subscriptions::suspend))
+        .route("/api/v1/admin/statistics",                              get(admin::statistics::show))
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(from_fn_with_state(api.clone(), admin::admit));
+
     let for_everybody = Router::new()
         .route("/api/v1/event-types",                                   get(event_types::list))
         .route("/spec/{file}",                                          get(schemas::show))
-        .route("/docs/error-reasons",                                   get(error_reasons::show))
+        .route("/docs/errors",                                          get(docs::index))
+        .route("/docs/errors/{reason}",                                 get(docs::show))
         .route("/health/live",                                          get(health::live))
         .route("/health/ready",                                         get(health::ready))
         .method_not_allowed_fallback(method_not_allowed);
 
     for_clients_of_pims
         .merge(for_producers)
+        .merge(for_the_operator)
         .merge(for_everybody)
         .fallback(no_such_address)
         .with_state(api)

@@ -4,15 +4,22 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::address::AddressPolicy;
+use store::transition::Frequent;
+
+use crate::admin::OperatorKey;
 
 /// Settings of the API.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `https://…` under which the platform is reached from outside, without a trailing slash: in `dataschema` and links.
     pub public_url: String,
-    /// The page of the documentation that explains error reasons, without a `#`: in log entries. `None`: the platform's
-    /// own, `/docs/error-reasons`.
+    /// Where the pages are that explain error reasons, without a slash at its end; a reason's name follows it: in log
+    /// entries. `None`: the platform's own, `/docs/errors`.
     pub documentation_url: Option<String>,
+    /// The key of the operator's API; without one it is off.
+    pub operator_key: Option<OperatorKey>,
+    /// When the owner of a subscription is told that it is suspended too often.
+    pub frequent: Frequent,
     /// Requests a second for each (tenant, client id).
     pub requests_per_second: u32,
     /// What happens to events of types that are not known.
@@ -38,6 +45,8 @@ impl Default for Settings {
         Settings {
             public_url: "http://localhost:8080".into(),
             documentation_url: None,
+            operator_key: None,
+            frequent: Frequent::default(),
             requests_per_second: 100,
             unknown_types: UnknownTypes::Accept,
             schema_check: SchemaCheck::Warn,

@@ -35,7 +35,7 @@ pub(crate) async fn find(api: &Api, caller: &Caller, (id, sid): &(String, String
 }
 
 /// 409 for a change of a revoked one.
-fn must_not_be_revoked(subscription: &Subscription) -> Result<(), Refusal> {
+pub(crate) fn must_not_be_revoked(subscription: &Subscription) -> Result<(), Refusal> {
     match subscription.status {
         SubscriptionStatus::Active | SubscriptionStatus::Suspended(_) => Ok(()),
         SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => Err(Refusal::conflict(
@@ -46,7 +46,7 @@ fn must_not_be_revoked(subscription: &Subscription) -> Result<(), Refusal> {
 }
 
 /// Makes the change of one subscription and gives it as it is stored now.
-async fn make(api: &Api, change: Change) -> Result<Subscription, Attempt> {
+pub(crate) async fn make(api: &Api, change: Change) -> Result<Subscription, Attempt> {
     let made = changing::make(api.catalog(), change).await?;
     let stored = made.subscriptions.into_iter().next();
     stored.ok_or_else(|| StoreError::Corrupt("a change of a subscription came back without it".into()).into())

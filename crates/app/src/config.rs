@@ -15,13 +15,16 @@ mod value;
 
 pub(crate) use fault::Refused;
 pub(crate) use flags::ConfigArgs;
-pub(crate) use pims::{CLIENT_ID_FIELDS, PimSettings, is_pim_name};
+pub(crate) use pims::PimSettings;
 pub(crate) use print::reference;
 pub(crate) use settings::Settings;
-pub(crate) use value::{BaseUrl, LogFormat, PerSecond, SchemaCheck, UnknownTypes};
+pub(crate) use value::{BaseUrl, LogFormat, PerSecond, SchemaCheck, SmtpSecurity, UnknownTypes};
 
 use layers::Layers;
 use typed::Place;
+
+/// It opens everything: it must not be guessed.
+const SHORTEST_OPERATOR_KEY: usize = 24;
 
 /// A configuration that is ready to use.
 #[derive(Clone, Debug)]
@@ -106,6 +109,7 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
         ("delivery.attempt_timeout", delivery.attempt_timeout),
         ("delivery.save_interval", delivery.save_interval),
         ("tokens.timeout", settings.tokens.timeout),
+        ("smtp.timeout", settings.smtp.timeout),
         ("api.header_timeout", settings.api.header_timeout),
         ("api.body_timeout", settings.api.body_timeout),
         ("storage.keep_events", settings.storage.keep_events),
@@ -114,6 +118,18 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
         if duration.is_zero() {
             layers.fault(layers.place(key), key, "must be more than zero");
         }
+    }
+    if settings.api.operator_key.as_ref().is_some_and(|key| key.expose().len() < SHORTEST_OPERATOR_KEY) {
+        let problem = "is shorter than 24 characters; `openssl rand -hex 24` makes a good one";
+        layers.fault(layers.place("api.operator_key"), "api.operator_key", problem);
+    }
+    let smtp = &settings.smtp;
+    if smtp.host.is_some() && smtp.from.is_none() {
+        layers.fault(layers.place("smtp.host"), "smtp.from", "is needed with `smtp.host`: the sender of all emails");
+    }
+    if smtp.username.is_some() != smtp.password.is_some() {
+        let problem = "`smtp.username` and `smtp.password` go together";
+        layers.fault(layers.place("smtp.username"), "smtp.username", problem);
     }
     for root in &settings.top.extra_roots {
         if let Err(error) = std::fs::metadata(root) {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use api::{PimGateway, Verdict};
+use api::{Permission, PimGateway, Verdict};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -38,12 +38,62 @@ impl PimGateway for HttpGateway {
     async fn verify(&self, pim: &Pim, client: &ClientId, token: &str) -> Verdict {
         let verdict = match &pim.token_check {
             TokenCheck::Static => Err(Verdict::Rejected { message: "the token is not one of this client".into() }),
-            TokenCheck::TokenInfo { client_id_fields, permission_field } => {
+            TokenCheck::TokenInfo { client_id_fields, permission_field, clients: _ } => {
                 self.token_info(pim, client, token, client_id_fields, permission_field.as_deref()).await
             }
             TokenCheck::Probe { probe, client_proof } => self.probe(pim, client, token, *probe, client_proof).await,
         };
         verdict.unwrap_or_else(|refused| refused)
+    }
+
+    async fn permission(&self, pim: &Pim, client: &ClientId) -> Permission {
+        match &pim.token_check {
+            TokenCheck::Static => Permission::NotAsked,
+            TokenCheck::TokenInfo { client_id_fields, permission_field, clients } => {
+                let known = clients.iter().find(|known| known.client_id == *client);
+                let (Some(known), Some(field)) = (known, permission_field) else { return Permission::NotAsked };
+                let asked = async {
+                    let token = self.grant(pim, known).await?;
+                    self.token_info(pim, client, &token, client_id_fields, Some(field)).await
+                };
+                permission_by(asked.await.unwrap_or_else(|refused| refused))
+            }
+            TokenCheck::Probe { probe, client_proof: ClientProof::Credentials(clients) } => {
+                let Some(known) = clients.iter().find(|known| known.client_id == *client) else {
+                    return Permission::NotAsked;
+                };
+                let asked = async {
+                    let token = self.grant(pim, known).await?;
+                    self.ask(pim, path_of(*probe), &token).await?;
+                    // These editions know no permission of their own: the role's right to the web API is what can be
+                    // withdrawn there.
+                    Ok(Verdict::Genuine { permission: Some(true) })
+                };
+                permission_by(asked.await.unwrap_or_else(|refused| refused))
+            }
+            TokenCheck::Probe { client_proof: ClientProof::None | ClientProof::Trust, .. } => Permission::NotAsked,
+        }
+    }
+}
+
+/// Only a clear word withdraws a permission: a password that was changed, or a PIM that fails, suspends nobody.
+fn permission_by(verdict: Verdict) -> Permission {
+    match verdict {
+        Verdict::Genuine { permission: Some(true) } => Permission::Allowed,
+        Verdict::Genuine { permission: Some(false) } | Verdict::WebApiForbidden => Permission::Withdrawn,
+        Verdict::Genuine { permission: None } => {
+            Permission::Unknown { message: "the PIM's token-info does not have the field of the permission".into() }
+        }
+        Verdict::Rejected { message } | Verdict::Unavailable { message } | Verdict::UnprovenClient { message } => {
+            Permission::Unknown { message }
+        }
+    }
+}
+
+fn path_of(probe: Probe) -> &'static str {
+    match probe {
+        Probe::SystemInformation => "/api/rest/v1/system-information",
+        Probe::MeasurementFamilies => "/api/rest/v1/measurement-families",
     }
 }
 
@@ -92,11 +142,7 @@ impl HttpGateway {
                 Some(known.iter().find(|known| known.client_id == *client).ok_or_else(unproven)?)
             }
         };
-        let path = match probe {
-            Probe::SystemInformation => "/api/rest/v1/system-information",
-            Probe::MeasurementFamilies => "/api/rest/v1/measurement-families",
-        };
-        self.ask(pim, path, token).await?;
+        self.ask(pim, path_of(probe), token).await?;
         if let Some(credentials) = credentials {
             self.grant(pim, credentials).await?;
         }
@@ -116,8 +162,9 @@ impl HttpGateway {
         }
     }
 
-    /// A password grant with the credentials that the operator registered: it fails once the connection is gone.
-    async fn grant(&self, pim: &Pim, credentials: &ClientCredentials) -> Judged<()> {
+    /// A password grant with the credentials that the operator registered: it fails once the connection is gone. Gives
+    /// the token.
+    async fn grant(&self, pim: &Pim, credentials: &ClientCredentials) -> Judged<String> {
         let pair = format!("{}:{}", credentials.client_id, credentials.client_secret.expose());
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, secret(format!("Basic {}", STANDARD.encode(pair)))?);
@@ -129,7 +176,11 @@ impl HttpGateway {
         });
         let answer = self.call(pim, Method::POST, "/api/oauth/v1/token", headers, body.to_string().into()).await?;
         match answer.status {
-            StatusCode::OK => Ok(()),
+            StatusCode::OK => {
+                let granted: Option<Value> = serde_json::from_slice(&answer.body).ok();
+                let token = granted.as_ref().and_then(|granted| granted.get("access_token")?.as_str());
+                Ok(token.unwrap_or_default().to_owned())
+            }
             StatusCode::BAD_REQUEST
             | StatusCode::UNAUTHORIZED
             | StatusCode::FORBIDDEN

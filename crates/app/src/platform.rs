@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{Api, LaneStatuses, Parts, Readiness};
+use api::{Api, LaneStatuses, OperatorKey, Parts, PimGateway, Readiness, client_life};
 use async_trait::async_trait;
 use domain::address::AddressPolicy;
 use domain::event_type::{Catalogue, RegisteredType};
 use domain::lane_status::LaneStatus;
 use domain::{EventType, SubscriptionId, Timestamp};
 use engine::Engine;
+use notify::Notifier;
 use sinks::Sinks;
 use sinks::client::Client;
 use sinks::connect::Connector;
 use sinks::https::{HttpsSettings, HttpsSink};
 use sinks::resolve::Resolver;
 use sinks::tls::{TlsClient, roots_from_pem};
+use store::transition::Frequent;
 use store::{Catalog, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{RwLock, watch};
@@ -28,7 +30,7 @@ use crate::config::{Config, SchemaCheck, Settings, UnknownTypes};
 use crate::failure::{Exit, Failure};
 use crate::pim_attributes::HttpAttributes;
 use crate::pim_gateway::HttpGateway;
-use crate::{data, registration};
+use crate::{data, notifications, registration};
 
 /// How often log entries that are too old are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -42,6 +44,8 @@ pub(crate) struct Platform {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     pruning: JoinHandle<()>,
+    rechecking: JoinHandle<()>,
+    notifier: Notifier,
 }
 
 /// The engine as the API sees it; empty once it is stopped.
@@ -86,11 +90,16 @@ impl Platform {
             .await
             .map_err(|error| Failure::new(Exit::Data, error))?;
         let running = Arc::new(Running(RwLock::new(Some(engine))));
+        let outbox = Arc::clone(&store) as Arc<dyn Catalog>;
+        let notifier = notifications::start(outbox, connector.clone(), settings, &public_url)?;
+        let gateway: Arc<dyn PimGateway> =
+            Arc::new(HttpGateway::new(Client::new(connector.exempt()), settings.tokens.timeout));
+        let rechecking = tokio::spawn(recheck(Arc::clone(&store), Arc::clone(&gateway), settings.clone()));
 
         let attributes = HttpAttributes::new(Client::new(connector.exempt()), settings.tokens.timeout);
         let api = Api::new(Parts {
             store: Arc::clone(&store),
-            gateway: Arc::new(HttpGateway::new(Client::new(connector.exempt()), settings.tokens.timeout)),
+            gateway,
             lanes: Arc::clone(&running) as Arc<dyn LaneStatuses>,
             readiness: Arc::clone(&running) as Arc<dyn Readiness>,
             catalogue: Arc::new(catalogue(settings)),
@@ -103,7 +112,7 @@ impl Platform {
             _ = stopped.wait_for(|stopped| *stopped).await;
         }));
         let pruning = tokio::spawn(prune(Arc::clone(&store), settings.storage.keep_logs));
-        Ok(Platform { address, running, store, stop, serving, pruning })
+        Ok(Platform { address, running, store, stop, serving, pruning, rechecking, notifier })
     }
 
     /// How a subscription's delivery stands.
@@ -118,9 +127,11 @@ impl Platform {
             tracing::error!(%error, "the API did not stop in order");
         }
         self.pruning.abort();
+        self.rechecking.abort();
         if let Some(engine) = self.running.0.write().await.take() {
             engine.stop().await;
         }
+        self.notifier.stop().await;
         // Closing the store waits for the disk.
         let store = self.store;
         if let Err(error) = tokio::task::spawn_blocking(move || drop(store)).await {
@@ -179,6 +190,7 @@ fn engine_settings(settings: &Settings) -> engine::Settings {
             ..defaults
         },
         save_every: delivery.save_interval,
+        frequent: frequent(settings),
         retention: settings.storage.keep_events,
         ..engine::Settings::default()
     }
@@ -194,6 +206,8 @@ fn api_settings(settings: &Settings, public_url: String) -> api::Settings {
     let defaults = api::Settings::default();
     api::Settings {
         public_url,
+        operator_key: settings.api.operator_key.as_ref().map(OperatorKey::new),
+        frequent: frequent(settings),
         requests_per_second: u32::try_from(settings.api.rate.0).unwrap_or(u32::MAX),
         unknown_types: match settings.ingest.unknown_types {
             UnknownTypes::Accept => api::UnknownTypes::Accept,
@@ -220,6 +234,25 @@ fn api_settings(settings: &Settings, public_url: String) -> api::Settings {
             ..defaults.server
         },
         ..defaults
+    }
+}
+
+fn frequent(settings: &Settings) -> Frequent {
+    Frequent { times: settings.notifications.frequent_suspensions.0, ..Frequent::default() }
+}
+
+/// Asks PIMs now and then whether their clients may still use the platform.
+async fn recheck(store: Arc<dyn Store>, gateway: Arc<dyn PimGateway>, settings: Settings) {
+    let (every, pause) = (settings.tokens.recheck_every, settings.tokens.recheck_pause);
+    if every.is_zero() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(every).await;
+        let round = client_life::recheck_permissions(store.as_ref(), gateway.as_ref(), pause, frequent(&settings));
+        if let Err(error) = round.await {
+            tracing::warn!(%error, "clients' permissions were not checked; the next round tries again");
+        }
     }
 }
 
@@ -250,7 +283,9 @@ async fn prune(store: Arc<dyn Store>, keep: Duration) {
         match store.prune_deleted(Timestamp::now() - keep.max(PRUNE_EVERY)).await {
             Ok(0) => {}
             Ok(pruned) => tracing::info!(pruned, "forgot subscribers and subscriptions that were deleted long ago"),
-            Err(error) => tracing::warn!(%error, "deleted subscriptions were not forgotten; the next try is in an hour"),
+            Err(error) => {
+                tracing::warn!(%error, "deleted subscriptions were not forgotten; the next try is in an hour")
+            }
         }
         tokio::time::sleep(PRUNE_EVERY).await;
     }

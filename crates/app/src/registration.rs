@@ -1,34 +1,16 @@
 //! Registers PIMs in the catalogue: from the configuration, and for `postrider pim`.
 
 use anyhow::Context;
-use aws_lc_rs::{digest, rand};
+use api::source_key;
 use domain::pim::{Pim, SourceKey, TokenCheck, url_key};
 use domain::{PimId, Secret, Timestamp};
 use store::Catalog;
 
 use crate::config::PimSettings;
 
-/// How much of a key is shown in lists.
-const PREFIX: usize = 8;
-
 /// A new key of a producer: the key itself, to be shown once, and what is kept of it.
 pub(crate) fn new_key() -> anyhow::Result<(Secret, SourceKey)> {
-    let mut bytes = [0; 24];
-    rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
-    let key = Secret::new(format!("pr_{}", hex(&bytes)));
-    let kept = source_key(&key, Timestamp::now());
-    Ok((key, kept))
-}
-
-/// What is kept of a key.
-pub(crate) fn source_key(key: &Secret, now: Timestamp) -> SourceKey {
-    let prefix = key.expose().chars().take(PREFIX).collect();
-    let sha256 = hex(digest::digest(&digest::SHA256, key.expose().as_bytes()).as_ref());
-    SourceKey { prefix, sha256, created_at: now }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    api::new_source_key(Timestamp::now()).context("the system gives no random numbers")
 }
 
 /// A PIM to be added; the store gives it its number.

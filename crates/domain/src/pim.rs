@@ -61,6 +61,10 @@ pub enum TokenCheck {
         client_id_fields: Vec<String>,
         /// Path of a boolean in the answer that says whether the client may use the Event Platform; none = always.
         permission_field: Option<String>,
+        /// Credentials by which the platform asks about a client's permission now and then, without a token of the
+        /// client's own.
+        #[serde(default)]
+        clients: Vec<ClientCredentials>,
     },
     /// A call that any valid token may make, of Community and PaaS editions.
     Probe {
@@ -104,6 +108,15 @@ pub struct ClientCredentials {
     pub username: String,
     /// Password for the password grant.
     pub password: Secret,
+}
+
+/// Where `token-info` may name the client, unless the operator says otherwise (contract page 7, "Token check").
+pub const CLIENT_ID_FIELDS: [&str; 4] = ["client_id", "clientId", "app_id", "connection.client_id"];
+
+/// Whether `name` can be a PIM's: `[a-z0-9][a-z0-9-]{0,62}`.
+pub fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && !name.starts_with('-') && name.bytes().all(allowed)
 }
 
 /// The form in which PIM URLs are compared: lower-case scheme and host, no default port, no trailing slash; the path is

@@ -90,7 +90,8 @@ pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Calle
     }
     let permitted = match proof {
         Proof::Asked { permission: Some(permission), .. } => {
-            client_life::permission(api.store.as_ref(), &pim, &owner, permission, Timestamp::now()).await?;
+            let frequent = api.settings.frequent;
+            client_life::permission(api.store.as_ref(), &pim, &owner, permission, Timestamp::now(), frequent).await?;
             permission
         }
         Proof::Asked { permission: None, .. } | Proof::Static => client.permission.unwrap_or(true),

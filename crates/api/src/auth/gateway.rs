@@ -9,6 +9,27 @@ use domain::pim::Pim;
 pub trait PimGateway: Send + Sync + 'static {
     /// Whether `token` is genuine and was issued to `client`.
     async fn verify(&self, pim: &Pim, client: &ClientId, token: &str) -> Verdict;
+
+    /// Whether the PIM still lets `client` use the platform, asked without a token of the client's own.
+    async fn permission(&self, _pim: &Pim, _client: &ClientId) -> Permission {
+        Permission::NotAsked
+    }
+}
+
+/// What a PIM says of a client that is not there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Permission {
+    /// There is no way to ask: nobody registered what is needed for it.
+    NotAsked,
+    /// It may.
+    Allowed,
+    /// It may no longer.
+    Withdrawn,
+    /// The PIM did not say, or not clearly.
+    Unknown {
+        /// What happened, for the operator.
+        message: String,
+    },
 }
 
 /// What a PIM says of a token.

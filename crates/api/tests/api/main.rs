@@ -7,6 +7,9 @@ mod world;
 
 mod refusals;
 
+mod admin;
+mod life;
+
 mod auth;
 mod server;
 

@@ -37,16 +37,25 @@ async fn every_reason_in_a_log_entry_is_explained() {
     world.call("POST", "/api/v1/subscribers").json(&serde_json::json!({})).send().await.expect(422);
     let page = world.call("GET", "/api/v1/logs").send().await.expect(200);
     let address = page["items"][0]["documentation_url"].as_str().unwrap();
-    let (address, anchor) = address.strip_prefix("https://events.example.com").unwrap().split_once('#').unwrap();
-    let answer = world.bare("GET", address).send().await;
-    assert_eq!(
-        (answer.status.as_u16(), &answer.headers["content-type"]),
-        (200, &"text/html; charset=utf-8".parse().unwrap())
-    );
-    let text = String::from_utf8_lossy(&answer.body);
+    let address = address.strip_prefix("https://events.example.com").unwrap();
+    assert!(address.starts_with("/docs/errors/"), "{address}");
     let reasons = domain::outcome::ErrorReason::ALL.iter().map(|reason| reason.as_str());
     let codes = wire::fault::code::ALL.iter().map(|(code, _)| *code);
-    for name in reasons.chain(codes).chain([anchor, "body_too_large", "not_suspended"]) {
-        assert!(text.contains(&format!("id=\"{name}\"")), "{name} is not explained");
+    let further = ["body_too_large", "not_suspended", "event_platform_forbidden", "unsupported_media_type"];
+    let index = world.bare("GET", "/docs/errors").send().await;
+    let index = String::from_utf8_lossy(&index.body).into_owned();
+    for name in reasons.chain(codes).chain(further) {
+        let answer = world.bare("GET", &format!("/docs/errors/{name}")).send().await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.headers["content-type"].as_bytes()),
+            (200, &b"text/html; charset=utf-8"[..])
+        );
+        let text = String::from_utf8_lossy(&answer.body);
+        for part in [&format!("<h1>{name}</h1>"), "What to check", "How to reproduce it"] {
+            assert!(text.contains(part), "{part} is not on the page of {name}");
+        }
+        assert!(index.contains(&format!("/docs/errors/{name}\"")), "{name} is not listed");
     }
+    assert_eq!(world.bare("GET", address).send().await.status, 200);
+    world.bare("GET", "/docs/errors/none").send().await.refused(404, "not_found");
 }

@@ -3,12 +3,12 @@
 mod events_api;
 
 use clap::{Args, Subcommand, ValueEnum};
-use domain::pim::{ClientCredentials, ClientProof, Pim, Probe, StaticToken, TokenCheck};
+use domain::pim::{CLIENT_ID_FIELDS, ClientCredentials, ClientProof, Pim, Probe, StaticToken, TokenCheck, is_name};
 use domain::{ClientId, Secret, Timestamp};
 use store::{Catalog, ChangeError};
 use store_sqlite::SqliteStore;
 
-use crate::config::{BaseUrl, CLIENT_ID_FIELDS, ConfigArgs, is_pim_name};
+use crate::config::{BaseUrl, ConfigArgs};
 use crate::failure::{Exit, Failure};
 use crate::terminal::{self, BOLD, styled};
 use crate::{data, registration};
@@ -66,7 +66,8 @@ struct AddArgs {
     #[arg(long)]
     trust_client_id: bool,
 
-    /// Instead of --trust-client-id: a client's credentials for a password grant; may be repeated
+    /// A client's credentials for a password grant, instead of --trust-client-id; with token-info they only serve to ask
+    /// about its permission now and then; may be repeated
     #[arg(long = "client", value_name = "ID:SECRET:USER:PASSWORD", value_parser = parse_client, conflicts_with = "trust_client_id")]
     clients: Vec<ClientCredentials>,
 
@@ -181,7 +182,7 @@ fn open(config: &ConfigArgs) -> Result<SqliteStore, Failure> {
 }
 
 async fn add(args: AddArgs) -> Result<(), Failure> {
-    if !is_pim_name(&args.name) {
+    if !is_name(&args.name) {
         let message = format!("{:?} is no name of a PIM", args.name);
         return Err(Failure::message(Exit::Usage, message)
             .hint("1 to 63 lower-case letters, digits and `-`, beginning with a letter or a digit"));
@@ -210,10 +211,11 @@ async fn add(args: AddArgs) -> Result<(), Failure> {
 fn token_check(args: &AddArgs) -> Result<TokenCheck, Failure> {
     let usage = |message: &str| Err(Failure::message(Exit::Usage, message));
     let probing = matches!(args.token_check, Way::SystemInformation | Way::MeasurementFamilies);
-    if !probing && (args.trust_client_id || !args.clients.is_empty()) {
-        return usage(
-            "--trust-client-id and --client go with --token-check system-information or measurement-families",
-        );
+    if !probing && args.trust_client_id {
+        return usage("--trust-client-id goes with --token-check system-information or measurement-families");
+    }
+    if args.token_check == Way::Static && !args.clients.is_empty() {
+        return usage("--client does not go with --token-check static: nobody is asked");
     }
     if args.token_check != Way::TokenInfo && (!args.client_id_fields.is_empty() || args.permission_field.is_some()) {
         return usage("--client-id-field and --permission-field go with --token-check token-info");
@@ -231,6 +233,7 @@ fn token_check(args: &AddArgs) -> Result<TokenCheck, Failure> {
                 fields => fields.to_vec(),
             },
             permission_field: args.permission_field.clone(),
+            clients: args.clients.clone(),
         },
         Way::SystemInformation => TokenCheck::Probe { probe: Probe::SystemInformation, client_proof },
         Way::MeasurementFamilies => TokenCheck::Probe { probe: Probe::MeasurementFamilies, client_proof },

@@ -1,6 +1,6 @@
 //! `[[pims]]` of the file: PIMs that the operator registers by configuration.
 
-use domain::pim::{ClientCredentials, ClientProof, Probe, StaticToken, TokenCheck};
+use domain::pim::{CLIENT_ID_FIELDS, ClientCredentials, ClientProof, Probe, StaticToken, TokenCheck, is_name};
 use domain::{ClientId, Secret};
 
 use super::fault::{Fault, nearest};
@@ -10,9 +10,6 @@ use super::value::{BaseUrl, TokenCheckWay, Value};
 
 /// A key of a producer is at least this long, so that it cannot be guessed.
 pub(crate) const SHORTEST_KEY: usize = 16;
-
-/// Fields of the `token-info` answer that may name the client (contract page 7, token check).
-pub(crate) const CLIENT_ID_FIELDS: [&str; 4] = ["client_id", "clientId", "app_id", "connection.client_id"];
 
 /// A PIM as the configuration registers it.
 #[derive(Clone, Debug)]
@@ -127,13 +124,16 @@ fn read_one(table: &Typed, faults: &mut Vec<Fault>) -> Option<PimSettings> {
     if keys.iter().flatten().any(|key| key.expose().len() < SHORTEST_KEY) {
         fault("keys", "a key is shorter than 16 characters; `openssl rand -hex 24` makes a good one");
     }
-    if name.as_deref().is_some_and(|name| !is_pim_name(name)) {
+    if name.as_deref().is_some_and(|name| !is_name(name)) {
         fault("name", "expected 1 to 63 lower-case letters, digits and `-`, beginning with a letter or a digit");
     }
     let way = way.unwrap_or(TokenCheckWay::TokenInfo);
     let probing = matches!(way, TokenCheckWay::SystemInformation | TokenCheckWay::MeasurementFamilies);
-    if !probing && (trust.is_some() || !clients.is_empty()) {
-        fault("token_check", "`trust_client_id` and `clients` go with `system-information` or `measurement-families`");
+    if !probing && trust.is_some() {
+        fault("token_check", "`trust_client_id` goes with `system-information` or `measurement-families`");
+    }
+    if way == TokenCheckWay::Static && !clients.is_empty() {
+        fault("token_check", "`clients` do not go with `static`: nobody is asked");
     }
     if way != TokenCheckWay::TokenInfo && (client_id_fields.is_some() || permission_field.is_some()) {
         fault("token_check", "`client_id_fields` and `permission_field` go with `token-info`");
@@ -141,6 +141,7 @@ fn read_one(table: &Typed, faults: &mut Vec<Fault>) -> Option<PimSettings> {
     if trust == Some(true) && !clients.is_empty() {
         fault("clients", "say either `trust_client_id = true` or `clients`, not both");
     }
+    let credentials = clients.clone();
     let proof = match (trust, clients.is_empty()) {
         (Some(true), _) => ClientProof::Trust,
         (_, false) => ClientProof::Credentials(clients),
@@ -151,6 +152,7 @@ fn read_one(table: &Typed, faults: &mut Vec<Fault>) -> Option<PimSettings> {
         TokenCheckWay::TokenInfo => TokenCheck::TokenInfo {
             client_id_fields: client_id_fields.unwrap_or_else(|| CLIENT_ID_FIELDS.map(str::to_owned).to_vec()),
             permission_field,
+            clients: credentials,
         },
         TokenCheckWay::SystemInformation => TokenCheck::Probe { probe: Probe::SystemInformation, client_proof: proof },
         TokenCheckWay::MeasurementFamilies => {
@@ -181,12 +183,6 @@ fn read_static_token(typed: &Typed, faults: &mut Vec<Fault>) -> Option<StaticTok
     let token = fields.required::<Secret>("token");
     fields.finish(["client_id", "token"]);
     Some(StaticToken { client_id: ClientId(client_id?), token: token? })
-}
-
-/// `[a-z0-9][a-z0-9-]{0,62}`, as `domain::pim::Pim::name` says.
-pub(crate) fn is_pim_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !name.is_empty() && name.len() <= 63 && !name.starts_with('-') && name.chars().all(allowed)
 }
 
 /// The members of one table, taken one by one; what is left over is not known.

@@ -44,7 +44,7 @@ fn pim_as_toml(pim: &PimSettings) -> String {
     }
     match &pim.token_check {
         TokenCheck::Static => text.push_str("token_check = \"static\"\n"),
-        TokenCheck::TokenInfo { client_id_fields, permission_field } => {
+        TokenCheck::TokenInfo { client_id_fields, permission_field, clients: _ } => {
             let fields: Vec<_> = client_id_fields.iter().map(|field| quoted(field)).collect();
             _ = writeln!(text, "token_check = \"token-info\"\nclient_id_fields = [{}]", fields.join(", "));
             if let Some(field) = permission_field {

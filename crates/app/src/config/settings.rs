@@ -11,7 +11,9 @@ use domain::Secret;
 use ipnet::IpNet;
 
 use super::typed::Typed;
-use super::value::{BaseUrl, Count, LogFormat, PerSecond, SchemaCheck, Size, UnknownTypes, Value, Wrong};
+use super::value::{
+    BaseUrl, Count, LogFormat, PerSecond, Port, SchemaCheck, Size, SmtpSecurity, UnknownTypes, Value, Wrong,
+};
 
 /// One row of the table.
 pub(crate) struct Setting {
@@ -148,6 +150,9 @@ settings! {
         max_body: Size = "256 KiB";
         /// Connections that are open at the same time; further ones wait.
         max_connections: Count = "10000";
+        /// The key of the operator's API under /api/v1/admin, at least 24 characters, sent as `Authorization: Bearer <key>`.
+        /// Empty: that API is off.
+        operator_key: Option<Secret> = "";
         /// A connection that sends no complete request header within this time, or nothing at all, is closed.
         header_timeout: Duration = "30s";
         /// A request whose body is not complete within this time is given up.
@@ -180,6 +185,11 @@ settings! {
         max_cached: Count = "10000";
         /// A PIM that does not answer the check within this time counts as not reachable: 503.
         timeout: Duration = "5s";
+        /// How often PIMs are asked whether clients may still use the platform, where credentials for that are registered; a
+        /// withdrawn permission suspends. "0s": never.
+        recheck_every: Duration = "1h";
+        /// The pause after each question of such a round, so that no PIM is flooded.
+        recheck_pause: Duration = "1s";
     }
 
     /// Deliveries to destinations.
@@ -202,6 +212,33 @@ settings! {
         hot_tail: Size = "64 MiB";
         /// How often the progress of subscriptions is saved; a crash repeats at most what was delivered in this time.
         save_interval: Duration = "200ms";
+    }
+
+    /// What technical contacts are told.
+    notifications: Notifications {
+        /// A subscription that the platform suspends more often than this within 24 hours is told so, in its log and in the
+        /// notification: resuming it does not help.
+        frequent_suspensions: Count = "10";
+        /// A notification by email that cannot be handed over is tried again and again, and given up when it is this old.
+        give_up_after: Duration = "3d";
+    }
+
+    /// The SMTP server for notifications by email.
+    smtp: Smtp {
+        /// Its name or address. Empty: no email is sent; notifications by email wait and are given up at last.
+        host: Option<String> = "";
+        /// Its port. 0: the usual one, 587 with `starttls`, 465 with `tls`, 25 with `none`.
+        port: Port = "0";
+        /// How the connection is secured: `starttls`, `tls`, or `none` for a server on the same machine.
+        security: SmtpSecurity = "starttls";
+        /// User name, where the server wants a login.
+        username: Option<String> = "";
+        /// Password of that user.
+        password: Option<Secret> = "";
+        /// The sender of all emails, such as `Postrider <postrider@example.com>`. Needed with `host`.
+        from: Option<String> = "";
+        /// From the connection to the server's last word about an email.
+        timeout: Duration = "30s";
     }
 
     /// What is kept, and for how long.

@@ -110,6 +110,23 @@ impl Value for Count {
     }
 }
 
+/// A port; 0 leaves the choice to the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Port(pub(crate) u16);
+
+impl Value for Port {
+    fn expected() -> String {
+        "a port from 1 to 65535, or 0 for the usual one".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let (Kind::Number(text) | Kind::Bare(text)) = &typed.kind else { return None };
+        text.trim().parse().ok().map(Port)
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 impl Value for bool {
     fn expected() -> String {
         "true or false".to_owned()
@@ -295,6 +312,18 @@ choice! {
         Warn = "warn",
         /// What deviates is refused.
         Reject = "reject",
+    }
+}
+
+choice! {
+    /// How a connection to an SMTP server is secured.
+    SmtpSecurity {
+        /// It begins in the clear and must then change to TLS.
+        StartTls = "starttls",
+        /// TLS from its first byte on.
+        Tls = "tls",
+        /// Not at all.
+        None = "none",
     }
 }
 

@@ -37,7 +37,11 @@ fn gateway() -> HttpGateway {
 
 fn token_info(permission_field: Option<&str>) -> TokenCheck {
     let client_id_fields = ["client_id", "connection.client_id"].map(str::to_owned).to_vec();
-    TokenCheck::TokenInfo { client_id_fields, permission_field: permission_field.map(str::to_owned) }
+    TokenCheck::TokenInfo {
+        client_id_fields,
+        permission_field: permission_field.map(str::to_owned),
+        clients: Vec::new(),
+    }
 }
 
 fn probe(client_proof: ClientProof) -> TokenCheck {

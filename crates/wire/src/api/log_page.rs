@@ -9,7 +9,7 @@ use super::log_query::{LogRequest, cursor};
 use crate::json::{Number, Value};
 
 /// The answer: `items`, where it stands, and how to go on. `more` says whether there are entries behind these;
-/// `documentation` is the page of the platform's documentation that explains error reasons, without a `#`.
+/// `documentation` is where the pages are that explain error reasons, without a slash at its end.
 pub fn render(entries: &[LogEntry], more: bool, request: &LogRequest, documentation: &str) -> String {
     let items = entries.iter().map(|entry| to_value(entry, documentation)).collect();
     let last = entries.last().filter(|_| more);
@@ -57,7 +57,7 @@ fn failed(failure: &Failure, documentation: &str) -> Vec<(&'static str, Value)> 
         ("error_reason", reason.into()),
         ("error_code", number(u64::from(failure.code))),
         ("error_message", failure.message.as_str().into()),
-        ("documentation_url", format!("{documentation}#{reason}").into()),
+        ("documentation_url", format!("{documentation}/{reason}").into()),
     ]
 }
 
@@ -72,7 +72,7 @@ fn refused(request: &RefusedRequest, documentation: &str) -> Vec<(&'static str, 
         ("error_reason", request.reason.as_str().into()),
         ("error_code", number(u64::from(request.status))),
         ("error_message", request.message.as_str().into()),
-        ("documentation_url", format!("{documentation}#{}", request.reason).into()),
+        ("documentation_url", format!("{documentation}/{}", request.reason).into()),
         ("request", sent),
         ("response", object([("status", number(u64::from(request.status)))])),
     ]
@@ -129,7 +129,7 @@ mod tests {
         };
         check(
             &LogEntry { count: 3, ..entry(LogBody::FailedDelivery(failure)) },
-            r#"{"log_id":"0190c5a0-0000-7000-8000-000000000001","log_type":"error","timestamp":"2026-11-02T08:00:00.000000Z","subscriber_id":"","subscription_id":"","operation":"failed_to_deliver_event","error_type":"failed_delivery","error_reason":"destination_failure","error_code":503,"error_message":"the endpoint answered 503","documentation_url":"https://docs.example/errors#destination_failure","count":3}"#,
+            r#"{"log_id":"0190c5a0-0000-7000-8000-000000000001","log_type":"error","timestamp":"2026-11-02T08:00:00.000000Z","subscriber_id":"","subscription_id":"","operation":"failed_to_deliver_event","error_type":"failed_delivery","error_reason":"destination_failure","error_code":503,"error_message":"the endpoint answered 503","documentation_url":"https://docs.example/errors/destination_failure","count":3}"#,
         );
     }
 
@@ -145,7 +145,7 @@ mod tests {
         };
         check(
             &entry(LogBody::Refused(refused)),
-            r#"{"log_id":"0190c5a0-0000-7000-8000-000000000001","log_type":"error","timestamp":"2026-11-02T08:00:00.000000Z","subscriber_id":"","subscription_id":"","operation":"request_refused","error_type":"validation_error","error_reason":"required","error_code":422,"error_message":"name is required","documentation_url":"https://docs.example/errors#required","request":{"method":"POST","url":"/api/v1/subscribers","body":"{}"},"response":{"status":422},"count":1}"#,
+            r#"{"log_id":"0190c5a0-0000-7000-8000-000000000001","log_type":"error","timestamp":"2026-11-02T08:00:00.000000Z","subscriber_id":"","subscription_id":"","operation":"request_refused","error_type":"validation_error","error_reason":"required","error_code":422,"error_message":"name is required","documentation_url":"https://docs.example/errors/required","request":{"method":"POST","url":"/api/v1/subscribers","body":"{}"},"response":{"status":422},"count":1}"#,
         );
     }
 

@@ -1,0 +1,134 @@
+//! The operator's API, `/api/v1/admin`, with a key of its own: PIMs and their keys, clients' permissions and
+//! re-admission, subscriptions across tenants, statistics.
+
+pub(crate) mod clients;
+pub(crate) mod keys;
+pub(crate) mod pims;
+pub(crate) mod statistics;
+pub(crate) mod subscriptions;
+
+use std::sync::Arc;
+
+use aws_lc_rs::{constant_time, digest};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use domain::pim::Pim;
+use domain::{PimId, Secret};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wire::Fault;
+use wire::fault::code;
+
+use crate::Api;
+use crate::body;
+use crate::management::{Sent, check_media_type};
+use crate::refusal::Refusal;
+
+/// The operator's key; only its SHA-256 is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OperatorKey([u8; digest::SHA256_OUTPUT_LEN]);
+
+impl OperatorKey {
+    /// The key as the operator set it.
+    pub fn new(key: &Secret) -> OperatorKey {
+        OperatorKey(hash(key.expose()))
+    }
+
+    fn is(&self, key: &str) -> bool {
+        constant_time::verify_slices_are_equal(&self.0, &hash(key)).is_ok()
+    }
+}
+
+/// Not even the hash is shown: a short key could be found from it.
+impl std::fmt::Debug for OperatorKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(Secret::MASK)
+    }
+}
+
+fn hash(key: &str) -> [u8; digest::SHA256_OUTPUT_LEN] {
+    let mut hash = [0; digest::SHA256_OUTPUT_LEN];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
+    hash
+}
+
+/// Lets the operator in, with the [`Sent`] body.
+pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    if request.method() == Method::OPTIONS {
+        return next.run(request).await;
+    }
+    let bounds = api.settings.server;
+    let (mut parts, unread) = request.into_parts();
+    if let Err(refusal) = is_operator(&api, &parts.headers) {
+        body::discard(&parts.headers, unread, bounds.management_body).await;
+        return refusal.into_response();
+    }
+    let read = body::read(&parts.headers, unread, bounds.management_body, bounds.body_timeout).await;
+    match read.and_then(|sent| check_media_type(&parts.method, &parts.headers, &sent).map(|()| sent)) {
+        Ok(sent) => {
+            parts.extensions.insert(Sent::of(sent));
+            next.run(Request::from_parts(parts, axum::body::Body::empty())).await
+        }
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn is_operator(api: &Api, headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(known) = &api.settings.operator_key else {
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "operator_api_off",
+            "the operator's API is switched off; the setting `api.operator_key` switches it on",
+        ));
+    };
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok());
+    let sent = value.and_then(|value| value.split_once(' '));
+    match sent {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") && known.is(key.trim()) => Ok(()),
+        Some(_) => Err(Refusal::unauthorized("invalid_operator_key", "this is not the operator's key")),
+        None => Err(Refusal::unauthorized(
+            "missing_operator_key",
+            "send the operator's key, once: `Authorization: Bearer <operator key>`",
+        )),
+    }
+}
+
+/// The body as what an action takes; all of its fields are known.
+fn parse<T: DeserializeOwned>(sent: &Sent) -> Result<T, Refusal> {
+    // First by the platform's own reader: it refuses what is read in two ways.
+    let text = sent.json()?.to_canonical();
+    serde_json::from_str(&text).map_err(|error| {
+        // The place in the canonical text says nobody anything.
+        let said = error.to_string();
+        let said = said.split(" at line ").next().unwrap_or_default();
+        Refusal::invalid(vec![Fault::new(code::INVALID_VALUE, said.to_owned())])
+    })
+}
+
+/// The answer in JSON.
+fn answer(status: StatusCode, value: &impl Serialize) -> Result<Response, Refusal> {
+    let text = serde_json::to_string(value).map_err(|error| {
+        tracing::error!(%error, "an answer to the operator could not be written as JSON");
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the answer could not be written")
+    })?;
+    Ok(body::json(status, text))
+}
+
+fn at(field: &str, code: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal::invalid(vec![Fault::at(field, code, message.into())])
+}
+
+/// The PIM with this name. Read now, not from memory: the operator has just changed it, perhaps.
+async fn pim_named(api: &Api, name: &str) -> Result<Pim, Refusal> {
+    let pims = api.catalog().pims().await?;
+    pims.into_iter().find(|pim| pim.name == name).ok_or_else(|| Refusal::not_found("PIM"))
+}
+
+/// The name of a PIM; that of one that is removed is not known any more.
+fn name_of(pims: &[Pim], id: PimId) -> Option<&str> {
+    pims.iter().find(|pim| pim.id == id).map(|pim| pim.name.as_str())
+}

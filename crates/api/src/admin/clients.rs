@@ -1,0 +1,112 @@
+//! `/api/v1/admin/clients`: connections and apps across tenants, whether they may use the platform, and how a removed
+//! one is admitted again.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use domain::pim::Pim;
+use domain::subscriber::Owner;
+use domain::{ClientId, Timestamp};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::Client;
+use wire::fault::code;
+
+use super::{answer, at, parse, pim_named};
+use crate::Api;
+use crate::client_life;
+use crate::management::Sent;
+use crate::path::At;
+use crate::refusal::Refusal;
+
+/// Client ids are only unique within a PIM.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    pim: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Permission {
+    pim: Option<String>,
+    permitted: bool,
+}
+
+fn shown(pim: &Pim, client_id: &ClientId, client: &Client) -> Value {
+    json!({
+        "pim": pim.name,
+        "client_id": client_id.0,
+        "permitted": client.permission.unwrap_or(true),
+        "revoked_at": client.revoked_at.map(|at| at.to_string()),
+    })
+}
+
+/// All that have a subscriber, or of which something is known; `?pim=` for those of one PIM.
+pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let wanted = match query.as_deref().filter(|query| !query.is_empty()) {
+        None => None,
+        Some(query) => match query.strip_prefix("pim=") {
+            Some(name) if !name.contains('&') => Some(pim_named(&api, name).await?.id),
+            _ => return Err(at("query", code::UNKNOWN_FIELD, "the only parameter here is `pim`, the name of a PIM")),
+        },
+    };
+    let mut items = Vec::new();
+    for pim in api.catalog().pims().await?.iter().filter(|pim| wanted.is_none_or(|id| pim.id == id)) {
+        for (client_id, client) in api.catalog().clients(pim.id).await? {
+            items.push(shown(pim, &client_id, &client));
+        }
+    }
+    answer(StatusCode::OK, &json!({"items": items}))
+}
+
+/// The PIM that is meant: the named one, or the only one.
+async fn meant(api: &Api, named: Option<&str>) -> Result<Pim, Refusal> {
+    if let Some(name) = named {
+        return pim_named(api, name).await;
+    }
+    let mut pims = api.catalog().pims().await?;
+    match (pims.pop(), pims.is_empty()) {
+        (Some(pim), true) => Ok(pim),
+        _ => Err(at("pim", code::REQUIRED, "there are several PIMs; name the one that issued this client id")),
+    }
+}
+
+/// Says whether a client may use the platform. Withdrawn, its active subscriptions are suspended.
+pub(crate) async fn permission(
+    State(api): State<Arc<Api>>,
+    At(client_id): At<String>,
+    sent: Sent,
+) -> Result<Response, Refusal> {
+    let asked: Permission = parse(&sent)?;
+    let pim = meant(&api, asked.pim.as_deref()).await?;
+    let owner = Owner { pim: pim.id, client_id: ClientId(client_id) };
+    let frequent = api.settings.frequent;
+    client_life::permission(api.store.as_ref(), &pim, &owner, asked.permitted, Timestamp::now(), frequent).await?;
+    tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, permitted = asked.permitted, "the operator changed a permission");
+    let client = api.catalog().client(&owner).await?;
+    answer(StatusCode::OK, &shown(&pim, &owner.client_id, &client))
+}
+
+/// Ends the lock-out of a removed client. What was revoked stays revoked.
+pub(crate) async fn admission(
+    State(api): State<Arc<Api>>,
+    At(client_id): At<String>,
+    sent: Sent,
+) -> Result<Response, Refusal> {
+    let asked: Which = if sent.is_empty() { Which { pim: None } } else { parse(&sent)? };
+    let pim = meant(&api, asked.pim.as_deref()).await?;
+    let owner = Owner { pim: pim.id, client_id: ClientId(client_id) };
+    if api.catalog().client(&owner).await?.revoked_at.is_none() {
+        return Err(Refusal::conflict(
+            "not_revoked",
+            "the client is not locked out; only a removed one can be admitted",
+        ));
+    }
+    client_life::admit(api.catalog(), &owner).await?;
+    tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, "the operator admitted a client again");
+    let client = api.catalog().client(&owner).await?;
+    answer(StatusCode::OK, &shown(&pim, &owner.client_id, &client))
+}

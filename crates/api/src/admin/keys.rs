@@ -1,0 +1,77 @@
+//! `/api/v1/admin/pims/{name}/keys`: the keys of a PIM's producers.
+
+use std::sync::Arc;
+
+use aws_lc_rs::{digest, rand};
+use axum::extract::State;
+use axum::response::Response;
+use domain::pim::SourceKey;
+use domain::{Secret, Timestamp};
+use http::StatusCode;
+use serde_json::json;
+
+use super::{answer, pim_named};
+use crate::Api;
+use crate::management::Sent;
+use crate::path::At;
+use crate::refusal::Refusal;
+
+/// How much of a key is shown in lists.
+const PREFIX: usize = 8;
+
+/// A new key of a producer: the key itself, to be shown once, and what is kept of it. `None` if the system gives no
+/// random numbers.
+pub fn new_source_key(now: Timestamp) -> Option<(Secret, SourceKey)> {
+    let mut bytes = [0; 24];
+    rand::fill(&mut bytes).ok()?;
+    let key = Secret::new(format!("pr_{}", hex(&bytes)));
+    let kept = source_key(&key, now);
+    Some((key, kept))
+}
+
+/// What is kept of a key.
+pub fn source_key(key: &Secret, now: Timestamp) -> SourceKey {
+    let prefix = key.expose().chars().take(PREFIX).collect();
+    let sha256 = hex(digest::digest(&digest::SHA256, key.expose().as_bytes()).as_ref());
+    SourceKey { prefix, sha256, created_at: now }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The same, or the answer that there is none.
+pub(super) fn make() -> Result<(Secret, SourceKey), Refusal> {
+    new_source_key(Timestamp::now()).ok_or_else(|| {
+        tracing::error!("the system gives no random numbers");
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "no key could be made")
+    })
+}
+
+/// One more key; the others stay. It is shown in this answer and never again.
+pub(crate) async fn add(State(api): State<Arc<Api>>, At(name): At<String>, sent: Sent) -> Result<Response, Refusal> {
+    sent.nothing()?;
+    let mut pim = pim_named(&api, &name).await?;
+    let (key, kept) = make()?;
+    let shown = json!({"key": key.expose(), "prefix": kept.prefix, "created_at": kept.created_at.to_string()});
+    pim.keys.push(kept);
+    api.catalog().update_pim(pim).await?;
+    answer(StatusCode::CREATED, &shown)
+}
+
+/// Ends the keys that begin so.
+pub(crate) async fn remove(
+    State(api): State<Arc<Api>>,
+    At((name, prefix)): At<(String, String)>,
+    sent: Sent,
+) -> Result<StatusCode, Refusal> {
+    sent.nothing()?;
+    let mut pim = pim_named(&api, &name).await?;
+    let before = pim.keys.len();
+    pim.keys.retain(|key| key.prefix != prefix);
+    if pim.keys.len() == before {
+        return Err(Refusal::not_found("key"));
+    }
+    api.catalog().update_pim(pim).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

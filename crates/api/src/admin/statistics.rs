@@ -1,0 +1,57 @@
+//! `/api/v1/admin/statistics`: how much there is, and how much is going on. Read-only.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::Timestamp;
+use domain::subscription::SubscriptionStatus;
+use http::StatusCode;
+use serde_json::json;
+
+use super::answer;
+use crate::Api;
+use crate::refusal::Refusal;
+
+/// Notifications are counted up to this number.
+const COUNTED: usize = 10_000;
+
+/// The numbers now.
+pub(crate) async fn show(State(api): State<Arc<Api>>) -> Result<Response, Refusal> {
+    let catalog = api.catalog();
+    let pims = catalog.pims().await?;
+    let mut clients = 0;
+    for pim in &pims {
+        clients += catalog.clients(pim.id).await?.len();
+    }
+    let (_, subscriptions) = catalog.changed_since(0).await?;
+    let count = |wanted: &dyn Fn(SubscriptionStatus) -> bool| {
+        subscriptions.iter().filter(|subscription| wanted(subscription.status)).count()
+    };
+    let waiting = catalog.notifications(Timestamp::MAX, COUNTED).await?;
+    let counts = api.counters.counts();
+    answer(
+        StatusCode::OK,
+        &json!({
+            "pims": pims.len(),
+            "clients": clients,
+            "subscriptions": {
+                "active": count(&|status| status.is_active()),
+                "suspended": count(&|status| matches!(status, SubscriptionStatus::Suspended(_))),
+                "revoked": count(&|status| status == SubscriptionStatus::Revoked),
+            },
+            "events_since_start": {
+                "accepted": counts.accepted,
+                "duplicates": counts.duplicates,
+                "of_unknown_types": counts.unknown_types,
+                "requests_refused": counts.refused_ingests,
+            },
+            "log_head": api.store.tail().head().0,
+            "notifications": {
+                "waiting": waiting.len(),
+                "oldest": waiting.iter().map(|one| one.notification.timestamp).min().map(|at| at.to_string()),
+                "tried_in_vain": waiting.iter().filter(|one| one.attempts > 0).count(),
+            },
+        }),
+    )
+}

@@ -1,0 +1,216 @@
+//! `/api/v1/admin`: the operator's API.
+
+use api::{OperatorKey, Verdict};
+use domain::Secret;
+use serde_json::{Value, json};
+
+use crate::world::{Call, PIM_URL, World, event, new_subscriber, new_subscription};
+
+pub(crate) const OPERATOR: &str = "the-key-of-the-operator-0123";
+
+pub(crate) async fn operated() -> World {
+    World::with(|settings| settings.operator_key = Some(OperatorKey::new(&Secret::new(OPERATOR)))).await
+}
+
+pub(crate) fn admin(world: &World, method: &str, path: &str) -> Call {
+    world.bare(method, &format!("/api/v1/admin/{path}")).header("authorization", &format!("Bearer {OPERATOR}"))
+}
+
+#[tokio::test]
+async fn only_the_operator_gets_in() {
+    let world = operated().await;
+    admin(&world, "GET", "pims").send().await.expect(200);
+    world.bare("GET", "/api/v1/admin/pims").send().await.refused(401, "missing_operator_key");
+    let with = |key: &str| world.bare("GET", "/api/v1/admin/pims").header("authorization", key).send();
+    with("Bearer the-key-of-the-operator-0124").await.refused(401, "invalid_operator_key");
+    with("Bearer source-key-of-the-shop").await.refused(401, "invalid_operator_key");
+    with("Basic dXNlcjpwYXNzd29yZA==").await.refused(401, "invalid_operator_key");
+    let twice = world.bare("GET", "/api/v1/admin/pims").header("authorization", &format!("Bearer {OPERATOR}"));
+    twice.header("authorization", "Bearer x").send().await.refused(401, "missing_operator_key");
+    // A client of a PIM is no operator, and without a key nobody is.
+    world.call("GET", "/api/v1/admin/pims").send().await.refused(401, "missing_operator_key");
+    let without = World::new().await;
+    admin(&without, "GET", "pims").send().await.refused(403, "operator_api_off");
+    let debug = format!("{:?}", OperatorKey::new(&Secret::new(OPERATOR)));
+    assert_eq!(debug, Secret::MASK);
+}
+
+#[tokio::test]
+async fn pims_and_their_keys() {
+    let world = operated().await;
+    let new = json!({"name": "third", "url": "https://third.example.com/", "token_check": "static",
+                     "static_tokens": [{"client_id": "app", "token": "third-token"}]});
+    let made = admin(&world, "POST", "pims").json(&new).send().await.expect(201);
+    let first = made["key"].as_str().unwrap().to_owned();
+    assert!(first.len() > 40, "{made}");
+    admin(&world, "POST", "pims").json(&new).send().await.refused(409, "taken");
+    let listed = admin(&world, "GET", "pims").send().await;
+    let text = String::from_utf8_lossy(&listed.body).into_owned();
+    assert_eq!(listed.expect(200)["items"].as_array().unwrap().len(), 3);
+    assert!(!text.contains(&first) && !text.contains("third-token") && !text.contains("sha256"), "{text}");
+
+    let second = admin(&world, "POST", "pims/third/keys").send().await.expect(201);
+    let shown = admin(&world, "GET", "pims/third").send().await.expect(200);
+    assert_eq!(shown["keys"].as_array().unwrap().len(), 2);
+    let path = format!("pims/third/keys/{}", second["prefix"].as_str().unwrap());
+    admin(&world, "DELETE", &path).send().await.expect(204);
+    admin(&world, "DELETE", &path).send().await.refused(404, "not_found");
+    let shown = admin(&world, "GET", "pims/third").send().await.expect(200);
+    assert_eq!(shown["keys"][0]["prefix"], first[..8]);
+
+    admin(&world, "DELETE", "pims/third").send().await.expect(204);
+    admin(&world, "GET", "pims/third").send().await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_new_pim() {
+    let world = operated().await;
+    let check = async |change: Value, code: &str, part: &str| {
+        let mut new = json!({"name": "third", "url": "https://third.example.com"});
+        new.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let said = admin(&world, "POST", "pims").json(&new).send().await.refused(422, code);
+        assert!(said.contains(part), "{said}");
+    };
+    check(json!({"name": "Third"}), "invalid_value", "lower-case").await;
+    check(json!({"url": "third.example.com"}), "invalid_value", "base URL").await;
+    check(json!({"surprise": 1}), "invalid_value", "unknown field `surprise`").await;
+    check(json!({"token_check": "guess"}), "invalid_value", "unknown variant `guess`").await;
+    check(json!({"trust_client_id": true}), "invalid_value", "probe").await;
+    check(json!({"token_check": "static", "permission_field": "x"}), "invalid_value", "token-info").await;
+    admin(&world, "POST", "pims")
+        .raw("{")
+        .header("content-type", "application/json")
+        .send()
+        .await
+        .refused(400, "malformed_json");
+}
+
+#[tokio::test]
+async fn a_permission_is_withdrawn_and_given_back() {
+    let world = operated().await;
+    let one = world.subscription(&world.subscriber().await).await;
+    let call = |body: Value| admin(&world, "POST", "clients/app/permission").json(&body).send();
+    call(json!({"permitted": false})).await.refused(422, "required");
+    call(json!({"permitted": "no", "pim": "shop"})).await.refused(422, "invalid_value");
+    call(json!({"permitted": false, "pim": "none"})).await.refused(404, "not_found");
+    let shown = call(json!({"permitted": false, "pim": "shop"})).await.expect(200);
+    assert_eq!(shown, json!({"pim": "shop", "client_id": "app", "permitted": false, "revoked_at": null}));
+    let stored = world.call("GET", &one).send().await.expect(200);
+    assert_eq!(stored["status"], "suspended");
+    assert_eq!(world.notifications().await, ["subscription.suspended.system"]);
+    world.call("POST", &format!("{one}/resume")).send().await.refused(403, "event_platform_forbidden");
+    world
+        .call("POST", "/api/v1/subscribers")
+        .json(&new_subscriber())
+        .send()
+        .await
+        .refused(403, "event_platform_forbidden");
+    // Said twice is done once.
+    call(json!({"permitted": false, "pim": "shop"})).await.expect(200);
+    assert_eq!(world.notifications().await.len(), 1);
+    call(json!({"permitted": true, "pim": "shop"})).await.expect(200);
+    assert_eq!(world.call("GET", &one).send().await.expect(200)["status"], "suspended", "its owner resumes it");
+    world.call("POST", &format!("{one}/resume")).send().await.expect(200);
+}
+
+#[tokio::test]
+async fn the_operator_admits_a_removed_client() {
+    let world = operated().await;
+    let path = world.subscriber().await;
+    let one = world.subscription(&path).await;
+    let admission = |pim: &str| admin(&world, "POST", "clients/app/admission").json(&json!({"pim": pim})).send();
+    admission("shop").await.refused(409, "not_revoked");
+    let mut removal = event("1");
+    removal["type"] = json!("com.akeneo.pim.v1.app.deleted");
+    removal["data"] = json!({"app": {"client_id": "app"}});
+    world.produce(removal).await.expect(202);
+    world.call("GET", &path).send().await.refused(401, "client_revoked");
+    world.gateway.says("hosted", Verdict::Genuine { permission: None });
+    let hosted = world.bare("GET", &path).header("x-pim-url", PIM_URL).header("x-pim-token", "hosted");
+    hosted.header("x-pim-client-id", "app").send().await.refused(401, "client_revoked");
+    let listed = admin(&world, "GET", "clients?pim=shop").send().await.expect(200);
+    assert!(listed["items"][0]["revoked_at"].is_string(), "{listed}");
+    assert_eq!(admission("shop").await.expect(200)["revoked_at"], Value::Null);
+    assert_eq!(world.call("GET", &path).send().await.expect(200)["status"], "revoked");
+    assert_eq!(world.call("GET", &one).send().await.expect(200)["status"], "revoked");
+    world.call("POST", "/api/v1/subscribers").json(&new_subscriber()).send().await.expect(201);
+    admin(&world, "GET", "clients?name=shop").send().await.refused(422, "unknown_field");
+}
+
+#[tokio::test]
+async fn subscriptions_across_tenants() {
+    let world = operated().await;
+    let one = world.subscription(&world.subscriber().await).await;
+    let second = world.call_second("POST", "/api/v1/subscribers").json(&new_subscriber()).send().await.expect(201);
+    let path = format!("/api/v1/subscribers/{}/subscriptions", second["id"].as_str().unwrap());
+    world.call_second("POST", &path).json(&new_subscription()).send().await.expect(201);
+    let count = async |query: &str| {
+        let listed = admin(&world, "GET", &format!("subscriptions{query}")).send().await.expect(200);
+        listed["items"].as_array().unwrap().len()
+    };
+    assert_eq!(count("").await, 2);
+    assert_eq!(count("?pim=shop").await, 1);
+    assert_eq!(count("?pim=second&client_id=app&status=active").await, 1);
+    assert_eq!(count("?status=suspended").await, 0);
+    admin(&world, "GET", "subscriptions?status=asleep").send().await.refused(422, "invalid_value");
+    admin(&world, "GET", "subscriptions?sort=name").send().await.refused(422, "unknown_field");
+    let listed = admin(&world, "GET", "subscriptions").send().await;
+    assert!(!String::from_utf8_lossy(&listed.body).contains("a-secret"));
+
+    let id = one.rsplit('/').next().unwrap();
+    let suspend = |reason: &str| {
+        let body = json!({"reason": reason});
+        admin(&world, "POST", &format!("subscriptions/{id}/suspend")).json(&body).send()
+    };
+    suspend(" ").await.refused(422, "invalid_value");
+    let shown = suspend("floods our proxy").await.expect(200);
+    assert_eq!((&shown["status"], &shown["pim"]), (&json!("suspended"), &json!("shop")));
+    suspend("again").await.refused(409, "already_suspended");
+    assert_eq!(count("?status=suspended").await, 1);
+    let said = "suspended by the operator of the platform; floods our proxy";
+    let page = world.call("GET", "/api/v1/logs?log_type=action").send().await.expect(200);
+    assert_eq!(page["items"][0]["operation"], "subscription_suspended_by_the_platform");
+    assert_eq!(page["items"][0]["reason"], said);
+    let waiting = store::Catalog::notifications(world.store.as_ref(), domain::Timestamp::MAX, 10).await.unwrap();
+    assert_eq!(waiting[0].notification.reason.as_deref(), Some(said));
+    let none = "subscriptions/0190c5a0-0000-7000-8000-000000000001/suspend";
+    admin(&world, "POST", none).json(&json!({"reason": "x"})).send().await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn pages_of_subscriptions() {
+    let world = operated().await;
+    for client in ["app", "other"] {
+        for _ in 0..4 {
+            let path = format!("{}/subscriptions", world.subscriber_of(client).await);
+            for _ in 0..20 {
+                world.call_as(client, "POST", &path).json(&new_subscription()).send().await.expect(201);
+            }
+        }
+    }
+    let first = admin(&world, "GET", "subscriptions").send().await.expect(200);
+    assert_eq!(first["items"].as_array().unwrap().len(), 100);
+    let next = format!("subscriptions?after={}", first["next"].as_str().unwrap());
+    let second = admin(&world, "GET", &next).send().await.expect(200);
+    assert_eq!((second["items"].as_array().unwrap().len(), &second["next"]), (60, &Value::Null));
+    let ids = |page: &Value| -> Vec<String> {
+        page["items"].as_array().unwrap().iter().map(|item| item["id"].to_string()).collect()
+    };
+    let mut all = ids(&first);
+    all.extend(ids(&second));
+    assert!(all.is_sorted());
+}
+
+#[tokio::test]
+async fn statistics() {
+    let world = operated().await;
+    let one = world.subscription(&world.subscriber().await).await;
+    world.call("POST", &format!("{one}/suspend")).send().await.expect(200);
+    world.produce(json!([event("1"), event("2"), event("1")])).await.expect(202);
+    let numbers = admin(&world, "GET", "statistics").send().await.expect(200);
+    assert_eq!((&numbers["pims"], &numbers["clients"]), (&json!(2), &json!(1)));
+    assert_eq!(numbers["subscriptions"], json!({"active": 0, "suspended": 1, "revoked": 0}));
+    assert_eq!(numbers["events_since_start"]["accepted"], 3);
+    assert_eq!((&numbers["log_head"], &numbers["notifications"]["waiting"]), (&json!(3), &json!(1)));
+    admin(&world, "POST", "statistics").send().await.refused(405, "method_not_allowed");
+}

@@ -1,0 +1,52 @@
+//! The sender of notifications as the configuration wants it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use notify::{Mailer, Notifier, SmtpSettings, Ways};
+use sinks::client::Client;
+use sinks::connect::Connector;
+use store::Catalog;
+
+use crate::config::{Settings, SmtpSecurity};
+use crate::failure::{Exit, Failure};
+
+/// Starts it. `connector` is that of deliveries: the address guard judges notification webhooks as well.
+pub(crate) fn start(
+    catalog: Arc<dyn Catalog>,
+    connector: Connector,
+    settings: &Settings,
+    public_url: &str,
+) -> Result<Notifier, Failure> {
+    let ways = Ways { webhooks: Client::new(connector), mailer: mailer(settings)? };
+    let settings = notify::Settings {
+        public_url: public_url.to_owned(),
+        allow_http: settings.top.allow_http_destinations,
+        email_give_up: settings.notifications.give_up_after,
+        ..notify::Settings::default()
+    };
+    Ok(Notifier::start(catalog, ways, settings))
+}
+
+/// Sends emails, where the operator has set an SMTP server.
+fn mailer(settings: &Settings) -> Result<Option<Mailer>, Failure> {
+    let smtp = &settings.smtp;
+    let (Some(host), Some(from)) = (&smtp.host, &smtp.from) else { return Ok(None) };
+    let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("`extra_roots`: {}", path.display()));
+    let extra_roots: anyhow::Result<_> = settings.top.extra_roots.iter().map(read).collect();
+    let mailer = Mailer::new(&SmtpSettings {
+        host: host.clone(),
+        port: Some(smtp.port.0).filter(|port| *port != 0),
+        security: match smtp.security {
+            SmtpSecurity::StartTls => notify::SmtpSecurity::StartTls,
+            SmtpSecurity::Tls => notify::SmtpSecurity::Tls,
+            SmtpSecurity::None => notify::SmtpSecurity::None,
+        },
+        credentials: smtp.username.clone().zip(smtp.password.clone()),
+        from: from.clone(),
+        timeout: smtp.timeout,
+        extra_roots: extra_roots.map_err(|error| Failure::new(Exit::Configuration, error))?,
+    });
+    mailer.map(Some).map_err(|error| Failure::new(Exit::Configuration, error))
+}
