@@ -108,7 +108,7 @@ impl<'a> Draft<'a> {
             Some(version) if version == "1.0" => {}
             Some(version) => {
                 let version: String = version.chars().take(LONGEST_NAME).collect();
-                faults.add("invalid_value", "specversion", format!("must be \"1.0\", found {version:?}"));
+                faults.about("invalid_value", "specversion", format!("must be \"1.0\", found {version:?}"));
             }
         }
     }
@@ -125,9 +125,9 @@ impl<'a> Draft<'a> {
     fn check_source(&self, faults: &mut Faults) {
         let Some(source) = required("source", self.source, faults) else { return };
         if source.is_empty() {
-            faults.add("invalid_value", "source", "must not be empty");
+            faults.about("invalid_value", "source", "must not be empty");
         } else if UriRef::parse(&*source).is_err() {
-            faults.add(
+            faults.about(
                 "invalid_value",
                 "source",
                 "must be a URI reference, such as `pim` or `https://pim.example.com`",
@@ -146,7 +146,7 @@ impl<'a> Draft<'a> {
         };
         if time.is_none() {
             let message = "must be a date and time of RFC 3339 with its offset, such as `2026-11-02T08:00:00.5Z`";
-            faults.add("invalid_value", "time", message);
+            faults.about("invalid_value", "time", message);
         }
         time
     }
@@ -154,7 +154,7 @@ impl<'a> Draft<'a> {
     fn check_datacontenttype(&self, faults: &mut Faults) {
         let Some(sent) = text("datacontenttype", self.datacontenttype, faults) else { return };
         if !media_type::is_json(&sent) {
-            faults.add("invalid_value", "datacontenttype", "must be JSON: `application/json`, or leave it out");
+            faults.about("invalid_value", "datacontenttype", "must be JSON: `application/json`, or leave it out");
         }
     }
 
@@ -164,11 +164,11 @@ impl<'a> Draft<'a> {
             self.data?;
         }
         let Some(data) = self.data else {
-            faults.add("required", "data", "is missing: expected a JSON object");
+            faults.about("required", "data", "is missing: expected a JSON object");
             return None;
         };
         if !data.starts_with('{') {
-            faults.add("invalid_type", "data", format!("must be an object, found {}", kind(data)));
+            faults.about("wrong_type", "data", format!("must be an object, found {}", kind(data)));
             return None;
         }
         Some(data)
@@ -181,18 +181,18 @@ impl<'a> Draft<'a> {
         for (name, value) in &self.extensions {
             if !is_attribute_name(name) {
                 good = false;
-                faults.add("invalid_name", name, wrong_name(name));
+                faults.about("invalid_name", name, wrong_name(name));
                 continue;
             }
             if self.binary && *name == "data" {
                 good = false;
-                faults.add("invalid_name", name, "is no attribute: in binary mode `data` is the body");
+                faults.about("invalid_name", name, "is no attribute: in binary mode `data` is the body");
                 continue;
             }
             if !is_attribute_value(value) {
                 good = false;
                 let message = format!("must be a string, a boolean or an integer, found {}", kind(value));
-                faults.add("invalid_type", name, message);
+                faults.about("wrong_type", name, message);
                 continue;
             }
             if !members.is_empty() {
@@ -226,7 +226,7 @@ fn text<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<C
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(raw) => Some(unescape(raw)),
         None => {
-            faults.add("invalid_type", name, format!("must be a string, found {}", kind(value)));
+            faults.about("wrong_type", name, format!("must be a string, found {}", kind(value)));
             None
         }
     }
@@ -235,7 +235,7 @@ fn text<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<C
 /// The text of an attribute that must be there.
 fn required<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<Cow<'a, str>> {
     if value.is_none() {
-        faults.add("required", name, "is missing");
+        faults.about("required", name, "is missing");
     }
     text(name, value, faults)
 }
@@ -244,7 +244,7 @@ fn required<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Opti
 fn name<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<Cow<'a, str>> {
     let text = required(name, value, faults)?;
     if text.is_empty() {
-        faults.add("invalid_value", name, "must not be empty");
+        faults.about("invalid_value", name, "must not be empty");
         return None;
     }
     let mut good = true;
@@ -252,13 +252,13 @@ fn name<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<C
         let count = text.chars().count();
         if count > LONGEST_NAME {
             good = false;
-            faults.add("too_long", name, format!("has {count} characters, at most {LONGEST_NAME} are allowed"));
+            faults.about("too_long", name, format!("has {count} characters, at most {LONGEST_NAME} are allowed"));
         }
     }
     if let Some(control) = text.chars().find(|char| char.is_control()) {
         good = false;
         let message = format!("must have no control characters, found U+{:04X}", u32::from(control));
-        faults.add("invalid_value", name, message);
+        faults.about("invalid_value", name, message);
     }
     good.then_some(text)
 }

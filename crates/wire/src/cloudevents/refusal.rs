@@ -64,23 +64,33 @@ impl Faults {
     /// Longer names are cut in a fault's field.
     const LONGEST_FIELD: usize = 100;
 
+    /// Notes what is wrong with a field of the event in hand, which the message begins with: "`[7].time` must be …".
+    pub(super) fn about(&mut self, code: &'static str, name: &str, predicate: impl std::fmt::Display) {
+        let field = self.field(name).unwrap_or_default();
+        self.add(code, name, format!("{field} {predicate}"));
+    }
+
     /// Notes a fault of a field of the event in hand; an empty name stands for the event itself.
     pub(super) fn add(&mut self, code: &'static str, name: &str, message: impl Into<String>) {
         if self.listed.len() == Faults::LISTED {
             self.more += 1;
             return;
         }
+        let field = self.field(name);
+        self.listed.push(Fault { message: message.into(), code, field, detail: None });
+    }
+
+    fn field(&self, name: &str) -> Option<String> {
         let name = match name.char_indices().nth(Faults::LONGEST_FIELD) {
             Some((cut, _)) => format!("{}…", &name[..cut]),
             None => name.to_owned(),
         };
-        let field = match self.index {
+        match self.index {
             Some(index) if name.is_empty() => Some(format!("[{index}]")),
             Some(index) => Some(format!("[{index}].{name}")),
             None if name.is_empty() => None,
             None => Some(name),
-        };
-        self.listed.push(Fault { message: message.into(), code, field, detail: None });
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -47,7 +47,7 @@ fn read_event(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
         canonicalizer.end()?;
         let hint = if array { "; a list is sent as `application/cloudevents-batch+json`" } else { "" };
         let message = format!("expected one event, a JSON object{hint}");
-        return Err(Stop::Refused(Refusal::new(422, "invalid_type", None, message)));
+        return Err(Stop::Refused(Refusal::new(422, "wrong_type", None, message)));
     }
     canonicalizer.object_with_members(0)?;
     canonicalizer.end()?;
@@ -67,7 +67,7 @@ fn read_batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
         canonicalizer.end()?;
         let hint = if object { "; one event alone is sent as `application/cloudevents+json`" } else { "" };
         let message = format!("expected a batch, a JSON array of events{hint}");
-        return Err(Stop::Refused(Refusal::new(422, "invalid_type", None, message)));
+        return Err(Stop::Refused(Refusal::new(422, "wrong_type", None, message)));
     }
     canonicalizer.expect(b'[', "`[`")?;
     canonicalizer.blanks();
@@ -100,7 +100,7 @@ fn read_batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
                 events.extend(event);
             }
         } else {
-            faults.add("invalid_type", "", "expected an event, a JSON object");
+            faults.add("wrong_type", "", "expected an event, a JSON object");
         }
         canonicalizer.blanks();
         if canonicalizer.peek() != Some(b',') {
