@@ -300,7 +300,7 @@ impl Room {
         let used = pages * pragma("PRAGMA page_size")?;
         if used + more > self.max_log_bytes {
             return Ok(Some(format!(
-                "the backlog is full: the database holds {}, the bound is {} (max_log_bytes); it shrinks as events are \
+                "the backlog is full: the database holds {}, the bound is {} (storage.max_log_size); it shrinks as events are \
                  delivered or their retention ends",
                 Mib(used),
                 Mib(self.max_log_bytes)
@@ -318,7 +318,7 @@ impl Room {
         };
         if free < self.min_free_disk_bytes.saturating_add(more) {
             return Ok(Some(format!(
-                "the disk is nearly full: {} are free, {} must stay free (min_free_disk_bytes)",
+                "the disk is nearly full: {} are free, {} must stay free (storage.min_free_disk)",
                 Mib(free),
                 Mib(self.min_free_disk_bytes)
             )));

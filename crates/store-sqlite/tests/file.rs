@@ -169,7 +169,7 @@ async fn a_full_backlog_says_so_and_empties_again() {
             match store.append(PimId(1), vec![event(id, 10_000)], now()).await {
                 Ok(_) => {}
                 Err(AppendError::BacklogFull { message, retry_after }) => {
-                    assert!(message.contains("the bound is 2.0 MiB (max_log_bytes)"), "{message}");
+                    assert!(message.contains("the bound is 2.0 MiB (storage.max_log_size)"), "{message}");
                     assert!(retry_after > Duration::ZERO);
                     return id;
                 }

@@ -39,7 +39,7 @@ impl MemoryStore {
         let more = fresh.iter().map(|event| event.size() as u64).sum::<u64>();
         if !fresh.is_empty() && state.bytes + more > self.settings.max_log_bytes {
             let message = format!(
-                "the backlog is full: {} bytes of events wait, the bound is {} (max_log_bytes)",
+                "the backlog is full: {} bytes of events wait, the bound is {} (storage.max_log_size)",
                 state.bytes, self.settings.max_log_bytes
             );
             return Err(AppendError::BacklogFull { message, retry_after: Duration::from_secs(5) });
