@@ -55,6 +55,30 @@ impl Client {
         answer["id"].as_str().unwrap().to_owned()
     }
 
+    /// Reads something.
+    pub(crate) async fn get(&mut self, path: &str) -> Value {
+        let (status, answer) = self.call(Method::GET, path, "application/json", "").await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{path}: {}", String::from_utf8_lossy(&answer));
+        serde_json::from_slice(&answer).unwrap()
+    }
+
+    /// Asks for something to be done (`…/suspend`, `…/resume`): whether it was, else the refusal; an error if nothing was heard.
+    pub(crate) async fn order(&mut self, path: &str) -> Result<StatusCode, String> {
+        Ok(self.call(Method::POST, path, "application/json", "").await?.0)
+    }
+
+    /// All log entries of a subscription, oldest first.
+    pub(crate) async fn log_of(&mut self, subscription: &str) -> Vec<Value> {
+        let mut entries = Vec::new();
+        let query = format!("/api/v1/logs?order=asc&limit=100&subscription_id={subscription}");
+        let mut page = self.get(&query).await;
+        loop {
+            entries.extend(page["items"].as_array().unwrap().iter().cloned());
+            let Some(next) = page["next"].as_str() else { return entries };
+            page = self.get(&format!("{query}&cursor={next}")).await;
+        }
+    }
+
     /// Creates a subscriber; the path of its subscriptions.
     pub(crate) async fn subscriber(&mut self) -> String {
         let body = json!({"name": "test", "contact": {"technical_email": "test@example.com"}});

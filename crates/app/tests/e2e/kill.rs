@@ -2,41 +2,25 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::client::Client;
+use crate::random::Random;
 use crate::receiver::Receiver;
 use crate::running::Running;
-use crate::sample::{event, is_full, text, types};
+use crate::sample::{event, is_full, types};
 
 /// Producers at the same time.
 const PRODUCERS: usize = 4;
 /// Events in a request.
 const BATCH: usize = 10;
 
-/// A small generator of numbers, so that a run can be repeated by its seed (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_event_is_lost_by_kill() {
     let rounds = if is_full() { 25 } else { 5 };
-    let seed = std::env::var("POSTRIDER_SEED").ok().and_then(|text| text.parse().ok());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = seed.unwrap_or(now.as_nanos() as u64);
-    println!("seed {seed}; POSTRIDER_SEED={seed} repeats it");
-    let mut random = Random(seed);
+    let (seed, mut random) = Random::of_this_run();
 
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(Duration::from_millis(2)).await;
@@ -97,8 +81,7 @@ async fn no_acknowledged_event_is_lost_by_kill() {
 fn counted(receiver: &Receiver, path: &str) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     for delivery in receiver.at(path) {
-        let event: Value = serde_json::from_slice(&delivery.body).unwrap();
-        *counts.entry(text(&event, "id").to_owned()).or_default() += 1;
+        *counts.entry(delivery.id()).or_default() += 1;
     }
     counts
 }

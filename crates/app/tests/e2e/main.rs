@@ -1,12 +1,14 @@
 //! The real binary from outside: over HTTP, by its command line, with signals. With ../shared beside the project the real events
 //! are used, else the project's own sample.
 //!
-//! `POSTRIDER_E2E=small` makes the load of the long tests small; `POSTRIDER_SEED` repeats a run of the kill test.
+//! `POSTRIDER_E2E=small` makes the load of the long tests small; `POSTRIDER_SEED` repeats a run of a kill test.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "what was measured or left out is shown by `cargo xtask test`")]
 
 mod client;
+mod load;
+mod random;
 mod receiver;
 mod running;
 mod sample;
@@ -15,5 +17,8 @@ mod cli;
 mod deliveries;
 mod demo;
 mod kill;
+mod kill_holds;
+mod kill_retries;
+mod kill_suspensions;
 mod slow;
 mod stop;

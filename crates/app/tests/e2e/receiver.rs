@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,7 +19,10 @@ use tokio::sync::Notify;
 pub(crate) struct Delivery {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// When its head had arrived.
     pub(crate) at: Instant,
+    /// What was answered.
+    pub(crate) status: StatusCode,
 }
 
 impl Delivery {
@@ -27,12 +30,22 @@ impl Delivery {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
+
+    /// The event's id, as the event says it.
+    pub(crate) fn id(&self) -> String {
+        let event: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        event["id"].as_str().unwrap().to_owned()
+    }
 }
 
-#[derive(Default)]
+/// Decides the answer: from the path, and from the event's id.
+type Answers = dyn Fn(&str, &str) -> StatusCode + Send + Sync;
+
 struct Notes {
     by_path: Mutex<HashMap<String, Vec<Delivery>>>,
     came: Notify,
+    delay: Duration,
+    answers: Box<Answers>,
 }
 
 /// A running receiver; each path is an endpoint of its own.
@@ -45,16 +58,25 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Starts on a free port; answers 200 after `delay`.
     pub(crate) async fn start(delay: Duration) -> Receiver {
+        Receiver::answering(delay, |_, _| StatusCode::OK).await
+    }
+
+    /// The same with answers of its own, each decided after `delay`, from the path and the event's id.
+    pub(crate) async fn answering(
+        delay: Duration,
+        answers: impl Fn(&str, &str) -> StatusCode + Send + Sync + 'static,
+    ) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let notes = Arc::new(Notes::default());
+        let notes =
+            Arc::new(Notes { by_path: Mutex::default(), came: Notify::new(), delay, answers: Box::new(answers) });
         let receiver = Receiver { notes: Arc::clone(&notes), base };
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
                 let notes = Arc::clone(&notes);
-                let service = service_fn(move |request| take(Arc::clone(&notes), delay, request));
+                let service = service_fn(move |request| take(Arc::clone(&notes), request));
                 // The platform under test may be killed in the middle of a request.
                 tokio::spawn(
                     async move { http1::Builder::new().serve_connection(TokioIo::new(stream), service).await },
@@ -99,19 +121,26 @@ impl Receiver {
     }
 }
 
-async fn take(
-    notes: Arc<Notes>,
-    delay: Duration,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, hyper::Error> {
+async fn take(notes: Arc<Notes>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let at = Instant::now();
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
-    let path = head.uri.path().to_owned();
-    notes.by_path.lock().unwrap().entry(path).or_default().push(Delivery { headers: head.headers, body, at });
-    notes.came.notify_waiters();
-    Ok(Response::new(Full::new(Bytes::new())))
+    // In a task of its own: what has arrived is noted, also if the platform is killed before it is answered.
+    let noted = tokio::spawn(async move {
+        if !notes.delay.is_zero() {
+            tokio::time::sleep(notes.delay).await;
+        }
+        let path = head.uri.path().to_owned();
+        let mut delivery = Delivery { headers: head.headers, body, at, status: StatusCode::OK };
+        let mut by_path = notes.by_path.lock().unwrap();
+        let status = (notes.answers)(&path, &delivery.id());
+        delivery.status = status;
+        by_path.entry(path).or_default().push(delivery);
+        drop(by_path);
+        notes.came.notify_waiters();
+        status
+    });
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    *answer.status_mut() = noted.await.unwrap();
+    Ok(answer)
 }

@@ -1,0 +1,311 @@
+//! Kill -9 around the moment at which endpoints begin to answer 404: each is suspended once, told once, and every event accounted for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use domain::Timestamp;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::load::{Load, Posted};
+use crate::random::Random;
+use crate::receiver::{Delivery, Receiver};
+use crate::running::Running;
+use crate::sample::{is_full, types};
+
+/// Endpoints that go away in every round; each is a subscription.
+const ENDPOINTS: [&str; 3] = ["/0", "/1", "/2"];
+/// One that never does: it gets everything.
+const FINE: &str = "/fine";
+
+/// Few attempts at the same time, so that there is a backlog to drop.
+const IN_FLIGHT: usize = 4;
+const SETTINGS: [&str; 2] = ["--delivery-max-in-flight", "4"];
+
+/// Progress is saved every 200 ms (the setting's default), and this machine may be slow: what was delivered longer than this before a kill is
+/// known to the platform after it.
+const SAVED_WITHIN: Duration = Duration::from_millis(1_000);
+
+/// Nothing that is sent takes longer than this to arrive.
+const SILENCE: Duration = Duration::from_millis(400);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspension_survives_kills_and_is_told_once() {
+    let rounds = if is_full() { 15 } else { 4 };
+    let (seed, mut random) = Random::of_this_run();
+    let folder = tempfile::tempdir().unwrap();
+    let gone: Arc<Mutex<BTreeSet<&str>>> = Arc::default();
+    let receiver = Receiver::answering(Duration::from_millis(4), {
+        let gone = Arc::clone(&gone);
+        move |path, _| if gone.lock().unwrap().contains(path) { StatusCode::NOT_FOUND } else { StatusCode::OK }
+    })
+    .await;
+    let load = Load::default();
+    let mut subscriptions = Vec::new();
+    {
+        let platform = Running::start(folder.path(), &SETTINGS);
+        let mut client = Client::connect(&platform.address).await.unwrap();
+        let path = client.subscriber().await;
+        for endpoint in ENDPOINTS.into_iter().chain([FINE]) {
+            let id = client.subscribe(&path, &receiver.url(endpoint), &types(&["product.updated"]), json!({})).await;
+            let path = format!("{path}/{id}");
+            subscriptions.push(Subscription { endpoint, id, path, told: Told::default(), seed });
+        }
+        platform.kill();
+    }
+    subscriptions.pop();
+
+    let mut sums = Sums::default();
+    for round in 0..rounds {
+        let what = format!("seed {seed}, round {round}");
+        // Load; the endpoints go away one after another; a kill around those moments.
+        let seen: Vec<_> = ENDPOINTS.map(|endpoint| receiver.count(endpoint)).into();
+        let platform = Running::start(folder.path(), &SETTINGS);
+        let pause = random.moment(5, 30);
+        let producers: Vec<_> =
+            (0..2).map(|producer| load.produce(&platform.address, format!("{round}-a-{producer}"), pause)).collect();
+        tokio::time::sleep(random.moment(150, 250)).await;
+        let mut moments: Vec<_> = ENDPOINTS.map(|endpoint| (random.moment(0, 80), Some(endpoint))).into();
+        moments.push((random.moment(20, 180), None));
+        moments.sort();
+        let start = Instant::now();
+        let (mut platform, mut killed) = (Some(platform), Killed { at: start, time: Timestamp::now() });
+        for (moment, endpoint) in moments {
+            tokio::time::sleep(moment.saturating_sub(start.elapsed())).await;
+            match endpoint {
+                Some(endpoint) => _ = gone.lock().unwrap().insert(endpoint),
+                None => {
+                    killed = Killed { at: Instant::now(), time: Timestamp::now() };
+                    if let Some(platform) = platform.take() {
+                        platform.kill();
+                    }
+                }
+            }
+        }
+        for producer in producers {
+            producer.await.unwrap();
+        }
+
+        // What has not been suspended before the kill is suspended now, at the latest by these events.
+        let platform = Running::start(folder.path(), &SETTINGS);
+        let mut client = Client::connect(&platform.address).await.unwrap();
+        assert!(load.post(&mut client, &format!("{round}-b")).await);
+        for subscription in &subscriptions {
+            subscription.wait_until_suspended(&mut client, &what).await;
+        }
+        let suspended = load.posted();
+        receiver.wait_for_silence(SILENCE).await;
+        let before = ENDPOINTS.map(|endpoint| receiver.count(endpoint));
+
+        // Nothing is sent from now on, neither of new events nor after a second kill.
+        for batch in 0..5 {
+            assert!(load.post(&mut client, &format!("{round}-c-{batch}")).await);
+        }
+        tokio::time::sleep(random.moment(0, 100)).await;
+        platform.kill();
+        let platform = Running::start(folder.path(), &SETTINGS);
+        let mut client = Client::connect(&platform.address).await.unwrap();
+        receiver.wait_for_silence(SILENCE).await;
+        assert_eq!(ENDPOINTS.map(|endpoint| receiver.count(endpoint)), before, "{what}: deliveries while suspended");
+
+        for (subscription, seen) in subscriptions.iter_mut().zip(seen) {
+            let arrived = receiver.at(subscription.endpoint).split_off(seen);
+            let told = subscription.news(&mut client).await;
+            sums.told.add(&told);
+            sums.before_kill += u64::from(told.suspended_at.is_some_and(|at| at < killed.time));
+            sums.overtaken += check_account(
+                &format!("{what}, {}", subscription.endpoint),
+                &told,
+                &suspended,
+                round,
+                &arrived,
+                killed.at,
+            );
+        }
+
+        // Resumed, it gets what is accepted from then on, also across a kill.
+        gone.lock().unwrap().clear();
+        for subscription in &subscriptions {
+            let answer = client.order(&format!("{}/resume", subscription.path)).await;
+            assert_eq!(answer, Ok(StatusCode::OK), "{what}");
+        }
+        for batch in 0..3 {
+            assert!(load.post(&mut client, &format!("{round}-d-{batch}")).await);
+        }
+        tokio::time::sleep(random.moment(0, 60)).await;
+        platform.kill();
+        let platform = Running::start(folder.path(), &SETTINGS);
+        for (endpoint, before) in ENDPOINTS.into_iter().zip(before) {
+            let ids = || -> BTreeSet<_> { receiver.at(endpoint)[before..].iter().map(Delivery::id).collect() };
+            let expect: BTreeSet<_> = (0..30).map(|event| format!("{round}-d-{}-{}", event / 10, event % 10)).collect();
+            let all = format!("{what}: all events after the resume at {endpoint}");
+            receiver.wait_until(Duration::from_secs(30), &all, || expect.is_subset(&ids())).await;
+            let others: Vec<_> = ids().difference(&expect).cloned().collect();
+            assert!(others.is_empty(), "{what}: sent to {endpoint} after the resume, accepted before it: {others:?}");
+        }
+        // So that it is saved, and no later round has to account for these.
+        receiver.wait_for_silence(SILENCE).await;
+        platform.kill();
+    }
+
+    let platform = Running::start(folder.path(), &SETTINGS);
+    let posted = load.posted();
+    let acknowledged: BTreeSet<_> = posted.iter().filter(|(_, at)| at.is_some()).map(|(id, _)| id.clone()).collect();
+    let missing = || {
+        let arrived: BTreeSet<_> = receiver.at(FINE).iter().map(Delivery::id).collect();
+        acknowledged.difference(&arrived).count()
+    };
+    let mut waited = 0;
+    while missing() > 0 {
+        assert!(waited < 240, "seed {seed}: {} of {} events are missing at {FINE}", missing(), acknowledged.len());
+        waited += 1;
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let Sums { told, before_kill, overtaken } = sums;
+    println!(
+        "{} kills, {} suspensions, {before_kill} of them just before a kill: {} events dropped in {} entries, {} failed by themselves, {overtaken} \
+         late answers overtaken by a kill; {FINE} got all {} acknowledged events and {} duplicates",
+        4 * rounds,
+        told.suspended,
+        told.dropped,
+        told.drops,
+        told.failed,
+        acknowledged.len(),
+        receiver.count(FINE) - receiver.at(FINE).iter().map(Delivery::id).collect::<BTreeSet<_>>().len()
+    );
+    drop(platform);
+}
+
+/// What the log says of a subscription: in all, or in a round.
+#[derive(Clone, Default, Debug)]
+struct Told {
+    suspended: u64,
+    suspended_at: Option<Timestamp>,
+    /// Entries about a dropped backlog, and the events in them.
+    drops: u64,
+    dropped: u64,
+    /// Events that failed by themselves.
+    failed: u64,
+}
+
+/// Of all rounds.
+#[derive(Default)]
+struct Sums {
+    told: Told,
+    /// Suspensions before the first kill of their round.
+    before_kill: u64,
+    /// Answers that nobody heard any more.
+    overtaken: u64,
+}
+
+/// The moment of a kill by the clock of the receiver, and by that of the log.
+#[derive(Clone, Copy)]
+struct Killed {
+    at: Instant,
+    time: Timestamp,
+}
+
+impl Told {
+    fn add(&mut self, more: &Told) {
+        self.suspended += more.suspended;
+        self.drops += more.drops;
+        self.dropped += more.dropped;
+        self.failed += more.failed;
+    }
+}
+
+struct Subscription {
+    endpoint: &'static str,
+    id: String,
+    path: String,
+    /// Up to the last round.
+    told: Told,
+    seed: u64,
+}
+
+impl Subscription {
+    async fn wait_until_suspended(&self, client: &mut Client, what: &str) {
+        let mut state = Value::Null;
+        for _ in 0..300 {
+            state = client.get(&format!("{}/status", self.path)).await;
+            if state["status"] == "suspended" && state["delivery"]["in_flight"].as_u64().unwrap_or(0) == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{what}: {} is not suspended: {state}", self.endpoint);
+    }
+
+    /// What the log says that it did not say before.
+    async fn news(&mut self, client: &mut Client) -> Told {
+        let mut all = Told::default();
+        for entry in client.log_of(&self.id).await {
+            let count = entry["count"].as_u64().unwrap();
+            let message = entry["error_message"].as_str().unwrap_or_default();
+            match entry["operation"].as_str().unwrap() {
+                "subscription_suspended_by_the_platform" => {
+                    all.suspended += count;
+                    all.suspended_at = Timestamp::parse(entry["timestamp"].as_str().unwrap());
+                }
+                // Equal ones of several rounds are merged.
+                "failed_to_deliver_event" if message.contains("dropped from the backlog") => {
+                    let number: u64 = message.split(' ').next().unwrap().parse().unwrap();
+                    all.drops += count;
+                    all.dropped += count * number;
+                }
+                "failed_to_deliver_event" => {
+                    assert_eq!(entry["error_reason"], "destination_not_found", "seed {}: {entry}", self.seed);
+                    all.failed += count;
+                }
+                _ => {}
+            }
+        }
+        let before = std::mem::replace(&mut self.told, all.clone());
+        Told {
+            suspended: all.suspended - before.suspended,
+            suspended_at: all.suspended_at,
+            drops: all.drops - before.drops,
+            dropped: all.dropped - before.dropped,
+            failed: all.failed - before.failed,
+        }
+    }
+}
+
+/// Whether a round's events are accounted for: those acknowledged before the suspension, and at most those posted before it was seen.
+///
+/// Every one of the former was delivered, failed by itself (with an entry, or with an answer that a kill overtook: at most as many as
+/// may be in flight), or was dropped. Counted twice is at most what was delivered so shortly before the kill that the progress was not
+/// saved; such an event is delivered and counted as dropped. Returns how many answers a kill overtook.
+fn check_account(what: &str, told: &Told, posted: &Posted, round: usize, arrived: &[Delivery], killed: Instant) -> u64 {
+    assert_eq!(told.suspended, 1, "{what}: suspensions in the log");
+    assert!(told.drops <= 1, "{what}: {} entries about the dropped backlog", told.drops);
+    let suspended_at = told.suspended_at.unwrap();
+    let prefixes = [format!("{round}-a-"), format!("{round}-b-")];
+    let of_round: BTreeMap<_, _> =
+        posted.iter().filter(|(id, _)| prefixes.iter().any(|prefix| id.starts_with(prefix))).collect();
+    let surely: BTreeSet<_> =
+        of_round.iter().filter(|(_, at)| at.is_some_and(|at| at < suspended_at)).map(|(id, _)| (*id).clone()).collect();
+    let ids = |accepts: &dyn Fn(&Delivery) -> bool| -> BTreeSet<String> {
+        arrived.iter().filter(|delivery| accepts(delivery)).map(Delivery::id).collect()
+    };
+    let all = ids(&|_| true);
+    let delivered = ids(&|delivery| delivery.status.is_success());
+    let undelivered = surely.difference(&delivered).count() as u64;
+    let never_tried = surely.difference(&all).count() as u64;
+    let refused = arrived.iter().filter(|delivery| !delivery.status.is_success()).count() as u64;
+    let unsaved = ids(&|delivery| delivery.at <= killed && delivery.at + SAVED_WITHIN >= killed).len() as u64;
+    let at_most = of_round.keys().filter(|id| !all.contains(**id)).count() as u64 + unsaved;
+    let numbers = format!(
+        "{told:?}; surely before: {}, of them undelivered {undelivered}, never tried {never_tried}; refused {refused}, unsaved {unsaved}",
+        surely.len()
+    );
+    assert!(told.drops == 1 || never_tried == 0, "{what}: no entry about the dropped backlog; {numbers}");
+    assert!(told.failed <= refused, "{what}: more failures than answers; {numbers}");
+    assert!(told.dropped >= never_tried, "{what}: dropped without being counted; {numbers}");
+    let overtaken = undelivered.saturating_sub(told.dropped + told.failed);
+    assert!(overtaken <= IN_FLIGHT as u64, "{what}: events unaccounted for; {numbers}");
+    assert!(told.dropped <= at_most, "{what}: counted as dropped, {at_most} at most could be; {numbers}");
+    overtaken
+}

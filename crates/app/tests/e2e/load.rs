@@ -1,0 +1,64 @@
+//! Load that survives its platform: producers that post until it is killed, and what became of every event they posted.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::Timestamp;
+use tokio::task::JoinHandle;
+
+use crate::client::Client;
+use crate::sample::event;
+
+/// Events in a request.
+const BATCH: usize = 10;
+
+/// What became of posted events, by id: when the 202 was there; `None` = no answer, so it may have been accepted or not.
+pub(crate) type Posted = BTreeMap<String, Option<Timestamp>>;
+
+/// The notes of all producers of a test.
+#[derive(Clone, Default)]
+pub(crate) struct Load(Arc<Mutex<Posted>>);
+
+impl Load {
+    /// What was posted so far.
+    pub(crate) fn posted(&self) -> Posted {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// How many posted events were acknowledged so far.
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.0.lock().unwrap().values().flatten().count()
+    }
+
+    /// A producer that posts events `name-batch-index`, a batch each `pause`, until the platform is gone.
+    pub(crate) fn produce(&self, address: &str, name: String, pause: Duration) -> JoinHandle<()> {
+        let (load, address) = (self.clone(), address.to_owned());
+        tokio::spawn(async move {
+            let Ok(mut client) = Client::connect(&address).await else { return };
+            for batch in 0.. {
+                if !load.post(&mut client, &format!("{name}-{batch}")).await {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
+            }
+        })
+    }
+
+    /// Posts one batch of events `name-index`; whether it was acknowledged.
+    pub(crate) async fn post(&self, client: &mut Client, name: &str) -> bool {
+        let ids: Vec<_> = (0..BATCH).map(|index| format!("{name}-{index}")).collect();
+        let events: Vec<_> = ids.iter().map(|id| event(id, "product.updated")).collect();
+        self.note(&ids, None);
+        match client.publish(&events).await {
+            Ok(()) => self.note(&ids, Some(Timestamp::now())),
+            Err(error) if error.starts_with(char::is_numeric) => panic!("refused: {error}"),
+            Err(_) => return false,
+        }
+        true
+    }
+
+    fn note(&self, ids: &[String], at: Option<Timestamp>) {
+        self.0.lock().unwrap().extend(ids.iter().map(|id| (id.clone(), at)));
+    }
+}
