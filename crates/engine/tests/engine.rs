@@ -246,7 +246,7 @@ async fn the_platform_suspends_once_and_tells_what_it_dropped() {
         .filter(|entry| matches!(entry.body, LogBody::Action(Action::SubscriptionSuspendedByThePlatform)))
         .count();
     assert_eq!(suspensions, 1);
-    assert_eq!(store.notifications(domain::Timestamp::MAX, 10).await.unwrap().len(), 1);
+    assert_eq!(store.notifications(Timestamp::MAX, 10).await.unwrap().len(), 1);
     let sent = sink.ids(subscription.id).len();
     let dropped = format!("{} events were dropped", 300 - sent);
     let told = entries.iter().any(|entry| match &entry.body {

@@ -282,3 +282,21 @@ fn a_new_folder_is_for_its_owner_only() {
     drop(open(&there));
     assert_eq!(mode(&there), 0o750);
 }
+
+#[tokio::test]
+async fn equal_errors_are_one_entry_across_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |seconds| sample::error("no answer", sample::at(seconds));
+    let store = open(folder.path());
+    store.add_entry(at(0)).await.unwrap();
+    drop(store);
+    let store = open(folder.path());
+    store.add_entry(at(299)).await.unwrap();
+    drop(store);
+    let store = open(folder.path());
+    store.add_entry(at(599)).await.unwrap();
+    store.add_entry(at(900)).await.unwrap();
+    let entries = store.entries(&sample::owner(), &sample::query()).await.unwrap().entries;
+    let told: Vec<_> = entries.iter().map(|entry| (entry.timestamp, entry.count)).collect();
+    assert_eq!(told, [(sample::at(599), 3), (sample::at(900), 1)]);
+}

@@ -188,3 +188,17 @@ fn the_reference_is_a_file_that_can_be_read() {
         .collect();
     assert_eq!(read(&uncommented, &[], &[]).unwrap().pims.len(), 1, "{uncommented}");
 }
+
+#[test]
+fn what_the_smtp_server_and_the_operators_key_need() {
+    check_refused("[smtp]\nhost = \"mail.example.com\"\n", "smtp.from");
+    check_refused("[smtp]\nusername = \"me\"\n", "`smtp.username` and `smtp.password` go together");
+    check_refused("[smtp]\nsecurity = \"ssl\"\n", "starttls");
+    check_refused("[api]\noperator_key = \"short\"\n", "shorter than 24 characters");
+    let fine = "[smtp]\nhost = \"mail.example.com\"\nfrom = \"Postrider <postrider@example.com>\"\nport = 2525\n";
+    let config = read(fine, &[], &[]).unwrap();
+    assert_eq!(config.settings.smtp.port.0, 2525);
+    assert!(!config.effective().contains("hunter2"));
+    let secret = read(fine, &[("POSTRIDER_SMTP_USERNAME", "me"), ("POSTRIDER_SMTP_PASSWORD", "hunter2")], &[]).unwrap();
+    assert!(!secret.effective().contains("hunter2"));
+}

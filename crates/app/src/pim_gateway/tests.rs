@@ -160,3 +160,41 @@ async fn a_token_that_cannot_stand_in_a_header_is_rejected() {
     let said = gateway().verify(&check, &ClientId("app".into()), "a\nb").await;
     assert!(matches!(said, Verdict::Rejected { .. }));
 }
+
+const GRANTED: (&str, u16, &str) = (GRANT, 200, r#"{"access_token":"x"}"#);
+
+/// What the gateway says of the permission of client `app`, asked without a token of its own.
+async fn permission(check: TokenCheck, answers: &[(&'static str, u16, &'static str)]) -> Permission {
+    let pim = FakePim::start(answers).await;
+    gateway().permission(&registered(&pim.url(), check), &ClientId("app".into())).await
+}
+
+#[tokio::test]
+async fn a_permission_is_asked_about_with_the_registered_credentials() {
+    let ClientProof::Credentials(clients) = credentials("app") else { panic!("these are credentials") };
+    let hosted = |clients: &[ClientCredentials]| TokenCheck::TokenInfo {
+        client_id_fields: vec!["client_id".into()],
+        permission_field: Some("event_platform".into()),
+        clients: clients.to_vec(),
+    };
+    let allowed = [GRANTED, (INFO, 200, r#"{"client_id":"app","event_platform":true}"#)];
+    let withdrawn = [GRANTED, (INFO, 200, r#"{"client_id":"app","event_platform":false}"#)];
+    assert_eq!(permission(hosted(&clients), &allowed).await, Permission::Allowed);
+    assert_eq!(permission(hosted(&clients), &withdrawn).await, Permission::Withdrawn);
+    assert_eq!(permission(hosted(&[]), &withdrawn).await, Permission::NotAsked);
+    let proof = || probe(credentials("app"));
+    assert_eq!(permission(proof(), &[GRANTED, (PROBE, 200, "{}")]).await, Permission::Allowed);
+    assert_eq!(permission(proof(), &[GRANTED, (PROBE, 403, "{}")]).await, Permission::Withdrawn);
+    assert_eq!(permission(probe(credentials("other")), &[]).await, Permission::NotAsked);
+    assert_eq!(permission(probe(ClientProof::Trust), &[]).await, Permission::NotAsked);
+}
+
+#[tokio::test]
+async fn only_a_clear_word_withdraws_a_permission() {
+    for answers in
+        [&[(GRANT, 422, "{}")][..], &[(GRANT, 503, "")], &[GRANTED, (PROBE, 500, "")], &[GRANTED, (PROBE, 401, "{}")]]
+    {
+        let said = permission(probe(credentials("app")), answers).await;
+        assert!(matches!(said, Permission::Unknown { .. }), "{answers:?}: {said:?}");
+    }
+}
