@@ -148,7 +148,7 @@ fn wrong_pims_are_refused() {
     check("keys = [\"short\"]", "`pims.keys`: a key is shorter than 16 characters");
     check("key = \"x\"", "`pims.key`: there is no such field\n  hint: did you mean `keys`?");
     check("token_check = \"ask\"", "`pims.token_check`: expected one of \"token-info\", \"system-information\"");
-    check("trust_client_id = true", "go with `system-information` or `measurement-families`");
+    check("trust_client_id = true", "goes with `system-information` or `measurement-families`");
     check("static_tokens = [{ client_id = \"a\" }]", "`pims.static_tokens.token`: is missing");
     check(
         "static_tokens = [{ client_id = \"a\", token = \"t\", tokn = 1 }]",
