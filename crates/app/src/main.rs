@@ -24,11 +24,6 @@ mod receiver;
 mod samples;
 mod signals;
 
-/// An event is a few dozen short-lived pieces of memory, made and given back on different threads. The system's allocator took a
-/// fifth of the platform's time for them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match commands::run(cli.command) {
