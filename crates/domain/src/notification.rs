@@ -138,11 +138,9 @@ impl Outgoing {
             due_at: notification.timestamp,
         };
         let webhook = match (contact.webhook, &contact.webhook_url, &contact.webhook_secret) {
-            (true, Some(url), Some(secret)) => Some(Channel::Webhook {
-                url: url.clone(),
-                secret: secret.clone(),
-                email_if_lost: !contact.email,
-            }),
+            (true, Some(url), Some(secret)) => {
+                Some(Channel::Webhook { url: url.clone(), secret: secret.clone(), email_if_lost: !contact.email })
+            }
             _ => None,
         };
         // Nobody is left without: a contact without a usable channel gets an email.

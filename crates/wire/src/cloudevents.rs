@@ -13,8 +13,8 @@ mod structured;
 
 use domain::{Event, Timestamp};
 
-use media_type::Mode;
 pub use instant::in_utc;
+use media_type::Mode;
 pub use refusal::Refusal;
 
 /// The most bytes of one event: of its JSON text as sent, in binary mode of the body (contract page 6).
