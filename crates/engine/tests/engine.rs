@@ -1,5 +1,7 @@
 //! The running engine over the in-memory store and a sink of the test, under paused time.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
