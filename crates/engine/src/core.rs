@@ -161,6 +161,9 @@ impl Core {
     pub fn restore(&mut self, now: Timestamp, version: u64, subscriptions: Vec<Subscription>, ledger: LedgerRecord) {
         self.now = now;
         self.version = version;
+        // All at once: growing by doubling would leave holes as large as the lanes themselves.
+        self.entries.reserve_exact(subscriptions.len());
+        self.by_subscription.reserve(subscriptions.len());
         let mut records: HashMap<_, _> = ledger.lanes.into_iter().map(|record| (record.subscription, record)).collect();
         for subscription in subscriptions {
             let record = records.remove(&subscription.id);

@@ -11,11 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::destination::Destination;
 use domain::outcome::{ErrorReason, Failure, Outcome};
-use domain::{SubscriptionId, Timestamp};
+use domain::{Event, SubscriptionId, Timestamp};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::HeaderMap;
 use parking_lot::Mutex;
+use uuid::Uuid;
 use wire::envelope::{self, EnvelopeStyle};
 
 pub(crate) use self::request::PRODUCT;
@@ -106,8 +106,11 @@ impl Sink for HttpsSink {
 /// An attempt's request and how far it has come.
 struct Outgoing<'a> {
     lane: &'a Lane,
-    headers: HeaderMap,
+    event: &'a Event,
     body: Bytes,
+    /// When it is made, and its id: the same if it has to be sent again on another connection.
+    at: Timestamp,
+    correlation_id: Uuid,
     progress: Mutex<Progress>,
 }
 
@@ -173,9 +176,9 @@ impl Inner {
         let event = &delivery.event.event;
         let prepared = &lane.prepared;
         let body = envelope::body(&self.style, event, &delivery.subscription.id, prepared.send_product_identifier);
-        let headers = prepared.headers(event, &body, Timestamp::now());
         let progress = Mutex::new(Progress { stage: Stage::Connecting, answered: None });
-        let request = Outgoing { lane: &lane, headers, body, progress };
+        let (at, correlation_id) = (Timestamp::now(), Uuid::new_v4());
+        let request = Outgoing { lane: &lane, event, body, at, correlation_id, progress };
 
         match tokio::time::timeout(self.settings.attempt_timeout, self.attempt(&request, resting, slot)).await {
             Ok(outcome) => outcome,
@@ -242,7 +245,8 @@ impl Inner {
         let endpoint = &lane.prepared.endpoint;
         request.enter(Stage::Waiting);
         let mut suspect = Suspect::new(lane, &connection);
-        let message = lane.prepared.request(&connection, &request.headers, &request.body);
+        let Outgoing { event, body, at, correlation_id, .. } = request;
+        let message = lane.prepared.request(&connection, event, body, *at, *correlation_id);
         let answer = match connection.send(message).await {
             Ok(answer) => answer,
             Err(error) => {

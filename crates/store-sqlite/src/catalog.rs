@@ -27,6 +27,8 @@ use crate::failure::Failure;
 
 /// Log entries deleted in one transaction.
 const PRUNE_SLICE: u64 = 2_000;
+/// So many changed subscriptions at once are a start, not a change.
+const MANY_CHANGES: usize = 1_000;
 
 #[async_trait]
 impl Catalog for SqliteStore {
@@ -129,7 +131,13 @@ impl Catalog for SqliteStore {
             // One snapshot.
             let transaction = connection.unchecked_transaction()?;
             let changed = rows::subscriptions(&transaction, &vault, "version > ?1 ORDER BY id", (since,))?;
-            Ok((version(&transaction)?, changed))
+            let version = version(&transaction)?;
+            drop(transaction);
+            if changed.len() > MANY_CHANGES {
+                // A start: nobody reads all of the catalogue again.
+                connection.execute_batch("PRAGMA shrink_memory")?;
+            }
+            Ok((version, changed))
         })
         .await
     }

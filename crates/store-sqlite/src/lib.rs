@@ -75,6 +75,8 @@ impl SqliteStore {
         let connection = folder.writer()?;
         let problem = |failure: Failure| folder.problem(StoreError::from(failure));
         sealed::check_all(&connection, &settings.vault).map_err(problem)??;
+        // It has read the whole catalogue, which this connection will not read again.
+        connection.execute_batch("PRAGMA shrink_memory").map_err(|error| folder.problem(error))?;
         let head = log_writer::stored_head(&connection).map_err(problem)?;
         let version = catalog::version(&connection).map_err(problem)?;
         let keyed = Keyed::load(&connection).map_err(problem)?;

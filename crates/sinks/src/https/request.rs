@@ -77,8 +77,8 @@ impl Prepared {
         self.security != Security::Plain
     }
 
-    /// The headers of one attempt: signed afresh, with an id of its own.
-    pub(crate) fn headers(&self, event: &Event, body: &Bytes, at: Timestamp) -> HeaderMap {
+    /// The headers of one attempt: signed as of its time, with its id.
+    fn headers(&self, event: &Event, body: &Bytes, at: Timestamp, correlation_id: Uuid) -> HeaderMap {
         let mut headers = self.headers.clone();
         for (name, value) in self.signer.sign(event.id(), at, body).headers() {
             // Signatures and ids in headers are visible ASCII.
@@ -87,17 +87,24 @@ impl Prepared {
             }
         }
         let mut text = Uuid::encode_buffer();
-        if let Ok(value) = HeaderValue::from_str(Uuid::new_v4().hyphenated().encode_lower(&mut text)) {
+        if let Ok(value) = HeaderValue::from_str(correlation_id.hyphenated().encode_lower(&mut text)) {
             headers.insert(CORRELATION_ID, value);
         }
         headers
     }
 
     /// The request as `connection` needs it.
-    pub(crate) fn request(&self, connection: &Connection, headers: &HeaderMap, body: &Bytes) -> Request<Full<Bytes>> {
+    pub(crate) fn request(
+        &self,
+        connection: &Connection,
+        event: &Event,
+        body: &Bytes,
+        at: Timestamp,
+        correlation_id: Uuid,
+    ) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
-        *request.headers_mut() = headers.clone();
+        *request.headers_mut() = self.headers(event, body, at, correlation_id);
         match connection {
             Connection::Http1(_) => {
                 *request.uri_mut() = self.target.clone();
