@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::lane_status::LaneStatus;
-use domain::outcome::{Outcome, SuspensionReason};
+use domain::outcome::Outcome;
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
 use sinks::{Delivery, Sink};
-use store::transition::{self, Frequent};
-use store::{ChangeError, Chunk, ReadLimit, Store, StoreError};
+use store::{Chunk, ReadLimit, Store};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 
 use crate::core::{AttemptId, Core, Floors, Input, Output, ReadId};
 use crate::settings::Settings;
@@ -24,13 +22,10 @@ const ROUTE_AT_ONCE: usize = 256;
 const ANSWERS_AT_ONCE: usize = 512;
 
 /// When the store fails, it is asked again after this long.
-const STORE_AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// A stop waits this long for attempts under way (5 s each) and for the last save.
 const STOP_AT_MOST: Duration = Duration::from_secs(15);
-
-/// Events of a lane's backlog that are looked at for its status.
-const COUNT_AT_MOST: usize = 50_000;
 
 /// What the tasks that the driver started tell it.
 enum Answer {
@@ -45,106 +40,38 @@ enum Answer {
 }
 
 /// What others ask of the driver.
-type StatusRequest = (SubscriptionId, oneshot::Sender<Option<(LaneStatus, Option<Position>, Arc<Subscription>)>>);
-
-/// A running engine.
-pub struct Engine {
-    store: Arc<dyn Store>,
-    status: mpsc::Sender<StatusRequest>,
-    stop: watch::Sender<bool>,
-    running: JoinHandle<()>,
-}
-
-impl Engine {
-    /// Takes all lanes up where they were saved, and runs.
-    pub async fn start(store: Arc<dyn Store>, sink: Arc<dyn Sink>, settings: Settings) -> Result<Engine, StoreError> {
-        Engine::start_by(Timestamp::now, store, sink, settings).await
-    }
-
-    /// The same by another clock than the system's, for tests under virtual time.
-    pub async fn start_by(
-        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
-        store: Arc<dyn Store>,
-        sink: Arc<dyn Sink>,
-        settings: Settings,
-    ) -> Result<Engine, StoreError> {
-        let clock: Clock = Arc::new(clock);
-        let now = clock();
-        let ledger = store.load().await?;
-        let (version, subscriptions) = store.changed_since(0).await?;
-        let mut core = Core::new(settings.clone(), ledger.mark, now);
-        core.restore(now, version, subscriptions, ledger);
-        store.changes().apply(version);
-        let (status, status_requests) = mpsc::channel(64);
-        let (answers, answered) = mpsc::unbounded_channel();
-        let (stop, stopped) = watch::channel(false);
-        let driver = Driver {
-            core,
-            clock,
-            store: store.clone(),
-            sink,
-            settings,
-            answers,
-            missed_under_way: false,
-            trimming: false,
-            catalog_failed: false,
-        };
-        let running = tokio::spawn(driver.run(answered, status_requests, stopped));
-        Ok(Engine { store, status, stop, running })
-    }
-
-    /// Whether the loop runs.
-    pub fn is_running(&self) -> bool {
-        !self.running.is_finished()
-    }
-
-    /// How a subscription's delivery stands; `None` if the engine does not know it.
-    pub async fn status(&self, id: SubscriptionId) -> Option<LaneStatus> {
-        let (answer, answered) = oneshot::channel();
-        self.status.send((id, answer)).await.ok()?;
-        let (mut status, reach, subscription) = answered.await.ok()??;
-        if let Some(reach) = reach {
-            self.count_backlog(&mut status, reach, &subscription).await;
-        }
-        Some(status)
-    }
-
-    /// Adds what a lane that is behind has still to read.
-    async fn count_backlog(&self, status: &mut LaneStatus, reach: Position, subscription: &Subscription) {
-        let head = self.store.tail().head();
-        let mut from = reach;
-        let mut seen = 0;
-        while from < head {
-            if seen >= COUNT_AT_MOST {
-                status.backlog_at_least = true;
-                return;
-            }
-            let limit = ReadLimit { events: 1024, bytes: 4 * 1024 * 1024, until: head };
-            let Ok(chunk) = self.store.read(Some(subscription.pim), from, limit).await else {
-                status.backlog_at_least = true;
-                return;
-            };
-            seen += chunk.events.len();
-            for event in chunk.events.iter().filter(|event| crate::core::is_for(subscription, event)) {
-                status.backlog += 1;
-                let oldest = status.oldest_accepted_at.get_or_insert(event.accepted_at);
-                *oldest = event.accepted_at.min(*oldest);
-            }
-            from = chunk.next;
-        }
-    }
-
-    /// Stops: sends nothing any more, lets attempts under way end, saves all cursors.
-    pub async fn stop(self) {
-        self.stop.send_replace(true);
-        if let Err(error) = self.running.await {
-            tracing::error!(%error, "the engine did not stop in order; events since the last save will be delivered again");
-        }
-    }
-}
+pub(crate) type StatusRequest =
+    (SubscriptionId, oneshot::Sender<Option<(LaneStatus, Option<Position>, Arc<Subscription>)>>);
 
 /// What the time is.
-type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What a driver is made of.
+pub(crate) struct Parts {
+    pub(crate) core: Core,
+    pub(crate) clock: Clock,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) settings: Settings,
+}
+
+/// Runs until it is stopped.
+pub(crate) async fn run(parts: Parts, status_requests: mpsc::Receiver<StatusRequest>, stopped: watch::Receiver<bool>) {
+    let Parts { core, clock, store, sink, settings } = parts;
+    let (answers, answered) = mpsc::unbounded_channel();
+    let driver = Driver {
+        core,
+        clock,
+        store,
+        sink,
+        settings,
+        answers,
+        missed_under_way: false,
+        trimming: false,
+        catalog_failed: false,
+    };
+    driver.run(answered, status_requests, stopped).await;
+}
 
 struct Driver {
     core: Core,
@@ -321,7 +248,7 @@ impl Driver {
                 }
                 Output::Suspend(subscription, reason) => {
                     let (store, clock, frequent) = (self.store.clone(), self.clock.clone(), self.settings.frequent);
-                    tokio::spawn(suspend(store, clock, subscription, reason, frequent));
+                    tokio::spawn(suspension::carry_out(store, clock, subscription, reason, frequent));
                 }
                 Output::Forget(id) => self.sink.forget(id),
             }
@@ -395,45 +322,4 @@ async fn read(store: &dyn Store, pim: Option<PimId>, from: Position, limit: Read
             None
         }
     }
-}
-
-/// Suspends a subscription for the platform. Tries until it is done or there is nothing to suspend any more: the lane has stopped sending.
-async fn suspend(
-    store: Arc<dyn Store>,
-    clock: Clock,
-    judged: Arc<Subscription>,
-    reason: SuspensionReason,
-    frequent: Frequent,
-) {
-    loop {
-        match try_to_suspend(&*store, &judged, reason, clock(), frequent).await {
-            Ok(suspended) => {
-                if suspended {
-                    tracing::warn!(subscription.id = %judged.id, destination = %judged.destination, %reason, "subscription suspended");
-                }
-                return;
-            }
-            Err(ChangeError::Conflict) => {}
-            Err(error) => {
-                tracing::error!(subscription.id = %judged.id, %error, "a suspension cannot be recorded; it will be tried again");
-                tokio::time::sleep(STORE_AGAIN).await;
-            }
-        }
-    }
-}
-
-async fn try_to_suspend(
-    store: &dyn Store,
-    judged: &Subscription,
-    reason: SuspensionReason,
-    now: Timestamp,
-    frequent: Frequent,
-) -> Result<bool, ChangeError> {
-    let Some(stored) = store.subscription(judged.id).await? else { return Ok(false) };
-    let pims = store.pims().await?;
-    let subject = pims.iter().find(|pim| pim.id == judged.pim).map_or("", |pim| pim.url.as_str());
-    let Some(mut change) = suspension::change(stored, judged, reason, subject, now) else { return Ok(false) };
-    transition::say_if_frequent(store, &mut change, frequent).await?;
-    store.change(change).await?;
-    Ok(true)
 }

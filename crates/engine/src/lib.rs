@@ -1,6 +1,6 @@
 //! The engine: routes accepted events to lanes and does what lanes ask.
 //!
-//! [`core::Core`] decides and does no IO: it is told what happened and what time it is, like the lanes that it holds. [`driver`] is the
+//! [`core::Core`] decides and does no IO: it is told what happened and what time it is, like the lanes that it holds. `driver` is the
 //! short loop around it that reads, saves, sends and waits. The simulation drives the same core under virtual time.
 
 pub mod settings;
@@ -11,7 +11,7 @@ pub mod index;
 pub mod suspension;
 
 mod driver;
+mod running;
 
-pub use driver::Engine;
-
+pub use running::Engine;
 pub use settings::Settings;

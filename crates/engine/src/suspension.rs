@@ -1,9 +1,14 @@
 //! When the platform suspends a subscription that its lane found wanting.
 
+use std::sync::Arc;
+
 use domain::Timestamp;
 use domain::outcome::SuspensionReason;
 use domain::subscription::Subscription;
-use store::{Change, transition};
+use store::transition::{self, Frequent};
+use store::{Change, ChangeError, Store};
+
+use crate::driver::{Clock, STORE_AGAIN};
 
 /// The change that suspends `stored` for `reason`, or `None` if there is nothing to suspend any more: it is not active, was resumed
 /// since, or has another destination than the one that was found wanting (`judged`).
@@ -23,4 +28,45 @@ pub fn change(
     let mut change = Change::default();
     transition::suspend(&mut change, stored, reason, subject, now);
     Some(change)
+}
+
+/// Suspends a subscription for the platform. Tries until it is done or there is nothing to suspend any more: the lane has stopped sending.
+pub(crate) async fn carry_out(
+    store: Arc<dyn Store>,
+    clock: Clock,
+    judged: Arc<Subscription>,
+    reason: SuspensionReason,
+    frequent: Frequent,
+) {
+    loop {
+        match try_to_suspend(&*store, &judged, reason, clock(), frequent).await {
+            Ok(suspended) => {
+                if suspended {
+                    tracing::warn!(subscription.id = %judged.id, destination = %judged.destination, %reason, "subscription suspended");
+                }
+                return;
+            }
+            Err(ChangeError::Conflict) => {}
+            Err(error) => {
+                tracing::error!(subscription.id = %judged.id, %error, "a suspension cannot be recorded; it will be tried again");
+                tokio::time::sleep(STORE_AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn try_to_suspend(
+    store: &dyn Store,
+    judged: &Subscription,
+    reason: SuspensionReason,
+    now: Timestamp,
+    frequent: Frequent,
+) -> Result<bool, ChangeError> {
+    let Some(stored) = store.subscription(judged.id).await? else { return Ok(false) };
+    let pims = store.pims().await?;
+    let subject = pims.iter().find(|pim| pim.id == judged.pim).map_or("", |pim| pim.url.as_str());
+    let Some(mut change) = change(stored, judged, reason, subject, now) else { return Ok(false) };
+    transition::say_if_frequent(store, &mut change, frequent).await?;
+    store.change(change).await?;
+    Ok(true)
 }

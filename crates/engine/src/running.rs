@@ -1,0 +1,102 @@
+//! The engine as others see it: start, how a lane stands, stop.
+
+use std::sync::Arc;
+
+use domain::lane_status::LaneStatus;
+use domain::subscription::Subscription;
+use domain::{Position, SubscriptionId, Timestamp};
+use sinks::Sink;
+use store::{ReadLimit, Store, StoreError};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::core::Core;
+use crate::driver::{self, Parts, StatusRequest};
+use crate::settings::Settings;
+
+/// Events of a lane's backlog that are looked at for its status.
+const COUNT_AT_MOST: usize = 50_000;
+
+/// A running engine.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    status: mpsc::Sender<StatusRequest>,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+impl Engine {
+    /// Takes all lanes up where they were saved, and runs.
+    pub async fn start(store: Arc<dyn Store>, sink: Arc<dyn Sink>, settings: Settings) -> Result<Engine, StoreError> {
+        Engine::start_by(Timestamp::now, store, sink, settings).await
+    }
+
+    /// The same by another clock than the system's, for tests under virtual time.
+    pub async fn start_by(
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+        store: Arc<dyn Store>,
+        sink: Arc<dyn Sink>,
+        settings: Settings,
+    ) -> Result<Engine, StoreError> {
+        let now = clock();
+        let ledger = store.load().await?;
+        let (version, subscriptions) = store.changed_since(0).await?;
+        let mut core = Core::new(settings.clone(), ledger.mark, now);
+        core.restore(now, version, subscriptions, ledger);
+        store.changes().apply(version);
+        let (status, status_requests) = mpsc::channel(64);
+        let (stop, stopped) = watch::channel(false);
+        let parts = Parts { core, clock: Arc::new(clock), store: store.clone(), sink, settings };
+        let running = tokio::spawn(driver::run(parts, status_requests, stopped));
+        Ok(Engine { store, status, stop, running })
+    }
+
+    /// Whether the loop runs.
+    pub fn is_running(&self) -> bool {
+        !self.running.is_finished()
+    }
+
+    /// How a subscription's delivery stands; `None` if the engine does not know it.
+    pub async fn status(&self, id: SubscriptionId) -> Option<LaneStatus> {
+        let (answer, answered) = oneshot::channel();
+        self.status.send((id, answer)).await.ok()?;
+        let (mut status, reach, subscription) = answered.await.ok()??;
+        if let Some(reach) = reach {
+            self.count_backlog(&mut status, reach, &subscription).await;
+        }
+        Some(status)
+    }
+
+    /// Adds what a lane that is behind has still to read.
+    async fn count_backlog(&self, status: &mut LaneStatus, reach: Position, subscription: &Subscription) {
+        let head = self.store.tail().head();
+        let mut from = reach;
+        let mut seen = 0;
+        while from < head {
+            if seen >= COUNT_AT_MOST {
+                status.backlog_at_least = true;
+                return;
+            }
+            let limit = ReadLimit { events: 1024, bytes: 4 * 1024 * 1024, until: head };
+            let Ok(chunk) = self.store.read(Some(subscription.pim), from, limit).await else {
+                status.backlog_at_least = true;
+                return;
+            };
+            seen += chunk.events.len();
+            for event in chunk.events.iter().filter(|event| crate::core::is_for(subscription, event)) {
+                status.backlog += 1;
+                let oldest = status.oldest_accepted_at.get_or_insert(event.accepted_at);
+                *oldest = event.accepted_at.min(*oldest);
+            }
+            from = chunk.next;
+        }
+    }
+
+    /// Stops: sends nothing any more, lets attempts under way end, saves all cursors.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.running.await {
+            tracing::error!(%error, "the engine did not stop in order; events since the last save will be delivered again");
+        }
+    }
+}
