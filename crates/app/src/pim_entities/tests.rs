@@ -328,6 +328,25 @@ async fn too_much_is_asked_again_after_a_pause() {
     assert!(refused.contains("asked too often"), "{refused}");
 }
 
+#[tokio::test]
+async fn pims_are_asked_every_so_often() {
+    let world = World::new().await;
+    let changed = (Timestamp::now() - Duration::from_secs(120)).to_string();
+    world.rest.put("products", vec![with(product(FIRST, "00:00:00", "a"), "updated", json!(changed))]);
+    let World { store, bridge, reconciler, rest, pim } = world;
+    let without =
+        Pim { name: "other".into(), url: "http://127.0.0.1:1".into(), url_key: "x".into(), ..Pim::clone(&pim) };
+    let without = Pim { token_check: TokenCheck::Static, ..without };
+    store.add_pim(without).await.unwrap();
+    let running = tokio::spawn(reconciler.run(Duration::from_millis(1)));
+    while bridge.counts().filled == 0 {
+        tokio::task::yield_now().await;
+    }
+    running.abort();
+    assert!(rest.requests() > 0);
+    assert_eq!(bridge.counts().filled, 1);
+}
+
 #[test]
 fn the_pause_is_what_the_pim_says_within_bounds() {
     let check = |says: Option<&'static str>, seconds: u64| {

@@ -103,8 +103,7 @@ impl Bridge {
         entities.retain(|entity| !told.contains(&entity.notice.subject.snapshot()));
         let mut known = HashSet::new();
         for _ in 0..MAX_ROUNDS {
-            let mut keys: Vec<SnapshotKey> =
-                entities.iter().map(|entity| entity.notice.subject.snapshot()).collect();
+            let mut keys: Vec<SnapshotKey> = entities.iter().map(|entity| entity.notice.subject.snapshot()).collect();
             keys.sort_unstable();
             keys.dedup();
             if keys.is_empty() {
@@ -185,7 +184,8 @@ impl Work<'_> {
 
 /// The same entity in the same state has the same id, so that it is told once even where its snapshot was lost.
 fn event_id(source: &str, key: &SnapshotKey, notice: &Notice) -> String {
-    let name = format!("{source}/{:?}/{}/{}/{}", key.kind, key.key, notice.time, notice.state.to_value().to_canonical());
+    let name =
+        format!("{source}/{:?}/{}/{}/{}", key.kind, key.key, notice.time, notice.state.to_value().to_canonical());
     Uuid::new_v5(&NAMESPACE, name.as_bytes()).hyphenated().to_string()
 }
 
