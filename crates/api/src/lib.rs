@@ -131,7 +131,7 @@ impl Api {
     }
 
     /// The Events API bridge: its counts are for metrics.
-    pub fn bridge(&self) -> &Bridge {
+    pub fn bridge(&self) -> &Arc<Bridge> {
         &self.bridge
     }
 

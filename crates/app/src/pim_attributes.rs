@@ -34,7 +34,8 @@ impl HttpAttributes {
         HttpAttributes { client, timeout }
     }
 
-    async fn grant(&self, pim: &Pim, credentials: &ClientCredentials) -> Result<String, String> {
+    /// A token by a password grant.
+    pub(crate) async fn grant(&self, pim: &Pim, credentials: &ClientCredentials) -> Result<String, String> {
         let pair = format!("{}:{}", credentials.client_id, credentials.client_secret.expose());
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, secret(format!("Basic {}", STANDARD.encode(pair)))?);
@@ -103,7 +104,7 @@ pub(crate) fn credentials(pim: &Pim) -> Option<&ClientCredentials> {
 }
 
 /// A header's value that is never shown.
-fn secret(value: String) -> Result<HeaderValue, String> {
+pub(crate) fn secret(value: String) -> Result<HeaderValue, String> {
     let mut value = HeaderValue::try_from(value).map_err(|_| "its token cannot stand in a header".to_owned())?;
     value.set_sensitive(true);
     Ok(value)

@@ -12,6 +12,7 @@ use domain::event_type::{Catalogue, RegisteredType};
 use domain::lane_status::LaneStatus;
 use domain::{EventType, SubscriptionId, Timestamp};
 use engine::Engine;
+use intake::{Bridge, Reconciler};
 use notify::Notifier;
 use sinks::Sinks;
 use sinks::client::Client;
@@ -29,6 +30,7 @@ use wire::envelope::EnvelopeStyle;
 use crate::config::{Config, SchemaCheck, Settings, UnknownTypes};
 use crate::failure::{Exit, Failure};
 use crate::pim_attributes::HttpAttributes;
+use crate::pim_entities::HttpEntities;
 use crate::pim_gateway::HttpGateway;
 use crate::{data, notifications, registration};
 
@@ -45,6 +47,7 @@ pub(crate) struct Platform {
     serving: JoinHandle<()>,
     pruning: JoinHandle<()>,
     rechecking: JoinHandle<()>,
+    reconciling: Option<JoinHandle<()>>,
     notifier: Notifier,
 }
 
@@ -106,13 +109,15 @@ impl Platform {
             settings: api_settings(settings, public_url),
         });
         let api = Arc::new(api.with_attribute_source(Arc::new(attributes)));
+        let entities = HttpEntities::new(Client::new(connector.exempt()), settings.tokens.timeout);
+        let reconciling = reconcile(settings, Arc::clone(api.bridge()), Arc::clone(&store), entities);
         let (stop, mut stopped) = watch::channel(false);
         let serving = tokio::spawn(api::serve(listener, api, async move {
             // An error is the sender's end, which is a stop as well.
             _ = stopped.wait_for(|stopped| *stopped).await;
         }));
         let pruning = tokio::spawn(prune(Arc::clone(&store), settings.storage.keep_logs));
-        Ok(Platform { address, running, store, stop, serving, pruning, rechecking, notifier })
+        Ok(Platform { address, running, store, stop, serving, pruning, rechecking, reconciling, notifier })
     }
 
     /// How a subscription's delivery stands.
@@ -128,6 +133,9 @@ impl Platform {
         }
         self.pruning.abort();
         self.rechecking.abort();
+        if let Some(reconciling) = self.reconciling {
+            reconciling.abort();
+        }
         if let Some(engine) = self.running.0.write().await.take() {
             engine.stop().await;
         }
@@ -254,6 +262,18 @@ async fn recheck(store: Arc<dyn Store>, gateway: Arc<dyn PimGateway>, settings: 
             tracing::warn!(%error, "clients' permissions were not checked; the next round tries again");
         }
     }
+}
+
+/// Starts to look now and then for what PIMs failed to send, where that is switched on.
+fn reconcile(
+    settings: &Settings,
+    bridge: Arc<Bridge>,
+    store: Arc<dyn Store>,
+    entities: HttpEntities,
+) -> Option<JoinHandle<()>> {
+    let (every, overlap) = (settings.events_api.reconcile_every, settings.events_api.reconcile_overlap);
+    let reconciler = Reconciler::new(bridge, store, Arc::new(entities), overlap);
+    (!every.is_zero()).then(|| tokio::spawn(reconciler.run(every)))
 }
 
 /// Deletes what the Events API bridge kept of PIMs that are not registered any more, slice by slice.

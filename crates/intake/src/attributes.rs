@@ -44,6 +44,16 @@ impl Types {
     pub fn get(&self, code: &str) -> Option<Arc<str>> {
         self.0.get(code).cloned()
     }
+
+    /// The attributes of a type.
+    pub fn codes_of<'t>(&'t self, of: &'t str) -> impl Iterator<Item = &'t str> {
+        self.0.iter().filter(move |(_, name)| &***name == of).map(|(code, _)| code.as_str())
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// A type that a value shows beyond doubt. Most do not: a text may be of a text, a select or a reference.
@@ -105,6 +115,18 @@ impl Attributes {
             }
         });
         types
+    }
+
+    /// What the PIM says now, unless that was fetched lately: for those who can wait.
+    pub(crate) async fn fetched(&self, pim: &Pim) -> Result<Types, String> {
+        let Some(source) = &self.source else { return Ok(Types::default()) };
+        let fresh = |known: &&Known| Instant::now() < known.next && !known.types.is_empty();
+        if let Some(known) = self.known.lock().get(&pim.id).filter(fresh) {
+            return Ok(known.types.clone());
+        }
+        let types = source.attribute_types(pim).await?.map(Types::of).unwrap_or_default();
+        self.known.lock().insert(pim.id, Known { types: types.clone(), next: Instant::now() + FRESH });
+        Ok(types)
     }
 }
 

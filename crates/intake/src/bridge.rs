@@ -27,6 +27,10 @@ use crate::notice::{Action, BodyError, Notice, Received, read};
 use crate::state::State;
 use crate::{TOLERANCE, making};
 
+mod filling;
+
+pub use filling::{Filled, Window};
+
 /// Each round leaves out at least one known event, or meets somebody else who was faster.
 const MAX_ROUNDS: usize = 100;
 /// Larger bodies are read aside.
@@ -75,6 +79,8 @@ pub struct Counts {
     pub bad: u64,
     /// Events with an action that is not known.
     pub unknown: u64,
+    /// Events that the PIM failed to send and reconciliation made, deltas aside.
+    pub filled: u64,
 }
 
 #[derive(Default)]
@@ -86,6 +92,7 @@ struct Counters {
     deltas: AtomicU64,
     bad: AtomicU64,
     unknown: AtomicU64,
+    filled: AtomicU64,
 }
 
 /// What is to be noted of a PIM.
@@ -103,6 +110,8 @@ pub struct Bridge {
     attributes: Attributes,
     turns: Mutex<HashMap<PimId, Arc<AsyncMutex<()>>>>,
     notes: Arc<Mutex<HashMap<PimId, Unwritten>>>,
+    /// Entities that requests told of since a page of the REST API was asked for, of PIMs where one is under way.
+    told: Mutex<HashMap<PimId, HashSet<SnapshotKey>>>,
     counters: Counters,
 }
 
@@ -114,6 +123,7 @@ impl Bridge {
             attributes: Attributes::new(source),
             turns: Mutex::default(),
             notes: Arc::default(),
+            told: Mutex::default(),
             counters: Counters::default(),
         }
     }
@@ -129,6 +139,7 @@ impl Bridge {
             deltas: read(&self.counters.deltas),
             bad: read(&self.counters.bad),
             unknown: read(&self.counters.unknown),
+            filled: read(&self.counters.filled),
         }
     }
 
@@ -257,6 +268,9 @@ impl Bridge {
             let mut keys: Vec<SnapshotKey> = fresh.iter().map(|notice| notice.subject.snapshot()).collect();
             keys.sort_unstable();
             keys.dedup();
+            if let Some(told) = self.told.lock().get_mut(&pim.id) {
+                told.extend(keys.iter().cloned());
+            }
             let stored = self.store.snapshots(pim.id, keys).await?;
             let mut work = Work::new(pim, stored, &types, &known);
             for notice in fresh {

@@ -4,7 +4,7 @@
 //! Reading order: an event of a request ([`notice`]) and what it is about ([`subject`]), the state of an entity
 //! ([`state`]) and when two values are the same ([`sameness`]), the difference of two states ([`delta`]), the events that
 //! come of all that ([`making`]); then the [`bridge`] that does it in order and in one commit, with attribute types from
-//! the PIM ([`attributes`]) and a [`note`] for the operator.
+//! the PIM ([`attributes`]) and a [`note`] for the operator. What the PIM failed to send is found by [`reconcile`].
 
 pub mod notice;
 pub mod subject;
@@ -18,10 +18,13 @@ pub mod attributes;
 pub mod bridge;
 pub mod note;
 
+pub mod reconcile;
+
 pub use attributes::AttributeSource;
 pub use bridge::{Bridge, Counts, Taken};
 pub use note::Note;
 pub use notice::{BodyError, Received};
+pub use reconcile::{EntityKind, EntityPage, EntitySource, Reconciler};
 
 use std::time::Duration;
 

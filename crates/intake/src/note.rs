@@ -2,6 +2,8 @@
 //!
 //! Kept in the store, at once after a quiet time and then at most every few seconds, so that it costs nothing under load.
 
+use std::collections::BTreeMap;
+
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,12 @@ pub struct Note {
     pub unknown: u64,
     /// The latest such action.
     pub unknown_action: Option<String>,
+    /// Up to when reconciliation has seen everything, by kind of entity.
+    pub reconciled: BTreeMap<String, Timestamp>,
+    /// Events that the PIM failed to send and reconciliation made.
+    pub filled: u64,
+    /// The latest time that it made some.
+    pub filled_at: Option<Timestamp>,
 }
 
 impl Note {
@@ -50,6 +58,9 @@ impl Note {
         self.bad_why = later.bad_why.or(self.bad_why.take());
         self.unknown += later.unknown;
         self.unknown_action = later.unknown_action.or(self.unknown_action.take());
+        self.reconciled.extend(later.reconciled);
+        self.filled += later.filled;
+        self.filled_at = later.filled_at.or(self.filled_at);
     }
 
     /// As it is stored.

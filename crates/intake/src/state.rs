@@ -143,7 +143,8 @@ impl State {
         State::read("", &value)
     }
 
-    fn to_value(&self) -> Value {
+    /// In the shape of a `resource`.
+    pub(crate) fn to_value(&self) -> Value {
         let optional = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
         let links = |links: &Links| {
             object([

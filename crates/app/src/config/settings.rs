@@ -175,6 +175,16 @@ settings! {
         event_types: Vec<String> = "";
     }
 
+    /// The Events API of Community and PaaS editions.
+    events_api: EventsApi {
+        /// How often PIMs are asked what was changed, to find what they failed to send: they send each request once. Needs
+        /// credentials for their REST API. Some minutes are sensible, such as "15m". "0s": never.
+        reconcile_every: Duration = "0s";
+        /// How far each such round reaches back beyond the end of the one before, for clocks that differ and changes that
+        /// took long to be saved.
+        reconcile_overlap: Duration = "5m";
+    }
+
     /// Checks of callers' tokens.
     tokens: Tokens {
         /// How long a PIM's "yes" to a token is believed without asking again.

@@ -194,6 +194,9 @@ fn show(config: &Config, pim: &Pim, note: &Note, attributes: &Option<Result<usiz
     if let Some(action) = &note.unknown_action {
         row("left out", format!("{} events with an action that is not known, the latest {action}", note.unknown));
     }
+    if let Some(reached) = note.reconciled.values().min() {
+        row("reconciled", format!("up to {reached}; {} events made, the latest {}", note.filled, at(note.filled_at)));
+    }
     match attributes {
         None => row("attributes", styled(DIM, "no credentials for the PIM: types are guessed")),
         Some(Ok(number)) => row("attributes", format!("{number} types from the PIM")),
@@ -213,6 +216,9 @@ fn as_json(config: &Config, pim: &Pim, note: &Note, attributes: &Option<Result<u
         "refused": {"requests": note.refused, "latest": at(note.refused_at), "why": note.refusal},
         "bad": {"events": note.bad, "why": note.bad_why},
         "unknown": {"events": note.unknown, "action": note.unknown_action},
+        "reconciled": note.reconciled.values().min().map(|reached| {
+            serde_json::json!({"up_to": reached.to_string(), "events": note.filled, "latest": at(note.filled_at)})
+        }),
         "attributes": attributes.as_ref().map(|found| match found {
             Ok(number) => serde_json::json!({"types": number}),
             Err(why) => serde_json::json!({"error": why}),

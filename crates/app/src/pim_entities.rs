@@ -1,0 +1,170 @@
+//! Asks PIMs for what was changed lately, for reconciliation: page by page, one request at a time, with a token by a password
+//! grant that is kept until the PIM rejects it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::pim::{ClientCredentials, Pim, url_key};
+use domain::{PimId, Timestamp};
+use http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use intake::{EntityKind, EntityPage, EntitySource};
+use parking_lot::Mutex;
+use serde_json::json;
+use sinks::client::{Call, Client, Fetched};
+use wire::json::Value;
+
+use crate::pim_attributes::{HttpAttributes, credentials, secret};
+
+/// Entities a page: the most that a PIM gives.
+const PAGE: usize = 100;
+/// What is read of an answer: a page of large products has some MB.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// A page takes longer than a check of a token.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A page is asked for at most so often where the PIM says that it is too much.
+const MOST_TRIES: usize = 5;
+/// The pause where the PIM does not say how long.
+const PAUSE: Duration = Duration::from_secs(60);
+/// However long the PIM says.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// Changed entities over HTTP. It calls registered PIMs only, so its client needs no address guard.
+pub(crate) struct HttpEntities {
+    client: Client,
+    grants: HttpAttributes,
+    timeout: Duration,
+    tokens: Mutex<HashMap<PimId, String>>,
+}
+
+impl HttpEntities {
+    /// Grants take at most `timeout` each; pages a minute, if that is longer.
+    pub(crate) fn new(client: Client, timeout: Duration) -> HttpEntities {
+        let grants = HttpAttributes::new(client.clone(), timeout);
+        HttpEntities { client, grants, timeout: timeout.max(LEAST_TIMEOUT), tokens: Mutex::default() }
+    }
+
+    async fn token(&self, pim: &Pim, credentials: &ClientCredentials) -> Result<String, String> {
+        if let Some(token) = self.tokens.lock().get(&pim.id) {
+            return Ok(token.clone());
+        }
+        let token = self.grants.grant(pim, credentials).await?;
+        self.tokens.lock().insert(pim.id, token.clone());
+        Ok(token)
+    }
+
+    /// Asks until there is an answer that is neither "too much" nor about an old token.
+    async fn get(&self, pim: &Pim, credentials: &ClientCredentials, target: &str) -> Result<Fetched, String> {
+        let mut renewed = false;
+        for _ in 0..MOST_TRIES {
+            let token = self.token(pim, credentials).await?;
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, secret(format!("Bearer {token}"))?);
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            let url = format!("{}{target}", pim.url.trim_end_matches('/'));
+            let (method, body) = (Method::GET, Bytes::new());
+            let call = Call { method, url, headers, body, limit: MAX_ANSWER, timeout: self.timeout };
+            let answer = self.client.fetch(call).await.map_err(|error| error.to_string())?;
+            match answer.status {
+                StatusCode::UNAUTHORIZED if !renewed => {
+                    renewed = true;
+                    self.tokens.lock().remove(&pim.id);
+                }
+                StatusCode::TOO_MANY_REQUESTS => tokio::time::sleep(pause(&answer.headers)).await,
+                _ => return Ok(answer),
+            }
+        }
+        Err(format!("it said {MOST_TRIES} times that it is asked too often"))
+    }
+}
+
+#[async_trait]
+impl EntitySource for HttpEntities {
+    fn knows(&self, pim: &Pim) -> bool {
+        credentials(pim).is_some()
+    }
+
+    async fn page(
+        &self,
+        pim: &Pim,
+        kind: EntityKind,
+        since: Timestamp,
+        cursor: Option<&str>,
+    ) -> Result<EntityPage, String> {
+        let credentials = credentials(pim).ok_or("there are no credentials for it")?;
+        let path = path(kind);
+        let target = cursor.map_or_else(|| first(&path, since), |query| format!("{path}?{query}"));
+        let answer = self.get(pim, credentials, &target).await?;
+        match answer.status {
+            StatusCode::OK => {}
+            // PIMs before 7.0 do not have it.
+            StatusCode::NOT_FOUND if kind == EntityKind::ProductsByUuid => return Ok(EntityPage::default()),
+            other => return Err(format!("it answered {path} with {}", other.as_u16())),
+        }
+        read(pim, &path, &answer.body)
+    }
+}
+
+fn path(kind: EntityKind) -> String {
+    format!("/api/rest/v1/{}", kind.name())
+}
+
+/// The path and query of the first page.
+fn first(path: &str, since: Timestamp) -> String {
+    // The PIM reads the time in UTC, to the second.
+    let since: String = since.to_string().replace('T', " ").chars().take("YYYY-MM-DD hh:mm:ss".len()).collect();
+    let search = json!({"updated": [{"operator": ">", "value": since}]}).to_string();
+    format!("{path}?pagination_type=search_after&limit={PAGE}&search={}", escaped(&search))
+}
+
+/// Everything but letters and digits as `%XX`.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(3 * text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+fn read(pim: &Pim, path: &str, body: &[u8]) -> Result<EntityPage, String> {
+    let answer = wire::json::parse(body).map_err(|_| format!("its answer to {path} is not JSON"))?;
+    let link = answer.get("_links").and_then(|links| links.get("next")).and_then(|next| next.get("href"));
+    let next = match link {
+        None | Some(Value::Null) => None,
+        Some(link) => Some(next(pim, path, link.as_str().unwrap_or_default())?),
+    };
+    let items = answer.get("_embedded").and_then(|embedded| embedded.get("items")).and_then(Value::as_array);
+    let items = items.ok_or_else(|| format!("its answer to {path} has no `_embedded.items`"))?.to_vec();
+    Ok(EntityPage { items, next })
+}
+
+/// The query of a link to the next page, if that is on this path of this very PIM. The link's scheme does not matter, since
+/// PIMs behind a proxy for TLS write `http`: what is called is the registered URL in any case.
+fn next(pim: &Pim, path: &str, link: &str) -> Result<String, String> {
+    let without_scheme = |key: String| key.split_once("://").map(|(_, rest)| rest.to_owned());
+    let parts = link.split_once('?').and_then(|(base, query)| Some((without_scheme(url_key(base)?)?, query)));
+    let own = url_key(&pim.url).and_then(without_scheme).map(|own| format!("{own}{path}"));
+    match parts {
+        Some((base, query)) if Some(&base) == own.as_ref() && query.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(query.to_owned())
+        }
+        _ => {
+            let shown: String = link.chars().filter(|character| !character.is_control()).take(200).collect();
+            Err(format!("its answer to {path} names a next page that is not there on the registered URL: {shown:?}"))
+        }
+    }
+}
+
+/// How long to wait after "too much".
+fn pause(headers: &HeaderMap) -> Duration {
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    seconds.map_or(PAUSE, Duration::from_secs).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,361 @@
+//! Reconciliation from end to end: bridge, store in memory, and the REST API of a fake PIM on a loopback address.
+
+mod fake_rest;
+
+use std::sync::Arc;
+
+use domain::address::AddressPolicy;
+use domain::pim::{ClientProof, Probe, TokenCheck};
+use domain::{ClientId, Position, Secret};
+use intake::{Bridge, Note, Reconciler};
+use serde_json::{Value as Json, json};
+use sinks::connect::Connector;
+use sinks::resolve::Resolver;
+use sinks::tls::TlsClient;
+use store::{Catalog, EventLog, MemoryStore, ReadLimit, Snapshots};
+
+use super::*;
+use fake_rest::FakeRest;
+
+const FIRST: &str = "11111111-1111-4111-8111-111111111111";
+const SECOND: &str = "22222222-2222-4222-8222-222222222222";
+const THIRD: &str = "33333333-3333-4333-8333-333333333333";
+const OVERLAP: Duration = Duration::from_secs(300);
+
+/// An instant of the day of these tests, `hh:mm:ss`.
+fn at(time: &str) -> Timestamp {
+    Timestamp::parse(&format!("2026-11-03T{time}Z")).unwrap()
+}
+
+/// A product as `products` and the Events API have it.
+fn product(uuid: &str, updated: &str, name: &str) -> Json {
+    json!({
+        "uuid": uuid, "identifier": &uuid[..4], "enabled": true, "family": "scanners", "parent": null,
+        "categories": [], "groups": [], "associations": [], "quantified_associations": [],
+        "values": {"name": [{"locale": null, "scope": null, "data": name}]},
+        "created": "2026-10-01T00:00:00+00:00", "updated": format!("2026-11-03T{updated}+00:00"),
+    })
+}
+
+fn with(mut product: Json, name: &str, value: Json) -> Json {
+    product[name] = value;
+    product
+}
+
+struct World {
+    store: Arc<MemoryStore>,
+    bridge: Arc<Bridge>,
+    reconciler: Reconciler,
+    rest: FakeRest,
+    pim: Arc<Pim>,
+}
+
+impl World {
+    async fn new() -> World {
+        let rest = FakeRest::start().await;
+        let proof = ClientProof::Credentials(vec![ClientCredentials {
+            client_id: ClientId("app".into()),
+            client_secret: Secret::new("secret"),
+            username: "robot".into(),
+            password: Secret::new("pass"),
+        }]);
+        let pim = Pim {
+            id: PimId(1),
+            name: "shop".into(),
+            url_key: rest.url(),
+            url: rest.url(),
+            keys: vec![],
+            token_check: TokenCheck::Probe { probe: Probe::SystemInformation, client_proof: proof },
+            static_tokens: vec![],
+            events_api_secret: Some(Secret::new("secret")),
+            created_at: Timestamp::EPOCH,
+        };
+        let store = Arc::new(MemoryStore::default());
+        let pim = Arc::new(store.add_pim(pim).await.unwrap());
+        World::over(store, rest, pim)
+    }
+
+    fn over(store: Arc<MemoryStore>, rest: FakeRest, pim: Arc<Pim>) -> World {
+        let resolver = Arc::new(Resolver::system().unwrap());
+        let connector = Connector::new(resolver, AddressPolicy::default(), TlsClient::new(&[]).unwrap());
+        let client = Client::new(connector.exempt());
+        let attributes = Arc::new(HttpAttributes::new(client.clone(), Duration::from_secs(5)));
+        let bridge = Arc::new(Bridge::new(store.clone(), Some(attributes)));
+        let source = Arc::new(HttpEntities::new(client, Duration::from_secs(5)));
+        let reconciler = Reconciler::new(bridge.clone(), store.clone(), source, OVERLAP);
+        World { store, bridge, reconciler, rest, pim }
+    }
+
+    /// The platform starts again, once what it noted is stored.
+    async fn restart(self) -> World {
+        loop {
+            let note = self.store.bridge_note(self.pim.id).await.unwrap();
+            if note.is_some_and(|note| Note::from_text(&note).reconciled.len() == EntityKind::ALL.len()) {
+                return World::over(Arc::new(self.store.reopen()), self.rest, self.pim);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A request of the Events API.
+    async fn send(&self, id: &str, action: &str, resource: &Json) {
+        let event = json!({"action": action, "event_id": id, "event_datetime": resource["updated"],
+            "author": "julia", "author_type": "ui", "data": {"resource": resource}});
+        let taken = self.bridge.take(&self.pim, json!({"events": [event]}).to_string(), at("12:00:00")).await.unwrap();
+        assert_eq!((taken.accepted, taken.bad), (1, 0));
+    }
+
+    /// The number of events and deltas that a round at this time makes.
+    async fn round(&self, time: &str) -> (usize, usize) {
+        let filled = self.reconciler.round(&self.pim, at(time)).await.unwrap();
+        assert_eq!(filled.bad, 0);
+        (filled.events, filled.deltas)
+    }
+
+    /// Type, start of the uuid, changed name, of all events.
+    async fn logged(&self) -> Vec<String> {
+        let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
+        let events = self.store.read(Some(self.pim.id), Position::FIRST, read).await.unwrap().events;
+        let line = |event: &domain::Event| {
+            let data: Json = serde_json::from_str(event.data()).unwrap();
+            let short = event.event_type().trim_start_matches("com.akeneo.pim.v1.");
+            let what = data["product"]["uuid"].as_str().or(data["product_model"]["code"].as_str()).unwrap();
+            let name = &data["product"]["changes"]["values"]["name"][0];
+            let change = if name.is_null() { String::new() } else { format!(" {}>{}", name["previous"], name["new"]) };
+            let author = data["author"]["identifier"].as_str().unwrap().to_owned();
+            format!("{short} {} by {author}{}", what.chars().take(4).collect::<String>(), change.replace('"', ""))
+        };
+        events.iter().map(|logged| line(&logged.event)).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_missed_update_is_told_with_its_delta_and_only_once() {
+    let world = World::new().await;
+    world.send("e-1", "product.updated", &product(FIRST, "09:00:00", "a")).await;
+    world.send("e-2", "product.updated", &product(SECOND, "09:00:00", "a")).await;
+    world.rest.put("products", vec![product(FIRST, "09:00:00", "a"), product(SECOND, "09:00:00", "a")]);
+    // The first round only takes note of the time.
+    assert_eq!(world.round("10:00:00").await, (0, 0));
+    assert_eq!(world.rest.asked("/api/rest/v1/products"), [""; 0]);
+
+    // One change arrived, the other did not.
+    world.send("e-3", "product.updated", &product(FIRST, "10:05:00", "b")).await;
+    world.rest.put("products", vec![product(FIRST, "10:05:00", "b"), product(SECOND, "10:06:00", "c")]);
+    assert_eq!(world.round("10:15:00").await, (1, 1));
+    let search = json!({"updated": [{"operator": ">", "value": "2026-11-03 09:53:59"}]});
+    let query = format!("pagination_type=search_after&limit=100&search={search}");
+    assert_eq!(world.rest.asked("/api/rest/v1/products"), [query]);
+    let expect = [
+        "product.updated 1111 by julia",
+        "product.updated 2222 by julia",
+        "product.updated 1111 by julia",
+        "product.updated.delta 1111 by julia a>b",
+        "product.updated 2222 by reconciliation",
+        "product.updated.delta 2222 by reconciliation a>c",
+    ];
+    assert_eq!(world.logged().await, expect);
+    // Both are in the next window too, and after a restart.
+    assert_eq!(world.round("10:16:00").await, (0, 0));
+    let world = world.restart().await;
+    assert_eq!(world.round("10:17:00").await, (0, 0));
+    assert_eq!(world.logged().await, expect);
+    // The request that was late after all tells no change again.
+    world.send("e-4", "product.updated", &product(SECOND, "10:06:00", "c")).await;
+    assert_eq!(world.logged().await.len(), expect.len() + 1);
+}
+
+#[tokio::test]
+async fn all_pages_are_read_and_what_was_never_seen_is_told() {
+    let world = World::new().await;
+    world.round("10:00:00").await;
+    let new = with(product(SECOND, "10:03:00", "b"), "created", json!("2026-11-03T10:02:00+00:00"));
+    let uuids = [product(FIRST, "10:02:00", "a"), new, product(THIRD, "10:04:00", "c")];
+    world.rest.put("products", uuids.to_vec());
+    let model = json!({"code": "amor", "family": "scanners", "parent": null, "categories": [], "values": {},
+        "created": "2026-10-01T00:00:00+00:00", "updated": "2026-11-03T10:02:00+00:00"});
+    world.rest.put("product-models", vec![model]);
+    world.rest.page_size(1);
+    assert_eq!(world.round("10:15:00").await, (4, 0));
+    assert_eq!(world.rest.asked("/api/rest/v1/products").len(), 3);
+    let expect = [
+        "product.updated 1111 by reconciliation",
+        "product.created 2222 by reconciliation",
+        "product.updated 3333 by reconciliation",
+        "product-model.updated amor by reconciliation",
+    ];
+    assert_eq!(world.logged().await, expect);
+}
+
+#[tokio::test]
+async fn what_was_changed_just_now_is_left_to_the_pim() {
+    let world = World::new().await;
+    world.round("10:00:00").await;
+    world.rest.put("products", vec![product(FIRST, "10:14:30", "a")]);
+    assert_eq!(world.round("10:15:00").await, (0, 0));
+    assert_eq!(world.round("10:30:00").await, (1, 0));
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_it_was() {
+    let world = World::new().await;
+    world.round("10:00:00").await;
+    let world = world.restart().await;
+    // The platform was down for hours, and what was changed then is told.
+    world.rest.put("products", vec![product(FIRST, "11:00:00", "a"), product(SECOND, "09:00:00", "old")]);
+    assert_eq!(world.round("15:00:00").await, (1, 0));
+    assert_eq!(world.logged().await, ["product.updated 1111 by reconciliation"]);
+}
+
+#[tokio::test]
+async fn a_round_that_fails_is_made_again() {
+    let world = World::new().await;
+    world.round("10:00:00").await;
+    world.rest.put("products", vec![product(FIRST, "10:05:00", "a")]);
+    world.rest.answer_once(500, None);
+    let failed = world.reconciler.round(&world.pim, at("10:15:00")).await.unwrap_err().to_string();
+    assert_eq!(failed, "the PIM's REST API: it answered /api/rest/v1/products with 500");
+    assert_eq!(world.round("11:00:00").await, (1, 0));
+}
+
+#[tokio::test]
+async fn requests_that_come_meanwhile_win() {
+    let world = World::new().await;
+    world.send("e-1", "product.updated", &product(FIRST, "09:00:00", "a")).await;
+    world.round("10:00:00").await;
+    // The PIM reads the page, then a change and a removal, in the same second, overtake its answer.
+    world.rest.put("products", vec![product(FIRST, "10:05:00", "b"), product(SECOND, "10:05:00", "x")]);
+    let held = world.rest.hold("/api/rest/v1/products");
+    let round = world.round("10:15:00");
+    let meanwhile = async {
+        held.asked().await;
+        world.send("e-2", "product.updated", &product(FIRST, "10:05:00", "c")).await;
+        world.send("e-3", "product.removed", &product(SECOND, "10:05:00", "x")).await;
+        held.release();
+    };
+    let (made, ()) = tokio::join!(round, meanwhile);
+    assert_eq!(made, (0, 0));
+    let expect = [
+        "product.updated 1111 by julia",
+        "product.updated 1111 by julia",
+        "product.updated.delta 1111 by julia a>c",
+        "product.deleted 2222 by julia",
+    ];
+    assert_eq!(world.logged().await, expect);
+}
+
+#[tokio::test]
+async fn products_without_an_identifier_are_found_by_uuid() {
+    let world = World::new().await;
+    world.round("10:00:00").await;
+    let sku = json!([{"locale": null, "scope": null, "data": "1111"}]);
+    let mut known = product(FIRST, "10:05:00", "a");
+    known["values"]["sku"] = sku;
+    let mut nameless = product(SECOND, "10:05:00", "a");
+    for item in [&mut known, &mut nameless] {
+        item.as_object_mut().unwrap().remove("identifier");
+    }
+    let link = |product: &str| json!({"PACK": {"products": [product], "product_models": [], "groups": []}});
+    world.send("e-1", "product.updated", &with(nameless.clone(), "associations", link("1111"))).await;
+    let changed = with(with(nameless, "associations", link(FIRST)), "updated", json!("2026-11-03T10:06:00+00:00"));
+    world.rest.put("products-uuid", vec![known.clone(), changed.clone()]);
+    assert_eq!(world.round("10:15:00").await, (0, 0), "another name of an associated product is no change");
+    let mut changed = with(changed, "updated", json!("2026-11-03T10:16:00+00:00"));
+    changed["values"]["name"][0]["data"] = json!("b");
+    world.rest.put("products-uuid", vec![known, changed]);
+    assert_eq!(world.round("10:30:00").await, (1, 1));
+    assert_eq!(world.logged().await[2], "product.updated.delta 2222 by reconciliation a>b");
+}
+
+#[tokio::test]
+async fn a_next_page_elsewhere_is_refused() {
+    let world = World::new().await;
+    world.round("10:00:00").await;
+    let elsewhere = FakeRest::start().await;
+    world.rest.put("products", vec![product(FIRST, "10:05:00", "a"), product(SECOND, "10:05:00", "a")]);
+    world.rest.page_size(1);
+    let own = world.rest.url();
+    for base in [
+        format!("{}/api/rest/v1/products", elsewhere.url()),
+        format!("{own}/api/rest/v1/product-models"),
+        format!("{own}.example.com/api/rest/v1/products"),
+        format!("http://u:p@{}/api/rest/v1/products", own.trim_start_matches("http://")),
+        "products".to_owned(),
+    ] {
+        world.rest.links_to(&base);
+        let refused = world.reconciler.round(&world.pim, at("10:15:00")).await.unwrap_err().to_string();
+        assert!(refused.contains("not there on the registered URL"), "{base}: {refused}");
+    }
+    assert_eq!(elsewhere.requests(), 0);
+    // Behind a proxy for TLS a PIM writes the wrong scheme.
+    world.rest.links_to(&format!("{}/api/rest/v1/products", own.replace("http:", "https:")));
+    world.rest.put("products", vec![product(FIRST, "10:05:00", "a"), product(SECOND, "10:05:00", "a")]);
+    assert_eq!(world.round("10:15:00").await, (2, 0));
+}
+
+#[tokio::test]
+async fn an_old_token_is_replaced() {
+    let world = World::new().await;
+    world.round("10:00:00").await;
+    world.rest.put("products", vec![product(FIRST, "10:05:00", "a")]);
+    assert_eq!(world.round("10:15:00").await, (1, 0));
+    let granted = world.rest.granted();
+    assert_eq!(world.round("10:16:00").await, (0, 0));
+    assert_eq!(world.rest.granted(), granted, "a token is used again");
+    world.rest.revoke();
+    assert_eq!(world.round("10:17:00").await, (0, 0));
+    assert_eq!(world.rest.granted(), granted + 1);
+    // A PIM that takes no token at all is not asked for ever.
+    world.rest.reject();
+    let refused = world.reconciler.round(&world.pim, at("10:18:00")).await.unwrap_err().to_string();
+    assert!(refused.contains("with 401"), "{refused}");
+    assert_eq!(world.rest.granted(), granted + 2);
+}
+
+#[tokio::test]
+async fn too_much_is_asked_again_after_a_pause() {
+    let world = World::new().await;
+    world.round("10:00:00").await;
+    world.rest.put("products", vec![product(FIRST, "10:05:00", "a")]);
+    world.rest.answer_once(429, Some("0"));
+    world.rest.answer_once(429, Some("0"));
+    assert_eq!(world.round("10:15:00").await, (1, 0));
+    assert_eq!(world.rest.asked("/api/rest/v1/products").len(), 3);
+    for _ in 0..MOST_TRIES {
+        world.rest.answer_once(429, Some("0"));
+    }
+    let refused = world.reconciler.round(&world.pim, at("10:16:00")).await.unwrap_err().to_string();
+    assert!(refused.contains("asked too often"), "{refused}");
+}
+
+#[tokio::test]
+async fn pims_are_asked_every_so_often() {
+    let world = World::new().await;
+    let changed = (Timestamp::now() - Duration::from_secs(120)).to_string();
+    world.rest.put("products", vec![with(product(FIRST, "00:00:00", "a"), "updated", json!(changed))]);
+    let World { store, bridge, reconciler, rest, pim } = world;
+    let without =
+        Pim { name: "other".into(), url: "http://127.0.0.1:1".into(), url_key: "x".into(), ..Pim::clone(&pim) };
+    let without = Pim { token_check: TokenCheck::Static, ..without };
+    store.add_pim(without).await.unwrap();
+    let running = tokio::spawn(reconciler.run(Duration::from_millis(1)));
+    while bridge.counts().filled == 0 {
+        tokio::task::yield_now().await;
+    }
+    running.abort();
+    assert!(rest.requests() > 0);
+    assert_eq!(bridge.counts().filled, 1);
+}
+
+#[test]
+fn the_pause_is_what_the_pim_says_within_bounds() {
+    let check = |says: Option<&'static str>, seconds: u64| {
+        let headers = says.map(|says| (RETRY_AFTER, HeaderValue::from_static(says))).into_iter().collect();
+        assert_eq!(pause(&headers), Duration::from_secs(seconds), "{says:?}");
+    };
+    check(None, 60);
+    check(Some("7"), 7);
+    check(Some("0"), 0);
+    check(Some("99999999"), 600);
+    check(Some("Tue, 03 Nov 2026 09:00:13 GMT"), 60);
+}

@@ -1,0 +1,235 @@
+//! Reconciliation: asks PIMs now and then for what was changed lately, because the Events API sends everything once and
+//! never again.
+//!
+//! **What counts.** An entity whose state differs from the last one that is known was changed without a word: it gives an
+//! `updated` event with its delta. One that was never seen gives `created` if it was created in the window, else
+//! `updated` without a delta, as first events do. What the bridge took is not told again: the states are equal. Removed
+//! entities are not in the answers; their removal cannot be found.
+//!
+//! **The window.** A round asks for changes since the end of the round before, less an overlap for clocks that differ and
+//! transactions that took long; and leaves out the latest ones, which the PIM may be about to send. How far it has come is
+//! kept after each complete round only: pages come in the order of names, not of changes.
+//!
+//! **Where from.** `products` has the very shape of the Events API in all versions. `products-uuid` names associated
+//! products and identifiers in another way, so it is asked only for what `products` does not have: products without an
+//! identifier.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::pim::Pim;
+use domain::{PimId, Timestamp};
+use parking_lot::Mutex;
+use store::{AppendError, Store, StoreError};
+use tokio::task::JoinSet;
+use wire::json::Value;
+
+use crate::bridge::{Bridge, Filled, Window};
+use crate::note::Note;
+
+/// So long a change is left to the PIM, whose consumer sends a little later than it happened.
+pub const SETTLE: Duration = Duration::from_secs(60);
+/// More pages than any round has; who goes on beyond is no PIM.
+const MOST_PAGES: usize = 100_000;
+
+/// The type of the attributes that identify products.
+pub(crate) const IDENTIFIER: &str = "pim_catalog_identifier";
+
+/// A kind of entity as the REST API lists it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EntityKind {
+    /// Products, by identifier.
+    Products,
+    /// Products of PIMs since 7.0; those without an identifier count.
+    ProductsByUuid,
+    /// Product models.
+    ProductModels,
+}
+
+impl EntityKind {
+    /// All of them, in the order of a round.
+    pub const ALL: [EntityKind; 3] = [EntityKind::Products, EntityKind::ProductsByUuid, EntityKind::ProductModels];
+
+    /// Its name in paths of the REST API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            EntityKind::Products => "products",
+            EntityKind::ProductsByUuid => "products-uuid",
+            EntityKind::ProductModels => "product-models",
+        }
+    }
+}
+
+/// A page of entities.
+#[derive(Clone, Debug, Default)]
+pub struct EntityPage {
+    /// As the REST API gives them.
+    pub items: Vec<Value>,
+    /// What to ask the next page with; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Asks PIMs for entities that were changed.
+#[async_trait]
+pub trait EntitySource: Send + Sync + 'static {
+    /// Whether it can ask this PIM: the operator gave credentials.
+    fn knows(&self, pim: &Pim) -> bool;
+
+    /// A page of the entities that were changed after `since`; the first one, or that at `cursor`. A kind that the PIM does
+    /// not have is empty. The error is for the operator.
+    async fn page(
+        &self,
+        pim: &Pim,
+        kind: EntityKind,
+        since: Timestamp,
+        cursor: Option<&str>,
+    ) -> Result<EntityPage, String>;
+}
+
+/// Why a round of a PIM was given up. The next one looks at the same window again.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RoundError {
+    /// The PIM does not answer as it should.
+    #[error("the PIM's REST API: {0}")]
+    Pim(String),
+    /// The store does not take what came of it.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The store does not tell what is known.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Reconciles PIMs that have the bridge in use and credentials for their REST API.
+pub struct Reconciler {
+    bridge: Arc<Bridge>,
+    store: Arc<dyn Store>,
+    source: Arc<dyn EntitySource>,
+    overlap: Duration,
+    /// Up to when everything was seen, read from the PIM's [`Note`] once.
+    reached: Mutex<HashMap<PimId, BTreeMap<String, Timestamp>>>,
+}
+
+impl Reconciler {
+    /// A round begins `overlap` before the end of the one before.
+    pub fn new(
+        bridge: Arc<Bridge>,
+        store: Arc<dyn Store>,
+        source: Arc<dyn EntitySource>,
+        overlap: Duration,
+    ) -> Reconciler {
+        Reconciler { bridge, store, source, overlap, reached: Mutex::default() }
+    }
+
+    /// Makes a round of all PIMs every so often, one request of each at a time.
+    pub async fn run(self, every: Duration) {
+        let this = Arc::new(self);
+        loop {
+            match this.store.pims().await {
+                Ok(pims) => {
+                    let mut rounds = JoinSet::new();
+                    for pim in pims.into_iter().filter(|pim| this.serves(pim)) {
+                        let this = Arc::clone(&this);
+                        rounds.spawn(async move { this.told_round(&Arc::new(pim)).await });
+                    }
+                    while rounds.join_next().await.is_some() {}
+                }
+                Err(error) => tracing::warn!(%error, "nothing was reconciled; the next round tries again"),
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    fn serves(&self, pim: &Pim) -> bool {
+        pim.events_api_secret.is_some() && self.source.knows(pim)
+    }
+
+    /// A round that tells the operator what came of it.
+    async fn told_round(&self, pim: &Arc<Pim>) {
+        match self.round(pim, Timestamp::now()).await {
+            Ok(Filled { events: 0, .. }) => tracing::debug!(pim.name = %pim.name, "reconciled; nothing was missing"),
+            Ok(Filled { events, deltas, .. }) => {
+                tracing::warn!(pim.name = %pim.name, events, deltas, "reconciliation made events that the PIM failed to send");
+            }
+            Err(error) => {
+                tracing::warn!(pim.name = %pim.name, %error, "the PIM was not reconciled; the next round tries again");
+            }
+        }
+    }
+
+    /// A round of one PIM. The very first one only takes note of the time: what happened before is not asked for.
+    pub async fn round(&self, pim: &Arc<Pim>, now: Timestamp) -> Result<Filled, RoundError> {
+        let reached = self.reached(pim.id).await?;
+        let until = now - SETTLE;
+        let mut total = Filled::default();
+        for kind in EntityKind::ALL {
+            if let Some(reached) = reached.get(kind.name()) {
+                let window = Window { since: *reached - self.overlap, until };
+                let filled = self.kind(pim, kind, window, now).await;
+                self.bridge.unwatch(pim.id);
+                let filled = filled?;
+                total.events += filled.events;
+                total.deltas += filled.deltas;
+                total.bad += filled.bad;
+            }
+            self.reach(pim.id, kind, until);
+        }
+        Ok(total)
+    }
+
+    async fn kind(
+        &self,
+        pim: &Arc<Pim>,
+        kind: EntityKind,
+        window: Window,
+        now: Timestamp,
+    ) -> Result<Filled, RoundError> {
+        let types = self.bridge.types(pim).await.map_err(RoundError::Pim)?;
+        if kind == EntityKind::ProductsByUuid && types.codes_of(IDENTIFIER).next().is_none() {
+            // Which products have an identifier cannot be told.
+            return Ok(Filled::default());
+        }
+        let mut total = Filled::default();
+        let mut cursor: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            self.bridge.watch(pim.id);
+            // The PIM compares whole seconds, and only what is later.
+            let since = window.since - Duration::from_secs(1);
+            let page = self.source.page(pim, kind, since, cursor.as_deref()).await.map_err(RoundError::Pim)?;
+            let filled = self.bridge.fill(pim, kind, &page.items, window, &types, now).await?;
+            total.events += filled.events;
+            total.deltas += filled.deltas;
+            total.bad += filled.bad;
+            match page.next {
+                None => return Ok(total),
+                Some(next) if cursor.as_ref() == Some(&next) => {
+                    return Err(RoundError::Pim(format!("a page of `{}` names itself as the next", kind.name())));
+                }
+                Some(next) => cursor = Some(next),
+            }
+        }
+        Err(RoundError::Pim(format!("`{}` does not end after {MOST_PAGES} pages", kind.name())))
+    }
+
+    async fn reached(&self, pim: PimId) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        if let Some(known) = self.reached.lock().get(&pim) {
+            return Ok(known.clone());
+        }
+        let text = self.store.bridge_note(pim).await?;
+        let reached = text.map_or_else(Note::default, |text| Note::from_text(&text)).reconciled;
+        Ok(self.reached.lock().entry(pim).or_insert(reached).clone())
+    }
+
+    /// Never goes back, whatever the clock does.
+    fn reach(&self, pim: PimId, kind: EntityKind, until: Timestamp) {
+        let until = {
+            let mut all = self.reached.lock();
+            let reached = all.entry(pim).or_default().entry(kind.name().to_owned()).or_insert(until);
+            *reached = (*reached).max(until);
+            *reached
+        };
+        self.bridge.reconciled(pim, |note| _ = note.reconciled.insert(kind.name().to_owned(), until));
+    }
+}
