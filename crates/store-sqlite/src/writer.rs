@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use domain::{Event, PimId, Timestamp};
 use rusqlite::Connection;
@@ -20,12 +19,6 @@ use crate::log_writer::LogWriter;
 const QUEUE: usize = 1024;
 /// A transaction takes no more events than this many bytes, so that no answer waits for a huge commit.
 const BATCH_BYTES: usize = 2 << 20;
-
-/// From so many requests a commit on, it is worth waiting a little for more of them to share the next one.
-const MANY: usize = 8;
-/// How long to wait for more at a time, and how often at most. A commit takes about as long.
-const GATHER: Duration = Duration::from_micros(100);
-const GATHERINGS: usize = 5;
 
 /// Something to be written.
 pub(crate) enum Request {
@@ -105,11 +98,7 @@ impl Worker {
     fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         self.connection.wal_hook(Some(pages::remember));
         let mut waiting = Vec::with_capacity(QUEUE);
-        let mut usual = 0;
         while requests.blocking_recv_many(&mut waiting, QUEUE) > 0 {
-            gather(&mut requests, &mut waiting, usual);
-            // Falls slowly, so that one small commit does not end the sharing.
-            usual = waiting.len().max(usual - usual.div_ceil(8));
             let mut waiting = waiting.drain(..).peekable();
             while waiting.peek().is_some() {
                 self.transact(&mut waiting);
@@ -195,29 +184,6 @@ impl Worker {
         *version = batch.finish()?.or(*version);
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
-    }
-}
-
-/// Waits for more requests as long as they keep coming, where `usual` commits were shared by many: those whose answers are on their
-/// way will ask again at once, and a commit costs much the same for one and for all of them. Who is alone never waits.
-fn gather(requests: &mut mpsc::Receiver<Request>, waiting: &mut Vec<Request>, usual: usize) {
-    if usual < MANY {
-        return;
-    }
-    for _ in 0..GATHERINGS {
-        let before = waiting.len();
-        if before >= usual - usual / 4 {
-            return;
-        }
-        std::thread::sleep(GATHER);
-        while waiting.len() < QUEUE
-            && let Ok(request) = requests.try_recv()
-        {
-            waiting.push(request);
-        }
-        if waiting.len() == before {
-            return;
-        }
     }
 }
 
