@@ -181,9 +181,15 @@ async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> R
         return Ok(());
     };
     let owner = Owner { pim: pim.id, client_id: ClientId(client_id.to_owned()) };
-    let known = api.catalog().client(&owner).await? != Client::default();
-    if known || !api.catalog().subscribers(&owner).await?.is_empty() {
+    let client = api.catalog().client(&owner).await?;
+    if client.removal.as_deref() == Some(event.id()) {
+        return Ok(());
+    }
+    if client != Client::default() || !api.catalog().subscribers(&owner).await?.is_empty() {
         client_life::revoke(api.store.as_ref(), pim, &owner, now).await?;
+        // Last: a removal that was cut short is carried on by its repetition.
+        let client = api.catalog().client(&owner).await?;
+        api.catalog().put_client(&owner, Client { removal: Some(event.id().to_owned()), ..client }).await?;
     }
     Ok(())
 }

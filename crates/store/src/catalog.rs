@@ -78,6 +78,10 @@ pub struct Client {
     pub permission: Option<bool>,
     /// When it was removed from its PIM; it stays locked out until it is admitted again.
     pub revoked_at: Option<Timestamp>,
+    /// The id of the event that told of its last removal, once that was carried out: its producer may repeat it, and a client that was
+    /// admitted again since must not be removed by the repetition.
+    #[serde(default)]
+    pub removal: Option<String>,
 }
 
 /// A page of log entries.

@@ -123,7 +123,7 @@ async fn the_operator_admits_a_removed_client() {
     let mut removal = event("1");
     removal["type"] = json!("com.akeneo.pim.v1.app.deleted");
     removal["data"] = json!({"app": {"client_id": "app"}});
-    world.produce(removal).await.expect(202);
+    world.produce(removal.clone()).await.expect(202);
     world.call("GET", &path).send().await.refused(401, "client_revoked");
     world.gateway.says("hosted", Verdict::Genuine { permission: None });
     let hosted = world.bare("GET", &path).header("x-pim-url", PIM_URL).header("x-pim-token", "hosted");
@@ -133,7 +133,14 @@ async fn the_operator_admits_a_removed_client() {
     assert_eq!(admission("shop").await.expect(200)["revoked_at"], Value::Null);
     assert_eq!(world.call("GET", &path).send().await.expect(200)["status"], "revoked");
     assert_eq!(world.call("GET", &one).send().await.expect(200)["status"], "revoked");
-    world.call("POST", "/api/v1/subscribers").json(&new_subscriber()).send().await.expect(201);
+    let after = world.call("POST", "/api/v1/subscribers").json(&new_subscriber()).send().await.expect(201);
+    let after = format!("/api/v1/subscribers/{}", after["id"].as_str().unwrap());
+    // A producer that repeats itself does not remove the client again; a further removal does.
+    assert_eq!(world.produce(removal.clone()).await.expect(202)["duplicates"], 1);
+    assert_eq!(world.call("GET", &after).send().await.expect(200)["status"], "active");
+    removal["id"] = json!("2");
+    world.produce(removal).await.expect(202);
+    world.call("GET", &after).send().await.refused(401, "client_revoked");
     admin(&world, "GET", "clients?name=shop").send().await.refused(422, "unknown_field");
 }
 

@@ -394,7 +394,11 @@ pub async fn notifications_are_settled(store: &dyn Store) {
 /// The default until something else is known.
 pub async fn what_is_known_of_a_client(store: &dyn Store) {
     assert_eq!(store.client(&owner()).await.unwrap(), Client::default());
-    let known = Client { permission: Some(false), revoked_at: Some(Timestamp::from_micros(5)) };
+    let known = Client {
+        permission: Some(false),
+        revoked_at: Some(Timestamp::from_micros(5)),
+        removal: Some("event-1".into()),
+    };
     store.put_client(&owner(), known.clone()).await.unwrap();
     assert_eq!(store.client(&owner()).await.unwrap(), known);
     store.put_client(&owner(), Client::default()).await.unwrap();
@@ -406,7 +410,7 @@ pub async fn clients_of_a_pim(store: &dyn Store) {
     let (_, _) = make(store).await;
     let mut other = owner();
     other.client_id = ClientId("another".to_owned());
-    let known = Client { permission: Some(false), revoked_at: None };
+    let known = Client { permission: Some(false), ..Client::default() };
     store.put_client(&other, known.clone()).await.unwrap();
     other.pim = OTHER;
     store.put_client(&other, Client::default()).await.unwrap();
