@@ -8,7 +8,6 @@ mod answer;
 mod destination;
 mod endpoint;
 mod faults;
-mod nearest;
 mod options;
 mod reader;
 mod shape;

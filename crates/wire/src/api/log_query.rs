@@ -6,9 +6,9 @@ use domain::id::{SubscriberId, SubscriptionId};
 use domain::log_entry::{Action, LogBody, LogOrder, LogQuery, LogType};
 use domain::time::Timestamp;
 
-use super::nearest::nearest;
 use super::reader::{one_of, shortened};
 use crate::fault::{Fault, code};
+use domain::nearest::nearest;
 
 /// Contract page 1, "Logs".
 const DEFAULT_LIMIT: usize = 50;
@@ -66,7 +66,7 @@ impl<'q> Parameters<'q> {
             };
             if !PARAMETERS.contains(&&*name) {
                 let name = shortened(&name);
-                let hint = nearest(&name, &PARAMETERS).map(|near| format!("; did you mean `{near}`?"));
+                let hint = nearest(&name, PARAMETERS.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
                 let message = format!("{name} is not a parameter of the log{}", hint.unwrap_or_default());
                 parameters.faults.push(Fault::at(name, code::UNKNOWN_PARAMETER, message));
             } else if parameters.given.iter().any(|(other, _)| *other == name) {

@@ -4,9 +4,9 @@
 use domain::Secret;
 
 use super::faults::Faults;
-use super::nearest::nearest;
 use crate::fault::{Fault, code};
 use crate::json::Value;
+use domain::nearest::nearest;
 
 /// Runs a reading: its result, if nothing at all was wrong, or else all faults.
 pub(super) fn read<T>(reading: impl FnOnce(&mut Faults) -> Option<T>) -> Result<T, Vec<Fault>> {
@@ -260,7 +260,7 @@ impl<'v, 'f> Reader<'v, 'f> {
             }
             let path = self.path(&shortened(name));
             self.faults.note(|| {
-                let hint = nearest(name, &self.asked).map(|near| format!("; did you mean `{near}`?"));
+                let hint = nearest(name, self.asked.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
                 let message = format!("{path} is not a field here{}", hint.unwrap_or_default());
                 Fault::at(path, code::UNKNOWN_FIELD, message)
             });
