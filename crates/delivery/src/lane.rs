@@ -7,6 +7,7 @@
 //! **Nothing is settled before it is recorded:** the cursor that [`Lane::save`] gives never passes an event that is neither settled nor a
 //! recorded exception, and cursor and exceptions are saved together.
 
+mod batches;
 mod contract;
 mod dispatch;
 mod save;
@@ -21,12 +22,14 @@ use domain::lane_status::LaneStatus;
 use domain::outcome::Failure;
 use domain::{LoggedEvent, Position, Timestamp};
 
+use crate::backoff::Backoff;
+use crate::memory::Memory;
 use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::waiting::{EntityOrder, Waiting};
 use crate::window::Window;
 
-pub use contract::{Input, LaneOptions, Output, Ticket};
+pub use contract::{Input, LaneOptions, Manner, Output, Ticket};
 pub use save::{FailureNote, LaneState};
 
 /// A read of the log that failed is tried again after this long.
@@ -57,10 +60,9 @@ enum Supply {
     Behind { reach: Position, reading: Option<Position>, again_at: Option<Timestamp> },
 }
 
-/// An attempt under way.
+/// An event under way.
 #[derive(Clone, Debug)]
 struct Flight {
-    ticket: Ticket,
     event: Arc<LoggedEvent>,
     failures: u8,
     first_tried_at: Timestamp,
@@ -81,10 +83,13 @@ pub struct Lane {
     /// Matching events in hand, in order, not tried yet.
     fresh: VecDeque<Arc<LoggedEvent>>,
     fresh_bytes: usize,
-    in_flight: BTreeMap<Ticket, Flight>,
-    /// Positions of the attempts under way that are not among the waiting.
+    /// Attempts under way, each with its events.
+    in_flight: BTreeMap<Ticket, Vec<Flight>>,
+    /// Positions of the events under way that are not among the waiting.
     fresh_in_flight: BTreeSet<Position>,
     waiting: Waiting,
+    /// While a topic does not take what it is sent.
+    backoff: Option<Backoff>,
     /// After a restart: waiting events that the cursor has not passed. They wait on when the lane comes to them again.
     beyond: BTreeMap<Position, Exception>,
     order: EntityOrder,
@@ -115,6 +120,7 @@ impl Lane {
             in_flight: BTreeMap::new(),
             fresh_in_flight: BTreeSet::new(),
             waiting: Waiting::default(),
+            backoff: None,
             beyond: BTreeMap::new(),
             order: EntityOrder::default(),
             unsaved: save::Unsaved::default(),
@@ -137,11 +143,10 @@ impl Lane {
         now: Timestamp,
     ) -> Lane {
         let mut lane = Lane::new(settings, options);
-        if let Some((pace, window)) =
-            memory.and_then(|memory| crate::memory::read(memory, lane.options.destination, &lane.settings))
-        {
-            lane.pace = pace;
-            lane.window = window;
+        if let Some(memory) = memory.and_then(|memory| Memory::read(memory, lane.options.destination, &lane.settings)) {
+            lane.pace = memory.pace;
+            lane.window = memory.window;
+            lane.backoff = memory.backoff;
         }
         let mut first_of_entities = Vec::new();
         for exception in exceptions {
@@ -193,7 +198,7 @@ impl Lane {
                     self.waiting.load_later(position, now + READ_AGAIN);
                 }
             }
-            Input::Outcome(ticket, outcome) => self.settle(ticket, outcome),
+            Input::Outcomes(ticket, outcomes) => self.settle(ticket, outcomes),
             Input::Configured { options, new_destination } => {
                 self.options = options;
                 if new_destination {
@@ -261,14 +266,14 @@ impl Lane {
     fn start_afresh(&mut self) {
         self.pace = Pace::new(&self.settings);
         self.window = Window::default();
+        self.backoff = None;
         self.unsaved.memory = true;
     }
 
     fn offered(&mut self, event: Arc<LoggedEvent>) {
         debug_assert!(self.is_live());
-        if self.fresh.len() >= self.settings.max_in_hand
-            || (!self.fresh.is_empty() && self.fresh_bytes + event.event.size() > self.settings.max_bytes_in_hand)
-        {
+        let (events, bytes) = self.options.manner.in_hand(&self.settings);
+        if self.fresh.len() >= events || (!self.fresh.is_empty() && self.fresh_bytes + event.event.size() > bytes) {
             self.fall_behind(event.position);
             return;
         }
@@ -336,7 +341,7 @@ impl Lane {
                 let index = usize::from(exception.failures).saturating_sub(1);
                 settings.retry_delays.get(index).copied().unwrap_or_default()
             }
-            ExceptionKind::Throttled => settings.throttled_at_most,
+            ExceptionKind::Throttled => settings.undelivered_at_most,
             ExceptionKind::Predecessor => Duration::ZERO,
         }
     }
@@ -345,6 +350,9 @@ impl Lane {
         self.pace.clock_stepped_back(now, Duration::from_secs_f64(1.0 / self.settings.lowest_rate));
         let settings = self.settings.clone();
         self.waiting.clock_stepped_back(now, |exception| Lane::longest_wait(&settings, exception));
+        if let Some(backoff) = &mut self.backoff {
+            backoff.clock_stepped_back(now, &settings);
+        }
         if let Supply::Behind { again_at: Some(again_at), .. } = &mut self.supply {
             *again_at = (*again_at).min(now + READ_AGAIN);
         }
@@ -354,21 +362,25 @@ impl Lane {
     pub fn status(&mut self, now: Timestamp) -> LaneStatus {
         let window = self.window.counts(now);
         let (waiting_retries, throttled) = self.waiting.counts();
+        let again = self.backoff.as_ref().filter(|_| !self.fresh.is_empty());
+        let sent_again =
+            again.map_or(0, |backoff| self.fresh.partition_point(|event| event.position < backoff.tried_before));
         let oldest = self
             .in_flight
             .values()
+            .flatten()
             .map(|flight| flight.event.accepted_at)
             .chain(self.fresh.front().map(|event| event.accepted_at))
             .chain(self.waiting.iter().map(|exception| exception.first_tried_at).filter(|at| *at > Timestamp::EPOCH))
             .min();
         LaneStatus {
-            rate: self.pace.rate(),
-            in_flight: self.in_flight.len() as u64,
+            rate: (self.options.manner == Manner::OneByOne).then(|| self.pace.rate()),
+            in_flight: self.in_flight() as u64,
             backlog: (self.fresh.len() + self.fresh_in_flight.len() + self.waiting.len()) as u64,
             oldest_accepted_at: oldest,
-            waiting_retries,
+            waiting_retries: waiting_retries + sent_again as u64,
             throttled,
-            next_due_at: self.waiting.next_due(),
+            next_due_at: self.waiting.next_due().into_iter().chain(again.map(|backoff| backoff.until)).min(),
             delivered_in_window: window.delivered,
             failed_in_window: window.failed,
             last_success_at: self.last_success_at,
@@ -382,8 +394,8 @@ impl Lane {
         (self.fresh.len() + self.waiting.len() - self.waiting.in_flight()) as u64
     }
 
-    /// Attempts under way.
+    /// Events under way.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.values().map(Vec::len).sum()
     }
 }

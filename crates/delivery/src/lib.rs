@@ -10,6 +10,8 @@ pub mod window;
 
 pub mod waiting;
 
+pub mod backoff;
+
 pub mod lane;
 pub mod memory;
 

@@ -15,8 +15,8 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// Pauses before the tries after the first. Contract page 4: 5, 10 and 20 minutes.
     pub retry_delays: Vec<Duration>,
-    /// How long an event may be throttled before that is a failure. Contract page 4: one hour.
-    pub throttled_at_most: Duration,
+    /// How long an event may be throttled, or kept back by a topic's failures, before it is dropped. Contract page 4: one hour.
+    pub undelivered_at_most: Duration,
     /// Outcomes within the hour below which no rate is judged. Contract page 4: 20.
     pub judged_from: u64,
     /// Percentage of successes below which a subscription is suspended. Contract page 4: 90.
@@ -28,6 +28,14 @@ pub struct Settings {
     /// Events that may wait for a retry or their turn. A lane at the bound takes no fresh events until some are settled. At the highest
     /// rate and the lowest success rate, 10 events a second fail and wait for at most 35 minutes: 21,000.
     pub max_waiting: usize,
+    /// Events of one batch to a topic, at most: what Pub/Sub takes in one call. One batch and as much again is held for a lane.
+    pub batch_events: usize,
+    /// Bytes of events in a batch; a batch that is below takes one more event, so there is always one.
+    pub batch_bytes: usize,
+    /// The pause after a topic's first failure; each further pause is twice as long.
+    pub first_backoff: Duration,
+    /// No pause after a topic's failure is longer.
+    pub longest_backoff: Duration,
 }
 
 impl Default for Settings {
@@ -39,12 +47,16 @@ impl Default for Settings {
             first_rate: 10.0,
             max_in_flight: 64,
             retry_delays: vec![minutes(5), minutes(10), minutes(20)],
-            throttled_at_most: minutes(60),
+            undelivered_at_most: minutes(60),
             judged_from: 20,
             success_percent: 90,
             max_in_hand: 64,
             max_bytes_in_hand: 256 * 1024,
             max_waiting: 32_768,
+            batch_events: 1_000,
+            batch_bytes: 1024 * 1024,
+            first_backoff: Duration::from_secs(1),
+            longest_backoff: Duration::from_secs(60),
         }
     }
 }

@@ -63,7 +63,8 @@ impl Bench {
         self.lane.handle(self.now, input);
         while let Some(output) = self.lane.poll() {
             match output {
-                Output::Send { ticket, event, .. } => {
+                Output::Send { ticket, events } => {
+                    let [event] = &events[..] else { panic!("one event an attempt, not {}", events.len()) };
                     self.sent.push_back((event.position.0, ticket));
                     self.log.push((self.now, event.position.0));
                 }
@@ -105,7 +106,7 @@ impl Bench {
     /// Answers the oldest attempt under way.
     fn answer(&mut self, outcome: Outcome) -> u64 {
         let (position, ticket) = self.sent.pop_front().expect("nothing is under way");
-        self.tell(Input::Outcome(ticket, outcome));
+        self.tell(Input::Outcomes(ticket, vec![outcome]));
         position
     }
 
@@ -175,7 +176,7 @@ fn the_cursor_waits_for_the_slowest_attempt() {
     bench.answer(Outcome::Delivered);
     bench.answer(Outcome::Delivered);
     assert_eq!(bench.save().cursor, Some(Position(1)));
-    bench.tell(Input::Outcome(slow.1, Outcome::Delivered));
+    bench.tell(Input::Outcomes(slow.1, vec![Outcome::Delivered]));
     assert_eq!(bench.save().cursor, None);
 }
 
@@ -440,8 +441,8 @@ fn a_late_or_repeated_answer_changes_nothing() {
     let (_, ticket) = bench.sent[0];
     bench.answer(failed());
     bench.save();
-    bench.tell(Input::Outcome(ticket, Outcome::Delivered));
-    bench.tell(Input::Outcome(ticket, failed()));
+    bench.tell(Input::Outcomes(ticket, vec![Outcome::Delivered]));
+    bench.tell(Input::Outcomes(ticket, vec![failed()]));
     assert!(!bench.lane.is_unsaved());
     bench.pass(5 * MINUTE);
     assert_eq!(bench.log.len(), 2, "the retry still comes");
@@ -477,7 +478,7 @@ fn a_held_lane_goes_on_where_it_stood_with_a_fresh_rate() {
     assert_eq!(bench.save().cursor, Some(Position(sent + 1)));
     bench.tell(Input::Released);
     assert_eq!(bench.reads, [Position(sent + 1)]);
-    assert_eq!(bench.lane.status(bench.now).rate, 10.0);
+    assert_eq!(bench.lane.status(bench.now).rate, Some(10.0));
     bench.tell(Input::Read { events: vec![event(sent + 1)], next: Position(31), caught_up: false });
     assert_eq!(bench.log.last().unwrap().1, sent + 1);
 }
@@ -502,10 +503,10 @@ fn a_new_destination_starts_a_new_window_and_rate() {
     bench.offer(1..=60);
     bench.pass_answering(MINUTE, |position| if position == 1 { failed() } else { Outcome::Delivered });
     let status = bench.lane.status(bench.now);
-    assert!(status.rate > 10.0 && status.failed_in_window == 1);
+    assert!(status.rate > Some(10.0) && status.failed_in_window == 1);
     bench.tell(Input::Configured { options: LaneOptions::default(), new_destination: true });
     let status = bench.lane.status(bench.now);
-    assert_eq!((status.rate, status.delivered_in_window, status.failed_in_window), (10.0, 0, 0));
+    assert_eq!((status.rate, status.delivered_in_window, status.failed_in_window), (Some(10.0), 0, 0));
     assert_eq!(status.waiting_retries, 1, "pending retries go to the new destination");
 }
 
@@ -576,7 +577,7 @@ fn what_waits_beyond_the_cursor_is_neither_sent_twice_nor_early_after_a_restart(
     // The second fails while the first is under way: the cursor stands at the first.
     bench.pass(Duration::from_secs(1));
     let (_, ticket) = bench.sent[1];
-    bench.tell(Input::Outcome(ticket, failed()));
+    bench.tell(Input::Outcomes(ticket, vec![failed()]));
     let saved = bench.save();
     assert_eq!((saved.cursor, saved.changed.len()), (Some(Position(1)), 1));
     let due_at = saved.changed[0].due_at;
@@ -590,9 +591,9 @@ fn what_waits_beyond_the_cursor_is_neither_sent_twice_nor_early_after_a_restart(
     while now < due_at + MINUTE {
         while let Some(output) = lane.poll() {
             match output {
-                Output::Send { ticket, event, .. } => {
-                    sent.push((event.position.0, now >= due_at));
-                    lane.handle(now, Input::Outcome(ticket, Outcome::Delivered));
+                Output::Send { ticket, events } => {
+                    sent.extend(events.iter().map(|event| (event.position.0, now >= due_at)));
+                    lane.handle(now, Input::Outcomes(ticket, vec![Outcome::Delivered]));
                 }
                 Output::Load(positions) => {
                     let events = positions.into_iter().map(|position| event(position.0)).collect();

@@ -6,8 +6,8 @@ use crate::time::Timestamp;
 /// A snapshot of one lane.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct LaneStatus {
-    /// Events a second that the lane sends at most right now.
-    pub rate: f64,
+    /// Events a second that the lane sends at most right now; none for topics, which take what they can.
+    pub rate: Option<f64>,
     /// Attempts under way.
     pub in_flight: u64,
     /// Matching events that are accepted and not delivered yet, attempts under way and waiting ones included.

@@ -9,8 +9,9 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::lane::LaneOptions;
+use delivery::lane::{LaneOptions, Manner};
 use delivery::{Lane, Ticket};
+use domain::destination::Destination;
 use domain::lane_status::LaneStatus;
 use domain::outcome::{Outcome, SuspensionReason};
 use domain::subscription::{Ordering, Subscription};
@@ -30,8 +31,8 @@ pub enum Input {
     Changed(u64, Vec<Subscription>),
     /// All events of the log from [`Core::routed`] on, up to but without the position.
     Events(Vec<Arc<LoggedEvent>>, Position),
-    /// An attempt ended.
-    Outcome(AttemptId, Outcome),
+    /// An attempt ended, in so many outcomes as it had events.
+    Outcomes(AttemptId, Vec<Outcome>),
     /// A read ended; `None`: it failed.
     Read(ReadId, Option<Chunk>),
     /// A load ended; `None`: it failed.
@@ -49,8 +50,8 @@ pub enum Input {
 /// What the core asks for.
 #[derive(Debug)]
 pub enum Output {
-    /// Send it; answer with [`Input::Outcome`].
-    Deliver(AttemptId, Arc<Subscription>, Arc<LoggedEvent>),
+    /// Send them in one attempt; answer with [`Input::Outcomes`].
+    Deliver(AttemptId, Arc<Subscription>, Vec<Arc<LoggedEvent>>),
     /// Read from the log; answer with [`Input::Read`].
     Read(ReadId, PimId, Position, ReadLimit),
     /// Read these events; answer with [`Input::Loaded`].
@@ -183,8 +184,8 @@ impl Core {
                 self.version = self.version.max(version);
             }
             Input::Events(events, next) => self.route(&events, next),
-            Input::Outcome(attempt, outcome) => {
-                self.tell(attempt.lane, delivery::Input::Outcome(attempt.ticket, outcome));
+            Input::Outcomes(attempt, outcomes) => {
+                self.tell(attempt.lane, delivery::Input::Outcomes(attempt.ticket, outcomes));
             }
             Input::Read(ReadId(ReadFor::Lane(lane)), chunk) => self.lane_read(lane, chunk),
             Input::Read(ReadId(ReadFor::Drop(number)), chunk) => self.count_dropped(number, chunk),
@@ -273,8 +274,8 @@ impl Core {
         let id = LaneId { slot, number: entry.number };
         while let Some(output) = entry.lane.poll() {
             self.outputs.push_back(match output {
-                delivery::Output::Send { ticket, event, .. } => {
-                    Output::Deliver(AttemptId { lane: id, ticket }, entry.subscription.clone(), event)
+                delivery::Output::Send { ticket, events } => {
+                    Output::Deliver(AttemptId { lane: id, ticket }, entry.subscription.clone(), events)
                 }
                 delivery::Output::Read { from, events, bytes } => {
                     // Not every event matches: reading some more at once saves turns, and what is too much is read again.
@@ -335,9 +336,19 @@ impl Core {
         self.saver.urgent = true;
     }
 
+    fn manner(subscription: &Subscription) -> Manner {
+        match subscription.destination {
+            Destination::Https(_) => Manner::OneByOne,
+            Destination::Pubsub(_) | Destination::Kafka(_) => Manner::InBatches,
+        }
+    }
+
     fn lane_options(subscription: &Subscription) -> LaneOptions {
+        let manner = Core::manner(subscription);
         LaneOptions {
-            entity_of: (subscription.options.ordering == Ordering::PerEntity)
+            manner,
+            // A topic's lane keeps the order of all of its events.
+            entity_of: (manner == Manner::OneByOne && subscription.options.ordering == Ordering::PerEntity)
                 .then_some(entity_number as fn(&LoggedEvent) -> u64),
             respect_retry_after: subscription.options.respect_retry_after,
             destination: number_of(&subscription.destination.to_string()),

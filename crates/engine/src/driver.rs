@@ -29,7 +29,7 @@ const STOP_AT_MOST: Duration = Duration::from_secs(15);
 
 /// What the tasks that the driver started tell it.
 enum Answer {
-    Outcome(AttemptId, Outcome),
+    Outcomes(AttemptId, Vec<Outcome>),
     Read(ReadId, Option<Chunk>),
     Loaded(ReadId, Vec<Position>, Option<Vec<Arc<LoggedEvent>>>),
     Saved(bool),
@@ -203,7 +203,7 @@ impl Driver {
 
     fn take(&mut self, answer: Answer) {
         match answer {
-            Answer::Outcome(attempt, outcome) => self.tell(Input::Outcome(attempt, outcome)),
+            Answer::Outcomes(attempt, outcomes) => self.tell(Input::Outcomes(attempt, outcomes)),
             Answer::Read(id, chunk) => self.tell(Input::Read(id, chunk)),
             Answer::Loaded(id, positions, events) => self.tell(Input::Loaded(id, positions, events)),
             Answer::Saved(done) => self.tell(Input::Saved(done)),
@@ -226,12 +226,12 @@ impl Driver {
     fn do_what_is_asked(&mut self) {
         while let Some(output) = self.core.poll() {
             match output {
-                Output::Deliver(attempt, subscription, event) => {
-                    let delivery = self.sink.deliver(Delivery { subscription, event });
+                Output::Deliver(attempt, subscription, events) => {
+                    let delivery = self.sink.deliver(Delivery { subscription, events });
                     let answers = self.answers.clone();
                     tokio::spawn(async move {
-                        let outcome = delivery.await;
-                        let _ = answers.send(Answer::Outcome(attempt, outcome));
+                        let outcomes = delivery.await;
+                        let _ = answers.send(Answer::Outcomes(attempt, outcomes));
                     });
                 }
                 Output::Read(id, pim, from, limit) => self.read(id, pim, from, limit),

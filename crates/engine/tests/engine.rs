@@ -75,10 +75,12 @@ impl TestSink {
 }
 
 impl Sink for TestSink {
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Outcome> {
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
         let id = delivery.subscription.id;
-        self.delivered.lock().unwrap().entry(id).or_default().push(delivery.event.event.id().to_owned());
+        let ids = delivery.events.iter().map(|event| event.event.id().to_owned());
+        self.delivered.lock().unwrap().entry(id).or_default().extend(ids);
         let outcome = self.answers.lock().unwrap().get(&id).cloned().unwrap_or(Outcome::Delivered);
+        let outcome = vec![outcome; delivery.events.len()];
         if *self.hangs.lock().unwrap() == Some(id) {
             return async move {
                 tokio::time::sleep(Duration::from_secs(5)).await;

@@ -215,7 +215,11 @@ impl World {
     /// The rate that a lane claims.
     pub fn rate(&mut self, lane: usize) -> f64 {
         let (id, now) = (self.oracle.lanes[lane].stored.id, self.now());
-        self.core.as_mut().and_then(|core| core.status(id, now)).map_or(0.0, |(status, ..)| status.rate)
+        self.core
+            .as_mut()
+            .and_then(|core| core.status(id, now))
+            .and_then(|(status, ..)| status.rate)
+            .unwrap_or_default()
     }
 
     /// Goes on until `end` (true time).

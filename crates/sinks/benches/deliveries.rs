@@ -78,9 +78,9 @@ async fn ours(sink: &Arc<HttpsSink>, delivery: &Delivery, count: usize, time: Du
         let (sink, delivery) = (Arc::clone(sink), delivery.clone());
         async move {
             while Instant::now() < end {
-                let outcome = sink.deliver(delivery.clone()).await;
-                if outcome != Outcome::Delivered {
-                    return Err(format!("{outcome:?}").into());
+                let outcomes = sink.deliver(delivery.clone()).await;
+                if outcomes != [Outcome::Delivered] {
+                    return Err(format!("{outcomes:?}").into());
                 }
                 done.fetch_add(1, Ordering::Relaxed);
             }
@@ -168,5 +168,5 @@ fn delivery(receiver: SocketAddr) -> Result<Delivery, Error> {
         product_identifier: None,
     });
     let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Timestamp::now(), event };
-    Ok(Delivery { subscription: Arc::new(subscription), event: Arc::new(event) })
+    Ok(Delivery { subscription: Arc::new(subscription), events: vec![Arc::new(event)] })
 }

@@ -11,9 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::destination::Destination;
 use domain::outcome::{ErrorReason, Failure, Outcome};
+use domain::subscription::Subscription;
 use domain::{Event, SubscriptionId, Timestamp};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use uuid::Uuid;
 use wire::envelope::{self, EnvelopeStyle};
@@ -93,9 +94,13 @@ impl HttpsSink {
 }
 
 impl Sink for HttpsSink {
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Outcome> {
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
         let inner = Arc::clone(&self.inner);
-        async move { inner.deliver(&delivery).await }.boxed()
+        async move {
+            let Delivery { subscription, events } = delivery;
+            join_all(events.iter().map(|event| inner.deliver(&subscription, &event.event))).await
+        }
+        .boxed()
     }
 
     fn forget(&self, id: SubscriptionId) {
@@ -163,8 +168,8 @@ impl Drop for Suspect<'_> {
 }
 
 impl Inner {
-    async fn deliver(&self, delivery: &Delivery) -> Outcome {
-        let lane = match self.lane(delivery) {
+    async fn deliver(&self, subscription: &Subscription, event: &Event) -> Outcome {
+        let lane = match self.lane(subscription) {
             Ok(lane) => lane,
             Err(failure) => return Outcome::Broken(failure),
         };
@@ -173,9 +178,8 @@ impl Inner {
         let resting = lane.take();
         let slot = if resting.is_none() { self.pool.slot().await } else { None };
 
-        let event = &delivery.event.event;
         let prepared = &lane.prepared;
-        let body = envelope::body(&self.style, event, &delivery.subscription.id, prepared.send_product_identifier);
+        let body = envelope::body(&self.style, event, &subscription.id, prepared.send_product_identifier);
         let progress = Mutex::new(Progress { stage: Stage::Connecting, answered: None });
         let (at, correlation_id) = (Timestamp::now(), Uuid::new_v4());
         let request = Outgoing { lane: &lane, event, body, at, correlation_id, progress };
@@ -190,8 +194,7 @@ impl Inner {
         }
     }
 
-    fn lane(&self, delivery: &Delivery) -> Result<Arc<Lane>, Failure> {
-        let subscription = &delivery.subscription;
+    fn lane(&self, subscription: &Subscription) -> Result<Arc<Lane>, Failure> {
         self.pool.lane(subscription.id, subscription.revision, || match &subscription.destination {
             Destination::Https(destination) => Prepared::new(subscription, destination),
             Destination::Pubsub(_) | Destination::Kafka(_) => Err(Failure {

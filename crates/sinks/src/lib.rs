@@ -24,19 +24,21 @@ use futures_util::future::BoxFuture;
 
 use crate::https::HttpsSink;
 
-/// One event to send for one subscription.
+/// What to send for one subscription in one attempt: one event to an HTTPS endpoint, to a topic a batch, in its order. A topic's lane has
+/// one batch under way at a time, so what is sent in order arrives in order.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// For whom, and where to.
     pub subscription: Arc<Subscription>,
-    /// What.
-    pub event: Arc<LoggedEvent>,
+    /// What; never empty.
+    pub events: Vec<Arc<LoggedEvent>>,
 }
 
-/// Sends events to destinations. An attempt always ends, within a time that the sink bounds, with a typed outcome.
+/// Sends events to destinations. An attempt always ends, within a time that the sink bounds, with a typed outcome for each event.
 pub trait Sink: Send + Sync + 'static {
-    /// Makes one attempt. Nothing happens before the future is polled; dropping it gives the attempt up.
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Outcome>;
+    /// Makes one attempt, and gives the outcomes in the order of [`Delivery::events`]. Nothing happens before the future is polled; dropping
+    /// it gives the attempt up. Whether and when something is tried again is the lane's decision, not the sink's.
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>>;
 
     /// The subscription is gone, suspended or has another configuration: closes what is kept for it. Attempts in
     /// flight end in their own time.
@@ -56,19 +58,19 @@ impl Sinks {
 }
 
 impl Sink for Sinks {
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Outcome> {
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
         match &delivery.subscription.destination {
             Destination::Https(_) => self.https.deliver(delivery),
             Destination::Pubsub(_) | Destination::Kafka(_) => {
                 let type_name = delivery.subscription.destination.type_name();
-                std::future::ready(Outcome::Broken(Failure {
+                let broken = Outcome::Broken(Failure {
                     reason: ErrorReason::InvalidDestinationConfiguration,
                     code: NO_HTTP_STATUS,
                     message: format!(
                         "this platform does not deliver to destinations of type `{type_name}`; use type `https`"
                     ),
-                }))
-                .boxed()
+                });
+                std::future::ready(vec![broken; delivery.events.len()]).boxed()
             }
         }
     }

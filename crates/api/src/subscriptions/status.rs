@@ -51,7 +51,8 @@ struct Answer {
 
 #[derive(Serialize)]
 struct Delivery {
-    events_per_second: f64,
+    /// `null` for topics: they take what they can.
+    events_per_second: Option<f64>,
     in_flight: u64,
     backlog: u64,
     backlog_is_at_least: bool,

@@ -158,7 +158,7 @@ async fn the_status_says_how_its_deliveries_stand() {
     let id = SubscriptionId::parse(one.rsplit('/').next().unwrap()).unwrap();
     let failure = Failure { reason: ErrorReason::ConnectionRefused, code: 500, message: "nothing listens".into() };
     let lane = LaneStatus {
-        rate: 12.5,
+        rate: Some(12.5),
         backlog: 3,
         delivered_in_window: 9,
         failed_in_window: 1,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use domain::outcome::{Outcome, SuspensionReason};
 use domain::{LoggedEvent, Position};
 
+use crate::settings::Settings;
+
 /// Names an attempt, so that a late or repeated answer changes nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub u64);
@@ -34,8 +36,8 @@ pub enum Input {
     },
     /// The bodies could not be read.
     LoadFailed(Vec<Position>),
-    /// An attempt ended.
-    Outcome(Ticket, Outcome),
+    /// An attempt ended, with the outcomes of its events in their order.
+    Outcomes(Ticket, Vec<Outcome>),
     /// The subscription was changed. `new_destination`: what was learnt about the old one does not count any more.
     Configured {
         /// What the lane needs to know of it.
@@ -60,14 +62,12 @@ pub enum Input {
 /// What a lane asks for.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Send this event; answer with [`Input::Outcome`].
+    /// Send these events in one attempt; answer with [`Input::Outcomes`].
     Send {
         /// Names the attempt.
         ticket: Ticket,
-        /// The event.
-        event: Arc<LoggedEvent>,
-        /// Failed attempts before this one.
-        failures: u8,
+        /// The events: one where the manner is [`Manner::OneByOne`], else at least one, in order.
+        events: Vec<Arc<LoggedEvent>>,
     },
     /// Read matching events from `from` on; answer with [`Input::Read`] or [`Input::ReadFailed`].
     Read {
@@ -84,9 +84,33 @@ pub enum Output {
     Suspend(SuspensionReason),
 }
 
+/// How a destination takes events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Manner {
+    /// An endpoint: one event an attempt, many attempts at a time, at a pace that is found by trying. What failed is tried again later, and
+    /// holds up nothing.
+    #[default]
+    OneByOne,
+    /// A topic: a batch an attempt, one attempt at a time, as fast as they end. What failed is sent again in its place, and
+    /// nothing goes past it: so order is kept.
+    InBatches,
+}
+
+impl Manner {
+    /// How many events, and bytes of events, a lane holds ready to send.
+    pub fn in_hand(self, settings: &Settings) -> (usize, usize) {
+        match self {
+            Manner::OneByOne => (settings.max_in_hand, settings.max_bytes_in_hand),
+            Manner::InBatches => (settings.batch_events, settings.batch_bytes),
+        }
+    }
+}
+
 /// What a lane needs to know of its subscription.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LaneOptions {
+    /// How its destination takes events.
+    pub manner: Manner,
     /// Events of one entity one after another: the function that names the entity of an event (0 = none). `None` = any order.
     pub entity_of: Option<fn(&LoggedEvent) -> u64>,
     /// Wait as long as a 429's `Retry-After` asks.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use domain::exception::{Exception, ExceptionKind};
 use domain::{LoggedEvent, Position, Timestamp};
 
-use super::{Flight, Lane, Output, Phase, Supply, Ticket};
+use super::{Flight, Lane, Manner, Output, Phase, Supply, Ticket};
+use crate::waiting::Taken;
 
 /// While fresh events wait as well, at most every fourth event sent is a retry: retries never hold back fresh events, and are not
 /// starved by them either.
@@ -25,36 +26,38 @@ impl Lane {
         if !due.is_empty() {
             self.outputs.push_back(Output::Load(due));
         }
-        while self.in_flight.len() < self.settings.max_in_flight && self.pace.next_at() <= self.now && self.send_next()
-        {
+        match self.options.manner {
+            Manner::OneByOne => {
+                while self.in_flight.len() < self.settings.max_in_flight
+                    && self.pace.next_at() <= self.now
+                    && let Some(flight) = self.next_one()
+                {
+                    self.pace.sent(self.now);
+                    self.send(vec![flight]);
+                }
+            }
+            Manner::InBatches => self.send_batch(),
         }
         self.read_on();
     }
 
-    fn send_next(&mut self) -> bool {
+    fn next_one(&mut self) -> Option<Flight> {
         if let Some(taken) = self.waiting.take_turn() {
-            self.send(taken.event, taken.failures, true);
-            return true;
+            return Some(self.again(taken));
         }
         if (self.fresh.is_empty() || self.fresh_since_retry >= FRESH_PER_RETRY)
             && let Some(taken) = self.waiting.take_retry()
         {
             self.fresh_since_retry = 0;
-            self.send(taken.event, taken.failures, true);
-            return true;
+            return Some(self.again(taken));
         }
         while self.waiting.len() < self.settings.max_waiting
-            && let Some(event) = self.fresh.pop_front()
+            && let Some(event) = self.take_fresh()
         {
-            self.fresh_bytes -= event.event.size();
-            if self.waits_on(event.position) {
-                continue;
-            }
             let entity = self.options.entity_of.map_or(0, |entity_of| entity_of(&event));
             if self.order.enter(entity, event.position) {
                 self.fresh_since_retry = self.fresh_since_retry.saturating_add(1);
-                self.send(event, 0, false);
-                return true;
+                return Some(Flight { event, failures: 0, first_tried_at: self.now, waits: false, entity });
             }
             self.wait(Exception {
                 position: event.position,
@@ -66,12 +69,20 @@ impl Lane {
             });
         }
         // No fresh event could go, for want of room among the waiting: then a retry goes, for it makes room.
-        if let Some(taken) = self.waiting.take_retry() {
-            self.fresh_since_retry = 0;
-            self.send(taken.event, taken.failures, true);
-            return true;
+        let taken = self.waiting.take_retry()?;
+        self.fresh_since_retry = 0;
+        Some(self.again(taken))
+    }
+
+    /// The first event in hand that does not wait.
+    pub(super) fn take_fresh(&mut self) -> Option<Arc<LoggedEvent>> {
+        while let Some(event) = self.fresh.pop_front() {
+            self.fresh_bytes -= event.event.size();
+            if !self.waits_on(event.position) {
+                return Some(event);
+            }
         }
-        false
+        None
     }
 
     /// Whether an event that the lane has come to again after a restart waited before it, and waits on.
@@ -87,38 +98,33 @@ impl Lane {
         true
     }
 
-    fn send(&mut self, event: Arc<LoggedEvent>, failures: u8, waits: bool) {
+    /// A waiting event that is sent again.
+    pub(super) fn again(&self, taken: Taken) -> Flight {
+        let exception = self.waiting.get(taken.event.position);
+        let first_tried_at = exception.map_or(Timestamp::EPOCH, |exception| exception.first_tried_at);
+        Flight {
+            failures: taken.failures,
+            first_tried_at: if first_tried_at == Timestamp::EPOCH { self.now } else { first_tried_at },
+            waits: true,
+            entity: exception.map_or(0, |exception| exception.entity),
+            event: taken.event,
+        }
+    }
+
+    pub(super) fn send(&mut self, flights: Vec<Flight>) {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
-        self.pace.sent(self.now);
-        let exception = self.waiting.get(event.position).filter(|_| waits);
-        let first_tried_at = exception.map_or(Timestamp::EPOCH, |exception| exception.first_tried_at);
-        let entity = match exception {
-            Some(exception) => exception.entity,
-            None => self.options.entity_of.map_or(0, |entity_of| entity_of(&event)),
-        };
-        if !waits {
-            self.fresh_in_flight.insert(event.position);
-        }
-        let flight = Flight {
-            ticket,
-            event: event.clone(),
-            failures,
-            first_tried_at: if first_tried_at == Timestamp::EPOCH { self.now } else { first_tried_at },
-            waits,
-            entity,
-        };
-        self.in_flight.insert(ticket, flight);
-        self.outputs.push_back(Output::Send { ticket, event, failures });
+        self.fresh_in_flight.extend(flights.iter().filter(|flight| !flight.waits).map(|flight| flight.event.position));
+        let events = flights.iter().map(|flight| flight.event.clone()).collect();
+        self.in_flight.insert(ticket, flights);
+        self.outputs.push_back(Output::Send { ticket, events });
     }
 
     /// Reads on when half of what is in hand is gone.
     fn read_on(&mut self) {
-        let (room, bytes) = (
-            self.settings.max_in_hand.saturating_sub(self.fresh.len()),
-            self.settings.max_bytes_in_hand.saturating_sub(self.fresh_bytes),
-        );
-        let enough = room * 2 < self.settings.max_in_hand || bytes * 2 < self.settings.max_bytes_in_hand;
+        let (most, most_bytes) = self.options.manner.in_hand(&self.settings);
+        let (room, bytes) = (most.saturating_sub(self.fresh.len()), most_bytes.saturating_sub(self.fresh_bytes));
+        let enough = room * 2 < most || bytes * 2 < most_bytes;
         let full = self.waiting.len() >= self.settings.max_waiting;
         // A pause that is over is forgotten even where there is enough at hand for now: it would wake the lane for nothing, again and again.
         if let Supply::Behind { again_at, .. } = &mut self.supply {
@@ -140,9 +146,12 @@ impl Lane {
         if self.phase != Phase::Running {
             return None;
         }
-        let may_send = self.in_flight.len() < self.settings.max_in_flight;
         let has_fresh = !self.fresh.is_empty() && self.waiting.len() < self.settings.max_waiting;
-        let send_at = (may_send && (has_fresh || self.waiting.has_ready())).then(|| self.pace.next_at());
+        let send_at = match self.options.manner {
+            _ if !has_fresh && !self.waiting.has_ready() => None,
+            Manner::OneByOne => (self.in_flight.len() < self.settings.max_in_flight).then(|| self.pace.next_at()),
+            Manner::InBatches => self.next_batch_at(),
+        };
         let load_at = (self.waiting.at_hand() < MAX_LOADING).then(|| self.waiting.next_due()).flatten();
         let read_at = match self.supply {
             Supply::Behind { reading: None, again_at, .. } => again_at,

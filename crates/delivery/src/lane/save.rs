@@ -152,7 +152,9 @@ impl Lane {
                 .collect(),
             settled: std::mem::take(&mut self.unsaved.settled).into_iter().collect(),
             failures: std::mem::take(&mut self.unsaved.failures),
-            memory: with_memory.then(|| crate::memory::write(self.options.destination, &self.pace, &self.window)),
+            memory: with_memory.then(|| {
+                crate::memory::write(self.options.destination, &self.pace, &self.window, self.backoff.as_ref())
+            }),
         }
     }
 }

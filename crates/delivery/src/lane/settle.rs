@@ -6,7 +6,7 @@ use domain::exception::{Exception, ExceptionKind};
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::{Position, Timestamp};
 
-use super::{Flight, Lane, Output, Phase, Ticket};
+use super::{Flight, Lane, Manner, Output, Phase, Ticket};
 
 /// A throttled event waits this long before its next turn, the first time; each time twice as long.
 const FIRST_TURN: Duration = Duration::from_secs(1);
@@ -15,24 +15,30 @@ const FIRST_TURN: Duration = Duration::from_secs(1);
 const LONGEST_TURN: Duration = Duration::from_secs(60);
 
 impl Lane {
-    pub(super) fn settle(&mut self, ticket: Ticket, outcome: Outcome) {
+    pub(super) fn settle(&mut self, ticket: Ticket, outcomes: Vec<Outcome>) {
         // A second answer to the same attempt finds nothing.
-        let Some(flight) = self.in_flight.remove(&ticket) else { return };
-        debug_assert_eq!(flight.ticket, ticket);
-        let position = flight.event.position;
-        if !flight.waits {
-            self.fresh_in_flight.remove(&position);
+        let Some(flights) = self.in_flight.remove(&ticket) else { return };
+        debug_assert_eq!(flights.len(), outcomes.len());
+        // An event without an outcome would be lost: it counts as not sent.
+        let outcomes = outcomes.into_iter().chain(std::iter::repeat(Outcome::Abandoned));
+        let ended: Vec<_> = flights.into_iter().zip(outcomes).collect();
+        for (flight, _) in &ended {
+            self.fresh_in_flight.remove(&flight.event.position);
         }
         if matches!(self.phase, Phase::Stopped | Phase::Dropped) {
-            return self.late(flight, outcome);
+            return ended.into_iter().for_each(|(flight, outcome)| self.late(flight, outcome));
         }
+        match self.options.manner {
+            Manner::OneByOne => ended.into_iter().for_each(|(flight, outcome)| self.settle_one(flight, outcome)),
+            Manner::InBatches => self.settle_batch(ended),
+        }
+    }
+
+    fn settle_one(&mut self, flight: Flight, outcome: Outcome) {
         match outcome {
             Outcome::Delivered => {
-                self.window.delivered(self.now);
                 self.pace.delivered(&self.settings);
-                self.last_success_at = Some(self.now);
-                self.unsaved.counted = true;
-                self.done(&flight);
+                self.delivered(&flight);
             }
             Outcome::Throttled { retry_after } => self.throttled(flight, retry_after),
             Outcome::Failed(failure) => {
@@ -83,7 +89,7 @@ impl Lane {
     fn throttled(&mut self, flight: Flight, retry_after: Option<Duration>) {
         self.pace.throttled(self.now, &self.settings);
         self.unsaved.counted = true;
-        if self.now.since(flight.first_tried_at) > self.settings.throttled_at_most {
+        if self.now.since(flight.first_tried_at) > self.settings.undelivered_at_most {
             let failure = Failure {
                 reason: ErrorReason::Throttled,
                 code: 429,
@@ -96,7 +102,7 @@ impl Lane {
         }
         let asked = retry_after
             .filter(|_| self.options.respect_retry_after)
-            .map(|asked| asked.min(self.settings.throttled_at_most));
+            .map(|asked| asked.min(self.settings.undelivered_at_most));
         if let Some(asked) = asked {
             self.pace.pause(self.now + asked);
         }
@@ -105,7 +111,14 @@ impl Lane {
         self.wait_for_turn(&flight, self.now + asked.unwrap_or(pause), throttles + 1);
     }
 
-    fn wait_for_turn(&mut self, flight: &Flight, due_at: Timestamp, throttles: u32) {
+    pub(super) fn delivered(&mut self, flight: &Flight) {
+        self.window.delivered(self.now);
+        self.last_success_at = Some(self.now);
+        self.unsaved.counted = true;
+        self.done(flight);
+    }
+
+    pub(super) fn wait_for_turn(&mut self, flight: &Flight, due_at: Timestamp, throttles: u32) {
         let exception = flight.exception(ExceptionKind::Throttled, flight.failures, due_at);
         self.unsaved.changed(exception.position);
         self.waiting.put(exception, throttles);
@@ -121,7 +134,7 @@ impl Lane {
     }
 
     /// The event is settled: nothing more will be done about it.
-    fn done(&mut self, flight: &Flight) {
+    pub(super) fn done(&mut self, flight: &Flight) {
         let position = flight.event.position;
         if flight.waits {
             self.waiting.remove(position);
@@ -159,7 +172,7 @@ impl Lane {
         }
     }
 
-    fn failed(&mut self, failure: Failure, counts: bool) {
+    pub(super) fn failed(&mut self, failure: Failure, counts: bool) {
         if counts {
             self.window.failed(self.now);
             self.unsaved.memory = true;
@@ -172,13 +185,13 @@ impl Lane {
         self.unsaved.note(self.now, failure);
     }
 
-    fn judge(&mut self) {
+    pub(super) fn judge(&mut self) {
         if self.window.counts(self.now).is_below(self.settings.success_percent, self.settings.judged_from) {
             self.suspend(SuspensionReason::SuccessRate);
         }
     }
 
-    fn suspend(&mut self, reason: SuspensionReason) {
+    pub(super) fn suspend(&mut self, reason: SuspensionReason) {
         if self.phase == Phase::Running {
             self.phase = Phase::Halted;
             self.let_go();

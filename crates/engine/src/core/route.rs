@@ -84,8 +84,9 @@ impl Core {
     /// Gives a lane the matching part of what it read.
     pub(super) fn lane_read(&mut self, lane: LaneId, chunk: Option<Chunk>) {
         let routed = self.routed;
-        let (room, room_bytes) = (self.delivery.max_in_hand, self.delivery.max_bytes_in_hand);
+        let delivery = self.delivery.clone();
         let Some(entry) = self.entry(lane) else { return };
+        let (room, room_bytes) = Core::manner(&entry.subscription).in_hand(&delivery);
         let Some(chunk) = chunk else { return self.tell(lane, delivery::Input::ReadFailed) };
         let mut events = Vec::new();
         let mut bytes = 0;

@@ -45,10 +45,10 @@ impl Oracle {
                 return None;
             }
             Outcome::Throttled { retry_after } => {
-                if now.since(first_tried_at) <= settings.throttled_at_most {
+                if now.since(first_tried_at) <= settings.undelivered_at_most {
                     item.state = State::Throttled;
                     if let Some(asked) = retry_after.filter(|_| lane.respects_retry_after()) {
-                        let asked = asked.min(settings.throttled_at_most).saturating_sub(Duration::from_micros(1));
+                        let asked = asked.min(settings.undelivered_at_most).saturating_sub(Duration::from_micros(1));
                         lane.pause_until = lane.pause_until.max(now + asked);
                     }
                     return None;

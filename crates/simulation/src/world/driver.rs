@@ -136,7 +136,10 @@ impl World {
     pub(super) fn obey(&mut self, output: Output) -> Check {
         let run = self.run;
         match output {
-            Output::Deliver(id, subscription, event) => self.deliver(id, subscription, event)?,
+            Output::Deliver(id, subscription, events) => {
+                let [event] = <[_; 1]>::try_from(events).expect("one event an attempt");
+                self.deliver(id, subscription, event)?;
+            }
             Output::Read(id, pim, from, limit) => {
                 let takes = self.store_takes();
                 self.schedule(takes, Step::Read(run, id, pim, from, limit));
@@ -184,7 +187,7 @@ impl World {
         }
         let now = self.now();
         let status = self.core.as_mut().and_then(|core| core.status(subscription.id, now));
-        let rate = status.map_or(1.0, |(status, ..)| status.rate);
+        let rate = status.and_then(|(status, ..)| status.rate).unwrap_or(1.0);
         let lane = self.oracle.find(subscription.id);
         let excused = self.catalog_failed
             && lane.is_some_and(|lane| {
@@ -249,7 +252,7 @@ impl World {
         // The suspension has to come within this turn: the flag says that it is awaited, then that it came.
         self.oracle.lanes[lane].halted |= follows.is_some();
         let suspensions = self.suspensions_asked;
-        self.tell(Input::Outcome(id, told))?;
+        self.tell(Input::Outcomes(id, vec![told]))?;
         let came = self.suspensions_asked > suspensions;
         let awaited = follows.is_some() && !self.mutated(Mutation::LoseSuspension);
         hold(Property::SuspendsByTheRule, came == awaited || unsure || self.mutated(Mutation::LoseSuspension), || {

@@ -165,8 +165,8 @@ impl World {
         });
         let Some((status, reach, routed)) = asked else { return Ok(()) };
         let settings = &self.plan.settings.delivery;
-        let rate = (settings.lowest_rate..=settings.highest_rate).contains(&status.rate);
-        hold(Property::RateStaysWithin, rate, || format!("subscription {index}: rate {}", status.rate))?;
+        let rate = status.rate.is_some_and(|rate| (settings.lowest_rate..=settings.highest_rate).contains(&rate));
+        hold(Property::RateStaysWithin, rate, || format!("subscription {index}: rate {:?}", status.rate))?;
         // A lane reads on when half of what it holds is gone, and gets at most as much as it may hold.
         let in_hand = settings.max_in_hand + settings.max_in_hand.div_ceil(2);
         let most = (in_hand + settings.max_waiting + 2 * settings.max_in_flight) as u64;

@@ -156,12 +156,14 @@ pub(crate) fn delivery(subscription: &Subscription) -> Delivery {
         product_identifier: None,
     });
     let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Timestamp::now(), event };
-    Delivery { subscription: Arc::new(subscription.clone()), event: Arc::new(event) }
+    Delivery { subscription: Arc::new(subscription.clone()), events: vec![Arc::new(event)] }
 }
 
 /// The outcome of one delivery.
 pub(crate) async fn deliver(sink: &HttpsSink, subscription: &Subscription) -> Outcome {
-    sink.deliver(delivery(subscription)).await
+    let outcomes = sink.deliver(delivery(subscription)).await;
+    let [outcome] = <[Outcome; 1]>::try_from(outcomes).expect("one event, one outcome");
+    outcome
 }
 
 /// That an attempt failed for this reason, without an HTTP status, and says the same when it fails again.
