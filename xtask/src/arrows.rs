@@ -22,6 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("postrider", &["store-sqlite", "engine", "notify", "api"]),
     // Only for tests: nothing that is shipped may use it.
     ("simulation", &["engine", "store-sqlite"]),
+    // Brokers and servers of others, for tests.
+    ("parts", &[]),
     // Measures the program from outside; of ours it uses only what fills a data folder.
     ("bench", &["store-sqlite"]),
     ("xtask", &[]),

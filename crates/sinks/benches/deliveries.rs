@@ -42,7 +42,7 @@ async fn main() -> Result<(), Error> {
     let settings = HttpsSettings { connections_per_subscription: 64, ..HttpsSettings::default() };
     let sink = Arc::new(HttpsSink::new(connector, style.clone(), settings));
     let delivery = delivery(receiver)?;
-    let body = envelope::body(&style, &delivery.event.event, &delivery.subscription.id, false);
+    let body = envelope::body(&style, &delivery.events[0].event, &delivery.subscription.id, false);
 
     let mut out = std::io::stdout().lock();
     for concurrency in [1, 16, 64] {

@@ -1,0 +1,76 @@
+//! Programs that parts are made with or run by: a JDK, Maven, Go, Python, Node.js. Installed where this is allowed, else named.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+/// A program, and the Debian package that has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    /// What is run.
+    pub program: &'static str,
+    /// What shows that it works.
+    pub version: &'static str,
+    /// Debian's package.
+    pub package: &'static str,
+}
+
+/// Java, which runs Kafka and ElasticMQ.
+pub const JAVA: Tool = Tool { program: "java", version: "-version", package: "default-jdk-headless" };
+/// Maven, which fetches their jars.
+pub const MAVEN: Tool = Tool { program: "mvn", version: "--version", package: "maven" };
+/// Go, which builds the Pub/Sub emulator.
+pub const GO: Tool = Tool { program: "go", version: "version", package: "golang-go" };
+/// Python, for clients that are not ours.
+pub const PYTHON: Tool = Tool { program: "python3", version: "--version", package: "python3-venv" };
+/// Node.js, likewise.
+pub const NODE: Tool = Tool { program: "node", version: "--version", package: "nodejs" };
+/// npm.
+pub const NPM: Tool = Tool { program: "npm", version: "--version", package: "npm" };
+/// OpenSSL's command line.
+pub const OPENSSL: Tool = Tool { program: "openssl", version: "version", package: "openssl" };
+
+impl Tool {
+    /// Makes sure that it is there: root on Debian installs what is missing, anybody else is told how to.
+    pub fn require(self) -> anyhow::Result<()> {
+        if self.works() {
+            return Ok(());
+        }
+        let may_install = rustix::process::geteuid().is_root() && PathBuf::from("/etc/debian_version").exists();
+        if may_install {
+            let lock = std::fs::File::create(std::env::temp_dir().join("postrider-apt.lock"))?;
+            lock.lock()?;
+            if !self.works() {
+                run(Command::new("apt-get").args(["-q", "update"]))?;
+                run(Command::new("apt-get")
+                    .args(["-q", "-y", "install", self.package])
+                    .env("DEBIAN_FRONTEND", "noninteractive"))?;
+            }
+        }
+        if self.works() {
+            return Ok(());
+        }
+        bail!("{} is missing; on Debian install it by: apt-get install {}", self.program, self.package)
+    }
+
+    fn works(self) -> bool {
+        let status = Command::new(self.program).arg(self.version).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    }
+}
+
+/// Runs a command to its end, quietly; what it printed is in the error if it fails.
+pub fn run(command: &mut Command) -> anyhow::Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let tail = |text: &str| {
+            text.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+        };
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        bail!("{name} ended with {}:\n{}\n{}", output.status, tail(&printed), tail(&errors));
+    }
+    Ok(printed)
+}
