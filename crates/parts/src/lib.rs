@@ -9,6 +9,10 @@ pub mod tool;
 pub mod port;
 pub mod process;
 
+pub mod python;
+
+pub mod pubsub;
+
 pub use process::Process;
 
 /// Says that a test leaves something out for want of a part; `cargo xtask test` counts it as skipped and repeats why.

@@ -22,8 +22,8 @@ pub const JAVA: Tool = Tool { program: "java", version: "-version", package: "de
 pub const MAVEN: Tool = Tool { program: "mvn", version: "--version", package: "maven" };
 /// Go, which builds the Pub/Sub emulator.
 pub const GO: Tool = Tool { program: "go", version: "version", package: "golang-go" };
-/// Python, for clients that are not ours.
-pub const PYTHON: Tool = Tool { program: "python3", version: "--version", package: "python3-venv" };
+/// Python, for clients that are not ours. Debian has what makes virtual environments in a package of its own.
+pub const PYTHON: Tool = Tool { program: "python3", version: "-cimport ensurepip", package: "python3-venv" };
 /// Node.js, likewise.
 pub const NODE: Tool = Tool { program: "node", version: "--version", package: "nodejs" };
 /// npm.

@@ -1,0 +1,244 @@
+//! Google Pub/Sub: Google's fake server as a program of its own, and a consumer that is Google's Python client.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::tool::{self, GO};
+use crate::{Process, place, port, python};
+
+/// The project of all topics that tests make.
+pub const PROJECT: &str = "postrider-tests";
+
+const SOURCES: [&str; 5] = ["go.mod", "go.sum", "main.go", "fault.go", "control.go"];
+/// From its start until it listens.
+const START_AT_MOST: Duration = Duration::from_secs(20);
+
+/// A certificate chain and its key, PEM.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The chain.
+    pub certificate: String,
+    /// The key.
+    pub key: String,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Emulator {
+    process: Process,
+    port: u16,
+    control: u16,
+}
+
+/// What goes wrong with requests to publish to a topic.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Fault {
+    /// Only requests that have a message whose data contains this text.
+    pub holding: String,
+    /// The answer's code, such as `UNAVAILABLE`. Empty: all is well after the delay.
+    pub code: &'static str,
+    /// What the answer says.
+    pub message: &'static str,
+    /// Before the answer.
+    pub delay_ms: u64,
+    /// There is no answer at all.
+    pub hang: bool,
+    /// The messages are taken before.
+    pub after: bool,
+    /// How often it happens; 0: always.
+    pub times: u32,
+}
+
+/// What requests to publish to a topic there were.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+pub struct Counts {
+    /// Requests, whether they succeeded or not.
+    pub calls: u64,
+    /// Messages of those that succeeded.
+    pub messages: u64,
+    /// Bytes of their data.
+    pub bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    error: String,
+    counts: Option<Counts>,
+}
+
+impl Emulator {
+    /// Starts one, without TLS.
+    pub fn start() -> anyhow::Result<Emulator> {
+        Emulator::start_with(None)
+    }
+
+    /// Starts one.
+    pub fn start_with(tls: Option<&Tls>) -> anyhow::Result<Emulator> {
+        let program = program()?;
+        let folder = place::scratch("pubsub")?;
+        let (port, control) = (port::free(), port::free());
+        let mut command = Command::new(program);
+        command.args(["-port", &port.to_string(), "-control", &control.to_string()]);
+        if let Some(tls) = tls {
+            let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+            fs::write(&certificate, &tls.certificate)?;
+            fs::write(&key, &tls.key)?;
+            command.arg("-certificate").arg(certificate).arg("-key").arg(key);
+        }
+        let process = Process::start(&command, &folder.join("emulator.log"))?;
+        let emulator = Emulator { process, port, control };
+        port::accepts(control, START_AT_MOST).with_context(|| emulator.process.printed())?;
+        Ok(emulator)
+    }
+
+    /// `host:port`, as `PUBSUB_EMULATOR_HOST` has it.
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The port that it serves on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process, to make it hang or die.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Makes a topic; its full name.
+    pub fn create_topic(&self, id: &str) -> anyhow::Result<String> {
+        let topic = format!("projects/{PROJECT}/topics/{id}");
+        self.command(&json!({ "create_topic": topic }))?;
+        Ok(topic)
+    }
+
+    /// Deletes a topic, by its full name.
+    pub fn delete_topic(&self, topic: &str) -> anyhow::Result<()> {
+        self.command(&json!({ "delete_topic": topic })).map(drop)
+    }
+
+    /// From now on this happens to requests for the topic. Of several, the first that concerns a request happens to it.
+    pub fn fault(&self, topic: &str, fault: &Fault) -> anyhow::Result<()> {
+        let mut fault = serde_json::to_value(fault)?;
+        fault["topic"] = topic.into();
+        self.command(&json!({ "fault": fault })).map(drop)
+    }
+
+    /// Nothing happens to requests for the topic any more.
+    pub fn heal(&self, topic: &str) -> anyhow::Result<()> {
+        self.command(&json!({ "heal": topic })).map(drop)
+    }
+
+    /// What requests there were.
+    pub fn counts(&self, topic: &str) -> anyhow::Result<Counts> {
+        self.command(&json!({ "counts": topic }))?.counts.context("the emulator did not count")
+    }
+
+    /// Closes all connections and stops listening.
+    pub fn go_down(&self) -> anyhow::Result<()> {
+        self.command(&json!({ "down": true })).map(drop)
+    }
+
+    /// Listens again, with all topics and messages of before.
+    pub fn come_up(&self) -> anyhow::Result<()> {
+        self.command(&json!({ "down": false })).map(drop)
+    }
+
+    /// Receives what is published to the topic from now on.
+    pub fn consume(&self, topic: &str) -> anyhow::Result<Consumer> {
+        let python = python::with_packages("pubsub-python", include_str!("../python/pubsub.requirements.txt"))?;
+        let (project, id) = topic.split_once("/topics/").context("a topic's full name has its project")?;
+        let subscription = format!("{project}/subscriptions/{id}");
+        let create = json!({ "name": subscription, "topic": topic, "ordered": true });
+        self.command(&json!({ "create_subscription": create }))?;
+        let mut command = Command::new(python);
+        command.arg("-u").arg(place::source("python/pubsub_consumer.py")).arg(subscription);
+        command.env("PUBSUB_EMULATOR_HOST", self.host());
+        let process = Process::start(&command, &place::scratch("pubsub-consumer")?.join("messages.jsonl"))?;
+        Ok(Consumer { process })
+    }
+
+    fn command(&self, command: &serde_json::Value) -> anyhow::Result<Answer> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.control))?;
+        stream.set_read_timeout(Some(START_AT_MOST))?;
+        stream.write_all(format!("{command}\n").as_bytes())?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        let answer: Answer = serde_json::from_str(&line).with_context(|| format!("the emulator answered {line:?}"))?;
+        if answer.error.is_empty() {
+            return Ok(answer);
+        }
+        bail!("the emulator refused {command}: {}", answer.error)
+    }
+}
+
+/// Builds it, unless it was built before from the same sources.
+fn program() -> anyhow::Result<PathBuf> {
+    GO.require()?;
+    let folder = place::source("pubsub-emulator");
+    let mut recipe = tool::run(Command::new(GO.program).arg("version"))?;
+    for name in SOURCES {
+        recipe.push_str(&fs::read_to_string(folder.join(name))?);
+    }
+    let built = place::fetched("pubsub-emulator", &recipe, |target| {
+        let program = target.join("pubsub-emulator");
+        tool::run(Command::new(GO.program).args(["build", "-o"]).arg(program).current_dir(&folder)).map(drop)
+    })?;
+    Ok(built.join("pubsub-emulator"))
+}
+
+/// Google's Python client, receiving.
+#[derive(Debug)]
+pub struct Consumer {
+    process: Process,
+}
+
+/// A message as it was received.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Message {
+    /// The data, which is text here.
+    pub data: String,
+    /// The attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// The ordering key; empty for none.
+    pub ordering_key: String,
+    /// The server's id for it.
+    pub id: String,
+}
+
+impl Consumer {
+    /// What was received so far, in the order in which it was.
+    pub fn received(&self) -> anyhow::Result<Vec<Message>> {
+        let printed = self.process.printed();
+        // The last line may still be on its way.
+        let whole = printed.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let lines = whole.lines().filter(|line| line.starts_with('{'));
+        lines.map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+    }
+
+    /// Waits until at least `count` messages were received.
+    pub fn wait_for(&self, count: usize, at_most: Duration) -> anyhow::Result<Vec<Message>> {
+        let by = Instant::now() + at_most;
+        loop {
+            let received = self.received()?;
+            if received.len() >= count {
+                return Ok(received);
+            }
+            if Instant::now() > by {
+                bail!("{} of {count} messages were received; {}", received.len(), self.process.printed());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
