@@ -15,6 +15,7 @@ mod data;
 mod log;
 mod notifications;
 mod pim_attributes;
+mod pim_client;
 mod pim_entities;
 mod pim_gateway;
 mod platform;

@@ -5,18 +5,17 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use domain::pim::{ClientCredentials, Pim, url_key};
 use domain::{PimId, Timestamp};
-use http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
 use intake::{EntityKind, EntityPage, EntitySource};
 use parking_lot::Mutex;
 use serde_json::json;
-use sinks::client::{Call, Client, Fetched};
+use sinks::client::Fetched;
 use wire::json::Value;
 
-use crate::pim_attributes::{HttpAttributes, credentials, secret};
+use crate::pim_client::{PimClient, credentials};
 
 /// Entities a page: the most that a PIM gives.
 const PAGE: usize = 100;
@@ -31,26 +30,25 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// However long the PIM says.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
-/// Changed entities over HTTP. It calls registered PIMs only, so its client needs no address guard.
+/// Changed entities over HTTP.
 pub(crate) struct HttpEntities {
-    client: Client,
-    grants: HttpAttributes,
-    timeout: Duration,
+    grants: PimClient,
+    pages: PimClient,
     tokens: Mutex<HashMap<PimId, String>>,
 }
 
 impl HttpEntities {
-    /// Grants take at most `timeout` each; pages a minute, if that is longer.
-    pub(crate) fn new(client: Client, timeout: Duration) -> HttpEntities {
-        let grants = HttpAttributes::new(client.clone(), timeout);
-        HttpEntities { client, grants, timeout: timeout.max(LEAST_TIMEOUT), tokens: Mutex::default() }
+    /// Asks by `client`, and gives pages a minute where it gives calls less.
+    pub(crate) fn new(client: PimClient) -> HttpEntities {
+        let pages = client.with_timeout_of_at_least(LEAST_TIMEOUT);
+        HttpEntities { grants: client, pages, tokens: Mutex::default() }
     }
 
     async fn token(&self, pim: &Pim, credentials: &ClientCredentials) -> Result<String, String> {
         if let Some(token) = self.tokens.lock().get(&pim.id) {
             return Ok(token.clone());
         }
-        let token = self.grants.grant(pim, credentials).await?;
+        let token = self.grants.grant(pim, credentials).await.map_err(|error| error.to_string())?;
         self.tokens.lock().insert(pim.id, token.clone());
         Ok(token)
     }
@@ -60,13 +58,7 @@ impl HttpEntities {
         let mut renewed = false;
         for _ in 0..MOST_TRIES {
             let token = self.token(pim, credentials).await?;
-            let mut headers = HeaderMap::new();
-            headers.insert(AUTHORIZATION, secret(format!("Bearer {token}"))?);
-            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-            let url = format!("{}{target}", pim.url.trim_end_matches('/'));
-            let (method, body) = (Method::GET, Bytes::new());
-            let call = Call { method, url, headers, body, limit: MAX_ANSWER, timeout: self.timeout };
-            let answer = self.client.fetch(call).await.map_err(|error| error.to_string())?;
+            let answer = self.pages.get(pim, target, &token, MAX_ANSWER).await.map_err(|error| error.to_string())?;
             match answer.status {
                 StatusCode::UNAUTHORIZED if !renewed => {
                     renewed = true;

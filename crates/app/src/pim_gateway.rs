@@ -1,35 +1,26 @@
 //! Asks PIMs about tokens over HTTP: `token-info` of hosted editions, a probe and a password grant of the others
 //! (contract pages 1 and 7, "Token check").
 
-use std::time::Duration;
-
 use api::{Permission, PimGateway, Verdict};
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use domain::ClientId;
 use domain::pim::{ClientCredentials, ClientProof, Pim, Probe, TokenCheck};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use serde_json::{Value, json};
-use sinks::client::{Call, Client, Fetched};
+use http::StatusCode;
+use serde_json::Value;
+use sinks::client::Fetched;
+
+use crate::pim_client::{CallError, GrantError, PimClient, said};
 
 /// What is read of an answer; the longest of these calls lists measurement families.
 const MAX_ANSWER: usize = 1024 * 1024;
-/// What is repeated of a PIM's own message.
-const MAX_MESSAGE: usize = 200;
 
-/// The gateway over HTTP. It calls registered PIMs only, so its client needs no address guard.
-pub(crate) struct HttpGateway {
-    client: Client,
-    timeout: Duration,
-}
+/// The gateway over HTTP.
+pub(crate) struct HttpGateway(PimClient);
 
 impl HttpGateway {
-    /// A gateway whose calls take at most `timeout` each.
-    pub(crate) fn new(client: Client, timeout: Duration) -> HttpGateway {
-        HttpGateway { client, timeout }
+    /// Asks by `client`.
+    pub(crate) fn new(client: PimClient) -> HttpGateway {
+        HttpGateway(client)
     }
 }
 
@@ -151,9 +142,7 @@ impl HttpGateway {
 
     /// A call with the caller's token: a 200, or the verdict.
     async fn ask(&self, pim: &Pim, path: &str, token: &str) -> Judged<Fetched> {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, secret(format!("Bearer {token}"))?);
-        let answer = self.call(pim, Method::GET, path, headers, Bytes::new()).await?;
+        let answer = self.0.get(pim, path, token, MAX_ANSWER).await.map_err(verdict_of)?;
         match answer.status {
             StatusCode::OK => Ok(answer),
             StatusCode::UNAUTHORIZED => Err(Verdict::Rejected { message: said(&answer, "the PIM rejects the token") }),
@@ -165,47 +154,18 @@ impl HttpGateway {
     /// A password grant with the credentials that the operator registered: it fails once the connection is gone. Gives
     /// the token.
     async fn grant(&self, pim: &Pim, credentials: &ClientCredentials) -> Judged<String> {
-        let pair = format!("{}:{}", credentials.client_id, credentials.client_secret.expose());
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, secret(format!("Basic {}", STANDARD.encode(pair)))?);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = json!({
-            "grant_type": "password",
-            "username": credentials.username,
-            "password": credentials.password.expose(),
-        });
-        let answer = self.call(pim, Method::POST, "/api/oauth/v1/token", headers, body.to_string().into()).await?;
-        match answer.status {
-            StatusCode::OK => {
-                let granted: Option<Value> = serde_json::from_slice(&answer.body).ok();
-                let token = granted.as_ref().and_then(|granted| granted.get("access_token")?.as_str());
-                Ok(token.unwrap_or_default().to_owned())
-            }
-            StatusCode::BAD_REQUEST
-            | StatusCode::UNAUTHORIZED
-            | StatusCode::FORBIDDEN
-            | StatusCode::UNPROCESSABLE_ENTITY => Err(Verdict::UnprovenClient {
-                message: format!(
-                    "the PIM refuses the credentials that the operator registered for this client: {}",
-                    said(&answer, "it does not say why")
-                ),
-            }),
-            other => Err(unavailable(&format!("it answered the password grant with {}", other.as_u16()))),
-        }
+        self.0.grant(pim, credentials).await.map_err(|error| match error {
+            GrantError::Call(error) => verdict_of(error),
+            GrantError::Refused(_) => Verdict::UnprovenClient { message: error.to_string() },
+            GrantError::Status(_) | GrantError::NoToken => unavailable(&error.to_string()),
+        })
     }
+}
 
-    async fn call(
-        &self,
-        pim: &Pim,
-        method: Method,
-        path: &str,
-        mut headers: HeaderMap,
-        body: Bytes,
-    ) -> Judged<Fetched> {
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let url = format!("{}{path}", pim.url.trim_end_matches('/'));
-        let call = Call { method, url, headers, body, limit: MAX_ANSWER, timeout: self.timeout };
-        self.client.fetch(call).await.map_err(|error| unavailable(&error.to_string()))
+fn verdict_of(error: CallError) -> Verdict {
+    match error {
+        CallError::NoAnswer(why) => Verdict::Unavailable { message: why },
+        CallError::NoToken => Verdict::Rejected { message: error.to_string() },
     }
 }
 
@@ -221,27 +181,9 @@ fn unproven() -> Verdict {
     }
 }
 
-/// A header's value that is never shown. What cannot stand in a header cannot be a token.
-fn secret(value: String) -> Judged<HeaderValue> {
-    let mut value = HeaderValue::try_from(value)
-        .map_err(|_| Verdict::Rejected { message: "the token has characters that no token has".into() })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 /// The value at a path of member names, such as `connection.client_id`.
 fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     path.split('.').try_fold(value, |value, name| value.get(name))
-}
-
-/// The PIM's own words: `message` of its error answers, `error_description` of its OAuth ones.
-fn said(answer: &Fetched, otherwise: &str) -> String {
-    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let text = body.as_ref().and_then(|body| {
-        let message = ["message", "error_description"].iter().find_map(|name| body.get(name)?.as_str());
-        message.map(|text| text.chars().filter(|character| !character.is_control()).take(MAX_MESSAGE).collect())
-    });
-    text.unwrap_or_else(|| otherwise.to_owned())
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ use wire::envelope::EnvelopeStyle;
 use crate::config::{Config, SchemaCheck, Settings, UnknownTypes};
 use crate::failure::{Exit, Failure};
 use crate::pim_attributes::HttpAttributes;
+use crate::pim_client::PimClient;
 use crate::pim_entities::HttpEntities;
 use crate::pim_gateway::HttpGateway;
 use crate::{data, notifications, registration};
@@ -95,11 +96,11 @@ impl Platform {
         let running = Arc::new(Running(RwLock::new(Some(engine))));
         let outbox = Arc::clone(&store) as Arc<dyn Catalog>;
         let notifier = notifications::start(outbox, connector.clone(), settings, &public_url)?;
-        let gateway: Arc<dyn PimGateway> =
-            Arc::new(HttpGateway::new(Client::new(connector.exempt()), settings.tokens.timeout));
+        let pims = PimClient::new(Client::new(connector.exempt()), settings.tokens.timeout);
+        let gateway: Arc<dyn PimGateway> = Arc::new(HttpGateway::new(pims.clone()));
         let rechecking = tokio::spawn(recheck(Arc::clone(&store), Arc::clone(&gateway), settings.clone()));
 
-        let attributes = HttpAttributes::new(Client::new(connector.exempt()), settings.tokens.timeout);
+        let attributes = HttpAttributes::new(pims.clone());
         let api = Api::new(Parts {
             store: Arc::clone(&store),
             gateway,
@@ -109,7 +110,7 @@ impl Platform {
             settings: api_settings(settings, public_url),
         });
         let api = Arc::new(api.with_attribute_source(Arc::new(attributes)));
-        let entities = HttpEntities::new(Client::new(connector.exempt()), settings.tokens.timeout);
+        let entities = HttpEntities::new(pims);
         let reconciling = reconcile(settings, Arc::clone(api.bridge()), Arc::clone(&store), entities);
         let (stop, mut stopped) = watch::channel(false);
         let serving = tokio::spawn(api::serve(listener, api, async move {

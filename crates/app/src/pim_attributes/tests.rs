@@ -1,18 +1,19 @@
 //! Attribute types from a fake PIM on a loopback address.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use domain::address::AddressPolicy;
-use domain::pim::Probe;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::pim::{ClientCredentials, ClientProof, Probe, TokenCheck};
 use domain::{ClientId, PimId, Secret, Timestamp};
-use sinks::connect::Connector;
-use sinks::resolve::Resolver;
-use sinks::tls::TlsClient;
+use http::header::AUTHORIZATION;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::http_client;
 
 const TOKEN: (&str, &str) = ("/api/oauth/v1/token", r#"{"access_token":"t0k"}"#);
 
@@ -58,9 +59,7 @@ async fn asked(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-    let connector =
-        Connector::new(Arc::new(Resolver::system().unwrap()), AddressPolicy::default(), TlsClient::new(&[]).unwrap());
-    let source = HttpAttributes::new(Client::new(connector.exempt()), Duration::from_secs(5));
+    let source = HttpAttributes::new(PimClient::new(http_client::client().unwrap(), Duration::from_secs(5)));
     let found = source.attribute_types(&pim(url, proof)).await;
     let seen = seen.lock().unwrap().clone();
     (found, seen)

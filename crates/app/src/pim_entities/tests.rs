@@ -4,17 +4,16 @@ mod fake_rest;
 
 use std::sync::Arc;
 
-use domain::address::AddressPolicy;
 use domain::pim::{ClientProof, Probe, TokenCheck};
 use domain::{ClientId, Position, Secret};
+use http::HeaderValue;
 use intake::{Bridge, Note, Reconciler};
 use serde_json::{Value as Json, json};
-use sinks::connect::Connector;
-use sinks::resolve::Resolver;
-use sinks::tls::TlsClient;
 use store::{Catalog, EventLog, MemoryStore, ReadLimit, Snapshots};
 
 use super::*;
+use crate::http_client;
+use crate::pim_attributes::HttpAttributes;
 use fake_rest::FakeRest;
 
 const FIRST: &str = "11111111-1111-4111-8111-111111111111";
@@ -76,12 +75,10 @@ impl World {
     }
 
     fn over(store: Arc<MemoryStore>, rest: FakeRest, pim: Arc<Pim>) -> World {
-        let resolver = Arc::new(Resolver::system().unwrap());
-        let connector = Connector::new(resolver, AddressPolicy::default(), TlsClient::new(&[]).unwrap());
-        let client = Client::new(connector.exempt());
-        let attributes = Arc::new(HttpAttributes::new(client.clone(), Duration::from_secs(5)));
+        let client = PimClient::new(http_client::client().unwrap(), Duration::from_secs(5));
+        let attributes = Arc::new(HttpAttributes::new(client.clone()));
         let bridge = Arc::new(Bridge::new(store.clone(), Some(attributes)));
-        let source = Arc::new(HttpEntities::new(client, Duration::from_secs(5)));
+        let source = Arc::new(HttpEntities::new(client));
         let reconciler = Reconciler::new(bridge.clone(), store.clone(), source, OVERLAP);
         World { store, bridge, reconciler, rest, pim }
     }

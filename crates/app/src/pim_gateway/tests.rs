@@ -2,15 +2,13 @@
 
 mod fake_pim;
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use domain::address::AddressPolicy;
 use domain::{PimId, Secret, Timestamp};
-use sinks::connect::Connector;
-use sinks::resolve::Resolver;
-use sinks::tls::TlsClient;
+use serde_json::json;
 
 use super::*;
+use crate::http_client;
 use fake_pim::FakePim;
 
 const GENUINE: Verdict = Verdict::Genuine { permission: None };
@@ -30,9 +28,7 @@ fn registered(url: &str, token_check: TokenCheck) -> Pim {
 }
 
 fn gateway() -> HttpGateway {
-    let resolver = Resolver::system().unwrap();
-    let connector = Connector::new(Arc::new(resolver), AddressPolicy::default(), TlsClient::new(&[]).unwrap());
-    HttpGateway::new(Client::new(connector.exempt()), Duration::from_millis(500))
+    HttpGateway::new(PimClient::new(http_client::client().unwrap(), Duration::from_millis(500)))
 }
 
 fn token_info(permission_field: Option<&str>) -> TokenCheck {

@@ -10,7 +10,8 @@ use store::{Catalog, Snapshots};
 use super::{cannot_change, find};
 use crate::config::{Config, ConfigArgs};
 use crate::failure::{Exit, Failure};
-use crate::pim_attributes::{HttpAttributes, credentials};
+use crate::pim_attributes::HttpAttributes;
+use crate::pim_client::{PimClient, credentials};
 use crate::terminal::{self, BAD, BOLD, DIM, GOOD, styled};
 use crate::{data, http_client};
 
@@ -152,7 +153,7 @@ async fn attributes(config: &Config, pim: &Pim) -> Result<Option<Result<usize, S
     if credentials(pim).is_none() {
         return Ok(None);
     }
-    let source = HttpAttributes::new(http_client::client()?, config.settings.tokens.timeout);
+    let source = HttpAttributes::new(PimClient::new(http_client::client()?, config.settings.tokens.timeout));
     Ok(source.attribute_types(pim).await.map(|types| types.map(|types| types.len())).transpose())
 }
 
