@@ -92,8 +92,8 @@ impl Reader {
 }
 
 /// Runs `cargo test` with `args` and counts.
-pub(crate) fn cargo_test(name: &str, args: &[&str]) -> anyhow::Result<Tally> {
-    run(name, args, &[], Reader::default())
+pub(crate) fn cargo_test(name: &str, args: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Tally> {
+    run(name, args, environment, Reader::default())
 }
 
 /// The same, with what successful tests print.

@@ -7,10 +7,12 @@ use crate::{libtest, lint, shell, sim};
 
 /// Lints, all tests, and the further suites
 ///
+/// Tests against brokers and clients of others fetch them into target/parts.
+///
 /// Ends with one line `N passed, N failed, N skipped`, after the reasons for whatever was skipped or left out.
 #[derive(Args)]
 pub(crate) struct TestArgs {
-    /// Leave the long suites out, and make the load of the others small
+    /// Leave the long suites and the tests against brokers out, and make the load of the others small
     #[arg(long)]
     fast: bool,
 
@@ -32,12 +34,12 @@ const SUITES: &[Suite] = &[
     Suite {
         name: "unit, integration and documentation tests",
         long: false,
-        run: |_| libtest::cargo_test("tests", &["--workspace", "--exclude", "postrider"]),
+        run: |args| libtest::cargo_test("tests", &["--workspace", "--exclude", "postrider"], parts(args)),
     },
     Suite {
         name: "unit tests of the binary",
         long: false,
-        run: |_| libtest::cargo_test("tests of the binary", &["--package", "postrider", "--bins"]),
+        run: |_| libtest::cargo_test("tests of the binary", &["--package", "postrider", "--bins"], &[]),
     },
     Suite { name: "simulation", long: false, run: simulation },
     Suite { name: "end to end", long: false, run: end_to_end },
@@ -62,6 +64,11 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<bool> {
         tally.judge_for_ci();
     }
     Ok(tally.conclude())
+}
+
+/// Brokers and clients of others take seconds to start, and minutes to fetch the first time.
+fn parts(args: &TestArgs) -> &'static [(&'static str, &'static str)] {
+    if args.fast { &[("POSTRIDER_PARTS", "none")] } else { &[] }
 }
 
 /// Random worlds under virtual time; a failure names its seed, which plays the same world again.

@@ -11,6 +11,7 @@ pub mod process;
 
 pub mod python;
 
+pub mod kafka;
 pub mod pubsub;
 
 pub use process::Process;

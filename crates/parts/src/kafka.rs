@@ -1,0 +1,12 @@
+//! Apache Kafka: a real broker (KRaft) with all kinds of listeners, and a stock client (librdkafka) that is not ours.
+//!
+//! [`Broker::start`] takes about 4 s. One a test program is enough: put it into a `OnceLock`.
+
+mod broker;
+mod certificates;
+mod client;
+mod fetch;
+
+pub use broker::{BULK_USERS, Broker, Listener, OUTSIDER, PASSWORD, SCRAM_USER, USER};
+pub use certificates::{ClientTls, SERVER_NAME};
+pub use client::Record;

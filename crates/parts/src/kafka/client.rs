@@ -1,0 +1,67 @@
+//! The stock client of a test: what topics hold, and what the broker is told about topics and rights.
+
+use std::process::Command;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use super::broker::{Broker, Listener};
+use super::fetch;
+use crate::place::source;
+use crate::tool::run;
+
+/// A record as an independent consumer saw it.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Record {
+    /// The partition that it lies in.
+    pub partition: u32,
+    /// Its place there.
+    pub offset: u64,
+    /// Its key.
+    pub key: Option<String>,
+    /// Its value.
+    pub value: Option<String>,
+    /// Its headers, in order.
+    pub headers: Vec<(String, Option<String>)>,
+}
+
+impl Broker {
+    /// Makes a topic, with settings such as `("max.message.bytes", "20000")`.
+    pub fn create_topic(&self, name: &str, partitions: u32, config: &[(&str, &str)]) -> anyhow::Result<()> {
+        self.client(&["create", name, &partitions.to_string(), &json(config)]).map(|_| ())
+    }
+
+    /// Deletes a topic.
+    pub fn delete_topic(&self, name: &str) -> anyhow::Result<()> {
+        self.client(&["delete", name]).map(|_| ())
+    }
+
+    /// Changes settings of a topic.
+    pub fn alter_topic(&self, name: &str, config: &[(&str, &str)]) -> anyhow::Result<()> {
+        self.client(&["alter", name, &json(config)]).map(|_| ())
+    }
+
+    /// Gives a user a right to a topic: `WRITE`, `DESCRIBE`.
+    pub fn allow(&self, user: &str, operation: &str, topic: &str) -> anyhow::Result<()> {
+        self.client(&["allow", user, operation, topic]).map(|_| ())
+    }
+
+    /// All records of a topic, by partition and in order, once there are `at_least` so many; fewer if they do not come within `seconds`.
+    pub fn consume(&self, topic: &str, at_least: usize, seconds: u32) -> anyhow::Result<Vec<Record>> {
+        let printed = self.client(&["consume", topic, &at_least.to_string(), &seconds.to_string()])?;
+        printed.lines().map(|line| serde_json::from_str(line).context("what the consumer printed")).collect()
+    }
+
+    fn client(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(fetch::python()?);
+        command.arg(source("python/kafka_client.py"));
+        command.arg(format!("bootstrap.servers={}", self.bootstrap(Listener::Internal)));
+        run(command.args(arguments))
+    }
+}
+
+fn json(config: &[(&str, &str)]) -> String {
+    let map: serde_json::Map<String, serde_json::Value> =
+        config.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+    serde_json::Value::Object(map).to_string()
+}

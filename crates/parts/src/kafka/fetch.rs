@@ -1,0 +1,58 @@
+//! What Kafka tests need of others: the broker's jars, a formatted data folder, and a stock client for Python.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::broker::{CLUSTER_ID, PASSWORD, SCRAM_USER, java};
+use crate::place::{fetched, source};
+use crate::python;
+use crate::tool::{JAVA, MAVEN, run};
+
+/// The folder of the broker's jars.
+pub(super) fn jars() -> anyhow::Result<PathBuf> {
+    JAVA.require()?;
+    let pom = fs::read_to_string(source("kafka/pom.xml"))?;
+    let folder = fetched("kafka", &pom, |folder| {
+        MAVEN.require()?;
+        fs::write(folder.join("pom.xml"), &pom)?;
+        run(Command::new("mvn")
+            .args(["-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"])
+            .args(["-DincludeScope=runtime", "-DoutputDirectory=jars"])
+            .current_dir(folder))?;
+        Ok(())
+    })?;
+    Ok(folder.join("jars"))
+}
+
+/// A data folder as a new broker needs it, to be copied: making one takes a JVM.
+pub(super) fn formatted(jars: &Path) -> anyhow::Result<PathBuf> {
+    let recipe = format!("{}\n{CLUSTER_ID} {SCRAM_USER} {PASSWORD}\n", fs::read_to_string(source("kafka/pom.xml"))?);
+    let folder = fetched("kafka-formatted", &recipe, |folder| {
+        let properties = folder.join("server.properties");
+        let data = folder.join("data");
+        fs::write(
+            &properties,
+            format!(
+                "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:1\n\
+                 controller.listener.names=CONTROLLER\nlisteners=INTERNAL://127.0.0.1:2,CONTROLLER://127.0.0.1:1\n\
+                 inter.broker.listener.name=INTERNAL\n\
+                 listener.security.protocol.map=INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={}\n",
+                data.display()
+            ),
+        )?;
+        let mut format = java(jars, "kafka.tools.StorageTool");
+        format.args(["format", "-t", CLUSTER_ID, "-c"]).arg(&properties);
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            format.arg("--add-scram").arg(format!("{mechanism}=[name={SCRAM_USER},password={PASSWORD}]"));
+        }
+        run(&mut format)?;
+        Ok(())
+    })?;
+    Ok(folder.join("data"))
+}
+
+/// The Python that has the stock client; it brings librdkafka along.
+pub(super) fn python() -> anyhow::Result<PathBuf> {
+    python::with_packages("kafka-python", include_str!("../../python/kafka.requirements.txt"))
+}
