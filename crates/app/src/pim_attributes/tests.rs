@@ -96,7 +96,7 @@ async fn without_credentials_nobody_is_asked() {
 #[tokio::test]
 async fn what_does_not_work_is_said() {
     let (found, _) = asked(known(), &[]).await;
-    assert_eq!(found, Err("it answered /api/oauth/v1/token with 404".to_owned()));
+    assert_eq!(found, Err("it answered the password grant with 404".to_owned()));
     let (found, _) = asked(known(), &[TOKEN, ("/api/rest/v1/attributes?page=1&limit=100", "{}")]).await;
     assert!(found.unwrap_err().ends_with("has no `_embedded.items`"));
 }
