@@ -18,14 +18,12 @@ use domain::{PimId, Secret};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use wire::Fault;
-use wire::fault::code;
 
 use crate::Api;
 use crate::body;
 use crate::management::{Sent, check_media_type};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 
 /// The operator's key; only its SHA-256 is kept.
 #[derive(Clone, PartialEq, Eq)]
@@ -79,8 +77,7 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
 fn is_operator(api: &Api, headers: &HeaderMap) -> Result<(), Refusal> {
     let Some(known) = &api.settings.operator_key else {
         return Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "operator_api_off",
+            because::OPERATOR_API_OFF,
             "the operator's API is switched off; the setting `api.operator_key` switches it on",
         ));
     };
@@ -89,31 +86,19 @@ fn is_operator(api: &Api, headers: &HeaderMap) -> Result<(), Refusal> {
     let sent = value.and_then(|value| value.split_once(' '));
     match sent {
         Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") && known.is(key.trim()) => Ok(()),
-        Some(_) => Err(Refusal::unauthorized("invalid_operator_key", "this is not the operator's key")),
-        None => Err(Refusal::unauthorized(
-            "missing_operator_key",
+        Some(_) => Err(Refusal::new(because::INVALID_OPERATOR_KEY, "this is not the operator's key")),
+        None => Err(Refusal::new(
+            because::MISSING_OPERATOR_KEY,
             "send the operator's key, once: `Authorization: Bearer <operator key>`",
         )),
     }
-}
-
-/// The body as what an action takes; all of its fields are known.
-fn parse<T: DeserializeOwned>(sent: &Sent) -> Result<T, Refusal> {
-    // First by the platform's own reader: it refuses what is read in two ways.
-    let text = sent.json()?.to_canonical();
-    serde_json::from_str(&text).map_err(|error| {
-        // The place in the canonical text says nobody anything.
-        let said = error.to_string();
-        let said = said.split(" at line ").next().unwrap_or_default();
-        Refusal::invalid(vec![Fault::new(code::INVALID_VALUE, said.to_owned())])
-    })
 }
 
 /// The answer in JSON.
 fn answer(status: StatusCode, value: &impl Serialize) -> Result<Response, Refusal> {
     let text = serde_json::to_string(value).map_err(|error| {
         tracing::error!(%error, "an answer to the operator could not be written as JSON");
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the answer could not be written")
+        Refusal::new(because::INTERNAL_ERROR, "the answer could not be written")
     })?;
     Ok(body::json(status, text))
 }

@@ -9,7 +9,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 
 /// How long the rest of a body that is too large is read and thrown away, so that the client gets to read the answer: a
 /// connection closed over unread bytes is reset, and the answer is lost with it.
@@ -35,12 +35,9 @@ pub(crate) async fn read(
             discard(headers, body, limit).await;
             Err(too_large(limit))
         }
-        Ok(Err(_)) => {
-            Err(Refusal::new(StatusCode::BAD_REQUEST, "body_incomplete", "the request's body broke off before its end"))
-        }
+        Ok(Err(_)) => Err(Refusal::new(because::BODY_INCOMPLETE, "the request's body broke off before its end")),
         Err(_) => Err(Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_timeout",
+            because::BODY_TIMEOUT,
             format!("the request's body did not arrive within {} s", at_most.as_secs()),
         )),
     }
@@ -92,11 +89,7 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn too_large(limit: usize) -> Refusal {
-    Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body_too_large",
-        format!("the request's body is larger than {} KiB", limit / 1024),
-    )
+    Refusal::new(because::BODY_TOO_LARGE, format!("the request's body is larger than {} KiB", limit / 1024))
 }
 
 /// The media type of the body, without parameters, in lower case.

@@ -2,15 +2,13 @@
 //! it. It is where `documentation_url` points.
 
 mod reasons;
-mod refusals;
 
 use axum::response::{Html, IntoResponse, Response};
 use domain::outcome::ErrorReason;
-use http::StatusCode;
 use wire::fault::code;
 
 use crate::path::At;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 
 /// What a page says.
 pub(super) struct Page {
@@ -24,6 +22,11 @@ pub(super) struct Page {
     reproduce: &'static [&'static str],
 }
 
+/// A request that shows a refusal to the person who makes it.
+const REPRODUCE: &str = "curl -i -X POST \"$PLATFORM/api/v1/subscribers\" \\\n  \
+    -H \"X-PIM-URL: $PIM_URL\" -H \"X-PIM-TOKEN: $TOKEN\" -H \"X-PIM-CLIENT-ID: $CLIENT_ID\" \\\n  \
+    -H 'Content-Type: application/json' -d @body.json";
+
 /// The list of all pages.
 pub(crate) async fn index() -> impl IntoResponse {
     Html(list())
@@ -33,17 +36,15 @@ pub(crate) async fn index() -> impl IntoResponse {
 pub(crate) async fn show(At(reason): At<String>) -> Result<Response, Refusal> {
     match page(&reason) {
         Some(page) => Ok(Html(page).into_response()),
-        None => Err(Refusal::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "there is no such reason; /docs/errors lists those that there are",
-        )),
+        None => {
+            Err(Refusal::new(because::NOT_FOUND, "there is no such reason; /docs/errors lists those that there are"))
+        }
     }
 }
 
 fn page(reason: &str) -> Option<String> {
     let delivery = ErrorReason::ALL.iter().find(|known| known.as_str() == reason).map(|known| reasons::page(*known));
-    let refusal = refusals::ALL.iter().find(|(name, _)| *name == reason).map(|(_, text)| *text);
+    let refusal = because::ALL.iter().find(|code| code.name == reason).map(|code| code.meaning);
     let fault = code::ALL.iter().find(|(name, _)| *name == reason).map(|(_, text)| *text);
     if delivery.is_none() && refusal.is_none() && fault.is_none() {
         return None;
@@ -66,7 +67,7 @@ fn page(reason: &str) -> Option<String> {
              refused: method, address and body, without secrets. <code>error_message</code> names every fault, and \
              the answer to the request had the field of each.</p><h2>How to reproduce it</h2><pre>{}</pre>",
             escaped(text),
-            escaped(refusals::REPRODUCE)
+            escaped(REPRODUCE)
         ));
     }
     body.push_str("<p><a href=\"/docs/errors\">All reasons</a></p>");
@@ -81,8 +82,8 @@ fn list() -> String {
         body.push_str("</ul>");
     };
     section("Failed deliveries", &mut ErrorReason::ALL.iter().map(|reason| reason.as_str()));
-    section("Refused requests", &mut refusals::ALL.iter().map(|(name, _)| *name));
-    section("Faults in bodies and queries", &mut code::ALL.iter().map(|(name, _)| *name));
+    section("Refused requests", &mut because::ALL.iter().map(|code| code.name));
+    section("Faults in bodies, queries and events", &mut code::ALL.iter().map(|(name, _)| *name));
     framed("Reasons of errors", &body)
 }
 

@@ -20,7 +20,7 @@ use wire::json::escape_into;
 
 use crate::auth::producer;
 use crate::body;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 use crate::settings::{SchemaCheck, UnknownTypes};
 use crate::{Api, client_life};
 
@@ -84,7 +84,7 @@ async fn parse(headers: HeaderMap, body: Bytes, received_at: Timestamp) -> Resul
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => {
-                    return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the platform is stopping"));
+                    return Err(Refusal::new(because::STOPPING, "the platform is stopping"));
                 }
             },
         }
@@ -197,7 +197,7 @@ async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> R
 pub(crate) fn not_appended(error: AppendError) -> Refusal {
     match error {
         AppendError::BacklogFull { message, retry_after } => {
-            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "backlog_full", message).retry_after(retry_after)
+            Refusal::new(because::BACKLOG_FULL, message).retry_after(retry_after)
         }
         AppendError::Store(error) => error.into(),
     }

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::Api;
 use crate::body::json;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 
 /// The process answers.
 pub(crate) async fn live() -> Response {
@@ -25,12 +25,8 @@ pub(crate) async fn ready(State(api): State<Arc<Api>>) -> Response {
         Ok(()) => json(StatusCode::OK, r#"{"status":"ready"}"#),
         Err(why) => {
             tracing::warn!(%why, "not ready");
-            Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not_ready",
-                "the platform is starting, or does not work: its log says more",
-            )
-            .into_response()
+            Refusal::new(because::NOT_READY, "the platform is starting, or does not work: its log says more")
+                .into_response()
         }
     }
 }

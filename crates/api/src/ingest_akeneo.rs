@@ -9,11 +9,13 @@ use domain::pim::Pim;
 use http::{HeaderMap, StatusCode};
 use intake::bridge::TakeError;
 use intake::{BodyError, SIGNATURE, TIMESTAMP};
+use wire::Fault;
+use wire::fault;
 use wire::signature::SignatureError;
 
 use crate::events::not_appended;
 use crate::path::At;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 use crate::{Api, body};
 
 /// Takes the events of a request and answers when they are on stable storage; the PIM's test is answered with 200.
@@ -58,7 +60,7 @@ async fn take(api: &Api, source: &str, request: Request) -> Result<Response, Ref
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => {
-                return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the platform is stopping"));
+                return Err(Refusal::new(because::STOPPING, "the platform is stopping"));
             }
         },
     };
@@ -82,7 +84,7 @@ async fn signed<'h>(
             let message = format!("the request is not signed: expected {SIGNATURE} and {TIMESTAMP}, once each");
             api.bridge.refused(pim, message.clone(), (api.settings.clock)());
             tracing::warn!(pim.name = %pim.name, "a request of the Events API is not signed; nothing of it is taken");
-            Err(Refusal::unauthorized("missing_signature", message))
+            Err(Refusal::new(because::MISSING_SIGNATURE, message))
         }
     }
 }
@@ -94,8 +96,7 @@ fn once<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
 
 fn no_bridge(source: &str) -> Refusal {
     Refusal::new(
-        StatusCode::NOT_FOUND,
-        "no_such_source",
+        because::NO_SUCH_SOURCE,
         format!("no PIM named {source:?} sends its Events API here; the operator registers one with its secret"),
     )
 }
@@ -103,20 +104,20 @@ fn no_bridge(source: &str) -> Refusal {
 fn not_genuine(pim: &Pim, error: &SignatureError) -> Refusal {
     tracing::warn!(pim.name = %pim.name, %error, "a request of the Events API is refused; nothing of it is taken");
     let code = match error {
-        SignatureError::Stale { .. } => "stale_timestamp",
+        SignatureError::Stale { .. } => because::STALE_TIMESTAMP,
         SignatureError::Malformed { .. } | SignatureError::MalformedTimestamp | SignatureError::Mismatch => {
-            "invalid_signature"
+            because::INVALID_SIGNATURE
         }
     };
-    Refusal::unauthorized(code, error.to_string())
+    Refusal::new(code, error.to_string())
 }
 
 fn not_taken(error: TakeError) -> Refusal {
     match error {
-        TakeError::Body(BodyError::NoJson(message)) => Refusal::new(StatusCode::BAD_REQUEST, "malformed_json", message),
-        TakeError::Body(BodyError::NoEvents(message)) => {
-            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "no_events", message)
+        TakeError::Body(BodyError::NoJson(message)) => {
+            Refusal::with_faults(StatusCode::BAD_REQUEST, vec![Fault::new(fault::code::MALFORMED_JSON, message)])
         }
+        TakeError::Body(BodyError::NoEvents(message)) => Refusal::new(because::NO_EVENTS, message),
         TakeError::Append(error) => {
             tracing::error!(%error, "events of the Events API are lost: they could not be stored, and the PIM does not send again");
             not_appended(error)

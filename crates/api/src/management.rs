@@ -20,7 +20,7 @@ use wire::json::Value;
 use crate::Api;
 use crate::auth::caller::{Caller, authenticate};
 use crate::body;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 
 /// Refusals that their owner finds in the log (contract page 7, "Logs").
 const LOGGED: [u16; 7] = [400, 403, 405, 409, 413, 415, 422];
@@ -71,7 +71,7 @@ async fn let_in(api: &Api, headers: &HeaderMap) -> Result<Caller, Refusal> {
     api.rate_limit.take(&caller.owner, Instant::now()).map_err(|wait| {
         let limit = api.settings.requests_per_second;
         let message = format!("more than {limit} requests a second; slow down");
-        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).retry_after(wait)
+        Refusal::new(because::RATE_LIMITED, message).retry_after(wait)
     })?;
     Ok(caller)
 }
@@ -81,17 +81,15 @@ pub(crate) fn check_media_type(method: &Method, headers: &HeaderMap, sent: &Byte
     if sent.is_empty() {
         return Ok(());
     }
-    let refuse = |code, message| Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, message));
+    let refuse = |message: String| Err(Refusal::new(because::UNSUPPORTED_MEDIA_TYPE, message));
     if headers.contains_key(CONTENT_ENCODING) {
-        return refuse("unsupported_encoding", "send the body as it is, without Content-Encoding".to_owned());
+        return Err(Refusal::new(because::UNSUPPORTED_ENCODING, "send the body as it is, without Content-Encoding"));
     }
     match body::media_type(headers).as_deref() {
         Some("application/json") => Ok(()),
         Some("application/merge-patch+json") if method == Method::PATCH => Ok(()),
-        Some(other) => {
-            refuse("unsupported_media_type", format!("the body is announced as {other:?}; send application/json"))
-        }
-        None => refuse("unsupported_media_type", "send the body with Content-Type: application/json".to_owned()),
+        Some(other) => refuse(format!("the body is announced as {other:?}; send application/json")),
+        None => refuse("send the body with Content-Type: application/json".to_owned()),
     }
 }
 

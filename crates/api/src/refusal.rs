@@ -1,5 +1,7 @@
 //! A request that is not done, and the answer that says why: `{"errors":[{"message","code","field"}]}`.
 
+pub(crate) mod because;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use http::{HeaderValue, StatusCode};
 use store::{ChangeError, StoreError};
 use wire::fault::{self, Fault};
 
+use because::Code;
+
 /// Why a request is refused: a status, every fault that was found, and when to come back where that is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Refusal {
@@ -19,8 +23,8 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// A refusal for one reason, not tied to a field.
-    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Refusal {
-        fault::Refusal::one(status.as_u16(), code, message).into()
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Refusal {
+        fault::Refusal::one(code.status.as_u16(), code.name, message).into()
     }
 
     /// A refusal for several reasons.
@@ -33,19 +37,9 @@ impl Refusal {
         fault::Refusal::invalid(faults).into()
     }
 
-    /// The caller is not known.
-    pub(crate) fn unauthorized(code: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::UNAUTHORIZED, code, message)
-    }
-
     /// There is no such thing for this caller.
     pub(crate) fn not_found(what: &str) -> Refusal {
-        Refusal::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
-    }
-
-    /// The state of the thing does not allow it.
-    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::CONFLICT, code, message)
+        Refusal::new(because::NOT_FOUND, format!("there is no such {what}"))
     }
 
     /// The same, with when to come back.
@@ -93,8 +87,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Refusal {
         tracing::error!(%error, "a request failed because the store did");
         Refusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "store_unavailable",
+            because::STORE_UNAVAILABLE,
             "the platform cannot read or write its data at the moment; nothing was changed, try again later",
         )
         .retry_after(STORE_RETRY)
@@ -105,18 +98,17 @@ impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Refusal {
         match error {
             ChangeError::Store(error) => error.into(),
-            ChangeError::Conflict => Refusal::conflict(
-                "concurrent_change",
+            ChangeError::Conflict => Refusal::new(
+                because::CONCURRENT_CHANGE,
                 "others change it at the same time, again and again; read it and try again",
             ),
             ChangeError::LimitReached { limit } => Refusal::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "limit_reached",
+                because::LIMIT_REACHED,
                 format!("the limit of {limit} is reached; delete one that is no longer needed"),
             ),
             ChangeError::Missing(what) => Refusal::not_found(what),
             ChangeError::Taken { field, value } => {
-                Refusal::conflict("taken", format!("another PIM has the {field} {value:?}"))
+                Refusal::new(because::TAKEN, format!("another PIM has the {field} {value:?}"))
             }
         }
     }

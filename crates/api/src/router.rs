@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
-use http::{StatusCode, Uri};
+use http::Uri;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 use crate::{
     Api, admin, docs, event_types, events, filters, health, ingest_akeneo, logs, management, schemas, subscribers,
     subscriptions,
@@ -74,17 +74,12 @@ pub fn router(api: Arc<Api>) -> Router {
 }
 
 async fn no_such_address(uri: Uri) -> Refusal {
-    Refusal::new(
-        StatusCode::NOT_FOUND,
-        "no_such_address",
-        format!("there is nothing at {}; the API is under /api/v1", uri.path()),
-    )
+    Refusal::new(because::NO_SUCH_ADDRESS, format!("there is nothing at {}; the API is under /api/v1", uri.path()))
 }
 
 async fn method_not_allowed() -> Refusal {
     Refusal::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
+        because::METHOD_NOT_ALLOWED,
         "this address does not have that method; the header Allow names those that it has",
     )
 }

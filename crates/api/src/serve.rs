@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{Request, StatusCode};
+use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 use crate::settings::ServerBounds;
 use crate::{Api, router};
 
@@ -197,7 +197,7 @@ impl<F> Drop for Answer<F> {
 
 fn too_many_headers() -> Response<Body> {
     let message = format!("a request may have {MAX_HEADERS} header fields");
-    Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_headers", message).into_response()
+    Refusal::new(because::TOO_MANY_HEADERS, message).into_response()
 }
 
 fn after_panic(panic: &(dyn Any + Send)) -> Response<Body> {
@@ -205,8 +205,7 @@ fn after_panic(panic: &(dyn Any + Send)) -> Response<Body> {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     tracing::error!(panic = text, "a request could not be answered because of a fault in the platform");
     Refusal::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal_error",
+        because::INTERNAL_ERROR,
         "the platform failed to answer this request; its operator finds the reason in the log",
     )
     .into_response()

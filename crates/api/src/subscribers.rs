@@ -11,7 +11,7 @@ use domain::subscriber::{Subscriber, SubscriberStatus};
 
 use crate::Api;
 use crate::auth::caller::Caller;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 
 /// The caller's subscriber with this id. Deleted ones, those of others and what is no id: 404.
 pub(crate) async fn find(api: &Api, caller: &Caller, id: &str) -> Result<Subscriber, Refusal> {
@@ -27,8 +27,8 @@ pub(crate) async fn find(api: &Api, caller: &Caller, id: &str) -> Result<Subscri
 pub(crate) fn must_be_active(subscriber: &Subscriber) -> Result<(), Refusal> {
     match subscriber.status {
         SubscriberStatus::Active => Ok(()),
-        SubscriberStatus::Revoked | SubscriberStatus::Deleted => Err(Refusal::conflict(
-            "subscriber_revoked",
+        SubscriberStatus::Revoked | SubscriberStatus::Deleted => Err(Refusal::new(
+            because::SUBSCRIBER_REVOKED,
             "the subscriber is revoked, because its connection or app was removed from the PIM; make a new one",
         )),
     }

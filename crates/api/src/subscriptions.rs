@@ -17,7 +17,7 @@ use crate::Api;
 use crate::auth::caller::Caller;
 use crate::changing::{self, Attempt};
 use crate::path::At;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 use crate::subscribers;
 
 /// The path of a subscription, as it was sent.
@@ -38,8 +38,8 @@ pub(crate) async fn find(api: &Api, caller: &Caller, (id, sid): &(String, String
 pub(crate) fn must_not_be_revoked(subscription: &Subscription) -> Result<(), Refusal> {
     match subscription.status {
         SubscriptionStatus::Active | SubscriptionStatus::Suspended(_) => Ok(()),
-        SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => Err(Refusal::conflict(
-            "subscription_revoked",
+        SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => Err(Refusal::new(
+            because::SUBSCRIPTION_REVOKED,
             "the subscription is revoked, because its connection or app was removed from the PIM; make a new one",
         )),
     }

@@ -42,6 +42,9 @@ struct Inner {
 }
 
 impl Filter {
+    /// The most characters of a filter (contract page 3).
+    pub const MAX_CHARACTERS: usize = MAX_LENGTH;
+
     /// Parses a filter; blank text is no filter.
     pub fn parse(text: &str) -> Result<Option<Filter>, FilterError> {
         if text.trim().is_empty() {

@@ -113,6 +113,12 @@ pub struct ClientCredentials {
 /// Where `token-info` may name the client, unless the operator says otherwise (contract page 7, "Token check").
 pub const CLIENT_ID_FIELDS: [&str; 4] = ["client_id", "clientId", "app_id", "connection.client_id"];
 
+/// [`is_name`] as a regular expression.
+pub const NAME_PATTERN: &str = "^[a-z0-9][a-z0-9-]{0,62}$";
+
+/// The longest base URL of a PIM.
+pub const MAX_URL: usize = 2048;
+
 /// Whether `name` can be a PIM's: `[a-z0-9][a-z0-9-]{0,62}`.
 pub fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -129,7 +135,7 @@ pub fn url_key(url: &str) -> Option<String> {
         _ if scheme.eq_ignore_ascii_case("http") => ("http", "80"),
         _ => return None,
     };
-    if url.len() > 2048 || !rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\\"<>^`{|}".contains(&byte)) {
+    if url.len() > MAX_URL || !rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\\"<>^`{|}".contains(&byte)) {
         return None;
     }
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

@@ -83,10 +83,12 @@ pub struct Contact {
     pub webhook_secret: Option<Secret>,
 }
 
-/// RFC 5321, 4.5.3.1.3: the longest path that mail can be sent to, less its angle brackets.
-const MAX_EMAIL: usize = 254;
-
 impl Contact {
+    /// RFC 5321, 4.5.3.1.3: the longest path that mail can be sent to, less its angle brackets.
+    pub const MAX_EMAIL: usize = 254;
+    /// [`Contact::is_email`] but for the length as a regular expression, for those who read the description of the API.
+    pub const EMAIL_PATTERN: &str = "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
+
     /// Whether `text` is one email address: the pattern of HTML's `<input type=email>`, with a dot in the domain, at
     /// most 254 characters (contract page 7, "API").
     pub fn is_email(text: &str) -> bool {
@@ -99,7 +101,7 @@ impl Contact {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        text.len() <= MAX_EMAIL && local_fits && domain.contains('.') && domain.split('.').all(label_fits)
+        text.len() <= Contact::MAX_EMAIL && local_fits && domain.contains('.') && domain.split('.').all(label_fits)
     }
 }
 

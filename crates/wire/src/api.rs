@@ -4,7 +4,9 @@
 //! [`log_page`]), what of a refused body may be shown ([`redact`]). Underneath: a reader that gathers all faults
 //! (`reader`), and the shape of the bodies with its merge patch (`shape`).
 
+pub mod admin;
 mod answer;
+mod description;
 mod destination;
 mod endpoint;
 mod faults;
@@ -44,4 +46,5 @@ impl Rules<'_> {
     }
 }
 
+pub use description::schemas;
 pub use redact::redact_for_log;

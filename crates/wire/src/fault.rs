@@ -13,7 +13,7 @@ macro_rules! codes {
                 pub const $name: &str = $code;
             )*
 
-            /// All codes of request bodies and queries, with what they mean: the documentation is made from it.
+            /// All codes of request bodies, queries and events, with what they mean: the documentation is made from it.
             pub const ALL: &[(&str, &str)] = &[$(($code, $meaning)),*];
         }
     };
@@ -44,7 +44,7 @@ codes! {
     INVALID_HEADER_NAME = "invalid_header_name", "Not a name that a custom header can have.";
     INVALID_HEADER_VALUE = "invalid_header_value", "Not a value that a custom header can have.";
     RESERVED_HEADER = "reserved_header", "The header is set by the platform or by HTTP itself.";
-    DUPLICATE_HEADER = "duplicate_header", "Two custom headers differ only in case.";
+    DUPLICATE_HEADER = "duplicate_header", "Two custom headers differ only in case, or a ce-* header was sent twice.";
     INVALID_PROJECT_ID = "invalid_project_id", "Not a Google project id.";
     INVALID_TOPIC_ID = "invalid_topic_id", "Not a Pub/Sub topic id.";
     INVALID_TOPIC = "invalid_topic", "Not a Kafka topic's name.";
@@ -54,6 +54,16 @@ codes! {
     INVALID_KEY = "invalid_key", "Not PEM with a private key that can be read.";
     KEY_MISMATCH = "key_mismatch", "The private key does not belong to the client certificate.";
     MORE_FAULTS = "more_faults", "There are more faults than the 100 that are listed.";
+    REQUEST_TOO_LARGE = "request_too_large", "A request with events has at most 5 MiB.";
+    EVENT_TOO_LARGE = "event_too_large", "An event has at most 1 MiB of JSON text.";
+    TOO_MANY_EVENTS = "too_many_events", "A batch has at most 1,000 events: send it in parts.";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", "Events come as application/cloudevents+json, application/cloudevents-batch+json, or application/json with ce-* headers.";
+    UNSUPPORTED_ENCODING = "unsupported_encoding", "Send the body as it is, without Content-Encoding.";
+    EMPTY_BATCH = "empty_batch", "A batch has at least one event.";
+    NOT_SUPPORTED = "not_supported", "CloudEvents knows it, the platform does not: data_base64.";
+    INVALID_NAME = "invalid_name", "Not a name that an extension attribute can have: lower-case letters and digits, a letter first.";
+    TOO_MANY = "too_many", "An event has more extension attributes than the 20 that are allowed.";
+    MALFORMED_HEADER = "malformed_header", "A ce-* header is not percent-encoded UTF-8.";
     UNKNOWN_PARAMETER = "unknown_parameter", "The query has a parameter that does not exist.";
     REPEATED_PARAMETER = "repeated_parameter", "The query has a parameter twice.";
     INVALID_PARAMETER = "invalid_parameter", "A parameter's value cannot be understood.";

@@ -9,31 +9,17 @@ use domain::pim::Pim;
 use domain::subscriber::Owner;
 use domain::{ClientId, Timestamp};
 use http::StatusCode;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use store::Client;
+use wire::api::admin as bodies;
 use wire::fault::code;
 
-use super::{answer, at, parse, pim_named};
+use super::{answer, at, pim_named};
 use crate::Api;
 use crate::client_life;
 use crate::management::Sent;
 use crate::path::At;
-use crate::refusal::Refusal;
-
-/// Client ids are only unique within a PIM.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Which {
-    pim: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Permission {
-    pim: Option<String>,
-    permitted: bool,
-}
+use crate::refusal::{Refusal, because};
 
 fn shown(pim: &Pim, client_id: &ClientId, client: &Client) -> Value {
     json!({
@@ -80,12 +66,12 @@ pub(crate) async fn permission(
     At(client_id): At<String>,
     sent: Sent,
 ) -> Result<Response, Refusal> {
-    let asked: Permission = parse(&sent)?;
-    let pim = meant(&api, asked.pim.as_deref()).await?;
+    let (pim, permitted) = bodies::parse_permission(&sent.json()?).map_err(Refusal::invalid)?;
+    let pim = meant(&api, pim.as_deref()).await?;
     let owner = Owner { pim: pim.id, client_id: ClientId(client_id) };
     let frequent = api.settings.frequent;
-    client_life::permission(api.store.as_ref(), &pim, &owner, asked.permitted, Timestamp::now(), frequent).await?;
-    tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, permitted = asked.permitted, "the operator changed a permission");
+    client_life::permission(api.store.as_ref(), &pim, &owner, permitted, Timestamp::now(), frequent).await?;
+    tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, permitted, "the operator changed a permission");
     let client = api.catalog().client(&owner).await?;
     answer(StatusCode::OK, &shown(&pim, &owner.client_id, &client))
 }
@@ -96,12 +82,13 @@ pub(crate) async fn admission(
     At(client_id): At<String>,
     sent: Sent,
 ) -> Result<Response, Refusal> {
-    let asked: Which = if sent.is_empty() { Which { pim: None } } else { parse(&sent)? };
-    let pim = meant(&api, asked.pim.as_deref()).await?;
+    let named =
+        if sent.is_empty() { None } else { bodies::parse_which_pim(&sent.json()?).map_err(Refusal::invalid)? };
+    let pim = meant(&api, named.as_deref()).await?;
     let owner = Owner { pim: pim.id, client_id: ClientId(client_id) };
     if api.catalog().client(&owner).await?.revoked_at.is_none() {
-        return Err(Refusal::conflict(
-            "not_revoked",
+        return Err(Refusal::new(
+            because::NOT_REVOKED,
             "the client is not locked out; only a removed one can be admitted",
         ));
     }

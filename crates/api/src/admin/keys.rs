@@ -14,7 +14,7 @@ use super::{answer, pim_named};
 use crate::Api;
 use crate::management::Sent;
 use crate::path::At;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 
 /// How much of a key is shown in lists.
 const PREFIX: usize = 8;
@@ -44,7 +44,7 @@ fn hex(bytes: &[u8]) -> String {
 pub(super) fn make() -> Result<(Secret, SourceKey), Refusal> {
     new_source_key(Timestamp::now()).ok_or_else(|| {
         tracing::error!("the system gives no random numbers");
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "no key could be made")
+        Refusal::new(because::INTERNAL_ERROR, "no key could be made")
     })
 }
 

@@ -9,29 +9,21 @@ use domain::pim::Pim;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{SubscriptionId, Timestamp};
 use http::StatusCode;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use store::transition;
+use wire::api::admin as bodies;
 use wire::fault::code;
 
-use super::{answer, at, name_of, parse};
+use super::{answer, at, name_of};
 use crate::Api;
 use crate::changing::{self, until_won};
 use crate::management::Sent;
 use crate::path::At;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 use crate::subscriptions::{self, must_not_be_revoked};
 
 /// Items of a page.
 const LIMIT: usize = 100;
-/// A longer reason is no reason but a report.
-const MAX_REASON: usize = 500;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Suspend {
-    reason: String,
-}
 
 /// Which ones.
 #[derive(Default)]
@@ -114,11 +106,7 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
 
 /// Suspends one, with a reason that its owner is told.
 pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sent: Sent) -> Result<Response, Refusal> {
-    let reason = parse::<Suspend>(&sent)?.reason;
-    if reason.trim().is_empty() || reason.chars().count() > MAX_REASON || reason.contains(char::is_control) {
-        let message = format!("expected 1 to {MAX_REASON} characters on one line: its owner is told");
-        return Err(at("reason", code::INVALID_VALUE, message));
-    }
+    let reason = bodies::parse_suspension(&sent.json()?).map_err(Refusal::invalid)?;
     let not_found = || Refusal::not_found("subscription");
     let id = SubscriptionId::parse(&id).ok_or_else(not_found)?;
     let pims = api.catalog().pims().await?;
@@ -127,12 +115,12 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
         let current = current.filter(|one| one.status != SubscriptionStatus::Deleted).ok_or_else(not_found)?;
         must_not_be_revoked(&current)?;
         if !current.status.is_active() {
-            return Err(Refusal::conflict("already_suspended", "the subscription is suspended already").into());
+            return Err(Refusal::new(because::ALREADY_SUSPENDED, "the subscription is suspended already").into());
         }
         let subject = pims.iter().find(|pim| pim.id == current.pim).map_or("", |pim| pim.url.as_str());
         let mut change = changing::change();
         transition::suspend(&mut change, current, SuspensionReason::Operator, subject, Timestamp::now());
-        transition::remark(&mut change, reason.trim());
+        transition::remark(&mut change, &reason);
         transition::say_if_frequent(api.catalog(), &mut change, api.settings.frequent).await?;
         subscriptions::make(&api, change).await
     });

@@ -16,7 +16,8 @@ use super::gateway::Verdict;
 use super::verdicts::Known;
 use crate::Api;
 use crate::client_life;
-use crate::refusal::Refusal;
+use crate::refusal::because::Code;
+use crate::refusal::{Refusal, because};
 
 const URL: &str = "X-PIM-URL";
 const TOKEN: &str = "X-PIM-TOKEN";
@@ -47,8 +48,7 @@ impl Caller {
             return Ok(());
         }
         Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "event_platform_forbidden",
+            because::EVENT_PLATFORM_FORBIDDEN,
             "the PIM does not allow this connection or app to use the Event Platform; an administrator of the PIM grants it",
         ))
     }
@@ -63,7 +63,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             .extensions
             .get::<Caller>()
             .cloned()
-            .ok_or_else(|| Refusal::unauthorized("not_authenticated", "this address needs the X-PIM-* headers"))
+            .ok_or_else(|| Refusal::new(because::NOT_AUTHENTICATED, "this address needs the X-PIM-* headers"))
     }
 }
 
@@ -74,7 +74,7 @@ pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Calle
     let Some(pim) = registrations.by_url(&claim.url_key).cloned() else {
         return Err(refused_header(
             URL,
-            "unknown_pim",
+            because::UNKNOWN_PIM,
             format!("no PIM is registered under {:?}; the operator of the platform registers PIMs", claim.url),
         ));
     };
@@ -112,23 +112,21 @@ async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str) -> Result<P
         return Ok(Proof::Static);
     }
     if pim.token_check == TokenCheck::Static {
-        return Err(refused_header(TOKEN, "invalid_token", "the token is not one of this client".into()));
+        return Err(refused_header(TOKEN, because::INVALID_TOKEN, "the token is not one of this client".into()));
     }
     let Known { verdict, asked_at, .. } = api.verdicts.of(api.gateway.as_ref(), pim, client, token).await;
     match verdict {
         Verdict::Genuine { permission } => Ok(Proof::Asked { asked_at, permission }),
-        Verdict::Rejected { message } => Err(refused_header(TOKEN, "invalid_token", message)),
-        Verdict::UnprovenClient { message } => Err(refused_header(CLIENT_ID, "unproven_client", message)),
+        Verdict::Rejected { message } => Err(refused_header(TOKEN, because::INVALID_TOKEN, message)),
+        Verdict::UnprovenClient { message } => Err(refused_header(CLIENT_ID, because::UNPROVEN_CLIENT, message)),
         Verdict::WebApiForbidden => Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "web_api_forbidden",
+            because::WEB_API_FORBIDDEN,
             "the token is genuine, but the role of its user may not use the web API of the PIM",
         )),
         Verdict::Unavailable { message } => {
             tracing::warn!(pim.name = %pim.name, %message, "a PIM could not be asked about a token");
             Err(Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "pim_unavailable",
+                because::PIM_UNAVAILABLE,
                 format!("the PIM could not be asked whether the token is genuine: {message}"),
             )
             .retry_after(PIM_RETRY))
@@ -147,13 +145,13 @@ fn is_static_token(pim: &Pim, client: &ClientId, token: &str) -> bool {
 fn locked_out() -> Refusal {
     refused_header(
         CLIENT_ID,
-        "client_revoked",
+        because::CLIENT_REVOKED,
         "the connection or app was removed from the PIM; it is admitted again with a token issued after that, or by the operator".into(),
     )
 }
 
-fn refused_header(header: &'static str, code: &'static str, message: String) -> Refusal {
-    Refusal::with_faults(StatusCode::UNAUTHORIZED, vec![Fault::at(header, code, message)])
+fn refused_header(header: &'static str, code: Code, message: String) -> Refusal {
+    Refusal::with_faults(code.status, vec![Fault::at(header, code.name, message)])
 }
 
 /// What a caller claims.
@@ -178,7 +176,7 @@ impl<'a> Claim<'a> {
                 let message = format!(
                     "{URL} is {url:?}; it must be the base URL of the PIM, such as https://pim.example.com, without user info, query and fragment"
                 );
-                faults.push(Fault::at(URL, "malformed_header", message));
+                faults.push(Fault::at(URL, because::MALFORMED_HEADER.name, message));
             }
             key
         });
@@ -199,24 +197,27 @@ fn one<'a>(
     longest: usize,
     faults: &mut Vec<Fault>,
 ) -> Option<&'a str> {
-    let mut refuse = |code, message: String| {
-        faults.push(Fault::at(name, code, message));
+    let mut refuse = |code: Code, message: String| {
+        faults.push(Fault::at(name, code.name, message));
         None
     };
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
-        return refuse("missing_header", format!("{name} is missing: {what}"));
+        return refuse(because::MISSING_HEADER, format!("{name} is missing: {what}"));
     };
     if values.next().is_some() {
-        return refuse("malformed_header", format!("{name} is there more than once"));
+        return refuse(because::MALFORMED_HEADER, format!("{name} is there more than once"));
     }
     match value.to_str().map(str::trim) {
-        Ok("") => refuse("missing_header", format!("{name} is empty: {what}")),
-        Ok(text) if text.len() > longest => {
-            refuse("malformed_header", format!("{name} has {} characters; at most {longest} make sense", text.len()))
-        }
+        Ok("") => refuse(because::MISSING_HEADER, format!("{name} is empty: {what}")),
+        Ok(text) if text.len() > longest => refuse(
+            because::MALFORMED_HEADER,
+            format!("{name} has {} characters; at most {longest} make sense", text.len()),
+        ),
         Ok(text) => Some(text),
-        Err(_) => refuse("malformed_header", format!("{name} contains characters other than visible ASCII: {what}")),
+        Err(_) => {
+            refuse(because::MALFORMED_HEADER, format!("{name} contains characters other than visible ASCII: {what}"))
+        }
     }
 }
 
@@ -228,7 +229,7 @@ fn without_bearer<'a>(value: &'a str, faults: &mut Vec<Fault>) -> &'a str {
     };
     if token.contains([' ', '\t']) || token.eq_ignore_ascii_case("bearer") {
         let message = format!("{TOKEN} must be the token alone, without blanks");
-        faults.push(Fault::at(TOKEN, "malformed_header", message));
+        faults.push(Fault::at(TOKEN, because::MALFORMED_HEADER.name, message));
     }
     token
 }

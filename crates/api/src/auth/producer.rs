@@ -7,20 +7,20 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::Api;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 
 /// The PIM whose key the request carries as `Authorization: Bearer <source key>` (contract page 7, "Key").
 pub(crate) async fn source(api: &Api, headers: &HeaderMap) -> Result<Arc<Pim>, Refusal> {
     let Some(key) = bearer(headers) else {
-        return Err(Refusal::unauthorized(
-            "missing_source_key",
+        return Err(Refusal::new(
+            because::MISSING_SOURCE_KEY,
             "send the key of the source, once: `Authorization: Bearer <source key>`",
         ));
     };
     let registrations = api.registry.current(api.catalog()).await?;
     let Some(pim) = registrations.by_key(key) else {
-        return Err(Refusal::unauthorized(
-            "invalid_source_key",
+        return Err(Refusal::new(
+            because::INVALID_SOURCE_KEY,
             "the key is not one of a registered source; the operator makes and rotates keys",
         ));
     };

@@ -16,7 +16,7 @@ use crate::body::json;
 use crate::changing::{self, until_won};
 use crate::management::Sent;
 use crate::path::At;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
 
 /// Events that are accepted from now on are delivered again.
@@ -33,8 +33,8 @@ pub(crate) async fn resume(
         let current = find(&api, &caller, &ids).await?;
         must_not_be_revoked(&current)?;
         if current.status.is_active() {
-            return Err(Refusal::conflict(
-                "not_suspended",
+            return Err(Refusal::new(
+                because::NOT_SUSPENDED,
                 "the subscription is active; only a suspended one can be resumed",
             )
             .into());

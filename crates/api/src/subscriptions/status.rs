@@ -14,7 +14,7 @@ use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
 use crate::path::At;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 use crate::subscriptions::{Ids, find};
 
 /// How the deliveries of a subscription stand right now.
@@ -34,7 +34,7 @@ pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids):
     };
     let text = serde_json::to_string(&answer).map_err(|error| {
         tracing::error!(%error, "the state of a lane could not be written as JSON");
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the state could not be shown")
+        Refusal::new(because::INTERNAL_ERROR, "the state could not be shown")
     })?;
     Ok(json(StatusCode::OK, text))
 }

@@ -17,7 +17,7 @@ use crate::body::json;
 use crate::changing::{self, until_won};
 use crate::management::Sent;
 use crate::path::At;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, because};
 use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
 
 /// Nothing is delivered from now on, until it is resumed.
@@ -33,7 +33,7 @@ pub(crate) async fn suspend(
         let current = find(&api, &caller, &ids).await?;
         must_not_be_revoked(&current)?;
         if !current.status.is_active() {
-            return Err(Refusal::conflict("already_suspended", "the subscription is suspended already").into());
+            return Err(Refusal::new(because::ALREADY_SUSPENDED, "the subscription is suspended already").into());
         }
         let mut change = changing::change();
         transition::suspend(&mut change, current, SuspensionReason::User, &caller.pim.url, Timestamp::now());

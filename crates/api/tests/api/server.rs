@@ -68,7 +68,7 @@ async fn too_many_header_fields() {
     for index in 0..100 {
         call = call.header(&format!("x-{index}"), "1");
     }
-    call.send().await.refused(431, "too_many_headers");
+    call.send().await.refused(431, "too_many_header_fields");
     let flood: String = (0..2000).map(|index| format!("x-{index}: 1\r\n")).collect();
     let answer = raw(&world, format!("GET /health/live HTTP/1.1\r\nhost: x\r\n{flood}\r\n")).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");

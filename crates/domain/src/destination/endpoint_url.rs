@@ -5,9 +5,6 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use fluent_uri::Uri;
 use serde::{Deserialize, Serialize};
 
-/// Contract page 7, "API": an endpoint's URL has at most so many characters.
-const MAX_CHARACTERS: usize = 2048;
-
 /// An `https` (or, where the operator allows it, `http`) URL without user info and fragment, at most 2,048 characters.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EndpointUrl {
@@ -22,7 +19,7 @@ pub struct EndpointUrl {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum UrlError {
     /// More than 2,048 characters.
-    #[error("the URL has {characters} characters, at most {MAX_CHARACTERS} are allowed")]
+    #[error("the URL has {characters} characters, at most {} are allowed", EndpointUrl::MAX_CHARACTERS)]
     TooLong {
         /// How many it has.
         characters: usize,
@@ -59,10 +56,13 @@ pub enum UrlError {
 }
 
 impl EndpointUrl {
+    /// Contract page 7, "API": an endpoint's URL has at most so many characters.
+    pub const MAX_CHARACTERS: usize = 2048;
+
     /// Reads a URL. Beside an IDN host, which becomes punycode, every byte stays as it is; nothing is repaired.
     pub fn parse(text: &str, allow_http: bool) -> Result<EndpointUrl, UrlError> {
         let characters = text.chars().count();
-        if characters > MAX_CHARACTERS {
+        if characters > EndpointUrl::MAX_CHARACTERS {
             return Err(UrlError::TooLong { characters });
         }
         let text = punycode_host(text)?;

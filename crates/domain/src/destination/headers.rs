@@ -66,6 +66,25 @@ pub enum HeaderError {
 impl CustomHeaders {
     /// How many headers a subscription may have.
     pub const MAX: usize = MAX_HEADERS;
+    /// The most characters of a value.
+    pub const MAX_VALUE: usize = MAX_VALUE;
+    /// Names as a regular expression; which of them are reserved is [`CustomHeaders::reserved_pattern`].
+    pub const NAME_PATTERN: &str = "^[A-Za-z0-9-]{1,128}$";
+    /// Values as a regular expression, but for their length.
+    pub const VALUE_PATTERN: &str = "^([!-~]([ -~]*[!-~])?)?$";
+
+    /// Reserved names, whatever their case, as a regular expression.
+    pub fn reserved_pattern() -> String {
+        let any_case = |name: &str| -> String {
+            let letter = |letter: char| match letter {
+                'a'..='z' => format!("[{letter}{}]", letter.to_ascii_uppercase()),
+                other => other.to_string(),
+            };
+            name.chars().map(letter).collect()
+        };
+        let names: Vec<String> = RESERVED.iter().map(|name| any_case(name)).collect();
+        format!("^(({})$|{})", names.join("|"), any_case(RESERVED_PREFIX))
+    }
 
     /// Whether `name` may be set.
     pub fn check_name(name: &str) -> Result<(), HeaderError> {

@@ -84,6 +84,9 @@ impl fmt::Display for Broker {
 }
 
 impl KafkaDestination {
+    /// [`KafkaDestination::check_topic`] as a regular expression.
+    pub const TOPIC_PATTERN: &str = "^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,249}$";
+
     /// Whether `name` is a topic's name.
     pub fn check_topic(name: &str) -> Result<(), TopicError> {
         let valid = (1..=249).contains(&name.len())

@@ -22,6 +22,11 @@ pub struct ProjectIdError;
 pub struct TopicIdError;
 
 impl PubsubDestination {
+    /// [`PubsubDestination::check_project_id`] as a regular expression, but for the length of a domain.
+    pub const PROJECT_ID_PATTERN: &str = "^([a-z0-9-]{1,63}(\\.[a-z0-9-]{1,63})+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$";
+    /// [`PubsubDestination::check_topic_id`] as a regular expression.
+    pub const TOPIC_ID_PATTERN: &str = "^(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}$";
+
     /// Whether `id` is a project id, also of the older form `example.com:my-project`.
     pub fn check_project_id(id: &str) -> Result<(), ProjectIdError> {
         let (domain, project) = id.split_once(':').map_or((None, id), |(domain, project)| (Some(domain), project));

@@ -11,10 +11,33 @@ use domain::destination::Destination;
 use super::Rules;
 use super::answer::Shown;
 use super::reader::{Reader, one_of};
+use super::shape::{Field, InAnswers, Object, Shape};
 use crate::fault::code;
 use crate::json::Value;
 
-const TYPES: [&str; 3] = ["https", "pubsub", "kafka"];
+/// The types of destination (contract page 1).
+pub(super) const TYPES: [&str; 3] = ["https", "pubsub", "kafka"];
+
+/// `config`, which depends on the type.
+pub(super) const CONFIG: Shape =
+    Shape::ByType(&[("https", &https::FIELDS), ("pubsub", &pubsub::FIELDS), ("kafka", &kafka::FIELDS)]);
+
+/// The custom headers of every type.
+const HEADERS: Field = Field::optional(
+    "headers",
+    Shape::Headers,
+    "Custom headers: at most 5, sent with every event, after signing and not covered by the signature. The platform's own and HTTP's are reserved.",
+)
+.shown(InAnswers::Sometimes);
+
+/// The fields of `config` of a type.
+pub(super) fn fields(type_name: &str) -> &'static Object {
+    match type_name {
+        "https" => &https::FIELDS,
+        "pubsub" => &pubsub::FIELDS,
+        _ => &kafka::FIELDS,
+    }
+}
 
 /// Reads a complete destination.
 pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<Destination> {
@@ -38,7 +61,7 @@ pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<Des
         fields.required("config");
         return None;
     };
-    let config_fields = fields.required_object("config")?;
+    let config_fields = fields.required_object_of("config", self::fields(type_name))?;
     config(type_name, config_fields, rules)
 }
 

@@ -4,7 +4,28 @@ use domain::subscription::{Options, Ordering};
 
 use super::answer::object;
 use super::reader::Reader;
+use super::shape::{Field, Object, Shape};
 use crate::json::Value;
+
+/// The fields of `options`.
+pub(super) const FIELDS: Object = Object::new(&[
+    Field::optional(
+        "hold",
+        Shape::Truth,
+        "Keep the events of a suspension, for as long as the platform keeps events, and deliver them after the resume.",
+    ),
+    Field::optional(
+        "ordering",
+        Shape::Name(&["none", "per_entity"]),
+        "`per_entity`: events of one product, product model, … are delivered one after another, also across retries.",
+    ),
+    Field::optional("respect_retry_after", Shape::Truth, "Wait as long as the `Retry-After` of a 429 asks."),
+    Field::optional(
+        "cloudevents_content_type",
+        Shape::Truth,
+        "Send `Content-Type: application/cloudevents+json` instead of `application/json` to an HTTPS endpoint.",
+    ),
+]);
 
 const ORDERINGS: [(&str, Ordering); 2] = [("none", Ordering::None), ("per_entity", Ordering::PerEntity)];
 

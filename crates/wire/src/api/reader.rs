@@ -4,6 +4,7 @@
 use domain::Secret;
 
 use super::faults::Faults;
+use super::shape::{Field, Object, Sent, Shape};
 use crate::fault::{Fault, code};
 use crate::json::Value;
 use domain::nearest::nearest;
@@ -21,15 +22,22 @@ pub(super) fn read<T>(reading: impl FnOnce(&mut Faults) -> Option<T>) -> Result<
 pub(super) struct Reader<'v, 'f> {
     members: &'v [(String, Value)],
     path: String,
+    /// What may be there: what is read and what is described cannot differ.
+    fields: &'static [Field],
     asked: Vec<&'static str>,
     faults: &'f mut Faults,
 }
 
 impl<'v, 'f> Reader<'v, 'f> {
-    /// Begins to read `value`, which must be an object; `path` is empty for a whole body.
-    pub(super) fn new(value: &'v Value, path: &str, faults: &'f mut Faults) -> Option<Reader<'v, 'f>> {
+    /// Begins to read `value`, which must be an object with these fields; `path` is empty for a whole body.
+    pub(super) fn new(
+        value: &'v Value,
+        path: &str,
+        fields: &'static [Field],
+        faults: &'f mut Faults,
+    ) -> Option<Reader<'v, 'f>> {
         match value.as_object() {
-            Some(members) => Some(Reader { members, path: path.to_owned(), asked: Vec::new(), faults }),
+            Some(members) => Some(Reader { members, path: path.to_owned(), fields, asked: Vec::new(), faults }),
             None if path.is_empty() => {
                 let message = format!("the body must be an object, not {}", value.type_name());
                 faults.note(|| Fault::new(code::WRONG_TYPE, message));
@@ -72,13 +80,40 @@ impl<'v, 'f> Reader<'v, 'f> {
 
     /// The field as it was sent, `null` included.
     pub(super) fn get(&mut self, key: &'static str) -> Option<&'v Value> {
+        debug_assert!(
+            self.fields.iter().any(|field| field.name == key),
+            "{} is read, but not in the table",
+            self.path(key)
+        );
         self.asked.push(key);
         self.members.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
     /// Whether the field was sent.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.members.iter().any(|(name, _)| name == key)
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        self.get(key).is_some()
+    }
+
+    fn shape(&self, key: &str) -> Option<&'static Shape> {
+        self.fields.iter().find(|field| field.name == key).map(|field| &field.shape)
+    }
+
+    /// The length that the field's text must have.
+    fn length(&self, key: &str) -> (usize, usize) {
+        match self.shape(key) {
+            Some(Shape::Text(form) | Shape::Secret(form) | Shape::Url(form) | Shape::Pem(form)) => {
+                form.length.unwrap_or((0, usize::MAX))
+            }
+            _ => (0, usize::MAX),
+        }
+    }
+
+    /// The fields of the object that stands at the field.
+    fn fields_of(&self, key: &str) -> &'static [Field] {
+        match self.shape(key) {
+            Some(Shape::Object(object) | Shape::Objects(object)) => object.fields,
+            _ => &[],
+        }
     }
 
     /// A field that may be left out or `null`.
@@ -122,25 +157,25 @@ impl<'v, 'f> Reader<'v, 'f> {
         text
     }
 
-    /// A text of `min` to `max` characters that must be there.
-    pub(super) fn required_text(&mut self, key: &'static str, min: usize, max: usize) -> Option<&'v str> {
+    /// A text of the field's length that must be there.
+    pub(super) fn required_text(&mut self, key: &'static str) -> Option<&'v str> {
         let text = self.required_string(key)?;
-        self.within(key, text, min, max).then_some(text)
+        self.within(key, text).then_some(text)
     }
 
-    /// A secret of `min` to `max` characters that must be there.
-    pub(super) fn required_secret(&mut self, key: &'static str, min: usize, max: usize) -> Option<Secret> {
+    /// A secret of the field's length that must be there.
+    pub(super) fn required_secret(&mut self, key: &'static str) -> Option<Secret> {
         let text = self.required_string(key)?;
-        self.secret_of(key, text, min, max)
+        self.secret_of(key, text)
     }
 
     /// Judges the text of a secret.
-    pub(super) fn secret_of(&mut self, key: &str, text: &str, min: usize, max: usize) -> Option<Secret> {
+    pub(super) fn secret_of(&mut self, key: &str, text: &str) -> Option<Secret> {
         if text == Secret::MASK {
             self.masked(key);
             return None;
         }
-        self.within(key, text, min, max).then(|| Secret::new(text))
+        self.within(key, text).then(|| Secret::new(text))
     }
 
     /// Notes that the mask stands where it stands for nothing.
@@ -152,7 +187,8 @@ impl<'v, 'f> Reader<'v, 'f> {
         self.fault(key, code::MASK_NOT_ALLOWED, message);
     }
 
-    fn within(&mut self, key: &str, text: &str, min: usize, max: usize) -> bool {
+    fn within(&mut self, key: &str, text: &str) -> bool {
+        let (min, max) = self.length(key);
         let characters = text.chars().count();
         if characters < min {
             let message = if min == 1 {
@@ -198,6 +234,22 @@ impl<'v, 'f> Reader<'v, 'f> {
         list
     }
 
+    /// A list of texts that may be left out or `null`.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let list = self.list(key)?;
+        let mut texts = Vec::with_capacity(list.len());
+        for (index, element) in list.iter().enumerate() {
+            match element.as_str() {
+                Some(text) => texts.push(text.to_owned()),
+                None => {
+                    let message = format!("must be a string, not {}", element.type_name());
+                    self.fault(&format!("{key}[{index}]"), code::WRONG_TYPE, message);
+                }
+            }
+        }
+        Some(texts)
+    }
+
     /// One of a few names that must be there.
     pub(super) fn required_name<T: Copy>(&mut self, key: &'static str, names: &[(&'static str, T)]) -> Option<T> {
         let text = self.required_string(key)?;
@@ -211,22 +263,48 @@ impl<'v, 'f> Reader<'v, 'f> {
 
     /// An object that must be there, to be read in turn.
     pub(super) fn required_object(&mut self, key: &'static str) -> Option<Reader<'v, '_>> {
+        let fields = self.fields_of(key);
         let value = self.required(key)?;
-        let path = self.path(key);
-        Reader::new(value, &path, self.faults)
+        self.instead(value, key, fields)
+    }
+
+    /// The same, of an object whose fields depend on something else.
+    pub(super) fn required_object_of(&mut self, key: &'static str, object: &'static Object) -> Option<Reader<'v, '_>> {
+        let value = self.required(key)?;
+        self.instead(value, key, object.fields)
     }
 
     /// An object that may be left out or `null`.
     pub(super) fn object(&mut self, key: &'static str) -> Option<Reader<'v, '_>> {
+        let fields = self.fields_of(key);
         let value = self.optional(key)?;
-        let path = self.path(key);
-        Reader::new(value, &path, self.faults)
+        self.instead(value, key, fields)
     }
 
     /// Reads another object in this one's place, such as one merged from stored and sent fields.
-    pub(super) fn instead<'w>(&mut self, value: &'w Value, key: &str) -> Option<Reader<'w, '_>> {
+    pub(super) fn instead<'w>(
+        &mut self,
+        value: &'w Value,
+        key: &str,
+        fields: &'static [Field],
+    ) -> Option<Reader<'w, '_>> {
         let path = self.path(key);
-        Reader::new(value, &path, self.faults)
+        Reader::new(value, &path, fields, self.faults)
+    }
+
+    /// A list of objects that may be left out or `null`, each read by `read`.
+    pub(super) fn objects<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(Reader<'_, '_>) -> Option<T>,
+    ) -> Vec<T> {
+        let fields = self.fields_of(key);
+        let elements = self.list(key).unwrap_or_default();
+        let mut all = Vec::with_capacity(elements.len());
+        for (index, element) in elements.iter().enumerate() {
+            all.extend(self.instead(element, &format!("{key}[{index}]"), fields).and_then(&mut read));
+        }
+        all
     }
 
     /// The members that were not asked for by name.
@@ -234,11 +312,11 @@ impl<'v, 'f> Reader<'v, 'f> {
         self.members
     }
 
-    /// Refuses fields that the platform sets.
-    pub(super) fn read_only(&mut self, keys: &[&'static str]) {
-        for key in keys {
-            if self.get(key).is_some() {
-                self.fault(key, code::READ_ONLY, "is set by the platform; leave it out");
+    /// Refuses fields that only the platform sets.
+    pub(super) fn read_only(&mut self) {
+        for field in self.fields.iter().filter(|field| field.sent == Sent::ByPlatform) {
+            if self.get(field.name).is_some() {
+                self.fault(field.name, code::READ_ONLY, "is set by the platform; leave it out");
             }
         }
     }
@@ -254,6 +332,11 @@ impl<'v, 'f> Reader<'v, 'f> {
 
     /// Ends the reading: whatever was not asked for is unknown.
     pub(super) fn finish(self) {
+        debug_assert!(
+            self.fields.iter().all(|field| self.asked.contains(&field.name)),
+            "{:?} has fields that are not read",
+            self.path
+        );
         for (name, _) in self.members {
             if self.asked.iter().any(|asked| asked == name) {
                 continue;

@@ -2,13 +2,17 @@
 
 use domain::Secret;
 
-use super::shape::{BODY, Shape};
+use super::shape::Shape;
+use super::{subscriber, subscription};
 use crate::json::Value;
 
 /// Contract page 7, "Logs": a refused body is cut at 4 KiB.
 const MAX_BYTES: usize = 4096;
 /// Stands for what is shown by name only.
 const NOT_SHOWN: &str = "(not shown)";
+
+/// Any body of the API.
+const BODY: Shape = Shape::ByType(&[("subscriber", &subscriber::FIELDS), ("subscription", &subscription::FIELDS)]);
 
 /// The body as JSON text: secrets masked, unknown fields by name only, cut at 4 KiB. What is not what its field holds
 /// is not shown either: nobody knows what it is.
@@ -28,12 +32,12 @@ pub fn redact_for_log(body: &Value) -> String {
 fn redacted(value: &Value, shape: &Shape) -> Value {
     match (shape, value) {
         (_, Value::Null) => Value::Null,
-        (Shape::Secret, _) => Value::from(Secret::MASK),
-        (Shape::Object(fields), Value::Object(members)) => Value::Object(
+        (Shape::Secret(_), _) => Value::from(Secret::MASK),
+        (Shape::Object(_) | Shape::ByType(_), Value::Object(members)) => Value::Object(
             members
                 .iter()
-                .map(|(name, value)| match fields.iter().find(|(field, _)| field == name) {
-                    Some((_, shape)) => (name.clone(), redacted(value, shape)),
+                .map(|(name, value)| match shape.member(name) {
+                    Some(shape) => (name.clone(), redacted(value, shape)),
                     None => (name.clone(), Value::from(NOT_SHOWN)),
                 })
                 .collect(),
@@ -41,12 +45,15 @@ fn redacted(value: &Value, shape: &Shape) -> Value {
         (Shape::Headers, Value::Object(members)) => {
             Value::Object(members.iter().map(|(name, _)| (name.clone(), Value::from(Secret::MASK))).collect())
         }
-        (Shape::List, Value::Array(elements)) => {
-            Value::Array(elements.iter().map(|element| redacted(element, &Shape::Plain)).collect())
+        (Shape::Names(_) | Shape::EventTypes | Shape::Texts, Value::Array(elements)) => {
+            Value::Array(elements.iter().map(|element| redacted(element, &Shape::Truth)).collect())
         }
-        (Shape::Url, Value::String(url)) => Value::from(without_user_info(url)),
-        (Shape::Pem, Value::String(pem)) if pem.contains("PRIVATE KEY") => Value::from(Secret::MASK),
-        (Shape::Plain | Shape::Pem, Value::String(_) | Value::Number(_) | Value::Bool(_)) => value.clone(),
+        (Shape::Url(_), Value::String(url)) => Value::from(without_user_info(url)),
+        (Shape::Pem(_), Value::String(pem)) if pem.contains("PRIVATE KEY") => Value::from(Secret::MASK),
+        (
+            Shape::Text(_) | Shape::Name(_) | Shape::Truth | Shape::Pem(_),
+            Value::String(_) | Value::Number(_) | Value::Bool(_),
+        ) => value.clone(),
         _ => Value::from(NOT_SHOWN),
     }
 }

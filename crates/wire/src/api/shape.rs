@@ -1,92 +1,185 @@
-//! The shape of the API's bodies: which fields hold secrets, so that a patch can keep them and a log never shows them.
+//! The fields of the API's bodies, as data. What reads a body, what merges a patch, what hides secrets from the log and
+//! what describes the API to others are all driven by the same tables, which stand beside the reading of each resource.
 
 use domain::Secret;
 use domain::destination::CustomHeaders;
 
 use crate::json::Value;
 
+/// A field of an object.
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) sent: Sent,
+    pub(super) shown: InAnswers,
+    /// What it means, for those who read the description of the API.
+    pub(super) about: &'static str,
+}
+
+/// Whether a client sends a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sent {
+    /// It must be there when the thing is made.
+    Required,
+    /// It may be left out or `null`.
+    Optional,
+    /// It may be sent when the thing is made, and does not change afterwards.
+    AtCreation,
+    /// Only the platform sets it.
+    ByPlatform,
+}
+
+/// Whether an answer has a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum InAnswers {
+    /// Always with a value.
+    Always,
+    /// Always, with `null` for none.
+    OrNull,
+    /// Where there is one.
+    Sometimes,
+    /// It is a secret that nobody is shown.
+    Never,
+}
+
+impl Field {
+    pub(super) const fn required(name: &'static str, shape: Shape, about: &'static str) -> Field {
+        Field { name, shape, sent: Sent::Required, shown: InAnswers::Always, about }
+    }
+
+    pub(super) const fn optional(name: &'static str, shape: Shape, about: &'static str) -> Field {
+        Field { name, shape, sent: Sent::Optional, shown: InAnswers::Always, about }
+    }
+
+    pub(super) const fn at_creation(name: &'static str, shape: Shape, about: &'static str) -> Field {
+        Field { name, shape, sent: Sent::AtCreation, shown: InAnswers::Always, about }
+    }
+
+    pub(super) const fn by_platform(name: &'static str, shape: Shape, about: &'static str) -> Field {
+        Field { name, shape, sent: Sent::ByPlatform, shown: InAnswers::Always, about }
+    }
+
+    pub(super) const fn shown(mut self, shown: InAnswers) -> Field {
+        self.shown = shown;
+        self
+    }
+}
+
 /// What stands at a place of a body.
 pub(super) enum Shape {
-    /// Text, number, truth or null.
-    Plain,
-    /// A list of plain values.
-    List,
+    /// A text.
+    Text(Form),
+    /// One of a few names.
+    Name(&'static [&'static str]),
+    /// A list of such names, each once.
+    Names(&'static [&'static str]),
+    /// A list of event types.
+    EventTypes,
+    /// A list of texts.
+    Texts,
+    /// True or false.
+    Truth,
     /// A URL: what stands before an `@` in it is hidden.
-    Url,
+    Url(Form),
     /// PEM that may be shown as long as no private key was put there by mistake.
-    Pem,
+    Pem(Form),
     /// A secret text.
-    Secret,
+    Secret(Form),
     /// Custom headers: names are shown, values are secrets.
     Headers,
     /// Named fields.
-    Object(&'static [(&'static str, Shape)]),
+    Object(&'static Object),
+    /// A list of such objects.
+    Objects(&'static Object),
+    /// Named fields that depend on the `type` beside them.
+    ByType(&'static [(&'static str, &'static Object)]),
 }
 
-/// `contact` of a subscriber.
-pub(super) const CONTACT: Shape = Shape::Object(&[
-    ("technical_email", Shape::Plain),
-    ("notification_channels", Shape::List),
-    ("notification_webhook_url", Shape::Url),
-    ("notification_webhook_secret", Shape::Secret),
-]);
+/// Named fields, and what ties them together.
+pub(super) struct Object {
+    pub(super) fields: &'static [Field],
+    /// Alternatives, of which one must hold, as JSON Schema says it; none: there is nothing to add to the fields.
+    pub(super) one_of: Option<&'static str>,
+}
 
-/// `config` of a subscription, of all types together.
-pub(super) const CONFIG: Shape = Shape::Object(&[
-    ("url", Shape::Url),
-    ("secret", Shape::Object(&[("primary", Shape::Secret), ("secondary", Shape::Secret)])),
-    ("project_id", Shape::Plain),
-    ("topic_id", Shape::Plain),
-    ("broker", Shape::Plain),
-    ("topic", Shape::Plain),
-    (
-        "sasl_auth",
-        Shape::Object(&[
-            ("mechanism", Shape::Plain),
-            ("scram_variant", Shape::Plain),
-            ("username", Shape::Plain),
-            ("password", Shape::Secret),
-        ]),
-    ),
-    (
-        "tls",
-        Shape::Object(&[
-            ("server_name", Shape::Plain),
-            ("ca_pem", Shape::Pem),
-            ("client_cert_pem", Shape::Pem),
-            ("client_key_pem", Shape::Secret),
-        ]),
-    ),
-    ("headers", Shape::Headers),
-]);
+impl Object {
+    pub(super) const fn new(fields: &'static [Field]) -> Object {
+        Object { fields, one_of: None }
+    }
 
-/// `options` of a subscription.
-pub(super) const OPTIONS: Shape = Shape::Object(&[
-    ("hold", Shape::Plain),
-    ("ordering", Shape::Plain),
-    ("respect_retry_after", Shape::Plain),
-    ("cloudevents_content_type", Shape::Plain),
-]);
+    pub(super) const fn one_of(mut self, schemas: &'static str) -> Object {
+        self.one_of = Some(schemas);
+        self
+    }
+}
 
-/// Any body of the API.
-pub(super) const BODY: Shape = Shape::Object(&[
-    ("id", Shape::Plain),
-    ("subscriber_id", Shape::Plain),
-    ("name", Shape::Plain),
-    ("contact", CONTACT),
-    ("source", Shape::Plain),
-    ("subject", Shape::Plain),
-    ("type", Shape::Plain),
-    ("events", Shape::List),
-    ("config", CONFIG),
-    ("filter", Shape::Plain),
-    ("send_product_identifier", Shape::Plain),
-    ("options", OPTIONS),
-    ("status", Shape::Plain),
-    ("created_at", Shape::Plain),
-    ("updated_at", Shape::Plain),
-    ("warnings", Shape::List),
-]);
+/// The form of a text, as far as it can be said without looking elsewhere.
+#[derive(Clone, Copy)]
+pub(super) struct Form {
+    /// The fewest and the most characters; checked by the reader.
+    pub(super) length: Option<(usize, usize)>,
+    /// A regular expression that every valid text matches.
+    pub(super) pattern: Option<&'static str>,
+    /// The name of the form, a JSON Schema format or one that the description explains.
+    pub(super) format: Option<&'static str>,
+    pub(super) examples: &'static [&'static str],
+}
+
+impl Form {
+    /// Any text.
+    pub(super) const ANY: Form = Form { length: None, pattern: None, format: None, examples: &[] };
+
+    /// A text of so many characters.
+    pub(super) const fn of_length(length: (usize, usize)) -> Form {
+        Form { length: Some(length), ..Form::ANY }
+    }
+
+    /// A text that is read elsewhere, by the rules of its format.
+    pub(super) const fn of_format(format: &'static str) -> Form {
+        Form { format: Some(format), ..Form::ANY }
+    }
+
+    /// A text that is read elsewhere, by rules that a regular expression can say.
+    pub(super) const fn of_pattern(pattern: &'static str) -> Form {
+        Form { pattern: Some(pattern), ..Form::ANY }
+    }
+
+    pub(super) const fn length(mut self, length: (usize, usize)) -> Form {
+        self.length = Some(length);
+        self
+    }
+
+    pub(super) const fn pattern(mut self, pattern: &'static str) -> Form {
+        self.pattern = Some(pattern);
+        self
+    }
+
+    pub(super) const fn examples(mut self, examples: &'static [&'static str]) -> Form {
+        self.examples = examples;
+        self
+    }
+}
+
+/// An id.
+pub(super) const ID: Shape = Shape::Text(Form::of_format("uuid"));
+/// An instant, as the platform writes it.
+pub(super) const TIME: Shape = Shape::Text(Form::of_format("date-time"));
+
+impl Shape {
+    /// The shape of a member.
+    pub(super) fn member(&self, name: &str) -> Option<&'static Shape> {
+        match self {
+            Shape::Object(object) | Shape::Objects(object) => field(object, name),
+            // A name that two types share has the same shape in both.
+            Shape::ByType(types) => types.iter().find_map(|(_, object)| field(object, name)),
+            _ => None,
+        }
+    }
+}
+
+fn field(object: &'static Object, name: &str) -> Option<&'static Shape> {
+    object.fields.iter().find(|field| field.name == name).map(|field| &field.shape)
+}
 
 /// More headers than this in one patch cannot be meant: every comparison has a price.
 const MOST_PATCHED: usize = 10 * CustomHeaders::MAX;
@@ -96,10 +189,10 @@ const MOST_PATCHED: usize = 10 * CustomHeaders::MAX;
 /// most fields cannot be removed.
 pub(super) fn merged(stored: &Value, patch: &Value, shape: &Shape) -> Value {
     match (shape, stored, patch) {
-        (Shape::Object(fields), Value::Object(stored), Value::Object(patch)) => {
+        (Shape::Object(_) | Shape::ByType(_), Value::Object(stored), Value::Object(patch)) => {
             let mut result = stored.clone();
             for (name, sent) in patch {
-                let shape = fields.iter().find(|(field, _)| field == name).map_or(&Shape::Plain, |(_, shape)| shape);
+                let shape = shape.member(name).unwrap_or(&Shape::Truth);
                 // Names are unique within the patch: only what is stored can have the same one.
                 match result.iter_mut().take(stored.len()).find(|(field, _)| field == name) {
                     Some((_, value)) => *value = merged(value, sent, shape),
@@ -109,7 +202,9 @@ pub(super) fn merged(stored: &Value, patch: &Value, shape: &Shape) -> Value {
             Value::Object(result)
         }
         (Shape::Headers, Value::Object(stored), Value::Object(patch)) => Value::Object(merged_headers(stored, patch)),
-        (Shape::Secret, Value::String(secret), Value::String(sent)) if sent == Secret::MASK && !secret.is_empty() => {
+        (Shape::Secret(_), Value::String(secret), Value::String(sent))
+            if sent == Secret::MASK && !secret.is_empty() =>
+        {
             stored.clone()
         }
         _ => patch.clone(),
@@ -152,6 +247,7 @@ fn merged_headers(stored: &[(String, Value)], patch: &[(String, Value)]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::destination::CONFIG;
     use crate::json::parse;
 
     fn check(shape: &Shape, stored: &str, patch: &str, expect: &str) {

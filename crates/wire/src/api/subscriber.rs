@@ -1,5 +1,6 @@
 //! Subscribers in the API: created, changed, shown.
 
+use domain::destination::EndpointUrl;
 use domain::id::SubscriberId;
 use domain::subscriber::{Contact, NewSubscriber, Subscriber};
 use domain::time::Timestamp;
@@ -8,22 +9,76 @@ use super::Rules;
 use super::answer::{Shown, object};
 use super::endpoint::endpoint_url;
 use super::reader::{Reader, one_of, read};
-use super::shape::{CONTACT, merged};
+use super::shape::{self, Field, Form, InAnswers, Object, Shape, merged};
 use crate::fault::{Fault, code};
 use crate::json::Value;
 
-/// Contract page 7, "API": length of a subscriber's name.
-const NAME: (usize, usize) = (1, 255);
-/// Contract page 1, "Subscribers": length of the secret that signs notifications.
-const WEBHOOK_SECRET: (usize, usize) = (16, 256);
+const CHANNELS: [&str; 2] = ["email", "webhook"];
+
+/// The fields of a subscriber (contract page 1, "Subscribers"; the name's length is of page 7, "API").
+pub(super) const FIELDS: Object = Object::new(&[
+    Field::by_platform("id", shape::ID, "The subscriber's id, a UUIDv7."),
+    Field::required(
+        "name",
+        Shape::Text(Form::of_length((1, 255)).examples(&["My app", "é", "名前"])),
+        "A name for persons; it need not be unique.",
+    ),
+    Field::at_creation(
+        "subject",
+        Shape::Text(SUBJECT),
+        "The URL of the PIM that the caller authenticated with; it may be left out.",
+    ),
+    Field::by_platform(
+        "status",
+        Shape::Name(&["active", "revoked"]),
+        "`revoked`: its connection or app was removed from the PIM; that is final.",
+    ),
+    Field::required("contact", Shape::Object(&CONTACT), "Who is told when something happens to a subscription."),
+    Field::by_platform("created_at", shape::TIME, "When it was made."),
+    Field::by_platform("updated_at", shape::TIME, "When it was last changed."),
+]);
+
+/// A PIM's URL in any spelling that is equal to the registered one.
+pub(super) const SUBJECT: Form = Form::of_format("pim-url").examples(&["https://pim.example.com"]);
+
+const CONTACT: Object = Object::new(&[
+    Field::required(
+        "technical_email",
+        Shape::Text(Form::of_pattern(Contact::EMAIL_PATTERN).length((3, Contact::MAX_EMAIL)).examples(&["dev@example.com", "first.last+tag@mail.example.co"])),
+        "One email address.",
+    ),
+    Field::optional(
+        "notification_channels",
+        Shape::Names(&CHANNELS),
+        "Where notifications go. None, or an empty list: by email. If the webhook fails and email is not among them, an email is sent all the same.",
+    ),
+    Field::optional(
+        "notification_webhook_url",
+        Shape::Url(Form::of_format("uri").length((1, EndpointUrl::MAX_CHARACTERS)).examples(&["https://app.example.com/notifications"])),
+        "Where notifications are posted, signed; needed with the channel `webhook`.",
+    )
+    .shown(InAnswers::OrNull),
+    Field::optional(
+        "notification_webhook_secret",
+        Shape::Secret(Form::of_length((16, 256)).examples(&["a-secret-of-16-characters-or-more"])),
+        "Signs the notifications; needed with the channel `webhook`. It is never shown.",
+    )
+    .shown(InAnswers::Never),
+])
+.one_of(
+    r#"[{"title":"By email","properties":{"notification_channels":{"items":{"const":"email"}}}},
+        {"title":"By webhook","required":["notification_webhook_url","notification_webhook_secret"],
+         "properties":{"notification_webhook_url":{"type":"string"},"notification_webhook_secret":{"type":"string"},
+                       "notification_channels":{"contains":{"const":"webhook"}}}}]"#,
+);
 
 /// Reads the body of `POST /subscribers`.
 pub fn parse_create(body: &Value, rules: &Rules<'_>) -> Result<NewSubscriber, Vec<Fault>> {
     read(|faults| {
-        let mut fields = Reader::new(body, "", faults)?;
-        fields.read_only(&["id", "status", "created_at", "updated_at"]);
+        let mut fields = Reader::new(body, "", FIELDS.fields, faults)?;
+        fields.read_only();
         subject(&mut fields, rules);
-        let name = fields.required_text("name", NAME.0, NAME.1);
+        let name = fields.required_text("name");
         let contact = fields.required_object("contact").and_then(|fields| contact(fields, rules));
         fields.finish();
         Some(NewSubscriber { name: name?.to_owned(), contact: contact? })
@@ -33,7 +88,7 @@ pub fn parse_create(body: &Value, rules: &Rules<'_>) -> Result<NewSubscriber, Ve
 /// The subscriber as the body of `PATCH /subscribers/{id}` changes it. `updated_at` and `revision` are the caller's.
 pub fn apply_patch(current: &Subscriber, body: &Value, rules: &Rules<'_>) -> Result<Subscriber, Vec<Fault>> {
     read(|faults| {
-        let mut fields = Reader::new(body, "", faults)?;
+        let mut fields = Reader::new(body, "", FIELDS.fields, faults)?;
         fields.unchanged("id", |sent| SubscriberId::parse(sent) == Some(current.id));
         fields.unchanged("status", |sent| sent == current.status.as_str());
         fields.unchanged("subject", |sent| rules.is_subject(sent));
@@ -41,13 +96,15 @@ pub fn apply_patch(current: &Subscriber, body: &Value, rules: &Rules<'_>) -> Res
         fields.get("updated_at");
         let mut changed = current.clone();
         if fields.has("name")
-            && let Some(name) = fields.required_text("name", NAME.0, NAME.1)
+            && let Some(name) = fields.required_text("name")
         {
             name.clone_into(&mut changed.name);
         }
         if let Some(sent) = fields.has("contact").then(|| fields.required("contact")).flatten() {
-            let whole = merged(&contact_value(&current.contact, Shown::Whole), sent, &CONTACT);
-            if let Some(contact) = fields.instead(&whole, "contact").and_then(|fields| contact(fields, rules)) {
+            let whole = merged(&contact_value(&current.contact, Shown::Whole), sent, &Shape::Object(&CONTACT));
+            if let Some(contact) =
+                fields.instead(&whole, "contact", CONTACT.fields).and_then(|fields| contact(fields, rules))
+            {
                 changed.contact = contact;
             }
         }
@@ -106,11 +163,11 @@ fn contact(mut fields: Reader<'_, '_>, rules: &Rules<'_>) -> Option<Contact> {
     };
     let webhook_url = webhook_url.and_then(|text| endpoint_url(&mut fields, "notification_webhook_url", text, rules));
     let webhook_secret = if webhook {
-        fields.required_secret("notification_webhook_secret", WEBHOOK_SECRET.0, WEBHOOK_SECRET.1)
+        fields.required_secret("notification_webhook_secret")
     } else {
         fields
             .string("notification_webhook_secret")
-            .and_then(|text| fields.secret_of("notification_webhook_secret", text, WEBHOOK_SECRET.0, WEBHOOK_SECRET.1))
+            .and_then(|text| fields.secret_of("notification_webhook_secret", text))
     };
     fields.finish();
     Some(Contact {
@@ -131,7 +188,7 @@ fn channels(fields: &mut Reader<'_, '_>) -> (bool, bool) {
             Some("email") => &mut email,
             Some("webhook") => &mut webhook,
             Some(other) => {
-                fields.fault(&place, code::INVALID_VALUE, one_of(other, &["email", "webhook"]));
+                fields.fault(&place, code::INVALID_VALUE, one_of(other, &CHANNELS));
                 continue;
             }
             None => {

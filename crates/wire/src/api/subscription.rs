@@ -8,8 +8,8 @@ use domain::time::Timestamp;
 
 use super::answer::{Shown, object};
 use super::reader::{Reader, read, shortened};
-use super::shape::{CONFIG, OPTIONS, merged};
-use super::subscriber::subject;
+use super::shape::{self, Field, Form, InAnswers, Object, Shape, merged};
+use super::subscriber::{SUBJECT, subject};
 use super::{Rules, destination, options};
 use crate::fault::{Fault, code};
 use crate::json::Value;
@@ -17,11 +17,41 @@ use crate::json::Value;
 /// `source` of every subscription, so far.
 const SOURCE: &str = "pim";
 
+/// The fields of a subscription (contract page 1, "Subscriptions").
+pub(super) const FIELDS: Object = Object::new(&[
+    Field::by_platform("id", shape::ID, "The subscription's id, a UUIDv7; `subject` of every event that is delivered for it."),
+    Field::by_platform("subscriber_id", shape::ID, "The subscriber that it belongs to."),
+    Field::at_creation("source", Shape::Name(&[SOURCE]), "Where the events come from; it may be left out."),
+    Field::at_creation("subject", Shape::Text(SUBJECT), "The URL of the PIM that the caller authenticated with; it may be left out."),
+    Field::required("type", Shape::Name(&destination::TYPES), "What kind of destination it is; `config` depends on it."),
+    Field::required("events", Shape::EventTypes, "The event types that are delivered: at least one, none twice."),
+    Field::required("config", destination::CONFIG, "Where the events go."),
+    Field::optional(
+        "filter",
+        Shape::Text(FILTER),
+        "Which of these events are delivered; none, or white space only: all of them. `POST /api/v1/filters/check` explains a filter.",
+    )
+    .shown(InAnswers::OrNull),
+    Field::optional("send_product_identifier", Shape::Truth, "Whether `data.product.identifier` is delivered."),
+    Field::optional("options", Shape::Object(&options::FIELDS), "What the platform offers beside the hosted one; all of it is off by default."),
+    Field::by_platform("status", Shape::Name(&["active", "suspended", "revoked"]), "`suspended`: nothing is delivered until it is resumed. `revoked`: its connection or app was removed from the PIM; that is final."),
+    Field::by_platform("created_at", shape::TIME, "When it was made."),
+    Field::by_platform("updated_at", shape::TIME, "When it was last changed."),
+    Field::by_platform("warnings", Shape::Texts, "What is valid and yet probably not meant.").shown(InAnswers::Sometimes),
+]);
+
+/// A filter; its language is contract page 3's.
+pub(super) const FILTER: Form = Form::of_format("event-filter").length((0, Filter::MAX_CHARACTERS)).examples(&[
+    "not user=\"system\"",
+    "attribute in [\"name\", \"description\"] and locale=\"fr_FR\"",
+    "user_type=\"api\" or not (user=\"erp\")",
+]);
+
 /// Reads the body of `POST /subscribers/{id}/subscriptions`.
 pub fn parse_create(body: &Value, rules: &Rules<'_>) -> Result<NewSubscription, Vec<Fault>> {
     read(|faults| {
-        let mut fields = Reader::new(body, "", faults)?;
-        fields.read_only(&["id", "subscriber_id", "status", "created_at", "updated_at", "warnings"]);
+        let mut fields = Reader::new(body, "", FIELDS.fields, faults)?;
+        fields.read_only();
         subject(&mut fields, rules);
         if fields.has("source") && fields.optional("source").is_some() {
             fields.required_name("source", &[(SOURCE, ())]);
@@ -45,7 +75,7 @@ pub fn parse_create(body: &Value, rules: &Rules<'_>) -> Result<NewSubscription, 
 /// `revision` are the caller's.
 pub fn apply_patch(current: &Subscription, body: &Value, rules: &Rules<'_>) -> Result<Subscription, Vec<Fault>> {
     read(|faults| {
-        let mut fields = Reader::new(body, "", faults)?;
+        let mut fields = Reader::new(body, "", FIELDS.fields, faults)?;
         fields.unchanged("id", |sent| SubscriptionId::parse(sent) == Some(current.id));
         fields.unchanged("subscriber_id", |sent| SubscriberId::parse(sent) == Some(current.subscriber_id));
         fields.unchanged("status", |sent| sent == current.status.to_string());
@@ -68,10 +98,12 @@ pub fn apply_patch(current: &Subscription, body: &Value, rules: &Rules<'_>) -> R
         }
         if fields.has("options") {
             let sent = fields.get("options").unwrap_or(&Value::Null);
-            let whole = merged(&options::to_value(current.options), sent, &OPTIONS);
+            let whole = merged(&options::to_value(current.options), sent, &Shape::Object(&options::FIELDS));
             changed.options = match whole {
                 Value::Null => Default::default(),
-                whole => fields.instead(&whole, "options").map(options::read).unwrap_or_default(),
+                whole => {
+                    fields.instead(&whole, "options", options::FIELDS.fields).map(options::read).unwrap_or_default()
+                }
             };
         }
         if let Some(destination) = changed_destination(&mut fields, current, rules) {
@@ -99,9 +131,10 @@ fn changed_destination(
         return None;
     }
     let sent = fields.required("config")?;
-    let whole = merged(&destination::config_for_patch(&current.destination, sent), sent, &CONFIG);
-    let config = fields.instead(&whole, "config")?;
-    destination::config(current.destination.type_name(), config, rules)
+    let whole = merged(&destination::config_for_patch(&current.destination, sent), sent, &destination::CONFIG);
+    let type_name = current.destination.type_name();
+    let config = fields.instead(&whole, "config", destination::fields(type_name).fields)?;
+    destination::config(type_name, config, rules)
 }
 
 /// The subscription as it is answered; `subject` is the PIM URL in the spelling of its registration.

@@ -1,5 +1,6 @@
 //! Binary mode: attributes in `ce-*` headers, `data` in the body.
 
+use crate::fault::code;
 use domain::{Event, Timestamp};
 
 use crate::json::{Canonicalizer, Problem, escape_into, text_of};
@@ -58,14 +59,14 @@ fn attributes<'a>(
         let name = name.to_ascii_lowercase();
         if attributes.iter().any(|(earlier, _)| *earlier == name) {
             let message = format!("the header `ce-{name}` is there twice");
-            malformed.add("duplicate_header", &name, message);
+            malformed.add(code::DUPLICATE_HEADER, &name, message);
             continue;
         }
         let mut text = String::new();
         match decode(value) {
             Ok(value) => escape_into(&mut text, &value),
             Err(wrong) => {
-                malformed.add("malformed_header", &name, format!("the header `ce-{name}` {wrong}"));
+                malformed.add(code::MALFORMED_HEADER, &name, format!("the header `ce-{name}` {wrong}"));
                 text.push_str("\"\"");
             }
         }

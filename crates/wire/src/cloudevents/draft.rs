@@ -1,5 +1,6 @@
 //! The rules for one event's attributes: what was sent becomes an event, or all that is wrong with it is noted.
 
+use crate::fault::code;
 use std::borrow::Cow;
 
 use domain::event::EventParts;
@@ -102,13 +103,13 @@ impl<'a> Draft<'a> {
             None => {
                 if self.binary && self.id.is_none() && self.event_type.is_none() && self.data.is_some() {
                     let hint = "no `ce-*` headers: an event in the body is sent as `application/cloudevents+json`";
-                    faults.add("required", "", hint);
+                    faults.add(code::REQUIRED, "", hint);
                 }
             }
             Some(version) if version == "1.0" => {}
             Some(version) => {
                 let version: String = version.chars().take(LONGEST_NAME).collect();
-                faults.about("invalid_value", "specversion", format!("must be \"1.0\", found {version:?}"));
+                faults.about(code::INVALID_VALUE, "specversion", format!("must be \"1.0\", found {version:?}"));
             }
         }
     }
@@ -125,10 +126,10 @@ impl<'a> Draft<'a> {
     fn check_source(&self, faults: &mut Faults) {
         let Some(source) = required("source", self.source, faults) else { return };
         if source.is_empty() {
-            faults.about("invalid_value", "source", "must not be empty");
+            faults.about(code::INVALID_VALUE, "source", "must not be empty");
         } else if UriRef::parse(&*source).is_err() {
             faults.about(
-                "invalid_value",
+                code::INVALID_VALUE,
                 "source",
                 "must be a URI reference, such as `pim` or `https://pim.example.com`",
             );
@@ -146,7 +147,7 @@ impl<'a> Draft<'a> {
         };
         if time.is_none() {
             let message = "must be a date and time of RFC 3339 with its offset, such as `2026-11-02T08:00:00.5Z`";
-            faults.about("invalid_value", "time", message);
+            faults.about(code::INVALID_VALUE, "time", message);
         }
         time
     }
@@ -154,21 +155,21 @@ impl<'a> Draft<'a> {
     fn check_datacontenttype(&self, faults: &mut Faults) {
         let Some(sent) = text("datacontenttype", self.datacontenttype, faults) else { return };
         if !media_type::is_json(&sent) {
-            faults.about("invalid_value", "datacontenttype", "must be JSON: `application/json`, or leave it out");
+            faults.about(code::INVALID_VALUE, "datacontenttype", "must be JSON: `application/json`, or leave it out");
         }
     }
 
     fn data(&self, faults: &mut Faults) -> Option<&'a str> {
         if self.data_base64.is_some() {
-            faults.add("not_supported", "data_base64", "binary data is not supported: send `data`, a JSON object");
+            faults.add(code::NOT_SUPPORTED, "data_base64", "binary data is not supported: send `data`, a JSON object");
             self.data?;
         }
         let Some(data) = self.data else {
-            faults.about("required", "data", "is missing: expected a JSON object");
+            faults.about(code::REQUIRED, "data", "is missing: expected a JSON object");
             return None;
         };
         if !data.starts_with('{') {
-            faults.about("wrong_type", "data", format!("must be an object, found {}", kind(data)));
+            faults.about(code::WRONG_TYPE, "data", format!("must be an object, found {}", kind(data)));
             return None;
         }
         Some(data)
@@ -181,18 +182,18 @@ impl<'a> Draft<'a> {
         for (name, value) in &self.extensions {
             if !is_attribute_name(name) {
                 good = false;
-                faults.about("invalid_name", name, wrong_name(name));
+                faults.about(code::INVALID_NAME, name, wrong_name(name));
                 continue;
             }
             if self.binary && *name == "data" {
                 good = false;
-                faults.about("invalid_name", name, "is no attribute: in binary mode `data` is the body");
+                faults.about(code::INVALID_NAME, name, "is no attribute: in binary mode `data` is the body");
                 continue;
             }
             if !is_attribute_value(value) {
                 good = false;
                 let message = format!("must be a string, a boolean or an integer, found {}", kind(value));
-                faults.about("wrong_type", name, message);
+                faults.about(code::WRONG_TYPE, name, message);
                 continue;
             }
             if !members.is_empty() {
@@ -207,14 +208,14 @@ impl<'a> Draft<'a> {
         if count > MOST_EXTENSIONS {
             good = false;
             let message = format!("has {count} extension attributes, at most {MOST_EXTENSIONS} are allowed");
-            faults.add("too_many", "", message);
+            faults.add(code::TOO_MANY, "", message);
         }
         if members.len() > EXTENSIONS_LIMIT {
             good = false;
             let bytes = members.len();
             let message =
                 format!("the extension attributes have {bytes} bytes together, at most {EXTENSIONS_LIMIT} are allowed");
-            faults.add("too_long", "", message);
+            faults.add(code::TOO_LONG, "", message);
         }
         good.then_some(members)
     }
@@ -226,7 +227,7 @@ fn text<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<C
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(raw) => Some(unescape(raw)),
         None => {
-            faults.about("wrong_type", name, format!("must be a string, found {}", kind(value)));
+            faults.about(code::WRONG_TYPE, name, format!("must be a string, found {}", kind(value)));
             None
         }
     }
@@ -235,7 +236,7 @@ fn text<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<C
 /// The text of an attribute that must be there.
 fn required<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<Cow<'a, str>> {
     if value.is_none() {
-        faults.about("required", name, "is missing");
+        faults.about(code::REQUIRED, name, "is missing");
     }
     text(name, value, faults)
 }
@@ -244,7 +245,7 @@ fn required<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Opti
 fn name<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<Cow<'a, str>> {
     let text = required(name, value, faults)?;
     if text.is_empty() {
-        faults.about("invalid_value", name, "must not be empty");
+        faults.about(code::INVALID_VALUE, name, "must not be empty");
         return None;
     }
     let mut good = true;
@@ -252,13 +253,13 @@ fn name<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<C
         let count = text.chars().count();
         if count > LONGEST_NAME {
             good = false;
-            faults.about("too_long", name, format!("has {count} characters, at most {LONGEST_NAME} are allowed"));
+            faults.about(code::TOO_LONG, name, format!("has {count} characters, at most {LONGEST_NAME} are allowed"));
         }
     }
     if let Some(control) = text.chars().find(|char| char.is_control()) {
         good = false;
         let message = format!("must have no control characters, found U+{:04X}", u32::from(control));
-        faults.about("invalid_value", name, message);
+        faults.about(code::INVALID_VALUE, name, message);
     }
     good.then_some(text)
 }

@@ -1,6 +1,7 @@
 //! Which mode of the CloudEvents HTTP binding a request is in, by its `Content-Type`.
 
 use super::refusal::Refusal;
+use crate::fault::code;
 
 /// A mode of the HTTP binding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +34,7 @@ pub(super) fn judge(content_type: Option<&[u8]>, encoding: Option<&[u8]>) -> (Mo
     let refusal = if let Some(encoding) = encoding {
         let encoding: String = String::from_utf8_lossy(encoding).chars().take(100).collect();
         let message = format!("`Content-Encoding: {encoding}` is not supported: send the body as it is");
-        Some(Refusal::media_type("unsupported_content_encoding", message))
+        Some(Refusal::media_type(code::UNSUPPORTED_ENCODING, message))
     } else if understood {
         None
     } else {
@@ -45,7 +46,7 @@ pub(super) fn judge(content_type: Option<&[u8]>, encoding: Option<&[u8]>) -> (Mo
             "{found} is not supported: send `application/cloudevents+json` (one event), \
              `application/cloudevents-batch+json` (a list) or `application/json` with `ce-*` headers, all in UTF-8"
         );
-        Some(Refusal::media_type("unsupported_media_type", message))
+        Some(Refusal::media_type(code::UNSUPPORTED_MEDIA_TYPE, message))
     };
     (mode, refusal)
 }

@@ -1,6 +1,7 @@
 //! Why a request with events is refused: its status and all of its faults.
 
 use crate::Fault;
+use crate::fault::code;
 use crate::json::Problem;
 
 use super::{BATCH_LIMIT, EVENT_LIMIT, REQUEST_LIMIT};
@@ -22,18 +23,18 @@ impl Refusal {
 
     pub(super) fn request_too_large(bytes: usize) -> Refusal {
         let message = format!("the request has {bytes} bytes, at most {REQUEST_LIMIT} are allowed");
-        Refusal::new(413, "request_too_large", None, message)
+        Refusal::new(413, code::REQUEST_TOO_LARGE, None, message)
     }
 
     pub(super) fn event_too_large(index: Option<usize>, bytes: usize) -> Refusal {
         let field = index.map(|index| format!("[{index}]"));
         let message = format!("the event has {bytes} bytes, at most {EVENT_LIMIT} are allowed");
-        Refusal::new(413, "event_too_large", field, message)
+        Refusal::new(413, code::EVENT_TOO_LARGE, field, message)
     }
 
     pub(super) fn too_many_events() -> Refusal {
         let message = format!("the batch has more than {BATCH_LIMIT} events: send it in parts");
-        Refusal::new(413, "too_many_events", None, message)
+        Refusal::new(413, code::TOO_MANY_EVENTS, None, message)
     }
 
     pub(super) fn media_type(code: &'static str, message: String) -> Refusal {
@@ -44,7 +45,7 @@ impl Refusal {
     pub(super) fn json(problem: &Problem, body: &[u8]) -> Refusal {
         let error = problem.placed(body);
         let field = if error.path.is_empty() { None } else { Some(error.path.clone()) };
-        Refusal::new(400, "malformed_json", field, error.to_string())
+        Refusal::new(400, code::MALFORMED_JSON, field, error.to_string())
     }
 }
 
@@ -104,7 +105,7 @@ impl Faults {
         }
         if self.more > 0 {
             let message = format!("{} more faults are not listed", self.more);
-            self.listed.push(Fault { message, code: "more_faults", field: None, detail: None });
+            self.listed.push(Fault { message, code: code::MORE_FAULTS, field: None, detail: None });
         }
         Err(Refusal { status, faults: self.listed })
     }

@@ -1,5 +1,6 @@
 //! Structured and batched mode: events straight from the body's bytes, without a tree.
 
+use crate::fault::code;
 use domain::{Event, Timestamp};
 
 use crate::json::{Canonicalizer, Problem, text_of};
@@ -47,7 +48,7 @@ fn read_event(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
         canonicalizer.end()?;
         let hint = if array { "; a list is sent as `application/cloudevents-batch+json`" } else { "" };
         let message = format!("expected one event, a JSON object{hint}");
-        return Err(Stop::Refused(Refusal::new(422, "wrong_type", None, message)));
+        return Err(Stop::Refused(Refusal::new(422, code::WRONG_TYPE, None, message)));
     }
     canonicalizer.object_with_members(0)?;
     canonicalizer.end()?;
@@ -67,7 +68,7 @@ fn read_batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
         canonicalizer.end()?;
         let hint = if object { "; one event alone is sent as `application/cloudevents+json`" } else { "" };
         let message = format!("expected a batch, a JSON array of events{hint}");
-        return Err(Stop::Refused(Refusal::new(422, "wrong_type", None, message)));
+        return Err(Stop::Refused(Refusal::new(422, code::WRONG_TYPE, None, message)));
     }
     canonicalizer.expect(b'[', "`[`")?;
     canonicalizer.blanks();
@@ -75,7 +76,7 @@ fn read_batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
         canonicalizer.expect(b']', "`]`")?;
         canonicalizer.end()?;
         let message = "the batch is empty: send at least one event".to_owned();
-        return Err(Stop::Refused(Refusal::new(422, "empty_batch", None, message)));
+        return Err(Stop::Refused(Refusal::new(422, code::EMPTY_BATCH, None, message)));
     }
     let mut events = Vec::new();
     let mut faults = Faults::default();
@@ -100,7 +101,7 @@ fn read_batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
                 events.extend(event);
             }
         } else {
-            faults.add("wrong_type", "", "expected an event, a JSON object");
+            faults.add(code::WRONG_TYPE, "", "expected an event, a JSON object");
         }
         canonicalizer.blanks();
         if canonicalizer.peek() != Some(b',') {

@@ -220,7 +220,7 @@ fn other_media_types_and_encodings_are_415() {
     refused(encoded(None, None), 415, &[("unsupported_media_type", "")]);
     for encoding in ["gzip", "identity"] {
         let sent = encoded(Some(STRUCTURED.as_bytes()), Some(encoding.as_bytes()));
-        refused(sent, 415, &[("unsupported_content_encoding", "")]);
+        refused(sent, 415, &[("unsupported_encoding", "")]);
     }
 }
 

@@ -1,24 +1,50 @@
 //! `config` of an HTTPS endpoint.
 
-use domain::destination::HttpsDestination;
+use domain::destination::{EndpointUrl, HttpsDestination};
 
 use super::super::Rules;
 use super::super::answer::{Shown, object};
 use super::super::endpoint::endpoint_url;
 use super::super::reader::Reader;
-use super::headers;
+use super::super::shape::{Field, Form, Object, Shape};
+use super::{HEADERS, headers};
 use crate::json::Value;
 
-/// Contract page 7, "API": length of a signing secret.
-const SECRET: (usize, usize) = (1, 256);
+/// The fields of `config` (contract page 1; lengths of page 7, "API").
+pub(super) const FIELDS: Object = Object::new(&[
+    Field::required(
+        "url",
+        Shape::Url(Form::of_format("uri").length((1, EndpointUrl::MAX_CHARACTERS)).examples(&[
+            "https://app.example.com/events",
+            "https://app.example.com:8443/a?b=c%20d&e",
+            "https://bücher.example/",
+        ])),
+        "Where events are posted: `https`, without user info and fragment, kept byte for byte; an IDN host becomes punycode. The operator may allow `http`, for development.",
+    ),
+    Field::required("secret", Shape::Object(&SECRET), "What events are signed with."),
+    HEADERS,
+]);
+
+const SECRET: Object = Object::new(&[
+    Field::required(
+        "primary",
+        Shape::Secret(Form::of_length((1, 256)).examples(&["my_primary_secret"])),
+        "Signs every event (`X-AKENEO-SIGNATURE-PRIMARY`).",
+    ),
+    Field::optional(
+        "secondary",
+        Shape::Secret(Form::of_length((0, 256)).examples(&[""])),
+        "Signs every event a second time, so that secrets can be changed without a gap; empty: none.",
+    ),
+]);
 
 pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<HttpsDestination> {
     let url = fields.required_string("url").and_then(|text| endpoint_url(fields, "url", text, rules));
     let secrets = fields.required_object("secret").and_then(|mut secret| {
-        let primary = secret.required_secret("primary", SECRET.0, SECRET.1);
+        let primary = secret.required_secret("primary");
         // Empty means none (contract page 1).
         let secondary = secret.string("secondary").filter(|text| !text.is_empty());
-        let secondary = secondary.and_then(|text| secret.secret_of("secondary", text, SECRET.0, SECRET.1));
+        let secondary = secondary.and_then(|text| secret.secret_of("secondary", text));
         secret.finish();
         Some((primary?, secondary))
     });

@@ -7,14 +7,76 @@ use super::super::Rules;
 use super::super::answer::{Shown, object};
 use super::super::endpoint::permitted;
 use super::super::reader::Reader;
-use super::{headers, pem};
+use super::super::shape::{Field, Form, InAnswers, Object, Shape};
+use super::{HEADERS, headers, pem};
 use crate::fault::code;
 use crate::json::Value;
 
 /// Credentials are texts of a person's making; what is longer than this is none, and would be sent on every connection.
-const CREDENTIAL: (usize, usize) = (1, 1024);
+const CREDENTIAL: Form = Form::of_length((1, 1024)).pattern("^[^\\u0000]*$");
 /// A private key in PEM, RSA of 16,384 bits included.
 const KEY_PEM: (usize, usize) = (1, 32 * 1024);
+
+/// The fields of `config` (contract page 1).
+pub(super) const FIELDS: Object = Object::new(&[
+    Field::required(
+        "broker",
+        Shape::Text(
+            Form::of_format("kafka-brokers")
+                .examples(&["broker.example.com:9093", "a.example.com:9092,b.example.com:9092"]),
+        ),
+        "Bootstrap addresses, `host:port`, several separated by commas; an IPv6 address stands in brackets.",
+    ),
+    Field::required(
+        "topic",
+        Shape::Text(Form::of_pattern(KafkaDestination::TOPIC_PATTERN).examples(&["pim.events"])),
+        "The topic.",
+    ),
+    Field::required("sasl_auth", Shape::Object(&SASL_AUTH), "How the platform authenticates."),
+    Field::optional("tls", Shape::Object(&TLS), "TLS with a client certificate; none: plain.")
+        .shown(InAnswers::Sometimes),
+    HEADERS,
+]);
+
+const SASL_AUTH: Object = Object::new(&[
+    Field::required("mechanism", Shape::Name(&["plain", "scram"]), "The SASL mechanism."),
+    Field::optional(
+        "scram_variant",
+        Shape::Name(&["sha-256", "sha-512"]),
+        "Needed with `scram`, left out with `plain`.",
+    )
+    .shown(InAnswers::Sometimes),
+    Field::required("username", Shape::Text(CREDENTIAL.examples(&["postrider"])), "User name."),
+    Field::required("password", Shape::Secret(CREDENTIAL.examples(&["a password"])), "Password."),
+])
+.one_of(
+    r#"[{"title":"Plain","properties":{"mechanism":{"const":"plain"},"scram_variant":{"type":"null"}}},
+        {"title":"SCRAM","required":["scram_variant"],
+         "properties":{"mechanism":{"const":"scram"},"scram_variant":{"type":"string"}}}]"#,
+);
+
+const TLS: Object = Object::new(&[
+    Field::required(
+        "server_name",
+        Shape::Text(Form::of_format("server-name").examples(&["broker.example.com"])),
+        "The name that the broker's certificate must carry.",
+    ),
+    Field::required(
+        "ca_pem",
+        Shape::Pem(Form::of_format("pem-certificates")),
+        "The roots that the broker's certificate leads to, PEM.",
+    ),
+    Field::required(
+        "client_cert_pem",
+        Shape::Pem(Form::of_format("pem-certificates")),
+        "The client's certificate and what leads to its root, PEM.",
+    ),
+    Field::required(
+        "client_key_pem",
+        Shape::Secret(Form::of_format("pem-private-key").length(KEY_PEM)),
+        "The private key of the first of them, PEM without a pass phrase.",
+    ),
+]);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mechanism {
@@ -68,8 +130,8 @@ fn sasl_auth(mut fields: Reader<'_, '_>) -> Option<SaslAuth> {
             other.map(|_| SaslMechanism::Plain)
         }
     };
-    let username = fields.required_text("username", CREDENTIAL.0, CREDENTIAL.1);
-    let password = fields.required_secret("password", CREDENTIAL.0, CREDENTIAL.1);
+    let username = fields.required_text("username");
+    let password = fields.required_secret("password");
     // RFC 4616: in SASL PLAIN a NUL separates user name and password.
     if username.is_some_and(|username| username.contains('\0')) {
         fields.fault("username", code::INVALID_CHARACTER, "may not contain the character NUL");
@@ -98,7 +160,7 @@ fn tls(mut fields: Reader<'_, '_>) -> Option<KafkaTls> {
             None
         }
     });
-    let client_key_pem = fields.required_secret("client_key_pem", KEY_PEM.0, KEY_PEM.1);
+    let client_key_pem = fields.required_secret("client_key_pem");
     let key = client_key_pem.as_ref().and_then(|secret| match pem::private_key(secret.expose()) {
         Ok(key) => Some(key),
         Err(error) => {

@@ -3,9 +3,27 @@
 use domain::destination::PubsubDestination;
 
 use super::super::reader::Reader;
-use super::headers;
+use super::super::shape::{Field, Form, Object, Shape};
+use super::{HEADERS, headers};
 use crate::fault::code;
 use crate::json::Value;
+
+/// The fields of `config`: Google's naming rules.
+pub(super) const FIELDS: Object = Object::new(&[
+    Field::required(
+        "project_id",
+        Shape::Text(
+            Form::of_pattern(PubsubDestination::PROJECT_ID_PATTERN).examples(&["my-project", "example.com:my-project"]),
+        ),
+        "The Google project.",
+    ),
+    Field::required(
+        "topic_id",
+        Shape::Text(Form::of_pattern(PubsubDestination::TOPIC_ID_PATTERN).examples(&["pim-events"])),
+        "The topic, without `projects/…/topics/`.",
+    ),
+    HEADERS,
+]);
 
 pub(super) fn read(fields: &mut Reader<'_, '_>) -> Option<PubsubDestination> {
     let project_id = fields.required_string("project_id");

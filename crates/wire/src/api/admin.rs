@@ -1,0 +1,290 @@
+//! Bodies of the operator's API: a PIM that is registered, what becomes of a client, a suspension.
+
+use domain::Secret;
+use domain::id::ClientId;
+use domain::pim::{self, ClientCredentials, ClientProof, Probe, StaticToken, TokenCheck};
+
+use super::reader::{Reader, read};
+use super::shape::{Field, Form, Object, Shape};
+use crate::fault::{Fault, code};
+use crate::json::Value;
+
+/// A client id in a body: as long as the header that names it may be.
+const CLIENT_ID: Shape = Shape::Text(Form::of_length((1, 256)).examples(&["my-app"]));
+/// What a person or a PIM has made; longer ones are none.
+const CREDENTIAL: Form = Form::of_length((1, 4096));
+/// A path in the answer of `token-info`.
+const PATH: Form = Form::of_length((1, 256));
+/// A longer reason is no reason but a report.
+const REASON: (usize, usize) = (1, 500);
+
+/// How a token is checked, as the operator names it.
+const WAYS: [(&str, Way); 4] = [
+    ("token-info", Way::TokenInfo),
+    ("system-information", Way::Probe(Probe::SystemInformation)),
+    ("measurement-families", Way::Probe(Probe::MeasurementFamilies)),
+    ("static", Way::Static),
+];
+const WAY_NAMES: [&str; 4] = [WAYS[0].0, WAYS[1].0, WAYS[2].0, WAYS[3].0];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    TokenInfo,
+    Probe(Probe),
+    Static,
+}
+
+/// What registers a PIM.
+pub(super) const NEW_PIM: Object = Object::new(&[
+    Field::required(
+        "name",
+        Shape::Text(Form::of_pattern(pim::NAME_PATTERN).examples(&["shop", "shop-2"])),
+        "Its short name, unique: in URLs, logs and commands.",
+    ),
+    Field::required(
+        "url",
+        Shape::Text(Form::of_format("pim-base-url").length((1, pim::MAX_URL)).examples(&["https://pim.example.com"])),
+        "Its base URL, without user info, query and fragment; unique.",
+    ),
+    Field::optional(
+        "token_check",
+        Shape::Name(&WAY_NAMES),
+        "How tokens are checked. `token-info` (the default) is for hosted editions, `system-information` for 6.0 and \
+         later, `measurement-families` for 5.0 and later; `static` asks nobody, only `static_tokens` count.",
+    ),
+    Field::optional(
+        "client_id_fields",
+        Shape::Texts,
+        "With `token-info`: paths in its answer that may name the client; the first that is there counts.",
+    ),
+    Field::optional(
+        "permission_field",
+        Shape::Text(PATH.examples(&["permissions.event_platform"])),
+        "With `token-info`: the path of a boolean in its answer that says whether the client may use the platform.",
+    ),
+    Field::optional(
+        "trust_client_id",
+        Shape::Truth,
+        "With a probe (`system-information`, `measurement-families`): believe callers which client they are.",
+    ),
+    Field::optional(
+        "clients",
+        Shape::Objects(&CLIENT),
+        "Credentials of clients: with a probe they prove that a token belongs to its client, with `token-info` they let \
+         the platform ask about permissions now and then.",
+    ),
+    Field::optional(
+        "static_tokens",
+        Shape::Objects(&STATIC_TOKEN),
+        "Tokens that are accepted without asking the PIM: for development.",
+    ),
+])
+.one_of(
+    r#"[{"title":"token-info","properties":{"token_check":{"enum":["token-info",null]},"trust_client_id":{"enum":[false,null]}}},
+        {"title":"A probe that proves clients","required":["token_check"],
+         "properties":{"token_check":{"enum":["system-information","measurement-families"]},"trust_client_id":{"enum":[false,null]},
+                       "client_id_fields":{"type":"null"},"permission_field":{"type":"null"}}},
+        {"title":"A probe that trusts callers","required":["token_check","trust_client_id"],
+         "properties":{"token_check":{"enum":["system-information","measurement-families"]},"trust_client_id":{"const":true},
+                       "client_id_fields":{"type":"null"},"permission_field":{"type":"null"},"clients":{"maxItems":0}}},
+        {"title":"static","required":["token_check"],
+         "properties":{"token_check":{"const":"static"},"trust_client_id":{"enum":[false,null]},
+                       "client_id_fields":{"type":"null"},"permission_field":{"type":"null"},"clients":{"maxItems":0}}}]"#,
+);
+
+const CLIENT: Object = Object::new(&[
+    Field::required("client_id", CLIENT_ID, "The client."),
+    Field::required("client_secret", Shape::Secret(CREDENTIAL.examples(&["client-secret"])), "Its secret."),
+    Field::required(
+        "username",
+        Shape::Text(CREDENTIAL.examples(&["postrider"])),
+        "User name of an API user of the PIM, for the password grant.",
+    ),
+    Field::required("password", Shape::Secret(CREDENTIAL.examples(&["a password"])), "Its password."),
+]);
+
+const STATIC_TOKEN: Object = Object::new(&[
+    Field::required("client_id", CLIENT_ID, "The client that it belongs to."),
+    Field::required("token", Shape::Secret(CREDENTIAL.examples(&["my-token"])), "The token."),
+]);
+
+const PIM: Field = Field::optional(
+    "pim",
+    Shape::Text(Form::of_pattern(pim::NAME_PATTERN).examples(&["shop"])),
+    "The name of the PIM that issued the client id; it may be left out where only one PIM is registered.",
+);
+
+/// What names the PIM of a client.
+pub(super) const WHICH_PIM: Object = Object::new(&[PIM]);
+
+/// Whether a client may use the platform.
+pub(super) const PERMISSION: Object = Object::new(&[
+    PIM,
+    Field::required("permitted", Shape::Truth, "Withdrawn (`false`), the client's active subscriptions are suspended."),
+]);
+
+/// A suspension by the operator.
+pub(super) const SUSPENSION: Object = Object::new(&[Field::required(
+    "reason",
+    Shape::Text(Form::of_length(REASON).pattern("^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$").examples(&["floods our proxy"])),
+    "Why, on one line: the owner is told.",
+)]);
+
+/// A PIM to be registered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewPim {
+    /// Its short name.
+    pub name: String,
+    /// Its base URL.
+    pub url: String,
+    /// The URL in the form that is compared.
+    pub url_key: String,
+    /// How tokens are checked.
+    pub token_check: TokenCheck,
+    /// Tokens that are accepted without asking the PIM.
+    pub static_tokens: Vec<StaticToken>,
+}
+
+/// The name of a way to check tokens.
+pub fn way(check: &TokenCheck) -> &'static str {
+    let way = match check {
+        TokenCheck::Static => Way::Static,
+        TokenCheck::TokenInfo { .. } => Way::TokenInfo,
+        TokenCheck::Probe { probe, .. } => Way::Probe(*probe),
+    };
+    WAYS.iter().find(|(_, known)| *known == way).map_or("", |(name, _)| name)
+}
+
+/// Reads the body of `POST /admin/pims`.
+pub fn parse_new_pim(body: &Value) -> Result<NewPim, Vec<Fault>> {
+    read(|faults| {
+        let mut fields = Reader::new(body, "", NEW_PIM.fields, faults)?;
+        let name = fields.required_string("name");
+        if name.is_some_and(|name| !pim::is_name(name)) {
+            let message = "must be 1 to 63 lower-case letters, digits and `-`, beginning with a letter or a digit";
+            fields.fault("name", code::INVALID_VALUE, message);
+        }
+        let url = fields.required_string("url");
+        let url_key = url.and_then(pim::url_key);
+        if url.is_some() && url_key.is_none() {
+            let message =
+                "must be the base URL of a PIM, such as https://pim.example.com, without user info, query and fragment";
+            fields.fault("url", code::INVALID_VALUE, message);
+        }
+        let token_check = token_check(&mut fields);
+        let static_tokens = fields.objects("static_tokens", static_token);
+        fields.finish();
+        Some(NewPim {
+            name: name?.to_owned(),
+            url: url?.to_owned(),
+            url_key: url_key?,
+            token_check: token_check?,
+            static_tokens,
+        })
+    })
+}
+
+fn token_check(fields: &mut Reader<'_, '_>) -> Option<TokenCheck> {
+    let way = match fields.optional("token_check") {
+        Some(_) => fields.required_name("token_check", &WAYS),
+        None => Some(Way::TokenInfo),
+    };
+    let client_id_fields = fields.texts("client_id_fields");
+    let permission_field = match fields.optional("permission_field") {
+        Some(_) => fields.required_text("permission_field").map(str::to_owned),
+        None => None,
+    };
+    let trust = fields.boolean("trust_client_id");
+    let clients = fields.objects("clients", credentials);
+    let way = way?;
+    if trust && !(matches!(way, Way::Probe(_)) && clients.is_empty()) {
+        let message = "goes with a probe, `system-information` or `measurement-families`, without `clients`";
+        fields.fault("trust_client_id", code::INVALID_VALUE, message);
+    }
+    if way == Way::Static && !clients.is_empty() {
+        fields.fault("clients", code::INVALID_VALUE, "do not count with `static`, where only `static_tokens` do");
+    }
+    for (name, there) in
+        [("client_id_fields", client_id_fields.is_some()), ("permission_field", permission_field.is_some())]
+    {
+        if there && way != Way::TokenInfo {
+            fields.fault(name, code::INVALID_VALUE, "goes with `token-info`");
+        }
+    }
+    Some(match way {
+        Way::Static => TokenCheck::Static,
+        Way::TokenInfo => TokenCheck::TokenInfo {
+            client_id_fields: client_id_fields.unwrap_or_else(|| pim::CLIENT_ID_FIELDS.map(str::to_owned).to_vec()),
+            permission_field,
+            clients,
+        },
+        Way::Probe(probe) => TokenCheck::Probe {
+            probe,
+            client_proof: match (trust, clients.is_empty()) {
+                (true, _) => ClientProof::Trust,
+                (false, true) => ClientProof::None,
+                (false, false) => ClientProof::Credentials(clients),
+            },
+        },
+    })
+}
+
+fn credentials(mut fields: Reader<'_, '_>) -> Option<ClientCredentials> {
+    let client_id = fields.required_text("client_id");
+    let client_secret = fields.required_secret("client_secret");
+    let username = fields.required_text("username");
+    let password = fields.required_secret("password");
+    fields.finish();
+    Some(ClientCredentials {
+        client_id: ClientId(client_id?.to_owned()),
+        client_secret: client_secret?,
+        username: username?.to_owned(),
+        password: password?,
+    })
+}
+
+fn static_token(mut fields: Reader<'_, '_>) -> Option<StaticToken> {
+    let client_id = fields.required_text("client_id");
+    let token: Option<Secret> = fields.required_secret("token");
+    fields.finish();
+    Some(StaticToken { client_id: ClientId(client_id?.to_owned()), token: token? })
+}
+
+fn named_pim(fields: &mut Reader<'_, '_>) -> Option<String> {
+    fields.string("pim").map(str::to_owned)
+}
+
+/// Reads the body of `POST /admin/clients/{client_id}/admission`: the PIM's name, where it is said.
+pub fn parse_which_pim(body: &Value) -> Result<Option<String>, Vec<Fault>> {
+    read(|faults| {
+        let mut fields = Reader::new(body, "", WHICH_PIM.fields, faults)?;
+        let pim = named_pim(&mut fields);
+        fields.finish();
+        Some(pim)
+    })
+}
+
+/// Reads the body of `POST /admin/clients/{client_id}/permission`: the PIM's name, where it is said, and the permission.
+pub fn parse_permission(body: &Value) -> Result<(Option<String>, bool), Vec<Fault>> {
+    read(|faults| {
+        let mut fields = Reader::new(body, "", PERMISSION.fields, faults)?;
+        let pim = named_pim(&mut fields);
+        let permitted = fields.required("permitted").is_some() && fields.boolean("permitted");
+        fields.finish();
+        Some((pim, permitted))
+    })
+}
+
+/// Reads the body of `POST /admin/subscriptions/{id}/suspend`: the reason.
+pub fn parse_suspension(body: &Value) -> Result<String, Vec<Fault>> {
+    read(|faults| {
+        let mut fields = Reader::new(body, "", SUSPENSION.fields, faults)?;
+        let reason = fields.required_text("reason");
+        if reason.is_some_and(|reason| reason.trim().is_empty() || reason.contains(char::is_control)) {
+            let message = format!("must be 1 to {} characters on one line: the owner is told", REASON.1);
+            fields.fault("reason", code::INVALID_VALUE, message);
+        }
+        fields.finish();
+        Some(reason?.trim().to_owned())
+    })
+}

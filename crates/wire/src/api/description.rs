@@ -1,0 +1,309 @@
+//! The bodies of the API as JSON Schemas (2020-12), made from the tables that read and write them.
+
+use domain::Secret;
+use domain::destination::CustomHeaders;
+use domain::event_type::EventType;
+
+use super::answer::object;
+use super::shape::{Field, Form, InAnswers, Object, Sent, Shape};
+use super::{Rules, admin, destination, subscriber, subscription};
+use crate::json::{Number, Value, parse};
+
+/// Which of a resource's bodies is described.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Body {
+    /// What makes one.
+    New,
+    /// What changes one, a merge patch.
+    Patch,
+    /// What is answered.
+    Answer,
+}
+
+/// The schemas of all bodies of the management API and of the operator's, by name. Only `catalogue`, `allow_http` and
+/// `destination_types` of the rules matter.
+pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
+    let mut schemas = Vec::new();
+    let mut put = |name: &str, schema: Value| schemas.push((name.to_owned(), schema));
+    put("NewSubscriber", whole(&subscriber::FIELDS, Body::New));
+    put("SubscriberPatch", whole(&subscriber::FIELDS, Body::Patch));
+    put("Subscriber", whole(&subscriber::FIELDS, Body::Answer));
+    for (name, body) in [("NewSubscription", Body::New), ("Subscription", Body::Answer)] {
+        put(name, by_type(name, rules));
+        for type_name in rules.destination_types {
+            put(&of_type(name, type_name), one_type(type_name, body));
+        }
+    }
+    put("SubscriptionPatch", subscription_patch(rules));
+    for type_name in rules.destination_types {
+        put(&of_type("SubscriptionPatch", type_name), one_type(type_name, Body::Patch));
+    }
+    put("EventType", event_type(rules));
+    put("Filter", text(&subscription::FILTER));
+    put("NewPim", whole(&admin::NEW_PIM, Body::New));
+    put("ClientOfPim", whole(&admin::WHICH_PIM, Body::New));
+    put("Permission", whole(&admin::PERMISSION, Body::New));
+    put("OperatorSuspension", whole(&admin::SUSPENSION, Body::New));
+    schemas
+}
+
+/// The name of a schema that is about one type of destination.
+fn of_type(name: &str, type_name: &str) -> String {
+    let kind = match type_name {
+        "https" => "Https",
+        "pubsub" => "Pubsub",
+        _ => "Kafka",
+    };
+    name.replace("Subscription", &format!("{kind}Subscription"))
+}
+
+fn reference(name: &str) -> Value {
+    object([("$ref", format!("#/components/schemas/{name}").into())])
+}
+
+fn by_type(name: &str, rules: &Rules<'_>) -> Value {
+    let named = |type_name: &&str| of_type(name, type_name);
+    let mapping = rules
+        .destination_types
+        .iter()
+        .map(|type_name| ((*type_name).to_owned(), Value::from(format!("#/components/schemas/{}", named(type_name)))));
+    object([
+        ("oneOf", Value::Array(rules.destination_types.iter().map(|type_name| reference(&named(type_name))).collect())),
+        ("discriminator", object([("propertyName", "type".into()), ("mapping", Value::Object(mapping.collect()))])),
+    ])
+}
+
+/// A patch is about the type that there is, or names another one and has its whole `config`.
+fn subscription_patch(rules: &Rules<'_>) -> Value {
+    let types = rules.destination_types.iter().map(|type_name| reference(&of_type("SubscriptionPatch", type_name)));
+    object([
+        (
+            "description",
+            "A JSON merge patch (RFC 7396): what is left out stays, at every depth; `null` removes what is \
+            optional, a header by its name; `\"***redacted***\"` leaves a secret as it is. With a new `type`, `config` \
+            must be complete. What only the platform sets may be sent back as it was read."
+                .into(),
+        ),
+        ("anyOf", Value::Array(types.collect())),
+    ])
+}
+
+/// A subscription to a destination of one type.
+fn one_type(type_name: &str, body: Body) -> Value {
+    let fields = subscription::FIELDS.fields.iter().map(|field| {
+        let schema = match field.name {
+            "type" => described(object([("const", type_name.into())]), field.about),
+            "config" => described(whole(destination::fields(type_name), body), field.about),
+            _ => return member(field, body),
+        };
+        Some((field, schema))
+    });
+    let mut schema = assembled(fields.flatten(), body);
+    schema.insert(0, ("title".to_owned(), of_type("Subscription", type_name).into()));
+    Value::Object(schema)
+}
+
+/// An object of its own.
+fn whole(fields: &'static Object, body: Body) -> Value {
+    let mut schema = assembled(fields.fields.iter().filter_map(|field| member(field, body)), body);
+    if let (Some(rule), Body::New) = (fields.one_of, body)
+        && let Ok(alternatives) = parse(rule.as_bytes())
+    {
+        schema.push(("anyOf".to_owned(), alternatives));
+    }
+    Value::Object(schema)
+}
+
+fn assembled<'f>(fields: impl Iterator<Item = (&'f Field, Value)>, body: Body) -> Vec<(String, Value)> {
+    let mut required = Vec::new();
+    let mut properties = Vec::new();
+    for (field, schema) in fields {
+        let needed = match body {
+            Body::New => field.sent == Sent::Required,
+            Body::Patch => false,
+            Body::Answer => matches!(field.shown, InAnswers::Always | InAnswers::OrNull),
+        };
+        if needed {
+            required.push(Value::from(field.name));
+        }
+        properties.push((field.name.to_owned(), schema));
+    }
+    let mut schema = vec![("type".to_owned(), "object".into())];
+    if !required.is_empty() {
+        schema.push(("required".to_owned(), Value::Array(required)));
+    }
+    schema.push(("properties".to_owned(), Value::Object(properties)));
+    if body != Body::Answer {
+        // New fields may appear in answers; what a client sends is known.
+        schema.push(("additionalProperties".to_owned(), false.into()));
+    }
+    schema
+}
+
+/// A field of a body, if the body has it.
+fn member(field: &Field, body: Body) -> Option<(&Field, Value)> {
+    let by_platform = field.sent == Sent::ByPlatform;
+    let there = match body {
+        Body::New => !by_platform,
+        Body::Patch => true,
+        Body::Answer => field.shown != InAnswers::Never,
+    };
+    if !there {
+        return None;
+    }
+    let mut schema = shaped(&field.shape, body);
+    let nullable = match body {
+        Body::New => matches!(field.sent, Sent::Optional | Sent::AtCreation),
+        Body::Patch => field.sent == Sent::Optional,
+        Body::Answer => field.shown == InAnswers::OrNull,
+    };
+    if nullable {
+        schema = or_null(schema);
+    }
+    let mut schema = described(schema, field.about);
+    if body == Body::Patch
+        && (by_platform || field.sent == Sent::AtCreation)
+        && let Value::Object(members) = &mut schema
+    {
+        members.push(("readOnly".to_owned(), true.into()));
+    }
+    Some((field, schema))
+}
+
+fn shaped(shape: &Shape, body: Body) -> Value {
+    let answer = body == Body::Answer;
+    match shape {
+        Shape::Text(form) | Shape::Url(form) | Shape::Pem(form) => text(form),
+        Shape::Name(names) => object([("type", "string".into()), ("enum", names_of(names))]),
+        Shape::Names(names) => object([
+            ("type", "array".into()),
+            ("items", object([("type", "string".into()), ("enum", names_of(names))])),
+            ("uniqueItems", true.into()),
+        ]),
+        Shape::EventTypes => object([
+            ("type", "array".into()),
+            ("items", reference("EventType")),
+            ("minItems", number(1)),
+            ("uniqueItems", true.into()),
+        ]),
+        Shape::Texts => object([("type", "array".into()), ("items", object([("type", "string".into())]))]),
+        Shape::Truth => object([("type", "boolean".into())]),
+        Shape::Secret(form) if answer => {
+            // Where none is as good as an empty one, none reads as an empty one.
+            let none = form.length.is_some_and(|(shortest, _)| shortest == 0).then(|| Value::from(""));
+            let shown = none.into_iter().chain([Value::from(Secret::MASK)]).collect();
+            object([("type", "string".into()), ("enum", Value::Array(shown))])
+        }
+        Shape::Secret(form) => {
+            let mut schema = text(form);
+            if let Value::Object(members) = &mut schema {
+                members.push(("writeOnly".to_owned(), true.into()));
+                if body == Body::New {
+                    members.push(("not".to_owned(), object([("const", Secret::MASK.into())])));
+                }
+            }
+            schema
+        }
+        Shape::Headers => headers(body),
+        Shape::Object(fields) => whole(fields, body),
+        Shape::Objects(fields) => object([("type", "array".into()), ("items", whole(fields, body))]),
+        // Only `config`, which is described with its type.
+        Shape::ByType(_) => object([("type", "object".into())]),
+    }
+}
+
+fn text(form: &Form) -> Value {
+    let mut schema = vec![("type".to_owned(), Value::from("string"))];
+    let mut put = |name: &str, value: Value| schema.push((name.to_owned(), value));
+    if let Some(format) = form.format {
+        put("format", format.into());
+    }
+    if let Some((shortest, longest)) = form.length {
+        if shortest > 0 {
+            put("minLength", number(shortest));
+        }
+        put("maxLength", number(longest));
+    }
+    if let Some(pattern) = form.pattern {
+        put("pattern", pattern.into());
+    }
+    if !form.examples.is_empty() {
+        put("examples", Value::Array(form.examples.iter().map(|example| Value::from(*example)).collect()));
+    }
+    Value::Object(schema)
+}
+
+fn event_type(rules: &Rules<'_>) -> Value {
+    let names = rules.catalogue.iter().map(|name: &EventType| name.as_str().into());
+    object([
+        ("type", "string".into()),
+        (
+            "description",
+            "The types that this platform knows; `GET /api/v1/event-types` lists them with their schemas.".into(),
+        ),
+        ("enum", Value::Array(names.collect())),
+    ])
+}
+
+fn headers(body: Body) -> Value {
+    let value = match body {
+        Body::Answer => object([("type", "string".into()), ("enum", Value::Array(vec![Secret::MASK.into()]))]),
+        Body::New => object([
+            ("type", "string".into()),
+            ("maxLength", number(CustomHeaders::MAX_VALUE)),
+            ("pattern", CustomHeaders::VALUE_PATTERN.into()),
+            ("not", object([("const", Secret::MASK.into())])),
+        ]),
+        Body::Patch => object([
+            ("type", Value::Array(vec!["string".into(), "null".into()])),
+            ("maxLength", number(CustomHeaders::MAX_VALUE)),
+            ("pattern", CustomHeaders::VALUE_PATTERN.into()),
+        ]),
+    };
+    let mut schema = vec![("type".to_owned(), Value::from("object"))];
+    if body != Body::Answer {
+        let names = object([
+            ("pattern", CustomHeaders::NAME_PATTERN.into()),
+            ("not", object([("pattern", CustomHeaders::reserved_pattern().into())])),
+        ]);
+        schema.push(("propertyNames".to_owned(), names));
+    }
+    schema.push(("additionalProperties".to_owned(), value));
+    if body == Body::New {
+        schema.push(("maxProperties".to_owned(), number(CustomHeaders::MAX)));
+        let example = object([("X-Api-Key", "a key".into()), ("X-Empty", "".into())]);
+        schema.push(("examples".to_owned(), Value::Array(vec![example])));
+    }
+    Value::Object(schema)
+}
+
+fn described(schema: Value, about: &str) -> Value {
+    match schema {
+        Value::Object(mut members) => {
+            members.push(("description".to_owned(), about.into()));
+            Value::Object(members)
+        }
+        other => other,
+    }
+}
+
+/// The same or `null`.
+fn or_null(schema: Value) -> Value {
+    let Value::Object(mut members) = schema else { return schema };
+    for (name, value) in &mut members {
+        match (name.as_str(), &mut *value) {
+            ("type", Value::String(_)) => *value = Value::Array(vec![value.clone(), "null".into()]),
+            ("enum", Value::Array(names)) => names.push(Value::Null),
+            _ => {}
+        }
+    }
+    Value::Object(members)
+}
+
+fn names_of(names: &[&str]) -> Value {
+    Value::Array(names.iter().map(|name| Value::from(*name)).collect())
+}
+
+fn number(value: usize) -> Value {
+    Value::Number(Number::from(value as u64))
+}
