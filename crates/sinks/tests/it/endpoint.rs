@@ -106,8 +106,12 @@ pub(crate) fn connector_with(resolver: Resolver, allow: &[&str], roots: &[Certif
     Connector::new(Arc::new(resolver), policy, TlsClient::new(roots).unwrap())
 }
 
+pub(crate) fn style() -> EnvelopeStyle {
+    EnvelopeStyle::new("akeneo-event-platform", "https://events.example")
+}
+
 pub(crate) fn sink_on(connector: Connector, settings: HttpsSettings) -> HttpsSink {
-    HttpsSink::new(connector, EnvelopeStyle::new("akeneo-event-platform", "https://events.example"), settings)
+    HttpsSink::new(connector, style(), settings)
 }
 
 /// A sink that may reach this machine.
