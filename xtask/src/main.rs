@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `lint`, `bench`, `arrows`, `fmt`.
+//! The project's own commands: `cargo xtask test`, `lint`, `bench`, `arrows`, `docs`, `sim`.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod arrows;
 mod bench;
+mod docs;
 mod lint;
 mod sim;
 mod test;
@@ -28,6 +29,8 @@ enum Command {
     /// Formatting, clippy and the arrows between crates: what every commit must pass
     Lint,
     Bench(bench::BenchArgs),
+    /// Write the pages of docs/ that are made from the code anew
+    Docs,
     /// Check which crate may use which, and what none may use
     Arrows,
     Sim(sim::SimArgs),
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Lint => lint::run(),
         Command::Bench(args) => bench::run(&args),
+        Command::Docs => docs::run(),
         Command::Arrows => arrows::run(),
         Command::Sim(args) => sim::run(&args),
     };

@@ -2,6 +2,8 @@
 //! it. It is where `documentation_url` points.
 
 mod reasons;
+#[cfg(test)]
+mod reference_page;
 
 use axum::response::{Html, IntoResponse, Response};
 use domain::outcome::ErrorReason;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{config, demo, emit, filter, listen, pim, serve};
+use crate::commands::{backup, config, demo, emit, filter, listen, pim, serve};
 
 /// Takes in a PIM's events and delivers them, filtered, signed and paced, to everybody who subscribed.
 #[derive(Parser, Debug)]
@@ -33,5 +33,6 @@ pub(crate) enum Command {
     Listen(listen::ListenArgs),
     Emit(emit::EmitArgs),
     Filter(filter::FilterArgs),
+    Backup(backup::BackupArgs),
     Config(config::ConfigCommandArgs),
 }

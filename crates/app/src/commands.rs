@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod emit;
@@ -20,6 +21,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Listen(args) => listen::run(args),
         Command::Emit(args) => emit::run(args),
         Command::Filter(args) => filter::run(args),
+        Command::Backup(args) => backup::run(&args),
         Command::Config(args) => config::run(args),
     }
 }

@@ -8,6 +8,8 @@ mod flags;
 mod layers;
 mod pims;
 mod print;
+#[cfg(test)]
+mod reference_page;
 mod settings;
 mod typed;
 mod units;

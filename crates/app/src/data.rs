@@ -1,10 +1,10 @@
 //! The data folder: the key that protects its secrets, and the store in it. The only place that names the backend.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use domain::Secret;
 use store::vault::{MasterKey, Vault, open_key_file};
-use store_sqlite::{OpenError, SqliteStore};
+use store_sqlite::{BackupError, OpenError, SqliteStore};
 
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
@@ -22,6 +22,49 @@ pub(crate) fn open_to_serve(config: &Config) -> Result<SqliteStore, Failure> {
 pub(crate) fn open_beside(config: &Config) -> Result<SqliteStore, Failure> {
     let folder = &config.settings.top.data_dir;
     SqliteStore::open(folder, store_settings(config)?).map_err(|error| cannot_open(folder, error))
+}
+
+/// A copy of the data folder, for the folder `to`.
+pub(crate) struct Copy {
+    /// The copied database.
+    pub(crate) database: PathBuf,
+    /// The key file that belongs to it, where there is one.
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// Copies the database to the folder `to`, also while another process serves.
+pub(crate) fn back_up(config: &Config, to: &Path) -> Result<Copy, Failure> {
+    let folder = &config.settings.top.data_dir;
+    store_sqlite::make_folder(to)
+        .map_err(|error| Failure::new(Exit::Failed, anyhow::Error::from(error).context(format!("cannot make {}", to.display()))))?;
+    let database = store_sqlite::backup(folder, to).map_err(|error| {
+        let hint = match &error {
+            BackupError::Nothing(_) => Some("name the platform's data folder by --data-dir"),
+            BackupError::Exists(_) => Some("name a folder that is not there yet, such as one with the day in its name"),
+            BackupError::Io { .. } | BackupError::Database { .. } | BackupError::Damaged { .. } => None,
+        };
+        let failure = Failure::new(Exit::Failed, error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    let key_file = Some(folder.join(KEY_FILE)).filter(|file| config.settings.encryption.keys.is_empty() && file.exists());
+    Ok(Copy { database, key_file })
+}
+
+/// Copies a key file into the folder `to`, readable by its owner only.
+pub(crate) fn copy_key_file(file: &Path, to: &Path) -> Result<PathBuf, Failure> {
+    let copy = to.join(KEY_FILE);
+    let copied = || -> std::io::Result<()> {
+        // A copy has the mode of its original, 0600.
+        std::fs::copy(file, &copy)?;
+        std::fs::File::open(&copy)?.sync_all()
+    };
+    copied().map_err(|error| {
+        Failure::new(Exit::Failed, anyhow::Error::from(error).context(format!("cannot copy the key file to {}", copy.display())))
+    })?;
+    Ok(copy)
 }
 
 fn store_settings(config: &Config) -> Result<store_sqlite::Settings, Failure> {

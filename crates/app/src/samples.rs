@@ -107,6 +107,9 @@ fn put(at: &mut Value, path: &mut VecDeque<String>, value: Value) -> Result<(), 
 }
 
 #[cfg(test)]
+mod reference_page;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

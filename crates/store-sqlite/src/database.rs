@@ -9,11 +9,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use store::vault::VaultError;
 
 /// The database's name in the data folder.
-const DATABASE: &str = "postrider.db";
+pub(crate) const DATABASE: &str = "postrider.db";
 /// The lock's name in the data folder.
 const LOCK: &str = "postrider.lock";
 /// How long to wait for another process that writes; it writes briefly.
-const BUSY: Duration = Duration::from_secs(10);
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
 /// A compromise: larger pages waste less behind events of a few KB, smaller ones make single commits cheaper.
 const PAGE_SIZE: u32 = 8192;
 

@@ -2,10 +2,12 @@
 //!
 //! One thread writes ([`SqliteStore`] sends it what is asked for and waits); it commits once for all requests that wait.
 //! A few threads read, one makes checkpoints. Reading order: what can be set ([`settings`]), the file ([`database`]), the
-//! writer (`writer`, `batch`, `log_writer`, `dedup`), and the ports (`event_log`, `catalog`, `ledger`).
+//! writer (`writer`, `batch`, `log_writer`, `dedup`), and the ports (`event_log`, `catalog`, `ledger`), and
+//! last a copy of it all ([`mod@backup`]).
 
 pub mod settings;
 
+pub mod backup;
 pub mod database;
 mod failure;
 
@@ -30,6 +32,7 @@ use rusqlite::Connection;
 use store::{Changes, StoreError, Tail, Vault};
 use tokio::sync::oneshot;
 
+pub use backup::{BackupError, backup};
 pub use database::{OpenError, make_folder};
 pub use settings::Settings;
 

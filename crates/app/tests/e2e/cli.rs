@@ -16,11 +16,11 @@ fn check(args: &[&str], code: i32, expect: &str) {
 fn help_explains_every_command() {
     check(&["--help"], 0, "Exit codes:");
     check(&["--version"], 0, "postrider 0.");
-    for command in ["serve", "demo", "listen", "emit", "pim", "filter", "config"] {
+    for command in ["serve", "demo", "listen", "emit", "pim", "filter", "config", "backup"] {
         check(&["--help"], 0, &format!("  {command} "));
         check(&[command, "--help"], 0, "Usage: postrider");
     }
-    for command in ["serve", "listen", "emit", "pim", "config"] {
+    for command in ["serve", "listen", "emit", "pim", "config", "backup"] {
         check(&[command, "--help"], 0, "Examples:");
     }
     check(&["serve", "--help"], 0, "POSTRIDER_DELIVERY_RATE_FIRST");
@@ -105,4 +105,19 @@ fn a_data_folder_without_its_key_is_refused_with_4() {
     check(&token, 0, "pr_");
     std::fs::remove_file(folder.path().join("data/encryption.keys")).unwrap();
     check(&["serve", "--listen", "127.0.0.1:0", "--data-dir", data], 4, "which is not among the configured keys");
+}
+
+#[test]
+fn backups_are_not_made_of_nothing_and_overwrite_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (data, backup) = (path("data"), path("backup"));
+    check(&["backup", &backup, "--data-dir", &data], 1, "there is no database in");
+    check(&["pim", "add", "main", "--url", "https://pim.example.com", "--data-dir", &data], 0, "pr_");
+    check(&["backup", &backup, "--data-dir", &data], 0, "encryption.keys is not in it");
+    check(&["backup", &backup, "--data-dir", &data], 1, "a backup is never overwritten");
+    let keys = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    check(&["backup", &path("other"), "--data-dir", &data, "--encryption-keys", keys], 0, "`encryption.keys` are not in it");
+    let without_key = ["serve", "--data-dir", &backup, "--listen", "127.0.0.1:0"];
+    check(&without_key, 4, "which is not among the configured keys");
 }

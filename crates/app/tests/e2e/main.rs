@@ -13,6 +13,7 @@ mod receiver;
 mod running;
 mod sample;
 
+mod backup;
 mod cli;
 mod deliveries;
 mod demo;

@@ -1,0 +1,92 @@
+//! A copy of the database, made while another process reads and writes it.
+//!
+//! The copy is of one moment: all that was committed before it began, and nothing after. SQLite writes it anew (`VACUUM INTO`) instead of copying
+//! pages, for the file of a platform that once had a long backlog is mostly free pages, which it keeps for the next one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::database::{BUSY, DATABASE};
+
+/// No copy was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// There is nothing to copy.
+    #[error("there is no database in {}", .0.display())]
+    Nothing(PathBuf),
+    /// Something stands where the copy would.
+    #[error("{} is there already, and a backup is never overwritten", .0.display())]
+    Exists(PathBuf),
+    /// A file cannot be written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database cannot be read, or the copy not be written.
+    #[error("{}: {source}", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The copy is damaged.
+    #[error("the copy is damaged, and so may be {}: {problem}", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What was found first.
+        problem: String,
+    },
+}
+
+/// Copies the database of the data folder `from` to the folder `to`; gives the copy. It appears there under its name when it is complete and on
+/// stable storage.
+pub fn backup(from: &Path, to: &Path) -> Result<PathBuf, BackupError> {
+    let (database, copy) = (from.join(DATABASE), to.join(DATABASE));
+    if !database.is_file() {
+        return Err(BackupError::Nothing(from.to_owned()));
+    }
+    if copy.exists() {
+        return Err(BackupError::Exists(copy));
+    }
+    let unfinished = to.join(format!("{DATABASE}.unfinished"));
+    let done = write(&database, &unfinished).and_then(|()| {
+        let renamed = fs::rename(&unfinished, &copy).and_then(|()| File::open(to)?.sync_all());
+        renamed.map_err(|source| BackupError::Io { path: copy.clone(), source })
+    });
+    if done.is_err() {
+        // What is of no use may go; the error that is told is the first one.
+        _ = fs::remove_file(&unfinished);
+    }
+    done.map(|()| copy)
+}
+
+fn write(database: &Path, copy: &Path) -> Result<(), BackupError> {
+    let failed = |source| BackupError::Database { path: database.to_owned(), source };
+    let io = |source| BackupError::Io { path: copy.to_owned(), source };
+    let mut options = OpenOptions::new();
+    // What an earlier run left is cut off: SQLite wants an empty file.
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(copy).map_err(io)?;
+    // No migration: this may be the backup before an upgrade. It writes nothing, but after a crash it has to fold the write-ahead log's index anew.
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(failed)?;
+    // SQLite leaves it to the system when the copy reaches the disk.
+    file.sync_all().map_err(io)?;
+    let copied = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+    let check: String = copied.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    match check.as_str() {
+        "ok" => Ok(()),
+        problem => Err(BackupError::Damaged { path: database.to_owned(), problem: problem.to_owned() }),
+    }
+}

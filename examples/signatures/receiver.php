@@ -1,0 +1,40 @@
+<?php
+// A receiver that verifies signatures: SECRET=… php -S 127.0.0.1:4000 receiver.php
+
+$secret = getenv('SECRET');
+$tolerance = (int) getenv('TOLERANCE'); // seconds; 0: replays are not refused
+
+// One of the two signatures must be by our secret; $body is what came, byte by byte.
+function is_genuine(string $body, string $secret): bool
+{
+    $expected = hash_hmac('sha256', $body, $secret);
+    // hash_equals takes the same time wherever the texts differ.
+    return hash_equals($expected, $_SERVER['HTTP_X_AKENEO_SIGNATURE_PRIMARY'] ?? '')
+        || hash_equals($expected, $_SERVER['HTTP_X_AKENEO_SIGNATURE_SECONDARY'] ?? '');
+}
+
+// Standard Webhooks: the signature covers the time of the attempt as well, so a replay can be told.
+function is_fresh(string $body, string $secret, int $tolerance): bool
+{
+    $id = $_SERVER['HTTP_WEBHOOK_ID'] ?? '';
+    $timestamp = $_SERVER['HTTP_WEBHOOK_TIMESTAMP'] ?? '';
+    if (!ctype_digit($timestamp) || abs(time() - (int) $timestamp) > $tolerance) {
+        return false;
+    }
+    $expected = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$timestamp.$body", $secret, true));
+    foreach (explode(' ', $_SERVER['HTTP_WEBHOOK_SIGNATURE'] ?? '') as $signature) {
+        if (hash_equals($expected, $signature)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+$body = file_get_contents('php://input', length: 2 << 20); // an event has at most 1 MiB
+if (!is_genuine($body, $secret) || ($tolerance > 0 && !is_fresh($body, $secret, $tolerance))) {
+    http_response_code(401);
+    return;
+}
+$event = json_decode($body, flags: JSON_THROW_ON_ERROR); // Only now. Put it into a queue, answer, and do the work afterwards.
+error_log("$event->type $event->id");
+http_response_code(204);
