@@ -82,7 +82,7 @@ fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
 /// The real binary from outside. One test at a time: they measure latencies and memory.
 fn end_to_end(args: &TestArgs) -> anyhow::Result<Tally> {
     let size = if args.fast { "small" } else { "full" };
-    let flags = ["--package", "postrider", "--test", "e2e", "--test", "docs", "--", "--test-threads=1"];
+    let flags = ["--package", "postrider", "--test", "*", "--", "--test-threads=1"];
     libtest::talkative_cargo_test("end to end", &flags, &[("POSTRIDER_E2E", size)])
 }
 

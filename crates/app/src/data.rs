@@ -35,8 +35,9 @@ pub(crate) struct Copy {
 /// Copies the database to the folder `to`, also while another process serves.
 pub(crate) fn back_up(config: &Config, to: &Path) -> Result<Copy, Failure> {
     let folder = &config.settings.top.data_dir;
-    store_sqlite::make_folder(to)
-        .map_err(|error| Failure::new(Exit::Failed, anyhow::Error::from(error).context(format!("cannot make {}", to.display()))))?;
+    store_sqlite::make_folder(to).map_err(|error| {
+        Failure::new(Exit::Failed, anyhow::Error::from(error).context(format!("cannot make {}", to.display())))
+    })?;
     let database = store_sqlite::backup(folder, to).map_err(|error| {
         let hint = match &error {
             BackupError::Nothing(_) => Some("name the platform's data folder by --data-dir"),
@@ -49,7 +50,8 @@ pub(crate) fn back_up(config: &Config, to: &Path) -> Result<Copy, Failure> {
             None => failure,
         }
     })?;
-    let key_file = Some(folder.join(KEY_FILE)).filter(|file| config.settings.encryption.keys.is_empty() && file.exists());
+    let key_file =
+        Some(folder.join(KEY_FILE)).filter(|file| config.settings.encryption.keys.is_empty() && file.exists());
     Ok(Copy { database, key_file })
 }
 
@@ -62,7 +64,10 @@ pub(crate) fn copy_key_file(file: &Path, to: &Path) -> Result<PathBuf, Failure> 
         std::fs::File::open(&copy)?.sync_all()
     };
     copied().map_err(|error| {
-        Failure::new(Exit::Failed, anyhow::Error::from(error).context(format!("cannot copy the key file to {}", copy.display())))
+        Failure::new(
+            Exit::Failed,
+            anyhow::Error::from(error).context(format!("cannot copy the key file to {}", copy.display())),
+        )
     })?;
     Ok(copy)
 }

@@ -44,8 +44,9 @@ pub(crate) fn run(args: &BackupArgs) -> Result<(), Failure> {
             file.display()
         )),
         (None, true) => {
-            return Err(Failure::message(Exit::Failed, "there is no key file to copy, the database was copied")
-                .hint("the keys are those of the setting `encryption.keys`; keep them where the configuration is kept"));
+            return Err(Failure::message(Exit::Failed, "there is no key file to copy, the database was copied").hint(
+                "the keys are those of the setting `encryption.keys`; keep them where the configuration is kept",
+            ));
         }
         (None, false) => terminal::note(
             "the keys of the setting `encryption.keys` are not in it; without them the backup cannot be used",

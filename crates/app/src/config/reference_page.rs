@@ -23,7 +23,11 @@ fn page() -> String {
     );
     for (group, doc) in GROUPS {
         let title = if *group == TOP { "Before the first table".to_owned() } else { format!("`[{group}]`") };
-        _ = write!(text, "\n## {title}\n\n{}\n\n| setting | default | what it does |\n| --- | --- | --- |\n", joined(doc));
+        _ = write!(
+            text,
+            "\n## {title}\n\n{}\n\n| setting | default | what it does |\n| --- | --- | --- |\n",
+            joined(doc)
+        );
         for setting in TABLE.iter().filter(|setting| setting.group == *group) {
             let default = (setting.default_toml)();
             let expected = (setting.expected)();

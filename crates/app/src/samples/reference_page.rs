@@ -45,7 +45,11 @@ fn page() -> String {
         _ = write!(text, "\n## {}\n\n| field of `data` | type |\n| --- | --- |\n", without_prefix(name));
         for field in catalogue::fields(name).unwrap_or_default() {
             let path = field.path.strip_prefix("data.").unwrap_or(&field.path);
-            _ = writeln!(text, "| `{path}` | {} |", field.json_type.replace('|', "\\|").replace('<', " of ").replace('>', ""));
+            _ = writeln!(
+                text,
+                "| `{path}` | {} |",
+                field.json_type.replace('|', "\\|").replace('<', " of ").replace('>', "")
+            );
         }
         let example = json::parse(catalogue::example(name).unwrap().as_bytes()).unwrap();
         text.push_str("\n```json\n");
@@ -73,7 +77,12 @@ fn pretty(value: &Value, depth: usize, out: &mut String) {
         Value::Object(members) if depth == 0 || compact.len() + 2 * depth > WIDTH => {
             out.push('{');
             for (index, (name, member)) in members.iter().enumerate() {
-                _ = write!(out, "{}\n{inner}{}: ", if index == 0 { "" } else { "," }, Value::from(name.as_str()).to_canonical());
+                _ = write!(
+                    out,
+                    "{}\n{inner}{}: ",
+                    if index == 0 { "" } else { "," },
+                    Value::from(name.as_str()).to_canonical()
+                );
                 pretty(member, depth + 1, out);
             }
             _ = write!(out, "\n{}}}", "  ".repeat(depth));

@@ -200,7 +200,10 @@ fn a_block_is_run_or_says_why_not() {
 fn text_below_a_block_is_what_it_shows() {
     check("```sh\nls\n```\n\n```text\na\n```\n", Ok(&[Use::Run(0), Use::Shown]));
     check("```sh\nls\n```\n\nAnother thing:\n\n```text\na\n```\n", Ok(&[Use::Run(0), Use::Nothing("text")]));
-    check("```sh\nls\n```\n\n<!-- not checked: the wind -->\n```text\na\n```\n", Ok(&[Use::Run(0), Use::Nothing("the wind")]));
+    check(
+        "```sh\nls\n```\n\n<!-- not checked: the wind -->\n```text\na\n```\n",
+        Ok(&[Use::Run(0), Use::Nothing("the wind")]),
+    );
     check("```sh\nls\n```\n\n```json\n{}\n```\n", Ok(&[Use::Run(0), Use::ShownJson]));
 }
 

@@ -26,7 +26,9 @@ impl Ports {
         for text in texts {
             for host in ["127.0.0.1:", "localhost:"] {
                 let named = text.split(host).skip(1);
-                ports.extend(named.filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u16>().ok()));
+                ports.extend(
+                    named.filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u16>().ok()),
+                );
             }
         }
         Ports(ports.into_iter().map(|port| (port, parts::port::free())).collect())
@@ -91,7 +93,9 @@ fn run(root: &Path, path: &Path) -> Result<(), String> {
                 Use::Run(code) => session.run(&ports.put(&block.text), code),
                 Use::Shown => session.shows(|shown| shown::has_lines(shown, &ports.put(&block.text))),
                 Use::ShownJson => session.shows(|shown| shown::has_json(shown, &ports.put(&block.text))),
-                Use::Json => serde_json::from_str::<serde_json::Value>(&block.text).map(|_| ()).map_err(|e| e.to_string()),
+                Use::Json => {
+                    serde_json::from_str::<serde_json::Value>(&block.text).map(|_| ()).map_err(|e| e.to_string())
+                }
                 Use::Configuration => is_configuration(&block.text),
                 Use::File(file) => is_file(&root.join(file), &block.text),
                 Use::Nothing(_) => Ok(()),
@@ -106,7 +110,8 @@ fn is_configuration(text: &str) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("postrider.toml");
     std::fs::write(&file, text).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_postrider")).arg("config").arg("--config").arg(&file).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_postrider")).arg("config").arg("--config").arg(&file).output().unwrap();
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
@@ -124,7 +129,9 @@ fn every_link_leads_somewhere_and_every_page_is_linked() {
     let mut linked: BTreeSet<PathBuf> = BTreeSet::from([PathBuf::from("README.md")]);
     for path in &pages {
         let text = std::fs::read_to_string(root.join(path)).unwrap();
-        for target in links(&text).into_iter().filter(|target| !target.contains("://") && !target.starts_with("mailto:")) {
+        for target in
+            links(&text).into_iter().filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
+        {
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let file = if file.is_empty() { path.clone() } else { plain(&path.parent().unwrap().join(file)) };
             let Ok(there) = std::fs::read_to_string(root.join(&file)) else {
@@ -137,7 +144,9 @@ fn every_link_leads_somewhere_and_every_page_is_linked() {
             linked.insert(file);
         }
     }
-    problems.extend(pages.iter().filter(|path| !linked.contains(*path)).map(|path| format!("nothing leads to {}", path.display())));
+    problems.extend(
+        pages.iter().filter(|path| !linked.contains(*path)).map(|path| format!("nothing leads to {}", path.display())),
+    );
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
 
@@ -170,7 +179,7 @@ fn plain(path: &Path) -> PathBuf {
 
 /// The anchors of a page's headings, as they are made of their texts.
 fn anchors(text: &str) -> BTreeSet<String> {
-    let headings = text.lines().filter_map(|line| line.starts_with('#').then(|| line.trim_start_matches('#').trim()));
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     headings
         .map(|heading| {
             let kept = heading.to_lowercase().replace(' ', "-");

@@ -9,30 +9,42 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longer than any block takes, also on a machine that is busy.
-const LONGEST: Duration = Duration::from_secs(90);
+const LONGEST: Duration = Duration::from_secs(120);
+/// Longer than it takes until what a block has set going is shown.
+const LONGEST_SHOWN: Duration = Duration::from_secs(30);
+/// How often the shell is looked at: the programs that it left behind keep its output open when it has ended.
+const LOOK: Duration = Duration::from_millis(100);
 /// Begins the line that ends a block's output; no program prints it.
 const MARK: char = '\u{1}';
 
 #[derive(Debug, Default)]
 struct Transcript {
-    text: Mutex<(String, bool)>,
+    text: Mutex<String>,
     more: Condvar,
 }
 
 impl Transcript {
     /// Waits until `done` says so of what has been shown since `from`; gives its last verdict and what was shown.
-    fn wait<T>(&self, from: usize, mut done: impl FnMut(&str) -> Result<T, String>) -> Result<(T, String), (String, String)> {
-        let until = Instant::now() + LONGEST;
+    /// Gives up after `at_most`, and at the end of the shell.
+    fn wait<T>(
+        &self,
+        from: usize,
+        at_most: Duration,
+        shell: &mut Child,
+        mut done: impl FnMut(&str) -> Result<T, String>,
+    ) -> Result<(T, String), (String, String)> {
+        let until = Instant::now() + at_most;
         let mut text = self.text.lock().unwrap();
         loop {
-            let shown = text.0.get(from..).unwrap_or_default();
+            // Looked at before: what it showed last counts.
+            let over = Instant::now() >= until || shell.try_wait().is_ok_and(|ended| ended.is_some());
+            let shown = text.get(from..).unwrap_or_default();
             match done(shown) {
                 Ok(value) => return Ok((value, shown.to_owned())),
-                Err(why) if text.1 || Instant::now() >= until => return Err((why, shown.to_owned())),
+                Err(why) if over => return Err((why, shown.to_owned())),
                 Err(_) => {}
             }
-            let left = until.saturating_duration_since(Instant::now());
-            text = self.more.wait_timeout(text, left).unwrap().0;
+            text = self.more.wait_timeout(text, LOOK).unwrap().0;
         }
     }
 }
@@ -78,12 +90,12 @@ impl Session {
         self.blocks += 1;
         let file = self.folder.path().join(format!("block-{}.sh", self.blocks));
         std::fs::write(&file, text).unwrap();
-        self.begin = self.transcript.text.lock().unwrap().0.len();
+        self.begin = self.transcript.text.lock().unwrap().len();
         // A block in which any command fails has failed, unless its last command is to end with a code.
         let (strict, loose) = if code == 0 { ("set -e; ", "set +e; ") } else { ("", "") };
         let line = format!("{strict}. '{}' </dev/null; {loose}printf '{MARK}%d\\n' $?\n", file.display());
         self.input.write_all(line.as_bytes()).map_err(|error| format!("the shell has ended: {error}"))?;
-        let ended = self.transcript.wait(self.begin, |shown| {
+        let ended = self.transcript.wait(self.begin, LONGEST, &mut self.shell, |shown| {
             let mark = shown.lines().find_map(|line| line.split_once(MARK)).ok_or("it does not end")?;
             mark.1.parse::<i32>().map_err(|error| error.to_string())
         });
@@ -95,8 +107,9 @@ impl Session {
     }
 
     /// Waits until what the last block, and all that runs beside it, have shown since its begin is fine.
-    pub(crate) fn shows(&self, mut fine: impl FnMut(&str) -> Result<(), String>) -> Result<(), String> {
-        let waited = self.transcript.wait(self.begin, |shown| fine(&shown.replace(MARK, "\n")));
+    pub(crate) fn shows(&mut self, mut fine: impl FnMut(&str) -> Result<(), String>) -> Result<(), String> {
+        let waited =
+            self.transcript.wait(self.begin, LONGEST_SHOWN, &mut self.shell, |shown| fine(&shown.replace(MARK, "\n")));
         waited.map(|_| ()).map_err(|(why, shown)| format!("{why}\nThis was shown:\n{shown}"))
     }
 }
@@ -113,8 +126,7 @@ fn read(mut output: impl Read, transcript: &Transcript) {
         };
         let text: Vec<u8> = pending.drain(..valid).collect();
         let mut written = transcript.text.lock().unwrap();
-        written.0.push_str(&String::from_utf8_lossy(&text));
-        written.1 = count == 0;
+        written.push_str(&String::from_utf8_lossy(&text));
         transcript.more.notify_all();
         if count == 0 {
             return;

@@ -43,7 +43,11 @@ fn same(value: &Value, expected: &Value, path: &str) -> Result<(), String> {
             items.iter().zip(wanted).try_for_each(|(item, wanted)| same(item, wanted, path))
         }
         (Value::String(text), Value::String(wanted)) => {
-            if matches(&without_chance(text), &without_chance(wanted)) { Ok(()) } else { differs() }
+            if matches(&without_chance(text), &without_chance(wanted)) {
+                Ok(())
+            } else {
+                differs()
+            }
         }
         (Value::Number(_), Value::Number(wanted)) if wanted.is_f64() => Ok(()),
         (value, wanted) if value == wanted => Ok(()),

@@ -39,7 +39,8 @@ async fn a_backup_has_all_that_was_acknowledged_before_it_began() {
     let before = acknowledged.lock().unwrap().clone();
     let (data, backup) = (folder.path().join("data"), folder.path().join("backup"));
     let (data, to) = (data.to_str().unwrap().to_owned(), backup.to_str().unwrap().to_owned());
-    let run = tokio::task::spawn_blocking(move || postrider(&["backup", "--with-key", &to, "--data-dir", &data]).output());
+    let run =
+        tokio::task::spawn_blocking(move || postrider(&["backup", "--with-key", &to, "--data-dir", &data]).output());
     let output = run.await.unwrap().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let after = acknowledged.lock().unwrap().len();

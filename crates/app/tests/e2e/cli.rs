@@ -117,7 +117,11 @@ fn backups_are_not_made_of_nothing_and_overwrite_nothing() {
     check(&["backup", &backup, "--data-dir", &data], 0, "encryption.keys is not in it");
     check(&["backup", &backup, "--data-dir", &data], 1, "a backup is never overwritten");
     let keys = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-    check(&["backup", &path("other"), "--data-dir", &data, "--encryption-keys", keys], 0, "`encryption.keys` are not in it");
+    check(
+        &["backup", &path("other"), "--data-dir", &data, "--encryption-keys", keys],
+        0,
+        "`encryption.keys` are not in it",
+    );
     let without_key = ["serve", "--data-dir", &backup, "--listen", "127.0.0.1:0"];
     check(&without_key, 4, "which is not among the configured keys");
 }
