@@ -43,6 +43,7 @@ const SUITES: &[Suite] = &[
     },
     Suite { name: "simulation", long: false, run: simulation },
     Suite { name: "end to end", long: false, run: end_to_end },
+    Suite { name: "examples", long: true, run: |_| examples() },
     Suite { name: "fuzz smoke", long: true, run: |_| fuzz_smoke() },
 ];
 
@@ -84,6 +85,12 @@ fn end_to_end(args: &TestArgs) -> anyhow::Result<Tally> {
     let size = if args.fast { "small" } else { "full" };
     let flags = ["--package", "postrider", "--test", "*", "--", "--test-threads=1"];
     libtest::talkative_cargo_test("end to end", &flags, &[("POSTRIDER_E2E", size)])
+}
+
+/// The integration examples, each by its one command. One at a time: each has brokers of its own.
+fn examples() -> anyhow::Result<Tally> {
+    let flags = ["--package", "postrider", "--test", "examples", "--", "--test-threads=1"];
+    libtest::talkative_cargo_test("examples", &flags, &[])
 }
 
 /// Seconds for each fuzz target: enough to find what is plainly broken.

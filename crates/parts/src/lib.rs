@@ -9,8 +9,10 @@ pub mod tool;
 pub mod port;
 pub mod process;
 
+pub mod maven;
 pub mod python;
 
+pub mod elasticmq;
 pub mod kafka;
 pub mod pubsub;
 

@@ -2,27 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::broker::{CLUSTER_ID, PASSWORD, SCRAM_USER, java};
 use crate::place::{fetched, source};
-use crate::python;
-use crate::tool::{JAVA, MAVEN, run};
+use crate::tool::run;
+use crate::{maven, python};
 
 /// The folder of the broker's jars.
 pub(super) fn jars() -> anyhow::Result<PathBuf> {
-    JAVA.require()?;
-    let pom = fs::read_to_string(source("kafka/pom.xml"))?;
-    let folder = fetched("kafka", &pom, |folder| {
-        MAVEN.require()?;
-        fs::write(folder.join("pom.xml"), &pom)?;
-        run(Command::new("mvn")
-            .args(["-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"])
-            .args(["-DincludeScope=runtime", "-DoutputDirectory=jars"])
-            .current_dir(folder))?;
-        Ok(())
-    })?;
-    Ok(folder.join("jars"))
+    maven::jars("kafka", "kafka/pom.xml")
 }
 
 /// A data folder as a new broker needs it, to be copied: making one takes a JVM.

@@ -1,0 +1,110 @@
+//! An example that was played to its end.
+
+use std::collections::HashMap;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use parts::tool::Tool;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// An example takes a quarter of a minute; the first time it fetches its clients and servers, on a busy machine.
+const AT_MOST: Duration = Duration::from_secs(600);
+
+/// Its folder and what it printed. What it wrote is deleted with this.
+pub(crate) struct Played {
+    folder: TempDir,
+    pub(crate) printed: String,
+}
+
+/// A shell and all that it started; ended together.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // It ends by itself, most of the time.
+        _ = Command::new("kill").args(["--", &format!("-{}", self.0.id())]).stderr(Stdio::null()).status();
+        _ = self.0.wait();
+    }
+}
+
+/// The binary under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_postrider");
+
+/// What starts the brokers. Built together with the platform: alone, its dependencies would have other features and be built once more.
+fn parts_binary() -> PathBuf {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--locked", "--package", "postrider", "--package", "parts"]);
+    parts::tool::run(cargo.current_dir(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    Path::new(BINARY).with_file_name("parts")
+}
+
+/// The folder of the examples.
+pub(crate) fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+}
+
+/// Runs `examples/{name}/run`; `None` if this machine lacks what it needs.
+pub(crate) fn play(name: &str, needs: &[Tool]) -> Option<Played> {
+    if std::env::var("POSTRIDER_PARTS").is_ok_and(|parts| parts == "none") {
+        parts::left_out(&format!("examples/{name}"), &anyhow::anyhow!("POSTRIDER_PARTS=none"));
+        return None;
+    }
+    if let Some(missing) = needs.iter().find_map(|tool| tool.require().err()) {
+        parts::left_out(&format!("examples/{name}"), &missing);
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("printed");
+    let file = std::fs::File::create(&output).unwrap();
+    let started = Instant::now();
+    let shell = Command::new(examples().join(name).join("run"))
+        .arg(folder.path().join("out"))
+        .env("POSTRIDER", BINARY)
+        .env("PARTS", parts_binary())
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().unwrap())
+        .stderr(file)
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let mut group = Group(shell);
+    let status = loop {
+        if let Some(status) = group.0.try_wait().unwrap() {
+            break Some(status);
+        }
+        if started.elapsed() > AT_MOST {
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let printed = std::fs::read_to_string(&output).unwrap();
+    assert!(status.is_some_and(|status| status.success()), "examples/{name}/run: {status:?}\n{printed}");
+    println!("examples/{name}: {:.1} s", started.elapsed().as_secs_f64());
+    Some(Played { folder, printed })
+}
+
+impl Played {
+    /// A file of JSON objects, one a line; lines that hold something else are passed over.
+    pub(crate) fn json_lines(&self, name: &str) -> Vec<Value> {
+        let path = self.folder.path().join("out").join(name);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(Value::is_object).collect()
+    }
+}
+
+/// The text of a member; empty if there is none.
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// How often each text occurs.
+pub(crate) fn tally<'a>(texts: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> {
+    let mut counts = HashMap::new();
+    for text in texts {
+        *counts.entry(text).or_default() += 1;
+    }
+    counts
+}
