@@ -43,7 +43,6 @@ const SUITES: &[Suite] = &[
     },
     Suite { name: "simulation", long: false, run: simulation },
     Suite { name: "end to end", long: false, run: end_to_end },
-    Suite { name: "examples", long: true, run: |_| examples() },
     Suite { name: "fuzz smoke", long: true, run: |_| fuzz_smoke() },
 ];
 
@@ -80,17 +79,12 @@ fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
     Ok(tally)
 }
 
-/// The real binary from outside. One test at a time: they measure latencies and memory.
+/// The real binary from outside, the documentation and the integration examples. One test at a time: they measure latencies and memory.
 fn end_to_end(args: &TestArgs) -> anyhow::Result<Tally> {
     let size = if args.fast { "small" } else { "full" };
     let flags = ["--package", "postrider", "--test", "*", "--", "--test-threads=1"];
-    libtest::talkative_cargo_test("end to end", &flags, &[("POSTRIDER_E2E", size)])
-}
-
-/// The integration examples, each by its one command. One at a time: each has brokers of its own.
-fn examples() -> anyhow::Result<Tally> {
-    let flags = ["--package", "postrider", "--test", "examples", "--", "--test-threads=1"];
-    libtest::talkative_cargo_test("examples", &flags, &[])
+    let environment = [&[("POSTRIDER_E2E", size)], parts(args)].concat();
+    libtest::talkative_cargo_test("end to end", &flags, &environment)
 }
 
 /// Seconds for each fuzz target: enough to find what is plainly broken.
