@@ -43,7 +43,7 @@ class Receiver(BaseHTTPRequestHandler):
         if not is_genuine(self.headers, body) or (TOLERANCE and not is_fresh(self.headers, body)):
             return self.answer(401)
         event = json.loads(body)  # Only now. Put it into a queue, answer, and do the work afterwards.
-        print(event["type"], event["id"], flush=True)
+        print(event.get("type"), event.get("id"), flush=True)
         self.answer(204)
 
     def answer(self, status):

@@ -10,6 +10,7 @@ pub mod port;
 pub mod process;
 
 pub mod maven;
+pub mod node;
 pub mod python;
 
 pub mod elasticmq;

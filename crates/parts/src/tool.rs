@@ -1,4 +1,4 @@
-//! Programs that parts are made with or run by: a JDK, Maven, Go, Python, Node.js. Installed where this is allowed, else named.
+//! Programs that parts are made with or run by: a JDK, Maven, Go, Python, Node.js, PHP. Installed where this is allowed, else named.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -26,6 +26,8 @@ pub const GO: Tool = Tool { program: "go", version: "version", package: "golang-
 pub const PYTHON: Tool = Tool { program: "python3", version: "-cimport ensurepip", package: "python3-venv" };
 /// Node.js, likewise.
 pub const NODE: Tool = Tool { program: "node", version: "--version", package: "nodejs" };
+/// PHP, likewise.
+pub const PHP: Tool = Tool { program: "php", version: "--version", package: "php-cli" };
 /// npm.
 pub const NPM: Tool = Tool { program: "npm", version: "--version", package: "npm" };
 /// OpenSSL's command line.

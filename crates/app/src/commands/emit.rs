@@ -69,7 +69,7 @@ pub(crate) struct EmitArgs {
     print: bool,
 
     /// List the known event types
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["event_type", "file", "print"])]
     list: bool,
 }
 

@@ -9,3 +9,7 @@ mod session;
 mod shown;
 
 mod pages;
+
+mod platform;
+mod sdks;
+mod signatures;

@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::shown;
 
 /// The repository.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
@@ -97,8 +97,7 @@ fn run(root: &Path, path: &Path) -> Result<(), String> {
                     serde_json::from_str::<serde_json::Value>(&block.text).map(|_| ()).map_err(|e| e.to_string())
                 }
                 Use::Configuration => is_configuration(&block.text),
-                Use::File(file) => is_file(&root.join(file), &block.text),
-                Use::Nothing(_) => Ok(()),
+                Use::File(_) | Use::Nothing(_) => Ok(()),
             };
             done.map_err(|why| format!("{}:{}: {why}", page.path.display(), block.line))?;
         }
@@ -115,10 +114,38 @@ fn is_configuration(text: &str) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-/// With `UPDATE_EXPECT=1` nothing is written: the file is what counts, and the page is to be edited.
-fn is_file(file: &Path, text: &str) -> Result<(), String> {
-    let there = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    if there == text { Ok(()) } else { Err(format!("this is not what {} holds any more", file.display())) }
+/// `cargo xtask docs` puts what the files hold into the pages.
+#[test]
+fn reference_page_blocks_hold_what_their_files_hold() {
+    let root = root();
+    let mut problems = Vec::new();
+    for path in page::all(&root) {
+        let page = Page::read(&root, &path);
+        let mut text = page.text.clone();
+        for (block, is) in page.uses().unwrap() {
+            let Use::File(file) = is else { continue };
+            match std::fs::read_to_string(root.join(file)) {
+                Err(error) => problems.push(format!("{}:{}: {file}: {error}", path.display(), block.line)),
+                Ok(there) if there == block.text => {}
+                Ok(there) if std::env::var_os("UPDATE_EXPECT").is_some() => {
+                    let fence = format!("```{}\n", block.language);
+                    text = text.replace(
+                        &format!("<!-- file: {file} -->\n{fence}{}```\n", block.text),
+                        &format!("<!-- file: {file} -->\n{fence}{there}```\n"),
+                    );
+                }
+                Ok(_) => problems.push(format!(
+                    "{}:{}: this is not what {file} holds; `cargo xtask docs` writes it anew",
+                    path.display(),
+                    block.line
+                )),
+            }
+        }
+        if text != page.text {
+            std::fs::write(root.join(&path), text).unwrap();
+        }
+    }
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -104,6 +104,11 @@ impl Session {
             Ok((ended_with, shown)) => Err(format!("it ended with {ended_with}, not {code}, and showed:\n{shown}")),
             Err((why, shown)) => Err(format!("{why}, and showed:\n{shown}")),
         }
+    }
+
+    /// The folder that the shell began in.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().join("page")
     }
 
     /// Waits until what the last block, and all that runs beside it, have shown since its begin is fine.

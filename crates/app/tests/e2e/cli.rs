@@ -34,6 +34,7 @@ fn wrong_command_lines_end_with_2() {
     check(&["emit", "--type", "product.created"], 2, "--key <KEY>");
     check(&["emit", "--type", "product.creatd", "--print"], 2, "did you mean \"com.akeneo.pim.v1.product.created\"?");
     check(&["emit", "--type", "product.created", "--print", "--set", "nothing"], 2, "expected path=value");
+    check(&["emit", "--list", "--type", "product.created"], 2, "cannot be used with");
     check(&["listen", "--respond", "200,sometimes"], 2, "expected a status from 200 to 599");
     check(&["pim", "add", "Main", "--url", "https://pim.example.com"], 2, "lower-case letters");
     check(&["pim", "add", "main", "--url", "pim.example.com"], 2, "is no base URL of a PIM");
