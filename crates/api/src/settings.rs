@@ -52,7 +52,7 @@ impl Default for Settings {
             schema_check: SchemaCheck::Warn,
             allow_http: false,
             addresses: AddressPolicy::default(),
-            destination_types: vec!["https"],
+            destination_types: vec!["https", "pubsub"],
             verdicts: VerdictCache::default(),
             server: ServerBounds::default(),
             clock: Timestamp::now,

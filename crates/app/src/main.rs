@@ -19,6 +19,7 @@ mod pim_client;
 mod pim_entities;
 mod pim_gateway;
 mod platform;
+mod pubsub;
 mod registration;
 
 mod http_client;

@@ -33,7 +33,7 @@ use crate::pim_attributes::HttpAttributes;
 use crate::pim_client::PimClient;
 use crate::pim_entities::HttpEntities;
 use crate::pim_gateway::HttpGateway;
-use crate::{data, notifications, registration};
+use crate::{data, notifications, pubsub, registration};
 
 /// How often log entries that are too old are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -89,7 +89,8 @@ impl Platform {
 
         let connector = connector(settings)?;
         let style = EnvelopeStyle::new(&settings.top.source, &public_url);
-        let sinks = Sinks::new(HttpsSink::new(connector.clone(), style, https_settings(settings)));
+        let https = HttpsSink::new(connector.clone(), style.clone(), https_settings(settings));
+        let sinks = Sinks::new(https, pubsub::sink(settings, style, &connector)?);
         let engine = Engine::start(Arc::clone(&store), Arc::new(sinks), engine_settings(settings))
             .await
             .map_err(|error| Failure::new(Exit::Data, error))?;

@@ -103,7 +103,7 @@ func (s *server) do(line []byte) answer {
 	case do.Down != nil && *do.Down:
 		s.close()
 	case do.Down != nil:
-		err = s.open()
+		err = s.listen()
 	default:
 		return answer{Error: "no command"}
 	}

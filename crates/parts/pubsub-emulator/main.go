@@ -29,6 +29,7 @@ type server struct {
 
 	mu     sync.Mutex
 	grpc   *grpc.Server
+	open   *listener
 	faults []*fault
 	counts map[string]*counts
 }
@@ -58,7 +59,7 @@ func main() {
 		}
 		s.options = append(s.options, grpc.Creds(tls))
 	}
-	if err := s.open(); err != nil {
+	if err := s.listen(); err != nil {
 		log.Fatal(err)
 	}
 	go s.forget()
@@ -66,31 +67,59 @@ func main() {
 }
 
 // Listens, with all topics and messages of before.
-func (s *server) open() error {
+func (s *server) listen() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.grpc != nil {
 		return nil
 	}
-	listener, err := net.Listen("tcp", s.address)
+	tcp, err := net.Listen("tcp", s.address)
 	if err != nil {
 		return err
 	}
+	s.open = &listener{Listener: tcp}
 	s.grpc = grpc.NewServer(s.options...)
 	pubsubpb.RegisterPublisherServer(s.grpc, &s.fake.GServer)
 	pubsubpb.RegisterSubscriberServer(s.grpc, &s.fake.GServer)
-	go s.grpc.Serve(listener)
+	go s.grpc.Serve(s.open)
 	return nil
 }
 
 // Closes all connections and does not listen any more.
 func (s *server) close() {
 	s.mu.Lock()
-	stopped := s.grpc
+	stopped, open := s.grpc, s.open
 	s.grpc = nil
 	s.mu.Unlock()
 	if stopped != nil {
+		open.cut()
 		stopped.Stop()
+	}
+}
+
+// Stop waits for connections on which nothing was said yet; so this listener remembers what it accepted.
+type listener struct {
+	net.Listener
+	mu          sync.Mutex
+	connections []net.Conn
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	connection, err := l.Listener.Accept()
+	if err == nil {
+		l.mu.Lock()
+		l.connections = append(l.connections, connection)
+		l.mu.Unlock()
+	}
+	return connection, err
+}
+
+func (l *listener) cut() {
+	l.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, connection := range l.connections {
+		connection.Close()
 	}
 }
 

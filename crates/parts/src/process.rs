@@ -84,7 +84,23 @@ impl Process {
         Ok(self.child.wait()?)
     }
 
-    /// Sends a signal, such as STOP, so that it hangs, and CONT.
+    /// Lets it do nothing at all until [`Process::thaw`].
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)?;
+        // It takes effect a little later.
+        let status = format!("/proc/{}/stat", self.id());
+        while !std::fs::read_to_string(&status)?.contains(") T ") {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("it has no process id")?;
         Ok(kill_process(pid, signal)?)

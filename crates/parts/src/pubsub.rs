@@ -5,10 +5,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -37,6 +38,7 @@ pub struct Emulator {
     process: Process,
     port: u16,
     control: u16,
+    receiving: Mutex<Option<Arc<Process>>>,
 }
 
 /// What goes wrong with requests to publish to a topic.
@@ -96,7 +98,7 @@ impl Emulator {
             command.arg("-certificate").arg(certificate).arg("-key").arg(key);
         }
         let process = Process::start(&command, &folder.join("emulator.log"))?;
-        let emulator = Emulator { process, port, control };
+        let emulator = Emulator { process, port, control, receiving: Mutex::default() };
         port::accepts(control, START_AT_MOST).with_context(|| emulator.process.printed())?;
         Ok(emulator)
     }
@@ -157,16 +159,26 @@ impl Emulator {
 
     /// Receives what is published to the topic from now on.
     pub fn consume(&self, topic: &str) -> anyhow::Result<Consumer> {
-        let python = python::with_packages("pubsub-python", include_str!("../python/pubsub.requirements.txt"))?;
+        let process = self.receiving()?;
         let (project, id) = topic.split_once("/topics/").context("a topic's full name has its project")?;
         let subscription = format!("{project}/subscriptions/{id}");
         let create = json!({ "name": subscription, "topic": topic, "ordered": true });
         self.command(&json!({ "create_subscription": create }))?;
+        Ok(Consumer { process, subscription })
+    }
+
+    /// The one process that receives for all consumers: Python takes its time to start.
+    fn receiving(&self) -> anyhow::Result<Arc<Process>> {
+        let mut receiving = self.receiving.lock().map_err(|_| anyhow!("a test failed within it"))?;
+        if let Some(process) = receiving.as_ref() {
+            return Ok(Arc::clone(process));
+        }
+        let python = python::with_packages("pubsub-python", include_str!("../python/pubsub.requirements.txt"))?;
         let mut command = Command::new(python);
-        command.arg("-u").arg(place::source("python/pubsub_consumer.py")).arg(subscription);
+        command.arg("-u").arg(place::source("python/pubsub_consumer.py")).arg(format!("projects/{PROJECT}"));
         command.env("PUBSUB_EMULATOR_HOST", self.host());
         let process = Process::start(&command, &place::scratch("pubsub-consumer")?.join("messages.jsonl"))?;
-        Ok(Consumer { process })
+        Ok(Arc::clone(receiving.insert(Arc::new(process))))
     }
 
     fn command(&self, command: &serde_json::Value) -> anyhow::Result<Answer> {
@@ -201,12 +213,14 @@ fn program() -> anyhow::Result<PathBuf> {
 /// Google's Python client, receiving.
 #[derive(Debug)]
 pub struct Consumer {
-    process: Process,
+    process: Arc<Process>,
+    subscription: String,
 }
 
 /// A message as it was received.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct Message {
+    subscription: String,
     /// The data, which is text here.
     pub data: String,
     /// The attributes.
@@ -223,8 +237,14 @@ impl Consumer {
         let printed = self.process.printed();
         // The last line may still be on its way.
         let whole = printed.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        let lines = whole.lines().filter(|line| line.starts_with('{'));
-        lines.map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+        let mut received = Vec::new();
+        for line in whole.lines().filter(|line| line.starts_with('{')) {
+            let message: Message = serde_json::from_str(line).with_context(|| line.to_owned())?;
+            if message.subscription == self.subscription {
+                received.push(message);
+            }
+        }
+        Ok(received)
     }
 
     /// Waits until at least `count` messages were received.
@@ -236,7 +256,9 @@ impl Consumer {
                 return Ok(received);
             }
             if Instant::now() > by {
-                bail!("{} of {count} messages were received; {}", received.len(), self.process.printed());
+                let printed = self.process.printed();
+                let said: Vec<_> = printed.lines().filter(|line| !line.starts_with('{')).collect();
+                bail!("{} of {count} messages were received; the client says: {}", received.len(), said.join("\n"));
             }
             thread::sleep(Duration::from_millis(50));
         }

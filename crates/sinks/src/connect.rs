@@ -172,7 +172,8 @@ fn connect_error(error: &io::Error) -> ConnectError {
     }
 }
 
-fn handshake_error(error: &io::Error) -> ConnectError {
+/// What an error within a handshake, or of the TCP connection below it, means.
+pub(crate) fn handshake_error(error: &io::Error) -> ConnectError {
     match tls_fault(error) {
         Some(TlsFault::Certificate(what)) => ConnectError::Certificate(what),
         Some(TlsFault::Handshake(what)) => ConnectError::Handshake(what),

@@ -1,7 +1,7 @@
 //! Where events go out: a sink per destination type, and the address guard that every connection passes.
 //!
 //! Reading order: what a sink is (here), how an address is judged and connected to ([`guard`], [`resolve`], [`tls`],
-//! [`connect`]), the HTTPS sink ([`https`]), and the client for the platform's own calls ([`client`]).
+//! [`connect`]), the sinks ([`https`], [`pubsub`]), and the client for the platform's own calls ([`client`]).
 
 pub mod guard;
 pub mod resolve;
@@ -10,6 +10,7 @@ pub mod connect;
 pub mod tls;
 
 pub mod https;
+pub mod pubsub;
 
 pub mod client;
 
@@ -23,6 +24,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::https::HttpsSink;
+use crate::pubsub::PubsubSink;
 
 /// What to send for one subscription in one attempt: one event to an HTTPS endpoint, to a topic a batch, in its order. A topic's lane has
 /// one batch under way at a time, so what is sent in order arrives in order.
@@ -48,12 +50,13 @@ pub trait Sink: Send + Sync + 'static {
 /// The sinks of all destination types.
 pub struct Sinks {
     https: HttpsSink,
+    pubsub: PubsubSink,
 }
 
 impl Sinks {
     /// Puts the sinks together.
-    pub fn new(https: HttpsSink) -> Sinks {
-        Sinks { https }
+    pub fn new(https: HttpsSink, pubsub: PubsubSink) -> Sinks {
+        Sinks { https, pubsub }
     }
 }
 
@@ -61,13 +64,14 @@ impl Sink for Sinks {
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
         match &delivery.subscription.destination {
             Destination::Https(_) => self.https.deliver(delivery),
-            Destination::Pubsub(_) | Destination::Kafka(_) => {
+            Destination::Pubsub(_) => self.pubsub.deliver(delivery),
+            Destination::Kafka(_) => {
                 let type_name = delivery.subscription.destination.type_name();
                 let broken = Outcome::Broken(Failure {
                     reason: ErrorReason::InvalidDestinationConfiguration,
                     code: NO_HTTP_STATUS,
                     message: format!(
-                        "this platform does not deliver to destinations of type `{type_name}`; use type `https`"
+                        "this platform does not deliver to destinations of type `{type_name}`; use type `https` or `pubsub`"
                     ),
                 });
                 std::future::ready(vec![broken; delivery.events.len()]).boxed()
@@ -77,6 +81,7 @@ impl Sink for Sinks {
 
     fn forget(&self, id: SubscriptionId) {
         self.https.forget(id);
+        self.pubsub.forget(id);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::json::{escape_into, escaped_len};
 /// What is the same in all envelopes of a platform: made once, from its settings.
 #[derive(Clone, Debug)]
 pub struct EnvelopeStyle {
+    source: String,
     /// From the comma after `id` to the colon before the type.
     source_to_type: String,
     /// From the quote that ends `subject` to the type within `dataschema`.
@@ -31,7 +32,12 @@ impl EnvelopeStyle {
         let mut subject_to_schema = "\",\"datacontenttype\":\"application/json\",\"dataschema\":".to_owned();
         escape_into(&mut subject_to_schema, &format!("{}/spec/", public_base_url.trim_end_matches('/')));
         subject_to_schema.pop();
-        EnvelopeStyle { source_to_type, subject_to_schema }
+        EnvelopeStyle { source: source.to_owned(), source_to_type, subject_to_schema }
+    }
+
+    /// The delivered `source`.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 }
 

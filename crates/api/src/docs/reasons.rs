@@ -146,16 +146,19 @@ pub(super) fn page(reason: ErrorReason) -> Page {
         ),
         ErrorReason::AuthenticationFailed => page(
             "The destination refused the credentials: 401 or 403, a failed SASL login, or a missing right.",
-            "HTTPS: not tried again, and it lowers the success rate. Pub/Sub and Kafka: the subscription is suspended at once.",
+            "HTTPS: not tried again, and it lowers the success rate. Pub/Sub and Kafka: the subscription is suspended at once. Where the \
+             platform itself has no Google credentials, the event is tried again: that is its operator's to solve.",
             &[
                 "Custom headers of the subscription that carry a key.",
                 "Whether the receiver computes the signature over the raw body, with the subscription's secret.",
                 "User name, password, and the right to publish to the topic.",
+                "Pub/Sub: whether the topic grants roles/pubsub.publisher to the platform's account, which the message names.",
                 "Whether a firewall in front answers 403 to unknown clients.",
             ],
             &[
                 "BODY='{}'; SIGNATURE=$(printf %s \"$BODY\" | openssl dgst -sha256 -hmac \"$SECRET\" | sed 's/.*= //')",
                 "curl -i -X POST \"$URL\" -d \"$BODY\" -H 'Content-Type: application/json' -H \"X-AKENEO-SIGNATURE-PRIMARY: $SIGNATURE\" -H 'X-AKENEO-SIGNATURE-ALGORITHM: HmacSHA256'",
+                "gcloud pubsub topics add-iam-policy-binding \"projects/$PROJECT/topics/$TOPIC\" --member=\"$ACCOUNT\" --role=roles/pubsub.publisher",
             ],
         ),
         ErrorReason::TopicNotFound => page(
@@ -181,7 +184,10 @@ pub(super) fn page(reason: ErrorReason) -> Page {
         ErrorReason::PublishRejected => page(
             "The broker refused this one event, for its size for instance.",
             NOT_RETRIED,
-            &["The largest message that the topic and the broker take; an event has up to 1 MiB."],
+            &[
+                "The largest message that the topic and the broker take; an event has up to 1 MiB.",
+                "Pub/Sub: whether the topic has a schema that the event does not fit.",
+            ],
             &["head -c 1000000 /dev/zero | tr '\\0' x | kcat -b \"$BROKER\" -P -t \"$TOPIC\""],
         ),
         ErrorReason::DestinationFailure => page(

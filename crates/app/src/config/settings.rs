@@ -224,6 +224,16 @@ settings! {
         save_interval: Duration = "200ms";
     }
 
+    /// Google Pub/Sub destinations. The platform publishes with Google's application default credentials; PUBSUB_EMULATOR_HOST names an
+    /// emulator instead.
+    pubsub: Pubsub {
+        /// The endpoint, such as "https://europe-west1-pubsub.googleapis.com". Google keeps the events of an entity in order only where all of
+        /// them are published in the same region. Empty: the global endpoint, which takes the nearest region.
+        endpoint: Option<BaseUrl> = "";
+        /// A request to publish that is not answered within this time has failed.
+        request_timeout: Duration = "10s";
+    }
+
     /// What technical contacts are told.
     notifications: Notifications {
         /// A subscription that the platform suspends more often than this within 24 hours is told so, in its log and in the

@@ -97,7 +97,8 @@ pub(crate) fn of_lost(error: &hyper::Error, stage: Stage, endpoint: &str) -> Out
     Outcome::Failed(without_status(reason, format!("{endpoint}: {what} {when}")))
 }
 
-fn lost(error: &hyper::Error) -> (ErrorReason, &'static str) {
+/// How a connection was lost: the reason, and words for `… before an answer`.
+pub(crate) fn lost(error: &hyper::Error) -> (ErrorReason, &'static str) {
     if let Some(error) = source::<h2::Error>(error) {
         if error.is_go_away() {
             return (ErrorReason::ServerGoaway, "the server ended the HTTP/2 connection (GOAWAY)");

@@ -1,4 +1,4 @@
-//! The HTTPS sink, the guard and the client against real endpoints on this machine's loopback addresses.
+//! The sinks, the guard and the client against real endpoints and brokers on this machine's loopback addresses.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -9,4 +9,5 @@ mod endpoint;
 mod guard;
 mod http2;
 mod outcomes;
+mod pubsub;
 mod tls;

@@ -1,0 +1,204 @@
+//! What all subscriptions share: the client, which is made when it is needed and again when it is no good, and bounds of what is under way;
+//! and what is kept for each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use domain::SubscriptionId;
+use domain::outcome::Failure;
+use google_cloud_pubsub::error::PublishError;
+use parking_lot::RwLock;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::PubsubSettings;
+use super::connection::{Client, OpenError, REQUESTS};
+use super::outcome::{self, Answer, Named};
+use super::request::{Prepared, Request};
+
+/// After a failure, credentials are not looked for again for so long: all subscriptions ask.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How often connections that cannot be made are given up for new ones, at most.
+const RECONNECT_AFTER: Duration = Duration::from_millis(100);
+/// An event in a request: its attributes, and what the library keeps of it beside its data.
+const PER_UNIT: usize = 1_024;
+
+/// The client, and a lane for each subscription.
+pub(super) struct Pool {
+    settings: PubsubSettings,
+    client: Mutex<Shared>,
+    lanes: RwLock<HashMap<SubscriptionId, Arc<Lane>>>,
+    /// As many places as requests may be under way.
+    slots: Arc<Semaphore>,
+    /// In units of [`PER_UNIT`] bytes.
+    room: Arc<Semaphore>,
+}
+
+/// The client as it is now.
+#[derive(Default)]
+struct Shared {
+    client: Option<Arc<Client>>,
+    /// When there was none last, and what follows for deliveries.
+    missed: Option<(Instant, Failure)>,
+    /// What the operator was told last, and not twice.
+    told: Option<String>,
+}
+
+/// What is kept for a subscription at a revision.
+pub(super) struct Lane {
+    revision: u64,
+    pub(super) prepared: Prepared,
+    ailing: AtomicBool,
+}
+
+impl Lane {
+    /// Whether the last attempt was ended by a failure.
+    pub(super) fn is_ailing(&self) -> bool {
+        self.ailing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_ailing(&self, ailing: bool) {
+        self.ailing.store(ailing, Ordering::Relaxed);
+    }
+}
+
+impl Pool {
+    pub(super) fn new(settings: PubsubSettings) -> Pool {
+        let room = Semaphore::new(settings.bytes_at_once.div_ceil(PER_UNIT).max(1));
+        Pool {
+            settings,
+            client: Mutex::default(),
+            lanes: RwLock::default(),
+            slots: Arc::new(Semaphore::new(REQUESTS)),
+            room: Arc::new(room),
+        }
+    }
+
+    /// The lane of a subscription at a revision. An attempt of an older one, that was on its way meanwhile, gets one for itself.
+    pub(super) fn lane(&self, id: SubscriptionId, revision: u64, prepare: impl FnOnce() -> Prepared) -> Arc<Lane> {
+        if let Some(lane) = self.lanes.read().get(&id).filter(|lane| lane.revision == revision) {
+            return Arc::clone(lane);
+        }
+        let made = Arc::new(Lane { revision, prepared: prepare(), ailing: AtomicBool::new(false) });
+        let mut lanes = self.lanes.write();
+        if lanes.get(&id).is_none_or(|lane| lane.revision < revision) {
+            lanes.insert(id, Arc::clone(&made));
+        }
+        made
+    }
+
+    pub(super) fn forget(&self, id: SubscriptionId) {
+        let mut lanes = self.lanes.write();
+        lanes.remove(&id);
+        // Who uses the client just now holds it; who is about to make one will have a lane.
+        if lanes.is_empty()
+            && let Ok(mut shared) = self.client.try_lock()
+        {
+            shared.client = None;
+        }
+    }
+
+    /// Whether there is a client.
+    pub(super) fn is_open(&self) -> bool {
+        self.client.try_lock().map_or(true, |shared| shared.client.is_some())
+    }
+
+    /// The client, made if there is none, with a token that may be used.
+    pub(super) async fn client(&self) -> Result<Arc<Client>, Failure> {
+        let mut shared = self.client.lock().await;
+        if let Some(client) = &shared.client {
+            match client.has_token().await {
+                Ok(()) => return Ok(Arc::clone(client)),
+                Err(error) => return Err(shared.miss(&error)),
+            }
+        }
+        if let Some((at, failure)) = &shared.missed
+            && at.elapsed() < LOOK_AGAIN_AFTER
+        {
+            return Err(failure.clone());
+        }
+        match Client::open(&self.settings).await {
+            Ok(client) => {
+                *shared = Shared { client: Some(Arc::clone(&client)), missed: None, told: None };
+                Ok(client)
+            }
+            Err(error) => Err(shared.miss(&error)),
+        }
+    }
+
+    /// Sends a request, for which the caller has a place.
+    pub(super) async fn publish(&self, client: &Arc<Client>, topic: &str, request: Request) -> Answer {
+        let named = Named {
+            topic,
+            endpoint: &client.endpoint,
+            principal: self.settings.principal.get().map(String::as_str),
+            timeout: self.settings.request_timeout,
+        };
+        let begun = Instant::now();
+        match client.publish(topic, request).await {
+            Some(Ok(())) => Answer::Delivered,
+            Some(Err(error)) => {
+                if let Some(usable_for) = self.usable_for(&error) {
+                    self.replace(client, usable_for).await;
+                }
+                outcome::of_error(&error, begun.elapsed(), &named)
+            }
+            None => {
+                self.replace(client, Duration::ZERO).await;
+                Answer::Ended(outcome::of_timeout(&named))
+            }
+        }
+    }
+
+    /// How old a client must be to be replaced for an error; none: it is as good as before.
+    fn usable_for(&self, error: &PublishError) -> Option<Duration> {
+        let PublishError::Rpc(error) = error else { return Some(Duration::ZERO) };
+        if error.is_connect() {
+            // Each connection that could not be made answers another request with the error of that time, however long ago it was.
+            return Some(RECONNECT_AFTER);
+        }
+        // A request that hung may be its topic's fault, and that of a connection whose other end is gone.
+        error.is_timeout().then_some(self.settings.request_timeout)
+    }
+
+    /// New attempts get a new client; those under way keep this one.
+    async fn replace(&self, client: &Arc<Client>, usable_for: Duration) {
+        if client.opened_at.elapsed() >= usable_for {
+            let mut shared = self.client.lock().await;
+            shared.client.take_if(|current| Arc::ptr_eq(current, client));
+        }
+    }
+
+    /// A place for a request, unless there is none in time.
+    pub(super) async fn slot(&self, until: Instant) -> Option<OwnedSemaphorePermit> {
+        // The semaphores are never closed.
+        timeout_at(until, Arc::clone(&self.slots).acquire_owned()).await.ok()?.ok()
+    }
+
+    /// Room for events of so many bytes, unless there is none in time.
+    pub(super) async fn room(&self, bytes: usize, until: Instant) -> Option<OwnedSemaphorePermit> {
+        let all = self.settings.bytes_at_once.div_ceil(PER_UNIT).max(1);
+        let units = u32::try_from(bytes.div_ceil(PER_UNIT).clamp(1, all)).unwrap_or(u32::MAX);
+        timeout_at(until, Arc::clone(&self.room).acquire_many_owned(units)).await.ok()?.ok()
+    }
+}
+
+impl Shared {
+    /// There is no client: what follows for deliveries. The operator is told, once.
+    fn miss(&mut self, error: &OpenError) -> Failure {
+        let text = error.to_string();
+        if self.told.as_ref() != Some(&text) {
+            tracing::error!("{text}; until this is solved, nothing is delivered to Pub/Sub");
+            self.told = Some(text);
+        }
+        let failure = match error {
+            OpenError::Credentials(_) => outcome::without_credentials(),
+            OpenError::Client(_) => outcome::without_client(),
+        };
+        self.client = None;
+        self.missed = Some((Instant::now(), failure.clone()));
+        failure
+    }
+}

@@ -1,0 +1,112 @@
+//! The Pub/Sub sink against Google's emulator; what arrives is received by Google's Python client.
+
+mod failures;
+mod memory;
+mod messages;
+mod silence;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use domain::destination::{CustomHeaders, Destination, PubsubDestination};
+use domain::event::EventParts;
+use domain::outcome::{Failure, Outcome};
+use domain::subscription::{Options, Ordering, Subscription};
+use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
+use parts::pubsub::{Emulator, PROJECT};
+use sinks::pubsub::{Access, PubsubSettings, PubsubSink};
+use sinks::{Delivery, Sink};
+use wire::envelope::EnvelopeStyle;
+
+use crate::endpoint;
+
+/// The emulator that tests share which do not harm it.
+pub(crate) fn emulator() -> Option<&'static Emulator> {
+    static EMULATOR: OnceLock<Option<Emulator>> = OnceLock::new();
+    EMULATOR.get_or_init(start).as_ref()
+}
+
+/// One that a test may do to as it likes.
+fn start() -> Option<Emulator> {
+    Emulator::start().inspect_err(|error| parts::left_out("Google's Pub/Sub emulator", error)).ok()
+}
+
+fn style() -> EnvelopeStyle {
+    EnvelopeStyle::new("akeneo-event-platform", "https://events.example")
+}
+
+/// A request has 1 s: the real 10 would only make the tests slow.
+pub(crate) fn sink_to(endpoint: &str) -> PubsubSink {
+    let settings = PubsubSettings {
+        principal: Arc::new("serviceAccount:publisher@postrider-tests.iam.gserviceaccount.com".to_owned().into()),
+        request_timeout: Duration::from_secs(1),
+        ..PubsubSettings::new(Access::Anonymous { endpoint: endpoint.to_owned() })
+    };
+    PubsubSink::new(style(), settings)
+}
+
+pub(crate) fn sink(emulator: &Emulator) -> PubsubSink {
+    sink_to(&format!("http://{}", emulator.host()))
+}
+
+/// A subscription to a topic by its full name.
+pub(crate) fn subscription(topic: &str) -> Subscription {
+    let (_, id) = topic.split_once("/topics/").expect("a full name");
+    let destination = PubsubDestination {
+        project_id: PROJECT.to_owned(),
+        topic_id: id.to_owned(),
+        headers: CustomHeaders(Vec::new()),
+    };
+    Subscription { destination: Destination::Pubsub(destination), ..endpoint::subscription("https://unused.example/") }
+}
+
+/// The same in order by entity.
+fn in_order(topic: &str) -> Subscription {
+    let options = Options { ordering: Ordering::PerEntity, ..Options::default() };
+    Subscription { options, ..subscription(topic) }
+}
+
+/// An event about a product, one of many, with a text of its own.
+fn event(number: u64, product: &str, text: &str) -> Arc<LoggedEvent> {
+    event_with_id(number, &format!("event-{number:06}"), product, text)
+}
+
+fn event_with_id(number: u64, id: &str, product: &str, text: &str) -> Arc<LoggedEvent> {
+    let data = format!(r#"{{"product":{{"uuid":"{product}"}},"text":"{text}"}}"#);
+    let event = Event::new(EventParts {
+        id,
+        event_type: "com.akeneo.pim.v1.product.updated",
+        time: "2026-01-02T03:04:05.678Z",
+        extensions: "",
+        data: &data,
+        product_identifier: None,
+    });
+    Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Timestamp::now(), event })
+}
+
+async fn deliver(sink: &PubsubSink, subscription: &Subscription, events: &[Arc<LoggedEvent>]) -> Vec<Outcome> {
+    let delivery = Delivery { subscription: Arc::new(subscription.clone()), events: events.to_vec() };
+    let outcomes = sink.deliver(delivery).await;
+    assert_eq!(outcomes.len(), events.len());
+    outcomes
+}
+
+/// What an outcome is, in short, for comparisons: `failed destination_timeout`.
+fn short(outcome: &Outcome) -> String {
+    let with = |what: &str, failure: &Failure| format!("{what} {}", failure.reason);
+    match outcome {
+        Outcome::Delivered => "delivered".to_owned(),
+        Outcome::Throttled { .. } => "throttled".to_owned(),
+        Outcome::Failed(failure) => with("failed", failure),
+        Outcome::Refused(failure) => with("refused", failure),
+        Outcome::Broken(failure) => with("broken", failure),
+        Outcome::Abandoned => "abandoned".to_owned(),
+    }
+}
+
+/// That all events of a batch ended in the same way.
+fn check_all(outcomes: &[Outcome], expect: &str) {
+    for outcome in outcomes {
+        assert_eq!(short(outcome), expect, "{outcome:?}");
+    }
+}
