@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{backup, config, demo, emit, filter, listen, pim, serve};
+use crate::commands::{backup, config, demo, emit, filter, listen, pim, reseal, serve};
 
 /// Takes in a PIM's events and delivers them, filtered, signed and paced, to everybody who subscribed.
 #[derive(Parser, Debug)]
@@ -34,5 +34,6 @@ pub(crate) enum Command {
     Emit(emit::EmitArgs),
     Filter(filter::FilterArgs),
     Backup(backup::BackupArgs),
+    Reseal(reseal::ResealArgs),
     Config(config::ConfigCommandArgs),
 }

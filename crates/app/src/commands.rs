@@ -7,6 +7,7 @@ pub(crate) mod emit;
 pub(crate) mod filter;
 pub(crate) mod listen;
 pub(crate) mod pim;
+pub(crate) mod reseal;
 pub(crate) mod serve;
 
 use crate::cli::Command;
@@ -22,6 +23,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Emit(args) => emit::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Backup(args) => backup::run(&args),
+        Command::Reseal(args) => reseal::run(&args),
         Command::Config(args) => config::run(args),
     }
 }

@@ -12,4 +12,5 @@ mod pages;
 
 mod platform;
 mod sdks;
+mod service;
 mod signatures;

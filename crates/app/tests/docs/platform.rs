@@ -17,6 +17,7 @@ pub(crate) struct Delivery {
 /// A platform, a subscriber, and a receiver that writes down what comes.
 pub(crate) struct Platform {
     session: Session,
+    address: String,
 }
 
 /// From here on `$KEY`, `$SUBSCRIPTIONS`, `$RECEIVER`, `api` and `id_of` are there.
@@ -46,13 +47,18 @@ impl Platform {
         let listen = format!("127.0.0.1:{}", parts::port::free());
         let mut all = vec![
             ("POSTRIDER_URL", format!("http://{listen}")),
-            ("POSTRIDER_LISTEN", listen),
+            ("POSTRIDER_LISTEN", listen.clone()),
             ("PORT", parts::port::free().to_string()),
         ];
         all.extend(environment.iter().cloned());
-        let mut platform = Platform { session: Session::start(&all) };
+        let mut platform = Platform { session: Session::start(&all), address: listen };
         platform.run(START);
         platform
+    }
+
+    /// `host:port` of its API.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Runs a piece of shell, which must succeed.

@@ -96,7 +96,10 @@ impl Session {
         let line = format!("{strict}. '{}' </dev/null; {loose}printf '{MARK}%d\\n' $?\n", file.display());
         self.input.write_all(line.as_bytes()).map_err(|error| format!("the shell has ended: {error}"))?;
         let ended = self.transcript.wait(self.begin, LONGEST, &mut self.shell, |shown| {
-            let mark = shown.lines().find_map(|line| line.split_once(MARK)).ok_or("it does not end")?;
+            let mark = shown
+                .lines()
+                .find_map(|line| line.split_once(MARK))
+                .ok_or("a command in it failed, or does not end")?;
             mark.1.parse::<i32>().map_err(|error| error.to_string())
         });
         match ended {

@@ -20,15 +20,16 @@ pub(crate) fn has_lines(shown: &str, expected: &str) -> Result<(), String> {
 /// Whether a line of `shown` is JSON that has all that `expected` has.
 pub(crate) fn has_json(shown: &str, expected: &str) -> Result<(), String> {
     let expected: Value = serde_json::from_str(expected).map_err(|error| format!("the page shows no JSON: {error}"))?;
-    let mut problem = "no JSON was shown".to_owned();
+    let mut problem = None;
     for line in shown.lines() {
         let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
         match same(&value, &expected, "") {
             Ok(()) => return Ok(()),
-            Err(why) => problem = why,
+            // What is said of the first one; later ones are of other programs.
+            Err(why) => problem = problem.or(Some(why)),
         }
     }
-    Err(problem)
+    Err(problem.unwrap_or_else(|| "no JSON was shown".to_owned()))
 }
 
 /// Numbers with a fraction are measured ones: there only the type counts.

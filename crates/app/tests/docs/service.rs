@@ -1,0 +1,99 @@
+//! What surrounds the platform in `docs/operators`: the unit for systemd, and nginx in front of it.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use parts::tool::{self, OPENSSL, Tool};
+use parts::{Process, place, port};
+
+use crate::pages::root;
+use crate::platform::Platform;
+
+const SYSTEMD: Tool = Tool { program: "systemd-analyze", version: "--version", package: "systemd" };
+const NGINX: Tool = Tool { program: "nginx", version: "-v", package: "nginx-light" };
+
+/// What systemd calls the exposure of a service, times ten, for ours; 96 without any protection.
+const MOST_EXPOSED: &str = "--threshold=15";
+
+#[test]
+fn the_unit_is_one_and_protects() {
+    if let Err(error) = SYSTEMD.require() {
+        return parts::left_out("systemd-analyze", &error);
+    }
+    let unit = fs::read_to_string(root().join("docs/operators/postrider.service")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("postrider.service");
+    fs::write(&file, unit.replace("/usr/local/bin/postrider", env!("CARGO_BIN_EXE_postrider"))).unwrap();
+    let verify = Command::new("systemd-analyze").arg("verify").arg(&file).output().unwrap();
+    let said = String::from_utf8_lossy(&verify.stderr).into_owned();
+    let about_it: Vec<_> = said.lines().filter(|line| line.contains("postrider.service")).collect();
+    assert!(verify.status.success() && about_it.is_empty(), "{said}");
+    let mut security = Command::new("systemd-analyze");
+    tool::run(security.args(["security", "--offline=yes", "--no-pager", MOST_EXPOSED]).arg(&file)).unwrap();
+    // The command in it is one that the program takes.
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/postrider serve")).unwrap();
+    let mut config = Command::new(env!("CARGO_BIN_EXE_postrider"));
+    config.arg("config").args(start.replace("/etc/postrider/postrider.toml", "/dev/null").split_whitespace());
+    tool::run(&mut config).unwrap();
+}
+
+#[test]
+fn nginx_passes_on_what_it_should() {
+    if let Err(error) = NGINX.require().and_then(|()| OPENSSL.require()) {
+        return parts::left_out("nginx", &error);
+    }
+    let (scratch, tls) = (place::scratch("nginx").unwrap(), port::free());
+    let (certificate, key) = (scratch.join("certificate.pem"), scratch.join("key.pem"));
+    let names = ["-subj", "/CN=events.example.com", "-addext", "subjectAltName=DNS:events.example.com"];
+    let make = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    tool::run(Command::new("openssl").args(make).args(names).arg("-keyout").arg(&key).arg("-out").arg(&certificate))
+        .unwrap();
+    let mut platform = Platform::start(&[
+        ("POSTRIDER_API_OPERATOR_KEY", "the-key-of-the-operator-here".to_owned()),
+        ("PROXY", format!("https://events.example.com:{tls}")),
+        ("RESOLVE", format!("events.example.com:{tls}:127.0.0.1")),
+        ("CERTIFICATE", certificate.display().to_string()),
+    ]);
+    let ours = fs::read_to_string(root().join("docs/operators/nginx.conf")).unwrap();
+    let server = ours
+        .replace("listen 443", &format!("listen 127.0.0.1:{tls}"))
+        .replace("127.0.0.1:8080", platform.address())
+        .replace("/etc/ssl/events.example.com.pem", &certificate.display().to_string())
+        .replace("/etc/ssl/events.example.com.key", &key.display().to_string());
+    // A whole configuration, which writes into its own folder only, as whoever runs the test.
+    let user = if fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
+        "user root;"
+    } else {
+        ""
+    };
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {}/{kind};\n", scratch.display()))
+        .concat();
+    let whole = format!(
+        "{user}\ndaemon off;\npid {0}/pid;\nerror_log {0}/errors;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{server}}}\n",
+        scratch.display()
+    );
+    let file = scratch.join("nginx.conf");
+    fs::write(&file, whole).unwrap();
+    let nginx = Process::start(
+        Command::new("nginx").args(["-c"]).arg(&file).arg("-e").arg(scratch.join("errors")),
+        &scratch.join("log"),
+    )
+    .unwrap();
+    port::accepts(tls, Duration::from_secs(20)).unwrap_or_else(|error| panic!("{error}: {}", nginx.printed()));
+    platform.run(
+        r#"through() { curl -sS --fail-with-body --resolve "$RESOLVE" --cacert "$CERTIFICATE" "$PROXY$1" "${@:2}"; }
+           status_of() { curl -sS -o /dev/null -w '%{http_code}' --resolve "$RESOLVE" --cacert "$CERTIFICATE" "$PROXY$1" "${@:2}"; }
+           through /api/v1/subscribers -H 'X-PIM-URL: https://pim.example.com' -H 'X-PIM-TOKEN: my-token' -H 'X-PIM-CLIENT-ID: my-app' | grep '"name":"My app"'
+           postrider emit --type product.created --set data.text="$(head -c 4000 /dev/zero | tr '\0' x)" --count 1000 --print |
+             paste -sd, | sed 's/^/[/; s/$/]/' > batch.json
+           test "$(wc -c < batch.json)" -gt 4000000
+           through /api/v1/events -H "Authorization: Bearer $KEY" -H 'Content-Type: application/cloudevents-batch+json' \
+             --data-binary @batch.json | grep '{"accepted":1000,"duplicates":0}'
+           curl -sS --fail -o /dev/null "$POSTRIDER_URL/api/v1/admin/statistics" -H 'Authorization: Bearer the-key-of-the-operator-here'
+           test "$(status_of /api/v1/admin/statistics -H 'Authorization: Bearer the-key-of-the-operator-here')" = 404
+           test "$(status_of /health/ready)" = 404
+           test "$(status_of /spec/com.akeneo.pim.v1.product.created.schema.json)" = 200"#,
+    );
+}
