@@ -5,4 +5,5 @@
 
 mod played;
 
+mod multi_tenant;
 mod queue_worker;

@@ -42,7 +42,7 @@ fn parts_binary() -> PathBuf {
 }
 
 /// The folder of the examples.
-pub(crate) fn examples() -> PathBuf {
+fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
@@ -87,12 +87,25 @@ pub(crate) fn play(name: &str, needs: &[Tool]) -> Option<Played> {
 }
 
 impl Played {
+    /// The text of a file that it wrote.
+    pub(crate) fn written(&self, name: &str) -> String {
+        let path = self.folder.path().join("out").join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
     /// A file of JSON objects, one a line; lines that hold something else are passed over.
     pub(crate) fn json_lines(&self, name: &str) -> Vec<Value> {
-        let path = self.folder.path().join("out").join(name);
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(Value::is_object).collect()
+        self.written(name).lines().filter_map(|line| serde_json::from_str(line).ok()).filter(Value::is_object).collect()
     }
+}
+
+/// Runs an example's own tests of its parts; running it has fetched the libraries that they need.
+pub(crate) fn own_tests(name: &str, command: &[&str], environment: &[(&str, &str)]) {
+    let mut tests = Command::new(command[0]);
+    tests.args(&command[1..]).envs(environment.iter().copied()).current_dir(examples().join(name));
+    let output = tests.output().unwrap();
+    let (printed, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{printed}\n{errors}");
 }
 
 /// The text of a member; empty if there is none.

@@ -1,12 +1,11 @@
 //! `examples/queue-worker`: nothing is lost between the PIM and the worker, and nothing is done twice.
 
 use std::collections::HashSet;
-use std::process::Command;
 
 use parts::tool::{JAVA, NODE, NPM};
 use serde_json::Value;
 
-use crate::played::{examples, play, tally, text};
+use crate::played::{own_tests, play, tally, text};
 
 #[test]
 fn every_change_by_a_person_is_described_once() {
@@ -34,13 +33,7 @@ fn every_change_by_a_person_is_described_once() {
     let failures = outcomes.iter().filter(|outcome| text(outcome, "/outcome") == "failed").count();
     assert!(failures >= 12 + 3, "{failures} attempts failed: {}", played.printed);
     assert!(played.printed.contains("1 message is in the dead-letter queue"), "{}", played.printed);
-    its_own_tests_pass();
-}
-
-/// Its own tests need the libraries that running it has fetched.
-fn its_own_tests_pass() {
-    let output = Command::new("npm").arg("test").current_dir(examples().join("queue-worker")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    own_tests("queue-worker", &["npm", "test"], &[]);
 }
 
 fn ids<'a>(events: impl IntoIterator<Item = &'a Value>) -> HashSet<&'a str> {

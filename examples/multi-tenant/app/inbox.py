@@ -1,0 +1,109 @@
+"""What the app knows, in one SQLite file: whose event it is, which events are done, and the work's result."""
+
+import logging
+import sqlite3
+import threading
+from enum import Enum
+from pathlib import Path
+
+# Ids that are remembered. It should cover all events of the time within which one may come again: hours.
+REMEMBERED = 100_000
+
+log = logging.getLogger("inbox")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS subscriptions (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, revoked INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, via TEXT NOT NULL,
+    UNIQUE (tenant, id)
+);
+"""
+
+
+class Verdict(Enum):
+    """What became of an event."""
+
+    HANDLED = "handled"
+    DUPLICATE = "duplicate"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+
+
+class Inbox:
+    """Threads and processes may share the file; whoever writes waits for the one before."""
+
+    def __init__(self, path: Path):
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.executescript(SCHEMA)
+
+    def route(self, subscription_id: str, tenant: str) -> None:
+        """From now on events whose subject is this subscription are the tenant's."""
+        with self._transaction() as database:
+            database.execute("INSERT OR IGNORE INTO subscriptions (id, tenant) VALUES (?, ?)", (subscription_id, tenant))
+
+    def revoke(self, subscription_id: str) -> None:
+        """Its tenant has removed the app: whatever still comes for it is not ours to read."""
+        with self._transaction() as database:
+            database.execute("UPDATE subscriptions SET revoked = 1 WHERE id = ?", (subscription_id,))
+
+    def handle(self, event: dict, via: str) -> Verdict:
+        """Does the work that an event asks for, once, however often and by however many ways the event comes."""
+        verdict = self._handle(event, via)
+        log.info("%s by %s: %s %s of %s", verdict.value, via, event["type"], event["id"], event["subject"])
+        return verdict
+
+    def _handle(self, event: dict, via: str) -> Verdict:
+        with self._transaction() as database:
+            found = database.execute(
+                "SELECT tenant, revoked FROM subscriptions WHERE id = ?", (event["subject"],)
+            ).fetchone()
+            if found is None:
+                return Verdict.UNKNOWN
+            tenant, revoked = found
+            if revoked:
+                return Verdict.REVOKED
+            # The id is remembered in the same transaction as the work's result: both or neither, also in a crash.
+            inserted = database.execute(
+                "INSERT OR IGNORE INTO events (tenant, id, type, via) VALUES (?, ?, ?, ?)",
+                (tenant, event["id"], event["type"], via),
+            )
+            if inserted.rowcount == 0:
+                return Verdict.DUPLICATE
+            self._forget(database, inserted.lastrowid)
+            return Verdict.HANDLED
+
+    def handled(self):
+        """(tenant, event id, type, via) of all events that are remembered, in the order in which they were handled."""
+        return self._database.execute("SELECT tenant, id, type, via FROM events ORDER BY number")
+
+    def subscriptions(self):
+        """(subscription id, tenant, whether it is revoked)."""
+        return self._database.execute("SELECT id, tenant, revoked FROM subscriptions ORDER BY id")
+
+    def _forget(self, database: sqlite3.Connection, newest: int) -> None:
+        database.execute("DELETE FROM events WHERE number <= ?", (newest - REMEMBERED,))
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._lock, self._database)
+
+
+class _Transaction:
+    def __init__(self, lock: threading.Lock, database: sqlite3.Connection):
+        self._lock, self._database = lock, database
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._lock.release()
+            raise
+        return self._database
+
+    def __exit__(self, kind, *_) -> None:
+        try:
+            self._database.execute("COMMIT" if kind is None else "ROLLBACK")
+        finally:
+            self._lock.release()

@@ -1,0 +1,67 @@
+"""The calls of the platform's management API that the app makes."""
+
+from dataclasses import dataclass
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+# Seconds to connect, and between two pieces of an answer.
+TIMEOUT = (3, 10)
+
+# 429: too many calls; 503: the PIM could not be asked whether the token is genuine. Neither has changed anything yet.
+RETRY = Retry(total=4, backoff_factor=0.2, status_forcelist=(429, 503), allowed_methods=None, raise_on_status=False)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A PIM that the app is connected to. The client id is the app's name there, the token was issued by that PIM."""
+
+    name: str
+    pim_url: str
+    client_id: str
+    token: str
+
+
+class PlatformError(Exception):
+    """The platform refused a call; the message names every fault that it found."""
+
+    def __init__(self, response: requests.Response):
+        try:
+            faults = [fault.get("field", "") + " " + fault["message"] for fault in response.json()["errors"]]
+        except (ValueError, KeyError):
+            faults = [response.text[:500]]
+        request = response.request
+        super().__init__(f"{request.method} {request.url}: {response.status_code}: " + "; ".join(faults))
+        self.status = response.status_code
+
+
+class PlatformApi:
+    """The API as one tenant's app sees it: nothing of another tenant can be seen or touched."""
+
+    def __init__(self, platform_url: str, tenant: Tenant):
+        self._base = f"{platform_url}/api/v1"
+        self._session = requests.Session()
+        self._session.mount(platform_url, HTTPAdapter(max_retries=RETRY))
+        self._session.headers.update(
+            {
+                "X-PIM-URL": tenant.pim_url,
+                "X-PIM-TOKEN": tenant.token,
+                "X-PIM-CLIENT-ID": tenant.client_id,
+            }
+        )
+
+    def get(self, path: str):
+        return self._call("GET", path)
+
+    def post(self, path: str, body: dict | None = None):
+        return self._call("POST", path, body)
+
+    def patch(self, path: str, body: dict):
+        return self._call("PATCH", path, body)
+
+    def _call(self, method: str, path: str, body: dict | None = None):
+        response = self._session.request(method, self._base + path, json=body, timeout=TIMEOUT, allow_redirects=False)
+        if not response.ok:
+            raise PlatformError(response)
+        return response.json()

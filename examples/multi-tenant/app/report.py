@@ -1,0 +1,9 @@
+"""Prints what the app has handled, one JSON object a line."""
+
+import json
+import os
+
+from app.inbox import Inbox
+
+for tenant, event, kind, via in Inbox(os.environ["INBOX"]).handled():
+    print(json.dumps({"tenant": tenant, "event": event, "type": kind, "via": via}))
