@@ -10,15 +10,17 @@ use crate::shell;
 /// Which crates of ours a crate may use. What they may use, it may use as well.
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    // Counters of atomics, for everybody who counts.
+    ("meter", &[]),
     ("delivery", &["domain"]),
     ("wire", &["domain"]),
     ("store", &["domain"]),
-    ("store-sqlite", &["store"]),
+    ("store-sqlite", &["store", "meter"]),
     ("sinks", &["domain", "wire"]),
-    ("engine", &["delivery", "store", "sinks"]),
+    ("engine", &["delivery", "store", "sinks", "meter"]),
     ("intake", &["domain", "wire", "store"]),
-    ("notify", &["domain", "wire", "store", "sinks"]),
-    ("api", &["wire", "store", "domain", "intake"]),
+    ("notify", &["domain", "wire", "store", "sinks", "meter"]),
+    ("api", &["wire", "store", "domain", "intake", "meter"]),
     ("postrider", &["store-sqlite", "engine", "notify", "api"]),
     // Only for tests: nothing that is shipped may use it.
     ("simulation", &["engine", "store-sqlite"]),

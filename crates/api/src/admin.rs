@@ -35,7 +35,7 @@ impl OperatorKey {
         OperatorKey(hash(key.expose()))
     }
 
-    fn is(&self, key: &str) -> bool {
+    pub(crate) fn is(&self, key: &str) -> bool {
         constant_time::verify_slices_are_equal(&self.0, &hash(key)).is_ok()
     }
 }
@@ -81,17 +81,22 @@ fn is_operator(api: &Api, headers: &HeaderMap) -> Result<(), Refusal> {
             "the operator's API is switched off; the setting `api.operator_key` switches it on",
         ));
     };
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok());
-    let sent = value.and_then(|value| value.split_once(' '));
-    match sent {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") && known.is(key.trim()) => Ok(()),
+    match operator_key_sent(headers) {
+        Some(key) if known.is(key) => Ok(()),
         Some(_) => Err(Refusal::new(because::INVALID_OPERATOR_KEY, "this is not the operator's key")),
         None => Err(Refusal::new(
             because::MISSING_OPERATOR_KEY,
             "send the operator's key, once: `Authorization: Bearer <operator key>`",
         )),
     }
+}
+
+/// The key that a request carries, once, as `Authorization: Bearer <key>`; empty if it is announced otherwise.
+pub(crate) fn operator_key_sent(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+    Some(if scheme.eq_ignore_ascii_case("bearer") { key.trim() } else { "" })
 }
 
 /// The answer in JSON.

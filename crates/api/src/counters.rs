@@ -1,15 +1,19 @@
 //! What the API counts, for metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use meter::{Counter, Counters as ByName, Names};
+
+use crate::requests::Requests;
 
 /// Counts since the start of the process.
 #[derive(Debug, Default)]
 pub struct Counters {
-    accepted: AtomicU64,
-    duplicates: AtomicU64,
-    unknown_types: AtomicU64,
-    unfitting_payloads: AtomicU64,
-    refused_ingests: AtomicU64,
+    accepted: Counter,
+    duplicates: Counter,
+    unknown_types: Counter,
+    unfitting_payloads: Counter,
+    refused: ByName<RefusedBecause>,
+    /// Requests by where they went and how they ended.
+    pub requests: Requests,
 }
 
 /// The counts at one moment.
@@ -27,34 +31,121 @@ pub struct Counts {
     pub refused_ingests: u64,
 }
 
+/// Why a request with events was refused, as its status says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RefusedBecause {
+    /// 400, 408: what came is not JSON, or not complete.
+    Malformed,
+    /// 401: the key or signature is wrong or missing.
+    Unauthorized,
+    /// 404: there is no such source.
+    UnknownSource,
+    /// 413.
+    TooLarge,
+    /// 415.
+    MediaType,
+    /// 422: an event is not as it must be.
+    Invalid,
+    /// 429: there is no room for more events.
+    BacklogFull,
+    /// 5xx: the platform's own fault.
+    Unavailable,
+    /// Any other status.
+    Other,
+}
+
+impl RefusedBecause {
+    fn of(status: u16) -> RefusedBecause {
+        match status {
+            400 | 408 => RefusedBecause::Malformed,
+            401 => RefusedBecause::Unauthorized,
+            404 => RefusedBecause::UnknownSource,
+            413 => RefusedBecause::TooLarge,
+            415 => RefusedBecause::MediaType,
+            422 => RefusedBecause::Invalid,
+            429 => RefusedBecause::BacklogFull,
+            500.. => RefusedBecause::Unavailable,
+            _ => RefusedBecause::Other,
+        }
+    }
+}
+
+impl Names for RefusedBecause {
+    const ALL: &'static [RefusedBecause] = &[
+        RefusedBecause::Malformed,
+        RefusedBecause::Unauthorized,
+        RefusedBecause::UnknownSource,
+        RefusedBecause::TooLarge,
+        RefusedBecause::MediaType,
+        RefusedBecause::Invalid,
+        RefusedBecause::BacklogFull,
+        RefusedBecause::Unavailable,
+        RefusedBecause::Other,
+    ];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            RefusedBecause::Malformed => "malformed",
+            RefusedBecause::Unauthorized => "unauthorized",
+            RefusedBecause::UnknownSource => "unknown_source",
+            RefusedBecause::TooLarge => "too_large",
+            RefusedBecause::MediaType => "media_type",
+            RefusedBecause::Invalid => "invalid",
+            RefusedBecause::BacklogFull => "backlog_full",
+            RefusedBecause::Unavailable => "unavailable",
+            RefusedBecause::Other => "other",
+        }
+    }
+}
+
 impl Counters {
     /// The counts now.
     pub fn counts(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
-            accepted: read(&self.accepted),
-            duplicates: read(&self.duplicates),
-            unknown_types: read(&self.unknown_types),
-            unfitting_payloads: read(&self.unfitting_payloads),
-            refused_ingests: read(&self.refused_ingests),
+            accepted: self.accepted.get(),
+            duplicates: self.duplicates.get(),
+            unknown_types: self.unknown_types.get(),
+            unfitting_payloads: self.unfitting_payloads.get(),
+            refused_ingests: self.refused().map(|(_, count)| count).sum(),
         }
     }
 
+    /// Requests with events that were refused, by why.
+    pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.refused.all()
+    }
+
     pub(crate) fn accepted(&self, events: usize, duplicates: usize, unknown_types: usize) {
-        self.accepted.fetch_add(events as u64, Ordering::Relaxed);
+        self.accepted.add(events as u64);
         if duplicates > 0 {
-            self.duplicates.fetch_add(duplicates as u64, Ordering::Relaxed);
+            self.duplicates.add(duplicates as u64);
         }
         if unknown_types > 0 {
-            self.unknown_types.fetch_add(unknown_types as u64, Ordering::Relaxed);
+            self.unknown_types.add(unknown_types as u64);
         }
     }
 
     pub(crate) fn unfitting_payload(&self) {
-        self.unfitting_payloads.fetch_add(1, Ordering::Relaxed);
+        self.unfitting_payloads.one();
     }
 
-    pub(crate) fn refused_ingest(&self) {
-        self.refused_ingests.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn refused_ingest(&self, status: u16) {
+        self.refused.of(RefusedBecause::of(status)).one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_place() {
+        for (index, reason) in RefusedBecause::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), index);
+        }
     }
 }

@@ -32,8 +32,8 @@ const SHOWN_FAULTS: usize = 3;
 /// Takes the events of a request, all or none, and answers when they are on stable storage.
 pub(crate) async fn accept(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
     let accepted = take(&api, request).await;
-    if accepted.is_err() {
-        api.counters.refused_ingest();
+    if let Err(refusal) = &accepted {
+        api.counters.refused_ingest(refusal.said().status);
     }
     accepted
 }

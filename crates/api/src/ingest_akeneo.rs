@@ -25,8 +25,8 @@ pub(crate) async fn accept(
     request: Request,
 ) -> Result<Response, Refusal> {
     let answer = take(&api, &source, request).await;
-    if answer.is_err() {
-        api.counters.refused_ingest();
+    if let Err(refusal) = &answer {
+        api.counters.refused_ingest(refusal.said().status);
     }
     answer
 }

@@ -29,6 +29,8 @@ mod subscribers;
 mod subscriptions;
 
 mod counters;
+mod metrics;
+mod requests;
 mod serve;
 mod settings;
 
@@ -45,8 +47,10 @@ pub use admin::OperatorKey;
 pub use admin::keys::{new_source_key, source_key};
 pub use auth::gateway::{Permission, PimGateway, Verdict};
 pub use counters::{Counters, Counts};
+pub use metrics::{MetricsPage, Page};
+pub use requests::{Answered, Requests, Surface};
 pub use router::router;
-pub use serve::serve;
+pub use serve::{serve, serve_router};
 pub use settings::{SchemaCheck, ServerBounds, Settings, UnknownTypes, VerdictCache};
 
 use auth::registry::Registry;
@@ -95,7 +99,8 @@ pub struct Api {
     registry: Registry,
     verdicts: Verdicts,
     rate_limit: RateLimit,
-    counters: Counters,
+    counters: Arc<Counters>,
+    metrics: Option<Arc<dyn MetricsPage>>,
     bridge: Arc<Bridge>,
     unfitting: Seldom,
 }
@@ -117,7 +122,8 @@ impl Api {
             registry: Registry::default(),
             verdicts,
             rate_limit,
-            counters: Counters::default(),
+            counters: Arc::default(),
+            metrics: None,
             bridge,
             unfitting: Seldom::default(),
         }
@@ -130,13 +136,19 @@ impl Api {
         Api { bridge, ..self }
     }
 
+    /// The same with somebody who writes down what is measured, for `/metrics`.
+    #[must_use]
+    pub fn with_metrics(self, page: Arc<dyn MetricsPage>) -> Api {
+        Api { metrics: Some(page), ..self }
+    }
+
     /// The Events API bridge: its counts are for metrics.
     pub fn bridge(&self) -> &Arc<Bridge> {
         &self.bridge
     }
 
     /// What was counted since the start: for metrics.
-    pub fn counters(&self) -> &Counters {
+    pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 

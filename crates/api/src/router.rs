@@ -9,8 +9,8 @@ use http::Uri;
 
 use crate::refusal::{Refusal, because};
 use crate::{
-    Api, admin, docs, event_types, events, filters, health, ingest_akeneo, logs, management, schemas, subscribers,
-    subscriptions,
+    Api, admin, docs, event_types, events, filters, health, ingest_akeneo, logs, management, metrics, requests, schemas,
+    subscribers, subscriptions,
 };
 
 /// All routes. `HEAD` is answered as `GET`; what is not here is 404, another method 405 with `Allow`.
@@ -63,6 +63,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/docs/errors/{reason}",                                 get(docs::show))
         .route("/health/live",                                          get(health::live))
         .route("/health/ready",                                         get(health::ready))
+        .route("/metrics",                                              get(metrics::show))
         .method_not_allowed_fallback(method_not_allowed);
 
     for_clients_of_pims
@@ -70,6 +71,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .merge(for_the_operator)
         .merge(for_everybody)
         .fallback(no_such_address)
+        .layer(from_fn_with_state(api.clone(), requests::count))
         .with_state(api)
 }
 

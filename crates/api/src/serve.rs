@@ -40,7 +40,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves `api` on `listener` until `stop` is done; then takes no more connections, lets requests under way end, and returns.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) {
     let bounds = api.settings.server;
-    let router = router(api);
+    serve_router(listener, router(api), bounds, stop).await;
+}
+
+/// The same for other routes than the API's.
+pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerBounds, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(bounds.connections));
     let (stopping, stopped) = watch::channel(false);
     let mut stop = pin!(stop);

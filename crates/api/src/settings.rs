@@ -18,6 +18,8 @@ pub struct Settings {
     pub documentation_url: Option<String>,
     /// The key of the operator's API; without one it is off.
     pub operator_key: Option<OperatorKey>,
+    /// The key for `/metrics`; the operator's opens it as well. Without any of them it is off.
+    pub metrics_key: Option<OperatorKey>,
     /// When the owner of a subscription is told that it is suspended too often.
     pub frequent: Frequent,
     /// Requests a second for each (tenant, client id).
@@ -46,6 +48,7 @@ impl Default for Settings {
             public_url: "http://localhost:8080".into(),
             documentation_url: None,
             operator_key: None,
+            metrics_key: None,
             frequent: Frequent::default(),
             requests_per_second: 100,
             unknown_types: UnknownTypes::Accept,

@@ -125,6 +125,10 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
         let problem = "is shorter than 24 characters; `openssl rand -hex 24` makes a good one";
         layers.fault(layers.place("api.operator_key"), "api.operator_key", problem);
     }
+    if settings.metrics.key.as_ref().is_some_and(|key| key.expose().len() < SHORTEST_OPERATOR_KEY) {
+        let problem = "is shorter than 24 characters; `openssl rand -hex 24` makes a good one";
+        layers.fault(layers.place("metrics.key"), "metrics.key", problem);
+    }
     let smtp = &settings.smtp;
     if smtp.host.is_some() && smtp.from.is_none() {
         layers.fault(layers.place("smtp.host"), "smtp.from", "is needed with `smtp.host`: the sender of all emails");

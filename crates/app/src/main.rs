@@ -13,6 +13,7 @@ mod terminal;
 
 mod data;
 mod log;
+mod metrics;
 mod notifications;
 mod pim_attributes;
 mod pim_client;

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{Api, LaneStatuses, OperatorKey, Parts, PimGateway, Readiness, client_life};
+use api::{Api, LaneStatuses, MetricsPage, OperatorKey, Parts, PimGateway, Readiness, client_life};
 use async_trait::async_trait;
 use domain::address::AddressPolicy;
 use domain::event_type::{Catalogue, RegisteredType};
 use domain::lane_status::LaneStatus;
 use domain::{EventType, SubscriptionId, Timestamp};
 use engine::Engine;
+use engine::core::Survey;
 use intake::{Bridge, Reconciler};
 use notify::Notifier;
-use sinks::Sinks;
+use sinks::{Sink, Sinks};
 use sinks::client::Client;
 use sinks::connect::Connector;
 use sinks::https::{HttpsSettings, HttpsSink};
@@ -29,6 +30,7 @@ use wire::envelope::EnvelopeStyle;
 
 use crate::config::{Config, SchemaCheck, Settings, UnknownTypes};
 use crate::failure::{Exit, Failure};
+use crate::metrics::{self, Metrics};
 use crate::pim_attributes::HttpAttributes;
 use crate::pim_client::PimClient;
 use crate::pim_entities::HttpEntities;
@@ -42,10 +44,13 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 pub(crate) struct Platform {
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where it listens for scrapers of metrics.
+    pub(crate) metrics_address: Option<SocketAddr>,
     running: Arc<Running>,
     store: Arc<dyn Store>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    scraping: Option<JoinHandle<()>>,
     pruning: JoinHandle<()>,
     rechecking: JoinHandle<()>,
     reconciling: Option<JoinHandle<()>>,
@@ -53,7 +58,14 @@ pub(crate) struct Platform {
 }
 
 /// The engine as the API sees it; empty once it is stopped.
-struct Running(RwLock<Option<Engine>>);
+pub(crate) struct Running(RwLock<Option<Engine>>);
+
+impl Running {
+    /// How all lanes stand; `None` once the engine has stopped.
+    pub(crate) async fn survey(&self, at_most: usize) -> Option<Survey> {
+        self.0.read().await.as_ref()?.survey(at_most).await
+    }
+}
 
 #[async_trait]
 impl LaneStatuses for Running {
@@ -82,7 +94,8 @@ impl Platform {
         let public_url =
             settings.top.public_url.as_ref().map_or_else(|| format!("http://{address}"), |url| url.0.clone());
 
-        let store: Arc<dyn Store> = Arc::new(data::open_to_serve(config)?);
+        let sqlite = Arc::new(data::open_to_serve(config)?);
+        let store: Arc<dyn Store> = Arc::clone(&sqlite) as Arc<dyn Store>;
         registration::apply(store.as_ref(), &config.pims)
             .await
             .map_err(|error| Failure::new(Exit::Configuration, error))?;
@@ -90,10 +103,12 @@ impl Platform {
         let connector = connector(settings)?;
         let style = EnvelopeStyle::new(&settings.top.source, &public_url);
         let https = HttpsSink::new(connector.clone(), style.clone(), https_settings(settings));
-        let sinks = Sinks::new(https, pubsub::sink(settings, style, &connector)?);
-        let engine = Engine::start(Arc::clone(&store), Arc::new(sinks), engine_settings(settings))
+        let sinks = Arc::new(Sinks::new(https, pubsub::sink(settings, style, &connector)?));
+        let sink = Arc::clone(&sinks) as Arc<dyn Sink>;
+        let engine = Engine::start(Arc::clone(&store), sink, engine_settings(settings))
             .await
             .map_err(|error| Failure::new(Exit::Data, error))?;
+        let engine_meters = Arc::clone(engine.meters());
         let running = Arc::new(Running(RwLock::new(Some(engine))));
         let outbox = Arc::clone(&store) as Arc<dyn Catalog>;
         let notifier = notifications::start(outbox, connector.clone(), settings, &public_url)?;
@@ -110,16 +125,49 @@ impl Platform {
             catalogue: Arc::new(catalogue(settings)),
             settings: api_settings(settings, public_url),
         });
-        let api = Arc::new(api.with_attribute_source(Arc::new(attributes)));
+        let api = api.with_attribute_source(Arc::new(attributes));
+        let metrics = Metrics::new(metrics::Sources {
+            counters: Arc::clone(api.counters()),
+            bridge: Arc::downgrade(api.bridge()),
+            running: Arc::clone(&running),
+            engine: engine_meters,
+            sinks,
+            store: Arc::downgrade(&sqlite),
+            store_meters: Arc::clone(sqlite.meters()),
+            notify: Arc::clone(notifier.meters()),
+            per_subscription_at_most: settings.metrics.per_subscription_at_most.0,
+        });
+        let api = Arc::new(api.with_metrics(Arc::clone(&metrics) as Arc<dyn MetricsPage>));
         let entities = HttpEntities::new(pims);
         let reconciling = reconcile(settings, Arc::clone(api.bridge()), Arc::clone(&store), entities);
         let (stop, mut stopped) = watch::channel(false);
+        let (metrics_address, scraping) = match settings.metrics.listen {
+            Some(address) => {
+                let mut stopped = stop.subscribe();
+                let stopped = async move { _ = stopped.wait_for(|stopped| *stopped).await };
+                let (address, serving) = metrics::listen(address, metrics, stopped).await?;
+                (Some(address), Some(tokio::spawn(serving)))
+            }
+            None => (None, None),
+        };
         let serving = tokio::spawn(api::serve(listener, api, async move {
             // An error is the sender's end, which is a stop as well.
             _ = stopped.wait_for(|stopped| *stopped).await;
         }));
         let pruning = tokio::spawn(prune(Arc::clone(&store), settings.storage.keep_logs));
-        Ok(Platform { address, running, store, stop, serving, pruning, rechecking, reconciling, notifier })
+        Ok(Platform {
+            address,
+            metrics_address,
+            running,
+            store,
+            stop,
+            serving,
+            scraping,
+            pruning,
+            rechecking,
+            reconciling,
+            notifier,
+        })
     }
 
     /// How a subscription's delivery stands.
@@ -132,6 +180,11 @@ impl Platform {
         self.stop.send_replace(true);
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the API did not stop in order");
+        }
+        if let Some(scraping) = self.scraping
+            && let Err(error) = scraping.await
+        {
+            tracing::error!(%error, "the listener for metrics did not stop in order");
         }
         self.pruning.abort();
         self.rechecking.abort();
@@ -217,6 +270,7 @@ fn api_settings(settings: &Settings, public_url: String) -> api::Settings {
     api::Settings {
         public_url,
         operator_key: settings.api.operator_key.as_ref().map(OperatorKey::new),
+        metrics_key: settings.metrics.key.as_ref().map(OperatorKey::new),
         frequent: frequent(settings),
         requests_per_second: u32::try_from(settings.api.rate.0).unwrap_or(u32::MAX),
         unknown_types: match settings.ingest.unknown_types {

@@ -10,6 +10,7 @@
 mod batches;
 mod contract;
 mod dispatch;
+mod load;
 mod save;
 mod settle;
 
@@ -30,6 +31,7 @@ use crate::waiting::{EntityOrder, Waiting};
 use crate::window::Window;
 
 pub use contract::{Input, LaneOptions, Manner, Output, Ticket};
+pub use load::Load;
 pub use save::{FailureNote, LaneState};
 
 /// A read of the log that failed is tried again after this long.
@@ -102,6 +104,8 @@ pub struct Lane {
     now: Timestamp,
     last_success_at: Option<Timestamp>,
     last_failure: Option<(Timestamp, Failure)>,
+    /// Events that were given up since this was last asked.
+    given_up: u64,
 }
 
 impl Lane {
@@ -130,6 +134,7 @@ impl Lane {
             now: Timestamp::EPOCH,
             last_success_at: None,
             last_failure: None,
+            given_up: 0,
         }
     }
 
@@ -363,8 +368,7 @@ impl Lane {
         let window = self.window.counts(now);
         let (waiting_retries, throttled) = self.waiting.counts();
         let again = self.backoff.as_ref().filter(|_| !self.fresh.is_empty());
-        let sent_again =
-            again.map_or(0, |backoff| self.fresh.partition_point(|event| event.position < backoff.tried_before));
+        let sent_again = self.sent_again();
         let oldest = self
             .in_flight
             .values()
@@ -374,11 +378,11 @@ impl Lane {
             .chain(self.waiting.iter().map(|exception| exception.first_tried_at).filter(|at| *at > Timestamp::EPOCH))
             .min();
         LaneStatus {
-            rate: (self.options.manner == Manner::OneByOne).then(|| self.pace.rate()),
+            rate: self.rate(),
             in_flight: self.in_flight() as u64,
             backlog: (self.fresh.len() + self.fresh_in_flight.len() + self.waiting.len()) as u64,
             oldest_accepted_at: oldest,
-            waiting_retries: waiting_retries + sent_again as u64,
+            waiting_retries: waiting_retries + sent_again,
             throttled,
             next_due_at: self.waiting.next_due().into_iter().chain(again.map(|backoff| backoff.until)).min(),
             delivered_in_window: window.delivered,

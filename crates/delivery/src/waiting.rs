@@ -21,6 +21,8 @@ pub(crate) struct Waiting {
     retries: VecDeque<Position>,
     /// Those that are due and whose bodies are being loaded.
     loading: usize,
+    /// Those that wait for a retry, in whatever place.
+    of_retries: usize,
 }
 
 #[derive(Debug)]
@@ -54,8 +56,7 @@ impl Waiting {
 
     /// Waiting for a retry, and for their turn.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        let retries = self.events.values().filter(|item| item.exception.kind == ExceptionKind::Retry).count() as u64;
-        (retries, self.events.len() as u64 - retries)
+        (self.of_retries as u64, (self.events.len() - self.of_retries) as u64)
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -74,6 +75,12 @@ impl Waiting {
         self.events.keys().next().copied()
     }
 
+    /// When the oldest of them was tried first, which is soon after it was accepted.
+    pub(crate) fn first_tried_at(&self) -> Option<Timestamp> {
+        let (_, item) = self.events.first_key_value()?;
+        Some(item.exception.first_tried_at).filter(|at| *at > Timestamp::EPOCH)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Exception> {
         self.events.values().map(|item| &item.exception)
     }
@@ -85,7 +92,9 @@ impl Waiting {
         if exception.kind != ExceptionKind::Predecessor {
             self.asleep.insert((exception.due_at, position));
         }
-        self.events.insert(position, Item { exception, throttles, place: Place::Asleep });
+        self.of_retries += usize::from(exception.kind == ExceptionKind::Retry);
+        let before = self.events.insert(position, Item { exception, throttles, place: Place::Asleep });
+        self.of_retries -= before.map_or(0, |item| usize::from(item.exception.kind == ExceptionKind::Retry));
     }
 
     /// The event before it is settled: it is first in line now.
@@ -101,7 +110,9 @@ impl Waiting {
 
     pub(crate) fn remove(&mut self, position: Position) -> Option<Exception> {
         self.forget_place(position);
-        self.events.remove(&position).map(|item| item.exception)
+        let exception = self.events.remove(&position)?.exception;
+        self.of_retries -= usize::from(exception.kind == ExceptionKind::Retry);
+        Some(exception)
     }
 
     fn forget_place(&mut self, position: Position) {

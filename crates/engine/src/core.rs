@@ -4,6 +4,7 @@ mod configure;
 mod drops;
 mod route;
 mod save;
+mod survey;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::settings::Settings;
 
 pub(crate) use route::is_for;
 pub use save::Floors;
+pub use survey::{Figures, Lanes, Survey, Totals, suspension_names};
 
 /// What the core is told.
 #[derive(Debug)]
@@ -109,6 +111,8 @@ struct Entry {
     replaced: bool,
     matched: u64,
     filtered_out: u64,
+    delivered: u64,
+    failed: u64,
 }
 
 /// All lanes, and the router.
@@ -128,6 +132,7 @@ pub struct Core {
     saver: save::Saver,
     drops: drops::Drops,
     outputs: VecDeque<Output>,
+    totals: Totals,
     stopping: bool,
     now: Timestamp,
     /// Scratch of the router.
@@ -152,6 +157,7 @@ impl Core {
             timers: BTreeSet::new(),
             drops: drops::Drops::default(),
             outputs: VecDeque::new(),
+            totals: Totals::default(),
             stopping: false,
             now,
             candidates: Vec::new(),
@@ -185,6 +191,7 @@ impl Core {
             }
             Input::Events(events, next) => self.route(&events, next),
             Input::Outcomes(attempt, outcomes) => {
+                self.count_outcomes(attempt.lane, &outcomes);
                 self.tell(attempt.lane, delivery::Input::Outcomes(attempt.ticket, outcomes));
             }
             Input::Read(ReadId(ReadFor::Lane(lane)), chunk) => self.lane_read(lane, chunk),
@@ -256,6 +263,17 @@ impl Core {
         self.entries.get_mut(lane.slot)?.as_mut().filter(|entry| entry.number == lane.number)
     }
 
+    fn count_outcomes(&mut self, lane: LaneId, outcomes: &[Outcome]) {
+        let Some(entry) = self.entry(lane) else { return };
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Delivered => entry.delivered += 1,
+                Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Broken(_) => entry.failed += 1,
+                Outcome::Throttled { .. } | Outcome::Abandoned => {}
+            }
+        }
+    }
+
     /// Tells a lane, and does what it asks. One that is gone is told nothing.
     fn tell(&mut self, lane: LaneId, input: delivery::Input) {
         let now = self.now;
@@ -288,6 +306,7 @@ impl Core {
                 delivery::Output::Suspend(reason) => Output::Suspend(entry.subscription.clone(), reason),
             });
         }
+        self.totals.given_up += entry.lane.take_given_up();
         // A lane that does not send is not offered events either: it reads them later, if at all.
         if !entry.lane.is_live() && entry.lane.reach().is_none() {
             entry.lane.fall_behind(self.routed);

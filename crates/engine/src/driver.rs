@@ -1,7 +1,7 @@
 //! The driver: the one loop that tells the core what happened, does what it asks, and waits. It decides nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::lane_status::LaneStatus;
 use domain::outcome::Outcome;
@@ -11,7 +11,8 @@ use sinks::{Delivery, Sink};
 use store::{Chunk, ReadLimit, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::core::{AttemptId, Core, Floors, Input, Output, ReadId};
+use crate::core::{AttemptId, Core, Floors, Input, Output, ReadId, Survey};
+use crate::meters::{Accepted, DestinationType, Meters};
 use crate::settings::Settings;
 use crate::suspension;
 
@@ -40,8 +41,28 @@ enum Answer {
 }
 
 /// What others ask of the driver.
-pub(crate) type StatusRequest =
-    (SubscriptionId, oneshot::Sender<Option<(LaneStatus, Option<Position>, Arc<Subscription>)>>);
+pub(crate) enum Question {
+    /// How a lane stands, and where the uncounted part of its backlog begins.
+    Status(SubscriptionId, oneshot::Sender<Option<(LaneStatus, Option<Position>, Arc<Subscription>)>>),
+    /// How all lanes stand, with the figures of at most so many subscriptions.
+    Survey(usize, oneshot::Sender<Survey>),
+}
+
+/// Why the loop goes on.
+enum Woken {
+    /// Tasks have answered.
+    Answers,
+    /// There are events or changes.
+    News,
+    /// It is time.
+    Timer,
+    /// Somebody asks.
+    Question(Question),
+    /// The log is to be trimmed.
+    Trim,
+    /// The platform stops.
+    Stop,
+}
 
 /// What the time is.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -53,11 +74,12 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) settings: Settings,
+    pub(crate) meters: Arc<Meters>,
 }
 
 /// Runs until it is stopped.
-pub(crate) async fn run(parts: Parts, status_requests: mpsc::Receiver<StatusRequest>, stopped: watch::Receiver<bool>) {
-    let Parts { core, clock, store, sink, settings } = parts;
+pub(crate) async fn run(parts: Parts, questions: mpsc::Receiver<Question>, stopped: watch::Receiver<bool>) {
+    let Parts { core, clock, store, sink, settings, meters } = parts;
     let (answers, answered) = mpsc::unbounded_channel();
     let driver = Driver {
         core,
@@ -65,12 +87,13 @@ pub(crate) async fn run(parts: Parts, status_requests: mpsc::Receiver<StatusRequ
         store,
         sink,
         settings,
+        meters,
         answers,
         missed_under_way: false,
         trimming: false,
         catalog_failed: false,
     };
-    driver.run(answered, status_requests, stopped).await;
+    driver.run(answered, questions, stopped).await;
 }
 
 struct Driver {
@@ -79,6 +102,7 @@ struct Driver {
     store: Arc<dyn Store>,
     sink: Arc<dyn Sink>,
     settings: Settings,
+    meters: Arc<Meters>,
     answers: mpsc::UnboundedSender<Answer>,
     missed_under_way: bool,
     trimming: bool,
@@ -89,7 +113,7 @@ impl Driver {
     async fn run(
         mut self,
         mut answered: mpsc::UnboundedReceiver<Answer>,
-        mut status_requests: mpsc::Receiver<StatusRequest>,
+        mut questions: mpsc::Receiver<Question>,
         mut stopped: watch::Receiver<bool>,
     ) {
         let mut head = self.store.tail().watch();
@@ -102,6 +126,7 @@ impl Driver {
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         self.do_what_is_asked();
+        let mut turn = Instant::now();
         loop {
             head.borrow_and_update();
             committed.borrow_and_update();
@@ -122,28 +147,43 @@ impl Driver {
             };
             let wait = if self.catalog_failed || stopping { wait.min(STORE_AGAIN) } else { wait };
             timer.as_mut().reset(tokio::time::Instant::now() + wait);
-            tokio::select! {
+            self.meters.turn.observe(turn.elapsed());
+            let woken = tokio::select! {
                 biased;
-                count = answered.recv_many(&mut answers, ANSWERS_AT_ONCE) => {
-                    debug_assert!(count > 0, "the driver itself holds a sender");
+                // The driver itself holds a sender: there is always at least one.
+                _ = answered.recv_many(&mut answers, ANSWERS_AT_ONCE) => Woken::Answers,
+                _ = head.changed(), if !stopping => Woken::News,
+                _ = committed.changed() => Woken::News,
+                () = timer.as_mut() => Woken::Timer,
+                Some(question) = questions.recv() => Woken::Question(question),
+                _ = trim.tick(), if !stopping => Woken::Trim,
+                _ = stopped.wait_for(|stop| *stop), if !stopping => Woken::Stop,
+            };
+            turn = Instant::now();
+            match woken {
+                Woken::Answers => {
                     for answer in answers.drain(..) {
                         self.take(answer);
                     }
                 }
-                _ = head.changed(), if !stopping => {}
-                _ = committed.changed() => {}
-                () = timer.as_mut() => self.tell(Input::Timeout),
-                Some((id, answer)) = status_requests.recv() => {
-                    // Whoever asked may have gone away.
-                    let _ = answer.send(self.core.status(id, (self.clock)()));
-                }
-                _ = trim.tick(), if !stopping => self.trim(),
-                _ = stopped.wait_for(|stop| *stop), if !stopping => {
+                Woken::News => {}
+                Woken::Timer => self.tell(Input::Timeout),
+                Woken::Question(question) => self.answer(question),
+                Woken::Trim => self.trim(),
+                Woken::Stop => {
                     stopping = true;
                     stop_by = Some(tokio::time::Instant::now() + STOP_AT_MOST);
                     self.tell(Input::Stop);
                 }
             }
+        }
+    }
+
+    fn answer(&mut self, question: Question) {
+        // Whoever asked may have gone away.
+        match question {
+            Question::Status(id, answer) => _ = answer.send(self.core.status(id, (self.clock)())),
+            Question::Survey(at_most, answer) => _ = answer.send(self.core.survey(at_most)),
         }
     }
 
@@ -175,6 +215,9 @@ impl Driver {
             Some(events) => {
                 let Some(last) = events.last() else { return false };
                 let next = last.position.next();
+                if let Some(first) = events.first() {
+                    self.meters.routing_lag.observe((self.clock)().since(first.accepted_at));
+                }
                 let more = events.len() == ROUTE_AT_ONCE;
                 self.tell(Input::Events(events, next));
                 more
@@ -227,20 +270,27 @@ impl Driver {
         while let Some(output) = self.core.poll() {
             match output {
                 Output::Deliver(attempt, subscription, events) => {
+                    let of = DestinationType::of(&subscription.destination);
+                    let accepted = Accepted::of(&events);
                     let delivery = self.sink.deliver(Delivery { subscription, events });
-                    let answers = self.answers.clone();
+                    let (answers, meters, clock) = (self.answers.clone(), self.meters.clone(), self.clock.clone());
                     tokio::spawn(async move {
+                        let started = Instant::now();
                         let outcomes = delivery.await;
+                        meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock());
                         let _ = answers.send(Answer::Outcomes(attempt, outcomes));
                     });
                 }
                 Output::Read(id, pim, from, limit) => self.read(id, pim, from, limit),
                 Output::Load(id, pim, positions) => self.load(id, pim, positions),
                 Output::Save(save) => {
-                    let (store, answers) = (self.store.clone(), self.answers.clone());
+                    let (store, answers, meters) = (self.store.clone(), self.answers.clone(), self.meters.clone());
                     tokio::spawn(async move {
+                        let started = Instant::now();
                         let saved = store.save(save).await;
+                        meters.save_duration.observe(started.elapsed());
                         if let Err(error) = &saved {
+                            meters.failed_saves.one();
                             tracing::error!(%error, "progress cannot be saved; it will be tried again");
                         }
                         let _ = answers.send(Answer::Saved(saved.is_ok()));

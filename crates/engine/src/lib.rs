@@ -5,6 +5,8 @@
 
 pub mod settings;
 
+pub mod meters;
+
 pub mod core;
 pub mod index;
 
@@ -13,5 +15,6 @@ pub mod suspension;
 mod driver;
 mod running;
 
+pub use meters::Meters;
 pub use running::Engine;
 pub use settings::Settings;

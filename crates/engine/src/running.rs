@@ -10,8 +10,9 @@ use store::{ReadLimit, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::core::Core;
-use crate::driver::{self, Parts, StatusRequest};
+use crate::core::{Core, Survey};
+use crate::driver::{self, Parts, Question};
+use crate::meters::Meters;
 use crate::settings::Settings;
 
 /// Events of a lane's backlog that are looked at for its status.
@@ -20,7 +21,8 @@ const COUNT_AT_MOST: usize = 50_000;
 /// A running engine.
 pub struct Engine {
     store: Arc<dyn Store>,
-    status: mpsc::Sender<StatusRequest>,
+    questions: mpsc::Sender<Question>,
+    meters: Arc<Meters>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -44,11 +46,12 @@ impl Engine {
         let mut core = Core::new(settings.clone(), ledger.mark, now);
         core.restore(now, version, subscriptions, ledger);
         store.changes().apply(version);
-        let (status, status_requests) = mpsc::channel(64);
+        let (questions, asked) = mpsc::channel(64);
+        let meters = Arc::new(Meters::default());
         let (stop, stopped) = watch::channel(false);
-        let parts = Parts { core, clock: Arc::new(clock), store: store.clone(), sink, settings };
-        let running = tokio::spawn(driver::run(parts, status_requests, stopped));
-        Ok(Engine { store, status, stop, running })
+        let parts = Parts { core, clock: Arc::new(clock), store: store.clone(), sink, settings, meters: meters.clone() };
+        let running = tokio::spawn(driver::run(parts, asked, stopped));
+        Ok(Engine { store, questions, meters, stop, running })
     }
 
     /// Whether the loop runs.
@@ -59,12 +62,37 @@ impl Engine {
     /// How a subscription's delivery stands; `None` if the engine does not know it.
     pub async fn status(&self, id: SubscriptionId) -> Option<LaneStatus> {
         let (answer, answered) = oneshot::channel();
-        self.status.send((id, answer)).await.ok()?;
+        self.questions.send(Question::Status(id, answer)).await.ok()?;
         let (mut status, reach, subscription) = answered.await.ok()??;
         if let Some(reach) = reach {
             self.count_backlog(&mut status, reach, &subscription).await;
         }
         Some(status)
+    }
+
+    /// What is counted while it runs.
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.meters
+    }
+
+    /// How all lanes stand, with the figures of the `at_most` oldest subscriptions; `None` if the loop has ended.
+    ///
+    /// Lanes that are behind do not know how old the events are that they have still to read: for each type of destination, the log is asked
+    /// for one event, the first that the lane which is furthest behind comes to.
+    pub async fn survey(&self, at_most: usize) -> Option<Survey> {
+        let (answer, answered) = oneshot::channel();
+        self.questions.send(Question::Survey(at_most, answer)).await.ok()?;
+        let mut survey = answered.await.ok()?;
+        let until = self.store.tail().head();
+        for lanes in &mut survey.lanes {
+            let Some((from, pim)) = lanes.furthest else { continue };
+            let limit = ReadLimit { events: 1, bytes: 1, until };
+            if let Ok(chunk) = self.store.read(Some(pim), from, limit).await {
+                let first = chunk.events.first().map(|event| event.accepted_at);
+                lanes.oldest = lanes.oldest.into_iter().chain(first).min();
+            }
+        }
+        Some(survey)
     }
 
     /// Adds what a lane that is behind has still to read.

@@ -2,6 +2,7 @@
 //!
 //! Reading order: the loop (`sender`), the two ways out (`webhook`, `smtp`), and what an email says (`email`).
 
+mod meters;
 mod sender;
 mod webhook;
 
@@ -10,6 +11,7 @@ mod smtp;
 
 mod settings;
 
+pub use meters::{Meters, Way};
 pub use sender::{Notifier, Ways};
 pub use settings::Settings;
 pub use smtp::{Mailer, SmtpSecurity, SmtpSettings, SmtpSetupError};

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinHandle, JoinSet};
 use uuid::Uuid;
 
+use crate::meters::{Meters, Way};
 use crate::settings::Settings;
 use crate::smtp::{self, Mailer};
 use crate::webhook;
@@ -34,6 +35,7 @@ pub struct Ways {
 
 /// The running sender.
 pub struct Notifier {
+    meters: Arc<Meters>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -62,8 +64,15 @@ impl Notifier {
         }
         let (stop, stopped) = watch::channel(false);
         let emails = Semaphore::new(EMAILS_AT_ONCE);
-        let sender = Arc::new(Sender { catalog, ways, settings, clock: Arc::new(clock), emails });
-        Notifier { stop, running: tokio::spawn(run(sender, stopped)) }
+        let meters = Arc::new(Meters::default());
+        let clock = Arc::new(clock);
+        let sender = Arc::new(Sender { catalog, ways, settings, clock, emails, meters: Arc::clone(&meters) });
+        Notifier { meters, stop, running: tokio::spawn(run(sender, stopped)) }
+    }
+
+    /// What is counted.
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     /// Stops it; what is on its way may arrive.
@@ -81,6 +90,7 @@ struct Sender {
     settings: Settings,
     clock: Clock,
     emails: Semaphore,
+    meters: Arc<Meters>,
 }
 
 async fn run(sender: Arc<Sender>, mut stopped: watch::Receiver<bool>) {
@@ -165,8 +175,12 @@ impl Sender {
                 let body = wire::notification::body(&outgoing.notification);
                 let called = webhook::call(&self.ways.webhooks, &self.settings, url, secret, &body).await;
                 match called {
-                    Ok(()) => self.settle(&outgoing).await,
+                    Ok(()) => {
+                        self.meters.sent.of(Way::Webhook).one();
+                        self.settle(&outgoing).await;
+                    }
                     Err(why) => {
+                        self.meters.failed.of(Way::Webhook).one();
                         tracing::warn!(
                             subscription.id = %outgoing.notification.subscription_id, %url, %why, email = email_if_lost,
                             "a notification webhook did not take a notification"
@@ -175,6 +189,7 @@ impl Sender {
                             let channel = Channel::Email { instead_of_webhook: Some(url.clone()) };
                             self.put_back(Outgoing { channel, attempts: 0, due_at: (self.clock)(), ..outgoing }).await;
                         } else {
+                            self.meters.given_up.one();
                             self.settle(&outgoing).await;
                         }
                     }
@@ -195,14 +210,18 @@ impl Sender {
         };
         let subscription = outgoing.notification.subscription_id;
         let kind = outgoing.notification.kind.as_str();
+        let outcome = if sent.is_ok() { &self.meters.sent } else { &self.meters.failed };
+        outcome.of(Way::Email).one();
         match sent {
             Ok(()) => self.settle(&outgoing).await,
             Err(why @ smtp::Lost::Refused(_)) => {
                 tracing::error!(subscription.id = %subscription, kind, to = outgoing.email, %why, "a notification by email is given up");
+                self.meters.given_up.one();
                 self.settle(&outgoing).await;
             }
             Err(why) if (self.clock)().since(outgoing.notification.timestamp) >= self.settings.email_give_up => {
                 tracing::error!(subscription.id = %subscription, kind, to = outgoing.email, %why, "a notification by email is given up; it is too old");
+                self.meters.given_up.one();
                 self.settle(&outgoing).await;
             }
             Err(why) => {

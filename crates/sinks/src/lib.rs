@@ -58,6 +58,11 @@ impl Sinks {
     pub fn new(https: HttpsSink, pubsub: PubsubSink) -> Sinks {
         Sinks { https, pubsub }
     }
+
+    /// Connections to HTTPS endpoints that are open, in use or resting.
+    pub fn open_connections(&self) -> usize {
+        self.https.open_connections()
+    }
 }
 
 impl Sink for Sinks {

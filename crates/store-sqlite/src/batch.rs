@@ -7,24 +7,30 @@ use tokio::sync::oneshot;
 
 use crate::dedup::Key;
 use crate::failure::Failure;
+use crate::figures::Meters;
 use crate::log_writer::LogWriter;
 
 /// The transaction that is open.
 pub(crate) struct Batch<'a> {
     connection: &'a Connection,
     log: &'a mut LogWriter,
+    meters: &'a Meters,
     /// The catalogue's version, if it was changed.
     version: Option<u64>,
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(connection: &'a Connection, log: &'a mut LogWriter) -> Batch<'a> {
-        Batch { connection, log, version: None }
+    pub(crate) fn new(connection: &'a Connection, log: &'a mut LogWriter, meters: &'a Meters) -> Batch<'a> {
+        Batch { connection, log, meters, version: None }
     }
 
     /// A statement, prepared once for all batches.
     pub(crate) fn sql(&self, sql: &str) -> Result<CachedStatement<'a>, Failure> {
         Ok(self.connection.prepare_cached(sql)?)
+    }
+
+    pub(crate) fn meters(&self) -> &'a Meters {
+        self.meters
     }
 
     pub(crate) fn connection(&self) -> &'a Connection {

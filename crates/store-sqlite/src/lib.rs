@@ -24,8 +24,10 @@ mod ledger;
 mod sealed;
 mod snapshots;
 
+pub mod figures;
+
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -41,6 +43,7 @@ use crate::checkpoint::Checkpoints;
 use crate::database::Folder;
 use crate::dedup::Keyed;
 use crate::failure::Failure;
+use crate::figures::{Bounds, Meters};
 use crate::log_writer::LogWriter;
 use crate::readers::Readers;
 use crate::writer::{Request, Worker, Writer};
@@ -56,6 +59,9 @@ pub struct SqliteStore {
     changes: Arc<Changes>,
     vault: Arc<Vault>,
     keyed: Keyed,
+    meters: Arc<Meters>,
+    bounds: Bounds,
+    folder: PathBuf,
     lock: Option<File>,
 }
 
@@ -92,9 +98,19 @@ impl SqliteStore {
         changes.commit(version);
         let readers = (0..settings.readers.max(1)).map(|_| folder.reader()).collect::<Result<Vec<_>, _>>()?;
         let thread = |source| OpenError::Io { path: folder.path().to_owned(), source };
+        let meters = Arc::new(Meters::default());
+        let bounds =
+            Bounds { max_log_bytes: settings.max_log_bytes, min_free_disk_bytes: settings.min_free_disk_bytes };
         let checkpoints = Checkpoints::start(folder.checkpointer()?, settings.checkpoint_pages).map_err(thread)?;
         let (tail_of_worker, changes_of_worker) = (Arc::clone(&tail), Arc::clone(&changes));
-        let worker = Worker { connection, log, tail: tail_of_worker, changes: changes_of_worker, checkpoints };
+        let worker = Worker {
+            connection,
+            log,
+            tail: tail_of_worker,
+            changes: changes_of_worker,
+            checkpoints,
+            meters: Arc::clone(&meters),
+        };
         Ok(SqliteStore {
             writer: Writer::start(worker).map_err(thread)?,
             readers: Readers::start(readers).map_err(thread)?,
@@ -102,6 +118,9 @@ impl SqliteStore {
             changes,
             vault: Arc::new(settings.vault),
             keyed,
+            meters,
+            bounds,
+            folder: folder.path().to_owned(),
             lock,
         })
     }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use domain::{Event, PimId, Timestamp};
 use rusqlite::Connection;
@@ -13,6 +14,7 @@ use crate::batch::{Batch, Job};
 use crate::checkpoint::Checkpoints;
 use crate::dedup::Key;
 use crate::failure::Failure;
+use crate::figures::Meters;
 use crate::log_writer::LogWriter;
 
 /// So many requests may wait; who comes later waits before the queue.
@@ -63,6 +65,7 @@ pub(crate) struct Worker {
     pub(crate) tail: Arc<Tail>,
     pub(crate) changes: Arc<Changes>,
     pub(crate) checkpoints: Checkpoints,
+    pub(crate) meters: Arc<Meters>,
 }
 
 #[derive(Debug)]
@@ -113,6 +116,7 @@ impl Worker {
     fn transact(&mut self, requests: &mut impl Iterator<Item = Request>) {
         let mut done = Vec::new();
         let mut version = None;
+        let started = Instant::now();
         let result = self.write(requests, &mut done, &mut version);
         let failure = match result {
             Ok(()) => {
@@ -120,7 +124,12 @@ impl Worker {
                 if let Some(version) = version {
                     self.changes.commit(version);
                 }
-                self.tail.push(self.log.committed());
+                self.meters.commit_duration.observe(started.elapsed());
+                self.meters.requests.add(done.len() as u64);
+                let events = self.log.committed();
+                self.meters.events.add(events.len() as u64);
+                self.meters.event_bytes.add(events.iter().map(|event| event.event.size() as u64).sum());
+                self.tail.push(events);
                 None
             }
             Err(failure) => {
@@ -130,6 +139,7 @@ impl Worker {
                     tracing::error!(%error, "a failed transaction could not be taken back");
                 }
                 self.log.rolled_back();
+                self.meters.failed_commits.one();
                 let failure = StoreError::from(failure);
                 tracing::error!(error = %failure, requests = done.len(), "writing failed; nothing of it was kept");
                 Some(failure)
@@ -156,7 +166,7 @@ impl Worker {
             }));
             return Err(error.into());
         }
-        let mut batch = Batch::new(&self.connection, &mut self.log);
+        let mut batch = Batch::new(&self.connection, &mut self.log, &self.meters);
         // What another process changed is announced before events that come after it.
         *version = batch.others_version()?;
         let mut bytes = 0;

@@ -41,10 +41,13 @@ codes! {
     INVALID_SIGNATURE = UNAUTHORIZED "invalid_signature", "The signature is not that of this body and timestamp with the connection's secret.";
     STALE_TIMESTAMP = UNAUTHORIZED "stale_timestamp", "The request's timestamp is more than five minutes off: look at the clocks.";
     MISSING_OPERATOR_KEY = UNAUTHORIZED "missing_operator_key", "The operator's API needs the operator's key: Authorization: Bearer <operator key>, once.";
+    MISSING_METRICS_KEY = UNAUTHORIZED "missing_metrics_key", "Metrics need their key, or the operator's: Authorization: Bearer <key>, once.";
+    INVALID_METRICS_KEY = UNAUTHORIZED "invalid_metrics_key", "That is neither the key for metrics nor the operator's.";
     INVALID_OPERATOR_KEY = UNAUTHORIZED "invalid_operator_key", "That is not the operator's key.";
     EVENT_PLATFORM_FORBIDDEN = FORBIDDEN "event_platform_forbidden", "The PIM does not allow the connection or app to use the Event Platform; an administrator of the PIM grants it.";
     WEB_API_FORBIDDEN = FORBIDDEN "web_api_forbidden", "The token is genuine, but the role of its user may not use the web API of the PIM: an administrator of the PIM changes the role.";
     OPERATOR_API_OFF = FORBIDDEN "operator_api_off", "The operator's API is switched off; the setting api.operator_key switches it on.";
+    METRICS_OFF = FORBIDDEN "metrics_off", "Metrics are not served at this address; the setting metrics.key switches that on, and metrics.listen serves them at an address of their own.";
     NOT_FOUND = NOT_FOUND "not_found", "There is no such thing, or it is not the caller's, or it was deleted.";
     NO_SUCH_ADDRESS = NOT_FOUND "no_such_address", "Nothing is at that address.";
     NO_SUCH_SOURCE = NOT_FOUND "no_such_source", "No PIM of that name sends its Events API here; the operator registers one with its secret.";

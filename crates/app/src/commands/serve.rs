@@ -53,6 +53,9 @@ fn announce(platform: &Platform, ready_file: Option<&Path>) -> Result<(), Failur
     let url = format!("http://{}", platform.address);
     tracing::info!(%url, version = env!("CARGO_PKG_VERSION"), "ready");
     terminal::line(format_args!("listening on {url}"));
+    if let Some(address) = platform.metrics_address {
+        terminal::line(format_args!("metrics on http://{address}/metrics"));
+    }
     match ready_file {
         None => Ok(()),
         Some(path) => std::fs::write(path, format!("{url}\n")).map_err(|error| {

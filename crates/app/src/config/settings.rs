@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::typed::Typed;
 use super::value::{
-    BaseUrl, Count, LogFormat, PerSecond, Port, SchemaCheck, Size, SmtpSecurity, UnknownTypes, Value, Wrong,
+    Amount, BaseUrl, Count, LogFormat, PerSecond, Port, SchemaCheck, Size, SmtpSecurity, UnknownTypes, Value, Wrong,
 };
 
 /// One row of the table.
@@ -278,6 +278,19 @@ settings! {
         /// Keys, `<id>:<base64 of 32 bytes>` each. The first one encrypts, all of them decrypt: to rotate, put a new one first.
         /// Empty: a key file `encryption.keys` in the data folder, made at the first start, readable by its owner only.
         keys: Vec<Secret> = "";
+    }
+
+    /// Metrics for Prometheus, at `/metrics`.
+    metrics: Metrics {
+        /// Address and port that serve `/metrics` and nothing else, without a key, such as "127.0.0.1:9464": for loopback and
+        /// private networks. Empty: there is no such listener.
+        listen: Option<SocketAddr> = "";
+        /// A key of at least 24 characters. With it `/metrics` is served on the API's address as well, to
+        /// `Authorization: Bearer <key>`; the operator's key opens it, too. Empty: only the operator's key does.
+        key: Option<Secret> = "";
+        /// So many subscriptions, the oldest, have series of their own; a metric says how many have none. Every one adds six
+        /// series. 0: none has.
+        per_subscription_at_most: Amount = "0";
     }
 
     /// The platform's own logs, on standard error.

@@ -195,6 +195,8 @@ fn what_the_smtp_server_and_the_operators_key_need() {
     check_refused("[smtp]\nusername = \"me\"\n", "`smtp.username` and `smtp.password` go together");
     check_refused("[smtp]\nsecurity = \"ssl\"\n", "starttls");
     check_refused("[api]\noperator_key = \"short\"\n", "shorter than 24 characters");
+    check_refused("[metrics]\nkey = \"short\"\n", "`metrics.key`: is shorter than 24 characters");
+    check_refused("[metrics]\nper_subscription_at_most = -1\n", "a whole number, 0 or more");
     let fine = "[smtp]\nhost = \"mail.example.com\"\nfrom = \"Postrider <postrider@example.com>\"\nport = 2525\n";
     let config = read(fine, &[], &[]).unwrap();
     assert_eq!(config.settings.smtp.port.0, 2525);

@@ -110,6 +110,23 @@ impl Value for Count {
     }
 }
 
+/// A whole number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Amount(pub(crate) usize);
+
+impl Value for Amount {
+    fn expected() -> String {
+        "a whole number, 0 or more".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let (Kind::Number(text) | Kind::Bare(text)) = &typed.kind else { return None };
+        text.trim().parse().ok().map(Amount)
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 /// A port; 0 leaves the choice to the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Port(pub(crate) u16);

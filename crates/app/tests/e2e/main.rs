@@ -21,5 +21,6 @@ mod kill;
 mod kill_holds;
 mod kill_retries;
 mod kill_suspensions;
+mod metrics;
 mod slow;
 mod stop;

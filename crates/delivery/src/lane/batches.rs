@@ -67,15 +67,15 @@ impl Lane {
                 }
                 Outcome::Refused(failure) => {
                     self.failed(failure, true);
-                    self.done(&flight);
+                    self.give_up(&flight);
                 }
                 Outcome::Failed(failure) if self.is_overdue(&flight) => {
                     self.failed(failure, true);
-                    self.done(&flight);
+                    self.give_up(&flight);
                 }
                 Outcome::Throttled { .. } if self.is_overdue(&flight) => {
                     self.failed(throttled_for_too_long(), true);
-                    self.done(&flight);
+                    self.give_up(&flight);
                 }
                 Outcome::Failed(failure) => {
                     if !failures.contains(&failure) {

@@ -46,20 +46,20 @@ impl Lane {
                 let delay = self.settings.retry_delays.get(usize::from(flight.failures)).copied();
                 match delay {
                     Some(delay) => self.wait_for_retry(&flight, delay),
-                    None => self.done(&flight),
+                    None => self.give_up(&flight),
                 }
                 self.judge();
             }
             Outcome::Refused(failure) => {
                 self.failed(failure, true);
-                self.done(&flight);
+                self.give_up(&flight);
                 self.judge();
             }
             Outcome::Broken(failure) => {
                 let reason = failure.reason;
                 // The guard's refusal says nothing about the endpoint (contract page 7, "Success window").
                 self.failed(failure, reason != ErrorReason::DestinationForbidden);
-                self.done(&flight);
+                self.give_up(&flight);
                 self.suspend(SuspensionReason::Destination(reason));
             }
             Outcome::Abandoned => self.wait_for_turn(&flight, self.now, 0),
@@ -97,7 +97,7 @@ impl Lane {
                     .into(),
             };
             self.failed(failure, true);
-            self.done(&flight);
+            self.give_up(&flight);
             return self.judge();
         }
         let asked = retry_after
@@ -143,6 +143,12 @@ impl Lane {
         self.next_of_entity(flight.entity, position);
     }
 
+    /// The event is settled without having been delivered.
+    pub(super) fn give_up(&mut self, flight: &Flight) {
+        self.given_up += 1;
+        self.done(flight);
+    }
+
     /// A waiting event is given up without an attempt.
     pub(super) fn forget(&mut self, position: Position) {
         if let Some(exception) = self.waiting.remove(position) {
@@ -161,6 +167,7 @@ impl Lane {
             },
             false,
         );
+        self.given_up += 1;
         self.forget(position);
     }
 

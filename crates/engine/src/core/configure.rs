@@ -75,6 +75,8 @@ impl Core {
             replaced: false,
             matched: 0,
             filtered_out: 0,
+            delivered: 0,
+            failed: 0,
         };
         let slot = match self.free.pop() {
             Some(slot) => slot,
@@ -119,6 +121,7 @@ impl Core {
     /// Tells the owner what became of the last attempts of a lane that was replaced, and lets it go after them.
     pub(super) fn pump_replaced(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+        self.totals.given_up += entry.lane.take_given_up();
         let entries = entry.log_entries(Vec::new(), |lane| lane.take_failures());
         if let Some(successor) = self.by_subscription.get(&entry.subscription.id).copied() {
             self.saver.urgent |= !entries.is_empty();
@@ -153,6 +156,11 @@ impl Core {
         let new_destination = subscription.destination.to_string() != old.destination.to_string();
         if subscription.destination != old.destination || !subscription.status.is_active() {
             self.outputs.push_back(Output::Forget(subscription.id));
+        }
+        if old.status.is_active()
+            && let SubscriptionStatus::Suspended(reason) = subscription.status
+        {
+            self.totals.suspended(reason);
         }
         let moved = subscription.generation != old.generation;
         let subscription = Arc::new(subscription);
@@ -209,13 +217,13 @@ impl Core {
             self.tell(id, delivery::Input::Released);
             return;
         }
-        let counters = (entry.matched, entry.filtered_out);
+        let counters = (entry.matched, entry.filtered_out, entry.delivered, entry.failed);
         self.replace(slot);
         let lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
         let from = subscription.status_since;
         let slot = self.insert(Subscription::clone(&subscription), lane, from, Some(from));
         if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) {
-            (entry.matched, entry.filtered_out) = counters;
+            (entry.matched, entry.filtered_out, entry.delivered, entry.failed) = counters;
         }
         self.mark_unsaved(slot);
     }

@@ -111,6 +111,10 @@ impl Core {
 
     fn dropped(&mut self, count: Count) {
         let Some(slot) = self.by_subscription.get(&count.subscription.id).copied() else { return };
+        match count.why {
+            Why::Stopped => self.totals.dropped_by_stop += count.dropped,
+            Why::Expired => self.totals.expired += count.dropped,
+        }
         if count.dropped > 0 {
             self.saver.entries.push((slot, count.entry(self.now)));
         }

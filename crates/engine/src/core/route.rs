@@ -60,6 +60,7 @@ impl Core {
             }
             self.routed = event.position.next();
         }
+        self.totals.routed += events.len() as u64;
         self.candidates = candidates;
         self.routed = self.routed.max(next);
     }
@@ -73,10 +74,15 @@ impl Core {
         match passes(&entry.subscription, event, facets) {
             Passes::Yes => {
                 entry.lane.handle(now, delivery::Input::Offered(event.clone()));
-                entry.matched += u64::from(entry.lane.is_live());
+                let taken = u64::from(entry.lane.is_live());
+                entry.matched += taken;
+                self.totals.matched += taken;
                 self.pump(slot);
             }
-            Passes::FilteredOut => entry.filtered_out += 1,
+            Passes::FilteredOut => {
+                entry.filtered_out += 1;
+                self.totals.filtered_out += 1;
+            }
             Passes::OtherType => {}
         }
     }
@@ -89,7 +95,7 @@ impl Core {
         let (room, room_bytes) = Core::manner(&entry.subscription).in_hand(&delivery);
         let Some(chunk) = chunk else { return self.tell(lane, delivery::Input::ReadFailed) };
         let mut events = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut filtered_out) = (0, 0);
         let mut next = chunk.next.min(routed);
         for event in chunk.events {
             if event.position >= next {
@@ -107,11 +113,14 @@ impl Core {
                     }
                     events.push(event);
                 }
-                Passes::FilteredOut => entry.filtered_out += 1,
+                Passes::FilteredOut => filtered_out += 1,
                 Passes::OtherType => {}
             }
         }
         entry.matched += events.len() as u64;
+        entry.filtered_out += filtered_out;
+        self.totals.matched += events.len() as u64;
+        self.totals.filtered_out += filtered_out;
         self.tell(lane, delivery::Input::Read { events, next, caught_up: next >= routed });
     }
 }

@@ -24,6 +24,7 @@ pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
                 merge::merge(&mut latest, entry);
                 let sql = "UPDATE entries SET timestamp = ?2, count = ?3 WHERE id = ?1";
                 batch.sql(sql)?.execute((id, latest.timestamp.as_micros(), latest.count))?;
+                batch.meters().merged_entries.one();
                 return Ok(());
             }
         }
@@ -43,6 +44,7 @@ pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
         key,
         serde_json::to_string(entry)?,
     ])?;
+    batch.meters().entries.one();
     Ok(())
 }
 

@@ -1,0 +1,228 @@
+//! Requests, counted by the template of their address: what callers write into an address names no counter.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{Method, StatusCode};
+use meter::{Counter, Counters, Histograms, Names, SHORT};
+
+use crate::Api;
+
+/// All templates of the router, the busiest first: they are searched in order.
+const ROUTES: &[&str] = &[
+    "/api/v1/events",
+    "/ingest/akeneo/{source}",
+    "/api/v1/subscribers",
+    "/api/v1/subscribers/{id}",
+    "/api/v1/subscribers/{id}/subscriptions",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}/suspend",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}/resume",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}/status",
+    "/api/v1/logs",
+    "/api/v1/filters/check",
+    "/api/v1/admin/pims",
+    "/api/v1/admin/pims/{name}",
+    "/api/v1/admin/pims/{name}/keys",
+    "/api/v1/admin/pims/{name}/keys/{prefix}",
+    "/api/v1/admin/clients",
+    "/api/v1/admin/clients/{client_id}/permission",
+    "/api/v1/admin/clients/{client_id}/admission",
+    "/api/v1/admin/subscriptions",
+    "/api/v1/admin/subscriptions/{id}/suspend",
+    "/api/v1/admin/statistics",
+    "/api/v1/event-types",
+    "/spec/{file}",
+    "/docs/errors",
+    "/docs/errors/{reason}",
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+];
+
+/// What a request at no known address is counted under.
+const NO_ROUTE: &str = "none";
+
+/// Methods that are told apart.
+const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "other"];
+
+/// Classes of status that are told apart.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// A part of the API.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Surface {
+    /// Events of producers.
+    Ingest,
+    /// The Events API of self-hosted PIMs.
+    EventsApi,
+    /// Clients of PIMs.
+    Management,
+    /// The operator.
+    Operator,
+    /// Everybody.
+    Public,
+}
+
+impl Surface {
+    fn of(route: &str) -> Surface {
+        match route {
+            "/api/v1/events" => Surface::Ingest,
+            _ if route.starts_with("/ingest/") => Surface::EventsApi,
+            _ if route.starts_with("/api/v1/admin/") || route == "/metrics" => Surface::Operator,
+            "/api/v1/event-types" => Surface::Public,
+            _ if route.starts_with("/api/v1/") => Surface::Management,
+            _ => Surface::Public,
+        }
+    }
+}
+
+impl Names for Surface {
+    const ALL: &'static [Surface] =
+        &[Surface::Ingest, Surface::EventsApi, Surface::Management, Surface::Operator, Surface::Public];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Surface::Ingest => "ingest",
+            Surface::EventsApi => "events_api",
+            Surface::Management => "management",
+            Surface::Operator => "operator",
+            Surface::Public => "public",
+        }
+    }
+}
+
+/// Requests that were answered.
+#[derive(Debug)]
+pub struct Requests {
+    /// By route, method and class of status, in this order.
+    answered: Box<[Counter]>,
+    /// How long they took, from the end of their head to the head of the answer.
+    pub duration: Histograms<Surface>,
+    /// Those that were answered with 401.
+    pub unauthorized: Counters<Surface>,
+    /// Management requests beyond the rate of their client.
+    pub rate_limited: Counter,
+}
+
+impl Default for Requests {
+    fn default() -> Requests {
+        let places = (ROUTES.len() + 1) * METHODS.len() * CLASSES.len();
+        Requests {
+            answered: (0..places).map(|_| Counter::default()).collect(),
+            duration: Histograms::new(SHORT),
+            unauthorized: Counters::default(),
+            rate_limited: Counter::default(),
+        }
+    }
+}
+
+/// Requests of one kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answered {
+    /// The template of the address, or `none`.
+    pub route: &'static str,
+    /// The method.
+    pub method: &'static str,
+    /// The class of the status, such as `2xx`.
+    pub status: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+impl Requests {
+    /// All kinds of request that there were.
+    pub fn answered(&self) -> impl Iterator<Item = Answered> {
+        let routes = ROUTES.iter().copied().chain([NO_ROUTE]);
+        let kinds = routes.flat_map(|route| {
+            METHODS.iter().flat_map(move |method| CLASSES.iter().map(move |status| (route, *method, *status)))
+        });
+        kinds.zip(&self.answered).filter(|(_, counter)| counter.get() > 0).map(|((route, method, status), counter)| {
+            Answered { route, method, status, count: counter.get() }
+        })
+    }
+
+    fn count(&self, route: usize, method: usize, status: StatusCode, started: Instant) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(2).min(CLASSES.len() - 1);
+        let place = (route * METHODS.len() + method) * CLASSES.len() + class;
+        if let Some(counter) = self.answered.get(place) {
+            counter.one();
+        }
+        let surface = ROUTES.get(route).map_or(Surface::Public, |route| Surface::of(route));
+        self.duration.of(surface).observe(started.elapsed());
+        if status == StatusCode::UNAUTHORIZED {
+            self.unauthorized.of(surface).one();
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS && surface == Surface::Management {
+            self.rate_limited.one();
+        }
+    }
+}
+
+/// Answers a request, and counts it.
+pub(crate) async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.and_then(|path| ROUTES.iter().position(|route| *route == path.as_str())).unwrap_or(ROUTES.len());
+    let method = match *request.method() {
+        Method::GET | Method::HEAD => 0,
+        Method::POST => 1,
+        Method::PATCH => 2,
+        Method::DELETE => 3,
+        _ => 4,
+    };
+    let response = next.run(request).await;
+    api.counters.requests.count(route, method, response.status(), started);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_of_the_router_is_counted_by_its_template() {
+        let router = include_str!("router.rs");
+        let mut routes: Vec<&str> =
+            router.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let mut known = ROUTES.to_vec();
+        routes.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(routes, known);
+    }
+
+    #[test]
+    fn requests_are_counted_by_kind() {
+        let requests = Requests::default();
+        let check = |route: usize, method: usize, status: u16, expect: (&str, &str, &str)| {
+            requests.count(route, method, StatusCode::from_u16(status).unwrap(), Instant::now());
+            let found = requests.answered().find(|kind| (kind.route, kind.method, kind.status) == expect);
+            assert_eq!(found.map(|kind| kind.count), Some(1), "{expect:?}");
+        };
+        check(0, 1, 202, ("/api/v1/events", "POST", "2xx"));
+        check(0, 1, 401, ("/api/v1/events", "POST", "4xx"));
+        check(2, 0, 429, ("/api/v1/subscribers", "GET", "4xx"));
+        check(ROUTES.len(), 4, 503, ("none", "other", "5xx"));
+        assert_eq!(requests.answered().count(), 4);
+        assert_eq!(requests.unauthorized.of(Surface::Ingest).get(), 1);
+        assert_eq!(requests.rate_limited.get(), 1);
+        assert_eq!(requests.duration.of(Surface::Public).measured().count, 1);
+    }
+
+    #[test]
+    fn every_surface_has_its_place() {
+        for (index, surface) in Surface::ALL.iter().enumerate() {
+            assert_eq!(surface.index(), index);
+        }
+        assert_eq!(Surface::of("/api/v1/admin/pims"), Surface::Operator);
+        assert_eq!(Surface::of("/api/v1/logs"), Surface::Management);
+        assert_eq!(Surface::of("/health/live"), Surface::Public);
+    }
+}

@@ -1,0 +1,54 @@
+//! The listener for scrapers: `/metrics` and nothing else, without a key, so it belongs on loopback or a private network.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{MetricsPage, ServerBounds};
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
+use tokio::net::TcpListener;
+
+use super::Metrics;
+use crate::failure::{Exit, Failure};
+
+/// Scrapers are few.
+const CONNECTIONS: usize = 16;
+
+/// Listens; what comes back serves until `stop` is done.
+pub(crate) async fn listen<S>(
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    stop: S,
+) -> Result<(SocketAddr, impl Future<Output = ()> + use<S>), Failure>
+where
+    S: Future<Output = ()>,
+{
+    let cannot = |error: std::io::Error| {
+        let error = anyhow::Error::from(error).context(format!("cannot listen on {address} for metrics"));
+        Failure::new(Exit::Failed, error).hint("name another address by --metrics-listen; port 0 takes any free one")
+    };
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    let router = Router::new().route("/metrics", get(show)).fallback(nothing_here).with_state(metrics);
+    let bounds = ServerBounds {
+        connections: CONNECTIONS,
+        header_timeout: Duration::from_secs(30),
+        drain: Duration::from_secs(1),
+        ..ServerBounds::default()
+    };
+    Ok((address, api::serve_router(listener, router, bounds, stop)))
+}
+
+async fn show(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Response {
+    metrics.page(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok())).await.into_response()
+}
+
+async fn nothing_here() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "there is nothing here but /metrics\n")
+}

@@ -1,0 +1,244 @@
+//! What the engine counts while it runs. Attempts are counted here, where all of them pass, so that every type of destination is counted
+//! alike; what lanes and the router count is in the core, and given by [`Survey`](crate::core::Survey).
+
+use std::time::Duration;
+
+use domain::destination::Destination;
+use domain::outcome::{ErrorReason, Outcome};
+use domain::{LoggedEvent, Timestamp};
+use meter::{Counter, Counters, Histogram, Histograms, LONG, Names, SHORT};
+
+/// A type of destination.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DestinationType {
+    /// `https`
+    Https,
+    /// `pubsub`
+    Pubsub,
+    /// `kafka`
+    Kafka,
+}
+
+impl DestinationType {
+    /// That of a destination.
+    pub fn of(destination: &Destination) -> DestinationType {
+        match destination {
+            Destination::Https(_) => DestinationType::Https,
+            Destination::Pubsub(_) => DestinationType::Pubsub,
+            Destination::Kafka(_) => DestinationType::Kafka,
+        }
+    }
+}
+
+impl Names for DestinationType {
+    const ALL: &'static [DestinationType] =
+        &[DestinationType::Https, DestinationType::Pubsub, DestinationType::Kafka];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            DestinationType::Https => "https",
+            DestinationType::Pubsub => "pubsub",
+            DestinationType::Kafka => "kafka",
+        }
+    }
+}
+
+/// How an attempt to deliver an event ended, without why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// [`Outcome::Delivered`]
+    Delivered,
+    /// [`Outcome::Throttled`]
+    Throttled,
+    /// [`Outcome::Failed`]
+    Failed,
+    /// [`Outcome::Refused`]
+    Refused,
+    /// [`Outcome::Broken`]
+    Broken,
+    /// [`Outcome::Abandoned`]
+    Abandoned,
+}
+
+impl Ending {
+    /// That of an outcome, and why if it is a failure.
+    pub fn of(outcome: &Outcome) -> (Ending, Option<ErrorReason>) {
+        match outcome {
+            Outcome::Delivered => (Ending::Delivered, None),
+            Outcome::Throttled { .. } => (Ending::Throttled, None),
+            Outcome::Failed(failure) => (Ending::Failed, Some(failure.reason)),
+            Outcome::Refused(failure) => (Ending::Refused, Some(failure.reason)),
+            Outcome::Broken(failure) => (Ending::Broken, Some(failure.reason)),
+            Outcome::Abandoned => (Ending::Abandoned, None),
+        }
+    }
+}
+
+impl Names for Ending {
+    const ALL: &'static [Ending] = &[
+        Ending::Delivered,
+        Ending::Throttled,
+        Ending::Failed,
+        Ending::Refused,
+        Ending::Broken,
+        Ending::Abandoned,
+    ];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Ending::Delivered => "delivered",
+            Ending::Throttled => "throttled",
+            Ending::Failed => "failed",
+            Ending::Refused => "refused",
+            Ending::Broken => "broken",
+            Ending::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Why deliveries fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reason(pub ErrorReason);
+
+impl Names for Reason {
+    const ALL: &'static [Reason] = &{
+        let mut all = [Reason(ErrorReason::DestinationTimeout); ErrorReason::ALL.len()];
+        let mut index = 0;
+        while index < all.len() {
+            all[index] = Reason(ErrorReason::ALL[index]);
+            index += 1;
+        }
+        all
+    };
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    fn name(self) -> &'static str {
+        self.0.as_str()
+    }
+}
+
+/// Attempts at one type of destination.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    /// Events by how their attempts ended.
+    pub endings: Counters<Ending>,
+    /// The failed ones among them, by why.
+    pub failures: Counters<Reason>,
+}
+
+/// What is counted from the start of the process on.
+#[derive(Debug)]
+pub struct Meters {
+    attempts: Box<[Attempts]>,
+    /// How long attempts took: an event at an HTTPS endpoint, a batch at a topic.
+    pub attempt_duration: Histograms<DestinationType>,
+    /// From the acceptance of an event to the end of the attempt that delivered it.
+    pub latency: Histograms<DestinationType>,
+    /// From the acceptance of an event to its routing: observed once for every batch of events, on its first.
+    pub routing_lag: Histogram,
+    /// How long the loop is busy before it waits again.
+    pub turn: Histogram,
+    /// How long saves of progress took.
+    pub save_duration: Histogram,
+    /// Saves of progress that failed.
+    pub failed_saves: Counter,
+}
+
+impl Default for Meters {
+    fn default() -> Meters {
+        Meters {
+            attempts: DestinationType::ALL.iter().map(|_| Attempts::default()).collect(),
+            attempt_duration: Histograms::new(SHORT),
+            latency: Histograms::new(LONG),
+            routing_lag: Histogram::new(SHORT),
+            turn: Histogram::new(SHORT),
+            save_duration: Histogram::new(SHORT),
+            failed_saves: Counter::default(),
+        }
+    }
+}
+
+impl Meters {
+    /// The attempts at a type of destination.
+    pub fn attempts(&self, of: DestinationType) -> &Attempts {
+        &self.attempts[of.index()]
+    }
+
+    /// An attempt has ended.
+    pub(crate) fn attempted(
+        &self,
+        of: DestinationType,
+        accepted: &Accepted,
+        outcomes: &[Outcome],
+        took: Duration,
+        now: Timestamp,
+    ) {
+        self.attempt_duration.of(of).observe(took);
+        let attempts = self.attempts(of);
+        for (index, outcome) in outcomes.iter().enumerate() {
+            let (ending, reason) = Ending::of(outcome);
+            attempts.endings.of(ending).one();
+            if let Some(reason) = reason {
+                attempts.failures.of(Reason(reason)).one();
+            }
+            if ending == Ending::Delivered
+                && let Some(accepted_at) = accepted.at(index)
+            {
+                self.latency.of(of).observe(now.since(accepted_at));
+            }
+        }
+    }
+}
+
+/// When the events of an attempt were accepted: one event, the usual case, takes no memory.
+pub(crate) enum Accepted {
+    One(Timestamp),
+    Several(Box<[Timestamp]>),
+}
+
+impl Accepted {
+    pub(crate) fn of(events: &[std::sync::Arc<LoggedEvent>]) -> Accepted {
+        match events {
+            [only] => Accepted::One(only.accepted_at),
+            several => Accepted::Several(several.iter().map(|event| event.accepted_at).collect()),
+        }
+    }
+
+    fn at(&self, index: usize) -> Option<Timestamp> {
+        match self {
+            Accepted::One(at) => Some(*at),
+            Accepted::Several(at) => at.get(index).copied(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+
+    fn check_places<N: Names + PartialEq + Debug>() {
+        for (index, name) in N::ALL.iter().enumerate() {
+            assert_eq!(name.index(), index, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn every_name_has_its_place() {
+        check_places::<DestinationType>();
+        check_places::<Ending>();
+        check_places::<Reason>();
+    }
+}
