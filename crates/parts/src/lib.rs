@@ -9,12 +9,15 @@ pub mod tool;
 pub mod port;
 pub mod process;
 
+pub mod golang;
 pub mod maven;
 pub mod node;
 pub mod python;
 
+pub mod collector;
 pub mod elasticmq;
 pub mod kafka;
+pub mod prometheus;
 pub mod pubsub;
 
 pub use process::Process;

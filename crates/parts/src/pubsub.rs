@@ -13,8 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::tool::{self, GO};
-use crate::{Process, place, port, python};
+use crate::{Process, golang, place, port, python};
 
 /// The project of all topics that tests make.
 pub const PROJECT: &str = "postrider-tests";
@@ -197,17 +196,7 @@ impl Emulator {
 
 /// Builds it, unless it was built before from the same sources.
 fn program() -> anyhow::Result<PathBuf> {
-    GO.require()?;
-    let folder = place::source("pubsub-emulator");
-    let mut recipe = tool::run(Command::new(GO.program).arg("version"))?;
-    for name in SOURCES {
-        recipe.push_str(&fs::read_to_string(folder.join(name))?);
-    }
-    let built = place::fetched("pubsub-emulator", &recipe, |target| {
-        let program = target.join("pubsub-emulator");
-        tool::run(Command::new(GO.program).args(["build", "-o"]).arg(program).current_dir(&folder)).map(drop)
-    })?;
-    Ok(built.join("pubsub-emulator"))
+    golang::program("pubsub-emulator", &SOURCES)
 }
 
 /// Google's Python client, receiving.

@@ -122,14 +122,14 @@ async fn scrape_until(python: &Path, address: &str, what: &str, enough: impl Fn(
     }
 }
 
-/// `name → (type, help)` of `docs/reference/metrics.md`.
-fn documented() -> BTreeMap<String, (String, String)> {
+/// `name → (type, help, labels)` of `docs/reference/metrics.md`.
+fn documented() -> BTreeMap<String, (String, String, String)> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/metrics.md");
     let text = std::fs::read_to_string(page).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
     rows.map(|row| {
         let cells: Vec<_> = row.trim_end_matches(" |").split(" | ").collect();
-        (cells[0].trim_end_matches('`').to_owned(), (cells[1].to_owned(), cells[3].to_owned()))
+        (cells[0].trim_end_matches('`').to_owned(), (cells[1].to_owned(), cells[3].to_owned(), cells[2].to_owned()))
     })
     .collect()
 }
@@ -244,7 +244,8 @@ async fn metrics_say_what_happened() {
         };
         (name, (family.kind.clone(), family.help.clone()))
     });
-    assert_eq!(found.collect::<BTreeMap<_, _>>(), documented());
+    let documented = documented().into_iter().map(|(name, (kind, help, _))| (name, (kind, help)));
+    assert_eq!(found.collect::<BTreeMap<_, _>>(), documented.collect());
     let empty: Vec<_> = page.0.iter().filter(|family| family.samples.is_empty()).map(|family| &family.name).collect();
     assert!(empty.is_empty(), "{empty:?} are listed and never filled");
 
@@ -286,4 +287,27 @@ async fn metrics_are_for_those_who_may_see_them() {
     assert!(!text.contains("subscription=\""), "{text}");
     assert!(text.contains("postrider_subscriptions_without_series 1"), "{text}");
     assert_eq!(get(&metrics, "/api/v1/event-types", "", None).await.0, StatusCode::NOT_FOUND);
+}
+
+/// The example alerts ask for metrics and labels that there are; Prometheus itself reads them.
+#[test]
+fn alerts_ask_for_what_there_is() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operators/prometheus-alerts.yml");
+    let selectors = match parts::prometheus::rules(&file) {
+        Ok(selectors) => selectors,
+        Err(error) => return parts::left_out("alerts read by Prometheus", &error),
+    };
+    assert!(selectors.len() >= 10, "{selectors:?}");
+    let documented = documented();
+    for selector in selectors.iter().filter(|selector| selector.metric != "up") {
+        let name = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|suffix| selector.metric.strip_suffix(suffix))
+            .filter(|name| documented.get(*name).is_some_and(|(kind, ..)| kind == "histogram"))
+            .unwrap_or(&selector.metric);
+        let (_, _, labels) = documented.get(name).unwrap_or_else(|| panic!("no such metric: {selector:?}"));
+        for label in &selector.labels {
+            assert!(labels.contains(&format!("`{label}`")), "no such label: {selector:?}");
+        }
+    }
 }

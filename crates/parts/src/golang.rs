@@ -1,0 +1,23 @@
+//! Programs in Go, built from sources in this crate and from modules whose hashes are in their `go.sum`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::place;
+use crate::tool::{self, GO};
+
+/// The program made of `sources` in the folder `name` of this crate.
+pub fn program(name: &str, sources: &[&str]) -> anyhow::Result<PathBuf> {
+    GO.require()?;
+    let folder = place::source(name);
+    let mut recipe = tool::run(Command::new(GO.program).arg("version"))?;
+    for source in sources {
+        recipe.push_str(&fs::read_to_string(folder.join(source))?);
+    }
+    let built = place::fetched(name, &recipe, |target| {
+        let program = target.join(name);
+        tool::run(Command::new(GO.program).args(["build", "-o"]).arg(program).current_dir(&folder)).map(drop)
+    })?;
+    Ok(built.join(name))
+}
