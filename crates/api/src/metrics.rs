@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
 use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE};
 
-use crate::admin::{OperatorKey, operator_key_sent};
 use crate::Api;
+use crate::admin::{OperatorKey, operator_key_sent};
 use crate::refusal::{Refusal, because};
 
 /// Writes down what is measured.
@@ -37,7 +37,8 @@ impl IntoResponse for Page {
 
 /// The page, for those who may see it.
 pub(crate) async fn show(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Page, Refusal> {
-    let keys: Vec<&OperatorKey> = [&api.settings.metrics_key, &api.settings.operator_key].into_iter().flatten().collect();
+    let keys: Vec<&OperatorKey> =
+        [&api.settings.metrics_key, &api.settings.operator_key].into_iter().flatten().collect();
     let (Some(metrics), false) = (&api.metrics, keys.is_empty()) else {
         return Err(Refusal::new(
             because::METRICS_OFF,

@@ -144,9 +144,10 @@ impl Requests {
         let kinds = routes.flat_map(|route| {
             METHODS.iter().flat_map(move |method| CLASSES.iter().map(move |status| (route, *method, *status)))
         });
-        kinds.zip(&self.answered).filter(|(_, counter)| counter.get() > 0).map(|((route, method, status), counter)| {
-            Answered { route, method, status, count: counter.get() }
-        })
+        kinds
+            .zip(&self.answered)
+            .filter(|(_, counter)| counter.get() > 0)
+            .map(|((route, method, status), counter)| Answered { route, method, status, count: counter.get() })
     }
 
     fn count(&self, route: usize, method: usize, status: StatusCode, started: Instant) {
@@ -170,7 +171,8 @@ impl Requests {
 pub(crate) async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let matched = request.extensions().get::<MatchedPath>();
-    let route = matched.and_then(|path| ROUTES.iter().position(|route| *route == path.as_str())).unwrap_or(ROUTES.len());
+    let route =
+        matched.and_then(|path| ROUTES.iter().position(|route| *route == path.as_str())).unwrap_or(ROUTES.len());
     let method = match *request.method() {
         Method::GET | Method::HEAD => 0,
         Method::POST => 1,

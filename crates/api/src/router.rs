@@ -9,8 +9,8 @@ use http::Uri;
 
 use crate::refusal::{Refusal, because};
 use crate::{
-    Api, admin, docs, event_types, events, filters, health, ingest_akeneo, logs, management, metrics, requests, schemas,
-    subscribers, subscriptions,
+    Api, admin, docs, event_types, events, filters, health, ingest_akeneo, logs, management, metrics, requests,
+    schemas, subscribers, subscriptions,
 };
 
 /// All routes. `HEAD` is answered as `GET`; what is not here is 404, another method 405 with `Allow`.

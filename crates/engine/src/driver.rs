@@ -40,10 +40,13 @@ enum Answer {
     Trimmed,
 }
 
+/// How a lane stands, and where the uncounted part of its backlog begins.
+pub(crate) type Standing = (LaneStatus, Option<Position>, Arc<Subscription>);
+
 /// What others ask of the driver.
 pub(crate) enum Question {
     /// How a lane stands, and where the uncounted part of its backlog begins.
-    Status(SubscriptionId, oneshot::Sender<Option<(LaneStatus, Option<Position>, Arc<Subscription>)>>),
+    Status(SubscriptionId, oneshot::Sender<Option<Standing>>),
     /// How all lanes stand, with the figures of at most so many subscriptions.
     Survey(usize, oneshot::Sender<Survey>),
 }

@@ -31,8 +31,7 @@ impl DestinationType {
 }
 
 impl Names for DestinationType {
-    const ALL: &'static [DestinationType] =
-        &[DestinationType::Https, DestinationType::Pubsub, DestinationType::Kafka];
+    const ALL: &'static [DestinationType] = &[DestinationType::Https, DestinationType::Pubsub, DestinationType::Kafka];
 
     fn index(self) -> usize {
         self as usize
@@ -79,14 +78,8 @@ impl Ending {
 }
 
 impl Names for Ending {
-    const ALL: &'static [Ending] = &[
-        Ending::Delivered,
-        Ending::Throttled,
-        Ending::Failed,
-        Ending::Refused,
-        Ending::Broken,
-        Ending::Abandoned,
-    ];
+    const ALL: &'static [Ending] =
+        &[Ending::Delivered, Ending::Throttled, Ending::Failed, Ending::Refused, Ending::Broken, Ending::Abandoned];
 
     fn index(self) -> usize {
         self as usize

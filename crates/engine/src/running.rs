@@ -49,7 +49,8 @@ impl Engine {
         let (questions, asked) = mpsc::channel(64);
         let meters = Arc::new(Meters::default());
         let (stop, stopped) = watch::channel(false);
-        let parts = Parts { core, clock: Arc::new(clock), store: store.clone(), sink, settings, meters: meters.clone() };
+        let parts =
+            Parts { core, clock: Arc::new(clock), store: store.clone(), sink, settings, meters: meters.clone() };
         let running = tokio::spawn(driver::run(parts, asked, stopped));
         Ok(Engine { store, questions, meters, stop, running })
     }

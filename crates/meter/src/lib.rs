@@ -66,13 +66,31 @@ impl<N: Names> Counters<N> {
 
 /// Upper bounds of buckets in microseconds, for what a request, an attempt or a commit takes: 0.5 ms to 10 s.
 pub const SHORT: &[u64] = &[
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000,
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000,
 ];
 
 /// The same for what may take as long as retries and backlogs do: 1 ms to 6 h.
 pub const LONG: &[u64] = &[
-    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000,
-    30_000_000, 60_000_000, 300_000_000, 900_000_000, 3_600_000_000, 21_600_000_000,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+    60_000_000,
+    300_000_000,
+    900_000_000,
+    3_600_000_000,
+    21_600_000_000,
 ];
 
 /// How long something took, by buckets.
@@ -160,9 +178,8 @@ mod tests {
     #[test]
     fn a_duration_falls_into_the_bucket_that_ends_with_it() {
         let histogram = Histogram::new(&[1_000, 5_000]);
-        let counts = |histogram: &Histogram| {
-            histogram.measured().buckets.iter().map(|(_, count)| *count).collect::<Vec<_>>()
-        };
+        let counts =
+            |histogram: &Histogram| histogram.measured().buckets.iter().map(|(_, count)| *count).collect::<Vec<_>>();
         histogram.observe(Duration::ZERO);
         histogram.observe(Duration::from_micros(1_000));
         histogram.observe(Duration::from_micros(1_001));

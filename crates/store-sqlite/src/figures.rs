@@ -95,9 +95,8 @@ impl SqliteStore {
 }
 
 fn figures(connection: &Connection, folder: &Path, head: Position) -> Result<Figures, Failure> {
-    let number = |sql: &str| -> Result<u64, Failure> {
-        Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
-    };
+    let number =
+        |sql: &str| -> Result<u64, Failure> { Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?) };
     let page = number("PRAGMA page_size")?;
     let pages = number("PRAGMA page_count")?;
     let free_pages = number("PRAGMA freelist_count")?;

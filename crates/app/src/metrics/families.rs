@@ -215,8 +215,14 @@ mod tests {
             assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
             assert!(!name.ends_with("_total") && !name.ends_with("_info"), "{name}: the kind adds that");
             assert!(family.help.ends_with('.'), "{name}: its help is no sentence");
-            assert_eq!(family.kind == Kind::Histogram, name.ends_with("_seconds") && family.kind != Kind::Gauge && family.kind != Kind::Counter, "{name}");
-            assert!(family.labels.iter().all(|label| label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
+            assert_eq!(
+                family.kind == Kind::Histogram,
+                name.ends_with("_seconds") && family.kind != Kind::Gauge && family.kind != Kind::Counter,
+                "{name}"
+            );
+            assert!(
+                family.labels.iter().all(|label| label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+            );
         }
     }
 }

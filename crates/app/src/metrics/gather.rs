@@ -179,9 +179,7 @@ fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
     sheet.count(Metric::RoutingBacklog, &[], head.0.saturating_sub(survey.routed.0));
     for (of, lanes) in DestinationType::ALL.iter().zip(&survey.lanes) {
         let of = of.name();
-        for (status, count) in
-            [("active", lanes.active), ("suspended", lanes.suspended), ("revoked", lanes.revoked)]
-        {
+        for (status, count) in [("active", lanes.active), ("suspended", lanes.suspended), ("revoked", lanes.revoked)] {
             sheet.count(Metric::Subscriptions, &[of, status], count);
         }
         sheet.count(Metric::Behind, &[of], lanes.behind);

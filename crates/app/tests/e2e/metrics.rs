@@ -92,13 +92,8 @@ fn python() -> Option<&'static Path> {
 
 fn parse(python: &Path, format: &str, text: &str) -> Page {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/metrics.py");
-    let mut child = Command::new(python)
-        .arg(script)
-        .arg(format)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new(python).arg(script).arg(format).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "Prometheus cannot read this:\n{text}");
@@ -228,8 +223,10 @@ async fn metrics_say_what_happened() {
     assert!((now - 120.0..=now + 2.0).contains(&started), "{started} is not just before {now}");
 
     // Two subscriptions, the oldest, have series of their own; three have none.
-    let of: BTreeSet<_> =
-        page.samples("postrider_subscription_delivered_total").map(|sample| sample.labels["subscription"].clone()).collect();
+    let of: BTreeSet<_> = page
+        .samples("postrider_subscription_delivered_total")
+        .map(|sample| sample.labels["subscription"].clone())
+        .collect();
     assert_eq!(of, BTreeSet::from([good.clone(), refuses.clone()]));
     page.check("postrider_subscription_delivered_total", &[("subscription", &good), ("pim", "test")], 4.0);
     page.check("postrider_subscription_failed_attempts_total", &[("subscription", &refuses)], 4.0);
