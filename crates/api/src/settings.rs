@@ -55,7 +55,7 @@ impl Default for Settings {
             schema_check: SchemaCheck::Warn,
             allow_http: false,
             addresses: AddressPolicy::default(),
-            destination_types: vec!["https", "pubsub"],
+            destination_types: vec!["https", "pubsub", "kafka"],
             verdicts: VerdictCache::default(),
             server: ServerBounds::default(),
             clock: Timestamp::now,

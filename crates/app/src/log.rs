@@ -8,9 +8,13 @@ use tracing_subscriber::fmt;
 use crate::config::LogFormat;
 use crate::failure::{Exit, Failure};
 
+/// Libraries that tell of every connection to every destination. What an owner of a subscription has to know is in its log; who runs the
+/// platform can turn them up, as in `info,krafka=warn`.
+const QUIET: &str = "krafka=error";
+
 /// Starts logging; to be called once.
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(level).map_err(|error| {
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {
         Failure::new(
             Exit::Configuration,
             anyhow::Error::from(error).context(format!("log.level {level:?} makes no sense")),

@@ -18,6 +18,7 @@ use notify::Notifier;
 use sinks::client::Client;
 use sinks::connect::Connector;
 use sinks::https::{HttpsSettings, HttpsSink};
+use sinks::kafka::{KafkaSettings, KafkaSink};
 use sinks::resolve::Resolver;
 use sinks::tls::{TlsClient, roots_from_pem};
 use sinks::{Sink, Sinks};
@@ -103,7 +104,10 @@ impl Platform {
         let connector = connector(settings)?;
         let style = EnvelopeStyle::new(&settings.top.source, &public_url);
         let https = HttpsSink::new(connector.clone(), style.clone(), https_settings(settings));
-        let sinks = Arc::new(Sinks::new(https, pubsub::sink(settings, style, &connector)?));
+        let pubsub = pubsub::sink(settings, style.clone(), &connector)?;
+        let kafka = KafkaSink::new(connector.clone(), style, kafka_settings(settings))
+            .context("Kafka clients connect by way of a port of 127.0.0.1, and none can be listened on")?;
+        let sinks = Arc::new(Sinks::new(https, pubsub, kafka));
         let sink = Arc::clone(&sinks) as Arc<dyn Sink>;
         let engine = Engine::start(Arc::clone(&store), sink, engine_settings(settings))
             .await
@@ -235,6 +239,15 @@ fn https_settings(settings: &Settings) -> HttpsSettings {
         connections_per_subscription: delivery.max_in_flight.0,
         connections: delivery.max_connections.0,
         ..HttpsSettings::default()
+    }
+}
+
+fn kafka_settings(settings: &Settings) -> KafkaSettings {
+    let delivery = &settings.delivery;
+    KafkaSettings {
+        clients: delivery.max_kafka_clients.0,
+        connections: delivery.max_connections.0,
+        ..KafkaSettings::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where events go out: a sink per destination type, and the address guard that every connection passes.
 //!
 //! Reading order: what a sink is (here), how an address is judged and connected to ([`guard`], [`resolve`], [`tls`],
-//! [`connect`]), the sinks ([`https`], [`pubsub`]), and the client for the platform's own calls ([`client`]).
+//! [`connect`]), the sinks ([`https`], [`pubsub`], [`kafka`]), and the client for the platform's own calls ([`client`]).
 
 pub mod guard;
 pub mod resolve;
@@ -10,6 +10,7 @@ pub mod connect;
 pub mod tls;
 
 pub mod https;
+pub mod kafka;
 pub mod pubsub;
 
 pub mod client;
@@ -17,13 +18,13 @@ pub mod client;
 use std::sync::Arc;
 
 use domain::destination::Destination;
-use domain::outcome::{ErrorReason, Failure, Outcome};
+use domain::outcome::Outcome;
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, SubscriptionId};
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::https::HttpsSink;
+use crate::kafka::KafkaSink;
 use crate::pubsub::PubsubSink;
 
 /// What to send for one subscription in one attempt: one event to an HTTPS endpoint, to a topic a batch, in its order. A topic's lane has
@@ -51,12 +52,13 @@ pub trait Sink: Send + Sync + 'static {
 pub struct Sinks {
     https: HttpsSink,
     pubsub: PubsubSink,
+    kafka: KafkaSink,
 }
 
 impl Sinks {
     /// Puts the sinks together.
-    pub fn new(https: HttpsSink, pubsub: PubsubSink) -> Sinks {
-        Sinks { https, pubsub }
+    pub fn new(https: HttpsSink, pubsub: PubsubSink, kafka: KafkaSink) -> Sinks {
+        Sinks { https, pubsub, kafka }
     }
 
     /// Connections to HTTPS endpoints that are open, in use or resting.
@@ -70,23 +72,14 @@ impl Sink for Sinks {
         match &delivery.subscription.destination {
             Destination::Https(_) => self.https.deliver(delivery),
             Destination::Pubsub(_) => self.pubsub.deliver(delivery),
-            Destination::Kafka(_) => {
-                let type_name = delivery.subscription.destination.type_name();
-                let broken = Outcome::Broken(Failure {
-                    reason: ErrorReason::InvalidDestinationConfiguration,
-                    code: NO_HTTP_STATUS,
-                    message: format!(
-                        "this platform does not deliver to destinations of type `{type_name}`; use type `https` or `pubsub`"
-                    ),
-                });
-                std::future::ready(vec![broken; delivery.events.len()]).boxed()
-            }
+            Destination::Kafka(_) => self.kafka.deliver(delivery),
         }
     }
 
     fn forget(&self, id: SubscriptionId) {
         self.https.forget(id);
         self.pubsub.forget(id);
+        self.kafka.forget(id);
     }
 }
 

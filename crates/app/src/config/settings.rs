@@ -212,8 +212,10 @@ settings! {
         rate_first: PerSecond = "10";
         /// Attempts of one subscription that are under way at the same time.
         max_in_flight: Count = "64";
-        /// Connections to all destinations together.
+        /// Connections to all destinations together; those to Kafka brokers are counted for themselves.
         max_connections: Count = "4096";
+        /// Kafka clients that are open at the same time. Subscriptions with the same brokers, credentials and TLS share one.
+        max_kafka_clients: Count = "1024";
         /// An attempt takes at most this long, from its start to the end of the answer.
         attempt_timeout: Duration = "5s";
         /// When a failed attempt is made again, each counted from the attempt before; after the last one the event is dropped.

@@ -13,6 +13,7 @@ use wire::envelope;
 use crate::endpoint::style;
 
 mod https;
+mod kafka;
 
 /// A type of destination to be tried.
 pub(crate) trait Destination {
@@ -105,6 +106,7 @@ macro_rules! conformance {
 }
 
 conformance!(https_conforms, crate::conformance::https::make);
+conformance!(kafka_conforms, crate::conformance::kafka::make);
 
 /// An event of a product, one of many.
 pub(crate) fn event(number: u64) -> Arc<LoggedEvent> {
@@ -115,7 +117,7 @@ pub(crate) fn event(number: u64) -> Arc<LoggedEvent> {
 pub(crate) fn event_of_size(number: u64, uuid: &str, bytes: usize) -> Arc<LoggedEvent> {
     let head = format!(r#"{{"product":{{"uuid":"{uuid}","#);
     let identifier = r#""identifier":"A-1""#;
-    let data = format!(r#"{head}{identifier}}},"description":"{}"}}"#, "x".repeat(bytes));
+    let data = format!(r#"{head}{identifier}}},"description":"{}"}}"#, noise(number, bytes));
     let event = Event::new(EventParts {
         id: &format!("018e32e0-5c1e-7f4b-9a3b-{number:012}"),
         event_type: "com.akeneo.pim.v1.product.updated",
@@ -126,6 +128,18 @@ pub(crate) fn event_of_size(number: u64, uuid: &str, bytes: usize) -> Arc<Logged
         product_identifier: Some(head.len() - 1..head.len() + identifier.len()),
     });
     Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Timestamp::now(), event })
+}
+
+/// Text that does not get smaller when it is compressed.
+fn noise(seed: u64, bytes: usize) -> String {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[(state >> 58) as usize])
+    };
+    (0..bytes).map(|_| next()).collect()
 }
 
 pub(crate) fn body(subscription: &Subscription, event: &LoggedEvent) -> String {

@@ -8,6 +8,7 @@ mod connections;
 mod endpoint;
 mod guard;
 mod http2;
+mod kafka;
 mod outcomes;
 mod pubsub;
 mod tls;

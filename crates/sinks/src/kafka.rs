@@ -1,0 +1,156 @@
+//! The Kafka sink: batches of records, in order, by idempotent producers on clients that subscriptions with the same credentials share.
+//!
+//! Within an attempt the producer itself tries again for [`KafkaSettings::delivery_timeout`], without losing, repeating or reordering
+//! anything; so a broker that restarts, or a new leader, is not even noticed. What takes longer is the lane's business.
+
+mod batch;
+mod connection;
+mod outcome;
+mod pool;
+mod request;
+mod tunnel;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::SubscriptionId;
+use domain::destination::Destination;
+use domain::outcome::{ErrorReason, Outcome};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use wire::envelope::EnvelopeStyle;
+
+use self::batch::Attempt;
+use self::pool::Pool;
+use self::tunnel::Tunnel;
+use crate::connect::Connector;
+use crate::{Delivery, Sink};
+
+/// How often clients that rested too long are looked for, at most.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// What may pass between the client's own time limits, all of them together.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// Bounds of the Kafka sink.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KafkaSettings {
+    /// For a TCP connection to a broker, and as long again for TLS and SASL.
+    pub connect_timeout: Duration,
+    /// For a client's first word with its cluster and a new producer on it.
+    pub open_timeout: Duration,
+    /// A topic that its cluster does not know for this long is not there.
+    pub topic_timeout: Duration,
+    /// For the answer to one request. One that failed is sent again.
+    pub request_timeout: Duration,
+    /// How long records are sent again before they have failed: longer than a broker's restart or a leader's election takes.
+    pub delivery_timeout: Duration,
+    /// After this long without a delivery, a subscription's producer is closed, and its client if nobody else uses it.
+    pub idle_timeout: Duration,
+    /// Clients open at the same time, each with its own brokers and credentials.
+    pub clients: usize,
+    /// Connections to brokers open at the same time, for all clients together.
+    pub connections: usize,
+}
+
+impl Default for KafkaSettings {
+    fn default() -> KafkaSettings {
+        KafkaSettings {
+            connect_timeout: Duration::from_secs(5),
+            open_timeout: Duration::from_secs(10),
+            topic_timeout: Duration::from_secs(3),
+            request_timeout: Duration::from_secs(10),
+            delivery_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(120),
+            clients: 1_024,
+            connections: 4_096,
+        }
+    }
+}
+
+/// Delivers to Kafka topics.
+pub struct KafkaSink {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    style: EnvelopeStyle,
+    settings: KafkaSettings,
+    pool: Pool,
+}
+
+impl KafkaSink {
+    /// A sink. Must be called within a tokio runtime: tasks carry its connections and close what rested too long. Fails if this machine lets
+    /// nobody listen on 127.0.0.1.
+    pub fn new(connector: Connector, style: EnvelopeStyle, settings: KafkaSettings) -> io::Result<KafkaSink> {
+        // Before its client gives a dial up, so that the guard's word comes first.
+        let dial_timeout = settings.connect_timeout.mul_f64(0.9);
+        let tunnel = Tunnel::open(connector, settings.connections, dial_timeout)?;
+        let inner = Arc::new(Inner { style, settings, pool: Pool::new(tunnel, settings) });
+        let sink = Arc::downgrade(&inner);
+        let interval = (settings.idle_timeout / 4).clamp(Duration::from_millis(10), SWEEP_INTERVAL);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                let Some(inner) = sink.upgrade() else { return };
+                inner.pool.sweep();
+            }
+        });
+        Ok(KafkaSink { inner })
+    }
+
+    /// Clients that are open, in use or resting.
+    pub fn open_clients(&self) -> usize {
+        self.inner.pool.open_clients()
+    }
+
+    /// Connections to brokers that are open.
+    pub fn open_connections(&self) -> usize {
+        self.inner.pool.open_connections()
+    }
+}
+
+impl Sink for KafkaSink {
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
+        let inner = Arc::clone(&self.inner);
+        async move { inner.deliver(&delivery).await }.boxed()
+    }
+
+    fn forget(&self, id: SubscriptionId) {
+        self.inner.pool.forget(id);
+    }
+}
+
+impl Inner {
+    async fn deliver(&self, delivery: &Delivery) -> Vec<Outcome> {
+        let Delivery { subscription, events } = delivery;
+        let Destination::Kafka(destination) = &subscription.destination else {
+            let message = "the destination is not a Kafka topic".to_owned();
+            let failure = outcome::failure(ErrorReason::InvalidDestinationConfiguration, message);
+            return vec![Outcome::Broken(failure); events.len()];
+        };
+        // The pool's semaphore is never closed.
+        let Some(lane) = self.pool.lane(subscription, destination).await else {
+            return vec![Outcome::Abandoned; events.len()];
+        };
+        let attempt = Attempt {
+            lane: &lane,
+            style: &self.style,
+            subscription,
+            events,
+            since: Instant::now(),
+            begin_within: self.settings.open_timeout + self.settings.delivery_timeout,
+        };
+        let mut outcomes = vec![None; events.len()];
+        // Every step has a limit of its own; this one is for what nobody thought of.
+        let at_most = attempt.begin_within + self.settings.delivery_timeout + SLACK;
+        let rest = match tokio::time::timeout(at_most, attempt.run(&mut outcomes)).await {
+            Ok(Ok(())) => Outcome::Abandoned,
+            Ok(Err(stopped)) => stopped,
+            Err(_elapsed) => outcome::of_silence(&attempt.names()),
+        };
+        lane.rest();
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| rest.clone())).collect()
+    }
+}

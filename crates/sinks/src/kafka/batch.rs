@@ -1,0 +1,248 @@
+//! One attempt: a batch of events, in order, as few and as large batches of records as the topic takes.
+//!
+//! Records go out in *waves*: what is put into the client between two flushes is one batch a partition, and a wave ends before the next
+//! begins. So nothing overtakes what failed: the rest of the attempt is not sent then. Two things may upset a wave. A topic judges the
+//! size of a **batch** (`max.message.bytes`), and the client answers by halving it twice; so records that are large go alone, and where a
+//! topic turns out to take less, its records are sent singly, each after the one before. And a record that a topic does not want makes its
+//! batch fail: here, too, all of the batch are sent singly, and only that one is refused.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::LoggedEvent;
+use domain::outcome::Outcome;
+use domain::subscription::Subscription;
+use futures_util::FutureExt;
+use krafka::error::KrafkaError;
+use krafka::producer::{DeliveryHandle, Producer};
+use tokio::time::Instant;
+use wire::envelope::EnvelopeStyle;
+
+use super::connection::OpenProducer;
+use super::outcome::{self, Names};
+use super::pool::Lane;
+
+/// Records of one batch for a partition, at first: below what brokers take unless they are told otherwise (1 MiB).
+pub(crate) const BATCH_BYTES: usize = 900 * 1024;
+/// A record above this share of a batch goes alone.
+const ALONE: usize = 14;
+/// While acknowledgements are awaited, it is looked this often whether the topic is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// An attempt.
+pub(crate) struct Attempt<'a> {
+    pub(crate) lane: &'a Lane,
+    pub(crate) style: &'a EnvelopeStyle,
+    pub(crate) subscription: &'a Subscription,
+    pub(crate) events: &'a [Arc<LoggedEvent>],
+    pub(crate) since: Instant,
+    /// No wave begins later than so long after the attempt's start.
+    pub(crate) begin_within: Duration,
+}
+
+/// Outcomes of the events, as far as they are known.
+pub(crate) type Outcomes = [Option<Outcome>];
+
+/// What stops an attempt: the outcome of all events that have none.
+type Stopped = Outcome;
+
+/// A record that is under way.
+struct Sent {
+    index: usize,
+    key: Option<Bytes>,
+    size: usize,
+    handle: DeliveryHandle,
+}
+
+impl Attempt<'_> {
+    /// Makes the attempt. What is left without an outcome gets the one returned.
+    pub(crate) async fn run(&self, outcomes: &mut Outcomes) -> Result<(), Stopped> {
+        let mut slot = self.lane.producer.lock().await;
+        let mut underway = Underway { producer: &mut slot, over: false };
+        if underway.producer.is_none() {
+            let dials = self.lane.client.dials();
+            let opened = tokio::select! {
+                opened = self.lane.client.producer() => opened,
+                () = dials.forbidden_since(self.since) => Err(KrafkaError::timeout("a forbidden address")),
+            };
+            *underway.producer = Some(opened.map_err(|error| self.of_error(&error))?);
+        }
+        let sent = match underway.producer.as_ref().and_then(OpenProducer::get) {
+            Some(producer) => self.send(producer, outcomes).await,
+            None => Ok(()),
+        };
+        // A producer whose records all have an outcome may go on: what was under way of an earlier attempt is fenced by its next epoch. One
+        // that is in doubt must not.
+        underway.over = match &sent {
+            Ok(()) => true,
+            Err(Stop { outcome, in_doubt }) => !in_doubt && !matches!(outcome, Outcome::Broken(_)),
+        };
+        sent.map_err(|stop| stop.outcome)
+    }
+
+    async fn send(&self, producer: &Producer, outcomes: &mut Outcomes) -> Result<(), Stop> {
+        let mut next = 0;
+        while next < self.events.len() {
+            if self.since.elapsed() > self.begin_within {
+                return Err(Stop { outcome: Outcome::Abandoned, in_doubt: false });
+            }
+            let (wave, stopped) = self.put(producer, &mut next).await;
+            self.settle(producer, wave, outcomes).await?;
+            if let Some(error) = stopped {
+                return Err(self.stop(&error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts records into the client until one of its batches is full. If it takes no more, the reason comes along.
+    async fn put(&self, producer: &Producer, next: &mut usize) -> (Vec<Sent>, Option<KrafkaError>) {
+        let full = self.lane.batch_bytes.load(Ordering::Relaxed);
+        let large = full / ALONE;
+        let mut wave = Vec::new();
+        let mut bytes: HashMap<i32, usize> = HashMap::new();
+        while let Some(event) = self.events.get(*next) {
+            let record = self.lane.prepared.record(self.style, &event.event, self.subscription);
+            let (key, size) = (record.key.clone(), record.estimated_size());
+            if size > large && !wave.is_empty() {
+                break;
+            }
+            match producer.enqueue(record).await {
+                Ok(handle) => {
+                    let batch = bytes.entry(handle.partition()).or_default();
+                    *batch += size;
+                    let is_full = *batch + large > full || size > large;
+                    wave.push(Sent { index: *next, key, size, handle });
+                    *next += 1;
+                    if is_full {
+                        break;
+                    }
+                }
+                Err(error) => return (wave, Some(error)),
+            }
+        }
+        (wave, None)
+    }
+
+    /// Sends a wave off, and takes note of what becomes of it.
+    async fn settle(&self, producer: &Producer, wave: Vec<Sent>, outcomes: &mut Outcomes) -> Result<(), Stop> {
+        let (early, in_doubt) = match self.flush(producer).await {
+            Ok(()) => (None, false),
+            Err(error) => (Some(error), true),
+        };
+        let alone = wave.len() == 1;
+        let mut stopped = None;
+        let mut singly = Vec::new();
+        // Records that have to be sent again, and those of their entities behind them.
+        let mut keys: HashSet<Bytes> = HashSet::new();
+        let mut refused_bytes = 0;
+        for Sent { index, key, size, handle } in wave {
+            // All that have an outcome have it now; tokio would have a task that looks at many take a break.
+            let result = match tokio::task::unconstrained(handle).now_or_never() {
+                Some(result) => result,
+                None => Err(early.clone().unwrap_or_else(|| KrafkaError::closed("no outcome"))),
+            };
+            match result {
+                Ok(_) if key.as_ref().is_some_and(|key| keys.contains(key)) => singly.push(index),
+                Ok(_) => set(outcomes, index, Outcome::Delivered),
+                Err(error) if outcome::is_about_a_record(&error) && alone => {
+                    set(outcomes, index, outcome::of_refused_record(&error, &self.names()));
+                }
+                Err(error) if outcome::is_about_a_record(&error) => {
+                    if outcome::is_about_size(&error) {
+                        refused_bytes += size;
+                    }
+                    keys.extend(key);
+                    singly.push(index);
+                }
+                Err(error) => {
+                    stopped.get_or_insert(Stop { in_doubt, ..self.stop(&error) });
+                }
+            }
+        }
+        if let Some(stop) = stopped {
+            return Err(stop);
+        }
+        if refused_bytes > 0 {
+            // The client had made a quarter of what was too much; half of that may fit.
+            self.lane.batch_bytes.fetch_min(refused_bytes / 2, Ordering::Relaxed);
+        }
+        for index in singly {
+            Box::pin(self.send_alone(producer, index, outcomes)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_alone(&self, producer: &Producer, index: usize, outcomes: &mut Outcomes) -> Result<(), Stop> {
+        let Some(event) = self.events.get(index) else { return Ok(()) };
+        let record = self.lane.prepared.record(self.style, &event.event, self.subscription);
+        let (key, size) = (record.key.clone(), record.estimated_size());
+        let handle = producer.enqueue(record).await.map_err(|error| self.stop(&error))?;
+        self.settle(producer, vec![Sent { index, key, size, handle }], outcomes).await
+    }
+
+    /// Waits until all that was put into the client has an outcome. An error: it can be said before that there is none to come.
+    async fn flush(&self, producer: &Producer) -> Result<(), KrafkaError> {
+        let topic_is_gone = async {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                // The client asks for a topic that it misses again and again, and would go on for as long as it tries to deliver.
+                if let Err(error @ KrafkaError::Broker { .. }) =
+                    producer.partitions_for(self.lane.prepared.topic()).await
+                {
+                    return error;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            flushed = producer.flush() => flushed,
+            () = self.lane.client.dials().forbidden_since(self.since) => Err(KrafkaError::timeout("a forbidden address")),
+            error = topic_is_gone => Err(error),
+        }
+    }
+
+    fn stop(&self, error: &KrafkaError) -> Stop {
+        Stop {
+            outcome: self.of_error(error),
+            in_doubt: error.is_fatal() || matches!(error, KrafkaError::IllegalState { .. }),
+        }
+    }
+
+    fn of_error(&self, error: &KrafkaError) -> Outcome {
+        outcome::of_error(error, self.since, self.lane.client.dials(), &self.names())
+    }
+
+    pub(crate) fn names(&self) -> Names<'_> {
+        Names { brokers: &self.lane.client.brokers, topic: self.lane.prepared.topic() }
+    }
+}
+
+struct Stop {
+    outcome: Outcome,
+    /// Whether something may still be under way that nobody waits for.
+    in_doubt: bool,
+}
+
+fn set(outcomes: &mut Outcomes, index: usize, outcome: Outcome) {
+    if let Some(place) = outcomes.get_mut(index) {
+        *place = Some(outcome);
+    }
+}
+
+/// The producer of an attempt that is not over. If the attempt is given up, its producer goes with it: nothing is sent behind its back.
+struct Underway<'a> {
+    producer: &'a mut Option<OpenProducer>,
+    over: bool,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.producer.take();
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A client of a cluster, for one set of brokers, credentials and TLS, and the producers on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::destination::{KafkaDestination, KafkaTls, SaslAuth, SaslMechanism};
+use krafka::auth::{AuthConfig, TlsConfig};
+use krafka::error::KrafkaError;
+use krafka::producer::{Acks, Producer};
+use krafka::{CloseOptions, Compression, Kafka};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::KafkaSettings;
+use super::tunnel::{Dials, Pass};
+
+/// How brokers see the platform, in logs and quotas.
+const CLIENT_ID: &str = "postrider";
+/// Answers of a broker are not longer; the longest are lists of all topics of a large cluster.
+const MAX_ANSWER: usize = 32 * 1024 * 1024;
+/// Brokers of one cluster that a client is connected to at the same time.
+const CONNECTIONS_PER_CLIENT: usize = 128;
+/// A connection without a request is closed after this long; the client opens it again when needed.
+const CONNECTION_IDLE: Duration = Duration::from_secs(120);
+/// A batch is sent when it is asked for, never because this has passed; it only has to be longer than it takes to put a batch together.
+const LINGER: Duration = Duration::from_secs(1);
+/// More than is ever put into one batch for a partition (see [`super::batch`]), so that the client does not split it by itself.
+const BATCH_SIZE: usize = 4 * 1024 * 1024;
+/// What a producer holds: a batch of the lane, and one event above it.
+const BUFFER_MEMORY: usize = 16 * 1024 * 1024;
+
+/// What makes two subscriptions share a client.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) brokers: Vec<String>,
+    sasl: SaslAuth,
+    tls: Option<KafkaTls>,
+}
+
+impl Identity {
+    pub(crate) fn of(destination: &KafkaDestination) -> Identity {
+        let KafkaDestination { brokers, sasl, tls, topic: _, headers: _ } = destination;
+        Identity { brokers: brokers.clone(), sasl: sasl.clone(), tls: tls.clone() }
+    }
+
+    fn auth(&self) -> AuthConfig {
+        let SaslAuth { mechanism, username, password } = &self.sasl;
+        let auth = match mechanism {
+            SaslMechanism::Plain => AuthConfig::sasl_plain(username, password.expose()),
+            SaslMechanism::ScramSha256 => AuthConfig::sasl_scram_sha256(username, password.expose()),
+            SaslMechanism::ScramSha512 => AuthConfig::sasl_scram_sha512(username, password.expose()),
+        };
+        let Some(KafkaTls { server_name, ca_pem, client_cert_pem, client_key_pem }) = &self.tls else { return auth };
+        auth.with_tls(
+            TlsConfig::new()
+                .with_ca_cert_pem(ca_pem.as_bytes())
+                .with_client_cert_pem(client_cert_pem.as_bytes(), client_key_pem.expose().as_bytes().to_vec())
+                .with_sni_hostname(server_name),
+        )
+    }
+}
+
+/// A client. It connects when it is first needed; when it is dropped, everything that it has open is closed.
+pub(crate) struct Client {
+    pub(crate) identity: Identity,
+    /// For messages.
+    pub(crate) brokers: String,
+    connected: tokio::sync::Mutex<Connected>,
+    pass: Pass,
+    settings: KafkaSettings,
+    _place: OwnedSemaphorePermit,
+}
+
+#[derive(Default)]
+struct Connected {
+    kafka: Option<Kafka>,
+    failed: Option<(Instant, KrafkaError)>,
+}
+
+impl Client {
+    pub(crate) fn new(identity: Identity, pass: Pass, settings: KafkaSettings, place: OwnedSemaphorePermit) -> Client {
+        let brokers = identity.brokers.join(",");
+        Client { identity, brokers, connected: tokio::sync::Mutex::default(), pass, settings, _place: place }
+    }
+
+    pub(crate) fn dials(&self) -> &Dials {
+        self.pass.dials()
+    }
+
+    /// A new producer.
+    pub(crate) async fn producer(&self) -> Result<OpenProducer, KrafkaError> {
+        let timeout = self.settings.open_timeout;
+        let opened = tokio::time::timeout(timeout, async {
+            let kafka = self.kafka().await?;
+            kafka
+                .producer()
+                .acks(Acks::All)
+                .idempotent(true)
+                .compression(Compression::Lz4)
+                .linger(LINGER)
+                .batch_size(BATCH_SIZE)
+                .buffer_memory(BUFFER_MEMORY)
+                .max_block(self.settings.topic_timeout)
+                .delivery_timeout(self.settings.delivery_timeout)
+                .metrics_push(false)
+                .build()
+                .await
+        });
+        let producer = opened.await.map_err(|_elapsed| KrafkaError::timeout("opening a producer"))??;
+        Ok(OpenProducer(Some(Arc::new(producer))))
+    }
+
+    /// The connected client. Whoever waited while somebody else failed to connect has failed, too.
+    async fn kafka(&self) -> Result<Kafka, KrafkaError> {
+        let asked_at = Instant::now();
+        let mut connected = self.connected.lock().await;
+        if let Some(kafka) = &connected.kafka {
+            return Ok(kafka.clone());
+        }
+        if let Some((at, error)) = &connected.failed
+            && *at > asked_at
+        {
+            return Err(error.clone());
+        }
+        let connecting = Kafka::builder(&self.brokers)
+            .client_id(CLIENT_ID)
+            .security(self.identity.auth())
+            .proxy(self.pass.proxy())
+            .connect_timeout(self.settings.connect_timeout)
+            .request_timeout(self.settings.request_timeout)
+            .max_response_size(MAX_ANSWER)
+            .max_connections(Some(CONNECTIONS_PER_CLIENT))
+            .connections_max_idle(Some(CONNECTION_IDLE))
+            .connect();
+        match connecting.await {
+            Ok(kafka) => Ok(connected.kafka.insert(kafka).clone()),
+            Err(error) => {
+                connected.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A producer that sends nothing any more once it is dropped.
+pub(crate) struct OpenProducer(Option<Arc<Producer>>);
+
+impl OpenProducer {
+    pub(crate) fn get(&self) -> Option<&Producer> {
+        self.0.as_deref()
+    }
+}
+
+impl Drop for OpenProducer {
+    fn drop(&mut self) {
+        let Some(producer) = self.0.take() else { return };
+        // Outside of a runtime nothing is sent either.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                // It only tells that there was something left to send.
+                _ = producer.close_with(CloseOptions::new().timeout(Duration::ZERO)).await;
+            });
+        }
+    }
+}

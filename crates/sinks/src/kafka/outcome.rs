@@ -1,0 +1,217 @@
+//! What an error of the Kafka client means (contract pages 4, 5 and 7): the one place that decides it, from typed errors.
+
+use std::error::Error;
+use std::io;
+
+use domain::outcome::{ErrorReason, Failure, Outcome};
+use krafka::error::{ErrorCode, KrafkaError, ProtocolErrorKind};
+use tokio::time::Instant;
+
+use super::tunnel::Dials;
+use crate::NO_HTTP_STATUS;
+use crate::https::outcome::of_connect;
+use crate::tls::TlsFault;
+
+/// What a message names: the brokers as they were given, and the topic.
+pub(crate) struct Names<'a> {
+    pub(crate) brokers: &'a str,
+    pub(crate) topic: &'a str,
+}
+
+/// Whether the broker took none of a batch because of what one record in it is like: each has to be sent for itself then.
+pub(crate) fn is_about_a_record(error: &KrafkaError) -> bool {
+    match error {
+        KrafkaError::Broker { code, .. } => matches!(
+            code,
+            ErrorCode::MessageTooLarge
+                | ErrorCode::RecordListTooLarge
+                | ErrorCode::InvalidRecord
+                | ErrorCode::InvalidTimestamp
+                | ErrorCode::PolicyViolation
+        ),
+        _ => false,
+    }
+}
+
+/// Whether it was the batch's size.
+pub(crate) fn is_about_size(error: &KrafkaError) -> bool {
+    matches!(error, KrafkaError::Broker { code: ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge, .. })
+}
+
+/// What an attempt that ended so means. `since`: when it began; `dials`: what became of the client's connections.
+pub(crate) fn of_error(error: &KrafkaError, since: Instant, dials: &Dials, names: &Names<'_>) -> Outcome {
+    // What the guard refused, and where no connection came about, is known better than the client could say.
+    if let Some((address, failure)) = dials.failure_since(since)
+        && (is_forbidden(&failure) || may_be_for_want_of_a_connection(error))
+    {
+        return of_connect(&failure, &address);
+    }
+    if let Some(fault) = tls_fault(error) {
+        return of_tls(fault, names);
+    }
+    match innermost(error) {
+        KrafkaError::Auth { .. } => refused_credentials(names),
+        KrafkaError::Broker { code, .. } => of_code(*code, names),
+        KrafkaError::UnknownTopic { .. } => of_code(ErrorCode::UnknownTopicOrPartition, names),
+        KrafkaError::Network(error) => of_io(error, names),
+        KrafkaError::Timeout { .. } | KrafkaError::DeliveryTimeout { .. } => of_silence(names),
+        KrafkaError::Config { .. } => Outcome::Broken(failure(
+            ErrorReason::InvalidDestinationConfiguration,
+            "the settings of the destination cannot be used: its certificates, its key or its server_name".to_owned(),
+        )),
+        KrafkaError::Protocol { kind: ProtocolErrorKind::UnknownApiVersion, .. } => Outcome::Broken(failure(
+            ErrorReason::InvalidDestinationConfiguration,
+            format!("{}: the broker is too old, or no Kafka broker: it lacks what a producer needs", names.brokers),
+        )),
+        KrafkaError::Protocol { .. } => Outcome::Failed(failure(
+            ErrorReason::DestinationFailure,
+            format!("{}: what the broker sent is not Kafka's protocol; its listener may demand TLS", names.brokers),
+        )),
+        // Fenced, out of order, closed, and what may be added: the next attempt has a new producer.
+        _ => Outcome::Failed(failure(
+            ErrorReason::DestinationFailure,
+            format!("{}: the broker could not take the events in order", names.brokers),
+        )),
+    }
+}
+
+/// No acknowledgement, no word why.
+pub(crate) fn of_silence(names: &Names<'_>) -> Outcome {
+    Outcome::Failed(failure(
+        ErrorReason::DestinationTimeout,
+        format!("{}: no acknowledgement from topic {} in time", names.brokers, names.topic),
+    ))
+}
+
+/// The record itself is refused, alone.
+pub(crate) fn of_refused_record(error: &KrafkaError, names: &Names<'_>) -> Outcome {
+    let why = match error {
+        KrafkaError::Broker { code: ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge, .. } => {
+            "the event is larger than the topic allows (max.message.bytes)"
+        }
+        KrafkaError::Broker { code: ErrorCode::InvalidTimestamp, .. } => {
+            "the topic does not accept the time at which the event was sent (message.timestamp.*)"
+        }
+        KrafkaError::Broker { code: ErrorCode::PolicyViolation, .. } => "a policy of the cluster refuses the event",
+        _ => "the topic does not accept such a record; a compacted topic refuses events without a key",
+    };
+    Outcome::Refused(failure(ErrorReason::PublishRejected, format!("topic {}: {why}", names.topic)))
+}
+
+fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
+    let Names { brokers, topic } = names;
+    match code {
+        ErrorCode::UnknownTopicOrPartition | ErrorCode::InvalidTopic => Outcome::Broken(failure(
+            ErrorReason::TopicNotFound,
+            format!("{brokers}: there is no topic {topic}; it is not created by sending to it"),
+        )),
+        ErrorCode::TopicAuthorizationFailed => Outcome::Broken(failure(
+            ErrorReason::AuthenticationFailed,
+            format!("{brokers}: the user has no right to write to topic {topic}; it needs WRITE and DESCRIBE"),
+        )),
+        ErrorCode::ClusterAuthorizationFailed => Outcome::Broken(failure(
+            ErrorReason::AuthenticationFailed,
+            format!("{brokers}: the user may not write idempotently; it needs IDEMPOTENT_WRITE on the cluster"),
+        )),
+        ErrorCode::SaslAuthenticationFailed
+        | ErrorCode::UnsupportedSaslMechanism
+        | ErrorCode::IllegalSaslState
+        | ErrorCode::UnacceptableCredential => refused_credentials(names),
+        ErrorCode::UnsupportedVersion | ErrorCode::UnsupportedForMessageFormat => Outcome::Broken(failure(
+            ErrorReason::InvalidDestinationConfiguration,
+            format!("{brokers}: the broker is too old: it lacks what an idempotent producer needs"),
+        )),
+        ErrorCode::UnsupportedCompressionType => Outcome::Broken(failure(
+            ErrorReason::InvalidDestinationConfiguration,
+            format!("{brokers}: topic {topic} does not take batches that are compressed by LZ4"),
+        )),
+        ErrorCode::RequestTimedOut | ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend => {
+            of_silence(names)
+        }
+        _ => Outcome::Failed(failure(
+            ErrorReason::DestinationFailure,
+            format!("{brokers}: the broker could not store events in topic {topic} ({code:?})"),
+        )),
+    }
+}
+
+fn of_io(error: &io::Error, names: &Names<'_>) -> Outcome {
+    let (reason, what) = match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected => (
+            ErrorReason::UnexpectedEof,
+            "the broker closed the connection; does its listener speak TLS or not, as configured?",
+        ),
+        io::ErrorKind::TimedOut => return of_silence(names),
+        _ => (ErrorReason::ConnectionReset, "the connection to the broker was lost"),
+    };
+    Outcome::Failed(failure(reason, format!("{}: {what}", names.brokers)))
+}
+
+fn of_tls(fault: TlsFault, names: &Names<'_>) -> Outcome {
+    let (reason, what) = match fault {
+        TlsFault::Certificate(what) => {
+            (ErrorReason::InvalidCertificate, format!("its certificate is not valid: {what}"))
+        }
+        TlsFault::Handshake(what) => (ErrorReason::InvalidTlsHandshake, what.to_owned()),
+    };
+    Outcome::Failed(failure(reason, format!("could not connect to {}: {what}", names.brokers)))
+}
+
+fn refused_credentials(names: &Names<'_>) -> Outcome {
+    Outcome::Broken(failure(
+        ErrorReason::AuthenticationFailed,
+        format!("{}: the broker refused the user name, the password or the SASL mechanism", names.brokers),
+    ))
+}
+
+pub(crate) fn failure(reason: ErrorReason, message: String) -> Failure {
+    Failure { reason, code: NO_HTTP_STATUS, message }
+}
+
+fn is_forbidden(failure: &crate::connect::ConnectError) -> bool {
+    matches!(failure, crate::connect::ConnectError::Forbidden(_))
+}
+
+fn may_be_for_want_of_a_connection(error: &KrafkaError) -> bool {
+    matches!(
+        error,
+        KrafkaError::Network(_)
+            | KrafkaError::Timeout { .. }
+            | KrafkaError::DeliveryTimeout { .. }
+            | KrafkaError::Broker { code: ErrorCode::BrokerNotAvailable | ErrorCode::LeaderNotAvailable, .. }
+    )
+}
+
+/// The TLS error somewhere inside.
+fn tls_fault(error: &KrafkaError) -> Option<TlsFault> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return Some(TlsFault::of(error));
+        }
+        cause = inside(error);
+    }
+    None
+}
+
+/// An error of the client's may only say that another one of its own happened to all brokers.
+fn innermost(error: &KrafkaError) -> &KrafkaError {
+    let mut found = error;
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        found = error.downcast_ref().unwrap_or(found);
+        cause = inside(error);
+    }
+    found
+}
+
+/// What an error is about. IO errors, also those in an `Arc`, skip a level in `source`.
+fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return error.get_ref().map(|inner| inner as &(dyn Error + 'static));
+    }
+    if let Some(KrafkaError::Network(error)) = error.downcast_ref::<KrafkaError>() {
+        return Some(&**error);
+    }
+    error.source()
+}

@@ -1,0 +1,48 @@
+//! What is sent: the record of an event, made from what is the same for all records of a subscription.
+
+use bytes::Bytes;
+use domain::Event;
+use domain::destination::KafkaDestination;
+use domain::entity::entity_of;
+use domain::subscription::Subscription;
+use krafka::Record;
+use wire::envelope::{self, EnvelopeStyle};
+
+/// What the value of a record is (contract page 2; the structured mode of CloudEvents' Kafka binding names it so).
+const CONTENT_TYPE: (&str, &[u8]) = ("content-type", b"application/cloudevents+json");
+
+/// What all records of a subscription, at one revision, have in common.
+pub(crate) struct Prepared {
+    topic: String,
+    headers: Vec<(String, Option<Bytes>)>,
+    send_product_identifier: bool,
+}
+
+impl Prepared {
+    pub(crate) fn new(subscription: &Subscription, destination: &KafkaDestination) -> Prepared {
+        let (name, value) = CONTENT_TYPE;
+        let mut headers = vec![(name.to_owned(), Some(Bytes::from_static(value)))];
+        for (name, value) in &destination.headers.0 {
+            headers.push((name.clone(), Some(Bytes::copy_from_slice(value.expose().as_bytes()))));
+        }
+        Prepared {
+            topic: destination.topic.clone(),
+            headers,
+            send_product_identifier: subscription.send_product_identifier,
+        }
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The record of an event: its entity is the key, so that what happens to one entity stays in order in one partition.
+    pub(crate) fn record(&self, style: &EnvelopeStyle, event: &Event, subscription: &Subscription) -> Record {
+        let value = envelope::body(style, event, &subscription.id, self.send_product_identifier);
+        let mut record = Record::new(self.topic.clone(), value);
+        record.key = entity_of(event.event_type(), event.data())
+            .map(|entity| Bytes::copy_from_slice(entity.as_str().as_bytes()));
+        record.headers.clone_from(&self.headers);
+        record
+    }
+}
