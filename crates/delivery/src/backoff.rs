@@ -15,12 +15,14 @@ const JITTER: f64 = 0.2;
 pub(crate) struct Backoff {
     /// When the batch was first sent.
     pub(crate) since: Timestamp,
-    /// Failures since something was last delivered, one at least.
+    /// Failures since something was last delivered.
     pub(crate) failures: u32,
     /// When it is sent again.
     pub(crate) until: Timestamp,
     /// Events before it have been sent before; others wait until these are settled.
     pub(crate) tried_before: Position,
+    /// The topic only said that it was too much (a quota).
+    pub(crate) throttled: bool,
 }
 
 impl Backoff {

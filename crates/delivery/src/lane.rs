@@ -2,24 +2,29 @@
 //!
 //! Events reach a lane in one of two ways. A **live** lane is offered each matching event as it is routed. A lane that has no room for an
 //! offered event is **behind** from there on: it reads the log at its own pace until it has caught up. In between, the few events
-//! that failed, were throttled or wait for their predecessor are *waiting* (see [`crate::waiting`]).
+//! that failed, were throttled or wait for their predecessor are *waiting* (see [`crate::waiting`]). How it sends is its
+//! [`Manner`]: one by one to an endpoint, in batches and in order to a topic.
 //!
 //! **Nothing is settled before it is recorded:** the cursor that [`Lane::save`] gives never passes an event that is neither settled nor a
 //! recorded exception, and cursor and exceptions are saved together.
 
-mod batches;
 mod contract;
+
+mod supply;
+
+mod batches;
 mod dispatch;
+mod settle;
+
 mod load;
 mod save;
-mod settle;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::exception::{Exception, ExceptionKind};
-use domain::lane_status::LaneStatus;
 use domain::outcome::Failure;
 use domain::{LoggedEvent, Position, Timestamp};
 
@@ -29,13 +34,11 @@ use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::waiting::{EntityOrder, Waiting};
 use crate::window::Window;
+use supply::{READ_AGAIN, Supply};
 
 pub use contract::{Input, LaneOptions, Manner, Output, Ticket};
 pub use load::Load;
 pub use save::{FailureNote, LaneState};
-
-/// A read of the log that failed is tried again after this long.
-const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether a lane sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,16 +55,6 @@ enum Phase {
     Dropped,
 }
 
-/// How the lane comes by fresh events.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Supply {
-    /// They are offered.
-    Live,
-    /// It reads them: all matching events before `reach` are in hand, under way, waiting or settled. `reading`: where the read under
-    /// way begins.
-    Behind { reach: Position, reading: Option<Position>, again_at: Option<Timestamp> },
-}
-
 /// An event under way.
 #[derive(Clone, Debug)]
 struct Flight {
@@ -71,6 +64,16 @@ struct Flight {
     /// Whether the event is among the waiting ones (a repeated attempt), or fresh.
     waits: bool,
     entity: u64,
+}
+
+/// An attempt under way.
+#[derive(Debug)]
+struct Attempt {
+    /// Where it goes ([`LaneOptions::destination`]).
+    destination: u64,
+    /// It is a batch, and nothing was sent since but by batches: what is not taken goes back to its place.
+    in_order: bool,
+    flights: Vec<Flight>,
 }
 
 /// One subscription's deliveries.
@@ -85,13 +88,16 @@ pub struct Lane {
     /// Matching events in hand, in order, not tried yet.
     fresh: VecDeque<Arc<LoggedEvent>>,
     fresh_bytes: usize,
-    /// Attempts under way, each with its events.
-    in_flight: BTreeMap<Ticket, Vec<Flight>>,
-    /// Positions of the events under way that are not among the waiting.
-    fresh_in_flight: BTreeSet<Position>,
+    /// Attempts under way.
+    in_flight: BTreeMap<Ticket, Attempt>,
     waiting: Waiting,
     /// While a topic does not take what it is sent.
     backoff: Option<Backoff>,
+    /// Events that are settled although the cursor is before them: of a batch that a topic took in part. At most one batch of them. Should the
+    /// lane read them again, it skips them.
+    ahead: BTreeSet<Position>,
+    /// Events before it are too old: those that were not under way then have been given up.
+    expired_before: Position,
     /// After a restart: waiting events that the cursor has not passed. They wait on when the lane comes to them again.
     beyond: BTreeMap<Position, Exception>,
     order: EntityOrder,
@@ -122,9 +128,10 @@ impl Lane {
             fresh: VecDeque::new(),
             fresh_bytes: 0,
             in_flight: BTreeMap::new(),
-            fresh_in_flight: BTreeSet::new(),
             waiting: Waiting::default(),
             backoff: None,
+            ahead: BTreeSet::new(),
+            expired_before: Position(0),
             beyond: BTreeMap::new(),
             order: EntityOrder::default(),
             unsaved: save::Unsaved::default(),
@@ -148,11 +155,7 @@ impl Lane {
         now: Timestamp,
     ) -> Lane {
         let mut lane = Lane::new(settings, options);
-        if let Some(memory) = memory.and_then(|memory| Memory::read(memory, lane.options.destination, &lane.settings)) {
-            lane.pace = memory.pace;
-            lane.window = memory.window;
-            lane.backoff = memory.backoff;
-        }
+        let memory = memory.and_then(|memory| Memory::read(memory, &lane.settings));
         let mut first_of_entities = Vec::new();
         for exception in exceptions {
             // The lane will read it again: were it put among the waiting now, it would be sent twice, and before its predecessors.
@@ -169,7 +172,16 @@ impl Lane {
             lane.waiting.wake(position, now);
         }
         if let Some(reach) = reach {
-            lane.supply = Supply::Behind { reach, reading: None, again_at: None };
+            lane.read_from(reach);
+        }
+        lane.now = now;
+        if let Some(memory) = memory {
+            lane.ahead = memory.ahead;
+            if memory.destination == options.destination {
+                (lane.pace, lane.window, lane.backoff) = (memory.pace, memory.window, memory.backoff);
+            } else {
+                lane.start_afresh();
+            }
         }
         lane.unsaved.cursor = reach;
         lane
@@ -205,6 +217,9 @@ impl Lane {
             }
             Input::Outcomes(ticket, outcomes) => self.settle(ticket, outcomes),
             Input::Configured { options, new_destination } => {
+                if options.manner != self.options.manner {
+                    self.in_flight.values_mut().for_each(|attempt| attempt.in_order = false);
+                }
                 self.options = options;
                 if new_destination {
                     self.start_afresh();
@@ -233,6 +248,7 @@ impl Lane {
             Input::Dropped => {
                 self.phase = Phase::Dropped;
                 self.waiting = Waiting::default();
+                self.ahead.clear();
                 self.beyond.clear();
                 self.order = EntityOrder::default();
                 self.supply = Supply::Live;
@@ -248,94 +264,14 @@ impl Lane {
         self.outputs.pop_front()
     }
 
-    /// Whether routed events are to be offered.
-    pub fn is_live(&self) -> bool {
-        self.supply == Supply::Live && self.phase == Phase::Running
-    }
-
-    /// Where the lane reads on, unless it is live.
-    pub fn reach(&self) -> Option<Position> {
-        match self.supply {
-            Supply::Live => None,
-            Supply::Behind { reach, .. } => Some(reach),
-        }
-    }
-
-    /// A lane that does not send is not offered events: from `head` on it will have to read them.
-    pub fn fall_behind(&mut self, head: Position) {
-        if self.supply == Supply::Live && self.phase != Phase::Dropped {
-            self.supply = Supply::Behind { reach: head, reading: None, again_at: None };
-        }
-    }
-
+    /// What was learnt before does not count any more: neither about the destination, nor for how long an event has not been taken.
     fn start_afresh(&mut self) {
         self.pace = Pace::new(&self.settings);
         self.window = Window::default();
         self.backoff = None;
         self.unsaved.memory = true;
-    }
-
-    fn offered(&mut self, event: Arc<LoggedEvent>) {
-        debug_assert!(self.is_live());
-        let (events, bytes) = self.options.manner.in_hand(&self.settings);
-        if self.fresh.len() >= events || (!self.fresh.is_empty() && self.fresh_bytes + event.event.size() > bytes) {
-            self.fall_behind(event.position);
-            return;
-        }
-        self.take_in_hand(event);
-    }
-
-    fn read(&mut self, events: Vec<Arc<LoggedEvent>>, next: Position, caught_up: bool) {
-        let Supply::Behind { reach, reading, .. } = &mut self.supply else { return };
-        let Some(from) = reading.take() else { return };
-        // The lane let go of what it had in hand while this was being read: it reads again from there.
-        if self.phase != Phase::Running || *reach < from {
-            return;
-        }
-        let expired = *reach;
-        *reach = next.max(expired);
-        if caught_up {
-            self.supply = Supply::Live;
-        }
-        for event in events.into_iter().filter(|event| event.position >= expired) {
-            self.take_in_hand(event);
-        }
-    }
-
-    fn take_in_hand(&mut self, event: Arc<LoggedEvent>) {
-        self.fresh_bytes += event.event.size();
-        self.fresh.push_back(event);
-    }
-
-    /// Events in hand go back to the log: they will be read again.
-    fn let_go(&mut self) {
-        if let Some(first) = self.fresh.front().map(|event| event.position) {
-            match &mut self.supply {
-                Supply::Behind { reach, .. } => *reach = first,
-                Supply::Live => self.supply = Supply::Behind { reach: first, reading: None, again_at: None },
-            }
-        }
-        self.fresh = VecDeque::new();
-        self.fresh_bytes = 0;
-        self.waiting.let_go();
-    }
-
-    fn expire(&mut self, before: Position) {
-        if let Supply::Behind { reach, .. } = &mut self.supply {
-            *reach = before.max(*reach);
-        }
-        while let Some(event) = self.fresh.front()
-            && event.position < before
-        {
-            self.fresh_bytes -= event.event.size();
-            self.fresh.pop_front();
-        }
-        while let Some(position) = self.waiting.first().filter(|position| *position < before) {
-            self.forget(position);
-        }
-        let kept = self.beyond.split_off(&before);
-        for position in std::mem::replace(&mut self.beyond, kept).into_keys() {
-            self.unsaved.settled(position);
+        for position in self.waiting.start_afresh(self.now) {
+            self.unsaved.changed(position);
         }
     }
 
@@ -361,45 +297,5 @@ impl Lane {
         if let Supply::Behind { again_at: Some(again_at), .. } = &mut self.supply {
             *again_at = (*again_at).min(now + READ_AGAIN);
         }
-    }
-
-    /// What the lane knows of itself. The backlog of a lane that is behind is what it has at hand; the rest is in the log.
-    pub fn status(&mut self, now: Timestamp) -> LaneStatus {
-        let window = self.window.counts(now);
-        let (waiting_retries, throttled) = self.waiting.counts();
-        let again = self.backoff.as_ref().filter(|_| !self.fresh.is_empty());
-        let sent_again = self.sent_again();
-        let oldest = self
-            .in_flight
-            .values()
-            .flatten()
-            .map(|flight| flight.event.accepted_at)
-            .chain(self.fresh.front().map(|event| event.accepted_at))
-            .chain(self.waiting.iter().map(|exception| exception.first_tried_at).filter(|at| *at > Timestamp::EPOCH))
-            .min();
-        LaneStatus {
-            rate: self.rate(),
-            in_flight: self.in_flight() as u64,
-            backlog: (self.fresh.len() + self.fresh_in_flight.len() + self.waiting.len()) as u64,
-            oldest_accepted_at: oldest,
-            waiting_retries: waiting_retries + sent_again,
-            throttled,
-            next_due_at: self.waiting.next_due().into_iter().chain(again.map(|backoff| backoff.until)).min(),
-            delivered_in_window: window.delivered,
-            failed_in_window: window.failed,
-            last_success_at: self.last_success_at,
-            last_failure: self.last_failure.clone(),
-            ..LaneStatus::default()
-        }
-    }
-
-    /// Events that a stop drops, apart from those that are still to be read: in hand and waiting, without those under way.
-    pub fn undelivered(&self) -> u64 {
-        (self.fresh.len() + self.waiting.len() - self.waiting.in_flight()) as u64
-    }
-
-    /// Events under way.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight.values().map(Vec::len).sum()
     }
 }

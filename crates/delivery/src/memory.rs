@@ -1,11 +1,15 @@
 //! What a lane wants to know after a restart besides its cursor and its waiting events: its rate, the success window, and since when a topic
-//! does not take what it is sent, so that a failing destination does not get away by our restart.
+//! does not take what it is sent, so that a failing destination does not get away by our restart; and what of a batch was taken, so that only
+//! the rest is sent again.
 //!
-//! It belongs to the destination that it was learnt from: under another one it says nothing.
+//! All but the last belongs to the destination that it was learnt from: about another one it says nothing.
 //!
-//! Format 2, little endian: version (1 byte), number of the destination (`u64`), rate and limit (`f32` each, limit 0 = none), the backoff
-//! (microseconds since 1970 of its begin `i64`, failures `u32`, the position behind the events that were tried `u64`; no failures = no
-//! backoff), then per minute with outcomes: minute since 1970 (`u32`), delivered, failed (`u32` each).
+//! Format 3, little endian: version (1 byte), number of the destination (`u64`), rate and limit (`f32` each, limit 0 = none), the backoff
+//! (microseconds since 1970 of its begin `i64`, failures `u32`, the position behind the events that were tried `u64`, 0 = no
+//! backoff), the number of events settled ahead of the cursor (`u32`) and their positions (`u64` each), then per minute with outcomes:
+//! minute since 1970 (`u32`), delivered, failed (`u32` each).
+
+use std::collections::BTreeSet;
 
 use domain::{Position, Timestamp};
 
@@ -14,18 +18,26 @@ use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::window::{Counts, Window};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// What was read back.
 #[derive(Debug)]
 pub(crate) struct Memory {
+    /// What the next three were learnt from.
+    pub(crate) destination: u64,
     pub(crate) pace: Pace,
     pub(crate) window: Window,
     pub(crate) backoff: Option<Backoff>,
+    /// Events ahead of the cursor that are settled.
+    pub(crate) ahead: BTreeSet<Position>,
 }
 
 /// Writes what is to be kept.
-pub(crate) fn write(destination: u64, pace: &Pace, window: &Window, backoff: Option<&Backoff>) -> Vec<u8> {
+pub(crate) fn write(
+    destination: u64,
+    (pace, window, backoff): (&Pace, &Window, Option<&Backoff>),
+    ahead: &BTreeSet<Position>,
+) -> Vec<u8> {
     let mut out = vec![VERSION];
     out.extend(destination.to_le_bytes());
     out.extend((pace.rate() as f32).to_le_bytes());
@@ -33,6 +45,10 @@ pub(crate) fn write(destination: u64, pace: &Pace, window: &Window, backoff: Opt
     out.extend(backoff.map_or(0, |backoff| backoff.since.as_micros()).to_le_bytes());
     out.extend(backoff.map_or(0, |backoff| backoff.failures).to_le_bytes());
     out.extend(backoff.map_or(0, |backoff| backoff.tried_before.0).to_le_bytes());
+    out.extend((ahead.len() as u32).to_le_bytes());
+    for position in ahead {
+        out.extend(position.0.to_le_bytes());
+    }
     for (minute, counts) in window.minutes() {
         out.extend(u32::try_from(minute).unwrap_or(0).to_le_bytes());
         out.extend(u32::try_from(counts.delivered).unwrap_or(u32::MAX).to_le_bytes());
@@ -42,18 +58,23 @@ pub(crate) fn write(destination: u64, pace: &Pace, window: &Window, backoff: Opt
 }
 
 impl Memory {
-    /// Reads it back. What cannot be read, or was learnt from another destination, is as if there were nothing: a lane can always start afresh.
-    pub(crate) fn read(memory: &[u8], destination: u64, settings: &Settings) -> Option<Memory> {
+    /// Reads it back. What cannot be read is as if there were nothing: a lane can always start afresh.
+    pub(crate) fn read(memory: &[u8], settings: &Settings) -> Option<Memory> {
         let mut rest = memory;
         let [version] = take(&mut rest)?;
-        if version != VERSION || u64::from_le_bytes(take(&mut rest)?) != destination {
+        if version != VERSION {
             return None;
         }
+        let destination = u64::from_le_bytes(take(&mut rest)?);
         let rate = f64::from(f32::from_le_bytes(take(&mut rest)?));
         let limit = Some(f64::from(f32::from_le_bytes(take(&mut rest)?))).filter(|limit| *limit > 0.0);
         let since = Timestamp::from_micros(i64::from_le_bytes(take(&mut rest)?));
         let failures = u32::from_le_bytes(take(&mut rest)?);
         let tried_before = Position(u64::from_le_bytes(take(&mut rest)?));
+        let mut ahead = BTreeSet::new();
+        for _ in 0..u32::from_le_bytes(take(&mut rest)?) {
+            ahead.insert(Position(u64::from_le_bytes(take(&mut rest)?)));
+        }
         let mut minutes = Vec::new();
         while !rest.is_empty() {
             let minute = u32::from_le_bytes(take(&mut rest)?);
@@ -61,11 +82,14 @@ impl Memory {
             let failed = u32::from_le_bytes(take(&mut rest)?).into();
             minutes.push((i64::from(minute), Counts { delivered, failed }));
         }
+        // The pause itself is not kept: after a restart it is tried at once.
+        let backoff = Backoff { since, failures, until: Timestamp::EPOCH, tried_before, throttled: false };
         Some(Memory {
+            destination,
             pace: Pace::at_rate(rate, limit, settings),
             window: Window::restore(minutes),
-            // The pause itself is not kept: after a restart it is tried at once.
-            backoff: (failures > 0).then_some(Backoff { since, failures, until: Timestamp::EPOCH, tried_before }),
+            backoff: (tried_before > Position(0)).then_some(backoff),
+            ahead,
         })
     }
 }
@@ -88,27 +112,26 @@ mod tests {
         let mut window = Window::default();
         window.failed(now);
         window.delivered(now);
-        let backoff = Backoff { since: now, failures: 3, until: Timestamp::EPOCH, tried_before: Position(9) };
-        let mut read = Memory::read(&write(7, &pace, &window, Some(&backoff)), 7, &settings).unwrap();
-        assert_eq!((read.pace.rate(), read.pace.limit()), (33.5, Some(40.25)));
+        let backoff =
+            Backoff { since: now, failures: 3, until: Timestamp::EPOCH, tried_before: Position(9), throttled: false };
+        let ahead = BTreeSet::from([Position(4), Position(7)]);
+        let mut read = Memory::read(&write(7, (&pace, &window, Some(&backoff)), &ahead), &settings).unwrap();
+        assert_eq!((read.destination, read.pace.rate(), read.pace.limit()), (7, 33.5, Some(40.25)));
         assert_eq!(read.window.counts(now), window.counts(now));
-        assert_eq!(read.backoff, Some(backoff));
-        assert_eq!(Memory::read(&write(7, &pace, &window, None), 7, &settings).unwrap().backoff, None);
-    }
-
-    #[test]
-    fn what_was_learnt_from_another_destination_is_nothing() {
-        let settings = Settings::default();
-        let memory = write(7, &Pace::new(&settings), &Window::default(), None);
-        assert!(Memory::read(&memory, 7, &settings).is_some());
-        assert!(Memory::read(&memory, 8, &settings).is_none());
+        assert_eq!((read.backoff, read.ahead), (Some(backoff), ahead));
+        let read = Memory::read(&write(7, (&pace, &window, None), &BTreeSet::new()), &settings).unwrap();
+        assert_eq!((read.backoff, read.ahead), (None, BTreeSet::new()));
     }
 
     #[test]
     fn what_cannot_be_read_is_nothing() {
         let settings = Settings::default();
-        for memory in [&[][..], &[9], &[2, 0, 0], &[2; 30], &[2; 38], &[1; 37]] {
-            assert!(Memory::read(memory, u64::from_le_bytes([2; 8]), &settings).is_none(), "{memory:?}");
+        let whole = write(7, (&Pace::new(&settings), &Window::default(), None), &BTreeSet::from([Position(4)]));
+        for end in 0..whole.len() {
+            assert!(Memory::read(&whole[..end], &settings).is_none(), "{end} bytes of it");
+        }
+        for memory in [&[9][..], &[2; 38], &[3; 60], &[whole.as_slice(), &[0]].concat()] {
+            assert!(Memory::read(memory, &settings).is_none(), "{memory:?}");
         }
     }
 }

@@ -211,6 +211,39 @@ impl Waiting {
         }
     }
 
+    /// One that was taken is not sent after all: it is the first in line.
+    pub(crate) fn give_back(&mut self, event: Arc<LoggedEvent>) {
+        let position = event.position;
+        if let Some(item) = self.events.get_mut(&position) {
+            item.place = Place::Ready(event);
+            match item.exception.kind {
+                ExceptionKind::Retry => self.retries.push_front(position),
+                ExceptionKind::Throttled | ExceptionKind::Predecessor => {
+                    self.turns.insert(position);
+                }
+            }
+        }
+    }
+
+    /// What a destination said before does not count any more: those that wait for their turn have it at once, as if they had not been tried.
+    /// Gives those.
+    pub(crate) fn start_afresh(&mut self, now: Timestamp) -> Vec<Position> {
+        let mut begun_again = Vec::new();
+        for (position, item) in &mut self.events {
+            if item.exception.kind == ExceptionKind::Throttled {
+                item.exception.first_tried_at = Timestamp::EPOCH;
+                item.throttles = 0;
+                if matches!(item.place, Place::Asleep) {
+                    self.asleep.remove(&(item.exception.due_at, *position));
+                    item.exception.due_at = item.exception.due_at.min(now);
+                    self.asleep.insert((item.exception.due_at, *position));
+                }
+                begun_again.push(*position);
+            }
+        }
+        begun_again
+    }
+
     /// Bodies at hand are let go, to free their memory while the lane is held.
     pub(crate) fn let_go(&mut self) {
         let ready: Vec<Position> = self.turns.iter().chain(self.retries.iter()).copied().collect();

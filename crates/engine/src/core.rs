@@ -128,6 +128,8 @@ pub struct Core {
     index: Index,
     /// All events before it have been routed.
     routed: Position,
+    /// Lanes that begin behind it, with where they do.
+    beginning: Vec<(Position, usize)>,
     timers: BTreeSet<(Timestamp, usize)>,
     saver: save::Saver,
     drops: drops::Drops,
@@ -154,6 +156,7 @@ impl Core {
             next_number: 0,
             index: Index::default(),
             routed: mark,
+            beginning: Vec::new(),
             timers: BTreeSet::new(),
             drops: drops::Drops::default(),
             outputs: VecDeque::new(),
@@ -181,6 +184,10 @@ impl Core {
 
     /// Takes an input. Drain [`Core::poll`] afterwards.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
+        if now < self.now {
+            self.saver.clock_stepped_back(now);
+            self.drops.clock_stepped_back(now);
+        }
         self.now = now;
         match input {
             Input::Changed(version, subscriptions) => {
@@ -347,7 +354,9 @@ impl Core {
         for slot in 0..self.entries.len() {
             let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
             // An idle lane goes on following the mark; one that is at work lets go of what it has in hand.
-            if entry.lane.cursor().is_some() || entry.lane.first_waiting().is_some() || entry.lane.in_flight() > 0 {
+            let at_work =
+                entry.lane.cursor().is_some() || entry.lane.first_waiting().is_some() || entry.lane.in_flight() > 0;
+            if at_work && entry.lane.is_in_service() {
                 entry.lane.handle(self.now, delivery::Input::Held);
                 self.pump(slot);
             }

@@ -22,6 +22,9 @@ struct Args {
     /// How many of a failed world's last steps are shown.
     #[arg(long, default_value_t = 40)]
     steps: usize,
+    /// Worlds that are more restless than most: slow storage, and a crash after each batch.
+    #[arg(long)]
+    restless: bool,
     /// Shows how the rate follows an endpoint's capacity.
     #[arg(long)]
     plot: bool,
@@ -34,18 +37,18 @@ fn main() -> ExitCode {
     }
     let began = Instant::now();
     let every = (args.seeds / 20).max(1);
-    let (totals, failed) =
-        simulation::run::seeds(args.from, args.seeds, args.threads, args.steps, Plan::random, |totals| {
-            if totals.worlds.is_multiple_of(every) {
-                say(&format!(
-                    "{:>6} worlds, {:>8} events, {:>9} attempts, {:.0?}",
-                    totals.worlds,
-                    totals.events,
-                    totals.attempts,
-                    began.elapsed()
-                ));
-            }
-        });
+    let plan = if args.restless { Plan::restless } else { Plan::random };
+    let (totals, failed) = simulation::run::seeds(args.from, args.seeds, args.threads, args.steps, plan, |totals| {
+        if totals.worlds.is_multiple_of(every) {
+            say(&format!(
+                "{:>6} worlds, {:>8} events, {:>9} attempts, {:.0?}",
+                totals.worlds,
+                totals.events,
+                totals.attempts,
+                began.elapsed()
+            ));
+        }
+    });
     say(&format!("{totals:#?}\nin {:.1?}", began.elapsed()));
     for failed in &failed {
         say(&failed.to_string());

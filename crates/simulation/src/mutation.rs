@@ -44,13 +44,27 @@ pub enum Mutation {
     TakeFailureForSuccess,
     /// The clock that the engine sees runs a second in ten fast.
     HurryTheClock,
-    /// Every tenth event is sent twice.
+    /// Every tenth attempt is made twice.
     SendTwice,
+    /// The first two events of each batch change places.
+    SwapInBatch,
+    /// The engine is told of the end of an attempt before it has come.
+    AnswerBeforeTheEnd,
+    /// Where a part of a batch failed, all of it is told to have failed.
+    TakePartForWhole,
+    /// The events of a batch that failed together are told to have failed each for a reason of its own.
+    CountEachOfABatch,
+    /// Since when a topic takes nothing is not saved.
+    ForgetPause,
+    /// What was taken of a batch that failed in part is not saved.
+    ForgetWhatWasTaken,
+    /// The ledger takes saves of a generation that is over.
+    IgnoreGenerationOnSave,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 21] = [
+    pub const ALL: [Mutation; 28] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
@@ -72,5 +86,12 @@ impl Mutation {
         Mutation::TakeFailureForSuccess,
         Mutation::HurryTheClock,
         Mutation::SendTwice,
+        Mutation::SwapInBatch,
+        Mutation::AnswerBeforeTheEnd,
+        Mutation::TakePartForWhole,
+        Mutation::CountEachOfABatch,
+        Mutation::ForgetPause,
+        Mutation::ForgetWhatWasTaken,
+        Mutation::IgnoreGenerationOnSave,
     ];
 }

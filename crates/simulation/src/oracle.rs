@@ -1,17 +1,20 @@
 //! The oracle keeps its own books: which event is owed to which subscription, and how far it has come. It knows the contract
 //! (page 4) and what a restart finds in the store, and nothing of lanes.
 
+mod batch;
 mod change;
 mod outcome;
 mod recover;
 mod send;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
+use domain::destination::Destination;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{LoggedEvent, Position, SubscriptionId, Timestamp};
 
-pub use send::Sending;
+pub use send::{Attempt, Sending};
 
 /// How far an event has come with one subscription.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,8 +55,9 @@ pub struct Item {
     pub in_flight: Option<u64>,
     /// Attempts that failed.
     pub failures: u8,
-    /// When its first attempt was made, as far as that counts.
+    /// When its first attempt was made, as far as that counts; and in true time.
     pub first_tried_at: Option<Timestamp>,
+    first_tried: u64,
     /// When its retry is due.
     pub due_at: Timestamp,
     /// When the platform was last told of an outcome, in true time.
@@ -66,6 +70,30 @@ pub struct Item {
     pub late: bool,
     /// Whether it is delivered is left open by the contract.
     pub optional: bool,
+    /// No order is promised for it: it came up while the destination was an endpoint.
+    pub loose: bool,
+}
+
+/// Whether a lane remembers that an event is settled which lies behind one of its batch that is not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ahead {
+    Yes,
+    /// That depends on how the lane came by the other one.
+    Perhaps,
+}
+
+/// What a topic did not take at the last attempt.
+#[derive(Clone, Debug)]
+struct Back {
+    /// Those events; not known after a restart.
+    positions: Option<BTreeSet<u64>>,
+    /// The first position behind them.
+    before: u64,
+    /// When they were first sent.
+    since: Timestamp,
+    failures: u32,
+    /// The earliest time at which they may be sent again.
+    until: Timestamp,
 }
 
 /// A minute's outcome.
@@ -86,18 +114,27 @@ pub struct Lane {
     pub stopped: bool,
     /// Counts the lanes that it had; attempts of an older one are late.
     pub number: u32,
-    /// Attempts under way of the current one.
+    /// Events under way of the current one, and its attempts.
     pub in_flight: usize,
+    under_way: usize,
     window: Vec<Counted>,
-    durable_window: Vec<Counted>,
+    back: Option<Back>,
+    ahead: BTreeMap<u64, Ahead>,
+    /// Events before it were too old when they were not under way.
+    expired_before: u64,
+    /// When the last save that was made was asked for, in true time; and the last that had a part of this lane that was taken.
+    pub saved_at: u64,
+    taken_at: u64,
+    /// What a restart finds.
+    durable: Asked,
+    /// The newest event that a receiver took for the first time, by receiver, lane and what it is about.
+    last_taken: HashMap<(usize, u32, u64), u64>,
     last_sent: Option<(Timestamp, f64)>,
     recently_sent: VecDeque<Timestamp>,
     pause_until: Timestamp,
     /// Failures that the platform was told of.
     pub failures_told: u64,
-    /// Those that it must have saved.
-    pub failures_durable: u64,
-    /// Those that a crash may have taken away.
+    /// Those that a crash may have taken away, and those of which only a clock that was set knows whether they are to be told.
     pub failures_lost: u64,
     /// Suspensions by the platform.
     pub suspensions: u64,
@@ -106,6 +143,10 @@ pub struct Lane {
     ordered_from: u64,
     /// Hold was switched on or off during the suspension.
     toggled: bool,
+    /// Dropped events that the owner was told of, on stable storage.
+    pub drops_told: u64,
+    /// Where it last began afresh: the store has forgotten what was dropped before.
+    forgotten_before: u64,
 }
 
 /// The books.
@@ -117,10 +158,10 @@ pub struct Oracle {
     settings: delivery::Settings,
     /// Whether the clock was set back: what is told by minutes is not compared any more.
     pub stepped_back: bool,
+    /// By how much the clock was set in all, in microseconds.
+    jumped: u64,
     /// Crashes so far.
     pub crashes: u64,
-    /// When the last save that was made was asked for, in true time.
-    pub saved_at: u64,
     /// Deliveries of what the endpoint had already taken.
     pub duplicates: u64,
 }
@@ -133,8 +174,8 @@ impl Oracle {
             by_id: HashMap::new(),
             settings,
             stepped_back: false,
+            jumped: 0,
             crashes: 0,
-            saved_at: 0,
             duplicates: 0,
         }
     }
@@ -164,28 +205,37 @@ impl Oracle {
                 in_flight: None,
                 failures: 0,
                 first_tried_at: None,
+                first_tried: 0,
                 due_at: Timestamp::EPOCH,
                 told_at: 0,
                 taken: 0,
                 repeated: false,
                 late: false,
                 optional: keeps && lane.toggled,
+                loose: false,
             };
             lane.items.insert(event.position.0, item);
         }
     }
 
     /// The clock jumped to `now`.
-    pub fn clock_jumped(&mut self, now: Timestamp, back: bool) {
+    pub fn clock_jumped(&mut self, now: Timestamp, by: i64) {
+        let back = by < 0;
         self.stepped_back |= back;
+        self.jumped += by.unsigned_abs();
         for lane in &mut self.lanes {
             lane.last_sent = None;
             lane.recently_sent.clear();
             if back {
                 lane.pause_until = Timestamp::EPOCH;
+                if let Some(back) = &mut lane.back {
+                    back.until = Timestamp::EPOCH;
+                }
                 for item in lane.items.values_mut().filter(|item| item.state == State::Retry) {
                     let delay = self.settings.retry_delays[usize::from(item.failures) - 1];
-                    item.due_at = item.due_at.min(now + delay);
+                    // What was due may be at hand already, and goes.
+                    let was_due = item.due_at <= now + Duration::from_micros(by.unsigned_abs());
+                    item.due_at = if was_due { Timestamp::EPOCH } else { item.due_at.min(now + delay) };
                 }
             }
         }
@@ -195,6 +245,7 @@ impl Oracle {
     pub fn expired(&mut self, before: Position) -> Vec<(usize, u64)> {
         let mut expired = Vec::new();
         for (index, lane) in self.lanes.iter_mut().enumerate() {
+            lane.expired_before = before.0.max(lane.expired_before);
             for (position, item) in lane.items.range_mut(..before.0) {
                 if !item.state.is_settled() {
                     if item.in_flight.is_some() {
@@ -229,25 +280,36 @@ impl Oracle {
         recent.fold((0, 0), |(good, bad), (_, fine)| (good + u64::from(*fine), bad + u64::from(!*fine)))
     }
 
-    /// A save was asked for: what its windows hold.
-    pub fn windows(&self) -> Vec<Asked> {
+    /// A save was asked for: what the books say at that moment.
+    pub fn asked(&self) -> Vec<Asked> {
         let asked = |lane: &Lane| Asked {
             window: lane.window.clone(),
             failures: lane.failures_told,
             destination: lane.known.as_ref().map(|known| known.destination.to_string()),
+            back: lane.back.clone(),
+            ahead: lane.ahead.clone(),
         };
         self.lanes.iter().map(asked).collect()
     }
 
-    /// A lane's part of a save was made, with what the lane remembers or without.
-    pub fn saved(&mut self, lane: usize, asked: &Asked, with_memory: bool) {
+    /// A lane's part of a save was made, with what the lane remembers or without; or it was passed over, for it is not of the `current`
+    /// generation.
+    pub fn saved(&mut self, lane: usize, asked: Asked, current: bool, with_memory: bool) {
         let lane = &mut self.lanes[lane];
-        lane.failures_durable = asked.failures.max(lane.failures_durable);
-        if with_memory {
-            // What was learnt from another destination than that of now is worth nothing after a crash.
-            let still = asked.destination == Some(lane.stored.destination.to_string());
-            lane.durable_window = if still { asked.window.clone() } else { Vec::new() };
+        let failures = asked.failures.max(lane.durable.failures);
+        if current {
+            lane.taken_at = lane.saved_at;
+        } else {
+            lane.saved_at = lane.taken_at;
         }
+        if current && with_memory {
+            lane.durable = asked;
+            // What was learnt from another destination than that of now is worth nothing after a crash.
+            if lane.durable.destination != Some(lane.stored.destination.to_string()) {
+                lane.durable.forget_what_was_learnt();
+            }
+        }
+        lane.durable.failures = failures;
     }
 }
 
@@ -256,7 +318,22 @@ impl Oracle {
 pub struct Asked {
     window: Vec<Counted>,
     failures: u64,
+    /// The destination that the memory is about; none = there is no memory.
     destination: Option<String>,
+    back: Option<Back>,
+    ahead: BTreeMap<u64, Ahead>,
+}
+
+impl Asked {
+    fn forget_what_was_learnt(&mut self) {
+        self.window.clear();
+        self.back = None;
+    }
+}
+
+/// Whether a subscription's events go to a topic.
+pub fn is_topic(subscription: &Subscription) -> bool {
+    !matches!(subscription.destination, Destination::Https(_))
 }
 
 fn minute(now: Timestamp) -> i64 {

@@ -31,8 +31,10 @@ pub struct Plan {
     pub pims: u32,
     /// Subscriptions at the beginning.
     pub subscriptions: Vec<SubscriptionPlan>,
-    /// How each endpoint behaves over time; subscriptions name them by index.
+    /// How each endpoint or topic behaves over time; subscriptions name them by index.
     pub receivers: Vec<Vec<(u64, Behaviour)>>,
+    /// Which of them are topics.
+    pub topics: Vec<bool>,
     /// Storage over time.
     pub storage: Vec<(u64, Health)>,
     /// Batches of events: `(when, PIM, events)`.
@@ -96,6 +98,22 @@ pub enum Incident {
 impl Plan {
     /// The world of a seed.
     pub fn random(seed: u64) -> Plan {
+        let mut plan = Plan::of_endpoints(seed);
+        // Numbers of their own, so that a world with topics is otherwise that without.
+        let mut random = Random::new(seed, 4);
+        let r = &mut random;
+        let share = r.one_of(&[0, 50, 50, 100]);
+        plan.topics = plan.receivers.iter().map(|_| r.percent(share)).collect();
+        if plan.topics.contains(&true) {
+            plan.settings.delivery.batch_events = r.one_of(&[2, 7, 40, 1_000]);
+            plan.settings.delivery.batch_bytes = r.one_of(&[700, 3_000, 1024 * 1024]);
+            plan.settings.delivery.undelivered_at_most = Duration::from_secs(60 * r.one_of(&[3, 20, 60]));
+        }
+        plan
+    }
+
+    /// The world of a seed without topics.
+    pub fn of_endpoints(seed: u64) -> Plan {
         let mut random = Random::new(seed, 1);
         let r = &mut random;
         let lasts = r.within(10, 75) * MINUTE;
@@ -160,6 +178,7 @@ impl Plan {
             seed,
             pims,
             subscriptions,
+            topics: vec![false; receivers.len()],
             receivers,
             storage,
             batches,
@@ -170,6 +189,22 @@ impl Plan {
             races: r.percent(50),
             mutation: None,
         }
+    }
+
+    /// A world with slow storage, in which the process dies soon after each batch: often while a save is under way. In every other world
+    /// somebody suspends or resumes a subscription just before.
+    pub fn restless(seed: u64) -> Plan {
+        let plan = Plan::random(seed);
+        let mut random = Random::new(seed, 5);
+        let mut incidents = Vec::new();
+        for (at, ..) in &plan.batches {
+            if seed.is_multiple_of(2) {
+                incidents.push((at + random.within(0, SECOND), Incident::SuspendOrResume));
+            }
+            incidents.push((at + random.within(SECOND / 3, 2 * SECOND), Incident::Crash(0)));
+            incidents.push((at + 10 * SECOND, Incident::ResumeAll));
+        }
+        Plan { storage: vec![(0, Health::Slow)], incidents, races: false, ..plan }
     }
 
     /// The same world with a planted fault.

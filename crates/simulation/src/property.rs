@@ -41,6 +41,12 @@ pub enum Property {
     PimsAreApart,
     /// Events of one entity are delivered one after another, also across retries.
     EntitiesStayInOrder,
+    /// A topic has one batch under way at a time, within its bounds.
+    OneBatchAtATime,
+    /// A topic gets its events in order, and nothing overtakes what it did not take.
+    TopicsStayInOrder,
+    /// What a topic did not take is not sent again before its pause is over.
+    PausesAreKept,
     /// New attempts go to the new destination.
     DestinationIsCurrent,
     /// Every status change by the platform has exactly one entry and one notification.

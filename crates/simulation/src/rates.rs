@@ -53,6 +53,7 @@ pub fn measure(capacities: &[(u64, u64)], seconds: u64) -> Check<Measured> {
             receiver: 0,
         }],
         receivers: vec![schedule.collect()],
+        topics: vec![false],
         storage: Vec::new(),
         // More than any lane may send, so that there is always a backlog, and never more than the engine can take.
         batches: (0..seconds).map(|second| (second * SECOND, 1, 101)).collect(),

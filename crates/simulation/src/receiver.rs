@@ -1,4 +1,6 @@
-//! Receivers: how an endpoint answers, by a schedule that changes over time.
+//! Receivers: how an endpoint or a topic answers, by a schedule that changes over time.
+
+mod topic;
 
 use std::time::Duration;
 
@@ -6,10 +8,12 @@ use domain::outcome::{ErrorReason, Failure, Outcome};
 
 use crate::random::Random;
 
+pub use topic::BatchVerdict;
+
 /// The contract's limit for a whole attempt (page 4).
 pub const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// How an endpoint behaves.
+/// How an endpoint behaves; a topic does the same in its own way.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Behaviour {
     /// It takes everything, after this many milliseconds.

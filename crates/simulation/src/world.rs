@@ -16,7 +16,7 @@ use engine::core::{AttemptId, Core, Floors, ReadId};
 use store::{Change, Chunk, MemoryStore, ReadLimit, Save};
 
 use crate::mutation::Mutation;
-use crate::oracle::Oracle;
+use crate::oracle::{self, Oracle};
 use crate::plan::{Incident, Plan};
 use crate::property::{Check, Property, hold};
 use crate::random::Random;
@@ -33,7 +33,9 @@ enum Step {
     Incident(Incident),
     Start,
     Arrive(u64),
-    Ended(u32, u64, Outcome),
+    Ended(u32, u64, Vec<Outcome>),
+    /// The engine is told that an attempt has ended in deliveries, before it has (a planted fault).
+    Early(u32, u64, usize),
     Read(u32, ReadId, PimId, Position, ReadLimit),
     ReadEnded(u32, ReadId, Option<Chunk>),
     Load(u32, ReadId, PimId, Vec<Position>),
@@ -54,7 +56,7 @@ enum Step {
 struct PendingSave {
     save: Save,
     /// What the oracle's books said at that moment.
-    windows: Vec<crate::oracle::Asked>,
+    windows: Vec<oracle::Asked>,
     asked_at: u64,
 }
 
@@ -63,8 +65,7 @@ struct PendingSave {
 struct Attempt {
     id: AttemptId,
     lane: usize,
-    lane_number: u32,
-    position: u64,
+    made: oracle::Attempt,
     receiver: usize,
     sent_at: u64,
     run: u32,
@@ -91,7 +92,9 @@ pub struct Totals {
     pub changes: u64,
     /// Events that an endpoint took more than once.
     pub duplicates: u64,
-    /// Retries and further turns.
+    /// Batches to topics.
+    pub batches: u64,
+    /// Events sent again.
     pub repeats: u64,
     /// Events dropped with a suspension or by age.
     pub dropped: u64,
@@ -113,6 +116,7 @@ impl Totals {
         self.suspensions += other.suspensions;
         self.changes += other.changes;
         self.duplicates += other.duplicates;
+        self.batches += other.batches;
         self.repeats += other.repeats;
         self.dropped += other.dropped;
         self.store_failures += other.store_failures;
@@ -229,8 +233,8 @@ impl World {
 
     fn totals(&self) -> Totals {
         let lanes = &self.oracle.lanes;
-        let dropped = |lane: &crate::oracle::Lane| {
-            use crate::oracle::State::{Dropped, Expired};
+        let dropped = |lane: &oracle::Lane| {
+            use oracle::State::{Dropped, Expired};
             lane.items.values().filter(|item| matches!(item.state, Dropped | Expired)).count() as u64
         };
         Totals {

@@ -7,8 +7,8 @@ use simulation::plan::{MINUTE, Plan, SECOND, SubscriptionPlan};
 use simulation::receiver::Behaviour;
 use simulation::world::World;
 
-/// Two PIMs, four subscriptions; the first one's endpoint is as given.
-fn world(seed: u64, first: Behaviour) -> Plan {
+/// Two PIMs, four subscriptions; the first one's destination is as given.
+fn world(seed: u64, first: Behaviour, topics: [bool; 4]) -> Plan {
     let subscription = |pim, receiver| SubscriptionPlan {
         pim,
         types: vec![0, 1, 2, 3],
@@ -21,6 +21,7 @@ fn world(seed: u64, first: Behaviour) -> Plan {
         pims: 2,
         subscriptions: vec![subscription(1, 0), subscription(1, 1), subscription(1, 2), subscription(2, 3)],
         receivers: vec![vec![(0, first)], good.clone(), vec![(0, Behaviour::Throttling(9))], good],
+        topics: topics.to_vec(),
         storage: Vec::new(),
         batches: (0..60).flat_map(|second| [(second * SECOND, 1, 12), (second * SECOND + 1000, 2, 5)]).collect(),
         incidents: Vec::new(),
@@ -28,7 +29,7 @@ fn world(seed: u64, first: Behaviour) -> Plan {
         settings: engine::Settings::default(),
         tail_bytes: 1 << 24,
         races: false,
-        ..Plan::random(seed)
+        ..Plan::of_endpoints(seed)
     }
 }
 
@@ -43,12 +44,12 @@ fn sent(plan: Plan) -> BTreeMap<(usize, u64), Vec<u64>> {
     sent
 }
 
-#[test]
-fn a_hanging_destination_leaves_the_others_latency_unchanged() {
+/// The others' events go at the same times beside whatever happens to the first.
+fn check(topics: [bool; 4]) {
     for seed in 0..3 {
-        let well = sent(world(seed, Behaviour::Good(20)));
+        let well = sent(world(seed, Behaviour::Good(20), topics));
         for ill in [Behaviour::Hanging, Behaviour::Away, Behaviour::Flaky(80), Behaviour::Throttling(0)] {
-            let beside = sent(world(seed, ill));
+            let beside = sent(world(seed, ill, topics));
             assert_eq!(well.len(), beside.len());
             for (event, times) in &well {
                 let others = &beside[event];
@@ -62,4 +63,16 @@ fn a_hanging_destination_leaves_the_others_latency_unchanged() {
             }
         }
     }
+}
+
+#[test]
+fn a_hanging_endpoint_leaves_the_others_latency_unchanged() {
+    check([false; 4]);
+    check([false, true, false, true]);
+}
+
+#[test]
+fn a_hanging_topic_leaves_the_others_latency_unchanged() {
+    check([true, false, false, false]);
+    check([true, true, false, true]);
 }

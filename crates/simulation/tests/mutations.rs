@@ -9,8 +9,13 @@ const WORLDS: u64 = 300;
 
 /// Plays worlds with a planted fault until one notices; it must be by one of `expected`.
 fn caught(mutation: Mutation, expected: &[Property]) {
+    caught_in(Plan::random, mutation, expected);
+}
+
+/// The same in worlds of a kind.
+fn caught_in(plan: impl Fn(u64) -> Plan, mutation: Mutation, expected: &[Property]) {
     for seed in 0..WORLDS {
-        if let Err(violation) = run::play(Plan::random(seed).with(mutation)) {
+        if let Err(violation) = run::play(plan(seed).with(mutation)) {
             assert!(expected.contains(&violation.property), "seed {seed}: {mutation:?} was noticed by {violation}");
             return;
         }
@@ -20,7 +25,7 @@ fn caught(mutation: Mutation, expected: &[Property]) {
 
 #[test]
 fn forgotten_saves() {
-    caught(Mutation::ForgetSave, &[NothingIsForgotten, DuplicatesAreBounded]);
+    caught(Mutation::ForgetSave, &[NothingIsForgotten, DuplicatesAreBounded, FailuresAreTold]);
 }
 
 #[test]
@@ -45,7 +50,7 @@ fn events_for_another_pim() {
 
 #[test]
 fn saves_answered_before_they_are_made() {
-    caught(Mutation::AnswerBeforeDurable, &[NothingIsForgotten, NeededIsKept]);
+    caught(Mutation::AnswerBeforeDurable, &[NothingIsForgotten, NeededIsKept, FailuresAreTold]);
 }
 
 #[test]
@@ -85,7 +90,7 @@ fn failures_counted_twice() {
 
 #[test]
 fn events_skipped_at_fall_behind() {
-    caught(Mutation::SkipEventAtFallBehind, &[NothingIsForgotten, EveryEventEnds]);
+    caught(Mutation::SkipEventAtFallBehind, &[NothingIsForgotten, EveryEventEnds, TopicsStayInOrder]);
 }
 
 #[test]
@@ -110,7 +115,7 @@ fn the_old_destination() {
 
 #[test]
 fn failures_taken_for_successes() {
-    caught(Mutation::TakeFailureForSuccess, &[SuccessRateIsTrue, EveryEventEnds]);
+    caught(Mutation::TakeFailureForSuccess, &[SuccessRateIsTrue, EveryEventEnds, TopicsStayInOrder]);
 }
 
 #[test]
@@ -121,4 +126,43 @@ fn a_hurried_clock() {
 #[test]
 fn events_sent_twice() {
     caught(Mutation::SendTwice, &[DuplicatesAreExplained]);
+}
+
+#[test]
+fn batches_out_of_order() {
+    caught(Mutation::SwapInBatch, &[TopicsStayInOrder]);
+}
+
+#[test]
+fn a_batch_beside_another() {
+    caught(Mutation::AnswerBeforeTheEnd, &[OneBatchAtATime, DuplicatesAreExplained, NothingIsForgotten, StatusIsTrue]);
+}
+
+#[test]
+fn a_part_taken_for_the_whole() {
+    caught(Mutation::TakePartForWhole, &[DuplicatesAreExplained, SuccessRateIsTrue, PausesAreKept]);
+}
+
+#[test]
+fn each_of_a_batch_counted() {
+    caught(Mutation::CountEachOfABatch, &[SuccessRateIsTrue, SuspendsByTheRule]);
+}
+
+#[test]
+fn pauses_forgotten_by_a_restart() {
+    caught(Mutation::ForgetPause, &[PausesAreKept, DuplicatesAreExplained, EveryEventEnds, SuccessRateIsTrue]);
+}
+
+#[test]
+fn parts_of_batches_repeated_by_a_restart() {
+    caught_in(Plan::restless, Mutation::ForgetWhatWasTaken, &[DuplicatesAreExplained]);
+}
+
+#[test]
+fn saves_of_a_generation_that_is_over() {
+    caught_in(
+        Plan::restless,
+        Mutation::IgnoreGenerationOnSave,
+        &[NothingIsForgotten, DuplicatesAreExplained, DropsAreTold],
+    );
 }

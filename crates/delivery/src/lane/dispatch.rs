@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::exception::{Exception, ExceptionKind};
 use domain::{LoggedEvent, Position, Timestamp};
 
-use super::{Flight, Lane, Manner, Output, Phase, Supply, Ticket};
+use super::{Attempt, Flight, Lane, Manner, Output, Phase, Supply, Ticket};
 use crate::waiting::Taken;
 
 /// While fresh events wait as well, at most every fourth event sent is a retry: retries never hold back fresh events, and are not
@@ -52,7 +52,7 @@ impl Lane {
             return Some(self.again(taken));
         }
         while self.waiting.len() < self.settings.max_waiting
-            && let Some(event) = self.take_fresh()
+            && let Some(event) = self.take_fresh(Position(u64::MAX))
         {
             let entity = self.options.entity_of.map_or(0, |entity_of| entity_of(&event));
             if self.order.enter(entity, event.position) {
@@ -74,9 +74,9 @@ impl Lane {
         Some(self.again(taken))
     }
 
-    /// The first event in hand that does not wait.
-    pub(super) fn take_fresh(&mut self) -> Option<Arc<LoggedEvent>> {
-        while let Some(event) = self.fresh.pop_front() {
+    /// The first event in hand that does not wait, if it is before `before`.
+    pub(super) fn take_fresh(&mut self, before: Position) -> Option<Arc<LoggedEvent>> {
+        while let Some(event) = self.fresh.pop_front_if(|event| event.position < before) {
             self.fresh_bytes -= event.event.size();
             if !self.waits_on(event.position) {
                 return Some(event);
@@ -114,31 +114,10 @@ impl Lane {
     pub(super) fn send(&mut self, flights: Vec<Flight>) {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
-        self.fresh_in_flight.extend(flights.iter().filter(|flight| !flight.waits).map(|flight| flight.event.position));
         let events = flights.iter().map(|flight| flight.event.clone()).collect();
-        self.in_flight.insert(ticket, flights);
+        let (destination, in_order) = (self.options.destination, self.options.manner == Manner::InBatches);
+        self.in_flight.insert(ticket, Attempt { destination, in_order, flights });
         self.outputs.push_back(Output::Send { ticket, events });
-    }
-
-    /// Reads on when half of what is in hand is gone.
-    fn read_on(&mut self) {
-        let (most, most_bytes) = self.options.manner.in_hand(&self.settings);
-        let (room, bytes) = (most.saturating_sub(self.fresh.len()), most_bytes.saturating_sub(self.fresh_bytes));
-        let enough = room * 2 < most || bytes * 2 < most_bytes;
-        let full = self.waiting.len() >= self.settings.max_waiting;
-        // A pause that is over is forgotten even where there is enough at hand for now: it would wake the lane for nothing, again and again.
-        if let Supply::Behind { again_at, .. } = &mut self.supply {
-            *again_at = again_at.filter(|again_at| *again_at > self.now);
-        }
-        if let Supply::Behind { reach, reading, again_at } = &mut self.supply
-            && reading.is_none()
-            && !enough
-            && !full
-            && again_at.is_none()
-        {
-            *reading = Some(*reach);
-            self.outputs.push_back(Output::Read { from: *reach, events: room, bytes });
-        }
     }
 
     /// When the lane wants to be told the time; `None` = only when something happens.
@@ -146,11 +125,13 @@ impl Lane {
         if self.phase != Phase::Running {
             return None;
         }
-        let has_fresh = !self.fresh.is_empty() && self.waiting.len() < self.settings.max_waiting;
+        let (has_fresh, has_ready) = (!self.fresh.is_empty(), self.waiting.has_ready());
         let send_at = match self.options.manner {
-            _ if !has_fresh && !self.waiting.has_ready() => None,
-            Manner::OneByOne => (self.in_flight.len() < self.settings.max_in_flight).then(|| self.pace.next_at()),
-            Manner::InBatches => self.next_batch_at(),
+            Manner::OneByOne if has_ready || has_fresh && self.waiting.len() < self.settings.max_waiting => {
+                (self.in_flight.len() < self.settings.max_in_flight).then(|| self.pace.next_at())
+            }
+            Manner::InBatches if has_ready || has_fresh => self.next_batch_at(),
+            Manner::OneByOne | Manner::InBatches => None,
         };
         let load_at = (self.waiting.at_hand() < MAX_LOADING).then(|| self.waiting.next_due()).flatten();
         let read_at = match self.supply {

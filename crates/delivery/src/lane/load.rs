@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 
-use super::{Lane, Manner};
+use super::{Attempt, Lane, Manner};
 
 /// What a lane has at hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -22,15 +22,31 @@ pub struct Load {
 impl Lane {
     /// What the lane has at hand.
     pub fn load(&self) -> Load {
-        let (waiting_retries, waiting_turns) = self.waiting.counts();
+        let (waiting_retries, waiting_turns) = self.waits();
         let fresh = self.fresh.front().map(|event| event.accepted_at);
-        let under_way = self.in_flight.values().flatten().map(|flight| flight.event.accepted_at).min();
+        let flights = self.in_flight.values().flat_map(|attempt| &attempt.flights);
+        let under_way = flights.map(|flight| flight.event.accepted_at).min();
         Load {
             in_flight: self.in_flight() as u64,
-            backlog: (self.fresh.len() + self.fresh_in_flight.len() + self.waiting.len()) as u64,
-            waiting_retries: waiting_retries + self.sent_again(),
+            backlog: self.backlog(),
+            waiting_retries,
             waiting_turns,
             oldest: fresh.into_iter().chain(under_way).chain(self.waiting.first_tried_at()).min(),
+        }
+    }
+
+    /// Events that are under way, in hand, or wait.
+    pub(super) fn backlog(&self) -> u64 {
+        let under_way = self.in_flight.values().map(Attempt::fresh).sum::<usize>();
+        (self.fresh.len() + under_way + self.waiting.len()) as u64
+    }
+
+    /// Events that wait for a retry, and for their turn. What a topic did not take is among the first, unless that was only too much for now.
+    pub(super) fn waits(&self) -> (u64, u64) {
+        let (retries, turns) = self.waiting.counts();
+        match &self.backoff {
+            Some(backoff) if backoff.throttled => (retries, turns + self.sent_again()),
+            _ => (retries + self.sent_again(), turns),
         }
     }
 

@@ -7,7 +7,7 @@ use domain::exception::Exception;
 use domain::outcome::Failure;
 use domain::{Position, Timestamp};
 
-use super::{Lane, Phase, Supply};
+use super::{Attempt, Lane, Phase};
 
 /// Rate and successes are saved this often at most; failures are saved at once, so that a failing endpoint does not get away by our restart.
 const MEMORY_EVERY: Duration = Duration::from_secs(10);
@@ -84,13 +84,9 @@ impl Lane {
         if self.phase == Phase::Dropped {
             return None;
         }
-        let reach = match self.supply {
-            Supply::Live => None,
-            Supply::Behind { reach, .. } => Some(reach),
-        };
         let in_hand = self.fresh.front().map(|event| event.position);
-        let under_way = self.fresh_in_flight.first().copied();
-        [reach, in_hand, under_way].into_iter().flatten().min()
+        let under_way = self.in_flight.values().filter_map(Attempt::first_fresh).min();
+        [self.reach(), in_hand, under_way].into_iter().flatten().min()
     }
 
     /// The first position whose event the lane still needs from the log, if it is before the cursor: that of a waiting event.
@@ -124,9 +120,10 @@ impl Lane {
     }
 
     /// A save that was under way may have been passed over, for it came from before a change of the subscription's status: all waiting
-    /// events and the cursor are saved again.
+    /// events, the cursor and the memory are saved again.
     pub(super) fn save_anew(&mut self) {
         self.unsaved.anew = true;
+        self.unsaved.memory = true;
         self.unsaved.changed = self.waiting.iter().map(|exception| exception.position).collect();
         self.unsaved.changed.extend(self.beyond.keys());
     }
@@ -134,6 +131,7 @@ impl Lane {
     /// What is to be saved. The lane counts it as saved: whoever takes it must see to it that it is.
     pub fn save(&mut self) -> LaneState {
         let cursor = self.cursor();
+        self.forget_ahead();
         let with_memory = self.unsaved.memory || self.memory_due();
         if with_memory {
             self.unsaved.memory = false;
@@ -153,7 +151,8 @@ impl Lane {
             settled: std::mem::take(&mut self.unsaved.settled).into_iter().collect(),
             failures: std::mem::take(&mut self.unsaved.failures),
             memory: with_memory.then(|| {
-                crate::memory::write(self.options.destination, &self.pace, &self.window, self.backoff.as_ref())
+                let learnt = (&self.pace, &self.window, self.backoff.as_ref());
+                crate::memory::write(self.options.destination, learnt, &self.ahead)
             }),
         }
     }

@@ -17,20 +17,17 @@ const LONGEST_TURN: Duration = Duration::from_secs(60);
 impl Lane {
     pub(super) fn settle(&mut self, ticket: Ticket, outcomes: Vec<Outcome>) {
         // A second answer to the same attempt finds nothing.
-        let Some(flights) = self.in_flight.remove(&ticket) else { return };
-        debug_assert_eq!(flights.len(), outcomes.len());
-        // An event without an outcome would be lost: it counts as not sent.
-        let outcomes = outcomes.into_iter().chain(std::iter::repeat(Outcome::Abandoned));
-        let ended: Vec<_> = flights.into_iter().zip(outcomes).collect();
-        for (flight, _) in &ended {
-            self.fresh_in_flight.remove(&flight.event.position);
-        }
-        if matches!(self.phase, Phase::Stopped | Phase::Dropped) {
-            return ended.into_iter().for_each(|(flight, outcome)| self.late(flight, outcome));
-        }
+        let Some(attempt) = self.in_flight.remove(&ticket) else { return };
+        // An event without an outcome would be lost.
+        let outcomes = outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::Failed(no_outcome())));
+        let ended = attempt.flights.into_iter().zip(outcomes);
         match self.options.manner {
-            Manner::OneByOne => ended.into_iter().for_each(|(flight, outcome)| self.settle_one(flight, outcome)),
-            Manner::InBatches => self.settle_batch(ended),
+            _ if matches!(self.phase, Phase::Stopped | Phase::Dropped) => {
+                ended.for_each(|(flight, outcome)| self.late(flight, outcome));
+            }
+            _ if attempt.destination != self.options.destination => self.settle_elsewhere(attempt.in_order, ended),
+            Manner::OneByOne => ended.for_each(|(flight, outcome)| self.settle_one(flight, outcome)),
+            Manner::InBatches => self.settle_batch(attempt.in_order, ended),
         }
     }
 
@@ -159,14 +156,7 @@ impl Lane {
 
     /// A waiting event that the log no longer has.
     pub(super) fn lost(&mut self, position: Position) {
-        self.failed(
-            Failure {
-                reason: ErrorReason::DestinationFailure,
-                code: 500,
-                message: "The event had left the log (retention) before its next attempt was due.".into(),
-            },
-            false,
-        );
+        self.failed(too_old(), false);
         self.given_up += 1;
         self.forget(position);
     }
@@ -217,5 +207,23 @@ impl Flight {
             first_tried_at: self.first_tried_at,
             entity: self.entity,
         }
+    }
+}
+
+/// Retention was over before the event was delivered.
+pub(super) fn too_old() -> Failure {
+    Failure {
+        reason: ErrorReason::DestinationFailure,
+        code: 500,
+        message: "The event had left the log (retention) before its next attempt was due.".into(),
+    }
+}
+
+/// The attempt ended in fewer outcomes than it had events.
+fn no_outcome() -> Failure {
+    Failure {
+        reason: ErrorReason::DestinationFailure,
+        code: 500,
+        message: "The attempt ended without an outcome for the event.".into(),
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use delivery::Lane;
 use domain::Position;
+use domain::log_entry::LogEntry;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use store::LaneRecord;
 
@@ -29,7 +30,8 @@ impl Core {
                 self.now,
             );
             let floor = [reach, lane.first_waiting()].into_iter().flatten().min();
-            let slot = self.insert(subscription, lane, Position::FIRST, floor);
+            // Nothing before its cursor concerns it, even if that is still to be routed.
+            let slot = self.insert(subscription, lane, reach.unwrap_or(Position::FIRST), floor);
             let Some(id) = self.lane_id(slot) else { return };
             self.tell(id, if holds { delivery::Input::Held } else { delivery::Input::Timeout });
             return;
@@ -37,25 +39,26 @@ impl Core {
         // Suspended or revoked before the crash; what that dropped may not have been settled.
         let unsettled = cursor.is_some() || !exceptions.is_empty();
         if subscription.status == SubscriptionStatus::Deleted || !unsettled {
-            return self.insert_stopped(subscription, None);
+            return self.insert_stopped(subscription);
         }
-        let first_waiting = exceptions.iter().map(|exception| exception.position).min();
-        let from = cursor.unwrap_or(self.routed);
-        self.insert_stopped(subscription.clone(), [cursor, first_waiting].into_iter().flatten().min());
-        self.begin_drop(Arc::new(subscription), exceptions.len() as u64, from);
+        let from = Some(cursor.unwrap_or(self.routed));
+        let options = Core::lane_options(&subscription);
+        let mut lane = Lane::restore(self.delivery.clone(), options, from, memory.as_deref(), exceptions, self.now);
+        lane.handle(self.now, delivery::Input::Stopped);
+        let floor = [cursor, lane.first_waiting()].into_iter().flatten().min();
+        let slot = self.insert(subscription, lane, Position::FIRST, floor);
+        self.drop_backlog(slot);
     }
 
-    fn insert_stopped(&mut self, subscription: Subscription, floor: Option<Position>) {
+    /// The lane of a subscription that is not active, and has nothing left to be counted.
+    fn insert_stopped(&mut self, subscription: Subscription) {
         if subscription.status == SubscriptionStatus::Deleted {
             return;
         }
         let mut lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
         lane.handle(self.now, delivery::Input::Stopped);
-        if floor.is_none() {
-            // What it dropped was counted before.
-            lane.handle(self.now, delivery::Input::Dropped);
-        }
-        self.insert(subscription, lane, Position::FIRST, floor);
+        lane.handle(self.now, delivery::Input::Dropped);
+        self.insert(subscription, lane, Position::FIRST, None);
     }
 
     fn insert(&mut self, subscription: Subscription, lane: Lane, from: Position, floor: Option<Position>) -> usize {
@@ -88,6 +91,9 @@ impl Core {
         if listens {
             self.index.add(slot, &entry.subscription);
         }
+        if from > self.routed {
+            self.beginning.push((from, slot));
+        }
         self.entries[slot] = Some(entry);
         self.by_subscription.insert(id, slot);
         slot
@@ -106,16 +112,18 @@ impl Core {
         Some(entry)
     }
 
-    /// Takes a lane out of service; if it has attempts under way, their failures are still told.
-    fn replace(&mut self, slot: usize) {
-        let Some(mut entry) = self.remove(slot) else { return };
+    /// Takes a lane out of service; if it has attempts under way, their failures are still told. Gives those that are not told yet.
+    fn replace(&mut self, slot: usize) -> Vec<LogEntry> {
+        let Some(mut entry) = self.remove(slot) else { return Vec::new() };
         entry.lane.handle(self.now, delivery::Input::Stopped);
+        let untold = entry.log_entries(Vec::new(), |lane| lane.take_failures());
         if entry.lane.in_flight() > 0 {
             entry.replaced = true;
             entry.timer = None;
             self.free.retain(|other| *other != slot);
             self.entries[slot] = Some(entry);
         }
+        untold
     }
 
     /// Tells the owner what became of the last attempts of a lane that was replaced, and lets it go after them.
@@ -123,11 +131,10 @@ impl Core {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         self.totals.given_up += entry.lane.take_given_up();
         let entries = entry.log_entries(Vec::new(), |lane| lane.take_failures());
-        if let Some(successor) = self.by_subscription.get(&entry.subscription.id).copied() {
-            self.saver.urgent |= !entries.is_empty();
-            self.saver.entries.extend(entries.into_iter().map(|log_entry| (successor, log_entry)));
-        }
-        if entry.lane.in_flight() == 0 {
+        let (id, over) = (entry.subscription.id, entry.lane.in_flight() == 0);
+        self.saver.urgent |= !entries.is_empty();
+        self.saver.entries.extend(entries.into_iter().map(|log_entry| (id, log_entry)));
+        if over {
             self.entries[slot] = None;
             self.free.push(slot);
         }
@@ -199,7 +206,7 @@ impl Core {
                 self.mark_unsaved(slot);
             }
             SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => {
-                self.insert_stopped(subscription, None);
+                self.insert_stopped(subscription);
             }
         }
     }
@@ -218,13 +225,15 @@ impl Core {
             return;
         }
         let counters = (entry.matched, entry.filtered_out, entry.delivered, entry.failed);
-        self.replace(slot);
+        let untold = self.replace(slot);
         let lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
         let from = subscription.status_since;
         let slot = self.insert(Subscription::clone(&subscription), lane, from, Some(from));
         if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) {
             (entry.matched, entry.filtered_out, entry.delivered, entry.failed) = counters;
         }
+        self.saver.urgent |= !untold.is_empty();
+        self.saver.entries.extend(untold.into_iter().map(|log_entry| (subscription.id, log_entry)));
         self.mark_unsaved(slot);
     }
 
@@ -232,10 +241,6 @@ impl Core {
     fn stop_and_drop(&mut self, slot: usize) {
         let Some(id) = self.lane_id(slot) else { return };
         self.tell(id, delivery::Input::Stopped);
-        let routed = self.routed;
-        let Some(entry) = self.entries.get(slot).and_then(Option::as_ref) else { return };
-        let (waiting, from) = (entry.lane.undelivered(), entry.lane.reach().unwrap_or(routed));
-        let (subscription, from) = (entry.subscription.clone(), from.max(entry.from));
-        self.begin_drop(subscription, waiting, from);
+        self.drop_backlog(slot);
     }
 }

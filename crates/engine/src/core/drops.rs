@@ -24,11 +24,19 @@ struct Count {
     number: u64,
     subscription: Arc<Subscription>,
     dropped: u64,
+    /// Events that are counted with the others although they were not dropped: they are settled, or were counted before.
+    not_dropped: u64,
     next: Position,
     until: Position,
     reading: bool,
     again_at: Option<Timestamp>,
     why: Why,
+}
+
+/// What a count begins with, before the log is read.
+struct Counted {
+    dropped: u64,
+    not_dropped: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +50,12 @@ impl Drops {
         self.counts.iter().filter(|count| !count.reading).filter_map(|count| count.again_at).min()
     }
 
+    pub(super) fn clock_stepped_back(&mut self, now: Timestamp) {
+        for count in &mut self.counts {
+            count.again_at = count.again_at.map(|again_at| again_at.min(now + AGAIN));
+        }
+    }
+
     /// The first events that are still to be counted, by PIM.
     pub(super) fn floors(&self) -> impl Iterator<Item = (domain::PimId, Position)> + '_ {
         self.counts.iter().map(|count| (count.subscription.pim, count.next))
@@ -52,24 +66,36 @@ impl Drops {
 const AT_ONCE: ReadLimit = ReadLimit { events: 1024, bytes: 1024 * 1024, until: Position(u64::MAX) };
 
 impl Core {
-    /// Begins to count what a stop drops: `waiting` events and the matching ones from `from` to where the stop took effect.
-    pub(super) fn begin_drop(&mut self, subscription: Arc<Subscription>, waiting: u64, from: Position) {
-        let until = subscription.status_since;
-        self.begin(subscription, waiting, from, until, Why::Stopped);
+    /// Begins to count what a stop drops: events that the lane has at hand, and the matching ones from where it would read on to where the
+    /// stop took effect.
+    pub(super) fn drop_backlog(&mut self, slot: usize) {
+        let routed = self.routed;
+        let Some(entry) = self.entries.get(slot).and_then(Option::as_ref) else { return };
+        let until = entry.subscription.status_since;
+        let counted = Counted { dropped: entry.lane.undelivered(), not_dropped: entry.lane.passed_over(until) };
+        // One that was stopped before has nothing more to drop, but a cursor in the ledger again.
+        let from = if entry.lane.is_over() { until } else { entry.lane.reach().unwrap_or(routed).max(entry.from) };
+        self.begin(entry.subscription.clone(), counted, (from, until), Why::Stopped);
     }
 
-    fn begin(&mut self, subscription: Arc<Subscription>, dropped: u64, from: Position, until: Position, why: Why) {
+    fn begin(
+        &mut self,
+        subscription: Arc<Subscription>,
+        Counted { dropped, not_dropped }: Counted,
+        (next, until): (Position, Position),
+        why: Why,
+    ) {
         self.drops.next_number += 1;
         let number = self.drops.next_number;
-        let again_at = None;
         self.drops.counts.push(Count {
             number,
             subscription,
             dropped,
-            next: from,
+            not_dropped,
+            next,
             until,
             reading: false,
-            again_at,
+            again_at: None,
             why,
         });
     }
@@ -109,14 +135,15 @@ impl Core {
         }
     }
 
-    fn dropped(&mut self, count: Count) {
+    fn dropped(&mut self, mut count: Count) {
+        count.dropped = count.dropped.saturating_sub(count.not_dropped);
         let Some(slot) = self.by_subscription.get(&count.subscription.id).copied() else { return };
         match count.why {
             Why::Stopped => self.totals.dropped_by_stop += count.dropped,
             Why::Expired => self.totals.expired += count.dropped,
         }
         if count.dropped > 0 {
-            self.saver.entries.push((slot, count.entry(self.now)));
+            self.saver.entries.push((count.subscription.id, count.entry(self.now)));
         }
         if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut)
             && count.why == Why::Stopped
@@ -142,13 +169,14 @@ impl Core {
                 continue;
             }
             let subscription = entry.subscription.clone();
+            let not_dropped = entry.lane.passed_over(before);
             // The lane may send others at once in their place: those are not gone.
             let held = entry.lane.undelivered() + entry.lane.in_flight() as u64;
             entry.lane.handle(self.now, delivery::Input::Expired(before));
             let gone = held.saturating_sub(entry.lane.undelivered() + entry.lane.in_flight() as u64);
             let from = cursor.filter(|cursor| *cursor < before).unwrap_or(before).max(entry.from);
             self.pump(slot);
-            self.begin(subscription, gone, from, before, Why::Expired);
+            self.begin(subscription, Counted { dropped: gone, not_dropped }, (from, before), Why::Expired);
         }
     }
 }

@@ -63,6 +63,10 @@ impl Core {
         self.totals.routed += events.len() as u64;
         self.candidates = candidates;
         self.routed = self.routed.max(next);
+        // From now on they follow the router's mark.
+        for (_, slot) in self.beginning.extract_if(.., |(from, _)| *from <= self.routed).collect::<Vec<_>>() {
+            self.mark_unsaved(slot);
+        }
     }
 
     fn offer<'e>(&mut self, slot: usize, event: &'e Arc<LoggedEvent>, facets: &mut Option<Facets<'e>>) {

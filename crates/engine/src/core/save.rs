@@ -6,7 +6,7 @@ use std::time::Duration;
 use delivery::Lane;
 use delivery::lane::FailureNote;
 use domain::log_entry::{LogBody, LogEntry};
-use domain::{LogId, PimId, Position, Timestamp};
+use domain::{LogId, PimId, Position, SubscriptionId, Timestamp};
 use store::{LaneSave, Save};
 
 use super::{Core, Entry, Output};
@@ -23,8 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Saver {
     /// Lanes with something to save.
     pub(super) lanes: Vec<usize>,
-    /// Entries about lanes' dropped backlogs.
-    pub(super) entries: Vec<(usize, LogEntry)>,
+    /// Entries about dropped backlogs, and about failures of lanes that were replaced.
+    pub(super) entries: Vec<(SubscriptionId, LogEntry)>,
     /// Something must be saved at once.
     pub(super) urgent: bool,
     state: State,
@@ -53,6 +53,14 @@ impl Saver {
         matches!(self.state, State::Idle) && !self.has_something(routed)
     }
 
+    /// What was planned under the old time does not hold saves up for longer than it should.
+    pub(super) fn clock_stepped_back(&mut self, now: Timestamp) {
+        self.last = self.last.min(now);
+        if let State::Failed { again_at, pause, .. } = &mut self.state {
+            *again_at = (*again_at).min(now + *pause);
+        }
+    }
+
     /// When the next save is due.
     pub(super) fn due(&self, routed: Position, settings: &Settings) -> Option<Timestamp> {
         match &self.state {
@@ -76,7 +84,8 @@ pub struct Floors {
 
 impl Core {
     pub(super) fn mark_unsaved(&mut self, slot: usize) {
-        if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut)
+        // Of one that was replaced nothing is saved: the ledger's place is its successor's.
+        if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut).filter(|entry| !entry.replaced)
             && !std::mem::replace(&mut entry.unsaved, true)
         {
             self.saver.lanes.push(slot);
@@ -98,15 +107,18 @@ impl Core {
             State::Idle => {}
         }
         let now_or_never = self.saver.urgent || self.stopping;
-        let due = self.now.since(self.saver.last) >= self.settings.save_every || self.now < self.saver.last;
+        let due = self.now.since(self.saver.last) >= self.settings.save_every;
         if !(self.saver.has_something(self.routed) && (now_or_never || due)) {
             return;
         }
         self.saver.urgent = false;
         self.saver.last = self.now;
         let mut entries: HashMap<usize, Vec<LogEntry>> = HashMap::new();
-        for (slot, entry) in self.saver.entries.drain(..) {
-            entries.entry(slot).or_default().push(entry);
+        for (subscription, entry) in self.saver.entries.drain(..) {
+            // Nobody is told about one that was deleted.
+            if let Some(slot) = self.by_subscription.get(&subscription) {
+                entries.entry(*slot).or_default().push(entry);
+            }
         }
         let mut lanes = Vec::with_capacity(self.saver.lanes.len());
         for slot in entries.keys() {
@@ -116,7 +128,7 @@ impl Core {
         }
         for slot in self.saver.lanes.drain(..) {
             if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) {
-                lanes.push(entry.save(entries.remove(&slot).unwrap_or_default()));
+                lanes.push(entry.save(self.routed, entries.remove(&slot).unwrap_or_default()));
             }
         }
         let save = Save { mark: self.routed, lanes };
@@ -168,9 +180,13 @@ impl Core {
 }
 
 impl Entry {
-    fn save(&mut self, dropped: Vec<LogEntry>) -> LaneSave {
+    fn save(&mut self, mark: Position, dropped: Vec<LogEntry>) -> LaneSave {
         self.unsaved = false;
-        let state = self.lane.save();
+        let mut state = self.lane.save();
+        // What is before its beginning is none of its events, even if that is still to be routed: until then it does not follow the mark.
+        if !self.lane.is_over() && self.from > state.cursor.unwrap_or(mark) {
+            state.cursor = Some(self.from);
+        }
         let drop_exceptions = std::mem::take(&mut self.drop_exceptions);
         self.saving_floor = [state.cursor, self.lane.first_waiting()].into_iter().flatten().min();
         LaneSave {

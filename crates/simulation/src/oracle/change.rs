@@ -3,7 +3,7 @@
 use domain::subscription::{Ordering, Subscription, SubscriptionStatus};
 use domain::{Position, Timestamp};
 
-use super::{Lane, Oracle, State};
+use super::{Asked, Lane, Oracle, State, is_topic};
 
 impl Oracle {
     /// A change was committed.
@@ -18,8 +18,15 @@ impl Oracle {
         if moved && matches!(stored.status, SubscriptionStatus::Suspended(reason) if reason.by_the_platform()) {
             lane.suspensions += 1;
         }
-        if moved && stored.status.is_active() || stored.destination != lane.stored.destination {
-            lane.durable_window.clear();
+        if moved && stored.status.is_active() {
+            // The store forgets what the lane remembered.
+            lane.durable = Asked { failures: lane.durable.failures, ..Asked::default() };
+            if !stored.options.hold {
+                lane.forgotten_before = stored.status_since.0;
+            }
+        }
+        if stored.destination != lane.stored.destination {
+            lane.durable.forget_what_was_learnt();
         }
         if stored.options.hold != lane.stored.options.hold && !stored.status.is_active() {
             lane.toggled = true;
@@ -33,7 +40,7 @@ impl Oracle {
         let Some(index) = self.find(new.id) else { return };
         let lane = &mut self.lanes[index];
         let Some(old) = lane.known.replace(new.clone()) else {
-            if new.options.ordering == Ordering::PerEntity {
+            if keeps_entities_in_order(new) {
                 lane.ordered_from = new.status_since.0;
             }
             lane.stopped = !new.status.is_active();
@@ -43,10 +50,13 @@ impl Oracle {
             lane.known = Some(old);
             return;
         }
-        match (new.options.ordering, old.options.ordering) {
-            (Ordering::None, _) => lane.ordered_from = u64::MAX,
-            (Ordering::PerEntity, Ordering::None) => lane.ordered_from = head.0,
-            (Ordering::PerEntity, Ordering::PerEntity) => {}
+        match (keeps_entities_in_order(new), keeps_entities_in_order(&old)) {
+            (false, _) => lane.ordered_from = u64::MAX,
+            (true, false) => lane.ordered_from = head.0,
+            (true, true) => {}
+        }
+        if is_topic(new) && !is_topic(&old) {
+            lane.items.values_mut().filter(|item| !item.state.is_settled()).for_each(|item| item.loose = true);
         }
         if !new.options.respect_retry_after {
             // A pause that was begun may be kept to its end or not.
@@ -69,8 +79,7 @@ impl Oracle {
                 } else {
                     lane.stop(new.status_since, missed_suspension, new.status_since.0);
                     lane.stopped = false;
-                    lane.number += 1;
-                    lane.in_flight = 0;
+                    lane.replace();
                 }
                 lane.toggled = false;
                 lane.halted = false;
@@ -83,8 +92,7 @@ impl Oracle {
             SubscriptionStatus::Revoked if moved => lane.stop(new.status_since, false, u64::MAX),
             SubscriptionStatus::Deleted => {
                 lane.stop(new.status_since, true, u64::MAX);
-                lane.number += 1;
-                lane.in_flight = 0;
+                lane.replace();
             }
             _ => {}
         }
@@ -101,18 +109,26 @@ impl Lane {
             stopped: false,
             number: 0,
             in_flight: 0,
+            under_way: 0,
             window: Vec::new(),
-            durable_window: Vec::new(),
+            back: None,
+            ahead: Default::default(),
+            expired_before: 0,
+            saved_at: 0,
+            taken_at: 0,
+            durable: Asked::default(),
+            last_taken: Default::default(),
             last_sent: None,
             recently_sent: Default::default(),
             pause_until: Timestamp::EPOCH,
             failures_told: 0,
-            failures_durable: 0,
             failures_lost: 0,
             suspensions: 0,
             may_count: 0,
             ordered_from: u64::MAX,
             toggled: false,
+            drops_told: 0,
+            forgotten_before: 0,
         }
     }
 
@@ -120,6 +136,20 @@ impl Lane {
         self.window.clear();
         self.last_sent = None;
         self.pause_until = Timestamp::EPOCH;
+        self.back = None;
+        for item in self.items.values_mut().filter(|item| item.in_flight.is_none()) {
+            if matches!(item.state, State::Owed | State::Throttled) {
+                item.first_tried_at = None;
+            }
+        }
+    }
+
+    /// Attempts under way are none of the lane any more.
+    pub(super) fn replace(&mut self) {
+        self.number += 1;
+        self.in_flight = 0;
+        self.under_way = 0;
+        self.back = None;
     }
 
     /// Drops what is not delivered of the events before `until`, apart from what is under way.
@@ -140,4 +170,9 @@ impl Lane {
             self.may_count += u64::from(item.optional);
         }
     }
+}
+
+/// Whether the events of one entity are sent one after another while others go on.
+pub(super) fn keeps_entities_in_order(subscription: &Subscription) -> bool {
+    subscription.options.ordering == Ordering::PerEntity && !is_topic(subscription)
 }

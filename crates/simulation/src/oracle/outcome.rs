@@ -5,37 +5,79 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::outcome::{ErrorReason, Outcome, SuspensionReason};
 
-use super::{Lane, Oracle, State, minute};
+use super::batch::no_outcome;
+use super::{Attempt, Lane, Oracle, State, is_topic, minute};
 
 impl Oracle {
     /// The engine is told how an attempt ended; gives the suspension that has to follow, if any. A second answer finds nothing.
     pub fn ended(
         &mut self,
         index: usize,
-        position: u64,
-        attempt: u64,
-        lane_number: u32,
-        outcome: &Outcome,
+        number: u64,
+        made: &Attempt,
+        outcomes: &[Outcome],
         (now, true_now): (Timestamp, u64),
     ) -> Option<SuspensionReason> {
+        let lane = &mut self.lanes[index];
+        let same_lane = lane.number == made.lane_number;
+        let elsewhere = lane.known.as_ref().is_some_and(|known| known.destination.to_string() != made.destination);
+        let to_topic = lane.known.as_ref().is_some_and(is_topic);
+        let none = Outcome::Failed(no_outcome());
+        let mut ended = Vec::new();
+        let mut any = false;
+        for (place, position) in made.positions.iter().enumerate() {
+            let Some(item) = lane.items.get_mut(position).filter(|item| item.in_flight == Some(number)) else {
+                continue;
+            };
+            let outcome = outcomes.get(place).unwrap_or(&none);
+            any = true;
+            item.in_flight = None;
+            item.told_at = true_now;
+            if same_lane {
+                lane.in_flight -= 1;
+            }
+            if item.late || !same_lane || lane.stopped {
+                let delivered = *outcome == Outcome::Delivered;
+                item.state = if delivered { State::Delivered } else { State::Failed };
+                lane.failures_told += u64::from(!delivered);
+            } else if elsewhere {
+                match outcome {
+                    Outcome::Delivered => item.state = State::Delivered,
+                    // It goes to the new destination, as if it had not been tried.
+                    Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Broken(_) => lane.failures_told += 1,
+                    Outcome::Throttled { .. } | Outcome::Abandoned => {}
+                }
+                if !item.state.is_settled() {
+                    item.state = if made.batch { State::Owed } else { State::Throttled };
+                    item.first_tried_at = None;
+                }
+                ended.push((*position, outcome));
+            } else {
+                ended.push((*position, outcome));
+            }
+        }
+        if any && same_lane {
+            lane.under_way -= 1;
+        }
+        match ended[..] {
+            [] => None,
+            _ if elsewhere => {
+                if made.batch {
+                    self.give_up_what_is_too_old(index, &made.positions);
+                }
+                self.look_ahead(index, &made.positions);
+                None
+            }
+            _ if to_topic => self.batch_ended(index, &ended, (now, true_now)),
+            [(position, outcome), ..] => self.answered(index, position, outcome, now),
+        }
+    }
+
+    /// An endpoint answered.
+    fn answered(&mut self, index: usize, position: u64, outcome: &Outcome, now: Timestamp) -> Option<SuspensionReason> {
         let settings = self.settings.clone();
         let lane = &mut self.lanes[index];
-        let same_lane = lane.number == lane_number;
         let item = lane.items.get_mut(&position)?;
-        if item.in_flight != Some(attempt) {
-            return None;
-        }
-        item.in_flight = None;
-        item.told_at = true_now;
-        if same_lane {
-            lane.in_flight -= 1;
-        }
-        if item.late || !same_lane || lane.stopped {
-            let delivered = *outcome == Outcome::Delivered;
-            item.state = if delivered { State::Delivered } else { State::Failed };
-            lane.failures_told += u64::from(!delivered);
-            return None;
-        }
         let first_tried_at = item.first_tried_at.unwrap_or(now);
         let mut reason = None;
         match outcome {
@@ -77,9 +119,23 @@ impl Oracle {
         if reason != Some(SuspensionReason::Destination(ErrorReason::DestinationForbidden)) {
             lane.window.push((minute(now), false));
         }
+        self.follows(index, reason, true, now)
+    }
+
+    /// The suspension that has to follow.
+    pub(super) fn follows(
+        &self,
+        index: usize,
+        mut reason: Option<SuspensionReason>,
+        judged: bool,
+        now: Timestamp,
+    ) -> Option<SuspensionReason> {
+        let lane = &self.lanes[index];
+        let settings = &self.settings;
         let runs = !lane.halted && lane.known.as_ref().is_some_and(|known| known.status.is_active());
         let (good, bad) = self.window(index, now);
         if reason.is_none()
+            && judged
             && good + bad >= settings.judged_from
             && good * 100 < (good + bad) * settings.success_percent
         {

@@ -7,7 +7,8 @@ use domain::subscription::SubscriptionStatus;
 use domain::{Position, SubscriptionId};
 use store::{Exception, LedgerRecord};
 
-use super::{Oracle, State};
+use super::change::keeps_entities_in_order;
+use super::{Ahead, Back, Item, Oracle, State};
 use crate::plan::SECOND;
 use crate::property::{Check, Property, hold};
 
@@ -34,19 +35,22 @@ impl Oracle {
     }
 
     fn lane_crashed(&mut self, index: usize, cursor: Position, exceptions: &[Exception]) -> Check {
-        let saved_at = self.saved_at;
         let lane = &mut self.lanes[index];
-        lane.in_flight = 0;
-        lane.number += 1;
+        let saved_at = lane.saved_at;
+        lane.replace();
         lane.halted = false;
         lane.last_sent = None;
         lane.recently_sent.clear();
         lane.pause_until = domain::Timestamp::EPOCH;
-        lane.window = lane.durable_window.clone();
+        let durable = lane.durable.clone();
+        lane.window = durable.window;
+        let were_ahead = std::mem::replace(&mut lane.ahead, durable.ahead.clone());
+        lane.back = durable.back.map(|back| Back { positions: None, until: domain::Timestamp::EPOCH, ..back });
         // What was told and not saved is told nobody, and happens again.
-        lane.failures_lost += lane.failures_told - lane.failures_durable;
-        lane.failures_told = lane.failures_durable;
+        lane.failures_lost += lane.failures_told - durable.failures;
+        lane.failures_told = durable.failures;
         let stored = lane.stored.clone();
+        let elsewhere = durable.destination.as_ref().is_some_and(|to| *to != stored.destination.to_string());
         let keeps = matches!(stored.status, SubscriptionStatus::Suspended(_)) && stored.options.hold;
         let lives = stored.status.is_active() || keeps;
         let resumed_afresh = lane.known.as_ref().is_some_and(|known| known.generation != stored.generation)
@@ -89,10 +93,18 @@ impl Oracle {
             hold(Property::NothingIsForgotten, item.state.is_settled() || beyond || found.is_some(), || {
                 format!("subscription {index}: event {position} is {item:?}, but the cursor is {cursor}")
             })?;
+            let ahead = durable.ahead.get(position).filter(|_| beyond);
+            item.loose |= found.is_some();
+            if let Some(ahead) = ahead {
+                item.optional |= *ahead == Ahead::Perhaps;
+                continue;
+            }
             let again = beyond || found.is_some();
             let told = matches!(item.state, State::Delivered | State::Failed | State::Retry);
             if again && item.state.is_settled() {
-                let bounded = item.told_at + CURSOR_LAGS >= saved_at;
+                // With a resume the store forgets what of a batch was taken.
+                let bounded = item.told_at + CURSOR_LAGS >= saved_at
+                    || were_ahead.contains_key(position) && durable.destination.is_none();
                 hold(Property::DuplicatesAreBounded, bounded, || {
                     format!(
                         "subscription {index}: event {position} was settled at {}, saved at {saved_at}, and will be sent again (cursor {cursor}, {found:?})",
@@ -122,14 +134,25 @@ impl Oracle {
                     };
                     item.failures = found.failures;
                     item.due_at = if self.stepped_back { domain::Timestamp::EPOCH } else { found.due_at };
-                    item.first_tried_at = Some(found.first_tried_at).filter(|at| *at > domain::Timestamp::EPOCH);
+                    let afresh = elsewhere && found.kind == ExceptionKind::Throttled;
+                    item.first_tried_at =
+                        Some(found.first_tried_at).filter(|at| *at > domain::Timestamp::EPOCH && !afresh);
                 }
                 None => {
                     item.repeated |= told;
                     item.state = State::Owed;
                     item.failures = 0;
-                    item.first_tried_at = None;
+                    let tried = lane.back.as_ref().filter(|back| *position < back.before);
+                    item.first_tried_at = tried.map(|back| back.since);
                 }
+            }
+        }
+        // A resume makes the store forget what the suspension before it dropped: if that was still being counted, nobody is told.
+        let sure = |item: &&mut Item| item.state == State::Dropped && !item.optional;
+        if lane.drops_told < lane.items.values_mut().filter(sure).count() as u64 {
+            for item in lane.items.range_mut(..lane.forgotten_before).map(|(_, item)| item).filter(sure) {
+                item.optional = true;
+                lane.may_count += 1;
             }
         }
         lane.stopped = !lives;
@@ -137,7 +160,7 @@ impl Oracle {
             lane.toggled = false;
         }
         lane.known = Some(stored.clone());
-        if stored.options.ordering == domain::subscription::Ordering::PerEntity {
+        if keeps_entities_in_order(&stored) {
             if lane.ordered_from == u64::MAX {
                 lane.ordered_from = lane.items.last_key_value().map_or(0, |(last, _)| last + 1);
             }

@@ -1,11 +1,12 @@
 //! What is checked of every attempt that the engine makes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, Timestamp};
 
-use super::{Oracle, State};
+use super::{Oracle, State, is_topic};
 use crate::property::{Check, Property, hold};
 
 /// An attempt that begins.
@@ -13,64 +14,92 @@ use crate::property::{Check, Property, hold};
 pub struct Sending<'a> {
     /// Its number.
     pub attempt: u64,
-    /// The wall clock.
-    pub now: Timestamp,
+    /// The wall clock, and true time.
+    pub time: (Timestamp, u64),
     /// The subscription that it is made for, as the engine has it.
     pub subscription: &'a Subscription,
-    /// The event.
-    pub event: &'a LoggedEvent,
+    /// The events.
+    pub events: &'a [Arc<LoggedEvent>],
     /// The rate that the lane claims.
-    pub rate: f64,
+    pub rate: Option<f64>,
     /// The catalogue cannot be read: the engine cannot know of changes.
     pub excused: bool,
+}
+
+/// An attempt that was begun, as it will be remembered.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The lane that made it.
+    pub lane_number: u32,
+    /// Its events.
+    pub positions: Vec<u64>,
+    /// Where they go.
+    pub destination: String,
+    /// Whether that is a topic.
+    pub batch: bool,
 }
 
 /// A timer may be late by this much without the lane getting slower: what was missed is made up for.
 const SLACK: Duration = Duration::from_millis(3);
 
 impl Oracle {
-    /// The engine sends an event.
-    pub fn sent(&mut self, sending: &Sending<'_>) -> Check<usize> {
-        let (now, position) = (sending.now, sending.event.position.0);
+    /// The engine sends events.
+    pub fn sent(&mut self, sending: &Sending<'_>) -> Check<(usize, Attempt)> {
+        let positions: Vec<u64> = sending.events.iter().map(|event| event.position.0).collect();
         let Some(index) = self.find(sending.subscription.id) else {
             return Err(crate::Violation {
                 property: Property::OnlyWhatMatches,
-                detail: format!("event {position} was sent for a subscription that does not exist"),
+                detail: format!("events {positions:?} were sent for a subscription that does not exist"),
             });
         };
-        let name = format!("event {position} for subscription {index}");
+        let name = match positions[..] {
+            [position] => format!("event {position} for subscription {index}"),
+            _ => format!("the batch {positions:?} for subscription {index}"),
+        };
         let lane = &self.lanes[index];
-        hold(Property::PimsAreApart, lane.stored.pim == sending.event.pim, || {
-            format!("{name}: the event is of PIM {}, the subscription of {}", sending.event.pim, lane.stored.pim)
-        })?;
         let sends = !lane.halted && (lane.stored.status.is_active() || sending.excused);
-        hold(Property::SuspensionStops, sends, || {
+        hold(Property::SuspensionStops, sends || lane.stored.pim != sending.events[0].pim, || {
             format!("{name} was sent; status {:?}, halted {}", lane.stored.status, lane.halted)
         })?;
+        for event in sending.events {
+            hold(Property::PimsAreApart, lane.stored.pim == event.pim, || {
+                format!("{name}: the event is of PIM {}, the subscription of {}", event.pim, lane.stored.pim)
+            })?;
+            hold(Property::OnlyWhatMatches, lane.items.contains_key(&event.position.0), || {
+                format!("{name}: it was never owed to it ({event:?})")
+            })?;
+        }
         let current = lane.stored.destination == sending.subscription.destination || sending.excused;
         hold(Property::DestinationIsCurrent, current, || {
             format!("{name} went to {}, not {}", sending.subscription.destination, lane.stored.destination)
         })?;
-        let Some(item) = lane.items.get(&position) else {
-            return Err(crate::Violation {
-                property: Property::OnlyWhatMatches,
-                detail: format!("{name}: it was never owed to it ({:?})", sending.event),
-            });
-        };
-        self.may_be_sent(index, position, &name, sending)?;
-        let late = item.state == State::Dropped || item.late;
-        self.is_paced(index, &name, sending)?;
-        let lane = &mut self.lanes[index];
-        lane.in_flight += 1;
-        hold(Property::MemoryIsBounded, lane.in_flight <= self.settings.max_in_flight, || {
-            format!("{name}: {} attempts under way, at most {}", lane.in_flight, self.settings.max_in_flight)
-        })?;
-        if let Some(item) = lane.items.get_mut(&position) {
-            item.in_flight = Some(sending.attempt);
-            item.first_tried_at.get_or_insert(now);
-            item.late |= late;
+        for position in &positions {
+            self.may_be_sent(index, *position, &name, sending)?;
         }
-        Ok(index)
+        let batch = is_topic(sending.subscription);
+        if batch {
+            self.may_be_a_batch(index, &name, sending)?;
+        } else {
+            self.is_paced(index, &name, sending)?;
+        }
+        let lane = &mut self.lanes[index];
+        lane.under_way += 1;
+        lane.in_flight += positions.len();
+        hold(Property::MemoryIsBounded, batch || lane.under_way <= self.settings.max_in_flight, || {
+            format!("{name}: {} attempts under way, at most {}", lane.under_way, self.settings.max_in_flight)
+        })?;
+        for position in &positions {
+            if let Some(item) = lane.items.get_mut(position) {
+                item.in_flight = Some(sending.attempt);
+                if item.first_tried_at.is_none() {
+                    item.first_tried_at = Some(sending.time.0);
+                    item.first_tried = sending.time.1;
+                }
+                item.late |= item.state == State::Dropped;
+            }
+        }
+        let destination = sending.subscription.destination.to_string();
+        Ok((index, Attempt { lane_number: lane.number, positions, destination, batch }))
     }
 
     fn may_be_sent(&self, index: usize, position: u64, name: &str, sending: &Sending<'_>) -> Check {
@@ -81,8 +110,8 @@ impl Oracle {
         })?;
         match item.state {
             State::Owed | State::Throttled => {}
-            State::Retry => hold(Property::RetriesAreNeverEarly, item.due_at <= sending.now, || {
-                format!("{name}: retry {} was due at {}, sent at {}", item.failures, item.due_at, sending.now)
+            State::Retry => hold(Property::RetriesAreNeverEarly, item.due_at <= sending.time.0, || {
+                format!("{name}: retry {} was due at {}, sent at {}", item.failures, item.due_at, sending.time.0)
             })?,
             _ if item.optional => {}
             State::Dropped if sending.excused => {}
@@ -102,25 +131,27 @@ impl Oracle {
 
     fn is_paced(&mut self, index: usize, name: &str, sending: &Sending<'_>) -> Check {
         let settings = &self.settings;
-        let within = sending.rate >= settings.lowest_rate && sending.rate <= settings.highest_rate;
-        hold(Property::RateStaysWithin, within, || format!("{name}: rate {}", sending.rate))?;
+        hold(Property::RateStaysWithin, sending.events.len() == 1, || format!("{name}: more than one event at once"))?;
+        let rate = sending.rate.unwrap_or_default();
+        let within = rate >= settings.lowest_rate && rate <= settings.highest_rate;
+        hold(Property::RateStaysWithin, within, || format!("{name}: rate {rate}"))?;
         let lane = &mut self.lanes[index];
-        hold(Property::RetryAfterIsRespected, lane.pause_until <= sending.now, || {
-            format!("{name} was sent at {}; Retry-After asked to wait until {}", sending.now, lane.pause_until)
+        hold(Property::RetryAfterIsRespected, lane.pause_until <= sending.time.0, || {
+            format!("{name} was sent at {}; Retry-After asked to wait until {}", sending.time.0, lane.pause_until)
         })?;
-        if let Some((last, rate)) = lane.last_sent {
-            let gap = sending.now.since(last);
-            let least = Duration::from_secs_f64(1.0 / rate).saturating_sub(SLACK);
+        if let Some((last, last_rate)) = lane.last_sent {
+            let gap = sending.time.0.since(last);
+            let least = Duration::from_secs_f64(1.0 / last_rate).saturating_sub(SLACK);
             hold(Property::RateIsSpread, gap >= least, || {
-                format!("{name}: {gap:?} after the one before, at a rate of {rate}")
+                format!("{name}: {gap:?} after the one before, at a rate of {last_rate}")
             })?;
         }
-        lane.last_sent = Some((sending.now, sending.rate));
-        let second = sending.now - Duration::from_secs(1);
+        lane.last_sent = Some((sending.time.0, rate));
+        let second = sending.time.0 - Duration::from_secs(1);
         while lane.recently_sent.front().is_some_and(|at| *at <= second) {
             lane.recently_sent.pop_front();
         }
-        lane.recently_sent.push_back(sending.now);
+        lane.recently_sent.push_back(sending.time.0);
         let most = settings.highest_rate as usize + 1;
         hold(Property::RateStaysWithin, lane.recently_sent.len() <= most, || {
             format!("{name}: {} events within a second", lane.recently_sent.len())

@@ -14,7 +14,7 @@ use super::{Attempt, PendingSave, Sent, Step, World};
 use crate::mutation::Mutation;
 use crate::oracle::{Sending, State};
 use crate::property::{Check, Property, hold};
-use crate::receiver::ATTEMPT;
+use crate::receiver::{ATTEMPT, BatchVerdict};
 use crate::storage::at_once;
 
 /// Events that are routed before the loop looks at what else has happened.
@@ -137,8 +137,7 @@ impl World {
         let run = self.run;
         match output {
             Output::Deliver(id, subscription, events) => {
-                let [event] = <[_; 1]>::try_from(events).expect("one event an attempt");
-                self.deliver(id, subscription, event)?;
+                self.deliver(id, subscription, events)?;
             }
             Output::Read(id, pim, from, limit) => {
                 let takes = self.store_takes();
@@ -172,12 +171,16 @@ impl World {
         Ok(())
     }
 
-    fn deliver(&mut self, id: AttemptId, subscription: Arc<Subscription>, event: Arc<LoggedEvent>) -> Check {
+    fn deliver(
+        &mut self,
+        id: AttemptId,
+        mut subscription: Arc<Subscription>,
+        mut events: Vec<Arc<LoggedEvent>>,
+    ) -> Check {
         self.next_attempt += 1;
         let attempt = self.next_attempt;
-        let mut subscription = subscription;
         if self.mutated(Mutation::DeliverToOtherPim) && attempt.is_multiple_of(30) {
-            let other = self.oracle.lanes.iter().find(|lane| lane.stored.pim != event.pim);
+            let other = self.oracle.lanes.iter().find(|lane| lane.stored.pim != events[0].pim);
             subscription = other.map_or(subscription, |lane| Arc::new(lane.stored.clone()));
         }
         if self.mutated(Mutation::KeepOldDestination)
@@ -185,74 +188,93 @@ impl World {
         {
             subscription = Arc::new(Subscription { destination: first, ..(*subscription).clone() });
         }
+        if self.mutated(Mutation::SwapInBatch) && events.len() > 1 {
+            events.swap(0, 1);
+        }
         let now = self.now();
         let status = self.core.as_mut().and_then(|core| core.status(subscription.id, now));
-        let rate = status.and_then(|(status, ..)| status.rate).unwrap_or(1.0);
+        let rate = status.and_then(|(status, ..)| status.rate);
         let lane = self.oracle.find(subscription.id);
         let excused = self.catalog_failed
             && lane.is_some_and(|lane| {
                 let lane = &self.oracle.lanes[lane];
                 lane.known.as_ref().is_some_and(|known| known.revision < lane.stored.revision)
             });
-        let sending = Sending { attempt, now, subscription: &subscription, event: &event, rate, excused };
-        let lane = self.oracle.sent(&sending)?;
+        let time = (now, self.time);
+        let sending = Sending { attempt, time, subscription: &subscription, events: &events, rate, excused };
+        let (lane, made) = self.oracle.sent(&sending)?;
         if self.mutated(Mutation::SendTwice) && attempt.is_multiple_of(10) {
             self.oracle.sent(&sending)?;
         }
         self.totals.attempts += 1;
-        self.sent.push(Sent { at: self.time, lane, position: event.position.0 });
+        self.totals.batches += u64::from(made.batch);
+        for position in &made.positions {
+            self.sent.push(Sent { at: self.time, lane, position: *position });
+            let item = &self.oracle.lanes[lane].items[position];
+            self.totals.repeats += u64::from(item.failures > 0 || item.state == State::Throttled);
+        }
         let receiver = super::setup::receiver_of(&subscription);
-        let item = &self.oracle.lanes[lane].items[&event.position.0];
-        self.totals.repeats += u64::from(item.failures > 0 || item.state == State::Throttled);
-        let lane_number = self.oracle.lanes[lane].number;
-        let position = event.position.0;
-        self.note(|| format!("send #{attempt}: event {position} for {lane} to r{receiver}"));
+        self.note(|| format!("send #{attempt}: {:?} for {lane} to r{receiver}", made.positions));
         let way = self.receivers[receiver].way().as_micros() as u64;
         let sent_at = self.time;
-        self.attempts.insert(attempt, Attempt { id, lane, lane_number, position, receiver, sent_at, run: self.run });
+        self.attempts.insert(attempt, Attempt { id, lane, made, receiver, sent_at, run: self.run });
         self.schedule(way, Step::Arrive(attempt));
         Ok(())
     }
 
-    fn arrive(&mut self, number: u64) {
-        let Some(attempt) = self.attempts.get(&number) else { return };
-        let (lane, position, sent_at, run) = (attempt.lane, attempt.position, attempt.sent_at, attempt.run);
-        let verdict = self.receivers[attempt.receiver].arrive(self.time);
-        if verdict.taken
-            && let Some(item) = self.oracle.lanes[lane].items.get_mut(&position)
-        {
-            item.taken += 1;
-            self.oracle.duplicates += u64::from(item.taken > 1);
-        }
-        self.note(|| format!("#{number} arrives: {:?} taken {}", verdict.outcome, verdict.taken));
+    fn arrive(&mut self, number: u64) -> Check {
+        let Some(attempt) = self.attempts.get(&number) else { return Ok(()) };
+        let (lane, sent_at, run, receiver) = (attempt.lane, attempt.sent_at, attempt.run, attempt.receiver);
+        let verdict = if attempt.made.batch {
+            let items = &self.oracle.lanes[lane].items;
+            let keys: Vec<u64> = attempt.made.positions.iter().map(|position| items[position].entity).collect();
+            self.receivers[receiver].take(self.time, &keys)
+        } else {
+            let verdict = self.receivers[receiver].arrive(self.time);
+            BatchVerdict {
+                taken: vec![verdict.taken],
+                outcomes: vec![verdict.outcome],
+                after: verdict.after,
+                again: verdict.again.map(|again| vec![again]),
+            }
+        };
+        self.oracle.taken(lane, &attempt.made, receiver, &verdict.taken)?;
+        self.note(|| format!("#{number} arrives: {}", verdict_of(&verdict.outcomes, &verdict.taken)));
         let latest = sent_at + ATTEMPT.as_micros() as u64 - self.time;
         let after = (verdict.after.as_micros() as u64).min(latest);
-        self.schedule(after, Step::Ended(run, number, verdict.outcome));
+        if self.mutated(Mutation::AnswerBeforeTheEnd) && self.random.percent(20) {
+            let events = verdict.outcomes.len();
+            self.schedule(0, Step::Early(run, number, events));
+        }
+        self.schedule(after, Step::Ended(run, number, verdict.outcomes));
         if let Some(again) = verdict.again {
             self.schedule(after + 500_000, Step::Ended(run, number, again));
         }
+        Ok(())
     }
 
-    fn ended(&mut self, number: u64, outcome: Outcome) -> Check {
+    fn ended(&mut self, number: u64, outcomes: Vec<Outcome>) -> Check {
         let Some(attempt) = self.attempts.get(&number) else { return Ok(()) };
-        let (id, lane, position) = (attempt.id, attempt.lane, attempt.position);
+        let (id, lane) = (attempt.id, attempt.lane);
         let time = (self.now(), self.time);
-        let throttled = matches!(outcome, Outcome::Throttled { .. });
-        self.answered.push((self.time, lane, throttled));
-        let follows = self.oracle.ended(lane, position, number, attempt.lane_number, &outcome, time);
+        for outcome in &outcomes {
+            let throttled = matches!(outcome, Outcome::Throttled { .. });
+            self.answered.push((self.time, lane, throttled));
+        }
+        let follows = self.oracle.ended(lane, number, &attempt.made, &outcomes, time);
         let unsure = self.oracle.stepped_back && !matches!(follows, Some(SuspensionReason::Destination(_)));
         // While the process stops nothing is decided any more; the next failure after the restart decides.
         let follows = follows.filter(|_| !unsure && self.stopping_since.is_none());
         let failures = self.oracle.lanes[lane].failures_told;
-        self.note(|| format!("#{number} ended: {outcome:?}, follows {follows:?}; {lane} has {failures} failures"));
-        let told = match outcome {
-            Outcome::Failed(_) if self.mutated(Mutation::TakeFailureForSuccess) => Outcome::Delivered,
-            outcome => outcome,
-        };
+        self.note(|| {
+            let ended = verdict_of(&outcomes, &[]);
+            format!("#{number} ended: {ended}, follows {follows:?}; {lane} has {failures} failures")
+        });
+        let told = self.tamper_with_outcomes(outcomes);
         // The suspension has to come within this turn: the flag says that it is awaited, then that it came.
         self.oracle.lanes[lane].halted |= follows.is_some();
         let suspensions = self.suspensions_asked;
-        self.tell(Input::Outcomes(id, vec![told]))?;
+        self.tell(Input::Outcomes(id, told))?;
         let came = self.suspensions_asked > suspensions;
         let awaited = follows.is_some() && !self.mutated(Mutation::LoseSuspension);
         hold(Property::SuspendsByTheRule, came == awaited || unsure || self.mutated(Mutation::LoseSuspension), || {
@@ -260,11 +282,36 @@ impl World {
         })
     }
 
+    /// What the engine is told of how an attempt ended.
+    fn tamper_with_outcomes(&self, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        match self.plan.mutation {
+            Some(Mutation::TakeFailureForSuccess) => {
+                for outcome in outcomes.iter_mut().filter(|outcome| matches!(outcome, Outcome::Failed(_))) {
+                    *outcome = Outcome::Delivered;
+                }
+            }
+            Some(Mutation::TakePartForWhole) => {
+                if let Some(failed) = outcomes.iter().find(|outcome| matches!(outcome, Outcome::Failed(_))).cloned() {
+                    outcomes.fill(failed);
+                }
+            }
+            Some(Mutation::CountEachOfABatch) => {
+                for (index, outcome) in outcomes.iter_mut().enumerate() {
+                    if let Outcome::Failed(failure) = outcome {
+                        failure.message = format!("{index}: {}", failure.message);
+                    }
+                }
+            }
+            _ => {}
+        }
+        outcomes
+    }
+
     fn begin_save(&mut self, mut save: Save) {
         // A save that failed is asked for again as it was.
         let (windows, asked_at) = match self.failed_save.take() {
             Some(failed) => (failed.windows, failed.asked_at),
-            None => (self.oracle.windows(), self.time),
+            None => (self.oracle.asked(), self.time),
         };
         self.tamper_with(&mut save);
         self.note(|| {
@@ -296,10 +343,23 @@ impl World {
                 }
                 Some(Mutation::CountTwice) => {
                     if let Some(memory) = &mut lane.memory {
-                        for record in memory[17..].chunks_exact_mut(12) {
+                        let minutes = minutes(memory);
+                        for record in memory[minutes..].chunks_exact_mut(12) {
                             let failed = u32::from_le_bytes([record[8], record[9], record[10], record[11]]) * 2;
                             record[8..].copy_from_slice(&failed.to_le_bytes());
                         }
+                    }
+                }
+                Some(Mutation::ForgetPause) => {
+                    if let Some(memory) = &mut lane.memory {
+                        memory[PAUSE].fill(0);
+                    }
+                }
+                Some(Mutation::ForgetWhatWasTaken) => {
+                    if let Some(memory) = &mut lane.memory {
+                        let minutes = minutes(memory);
+                        memory.drain(TAKEN..minutes);
+                        memory[TAKEN - 4..TAKEN].fill(0);
                     }
                 }
                 Some(Mutation::LoseDropEntry) => lane.entries.retain(|entry| drop_count(&entry.body).is_none()),
@@ -312,16 +372,21 @@ impl World {
     /// The pending save is made.
     pub(super) fn make_save(&mut self) {
         let Some(pending) = self.pending_save.take() else { return };
-        let save = pending.save;
-        for lane in &save.lanes {
+        let mut save = pending.save;
+        // A lane that has nothing to save has saved everything.
+        self.oracle.lanes.iter_mut().for_each(|lane| lane.saved_at = pending.asked_at);
+        for lane in &mut save.lanes {
             if let Some(index) = self.oracle.find(lane.subscription) {
-                let current = self.oracle.lanes[index].stored.generation == lane.generation;
+                let stored = self.oracle.lanes[index].stored.generation;
                 let asked = pending.windows.get(index).cloned().unwrap_or_default();
-                self.oracle.saved(index, &asked, current && lane.memory.is_some());
+                self.oracle.saved(index, asked, stored == lane.generation, lane.memory.is_some());
+                let told = lane.entries.iter().filter_map(|entry| drop_count(&entry.body));
+                self.oracle.lanes[index].drops_told += told.sum::<u64>();
+                if self.plan.mutation == Some(Mutation::IgnoreGenerationOnSave) {
+                    lane.generation = stored;
+                }
             }
         }
-        // A lane that has nothing to save has saved everything.
-        self.oracle.saved_at = pending.asked_at;
         let _ = at_once(self.store.save(save));
     }
 
@@ -332,8 +397,13 @@ impl World {
             Step::Batch(pim, events) => self.append(pim, events),
             Step::Incident(incident) => self.happen(incident)?,
             Step::Start => self.start()?,
-            Step::Arrive(number) => self.arrive(number),
-            Step::Ended(run, number, outcome) if alive(run) => self.ended(number, outcome)?,
+            Step::Arrive(number) => self.arrive(number)?,
+            Step::Ended(run, number, outcomes) if alive(run) => self.ended(number, outcomes)?,
+            Step::Early(run, number, events) if alive(run) => {
+                if let Some(id) = self.attempts.get(&number).map(|attempt| attempt.id) {
+                    self.tell(Input::Outcomes(id, vec![Outcome::Delivered; events]))?;
+                }
+            }
             Step::Read(run, id, pim, from, limit) if alive(run) => {
                 let mut chunk = match self.store_fails() {
                     true => None,
@@ -500,6 +570,29 @@ impl World {
         let chunk = at_once(self.store.read(None, Position::FIRST, limit)).unwrap_or_default();
         chunk.events.iter().map(|event| event.position.0).collect()
     }
+}
+
+/// Where in a lane's memory (see the crate `delivery`, `memory.rs`) the pause begins and ends, and where events settled ahead of the
+/// cursor begin, behind their number.
+const PAUSE: std::ops::Range<usize> = 17..37;
+const TAKEN: usize = 41;
+
+/// Where the minutes of the window begin.
+fn minutes(memory: &[u8]) -> usize {
+    let taken = memory[TAKEN - 4..TAKEN].try_into().map_or(0, u32::from_le_bytes);
+    TAKEN + 8 * taken as usize
+}
+
+/// Outcomes, for the trace: those in a row together.
+fn verdict_of(outcomes: &[Outcome], taken: &[bool]) -> String {
+    let mut text = String::new();
+    for same in outcomes.chunk_by(|one, other| one == other) {
+        text.push_str(&format!("{}×{:?} ", same.len(), same[0]));
+    }
+    if !taken.is_empty() {
+        text.push_str(&format!("taken {:?}", taken.iter().map(|taken| u8::from(*taken)).collect::<Vec<_>>()));
+    }
+    text
 }
 
 /// A lane's part of a save, for the trace.

@@ -44,7 +44,7 @@ impl World {
             Incident::Jump(by) => {
                 self.offset += by;
                 let now = self.now();
-                self.oracle.clock_jumped(now, by < 0);
+                self.oracle.clock_jumped(now, by);
             }
             incident => {
                 // The management API is part of the process.
@@ -190,7 +190,7 @@ impl World {
             }
             Incident::Redirect => {
                 let receiver = self.random.within(0, self.receivers.len() as u64 - 1) as usize;
-                new.destination = setup::destination(receiver);
+                new.destination = self.destination(receiver);
                 Action::SubscriptionUpdated
             }
             Incident::Options => {

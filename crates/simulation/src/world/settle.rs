@@ -9,7 +9,7 @@ use store::Catalog;
 
 use super::World;
 use super::driver::drop_count;
-use crate::oracle::State;
+use crate::oracle::{Item, State, is_topic};
 use crate::plan::{Incident, MINUTE, SECOND};
 use crate::property::{Check, Property, hold};
 use crate::receiver::Behaviour;
@@ -40,9 +40,11 @@ impl World {
             // A failure from before may have suspended it: what it keeps goes out now.
             self.happen(Incident::ResumeAll)?;
         }
-        // Counts of dropped events, and two rounds of trimming.
+        // What is left open by the contract may still be tried; then counts of dropped events, and two rounds of trimming.
+        let optional = self.oracle.lanes.iter().any(|lane| lane.items.values().any(|item| item.optional));
+        let pause = if optional { 3 * MINUTE } else { 10 * SECOND };
         let trims = 2 * self.plan.settings.trim_every.as_micros() as u64;
-        self.play_until(self.time + 10 * SECOND + trims)?;
+        self.play_until(self.time + pause + trims)?;
         self.every_event_ends()?;
         self.retries_are_on_time(resumed)?;
         self.owners_are_told()?;
@@ -103,7 +105,7 @@ impl World {
             })?;
             let counted: u64 =
                 dropped.iter().filter_map(|entry| drop_count(&entry.body).map(|dropped| dropped * entry.count)).sum();
-            let gone = |item: &&crate::oracle::Item| matches!(item.state, State::Dropped | State::Expired);
+            let gone = |item: &&Item| matches!(item.state, State::Dropped | State::Expired);
             let must = lane.items.values().filter(gone).filter(|item| !item.optional).count() as u64;
             // What was under way or about to be read when it expired may be counted or not (seed 2751).
             let expired = lane.items.values().filter(|item| item.state == State::Expired).count() as u64;
@@ -136,7 +138,7 @@ impl World {
     fn unneeded_is_freed(&self) -> Check {
         let left = self.positions();
         let keeps = self.oracle.lanes.iter().any(|lane| {
-            let open = |item: &crate::oracle::Item| item.optional && !item.state.is_settled();
+            let open = |item: &Item| item.optional && !item.state.is_settled();
             matches!(lane.stored.status, SubscriptionStatus::Suspended(_)) || lane.items.values().any(open)
         });
         hold(Property::UnneededIsFreed, left.is_empty() || keeps, || {
@@ -165,16 +167,23 @@ impl World {
         });
         let Some((status, reach, routed)) = asked else { return Ok(()) };
         let settings = &self.plan.settings.delivery;
-        let rate = status.rate.is_some_and(|rate| (settings.lowest_rate..=settings.highest_rate).contains(&rate));
-        hold(Property::RateStaysWithin, rate, || format!("subscription {index}: rate {:?}", status.rate))?;
-        // A lane reads on when half of what it holds is gone, and gets at most as much as it may hold.
-        let in_hand = settings.max_in_hand + settings.max_in_hand.div_ceil(2);
+        let topic = lane.known.as_ref().is_some_and(is_topic);
+        let fits = |rate| (settings.lowest_rate..=settings.highest_rate).contains(&rate);
+        hold(Property::RateStaysWithin, status.rate.is_none_or(fits), || {
+            format!("subscription {index}: rate {:?}", status.rate)
+        })?;
+        let has_rate = status.rate.is_none() == topic || lane.stopped;
+        hold(Property::StatusIsTrue, has_rate, || format!("subscription {index}: rate {:?}", status.rate))?;
+        // A lane reads on when half of what it holds is gone, and gets at most as much as it may hold; what a topic did not take goes back to
+        // its place besides.
+        let batches = if self.plan.topics.contains(&true) { 3 * settings.batch_events } else { 0 };
+        let in_hand = settings.max_in_hand + settings.max_in_hand.div_ceil(2) + batches;
         let most = (in_hand + settings.max_waiting + 2 * settings.max_in_flight) as u64;
         hold(Property::MemoryIsBounded, status.backlog <= most, || {
             format!("subscription {index}: {} events in memory, at most {most}", status.backlog)
         })?;
         let waiting = status.waiting_retries + status.throttled;
-        let most = (settings.max_waiting + settings.max_in_flight) as u64;
+        let most = (settings.max_waiting + settings.max_in_flight + batches) as u64;
         hold(Property::MemoryIsBounded, waiting <= most, || {
             format!("subscription {index}: {waiting} events wait, at most {most}")
         })?;
@@ -192,11 +201,13 @@ impl World {
             })?;
         }
         if reach.is_none() {
-            let open = |(position, item): (&u64, &crate::oracle::Item)| {
+            let open = |(position, item): (&u64, &Item)| {
                 !item.state.is_settled() && *position < routed.0 && !item.late && !item.optional
             };
             let open = lane.items.iter().filter(|(position, item)| open((position, item))).count() as u64;
-            let optional = lane.items.values().filter(|item| item.optional && !item.state.is_settled()).count() as u64;
+            // After a crash one that was settled may be open again.
+            let may_be = |item: &&Item| item.optional && (!item.state.is_settled() || self.oracle.crashes > 0);
+            let optional = lane.items.values().filter(may_be).count() as u64;
             let fits = (open..=open + optional).contains(&status.backlog);
             hold(Property::StatusIsTrue, fits, || {
                 format!("subscription {index}: {open} events are open, status says {}", status.backlog)

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
+use domain::destination::{
+    CustomHeaders, Destination, EndpointUrl, HttpsDestination, KafkaDestination, PubsubDestination, SaslAuth,
+    SaslMechanism,
+};
 use domain::event::EventParts;
 use domain::filter::Filter;
 use domain::pim::{Pim, TokenCheck};
@@ -126,7 +129,7 @@ impl World {
             client_id,
             selection: selection(&plan.types, plan.user),
             past_selections: Vec::new(),
-            destination: destination(plan.receiver),
+            destination: self.destination(plan.receiver),
             send_product_identifier: false,
             options: plan.options,
             status: SubscriptionStatus::Active,
@@ -186,7 +189,31 @@ impl World {
 
     pub(super) fn first_destination(&self, id: SubscriptionId) -> Option<Destination> {
         let index = self.oracle.find(id)?;
-        self.plan.subscriptions.get(index).map(|plan| destination(plan.receiver))
+        self.plan.subscriptions.get(index).map(|plan| self.destination(plan.receiver))
+    }
+
+    /// The destination that leads to a receiver.
+    pub(super) fn destination(&self, receiver: usize) -> Destination {
+        let host = format!("r{receiver}.example");
+        match self.plan.topics[receiver] {
+            false => endpoint(&host),
+            true if receiver.is_multiple_of(2) => Destination::Pubsub(PubsubDestination {
+                project_id: "project".to_owned(),
+                topic_id: host,
+                headers: CustomHeaders::default(),
+            }),
+            true => Destination::Kafka(KafkaDestination {
+                brokers: vec![format!("{host}:9092")],
+                topic: "events".to_owned(),
+                sasl: SaslAuth {
+                    mechanism: SaslMechanism::Plain,
+                    username: "user".to_owned(),
+                    password: Secret::new("secret"),
+                },
+                tls: None,
+                headers: CustomHeaders::default(),
+            }),
+        }
     }
 }
 
@@ -224,17 +251,19 @@ pub(super) fn selection(types: &[usize], user: Option<u64>) -> Selection {
     Selection { events: types.iter().map(|kind| EventType::new(TYPES[*kind])).collect(), filter }
 }
 
-/// The destination that leads to an endpoint.
-pub(super) fn destination(receiver: usize) -> Destination {
-    let url = format!("https://r{receiver}.example/");
+fn endpoint(host: &str) -> Destination {
+    let url = format!("https://{host}/");
     let url = EndpointUrl::parse(&url, false).unwrap_or_else(|error| panic!("{url}: {error}"));
     let primary = Secret::new("secret");
     Destination::Https(HttpsDestination { url, primary, secondary: None, headers: CustomHeaders::default() })
 }
 
-/// The endpoint that a destination leads to.
+/// The receiver that a destination leads to.
 pub(super) fn receiver_of(subscription: &Subscription) -> usize {
-    let Destination::Https(https) = &subscription.destination else { return 0 };
-    let host = https.url.host();
+    let host = match &subscription.destination {
+        Destination::Https(https) => https.url.host(),
+        Destination::Pubsub(pubsub) => &pubsub.topic_id,
+        Destination::Kafka(kafka) => &kafka.brokers[0],
+    };
     host.get(1..).and_then(|rest| rest.split('.').next()).and_then(|number| number.parse().ok()).unwrap_or(0)
 }

@@ -1,0 +1,56 @@
+//! What a lane tells about itself.
+
+use domain::lane_status::LaneStatus;
+use domain::{Position, Timestamp};
+
+use super::{Lane, Phase};
+
+impl Lane {
+    /// What the lane knows of itself. The backlog of a lane that is behind is what it has at hand; the rest is in the log.
+    pub fn status(&mut self, now: Timestamp) -> LaneStatus {
+        let window = self.window.counts(now);
+        let (waiting_retries, throttled) = self.waits();
+        let again = self.backoff.as_ref().filter(|_| self.sent_again() > 0).map(|backoff| backoff.until);
+        let next_due_at = self.waiting.next_due().into_iter().chain(again).min();
+        let oldest = self
+            .in_flight
+            .values()
+            .flat_map(|attempt| &attempt.flights)
+            .map(|flight| flight.event.accepted_at)
+            .chain(self.fresh.front().map(|event| event.accepted_at))
+            .chain(self.waiting.iter().map(|exception| exception.first_tried_at).filter(|at| *at > Timestamp::EPOCH))
+            .min();
+        LaneStatus {
+            rate: self.rate(),
+            in_flight: self.in_flight() as u64,
+            backlog: self.backlog(),
+            oldest_accepted_at: oldest,
+            waiting_retries,
+            throttled,
+            // Nothing is due while nothing is sent, and what is overdue is due now.
+            next_due_at: next_due_at.filter(|_| self.phase == Phase::Running).map(|due_at| due_at.max(now)),
+            delivered_in_window: window.delivered,
+            failed_in_window: window.failed,
+            last_success_at: self.last_success_at,
+            last_failure: self.last_failure.clone(),
+            ..LaneStatus::default()
+        }
+    }
+
+    /// Events that a stop drops, apart from those that are still to be read: in hand and waiting, without those under way.
+    pub fn undelivered(&self) -> u64 {
+        (self.fresh.len() + self.waiting.len() - self.waiting.in_flight()) as u64
+    }
+
+    /// Matching events from where the lane reads on up to `before` that it would pass over: they are settled, or among the waiting.
+    pub fn passed_over(&self, before: Position) -> u64 {
+        let Some(reach) = self.reach().filter(|reach| *reach < before) else { return 0 };
+        let waiting = self.waiting.iter().filter(|exception| (reach..before).contains(&exception.position));
+        (self.ahead.range(reach..before).count() + waiting.count()) as u64
+    }
+
+    /// Events under way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.values().map(|attempt| attempt.flights.len()).sum()
+    }
+}

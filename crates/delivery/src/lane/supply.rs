@@ -1,0 +1,161 @@
+//! How a lane comes by fresh events: they are offered as they are routed, or it reads them from the log; and how it lets them go.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{LoggedEvent, Position, Timestamp};
+
+use super::{Lane, Manner, Output, Phase};
+
+/// A read of the log that failed is tried again after this long.
+pub(super) const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// How the lane comes by fresh events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Supply {
+    /// They are offered.
+    Live,
+    /// It reads them: all matching events before `reach` are in hand, under way, waiting or settled. `reading`: where the read under
+    /// way begins.
+    Behind { reach: Position, reading: Option<Position>, again_at: Option<Timestamp> },
+}
+
+impl Lane {
+    /// Whether routed events are to be offered.
+    pub fn is_live(&self) -> bool {
+        self.supply == Supply::Live && self.phase == Phase::Running
+    }
+
+    /// Whether the lane sends, or would if it had not asked for its suspension.
+    pub fn is_in_service(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Halted)
+    }
+
+    /// Whether the lane was stopped, and what it did not deliver is counted and forgotten.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Dropped
+    }
+
+    /// Where the lane reads on, unless it is live.
+    pub fn reach(&self) -> Option<Position> {
+        match self.supply {
+            Supply::Live => None,
+            Supply::Behind { reach, .. } => Some(reach),
+        }
+    }
+
+    /// A lane that does not send is not offered events: from `head` on it will have to read them.
+    pub fn fall_behind(&mut self, head: Position) {
+        if self.supply == Supply::Live && self.phase != Phase::Dropped {
+            self.read_from(head);
+        }
+    }
+
+    /// Events from `position` on will be read, again if they were in hand.
+    pub(super) fn read_from(&mut self, position: Position) {
+        match &mut self.supply {
+            Supply::Behind { reach, .. } => *reach = position.min(*reach),
+            Supply::Live => self.supply = Supply::Behind { reach: position, reading: None, again_at: None },
+        }
+    }
+
+    pub(super) fn offered(&mut self, event: Arc<LoggedEvent>) {
+        debug_assert!(self.is_live());
+        // A lane that was behind may have been told so of events that are only routed now.
+        if event.position < self.expired_before {
+            return;
+        }
+        let (events, bytes) = self.options.manner.in_hand(&self.settings);
+        if self.fresh.len() >= events || (!self.fresh.is_empty() && self.fresh_bytes + event.event.size() > bytes) {
+            self.fall_behind(event.position);
+            return;
+        }
+        self.take_in_hand(event);
+    }
+
+    pub(super) fn read(&mut self, events: Vec<Arc<LoggedEvent>>, next: Position, caught_up: bool) {
+        let Supply::Behind { reach, reading, .. } = &mut self.supply else { return };
+        let Some(from) = reading.take() else { return };
+        // The lane let go of what it had in hand while this was being read: it reads again from there.
+        if self.phase != Phase::Running || *reach < from {
+            return;
+        }
+        let expired = *reach;
+        *reach = next.max(expired);
+        if caught_up {
+            self.supply = Supply::Live;
+        }
+        for event in events.into_iter().filter(|event| event.position >= expired) {
+            // What the lane comes to again may have come to its end, or have got a place among the waiting.
+            if !self.ahead.contains(&event.position) && self.waiting.get(event.position).is_none() {
+                self.take_in_hand(event);
+            }
+        }
+    }
+
+    fn take_in_hand(&mut self, event: Arc<LoggedEvent>) {
+        self.fresh_bytes += event.event.size();
+        self.fresh.push_back(event);
+    }
+
+    /// An event that was in hand is again, in its place.
+    pub(super) fn take_back(&mut self, event: Arc<LoggedEvent>) {
+        let place = self.fresh.partition_point(|other| other.position < event.position);
+        self.fresh_bytes += event.event.size();
+        self.fresh.insert(place, event);
+    }
+
+    /// Events in hand go back to the log: they will be read again.
+    pub(super) fn let_go(&mut self) {
+        if let Some(first) = self.fresh.front().map(|event| event.position) {
+            self.read_from(first);
+        }
+        self.fresh = VecDeque::new();
+        self.fresh_bytes = 0;
+        self.waiting.let_go();
+    }
+
+    pub(super) fn expire(&mut self, before: Position) {
+        self.expired_before = before.max(self.expired_before);
+        if let Supply::Behind { reach, .. } = &mut self.supply {
+            *reach = before.max(*reach);
+        }
+        while let Some(event) = self.fresh.front()
+            && event.position < before
+        {
+            self.fresh_bytes -= event.event.size();
+            self.fresh.pop_front();
+        }
+        while let Some(position) = self.waiting.first().filter(|position| *position < before) {
+            self.forget(position);
+        }
+        let kept = self.beyond.split_off(&before);
+        for position in std::mem::replace(&mut self.beyond, kept).into_keys() {
+            self.unsaved.settled(position);
+        }
+        self.forget_ahead();
+    }
+
+    /// Reads on when half of what is in hand is gone.
+    pub(super) fn read_on(&mut self) {
+        let (most, most_bytes) = self.options.manner.in_hand(&self.settings);
+        let (room, bytes) = (most.saturating_sub(self.fresh.len()), most_bytes.saturating_sub(self.fresh_bytes));
+        let enough = room * 2 < most || bytes * 2 < most_bytes;
+        // What a topic does not take stays in hand: reading on adds nothing to the waiting.
+        let full = self.options.manner == Manner::OneByOne && self.waiting.len() >= self.settings.max_waiting;
+        // A pause that is over is forgotten even where there is enough at hand for now: it would wake the lane for nothing, again and again.
+        if let Supply::Behind { again_at, .. } = &mut self.supply {
+            *again_at = again_at.filter(|again_at| *again_at > self.now);
+        }
+        if let Supply::Behind { reach, reading, again_at } = &mut self.supply
+            && reading.is_none()
+            && !enough
+            && !full
+            && again_at.is_none()
+        {
+            *reading = Some(*reach);
+            self.outputs.push_back(Output::Read { from: *reach, events: room, bytes });
+        }
+    }
+}

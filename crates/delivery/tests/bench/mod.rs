@@ -1,0 +1,136 @@
+//! The frame of the tests of lanes: a lane, a clock, and what the lane has asked for.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use delivery::lane::{LaneOptions, LaneState};
+use delivery::{Input, Lane, Output, Settings, Ticket};
+use domain::event::EventParts;
+use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
+use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
+
+pub(crate) const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+pub(crate) fn event(position: u64) -> Arc<LoggedEvent> {
+    event_with(position, r#"{"product":{"uuid":"u"}}"#)
+}
+
+pub(crate) fn event_with(position: u64, data: &str) -> Arc<LoggedEvent> {
+    let parts = EventParts {
+        id: "id",
+        event_type: "com.akeneo.pim.v1.product.updated",
+        time: "2026-11-02T08:00:00Z",
+        extensions: "",
+        data,
+        product_identifier: None,
+    };
+    Arc::new(LoggedEvent { position: Position(position), pim: PimId(1), accepted_at: START, event: Event::new(parts) })
+}
+
+pub(crate) fn failure(reason: ErrorReason) -> Failure {
+    Failure { reason, code: 503, message: "The endpoint answered 503.".into() }
+}
+
+pub(crate) fn failed() -> Outcome {
+    Outcome::Failed(failure(ErrorReason::DestinationFailure))
+}
+
+/// A lane, a clock, and what the lane has asked for.
+pub(crate) struct Bench {
+    pub(crate) lane: Lane,
+    pub(crate) now: Timestamp,
+    /// Sent and not answered: positions and ticket.
+    pub(crate) sent: VecDeque<(Vec<u64>, Ticket)>,
+    /// All that was ever sent, attempt by attempt, with the time.
+    pub(crate) log: Vec<(Timestamp, Vec<u64>)>,
+    pub(crate) reads: Vec<Position>,
+    pub(crate) suspended: Option<SuspensionReason>,
+}
+
+impl Bench {
+    pub(crate) fn with(settings: Settings, options: LaneOptions) -> Bench {
+        Bench::of(Lane::new(Arc::new(settings), options))
+    }
+
+    pub(crate) fn of(lane: Lane) -> Bench {
+        Bench { lane, now: START, sent: VecDeque::new(), log: Vec::new(), reads: Vec::new(), suspended: None }
+    }
+
+    pub(crate) fn tell(&mut self, input: Input) {
+        self.lane.handle(self.now, input);
+        while let Some(output) = self.lane.poll() {
+            match output {
+                Output::Send { ticket, events } => {
+                    let positions: Vec<u64> = events.iter().map(|event| event.position.0).collect();
+                    self.log.push((self.now, positions.clone()));
+                    self.sent.push_back((positions, ticket));
+                }
+                Output::Read { from, .. } => self.reads.push(from),
+                Output::Load(positions) => {
+                    let events = positions.into_iter().map(|position| event(position.0)).collect();
+                    self.lane.handle(self.now, Input::Loaded { events, gone: Vec::new() });
+                }
+                Output::Suspend(reason) => self.suspended = Some(reason),
+            }
+        }
+    }
+
+    pub(crate) fn offer(&mut self, positions: RangeInclusive<u64>) {
+        for position in positions {
+            self.tell(Input::Offered(event(position)));
+        }
+    }
+
+    /// Lets time pass to `at`, firing the lane's timers on the way.
+    pub(crate) fn pass_to(&mut self, at: Timestamp) {
+        while let Some(timer) = self.lane.poll_timeout().filter(|timer| *timer <= at) {
+            self.now = timer.max(self.now);
+            let before = (self.log.len(), self.lane.poll_timeout());
+            self.tell(Input::Timeout);
+            assert_ne!(
+                before,
+                (self.log.len(), self.lane.poll_timeout()),
+                "a timer fired for nothing, again and again"
+            );
+        }
+        self.now = at;
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.pass_to(self.now + time);
+    }
+
+    /// Answers the oldest attempt under way; gives what was in it.
+    pub(crate) fn answer_with(&mut self, outcomes: Vec<Outcome>) -> Vec<u64> {
+        let (positions, ticket) = self.sent.pop_front().expect("nothing is under way");
+        self.tell(Input::Outcomes(ticket, outcomes));
+        positions
+    }
+
+    /// Lets time pass, answering every event of every attempt at once.
+    pub(crate) fn pass_answering(&mut self, time: Duration, mut outcome: impl FnMut(u64) -> Outcome) {
+        let end = self.now + time;
+        loop {
+            while let Some((positions, _)) = self.sent.front() {
+                let outcomes = positions.iter().map(|position| outcome(*position)).collect();
+                self.answer_with(outcomes);
+            }
+            let Some(timer) = self.lane.poll_timeout().filter(|timer| *timer <= end) else { break };
+            self.now = timer.max(self.now);
+            self.tell(Input::Timeout);
+        }
+        self.now = end;
+    }
+
+    /// What was sent, event by event.
+    pub(crate) fn positions_sent(&self) -> Vec<u64> {
+        self.log.iter().flat_map(|(_, positions)| positions.clone()).collect()
+    }
+
+    pub(crate) fn save(&mut self) -> LaneState {
+        self.lane.save()
+    }
+}
