@@ -10,13 +10,17 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"cloud.google.com/go/pubsub/v2/pstest"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
 // A request of Google's clients has 10 MB; faults are found with more.
@@ -26,6 +30,7 @@ type server struct {
 	fake    *pstest.Server
 	address string
 	options []grpc.ServerOption
+	tokens  bool
 
 	mu     sync.Mutex
 	grpc   *grpc.Server
@@ -37,7 +42,7 @@ type server struct {
 func main() {
 	port := flag.Int("port", 0, "port for gRPC")
 	control := flag.Int("control", 0, "port for commands")
-	certificate := flag.String("certificate", "", "PEM file of the certificate chain; with it, TLS")
+	certificate := flag.String("certificate", "", "PEM file of the certificate chain; with it, TLS, and requests need a token as Google's do")
 	key := flag.String("key", "", "PEM file of its key")
 	flag.Parse()
 
@@ -58,6 +63,7 @@ func main() {
 			log.Fatal(err)
 		}
 		s.options = append(s.options, grpc.Creds(tls))
+		s.tokens = true
 	}
 	if err := s.listen(); err != nil {
 		log.Fatal(err)
@@ -138,6 +144,9 @@ func (s *server) intercept(ctx context.Context, request any, info *grpc.UnarySer
 	if !is {
 		return next(ctx, request)
 	}
+	if known, _ := metadata.FromIncomingContext(ctx); s.tokens && !hasToken(known) {
+		return nil, status.Error(codes.Unauthenticated, "there is no token")
+	}
 	fault := s.meet(publish)
 	if fault != nil && !fault.After {
 		if err := fault.happen(ctx); err != nil {
@@ -157,4 +166,10 @@ func (s *server) intercept(ctx context.Context, request any, info *grpc.UnarySer
 		}
 	}
 	return answer, err
+}
+
+// Whether there is one, not whether it is genuine.
+func hasToken(known metadata.MD) bool {
+	values := known.Get("authorization")
+	return len(values) == 1 && strings.HasPrefix(values[0], "Bearer ") && len(values[0]) > 20
 }

@@ -78,12 +78,12 @@ struct Answer {
 }
 
 impl Emulator {
-    /// Starts one, without TLS.
+    /// Starts one without TLS, which asks for no token.
     pub fn start() -> anyhow::Result<Emulator> {
         Emulator::start_with(None)
     }
 
-    /// Starts one.
+    /// Starts one. With TLS, requests to publish need a token, as Google's do.
     pub fn start_with(tls: Option<&Tls>) -> anyhow::Result<Emulator> {
         let program = program()?;
         let folder = place::scratch("pubsub")?;

@@ -23,5 +23,6 @@ mod kill_holds;
 mod kill_retries;
 mod kill_suspensions;
 mod metrics;
+mod pubsub;
 mod slow;
 mod stop;

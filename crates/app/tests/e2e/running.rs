@@ -35,7 +35,7 @@ pub(crate) struct Running {
 }
 
 /// Settings that let tests reach receivers on loopback, with the rate cap lifted.
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 12] = [
     "--listen",
     "127.0.0.1:0",
     "--allow-networks",
@@ -46,8 +46,6 @@ const SETTINGS: [&str; 14] = [
     "100000",
     "--delivery-rate-highest",
     "100000",
-    "--log-level",
-    "warn",
     "--api-rate",
     "10000",
 ];
@@ -65,11 +63,21 @@ static_tokens = [{ client_id = \"app\", token = \"token\" }]
 impl Running {
     /// Starts on a data folder and waits until it listens.
     pub(crate) fn start(folder: &Path, more: &[&str]) -> Running {
+        Running::start_in(folder, more, &[])
+    }
+
+    /// The same with environment variables. What it logs, from `info` on, is in the file `log` of the folder.
+    pub(crate) fn start_in(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> Running {
         let config = folder.join("postrider.toml");
         std::fs::write(&config, PIM).unwrap();
         let (config, data) = (config.to_str().unwrap(), folder.join("data"));
         let args = ["serve", "--config", config, "--data-dir", data.to_str().unwrap()];
         let mut command = postrider(&[&args, &SETTINGS[..], more].concat());
+        command.args(["--log-level", if environment.is_empty() { "warn" } else { "info" }]);
+        if !environment.is_empty() {
+            command.envs(environment.iter().copied());
+            command.stderr(std::fs::File::create(folder.join("log")).unwrap());
+        }
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
