@@ -26,8 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("simulation", &["engine", "store-sqlite"]),
     // Brokers and servers of others, for tests.
     ("parts", &[]),
-    // Measures the program from outside; of ours it uses only what fills a data folder.
-    ("bench", &["store-sqlite"]),
+    // Measures the program from outside; of ours it uses only what fills a data folder, and brokers to deliver to.
+    ("bench", &["store-sqlite", "parts"]),
     ("xtask", &[]),
 ];
 

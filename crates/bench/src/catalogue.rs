@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use aws_lc_rs::digest;
-use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
+use domain::destination::{
+    CustomHeaders, Destination, EndpointUrl, HttpsDestination, KafkaDestination, SaslAuth, SaslMechanism,
+};
 use domain::outcome::SuspensionReason;
 use domain::pim::{Pim, SourceKey, TokenCheck};
 use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
@@ -17,7 +19,7 @@ pub(crate) const SOURCE_KEY: &str = "a-key-for-benchmarks-only";
 const AT_ONCE: usize = 500;
 
 /// The subscriptions of a measurement.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Subscriptions {
     /// Get every event.
     pub(crate) matching: usize,
@@ -25,6 +27,8 @@ pub(crate) struct Subscriptions {
     pub(crate) others: usize,
     /// Whether one that is suspended keeps all events from being deleted.
     pub(crate) keep_all: bool,
+    /// Brokers and topic that all of them send to, instead of the receiver.
+    pub(crate) kafka: Option<(String, String)>,
 }
 
 /// Registers a PIM, and subscriptions that send to `receiver`.
@@ -65,11 +69,24 @@ pub(crate) async fn fill(store: &dyn Catalog, receiver: SocketAddr, wanted: Subs
     store.change(change).await?;
 
     let subscription = |event_type: &str| -> anyhow::Result<Put<Subscription>> {
-        let destination = HttpsDestination {
-            url: EndpointUrl::parse(&format!("http://{receiver}/hook"), true)?,
-            primary: Secret::new("the secret of a benchmark"),
-            secondary: None,
-            headers: CustomHeaders(Vec::new()),
+        let destination = match &wanted.kafka {
+            None => Destination::Https(HttpsDestination {
+                url: EndpointUrl::parse(&format!("http://{receiver}/hook"), true)?,
+                primary: Secret::new("the secret of a benchmark"),
+                secondary: None,
+                headers: CustomHeaders(Vec::new()),
+            }),
+            Some((broker, topic)) => Destination::Kafka(KafkaDestination {
+                brokers: vec![broker.clone()],
+                topic: topic.clone(),
+                sasl: SaslAuth {
+                    mechanism: SaslMechanism::Plain,
+                    username: parts::kafka::USER.to_owned(),
+                    password: Secret::new(parts::kafka::PASSWORD),
+                },
+                tls: None,
+                headers: CustomHeaders(Vec::new()),
+            }),
         };
         Ok(Put::New(Subscription {
             id: SubscriptionId::generate(),
@@ -78,7 +95,7 @@ pub(crate) async fn fill(store: &dyn Catalog, receiver: SocketAddr, wanted: Subs
             client_id: owner.client_id.clone(),
             selection: Selection { events: vec![EventType::new(event_type)], filter: None },
             past_selections: Vec::new(),
-            destination: Destination::Https(destination),
+            destination,
             send_product_identifier: true,
             options: Options::default(),
             status: SubscriptionStatus::Active,

@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 
 use crate::catalogue::{self, SOURCE_KEY, Subscriptions};
 use crate::ceiling;
+use crate::kafka::Topic;
 use crate::platform::{Platform, Stage};
 use crate::producer::{Target, flood};
 use crate::receiver::Receiver;
 use crate::sample::{EVENT_BYTES, Samples};
 use crate::table::{Aim, Row, Table, median, share};
 
+/// Events of a request where many are sent at once.
+const BATCH: usize = 100;
 /// Events a second while latencies are measured.
 const CALM: f64 = 100.0;
 
@@ -45,6 +48,9 @@ pub(crate) async fn all(plan: &Plan, only: &str, table: &mut Table) -> anyhow::R
     }
     if wanted("fan-out") {
         bench.delivery(table, "fan-out 10, 64 connections", 10, 64, 0.3).await?;
+    }
+    if wanted("kafka") {
+        bench.kafka(table).await?;
     }
     if wanted("latency") {
         bench.latency(table).await?;
@@ -141,6 +147,35 @@ impl Bench<'_> {
         let name = "  processor time of the platform, each".to_owned();
         let figure = median(&processor);
         table.row(&Row { name, figure, unit: "µs", ceiling: None, ratio: None, aim: Aim::None });
+        Ok(())
+    }
+
+    /// From the producer to a Kafka topic with one partition, beside the bare client on the same topic.
+    async fn kafka(&self, table: &mut Table) -> anyhow::Result<()> {
+        let Some(topic) = Topic::start().await? else { return Ok(()) };
+        let subscriptions = Subscriptions { matching: 1, kafka: Some(topic.destination()), ..Subscriptions::default() };
+        let (_stage, platform) = self.stage(64, subscriptions).await?;
+        let target = Target::platform(platform.address, SOURCE_KEY, BATCH)?;
+        let mut rounds = Rounds::default();
+        let mut processor = Vec::new();
+        for round in 0..=self.plan.rounds {
+            let (before, used, start) = (topic.records().await?, platform.processor_time()?, Instant::now());
+            // Producers are faster than any topic: most of the time it is delivered from the log.
+            let sent = flood(&target, &self.samples, 4, BATCH, self.plan.round / 5).await?;
+            topic.wait_for(before + sent.events).await?;
+            let figure = sent.events as f64 / start.elapsed().as_secs_f64();
+            let used = platform.processor_time()? - used;
+            let ceiling = topic.bare_client(&self.samples, sent.events).await?;
+            // The first one warms up broker and clients.
+            if round > 0 {
+                processor.push(used / sent.events as f64);
+                rounds.add(figure, ceiling);
+            }
+        }
+        platform.stop().await?;
+        table.row(&rounds.row("kafka, one subscription".to_owned(), "/s", Aim::None));
+        let name = "  processor time of the platform, each".to_owned();
+        table.row(&Row { name, figure: median(&processor), unit: "µs", ceiling: None, ratio: None, aim: Aim::None });
         Ok(())
     }
 
