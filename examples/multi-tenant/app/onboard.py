@@ -5,9 +5,10 @@ Run it as often as you like: what is there already is left as it is.
 
 import argparse
 import os
+import sys
 
 from app.inbox import Inbox
-from app.platform_api import PlatformApi, Tenant
+from app.platform_api import PlatformApi, PlatformError, Tenant
 
 NAME = "multi-tenant app"
 
@@ -45,4 +46,7 @@ def onboard(api: PlatformApi, events: list[str]) -> dict:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except PlatformError as error:
+        sys.exit(str(error))

@@ -28,7 +28,7 @@ class PlatformError(Exception):
 
     def __init__(self, response: requests.Response):
         try:
-            faults = [fault.get("field", "") + " " + fault["message"] for fault in response.json()["errors"]]
+            faults = [fault["message"] for fault in response.json()["errors"]]
         except (ValueError, KeyError):
             faults = [response.text[:500]]
         request = response.request

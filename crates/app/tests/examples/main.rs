@@ -5,5 +5,6 @@
 
 mod played;
 
+mod complex_topology;
 mod multi_tenant;
 mod queue_worker;

@@ -1,0 +1,1 @@
+"""The app, tested without a platform."""

@@ -1,0 +1,1 @@
+"""How the app changes where its events go."""
