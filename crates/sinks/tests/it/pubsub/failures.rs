@@ -112,6 +112,8 @@ async fn a_server_that_goes_down_and_comes_up_again_is_found_again() {
     let outcomes = deliver(&sink, &subscription, &[event(2, "p", "")]).await;
     assert!(matches!(outcomes[0], Outcome::Failed(_)), "{outcomes:?}");
     for _ in 0..3 {
+        // As the lane does it, though its pauses are longer.
+        tokio::time::sleep(Duration::from_millis(150)).await;
         let begun = Instant::now();
         let outcomes = deliver(&sink, &subscription, &[event(2, "p", ""), event(3, "q", "")]).await;
         assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
@@ -120,15 +122,12 @@ async fn a_server_that_goes_down_and_comes_up_again_is_found_again() {
         assert_eq!(failure.message, format!("could not connect to {}: the connection was refused", emulator.host()));
     }
     emulator.come_up().unwrap();
-    // It does not connect again without a pause.
-    let begun = Instant::now();
-    let mut left = vec![event(2, "p", ""), event(3, "q", "")];
-    while !left.is_empty() && begun.elapsed() < BOUND {
-        let outcomes = deliver(&sink, &subscription, &left).await;
-        let mut outcomes = outcomes.iter();
-        left.retain(|_| outcomes.next() != Some(&Outcome::Delivered));
-    }
-    assert_eq!(emulator.counts(&topic).unwrap().messages, 3, "nothing was sent behind an attempt that had ended");
+    // One attempt may still get to hear how it was before, not one for each connection that could not be made.
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    deliver(&sink, &subscription, &[event(2, "p", "")]).await;
+    check_all(&deliver(&sink, &subscription, &[event(2, "p", ""), event(3, "q", "")]).await, "delivered");
+    let messages = emulator.counts(&topic).unwrap().messages;
+    assert!(messages == 3 || messages == 4, "{messages}: nothing was sent behind an attempt that had ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

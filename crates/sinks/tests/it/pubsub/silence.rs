@@ -1,42 +1,100 @@
 //! Servers that say nothing at all: an attempt ends, and nothing of it goes on behind it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::outcome::Outcome;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
 
-use super::{check_all, deliver, event, in_order, sink, sink_to, start, subscription};
+use super::{check_all, deliver, emulator, event, in_order, sink, sink_to, start, subscription};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_does_not_answer_the_handshake_is_given_up_and_the_connection_with_it() {
+/// A server that takes connections and says nothing; gives its address, and a line for each connection that the other side closes.
+async fn silent() -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (closed, mut was_closed) = mpsc::unbounded_channel();
+    let (closed, was_closed) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let closed = closed.clone();
             tokio::spawn(async move {
-                // Until the other side ends it.
-                let mut bytes = Vec::new();
-                _ = stream.read_to_end(&mut bytes).await;
+                _ = stream.read_to_end(&mut Vec::new()).await;
                 _ = closed.send(());
             });
         }
     });
-    let sink = sink_to(&format!("https://{address}"));
-    let subscription = subscription("projects/postrider-tests/topics/any");
+    (address, was_closed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_answer_the_handshake_is_given_up_and_the_connection_with_it() {
+    let (address, mut was_closed) = silent().await;
+    let sink = Arc::new(sink_to(&format!("https://{address}")));
+    let attempt = |topic: &'static str| {
+        let sink = Arc::clone(&sink);
+        async move {
+            let subscription = subscription(topic);
+            let begun = Instant::now();
+            let outcomes = deliver(&sink, &subscription, &[event(1, "p", "")]).await;
+            let Outcome::Failed(failure) = outcomes[0].clone() else { panic!("{outcomes:?}") };
+            (failure, begun.elapsed())
+        }
+    };
     for _ in 0..2 {
-        let begun = Instant::now();
-        let outcomes = deliver(&sink, &subscription, &[event(1, "p", "")]).await;
-        let Outcome::Failed(failure) = &outcomes[0] else { panic!("{outcomes:?}") };
+        let (failure, took) = attempt("projects/postrider-tests/topics/any").await;
         assert_eq!(failure.message, format!("no answer from {address} within 1 s"));
-        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert!(took < Duration::from_secs(4), "{took:?}");
         tokio::time::timeout(Duration::from_secs(5), was_closed.recv()).await.expect("it was closed");
     }
+    // Also while another attempt waits for the same connection: what the first has sent must not go out when that comes alive.
+    let first = tokio::spawn(attempt("projects/postrider-tests/topics/first"));
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    let second = tokio::spawn(attempt("projects/postrider-tests/topics/second"));
+    let (failure, _) = first.await.unwrap();
+    assert_eq!(failure.message, format!("no answer from {address} within 1 s"));
+    let (failure, took) = second.await.unwrap();
+    assert_eq!(failure.message, format!("the connection to {address} was given up, because it hung"));
+    assert!(took < Duration::from_millis(1_400), "it ended together with the first, after {took:?}");
+}
+
+/// Something between the sink and the emulator that can forget the connections that it has, as a firewall does: both sides still believe
+/// in them.
+async fn forgetful(to: u16) -> (SocketAddr, watch::Sender<u32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (forget, forgotten) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut forgotten = forgotten.clone();
+            forgotten.mark_unchanged();
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    _ = forgotten.changed() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    (address, forget)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_whose_other_end_is_gone_is_replaced() {
+    let Some(emulator) = emulator() else { return };
+    let topic = emulator.create_topic("forgotten").unwrap();
+    let (address, forget) = forgetful(emulator.port()).await;
+    let sink = sink_to(&format!("http://{address}"));
+    let subscription = subscription(&topic);
+    check_all(&deliver(&sink, &subscription, &[event(1, "p", "")]).await, "delivered");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    forget.send_modify(|times| *times += 1);
+    check_all(&deliver(&sink, &subscription, &[event(2, "p", "")]).await, "failed destination_timeout");
+    check_all(&deliver(&sink, &subscription, &[event(2, "p", "")]).await, "delivered");
 }
 
 #[tokio::test(flavor = "multi_thread")]
