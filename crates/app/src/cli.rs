@@ -37,3 +37,6 @@ pub(crate) enum Command {
     Reseal(reseal::ResealArgs),
     Config(config::ConfigCommandArgs),
 }
+
+#[cfg(test)]
+mod reference_page;

@@ -97,7 +97,7 @@ pub struct Options {
     /// Wait as long as a 429's `Retry-After` asks.
     #[serde(default)]
     pub respect_retry_after: bool,
-    /// Send `application/cloudevents+json` as the media type instead of `application/json`.
+    /// Send `Content-Type: application/cloudevents+json` instead of `application/json` to an HTTPS endpoint.
     #[serde(default)]
     pub cloudevents_content_type: bool,
 }

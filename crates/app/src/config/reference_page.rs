@@ -30,14 +30,19 @@ fn page() -> String {
         );
         for setting in TABLE.iter().filter(|setting| setting.group == *group) {
             let default = (setting.default_toml)();
+            // Of a unit or of two words everybody knows what they take.
             let expected = (setting.expected)();
+            let takes = match expected.starts_with("one of") {
+                true => format!(" Takes {expected}."),
+                false => String::new(),
+            };
             _ = writeln!(
                 text,
-                "| `{}` | `{}` | {} Takes {}. |",
+                "| `{}` | `{}` | {}{} |",
                 setting.key(),
                 default,
                 cell(&joined(setting.doc)),
-                cell(&expected)
+                cell(&takes)
             );
         }
     }

@@ -17,7 +17,7 @@ for line in sys.stdin:
         event = parse.of_record(sent["key"], body, {name: value.encode() for name, value in headers.items()})
     else:
         event = parse.of_message(body)
-    if sent["secret"]:
+    if sent.get("secret"):
         Webhook(base64.b64encode(sent["secret"].encode()).decode()).verify(body, headers)
     read = {
         "specversion": event.get_specversion(),

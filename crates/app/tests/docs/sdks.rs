@@ -1,38 +1,80 @@
 //! CloudEvents' own SDKs and the libraries of Standard Webhooks, called as the guide says, read what the platform delivers.
 
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::LazyLock;
+use std::time::Duration;
 
+use parts::kafka::{Broker, Listener, PASSWORD, USER};
+use parts::pubsub::{self, Emulator};
 use parts::{node, place, python};
 use serde_json::{Value, json};
 
 use crate::pages::root;
 use crate::platform::Platform;
 
+/// Longer than any delivery takes.
+const SOON: Duration = Duration::from_secs(30);
 const SECRET: &str = "whsec_a secret of any text";
 
-/// Of all types; those that come with `application/json` and with the media type of CloudEvents.
+/// The known event types.
+const TYPES: usize = 37;
+
+/// Events of all types, as each destination got them.
 static DELIVERED: LazyLock<Vec<Value>> = LazyLock::new(|| {
-    let mut platform = Platform::start(&[("SECRET", SECRET.to_owned())]);
+    let emulator = Emulator::start().inspect_err(|error| parts::left_out("Google's Pub/Sub emulator", error)).ok();
+    let topic = emulator.as_ref().map(|emulator| emulator.create_topic("sdks").unwrap());
+    let consumer = emulator.as_ref().zip(topic.as_ref()).map(|(emulator, topic)| emulator.consume(topic).unwrap());
+    let broker = Broker::start().inspect_err(|error| parts::left_out("Apache Kafka", error)).ok();
+    if let Some(broker) = &broker {
+        broker.create_topic("sdks", 3, &[]).unwrap();
+    }
+    let mut environment = vec![
+        ("SECRET", SECRET.to_owned()),
+        ("PROJECT", pubsub::PROJECT.to_owned()),
+        ("SASL", format!(r#"{{"mechanism": "plain", "username": "{USER}", "password": "{PASSWORD}"}}"#)),
+    ];
+    environment.extend(emulator.as_ref().map(|emulator| ("PUBSUB_EMULATOR_HOST", emulator.host())));
+    environment.extend(broker.as_ref().map(|broker| ("BROKER", broker.bootstrap(Listener::Sasl))));
+    let mut platform = Platform::start(&environment);
     platform.run(
         r#"EVENTS=$(postrider emit --list | sed 's/.*/"&"/' | paste -sd,)
            for OPTION in false true; do
              api "$SUBSCRIPTIONS" -d '{"type": "https", "events": ['$EVENTS'], "options": {"cloudevents_content_type": '$OPTION'},
                "config": {"url": "'$RECEIVER'", "secret": {"primary": "'"$SECRET"'"}}}'
            done
+           if [ "${PUBSUB_EMULATOR_HOST-}" ]; then
+             api "$SUBSCRIPTIONS" -d '{"type": "pubsub", "events": ['$EVENTS'], "config": {"project_id": "'$PROJECT'", "topic_id": "sdks"}}'
+           fi
+           if [ "${BROKER-}" ]; then
+             api "$SUBSCRIPTIONS" -d '{"type": "kafka", "events": ['$EVENTS'], "config": {"broker": "'$BROKER'", "topic": "sdks", "sasl_auth": '"$SASL"'}}'
+           fi
            for TYPE in $(postrider emit --list); do
              postrider emit --type "$TYPE" --set 'traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' --print
            done > events.jsonl
            postrider emit --key "$KEY" --file events.jsonl"#,
     );
-    let deliveries = platform.deliveries(2 * 37);
-    let sent = deliveries.into_iter().map(|delivery| {
+    let mut delivered = Vec::new();
+    for delivery in platform.deliveries(2 * TYPES) {
         let by = if delivery.headers["content-type"] == "application/json" { "https" } else { "cloudevents" };
-        json!({"by": by, "headers": delivery.headers, "body": delivery.body, "secret": SECRET})
-    });
-    sent.collect()
+        delivered.push(json!({"by": by, "headers": delivery.headers, "body": delivery.body, "secret": SECRET}));
+    }
+    for message in consumer.map(|consumer| consumer.wait_for(TYPES, SOON).unwrap()).unwrap_or_default() {
+        assert_eq!(message.attributes["content-type"], "application/cloudevents+json");
+        delivered.push(json!({"by": "pubsub", "headers": message.attributes, "body": message.data}));
+    }
+    for record in broker.as_ref().map(|broker| broker.consume("sdks", TYPES, 30).unwrap()).unwrap_or_default() {
+        let headers: BTreeMap<_, _> = record.headers.into_iter().collect();
+        assert_eq!(headers["content-type"].as_deref(), Some("application/cloudevents+json"));
+        delivered.push(json!({"by": "kafka", "headers": headers, "key": record.key, "body": record.value}));
+    }
+    let came = [("https", true), ("cloudevents", true), ("pubsub", emulator.is_some()), ("kafka", broker.is_some())];
+    for (by, expected) in came {
+        let count = delivered.iter().filter(|sent| sent["by"] == by).count();
+        assert_eq!(count, if expected { TYPES } else { 0 }, "{by}");
+    }
+    delivered
 });
 
 /// Runs `program` over what was delivered, in a folder with the guide's example and the script that calls it.
@@ -42,10 +84,10 @@ fn read_by(mut program: Command, folder: PathBuf, script: &str, example: &str) {
         std::fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
     }
     let lines: String = DELIVERED.iter().map(|sent| format!("{sent}\n")).collect();
-    program.arg(folder.join(script)).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut running = program.spawn().unwrap();
-    running.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-    let output = running.wait_with_output().unwrap();
+    // By a file: the program prints before it has read all.
+    std::fs::write(folder.join("delivered.jsonl"), lines).unwrap();
+    let input = std::fs::File::open(folder.join("delivered.jsonl")).unwrap();
+    let output = program.arg(folder.join(script)).stdin(input).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(printed.lines().count(), DELIVERED.len());
@@ -60,7 +102,6 @@ fn read_by(mut program: Command, folder: PathBuf, script: &str, example: &str) {
         }
         assert_eq!(read, wanted);
     }
-    assert!(["https", "cloudevents"].iter().all(|by| DELIVERED.iter().filter(|sent| sent["by"] == *by).count() == 37));
 }
 
 #[test]

@@ -45,15 +45,12 @@ pub(super) struct Request {
 
 impl Prepared {
     pub(super) fn new(subscription: &Subscription, destination: &PubsubDestination, style: &EnvelopeStyle) -> Prepared {
-        let media_type = match subscription.options.cloudevents_content_type {
-            true => "application/cloudevents+json",
-            false => "application/json",
-        };
         let fixed = [
             ("source", style.source()),
             ("subject", &subscription.id.to_string()),
             ("specversion", "1.0"),
-            ("content-type", media_type),
+            // What the data is; only HTTPS endpoints are told less by default, for the sake of receivers that there are.
+            ("content-type", "application/cloudevents+json"),
         ];
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let custom = destination.headers.0.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
