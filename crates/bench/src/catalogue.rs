@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 
 use aws_lc_rs::digest;
-use domain::destination::{
-    CustomHeaders, Destination, EndpointUrl, HttpsDestination, KafkaDestination, SaslAuth, SaslMechanism,
-};
+use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
 use domain::outcome::SuspensionReason;
 use domain::pim::{Pim, SourceKey, TokenCheck};
 use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
 use store::{Catalog, Change, Put};
+
+use crate::topic::Place;
 
 /// The key that producers send.
 pub(crate) const SOURCE_KEY: &str = "a-key-for-benchmarks-only";
@@ -27,8 +27,8 @@ pub(crate) struct Subscriptions {
     pub(crate) others: usize,
     /// Whether one that is suspended keeps all events from being deleted.
     pub(crate) keep_all: bool,
-    /// Brokers and topic that all of them send to, instead of the receiver.
-    pub(crate) kafka: Option<(String, String)>,
+    /// Where all of them send to, instead of the receiver.
+    pub(crate) place: Option<Place>,
 }
 
 /// Registers a PIM, and subscriptions that send to `receiver`.
@@ -69,22 +69,12 @@ pub(crate) async fn fill(store: &dyn Catalog, receiver: SocketAddr, wanted: Subs
     store.change(change).await?;
 
     let subscription = |event_type: &str| -> anyhow::Result<Put<Subscription>> {
-        let destination = match &wanted.kafka {
+        let destination = match &wanted.place {
+            Some(place) => place.destination.clone(),
             None => Destination::Https(HttpsDestination {
                 url: EndpointUrl::parse(&format!("http://{receiver}/hook"), true)?,
                 primary: Secret::new("the secret of a benchmark"),
                 secondary: None,
-                headers: CustomHeaders(Vec::new()),
-            }),
-            Some((broker, topic)) => Destination::Kafka(KafkaDestination {
-                brokers: vec![broker.clone()],
-                topic: topic.clone(),
-                sasl: SaslAuth {
-                    mechanism: SaslMechanism::Plain,
-                    username: parts::kafka::USER.to_owned(),
-                    password: Secret::new(parts::kafka::PASSWORD),
-                },
-                tls: None,
                 headers: CustomHeaders(Vec::new()),
             }),
         };

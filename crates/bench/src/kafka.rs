@@ -1,29 +1,30 @@
-//! A topic of a real Kafka broker on this machine, and the bare client that the platform's deliveries are held against.
+//! A topic of a real Kafka broker, and krafka by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use domain::Secret;
+use domain::destination::{CustomHeaders, Destination, KafkaDestination, SaslAuth, SaslMechanism};
 use krafka::admin::{AdminClient, ListOffsetsOptions, OffsetSpec, TopicPartition};
 use krafka::auth::AuthConfig;
 use krafka::{Compression, Kafka, Record};
 use parts::kafka::{Broker, Listener, PASSWORD, USER};
 
 use crate::sample::Samples;
+use crate::topic::{Place, Topic};
 
 const TOPIC: &str = "bench";
-/// What is not there by then is lost.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(120);
 
 /// The topic, and the broker that has it.
-pub(crate) struct Topic {
+pub(crate) struct KafkaTopic {
     broker: Broker,
     kafka: Kafka,
     admin: AdminClient,
 }
 
-impl Topic {
+impl KafkaTopic {
     /// Starts a broker; none where it cannot be had.
-    pub(crate) async fn start() -> anyhow::Result<Option<Topic>> {
+    pub(crate) async fn start() -> anyhow::Result<Option<KafkaTopic>> {
         let started = tokio::task::spawn_blocking(|| {
             let broker = Broker::start()?;
             broker.create_topic(TOPIC, 1, &[])?;
@@ -39,39 +40,35 @@ impl Topic {
         let builder = Kafka::builder(broker.bootstrap(Listener::Sasl));
         let kafka = builder.security(AuthConfig::sasl_plain(USER, PASSWORD)).connect().await?;
         let admin = kafka.admin();
-        Ok(Some(Topic { broker, kafka, admin }))
+        Ok(Some(KafkaTopic { broker, kafka, admin }))
+    }
+}
+
+impl Topic for KafkaTopic {
+    fn place(&self) -> Place {
+        let destination = KafkaDestination {
+            brokers: vec![self.broker.bootstrap(Listener::Sasl)],
+            topic: TOPIC.to_owned(),
+            sasl: SaslAuth {
+                mechanism: SaslMechanism::Plain,
+                username: USER.to_owned(),
+                password: Secret::new(PASSWORD),
+            },
+            tls: None,
+            headers: CustomHeaders(Vec::new()),
+        };
+        Place { destination: Destination::Kafka(destination), variable: None }
     }
 
-    /// Broker and topic for a subscription.
-    pub(crate) fn destination(&self) -> (String, String) {
-        (self.broker.bootstrap(Listener::Sasl), TOPIC.to_owned())
-    }
-
-    /// Records in it.
-    pub(crate) async fn records(&self) -> anyhow::Result<u64> {
+    async fn events(&self) -> anyhow::Result<u64> {
         let asked = [(TopicPartition::new(TOPIC, 0), OffsetSpec::Latest)];
         let answer = self.admin.list_offsets(asked, ListOffsetsOptions::default()).await?;
         let (_, end) = answer.into_iter().next().context("the broker says nothing of the topic")?;
         Ok(u64::try_from(end?.offset)?)
     }
 
-    /// Waits until it has so many.
-    pub(crate) async fn wait_for(&self, records: u64) -> anyhow::Result<()> {
-        let start = Instant::now();
-        loop {
-            let there = self.records().await?;
-            if there >= records {
-                return Ok(());
-            }
-            if start.elapsed() > ARRIVES_WITHIN {
-                bail!("{there} of {records} records have arrived after {} s", ARRIVES_WITHIN.as_secs());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    /// Events a second of the client alone, as fast as it goes: the same guarantees, the same compression, large batches.
-    pub(crate) async fn bare_client(&self, samples: &Samples, events: u64) -> anyhow::Result<f64> {
+    /// With the same compression, and large batches.
+    async fn bare_client(&self, samples: &Samples, events: u64) -> anyhow::Result<f64> {
         let producer = self.kafka.producer().idempotent(true).compression(Compression::Lz4).batch_size(900 * 1024);
         let producer = producer.build().await?;
         let first = samples.take(usize::try_from(events)?);

@@ -1,7 +1,7 @@
 //! Measures the platform as a whole: the real `postrider serve`, with producers and receivers beside it on the same machine, and
 //! each figure beside the ceiling that the same machine reaches in the same run without a platform.
 //!
-//! Reading order: what is said of a figure ([`table`]), the parts that play ([`sample`], [`client`], [`producer`], [`receiver`], [`kafka`],
+//! Reading order: what is said of a figure ([`table`]), the parts that play ([`sample`], [`client`], [`producer`], [`receiver`], [`topic`], [`kafka`], [`pubsub`],
 //! [`platform`], [`catalogue`]), the ceilings ([`ceiling`]), and the measurements ([`measure`]).
 
 mod table;
@@ -11,8 +11,10 @@ mod client;
 mod kafka;
 mod platform;
 mod producer;
+mod pubsub;
 mod receiver;
 mod sample;
+mod topic;
 
 mod ceiling;
 mod measure;
@@ -33,7 +35,7 @@ struct Cli {
     /// A run of about a minute: fewer and shorter rounds
     #[arg(long)]
     quick: bool,
-    /// Only measurements whose name contains this text: ingest, delivery, fan-out, kafka, latency, storage, idle, flat
+    /// Only measurements whose name contains this text: ingest, delivery, fan-out, kafka, pubsub, latency, storage, idle, flat
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// The program that is measured; by default the `postrider` beside this one

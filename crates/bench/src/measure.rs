@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use crate::catalogue::{self, SOURCE_KEY, Subscriptions};
 use crate::ceiling;
-use crate::kafka::Topic;
+use crate::kafka::KafkaTopic;
 use crate::platform::{Platform, Stage};
 use crate::producer::{Target, flood};
+use crate::pubsub::PubsubTopic;
 use crate::receiver::Receiver;
 use crate::sample::{EVENT_BYTES, Samples};
 use crate::table::{Aim, Row, Table, median, share};
+use crate::topic::Topic;
 
 /// Events of a request where many are sent at once.
 const BATCH: usize = 100;
@@ -49,8 +51,15 @@ pub(crate) async fn all(plan: &Plan, only: &str, table: &mut Table) -> anyhow::R
     if wanted("fan-out") {
         bench.delivery(table, "fan-out 10, 64 connections", 10, 64, 0.3).await?;
     }
-    if wanted("kafka") {
-        bench.kafka(table).await?;
+    if wanted("kafka")
+        && let Some(topic) = KafkaTopic::start().await?
+    {
+        bench.topic(table, "kafka, one subscription", &topic).await?;
+    }
+    if wanted("pubsub")
+        && let Some(topic) = PubsubTopic::start().await?
+    {
+        bench.topic(table, "pubsub, one subscription", &topic).await?;
     }
     if wanted("latency") {
         bench.latency(table).await?;
@@ -72,9 +81,10 @@ impl Bench<'_> {
     async fn stage(&self, in_flight: usize, subscriptions: Subscriptions) -> anyhow::Result<(Stage, Platform)> {
         let stage = Stage::new(&self.plan.server, &self.plan.folder, in_flight)?;
         let store = stage.store()?;
+        let variable = subscriptions.place.as_ref().and_then(|place| place.variable.clone());
         catalogue::fill(&store, self.receiver.address, subscriptions).await?;
         tokio::task::spawn_blocking(move || drop(store)).await?;
-        let platform = stage.start().await?;
+        let platform = stage.start(variable).await?;
         Ok((stage, platform))
     }
 
@@ -150,16 +160,15 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// From the producer to a Kafka topic with one partition, beside the bare client on the same topic.
-    async fn kafka(&self, table: &mut Table) -> anyhow::Result<()> {
-        let Some(topic) = Topic::start().await? else { return Ok(()) };
-        let subscriptions = Subscriptions { matching: 1, kafka: Some(topic.destination()), ..Subscriptions::default() };
+    /// From the producer to a topic, beside the bare client on the same topic.
+    async fn topic(&self, table: &mut Table, name: &str, topic: &impl Topic) -> anyhow::Result<()> {
+        let subscriptions = Subscriptions { matching: 1, place: Some(topic.place()), ..Subscriptions::default() };
         let (_stage, platform) = self.stage(64, subscriptions).await?;
         let target = Target::platform(platform.address, SOURCE_KEY, BATCH)?;
         let mut rounds = Rounds::default();
         let mut processor = Vec::new();
         for round in 0..=self.plan.rounds {
-            let (before, used, start) = (topic.records().await?, platform.processor_time()?, Instant::now());
+            let (before, used, start) = (topic.events().await?, platform.processor_time()?, Instant::now());
             // Producers are faster than any topic: most of the time it is delivered from the log.
             let sent = flood(&target, &self.samples, 4, BATCH, self.plan.round / 5).await?;
             topic.wait_for(before + sent.events).await?;
@@ -173,7 +182,7 @@ impl Bench<'_> {
             }
         }
         platform.stop().await?;
-        table.row(&rounds.row("kafka, one subscription".to_owned(), "/s", Aim::None));
+        table.row(&rounds.row(name.to_owned(), "/s", Aim::AtLeast(20_000.0)));
         let name = "  processor time of the platform, each".to_owned();
         table.row(&Row { name, figure: median(&processor), unit: "µs", ceiling: None, ratio: None, aim: Aim::None });
         Ok(())

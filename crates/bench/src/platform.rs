@@ -55,8 +55,8 @@ impl Stage {
         Ok(bytes)
     }
 
-    /// Starts the platform.
-    pub(crate) async fn start(&self) -> anyhow::Result<Platform> {
+    /// Starts the platform, with an environment variable if need be.
+    pub(crate) async fn start(&self, variable: Option<(&str, String)>) -> anyhow::Result<Platform> {
         let mut config = String::new();
         // Writing to a string does not fail.
         _ = write!(
@@ -80,6 +80,7 @@ impl Stage {
             .arg(&path)
             .arg("--ready-file")
             .arg(&ready)
+            .envs(variable)
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()

@@ -9,6 +9,8 @@ use crate::measure::Plan;
 pub(crate) enum Aim {
     /// The ratio at least so much.
     RatioAtLeast(f64),
+    /// The figure at least so much.
+    AtLeast(f64),
     /// The figure at most so much.
     AtMost(f64),
     /// Nothing is asked: it is there to be seen.
@@ -55,6 +57,7 @@ impl Table {
         let (aim, reached) = match row.aim {
             Aim::None => (String::new(), None),
             Aim::RatioAtLeast(ratio) => (format!("≥ {ratio}"), Some(row.ratio.is_some_and(|is| is >= ratio))),
+            Aim::AtLeast(least) => (format!("≥ {least:.0}"), Some(row.figure >= least)),
             Aim::AtMost(most) => (format!("≤ {most:.2}"), Some(row.figure <= most)),
         };
         if let Some(reached) = reached {
