@@ -37,6 +37,7 @@ fn what_was_found_once_stays_found() {
         (1278, "a revocation after a restart counted events of the suspension as dropped"),
         (1770, "a crash while last attempts ended counted a dropped backlog twice"),
         (2496, "events in hand did not expire"),
+        (2751, "what became too old while a suspension's backlog was counted was counted twice"),
         (5013, "after a crash the window of an old destination was held against the new one"),
     ] {
         check_one(Plan::of_endpoints, seed);

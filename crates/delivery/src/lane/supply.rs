@@ -32,6 +32,11 @@ impl Lane {
         matches!(self.phase, Phase::Running | Phase::Halted)
     }
 
+    /// Whether the lane was stopped: what it did not deliver is being counted, or was.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.phase, Phase::Stopped | Phase::Dropped)
+    }
+
     /// Whether the lane was stopped, and what it did not deliver is counted and forgotten.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Dropped

@@ -165,7 +165,9 @@ impl Core {
             let (cursor, waiting) = (entry.lane.reach(), entry.lane.first_waiting());
             // What it has in hand counts as well.
             let in_hand = entry.lane.cursor();
-            if !needs(cursor) && !needs(waiting) && !needs(in_hand) || entry.drop_exceptions {
+            // What a stopped lane did not deliver is counted already, whatever its age.
+            if !needs(cursor) && !needs(waiting) && !needs(in_hand) || entry.drop_exceptions || entry.lane.is_stopped()
+            {
                 continue;
             }
             let subscription = entry.subscription.clone();

@@ -147,12 +147,15 @@ impl Oracle {
                 }
             }
         }
-        // A resume makes the store forget what the suspension before it dropped: if that was still being counted, nobody is told.
-        let sure = |item: &&mut Item| item.state == State::Dropped && !item.optional;
-        if lane.drops_told < lane.items.values_mut().filter(sure).count() as u64 {
-            for item in lane.items.range_mut(..lane.forgotten_before).map(|(_, item)| item).filter(sure) {
-                item.optional = true;
-                lane.may_count += 1;
+        // What is still being counted is not told after a crash where the ledger does not show it any more: a resume makes the store forget what
+        // the suspension before it dropped, and a cursor goes past what is too old before that is counted.
+        let sure = |item: &Item| matches!(item.state, State::Dropped | State::Expired) && !item.optional;
+        if lane.drops_told < lane.items.values().filter(|item| sure(item)).count() as u64 {
+            for (position, item) in lane.items.iter_mut().filter(|(_, item)| sure(item)) {
+                if item.state == State::Expired || *position < lane.forgotten_before {
+                    item.optional = true;
+                    lane.may_count += 1;
+                }
             }
         }
         lane.stopped = !lives;
