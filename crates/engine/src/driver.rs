@@ -1,5 +1,6 @@
 //! The driver: the one loop that tells the core what happened, does what it asks, and waits. It decides nothing.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use domain::lane_status::LaneStatus;
 use domain::outcome::Outcome;
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
+use futures_util::FutureExt;
 use sinks::{Delivery, Sink};
 use store::{Chunk, ReadLimit, Store};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -279,7 +281,11 @@ impl Driver {
                     let (answers, meters, clock) = (self.answers.clone(), self.meters.clone(), self.clock.clone());
                     tokio::spawn(async move {
                         let started = Instant::now();
-                        let outcomes = delivery.await;
+                        // A fault in a sink must not leave its lane waiting: an attempt without outcomes has failed.
+                        let outcomes = AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| {
+                            tracing::error!("an attempt to deliver panicked; it counts as failed");
+                            Vec::new()
+                        });
                         meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock());
                         let _ = answers.send(Answer::Outcomes(attempt, outcomes));
                     });
