@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process;
 
+use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 
 /// For what succeeded.
@@ -28,10 +29,13 @@ pub(crate) fn line(text: impl Display) {
     }
 }
 
-/// Writes a line on standard error.
+/// Writes a line on standard error, at once: other programs write to the same terminal.
 pub(crate) fn note(text: impl Display) {
+    let stderr = std::io::stderr();
+    let mut whole = AutoStream::new(Vec::new(), AutoStream::choice(&stderr));
     // There is nowhere left to complain to.
-    _ = writeln!(anstream::stderr().lock(), "{text}");
+    _ = writeln!(whole, "{text}");
+    _ = stderr.lock().write_all(&whole.into_inner());
 }
 
 /// Writes `error: …` on standard error; a last paragraph that begins with `hint:` is set apart.
