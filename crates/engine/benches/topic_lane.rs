@@ -1,0 +1,212 @@
+//! How many events a second one topic's lane carries through the real driver to a sink that answers at once, beside ceilings of the same
+//! run: the same events in the same batches from the log's tail straight to the sink, and the same appends without a lane.
+//!
+//! `cargo bench -p engine --bench topic_lane`
+
+#![expect(clippy::print_stdout, reason = "the output of a program for a person's eyes")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use domain::destination::{CustomHeaders, Destination, PubsubDestination};
+use domain::event::EventParts;
+use domain::outcome::Outcome;
+use domain::subscriber::{Contact, Subscriber, SubscriberStatus};
+use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
+use domain::{ClientId, Event, EventType, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
+use engine::{Engine, Settings};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sinks::{Delivery, Sink};
+use store::memory::{MemorySettings, MemoryStore};
+use store::{Catalog, Change, EventLog, Put, Store};
+
+const PIM: PimId = PimId(1);
+const UPDATED: &str = "com.akeneo.pim.v1.product.updated";
+/// Events of a round.
+const EVENTS: u64 = 100_000;
+/// Bytes of an event's data, about.
+const EVENT_BYTES: usize = 900;
+const ROUNDS: usize = 5;
+/// As many as a lane sends in one batch.
+const BATCH: usize = 1_000;
+
+/// Counts events and says that they are delivered.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+impl Sink for Counting {
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
+        self.0.fetch_add(delivery.events.len() as u64, Ordering::Relaxed);
+        std::future::ready(vec![Outcome::Delivered; delivery.events.len()]).boxed()
+    }
+
+    fn forget(&self, _: SubscriptionId) {}
+}
+
+fn subscription() -> Subscription {
+    let topic =
+        PubsubDestination { project_id: "bench".into(), topic_id: "bench".into(), headers: CustomHeaders::default() };
+    Subscription {
+        id: SubscriptionId::generate(),
+        subscriber_id: SubscriberId::generate(),
+        pim: PIM,
+        client_id: ClientId("bench".into()),
+        selection: Selection { events: vec![EventType::new(UPDATED)], filter: None },
+        past_selections: Vec::new(),
+        destination: Destination::Pubsub(topic),
+        send_product_identifier: false,
+        options: Options::default(),
+        status: SubscriptionStatus::Active,
+        status_since: Position::FIRST,
+        generation: 0,
+        revision: 0,
+        created_at: Timestamp::now(),
+        updated_at: Timestamp::now(),
+    }
+}
+
+async fn subscribe(store: &MemoryStore) -> Subscription {
+    let subscription = subscription();
+    let subscriber = Subscriber {
+        id: subscription.subscriber_id,
+        owner: subscription.owner(),
+        name: "bench".into(),
+        contact: Contact {
+            technical_email: "bench@example.com".into(),
+            email: false,
+            webhook: false,
+            webhook_url: None,
+            webhook_secret: None,
+        },
+        status: SubscriberStatus::Active,
+        revision: 0,
+        created_at: Timestamp::now(),
+        updated_at: Timestamp::now(),
+    };
+    let change = Change {
+        subscriber: Some(Put::New(subscriber)),
+        subscriber_limit: 1,
+        subscriptions: vec![Put::New(subscription.clone())],
+        subscription_limit: 1,
+        ..Change::default()
+    };
+    store.change(change).await.unwrap();
+    subscription
+}
+
+async fn append(store: &MemoryStore, range: std::ops::Range<u64>) {
+    let data = format!(r#"{{"product":{{"uuid":"u"}},"text":"{}"}}"#, "x".repeat(EVENT_BYTES));
+    let event = |number: u64| {
+        Event::new(EventParts {
+            id: &format!("e{number}"),
+            event_type: UPDATED,
+            time: "2026-11-02T08:00:00Z",
+            extensions: "",
+            data: &data,
+            product_identifier: None,
+        })
+    };
+    store.append(PIM, range.map(event).collect(), Timestamp::now()).await.unwrap();
+}
+
+async fn arrived(sink: &Counting) -> f64 {
+    let begun = Instant::now();
+    while sink.0.load(Ordering::Relaxed) < EVENTS {
+        tokio::time::sleep(Duration::from_micros(200)).await;
+        assert!(begun.elapsed() < Duration::from_secs(60), "only {} events", sink.0.load(Ordering::Relaxed));
+    }
+    assert_eq!(sink.0.load(Ordering::Relaxed), EVENTS, "sent twice");
+    EVENTS as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn store() -> MemoryStore {
+    MemoryStore::new(MemorySettings { tail_bytes: 1 << 30, ..MemorySettings::default() })
+}
+
+/// A lane that is behind by all events.
+async fn backlog() -> f64 {
+    let (store, sink) = (Arc::new(store()), Arc::new(Counting::default()));
+    subscribe(&store).await;
+    append(&store, 0..EVENTS).await;
+    let engine = Engine::start(store, sink.clone() as Arc<dyn Sink>, Settings::default()).await.unwrap();
+    let rate = arrived(&sink).await;
+    engine.stop().await;
+    rate
+}
+
+/// A lane that is live when the events come, in commits of a hundred. The appends are part of what is measured.
+async fn live() -> f64 {
+    let (store, sink) = (Arc::new(store()), Arc::new(Counting::default()));
+    subscribe(&store).await;
+    let engine = Engine::start(store.clone() as Arc<dyn Store>, sink.clone() as Arc<dyn Sink>, Settings::default())
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let feed = tokio::spawn(async move {
+        for from in (0..EVENTS).step_by(100) {
+            append(&store, from..from + 100).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    let rate = arrived(&sink).await;
+    feed.await.unwrap();
+    engine.stop().await;
+    rate
+}
+
+/// From the tail straight to the sink.
+async fn ceiling() -> f64 {
+    let (store, sink) = (store(), Counting::default());
+    let subscription = Arc::new(subscribe(&store).await);
+    append(&store, 0..EVENTS).await;
+    let begun = Instant::now();
+    let mut from = Position::FIRST;
+    while let Some(events) = store.tail().since(from, BATCH)
+        && let Some(last) = events.last()
+    {
+        from = last.position.next();
+        let outcomes = sink.deliver(Delivery { subscription: subscription.clone(), events }).await;
+        assert_eq!(outcomes.len(), BATCH);
+    }
+    assert_eq!(sink.0.load(Ordering::Relaxed), EVENTS);
+    EVENTS as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// The appends alone.
+async fn appends() -> f64 {
+    let store = store();
+    let begun = Instant::now();
+    for from in (0..EVENTS).step_by(100) {
+        append(&store, from..from + 100).await;
+        tokio::task::yield_now().await;
+    }
+    EVENTS as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let (mut behind, mut straight, mut fed, mut alone) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        behind.push(backlog().await);
+        straight.push(ceiling().await);
+        fed.push(live().await);
+        alone.push(appends().await);
+    }
+    println!("one topic's lane, {EVENTS} events of {EVENT_BYTES} bytes, medians of {ROUNDS} rounds");
+    row("backlog (ceiling: tail to sink)", &behind, &straight);
+    row("live (ceiling: appends alone)", &fed, &alone);
+}
+
+fn row(name: &str, figures: &[f64], ceilings: &[f64]) {
+    let ratios = figures.iter().zip(ceilings).map(|(figure, ceiling)| figure / ceiling);
+    let (ratio, ceiling) = (median(ratios.collect()), median(ceilings.to_vec()));
+    println!("{name:<32} {:>10.0} events/s  ceiling {ceiling:>10.0}  ratio {ratio:.3}", median(figures.to_vec()));
+}
