@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -9,9 +10,11 @@ use bytes::Bytes;
 use domain::event_type::{APP_DELETED, CONNECTION_DELETED};
 use domain::pim::Pim;
 use domain::subscriber::Owner;
+use domain::trace_parent::TraceParent;
 use domain::{ClientId, Event, Timestamp};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
+use store::trace::Appending;
 use store::{AppendError, Client};
 use wire::Fault;
 use wire::cloudevents;
@@ -51,9 +54,10 @@ async fn take(api: &Api, request: Request) -> Result<Response, Refusal> {
         }
     };
     let body = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout).await?;
-    let now = Timestamp::now();
+    let (now, since) = (Timestamp::now(), SystemTime::now());
     let batched = is_batch(&headers);
-    let events = parse(headers, body, now).await?;
+    let request = api.tracer.as_ref().and_then(|_| trace_parent(&headers));
+    let mut events = parse(headers, body, now).await?;
     let unknown = unknown_types(api, &events);
     check(api, &pim, &events, batched, &unknown)?;
     for event in &events {
@@ -62,9 +66,28 @@ async fn take(api: &Api, request: Request) -> Result<Response, Refusal> {
             remove_client(api, &pim, event, now).await?;
         }
     }
-    let appended = api.store.append(pim.id, events, now).await.map_err(not_appended)?;
+    if !batched && request.is_some() {
+        // One request, one event: what comes of it belongs to the trace of the request. Of a batch, each event has a trace of its own.
+        let keep = |event: Event| if event.trace_parent().is_some() { event } else { event.brought_by(request) };
+        events = events.into_iter().map(keep).collect();
+    }
+    let tracer = api.tracer.as_ref();
+    let appending = Appending { pim: &pim, way: "events", since, request, events: &events };
+    let trace = tracer.and_then(|tracer| tracer.appending(appending));
+    let appended = api.store.append(pim.id, events, now).await;
+    if let Some(trace) = trace {
+        trace.ended(appended.as_ref().copied().map_err(ToString::to_string));
+    }
+    let appended = appended.map_err(not_appended)?;
     api.counters.accepted(appended.accepted, appended.duplicates, unknown.events);
     Ok(body::json(StatusCode::ACCEPTED, answer(appended, &unknown.names)))
+}
+
+/// The trace that a producer's request belongs to.
+fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all("traceparent").iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    TraceParent::parse(value.to_str().ok()?.trim())
 }
 
 async fn parse(headers: HeaderMap, body: Bytes, received_at: Timestamp) -> Result<Vec<Event>, Refusal> {

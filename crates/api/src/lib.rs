@@ -41,6 +41,7 @@ use domain::SubscriptionId;
 use domain::event_type::Catalogue;
 use domain::lane_status::LaneStatus;
 use intake::{AttributeSource, Bridge};
+use store::trace::AppendTracer;
 use store::{Catalog, Store};
 
 pub use admin::OperatorKey;
@@ -101,6 +102,7 @@ pub struct Api {
     rate_limit: RateLimit,
     counters: Arc<Counters>,
     metrics: Option<Arc<dyn MetricsPage>>,
+    tracer: Option<Arc<dyn AppendTracer>>,
     bridge: Arc<Bridge>,
     unfitting: Seldom,
 }
@@ -124,6 +126,7 @@ impl Api {
             rate_limit,
             counters: Arc::default(),
             metrics: None,
+            tracer: None,
             bridge,
             unfitting: Seldom::default(),
         }
@@ -140,6 +143,13 @@ impl Api {
     #[must_use]
     pub fn with_metrics(self, page: Arc<dyn MetricsPage>) -> Api {
         Api { metrics: Some(page), ..self }
+    }
+
+    /// The same with somebody who follows events into the log. Not before [`Api::with_attribute_source`].
+    #[must_use]
+    pub fn with_tracer(self, tracer: Arc<dyn AppendTracer>) -> Api {
+        self.bridge.trace_with(Arc::clone(&tracer));
+        Api { tracer: Some(tracer), ..self }
     }
 
     /// The Events API bridge: its counts are for metrics.

@@ -19,7 +19,9 @@ pub(crate) use fault::Refused;
 pub(crate) use flags::ConfigArgs;
 pub(crate) use pims::PimSettings;
 pub(crate) use print::reference;
-pub(crate) use settings::Settings;
+pub(crate) use settings::{Settings, Traces};
+#[cfg(test)]
+pub(crate) use value::Share;
 pub(crate) use value::{BaseUrl, LogFormat, PerSecond, SchemaCheck, SmtpSecurity, UnknownTypes};
 
 use layers::Layers;

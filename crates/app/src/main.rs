@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod failure;
 mod terminal;
+mod traces;
 
 mod data;
 mod log;

@@ -13,6 +13,7 @@ use domain::lane_status::LaneStatus;
 use domain::{EventType, SubscriptionId, Timestamp};
 use engine::Engine;
 use engine::core::Survey;
+use engine::trace::DeliveryTracer;
 use intake::{Bridge, Reconciler};
 use notify::Notifier;
 use sinks::client::Client;
@@ -22,6 +23,7 @@ use sinks::kafka::{KafkaSettings, KafkaSink};
 use sinks::resolve::Resolver;
 use sinks::tls::{TlsClient, roots_from_pem};
 use sinks::{Sink, Sinks};
+use store::trace::AppendTracer;
 use store::transition::Frequent;
 use store::{Catalog, Store};
 use tokio::net::TcpListener;
@@ -36,6 +38,7 @@ use crate::pim_attributes::HttpAttributes;
 use crate::pim_client::PimClient;
 use crate::pim_entities::HttpEntities;
 use crate::pim_gateway::HttpGateway;
+use crate::traces::Traces;
 use crate::{data, notifications, pubsub, registration};
 
 /// How often log entries that are too old are looked for.
@@ -56,6 +59,7 @@ pub(crate) struct Platform {
     rechecking: JoinHandle<()>,
     reconciling: Option<JoinHandle<()>>,
     notifier: Notifier,
+    traces: Traces,
 }
 
 /// The engine as the API sees it; empty once it is stopped.
@@ -109,7 +113,9 @@ impl Platform {
             .context("Kafka clients connect by way of a port of 127.0.0.1, and none can be listened on")?;
         let sinks = Arc::new(Sinks::new(https, pubsub, kafka));
         let sink = Arc::clone(&sinks) as Arc<dyn Sink>;
-        let engine = Engine::start(Arc::clone(&store), sink, engine_settings(settings))
+        let traces = Traces::start(&settings.traces, Client::new(connector.exempt()))?;
+        let tracer = traces.tracer().map(|tracer| Arc::clone(tracer) as Arc<dyn DeliveryTracer>);
+        let engine = Engine::start_traced(Arc::clone(&store), sink, engine_settings(settings), tracer)
             .await
             .map_err(|error| Failure::new(Exit::Data, error))?;
         let engine_meters = Arc::clone(engine.meters());
@@ -130,6 +136,10 @@ impl Platform {
             settings: api_settings(settings, public_url),
         });
         let api = api.with_attribute_source(Arc::new(attributes));
+        let api = match traces.tracer() {
+            Some(tracer) => api.with_tracer(Arc::clone(tracer) as Arc<dyn AppendTracer>),
+            None => api,
+        };
         let metrics = Metrics::new(metrics::Sources {
             counters: Arc::clone(api.counters()),
             bridge: Arc::downgrade(api.bridge()),
@@ -139,6 +149,7 @@ impl Platform {
             store: Arc::downgrade(&sqlite),
             store_meters: Arc::clone(sqlite.meters()),
             notify: Arc::clone(notifier.meters()),
+            spans: Arc::clone(&traces.fates),
             per_subscription_at_most: settings.metrics.per_subscription_at_most.0,
         });
         let api = Arc::new(api.with_metrics(Arc::clone(&metrics) as Arc<dyn MetricsPage>));
@@ -171,6 +182,7 @@ impl Platform {
             rechecking,
             reconciling,
             notifier,
+            traces,
         })
     }
 
@@ -199,6 +211,7 @@ impl Platform {
             engine.stop().await;
         }
         self.notifier.stop().await;
+        self.traces.stop().await;
         // Closing the store waits for the disk.
         let store = self.store;
         if let Err(error) = tokio::task::spawn_blocking(move || drop(store)).await {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::id::{PimId, Position};
 use crate::time::Timestamp;
+use crate::trace_parent::TraceParent;
 
 /// A checked event. Its parts are canonical JSON text (see `wire::json`), so that delivery only joins them.
 ///
@@ -13,6 +14,8 @@ pub struct Event {
     text: Box<str>,
     ends: [u32; 4],
     product_identifier: Option<(u32, u32)>,
+    /// Rare, so it is apart.
+    brought_by: Option<Box<TraceParent>>,
 }
 
 /// The parts that an [`Event`] is made of.
@@ -49,6 +52,37 @@ impl Event {
             text: text.into_boxed_str(),
             ends,
             product_identifier: parts.product_identifier.map(|cut| (cut.start as u32, cut.end as u32)),
+            brought_by: None,
+        }
+    }
+
+    /// The same, with the trace of the request that brought it. It is kept with the event and is no part of what is delivered.
+    #[must_use]
+    pub fn brought_by(self, parent: Option<TraceParent>) -> Event {
+        Event { brought_by: parent.map(Box::new), ..self }
+    }
+
+    /// The trace of the request that brought it, where that was kept.
+    pub fn request(&self) -> Option<&TraceParent> {
+        self.brought_by.as_deref()
+    }
+
+    /// The trace that it belongs to: by its extension attribute `traceparent`, else by the request that brought it.
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        self.extension_text("traceparent").and_then(TraceParent::parse).or(self.request().copied())
+    }
+
+    /// The text of an extension attribute as it stands in JSON, if it is a string without escapes.
+    fn extension_text(&self, name: &str) -> Option<&str> {
+        let mut rest = self.extensions();
+        // Within a string every quote has a backslash before it: a quote behind a comma or at the beginning begins a name.
+        loop {
+            let member = rest.strip_prefix('"')?;
+            if let Some(value) = member.strip_prefix(name).and_then(|value| value.strip_prefix("\":\"")) {
+                return value.split_once('"').map(|(text, _)| text).filter(|text| !text.contains('\\'));
+            }
+            let next = rest.find(",\"")?;
+            rest = rest.get(next + 1..)?;
         }
     }
 
@@ -123,4 +157,35 @@ pub struct LoggedEvent {
     pub accepted_at: Timestamp,
     /// The event.
     pub event: Event,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const OF_REQUEST: &str = "00-11111111111111111111111111111111-2222222222222222-00";
+
+    #[track_caller]
+    fn check(extensions: &str, of_request: bool, expect: Option<&str>) {
+        let parts = EventParts { id: "e", event_type: "t", time: "", extensions, data: "{}", product_identifier: None };
+        let request = TraceParent::parse(OF_REQUEST).filter(|_| of_request);
+        let event = Event::new(parts).brought_by(request);
+        assert_eq!(event.trace_parent().map(|parent| parent.to_string()).as_deref(), expect, "{extensions}");
+    }
+
+    #[test]
+    fn an_event_belongs_to_the_trace_that_it_names_else_to_that_of_its_request() {
+        check("", false, None);
+        check("", true, Some(OF_REQUEST));
+        let named = format!(r#""traceparent":"{SENT}""#);
+        check(&named, true, Some(SENT));
+        check(&format!(r#""a":",","n":1,{named},"z":"x""#), false, Some(SENT));
+        check(&format!(r#""a":"x,",{named}"#), false, Some(SENT));
+        // What another attribute quotes is no attribute.
+        check(&format!(r#""a":",\"traceparent\":\"{SENT}\"""#), false, None);
+        check(r#""traceparent":"00-1""#, true, Some(OF_REQUEST));
+        check(r#""traceparent":1"#, true, Some(OF_REQUEST));
+        check(r#""xtraceparent":"y""#, false, None);
+    }
 }

@@ -11,6 +11,7 @@ pub mod entity;
 pub mod event;
 pub mod event_type;
 pub mod filter;
+pub mod trace_parent;
 
 pub mod pim;
 pub mod subscriber;

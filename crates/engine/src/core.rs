@@ -21,6 +21,7 @@ use store::{Chunk, LedgerRecord, ReadLimit, Save};
 
 use crate::index::Index;
 use crate::settings::Settings;
+use crate::trace::Routed;
 
 pub(crate) use route::is_for;
 pub use save::Floors;
@@ -71,6 +72,14 @@ pub enum Output {
 pub struct AttemptId {
     lane: LaneId,
     ticket: Ticket,
+    number: u32,
+}
+
+impl AttemptId {
+    /// Which attempt at its events it is, from 1; only where the core was asked to follow events.
+    pub fn number(self) -> u32 {
+        self.number
+    }
 }
 
 /// Names a read for a lane, or for a count of dropped events.
@@ -135,6 +144,8 @@ pub struct Core {
     drops: drops::Drops,
     outputs: VecDeque<Output>,
     totals: Totals,
+    /// What became of routed events, where somebody follows them.
+    followed: Option<Vec<Routed>>,
     stopping: bool,
     now: Timestamp,
     /// Scratch of the router.
@@ -161,6 +172,7 @@ impl Core {
             drops: drops::Drops::default(),
             outputs: VecDeque::new(),
             totals: Totals::default(),
+            followed: None,
             stopping: false,
             now,
             candidates: Vec::new(),
@@ -222,6 +234,16 @@ impl Core {
         }
         self.fire_timers();
         self.after();
+    }
+
+    /// From now on, takes note of what becomes of routed events; take it after every input ([`Core::take_routed`]).
+    pub fn follow(&mut self) {
+        self.followed = Some(Vec::new());
+    }
+
+    /// What became of the events that were routed since this was last asked.
+    pub fn take_routed(&mut self) -> Vec<Routed> {
+        self.followed.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The next thing to do, until there is nothing more.
@@ -300,7 +322,8 @@ impl Core {
         while let Some(output) = entry.lane.poll() {
             self.outputs.push_back(match output {
                 delivery::Output::Send { ticket, events } => {
-                    Output::Deliver(AttemptId { lane: id, ticket }, entry.subscription.clone(), events)
+                    let number = if self.followed.is_some() { entry.lane.attempt_number(ticket) } else { 1 };
+                    Output::Deliver(AttemptId { lane: id, ticket, number }, entry.subscription.clone(), events)
                 }
                 delivery::Output::Read { from, events, bytes } => {
                     // Not every event matches: reading some more at once saves turns, and what is too much is read again.

@@ -2,14 +2,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use domain::lane_status::LaneStatus;
 use domain::outcome::Outcome;
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
 use futures_util::FutureExt;
-use sinks::{Delivery, Sink};
+use sinks::{Delivery, Sink, TraceParents};
 use store::{Chunk, ReadLimit, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -17,6 +17,7 @@ use crate::core::{AttemptId, Core, Floors, Input, Output, ReadId, Survey};
 use crate::meters::{Accepted, DestinationType, Meters};
 use crate::settings::Settings;
 use crate::suspension;
+use crate::trace::DeliveryTracer;
 
 /// Events that are routed before the loop looks at what else has happened.
 const ROUTE_AT_ONCE: usize = 256;
@@ -80,11 +81,15 @@ pub(crate) struct Parts {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) settings: Settings,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) tracer: Option<Arc<dyn DeliveryTracer>>,
 }
 
 /// Runs until it is stopped.
 pub(crate) async fn run(parts: Parts, questions: mpsc::Receiver<Question>, stopped: watch::Receiver<bool>) {
-    let Parts { core, clock, store, sink, settings, meters } = parts;
+    let Parts { mut core, clock, store, sink, settings, meters, tracer } = parts;
+    if tracer.is_some() {
+        core.follow();
+    }
     let (answers, answered) = mpsc::unbounded_channel();
     let driver = Driver {
         core,
@@ -93,6 +98,7 @@ pub(crate) async fn run(parts: Parts, questions: mpsc::Receiver<Question>, stopp
         sink,
         settings,
         meters,
+        tracer,
         answers,
         missed_under_way: false,
         trimming: false,
@@ -108,6 +114,7 @@ struct Driver {
     sink: Arc<dyn Sink>,
     settings: Settings,
     meters: Arc<Meters>,
+    tracer: Option<Arc<dyn DeliveryTracer>>,
     answers: mpsc::UnboundedSender<Answer>,
     missed_under_way: bool,
     trimming: bool,
@@ -224,7 +231,7 @@ impl Driver {
                     self.meters.routing_lag.observe((self.clock)().since(first.accepted_at));
                 }
                 let more = events.len() == ROUTE_AT_ONCE;
-                self.tell(Input::Events(events, next));
+                self.route_events(Input::Events(events, next));
                 more
             }
         }
@@ -258,7 +265,7 @@ impl Driver {
             Answer::Missed(chunk) => {
                 self.missed_under_way = false;
                 if let Some(chunk) = chunk {
-                    self.tell(Input::Events(chunk.events, chunk.next));
+                    self.route_events(Input::Events(chunk.events, chunk.next));
                 }
             }
             Answer::Expired(before) => self.tell(Input::Expired(before)),
@@ -271,13 +278,25 @@ impl Driver {
         self.do_what_is_asked();
     }
 
+    /// Tells the core of events, and whoever follows them what became of them.
+    fn route_events(&mut self, input: Input) {
+        let since = SystemTime::now();
+        self.tell(input);
+        if let Some(tracer) = &self.tracer {
+            tracer.routed(&self.core.take_routed(), since);
+        }
+    }
+
     fn do_what_is_asked(&mut self) {
         while let Some(output) = self.core.poll() {
             match output {
                 Output::Deliver(attempt, subscription, events) => {
                     let of = DestinationType::of(&subscription.destination);
                     let accepted = Accepted::of(&events);
-                    let delivery = self.sink.deliver(Delivery { subscription, events });
+                    let tracer = self.tracer.as_ref();
+                    let trace = tracer.and_then(|tracer| tracer.attempt(&subscription, &events, attempt.number()));
+                    let parents = trace.as_ref().map_or_else(TraceParents::new, |trace| trace.parents());
+                    let delivery = self.sink.deliver_traced(Delivery { subscription, events }, parents);
                     let (answers, meters, clock) = (self.answers.clone(), self.meters.clone(), self.clock.clone());
                     tokio::spawn(async move {
                         let started = Instant::now();
@@ -287,6 +306,9 @@ impl Driver {
                             Vec::new()
                         });
                         meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock());
+                        if let Some(trace) = trace {
+                            trace.ended(&outcomes);
+                        }
                         let _ = answers.send(Answer::Outcomes(attempt, outcomes));
                     });
                 }

@@ -6,6 +6,7 @@
 pub mod settings;
 
 pub mod meters;
+pub mod trace;
 
 pub mod core;
 pub mod index;

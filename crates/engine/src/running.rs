@@ -11,9 +11,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::core::{Core, Survey};
-use crate::driver::{self, Parts, Question};
+use crate::driver::{self, Clock, Parts, Question};
 use crate::meters::Meters;
 use crate::settings::Settings;
+use crate::trace::DeliveryTracer;
 
 /// Events of a lane's backlog that are looked at for its status.
 const COUNT_AT_MOST: usize = 50_000;
@@ -33,12 +34,32 @@ impl Engine {
         Engine::start_by(Timestamp::now, store, sink, settings).await
     }
 
+    /// The same with somebody who follows events on their way out.
+    pub async fn start_traced(
+        store: Arc<dyn Store>,
+        sink: Arc<dyn Sink>,
+        settings: Settings,
+        tracer: Option<Arc<dyn DeliveryTracer>>,
+    ) -> Result<Engine, StoreError> {
+        Engine::start_with(Arc::new(Timestamp::now), store, sink, settings, tracer).await
+    }
+
     /// The same by another clock than the system's, for tests under virtual time.
     pub async fn start_by(
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
         store: Arc<dyn Store>,
         sink: Arc<dyn Sink>,
         settings: Settings,
+    ) -> Result<Engine, StoreError> {
+        Engine::start_with(Arc::new(clock), store, sink, settings, None).await
+    }
+
+    async fn start_with(
+        clock: Clock,
+        store: Arc<dyn Store>,
+        sink: Arc<dyn Sink>,
+        settings: Settings,
+        tracer: Option<Arc<dyn DeliveryTracer>>,
     ) -> Result<Engine, StoreError> {
         let now = clock();
         let ledger = store.load().await?;
@@ -49,8 +70,7 @@ impl Engine {
         let (questions, asked) = mpsc::channel(64);
         let meters = Arc::new(Meters::default());
         let (stop, stopped) = watch::channel(false);
-        let parts =
-            Parts { core, clock: Arc::new(clock), store: store.clone(), sink, settings, meters: meters.clone() };
+        let parts = Parts { core, clock, store: store.clone(), sink, settings, meters: meters.clone(), tracer };
         let running = tokio::spawn(driver::run(parts, asked, stopped));
         Ok(Engine { store, questions, meters, stop, running })
     }

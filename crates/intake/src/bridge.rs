@@ -9,14 +9,15 @@
 //! the platform was killed.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use domain::pim::Pim;
 use domain::{Event, PimId, Timestamp};
 use parking_lot::Mutex;
-use store::{AppendError, AppendNewError, Snapshot, SnapshotKey, SnapshotSave, Store, StoreError};
+use store::trace::{AppendTracer, Appending};
+use store::{AppendError, AppendNewError, Appended, Snapshot, SnapshotKey, SnapshotSave, Store, StoreError};
 use tokio::sync::Mutex as AsyncMutex;
 use wire::signature::{SignatureError, SigningKey};
 
@@ -113,6 +114,7 @@ pub struct Bridge {
     /// Entities that requests told of since a page of the REST API was asked for, of PIMs where one is under way.
     told: Mutex<HashMap<PimId, HashSet<SnapshotKey>>>,
     counters: Counters,
+    tracer: OnceLock<Arc<dyn AppendTracer>>,
 }
 
 impl Bridge {
@@ -125,7 +127,35 @@ impl Bridge {
             notes: Arc::default(),
             told: Mutex::default(),
             counters: Counters::default(),
+            tracer: OnceLock::new(),
         }
+    }
+
+    /// From now on, somebody follows events into the log; who did so first goes on.
+    pub fn trace_with(&self, tracer: Arc<dyn AppendTracer>) {
+        _ = self.tracer.set(tracer);
+    }
+
+    /// Appends new events with new states, and lets them be followed.
+    async fn append_new(
+        &self,
+        pim: &Pim,
+        way: &'static str,
+        events: Vec<Event>,
+        saves: Vec<SnapshotSave>,
+        now: Timestamp,
+    ) -> Result<(), AppendNewError> {
+        let accepted = events.len();
+        let appending = Appending { pim, way, since: SystemTime::now(), request: None, events: &events };
+        let trace = self.tracer.get().and_then(|tracer| tracer.appending(appending));
+        let appended = self.store.append_new(pim.id, events, saves, now).await;
+        match (&appended, trace) {
+            (Ok(()), Some(trace)) => trace.ended(Ok(Appended { accepted, duplicates: 0 })),
+            (Err(AppendNewError::Append(error)), Some(trace)) => trace.ended(Err(error.to_string())),
+            // It is made again of what is there by then.
+            (Err(AppendNewError::Known(_) | AppendNewError::Changed), _) | (_, None) => {}
+        }
+        appended
     }
 
     /// What was counted since the start.
@@ -278,7 +308,7 @@ impl Bridge {
             }
             taken.deltas = work.deltas;
             let saves = work.states.into_iter().filter_map(|(key, held)| held.save(key)).collect();
-            match self.store.append_new(pim.id, work.events, saves, now).await {
+            match self.append_new(pim, "events_api", work.events, saves, now).await {
                 Ok(()) => return Ok(()),
                 Err(AppendNewError::Known(ids)) => known.extend(ids),
                 Err(AppendNewError::Changed) => {}

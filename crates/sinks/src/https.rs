@@ -12,6 +12,7 @@ use bytes::Bytes;
 use domain::destination::Destination;
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use domain::subscription::Subscription;
+use domain::trace_parent::TraceParent;
 use domain::{Event, SubscriptionId, Timestamp};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -26,7 +27,7 @@ use self::outcome::Stage;
 use self::pool::{Lane, Pool};
 use self::request::Prepared;
 use crate::connect::Connector;
-use crate::{Delivery, NO_HTTP_STATUS, Sink};
+use crate::{Delivery, NO_HTTP_STATUS, Sink, TraceParents};
 
 /// At most this much of an answer is read (contract page 4, HTTPS).
 const MAX_ANSWER: usize = 64 * 1024;
@@ -95,10 +96,16 @@ impl HttpsSink {
 
 impl Sink for HttpsSink {
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
+        self.deliver_traced(delivery, TraceParents::new())
+    }
+
+    fn deliver_traced(&self, delivery: Delivery, traces: TraceParents) -> BoxFuture<'static, Vec<Outcome>> {
         let inner = Arc::clone(&self.inner);
         async move {
             let Delivery { subscription, events } = delivery;
-            join_all(events.iter().map(|event| inner.deliver(&subscription, &event.event))).await
+            let traces = traces.into_iter().chain(std::iter::repeat(None));
+            let attempts = events.iter().zip(traces);
+            join_all(attempts.map(|(event, trace)| inner.deliver(&subscription, &event.event, trace))).await
         }
         .boxed()
     }
@@ -116,6 +123,7 @@ struct Outgoing<'a> {
     /// When it is made, and its id: the same if it has to be sent again on another connection.
     at: Timestamp,
     correlation_id: Uuid,
+    trace: Option<TraceParent>,
     progress: Mutex<Progress>,
 }
 
@@ -168,7 +176,7 @@ impl Drop for Suspect<'_> {
 }
 
 impl Inner {
-    async fn deliver(&self, subscription: &Subscription, event: &Event) -> Outcome {
+    async fn deliver(&self, subscription: &Subscription, event: &Event, trace: Option<TraceParent>) -> Outcome {
         let lane = match self.lane(subscription) {
             Ok(lane) => lane,
             Err(failure) => return Outcome::Broken(failure),
@@ -182,7 +190,7 @@ impl Inner {
         let body = envelope::body(&self.style, event, &subscription.id, prepared.send_product_identifier);
         let progress = Mutex::new(Progress { stage: Stage::Connecting, answered: None });
         let (at, correlation_id) = (Timestamp::now(), Uuid::new_v4());
-        let request = Outgoing { lane: &lane, event, body, at, correlation_id, progress };
+        let request = Outgoing { lane: &lane, event, body, at, correlation_id, trace, progress };
 
         match tokio::time::timeout(self.settings.attempt_timeout, self.attempt(&request, resting, slot)).await {
             Ok(outcome) => outcome,
@@ -248,8 +256,8 @@ impl Inner {
         let endpoint = &lane.prepared.endpoint;
         request.enter(Stage::Waiting);
         let mut suspect = Suspect::new(lane, &connection);
-        let Outgoing { event, body, at, correlation_id, .. } = request;
-        let message = lane.prepared.request(&connection, event, body, *at, *correlation_id);
+        let Outgoing { event, body, at, correlation_id, trace, .. } = request;
+        let message = lane.prepared.request(&connection, event, body, *at, *correlation_id, *trace);
         let answer = match connection.send(message).await {
             Ok(answer) => answer,
             Err(error) => {

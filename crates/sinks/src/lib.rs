@@ -20,6 +20,7 @@ use std::sync::Arc;
 use domain::destination::Destination;
 use domain::outcome::Outcome;
 use domain::subscription::Subscription;
+use domain::trace_parent::TraceParent;
 use domain::{LoggedEvent, SubscriptionId};
 use futures_util::future::BoxFuture;
 
@@ -37,11 +38,19 @@ pub struct Delivery {
     pub events: Vec<Arc<LoggedEvent>>,
 }
 
+/// The traces of an attempt's events, in their order, for destinations that may be told of them. Empty if nobody follows them.
+pub type TraceParents = Vec<Option<TraceParent>>;
+
 /// Sends events to destinations. An attempt always ends, within a time that the sink bounds, with a typed outcome for each event.
 pub trait Sink: Send + Sync + 'static {
     /// Makes one attempt, and gives the outcomes in the order of [`Delivery::events`]. Nothing happens before the future is polled; dropping
     /// it gives the attempt up. Whether and when something is tried again is the lane's decision, not the sink's.
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>>;
+
+    /// The same, with what the destination may be told of the events' traces. A sink that tells nothing of them makes the attempt all the same.
+    fn deliver_traced(&self, delivery: Delivery, _traces: TraceParents) -> BoxFuture<'static, Vec<Outcome>> {
+        self.deliver(delivery)
+    }
 
     /// The subscription is gone, suspended or has another configuration: closes what is kept for it. Attempts in
     /// flight end in their own time.
@@ -73,6 +82,14 @@ impl Sink for Sinks {
             Destination::Https(_) => self.https.deliver(delivery),
             Destination::Pubsub(_) => self.pubsub.deliver(delivery),
             Destination::Kafka(_) => self.kafka.deliver(delivery),
+        }
+    }
+
+    fn deliver_traced(&self, delivery: Delivery, traces: TraceParents) -> BoxFuture<'static, Vec<Outcome>> {
+        match &delivery.subscription.destination {
+            Destination::Https(_) => self.https.deliver_traced(delivery, traces),
+            // Messages and records have just what the contract says.
+            Destination::Pubsub(_) | Destination::Kafka(_) => self.deliver(delivery),
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! version u8 | checksum u32 LE | count | accepted_at of the first | events…
-//! event: accepted_at − that of the first | lengths of id, type, time, extensions, data | cut | text
+//! event: accepted_at − that of the first | lengths of id, type, time, extensions, data | cut | trace, from version 2 on | text
 //! cut: 0, or start + 1 and length of the product's identifier in data
+//! trace: 0, or 1, the trace of the request that brought the event (16 bytes), its span (8 bytes), and whether it is recorded (1 byte)
 //! ```
 //!
 //! Numbers are LEB128, times zigzag. Positions are not in it: the events of a frame follow each other without gaps.
@@ -12,10 +13,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use domain::event::EventParts;
+use domain::trace_parent::TraceParent;
 use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
 
-/// The only format there is so far.
-const VERSION: u8 = 1;
+/// Without traces: as long as none is kept, an older version of the platform reads what this one wrote.
+const PLAIN: u8 = 1;
+/// With traces of requests.
+const TRACED: u8 = 2;
 /// A frame holds at most so many events, so that reading one of them is cheap.
 pub const MAX_EVENTS: usize = 256;
 /// A frame holds at most so many bytes of events; one event may be larger.
@@ -25,7 +29,7 @@ pub const MAX_BYTES: usize = 64 << 10;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FrameError {
     /// Written by a newer version of the platform.
-    #[error("frame format {0} is not known; this version reads format {VERSION}")]
+    #[error("frame format {0} is not known; this version reads up to format {TRACED}")]
     Unknown(u8),
     /// Not what was written.
     #[error("the frame is damaged: {0}")]
@@ -51,7 +55,8 @@ pub fn split<T: AsRef<LoggedEvent>>(mut events: &[T]) -> impl Iterator<Item = &[
 pub fn encode<T: AsRef<LoggedEvent>>(events: &[T]) -> Vec<u8> {
     let text: usize = events.iter().map(|event| event.as_ref().event.size()).sum();
     let mut out = Vec::with_capacity(text + 16 * events.len() + 16);
-    out.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
+    let traced = events.iter().any(|event| event.as_ref().event.request().is_some());
+    out.extend_from_slice(&[if traced { TRACED } else { PLAIN }, 0, 0, 0, 0]);
     let first = events.first().map_or(Timestamp::EPOCH, |event| event.as_ref().accepted_at).as_micros();
     put(&mut out, events.len() as u64);
     put(&mut out, zigzag(first));
@@ -68,6 +73,17 @@ pub fn encode<T: AsRef<LoggedEvent>>(events: &[T]) -> Vec<u8> {
             Some(cut) => {
                 put(&mut out, cut.start as u64 + 1);
                 put(&mut out, cut.len() as u64);
+            }
+        }
+        if traced {
+            match event.event.request() {
+                None => out.push(0),
+                Some(parent) => {
+                    out.push(1);
+                    out.extend_from_slice(&parent.trace_id);
+                    out.extend_from_slice(&parent.span_id);
+                    out.push(u8::from(parent.sampled));
+                }
             }
         }
         for text in texts {
@@ -87,9 +103,11 @@ pub fn decode(
     frame: &[u8],
 ) -> Result<Vec<Arc<LoggedEvent>>, FrameError> {
     let (version, rest) = frame.split_first().ok_or(FrameError::Damaged("it is empty"))?;
-    if *version != VERSION {
-        return Err(FrameError::Unknown(*version));
-    }
+    let traced = match *version {
+        PLAIN => false,
+        TRACED => true,
+        other => return Err(FrameError::Unknown(other)),
+    };
     let (sum, body) = rest.split_first_chunk::<4>().ok_or(FrameError::Damaged("it ends in the checksum"))?;
     if u32::from_le_bytes(*sum) != checksum(body) {
         return Err(FrameError::Damaged("the checksum does not fit"));
@@ -109,6 +127,7 @@ pub fn decode(
             0 => None,
             start => Some((start - 1, reader.length()?)),
         };
+        let request = if traced { reader.trace()? } else { None };
         if !wanted.contains(&position) {
             for length in lengths {
                 reader.take(length)?;
@@ -126,6 +145,7 @@ pub fn decode(
             return Err(FrameError::Damaged("the product's identifier is not within data"));
         }
         let event = Event::new(EventParts { id, event_type, time, extensions, data, product_identifier });
+        let event = event.brought_by(request);
         events.push(Arc::new(LoggedEvent { position, pim, accepted_at, event }));
     }
     if !reader.rest.is_empty() {
@@ -154,6 +174,19 @@ impl<'a> Reader<'a> {
 
     fn length(&mut self) -> Result<usize, FrameError> {
         usize::try_from(self.number()?).map_err(|_| FrameError::Damaged("a length is too large"))
+    }
+
+    fn trace(&mut self) -> Result<Option<TraceParent>, FrameError> {
+        match self.take(1)? {
+            [0] => Ok(None),
+            [1] => {
+                let damaged = FrameError::Damaged("it ends in a trace");
+                let (trace_id, rest) = self.take(25)?.split_first_chunk::<16>().ok_or(damaged)?;
+                let (span_id, sampled) = rest.split_first_chunk::<8>().ok_or(damaged)?;
+                Ok(Some(TraceParent { trace_id: *trace_id, span_id: *span_id, sampled: sampled == [1] }))
+            }
+            _ => Err(FrameError::Damaged("a trace is neither there nor not")),
+        }
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], FrameError> {

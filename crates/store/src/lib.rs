@@ -23,6 +23,8 @@ pub mod transition;
 pub mod frame;
 pub mod vault;
 
+pub mod trace;
+
 pub mod memory;
 
 #[cfg(any(test, feature = "conformance"))]

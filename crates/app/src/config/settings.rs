@@ -12,7 +12,8 @@ use ipnet::IpNet;
 
 use super::typed::Typed;
 use super::value::{
-    Amount, BaseUrl, Count, LogFormat, PerSecond, Port, SchemaCheck, Size, SmtpSecurity, UnknownTypes, Value, Wrong,
+    Amount, BaseUrl, Count, LogFormat, PerSecond, Port, SchemaCheck, Share, Size, SmtpSecurity, UnknownTypes, Value,
+    Wrong,
 };
 
 /// One row of the table.
@@ -293,6 +294,20 @@ settings! {
         /// So many subscriptions, the oldest, have series of their own; a metric says how many have none. Every one adds six
         /// series. 0: none has.
         per_subscription_at_most: Amount = "0";
+    }
+
+    /// OpenTelemetry traces of events, from their acceptance to their deliveries.
+    traces: Traces {
+        /// Where spans are sent by OTLP over HTTP, such as "http://127.0.0.1:4318"; `/v1/traces` is added. Empty: where
+        /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT` say, and without them nowhere.
+        endpoint: Option<BaseUrl> = "";
+        /// The share of events that are recorded. Of events that belong to the trace of their producer, the producer decides.
+        /// Empty: what `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` say, and without them all.
+        sample: Option<Share> = "";
+        /// `service.name` of the spans. Empty: what `OTEL_SERVICE_NAME` says, and without it `postrider`.
+        service_name: Option<String> = "";
+        /// Whether HTTPS endpoints get the header `traceparent` with events that are recorded.
+        propagate: bool = "true";
     }
 
     /// The platform's own logs, on standard error.

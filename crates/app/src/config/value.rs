@@ -127,6 +127,24 @@ impl Value for Amount {
     }
 }
 
+/// A part of the whole, from 0 to 1.
+#[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
+pub(crate) struct Share(pub(crate) f64);
+
+impl Value for Share {
+    fn expected() -> String {
+        "a number from 0 to 1, such as 0.01".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let (Kind::Number(text) | Kind::Bare(text)) = &typed.kind else { return None };
+        let number: f64 = text.trim().parse().ok()?;
+        (0.0..=1.0).contains(&number).then_some(Share(number))
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 /// A port; 0 leaves the choice to the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Port(pub(crate) u16);

@@ -165,6 +165,9 @@ families! {
     NotificationsWaiting = Gauge "postrider_notifications_waiting" []
         "Notifications that wait to be sent, counted up to 10,000.";
 
+    Spans = Counter "postrider_spans" ["result"]
+        "Spans of traces: `exported`, `dropped` because the queue was full, or `failed` because the collector did not take them.";
+
     Build = Info "postrider_build" ["version"]
         "What runs.";
     Missing = Gauge "postrider_metrics_missing" ["part"]

@@ -8,7 +8,7 @@ use domain::Timestamp;
 use engine::core::{Survey, suspension_names};
 use engine::meters::DestinationType;
 use intake::Bridge;
-use meter::Names;
+use meter::{Counters, Names};
 use sinks::Sinks;
 use store::{Catalog, EventLog};
 use store_sqlite::SqliteStore;
@@ -17,6 +17,7 @@ use super::families::Metric;
 use super::process;
 use super::sheet::Sheet;
 use crate::platform::Running;
+use crate::traces::Fate;
 
 /// What does not answer in this time is missing from the scrape.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -32,6 +33,7 @@ pub(crate) struct Sources {
     pub(crate) store: Weak<SqliteStore>,
     pub(crate) store_meters: Arc<store_sqlite::figures::Meters>,
     pub(crate) notify: Arc<notify::Meters>,
+    pub(crate) spans: Arc<Counters<Fate>>,
     /// Subscriptions that get series of their own.
     pub(crate) per_subscription_at_most: usize,
 }
@@ -46,6 +48,9 @@ pub(super) async fn gather(sources: &Sources) -> Sheet {
     deliveries(sources, &mut sheet);
     store_counts(sources, &mut sheet);
     notifications(sources, &mut sheet);
+    for (result, count) in sources.spans.all() {
+        sheet.count(Metric::Spans, &[result], count);
+    }
     let (survey, figures) = tokio::join!(survey(sources), store(sources, &mut sheet));
     let missing = |is_missing: bool| if is_missing { 1 } else { 0 };
     sheet.count(Metric::Missing, &["engine"], missing(survey.is_none()));

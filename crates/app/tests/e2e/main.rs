@@ -26,3 +26,4 @@ mod metrics;
 mod pubsub;
 mod slow;
 mod stop;
+mod traces;

@@ -79,6 +79,11 @@ async fn get(address: &str, path: &str, accept: &str, key: Option<&str>) -> (Sta
     (status, content_type, String::from_utf8(text.to_vec()).unwrap())
 }
 
+/// The page in the older format.
+pub(crate) async fn text(address: &str) -> String {
+    get(address, "/metrics", TEXT, None).await.2
+}
+
 /// Python with Prometheus' own client, or `None` where it cannot be had.
 fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();

@@ -19,7 +19,7 @@ pub(crate) fn postrider(args: &[&str]) -> Command {
         Command::new(BINARY)
     };
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("POSTRIDER_") {
+        if ["POSTRIDER_", "OTEL_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }

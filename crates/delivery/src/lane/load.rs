@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 
-use super::{Attempt, Lane, Manner};
+use super::{Attempt, Lane, Manner, Ticket};
 
 /// What a lane has at hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -48,6 +48,13 @@ impl Lane {
             Some(backoff) if backoff.throttled => (retries, turns + self.sent_again()),
             _ => (retries + self.sent_again(), turns),
         }
+    }
+
+    /// Which attempt at its events one under way is: the first, and one more for each that failed before.
+    pub fn attempt_number(&self, ticket: Ticket) -> u32 {
+        let flights = self.in_flight.get(&ticket).map_or(&[][..], |attempt| attempt.flights.as_slice());
+        let failures = flights.iter().map(|flight| u32::from(flight.failures)).max().unwrap_or(0);
+        1 + failures.max(self.backoff.as_ref().map_or(0, |backoff| backoff.failures))
     }
 
     /// Events a second that the lane sends at most right now; none for topics.

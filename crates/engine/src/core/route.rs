@@ -8,6 +8,7 @@ use domain::{LoggedEvent, Position};
 use store::Chunk;
 
 use super::{Core, LaneId};
+use crate::trace::Routed;
 
 /// Whether an event passes a subscription's selection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,11 +55,20 @@ impl Core {
             self.routed = event.position;
             candidates.clear();
             candidates.extend_from_slice(self.index.candidates(event.pim, event.event.event_type()));
+            let before = (self.totals.matched, self.totals.filtered_out);
             let mut facets = None;
             for slot in &candidates {
                 self.offer(*slot, event, &mut facets);
             }
             self.routed = event.position.next();
+            if let Some(followed) = &mut self.followed {
+                let count = |before: u64, now: u64| u32::try_from(now - before).unwrap_or(u32::MAX);
+                followed.push(Routed {
+                    event: event.clone(),
+                    matched: count(before.0, self.totals.matched),
+                    filtered_out: count(before.1, self.totals.filtered_out),
+                });
+            }
         }
         self.totals.routed += events.len() as u64;
         self.candidates = candidates;

@@ -119,7 +119,7 @@ impl Bridge {
                 return Ok(filled);
             }
             let saves = work.states.into_iter().filter_map(|(key, held)| held.save(key)).collect();
-            match self.store.append_new(pim.id, work.events, saves, now).await {
+            match self.append_new(pim, "reconciliation", work.events, saves, now).await {
                 Ok(()) => {
                     let more = filled.events as u64;
                     self.counters.filled.fetch_add(more, Ordering::Relaxed);

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use domain::destination::HttpsDestination;
 use domain::outcome::{ErrorReason, Failure};
 use domain::subscription::Subscription;
+use domain::trace_parent::TraceParent;
 use domain::{Event, Timestamp};
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{CONTENT_TYPE, Entry, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use http_body_util::Full;
 use uuid::Uuid;
@@ -20,6 +21,8 @@ use crate::tls::Alpn;
 pub(crate) const PRODUCT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION"));
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// W3C Trace Context.
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What all requests of a subscription, at one revision, have in common.
 pub(crate) struct Prepared {
@@ -101,10 +104,18 @@ impl Prepared {
         body: &Bytes,
         at: Timestamp,
         correlation_id: Uuid,
+        trace: Option<TraceParent>,
     ) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = self.headers(event, body, at, correlation_id);
+        // A subscriber's own header of that name stays.
+        if let Some(trace) = trace
+            && let Entry::Vacant(header) = request.headers_mut().entry(TRACE_PARENT)
+            && let Ok(value) = HeaderValue::try_from(trace.to_string())
+        {
+            header.insert(value);
+        }
         match connection {
             Connection::Http1(_) => {
                 *request.uri_mut() = self.target.clone();

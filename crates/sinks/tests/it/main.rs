@@ -12,3 +12,4 @@ mod kafka;
 mod outcomes;
 mod pubsub;
 mod tls;
+mod traces;

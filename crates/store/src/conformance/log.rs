@@ -1,6 +1,7 @@
 //! The event log.
 
 use domain::event::EventParts;
+use domain::trace_parent::TraceParent;
 use domain::{Event, Position};
 
 use super::sample::*;
@@ -75,9 +76,12 @@ pub async fn an_event_comes_back_as_it_was(store: &dyn Store) {
         data: "{\"product\":{\"identifier\":\"x\",\"uuid\":\"1\"}}",
         product_identifier: Some(12..29),
     });
+    let request = TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let event = event.brought_by(request);
     store.append(PIM, vec![event.clone()], at(7)).await.unwrap();
     let chunk = store.read(Some(PIM), Position(1), ALL).await.unwrap();
     assert_eq!(chunk.events[0].event, event);
+    assert_eq!(chunk.events[0].event.trace_parent(), request);
     assert_eq!(chunk.events[0].accepted_at, at(7));
 }
 

@@ -27,6 +27,30 @@ fn sample() -> Vec<Arc<LoggedEvent>> {
         .collect()
 }
 
+/// The same events, one of them brought by a request that is traced.
+fn traced() -> Vec<Arc<LoggedEvent>> {
+    let parent = TraceParent { trace_id: [7; 16], span_id: [9; 8], sampled: true };
+    let mut events = sample();
+    let event = events[1].event.clone().brought_by(Some(parent));
+    events[1] = Arc::new(LoggedEvent { event, ..LoggedEvent::clone(&events[1]) });
+    events
+}
+
+#[test]
+fn the_trace_of_a_request_is_kept_and_costs_nothing_where_there_is_none() {
+    assert_eq!(encode(&sample())[0], PLAIN);
+    let frame = encode(&traced());
+    let read = decode(PimId(7), Position(10), everything(), &frame).unwrap();
+    assert_eq!(read, traced());
+    assert_eq!(
+        read[1].event.request().map(ToString::to_string).as_deref(),
+        Some("00-07070707070707070707070707070707-0909090909090909-01")
+    );
+    assert_eq!(read[0].event.request(), None);
+    let some = decode(PimId(7), Position(10), Position(12)..Position(14), &frame).unwrap();
+    assert_eq!(some, traced()[2..4]);
+}
+
 #[test]
 fn only_what_is_wanted_is_read() {
     let events = sample();
@@ -36,24 +60,25 @@ fn only_what_is_wanted_is_read() {
 
 #[test]
 fn every_damaged_byte_is_found() {
-    let frame = encode(&sample());
-    for at in 0..frame.len() {
-        for bit in 0..8 {
-            let mut damaged = frame.clone();
-            damaged[at] ^= 1 << bit;
-            assert!(decode(PimId(7), Position(10), everything(), &damaged).is_err(), "byte {at}, bit {bit}");
+    for frame in [encode(&sample()), encode(&traced())] {
+        for at in 0..frame.len() {
+            for bit in 0..8 {
+                let mut damaged = frame.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(decode(PimId(7), Position(10), everything(), &damaged).is_err(), "byte {at}, bit {bit}");
+            }
         }
-    }
-    for length in 0..frame.len() {
-        assert!(decode(PimId(7), Position(10), everything(), &frame[..length]).is_err(), "cut at {length}");
+        for length in 0..frame.len() {
+            assert!(decode(PimId(7), Position(10), everything(), &frame[..length]).is_err(), "cut at {length}");
+        }
     }
 }
 
 #[test]
 fn a_newer_format_is_named() {
     let mut frame = encode(&sample());
-    frame[0] = 2;
-    assert_eq!(decode(PimId(7), Position(10), everything(), &frame), Err(FrameError::Unknown(2)));
+    frame[0] = 3;
+    assert_eq!(decode(PimId(7), Position(10), everything(), &frame), Err(FrameError::Unknown(3)));
 }
 
 #[test]
@@ -84,8 +109,8 @@ proptest! {
 
     /// With a checksum that fits, so that the reader behind it is tried.
     #[test]
-    fn rubbish_is_an_error_and_no_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
-        let mut frame = vec![VERSION];
+    fn rubbish_is_an_error_and_no_panic(version in PLAIN..=TRACED, body in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut frame = vec![version];
         frame.extend_from_slice(&checksum(&body).to_le_bytes());
         frame.extend_from_slice(&body);
         let _ = decode(PimId(7), Position(1), everything(), &frame);

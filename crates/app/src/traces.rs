@@ -1,0 +1,63 @@
+//! OpenTelemetry traces of events: the list of spans ([`spans`]), whether and where they go ([`plan`]), what they are made from ([`tracer`]) and
+//! how they get there ([`export`]).
+//!
+//! The crates know nothing of OpenTelemetry: the store's users and the engine tell whoever follows events, here, what happens to them.
+
+mod export;
+mod plan;
+mod spans;
+mod tracer;
+
+#[cfg(test)]
+mod reference_page;
+
+use std::sync::Arc;
+
+use meter::Counters;
+use sinks::client::Client;
+
+use export::Export;
+pub(crate) use export::Fate;
+use plan::Plan;
+pub(crate) use tracer::Tracer;
+
+use crate::config::Traces as Settings;
+use crate::failure::{Exit, Failure};
+
+/// Traces, or none.
+pub(crate) struct Traces {
+    tracer: Option<Arc<Tracer>>,
+    export: Option<Export>,
+    /// What became of spans.
+    pub(crate) fates: Arc<Counters<Fate>>,
+}
+
+impl Traces {
+    /// Starts what the settings and the environment want. `client` must reach whatever the operator names.
+    pub(crate) fn start(settings: &Settings, client: Client) -> Result<Traces, Failure> {
+        let fates = Arc::new(Counters::default());
+        let (plan, warnings) = Plan::of(settings, |name| std::env::var(name).ok());
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        let Some(plan) = plan else { return Ok(Traces { tracer: None, export: None, fates }) };
+        tracing::info!(endpoint = plan.endpoint, "events are traced");
+        let (spans, export) = Export::start(&plan, client, Arc::clone(&fates)).map_err(|error| {
+            Failure::new(Exit::Configuration, error).hint("`traces.endpoint` is a URL such as http://127.0.0.1:4318")
+        })?;
+        let tracer = Tracer::new(plan.sampling, plan.propagate, spans);
+        Ok(Traces { tracer: Some(Arc::new(tracer)), export: Some(export), fates })
+    }
+
+    /// Who makes the spans, if there are any.
+    pub(crate) fn tracer(&self) -> Option<&Arc<Tracer>> {
+        self.tracer.as_ref()
+    }
+
+    /// Sends the last spans.
+    pub(crate) async fn stop(self) {
+        if let Some(export) = self.export {
+            export.stop().await;
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `docs/reference/traces.md`, made from the list of spans. `cargo xtask docs` writes it anew.
+
+use std::fmt::Write as _;
+
+use expect_test::expect_file;
+
+use super::spans::ALL;
+
+#[test]
+fn reference_page_of_the_traces() {
+    expect_file!["../../../../docs/reference/traces.md"].assert_eq(&page());
+}
+
+fn page() -> String {
+    let mut text = String::from(
+        "# Traces\n\n\
+         <!-- Made from the code by `cargo xtask docs`. -->\n\n\
+         The spans of an event, where [traces](../operators/observing.md#traces) are switched on. Attributes that do not apply are left out.\n",
+    );
+    for shape in ALL {
+        let kind = format!("{:?}", shape.kind).to_lowercase();
+        _ = write!(
+            text,
+            "\n## `{}`\n\n{} Kind: {kind}.\n\n| attribute | what it says |\n| --- | --- |\n",
+            shape.name, shape.doc
+        );
+        for attribute in shape.attributes {
+            _ = writeln!(text, "| `{}` | {} |", attribute.key(), attribute.doc());
+        }
+    }
+    text
+}

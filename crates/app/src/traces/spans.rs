@@ -1,0 +1,196 @@
+//! The list of all spans and their attributes: what is recorded, and what `docs/reference/traces.md` is made from.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue, Value};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+
+macro_rules! attributes {
+    ($($name:ident = $text:literal $doc:literal;)*) => {
+        /// Names an attribute.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Attribute { $( #[doc = $doc] $name, )* }
+
+        impl Attribute {
+            /// The name as it is recorded.
+            pub(crate) fn key(self) -> &'static str {
+                match self { $( Attribute::$name => $text, )* }
+            }
+
+            /// What it says.
+            #[cfg(test)]
+            pub(crate) fn doc(self) -> &'static str {
+                match self { $( Attribute::$name => $doc, )* }
+            }
+        }
+    };
+}
+
+attributes! {
+    EventId = "cloudevents.event_id" "`id` of the event.";
+    EventType = "cloudevents.event_type" "`type` of the event.";
+    MessageId = "messaging.message.id" "`id` of the event, under the name that messaging has.";
+    System = "messaging.system" "`postrider` on the way in; `gcp_pubsub` or `kafka` on the way out to a topic.";
+    OperationName = "messaging.operation.name" "`accept` or `deliver`.";
+    OperationType = "messaging.operation.type" "`receive` or `send`.";
+    BatchCount = "messaging.batch.message_count" "Events of the request, or of the topic's batch; not where it is one event by itself.";
+    Topic = "messaging.destination.name" "The topic.";
+    HttpMethod = "http.request.method" "`POST`, for HTTPS.";
+    ServerAddress = "server.address" "Host of the endpoint, for HTTPS. Path and query are not recorded: they may hold secrets.";
+    ServerPort = "server.port" "Its port.";
+    ErrorType = "error.type" "The error reason, as in log entries, if the attempt failed.";
+    Pim = "postrider.pim" "Name of the PIM.";
+    PimId = "postrider.pim.id" "Number of the PIM.";
+    Way = "postrider.way" "How the event came in: `events`, `events_api` or `reconciliation`.";
+    Duplicate = "postrider.duplicate" "`true` if the event was known already and is not delivered again; not told of single events of a batch.";
+    Matched = "postrider.matched" "Subscriptions that the event was given to. Those that are behind read it later.";
+    FilteredOut = "postrider.filtered_out" "Subscriptions to its type whose filter did not let it pass.";
+    Subscription = "postrider.subscription.id" "Id of the subscription.";
+    DestinationType = "postrider.destination.type" "`https`, `pubsub` or `kafka`.";
+    Attempt = "postrider.attempt" "1, and one more for each attempt that failed before.";
+    Outcome = "postrider.outcome" "`delivered`, `throttled`, `failed` (it is tried again), `refused`, `broken` (the subscription is suspended) or `abandoned`.";
+}
+
+/// A kind of span.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
+    pub(crate) kind: SpanKind,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reference page is made from it"))]
+    pub(crate) doc: &'static str,
+    /// What it may have; nothing else is recorded.
+    pub(crate) attributes: &'static [Attribute],
+}
+
+use Attribute::*;
+
+/// An event on its way into the log.
+pub(crate) static ACCEPT: Shape = Shape {
+    name: "postrider.accept",
+    kind: SpanKind::Consumer,
+    doc: "An event, from the arrival of the request that brings it until it is on stable storage. Its parent is the span that the event, or \
+          the request of a single event, names; without one it is the root of its trace. Where a batch's request names a span, it is linked.",
+    attributes: &[
+        EventId,
+        EventType,
+        MessageId,
+        System,
+        OperationName,
+        OperationType,
+        BatchCount,
+        Pim,
+        PimId,
+        Way,
+        Duplicate,
+    ],
+};
+
+/// An event that is routed.
+pub(crate) static ROUTE: Shape = Shape {
+    name: "postrider.route",
+    kind: SpanKind::Internal,
+    doc: "The event is given to the subscriptions that it is for, together with those that came with it. A child of `postrider.accept`.",
+    attributes: &[EventId, EventType, PimId, Matched, FilteredOut],
+};
+
+/// An attempt to deliver an event.
+pub(crate) static DELIVER: Shape = Shape {
+    name: "postrider.deliver",
+    kind: SpanKind::Client,
+    doc: "An attempt to deliver the event for one subscription; every attempt has a span. A child of `postrider.accept`, also after a \
+          restart. For a topic its kind is producer, and each event of a batch has one of its own, all with the times of the batch.",
+    attributes: &[
+        EventId,
+        EventType,
+        MessageId,
+        System,
+        OperationName,
+        OperationType,
+        BatchCount,
+        Topic,
+        HttpMethod,
+        ServerAddress,
+        ServerPort,
+        ErrorType,
+        PimId,
+        Subscription,
+        DestinationType,
+        Attempt,
+        Outcome,
+    ],
+};
+
+/// All kinds of span.
+#[cfg(test)]
+pub(crate) static ALL: [&Shape; 3] = [&ACCEPT, &ROUTE, &DELIVER];
+
+/// The place of a span.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) trace: [u8; 16],
+    pub(super) span: [u8; 8],
+    pub(super) parent: Option<[u8; 8]>,
+    /// Whether the parent is of another program.
+    pub(super) remote_parent: bool,
+}
+
+/// A span that is being made.
+#[derive(Debug)]
+pub(super) struct Draft {
+    shape: &'static Shape,
+    data: SpanData,
+}
+
+impl Draft {
+    pub(super) fn new(shape: &'static Shape, scope: &InstrumentationScope, place: Place, since: SystemTime) -> Draft {
+        let data = SpanData {
+            span_context: context(place.trace, place.span, false),
+            parent_span_id: place.parent.map_or(SpanId::INVALID, SpanId::from_bytes),
+            parent_span_is_remote: place.remote_parent,
+            span_kind: shape.kind.clone(),
+            name: Cow::Borrowed(shape.name),
+            start_time: since,
+            end_time: since,
+            attributes: Vec::with_capacity(shape.attributes.len()),
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: Status::Unset,
+            instrumentation_scope: scope.clone(),
+        };
+        Draft { shape, data }
+    }
+
+    pub(super) fn put(&mut self, attribute: Attribute, value: impl Into<Value>) {
+        debug_assert!(
+            self.shape.attributes.contains(&attribute),
+            "{attribute:?} is not listed for {}",
+            self.shape.name
+        );
+        self.data.attributes.push(KeyValue::new(attribute.key(), value));
+    }
+
+    pub(super) fn of_kind(&mut self, kind: SpanKind) {
+        self.data.span_kind = kind;
+    }
+
+    pub(super) fn link(&mut self, trace: [u8; 16], span: [u8; 8]) {
+        self.data.links.links.push(Link::new(context(trace, span, true), Vec::new(), 0));
+    }
+
+    pub(super) fn failed(&mut self, why: String) {
+        self.data.status = Status::error(why);
+    }
+
+    pub(super) fn end(mut self, at: SystemTime) -> SpanData {
+        self.data.end_time = at;
+        self.data
+    }
+}
+
+fn context(trace: [u8; 16], span: [u8; 8], remote: bool) -> SpanContext {
+    let (trace, span) = (TraceId::from_bytes(trace), SpanId::from_bytes(span));
+    SpanContext::new(trace, span, TraceFlags::SAMPLED, remote, TraceState::default())
+}
