@@ -1,27 +1,33 @@
 //! `GET /docs/errors/{reason}`: what a reason in a log entry means: what was observed, what to check, how to reproduce
 //! it. It is where `documentation_url` points.
 
-mod reasons;
+pub(crate) mod reasons;
 #[cfg(test)]
 mod reference_page;
 
-use axum::response::{Html, IntoResponse, Response};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
 use domain::outcome::ErrorReason;
 use wire::fault::code;
 
+use crate::Api;
+use crate::description::operation::{Operation, Shown};
+use crate::description::page::{escaped, framed};
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 
 /// What a page says.
-pub(super) struct Page {
+pub(crate) struct Page {
     /// What the platform saw.
-    observed: &'static str,
+    pub(crate) observed: &'static str,
     /// What the platform does then.
-    then: &'static str,
+    pub(crate) then: &'static str,
     /// What to look at, likeliest first.
-    check: &'static [&'static str],
+    pub(crate) check: &'static [&'static str],
     /// Commands that show the same; `$HOST`, `$URL` and the like stand for the destination's.
-    reproduce: &'static [&'static str],
+    pub(crate) reproduce: &'static [&'static str],
 }
 
 /// A request that shows a refusal to the person who makes it.
@@ -29,15 +35,36 @@ const REPRODUCE: &str = "curl -i -X POST \"$PLATFORM/api/v1/subscribers\" \\\n  
     -H \"X-PIM-URL: $PIM_URL\" -H \"X-PIM-TOKEN: $TOKEN\" -H \"X-PIM-CLIENT-ID: $CLIENT_ID\" \\\n  \
     -H 'Content-Type: application/json' -d @body.json";
 
+/// What it is for those who call it.
+pub(crate) fn about_index() -> Operation {
+    Operation::new(
+        "listErrorPages",
+        "The pages about errors",
+        "A page for every reason of a failed delivery and every code of a refused request.",
+    )
+    .answers_with(200, "The list.", Some(("text/html", Shown::Text)))
+}
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "showErrorPage",
+        "A page about an error",
+        "What a reason means, what to check, how to reproduce it; `documentation_url` of log entries points here.",
+    )
+    .answers_with(200, "The page.", Some(("text/html", Shown::Text)))
+    .refuses(&[because::NOT_FOUND])
+}
+
 /// The list of all pages.
-pub(crate) async fn index() -> impl IntoResponse {
-    Html(list())
+pub(crate) async fn index(State(api): State<Arc<Api>>) -> Response {
+    api.description().html(list())
 }
 
 /// The page of a reason.
-pub(crate) async fn show(At(reason): At<String>) -> Result<Response, Refusal> {
+pub(crate) async fn show(State(api): State<Arc<Api>>, At(reason): At<String>) -> Result<Response, Refusal> {
     match page(&reason) {
-        Some(page) => Ok(Html(page).into_response()),
+        Some(page) => Ok(api.description().html(page)),
         None => {
             Err(Refusal::new(because::NOT_FOUND, "there is no such reason; /docs/errors lists those that there are"))
         }
@@ -72,8 +99,8 @@ fn page(reason: &str) -> Option<String> {
             escaped(REPRODUCE)
         ));
     }
-    body.push_str("<p><a href=\"/docs/errors\">All reasons</a></p>");
-    Some(framed(reason, &body))
+    body.push_str("<p><a href=\"/docs/errors\">All reasons</a> · <a href=\"/docs\">The API</a></p>");
+    Some(framed(reason, &plain(&body)))
 }
 
 fn list() -> String {
@@ -86,18 +113,9 @@ fn list() -> String {
     section("Failed deliveries", &mut ErrorReason::ALL.iter().map(|reason| reason.as_str()));
     section("Refused requests", &mut because::ALL.iter().map(|code| code.name));
     section("Faults in bodies, queries and events", &mut code::ALL.iter().map(|(name, _)| *name));
-    framed("Reasons of errors", &body)
+    framed("Reasons of errors", &plain(&body))
 }
 
-fn framed(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>{title}</title><style>body{{font:16px/1.5 sans-serif;max-width:46em;\
-         margin:2em auto;padding:0 1em}}pre{{background:#eee;padding:1em;overflow-x:auto}}</style></head>\
-         <body>{body}</body></html>"
-    )
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+fn plain(body: &str) -> String {
+    format!("<main class=\"plain\">{body}</main>")
 }

@@ -9,6 +9,25 @@ use wire::json::Value;
 
 use crate::Api;
 use crate::body::json;
+use crate::description::operation::{Operation, Shown};
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "listEventTypes",
+        "List event types",
+        "What can be subscribed to, as a bare array; each with the address of its JSON Schema.",
+    )
+    .answers(200, "The types.", Shown::List("KnownEventType"))
+}
+
+/// The answer, for those who read it.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
+    "KnownEventType",
+    r##"{"type": "object", "required": ["type", "dataschema"], "properties": {
+      "type": {"$ref": "#/components/schemas/EventType"},
+      "dataschema": {"type": "string", "format": "uri", "description": "`dataschema` of its events."}}}"##,
+)];
 
 /// The known types with the address of their schema.
 pub(crate) async fn list(State(api): State<Arc<Api>>) -> Response {

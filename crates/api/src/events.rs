@@ -23,6 +23,7 @@ use wire::json::escape_into;
 
 use crate::auth::producer;
 use crate::body;
+use crate::description::operation::{Operation, Shown};
 use crate::refusal::{Refusal, because};
 use crate::settings::{SchemaCheck, UnknownTypes};
 use crate::{Api, client_life};
@@ -31,6 +32,62 @@ use crate::{Api, client_life};
 const READ_ASIDE: usize = 256 * 1024;
 /// Of many events whose payload does not fit, the operator's log shows a few.
 const SHOWN_FAULTS: usize = 3;
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "sendEvents",
+        "Send events",
+        "The CloudEvents HTTP binding: one event (`application/cloudevents+json`), a list (`application/cloudevents-batch+json`), or binary \
+         mode (`application/json`: the body is `data`, the attributes come as percent-encoded `ce-*` headers). All of a request or \
+         nothing of it: it is answered when it is on stable storage. An event has at most 1 MiB, a request 5 MiB, a batch 1,000 events.",
+    )
+    .headers(&cloudevents::description::BINARY_HEADERS)
+    .sends_any(
+        vec![
+            ("application/cloudevents+json", "SentEvent"),
+            ("application/cloudevents-batch+json", "SentBatch"),
+            ("application/json", "EventData"),
+        ],
+        true,
+        None,
+    )
+    .answers(202, "The events are on stable storage.", Shown::One("Accepted"))
+    .faults(&[
+        (400, code::MALFORMED_HEADER),
+        (400, code::DUPLICATE_HEADER),
+        (413, code::REQUEST_TOO_LARGE),
+        (413, code::EVENT_TOO_LARGE),
+        (413, code::TOO_MANY_EVENTS),
+        (415, code::UNSUPPORTED_MEDIA_TYPE),
+        (415, code::UNSUPPORTED_ENCODING),
+    ])
+    .invalid(&[
+        code::REQUIRED,
+        code::WRONG_TYPE,
+        code::INVALID_VALUE,
+        code::INVALID_NAME,
+        code::TOO_LONG,
+        code::TOO_MANY,
+        code::NOT_SUPPORTED,
+        code::EMPTY_BATCH,
+        code::UNKNOWN_EVENT_TYPE,
+        code::MORE_FAULTS,
+    ])
+    .refuses(&[because::BACKLOG_FULL, because::STOPPING])
+}
+
+/// The answer and a body, for those who read them.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[
+    ("EventData", r##"{"type": "object", "description": "`data` of an event in binary mode."}"##),
+    (
+        "Accepted",
+        r##"{"type": "object", "required": ["accepted", "duplicates"], "properties": {
+          "accepted": {"type": "integer", "description": "Events in the request."},
+          "duplicates": {"type": "integer", "description": "Those among them that were known already; they are not delivered twice."},
+          "unknown_types": {"type": "array", "items": {"type": "string"}, "description": "Types among them that are not known, where there are any: they are stored and counted, and nobody can subscribe to them."}}}"##,
+    ),
+];
 
 /// Takes the events of a request, all or none, and answers when they are on stable storage.
 pub(crate) async fn accept(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {

@@ -12,9 +12,42 @@ use wire::fault::{self, code};
 use wire::json::Value;
 
 use crate::body::json;
+use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::refusal::Refusal;
 use crate::{Api, auth::caller::Caller};
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "checkFilter",
+        "Check a filter",
+        "What a filter means, whether it is right, and whether it lets an event pass. A wrong filter is a good question, so it \
+         is answered with 200.",
+    )
+    .sends("FilterQuestion", r#"{"filter":"not user=\"system\"","event":{"type":"com.akeneo.pim.v1.product.created","data":{"author":{"identifier":"erp","type":"api"}}}}"#)
+    .answers(200, "What there is to say about it.", Shown::One("FilterAnswer"))
+    .invalid(&[code::REQUIRED, code::WRONG_TYPE, code::UNKNOWN_FIELD])
+}
+
+/// The question and the answer, for those who read them.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[
+    (
+        "FilterQuestion",
+        r##"{"type": "object", "required": ["filter"], "additionalProperties": false, "properties": {
+          "filter": {"type": ["string", "null"], "description": "The expression.", "examples": ["not user=\"system\"", "user=system", ""]},
+          "event": {"type": ["object", "null"], "description": "An event as it was delivered or sent; only its `type` and `data` matter.",
+            "required": ["type", "data"], "properties": {"type": {"type": "string"}, "data": {"type": "object"}}}}}"##,
+    ),
+    (
+        "FilterAnswer",
+        r##"{"type": "object", "required": ["valid", "explanation", "errors"], "properties": {
+          "valid": {"type": "boolean"},
+          "explanation": {"type": ["string", "null"], "description": "What it means, in plain words; `null` if it cannot be understood."},
+          "matches": {"type": "boolean", "description": "Whether the event passes, where one was sent and the filter is right."},
+          "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Error"}, "description": "What is wrong with the filter, and where."}}}"##,
+    ),
+];
 
 /// `{filter, event?}` → `{valid, explanation, matches?, errors}`. A wrong filter is a good question, so it is answered
 /// with 200.

@@ -13,10 +13,37 @@ use wire::Fault;
 use wire::fault;
 use wire::signature::SignatureError;
 
+use crate::description::operation::{Operation, Shown};
 use crate::events::not_appended;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::{Api, body};
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "sendEventsApi",
+        "Send Events API webhooks",
+        "The Events API of Community and PaaS editions (5.0 to 7.0): paste this address into the connection's settings. Bad events \
+         of a request do not take the good ones with them. The PIM's test button sends an empty body.",
+    )
+    .headers(&[("X-Akeneo-Request-Timestamp", "1793698800", "When it was signed, in Unix seconds; at most 5 minutes off.")])
+    .sends_any(
+        vec![("application/json", "EventsApiRequest")],
+        false,
+        Some(r#"{"events":[{"action":"product.removed","event_id":"5c0a3a5e-6d0d-4c5c-9d8b-7a4f0b1e2d3c","event_datetime":"2026-11-03T09:00:13+01:00","author":"julia","author_type":"ui","pim_source":"https://pim.example.com","data":{"resource":{"identifier":"1001"}}}]}"#),
+    )
+    .answers(200, "The test is understood.", Shown::One("Health"))
+    .answers(202, "The events are on stable storage.", Shown::One("Accepted"))
+    .refuses(&[because::NO_SUCH_SOURCE, because::NO_EVENTS, because::BACKLOG_FULL, because::STOPPING])
+}
+
+/// The body, for those who send it.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
+    "EventsApiRequest",
+    r##"{"type": "object", "required": ["events"], "properties": {"events": {"type": "array", "items": {
+      "description": "An event: `action` (`product.created`, `product.updated`, `product.removed`, `product_model.created`, `product_model.updated`, `product_model.removed`), `event_id`, `event_datetime`, `author`, `author_type` (`api`, `ui`, `system`), `pim_source`, `data.resource`. What is not as it should be is told in the operator's log, and the rest of the request is taken."}}}}"##,
+)];
 
 /// Takes the events of a request and answers when they are on stable storage; the PIM's test is answered with 200.
 pub(crate) async fn accept(

@@ -17,6 +17,7 @@ mod changing;
 pub mod client_life;
 
 mod admin;
+mod description;
 mod docs;
 mod event_types;
 mod events;
@@ -34,7 +35,7 @@ mod requests;
 mod serve;
 mod settings;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use domain::SubscriptionId;
@@ -48,6 +49,7 @@ pub use admin::OperatorKey;
 pub use admin::keys::{new_source_key, source_key};
 pub use auth::gateway::{Permission, PimGateway, Verdict};
 pub use counters::{Counters, Counts};
+pub use description::{Published, publish};
 pub use metrics::{MetricsPage, Page};
 pub use requests::{Answered, Requests, Surface};
 pub use router::router;
@@ -56,6 +58,7 @@ pub use settings::{SchemaCheck, ServerBounds, Settings, UnknownTypes, VerdictCac
 
 use auth::registry::Registry;
 use auth::verdicts::Verdicts;
+use description::Description;
 use rate_limit::RateLimit;
 use seldom::Seldom;
 
@@ -105,6 +108,7 @@ pub struct Api {
     tracer: Option<Arc<dyn AppendTracer>>,
     bridge: Arc<Bridge>,
     unfitting: Seldom,
+    description: OnceLock<Description>,
 }
 
 impl Api {
@@ -129,6 +133,7 @@ impl Api {
             tracer: None,
             bridge,
             unfitting: Seldom::default(),
+            description: OnceLock::new(),
         }
     }
 
@@ -160,6 +165,11 @@ impl Api {
     /// What was counted since the start: for metrics.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// The description of the API: made when somebody asks for it first.
+    fn description(&self) -> &Description {
+        self.description.get_or_init(|| Description::new(&self.settings, &self.catalogue))
     }
 
     fn catalog(&self) -> &dyn Catalog {

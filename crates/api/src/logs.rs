@@ -11,7 +11,23 @@ use wire::api::log_query::LogRequest;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
+use crate::description::operation::{Operation, Shown};
 use crate::refusal::Refusal;
+use wire::api::QUERY_FAULTS;
+use wire::api::log_query::PARAMETERS;
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "listLogs",
+        "Read the log",
+        "What happened to the caller's subscribers and subscriptions, failed deliveries and refused requests: kept for 30 days. \
+         Equal errors within 5 minutes are one entry.",
+    )
+    .query(PARAMETERS)
+    .answers(200, "A page of entries.", Shown::One("LogPage"))
+    .invalid(QUERY_FAULTS)
+}
 
 /// A page of the caller's own entries.
 pub(crate) async fn list(

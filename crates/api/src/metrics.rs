@@ -11,6 +11,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 
 use crate::Api;
 use crate::admin::{OperatorKey, operator_key_sent};
+use crate::description::operation::{Operation, Shown};
 use crate::refusal::{Refusal, because};
 
 /// Writes down what is measured.
@@ -33,6 +34,19 @@ impl IntoResponse for Page {
     fn into_response(self) -> Response {
         ([(CONTENT_TYPE, self.content_type)], self.text).into_response()
     }
+}
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "showMetrics",
+        "Metrics",
+        "What comes in, goes out, waits and fails: in the text format of Prometheus or as OpenMetrics, as `Accept` asks. The setting \
+         `metrics.listen` serves them at an address of their own.",
+    )
+    .answers_with(200, "The metrics now.", Some(("text/plain", Shown::Text)))
+    .answers_with(200, "", Some(("application/openmetrics-text", Shown::Text)))
+    .refuses(&[because::METRICS_OFF])
 }
 
 /// The page, for those who may see it.

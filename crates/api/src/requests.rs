@@ -36,6 +36,9 @@ const ROUTES: &[&str] = &[
     "/api/v1/admin/statistics",
     "/api/v1/event-types",
     "/spec/{file}",
+    "/openapi.json",
+    "/docs",
+    "/docs/postman.json",
     "/docs/errors",
     "/docs/errors/{reason}",
     "/health/live",
@@ -191,9 +194,10 @@ mod tests {
 
     #[test]
     fn every_route_of_the_router_is_counted_by_its_template() {
-        let router = include_str!("router.rs");
-        let mut routes: Vec<&str> =
-            router.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let mut routes: Vec<&str> = crate::router::contents()
+            .iter()
+            .flat_map(|section| section.routes.iter().map(|route| route.path))
+            .collect();
         let mut known = ROUTES.to_vec();
         routes.sort_unstable();
         known.sort_unstable();

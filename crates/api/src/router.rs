@@ -1,82 +1,162 @@
-//! The table of contents: every address that the platform answers on.
+//! The table of contents: every address that the platform answers on. The router is made from it, and so is the
+//! description of the API, so that neither can have what the other has not.
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Uri;
 
+use crate::description::operation::Operation;
 use crate::refusal::{Refusal, because};
 use crate::{
-    Api, admin, docs, event_types, events, filters, health, ingest_akeneo, logs, management, metrics, requests,
-    schemas, subscribers, subscriptions,
+    Api, admin, description, docs, event_types, events, filters, health, ingest_akeneo, logs, management, metrics,
+    requests, schemas, subscribers, subscriptions,
 };
 
-/// All routes. `HEAD` is answered as `GET`; what is not here is 404, another method 405 with `Allow`.
+/// All addresses.
 #[rustfmt::skip]
+pub(crate) fn contents() -> Vec<Section> {
+    vec![
+        Section { audience: Audience::Clients, routes: vec![
+            at("/api/v1/subscribers",                                  [get(subscribers::list::list, subscribers::list::about),
+                                                                       post(subscribers::create::create, subscribers::create::about)]),
+            at("/api/v1/subscribers/{id}",                             [get(subscribers::show::show, subscribers::show::about),
+                                                                      patch(subscribers::update::update, subscribers::update::about),
+                                                                     delete(subscribers::delete::delete, subscribers::delete::about)]),
+            at("/api/v1/subscribers/{id}/subscriptions",               [get(subscriptions::list::list, subscriptions::list::about),
+                                                                       post(subscriptions::create::create, subscriptions::create::about)]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}",         [get(subscriptions::show::show, subscriptions::show::about),
+                                                                      patch(subscriptions::update::update, subscriptions::update::about),
+                                                                     delete(subscriptions::delete::delete, subscriptions::delete::about)]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/suspend", [post(subscriptions::suspend::suspend, subscriptions::suspend::about)]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/resume",  [post(subscriptions::resume::resume, subscriptions::resume::about)]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/status",  [get(subscriptions::status::status, subscriptions::status::about)]),
+            at("/api/v1/logs",                                         [get(logs::list, logs::about)]),
+            at("/api/v1/filters/check",                                [post(filters::check, filters::about)]),
+        ]},
+        Section { audience: Audience::Producers, routes: vec![
+            at("/api/v1/events",                                       [post(events::accept, events::about)]),
+        ]},
+        Section { audience: Audience::SelfHostedPims, routes: vec![
+            at("/ingest/akeneo/{source}",                              [post(ingest_akeneo::accept, ingest_akeneo::about)]),
+        ]},
+        Section { audience: Audience::Operator, routes: vec![
+            at("/api/v1/admin/pims",                                   [get(admin::pims::list, admin::pims::about_list),
+                                                                       post(admin::pims::add, admin::pims::about_add)]),
+            at("/api/v1/admin/pims/{name}",                            [get(admin::pims::show, admin::pims::about_show),
+                                                                     delete(admin::pims::remove, admin::pims::about_remove)]),
+            at("/api/v1/admin/pims/{name}/keys",                       [post(admin::keys::add, admin::keys::about_add)]),
+            at("/api/v1/admin/pims/{name}/keys/{prefix}",              [delete(admin::keys::remove, admin::keys::about_remove)]),
+            at("/api/v1/admin/clients",                                [get(admin::clients::list, admin::clients::about_list)]),
+            at("/api/v1/admin/clients/{client_id}/permission",         [post(admin::clients::permission, admin::clients::about_permission)]),
+            at("/api/v1/admin/clients/{client_id}/admission",          [post(admin::clients::admission, admin::clients::about_admission)]),
+            at("/api/v1/admin/subscriptions",                          [get(admin::subscriptions::list, admin::subscriptions::about_list)]),
+            at("/api/v1/admin/subscriptions/{id}/suspend",             [post(admin::subscriptions::suspend, admin::subscriptions::about_suspend)]),
+            at("/api/v1/admin/statistics",                             [get(admin::statistics::show, admin::statistics::about)]),
+        ]},
+        Section { audience: Audience::Monitoring, routes: vec![
+            at("/metrics",                                             [get(metrics::show, metrics::about)]),
+        ]},
+        Section { audience: Audience::Everybody, routes: vec![
+            at("/api/v1/event-types",                                  [get(event_types::list, event_types::about)]),
+            at("/spec/{file}",                                         [get(schemas::show, schemas::about)]),
+            at("/openapi.json",                                        [get(description::openapi, description::about_openapi)]),
+            at("/docs",                                                [get(description::docs, description::about_docs)]),
+            at("/docs/postman.json",                                   [get(description::postman, description::about_postman)]),
+            at("/docs/errors",                                         [get(docs::index, docs::about_index)]),
+            at("/docs/errors/{reason}",                                [get(docs::show, docs::about)]),
+            at("/health/live",                                         [get(health::live, health::about_live)]),
+            at("/health/ready",                                        [get(health::ready, health::about_ready)]),
+        ]},
+    ]
+}
+
+/// All routes. `HEAD` is answered as `GET`; what is not here is 404, another method 405 with `Allow`.
 pub fn router(api: Arc<Api>) -> Router {
-    let for_clients_of_pims = Router::new()
-        .route("/api/v1/subscribers",                                   get(subscribers::list::list)
-                                                                       .post(subscribers::create::create))
-        .route("/api/v1/subscribers/{id}",                              get(subscribers::show::show)
-                                                                       .patch(subscribers::update::update)
-                                                                       .delete(subscribers::delete::delete))
-        .route("/api/v1/subscribers/{id}/subscriptions",                get(subscriptions::list::list)
-                                                                       .post(subscriptions::create::create))
-        .route("/api/v1/subscribers/{id}/subscriptions/{sid}",          get(subscriptions::show::show)
-                                                                       .patch(subscriptions::update::update)
-                                                                       .delete(subscriptions::delete::delete))
-        .route("/api/v1/subscribers/{id}/subscriptions/{sid}/suspend",  post(subscriptions::suspend::suspend))
-        .route("/api/v1/subscribers/{id}/subscriptions/{sid}/resume",   post(subscriptions::resume::resume))
-        .route("/api/v1/subscribers/{id}/subscriptions/{sid}/status",   get(subscriptions::status::status))
-        .route("/api/v1/logs",                                          get(logs::list))
-        .route("/api/v1/filters/check",                                 post(filters::check))
-        .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(from_fn_with_state(api.clone(), management::admit));
+    let mut all = Router::new();
+    for Section { audience, routes } in contents() {
+        let mut section = Router::new();
+        for Route { path, actions } in routes {
+            let served = actions.into_iter().fold(MethodRouter::new(), |all, action| all.merge(action.serve));
+            section = section.route(path, served);
+        }
+        section = section.method_not_allowed_fallback(method_not_allowed);
+        all = all.merge(match audience {
+            Audience::Clients => section.route_layer(from_fn_with_state(api.clone(), management::admit)),
+            Audience::Operator => section.route_layer(from_fn_with_state(api.clone(), admin::admit)),
+            // They are let in where their bodies are read, for those are signed, or large.
+            Audience::Producers | Audience::SelfHostedPims => section,
+            Audience::Monitoring | Audience::Everybody => section,
+        });
+    }
+    all.fallback(no_such_address).layer(from_fn_with_state(api.clone(), requests::count)).with_state(api)
+}
 
-    let for_producers = Router::new()
-        .route("/api/v1/events",                                        post(events::accept))
-        .route("/ingest/akeneo/{source}",                               post(ingest_akeneo::accept))
-        .method_not_allowed_fallback(method_not_allowed);
+/// Whom a part of the API is for; decides how they are known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Audience {
+    /// Connections and apps of PIMs.
+    Clients,
+    /// Those who send events, with the key of their source.
+    Producers,
+    /// PIMs that sign what they send.
+    SelfHostedPims,
+    /// The operator, with a key.
+    Operator,
+    /// Whoever collects metrics, with a key for them or the operator's.
+    Monitoring,
+    /// Anybody.
+    Everybody,
+}
 
-    let for_the_operator = Router::new()
-        .route("/api/v1/admin/pims",                                    get(admin::pims::list)
-                                                                       .post(admin::pims::add))
-        .route("/api/v1/admin/pims/{name}",                             get(admin::pims::show)
-                                                                       .delete(admin::pims::remove))
-        .route("/api/v1/admin/pims/{name}/keys",                        post(admin::keys::add))
-        .route("/api/v1/admin/pims/{name}/keys/{prefix}",               delete(admin::keys::remove))
-        .route("/api/v1/admin/clients",                                 get(admin::clients::list))
-        .route("/api/v1/admin/clients/{client_id}/permission",          post(admin::clients::permission))
-        .route("/api/v1/admin/clients/{client_id}/admission",           post(admin::clients::admission))
-        .route("/api/v1/admin/subscriptions",                           get(admin::subscriptions::list))
-        .route("/api/v1/admin/subscriptions/{id}/suspend",              post(admin::subscriptions::suspend))
-        .route("/api/v1/admin/statistics",                              get(admin::statistics::show))
-        .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(from_fn_with_state(api.clone(), admin::admit));
+/// The addresses for one audience.
+pub(crate) struct Section {
+    pub(crate) audience: Audience,
+    pub(crate) routes: Vec<Route>,
+}
 
-    let for_everybody = Router::new()
-        .route("/api/v1/event-types",                                   get(event_types::list))
-        .route("/spec/{file}",                                          get(schemas::show))
-        .route("/docs/errors",                                          get(docs::index))
-        .route("/docs/errors/{reason}",                                 get(docs::show))
-        .route("/health/live",                                          get(health::live))
-        .route("/health/ready",                                         get(health::ready))
-        .route("/metrics",                                              get(metrics::show))
-        .method_not_allowed_fallback(method_not_allowed);
+/// An address, and what can be done there.
+pub(crate) struct Route {
+    pub(crate) path: &'static str,
+    pub(crate) actions: Vec<Action>,
+}
 
-    for_clients_of_pims
-        .merge(for_producers)
-        .merge(for_the_operator)
-        .merge(for_everybody)
-        .fallback(no_such_address)
-        .layer(from_fn_with_state(api.clone(), requests::count))
-        .with_state(api)
+/// What is done for a method.
+pub(crate) struct Action {
+    /// In lower case.
+    pub(crate) method: &'static str,
+    pub(crate) about: fn() -> Operation,
+    serve: MethodRouter<Arc<Api>>,
+}
+
+fn at<const N: usize>(path: &'static str, actions: [Action; N]) -> Route {
+    Route { path, actions: actions.into() }
+}
+
+fn get<H: Handler<T, Arc<Api>>, T: 'static>(handler: H, about: fn() -> Operation) -> Action {
+    Action { method: "get", about, serve: on(MethodFilter::GET, handler) }
+}
+
+fn post<H: Handler<T, Arc<Api>>, T: 'static>(handler: H, about: fn() -> Operation) -> Action {
+    Action { method: "post", about, serve: on(MethodFilter::POST, handler) }
+}
+
+fn patch<H: Handler<T, Arc<Api>>, T: 'static>(handler: H, about: fn() -> Operation) -> Action {
+    Action { method: "patch", about, serve: on(MethodFilter::PATCH, handler) }
+}
+
+fn delete<H: Handler<T, Arc<Api>>, T: 'static>(handler: H, about: fn() -> Operation) -> Action {
+    Action { method: "delete", about, serve: on(MethodFilter::DELETE, handler) }
 }
 
 async fn no_such_address(uri: Uri) -> Refusal {
-    Refusal::new(because::NO_SUCH_ADDRESS, format!("there is nothing at {}; the API is under /api/v1", uri.path()))
+    Refusal::new(
+        because::NO_SUCH_ADDRESS,
+        format!("there is nothing at {}; the API is under /api/v1, its description at /docs", uri.path()),
+    )
 }
 
 async fn method_not_allowed() -> Refusal {

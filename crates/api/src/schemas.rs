@@ -9,8 +9,30 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use wire::schema;
 
 use crate::Api;
+use crate::description::operation::{Operation, Shown};
 use crate::path::At;
 use crate::refusal::Refusal;
+use crate::refusal::because;
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "showSchema",
+        "Show the schema of an event type",
+        "The JSON Schema (2020-12) where `dataschema` of every event points: `{event type}.schema.json`.",
+    )
+    .answers_with(200, "The schema.", Some(("application/schema+json", Shown::One("JsonSchema"))))
+    .refuses(&[because::NOT_FOUND])
+}
+
+/// The answer, for those who read it.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
+    "JsonSchema",
+    r##"{"type": "object", "description": "A JSON Schema (2020-12).", "required": ["$schema", "$id", "title", "type", "required", "properties", "additionalProperties"], "properties": {
+      "$schema": {"const": "https://json-schema.org/draft/2020-12/schema"}, "$id": {"type": "string", "format": "uri"},
+      "title": {"type": "string"}, "type": {"const": "object"}, "required": {"type": "array", "items": {"type": "string"}},
+      "properties": {"type": "object"}, "additionalProperties": {"type": "object"}}}"##,
+)];
 
 /// The JSON Schema of an event type.
 pub(crate) async fn show(State(api): State<Arc<Api>>, At(file): At<String>) -> Result<Response, Refusal> {

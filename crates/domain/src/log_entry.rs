@@ -108,7 +108,7 @@ impl Action {
     ];
 
     /// The name in log entries.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Action::SubscriberCreated => "subscriber_created",
             Action::SubscriberUpdated => "subscriber_updated",

@@ -16,12 +16,15 @@ mod shape;
 
 pub mod log_page;
 pub mod log_query;
+pub mod query;
 pub mod redact;
 pub mod subscriber;
 pub mod subscription;
 
 use domain::address::AddressPolicy;
 use domain::event_type::Catalogue;
+
+use crate::fault::code;
 
 /// What the platform and the caller bring to the checks of a body.
 #[derive(Clone, Copy, Debug)]
@@ -47,4 +50,74 @@ impl Rules<'_> {
 }
 
 pub use description::schemas;
+
+/// Codes of faults that a subscriber's body can have.
+pub const SUBSCRIBER_FAULTS: &[&str] = &[
+    code::REQUIRED,
+    code::WRONG_TYPE,
+    code::UNKNOWN_FIELD,
+    code::READ_ONLY,
+    code::TOO_SHORT,
+    code::TOO_LONG,
+    code::INVALID_VALUE,
+    code::DUPLICATE_VALUE,
+    code::MASK_NOT_ALLOWED,
+    code::SUBJECT_MISMATCH,
+    code::INVALID_EMAIL,
+    code::INVALID_URL,
+    code::HTTPS_REQUIRED,
+    code::DESTINATION_FORBIDDEN,
+    code::MORE_FAULTS,
+];
+
+/// Codes of faults that a subscription's body can have.
+pub const SUBSCRIPTION_FAULTS: &[&str] = &[
+    code::REQUIRED,
+    code::WRONG_TYPE,
+    code::UNKNOWN_FIELD,
+    code::READ_ONLY,
+    code::TOO_SHORT,
+    code::TOO_LONG,
+    code::INVALID_VALUE,
+    code::INVALID_CHARACTER,
+    code::DUPLICATE_VALUE,
+    code::MASK_NOT_ALLOWED,
+    code::SUBJECT_MISMATCH,
+    code::UNKNOWN_EVENT_TYPE,
+    code::INVALID_FILTER,
+    code::UNKNOWN_DESTINATION_TYPE,
+    code::DESTINATION_TYPE_UNAVAILABLE,
+    code::INVALID_URL,
+    code::HTTPS_REQUIRED,
+    code::DESTINATION_FORBIDDEN,
+    code::TOO_MANY_HEADERS,
+    code::INVALID_HEADER_NAME,
+    code::INVALID_HEADER_VALUE,
+    code::RESERVED_HEADER,
+    code::DUPLICATE_HEADER,
+    code::INVALID_PROJECT_ID,
+    code::INVALID_TOPIC_ID,
+    code::INVALID_TOPIC,
+    code::INVALID_BROKER,
+    code::INVALID_SERVER_NAME,
+    code::INVALID_CERTIFICATE,
+    code::INVALID_KEY,
+    code::KEY_MISMATCH,
+    code::MORE_FAULTS,
+];
+
+/// Codes of faults that a query can have.
+pub const QUERY_FAULTS: &[&str] = &[code::UNKNOWN_PARAMETER, code::REPEATED_PARAMETER, code::INVALID_PARAMETER];
+
+/// Codes of faults that the bodies of the operator's API can have.
+pub const ADMIN_FAULTS: &[&str] = &[
+    code::REQUIRED,
+    code::WRONG_TYPE,
+    code::UNKNOWN_FIELD,
+    code::TOO_SHORT,
+    code::TOO_LONG,
+    code::INVALID_VALUE,
+    code::MASK_NOT_ALLOWED,
+    code::MORE_FAULTS,
+];
 pub use redact::redact_for_log;

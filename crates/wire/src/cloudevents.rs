@@ -4,6 +4,7 @@
 //! every event, so that a producer mends them in one go.
 
 mod binary;
+pub mod description;
 mod draft;
 mod identifier;
 mod instant;

@@ -17,9 +17,11 @@ use wire::fault::code;
 use super::{answer, at, pim_named};
 use crate::Api;
 use crate::client_life;
+use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
+use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
 
 fn shown(pim: &Pim, client_id: &ClientId, client: &Client) -> Value {
     json!({
@@ -30,14 +32,67 @@ fn shown(pim: &Pim, client_id: &ClientId, client: &Client) -> Value {
     })
 }
 
+/// What it is for those who call it.
+pub(crate) fn about_list() -> Operation {
+    Operation::new(
+        "listClients",
+        "List clients",
+        "Connections and apps that have a subscriber, or of which something is known.",
+    )
+    .query(bodies::CLIENTS_QUERY)
+    .answers(200, "The clients.", Shown::One("ClientList"))
+    .invalid(QUERY_FAULTS)
+    .refuses(&[because::NOT_FOUND])
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_permission() -> Operation {
+    Operation::new(
+        "setPermission",
+        "Allow or forbid a client to use the platform",
+        "Forbidden, its active subscriptions are suspended, and it can neither create nor resume any. `pim` may be left out where only \
+         one PIM is registered.",
+    )
+    .sends("Permission", r#"{"pim":"shop","permitted":false}"#)
+    .answers(200, "The client as it is now.", Shown::One("Client"))
+    .invalid(ADMIN_FAULTS)
+    .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
+    .then("admitClient", &[("client_id", "$request.path.client_id")])
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_admission() -> Operation {
+    Operation::new(
+        "admitClient",
+        "Admit a removed client again",
+        "Ends the lock-out of a connection or app that was removed from its PIM. What was revoked stays revoked.",
+    )
+    .sends_any(vec![("application/json", "ClientOfPim")], false, Some(r#"{"pim":"shop"}"#))
+    .answers(200, "The client as it is now.", Shown::One("Client"))
+    .invalid(ADMIN_FAULTS)
+    .refuses(&[because::NOT_FOUND, because::NOT_REVOKED])
+}
+
+/// The answers, for those who read them.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[
+    (
+        "Client",
+        r##"{"type": "object", "required": ["pim", "client_id", "permitted", "revoked_at"], "properties": {"pim": {"type": "string"},
+          "client_id": {"type": "string"}, "permitted": {"type": "boolean"},
+          "revoked_at": {"type": ["string", "null"], "format": "date-time", "description": "When it was removed from its PIM; it is locked out since."}}}"##,
+    ),
+    (
+        "ClientList",
+        r##"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Client"}}}}"##,
+    ),
+];
+
 /// All that have a subscriber, or of which something is known; `?pim=` for those of one PIM.
 pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    let wanted = match query.as_deref().filter(|query| !query.is_empty()) {
+    let named = bodies::parse_clients_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
+    let wanted = match named {
+        Some(name) => Some(pim_named(&api, &name).await?.id),
         None => None,
-        Some(query) => match query.strip_prefix("pim=") {
-            Some(name) if !name.contains('&') => Some(pim_named(&api, name).await?.id),
-            _ => return Err(at("query", code::UNKNOWN_FIELD, "the only parameter here is `pim`, the name of a PIM")),
-        },
     };
     let mut items = Vec::new();
     for pim in api.catalog().pims().await?.iter().filter(|pim| wanted.is_none_or(|id| pim.id == id)) {

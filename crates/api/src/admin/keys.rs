@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{answer, pim_named};
 use crate::Api;
+use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
@@ -47,6 +48,40 @@ pub(super) fn make() -> Result<(Secret, SourceKey), Refusal> {
         Refusal::new(because::INTERNAL_ERROR, "no key could be made")
     })
 }
+
+/// What it is for those who call it.
+pub(crate) fn about_add() -> Operation {
+    Operation::new(
+        "addKey",
+        "Make a further key",
+        "The other keys stay: rotate without a gap. It is shown in this answer and never again.",
+    )
+    .sends_nothing()
+    .answers(201, "The key.", Shown::One("Key"))
+    .refuses(&[because::NOT_FOUND])
+    .then("removeKey", &[("name", "$request.path.name"), ("prefix", "$response.body#/prefix")])
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_remove() -> Operation {
+    Operation::new("removeKey", "End a key", "All keys that begin with this prefix end at once.")
+        .sends_nothing()
+        .answers_with(204, "It has ended.", None)
+        .refuses(&[because::NOT_FOUND])
+}
+
+/// The answers, for those who read them.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[
+    (
+        "Key",
+        r##"{"type": "object", "required": ["key", "prefix", "created_at"], "properties": {"key": {"type": "string"},
+          "prefix": {"type": "string", "description": "Its first characters, to tell keys apart."}, "created_at": {"type": "string", "format": "date-time"}}}"##,
+    ),
+    (
+        "KeyPrefix",
+        r##"{"type": "object", "required": ["prefix", "created_at"], "properties": {"prefix": {"type": "string"}, "created_at": {"type": "string", "format": "date-time"}}}"##,
+    ),
+];
 
 /// One more key; the others stay. It is shown in this answer and never again.
 pub(crate) async fn add(State(api): State<Arc<Api>>, At(name): At<String>, sent: Sent) -> Result<Response, Refusal> {

@@ -12,9 +12,12 @@ use wire::api::admin as new_pim;
 
 use super::{answer, keys, pim_named};
 use crate::Api;
+use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::Refusal;
+use crate::refusal::because;
+use wire::api::ADMIN_FAULTS;
 
 /// A PIM as the operator sees it: no key, no secret.
 fn shown(pim: &Pim) -> Value {
@@ -28,6 +31,67 @@ fn shown(pim: &Pim) -> Value {
         "events_api": pim.events_api_secret.is_some(),
         "created_at": pim.created_at.to_string(),
     })
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_list() -> Operation {
+    Operation::new("listPims", "List PIMs", "All that are registered.").answers(200, "The PIMs.", Shown::One("PimList"))
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_show() -> Operation {
+    Operation::new("showPim", "Show a PIM", "")
+        .answers(200, "The PIM.", Shown::One("Pim"))
+        .refuses(&[because::NOT_FOUND])
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_add() -> Operation {
+    Operation::new("addPim", "Register a PIM", "Its first key is made with it, shown in this answer and never again.")
+        .sends(
+            "NewPim",
+            r#"{"name":"shop","url":"https://pim.example.com","token_check":"static","static_tokens":[{"client_id":"my-app","token":"my-token"}]}"#,
+        )
+        .answers(201, "The PIM with its key.", Shown::One("PimWithKey"))
+        .invalid(ADMIN_FAULTS)
+        .refuses(&[because::TAKEN])
+        .then("showPim", &[("name", "$response.body#/name")])
+        .then("addKey", &[("name", "$response.body#/name")])
+        .then("removePim", &[("name", "$response.body#/name")])
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_remove() -> Operation {
+    Operation::new("removePim", "Remove a PIM", "Its keys end, its subscribers and subscriptions are revoked.")
+        .sends_nothing()
+        .answers_with(204, "It is gone.", None)
+        .refuses(&[because::NOT_FOUND])
+}
+
+/// Members of a PIM in answers.
+const PIM: &str = r##""name": {"type": "string"}, "url": {"type": "string"},
+  "token_check": {"enum": ["token-info", "system-information", "measurement-families", "static"]},
+  "keys": {"type": "array", "items": {"$ref": "#/components/schemas/KeyPrefix"}},
+  "static_tokens": {"type": "array", "items": {"type": "string"}, "description": "Client ids that have a static token."},
+  "events_api": {"type": "boolean", "description": "Whether it sends its Events API here."},
+  "created_at": {"type": "string", "format": "date-time"}"##;
+
+/// The answers, for those who read them.
+pub(crate) fn schemas() -> Vec<(&'static str, String)> {
+    let required = r#""name", "url", "token_check", "keys", "static_tokens", "events_api", "created_at""#;
+    vec![
+        ("Pim", format!(r#"{{"type": "object", "required": [{required}], "properties": {{{PIM}}}}}"#)),
+        (
+            "PimWithKey",
+            format!(
+                r#"{{"type": "object", "required": [{required}, "key"], "properties": {{{PIM}, "key": {{"type": "string", "description": "What its producers send events with. It is not shown again."}}}}}}"#
+            ),
+        ),
+        (
+            "PimList",
+            r##"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Pim"}}}}"##.to_owned(),
+        ),
+    ]
 }
 
 /// All of them.

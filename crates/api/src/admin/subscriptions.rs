@@ -11,65 +11,27 @@ use domain::{SubscriptionId, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::transition;
-use wire::api::admin as bodies;
-use wire::fault::code;
+use wire::api::admin::{self as bodies, SubscriptionsQuery};
 
-use super::{answer, at, name_of};
+use super::{answer, name_of};
 use crate::Api;
 use crate::changing::{self, until_won};
+use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::subscriptions::{self, must_not_be_revoked};
+use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
 
 /// Items of a page.
 const LIMIT: usize = 100;
 
-/// Which ones.
-#[derive(Default)]
-struct Query {
-    pim: Option<String>,
-    client_id: Option<String>,
-    status: Option<String>,
-    after: Option<SubscriptionId>,
-}
-
-impl Query {
-    fn parse(text: &str) -> Result<Query, Refusal> {
-        let mut query = Query::default();
-        for (name, value) in text.split('&').filter(|part| !part.is_empty()).map(|part| {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            (name, value.to_owned())
-        }) {
-            match name {
-                "pim" => query.pim = Some(value),
-                "client_id" => query.client_id = Some(value),
-                "status" if ["active", "suspended", "revoked", "deleted"].contains(&value.as_str()) => {
-                    query.status = Some(value);
-                }
-                "status" => {
-                    return Err(at("status", code::INVALID_VALUE, "one of active, suspended, revoked, deleted"));
-                }
-                "after" => match SubscriptionId::parse(&value) {
-                    Some(id) => query.after = Some(id),
-                    None => return Err(at("after", code::INVALID_VALUE, "the `next` of the page before")),
-                },
-                other => {
-                    let message = format!("{other:?} is none of pim, client_id, status, after");
-                    return Err(at(other, code::UNKNOWN_FIELD, message));
-                }
-            }
-        }
-        Ok(query)
-    }
-
-    fn asks_for(&self, one: &Subscription, pims: &[Pim]) -> bool {
-        let status = one.status.to_string();
-        self.pim.as_deref().is_none_or(|name| name_of(pims, one.pim) == Some(name))
-            && self.client_id.as_deref().is_none_or(|id| one.client_id.0 == id)
-            && self.status.as_deref().map_or(one.status != SubscriptionStatus::Deleted, |wanted| wanted == status)
-            && self.after.is_none_or(|after| one.id > after)
-    }
+fn is_asked_for(query: &SubscriptionsQuery, one: &Subscription, pims: &[Pim]) -> bool {
+    let status = one.status.to_string();
+    query.pim.as_deref().is_none_or(|name| name_of(pims, one.pim) == Some(name))
+        && query.client_id.as_deref().is_none_or(|id| one.client_id.0 == id)
+        && query.status.map_or(one.status != SubscriptionStatus::Deleted, |wanted| wanted == status)
+        && query.after.is_none_or(|after| one.id > after)
 }
 
 fn shown(one: &Subscription, pims: &[Pim]) -> Value {
@@ -92,12 +54,58 @@ fn shown(one: &Subscription, pims: &[Pim]) -> Value {
     })
 }
 
+/// What it is for those who call it.
+pub(crate) fn about_list() -> Operation {
+    Operation::new("listAllSubscriptions", "List subscriptions across tenants", "The oldest first, 100 a page.")
+        .query(bodies::SUBSCRIPTIONS_QUERY)
+        .answers(200, "A page of subscriptions.", Shown::One("OperatorSubscriptionList"))
+        .invalid(QUERY_FAULTS)
+        .then("suspendAnySubscription", &[("id", "$response.body#/items/0/id")])
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_suspend() -> Operation {
+    Operation::new(
+        "suspendAnySubscription",
+        "Suspend any subscription",
+        "With a reason that its owner is told; its owner can resume it.",
+    )
+    .sends("OperatorSuspension", r#"{"reason":"floods our proxy"}"#)
+    .answers(200, "The subscription as it is now.", Shown::One("OperatorSubscription"))
+    .invalid(ADMIN_FAULTS)
+    .refuses(&[
+        because::NOT_FOUND,
+        because::ALREADY_SUSPENDED,
+        because::SUBSCRIPTION_REVOKED,
+        because::CONCURRENT_CHANGE,
+    ])
+}
+
+/// The answers, for those who read them.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[
+    (
+        "OperatorSubscription",
+        r##"{"type": "object", "required": ["id", "pim", "client_id", "subscriber_id", "type", "destination", "events", "status", "reason", "created_at", "updated_at"], "properties": {
+          "id": {"type": "string", "format": "uuid"}, "pim": {"type": ["string", "null"], "description": "`null`: it is not registered any more."},
+          "client_id": {"type": "string"}, "subscriber_id": {"type": "string", "format": "uuid"},
+          "type": {"enum": ["https", "pubsub", "kafka"]}, "destination": {"type": "string"},
+          "events": {"type": "array", "items": {"type": "string"}}, "status": {"enum": ["active", "suspended", "revoked", "deleted"]},
+          "reason": {"type": ["string", "null"], "description": "Why it is suspended."},
+          "created_at": {"type": "string", "format": "date-time"}, "updated_at": {"type": "string", "format": "date-time"}}}"##,
+    ),
+    (
+        "OperatorSubscriptionList",
+        r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/OperatorSubscription"}},
+          "next": {"type": ["string", "null"], "description": "`after` of the next page; `null` on the last one."}}}"##,
+    ),
+];
+
 /// A page of them, oldest first; `pim`, `client_id` and `status` choose, deleted ones only where they are asked for.
 pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    let query = Query::parse(query.as_deref().unwrap_or_default())?;
+    let query = bodies::parse_subscriptions_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
     let pims = api.catalog().pims().await?;
     let (_, mut all) = api.catalog().changed_since(0).await?;
-    all.retain(|one| query.asks_for(one, &pims));
+    all.retain(|one| is_asked_for(&query, one, &pims));
     all.sort_by_key(|one| one.id);
     let next = all.get(LIMIT).and_then(|_| all.get(LIMIT - 1)).map(|last| last.id.to_string());
     let items: Vec<_> = all.iter().take(LIMIT).map(|one| shown(one, &pims)).collect();

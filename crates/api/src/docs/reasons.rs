@@ -18,7 +18,7 @@ const HANDSHAKE: &str = "openssl s_client -connect \"$HOST:443\" -servername \"$
 const CONNECT: &str = "nc -vz -w 5 \"$HOST\" 443";
 
 /// The page of a reason.
-pub(super) fn page(reason: ErrorReason) -> Page {
+pub(crate) fn page(reason: ErrorReason) -> Page {
     let page = |observed, then, check, reproduce| Page { observed, then, check, reproduce };
     match reason {
         ErrorReason::DestinationTimeout => page(

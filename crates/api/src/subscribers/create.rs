@@ -15,8 +15,29 @@ use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
 use crate::changing;
+use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::refusal::Refusal;
+use crate::refusal::because;
+use wire::api::SUBSCRIBER_FAULTS;
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "createSubscriber",
+        "Create a subscriber",
+        "An account for one PIM, with a technical contact. A PIM has at most 20 active ones.",
+    )
+    .sends("NewSubscriber", r#"{"name":"My app","contact":{"technical_email":"dev@example.com"}}"#)
+    .answers(201, "The subscriber.", Shown::One("Subscriber"))
+    .invalid(SUBSCRIBER_FAULTS)
+    .refuses(&[because::LIMIT_REACHED, because::EVENT_PLATFORM_FORBIDDEN])
+    .then("showSubscriber", &[("id", "$response.body#/id")])
+    .then("updateSubscriber", &[("id", "$response.body#/id")])
+    .then("createSubscription", &[("id", "$response.body#/id")])
+    .then("listSubscriptions", &[("id", "$response.body#/id")])
+    .then("deleteSubscriber", &[("id", "$response.body#/id")])
+}
 
 /// A new subscriber, at most 20 active ones a PIM.
 pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Sent) -> Result<Response, Refusal> {

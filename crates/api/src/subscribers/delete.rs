@@ -10,10 +10,20 @@ use http::StatusCode;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::changing::{self, Attempt, until_won};
+use crate::description::operation::Operation;
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::Refusal;
+use crate::refusal::because;
 use crate::subscribers::find;
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new("deleteSubscriber", "Delete a subscriber", "Its subscriptions are deleted with it. That is final.")
+        .sends_nothing()
+        .answers_with(204, "It is gone.", None)
+        .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
+}
 
 /// The end of a subscriber; its subscriptions are deleted with it, in the same change. Nobody is notified.
 pub(crate) async fn delete(

@@ -10,7 +10,14 @@ use wire::api::subscriber;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
+use crate::description::operation::{Operation, Shown};
 use crate::refusal::Refusal;
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new("listSubscribers", "List subscribers", "The caller's own, active and revoked ones, as a bare array.")
+        .answers(200, "The subscribers.", Shown::List("Subscriber"))
+}
 
 /// The caller's subscribers, active and revoked ones, as a bare array.
 pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Response, Refusal> {

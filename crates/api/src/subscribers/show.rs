@@ -10,9 +10,18 @@ use wire::api::subscriber;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
+use crate::description::operation::{Operation, Shown};
 use crate::path::At;
 use crate::refusal::Refusal;
+use crate::refusal::because;
 use crate::subscribers::find;
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new("showSubscriber", "Show a subscriber", "Another client's is not found.")
+        .answers(200, "The subscriber.", Shown::One("Subscriber"))
+        .refuses(&[because::NOT_FOUND])
+}
 
 /// One subscriber.
 pub(crate) async fn show(State(api): State<Arc<Api>>, caller: Caller, At(id): At<String>) -> Result<Response, Refusal> {

@@ -15,10 +15,43 @@ use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
 use crate::changing::{self, until_won};
+use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::Refusal;
+use crate::refusal::because;
 use crate::{subscribers, subscriptions};
+use wire::api::SUBSCRIPTION_FAULTS;
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    const BOTH: &[(&str, &str)] = &[("id", "$request.path.id"), ("sid", "$response.body#/id")];
+    Operation::new(
+        "createSubscription",
+        "Create a subscription",
+        "Which events go where. A subscriber has at most 20 active or suspended ones. It is in effect when it is answered: \
+         events that are accepted from then on are delivered.",
+    )
+    .sends(
+        "NewSubscription",
+        r#"{"type":"https","events":["com.akeneo.pim.v1.product.created","com.akeneo.pim.v1.product.updated.delta"],"filter":"not user=\"system\"","config":{"url":"https://app.example.com/events","secret":{"primary":"my_primary_secret"}}}"#,
+    )
+    .answers(201, "The subscription, its secrets masked.", Shown::One("Subscription"))
+    .invalid(SUBSCRIPTION_FAULTS)
+    .refuses(&[
+        because::NOT_FOUND,
+        because::SUBSCRIBER_REVOKED,
+        because::LIMIT_REACHED,
+        because::EVENT_PLATFORM_FORBIDDEN,
+        because::CONCURRENT_CHANGE,
+    ])
+    .then("showSubscription", BOTH)
+    .then("updateSubscription", BOTH)
+    .then("suspendSubscription", BOTH)
+    .then("resumeSubscription", BOTH)
+    .then("showStatus", BOTH)
+    .then("deleteSubscription", BOTH)
+}
 
 /// A new subscription, at most 20 active or suspended ones a subscriber.
 pub(crate) async fn create(

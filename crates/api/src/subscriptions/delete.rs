@@ -12,10 +12,24 @@ use store::Change;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::changing::{self, changed_subscription, until_won};
+use crate::description::operation::Operation;
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::Refusal;
+use crate::refusal::because;
 use crate::subscriptions::{self, Ids, find};
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "deleteSubscription",
+        "Delete a subscription",
+        "What waits is not delivered any more. That is final.",
+    )
+    .sends_nothing()
+    .answers_with(204, "It is gone.", None)
+    .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
+}
 
 /// The end of a subscription, of a revoked one as well. Nobody is notified.
 pub(crate) async fn delete(

@@ -10,9 +10,18 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
+use crate::description::operation::{Operation, Shown};
 use crate::path::At;
 use crate::refusal::Refusal;
+use crate::refusal::because;
 use crate::subscribers;
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new("listSubscriptions", "List subscriptions", "Those of one subscriber, as a bare array.")
+        .answers(200, "The subscriptions.", Shown::List("Subscription"))
+        .refuses(&[because::NOT_FOUND])
+}
 
 /// The subscriptions of a subscriber, as a bare array.
 pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller, At(id): At<String>) -> Result<Response, Refusal> {

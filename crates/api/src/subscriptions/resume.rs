@@ -14,10 +14,29 @@ use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
 use crate::changing::{self, until_won};
+use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "resumeSubscription",
+        "Resume a subscription",
+        "Only a suspended one. Delivery starts with the events that are accepted from now on, with a clean hour.",
+    )
+    .sends_nothing()
+    .answers(200, "The subscription as it is now.", Shown::One("Subscription"))
+    .refuses(&[
+        because::NOT_FOUND,
+        because::NOT_SUSPENDED,
+        because::SUBSCRIPTION_REVOKED,
+        because::EVENT_PLATFORM_FORBIDDEN,
+        because::CONCURRENT_CHANGE,
+    ])
+}
 
 /// Events that are accepted from now on are delivered again.
 pub(crate) async fn resume(

@@ -10,9 +10,18 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
+use crate::description::operation::{Operation, Shown};
 use crate::path::At;
 use crate::refusal::Refusal;
+use crate::refusal::because;
 use crate::subscriptions::{Ids, find};
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new("showSubscription", "Show a subscription", "Secrets are masked.")
+        .answers(200, "The subscription.", Shown::One("Subscription"))
+        .refuses(&[because::NOT_FOUND])
+}
 
 /// One subscription, its secrets masked.
 pub(crate) async fn show(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {

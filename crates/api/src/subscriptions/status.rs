@@ -13,9 +13,54 @@ use serde::Serialize;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
+use crate::description::operation::{Operation, Shown};
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::subscriptions::{Ids, find};
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "showStatus",
+        "Show how deliveries stand",
+        "Why did my event not arrive? Rate, backlog, retries, the last failure.",
+    )
+    .answers(200, "How deliveries stand right now.", Shown::One("DeliveryStatus"))
+    .refuses(&[because::NOT_FOUND])
+}
+
+/// The answer, for those who read it.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[
+    (
+        "DeliveryStatus",
+        r##"{"type": "object", "required": ["subscription_id", "status", "reason", "delivery"], "properties": {
+          "subscription_id": {"type": "string", "format": "uuid"},
+          "status": {"enum": ["active", "suspended", "revoked"]},
+          "reason": {"type": ["string", "null"], "description": "Why it does not deliver."},
+          "delivery": {"description": "`null` while nothing is delivered for it.", "oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Delivery"}]}}}"##,
+    ),
+    (
+        "Delivery",
+        r##"{"type": "object", "required": ["events_per_second", "in_flight", "backlog", "backlog_is_at_least", "oldest_accepted_at", "waiting_for_retry", "throttled", "next_due_at", "last_hour", "last_success_at", "last_failure", "matched", "filtered_out"], "properties": {
+          "events_per_second": {"type": ["number", "null"], "description": "The pace; `null` for topics, which take what they can."},
+          "in_flight": {"type": "integer", "description": "Attempts under way."},
+          "backlog": {"type": "integer", "description": "Events that were accepted and are not done with."},
+          "backlog_is_at_least": {"type": "boolean", "description": "Whether there may be more than were counted."},
+          "oldest_accepted_at": {"type": ["string", "null"], "format": "date-time", "description": "When the oldest of them was accepted."},
+          "waiting_for_retry": {"type": "integer"},
+          "throttled": {"type": "integer", "description": "Events that were answered 429 and wait for their turn."},
+          "next_due_at": {"type": ["string", "null"], "format": "date-time", "description": "When the next attempt is due."},
+          "last_hour": {"type": "object", "required": ["delivered", "failed", "success_rate"], "properties": {
+            "delivered": {"type": "integer"}, "failed": {"type": "integer"},
+            "success_rate": {"type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "`null` without outcomes; below 0.9 the subscription is suspended."}}},
+          "last_success_at": {"type": ["string", "null"], "format": "date-time"},
+          "last_failure": {"oneOf": [{"type": "null"}, {"type": "object", "required": ["timestamp", "error_reason", "error_code", "error_message"], "properties": {
+            "timestamp": {"type": "string", "format": "date-time"}, "error_reason": {"$ref": "#/components/schemas/ErrorReason"},
+            "error_code": {"type": "integer"}, "error_message": {"type": "string"}}}]},
+          "matched": {"type": "integer", "description": "Events that the subscription's types and filter let pass."},
+          "filtered_out": {"type": "integer", "description": "Events of its types that the filter did not let pass."}}}"##,
+    ),
+];
 
 /// How the deliveries of a subscription stand right now.
 pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {

@@ -15,10 +15,28 @@ use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
 use crate::changing::{self, until_won};
+use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
+
+/// What it is for those who call it.
+pub(crate) fn about() -> Operation {
+    Operation::new(
+        "suspendSubscription",
+        "Suspend a subscription",
+        "Nothing is delivered until it is resumed, and what happens in the meantime is lost, unless `options.hold` is on.",
+    )
+    .sends_nothing()
+    .answers(200, "The subscription as it is now.", Shown::One("Subscription"))
+    .refuses(&[
+        because::NOT_FOUND,
+        because::ALREADY_SUSPENDED,
+        because::SUBSCRIPTION_REVOKED,
+        because::CONCURRENT_CHANGE,
+    ])
+}
 
 /// Nothing is delivered from now on, until it is resumed.
 pub(crate) async fn suspend(

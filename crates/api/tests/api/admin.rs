@@ -141,7 +141,7 @@ async fn the_operator_admits_a_removed_client() {
     removal["id"] = json!("2");
     world.produce(removal).await.expect(202);
     world.call("GET", &after).send().await.refused(401, "client_revoked");
-    admin(&world, "GET", "clients?name=shop").send().await.refused(422, "unknown_field");
+    admin(&world, "GET", "clients?name=shop").send().await.refused(422, "unknown_parameter");
 }
 
 #[tokio::test]
@@ -159,8 +159,8 @@ async fn subscriptions_across_tenants() {
     assert_eq!(count("?pim=shop").await, 1);
     assert_eq!(count("?pim=second&client_id=app&status=active").await, 1);
     assert_eq!(count("?status=suspended").await, 0);
-    admin(&world, "GET", "subscriptions?status=asleep").send().await.refused(422, "invalid_value");
-    admin(&world, "GET", "subscriptions?sort=name").send().await.refused(422, "unknown_field");
+    admin(&world, "GET", "subscriptions?status=asleep").send().await.refused(422, "invalid_parameter");
+    admin(&world, "GET", "subscriptions?sort=name").send().await.refused(422, "unknown_parameter");
     let listed = admin(&world, "GET", "subscriptions").send().await;
     assert!(!String::from_utf8_lossy(&listed.body).contains("a-secret"));
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod described;
 mod staged;
 mod world;
 
@@ -9,6 +10,8 @@ mod refusals;
 
 mod admin;
 mod life;
+
+mod description;
 
 mod auth;
 mod server;

@@ -24,6 +24,7 @@ use store::{Catalog, EventLog};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use crate::described;
 use crate::staged::Staged;
 
 /// The key of the producers of the first PIM.
@@ -322,13 +323,15 @@ impl Call {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        let mut request = Request::builder().method(self.method).uri(&self.path).header("host", "localhost");
+        let mut request = Request::builder().method(self.method.clone()).uri(&self.path).header("host", "localhost");
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let response = sender.send_request(request.body(Full::new(self.body)).unwrap()).await.unwrap();
+        let response = sender.send_request(request.body(Full::new(self.body.clone())).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
+        let answer = (parts.status.as_u16(), &parts.headers, &body);
+        described::hold(&self.method, &self.path, (&self.headers, &self.body), answer);
         Answer { path: self.path, status: parts.status, headers: parts.headers, body }
     }
 }

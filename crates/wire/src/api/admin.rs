@@ -1,9 +1,10 @@
 //! Bodies of the operator's API: a PIM that is registered, what becomes of a client, a suspension.
 
 use domain::Secret;
-use domain::id::ClientId;
+use domain::id::{ClientId, SubscriptionId};
 use domain::pim::{self, ClientCredentials, ClientProof, Probe, StaticToken, TokenCheck};
 
+use super::query::{Kind, Parameter, Query};
 use super::reader::{Reader, read};
 use super::shape::{Field, Form, Object, Shape};
 use crate::fault::{Fault, code};
@@ -129,6 +130,71 @@ pub(super) const SUSPENSION: Object = Object::new(&[Field::required(
     Shape::Text(Form::of_length(REASON).pattern("^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$").examples(&["floods our proxy"])),
     "Why, on one line: the owner is told.",
 )]);
+
+/// The parameters of `GET /admin/clients`.
+pub const CLIENTS_QUERY: &[Parameter] = &[Parameter {
+    name: "pim",
+    kind: Kind::Text(Form::of_pattern(pim::NAME_PATTERN)),
+    about: "Only clients of the PIM with this name.",
+}];
+
+/// The parameters of `GET /admin/subscriptions`.
+pub const SUBSCRIPTIONS_QUERY: &[Parameter] = &[
+    Parameter {
+        name: "pim",
+        kind: Kind::Text(Form::of_pattern(pim::NAME_PATTERN)),
+        about: "Only those of the PIM with this name.",
+    },
+    Parameter { name: "client_id", kind: Kind::Text(Form::ANY), about: "Only those of clients with this id." },
+    Parameter {
+        name: "status",
+        kind: Kind::Name(&STATUSES),
+        about: "Only those with this status; deleted ones are listed only where they are asked for.",
+    },
+    Parameter {
+        name: "after",
+        kind: Kind::Text(Form::of_format("uuid")),
+        about: "Only those behind this one: the `next` of the page before.",
+    },
+];
+
+const STATUSES: [&str; 4] = ["active", "suspended", "revoked", "deleted"];
+
+/// Which subscriptions the operator asks for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SubscriptionsQuery {
+    /// Of the PIM with this name.
+    pub pim: Option<String>,
+    /// Of clients with this id.
+    pub client_id: Option<String>,
+    /// With this status.
+    pub status: Option<&'static str>,
+    /// Behind this one.
+    pub after: Option<SubscriptionId>,
+}
+
+fn pim_name(query: &mut Query<'_>) -> Option<String> {
+    query.value("pim", "the name of a PIM", |name| pim::is_name(name).then(|| name.to_owned()))
+}
+
+/// Reads the query of `GET /admin/clients`: the PIM's name, where it is said.
+pub fn parse_clients_query(query: &str) -> Result<Option<String>, Vec<Fault>> {
+    let mut query = Query::split(query, "the list of clients", CLIENTS_QUERY);
+    let pim = pim_name(&mut query);
+    query.finish(pim)
+}
+
+/// Reads the query of `GET /admin/subscriptions`.
+pub fn parse_subscriptions_query(query: &str) -> Result<SubscriptionsQuery, Vec<Fault>> {
+    let mut query = Query::split(query, "the list of subscriptions", SUBSCRIPTIONS_QUERY);
+    let asked = SubscriptionsQuery {
+        pim: pim_name(&mut query),
+        client_id: query.text("client_id"),
+        status: query.name("status", &STATUSES.map(|name| (name, name))),
+        after: query.value("after", "the `next` of the page before, a UUID", SubscriptionId::parse),
+    };
+    query.finish(asked)
+}
 
 /// A PIM to be registered.
 #[derive(Clone, PartialEq, Eq, Debug)]

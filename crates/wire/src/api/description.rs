@@ -3,10 +3,12 @@
 use domain::Secret;
 use domain::destination::CustomHeaders;
 use domain::event_type::EventType;
+use domain::log_entry::Action;
+use domain::outcome::ErrorReason;
 
 use super::answer::object;
 use super::shape::{Field, Form, InAnswers, Object, Sent, Shape};
-use super::{Rules, admin, destination, subscriber, subscription};
+use super::{Rules, admin, destination, log_page, subscriber, subscription};
 use crate::json::{Number, Value, parse};
 
 /// Which of a resource's bodies is described.
@@ -20,7 +22,7 @@ enum Body {
     Answer,
 }
 
-/// The schemas of all bodies of the management API and of the operator's, by name. Only `catalogue`, `allow_http` and
+/// The schemas of all bodies of the management API and of the operator's, by name. Only `catalogue` and
 /// `destination_types` of the rules matter.
 pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
     let mut schemas = Vec::new();
@@ -39,7 +41,21 @@ pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
         put(&of_type("SubscriptionPatch", type_name), one_type(type_name, Body::Patch));
     }
     put("EventType", event_type(rules));
-    put("Filter", text(&subscription::FILTER));
+    put("Filter", shaped_text(&subscription::FILTER));
+    let actions = names_of(&Action::ALL.map(Action::as_str)).to_canonical();
+    for (name, schema) in log_page::SCHEMAS {
+        let schema = schema.replace("COMMON", log_page::COMMON).replace("ERROR,", &format!("{},", log_page::ERROR));
+        put(name, parse(schema.replace("ACTIONS", &actions).as_bytes()).unwrap_or(Value::Null));
+    }
+    let mut reasons = vec![("type".to_owned(), Value::from("string"))];
+    reasons.push(("enum".to_owned(), names_of(&ErrorReason::ALL.map(ErrorReason::as_str))));
+    put(
+        "ErrorReason",
+        described(
+            Value::Object(reasons),
+            "Why an event was not delivered; `/docs/errors/{reason}` says what to check.",
+        ),
+    );
     put("NewPim", whole(&admin::NEW_PIM, Body::New));
     put("ClientOfPim", whole(&admin::WHICH_PIM, Body::New));
     put("Permission", whole(&admin::PERMISSION, Body::New));
@@ -173,7 +189,7 @@ fn member(field: &Field, body: Body) -> Option<(&Field, Value)> {
 fn shaped(shape: &Shape, body: Body) -> Value {
     let answer = body == Body::Answer;
     match shape {
-        Shape::Text(form) | Shape::Url(form) | Shape::Pem(form) => text(form),
+        Shape::Text(form) | Shape::Url(form) | Shape::Pem(form) => shaped_text(form),
         Shape::Name(names) => object([("type", "string".into()), ("enum", names_of(names))]),
         Shape::Names(names) => object([
             ("type", "array".into()),
@@ -195,7 +211,7 @@ fn shaped(shape: &Shape, body: Body) -> Value {
             object([("type", "string".into()), ("enum", Value::Array(shown))])
         }
         Shape::Secret(form) => {
-            let mut schema = text(form);
+            let mut schema = shaped_text(form);
             if let Value::Object(members) = &mut schema {
                 members.push(("writeOnly".to_owned(), true.into()));
                 if body == Body::New {
@@ -212,7 +228,7 @@ fn shaped(shape: &Shape, body: Body) -> Value {
     }
 }
 
-fn text(form: &Form) -> Value {
+pub(super) fn shaped_text(form: &Form) -> Value {
     let mut schema = vec![("type".to_owned(), Value::from("string"))];
     let mut put = |name: &str, value: Value| schema.push((name.to_owned(), value));
     if let Some(format) = form.format {
@@ -304,6 +320,6 @@ fn names_of(names: &[&str]) -> Value {
     Value::Array(names.iter().map(|name| Value::from(*name)).collect())
 }
 
-fn number(value: usize) -> Value {
+pub(super) fn number(value: usize) -> Value {
     Value::Number(Number::from(value as u64))
 }

@@ -8,6 +8,59 @@ use super::answer::object;
 use super::log_query::{LogRequest, cursor};
 use crate::json::{Number, Value};
 
+/// The answer as JSON Schemas.
+pub(super) const SCHEMAS: &[(&str, &str)] = &[
+    (
+        "LogPage",
+        r##"{"type": "object", "required": ["items", "page", "limit", "next"], "properties": {
+          "items": {"type": "array", "items": {"$ref": "#/components/schemas/LogEntry"}},
+          "page": {"type": ["integer", "null"], "description": "The page that was asked for; `null` behind a cursor."},
+          "limit": {"type": "integer", "description": "How many entries a page has."},
+          "next": {"type": ["string", "null"], "description": "`cursor` of the next page; `null` on the last one. It stays stable while entries arrive."}}}"##,
+    ),
+    (
+        "LogEntry",
+        r##"{"oneOf": [{"$ref": "#/components/schemas/ActionEntry"}, {"$ref": "#/components/schemas/FailedDeliveryEntry"}, {"$ref": "#/components/schemas/RefusedRequestEntry"}]}"##,
+    ),
+    (
+        "ActionEntry",
+        r##"{"title": "ActionEntry", "type": "object", "description": "Something was made, changed, suspended, resumed, revoked or deleted.",
+          "required": ["log_id", "log_type", "timestamp", "subscriber_id", "subscription_id", "operation", "count"], "properties": {
+          COMMON, "log_type": {"const": "action"}, "operation": {"enum": ACTIONS},
+          "reason": {"type": "string", "description": "Why, for a person, where there is a reason."}}}"##,
+    ),
+    (
+        "FailedDeliveryEntry",
+        r##"{"title": "FailedDeliveryEntry", "type": "object", "description": "An event was not delivered, or events were dropped.",
+          "required": ["log_id", "log_type", "timestamp", "subscriber_id", "subscription_id", "operation", "count", "error_type", "error_reason", "error_code", "error_message", "documentation_url"], "properties": {
+          COMMON, ERROR, "operation": {"const": "failed_to_deliver_event"}, "error_type": {"const": "failed_delivery"},
+          "error_reason": {"$ref": "#/components/schemas/ErrorReason"}}}"##,
+    ),
+    (
+        "RefusedRequestEntry",
+        r##"{"title": "RefusedRequestEntry", "type": "object", "description": "A request of the caller was refused (400, 403, 405, 409, 413, 415, 422).",
+          "required": ["log_id", "log_type", "timestamp", "subscriber_id", "subscription_id", "operation", "count", "error_type", "error_reason", "error_code", "error_message", "documentation_url", "request", "response"], "properties": {
+          COMMON, ERROR, "operation": {"const": "request_refused"}, "error_type": {"const": "validation_error"},
+          "error_reason": {"$ref": "#/components/schemas/ErrorCode"},
+          "request": {"type": "object", "description": "What was sent, secrets redacted.", "required": ["method", "url", "body"], "properties": {
+            "method": {"type": "string"}, "url": {"type": "string"}, "body": {"type": ["string", "null"], "description": "Where it was JSON; cut at 4 KiB."}}},
+          "response": {"type": "object", "required": ["status"], "properties": {"status": {"type": "integer"}}}}}"##,
+    ),
+];
+
+/// Members of all entries.
+pub(super) const COMMON: &str = r#"
+          "log_id": {"type": "string", "format": "uuid"},
+          "timestamp": {"type": "string", "format": "date-time", "description": "When; of merged entries the latest."},
+          "subscriber_id": {"type": "string", "description": "Empty where there is none."},
+          "subscription_id": {"type": "string", "description": "Empty where there is none."},
+          "count": {"type": "integer", "minimum": 1, "description": "How many equal errors within 5 minutes it stands for."}"#;
+/// Members of all entries about errors.
+pub(super) const ERROR: &str = r#""log_type": {"const": "error"},
+          "error_code": {"type": "integer", "description": "The status that the endpoint, or the platform, answered; 500 without an HTTP exchange."},
+          "error_message": {"type": "string"},
+          "documentation_url": {"type": "string", "description": "The page that says what the reason means and what to check."}"#;
+
 /// The answer: `items`, where it stands, and how to go on. `more` says whether there are entries behind these;
 /// `documentation` is where the pages are that explain error reasons, without a slash at its end.
 pub fn render(entries: &[LogEntry], more: bool, request: &LogRequest, documentation: &str) -> String {

@@ -54,7 +54,7 @@ const CONTACT: Object = Object::new(&[
     ),
     Field::optional(
         "notification_webhook_url",
-        Shape::Url(Form::of_format("uri").length((1, EndpointUrl::MAX_CHARACTERS)).examples(&["https://app.example.com/notifications"])),
+        Shape::Url(Form::of_format("https-url").length((1, EndpointUrl::MAX_CHARACTERS)).examples(&["https://app.example.com/notifications"])),
         "Where notifications are posted, signed; needed with the channel `webhook`.",
     )
     .shown(InAnswers::OrNull),

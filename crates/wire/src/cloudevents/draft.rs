@@ -13,10 +13,10 @@ use super::refusal::Faults;
 use super::{identifier, instant, media_type};
 
 /// The longest `id` and `type`, in characters (contract page 7 for the id).
-const LONGEST_NAME: usize = 256;
+pub(super) const LONGEST_NAME: usize = 256;
 
 /// The most extension attributes (contract page 7).
-const MOST_EXTENSIONS: usize = 20;
+pub(super) const MOST_EXTENSIONS: usize = 20;
 
 /// The most bytes of all extension attributes, as JSON text (contract page 7).
 const EXTENSIONS_LIMIT: usize = 4 * 1024;

@@ -14,7 +14,7 @@ use crate::json::Value;
 pub(super) const FIELDS: Object = Object::new(&[
     Field::required(
         "url",
-        Shape::Url(Form::of_format("uri").length((1, EndpointUrl::MAX_CHARACTERS)).examples(&[
+        Shape::Url(Form::of_format("https-url").length((1, EndpointUrl::MAX_CHARACTERS)).examples(&[
             "https://app.example.com/events",
             "https://app.example.com:8443/a?b=c%20d&e",
             "https://bücher.example/",

@@ -1,0 +1,197 @@
+//! The description of the API for others: `/openapi.json` (OpenAPI 3.1), a page for persons at `/docs`, a Postman
+//! collection. All of it is made from the table of contents ([`crate::router`]) and what stands beside each action, once,
+//! and kept.
+
+mod document;
+pub(crate) mod operation;
+pub(crate) mod page;
+mod postman;
+mod reference;
+#[cfg(test)]
+mod reference_page;
+mod walk;
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use domain::event_type::Catalogue;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use wire::json::Value;
+
+use crate::description::operation::{Operation, Shown};
+use crate::{Api, Settings};
+
+/// The description, ready to be served.
+pub(crate) struct Description {
+    openapi: Bytes,
+    page: Bytes,
+    postman: Bytes,
+    /// What a browser may do with pages: nothing but show them in their own style.
+    pub(crate) policy: String,
+}
+
+impl Description {
+    /// The description of an installation.
+    pub(crate) fn new(settings: &Settings, catalogue: &Catalogue) -> Description {
+        let document = document::document(settings, catalogue);
+        let style = digest::digest(&digest::SHA256, page::STYLE.as_bytes());
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            STANDARD.encode(style.as_ref())
+        );
+        Description {
+            openapi: document.to_canonical().into(),
+            page: page::page(&document).into(),
+            postman: postman::collection(&document).to_canonical().into(),
+            policy,
+        }
+    }
+}
+
+/// What is committed to the project's repository, for those who read it there.
+pub struct Published {
+    /// The OpenAPI document, indented.
+    pub openapi: String,
+    /// The Postman collection, indented.
+    pub postman: String,
+    /// The reference of all addresses in Markdown.
+    pub reference: String,
+}
+
+/// The description of an installation, as files.
+pub fn publish(settings: &Settings, catalogue: &Catalogue) -> Published {
+    let document = document::document(settings, catalogue);
+    Published {
+        openapi: indented(&document),
+        postman: indented(&postman::collection(&document)),
+        reference: reference::api(&document),
+    }
+}
+
+fn indented(value: &Value) -> String {
+    let mut text = String::new();
+    indent(value, 0, &mut text);
+    text.push('\n');
+    text
+}
+
+fn indent(value: &Value, depth: usize, out: &mut String) {
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    };
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            out.push('{');
+            for (index, (name, value)) in members.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                line(out, depth + 1);
+                out.push_str(&Value::from(name.as_str()).to_canonical());
+                out.push_str(": ");
+                indent(value, depth + 1, out);
+            }
+            line(out, depth);
+            out.push('}');
+        }
+        Value::Array(elements)
+            if elements.iter().any(|element| matches!(element, Value::Object(_) | Value::Array(_))) =>
+        {
+            out.push('[');
+            for (index, element) in elements.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                line(out, depth + 1);
+                indent(element, depth + 1, out);
+            }
+            line(out, depth);
+            out.push(']');
+        }
+        other => out.push_str(&other.to_canonical()),
+    }
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_openapi() -> Operation {
+    Operation::new(
+        "showDescription",
+        "This description",
+        "OpenAPI 3.1: of this installation, its types of destination and its event types.",
+    )
+    .answers(200, "The document.", Shown::One("OpenApi"))
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_docs() -> Operation {
+    Operation::new("showDocs", "This description as a page", "For persons: all addresses with examples.").answers_with(
+        200,
+        "The page.",
+        Some(("text/html", Shown::Text)),
+    )
+}
+
+/// What it is for those who call it.
+pub(crate) fn about_postman() -> Operation {
+    Operation::new(
+        "showPostman",
+        "A Postman collection",
+        "All addresses with examples, to be imported into Postman or run by Newman.",
+    )
+    .answers(200, "The collection (format 2.1).", Shown::One("PostmanCollection"))
+}
+
+/// The answers, for those who read them.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[
+    (
+        "OpenApi",
+        r##"{"type": "object", "required": ["openapi", "info", "servers", "tags", "paths", "webhooks", "components"], "properties": {
+          "openapi": {"type": "string"}, "info": {"type": "object"}, "servers": {"type": "array"}, "tags": {"type": "array"},
+          "paths": {"type": "object"}, "webhooks": {"type": "object"}, "components": {"type": "object"}}}"##,
+    ),
+    (
+        "PostmanCollection",
+        r##"{"type": "object", "required": ["info", "item", "variable"], "properties": {"info": {"type": "object"}, "item": {"type": "array"}, "variable": {"type": "array"}}}"##,
+    ),
+];
+
+const FRESH: &str = "public, max-age=300";
+
+/// The document.
+pub(crate) async fn openapi(State(api): State<Arc<Api>>) -> Response {
+    json(api.description().openapi.clone())
+}
+
+/// The collection.
+pub(crate) async fn postman(State(api): State<Arc<Api>>) -> Response {
+    json(api.description().postman.clone())
+}
+
+fn json(text: Bytes) -> Response {
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, FRESH)], text).into_response()
+}
+
+/// The page.
+pub(crate) async fn docs(State(api): State<Arc<Api>>) -> Response {
+    api.description().html(api.description().page.clone())
+}
+
+impl Description {
+    /// A page of ours, which a browser shows and does nothing else with.
+    pub(crate) fn html(&self, page: impl Into<Bytes>) -> Response {
+        let headers = [
+            (CONTENT_TYPE, "text/html; charset=utf-8"),
+            (CACHE_CONTROL, FRESH),
+            (CONTENT_SECURITY_POLICY, self.policy.as_str()),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (REFERRER_POLICY, "no-referrer"),
+        ];
+        (headers, page.into()).into_response()
+    }
+}

@@ -1,0 +1,65 @@
+//! What producers send, as JSON Schemas made from the same limits that their events are checked against.
+
+use super::BATCH_LIMIT;
+use super::draft::{LONGEST_NAME, MOST_EXTENSIONS};
+use crate::json::{Number, Value, parse};
+
+/// Attributes of an event in binary mode, each a header `ce-…`, with what they mean.
+pub const BINARY_HEADERS: [(&str, &str, &str); 5] = [
+    ("ce-specversion", "1.0", "The version of CloudEvents."),
+    ("ce-id", "b4ec4a4e-2b1f-4a0a-8b0e-0d8a1d0f0001", "The event's id."),
+    ("ce-source", "pim", "Where it comes from; it is replaced by the platform's own."),
+    ("ce-type", "com.akeneo.pim.v1.product.created", "The event's type."),
+    ("ce-time", "2026-11-02T08:00:00.5Z", "When it happened; now, if it is left out."),
+];
+
+/// The attributes of an event that the platform knows, as properties of a JSON Schema.
+const PROPERTIES: &str = r#"{
+  "specversion": {"const": "1.0"},
+  "id": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+    "description": "Unique for the event within its source; an event that is sent twice within 24 hours is delivered once."},
+  "source": {"type": "string", "minLength": 1, "format": "uri-reference",
+    "description": "Required by CloudEvents. The key says which PIM it is, and what is delivered is a setting of the platform."},
+  "type": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+    "description": "The event's type. Types that are not known are accepted and named in the answer, unless the operator refuses them."},
+  "time": {"type": ["string", "null"], "format": "date-time",
+    "description": "When it happened; now, if it is left out. Delivered as the same instant in UTC, with the fraction as it was sent."},
+  "subject": {"type": ["string", "null"], "description": "Ignored: what is delivered has the id of the subscription."},
+  "dataschema": {"type": ["string", "null"], "description": "Ignored: what is delivered has the address of the platform's schema."},
+  "datacontenttype": {"enum": ["application/json", null], "description": "JSON, or left out."},
+  "data": {"type": "object", "description": "The payload."}
+}"#;
+
+/// The schemas `SentEvent` and `SentBatch`; `example` is an event that a producer may send.
+pub fn schemas(example: &Value) -> Vec<(String, Value)> {
+    let properties = PROPERTIES.replace("LONGEST", &LONGEST_NAME.to_string());
+    let properties = parse(properties.as_bytes()).unwrap_or(Value::Null);
+    let known = properties.as_object().map_or(0, <[_]>::len);
+    let number = |value: usize| Value::Number(Number::from(value as u64));
+    let texts = |texts: &[&str]| Value::Array(texts.iter().map(|text| Value::from(*text)).collect());
+    let object = |members: Vec<(&str, Value)>| {
+        Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    };
+    let event = object(vec![
+        ("type", "object".into()),
+        (
+            "description",
+            "A CloudEvent 1.0 in JSON. Further members are extension attributes and are delivered as they are: \
+            at most 20, 4 KiB together, named with lower-case letters and digits."
+                .into(),
+        ),
+        ("required", texts(&["specversion", "id", "source", "type", "data"])),
+        ("properties", properties),
+        ("propertyNames", object(vec![("pattern", "^[a-z][a-z0-9]*$".into())])),
+        ("additionalProperties", object(vec![("type", texts(&["string", "boolean", "integer", "null"]))])),
+        ("maxProperties", number(known + MOST_EXTENSIONS)),
+        ("examples", Value::Array(vec![example.clone()])),
+    ]);
+    let batch = object(vec![
+        ("type", "array".into()),
+        ("items", object(vec![("$ref", "#/components/schemas/SentEvent".into())])),
+        ("minItems", number(1)),
+        ("maxItems", number(BATCH_LIMIT)),
+    ]);
+    vec![("SentEvent".to_owned(), event), ("SentBatch".to_owned(), batch)]
+}
