@@ -65,7 +65,7 @@ impl Attempt<'_> {
         if underway.producer.is_none() {
             let dials = self.lane.client.dials();
             let opened = tokio::select! {
-                opened = self.lane.client.producer() => opened,
+                opened = self.lane.client.producer(self.lane.prepared.topic()) => opened,
                 () = dials.forbidden_since(self.since) => Err(KrafkaError::timeout("a forbidden address")),
             };
             *underway.producer = Some(opened.map_err(|error| self.of_error(&error))?);

@@ -87,11 +87,12 @@ impl Client {
         self.pass.dials()
     }
 
-    /// A new producer.
-    pub(crate) async fn producer(&self) -> Result<OpenProducer, KrafkaError> {
+    /// A new producer for `topic`.
+    pub(crate) async fn producer(&self, topic: &str) -> Result<OpenProducer, KrafkaError> {
         let timeout = self.settings.open_timeout;
         let opened = tokio::time::timeout(timeout, async {
             let kafka = self.kafka().await?;
+            self.look_for(&kafka, topic).await?;
             kafka
                 .producer()
                 .acks(Acks::All)
@@ -106,8 +107,30 @@ impl Client {
                 .build()
                 .await
         });
-        let producer = opened.await.map_err(|_elapsed| KrafkaError::timeout("opening a producer"))??;
-        Ok(OpenProducer(Some(Arc::new(producer))))
+        let opened = opened.await.unwrap_or_else(|_elapsed| Err(KrafkaError::timeout("opening a producer")));
+        if matches!(opened, Err(KrafkaError::Network(_) | KrafkaError::Timeout { .. })) {
+            // Whatever it knows of its cluster does not help: the next attempt begins with the bootstrap addresses.
+            self.connected.lock().await.kafka.take();
+        }
+        opened.map(|producer| OpenProducer(Some(Arc::new(producer))))
+    }
+
+    /// Whether the topic is there. A client that has lost all brokers has forgotten them, and an idempotent producer, which has to ask
+    /// one for its id, would wait for ever; asking for a topic makes the client look for its cluster again.
+    async fn look_for(&self, kafka: &Kafka, topic: &str) -> Result<(), KrafkaError> {
+        let producer = kafka
+            .producer()
+            .idempotent(false)
+            .max_block(self.settings.topic_timeout)
+            .delivery_timeout(self.settings.delivery_timeout)
+            .metrics_push(false)
+            .build()
+            .await?;
+        let producer = OpenProducer(Some(Arc::new(producer)));
+        match producer.get() {
+            Some(producer) => producer.partitions_for(topic).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     /// The connected client. Whoever waited while somebody else failed to connect has failed, too.

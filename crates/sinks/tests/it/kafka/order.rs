@@ -137,3 +137,72 @@ async fn a_broker_that_hangs_for_longer_than_an_attempt_lasts_and_is_killed_for_
     };
     arrives_whatever_happens(settings, happens, true).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_follows_what_failed_even_if_the_broker_is_back_by_then() {
+    let broker = match blocking(Broker::start) {
+        Ok(broker) => broker,
+        Err(error) => return parts::left_out("Apache Kafka", &error),
+    };
+    let topic = topic(&broker, 1, &[]);
+    let subscription = on_sasl(&broker, &topic);
+    let settings = KafkaSettings {
+        connect_timeout: Duration::from_secs(1),
+        request_timeout: Duration::from_secs(1),
+        delivery_timeout: Duration::from_secs(3),
+        ..KafkaSettings::default()
+    };
+    let sink = sink(settings);
+    assert_eq!(deliver(&*sink, &subscription, vec![numbered(0)]).await, [Outcome::Delivered]);
+    broker.pause().unwrap();
+    // Each is too large to share a batch with another: they go one after the other.
+    let large: Vec<_> = (1..=3).map(|step| event_of_size(step * ENTITIES, "e0", 100_000)).collect();
+    let attempt = deliver(&*sink, &subscription, large.clone());
+    let (outcomes, ()) = tokio::join!(attempt, async {
+        // The first has failed, the second would get through.
+        tokio::time::sleep(Duration::from_millis(3_500)).await;
+        broker.resume().unwrap();
+    });
+    for outcome in &outcomes {
+        assert!(
+            matches!(outcome, Outcome::Failed(failure) if failure.reason == ErrorReason::DestinationTimeout),
+            "{outcome:?}"
+        );
+    }
+    // As the lane would.
+    let mut outcomes = outcomes;
+    while outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_))) {
+        outcomes = deliver(&*sink, &subscription, large.clone()).await;
+    }
+    assert_eq!(outcomes, vec![Outcome::Delivered; 3]);
+    check_arrived(&consumed(&broker, &topic, 4), 4, true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_behind_the_back_of_an_attempt_that_was_given_up() {
+    let broker = match blocking(Broker::start) {
+        Ok(broker) => broker,
+        Err(error) => return parts::left_out("Apache Kafka", &error),
+    };
+    let topic = topic(&broker, 1, &[]);
+    let subscription = on_sasl(&broker, &topic);
+    let sink = sink(KafkaSettings::default());
+    assert_eq!(deliver(&*sink, &subscription, vec![numbered(0)]).await, [Outcome::Delivered]);
+    blocking(|| broker.kill()).unwrap();
+    let attempt = deliver(&*sink, &subscription, vec![numbered(1), numbered(2)]);
+    let given_up = tokio::time::timeout(Duration::from_secs(1), attempt).await;
+    assert!(given_up.is_err(), "{given_up:?}");
+    blocking(|| broker.up()).unwrap();
+    // A producer that went on would have sent by then: it tries again every second.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let by = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let outcomes = deliver(&*sink, &subscription, vec![numbered(3)]).await;
+        if outcomes == [Outcome::Delivered] {
+            break;
+        }
+        assert!(std::time::Instant::now() < by, "{outcomes:?}");
+    }
+    let keys: Vec<_> = consumed(&broker, &topic, 2).into_iter().filter_map(|record| record.key).collect();
+    assert_eq!(keys, ["product e0", "product e3"]);
+}
