@@ -1,6 +1,7 @@
 //! Google Pub/Sub as the operator and the environment want it: whom the platform talks to, and who must let it publish.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use sinks::client::Client;
 use sinks::connect::Connector;
@@ -14,9 +15,16 @@ use crate::failure::{Exit, Failure};
 /// The role that lets an account publish to a topic.
 const ROLE: &str = "roles/pubsub.publisher";
 
+/// Not even a server beside it could be relied on to answer sooner.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(100);
+
 /// The sink. Says in the log which account must be granted the role, as soon as that is known; where there are no credentials, nothing
 /// happens and nothing is asked.
 pub(crate) fn sink(settings: &Settings, style: EnvelopeStyle, connector: &Connector) -> Result<PubsubSink, Failure> {
+    if settings.pubsub.request_timeout < SHORTEST_TIMEOUT {
+        let refused = "`pubsub.request_timeout` must be at least 100ms: nothing could be published within less";
+        return Err(Failure::message(Exit::Configuration, refused));
+    }
     let account = Account::find(&|name| std::env::var_os(name));
     let principal: Arc<OnceLock<String>> = Arc::default();
     let settings = PubsubSettings {
