@@ -6,7 +6,6 @@ use std::time::Duration;
 use domain::Secret;
 use domain::destination::{CustomHeaders, Destination};
 use domain::outcome::Outcome;
-use domain::subscription::{Options, Subscription};
 use parts::pubsub::{Consumer, Emulator, Fault, Message};
 use wire::envelope;
 
