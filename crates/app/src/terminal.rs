@@ -29,6 +29,12 @@ pub(crate) fn line(text: impl Display) {
     }
 }
 
+/// Writes a line on standard output, if somebody reads it: what serves goes on when nobody does.
+pub(crate) fn announce(text: impl Display) {
+    let mut out = anstream::stdout().lock();
+    _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
 /// Writes a line on standard error, at once: other programs write to the same terminal.
 pub(crate) fn note(text: impl Display) {
     let stderr = std::io::stderr();

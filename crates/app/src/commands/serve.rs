@@ -52,9 +52,9 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
 fn announce(platform: &Platform, ready_file: Option<&Path>) -> Result<(), Failure> {
     let url = format!("http://{}", platform.address);
     tracing::info!(%url, version = env!("CARGO_PKG_VERSION"), "ready");
-    terminal::line(format_args!("listening on {url}"));
+    terminal::announce(format_args!("listening on {url}"));
     if let Some(address) = platform.metrics_address {
-        terminal::line(format_args!("metrics on http://{address}/metrics"));
+        terminal::announce(format_args!("metrics on http://{address}/metrics"));
     }
     match ready_file {
         None => Ok(()),

@@ -81,7 +81,7 @@ async fn events_reach_a_topic_in_order_and_a_deleted_topic_suspends() {
         for name in ["id", "type", "source", "subject", "time", "specversion"] {
             assert_eq!(message.attributes[name], text(&event, name), "{name}");
         }
-        assert_eq!(message.attributes["content-type"], "application/json");
+        assert_eq!(message.attributes["content-type"], "application/cloudevents+json");
         assert_eq!(message.attributes["X-Channel"], "spring");
         assert_eq!(message.attributes["subject"], id);
         let (place, posted) = posted[text(&event, "id")];

@@ -1,7 +1,9 @@
 //! SIGTERM: attempts under way end, cursors are saved, nothing is delivered twice afterwards.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -81,4 +83,30 @@ async fn a_key_made_beside_a_running_platform_is_taken_within_seconds() {
     let wrong = emit("not-the-key");
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("does not know this key"));
+}
+
+/// As under `postrider serve | head -1`, or a supervisor that reads one line only.
+#[test]
+fn a_platform_whose_output_nobody_reads_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, ready) = (folder.path().join("data"), folder.path().join("ready"));
+    let (data, ready_file) = (data.to_str().unwrap(), ready.to_str().unwrap());
+    let listen = ["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+    let mut command = postrider(&[&listen[..], &["--data-dir", data, "--ready-file", ready_file]].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    let until = Instant::now() + Duration::from_secs(20);
+    let url = loop {
+        let url = std::fs::read_to_string(&ready).unwrap_or_default();
+        if url.ends_with('\n') {
+            break url;
+        }
+        assert_eq!(child.try_wait().unwrap(), None, "it ended");
+        assert!(Instant::now() < until, "it is not ready");
+        std::thread::park_timeout(Duration::from_millis(10));
+    };
+    TcpStream::connect(url.trim().strip_prefix("http://").unwrap()).expect("it serves");
+    assert_eq!(child.try_wait().unwrap(), None, "it ended");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
