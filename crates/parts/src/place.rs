@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+/// What `POSTRIDER_PARTS` says where nothing is to be fetched.
+const NONE: &str = "none";
+
 /// The folder of all parts, shared by all test programs of a checkout. `POSTRIDER_PARTS` names another, which several checkouts may share.
 pub fn root() -> PathBuf {
-    if let Some(folder) = std::env::var_os("POSTRIDER_PARTS") {
+    if let Some(folder) = std::env::var_os("POSTRIDER_PARTS").filter(|folder| folder != NONE) {
         return folder.into();
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
@@ -23,8 +26,8 @@ pub fn source(path: &str) -> PathBuf {
 /// Test programs that ask at the same time wait for the first.
 /// With `POSTRIDER_PARTS=none` no part is had: the tests that need one are left out (`cargo xtask test --fast`).
 pub fn fetched(name: &str, recipe: &str, fetch: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
-    if std::env::var("POSTRIDER_PARTS").is_ok_and(|parts| parts == "none") {
-        bail!("POSTRIDER_PARTS=none");
+    if std::env::var_os("POSTRIDER_PARTS").is_some_and(|parts| parts == NONE) {
+        bail!("POSTRIDER_PARTS={NONE}");
     }
     let folder = root().join(name);
     fs::create_dir_all(root()).with_context(|| format!("cannot make {}", root().display()))?;
