@@ -12,18 +12,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     // Counters of atomics, for everybody who counts.
     ("meter", &[]),
+    // Fair shares of what tenants have in common.
+    ("fair", &[]),
     ("delivery", &["domain"]),
     ("wire", &["domain"]),
     ("store", &["domain"]),
-    ("store-sqlite", &["store", "meter"]),
-    ("sinks", &["domain", "wire"]),
+    ("store-sqlite", &["store", "meter", "fair"]),
+    ("sinks", &["domain", "wire", "fair"]),
     ("engine", &["delivery", "store", "sinks", "meter"]),
     ("intake", &["domain", "wire", "store"]),
-    ("notify", &["domain", "wire", "store", "sinks", "meter"]),
-    ("api", &["wire", "store", "domain", "intake", "meter"]),
+    ("notify", &["domain", "wire", "store", "sinks", "meter", "fair"]),
+    ("api", &["wire", "store", "domain", "intake", "meter", "fair"]),
     ("postrider", &["store-sqlite", "engine", "notify", "api"]),
     // Only for tests: nothing that is shipped may use it.
-    ("simulation", &["engine", "store-sqlite"]),
+    ("simulation", &["engine", "store-sqlite", "fair"]),
     // Brokers and servers of others, for tests.
     ("parts", &[]),
     // Measures the program from outside; of ours it uses only what fills a data folder, and brokers to deliver to.

@@ -21,8 +21,82 @@ pub enum Outcome {
     Refused(Failure),
     /// The destination itself is wrong: the subscription is suspended at once.
     Broken(Failure),
+    /// No sign of life: the destination's trouble or the platform's. Whoever sees all destinations judges.
+    Silent(Failure),
+    /// The destination said that it did not process the event (HTTP/2 `REFUSED_STREAM`, RFC 9113, 8.7): not counted, sent again soon.
+    NotProcessed(Failure),
+    /// The platform lacks what an attempt needs: nothing is known about the destination.
+    Ours(Lack),
     /// The platform gave the attempt up itself (shutdown): as if it had not been made.
     Abandoned,
+}
+
+/// What the platform lacks. The names are those of `lacks` in `/health/ready` and in a subscription's status.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lack {
+    /// No name server answers.
+    NameServers,
+    /// The process may not open another descriptor.
+    FileDescriptors,
+    /// No local port is free.
+    LocalPorts,
+    /// The kernel or the process has no memory for a connection.
+    Memory,
+    /// The egress proxy cannot be reached or refuses the platform's credentials.
+    Proxy,
+    /// The platform's own credentials are missing or refused.
+    Credentials,
+    /// The clock is refused by others, or the process slept past an attempt's limit.
+    Clock,
+    /// No host at all answers.
+    Silence,
+    /// The disk is full.
+    Disk,
+    /// The store cannot be written.
+    Store,
+    /// The standby that must confirm commits is missing.
+    Standby,
+}
+
+impl Lack {
+    /// All of them, in the order of the contract.
+    pub const ALL: [Lack; 11] = [
+        Lack::NameServers,
+        Lack::FileDescriptors,
+        Lack::LocalPorts,
+        Lack::Memory,
+        Lack::Proxy,
+        Lack::Credentials,
+        Lack::Clock,
+        Lack::Silence,
+        Lack::Disk,
+        Lack::Store,
+        Lack::Standby,
+    ];
+
+    /// The name in answers and documentation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Lack::NameServers => "name_servers",
+            Lack::FileDescriptors => "file_descriptors",
+            Lack::LocalPorts => "local_ports",
+            Lack::Memory => "memory",
+            Lack::Proxy => "proxy",
+            Lack::Credentials => "credentials",
+            Lack::Clock => "clock",
+            Lack::Silence => "silence",
+            Lack::Disk => "disk",
+            Lack::Store => "store",
+            Lack::Standby => "standby",
+        }
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// What went wrong.
@@ -34,6 +108,27 @@ pub struct Failure {
     pub code: u16,
     /// For a person; the same for equal failures, so that log entries can be merged (no event id, no duration).
     pub message: String,
+    /// What the endpoint answered, where it did. It says nothing about whether failures are equal ([`Failure::is_like`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Box<Answer>>,
+}
+
+impl Failure {
+    /// Whether both tell the same: their log entries are merged.
+    pub fn is_like(&self, other: &Failure) -> bool {
+        (self.reason, self.code, &self.message) == (other.reason, other.code, &other.message)
+    }
+}
+
+/// An endpoint's answer as log entries show it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// `content-type`, `retry-after` and `server`, as far as they were sent.
+    pub headers: Vec<(String, String)>,
+    /// The first 2 KiB of its body, as text, without secrets.
+    pub body: Option<String>,
 }
 
 /// Why a delivery failed: `error_reason` of log entries.
@@ -78,11 +173,15 @@ pub enum ErrorReason {
     Throttled,
     /// The address guard refused the destination's address.
     DestinationForbidden,
+    /// A backlog that was dropped by a suspension.
+    SubscriptionSuspended,
+    /// A backlog that was dropped by a revocation.
+    SubscriptionRevoked,
 }
 
 impl ErrorReason {
     /// All reasons, in the order of the contract.
-    pub const ALL: [ErrorReason; 19] = [
+    pub const ALL: [ErrorReason; 21] = [
         ErrorReason::DestinationTimeout,
         ErrorReason::DnsLookupFailure,
         ErrorReason::InvalidCertificate,
@@ -102,6 +201,8 @@ impl ErrorReason {
         ErrorReason::DestinationFailure,
         ErrorReason::Throttled,
         ErrorReason::DestinationForbidden,
+        ErrorReason::SubscriptionSuspended,
+        ErrorReason::SubscriptionRevoked,
     ];
 
     /// The name in log entries and documentation.
@@ -126,6 +227,8 @@ impl ErrorReason {
             ErrorReason::DestinationFailure => "destination_failure",
             ErrorReason::Throttled => "throttled",
             ErrorReason::DestinationForbidden => "destination_forbidden",
+            ErrorReason::SubscriptionSuspended => "subscription_suspended",
+            ErrorReason::SubscriptionRevoked => "subscription_revoked",
         }
     }
 }

@@ -297,8 +297,8 @@ impl Core {
         for outcome in outcomes {
             match outcome {
                 Outcome::Delivered => entry.delivered += 1,
-                Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Broken(_) => entry.failed += 1,
-                Outcome::Throttled { .. } | Outcome::Abandoned => {}
+                Outcome::Failed(_) | Outcome::Silent(_) | Outcome::Refused(_) | Outcome::Broken(_) => entry.failed += 1,
+                Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
             }
         }
     }

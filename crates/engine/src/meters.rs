@@ -59,6 +59,12 @@ pub enum Ending {
     Refused,
     /// [`Outcome::Broken`]
     Broken,
+    /// [`Outcome::Silent`]
+    Silent,
+    /// [`Outcome::NotProcessed`]
+    NotProcessed,
+    /// [`Outcome::Ours`]
+    Ours,
     /// [`Outcome::Abandoned`]
     Abandoned,
 }
@@ -72,14 +78,26 @@ impl Ending {
             Outcome::Failed(failure) => (Ending::Failed, Some(failure.reason)),
             Outcome::Refused(failure) => (Ending::Refused, Some(failure.reason)),
             Outcome::Broken(failure) => (Ending::Broken, Some(failure.reason)),
+            Outcome::Silent(failure) => (Ending::Silent, Some(failure.reason)),
+            Outcome::NotProcessed(failure) => (Ending::NotProcessed, Some(failure.reason)),
+            Outcome::Ours(_) => (Ending::Ours, None),
             Outcome::Abandoned => (Ending::Abandoned, None),
         }
     }
 }
 
 impl Names for Ending {
-    const ALL: &'static [Ending] =
-        &[Ending::Delivered, Ending::Throttled, Ending::Failed, Ending::Refused, Ending::Broken, Ending::Abandoned];
+    const ALL: &'static [Ending] = &[
+        Ending::Delivered,
+        Ending::Throttled,
+        Ending::Failed,
+        Ending::Refused,
+        Ending::Broken,
+        Ending::Silent,
+        Ending::NotProcessed,
+        Ending::Ours,
+        Ending::Abandoned,
+    ];
 
     fn index(self) -> usize {
         self as usize

@@ -236,7 +236,8 @@ async fn the_platform_suspends_once_and_tells_what_it_dropped() {
     let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
     let subscription = subscription(&[UPDATED]);
     create(&store, &subscription).await;
-    let failure = Failure { reason: ErrorReason::DestinationNotFound, code: 404, message: "Not found.".into() };
+    let failure =
+        Failure { reason: ErrorReason::DestinationNotFound, code: 404, message: "Not found.".into(), answer: None };
     sink.answers.lock().unwrap().insert(subscription.id, Outcome::Broken(failure));
     let engine = start(&store, &sink).await;
     append(&store, numbered(0..300)).await;
@@ -303,7 +304,8 @@ async fn what_no_lane_needs_is_deleted() {
     let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
     let subscription = subscription(&[UPDATED]);
     create(&store, &subscription).await;
-    let failure = Failure { reason: ErrorReason::DestinationFailure, code: 503, message: "Unavailable.".into() };
+    let failure =
+        Failure { reason: ErrorReason::DestinationFailure, code: 503, message: "Unavailable.".into(), answer: None };
     let engine = start(&store, &sink).await;
     append(&store, numbered(0..10)).await;
     until("delivered", async || sink.ids(subscription.id).len() == 10).await;
@@ -343,7 +345,8 @@ async fn a_topic_that_was_away_gets_everything_in_order_after_a_restart() {
     let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
     let subscription = topic_subscription(&[UPDATED]);
     create(&store, &subscription).await;
-    let failure = Failure { reason: ErrorReason::ConnectionRefused, code: 500, message: "Refused.".into() };
+    let failure =
+        Failure { reason: ErrorReason::ConnectionRefused, code: 500, message: "Refused.".into(), answer: None };
     sink.answers.lock().unwrap().insert(subscription.id, Outcome::Failed(failure));
     let engine = start(&store, &sink).await;
     append(&store, numbered(0..3_000)).await;

@@ -130,7 +130,7 @@ impl Receiver {
 }
 
 fn failure(reason: ErrorReason, code: u16) -> Failure {
-    Failure { reason, code, message: format!("{reason} {code}") }
+    Failure { reason, code, message: format!("{reason} {code}"), answer: None }
 }
 
 fn failed(reason: ErrorReason, code: u16) -> Outcome {

@@ -209,6 +209,7 @@ impl Inner {
                 reason: ErrorReason::InvalidDestinationConfiguration,
                 code: NO_HTTP_STATUS,
                 message: "the destination is not an HTTPS endpoint".to_owned(),
+                answer: None,
             }),
         })
     }

@@ -14,6 +14,7 @@ pub mod kafka;
 pub mod pubsub;
 
 pub mod client;
+pub mod heard;
 
 use std::sync::Arc;
 

@@ -132,6 +132,7 @@ impl Inner {
                 reason: ErrorReason::InvalidDestinationConfiguration,
                 code: NO_HTTP_STATUS,
                 message: "the destination is not a Pub/Sub topic".to_owned(),
+                answer: None,
             }));
         };
         let prepare = || Prepared::new(subscription, destination, &self.style);

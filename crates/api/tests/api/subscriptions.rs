@@ -156,7 +156,8 @@ async fn the_status_says_how_its_deliveries_stand() {
     let nothing_runs = world.call("GET", &path).send().await.expect(200);
     assert_eq!((&nothing_runs["status"], &nothing_runs["delivery"]), (&json!("active"), &Value::Null));
     let id = SubscriptionId::parse(one.rsplit('/').next().unwrap()).unwrap();
-    let failure = Failure { reason: ErrorReason::ConnectionRefused, code: 500, message: "nothing listens".into() };
+    let failure =
+        Failure { reason: ErrorReason::ConnectionRefused, code: 500, message: "nothing listens".into(), answer: None };
     let lane = LaneStatus {
         rate: Some(12.5),
         backlog: 3,

@@ -87,7 +87,7 @@ impl Lane {
                     self.give_up(&flight);
                     self.settled_ahead(&flight, &back);
                 }
-                Outcome::Failed(failure) => {
+                Outcome::Failed(failure) | Outcome::Silent(failure) => {
                     if !failures.contains(&failure) {
                         failures.push(failure);
                     }
@@ -101,7 +101,7 @@ impl Lane {
                     back.throttled = true;
                     back.push(flight);
                 }
-                Outcome::Abandoned => back.push(flight),
+                Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => back.push(flight),
             }
         }
         back.throttled &= failures.is_empty();
@@ -134,10 +134,13 @@ impl Lane {
                     self.settled_ahead(&flight, &back);
                     continue;
                 }
-                Outcome::Failed(failure) | Outcome::Refused(failure) | Outcome::Broken(failure) => {
+                Outcome::Failed(failure)
+                | Outcome::Silent(failure)
+                | Outcome::Refused(failure)
+                | Outcome::Broken(failure) => {
                     self.failed(failure, false);
                 }
-                Outcome::Throttled { .. } | Outcome::Abandoned => {}
+                Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
             }
             // The new one has not been tried.
             flight.first_tried_at = Timestamp::EPOCH;
@@ -249,5 +252,6 @@ fn throttled_for_too_long() -> Failure {
         reason: ErrorReason::Throttled,
         code: NO_HTTP_STATUS,
         message: "The topic's quota let the event not pass for more than an hour; the event was dropped.".into(),
+        answer: None,
     }
 }

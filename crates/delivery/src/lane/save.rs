@@ -41,9 +41,10 @@ impl Unsaved {
     }
 
     pub(super) fn note(&mut self, now: Timestamp, failure: Failure) {
-        match self.failures.iter_mut().find(|note| note.failure == failure) {
+        match self.failures.iter_mut().find(|note| note.failure.is_like(&failure)) {
             Some(note) => {
                 note.count += 1;
+                note.failure = failure;
                 note.latest = now;
             }
             None => self.failures.push(FailureNote { failure, latest: now, count: 1 }),

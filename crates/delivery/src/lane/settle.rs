@@ -38,7 +38,7 @@ impl Lane {
                 self.delivered(&flight);
             }
             Outcome::Throttled { retry_after } => self.throttled(flight, retry_after),
-            Outcome::Failed(failure) => {
+            Outcome::Failed(failure) | Outcome::Silent(failure) => {
                 self.failed(failure, true);
                 let delay = self.settings.retry_delays.get(usize::from(flight.failures)).copied();
                 match delay {
@@ -59,6 +59,7 @@ impl Lane {
                 self.give_up(&flight);
                 self.suspend(SuspensionReason::Destination(reason));
             }
+            Outcome::NotProcessed(_) | Outcome::Ours(_) => self.wait_for_turn(&flight, self.now + FIRST_TURN, 0),
             Outcome::Abandoned => self.wait_for_turn(&flight, self.now, 0),
         }
     }
@@ -68,15 +69,22 @@ impl Lane {
     fn late(&mut self, flight: Flight, outcome: Outcome) {
         match outcome {
             Outcome::Delivered => {}
-            Outcome::Failed(failure) | Outcome::Refused(failure) | Outcome::Broken(failure) => {
+            Outcome::Failed(failure)
+            | Outcome::Silent(failure)
+            | Outcome::Refused(failure)
+            | Outcome::Broken(failure) => {
                 self.note(failure);
             }
-            Outcome::Throttled { .. } | Outcome::Abandoned => self.note(Failure {
-                reason: ErrorReason::ClientClosedConnection,
-                code: 500,
-                message: "The subscription was suspended while the event was being delivered; it was not tried again."
-                    .into(),
-            }),
+            Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {
+                self.note(Failure {
+                    reason: ErrorReason::ClientClosedConnection,
+                    code: 500,
+                    message:
+                        "The subscription was suspended while the event was being delivered; it was not tried again."
+                            .into(),
+                    answer: None,
+                })
+            }
         }
         if flight.waits {
             self.waiting.remove(flight.event.position);
@@ -92,6 +100,7 @@ impl Lane {
                 code: 429,
                 message: "The endpoint answered 429 Too Many Requests to every attempt for more than an hour; the event was dropped."
                     .into(),
+            answer: None,
             };
             self.failed(failure, true);
             self.give_up(&flight);
@@ -216,6 +225,7 @@ pub(super) fn too_old() -> Failure {
         reason: ErrorReason::DestinationFailure,
         code: 500,
         message: "The event had left the log (retention) before its next attempt was due.".into(),
+        answer: None,
     }
 }
 
@@ -225,5 +235,6 @@ fn no_outcome() -> Failure {
         reason: ErrorReason::DestinationFailure,
         code: 500,
         message: "The attempt ended without an outcome for the event.".into(),
+        answer: None,
     }
 }

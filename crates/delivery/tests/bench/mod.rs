@@ -31,7 +31,7 @@ pub(crate) fn event_with(position: u64, data: &str) -> Arc<LoggedEvent> {
 }
 
 pub(crate) fn failure(reason: ErrorReason) -> Failure {
-    Failure { reason, code: 503, message: "The endpoint answered 503.".into() }
+    Failure { reason, code: 503, message: "The endpoint answered 503.".into(), answer: None }
 }
 
 pub(crate) fn failed() -> Outcome {

@@ -209,7 +209,7 @@ impl Count {
             timestamp: now,
             subscriber_id: Some(self.subscription.subscriber_id),
             subscription_id: Some(self.subscription.id),
-            body: LogBody::FailedDelivery(Failure { reason, code: 500, message }),
+            body: LogBody::FailedDelivery(Failure { reason, code: 500, message, answer: None }),
             reason: None,
             count: 1,
         }

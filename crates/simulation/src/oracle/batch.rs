@@ -12,7 +12,7 @@ use crate::property::{Check, Property, hold};
 
 /// What an event failed with that was given no outcome; equal ones are told once.
 pub(super) fn no_outcome() -> Failure {
-    Failure { reason: ErrorReason::DestinationFailure, code: 500, message: "no outcome".to_owned() }
+    Failure { reason: ErrorReason::DestinationFailure, code: 500, message: "no outcome".to_owned(), answer: None }
 }
 
 /// Whether an event that was not taken is given up.
@@ -125,7 +125,7 @@ impl Oracle {
                     lane.window.push((minute(now), false));
                     continue;
                 }
-                Outcome::Failed(failure) => {
+                Outcome::Failed(failure) | Outcome::Silent(failure) => {
                     if !failures.contains(&failure) {
                         failures.push(failure);
                     }
@@ -133,7 +133,11 @@ impl Oracle {
                 Outcome::Broken(failure) => {
                     broken.get_or_insert(failure.reason);
                 }
-                Outcome::Refused(_) | Outcome::Throttled { .. } | Outcome::Abandoned => {}
+                Outcome::Refused(_)
+                | Outcome::Throttled { .. }
+                | Outcome::NotProcessed(_)
+                | Outcome::Ours(_)
+                | Outcome::Abandoned => {}
             }
             if overdue == Overdue::Unknown {
                 unknown = true;

@@ -44,8 +44,10 @@ impl Oracle {
                 match outcome {
                     Outcome::Delivered => item.state = State::Delivered,
                     // It goes to the new destination, as if it had not been tried.
-                    Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Broken(_) => lane.failures_told += 1,
-                    Outcome::Throttled { .. } | Outcome::Abandoned => {}
+                    Outcome::Failed(_) | Outcome::Silent(_) | Outcome::Refused(_) | Outcome::Broken(_) => {
+                        lane.failures_told += 1
+                    }
+                    Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
                 }
                 if !item.state.is_settled() {
                     item.state = if made.batch { State::Owed } else { State::Throttled };
@@ -97,7 +99,7 @@ impl Oracle {
                 }
                 item.state = State::Failed;
             }
-            Outcome::Failed(_) => match settings.retry_delays.get(usize::from(item.failures)) {
+            Outcome::Failed(_) | Outcome::Silent(_) => match settings.retry_delays.get(usize::from(item.failures)) {
                 Some(delay) => {
                     item.state = State::Retry;
                     item.failures += 1;
@@ -110,7 +112,7 @@ impl Oracle {
                 item.state = State::Failed;
                 reason = Some(SuspensionReason::Destination(failure.reason));
             }
-            Outcome::Abandoned => {
+            Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {
                 item.state = State::Throttled;
                 return None;
             }

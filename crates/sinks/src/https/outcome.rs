@@ -20,6 +20,7 @@ pub(crate) fn of_answer(status: StatusCode, headers: &HeaderMap) -> Outcome {
             Some(phrase) => format!("the endpoint answered {} {phrase}{hint}", status.as_u16()),
             None => format!("the endpoint answered {}{hint}", status.as_u16()),
         },
+        answer: None,
     };
     match status.as_u16() {
         200..=299 => Outcome::Delivered,
@@ -165,7 +166,7 @@ pub(crate) fn of_timeout(stage: Stage, limit: Duration, endpoint: &str) -> Outco
 }
 
 fn without_status(reason: ErrorReason, message: String) -> Failure {
-    Failure { reason, code: NO_HTTP_STATUS, message }
+    Failure { reason, code: NO_HTTP_STATUS, message, answer: None }
 }
 
 fn source<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {
@@ -190,6 +191,9 @@ mod tests {
             Outcome::Failed(failure) => format!("failed {} {}", failure.reason, failure.code),
             Outcome::Refused(failure) => format!("refused {} {}", failure.reason, failure.code),
             Outcome::Broken(failure) => format!("broken {} {}", failure.reason, failure.code),
+            Outcome::Silent(failure) => format!("silent {}", failure.reason),
+            Outcome::NotProcessed(failure) => format!("not processed {}", failure.reason),
+            Outcome::Ours(lack) => format!("ours {lack}"),
             Outcome::Abandoned => "abandoned".to_owned(),
         };
         assert_eq!(said, expect, "status {status}");

@@ -135,5 +135,6 @@ fn invalid(what: &str) -> Failure {
         reason: ErrorReason::InvalidDestinationConfiguration,
         code: NO_HTTP_STATUS,
         message: format!("the destination cannot be used: {what} cannot be sent over HTTP"),
+        answer: None,
     }
 }

@@ -165,7 +165,7 @@ fn refused_credentials(names: &Names<'_>) -> Outcome {
 }
 
 pub(crate) fn failure(reason: ErrorReason, message: String) -> Failure {
-    Failure { reason, code: NO_HTTP_STATUS, message }
+    Failure { reason, code: NO_HTTP_STATUS, message, answer: None }
 }
 
 fn is_forbidden(failure: &crate::connect::ConnectError) -> bool {

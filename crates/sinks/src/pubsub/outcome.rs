@@ -77,6 +77,7 @@ fn of_code(code: Code, named: &Named<'_>) -> Answer {
         reason,
         code: NO_HTTP_STATUS,
         message: format!("Pub/Sub answered {}{hint}", code.name()),
+        answer: None,
     };
     let principal = principal.unwrap_or("the account of the platform");
     Answer::Ended(match code {
@@ -118,6 +119,7 @@ pub(super) fn without_credentials() -> Failure {
         code: NO_HTTP_STATUS,
         message: "the platform has no usable Google credentials, so it cannot publish; its operator has to set them up"
             .to_owned(),
+        answer: None,
     }
 }
 
@@ -127,6 +129,7 @@ pub(super) fn without_client() -> Failure {
         reason: ErrorReason::DestinationFailure,
         code: NO_HTTP_STATUS,
         message: "the platform could not set up its Pub/Sub client; its operator's log says why".to_owned(),
+        answer: None,
     }
 }
 
@@ -147,7 +150,7 @@ fn connect_error(error: &(dyn Error + 'static)) -> ConnectError {
 }
 
 fn failed(reason: ErrorReason, message: String) -> Outcome {
-    Outcome::Failed(Failure { reason, code: NO_HTTP_STATUS, message })
+    Outcome::Failed(Failure { reason, code: NO_HTTP_STATUS, message, answer: None })
 }
 
 fn source<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {

@@ -140,6 +140,7 @@ fn rejected(what: String) -> Failure {
         reason: ErrorReason::PublishRejected,
         code: NO_HTTP_STATUS,
         message: format!("the event is no message that Pub/Sub takes: {what}"),
+        answer: None,
     }
 }
 

@@ -132,6 +132,7 @@ async fn a_connection_that_answered_in_part_was_not_stale() {
         reason: domain::outcome::ErrorReason::UnexpectedEof,
         code: 500,
         message: String::new(),
+        answer: None,
     };
     check_stale(b"HTTP/1.1 2", Outcome::Failed(failed), 1).await;
 }

@@ -173,7 +173,7 @@ pub(crate) async fn deliver(sink: &HttpsSink, subscription: &Subscription) -> Ou
 /// That an attempt failed for this reason, without an HTTP status, and says the same when it fails again.
 pub(crate) async fn check_failed(sink: &HttpsSink, url: &str, reason: ErrorReason, message: &str) {
     let subscription = subscription(url);
-    let expect = Outcome::Failed(Failure { reason, code: 500, message: message.to_owned() });
+    let expect = Outcome::Failed(Failure { reason, code: 500, message: message.to_owned(), answer: None });
     assert_eq!(deliver(sink, &subscription).await, expect, "{url}");
     assert_eq!(deliver(sink, &subscription).await, expect, "{url}, again");
 }

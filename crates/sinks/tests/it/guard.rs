@@ -72,7 +72,12 @@ fn reply(question: &[u8], names: &HashMap<String, Vec<[u8; 4]>>) -> Option<Vec<u
 }
 
 fn forbidden(message: &str) -> Outcome {
-    Outcome::Broken(Failure { reason: ErrorReason::DestinationForbidden, code: 500, message: message.to_owned() })
+    Outcome::Broken(Failure {
+        reason: ErrorReason::DestinationForbidden,
+        code: 500,
+        message: message.to_owned(),
+        answer: None,
+    })
 }
 
 #[tokio::test]

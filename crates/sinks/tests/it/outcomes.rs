@@ -16,7 +16,7 @@ async fn check_answer(answer: &'static [u8], expect: Outcome) {
 }
 
 fn failure(reason: ErrorReason, code: u16, message: &str) -> Failure {
-    Failure { reason, code, message: message.to_owned() }
+    Failure { reason, code, message: message.to_owned(), answer: None }
 }
 
 #[tokio::test]

@@ -147,7 +147,8 @@ pub async fn try_put(store: &dyn Store, next: Subscription) -> Result<Made, Chan
 
 /// An error entry.
 pub fn error(message: &str, at: Timestamp) -> LogEntry {
-    let failure = Failure { reason: ErrorReason::DestinationTimeout, code: 500, message: message.to_owned() };
+    let failure =
+        Failure { reason: ErrorReason::DestinationTimeout, code: 500, message: message.to_owned(), answer: None };
     entry(LogBody::FailedDelivery(failure), at)
 }
 

@@ -179,6 +179,7 @@ mod tests {
             reason: ErrorReason::DestinationFailure,
             code: 503,
             message: "the endpoint answered 503".to_owned(),
+            answer: None,
         };
         check(
             &LogEntry { count: 3, ..entry(LogBody::FailedDelivery(failure)) },

@@ -1,0 +1,9 @@
+//! Fair shares of what tenants have in common: connections, look-ups, readers, memory for bodies.
+//!
+//! [`Queue`] decides without IO or clock, so that the simulation can drive it; [`Places`] is the same for tasks to wait on.
+
+mod places;
+mod queue;
+
+pub use places::{Permit, Places};
+pub use queue::{Asked, Holder, Queue, Waiter};

@@ -1,0 +1,188 @@
+//! Who gets the next place: max-min fair by PIM, and within a PIM by subscription.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// On whose behalf a place is held.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Holder {
+    /// The PIM, as any number that tells it from others.
+    pub pim: u64,
+    /// The subscription, client or address within the PIM.
+    pub part: u64,
+}
+
+/// Names a request that waits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Waiter(u64);
+
+/// The answer to [`Queue::ask`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// The places are the holder's until [`Queue::give_back`].
+    Granted,
+    /// [`Queue::next`] will name it.
+    Waits(Waiter),
+}
+
+/// PIMs without a place that are remembered, about.
+const REMEMBERED: usize = 1_024;
+
+/// A number of places, divided among those who want some.
+///
+/// A free place goes to the PIM that holds the fewest, within it to the part that holds the fewest, within that to the one who asked first. As
+/// long as other PIMs have asked before, a quarter of all places is kept free for PIMs that hold less than a quarter: so nobody waits for a place to
+/// be given back by a PIM that already has its share.
+#[derive(Debug)]
+pub struct Queue {
+    capacity: u64,
+    used: u64,
+    pims: HashMap<u64, Pim>,
+    waiting: HashMap<Waiter, (Holder, u64)>,
+    next_waiter: u64,
+}
+
+#[derive(Debug, Default)]
+struct Pim {
+    used: u64,
+    parts: BTreeMap<u64, Part>,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    used: u64,
+    waiting: VecDeque<(Waiter, u64)>,
+}
+
+impl Pim {
+    fn is_idle(&self) -> bool {
+        self.used == 0 && self.parts.is_empty()
+    }
+
+    /// The part that is served next, with its first request.
+    fn next(&self) -> Option<(u64, Waiter, u64)> {
+        let first =
+            |(id, part): (&u64, &Part)| part.waiting.front().map(|(waiter, places)| (part.used, *waiter, *id, *places));
+        let (_, waiter, part, places) = self.parts.iter().filter_map(first).min()?;
+        Some((part, waiter, places))
+    }
+}
+
+impl Queue {
+    /// A queue for `capacity` places, at least one.
+    pub fn new(capacity: u64) -> Queue {
+        Queue { capacity: capacity.max(1), used: 0, pims: HashMap::new(), waiting: HashMap::new(), next_waiter: 0 }
+    }
+
+    /// Places that are held.
+    pub fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Requests that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Places that a PIM holds.
+    pub fn used_by(&self, pim: u64) -> u64 {
+        self.pims.get(&pim).map_or(0, |pim| pim.used)
+    }
+
+    /// Asks for `places` at once; more than there are count as all of them.
+    pub fn ask(&mut self, holder: Holder, places: u64) -> Asked {
+        let places = places.clamp(1, self.capacity);
+        let pim = self.pims.entry(holder.pim).or_default();
+        let first_of_part = pim.parts.get(&holder.part).is_none_or(|part| part.waiting.is_empty());
+        if first_of_part && !self.somebody_is_before(holder.pim) && self.may_have(holder.pim, places) {
+            self.hold(holder, places);
+            return Asked::Granted;
+        }
+        let waiter = Waiter(self.next_waiter);
+        self.next_waiter += 1;
+        self.waiting.insert(waiter, (holder, places));
+        let pim = self.pims.entry(holder.pim).or_default();
+        pim.parts.entry(holder.part).or_default().waiting.push_back((waiter, places));
+        Asked::Waits(waiter)
+    }
+
+    /// The next request that gets its places, until there is none. Call it after [`Queue::give_back`] and [`Queue::withdraw`].
+    pub fn next(&mut self) -> Option<Waiter> {
+        let mut wanting: Vec<(u64, Waiter, u64, u64, u64)> = self
+            .pims
+            .iter()
+            .filter_map(|(id, pim)| pim.next().map(|(part, waiter, places)| (pim.used, waiter, *id, part, places)))
+            .collect();
+        wanting.sort_unstable();
+        let (_, waiter, pim, part, places) =
+            wanting.into_iter().find(|(_, _, pim, _, places)| self.may_have(*pim, *places))?;
+        self.waiting.remove(&waiter);
+        if let Some(part) = self.pims.get_mut(&pim).and_then(|pim| pim.parts.get_mut(&part)) {
+            part.waiting.pop_front();
+        }
+        self.hold(Holder { pim, part }, places);
+        Some(waiter)
+    }
+
+    /// A holder has no more use for its places.
+    pub fn give_back(&mut self, holder: Holder, places: u64) {
+        let places = places.clamp(1, self.capacity);
+        self.used = self.used.saturating_sub(places);
+        if let Some(pim) = self.pims.get_mut(&holder.pim) {
+            pim.used = pim.used.saturating_sub(places);
+            if let Some(part) = pim.parts.get_mut(&holder.part) {
+                part.used = part.used.saturating_sub(places);
+            }
+        }
+        self.forget_idle(holder);
+    }
+
+    /// A request that waits is given up. One that was granted already is not known any more: give its places back instead.
+    pub fn withdraw(&mut self, waiter: Waiter) -> bool {
+        let Some((holder, _)) = self.waiting.remove(&waiter) else { return false };
+        if let Some(part) = self.pims.get_mut(&holder.pim).and_then(|pim| pim.parts.get_mut(&holder.part)) {
+            part.waiting.retain(|(other, _)| *other != waiter);
+        }
+        self.forget_idle(holder);
+        true
+    }
+
+    fn share(&self) -> u64 {
+        self.capacity.div_ceil(4)
+    }
+
+    /// Whether there is room, leaving a quarter to those that have less than a quarter.
+    fn may_have(&self, pim: u64, places: u64) -> bool {
+        let free = self.capacity - self.used;
+        let others = self.pims.len() > usize::from(self.pims.contains_key(&pim));
+        let over = self.used_by(pim) + places > self.share();
+        let kept = if over && others { self.capacity / 4 } else { 0 };
+        // Who holds nothing and asks for more than its share gets it from an empty house at least.
+        places + kept <= free || self.used == 0
+    }
+
+    /// Whether another PIM that holds no more than this one waits for what is free.
+    fn somebody_is_before(&self, pim: u64) -> bool {
+        let used = self.used_by(pim);
+        self.pims.iter().any(|(id, other)| {
+            *id != pim && other.used <= used && other.next().is_some_and(|(_, _, places)| self.may_have(*id, places))
+        }) || self.pims.get(&pim).is_some_and(|pim| pim.next().is_some())
+    }
+
+    fn hold(&mut self, holder: Holder, places: u64) {
+        self.used += places;
+        let pim = self.pims.entry(holder.pim).or_default();
+        pim.used += places;
+        pim.parts.entry(holder.part).or_default().used += places;
+    }
+
+    fn forget_idle(&mut self, holder: Holder) {
+        let Some(pim) = self.pims.get_mut(&holder.pim) else { return };
+        if pim.parts.get(&holder.part).is_some_and(|part| part.used == 0 && part.waiting.is_empty()) {
+            pim.parts.remove(&holder.part);
+        }
+        // One that had places before will want some again: a share stays free for it.
+        if self.pims.len() > REMEMBERED {
+            self.pims.retain(|_, pim| !pim.is_idle());
+        }
+    }
+}
