@@ -110,6 +110,9 @@ impl Names for Ending {
             Ending::Failed => "failed",
             Ending::Refused => "refused",
             Ending::Broken => "broken",
+            Ending::Silent => "silent",
+            Ending::NotProcessed => "not_processed",
+            Ending::Ours => "ours",
             Ending::Abandoned => "abandoned",
         }
     }

@@ -17,6 +17,9 @@ const NAME: &str = "dig +short A \"$HOST\"; dig +short AAAA \"$HOST\"";
 const HANDSHAKE: &str = "openssl s_client -connect \"$HOST:443\" -servername \"$HOST\" -verify_return_error </dev/null";
 const CONNECT: &str = "nc -vz -w 5 \"$HOST\" 443";
 
+const SUSPENSIONS: &str = "curl \"$PLATFORM/api/v1/logs?subscription_id=$ID&log_type=action\" -H \"X-PIM-URL: $PIM_URL\" \
+     -H \"X-PIM-TOKEN: $TOKEN\" -H \"X-PIM-CLIENT-ID: $CLIENT_ID\"";
+
 /// The page of a reason.
 pub(crate) fn page(reason: ErrorReason) -> Page {
     let page = |observed, then, check, reproduce| Page { observed, then, check, reproduce };
@@ -221,6 +224,21 @@ pub(crate) fn page(reason: ErrorReason) -> Page {
                 "For a destination in the operator's own network: the operator can allow it by `allow_networks`.",
             ],
             &[NAME],
+        ),
+        ErrorReason::SubscriptionSuspended => page(
+            "The subscription was suspended, and the events that waited for delivery were dropped with that.",
+            "The events are not delivered. The message says how many there were and why the subscription was suspended.",
+            &[
+                "The reason of the suspension: the log entry `subscription_suspended_by_the_platform` or `…_by_the_user`.",
+                "Set `options.hold` to keep the events of a suspension and deliver them after the resume.",
+            ],
+            &[SUSPENSIONS],
+        ),
+        ErrorReason::SubscriptionRevoked => page(
+            "The app or connection was removed from its PIM, and the events that waited for delivery were dropped with that.",
+            "The events are not delivered, and the subscription cannot be resumed.",
+            &["Whether the app or connection was meant to be removed; connect it again and subscribe anew."],
+            &[SUSPENSIONS],
         ),
     }
 }

@@ -100,6 +100,9 @@ fn short(outcome: &Outcome) -> String {
         Outcome::Failed(failure) => with("failed", failure),
         Outcome::Refused(failure) => with("refused", failure),
         Outcome::Broken(failure) => with("broken", failure),
+        Outcome::Silent(failure) => with("silent", failure),
+        Outcome::NotProcessed(failure) => with("not processed", failure),
+        Outcome::Ours(lack) => format!("ours {lack}"),
         Outcome::Abandoned => "abandoned".to_owned(),
     }
 }
