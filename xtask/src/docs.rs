@@ -7,7 +7,7 @@ const PAGES: &str = "reference_page";
 
 /// Runs it.
 pub(crate) fn run() -> anyhow::Result<bool> {
-    let mut command = shell::cargo(&["test", "--locked", "--quiet", "--package", "api", "--package", "postrider"]);
+    let mut command = shell::cargo(&["test", "--locked", "--quiet", "--workspace"]);
     command.args(["--lib", "--bins", "--test", "docs", PAGES]).env("UPDATE_EXPECT", "1");
     shell::succeeds(&mut command)
 }

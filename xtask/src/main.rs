@@ -14,6 +14,7 @@ mod test;
 mod libtest;
 mod shell;
 mod tally;
+mod targets;
 
 /// Postrider's own commands
 #[derive(Parser)]

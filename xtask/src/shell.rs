@@ -38,6 +38,12 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
+/// A program that cargo has built with the tests.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target.join("debug").join(name)
+}
+
 /// Runs a command with its output shown; whether it succeeded.
 pub(crate) fn succeeds(command: &mut Command) -> anyhow::Result<bool> {
     Ok(command.status().with_context(|| format!("cannot run {}", command.get_program().to_string_lossy()))?.success())

@@ -14,12 +14,6 @@ pub(crate) struct SimArgs {
 
 /// Runs it.
 pub(crate) fn run(args: &SimArgs) -> anyhow::Result<bool> {
-    let arguments: Vec<&str> = args.arguments.iter().map(String::as_str).collect();
-    play(&arguments)
-}
-
-/// Runs the simulation with arguments of its own.
-pub(crate) fn play(arguments: &[&str]) -> anyhow::Result<bool> {
     let mut command = shell::cargo(&["run", "--locked", "--quiet", "--package", "simulation", "--bin", "sim", "--"]);
-    shell::succeeds(command.args(arguments))
+    shell::succeeds(command.args(&args.arguments))
 }

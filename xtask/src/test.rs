@@ -1,9 +1,11 @@
 //! `cargo xtask test`: everything that must be green, ending with one line of counts.
 
+use anyhow::bail;
 use clap::Args;
 
 use crate::tally::Tally;
-use crate::{libtest, lint, shell, sim};
+use crate::targets::{self, Target};
+use crate::{libtest, lint, shell};
 
 /// Lints, all tests, and the further suites
 ///
@@ -31,15 +33,11 @@ struct Suite {
 /// All suites, in the order in which they run.
 const SUITES: &[Suite] = &[
     Suite { name: "lint", long: false, run: |_| lint::checks() },
+    Suite { name: "unit and integration tests", long: false, run: unit_and_integration },
     Suite {
-        name: "unit, integration and documentation tests",
+        name: "documentation tests",
         long: false,
-        run: |args| libtest::cargo_test("tests", &["--workspace", "--exclude", "postrider"], parts(args)),
-    },
-    Suite {
-        name: "unit tests of the binary",
-        long: false,
-        run: |_| libtest::cargo_test("tests of the binary", &["--package", "postrider", "--bins"], &[]),
+        run: |_| libtest::cargo_test("documentation tests", &["--workspace", "--doc"], &[]),
     },
     Suite { name: "simulation", long: false, run: simulation },
     Suite { name: "end to end", long: false, run: end_to_end },
@@ -71,18 +69,52 @@ fn parts(args: &TestArgs) -> &'static [(&'static str, &'static str)] {
     if args.fast { &[("POSTRIDER_PARTS", "none")] } else { &[] }
 }
 
+/// The package with the binary, whose test programs run it.
+const BINARY: &str = "postrider";
+
+/// Flags of `cargo test` for the test programs of the binary, or of all other packages. All suites select the whole workspace: another selection has other features, and compiles half of
+/// the dependencies a second time.
+fn programs(of_binary: bool) -> anyhow::Result<Vec<String>> {
+    let (of, others): (Vec<Target>, Vec<Target>) =
+        targets::of_kind("test")?.into_iter().partition(|target| (target.package == BINARY) == of_binary);
+    if let Some(twice) = of.iter().find(|target| others.iter().any(|other| other.name == target.name)) {
+        bail!("two test programs are named {}; cargo selects by name, so rename one", twice.name);
+    }
+    let named = of.into_iter().flat_map(|target| ["--test".to_owned(), target.name]);
+    Ok(std::iter::once("--workspace".to_owned()).chain(named).collect())
+}
+
+fn unit_and_integration(args: &TestArgs) -> anyhow::Result<Tally> {
+    let flags = programs(false)?;
+    let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--lib", "--bins"]).collect();
+    libtest::cargo_test("tests", &flags, parts(args))
+}
+
 /// Random worlds under virtual time; a failure names its seed, which plays the same world again.
 fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
     let seeds = if args.fast { "1000" } else { "10000" };
     let mut tally = Tally::default();
-    tally.check(&format!("simulation of {seeds} worlds"), sim::play(&["--seeds", seeds])?);
+    // Its own tests bring the program along.
+    let built = shell::succeeds(&mut shell::cargo(&[
+        "test",
+        "--locked",
+        "--quiet",
+        "--workspace",
+        "--no-run",
+        "--test",
+        "worlds",
+    ]))?;
+    let mut program = std::process::Command::new(shell::built("sim"));
+    let played = built && shell::succeeds(program.args(["--seeds", seeds]))?;
+    tally.check(&format!("simulation of {seeds} worlds"), played);
     Ok(tally)
 }
 
 /// The real binary from outside, the documentation and the integration examples. One test at a time: they measure latencies and memory.
 fn end_to_end(args: &TestArgs) -> anyhow::Result<Tally> {
     let size = if args.fast { "small" } else { "full" };
-    let flags = ["--package", "postrider", "--test", "*", "--", "--test-threads=1"];
+    let flags = programs(true)?;
+    let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--", "--test-threads=1"]).collect();
     let environment = [&[("POSTRIDER_E2E", size)], parts(args)].concat();
     libtest::talkative_cargo_test("end to end", &flags, &environment)
 }
