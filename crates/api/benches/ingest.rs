@@ -49,6 +49,7 @@ impl Readiness for Nobody {
 fn pim() -> Pim {
     let sha256 = digest::digest(&digest::SHA256, KEY.as_bytes());
     Pim {
+        revision: 0,
         id: PimId(0),
         name: "bench".into(),
         url: "https://pim.example.com".into(),

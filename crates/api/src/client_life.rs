@@ -7,7 +7,7 @@ use domain::outcome::SuspensionReason;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, SubscriberStatus};
 use store::transition::{self, Frequent};
-use store::{Catalog, ChangeError, Client, Store, StoreError};
+use store::{Catalog, ChangeError, Store, StoreError, edit_client};
 
 use crate::auth::gateway::{Permission, PimGateway};
 use crate::changing;
@@ -19,8 +19,7 @@ const MAX_ROUNDS: usize = 100;
 /// about that. In effect when this returns.
 pub async fn revoke(store: &dyn Store, pim: &Pim, owner: &Owner, now: Timestamp) -> Result<(), ChangeError> {
     // First the lock, so that nothing new is made behind our back.
-    let client = store.client(owner).await?;
-    store.put_client(owner, Client { revoked_at: Some(now), ..client }).await?;
+    edit_client(store, owner, |client| client.revoked_at = Some(now)).await?;
     for _ in 0..MAX_ROUNDS {
         let subscribers = store.subscribers(owner).await?;
         let Some(subscriber) = subscribers.into_iter().find(|known| known.status == SubscriberStatus::Active) else {
@@ -53,7 +52,7 @@ pub async fn permission(
         suspend_all(store, pim, &subscriber, now, frequent).await?;
     }
     // Kept last: had a suspension failed, the next call would try again.
-    store.put_client(owner, Client { permission: Some(permitted), ..client }).await?;
+    edit_client(store, owner, |client| client.permission = Some(permitted)).await?;
     Ok(())
 }
 
@@ -84,9 +83,9 @@ async fn suspend_all(
 }
 
 /// Ends the lock-out of a removed client. What was revoked stays revoked and is listed to it again.
-pub async fn admit(catalog: &dyn Catalog, owner: &Owner) -> Result<(), StoreError> {
-    let client = catalog.client(owner).await?;
-    catalog.put_client(owner, Client { revoked_at: None, ..client }).await
+pub async fn admit(catalog: &dyn Catalog, owner: &Owner) -> Result<(), ChangeError> {
+    edit_client(catalog, owner, |client| client.revoked_at = None).await?;
+    Ok(())
 }
 
 /// Asks PIMs once about every client that has a subscriber, as far as they can be asked without a caller's token, with a

@@ -15,7 +15,7 @@ use domain::{ClientId, Event, Timestamp};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use store::trace::Appending;
-use store::{AppendError, Client};
+use store::{AppendError, ChangeError, Client, edit_client};
 use wire::Fault;
 use wire::cloudevents;
 use wire::fault::code;
@@ -268,8 +268,7 @@ async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> R
     if client != Client::default() || !api.catalog().subscribers(&owner).await?.is_empty() {
         client_life::revoke(api.store.as_ref(), pim, &owner, now).await?;
         // Last: a removal that was cut short is carried on by its repetition.
-        let client = api.catalog().client(&owner).await?;
-        api.catalog().put_client(&owner, Client { removal: Some(event.id().to_owned()), ..client }).await?;
+        edit_client(api.catalog(), &owner, |client| client.removal = Some(event.id().to_owned())).await?;
     }
     Ok(())
 }
@@ -279,6 +278,7 @@ pub(crate) fn not_appended(error: AppendError) -> Refusal {
         AppendError::BacklogFull { message, retry_after } => {
             Refusal::new(because::BACKLOG_FULL, message).retry_after(retry_after)
         }
+        AppendError::Outdated => ChangeError::Outdated.into(),
         AppendError::Store(error) => error.into(),
     }
 }

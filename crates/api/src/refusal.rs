@@ -98,7 +98,7 @@ impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Refusal {
         match error {
             ChangeError::Store(error) => error.into(),
-            ChangeError::Conflict => Refusal::new(
+            ChangeError::Conflict | ChangeError::Outdated => Refusal::new(
                 because::CONCURRENT_CHANGE,
                 "others change it at the same time, again and again; read it and try again",
             ),

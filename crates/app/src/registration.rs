@@ -26,6 +26,7 @@ pub(crate) fn new_pim(name: &str, url: &str, token_check: TokenCheck) -> anyhow:
         static_tokens: Vec::new(),
         events_api_secret: None,
         created_at: Timestamp::now(),
+        revision: 0,
     })
 }
 
@@ -74,6 +75,7 @@ fn merged(known: Option<&Pim>, settings: &PimSettings) -> anyhow::Result<Pim> {
     if let Some(known) = known {
         pim.id = known.id;
         pim.created_at = known.created_at;
+        pim.revision = known.revision;
     }
     Ok(pim)
 }

@@ -37,6 +37,7 @@ pub(crate) async fn fill(store: &dyn Catalog, receiver: SocketAddr, wanted: Subs
     let sha256 = digest::digest(&digest::SHA256, SOURCE_KEY.as_bytes());
     let sha256 = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let pim = Pim {
+        revision: 0,
         id: PimId(0),
         name: "bench".to_owned(),
         url: "https://pim.example.com".to_owned(),

@@ -102,6 +102,9 @@ pub struct Outgoing {
     pub attempts: u32,
     /// When it is to be tried.
     pub due_at: Timestamp,
+    /// Which version of it this is. The store counts it up with each change, and refuses a change of an older one.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// A way to a technical contact.
@@ -136,6 +139,7 @@ impl Outgoing {
             channel,
             attempts: 0,
             due_at: notification.timestamp,
+            revision: 0,
         };
         let webhook = match (contact.webhook, &contact.webhook_url, &contact.webhook_secret) {
             (true, Some(url), Some(secret)) => {

@@ -177,6 +177,7 @@ mod tests {
             static_tokens: vec![],
             events_api_secret: None,
             created_at: Timestamp::EPOCH,
+            revision: 0,
         });
         let source = Arc::new(Scripted(AtomicUsize::new(0)));
         let attributes = Attributes::new(Some(Arc::clone(&source) as Arc<dyn AttributeSource>));

@@ -17,7 +17,10 @@ use domain::pim::Pim;
 use domain::{Event, PimId, Timestamp};
 use parking_lot::Mutex;
 use store::trace::{AppendTracer, Appending};
-use store::{AppendError, AppendNewError, Appended, Snapshot, SnapshotKey, SnapshotSave, Store, StoreError};
+use store::{
+    AppendError, AppendNewError, Appended, BridgeNote, ChangeError, Snapshot, SnapshotKey, SnapshotSave, Store,
+    StoreError,
+};
 use tokio::sync::Mutex as AsyncMutex;
 use wire::signature::{SignatureError, SigningKey};
 
@@ -340,18 +343,26 @@ impl Bridge {
                     }
                     std::mem::take(&mut unwritten.more)
                 };
-                let stored = async {
-                    let stored = store.bridge_note(pim).await?;
-                    let mut note = stored.map_or_else(Note::default, |text| Note::from_text(&text));
-                    note.absorb(more);
-                    store.put_bridge_note(pim, note.to_text()).await
-                };
-                if let Err(error) = stored.await {
+                if let Err(error) = absorb(&*store, pim, more).await {
                     tracing::warn!(%error, "what `postrider pim check` shows of the Events API could not be kept");
                 }
                 tokio::time::sleep(NOTE_EVERY).await;
             }
         });
+    }
+}
+
+/// Adds to the note of a PIM, as often as somebody else is faster.
+async fn absorb(store: &dyn Store, pim: PimId, more: Note) -> Result<(), ChangeError> {
+    loop {
+        let kept = store.bridge_note(pim).await?.unwrap_or_default();
+        let mut note = Note::from_text(&kept.text);
+        note.absorb(more.clone());
+        let next = BridgeNote { text: note.to_text(), ..kept };
+        match store.put_bridge_note(pim, next).await {
+            Err(ChangeError::Conflict) => {}
+            done => return done,
+        }
     }
 }
 

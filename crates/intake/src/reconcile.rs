@@ -217,8 +217,8 @@ impl Reconciler {
         if let Some(known) = self.reached.lock().get(&pim) {
             return Ok(known.clone());
         }
-        let text = self.store.bridge_note(pim).await?;
-        let reached = text.map_or_else(Note::default, |text| Note::from_text(&text)).reconciled;
+        let kept = self.store.bridge_note(pim).await?;
+        let reached = kept.map_or_else(Note::default, |kept| Note::from_text(&kept.text)).reconciled;
         Ok(self.reached.lock().entry(pim).or_insert(reached).clone())
     }
 

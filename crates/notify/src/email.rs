@@ -176,6 +176,7 @@ mod tests {
             channel: Channel::Email { instead_of_webhook: None },
             attempts: 0,
             due_at: Timestamp::EPOCH,
+            revision: 0,
         }
     }
 

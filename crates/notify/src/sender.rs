@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::notification::{Channel, Outgoing};
 use sinks::client::Client;
-use store::{Catalog, StoreError};
+use store::{Catalog, ChangeError, StoreError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinHandle, JoinSet};
 use uuid::Uuid;
@@ -247,9 +247,15 @@ impl Sender {
     }
 
     async fn put_back(&self, outgoing: Outgoing) {
-        while let Err(error) = self.catalog.put_back_notification(outgoing.clone()).await {
-            tracing::error!(%error, "a notification cannot be put back; it will be tried again");
-            tokio::time::sleep(STORE_AGAIN).await;
+        loop {
+            match self.catalog.put_back_notification(outgoing.clone()).await {
+                // Somebody else has it: what is kept is newer.
+                Ok(()) | Err(ChangeError::Conflict) => return,
+                Err(error) => {
+                    tracing::error!(%error, "a notification cannot be put back; it will be tried again");
+                    tokio::time::sleep(STORE_AGAIN).await;
+                }
+            }
         }
     }
 }

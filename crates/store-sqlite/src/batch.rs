@@ -2,9 +2,10 @@
 
 use domain::{Event, PimId, Position, Timestamp};
 use rusqlite::{CachedStatement, Connection};
-use store::{AppendError, AppendNewError, Appended, StoreError};
+use store::{AppendError, AppendNewError, Appended, Condition, StoreError};
 use tokio::sync::oneshot;
 
+use crate::catalog;
 use crate::dedup::Key;
 use crate::failure::Failure;
 use crate::figures::Meters;
@@ -74,7 +75,11 @@ impl<'a> Batch<'a> {
         events: Vec<Event>,
         keys: &[Key],
         now: Timestamp,
+        conditions: &[Condition],
     ) -> Result<Result<Appended, AppendError>, Failure> {
+        if !catalog::hold(self, conditions)? {
+            return Ok(Err(AppendError::Outdated));
+        }
         self.log.append(self.connection, pim, events, keys, now)
     }
 

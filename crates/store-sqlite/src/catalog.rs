@@ -1,6 +1,7 @@
 //! The catalogue: each method is one transaction or one read. The rows are in `rows`, a change in `change`, log entries in `entries`.
 
 mod change;
+mod condition;
 mod entries;
 mod outbox;
 mod pims;
@@ -19,10 +20,12 @@ use rusqlite::{Connection, OptionalExtension};
 use store::catalog::Made;
 use store::{Catalog, Change, ChangeError, Changes, Client, LogPage, StoreError};
 
+pub(crate) use condition::hold;
 pub(crate) use entries::add as add_entry;
 pub(crate) use rows::generation;
 
 use crate::SqliteStore;
+use crate::batch::Batch;
 use crate::failure::Failure;
 
 /// Log entries deleted in one transaction.
@@ -50,6 +53,10 @@ impl Catalog for SqliteStore {
         Ok(pims)
     }
 
+    fn pims_version(&self) -> Result<u64, StoreError> {
+        Ok(pims::version(&self.asked.lock())?)
+    }
+
     async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError> {
         let vault = Arc::clone(&self.vault);
         self.write(move |batch| pims::add(batch, &vault, pim)).await
@@ -57,7 +64,7 @@ impl Catalog for SqliteStore {
 
     async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError> {
         let vault = Arc::clone(&self.vault);
-        self.write(move |batch| pims::update(batch, &vault, &pim)).await
+        self.write(move |batch| pims::update(batch, &vault, pim)).await
     }
 
     async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
@@ -76,20 +83,9 @@ impl Catalog for SqliteStore {
         .await
     }
 
-    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), StoreError> {
+    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError> {
         let owner = owner.clone();
-        self.write(move |batch| {
-            let work =
-                || -> Result<(), Failure> {
-                    let body = serde_json::to_string(&client)?;
-                    batch
-                        .sql("INSERT OR REPLACE INTO clients (pim, client_id, body) VALUES (?1, ?2, ?3)")?
-                        .execute((owner.pim.0, owner.client_id.0, body))?;
-                    Ok(())
-                };
-            Ok(work()?)
-        })
-        .await
+        self.write(move |batch| put_client(batch, &owner, client)).await
     }
 
     async fn subscriber(&self, id: SubscriberId) -> Result<Option<Subscriber>, StoreError> {
@@ -172,9 +168,9 @@ impl Catalog for SqliteStore {
         self.read(move |connection| outbox::due(connection, &vault, due_by, limit)).await
     }
 
-    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), StoreError> {
+    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {
         let vault = Arc::clone(&self.vault);
-        self.write(move |batch| Ok(outbox::put_back(batch, &vault, &outgoing)?)).await
+        self.write(move |batch| outbox::put_back(batch, &vault, outgoing)).await
     }
 
     async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError> {
@@ -198,6 +194,20 @@ impl Catalog for SqliteStore {
         })
         .await
     }
+}
+
+fn put_client(batch: &Batch<'_>, owner: &Owner, mut client: Client) -> Result<(), ChangeError> {
+    if condition::client_revision(batch, owner)? != client.revision {
+        return Err(ChangeError::Conflict);
+    }
+    client.revision += 1;
+    let body = serde_json::to_string(&client).map_err(Failure::from)?;
+    let put = || -> Result<(), Failure> {
+        let sql = "INSERT OR REPLACE INTO clients (pim, client_id, body) VALUES (?1, ?2, ?3)";
+        batch.sql(sql)?.execute((owner.pim.0, &owner.client_id.0, body))?;
+        Ok(())
+    };
+    Ok(put()?)
 }
 
 /// The catalogue's version.

@@ -18,10 +18,11 @@ pub(crate) const BUSY: Duration = Duration::from_secs(10);
 const PAGE_SIZE: u32 = 8192;
 
 /// All migrations, in order; the database's `user_version` is the number of those that were made.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_outbox.sql"),
+    include_str!("../migrations/0004_revisions.sql"),
 ];
 
 /// The store could not be opened.
@@ -130,6 +131,17 @@ impl Folder {
             Ok(connection)
         };
         open().map_err(|error| self.problem(error))
+    }
+
+    /// A connection for look-ups of single values on threads that must not wait.
+    pub(crate) fn glance(&self) -> Result<Connection, OpenError> {
+        let connection = self.reader()?;
+        let set = || -> rusqlite::Result<()> {
+            connection.busy_timeout(Duration::ZERO)?;
+            connection.pragma_update(None, "cache_size", -64)
+        };
+        set().map_err(|error| self.problem(error))?;
+        Ok(connection)
     }
 
     /// A connection for checkpoints.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use domain::{Event, PimId, Position, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
-use store::{AppendError, Appended, Chunk, EventLog, ReadLimit, StoreError, Tail, frame};
+use store::{AppendError, Appended, Chunk, Condition, EventLog, ReadLimit, StoreError, Tail, frame};
 use tokio::sync::oneshot;
 
 use crate::SqliteStore;
@@ -19,11 +19,17 @@ const TRIM_FRAMES: usize = 128;
 
 #[async_trait]
 impl EventLog for SqliteStore {
-    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
+    async fn append_if(
+        &self,
+        pim: PimId,
+        events: Vec<Event>,
+        now: Timestamp,
+        conditions: Vec<Condition>,
+    ) -> Result<Appended, AppendError> {
         let closed = || StoreError::Unavailable("the store is closed".to_owned());
         let keys = events.iter().map(|event| self.keyed.key(pim, event.id())).collect();
         let (answer, answered) = oneshot::channel();
-        self.writer.send(Request::Append(Append { pim, events, keys, now, answer })).await?;
+        self.writer.send(Request::Append(Append { pim, events, keys, now, conditions, answer })).await?;
         answered.await.map_err(|_| closed())?
     }
 

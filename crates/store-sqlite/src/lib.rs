@@ -30,6 +30,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use store::{Changes, StoreError, Tail, Vault};
 use tokio::sync::oneshot;
@@ -54,6 +55,8 @@ pub struct SqliteStore {
     // Dropped in this order: the last connection has to be one that writes, for it copies the write-ahead log into the
     // database and removes it; the lock is given back when nothing writes any more.
     readers: Readers,
+    /// For what must be known at once, without waiting for a reading thread.
+    asked: Mutex<Connection>,
     writer: Writer,
     tail: Arc<Tail>,
     changes: Arc<Changes>,
@@ -114,6 +117,7 @@ impl SqliteStore {
         Ok(SqliteStore {
             writer: Writer::start(worker).map_err(thread)?,
             readers: Readers::start(readers).map_err(thread)?,
+            asked: Mutex::new(folder.glance()?),
             tail,
             changes,
             vault: Arc::new(settings.vault),

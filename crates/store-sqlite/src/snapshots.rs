@@ -5,9 +5,13 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use domain::{Event, PimId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
-use store::{AppendNewError, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, StoreError};
+use store::{
+    AppendError, AppendNewError, BridgeNote, ChangeError, Condition, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave,
+    Snapshots, StoreError,
+};
 
 use crate::SqliteStore;
+use crate::catalog;
 use crate::failure::Failure;
 
 /// Snapshots deleted in one transaction: a few MB, so that appends wait a few milliseconds.
@@ -40,15 +44,19 @@ impl Snapshots for SqliteStore {
         .await
     }
 
-    async fn append_new(
+    async fn append_new_if(
         &self,
         pim: PimId,
         events: Vec<Event>,
         saves: Vec<SnapshotSave>,
         now: Timestamp,
+        conditions: Vec<Condition>,
     ) -> Result<(), AppendNewError> {
         let keys: Vec<_> = events.iter().map(|event| self.keyed.key(pim, event.id())).collect();
         self.write(move |batch| {
+            if !catalog::hold(batch, &conditions)? {
+                return Err(AppendError::Outdated.into());
+            }
             let connection = batch.connection();
             let revision = batch.head()?.0;
             for save in &saves {
@@ -87,26 +95,31 @@ impl Snapshots for SqliteStore {
         .await
     }
 
-    async fn bridge_note(&self, pim: PimId) -> Result<Option<String>, StoreError> {
-        self.read(move |connection| {
-            let mut select = connection.prepare_cached("SELECT note FROM bridge_notes WHERE pim = ?1")?;
-            Ok(select.query_row([pim.0], |row| row.get(0)).optional()?)
-        })
-        .await
+    async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError> {
+        self.read(move |connection| note(connection, pim)).await
     }
 
-    async fn put_bridge_note(&self, pim: PimId, note: String) -> Result<(), StoreError> {
+    async fn put_bridge_note(&self, pim: PimId, next: BridgeNote) -> Result<(), ChangeError> {
         self.write(move |batch| {
-            let sql = "INSERT INTO bridge_notes (pim, note) VALUES (?1, ?2) \
-                       ON CONFLICT (pim) DO UPDATE SET note = excluded.note";
+            let stored = note(batch.connection(), pim)?.unwrap_or_default();
+            if stored.revision != next.revision {
+                return Err(ChangeError::Conflict);
+            }
             let put = || -> Result<(), Failure> {
-                batch.sql(sql)?.execute((pim.0, note))?;
+                let sql = "INSERT OR REPLACE INTO bridge_notes (pim, note, revision) VALUES (?1, ?2, ?3)";
+                batch.sql(sql)?.execute((pim.0, next.text, next.revision + 1))?;
                 Ok(())
             };
             Ok(put()?)
         })
         .await
     }
+}
+
+fn note(connection: &Connection, pim: PimId) -> Result<Option<BridgeNote>, Failure> {
+    let mut select = connection.prepare_cached("SELECT note, revision FROM bridge_notes WHERE pim = ?1")?;
+    let note = select.query_row([pim.0], |row| Ok(BridgeNote { text: row.get(0)?, revision: row.get(1)? }));
+    Ok(note.optional()?)
 }
 
 fn number(kind: SnapshotKind) -> u8 {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use domain::{Event, PimId, Timestamp};
 use rusqlite::Connection;
-use store::{AppendError, Appended, Changes, StoreError, Tail};
+use store::{AppendError, Appended, Changes, Condition, StoreError, Tail};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::{Batch, Job};
@@ -36,6 +36,7 @@ pub(crate) struct Append {
     pub(crate) events: Vec<Event>,
     pub(crate) keys: Vec<Key>,
     pub(crate) now: Timestamp,
+    pub(crate) conditions: Vec<Condition>,
     pub(crate) answer: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
@@ -175,8 +176,8 @@ impl Worker {
             match request {
                 Request::Append(append) => {
                     bytes += append.events.iter().map(Event::size).sum::<usize>();
-                    let Append { pim, events, keys, now, answer } = append;
-                    let result = batch.append(pim, events, &keys, now);
+                    let Append { pim, events, keys, now, conditions, answer } = append;
+                    let result = batch.append(pim, events, &keys, now, &conditions);
                     let (result, failure) = match result {
                         Ok(result) => (result, None),
                         Err(failure) => (Ok(Appended::default()), Some(failure)),

@@ -55,6 +55,7 @@ fn pim(name: &str) -> Pim {
         static_tokens: Vec::new(),
         events_api_secret: Some(Secret::new("a secret nobody may find")),
         created_at: now(),
+        revision: 0,
     }
 }
 

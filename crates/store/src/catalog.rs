@@ -10,6 +10,7 @@ use domain::subscription::Subscription;
 use domain::{ClientId, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
 
 use crate::changes::Changes;
+use crate::condition::Condition;
 use crate::error::{ChangeError, StoreError};
 
 /// Something new, or something changed.
@@ -46,6 +47,8 @@ impl<T> Put<T> {
 /// is a [`ChangeError::Conflict`], for somebody was faster with a new subscription, or with the end of the subscriber.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
+    /// What must still be so in the commit, else nothing is changed: [`ChangeError::Outdated`].
+    pub conditions: Vec<Condition>,
     /// A subscriber, if it changes.
     pub subscriber: Option<Put<Subscriber>>,
     /// Subscriptions that change.
@@ -82,6 +85,9 @@ pub struct Client {
     /// admitted again since must not be removed by the repetition.
     #[serde(default)]
     pub removal: Option<String>,
+    /// Which version of it this is, 0 if nothing is known. The store counts it up with each change, and refuses a change of an older one.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// A page of log entries.
@@ -99,13 +105,18 @@ pub trait Catalog: Send + Sync + 'static {
     /// Announces committed changes to the engine, and the engine's "in effect" back.
     fn changes(&self) -> &Changes;
 
-    /// All registered PIMs. Cheap enough to be asked once a second (`postrider pim add` writes from another process).
+    /// All registered PIMs.
     async fn pims(&self) -> Result<Vec<Pim>, StoreError>;
+
+    /// A number that differs after each change of [`Catalog::pims`], also by another process (`postrider pim add`). Takes microseconds, so that each
+    /// request can be judged by the registrations of its moment.
+    fn pims_version(&self) -> Result<u64, StoreError>;
 
     /// Registers a PIM; its id is chosen by the store (the given one is ignored).
     async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError>;
 
-    /// Replaces a PIM's registration.
+    /// Replaces a PIM's registration, which was made from that of [`Pim::revision`]: a [`ChangeError::Conflict`] if there is a newer one. The
+    /// revision is counted up. [`edit_pim`](crate::edit_pim) reads and tries again.
     async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError>;
 
     /// Removes a PIM; its subscribers and subscriptions that are not deleted become revoked, with the entries and notifications that
@@ -115,8 +126,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// What is known of a client; the default if nothing is.
     async fn client(&self, owner: &Owner) -> Result<Client, StoreError>;
 
-    /// Keeps what is known of a client.
-    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), StoreError>;
+    /// Keeps what is known of a client, which was made from that of [`Client::revision`]: a [`ChangeError::Conflict`] if there is a newer one. The
+    /// revision is counted up. [`edit_client`](crate::edit_client) reads and tries again.
+    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError>;
 
     /// A subscriber, whatever its status.
     async fn subscriber(&self, id: SubscriberId) -> Result<Option<Subscriber>, StoreError>;
@@ -153,8 +165,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// Notifications that wait to be sent and are due by then, in the order in which they were made.
     async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
 
-    /// Replaces a notification that waits: it will be tried again, or goes another way. Nothing if it is settled.
-    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), StoreError>;
+    /// Replaces a notification that waits: it will be tried again, or goes another way. Nothing if it is settled; a [`ChangeError::Conflict`] if it
+    /// was made from an older one than is kept ([`Outgoing::revision`], which is counted up).
+    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError>;
 
     /// Forgets a notification that was sent or given up, by [`Outgoing::id`].
     async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError>;

@@ -9,6 +9,7 @@ pub mod entries;
 pub mod lanes;
 pub mod log;
 pub mod pims;
+pub mod revisions;
 pub mod sample;
 pub mod snapshots;
 
@@ -62,6 +63,16 @@ macro_rules! store_conformance {
             pims::numbers_are_not_used_again
             pims::removing_a_pim_revokes_what_it_had
             pims::secrets_come_back
+            revisions::a_pim_is_changed_from_its_latest_registration
+            revisions::keys_that_are_made_at_once_are_all_kept
+            revisions::the_version_of_pims_differs_after_each_change
+            revisions::a_client_is_changed_from_what_is_known
+            revisions::a_notification_is_put_back_from_the_latest
+            revisions::a_note_is_changed_from_the_latest
+            revisions::a_change_is_judged_in_its_commit
+            revisions::an_append_is_judged_in_its_commit
+            revisions::a_request_of_the_bridge_is_judged_in_its_commit
+            revisions::conditions_are_about_one_client
             entries::equal_errors_become_one_in_a_sliding_window
             entries::errors_that_differ_stay_apart
             entries::actions_are_never_merged

@@ -24,6 +24,9 @@ pub enum AppendError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// A [`Condition`](crate::Condition) does not hold any more: look again, judge again, try again.
+    #[error("what the request was judged by has changed in the meantime")]
+    Outdated,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -35,6 +38,9 @@ pub enum ChangeError {
     /// Somebody else changed it since it was read: read again, merge again, try again.
     #[error("changed by somebody else in the meantime")]
     Conflict,
+    /// A [`Condition`](crate::Condition) does not hold any more: look again, judge again, try again.
+    #[error("what the request was judged by has changed in the meantime")]
+    Outdated,
     /// The limit of subscribers or subscriptions is reached.
     #[error("the limit of {limit} is reached")]
     LimitReached {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
 
+use crate::condition::Condition;
 use crate::error::{AppendError, StoreError};
 use crate::tail::Tail;
 
@@ -42,7 +43,18 @@ pub struct Chunk {
 pub trait EventLog: Send + Sync + 'static {
     /// Appends a request's events, all or none, and answers when they are on stable storage. (pim, id) pairs known within the dedup
     /// window are left out; the first one wins. Appends are seen in [`EventLog::tail`] before the answer.
-    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError>;
+    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
+        self.append_if(pim, events, now, Vec::new()).await
+    }
+
+    /// The same if all of the conditions hold in the commit, else [`AppendError::Outdated`].
+    async fn append_if(
+        &self,
+        pim: PimId,
+        events: Vec<Event>,
+        now: Timestamp,
+        conditions: Vec<Condition>,
+    ) -> Result<Appended, AppendError>;
 
     /// Reads from `from` on: the events of one PIM, or of all. At the end of the log `next` is the head (or `limit.until`).
     async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError>;

@@ -11,6 +11,9 @@ pub mod event_log;
 pub mod ledger;
 pub mod snapshots;
 
+pub mod condition;
+pub mod edit;
+
 pub mod changes;
 pub mod tail;
 
@@ -32,11 +35,13 @@ pub mod conformance;
 
 pub use catalog::{Catalog, Change, Client, LogPage, Made, Put};
 pub use changes::Changes;
+pub use condition::Condition;
+pub use edit::{edit_client, edit_pim};
 pub use error::{AppendError, ChangeError, StoreError};
 pub use event_log::{Appended, Chunk, EventLog, ReadLimit};
 pub use ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
 pub use memory::MemoryStore;
-pub use snapshots::{AppendNewError, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots};
+pub use snapshots::{AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots};
 pub use tail::Tail;
 pub use vault::Vault;
 

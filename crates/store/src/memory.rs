@@ -20,8 +20,9 @@ use parking_lot::Mutex;
 
 use crate::catalog::Client;
 use crate::changes::Changes;
+use crate::condition::Condition;
 use crate::ledger::LedgerRecord;
-use crate::snapshots::{Snapshot, SnapshotKey};
+use crate::snapshots::{BridgeNote, Snapshot, SnapshotKey};
 use crate::tail::Tail;
 
 /// Bounds of a [`MemoryStore`].
@@ -67,6 +68,7 @@ struct State {
     // The catalogue.
     version: u64,
     pims: BTreeMap<PimId, Pim>,
+    pims_version: u64,
     last_pim: u32,
     clients: HashMap<Owner, Client>,
     subscribers: BTreeMap<SubscriberId, Subscriber>,
@@ -79,7 +81,7 @@ struct State {
     ledger: LedgerRecord,
     // The Events API bridge.
     snapshots: HashMap<(PimId, SnapshotKey), Snapshot>,
-    bridge_notes: HashMap<PimId, String>,
+    bridge_notes: HashMap<PimId, BridgeNote>,
 }
 
 /// What errors have in common that become one entry.
@@ -88,6 +90,16 @@ type ErrorKey = (Owner, Option<SubscriberId>, Option<SubscriptionId>, &'static s
 impl State {
     fn head(&self) -> Position {
         Position(self.accepted + 1)
+    }
+
+    /// Whether all of what a request was judged by is as it was.
+    fn hold(&self, conditions: &[Condition]) -> bool {
+        conditions.iter().all(|condition| match condition {
+            Condition::Pim { id, revision } => self.pims.get(id).is_some_and(|pim| pim.revision == *revision),
+            Condition::Client { owner, revision } => {
+                self.clients.get(owner).map_or(0, |client| client.revision) == *revision
+            }
+        })
     }
 }
 

@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use domain::{Event, PimId, Timestamp};
 
-use crate::error::{AppendError, StoreError};
+use crate::condition::Condition;
+use crate::error::{AppendError, ChangeError, StoreError};
 
 /// What kind of entity a snapshot is of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,6 +52,15 @@ pub struct SnapshotSave {
     pub body: Option<Vec<u8>>,
 }
 
+/// A text about the bridge of a PIM, for whoever looks at it from another process.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct BridgeNote {
+    /// The text.
+    pub text: String,
+    /// Which version of it this is; 0 = there was none.
+    pub revision: u64,
+}
+
 /// Nothing was appended and no snapshot was changed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendNewError {
@@ -86,6 +96,18 @@ pub trait Snapshots: Send + Sync + 'static {
         events: Vec<Event>,
         saves: Vec<SnapshotSave>,
         now: Timestamp,
+    ) -> Result<(), AppendNewError> {
+        self.append_new_if(pim, events, saves, now, Vec::new()).await
+    }
+
+    /// The same if all of the conditions hold in the commit, else [`AppendError::Outdated`].
+    async fn append_new_if(
+        &self,
+        pim: PimId,
+        events: Vec<Event>,
+        saves: Vec<SnapshotSave>,
+        now: Timestamp,
+        conditions: Vec<Condition>,
     ) -> Result<(), AppendNewError>;
 
     /// Deletes snapshots and notes of PIMs that are not registered any more, in slices. Gives the number deleted in this call; 0 =
@@ -93,8 +115,9 @@ pub trait Snapshots: Send + Sync + 'static {
     async fn prune_snapshots(&self) -> Result<u64, StoreError>;
 
     /// What [`Snapshots::put_bridge_note`] kept last.
-    async fn bridge_note(&self, pim: PimId) -> Result<Option<String>, StoreError>;
+    async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError>;
 
-    /// Keeps a text about the bridge of a PIM, for whoever looks at it from another process.
-    async fn put_bridge_note(&self, pim: PimId, note: String) -> Result<(), StoreError>;
+    /// Keeps a note that was made from that of [`BridgeNote::revision`]: a [`ChangeError::Conflict`] if there is a newer one. The revision is
+    /// counted up.
+    async fn put_bridge_note(&self, pim: PimId, note: BridgeNote) -> Result<(), ChangeError>;
 }

@@ -9,6 +9,7 @@ use domain::pim::SourceKey;
 use domain::{Secret, Timestamp};
 use http::StatusCode;
 use serde_json::json;
+use store::edit_pim;
 
 use super::{answer, pim_named};
 use crate::Api;
@@ -86,11 +87,14 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
 /// One more key; the others stay. It is shown in this answer and never again.
 pub(crate) async fn add(State(api): State<Arc<Api>>, At(name): At<String>, sent: Sent) -> Result<Response, Refusal> {
     sent.nothing()?;
-    let mut pim = pim_named(&api, &name).await?;
+    let pim = pim_named(&api, &name).await?;
     let (key, kept) = make()?;
     let shown = json!({"key": key.expose(), "prefix": kept.prefix, "created_at": kept.created_at.to_string()});
-    pim.keys.push(kept);
-    api.catalog().update_pim(pim).await?;
+    edit_pim(api.catalog(), pim.id, |pim| -> Result<(), Refusal> {
+        pim.keys.push(kept.clone());
+        Ok(())
+    })
+    .await?;
     answer(StatusCode::CREATED, &shown)
 }
 
@@ -101,12 +105,12 @@ pub(crate) async fn remove(
     sent: Sent,
 ) -> Result<StatusCode, Refusal> {
     sent.nothing()?;
-    let mut pim = pim_named(&api, &name).await?;
-    let before = pim.keys.len();
-    pim.keys.retain(|key| key.prefix != prefix);
-    if pim.keys.len() == before {
-        return Err(Refusal::not_found("key"));
-    }
-    api.catalog().update_pim(pim).await?;
+    let pim = pim_named(&api, &name).await?;
+    edit_pim(api.catalog(), pim.id, |pim| {
+        let before = pim.keys.len();
+        pim.keys.retain(|key| key.prefix != prefix);
+        if pim.keys.len() == before { Err(Refusal::not_found("key")) } else { Ok(()) }
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -119,6 +119,7 @@ pub(crate) async fn add(State(api): State<Arc<Api>>, sent: Sent) -> Result<Respo
         static_tokens: new.static_tokens,
         events_api_secret: None,
         created_at: Timestamp::now(),
+        revision: 0,
     };
     let mut made = shown(&api.catalog().add_pim(pim).await?);
     if let Some(members) = made.as_object_mut() {

@@ -133,6 +133,7 @@ mod tests {
         };
         let key = |key: &&str| SourceKey { prefix: "pr".into(), sha256: hex(key), created_at: Timestamp::EPOCH };
         Pim {
+            revision: 0,
             id: PimId(number),
             name: format!("pim-{number}"),
             url: format!("https://pim-{number}.example.com"),

@@ -158,6 +158,7 @@ mod tests {
             static_tokens: vec![],
             events_api_secret: None,
             created_at: Timestamp::EPOCH,
+            revision: 0,
         }
     }
 

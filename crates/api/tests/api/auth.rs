@@ -6,7 +6,7 @@ use api::Verdict;
 use domain::Timestamp;
 use domain::subscriber::Owner;
 use serde_json::{Value, json};
-use store::{Catalog, Client};
+use store::{Catalog, Client, edit_client};
 
 use crate::world::{Call, PIM_URL, World, new_subscriber, new_subscription, owner_of};
 
@@ -124,11 +124,13 @@ async fn a_removed_client_is_locked_out_until_a_token_was_issued_after_that() {
     world.gateway.says("hosted", GENUINE);
     let owner: Owner = owner_of("app");
     let hosted = || with(&world, "GET", PATH, PIM_URL, "hosted", "app").send();
-    let removed =
-        |ago: u64| Client { revoked_at: Some(Timestamp::now() - Duration::from_secs(ago)), ..Client::default() };
-    world.store.put_client(&owner, removed(3500)).await.unwrap();
+    let removed = async |ago: u64| {
+        let at = Timestamp::now() - Duration::from_secs(ago);
+        edit_client(world.store.as_ref(), &owner, |client| client.revoked_at = Some(at)).await.unwrap();
+    };
+    removed(3500).await;
     hosted().await.refused(401, "client_revoked");
-    world.store.put_client(&owner, removed(3700)).await.unwrap();
+    removed(3700).await;
     world.call("GET", PATH).send().await.refused(401, "client_revoked");
     hosted().await.expect(200);
     world.call("GET", PATH).send().await.expect(200);

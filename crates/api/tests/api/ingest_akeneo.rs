@@ -329,7 +329,7 @@ async fn the_operator_can_see_that_it_works() {
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }
-        Note::from_text(&world.store.bridge_note(world.pim.id).await.unwrap().unwrap_or_default())
+        Note::from_text(&world.store.bridge_note(world.pim.id).await.unwrap().unwrap_or_default().text)
     };
     assert_eq!(note().await, Note::default());
     send(&world, SECRET, &NOW.to_string(), "").await.expect(200);

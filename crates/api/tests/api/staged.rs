@@ -15,8 +15,9 @@ use domain::{ClientId, Event, PimId, Position, SubscriberId, SubscriptionId, Tim
 use store::catalog::Made;
 use store::memory::MemoryStore;
 use store::{
-    AppendError, AppendNewError, Appended, Catalog, Change, ChangeError, Changes, Chunk, Client, EventLog, Ledger,
-    LedgerRecord, LogPage, ReadLimit, Save, Snapshot, SnapshotKey, SnapshotSave, Snapshots, StoreError, Tail,
+    AppendError, AppendNewError, Appended, BridgeNote, Catalog, Change, ChangeError, Changes, Chunk, Client, Condition,
+    EventLog, Ledger, LedgerRecord, LogPage, ReadLimit, Save, Snapshot, SnapshotKey, SnapshotSave, Snapshots,
+    StoreError, Tail,
 };
 
 /// How often a change lets others go first: more often than a request has steps.
@@ -49,6 +50,11 @@ impl Catalog for Staged {
         self.0.pims().await
     }
 
+    fn pims_version(&self) -> Result<u64, StoreError> {
+        self.works()?;
+        self.0.pims_version()
+    }
+
     async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError> {
         self.0.add_pim(pim).await
     }
@@ -65,7 +71,7 @@ impl Catalog for Staged {
         self.0.client(owner).await
     }
 
-    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), StoreError> {
+    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError> {
         self.0.put_client(owner, client).await
     }
 
@@ -109,7 +115,7 @@ impl Catalog for Staged {
         self.0.notifications(due_by, limit).await
     }
 
-    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), StoreError> {
+    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {
         self.0.put_back_notification(outgoing).await
     }
 
@@ -124,9 +130,15 @@ impl Catalog for Staged {
 
 #[async_trait]
 impl EventLog for Staged {
-    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
+    async fn append_if(
+        &self,
+        pim: PimId,
+        events: Vec<Event>,
+        now: Timestamp,
+        conditions: Vec<Condition>,
+    ) -> Result<Appended, AppendError> {
         self.works()?;
-        self.0.append(pim, events, now).await
+        self.0.append_if(pim, events, now, conditions).await
     }
 
     async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
@@ -168,29 +180,30 @@ impl Snapshots for Staged {
         self.0.snapshots(pim, keys).await
     }
 
-    async fn append_new(
+    async fn append_new_if(
         &self,
         pim: PimId,
         events: Vec<Event>,
         saves: Vec<SnapshotSave>,
         now: Timestamp,
+        conditions: Vec<Condition>,
     ) -> Result<(), AppendNewError> {
         for _ in 0..YIELDS {
             tokio::task::yield_now().await;
         }
         self.works()?;
-        self.0.append_new(pim, events, saves, now).await
+        self.0.append_new_if(pim, events, saves, now, conditions).await
     }
 
     async fn prune_snapshots(&self) -> Result<u64, StoreError> {
         self.0.prune_snapshots().await
     }
 
-    async fn bridge_note(&self, pim: PimId) -> Result<Option<String>, StoreError> {
+    async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError> {
         self.0.bridge_note(pim).await
     }
 
-    async fn put_bridge_note(&self, pim: PimId, note: String) -> Result<(), StoreError> {
+    async fn put_bridge_note(&self, pim: PimId, note: BridgeNote) -> Result<(), ChangeError> {
         self.0.put_bridge_note(pim, note).await
     }
 }

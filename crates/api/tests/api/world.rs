@@ -106,6 +106,7 @@ fn pim(name: &str, url: &str, key: &str, clients: &[&str], token_check: TokenChe
         token: Secret::new(format!("{client}-token")),
     };
     Pim {
+        revision: 0,
         id: PimId(0),
         name: name.into(),
         url: url.into(),

@@ -5,7 +5,7 @@ mod events_api;
 use clap::{Args, Subcommand, ValueEnum};
 use domain::pim::{CLIENT_ID_FIELDS, ClientCredentials, ClientProof, Pim, Probe, StaticToken, TokenCheck, is_name};
 use domain::{ClientId, Secret, Timestamp};
-use store::{Catalog, ChangeError};
+use store::{Catalog, ChangeError, edit_pim};
 use store_sqlite::SqliteStore;
 
 use crate::config::{BaseUrl, ConfigArgs};
@@ -289,11 +289,15 @@ fn way(check: &TokenCheck) -> &'static str {
 
 async fn rotate_key(args: &RotateArgs) -> Result<(), Failure> {
     let store = open(&args.config)?;
-    let mut pim = find(&store, &args.name).await?;
+    let pim = find(&store, &args.name).await?;
     let (key, kept) = registration::new_key()?;
-    let newest_old = pim.keys.iter().max_by_key(|key| key.created_at).cloned();
-    pim.keys = newest_old.filter(|_| !args.drop_old).into_iter().chain([kept]).collect();
-    store.update_pim(pim).await.map_err(cannot_change)?;
+    edit_pim(&store, pim.id, |pim| -> Result<(), ChangeError> {
+        let newest_old = pim.keys.iter().max_by_key(|key| key.created_at).cloned();
+        pim.keys = newest_old.filter(|_| !args.drop_old).into_iter().chain([kept.clone()]).collect();
+        Ok(())
+    })
+    .await
+    .map_err(cannot_change)?;
     show_once(&key);
     Ok(())
 }

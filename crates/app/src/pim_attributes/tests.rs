@@ -28,6 +28,7 @@ fn pim(url: String, client_proof: ClientProof) -> Pim {
         static_tokens: vec![],
         events_api_secret: None,
         created_at: Timestamp::EPOCH,
+        revision: 0,
     }
 }
 

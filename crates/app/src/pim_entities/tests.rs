@@ -68,6 +68,7 @@ impl World {
             static_tokens: vec![],
             events_api_secret: Some(Secret::new("secret")),
             created_at: Timestamp::EPOCH,
+            revision: 0,
         };
         let store = Arc::new(MemoryStore::default());
         let pim = Arc::new(store.add_pim(pim).await.unwrap());
@@ -87,7 +88,7 @@ impl World {
     async fn restart(self) -> World {
         loop {
             let note = self.store.bridge_note(self.pim.id).await.unwrap();
-            if note.is_some_and(|note| Note::from_text(&note).reconciled.len() == EntityKind::ALL.len()) {
+            if note.is_some_and(|note| Note::from_text(&note.text).reconciled.len() == EntityKind::ALL.len()) {
                 return World::over(Arc::new(self.store.reopen()), self.rest, self.pim);
             }
             tokio::task::yield_now().await;

@@ -24,6 +24,7 @@ fn registered(url: &str, token_check: TokenCheck) -> Pim {
         static_tokens: vec![],
         events_api_secret: None,
         created_at: Timestamp::EPOCH,
+        revision: 0,
     }
 }
 

@@ -85,6 +85,7 @@ impl World {
                 static_tokens: Vec::new(),
                 events_api_secret: None,
                 created_at: self.now(),
+                revision: 0,
             };
             at_once(self.store.add_pim(pim)).unwrap_or_else(|error| panic!("a new PIM was refused: {error}"));
         }

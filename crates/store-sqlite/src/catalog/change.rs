@@ -6,13 +6,16 @@ use domain::subscription::Subscription;
 use store::catalog::Made;
 use store::{Change, ChangeError, Put, Vault, stamp};
 
-use super::{entries, outbox, rows};
+use super::{condition, entries, outbox, rows};
 use crate::batch::Batch;
 use crate::failure::Failure;
 use crate::ledger;
 
 /// Makes a change. On an error the caller takes all of it back.
 pub(super) fn make(batch: &mut Batch<'_>, vault: &Vault, change: &Change) -> Result<Made, ChangeError> {
+    if !condition::hold(batch, &change.conditions)? {
+        return Err(ChangeError::Outdated);
+    }
     let connection = batch.connection();
     if let Some(put) = &change.subscriber {
         let stored = rows::subscriber(connection, vault, put.value().id)?;

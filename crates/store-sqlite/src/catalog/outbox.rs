@@ -2,8 +2,8 @@
 
 use domain::Timestamp;
 use domain::notification::Outgoing;
-use rusqlite::Connection;
-use store::Vault;
+use rusqlite::{Connection, OptionalExtension};
+use store::{ChangeError, Vault};
 use uuid::Uuid;
 
 use crate::batch::Batch;
@@ -22,7 +22,22 @@ pub(super) fn add(batch: &Batch<'_>, vault: &Vault, outgoing: &Outgoing) -> Resu
     Ok(())
 }
 
-pub(super) fn put_back(batch: &Batch<'_>, vault: &Vault, outgoing: &Outgoing) -> Result<(), Failure> {
+pub(super) fn put_back(batch: &Batch<'_>, vault: &Vault, mut outgoing: Outgoing) -> Result<(), ChangeError> {
+    let stored = revision(batch, outgoing.id)?;
+    if stored.is_some_and(|stored| stored != outgoing.revision) {
+        return Err(ChangeError::Conflict);
+    }
+    outgoing.revision += 1;
+    Ok(replace(batch, vault, &outgoing)?)
+}
+
+/// The revision of a notification that waits; rows from before revisions have none in their bodies.
+fn revision(batch: &Batch<'_>, id: Uuid) -> Result<Option<u64>, Failure> {
+    let sql = "SELECT coalesce(json_extract(body, '$.revision'), 0) FROM notifications WHERE id = ?1";
+    Ok(batch.sql(sql)?.query_row((id.as_bytes(),), |row| row.get(0)).optional()?)
+}
+
+fn replace(batch: &Batch<'_>, vault: &Vault, outgoing: &Outgoing) -> Result<(), Failure> {
     let parts = NOTIFICATION.split(vault, &name(&outgoing.id), outgoing)?;
     let sql = "UPDATE notifications SET due_at = ?2, body = ?3, sealed = ?4 WHERE id = ?1";
     batch.sql(sql)?.execute((outgoing.id.as_bytes(), outgoing.due_at.as_micros(), parts.body, parts.sealed))?;

@@ -5,7 +5,7 @@ use domain::{PimId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use store::{ChangeError, Vault, stamp};
 
-use super::{change, entries, rows};
+use super::{change, condition, entries, rows};
 use crate::batch::Batch;
 use crate::failure::Failure;
 use crate::sealed;
@@ -41,20 +41,38 @@ pub(super) fn add(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<Pim,
         Ok(())
     };
     number()?;
+    pim.revision = 0;
     free(batch, &pim)?;
     put(batch, vault, &pim, "INSERT INTO pims (id, name, url_key, body, sealed) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     Ok(pim)
 }
 
-pub(super) fn update(batch: &Batch<'_>, vault: &Vault, pim: &Pim) -> Result<(), ChangeError> {
-    free(batch, pim)?;
+pub(super) fn update(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<(), ChangeError> {
+    let stored = condition::pim_revision(batch, pim.id)?.ok_or(ChangeError::Missing("PIM"))?;
+    if stored != pim.revision {
+        return Err(ChangeError::Conflict);
+    }
+    free(batch, &pim)?;
+    pim.revision += 1;
     let sql = "UPDATE pims SET name = ?2, url_key = ?3, body = ?4, sealed = ?5 WHERE id = ?1";
-    if put(batch, vault, pim, sql)? { Ok(()) } else { Err(ChangeError::Missing("PIM")) }
+    Ok(put(batch, vault, &pim, sql)?)
 }
 
-fn put(batch: &Batch<'_>, vault: &Vault, pim: &Pim, sql: &str) -> Result<bool, Failure> {
+fn put(batch: &Batch<'_>, vault: &Vault, pim: &Pim, sql: &str) -> Result<(), Failure> {
     let parts = sealed::PIM.split(vault, &pim.id.to_string(), pim)?;
-    Ok(batch.sql(sql)?.execute((pim.id.0, &pim.name, &pim.url_key, parts.body, parts.sealed))? > 0)
+    batch.sql(sql)?.execute((pim.id.0, &pim.name, &pim.url_key, parts.body, parts.sealed))?;
+    count_version_up(batch)
+}
+
+fn count_version_up(batch: &Batch<'_>) -> Result<(), Failure> {
+    batch.sql("UPDATE meta SET value = value + 1 WHERE name = 'pims_version'")?.execute([])?;
+    Ok(())
+}
+
+/// Counts the changes of PIMs.
+pub(super) fn version(connection: &Connection) -> Result<u64, Failure> {
+    let sql = "SELECT value FROM meta WHERE name = 'pims_version'";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
 pub(super) fn remove(batch: &mut Batch<'_>, vault: &Vault, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
@@ -86,6 +104,7 @@ fn take(batch: &Batch<'_>, vault: &Vault, id: PimId) -> Result<Option<String>, F
     let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?));
     let Some((body, sealed)) = batch.sql(sql)?.query_row([id.0], row).optional()? else { return Ok(None) };
     batch.sql("DELETE FROM clients WHERE pim = ?1")?.execute([id.0])?;
+    count_version_up(batch)?;
     let pim: Pim = sealed::PIM.join(vault, &id.to_string(), &body, &sealed)?;
     Ok(Some(pim.url))
 }

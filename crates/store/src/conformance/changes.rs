@@ -370,6 +370,7 @@ pub async fn notifications_are_put_back(store: &dyn Store) {
     later.attempts = 4;
     later.due_at = at(60);
     store.put_back_notification(later.clone()).await.unwrap();
+    later.revision = 1;
     assert_eq!(store.notifications(at(59), 10).await.unwrap(), all[..1]);
     assert_eq!(store.notifications(at(60), 10).await.unwrap(), [all[0].clone(), later.clone()]);
     store.settle_notification(later.id).await.unwrap();
@@ -394,15 +395,17 @@ pub async fn notifications_are_settled(store: &dyn Store) {
 /// The default until something else is known.
 pub async fn what_is_known_of_a_client(store: &dyn Store) {
     assert_eq!(store.client(&owner()).await.unwrap(), Client::default());
-    let known = Client {
+    let mut known = Client {
         permission: Some(false),
         revoked_at: Some(Timestamp::from_micros(5)),
         removal: Some("event-1".into()),
+        revision: 0,
     };
     store.put_client(&owner(), known.clone()).await.unwrap();
+    known.revision = 1;
     assert_eq!(store.client(&owner()).await.unwrap(), known);
-    store.put_client(&owner(), Client::default()).await.unwrap();
-    assert_eq!(store.client(&owner()).await.unwrap(), Client::default());
+    store.put_client(&owner(), Client { revision: 1, ..Client::default() }).await.unwrap();
+    assert_eq!(store.client(&owner()).await.unwrap(), Client { revision: 2, ..Client::default() });
 }
 
 /// Those with a word about them, and those with a subscriber that is not deleted.
@@ -410,8 +413,9 @@ pub async fn clients_of_a_pim(store: &dyn Store) {
     let (_, _) = make(store).await;
     let mut other = owner();
     other.client_id = ClientId("another".to_owned());
-    let known = Client { permission: Some(false), ..Client::default() };
+    let mut known = Client { permission: Some(false), ..Client::default() };
     store.put_client(&other, known.clone()).await.unwrap();
+    known.revision = 1;
     other.pim = OTHER;
     store.put_client(&other, Client::default()).await.unwrap();
     let expect = [(ClientId("another".to_owned()), known), (owner().client_id, Client::default())];

@@ -10,10 +10,10 @@ use domain::subscription::SubscriptionStatus;
 use super::sample::*;
 use crate::Store;
 
-type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+pub(super) type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Runs all of them at once.
-async fn all(mut work: Vec<Work<'_>>) {
+pub(super) async fn all(mut work: Vec<Work<'_>>) {
     poll_fn(|context| {
         work.retain_mut(|one| one.as_mut().poll(context).is_pending());
         if work.is_empty() { Poll::Ready(()) } else { Poll::Pending }

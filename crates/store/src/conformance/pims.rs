@@ -28,6 +28,7 @@ pub async fn names_and_urls_are_unique(store: &dyn Store) {
     let mut renamed = b;
     renamed.name = "b2".to_owned();
     store.update_pim(renamed.clone()).await.unwrap();
+    renamed.revision = 1;
     assert_eq!(store.pims().await.unwrap(), [a, renamed]);
     let mut nobody = pim("nobody");
     nobody.id = PimId(99);

@@ -188,5 +188,6 @@ pub fn pim(name: &str) -> Pim {
         static_tokens: vec![token],
         events_api_secret: Some(Secret::new("secret of the bridge")),
         created_at: at(0),
+        revision: 0,
     }
 }

@@ -4,7 +4,7 @@ use domain::PimId;
 
 use super::sample::*;
 use crate::Store;
-use crate::snapshots::{AppendNewError, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave};
+use crate::snapshots::{AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave};
 
 fn product(key: &str) -> SnapshotKey {
     SnapshotKey { kind: SnapshotKind::Product, key: key.to_owned() }
@@ -169,7 +169,8 @@ pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
             let id = format!("e{index}");
             store.append_new(one.id, events(&id), vec![save(&id, 0, "x")], at(0)).await.unwrap();
         }
-        store.put_bridge_note(one.id, "note".to_owned()).await.unwrap();
+        let note = BridgeNote { text: "note".to_owned(), revision: 0 };
+        store.put_bridge_note(one.id, note).await.unwrap();
     }
     assert_eq!(store.prune_snapshots().await.unwrap(), 0);
     store.remove_pim(a.id, at(1)).await.unwrap();
@@ -190,8 +191,9 @@ pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
 /// The last one counts.
 pub async fn a_note_is_kept_for_each_pim(store: &dyn Store) {
     assert_eq!(store.bridge_note(PIM).await.unwrap(), None);
-    store.put_bridge_note(PIM, "one".to_owned()).await.unwrap();
-    store.put_bridge_note(PIM, "two".to_owned()).await.unwrap();
-    assert_eq!(store.bridge_note(PIM).await.unwrap().as_deref(), Some("two"));
+    let note = |text: &str, revision| BridgeNote { text: text.to_owned(), revision };
+    store.put_bridge_note(PIM, note("one", 0)).await.unwrap();
+    store.put_bridge_note(PIM, note("two", 1)).await.unwrap();
+    assert_eq!(store.bridge_note(PIM).await.unwrap(), Some(note("two", 2)));
     assert_eq!(store.bridge_note(OTHER).await.unwrap(), None);
 }

@@ -26,21 +26,30 @@ impl Catalog for MemoryStore {
         Ok(self.state.lock().pims.values().cloned().collect())
     }
 
+    fn pims_version(&self) -> Result<u64, StoreError> {
+        Ok(self.state.lock().pims_version)
+    }
+
     async fn add_pim(&self, mut pim: Pim) -> Result<Pim, ChangeError> {
         let mut state = self.state.lock();
         pim.id = PimId(state.last_pim + 1);
+        pim.revision = 0;
         state.is_free(&pim)?;
         state.last_pim += 1;
+        state.pims_version += 1;
         state.pims.insert(pim.id, pim.clone());
         Ok(pim)
     }
 
-    async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError> {
+    async fn update_pim(&self, mut pim: Pim) -> Result<(), ChangeError> {
         let mut state = self.state.lock();
-        if !state.pims.contains_key(&pim.id) {
-            return Err(ChangeError::Missing("PIM"));
+        let stored = state.pims.get(&pim.id).ok_or(ChangeError::Missing("PIM"))?;
+        if stored.revision != pim.revision {
+            return Err(ChangeError::Conflict);
         }
         state.is_free(&pim)?;
+        pim.revision += 1;
+        state.pims_version += 1;
         state.pims.insert(pim.id, pim);
         Ok(())
     }
@@ -48,6 +57,7 @@ impl Catalog for MemoryStore {
     async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
         let mut state = self.state.lock();
         let pim = state.pims.remove(&id).ok_or(ChangeError::Missing("PIM"))?;
+        state.pims_version += 1;
         let subscribers: Vec<_> = state.subscribers.values().filter(|one| one.owner.pim == id).cloned().collect();
         for (revoked, entry) in subscribers.iter().filter_map(|one| stamp::revoke_subscriber(one, now)) {
             state.subscribers.insert(revoked.id, revoked);
@@ -72,8 +82,14 @@ impl Catalog for MemoryStore {
         Ok(self.state.lock().clients.get(owner).cloned().unwrap_or_default())
     }
 
-    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), StoreError> {
-        self.state.lock().clients.insert(owner.clone(), client);
+    async fn put_client(&self, owner: &Owner, mut client: Client) -> Result<(), ChangeError> {
+        let mut state = self.state.lock();
+        let known = state.clients.entry(owner.clone()).or_default();
+        if known.revision != client.revision {
+            return Err(ChangeError::Conflict);
+        }
+        client.revision += 1;
+        *known = client;
         Ok(())
     }
 
@@ -104,6 +120,9 @@ impl Catalog for MemoryStore {
 
     async fn change(&self, change: Change) -> Result<Made, ChangeError> {
         let mut state = self.state.lock();
+        if !state.hold(&change.conditions) {
+            return Err(ChangeError::Outdated);
+        }
         state.check(&change)?;
         // From here on nothing fails: all or nothing without an undo.
         if let Some(put) = &change.subscriber {
@@ -190,9 +209,13 @@ impl Catalog for MemoryStore {
         Ok(state.notifications.iter().filter(|one| one.due_at <= due_by).take(limit).cloned().collect())
     }
 
-    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), StoreError> {
+    async fn put_back_notification(&self, mut outgoing: Outgoing) -> Result<(), ChangeError> {
         let mut state = self.state.lock();
         if let Some(stored) = state.notifications.iter_mut().find(|one| one.id == outgoing.id) {
+            if stored.revision != outgoing.revision {
+                return Err(ChangeError::Conflict);
+            }
+            outgoing.revision += 1;
             *stored = outgoing;
         }
         Ok(())

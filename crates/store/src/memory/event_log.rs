@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
 
 use super::{MemoryStore, State};
+use crate::condition::Condition;
 use crate::error::{AppendError, StoreError};
 use crate::event_log::{Appended, Chunk, EventLog, ReadLimit};
 use crate::tail::Tail;
@@ -70,8 +71,18 @@ impl MemoryStore {
 
 #[async_trait]
 impl EventLog for MemoryStore {
-    async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
-        self.append_to(&mut self.state.lock(), pim, events, now)
+    async fn append_if(
+        &self,
+        pim: PimId,
+        events: Vec<Event>,
+        now: Timestamp,
+        conditions: Vec<Condition>,
+    ) -> Result<Appended, AppendError> {
+        let mut state = self.state.lock();
+        if !state.hold(&conditions) {
+            return Err(AppendError::Outdated);
+        }
+        self.append_to(&mut state, pim, events, now)
     }
 
     async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {

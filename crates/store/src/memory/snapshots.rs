@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use domain::{Event, PimId, Timestamp};
 
 use super::MemoryStore;
-use crate::error::StoreError;
-use crate::snapshots::{AppendNewError, Snapshot, SnapshotKey, SnapshotSave, Snapshots};
+use crate::condition::Condition;
+use crate::error::{AppendError, ChangeError, StoreError};
+use crate::snapshots::{AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotSave, Snapshots};
 
 #[async_trait]
 impl Snapshots for MemoryStore {
@@ -24,14 +25,18 @@ impl Snapshots for MemoryStore {
         Ok(found.collect())
     }
 
-    async fn append_new(
+    async fn append_new_if(
         &self,
         pim: PimId,
         events: Vec<Event>,
         saves: Vec<SnapshotSave>,
         now: Timestamp,
+        conditions: Vec<Condition>,
     ) -> Result<(), AppendNewError> {
         let mut state = self.state.lock();
+        if !state.hold(&conditions) {
+            return Err(AppendError::Outdated.into());
+        }
         let revision = |key: &SnapshotKey| state.snapshots.get(&(pim, key.clone())).map_or(0, |one| one.revision);
         if saves.iter().any(|save| revision(&save.key) != save.seen) {
             return Err(AppendNewError::Changed);
@@ -61,12 +66,17 @@ impl Snapshots for MemoryStore {
         Ok((before - state.snapshots.len() - state.bridge_notes.len()) as u64)
     }
 
-    async fn bridge_note(&self, pim: PimId) -> Result<Option<String>, StoreError> {
+    async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError> {
         Ok(self.state.lock().bridge_notes.get(&pim).cloned())
     }
 
-    async fn put_bridge_note(&self, pim: PimId, note: String) -> Result<(), StoreError> {
-        self.state.lock().bridge_notes.insert(pim, note);
+    async fn put_bridge_note(&self, pim: PimId, mut note: BridgeNote) -> Result<(), ChangeError> {
+        let mut state = self.state.lock();
+        if state.bridge_notes.get(&pim).map_or(0, |stored| stored.revision) != note.revision {
+            return Err(ChangeError::Conflict);
+        }
+        note.revision += 1;
+        state.bridge_notes.insert(pim, note);
         Ok(())
     }
 }

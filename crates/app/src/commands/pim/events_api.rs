@@ -5,7 +5,7 @@ use clap::Args;
 use domain::pim::Pim;
 use domain::{Secret, Timestamp};
 use intake::{AttributeSource, Note};
-use store::{Catalog, Snapshots};
+use store::{ChangeError, Snapshots, edit_pim};
 
 use super::{cannot_change, find};
 use crate::config::{Config, ConfigArgs};
@@ -71,13 +71,18 @@ pub(crate) fn typed_secret(text: &str) -> Result<Secret, Failure> {
 pub(super) async fn set(args: &EventsApiArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
     let store = data::open_beside(&config)?;
-    let mut pim = find(&store, &args.name).await?;
-    pim.events_api_secret = match (&args.secret, args.off) {
+    let pim = find(&store, &args.name).await?;
+    let secret = match (&args.secret, args.off) {
         (_, true) => None,
         (Some(secret), _) => Some(typed_secret(secret)?),
         (None, false) => Some(new_secret()?),
     };
-    store.update_pim(pim.clone()).await.map_err(cannot_change)?;
+    let pim = edit_pim(&store, pim.id, |pim| -> Result<(), ChangeError> {
+        pim.events_api_secret.clone_from(&secret);
+        Ok(())
+    })
+    .await
+    .map_err(cannot_change)?;
     if args.off {
         terminal::note(format_args!("the Events API of PIM {} is not taken in any more", styled(BOLD, &pim.name)));
     } else {
@@ -134,8 +139,8 @@ pub(super) async fn check(args: &CheckArgs) -> Result<(), Failure> {
         let hint = format!("`postrider pim events-api {}` sets it up", pim.name);
         return Err(Failure::message(Exit::Failed, message).hint(hint));
     }
-    let text = store.bridge_note(pim.id).await.map_err(anyhow::Error::from)?;
-    let note = text.map_or_else(Note::default, |text| Note::from_text(&text));
+    let kept = store.bridge_note(pim.id).await.map_err(anyhow::Error::from)?;
+    let note = kept.map_or_else(Note::default, |kept| Note::from_text(&kept.text));
     let attributes = attributes(&config, &pim).await?;
     if args.json {
         terminal::line(as_json(&config, &pim, &note, &attributes));
