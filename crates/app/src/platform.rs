@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use api::{Api, LaneStatuses, MetricsPage, OperatorKey, Parts, PimGateway, Readiness, client_life};
@@ -44,6 +44,9 @@ use crate::{data, notifications, pubsub, registration};
 /// How often log entries that are too old are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
+/// How often the store is told how long the platform has run: a crash loses less than this.
+const SERVED_EVERY: Duration = Duration::from_secs(5 * 60);
+
 /// A running platform.
 pub(crate) struct Platform {
     /// Where it listens.
@@ -56,6 +59,7 @@ pub(crate) struct Platform {
     serving: JoinHandle<()>,
     scraping: Option<JoinHandle<()>>,
     pruning: JoinHandle<()>,
+    ageing: JoinHandle<()>,
     rechecking: JoinHandle<()>,
     reconciling: Option<JoinHandle<()>>,
     notifier: Notifier,
@@ -170,6 +174,7 @@ impl Platform {
             _ = stopped.wait_for(|stopped| *stopped).await;
         }));
         let pruning = tokio::spawn(prune(Arc::clone(&store), settings.storage.keep_logs));
+        let ageing = tokio::spawn(age(Arc::clone(&store), stop.subscribe()));
         Ok(Platform {
             address,
             metrics_address,
@@ -179,6 +184,7 @@ impl Platform {
             serving,
             scraping,
             pruning,
+            ageing,
             rechecking,
             reconciling,
             notifier,
@@ -209,6 +215,9 @@ impl Platform {
         }
         if let Some(engine) = self.running.0.write().await.take() {
             engine.stop().await;
+        }
+        if let Err(error) = self.ageing.await {
+            tracing::error!(%error, "the hours of service were not counted in order");
         }
         self.notifier.stop().await;
         self.traces.stop().await;
@@ -372,17 +381,35 @@ async fn prune_snapshots(store: &dyn Store) {
     }
 }
 
-/// Deletes log entries that are older than `keep`, and what was deleted before that, now and then.
+/// Counts the hours of service, by which everything ages: the clock that never steps says how long the platform has run.
+async fn age(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
+    let mut told = Instant::now();
+    loop {
+        let stop = tokio::time::timeout(SERVED_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_ok();
+        let now = Instant::now();
+        match store.served(now.duration_since(told)).await {
+            Ok(_) => told = now,
+            Err(error) => {
+                tracing::warn!(%error, "the hours of service were not counted; they will be with the next try")
+            }
+        }
+        if stop {
+            return;
+        }
+    }
+}
+
+/// Deletes log entries that are older than `keep`, and what was deleted before that, now and then. Ages are counted in hours of service.
 async fn prune(store: Arc<dyn Store>, keep: Duration) {
     loop {
-        match Catalog::prune_entries(store.as_ref(), Timestamp::now() - keep).await {
+        match store.prune_entries(store.hour().ago(keep)).await {
             Ok(0) => {}
             Ok(entries) => tracing::info!(entries, "deleted old log entries"),
             Err(error) => tracing::warn!(%error, "old log entries were not deleted; the next try is in an hour"),
         }
         prune_snapshots(store.as_ref()).await;
         // However short the logs are kept: the engine must have seen an end before it is forgotten.
-        match store.prune_deleted(Timestamp::now() - keep.max(PRUNE_EVERY)).await {
+        match store.prune_deleted(store.hour().ago(keep.max(PRUNE_EVERY))).await {
             Ok(0) => {}
             Ok(pruned) => tracing::info!(pruned, "forgot subscribers and subscriptions that were deleted long ago"),
             Err(error) => {

@@ -1,4 +1,5 @@
-//! Wall-clock instants: microseconds since the Unix epoch, written as RFC 3339 UTC with `Z` and six digits.
+//! Wall-clock instants: microseconds since the Unix epoch, written as RFC 3339 UTC with `Z` and six digits. And hours of service, by which ages are
+//! counted.
 
 use std::fmt;
 use std::time::Duration;
@@ -47,6 +48,20 @@ impl Timestamp {
     }
 }
 
+/// How many hours the platform had run, over all its starts, when something was written.
+///
+/// What is deleted for its age is deleted by these hours (contract page 4, "Time"): time that the platform does not run ages nothing, and neither does a
+/// step of the wall clock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct ServiceHour(pub u32);
+
+impl ServiceHour {
+    /// The hour that lies `age` back, rounded to the safe side: what was written in an hour before it is at least that old.
+    pub fn ago(self, age: Duration) -> ServiceHour {
+        ServiceHour(self.0.saturating_sub(u32::try_from(age.as_secs().div_ceil(3600)).unwrap_or(u32::MAX)))
+    }
+}
+
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Timestamp;
 
@@ -86,6 +101,15 @@ mod tests {
     fn is_written_with_six_digits_and_z() {
         let instant = Timestamp::parse("2026-11-02T09:00:00.7+01:00").unwrap();
         assert_eq!(instant.to_string(), "2026-11-02T08:00:00.700000Z");
+    }
+
+    #[test]
+    fn an_age_in_hours_of_service_is_never_cut_short() {
+        let now = ServiceHour(100);
+        assert_eq!(now.ago(Duration::ZERO), ServiceHour(100));
+        assert_eq!(now.ago(Duration::from_secs(1)), ServiceHour(99));
+        assert_eq!(now.ago(Duration::from_secs(24 * 3600)), ServiceHour(76));
+        assert_eq!(now.ago(Duration::MAX), ServiceHour(0));
     }
 
     #[test]

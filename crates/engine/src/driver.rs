@@ -375,7 +375,7 @@ impl Driver {
         }
         let Floors { pims, rest } = self.core.floors();
         let (store, answers) = (self.store.clone(), self.answers.clone());
-        let oldest = (self.clock)() - self.settings.retention;
+        let oldest = store.hour().ago(self.settings.retention);
         tokio::spawn(async move {
             loop {
                 match store.trim(&pims, rest).await {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use domain::outcome::{Outcome, SuspensionReason};
 use domain::subscription::Subscription;
-use domain::{LoggedEvent, PimId, Position, Timestamp};
+use domain::{LoggedEvent, PimId, Position, ServiceHour, Timestamp};
 use engine::core::{AttemptId, Core, Floors, ReadId};
 use store::{Change, Chunk, MemoryStore, ReadLimit, Save};
 
@@ -47,7 +47,7 @@ enum Step {
     Suspend(u32, Arc<Subscription>, SuspensionReason),
     SuspendCommit(u32, Arc<Subscription>, SuspensionReason, Box<Change>),
     TrimTick(u32),
-    Trim(u32, Floors, Timestamp),
+    Trim(u32, Floors, ServiceHour),
     TrimEnded(u32, Position),
 }
 
@@ -140,6 +140,8 @@ pub struct World {
     plan: Plan,
     /// True time in microseconds since the beginning.
     time: u64,
+    /// Up to when the hours of service are counted.
+    served_until: u64,
     /// The wall clock's lead.
     offset: i64,
     agenda: BTreeMap<(u64, u64), Step>,

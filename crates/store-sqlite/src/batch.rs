@@ -1,6 +1,8 @@
 //! One transaction with many requests, each of which is done as a whole or not at all.
 
-use domain::{Event, PimId, Position, Timestamp};
+use std::time::Duration;
+
+use domain::{Event, PimId, Position, ServiceHour, Timestamp};
 use rusqlite::{CachedStatement, Connection};
 use store::{AppendError, AppendNewError, Appended, Condition, StoreError};
 use tokio::sync::oneshot;
@@ -60,6 +62,16 @@ impl<'a> Batch<'a> {
         self.sql("UPDATE meta SET value = ?1 WHERE name = 'version'")?.execute([version])?;
         self.version = Some(version);
         Ok(version)
+    }
+
+    /// The hour of service that rows carry which are written now.
+    pub(crate) fn hour(&self) -> Result<ServiceHour, Failure> {
+        self.log.hour(self.connection)
+    }
+
+    /// Counts time that the platform has run.
+    pub(crate) fn served(&mut self, elapsed: Duration) -> Result<ServiceHour, Failure> {
+        self.log.served(self.connection, elapsed)
     }
 
     /// Events were deleted up to here: positions go on from the head even if none is left.

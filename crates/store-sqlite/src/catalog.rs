@@ -15,7 +15,7 @@ use domain::notification::Outgoing;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
-use domain::{ClientId, PimId, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, PimId, ServiceHour, SubscriberId, SubscriptionId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use store::catalog::Made;
 use store::{Catalog, Change, ChangeError, Changes, Client, LogPage, StoreError};
@@ -147,7 +147,7 @@ impl Catalog for SqliteStore {
         self.read(move |connection| entries::find(connection, &owner, &query)).await
     }
 
-    async fn prune_entries(&self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError> {
         let mut pruned = 0;
         loop {
             let slice =
@@ -159,7 +159,7 @@ impl Catalog for SqliteStore {
         }
     }
 
-    async fn prune_deleted(&self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError> {
         self.write(move |batch| Ok(rows::prune(batch.connection(), before)?)).await
     }
 

@@ -14,14 +14,14 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use domain::{PimId, Timestamp};
+use domain::{PimId, ServiceHour};
 use rusqlite::Connection;
 
 use self::run::Run;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
-/// Bytes of an id on disk: hash and second of acceptance.
+/// Bytes of an id on disk: hash and hour of acceptance.
 const ENTRY_LEN: usize = 20;
 
 /// The hash of (pim, id).
@@ -51,30 +51,30 @@ impl Keyed {
     }
 }
 
-/// An id with the second of its acceptance, rounded up.
+/// Earlier versions wrote seconds of the wall clock instead of hours of service. The former are beyond this number since 2001, the latter in a
+/// hundred thousand years.
+const SECONDS_FROM: u32 = 1_000_000_000;
+
+/// An id with the hour of service of its acceptance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Entry {
     key: Key,
-    second: u32,
+    hour: ServiceHour,
 }
 
 impl Entry {
     fn write(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.key.0.to_be_bytes());
-        out.extend_from_slice(&self.second.to_be_bytes());
+        out.extend_from_slice(&self.hour.0.to_be_bytes());
     }
 
     fn read(bytes: &[u8; ENTRY_LEN]) -> Entry {
-        let (mut key, mut second) = ([0; 16], [0; 4]);
+        let (mut key, mut hour) = ([0; 16], [0; 4]);
         key.copy_from_slice(&bytes[..16]);
-        second.copy_from_slice(&bytes[16..]);
-        Entry { key: Key(u128::from_be_bytes(key)), second: u32::from_be_bytes(second) }
+        hour.copy_from_slice(&bytes[16..]);
+        let hour = Some(u32::from_be_bytes(hour)).filter(|hour| *hour < SECONDS_FROM).unwrap_or(0);
+        Entry { key: Key(u128::from_be_bytes(key)), hour: ServiceHour(hour) }
     }
-}
-
-fn second(of: Timestamp) -> u32 {
-    // Up: an id is remembered a second longer, not shorter. The 32 bits end in 2106.
-    u32::try_from(of.as_micros().max(0).unsigned_abs().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
 /// Keys are random already.
@@ -98,16 +98,16 @@ impl Hasher for AsItIs {
 /// The known ids.
 #[derive(Debug)]
 pub(crate) struct Dedup {
-    recent: HashMap<Key, u32, BuildHasherDefault<AsItIs>>,
+    recent: HashMap<Key, ServiceHour, BuildHasherDefault<AsItIs>>,
     runs: Vec<Run>,
     /// Added by the transaction that is not committed yet, with what they replaced.
-    added: Vec<(Entry, Option<u32>)>,
+    added: Vec<(Entry, Option<ServiceHour>)>,
     window: Duration,
     most_recent: usize,
     filter_bytes: usize,
     /// When the table is next looked at because it is full.
     full_at: usize,
-    latest: Timestamp,
+    latest: ServiceHour,
 }
 
 impl Dedup {
@@ -121,7 +121,7 @@ impl Dedup {
             if !rest.is_empty() {
                 return Err(Failure::Corrupt("a row of dedup_recent has a wrong length".to_owned()));
             }
-            recent.extend(entries.iter().map(Entry::read).map(|entry| (entry.key, entry.second)));
+            recent.extend(entries.iter().map(Entry::read).map(|entry| (entry.key, entry.hour)));
         }
         let mut dedup = Dedup {
             recent,
@@ -131,26 +131,26 @@ impl Dedup {
             most_recent: settings.dedup_recent.max(1),
             filter_bytes: settings.dedup_filter_bytes,
             full_at: settings.dedup_recent.max(1),
-            latest: Timestamp::EPOCH,
+            latest: ServiceHour::default(),
         };
         dedup.bound_filters();
         Ok(dedup)
     }
 
-    fn in_window(&self, second: u32, now: Timestamp) -> bool {
-        now.since(Timestamp::from_micros(i64::from(second) * 1_000_000)) < self.window
+    fn in_window(&self, hour: ServiceHour, now: ServiceHour) -> bool {
+        hour >= now.ago(self.window)
     }
 
     /// Whether an id is known within the window.
-    pub(crate) fn knows(&self, connection: &Connection, key: Key, now: Timestamp) -> Result<bool, Failure> {
-        if let Some(second) = self.recent.get(&key).copied()
-            && self.in_window(second, now)
+    pub(crate) fn knows(&self, connection: &Connection, key: Key, now: ServiceHour) -> Result<bool, Failure> {
+        if let Some(hour) = self.recent.get(&key).copied()
+            && self.in_window(hour, now)
         {
             return Ok(true);
         }
         for run in self.runs.iter().rev() {
-            if let Some(second) = run.find(connection, key)?
-                && self.in_window(second, now)
+            if let Some(hour) = run.find(connection, key)?
+                && self.in_window(hour, now)
             {
                 return Ok(true);
             }
@@ -159,13 +159,13 @@ impl Dedup {
     }
 
     /// Whether an id is known; if not, it is from now on.
-    pub(crate) fn add(&mut self, connection: &Connection, key: Key, now: Timestamp) -> Result<bool, Failure> {
+    pub(crate) fn add(&mut self, connection: &Connection, key: Key, now: ServiceHour) -> Result<bool, Failure> {
         self.latest = self.latest.max(now);
         if self.knows(connection, key, now)? {
             return Ok(true);
         }
-        let entry = Entry { key, second: second(now) };
-        let before = self.recent.insert(key, entry.second);
+        let entry = Entry { key, hour: now };
+        let before = self.recent.insert(key, entry.hour);
         self.added.push((entry, before));
         Ok(false)
     }
@@ -180,7 +180,7 @@ impl Dedup {
         while self.added.len() > keep {
             let Some((entry, before)) = self.added.pop() else { break };
             match before {
-                Some(second) => self.recent.insert(entry.key, second),
+                Some(hour) => self.recent.insert(entry.key, hour),
                 None => self.recent.remove(&entry.key),
             };
         }
@@ -188,13 +188,13 @@ impl Dedup {
 
     /// Writes what the transaction added, before it is committed.
     pub(crate) fn write(&self, connection: &Connection) -> Result<(), Failure> {
-        let Some(newest) = self.added.iter().map(|(entry, _)| entry.second).max() else { return Ok(()) };
+        let Some(newest) = self.added.iter().map(|(entry, _)| entry.hour).max() else { return Ok(()) };
         let mut keys = Vec::with_capacity(self.added.len() * ENTRY_LEN);
         for (entry, _) in &self.added {
             entry.write(&mut keys);
         }
         let sql = "INSERT INTO dedup_recent (newest, keys) VALUES (?1, ?2)";
-        connection.prepare_cached(sql)?.execute((newest, keys))?;
+        connection.prepare_cached(sql)?.execute((newest.0, keys))?;
         Ok(())
     }
 
@@ -216,8 +216,8 @@ impl Dedup {
         let mut kept: Vec<Entry> = self
             .recent
             .iter()
-            .filter(|(_, second)| self.in_window(**second, now))
-            .map(|(key, second)| Entry { key: *key, second: *second })
+            .filter(|(_, hour)| self.in_window(**hour, now))
+            .map(|(key, hour)| Entry { key: *key, hour: *hour })
             .collect();
         let old: BTreeSet<i64> =
             self.runs.iter().filter(|run| !self.in_window(run.newest(), now)).map(Run::id).collect();
@@ -230,8 +230,7 @@ impl Dedup {
             transaction.execute("DELETE FROM dedup_recent", [])?;
             Some(Run::write(&transaction, id, &kept)?)
         } else {
-            let since = now - self.window;
-            transaction.execute("DELETE FROM dedup_recent WHERE newest < ?1", [since.as_micros() / 1_000_000])?;
+            transaction.execute("DELETE FROM dedup_recent WHERE newest < ?1", [now.ago(self.window).0])?;
             None
         };
         transaction.commit()?;
@@ -242,7 +241,7 @@ impl Dedup {
                 self.runs.push(run);
                 self.bound_filters();
             }
-            None => self.recent = kept.into_iter().map(|entry| (entry.key, entry.second)).collect(),
+            None => self.recent = kept.into_iter().map(|entry| (entry.key, entry.hour)).collect(),
         }
         self.full_at = self.most_recent;
         Ok(())

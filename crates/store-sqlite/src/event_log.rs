@@ -1,9 +1,11 @@
 //! The event log.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Event, PimId, Position, Timestamp};
+use domain::{Event, PimId, Position, ServiceHour, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use store::{AppendError, Appended, Chunk, Condition, EventLog, ReadLimit, StoreError, Tail, frame};
 use tokio::sync::oneshot;
@@ -19,6 +21,14 @@ const TRIM_FRAMES: usize = 128;
 
 #[async_trait]
 impl EventLog for SqliteStore {
+    fn hour(&self) -> ServiceHour {
+        ServiceHour(self.hour.load(Ordering::Relaxed))
+    }
+
+    async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError> {
+        self.write(move |batch| Ok(batch.served(elapsed)?)).await
+    }
+
     async fn append_if(
         &self,
         pim: PimId,
@@ -45,9 +55,9 @@ impl EventLog for SqliteStore {
         &self.tail
     }
 
-    async fn first_since(&self, time: Timestamp) -> Result<Position, StoreError> {
+    async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError> {
         let head = self.tail.head();
-        self.read(move |connection| first_since(connection, time, head)).await
+        self.read(move |connection| first_since(connection, hour, head)).await
     }
 
     async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {
@@ -100,33 +110,23 @@ fn read(
     Ok(chunk)
 }
 
-/// `latest` never falls along the log, so the frame where it first reaches `time` is found by halving; in it, or (where
-/// the one that reached it was deleted) behind it, is the first event of `time` or later.
-fn first_since(connection: &Connection, time: Timestamp, head: Position) -> Result<Position, Failure> {
-    let sql = "SELECT pos, latest FROM frames WHERE pos >= ?1 ORDER BY pos LIMIT 1";
+/// `hour` never falls along the log, so the frame where it first reaches the wanted one is found by halving.
+fn first_since(connection: &Connection, hour: ServiceHour, head: Position) -> Result<Position, Failure> {
+    let sql = "SELECT pos, hour FROM frames WHERE pos >= ?1 ORDER BY pos LIMIT 1";
     let mut next = connection.prepare_cached(sql)?;
-    let (mut low, mut high) = (1u64, head.0);
+    let mut frame_from = |position: u64| -> Result<Option<(u64, u32)>, Failure> {
+        Ok(next.query_row([position], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    };
+    let (mut low, mut high) = (1, head.0);
     // Frames that begin before `low` are too early; those from `high` on are not.
     while low < high {
         let middle = low + (high - low) / 2;
-        let found = next.query_row([middle], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, i64>(1)?))).optional()?;
-        match found {
-            Some((pos, latest)) if latest < time.as_micros() => low = pos + 1,
+        match frame_from(middle)? {
+            Some((pos, of)) if of < hour.0 => low = pos + 1,
             _ => high = middle,
         }
     }
-    let mut select = connection.prepare_cached("SELECT pos, pim, body FROM frames WHERE pos >= ?1 ORDER BY pos")?;
-    let mut rows = select.query([low])?;
-    while let Some(row) = rows.next()? {
-        let (first, pim) = (Position(row.get(0)?), PimId(row.get(1)?));
-        let body = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        let events = frame::decode(pim, first, first..head, body)
-            .map_err(|error| Failure::Corrupt(format!("the events from position {first} on: {error}")))?;
-        if let Some(event) = events.iter().find(|event| event.accepted_at >= time) {
-            return Ok(event.position);
-        }
-    }
-    Ok(head)
+    Ok(frame_from(low)?.map_or(head, |(pos, _)| Position(pos).min(head)))
 }
 
 fn trim(batch: &mut Batch<'_>, floors: &HashMap<PimId, Position>, rest: Position) -> Result<u64, Failure> {

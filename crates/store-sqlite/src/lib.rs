@@ -29,6 +29,7 @@ pub mod figures;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -60,6 +61,7 @@ pub struct SqliteStore {
     writer: Writer,
     tail: Arc<Tail>,
     changes: Arc<Changes>,
+    hour: Arc<AtomicU32>,
     vault: Arc<Vault>,
     keyed: Keyed,
     meters: Arc<Meters>,
@@ -91,6 +93,8 @@ impl SqliteStore {
         connection.execute_batch("PRAGMA shrink_memory").map_err(|error| folder.problem(error))?;
         let head = log_writer::stored_head(&connection).map_err(problem)?;
         let version = catalog::version(&connection).map_err(problem)?;
+        let hour = log_writer::stored_hour(&connection).map_err(problem)?;
+        let hour = Arc::new(AtomicU32::new(hour.0));
         let keyed = Keyed::load(&connection).map_err(problem)?;
         let log = match lock {
             Some(_) => LogWriter::owned(&connection, &settings, folder.path().to_owned()).map_err(problem)?,
@@ -111,6 +115,7 @@ impl SqliteStore {
             log,
             tail: tail_of_worker,
             changes: changes_of_worker,
+            hour: Arc::clone(&hour),
             checkpoints,
             meters: Arc::clone(&meters),
         };
@@ -120,6 +125,7 @@ impl SqliteStore {
             asked: Mutex::new(folder.glance()?),
             tail,
             changes,
+            hour,
             vault: Arc::new(settings.vault),
             keyed,
             meters,

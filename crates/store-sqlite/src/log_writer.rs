@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
-use rusqlite::{Connection, OptionalExtension};
+use domain::{Event, LoggedEvent, PimId, Position, ServiceHour, Timestamp};
+use rusqlite::Connection;
 use store::{AppendError, AppendNewError, Appended, StoreError, frame};
 
 use crate::dedup::{Dedup, Key};
@@ -33,10 +33,10 @@ pub(crate) struct LogWriter {
 struct Owned {
     dedup: Dedup,
     room: Room,
-    /// Where the log ends, and the largest time of acceptance; committed.
-    committed: (Position, Timestamp),
+    /// Where the log ends, and the hour of service; committed.
+    committed: (Position, ServiceHour),
     /// The same with the transaction that is open.
-    open: (Position, Timestamp),
+    open: (Position, ServiceHour),
     taken: Vec<Taken>,
     taken_bytes: u64,
     numbered: Vec<Arc<LoggedEvent>>,
@@ -45,7 +45,7 @@ struct Owned {
 /// A place within a transaction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark {
-    open: (Position, Timestamp),
+    open: (Position, ServiceHour),
     added: usize,
     taken_bytes: u64,
     numbered: usize,
@@ -54,9 +54,7 @@ pub(crate) struct Mark {
 impl LogWriter {
     /// For the process that serves.
     pub(crate) fn owned(connection: &Connection, settings: &Settings, folder: PathBuf) -> Result<LogWriter, Failure> {
-        let latest = "SELECT latest FROM frames ORDER BY pos DESC LIMIT 1";
-        let latest: Option<i64> = connection.query_row(latest, [], |row| row.get(0)).optional()?;
-        let end = (stored_head(connection)?, Timestamp::from_micros(latest.unwrap_or(0)));
+        let end = (stored_head(connection)?, stored_hour(connection)?);
         let owned = Owned {
             dedup: Dedup::load(connection, settings)?,
             room: Room {
@@ -95,7 +93,7 @@ impl LogWriter {
         let accepted = events.len();
         let mut fresh = Vec::with_capacity(accepted);
         for (event, key) in events.into_iter().zip(keys) {
-            if !owned.dedup.add(connection, *key, now)? {
+            if !owned.dedup.add(connection, *key, owned.open.1)? {
                 fresh.push((event, now));
             }
         }
@@ -130,7 +128,7 @@ impl LogWriter {
         let Some(owned) = &mut self.owned else { return Err(not_serving().into()) };
         let before = owned.dedup.added();
         let bytes = events.iter().map(|event| event.size() as u64).sum::<u64>();
-        let prepared = owned.prepare_new(connection, &events, keys, now, bytes).and_then(|()| Ok(beside(connection)?));
+        let prepared = owned.prepare_new(connection, &events, keys, bytes).and_then(|()| Ok(beside(connection)?));
         if let Err(error) = prepared {
             owned.dedup.undo(before);
             return Err(error);
@@ -155,14 +153,12 @@ impl LogWriter {
                 owned.open.0 = position.next();
                 owned.numbered.push(Arc::new(LoggedEvent { position, pim, accepted_at, event }));
             }
-            let sql = "INSERT INTO frames (pos, pim, count, latest, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let sql = "INSERT INTO frames (pos, pim, count, latest, hour, body) VALUES (?1, ?2, ?3, 0, ?4, ?5)";
             let mut insert = connection.prepare_cached(sql)?;
             for piece in frame::split(&owned.numbered[start..]) {
                 let Some(first) = piece.first() else { continue };
-                let latest = piece.iter().map(|event| event.accepted_at).max().unwrap_or_default();
-                owned.open.1 = owned.open.1.max(latest);
                 let body = frame::encode(piece);
-                insert.execute((first.position.0, pim.0, piece.len(), owned.open.1.as_micros(), body))?;
+                insert.execute((first.position.0, pim.0, piece.len(), owned.open.1.0, body))?;
             }
         }
         Ok(())
@@ -179,6 +175,30 @@ impl LogWriter {
             Some(owned) => Ok(owned.open.0),
             None => stored_head(connection),
         }
+    }
+
+    /// The hour of service that rows carry which are written now.
+    pub(crate) fn hour(&self, connection: &Connection) -> Result<ServiceHour, Failure> {
+        self.owned.as_ref().map_or_else(|| stored_hour(connection), |owned| Ok(owned.open.1))
+    }
+
+    /// Counts time that the platform has run; call [`LogWriter::flush`] before.
+    pub(crate) fn served(&mut self, connection: &Connection, elapsed: Duration) -> Result<ServiceHour, Failure> {
+        let Some(owned) = &mut self.owned else { return Err(Failure::Unavailable(NOT_SERVING.to_owned())) };
+        let rest = "SELECT value FROM meta WHERE name = 'service_rest'";
+        let rest: u64 = connection.prepare_cached(rest)?.query_row([], |row| row.get(0))?;
+        let served = rest.saturating_add(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+        let hours = u32::try_from(served / HOUR_MILLIS).unwrap_or(u32::MAX);
+        owned.open.1 = ServiceHour(owned.open.1.0.saturating_add(hours));
+        let mut put = connection.prepare_cached("UPDATE meta SET value = ?2 WHERE name = ?1")?;
+        put.execute(("service_hour", owned.open.1.0))?;
+        put.execute(("service_rest", served % HOUR_MILLIS))?;
+        Ok(owned.open.1)
+    }
+
+    /// The hour of service as it is committed; 0 beside the process that serves.
+    pub(crate) fn committed_hour(&self) -> ServiceHour {
+        self.owned.as_ref().map_or(ServiceHour::default(), |owned| owned.committed.1)
     }
 
     /// The transaction is committed: gives its events.
@@ -250,12 +270,11 @@ impl Owned {
         connection: &Connection,
         events: &[Event],
         keys: &[Key],
-        now: Timestamp,
         bytes: u64,
     ) -> Result<(), AppendNewError> {
         let mut known = Vec::new();
         for (event, key) in events.iter().zip(keys) {
-            if self.dedup.add(connection, *key, now)? {
+            if self.dedup.add(connection, *key, self.open.1)? {
                 known.push(event.id().to_owned());
             }
         }
@@ -269,9 +288,19 @@ impl Owned {
     }
 }
 
+const HOUR_MILLIS: u64 = 60 * 60 * 1000;
+
+const NOT_SERVING: &str = "only the process that serves writes the event log and the ledger";
+
 /// What a process is told that opened the store beside the one that serves.
 pub(crate) fn not_serving() -> StoreError {
-    StoreError::Unavailable("only the process that serves writes the event log and the ledger".to_owned())
+    StoreError::Unavailable(NOT_SERVING.to_owned())
+}
+
+/// The hour of service, by what is stored.
+pub(crate) fn stored_hour(connection: &Connection) -> Result<ServiceHour, Failure> {
+    let sql = "SELECT value FROM meta WHERE name = 'service_hour'";
+    Ok(ServiceHour(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
 }
 
 /// Where the log ends, by what is stored.

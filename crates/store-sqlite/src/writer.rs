@@ -2,6 +2,7 @@
 //! them, and then answers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -65,6 +66,8 @@ pub(crate) struct Worker {
     pub(crate) log: LogWriter,
     pub(crate) tail: Arc<Tail>,
     pub(crate) changes: Arc<Changes>,
+    /// The hour of service, for those who ask.
+    pub(crate) hour: Arc<AtomicU32>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) meters: Arc<Meters>,
 }
@@ -130,6 +133,7 @@ impl Worker {
                 let events = self.log.committed();
                 self.meters.events.add(events.len() as u64);
                 self.meters.event_bytes.add(events.iter().map(|event| event.event.size() as u64).sum());
+                self.hour.store(self.log.committed_hour().0, Ordering::Relaxed);
                 self.tail.push(events);
                 None
             }

@@ -7,7 +7,7 @@ use domain::notification::{Notification, Outgoing};
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
-use domain::{ClientId, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, PimId, Position, ServiceHour, SubscriberId, SubscriptionId, Timestamp};
 
 use crate::changes::Changes;
 use crate::condition::Condition;
@@ -155,12 +155,12 @@ pub trait Catalog: Send + Sync + 'static {
     /// The owner's entries.
     async fn entries(&self, owner: &Owner, query: &LogQuery) -> Result<LogPage, StoreError>;
 
-    /// Deletes entries whose latest occurrence is before `before`; gives their number.
-    async fn prune_entries(&self, before: Timestamp) -> Result<u64, StoreError>;
+    /// Deletes entries whose latest occurrence was in an hour of service before `before`; gives their number.
+    async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError>;
 
-    /// Forgets subscribers and subscriptions that were deleted before `before`, and those that ended then with their PIM;
+    /// Forgets subscribers and subscriptions that were deleted in an hour of service before `before`, and those that ended then with their PIM;
     /// gives their number. By then everybody must have seen the change that ended them.
-    async fn prune_deleted(&self, before: Timestamp) -> Result<u64, StoreError>;
+    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError>;
 
     /// Notifications that wait to be sent and are due by then, in the order in which they were made.
     async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError>;

@@ -35,8 +35,10 @@ macro_rules! store_conformance {
             log::trimming_goes_by_floors_and_rest
             log::trimming_ends_with_zero_and_keeps_the_head
             log::ids_are_known_after_trimming
-            log::the_first_since_a_time
-            log::the_first_since_a_time_survives_a_clock_that_steps_back
+            log::no_step_of_the_clock_keeps_a_duplicate_from_being_found
+            log::the_first_since_an_hour_of_service
+            log::no_step_of_the_clock_ages_an_event
+            log::hours_of_service_are_counted_and_the_rest_is_kept
             changes::what_is_made_can_be_read
             changes::a_revision_is_needed
             changes::new_means_new

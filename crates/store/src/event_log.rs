@@ -1,9 +1,10 @@
 //! The port of the event log: append durably, read from a position, delete what no lane needs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
+use domain::{Event, LoggedEvent, PimId, Position, ServiceHour, Timestamp};
 
 use crate::condition::Condition;
 use crate::error::{AppendError, StoreError};
@@ -41,8 +42,16 @@ pub struct Chunk {
 /// The log of accepted events, one sequence over all PIMs.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
+    /// The hour of service that it is now; what is written carries its number.
+    fn hour(&self) -> ServiceHour;
+
+    /// The platform has run for this long since it last said so: full hours are counted, the rest is kept. Only the process that serves says it, by a
+    /// monotonic clock.
+    async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError>;
+
     /// Appends a request's events, all or none, and answers when they are on stable storage. (pim, id) pairs known within the dedup
-    /// window are left out; the first one wins. Appends are seen in [`EventLog::tail`] before the answer.
+    /// window, which is counted in hours of service, are left out; the first one wins. Appends are seen in [`EventLog::tail`] before the answer.
+    /// `now` is only told.
     async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
         self.append_if(pim, events, now, Vec::new()).await
     }
@@ -62,8 +71,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// The newest events, in memory, and the head of the log.
     fn tail(&self) -> &Tail;
 
-    /// The position of the first event accepted at `time` or later; the head if there is none.
-    async fn first_since(&self, time: Timestamp) -> Result<Position, StoreError>;
+    /// The position of the first event that was accepted in this hour of service or later; the head if there is none.
+    async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError>;
 
     /// Deletes events that no lane needs: those of a PIM before its floor; of PIMs not named, before `rest`. In slices, so that
     /// appends are not held up. Gives the number deleted in this call; 0 = nothing left to do. Events that were appended together

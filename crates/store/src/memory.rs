@@ -15,8 +15,9 @@ use domain::notification::Outgoing;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
-use domain::{LogId, LoggedEvent, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
+use domain::{LogId, LoggedEvent, PimId, Position, ServiceHour, SubscriberId, SubscriptionId};
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use crate::catalog::Client;
 use crate::changes::Changes;
@@ -32,7 +33,7 @@ pub struct MemorySettings {
     pub tail_bytes: usize,
     /// Appends are refused when the log's events would be more than this.
     pub max_log_bytes: u64,
-    /// How long an id is remembered.
+    /// How long an id is remembered, in hours of service.
     pub dedup_window: Duration,
 }
 
@@ -63,8 +64,12 @@ struct State {
     bytes: u64,
     /// Events accepted so far; the head is one more.
     accepted: u64,
-    seen: HashMap<(PimId, String), Timestamp>,
-    seen_order: VecDeque<(Timestamp, PimId, String)>,
+    seen: HashMap<(PimId, String), ServiceHour>,
+    seen_order: VecDeque<(ServiceHour, PimId, String)>,
+    /// The hour of service, how much of it has passed, and where the log ended when each hour began.
+    hour: ServiceHour,
+    served: Duration,
+    hours: BTreeMap<ServiceHour, Position>,
     // The catalogue.
     version: u64,
     pims: BTreeMap<PimId, Pim>,
@@ -73,7 +78,9 @@ struct State {
     clients: HashMap<Owner, Client>,
     subscribers: BTreeMap<SubscriberId, Subscriber>,
     subscriptions: BTreeMap<SubscriptionId, (u64, Subscription)>,
-    entries: BTreeMap<LogId, LogEntry>,
+    /// The hours in which subscribers and subscriptions were last changed.
+    changed: HashMap<Uuid, ServiceHour>,
+    entries: BTreeMap<LogId, KeptEntry>,
     /// The latest entry of each kind of error.
     latest_errors: HashMap<ErrorKey, LogId>,
     notifications: VecDeque<Outgoing>,
@@ -82,6 +89,13 @@ struct State {
     // The Events API bridge.
     snapshots: HashMap<(PimId, SnapshotKey), Snapshot>,
     bridge_notes: HashMap<PimId, BridgeNote>,
+}
+
+/// A log entry and the hour of its latest occurrence.
+#[derive(Debug)]
+struct KeptEntry {
+    entry: LogEntry,
+    hour: ServiceHour,
 }
 
 /// What errors have in common that become one entry.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::log_entry::{LogEntry, LogQuery};
@@ -11,7 +12,7 @@ use domain::notification::Outgoing;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
-use domain::{ClientId, Event, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, Event, PimId, Position, ServiceHour, SubscriberId, SubscriptionId, Timestamp};
 use store::catalog::Made;
 use store::memory::MemoryStore;
 use store::{
@@ -103,11 +104,11 @@ impl Catalog for Staged {
         self.0.entries(owner, query).await
     }
 
-    async fn prune_entries(&self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError> {
         self.0.prune_entries(before).await
     }
 
-    async fn prune_deleted(&self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError> {
         self.0.prune_deleted(before).await
     }
 
@@ -149,8 +150,16 @@ impl EventLog for Staged {
         self.0.tail()
     }
 
-    async fn first_since(&self, time: Timestamp) -> Result<Position, StoreError> {
-        self.0.first_since(time).await
+    fn hour(&self) -> ServiceHour {
+        self.0.hour()
+    }
+
+    async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError> {
+        self.0.served(elapsed).await
+    }
+
+    async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError> {
+        self.0.first_since(hour).await
     }
 
     async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {

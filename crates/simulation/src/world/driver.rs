@@ -1,11 +1,12 @@
 //! What the engine's driver does, without tasks and real time: tells the core what happened, does what it asks, and waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::log_entry::LogBody;
 use domain::outcome::{Outcome, SuspensionReason};
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{LoggedEvent, Position, Timestamp};
+use domain::{LoggedEvent, Position, ServiceHour, Timestamp};
 use engine::core::{AttemptId, Core, Floors, Input, Output};
 use engine::suspension;
 use store::{Catalog, ChangeError, EventLog, Ledger, ReadLimit, Save};
@@ -535,12 +536,19 @@ impl World {
             return;
         }
         let Some(floors) = self.core.as_ref().map(Core::floors) else { return };
-        let oldest = self.now() - self.plan.settings.retention;
+        self.serve();
+        let oldest = self.store.hour().ago(self.plan.settings.retention * HOURS_A_MINUTE);
         let takes = self.store_takes();
         self.schedule(takes, Step::Trim(self.run, floors, oldest));
     }
 
-    fn trim(&mut self, floors: &Floors, oldest: Timestamp) -> Check {
+    /// Counts the hours of service.
+    fn serve(&mut self) {
+        let elapsed = Duration::from_micros(self.time - std::mem::replace(&mut self.served_until, self.time));
+        at_once(self.store.served(elapsed * HOURS_A_MINUTE)).unwrap_or_default();
+    }
+
+    fn trim(&mut self, floors: &Floors, oldest: ServiceHour) -> Check {
         let mut floors = floors.clone();
         if self.mutated(Mutation::TrimTooFar) {
             floors.rest = Position(floors.rest.0 + 3);
@@ -571,6 +579,9 @@ impl World {
         chunk.events.iter().map(|event| event.position.0).collect()
     }
 }
+
+/// A world lasts minutes, so a minute of it counts as an hour of service.
+pub(super) const HOURS_A_MINUTE: u32 = 60;
 
 /// Where in a lane's memory (see the crate `delivery`, `memory.rs`) the pause begins and ends, and where events settled ahead of the
 /// cursor begin, behind their number.

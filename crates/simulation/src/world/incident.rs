@@ -138,6 +138,7 @@ impl World {
             outputs.push(output);
         }
         self.core = Some(core);
+        self.served_until = self.time;
         self.note(|| "started".to_owned());
         self.schedule(0, Step::TrimTick(self.run));
         outputs.into_iter().try_for_each(|output| self.obey(output))

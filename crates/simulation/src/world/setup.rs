@@ -16,6 +16,7 @@ use store::memory::{MemorySettings, MemoryStore};
 use store::{Catalog, Change, EventLog, Put, ReadLimit};
 use uuid::Uuid;
 
+use super::driver::HOURS_A_MINUTE;
 use super::{Step, Totals, World};
 use crate::oracle::{Oracle, user_filter};
 use crate::plan::{Plan, SubscriptionPlan, TYPES};
@@ -31,13 +32,16 @@ impl World {
     /// The beginning of a world.
     pub fn new(plan: Plan) -> Check<World> {
         let seed = plan.seed;
-        let settings = MemorySettings { tail_bytes: plan.tail_bytes, ..MemorySettings::default() };
+        let usual = MemorySettings::default();
+        let dedup_window = usual.dedup_window * HOURS_A_MINUTE;
+        let settings = MemorySettings { tail_bytes: plan.tail_bytes, dedup_window, ..usual };
         let receivers = plan.receivers.iter().enumerate();
         let receivers = receivers
             .map(|(index, schedule)| Receiver::new(schedule.clone(), Random::new(seed, 100 + index as u64)))
             .collect();
         let mut world = World {
             time: 0,
+            served_until: 0,
             offset: 0,
             agenda: Default::default(),
             next_step: 0,

@@ -20,7 +20,7 @@ pub(super) fn make(batch: &mut Batch<'_>, vault: &Vault, change: &Change) -> Res
     if let Some(put) = &change.subscriber {
         let stored = rows::subscriber(connection, vault, put.value().id)?;
         let subscriber = stamp::stamp_subscriber(stored.as_ref(), put)?;
-        rows::put_subscriber(connection, vault, &subscriber)?;
+        rows::put_subscriber(batch, vault, &subscriber)?;
         let over = rows::active_subscribers(connection, subscriber.owner.pim.0)? > change.subscriber_limit;
         if over && matches!(put, Put::New(_)) {
             return Err(ChangeError::LimitReached { limit: change.subscriber_limit });
@@ -70,7 +70,7 @@ pub(super) fn put_subscription(
     let stored = rows::subscription(batch.connection(), vault, id)?;
     let cursor = ledger::cursor(batch, id)?;
     let stamped = stamp::stamp(stored.as_ref(), put, head, cursor)?;
-    rows::put_subscription(batch.connection(), vault, version, &stamped.subscription)?;
+    rows::put_subscription(batch, vault, version, &stamped.subscription)?;
     ledger::affect(batch, id, stamped.subscription.generation, stamped.lane, head, cursor)?;
     Ok(stamped.subscription)
 }

@@ -1,9 +1,9 @@
 //! Log entries: merged where they are equal, found by what a query asks for.
 
 use aws_lc_rs::digest;
-use domain::Timestamp;
 use domain::log_entry::{LogBody, LogEntry, LogOrder, LogQuery, LogType};
 use domain::subscriber::Owner;
+use domain::{ServiceHour, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use store::{LogPage, merge};
@@ -22,15 +22,15 @@ pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
             let mut latest = from_columns(columns)?;
             if merge::is_near(&latest, entry) {
                 merge::merge(&mut latest, entry);
-                let sql = "UPDATE entries SET timestamp = ?2, count = ?3 WHERE id = ?1";
-                batch.sql(sql)?.execute((id, latest.timestamp.as_micros(), latest.count))?;
+                let sql = "UPDATE entries SET timestamp = ?2, count = ?3, hour = ?4 WHERE id = ?1";
+                batch.sql(sql)?.execute((id, latest.timestamp.as_micros(), latest.count, batch.hour()?.0))?;
                 batch.meters().merged_entries.one();
                 return Ok(());
             }
         }
     }
     let sql = "INSERT OR REPLACE INTO entries (id, pim, client_id, subscriber_id, subscription_id, timestamp, count, \
-               operation, error_reason, error_key, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+               operation, error_reason, error_key, hour, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     batch.sql(sql)?.execute(params![
         entry.id.0.as_bytes(),
         entry.owner.pim.0,
@@ -42,6 +42,7 @@ pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
         entry.body.operation(),
         entry.body.error_reason(),
         key,
+        batch.hour()?.0,
         serde_json::to_string(entry)?,
     ])?;
     batch.meters().entries.one();
@@ -127,8 +128,8 @@ fn is_error(entry: &LogEntry) -> bool {
     !matches!(entry.body, LogBody::Action(_))
 }
 
-/// Deletes at most `slice` entries whose latest occurrence is before `before`.
-pub(super) fn prune(batch: &Batch<'_>, before: Timestamp, slice: u64) -> Result<u64, Failure> {
-    let sql = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE timestamp < ?1 LIMIT ?2)";
-    Ok(batch.sql(sql)?.execute((before.as_micros(), slice))? as u64)
+/// Deletes at most `slice` entries whose latest occurrence was in an hour of service before `before`.
+pub(super) fn prune(batch: &Batch<'_>, before: ServiceHour, slice: u64) -> Result<u64, Failure> {
+    let sql = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE hour < ?1 LIMIT ?2)";
+    Ok(batch.sql(sql)?.execute((before.0, slice))? as u64)
 }

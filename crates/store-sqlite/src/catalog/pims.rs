@@ -80,7 +80,7 @@ pub(super) fn remove(batch: &mut Batch<'_>, vault: &Vault, id: PimId, now: Times
     let connection = batch.connection();
     for stored in rows::subscribers(connection, vault, "pim = ?1", (id.0,))? {
         if let Some((revoked, entry)) = stamp::revoke_subscriber(&stored, now) {
-            rows::put_subscriber(connection, vault, &revoked)?;
+            rows::put_subscriber(batch, vault, &revoked)?;
             entries::add(batch, &entry)?;
         }
     }

@@ -2,11 +2,12 @@
 
 use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::subscription::Subscription;
-use domain::{SubscriberId, SubscriptionId, Timestamp};
+use domain::{ServiceHour, SubscriberId, SubscriptionId};
 use rusqlite::{Connection, OptionalExtension, Params};
 use store::Vault;
 use uuid::Uuid;
 
+use crate::batch::Batch;
 use crate::failure::Failure;
 use crate::sealed::{Kind, SUBSCRIBER, SUBSCRIPTION};
 
@@ -78,16 +79,17 @@ fn status(of: SubscriberStatus) -> &'static str {
     }
 }
 
-pub(super) fn put_subscriber(connection: &Connection, vault: &Vault, value: &Subscriber) -> Result<(), Failure> {
+pub(super) fn put_subscriber(batch: &Batch<'_>, vault: &Vault, value: &Subscriber) -> Result<(), Failure> {
     let parts = SUBSCRIBER.split(vault, &name(&value.id.0), value)?;
-    let sql = "INSERT OR REPLACE INTO subscribers (id, pim, client_id, status, created_at, body, sealed) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    connection.prepare_cached(sql)?.execute((
+    let sql = "INSERT OR REPLACE INTO subscribers (id, pim, client_id, status, created_at, hour, body, sealed) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    batch.sql(sql)?.execute((
         value.id.0.as_bytes(),
         value.owner.pim.0,
         &value.owner.client_id.0,
         status(value.status),
         value.created_at.as_micros(),
+        batch.hour()?.0,
         parts.body,
         parts.sealed,
     ))?;
@@ -95,16 +97,16 @@ pub(super) fn put_subscriber(connection: &Connection, vault: &Vault, value: &Sub
 }
 
 pub(super) fn put_subscription(
-    connection: &Connection,
+    batch: &Batch<'_>,
     vault: &Vault,
     version: u64,
     value: &Subscription,
 ) -> Result<(), Failure> {
     let parts = SUBSCRIPTION.split(vault, &name(&value.id.0), value)?;
     let sql = "INSERT OR REPLACE INTO subscriptions \
-               (id, subscriber_id, pim, status, generation, version, created_at, body, sealed) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    connection.prepare_cached(sql)?.execute((
+               (id, subscriber_id, pim, status, generation, version, created_at, hour, body, sealed) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    batch.sql(sql)?.execute((
         value.id.0.as_bytes(),
         value.subscriber_id.0.as_bytes(),
         value.pim.0,
@@ -112,6 +114,7 @@ pub(super) fn put_subscription(
         value.generation,
         version,
         value.created_at.as_micros(),
+        batch.hour()?.0,
         parts.body,
         parts.sealed,
     ))?;
@@ -136,17 +139,17 @@ pub(super) fn counting_subscriptions(connection: &Connection, of: SubscriberId) 
     Ok(connection.prepare_cached(sql)?.query_row((of.0.as_bytes(),), |row| row.get(0))?)
 }
 
-/// Deletes what was deleted, or ended with its PIM, before `before`: subscriptions first, so that none is left without its
+/// Deletes what was deleted, or ended with its PIM, in an hour of service before `before`: subscriptions first, so that none is left without its
 /// subscriber.
-pub(super) fn prune(connection: &Connection, before: Timestamp) -> Result<u64, Failure> {
+pub(super) fn prune(connection: &Connection, before: ServiceHour) -> Result<u64, Failure> {
     const ENDED: &str = "(status = 'deleted' OR (status = 'revoked' AND pim NOT IN (SELECT id FROM pims))) \
-                         AND json_extract(body, '$.updated_at') < ?1";
+                         AND hour < ?1";
     let subscriptions = format!("DELETE FROM subscriptions WHERE {ENDED}");
     let subscribers =
         format!("DELETE FROM subscribers WHERE {ENDED} AND id NOT IN (SELECT subscriber_id FROM subscriptions)");
     let mut pruned = 0;
     for sql in [subscriptions, subscribers] {
-        pruned += connection.prepare_cached(&sql)?.execute([before.as_micros()])? as u64;
+        pruned += connection.prepare_cached(&sql)?.execute([before.0])? as u64;
     }
     Ok(pruned)
 }

@@ -1,5 +1,6 @@
 //! A sorted run of known ids on disk.
 
+use domain::ServiceHour;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::filter::Filter;
@@ -15,7 +16,7 @@ const BLOCK_BITS: u32 = 20;
 #[derive(Debug)]
 pub(super) struct Run {
     id: i64,
-    newest: u32,
+    newest: ServiceHour,
     /// The first key of each block.
     fences: Vec<Key>,
     filter: Option<Filter>,
@@ -30,14 +31,14 @@ impl Run {
             let fences = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
             let fences = fences.as_chunks::<16>().0.iter().map(|fence| Key(u128::from_be_bytes(*fence))).collect();
             let filter = Filter::from_bytes(row.get(3)?);
-            runs.push(Run { id: row.get(0)?, newest: row.get(1)?, fences, filter });
+            runs.push(Run { id: row.get(0)?, newest: ServiceHour(row.get(1)?), fences, filter });
         }
         Ok(runs)
     }
 
     /// Writes entries, which are sorted.
     pub(super) fn write(connection: &Connection, id: i64, entries: &[Entry]) -> Result<Run, Failure> {
-        let newest = entries.iter().map(|entry| entry.second).max().unwrap_or(0);
+        let newest = entries.iter().map(|entry| entry.hour).max().unwrap_or_default();
         let filter = Filter::of(entries.iter().map(|entry| entry.key));
         let mut fences = Vec::new();
         let mut insert = connection.prepare_cached("INSERT INTO dedup_blocks (id, keys) VALUES (?1, ?2)")?;
@@ -51,7 +52,7 @@ impl Run {
         }
         let fence_bytes: Vec<u8> = fences.iter().flat_map(|fence| fence.0.to_be_bytes()).collect();
         let sql = "INSERT INTO dedup_runs (run, newest, fences, filter) VALUES (?1, ?2, ?3, ?4)";
-        connection.execute(sql, (id, newest, fence_bytes, filter.bytes()))?;
+        connection.execute(sql, (id, newest.0, fence_bytes, filter.bytes()))?;
         Ok(Run { id, newest, fences, filter: Some(filter) })
     }
 
@@ -66,7 +67,7 @@ impl Run {
         self.id
     }
 
-    pub(super) fn newest(&self) -> u32 {
+    pub(super) fn newest(&self) -> ServiceHour {
         self.newest
     }
 
@@ -79,7 +80,7 @@ impl Run {
     }
 
     /// When the id was accepted, if it is in the run.
-    pub(super) fn find(&self, connection: &Connection, key: Key) -> Result<Option<u32>, Failure> {
+    pub(super) fn find(&self, connection: &Connection, key: Key) -> Result<Option<ServiceHour>, Failure> {
         if self.filter.as_ref().is_some_and(|filter| !filter.may_contain(key)) {
             return Ok(None);
         }
@@ -88,7 +89,7 @@ impl Run {
         let find = |row: &rusqlite::Row<'_>| {
             let (entries, _) = row.get_ref(0)?.as_blob()?.as_chunks::<ENTRY_LEN>();
             let found = entries.binary_search_by_key(&key, |entry| Entry::read(entry).key);
-            Ok(found.ok().and_then(|at| entries.get(at)).map(|entry| Entry::read(entry).second))
+            Ok(found.ok().and_then(|at| entries.get(at)).map(|entry| Entry::read(entry).hour))
         };
         let found = select.query_row([(self.id << BLOCK_BITS) + block as i64], find).optional()?;
         found.ok_or_else(|| Failure::Corrupt(format!("block {block} of run {} of known ids is missing", self.id)))

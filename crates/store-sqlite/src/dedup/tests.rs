@@ -16,12 +16,12 @@ fn database() -> Connection {
     connection
 }
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_micros(1_800_000_000_000_000 + second * 1_000_000)
+fn at(hour: u32) -> ServiceHour {
+    ServiceHour(hour)
 }
 
 /// Adds ids and tidies like the writer does; gives how many were known.
-fn add(dedup: &mut Dedup, connection: &Connection, ids: std::ops::Range<u32>, now: Timestamp) -> usize {
+fn add(dedup: &mut Dedup, connection: &Connection, ids: std::ops::Range<u32>, now: ServiceHour) -> usize {
     let keyed = Keyed::load(connection).unwrap();
     let mut known = 0;
     for id in ids {
@@ -43,27 +43,26 @@ fn ids_are_known_in_memory_in_runs_and_after_a_restart() {
     let mut dedup = Dedup::load(&connection, &settings()).unwrap();
     assert_eq!(add(&mut dedup, &connection, 0..5500, at(0)), 0);
     assert_eq!((dedup.runs.len(), dedup.recent.len()), (5, 500));
-    assert_eq!(add(&mut dedup, &connection, 0..5500, at(60)), 5500);
+    assert_eq!(add(&mut dedup, &connection, 0..5500, at(1)), 5500);
     let mut dedup = Dedup::load(&connection, &settings()).unwrap();
     assert_eq!((dedup.runs.len(), dedup.recent.len()), (5, 500));
-    assert_eq!(add(&mut dedup, &connection, 0..5600, at(60)), 5500);
+    assert_eq!(add(&mut dedup, &connection, 0..5600, at(1)), 5500);
     // Without memory for filters it is slower, not wrong.
     let mut dedup = Dedup::load(&connection, &Settings { dedup_filter_bytes: 2000, ..settings() }).unwrap();
     assert_eq!(dedup.runs.iter().filter(|run| run.filter_bytes() > 0).count(), 1);
-    assert_eq!(add(&mut dedup, &connection, 0..5700, at(60)), 5600);
+    assert_eq!(add(&mut dedup, &connection, 0..5700, at(1)), 5600);
 }
 
 #[test]
 fn ids_are_forgotten_after_the_window_exactly_and_runs_go() {
     let connection = database();
     let mut dedup = Dedup::load(&connection, &settings()).unwrap();
-    let day = 24 * 60 * 60;
     add(&mut dedup, &connection, 0..1000, at(0));
-    add(&mut dedup, &connection, 1000..1500, at(60));
-    assert_eq!(add(&mut dedup, &connection, 0..1500, at(day - 1)), 1500);
-    assert_eq!(add(&mut dedup, &connection, 0..1500, at(day + 1)), 500);
+    add(&mut dedup, &connection, 1000..1500, at(1));
+    assert_eq!(add(&mut dedup, &connection, 0..1500, at(24)), 1500);
+    assert_eq!(add(&mut dedup, &connection, 0..1500, at(25)), 500);
     assert_eq!(dedup.runs.len(), 1, "the run of the first thousand went when the new one came");
-    assert_eq!(add(&mut dedup, &connection, 0..1000, at(day + 2)), 1000);
+    assert_eq!(add(&mut dedup, &connection, 0..1000, at(26)), 1000);
 }
 
 #[test]
@@ -71,12 +70,30 @@ fn few_ids_over_a_long_time_stay_in_memory() {
     let connection = database();
     let mut dedup = Dedup::load(&connection, &settings()).unwrap();
     for hour in 0..200 {
-        add(&mut dedup, &connection, hour * 20..hour * 20 + 20, at(i64::from(hour) * 3600));
+        add(&mut dedup, &connection, hour * 20..hour * 20 + 20, at(hour));
         assert!(dedup.recent.len() <= 1000, "{}", dedup.recent.len());
     }
     assert!(dedup.runs.is_empty());
     let rows: u32 = connection.query_row("SELECT count(*) FROM dedup_recent", [], |row| row.get(0)).unwrap();
     assert!(rows <= 100, "{rows} rows of 10 ids");
+}
+
+/// Seconds of the wall clock, as earlier versions wrote them, count from the migration.
+#[test]
+fn ids_from_before_hours_of_service_are_known_for_a_day_from_then_on() {
+    let connection = database();
+    let keyed = Keyed::load(&connection).unwrap();
+    let old = |id: &str| [&keyed.key(PimId(1), id).0.to_be_bytes()[..], &1_793_000_000u32.to_be_bytes()].concat();
+    connection.execute("INSERT INTO dedup_recent (newest, keys) VALUES (0, ?1)", [old("recent")]).unwrap();
+    let run = "INSERT INTO dedup_runs (run, newest, fences, filter) VALUES (1, 0, ?1, x'')";
+    connection.execute(run, [&old("run")[..16]]).unwrap();
+    connection.execute("INSERT INTO dedup_blocks (id, keys) VALUES (1 << 20, ?1)", [old("run")]).unwrap();
+    let dedup = Dedup::load(&connection, &settings()).unwrap();
+    for id in ["recent", "run"] {
+        let known = |hour| dedup.knows(&connection, keyed.key(PimId(1), id), at(hour)).unwrap();
+        assert!(known(0) && known(24), "{id}");
+        assert!(!known(25), "{id}");
+    }
 }
 
 #[test]

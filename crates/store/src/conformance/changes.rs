@@ -5,7 +5,7 @@ use domain::notification::{Channel, Notification, NotificationKind};
 use domain::outcome::{ErrorReason, SuspensionReason};
 use domain::subscriber::SubscriberStatus;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{ClientId, Position, Timestamp};
+use domain::{ClientId, Position, ServiceHour, Timestamp};
 use uuid::Uuid;
 
 use super::sample::*;
@@ -271,43 +271,44 @@ pub async fn deleted_ones_are_left_out_of_lists(store: &dyn Store) {
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(gone));
 }
 
-/// A subscriber with one that stays, one that is revoked and one that is deleted, at `at(9)`; then the subscriber is deleted.
+/// A subscriber with one that stays, one that is revoked and one that is deleted, in the first hour of service; then the subscriber is deleted.
 /// Whoever is revoked can still look at what he had, whoever was deleted long ago is not known any more.
 pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
     store.add_pim(pim("a")).await.unwrap();
     let (subscriber, first) = make(store).await;
     let second = put_new(store, |_| {}, &subscriber).await;
-    let end = |status| move |next: &mut Subscription| (next.status, next.updated_at) = (status, at(9));
+    // What the clock says of it does not count.
+    let end = |status| move |next: &mut Subscription| (next.status, next.updated_at) = (status, at(40 * 24 * 3600));
     put(store, changed(&first, end(SubscriptionStatus::Deleted))).await;
     let revoked = put(store, changed(&second, end(SubscriptionStatus::Revoked))).await;
     let (version, _) = store.changed_since(0).await.unwrap();
-    assert_eq!(store.prune_deleted(at(9)).await.unwrap(), 0);
-    assert_eq!(store.prune_deleted(at(10)).await.unwrap(), 1);
+    assert_eq!(store.prune_deleted(ServiceHour(0)).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(ServiceHour(1)).await.unwrap(), 1);
     assert_eq!(store.subscription(first.id).await.unwrap(), None);
     assert_eq!(store.changed_since(0).await.unwrap(), (version, vec![revoked.clone()]));
     let mut gone = subscriber.clone();
-    (gone.status, gone.revision, gone.updated_at) = (SubscriberStatus::Deleted, 1, at(9));
-    let of_subscriber = changed(&revoked, |next| next.status = SubscriptionStatus::Deleted);
-    let mut end =
-        change(vec![Put::Changed(changed(&of_subscriber, |next| (next.revision, next.updated_at) = (2, at(20))))]);
+    (gone.status, gone.revision) = (SubscriberStatus::Deleted, 1);
+    let mut end = change(Vec::new());
     end.subscriber = Some(Put::Changed(gone.clone()));
     store.change(end).await.unwrap();
+    serve(store, 20).await;
+    put(store, changed(&revoked, |next| next.status = SubscriptionStatus::Deleted)).await;
     // Not before the last of its subscriptions.
-    assert_eq!(store.prune_deleted(at(20)).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(ServiceHour(20)).await.unwrap(), 0);
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(gone));
-    assert_eq!(store.prune_deleted(at(21)).await.unwrap(), 2);
+    assert_eq!(store.prune_deleted(ServiceHour(21)).await.unwrap(), 2);
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), None);
-    assert_eq!(store.prune_deleted(Timestamp::MAX).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(ServiceHour(u32::MAX)).await.unwrap(), 0);
 }
 
 /// Nobody can ask for it any more.
 pub async fn what_ended_with_its_pim_is_forgotten_after_a_time(store: &dyn Store) {
     let pim = store.add_pim(pim("a")).await.unwrap();
     let (subscriber, _) = make(store).await;
-    assert_eq!(store.prune_deleted(Timestamp::MAX).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(ServiceHour(u32::MAX)).await.unwrap(), 0);
     store.remove_pim(pim.id, at(9)).await.unwrap();
-    assert_eq!(store.prune_deleted(at(9)).await.unwrap(), 0);
-    assert_eq!(store.prune_deleted(at(10)).await.unwrap(), 2);
+    assert_eq!(store.prune_deleted(ServiceHour(0)).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(ServiceHour(1)).await.unwrap(), 2);
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), None);
 }
 

@@ -2,7 +2,7 @@
 
 use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery, LogType, RefusedRequest};
 use domain::subscriber::Owner;
-use domain::{ClientId, LogId, SubscriberId, SubscriptionId};
+use domain::{ClientId, LogId, ServiceHour, SubscriberId, SubscriptionId};
 
 use super::sample::*;
 use crate::Store;
@@ -156,12 +156,15 @@ pub async fn entries_are_filtered(store: &dyn Store) {
 
 /// The latest occurrence counts.
 pub async fn old_entries_are_pruned(store: &dyn Store) {
-    store.add_entry(error("seldom", at(0))).await.unwrap();
+    // Whatever the clock says.
+    store.add_entry(error("seldom", at(40 * 24 * 3600))).await.unwrap();
     store.add_entry(error("often", at(0))).await.unwrap();
-    store.add_entry(error("often", at(200))).await.unwrap();
     store.add_entry(entry(action(), at(100))).await.unwrap();
-    assert_eq!(store.prune_entries(at(150)).await.unwrap(), 2);
-    assert_eq!(store.prune_entries(at(150)).await.unwrap(), 0);
+    serve(store, 1).await;
+    store.add_entry(error("often", at(200))).await.unwrap();
+    assert_eq!(store.prune_entries(ServiceHour(0)).await.unwrap(), 0);
+    assert_eq!(store.prune_entries(ServiceHour(1)).await.unwrap(), 2);
+    assert_eq!(store.prune_entries(ServiceHour(1)).await.unwrap(), 0);
     let left = find(store, query()).await;
     assert_eq!((left.len(), left[0].count), (1, 2));
     // One that is gone is not merged into.

@@ -1,8 +1,10 @@
 //! The event log.
 
+use std::time::Duration;
+
 use domain::event::EventParts;
 use domain::trace_parent::TraceParent;
-use domain::{Event, Position};
+use domain::{Event, Position, ServiceHour};
 
 use super::sample::*;
 use crate::Store;
@@ -42,20 +44,31 @@ pub async fn known_ids_are_left_out_within_a_request(store: &dyn Store) {
     assert_ne!(chunk.events[0].event.data(), "{}");
 }
 
-/// Ids of earlier requests.
+/// Ids of earlier requests, at any hour of the day of service.
 pub async fn known_ids_are_left_out_within_the_window(store: &dyn Store) {
     append(store, PIM, "a b", at(0)).await;
-    let appended = store.append(PIM, events("b c a"), at(24 * 3600 - 1)).await.unwrap();
+    serve(store, 24).await;
+    let appended = store.append(PIM, events("b c a"), at(1)).await.unwrap();
     assert_eq!(appended, Appended { accepted: 3, duplicates: 2 });
     assert_eq!(read(store, None, 1, ALL).await.0, "a b c");
 }
 
-/// After 24 h the id may come again, and is known from then on.
+/// After 24 h of service the id may come again, and is known from then on.
 pub async fn known_ids_are_forgotten_after_the_window(store: &dyn Store) {
     append(store, PIM, "a", at(0)).await;
-    append(store, PIM, "a", at(24 * 3600 + 2)).await;
-    append(store, PIM, "a", at(24 * 3600 + 3)).await;
+    serve(store, 25).await;
+    append(store, PIM, "a", at(0)).await;
+    append(store, PIM, "a", at(1)).await;
     assert_eq!(read(store, None, 1, ALL).await.0, "a a");
+}
+
+/// A clock that is 40 days ahead or behind makes no id unknown.
+pub async fn no_step_of_the_clock_keeps_a_duplicate_from_being_found(store: &dyn Store) {
+    append(store, PIM, "a", at(0)).await;
+    for days in [40, -40, 0] {
+        append(store, PIM, "a", at(days * 24 * 3600)).await;
+    }
+    assert_eq!(read(store, None, 1, ALL).await.0, "a");
 }
 
 /// Two PIMs may use the same ids.
@@ -206,34 +219,43 @@ pub async fn ids_are_known_after_trimming(store: &dyn Store) {
     assert_eq!(read(store, None, 1, ALL).await.0, "b");
 }
 
-/// The first event of a time.
-pub async fn the_first_since_a_time(store: &dyn Store) {
-    assert_eq!(store.first_since(at(0)).await.unwrap(), Position(1));
-    for number in 0..50 {
-        append(store, PIM, &format!("a{number} b{number}"), at(10 * number)).await;
-    }
-    let check = async |time, expect| assert_eq!(store.first_since(at(time)).await.unwrap(), Position(expect));
-    check(-100, 1).await;
-    check(0, 1).await;
-    check(1, 3).await;
-    check(10, 3).await;
-    check(485, 99).await;
-    check(490, 99).await;
-    check(491, 101).await;
-    trim(store, &[], 51).await;
-    check(0, 51).await;
-    check(300, 61).await;
+async fn since(store: &dyn Store, hour: u32) -> u64 {
+    store.first_since(ServiceHour(hour)).await.unwrap().0
 }
 
-/// The clock may step: the first event accepted then or later is meant, whatever came in between.
-pub async fn the_first_since_a_time_survives_a_clock_that_steps_back(store: &dyn Store) {
-    for (number, time) in [10, 100, 20, 30, 200, 40].into_iter().enumerate() {
-        append(store, PIM, &number.to_string(), at(time)).await;
+/// The first event of an hour, by the number under which it was written.
+pub async fn the_first_since_an_hour_of_service(store: &dyn Store) {
+    assert_eq!(since(store, 0).await, 1);
+    for number in 0..50 {
+        append(store, PIM, &format!("a{number} b{number}"), at(0)).await;
+        serve(store, 10).await;
     }
-    let check = async |time, expect| assert_eq!(store.first_since(at(time)).await.unwrap(), Position(expect));
-    check(10, 1).await;
-    check(15, 2).await;
-    check(100, 2).await;
-    check(101, 5).await;
-    check(201, 7).await;
+    for (hour, expect) in [(0, 1), (1, 3), (10, 3), (485, 99), (490, 99), (491, 101), (500, 101), (9999, 101)] {
+        assert_eq!(since(store, hour).await, expect, "{hour}");
+    }
+    trim(store, &[], 51).await;
+    assert_eq!(since(store, 0).await, 51);
+    assert_eq!(since(store, 300).await, 61);
+}
+
+/// What the clock says is only told.
+pub async fn no_step_of_the_clock_ages_an_event(store: &dyn Store) {
+    for (number, days) in [0, 40, -40, 0].into_iter().enumerate() {
+        append(store, PIM, &number.to_string(), at(days * 24 * 3600)).await;
+        serve(store, 1).await;
+    }
+    for hour in 0..=4 {
+        assert_eq!(since(store, hour).await, u64::from(hour) + 1);
+    }
+}
+
+/// Hours that are spread over many starts are hours, too.
+pub async fn hours_of_service_are_counted_and_the_rest_is_kept(store: &dyn Store) {
+    assert_eq!(store.hour(), ServiceHour(0));
+    for minutes in 1..=3u32 {
+        assert_eq!(store.served(Duration::from_secs(1200)).await.unwrap(), ServiceHour(minutes / 3));
+        assert_eq!(store.hour(), ServiceHour(minutes / 3));
+    }
+    serve(store, 30 * 24).await;
+    assert_eq!(store.hour(), ServiceHour(30 * 24 + 1));
 }

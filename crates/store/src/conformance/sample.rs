@@ -1,5 +1,7 @@
 //! Samples that the tests are made of.
 
+use std::time::Duration;
+
 use domain::destination::{CustomHeaders, Destination, PubsubDestination};
 use domain::event::EventParts;
 use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
@@ -48,6 +50,11 @@ pub const ALL: ReadLimit = ReadLimit { events: usize::MAX, bytes: usize::MAX, un
 /// Appends events with these ids.
 pub async fn append(store: &dyn Store, pim: PimId, ids: &str, now: Timestamp) {
     store.append(pim, events(ids), now).await.unwrap();
+}
+
+/// Lets hours of service pass.
+pub async fn serve(store: &dyn Store, hours: u64) {
+    store.served(Duration::from_secs(hours * 3600)).await.unwrap();
 }
 
 /// The ids of the events from `from` on, and where to read on.

@@ -8,9 +8,10 @@ use domain::notification::{Notification, Outgoing};
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{ClientId, PimId, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, PimId, ServiceHour, SubscriberId, SubscriptionId, Timestamp};
+use uuid::Uuid;
 
-use super::{MemoryStore, State};
+use super::{KeptEntry, MemoryStore, State};
 use crate::catalog::{Catalog, Change, Client, LogPage, Made, Put};
 use crate::changes::Changes;
 use crate::error::{ChangeError, StoreError};
@@ -60,7 +61,7 @@ impl Catalog for MemoryStore {
         state.pims_version += 1;
         let subscribers: Vec<_> = state.subscribers.values().filter(|one| one.owner.pim == id).cloned().collect();
         for (revoked, entry) in subscribers.iter().filter_map(|one| stamp::revoke_subscriber(one, now)) {
-            state.subscribers.insert(revoked.id, revoked);
+            state.put_subscriber(revoked);
             state.add(entry);
         }
         let subscriptions = state.subscriptions.values().map(|(_, one)| one).filter(|one| one.pim == id);
@@ -128,7 +129,7 @@ impl Catalog for MemoryStore {
         if let Some(put) = &change.subscriber {
             let stored = state.subscribers.get(&put.value().id);
             let subscriber = stamp::stamp_subscriber(stored, put)?;
-            state.subscribers.insert(subscriber.id, subscriber);
+            state.put_subscriber(subscriber);
         }
         if !change.subscriptions.is_empty() {
             state.version += 1;
@@ -165,7 +166,7 @@ impl Catalog for MemoryStore {
             Some(after) => entry.id < after,
         };
         let wanted = |entry: &&LogEntry| entry.owner == *owner && merge::matches(query, entry) && is_behind(entry);
-        let found = state.entries.values().filter(wanted);
+        let found = state.entries.values().map(|kept| &kept.entry).filter(wanted);
         let take = query.limit.saturating_add(1);
         let mut entries: Vec<LogEntry> = if ascending {
             found.skip(query.skip).take(take).cloned().collect()
@@ -177,31 +178,36 @@ impl Catalog for MemoryStore {
         Ok(LogPage { entries, more })
     }
 
-    async fn prune_entries(&self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError> {
         let mut state = self.state.lock();
         let there = state.entries.len();
-        state.entries.retain(|_, entry| entry.timestamp >= before);
+        state.entries.retain(|_, kept| kept.hour >= before);
         let State { entries, latest_errors, .. } = &mut *state;
         latest_errors.retain(|_, id| entries.contains_key(id));
         Ok((there - state.entries.len()) as u64)
     }
 
-    async fn prune_deleted(&self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError> {
         let mut state = self.state.lock();
-        let State { pims, subscribers, subscriptions, .. } = &mut *state;
+        let State { pims, subscribers, subscriptions, changed, .. } = &mut *state;
         let there = subscribers.len() + subscriptions.len();
-        subscriptions.retain(|_, (_, one)| {
+        let is_old = |id: Uuid| changed.get(&id).is_none_or(|hour| *hour < before);
+        subscriptions.retain(|id, (_, one)| {
             let ended = one.status == SubscriptionStatus::Deleted
                 || (one.status == SubscriptionStatus::Revoked && !pims.contains_key(&one.pim));
-            !ended || one.updated_at >= before
+            !ended || !is_old(id.0)
         });
         let with_subscriptions: BTreeSet<_> = subscriptions.values().map(|(_, one)| one.subscriber_id).collect();
         subscribers.retain(|id, one| {
             let ended = one.status == SubscriberStatus::Deleted
                 || (one.status == SubscriberStatus::Revoked && !pims.contains_key(&one.owner.pim));
-            !ended || one.updated_at >= before || with_subscriptions.contains(id)
+            !ended || !is_old(id.0) || with_subscriptions.contains(id)
         });
-        Ok((there - subscribers.len() - subscriptions.len()) as u64)
+        let pruned = there - subscribers.len() - subscriptions.len();
+        changed.retain(|id, _| {
+            subscribers.contains_key(&SubscriberId(*id)) || subscriptions.contains_key(&SubscriptionId(*id))
+        });
+        Ok(pruned as u64)
     }
 
     async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
@@ -295,12 +301,18 @@ impl State {
         }
     }
 
+    fn put_subscriber(&mut self, subscriber: Subscriber) {
+        self.changed.insert(subscriber.id.0, self.hour);
+        self.subscribers.insert(subscriber.id, subscriber);
+    }
+
     /// Stamps and stores a subscription.
     fn put(&mut self, put: &Put<Subscription>) -> Result<Subscription, ChangeError> {
         let id = put.value().id;
         let stored = self.subscriptions.get(&id).map(|(_, stored)| stored);
         let stamped = stamp::stamp(stored, put, self.head(), self.cursor(id))?;
         self.affect(id, stamped.subscription.generation, stamped.lane);
+        self.changed.insert(id.0, self.hour);
         self.subscriptions.insert(id, (self.version, stamped.subscription.clone()));
         Ok(stamped.subscription)
     }
@@ -319,12 +331,13 @@ impl State {
         if let Some((operation, message)) = merge::error_key(&entry.body) {
             let key = (entry.owner.clone(), entry.subscriber_id, entry.subscription_id, operation, message.to_owned());
             let latest = self.latest_errors.get(&key).and_then(|id| self.entries.get_mut(id));
-            if let Some(latest) = latest.filter(|latest| merge::is_near(latest, &entry)) {
-                merge::merge(latest, &entry);
+            if let Some(latest) = latest.filter(|latest| merge::is_near(&latest.entry, &entry)) {
+                merge::merge(&mut latest.entry, &entry);
+                latest.hour = self.hour;
                 return;
             }
             self.latest_errors.insert(key, entry.id);
         }
-        self.entries.insert(entry.id, entry);
+        self.entries.insert(entry.id, KeptEntry { entry, hour: self.hour });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
+use domain::{Event, LoggedEvent, PimId, Position, ServiceHour, Timestamp};
 
 use super::{MemoryStore, State};
 use crate::condition::Condition;
@@ -13,11 +13,13 @@ use crate::error::{AppendError, StoreError};
 use crate::event_log::{Appended, Chunk, EventLog, ReadLimit};
 use crate::tail::Tail;
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 impl MemoryStore {
     /// Whether an id is known within the dedup window.
-    pub(super) fn knows(&self, state: &State, pim: PimId, id: &str, now: Timestamp) -> bool {
+    pub(super) fn knows(&self, state: &State, pim: PimId, id: &str) -> bool {
         let seen = state.seen.get(&(pim, id.to_owned()));
-        seen.is_some_and(|at| now.since(*at) < self.settings.dedup_window)
+        seen.is_some_and(|hour| *hour >= state.hour.ago(self.settings.dedup_window))
     }
 
     /// Appends under the lock.
@@ -33,7 +35,7 @@ impl MemoryStore {
         let mut fresh = Vec::new();
         for event in events {
             let key = (pim, event.id().to_owned());
-            if !self.knows(state, pim, event.id(), now) && in_request.insert(key) {
+            if !self.knows(state, pim, event.id()) && in_request.insert(key) {
                 fresh.push(event);
             }
         }
@@ -45,18 +47,19 @@ impl MemoryStore {
             );
             return Err(AppendError::BacklogFull { message, retry_after: Duration::from_secs(5) });
         }
-        while state.seen_order.front().is_some_and(|(at, ..)| now.since(*at) >= self.settings.dedup_window) {
-            let Some((at, pim, id)) = state.seen_order.pop_front() else { break };
+        let oldest = state.hour.ago(self.settings.dedup_window);
+        while state.seen_order.front().is_some_and(|(hour, ..)| *hour < oldest) {
+            let Some((hour, pim, id)) = state.seen_order.pop_front() else { break };
             let key = (pim, id);
-            if state.seen.get(&key) == Some(&at) {
+            if state.seen.get(&key) == Some(&hour) {
                 state.seen.remove(&key);
             }
         }
         let duplicates = accepted - fresh.len();
         let mut logged = Vec::with_capacity(fresh.len());
         for event in fresh {
-            state.seen.insert((pim, event.id().to_owned()), now);
-            state.seen_order.push_back((now, pim, event.id().to_owned()));
+            state.seen.insert((pim, event.id().to_owned()), state.hour);
+            state.seen_order.push_back((state.hour, pim, event.id().to_owned()));
             let event = Arc::new(LoggedEvent { position: state.head(), pim, accepted_at: now, event });
             state.accepted += 1;
             state.events.push_back(Arc::clone(&event));
@@ -71,6 +74,22 @@ impl MemoryStore {
 
 #[async_trait]
 impl EventLog for MemoryStore {
+    fn hour(&self) -> ServiceHour {
+        self.state.lock().hour
+    }
+
+    async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError> {
+        let mut state = self.state.lock();
+        state.served = state.served.saturating_add(elapsed);
+        while state.served >= HOUR {
+            state.served -= HOUR;
+            state.hour.0 += 1;
+            let (hour, head) = (state.hour, state.head());
+            state.hours.insert(hour, head);
+        }
+        Ok(state.hour)
+    }
+
     async fn append_if(
         &self,
         pim: PimId,
@@ -112,10 +131,11 @@ impl EventLog for MemoryStore {
         &self.tail
     }
 
-    async fn first_since(&self, time: Timestamp) -> Result<Position, StoreError> {
+    async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError> {
         let state = self.state.lock();
-        let first = state.events.iter().find(|event| event.accepted_at >= time);
-        Ok(first.map_or(state.head(), |event| event.position))
+        let began = if hour == ServiceHour::default() { Position::FIRST } else { state.began(hour) };
+        let first = state.events.partition_point(|event| event.position < began);
+        Ok(state.events.get(first).map_or(state.head(), |event| event.position))
     }
 
     async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {
@@ -125,5 +145,12 @@ impl EventLog for MemoryStore {
         state.events.retain(|event| event.position >= *floors.get(&event.pim).unwrap_or(&rest));
         state.bytes = state.events.iter().map(|event| event.event.size() as u64).sum();
         Ok((before - state.events.len()) as u64)
+    }
+}
+
+impl State {
+    /// Where the log ended when this hour of service began, or ends if it has not.
+    fn began(&self, hour: ServiceHour) -> Position {
+        self.hours.range(hour..).next().map_or(self.head(), |(_, head)| *head)
     }
 }
