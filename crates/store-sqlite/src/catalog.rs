@@ -27,6 +27,7 @@ pub(crate) use rows::generation;
 use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::failure::Failure;
+use crate::readers::{PLATFORM, of_client, of_pim};
 
 /// Log entries deleted in one transaction.
 const PRUNE_SLICE: u64 = 2_000;
@@ -42,7 +43,7 @@ impl Catalog for SqliteStore {
     async fn pims(&self) -> Result<Vec<Pim>, StoreError> {
         let vault = Arc::clone(&self.vault);
         let (version, pims) = self
-            .read(move |connection| {
+            .read(PLATFORM, move |connection| {
                 // One snapshot.
                 let transaction = connection.unchecked_transaction()?;
                 Ok((version(&transaction)?, pims::all(&transaction, &vault)?))
@@ -74,7 +75,7 @@ impl Catalog for SqliteStore {
 
     async fn client(&self, owner: &Owner) -> Result<Client, StoreError> {
         let owner = owner.clone();
-        self.read(move |connection| {
+        self.read(of_client(&owner), move |connection| {
             let sql = "SELECT body FROM clients WHERE pim = ?1 AND client_id = ?2";
             let mut select = connection.prepare_cached(sql)?;
             let body = select.query_row((owner.pim.0, owner.client_id.0), |row| row.get::<_, String>(0)).optional()?;
@@ -90,12 +91,12 @@ impl Catalog for SqliteStore {
 
     async fn subscriber(&self, id: SubscriberId) -> Result<Option<Subscriber>, StoreError> {
         let vault = Arc::clone(&self.vault);
-        self.read(move |connection| rows::subscriber(connection, &vault, id)).await
+        self.read(PLATFORM, move |connection| rows::subscriber(connection, &vault, id)).await
     }
 
     async fn subscribers(&self, owner: &Owner) -> Result<Vec<Subscriber>, StoreError> {
         let (vault, owner) = (Arc::clone(&self.vault), owner.clone());
-        self.read(move |connection| {
+        self.read(of_client(&owner), move |connection| {
             let which = "pim = ?1 AND client_id = ?2 AND status <> 'deleted' ORDER BY created_at, id";
             rows::subscribers(connection, &vault, which, (owner.pim.0, owner.client_id.0))
         })
@@ -104,12 +105,12 @@ impl Catalog for SqliteStore {
 
     async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
         let vault = Arc::clone(&self.vault);
-        self.read(move |connection| rows::subscription(connection, &vault, id)).await
+        self.read(PLATFORM, move |connection| rows::subscription(connection, &vault, id)).await
     }
 
     async fn subscriptions(&self, of: SubscriberId) -> Result<Vec<Subscription>, StoreError> {
         let vault = Arc::clone(&self.vault);
-        self.read(move |connection| {
+        self.read(PLATFORM, move |connection| {
             let which = "subscriber_id = ?1 AND status <> 'deleted' ORDER BY created_at, id";
             rows::subscriptions(connection, &vault, which, (of.0.as_bytes(),))
         })
@@ -123,7 +124,7 @@ impl Catalog for SqliteStore {
 
     async fn changed_since(&self, since: u64) -> Result<(u64, Vec<Subscription>), StoreError> {
         let vault = Arc::clone(&self.vault);
-        self.read(move |connection| {
+        self.read(PLATFORM, move |connection| {
             // One snapshot.
             let transaction = connection.unchecked_transaction()?;
             let changed = rows::subscriptions(&transaction, &vault, "version > ?1 ORDER BY id", (since,))?;
@@ -144,7 +145,7 @@ impl Catalog for SqliteStore {
 
     async fn entries(&self, owner: &Owner, query: &LogQuery) -> Result<LogPage, StoreError> {
         let (owner, query) = (owner.clone(), query.clone());
-        self.read(move |connection| entries::find(connection, &owner, &query)).await
+        self.read(of_client(&owner), move |connection| entries::find(connection, &owner, &query)).await
     }
 
     async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError> {
@@ -165,7 +166,7 @@ impl Catalog for SqliteStore {
 
     async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         let vault = Arc::clone(&self.vault);
-        self.read(move |connection| outbox::due(connection, &vault, due_by, limit)).await
+        self.read(PLATFORM, move |connection| outbox::due(connection, &vault, due_by, limit)).await
     }
 
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {
@@ -178,7 +179,7 @@ impl Catalog for SqliteStore {
     }
 
     async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError> {
-        self.read(move |connection| {
+        self.read(of_pim(pim), move |connection| {
             let sql = "SELECT names.client_id, clients.body FROM (SELECT client_id FROM subscribers WHERE pim = ?1 AND \
                        status <> 'deleted' UNION SELECT client_id FROM clients WHERE pim = ?1) AS names LEFT JOIN \
                        clients ON clients.pim = ?1 AND clients.client_id = names.client_id ORDER BY names.client_id";

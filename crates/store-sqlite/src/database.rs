@@ -18,12 +18,13 @@ pub(crate) const BUSY: Duration = Duration::from_secs(10);
 const PAGE_SIZE: u32 = 8192;
 
 /// All migrations, in order; the database's `user_version` is the number of those that were made.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_outbox.sql"),
     include_str!("../migrations/0004_revisions.sql"),
     include_str!("../migrations/0005_hours_of_service.sql"),
+    include_str!("../migrations/0006_bounded_entries.sql"),
 ];
 
 /// The store could not be opened.

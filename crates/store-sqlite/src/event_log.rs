@@ -14,6 +14,7 @@ use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::failure::Failure;
 use crate::log_writer::not_serving;
+use crate::readers::{PLATFORM, of_pim};
 use crate::writer::{Append, Request};
 
 /// Frames deleted in one transaction: some 8 MB at most, so that appends wait a few milliseconds.
@@ -48,7 +49,7 @@ impl EventLog for SqliteStore {
         if from == end {
             return Ok(Chunk { events: Vec::new(), next: end });
         }
-        self.read(move |connection| read(connection, pim, from, end, limit)).await
+        self.read(pim.map_or(PLATFORM, of_pim), move |connection| read(connection, pim, from, end, limit)).await
     }
 
     fn tail(&self) -> &Tail {
@@ -57,7 +58,7 @@ impl EventLog for SqliteStore {
 
     async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError> {
         let head = self.tail.head();
-        self.read(move |connection| first_since(connection, hour, head)).await
+        self.read(PLATFORM, move |connection| first_since(connection, hour, head)).await
     }
 
     async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {

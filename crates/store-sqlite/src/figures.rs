@@ -10,6 +10,7 @@ use store::{EventLog, StoreError};
 
 use crate::SqliteStore;
 use crate::failure::Failure;
+use crate::readers::PLATFORM;
 
 /// Rows of one kind are counted up to this number.
 pub const COUNTED: u64 = 10_000;
@@ -90,7 +91,7 @@ impl SqliteStore {
     pub async fn figures(&self) -> Result<Figures, StoreError> {
         let head = self.tail().head();
         let folder = self.folder.clone();
-        self.readers.read(move |connection| figures(connection, &folder, head)).await
+        self.readers.read(PLATFORM, move |connection| figures(connection, &folder, head)).await
     }
 }
 

@@ -12,11 +12,12 @@ use crate::batch::Batch;
 use crate::catalog;
 use crate::failure::Failure;
 use crate::log_writer::not_serving;
+use crate::readers::PLATFORM;
 
 #[async_trait]
 impl Ledger for SqliteStore {
     async fn load(&self) -> Result<LedgerRecord, StoreError> {
-        self.read(load).await
+        self.read(PLATFORM, load).await
     }
 
     async fn save(&self, save: Save) -> Result<(), StoreError> {

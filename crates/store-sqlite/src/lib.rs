@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use fair::Holder;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use store::{Changes, StoreError, Tail, Vault};
@@ -158,11 +159,12 @@ impl SqliteStore {
         answered.await.map_err(|_| E::from(StoreError::Unavailable("the store is closed".to_owned())))?
     }
 
-    /// Reads on one of the reading threads.
+    /// Reads on one of the reading threads, on behalf of the holder.
     async fn read<T: Send + 'static>(
         &self,
+        holder: Holder,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.readers.read(work).await
+        self.readers.read(holder, work).await
     }
 }

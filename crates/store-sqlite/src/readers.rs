@@ -1,9 +1,14 @@
 //! A few threads that read, each with a connection of its own: reads never wait for the writer, and never take more
-//! threads than there are.
+//! threads than there are. The threads are shared fairly by PIM, and within a PIM by client.
 
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use domain::PimId;
+use domain::subscriber::Owner;
+use fair::{Holder, Places};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use store::StoreError;
@@ -11,20 +16,40 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::failure::Failure;
 
-/// So many reads may wait; who comes later waits before the queue.
-const QUEUE: usize = 256;
-
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
-#[derive(Debug)]
+/// On behalf of the platform, or of whom is not known.
+pub(crate) const PLATFORM: Holder = Holder { pim: u64::MAX, part: 0 };
+
+/// On behalf of all clients of a PIM: its deliveries.
+pub(crate) fn of_pim(pim: PimId) -> Holder {
+    Holder { pim: u64::from(pim.0), part: 0 }
+}
+
+/// On behalf of a client.
+pub(crate) fn of_client(owner: &Owner) -> Holder {
+    let mut hasher = DefaultHasher::new();
+    owner.client_id.0.hash(&mut hasher);
+    Holder { pim: u64::from(owner.pim.0), part: hasher.finish() }
+}
+
 pub(crate) struct Readers {
+    /// One for each thread, so no read waits in the queue.
+    places: Places,
     queue: Option<mpsc::Sender<Read>>,
     threads: Vec<JoinHandle<()>>,
 }
 
+impl fmt::Debug for Readers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readers").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
 impl Readers {
     pub(crate) fn start(connections: Vec<Connection>) -> std::io::Result<Readers> {
-        let (queue, reads) = mpsc::channel::<Read>(QUEUE);
+        let places = Places::new(connections.len() as u64);
+        let (queue, reads) = mpsc::channel::<Read>(connections.len().max(1));
         let reads = Arc::new(Mutex::new(reads));
         let mut threads = Vec::new();
         for connection in connections {
@@ -39,17 +64,21 @@ impl Readers {
             };
             threads.push(std::thread::Builder::new().name("store-read".to_owned()).spawn(work)?);
         }
-        Ok(Readers { queue: Some(queue), threads })
+        Ok(Readers { places, queue: Some(queue), threads })
     }
 
-    /// Runs `work` on one of the threads.
+    /// Runs `work` on one of the threads once it is the turn of whom it is for.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
+        holder: Holder,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let permit = self.places.one(holder).await;
         let (answer, answered) = oneshot::channel();
         let read: Read = Box::new(move |connection| {
+            // Held until the work is done, also when nobody waits for it any more.
+            let _permit = permit;
             // Nobody waits any more: not an error.
             let _ = answer.send(work(connection).map_err(StoreError::from));
         });

@@ -37,7 +37,7 @@ impl Settings {
             min_free_disk_bytes: 1 << 30,
             dedup_window: Duration::from_secs(24 * 60 * 60),
             vault,
-            readers: 2,
+            readers: 4,
             dedup_recent: 1 << 17,
             dedup_filter_bytes: 128 << 20,
             // 64 MiB: with fewer, the disk syncs of checkpoints show in the latency of appends.

@@ -13,6 +13,7 @@ use store::{
 use crate::SqliteStore;
 use crate::catalog;
 use crate::failure::Failure;
+use crate::readers::of_pim;
 
 /// Snapshots deleted in one transaction: a few MB, so that appends wait a few milliseconds.
 const PRUNE_SLICE: u64 = 1_000;
@@ -27,7 +28,7 @@ impl Snapshots for SqliteStore {
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
-        self.read(move |connection| {
+        self.read(of_pim(pim), move |connection| {
             let sql = "SELECT revision, body FROM snapshots WHERE pim = ?1 AND kind = ?2 AND key = ?3";
             let mut select = connection.prepare_cached(sql)?;
             let mut found = HashMap::with_capacity(keys.len());
@@ -96,7 +97,7 @@ impl Snapshots for SqliteStore {
     }
 
     async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError> {
-        self.read(move |connection| note(connection, pim)).await
+        self.read(of_pim(pim), move |connection| note(connection, pim)).await
     }
 
     async fn put_bridge_note(&self, pim: PimId, next: BridgeNote) -> Result<(), ChangeError> {

@@ -77,6 +77,9 @@ macro_rules! store_conformance {
             revisions::conditions_are_about_one_client
             entries::equal_errors_become_one_in_a_sliding_window
             entries::errors_that_differ_stay_apart
+            entries::refusals_of_a_route_become_one_with_the_latest_body
+            entries::an_owner_has_a_bounded_number_of_entries
+            entries::an_owner_has_a_bounded_size_of_entries
             entries::actions_are_never_merged
             entries::entries_are_ordered_by_id
             entries::pages_are_stable_while_entries_arrive

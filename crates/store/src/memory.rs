@@ -91,15 +91,23 @@ struct State {
     bridge_notes: HashMap<PimId, BridgeNote>,
 }
 
-/// A log entry and the hour of its latest occurrence.
+/// A log entry, the hour of its latest occurrence, and its size as others store it.
 #[derive(Debug)]
 struct KeptEntry {
     entry: LogEntry,
     hour: ServiceHour,
+    bytes: u64,
+}
+
+impl KeptEntry {
+    fn new(entry: LogEntry, hour: ServiceHour) -> KeptEntry {
+        let bytes = serde_json::to_string(&entry).map_or(0, |text| text.len() as u64);
+        KeptEntry { entry, hour, bytes }
+    }
 }
 
 /// What errors have in common that become one entry.
-type ErrorKey = (Owner, Option<SubscriberId>, Option<SubscriptionId>, &'static str, String);
+type ErrorKey = (Owner, Option<SubscriberId>, Option<SubscriptionId>, [String; 4]);
 
 impl State {
     fn head(&self) -> Position {

@@ -1,4 +1,4 @@
-//! Which log entries are one, and which ones a query asks for: rules that are the same in every backend.
+//! Which log entries are one, how many an owner may have, and which ones a query asks for: rules that are the same in every backend.
 
 use std::time::Duration;
 
@@ -15,12 +15,40 @@ pub fn log_type(body: &LogBody) -> LogType {
     }
 }
 
-/// What errors have in common that become one entry, besides owner, subscriber and subscription: operation and message. Actions have none: they are never merged.
-pub fn error_key(body: &LogBody) -> Option<(&'static str, &str)> {
-    match body {
-        LogBody::Action(_) => None,
-        LogBody::FailedDelivery(failure) => Some((body.operation(), &failure.message)),
-        LogBody::Refused(refused) => Some((body.operation(), &refused.message)),
+/// An owner has at most so many entries; the oldest go (contract page 7, "Log entries").
+pub const MOST_ENTRIES: u64 = 10_000;
+
+/// An owner has at most so many bytes of entries, as they are stored.
+pub const MOST_ENTRY_BYTES: u64 = 16 << 20;
+
+/// What errors have in common that become one entry, besides owner, subscriber and subscription. Actions have none: they are never merged.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum ErrorKey<'a> {
+    /// Failed deliveries with one message.
+    FailedDelivery(&'a str),
+    /// Requests that were refused: method, path with its ids, code of the first error.
+    Refused(&'a str, &'a str, &'a str),
+}
+
+impl<'a> ErrorKey<'a> {
+    /// That of an entry; `None` for an action.
+    pub fn of(body: &'a LogBody) -> Option<ErrorKey<'a>> {
+        match body {
+            LogBody::Action(_) => None,
+            LogBody::FailedDelivery(failure) => Some(ErrorKey::FailedDelivery(&failure.message)),
+            LogBody::Refused(refused) => {
+                let path = refused.url.split('?').next().unwrap_or_default();
+                Some(ErrorKey::Refused(&refused.method, path, &refused.reason))
+            }
+        }
+    }
+
+    /// The parts of it, the same number for each.
+    pub fn parts(&self) -> [&'a str; 4] {
+        match *self {
+            ErrorKey::FailedDelivery(message) => [LogBody::FAILED_DELIVERY, message, "", ""],
+            ErrorKey::Refused(method, path, reason) => [LogBody::REFUSED, method, path, reason],
+        }
     }
 }
 
@@ -29,8 +57,9 @@ pub fn is_near(latest: &LogEntry, entry: &LogEntry) -> bool {
     entry.timestamp.since(latest.timestamp) <= MERGE_WINDOW
 }
 
-/// Counts `entry` as another occurrence of `into`.
+/// Counts `entry` as another occurrence of `into`, which tells what the latest one was.
 pub fn merge(into: &mut LogEntry, entry: &LogEntry) {
+    into.body = entry.body.clone();
     into.timestamp = into.timestamp.max(entry.timestamp);
     into.count = into.count.saturating_add(entry.count);
 }

@@ -22,14 +22,23 @@ pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
             let mut latest = from_columns(columns)?;
             if merge::is_near(&latest, entry) {
                 merge::merge(&mut latest, entry);
-                let sql = "UPDATE entries SET timestamp = ?2, count = ?3, hour = ?4 WHERE id = ?1";
-                batch.sql(sql)?.execute((id, latest.timestamp.as_micros(), latest.count, batch.hour()?.0))?;
+                let sql = "UPDATE entries SET timestamp = ?2, count = ?3, hour = ?4, operation = ?5, error_reason = ?6, body = ?7 \
+                           WHERE id = ?1";
+                batch.sql(sql)?.execute((
+                    id,
+                    latest.timestamp.as_micros(),
+                    latest.count,
+                    batch.hour()?.0,
+                    latest.body.operation(),
+                    latest.body.error_reason(),
+                    serde_json::to_string(&latest)?,
+                ))?;
                 batch.meters().merged_entries.one();
-                return Ok(());
+                return bound(batch, &entry.owner);
             }
         }
     }
-    let sql = "INSERT OR REPLACE INTO entries (id, pim, client_id, subscriber_id, subscription_id, timestamp, count, \
+    let sql = "INSERT INTO entries (id, pim, client_id, subscriber_id, subscription_id, timestamp, count, \
                operation, error_reason, error_key, hour, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     batch.sql(sql)?.execute(params![
         entry.id.0.as_bytes(),
@@ -46,22 +55,35 @@ pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
         serde_json::to_string(entry)?,
     ])?;
     batch.meters().entries.one();
+    bound(batch, &entry.owner)
+}
+
+/// Lets the oldest entries of an owner go beyond the bounds: one, as a rule, for each that comes.
+fn bound(batch: &Batch<'_>, owner: &Owner) -> Result<(), Failure> {
+    let of = (owner.pim.0, &owner.client_id.0);
+    let over = "SELECT 1 FROM entry_totals WHERE pim = ?1 AND client_id = ?2 AND (count > ?3 OR bytes > ?4)";
+    let oldest = "DELETE FROM entries WHERE id = \
+                  (SELECT id FROM entries WHERE pim = ?1 AND client_id = ?2 ORDER BY id LIMIT 1)";
+    let (mut over, mut delete_oldest) = (batch.sql(over)?, batch.sql(oldest)?);
+    while over.exists((of.0, of.1, merge::MOST_ENTRIES, merge::MOST_ENTRY_BYTES))? {
+        if delete_oldest.execute(of)? == 0 {
+            return Err(Failure::Corrupt("an owner's log entries are counted that are not there".to_owned()));
+        }
+    }
     Ok(())
 }
 
 /// What errors have in common that become one entry, as a hash.
 fn error_key(entry: &LogEntry) -> Option<Vec<u8>> {
-    let (operation, message) = merge::error_key(&entry.body)?;
-    let parts: [&[u8]; 6] = [
+    let key = merge::ErrorKey::of(&entry.body)?.parts();
+    let of: [&[u8]; 4] = [
         &entry.owner.pim.0.to_le_bytes(),
         entry.owner.client_id.0.as_bytes(),
         entry.subscriber_id.as_ref().map_or(&[], |id| id.0.as_bytes()),
         entry.subscription_id.as_ref().map_or(&[], |id| id.0.as_bytes()),
-        operation.as_bytes(),
-        message.as_bytes(),
     ];
     let mut hash = digest::Context::new(&digest::SHA256);
-    for part in parts {
+    for part in of.into_iter().chain(key.map(str::as_bytes)) {
         hash.update(&(part.len() as u64).to_le_bytes());
         hash.update(part);
     }
@@ -82,13 +104,13 @@ fn from_columns((timestamp, count, body): Columns) -> Result<LogEntry, Failure> 
     Ok(entry)
 }
 
-/// The entries that a query asks for.
+/// The entries that a query asks for. They are looked for in an index that has all that can be asked for, within the bounded number that an owner has.
 pub(super) fn find(connection: &Connection, owner: &Owner, query: &LogQuery) -> Result<LogPage, Failure> {
     let (order, behind) = match query.order {
         LogOrder::Ascending => ("ASC", "id > ?"),
         LogOrder::Descending => ("DESC", "id < ?"),
     };
-    let mut sql = "SELECT id, timestamp, count, body FROM entries WHERE pim = ? AND client_id = ?".to_owned();
+    let mut sql = "SELECT id FROM entries INDEXED BY entries_by_owner WHERE pim = ? AND client_id = ?".to_owned();
     let mut values: Vec<Value> = vec![owner.pim.0.into(), owner.client_id.0.clone().into()];
     let mut and = |condition: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -114,13 +136,14 @@ pub(super) fn find(connection: &Connection, owner: &Owner, query: &LogQuery) -> 
     let number = |number: usize| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
     values.push(number(query.limit.saturating_add(1)));
     values.push(number(query.skip));
+    let sql = format!("SELECT id, timestamp, count, body FROM entries WHERE id IN ({sql}) ORDER BY id {order}");
     let mut select = connection.prepare_cached(&sql)?;
     let found: Vec<Columns> = select.query_map(params_from_iter(values), columns)?.collect::<Result<_, _>>()?;
     let mut entries = found.into_iter().map(from_columns).collect::<Result<Vec<_>, _>>()?;
     let more = entries.len() > query.limit;
     entries.truncate(query.limit);
     debug_assert!(entries.iter().all(|entry| merge::matches(query, entry)));
-    debug_assert!(entries.iter().all(|entry| is_error(entry) == merge::error_key(&entry.body).is_some()));
+    debug_assert!(entries.iter().all(|entry| is_error(entry) == merge::ErrorKey::of(&entry.body).is_some()));
     Ok(LogPage { entries, more })
 }
 

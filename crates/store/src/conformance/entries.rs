@@ -49,6 +49,91 @@ pub async fn errors_that_differ_stay_apart(store: &dyn Store) {
     assert_eq!(of_other.entries, apart[1..2]);
 }
 
+fn refused(url: &str, message: &str) -> RefusedRequest {
+    RefusedRequest {
+        reason: "invalid".to_owned(),
+        status: 422,
+        message: message.to_owned(),
+        method: "POST".to_owned(),
+        url: url.to_owned(),
+        body: None,
+    }
+}
+
+/// Refusals of one route for one reason are one entry, which tells of the latest; other routes, ids in them, methods and reasons are apart.
+pub async fn refusals_of_a_route_become_one_with_the_latest_body(store: &dyn Store) {
+    let with_body = |number: i64| {
+        let url = format!("/api/v1/subscribers?page={number}");
+        RefusedRequest { body: Some(number.to_string()), ..refused(&url, &format!("message {number}")) }
+    };
+    let first = entry(LogBody::Refused(with_body(0)), at(0));
+    store.add_entry(first.clone()).await.unwrap();
+    for number in 1..=3 {
+        store.add_entry(entry(LogBody::Refused(with_body(number)), at(200 * number))).await.unwrap();
+    }
+    let latest = LogEntry { body: LogBody::Refused(with_body(3)), timestamp: at(600), count: 4, ..first };
+    assert_eq!(find(store, query()).await, std::slice::from_ref(&latest));
+    let base = with_body(4);
+    let apart = [
+        RefusedRequest { method: "PATCH".to_owned(), ..base.clone() },
+        RefusedRequest { url: "/api/v1/subscribers/1".to_owned(), ..base.clone() },
+        RefusedRequest { reason: "required".to_owned(), ..base.clone() },
+    ];
+    for one in apart {
+        store.add_entry(entry(LogBody::Refused(one), at(601))).await.unwrap();
+    }
+    store.add_entry(entry(LogBody::Refused(base), at(901))).await.unwrap();
+    assert_eq!(find(store, query()).await.iter().map(|entry| entry.count).collect::<Vec<_>>(), [4, 1, 1, 1, 1]);
+}
+
+async fn add_all(store: &dyn Store, entries: Vec<LogEntry>) {
+    let mut all = change(Vec::new());
+    all.entries = entries;
+    store.change(all).await.unwrap();
+}
+
+/// The oldest go; another owner's stay.
+pub async fn an_owner_has_a_bounded_number_of_entries(store: &dyn Store) {
+    let other = Owner { client_id: ClientId("other".to_owned()), ..owner() };
+    let of_other = LogEntry { owner: other.clone(), ..entry(action(), at(0)) };
+    store.add_entry(of_other.clone()).await.unwrap();
+    let all: Vec<_> = (0..10_030).map(|second| entry(action(), at(second))).collect();
+    add_all(store, all[..9_990].to_vec()).await;
+    add_all(store, all[9_990..].to_vec()).await;
+    let oldest = find(store, query()).await;
+    assert_eq!(oldest, all[30..130]);
+    let last_page = find(store, LogQuery { skip: 9_990, ..query() }).await;
+    assert_eq!(last_page, all[10_020..]);
+    assert_eq!(store.entries(&other, &query()).await.unwrap().entries, [of_other]);
+    // Room that pruning made is room.
+    serve(store, 1).await;
+    assert_eq!(store.prune_entries(ServiceHour(1)).await.unwrap(), 10_001);
+    add_all(store, all[..200].to_vec()).await;
+    assert_eq!(find(store, query()).await, all[..100]);
+}
+
+/// 16 MiB, however few entries they are, also when a merged one grows.
+pub async fn an_owner_has_a_bounded_size_of_entries(store: &dyn Store) {
+    let large = |route: u32, bytes: usize| RefusedRequest {
+        body: Some("x".repeat(bytes)),
+        ..refused(&format!("/{route}"), "too much")
+    };
+    for route in 0..20 {
+        store.add_entry(entry(LogBody::Refused(large(route, 1 << 20)), at(i64::from(route)))).await.unwrap();
+    }
+    let routes = async || -> Vec<String> {
+        let url = |entry: &LogEntry| match &entry.body {
+            LogBody::Refused(refused) => refused.url.clone(),
+            other => panic!("{other:?}"),
+        };
+        find(store, query()).await.iter().map(url).collect()
+    };
+    let from = |first: u32| (first..20).map(|route| format!("/{route}")).collect::<Vec<_>>();
+    assert_eq!(routes().await, from(5));
+    store.add_entry(entry(LogBody::Refused(large(19, 3 << 20)), at(20))).await.unwrap();
+    assert_eq!(routes().await, from(7));
+}
+
 /// Each action is told.
 pub async fn actions_are_never_merged(store: &dyn Store) {
     store.add_entry(entry(action(), at(0))).await.unwrap();
@@ -114,15 +199,7 @@ pub async fn entries_are_filtered(store: &dyn Store) {
     failed.subscription_id = Some(subscription);
     let mut acted = entry(action(), at(20));
     acted.subscriber_id = Some(subscriber);
-    let refused = RefusedRequest {
-        reason: "invalid".to_owned(),
-        status: 422,
-        message: "name is missing".to_owned(),
-        method: "POST".to_owned(),
-        url: "/api/v1/subscribers".to_owned(),
-        body: None,
-    };
-    let refused = entry(LogBody::Refused(refused), at(30));
+    let refused = entry(LogBody::Refused(refused("/api/v1/subscribers", "name is missing")), at(30));
     for one in [&failed, &acted, &refused] {
         store.add_entry(one.clone()).await.unwrap();
     }

@@ -328,16 +328,40 @@ impl State {
 
     /// Adds a log entry, or counts it with the one that it equals.
     pub(super) fn add(&mut self, entry: LogEntry) {
-        if let Some((operation, message)) = merge::error_key(&entry.body) {
-            let key = (entry.owner.clone(), entry.subscriber_id, entry.subscription_id, operation, message.to_owned());
+        let owner = entry.owner.clone();
+        self.add_or_merge(entry);
+        self.bound_entries(&owner);
+    }
+
+    fn add_or_merge(&mut self, entry: LogEntry) {
+        let hour = self.hour;
+        if let Some(key) = merge::ErrorKey::of(&entry.body) {
+            let parts = key.parts().map(str::to_owned);
+            let key = (entry.owner.clone(), entry.subscriber_id, entry.subscription_id, parts);
             let latest = self.latest_errors.get(&key).and_then(|id| self.entries.get_mut(id));
             if let Some(latest) = latest.filter(|latest| merge::is_near(&latest.entry, &entry)) {
-                merge::merge(&mut latest.entry, &entry);
-                latest.hour = self.hour;
+                let mut merged = latest.entry.clone();
+                merge::merge(&mut merged, &entry);
+                *latest = KeptEntry::new(merged, hour);
                 return;
             }
             self.latest_errors.insert(key, entry.id);
         }
-        self.entries.insert(entry.id, KeptEntry { entry, hour: self.hour });
+        self.entries.insert(entry.id, KeptEntry::new(entry, hour));
+    }
+
+    /// Lets the oldest entries of an owner go beyond the bounds.
+    fn bound_entries(&mut self, owner: &Owner) {
+        let of_owner = self.entries.iter().filter(|(_, kept)| kept.entry.owner == *owner);
+        let mut of_owner: Vec<_> = of_owner.map(|(id, kept)| (*id, kept.bytes)).collect();
+        let mut bytes: u64 = of_owner.iter().map(|(_, bytes)| bytes).sum();
+        let mut count = of_owner.len() as u64;
+        for (id, size) in of_owner.drain(..) {
+            if count <= merge::MOST_ENTRIES && bytes <= merge::MOST_ENTRY_BYTES {
+                return;
+            }
+            (count, bytes) = (count - 1, bytes - size);
+            self.entries.remove(&id);
+        }
     }
 }
