@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use domain::address::AddressPolicy;
 use domain::event_type::{Catalogue, RegisteredType};
 use domain::lane_status::LaneStatus;
-use domain::{EventType, SubscriptionId, Timestamp};
+use domain::{EventType, SubscriptionId};
 use engine::Engine;
 use engine::core::Survey;
 use engine::trace::DeliveryTracer;
@@ -381,7 +381,8 @@ async fn prune_snapshots(store: &dyn Store) {
     }
 }
 
-/// Counts the hours of service, by which everything ages: the clock that never steps says how long the platform has run.
+/// Counts the hours of service, by which everything ages: the clock that never steps says how long the platform has
+/// run.
 async fn age(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
     let mut told = Instant::now();
     loop {
@@ -399,7 +400,8 @@ async fn age(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Deletes log entries that are older than `keep`, and what was deleted before that, now and then. Ages are counted in hours of service.
+/// Deletes log entries that are older than `keep`, and what was deleted before that, now and then. Ages are counted in
+/// hours of service.
 async fn prune(store: Arc<dyn Store>, keep: Duration) {
     loop {
         match store.prune_entries(store.hour().ago(keep)).await {

@@ -27,7 +27,8 @@ pub struct Pim {
     pub events_api_secret: Option<Secret>,
     /// When it was registered.
     pub created_at: Timestamp,
-    /// Which version of the registration this is. The store counts it up with each change, and refuses a change of an older one.
+    /// Which version of the registration this is. The store counts it up with each change, and refuses a change of an
+    /// older one.
     #[serde(default)]
     pub revision: u64,
 }

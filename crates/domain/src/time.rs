@@ -1,5 +1,5 @@
-//! Wall-clock instants: microseconds since the Unix epoch, written as RFC 3339 UTC with `Z` and six digits. And hours of service, by which ages are
-//! counted.
+//! Wall-clock instants: microseconds since the Unix epoch, written as RFC 3339 UTC with `Z` and six digits. And hours
+//! of service, by which ages are counted.
 
 use std::fmt;
 use std::time::Duration;
@@ -50,13 +50,14 @@ impl Timestamp {
 
 /// How many hours the platform had run, over all its starts, when something was written.
 ///
-/// What is deleted for its age is deleted by these hours (contract page 4, "Time"): time that the platform does not run ages nothing, and neither does a
-/// step of the wall clock.
+/// What is deleted for its age is deleted by these hours (contract page 4, "Time"): time that the platform does not run
+/// ages nothing, and neither does a step of the wall clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct ServiceHour(pub u32);
 
 impl ServiceHour {
-    /// The hour that lies `age` back, rounded to the safe side: what was written in an hour before it is at least that old.
+    /// The hour that lies `age` back, rounded to the safe side: what was written in an hour before it is at least that
+    /// old.
     pub fn ago(self, age: Duration) -> ServiceHour {
         ServiceHour(self.0.saturating_sub(u32::try_from(age.as_secs().div_ceil(3600)).unwrap_or(u32::MAX)))
     }

@@ -3,13 +3,14 @@
 //! The copy is of one moment: all that was committed before it began, and nothing after. SQLite writes it anew (`VACUUM INTO`) instead of copying
 //! pages, for the file of a platform that once had a long backlog is mostly free pages, which it keeps for the next one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
 use crate::database::{BUSY, DATABASE};
+use crate::private;
 
 /// No copy was made.
 #[derive(Debug, thiserror::Error)]
@@ -71,12 +72,9 @@ pub fn backup(from: &Path, to: &Path) -> Result<PathBuf, BackupError> {
 fn write(database: &Path, copy: &Path) -> Result<(), BackupError> {
     let failed = |source| BackupError::Database { path: database.to_owned(), source };
     let io = |source| BackupError::Io { path: copy.to_owned(), source };
-    let mut options = OpenOptions::new();
     // What an earlier run left is cut off: SQLite wants an empty file.
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(copy).map_err(io)?;
+    let file = private::options().write(true).create(true).truncate(true).open(copy).map_err(io)?;
+    private::tighten(copy);
     // No migration: this may be the backup before an upgrade. It writes nothing, but after a crash it has to fold the write-ahead log's index anew.
     let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;

@@ -74,6 +74,11 @@ impl<'a> Batch<'a> {
         self.log.served(self.connection, elapsed)
     }
 
+    /// Events of a PIM leave the log.
+    pub(crate) fn trimmed(&mut self, pim: PimId, bytes: u64) {
+        self.log.trimmed(pim, bytes);
+    }
+
     /// Events were deleted up to here: positions go on from the head even if none is left.
     pub(crate) fn keep_head(&mut self) -> Result<(), Failure> {
         let head = self.head()?;

@@ -1,12 +1,14 @@
 //! Opening the file: connections, migrations, the lock of the one process that serves.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use store::vault::VaultError;
+
+use crate::private;
 
 /// The database's name in the data folder.
 pub(crate) const DATABASE: &str = "postrider.db";
@@ -18,13 +20,14 @@ pub(crate) const BUSY: Duration = Duration::from_secs(10);
 const PAGE_SIZE: u32 = 8192;
 
 /// All migrations, in order; the database's `user_version` is the number of those that were made.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_outbox.sql"),
     include_str!("../migrations/0004_revisions.sql"),
     include_str!("../migrations/0005_hours_of_service.sql"),
     include_str!("../migrations/0006_bounded_entries.sql"),
+    include_str!("../migrations/0007_backlog.sql"),
 ];
 
 /// The store could not be opened.
@@ -91,14 +94,26 @@ impl Folder {
     /// Makes the folder if it is not there.
     pub(crate) fn open(folder: &Path) -> Result<Folder, OpenError> {
         make_folder(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
-        Ok(Folder { folder: folder.to_owned(), database: folder.join(DATABASE) })
+        let folder = Folder { folder: folder.to_owned(), database: folder.join(DATABASE) };
+        folder.close_to_others()?;
+        Ok(folder)
+    }
+
+    /// The write-ahead log and its index get the mode of the database, when SQLite makes them.
+    fn close_to_others(&self) -> Result<(), OpenError> {
+        private::check_folder(&self.folder);
+        private::make(&self.database).map_err(|source| OpenError::Io { path: self.database.clone(), source })?;
+        for name in [DATABASE.to_owned(), format!("{DATABASE}-wal"), format!("{DATABASE}-shm"), LOCK.to_owned()] {
+            private::tighten(&self.folder.join(name));
+        }
+        Ok(())
     }
 
     /// Takes the lock; it goes with the file handle, also when the process is killed.
     pub(crate) fn lock(&self) -> Result<File, OpenError> {
         let path = self.folder.join(LOCK);
         let failed = |source| OpenError::Io { path: path.clone(), source };
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let file = private::make(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked(self.folder.clone())),

@@ -51,8 +51,8 @@ impl Keyed {
     }
 }
 
-/// Earlier versions wrote seconds of the wall clock instead of hours of service. The former are beyond this number since 2001, the latter in a
-/// hundred thousand years.
+/// Earlier versions wrote seconds of the wall clock instead of hours of service. The former are beyond this number
+/// since 2001, the latter in a hundred thousand years.
 const SECONDS_FROM: u32 = 1_000_000_000;
 
 /// An id with the hour of service of its acceptance.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{Event, PimId, Position, ServiceHour, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
-use store::{AppendError, Appended, Chunk, Condition, EventLog, ReadLimit, StoreError, Tail, frame};
+use store::{AppendError, Appended, Backlog, Chunk, Condition, EventLog, ReadLimit, StoreError, Tail, frame};
 use tokio::sync::oneshot;
 
 use crate::SqliteStore;
@@ -54,6 +54,15 @@ impl EventLog for SqliteStore {
 
     fn tail(&self) -> &Tail {
         &self.tail
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.backlog.lock().clone()
+    }
+
+    async fn position_after(&self, pim: PimId, bytes: u64) -> Result<Position, StoreError> {
+        let head = self.tail.head();
+        self.read(of_pim(pim), move |connection| position_after(connection, pim, bytes, head)).await
     }
 
     async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError> {
@@ -130,6 +139,21 @@ fn first_since(connection: &Connection, hour: ServiceHour, head: Position) -> Re
     Ok(frame_from(low)?.map_or(head, |(pos, _)| Position(pos).min(head)))
 }
 
+/// Goes through the index over lengths, not through the events.
+fn position_after(connection: &Connection, pim: PimId, bytes: u64, head: Position) -> Result<Position, Failure> {
+    let sql = "SELECT pos, length(body) FROM frames WHERE pim = ?1 ORDER BY pos";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query([pim.0])?;
+    let mut so_far = 0;
+    while let Some(row) = rows.next()? {
+        if so_far >= bytes {
+            return Ok(Position(row.get(0)?).min(head));
+        }
+        so_far += row.get::<_, u64>(1)?;
+    }
+    Ok(head)
+}
+
 fn trim(batch: &mut Batch<'_>, floors: &HashMap<PimId, Position>, rest: Position) -> Result<u64, Failure> {
     let mut deleted = 0;
     let mut room = TRIM_FRAMES;
@@ -142,18 +166,19 @@ fn trim(batch: &mut Batch<'_>, floors: &HashMap<PimId, Position>, rest: Position
         after = pim;
         let pim = PimId(u32::try_from(pim).unwrap_or(u32::MAX));
         let floor = floors.get(&pim).copied().unwrap_or(rest).min(head);
-        let sql = "SELECT pos, count FROM frames WHERE pim = ?1 AND pos < ?2 ORDER BY pos LIMIT ?3";
-        let frames: Vec<(u64, u64)> = batch
+        let sql = "SELECT pos, count, length(body) FROM frames WHERE pim = ?1 AND pos < ?2 ORDER BY pos LIMIT ?3";
+        let frames: Vec<(u64, u64, u64)> = batch
             .sql(sql)?
-            .query_map((pim.0, floor.0, room), |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map((pim.0, floor.0, room), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
         let mut delete = batch.sql("DELETE FROM frames WHERE pos = ?1")?;
         // A frame stays as long as one of its events is needed.
-        for (pos, count) in frames.into_iter().filter(|(pos, count)| pos + count <= floor.0) {
+        for (pos, count, bytes) in frames.into_iter().filter(|(pos, count, _)| pos + count <= floor.0) {
             if deleted == 0 {
                 batch.keep_head()?;
             }
             delete.execute([pos])?;
+            batch.trimmed(pim, bytes);
             deleted += count;
             room -= 1;
         }

@@ -51,7 +51,9 @@ impl Default for Meters {
 /// How much the store holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Figures {
-    /// Bytes of the database in use: what `max_log_bytes` bounds.
+    /// Bytes of the events in the log: what `max_log_bytes` bounds.
+    pub backlog_bytes: u64,
+    /// Bytes of the database in use.
     pub used_bytes: u64,
     /// Bytes of the database's file, free pages included.
     pub file_bytes: u64,
@@ -91,11 +93,12 @@ impl SqliteStore {
     pub async fn figures(&self) -> Result<Figures, StoreError> {
         let head = self.tail().head();
         let folder = self.folder.clone();
-        self.readers.read(PLATFORM, move |connection| figures(connection, &folder, head)).await
+        let backlog_bytes = self.backlog.lock().total();
+        self.readers.read(PLATFORM, move |connection| figures(connection, &folder, head, backlog_bytes)).await
     }
 }
 
-fn figures(connection: &Connection, folder: &Path, head: Position) -> Result<Figures, Failure> {
+fn figures(connection: &Connection, folder: &Path, head: Position, backlog_bytes: u64) -> Result<Figures, Failure> {
     let number =
         |sql: &str| -> Result<u64, Failure> { Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?) };
     let page = number("PRAGMA page_size")?;
@@ -107,6 +110,7 @@ fn figures(connection: &Connection, folder: &Path, head: Position) -> Result<Fig
     let disk = rustix::fs::statvfs(folder)
         .map_err(|error| Failure::Unavailable(format!("free disk space is not known: {error}")))?;
     Ok(Figures {
+        backlog_bytes,
         used_bytes: pages.saturating_sub(free_pages) * page,
         file_bytes: size(crate::database::DATABASE),
         wal_bytes: size(&format!("{}-wal", crate::database::DATABASE)),

@@ -15,6 +15,7 @@ mod batch;
 mod checkpoint;
 mod dedup;
 mod log_writer;
+mod private;
 mod readers;
 mod writer;
 
@@ -34,7 +35,7 @@ use std::sync::atomic::AtomicU32;
 use fair::Holder;
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use store::{Changes, StoreError, Tail, Vault};
+use store::{Backlog, Changes, StoreError, Tail, Vault};
 use tokio::sync::oneshot;
 
 pub use backup::{BackupError, backup};
@@ -63,6 +64,7 @@ pub struct SqliteStore {
     tail: Arc<Tail>,
     changes: Arc<Changes>,
     hour: Arc<AtomicU32>,
+    backlog: Arc<Mutex<Backlog>>,
     vault: Arc<Vault>,
     keyed: Keyed,
     meters: Arc<Meters>,
@@ -96,9 +98,14 @@ impl SqliteStore {
         let version = catalog::version(&connection).map_err(problem)?;
         let hour = log_writer::stored_hour(&connection).map_err(problem)?;
         let hour = Arc::new(AtomicU32::new(hour.0));
+        let backlog = log_writer::stored_backlog(&connection, settings.max_log_bytes).map_err(problem)?;
+        let backlog = Arc::new(Mutex::new(backlog));
         let keyed = Keyed::load(&connection).map_err(problem)?;
         let log = match lock {
-            Some(_) => LogWriter::owned(&connection, &settings, folder.path().to_owned()).map_err(problem)?,
+            Some(_) => {
+                let folder = folder.path().to_owned();
+                LogWriter::owned(&connection, &settings, folder, Arc::clone(&backlog)).map_err(problem)?
+            }
             None => LogWriter::shared(),
         };
         let tail = Arc::new(Tail::new(head, settings.tail_bytes));
@@ -127,6 +134,7 @@ impl SqliteStore {
             tail,
             changes,
             hour,
+            backlog,
             vault: Arc::new(settings.vault),
             keyed,
             meters,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{Event, LoggedEvent, PimId, Position, ServiceHour, Timestamp};
+use parking_lot::Mutex;
 use rusqlite::Connection;
-use store::{AppendError, AppendNewError, Appended, StoreError, frame};
+use store::room::Mib;
+use store::{AppendError, AppendNewError, Appended, Backlog, StoreError, frame};
 
 use crate::dedup::{Dedup, Key};
 use crate::failure::Failure;
@@ -19,6 +21,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// Events of one PIM that were taken and have no position yet.
 type Taken = (PimId, Vec<(Event, Timestamp)>);
+
+/// Bytes of a PIM's events that the open transaction adds to the log, or takes from it.
+type Delta = (PimId, i64);
 
 /// The state of the log between transactions, and of the one that is open.
 #[derive(Debug)]
@@ -38,7 +43,7 @@ struct Owned {
     /// The same with the transaction that is open.
     open: (Position, ServiceHour),
     taken: Vec<Taken>,
-    taken_bytes: u64,
+    deltas: Vec<Delta>,
     numbered: Vec<Arc<LoggedEvent>>,
 }
 
@@ -47,26 +52,26 @@ struct Owned {
 pub(crate) struct Mark {
     open: (Position, ServiceHour),
     added: usize,
-    taken_bytes: u64,
+    deltas: usize,
     numbered: usize,
 }
 
 impl LogWriter {
     /// For the process that serves.
-    pub(crate) fn owned(connection: &Connection, settings: &Settings, folder: PathBuf) -> Result<LogWriter, Failure> {
+    pub(crate) fn owned(
+        connection: &Connection,
+        settings: &Settings,
+        folder: PathBuf,
+        backlog: Arc<Mutex<Backlog>>,
+    ) -> Result<LogWriter, Failure> {
         let end = (stored_head(connection)?, stored_hour(connection)?);
         let owned = Owned {
             dedup: Dedup::load(connection, settings)?,
-            room: Room {
-                folder,
-                max_log_bytes: settings.max_log_bytes,
-                min_free_disk_bytes: settings.min_free_disk_bytes,
-                free: None,
-            },
+            room: Room { folder, backlog, min_free_disk_bytes: settings.min_free_disk_bytes, free: None },
             committed: end,
             open: end,
             taken: Vec::new(),
-            taken_bytes: 0,
+            deltas: Vec::new(),
             numbered: Vec::new(),
         };
         Ok(LogWriter { owned: Some(owned), data_version: None })
@@ -101,12 +106,12 @@ impl LogWriter {
             return Ok(Ok(Appended { accepted, duplicates: accepted }));
         }
         let bytes = fresh.iter().map(|(event, _)| event.size() as u64).sum::<u64>();
-        if let Some(message) = owned.room.lacks(connection, owned.taken_bytes + bytes)? {
+        if let Some(message) = owned.room.lacks(pim, bytes)? {
             owned.dedup.undo(before);
             return Ok(Err(AppendError::BacklogFull { message, retry_after: RETRY_AFTER }));
         }
         let duplicates = accepted - fresh.len();
-        owned.taken_bytes += bytes;
+        owned.count(pim, bytes.cast_signed());
         match owned.taken.iter_mut().find(|(of, _)| *of == pim) {
             Some((_, taken)) => taken.append(&mut fresh),
             None => owned.taken.push((pim, fresh)),
@@ -128,13 +133,13 @@ impl LogWriter {
         let Some(owned) = &mut self.owned else { return Err(not_serving().into()) };
         let before = owned.dedup.added();
         let bytes = events.iter().map(|event| event.size() as u64).sum::<u64>();
-        let prepared = owned.prepare_new(connection, &events, keys, bytes).and_then(|()| Ok(beside(connection)?));
+        let prepared = owned.prepare_new(connection, pim, &events, keys, bytes).and_then(|()| Ok(beside(connection)?));
         if let Err(error) = prepared {
             owned.dedup.undo(before);
             return Err(error);
         }
         // From here on nothing fails.
-        owned.taken_bytes += bytes;
+        owned.count(pim, bytes.cast_signed());
         let mut fresh = events.into_iter().map(|event| (event, now)).collect();
         match owned.taken.iter_mut().find(|(of, _)| *of == pim) {
             Some((_, taken)) => taken.append(&mut fresh),
@@ -146,7 +151,10 @@ impl LogWriter {
     /// Numbers what was taken and writes it.
     pub(crate) fn flush(&mut self, connection: &Connection) -> Result<(), Failure> {
         let Some(owned) = &mut self.owned else { return Ok(()) };
+        let mut changed: Vec<Delta> = Vec::new();
         for (pim, taken) in owned.taken.drain(..) {
+            let as_taken: usize = taken.iter().map(|(event, _)| event.size()).sum();
+            let mut as_stored = 0;
             let start = owned.numbered.len();
             for (event, accepted_at) in taken {
                 let position = owned.open.0;
@@ -158,10 +166,23 @@ impl LogWriter {
             for piece in frame::split(&owned.numbered[start..]) {
                 let Some(first) = piece.first() else { continue };
                 let body = frame::encode(piece);
+                as_stored += body.len();
                 insert.execute((first.position.0, pim.0, piece.len(), owned.open.1.0, body))?;
             }
+            // What is counted is what is stored, so that the sum at a start is the same.
+            changed.push((pim, as_stored as i64 - as_taken as i64));
+        }
+        for (pim, bytes) in changed {
+            owned.count(pim, bytes);
         }
         Ok(())
+    }
+
+    /// Counts events that leave the log.
+    pub(crate) fn trimmed(&mut self, pim: PimId, bytes: u64) {
+        if let Some(owned) = &mut self.owned {
+            owned.count(pim, -bytes.cast_signed());
+        }
     }
 
     /// Writes the ids of what was taken.
@@ -205,7 +226,7 @@ impl LogWriter {
     pub(crate) fn committed(&mut self) -> Vec<Arc<LoggedEvent>> {
         let Some(owned) = &mut self.owned else { return Vec::new() };
         owned.committed = owned.open;
-        owned.taken_bytes = 0;
+        owned.deltas.clear();
         owned.dedup.settle();
         std::mem::take(&mut owned.numbered)
     }
@@ -216,7 +237,7 @@ impl LogWriter {
         Some(Mark {
             open: owned.open,
             added: owned.dedup.added(),
-            taken_bytes: owned.taken_bytes,
+            deltas: owned.deltas.len(),
             numbered: owned.numbered.len(),
         })
     }
@@ -225,7 +246,7 @@ impl LogWriter {
     pub(crate) fn back_to(&mut self, mark: Option<Mark>) {
         if let (Some(owned), Some(mark)) = (&mut self.owned, mark) {
             owned.taken.clear();
-            owned.taken_bytes = mark.taken_bytes;
+            owned.count_back_to(mark.deltas);
             owned.open = mark.open;
             owned.dedup.undo(mark.added);
             owned.numbered.truncate(mark.numbered);
@@ -239,7 +260,7 @@ impl LogWriter {
             owned.open = owned.committed;
             owned.dedup.undo(0);
             owned.taken.clear();
-            owned.taken_bytes = 0;
+            owned.count_back_to(0);
             owned.numbered.clear();
         }
     }
@@ -264,10 +285,25 @@ impl LogWriter {
 }
 
 impl Owned {
+    /// Counts bytes that the open transaction adds to the log, or takes from it.
+    fn count(&mut self, pim: PimId, bytes: i64) {
+        self.room.backlog.lock().count(pim, bytes);
+        self.deltas.push((pim, bytes));
+    }
+
+    /// Takes back what was counted since there were `keep` of them.
+    fn count_back_to(&mut self, keep: usize) {
+        let mut backlog = self.room.backlog.lock();
+        for (pim, bytes) in self.deltas.drain(keep.min(self.deltas.len())..).rev() {
+            backlog.count(pim, -bytes);
+        }
+    }
+
     /// All of the events must be new, and there must be room for them. Their ids are known from here on.
     fn prepare_new(
         &mut self,
         connection: &Connection,
+        pim: PimId,
         events: &[Event],
         keys: &[Key],
         bytes: u64,
@@ -281,7 +317,7 @@ impl Owned {
         if !known.is_empty() {
             return Err(AppendNewError::Known(known));
         }
-        match self.room.lacks(connection, self.taken_bytes + bytes)? {
+        match self.room.lacks(pim, bytes)? {
             Some(message) => Err(AppendError::BacklogFull { message, retry_after: RETRY_AFTER }.into()),
             None => Ok(()),
         }
@@ -310,30 +346,32 @@ pub(crate) fn stored_head(connection: &Connection) -> Result<Position, Failure> 
     Ok(Position(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
 }
 
+/// How much of the log each PIM's events take, by what is stored.
+pub(crate) fn stored_backlog(connection: &Connection, bound: u64) -> Result<Backlog, Failure> {
+    let mut backlog = Backlog::new(bound);
+    let mut select = connection.prepare("SELECT pim, sum(length(body)) FROM frames GROUP BY pim")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        backlog.count(PimId(row.get(0)?), row.get(1)?);
+    }
+    Ok(backlog)
+}
+
 /// Whether there is room for more events.
 #[derive(Debug)]
 struct Room {
     folder: PathBuf,
-    max_log_bytes: u64,
+    /// With what the open transaction adds.
+    backlog: Arc<Mutex<Backlog>>,
     min_free_disk_bytes: u64,
     free: Option<(Instant, u64)>,
 }
 
 impl Room {
-    /// What there is not room for `more` bytes in, with figures.
-    fn lacks(&mut self, connection: &Connection, more: u64) -> Result<Option<String>, Failure> {
-        let pragma = |name: &str| -> Result<u64, Failure> {
-            Ok(connection.prepare_cached(name)?.query_row([], |row| row.get(0))?)
-        };
-        let pages = pragma("PRAGMA page_count")?.saturating_sub(pragma("PRAGMA freelist_count")?);
-        let used = pages * pragma("PRAGMA page_size")?;
-        if used + more > self.max_log_bytes {
-            return Ok(Some(format!(
-                "the backlog is full: the database holds {}, the bound is {} (storage.max_log_size); it shrinks as events are \
-                 delivered or their retention ends",
-                Mib(used),
-                Mib(self.max_log_bytes)
-            )));
+    /// What there is not room for `more` bytes of a PIM in, with figures.
+    fn lacks(&mut self, pim: PimId, more: u64) -> Result<Option<String>, Failure> {
+        if let Some(message) = self.backlog.lock().lacks(pim, more) {
+            return Ok(Some(message));
         }
         let free = match self.free {
             Some((at, free)) if at.elapsed() < DISK_CHECK_EVERY => free,
@@ -353,14 +391,5 @@ impl Room {
             )));
         }
         Ok(None)
-    }
-}
-
-/// Bytes for a person.
-struct Mib(u64);
-
-impl std::fmt::Display for Mib {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.1} MiB", self.0 as f64 / f64::from(1 << 20))
     }
 }

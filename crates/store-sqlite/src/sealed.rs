@@ -18,35 +18,59 @@ pub(crate) struct Parts {
     pub(crate) sealed: Vec<u8>,
 }
 
-/// A kind of row: its name in what is authenticated and in messages, its table, and the members that carry secrets.
+/// A kind of row: its name in what is authenticated and in messages, its table, the members that carry secrets, and
+/// where its owner stands, which is authenticated, too.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     table: &'static str,
     secret: &'static [&'static str],
+    owner: &'static [&'static str],
 }
 
-pub(crate) const PIM: Kind =
-    Kind { name: "pim", table: "pims", secret: &["token_check", "static_tokens", "events_api_secret"] };
-pub(crate) const SUBSCRIBER: Kind = Kind { name: "subscriber", table: "subscribers", secret: &["contact"] };
-pub(crate) const NOTIFICATION: Kind = Kind { name: "notification", table: "notifications", secret: &["channel"] };
-pub(crate) const SUBSCRIPTION: Kind = Kind { name: "subscription", table: "subscriptions", secret: &["destination"] };
+pub(crate) const PIM: Kind = Kind {
+    name: "pim",
+    table: "pims",
+    secret: &["token_check", "static_tokens", "events_api_secret"],
+    owner: &["/id"],
+};
+pub(crate) const SUBSCRIBER: Kind =
+    Kind { name: "subscriber", table: "subscribers", secret: &["contact"], owner: &["/owner/pim", "/owner/client_id"] };
+pub(crate) const NOTIFICATION: Kind = Kind {
+    name: "notification",
+    table: "notifications",
+    secret: &["channel"],
+    owner: &["/notification/subscriber_id"],
+};
+pub(crate) const SUBSCRIPTION: Kind = Kind {
+    name: "subscription",
+    table: "subscriptions",
+    secret: &["destination"],
+    owner: &["/pim", "/client_id", "/subscriber_id"],
+};
 
 impl Kind {
-    fn owner(&self, id: &str) -> String {
+    /// Names a row.
+    fn row(&self, id: &str) -> String {
         format!("{} {id}", self.name)
+    }
+
+    /// Names whose a row is, by what stands in it; as JSON, in which no two owners look alike.
+    fn owner(&self, open: &Value) -> String {
+        let parts: Vec<&Value> = self.owner.iter().map(|at| open.pointer(at).unwrap_or(&Value::Null)).collect();
+        serde_json::json!(parts).to_string()
     }
 
     /// Takes a value apart.
     pub(crate) fn split(&self, vault: &Vault, id: &str, value: &impl Serialize) -> Result<Parts, Failure> {
-        let mut open = match serde_json::to_value(value)? {
-            Value::Object(members) => members,
-            _ => return Err(Failure::Corrupt(format!("{} is no JSON object", self.owner(id)))),
+        let mut open = serde_json::to_value(value)?;
+        let Some(members) = open.as_object_mut() else {
+            return Err(Failure::Corrupt(format!("{} is no JSON object", self.row(id))));
         };
         let mut secret = Map::new();
         for name in self.secret {
-            secret.extend(open.remove_entry(*name));
+            secret.extend(members.remove_entry(*name));
         }
-        let sealed = vault.seal(&serde_json::to_vec(&secret)?, &self.owner(id))?;
+        let sealed = vault.seal(&serde_json::to_vec(&secret)?, &self.row(id), &self.owner(&open))?;
         Ok(Parts { body: serde_json::to_string(&open)?, sealed })
     }
 
@@ -58,20 +82,26 @@ impl Kind {
         body: &str,
         sealed: &[u8],
     ) -> Result<T, Failure> {
-        let mut members: Map<String, Value> = serde_json::from_str(body)?;
-        let secret: Map<String, Value> = serde_json::from_slice(&vault.open(sealed, &self.owner(id))?)?;
-        members.extend(secret);
-        serde_json::from_value(Value::Object(members))
-            .map_err(|error| Failure::Corrupt(format!("{} cannot be read: {error}", self.owner(id))))
+        let mut open: Value = serde_json::from_str(body)?;
+        let secret = vault.open(sealed, &self.row(id), &self.owner(&open))?;
+        let secret: Map<String, Value> = serde_json::from_slice(&secret)?;
+        if let Some(members) = open.as_object_mut() {
+            members.extend(secret);
+        }
+        serde_json::from_value(open)
+            .map_err(|error| Failure::Corrupt(format!("{} cannot be read: {error}", self.row(id))))
     }
 }
 
-/// All sealed rows of a kind: the id as it is stored, as it is named in what is sealed, and the sealed value.
-fn rows(connection: &Connection, kind: &Kind) -> Result<Vec<(SqlValue, String, Vec<u8>)>, Failure> {
+/// A sealed row: the id as it is stored, as it is named in what is sealed, the readable part, and the sealed value.
+type Row = (SqlValue, String, String, Vec<u8>);
+
+/// All sealed rows of a kind.
+fn rows(connection: &Connection, kind: &Kind) -> Result<Vec<Row>, Failure> {
     // Ids are numbers or the bytes of a UUID.
     let name = "CASE typeof(id) WHEN 'blob' THEN lower(hex(id)) ELSE CAST(id AS TEXT) END";
-    let mut select = connection.prepare(&format!("SELECT id, {name}, sealed FROM {}", kind.table))?;
-    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut select = connection.prepare(&format!("SELECT id, {name}, body, sealed FROM {}", kind.table))?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -79,8 +109,8 @@ fn rows(connection: &Connection, kind: &Kind) -> Result<Vec<(SqlValue, String, V
 /// delivery.
 pub(crate) fn check_all(connection: &Connection, vault: &Vault) -> Result<Result<(), VaultError>, Failure> {
     for kind in [PIM, SUBSCRIBER, SUBSCRIPTION, NOTIFICATION] {
-        for (_, id, sealed) in rows(connection, &kind)? {
-            if let Err(error) = vault.check(&sealed, &kind.owner(&id)) {
+        for (_, id, _, sealed) in rows(connection, &kind)? {
+            if let Err(error) = vault.check(&sealed, &kind.row(&id)) {
                 return Ok(Err(error));
             }
         }
@@ -88,15 +118,16 @@ pub(crate) fn check_all(connection: &Connection, vault: &Vault) -> Result<Result
     Ok(Ok(()))
 }
 
-/// Seals with the current key what is sealed with an older one; gives the number of rows.
+/// Seals with the current key, bound to its owner, what is not; gives the number of rows.
 pub(crate) fn reseal_all(connection: &Connection, vault: &Vault) -> Result<u64, Failure> {
     let mut count = 0;
     for kind in [PIM, SUBSCRIBER, SUBSCRIPTION, NOTIFICATION] {
         let mut update = connection.prepare(&format!("UPDATE {} SET sealed = ?2 WHERE id = ?1", kind.table))?;
-        for (id, name, sealed) in rows(connection, &kind)? {
-            let owner = kind.owner(&name);
-            if !vault.is_current(&sealed, &owner)? {
-                update.execute((id, vault.seal(&vault.open(&sealed, &owner)?, &owner)?))?;
+        for (id, name, body, sealed) in rows(connection, &kind)? {
+            let row = kind.row(&name);
+            if !vault.is_current(&sealed, &row)? {
+                let owner = kind.owner(&serde_json::from_str(&body)?);
+                update.execute((id, vault.seal(&vault.open(&sealed, &row, &owner)?, &row, &owner)?))?;
                 count += 1;
             }
         }

@@ -9,12 +9,12 @@ use store::Vault;
 pub struct Settings {
     /// How much of the newest events is kept in memory for lanes that keep up.
     pub tail_bytes: usize,
-    /// Appends are refused when the database would hold more than this. Counted are the pages in use, so all of the catalogue and the
-    /// bookkeeping is in it.
+    /// Appends are refused when the events in the log would take more than this, and those of a PIM when its own would
+    /// take more than half of it. Log entries, snapshots and notifications do not count.
     pub max_log_bytes: u64,
     /// Appends are refused when the disk has less free space than this.
     pub min_free_disk_bytes: u64,
-    /// How long an id is remembered (contract page 6: 24 h).
+    /// How long an id is remembered, in hours of service (contract page 6: 24 h).
     pub dedup_window: Duration,
     /// Seals and opens secrets.
     pub vault: Vault,

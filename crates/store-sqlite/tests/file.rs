@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use domain::event::EventParts;
 use domain::pim::{Pim, TokenCheck};
+use domain::subscriber::Owner;
 use domain::subscription::SubscriptionStatus;
-use domain::{Event, PimId, Position, Secret, Timestamp};
+use domain::{ClientId, Event, PimId, Position, Secret, ServiceHour, Timestamp};
 use store::conformance::sample;
 use store::vault::MasterKey;
-use store::{AppendError, Catalog, EventLog, Ledger, ReadLimit, Save, StoreError, Vault};
+use store::{
+    AppendError, Catalog, ChangeError, EventLog, Ledger, ReadLimit, Save, SnapshotKey, SnapshotKind, SnapshotSave,
+    Snapshots, StoreError, Vault, edit_pim,
+};
 use store_sqlite::{OpenError, Settings, SqliteStore};
 
 const ALL: ReadLimit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
@@ -113,6 +117,97 @@ async fn one_process_serves_and_others_may_change_the_catalogue() {
     open(folder.path());
 }
 
+/// A data folder of an earlier version is taken over with all that it holds, and what has no hour of service counts from then on.
+#[tokio::test]
+async fn an_older_database_is_migrated() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
+    old.execute_batch(include_str!("schema_3.sql")).unwrap();
+    drop(old);
+    let store = open(folder.path());
+    let pim = store.pims().await.unwrap().remove(0);
+    assert_eq!((pim.name.as_str(), pim.revision, pim.static_tokens.len()), ("main", 0, 1));
+    let owner = Owner { pim: pim.id, client_id: ClientId("client".to_owned()) };
+    let subscriber = store.subscribers(&owner).await.unwrap().remove(0);
+    let subscription = store.subscriptions(subscriber.id).await.unwrap().remove(0);
+    assert!(subscription.options.hold && !subscription.status.is_active());
+    let events = store.read(None, Position(1), ALL).await.unwrap().events;
+    assert_eq!(events.iter().map(|event| event.event.id()).collect::<Vec<_>>(), ["event-1", "event-2", "event-3"]);
+    let told = store.entries(&owner, &sample::query()).await.unwrap().entries;
+    assert_eq!(told.len(), 4);
+    assert_eq!(store.notifications(Timestamp::MAX, 10).await.unwrap().len(), 1);
+    assert!(store.backlog().of(pim.id) > 0);
+    // Whatever the clock says, a day of service is a day, and a month a month.
+    let again = || vec![events[0].event.clone()];
+    for hours in [0, 24] {
+        sample::serve(&store, hours).await;
+        assert_eq!(store.append(pim.id, again(), now()).await.unwrap().duplicates, 1, "after {hours} hours");
+    }
+    sample::serve(&store, 1).await;
+    assert_eq!(store.append(pim.id, again(), now()).await.unwrap().duplicates, 0);
+    let month = Duration::from_secs(30 * 24 * 3600);
+    sample::serve(&store, 30 * 24 - 25).await;
+    assert_eq!(store.first_since(store.hour().ago(month)).await.unwrap(), Position(1));
+    assert_eq!(store.prune_entries(store.hour().ago(month)).await.unwrap(), 0);
+    sample::serve(&store, 1).await;
+    assert_eq!(store.first_since(store.hour().ago(month)).await.unwrap(), Position(4));
+    assert_eq!(store.prune_entries(store.hour().ago(month)).await.unwrap(), 4);
+    // Values that are bound to their row alone are bound to their owner, too.
+    assert_eq!((store.reseal().await.unwrap(), store.reseal().await.unwrap()), (4, 0));
+    assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
+}
+
+/// Hours that passed before a start count, and so does the part of one.
+#[tokio::test]
+async fn hours_of_service_go_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    for minutes in [50, 50, 50] {
+        open(folder.path()).served(Duration::from_secs(60 * minutes)).await.unwrap();
+    }
+    let store = open(folder.path());
+    assert_eq!(store.hour(), ServiceHour(2));
+    let beside = SqliteStore::open(folder.path(), settings()).unwrap();
+    assert!(beside.served(Duration::from_secs(3600)).await.is_err(), "only the process that serves counts");
+    assert_eq!(beside.hour(), ServiceHour(2));
+}
+
+/// What another process writes is known when it is asked for, not up to a second later.
+#[tokio::test]
+async fn a_pim_that_another_process_adds_is_known_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let serving = open(folder.path());
+    let command = SqliteStore::open(folder.path(), settings()).unwrap();
+    let mut seen = serving.pims_version().unwrap();
+    for name in ["a", "b", "c"] {
+        command.add_pim(pim(name)).await.unwrap();
+        let now = serving.pims_version().unwrap();
+        assert!(now > seen);
+        seen = now;
+    }
+    let conflict = edit_pim(&command, PimId(1), |pim| -> Result<(), ChangeError> {
+        pim.static_tokens.clear();
+        Ok(())
+    });
+    assert_eq!(conflict.await.unwrap().revision, 1);
+    assert!(matches!(serving.update_pim(pim("a")).await, Err(ChangeError::Missing(_))));
+}
+
+/// A row that somebody gave to another client does not open.
+#[tokio::test]
+async fn a_sealed_value_is_bound_to_its_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let (subscriber, subscription) = sample::make(&store).await;
+    let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
+    let moved = "UPDATE subscriptions SET body = json_replace(body, '$.client_id', 'another')";
+    assert_eq!(other.execute(moved, []).unwrap(), 1);
+    let error = store.subscription(subscription.id).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt(message) if message.contains("cannot be opened")), "{error}");
+    let moved = "UPDATE subscribers SET body = json_replace(body, '$.owner.pim', 2)";
+    assert_eq!(other.execute(moved, []).unwrap(), 1);
+    assert!(store.subscriber(subscriber.id).await.is_err());
+}
+
 #[tokio::test]
 async fn a_newer_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -160,41 +255,103 @@ async fn secrets_are_sealed_and_a_missing_key_stops_the_start() {
     assert_eq!(store.subscription(subscription.id).await.unwrap(), Some(subscription));
 }
 
+async fn fill(store: &SqliteStore, of: PimId, first: u64, expect: &str) -> u64 {
+    for id in first..first + 1000 {
+        match store.append(of, vec![event(id, 10_000)], now()).await {
+            Ok(_) => {}
+            Err(AppendError::BacklogFull { message, retry_after }) => {
+                assert!(message.starts_with(expect) && message.contains("(storage.max_log_size)"), "{message}");
+                assert!(retry_after > Duration::ZERO);
+                return id;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("never full");
+}
+
+const FULL_FOR_ONE: &str = "the backlog of this PIM is full: its events take 2.0 MiB, and one PIM may have half of";
+
 #[tokio::test]
 async fn a_full_backlog_says_so_and_empties_again() {
     let folder = tempfile::tempdir().unwrap();
-    let bounded = Settings { max_log_bytes: 2 << 20, ..settings() };
-    let store = SqliteStore::open_exclusive(folder.path(), bounded).unwrap();
-    let fill = async |first: u64| {
-        for id in first..first + 1000 {
-            match store.append(PimId(1), vec![event(id, 10_000)], now()).await {
-                Ok(_) => {}
-                Err(AppendError::BacklogFull { message, retry_after }) => {
-                    assert!(message.contains("the bound is 2.0 MiB (storage.max_log_size)"), "{message}");
-                    assert!(retry_after > Duration::ZERO);
-                    return id;
-                }
-                Err(error) => panic!("{error}"),
-            }
-        }
-        panic!("never full");
-    };
-    let full = fill(1).await;
+    let bounded = || Settings { max_log_bytes: 4 << 20, ..settings() };
+    let store = SqliteStore::open_exclusive(folder.path(), bounded()).unwrap();
+    let full = fill(&store, PimId(1), 1, FULL_FOR_ONE).await;
     // What is known already is no burden, and what was refused is not known.
     assert_eq!(store.append(PimId(1), vec![event(1, 10_000)], now()).await.unwrap().duplicates, 1);
     assert!(store.append(PimId(1), vec![event(full, 10_000)], now()).await.is_err());
     let database = folder.path().join("postrider.db");
     for round in 0..5 {
         while store.trim(&[], Position(u64::MAX)).await.unwrap() > 0 {}
+        assert_eq!(store.backlog().total(), 0);
         assert_eq!(
             store.append(PimId(1), vec![event(full, 10_000)], now()).await.unwrap().duplicates,
             usize::from(round > 0)
         );
-        fill(1_000_000 * (round + 1)).await;
+        fill(&store, PimId(1), 1_000_000 * (round + 1), FULL_FOR_ONE).await;
     }
+    // A start counts what is stored, and comes to the same.
+    let counted = store.backlog();
+    drop(store);
+    let store = SqliteStore::open_exclusive(folder.path(), bounded()).unwrap();
+    assert_eq!(store.backlog(), counted);
     drop(store);
     let size = std::fs::metadata(database).unwrap().len();
-    assert!(size <= (2 << 20) + (1 << 18), "pages are used again: {size}");
+    assert!(size <= (2 << 20) + (1 << 19), "pages are used again: {size}");
+}
+
+/// One PIM that fills its half costs nobody else anything, until all of the bound is used.
+#[tokio::test]
+async fn a_pim_with_half_of_the_backlog_is_refused_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open_exclusive(folder.path(), Settings { max_log_bytes: 4 << 20, ..settings() }).unwrap();
+    fill(&store, PimId(1), 1, FULL_FOR_ONE).await;
+    store.append(PimId(2), (1..=80).map(|id| event(id, 10_000)).collect(), now()).await.unwrap();
+    assert!(store.append(PimId(1), vec![event(77_777, 10_000)], now()).await.is_err());
+    store.append(PimId(3), vec![event(1, 10_000)], now()).await.unwrap();
+    fill(&store, PimId(3), 2, "the backlog is full: the events of all PIMs take 4.0 MiB").await;
+}
+
+/// Neither log entries nor snapshots nor what waits to be sent take room from events.
+#[tokio::test]
+async fn only_events_count_as_backlog() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open_exclusive(folder.path(), Settings { max_log_bytes: 1 << 20, ..settings() }).unwrap();
+    let mut change = sample::change(Vec::new());
+    change.entries = (0..2000).map(|number| sample::error(&format!("{number}{}", "x".repeat(1000)), now())).collect();
+    store.change(change).await.unwrap();
+    let large = SnapshotSave {
+        key: SnapshotKey { kind: SnapshotKind::Product, key: "p".to_owned() },
+        seen: 0,
+        body: Some(vec![b'x'; 2 << 20]),
+    };
+    store.append_new(PimId(1), Vec::new(), vec![large], now()).await.unwrap();
+    assert!(store.figures().await.unwrap().used_bytes > 4 << 20);
+    store.append(PimId(1), vec![event(1, 10_000)], now()).await.unwrap();
+}
+
+/// What is taken back is not counted.
+#[tokio::test]
+async fn a_failed_write_leaves_the_backlog_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
+    let before = store.backlog();
+    let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
+    let trigger = "CREATE TRIGGER full BEFORE INSERT ON frames BEGIN SELECT RAISE(ROLLBACK, 'no room'); END";
+    other.execute_batch(trigger).unwrap();
+    store.append(PimId(1), vec![event(2, 1000)], now()).await.unwrap_err();
+    other
+        .execute_batch(
+            "DROP TRIGGER full; CREATE TRIGGER kept BEFORE DELETE ON frames BEGIN SELECT RAISE(ROLLBACK, ''); END",
+        )
+        .unwrap();
+    store.trim(&[], Position(u64::MAX)).await.unwrap_err();
+    assert_eq!(store.backlog(), before);
+    other.execute_batch("DROP TRIGGER kept").unwrap();
+    store.trim(&[], Position(u64::MAX)).await.unwrap();
+    assert_eq!(store.backlog().total(), 0);
 }
 
 #[tokio::test]
@@ -282,6 +439,42 @@ fn a_new_folder_is_for_its_owner_only() {
     std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o750)).unwrap();
     drop(open(&there));
     assert_eq!(mode(&there), 0o750);
+}
+
+/// Whatever the umask is; and what an earlier version or a copy left open is closed at the next start.
+#[cfg(unix)]
+#[tokio::test]
+async fn all_files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    let modes = |folder: &Path| -> Vec<(String, u32)> {
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap());
+        let mode = |file: &std::fs::DirEntry| file.metadata().unwrap().permissions().mode() & 0o777;
+        let mut modes: Vec<_> = files.map(|file| (file.file_name().into_string().unwrap(), mode(&file))).collect();
+        modes.sort();
+        modes
+    };
+    let closed = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 0o600)).collect::<Vec<_>>();
+    let store = open(&folder);
+    store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
+    let all = ["postrider.db", "postrider.db-shm", "postrider.db-wal", "postrider.lock"];
+    assert_eq!(modes(&folder), closed(&all));
+    // The process ends without a word: its write-ahead log stays.
+    let crashed = parent.path().join("crashed");
+    std::fs::create_dir(&crashed).unwrap();
+    for name in &all {
+        std::fs::copy(folder.join(name), crashed.join(name)).unwrap();
+        std::fs::set_permissions(crashed.join(name), std::fs::Permissions::from_mode(0o664)).unwrap();
+    }
+    let store = open(&crashed);
+    assert_eq!(store.read(None, Position(1), ALL).await.unwrap().events.len(), 1);
+    assert_eq!(modes(&crashed), closed(&all));
+    let copies = parent.path().join("copies");
+    std::fs::create_dir(&copies).unwrap();
+    store_sqlite::backup(&crashed, &copies).unwrap();
+    assert_eq!(modes(&copies), closed(&all[..1]));
 }
 
 #[tokio::test]

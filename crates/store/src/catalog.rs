@@ -85,7 +85,8 @@ pub struct Client {
     /// admitted again since must not be removed by the repetition.
     #[serde(default)]
     pub removal: Option<String>,
-    /// Which version of it this is, 0 if nothing is known. The store counts it up with each change, and refuses a change of an older one.
+    /// Which version of it this is, 0 if nothing is known. The store counts it up with each change, and refuses a
+    /// change of an older one.
     #[serde(default)]
     pub revision: u64,
 }
@@ -108,15 +109,15 @@ pub trait Catalog: Send + Sync + 'static {
     /// All registered PIMs.
     async fn pims(&self) -> Result<Vec<Pim>, StoreError>;
 
-    /// A number that differs after each change of [`Catalog::pims`], also by another process (`postrider pim add`). Takes microseconds, so that each
-    /// request can be judged by the registrations of its moment.
+    /// A number that differs after each change of [`Catalog::pims`], also by another process (`postrider pim add`).
+    /// Takes microseconds, so that each request can be judged by the registrations of its moment.
     fn pims_version(&self) -> Result<u64, StoreError>;
 
     /// Registers a PIM; its id is chosen by the store (the given one is ignored).
     async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError>;
 
-    /// Replaces a PIM's registration, which was made from that of [`Pim::revision`]: a [`ChangeError::Conflict`] if there is a newer one. The
-    /// revision is counted up. [`edit_pim`](crate::edit_pim) reads and tries again.
+    /// Replaces a PIM's registration, which was made from that of [`Pim::revision`]: a [`ChangeError::Conflict`] if
+    /// there is a newer one. The revision is counted up. [`edit_pim`](crate::edit_pim) reads and tries again.
     async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError>;
 
     /// Removes a PIM; its subscribers and subscriptions that are not deleted become revoked, with the entries and notifications that
@@ -126,8 +127,8 @@ pub trait Catalog: Send + Sync + 'static {
     /// What is known of a client; the default if nothing is.
     async fn client(&self, owner: &Owner) -> Result<Client, StoreError>;
 
-    /// Keeps what is known of a client, which was made from that of [`Client::revision`]: a [`ChangeError::Conflict`] if there is a newer one. The
-    /// revision is counted up. [`edit_client`](crate::edit_client) reads and tries again.
+    /// Keeps what is known of a client, which was made from that of [`Client::revision`]: a [`ChangeError::Conflict`]
+    /// if there is a newer one. The revision is counted up. [`edit_client`](crate::edit_client) reads and tries again.
     async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError>;
 
     /// A subscriber, whatever its status.
@@ -158,15 +159,16 @@ pub trait Catalog: Send + Sync + 'static {
     /// Deletes entries whose latest occurrence was in an hour of service before `before`; gives their number.
     async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError>;
 
-    /// Forgets subscribers and subscriptions that were deleted in an hour of service before `before`, and those that ended then with their PIM;
-    /// gives their number. By then everybody must have seen the change that ended them.
+    /// Forgets subscribers and subscriptions that were deleted in an hour of service before `before`, and those that
+    /// ended then with their PIM; gives their number. By then everybody must have seen the change that ended them.
     async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError>;
 
     /// Notifications that wait to be sent and are due by then, in the order in which they were made.
     async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
 
-    /// Replaces a notification that waits: it will be tried again, or goes another way. Nothing if it is settled; a [`ChangeError::Conflict`] if it
-    /// was made from an older one than is kept ([`Outgoing::revision`], which is counted up).
+    /// Replaces a notification that waits: it will be tried again, or goes another way. Nothing if it is settled; a
+    /// [`ChangeError::Conflict`] if it was made from an older one than is kept ([`Outgoing::revision`], which is
+    /// counted up).
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError>;
 
     /// Forgets a notification that was sent or given up, by [`Outgoing::id`].

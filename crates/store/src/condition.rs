@@ -3,8 +3,8 @@
 use domain::PimId;
 use domain::subscriber::Owner;
 
-/// What a request was judged by, in the version that was looked at. A commit that names it is refused once it has changed: the caller looks again,
-/// and judges again.
+/// What a request was judged by, in the version that was looked at. A commit that names it is refused once it has
+/// changed: the caller looks again, and judges again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Condition {
     /// The registration of a PIM: its keys and tokens, and that it is registered at all.

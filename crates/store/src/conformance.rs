@@ -38,6 +38,8 @@ macro_rules! store_conformance {
             log::no_step_of_the_clock_keeps_a_duplicate_from_being_found
             log::the_first_since_an_hour_of_service
             log::no_step_of_the_clock_ages_an_event
+            log::the_backlog_is_counted_by_pim
+            log::the_position_after_bytes_of_a_pim
             log::hours_of_service_are_counted_and_the_rest_is_kept
             changes::what_is_made_can_be_read
             changes::a_revision_is_needed

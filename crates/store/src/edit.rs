@@ -1,4 +1,5 @@
-//! Read, change, write back, and again if somebody else was faster: so that no change is lost to another one made at the same time.
+//! Read, change, write back, and again if somebody else was faster: so that no change is lost to another one made at
+//! the same time.
 
 use domain::PimId;
 use domain::pim::Pim;
@@ -10,8 +11,8 @@ use crate::error::ChangeError;
 /// Each round is lost to a change that somebody else made.
 const MAX_ROUNDS: usize = 100;
 
-/// Changes the registration of a PIM and gives it as it is kept. `edit` may be called several times, each time with the latest registration; an error
-/// of it ends the attempt.
+/// Changes the registration of a PIM and gives it as it is kept. `edit` may be called several times, each time with the
+/// latest registration; an error of it ends the attempt.
 pub async fn edit_pim<E: From<ChangeError>>(
     catalog: &dyn Catalog,
     id: PimId,
@@ -33,8 +34,8 @@ pub async fn edit_pim<E: From<ChangeError>>(
     Err(ChangeError::Conflict.into())
 }
 
-/// Changes what is known of a client and gives it as it is kept. `edit` may be called several times, each time with what is known by then; where it
-/// changes nothing, nothing is written.
+/// Changes what is known of a client and gives it as it is kept. `edit` may be called several times, each time with
+/// what is known by then; where it changes nothing, nothing is written.
 pub async fn edit_client(
     catalog: &dyn Catalog,
     owner: &Owner,

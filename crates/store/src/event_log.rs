@@ -8,6 +8,7 @@ use domain::{Event, LoggedEvent, PimId, Position, ServiceHour, Timestamp};
 
 use crate::condition::Condition;
 use crate::error::{AppendError, StoreError};
+use crate::room::Backlog;
 use crate::tail::Tail;
 
 /// What became of a request's events.
@@ -45,13 +46,13 @@ pub trait EventLog: Send + Sync + 'static {
     /// The hour of service that it is now; what is written carries its number.
     fn hour(&self) -> ServiceHour;
 
-    /// The platform has run for this long since it last said so: full hours are counted, the rest is kept. Only the process that serves says it, by a
-    /// monotonic clock.
+    /// The platform has run for this long since it last said so: full hours are counted, the rest is kept. Only the
+    /// process that serves says it, by a monotonic clock.
     async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError>;
 
     /// Appends a request's events, all or none, and answers when they are on stable storage. (pim, id) pairs known within the dedup
-    /// window, which is counted in hours of service, are left out; the first one wins. Appends are seen in [`EventLog::tail`] before the answer.
-    /// `now` is only told.
+    /// window, which is counted in hours of service, are left out; the first one wins. Appends are seen in
+    /// [`EventLog::tail`] before the answer. `now` is only told.
     async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
         self.append_if(pim, events, now, Vec::new()).await
     }
@@ -70,6 +71,12 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// The newest events, in memory, and the head of the log.
     fn tail(&self) -> &Tail;
+
+    /// How much of the log's bound is used, and by whom.
+    fn backlog(&self) -> Backlog;
+
+    /// The position before which a PIM has at least so many bytes of events; where all of them are fewer, the head.
+    async fn position_after(&self, pim: PimId, bytes: u64) -> Result<Position, StoreError>;
 
     /// The position of the first event that was accepted in this hour of service or later; the head if there is none.
     async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError>;

@@ -9,6 +9,7 @@
 pub mod catalog;
 pub mod event_log;
 pub mod ledger;
+pub mod room;
 pub mod snapshots;
 
 pub mod condition;
@@ -41,6 +42,7 @@ pub use error::{AppendError, ChangeError, StoreError};
 pub use event_log::{Appended, Chunk, EventLog, ReadLimit};
 pub use ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
 pub use memory::MemoryStore;
+pub use room::{Backlog, Pressed};
 pub use snapshots::{AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots};
 pub use tail::Tail;
 pub use vault::Vault;

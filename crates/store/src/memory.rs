@@ -23,6 +23,7 @@ use crate::catalog::Client;
 use crate::changes::Changes;
 use crate::condition::Condition;
 use crate::ledger::LedgerRecord;
+use crate::room::Backlog;
 use crate::snapshots::{BridgeNote, Snapshot, SnapshotKey};
 use crate::tail::Tail;
 
@@ -61,7 +62,7 @@ pub struct MemoryStore {
 struct State {
     // The log.
     events: VecDeque<Arc<LoggedEvent>>,
-    bytes: u64,
+    backlog: Backlog,
     /// Events accepted so far; the head is one more.
     accepted: u64,
     seen: HashMap<(PimId, String), ServiceHour>,
@@ -128,7 +129,8 @@ impl State {
 impl MemoryStore {
     /// An empty store.
     pub fn new(settings: MemorySettings) -> MemoryStore {
-        MemoryStore::over(Arc::default(), settings)
+        let state = State { backlog: Backlog::new(settings.max_log_bytes), ..State::default() };
+        MemoryStore::over(Arc::new(Mutex::new(state)), settings)
     }
 
     /// What a restart finds: the same state, an empty tail, nothing announced yet. The old one and the new one share the state.

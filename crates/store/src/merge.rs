@@ -1,4 +1,5 @@
-//! Which log entries are one, how many an owner may have, and which ones a query asks for: rules that are the same in every backend.
+//! Which log entries are one, how many an owner may have, and which ones a query asks for: rules that are the same in
+//! every backend.
 
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ pub const MOST_ENTRIES: u64 = 10_000;
 /// An owner has at most so many bytes of entries, as they are stored.
 pub const MOST_ENTRY_BYTES: u64 = 16 << 20;
 
-/// What errors have in common that become one entry, besides owner, subscriber and subscription. Actions have none: they are never merged.
+/// What errors have in common that become one entry, besides owner, subscriber and subscription. Actions have none:
+/// they are never merged.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum ErrorKey<'a> {
     /// Failed deliveries with one message.

@@ -117,7 +117,7 @@ pub trait Snapshots: Send + Sync + 'static {
     /// What [`Snapshots::put_bridge_note`] kept last.
     async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError>;
 
-    /// Keeps a note that was made from that of [`BridgeNote::revision`]: a [`ChangeError::Conflict`] if there is a newer one. The revision is
-    /// counted up.
+    /// Keeps a note that was made from that of [`BridgeNote::revision`]: a [`ChangeError::Conflict`] if there is a
+    /// newer one. The revision is counted up.
     async fn put_bridge_note(&self, pim: PimId, note: BridgeNote) -> Result<(), ChangeError>;
 }

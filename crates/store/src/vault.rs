@@ -2,7 +2,8 @@
 //!
 //! Envelope encryption: each value is encrypted with a data key of its own, which is wrapped by a master key; both with
 //! AES-256-GCM. The master key's id stands beside it, so that keys can be changed one value at a time. What the value
-//! belongs to is authenticated with it: a sealed value moved to another row does not open.
+//! belongs to is authenticated with it: a sealed value moved to another row does not open, and neither does a row that
+//! was given to another tenant or client. Version 1 had the row alone.
 //!
 //! ```text
 //! version u8 | length of key id u8 | key id | nonce 12 | data key 32 | tag 16 | nonce 12 | value | tag 16
@@ -19,7 +20,10 @@ pub use key_file::{KeyFileError, open_key_file};
 use master_key::KEY_LEN;
 pub use master_key::{MasterKey, MasterKeyError};
 
-const VERSION: u8 = 1;
+/// Bound to the row only.
+const OF_ROW: u8 = 1;
+/// Bound to the row and to whose it is: what is sealed now.
+const OF_OWNER: u8 = 2;
 const TAG_LEN: usize = 16;
 
 /// A value was not sealed or not opened.
@@ -90,44 +94,53 @@ impl Vault {
         self.current.id()
     }
 
-    /// Seals a value. `owner` names what it belongs to, such as `subscription 0192…`; opening needs the same.
-    pub fn seal(&self, plain: &[u8], owner: &str) -> Result<Vec<u8>, VaultError> {
+    /// Seals a value. `what` names the row that it belongs to, such as `subscription 0192…`, and `owner` whose that is;
+    /// opening needs the same.
+    pub fn seal(&self, plain: &[u8], what: &str, owner: &str) -> Result<Vec<u8>, VaultError> {
+        self.seal_as(OF_OWNER, plain, what, owner)
+    }
+
+    fn seal_as(&self, version: u8, plain: &[u8], what: &str, owner: &str) -> Result<Vec<u8>, VaultError> {
         let data_key = MasterKey::random("data").map_err(|_| VaultError::Sealing)?;
         let id = self.current.id().as_bytes();
         let id_len = u8::try_from(id.len()).map_err(|_| VaultError::Sealing)?;
-        let mut out = vec![VERSION, id_len];
+        let mut out = vec![version, id_len];
         out.extend_from_slice(id);
-        encrypt(&self.current, data_key.bytes(), Purpose::Wrap, owner, &mut out)?;
-        encrypt(&data_key, plain, Purpose::Value, owner, &mut out)?;
+        let binding = Binding { version, what, owner };
+        encrypt(&self.current, data_key.bytes(), Purpose::Wrap, binding, &mut out)?;
+        encrypt(&data_key, plain, Purpose::Value, binding, &mut out)?;
         Ok(out)
     }
 
     /// Opens a sealed value.
-    pub fn open(&self, sealed: &[u8], owner: &str) -> Result<Vec<u8>, VaultError> {
-        let (key, rest) = self.key_of(sealed, owner)?;
+    pub fn open(&self, sealed: &[u8], what: &str, owner: &str) -> Result<Vec<u8>, VaultError> {
+        let (version, key, rest) = self.key_of(sealed, what)?;
+        let binding = Binding { version, what, owner };
         let wrapped_len = NONCE_LEN + KEY_LEN + TAG_LEN;
-        let damaged = |problem| VaultError::Damaged { what: owner.to_owned(), problem };
+        let damaged = |problem| VaultError::Damaged { what: what.to_owned(), problem };
         let (wrapped, value) = rest.split_at_checked(wrapped_len).ok_or_else(|| damaged("it is too short"))?;
-        let wrong = || VaultError::WrongKey { key_id: key.id().to_owned(), what: owner.to_owned() };
-        let data_key = decrypt(key, wrapped, Purpose::Wrap, owner).ok_or_else(wrong)?;
+        let wrong = || VaultError::WrongKey { key_id: key.id().to_owned(), what: what.to_owned() };
+        let data_key = decrypt(key, wrapped, Purpose::Wrap, binding).ok_or_else(wrong)?;
         let data_key = MasterKey::new("data", &data_key).map_err(|_| damaged("its data key has another length"))?;
-        decrypt(&data_key, value, Purpose::Value, owner).ok_or_else(wrong)
+        decrypt(&data_key, value, Purpose::Value, binding).ok_or_else(wrong)
     }
 
     /// Whether a value could be opened as far as the keys go; cheap enough for every value at a start.
-    pub fn check(&self, sealed: &[u8], owner: &str) -> Result<(), VaultError> {
-        self.key_of(sealed, owner).map(|_| ())
+    pub fn check(&self, sealed: &[u8], what: &str) -> Result<(), VaultError> {
+        self.key_of(sealed, what).map(|_| ())
     }
 
-    /// Whether a value is sealed with the current key; if not, it can be sealed anew so that an older key can go.
-    pub fn is_current(&self, sealed: &[u8], owner: &str) -> Result<bool, VaultError> {
-        Ok(self.key_of(sealed, owner)?.0.id() == self.current.id())
+    /// Whether a value is sealed with the current key and bound as values are now; if not, it can be sealed anew so
+    /// that an older key can go.
+    pub fn is_current(&self, sealed: &[u8], what: &str) -> Result<bool, VaultError> {
+        let (version, key, _) = self.key_of(sealed, what)?;
+        Ok(version == OF_OWNER && key.id() == self.current.id())
     }
 
-    fn key_of<'a>(&self, sealed: &'a [u8], owner: &str) -> Result<(&MasterKey, &'a [u8]), VaultError> {
-        let damaged = |problem| VaultError::Damaged { what: owner.to_owned(), problem };
+    fn key_of<'a>(&self, sealed: &'a [u8], what: &str) -> Result<(u8, &MasterKey, &'a [u8]), VaultError> {
+        let damaged = |problem| VaultError::Damaged { what: what.to_owned(), problem };
         let [version, id_len, rest @ ..] = sealed else { return Err(damaged("it is too short")) };
-        if *version != VERSION {
+        if !matches!(*version, OF_ROW | OF_OWNER) {
             return Err(damaged("its format is of another version"));
         }
         let split = rest.split_at_checked(usize::from(*id_len));
@@ -135,10 +148,10 @@ impl Vault {
         let id = std::str::from_utf8(id).map_err(|_| damaged("its key's id is no text"))?;
         let key = self.keys.get(id).ok_or_else(|| VaultError::MissingKey {
             key_id: id.to_owned(),
-            what: owner.to_owned(),
+            what: what.to_owned(),
             configured: self.keys.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
         })?;
-        Ok((key, rest))
+        Ok((*version, key, rest))
     }
 }
 
@@ -149,30 +162,50 @@ enum Purpose {
     Value,
 }
 
-fn associated(purpose: Purpose, owner: &str) -> Aad<Vec<u8>> {
+/// What a value is bound to.
+#[derive(Clone, Copy)]
+struct Binding<'a> {
+    version: u8,
+    what: &'a str,
+    owner: &'a str,
+}
+
+fn associated(purpose: Purpose, binding: Binding<'_>) -> Aad<Vec<u8>> {
     let prefix: &[u8] = match purpose {
         Purpose::Wrap => b"wrap\0",
         Purpose::Value => b"value\0",
     };
-    Aad::from([prefix, owner.as_bytes()].concat())
+    let mut bound = [prefix, binding.what.as_bytes()].concat();
+    if binding.version != OF_ROW {
+        bound.push(0);
+        bound.extend_from_slice(binding.owner.as_bytes());
+    }
+    Aad::from(bound)
 }
 
 /// Appends nonce, text and tag.
-fn encrypt(key: &MasterKey, plain: &[u8], purpose: Purpose, owner: &str, out: &mut Vec<u8>) -> Result<(), VaultError> {
+fn encrypt(
+    key: &MasterKey,
+    plain: &[u8],
+    purpose: Purpose,
+    binding: Binding<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), VaultError> {
     let key = RandomizedNonceKey::new(&AES_256_GCM, key.bytes()).map_err(|_| VaultError::Sealing)?;
     let mut text = plain.to_vec();
-    let nonce = key.seal_in_place_append_tag(associated(purpose, owner), &mut text).map_err(|_| VaultError::Sealing)?;
+    let bound = associated(purpose, binding);
+    let nonce = key.seal_in_place_append_tag(bound, &mut text).map_err(|_| VaultError::Sealing)?;
     out.extend_from_slice(nonce.as_ref());
     out.extend_from_slice(&text);
     Ok(())
 }
 
-fn decrypt(key: &MasterKey, sealed: &[u8], purpose: Purpose, owner: &str) -> Option<Vec<u8>> {
+fn decrypt(key: &MasterKey, sealed: &[u8], purpose: Purpose, binding: Binding<'_>) -> Option<Vec<u8>> {
     let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
     let key = RandomizedNonceKey::new(&AES_256_GCM, key.bytes()).ok()?;
     let mut text = text.to_vec();
-    let length = key.open_in_place(nonce, associated(purpose, owner), &mut text).ok()?.len();
+    let length = key.open_in_place(nonce, associated(purpose, binding), &mut text).ok()?.len();
     text.truncate(length);
     Some(text)
 }

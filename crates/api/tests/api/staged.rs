@@ -16,9 +16,9 @@ use domain::{ClientId, Event, PimId, Position, ServiceHour, SubscriberId, Subscr
 use store::catalog::Made;
 use store::memory::MemoryStore;
 use store::{
-    AppendError, AppendNewError, Appended, BridgeNote, Catalog, Change, ChangeError, Changes, Chunk, Client, Condition,
-    EventLog, Ledger, LedgerRecord, LogPage, ReadLimit, Save, Snapshot, SnapshotKey, SnapshotSave, Snapshots,
-    StoreError, Tail,
+    AppendError, AppendNewError, Appended, Backlog, BridgeNote, Catalog, Change, ChangeError, Changes, Chunk, Client,
+    Condition, EventLog, Ledger, LedgerRecord, LogPage, ReadLimit, Save, Snapshot, SnapshotKey, SnapshotSave,
+    Snapshots, StoreError, Tail,
 };
 
 /// How often a change lets others go first: more often than a request has steps.
@@ -156,6 +156,14 @@ impl EventLog for Staged {
 
     async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError> {
         self.0.served(elapsed).await
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.0.backlog()
+    }
+
+    async fn position_after(&self, pim: PimId, bytes: u64) -> Result<Position, StoreError> {
+        self.0.position_after(pim, bytes).await
     }
 
     async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError> {

@@ -164,7 +164,7 @@ settings! {
     ingest: Ingest {
         /// The largest request; beyond it 413.
         max_request: Size = "5 MiB";
-        /// The same id from the same PIM within this time is accepted and not delivered twice.
+        /// The same id from the same PIM within this time, in hours of service, is accepted and not delivered twice.
         dedup_window: Duration = "24h";
         /// What happens to events of a type that is not known: `accept` stores them and names them in the answer, so that a
         /// newer PIM loses nothing; `reject` refuses them with the nearest known name.
@@ -266,11 +266,13 @@ settings! {
 
     /// What is kept, and for how long.
     storage: Storage {
-        /// Events older than this are deleted even if a subscription has not got them yet. Delivered ones go at once.
+        /// Events older than this, in hours of service, are deleted even if a subscription has not got them yet.
+        /// Delivered ones go at once.
         keep_events: Duration = "30d";
-        /// Entries of the subscribers' logs are kept this long after their last occurrence.
+        /// Entries of the subscribers' logs are kept for this many hours of service after their last occurrence.
         keep_logs: Duration = "30d";
-        /// Stored events may take up this much; beyond it producers get 429 until there is room.
+        /// Stored events may take up this much, those of one PIM half of it; beyond it producers get 429 until there is
+        /// room.
         max_log_size: Size = "50 GiB";
         /// With less free space on the disk producers get 429.
         min_free_disk: Size = "512 MiB";

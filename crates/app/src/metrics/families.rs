@@ -139,10 +139,12 @@ families! {
         "How long it took to save the progress of subscriptions.";
     FailedSaves = Counter "postrider_store_failed_saves" []
         "Saves of progress that failed; they are tried again.";
+    BacklogBytes = Gauge "postrider_backlog_bytes" []
+        "Bytes of stored events of all PIMs.";
+    BacklogLimit = Gauge "postrider_backlog_limit_bytes" []
+        "Bytes of stored events beyond which producers get 429 (`storage.max_log_size`); those of one PIM beyond half of it.";
     DatabaseUsed = Gauge "postrider_database_used_bytes" []
-        "Bytes of the database in use.";
-    DatabaseLimit = Gauge "postrider_database_limit_bytes" []
-        "Bytes in use beyond which producers get 429 (`storage.max_log_size`).";
+        "Bytes of the database in use, events included.";
     DatabaseFile = Gauge "postrider_database_file_bytes" []
         "Size of the database's file, free pages included.";
     WalFile = Gauge "postrider_database_wal_bytes" []

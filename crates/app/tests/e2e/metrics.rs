@@ -213,6 +213,7 @@ async fn metrics_say_what_happened() {
     for above_zero in [
         "postrider_oldest_undelivered_seconds",
         "postrider_store_commit_duration_seconds_sum",
+        "postrider_backlog_limit_bytes",
         "postrider_database_used_bytes",
         "postrider_disk_free_bytes",
         "postrider_log_entries_total",

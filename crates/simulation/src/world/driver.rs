@@ -339,7 +339,7 @@ impl World {
                 Some(Mutation::KeepSettledExceptions) => lane.settled.clear(),
                 Some(Mutation::SaveDueTooEarly) => {
                     for exception in &mut lane.exceptions {
-                        exception.due_at = exception.due_at - std::time::Duration::from_secs(60);
+                        exception.due_at = exception.due_at - Duration::from_secs(60);
                     }
                 }
                 Some(Mutation::CountTwice) => {

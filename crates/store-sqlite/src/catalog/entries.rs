@@ -104,7 +104,8 @@ fn from_columns((timestamp, count, body): Columns) -> Result<LogEntry, Failure> 
     Ok(entry)
 }
 
-/// The entries that a query asks for. They are looked for in an index that has all that can be asked for, within the bounded number that an owner has.
+/// The entries that a query asks for. They are looked for in an index that has all that can be asked for, within the
+/// bounded number that an owner has.
 pub(super) fn find(connection: &Connection, owner: &Owner, query: &LogQuery) -> Result<LogPage, Failure> {
     let (order, behind) = match query.order {
         LogOrder::Ascending => ("ASC", "id > ?"),

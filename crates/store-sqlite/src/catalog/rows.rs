@@ -139,8 +139,8 @@ pub(super) fn counting_subscriptions(connection: &Connection, of: SubscriberId) 
     Ok(connection.prepare_cached(sql)?.query_row((of.0.as_bytes(),), |row| row.get(0))?)
 }
 
-/// Deletes what was deleted, or ended with its PIM, in an hour of service before `before`: subscriptions first, so that none is left without its
-/// subscriber.
+/// Deletes what was deleted, or ended with its PIM, in an hour of service before `before`: subscriptions first, so that
+/// none is left without its subscriber.
 pub(super) fn prune(connection: &Connection, before: ServiceHour) -> Result<u64, Failure> {
     const ENDED: &str = "(status = 'deleted' OR (status = 'revoked' AND pim NOT IN (SELECT id FROM pims))) \
                          AND hour < ?1";

@@ -271,8 +271,9 @@ pub async fn deleted_ones_are_left_out_of_lists(store: &dyn Store) {
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(gone));
 }
 
-/// A subscriber with one that stays, one that is revoked and one that is deleted, in the first hour of service; then the subscriber is deleted.
-/// Whoever is revoked can still look at what he had, whoever was deleted long ago is not known any more.
+/// A subscriber with one that stays, one that is revoked and one that is deleted, in the first hour of service; then
+/// the subscriber is deleted. Whoever is revoked can still look at what he had, whoever was deleted long ago is not
+/// known any more.
 pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
     store.add_pim(pim("a")).await.unwrap();
     let (subscriber, first) = make(store).await;

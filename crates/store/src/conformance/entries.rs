@@ -60,7 +60,8 @@ fn refused(url: &str, message: &str) -> RefusedRequest {
     }
 }
 
-/// Refusals of one route for one reason are one entry, which tells of the latest; other routes, ids in them, methods and reasons are apart.
+/// Refusals of one route for one reason are one entry, which tells of the latest; other routes, ids in them, methods
+/// and reasons are apart.
 pub async fn refusals_of_a_route_become_one_with_the_latest_body(store: &dyn Store) {
     let with_body = |number: i64| {
         let url = format!("/api/v1/subscribers?page={number}");

@@ -259,3 +259,32 @@ pub async fn hours_of_service_are_counted_and_the_rest_is_kept(store: &dyn Store
     serve(store, 30 * 24).await;
     assert_eq!(store.hour(), ServiceHour(30 * 24 + 1));
 }
+
+/// By PIM and together; what goes is not counted.
+pub async fn the_backlog_is_counted_by_pim(store: &dyn Store) {
+    assert_eq!((store.backlog().total(), store.backlog().of(PIM)), (0, 0));
+    for (pim, id) in [(PIM, "a"), (OTHER, "b"), (PIM, "c")] {
+        append(store, pim, id, at(0)).await;
+    }
+    let full = store.backlog();
+    assert!(full.of(OTHER) > 0);
+    assert_eq!((full.of(PIM), full.total()), (2 * full.of(OTHER), 3 * full.of(OTHER)));
+    append(store, PIM, "a", at(0)).await;
+    assert_eq!(store.backlog(), full, "a known event takes no room");
+    trim(store, &[(PIM, 2)], 4).await;
+    let left = store.backlog();
+    assert_eq!((left.of(PIM), left.of(OTHER)), (full.of(OTHER), 0));
+}
+
+/// Enough of a PIM's oldest events, and none of another's.
+pub async fn the_position_after_bytes_of_a_pim(store: &dyn Store) {
+    assert_eq!(store.position_after(PIM, 1).await.unwrap(), Position(1));
+    for (pim, id) in [(OTHER, "a"), (PIM, "b"), (OTHER, "c"), (PIM, "d"), (PIM, "e")] {
+        append(store, pim, id, at(0)).await;
+    }
+    let all = store.backlog().of(PIM);
+    for (bytes, low, high) in [(1, 3, 4), (all / 3, 3, 4), (all / 3 + 1, 5, 5), (all, 6, 6), (u64::MAX, 6, 6)] {
+        let position = store.position_after(PIM, bytes).await.unwrap().0;
+        assert!((low..=high).contains(&position), "{bytes} of {all}: {position}");
+    }
+}

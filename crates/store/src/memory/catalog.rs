@@ -239,7 +239,7 @@ impl Catalog for MemoryStore {
         Ok(names.into_iter().map(known).collect())
     }
 
-    async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError> {
+    async fn settle_notification(&self, id: Uuid) -> Result<(), StoreError> {
         self.state.lock().notifications.retain(|one| one.id != id);
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::{MemoryStore, State};
 use crate::condition::Condition;
 use crate::error::{AppendError, StoreError};
 use crate::event_log::{Appended, Chunk, EventLog, ReadLimit};
+use crate::room::Backlog;
 use crate::tail::Tail;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -40,11 +41,7 @@ impl MemoryStore {
             }
         }
         let more = fresh.iter().map(|event| event.size() as u64).sum::<u64>();
-        if !fresh.is_empty() && state.bytes + more > self.settings.max_log_bytes {
-            let message = format!(
-                "the backlog is full: {} bytes of events wait, the bound is {} (storage.max_log_size)",
-                state.bytes, self.settings.max_log_bytes
-            );
+        if let Some(message) = state.backlog.lacks(pim, more).filter(|_| !fresh.is_empty()) {
             return Err(AppendError::BacklogFull { message, retry_after: Duration::from_secs(5) });
         }
         let oldest = state.hour.ago(self.settings.dedup_window);
@@ -65,7 +62,7 @@ impl MemoryStore {
             state.events.push_back(Arc::clone(&event));
             logged.push(event);
         }
-        state.bytes += more;
+        state.backlog.count(pim, i64::try_from(more).unwrap_or(i64::MAX));
         // Under the lock, so that the tail's order is that of the log.
         self.tail.push(logged);
         Ok(Appended { accepted, duplicates })
@@ -131,6 +128,21 @@ impl EventLog for MemoryStore {
         &self.tail
     }
 
+    fn backlog(&self) -> Backlog {
+        self.state.lock().backlog.clone()
+    }
+
+    async fn position_after(&self, pim: PimId, bytes: u64) -> Result<Position, StoreError> {
+        let state = self.state.lock();
+        let mut so_far = 0;
+        let of_pim = state.events.iter().filter(|event| event.pim == pim);
+        let mut before = of_pim.skip_while(|event| {
+            so_far += event.event.size() as u64;
+            so_far < bytes
+        });
+        Ok(before.next().map_or(state.head(), |last| last.position.next()))
+    }
+
     async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError> {
         let state = self.state.lock();
         let began = if hour == ServiceHour::default() { Position::FIRST } else { state.began(hour) };
@@ -141,10 +153,16 @@ impl EventLog for MemoryStore {
     async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {
         let floors: HashMap<PimId, Position> = floors.iter().copied().collect();
         let mut state = self.state.lock();
-        let before = state.events.len();
-        state.events.retain(|event| event.position >= *floors.get(&event.pim).unwrap_or(&rest));
-        state.bytes = state.events.iter().map(|event| event.event.size() as u64).sum();
-        Ok((before - state.events.len()) as u64)
+        let State { events, backlog, .. } = &mut *state;
+        let before = events.len();
+        events.retain(|event| {
+            let needed = event.position >= *floors.get(&event.pim).unwrap_or(&rest);
+            if !needed {
+                backlog.count(event.pim, -i64::try_from(event.event.size()).unwrap_or(i64::MAX));
+            }
+            needed
+        });
+        Ok((before - events.len()) as u64)
     }
 }
 

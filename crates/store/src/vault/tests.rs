@@ -11,42 +11,58 @@ fn key(id: &str) -> MasterKey {
 #[test]
 fn what_was_sealed_opens_for_its_owner_only() {
     let vault = Vault::new(key("a"), []).unwrap();
-    let sealed = vault.seal(b"open sesame", "subscription 1").unwrap();
+    let sealed = vault.seal(b"open sesame", "subscription 1", "tenant").unwrap();
     assert!(!sealed.windows(4).any(|window| window == b"open"));
-    assert_eq!(vault.open(&sealed, "subscription 1").unwrap(), b"open sesame");
-    assert!(matches!(vault.open(&sealed, "subscription 2"), Err(VaultError::WrongKey { .. })));
-    assert_ne!(sealed, vault.seal(b"open sesame", "subscription 1").unwrap());
+    assert_eq!(vault.open(&sealed, "subscription 1", "tenant").unwrap(), b"open sesame");
+    assert!(matches!(vault.open(&sealed, "subscription 2", "tenant"), Err(VaultError::WrongKey { .. })));
+    assert!(matches!(vault.open(&sealed, "subscription 1", "another"), Err(VaultError::WrongKey { .. })));
+    assert_ne!(sealed, vault.seal(b"open sesame", "subscription 1", "tenant").unwrap());
+}
+
+#[test]
+fn values_of_before_owners_were_bound_open_and_are_not_current() {
+    let vault = Vault::new(key("a"), []).unwrap();
+    let mut sealed = vault.seal_as(OF_ROW, b"open sesame", "subscription 1", "").unwrap();
+    assert_eq!(vault.open(&sealed, "subscription 1", "tenant").unwrap(), b"open sesame");
+    assert!(vault.open(&sealed, "subscription 2", "tenant").is_err());
+    assert!(!vault.is_current(&sealed, "subscription 1").unwrap());
+    // Neither passes for the other.
+    sealed[0] = OF_OWNER;
+    assert!(vault.open(&sealed, "subscription 1", "").is_err());
+    let mut sealed = vault.seal(b"open sesame", "subscription 1", "tenant").unwrap();
+    sealed[0] = OF_ROW;
+    assert!(vault.open(&sealed, "subscription 1", "tenant").is_err());
 }
 
 #[test]
 fn a_changed_byte_does_not_open() {
     let vault = Vault::new(key("a"), []).unwrap();
-    let sealed = vault.seal(b"secret", "pim 1").unwrap();
+    let sealed = vault.seal(b"secret", "pim 1", "tenant").unwrap();
     for at in 0..sealed.len() {
         let mut changed = sealed.clone();
         changed[at] ^= 1;
-        assert!(vault.open(&changed, "pim 1").is_err(), "byte {at}");
-        assert!(vault.open(&sealed[..at], "pim 1").is_err(), "cut at {at}");
+        assert!(vault.open(&changed, "pim 1", "tenant").is_err(), "byte {at}");
+        assert!(vault.open(&sealed[..at], "pim 1", "tenant").is_err(), "cut at {at}");
     }
 }
 
 #[test]
 fn older_keys_open_and_missing_ones_are_named() {
     let (old, new) = (key("2025"), key("2026"));
-    let sealed = Vault::new(old.clone(), []).unwrap().seal(b"x", "pim 1").unwrap();
+    let sealed = Vault::new(old.clone(), []).unwrap().seal(b"x", "pim 1", "tenant").unwrap();
     let both = Vault::new(new.clone(), [old]).unwrap();
-    assert_eq!(both.open(&sealed, "pim 1").unwrap(), b"x");
+    assert_eq!(both.open(&sealed, "pim 1", "tenant").unwrap(), b"x");
     assert_eq!(both.current_key_id(), "2026");
     assert!(!both.is_current(&sealed, "pim 1").unwrap());
-    assert!(both.is_current(&both.seal(b"x", "pim 1").unwrap(), "pim 1").unwrap());
+    assert!(both.is_current(&both.seal(b"x", "pim 1", "tenant").unwrap(), "pim 1").unwrap());
     let error = Vault::new(new, []).unwrap().check(&sealed, "pim 1").unwrap_err();
     assert!(error.to_string().contains("\"2025\"") && error.to_string().contains("(2026)"), "{error}");
 }
 
 #[test]
 fn another_key_under_the_same_id_is_told_apart() {
-    let sealed = Vault::new(key("a"), []).unwrap().seal(b"x", "pim 1").unwrap();
-    let error = Vault::new(key("a"), []).unwrap().open(&sealed, "pim 1").unwrap_err();
+    let sealed = Vault::new(key("a"), []).unwrap().seal(b"x", "pim 1", "tenant").unwrap();
+    let error = Vault::new(key("a"), []).unwrap().open(&sealed, "pim 1", "tenant").unwrap_err();
     assert!(matches!(error, VaultError::WrongKey { .. }));
     assert!(matches!(Vault::new(key("a"), [key("a")]), Err(VaultError::Ambiguous(id)) if id == "a"));
 }
@@ -71,8 +87,8 @@ fn a_key_file_is_made_once_and_only_for_its_owner() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("master.key");
     let vault = open_key_file(&path).unwrap();
-    let sealed = vault.seal(b"x", "pim 1").unwrap();
-    assert_eq!(open_key_file(&path).unwrap().open(&sealed, "pim 1").unwrap(), b"x");
+    let sealed = vault.seal(b"x", "pim 1", "tenant").unwrap();
+    assert_eq!(open_key_file(&path).unwrap().open(&sealed, "pim 1", "tenant").unwrap(), b"x");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     #[cfg(unix)]
     {

@@ -1,0 +1,151 @@
+//! How much of the log's bound the events of each PIM take, and who may have more: the same in every backend.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use domain::PimId;
+
+/// From this part of a bound on, in percent, room is made before it is reached.
+const NEAR: u64 = 90;
+
+/// Down to this part of a bound, in percent, room is made at once.
+const EASY: u64 = 80;
+
+/// How much of the log's bound is used. Only events that some subscription still needs are in the log, so this is the
+/// backlog; log entries, snapshots, notifications and the bookkeeping have bounds of their own.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Backlog {
+    bound: u64,
+    total: u64,
+    pims: BTreeMap<PimId, u64>,
+}
+
+/// Where room is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pressed {
+    /// Whose events take most of what is bounded.
+    pub pim: PimId,
+    /// So many bytes of its events should go.
+    pub bytes: u64,
+}
+
+impl Backlog {
+    /// An empty one with a bound in bytes.
+    pub fn new(bound: u64) -> Backlog {
+        Backlog { bound, ..Backlog::default() }
+    }
+
+    /// Bytes of all events.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Bytes of a PIM's events.
+    pub fn of(&self, pim: PimId) -> u64 {
+        self.pims.get(&pim).copied().unwrap_or(0)
+    }
+
+    /// What the events of one PIM may take: half of the bound.
+    fn share(&self) -> u64 {
+        self.bound / 2
+    }
+
+    /// Counts bytes that came, or went.
+    pub fn count(&mut self, pim: PimId, bytes: i64) {
+        let of_pim = self.pims.entry(pim).or_default();
+        let before = *of_pim;
+        *of_pim = before.saturating_add_signed(bytes);
+        self.total = self.total - before + *of_pim;
+        if *of_pim == 0 {
+            self.pims.remove(&pim);
+        }
+    }
+
+    /// Why there is no room for so many more bytes of a PIM, with figures. One whose own events take half of the bound
+    /// is refused alone: so it never costs another one's events.
+    pub fn lacks(&self, pim: PimId, more: u64) -> Option<String> {
+        let of_pim = self.of(pim);
+        if of_pim.saturating_add(more) > self.share() {
+            return Some(format!(
+                "the backlog of this PIM is full: its events take {}, and one PIM may have half of the bound of {} \
+                 (storage.max_log_size); it shrinks as they are delivered or their retention ends",
+                Mib(of_pim),
+                Mib(self.bound)
+            ));
+        }
+        (self.total.saturating_add(more) > self.bound).then(|| {
+            format!(
+                "the backlog is full: the events of all PIMs take {}, the bound is {} (storage.max_log_size); it shrinks as they are \
+                 delivered or their retention ends",
+                Mib(self.total),
+                Mib(self.bound)
+            )
+        })
+    }
+
+    /// Where room is to be made, if a bound is near: at the PIM that is near its own, else at the one with the most
+    /// events.
+    pub fn pressed(&self) -> Option<Pressed> {
+        let (pim, most) = self.pims.iter().map(|(pim, bytes)| (*pim, *bytes)).max_by_key(|(_, bytes)| *bytes)?;
+        let beyond = |used: u64, bound: u64| {
+            let near = used > bound / 100 * NEAR;
+            near.then(|| used - bound / 100 * EASY).unwrap_or(0)
+        };
+        let bytes = beyond(most, self.share()).max(beyond(self.total, self.bound)).min(most);
+        (bytes > 0).then_some(Pressed { pim, bytes })
+    }
+}
+
+/// Bytes for a person.
+pub struct Mib(pub u64);
+
+impl fmt::Display for Mib {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} MiB", self.0 as f64 / f64::from(1 << 20))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: PimId = PimId(1);
+    const B: PimId = PimId(2);
+    const C: PimId = PimId(3);
+
+    fn backlog(used: [u64; 3]) -> Backlog {
+        let mut backlog = Backlog::new(1000);
+        for (pim, bytes) in [A, B, C].into_iter().zip(used) {
+            backlog.count(pim, bytes as i64);
+        }
+        backlog
+    }
+
+    #[test]
+    fn a_pim_with_half_of_the_bound_is_refused_alone() {
+        let backlog = backlog([500, 10, 0]);
+        assert!(backlog.lacks(A, 1).is_some_and(|why| why.starts_with("the backlog of this PIM is full")));
+        assert_eq!(backlog.lacks(A, 0), None);
+        assert_eq!(backlog.lacks(B, 490), None);
+        assert_eq!(backlog.lacks(C, 490), None);
+        assert!(backlog.lacks(C, 491).is_some_and(|why| why.starts_with("the backlog is full")));
+    }
+
+    #[test]
+    fn what_went_is_room_again() {
+        let mut backlog = backlog([500, 10, 0]);
+        backlog.count(A, -400);
+        assert_eq!((backlog.total(), backlog.of(A)), (110, 100));
+        assert_eq!(backlog.lacks(A, 400), None);
+        backlog.count(A, -100);
+        assert_eq!(backlog, self::backlog([0, 10, 0]));
+    }
+
+    #[test]
+    fn room_is_made_before_a_bound_is_reached_and_where_most_is_taken() {
+        assert_eq!(backlog([0, 0, 0]).pressed(), None);
+        assert_eq!(backlog([450, 440, 0]).pressed(), None);
+        assert_eq!(backlog([451, 0, 0]).pressed(), Some(Pressed { pim: A, bytes: 51 }));
+        assert_eq!(backlog([300, 301, 300]).pressed(), Some(Pressed { pim: B, bytes: 101 }));
+    }
+}
