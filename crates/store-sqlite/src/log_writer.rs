@@ -217,9 +217,9 @@ impl LogWriter {
         Ok(owned.open.1)
     }
 
-    /// The hour of service as it is committed; 0 beside the process that serves.
-    pub(crate) fn committed_hour(&self) -> ServiceHour {
-        self.owned.as_ref().map_or(ServiceHour::default(), |owned| owned.committed.1)
+    /// The hour of service as it is committed; `None` beside the process that serves.
+    pub(crate) fn committed_hour(&self) -> Option<ServiceHour> {
+        self.owned.as_ref().map(|owned| owned.committed.1)
     }
 
     /// The transaction is committed: gives its events.

@@ -133,7 +133,9 @@ impl Worker {
                 let events = self.log.committed();
                 self.meters.events.add(events.len() as u64);
                 self.meters.event_bytes.add(events.iter().map(|event| event.event.size() as u64).sum());
-                self.hour.store(self.log.committed_hour().0, Ordering::Relaxed);
+                if let Some(hour) = self.log.committed_hour() {
+                    self.hour.store(hour.0, Ordering::Relaxed);
+                }
                 self.tail.push(events);
                 None
             }
