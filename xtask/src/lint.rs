@@ -1,7 +1,7 @@
-//! `cargo xtask lint`: formatting, clippy, arrows.
+//! `cargo xtask lint`: formatting, clippy, arrows, licences and sources of dependencies.
 
 use crate::tally::Tally;
-use crate::{arrows, shell};
+use crate::{arrows, shell, supply};
 
 /// Runs all of it.
 pub(crate) fn run() -> anyhow::Result<bool> {
@@ -21,5 +21,7 @@ pub(crate) fn checks() -> anyhow::Result<Tally> {
     tally.check("clippy", shell::succeeds(&mut shell::cargo(&clippy))?);
     shell::heading("arrows between crates");
     tally.check("arrows between crates", arrows::run()?);
+    shell::heading("licences and sources of dependencies");
+    tally.check("licences and sources of dependencies", supply::run()?);
     Ok(tally)
 }

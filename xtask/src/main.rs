@@ -9,6 +9,7 @@ mod bench;
 mod docs;
 mod lint;
 mod sim;
+mod supply;
 mod test;
 
 mod libtest;

@@ -1,5 +1,5 @@
-//! How many single-event requests a second the way in takes: `cargo bench -p api`. Server, store (in memory) and senders
-//! share the machine's cores; each sender has one connection and waits for its answer.
+//! How many single-event requests a second the way in takes: `cargo bench -p api`. Server, store (in memory) and
+//! senders share the machine's cores; each sender has one connection and waits for its answer.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "what it measured is its output")]
@@ -41,8 +41,8 @@ impl LaneStatuses for Nobody {
 
 #[async_trait]
 impl Readiness for Nobody {
-    async fn ready(&self) -> Result<(), String> {
-        Ok(())
+    async fn ready(&self) -> Result<Vec<domain::outcome::Lack>, String> {
+        Ok(Vec::new())
     }
 }
 

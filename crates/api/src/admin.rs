@@ -21,7 +21,7 @@ use serde::Serialize;
 use wire::Fault;
 
 use crate::Api;
-use crate::body;
+use crate::body::{self, Whole};
 use crate::management::{Sent, check_media_type};
 use crate::refusal::{Refusal, because};
 
@@ -64,11 +64,14 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
         body::discard(&parts.headers, unread, bounds.management_body).await;
         return refusal.into_response();
     }
-    let read = body::read(&parts.headers, unread, bounds.management_body, bounds.body_timeout).await;
-    match read.and_then(|sent| check_media_type(&parts.method, &parts.headers, &sent).map(|()| sent)) {
-        Ok(sent) => {
-            parts.extensions.insert(Sent::of(sent));
-            next.run(Request::from_parts(parts, axum::body::Body::empty())).await
+    let room = api.bodies.of_operator();
+    let read = body::read(&parts.headers, unread, bounds.management_body, bounds.body_timeout, room).await;
+    match read.and_then(|sent| check_media_type(&parts.method, &parts.headers, &sent.bytes).map(|()| sent)) {
+        Ok(Whole { bytes, held }) => {
+            parts.extensions.insert(Sent::of(bytes));
+            let response = next.run(Request::from_parts(parts, axum::body::Body::empty())).await;
+            drop(held);
+            response
         }
         Err(refusal) => refusal.into_response(),
     }

@@ -3,5 +3,6 @@
 pub(crate) mod caller;
 pub mod gateway;
 pub(crate) mod producer;
+pub(crate) mod questions;
 pub(crate) mod registry;
 pub(crate) mod verdicts;

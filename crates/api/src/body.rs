@@ -1,4 +1,4 @@
-//! Reading a request's body, bounded in size and in time.
+//! Reading a request's body, bounded in size, in time, and in memory over all requests.
 
 use std::time::Duration;
 
@@ -9,33 +9,52 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 
+use crate::bodies::{Held, Room};
 use crate::refusal::{Refusal, because};
 
 /// How long the rest of a body that is too large is read and thrown away, so that the client gets to read the answer: a
 /// connection closed over unread bytes is reset, and the answer is lost with it.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Reads the body, at most `limit` bytes within `at_most`.
+/// A body that was read, with the memory that it holds until its request is answered.
+pub(crate) struct Whole {
+    pub(crate) bytes: Bytes,
+    pub(crate) held: Held,
+}
+
+/// Reads the body, at most `limit` bytes within `at_most`, once there is room for it.
 pub(crate) async fn read(
     headers: &HeaderMap,
     mut body: Body,
     limit: usize,
     at_most: Duration,
-) -> Result<Bytes, Refusal> {
+    room: Room<'_>,
+) -> Result<Whole, Refusal> {
     if body.is_end_stream() {
-        return Ok(Bytes::new());
+        return Ok(Whole { bytes: Bytes::new(), held: Held::default() });
     }
-    if announced(headers).is_some_and(|length| length > limit as u64) {
+    let announced = announced(headers);
+    if announced.is_some_and(|length| length > limit as u64) {
         discard(headers, body, limit).await;
         return Err(too_large(limit));
     }
-    match tokio::time::timeout(at_most, collect(&mut body, limit)).await {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => {
+    let mut held = match room.begin(announced, limit).await {
+        Ok(held) => held,
+        Err(refusal) => {
             discard(headers, body, limit).await;
-            Err(too_large(limit))
+            return Err(refusal);
         }
-        Ok(Err(_)) => Err(Refusal::new(because::BODY_INCOMPLETE, "the request's body broke off before its end")),
+    };
+    match tokio::time::timeout(at_most, collect(&mut body, limit, &room, &mut held)).await {
+        Ok(Ok(bytes)) => Ok(Whole { bytes, held }),
+        Ok(Err(Short::Refused(refusal))) => {
+            drop(held);
+            discard(headers, body, limit).await;
+            Err(refusal)
+        }
+        Ok(Err(Short::Broken)) => {
+            Err(Refusal::new(because::BODY_INCOMPLETE, "the request's body broke off before its end"))
+        }
         Err(_) => Err(Refusal::new(
             because::BODY_TIMEOUT,
             format!("the request's body did not arrive within {} s", at_most.as_secs()),
@@ -43,15 +62,25 @@ pub(crate) async fn read(
     }
 }
 
-/// The whole body, or `None` if it is larger than `limit`. One frame, the usual case, is not copied.
-async fn collect(body: &mut Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
+/// Why there is no whole body.
+enum Short {
+    /// It is too large, or there is no room for it.
+    Refused(Refusal),
+    /// It broke off.
+    Broken,
+}
+
+/// The whole body. One frame, the usual case, is not copied.
+async fn collect(body: &mut Body, limit: usize, room: &Room<'_>, held: &mut Held) -> Result<Bytes, Short> {
     let mut first = Bytes::new();
     let mut all: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        if first.len().max(all.len()) + data.len() > limit {
-            return Ok(None);
+        let Ok(data) = frame.map_err(|_| Short::Broken)?.into_data() else { continue };
+        let length = first.len().max(all.len()) + data.len();
+        if length > limit {
+            return Err(Short::Refused(too_large(limit)));
         }
+        room.hold(held, length, limit).await.map_err(Short::Refused)?;
         if first.is_empty() && all.is_empty() {
             first = data;
             continue;
@@ -63,7 +92,7 @@ async fn collect(body: &mut Body, limit: usize) -> Result<Option<Bytes>, axum::E
         }
         all.extend_from_slice(&data);
     }
-    Ok(Some(if all.is_empty() { first } else { all.into() }))
+    Ok(if all.is_empty() { first } else { all.into() })
 }
 
 /// Reads what a refused request still sends, up to `limit` bytes and not for long.
@@ -113,6 +142,7 @@ mod tests {
     use hyper::body::Frame;
 
     use super::*;
+    use crate::bodies::Bodies;
 
     /// A body that arrives in pieces and, if told so, never ends.
     struct Pieces(Vec<&'static [u8]>, bool);
@@ -131,8 +161,11 @@ mod tests {
     }
 
     async fn check(body: impl HttpBody<Data = Bytes, Error = Infallible> + Send + 'static, expect: Result<&[u8], u16>) {
-        let read = read(&HeaderMap::new(), Body::new(body), 8, Duration::from_secs(5)).await;
-        assert_eq!(read.as_deref().map_err(|refusal| refusal.said().status), expect);
+        let bodies = Bodies::new(1 << 20);
+        let room = bodies.of_operator();
+        let read = read(&HeaderMap::new(), Body::new(body), 8, Duration::from_secs(5), room).await;
+        let read = read.as_ref().map(|whole| &whole.bytes[..]);
+        assert_eq!(read.map_err(|refusal| refusal.said().status), expect);
     }
 
     #[tokio::test(start_paused = true)]

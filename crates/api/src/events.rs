@@ -22,7 +22,7 @@ use wire::fault::code;
 use wire::json::escape_into;
 
 use crate::auth::producer;
-use crate::body;
+use crate::body::{self, Whole};
 use crate::description::operation::{Operation, Shown};
 use crate::refusal::{Refusal, because};
 use crate::settings::{SchemaCheck, UnknownTypes};
@@ -74,7 +74,7 @@ pub(crate) fn about() -> Operation {
         code::UNKNOWN_EVENT_TYPE,
         code::MORE_FAULTS,
     ])
-    .refuses(&[because::BACKLOG_FULL, because::STOPPING])
+    .refuses(&[because::BUSY, because::BACKLOG_FULL, because::STOPPING])
 }
 
 /// The answer and a body, for those who read them.
@@ -99,7 +99,7 @@ pub(crate) async fn accept(State(api): State<Arc<Api>>, request: Request) -> Res
 }
 
 /// Contract page 7: the order of checks is 401, 413, 415, 400, 422.
-async fn take(api: &Api, request: Request) -> Result<Response, Refusal> {
+async fn take(api: &Arc<Api>, request: Request) -> Result<Response, Refusal> {
     let (parts, unread) = request.into_parts();
     let headers = parts.headers;
     let bounds = &api.settings.server;
@@ -110,26 +110,54 @@ async fn take(api: &Api, request: Request) -> Result<Response, Refusal> {
             return Err(refusal);
         }
     };
-    let body = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout).await?;
+    let room = api.bodies.of_pim(&pim);
+    let Whole { bytes, held } = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout, room).await?;
     let (now, since) = (Timestamp::now(), SystemTime::now());
     let batched = is_batch(&headers);
-    let request = api.tracer.as_ref().and_then(|_| trace_parent(&headers));
-    let mut events = parse(headers, body, now).await?;
+    let trace_parent = api.tracer.as_ref().and_then(|_| trace_parent(&headers));
+    let mut events = parse(headers, bytes, now).await?;
     let unknown = unknown_types(api, &events);
     check(api, &pim, &events, batched, &unknown)?;
+    if !batched && trace_parent.is_some() {
+        // One request, one event: what comes of it belongs to the trace of the request. Of a batch, each event has a
+        // trace of its own.
+        let keep = |event: Event| if event.trace_parent().is_some() { event } else { event.brought_by(trace_parent) };
+        events = events.into_iter().map(keep).collect();
+    }
+    let request = Accepted { pim, events, unknown, trace_parent, now, since };
+    // From here on the producer is not needed any more: what it sent whole is taken and counted.
+    let api = Arc::clone(api);
+    let commits = api.commits.clone();
+    commits
+        .run(async move {
+            let answered = commit(&api, request).await;
+            drop(held);
+            answered
+        })
+        .await
+}
+
+/// A request whose events can be stored.
+struct Accepted {
+    pim: Arc<Pim>,
+    events: Vec<Event>,
+    unknown: Unknown,
+    trace_parent: Option<TraceParent>,
+    now: Timestamp,
+    since: SystemTime,
+}
+
+/// Stores the events, counts them, and answers.
+async fn commit(api: &Api, request: Accepted) -> Result<Response, Refusal> {
+    let Accepted { pim, events, unknown, trace_parent, now, since } = request;
     for event in &events {
         if is_removal(event.event_type()) {
             // First: the event itself is not for the one that is removed (contract page 7, "Logs and notifications").
             remove_client(api, &pim, event, now).await?;
         }
     }
-    if !batched && request.is_some() {
-        // One request, one event: what comes of it belongs to the trace of the request. Of a batch, each event has a trace of its own.
-        let keep = |event: Event| if event.trace_parent().is_some() { event } else { event.brought_by(request) };
-        events = events.into_iter().map(keep).collect();
-    }
     let tracer = api.tracer.as_ref();
-    let appending = Appending { pim: &pim, way: "events", since, request, events: &events };
+    let appending = Appending { pim: &pim, way: "events", since, request: trace_parent, events: &events };
     let trace = tracer.and_then(|tracer| tracer.appending(appending));
     let appended = api.store.append(pim.id, events, now).await;
     if let Some(trace) = trace {
@@ -218,7 +246,7 @@ fn check(api: &Api, pim: &Pim, events: &[Event], batched: bool, unknown: &Unknow
         }
     }
     if api.settings.schema_check != SchemaCheck::Off {
-        let (mut unfitting, mut unfitting_events) = (Vec::new(), 0);
+        let (mut unfitting, mut unfitting_events) = (Vec::new(), 0u64);
         for (index, event) in events.iter().enumerate() {
             let found = wire::schema::check(event.event_type(), event.data());
             if !found.is_empty() {
@@ -257,7 +285,14 @@ async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> R
     let data = wire::json::parse(event.data().as_bytes()).ok();
     let client_id = data.as_ref().and_then(|data| data.get(of)?.get("client_id")?.as_str());
     let Some(client_id) = client_id else {
-        tracing::warn!(pim.name = %pim.name, event.id = event.id(), "a removal names no client in data.{of}.client_id; nobody is revoked");
+        if let Some(events) = api.causes.nameless_removals.note(pim.id, 1) {
+            tracing::warn!(
+                pim.name = %pim.name,
+                event.id = event.id(),
+                events,
+                "removals name no client in data.{of}.client_id; nobody is revoked"
+            );
+        }
         return Ok(());
     };
     let owner = Owner { pim: pim.id, client_id: ClientId(client_id.to_owned()) };

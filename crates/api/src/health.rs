@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use domain::outcome::Lack;
 use http::StatusCode;
+use wire::Fault;
+use wire::json::Value;
 
 use crate::Api;
 use crate::body::json;
 use crate::description::operation::{Operation, Shown};
-use crate::refusal::{Refusal, because};
+use crate::refusal::because;
+use crate::seldom::now;
 
 /// What it is for those who call it.
 pub(crate) fn about_live() -> Operation {
@@ -22,35 +26,67 @@ pub(crate) fn about_ready() -> Operation {
     Operation::new(
         "ready",
         "Whether the platform does its work",
-        "For load balancers: the store answers and deliveries run.",
+        "For load balancers: events can be ingested and deliveries run. `lacks` names what is missing, also where the platform goes on without it.",
     )
-    .answers(200, "It does.", Shown::One("Health"))
-    .refuses(&[because::NOT_READY])
+    .answers(200, "It does.", Shown::One("Ready"))
+    .answers(503, "It does not: nothing can be ingested, or deliveries have stopped.", Shown::One("NotReady"))
 }
 
-/// The answer, for those who read it.
-pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
-    "Health",
-    r##"{"type": "object", "required": ["status"], "properties": {"status": {"enum": ["live", "ready"]}}}"##,
-)];
+/// The answers, for those who read them.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[
+    (
+        "Health",
+        r##"{"type": "object", "required": ["status"], "properties": {"status": {"enum": ["live", "ready"]}}}"##,
+    ),
+    (
+        "Ready",
+        r##"{"type": "object", "required": ["status", "lacks"], "properties": {"status": {"const": "ready"},
+          "lacks": {"type": "array", "items": {"$ref": "#/components/schemas/Lack"}, "description": "What is missing; nothing where all is well."}}}"##,
+    ),
+    (
+        "NotReady",
+        r##"{"type": "object", "required": ["status", "lacks", "errors"], "properties": {"status": {"const": "not_ready"},
+          "lacks": {"type": "array", "items": {"$ref": "#/components/schemas/Lack"}, "description": "What is missing."},
+          "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Error"}}}}"##,
+    ),
+    (
+        "Lack",
+        r##"{"description": "What the platform lacks.", "enum": ["name_servers", "file_descriptors", "local_ports", "memory", "proxy", "credentials", "clock", "silence", "disk", "store", "standby"]}"##,
+    ),
+];
 
 /// The process answers.
 pub(crate) async fn live() -> Response {
     json(StatusCode::OK, r#"{"status":"live"}"#)
 }
 
-/// The store answers and deliveries run.
+/// Events can be ingested and deliveries run.
 pub(crate) async fn ready(State(api): State<Arc<Api>>) -> Response {
-    let state = match api.catalog().pims().await {
-        Ok(_) => api.readiness.ready().await,
-        Err(error) => Err(error.to_string()),
+    let (stopped, mut lacks) = match api.readiness.ready().await {
+        Ok(lacks) => (None, lacks),
+        Err(why) => (Some(why), Vec::new()),
     };
-    match state {
-        Ok(()) => json(StatusCode::OK, r#"{"status":"ready"}"#),
-        Err(why) => {
-            tracing::warn!(%why, "not ready");
-            Refusal::new(because::NOT_READY, "the platform is starting, or does not work: its log says more")
-                .into_response()
-        }
+    lacks.extend(api.store.lacks().await);
+    if api.catalog().pims().await.is_err() {
+        lacks.push(Lack::Store);
     }
+    lacks.sort_unstable();
+    lacks.dedup();
+    let words: Vec<&str> = lacks.iter().map(|lack| lack.as_str()).collect();
+    let listed = Value::Array(words.iter().map(|word| Value::from(*word)).collect());
+    let nothing_comes_in = lacks.iter().any(|lack| matches!(lack, Lack::Disk | Lack::Store | Lack::Standby));
+    if stopped.is_none() && !nothing_comes_in {
+        let answer = [("status".to_owned(), "ready".into()), ("lacks".to_owned(), listed)];
+        return json(StatusCode::OK, Value::Object(answer.into()).to_canonical());
+    }
+    if let Some(times) = api.causes.not_ready.note(now(), 1) {
+        tracing::warn!(lacks = words.join(", "), why = stopped, times, "not ready");
+    }
+    let fault = Fault::new(because::NOT_READY.name, because::NOT_READY.meaning);
+    let answer = [
+        ("status".to_owned(), "not_ready".into()),
+        ("lacks".to_owned(), listed),
+        ("errors".to_owned(), Value::Array(vec![fault.to_value()])),
+    ];
+    json(StatusCode::SERVICE_UNAVAILABLE, Value::Object(answer.into()).to_canonical())
 }

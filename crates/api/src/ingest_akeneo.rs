@@ -1,23 +1,34 @@
 //! `POST /ingest/akeneo/{source}`: the Events API of self-hosted PIMs (contract pages 6 and 7). The PIM waits 0.5 s for
 //! the answer, never tries again, and may hang up before: whatever came in whole is taken to its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use domain::pim::Pim;
+use domain::{Secret, Timestamp};
 use http::{HeaderMap, StatusCode};
 use intake::bridge::TakeError;
-use intake::{BodyError, SIGNATURE, TIMESTAMP};
+use intake::{BodyError, SIGNATURE, TIMESTAMP, TOLERANCE};
 use wire::Fault;
 use wire::fault;
-use wire::signature::SignatureError;
+use wire::signature::{SignatureError, SigningKey};
 
+use crate::body::Whole;
 use crate::description::operation::{Operation, Shown};
 use crate::events::not_appended;
+use crate::origin::Origin;
 use crate::path::At;
+use crate::refusal::because::Code;
 use crate::refusal::{Refusal, because};
-use crate::{Api, body};
+use crate::{Api, body, seldom};
+
+/// How long a body may take: the PIM itself gives up after half a second, and until it is there nobody knows whose it
+/// is.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How much of a source's name is shown in the operator's log.
+const MAX_SHOWN: usize = 64;
 
 /// What it is for those who call it.
 pub(crate) fn about() -> Operation {
@@ -35,7 +46,7 @@ pub(crate) fn about() -> Operation {
     )
     .answers(200, "The test is understood.", Shown::One("Health"))
     .answers(202, "The events are on stable storage.", Shown::One("Accepted"))
-    .refuses(&[because::NO_SUCH_SOURCE, because::NO_EVENTS, because::BACKLOG_FULL, because::STOPPING])
+    .refuses(&[because::BUSY, because::NO_EVENTS, because::BACKLOG_FULL, because::STOPPING])
 }
 
 /// The body, for those who send it.
@@ -58,62 +69,82 @@ pub(crate) async fn accept(
     answer
 }
 
-async fn take(api: &Api, source: &str, request: Request) -> Result<Response, Refusal> {
+/// What can be judged without the body is judged first. Which sources are registered is told to nobody without a
+/// secret: an unknown one is answered as a known one with a wrong signature, after the same work.
+async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response, Refusal> {
     let (parts, unread) = request.into_parts();
     let headers = parts.headers;
     let bounds = &api.settings.server;
-    let (pim, timestamp, signature) = match signed(api, source, &headers).await {
-        Ok(signed) => signed,
+    let now = (api.settings.clock)();
+    let judged = async {
+        let pim = known(api, source).await?;
+        match signed(&headers, now) {
+            Ok(signed) => Ok((pim, signed)),
+            Err(flaw) => Err(refuse(api, source, pim.as_deref(), flaw, now)),
+        }
+    };
+    let (pim, (timestamp, signature)) = match judged.await {
+        Ok(judged) => judged,
         Err(refusal) => {
             body::discard(&headers, unread, bounds.ingest_body).await;
             return Err(refusal);
         }
     };
-    let body = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout).await?;
-    let now = (api.settings.clock)();
-    match api.bridge.verify(&pim, timestamp, signature, &body, now) {
-        Some(Ok(())) => {}
-        Some(Err(error)) => return Err(not_genuine(&pim, &error)),
-        None => return Err(no_bridge(source)),
-    }
-    if body.is_empty() {
+    let origin = parts.extensions.get::<Origin>().copied().unwrap_or(Origin::UNKNOWN);
+    let (room, at_most) = (api.bodies.of_stranger(origin), bounds.body_timeout.min(PATIENCE));
+    let Whole { bytes, held } = body::read(&headers, unread, bounds.ingest_body, at_most, room).await?;
+    let verified = match &pim {
+        Some(pim) => api.bridge.verify(pim, timestamp, signature, &bytes, now),
+        None => Some(nobodys_key().verify_events_api(timestamp, signature, &bytes, now, TOLERANCE)),
+    };
+    let (Some(pim), Some(Ok(()))) = (&pim, &verified) else {
+        let error = verified.and_then(Result::err).unwrap_or(SignatureError::Mismatch);
+        tell(api, source, &error.to_string());
+        return Err(flaw(&error).into());
+    };
+    if bytes.is_empty() {
         return Ok(body::json(StatusCode::OK, r#"{"status":"ready"}"#));
     }
-    let bridge = Arc::clone(&api.bridge);
-    // A task of its own: this one ends when the PIM hangs up.
-    let taking = tokio::spawn(async move { bridge.take(&pim, body, now).await });
-    let taken = match taking.await {
-        Ok(taken) => taken.map_err(not_taken)?,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => {
-                return Err(Refusal::new(because::STOPPING, "the platform is stopping"));
-            }
-        },
-    };
-    api.counters.accepted(taken.accepted, taken.duplicates, 0);
-    let answer = format!(r#"{{"accepted":{},"duplicates":{}}}"#, taken.accepted, taken.duplicates);
-    Ok(body::json(StatusCode::ACCEPTED, answer))
+    // The PIM hangs up after 0.5 s and never sends again: what it sent whole is taken and counted.
+    let (api, pim) = (Arc::clone(api), Arc::clone(pim));
+    let commits = api.commits.clone();
+    commits
+        .run(async move {
+            let taken = api.bridge.take(&pim, bytes, now).await.map_err(|error| not_taken(&api, error))?;
+            drop(held);
+            api.counters.accepted(taken.accepted, taken.duplicates, 0);
+            let answer = format!(r#"{{"accepted":{},"duplicates":{}}}"#, taken.accepted, taken.duplicates);
+            Ok(body::json(StatusCode::ACCEPTED, answer))
+        })
+        .await
 }
 
-/// The PIM, and the headers of its signature.
-async fn signed<'h>(
-    api: &Api,
-    source: &str,
-    headers: &'h HeaderMap,
-) -> Result<(Arc<Pim>, &'h [u8], &'h [u8]), Refusal> {
+/// The PIM of that name, if it sends its Events API here.
+async fn known(api: &Api, source: &str) -> Result<Option<Arc<Pim>>, Refusal> {
     let registrations = api.registry.current(api.catalog()).await?;
-    let pim = registrations.by_name(source).filter(|pim| pim.events_api_secret.is_some());
-    let pim = pim.ok_or_else(|| no_bridge(source))?;
-    match (once(headers, TIMESTAMP), once(headers, SIGNATURE)) {
-        (Some(timestamp), Some(signature)) => Ok((Arc::clone(pim), timestamp, signature)),
-        _ => {
-            let message = format!("the request is not signed: expected {SIGNATURE} and {TIMESTAMP}, once each");
-            api.bridge.refused(pim, message.clone(), (api.settings.clock)());
-            tracing::warn!(pim.name = %pim.name, "a request of the Events API is not signed; nothing of it is taken");
-            Err(Refusal::new(because::MISSING_SIGNATURE, message))
-        }
+    Ok(registrations.by_name(source).filter(|pim| pim.events_api_secret.is_some()).cloned())
+}
+
+/// Why a request is not genuine.
+struct Flaw {
+    code: Code,
+    message: String,
+}
+
+impl From<Flaw> for Refusal {
+    fn from(flaw: Flaw) -> Refusal {
+        Refusal::new(flaw.code, flaw.message)
     }
+}
+
+/// Timestamp and signature, as far as they can be judged without the body.
+fn signed(headers: &HeaderMap, now: Timestamp) -> Result<(&[u8], &[u8]), Flaw> {
+    let (Some(timestamp), Some(signature)) = (once(headers, TIMESTAMP), once(headers, SIGNATURE)) else {
+        let message = format!("the request is not signed: expected {SIGNATURE} and {TIMESTAMP}, once each");
+        return Err(Flaw { code: because::MISSING_SIGNATURE, message });
+    };
+    wire::signature::judge_events_api_headers(timestamp, signature, now, TOLERANCE).map_err(|error| flaw(&error))?;
+    Ok((timestamp, signature))
 }
 
 fn once<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
@@ -121,32 +152,66 @@ fn once<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     values.next().filter(|_| values.next().is_none()).map(|value| value.as_bytes())
 }
 
-fn no_bridge(source: &str) -> Refusal {
-    Refusal::new(
-        because::NO_SUCH_SOURCE,
-        format!("no PIM named {source:?} sends its Events API here; the operator registers one with its secret"),
-    )
-}
-
-fn not_genuine(pim: &Pim, error: &SignatureError) -> Refusal {
-    tracing::warn!(pim.name = %pim.name, %error, "a request of the Events API is refused; nothing of it is taken");
-    let code = match error {
-        SignatureError::Stale { .. } => because::STALE_TIMESTAMP,
-        SignatureError::Malformed { .. } | SignatureError::MalformedTimestamp | SignatureError::Mismatch => {
-            because::INVALID_SIGNATURE
+fn flaw(error: &SignatureError) -> Flaw {
+    match error {
+        SignatureError::Stale { .. } => Flaw { code: because::STALE_TIMESTAMP, message: error.to_string() },
+        SignatureError::Malformed { .. } | SignatureError::MalformedTimestamp => {
+            Flaw { code: because::INVALID_SIGNATURE, message: error.to_string() }
         }
-    };
-    Refusal::new(code, error.to_string())
+        SignatureError::Mismatch => Flaw {
+            code: because::INVALID_SIGNATURE,
+            message: "the signature does not match: no PIM of that name sends its Events API here, its secret \
+                      differs, or the body was changed on its way"
+                .to_owned(),
+        },
+    }
 }
 
-fn not_taken(error: TakeError) -> Refusal {
+/// Refuses a request by its headers, and notes that for whoever looks after its PIM.
+fn refuse(api: &Api, source: &str, pim: Option<&Pim>, flaw: Flaw, now: Timestamp) -> Refusal {
+    if let Some(pim) = pim {
+        api.bridge.refused(pim, flaw.message.clone(), now);
+    }
+    tell(api, source, &flaw.message);
+    flaw.into()
+}
+
+/// One line a minute for all requests that are not genuine: anybody can send them.
+fn tell(api: &Api, source: &str, why: &str) {
+    if let Some(requests) = api.causes.not_genuine.note(seldom::now(), 1) {
+        let source: String = source.chars().take(MAX_SHOWN).collect();
+        tracing::warn!(
+            source,
+            why,
+            requests,
+            "requests of the Events API are refused; these are the latest one's source and reason"
+        );
+    }
+}
+
+/// A key that nobody has.
+fn nobodys_key() -> &'static SigningKey {
+    static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
+        let secret = Secret::new(uuid::Uuid::new_v4().to_string());
+        SigningKey::new(&secret)
+    });
+    &KEY
+}
+
+fn not_taken(api: &Api, error: TakeError) -> Refusal {
     match error {
         TakeError::Body(BodyError::NoJson(message)) => {
             Refusal::with_faults(StatusCode::BAD_REQUEST, vec![Fault::new(fault::code::MALFORMED_JSON, message)])
         }
         TakeError::Body(BodyError::NoEvents(message)) => Refusal::new(because::NO_EVENTS, message),
         TakeError::Append(error) => {
-            tracing::error!(%error, "events of the Events API are lost: they could not be stored, and the PIM does not send again");
+            if let Some(requests) = api.causes.lost.note(seldom::now(), 1) {
+                tracing::error!(
+                    %error,
+                    requests,
+                    "events of the Events API are lost: they could not be stored, and the PIM does not send again"
+                );
+            }
             not_appended(error)
         }
     }

@@ -6,8 +6,11 @@
 mod router;
 
 pub mod auth;
+mod bodies;
 mod body;
+mod commits;
 mod management;
+mod origin;
 mod path;
 mod rate_limit;
 mod refusal;
@@ -41,6 +44,7 @@ use async_trait::async_trait;
 use domain::SubscriptionId;
 use domain::event_type::Catalogue;
 use domain::lane_status::LaneStatus;
+use domain::outcome::Lack;
 use intake::{AttributeSource, Bridge};
 use store::trace::AppendTracer;
 use store::{Catalog, Store};
@@ -58,9 +62,11 @@ pub use settings::{SchemaCheck, ServerBounds, Settings, UnknownTypes, VerdictCac
 
 use auth::registry::Registry;
 use auth::verdicts::Verdicts;
+use bodies::Bodies;
+use commits::Commits;
 use description::Description;
 use rate_limit::RateLimit;
-use seldom::Seldom;
+use seldom::{ByPim, Causes};
 
 /// How deliveries stand, as the engine knows it.
 #[async_trait]
@@ -72,8 +78,8 @@ pub trait LaneStatuses: Send + Sync + 'static {
 /// Whether the platform does its work.
 #[async_trait]
 pub trait Readiness: Send + Sync + 'static {
-    /// `Err` says what does not work.
-    async fn ready(&self) -> Result<(), String>;
+    /// What deliveries lack while they run; `Err` says why they do not.
+    async fn ready(&self) -> Result<Vec<Lack>, String>;
 }
 
 /// What the API is made of.
@@ -107,7 +113,10 @@ pub struct Api {
     metrics: Option<Arc<dyn MetricsPage>>,
     tracer: Option<Arc<dyn AppendTracer>>,
     bridge: Arc<Bridge>,
-    unfitting: Seldom,
+    bodies: Bodies,
+    commits: Commits,
+    causes: Causes,
+    unfitting: ByPim,
     description: OnceLock<Description>,
 }
 
@@ -117,6 +126,7 @@ impl Api {
         let Parts { store, gateway, lanes, readiness, catalogue, settings } = parts;
         let rate_limit = RateLimit::new(settings.requests_per_second);
         let verdicts = Verdicts::new(settings.verdicts);
+        let bodies = Bodies::new(settings.server.body_memory);
         let bridge = Arc::new(Bridge::new(Arc::clone(&store), None));
         Api {
             store,
@@ -132,7 +142,10 @@ impl Api {
             metrics: None,
             tracer: None,
             bridge,
-            unfitting: Seldom::default(),
+            bodies,
+            commits: Commits::default(),
+            causes: Causes::default(),
+            unfitting: ByPim::default(),
             description: OnceLock::new(),
         }
     }
@@ -165,6 +178,12 @@ impl Api {
     /// What was counted since the start: for metrics.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// Bytes of memory that are held for bodies: of requests with a valid key or token, and of those that are yet to be
+    /// known.
+    pub fn body_memory(&self) -> (u64, u64) {
+        self.bodies.used()
     }
 
     /// The description of the API: made when somebody asks for it first.

@@ -19,8 +19,11 @@ use wire::json::Value;
 
 use crate::Api;
 use crate::auth::caller::{Caller, authenticate};
-use crate::body;
+use crate::body::{self, Whole};
+use crate::origin::Origin;
+use crate::rate_limit::TooFast;
 use crate::refusal::{Refusal, because};
+use crate::seldom::now;
 
 /// Refusals that their owner finds in the log (contract page 7, "Logs").
 const LOGGED: [u16; 7] = [400, 403, 405, 409, 413, 415, 422];
@@ -37,7 +40,8 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
     }
     let bounds = api.settings.server;
     let (mut parts, unread) = request.into_parts();
-    let caller = match let_in(&api, &parts.headers).await {
+    let origin = parts.extensions.get::<Origin>().copied().unwrap_or(Origin::UNKNOWN);
+    let caller = match let_in(&api, &parts.headers, origin).await {
         Ok(caller) => caller,
         Err(refusal) => {
             body::discard(&parts.headers, unread, bounds.management_body).await;
@@ -45,12 +49,16 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
         }
     };
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
-    let read = body::read(&parts.headers, unread, bounds.management_body, bounds.body_timeout).await;
-    let (response, sent) = match read.and_then(|sent| check_media_type(&method, &parts.headers, &sent).map(|()| sent)) {
-        Ok(sent) => {
+    let room = api.bodies.of_client(&caller.pim, &caller.owner.client_id);
+    let read = body::read(&parts.headers, unread, bounds.management_body, bounds.body_timeout, room).await;
+    let checked = read.and_then(|sent| check_media_type(&method, &parts.headers, &sent.bytes).map(|()| sent));
+    let (response, sent) = match checked {
+        Ok(Whole { bytes: sent, held }) => {
             parts.extensions.insert(caller.clone());
             parts.extensions.insert(Sent(sent.clone()));
-            (next.run(Request::from_parts(parts, axum::body::Body::empty())).await, sent)
+            let response = next.run(Request::from_parts(parts, axum::body::Body::empty())).await;
+            drop(held);
+            (response, sent)
         }
         Err(refusal) => (refusal.into_response(), Bytes::new()),
     };
@@ -58,22 +66,26 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
         && LOGGED.contains(&refusal.said().status)
     {
         let entry = refused(&caller, &method, &uri, &sent, refusal);
-        if let Err(error) = api.catalog().add_entry(entry).await {
-            tracing::error!(%error, "the log entry of a refused request was not written");
+        if let Err(error) = api.catalog().add_entry(entry).await
+            && let Some(times) = api.causes.entry_not_written.note(now(), 1)
+        {
+            tracing::error!(%error, times, "log entries of refused requests were not written");
         }
     }
     response
 }
 
 /// Who asks, unless too often.
-async fn let_in(api: &Api, headers: &HeaderMap) -> Result<Caller, Refusal> {
-    let caller = authenticate(api, headers).await?;
-    api.rate_limit.take(&caller.owner, Instant::now()).map_err(|wait| {
-        let limit = api.settings.requests_per_second;
-        let message = format!("more than {limit} requests a second; slow down");
-        Refusal::new(because::RATE_LIMITED, message).retry_after(wait)
-    })?;
+async fn let_in(api: &Api, headers: &HeaderMap, origin: Origin) -> Result<Caller, Refusal> {
+    api.rate_limit.come(origin, Instant::now()).map_err(too_fast)?;
+    let caller = authenticate(api, headers, origin).await?;
+    api.rate_limit.take(&caller.owner, Instant::now()).map_err(too_fast)?;
     Ok(caller)
+}
+
+fn too_fast(TooFast { who, per_second, wait }: TooFast) -> Refusal {
+    let message = format!("more than {per_second} requests per second from {who}; slow down");
+    Refusal::new(because::RATE_LIMITED, message).retry_after(wait)
 }
 
 /// 415 without `application/json` where there is a body; PATCH takes a merge patch by its own name as well.

@@ -1,19 +1,34 @@
-//! How many management requests a (tenant, client) may make: a token bucket each, in a bounded table.
+//! How often something may be done: token buckets in bounded tables. And how many management requests a (tenant,
+//! client), a PIM and an address may make.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::hash::Hash;
 use std::time::Duration;
 
+use domain::PimId;
 use domain::subscriber::Owner;
+use parking_lot::Mutex;
 use tokio::time::Instant;
+
+use crate::origin::Origin;
 
 /// The most buckets that are kept; full ones say nothing and go first.
 const MAX_BUCKETS: usize = 10_000;
+/// How many clients at their limit a PIM may have: its own limit makes up for client ids that anybody can invent.
+const CLIENTS_OF_A_PIM: f64 = 5.0;
+/// The same of an address, behind which there may be clients of several PIMs.
+const CLIENTS_OF_AN_ADDRESS: f64 = 10.0;
 
-/// Token buckets: a second's worth may come at once, then as many a second as the rate says.
-pub(crate) struct RateLimit {
-    per_second: f64,
-    buckets: Mutex<HashMap<Owner, Bucket>>,
+/// How many per second, and how many at once.
+pub(crate) type Rate = (f64, f64);
+
+/// A bucket for each key.
+pub(crate) struct Buckets<K>(Mutex<HashMap<K, Bucket>>);
+
+impl<K> Default for Buckets<K> {
+    fn default() -> Buckets<K> {
+        Buckets(Mutex::default())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -23,48 +38,97 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn filled(self, per_second: f64, now: Instant) -> Bucket {
+    fn filled(self, (per_second, at_once): Rate, now: Instant) -> Bucket {
         let gained = now.saturating_duration_since(self.at).as_secs_f64() * per_second;
-        Bucket { tokens: (self.tokens + gained).min(per_second), at: now }
+        Bucket { tokens: (self.tokens + gained).min(at_once), at: now }
+    }
+
+    /// How long until there is a token.
+    fn wait(self, (per_second, _): Rate) -> Option<Duration> {
+        (self.tokens < 1.0).then(|| Duration::from_secs_f64((1.0 - self.tokens) / per_second))
     }
 }
 
-impl RateLimit {
-    /// A limit of `per_second` requests a second for each owner.
-    pub(crate) fn new(per_second: u32) -> RateLimit {
-        RateLimit { per_second: f64::from(per_second.max(1)), buckets: Mutex::default() }
+impl<K: Hash + Eq + Clone> Buckets<K> {
+    /// How long until there is a token; `None` if there is one.
+    pub(crate) fn wait(&self, key: &K, rate: Rate, now: Instant) -> Option<Duration> {
+        self.0.lock().get(key)?.filled(rate, now).wait(rate)
     }
 
-    /// Takes a token, or says how long to wait for the next.
-    pub(crate) fn take(&self, owner: &Owner, now: Instant) -> Result<(), Duration> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(owner) {
-            buckets.retain(|_, bucket| bucket.filled(self.per_second, now).tokens < self.per_second);
+    /// Takes a token, also one that is not there.
+    pub(crate) fn charge(&self, key: K, rate: Rate, now: Instant) {
+        let mut buckets = self.0.lock();
+        if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
+            buckets.retain(|_, bucket| bucket.filled(rate, now).tokens < rate.1);
             if buckets.len() >= MAX_BUCKETS
                 && let Some(any) = buckets.keys().next().cloned()
             {
                 buckets.remove(&any);
             }
         }
-        let full = Bucket { tokens: self.per_second, at: now };
-        let mut bucket = buckets.get(owner).copied().unwrap_or(full).filled(self.per_second, now);
-        let taken = if bucket.tokens >= 1.0 {
-            bucket.tokens -= 1.0;
-            Ok(())
-        } else {
-            Err(Duration::from_secs_f64((1.0 - bucket.tokens) / self.per_second))
-        };
-        match buckets.get_mut(owner) {
-            Some(known) => *known = bucket,
-            None => drop(buckets.insert(owner.clone(), bucket)),
+        let bucket = buckets.entry(key).or_insert(Bucket { tokens: rate.1, at: now });
+        *bucket = bucket.filled(rate, now);
+        bucket.tokens = (bucket.tokens - 1.0).max(0.0);
+    }
+}
+
+/// Management requests.
+pub(crate) struct RateLimit {
+    per_second: f64,
+    clients: Buckets<Owner>,
+    pims: Buckets<PimId>,
+    addresses: Buckets<Origin>,
+}
+
+/// Who makes too many, and when there may be another one.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct TooFast {
+    pub(crate) who: &'static str,
+    pub(crate) per_second: f64,
+    pub(crate) wait: Duration,
+}
+
+impl RateLimit {
+    /// A limit of `per_second` requests for each client; a PIM and an address have several times as many.
+    pub(crate) fn new(per_second: u32) -> RateLimit {
+        RateLimit {
+            per_second: f64::from(per_second.max(1)),
+            clients: Buckets::default(),
+            pims: Buckets::default(),
+            addresses: Buckets::default(),
         }
-        taken
+    }
+
+    /// Takes a token of the address, before anything is known of a request.
+    pub(crate) fn come(&self, origin: Origin, now: Instant) -> Result<(), TooFast> {
+        let per_second = self.per_second * CLIENTS_OF_AN_ADDRESS;
+        let rate = (per_second, per_second);
+        if let Some(wait) = self.addresses.wait(&origin, rate, now) {
+            return Err(TooFast { who: "this address", per_second, wait });
+        }
+        self.addresses.charge(origin, rate, now);
+        Ok(())
+    }
+
+    /// Takes a token of the client and its PIM, or none.
+    pub(crate) fn take(&self, owner: &Owner, now: Instant) -> Result<(), TooFast> {
+        let (of_client, of_pim) = (self.per_second, self.per_second * CLIENTS_OF_A_PIM);
+        let (client, pim) = ((of_client, of_client), (of_pim, of_pim));
+        if let Some(wait) = self.clients.wait(owner, client, now) {
+            return Err(TooFast { who: "this client", per_second: of_client, wait });
+        }
+        if let Some(wait) = self.pims.wait(&owner.pim, pim, now) {
+            return Err(TooFast { who: "the clients of this PIM", per_second: of_pim, wait });
+        }
+        self.clients.charge(owner.clone(), client, now);
+        self.pims.charge(owner.pim, pim, now);
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{ClientId, PimId};
+    use domain::ClientId;
 
     use super::*;
 
@@ -73,12 +137,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hundred_at_once_then_a_hundred_a_second() {
+    async fn a_hundred_at_once_then_a_hundred_per_second() {
         let limit = RateLimit::new(100);
         let app = owner(1, "app");
         let start = Instant::now();
         assert_eq!((0..150).filter(|_| limit.take(&app, start).is_ok()).count(), 100);
-        assert_eq!(limit.take(&app, start), Err(Duration::from_millis(10)));
+        assert_eq!(limit.take(&app, start).map_err(|fast| fast.wait), Err(Duration::from_millis(10)));
         assert!(limit.take(&app, start + Duration::from_millis(10)).is_ok());
         assert!(limit.take(&app, start + Duration::from_millis(11)).is_err());
         let later = (0..3000).map(|step| start + Duration::from_millis(10 + step));
@@ -96,12 +160,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_table_is_bounded() {
+    async fn a_new_client_id_for_each_request_voids_nothing() {
         let limit = RateLimit::new(100);
         let now = Instant::now();
-        for client in 0..MAX_BUCKETS + 100 {
-            assert!(limit.take(&owner(1, &client.to_string()), now).is_ok());
+        let taken = (0..2000).filter(|client| limit.take(&owner(1, &client.to_string()), now).is_ok()).count();
+        assert_eq!(taken, 500);
+        assert!(limit.take(&owner(2, "app"), now).is_ok(), "another PIM has its own");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_has_a_rate_whoever_it_says_it_is() {
+        let limit = RateLimit::new(100);
+        let now = Instant::now();
+        let of = |last| Origin::of([192, 0, 2, last].into());
+        assert_eq!((0..2000).filter(|_| limit.come(of(1), now).is_ok()).count(), 1000);
+        assert!(limit.come(of(2), now).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_tables_are_bounded() {
+        let buckets = Buckets::default();
+        let (rate, now) = ((100.0, 100.0), Instant::now());
+        for key in 0..MAX_BUCKETS + 100 {
+            buckets.charge(key, rate, now);
         }
-        assert!(limit.buckets.lock().unwrap().len() <= MAX_BUCKETS);
+        assert!(buckets.0.lock().len() <= MAX_BUCKETS);
     }
 }

@@ -9,10 +9,13 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use meter::Seldom;
 use store::{ChangeError, StoreError};
 use wire::fault::{self, Fault};
 
 use because::Code;
+
+use crate::seldom::now;
 
 /// Why a request is refused: a status, every fault that was found, and when to come back where that is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,7 +88,11 @@ const STORE_RETRY: Duration = Duration::from_secs(5);
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Refusal {
-        tracing::error!(%error, "a request failed because the store did");
+        // Requests without a key get here as well: one line a minute for all of them.
+        static FAILED: Seldom = Seldom::new();
+        if let Some(requests) = FAILED.note(now(), 1) {
+            tracing::error!(%error, requests, "requests failed because the store did");
+        }
         Refusal::new(
             because::STORE_UNAVAILABLE,
             "the platform cannot read or write its data at the moment; nothing was changed, try again later",

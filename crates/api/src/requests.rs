@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 use meter::{Counter, Counters, Histograms, Names, SHORT};
 
 use crate::Api;
+use crate::origin::{self, Peer};
 
 /// All templates of the router, the busiest first: they are searched in order.
 const ROUTES: &[&str] = &[
@@ -170,9 +171,12 @@ impl Requests {
     }
 }
 
-/// Answers a request, and counts it.
-pub(crate) async fn count(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+/// Answers a request, knowing where it comes from, and counts it.
+pub(crate) async fn count(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let peer = request.extensions().get::<Peer>().copied();
+    let origin = origin::of_request(peer, request.headers(), &api.settings.trusted_proxies);
+    request.extensions_mut().insert(origin);
     let matched = request.extensions().get::<MatchedPath>();
     let route =
         matched.and_then(|path| ROUTES.iter().position(|route| *route == path.as_str())).unwrap_or(ROUTES.len());

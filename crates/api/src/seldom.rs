@@ -1,60 +1,61 @@
-//! Lines of the operator's log that come for a PIM at most once in a while: what a producer does wrong with every event must
-//! not become a line an event.
+//! The causes of log lines that clients can order, each with its own [`Seldom`].
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::PimId;
+use meter::Seldom;
 use tokio::time::Instant;
 
-/// How long a PIM's next line waits. Short enough for somebody who watches the log while he repairs his producer.
-pub(crate) const QUIET: Duration = Duration::from_secs(60);
-
-/// When each PIM had its last line, and what has happened since. Bounded by the number of registered PIMs.
+/// Causes; those that need no key have one line a minute for all clients together.
 #[derive(Debug, Default)]
-pub(crate) struct Seldom(Mutex<HashMap<PimId, Quiet>>);
-
-#[derive(Debug)]
-struct Quiet {
-    since: Instant,
-    untold: usize,
+pub(crate) struct Causes {
+    /// Requests of the Events API without a valid signature.
+    pub(crate) not_genuine: Seldom,
+    /// Events of the Events API that could not be stored.
+    pub(crate) lost: Seldom,
+    /// Requests that name a PIM that is not registered.
+    pub(crate) unknown_pim: Seldom,
+    /// Tokens that a PIM could not be asked about.
+    pub(crate) pim_unavailable: Seldom,
+    /// Looks at `/health/ready` while something lacks.
+    pub(crate) not_ready: Seldom,
+    /// Refused requests whose log entry was not written.
+    pub(crate) entry_not_written: Seldom,
+    /// Removals that name no client: these need a key.
+    pub(crate) nameless_removals: ByPim,
 }
 
-impl Seldom {
-    /// Takes note of `events`. When it is time for a line: the number of events that it stands for.
-    pub(crate) fn note(&self, pim: PimId, events: usize) -> Option<usize> {
-        let now = Instant::now();
-        let mut pims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(quiet) = pims.get_mut(&pim) else {
-            pims.insert(pim, Quiet { since: now, untold: 0 });
-            return Some(events);
-        };
-        quiet.untold += events;
-        if now.duration_since(quiet.since) < QUIET {
-            return None;
-        }
-        quiet.since = now;
-        Some(std::mem::take(&mut quiet.untold))
+/// A cause that only a PIM's own producers have: one line a minute for each PIM.
+#[derive(Debug, Default)]
+pub(crate) struct ByPim(Mutex<HashMap<PimId, Arc<Seldom>>>);
+
+impl ByPim {
+    /// As [`Seldom::note`].
+    pub(crate) fn note(&self, pim: PimId, times: u64) -> Option<u64> {
+        let seldom = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(pim).or_default());
+        seldom.note(now(), times)
     }
+}
+
+/// The time that [`Seldom`] is told.
+pub(crate) fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 #[cfg(test)]
 mod tests {
+    use meter::QUIET;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_stands_for_all_since_the_one_before() {
-        let seldom = Seldom::default();
-        assert_eq!(seldom.note(PimId(1), 2), Some(2));
-        assert_eq!(seldom.note(PimId(1), 3), None);
-        assert_eq!(seldom.note(PimId(2), 4), Some(4), "each PIM has its own");
-        tokio::time::advance(QUIET - Duration::from_millis(1)).await;
-        assert_eq!(seldom.note(PimId(1), 5), None);
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(seldom.note(PimId(1), 6), Some(14));
-        assert_eq!(seldom.note(PimId(1), 7), None);
+    async fn each_pim_has_its_own_line() {
+        let causes = ByPim::default();
+        assert_eq!(causes.note(PimId(1), 2), Some(2));
+        assert_eq!(causes.note(PimId(1), 3), None);
+        assert_eq!(causes.note(PimId(2), 4), Some(4));
         tokio::time::advance(QUIET).await;
-        assert_eq!(seldom.note(PimId(1), 8), Some(15));
+        assert_eq!(causes.note(PimId(1), 5), Some(8));
     }
 }

@@ -1,30 +1,40 @@
 //! The server: accepts connections, bounds what each may cost, and ends gracefully.
 
-use std::any::Any;
+mod answer;
+mod crowd;
+mod heads;
+mod pace;
+mod stream;
+
 use std::convert::Infallible;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use bytes::Bytes;
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use meter::Seldom;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use crate::origin::{Origin, Peer};
 use crate::refusal::{Refusal, because};
+use crate::seldom::now;
 use crate::settings::ServerBounds;
 use crate::{Api, router};
+use answer::{Answer, By, UnderWay};
+use crowd::Crowd;
+use heads::Fault;
+use pace::Pace;
+use stream::Stream;
 
 /// The most header fields of a request; beyond that 431.
 const MAX_HEADERS: usize = 100;
@@ -32,20 +42,32 @@ const MAX_HEADERS: usize = 100;
 const MAX_HEADERS_READ: usize = 256;
 /// Bytes of a request's head, and of what is read ahead of a body.
 const READ_BUFFER: usize = 64 * 1024;
+/// Bytes of an answer that are held for an HTTP/2 stream whose client takes none.
+const SEND_BUFFER: usize = 32 * 1024;
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
 /// Pause after a failed accept: most likely no file descriptor is left, and trying at once again would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Longest pause between two looks at a connection.
+const LOOK: Duration = Duration::from_secs(5);
 
-/// Serves `api` on `listener` until `stop` is done; then takes no more connections, lets requests under way end, and returns.
+/// Serves `api` on `listener` until `stop` is done; then takes no more connections, lets requests under way end, and
+/// returns.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) {
     let bounds = api.settings.server;
+    let commits = api.commits.clone();
     serve_router(listener, router(api), bounds, stop).await;
+    // What was begun for clients that have left meanwhile.
+    if timeout(bounds.drain, commits.ended()).await.is_err() {
+        tracing::warn!("requests with events are still being stored; their clients have left");
+    }
 }
 
 /// The same for other routes than the API's.
 pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerBounds, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(bounds.connections));
+    let crowd = Crowd::new(bounds.connections);
+    let (not_accepted, crowded) = (Seldom::new(), Seldom::new());
     let (stopping, stopped) = watch::channel(false);
     let mut stop = pin!(stop);
     loop {
@@ -59,15 +81,28 @@ pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerB
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = connection(stream, router.clone(), bounds, stopped.clone());
+            Ok((stream, peer)) => {
+                let origin = Origin::of(peer.ip());
+                let Some(member) = crowd.enter(origin) else {
+                    if let Some(times) = crowded.note(now(), 1) {
+                        tracing::warn!(
+                            address = %peer.ip(),
+                            times,
+                            "connections were closed: their address has three quarters of all places"
+                        );
+                    }
+                    continue;
+                };
+                let connection = connection(stream, Peer(peer.ip()), router.clone(), bounds, stopped.clone());
                 tokio::spawn(async move {
                     connection.await;
-                    drop(place);
+                    drop((place, member));
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(times) = not_accepted.note(now(), 1) {
+                    tracing::warn!(%error, times, "connections could not be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -85,13 +120,19 @@ pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerB
 }
 
 /// One connection, from its first byte to its end.
-async fn connection(stream: TcpStream, router: Router, bounds: ServerBounds, mut stopped: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    bounds: ServerBounds,
+    mut stopped: watch::Receiver<bool>,
+) {
     // Answers are small and complete: waiting to fill a packet only delays them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was not set");
     }
-    let requests = Arc::new(Requests::default());
-    let service = Service { router: TowerToHyperService::new(router), requests: requests.clone() };
+    let under_way = Arc::new(UnderWay::new(bounds));
+    let service = Service { router: TowerToHyperService::new(router), peer, under_way: under_way.clone() };
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -99,17 +140,21 @@ async fn connection(stream: TcpStream, router: Router, bounds: ServerBounds, mut
         .header_read_timeout(bounds.header_timeout)
         .max_headers(MAX_HEADERS_READ)
         .max_buf_size(READ_BUFFER)
+        // A client that has said all may still listen.
+        .half_close(true)
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(READ_BUFFER as u32)
+        .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(bounds.header_timeout)
         .keep_alive_timeout(bounds.header_timeout);
+    let stream = Stream::new(stream, Pace::new(bounds.answer_pace, bounds.answer_grace));
     let mut served = pin!(server.serve_connection(TokioIo::new(stream), service));
     let mut ending = false;
-    let mut seen = 0;
+    let mut seen = Some(0);
+    let mut quiet_since = Instant::now();
     loop {
-        let idle = tokio::time::sleep(bounds.header_timeout);
         tokio::select! {
             end = served.as_mut() => {
                 if let Err(error) = end {
@@ -121,35 +166,36 @@ async fn connection(stream: TcpStream, router: Router, bounds: ServerBounds, mut
                 served.as_mut().graceful_shutdown();
                 ending = true;
             }
-            () = idle => {
-                // Nothing came in all that time: neither a first request (hyper waits for the first byte without an
-                // end) nor another one on an HTTP/2 connection whose client only answers pings.
-                let started = requests.started.load(Ordering::Relaxed);
-                if started == seen && started == requests.ended.load(Ordering::Relaxed) {
+            () = tokio::time::sleep(LOOK.min(bounds.header_timeout / 4)) => {
+                let now = Instant::now();
+                if under_way.is_late(now) {
+                    tracing::debug!("a connection is closed: its client reads an answer too slowly");
+                    return;
+                }
+                let at_rest = under_way.at_rest();
+                if at_rest.is_none() || at_rest != seen {
+                    (seen, quiet_since) = (at_rest, now);
+                } else if now - quiet_since >= bounds.header_timeout {
+                    // Nothing came in all that time: neither a first request, whose head may be under way, nor another
+                    // one on an HTTP/2 connection whose client only answers pings.
                     if ending {
                         return;
                     }
                     served.as_mut().graceful_shutdown();
                     ending = true;
+                    quiet_since = now;
                 }
-                seen = started;
             }
         }
     }
-}
-
-/// Counts the requests of a connection.
-#[derive(Default)]
-struct Requests {
-    started: AtomicU64,
-    ended: AtomicU64,
 }
 
 /// What every request goes through before and after the router.
 #[derive(Clone)]
 struct Service {
     router: TowerToHyperService<Router>,
-    requests: Arc<Requests>,
+    peer: Peer,
+    under_way: Arc<UnderWay>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Service {
@@ -157,60 +203,29 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     type Error = Infallible;
     type Future = Answer<<TowerToHyperService<Router> as hyper::service::Service<Request<Incoming>>>::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.requests.started.fetch_add(1, Ordering::Relaxed);
-        let requests = self.requests.clone();
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let started = Some(self.under_way.start());
         if request.headers().len() > MAX_HEADERS {
-            return Answer { state: State::Refused, requests };
+            let message = format!("a request may have {MAX_HEADERS} header fields");
+            let refusal = Refusal::new(because::TOO_MANY_HEADERS, message);
+            return Answer { by: By::Server(Some(refusal)), request: started };
         }
+        request.extensions_mut().insert(self.peer);
         // Routing itself runs no code of ours, so a panic can only come from polling.
-        Answer { state: State::Routed(Box::pin(self.router.call(request))), requests }
+        Answer { by: By::Router(Box::pin(self.router.call(request))), request: started }
     }
 }
 
-/// The answer to one request. A panic in a handler becomes a 500 that says nothing of its inside.
-struct Answer<F> {
-    state: State<F>,
-    requests: Arc<Requests>,
-}
-
-enum State<F> {
-    Refused,
-    Routed(Pin<Box<F>>),
-}
-
-impl<F: Future<Output = Result<Response, Infallible>>> Future for Answer<F> {
-    type Output = Result<Response, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.state {
-            State::Refused => Poll::Ready(Ok(too_many_headers())),
-            State::Routed(future) => match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-                Ok(polled) => polled,
-                Err(panic) => Poll::Ready(Ok(after_panic(panic.as_ref()))),
-            },
-        }
-    }
-}
-
-impl<F> Drop for Answer<F> {
-    fn drop(&mut self) {
-        self.requests.ended.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn too_many_headers() -> Response<Body> {
-    let message = format!("a request may have {MAX_HEADERS} header fields");
-    Refusal::new(because::TOO_MANY_HEADERS, message).into_response()
-}
-
-fn after_panic(panic: &(dyn Any + Send)) -> Response<Body> {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    tracing::error!(panic = text, "a request could not be answered because of a fault in the platform");
-    Refusal::new(
-        because::INTERNAL_ERROR,
-        "the platform failed to answer this request; its operator finds the reason in the log",
-    )
-    .into_response()
+/// The answer to a request that could not be read; the connection ends with it.
+fn refused(fault: &Fault) -> Bytes {
+    let status = fault.code.status;
+    let body = Refusal::new(fault.code, fault.message.clone()).said().body();
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let reason = status.canonical_reason().unwrap_or_default();
+    Bytes::from(format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\
+         date: {date}\r\n\r\n{body}",
+        status.as_u16(),
+        body.len(),
+    ))
 }

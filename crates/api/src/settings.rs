@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::address::AddressPolicy;
+use ipnet::IpNet;
 use store::transition::Frequent;
 
 use crate::admin::OperatorKey;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub verdicts: VerdictCache,
     /// Bounds of connections and of reading.
     pub server: ServerBounds,
+    /// Networks of the operator's own proxies: of a request from there, `X-Forwarded-For` says where it comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// What time it is, for the freshness of Events API requests: tests replay old ones.
     pub clock: fn() -> Timestamp,
 }
@@ -58,6 +61,7 @@ impl Default for Settings {
             destination_types: vec!["https", "pubsub", "kafka"],
             verdicts: VerdictCache::default(),
             server: ServerBounds::default(),
+            trusted_proxies: Vec::new(),
             clock: Timestamp::now,
         }
     }
@@ -70,13 +74,20 @@ pub struct VerdictCache {
     pub yes: Duration,
     /// How long a no is believed (contract page 7, "Token check": 5 s).
     pub no: Duration,
-    /// Verdicts that are remembered at most: what a caller sends fills this memory, so it has an end.
+    /// Verdicts of each kind that are remembered at most: what a caller sends fills this memory, so it has an end.
     pub at_most: usize,
+    /// How long a check may take in all, waiting for its turn included.
+    pub check: Duration,
 }
 
 impl Default for VerdictCache {
     fn default() -> VerdictCache {
-        VerdictCache { yes: Duration::from_secs(60), no: Duration::from_secs(5), at_most: 10_000 }
+        VerdictCache {
+            yes: Duration::from_secs(60),
+            no: Duration::from_secs(5),
+            at_most: 10_000,
+            check: Duration::from_secs(2),
+        }
     }
 }
 
@@ -115,8 +126,15 @@ pub struct ServerBounds {
     pub management_body: usize,
     /// Bytes of an ingest request's body (contract page 6: 5 MiB).
     pub ingest_body: usize,
+    /// Bytes of all bodies that are held at once; an eighth of it is for requests of the Events API whose signature is
+    /// yet to be checked.
+    pub body_memory: u64,
     /// How long requests under way may take to end when the server stops.
     pub drain: Duration,
+    /// Bytes of an answer that a client must read per second.
+    pub answer_pace: u32,
+    /// How far a client may be behind that.
+    pub answer_grace: Duration,
 }
 
 impl Default for ServerBounds {
@@ -127,7 +145,10 @@ impl Default for ServerBounds {
             body_timeout: Duration::from_secs(30),
             management_body: 256 * 1024,
             ingest_body: 5 * 1024 * 1024,
+            body_memory: 64 * 1024 * 1024,
             drain: Duration::from_secs(10),
+            answer_pace: 32 * 1024,
+            answer_grace: Duration::from_secs(10),
         }
     }
 }

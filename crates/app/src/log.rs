@@ -8,9 +8,12 @@ use tracing_subscriber::fmt;
 use crate::config::LogFormat;
 use crate::failure::{Exit, Failure};
 
-/// Libraries that tell of every connection to every destination. What an owner of a subscription has to know is in its log; who runs the
-/// platform can turn them up, as in `info,krafka=warn`.
-const QUIET: &str = "krafka=error";
+/// Libraries that tell of what others do to them: of every connection to every destination, or whatever a client of
+/// ours sends them (a `PING` that nobody asked for is a line each in `h2`). Anybody could fill the log so. What an
+/// owner of a subscription has to know is in its log; who runs the platform can turn them up, as in `info,h2=warn`.
+const QUIET: &str = "krafka=error,h2=error,hyper=error,hyper_util=error,rustls=error,tokio_rustls=error,hickory_proto=error,hickory_resolver=error,\
+                     lettre=error,google_cloud_auth=error,google_cloud_gax_internal=error,google_cloud_pubsub=error,tonic=error,tower=error,\
+                     reqwest=error,opentelemetry=error,opentelemetry_sdk=error,opentelemetry_otlp=error";
 
 /// Starts logging; to be called once.
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Failure> {

@@ -1,4 +1,5 @@
-//! The binary `postrider`: an event platform that delivers a PIM's events, filtered, signed and paced, to whoever subscribed.
+//! The binary `postrider`: an event platform that delivers a PIM's events, filtered, signed and paced, to whoever
+//! subscribed.
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ mod terminal;
 mod traces;
 
 mod data;
+mod hardening;
 mod log;
 mod metrics;
 mod notifications;

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use domain::address::AddressPolicy;
 use domain::event_type::{Catalogue, RegisteredType};
 use domain::lane_status::LaneStatus;
+use domain::outcome::Lack;
 use domain::{EventType, SubscriptionId};
 use engine::Engine;
 use engine::core::Survey;
@@ -46,6 +47,8 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
 /// How often the store is told how long the platform has run: a crash loses less than this.
 const SERVED_EVERY: Duration = Duration::from_secs(5 * 60);
+/// Less memory for bodies would not hold the largest ones beside others.
+const LEAST_BODY_MEMORY: u64 = 16 << 20;
 
 /// A running platform.
 pub(crate) struct Platform {
@@ -85,9 +88,9 @@ impl LaneStatuses for Running {
 
 #[async_trait]
 impl Readiness for Running {
-    async fn ready(&self) -> Result<(), String> {
+    async fn ready(&self) -> Result<Vec<Lack>, String> {
         match self.0.read().await.as_ref() {
-            Some(engine) if engine.is_running() => Ok(()),
+            Some(engine) if engine.is_running() => Ok(Vec::new()),
             Some(_) => Err("deliveries have stopped because of a fault; the log of the platform says why".to_owned()),
             None => Err("the platform is stopping".to_owned()),
         }
@@ -319,10 +322,12 @@ fn api_settings(settings: &Settings, public_url: String) -> api::Settings {
         },
         allow_http: settings.top.allow_http_destinations,
         addresses: addresses(settings),
+        trusted_proxies: settings.api.trusted_proxies.clone(),
         verdicts: api::VerdictCache {
             yes: settings.tokens.yes_for,
             no: settings.tokens.no_for,
             at_most: settings.tokens.max_cached.0,
+            check: settings.tokens.timeout,
         },
         server: api::ServerBounds {
             connections: settings.api.max_connections.0,
@@ -330,6 +335,7 @@ fn api_settings(settings: &Settings, public_url: String) -> api::Settings {
             body_timeout: settings.api.body_timeout,
             management_body: bytes(settings.api.max_body.0),
             ingest_body: bytes(settings.ingest.max_request.0),
+            body_memory: settings.api.body_memory.0.max(LEAST_BODY_MEMORY),
             ..defaults.server
         },
         ..defaults

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
-/// A secret. `Debug` shows a mask; serialising it is for the sealed storage only, public JSON writes [`Secret::MASK`].
+/// A secret. Its memory is overwritten when it is dropped. `Debug` shows a mask; serialising it is for the sealed
+/// storage only, public JSON writes [`Secret::MASK`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -21,6 +23,12 @@ impl Secret {
     /// The value itself: for signing, authenticating and sealing.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

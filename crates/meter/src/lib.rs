@@ -1,9 +1,14 @@
-//! What the crates count: counters, counters by a closed set of names, and histograms of durations. Each is made of atomics, so counting
-//! takes no lock, no look-up and no memory. Who reads them and what they are called outside is `app`'s business.
+//! What the crates count: counters, counters by a closed set of names, and histograms of durations. Each is made of
+//! atomics, so counting takes no lock, no look-up and no memory. Who reads them and what they are called outside is
+//! `app`'s business. And [`Seldom`], for log lines that others can cause.
+
+mod seldom;
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+pub use seldom::{QUIET, Seldom};
 
 /// Counts up from the start of the process.
 #[derive(Debug, Default)]
@@ -136,7 +141,8 @@ impl Histogram {
         self.micros.fetch_add(micros.saturating_mul(times), Ordering::Relaxed);
     }
 
-    /// How it stands. What is observed meanwhile may be in the buckets and not yet in the sum, never the other way round.
+    /// How it stands. What is observed meanwhile may be in the buckets and not yet in the sum, never the other way
+    /// round.
     pub fn measured(&self) -> Measured {
         let sum = self.micros.load(Ordering::Relaxed) as f64 / 1e6;
         let bounds = self.bounds.iter().map(|bound| *bound as f64 / 1e6).chain([f64::INFINITY]);

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::outcome::Lack;
 use domain::{Event, PimId, Position, ServiceHour, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use store::{AppendError, Appended, Backlog, Chunk, Condition, EventLog, ReadLimit, StoreError, Tail, frame};
@@ -42,6 +43,10 @@ impl EventLog for SqliteStore {
         let (answer, answered) = oneshot::channel();
         self.writer.send(Request::Append(Append { pim, events, keys, now, conditions, answer })).await?;
         answered.await.map_err(|_| closed())?
+    }
+
+    async fn lacks(&self) -> Vec<Lack> {
+        self.health.lacks(&self.writer, &self.folder, self.bounds.min_free_disk_bytes).await
     }
 
     async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {

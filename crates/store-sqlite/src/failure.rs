@@ -1,5 +1,6 @@
 //! What an error of SQLite means for the caller of a port.
 
+use domain::outcome::Lack;
 use rusqlite::ErrorCode;
 use store::StoreError;
 
@@ -12,6 +13,16 @@ pub(crate) enum Failure {
     Corrupt(String),
     #[error("{0}")]
     Unavailable(String),
+}
+
+impl Failure {
+    /// What the platform lacks for a write to work.
+    pub(crate) fn lack(&self) -> Lack {
+        match self {
+            Failure::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Lack::Disk,
+            Failure::Sqlite(_) | Failure::Corrupt(_) | Failure::Unavailable(_) => Lack::Store,
+        }
+    }
 }
 
 impl From<serde_json::Error> for Failure {

@@ -1,15 +1,16 @@
 //! The embedded backend: the ports of `store` over one SQLite file, nothing to install.
 //!
-//! One thread writes ([`SqliteStore`] sends it what is asked for and waits); it commits once for all requests that wait.
-//! A few threads read, one makes checkpoints. Reading order: what can be set ([`settings`]), the file ([`database`]), the
-//! writer (`writer`, `batch`, `log_writer`, `dedup`), and the ports (`event_log`, `catalog`, `ledger`), and
-//! last a copy of it all ([`mod@backup`]).
+//! One thread writes ([`SqliteStore`] sends it what is asked for and waits); it commits once for all requests that
+//! wait. A few threads read, one makes checkpoints. Reading order: what can be set ([`settings`]), the file
+//! ([`database`]), the writer (`writer`, `batch`, `log_writer`, `dedup`), and the ports (`event_log`, `catalog`,
+//! `ledger`), and last a copy of it all ([`mod@backup`]).
 
 pub mod settings;
 
 pub mod backup;
 pub mod database;
 mod failure;
+mod health;
 
 mod batch;
 mod checkpoint;
@@ -48,6 +49,7 @@ use crate::database::Folder;
 use crate::dedup::Keyed;
 use crate::failure::Failure;
 use crate::figures::{Bounds, Meters};
+use crate::health::Health;
 use crate::log_writer::LogWriter;
 use crate::readers::Readers;
 use crate::writer::{Request, Worker, Writer};
@@ -69,6 +71,7 @@ pub struct SqliteStore {
     keyed: Keyed,
     meters: Arc<Meters>,
     bounds: Bounds,
+    health: Arc<Health>,
     folder: PathBuf,
     lock: Option<File>,
 }
@@ -118,6 +121,7 @@ impl SqliteStore {
             Bounds { max_log_bytes: settings.max_log_bytes, min_free_disk_bytes: settings.min_free_disk_bytes };
         let checkpoints = Checkpoints::start(folder.checkpointer()?, settings.checkpoint_pages).map_err(thread)?;
         let (tail_of_worker, changes_of_worker) = (Arc::clone(&tail), Arc::clone(&changes));
+        let health = Arc::new(Health::default());
         let worker = Worker {
             connection,
             log,
@@ -126,6 +130,7 @@ impl SqliteStore {
             hour: Arc::clone(&hour),
             checkpoints,
             meters: Arc::clone(&meters),
+            health: Arc::clone(&health),
         };
         Ok(SqliteStore {
             writer: Writer::start(worker).map_err(thread)?,
@@ -139,13 +144,14 @@ impl SqliteStore {
             keyed,
             meters,
             bounds,
+            health,
             folder: folder.path().to_owned(),
             lock,
         })
     }
 
-    /// Seals all secrets with the current master key that are sealed with an older one, so that the older one can go; gives
-    /// their number. Secrets that are written anew are sealed with the current key in any case.
+    /// Seals all secrets with the current master key that are sealed with an older one, so that the older one can go;
+    /// gives their number. Secrets that are written anew are sealed with the current key in any case.
     pub async fn reseal(&self) -> Result<u64, StoreError> {
         let vault = Arc::clone(&self.vault);
         self.write(move |batch| Ok(sealed::reseal_all(batch.connection(), &vault)?)).await

@@ -16,6 +16,7 @@ use crate::checkpoint::Checkpoints;
 use crate::dedup::Key;
 use crate::failure::Failure;
 use crate::figures::Meters;
+use crate::health::Health;
 use crate::log_writer::LogWriter;
 
 /// So many requests may wait; who comes later waits before the queue.
@@ -70,6 +71,7 @@ pub(crate) struct Worker {
     pub(crate) hour: Arc<AtomicU32>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) health: Arc<Health>,
 }
 
 #[derive(Debug)]
@@ -131,6 +133,9 @@ impl Worker {
                 self.meters.commit_duration.observe(started.elapsed());
                 self.meters.requests.add(done.len() as u64);
                 let events = self.log.committed();
+                if !events.is_empty() {
+                    self.health.works();
+                }
                 self.meters.events.add(events.len() as u64);
                 self.meters.event_bytes.add(events.iter().map(|event| event.event.size() as u64).sum());
                 if let Some(hour) = self.log.committed_hour() {
@@ -147,6 +152,7 @@ impl Worker {
                 }
                 self.log.rolled_back();
                 self.meters.failed_commits.one();
+                self.health.has_failed(failure.lack());
                 let failure = StoreError::from(failure);
                 tracing::error!(error = %failure, requests = done.len(), "writing failed; nothing of it was kept");
                 Some(failure)

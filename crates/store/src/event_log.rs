@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::outcome::Lack;
 use domain::{Event, LoggedEvent, PimId, Position, ServiceHour, Timestamp};
 
 use crate::condition::Condition;
@@ -66,7 +67,8 @@ pub trait EventLog: Send + Sync + 'static {
         conditions: Vec<Condition>,
     ) -> Result<Appended, AppendError>;
 
-    /// Reads from `from` on: the events of one PIM, or of all. At the end of the log `next` is the head (or `limit.until`).
+    /// Reads from `from` on: the events of one PIM, or of all. At the end of the log `next` is the head (or
+    /// `limit.until`).
     async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError>;
 
     /// The newest events, in memory, and the head of the log.
@@ -81,8 +83,15 @@ pub trait EventLog: Send + Sync + 'static {
     /// The position of the first event that was accepted in this hour of service or later; the head if there is none.
     async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError>;
 
-    /// Deletes events that no lane needs: those of a PIM before its floor; of PIMs not named, before `rest`. In slices, so that
-    /// appends are not held up. Gives the number deleted in this call; 0 = nothing left to do. Events that were appended together
-    /// may be kept until none of them is needed. Positions are never used again, also when all events are gone.
+    /// Deletes events that no lane needs: those of a PIM before its floor; of PIMs not named, before `rest`. In slices,
+    /// so that appends are not held up. Gives the number deleted in this call; 0 = nothing left to do. Events that were
+    /// appended together may be kept until none of them is needed. Positions are never used again, also when all events
+    /// are gone.
     async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError>;
+
+    /// What is missing for appends to work; nothing where they do. Cheap, for it is asked often: it answers within a
+    /// few seconds also while the backend hangs, and wears no disk.
+    async fn lacks(&self) -> Vec<Lack> {
+        Vec::new()
+    }
 }

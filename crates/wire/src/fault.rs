@@ -121,7 +121,8 @@ impl Fault {
         }
     }
 
-    fn to_value(&self) -> Value {
+    /// As it is listed in answers.
+    pub fn to_value(&self) -> Value {
         let mut members = vec![
             ("message".to_owned(), Value::from(self.message.as_str())),
             ("code".to_owned(), Value::from(self.code)),

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::{Secret, Timestamp};
 
-pub use verify::SignatureError;
+pub use verify::{SignatureError, judge_events_api_headers};
 
 /// Akeneo's header with the signature by the primary secret.
 pub const PRIMARY: &str = "x-akeneo-signature-primary";

@@ -13,11 +13,13 @@ use http::{HeaderMap, StatusCode};
 use wire::Fault;
 
 use super::gateway::Verdict;
-use super::verdicts::Known;
+use super::verdicts::{Known, TooMany};
 use crate::Api;
 use crate::client_life;
+use crate::origin::Origin;
 use crate::refusal::because::Code;
 use crate::refusal::{Refusal, because};
+use crate::seldom::now;
 
 const URL: &str = "X-PIM-URL";
 const TOKEN: &str = "X-PIM-TOKEN";
@@ -68,18 +70,18 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 /// Who asks.
-pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Caller, Refusal> {
+pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap, origin: Origin) -> Result<Caller, Refusal> {
     let claim = Claim::read(headers)?;
     let registrations = api.registry.current(api.catalog()).await?;
     let Some(pim) = registrations.by_url(&claim.url_key).cloned() else {
-        return Err(refused_header(
-            URL,
-            because::UNKNOWN_PIM,
-            format!("no PIM is registered under {:?}; the operator of the platform registers PIMs", claim.url),
-        ));
+        if let Some(requests) = api.causes.unknown_pim.note(now(), 1) {
+            let url = claim.url;
+            tracing::warn!(url, requests, "requests name a PIM that is not registered; this is the latest one's");
+        }
+        return Err(invalid_token());
     };
     let owner = Owner { pim: pim.id, client_id: ClientId(claim.client_id.to_owned()) };
-    let proof = prove(api, &pim, &owner.client_id, claim.token).await?;
+    let proof = prove(api, &pim, &owner.client_id, claim.token, origin).await?;
     let client = api.catalog().client(&owner).await?;
     if let Some(revoked_at) = client.revoked_at {
         let Proof::Asked { asked_at, .. } = proof else { return Err(locked_out()) };
@@ -107,24 +109,39 @@ enum Proof {
     Asked { asked_at: Timestamp, permission: Option<bool> },
 }
 
-async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str) -> Result<Proof, Refusal> {
+async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str, origin: Origin) -> Result<Proof, Refusal> {
     if is_static_token(pim, client, token) {
         return Ok(Proof::Static);
     }
     if pim.token_check == TokenCheck::Static {
-        return Err(refused_header(TOKEN, because::INVALID_TOKEN, "the token is not one of this client".into()));
+        return Err(invalid_token());
     }
-    let Known { verdict, asked_at, .. } = api.verdicts.of(api.gateway.as_ref(), pim, client, token).await;
+    let asked = api.verdicts.of(api.gateway.as_ref(), pim, client, token, origin).await;
+    let Known { verdict, asked_at, .. } = asked.map_err(|TooMany(wait)| {
+        let message = "too many tokens are checked for callers like this one; try again later";
+        Refusal::new(because::RATE_LIMITED, message).retry_after(wait)
+    })?;
     match verdict {
         Verdict::Genuine { permission } => Ok(Proof::Asked { asked_at, permission }),
-        Verdict::Rejected { message } => Err(refused_header(TOKEN, because::INVALID_TOKEN, message)),
+        // What the PIM said would tell that there is one.
+        Verdict::Rejected { message } => {
+            tracing::debug!(pim.name = %pim.name, %message, "a PIM rejected a token");
+            Err(invalid_token())
+        }
         Verdict::UnprovenClient { message } => Err(refused_header(CLIENT_ID, because::UNPROVEN_CLIENT, message)),
         Verdict::WebApiForbidden => Err(Refusal::new(
             because::WEB_API_FORBIDDEN,
             "the token is genuine, but the role of its user may not use the web API of the PIM",
         )),
         Verdict::Unavailable { message } => {
-            tracing::warn!(pim.name = %pim.name, %message, "a PIM could not be asked about a token");
+            if let Some(requests) = api.causes.pim_unavailable.note(now(), 1) {
+                tracing::warn!(
+                    pim.name = %pim.name,
+                    %message,
+                    requests,
+                    "PIMs could not be asked about tokens; this is the latest one"
+                );
+            }
             Err(Refusal::new(
                 because::PIM_UNAVAILABLE,
                 format!("the PIM could not be asked whether the token is genuine: {message}"),
@@ -132,6 +149,14 @@ async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str) -> Result<P
             .retry_after(PIM_RETRY))
         }
     }
+}
+
+/// The one answer for tokens that prove nothing: which PIMs are registered here is told to nobody who has no token of
+/// theirs.
+fn invalid_token() -> Refusal {
+    let message = "the token is not valid for this client on this PIM, or no PIM is registered under this URL; check \
+                   all three headers, and ask the operator of the platform whether the PIM is registered";
+    refused_header(TOKEN, because::INVALID_TOKEN, message.into())
 }
 
 /// Every token of the PIM is compared, each in constant time.

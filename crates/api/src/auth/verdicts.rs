@@ -1,29 +1,30 @@
 //! What PIMs said of tokens, remembered for a short time. Tokens are kept as hashes only.
+//!
+//! What is remembered cannot be flushed by made-up tokens: a yes gives way to another yes only, and first to one of the
+//! PIM that has the most. Questions to a PIM are shared fairly between those who have them
+//! ([`questions`](super::questions)).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use domain::pim::Pim;
 use domain::{ClientId, PimId, Timestamp};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
-use tokio::time::Instant;
+use parking_lot::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::{Duration, Instant, timeout};
 
 use super::gateway::{PimGateway, Verdict};
+use super::questions::{Questions, Who};
+use crate::origin::Origin;
 use crate::settings::VerdictCache;
 
 /// How long it is remembered that a PIM did not answer: just long enough that a burst does not queue up behind it.
 pub(crate) const NO_ANSWER: Duration = Duration::from_secs(1);
-/// How many questions one PIM is asked at once: made-up tokens must not become a flood to it.
-const MAX_QUESTIONS_PER_PIM: usize = 8;
 
 type Key = [u8; digest::SHA256_OUTPUT_LEN];
 
-/// One verdict. Whoever holds the lock asks the PIM; the others wait for the lock and find the answer.
-type Slot = Arc<AsyncMutex<Option<Known>>>;
-
-/// A verdict and when it was given.
+/// One verdict and when it was given.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     /// What the PIM said.
@@ -33,12 +34,59 @@ pub(crate) struct Known {
     until: Instant,
 }
 
+/// There are too many questions of this kind: when to come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TooMany(pub(crate) Duration);
+
 /// The memory of verdicts.
 #[derive(Default)]
 pub(crate) struct Verdicts {
     bounds: VerdictCache,
-    slots: Mutex<HashMap<Key, Slot>>,
-    questions: Mutex<HashMap<PimId, Arc<Semaphore>>>,
+    yes: Mutex<Table>,
+    no: Mutex<Table>,
+    /// Whoever holds the lock of a token asks the PIM; the others wait for the lock and find the answer.
+    asking: Mutex<HashMap<Key, Turn>>,
+    questions: Questions,
+}
+
+type Turn = Arc<AsyncMutex<()>>;
+
+/// Verdicts of each PIM.
+#[derive(Default)]
+struct Table {
+    of: HashMap<PimId, HashMap<Key, Known>>,
+    count: usize,
+}
+
+impl Table {
+    fn get(&self, pim: PimId, key: &Key) -> Option<Known> {
+        let known = self.of.get(&pim)?.get(key)?;
+        (Instant::now() < known.until).then(|| known.clone())
+    }
+
+    fn put(&mut self, pim: PimId, key: Key, known: Known, at_most: usize) {
+        if self.count >= at_most {
+            self.forget(Instant::now());
+        }
+        while self.count >= at_most.max(1) {
+            // The PIM with the most gives way: nobody's verdicts are flushed by the tokens of another PIM.
+            let Some(most) = self.of.values_mut().max_by_key(|of| of.len()) else { break };
+            let Some(oldest) = most.iter().min_by_key(|(_, known)| known.until).map(|(key, _)| *key) else { break };
+            most.remove(&oldest);
+            self.count -= 1;
+        }
+        if self.of.entry(pim).or_default().insert(key, known).is_none() {
+            self.count += 1;
+        }
+    }
+
+    fn forget(&mut self, now: Instant) {
+        for of in self.of.values_mut() {
+            of.retain(|_, known| now < known.until);
+        }
+        self.of.retain(|_, of| !of.is_empty());
+        self.count = self.of.values().map(HashMap::len).sum();
+    }
 }
 
 impl Verdicts {
@@ -47,56 +95,85 @@ impl Verdicts {
         Verdicts { bounds, ..Verdicts::default() }
     }
 
-    /// The verdict on a token: remembered, or asked for now. However many callers come with the same token at once, the
-    /// PIM is asked once.
-    pub(crate) async fn of(&self, gateway: &dyn PimGateway, pim: &Pim, client: &ClientId, token: &str) -> Known {
-        let slot = self.slot(key(pim, client, token));
-        let mut known = slot.lock().await;
-        if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.until) {
-            return known.clone();
+    /// The verdict on a token: remembered, or asked for now, within the time that a check may take. However many
+    /// callers come with the same token at once, the PIM is asked once.
+    pub(crate) async fn of(
+        &self,
+        gateway: &dyn PimGateway,
+        pim: &Pim,
+        client: &ClientId,
+        token: &str,
+        origin: Origin,
+    ) -> Result<Known, TooMany> {
+        let key = key(pim, client, token);
+        if let Some(known) = self.remembered(pim.id, &key) {
+            return Ok(known);
         }
-        let questions = self.questions_to(pim.id);
-        // The semaphore is never closed; if it were, asking without its bound is still right.
-        let _turn = questions.acquire().await.ok();
         let asked_at = Timestamp::now();
-        let verdict = gateway.verify(pim, client, token).await;
-        let lasts = match &verdict {
-            Verdict::Genuine { .. } => self.bounds.yes,
-            Verdict::Unavailable { .. } => NO_ANSWER,
-            Verdict::Rejected { .. } | Verdict::WebApiForbidden | Verdict::UnprovenClient { .. } => self.bounds.no,
+        let who = Who { pim: pim.id, origin, client: client.clone() };
+        let asked = timeout(self.bounds.check, self.ask(gateway, pim, token, &key, &who));
+        asked.await.unwrap_or_else(|_| {
+            let message = format!("there was no answer within {} s", self.bounds.check.as_secs_f64());
+            Ok(Known { verdict: Verdict::Unavailable { message }, asked_at, until: Instant::now() })
+        })
+    }
+
+    fn remembered(&self, pim: PimId, key: &Key) -> Option<Known> {
+        self.yes.lock().get(pim, key).or_else(|| self.no.lock().get(pim, key))
+    }
+
+    async fn ask(
+        &self,
+        gateway: &dyn PimGateway,
+        pim: &Pim,
+        token: &str,
+        key: &Key,
+        who: &Who,
+    ) -> Result<Known, TooMany> {
+        let asking = Asking { verdicts: self, key, turn: Some(self.asking.lock().entry(*key).or_default().clone()) };
+        let _turn = match &asking.turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
         };
-        let answer = Known { verdict, asked_at, until: Instant::now() + lasts };
-        *known = Some(answer.clone());
-        answer
-    }
-
-    fn slot(&self, key: Key) -> Slot {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get(&key) {
-            return slot.clone();
+        if let Some(known) = self.remembered(pim.id, key) {
+            return Ok(known);
         }
-        if slots.len() >= self.bounds.at_most {
-            let now = Instant::now();
-            slots.retain(|_, slot| still_needed(slot, now));
+        let place = self.questions.place(who).await?;
+        let asked_at = Timestamp::now();
+        let verdict = gateway.verify(pim, &who.client, token).await;
+        drop(place);
+        let (table, lasts) = match &verdict {
+            Verdict::Genuine { .. } => (&self.yes, self.bounds.yes),
+            Verdict::Unavailable { .. } => (&self.no, NO_ANSWER),
+            Verdict::Rejected { .. } | Verdict::WebApiForbidden | Verdict::UnprovenClient { .. } => {
+                (&self.no, self.bounds.no)
+            }
+        };
+        match &verdict {
+            Verdict::Genuine { .. } | Verdict::WebApiForbidden => self.questions.is_genuine(who),
+            Verdict::Rejected { .. } | Verdict::UnprovenClient { .. } => self.questions.is_refused(who),
+            Verdict::Unavailable { .. } => {}
         }
-        while slots.len() >= self.bounds.at_most {
-            let Some(any) = slots.keys().next().copied() else { break };
-            slots.remove(&any);
-        }
-        slots.entry(key).or_default().clone()
-    }
-
-    fn questions_to(&self, pim: PimId) -> Arc<Semaphore> {
-        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
-        questions.entry(pim).or_insert_with(|| Arc::new(Semaphore::new(MAX_QUESTIONS_PER_PIM))).clone()
+        let known = Known { verdict, asked_at, until: Instant::now() + lasts };
+        table.lock().put(pim.id, *key, known.clone(), self.bounds.at_most);
+        Ok(known)
     }
 }
 
-/// A verdict that is being asked for, or that still counts.
-fn still_needed(slot: &Slot, now: Instant) -> bool {
-    match slot.try_lock() {
-        Ok(known) => known.as_ref().is_some_and(|known| now < known.until),
-        Err(_) => true,
+/// Forgets whose turn it is to ask once nobody waits for it.
+struct Asking<'a> {
+    verdicts: &'a Verdicts,
+    key: &'a Key,
+    turn: Option<Turn>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut asking = self.verdicts.asking.lock();
+        self.turn = None;
+        if asking.get(self.key).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            asking.remove(self.key);
+        }
     }
 }
 
@@ -163,7 +240,7 @@ mod tests {
     }
 
     async fn ask(verdicts: &Verdicts, gateway: &Scripted, token: &str) -> Verdict {
-        verdicts.of(gateway, &pim(), &ClientId("app".into()), token).await.verdict
+        verdicts.of(gateway, &pim(), &ClientId("app".into()), token, Origin::UNKNOWN).await.unwrap().verdict
     }
 
     const GENUINE: Verdict = Verdict::Genuine { permission: None };
@@ -218,28 +295,59 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_table_is_bounded() {
-        let gateway = Arc::new(Scripted {
-            asked: AtomicUsize::new(0),
-            takes: Duration::ZERO,
-            says: |_| Verdict::Rejected { message: "no".into() },
-        });
-        let verdicts = Verdicts::default();
-        for made_up in 0..VerdictCache::default().at_most + 500 {
+    async fn made_up_tokens_flush_nothing() {
+        let says = |token: &str| match token {
+            "genuine" => GENUINE,
+            _ => Verdict::Rejected { message: "no".into() },
+        };
+        let gateway = Arc::new(Scripted { asked: AtomicUsize::new(0), takes: Duration::ZERO, says });
+        let bounds = VerdictCache { at_most: 100, ..VerdictCache::default() };
+        let verdicts = Verdicts::new(bounds);
+        ask(&verdicts, &gateway, "genuine").await;
+        for made_up in 0..250 {
             ask(&verdicts, &gateway, &made_up.to_string()).await;
         }
-        assert!(verdicts.slots.lock().unwrap().len() <= VerdictCache::default().at_most);
+        assert_eq!(verdicts.no.lock().count, 100);
+        let asked = gateway.asked.load(Ordering::SeqCst);
+        assert_eq!(ask(&verdicts, &gateway, "genuine").await, GENUINE);
+        assert_eq!(gateway.asked.load(Ordering::SeqCst), asked, "it was remembered");
+        assert!(verdicts.asking.lock().is_empty(), "nothing is left of questions that were answered");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_pim_is_asked_a_few_questions_at_once() {
+    async fn one_pims_genuine_tokens_flush_none_of_another() {
         let gateway = scripted(|_| GENUINE);
-        let verdicts = Arc::new(Verdicts::default());
-        for token in 0..50 {
-            let (verdicts, gateway) = (verdicts.clone(), gateway.clone());
-            tokio::spawn(async move { ask(&verdicts, &gateway, &token.to_string()).await });
+        let verdicts = Verdicts::new(VerdictCache { at_most: 10, ..VerdictCache::default() });
+        let (first, second) = (pim(), Pim { id: PimId(2), ..pim() });
+        let app = ClientId("app".into());
+        verdicts.of(gateway.as_ref(), &first, &app, "token", Origin::UNKNOWN).await.unwrap();
+        for client in 0..50 {
+            let client = ClientId(client.to_string());
+            verdicts.of(gateway.as_ref(), &second, &client, "token", Origin::UNKNOWN).await.unwrap();
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(gateway.asked.load(Ordering::SeqCst), MAX_QUESTIONS_PER_PIM);
+        assert_eq!(gateway.asked.load(Ordering::SeqCst), 51);
+        verdicts.of(gateway.as_ref(), &first, &app, "token", Origin::UNKNOWN).await.unwrap();
+        assert_eq!(gateway.asked.load(Ordering::SeqCst), 51);
+        assert_eq!(verdicts.yes.lock().count, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_takes_two_seconds_at_most() {
+        let gateway =
+            Arc::new(Scripted { asked: AtomicUsize::new(0), takes: Duration::from_secs(60), says: |_| GENUINE });
+        let verdicts = Arc::new(Verdicts::default());
+        let start = Instant::now();
+        // The one that asks, one that waits for its answer, and many that wait for a place.
+        let callers: Vec<_> = ["a", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
+            .into_iter()
+            .map(|token| {
+                let (verdicts, gateway) = (verdicts.clone(), gateway.clone());
+                tokio::spawn(async move { ask(&verdicts, &gateway, token).await })
+            })
+            .collect();
+        for caller in callers {
+            assert!(matches!(caller.await.unwrap(), Verdict::Unavailable { .. }));
+        }
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
     }
 }

@@ -147,8 +147,8 @@ impl Audience {
         let media_type = [UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING];
         let of: Vec<Code> = match self {
             Audience::Clients => [
-                &[MISSING_HEADER, MALFORMED_HEADER, UNKNOWN_PIM, INVALID_TOKEN, UNPROVEN_CLIENT, CLIENT_REVOKED][..],
-                &[WEB_API_FORBIDDEN, RATE_LIMITED, PIM_UNAVAILABLE, STORE_UNAVAILABLE],
+                &[MISSING_HEADER, MALFORMED_HEADER, INVALID_TOKEN, UNPROVEN_CLIENT, CLIENT_REVOKED][..],
+                &[WEB_API_FORBIDDEN, RATE_LIMITED, BUSY, PIM_UNAVAILABLE, STORE_UNAVAILABLE],
                 &body,
                 &media_type,
             ]
@@ -158,7 +158,7 @@ impl Audience {
                 [&[MISSING_SIGNATURE, INVALID_SIGNATURE, STALE_TIMESTAMP, STORE_UNAVAILABLE][..], &body].concat()
             }
             Audience::Operator => [
-                &[MISSING_OPERATOR_KEY, INVALID_OPERATOR_KEY, OPERATOR_API_OFF, STORE_UNAVAILABLE][..],
+                &[MISSING_OPERATOR_KEY, INVALID_OPERATOR_KEY, OPERATOR_API_OFF, BUSY, STORE_UNAVAILABLE][..],
                 &body,
                 &media_type,
             ]
@@ -166,7 +166,15 @@ impl Audience {
             Audience::Monitoring => vec![MISSING_METRICS_KEY, INVALID_METRICS_KEY],
             Audience::Everybody => vec![],
         };
-        let all = of.into_iter().chain([TOO_MANY_HEADERS, INTERNAL_ERROR]);
+        let listener = [
+            MALFORMED_REQUEST,
+            INVALID_HOST,
+            HEAD_TOO_LARGE,
+            TOO_MANY_HEADERS,
+            INTERNAL_ERROR,
+            UNSUPPORTED_TRANSFER_CODING,
+        ];
+        let all = of.into_iter().chain(listener);
         all.map(|code| Refuses { status: code.status.as_u16(), code: code.name }).collect()
     }
 }

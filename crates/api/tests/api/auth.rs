@@ -41,7 +41,7 @@ async fn the_same_pim_in_any_spelling() {
         assert_eq!(shown["subject"], PIM_URL);
     }
     let elsewhere = with(&world, "GET", &path, "https://pim.example.com/shop", "app-token", "app").send().await;
-    elsewhere.refused(401, "unknown_pim");
+    elsewhere.refused(401, "invalid_token");
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_pim_registered_by_another_process_is_seen_within_a_second() {
         }
     };
     tokio::time::timeout(Duration::from_secs(3), seen).await.expect("seen in time");
-    world.call("GET", PATH).send().await.refused(401, "unknown_pim");
+    world.call("GET", PATH).send().await.refused(401, "invalid_token");
 }
 
 #[tokio::test]

@@ -14,7 +14,9 @@ mod life;
 mod description;
 
 mod auth;
+mod listener;
 mod server;
+mod strangers;
 
 mod events;
 mod filters;

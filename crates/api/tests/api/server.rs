@@ -69,12 +69,6 @@ async fn too_many_header_fields() {
         call = call.header(&format!("x-{index}"), "1");
     }
     call.send().await.refused(431, "too_many_header_fields");
-    let flood: String = (0..2000).map(|index| format!("x-{index}: 1\r\n")).collect();
-    let answer = raw(&world, format!("GET /health/live HTTP/1.1\r\nhost: x\r\n{flood}\r\n")).await;
-    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
-    let endless = format!("GET /health/live HTTP/1.1\r\nhost: x\r\nx: {}", "y".repeat(100_000));
-    let answer = raw(&world, endless).await;
-    assert!(answer.starts_with("HTTP/1.1 431") || answer.is_empty(), "{answer}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The in-memory store with a pause before every change, so that requests at once meet each other: all of them have read
-//! before the first one writes. It fails when it is told to.
+//! The in-memory store with a pause before every change, so that requests at once meet each other: all of them have
+//! read before the first one writes. It fails when it is told to.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::log_entry::{LogEntry, LogQuery};
 use domain::notification::Outgoing;
+use domain::outcome::Lack;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
@@ -144,6 +145,10 @@ impl EventLog for Staged {
 
     async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
         self.0.read(pim, from, limit).await
+    }
+
+    async fn lacks(&self) -> Vec<Lack> {
+        if self.works().is_ok() { Vec::new() } else { vec![Lack::Store] }
     }
 
     fn tail(&self) -> &Tail {

@@ -12,6 +12,7 @@ use aws_lc_rs::digest;
 use bytes::Bytes;
 use domain::event_type::Catalogue;
 use domain::lane_status::LaneStatus;
+use domain::outcome::Lack;
 use domain::pim::{ClientProof, Pim, Probe, SourceKey, StaticToken, TokenCheck};
 use domain::subscriber::Owner;
 use domain::{ClientId, PimId, Secret, SubscriptionId, Timestamp};
@@ -63,6 +64,7 @@ impl PimGateway for Scripted {
 pub(crate) struct Engine {
     pub(crate) lanes: Mutex<HashMap<SubscriptionId, LaneStatus>>,
     pub(crate) broken: Mutex<Option<String>>,
+    pub(crate) lacks: Mutex<Vec<Lack>>,
 }
 
 #[async_trait]
@@ -77,8 +79,8 @@ impl LaneStatuses for Engine {
 
 #[async_trait]
 impl Readiness for Engine {
-    async fn ready(&self) -> Result<(), String> {
-        self.broken.lock().unwrap().clone().map_or(Ok(()), Err)
+    async fn ready(&self) -> Result<Vec<Lack>, String> {
+        self.broken.lock().unwrap().clone().map_or(Ok(self.lacks.lock().unwrap().clone()), Err)
     }
 }
 

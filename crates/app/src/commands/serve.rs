@@ -8,13 +8,14 @@ use crate::config::ConfigArgs;
 use crate::failure::{Exit, Failure};
 use crate::platform::Platform;
 use crate::signals::Stop;
-use crate::{log, terminal};
+use crate::{hardening, log, terminal};
 
 /// Run the platform: take events in and deliver them
 ///
-/// Needs no configuration to start: data goes to ./data, and it listens on http://127.0.0.1:8080. Then register a PIM with `postrider pim
-/// add`. Ctrl-C or SIGTERM stops it: it takes no more requests, lets deliveries under way end and saves how far every
-/// subscription has come. A second Ctrl-C ends it at once; what was under way is then delivered again at the next start.
+/// Needs no configuration to start: data goes to ./data, and it listens on http://127.0.0.1:8080. Then register a PIM
+/// with `postrider pim add`. Ctrl-C or SIGTERM stops it: it takes no more requests, lets deliveries under way end and
+/// saves how far every subscription has come. A second Ctrl-C ends it at once; what was under way is then delivered
+/// again at the next start.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   postrider serve
@@ -34,6 +35,7 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
     log::start(config.settings.log.format, &config.settings.log.level)?;
+    hardening::no_core_dumps();
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

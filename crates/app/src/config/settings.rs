@@ -134,12 +134,13 @@ settings! {
         public_url: Option<BaseUrl> = "";
         /// The CloudEvents `source` of all delivered events. Some older receivers want `pim`.
         source: String = "akeneo-event-platform";
-        /// Networks that destinations may be in although they are not public, such as `["10.1.0.0/16"]`. Without it every
-        /// loopback, private, link-local or otherwise special address is refused.
+        /// Networks that destinations may be in although they are not public, such as `["10.1.0.0/16"]`. Without it
+        /// every loopback, private, link-local or otherwise special address is refused.
         allow_networks: Vec<IpNet> = "";
         /// Whether destinations and notification URLs may be `http://`: for development.
         allow_http_destinations: bool = "false";
-        /// PEM files with further root certificates that destinations and PIMs may be signed by, beside the public ones.
+        /// PEM files with further root certificates that destinations and PIMs may be signed by, beside the public
+        /// ones.
         extra_roots: Vec<PathBuf> = "";
     }
 
@@ -151,13 +152,20 @@ settings! {
         max_body: Size = "256 KiB";
         /// Connections that are open at the same time; further ones wait.
         max_connections: Count = "10000";
-        /// The key of the operator's API under /api/v1/admin, at least 24 characters, sent as `Authorization: Bearer <key>`.
-        /// Empty: that API is off.
+        /// The key of the operator's API under /api/v1/admin, at least 24 characters, sent as `Authorization: Bearer
+        /// <key>`. Empty: that API is off.
         operator_key: Option<Secret> = "";
         /// A connection that sends no complete request header within this time, or nothing at all, is closed.
         header_timeout: Duration = "30s";
         /// A request whose body is not complete within this time is given up.
         body_timeout: Duration = "60s";
+        /// Networks of reverse proxies: for a request from there the last address in `X-Forwarded-For` that is not in
+        /// them shares memory, rates and token checks, not the proxy's. Never used for access.
+        trusted_proxies: Vec<IpNet> = "127.0.0.0/8,::1/128";
+        /// Memory for the bodies of all requests together, shared fairly by PIM; an eighth of it is for requests of the
+        /// Events API whose signature is yet to be checked. A request that finds no room within 5 s is answered with
+        /// 503. At least 16 MiB.
+        body_memory: Size = "64 MiB";
     }
 
     /// Events that come in.
@@ -166,8 +174,8 @@ settings! {
         max_request: Size = "5 MiB";
         /// The same id from the same PIM within this time, in hours of service, is accepted and not delivered twice.
         dedup_window: Duration = "24h";
-        /// What happens to events of a type that is not known: `accept` stores them and names them in the answer, so that a
-        /// newer PIM loses nothing; `reject` refuses them with the nearest known name.
+        /// What happens to events of a type that is not known: `accept` stores them and names them in the answer, so
+        /// that a newer PIM loses nothing; `reject` refuses them with the nearest known name.
         unknown_types: UnknownTypes = "accept";
         /// Whether `data` of known types is held against its description: `off`, `warn` (accepted, counted, and
         /// told now and then in the log) or `reject`.
@@ -178,11 +186,11 @@ settings! {
 
     /// The Events API of Community and PaaS editions.
     events_api: EventsApi {
-        /// How often PIMs are asked what was changed, to find what they failed to send: they send each request once. Needs
-        /// credentials for their REST API. Some minutes are sensible, such as "15m". "0s": never.
+        /// How often PIMs are asked what was changed, to find what they failed to send: they send each request once.
+        /// Needs credentials for their REST API. Some minutes are sensible, such as "15m". "0s": never.
         reconcile_every: Duration = "0s";
-        /// How far each such round reaches back beyond the end of the one before, for clocks that differ and changes that
-        /// took long to be saved.
+        /// How far each such round reaches back beyond the end of the one before, for clocks that differ and changes
+        /// that took long to be saved.
         reconcile_overlap: Duration = "5m";
     }
 
@@ -194,10 +202,10 @@ settings! {
         no_for: Duration = "5s";
         /// Answers that are remembered at most; tokens are remembered as hashes only.
         max_cached: Count = "10000";
-        /// A PIM that does not answer the check within this time counts as not reachable: 503.
-        timeout: Duration = "5s";
-        /// How often PIMs are asked whether clients may still use the platform, where credentials for that are registered; a
-        /// withdrawn permission suspends. "0s": never.
+        /// A check takes at most this long in all; a PIM that has not answered by then counts as not reachable: 503.
+        timeout: Duration = "2s";
+        /// How often PIMs are asked whether clients may still use the platform, where credentials for that are
+        /// registered; a withdrawn permission suspends. "0s": never.
         recheck_every: Duration = "1h";
         /// The pause after each question of such a round, so that no PIM is flooded.
         recheck_pause: Duration = "1s";
@@ -215,11 +223,13 @@ settings! {
         max_in_flight: Count = "64";
         /// Connections to all destinations together; those to Kafka brokers are counted for themselves.
         max_connections: Count = "4096";
-        /// Kafka clients that are open at the same time. Subscriptions with the same brokers, credentials and TLS share one.
+        /// Kafka clients that are open at the same time. Subscriptions with the same brokers, credentials and TLS share
+        /// one.
         max_kafka_clients: Count = "1024";
         /// An attempt takes at most this long, from its start to the end of the answer.
         attempt_timeout: Duration = "5s";
-        /// When a failed attempt is made again, each counted from the attempt before; after the last one the event is dropped.
+        /// When a failed attempt is made again, each counted from the attempt before; after the last one the event is
+        /// dropped.
         retry_delays: Vec<Duration> = "5m,10m,20m";
         /// Newest events that are kept in memory for subscriptions that keep up; others read from the disk.
         hot_tail: Size = "64 MiB";
@@ -227,11 +237,12 @@ settings! {
         save_interval: Duration = "200ms";
     }
 
-    /// Google Pub/Sub destinations. The platform publishes with Google's application default credentials; PUBSUB_EMULATOR_HOST names an
-    /// emulator instead.
+    /// Google Pub/Sub destinations. The platform publishes with Google's application default credentials;
+    /// PUBSUB_EMULATOR_HOST names an emulator instead.
     pubsub: Pubsub {
-        /// The endpoint, such as "https://europe-west1-pubsub.googleapis.com". Google keeps the events of an entity in order only where all of
-        /// them are published in the same region. Empty: the global endpoint, which takes the nearest region.
+        /// The endpoint, such as "https://europe-west1-pubsub.googleapis.com". Google keeps the events of an entity in
+        /// order only where all of them are published in the same region. Empty: the global endpoint, which takes the
+        /// nearest region.
         endpoint: Option<BaseUrl> = "";
         /// A request to publish that is not answered within this time has failed.
         request_timeout: Duration = "10s";
@@ -239,10 +250,11 @@ settings! {
 
     /// What technical contacts are told.
     notifications: Notifications {
-        /// A subscription that the platform suspends more often than this within 24 hours is told so, in its log and in the
-        /// notification: resuming it does not help.
+        /// A subscription that the platform suspends more often than this within 24 hours is told so, in its log and in
+        /// the notification: resuming it does not help.
         frequent_suspensions: Count = "10";
-        /// A notification by email that cannot be handed over is tried again and again, and given up when it is this old.
+        /// A notification by email that cannot be handed over is tried again and again, and given up when it is this
+        /// old.
         give_up_after: Duration = "3d";
     }
 
@@ -280,21 +292,22 @@ settings! {
 
     /// Encryption of the secrets that the data folder holds.
     encryption: Encryption {
-        /// Keys, `<id>:<base64 of 32 bytes>` each. The first one encrypts, all of them decrypt: to rotate, put a new one first.
-        /// Empty: a key file `encryption.keys` in the data folder, made at the first start, readable by its owner only.
+        /// Keys, `<id>:<base64 of 32 bytes>` each. The first one encrypts, all of them decrypt: to rotate, put a new
+        /// one first. Empty: a key file `encryption.keys` in the data folder, made at the first start, readable by its
+        /// owner only.
         keys: Vec<Secret> = "";
     }
 
     /// Metrics for Prometheus, at `/metrics`.
     metrics: Metrics {
-        /// Address and port that serve `/metrics` and nothing else, without a key, such as "127.0.0.1:9464": for loopback and
-        /// private networks. Empty: there is no such listener.
+        /// Address and port that serve `/metrics` and nothing else, without a key, such as "127.0.0.1:9464": for
+        /// loopback and private networks. Empty: there is no such listener.
         listen: Option<SocketAddr> = "";
         /// A key of at least 24 characters. With it `/metrics` is served on the API's address as well, to
         /// `Authorization: Bearer <key>`; the operator's key opens it, too. Empty: only the operator's key does.
         key: Option<Secret> = "";
-        /// So many subscriptions, the oldest, have series of their own; a metric says how many have none. Every one adds six
-        /// series. 0: none has.
+        /// So many subscriptions, the oldest, have series of their own; a metric says how many have none. Every one
+        /// adds six series. 0: none has.
         per_subscription_at_most: Amount = "0";
     }
 
@@ -303,8 +316,8 @@ settings! {
         /// Where spans are sent by OTLP over HTTP, such as "http://127.0.0.1:4318"; `/v1/traces` is added. Empty: where
         /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT` say, and without them nowhere.
         endpoint: Option<BaseUrl> = "";
-        /// The share of events that are recorded. Of events that belong to the trace of their producer, the producer decides.
-        /// Empty: what `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` say, and without them all.
+        /// The share of events that are recorded. Of events that belong to the trace of their producer, the producer
+        /// decides. Empty: what `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` say, and without them all.
         sample: Option<Share> = "";
         /// `service.name` of the spans. Empty: what `OTEL_SERVICE_NAME` says, and without it `postrider`.
         service_name: Option<String> = "";

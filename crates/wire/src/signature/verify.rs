@@ -25,10 +25,8 @@ pub enum SignatureError {
     /// Another secret or another body.
     #[error("the signature does not match: the secret differs, or the body was changed on its way")]
     Mismatch,
-    /// Genuine, but of another time: a replay, or one of the clocks is wrong.
-    #[error(
-        "the signature is genuine, but its timestamp is {seconds} s off the clock (at most {allowed} s are allowed)"
-    )]
+    /// Of another time: a replay, or one of the clocks is wrong.
+    #[error("the timestamp is {seconds} s off the clock (at most {allowed} s are allowed)")]
     Stale {
         /// How far off, in either direction.
         seconds: u64,
@@ -38,6 +36,19 @@ pub enum SignatureError {
 }
 
 const HEX: SignatureError = SignatureError::Malformed { expected: "64 lower-case hex digits" };
+
+/// What can be judged of a request of the older Events API before its body is there; `tolerance` itself is fresh
+/// enough.
+pub fn judge_events_api_headers(
+    timestamp: &[u8],
+    signature: &[u8],
+    now: Timestamp,
+    tolerance: Duration,
+) -> Result<(), SignatureError> {
+    let seconds = seconds(timestamp)?;
+    from_hex(signature).ok_or(HEX)?;
+    fresh(seconds, now, tolerance)
+}
 
 impl SigningKey {
     /// Checks Akeneo's signature, of either header.

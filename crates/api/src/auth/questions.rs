@@ -1,0 +1,223 @@
+//! Who may ask a PIM about a token next. A PIM is asked a few questions at once; these places are shared by where the
+//! callers come from, and those who have shown a genuine token before have a share of their own. Of one share's callers
+//! few wait: when more come, the one that has waited longest is told to come back, so that a flood of made-up tokens
+//! delays a genuine one by a few answers at most.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use domain::{ClientId, PimId};
+use fair::{Holder, Permit, Places};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::{Duration, Instant};
+
+use super::verdicts::TooMany;
+use crate::origin::Origin;
+use crate::rate_limit::Buckets;
+
+/// How many questions one PIM is asked at once: made-up tokens must not become a flood to it.
+const PLACES: u64 = 8;
+/// How many of one share wait.
+const WAITING: usize = 8;
+/// When to come back.
+const RETRY: Duration = Duration::from_secs(1);
+/// Refused tokens from one address to one PIM: per second, and at once.
+const REFUSED: (f64, f64) = (30.0, 300.0);
+/// Refused tokens to one PIM from everywhere.
+const REFUSED_BY_PIM: (f64, f64) = (100.0, 1000.0);
+/// How long it is known that a client has shown a genuine token.
+const KNOWN_FOR: Duration = Duration::from_secs(3600);
+/// How many of them are known.
+const MOST_KNOWN: usize = 10_000;
+
+/// Who asks about a token.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Who {
+    pub(crate) pim: PimId,
+    pub(crate) origin: Origin,
+    pub(crate) client: ClientId,
+}
+
+/// The places of all PIMs.
+pub(crate) struct Questions {
+    pims: Mutex<HashMap<PimId, Places>>,
+    waiting: Mutex<HashMap<(PimId, Holder), VecDeque<oneshot::Sender<()>>>>,
+    genuine: Mutex<HashMap<Who, Instant>>,
+    refused: Buckets<(PimId, Option<Origin>)>,
+}
+
+impl Default for Questions {
+    fn default() -> Questions {
+        Questions {
+            pims: Mutex::default(),
+            waiting: Mutex::default(),
+            genuine: Mutex::default(),
+            refused: Buckets::default(),
+        }
+    }
+}
+
+impl Questions {
+    /// Waits for a place to ask.
+    pub(crate) async fn place(&self, who: &Who) -> Result<Permit, TooMany> {
+        let known = self.knows(who);
+        if !known {
+            let now = Instant::now();
+            let of_address = self.refused.wait(&(who.pim, Some(who.origin)), REFUSED, now);
+            if let Some(wait) = of_address.or_else(|| self.refused.wait(&(who.pim, None), REFUSED_BY_PIM, now)) {
+                return Err(TooMany(wait));
+            }
+        }
+        let places = self.pims.lock().entry(who.pim).or_insert_with(|| Places::new(PLACES)).clone();
+        let share = share(who, known);
+        if let Some(place) = places.try_some(share, 1) {
+            return Ok(place);
+        }
+        let mut line = self.join(who.pim, share);
+        tokio::select! {
+            place = places.one(share) => Ok(place),
+            _ = &mut line.overtaken => Err(TooMany(RETRY)),
+        }
+    }
+
+    /// Joins those of a share that wait.
+    fn join(&self, pim: PimId, share: Holder) -> InLine<'_> {
+        let (sender, overtaken) = oneshot::channel();
+        let mut waiting = self.waiting.lock();
+        let line = waiting.entry((pim, share)).or_default();
+        line.push_back(sender);
+        if line.len() > WAITING
+            && let Some(first) = line.pop_front()
+        {
+            _ = first.send(());
+        }
+        InLine { questions: self, of: (pim, share), overtaken }
+    }
+
+    /// The token was genuine: the client has a share of its own from now on.
+    pub(crate) fn is_genuine(&self, who: &Who) {
+        let now = Instant::now();
+        let mut genuine = self.genuine.lock();
+        if genuine.len() >= MOST_KNOWN && !genuine.contains_key(who) {
+            genuine.retain(|_, since| now - *since < KNOWN_FOR);
+            if genuine.len() >= MOST_KNOWN {
+                return;
+            }
+        }
+        genuine.insert(who.clone(), now);
+    }
+
+    /// The token was not genuine.
+    pub(crate) fn is_refused(&self, who: &Who) {
+        let now = Instant::now();
+        self.refused.charge((who.pim, Some(who.origin)), REFUSED, now);
+        self.refused.charge((who.pim, None), REFUSED_BY_PIM, now);
+    }
+
+    fn knows(&self, who: &Who) -> bool {
+        self.genuine.lock().get(who).is_some_and(|since| since.elapsed() < KNOWN_FOR)
+    }
+}
+
+/// One who waits. Dropped, it waits no longer.
+struct InLine<'a> {
+    questions: &'a Questions,
+    of: (PimId, Holder),
+    /// Resolved when too many have come since.
+    overtaken: oneshot::Receiver<()>,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.overtaken.close();
+        let mut waiting = self.questions.waiting.lock();
+        if let Some(line) = waiting.get_mut(&self.of) {
+            line.retain(|other| !other.is_closed());
+            if line.is_empty() {
+                waiting.remove(&self.of);
+            }
+        }
+    }
+}
+
+/// Among the places of a PIM, each address has a share, and each client with a genuine token.
+fn share(who: &Who, known: bool) -> Holder {
+    let mut hash = DefaultHasher::new();
+    (who.origin, known.then_some(&who.client)).hash(&mut hash);
+    Holder { pim: hash.finish(), part: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn who(origin: u8, client: &str) -> Who {
+        Who { pim: PimId(1), origin: Origin::of([192, 0, 2, origin].into()), client: ClientId(client.into()) }
+    }
+
+    /// Made-up tokens from the first address, each of which takes the PIM 200 ms.
+    fn flood(questions: &Arc<Questions>, tokens: usize) {
+        for token in 0..tokens {
+            let questions = Arc::clone(questions);
+            tokio::spawn(async move {
+                let place = questions.place(&who(1, &token.to_string())).await;
+                if place.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    questions.is_refused(&who(1, &token.to_string()));
+                }
+            });
+        }
+    }
+
+    async fn waits(questions: &Questions, who: &Who) -> Duration {
+        let start = Instant::now();
+        questions.place(who).await.unwrap();
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn made_up_tokens_delay_nobody_by_more_than_two_answers() {
+        for genuine in [who(1, "app"), who(2, "app")] {
+            let questions = Arc::new(Questions::default());
+            flood(&questions, 300);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let waited = waits(&questions, &genuine).await;
+            assert!(waited <= Duration::from_millis(400), "{genuine:?} waited {waited:?}");
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            assert!(questions.waiting.lock().is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_tokens_have_a_rate_by_address_and_by_pim() {
+        let questions = Questions::default();
+        for _ in 0..300 {
+            questions.place(&who(1, "made-up")).await.unwrap();
+            questions.is_refused(&who(1, "made-up"));
+        }
+        assert!(questions.place(&who(1, "made-up")).await.is_err());
+        assert!(questions.place(&who(1, "another-id")).await.is_err(), "a new client id voids nothing");
+        assert!(questions.place(&who(2, "made-up")).await.is_ok(), "another address");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(questions.place(&who(1, "made-up")).await.is_ok());
+        for origin in 3..9 {
+            (0..300).for_each(|_| questions.is_refused(&who(origin, "made-up")));
+        }
+        assert!(questions.place(&who(10, "made-up")).await.is_err(), "the PIM is asked in vain too often");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_genuine_is_not_held_up_by_refusals() {
+        let questions = Questions::default();
+        questions.is_genuine(&who(1, "app"));
+        (0..1000).for_each(|_| questions.is_refused(&who(1, "made-up")));
+        assert!(questions.place(&who(1, "app")).await.is_ok());
+        assert!(questions.place(&who(2, "app")).await.is_ok(), "other addresses have nothing to do with it");
+        assert!(questions.place(&who(1, "made-up")).await.is_err());
+        tokio::time::advance(KNOWN_FOR).await;
+        assert!(!questions.knows(&who(1, "app")));
+    }
+}

@@ -1,0 +1,68 @@
+//! What is done for a client whether or not it still listens: it runs to its end in a task of its own.
+
+use std::future::Future;
+
+use tokio::sync::watch;
+
+use crate::refusal::{Refusal, because};
+
+/// Work that outlives the connection it came by. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Commits(watch::Sender<()>);
+
+impl Default for Commits {
+    fn default() -> Commits {
+        Commits(watch::Sender::new(()))
+    }
+}
+
+impl Commits {
+    /// Does `work` to its end, also when the client leaves meanwhile, which drops the future that this is.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let under_way = self.0.subscribe();
+        let task = tokio::spawn(async move {
+            let done = work.await;
+            drop(under_way);
+            done
+        });
+        match task.await {
+            Ok(done) => done,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Refusal::new(because::STOPPING, "the platform is stopping")),
+            },
+        }
+    }
+
+    /// Waits until nothing is under way.
+    pub(crate) async fn ended(&self) {
+        self.0.closed().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_begun_is_done_although_its_client_leaves() {
+        let (commits, done) = (Commits::default(), Arc::new(AtomicBool::new(false)));
+        let sets = Arc::clone(&done);
+        let work = commits.run(async move {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            sets.store(true, Ordering::SeqCst);
+            Ok(())
+        });
+        let left = tokio::time::timeout(Duration::from_secs(1), work).await;
+        assert!(left.is_err() && !done.load(Ordering::SeqCst));
+        commits.ended().await;
+        assert!(done.load(Ordering::SeqCst));
+    }
+}

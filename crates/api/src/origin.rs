@@ -1,0 +1,101 @@
+//! Where a request comes from, as far as it is known without any proof: for shares and rates, never for access.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use ipnet::IpNet;
+
+/// Where a proxy says for whom it asks.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// An address, or a network that one customer usually has: an IPv4 address, or the first 64 bits of an IPv6 one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) enum Origin {
+    V4(u32),
+    V6(u64),
+}
+
+impl Origin {
+    /// Of requests that did not come over a connection.
+    pub(crate) const UNKNOWN: Origin = Origin::V4(0);
+
+    pub(crate) fn of(address: IpAddr) -> Origin {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Origin::V4(address.into()),
+            IpAddr::V6(address) => Origin::V6((u128::from(address) >> 64) as u64),
+        }
+    }
+
+    /// A number that tells it from others.
+    pub(crate) fn number(self) -> u64 {
+        match self {
+            // No global IPv6 network begins with 32 zero bits.
+            Origin::V4(address) => address.into(),
+            Origin::V6(network) => network,
+        }
+    }
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// Where a request comes from: its peer, or, where that is a proxy of the operator's, what the proxy says. Of the
+/// addresses in `X-Forwarded-For` the last one that is no such proxy counts: those before it are whatever the client
+/// has written.
+pub(crate) fn of_request(peer: Option<Peer>, headers: &HeaderMap, proxies: &[IpNet]) -> Origin {
+    let Some(Peer(peer)) = peer else { return Origin::UNKNOWN };
+    let is_proxy = |address: &IpAddr| proxies.iter().any(|network| network.contains(&address.to_canonical()));
+    if !is_proxy(&peer) {
+        return Origin::of(peer);
+    }
+    let lines = headers.get_all(FORWARDED_FOR).iter().rev().filter_map(|value| value.to_str().ok());
+    let addresses = lines.flat_map(|line| line.rsplit(',')).map_while(|text| text.trim().parse().ok());
+    Origin::of(addresses.into_iter().find(|address| !is_proxy(address)).unwrap_or(peer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(one: &str, other: &str, same: bool) {
+        let of = |text: &str| Origin::of(text.parse().unwrap());
+        assert_eq!(of(one) == of(other), same, "{one} {other}");
+        assert_eq!(of(one).number() == of(other).number(), same, "{one} {other}");
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_origin() {
+        check("192.0.2.1", "192.0.2.1", true);
+        check("192.0.2.1", "192.0.2.2", false);
+        check("192.0.2.1", "::ffff:192.0.2.1", true);
+        check("2001:db8::1", "2001:db8::ffff:1", true);
+        check("2001:db8::1", "2001:db8:0:1::1", false);
+    }
+
+    #[track_caller]
+    fn check_forwarded(peer: &str, lines: &[&str], expect: &str) {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(FORWARDED_FOR, line.parse().unwrap());
+        }
+        let proxies = ["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
+        let origin = of_request(Some(Peer(peer.parse().unwrap())), &headers, &proxies);
+        assert_eq!(origin, Origin::of(expect.parse().unwrap()), "{peer} {lines:?}");
+    }
+
+    #[test]
+    fn only_the_operators_proxies_say_for_whom_they_ask() {
+        check_forwarded("192.0.2.1", &[], "192.0.2.1");
+        check_forwarded("192.0.2.1", &["198.51.100.7"], "192.0.2.1");
+        check_forwarded("127.0.0.1", &[], "127.0.0.1");
+        check_forwarded("127.0.0.1", &["198.51.100.7"], "198.51.100.7");
+        check_forwarded("::ffff:127.0.0.1", &["2001:db8::1"], "2001:db8::1");
+        // What a client makes up stands before what the proxies add.
+        check_forwarded("127.0.0.1", &["203.0.113.9, 198.51.100.7, 10.0.0.3"], "198.51.100.7");
+        check_forwarded("127.0.0.1", &["203.0.113.9", "198.51.100.7"], "198.51.100.7");
+        check_forwarded("127.0.0.1", &["198.51.100.7, nonsense"], "127.0.0.1");
+        check_forwarded("127.0.0.1", &["10.0.0.3"], "127.0.0.1");
+    }
+}

@@ -1,0 +1,72 @@
+//! Connections by address: one address cannot hold all places.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::origin::Origin;
+
+/// The connections of each address.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    most: usize,
+    by_origin: Mutex<HashMap<Origin, usize>>,
+}
+
+impl Crowd {
+    /// For so many places: three quarters of them, at least one, for an address.
+    pub(super) fn new(places: usize) -> Arc<Crowd> {
+        Arc::new(Crowd { most: (places - places / 4).max(1), by_origin: Mutex::default() })
+    }
+
+    /// A connection comes, unless its address has too many.
+    pub(super) fn enter(self: &Arc<Crowd>, origin: Origin) -> Option<Member> {
+        let mut by_origin = self.by_origin.lock();
+        let connections = by_origin.entry(origin).or_default();
+        if *connections >= self.most {
+            return None;
+        }
+        *connections += 1;
+        Some(Member { crowd: Arc::clone(self), origin })
+    }
+}
+
+/// A connection; it leaves when this is dropped.
+#[derive(Debug)]
+pub(super) struct Member {
+    crowd: Arc<Crowd>,
+    origin: Origin,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut by_origin = self.crowd.by_origin.lock();
+        if let Some(connections) = by_origin.get_mut(&self.origin) {
+            *connections -= 1;
+            if *connections == 0 {
+                by_origin.remove(&self.origin);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_gets_three_quarters_of_the_places() {
+        let crowd = Crowd::new(8);
+        let (one, other) = (Origin::of([192, 0, 2, 1].into()), Origin::of([192, 0, 2, 2].into()));
+        let mut members: Vec<_> = (0..6).map(|_| crowd.enter(one).unwrap()).collect();
+        assert!(crowd.enter(one).is_none());
+        let two: Vec<_> = (0..2).map(|_| crowd.enter(other).unwrap()).collect();
+        members.pop();
+        members.push(crowd.enter(one).unwrap());
+        assert!(crowd.enter(one).is_none());
+        drop((members, two));
+        assert!(crowd.by_origin.lock().is_empty(), "nothing is kept of those that have left");
+        assert!(Crowd::new(1).enter(one).is_some());
+    }
+}
