@@ -95,6 +95,12 @@ impl Config {
     }
 }
 
+/// The upper bound of `delivery.suspend_after`.
+const LONGEST_SUSPEND_AFTER: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// The lower bound of `delivery.topic_patience`.
+const SHORTEST_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3600);
+
 /// What one setting alone cannot say.
 fn check_together(settings: &Settings, layers: &mut Layers) {
     let delivery = &settings.delivery;
@@ -122,6 +128,14 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
         if duration.is_zero() {
             layers.fault(layers.place(key), key, "must be more than zero");
         }
+    }
+    if delivery.suspend_after > LONGEST_SUSPEND_AFTER {
+        let problem = "must be at most 1h: failures are forgotten after an hour";
+        layers.fault(layers.place("delivery.suspend_after"), "delivery.suspend_after", problem);
+    }
+    if !(SHORTEST_PATIENCE..=settings.storage.keep_events.max(SHORTEST_PATIENCE)).contains(&delivery.topic_patience) {
+        let problem = "must lie between 1h and `storage.keep_events`";
+        layers.fault(layers.place("delivery.topic_patience"), "delivery.topic_patience", problem);
     }
     if settings.api.operator_key.as_ref().is_some_and(|key| key.expose().len() < SHORTEST_OPERATOR_KEY) {
         let problem = "is shorter than 24 characters; `openssl rand -hex 24` makes a good one";

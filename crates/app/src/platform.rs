@@ -19,6 +19,7 @@ use intake::{Bridge, Reconciler};
 use notify::Notifier;
 use sinks::client::Client;
 use sinks::connect::Connector;
+use sinks::heard::Heard;
 use sinks::https::{HttpsSettings, HttpsSink};
 use sinks::kafka::{KafkaSettings, KafkaSink};
 use sinks::resolve::Resolver;
@@ -122,9 +123,10 @@ impl Platform {
         let sink = Arc::clone(&sinks) as Arc<dyn Sink>;
         let traces = Traces::start(&settings.traces, Client::new(connector.exempt()))?;
         let tracer = traces.tracer().map(|tracer| Arc::clone(tracer) as Arc<dyn DeliveryTracer>);
-        let engine = Engine::start_traced(Arc::clone(&store), sink, engine_settings(settings), tracer)
-            .await
-            .map_err(|error| Failure::new(Exit::Data, error))?;
+        let engine =
+            Engine::start_traced(Arc::clone(&store), sink, engine_settings(settings), tracer, Heard::default())
+                .await
+                .map_err(|error| Failure::new(Exit::Data, error))?;
         let engine_meters = Arc::clone(engine.meters());
         let running = Arc::new(Running(RwLock::new(Some(engine))));
         let outbox = Arc::clone(&store) as Arc<dyn Catalog>;
@@ -286,6 +288,8 @@ fn engine_settings(settings: &Settings) -> engine::Settings {
             first_rate: delivery.rate_first.0,
             max_in_flight: delivery.max_in_flight.0,
             retry_delays: delivery.retry_delays.clone(),
+            suspend_after: delivery.suspend_after,
+            topic_patience: delivery.topic_patience,
             // A lane that may have more under way than it holds ready would run dry.
             max_in_hand: defaults.max_in_hand.max(2 * delivery.max_in_flight.0),
             ..defaults

@@ -13,10 +13,10 @@ const JITTER: f64 = 0.2;
 /// Failures in a row without anything delivered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Backoff {
-    /// When the batch was first sent.
-    pub(crate) since: Timestamp,
     /// Failures since something was last delivered.
     pub(crate) failures: u32,
+    /// Attempts since then or the last failure that say nothing about the topic.
+    pub(crate) uncounted: u32,
     /// When it is sent again.
     pub(crate) until: Timestamp,
     /// Events before it have been sent before; others wait until these are settled.
@@ -35,7 +35,6 @@ impl Backoff {
 
     /// The clock was stepped back: what was planned under the old time may not hold the lane up for longer than a pause.
     pub(crate) fn clock_stepped_back(&mut self, now: Timestamp, settings: &Settings) {
-        self.since = self.since.min(now);
         self.until = self.until.min(now + settings.longest_backoff);
     }
 }

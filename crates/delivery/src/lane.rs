@@ -16,6 +16,8 @@ mod batches;
 mod dispatch;
 mod settle;
 
+mod trouble;
+
 mod load;
 mod save;
 mod status;
@@ -31,6 +33,7 @@ use domain::{LoggedEvent, Position, Timestamp};
 use crate::backoff::Backoff;
 use crate::memory::Memory;
 use crate::pace::Pace;
+use crate::patience::Unfed;
 use crate::settings::Settings;
 use crate::waiting::{EntityOrder, Waiting};
 use crate::window::Window;
@@ -39,6 +42,7 @@ use supply::{READ_AGAIN, Supply};
 pub use contract::{Input, LaneOptions, Manner, Output, Ticket};
 pub use load::Load;
 pub use save::{FailureNote, LaneState};
+pub use trouble::Silence;
 
 /// Whether a lane sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,6 +97,14 @@ pub struct Lane {
     waiting: Waiting,
     /// While a topic does not take what it is sent.
     backoff: Option<Backoff>,
+    /// While a topic takes nothing.
+    unfed: Option<Unfed>,
+    /// While the platform lacks what an attempt needs.
+    trouble: Option<trouble::Trouble>,
+    /// When silence may lead to a suspension.
+    suspends_from: Timestamp,
+    /// When the success rate is to be judged although nothing happens.
+    judge_at: Option<Timestamp>,
     /// Events that are settled although the cursor is before them: of a batch that a topic took in part. At most one batch of them. Should the
     /// lane read them again, it skips them.
     ahead: BTreeSet<Position>,
@@ -130,6 +142,10 @@ impl Lane {
             in_flight: BTreeMap::new(),
             waiting: Waiting::default(),
             backoff: None,
+            unfed: None,
+            trouble: None,
+            suspends_from: Timestamp::EPOCH,
+            judge_at: None,
             ahead: BTreeSet::new(),
             expired_before: Position(0),
             beyond: BTreeMap::new(),
@@ -178,7 +194,10 @@ impl Lane {
         if let Some(memory) = memory {
             lane.ahead = memory.ahead;
             if memory.destination == options.destination {
-                (lane.pace, lane.window, lane.backoff) = (memory.pace, memory.window, memory.backoff);
+                (lane.pace, lane.window) = (memory.pace, memory.window);
+                (lane.backoff, lane.unfed) = (memory.backoff, memory.unfed);
+                // The hour may have been bad enough before, and only its first failure too young.
+                lane.judge_at = Some(now);
             } else {
                 lane.start_afresh();
             }
@@ -215,7 +234,8 @@ impl Lane {
                     self.waiting.load_later(position, now + READ_AGAIN);
                 }
             }
-            Input::Outcomes(ticket, outcomes) => self.settle(ticket, outcomes),
+            Input::Outcomes(ticket, outcomes, silence) => self.settle(ticket, outcomes, silence),
+            Input::TryNow => self.try_now(),
             Input::Configured { options, new_destination } => {
                 if options.manner != self.options.manner {
                     self.in_flight.values_mut().for_each(|attempt| attempt.in_order = false);
@@ -231,6 +251,7 @@ impl Lane {
             }
             Input::Held => {
                 self.phase = Phase::Held;
+                self.trouble = None;
                 self.let_go();
                 self.save_anew();
             }
@@ -243,6 +264,7 @@ impl Lane {
             Input::Stopped if self.phase == Phase::Dropped => {}
             Input::Stopped => {
                 self.phase = Phase::Stopped;
+                self.trouble = None;
                 self.let_go();
             }
             Input::Dropped => {
@@ -256,6 +278,7 @@ impl Lane {
             Input::Expired(before) => self.expire(before),
             Input::Timeout => {}
         }
+        self.judge_if_due();
         self.dispatch();
     }
 
@@ -268,7 +291,8 @@ impl Lane {
     fn start_afresh(&mut self) {
         self.pace = Pace::new(&self.settings);
         self.window = Window::default();
-        self.backoff = None;
+        (self.backoff, self.unfed, self.trouble, self.judge_at) = (None, None, None, None);
+        self.suspends_from = Timestamp::EPOCH;
         self.unsaved.memory = true;
         for position in self.waiting.start_afresh(self.now) {
             self.unsaved.changed(position);

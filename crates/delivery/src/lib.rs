@@ -12,6 +12,8 @@ pub mod waiting;
 
 pub mod backoff;
 
+pub mod patience;
+
 pub mod lane;
 pub mod memory;
 

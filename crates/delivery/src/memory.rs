@@ -4,57 +4,72 @@
 //!
 //! All but the last belongs to the destination that it was learnt from: about another one it says nothing.
 //!
-//! Format 3, little endian: version (1 byte), number of the destination (`u64`), rate and limit (`f32` each, limit 0 = none), the backoff
-//! (microseconds since 1970 of its begin `i64`, failures `u32`, the position behind the events that were tried `u64`, 0 = no
-//! backoff), the number of events settled ahead of the cursor (`u32`) and their positions (`u64` each), then per minute with outcomes:
-//! minute since 1970 (`u32`), delivered, failed (`u32` each).
+//! Format 4, little endian: version (1 byte), number of the destination (`u64`), rate and limit (`f32` each, limit 0 = none), the backoff
+//! (failures `u32`, the position behind the events that were tried `u64`, 0 = no backoff), a topic that takes nothing (microseconds since
+//! 1970 of the first failure `i64`, 0 = it does, microseconds of tries and of those at the last entry `u64` each, attempts since that entry
+//! `u32`), the number of events settled ahead of the cursor (`u32`) and their positions (`u64` each), then per minute with outcomes: minute
+//! since 1970 (`u32`), delivered, failed (`u32` each), microseconds since 1970 of its first failure (`i64`, 0 = none).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use domain::{Position, Timestamp};
 
 use crate::backoff::Backoff;
 use crate::pace::Pace;
+use crate::patience::Unfed;
 use crate::settings::Settings;
-use crate::window::{Counts, Window};
+use crate::window::{Bucket, Counts, Window};
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// What was read back.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    /// What the next three were learnt from.
+    /// What the next four were learnt from.
     pub(crate) destination: u64,
     pub(crate) pace: Pace,
     pub(crate) window: Window,
     pub(crate) backoff: Option<Backoff>,
+    pub(crate) unfed: Option<Unfed>,
     /// Events ahead of the cursor that are settled.
     pub(crate) ahead: BTreeSet<Position>,
 }
 
+/// What a lane has learnt about its destination.
+pub(crate) type Learnt<'a> = (&'a Pace, &'a Window, Option<&'a Backoff>, Option<&'a Unfed>);
+
 /// Writes what is to be kept.
 pub(crate) fn write(
     destination: u64,
-    (pace, window, backoff): (&Pace, &Window, Option<&Backoff>),
+    (pace, window, backoff, unfed): Learnt<'_>,
     ahead: &BTreeSet<Position>,
 ) -> Vec<u8> {
     let mut out = vec![VERSION];
     out.extend(destination.to_le_bytes());
     out.extend((pace.rate() as f32).to_le_bytes());
     out.extend((pace.limit().unwrap_or(0.0) as f32).to_le_bytes());
-    out.extend(backoff.map_or(0, |backoff| backoff.since.as_micros()).to_le_bytes());
     out.extend(backoff.map_or(0, |backoff| backoff.failures).to_le_bytes());
     out.extend(backoff.map_or(0, |backoff| backoff.tried_before.0).to_le_bytes());
+    out.extend(unfed.map_or(0, |unfed| unfed.since.as_micros()).to_le_bytes());
+    out.extend(unfed.map_or(0, |unfed| micros(unfed.tried_for)).to_le_bytes());
+    out.extend(unfed.map_or(0, |unfed| micros(unfed.told_at)).to_le_bytes());
+    out.extend(unfed.map_or(0, |unfed| unfed.untold).to_le_bytes());
     out.extend((ahead.len() as u32).to_le_bytes());
     for position in ahead {
         out.extend(position.0.to_le_bytes());
     }
-    for (minute, counts) in window.minutes() {
-        out.extend(u32::try_from(minute).unwrap_or(0).to_le_bytes());
-        out.extend(u32::try_from(counts.delivered).unwrap_or(u32::MAX).to_le_bytes());
-        out.extend(u32::try_from(counts.failed).unwrap_or(u32::MAX).to_le_bytes());
+    for bucket in window.minutes() {
+        out.extend(u32::try_from(bucket.minute).unwrap_or(0).to_le_bytes());
+        out.extend(u32::try_from(bucket.counts.delivered).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend(u32::try_from(bucket.counts.failed).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend(bucket.first_failure.map_or(0, Timestamp::as_micros).to_le_bytes());
     }
     out
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Memory {
@@ -68,9 +83,15 @@ impl Memory {
         let destination = u64::from_le_bytes(take(&mut rest)?);
         let rate = f64::from(f32::from_le_bytes(take(&mut rest)?));
         let limit = Some(f64::from(f32::from_le_bytes(take(&mut rest)?))).filter(|limit| *limit > 0.0);
-        let since = Timestamp::from_micros(i64::from_le_bytes(take(&mut rest)?));
         let failures = u32::from_le_bytes(take(&mut rest)?);
         let tried_before = Position(u64::from_le_bytes(take(&mut rest)?));
+        let unfed = Unfed {
+            since: Timestamp::from_micros(i64::from_le_bytes(take(&mut rest)?)),
+            tried_for: Duration::from_micros(u64::from_le_bytes(take(&mut rest)?)),
+            told_at: Duration::from_micros(u64::from_le_bytes(take(&mut rest)?)),
+            untold: u32::from_le_bytes(take(&mut rest)?),
+            last_tried: None,
+        };
         let mut ahead = BTreeSet::new();
         for _ in 0..u32::from_le_bytes(take(&mut rest)?) {
             ahead.insert(Position(u64::from_le_bytes(take(&mut rest)?)));
@@ -80,15 +101,18 @@ impl Memory {
             let minute = u32::from_le_bytes(take(&mut rest)?);
             let delivered = u32::from_le_bytes(take(&mut rest)?).into();
             let failed = u32::from_le_bytes(take(&mut rest)?).into();
-            minutes.push((i64::from(minute), Counts { delivered, failed }));
+            let first_failure = Timestamp::from_micros(i64::from_le_bytes(take(&mut rest)?));
+            let first_failure = Some(first_failure).filter(|at| *at > Timestamp::EPOCH);
+            minutes.push(Bucket::saved(i64::from(minute), Counts { delivered, failed }, first_failure));
         }
         // The pause itself is not kept: after a restart it is tried at once.
-        let backoff = Backoff { since, failures, until: Timestamp::EPOCH, tried_before, throttled: false };
+        let backoff = Backoff { failures, uncounted: 0, until: Timestamp::EPOCH, tried_before, throttled: false };
         Some(Memory {
             destination,
             pace: Pace::at_rate(rate, limit, settings),
             window: Window::restore(minutes),
             backoff: (tried_before > Position(0)).then_some(backoff),
+            unfed: (unfed.since > Timestamp::EPOCH).then_some(unfed),
             ahead,
         })
     }
@@ -113,24 +137,29 @@ mod tests {
         window.failed(now);
         window.delivered(now);
         let backoff =
-            Backoff { since: now, failures: 3, until: Timestamp::EPOCH, tried_before: Position(9), throttled: false };
+            Backoff { failures: 3, uncounted: 0, until: Timestamp::EPOCH, tried_before: Position(9), throttled: false };
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let unfed = Unfed { since: now, tried_for: minutes(90), told_at: minutes(61), untold: 27, last_tried: None };
         let ahead = BTreeSet::from([Position(4), Position(7)]);
-        let mut read = Memory::read(&write(7, (&pace, &window, Some(&backoff)), &ahead), &settings).unwrap();
+        let learnt = (&pace, &window, Some(&backoff), Some(&unfed));
+        let mut read = Memory::read(&write(7, learnt, &ahead), &settings).unwrap();
         assert_eq!((read.destination, read.pace.rate(), read.pace.limit()), (7, 33.5, Some(40.25)));
         assert_eq!(read.window.counts(now), window.counts(now));
-        assert_eq!((read.backoff, read.ahead), (Some(backoff), ahead));
-        let read = Memory::read(&write(7, (&pace, &window, None), &BTreeSet::new()), &settings).unwrap();
-        assert_eq!((read.backoff, read.ahead), (None, BTreeSet::new()));
+        assert_eq!(read.window.oldest_failure(now), Some(now));
+        assert_eq!((read.backoff, read.unfed, read.ahead), (Some(backoff), Some(unfed), ahead));
+        let read = Memory::read(&write(7, (&pace, &window, None, None), &BTreeSet::new()), &settings).unwrap();
+        assert_eq!((read.backoff, read.unfed, read.ahead), (None, None, BTreeSet::new()));
     }
 
     #[test]
     fn what_cannot_be_read_is_nothing() {
         let settings = Settings::default();
-        let whole = write(7, (&Pace::new(&settings), &Window::default(), None), &BTreeSet::from([Position(4)]));
+        let learnt = (&Pace::new(&settings), &Window::default(), None, None);
+        let whole = write(7, learnt, &BTreeSet::from([Position(4)]));
         for end in 0..whole.len() {
             assert!(Memory::read(&whole[..end], &settings).is_none(), "{end} bytes of it");
         }
-        for memory in [&[9][..], &[2; 38], &[3; 60], &[whole.as_slice(), &[0]].concat()] {
+        for memory in [&[9][..], &[3; 60], &[4; 60], &[whole.as_slice(), &[0]].concat()] {
             assert!(Memory::read(memory, &settings).is_none(), "{memory:?}");
         }
     }

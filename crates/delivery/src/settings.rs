@@ -15,12 +15,16 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// Pauses before the tries after the first. Contract page 4: 5, 10 and 20 minutes.
     pub retry_delays: Vec<Duration>,
-    /// How long an event may be throttled, or kept back by a topic's failures, before it is dropped. Contract page 4: one hour.
+    /// How long an endpoint may throttle an event before it is dropped. Contract page 4: one hour.
     pub undelivered_at_most: Duration,
     /// Outcomes within the hour below which no rate is judged. Contract page 4: 20.
     pub judged_from: u64,
     /// Percentage of successes below which a subscription is suspended. Contract page 4: 90.
     pub success_percent: u64,
+    /// How old the oldest failure of the hour must be before the success rate suspends. Contract page 4: 10 minutes.
+    pub suspend_after: Duration,
+    /// How long a topic may take nothing before it is suspended: hours of service in which it was tried. Contract page 4: 24 hours.
+    pub topic_patience: Duration,
     /// Events that a lane holds ready to send. What lies behind is read again from the log's tail or from disk.
     pub max_in_hand: usize,
     /// Bytes of events that a lane holds ready to send; one event is always held.
@@ -50,6 +54,8 @@ impl Default for Settings {
             undelivered_at_most: minutes(60),
             judged_from: 20,
             success_percent: 90,
+            suspend_after: minutes(10),
+            topic_patience: minutes(24 * 60),
             max_in_hand: 64,
             max_bytes_in_hand: 256 * 1024,
             max_waiting: 32_768,

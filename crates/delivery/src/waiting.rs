@@ -225,6 +225,33 @@ impl Waiting {
         }
     }
 
+    /// One that was put to sleep just now is at hand after all.
+    pub(crate) fn at_hand_again(&mut self, event: Arc<LoggedEvent>) {
+        if let Some(exception) = self.get(event.position) {
+            self.asleep.remove(&(exception.due_at, event.position));
+            self.give_back(event);
+        }
+    }
+
+    /// One that was taken is not sent after all, and its body is let go.
+    pub(crate) fn back_to_sleep(&mut self, position: Position) {
+        if let Some(item) = self.events.get_mut(&position)
+            && matches!(item.place, Place::InFlight)
+        {
+            item.place = Place::Asleep;
+            self.asleep.insert((item.exception.due_at, position));
+        }
+    }
+
+    /// For so long nobody could have taken what was throttled: that does not count. It is not saved; after a restart it does.
+    pub(crate) fn put_off_first_tries(&mut self, by: Duration) {
+        for item in self.events.values_mut() {
+            if item.exception.kind == ExceptionKind::Throttled && item.exception.first_tried_at > Timestamp::EPOCH {
+                item.exception.first_tried_at = item.exception.first_tried_at + by;
+            }
+        }
+    }
+
     /// What a destination said before does not count any more: those that wait for their turn have it at once, as if they had not been tried.
     /// Gives those.
     pub(crate) fn start_afresh(&mut self, now: Timestamp) -> Vec<Position> {

@@ -21,10 +21,24 @@ pub struct Window {
     newest: i64,
 }
 
+/// A minute's outcomes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Bucket {
-    minute: i64,
-    counts: Counts,
+pub(crate) struct Bucket {
+    pub(crate) minute: i64,
+    pub(crate) counts: Counts,
+    /// When the first failure of the minute was counted.
+    pub(crate) first_failure: Option<Timestamp>,
+    /// Failures among them that were silence: they may turn out to be the platform's.
+    silent: u64,
+}
+
+impl Bucket {
+    const EMPTY: Bucket = Bucket { minute: i64::MIN, counts: Counts::EMPTY, first_failure: None, silent: 0 };
+
+    /// A minute as it was saved.
+    pub(crate) fn saved(minute: i64, counts: Counts, first_failure: Option<Timestamp>) -> Bucket {
+        Bucket { minute, counts, first_failure, silent: 0 }
+    }
 }
 
 /// How many outcomes were what.
@@ -37,6 +51,8 @@ pub struct Counts {
 }
 
 impl Counts {
+    const EMPTY: Counts = Counts { delivered: 0, failed: 0 };
+
     /// Whether fewer than `percent` of 100 were successes, given at least `judged_from` outcomes. Exactly `percent` is fine.
     pub fn is_below(self, percent: u64, judged_from: u64) -> bool {
         let all = self.delivered + self.failed;
@@ -51,14 +67,38 @@ fn minute(now: Timestamp) -> i64 {
 impl Window {
     /// Counts a success.
     pub fn delivered(&mut self, now: Timestamp) {
-        self.bucket(now).delivered += 1;
+        self.bucket(now).counts.delivered += 1;
         self.sum.delivered += 1;
     }
 
     /// Counts a failure.
     pub fn failed(&mut self, now: Timestamp) {
-        self.bucket(now).failed += 1;
+        let bucket = self.bucket(now);
+        bucket.counts.failed += 1;
+        bucket.first_failure.get_or_insert(now);
         self.sum.failed += 1;
+    }
+
+    /// Counts a failure that was silence.
+    pub fn silent(&mut self, now: Timestamp) {
+        self.failed(now);
+        self.bucket(now).silent += 1;
+    }
+
+    /// Silence from `since` on was the platform's: it doesn't count, to the minute. Whether anything was taken out.
+    pub fn take_out_silence(&mut self, since: Timestamp) -> bool {
+        let since = minute(since);
+        let mut taken = 0;
+        for bucket in self.buckets.iter_mut().filter(|bucket| bucket.minute >= since) {
+            taken += bucket.silent;
+            bucket.counts.failed -= bucket.silent;
+            bucket.silent = 0;
+            if bucket.counts.failed == 0 {
+                bucket.first_failure = None;
+            }
+        }
+        self.sum.failed -= taken;
+        taken > 0
     }
 
     /// What the last hour holds.
@@ -67,18 +107,24 @@ impl Window {
         self.sum
     }
 
-    fn bucket(&mut self, now: Timestamp) -> &mut Counts {
+    /// When the oldest failure of the last hour was counted.
+    pub fn oldest_failure(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.advance(minute(now));
+        self.buckets.iter().filter_map(|bucket| bucket.first_failure).min()
+    }
+
+    fn bucket(&mut self, now: Timestamp) -> &mut Bucket {
         if self.buckets.is_empty() {
-            self.buckets = vec![Bucket { minute: i64::MIN, counts: Counts::default() }; BUCKETS];
+            self.buckets = vec![Bucket::EMPTY; BUCKETS];
         }
         self.advance(minute(now));
-        // After a step back of the clock outcomes count for the newest minute known: they are not forgotten too early.
+        // Should time go back, outcomes count for the newest minute known: they are not forgotten too early.
         let minute = self.newest;
         let bucket = &mut self.buckets[minute.rem_euclid(BUCKETS as i64) as usize];
         if bucket.minute != minute {
-            *bucket = Bucket { minute, counts: Counts::default() };
+            *bucket = Bucket { minute, ..Bucket::EMPTY };
         }
-        &mut bucket.counts
+        bucket
     }
 
     /// Moves on to `minute`, forgetting what is an hour old. A clock that was stepped back by more than an hour starts afresh, for
@@ -87,39 +133,37 @@ impl Window {
         if minute > self.newest || minute < self.newest - BUCKETS as i64 {
             self.newest = minute;
             let oldest = minute - BUCKETS as i64 + 1;
-            self.sum = Counts::default();
+            self.sum = Counts::EMPTY;
             for bucket in &mut self.buckets {
                 if (oldest..=minute).contains(&bucket.minute) {
                     self.sum.delivered += bucket.counts.delivered;
                     self.sum.failed += bucket.counts.failed;
                 } else {
-                    *bucket = Bucket { minute: i64::MIN, counts: Counts::default() };
+                    *bucket = Bucket::EMPTY;
                 }
             }
         }
     }
 
-    /// The minutes that hold outcomes, to save them: `(minute since 1970, counts)`.
-    pub(crate) fn minutes(&self) -> impl Iterator<Item = (i64, Counts)> + '_ {
+    /// The minutes that hold outcomes, to save them.
+    pub(crate) fn minutes(&self) -> impl Iterator<Item = Bucket> + '_ {
         let oldest = self.newest - BUCKETS as i64 + 1;
-        self.buckets
-            .iter()
-            .filter(move |bucket| bucket.minute >= oldest && bucket.counts != Counts::default())
-            .map(|bucket| (bucket.minute, bucket.counts))
+        self.buckets.iter().filter(move |bucket| bucket.minute >= oldest && bucket.counts != Counts::EMPTY).copied()
     }
 
     /// A window with what [`Window::minutes`] gave.
-    pub(crate) fn restore(minutes: impl IntoIterator<Item = (i64, Counts)>) -> Window {
+    pub(crate) fn restore(minutes: impl IntoIterator<Item = Bucket>) -> Window {
         let mut window = Window::default();
         let mut minutes: Vec<_> = minutes.into_iter().collect();
-        minutes.sort_by_key(|(minute, _)| *minute);
-        for (minute, counts) in minutes {
-            let at = Timestamp::from_micros(minute.saturating_mul(BUCKET.as_micros() as i64));
+        minutes.sort_by_key(|bucket| bucket.minute);
+        for saved in minutes {
+            let at = Timestamp::from_micros(saved.minute.saturating_mul(BUCKET.as_micros() as i64));
             let bucket = window.bucket(at);
-            bucket.delivered += counts.delivered;
-            bucket.failed += counts.failed;
-            window.sum.delivered += counts.delivered;
-            window.sum.failed += counts.failed;
+            bucket.counts.delivered += saved.counts.delivered;
+            bucket.counts.failed += saved.counts.failed;
+            bucket.first_failure = bucket.first_failure.into_iter().chain(saved.first_failure).min();
+            window.sum.delivered += saved.counts.delivered;
+            window.sum.failed += saved.counts.failed;
         }
         window
     }
@@ -187,5 +231,30 @@ mod tests {
         let mut restored = Window::restore(window.minutes());
         assert_eq!(restored.counts(at(4000)), window.counts(at(4000)));
         assert_eq!(restored.counts(at(5000)), window.counts(at(5000)));
+        assert_eq!(restored.oldest_failure(at(5000)), window.oldest_failure(at(5000)));
+    }
+
+    #[test]
+    fn knows_its_oldest_failure_to_the_moment() {
+        let mut window = Window::default();
+        assert_eq!(window.oldest_failure(at(0)), None);
+        window.failed(at(100));
+        window.failed(at(118));
+        window.failed(at(1000));
+        assert_eq!(window.oldest_failure(at(1000)), Some(at(100)));
+        assert_eq!(window.oldest_failure(at(100 + 3660)), Some(at(1000)), "the first ones are an hour old");
+    }
+
+    #[test]
+    fn silence_that_was_the_platforms_is_taken_out_and_nothing_else() {
+        let mut window = Window::default();
+        window.silent(at(0));
+        window.failed(at(600));
+        window.silent(at(601));
+        window.silent(at(700));
+        assert!(window.take_out_silence(at(300)));
+        assert_eq!(window.counts(at(700)).failed, 2);
+        assert_eq!(window.oldest_failure(at(700)), Some(at(0)));
+        assert!(!window.take_out_silence(at(300)), "once");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench::{Bench, MINUTE, START, event, failed, failure};
-use delivery::lane::LaneOptions;
+use delivery::lane::{LaneOptions, Silence};
 use delivery::{Input, Lane, Output, Settings};
 use domain::exception::ExceptionKind;
 use domain::outcome::{ErrorReason, Outcome, SuspensionReason};
@@ -66,7 +66,7 @@ fn the_cursor_waits_for_the_slowest_attempt() {
     bench.answer(Outcome::Delivered);
     bench.answer(Outcome::Delivered);
     assert_eq!(bench.save().cursor, Some(Position(1)));
-    bench.tell(Input::Outcomes(slow.1, vec![Outcome::Delivered]));
+    bench.tell(Input::Outcomes(slow.1, vec![Outcome::Delivered], Silence::THEIRS));
     assert_eq!(bench.save().cursor, None);
 }
 
@@ -206,10 +206,15 @@ fn a_broken_destination_is_suspended_at_once() {
     assert!(!bench.lane.is_live());
 }
 
+/// Rules under which the age of failures does not matter.
+fn strict() -> Settings {
+    Settings { suspend_after: Duration::ZERO, ..Settings::default() }
+}
+
 #[test]
 fn the_twentieth_outcome_is_judged() {
     let check = |failures: u64, suspended| {
-        let mut bench = Bench::new();
+        let mut bench = Bench::with(strict(), LaneOptions::default());
         bench.offer(1..=20);
         // Failures first: the judgement comes with a failure.
         bench.pass_answering(MINUTE, |position| if position > 20 - failures { failed() } else { Outcome::Delivered });
@@ -217,10 +222,64 @@ fn the_twentieth_outcome_is_judged() {
     };
     check(2, false);
     check(3, true);
-    let mut bench = Bench::new();
+    let mut bench = Bench::with(strict(), LaneOptions::default());
     bench.offer(1..=19);
     bench.pass_answering(MINUTE, |_| failed());
     assert_eq!(bench.suspended, None, "19 outcomes are too few to judge");
+}
+
+#[test]
+fn a_burst_of_failures_suspends_when_the_first_of_them_is_ten_minutes_old() {
+    let mut bench = Bench::new();
+    bench.offer(1..=1);
+    bench.answer(failed());
+    bench.pass(MINUTE);
+    bench.offer(2..=40);
+    bench.pass_answering(2 * MINUTE, |_| failed());
+    // The first of them are tried again after five minutes and fail once more; nothing else happens.
+    bench.pass_answering(7 * MINUTE - Duration::from_micros(1), |_| failed());
+    assert_eq!(bench.suspended, None);
+    bench.sent.clear();
+    bench.pass(Duration::from_micros(1));
+    assert_eq!(bench.suspended, Some(SuspensionReason::SuccessRate), "judged without a further outcome");
+}
+
+#[test]
+fn a_receiver_that_was_away_for_some_seconds_is_not_suspended() {
+    let mut bench = Bench::new();
+    bench.offer(1..=30);
+    bench.pass_answering(10 * Duration::from_secs(1), |_| failed());
+    assert_eq!(bench.lane.status(bench.now).failed_in_window, 30);
+    // The retries after five minutes succeed; so do the others that come meanwhile.
+    let mut next = 31;
+    for _ in 0..20 {
+        bench.offer(next..=next + 30);
+        next += 31;
+        bench.pass_answering(MINUTE, |_| Outcome::Delivered);
+    }
+    assert_eq!(bench.suspended, None);
+}
+
+#[test]
+fn the_age_of_the_first_failure_survives_a_restart() {
+    let mut bench = Bench::new();
+    bench.offer(1..=30);
+    bench.pass_answering(10 * Duration::from_secs(1), |_| failed());
+    let saved = bench.save();
+    let (settings, options) = (Arc::new(Settings::default()), LaneOptions::default());
+    let restart = |later| {
+        let now = START + later;
+        let mut bench = Bench::of(Lane::restore(settings.clone(), options, None, saved.memory.as_deref(), [], now));
+        bench.now = now;
+        bench.tell(Input::Timeout);
+        bench
+    };
+    let mut restarted = restart(2 * MINUTE);
+    restarted.pass(8 * MINUTE - Duration::from_micros(1));
+    assert_eq!(restarted.suspended, None);
+    restarted.pass(Duration::from_micros(1));
+    assert_eq!(restarted.suspended, Some(SuspensionReason::SuccessRate));
+    assert_eq!(restart(11 * MINUTE).suspended, Some(SuspensionReason::SuccessRate), "judged at once");
 }
 
 #[test]
@@ -230,7 +289,7 @@ fn a_restart_does_not_let_a_failing_endpoint_get_away() {
     bench.pass_answering(MINUTE, |_| failed());
     let state = bench.save();
     let memory = state.memory.expect("failures are saved at once");
-    let settings = Arc::new(Settings::default());
+    let settings = Arc::new(strict());
     let lane = Lane::restore(settings, LaneOptions::default(), None, Some(&memory), state.changed, bench.now);
     let mut bench = Bench { lane, ..bench };
     bench.offer(100..=100);
@@ -331,8 +390,8 @@ fn a_late_or_repeated_answer_changes_nothing() {
     let (_, ticket) = bench.sent[0];
     bench.answer(failed());
     bench.save();
-    bench.tell(Input::Outcomes(ticket, vec![Outcome::Delivered]));
-    bench.tell(Input::Outcomes(ticket, vec![failed()]));
+    bench.tell(Input::Outcomes(ticket, vec![Outcome::Delivered], Silence::THEIRS));
+    bench.tell(Input::Outcomes(ticket, vec![failed()], Silence::THEIRS));
     assert!(!bench.lane.is_unsaved());
     bench.pass(5 * MINUTE);
     assert_eq!(bench.log.len(), 2, "the retry still comes");
@@ -467,7 +526,7 @@ fn what_waits_beyond_the_cursor_is_neither_sent_twice_nor_early_after_a_restart(
     // The second fails while the first is under way: the cursor stands at the first.
     bench.pass(Duration::from_secs(1));
     let (_, ticket) = bench.sent[1];
-    bench.tell(Input::Outcomes(ticket, vec![failed()]));
+    bench.tell(Input::Outcomes(ticket, vec![failed()], Silence::THEIRS));
     let saved = bench.save();
     assert_eq!((saved.cursor, saved.changed.len()), (Some(Position(1)), 1));
     let due_at = saved.changed[0].due_at;
@@ -483,7 +542,7 @@ fn what_waits_beyond_the_cursor_is_neither_sent_twice_nor_early_after_a_restart(
             match output {
                 Output::Send { ticket, events } => {
                     sent.extend(events.iter().map(|event| (event.position.0, now >= due_at)));
-                    lane.handle(now, Input::Outcomes(ticket, vec![Outcome::Delivered]));
+                    lane.handle(now, Input::Outcomes(ticket, vec![Outcome::Delivered], Silence::THEIRS));
                 }
                 Output::Load(positions) => {
                     let events = positions.into_iter().map(|position| event(position.0)).collect();

@@ -9,11 +9,13 @@ use crate::secret::Secret;
 mod endpoint_url;
 mod headers;
 mod kafka;
+mod place;
 mod pubsub;
 
 pub use endpoint_url::{EndpointUrl, UrlError};
 pub use headers::{CustomHeaders, HeaderError};
 pub use kafka::{Broker, BrokerError, TopicError};
+pub use place::{Place, number_of};
 pub use pubsub::{ProjectIdError, TopicIdError};
 
 /// A destination; the closed set of its types.

@@ -1,6 +1,6 @@
 //! How a subscription's delivery stands: the answer to "why did my event not arrive?".
 
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Lack};
 use crate::time::Timestamp;
 
 /// A snapshot of one lane.
@@ -34,4 +34,29 @@ pub struct LaneStatus {
     pub matched: u64,
     /// Events of a subscribed type since the platform started that the filter let not pass.
     pub filtered_out: u64,
+    /// Since when a topic has taken nothing although it was tried; none for endpoints, and while it takes events.
+    pub taking_nothing_since: Option<Timestamp>,
+    /// What slows the lane down besides its own rate.
+    pub slowed_by: Option<SlowedBy>,
+    /// What the platform itself lacks to deliver to this subscription.
+    pub lacks: Vec<Lack>,
+}
+
+/// What slows a lane down besides its own rate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SlowedBy {
+    /// The PIM's subscriptions together send to this host as fast as is allowed (`delivery.host_rate`).
+    HostRate,
+    /// Others use what is shared.
+    Share,
+}
+
+impl SlowedBy {
+    /// The name in answers and documentation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SlowedBy::HostRate => "host_rate",
+            SlowedBy::Share => "share",
+        }
+    }
 }

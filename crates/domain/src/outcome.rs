@@ -249,6 +249,8 @@ pub enum SuspensionReason {
     Operator,
     /// Fewer than 90 % of the outcomes of the last rolling hour were successes.
     SuccessRate,
+    /// A topic or queue took nothing for longer than its patience, although it was tried.
+    TookNothing,
     /// The destination itself is wrong.
     Destination(ErrorReason),
     /// The client's permission to use the platform was withdrawn.
@@ -270,6 +272,9 @@ impl fmt::Display for SuspensionReason {
             SuspensionReason::Operator => f.write_str("suspended by the operator of the platform"),
             SuspensionReason::SuccessRate => {
                 f.write_str("fewer than 90 % of the deliveries of the last hour succeeded")
+            }
+            SuspensionReason::TookNothing => {
+                f.write_str("the topic has accepted no event for too long, although delivery was retried")
             }
             SuspensionReason::Destination(reason) => {
                 write!(f, "the destination is not usable: {reason}")

@@ -2,8 +2,10 @@
 
 mod configure;
 mod drops;
+mod lacks;
 mod route;
 mod save;
+mod silence;
 mod survey;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -12,9 +14,9 @@ use std::time::Duration;
 
 use delivery::lane::{LaneOptions, Manner};
 use delivery::{Lane, Ticket};
-use domain::destination::Destination;
+use domain::destination::{Destination, number_of};
 use domain::lane_status::LaneStatus;
-use domain::outcome::{Outcome, SuspensionReason};
+use domain::outcome::{Lack, Outcome, SuspensionReason};
 use domain::subscription::{Ordering, Subscription};
 use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
 use store::{Chunk, LedgerRecord, ReadLimit, Save};
@@ -34,8 +36,10 @@ pub enum Input {
     Changed(u64, Vec<Subscription>),
     /// All events of the log from [`Core::routed`] on, up to but without the position.
     Events(Vec<Arc<LoggedEvent>>, Position),
-    /// An attempt ended, in so many outcomes as it had events.
+    /// An attempt ended, in so many outcomes as it had events. Whose a silence is ([`Outcome::Silent`]) is judged here.
     Outcomes(AttemptId, Vec<Outcome>),
+    /// Somebody answered so long ago, destination or not: see [`Core::listens`].
+    Heard(Duration),
     /// A read ended; `None`: it failed.
     Read(ReadId, Option<Chunk>),
     /// A load ended; `None`: it failed.
@@ -73,6 +77,8 @@ pub struct AttemptId {
     lane: LaneId,
     ticket: Ticket,
     number: u32,
+    started: Timestamp,
+    host: u64,
 }
 
 impl AttemptId {
@@ -104,7 +110,11 @@ struct LaneId {
 struct Entry {
     number: u64,
     subscription: Arc<Subscription>,
+    /// The host of its destination.
+    host: silence::Host,
     lane: Lane,
+    /// What it lacked when that was last counted; and where silence, of which host.
+    lack: Option<(Lack, silence::Host)>,
     /// Events before it do not concern a lane that began with this run of the platform.
     from: Position,
     timer: Option<Timestamp>,
@@ -144,6 +154,9 @@ pub struct Core {
     drops: drops::Drops,
     outputs: VecDeque<Output>,
     totals: Totals,
+    silences: silence::Silences,
+    /// Lanes that lack something, by what.
+    lacking: lacks::Lacking,
     /// What became of routed events, where somebody follows them.
     followed: Option<Vec<Routed>>,
     stopping: bool,
@@ -172,6 +185,8 @@ impl Core {
             drops: drops::Drops::default(),
             outputs: VecDeque::new(),
             totals: Totals::default(),
+            silences: silence::Silences::default(),
+            lacking: lacks::Lacking::default(),
             followed: None,
             stopping: false,
             now,
@@ -209,9 +224,10 @@ impl Core {
                 self.version = self.version.max(version);
             }
             Input::Events(events, next) => self.route(&events, next),
-            Input::Outcomes(attempt, outcomes) => {
-                self.count_outcomes(attempt.lane, &outcomes);
-                self.tell(attempt.lane, delivery::Input::Outcomes(attempt.ticket, outcomes));
+            Input::Outcomes(attempt, outcomes) => self.ended(attempt, outcomes),
+            Input::Heard(ago) => {
+                let lanes = self.silences.answered(None, now - ago);
+                self.try_again(lanes);
             }
             Input::Read(ReadId(ReadFor::Lane(lane)), chunk) => self.lane_read(lane, chunk),
             Input::Read(ReadId(ReadFor::Drop(number)), chunk) => self.count_dropped(number, chunk),
@@ -292,15 +308,12 @@ impl Core {
         self.entries.get_mut(lane.slot)?.as_mut().filter(|entry| entry.number == lane.number)
     }
 
-    fn count_outcomes(&mut self, lane: LaneId, outcomes: &[Outcome]) {
-        let Some(entry) = self.entry(lane) else { return };
-        for outcome in outcomes {
-            match outcome {
-                Outcome::Delivered => entry.delivered += 1,
-                Outcome::Failed(_) | Outcome::Silent(_) | Outcome::Refused(_) | Outcome::Broken(_) => entry.failed += 1,
-                Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
-            }
+    fn ended(&mut self, attempt: AttemptId, outcomes: Vec<Outcome>) {
+        let silence = self.judge_silence(attempt, &outcomes);
+        if let Some(entry) = self.entry(attempt.lane) {
+            entry.count(&outcomes, silence);
         }
+        self.tell(attempt.lane, delivery::Input::Outcomes(attempt.ticket, outcomes, silence));
     }
 
     /// Tells a lane, and does what it asks. One that is gone is told nothing.
@@ -323,7 +336,9 @@ impl Core {
             self.outputs.push_back(match output {
                 delivery::Output::Send { ticket, events } => {
                     let number = if self.followed.is_some() { entry.lane.attempt_number(ticket) } else { 1 };
-                    Output::Deliver(AttemptId { lane: id, ticket, number }, entry.subscription.clone(), events)
+                    let attempt = AttemptId { lane: id, ticket, number, started: self.now, host: entry.host };
+                    self.silences.tried(entry.host, self.now);
+                    Output::Deliver(attempt, entry.subscription.clone(), events)
                 }
                 delivery::Output::Read { from, events, bytes } => {
                     // Not every event matches: reading some more at once saves turns, and what is too much is read again.
@@ -355,6 +370,7 @@ impl Core {
             self.saver.lanes.push(slot);
         }
         self.saver.urgent |= entry.unsaved && entry.lane.is_urgent();
+        self.count_lack(slot);
     }
 
     fn fire_timers(&mut self) {
@@ -402,7 +418,7 @@ impl Core {
             entity_of: (manner == Manner::OneByOne && subscription.options.ordering == Ordering::PerEntity)
                 .then_some(entity_number as fn(&LoggedEvent) -> u64),
             respect_retry_after: subscription.options.respect_retry_after,
-            destination: number_of(&subscription.destination.to_string()),
+            destination: subscription.destination.place().number(),
         }
     }
 }
@@ -412,12 +428,6 @@ impl Core {
 fn entity_number(event: &LoggedEvent) -> u64 {
     let entity = domain::entity::entity_of(event.event.event_type(), event.event.data());
     entity.map_or(0, |entity| number_of(entity.as_str()))
-}
-
-/// A number for a text, never 0, the same in every run of the platform, for it is saved: FNV-1a.
-fn number_of(text: &str) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, step).max(1)
 }
 
 /// A read that failed is tried again after this long.

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use domain::lane_status::LaneStatus;
-use domain::outcome::Outcome;
+use domain::outcome::{Lack, Outcome};
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
 use futures_util::FutureExt;
+use sinks::heard::Heard;
 use sinks::{Delivery, Sink, TraceParents};
-use store::{Chunk, ReadLimit, Store};
+use store::{Chunk, ReadLimit, Store, Tail};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::{AttemptId, Core, Floors, Input, Output, ReadId, Survey};
+use crate::lacks::Lacks;
 use crate::meters::{Accepted, DestinationType, Meters};
 use crate::settings::Settings;
 use crate::suspension;
@@ -27,6 +29,9 @@ const ANSWERS_AT_ONCE: usize = 512;
 
 /// When the store fails, it is asked again after this long.
 pub(crate) const STORE_AGAIN: Duration = Duration::from_secs(1);
+
+/// While a destination is silent, the driver looks this often whether anybody else has answered.
+const LISTEN_EVERY: Duration = Duration::from_secs(1);
 
 /// A stop waits this long for attempts under way (5 s each) and for the last save.
 const STOP_AT_MOST: Duration = Duration::from_secs(15);
@@ -82,11 +87,13 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) meters: Arc<Meters>,
     pub(crate) tracer: Option<Arc<dyn DeliveryTracer>>,
+    pub(crate) heard: Heard,
+    pub(crate) lacks: watch::Sender<Vec<Lack>>,
 }
 
 /// Runs until it is stopped.
 pub(crate) async fn run(parts: Parts, questions: mpsc::Receiver<Question>, stopped: watch::Receiver<bool>) {
-    let Parts { mut core, clock, store, sink, settings, meters, tracer } = parts;
+    let Parts { mut core, clock, store, sink, settings, meters, tracer, heard, lacks } = parts;
     if tracer.is_some() {
         core.follow();
     }
@@ -99,6 +106,9 @@ pub(crate) async fn run(parts: Parts, questions: mpsc::Receiver<Question>, stopp
         settings,
         meters,
         tracer,
+        heard,
+        heard_at: None,
+        lacks: Lacks::new(lacks),
         answers,
         missed_under_way: false,
         trimming: false,
@@ -115,6 +125,10 @@ struct Driver {
     settings: Settings,
     meters: Arc<Meters>,
     tracer: Option<Arc<dyn DeliveryTracer>>,
+    heard: Heard,
+    /// The last sign of life that the core was told of.
+    heard_at: Option<Instant>,
+    lacks: Lacks,
     answers: mpsc::UnboundedSender<Answer>,
     missed_under_way: bool,
     trimming: bool,
@@ -142,6 +156,7 @@ impl Driver {
         loop {
             head.borrow_and_update();
             committed.borrow_and_update();
+            self.listen();
             let more = !stopping && self.route().await;
             if stopping && self.core.is_quiet() {
                 return;
@@ -158,6 +173,9 @@ impl Driver {
                 None => Duration::from_secs(3600),
             };
             let wait = if self.catalog_failed || stopping { wait.min(STORE_AGAIN) } else { wait };
+            self.lacks.are(&self.core.lacks());
+            let watches = self.core.listens() || self.lacks.any();
+            let wait = if watches { wait.min(LISTEN_EVERY) } else { wait };
             timer.as_mut().reset(tokio::time::Instant::now() + wait);
             self.meters.turn.observe(turn.elapsed());
             let woken = tokio::select! {
@@ -188,6 +206,21 @@ impl Driver {
                     self.tell(Input::Stop);
                 }
             }
+        }
+    }
+
+    /// Tells the core when somebody answered who is not asked by its attempts, while that matters.
+    fn listen(&mut self) {
+        if !self.core.listens() {
+            return;
+        }
+        let Some(ago) = self.heard.ago() else { return };
+        let at = Instant::now().checked_sub(ago);
+        // The same moment, computed twice, differs a little.
+        let known = |last: Instant| at.is_none_or(|at| at <= last + Duration::from_millis(1));
+        if !self.heard_at.is_some_and(known) {
+            self.heard_at = at;
+            self.tell(Input::Heard(ago));
         }
     }
 
@@ -300,9 +333,9 @@ impl Driver {
                     let (answers, meters, clock) = (self.answers.clone(), self.meters.clone(), self.clock.clone());
                     tokio::spawn(async move {
                         let started = Instant::now();
-                        // A fault in a sink must not leave its lane waiting: an attempt without outcomes has failed.
+                        // A fault in a sink must not leave its lane waiting. Without outcomes, the events are sent again and nothing counts.
                         let outcomes = AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| {
-                            tracing::error!("an attempt to deliver panicked; it counts as failed");
+                            tracing::error!("an attempt to deliver panicked; its events are sent again");
                             Vec::new()
                         });
                         meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock());
@@ -337,12 +370,8 @@ impl Driver {
     }
 
     fn read(&mut self, id: ReadId, pim: PimId, from: Position, limit: ReadLimit) {
-        if let Some(events) = self.store.tail().since(from, limit.events) {
-            let full = events.len() == limit.events;
-            let last = events.last().map(|event| event.position.next());
-            let next = last.filter(|_| full).unwrap_or(limit.until).min(limit.until);
-            let events = events.into_iter().filter(|event| event.pim == pim && event.position < limit.until).collect();
-            let _ = self.answers.send(Answer::Read(id, Some(Chunk { events, next })));
+        if let Some(chunk) = read_tail(self.store.tail(), pim, from, limit) {
+            let _ = self.answers.send(Answer::Read(id, Some(chunk)));
             return;
         }
         let (store, answers) = (self.store.clone(), self.answers.clone());
@@ -395,6 +424,21 @@ impl Driver {
     }
 }
 
+/// Reads from the tail, if all that is asked for is there. A change is announced before events that were accepted earlier are pushed: up to
+/// where it takes effect the log may be ahead of the tail.
+fn read_tail(tail: &Tail, pim: PimId, from: Position, limit: ReadLimit) -> Option<Chunk> {
+    // Before the look at the events: what comes in between only makes them more.
+    if tail.head() < limit.until {
+        return None;
+    }
+    let events = tail.since(from, limit.events)?;
+    let full = events.len() == limit.events;
+    let last = events.last().map(|event| event.position.next());
+    let next = last.filter(|_| full).unwrap_or(limit.until).min(limit.until);
+    let events = events.into_iter().filter(|event| event.pim == pim && event.position < limit.until).collect();
+    Some(Chunk { events, next })
+}
+
 async fn read(store: &dyn Store, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Option<Chunk> {
     match store.read(pim, from, limit).await {
         Ok(chunk) => Some(chunk),
@@ -402,5 +446,40 @@ async fn read(store: &dyn Store, pim: Option<PimId>, from: Position, limit: Read
             tracing::error!(%error, position = from.0, "the event log cannot be read; it will be tried again");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Event;
+    use domain::event::EventParts;
+
+    use super::*;
+
+    fn event(position: u64) -> Arc<LoggedEvent> {
+        let parts = EventParts {
+            id: "id",
+            event_type: "com.akeneo.pim.v1.product.updated",
+            time: "2026-11-02T08:00:00Z",
+            extensions: "",
+            data: "{}",
+            product_identifier: None,
+        };
+        let (position, accepted_at) = (Position(position), Timestamp::EPOCH);
+        Arc::new(LoggedEvent { position, pim: PimId(1), accepted_at, event: Event::new(parts) })
+    }
+
+    /// A suspension is announced before the events that were accepted just before it are in the tail: what it drops was counted from the
+    /// tail, as nothing.
+    #[test]
+    fn the_tail_is_not_taken_for_the_log_where_the_log_is_ahead() {
+        let tail = Tail::new(Position(1), 1 << 20);
+        tail.push([event(1), event(2)]);
+        let limit = |until| ReadLimit { events: 10, bytes: 1 << 20, until: Position(until) };
+        assert!(read_tail(&tail, PimId(1), Position(1), limit(5)).is_none());
+        let chunk = read_tail(&tail, PimId(1), Position(1), limit(3)).expect("it is all there");
+        assert_eq!((chunk.events.len(), chunk.next), (2, Position(3)));
+        let chunk = read_tail(&tail, PimId(1), Position(1), limit(2)).expect("it is all there");
+        assert_eq!((chunk.events.len(), chunk.next), (1, Position(2)));
     }
 }

@@ -13,6 +13,8 @@ pub mod index;
 
 pub mod suspension;
 
+mod lacks;
+
 mod driver;
 mod running;
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use domain::lane_status::LaneStatus;
+use domain::outcome::Lack;
 use domain::subscription::Subscription;
 use domain::{Position, SubscriptionId, Timestamp};
 use sinks::Sink;
+use sinks::heard::Heard;
 use store::{ReadLimit, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -24,6 +26,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     questions: mpsc::Sender<Question>,
     meters: Arc<Meters>,
+    lacks: watch::Receiver<Vec<Lack>>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -34,14 +37,15 @@ impl Engine {
         Engine::start_by(Timestamp::now, store, sink, settings).await
     }
 
-    /// The same with somebody who follows events on their way out.
+    /// The same with somebody who follows events on their way out, and with what is heard from hosts that are no destinations.
     pub async fn start_traced(
         store: Arc<dyn Store>,
         sink: Arc<dyn Sink>,
         settings: Settings,
         tracer: Option<Arc<dyn DeliveryTracer>>,
+        heard: Heard,
     ) -> Result<Engine, StoreError> {
-        Engine::start_with(Arc::new(Timestamp::now), store, sink, settings, tracer).await
+        Engine::start_with(Arc::new(Timestamp::now), store, sink, settings, tracer, heard).await
     }
 
     /// The same by another clock than the system's, for tests under virtual time.
@@ -51,7 +55,7 @@ impl Engine {
         sink: Arc<dyn Sink>,
         settings: Settings,
     ) -> Result<Engine, StoreError> {
-        Engine::start_with(Arc::new(clock), store, sink, settings, None).await
+        Engine::start_with(Arc::new(clock), store, sink, settings, None, Heard::default()).await
     }
 
     async fn start_with(
@@ -60,6 +64,7 @@ impl Engine {
         sink: Arc<dyn Sink>,
         settings: Settings,
         tracer: Option<Arc<dyn DeliveryTracer>>,
+        heard: Heard,
     ) -> Result<Engine, StoreError> {
         let now = clock();
         let ledger = store.load().await?;
@@ -70,14 +75,21 @@ impl Engine {
         let (questions, asked) = mpsc::channel(64);
         let meters = Arc::new(Meters::default());
         let (stop, stopped) = watch::channel(false);
-        let parts = Parts { core, clock, store: store.clone(), sink, settings, meters: meters.clone(), tracer };
+        let (told, lacks) = watch::channel(Vec::new());
+        let (log, counted) = (store.clone(), meters.clone());
+        let parts = Parts { core, clock, store: log, sink, settings, meters: counted, tracer, heard, lacks: told };
         let running = tokio::spawn(driver::run(parts, asked, stopped));
-        Ok(Engine { store, questions, meters, stop, running })
+        Ok(Engine { store, questions, meters, lacks, stop, running })
     }
 
     /// Whether the loop runs.
     pub fn is_running(&self) -> bool {
         !self.running.is_finished()
+    }
+
+    /// What the platform itself lacks to deliver, in the order of the contract.
+    pub fn lacks(&self) -> Vec<Lack> {
+        self.lacks.borrow().clone()
     }
 
     /// How a subscription's delivery stands; `None` if the engine does not know it.

@@ -21,7 +21,7 @@ pub fn change(
 ) -> Option<Change> {
     if !stored.status.is_active()
         || stored.generation != judged.generation
-        || stored.destination.to_string() != judged.destination.to_string()
+        || stored.destination.place() != judged.destination.place()
     {
         return None;
     }

@@ -52,8 +52,6 @@ pub enum Mutation {
     AnswerBeforeTheEnd,
     /// Where a part of a batch failed, all of it is told to have failed.
     TakePartForWhole,
-    /// The events of a batch that failed together are told to have failed each for a reason of its own.
-    CountEachOfABatch,
     /// Since when a topic takes nothing is not saved.
     ForgetPause,
     /// What was taken of a batch that failed in part is not saved.
@@ -64,7 +62,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 28] = [
+    pub const ALL: [Mutation; 27] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
@@ -89,7 +87,6 @@ impl Mutation {
         Mutation::SwapInBatch,
         Mutation::AnswerBeforeTheEnd,
         Mutation::TakePartForWhole,
-        Mutation::CountEachOfABatch,
         Mutation::ForgetPause,
         Mutation::ForgetWhatWasTaken,
         Mutation::IgnoreGenerationOnSave,

@@ -89,15 +89,25 @@ struct Back {
     positions: Option<BTreeSet<u64>>,
     /// The first position behind them.
     before: u64,
-    /// When they were first sent.
-    since: Timestamp,
     failures: u32,
     /// The earliest time at which they may be sent again.
     until: Timestamp,
 }
 
-/// A minute's outcome.
-type Counted = (i64, bool);
+/// An outcome that counts: when, and whether it was a success.
+type Counted = (Timestamp, bool);
+
+/// A topic that takes nothing.
+#[derive(Clone, Debug)]
+struct Unfed {
+    /// How long it was tried.
+    tried_for: Duration,
+    /// The same when its owner was last told, and the attempts since.
+    told_at: Duration,
+    untold: u64,
+    /// The failure before, in this run of the process.
+    last: Option<Timestamp>,
+}
 
 /// One subscription.
 #[derive(Clone, Debug)]
@@ -119,6 +129,9 @@ pub struct Lane {
     under_way: usize,
     window: Vec<Counted>,
     back: Option<Back>,
+    unfed: Option<Unfed>,
+    /// When its hour is to be judged although nothing happens.
+    judge_at: Option<Timestamp>,
     ahead: BTreeMap<u64, Ahead>,
     /// Events before it were too old when they were not under way.
     expired_before: u64,
@@ -158,8 +171,6 @@ pub struct Oracle {
     settings: delivery::Settings,
     /// Whether the clock was set back: what is told by minutes is not compared any more.
     pub stepped_back: bool,
-    /// By how much the clock was set in all, in microseconds.
-    jumped: u64,
     /// Crashes so far.
     pub crashes: u64,
     /// Deliveries of what the endpoint had already taken.
@@ -169,15 +180,7 @@ pub struct Oracle {
 impl Oracle {
     /// Empty books.
     pub fn new(settings: delivery::Settings) -> Oracle {
-        Oracle {
-            lanes: Vec::new(),
-            by_id: HashMap::new(),
-            settings,
-            stepped_back: false,
-            jumped: 0,
-            crashes: 0,
-            duplicates: 0,
-        }
+        Oracle { lanes: Vec::new(), by_id: HashMap::new(), settings, stepped_back: false, crashes: 0, duplicates: 0 }
     }
 
     /// The place of a subscription.
@@ -222,7 +225,6 @@ impl Oracle {
     pub fn clock_jumped(&mut self, now: Timestamp, by: i64) {
         let back = by < 0;
         self.stepped_back |= back;
-        self.jumped += by.unsigned_abs();
         for lane in &mut self.lanes {
             lane.last_sent = None;
             lane.recently_sent.clear();
@@ -276,7 +278,7 @@ impl Oracle {
     /// Success counts of the rolling hour.
     pub fn window(&self, lane: usize, now: Timestamp) -> (u64, u64) {
         let newest = minute(now);
-        let recent = self.lanes[lane].window.iter().filter(|(minute, _)| *minute > newest - 60);
+        let recent = self.lanes[lane].window.iter().filter(|(at, _)| minute(*at) > newest - 60);
         recent.fold((0, 0), |(good, bad), (_, fine)| (good + u64::from(*fine), bad + u64::from(!*fine)))
     }
 
@@ -287,6 +289,7 @@ impl Oracle {
             failures: lane.failures_told,
             destination: lane.known.as_ref().map(|known| known.destination.to_string()),
             back: lane.back.clone(),
+            unfed: lane.unfed.clone(),
             ahead: lane.ahead.clone(),
         };
         self.lanes.iter().map(asked).collect()
@@ -321,6 +324,7 @@ pub struct Asked {
     /// The destination that the memory is about; none = there is no memory.
     destination: Option<String>,
     back: Option<Back>,
+    unfed: Option<Unfed>,
     ahead: BTreeMap<u64, Ahead>,
 }
 
@@ -328,6 +332,7 @@ impl Asked {
     fn forget_what_was_learnt(&mut self) {
         self.window.clear();
         self.back = None;
+        self.unfed = None;
     }
 }
 

@@ -107,8 +107,10 @@ impl Plan {
         if plan.topics.contains(&true) {
             plan.settings.delivery.batch_events = r.one_of(&[2, 7, 40, 1_000]);
             plan.settings.delivery.batch_bytes = r.one_of(&[700, 3_000, 1024 * 1024]);
-            plan.settings.delivery.undelivered_at_most = Duration::from_secs(60 * r.one_of(&[3, 20, 60]));
+            plan.settings.delivery.topic_patience = Duration::from_secs(60 * r.one_of(&[3, 20, 60]));
         }
+        let r = &mut Random::new(seed, 6);
+        plan.settings.delivery.suspend_after = Duration::from_secs(r.one_of(&[0, 30, 600, 600]));
         plan
     }
 

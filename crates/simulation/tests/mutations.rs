@@ -65,7 +65,7 @@ fn events_sent_after_a_suspension() {
 
 #[test]
 fn restarts_at_an_old_cursor() {
-    caught(Mutation::ResumeAtOldCursor, &[DuplicatesAreExplained, OnlyWhatMatches]);
+    caught(Mutation::ResumeAtOldCursor, &[DuplicatesAreExplained, OnlyWhatMatches, DropsAreTold]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn failures_counted_twice() {
 
 #[test]
 fn events_skipped_at_fall_behind() {
-    caught(Mutation::SkipEventAtFallBehind, &[NothingIsForgotten, EveryEventEnds, TopicsStayInOrder]);
+    caught(Mutation::SkipEventAtFallBehind, &[NothingIsForgotten, EveryEventEnds, TopicsStayInOrder, DropsAreTold]);
 }
 
 #[test]
@@ -141,11 +141,6 @@ fn a_batch_beside_another() {
 #[test]
 fn a_part_taken_for_the_whole() {
     caught(Mutation::TakePartForWhole, &[DuplicatesAreExplained, SuccessRateIsTrue, PausesAreKept]);
-}
-
-#[test]
-fn each_of_a_batch_counted() {
-    caught(Mutation::CountEachOfABatch, &[SuccessRateIsTrue, SuspendsByTheRule]);
 }
 
 #[test]

@@ -231,6 +231,11 @@ settings! {
         /// When a failed attempt is made again, each counted from the attempt before; after the last one the event is
         /// dropped.
         retry_delays: Vec<Duration> = "5m,10m,20m";
+        /// How old the oldest failure of the last hour must be before a low success rate suspends a subscription: 0s to 1h.
+        suspend_after: Duration = "10m";
+        /// How long a topic or queue may accept nothing, although it is tried, before its subscription is suspended: from 1h up to
+        /// `storage.keep_events`. Time in which the platform was down, or lacked something itself, doesn't count.
+        topic_patience: Duration = "24h";
         /// Newest events that are kept in memory for subscriptions that keep up; others read from the disk.
         hot_tail: Size = "64 MiB";
         /// How often the progress of subscriptions is saved; a crash repeats at most what was delivered in this time.

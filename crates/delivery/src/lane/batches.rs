@@ -4,8 +4,10 @@ use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::{Position, Timestamp};
 
 use super::settle::too_old;
-use super::{Attempt, Flight, Lane, Phase};
+use super::trouble::pause;
+use super::{Attempt, Flight, Lane, Phase, Silence};
 use crate::backoff::Backoff;
+use crate::patience::Unfed;
 
 /// `code` of a failure without an HTTP exchange (contract page 5).
 const NO_HTTP_STATUS: u16 = 500;
@@ -13,18 +15,17 @@ const NO_HTTP_STATUS: u16 = 500;
 impl Lane {
     /// Sends the next batch, unless one is under way: attempts one by one from before, if the destination was an endpoint, count as well.
     pub(super) fn send_batch(&mut self) {
-        if !self.in_flight.is_empty() || self.backoff.as_ref().is_some_and(|backoff| backoff.until > self.now) {
+        if !self.in_flight.is_empty() || self.pause_ends().is_some_and(|until| until > self.now) {
             return;
         }
         // What failed is sent again as it was; what comes behind it has to wait, for it must not overtake. What failed may have left the
         // log meanwhile: then there is nothing to wait for.
         let again = self.backoff.as_ref().filter(|_| self.sent_again() > 0);
-        let (first_tried_at, before) =
-            again.map_or((self.now, Position(u64::MAX)), |backoff| (backoff.since, backoff.tried_before));
+        let before = again.map_or(Position(u64::MAX), |backoff| backoff.tried_before);
         let mut batch: Vec<Flight> = Vec::new();
         let mut bytes = 0;
         while batch.len() < self.settings.batch_events
-            && let Some(flight) = self.next_of_batch(first_tried_at, before)
+            && let Some(flight) = self.next_of_batch(before)
         {
             bytes += flight.event.event.size();
             if bytes > self.settings.batch_bytes && !batch.is_empty() {
@@ -39,12 +40,12 @@ impl Lane {
     }
 
     /// Events that waited before the destination was a topic go as soon as they are due and at hand; no order was promised for them.
-    fn next_of_batch(&mut self, first_tried_at: Timestamp, before: Position) -> Option<Flight> {
+    fn next_of_batch(&mut self, before: Position) -> Option<Flight> {
         if let Some(taken) = self.waiting.take_turn().or_else(|| self.waiting.take_retry()) {
             return Some(self.again(taken));
         }
         let event = self.take_fresh(before)?;
-        Some(Flight { event, failures: 0, first_tried_at, waits: false, entity: 0 })
+        Some(Flight { event, failures: 0, first_tried_at: self.now, waits: false, entity: 0 })
     }
 
     /// The batch has no room for it: it is the first of the next.
@@ -58,23 +59,28 @@ impl Lane {
 
     /// When the next batch may go, if that is a question of time.
     pub(super) fn next_batch_at(&self) -> Option<Timestamp> {
-        let until = self.backoff.as_ref()?.until;
+        let until = self.pause_ends()?;
         (self.in_flight.is_empty() && until > self.now).then_some(until)
     }
 
-    pub(super) fn settle_batch(&mut self, in_order: bool, ended: impl Iterator<Item = (Flight, Outcome)>) {
+    fn pause_ends(&self) -> Option<Timestamp> {
+        // In trouble that of the trouble counts, for it may end early.
+        self.try_at().or_else(|| self.backoff.as_ref().map(|backoff| backoff.until))
+    }
+
+    pub(super) fn settle_batch(
+        &mut self,
+        in_order: bool,
+        ended: impl Iterator<Item = (Flight, Outcome)>,
+        silence: Silence,
+    ) {
+        let undecided = matches!(silence, Silence::Undecided { .. });
         let mut back = Back::default();
-        // Events that failed together tell one thing about the topic, not as many as they are: each failure counts and is noted once.
-        let mut failures: Vec<Failure> = Vec::new();
+        // Events that failed together tell one thing about the topic, not as many as they are.
+        let mut failure = None;
         let mut broken = None;
-        let (mut delivered, mut counted) = (false, false);
+        let mut delivered = false;
         for (flight, outcome) in ended {
-            // What was not taken for an hour is given up.
-            let outcome = match outcome {
-                Outcome::Failed(failure) if self.is_overdue(&flight) => Outcome::Refused(failure),
-                Outcome::Throttled { .. } if self.is_overdue(&flight) => Outcome::Refused(throttled_for_too_long()),
-                outcome => outcome,
-            };
             match outcome {
                 Outcome::Delivered => {
                     delivered = true;
@@ -82,15 +88,13 @@ impl Lane {
                     self.settled_ahead(&flight, &back);
                 }
                 Outcome::Refused(failure) => {
-                    counted = true;
                     self.failed(failure, true);
                     self.give_up(&flight);
                     self.settled_ahead(&flight, &back);
                 }
-                Outcome::Failed(failure) | Outcome::Silent(failure) => {
-                    if !failures.contains(&failure) {
-                        failures.push(failure);
-                    }
+                Outcome::Silent(_) if undecided => back.push(flight),
+                Outcome::Failed(why) | Outcome::Silent(why) => {
+                    failure.get_or_insert(why);
                     back.push(flight);
                 }
                 Outcome::Broken(failure) => {
@@ -101,25 +105,48 @@ impl Lane {
                     back.throttled = true;
                     back.push(flight);
                 }
-                Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => back.push(flight),
+                Outcome::NotProcessed(why) => {
+                    self.last_failure = Some((self.now, why));
+                    back.push(flight);
+                }
+                Outcome::Ours(_) | Outcome::Abandoned => back.push(flight),
             }
         }
-        back.throttled &= failures.is_empty();
-        counted |= !failures.is_empty();
-        for failure in failures {
-            self.failed(failure, true);
+        back.throttled &= failure.is_none();
+        let failure = failure.or_else(|| back.throttled.then(over_quota));
+        self.back_off(&back, delivered, failure.is_some() || broken.is_some());
+        if delivered {
+            self.unsaved.memory |= self.unfed.take().is_some();
         }
-        self.back_off(&back, delivered);
+        if let Some(failure) = failure {
+            self.took_nothing(failure);
+        }
         if let Some(failure) = broken {
             let reason = failure.reason;
             // The guard's refusal says nothing about the topic (contract page 7, "Success window").
             self.failed(failure, reason != ErrorReason::DestinationForbidden);
             self.suspend(SuspensionReason::Destination(reason));
-        } else if counted {
-            self.judge();
         }
         self.put_back(back.flights, in_order);
         self.forget_ahead();
+    }
+
+    /// An attempt failed for all that it was sent: at first, and then from time to time, its owner is told; in the end it is suspended.
+    fn took_nothing(&mut self, failure: Failure) {
+        self.unsaved.memory = true;
+        self.last_failure = Some((self.now, failure.clone()));
+        let Some(unfed) = &mut self.unfed else {
+            self.unfed = Some(Unfed::new(self.now));
+            return self.failed(failure, true);
+        };
+        let count = unfed.failed(self.now, &self.settings);
+        let lost_patience = unfed.tried_for >= self.settings.topic_patience;
+        if let Some(count) = count.or_else(|| lost_patience.then(|| std::mem::take(&mut unfed.untold))) {
+            self.unsaved.note(self.now, failure, count.into());
+        }
+        if lost_patience {
+            self.suspend(SuspensionReason::TookNothing);
+        }
     }
 
     /// An attempt that was under way when the destination was changed: what it tells about the old one does not count, and what that did not
@@ -150,10 +177,6 @@ impl Lane {
         self.forget_ahead();
     }
 
-    fn is_overdue(&self, flight: &Flight) -> bool {
-        self.now.since(flight.first_tried_at) > self.settings.undelivered_at_most
-    }
-
     /// An event is settled. Where one before it is not, it lies ahead of the cursor.
     fn settled_ahead(&mut self, flight: &Flight, back: &Back) {
         if !flight.waits && back.has_fresh() {
@@ -169,26 +192,34 @@ impl Lane {
         }
     }
 
-    /// How long to wait after a batch of which `back` was not taken.
-    fn back_off(&mut self, back: &Back, delivered: bool) {
+    /// How long to wait after a batch of which `back` was not taken, and whether that was the topic's doing.
+    fn back_off(&mut self, back: &Back, delivered: bool, failed: bool) {
         let before = self.backoff.take();
-        self.unsaved.memory |= before.is_some() || !back.flights.is_empty();
-        let failures = before.as_ref().filter(|_| !delivered).map_or(0, |before| before.failures);
+        // What says nothing about the topic is not written either.
+        self.unsaved.memory |= failed || before.is_some() && (delivered || back.flights.is_empty());
+        let (failures, uncounted) =
+            before.as_ref().filter(|_| !delivered).map_or((0, 0), |before| (before.failures, before.uncounted));
         // After a restart what failed may go again in parts: what is to come of it was tried before as well.
         let to_come = |before: &Backoff| self.cursor().is_some_and(|cursor| cursor < before.tried_before);
         if back.flights.is_empty() {
             let goes_on = |before: &Backoff| failures > 0 || to_come(before);
-            self.backoff = before.filter(goes_on).map(|before| Backoff { failures, until: self.now, ..before });
+            self.backoff =
+                before.filter(goes_on).map(|before| Backoff { failures, uncounted: 0, until: self.now, ..before });
             return;
         }
-        let failures = failures.saturating_add(1);
+        let (failures, uncounted) =
+            if failed { (failures.saturating_add(1), 0) } else { (failures, uncounted.saturating_add(1)) };
+        let pause = if failed {
+            Backoff::pause(failures, self.now, self.options.destination, &self.settings)
+        } else {
+            pause(uncounted - 1)
+        };
         let fresh = || back.flights.iter().filter(|flight| !flight.waits);
-        let since = fresh().map(|flight| flight.first_tried_at).min();
         let tried_before = fresh().next_back().map(|flight| flight.event.position.next());
         self.backoff = Some(Backoff {
-            since: since.or(before.as_ref().map(|before| before.since)).unwrap_or(self.now).min(self.now),
             failures,
-            until: self.now + Backoff::pause(failures, self.now, self.options.destination, &self.settings),
+            uncounted,
+            until: self.now + pause,
             tried_before: tried_before.max(before.map(|before| before.tried_before)).unwrap_or(Position::FIRST),
             throttled: back.throttled,
         });
@@ -198,7 +229,7 @@ impl Lane {
     /// not all before it came to an end in order, it waits.
     fn put_back(&mut self, back: Vec<Flight>, in_order: bool) {
         let running = self.phase == Phase::Running;
-        let until = self.backoff.as_ref().filter(|_| running).map_or(self.now, |backoff| backoff.until);
+        let until = self.pause_ends().filter(|_| running).unwrap_or(self.now);
         // The last first: so each goes to the front.
         for flight in back.into_iter().rev() {
             if flight.waits || flight.entity != 0 || !in_order {
@@ -247,11 +278,11 @@ impl Attempt {
     }
 }
 
-fn throttled_for_too_long() -> Failure {
+fn over_quota() -> Failure {
     Failure {
         reason: ErrorReason::Throttled,
         code: NO_HTTP_STATUS,
-        message: "The topic's quota let the event not pass for more than an hour; the event was dropped.".into(),
+        message: "The topic's quota is used up; delivery is retried.".into(),
         answer: None,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::outcome::{Outcome, SuspensionReason};
 use domain::{LoggedEvent, Position};
 
+use super::Silence;
 use crate::settings::Settings;
 
 /// Names an attempt, so that a late or repeated answer changes nothing.
@@ -36,8 +37,10 @@ pub enum Input {
     },
     /// The bodies could not be read.
     LoadFailed(Vec<Position>),
-    /// An attempt ended, with the outcomes of its events in their order.
-    Outcomes(Ticket, Vec<Outcome>),
+    /// An attempt ended, with the outcomes of its events in their order. Where one is silence: whose that is.
+    Outcomes(Ticket, Vec<Outcome>, Silence),
+    /// Somebody else has answered: a lane in trouble need not wait any longer to try again.
+    TryNow,
     /// The subscription was changed. `new_destination`: what was learnt about the old one does not count any more.
     Configured {
         /// What the lane needs to know of it.

@@ -27,6 +27,16 @@ impl Lane {
             self.outputs.push_back(Output::Load(due));
         }
         match self.options.manner {
+            Manner::OneByOne if self.trouble.is_some() => {
+                if self.in_flight.is_empty()
+                    && self.try_at().is_none_or(|at| at <= self.now)
+                    && self.pace.next_at() <= self.now
+                    && let Some(flight) = self.next_try()
+                {
+                    self.pace.sent(self.now);
+                    self.send(vec![flight]);
+                }
+            }
             Manner::OneByOne => {
                 while self.in_flight.len() < self.settings.max_in_flight
                     && self.pace.next_at() <= self.now
@@ -41,7 +51,7 @@ impl Lane {
         self.read_on();
     }
 
-    fn next_one(&mut self) -> Option<Flight> {
+    pub(super) fn next_one(&mut self) -> Option<Flight> {
         if let Some(taken) = self.waiting.take_turn() {
             return Some(self.again(taken));
         }
@@ -128,7 +138,9 @@ impl Lane {
         let (has_fresh, has_ready) = (!self.fresh.is_empty(), self.waiting.has_ready());
         let send_at = match self.options.manner {
             Manner::OneByOne if has_ready || has_fresh && self.waiting.len() < self.settings.max_waiting => {
-                (self.in_flight.len() < self.settings.max_in_flight).then(|| self.pace.next_at())
+                let most = if self.trouble.is_some() { 1 } else { self.settings.max_in_flight };
+                let at = self.pace.next_at().max(self.try_at().unwrap_or(Timestamp::EPOCH));
+                (self.in_flight.len() < most).then_some(at)
             }
             Manner::InBatches if has_ready || has_fresh => self.next_batch_at(),
             Manner::OneByOne | Manner::InBatches => None,
@@ -138,6 +150,8 @@ impl Lane {
             Supply::Behind { reading: None, again_at, .. } => again_at,
             _ => None,
         };
-        [send_at, load_at, read_at].into_iter().flatten().min()
+        // In trouble nothing is judged.
+        let judge_at = self.judge_at.filter(|_| self.trouble.is_none());
+        [send_at, load_at, read_at, judge_at].into_iter().flatten().min()
     }
 }

@@ -40,14 +40,14 @@ impl Unsaved {
         self.settled.insert(position);
     }
 
-    pub(super) fn note(&mut self, now: Timestamp, failure: Failure) {
+    pub(super) fn note(&mut self, now: Timestamp, failure: Failure, count: u64) {
         match self.failures.iter_mut().find(|note| note.failure.is_like(&failure)) {
             Some(note) => {
-                note.count += 1;
+                note.count += count;
                 note.failure = failure;
                 note.latest = now;
             }
-            None => self.failures.push(FailureNote { failure, latest: now, count: 1 }),
+            None => self.failures.push(FailureNote { failure, latest: now, count }),
         }
     }
 }
@@ -152,7 +152,7 @@ impl Lane {
             settled: std::mem::take(&mut self.unsaved.settled).into_iter().collect(),
             failures: std::mem::take(&mut self.unsaved.failures),
             memory: with_memory.then(|| {
-                let learnt = (&self.pace, &self.window, self.backoff.as_ref());
+                let learnt = (&self.pace, &self.window, self.backoff.as_ref(), self.unfed.as_ref());
                 crate::memory::write(self.options.destination, learnt, &self.ahead)
             }),
         }

@@ -6,46 +6,46 @@ use domain::exception::{Exception, ExceptionKind};
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::{Position, Timestamp};
 
-use super::{Flight, Lane, Manner, Output, Phase, Ticket};
-
-/// A throttled event waits this long before its next turn, the first time; each time twice as long.
-const FIRST_TURN: Duration = Duration::from_secs(1);
-
-/// It never waits longer than this. Meanwhile fresh events go on: one event that the endpoint never wants holds up nobody.
-const LONGEST_TURN: Duration = Duration::from_secs(60);
+use super::trouble::pause;
+use super::{Flight, Lane, Manner, Output, Phase, Silence, Ticket};
 
 impl Lane {
-    pub(super) fn settle(&mut self, ticket: Ticket, outcomes: Vec<Outcome>) {
+    pub(super) fn settle(&mut self, ticket: Ticket, mut outcomes: Vec<Outcome>, silence: Silence) {
         // A second answer to the same attempt finds nothing.
-        let Some(attempt) = self.in_flight.remove(&ticket) else { return };
-        // An event without an outcome would be lost.
-        let outcomes = outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::Failed(no_outcome())));
+        let Some(mut attempt) = self.in_flight.remove(&ticket) else { return };
+        let stopped = matches!(self.phase, Phase::Stopped | Phase::Dropped);
+        if !stopped && attempt.destination == self.options.destination {
+            let lasted = self.weigh(ticket, &mut outcomes, silence);
+            attempt.flights.iter_mut().for_each(|flight| flight.first_tried_at = flight.first_tried_at + lasted);
+        }
+        // An event without an outcome would be lost. It says nothing about the destination: the fault is in the platform.
+        let outcomes = outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::NotProcessed(no_outcome())));
         let ended = attempt.flights.into_iter().zip(outcomes);
         match self.options.manner {
-            _ if matches!(self.phase, Phase::Stopped | Phase::Dropped) => {
-                ended.for_each(|(flight, outcome)| self.late(flight, outcome));
-            }
+            _ if stopped => ended.for_each(|(flight, outcome)| self.late(flight, outcome)),
             _ if attempt.destination != self.options.destination => self.settle_elsewhere(attempt.in_order, ended),
-            Manner::OneByOne => ended.for_each(|(flight, outcome)| self.settle_one(flight, outcome)),
-            Manner::InBatches => self.settle_batch(attempt.in_order, ended),
+            Manner::OneByOne => ended.for_each(|(flight, outcome)| self.settle_one(flight, outcome, silence)),
+            Manner::InBatches => self.settle_batch(attempt.in_order, ended, silence),
         }
     }
 
-    fn settle_one(&mut self, flight: Flight, outcome: Outcome) {
+    fn settle_one(&mut self, flight: Flight, outcome: Outcome, silence: Silence) {
         match outcome {
             Outcome::Delivered => {
                 self.pace.delivered(&self.settings);
                 self.delivered(&flight);
             }
             Outcome::Throttled { retry_after } => self.throttled(flight, retry_after),
-            Outcome::Failed(failure) | Outcome::Silent(failure) => {
+            Outcome::Silent(_) if matches!(silence, Silence::Undecided { .. }) => self.untried(flight),
+            Outcome::Silent(failure) => {
+                self.window.silent(self.now);
+                self.unsaved.memory = true;
+                self.failed(failure, false);
+                self.try_later(&flight);
+            }
+            Outcome::Failed(failure) => {
                 self.failed(failure, true);
-                let delay = self.settings.retry_delays.get(usize::from(flight.failures)).copied();
-                match delay {
-                    Some(delay) => self.wait_for_retry(&flight, delay),
-                    None => self.give_up(&flight),
-                }
-                self.judge();
+                self.try_later(&flight);
             }
             Outcome::Refused(failure) => {
                 self.failed(failure, true);
@@ -59,9 +59,27 @@ impl Lane {
                 self.give_up(&flight);
                 self.suspend(SuspensionReason::Destination(reason));
             }
-            Outcome::NotProcessed(_) | Outcome::Ours(_) => self.wait_for_turn(&flight, self.now + FIRST_TURN, 0),
+            Outcome::NotProcessed(failure) => self.not_processed(flight, failure),
+            Outcome::Ours(_) => self.untried(flight),
             Outcome::Abandoned => self.wait_for_turn(&flight, self.now, 0),
         }
+    }
+
+    /// By the retry schedule, while it lasts.
+    fn try_later(&mut self, flight: &Flight) {
+        match self.settings.retry_delays.get(usize::from(flight.failures)).copied() {
+            Some(delay) => self.wait_for_retry(flight, delay),
+            None => self.give_up(flight),
+        }
+        self.judge();
+    }
+
+    /// It goes again in its turn, after a pause that grows, as if it had not been tried.
+    fn not_processed(&mut self, mut flight: Flight, failure: Failure) {
+        self.last_failure = Some((self.now, failure));
+        flight.first_tried_at = Timestamp::EPOCH;
+        let times = self.waiting.throttles(flight.event.position);
+        self.wait_for_turn(&flight, self.now + pause(times), times + 1);
     }
 
     /// An attempt that was under way when the lane stopped. Its event is neither counted among the dropped ones nor tried again; its
@@ -77,7 +95,7 @@ impl Lane {
             }
             Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {
                 self.note(Failure {
-                    reason: ErrorReason::ClientClosedConnection,
+                    reason: ErrorReason::SubscriptionSuspended,
                     code: 500,
                     message:
                         "The subscription was suspended while the event was being delivered; it was not tried again."
@@ -100,7 +118,7 @@ impl Lane {
                 code: 429,
                 message: "The endpoint answered 429 Too Many Requests to every attempt for more than an hour; the event was dropped."
                     .into(),
-            answer: None,
+                answer: None,
             };
             self.failed(failure, true);
             self.give_up(&flight);
@@ -113,8 +131,8 @@ impl Lane {
             self.pace.pause(self.now + asked);
         }
         let throttles = self.waiting.throttles(flight.event.position);
-        let pause = FIRST_TURN.saturating_mul(1 << throttles.min(6)).min(LONGEST_TURN);
-        self.wait_for_turn(&flight, self.now + asked.unwrap_or(pause), throttles + 1);
+        let asked = asked.unwrap_or_else(|| pause(throttles));
+        self.wait_for_turn(&flight, self.now + asked, throttles + 1);
     }
 
     pub(super) fn delivered(&mut self, flight: &Flight) {
@@ -188,18 +206,40 @@ impl Lane {
     }
 
     fn note(&mut self, failure: Failure) {
-        self.unsaved.note(self.now, failure);
+        self.unsaved.note(self.now, failure, 1);
     }
 
+    /// Whether the hour is bad enough to suspend an endpoint. If only its first failure is too young, that is judged again when it is not.
     pub(super) fn judge(&mut self) {
-        if self.window.counts(self.now).is_below(self.settings.success_percent, self.settings.judged_from) {
+        self.judge_at = None;
+        let counts = self.window.counts(self.now);
+        if self.options.manner == Manner::InBatches
+            || !counts.is_below(self.settings.success_percent, self.settings.judged_from)
+        {
+            return;
+        }
+        let Some(oldest) = self.window.oldest_failure(self.now) else { return };
+        let from = (oldest + self.settings.suspend_after).max(self.suspends_from);
+        if from > self.now {
+            self.judge_at = Some(from);
+        } else if self.trouble.is_some() {
+            // Nobody is suspended in trouble that may be the platform's.
+            self.judge_at = Some(self.now);
+        } else {
             self.suspend(SuspensionReason::SuccessRate);
+        }
+    }
+
+    pub(super) fn judge_if_due(&mut self) {
+        if self.trouble.is_none() && self.judge_at.is_some_and(|at| at <= self.now) && self.phase == Phase::Running {
+            self.judge();
         }
     }
 
     pub(super) fn suspend(&mut self, reason: SuspensionReason) {
         if self.phase == Phase::Running {
             self.phase = Phase::Halted;
+            self.trouble = None;
             self.let_go();
             self.outputs.push_back(Output::Suspend(reason));
         }
@@ -232,9 +272,10 @@ pub(super) fn too_old() -> Failure {
 /// The attempt ended in fewer outcomes than it had events.
 fn no_outcome() -> Failure {
     Failure {
-        reason: ErrorReason::DestinationFailure,
+        reason: ErrorReason::ClientClosedConnection,
         code: 500,
-        message: "The attempt ended without an outcome for the event.".into(),
+        message: "The attempt ended within the platform, without an outcome for the event; the event is sent again."
+            .into(),
         answer: None,
     }
 }

@@ -33,6 +33,8 @@ impl Lane {
             failed_in_window: window.failed,
             last_success_at: self.last_success_at,
             last_failure: self.last_failure.clone(),
+            taking_nothing_since: self.unfed.as_ref().map(|unfed| unfed.since),
+            lacks: self.lack().into_iter().collect(),
             ..LaneStatus::default()
         }
     }

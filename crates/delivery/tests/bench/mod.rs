@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::lane::{LaneOptions, LaneState};
+use delivery::lane::{LaneOptions, LaneState, Silence};
 use delivery::{Input, Lane, Output, Settings, Ticket};
 use domain::event::EventParts;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
@@ -105,8 +105,13 @@ impl Bench {
 
     /// Answers the oldest attempt under way; gives what was in it.
     pub(crate) fn answer_with(&mut self, outcomes: Vec<Outcome>) -> Vec<u64> {
+        self.answer_judged(outcomes, Silence::THEIRS)
+    }
+
+    /// The same, with whose a silence among the outcomes is.
+    pub(crate) fn answer_judged(&mut self, outcomes: Vec<Outcome>, silence: Silence) -> Vec<u64> {
         let (positions, ticket) = self.sent.pop_front().expect("nothing is under way");
-        self.tell(Input::Outcomes(ticket, outcomes));
+        self.tell(Input::Outcomes(ticket, outcomes, silence));
         positions
     }
 

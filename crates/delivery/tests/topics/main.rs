@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench::{Bench, MINUTE, START, event, event_with, failed, failure};
-use delivery::lane::{LaneOptions, LaneState, Manner};
+use delivery::lane::{LaneOptions, LaneState, Manner, Silence};
 use delivery::{Input, Lane, Settings};
 use domain::outcome::{ErrorReason, Outcome, SuspensionReason};
 use domain::{LoggedEvent, Position};

@@ -34,52 +34,99 @@ fn pauses_differ_from_lane_to_lane() {
 }
 
 #[test]
-fn what_is_not_taken_for_an_hour_is_dropped_and_the_next_goes() {
-    let mut bench = Bench::with_batch(patient(), 3);
+fn a_broker_that_is_down_for_a_night_costs_nothing() {
+    let mut bench = Bench::with_batch(Settings::default(), 3);
     bench.offer(4..=4);
-    let begun = bench.now;
-    let mut told = 0;
-    while bench.sent[0].0 != [4] {
-        bench.save();
-        assert_eq!(bench.answer_all(failed()), [1, 2, 3]);
-        let failures = bench.save().failures;
-        assert_eq!(failures.len(), 1, "one entry");
-        told = failures[0].count;
-        if bench.sent.is_empty() {
-            assert_eq!(told, 1, "a batch that goes again counts once");
-            assert!(bench.now.since(begun) <= 60 * MINUTE, "it is not given up after {:?}", bench.now.since(begun));
+    bench.pass_answering(12 * 60 * MINUTE, |_| failed());
+    assert_eq!((bench.suspended, bench.save().cursor), (None, Some(Position(1))));
+    bench.log.clear();
+    bench.pass_answering(2 * MINUTE, |_| DELIVERED);
+    assert_eq!(bench.batches(), [vec![1, 2, 3], vec![4]], "in order, and none was dropped");
+}
+
+/// Lets a topic fail for so long; gives when its owner was told, in minutes since the first failure, and of how many attempts.
+fn told_while_failing(bench: &mut Bench, time: Duration, outcome: &Outcome) -> Vec<(u64, u64)> {
+    let (from, mut told) = (bench.now, Vec::new());
+    while bench.now < from + time && bench.suspended.is_none() {
+        bench.answer_all(outcome.clone());
+        told.extend(bench.save().failures.iter().map(|note| (bench.now.since(from).as_secs() / 60, note.count)));
+        if bench.suspended.is_none() {
             bench.pass_until_sent(2 * MINUTE);
         }
     }
-    let gave_up = bench.now.since(begun);
-    assert!(gave_up > 60 * MINUTE && gave_up < 62 * MINUTE, "given up after {gave_up:?}");
-    assert_eq!(told, 3, "each dropped event counts");
-    assert_eq!(bench.save().cursor, Some(Position(4)));
-    bench.answer_all(failed());
-    bench.pass(2 * MINUTE);
-    assert_eq!(bench.sent[0].0, [4], "the hour of the next one has only begun");
+    told
 }
 
 #[test]
-fn a_quota_counts_after_an_hour() {
-    let mut bench = Bench::with_batch(Settings::default(), 2);
-    let begun = bench.now;
-    while !bench.sent.is_empty() {
-        assert_eq!(bench.failed_in_window(), 0);
-        bench.answer_all(THROTTLED);
-        if bench.now.since(begun) <= 60 * MINUTE {
-            let status = bench.lane.status(bench.now);
-            assert_eq!((status.throttled, status.waiting_retries), (2, 0));
-            assert!(bench.save().failures.is_empty());
-            bench.pass_until_sent(2 * MINUTE);
+fn the_owner_is_told_at_the_first_failure_after_ten_minutes_and_every_hour() {
+    for outcome in [failed(), THROTTLED] {
+        let mut bench = Bench::with_batch(Settings::default(), 3);
+        let told = told_while_failing(&mut bench, 200 * MINUTE, &outcome);
+        let minutes: Vec<u64> = told.iter().map(|(minute, _)| *minute).collect();
+        // A try comes at most 72 s after it could.
+        for (minute, due) in minutes.iter().zip([0, 10, 60, 120, 180]) {
+            assert!((due..=due + 1).contains(minute), "{minutes:?}");
         }
+        assert_eq!(minutes.len(), 5, "{minutes:?}");
+        let attempts: u64 = told.iter().map(|(_, count)| count).sum();
+        assert!(bench.log.len() as u64 - attempts < 60, "{told:?} of {} attempts", bench.log.len());
+        assert_eq!(bench.failed_in_window(), 0, "attempts are not counted where events are meant");
+        assert_eq!(bench.lane.status(bench.now).taking_nothing_since, Some(START));
     }
-    assert!(bench.now.since(begun) < 62 * MINUTE);
+}
+
+#[test]
+fn a_topic_that_takes_nothing_for_a_day_is_suspended() {
+    let mut bench = Bench::with_batch(Settings::default(), 3);
+    told_while_failing(&mut bench, 48 * 60 * MINUTE, &failed());
+    let hours = bench.now.since(START).as_secs_f64() / 3600.0;
+    assert!((24.0..24.1).contains(&hours), "suspended after {hours} hours");
+    assert_eq!(bench.suspended, Some(SuspensionReason::TookNothing));
+}
+
+#[test]
+fn one_record_taken_begins_the_patience_anew() {
+    let mut bench = Bench::with_batch(Settings::default(), 3);
+    told_while_failing(&mut bench, 23 * 60 * MINUTE, &failed());
+    bench.answer_with(vec![DELIVERED, failed(), failed()]);
+    assert_eq!(bench.lane.status(bench.now).taking_nothing_since, Some(bench.now));
+    bench.pass_until_sent(2 * MINUTE);
+    told_while_failing(&mut bench, 23 * 60 * MINUTE, &failed());
+    assert_eq!(bench.suspended, None);
+}
+
+#[test]
+fn patience_counts_hours_of_service_without_trouble_of_the_platforms_own() {
+    let mut bench = Bench::with_batch(Settings::default(), 3);
+    told_while_failing(&mut bench, 13 * 60 * MINUTE, &failed());
+    let since = bench.lane.status(bench.now).taking_nothing_since;
+    // A day without the platform, and one in which it had no name server.
+    bench.tell(Input::Held);
+    let saved = bench.save();
+    assert!(saved.memory.is_some(), "a hold saves everything anew");
+    bench.restart(Settings::default(), TOPIC, saved, 24 * 60 * MINUTE);
+    bench.read(1..=3, true);
+    bench.answer_all(failed());
+    assert_eq!(bench.lane.status(bench.now).taking_nothing_since, since);
+    bench.pass_until_sent(2 * MINUTE);
+    bench.pass_answering(24 * 60 * MINUTE, |_| Outcome::Ours(domain::outcome::Lack::NameServers));
+    while bench.sent.is_empty() {
+        bench.pass_until_sent(2 * MINUTE);
+    }
+    told_while_failing(&mut bench, 10 * 60 * MINUTE, &failed());
+    assert_eq!(bench.suspended, None);
+    told_while_failing(&mut bench, 2 * 60 * MINUTE, &failed());
+    assert_eq!(bench.suspended, Some(SuspensionReason::TookNothing));
+}
+
+#[test]
+fn a_quota_is_no_retry() {
+    let mut bench = Bench::with_batch(Settings::default(), 2);
+    bench.answer_all(THROTTLED);
+    let status = bench.lane.status(bench.now);
+    assert_eq!((status.throttled, status.waiting_retries), (2, 0));
     let failures = bench.save().failures;
-    assert_eq!((failures.len(), failures[0].count), (1, 2));
-    assert_eq!(failures[0].failure.reason, ErrorReason::Throttled);
-    assert_eq!(bench.failed_in_window(), 2);
-    assert_eq!(bench.save().cursor, None);
+    assert_eq!((failures.len(), failures[0].failure.reason), (1, ErrorReason::Throttled));
 }
 
 #[test]
@@ -94,9 +141,6 @@ fn a_step_back_of_the_clock_puts_nothing_off() {
     bench.tell(Input::Timeout);
     bench.pass(60 * SECOND);
     assert_eq!(bench.sent.len(), 1, "it is sent again within the longest pause");
-    // And its hour is counted by the new time.
-    bench.pass_answering(62 * MINUTE, |_| failed());
-    assert_eq!(bench.save().cursor, None);
 }
 
 /// What was to be sent again left the log, and nothing else was sent for ever.

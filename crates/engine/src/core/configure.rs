@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use delivery::Lane;
 use domain::Position;
+use domain::destination::number_of;
 use domain::log_entry::LogEntry;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use store::LaneRecord;
@@ -67,8 +68,10 @@ impl Core {
         let listens = subscription.status.is_active();
         let entry = Entry {
             number: self.next_number,
+            host: host_of(&subscription),
             subscription: Arc::new(subscription),
             lane,
+            lack: None,
             from,
             timer: None,
             unsaved: false,
@@ -108,6 +111,7 @@ impl Core {
         }
         self.saver.lanes.retain(|other| *other != slot);
         self.by_subscription.remove(&entry.subscription.id);
+        self.uncount_lack(slot, &entry);
         self.free.push(slot);
         Some(entry)
     }
@@ -119,7 +123,7 @@ impl Core {
         let untold = entry.log_entries(Vec::new(), |lane| lane.take_failures());
         if entry.lane.in_flight() > 0 {
             entry.replaced = true;
-            entry.timer = None;
+            (entry.timer, entry.lack) = (None, None);
             self.free.retain(|other| *other != slot);
             self.entries[slot] = Some(entry);
         }
@@ -160,7 +164,7 @@ impl Core {
             self.index.add(slot, &subscription);
         }
         // The same endpoint with another secret or other headers is not a new one.
-        let new_destination = subscription.destination.to_string() != old.destination.to_string();
+        let new_destination = subscription.destination.place() != old.destination.place();
         if subscription.destination != old.destination || !subscription.status.is_active() {
             self.outputs.push_back(Output::Forget(subscription.id));
         }
@@ -172,6 +176,7 @@ impl Core {
         let moved = subscription.generation != old.generation;
         let subscription = Arc::new(subscription);
         entry.subscription = subscription.clone();
+        entry.host = host_of(&subscription);
         // A save under way may be passed over, for it is of the old generation: a lane that is held saves all of its waiting events anew.
         entry.drop_exceptions |=
             moved && subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));
@@ -243,4 +248,9 @@ impl Core {
         self.tell(id, delivery::Input::Stopped);
         self.drop_backlog(slot);
     }
+}
+
+/// The host of a subscription's destination, as a number.
+fn host_of(subscription: &Subscription) -> u64 {
+    number_of(&subscription.destination.host().to_ascii_lowercase())
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::log_entry::{LogBody, LogEntry};
-use domain::outcome::{ErrorReason, Failure, SuspensionReason};
+use domain::outcome::{ErrorReason, Failure};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{LogId, Position, Timestamp};
 use store::{Chunk, ReadLimit};
@@ -187,19 +187,18 @@ impl Count {
     fn entry(&self, now: Timestamp) -> LogEntry {
         let (reason, why) = match (self.why, self.subscription.status) {
             (Why::Expired, _) => {
-                (ErrorReason::ClientClosedConnection, "they were older than the platform keeps events".to_owned())
+                (ErrorReason::DestinationFailure, "they were older than the platform keeps events".to_owned())
             }
-            (Why::Stopped, SubscriptionStatus::Suspended(why)) => (
-                match why {
-                    SuspensionReason::Destination(reason) => reason,
-                    SuspensionReason::SuccessRate => ErrorReason::DestinationFailure,
-                    SuspensionReason::User | SuspensionReason::Operator | SuspensionReason::PermissionWithdrawn => {
-                        ErrorReason::ClientClosedConnection
-                    }
-                },
-                format!("the subscription was suspended ({why})"),
-            ),
-            (Why::Stopped, status) => (ErrorReason::ClientClosedConnection, format!("the subscription was {status}")),
+            (Why::Stopped, SubscriptionStatus::Suspended(why)) => {
+                (ErrorReason::SubscriptionSuspended, format!("the subscription was suspended ({why})"))
+            }
+            (Why::Stopped, SubscriptionStatus::Revoked) => {
+                (ErrorReason::SubscriptionRevoked, "the subscription was revoked".to_owned())
+            }
+            // It was resumed before its backlog was counted.
+            (Why::Stopped, SubscriptionStatus::Active | SubscriptionStatus::Deleted) => {
+                (ErrorReason::SubscriptionSuspended, "the subscription was suspended".to_owned())
+            }
         };
         let events = if self.dropped == 1 { "1 event was".to_owned() } else { format!("{} events were", self.dropped) };
         let message = format!("{events} dropped from the backlog without being delivered: {why}.");

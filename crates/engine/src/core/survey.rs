@@ -32,11 +32,11 @@ pub struct Totals {
 }
 
 /// Reasons for suspensions: those that concern no destination, and one for each error.
-const SUSPENSIONS: usize = 4 + ErrorReason::ALL.len();
+const SUSPENSIONS: usize = 5 + ErrorReason::ALL.len();
 
 /// What the places of [`Totals::suspensions`] are called.
 pub fn suspension_names() -> impl Iterator<Item = &'static str> {
-    ["user", "operator", "success_rate", "permission_withdrawn"]
+    ["user", "operator", "success_rate", "permission_withdrawn", "took_nothing"]
         .into_iter()
         .chain(ErrorReason::ALL.iter().map(|reason| reason.as_str()))
 }
@@ -47,7 +47,8 @@ fn place(reason: SuspensionReason) -> usize {
         SuspensionReason::Operator => 1,
         SuspensionReason::SuccessRate => 2,
         SuspensionReason::PermissionWithdrawn => 3,
-        SuspensionReason::Destination(reason) => 4 + reason as usize,
+        SuspensionReason::TookNothing => 4,
+        SuspensionReason::Destination(reason) => 5 + reason as usize,
     }
 }
 

@@ -7,21 +7,12 @@ use domain::Timestamp;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 
 use super::send::{Attempt, Sending};
-use super::{Ahead, Back, Item, Oracle, State, minute};
+use super::{Ahead, Back, Item, Oracle, State, Unfed};
 use crate::property::{Check, Property, hold};
 
 /// What an event failed with that was given no outcome; equal ones are told once.
 pub(super) fn no_outcome() -> Failure {
     Failure { reason: ErrorReason::DestinationFailure, code: 500, message: "no outcome".to_owned(), answer: None }
-}
-
-/// Whether an event that was not taken is given up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Overdue {
-    No,
-    Yes,
-    /// Only a clock that was set knows.
-    Unknown,
 }
 
 impl Oracle {
@@ -81,93 +72,88 @@ impl Oracle {
         Ok(())
     }
 
-    fn is_overdue(&self, item: &Item, (now, true_now): (Timestamp, u64)) -> Overdue {
-        let limit = self.settings.undelivered_at_most;
-        let tried_for = now.since(item.first_tried_at.unwrap_or(now));
-        let at_most = Duration::from_micros(true_now.saturating_sub(item.first_tried) + self.jumped);
-        match self.stepped_back {
-            false if tried_for > limit => Overdue::Yes,
-            true if at_most > limit => Overdue::Unknown,
-            _ => Overdue::No,
-        }
-    }
-
     pub(super) fn batch_ended(
         &mut self,
         index: usize,
         ended: &[(u64, &Outcome)],
-        time: (Timestamp, u64),
+        now: Timestamp,
     ) -> Option<SuspensionReason> {
-        let (now, _) = time;
-        let mut failures: Vec<&Failure> = Vec::new();
         let mut broken = None;
-        let (mut delivered, mut counted, mut unknown) = (false, false, false);
+        let (mut delivered, mut failed) = (false, false);
         for (position, outcome) in ended {
-            let overdue = match (outcome, self.lanes[index].items.get(position)) {
-                (Outcome::Failed(_) | Outcome::Throttled { .. }, Some(item)) => self.is_overdue(item, time),
-                _ => Overdue::No,
-            };
             let lane = &mut self.lanes[index];
             let item = lane.items.get_mut(position)?;
             match outcome {
                 Outcome::Delivered => {
                     delivered = true;
                     item.state = State::Delivered;
-                    lane.window.push((minute(now), true));
+                    lane.window.push((now, true));
                     continue;
                 }
-                Outcome::Refused(_) | Outcome::Failed(_) | Outcome::Throttled { .. }
-                    if overdue == Overdue::Yes || matches!(outcome, Outcome::Refused(_)) =>
-                {
-                    counted = true;
+                Outcome::Refused(_) => {
                     item.state = State::Failed;
                     lane.failures_told += 1;
-                    lane.window.push((minute(now), false));
+                    lane.window.push((now, false));
                     continue;
                 }
-                Outcome::Failed(failure) | Outcome::Silent(failure) => {
-                    if !failures.contains(&failure) {
-                        failures.push(failure);
-                    }
-                }
+                // A quota counts as not taking.
+                Outcome::Failed(_) | Outcome::Silent(_) | Outcome::Throttled { .. } => failed = true,
                 Outcome::Broken(failure) => {
                     broken.get_or_insert(failure.reason);
                 }
-                Outcome::Refused(_)
-                | Outcome::Throttled { .. }
-                | Outcome::NotProcessed(_)
-                | Outcome::Ours(_)
-                | Outcome::Abandoned => {}
-            }
-            if overdue == Overdue::Unknown {
-                unknown = true;
-                (item.optional, item.loose) = (true, true);
-                lane.failures_lost += 1;
+                Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
             }
             // What waited for a retry waits for its turn from now on; the others are in their place again.
             if item.state == State::Retry {
                 item.state = State::Throttled;
             }
         }
-        let lane = &mut self.lanes[index];
-        let told = failures.len() as u64 + u64::from(broken.is_some());
-        *if unknown { &mut lane.failures_lost } else { &mut lane.failures_told } += told;
-        let forbidden = broken == Some(ErrorReason::DestinationForbidden);
-        for _ in 0..failures.len() + usize::from(broken.is_some() && !forbidden) {
-            lane.window.push((minute(now), false));
+        if delivered {
+            self.lanes[index].unfed = None;
         }
-        counted |= !failures.is_empty();
+        let lost_patience = failed && self.took_nothing(index, now);
+        if let Some(reason) = broken {
+            let lane = &mut self.lanes[index];
+            lane.failures_told += 1;
+            if reason != ErrorReason::DestinationForbidden {
+                lane.window.push((now, false));
+            }
+        }
         let positions: Vec<u64> = ended.iter().map(|(position, _)| *position).collect();
         self.give_up_what_is_too_old(index, &positions);
         self.look_ahead(index, &positions);
-        self.back_off(index, &positions, delivered, now);
-        if let Some(back) = self.lanes[index].back.as_mut().filter(|_| unknown) {
-            (back.positions, back.until, back.failures) = (None, Timestamp::EPOCH, 0);
-        }
-        self.follows(index, broken.map(SuspensionReason::Destination), counted, now)
+        self.back_off(index, &positions, delivered, failed || broken.is_some(), now);
+        let reason = lost_patience.then_some(SuspensionReason::TookNothing);
+        self.follows(index, reason.or(broken.map(SuspensionReason::Destination)), false, now)
     }
 
-    fn back_off(&mut self, index: usize, ended: &[u64], delivered: bool, now: Timestamp) {
+    /// A topic failed: its owner is told at first, after ten minutes, and each hour. Whether it has lost its patience.
+    fn took_nothing(&mut self, index: usize, now: Timestamp) -> bool {
+        let (lane, settings) = (&mut self.lanes[index], &self.settings);
+        let Some(unfed) = &mut lane.unfed else {
+            lane.failures_told += 1;
+            lane.window.push((now, false));
+            lane.unfed = Some(Unfed { tried_for: Duration::ZERO, told_at: Duration::ZERO, untold: 0, last: Some(now) });
+            return false;
+        };
+        // Time in which there was nothing to be tried needs no patience.
+        let since = unfed.last.map_or(Duration::ZERO, |last| now.since(last)).min(3 * settings.longest_backoff);
+        unfed.tried_for += since;
+        unfed.last = Some(now);
+        unfed.untold += 1;
+        let minutes = |duration: Duration| duration.as_secs() / 60;
+        let next = if minutes(unfed.told_at) < 10 { 10 } else { (minutes(unfed.told_at) / 60 + 1) * 60 };
+        let lost = unfed.tried_for >= settings.topic_patience;
+        if minutes(unfed.tried_for) >= next {
+            unfed.told_at = unfed.tried_for;
+            lane.failures_told += std::mem::take(&mut unfed.untold);
+        } else if lost {
+            lane.failures_told += std::mem::take(&mut unfed.untold);
+        }
+        lost
+    }
+
+    fn back_off(&mut self, index: usize, ended: &[u64], delivered: bool, failed: bool, now: Timestamp) {
         let lane = &mut self.lanes[index];
         let before = lane.back.take();
         let items = ended.iter().map(|position| (*position, &lane.items[position]));
@@ -180,21 +166,21 @@ impl Oracle {
             lane.back = before.filter(goes_on).map(|back| Back { failures, until: Timestamp::EPOCH, ..back });
             return;
         }
-        let failures = failures + 1;
-        let doubled = self.settings.first_backoff.saturating_mul(1 << (failures - 1).min(16));
+        let failures = failures + u32::from(failed);
+        let doubled = self.settings.first_backoff.saturating_mul(1 << failures.saturating_sub(1).min(16));
         // A fifth of jitter.
         let pause = doubled.min(self.settings.longest_backoff).mul_f64(0.8).saturating_sub(Duration::from_micros(1));
+        // What says nothing about the topic has pauses of its own, from a second on.
+        let pause = if failed { pause } else { Duration::from_secs(1) };
         let in_order = || back.iter().filter(|(_, item)| !item.loose);
         // Those for which the batch had no room this time.
         let left = before.as_ref().and_then(|before| before.positions.clone()).unwrap_or_default();
         let left = left.into_iter().filter(|position| !lane.items[position].state.is_settled());
-        let before = before.map(|before| (before.before, before.since));
+        let before = before.map(|before| before.before);
         let behind = in_order().map(|(position, _)| position + 1).max();
-        let since = in_order().filter_map(|(_, item)| item.first_tried_at).min();
         lane.back = Some(Back {
             positions: Some(in_order().map(|(position, _)| *position).chain(left).collect()),
-            before: behind.max(before.map(|(before, _)| before)).unwrap_or(0),
-            since: since.or(before.map(|(_, since)| since)).unwrap_or(now),
+            before: behind.max(before).unwrap_or(0),
             failures,
             until: now + pause,
         });

@@ -112,6 +112,8 @@ impl Lane {
             under_way: 0,
             window: Vec::new(),
             back: None,
+            unfed: None,
+            judge_at: None,
             ahead: Default::default(),
             expired_before: 0,
             saved_at: 0,
@@ -136,7 +138,7 @@ impl Lane {
         self.window.clear();
         self.last_sent = None;
         self.pause_until = Timestamp::EPOCH;
-        self.back = None;
+        (self.back, self.unfed, self.judge_at) = (None, None, None);
         for item in self.items.values_mut().filter(|item| item.in_flight.is_none()) {
             if matches!(item.state, State::Owed | State::Throttled) {
                 item.first_tried_at = None;

@@ -22,7 +22,7 @@ impl Oracle {
         let same_lane = lane.number == made.lane_number;
         let elsewhere = lane.known.as_ref().is_some_and(|known| known.destination.to_string() != made.destination);
         let to_topic = lane.known.as_ref().is_some_and(is_topic);
-        let none = Outcome::Failed(no_outcome());
+        let none = Outcome::NotProcessed(no_outcome());
         let mut ended = Vec::new();
         let mut any = false;
         for (place, position) in made.positions.iter().enumerate() {
@@ -70,7 +70,7 @@ impl Oracle {
                 self.look_ahead(index, &made.positions);
                 None
             }
-            _ if to_topic => self.batch_ended(index, &ended, (now, true_now)),
+            _ if to_topic => self.batch_ended(index, &ended, now),
             [(position, outcome), ..] => self.answered(index, position, outcome, now),
         }
     }
@@ -85,7 +85,7 @@ impl Oracle {
         match outcome {
             Outcome::Delivered => {
                 item.state = State::Delivered;
-                lane.window.push((minute(now), true));
+                lane.window.push((now, true));
                 return None;
             }
             Outcome::Throttled { retry_after } => {
@@ -119,31 +119,58 @@ impl Oracle {
         }
         lane.failures_told += 1;
         if reason != Some(SuspensionReason::Destination(ErrorReason::DestinationForbidden)) {
-            lane.window.push((minute(now), false));
+            lane.window.push((now, false));
         }
         self.follows(index, reason, true, now)
     }
 
-    /// The suspension that has to follow.
+    /// The suspension that has to follow. `judged`: something failed, so the hour of an endpoint is judged.
     pub(super) fn follows(
-        &self,
+        &mut self,
         index: usize,
         mut reason: Option<SuspensionReason>,
         judged: bool,
         now: Timestamp,
     ) -> Option<SuspensionReason> {
         let lane = &self.lanes[index];
-        let settings = &self.settings;
         let runs = !lane.halted && lane.known.as_ref().is_some_and(|known| known.status.is_active());
-        let (good, bad) = self.window(index, now);
-        if reason.is_none()
-            && judged
-            && good + bad >= settings.judged_from
-            && good * 100 < (good + bad) * settings.success_percent
-        {
-            reason = Some(SuspensionReason::SuccessRate);
+        if reason.is_none() && judged {
+            let from = self.is_bad_from(index, now);
+            self.lanes[index].judge_at = from;
+            if from.is_some_and(|from| from <= now) {
+                reason = Some(SuspensionReason::SuccessRate);
+            }
         }
         reason.filter(|_| runs)
+    }
+
+    /// From when on the hour is a reason to suspend an endpoint, if it is bad enough.
+    fn is_bad_from(&self, index: usize, now: Timestamp) -> Option<Timestamp> {
+        let (lane, settings) = (&self.lanes[index], &self.settings);
+        let (good, bad) = self.window(index, now);
+        let below = good + bad >= settings.judged_from && good * 100 < (good + bad) * settings.success_percent;
+        let newest = minute(now);
+        let failures = lane.window.iter().filter(|(at, fine)| !fine && minute(*at) > newest - 60);
+        let oldest = failures.map(|(at, _)| *at).min()?;
+        (below && !lane.known.as_ref().is_some_and(is_topic)).then_some(oldest + settings.suspend_after)
+    }
+
+    /// Time has come to `now`: hours that were to be judged are no longer bad enough, will be later, or suspend.
+    pub fn judge_if_due(&mut self, now: Timestamp) {
+        for index in 0..self.lanes.len() {
+            if self.lanes[index].judge_at.is_some_and(|at| at <= now) {
+                match self.is_bad_from(index, now) {
+                    Some(from) if from <= now => {}
+                    other => self.lanes[index].judge_at = other,
+                }
+            }
+        }
+    }
+
+    /// Whether the hour had to be judged `by` ago at the latest, and still is bad enough.
+    pub fn is_overdue(&self, index: usize, now: Timestamp, by: Duration) -> bool {
+        let was_due = self.lanes[index].judge_at.is_some_and(|at| at + by <= now);
+        was_due && self.is_bad_from(index, now).is_some_and(|from| from <= now)
     }
 }
 

@@ -45,6 +45,9 @@ impl Oracle {
         let durable = lane.durable.clone();
         lane.window = durable.window;
         let were_ahead = std::mem::replace(&mut lane.ahead, durable.ahead.clone());
+        // The hour may be judged again as soon as the lane is back.
+        lane.judge_at = (!lane.window.is_empty()).then_some(domain::Timestamp::EPOCH);
+        lane.unfed = durable.unfed.map(|unfed| super::Unfed { last: None, ..unfed });
         lane.back = durable.back.map(|back| Back { positions: None, until: domain::Timestamp::EPOCH, ..back });
         // What was told and not saved is told nobody, and happens again.
         lane.failures_lost += lane.failures_told - durable.failures;
@@ -142,8 +145,7 @@ impl Oracle {
                     item.repeated |= told;
                     item.state = State::Owed;
                     item.failures = 0;
-                    let tried = lane.back.as_ref().filter(|back| *position < back.before);
-                    item.first_tried_at = tried.map(|back| back.since);
+                    item.first_tried_at = None;
                 }
             }
         }

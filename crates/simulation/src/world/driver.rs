@@ -125,7 +125,9 @@ impl World {
         if self.mutated(Mutation::HurryTheClock) {
             now = Timestamp::from_micros(now.as_micros() + self.time as i64 / 10);
         }
+        let true_now = self.now();
         let Some(core) = &mut self.core else { return Ok(()) };
+        self.oracle.judge_if_due(true_now);
         core.handle(now, input);
         let mut outputs = Vec::new();
         while let Some(output) = core.poll() {
@@ -157,8 +159,13 @@ impl World {
                 });
                 self.suspensions_asked += 1;
                 self.note(|| format!("suspend {index:?}: {reason:?}"));
+                let now = self.now();
+                let expected = expected
+                    || reason == SuspensionReason::SuccessRate
+                        && index.is_some_and(|index| self.oracle.is_overdue(index, now, std::time::Duration::ZERO));
                 // After a step back of the clock the oracle's hour is not the engine's.
-                let expected = expected || self.oracle.stepped_back && reason == SuspensionReason::SuccessRate;
+                let expected =
+                    expected || self.oracle.stepped_back && !matches!(reason, SuspensionReason::Destination(_));
                 hold(Property::SuspendsByTheRule, expected, || {
                     format!("subscription {index:?} is to be suspended ({reason:?}), which does not follow")
                 })?;
@@ -296,13 +303,6 @@ impl World {
                     outcomes.fill(failed);
                 }
             }
-            Some(Mutation::CountEachOfABatch) => {
-                for (index, outcome) in outcomes.iter_mut().enumerate() {
-                    if let Outcome::Failed(failure) = outcome {
-                        failure.message = format!("{index}: {}", failure.message);
-                    }
-                }
-            }
             _ => {}
         }
         outcomes
@@ -345,9 +345,9 @@ impl World {
                 Some(Mutation::CountTwice) => {
                     if let Some(memory) = &mut lane.memory {
                         let minutes = minutes(memory);
-                        for record in memory[minutes..].chunks_exact_mut(12) {
+                        for record in memory[minutes..].chunks_exact_mut(MINUTE_BYTES) {
                             let failed = u32::from_le_bytes([record[8], record[9], record[10], record[11]]) * 2;
-                            record[8..].copy_from_slice(&failed.to_le_bytes());
+                            record[8..12].copy_from_slice(&failed.to_le_bytes());
                         }
                     }
                 }
@@ -585,8 +585,11 @@ pub(super) const HOURS_A_MINUTE: u32 = 60;
 
 /// Where in a lane's memory (see the crate `delivery`, `memory.rs`) the pause begins and ends, and where events settled ahead of the
 /// cursor begin, behind their number.
-const PAUSE: std::ops::Range<usize> = 17..37;
-const TAKEN: usize = 41;
+const PAUSE: std::ops::Range<usize> = 17..57;
+const TAKEN: usize = 61;
+
+/// What a minute of the window takes.
+const MINUTE_BYTES: usize = 20;
 
 /// Where the minutes of the window begin.
 fn minutes(memory: &[u8]) -> usize {

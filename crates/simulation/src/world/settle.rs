@@ -188,6 +188,11 @@ impl World {
         if !current || !lane.stored.status.is_active() {
             return Ok(());
         }
+        let overdue = self.oracle.is_overdue(index, now, std::time::Duration::from_secs(2));
+        let unsure = lane.halted || self.oracle.stepped_back || self.stopping_since.is_some();
+        hold(Property::SuspendsByTheRule, !overdue || unsure, || {
+            format!("subscription {index} is still not suspended, below the success rate for long enough")
+        })?;
         hold(Property::StatusIsTrue, status.in_flight == lane.in_flight as u64, || {
             format!("subscription {index}: {} attempts under way, status says {}", lane.in_flight, status.in_flight)
         })?;
