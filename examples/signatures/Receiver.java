@@ -19,7 +19,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 public class Receiver {
     static final Map<String, String> ENV = System.getenv();
-    static final byte[] SECRET = ENV.get("SECRET").getBytes(UTF_8);
+    static final byte[] SECRET = ENV.getOrDefault("SECRET", "").getBytes(UTF_8);
     static final long TOLERANCE = Long.parseLong(ENV.getOrDefault("TOLERANCE", "0")); // seconds; 0: replays are not refused
     static final int LARGEST = 2 << 20; // an event has at most 1 MiB
 
@@ -68,6 +68,7 @@ public class Receiver {
     }
 
     public static void main(String[] arguments) throws IOException {
+        if (SECRET.length == 0) throw new IllegalStateException("SECRET is not set"); // Anybody can sign with an empty key.
         int port = Integer.parseInt(ENV.getOrDefault("PORT", "4000"));
         HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 0);
         server.setExecutor(Executors.newFixedThreadPool(8));

@@ -86,6 +86,9 @@ func receive(response http.ResponseWriter, request *http.Request) {
 }
 
 func main() {
+	if len(secret) == 0 { // Anybody can sign with an empty key.
+		log.Fatal("SECRET is not set")
+	}
 	address := "127.0.0.1:" + cmp.Or(os.Getenv("PORT"), "4000")
 	log.Fatal(http.ListenAndServe(address, http.HandlerFunc(receive)))
 }

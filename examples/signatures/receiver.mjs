@@ -3,6 +3,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 
 const secret = process.env.SECRET;
+if (!secret) throw new Error("SECRET is not set"); // Anybody can sign with an empty key.
 const tolerance = Number(process.env.TOLERANCE ?? 0); // seconds; 0: replays are not refused
 const largest = 2 << 20; // an event has at most 1 MiB
 

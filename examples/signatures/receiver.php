@@ -1,7 +1,12 @@
 <?php
 // A receiver that verifies signatures: SECRET=… php -S 127.0.0.1:4000 receiver.php
 
-$secret = getenv('SECRET');
+$secret = (string) getenv('SECRET');
+if ($secret === '') { // Anybody can sign with an empty key.
+    error_log('SECRET is not set');
+    http_response_code(500);
+    return;
+}
 $tolerance = (int) getenv('TOLERANCE'); // seconds; 0: replays are not refused
 
 // One of the two signatures must be by our secret; $body is what came, byte by byte.

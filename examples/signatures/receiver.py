@@ -7,7 +7,9 @@ import os
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SECRET = os.environ["SECRET"].encode()
+SECRET = os.environ.get("SECRET", "").encode()
+if not SECRET:
+    raise SystemExit("SECRET is not set")  # Anybody can sign with an empty key.
 TOLERANCE = int(os.environ.get("TOLERANCE", 0))  # seconds; 0: replays are not refused
 LARGEST = 2 << 20  # an event has at most 1 MiB
 

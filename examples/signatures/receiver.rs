@@ -27,6 +27,9 @@ impl Verifier {
 
     /// One of the two signatures must be by our secret; `body` is what came, byte by byte.
     fn is_genuine(&self, headers: &HeaderMap, body: &[u8]) -> bool {
+        if self.secret.is_empty() {
+            return false; // Anybody can sign with an empty key.
+        }
         let expected: String = self.hmac(&[body]).iter().map(|byte| format!("{byte:02x}")).collect();
         let names = ["x-akeneo-signature-primary", "x-akeneo-signature-secondary"];
         names.iter().filter_map(|name| headers.get(*name)).any(|sent| same(sent.as_bytes(), &expected))

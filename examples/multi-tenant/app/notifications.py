@@ -54,6 +54,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     Handler.inbox = Inbox(os.environ["INBOX"])
     Handler.secret = os.environ["NOTIFICATION_SECRET"]
+    if not Handler.secret:
+        raise SystemExit("NOTIFICATION_SECRET is empty")  # Anybody can sign with an empty key.
     ThreadingHTTPServer(("127.0.0.1", int(os.environ["NOTIFICATION_PORT"])), Handler).serve_forever()
 
 

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -139,6 +139,28 @@ fn judge(start: impl Fn(u64) -> anyhow::Result<Receiver>) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Anybody can sign with an empty key: a receiver whose secret is not set ends, or refuses everything.
+fn takes_nothing(mut process: Process, port: u16) -> anyhow::Result<()> {
+    let until = Instant::now() + Duration::from_secs(60);
+    while process.ended().is_none() {
+        if port::accepts(port, Duration::from_millis(20)).is_ok() {
+            let receiver = Receiver { port, _process: Some(process) };
+            let answer = receiver.post(&[("X-AKENEO-SIGNATURE-PRIMARY", &by_nobody(KNOWN.0))], KNOWN.0.as_bytes());
+            anyhow::ensure!(answer >= 400, "a signature by an empty key is answered with {answer}");
+            return Ok(());
+        }
+        anyhow::ensure!(Instant::now() < until, "it neither ends nor listens: {}", process.printed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// The signature that an empty key makes.
+fn by_nobody(body: &str) -> String {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b""), body.as_bytes());
+    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn standard(id: &str, timestamp: &str, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
     let tag = hmac::sign(&key, format!("{id}.{timestamp}.{body}").as_bytes());
@@ -148,16 +170,21 @@ fn standard(id: &str, timestamp: &str, body: &str) -> String {
 
 /// Starts a program as a receiver, where its language is there.
 fn judge_program(language: &str, tool: tool::Tool, program: impl Fn(&Path, u16) -> anyhow::Result<Command>) {
+    let start = |secret: &str, tolerance: u64| -> anyhow::Result<(Process, u16)> {
+        let (scratch, port) = (place::scratch("receiver")?, port::free());
+        let mut command = program(&scratch, port)?;
+        command.current_dir(root().join("examples/signatures"));
+        command.envs([("SECRET", secret), ("PORT", &port.to_string()), ("TOLERANCE", &tolerance.to_string())]);
+        Ok((Process::start(&command, &scratch.join("log"))?, port))
+    };
     let done = tool.require().and_then(|()| {
         judge(|tolerance| {
-            let (scratch, port) = (place::scratch("receiver")?, port::free());
-            let mut command = program(&scratch, port)?;
-            command.current_dir(root().join("examples/signatures"));
-            command.envs([("SECRET", SECRET), ("PORT", &port.to_string()), ("TOLERANCE", &tolerance.to_string())]);
-            let process = Process::start(&command, &scratch.join("log"))?;
+            let (process, port) = start(SECRET, tolerance)?;
             port::accepts(port, Duration::from_secs(60)).map_err(|error| error.context(process.printed()))?;
             Ok(Receiver { port, _process: Some(process) })
-        })
+        })?;
+        let (process, port) = start("", 0)?;
+        takes_nothing(process, port)
     });
     if let Err(error) = done {
         parts::left_out(&format!("the receiver in {language}"), &error);
@@ -214,4 +241,9 @@ fn the_receiver_in_rust() {
         Ok(Receiver { port, _process: None })
     })
     .unwrap();
+    let nobody = receiver_in_rust::Verifier { secret: String::new(), tolerance: 0 };
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let receiver = Receiver { port: listener.local_addr().unwrap().port(), _process: None };
+    runtime.spawn(async move { axum::serve(listener, receiver_in_rust::router(nobody)).await });
+    receiver.check("an empty key", &[("X-AKENEO-SIGNATURE-PRIMARY", &by_nobody(KNOWN.0))], KNOWN.0, NOT_GENUINE);
 }
