@@ -152,10 +152,38 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::subscriber::Contact;
     use domain::{SubscriberId, SubscriptionId, Timestamp};
     use uuid::Uuid;
 
     use super::*;
+
+    /// The API's judge and the mailer's are one: what a contact may have, an email can be sent to.
+    fn both_accept(address: &str) {
+        let parsed: Result<lettre::Address, _> = address.parse();
+        assert!(!Contact::is_email(address) || parsed.is_ok(), "{address} is accepted, but {parsed:?}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn an_address_that_a_contact_may_have_can_be_written_to(
+            near in "[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,70}@[a-zA-Z0-9.-]{1,70}",
+            good in "[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}(\\.[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}){0,3}@[a-z0-9]{1,9}(-[a-z0-9]{1,9})?(\\.[a-z0-9]{1,9}){1,3}",
+            any in ".{0,20}@.{0,20}",
+        ) {
+            both_accept(&near);
+            both_accept(&good);
+            both_accept(&any);
+        }
+    }
+
+    #[test]
+    fn the_longest_addresses_can_be_written_to() {
+        let domain = format!("{0}.{0}.{1}", "b".repeat(62), "c".repeat(63));
+        let longest = format!("{}@{domain}", "a".repeat(64));
+        assert!(Contact::is_email(&longest) && longest.len() == 254);
+        both_accept(&longest);
+    }
 
     fn outgoing(kind: NotificationKind, name: &str) -> Outgoing {
         Outgoing {
