@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use aws_lc_rs::digest;
 use domain::event_type::Catalogue;
 use domain::lane_status::LaneStatus;
-use domain::pim::{Pim, SourceKey, TokenCheck};
+use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck};
 use domain::{ClientId, PimId, SubscriptionId, Timestamp};
 use store::Catalog;
 use store::memory::{MemorySettings, MemoryStore};
@@ -58,10 +58,12 @@ fn pim() -> Pim {
             prefix: "key".into(),
             sha256: sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
             created_at: Timestamp::EPOCH,
+            origin: Origin::Command,
         }],
         token_check: TokenCheck::Static,
         static_tokens: vec![],
         events_api_secret: None,
+        provenance: Provenance::default(),
         created_at: Timestamp::EPOCH,
     }
 }

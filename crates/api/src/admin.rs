@@ -6,6 +6,7 @@ pub(crate) mod keys;
 pub(crate) mod pims;
 pub(crate) mod statistics;
 pub(crate) mod subscriptions;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 
@@ -109,6 +110,11 @@ fn answer(status: StatusCode, value: &impl Serialize) -> Result<Response, Refusa
         Refusal::new(because::INTERNAL_ERROR, "the answer could not be written")
     })?;
     Ok(body::json(status, text))
+}
+
+fn no_random_numbers() -> Refusal {
+    tracing::error!("the system gives no random numbers");
+    Refusal::new(because::INTERNAL_ERROR, "the system gives no random numbers; nothing was made")
 }
 
 fn at(field: &str, code: &'static str, message: impl Into<String>) -> Refusal {

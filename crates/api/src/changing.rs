@@ -10,6 +10,7 @@ use domain::{SubscriberId, SubscriptionId, Timestamp};
 use store::catalog::Made;
 use store::{Catalog, Change, ChangeError, Put, StoreError, transition};
 
+use crate::auth::caller::Caller;
 use crate::refusal::Refusal;
 
 /// Subscribers of a PIM, and subscriptions of a subscriber, that may be in use (contract page 1).
@@ -47,7 +48,7 @@ impl From<StoreError> for Attempt {
 impl From<ChangeError> for Attempt {
     fn from(error: ChangeError) -> Attempt {
         match error {
-            ChangeError::Conflict => Attempt::Lost,
+            ChangeError::Conflict | ChangeError::Outdated => Attempt::Lost,
             other => Attempt::Refused(other.into()),
         }
     }
@@ -66,6 +67,12 @@ where
         }
     }
     Err(ChangeError::Conflict.into())
+}
+
+/// A change that `caller` asks for, with nothing in it yet: it is made only if all that the caller was let in by still
+/// holds in its commit. To be made within [`until_won`], of a caller that was just judged by [`Caller::again`].
+pub(crate) fn change_of(caller: &Caller) -> Change {
+    Change { conditions: caller.conditions.clone(), ..change() }
 }
 
 /// Makes a change and waits until the engine works by it: an event accepted after the answer is treated by the new

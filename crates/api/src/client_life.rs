@@ -5,9 +5,9 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::outcome::SuspensionReason;
 use domain::pim::Pim;
-use domain::subscriber::{Owner, SubscriberStatus};
+use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use store::transition::{self, Frequent};
-use store::{Catalog, ChangeError, Store, StoreError, edit_client};
+use store::{Catalog, ChangeError, Condition, Store, StoreError, edit_client};
 
 use crate::auth::gateway::{Permission, PimGateway};
 use crate::changing;
@@ -35,7 +35,8 @@ pub async fn revoke(store: &dyn Store, pim: &Pim, owner: &Owner, now: Timestamp)
     Err(ChangeError::Conflict)
 }
 
-/// Keeps whether the client may use the Event Platform. Withdrawn, its active subscriptions become suspended.
+/// Keeps whether the client may use the Event Platform. Withdrawn, whatever is active then becomes suspended, however
+/// often it is withdrawn: something may have become active since the last time.
 pub async fn permission(
     store: &dyn Store,
     pim: &Pim,
@@ -44,27 +45,31 @@ pub async fn permission(
     now: Timestamp,
     frequent: Frequent,
 ) -> Result<(), ChangeError> {
-    let client = store.client(owner).await?;
-    if client.permission.unwrap_or(true) == permitted {
-        return Ok(());
+    if store.client(owner).await?.permission.unwrap_or(true) != permitted {
+        // First of all, so that nothing becomes active behind our back: what is judged by the old permission is not committed.
+        edit_client(store, owner, |client| client.permission = Some(permitted)).await?;
     }
     for subscriber in if permitted { vec![] } else { store.subscribers(owner).await? } {
         suspend_all(store, pim, &subscriber, now, frequent).await?;
     }
-    // Kept last: had a suspension failed, the next call would try again.
-    edit_client(store, owner, |client| client.permission = Some(permitted)).await?;
     Ok(())
 }
 
+/// Suspends what is active, as long as the permission is withdrawn.
 async fn suspend_all(
     store: &dyn Store,
     pim: &Pim,
-    subscriber: &domain::subscriber::Subscriber,
+    subscriber: &Subscriber,
     now: Timestamp,
     frequent: Frequent,
 ) -> Result<(), ChangeError> {
     for _ in 0..MAX_ROUNDS {
+        let client = store.client(&subscriber.owner).await?;
+        if client.permission.unwrap_or(true) {
+            return Ok(());
+        }
         let mut change = changing::change();
+        change.conditions.push(Condition::Client { owner: subscriber.owner.clone(), revision: client.revision });
         for subscription in store.subscriptions(subscriber.id).await? {
             if subscription.status.is_active() {
                 transition::suspend(&mut change, subscription, SuspensionReason::PermissionWithdrawn, &pim.url, now);
@@ -75,7 +80,7 @@ async fn suspend_all(
         }
         transition::say_if_frequent(store, &mut change, frequent).await?;
         match changing::make(store, change).await {
-            Ok(_) | Err(ChangeError::Conflict) => {}
+            Ok(_) | Err(ChangeError::Conflict | ChangeError::Outdated) => {}
             Err(other) => return Err(other),
         }
     }
@@ -88,6 +93,12 @@ pub async fn admit(catalog: &dyn Catalog, owner: &Owner) -> Result<(), ChangeErr
     Ok(())
 }
 
+/// Ends the lock-out by the removal of that moment; one that came since stays.
+pub(crate) async fn admit_after(catalog: &dyn Catalog, owner: &Owner, removed: Timestamp) -> Result<(), ChangeError> {
+    edit_client(catalog, owner, |client| client.revoked_at = client.revoked_at.filter(|at| *at > removed)).await?;
+    Ok(())
+}
+
 /// Asks PIMs once about every client that has a subscriber, as far as they can be asked without a caller's token, with a
 /// pause after each question. A withdrawn permission suspends, as the operator's call does.
 pub async fn recheck_permissions(
@@ -96,7 +107,7 @@ pub async fn recheck_permissions(
     pause: Duration,
     frequent: Frequent,
 ) -> Result<(), StoreError> {
-    for pim in store.pims().await? {
+    for pim in store.pims().await?.into_iter().filter(|pim| !pim.is_withdrawn()) {
         for (client_id, client) in store.clients(pim.id).await? {
             if client.revoked_at.is_some() {
                 continue;

@@ -15,7 +15,7 @@ use domain::{ClientId, Event, Timestamp};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use store::trace::Appending;
-use store::{AppendError, ChangeError, Client, edit_client};
+use store::{AppendError, ChangeError, Client, Condition, edit_client};
 use wire::Fault;
 use wire::cloudevents;
 use wire::fault::code;
@@ -30,6 +30,8 @@ use crate::{Api, client_life};
 
 /// Larger bodies are read on a thread of their own, so that others' requests do not wait for them.
 const READ_ASIDE: usize = 256 * 1024;
+/// Each one is lost to a change of the PIM's registration, which operators make by hand.
+const MAX_JUDGEMENTS: usize = 20;
 /// Of many events whose payload does not fit, the operator's log shows a few.
 const SHOWN_FAULTS: usize = 3;
 
@@ -103,38 +105,38 @@ async fn take(api: &Arc<Api>, request: Request) -> Result<Response, Refusal> {
     let (parts, unread) = request.into_parts();
     let headers = parts.headers;
     let bounds = &api.settings.server;
-    let pim = match producer::source(api, &headers).await {
-        Ok(pim) => pim,
+    let room = match producer::source(api, &headers).await {
+        Ok(pim) => api.bodies.of_pim(&pim),
         Err(refusal) => {
             body::discard(&headers, unread, bounds.ingest_body).await;
             return Err(refusal);
         }
     };
-    let room = api.bodies.of_pim(&pim);
     let Whole { bytes, held } = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout, room).await?;
-    let (now, since) = (Timestamp::now(), SystemTime::now());
-    let batched = is_batch(&headers);
-    let trace_parent = api.tracer.as_ref().and_then(|_| trace_parent(&headers));
-    let mut events = parse(headers, bytes, now).await?;
-    let unknown = unknown_types(api, &events);
-    check(api, &pim, &events, batched, &unknown)?;
-    if !batched && trace_parent.is_some() {
-        // One request, one event: what comes of it belongs to the trace of the request. Of a batch, each event has a
-        // trace of its own.
-        let keep = |event: Event| if event.trace_parent().is_some() { event } else { event.brought_by(trace_parent) };
-        events = events.into_iter().map(keep).collect();
-    }
-    let request = Accepted { pim, events, unknown, trace_parent, now, since };
     // From here on the producer is not needed any more: what it sent whole is taken and counted.
     let api = Arc::clone(api);
     let commits = api.commits.clone();
     commits
         .run(async move {
-            let answered = commit(&api, request).await;
+            let answered = judge_and_commit(&api, &headers, bytes).await;
             drop(held);
             answered
         })
         .await
+}
+
+/// The body may have taken a minute: the key counts that is one now, and that still is one in the commit.
+async fn judge_and_commit(api: &Api, headers: &HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+    for _ in 0..MAX_JUDGEMENTS {
+        let pim = producer::source(api, headers).await?;
+        let request = read(api, pim, headers, body.clone()).await?;
+        match commit(api, request).await {
+            Err(Uncommitted::Outdated) => {}
+            Err(Uncommitted::Refused(refusal)) => return Err(refusal),
+            Ok(answer) => return Ok(answer),
+        }
+    }
+    Err(ChangeError::Outdated.into())
 }
 
 /// A request whose events can be stored.
@@ -147,8 +149,39 @@ struct Accepted {
     since: SystemTime,
 }
 
-/// Stores the events, counts them, and answers.
-async fn commit(api: &Api, request: Accepted) -> Result<Response, Refusal> {
+/// Reads and checks the events of a body.
+async fn read(api: &Api, pim: Arc<Pim>, headers: &HeaderMap, body: Bytes) -> Result<Accepted, Refusal> {
+    let (now, since) = (Timestamp::now(), SystemTime::now());
+    let batched = is_batch(headers);
+    let trace_parent = api.tracer.as_ref().and_then(|_| trace_parent(headers));
+    let mut events = parse(headers.clone(), body, now).await?;
+    let unknown = unknown_types(api, &events);
+    check(api, &pim, &events, batched, &unknown)?;
+    if !batched && trace_parent.is_some() {
+        // One request, one event: what comes of it belongs to the trace of the request. Of a batch, each event has a
+        // trace of its own.
+        let keep = |event: Event| if event.trace_parent().is_some() { event } else { event.brought_by(trace_parent) };
+        events = events.into_iter().map(keep).collect();
+    }
+    Ok(Accepted { pim, events, unknown, trace_parent, now, since })
+}
+
+/// Why events were not stored.
+enum Uncommitted {
+    /// The registration that they were judged by has changed: judge again.
+    Outdated,
+    /// It is not to be.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Uncommitted {
+    fn from(refusal: Refusal) -> Uncommitted {
+        Uncommitted::Refused(refusal)
+    }
+}
+
+/// Stores the events if the PIM is still registered as it was judged, counts them, and answers.
+async fn commit(api: &Api, request: Accepted) -> Result<Response, Uncommitted> {
     let Accepted { pim, events, unknown, trace_parent, now, since } = request;
     for event in &events {
         if is_removal(event.event_type()) {
@@ -159,11 +192,15 @@ async fn commit(api: &Api, request: Accepted) -> Result<Response, Refusal> {
     let tracer = api.tracer.as_ref();
     let appending = Appending { pim: &pim, way: "events", since, request: trace_parent, events: &events };
     let trace = tracer.and_then(|tracer| tracer.appending(appending));
-    let appended = api.store.append(pim.id, events, now).await;
+    let conditions = vec![Condition::Pim { id: pim.id, revision: pim.revision }];
+    let appended = api.store.append_if(pim.id, events, now, conditions).await;
     if let Some(trace) = trace {
         trace.ended(appended.as_ref().copied().map_err(ToString::to_string));
     }
-    let appended = appended.map_err(not_appended)?;
+    let appended = match appended {
+        Err(AppendError::Outdated) => return Err(Uncommitted::Outdated),
+        other => other.map_err(not_appended)?,
+    };
     api.counters.accepted(appended.accepted, appended.duplicates, unknown.events);
     Ok(body::json(StatusCode::ACCEPTED, answer(appended, &unknown.names)))
 }

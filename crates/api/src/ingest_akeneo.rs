@@ -79,11 +79,11 @@ async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response
     let judged = async {
         let pim = known(api, source).await?;
         match signed(&headers, now) {
-            Ok(signed) => Ok((pim, signed)),
+            Ok(signed) => Ok(signed),
             Err(flaw) => Err(refuse(api, source, pim.as_deref(), flaw, now)),
         }
     };
-    let (pim, (timestamp, signature)) = match judged.await {
+    let (timestamp, signature) = match judged.await {
         Ok(judged) => judged,
         Err(refusal) => {
             body::discard(&headers, unread, bounds.ingest_body).await;
@@ -93,6 +93,8 @@ async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response
     let origin = parts.extensions.get::<Origin>().copied().unwrap_or(Origin::UNKNOWN);
     let (room, at_most) = (api.bodies.of_stranger(origin), bounds.body_timeout.min(PATIENCE));
     let Whole { bytes, held } = body::read(&headers, unread, bounds.ingest_body, at_most, room).await?;
+    // The body may have taken a while: what counts is what is registered now.
+    let pim = known(api, source).await?;
     let verified = match &pim {
         Some(pim) => api.bridge.verify(pim, timestamp, signature, &bytes, now),
         None => Some(nobodys_key().verify_events_api(timestamp, signature, &bytes, now, TOLERANCE)),

@@ -51,6 +51,7 @@ use store::{Catalog, Store};
 
 pub use admin::OperatorKey;
 pub use admin::keys::{new_source_key, source_key};
+pub use admin::tokens::{add_platform_token, end_platform_token, new_platform_token};
 pub use auth::gateway::{Permission, PimGateway, Verdict};
 pub use counters::{Counters, Counts};
 pub use description::{Published, publish};

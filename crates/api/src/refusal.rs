@@ -114,9 +114,7 @@ impl From<ChangeError> for Refusal {
                 format!("the limit of {limit} is reached; delete one that is no longer needed"),
             ),
             ChangeError::Missing(what) => Refusal::not_found(what),
-            ChangeError::Taken { field, value } => {
-                Refusal::new(because::TAKEN, format!("another PIM has the {field} {value:?}"))
-            }
+            taken @ ChangeError::Taken { .. } => Refusal::new(because::TAKEN, taken.to_string()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{backup, config, demo, emit, filter, listen, pim, reseal, serve};
+use crate::commands::{backup, client, config, demo, emit, filter, listen, pim, reseal, serve};
 
 /// Takes in a PIM's events and delivers them, filtered, signed and paced, to everybody who subscribed.
 #[derive(Parser, Debug)]
@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Serve(serve::ServeArgs),
     Demo(demo::DemoArgs),
     Pim(pim::PimArgs),
+    Client(client::ClientArgs),
     Listen(listen::ListenArgs),
     Emit(emit::EmitArgs),
     Filter(filter::FilterArgs),

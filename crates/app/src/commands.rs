@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod backup;
+pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod emit;
@@ -19,6 +20,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Pim(args) => pim::run(args),
+        Command::Client(args) => client::run(&args),
         Command::Listen(args) => listen::run(args),
         Command::Emit(args) => emit::run(args),
         Command::Filter(args) => filter::run(args),

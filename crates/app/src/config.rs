@@ -22,10 +22,13 @@ pub(crate) use print::reference;
 pub(crate) use settings::{Settings, Traces};
 #[cfg(test)]
 pub(crate) use value::Share;
-pub(crate) use value::{BaseUrl, LogFormat, PerSecond, SchemaCheck, SmtpSecurity, UnknownTypes};
+pub(crate) use value::{BaseUrl, LogFormat, PerSecond, PimUrl, SchemaCheck, SmtpSecurity, UnknownTypes};
 
+use domain::credential;
 use layers::Layers;
 use typed::Place;
+
+use crate::{data, log, notifications, platform, pubsub};
 
 /// It opens everything: it must not be guessed.
 const SHORTEST_OPERATOR_KEY: usize = 24;
@@ -137,13 +140,14 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
         let problem = "must lie between 1h and `storage.keep_events`";
         layers.fault(layers.place("delivery.topic_patience"), "delivery.topic_patience", problem);
     }
-    if settings.api.operator_key.as_ref().is_some_and(|key| key.expose().len() < SHORTEST_OPERATOR_KEY) {
-        let problem = "is shorter than 24 characters; `openssl rand -hex 24` makes a good one";
-        layers.fault(layers.place("api.operator_key"), "api.operator_key", problem);
-    }
-    if settings.metrics.key.as_ref().is_some_and(|key| key.expose().len() < SHORTEST_OPERATOR_KEY) {
-        let problem = "is shorter than 24 characters; `openssl rand -hex 24` makes a good one";
-        layers.fault(layers.place("metrics.key"), "metrics.key", problem);
+    for (name, key) in [("api.operator_key", &settings.api.operator_key), ("metrics.key", &settings.metrics.key)] {
+        let Some(key) = key else { continue };
+        if key.expose().len() < SHORTEST_OPERATOR_KEY {
+            let problem = "is shorter than 24 characters; `openssl rand -hex 24` makes a good one";
+            layers.fault(layers.place(name), name, problem);
+        } else if let Err(problem) = credential::check_token(key.expose()) {
+            layers.fault(layers.place(name), name, &problem.to_string());
+        }
     }
     let smtp = &settings.smtp;
     if smtp.host.is_some() && smtp.from.is_none() {
@@ -153,10 +157,29 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
         let problem = "`smtp.username` and `smtp.password` go together";
         layers.fault(layers.place("smtp.username"), "smtp.username", problem);
     }
-    for root in &settings.top.extra_roots {
-        if let Err(error) = std::fs::metadata(root) {
-            let problem = format!("{} cannot be read: {error}", root.display());
-            layers.fault(layers.place("extra_roots"), "extra_roots", &problem);
+    check_by_use(settings, layers);
+}
+
+/// What only its user can judge: each setting is given to the code that `serve` gives it to, so that a configuration
+/// which `postrider config` accepts is one that `serve` accepts.
+fn check_by_use(settings: &Settings, layers: &mut Layers) {
+    let mut refuse = |key: &str, problem: String| layers.fault(layers.place(key), key, &problem);
+    if let Err(problem) = log::filter(&settings.log.level) {
+        refuse("log.level", problem);
+    }
+    if let Err(problem) = data::configured_vault(settings) {
+        refuse("encryption.keys", problem);
+    }
+    if let Err((key, problem)) = pubsub::access(settings, &pubsub::account()) {
+        refuse(key, problem.to_owned());
+    }
+    match platform::tls(settings) {
+        Err(error) => refuse("extra_roots", format!("{error:#}")),
+        // It uses the same roots.
+        Ok(_) => {
+            if let Err(error) = notifications::mailer(settings) {
+                refuse("smtp.from", format!("{error:#}"));
+            }
         }
     }
 }

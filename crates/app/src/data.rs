@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use domain::Secret;
-use store::vault::{MasterKey, Vault, open_key_file};
+use store::vault::{KeyFileError, MasterKey, Vault, open_key_file};
 use store_sqlite::{BackupError, OpenError, SqliteStore};
 
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::failure::{Exit, Failure};
 
 /// The key file in the data folder.
@@ -18,10 +18,56 @@ pub(crate) fn open_to_serve(config: &Config) -> Result<SqliteStore, Failure> {
     SqliteStore::open_exclusive(folder, store_settings(config)?).map_err(|error| cannot_open(folder, error))
 }
 
-/// Opens the data folder beside the process that serves, or without one: the catalogue can be changed.
+/// Opens the data folder beside the process that serves, or without one: the catalogue can be changed. A folder that is
+/// not there is not made, for it is almost always the wrong one.
 pub(crate) fn open_beside(config: &Config) -> Result<SqliteStore, Failure> {
     let folder = &config.settings.top.data_dir;
+    if !store_sqlite::has_database(folder) {
+        let message = format!("{} is not a data folder: there is no database in it", absolute(folder).display());
+        return Err(Failure::message(Exit::Data, message).hint(
+            "name the service's folder by --data-dir, or its configuration by --config; `postrider serve` makes a new one, and so \
+             does `postrider pim add --create`",
+        ));
+    }
+    open(config, folder)
+}
+
+/// The same, where the operator said that the folder may be made.
+pub(crate) fn open_or_create(config: &Config) -> Result<SqliteStore, Failure> {
+    open(config, &config.settings.top.data_dir)
+}
+
+fn open(config: &Config, folder: &Path) -> Result<SqliteStore, Failure> {
+    refuse_root(folder)?;
     SqliteStore::open(folder, store_settings(config)?).map_err(|error| cannot_open(folder, error))
+}
+
+/// The folder as it is told to people.
+pub(crate) fn absolute(folder: &Path) -> PathBuf {
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+}
+
+/// What root writes into the folder of a service with a user of its own, that user cannot open.
+#[cfg(unix)]
+fn refuse_root(folder: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = |path: &Path| std::fs::metadata(path).ok().map(|found| found.uid());
+    // The process as Linux shows it belongs to its effective user.
+    if owner(Path::new("/proc/self")) != Some(0) {
+        return Ok(());
+    }
+    let theirs = owner(&store_sqlite::database(folder)).or_else(|| owner(folder)).filter(|owner| *owner != 0);
+    let Some(theirs) = theirs else { return Ok(()) };
+    let message = format!(
+        "{} belongs to another user (uid {theirs}), who could not open what root writes into it",
+        absolute(folder).display()
+    );
+    Err(Failure::message(Exit::Data, message).hint(format!("run it as that user: `sudo -u '#{theirs}' postrider …`")))
+}
+
+#[cfg(not(unix))]
+fn refuse_root(_: &Path) -> Result<(), Failure> {
+    Ok(())
 }
 
 /// A copy of the data folder, for the folder `to`.
@@ -74,7 +120,7 @@ pub(crate) fn copy_key_file(file: &Path, to: &Path) -> Result<PathBuf, Failure> 
 
 fn store_settings(config: &Config) -> Result<store_sqlite::Settings, Failure> {
     let settings = &config.settings;
-    let mut store = store_sqlite::Settings::new(vault(config)?);
+    let mut store = store_sqlite::Settings::new(vault(config, &settings.top.data_dir)?);
     store.tail_bytes = usize::try_from(settings.delivery.hot_tail.0).unwrap_or(usize::MAX);
     store.max_log_bytes = settings.storage.max_log_size.0;
     store.min_free_disk_bytes = settings.storage.min_free_disk.0;
@@ -82,31 +128,58 @@ fn store_settings(config: &Config) -> Result<store_sqlite::Settings, Failure> {
     Ok(store)
 }
 
-/// The configured keys, or those of the key file, which is made at the first start.
-fn vault(config: &Config) -> Result<Vault, Failure> {
-    let folder = &config.settings.top.data_dir;
-    let keys = config.settings.encryption.keys.iter().map(master_key).collect::<Result<Vec<_>, _>>()?;
+/// The vault of the configured keys; `None` without any. The error says what is wrong with them, never what they are.
+pub(crate) fn configured_vault(settings: &Settings) -> Result<Option<Vault>, String> {
+    let keys = settings.encryption.keys.iter().map(master_key).collect::<Result<Vec<_>, _>>()?;
     let mut keys = keys.into_iter();
-    match keys.next() {
-        Some(current) => Vault::new(current, keys).map_err(|error| Failure::new(Exit::Configuration, error)),
-        None => {
-            store_sqlite::make_folder(folder).map_err(|error| {
-                let error =
-                    anyhow::Error::from(error).context(format!("cannot make the data folder {}", folder.display()));
-                Failure::new(Exit::Data, error).hint("name another folder by --data-dir")
-            })?;
-            open_key_file(&folder.join(KEY_FILE)).map_err(|error| Failure::new(Exit::Data, error))
-        }
-    }
+    let Some(current) = keys.next() else { return Ok(None) };
+    Vault::new(current, keys).map(Some).map_err(|error| error.to_string())
 }
 
-fn master_key(typed: &Secret) -> Result<MasterKey, Failure> {
-    let hint = "a key is `<id>:<base64 of 32 bytes>`, such as `2026:$(openssl rand -base64 32)`";
-    let Some((id, text)) = typed.expose().split_once(':') else {
-        let message = "`encryption.keys`: a key has no id";
-        return Err(Failure::message(Exit::Configuration, message).hint(hint));
+fn master_key(typed: &Secret) -> Result<MasterKey, String> {
+    let with_hint = |problem: String| {
+        format!("{problem}; a key is `<id>:<base64 of 32 bytes>`, such as `2026:$(openssl rand -base64 32)`")
     };
-    MasterKey::from_base64(id, text).map_err(|error| Failure::new(Exit::Configuration, error).hint(hint))
+    let (id, text) = typed.expose().split_once(':').ok_or_else(|| with_hint("a key has no id".to_owned()))?;
+    MasterKey::from_base64(id, text).map_err(|error| with_hint(error.to_string()))
+}
+
+/// The vault of the configured keys, or that of the key file. The key file is made together with a new database, never
+/// beside one that is there: its secrets are sealed with another key.
+fn vault(config: &Config, folder: &Path) -> Result<Vault, Failure> {
+    let settings = &config.settings;
+    let configured = configured_vault(settings).map_err(|problem| Failure::message(Exit::Configuration, problem))?;
+    if let Some(vault) = configured {
+        return Ok(vault);
+    }
+    let file = folder.join(KEY_FILE);
+    if store_sqlite::has_database(folder) && !file.exists() {
+        let message = format!(
+            "{} is sealed with a key that is not given here: neither `encryption.keys` nor the key file {} is there",
+            folder.display(),
+            file.display()
+        );
+        return Err(Failure::message(Exit::Data, message).hint(
+            "run it with the configuration and the environment of the service, such as POSTRIDER_ENCRYPTION_KEYS, or put the \
+             key file back",
+        ));
+    }
+    store_sqlite::make_folder(folder).map_err(|error| {
+        let error = anyhow::Error::from(error).context(format!("cannot make the data folder {}", folder.display()));
+        Failure::new(Exit::Data, error).hint("name another folder by --data-dir")
+    })?;
+    open_key_file(&file, settings.encryption.group_may_read).map_err(|error| {
+        let exposed = matches!(error, KeyFileError::Exposed { .. });
+        let failure = Failure::new(Exit::Data, error);
+        if exposed {
+            failure.hint(
+                "where a group must be able to read it, as under Kubernetes' fsGroup, set `encryption.group_may_read = true` and \
+                 mode 640; or give the keys by POSTRIDER_ENCRYPTION_KEYS, or by a file that POSTRIDER_ENCRYPTION_KEYS_FILE names",
+            )
+        } else {
+            failure
+        }
+    })
 }
 
 fn cannot_open(folder: &Path, error: OpenError) -> Failure {

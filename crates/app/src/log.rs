@@ -15,15 +15,18 @@ const QUIET: &str = "krafka=error,h2=error,hyper=error,hyper_util=error,rustls=e
                      lettre=error,google_cloud_auth=error,google_cloud_gax_internal=error,google_cloud_pubsub=error,tonic=error,tower=error,\
                      reqwest=error,opentelemetry=error,opentelemetry_sdk=error,opentelemetry_otlp=error";
 
+/// What is logged, or what is wrong with the setting.
+pub(crate) fn filter(level: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {
+        format!(
+            "{level:?} is invalid ({error}); use a level such as info, or levels by module such as info,sinks=debug"
+        )
+    })
+}
+
 /// Starts logging; to be called once.
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {
-        Failure::new(
-            Exit::Configuration,
-            anyhow::Error::from(error).context(format!("log.level {level:?} makes no sense")),
-        )
-        .hint("a level such as info, or levels by module such as info,sinks=debug")
-    })?;
+    let filter = filter(level).map_err(|error| Failure::message(Exit::Configuration, error))?;
     let human = match format {
         LogFormat::Human => true,
         LogFormat::Json => false,

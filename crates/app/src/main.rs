@@ -29,6 +29,7 @@ mod registration;
 mod http_client;
 mod receiver;
 mod samples;
+mod secret_input;
 mod signals;
 
 fn main() -> ExitCode {

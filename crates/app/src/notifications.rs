@@ -19,7 +19,10 @@ pub(crate) fn start(
     settings: &Settings,
     public_url: &str,
 ) -> Result<Notifier, Failure> {
-    let ways = Ways { webhooks: Client::new(connector), mailer: mailer(settings)? };
+    let ways = Ways {
+        webhooks: Client::new(connector),
+        mailer: mailer(settings).map_err(|error| Failure::new(Exit::Configuration, error))?,
+    };
     let settings = notify::Settings {
         public_url: public_url.to_owned(),
         allow_http: settings.top.allow_http_destinations,
@@ -30,7 +33,7 @@ pub(crate) fn start(
 }
 
 /// Sends emails, where the operator has set an SMTP server.
-fn mailer(settings: &Settings) -> Result<Option<Mailer>, Failure> {
+pub(crate) fn mailer(settings: &Settings) -> anyhow::Result<Option<Mailer>> {
     let smtp = &settings.smtp;
     let (Some(host), Some(from)) = (&smtp.host, &smtp.from) else { return Ok(None) };
     let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("`extra_roots`: {}", path.display()));
@@ -46,7 +49,7 @@ fn mailer(settings: &Settings) -> Result<Option<Mailer>, Failure> {
         credentials: smtp.username.clone().zip(smtp.password.clone()),
         from: from.clone(),
         timeout: smtp.timeout,
-        extra_roots: extra_roots.map_err(|error| Failure::new(Exit::Configuration, error))?,
+        extra_roots: extra_roots?,
     });
-    mailer.map(Some).map_err(|error| Failure::new(Exit::Configuration, error))
+    Ok(Some(mailer?))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use domain::pim::{ClientCredentials, ClientProof, Pim, TokenCheck};
+use domain::pim::{ClientCredentials, Pim, TokenCheck};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
@@ -116,8 +116,8 @@ impl PimClient {
 /// The credentials that a PIM's REST API is called with, where the operator registered some.
 pub(crate) fn credentials(pim: &Pim) -> Option<&ClientCredentials> {
     match &pim.token_check {
-        TokenCheck::Probe { client_proof: ClientProof::Credentials(known), .. } => known.first(),
-        TokenCheck::Static | TokenCheck::TokenInfo { .. } | TokenCheck::Probe { .. } => None,
+        TokenCheck::Probe { clients, .. } => clients.first(),
+        TokenCheck::Static | TokenCheck::TokenInfo { .. } => None,
     }
 }
 

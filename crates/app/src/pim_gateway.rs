@@ -1,10 +1,10 @@
-//! Asks PIMs about tokens over HTTP: `token-info` of hosted editions, a probe and a password grant of the others
-//! (contract pages 1 and 7, "Token check").
+//! Asks PIMs about tokens over HTTP: `token-info` of hosted editions, a probe of the others where the operator trusts the callers of
+//! such a PIM (contract pages 1 and 7, "Token check"). Registered credentials serve to ask the PIM, never as a proof.
 
 use api::{Permission, PimGateway, Verdict};
 use async_trait::async_trait;
 use domain::ClientId;
-use domain::pim::{ClientCredentials, ClientProof, Pim, Probe, TokenCheck};
+use domain::pim::{ClientCredentials, Pim, Probe, TokenCheck};
 use http::StatusCode;
 use serde_json::Value;
 use sinks::client::Fetched;
@@ -32,7 +32,14 @@ impl PimGateway for HttpGateway {
             TokenCheck::TokenInfo { client_id_fields, permission_field, clients: _ } => {
                 self.token_info(pim, client, token, client_id_fields, permission_field.as_deref()).await
             }
-            TokenCheck::Probe { probe, client_proof } => self.probe(pim, client, token, *probe, client_proof).await,
+            TokenCheck::Probe { probe, trust_client_id, .. } => {
+                match self.ask(pim, path_of(*probe), token).await {
+                    Ok(_) if *trust_client_id => Ok(Verdict::Genuine { permission: None }),
+                    // It may be that of another client. Who has no token of the PIM is not told that it is registered.
+                    Ok(_) => Err(unproven()),
+                    Err(refused) => Err(refused),
+                }
+            }
         };
         verdict.unwrap_or_else(|refused| refused)
     }
@@ -49,7 +56,7 @@ impl PimGateway for HttpGateway {
                 };
                 permission_by(asked.await.unwrap_or_else(|refused| refused))
             }
-            TokenCheck::Probe { probe, client_proof: ClientProof::Credentials(clients) } => {
+            TokenCheck::Probe { probe, clients, .. } => {
                 let Some(known) = clients.iter().find(|known| known.client_id == *client) else {
                     return Permission::NotAsked;
                 };
@@ -62,7 +69,6 @@ impl PimGateway for HttpGateway {
                 };
                 permission_by(asked.await.unwrap_or_else(|refused| refused))
             }
-            TokenCheck::Probe { client_proof: ClientProof::None | ClientProof::Trust, .. } => Permission::NotAsked,
         }
     }
 }
@@ -118,28 +124,6 @@ impl HttpGateway {
         Ok(Verdict::Genuine { permission: permission_field.and_then(|path| at(&info, path)?.as_bool()) })
     }
 
-    async fn probe(
-        &self,
-        pim: &Pim,
-        client: &ClientId,
-        token: &str,
-        probe: Probe,
-        proof: &ClientProof,
-    ) -> Judged<Verdict> {
-        let credentials = match proof {
-            ClientProof::None => return Err(unproven()),
-            ClientProof::Trust => None,
-            ClientProof::Credentials(known) => {
-                Some(known.iter().find(|known| known.client_id == *client).ok_or_else(unproven)?)
-            }
-        };
-        self.ask(pim, path_of(probe), token).await?;
-        if let Some(credentials) = credentials {
-            self.grant(pim, credentials).await?;
-        }
-        Ok(Verdict::Genuine { permission: None })
-    }
-
     /// A call with the caller's token: a 200, or the verdict.
     async fn ask(&self, pim: &Pim, path: &str, token: &str) -> Judged<Fetched> {
         let answer = self.0.get(pim, path, token, MAX_ANSWER).await.map_err(verdict_of)?;
@@ -175,8 +159,8 @@ fn unavailable(why: &str) -> Verdict {
 
 fn unproven() -> Verdict {
     Verdict::UnprovenClient {
-        message: "the tokens of this PIM do not say which client they were issued to; the operator of the platform \
-                  registers the secret of this client, or sets `trust_client_id` for the PIM"
+        message: "the tokens of this PIM do not say which client they were issued to: send a token of the platform (`pt_…`) in \
+                  X-PIM-TOKEN; its operator issues one with `postrider client token add`, or sets `trust_client_id` for the PIM"
             .into(),
     }
 }

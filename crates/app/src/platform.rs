@@ -11,7 +11,7 @@ use domain::address::AddressPolicy;
 use domain::event_type::{Catalogue, RegisteredType};
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
-use domain::{EventType, SubscriptionId};
+use domain::{EventType, SubscriptionId, Timestamp};
 use engine::Engine;
 use engine::core::Survey;
 use engine::trace::DeliveryTracer;
@@ -109,7 +109,7 @@ impl Platform {
 
         let sqlite = Arc::new(data::open_to_serve(config)?);
         let store: Arc<dyn Store> = Arc::clone(&sqlite) as Arc<dyn Store>;
-        registration::apply(store.as_ref(), &config.pims)
+        registration::apply(store.as_ref(), &config.pims, Timestamp::now())
             .await
             .map_err(|error| Failure::new(Exit::Configuration, error))?;
 
@@ -242,17 +242,20 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 fn connector(settings: &Settings) -> Result<Connector, Failure> {
-    let mut roots = Vec::new();
-    for path in &settings.top.extra_roots {
-        let refused = |error: anyhow::Error| {
-            Failure::new(Exit::Configuration, error.context(format!("`extra_roots`: {}", path.display())))
-        };
-        let text = std::fs::read(path).map_err(|error| refused(error.into()))?;
-        roots.extend(roots_from_pem(&text).map_err(|error| refused(error.into()))?);
-    }
-    let tls = TlsClient::new(&roots).map_err(|error| Failure::new(Exit::Configuration, error))?;
+    let tls = tls(settings).map_err(|error| Failure::new(Exit::Configuration, error))?;
     let resolver = Resolver::system().context("the system's name resolution cannot be used")?;
     Ok(Connector::new(Arc::new(resolver), addresses(settings), tls))
+}
+
+/// TLS with the public roots and those that the operator adds.
+pub(crate) fn tls(settings: &Settings) -> anyhow::Result<TlsClient> {
+    let mut roots = Vec::new();
+    for path in &settings.top.extra_roots {
+        let named = || path.display().to_string();
+        let text = std::fs::read(path).with_context(named)?;
+        roots.extend(roots_from_pem(&text).with_context(named)?);
+    }
+    Ok(TlsClient::new(&roots)?)
 }
 
 fn addresses(settings: &Settings) -> AddressPolicy {

@@ -21,16 +21,13 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_millis(100);
 /// The sink. Says in the log which account must be granted the role, as soon as that is known; where there are no credentials, nothing
 /// happens and nothing is asked.
 pub(crate) fn sink(settings: &Settings, style: EnvelopeStyle, connector: &Connector) -> Result<PubsubSink, Failure> {
-    if settings.pubsub.request_timeout < SHORTEST_TIMEOUT {
-        let refused = "`pubsub.request_timeout` must be at least 100ms: nothing could be published within less";
-        return Err(Failure::message(Exit::Configuration, refused));
-    }
-    let account = Account::find(&|name| std::env::var_os(name));
+    let refused = |(_, problem)| Failure::message(Exit::Configuration, problem);
+    let account = account();
     let principal: Arc<OnceLock<String>> = Arc::default();
     let settings = PubsubSettings {
         principal: Arc::clone(&principal),
         request_timeout: settings.pubsub.request_timeout,
-        ..PubsubSettings::new(access(settings, &account)?)
+        ..PubsubSettings::new(access(settings, &account).map_err(refused)?)
     };
     // The metadata server is on a link-local address; its operator is Google.
     let client = Client::new(connector.exempt());
@@ -45,13 +42,23 @@ pub(crate) fn sink(settings: &Settings, style: EnvelopeStyle, connector: &Connec
     Ok(PubsubSink::new(style, settings))
 }
 
-fn access(settings: &Settings, account: &Account) -> Result<Access, Failure> {
+/// Whom the environment names.
+pub(crate) fn account() -> Account {
+    Account::find(&|name| std::env::var_os(name))
+}
+
+/// How Pub/Sub is called, or the setting that is wrong and why.
+pub(crate) fn access(settings: &Settings, account: &Account) -> Result<Access, (&'static str, &'static str)> {
+    if settings.pubsub.request_timeout < SHORTEST_TIMEOUT {
+        return Err(("pubsub.request_timeout", "must be at least 100ms: nothing could be published within less"));
+    }
     let endpoint = settings.pubsub.endpoint.as_ref().map(|url| url.0.clone());
     match account {
         Account::Emulator(host) => Ok(Access::Anonymous { endpoint: format!("http://{host}") }),
         _ if endpoint.as_ref().is_some_and(|url| url.starts_with("http://")) => {
-            let refused = "`pubsub.endpoint` must be https: the platform's credentials are sent there";
-            Err(Failure::message(Exit::Configuration, refused).hint("for an emulator set PUBSUB_EMULATOR_HOST"))
+            let refused =
+                "must be https: the platform's credentials are sent there; for an emulator set PUBSUB_EMULATOR_HOST";
+            Err(("pubsub.endpoint", refused))
         }
         _ => Ok(Access::Google { endpoint }),
     }

@@ -1,21 +1,26 @@
-//! Registers PIMs in the catalogue: from the configuration, and for `postrider pim`.
+//! Registers PIMs in the catalogue: from the configuration, which is the truth about what it names, and for `postrider pim`.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use api::source_key;
-use domain::pim::{Pim, SourceKey, TokenCheck, url_key};
+use domain::outcome::SuspensionReason;
+use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck, url_key};
+use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{PimId, Secret, Timestamp};
-use store::Catalog;
+use store::{Catalog, Change, ChangeError, edit_pim, transition};
 
 use crate::config::PimSettings;
 
+/// Each round is lost to a change that a command or a client made at the same time.
+const MAX_ROUNDS: usize = 100;
+
 /// A new key of a producer: the key itself, to be shown once, and what is kept of it.
 pub(crate) fn new_key() -> anyhow::Result<(Secret, SourceKey)> {
-    api::new_source_key(Timestamp::now()).context("the system gives no random numbers")
+    api::new_source_key(Timestamp::now(), Origin::Command).context("the system gives no random numbers")
 }
 
 /// A PIM to be added; the store gives it its number.
 pub(crate) fn new_pim(name: &str, url: &str, token_check: TokenCheck) -> anyhow::Result<Pim> {
-    let url_key = url_key(url).with_context(|| format!("{url:?} is no base URL of a PIM"))?;
+    let url_key = url_key(url).with_context(|| format!("{url:?} is not the base URL of a PIM"))?;
     Ok(Pim {
         id: PimId(0),
         name: name.to_owned(),
@@ -25,50 +30,137 @@ pub(crate) fn new_pim(name: &str, url: &str, token_check: TokenCheck) -> anyhow:
         token_check,
         static_tokens: Vec::new(),
         events_api_secret: None,
+        provenance: Provenance::default(),
         created_at: Timestamp::now(),
         revision: 0,
     })
 }
 
-/// Brings the registrations in line with the configuration. PIMs that it does not name stay as they are.
-pub(crate) async fn apply(catalog: &dyn Catalog, configured: &[PimSettings]) -> anyhow::Result<()> {
+/// Brings the registrations in line with the configuration. What it once named and names no more is withdrawn: a key or a
+/// secret ends, a PIM is locked out and stands still. PIMs that commands or calls registered stay as they are.
+pub(crate) async fn apply(catalog: &dyn Catalog, configured: &[PimSettings], now: Timestamp) -> anyhow::Result<()> {
     let registered = catalog.pims().await?;
     for settings in configured {
-        let known = registered.iter().find(|pim| pim.name == settings.name);
-        let pim = merged(known, settings)?;
         let named = || format!("PIM {:?} of the configuration", settings.name);
+        let known = registered.iter().find(|pim| pim.name == settings.name);
+        refuse_new_name(&registered, settings).with_context(named)?;
         match known {
             None => {
-                let added = catalog.add_pim(pim).await.with_context(named)?;
+                let added = catalog.add_pim(merged(None, settings, now)?).await.with_context(named)?;
                 tracing::info!(pim.name = added.name, pim.url = added.url, "registered a PIM of the configuration");
             }
-            Some(known) if *known != pim => {
-                catalog.update_pim(pim).await.with_context(named)?;
-                tracing::info!(
-                    pim.name = settings.name,
-                    "changed the registration of a PIM to that of the configuration"
-                );
+            Some(known) => {
+                bring_back(catalog, known.id, now).await.with_context(named)?;
+                if merged(Some(known), settings, now)? != *known {
+                    let edit = |pim: &mut Pim| -> anyhow::Result<()> {
+                        *pim = merged(Some(pim), settings, now)?;
+                        Ok(())
+                    };
+                    edit_pim(catalog, known.id, edit).await.with_context(named)?;
+                    tracing::info!(
+                        pim.name = settings.name,
+                        "changed the registration of a PIM to that of the configuration"
+                    );
+                }
             }
-            Some(_) => {}
         }
+    }
+    let is_named = |pim: &Pim| configured.iter().any(|settings| settings.name == pim.name);
+    for pim in registered.iter().filter(|pim| pim.provenance.pim == Origin::Configuration && !is_named(pim)) {
+        withdraw(catalog, pim, now)
+            .await
+            .with_context(|| format!("PIM {:?}, which the configuration no longer names", pim.name))?;
     }
     Ok(())
 }
 
-fn merged(known: Option<&Pim>, settings: &PimSettings) -> anyhow::Result<Pim> {
-    let mut pim = new_pim(&settings.name, &settings.url.0, settings.token_check.clone())?;
+/// A known URL under a new name is a PIM that was renamed; its number, subscribers and events belong to the old name.
+fn refuse_new_name(registered: &[Pim], settings: &PimSettings) -> anyhow::Result<()> {
+    let other = registered.iter().find(|pim| pim.url_key == settings.url.key && pim.name != settings.name);
+    match other {
+        Some(other) => bail!(
+            "its URL {:?} is that of the registered PIM {:?}. If it has a new name, rename it: `postrider pim rename {} {}`",
+            settings.url.url,
+            other.name,
+            other.name,
+            settings.name
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Locks a PIM out and lets its subscriptions stand still where they are.
+async fn withdraw(catalog: &dyn Catalog, pim: &Pim, now: Timestamp) -> anyhow::Result<()> {
+    if !pim.is_withdrawn() {
+        let edit = |pim: &mut Pim| -> Result<(), ChangeError> {
+            pim.provenance.withdrawn_at = Some(now);
+            Ok(())
+        };
+        edit_pim(catalog, pim.id, edit).await?;
+        tracing::warn!(
+            pim.name = pim.name,
+            "the configuration no longer names this PIM: it is locked out and its deliveries stand still; it is as it was once it is \
+             named again, and `postrider pim remove` revokes it for good"
+        );
+    }
+    // Also at a later start: one before may have been cut short.
+    let is_active = |subscription: &Subscription| subscription.status.is_active();
+    change_all(catalog, pim.id, is_active, |change, stored| transition::stand_still(change, stored, now)).await
+}
+
+/// Lets subscriptions go on that stood still while the configuration did not name their PIM.
+async fn bring_back(catalog: &dyn Catalog, pim: PimId, now: Timestamp) -> anyhow::Result<()> {
+    let withdrawn = SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn);
+    let stands_still = |subscription: &Subscription| subscription.status == withdrawn;
+    change_all(catalog, pim, stands_still, |change, stored| transition::go_on(change, stored, now)).await
+}
+
+async fn change_all(
+    catalog: &dyn Catalog,
+    pim: PimId,
+    which: impl Fn(&Subscription) -> bool,
+    put: impl Fn(&mut Change, Subscription),
+) -> anyhow::Result<()> {
+    for _ in 0..MAX_ROUNDS {
+        let (_, all) = catalog.changed_since(0).await?;
+        let mut change = Change::default();
+        for subscription in all.into_iter().filter(|subscription| subscription.pim == pim && which(subscription)) {
+            put(&mut change, subscription);
+        }
+        if change.subscriptions.is_empty() {
+            return Ok(());
+        }
+        match catalog.change(change).await {
+            Ok(_) | Err(ChangeError::Conflict) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(ChangeError::Conflict.into())
+}
+
+/// The registration as the configuration has it. Where it says nothing, what commands and calls set stays, and what an
+/// earlier configuration set is gone.
+fn merged(known: Option<&Pim>, settings: &PimSettings, now: Timestamp) -> anyhow::Result<Pim> {
+    let mut pim = new_pim(&settings.name, &settings.url.url, settings.token_check.clone())?;
     pim.static_tokens = settings.static_tokens.clone();
-    // As with keys: what `postrider pim events-api` set is in force where the configuration says nothing.
-    let known_secret = known.and_then(|known| known.events_api_secret.clone());
-    pim.events_api_secret = settings.events_api_secret.clone().or(known_secret);
+    let set_elsewhere = |known: &&Pim| known.provenance.events_api_secret != Origin::Configuration;
+    let (secret, origin) = match (&settings.events_api_secret, known.filter(set_elsewhere)) {
+        (Some(secret), _) => (Some(secret.clone()), Origin::Configuration),
+        (None, Some(known)) => (known.events_api_secret.clone(), known.provenance.events_api_secret),
+        (None, None) => (None, Origin::default()),
+    };
+    pim.events_api_secret = secret;
+    pim.provenance = Provenance { pim: Origin::Configuration, events_api_secret: origin, withdrawn_at: None };
     let known_keys = known.map(|known| known.keys.as_slice()).unwrap_or_default();
     pim.keys = match &settings.keys {
-        None => known_keys.to_vec(),
+        None => known_keys.iter().filter(|key| key.origin != Origin::Configuration).cloned().collect(),
         Some(keys) => keys
             .iter()
             .map(|key| {
-                let fresh = source_key(key, Timestamp::now());
-                known_keys.iter().find(|known| known.sha256 == fresh.sha256).cloned().unwrap_or(fresh)
+                let fresh = source_key(key, now, Origin::Configuration);
+                let made_at =
+                    known_keys.iter().find(|known| known.sha256 == fresh.sha256).map(|known| known.created_at);
+                SourceKey { created_at: made_at.unwrap_or(fresh.created_at), ..fresh }
             })
             .collect(),
     };
@@ -81,42 +173,4 @@ fn merged(known: Option<&Pim>, settings: &PimSettings) -> anyhow::Result<Pim> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::BaseUrl;
-
-    fn configured(keys: Option<&[&str]>) -> PimSettings {
-        PimSettings {
-            name: "main".into(),
-            url: BaseUrl::parse("https://pim.example.com").unwrap(),
-            keys: keys.map(|keys| keys.iter().map(|key| Secret::new(*key)).collect()),
-            token_check: TokenCheck::Static,
-            static_tokens: Vec::new(),
-            events_api_secret: None,
-        }
-    }
-
-    #[test]
-    fn the_hash_of_a_key_is_what_others_compute() {
-        let key = source_key(&Secret::new("abc"), Timestamp::EPOCH);
-        assert_eq!(key.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    }
-
-    #[test]
-    fn new_keys_differ_and_do_not_show_in_what_is_kept() {
-        let (first, kept) = new_key().unwrap();
-        let (second, _) = new_key().unwrap();
-        assert_ne!(first, second);
-        assert!(first.expose().len() > 40 && !format!("{kept:?}").contains(first.expose()));
-    }
-
-    #[test]
-    fn configured_keys_replace_the_others_and_absent_ones_leave_them() {
-        let first = merged(None, &configured(Some(&["a-key-of-sixteen-chars"]))).unwrap();
-        assert_eq!(first.keys.len(), 1);
-        assert_eq!(merged(Some(&first), &configured(None)).unwrap(), first);
-        assert_eq!(merged(Some(&first), &configured(Some(&["a-key-of-sixteen-chars"]))).unwrap(), first);
-        let other = merged(Some(&first), &configured(Some(&["b-key-of-sixteen-chars"]))).unwrap();
-        assert_ne!(other.keys[0].sha256, first.keys[0].sha256);
-    }
-}
+mod tests;

@@ -110,7 +110,17 @@ fn requests_are_answered_in_time_and_pim_check_tells_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let added = run(
         folder.path(),
-        &["pim", "add", "shop", "--url", "https://pim.example.com", "--token-check", "static", "--events-api"],
+        &[
+            "pim",
+            "add",
+            "shop",
+            "--url",
+            "https://pim.example.com",
+            "--token-check",
+            "static",
+            "--events-api",
+            "--create",
+        ],
     );
     assert!(added.status.success(), "{added:?}");
     let printed = String::from_utf8(added.stdout).unwrap();

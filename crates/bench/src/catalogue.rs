@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use aws_lc_rs::digest;
 use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
 use domain::outcome::SuspensionReason;
-use domain::pim::{Pim, SourceKey, TokenCheck};
+use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck};
 use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
@@ -42,10 +42,11 @@ pub(crate) async fn fill(store: &dyn Catalog, receiver: SocketAddr, wanted: Subs
         name: "bench".to_owned(),
         url: "https://pim.example.com".to_owned(),
         url_key: "https://pim.example.com".to_owned(),
-        keys: vec![SourceKey { prefix: "a-key".to_owned(), sha256, created_at: now }],
+        keys: vec![SourceKey { prefix: "a-key".to_owned(), sha256, created_at: now, origin: Origin::Command }],
         token_check: TokenCheck::Static,
         static_tokens: Vec::new(),
         events_api_secret: None,
+        provenance: Provenance::default(),
         created_at: now,
     };
     let owner = Owner { pim: store.add_pim(pim).await?.id, client_id: ClientId("bench".to_owned()) };

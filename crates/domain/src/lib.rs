@@ -18,6 +18,7 @@ pub mod subscriber;
 pub mod subscription;
 
 pub mod address;
+pub mod credential;
 pub mod destination;
 pub mod secret;
 

@@ -255,6 +255,8 @@ pub enum SuspensionReason {
     Destination(ErrorReason),
     /// The client's permission to use the platform was withdrawn.
     PermissionWithdrawn,
+    /// The configuration file no longer names the subscription's PIM: it goes on where it stood once it names it again.
+    PimWithdrawn,
 }
 
 impl SuspensionReason {
@@ -281,6 +283,9 @@ impl fmt::Display for SuspensionReason {
             }
             SuspensionReason::PermissionWithdrawn => {
                 f.write_str("the PIM no longer allows this client to use the event platform")
+            }
+            SuspensionReason::PimWithdrawn => {
+                f.write_str("the operator has taken the PIM out of the platform's configuration")
             }
         }
     }

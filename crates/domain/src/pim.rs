@@ -25,12 +25,66 @@ pub struct Pim {
     pub static_tokens: Vec<StaticToken>,
     /// The secret of the Events API bridge, where it is in use.
     pub events_api_secret: Option<Secret>,
+    /// Where it comes from, and whether that still names it.
+    #[serde(default)]
+    pub provenance: Provenance,
     /// When it was registered.
     pub created_at: Timestamp,
     /// Which version of the registration this is. The store counts it up with each change, and refuses a change of an
     /// older one.
     #[serde(default)]
     pub revision: u64,
+}
+
+impl Pim {
+    /// Whether any token of it may act as any of its clients.
+    pub fn keeps_clients_together(&self) -> bool {
+        matches!(self.token_check, TokenCheck::Probe { trust_client_id: true, .. })
+    }
+
+    /// Whether the configuration file named it once and names it no more: nobody gets in, nothing is delivered, until the
+    /// file names it again.
+    pub fn is_withdrawn(&self) -> bool {
+        self.provenance.withdrawn_at.is_some()
+    }
+}
+
+/// Where a PIM and what belongs to it come from.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Who registered the PIM.
+    #[serde(default)]
+    pub pim: Origin,
+    /// Who set the secret of its Events API.
+    #[serde(default)]
+    pub events_api_secret: Origin,
+    /// Since when the configuration file names it no more.
+    #[serde(default)]
+    pub withdrawn_at: Option<Timestamp>,
+}
+
+/// Who set something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The configuration file: what it names no more is withdrawn at the next start.
+    Configuration,
+    /// A command. What earlier versions stored counts as this until the configuration file names it.
+    #[default]
+    Command,
+    /// A call of the operator's API.
+    Api,
+}
+
+impl Origin {
+    /// The name in lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Origin::Configuration => "configuration",
+            Origin::Command => "command",
+            Origin::Api => "api",
+        }
+    }
 }
 
 /// A producer's key. Only its SHA-256 is kept.
@@ -41,6 +95,23 @@ pub struct SourceKey {
     /// Lower-case hex SHA-256 of the whole key.
     pub sha256: String,
     /// When it was made.
+    pub created_at: Timestamp,
+    /// Who set it.
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+/// What tokens that the platform itself issues begin with. Nothing that begins so is ever sent to a PIM.
+pub const PLATFORM_TOKEN: &str = "pt_";
+
+/// A token that the platform issued to a client of a PIM. Only its SHA-256 is kept.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PlatformToken {
+    /// Its first characters, to tell tokens apart in lists.
+    pub prefix: String,
+    /// Lower-case hex SHA-256 of the whole token.
+    pub sha256: String,
+    /// When it was issued.
     pub created_at: Timestamp,
 }
 
@@ -55,7 +126,7 @@ pub struct StaticToken {
 
 /// How a token is checked against its PIM.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(tag = "way", rename_all = "snake_case")]
+#[serde(tag = "way", rename_all = "snake_case", from = "StoredTokenCheck")]
 pub enum TokenCheck {
     /// No call to the PIM: only static tokens count.
     Static,
@@ -74,9 +145,58 @@ pub enum TokenCheck {
     Probe {
         /// Which call: `system-information` (6.0 and later) or `measurement-families` (5.0 and later).
         probe: Probe,
-        /// How it is known that a token belongs to the client id that the caller names.
-        client_proof: ClientProof,
+        /// Whether any token of the PIM may act as any client. Without it, only tokens that the platform issued let a client in.
+        trust_client_id: bool,
+        /// Credentials by which the platform asks the PIM for what it needs itself: attributes, entities, whether a client is
+        /// still there. They prove nothing about a caller.
+        clients: Vec<ClientCredentials>,
     },
+}
+
+/// [`TokenCheck`] as this and earlier versions store it.
+#[derive(Deserialize)]
+#[serde(tag = "way", rename_all = "snake_case")]
+enum StoredTokenCheck {
+    Static,
+    TokenInfo {
+        client_id_fields: Vec<String>,
+        permission_field: Option<String>,
+        #[serde(default)]
+        clients: Vec<ClientCredentials>,
+    },
+    Probe {
+        probe: Probe,
+        #[serde(default)]
+        trust_client_id: bool,
+        #[serde(default)]
+        clients: Vec<ClientCredentials>,
+        /// Up to version 0.1: what tied a token to its client.
+        client_proof: Option<StoredProof>,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredProof {
+    None,
+    Trust,
+    Credentials(Vec<ClientCredentials>),
+}
+
+impl From<StoredTokenCheck> for TokenCheck {
+    fn from(stored: StoredTokenCheck) -> TokenCheck {
+        match stored {
+            StoredTokenCheck::Static => TokenCheck::Static,
+            StoredTokenCheck::TokenInfo { client_id_fields, permission_field, clients } => {
+                TokenCheck::TokenInfo { client_id_fields, permission_field, clients }
+            }
+            StoredTokenCheck::Probe { probe, trust_client_id, clients, client_proof } => match client_proof {
+                None | Some(StoredProof::None) => TokenCheck::Probe { probe, trust_client_id, clients },
+                Some(StoredProof::Trust) => TokenCheck::Probe { probe, trust_client_id: true, clients },
+                Some(StoredProof::Credentials(clients)) => TokenCheck::Probe { probe, trust_client_id, clients },
+            },
+        }
+    }
 }
 
 /// A REST API path of a PIM that needs a valid token and no special right.
@@ -87,18 +207,6 @@ pub enum Probe {
     SystemInformation,
     /// `/api/rest/v1/measurement-families`, PIM 5.0 and later.
     MeasurementFamilies,
-}
-
-/// On editions whose tokens do not name their client: what ties the two together.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientProof {
-    /// Nothing: every pair is refused.
-    None,
-    /// The operator trusts the header of this PIM's callers.
-    Trust,
-    /// Client ids with their secrets and an API user of the PIM; a password grant proves the pair.
-    Credentials(Vec<ClientCredentials>),
 }
 
 /// A client's credentials, as the operator registered them.
@@ -184,6 +292,24 @@ mod tests {
         check("http://pim.example.com:80/Shop/", Some("http://pim.example.com/Shop"));
         check("http://[::1]:8080", Some("http://[::1]:8080"));
         check("http://[::1]", Some("http://[::1]"));
+    }
+
+    #[test]
+    fn checks_that_earlier_versions_stored_can_be_read() {
+        let check = |proof: &str, trusts: bool, clients: usize| {
+            let stored = format!(r#"{{"way":"probe","probe":"system-information","client_proof":{proof}}}"#);
+            let TokenCheck::Probe { trust_client_id, clients: known, .. } = serde_json::from_str(&stored).unwrap()
+            else {
+                panic!("{stored} is a probe")
+            };
+            assert_eq!((trust_client_id, known.len()), (trusts, clients), "{proof}");
+        };
+        check(r#""none""#, false, 0);
+        check(r#""trust""#, true, 0);
+        let credentials = r#"{"credentials":[{"client_id":"a","client_secret":"s","username":"u","password":"p"}]}"#;
+        check(credentials, false, 1);
+        let today = TokenCheck::Probe { probe: Probe::MeasurementFamilies, trust_client_id: true, clients: vec![] };
+        assert_eq!(serde_json::from_str::<TokenCheck>(&serde_json::to_string(&today).unwrap()).unwrap(), today);
     }
 
     #[test]

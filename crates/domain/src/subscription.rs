@@ -49,6 +49,15 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// Whether its events wait while it is suspended, and are delivered after the resume.
+    pub fn holds(&self) -> bool {
+        match self.status {
+            SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn) => true,
+            SubscriptionStatus::Suspended(_) => self.options.hold,
+            SubscriptionStatus::Active | SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => false,
+        }
+    }
+
     /// The client that may see and touch it.
     pub fn owner(&self) -> Owner {
         Owner { pim: self.pim, client_id: self.client_id.clone() }

@@ -135,7 +135,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use domain::Timestamp;
-    use domain::pim::TokenCheck;
+    use domain::pim::{Provenance, TokenCheck};
 
     use super::*;
 
@@ -176,6 +176,7 @@ mod tests {
             token_check: TokenCheck::Static,
             static_tokens: vec![],
             events_api_secret: None,
+            provenance: Provenance::default(),
             created_at: Timestamp::EPOCH,
             revision: 0,
         });

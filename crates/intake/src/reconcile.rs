@@ -143,7 +143,7 @@ impl Reconciler {
     }
 
     fn serves(&self, pim: &Pim) -> bool {
-        pim.events_api_secret.is_some() && self.source.knows(pim)
+        pim.events_api_secret.is_some() && !pim.is_withdrawn() && self.source.knows(pim)
     }
 
     /// A round that tells the operator what came of it.

@@ -83,6 +83,16 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
+/// The database of a data folder.
+pub fn database(folder: &Path) -> PathBuf {
+    folder.join(DATABASE)
+}
+
+/// Whether the folder is a data folder: it has a database.
+pub fn has_database(folder: &Path) -> bool {
+    database(folder).exists()
+}
+
 /// The files of a data folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {

@@ -40,7 +40,7 @@ use store::{Backlog, Changes, StoreError, Tail, Vault};
 use tokio::sync::oneshot;
 
 pub use backup::{BackupError, backup};
-pub use database::{OpenError, make_folder};
+pub use database::{OpenError, database, has_database, make_folder};
 pub use settings::Settings;
 
 use crate::batch::{Batch, Call};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use domain::event::EventParts;
-use domain::pim::{Pim, TokenCheck};
+use domain::pim::{Pim, Provenance, TokenCheck};
 use domain::subscriber::Owner;
 use domain::subscription::SubscriptionStatus;
 use domain::{ClientId, Event, PimId, Position, Secret, ServiceHour, Timestamp};
@@ -58,6 +58,7 @@ fn pim(name: &str) -> Pim {
         token_check: TokenCheck::Static,
         static_tokens: Vec::new(),
         events_api_secret: Some(Secret::new("a secret nobody may find")),
+        provenance: Provenance::default(),
         created_at: now(),
         revision: 0,
     }

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use domain::log_entry::{LogEntry, LogQuery};
 use domain::notification::{Notification, Outgoing};
-use domain::pim::Pim;
+use domain::pim::{Pim, PlatformToken};
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
 use domain::{ClientId, PimId, Position, ServiceHour, SubscriberId, SubscriptionId, Timestamp};
@@ -85,6 +85,9 @@ pub struct Client {
     /// admitted again since must not be removed by the repetition.
     #[serde(default)]
     pub removal: Option<String>,
+    /// Tokens of the platform that the operator issued for it.
+    #[serde(default)]
+    pub tokens: Vec<PlatformToken>,
     /// Which version of it this is, 0 if nothing is known. The store counts it up with each change, and refuses a
     /// change of an older one.
     #[serde(default)]

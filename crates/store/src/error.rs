@@ -47,13 +47,13 @@ pub enum ChangeError {
         /// The limit.
         limit: usize,
     },
-    /// Another PIM has this name or URL.
-    #[error("another PIM has the {field} {value:?}")]
+    /// Another PIM has this name, URL or source key.
+    #[error("{}", taken(field, pim))]
     Taken {
-        /// `name` or `url`.
+        /// `name`, `url` or `key`.
         field: &'static str,
-        /// The value.
-        value: String,
+        /// The name of the PIM that has it.
+        pim: String,
     },
     /// There is no such thing.
     #[error("no such {0}")]
@@ -61,4 +61,13 @@ pub enum ChangeError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Names the PIM that has it; never a key.
+fn taken(field: &str, pim: &str) -> String {
+    match field {
+        "name" => format!("a PIM named {pim:?} is registered already"),
+        "url" => format!("the URL is that of the PIM {pim:?}"),
+        _ => format!("one of the keys is one of the PIM {pim:?}; each source has keys of its own"),
+    }
 }

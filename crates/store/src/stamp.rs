@@ -4,6 +4,7 @@
 use std::mem::discriminant;
 
 use domain::log_entry::{Action, LogEntry};
+use domain::pim::{Pim, SourceKey};
 use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Position, Timestamp};
@@ -37,6 +38,24 @@ pub struct Stamped {
     pub lane: LaneEffect,
 }
 
+/// Whether no other PIM has the name, URL or a key of `pim`.
+pub fn must_be_free<'a>(registered: impl Iterator<Item = &'a Pim>, pim: &Pim) -> Result<(), ChangeError> {
+    for other in registered.filter(|other| other.id != pim.id) {
+        let same_key = |key: &SourceKey| other.keys.iter().any(|known| known.sha256 == key.sha256);
+        let field = if other.name == pim.name {
+            "name"
+        } else if other.url_key == pim.url_key {
+            "url"
+        } else if pim.keys.iter().any(same_key) {
+            "key"
+        } else {
+            continue;
+        };
+        return Err(ChangeError::Taken { field, pim: other.name.clone() });
+    }
+    Ok(())
+}
+
 /// Stamps a subscription. `cursor` is where its lane stands: its own cursor, or the mark.
 pub fn stamp(
     stored: Option<&Subscription>,
@@ -67,7 +86,7 @@ pub fn stamp(
         subscription.generation = stored.generation + 1;
         subscription.status_since = head;
         lane = match subscription.status {
-            SubscriptionStatus::Active if subscription.options.hold => LaneEffect::GoOn,
+            SubscriptionStatus::Active if subscription.options.hold || stored.holds() => LaneEffect::GoOn,
             SubscriptionStatus::Active => LaneEffect::Reset,
             SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked => LaneEffect::Pin,
             SubscriptionStatus::Deleted => LaneEffect::Forget,

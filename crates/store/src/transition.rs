@@ -35,6 +35,22 @@ pub fn revoke(change: &mut Change, stored: Subscription, why: &str, subject: &st
     told(change, stored, SubscriptionStatus::Revoked, action, kind, Some(why.to_owned()), subject, now);
 }
 
+/// Lets an active subscription stand still because its PIM was withdrawn, and tells nobody: its client is locked out, and it goes
+/// on where it stood by [`go_on`].
+pub fn stand_still(change: &mut Change, stored: Subscription, now: Timestamp) {
+    untold(change, stored, SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn), now);
+}
+
+/// Ends what [`stand_still`] began.
+pub fn go_on(change: &mut Change, stored: Subscription, now: Timestamp) {
+    untold(change, stored, SubscriptionStatus::Active, now);
+}
+
+fn untold(change: &mut Change, stored: Subscription, status: SubscriptionStatus, now: Timestamp) {
+    let next = Subscription { status, revision: stored.revision + 1, updated_at: now, ..stored };
+    change.subscriptions.push(Put::Changed(next));
+}
+
 #[expect(clippy::too_many_arguments, reason = "private; each of the three functions above names them all")]
 fn told(
     change: &mut Change,

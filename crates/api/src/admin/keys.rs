@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::{digest, rand};
 use axum::extract::State;
 use axum::response::Response;
-use domain::pim::SourceKey;
+use domain::pim::{Origin, SourceKey};
 use domain::{Secret, Timestamp};
 use http::StatusCode;
 use serde_json::json;
@@ -23,19 +23,28 @@ const PREFIX: usize = 8;
 
 /// A new key of a producer: the key itself, to be shown once, and what is kept of it. `None` if the system gives no
 /// random numbers.
-pub fn new_source_key(now: Timestamp) -> Option<(Secret, SourceKey)> {
-    let mut bytes = [0; 24];
-    rand::fill(&mut bytes).ok()?;
-    let key = Secret::new(format!("pr_{}", hex(&bytes)));
-    let kept = source_key(&key, now);
+pub fn new_source_key(now: Timestamp, origin: Origin) -> Option<(Secret, SourceKey)> {
+    let key = random("pr_")?;
+    let kept = source_key(&key, now, origin);
     Some((key, kept))
 }
 
 /// What is kept of a key.
-pub fn source_key(key: &Secret, now: Timestamp) -> SourceKey {
+pub fn source_key(key: &Secret, now: Timestamp, origin: Origin) -> SourceKey {
     let prefix = key.expose().chars().take(PREFIX).collect();
-    let sha256 = hex(digest::digest(&digest::SHA256, key.expose().as_bytes()).as_ref());
-    SourceKey { prefix, sha256, created_at: now }
+    SourceKey { prefix, sha256: sha256_hex(key.expose()), created_at: now, origin }
+}
+
+/// Something that nobody can guess, with a beginning that says what it is.
+pub(super) fn random(beginning: &str) -> Option<Secret> {
+    let mut bytes = [0; 24];
+    rand::fill(&mut bytes).ok()?;
+    Some(Secret::new(format!("{beginning}{}", hex(&bytes))))
+}
+
+/// SHA-256 of a text as lower-case hex, as it is stored of keys and tokens.
+pub(crate) fn sha256_hex(text: &str) -> String {
+    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -44,10 +53,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The same, or the answer that there is none.
 pub(super) fn make() -> Result<(Secret, SourceKey), Refusal> {
-    new_source_key(Timestamp::now()).ok_or_else(|| {
-        tracing::error!("the system gives no random numbers");
-        Refusal::new(because::INTERNAL_ERROR, "no key could be made")
-    })
+    new_source_key(Timestamp::now(), Origin::Api).ok_or_else(super::no_random_numbers)
 }
 
 /// What it is for those who call it.
@@ -80,7 +86,8 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     ),
     (
         "KeyPrefix",
-        r##"{"type": "object", "required": ["prefix", "created_at"], "properties": {"prefix": {"type": "string"}, "created_at": {"type": "string", "format": "date-time"}}}"##,
+        r##"{"type": "object", "required": ["prefix", "created_at", "origin"], "properties": {"prefix": {"type": "string"}, "created_at": {"type": "string", "format": "date-time"},
+          "origin": {"enum": ["configuration", "command", "api"], "description": "Who set it."}}}"##,
     ),
 ];
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::pim::Pim;
+use domain::pim::{Origin, Pim, Provenance, SourceKey};
 use domain::{PimId, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -21,11 +21,14 @@ use wire::api::ADMIN_FAULTS;
 
 /// A PIM as the operator sees it: no key, no secret.
 fn shown(pim: &Pim) -> Value {
-    let key = |key: &domain::pim::SourceKey| json!({"prefix": key.prefix, "created_at": key.created_at.to_string()});
+    let key = |key: &SourceKey| json!({"prefix": key.prefix, "created_at": key.created_at.to_string(), "origin": key.origin.as_str()});
     json!({
         "name": pim.name,
         "url": pim.url,
         "token_check": new_pim::way(&pim.token_check),
+        "trust_client_id": pim.keeps_clients_together(),
+        "origin": pim.provenance.pim.as_str(),
+        "withdrawn_at": pim.provenance.withdrawn_at.map(|at| at.to_string()),
         "keys": pim.keys.iter().map(key).collect::<Vec<_>>(),
         "static_tokens": pim.static_tokens.iter().map(|token| &token.client_id.0).collect::<Vec<_>>(),
         "events_api": pim.events_api_secret.is_some(),
@@ -71,6 +74,9 @@ pub(crate) fn about_remove() -> Operation {
 /// Members of a PIM in answers.
 const PIM: &str = r##""name": {"type": "string"}, "url": {"type": "string"},
   "token_check": {"enum": ["token-info", "system-information", "measurement-families", "static"]},
+  "trust_client_id": {"type": "boolean", "description": "Whether any token of this PIM may act as any of its clients: then clients are not kept apart."},
+  "origin": {"enum": ["configuration", "command", "api"], "description": "Who registered it. What the configuration file names no more is withdrawn at the next start."},
+  "withdrawn_at": {"type": ["string", "null"], "format": "date-time", "description": "Since when the configuration file names it no more: it is locked out, and its deliveries stand still."},
   "keys": {"type": "array", "items": {"$ref": "#/components/schemas/KeyPrefix"}},
   "static_tokens": {"type": "array", "items": {"type": "string"}, "description": "Client ids that have a static token."},
   "events_api": {"type": "boolean", "description": "Whether it sends its Events API here."},
@@ -78,7 +84,7 @@ const PIM: &str = r##""name": {"type": "string"}, "url": {"type": "string"},
 
 /// The answers, for those who read them.
 pub(crate) fn schemas() -> Vec<(&'static str, String)> {
-    let required = r#""name", "url", "token_check", "keys", "static_tokens", "events_api", "created_at""#;
+    let required = r#""name", "url", "token_check", "trust_client_id", "origin", "withdrawn_at", "keys", "static_tokens", "events_api", "created_at""#;
     vec![
         ("Pim", format!(r#"{{"type": "object", "required": [{required}], "properties": {{{PIM}}}}}"#)),
         (
@@ -118,6 +124,7 @@ pub(crate) async fn add(State(api): State<Arc<Api>>, sent: Sent) -> Result<Respo
         token_check: new.token_check,
         static_tokens: new.static_tokens,
         events_api_secret: None,
+        provenance: Provenance { pim: Origin::Api, ..Provenance::default() },
         created_at: Timestamp::now(),
         revision: 0,
     };

@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::extract::FromRequestParts;
-use domain::pim::{Pim, TokenCheck, url_key};
+use domain::credential::{MAX_CLIENT_ID, MAX_TOKEN};
+use domain::pim::{PLATFORM_TOKEN, Pim, PlatformToken, TokenCheck, url_key};
 use domain::subscriber::Owner;
-use domain::{ClientId, Timestamp};
+use domain::{ClientId, Secret, Timestamp};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use store::{Client, Condition};
 use wire::Fault;
 
 use super::gateway::Verdict;
 use super::verdicts::{Known, TooMany};
 use crate::Api;
+use crate::admin::keys::sha256_hex;
 use crate::client_life;
 use crate::origin::Origin;
 use crate::refusal::because::Code;
@@ -24,9 +27,6 @@ use crate::seldom::now;
 const URL: &str = "X-PIM-URL";
 const TOKEN: &str = "X-PIM-TOKEN";
 const CLIENT_ID: &str = "X-PIM-CLIENT-ID";
-/// Longer ones are made up.
-const MAX_TOKEN: usize = 4096;
-const MAX_CLIENT_ID: usize = 256;
 /// How long a token of a PIM lives (contract page 1): one that is genuine this long after its client was removed was
 /// issued after the removal.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
@@ -41,9 +41,18 @@ pub(crate) struct Caller {
     /// The tenant.
     pub(crate) pim: Arc<Pim>,
     permitted: bool,
+    proof: Proof,
+    /// All that the caller was let in by, as it was looked at: a commit that names these is one that the caller may make.
+    pub(crate) conditions: Vec<Condition>,
 }
 
 impl Caller {
+    /// The caller judged by what is registered and known now: registration, removal, permission and token are looked up
+    /// again; the PIM is not asked twice (contract page 7, "Judged at the commit").
+    pub(crate) async fn again(&self, api: &Api) -> Result<Caller, Refusal> {
+        judge(api, &self.pim.url_key, &self.pim.url, self.owner.client_id.clone(), self.proof.clone()).await
+    }
+
     /// Whether the PIM allows the client to use the Event Platform, as creating and resuming ask (contract page 7).
     pub(crate) fn must_be_permitted(&self) -> Result<(), Refusal> {
         if self.permitted {
@@ -72,46 +81,92 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 /// Who asks.
 pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap, origin: Origin) -> Result<Caller, Refusal> {
     let claim = Claim::read(headers)?;
+    let pim = registered(api, &claim.url_key, claim.url).await?;
+    let client_id = ClientId(claim.client_id.to_owned());
+    let proof = prove(api, &pim, &client_id, claim.token, origin).await?;
+    if let Proof::Asked { permission: Some(permitted), .. } = proof {
+        let owner = Owner { pim: pim.id, client_id: client_id.clone() };
+        let frequent = api.settings.frequent;
+        client_life::permission(api.store.as_ref(), &pim, &owner, permitted, Timestamp::now(), frequent).await?;
+    }
+    judge(api, &claim.url_key, claim.url, client_id, proof).await
+}
+
+async fn registered(api: &Api, url_key: &str, url: &str) -> Result<Arc<Pim>, Refusal> {
     let registrations = api.registry.current(api.catalog()).await?;
-    let Some(pim) = registrations.by_url(&claim.url_key).cloned() else {
+    registrations.by_url(url_key).cloned().ok_or_else(|| {
         if let Some(requests) = api.causes.unknown_pim.note(now(), 1) {
-            let url = claim.url;
             tracing::warn!(url, requests, "requests name a PIM that is not registered; this is the latest one's");
         }
+        invalid_token()
+    })
+}
+
+/// Lets a proven client in by what is registered and known now. A removed one is admitted by a token that was issued
+/// after its removal.
+async fn judge(api: &Api, url_key: &str, url: &str, client_id: ClientId, proof: Proof) -> Result<Caller, Refusal> {
+    let pim = registered(api, url_key, url).await?;
+    let owner = Owner { pim: pim.id, client_id };
+    let mut client = api.catalog().client(&owner).await?;
+    if !proof.holds(&pim, &owner.client_id, &client) {
         return Err(invalid_token());
-    };
-    let owner = Owner { pim: pim.id, client_id: ClientId(claim.client_id.to_owned()) };
-    let proof = prove(api, &pim, &owner.client_id, claim.token, origin).await?;
-    let client = api.catalog().client(&owner).await?;
-    if let Some(revoked_at) = client.revoked_at {
-        let Proof::Asked { asked_at, .. } = proof else { return Err(locked_out()) };
-        if asked_at < revoked_at + TOKEN_LIFE {
+    }
+    if let Some(removed) = client.revoked_at {
+        if !proof.is_younger_than(removed) {
             return Err(locked_out());
         }
-        client_life::admit(api.catalog(), &owner).await?;
-    }
-    let permitted = match proof {
-        Proof::Asked { permission: Some(permission), .. } => {
-            let frequent = api.settings.frequent;
-            client_life::permission(api.store.as_ref(), &pim, &owner, permission, Timestamp::now(), frequent).await?;
-            permission
+        client_life::admit_after(api.catalog(), &owner, removed).await?;
+        client = api.catalog().client(&owner).await?;
+        if client.revoked_at.is_some() {
+            return Err(locked_out());
         }
-        Proof::Asked { permission: None, .. } | Proof::Static => client.permission.unwrap_or(true),
-    };
-    Ok(Caller { owner, pim, permitted })
+    }
+    let conditions = vec![
+        Condition::Pim { id: pim.id, revision: pim.revision },
+        Condition::Client { owner: owner.clone(), revision: client.revision },
+    ];
+    Ok(Caller { owner, pim, permitted: client.permission.unwrap_or(true), proof, conditions })
 }
 
 /// Why it is believed that the token belongs to the client.
+#[derive(Clone, Debug)]
 enum Proof {
     /// The operator vouches for it.
-    Static,
+    Static(Secret),
+    /// The platform itself issued it.
+    Issued(PlatformToken),
     /// The PIM said so.
     Asked { asked_at: Timestamp, permission: Option<bool> },
 }
 
+impl Proof {
+    /// Whether it is still one. The PIM's word stays for the length of a request.
+    fn holds(&self, pim: &Pim, client_id: &ClientId, client: &Client) -> bool {
+        match self {
+            Proof::Static(token) => is_static_token(pim, client_id, token.expose()),
+            Proof::Issued(token) => client.tokens.iter().any(|known| known.sha256 == token.sha256),
+            Proof::Asked { .. } => true,
+        }
+    }
+
+    /// Whether the token was issued after the client's removal. Of a static one nobody knows.
+    fn is_younger_than(&self, removed: Timestamp) -> bool {
+        match self {
+            Proof::Static(_) => false,
+            Proof::Issued(token) => token.created_at > removed,
+            Proof::Asked { asked_at, .. } => *asked_at >= removed + TOKEN_LIFE,
+        }
+    }
+}
+
 async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str, origin: Origin) -> Result<Proof, Refusal> {
+    if token.starts_with(PLATFORM_TOKEN) {
+        // Never sent to a PIM, whatever comes of it.
+        let owner = Owner { pim: pim.id, client_id: client.clone() };
+        return issued(&api.catalog().client(&owner).await?, token).map(Proof::Issued).ok_or_else(invalid_token);
+    }
     if is_static_token(pim, client, token) {
-        return Ok(Proof::Static);
+        return Ok(Proof::Static(Secret::new(token)));
     }
     if pim.token_check == TokenCheck::Static {
         return Err(invalid_token());
@@ -157,6 +212,15 @@ fn invalid_token() -> Refusal {
     let message = "the token is not valid for this client on this PIM, or no PIM is registered under this URL; check \
                    all three headers, and ask the operator of the platform whether the PIM is registered";
     refused_header(TOKEN, because::INVALID_TOKEN, message.into())
+}
+
+/// The token of the platform that this one is. All of the client's are compared, each in constant time.
+fn issued(client: &Client, token: &str) -> Option<PlatformToken> {
+    let sha256 = sha256_hex(token);
+    client.tokens.iter().fold(None, |found, known| {
+        let same = verify_slices_are_equal(known.sha256.as_bytes(), sha256.as_bytes()).is_ok();
+        if same { Some(known.clone()) } else { found }
+    })
 }
 
 /// Every token of the PIM is compared, each in constant time.

@@ -2,36 +2,30 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use aws_lc_rs::{constant_time, digest};
 use domain::pim::Pim;
 use store::{Catalog, StoreError};
 use tokio::sync::Mutex as AsyncMutex;
-use tokio::time::Instant;
 
-/// `postrider pim add` writes from another process; it is seen after this long.
-const RELOAD_AFTER: Duration = Duration::from_secs(1);
-/// Up to this age the registrations are used while somebody else reloads them.
-const USABLE_WHILE_RELOADING: Duration = Duration::from_secs(5);
-
-/// The registrations as they were when they were last read.
+/// The registrations of one version. A PIM that is withdrawn is not among them.
 pub(crate) struct Registrations {
     by_url: HashMap<String, Arc<Pim>>,
     by_name: HashMap<String, Arc<Pim>>,
     /// By the first bytes of a key's hash; the whole hash is compared in constant time.
     by_key: HashMap<[u8; 4], Vec<(Hash, Arc<Pim>)>>,
-    read_at: Instant,
+    /// That of the store when they were read.
+    version: u64,
 }
 
 type Hash = [u8; digest::SHA256_OUTPUT_LEN];
 
 impl Registrations {
-    fn new(pims: Vec<Pim>, read_at: Instant) -> Registrations {
+    fn new(pims: Vec<Pim>, version: u64) -> Registrations {
         let mut by_url = HashMap::new();
         let mut by_name = HashMap::new();
         let mut by_key: HashMap<[u8; 4], Vec<_>> = HashMap::new();
-        for pim in pims {
+        for pim in pims.into_iter().filter(|pim| !pim.is_withdrawn()) {
             let pim = Arc::new(pim);
             for key in &pim.keys {
                 match hash_from_hex(&key.sha256) {
@@ -44,7 +38,7 @@ impl Registrations {
             by_name.insert(pim.name.clone(), pim.clone());
             by_url.insert(pim.url_key.clone(), pim);
         }
-        Registrations { by_url, by_name, by_key, read_at }
+        Registrations { by_url, by_name, by_key, version }
     }
 
     /// The PIM with this URL, given in the form that is compared.
@@ -93,26 +87,25 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// The registrations, at most about a second old. Of many callers one reloads; the others go on with what is there.
+    /// The registrations as they are now: a change that was made, here or by another process, is seen by all who ask after it.
+    /// Of many callers behind a change one reads them anew; the others wait for it.
     pub(crate) async fn current(&self, catalog: &dyn Catalog) -> Result<Arc<Registrations>, StoreError> {
-        let now = Instant::now();
-        let known = self.known();
-        let turn = match &known {
-            Some(known) if now - known.read_at < RELOAD_AFTER => return Ok(known.clone()),
-            Some(known) if now - known.read_at < USABLE_WHILE_RELOADING => match self.reloading.try_lock() {
-                Ok(turn) => turn,
-                Err(_) => return Ok(known.clone()),
-            },
-            _ => self.reloading.lock().await,
-        };
-        if let Some(reloaded) = self.known().filter(|known| Instant::now() - known.read_at < RELOAD_AFTER) {
-            return Ok(reloaded);
+        if let Some(known) = self.of_version(catalog.pims_version()?) {
+            return Ok(known);
         }
-        let read_at = Instant::now();
-        let fresh = Arc::new(Registrations::new(catalog.pims().await?, read_at));
+        let _turn = self.reloading.lock().await;
+        // Before the PIMs: what changes in between is read again by the next one who asks.
+        let version = catalog.pims_version()?;
+        if let Some(known) = self.of_version(version) {
+            return Ok(known);
+        }
+        let fresh = Arc::new(Registrations::new(catalog.pims().await?, version));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
-        drop(turn);
         Ok(fresh)
+    }
+
+    fn of_version(&self, version: u64) -> Option<Arc<Registrations>> {
+        self.known().filter(|known| known.version == version)
     }
 
     fn known(&self) -> Option<Arc<Registrations>> {
@@ -122,7 +115,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use domain::pim::{SourceKey, TokenCheck};
+    use domain::pim::{Origin, Provenance, SourceKey, TokenCheck};
     use domain::{PimId, Timestamp};
 
     use super::*;
@@ -131,7 +124,12 @@ mod tests {
         let hex = |key: &str| -> String {
             digest::digest(&digest::SHA256, key.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
         };
-        let key = |key: &&str| SourceKey { prefix: "pr".into(), sha256: hex(key), created_at: Timestamp::EPOCH };
+        let key = |key: &&str| SourceKey {
+            prefix: "pr".into(),
+            sha256: hex(key),
+            created_at: Timestamp::EPOCH,
+            origin: Origin::Command,
+        };
         Pim {
             revision: 0,
             id: PimId(number),
@@ -142,18 +140,28 @@ mod tests {
             token_check: TokenCheck::Static,
             static_tokens: vec![],
             events_api_secret: None,
+            provenance: Provenance::default(),
             created_at: Timestamp::EPOCH,
         }
     }
 
     #[tokio::test]
     async fn a_key_names_its_pim_and_no_other() {
-        let known = Registrations::new(vec![pim(1, &["old", "new"]), pim(2, &["other"])], Instant::now());
+        let known = Registrations::new(vec![pim(1, &["old", "new"]), pim(2, &["other"])], 1);
         let named = |key: &str| known.by_key(key).map(|pim| pim.id.0);
         assert_eq!(named("old"), Some(1));
         assert_eq!(named("new"), Some(1));
         assert_eq!(named("other"), Some(2));
         assert_eq!(named("Other"), None);
         assert_eq!(named(""), None);
+    }
+
+    #[test]
+    fn a_withdrawn_pim_is_not_found() {
+        let mut withdrawn = pim(1, &["key"]);
+        withdrawn.provenance.withdrawn_at = Some(Timestamp::EPOCH);
+        let known = Registrations::new(vec![withdrawn], 1);
+        assert!(known.by_key("key").is_none() && known.by_name("pim-1").is_none());
+        assert!(known.by_url("https://pim-1.example.com").is_none());
     }
 }

@@ -198,7 +198,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
-    use domain::pim::TokenCheck;
+    use domain::pim::{Provenance, TokenCheck};
 
     use super::*;
 
@@ -234,6 +234,7 @@ mod tests {
             token_check: TokenCheck::Static,
             static_tokens: vec![],
             events_api_secret: None,
+            provenance: Provenance::default(),
             created_at: Timestamp::EPOCH,
             revision: 0,
         }

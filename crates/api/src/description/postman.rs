@@ -91,6 +91,7 @@ fn variable(path: &str, name: &str) -> String {
     match name {
         "id" if path.contains("/admin/") => "sid".to_owned(),
         "name" => "pimName".to_owned(),
+        "prefix" if path.contains("/tokens/") => "tokenPrefix".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -192,6 +193,7 @@ fn test(action: &Described<'_>) -> Vec<String> {
         "createSubscription" => Some(("sid", "id")),
         "addPim" => Some(("pimName", "name")),
         "addKey" => Some(("prefix", "prefix")),
+        "addToken" => Some(("tokenPrefix", "prefix")),
         _ => None,
     };
     if let Some((variable, member)) = kept {

@@ -33,7 +33,7 @@ codes! {
     MISSING_HEADER = UNAUTHORIZED "missing_header", "One of the headers X-PIM-URL, X-PIM-TOKEN and X-PIM-CLIENT-ID is missing or empty.";
     MALFORMED_HEADER = UNAUTHORIZED "malformed_header", "One of the X-PIM-* headers is there twice or cannot be read; in a request with an event in binary mode (status 400), a ce-* header is not percent-encoded UTF-8.";
     INVALID_TOKEN = UNAUTHORIZED "invalid_token", "No PIM is registered under that URL, or it does not know the token, or the token belongs to another client.";
-    UNPROVEN_CLIENT = UNAUTHORIZED "unproven_client", "The token is genuine, but nothing proves that it was issued to that client id; the operator registers the client's secret, or trusts the header.";
+    UNPROVEN_CLIENT = UNAUTHORIZED "unproven_client", "The token is genuine, but nothing proves that it was issued to that client id: ask the operator for a token of the platform (`pt_…`) and send it in X-PIM-TOKEN.";
     CLIENT_REVOKED = UNAUTHORIZED "client_revoked", "The connection or app was removed from the PIM; a token issued after that, or the operator, admits it again.";
     NOT_AUTHENTICATED = UNAUTHORIZED "not_authenticated", "The address needs the X-PIM-* headers.";
     MISSING_SOURCE_KEY = UNAUTHORIZED "missing_source_key", "Events are sent with the key of their source: Authorization: Bearer <source key>, once.";
@@ -58,7 +58,7 @@ codes! {
     SUBSCRIBER_REVOKED = CONFLICT "subscriber_revoked", "The connection or app was removed from the PIM. What is revoked stays revoked: make a new subscriber.";
     SUBSCRIPTION_REVOKED = CONFLICT "subscription_revoked", "The connection or app was removed from the PIM. What is revoked stays revoked: make a new subscription.";
     CONCURRENT_CHANGE = CONFLICT "concurrent_change", "Others changed the same thing at the same time, again and again: read it and try again.";
-    TAKEN = CONFLICT "taken", "Another PIM has that name or URL.";
+    TAKEN = CONFLICT "taken", "Another PIM has that name, that URL or one of those keys; the message names it.";
     NOT_REVOKED = CONFLICT "not_revoked", "The client is not locked out; only a removed one can be admitted again.";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body_too_large", "The body of a management request has at most 256 KiB, that of a request with events 5 MiB, unless the operator set other bounds.";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type", "Send Content-Type: application/json; a PATCH may be a merge patch by name, events are sent as the CloudEvents HTTP binding says.";

@@ -14,7 +14,7 @@ use wire::api::subscriber;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing;
+use crate::changing::{self, Attempt, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::refusal::Refusal;
@@ -31,7 +31,7 @@ pub(crate) fn about() -> Operation {
     .sends("NewSubscriber", r#"{"name":"My app","contact":{"technical_email":"dev@example.com"}}"#)
     .answers(201, "The subscriber.", Shown::One("Subscriber"))
     .invalid(SUBSCRIBER_FAULTS)
-    .refuses(&[because::LIMIT_REACHED, because::EVENT_PLATFORM_FORBIDDEN])
+    .refuses(&[because::LIMIT_REACHED, because::EVENT_PLATFORM_FORBIDDEN, because::CONCURRENT_CHANGE])
     .then("showSubscriber", &[("id", "$response.body#/id")])
     .then("updateSubscriber", &[("id", "$response.body#/id")])
     .then("createSubscription", &[("id", "$response.body#/id")])
@@ -54,9 +54,15 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Se
         created_at: now,
         updated_at: now,
     };
-    let answer = subscriber::render(&subscriber, &caller.pim.url);
-    let entry = changing::entry(&caller.owner, subscriber.id, None, Action::SubscriberCreated, now);
-    let change = Change { subscriber: Some(Put::New(subscriber)), entries: vec![entry], ..changing::change() };
-    changing::make(api.catalog(), change).await?;
-    Ok(json(StatusCode::CREATED, answer))
+    until_won(|| async {
+        let caller = caller.again(&api).await?;
+        caller.must_be_permitted()?;
+        let entry = changing::entry(&caller.owner, subscriber.id, None, Action::SubscriberCreated, now);
+        let subscriber = Some(Put::New(subscriber.clone()));
+        let change = Change { subscriber, entries: vec![entry], ..changing::change_of(&caller) };
+        changing::make(api.catalog(), change).await?;
+        Ok::<_, Attempt>(())
+    })
+    .await?;
+    Ok(json(StatusCode::CREATED, subscriber::render(&subscriber, &caller.pim.url)))
 }

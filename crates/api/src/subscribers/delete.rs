@@ -35,10 +35,12 @@ pub(crate) async fn delete(
     find(&api, &caller, &id).await?;
     sent.nothing()?;
     until_won(|| async {
+        let caller = caller.again(&api).await?;
         let subscriber = find(&api, &caller, &id).await?;
         let subscriptions = api.catalog().subscriptions(subscriber.id).await?;
         let deleted = SubscriberStatus::Deleted;
-        let end = changing::end(subscriber, subscriptions, deleted, &caller.pim.url, Timestamp::now());
+        let mut end = changing::end(subscriber, subscriptions, deleted, &caller.pim.url, Timestamp::now());
+        end.conditions = caller.conditions;
         changing::make(api.catalog(), end).await?;
         Ok::<_, Attempt>(())
     })

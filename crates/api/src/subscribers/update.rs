@@ -53,6 +53,7 @@ pub(crate) async fn update(
     let patch = sent.json()?;
     let rules = api.rules(&caller.pim.url);
     let updated: Subscriber = until_won(|| async {
+        let caller = caller.again(&api).await?;
         let current = find(&api, &caller, &id).await?;
         must_be_active(&current)?;
         let patched = subscriber::apply_patch(&current, &patch, &rules).map_err(Refusal::invalid)?;
@@ -63,7 +64,7 @@ pub(crate) async fn update(
         let put = changed_subscriber(patched, now);
         let updated = put.value().clone();
         let entry = changing::entry(&caller.owner, updated.id, None, Action::SubscriberUpdated, now);
-        let change = Change { subscriber: Some(put), entries: vec![entry], ..changing::change() };
+        let change = Change { subscriber: Some(put), entries: vec![entry], ..changing::change_of(&caller) };
         changing::make(api.catalog(), change).await?;
         Ok(updated)
     })

@@ -66,6 +66,8 @@ pub(crate) async fn create(
     let new = subscription::parse_create(&body, &api.rules(&caller.pim.url)).map_err(Refusal::invalid)?;
     let sid = SubscriptionId::generate();
     let created: Subscription = until_won(|| async {
+        let caller = caller.again(&api).await?;
+        caller.must_be_permitted()?;
         let subscriber = subscribers::find(&api, &caller, &id).await?;
         subscribers::must_be_active(&subscriber)?;
         let now = Timestamp::now();
@@ -88,7 +90,11 @@ pub(crate) async fn create(
             updated_at: now,
         };
         let entry = changing::entry(&caller.owner, subscriber.id, Some(sid), Action::SubscriptionCreated, now);
-        let change = Change { subscriptions: vec![Put::New(subscription)], entries: vec![entry], ..changing::change() };
+        let change = Change {
+            subscriptions: vec![Put::New(subscription)],
+            entries: vec![entry],
+            ..changing::change_of(&caller)
+        };
         subscriptions::make(&api, change).await
     })
     .await?;

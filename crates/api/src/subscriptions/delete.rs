@@ -41,13 +41,14 @@ pub(crate) async fn delete(
     find(&api, &caller, &ids).await?;
     sent.nothing()?;
     until_won(|| async {
+        let caller = caller.again(&api).await?;
         let current = find(&api, &caller, &ids).await?;
         let now = Timestamp::now();
         let action = Action::SubscriptionDeleted;
         let entry = changing::entry(&caller.owner, current.subscriber_id, Some(current.id), action, now);
         let deleted = Subscription { status: SubscriptionStatus::Deleted, ..current };
         let subscriptions = vec![changed_subscription(deleted, now)];
-        subscriptions::make(&api, Change { subscriptions, entries: vec![entry], ..changing::change() }).await
+        subscriptions::make(&api, Change { subscriptions, entries: vec![entry], ..changing::change_of(&caller) }).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

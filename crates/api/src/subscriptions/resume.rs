@@ -49,6 +49,8 @@ pub(crate) async fn resume(
     caller.must_be_permitted()?;
     sent.nothing()?;
     let resumed: Subscription = until_won(|| async {
+        let caller = caller.again(&api).await?;
+        caller.must_be_permitted()?;
         let current = find(&api, &caller, &ids).await?;
         must_not_be_revoked(&current)?;
         if current.status.is_active() {
@@ -58,7 +60,7 @@ pub(crate) async fn resume(
             )
             .into());
         }
-        let mut change = changing::change();
+        let mut change = changing::change_of(&caller);
         transition::resume(&mut change, current, &caller.pim.url, Timestamp::now());
         subscriptions::make(&api, change).await
     })

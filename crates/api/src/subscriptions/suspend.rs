@@ -48,12 +48,13 @@ pub(crate) async fn suspend(
     find(&api, &caller, &ids).await?;
     sent.nothing()?;
     let suspended: Subscription = until_won(|| async {
+        let caller = caller.again(&api).await?;
         let current = find(&api, &caller, &ids).await?;
         must_not_be_revoked(&current)?;
         if !current.status.is_active() {
             return Err(Refusal::new(because::ALREADY_SUSPENDED, "the subscription is suspended already").into());
         }
-        let mut change = changing::change();
+        let mut change = changing::change_of(&caller);
         transition::suspend(&mut change, current, SuspensionReason::User, &caller.pim.url, Timestamp::now());
         subscriptions::make(&api, change).await
     })

@@ -54,6 +54,7 @@ pub(crate) async fn update(
     let patch = sent.json()?;
     let rules = api.rules(&caller.pim.url);
     let updated: Subscription = until_won(|| async {
+        let caller = caller.again(&api).await?;
         let current = find(&api, &caller, &ids).await?;
         must_not_be_revoked(&current)?;
         let patched = subscription::apply_patch(&current, &patch, &rules).map_err(Refusal::invalid)?;
@@ -64,7 +65,7 @@ pub(crate) async fn update(
         let action = Action::SubscriptionUpdated;
         let entry = changing::entry(&caller.owner, patched.subscriber_id, Some(patched.id), action, now);
         let subscriptions = vec![changed_subscription(patched, now)];
-        let change = Change { subscriptions, entries: vec![entry], ..changing::change() };
+        let change = Change { subscriptions, entries: vec![entry], ..changing::change_of(&caller) };
         subscriptions::make(&api, change).await
     })
     .await?;

@@ -66,19 +66,14 @@ async fn what_the_pim_says_decides() {
 }
 
 #[tokio::test]
-async fn a_pim_registered_by_another_process_is_seen_within_a_second() {
+async fn a_pim_registered_by_another_process_is_seen_by_the_next_request() {
     let world = World::new().await;
     world.call("GET", PATH).send().await.expect(200);
     let mut moved = world.pim.clone();
     moved.url = "https://new.example.com".into();
     moved.url_key = moved.url.clone();
     world.store.update_pim(moved).await.unwrap();
-    let seen = async {
-        while with(&world, "GET", PATH, "https://new.example.com", "app-token", "app").send().await.status != 200 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(3), seen).await.expect("seen in time");
+    with(&world, "GET", PATH, "https://new.example.com", "app-token", "app").send().await.expect(200);
     world.call("GET", PATH).send().await.refused(401, "invalid_token");
 }
 

@@ -9,7 +9,9 @@ mod world;
 mod refusals;
 
 mod admin;
+mod judged;
 mod life;
+mod tokens;
 
 mod description;
 

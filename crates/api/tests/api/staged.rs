@@ -21,11 +21,44 @@ use store::{
     Condition, EventLog, Ledger, LedgerRecord, LogPage, ReadLimit, Save, Snapshot, SnapshotKey, SnapshotSave,
     Snapshots, StoreError, Tail,
 };
+use tokio::sync::Notify;
 
 /// How often a change lets others go first: more often than a request has steps.
 const YIELDS: usize = 200;
 
-pub(crate) struct Staged(pub(crate) Arc<MemoryStore>, pub(crate) AtomicBool);
+pub(crate) struct Staged(pub(crate) Arc<MemoryStore>, pub(crate) AtomicBool, pub(crate) Gate);
+
+/// Stops the next write right before its commit, when all that it is judged by was looked at, until it is let go.
+#[derive(Default)]
+pub(crate) struct Gate {
+    closed: AtomicBool,
+    reached: Notify,
+    open: Notify,
+}
+
+impl Gate {
+    /// The next write will stop.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until it has stopped.
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets it go on.
+    pub(crate) fn open(&self) {
+        self.open.notify_one();
+    }
+
+    async fn pass(&self) {
+        if self.closed.swap(false, Ordering::SeqCst) {
+            self.reached.notify_one();
+            self.open.notified().await;
+        }
+    }
+}
 
 impl Staged {
     fn works(&self) -> Result<(), StoreError> {
@@ -40,6 +73,7 @@ impl Catalog for Staged {
             tokio::task::yield_now().await;
         }
         self.works()?;
+        self.2.pass().await;
         self.0.change(change).await
     }
 
@@ -74,6 +108,7 @@ impl Catalog for Staged {
     }
 
     async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError> {
+        self.2.pass().await;
         self.0.put_client(owner, client).await
     }
 
@@ -140,6 +175,7 @@ impl EventLog for Staged {
         conditions: Vec<Condition>,
     ) -> Result<Appended, AppendError> {
         self.works()?;
+        self.2.pass().await;
         self.0.append_if(pim, events, now, conditions).await
     }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use domain::event_type::Catalogue;
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
-use domain::pim::{ClientProof, Pim, Probe, SourceKey, StaticToken, TokenCheck};
+use domain::pim::{Origin, Pim, Probe, Provenance, SourceKey, StaticToken, TokenCheck};
 use domain::subscriber::Owner;
 use domain::{ClientId, PimId, Secret, SubscriptionId, Timestamp};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -22,11 +22,12 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use store::memory::{MemorySettings, MemoryStore};
 use store::{Catalog, EventLog};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::described;
-use crate::staged::Staged;
+use crate::staged::{Gate, Staged};
 
 /// The key of the producers of the first PIM.
 pub(crate) const KEY: &str = "source-key-of-the-shop";
@@ -117,10 +118,12 @@ fn pim(name: &str, url: &str, key: &str, clients: &[&str], token_check: TokenChe
             prefix: key[..6].into(),
             sha256: sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
             created_at: Timestamp::EPOCH,
+            origin: Origin::Command,
         }],
         token_check,
         static_tokens: clients.iter().map(token).collect(),
         events_api_secret: None,
+        provenance: Provenance::default(),
         created_at: Timestamp::EPOCH,
     }
 }
@@ -141,7 +144,7 @@ impl World {
 
     async fn over(store: MemoryStore, set: impl FnOnce(&mut Settings)) -> World {
         let store = Arc::new(store);
-        let probe = TokenCheck::Probe { probe: Probe::SystemInformation, client_proof: ClientProof::Trust };
+        let probe = TokenCheck::Probe { probe: Probe::SystemInformation, trust_client_id: true, clients: vec![] };
         let shop = store.add_pim(pim("shop", PIM_URL, KEY, &["app", "other"], probe)).await.unwrap();
         store
             .add_pim(pim("second", "https://second.example.com/pim", "second-key", &["app"], TokenCheck::Static))
@@ -156,7 +159,7 @@ impl World {
             ..Settings::default()
         };
         set(&mut settings);
-        let staged = Arc::new(Staged(store.clone(), AtomicBool::new(false)));
+        let staged = Arc::new(Staged(store.clone(), AtomicBool::new(false), Gate::default()));
         let api = Arc::new(Api::new(Parts {
             store: staged.clone(),
             gateway: gateway.clone(),
@@ -336,6 +339,54 @@ impl Call {
         let answer = (parts.status.as_u16(), &parts.headers, &body);
         described::hold(&self.method, &self.path, (&self.headers, &self.body), answer);
         Answer { path: self.path, status: parts.status, headers: parts.headers, body }
+    }
+}
+
+/// A request that was let in and whose body is still to come.
+pub(crate) struct Underway {
+    stream: TcpStream,
+    path: String,
+    body: Bytes,
+}
+
+impl Call {
+    /// Sends the head and waits until the platform asks for the body: by then the request was judged once.
+    pub(crate) async fn begin(self) -> Underway {
+        let mut head = format!("{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str(&format!("content-length: {}\r\nexpect: 100-continue\r\n\r\n", self.body.len()));
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            asked.push(stream.read_u8().await.unwrap());
+        }
+        let asked = String::from_utf8(asked).unwrap();
+        assert!(asked.starts_with("HTTP/1.1 100"), "it was not let in: {asked}");
+        Underway { stream, path: self.path, body: self.body }
+    }
+}
+
+impl Underway {
+    /// Sends the body and gives the answer.
+    pub(crate) async fn finish(mut self) -> Answer {
+        self.stream.write_all(&self.body).await.unwrap();
+        let mut answer = Vec::new();
+        self.stream.read_to_end(&mut answer).await.unwrap();
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+        let head = std::str::from_utf8(&answer[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap();
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        Answer {
+            path: self.path,
+            status: StatusCode::from_bytes(status.as_bytes()).unwrap(),
+            headers,
+            body: Bytes::copy_from_slice(&answer[end + 4..]),
+        }
     }
 }
 

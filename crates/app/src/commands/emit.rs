@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::commands::filter::read_text;
 use crate::config::{BaseUrl, PerSecond};
 use crate::failure::{Exit, Failure};
-use crate::{http_client, samples, terminal};
+use crate::{http_client, samples, secret_input, terminal};
 
 /// The largest batch that the platform takes by default (contract page 6).
 const MAX_BATCH: usize = 1000;
@@ -36,9 +36,13 @@ pub(crate) struct EmitArgs {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "POSTRIDER_URL")]
     url: String,
 
-    /// The source key of a PIM
-    #[arg(long, env = "POSTRIDER_KEY", hide_env_values = true, required_unless_present_any = ["print", "list"])]
+    /// The source key of a PIM; `-` reads a line of standard input
+    #[arg(long, env = "POSTRIDER_KEY", hide_env_values = true, required_unless_present_any = ["print", "list", "key_file"])]
     key: Option<String>,
+
+    /// File that holds that key
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
 
     /// The event's type; `com.akeneo.pim.v1.` may be left out
     #[arg(long = "type", value_name = "TYPE", required_unless_present_any = ["file", "list"])]
@@ -173,7 +177,8 @@ impl Producer {
         let url = format!("{}/api/v1/events", base.0);
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/cloudevents-batch+json"));
-        let key = format!("Bearer {}", args.key.as_deref().unwrap_or_default());
+        let key = secret_input::given(args.key.as_deref(), args.key_file.as_deref())?.unwrap_or_default();
+        let key = format!("Bearer {key}");
         let mut key = HeaderValue::from_str(&key)
             .map_err(|_| Failure::message(Exit::Usage, "the key holds characters that no key has"))?;
         key.set_sensitive(true);

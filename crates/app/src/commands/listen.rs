@@ -1,6 +1,7 @@
 //! `postrider listen`: a receiver on this machine that verifies and shows what is delivered to it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,12 +12,11 @@ use http::{HeaderMap, Method, StatusCode, header};
 use sinks::client::Client;
 use tokio::net::TcpListener;
 
-use crate::config::BaseUrl;
 use crate::failure::{Exit, Failure};
-use crate::http_client;
 use crate::receiver::{self, Received, Reply, Signature, Verifier};
 use crate::signals::Stop;
 use crate::terminal::{self, BAD, BOLD, DIM, GOOD, styled};
+use crate::{http_client, secret_input};
 
 /// Receive webhooks on this machine, verify their signatures and show them
 ///
@@ -39,9 +39,13 @@ pub(crate) struct ListenArgs {
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
 
-    /// A secret of the subscription, to verify signatures with; may be repeated
+    /// A secret of the subscription, to verify signatures with; `-` reads a line of standard input; may be repeated
     #[arg(long = "secret", value_name = "SECRET", env = "POSTRIDER_SECRET", hide_env_values = true)]
     secrets: Vec<String>,
+
+    /// File with such secrets, one line each; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
 
     /// Hand every request on to this URL, with its headers, and answer what it answers
     #[arg(long, value_name = "URL")]
@@ -81,6 +85,14 @@ fn parse_reply(text: &str) -> Result<Reply, String> {
     }
 }
 
+/// Any URL that a request can go to, query included; a fragment is not sent.
+fn any_url(text: &str) -> Option<String> {
+    let url = text.split('#').next().unwrap_or(text);
+    let uri: http::Uri = url.parse().ok()?;
+    let goes = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty());
+    goes.then(|| url.to_owned())
+}
+
 /// Runs it.
 pub(crate) fn run(args: ListenArgs) -> Result<(), Failure> {
     super::block_on(listen(args))
@@ -95,18 +107,21 @@ async fn listen(args: ListenArgs) -> Result<(), Failure> {
     })?;
     let address = listener.local_addr().map_err(|error| Failure::new(Exit::Failed, error))?;
     terminal::note(format_args!("listening on {}", styled(BOLD, format_args!("http://{address}"))));
-    if args.secrets.is_empty() {
+    let secrets = secret_input::given_all(&args.secrets, args.secret_file.as_deref())?;
+    if secrets.iter().any(String::is_empty) {
+        return Err(Failure::message(Exit::Usage, "a secret is empty: anybody can sign with an empty key"));
+    }
+    if secrets.is_empty() {
         terminal::note("signatures are not verified: name the subscription's secret by --secret");
     }
     let forward = match &args.forward_to {
         None => None,
         Some(url) => {
-            let wrong = || Failure::message(Exit::Usage, format!("{url:?} is no http:// or https:// URL"));
-            BaseUrl::parse(url).ok_or_else(wrong)?;
-            Some((http_client::client()?, url.clone()))
+            let wrong = || Failure::message(Exit::Usage, format!("{url:?} is not an http:// or https:// URL"));
+            Some((http_client::client()?, any_url(url).ok_or_else(wrong)?))
         }
     };
-    let secrets: Vec<_> = args.secrets.iter().map(Secret::new).collect();
+    let secrets: Vec<_> = secrets.into_iter().map(Secret::new).collect();
     let screen = Arc::new(Screen {
         verifier: Verifier::new(&secrets),
         forward,
@@ -265,6 +280,20 @@ mod tests {
         check("close", Some(Reply::Close));
         check("100", None);
         check("fast", None);
+    }
+
+    #[test]
+    fn requests_go_to_any_url() {
+        let check = |text: &str, expect: Option<&str>| assert_eq!(any_url(text).as_deref(), expect, "{text}");
+        for url in
+            ["http://127.0.0.1:3000", "http://127.0.0.1:3000/hook?code=a%2Fb&x=1", "https://x.example.com/?token=t"]
+        {
+            check(url, Some(url));
+        }
+        check("http://127.0.0.1/a?b#c", Some("http://127.0.0.1/a?b"));
+        check("ftp://x.example.com", None);
+        check("127.0.0.1:3000", None);
+        check("/hook", None);
     }
 
     #[test]

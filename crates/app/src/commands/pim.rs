@@ -2,27 +2,35 @@
 
 mod events_api;
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
-use domain::pim::{CLIENT_ID_FIELDS, ClientCredentials, ClientProof, Pim, Probe, StaticToken, TokenCheck, is_name};
+use domain::credential::{check_client_id, check_token};
+use domain::pim::{
+    CLIENT_ID_FIELDS, ClientCredentials, Origin, PLATFORM_TOKEN, Pim, Probe, StaticToken, TokenCheck, is_name,
+};
 use domain::{ClientId, Secret, Timestamp};
 use store::{Catalog, ChangeError, edit_pim};
 use store_sqlite::SqliteStore;
 
-use crate::config::{BaseUrl, ConfigArgs};
+use crate::config::{Config, ConfigArgs, PimUrl};
 use crate::failure::{Exit, Failure};
 use crate::terminal::{self, BOLD, styled};
-use crate::{data, registration};
+use crate::{data, registration, secret_input};
 
 /// Register PIMs, and make keys for their producers
 ///
-/// Works on the data folder, also while `postrider serve` runs on it: a change is in force there within a second or two.
+/// Works on the data folder, also while `postrider serve` runs on it: a change is in force there with the next request. Run it as the
+/// user and with the configuration of the service, such as `sudo -u postrider postrider pim list --config
+/// /etc/postrider/postrider.toml`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   postrider pim add main --url https://pim.example.com
   postrider pim add shop --url https://pim.example.com --token-check system-information --events-api
   postrider pim check shop
   postrider pim add dev --url http://127.0.0.1:8081 --token-check static --static-token my_app=my_token
-  postrider pim rotate-key main")]
+  postrider pim rotate-key main
+  postrider pim rename main shop")]
 pub(crate) struct PimArgs {
     #[command(subcommand)]
     command: PimCommand,
@@ -33,6 +41,7 @@ enum PimCommand {
     Add(AddArgs),
     List(ListArgs),
     RotateKey(RotateArgs),
+    Rename(RenameArgs),
     Remove(RemoveArgs),
     EventsApi(events_api::EventsApiArgs),
     Check(events_api::CheckArgs),
@@ -63,25 +72,43 @@ struct AddArgs {
     permission_field: Option<String>,
 
     /// With the other checks, whose answers name no client: believe the caller's X-PIM-CLIENT-ID
+    ///
+    /// It gives away that clients are kept apart: any token of this PIM may then act as any of its clients, read their subscriptions
+    /// and redirect their events. Without it a client shows a token of the platform, from `postrider client token add`.
     #[arg(long)]
     trust_client_id: bool,
 
-    /// A client's credentials for a password grant, instead of --trust-client-id; with token-info they only serve to ask
-    /// about its permission now and then; may be repeated
-    #[arg(long = "client", value_name = "ID:SECRET:USER:PASSWORD", value_parser = parse_client, conflicts_with = "trust_client_id")]
-    clients: Vec<ClientCredentials>,
+    /// Credentials by which the platform asks the PIM: attribute types, missed changes, permissions; no proof of who calls; `-` reads a line of standard input; may be repeated
+    #[arg(long = "client", value_name = "ID:SECRET:USER:PASSWORD")]
+    clients: Vec<String>,
 
-    /// A token that is accepted without asking the PIM, for development; may be repeated
-    #[arg(long = "static-token", value_name = "CLIENT_ID=TOKEN", value_parser = parse_static_token)]
-    static_tokens: Vec<StaticToken>,
+    /// File with such credentials, one line each; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    client_file: Option<PathBuf>,
+
+    /// A token that is accepted without asking the PIM, for development; `-` reads a line of standard input; may be repeated
+    #[arg(long = "static-token", value_name = "CLIENT_ID=TOKEN")]
+    static_tokens: Vec<String>,
+
+    /// File with such tokens, one line each; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    static_token_file: Option<PathBuf>,
 
     /// Take in the Events API of a Community or PaaS edition: prints the URL and the secret to paste in the PIM
     #[arg(long)]
     events_api: bool,
 
-    /// The same with the secret that the PIM shows
+    /// The same with the secret that the PIM shows; `-` reads a line of standard input
     #[arg(long, value_name = "SECRET")]
     events_api_secret: Option<String>,
+
+    /// The same with the secret that a file holds; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "events_api_secret")]
+    events_api_secret_file: Option<PathBuf>,
+
+    /// Make the data folder if it is not there yet
+    #[arg(long)]
+    create: bool,
 
     #[command(flatten)]
     config: ConfigArgs,
@@ -127,6 +154,22 @@ struct RotateArgs {
     config: ConfigArgs,
 }
 
+/// Give a PIM another name
+///
+/// Its keys, subscribers and subscriptions stay. Where the configuration file names it, give it the new name there as well, before the next
+/// start. The address of its Events API has the name in it: paste the new one in the PIM.
+#[derive(Args, Debug)]
+struct RenameArgs {
+    /// The PIM
+    name: String,
+
+    /// Its new name: lower-case letters, digits and `-`
+    new_name: String,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
 /// Remove a PIM: its keys end, its subscribers and subscriptions become revoked
 #[derive(Args, Debug)]
 struct RemoveArgs {
@@ -144,23 +187,37 @@ struct RemoveArgs {
 fn parse_client(text: &str) -> Result<ClientCredentials, String> {
     let parts: Vec<_> = text.splitn(4, ':').collect();
     match parts.as_slice() {
-        [id, secret, user, password] if parts.iter().all(|part| !part.is_empty()) => Ok(ClientCredentials {
-            client_id: ClientId((*id).to_owned()),
-            client_secret: Secret::new(*secret),
-            username: (*user).to_owned(),
-            password: Secret::new(*password),
-        }),
+        [id, secret, user, password] if parts.iter().all(|part| !part.is_empty()) => {
+            check_client_id(id).map_err(|problem| format!("the client id {problem}"))?;
+            Ok(ClientCredentials {
+                client_id: ClientId((*id).to_owned()),
+                client_secret: Secret::new(*secret),
+                username: (*user).to_owned(),
+                password: Secret::new(*password),
+            })
+        }
         _ => Err("expected client id, client secret, user name and password, separated by colons".to_owned()),
     }
 }
 
 fn parse_static_token(text: &str) -> Result<StaticToken, String> {
     match text.split_once('=') {
-        Some((id, token)) if !id.is_empty() && !token.is_empty() => {
+        Some((_, token)) if token.starts_with(PLATFORM_TOKEN) => {
+            Err("the token begins with `pt_`, as only the tokens do that `postrider client token add` makes".to_owned())
+        }
+        Some((id, token)) => {
+            check_client_id(id).map_err(|problem| format!("the client id {problem}"))?;
+            check_token(token).map_err(|problem| format!("the token {problem}"))?;
             Ok(StaticToken { client_id: ClientId(id.to_owned()), token: Secret::new(token) })
         }
-        _ => Err("expected client id and token, separated by `=`".to_owned()),
+        None => Err("expected client id and token, separated by `=`".to_owned()),
     }
+}
+
+/// Reads each of what `option` was given.
+fn parse_each<T>(option: &str, given: &[String], parse: fn(&str) -> Result<T, String>) -> Result<Vec<T>, Failure> {
+    let wrong = |problem: String| Failure::message(Exit::Usage, format!("{option}: {problem}"));
+    given.iter().map(|text| parse(text).map_err(wrong)).collect()
 }
 
 /// Runs it.
@@ -170,6 +227,7 @@ pub(crate) fn run(args: PimArgs) -> Result<(), Failure> {
             PimCommand::Add(args) => add(args).await,
             PimCommand::List(args) => list(&args).await,
             PimCommand::RotateKey(args) => rotate_key(&args).await,
+            PimCommand::Rename(args) => rename(&args).await,
             PimCommand::Remove(args) => remove(&args).await,
             PimCommand::EventsApi(args) => events_api::set(&args).await,
             PimCommand::Check(args) => events_api::check(&args).await,
@@ -177,54 +235,73 @@ pub(crate) fn run(args: PimArgs) -> Result<(), Failure> {
     })
 }
 
-fn open(config: &ConfigArgs) -> Result<SqliteStore, Failure> {
-    data::open_beside(&config.load()?)
+pub(super) fn open(config: &ConfigArgs) -> Result<(Config, SqliteStore), Failure> {
+    let config = config.load()?;
+    let store = data::open_beside(&config)?;
+    Ok((config, store))
+}
+
+fn must_be_a_name(name: &str) -> Result<(), Failure> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(Failure::message(Exit::Usage, format!("invalid PIM name {name:?}"))
+        .hint("1 to 63 lower-case letters, digits and `-`, beginning with a letter or a digit"))
 }
 
 async fn add(args: AddArgs) -> Result<(), Failure> {
-    if !is_name(&args.name) {
-        let message = format!("{:?} is no name of a PIM", args.name);
-        return Err(Failure::message(Exit::Usage, message)
-            .hint("1 to 63 lower-case letters, digits and `-`, beginning with a letter or a digit"));
-    }
-    let url = BaseUrl::parse(&args.url).ok_or_else(|| {
-        Failure::message(Exit::Usage, format!("{:?} is no base URL of a PIM", args.url))
+    must_be_a_name(&args.name)?;
+    let url = PimUrl::parse(&args.url).ok_or_else(|| {
+        Failure::message(Exit::Usage, format!("{:?} is not the base URL of a PIM", args.url))
             .hint("such as https://pim.example.com, without user, query and fragment")
     })?;
-    let mut pim = registration::new_pim(&args.name, &url.0, token_check(&args)?)?;
+    let static_tokens = secret_input::given_all(&args.static_tokens, args.static_token_file.as_deref())?;
+    let clients = secret_input::given_all(&args.clients, args.client_file.as_deref())?;
+    let clients = parse_each("--client", &clients, parse_client)?;
+    let mut pim = registration::new_pim(&args.name, &url.url, token_check(&args, clients)?)?;
     let (key, kept) = registration::new_key()?;
     pim.keys.push(kept);
-    pim.static_tokens = args.static_tokens;
-    pim.events_api_secret = match &args.events_api_secret {
-        Some(secret) => Some(events_api::typed_secret(secret)?),
+    pim.static_tokens = parse_each("--static-token", &static_tokens, parse_static_token)?;
+    let secret = secret_input::given(args.events_api_secret.as_deref(), args.events_api_secret_file.as_deref())?;
+    pim.events_api_secret = match secret {
+        Some(secret) => Some(events_api::typed_secret(&secret)?),
         None if args.events_api => Some(events_api::new_secret()?),
         None => None,
     };
     let config = args.config.load()?;
-    let added = data::open_beside(&config)?.add_pim(pim).await.map_err(cannot_change)?;
-    terminal::note(format_args!("registered PIM {} with {}", styled(BOLD, &added.name), added.url));
+    let store = if args.create { data::open_or_create(&config)? } else { data::open_beside(&config)? };
+    let added = store.add_pim(pim).await.map_err(cannot_change)?;
+    let folder = data::absolute(&config.settings.top.data_dir);
+    terminal::note(format_args!(
+        "registered PIM {} with {} in {}",
+        styled(BOLD, &added.name),
+        added.url,
+        folder.display()
+    ));
+    if added.keeps_clients_together() {
+        terminal::note(TRUSTS);
+    }
     show_once(&key);
     events_api::explain(&config, &added);
     Ok(())
 }
 
-fn token_check(args: &AddArgs) -> Result<TokenCheck, Failure> {
+/// What is said wherever the header is trusted.
+const TRUSTS: &str = "any token of this PIM may act as any of its clients: clients are not kept apart from each other";
+
+fn token_check(args: &AddArgs, clients: Vec<ClientCredentials>) -> Result<TokenCheck, Failure> {
     let usage = |message: &str| Err(Failure::message(Exit::Usage, message));
     let probing = matches!(args.token_check, Way::SystemInformation | Way::MeasurementFamilies);
     if !probing && args.trust_client_id {
         return usage("--trust-client-id goes with --token-check system-information or measurement-families");
     }
-    if args.token_check == Way::Static && !args.clients.is_empty() {
+    if args.token_check == Way::Static && !clients.is_empty() {
         return usage("--client does not go with --token-check static: nobody is asked");
     }
     if args.token_check != Way::TokenInfo && (!args.client_id_fields.is_empty() || args.permission_field.is_some()) {
         return usage("--client-id-field and --permission-field go with --token-check token-info");
     }
-    let client_proof = match (args.trust_client_id, args.clients.as_slice()) {
-        (true, _) => ClientProof::Trust,
-        (false, []) => ClientProof::None,
-        (false, clients) => ClientProof::Credentials(clients.to_vec()),
-    };
+    let trust_client_id = args.trust_client_id;
     Ok(match args.token_check {
         Way::Static => TokenCheck::Static,
         Way::TokenInfo => TokenCheck::TokenInfo {
@@ -233,22 +310,26 @@ fn token_check(args: &AddArgs) -> Result<TokenCheck, Failure> {
                 fields => fields.to_vec(),
             },
             permission_field: args.permission_field.clone(),
-            clients: args.clients.clone(),
+            clients,
         },
-        Way::SystemInformation => TokenCheck::Probe { probe: Probe::SystemInformation, client_proof },
-        Way::MeasurementFamilies => TokenCheck::Probe { probe: Probe::MeasurementFamilies, client_proof },
+        Way::SystemInformation => TokenCheck::Probe { probe: Probe::SystemInformation, trust_client_id, clients },
+        Way::MeasurementFamilies => TokenCheck::Probe { probe: Probe::MeasurementFamilies, trust_client_id, clients },
     })
 }
 
 async fn list(args: &ListArgs) -> Result<(), Failure> {
-    let pims = open(&args.config)?.pims().await.map_err(anyhow::Error::from)?;
+    let (config, store) = open(&args.config)?;
+    let pims = store.pims().await.map_err(anyhow::Error::from)?;
     if args.json {
         for pim in &pims {
             terminal::line(serde_json::json!({
                 "name": pim.name,
                 "url": pim.url,
                 "token_check": way(&pim.token_check),
-                "keys": pim.keys.iter().map(|key| serde_json::json!({"prefix": key.prefix, "created_at": key.created_at.to_string()})).collect::<Vec<_>>(),
+                "trust_client_id": pim.keeps_clients_together(),
+                "origin": pim.provenance.pim.as_str(),
+                "withdrawn_at": pim.provenance.withdrawn_at.map(|at| at.to_string()),
+                "keys": pim.keys.iter().map(|key| serde_json::json!({"prefix": key.prefix, "created_at": key.created_at.to_string(), "origin": key.origin.as_str()})).collect::<Vec<_>>(),
                 "static_tokens": pim.static_tokens.len(),
                 "events_api": pim.events_api_secret.is_some(),
                 "created_at": pim.created_at.to_string(),
@@ -257,12 +338,24 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
         return Ok(());
     }
     if pims.is_empty() {
-        terminal::note("no PIM is registered; `postrider pim add NAME --url URL` registers one");
+        let folder = data::absolute(&config.settings.top.data_dir);
+        let folder = folder.display();
+        terminal::note(format_args!(
+            "no PIM is registered in {folder}; `postrider pim add NAME --url URL` registers one"
+        ));
     }
     for pim in &pims {
         terminal::line(format_args!("{}  {}  token check {}", styled(BOLD, &pim.name), pim.url, way(&pim.token_check)));
+        terminal::line(format_args!("    {}", from(pim.provenance.pim)));
+        if let Some(at) = pim.provenance.withdrawn_at {
+            let since = day(at);
+            terminal::line(format_args!("    locked out since {since}: the configuration file no longer names it"));
+        }
+        if pim.keeps_clients_together() {
+            terminal::line(format_args!("    {TRUSTS}"));
+        }
         for key in &pim.keys {
-            terminal::line(format_args!("    key {}…  of {}", key.prefix, day(key.created_at)));
+            terminal::line(format_args!("    key {}…  of {}, {}", key.prefix, day(key.created_at), from(key.origin)));
         }
         for token in &pim.static_tokens {
             terminal::line(format_args!("    static token of client {}", token.client_id));
@@ -274,7 +367,15 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn day(at: Timestamp) -> String {
+fn from(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Configuration => "from the configuration file",
+        Origin::Command => "from a command",
+        Origin::Api => "from the operator's API",
+    }
+}
+
+pub(super) fn day(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
@@ -288,7 +389,7 @@ fn way(check: &TokenCheck) -> &'static str {
 }
 
 async fn rotate_key(args: &RotateArgs) -> Result<(), Failure> {
-    let store = open(&args.config)?;
+    let (_, store) = open(&args.config)?;
     let pim = find(&store, &args.name).await?;
     let (key, kept) = registration::new_key()?;
     edit_pim(&store, pim.id, |pim| -> Result<(), ChangeError> {
@@ -302,8 +403,31 @@ async fn rotate_key(args: &RotateArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn rename(args: &RenameArgs) -> Result<(), Failure> {
+    must_be_a_name(&args.new_name)?;
+    let (_, store) = open(&args.config)?;
+    let pim = find(&store, &args.name).await?;
+    let renamed = edit_pim(&store, pim.id, |pim| -> Result<(), ChangeError> {
+        pim.name.clone_from(&args.new_name);
+        Ok(())
+    })
+    .await
+    .map_err(cannot_change)?;
+    terminal::note(format_args!("PIM {} is named {} now", pim.name, styled(BOLD, &renamed.name)));
+    if renamed.provenance.pim == Origin::Configuration {
+        terminal::note("give it the new name in the configuration file as well, before the next start");
+    }
+    if renamed.events_api_secret.is_some() {
+        terminal::note(format_args!(
+            "its Events API is at a new address: `postrider pim check {}` shows it",
+            renamed.name
+        ));
+    }
+    Ok(())
+}
+
 async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
-    let store = open(&args.config)?;
+    let (_, store) = open(&args.config)?;
     let pim = find(&store, &args.name).await?;
     if !args.yes {
         return Err(Failure::message(
@@ -317,7 +441,7 @@ async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn find(store: &SqliteStore, name: &str) -> Result<Pim, Failure> {
+pub(super) async fn find(store: &SqliteStore, name: &str) -> Result<Pim, Failure> {
     let pims = store.pims().await.map_err(anyhow::Error::from)?;
     let names: Vec<_> = pims.iter().map(|pim| pim.name.clone()).collect();
     pims.into_iter().find(|pim| pim.name == name).ok_or_else(|| {
@@ -335,7 +459,7 @@ fn show_once(key: &Secret) {
     terminal::line(key.expose());
 }
 
-fn cannot_change(error: ChangeError) -> Failure {
+pub(super) fn cannot_change(error: ChangeError) -> Failure {
     let taken = matches!(error, ChangeError::Taken { .. });
     let failure = Failure::new(Exit::Failed, error);
     if taken { failure.hint("`postrider pim list` shows the registered ones") } else { failure }

@@ -49,7 +49,19 @@ static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
             long_help: help_text(setting),
         }
     };
-    TABLE.iter().map(flag).collect()
+    let of_a_file = |setting: &Setting| Flag {
+        key: format!("{}_file", setting.key()),
+        flag: format!("{}-file", setting.flag()),
+        short_help: format!("File that holds --{}", setting.flag()),
+        long_help: format!(
+            "File that holds the value of --{}, so that no list of processes shows it; `-` reads standard input \
+             [env: {}_FILE]",
+            setting.flag(),
+            setting.variable()
+        ),
+    };
+    let both = |setting| [Some(flag(setting)), setting.secret.then(|| of_a_file(setting))];
+    TABLE.iter().flat_map(both).flatten().collect()
 });
 
 impl Args for SettingFlags {

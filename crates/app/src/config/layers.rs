@@ -7,6 +7,7 @@ use super::fault::{Fault, nearest};
 use super::settings::{GROUPS, Setting, Source, TABLE, TOP};
 use super::typed::{self, Kind, Place, Typed};
 use super::value::Wrong;
+use crate::secret_input;
 
 /// What was typed, in all layers.
 #[derive(Debug, Default)]
@@ -57,6 +58,12 @@ impl Layers {
     pub(super) fn add_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         let known: HashMap<String, &Setting> = TABLE.iter().map(|setting| (setting.variable(), setting)).collect();
         for (name, text) in variables {
+            let of_a_file =
+                name.strip_suffix("_FILE").and_then(|stem| known.get(stem)).filter(|setting| setting.secret);
+            if let Some(setting) = of_a_file {
+                self.put_from_secret_file(&setting.key(), Path::new(&text), Place::Environment(name));
+                continue;
+            }
             match known.get(&name) {
                 Some(setting) => {
                     let typed = Typed::bare(&text, Place::Environment(name));
@@ -79,7 +86,23 @@ impl Layers {
     pub(super) fn add_flags(&mut self, flags: &[(String, String)]) {
         for (key, text) in flags {
             let flag = format!("--{}", key.replace(['.', '_'], "-"));
-            self.values.insert(key.clone(), Typed::bare(text, Place::Flag(flag)));
+            let of_a_file = key.strip_suffix("_file").filter(|key| is_known(key));
+            match of_a_file {
+                Some(key) => self.put_from_secret_file(key, Path::new(text), Place::Flag(flag)),
+                None => _ = self.values.insert(key.clone(), Typed::bare(text, Place::Flag(flag))),
+            }
+        }
+    }
+
+    /// The value of a secret is what a file holds; where it is a list, one item a line.
+    fn put_from_secret_file(&mut self, key: &str, file: &Path, place: Place) {
+        match secret_input::from_file(file) {
+            Ok(text) => {
+                let lines: Vec<_> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+                let text = if lines.len() > 1 { lines.join(",") } else { text };
+                self.values.insert(key.to_owned(), Typed::bare(&text, place));
+            }
+            Err(problem) => self.fault(place, key, &problem),
         }
     }
 

@@ -1,12 +1,15 @@
 //! `[[pims]]` of the file: PIMs that the operator registers by configuration.
 
-use domain::pim::{CLIENT_ID_FIELDS, ClientCredentials, ClientProof, Probe, StaticToken, TokenCheck, is_name};
+use std::collections::HashMap;
+
+use domain::credential::{self, Unsendable};
+use domain::pim::{CLIENT_ID_FIELDS, ClientCredentials, PLATFORM_TOKEN, Probe, StaticToken, TokenCheck, is_name};
 use domain::{ClientId, Secret};
 
 use super::fault::{Fault, nearest};
 use super::layers::Layers;
 use super::typed::{Kind, Members, Place, Typed};
-use super::value::{BaseUrl, TokenCheckWay, Value};
+use super::value::{PimUrl, TokenCheckWay, Value};
 
 /// A key of a producer is at least this long, so that it cannot be guessed.
 pub(crate) const SHORTEST_KEY: usize = 16;
@@ -15,7 +18,7 @@ pub(crate) const SHORTEST_KEY: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct PimSettings {
     pub(crate) name: String,
-    pub(crate) url: BaseUrl,
+    pub(crate) url: PimUrl,
     /// `None`: those that `postrider pim rotate-key` made stay.
     pub(crate) keys: Option<Vec<Secret>>,
     pub(crate) token_check: TokenCheck,
@@ -64,14 +67,17 @@ pub(super) const FIELDS: &[(&str, &str, &[&str])] = &[
         "false",
         &[
             "With `system-information` and `measurement-families`, whose answers do not name the client: believe the header",
-            "`X-PIM-CLIENT-ID` of whoever has a valid token.",
+            "`X-PIM-CLIENT-ID` of whoever has a valid token. It gives away that clients are kept apart: any token of this PIM may",
+            "then act as any of its clients, read their subscriptions and redirect their events. Without it a client shows a token",
+            "of the platform, from `postrider client token add`.",
         ],
     ),
     (
         "clients",
         "[{ client_id = \"1_abc\", client_secret = \"…\", username = \"api_user\", password = \"…\" }]",
         &[
-            "Instead of `trust_client_id`: credentials of the clients; a password grant proves that client and PIM belong together.",
+            "Credentials by which the platform itself asks the PIM: for attribute types, for missed changes, whether a client is still",
+            "there. They are no proof of who calls: callers show a token of the platform.",
         ],
     ),
     (
@@ -92,18 +98,39 @@ pub(super) fn read(layers: &mut Layers) -> Vec<PimSettings> {
     let mut pims: Vec<PimSettings> = Vec::new();
     for table in &tables {
         let Some(pim) = read_one(table, &mut layers.faults) else { continue };
-        if pims.iter().any(|other| other.name == pim.name) {
-            layers.fault(table.place.clone(), "pims.name", &format!("there are two PIMs named {:?}", pim.name));
+        for (key, problem) in clashes(&pims, &pim) {
+            layers.fault(table.place.clone(), key, &problem);
         }
         pims.push(pim);
     }
     pims
 }
 
+/// What `pim` has in common with one before it, or with itself: names, URLs and keys are unique. Keys are never named.
+fn clashes(before: &[PimSettings], pim: &PimSettings) -> Vec<(&'static str, String)> {
+    let mut clashes = Vec::new();
+    if before.iter().any(|other| other.name == pim.name) {
+        clashes.push(("pims.name", format!("there are two PIMs named {:?}", pim.name)));
+    }
+    if let Some(other) = before.iter().find(|other| other.url.key == pim.url.key) {
+        clashes.push(("pims.url", format!("{:?} and {:?} have the same URL", other.name, pim.name)));
+    }
+    let owners: HashMap<&str, &str> = before
+        .iter()
+        .flat_map(|other| other.keys.iter().flatten().map(|key| (key.expose(), other.name.as_str())))
+        .collect();
+    let keys = pim.keys.as_deref().unwrap_or_default();
+    if let Some(other) = keys.iter().find_map(|key| owners.get(key.expose())) {
+        let problem = format!("{other:?} and {:?} have the same key: each source has keys of its own", pim.name);
+        clashes.push(("pims.keys", problem));
+    }
+    clashes
+}
+
 fn read_one(table: &Typed, faults: &mut Vec<Fault>) -> Option<PimSettings> {
     let mut fields = Fields::open(table, "pims", faults)?;
     let name = fields.required::<String>("name");
-    let url = fields.required::<BaseUrl>("url");
+    let url = fields.required::<PimUrl>("url");
     let keys = fields.optional::<Vec<Secret>>("keys");
     let way = fields.optional::<TokenCheckWay>("token_check");
     let client_id_fields = fields.optional::<Vec<String>>("client_id_fields");
@@ -121,8 +148,15 @@ fn read_one(table: &Typed, faults: &mut Vec<Fault>) -> Option<PimSettings> {
         faults.push(Fault { place: table.place.clone(), key, problem: problem.to_owned(), hint: None });
     };
 
-    if keys.iter().flatten().any(|key| key.expose().len() < SHORTEST_KEY) {
-        fault("keys", "a key is shorter than 16 characters; `openssl rand -hex 24` makes a good one");
+    for key in keys.iter().flatten() {
+        if key.expose().len() < SHORTEST_KEY {
+            fault("keys", "a key is shorter than 16 characters; `openssl rand -hex 24` makes a good one");
+        } else if let Err(problem) = credential::check_token(key.expose()) {
+            fault("keys", &format!("a key {problem}"));
+        }
+    }
+    if events_api_secret.as_ref().is_some_and(|secret| secret.expose().trim() != secret.expose()) {
+        fault("events_api_secret", "has blanks around it, with which no signature of the PIM would match");
     }
     if name.as_deref().is_some_and(|name| !is_name(name)) {
         fault("name", "expected 1 to 63 lower-case letters, digits and `-`, beginning with a letter or a digit");
@@ -138,26 +172,17 @@ fn read_one(table: &Typed, faults: &mut Vec<Fault>) -> Option<PimSettings> {
     if way != TokenCheckWay::TokenInfo && (client_id_fields.is_some() || permission_field.is_some()) {
         fault("token_check", "`client_id_fields` and `permission_field` go with `token-info`");
     }
-    if trust == Some(true) && !clients.is_empty() {
-        fault("clients", "say either `trust_client_id = true` or `clients`, not both");
-    }
-    let credentials = clients.clone();
-    let proof = match (trust, clients.is_empty()) {
-        (Some(true), _) => ClientProof::Trust,
-        (_, false) => ClientProof::Credentials(clients),
-        (_, true) => ClientProof::None,
-    };
+    let trust_client_id = trust == Some(true);
+    let probe = |probe| TokenCheck::Probe { probe, trust_client_id, clients: clients.clone() };
     let token_check = match way {
         TokenCheckWay::Static => TokenCheck::Static,
         TokenCheckWay::TokenInfo => TokenCheck::TokenInfo {
             client_id_fields: client_id_fields.unwrap_or_else(|| CLIENT_ID_FIELDS.map(str::to_owned).to_vec()),
             permission_field,
-            clients: credentials,
+            clients,
         },
-        TokenCheckWay::SystemInformation => TokenCheck::Probe { probe: Probe::SystemInformation, client_proof: proof },
-        TokenCheckWay::MeasurementFamilies => {
-            TokenCheck::Probe { probe: Probe::MeasurementFamilies, client_proof: proof }
-        }
+        TokenCheckWay::SystemInformation => probe(Probe::SystemInformation),
+        TokenCheckWay::MeasurementFamilies => probe(Probe::MeasurementFamilies),
     };
     Some(PimSettings { name: name?, url: url?, keys, token_check, static_tokens, events_api_secret })
 }
@@ -168,6 +193,9 @@ fn read_client(typed: &Typed, faults: &mut Vec<Fault>) -> Option<ClientCredentia
     let client_secret = fields.required::<Secret>("client_secret");
     let username = fields.required::<String>("username");
     let password = fields.required::<Secret>("password");
+    if let Some(client_id) = &client_id {
+        fields.judge("client_id", credential::check_client_id(client_id));
+    }
     fields.finish(["client_id", "client_secret", "username", "password"]);
     Some(ClientCredentials {
         client_id: ClientId(client_id?),
@@ -181,6 +209,14 @@ fn read_static_token(typed: &Typed, faults: &mut Vec<Fault>) -> Option<StaticTok
     let mut fields = Fields::open(typed, "pims.static_tokens", faults)?;
     let client_id = fields.required::<String>("client_id");
     let token = fields.required::<Secret>("token");
+    if let Some(client_id) = &client_id {
+        fields.judge("client_id", credential::check_client_id(client_id));
+    }
+    if let Some(token) = &token {
+        let reserved = token.expose().starts_with(PLATFORM_TOKEN);
+        let judged = if reserved { Err(Unsendable::Reserved) } else { credential::check_token(token.expose()) };
+        fields.judge("token", judged);
+    }
     fields.finish(["client_id", "token"]);
     Some(StaticToken { client_id: ClientId(client_id?), token: token? })
 }
@@ -227,6 +263,13 @@ impl<'a> Fields<'a> {
             return None;
         }
         self.optional(name)
+    }
+
+    /// Notes that no request could carry a value.
+    fn judge(&mut self, name: &str, judged: Result<(), Unsendable>) {
+        if let Err(problem) = judged {
+            self.fault(self.place.clone(), name, problem.to_string(), None);
+        }
     }
 
     fn items(&mut self, name: &str) -> Vec<Typed> {

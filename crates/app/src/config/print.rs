@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use domain::Secret;
-use domain::pim::{ClientProof, Probe, TokenCheck};
+use domain::pim::{ClientCredentials, Probe, TokenCheck};
 
 use super::Config;
 use super::pims::{self, PimSettings};
@@ -35,44 +35,49 @@ pub(super) fn effective(config: &Config) -> String {
     text
 }
 
-fn pim_as_toml(pim: &PimSettings) -> String {
-    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn write_clients(text: &mut String, clients: &[ClientCredentials]) {
+    if clients.is_empty() {
+        return;
+    }
     let mask = quoted(Secret::MASK);
-    let mut text = format!("\n[[pims]]\nname = {}\nurl = {}\n", quoted(&pim.name), quoted(&pim.url.0));
+    let shown = |client: &ClientCredentials| {
+        let (id, user) = (quoted(&client.client_id.0), quoted(&client.username));
+        format!("{{ client_id = {id}, client_secret = {mask}, username = {user}, password = {mask} }}")
+    };
+    let clients: Vec<_> = clients.iter().map(shown).collect();
+    _ = writeln!(text, "clients = [{}]", clients.join(", "));
+}
+
+fn pim_as_toml(pim: &PimSettings) -> String {
+    let mask = quoted(Secret::MASK);
+    let mut text = format!("\n[[pims]]\nname = {}\nurl = {}\n", quoted(&pim.name), quoted(&pim.url.url));
     if let Some(keys) = &pim.keys {
         _ = writeln!(text, "keys = [{}]", vec![mask.as_str(); keys.len()].join(", "));
     }
     match &pim.token_check {
         TokenCheck::Static => text.push_str("token_check = \"static\"\n"),
-        TokenCheck::TokenInfo { client_id_fields, permission_field, clients: _ } => {
+        TokenCheck::TokenInfo { client_id_fields, permission_field, clients } => {
             let fields: Vec<_> = client_id_fields.iter().map(|field| quoted(field)).collect();
             _ = writeln!(text, "token_check = \"token-info\"\nclient_id_fields = [{}]", fields.join(", "));
             if let Some(field) = permission_field {
                 _ = writeln!(text, "permission_field = {}", quoted(field));
             }
+            write_clients(&mut text, clients);
         }
-        TokenCheck::Probe { probe, client_proof } => {
+        TokenCheck::Probe { probe, trust_client_id, clients } => {
             let way = match probe {
                 Probe::SystemInformation => "system-information",
                 Probe::MeasurementFamilies => "measurement-families",
             };
             _ = writeln!(text, "token_check = \"{way}\"");
-            match client_proof {
-                ClientProof::None => {}
-                ClientProof::Trust => text.push_str("trust_client_id = true\n"),
-                ClientProof::Credentials(clients) => {
-                    let clients: Vec<_> = clients
-                        .iter()
-                        .map(|client| {
-                            let (id, user) = (quoted(&client.client_id.0), quoted(&client.username));
-                            format!(
-                                "{{ client_id = {id}, client_secret = {mask}, username = {user}, password = {mask} }}"
-                            )
-                        })
-                        .collect();
-                    _ = writeln!(text, "clients = [{}]", clients.join(", "));
-                }
+            if *trust_client_id {
+                text.push_str("trust_client_id = true\n");
             }
+            write_clients(&mut text, clients);
         }
     }
     if !pim.static_tokens.is_empty() {

@@ -26,6 +26,8 @@ pub(crate) struct Setting {
     /// As it would be typed into an environment variable.
     pub(super) default: &'static str,
     pub(super) expected: fn() -> String,
+    /// Whether it is masked when it is shown; then a file may hold its value.
+    pub(super) secret: bool,
     /// The default as TOML.
     pub(super) default_toml: fn() -> String,
 }
@@ -86,6 +88,7 @@ macro_rules! settings {
                 doc: &[$($doc),*],
                 default: $default,
                 expected: <$ty as Value>::expected,
+                secret: <$ty as Value>::SECRET,
                 default_toml: || {
                     <$ty as Value>::read(&Typed::bare($default, super::typed::Place::Default))
                         .map_or_else(String::new, |value| value.show())
@@ -301,6 +304,8 @@ settings! {
         /// one first. Empty: a key file `encryption.keys` in the data folder, made at the first start, readable by its
         /// owner only.
         keys: Vec<Secret> = "";
+        /// Whether the group of the key file may read it as well (mode 640), as under Kubernetes' `fsGroup`. Others never may.
+        group_may_read: bool = "false";
     }
 
     /// Metrics for Prometheus, at `/metrics`.

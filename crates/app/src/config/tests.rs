@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use domain::Secret;
+
 use super::*;
 
 fn read(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Refused> {
@@ -77,7 +79,7 @@ fn wrong_values_are_refused_with_their_place() {
     check_refused("allow_http_destinations = \"yes\"", "expected true or false, found \"yes\"");
     check_refused("[delivery]\nmax_in_flight = 0", "a whole number of at least 1, found 0");
     check_refused("[delivery]\nmax_in_flight = 1979-05-27", "found 1979-05-27");
-    check_refused("extra_roots = [\"/nowhere/at/all.pem\"]", "/nowhere/at/all.pem cannot be read");
+    check_refused("extra_roots = [\"/nowhere/at/all.pem\"]", "`extra_roots`: /nowhere/at/all.pem: No such file");
 }
 
 #[test]
@@ -140,7 +142,7 @@ const PIM: &str = "[[pims]]\nname = \"main\"\nurl = \"https://pim.example.com/\"
 #[test]
 fn a_pim_needs_little() {
     let config = read(PIM, &[], &[]).unwrap();
-    assert_eq!(config.pims[0].url.0, "https://pim.example.com");
+    assert_eq!(config.pims[0].url.url, "https://pim.example.com");
     assert!(matches!(config.pims[0].token_check, domain::pim::TokenCheck::TokenInfo { .. }));
     assert!(config.pims[0].keys.is_none());
 }
@@ -158,19 +160,51 @@ fn wrong_pims_are_refused() {
         "`pims.static_tokens.tokn`: there is no such field",
     );
     check(PIM, "there are two PIMs named \"main\"");
+    check("keys = [\"sixteen chars and blanks\"]", "a key contains blanks");
+    check("static_tokens = [{ client_id = \"a\", token = \"a b\" }]", "`pims.static_tokens.token`: contains blanks");
+    check("static_tokens = [{ client_id = \"a\", token = \"pt_x\" }]", "begins with `pt_`");
+    check("static_tokens = [{ client_id = \" a\", token = \"t\" }]", "`pims.static_tokens.client_id`: contains blanks");
+    check("events_api_secret = \" s\"", "has blanks around it");
     check_refused("[[pims]]\nname = \"Main\"\nurl = \"https://x.example\"", "expected 1 to 63 lower-case letters");
     check_refused("[[pims]]\nname = \"main\"", "p.toml:1:1: `pims.url`: is missing");
 }
 
 #[test]
+fn a_secret_ends_before_its_line_break() {
+    let with = |end: &str| {
+        let key = "k".repeat(24) + end;
+        read("", &[("POSTRIDER_API_OPERATOR_KEY", &key)], &[]).map(|config| config.settings.api.operator_key)
+    };
+    for end in ["", "\n", "\r\n"] {
+        assert_eq!(with(end).unwrap(), Some(Secret::new("k".repeat(24))), "{end:?}");
+    }
+    for end in [" ", "\n\n", "\t", " \n", "ä"] {
+        assert!(with(end).unwrap_err().to_string().contains("`api.operator_key`"), "{end:?}");
+    }
+}
+
+#[test]
+fn a_pim_may_have_credentials_and_trust_the_header() {
+    let more = "token_check = \"system-information\"\ntrust_client_id = true\n\
+                clients = [{ client_id = \"a\", client_secret = \"s\", username = \"u\", password = \"p\" }]\n";
+    let config = read(&format!("{PIM}{more}"), &[], &[]).unwrap();
+    let domain::pim::TokenCheck::Probe { trust_client_id, clients, .. } = &config.pims[0].token_check else {
+        panic!("{:?} is a probe", config.pims[0].token_check)
+    };
+    assert_eq!((*trust_client_id, clients.len()), (true, 1));
+    let again = read(&config.effective().replace(Secret::MASK, "x"), &[], &[]);
+    assert_eq!(again.unwrap().pims[0].url, config.pims[0].url);
+}
+
+#[test]
 fn secrets_are_masked_when_printed_or_refused() {
     let file = format!(
-        "[encryption]\nkeys = [\"k1:c2VjcmV0LXNlY3JldC1zZWNyZXQ\"]\n{PIM}keys = [\"hidden-key-hidden-key\"]\n\
+        "[encryption]\nkeys = [\"k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\"]\n{PIM}keys = [\"hidden-key-hidden-key\"]\n\
          static_tokens = [{{ client_id = \"a\", token = \"hidden-token\" }}]\nevents_api_secret = \"hidden-secret\"\n"
     );
     let config = read(&file, &[], &[]).unwrap();
     let text = format!("{}{config:?}", config.effective());
-    assert!(!text.contains("hidden") && !text.contains("c2VjcmV0"), "{text}");
+    assert!(!text.contains("hidden") && !text.contains("MDEyMzQ1"), "{text}");
 
     let refused = read("[encryption]\nkeys = \"\"\n[log]\nlevel = 3", &[], &[]).unwrap_err().to_string();
     assert!(refused.contains("log.level"));

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::Secret;
+use domain::credential::without_line_break;
+use domain::pim::url_key;
 use ipnet::IpNet;
 
 use super::typed::{Kind, Place, Typed};
@@ -231,10 +233,12 @@ impl Value for IpNet {
 impl Value for Secret {
     const SECRET: bool = true;
     fn expected() -> String {
-        "text in quotes, not empty".to_owned()
+        "text in quotes, not empty, on one line".to_owned()
     }
     fn read(typed: &Typed) -> Option<Self> {
-        typed.text().filter(|text| !text.trim().is_empty()).map(Secret::new)
+        // Files of secrets, and what a shell reads from them, end in a line break that is not part of the secret.
+        let text = without_line_break(typed.text()?);
+        (!text.trim().is_empty() && !text.contains(char::is_control)).then(|| Secret::new(text))
     }
     fn show(&self) -> String {
         quoted(Secret::MASK)
@@ -301,6 +305,34 @@ impl Value for BaseUrl {
     }
     fn show(&self) -> String {
         quoted(&self.0)
+    }
+}
+
+/// The base URL of a PIM.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PimUrl {
+    /// As it was typed, without trailing slash.
+    pub(crate) url: String,
+    /// In the form that is compared.
+    pub(crate) key: String,
+}
+
+impl PimUrl {
+    /// Reads one: by the same judge as the header `X-PIM-URL`.
+    pub(crate) fn parse(text: &str) -> Option<PimUrl> {
+        Some(PimUrl { url: text.trim_end_matches('/').to_owned(), key: url_key(text)? })
+    }
+}
+
+impl Value for PimUrl {
+    fn expected() -> String {
+        "the base URL of a PIM such as \"https://pim.example.com\", without user, query and fragment".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        PimUrl::parse(typed.text()?)
+    }
+    fn show(&self) -> String {
+        quoted(&self.url)
     }
 }
 

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::pim::{ClientCredentials, ClientProof, Probe, TokenCheck};
+use domain::pim::{ClientCredentials, Probe, Provenance, TokenCheck};
 use domain::{ClientId, PimId, Secret, Timestamp};
 use http::header::AUTHORIZATION;
 use tokio::net::TcpListener;
@@ -17,33 +17,34 @@ use crate::http_client;
 
 const TOKEN: (&str, &str) = ("/api/oauth/v1/token", r#"{"access_token":"t0k"}"#);
 
-fn pim(url: String, client_proof: ClientProof) -> Pim {
+fn pim(url: String, clients: Vec<ClientCredentials>) -> Pim {
     Pim {
         id: PimId(1),
         name: "shop".into(),
         url_key: url.clone(),
         url,
         keys: vec![],
-        token_check: TokenCheck::Probe { probe: Probe::SystemInformation, client_proof },
+        token_check: TokenCheck::Probe { probe: Probe::SystemInformation, trust_client_id: false, clients },
         static_tokens: vec![],
         events_api_secret: None,
+        provenance: Provenance::default(),
         created_at: Timestamp::EPOCH,
         revision: 0,
     }
 }
 
-fn known() -> ClientProof {
-    ClientProof::Credentials(vec![ClientCredentials {
+fn known() -> Vec<ClientCredentials> {
+    vec![ClientCredentials {
         client_id: ClientId("app".into()),
         client_secret: Secret::new("secret"),
         username: "robot".into(),
         password: Secret::new("pass"),
-    }])
+    }]
 }
 
 /// What a PIM with these answers (path and query, body) says; the rest is 404. With what it was asked.
 async fn asked(
-    proof: ClientProof,
+    clients: Vec<ClientCredentials>,
     answers: &'static [(&'static str, &'static str)],
 ) -> (Result<Option<HashMap<String, String>>, String>, Vec<String>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -61,7 +62,7 @@ async fn asked(
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
     let source = HttpAttributes::new(PimClient::new(http_client::client().unwrap(), Duration::from_secs(5)));
-    let found = source.attribute_types(&pim(url, proof)).await;
+    let found = source.attribute_types(&pim(url, clients)).await;
     let seen = seen.lock().unwrap().clone();
     (found, seen)
 }
@@ -91,7 +92,7 @@ async fn all_pages_are_read() {
 
 #[tokio::test]
 async fn without_credentials_nobody_is_asked() {
-    assert_eq!(asked(ClientProof::Trust, &[TOKEN]).await, (Ok(None), vec![]));
+    assert_eq!(asked(vec![], &[TOKEN]).await, (Ok(None), vec![]));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ mod fake_rest;
 
 use std::sync::Arc;
 
-use domain::pim::{ClientProof, Probe, TokenCheck};
+use domain::pim::{Probe, Provenance, TokenCheck};
 use domain::{ClientId, Position, Secret};
 use http::HeaderValue;
 use intake::{Bridge, Note, Reconciler};
@@ -52,21 +52,22 @@ struct World {
 impl World {
     async fn new() -> World {
         let rest = FakeRest::start().await;
-        let proof = ClientProof::Credentials(vec![ClientCredentials {
+        let clients = vec![ClientCredentials {
             client_id: ClientId("app".into()),
             client_secret: Secret::new("secret"),
             username: "robot".into(),
             password: Secret::new("pass"),
-        }]);
+        }];
         let pim = Pim {
             id: PimId(1),
             name: "shop".into(),
             url_key: rest.url(),
             url: rest.url(),
             keys: vec![],
-            token_check: TokenCheck::Probe { probe: Probe::SystemInformation, client_proof: proof },
+            token_check: TokenCheck::Probe { probe: Probe::SystemInformation, trust_client_id: false, clients },
             static_tokens: vec![],
             events_api_secret: Some(Secret::new("secret")),
+            provenance: Provenance::default(),
             created_at: Timestamp::EPOCH,
             revision: 0,
         };

@@ -4,6 +4,7 @@ mod fake_pim;
 
 use std::time::Duration;
 
+use domain::pim::Provenance;
 use domain::{PimId, Secret, Timestamp};
 use serde_json::json;
 
@@ -23,6 +24,7 @@ fn registered(url: &str, token_check: TokenCheck) -> Pim {
         token_check,
         static_tokens: vec![],
         events_api_secret: None,
+        provenance: Provenance::default(),
         created_at: Timestamp::EPOCH,
         revision: 0,
     }
@@ -41,17 +43,17 @@ fn token_info(permission_field: Option<&str>) -> TokenCheck {
     }
 }
 
-fn probe(client_proof: ClientProof) -> TokenCheck {
-    TokenCheck::Probe { probe: Probe::SystemInformation, client_proof }
+fn probe(trust_client_id: bool, clients: Vec<ClientCredentials>) -> TokenCheck {
+    TokenCheck::Probe { probe: Probe::SystemInformation, trust_client_id, clients }
 }
 
-fn credentials(client: &str) -> ClientProof {
-    ClientProof::Credentials(vec![ClientCredentials {
+fn credentials(client: &str) -> Vec<ClientCredentials> {
+    vec![ClientCredentials {
         client_id: ClientId(client.into()),
         client_secret: Secret::new("secret"),
         username: "robot".into(),
         password: Secret::new("pass"),
-    }])
+    }]
 }
 
 /// What the gateway says of client `app` with token `t0k` when the PIM has these answers (path, status, body).
@@ -100,7 +102,7 @@ async fn what_statuses_mean() {
     assert_eq!(said, Verdict::Rejected { message: "The access token provided has expired.".into() });
     let (said, _) = verdict(token_info(None), &[(INFO, 401, "")]).await;
     assert_eq!(said, Verdict::Rejected { message: "the PIM rejects the token".into() });
-    let (said, _) = verdict(probe(ClientProof::Trust), &[(PROBE, 403, "{}")]).await;
+    let (said, _) = verdict(probe(true, vec![]), &[(PROBE, 403, "{}")]).await;
     assert_eq!(said, Verdict::WebApiForbidden);
     for status in [302, 404, 429, 500, 503] {
         let (said, _) = verdict(token_info(None), &[(INFO, status, "{}")]).await;
@@ -120,35 +122,35 @@ async fn a_pim_that_cannot_be_reached_or_hangs_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_probe_needs_a_proof_of_the_client() {
-    let (said, asked) = verdict(probe(ClientProof::None), &[(PROBE, 200, "{}")]).await;
-    assert!(matches!(said, Verdict::UnprovenClient { message } if message.contains("trust_client_id")));
-    assert_eq!(asked, [""; 0], "nobody asks in vain");
-    let (said, _) = verdict(probe(credentials("other")), &[(PROBE, 200, "{}")]).await;
-    assert!(matches!(said, Verdict::UnprovenClient { .. }));
-    let (said, _) = verdict(probe(ClientProof::Trust), &[(PROBE, 200, "{}")]).await;
-    assert_eq!(said, GENUINE);
+async fn a_probe_proves_a_client_only_where_the_operator_trusts_the_header() {
+    let answers = [(PROBE, 200, "{}"), GRANTED];
+    for clients in [vec![], credentials("other"), credentials("app")] {
+        let (said, asked) = verdict(probe(false, clients), &answers).await;
+        let Verdict::UnprovenClient { message } = said else { panic!("{said:?}") };
+        assert!(message.contains("postrider client token add") && message.contains("trust_client_id"), "{message}");
+        assert_eq!(asked.len(), 1, "the operator's credentials prove nothing about a caller");
+    }
+    for clients in [vec![], credentials("app")] {
+        let (said, asked) = verdict(probe(true, clients), &answers).await;
+        assert_eq!((said, asked.len()), (GENUINE, 1));
+    }
+    for trusts in [true, false] {
+        let (said, _) = verdict(probe(trusts, vec![]), &[(PROBE, 401, "{}")]).await;
+        assert!(matches!(said, Verdict::Rejected { .. }), "who has no token is told nothing");
+    }
 }
 
 #[tokio::test]
-async fn a_password_grant_proves_the_client() {
-    let granted = [(PROBE, 200, "{}"), (GRANT, 200, r#"{"access_token":"x"}"#)];
-    let (said, asked) = verdict(probe(credentials("app")), &granted).await;
-    assert_eq!(said, GENUINE);
-    assert_eq!(asked.len(), 2);
+async fn registered_credentials_ask_by_a_password_grant() {
+    let pim = FakePim::start(&[GRANTED, (PROBE, 200, "{}")]).await;
+    let check = probe(false, credentials("app"));
+    gateway().permission(&registered(&pim.url(), check), &ClientId("app".into())).await;
+    let asked = pim.asked();
     // Basic app:secret
-    assert!(asked[1].starts_with("POST /api/oauth/v1/token Basic YXBwOnNlY3JldA== {"), "{asked:?}");
-    let body: Value = serde_json::from_str(asked[1].splitn(5, ' ').last().unwrap()).unwrap();
+    assert!(asked[0].starts_with("POST /api/oauth/v1/token Basic YXBwOnNlY3JldA== {"), "{asked:?}");
+    let body: Value = serde_json::from_str(asked[0].splitn(5, ' ').last().unwrap()).unwrap();
     assert_eq!(body, json!({"grant_type": "password", "username": "robot", "password": "pass"}));
-
-    let gone = [(PROBE, 200, "{}"), (GRANT, 422, r#"{"code":422,"message":"Parameter \"client_id\" is invalid"}"#)];
-    let (said, _) = verdict(probe(credentials("app")), &gone).await;
-    assert!(matches!(said, Verdict::UnprovenClient { message } if message.contains("client_id")));
-    let (said, _) = verdict(probe(credentials("app")), &[(PROBE, 200, "{}"), (GRANT, 502, "")]).await;
-    assert!(matches!(said, Verdict::Unavailable { .. }));
-    let (said, asked) = verdict(probe(credentials("app")), &[(PROBE, 401, "{}"), granted[1]]).await;
-    assert!(matches!(said, Verdict::Rejected { .. }));
-    assert_eq!(asked.len(), 1, "no grant for a token that is not genuine");
+    assert_eq!(asked.len(), 2);
 }
 
 #[tokio::test]
@@ -168,7 +170,7 @@ async fn permission(check: TokenCheck, answers: &[(&'static str, u16, &'static s
 
 #[tokio::test]
 async fn a_permission_is_asked_about_with_the_registered_credentials() {
-    let ClientProof::Credentials(clients) = credentials("app") else { panic!("these are credentials") };
+    let clients = credentials("app");
     let hosted = |clients: &[ClientCredentials]| TokenCheck::TokenInfo {
         client_id_fields: vec!["client_id".into()],
         permission_field: Some("event_platform".into()),
@@ -179,11 +181,11 @@ async fn a_permission_is_asked_about_with_the_registered_credentials() {
     assert_eq!(permission(hosted(&clients), &allowed).await, Permission::Allowed);
     assert_eq!(permission(hosted(&clients), &withdrawn).await, Permission::Withdrawn);
     assert_eq!(permission(hosted(&[]), &withdrawn).await, Permission::NotAsked);
-    let proof = || probe(credentials("app"));
-    assert_eq!(permission(proof(), &[GRANTED, (PROBE, 200, "{}")]).await, Permission::Allowed);
-    assert_eq!(permission(proof(), &[GRANTED, (PROBE, 403, "{}")]).await, Permission::Withdrawn);
-    assert_eq!(permission(probe(credentials("other")), &[]).await, Permission::NotAsked);
-    assert_eq!(permission(probe(ClientProof::Trust), &[]).await, Permission::NotAsked);
+    let known = || probe(false, credentials("app"));
+    assert_eq!(permission(known(), &[GRANTED, (PROBE, 200, "{}")]).await, Permission::Allowed);
+    assert_eq!(permission(known(), &[GRANTED, (PROBE, 403, "{}")]).await, Permission::Withdrawn);
+    assert_eq!(permission(probe(false, credentials("other")), &[]).await, Permission::NotAsked);
+    assert_eq!(permission(probe(true, vec![]), &[]).await, Permission::NotAsked);
 }
 
 #[tokio::test]
@@ -191,7 +193,7 @@ async fn only_a_clear_word_withdraws_a_permission() {
     for answers in
         [&[(GRANT, 422, "{}")][..], &[(GRANT, 503, "")], &[GRANTED, (PROBE, 500, "")], &[GRANTED, (PROBE, 401, "{}")]]
     {
-        let said = permission(probe(credentials("app")), answers).await;
+        let said = permission(probe(false, credentials("app")), answers).await;
         assert!(matches!(said, Permission::Unknown { .. }), "{answers:?}: {said:?}");
     }
 }

@@ -23,6 +23,7 @@ mod kill_holds;
 mod kill_retries;
 mod kill_suspensions;
 mod metrics;
+mod pims;
 mod pubsub;
 mod slow;
 mod stop;

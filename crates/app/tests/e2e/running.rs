@@ -68,8 +68,13 @@ impl Running {
 
     /// The same with environment variables. What it logs, from `info` on, is in the file `log` of the folder.
     pub(crate) fn start_in(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> Running {
+        Running::start_with(folder, PIM, more, environment)
+    }
+
+    /// The same with a configuration file of its own.
+    pub(crate) fn start_with(folder: &Path, file: &str, more: &[&str], environment: &[(&str, &str)]) -> Running {
         let config = folder.join("postrider.toml");
-        std::fs::write(&config, PIM).unwrap();
+        std::fs::write(&config, file).unwrap();
         let (config, data) = (config.to_str().unwrap(), folder.join("data"));
         let args = ["serve", "--config", config, "--data-dir", data.to_str().unwrap()];
         let mut command = postrider(&[&args, &SETTINGS[..], more].concat());

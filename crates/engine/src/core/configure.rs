@@ -18,7 +18,7 @@ impl Core {
             Some(record) => (record.cursor, record.memory, record.exceptions),
             None => (Some(subscription.status_since), None, Vec::new()),
         };
-        let holds = subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));
+        let holds = subscription.holds();
         if subscription.status.is_active() || holds {
             // A held lane has a cursor of its own; if the crash came before it was saved, it stands at the mark.
             let reach = if holds { Some(cursor.unwrap_or(self.routed)) } else { cursor };

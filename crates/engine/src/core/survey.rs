@@ -32,11 +32,11 @@ pub struct Totals {
 }
 
 /// Reasons for suspensions: those that concern no destination, and one for each error.
-const SUSPENSIONS: usize = 5 + ErrorReason::ALL.len();
+const SUSPENSIONS: usize = 6 + ErrorReason::ALL.len();
 
 /// What the places of [`Totals::suspensions`] are called.
 pub fn suspension_names() -> impl Iterator<Item = &'static str> {
-    ["user", "operator", "success_rate", "permission_withdrawn", "took_nothing"]
+    ["user", "operator", "success_rate", "permission_withdrawn", "took_nothing", "pim_withdrawn"]
         .into_iter()
         .chain(ErrorReason::ALL.iter().map(|reason| reason.as_str()))
 }
@@ -48,7 +48,8 @@ fn place(reason: SuspensionReason) -> usize {
         SuspensionReason::SuccessRate => 2,
         SuspensionReason::PermissionWithdrawn => 3,
         SuspensionReason::TookNothing => 4,
-        SuspensionReason::Destination(reason) => 5 + reason as usize,
+        SuspensionReason::PimWithdrawn => 5,
+        SuspensionReason::Destination(reason) => 6 + reason as usize,
     }
 }
 

@@ -8,7 +8,7 @@ use domain::destination::{
 };
 use domain::event::EventParts;
 use domain::filter::Filter;
-use domain::pim::{Pim, TokenCheck};
+use domain::pim::{Pim, Provenance, TokenCheck};
 use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
@@ -88,6 +88,7 @@ impl World {
                 token_check: TokenCheck::Static,
                 static_tokens: Vec::new(),
                 events_api_secret: None,
+                provenance: Provenance::default(),
                 created_at: self.now(),
                 revision: 0,
             };

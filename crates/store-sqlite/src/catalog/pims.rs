@@ -23,15 +23,9 @@ pub(super) fn all(connection: &Connection, vault: &Vault) -> Result<Vec<Pim>, Fa
     Ok(found)
 }
 
-fn free(batch: &Batch<'_>, pim: &Pim) -> Result<(), ChangeError> {
-    let other = |sql: &str, value: &str| -> Result<bool, Failure> { Ok(batch.sql(sql)?.exists((value, pim.id.0))?) };
-    if other("SELECT 1 FROM pims WHERE name = ?1 AND id <> ?2", &pim.name)? {
-        return Err(ChangeError::Taken { field: "name", value: pim.name.clone() });
-    }
-    if other("SELECT 1 FROM pims WHERE url_key = ?1 AND id <> ?2", &pim.url_key)? {
-        return Err(ChangeError::Taken { field: "url", value: pim.url.clone() });
-    }
-    Ok(())
+/// Whether no other PIM has its name, URL or a key. There are few PIMs, and they change seldom.
+fn free(batch: &Batch<'_>, vault: &Vault, pim: &Pim) -> Result<(), ChangeError> {
+    stamp::must_be_free(all(batch.connection(), vault)?.iter(), pim)
 }
 
 pub(super) fn add(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<Pim, ChangeError> {
@@ -42,7 +36,7 @@ pub(super) fn add(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<Pim,
     };
     number()?;
     pim.revision = 0;
-    free(batch, &pim)?;
+    free(batch, vault, &pim)?;
     put(batch, vault, &pim, "INSERT INTO pims (id, name, url_key, body, sealed) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     Ok(pim)
 }
@@ -52,7 +46,7 @@ pub(super) fn update(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<(
     if stored != pim.revision {
         return Err(ChangeError::Conflict);
     }
-    free(batch, &pim)?;
+    free(batch, vault, &pim)?;
     pim.revision += 1;
     let sql = "UPDATE pims SET name = ?2, url_key = ?3, body = ?4, sealed = ?5 WHERE id = ?1";
     Ok(put(batch, vault, &pim, sql)?)

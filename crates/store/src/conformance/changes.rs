@@ -3,6 +3,7 @@
 use domain::log_entry::{Action, LogBody};
 use domain::notification::{Channel, Notification, NotificationKind};
 use domain::outcome::{ErrorReason, SuspensionReason};
+use domain::pim::PlatformToken;
 use domain::subscriber::SubscriberStatus;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{ClientId, Position, ServiceHour, Timestamp};
@@ -401,6 +402,7 @@ pub async fn what_is_known_of_a_client(store: &dyn Store) {
         permission: Some(false),
         revoked_at: Some(Timestamp::from_micros(5)),
         removal: Some("event-1".into()),
+        tokens: vec![PlatformToken { prefix: "pt_1".into(), sha256: "ab".into(), created_at: at(0) }],
         revision: 0,
     };
     store.put_client(&owner(), known.clone()).await.unwrap();

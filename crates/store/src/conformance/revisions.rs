@@ -1,7 +1,7 @@
 //! No change is lost to another one made at the same time, and what a request was judged by holds in its commit.
 
 use domain::notification::NotificationKind;
-use domain::pim::SourceKey;
+use domain::pim::{Origin, SourceKey};
 use domain::{ClientId, PimId, Position, Timestamp};
 
 use super::concurrency::{Work, all};
@@ -14,7 +14,12 @@ use crate::snapshots::{AppendNewError, BridgeNote, SnapshotKey, SnapshotKind, Sn
 use crate::{Catalog, Store};
 
 fn key(number: usize) -> SourceKey {
-    SourceKey { prefix: format!("pr_{number:05}"), sha256: number.to_string(), created_at: at(0) }
+    SourceKey {
+        prefix: format!("pr_{number:05}"),
+        sha256: number.to_string(),
+        created_at: at(0),
+        origin: Origin::Command,
+    }
 }
 
 /// A registration that was read before another change is not written back.

@@ -6,7 +6,7 @@ use domain::destination::{CustomHeaders, Destination, PubsubDestination};
 use domain::event::EventParts;
 use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
 use domain::outcome::{ErrorReason, Failure};
-use domain::pim::{Pim, StaticToken, TokenCheck};
+use domain::pim::{Pim, Provenance, StaticToken, TokenCheck};
 use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
@@ -194,6 +194,7 @@ pub fn pim(name: &str) -> Pim {
         token_check: TokenCheck::Static,
         static_tokens: vec![token],
         events_api_secret: Some(Secret::new("secret of the bridge")),
+        provenance: Provenance::default(),
         created_at: at(0),
         revision: 0,
     }

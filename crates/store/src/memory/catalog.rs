@@ -247,15 +247,7 @@ impl Catalog for MemoryStore {
 
 impl State {
     fn is_free(&self, pim: &Pim) -> Result<(), ChangeError> {
-        for other in self.pims.values().filter(|other| other.id != pim.id) {
-            if other.name == pim.name {
-                return Err(ChangeError::Taken { field: "name", value: pim.name.clone() });
-            }
-            if other.url_key == pim.url_key {
-                return Err(ChangeError::Taken { field: "url", value: pim.url.clone() });
-            }
-        }
-        Ok(())
+        stamp::must_be_free(self.pims.values(), pim)
     }
 
     /// Whether all of a change can be made.

@@ -57,15 +57,17 @@ pub enum KeyFileError {
 }
 
 /// Opens the vault of a key file, and makes the file with a new key if it is not there.
-pub fn open_key_file(path: &Path) -> Result<Vault, KeyFileError> {
+///
+/// `group_may_read`: whether its group may read it as well, as Kubernetes' `fsGroup` has it.
+pub fn open_key_file(path: &Path, group_may_read: bool) -> Result<Vault, KeyFileError> {
     let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
     match File::open(path) {
-        Ok(file) => read(path, file),
+        Ok(file) => read(path, file, group_may_read),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path) {
             Ok(vault) => Ok(vault),
             // Another process was faster; its key counts.
             Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                read(path, File::open(path).map_err(failed)?)
+                read(path, File::open(path).map_err(failed)?, group_may_read)
             }
             Err(error) => Err(error),
         },
@@ -73,9 +75,9 @@ pub fn open_key_file(path: &Path) -> Result<Vault, KeyFileError> {
     }
 }
 
-fn read(path: &Path, mut file: File) -> Result<Vault, KeyFileError> {
+fn read(path: &Path, mut file: File, group_may_read: bool) -> Result<Vault, KeyFileError> {
     let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
-    refuse_exposed(path, &file)?;
+    refuse_exposed(path, &file, group_may_read)?;
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(failed)?;
     let mut keys = Vec::new();
@@ -128,14 +130,15 @@ fn write_new(path: &Path, key: &MasterKey) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn refuse_exposed(path: &Path, file: &File) -> Result<(), KeyFileError> {
+fn refuse_exposed(path: &Path, file: &File, group_may_read: bool) -> Result<(), KeyFileError> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = file.metadata().map_err(|source| KeyFileError::Io { path: path.to_owned(), source })?;
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(KeyFileError::Exposed { path: path.to_owned(), mode }) }
+    let closed = if group_may_read { 0o037 } else { 0o077 };
+    if mode & closed == 0 { Ok(()) } else { Err(KeyFileError::Exposed { path: path.to_owned(), mode }) }
 }
 
 #[cfg(not(unix))]
-fn refuse_exposed(_: &Path, _: &File) -> Result<(), KeyFileError> {
+fn refuse_exposed(_: &Path, _: &File, _: bool) -> Result<(), KeyFileError> {
     Ok(())
 }

@@ -86,17 +86,22 @@ fn keys_from_a_configuration() {
 fn a_key_file_is_made_once_and_only_for_its_owner() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("master.key");
-    let vault = open_key_file(&path).unwrap();
+    let vault = open_key_file(&path, false).unwrap();
     let sealed = vault.seal(b"x", "pim 1", "tenant").unwrap();
-    assert_eq!(open_key_file(&path).unwrap().open(&sealed, "pim 1", "tenant").unwrap(), b"x");
+    assert_eq!(open_key_file(&path, false).unwrap().open(&sealed, "pim 1", "tenant").unwrap(), b"x");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = open_key_file(&path).unwrap_err().to_string();
+        let error = open_key_file(&path, false).unwrap_err().to_string();
         assert!(error.contains("chmod 600") && error.contains("mode 640"), "{error}");
+        assert!(open_key_file(&path, true).is_ok(), "where the operator says so, the group may read it");
+        for exposed in [0o644, 0o660, 0o641] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(exposed)).unwrap();
+            assert!(open_key_file(&path, true).is_err(), "mode {exposed:o}");
+        }
     }
 }
 
@@ -111,7 +116,7 @@ fn a_wrong_key_file_says_where() {
             use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         }
-        let error = open_key_file(&path).unwrap_err().to_string();
+        let error = open_key_file(&path, false).unwrap_err().to_string();
         assert!(error.contains(expect), "{error}");
     };
     check("# nothing\n", "there is no key in it");

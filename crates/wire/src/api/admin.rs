@@ -1,8 +1,9 @@
 //! Bodies of the operator's API: a PIM that is registered, what becomes of a client, a suspension.
 
 use domain::Secret;
+use domain::credential::{self, Unsendable};
 use domain::id::{ClientId, SubscriptionId};
-use domain::pim::{self, ClientCredentials, ClientProof, Probe, StaticToken, TokenCheck};
+use domain::pim::{self, ClientCredentials, PLATFORM_TOKEN, Probe, StaticToken, TokenCheck};
 
 use super::query::{Kind, Parameter, Query};
 use super::reader::{Reader, read};
@@ -11,7 +12,9 @@ use crate::fault::{Fault, code};
 use crate::json::Value;
 
 /// A client id in a body: as long as the header that names it may be.
-const CLIENT_ID: Shape = Shape::Text(Form::of_length((1, 256)).examples(&["my-app"]));
+const CLIENT_ID: Shape = Shape::Text(
+    Form::of_length((1, credential::MAX_CLIENT_ID)).pattern(credential::CLIENT_ID_PATTERN).examples(&["my-app"]),
+);
 /// What a person or a PIM has made; longer ones are none.
 const CREDENTIAL: Form = Form::of_length((1, 4096));
 /// A path in the answer of `token-info`.
@@ -66,13 +69,15 @@ pub(super) const NEW_PIM: Object = Object::new(&[
     Field::optional(
         "trust_client_id",
         Shape::Truth,
-        "With a probe (`system-information`, `measurement-families`): believe callers which client they are.",
+        "With a probe (`system-information`, `measurement-families`), whose answers do not name the client: believe callers \
+         which client they are. It gives away that clients are kept apart: any token of this PIM may then act as any of its \
+         clients, read their subscriptions and redirect their events. Without it a client shows a token of the platform.",
     ),
     Field::optional(
         "clients",
         Shape::Objects(&CLIENT),
-        "Credentials of clients: with a probe they prove that a token belongs to its client, with `token-info` they let \
-         the platform ask about permissions now and then.",
+        "Credentials of clients, by which the platform itself asks the PIM: for attribute types, for missed changes, about \
+         permissions. They are no proof of who calls.",
     ),
     Field::optional(
         "static_tokens",
@@ -82,12 +87,9 @@ pub(super) const NEW_PIM: Object = Object::new(&[
 ])
 .one_of(
     r#"[{"title":"token-info","properties":{"token_check":{"enum":["token-info",null]},"trust_client_id":{"enum":[false,null]}}},
-        {"title":"A probe that proves clients","required":["token_check"],
-         "properties":{"token_check":{"enum":["system-information","measurement-families"]},"trust_client_id":{"enum":[false,null]},
+        {"title":"A probe","required":["token_check"],
+         "properties":{"token_check":{"enum":["system-information","measurement-families"]},
                        "client_id_fields":{"type":"null"},"permission_field":{"type":"null"}}},
-        {"title":"A probe that trusts callers","required":["token_check","trust_client_id"],
-         "properties":{"token_check":{"enum":["system-information","measurement-families"]},"trust_client_id":{"const":true},
-                       "client_id_fields":{"type":"null"},"permission_field":{"type":"null"},"clients":{"maxItems":0}}},
         {"title":"static","required":["token_check"],
          "properties":{"token_check":{"const":"static"},"trust_client_id":{"enum":[false,null]},
                        "client_id_fields":{"type":"null"},"permission_field":{"type":"null"},"clients":{"maxItems":0}}}]"#,
@@ -106,7 +108,11 @@ const CLIENT: Object = Object::new(&[
 
 const STATIC_TOKEN: Object = Object::new(&[
     Field::required("client_id", CLIENT_ID, "The client that it belongs to."),
-    Field::required("token", Shape::Secret(CREDENTIAL.examples(&["my-token"])), "The token."),
+    Field::required(
+        "token",
+        Shape::Secret(CREDENTIAL.pattern(credential::TOKEN_PATTERN).examples(&["my-token"])),
+        "The token: visible ASCII, not beginning with `pt_`.",
+    ),
 ]);
 
 const PIM: Field = Field::optional(
@@ -263,8 +269,8 @@ fn token_check(fields: &mut Reader<'_, '_>) -> Option<TokenCheck> {
     let trust = fields.boolean("trust_client_id");
     let clients = fields.objects("clients", credentials);
     let way = way?;
-    if trust && !(matches!(way, Way::Probe(_)) && clients.is_empty()) {
-        let message = "goes with a probe, `system-information` or `measurement-families`, without `clients`";
+    if trust && !matches!(way, Way::Probe(_)) {
+        let message = "goes with a probe, `system-information` or `measurement-families`";
         fields.fault("trust_client_id", code::INVALID_VALUE, message);
     }
     if way == Way::Static && !clients.is_empty() {
@@ -284,19 +290,26 @@ fn token_check(fields: &mut Reader<'_, '_>) -> Option<TokenCheck> {
             permission_field,
             clients,
         },
-        Way::Probe(probe) => TokenCheck::Probe {
-            probe,
-            client_proof: match (trust, clients.is_empty()) {
-                (true, _) => ClientProof::Trust,
-                (false, true) => ClientProof::None,
-                (false, false) => ClientProof::Credentials(clients),
-            },
-        },
+        Way::Probe(probe) => TokenCheck::Probe { probe, trust_client_id: trust, clients },
     })
 }
 
+/// A client id that a header can carry.
+fn client_id<'v>(fields: &mut Reader<'v, '_>) -> Option<&'v str> {
+    let client_id = fields.required_text("client_id")?;
+    sendable(fields, "client_id", credential::check_client_id(client_id)).then_some(client_id)
+}
+
+/// Notes it where no request could carry a value.
+fn sendable(fields: &mut Reader<'_, '_>, key: &str, judged: Result<(), Unsendable>) -> bool {
+    if let Err(problem) = judged {
+        fields.fault(key, code::INVALID_VALUE, problem);
+    }
+    judged.is_ok()
+}
+
 fn credentials(mut fields: Reader<'_, '_>) -> Option<ClientCredentials> {
-    let client_id = fields.required_text("client_id");
+    let client_id = client_id(&mut fields);
     let client_secret = fields.required_secret("client_secret");
     let username = fields.required_text("username");
     let password = fields.required_secret("password");
@@ -310,8 +323,13 @@ fn credentials(mut fields: Reader<'_, '_>) -> Option<ClientCredentials> {
 }
 
 fn static_token(mut fields: Reader<'_, '_>) -> Option<StaticToken> {
-    let client_id = fields.required_text("client_id");
+    let client_id = client_id(&mut fields);
     let token: Option<Secret> = fields.required_secret("token");
+    if let Some(token) = &token {
+        let reserved = token.expose().starts_with(PLATFORM_TOKEN);
+        let judged = if reserved { Err(Unsendable::Reserved) } else { credential::check_token(token.expose()) };
+        sendable(&mut fields, "token", judged);
+    }
     fields.finish();
     Some(StaticToken { client_id: ClientId(client_id?.to_owned()), token: token? })
 }

@@ -1,8 +1,10 @@
 //! `postrider pim events-api` and `pim check`: the Events API of a self-hosted PIM, set up and looked after.
 
+use std::path::PathBuf;
+
 use aws_lc_rs::rand;
 use clap::Args;
-use domain::pim::Pim;
+use domain::pim::{Origin, Pim};
 use domain::{Secret, Timestamp};
 use intake::{AttributeSource, Note};
 use store::{ChangeError, Snapshots, edit_pim};
@@ -13,7 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::pim_attributes::HttpAttributes;
 use crate::pim_client::{PimClient, credentials};
 use crate::terminal::{self, BAD, BOLD, DIM, GOOD, styled};
-use crate::{data, http_client};
+use crate::{data, http_client, secret_input};
 
 /// Take in the Events API of a registered PIM, or change its secret
 ///
@@ -24,12 +26,16 @@ pub(crate) struct EventsApiArgs {
     /// The PIM
     name: String,
 
-    /// The secret that the PIM shows beside the URL; without it a new one is made, to be pasted there
+    /// The secret that the PIM shows beside the URL; without it a new one is made, to be pasted there; `-` reads a line of standard input
     #[arg(long)]
     secret: Option<String>,
 
+    /// File that holds that secret; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "secret")]
+    secret_file: Option<PathBuf>,
+
     /// Take nothing in any more
-    #[arg(long, conflicts_with = "secret")]
+    #[arg(long, conflicts_with_all = ["secret", "secret_file"])]
     off: bool,
 
     #[command(flatten)]
@@ -72,13 +78,15 @@ pub(super) async fn set(args: &EventsApiArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
     let store = data::open_beside(&config)?;
     let pim = find(&store, &args.name).await?;
-    let secret = match (&args.secret, args.off) {
+    let given = secret_input::given(args.secret.as_deref(), args.secret_file.as_deref())?;
+    let secret = match (&given, args.off) {
         (_, true) => None,
         (Some(secret), _) => Some(typed_secret(secret)?),
         (None, false) => Some(new_secret()?),
     };
     let pim = edit_pim(&store, pim.id, |pim| -> Result<(), ChangeError> {
         pim.events_api_secret.clone_from(&secret);
+        pim.provenance.events_api_secret = Origin::Command;
         Ok(())
     })
     .await
@@ -108,7 +116,7 @@ pub(super) fn explain(config: &Config, pim: &Pim) {
         "\nIn the PIM:\n\
          \x20 1. Connect > Connection settings: open the connection, then its event subscription. Enable it and paste the\n\
          \x20    URL and the secret. Where the PIM makes the secret itself, give it to Postrider instead:\n\
-         \x20    postrider pim events-api {name} --secret SECRET\n\
+         \x20    postrider pim events-api {name} --secret -\n\
          \x20 2. Keep its consumer for webhooks running, for nothing is sent without it:\n\
          \x20    bin/console messenger:consume webhook\n\
          \x20 3. If Postrider has a private address: name it in the PIM's list of private networks that webhooks may reach,\n\

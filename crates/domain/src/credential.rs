@@ -1,0 +1,132 @@
+//! Texts that callers show in a header: keys, tokens and client ids. One judge for all places that take them in, so that none accepts
+//! what no request can ever carry.
+
+use std::fmt;
+
+/// The longest token or key that the headers of a request may carry.
+pub const MAX_TOKEN: usize = 4096;
+/// The longest client id that the header of a request may carry.
+pub const MAX_CLIENT_ID: usize = 256;
+/// [`check_client_id`] as a regular expression.
+pub const CLIENT_ID_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
+/// [`check_token`] as a regular expression, but for the quotation marks around it.
+pub const TOKEN_PATTERN: &str = "^[!-~]+$";
+
+/// Why no request can carry a text as its key, token or client id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unsendable {
+    /// It is empty.
+    Empty,
+    /// It is longer than the header may be.
+    TooLong {
+        /// The longest that is accepted.
+        longest: usize,
+    },
+    /// It contains a blank, a line break or another control character where none can be.
+    Blank,
+    /// It contains characters other than ASCII.
+    NotAscii,
+    /// It is in quotation marks, which would be part of it.
+    Quoted,
+    /// It begins with what marks tokens of the platform.
+    Reserved,
+}
+
+impl fmt::Display for Unsendable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unsendable::Empty => f.write_str("is empty"),
+            Unsendable::TooLong { longest } => write!(f, "is longer than {longest} characters"),
+            Unsendable::Blank => f.write_str("contains blanks or line breaks, which no request can send"),
+            Unsendable::NotAscii => f.write_str("contains characters other than ASCII, which no request can send"),
+            Unsendable::Quoted => f.write_str("is in quotation marks, which would be part of it: leave them out"),
+            Unsendable::Reserved => {
+                f.write_str("begins with `pt_`, as only the tokens do that the platform itself issues")
+            }
+        }
+    }
+}
+
+/// Whether a header can carry `text` as a key or token: visible ASCII without blanks.
+pub fn check_token(text: &str) -> Result<(), Unsendable> {
+    if text.is_empty() {
+        return Err(Unsendable::Empty);
+    }
+    if text.len() > MAX_TOKEN {
+        return Err(Unsendable::TooLong { longest: MAX_TOKEN });
+    }
+    if text.contains(|each: char| each.is_whitespace() || each.is_control()) {
+        return Err(Unsendable::Blank);
+    }
+    if !text.is_ascii() {
+        return Err(Unsendable::NotAscii);
+    }
+    let quoted = |mark: char| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark);
+    if quoted('"') || quoted('\'') { Err(Unsendable::Quoted) } else { Ok(()) }
+}
+
+/// Whether a header can carry `text` as a client id: visible ASCII, blanks within.
+pub fn check_client_id(text: &str) -> Result<(), Unsendable> {
+    if text.is_empty() {
+        return Err(Unsendable::Empty);
+    }
+    if text.len() > MAX_CLIENT_ID {
+        return Err(Unsendable::TooLong { longest: MAX_CLIENT_ID });
+    }
+    if !text.is_ascii() {
+        return Err(Unsendable::NotAscii);
+    }
+    if text.trim_ascii() != text || text.contains(|each: char| each.is_control()) {
+        return Err(Unsendable::Blank);
+    }
+    Ok(())
+}
+
+/// `text` without the line break that editors and `echo` put at the end of a file: no secret has one.
+pub fn without_line_break(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_visible_ascii() {
+        let check = |text: &str, expect: Result<(), Unsendable>| assert_eq!(check_token(text), expect, "{text:?}");
+        check("pr_0123", Ok(()));
+        check("a\"b\"", Ok(()));
+        check("", Err(Unsendable::Empty));
+        check("a b", Err(Unsendable::Blank));
+        check("a\n", Err(Unsendable::Blank));
+        check("a\u{a0}b", Err(Unsendable::Blank));
+        check("ä", Err(Unsendable::NotAscii));
+        check("\"abc\"", Err(Unsendable::Quoted));
+        check("'abc'", Err(Unsendable::Quoted));
+        check(&"a".repeat(MAX_TOKEN), Ok(()));
+        check(&"a".repeat(MAX_TOKEN + 1), Err(Unsendable::TooLong { longest: MAX_TOKEN }));
+    }
+
+    #[test]
+    fn client_ids_are_what_a_header_carries() {
+        let check = |text: &str, expect: Result<(), Unsendable>| assert_eq!(check_client_id(text), expect, "{text:?}");
+        check("1_abc", Ok(()));
+        check("my app", Ok(()));
+        check(" my-app", Err(Unsendable::Blank));
+        check("my-app\n", Err(Unsendable::Blank));
+        check("é", Err(Unsendable::NotAscii));
+        check("", Err(Unsendable::Empty));
+        check(&"a".repeat(MAX_CLIENT_ID + 1), Err(Unsendable::TooLong { longest: MAX_CLIENT_ID }));
+    }
+
+    #[test]
+    fn one_line_break_at_the_end_is_nobodys() {
+        let check = |text: &str, expect: &str| assert_eq!(without_line_break(text), expect, "{text:?}");
+        check("key\n", "key");
+        check("key\r\n", "key");
+        check("key\n\n", "key\n");
+        check("key ", "key ");
+        check("key", "key");
+    }
+}
