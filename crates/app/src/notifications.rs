@@ -19,10 +19,9 @@ pub(crate) fn start(
     settings: &Settings,
     public_url: &str,
 ) -> Result<Notifier, Failure> {
-    let ways = Ways {
-        webhooks: Client::new(connector),
-        mailer: mailer(settings).map_err(|error| Failure::new(Exit::Configuration, error))?,
-    };
+    let mailer = mailer(settings).map_err(|error| Failure::new(Exit::Configuration, error))?;
+    let mailer = mailer.map(|mailer| mailer.hearing(connector.heard().clone()));
+    let ways = Ways { webhooks: Client::new(connector), mailer };
     let settings = notify::Settings {
         public_url: public_url.to_owned(),
         allow_http: settings.top.allow_http_destinations,

@@ -19,7 +19,7 @@ use intake::{Bridge, Reconciler};
 use notify::Notifier;
 use sinks::client::Client;
 use sinks::connect::Connector;
-use sinks::heard::Heard;
+use sinks::egress::check_while_silent;
 use sinks::https::{HttpsSettings, HttpsSink};
 use sinks::kafka::{KafkaSettings, KafkaSink};
 use sinks::resolve::Resolver;
@@ -66,6 +66,7 @@ pub(crate) struct Platform {
     ageing: JoinHandle<()>,
     rechecking: JoinHandle<()>,
     reconciling: Option<JoinHandle<()>>,
+    checking_egress: Option<JoinHandle<()>>,
     notifier: Notifier,
     traces: Traces,
 }
@@ -119,14 +120,19 @@ impl Platform {
         let pubsub = pubsub::sink(settings, style.clone(), &connector)?;
         let kafka = KafkaSink::new(connector.clone(), style, kafka_settings(settings))
             .context("Kafka clients connect by way of a port of 127.0.0.1, and none can be listened on")?;
-        let sinks = Arc::new(Sinks::new(https, pubsub, kafka));
+        let sinks = Arc::new(Sinks::new(connector.heard().clone(), https, pubsub, kafka));
         let sink = Arc::clone(&sinks) as Arc<dyn Sink>;
         let traces = Traces::start(&settings.traces, Client::new(connector.exempt()))?;
         let tracer = traces.tracer().map(|tracer| Arc::clone(tracer) as Arc<dyn DeliveryTracer>);
-        let engine =
-            Engine::start_traced(Arc::clone(&store), sink, engine_settings(settings), tracer, Heard::default())
-                .await
-                .map_err(|error| Failure::new(Exit::Data, error))?;
+        let engine = Engine::start_traced(
+            Arc::clone(&store),
+            sink,
+            engine_settings(settings),
+            tracer,
+            connector.heard().clone(),
+        )
+        .await
+        .map_err(|error| Failure::new(Exit::Data, error))?;
         let engine_meters = Arc::clone(engine.meters());
         let running = Arc::new(Running(RwLock::new(Some(engine))));
         let outbox = Arc::clone(&store) as Arc<dyn Catalog>;
@@ -178,6 +184,7 @@ impl Platform {
             // An error is the sender's end, which is a stop as well.
             _ = stopped.wait_for(|stopped| *stopped).await;
         }));
+        let checking_egress = check_egress(settings, connector);
         let pruning = tokio::spawn(prune(Arc::clone(&store), settings.storage.keep_logs));
         let ageing = tokio::spawn(age(Arc::clone(&store), stop.subscribe()));
         Ok(Platform {
@@ -192,6 +199,7 @@ impl Platform {
             ageing,
             rechecking,
             reconciling,
+            checking_egress,
             notifier,
             traces,
         })
@@ -218,6 +226,9 @@ impl Platform {
         if let Some(reconciling) = self.reconciling {
             reconciling.abort();
         }
+        if let Some(checking_egress) = self.checking_egress {
+            checking_egress.abort();
+        }
         if let Some(engine) = self.running.0.write().await.take() {
             engine.stop().await;
         }
@@ -243,8 +254,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 fn connector(settings: &Settings) -> Result<Connector, Failure> {
     let tls = tls(settings).map_err(|error| Failure::new(Exit::Configuration, error))?;
-    let resolver = Resolver::system().context("the system's name resolution cannot be used")?;
-    Ok(Connector::new(Arc::new(resolver), addresses(settings), tls))
+    Ok(Connector::new(Arc::new(Resolver::system()), addresses(settings), tls))
 }
 
 /// TLS with the public roots and those that the operator adds.
@@ -259,7 +269,10 @@ pub(crate) fn tls(settings: &Settings) -> anyhow::Result<TlsClient> {
 }
 
 fn addresses(settings: &Settings) -> AddressPolicy {
-    AddressPolicy { allow_networks: settings.top.allow_networks.clone() }
+    AddressPolicy {
+        allow_networks: settings.top.allow_networks.clone(),
+        nat64_prefixes: settings.top.nat64_prefixes.iter().map(|prefix| prefix.0).collect(),
+    }
 }
 
 fn https_settings(settings: &Settings) -> HttpsSettings {
@@ -378,6 +391,12 @@ fn reconcile(
     let (every, overlap) = (settings.events_api.reconcile_every, settings.events_api.reconcile_overlap);
     let reconciler = Reconciler::new(bridge, store, Arc::new(entities), overlap);
     (!every.is_zero()).then(|| tokio::spawn(reconciler.run(every)))
+}
+
+/// Starts to ask the hosts of `egress.check` while no other host answers, where there are any.
+fn check_egress(settings: &Settings, connector: Connector) -> Option<JoinHandle<()>> {
+    let hosts = settings.egress.check.iter().map(|check| (check.host.clone(), check.port)).collect::<Vec<_>>();
+    (!hosts.is_empty()).then(|| tokio::spawn(check_while_silent(connector, hosts)))
 }
 
 /// Deletes what the Events API bridge kept of PIMs that are not registered any more, slice by slice.

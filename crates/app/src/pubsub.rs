@@ -27,6 +27,7 @@ pub(crate) fn sink(settings: &Settings, style: EnvelopeStyle, connector: &Connec
     let settings = PubsubSettings {
         principal: Arc::clone(&principal),
         request_timeout: settings.pubsub.request_timeout,
+        heard: connector.heard().clone(),
         ..PubsubSettings::new(access(settings, &account).map_err(refused)?)
     };
     // The metadata server is on a link-local address; its operator is Google.

@@ -3,31 +3,45 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 
 mod literal;
 mod networks;
+mod translated;
 
 pub use literal::{address_literal, is_localhost};
+pub use translated::is_translator_prefix;
 
 /// What the operator allows beyond the public internet; the default allows nothing beyond it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct AddressPolicy {
     /// Networks that are permitted although the rules would refuse them (`allow_networks`).
     pub allow_networks: Vec<IpNet>,
+    /// Prefixes of the operator's own translators from IPv6 to IPv4 (NAT64), beside the well-known one; see [`is_translator_prefix`].
+    pub nat64_prefixes: Vec<Ipv6Net>,
 }
 
 impl AddressPolicy {
-    /// Whether a connection to `address` may be made. IPv4-mapped IPv6 is judged as the IPv4 address, other forms that
-    /// wrap an IPv4 address are refused whatever they wrap (contract page 7, guard).
+    /// A policy that permits these networks beyond the public internet.
+    pub fn allowing(allow_networks: Vec<IpNet>) -> AddressPolicy {
+        AddressPolicy { allow_networks, ..AddressPolicy::default() }
+    }
+
+    /// Whether a connection to `address` may be made. IPv4-mapped IPv6 is judged as the IPv4 address. What a translator made of an IPv4
+    /// address is permitted if that one is public, and never else, whatever networks are allowed. Other forms that wrap an IPv4 address
+    /// are refused whatever they wrap (contract pages 4 and 7, guard).
     pub fn permits(&self, address: IpAddr) -> Result<(), ForbiddenAddress> {
         let address = address.to_canonical();
-        if self.allows(address) {
+        let inside = match address {
+            IpAddr::V6(address) => translated::inside(address, &self.nat64_prefixes),
+            IpAddr::V4(_) => None,
+        };
+        if inside.is_none() && self.allows(address) {
             return Ok(());
         }
-        match networks::forbidding(address) {
+        match networks::forbidding(inside.map_or(address, IpAddr::V4)) {
             None => Ok(()),
-            Some(rule) => Err(ForbiddenAddress { host: address.to_string(), address, rule }),
+            Some(rule) => Err(ForbiddenAddress { host: address.to_string(), address, inside, rule }),
         }
     }
 
@@ -71,6 +85,8 @@ impl AddressPolicy {
 pub struct ForbiddenAddress {
     host: String,
     address: IpAddr,
+    /// What a translator would make of it.
+    inside: Option<Ipv4Addr>,
     rule: &'static networks::Rule,
 }
 
@@ -89,10 +105,11 @@ impl ForbiddenAddress {
 
 impl fmt::Display for ForbiddenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ForbiddenAddress { host, address, rule } = self;
+        let ForbiddenAddress { host, address, inside, rule } = self;
         let same = host.parse::<IpAddr>().is_ok_and(|parsed| parsed == *address);
         let named = if same { String::new() } else { format!(" {address},") };
-        write!(f, "{host} is{named} {} ({})", rule.what, rule.network)
+        let translated = inside.map_or_else(String::new, |inside| format!(" the NAT64 form of {inside},"));
+        write!(f, "{host} is{named}{translated} {} ({})", rule.what, rule.network)
     }
 }
 

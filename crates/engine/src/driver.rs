@@ -328,8 +328,8 @@ impl Driver {
                     let accepted = Accepted::of(&events);
                     let tracer = self.tracer.as_ref();
                     let trace = tracer.and_then(|tracer| tracer.attempt(&subscription, &events, attempt.number()));
-                    let parents = trace.as_ref().map_or_else(TraceParents::new, |trace| trace.parents());
-                    let delivery = self.sink.deliver_traced(Delivery { subscription, events }, parents);
+                    let traces = trace.as_ref().map_or_else(TraceParents::new, |trace| trace.parents());
+                    let delivery = self.sink.deliver(Delivery { subscription, events, traces });
                     let (answers, meters, clock) = (self.answers.clone(), self.meters.clone(), self.clock.clone());
                     tokio::spawn(async move {
                         let started = Instant::now();

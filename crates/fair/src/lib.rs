@@ -1,6 +1,7 @@
 //! Fair shares of what tenants have in common: connections, look-ups, readers, memory for bodies.
 //!
-//! [`Queue`] decides without IO or clock, so that the simulation can drive it; [`Places`] is the same for tasks to wait on.
+//! [`Queue`] decides without IO or clock, so that the simulation can drive it; [`Places`] is the same for tasks to wait
+//! on.
 
 mod places;
 mod queue;

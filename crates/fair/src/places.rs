@@ -112,6 +112,21 @@ impl Places {
         self.inner.lock().queue.used()
     }
 
+    /// Places that a PIM holds.
+    pub fn used_by(&self, pim: u64) -> u64 {
+        self.inner.lock().queue.used_by(pim)
+    }
+
+    /// Places that nobody holds.
+    pub fn free(&self) -> u64 {
+        self.inner.lock().queue.free()
+    }
+
+    /// How many places are a PIM's share while others want some.
+    pub fn share(&self) -> u64 {
+        self.inner.lock().queue.share()
+    }
+
     /// Requests that wait.
     pub fn waiting(&self) -> usize {
         self.inner.lock().queue.waiting()

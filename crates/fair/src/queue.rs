@@ -29,9 +29,9 @@ const REMEMBERED: usize = 1_024;
 
 /// A number of places, divided among those who want some.
 ///
-/// A free place goes to the PIM that holds the fewest, within it to the part that holds the fewest, within that to the one who asked first. As
-/// long as other PIMs have asked before, a quarter of all places is kept free for PIMs that hold less than a quarter: so nobody waits for a place to
-/// be given back by a PIM that already has its share.
+/// A free place goes to the PIM that holds the fewest, within it to the part that holds the fewest, within that to the
+/// one who asked first. As long as other PIMs have asked before, a quarter of all places is kept free for PIMs that
+/// hold less than a quarter: so nobody waits for a place to be given back by a PIM that already has its share.
 #[derive(Debug)]
 pub struct Queue {
     capacity: u64,
@@ -78,6 +78,11 @@ impl Queue {
         self.used
     }
 
+    /// Places that nobody holds.
+    pub fn free(&self) -> u64 {
+        self.capacity - self.used
+    }
+
     /// Requests that wait.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
@@ -105,7 +110,8 @@ impl Queue {
         Asked::Waits(waiter)
     }
 
-    /// The next request that gets its places, until there is none. Call it after [`Queue::give_back`] and [`Queue::withdraw`].
+    /// The next request that gets its places, until there is none. Call it after [`Queue::give_back`] and
+    /// [`Queue::withdraw`].
     pub fn next(&mut self) -> Option<Waiter> {
         let mut wanting: Vec<(u64, Waiter, u64, u64, u64)> = self
             .pims
@@ -136,7 +142,8 @@ impl Queue {
         self.forget_idle(holder);
     }
 
-    /// A request that waits is given up. One that was granted already is not known any more: give its places back instead.
+    /// A request that waits is given up. One that was granted already is not known any more: give its places back
+    /// instead.
     pub fn withdraw(&mut self, waiter: Waiter) -> bool {
         let Some((holder, _)) = self.waiting.remove(&waiter) else { return false };
         if let Some(part) = self.pims.get_mut(&holder.pim).and_then(|pim| pim.parts.get_mut(&holder.part)) {
@@ -146,13 +153,14 @@ impl Queue {
         true
     }
 
-    fn share(&self) -> u64 {
+    /// How many places are a PIM's share while others want some: a quarter.
+    pub fn share(&self) -> u64 {
         self.capacity.div_ceil(4)
     }
 
     /// Whether there is room, leaving a quarter to those that have less than a quarter.
     fn may_have(&self, pim: u64, places: u64) -> bool {
-        let free = self.capacity - self.used;
+        let free = self.free();
         let others = self.pims.len() > usize::from(self.pims.contains_key(&pim));
         let over = self.used_by(pim) + places > self.share();
         let kept = if over && others { self.capacity / 4 } else { 0 };

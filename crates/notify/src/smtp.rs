@@ -9,6 +9,7 @@ use lettre::transport::smtp::AsyncSmtpTransport;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncTransport, Tokio1Executor};
+use sinks::heard::Heard;
 
 use crate::email;
 
@@ -86,6 +87,7 @@ pub struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     timeout: Duration,
+    heard: Heard,
 }
 
 impl Mailer {
@@ -113,7 +115,13 @@ impl Mailer {
         if let Some((user, password)) = &settings.credentials {
             transport = transport.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
         }
-        Ok(Mailer { transport: transport.build(), from, timeout: settings.timeout })
+        Ok(Mailer { transport: transport.build(), from, timeout: settings.timeout, heard: Heard::default() })
+    }
+
+    /// Takes note of the server's answers there.
+    #[must_use]
+    pub fn hearing(self, heard: Heard) -> Mailer {
+        Mailer { heard, ..self }
     }
 
     /// Hands an email over.
@@ -121,8 +129,16 @@ impl Mailer {
         let message =
             email::message(outgoing, &self.from, public_url).map_err(|error| Lost::Refused(error.to_string()))?;
         match tokio::time::timeout(self.timeout, self.transport.send(message)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(judge(&error)),
+            Ok(Ok(_)) => {
+                self.heard.note();
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                if error.status().is_some() {
+                    self.heard.note();
+                }
+                Err(judge(&error))
+            }
             Err(_elapsed) => {
                 Err(Lost::Later(format!("the SMTP server did not take it within {} s", self.timeout.as_secs())))
             }

@@ -74,7 +74,7 @@ async fn attempt(client: &Client, settings: &Settings, url: &str, secret: &Secre
         Err(error) => {
             let hopeless = matches!(
                 &error,
-                FetchError::InvalidUrl(_)
+                FetchError::InvalidUrl
                     | FetchError::Connect { error: ConnectError::Forbidden(_) | ConnectError::NotAHost, .. }
             );
             Err(if hopeless { Lost::Final(error.to_string()) } else { Lost::Transient(error.to_string()) })

@@ -36,8 +36,8 @@ async fn main() -> Result<(), Error> {
     let quick = std::env::args().any(|argument| argument == "quick");
     let time = if quick { Duration::from_millis(300) } else { Duration::from_secs(3) };
     let receiver = receiver().await?;
-    let policy = AddressPolicy { allow_networks: vec!["127.0.0.0/8".parse()?] };
-    let connector = Connector::new(Arc::new(Resolver::system()?), policy, TlsClient::new(&[])?);
+    let policy = AddressPolicy::allowing(vec!["127.0.0.0/8".parse()?]);
+    let connector = Connector::new(Arc::new(Resolver::system()), policy, TlsClient::new(&[])?);
     let style = EnvelopeStyle::new("akeneo-event-platform", "https://events.example");
     let settings = HttpsSettings { connections_per_subscription: 64, ..HttpsSettings::default() };
     let sink = Arc::new(HttpsSink::new(connector, style.clone(), settings));
@@ -168,5 +168,5 @@ fn delivery(receiver: SocketAddr) -> Result<Delivery, Error> {
         product_identifier: None,
     });
     let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Timestamp::now(), event };
-    Ok(Delivery { subscription: Arc::new(subscription), events: vec![Arc::new(event)] })
+    Ok(Delivery { subscription: Arc::new(subscription), events: vec![Arc::new(event)], traces: Vec::new() })
 }

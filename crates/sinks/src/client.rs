@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use domain::outcome::Lack;
+use fair::Holder;
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
@@ -11,14 +13,17 @@ use http_body_util::Full;
 use crate::connect::{ConnectError, Connector, Security};
 use crate::https::PRODUCT;
 use crate::https::connection::{BodyEnd, Connection};
+use crate::https::lost::Lost;
+use crate::resolve::{LookupError, PLATFORM};
 use crate::tls::Alpn;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The URL cannot be called.
-    #[error("`{0}` is not an http or https URL with a host")]
-    InvalidUrl(String),
+    /// The URL cannot be called. It is not repeated: the path or query of a URL may be all that keeps others from using
+    /// it.
+    #[error("the URL is not an http or https URL with a host")]
+    InvalidUrl,
     /// There is no connection.
     #[error("could not connect to {host}: {error}")]
     Connect {
@@ -51,8 +56,24 @@ pub enum FetchError {
         /// Host of the URL.
         host: String,
         /// How.
-        error: hyper::Error,
+        error: Lost,
     },
+}
+
+impl FetchError {
+    /// What the platform lacked for the call, if that is why there is no answer: it says nothing about the other side
+    /// then.
+    pub fn lack(&self) -> Option<Lack> {
+        match self {
+            FetchError::Connect { error: ConnectError::Ours(lack), .. }
+            | FetchError::Connect { error: ConnectError::Lookup(LookupError::Lacks(lack)), .. } => Some(*lack),
+            FetchError::Lost { error, .. } => error.lack(),
+            FetchError::Connect { .. }
+            | FetchError::InvalidUrl
+            | FetchError::TimedOut { .. }
+            | FetchError::TooLong { .. } => None,
+        }
+    }
 }
 
 /// An answer, complete.
@@ -79,7 +100,7 @@ pub struct Call {
     pub body: Bytes,
     /// At most this much of an answer is read; a longer one is an error.
     pub limit: usize,
-    /// From the look-up of the host to the end of the answer.
+    /// From the look-up of the host to the end of the answer; waiting for a look-up's place is not part of it.
     pub timeout: Duration,
 }
 
@@ -87,40 +108,49 @@ pub struct Call {
 #[derive(Clone)]
 pub struct Client {
     connector: Connector,
+    holder: Holder,
 }
 
 impl Client {
     /// A client on `connector`: its guard applies, or not if it is [`Connector::exempt`].
     pub fn new(connector: Connector) -> Client {
-        Client { connector }
+        Client { connector, holder: PLATFORM }
+    }
+
+    /// The same on behalf of a tenant, whose share of look-ups it uses, instead of the platform.
+    #[must_use]
+    pub fn on_behalf_of(&self, holder: Holder) -> Client {
+        Client { holder, ..self.clone() }
     }
 
     /// Makes a call; every status is an answer.
     pub async fn fetch(&self, call: Call) -> Result<Fetched, FetchError> {
-        let url: Uri = call.url.parse().map_err(|_| FetchError::InvalidUrl(call.url.clone()))?;
+        let url: Uri = call.url.parse().map_err(|_| FetchError::InvalidUrl)?;
         let (Some(host), Some(authority)) = (url.host(), url.authority()) else {
-            return Err(FetchError::InvalidUrl(call.url));
+            return Err(FetchError::InvalidUrl);
         };
         let (security, usual_port) = match url.scheme_str() {
             Some("https") => (Security::Tls(Alpn::Http1), 443),
             Some("http") => (Security::Plain, 80),
-            Some(_) | None => return Err(FetchError::InvalidUrl(call.url)),
+            Some(_) | None => return Err(FetchError::InvalidUrl),
         };
         let port = url.port_u16().unwrap_or(usual_port);
         let named = if port == usual_port { host.to_owned() } else { format!("{host}:{port}") };
         let without_user = authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, host)| host);
-        let host_header = HeaderValue::from_str(without_user).map_err(|_| FetchError::InvalidUrl(call.url.clone()))?;
+        let host_header = HeaderValue::from_str(without_user).map_err(|_| FetchError::InvalidUrl)?;
         let target = url.path_and_query().map_or("/", |target| target.as_str());
 
         let mut request = Request::new(Full::new(call.body));
         *request.method_mut() = call.method;
-        *request.uri_mut() = target.parse().map_err(|_| FetchError::InvalidUrl(call.url.clone()))?;
+        *request.uri_mut() = target.parse().map_err(|_| FetchError::InvalidUrl)?;
         *request.headers_mut() = call.headers;
         request.headers_mut().insert(HOST, host_header);
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
 
+        // Not on the other side's time.
+        let admitted = self.connector.admit(host, self.holder).await;
         let exchange = async {
-            let stream = self.connector.connect(host, port, security).await;
+            let stream = self.connector.connect_admitted(admitted, port, security).await;
             let stream = stream.map_err(|error| FetchError::Connect { host: named.clone(), error })?;
             let lost = |error| FetchError::Lost { host: named.clone(), error };
             let mut connection = Connection::open(stream, None).await.map_err(lost)?;
@@ -128,7 +158,13 @@ impl Client {
             let mut whole = BytesMut::new();
             // One byte more than the limit tells a longer answer from one that just fits.
             let end = connection.read(body, call.limit.saturating_add(1), |part| whole.extend_from_slice(part)).await;
-            match end.map_err(lost)? {
+            let end = match end {
+                Ok(end) => end,
+                // The status decides: what was to be read of a refusal does not change it.
+                Err(_) if !head.status.is_success() => BodyEnd::Complete,
+                Err(error) => return Err(lost(error)),
+            };
+            match end {
                 BodyEnd::Complete if whole.len() <= call.limit => {
                     Ok(Fetched { status: head.status, headers: head.headers, body: whole.freeze() })
                 }

@@ -1,23 +1,27 @@
 //! Connections that passed the guard: TCP to a judged address, and TLS on top.
 
+mod stream;
+
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use domain::address::{AddressPolicy, ForbiddenAddress, address_literal};
+use domain::outcome::Lack;
+use fair::Holder;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rustls::pki_types::{DnsName, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
+pub use self::stream::Stream;
+use self::stream::{Io, Patient};
+pub use crate::guard::Admitted;
 use crate::guard::{Guard, GuardError};
+use crate::heard::Heard;
+use crate::lack;
 use crate::resolve::{LookupError, Resolver};
 use crate::tls::{Alpn, TlsClient, TlsFault};
 
@@ -54,7 +58,10 @@ pub enum ConnectError {
     /// A certificate cannot be checked for such a host.
     #[error("the host is neither a name nor an address")]
     NotAHost,
-    /// This side has no sockets left, or the like.
+    /// The platform lacks what a connection needs.
+    #[error("the platform has no {0} for a connection")]
+    Ours(Lack),
+    /// The system refused to open a connection for a reason that says nothing about the other side.
     #[error("the platform could not open a connection ({0})")]
     Local(io::ErrorKind),
 }
@@ -82,66 +89,122 @@ pub enum Security {
 pub struct Connector {
     guard: Guard,
     tls: TlsClient,
+    heard: Heard,
 }
 
 impl Connector {
     /// A connector whose guard has the operator's policy.
     pub fn new(resolver: Arc<Resolver>, policy: AddressPolicy, tls: TlsClient) -> Connector {
-        Connector { guard: Guard::new(resolver, policy), tls }
+        Connector { guard: Guard::new(resolver, policy), tls, heard: Heard::default() }
     }
 
     /// The same without the guard: only for hosts that the operator himself named.
     #[must_use]
     pub fn exempt(&self) -> Connector {
-        Connector { guard: self.guard.exempt(), tls: self.tls.clone() }
+        Connector { guard: self.guard.exempt(), ..self.clone() }
     }
 
-    /// A connection to `host`. It takes as long as it takes: the caller bounds the time.
-    pub async fn connect(&self, host: &str, port: u16, security: Security) -> Result<Stream, ConnectError> {
-        let tcp = self.connect_tcp(host, port).await?;
-        let Security::Tls(alpn) = security else { return Ok(Stream::new(Io::Plain(tcp))) };
-        let name = server_name(host)?;
-        let tls = TlsConnector::from(self.tls.config(alpn)).connect(name, tcp).await;
+    /// When any host was last heard, by this connector and all of its clones.
+    pub fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// Waits until the look-up of `host` runs, if it needs one: that is the platform's time, what follows is the
+    /// destination's.
+    pub async fn admit(&self, host: &str, holder: Holder) -> Admitted {
+        self.guard.admit(host, holder).await
+    }
+
+    /// A connection to `host`, on behalf of `holder`. It takes as long as it takes: the caller bounds the time.
+    pub async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        security: Security,
+        holder: Holder,
+    ) -> Result<Stream, ConnectError> {
+        self.connect_admitted(self.admit(host, holder).await, port, security).await
+    }
+
+    /// The same, for a host whose look-up runs.
+    pub async fn connect_admitted(
+        &self,
+        admitted: Admitted,
+        port: u16,
+        security: Security,
+    ) -> Result<Stream, ConnectError> {
+        let name = match security {
+            Security::Plain => None,
+            Security::Tls(alpn) => Some((server_name(admitted.host())?, self.tls.config(alpn))),
+        };
+        let tcp = Patient::new(self.connect_tcp(admitted, port).await?, self.heard.clone());
+        let Some((name, config)) = name else { return Ok(Stream::new(Io::Plain(tcp))) };
+        let tls = TlsConnector::from(config).connect(name, tcp).await;
         tls.map(|tls| Stream::new(Io::Tls(Box::new(tls)))).map_err(|error| handshake_error(&error))
     }
 
-    /// A plain connection to `host`, for protocols that bring TLS of their own.
-    pub async fn connect_tcp(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
-        let addresses = self.guard.judge(host, port).await?;
-        let tcp = first_to_answer(&addresses).await?;
-        tcp.set_nodelay(true).map_err(|error| connect_error(&error))?;
+    /// A plain connection, for protocols that bring TLS of their own.
+    pub async fn connect_tcp(&self, admitted: Admitted, port: u16) -> Result<TcpStream, ConnectError> {
+        let addresses = self.guard.judge(admitted, port).await?;
+        let connected = first_to_answer(&addresses).await;
+        if matches!(connected, Ok(_) | Err(ConnectError::Refused | ConnectError::Reset)) {
+            self.heard.note();
+        }
+        let tcp = connected?;
+        tcp.set_nodelay(true).map_err(|error| lost_error(&error))?;
         Ok(tcp)
     }
 }
 
 /// Starts with the first address; the next joins when one failed or does not answer soon.
 async fn first_to_answer(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
-    if let [only] = addresses {
-        return TcpStream::connect(only).await.map_err(|error| connect_error(&error));
-    }
     let mut rest = addresses.iter();
-    let mut trying: FuturesUnordered<_> = rest.next().into_iter().map(TcpStream::connect).collect();
+    let mut trying: FuturesUnordered<_> = rest.next().into_iter().map(|address| connect_to(*address)).collect();
     let mut failed: Option<ConnectError> = None;
     loop {
         let ended = tokio::select! {
             ended = trying.next() => ended,
             () = tokio::time::sleep(NEXT_ADDRESS_AFTER), if rest.len() > 0 => {
-                trying.extend(rest.next().map(TcpStream::connect));
+                trying.extend(rest.next().map(|address| connect_to(*address)));
                 continue;
             }
         };
         match ended {
             Some(Ok(tcp)) => return Ok(tcp),
             Some(Err(error)) => {
-                let error = connect_error(&error);
-                // The order of answers varies, what is reported must not: a refusal tells most.
-                if failed.as_ref().is_none_or(|_| error == ConnectError::Refused) {
+                // The order of answers varies, what is reported must not.
+                if failed.as_ref().is_none_or(|known| tells(&error) < tells(known)) {
                     failed = Some(error);
                 }
-                trying.extend(rest.next().map(TcpStream::connect));
+                trying.extend(rest.next().map(|address| connect_to(*address)));
             }
             None => return Err(failed.unwrap_or(ConnectError::Lookup(LookupError::NoAddress))),
         }
+    }
+}
+
+async fn connect_to(address: SocketAddr) -> Result<TcpStream, ConnectError> {
+    TcpStream::connect(address).await.map_err(|error| match lack::of_connecting(&error, address) {
+        Some(lack) => ConnectError::Ours(lack),
+        None => connect_error(&error),
+    })
+}
+
+/// How little an error tells: only the destination can refuse or reset, and what the platform lacks says nothing about
+/// it.
+fn tells(error: &ConnectError) -> u8 {
+    match error {
+        ConnectError::Refused => 0,
+        ConnectError::Reset => 1,
+        ConnectError::Ours(_) => 2,
+        ConnectError::TimedOut => 3,
+        ConnectError::Unreachable => 4,
+        ConnectError::Forbidden(_)
+        | ConnectError::Lookup(_)
+        | ConnectError::Certificate(_)
+        | ConnectError::Handshake(_)
+        | ConnectError::NotAHost
+        | ConnectError::Local(_) => 5,
     }
 }
 
@@ -153,7 +216,12 @@ fn server_name(host: &str) -> Result<ServerName<'static>, ConnectError> {
     DnsName::try_from(name).map(ServerName::DnsName).map_err(|_| ConnectError::NotAHost)
 }
 
-/// What an error of a TCP connection means.
+/// What an error of a TCP connection that was there means.
+fn lost_error(error: &io::Error) -> ConnectError {
+    lack::of_io(error).map_or_else(|| connect_error(error), ConnectError::Ours)
+}
+
+/// What an error of a TCP connection means, where it is not for a lack.
 fn connect_error(error: &io::Error) -> ConnectError {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectError::Refused,
@@ -180,97 +248,11 @@ pub(crate) fn handshake_error(error: &io::Error) -> ConnectError {
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             ConnectError::Handshake("the server closed the connection within the TLS handshake")
         }
-        None => connect_error(error),
+        None => lost_error(error),
     }
 }
 
 /// The TLS error inside of an IO error.
 pub(crate) fn tls_fault(error: &io::Error) -> Option<TlsFault> {
     error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).map(TlsFault::of)
-}
-
-/// A connection, plain or TLS.
-pub struct Stream {
-    io: Io,
-    /// Whether anything was received; shared, because the HTTP connection that takes the stream keeps it.
-    received: Arc<AtomicBool>,
-}
-
-enum Io {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Stream {
-    fn new(io: Io) -> Stream {
-        Stream { io, received: Arc::default() }
-    }
-
-    /// Whether the server chose HTTP/2.
-    pub fn is_http2(&self) -> bool {
-        match &self.io {
-            Io::Plain(_) => false,
-            Io::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
-        }
-    }
-
-    /// Is set whenever bytes for the application arrive.
-    pub(crate) fn received(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.received)
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = match &mut self.io {
-            Io::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Io::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buffer),
-        };
-        if buffer.filled().len() > before {
-            self.received.store(true, Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.io {
-            Io::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Io::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
-            Io::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
-            Io::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.io {
-            Io::Plain(tcp) => tcp.is_write_vectored(),
-            Io::Tls(tls) => tls.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Io::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Io::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Io::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Io::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
-        }
-    }
 }

@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use domain::address::{AddressPolicy, ForbiddenAddress, address_literal, is_localhost};
+use fair::Holder;
 
-use crate::resolve::{LookupError, Resolver};
+use crate::resolve::{Begun, LookupError, Resolver};
 
 /// At most this many addresses of a name are tried.
 const ADDRESSES_TRIED: usize = 8;
@@ -45,39 +46,62 @@ impl Guard {
         Guard { resolver: Arc::clone(&self.resolver), policy: None }
     }
 
-    /// The addresses of `host` to connect to, all of them judged: a name is refused when any of its addresses is
+    /// Waits until the look-up of `host`, where it needs one, runs: that time is the platform's. See [`Guard::judge`].
+    pub async fn admit(&self, host: &str, holder: Holder) -> Admitted {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        // What is refused as it is written is not looked up.
+        let is_name = address_literal(host).is_none() && !is_localhost(host);
+        let lookup = if is_name { Some(self.resolver.begin(host, holder).await) } else { None };
+        Admitted { host: host.to_owned(), lookup }
+    }
+
+    /// The addresses of a host to connect to, all of them judged: a name is refused when any of its addresses is
     /// (contract page 7, guard).
-    pub async fn judge(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, GuardError> {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
+    pub async fn judge(&self, admitted: Admitted, port: u16) -> Result<Vec<SocketAddr>, GuardError> {
+        let Admitted { host, lookup } = admitted;
         let addresses = match &self.policy {
             Some(policy) => {
-                policy.check_host_literal(bare).map_err(GuardError::Forbidden)?;
-                let addresses = self.addresses(bare, policy).await?;
+                policy.check_host_literal(&host).map_err(GuardError::Forbidden)?;
+                let addresses = addresses(&host, lookup, policy).await?;
                 for address in &addresses {
                     let judged = policy.permits(*address);
-                    judged.map_err(|forbidden| GuardError::Forbidden(forbidden.written_as(bare)))?;
+                    judged.map_err(|forbidden| GuardError::Forbidden(forbidden.written_as(&host)))?;
                 }
                 addresses
             }
             None => {
-                let everywhere = AddressPolicy { allow_networks: everything() };
-                self.addresses(bare, &everywhere).await?
+                let everywhere = AddressPolicy::allowing(everything());
+                addresses(&host, lookup, &everywhere).await?
             }
         };
         Ok(addresses.into_iter().take(ADDRESSES_TRIED).map(|address| SocketAddr::new(address, port)).collect())
     }
+}
 
-    async fn addresses(&self, host: &str, policy: &AddressPolicy) -> Result<Vec<IpAddr>, GuardError> {
-        if let Some(address) = address_literal(host) {
-            return Ok(vec![address.to_canonical()]);
-        }
-        if is_localhost(host) {
-            return policy.localhost().map_err(|forbidden| GuardError::Forbidden(forbidden.written_as(host)));
-        }
-        let found = self.resolver.addresses(host).await;
-        let found = found.map_err(|error| GuardError::Lookup { host: host.to_owned(), error })?;
-        Ok(found.iter().map(IpAddr::to_canonical).collect())
+/// A host whose look-up, where it needs one, runs.
+pub struct Admitted {
+    /// Without brackets.
+    host: String,
+    lookup: Option<Begun>,
+}
+
+impl Admitted {
+    /// The host, without brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
+}
+
+async fn addresses(host: &str, lookup: Option<Begun>, policy: &AddressPolicy) -> Result<Vec<IpAddr>, GuardError> {
+    let Some(lookup) = lookup else {
+        return match address_literal(host) {
+            Some(address) => Ok(vec![address.to_canonical()]),
+            None => policy.localhost().map_err(|forbidden| GuardError::Forbidden(forbidden.written_as(host))),
+        };
+    };
+    let found = lookup.answer().await;
+    let found = found.map_err(|error| GuardError::Lookup { host: host.to_owned(), error })?;
+    Ok(found.iter().map(IpAddr::to_canonical).collect())
 }
 
 fn everything() -> Vec<ipnet::IpNet> {

@@ -1,7 +1,9 @@
-//! The Kafka sink: batches of records, in order, by idempotent producers on clients that subscriptions with the same credentials share.
+//! The Kafka sink: batches of records, in order, by idempotent producers on clients that subscriptions with the same
+//! credentials share.
 //!
-//! Within an attempt the producer itself tries again for [`KafkaSettings::delivery_timeout`], without losing, repeating or reordering
-//! anything; so a broker that restarts, or a new leader, is not even noticed. What takes longer is the lane's business.
+//! Within an attempt the producer itself tries again for [`KafkaSettings::delivery_timeout`], without losing, repeating
+//! or reordering anything; so a broker that restarts, or a new leader, is not even noticed. What takes longer is the
+//! lane's business.
 
 mod batch;
 mod connection;
@@ -44,7 +46,8 @@ pub struct KafkaSettings {
     pub topic_timeout: Duration,
     /// For the answer to one request. One that failed is sent again.
     pub request_timeout: Duration,
-    /// How long records are sent again before they have failed: longer than a broker's restart or a leader's election takes.
+    /// How long records are sent again before they have failed: longer than a broker's restart or a leader's election
+    /// takes.
     pub delivery_timeout: Duration,
     /// After this long without a delivery, a subscription's producer is closed, and its client if nobody else uses it.
     pub idle_timeout: Duration,
@@ -81,8 +84,8 @@ struct Inner {
 }
 
 impl KafkaSink {
-    /// A sink. Must be called within a tokio runtime: tasks carry its connections and close what rested too long. Fails if this machine lets
-    /// nobody listen on 127.0.0.1.
+    /// A sink. Must be called within a tokio runtime: tasks carry its connections and close what rested too long. Fails
+    /// if this machine lets nobody listen on 127.0.0.1.
     pub fn new(connector: Connector, style: EnvelopeStyle, settings: KafkaSettings) -> io::Result<KafkaSink> {
         // Before its client gives a dial up, so that the guard's word comes first.
         let dial_timeout = settings.connect_timeout.mul_f64(0.9);
@@ -124,16 +127,14 @@ impl Sink for KafkaSink {
 
 impl Inner {
     async fn deliver(&self, delivery: &Delivery) -> Vec<Outcome> {
-        let Delivery { subscription, events } = delivery;
+        // Records have just what the contract says: nothing of traces.
+        let Delivery { subscription, events, traces: _ } = delivery;
         let Destination::Kafka(destination) = &subscription.destination else {
             let message = "the destination is not a Kafka topic".to_owned();
             let failure = outcome::failure(ErrorReason::InvalidDestinationConfiguration, message);
             return vec![Outcome::Broken(failure); events.len()];
         };
-        // The pool's semaphore is never closed.
-        let Some(lane) = self.pool.lane(subscription, destination).await else {
-            return vec![Outcome::Abandoned; events.len()];
-        };
+        let lane = self.pool.lane(subscription, destination).await;
         let attempt = Attempt {
             lane: &lane,
             style: &self.style,
@@ -148,7 +149,7 @@ impl Inner {
         let rest = match tokio::time::timeout(at_most, attempt.run(&mut outcomes)).await {
             Ok(Ok(())) => Outcome::Abandoned,
             Ok(Err(stopped)) => stopped,
-            Err(_elapsed) => outcome::of_silence(&attempt.names()),
+            Err(_elapsed) => attempt.of_silence(),
         };
         lane.rest();
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| rest.clone())).collect()

@@ -1,7 +1,8 @@
 //! Where events go out: a sink per destination type, and the address guard that every connection passes.
 //!
 //! Reading order: what a sink is (here), how an address is judged and connected to ([`guard`], [`resolve`], [`tls`],
-//! [`connect`]), the sinks ([`https`], [`pubsub`], [`kafka`]), and the client for the platform's own calls ([`client`]).
+//! [`connect`]), the sinks ([`https`], [`pubsub`], [`kafka`]), and the client for the platform's own calls
+//! ([`client`]).
 
 pub mod guard;
 pub mod resolve;
@@ -14,7 +15,9 @@ pub mod kafka;
 pub mod pubsub;
 
 pub mod client;
+pub mod egress;
 pub mod heard;
+pub mod lack;
 
 use std::sync::Arc;
 
@@ -23,35 +26,38 @@ use domain::outcome::Outcome;
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
 use domain::{LoggedEvent, SubscriptionId};
+use fair::Holder;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use crate::heard::Heard;
 use crate::https::HttpsSink;
 use crate::kafka::KafkaSink;
 use crate::pubsub::PubsubSink;
 
-/// What to send for one subscription in one attempt: one event to an HTTPS endpoint, to a topic a batch, in its order. A topic's lane has
-/// one batch under way at a time, so what is sent in order arrives in order.
+/// What to send for one subscription in one attempt: one event to an HTTPS endpoint, to a topic a batch, in its order.
+/// A topic's lane has one batch under way at a time, so what is sent in order arrives in order.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// For whom, and where to.
     pub subscription: Arc<Subscription>,
     /// What; never empty.
     pub events: Vec<Arc<LoggedEvent>>,
+    /// The traces of the events, in their order, for destinations that may be told of them. Empty if nobody follows
+    /// them.
+    pub traces: TraceParents,
 }
 
-/// The traces of an attempt's events, in their order, for destinations that may be told of them. Empty if nobody follows them.
+/// See [`Delivery::traces`].
 pub type TraceParents = Vec<Option<TraceParent>>;
 
-/// Sends events to destinations. An attempt always ends, within a time that the sink bounds, with a typed outcome for each event.
+/// Sends events to destinations. An attempt always ends, within a time that the sink bounds, with a typed outcome for
+/// each event.
 pub trait Sink: Send + Sync + 'static {
-    /// Makes one attempt, and gives the outcomes in the order of [`Delivery::events`]. Nothing happens before the future is polled; dropping
-    /// it gives the attempt up. Whether and when something is tried again is the lane's decision, not the sink's.
+    /// Makes one attempt, and gives the outcomes in the order of [`Delivery::events`]. Nothing happens before the
+    /// future is polled; dropping it gives the attempt up. Whether and when something is tried again is the lane's
+    /// decision, not the sink's.
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>>;
-
-    /// The same, with what the destination may be told of the events' traces. A sink that tells nothing of them makes the attempt all the same.
-    fn deliver_traced(&self, delivery: Delivery, _traces: TraceParents) -> BoxFuture<'static, Vec<Outcome>> {
-        self.deliver(delivery)
-    }
 
     /// The subscription is gone, suspended or has another configuration: closes what is kept for it. Attempts in
     /// flight end in their own time.
@@ -60,15 +66,16 @@ pub trait Sink: Send + Sync + 'static {
 
 /// The sinks of all destination types.
 pub struct Sinks {
+    heard: Heard,
     https: HttpsSink,
     pubsub: PubsubSink,
     kafka: KafkaSink,
 }
 
 impl Sinks {
-    /// Puts the sinks together.
-    pub fn new(https: HttpsSink, pubsub: PubsubSink, kafka: KafkaSink) -> Sinks {
-        Sinks { https, pubsub, kafka }
+    /// Puts the sinks together. `heard` is told of attempts that nobody answered.
+    pub fn new(heard: Heard, https: HttpsSink, pubsub: PubsubSink, kafka: KafkaSink) -> Sinks {
+        Sinks { heard, https, pubsub, kafka }
     }
 
     /// Connections to HTTPS endpoints that are open, in use or resting.
@@ -79,19 +86,20 @@ impl Sinks {
 
 impl Sink for Sinks {
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
-        match &delivery.subscription.destination {
+        let outcomes = match &delivery.subscription.destination {
             Destination::Https(_) => self.https.deliver(delivery),
             Destination::Pubsub(_) => self.pubsub.deliver(delivery),
             Destination::Kafka(_) => self.kafka.deliver(delivery),
+        };
+        let heard = self.heard.clone();
+        async move {
+            let outcomes = outcomes.await;
+            if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Silent(_))) {
+                heard.note_silence();
+            }
+            outcomes
         }
-    }
-
-    fn deliver_traced(&self, delivery: Delivery, traces: TraceParents) -> BoxFuture<'static, Vec<Outcome>> {
-        match &delivery.subscription.destination {
-            Destination::Https(_) => self.https.deliver_traced(delivery, traces),
-            // Messages and records have just what the contract says.
-            Destination::Pubsub(_) | Destination::Kafka(_) => self.deliver(delivery),
-        }
+        .boxed()
     }
 
     fn forget(&self, id: SubscriptionId) {
@@ -99,6 +107,12 @@ impl Sink for Sinks {
         self.pubsub.forget(id);
         self.kafka.forget(id);
     }
+}
+
+/// On whose behalf a subscription's attempts hold places that tenants share.
+pub(crate) fn holder(subscription: &Subscription) -> Holder {
+    // The low half of a UUIDv7 is random.
+    Holder { pim: u64::from(subscription.pim.0), part: subscription.id.0.as_u64_pair().1 }
 }
 
 /// `code` of a failure without an HTTP exchange (contract page 5, error logs).

@@ -1,7 +1,8 @@
 //! The Pub/Sub sink: batches to Google Pub/Sub topics by Google's own client library, one client for all subscriptions.
 //!
-//! A batch goes out as one request, or, where the subscription wants order by entity, as one request for each entity. Once there is a token,
-//! an attempt ends within four and a half times [`PubsubSettings::request_timeout`], and nothing of it goes on after that.
+//! A batch goes out as one request, or, where the subscription wants order by entity, as one request for each entity.
+//! Once there is a token, an attempt ends within four and a half times [`PubsubSettings::request_timeout`], and nothing
+//! of it goes on after that.
 
 pub mod account;
 mod connection;
@@ -17,6 +18,7 @@ use domain::destination::Destination;
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, SubscriptionId};
+use fair::Holder;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use parking_lot::Mutex;
@@ -27,6 +29,7 @@ use self::connection::Client;
 use self::outcome::Answer;
 use self::pool::{Lane, Pool};
 use self::request::Prepared;
+use crate::heard::Heard;
 use crate::{Delivery, NO_HTTP_STATUS, Sink};
 
 /// Entities of one subscription whose requests are under way at once.
@@ -35,7 +38,8 @@ const ENTITIES_AT_ONCE: usize = 32;
 /// Whom the sink talks to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Access {
-    /// Google, with application default credentials; an endpoint other than the global one is a regional one, or a private way to it.
+    /// Google, with application default credentials; an endpoint other than the global one is a regional one, or a
+    /// private way to it.
     Google {
         /// `https://…`; `None` for the global endpoint.
         endpoint: Option<String>,
@@ -48,16 +52,21 @@ pub enum Access {
 }
 
 /// Settings and bounds of the Pub/Sub sink.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct PubsubSettings {
     /// Whom it talks to.
     pub access: Access,
-    /// The account that publishes, for messages to those who have to let it: `serviceAccount:…`. It may become known later.
+    /// The account that publishes, for messages to those who have to let it: `serviceAccount:…`. It may become known
+    /// later.
     pub principal: Arc<OnceLock<String>>,
-    /// A request that has no answer within this time has failed. No request of an attempt begins after three times as long.
+    /// A request that has no answer within this time has failed. No request of an attempt begins after three times as
+    /// long.
     pub request_timeout: Duration,
-    /// Bytes of events whose requests are being made or are under way, for all subscriptions together; each costs about twice its size.
+    /// Bytes of events whose requests are being made or are under way, for all subscriptions together; each costs about
+    /// twice its size.
     pub bytes_at_once: usize,
+    /// Told of each answer.
+    pub heard: Heard,
 }
 
 impl PubsubSettings {
@@ -69,6 +78,7 @@ impl PubsubSettings {
             request_timeout: Duration::from_secs(10),
             // 64 batches as lanes make them.
             bytes_at_once: 64 * 1024 * 1024,
+            heard: Heard::default(),
         }
     }
 }
@@ -85,7 +95,8 @@ struct Inner {
 }
 
 impl PubsubSink {
-    /// Whether it keeps a client, and so connections: while it has delivered for subscriptions that it was not told to forget.
+    /// Whether it keeps a client, and so connections: while it has delivered for subscriptions that it was not told to
+    /// forget.
     pub fn is_open(&self) -> bool {
         self.inner.pool.is_open()
     }
@@ -99,6 +110,7 @@ impl PubsubSink {
 impl Sink for PubsubSink {
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
         let inner = Arc::clone(&self.inner);
+        // Messages have just what the contract says: nothing of traces.
         async move { inner.deliver(&delivery.subscription, &delivery.events).await }.boxed()
     }
 
@@ -113,8 +125,9 @@ struct Attempt<'a> {
     lane: &'a Lane,
     client: &'a Arc<Client>,
     events: &'a [Arc<LoggedEvent>],
-    /// No request begins later.
-    until: Instant,
+    holder: Holder,
+    /// No request begins later. Waiting for a share of what all use moves it on.
+    until: Mutex<Instant>,
     progress: Mutex<Progress>,
 }
 
@@ -139,13 +152,15 @@ impl Inner {
         let lane = self.pool.lane(subscription.id, subscription.revision, prepare);
         let client = match self.pool.client().await {
             Ok(client) => client,
-            Err(failure) => return all(Outcome::Failed(failure)),
+            Err(lack) => return all(Outcome::Ours(lack)),
         };
-        let until = Instant::now() + 3 * self.settings.request_timeout;
+        let until = Mutex::new(Instant::now() + 3 * self.settings.request_timeout);
+        let holder = crate::holder(subscription);
         let progress = Mutex::new(Progress { outcomes: vec![None; events.len()], stopped: None });
-        let attempt = Attempt { inner: self, lane: &lane, client: &client, events, until, progress };
+        let attempt = Attempt { inner: self, lane: &lane, client: &client, events, holder, until, progress };
         let mut next = 0;
-        // While a topic does not take anything, one event tries how it is: the others would only hold places that other topics need.
+        // While a topic does not take anything, one event tries how it is: the others would only hold places that other
+        // topics need.
         if lane.is_ailing() {
             attempt.send(0..1.min(events.len())).await;
             next = 1;
@@ -162,7 +177,7 @@ impl Attempt<'_> {
             return;
         }
         let bytes = self.events[part.clone()].iter().map(|event| event.event.size()).sum();
-        let Some(_room) = self.inner.pool.room(bytes, self.until).await else { return };
+        let _room = self.wait(self.inner.pool.room(self.holder, bytes)).await;
         let sent = stream::iter(self.by_entity(part)).for_each_concurrent(ENTITIES_AT_ONCE, |(key, run)| async move {
             self.send_run(&key, run).await;
         });
@@ -201,7 +216,7 @@ impl Attempt<'_> {
             if sent.is_empty() {
                 continue;
             }
-            let Some(_slot) = self.inner.pool.slot(self.until).await else { return };
+            let _slot = self.wait(self.inner.pool.slot(self.holder)).await;
             match self.inner.pool.publish(self.client, &self.lane.prepared.topic, request).await {
                 Answer::Delivered => {
                     self.settle(&sent, &Outcome::Delivered);
@@ -225,8 +240,17 @@ impl Attempt<'_> {
         }
     }
 
+    /// Waits for what others use at present: not on the topic's time.
+    async fn wait<T>(&self, share: impl Future<Output = T>) -> T {
+        let left = self.until.lock().saturating_duration_since(Instant::now());
+        let got = share.await;
+        let mut until = self.until.lock();
+        *until = (*until).max(Instant::now() + left);
+        got
+    }
+
     fn is_over(&self) -> bool {
-        self.progress.lock().stopped.is_some() || Instant::now() >= self.until
+        self.progress.lock().stopped.is_some() || Instant::now() >= *self.until.lock()
     }
 
     fn settle(&self, indices: &[usize], outcome: &Outcome) {

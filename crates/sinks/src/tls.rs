@@ -132,28 +132,70 @@ impl TlsFault {
     }
 }
 
+/// What is wrong with a certificate, and what to do about it.
 fn certificate_fault(error: &CertificateError) -> &'static str {
     match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "it is for another host name"
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has expired; renew it, and have the server load the new one"
         }
-        CertificateError::UnknownIssuer => "it is not issued by an authority that this platform trusts",
-        CertificateError::Revoked => "it has been revoked",
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "it is not for servers",
-        CertificateError::BadEncoding => "it is not readable",
-        CertificateError::BadSignature
-        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => "its signature is not valid",
-        CertificateError::UnhandledCriticalExtension
-        | CertificateError::UnknownRevocationStatus
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet; check its dates, and the clocks of the server and of the platform"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for another host name; use a certificate that names this host as a subject alternative name"
+        }
+        CertificateError::UnknownIssuer => {
+            "no authority that this platform trusts has issued it; use one by a public authority, have the server send \
+             the intermediate certificates, too, or ask the operator to add its root to `extra_roots`"
+        }
+        CertificateError::Revoked => "it has been revoked; get a new one",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "it is not for servers; use one whose extended key usage is server authentication, or that has none"
+        }
+        CertificateError::BadEncoding => "it is not a readable X.509 certificate; issue it again",
+        CertificateError::BadSignature => "its signature is wrong; issue it again, and check the order of the chain",
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => WEAK,
+        CertificateError::UnhandledCriticalExtension => {
+            "it has a critical extension that this platform does not know; issue it without"
+        }
+        CertificateError::UnknownRevocationStatus
         | CertificateError::ExpiredRevocationList
         | CertificateError::ExpiredRevocationListContext { .. }
-        | CertificateError::InvalidOcspResponse
-        | CertificateError::ApplicationVerificationFailure
-        | CertificateError::Other(_) => "it cannot be verified",
+        | CertificateError::InvalidOcspResponse => "whether it was revoked cannot be told; get a new one",
+        CertificateError::Other(other) => other.0.downcast_ref().map_or(UNVERIFIABLE, chain_fault),
         // The enum may grow.
-        _ => "it is not valid",
+        CertificateError::ApplicationVerificationFailure => UNVERIFIABLE,
+        _ => UNVERIFIABLE,
+    }
+}
+
+const WEAK: &str = "its key or signature is of a kind that this platform does not accept; use RSA of 2048 bits or more, \
+                    ECDSA or Ed25519, with SHA-256 or better";
+const UNVERIFIABLE: &str =
+    "it cannot be verified; check the certificate and its chain, for example with `openssl verify`";
+
+/// The same, of what the verifier has no name of its own for.
+fn chain_fault(error: &webpki::Error) -> &'static str {
+    use webpki::Error;
+    match error {
+        Error::CaUsedAsEndEntity => {
+            "it is a CA certificate used as a server's; issue a certificate for the server from it (`CA:FALSE`), and \
+             keep the CA's as the root"
+        }
+        Error::EndEntityUsedAsCa => {
+            "it was issued by a certificate that is not a CA's; issue it from one with `CA:TRUE`"
+        }
+        Error::NameConstraintViolation | Error::PathLenConstraintViolated => {
+            "its issuer is not allowed to issue it (name or path length constraints); use another issuer"
+        }
+        Error::UnsupportedCertVersion => "it is not of X.509 version 3; issue it again",
+        Error::MaximumSignatureChecksExceeded
+        | Error::MaximumPathBuildCallsExceeded
+        | Error::MaximumPathDepthExceeded
+        | Error::MaximumNameConstraintComparisonsExceeded => {
+            "its chain is too long or too ambiguous; send only the certificates that lead to the root"
+        }
+        _ => UNVERIFIABLE,
     }
 }

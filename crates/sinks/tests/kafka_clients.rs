@@ -83,8 +83,8 @@ fn five_hundred_subscriptions_with_credentials_of_their_own_stay_within_bounds()
     broker.create_topic("many", 1, &[]).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let policy = AddressPolicy { allow_networks: vec!["127.0.0.0/8".parse().unwrap()] };
-        let connector = Connector::new(Arc::new(Resolver::system().unwrap()), policy, TlsClient::new(&[]).unwrap());
+        let policy = AddressPolicy::allowing(vec!["127.0.0.0/8".parse().unwrap()]);
+        let connector = Connector::new(Arc::new(Resolver::system()), policy, TlsClient::new(&[]).unwrap());
         let style = EnvelopeStyle::new("akeneo-event-platform", "https://events.example");
         let sink = KafkaSink::new(connector, style, KafkaSettings::default()).unwrap();
         let subscriptions: Vec<_> = (0..BULK_USERS).map(|user| Arc::new(subscription(&broker, user))).collect();
@@ -93,7 +93,8 @@ fn five_hundred_subscriptions_with_credentials_of_their_own_stay_within_bounds()
             let attempts =
                 stream::iter(subscriptions.iter().enumerate()).for_each_concurrent(50, |(number, subscription)| {
                     let events = (0..10).map(|event_number| event((number * 10 + event_number) as u64)).collect();
-                    let delivered = sink.deliver(Delivery { subscription: subscription.clone(), events });
+                    let delivered =
+                        sink.deliver(Delivery { subscription: subscription.clone(), events, traces: Vec::new() });
                     async move { assert_eq!(delivered.await, vec![Outcome::Delivered; 10], "round {round}") }
                 });
             attempts.await;

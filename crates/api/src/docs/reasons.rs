@@ -6,8 +6,6 @@ use super::Page;
 
 const RETRIED: &str = "The event is tried again after 5, 10 and 20 minutes; each failure lowers the success rate of the last hour, and \
      below 90 % the subscription is suspended.";
-const NOT_RETRIED: &str = "The event is not tried again; the failure lowers the success rate of the last hour, and below 90 % the \
-     subscription is suspended.";
 const SUSPENDED: &str =
     "The subscription is suspended at once, for no further event could arrive. Correct the cause, then resume it.";
 /// What the platform sends, by hand.
@@ -148,13 +146,13 @@ pub(crate) fn page(reason: ErrorReason) -> Page {
             &["curl -sS -o /dev/null -w '%{http_code} %{redirect_url}\\n' -X POST \"$URL\" -d '{}'"],
         ),
         ErrorReason::AuthenticationFailed => page(
-            "The destination refused the credentials: 401 or 403, a failed SASL login, or a missing right.",
-            "HTTPS: not tried again, and it lowers the success rate. Pub/Sub and Kafka: the subscription is suspended at once. Where the \
-             platform itself has no Google credentials, the event is tried again: that is its operator's to solve.",
+            "The destination refused the credentials: 401 or 403, a failed SASL login, or a missing right on a Pub/Sub topic.",
+            "HTTPS: not tried again, and it lowers the success rate. Pub/Sub and Kafka: the subscription is suspended at once. Google \
+             credentials that the platform itself lacks never count: events wait until its operator has set them up.",
             &[
                 "Custom headers of the subscription that carry a key.",
                 "Whether the receiver computes the signature over the raw body, with the subscription's secret.",
-                "User name, password, and the right to publish to the topic.",
+                "User name and password.",
                 "Pub/Sub: whether the topic grants roles/pubsub.publisher to the platform's account, which the message names.",
                 "Whether a firewall in front answers 403 to unknown clients.",
             ],
@@ -185,11 +183,12 @@ pub(crate) fn page(reason: ErrorReason) -> Page {
             ],
         ),
         ErrorReason::PublishRejected => page(
-            "The broker refused this one event, for its size for instance.",
-            NOT_RETRIED,
+            "The broker refused this one event, for its size for instance, or the Kafka user may not write to the topic.",
+            "A refused event is not tried again; events behind it go on. Without the right to write, all of them wait and are tried again.",
             &[
                 "The largest message that the topic and the broker take; an event has up to 1 MiB.",
                 "Pub/Sub: whether the topic has a schema that the event does not fit.",
+                "Kafka: whether the user has WRITE and DESCRIBE on the topic, and IDEMPOTENT_WRITE on the cluster.",
             ],
             &["head -c 1000000 /dev/zero | tr '\\0' x | kcat -b \"$BROKER\" -P -t \"$TOPIC\""],
         ),

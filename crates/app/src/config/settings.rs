@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 use super::typed::Typed;
 use super::value::{
-    Amount, BaseUrl, Count, LogFormat, PerSecond, Port, SchemaCheck, Share, Size, SmtpSecurity, UnknownTypes, Value,
-    Wrong,
+    Amount, BaseUrl, Count, HostPort, LogFormat, Nat64Prefix, PerSecond, Port, SchemaCheck, Share, Size, SmtpSecurity,
+    UnknownTypes, Value, Wrong,
 };
 
 /// One row of the table.
@@ -140,6 +140,9 @@ settings! {
         /// Networks that destinations may be in although they are not public, such as `["10.1.0.0/16"]`. Without it
         /// every loopback, private, link-local or otherwise special address is refused.
         allow_networks: Vec<IpNet> = "";
+        /// Prefixes of your own translators from IPv6 to IPv4 (NAT64), such as `["2001:db8:64::/96"]`, beside `64:ff9b::/96`. An
+        /// address with such a prefix is judged by the IPv4 address in it, whatever `allow_networks` says.
+        nat64_prefixes: Vec<Nat64Prefix> = "";
         /// Whether destinations and notification URLs may be `http://`: for development.
         allow_http_destinations: bool = "false";
         /// PEM files with further root certificates that destinations and PIMs may be signed by, beside the public
@@ -169,6 +172,13 @@ settings! {
         /// Events API whose signature is yet to be checked. A request that finds no room within 5 s is answered with
         /// 503. At least 16 MiB.
         body_memory: Size = "64 MiB";
+    }
+
+    /// The way out.
+    egress: Egress {
+        /// Hosts that answer whenever your own network works, such as `["example.com:443"]`. They are connected to only
+        /// while no destination answers, to tell an outage of yours from one of theirs. Any kind of TCP server will do.
+        check: Vec<HostPort> = "";
     }
 
     /// Events that come in.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::Secret;
+use domain::address::is_translator_prefix;
 use domain::credential::without_line_break;
 use domain::pim::url_key;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 
 use super::typed::{Kind, Place, Typed};
 use super::units;
@@ -227,6 +228,46 @@ impl Value for IpNet {
     }
     fn show(&self) -> String {
         quoted(&self.to_string())
+    }
+}
+
+/// The prefix of a translator from IPv6 to IPv4.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Nat64Prefix(pub(crate) Ipv6Net);
+
+impl Value for Nat64Prefix {
+    fn expected() -> String {
+        "an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits such as \"2001:db8:64::/96\"".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let prefix: Ipv6Net = typed.text()?.trim().parse().ok()?;
+        is_translator_prefix(&prefix).then_some(Nat64Prefix(prefix))
+    }
+    fn show(&self) -> String {
+        quoted(&self.0.to_string())
+    }
+}
+
+/// A host and a port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct HostPort {
+    /// A name or an address, an IPv6 address in brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl Value for HostPort {
+    fn expected() -> String {
+        "a host and port such as \"example.com:443\"".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let authority: http::uri::Authority = typed.text()?.trim().parse().ok()?;
+        let port = authority.port_u16().filter(|port| *port > 0)?;
+        let is_plain = !authority.as_str().contains('@') && !authority.host().is_empty();
+        is_plain.then(|| HostPort { host: authority.host().to_owned(), port })
+    }
+    fn show(&self) -> String {
+        quoted(&format!("{}:{}", self.host, self.port))
     }
 }
 

@@ -179,14 +179,11 @@ async fn without_credentials_nothing_is_said_until_they_are_needed_and_the_opera
     assert!(!said.contains("Pub/Sub") && !said.contains("Google"), "{said}");
 
     client.publish(&sample.lines[..10]).await.unwrap();
-    let entry = until("an entry", async || {
-        let entries = client.log_of(&id).await;
-        entries.into_iter().find(|entry| entry["operation"] == "failed_to_deliver_event")
-    })
-    .await;
-    assert_eq!(entry["error_reason"], "authentication_failed");
-    let expect = "the platform has no usable Google credentials, so it cannot publish; its operator has to set them up";
-    assert_eq!(entry["error_message"], expect);
+    until("the operator is told", async || log(folder.path()).contains("no usable Google credentials").then_some(()))
+        .await;
+    let entries = client.log_of(&id).await;
+    let failed = entries.iter().filter(|entry| entry["operation"] == "failed_to_deliver_event");
+    assert_eq!(failed.count(), 0, "nothing counts against the topic: {entries:?}");
     assert_eq!(client.get(&path).await["status"], "active", "it is not the integrator's to solve");
     let said = log(folder.path());
     let errors: Vec<_> = said.lines().filter(|line| line.contains("there are no usable Google credentials")).collect();

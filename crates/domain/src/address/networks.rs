@@ -29,7 +29,7 @@ const fn v6_whole(segments: [u16; 8], prefix: u8, what: &'static str) -> Rule {
 }
 
 /// Narrow rules stand before the wide ones that contain them: the first match names the reason.
-pub(super) static RULES: [Rule; 43] = [
+pub(super) static RULES: [Rule; 42] = [
     v4([169, 254, 169, 254], 32, "a cloud metadata address"),
     v4([169, 254, 170, 2], 32, "a cloud metadata address"),
     v4([100, 100, 100, 200], 32, "a cloud metadata address"),
@@ -55,7 +55,6 @@ pub(super) static RULES: [Rule; 43] = [
     v6_whole([0, 0, 0, 0, 0, 0, 0, 0], 128, "the unspecified address"),
     v6_whole([0, 0, 0, 0, 0, 0, 0, 0], 96, "an IPv4-compatible address"),
     v6_whole([0, 0, 0, 0, 0xffff, 0, 0, 0], 96, "an IPv4-translated address"),
-    v6([0x64, 0xff9b, 0, 0], 96, "a NAT64 address"),
     v6([0x64, 0xff9b, 1, 0], 48, "a NAT64 address"),
     v6([0x100, 0, 0, 0], 64, "a discard-only address"),
     v6([0x2001, 0, 0, 0], 32, "a Teredo address"),

@@ -3,7 +3,7 @@
 use super::*;
 
 fn policy(allow: &[&str]) -> AddressPolicy {
-    AddressPolicy { allow_networks: allow.iter().map(|network| network.parse().unwrap()).collect() }
+    AddressPolicy::allowing(allow.iter().map(|network| network.parse().unwrap()).collect())
 }
 
 /// The refusal's text, or "ok".
@@ -120,7 +120,6 @@ fn every_network_is_refused_from_its_first_to_its_last_address() {
         "100::1",
         "5f00::1",
         "2002:808:808::1",
-        "64:ff9b::8.8.8.8",
         "64:ff9b:1::8.8.8.8",
         "2001::8.8.8.8",
         "::8.8.8.8",
@@ -195,9 +194,28 @@ fn allowed_networks_are_permitted_in_any_notation() {
     check("127.0.0.2", &["127.0.0.1/32"], "127.0.0.2 is a loopback address (127.0.0.0/8)");
     check("::1", &["127.0.0.0/8"], "::1 is a loopback address (::1/128)");
     check("localhost", &["::1/128"], "ok");
-    check("64:ff9b::7f00:1", &["127.0.0.0/8"], "64:ff9b::7f00:1 is a NAT64 address (64:ff9b::/96)");
     check("127.0.0.1", &["::/0"], "127.0.0.1 is a loopback address (127.0.0.0/8)");
     check("10.1.2.3", &["fd00::/8", "10.1.0.0/16"], "ok");
+}
+
+#[test]
+fn what_a_translator_made_is_judged_by_what_is_inside() {
+    check("64:ff9b::8.8.8.8", &[], "ok");
+    let loopback = "64:ff9b::7f00:1 is the NAT64 form of 127.0.0.1, a loopback address (127.0.0.0/8)";
+    for allow in [&[][..], &["127.0.0.0/8"], &["64:ff9b::/96"], &["::/0", "0.0.0.0/0"]] {
+        check("64:ff9b::7f00:1", allow, loopback);
+    }
+    check(
+        "64:ff9b::a9fe:a9fe",
+        &["::/0"],
+        "64:ff9b::a9fe:a9fe is the NAT64 form of 169.254.169.254, a cloud metadata address (169.254.169.254/32)",
+    );
+    // Other prefixes are translators' only where the operator says so.
+    check("64:ff9b:1::8.8.8.8", &[], "64:ff9b:1::8.8.8.8 is a NAT64 address (64:ff9b:1::/48)");
+    let named = AddressPolicy { nat64_prefixes: vec!["64:ff9b:1::/96".parse().unwrap()], ..policy(&["::/0"]) };
+    assert_eq!(named.permits("64:ff9b:1::808:808".parse().unwrap()), Ok(()));
+    assert!(named.permits("64:ff9b:1::a00:1".parse().unwrap()).is_err());
+    assert_eq!(named.permits("64:ff9b:2::a00:1".parse().unwrap()), Ok(()));
 }
 
 #[test]

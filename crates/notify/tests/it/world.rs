@@ -23,8 +23,8 @@ pub(crate) const SECRET: &str = "0123456789abcdef";
 /// A client that may call this machine, or nobody here.
 pub(crate) fn client(networks: &[&str]) -> Client {
     let allow_networks = networks.iter().map(|network| network.parse().unwrap()).collect();
-    let resolver = Arc::new(Resolver::system().unwrap());
-    Client::new(Connector::new(resolver, AddressPolicy { allow_networks }, TlsClient::new(&[]).unwrap()))
+    let resolver = Arc::new(Resolver::system());
+    Client::new(Connector::new(resolver, AddressPolicy::allowing(allow_networks), TlsClient::new(&[]).unwrap()))
 }
 
 /// The contract's settings, but quick.

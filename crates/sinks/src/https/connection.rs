@@ -7,24 +7,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use domain::outcome::ErrorReason;
+use fair::{Holder, Permit};
+use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
+use super::frames::Frames;
+use super::heads::{Heads, MAX_HEADERS, Turn};
+use super::lost::Lost;
 use crate::connect::Stream;
 
-/// Status line and headers of an answer together; more is not an answer of an endpoint.
-const MAX_HEAD: usize = 64 * 1024;
-/// Headers of an answer.
-const MAX_HEADERS: usize = 100;
+/// Status line and headers of an answer together (contract page 4, "The answer's status decides").
+pub(super) const MAX_HEAD: usize = 64 * 1024;
+/// HTTP/2 counts 32 bytes for each header beside its name and value; many short ones are fine as well.
+const MAX_HEADER_LIST: u32 = 4 * MAX_HEAD as u32;
 
 /// The place of a connection among those that the platform may have open; free again when dropped.
-pub(crate) type Slot = Option<OwnedSemaphorePermit>;
+pub(crate) type Slot = Option<Permit>;
 
 /// A connection that is ready for a request.
 pub(crate) enum Connection {
@@ -34,7 +38,7 @@ pub(crate) enum Connection {
 
 impl Connection {
     /// Speaks HTTP on `stream`, in the version that was agreed upon.
-    pub(crate) async fn open(stream: Stream, slot: Slot) -> hyper::Result<Connection> {
+    pub(crate) async fn open(stream: Stream, slot: Slot) -> Result<Connection, Lost> {
         if stream.is_http2() {
             Http2::open(stream, slot).await.map(Connection::Http2)
         } else {
@@ -43,7 +47,7 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the answer.
-    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Lost> {
         match self {
             Connection::Http1(http1) => http1.send(request).await,
             Connection::Http2(http2) => http2.send(request).await,
@@ -56,7 +60,8 @@ impl Connection {
         mut body: Incoming,
         limit: usize,
         mut take: impl FnMut(&Bytes),
-    ) -> hyper::Result<BodyEnd> {
+    ) -> Result<BodyEnd, Lost> {
+        let declared = body.size_hint().exact();
         let mut length = 0;
         loop {
             if body.is_end_stream() {
@@ -69,15 +74,33 @@ impl Connection {
                 Connection::Http1(http1) => http1.poll_frame(cx, &mut body),
                 Connection::Http2(_) => Pin::new(&mut body).poll_frame(cx),
             });
+            let missing =
+                |length| declared.is_some_and(|declared| length < usize::try_from(declared).unwrap_or(usize::MAX));
             match frame.await {
+                None if missing(length) => return Err(Lost::short_body()),
                 None => return Ok(BodyEnd::Complete),
-                Some(frame) => {
-                    if let Some(data) = frame?.data_ref() {
+                // All that was declared is there: what follows it does not matter.
+                Some(Err(_)) if declared.is_some() && !missing(length) => return Ok(BodyEnd::Complete),
+                Some(Err(error)) => {
+                    let lost = self.lost(&error);
+                    // The library ends a stream whose body is too short.
+                    let short = lost.stream_only && lost.reason == ErrorReason::DestinationFailure && missing(length);
+                    return Err(if short { Lost::short_body() } else { lost });
+                }
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
                         length += data.len();
                         take(data);
                     }
                 }
             }
+        }
+    }
+
+    fn lost(&self, error: &hyper::Error) -> Lost {
+        match self {
+            Connection::Http1(_) => Lost::of(error, false),
+            Connection::Http2(http2) => http2.lost(error),
         }
     }
 }
@@ -91,26 +114,31 @@ pub(crate) enum BodyEnd {
     Cut,
 }
 
+type Driver = http1::Connection<TokioIo<Heads>, Full<Bytes>>;
+
 /// HTTP/1.1. There is no task for the connection: whoever uses it polls it, which saves two wake-ups a request.
 pub(crate) struct Http1 {
     sender: http1::SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
+    driver: Driver,
     ended: bool,
-    received: Arc<AtomicBool>,
+    turn: Arc<Turn>,
     slot: Slot,
 }
 
 impl Http1 {
-    async fn open(stream: Stream, slot: Slot) -> hyper::Result<Http1> {
-        let received = stream.received();
+    async fn open(stream: Stream, slot: Slot) -> Result<Http1, Lost> {
+        let turn = Arc::new(Turn::default());
         let mut builder = http1::Builder::new();
-        builder.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD);
-        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
-        Ok(Http1 { sender, driver, ended: false, received, slot })
+        // A little more than what `Heads` lets through.
+        builder.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD + 1_024);
+        let heads = Heads::new(stream, Arc::clone(&turn));
+        let opened = builder.handshake(TokioIo::new(heads)).await;
+        let (sender, driver) = opened.map_err(|error| Lost::of(&error, false))?;
+        Ok(Http1 { sender, driver, ended: false, turn, slot })
     }
 
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
-        self.received.store(false, Ordering::Relaxed);
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Lost> {
+        self.turn.begin();
         let mut answer = pin!(self.sender.send_request(request));
         let (driver, ended) = (&mut self.driver, &mut self.ended);
         poll_fn(|cx| {
@@ -118,6 +146,7 @@ impl Http1 {
             answer.as_mut().poll(cx)
         })
         .await
+        .map_err(|error| Lost::of(&error, false))
     }
 
     fn poll_frame(
@@ -135,7 +164,7 @@ impl Http1 {
 
     /// Whether the last request got any byte of an answer.
     pub(crate) fn has_received(&self) -> bool {
-        self.received.load(Ordering::Relaxed)
+        self.turn.has_received()
     }
 
     /// Whether another request may be sent: asked after an answer, and again after a rest, for the other side may have
@@ -145,13 +174,18 @@ impl Http1 {
         !self.ended && self.sender.is_ready()
     }
 
+    /// On whose behalf it is open.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        self.slot.as_ref().map(Permit::holder)
+    }
+
     /// Closes the connection; its place is for another one.
     pub(crate) fn into_slot(self) -> Slot {
         self.slot
     }
 }
 
-fn poll_driver(driver: &mut http1::Connection<TokioIo<Stream>, Full<Bytes>>, ended: &mut bool, cx: &mut Context<'_>) {
+fn poll_driver(driver: &mut Driver, ended: &mut bool, cx: &mut Context<'_>) {
     // An error of the connection is also the error of the request or body that waits for it.
     if !*ended && Pin::new(driver).poll(cx).is_ready() {
         *ended = true;
@@ -167,6 +201,8 @@ pub(crate) struct Http2 {
 
 struct Shared {
     tasks: Tasks,
+    /// The server has sent a GOAWAY.
+    goaway: Arc<AtomicBool>,
     _slot: Slot,
 }
 
@@ -196,24 +232,39 @@ where
 }
 
 impl Http2 {
-    async fn open(stream: Stream, slot: Slot) -> hyper::Result<Http2> {
+    async fn open(stream: Stream, slot: Slot) -> Result<Http2, Lost> {
         let tasks = Tasks::default();
+        let goaway = Arc::new(AtomicBool::new(false));
         let mut builder = http2::Builder::new(tasks.clone());
-        builder.max_header_list_size(MAX_HEAD as u32);
-        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
+        builder.max_header_list_size(MAX_HEADER_LIST);
+        let opened = builder.handshake(TokioIo::new(Frames::new(stream, Arc::clone(&goaway)))).await;
+        let (sender, driver) = opened.map_err(|error| Lost::of(&error, goaway.load(Ordering::Relaxed)))?;
         // An error of the connection is told to every request on it.
         hyper::rt::Executor::execute(&tasks, driver);
-        Ok(Http2 { sender, shared: Arc::new(Shared { tasks, _slot: slot }) })
+        Ok(Http2 { sender, shared: Arc::new(Shared { tasks, goaway, _slot: slot }) })
     }
 
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
-        self.sender.ready().await?;
-        self.sender.send_request(request).await
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Lost> {
+        let sent = async {
+            self.sender.ready().await?;
+            self.sender.send_request(request).await
+        };
+        let answer = sent.await.map_err(|error| self.lost(&error))?;
+        if length(answer.headers()) > MAX_HEAD { Err(Lost::head_too_long()) } else { Ok(answer) }
     }
 
-    /// Whether the connection is still there.
+    fn lost(&self, error: &hyper::Error) -> Lost {
+        Lost::of(error, self.has_said_goodbye())
+    }
+
+    /// Whether the server has sent a GOAWAY.
+    pub(crate) fn has_said_goodbye(&self) -> bool {
+        self.shared.goaway.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection is still there, for new requests.
     pub(crate) fn is_usable(&self) -> bool {
-        !self.sender.is_closed()
+        !self.sender.is_closed() && !self.has_said_goodbye()
     }
 
     /// Whether both are handles of one connection.
@@ -225,4 +276,9 @@ impl Http2 {
     pub(crate) fn is_idle(&self) -> bool {
         Arc::strong_count(&self.shared) == 1
     }
+}
+
+/// The length of headers as HTTP/1.1 would write them.
+fn length(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
 }

@@ -1,15 +1,14 @@
 //! What an answer, or its absence, means (contract pages 4 and 7): the one place that decides it, from typed errors.
 
-use std::error::Error;
-use std::io;
 use std::time::{Duration, SystemTime};
 
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use http::{HeaderMap, StatusCode, header};
 
+use super::lost::{Fate, Lost};
 use crate::NO_HTTP_STATUS;
-use crate::connect::{ConnectError, tls_fault};
-use crate::tls::TlsFault;
+use crate::connect::ConnectError;
+use crate::resolve::LookupError;
 
 /// The answer came.
 pub(crate) fn of_answer(status: StatusCode, headers: &HeaderMap) -> Outcome {
@@ -63,6 +62,8 @@ pub(crate) fn of_connect(error: &ConnectError, endpoint: &str) -> Outcome {
                 format!("could not connect to {endpoint}: {error}"),
             ));
         }
+        ConnectError::Ours(lack) => return Outcome::Ours(*lack),
+        ConnectError::Lookup(LookupError::Lacks(lack)) => return Outcome::Ours(*lack),
         ConnectError::Lookup(_) => ErrorReason::DnsLookupFailure,
         ConnectError::Refused => ErrorReason::ConnectionRefused,
         ConnectError::Reset => ErrorReason::ConnectionReset,
@@ -70,17 +71,30 @@ pub(crate) fn of_connect(error: &ConnectError, endpoint: &str) -> Outcome {
         ConnectError::TimedOut => ErrorReason::DestinationTimeout,
         ConnectError::Certificate(_) => ErrorReason::InvalidCertificate,
         ConnectError::Handshake(_) => ErrorReason::InvalidTlsHandshake,
-        // Ours, not the destination's: no sockets left.
         ConnectError::Local(_) => ErrorReason::ClientClosedConnection,
     };
-    Outcome::Failed(without_status(reason, format!("could not connect to {endpoint}: {error}")))
+    let failure = without_status(reason, format!("could not connect to {endpoint}: {error}"));
+    match error {
+        ConnectError::Unreachable
+        | ConnectError::TimedOut
+        | ConnectError::Local(_)
+        | ConnectError::Lookup(LookupError::ServerFailure | LookupError::TimedOut) => Outcome::Silent(failure),
+        ConnectError::Lookup(LookupError::NoAddress | LookupError::NotAName | LookupError::Lacks(_))
+        | ConnectError::Refused
+        | ConnectError::Reset
+        | ConnectError::Certificate(_)
+        | ConnectError::Handshake(_)
+        | ConnectError::Forbidden(_)
+        | ConnectError::NotAHost
+        | ConnectError::Ours(_) => Outcome::Failed(failure),
+    }
 }
 
 /// How far an attempt had come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Stage {
     /// Looking up, connecting, agreeing on TLS.
+    #[default]
     Connecting,
     /// The request is on its way, there is no answer.
     Waiting,
@@ -89,95 +103,38 @@ pub(crate) enum Stage {
 }
 
 /// The connection was lost.
-pub(crate) fn of_lost(error: &hyper::Error, stage: Stage, endpoint: &str) -> Outcome {
-    let (reason, what) = lost(error);
-    let when = match stage {
-        Stage::Connecting | Stage::Waiting => "before an answer",
-        Stage::Reading => "within the answer",
+pub(crate) fn of_lost(lost: &Lost, stage: Stage, endpoint: &str) -> Outcome {
+    let Lost { reason, what, fate, stream_only: _ } = lost;
+    let when = match (reason, stage) {
+        // That there was an answer, of whatever kind, is said already.
+        (ErrorReason::DestinationFailure, _) => "",
+        (_, Stage::Connecting | Stage::Waiting) => " before an answer",
+        (_, Stage::Reading) => " within the answer",
     };
-    Outcome::Failed(without_status(reason, format!("{endpoint}: {what} {when}")))
-}
-
-/// How a connection was lost: the reason, and words for `… before an answer`.
-pub(crate) fn lost(error: &hyper::Error) -> (ErrorReason, &'static str) {
-    if let Some(error) = source::<h2::Error>(error) {
-        if error.is_go_away() {
-            return (ErrorReason::ServerGoaway, "the server ended the HTTP/2 connection (GOAWAY)");
-        }
-        if let Some(error) = error.get_io() {
-            return broken(error);
-        }
-        return match error.is_reset() {
-            true => (ErrorReason::ConnectionReset, "the server reset the HTTP/2 stream"),
-            false => (ErrorReason::DestinationFailure, "the server broke the rules of HTTP/2"),
-        };
-    }
-    if let Some(error) = source::<io::Error>(error) {
-        return broken(error);
-    }
-    if error.is_parse() {
-        return (ErrorReason::DestinationFailure, "the server sent what is no HTTP answer");
-    }
-    if error.is_timeout() {
-        return (ErrorReason::DestinationTimeout, "the server did not answer");
-    }
-    // An incomplete message, and a connection that was found closed when the request was to be sent.
-    (ErrorReason::UnexpectedEof, "the server closed the connection")
-}
-
-fn broken(error: &io::Error) -> (ErrorReason, &'static str) {
-    if let Some(fault) = tls_fault(error) {
-        return match fault {
-            TlsFault::Certificate(what) => (ErrorReason::InvalidCertificate, what),
-            TlsFault::Handshake(what) => (ErrorReason::InvalidTlsHandshake, what),
-        };
-    }
-    match error.kind() {
-        // Not the operating system's: `h2` says so when the connection ends without an answer.
-        io::ErrorKind::BrokenPipe if error.raw_os_error().is_none() => {
-            (ErrorReason::UnexpectedEof, "the server closed the connection")
-        }
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected | io::ErrorKind::WriteZero => {
-            (ErrorReason::UnexpectedEof, "the server closed the connection")
-        }
-        io::ErrorKind::TimedOut => (ErrorReason::DestinationTimeout, "the server did not answer"),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
-            (ErrorReason::NetworkUnreachable, "the network or host could no longer be reached")
-        }
-        // ConnectionReset, ConnectionAborted, BrokenPipe, and whatever else ends a connection from outside.
-        _ => (ErrorReason::ConnectionReset, "the server reset the connection"),
+    let failure = without_status(*reason, format!("{endpoint}: {what}{when}"));
+    match (fate, stage) {
+        (Fate::Ours(lack), _) => Outcome::Ours(*lack),
+        (Fate::Silent, _) => Outcome::Silent(failure),
+        // Who has answered in part has looked at it.
+        (Fate::NotProcessed, Stage::Connecting | Stage::Waiting) => Outcome::NotProcessed(failure),
+        (Fate::NotProcessed, Stage::Reading) | (Fate::Theirs, _) => Outcome::Failed(failure),
     }
 }
 
-/// Whether `error` ended an HTTP/2 stream only: the connection is as good as before.
-pub(crate) fn ended_the_stream_only(error: &hyper::Error) -> bool {
-    source::<h2::Error>(error).is_some_and(|error| error.is_reset() && error.is_remote())
-}
-
-/// The time was up.
+/// The time was up. Whoever had begun to answer is there; of others nobody knows.
 pub(crate) fn of_timeout(stage: Stage, limit: Duration, endpoint: &str) -> Outcome {
-    let what = match stage {
-        Stage::Connecting => "could not connect to",
-        Stage::Waiting => "no answer from",
-        Stage::Reading => "no complete answer from",
+    let (what, is_silent) = match stage {
+        Stage::Connecting => ("could not connect to", true),
+        Stage::Waiting => ("no answer from", true),
+        Stage::Reading => ("no complete answer from", false),
     };
     let message = format!("{what} {endpoint} within {} s", limit.as_secs_f64());
-    Outcome::Failed(without_status(ErrorReason::DestinationTimeout, message))
+    let failure = without_status(ErrorReason::DestinationTimeout, message);
+    if is_silent { Outcome::Silent(failure) } else { Outcome::Failed(failure) }
 }
 
 fn without_status(reason: ErrorReason, message: String) -> Failure {
     Failure { reason, code: NO_HTTP_STATUS, message, answer: None }
-}
-
-fn source<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
 }
 
 #[cfg(test)]

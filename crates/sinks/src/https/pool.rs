@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::SubscriptionId;
+use domain::subscription::Subscription;
+use fair::{Holder, Places};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -21,34 +23,27 @@ const LANE_KEPT: Duration = Duration::from_secs(60);
 pub(crate) struct Pool {
     lanes: RwLock<HashMap<SubscriptionId, Arc<Lane>>>,
     /// As many places as connections may be open.
-    slots: Arc<Semaphore>,
-    /// Attempts that wait for a place.
-    waiting: AtomicUsize,
+    places: Places,
     settings: HttpsSettings,
 }
 
 impl Pool {
     pub(crate) fn new(settings: HttpsSettings) -> Pool {
-        Pool {
-            lanes: RwLock::default(),
-            slots: Arc::new(Semaphore::new(settings.connections.max(1))),
-            waiting: AtomicUsize::new(0),
-            settings,
-        }
+        Pool { lanes: RwLock::default(), places: Places::new(settings.connections as u64), settings }
     }
 
     /// The lane of a subscription at a revision. A newer revision replaces the lane and closes what it has; an attempt
     /// of an older one, that was on its way meanwhile, gets a lane for itself.
     pub(crate) fn lane<E>(
         &self,
-        id: SubscriptionId,
-        revision: u64,
+        subscription: &Subscription,
         prepare: impl FnOnce() -> Result<Prepared, E>,
     ) -> Result<Arc<Lane>, E> {
+        let Subscription { id, revision, .. } = *subscription;
         if let Some(lane) = self.lanes.read().get(&id).filter(|lane| lane.revision == revision) {
             return Ok(Arc::clone(lane));
         }
-        let made = Arc::new(Lane::new(revision, prepare()?, self.settings.connections_per_subscription));
+        let made = Arc::new(Lane::new(subscription, prepare()?, self.settings.connections_per_subscription));
         let mut lanes = self.lanes.write();
         let replaced = match lanes.get(&id) {
             Some(lane) if lane.revision == revision => return Ok(Arc::clone(lane)),
@@ -73,39 +68,44 @@ impl Pool {
         }
     }
 
-    /// A place for one more connection. Where all are taken, those that rested longest make room; where none rests,
-    /// this waits for one that ends.
-    pub(crate) async fn slot(&self) -> Slot {
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            return Some(slot);
+    /// A place for one more connection. Where all are taken, connections that rest make room: first those of PIMs that
+    /// hold more than their share, then those that rested longest. Where none rests, this waits for one that ends.
+    pub(crate) async fn slot(&self, holder: Holder) -> Slot {
+        if let Some(place) = self.places.try_some(holder, 1) {
+            return Some(place);
         }
-        let _waiting = Waiting::new(&self.waiting);
-        self.close_least_recently_used();
-        // The semaphore is never closed.
-        Arc::clone(&self.slots).acquire_owned().await.ok()
+        self.close_resting();
+        Some(self.places.one(holder).await)
     }
 
     /// Keeps a connection for the next attempt, unless somebody waits for its place.
     pub(crate) fn give_back(&self, lane: &Lane, mut http1: Box<Http1>) {
-        if !self.is_short_of_places() && http1.is_usable() {
+        let holder = http1.holder();
+        if !holder.is_some_and(|holder| self.is_short_of_places(holder)) && http1.is_usable() {
             lane.rest(http1);
         }
     }
 
-    /// Whether somebody waits for a place: then no connection is left to rest.
-    pub(crate) fn is_short_of_places(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) > 0 && self.slots.available_permits() == 0
+    /// Whether a connection of `holder` must not rest, because somebody waits for a place that it could have.
+    pub(crate) fn is_short_of_places(&self, holder: Holder) -> bool {
+        self.places.waiting() > 0 && (self.places.free() == 0 || self.holds_more_than_a_share(holder.pim))
+    }
+
+    fn holds_more_than_a_share(&self, pim: u64) -> bool {
+        self.places.used_by(pim) > self.places.share()
     }
 
     /// Closes a sixty-fourth of all connections at once, so that a busy pool does not look at all lanes every time.
-    fn close_least_recently_used(&self) {
-        let mut resting: Vec<(Instant, Arc<Lane>)> = Vec::new();
+    fn close_resting(&self) {
+        let mut resting: Vec<(bool, Instant, Arc<Lane>)> = Vec::new();
+        let mut greedy: HashMap<u64, bool> = HashMap::new();
         for lane in self.lanes.read().values() {
-            resting.extend(lane.resting_since().into_iter().map(|since| (since, Arc::clone(lane))));
+            let greedy = *greedy.entry(lane.pim).or_insert_with(|| self.holds_more_than_a_share(lane.pim));
+            resting.extend(lane.resting_since().into_iter().map(|since| (!greedy, since, Arc::clone(lane))));
         }
-        resting.sort_unstable_by_key(|(since, _)| *since);
+        resting.sort_unstable_by_key(|(modest, since, _)| (*modest, *since));
         let room = (self.settings.connections / 64).max(1);
-        for (_, lane) in resting.into_iter().take(room) {
+        for (_, _, lane) in resting.into_iter().take(room) {
             lane.close_oldest();
         }
     }
@@ -133,28 +133,14 @@ impl Pool {
 
     /// Connections that are open.
     pub(crate) fn open_connections(&self) -> usize {
-        self.settings.connections.max(1) - self.slots.available_permits()
-    }
-}
-
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Waiting<'a> {
-        count.fetch_add(1, Ordering::SeqCst);
-        Waiting(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        usize::try_from(self.places.used()).unwrap_or(usize::MAX)
     }
 }
 
 /// What a subscription's attempts share.
 pub(crate) struct Lane {
     revision: u64,
+    pim: u64,
     /// What is the same for every request.
     pub(crate) prepared: Prepared,
     /// As many as attempts, and so connections, may be under way at once.
@@ -179,9 +165,10 @@ struct Resting {
 }
 
 impl Lane {
-    fn new(revision: u64, prepared: Prepared, attempts: usize) -> Lane {
+    fn new(subscription: &Subscription, prepared: Prepared, attempts: usize) -> Lane {
         Lane {
-            revision,
+            revision: subscription.revision,
+            pim: crate::holder(subscription).pim,
             prepared,
             attempts: Semaphore::new(attempts.max(1)),
             connecting: tokio::sync::Mutex::new(()),

@@ -20,6 +20,8 @@ use crate::tls::Alpn;
 /// The platform's name and version in `User-Agent`.
 pub(crate) const PRODUCT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION"));
 
+/// HMAC-SHA256 in hexadecimal digits.
+const LONGEST_SIGNATURE: usize = 64;
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// W3C Trace Context.
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -38,6 +40,8 @@ pub(crate) struct Prepared {
     absolute: Uri,
     headers: HeaderMap,
     signer: Signer,
+    /// What must not be seen in log entries.
+    secrets: Vec<Vec<u8>>,
 }
 
 impl Prepared {
@@ -73,11 +77,25 @@ impl Prepared {
             absolute: absolute.map_err(|_| invalid("its URL"))?,
             headers,
             signer: Signer::new(&destination.primary, destination.secondary.as_ref()),
+            secrets: secrets(destination),
         })
     }
 
     pub(crate) fn is_tls(&self) -> bool {
         self.security != Security::Plain
+    }
+
+    /// What must not be seen of a request in log entries: values of custom headers, secrets, signatures.
+    pub(crate) fn secrets(&self, event: &Event, body: &Bytes, at: Timestamp) -> Vec<Vec<u8>> {
+        let signed = self.signer.sign(event.id(), at, body);
+        let standard = signed.webhook_signature.split(' ').flat_map(|one| [one, one.trim_start_matches("v1,")]);
+        let signatures = [&*signed.primary].into_iter().chain(signed.secondary.as_deref()).chain(standard);
+        self.secrets.iter().cloned().chain(signatures.map(|text| text.as_bytes().to_vec())).collect()
+    }
+
+    /// The length of the longest of [`Prepared::secrets`], or more.
+    pub(crate) fn longest_secret(&self) -> usize {
+        self.secrets.iter().map(Vec::len).max().unwrap_or(0).max(LONGEST_SIGNATURE)
     }
 
     /// The headers of one attempt: signed as of its time, with its id.
@@ -128,6 +146,14 @@ impl Prepared {
         }
         request
     }
+}
+
+/// What the owner of a destination keeps secret. Of `Bearer …` the credentials alone count, too.
+fn secrets(destination: &HttpsDestination) -> Vec<Vec<u8>> {
+    let values = destination.headers.0.iter().map(|(_, value)| value.expose());
+    let values = values.flat_map(|value| [Some(value), value.split_once(' ').map(|(_, credentials)| credentials)]);
+    let keys = [Some(&destination.primary), destination.secondary.as_ref()].map(|key| key.map(|key| key.expose()));
+    values.chain(keys).flatten().filter(|text| !text.is_empty()).map(|text| text.as_bytes().to_vec()).collect()
 }
 
 fn invalid(what: &str) -> Failure {

@@ -1,10 +1,11 @@
 //! One attempt: a batch of events, in order, as few and as large batches of records as the topic takes.
 //!
-//! Records go out in *waves*: what is put into the client between two flushes is one batch a partition, and a wave ends before the next
-//! begins. So nothing overtakes what failed: the rest of the attempt is not sent then. Two things may upset a wave. A topic judges the
-//! size of a **batch** (`max.message.bytes`), and the client answers by halving it twice; so records that are large go alone, and where a
-//! topic turns out to take less, its records are sent singly, each after the one before. And a record that a topic does not want makes its
-//! batch fail: here, too, all of the batch are sent singly, and only that one is refused.
+//! Records go out in *waves*: what is put into the client between two flushes is one batch a partition, and a wave ends
+//! before the next begins. So nothing overtakes what failed: the rest of the attempt is not sent then. Two things may
+//! upset a wave. A topic judges the size of a **batch** (`max.message.bytes`), and the client answers by halving it
+//! twice; so records that are large go alone, and where a topic turns out to take less, its records are sent singly,
+//! each after the one before. And a record that a topic does not want makes its batch fail: here, too, all of the batch
+//! are sent singly, and only that one is refused.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -74,8 +75,8 @@ impl Attempt<'_> {
             Some(producer) => self.send(producer, outcomes).await,
             None => Ok(()),
         };
-        // A producer whose records all have an outcome may go on: what was under way of an earlier attempt is fenced by its next epoch. One
-        // that is in doubt must not.
+        // A producer whose records all have an outcome may go on: what was under way of an earlier attempt is fenced by
+        // its next epoch. One that is in doubt must not.
         underway.over = match &sent {
             Ok(()) => true,
             Err(Stop { outcome, in_doubt }) => !in_doubt && !matches!(outcome, Outcome::Broken(_)),
@@ -184,12 +185,14 @@ impl Attempt<'_> {
         self.settle(producer, vec![Sent { index, key, size, handle }], outcomes).await
     }
 
-    /// Waits until all that was put into the client has an outcome. An error: it can be said before that there is none to come.
+    /// Waits until all that was put into the client has an outcome. An error: it can be said before that there is none
+    /// to come.
     async fn flush(&self, producer: &Producer) -> Result<(), KrafkaError> {
         let topic_is_gone = async {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
-                // The client asks for a topic that it misses again and again, and would go on for as long as it tries to deliver.
+                // The client asks for a topic that it misses again and again, and would go on for as long as it tries
+                // to deliver.
                 if let Err(error @ KrafkaError::Broker { .. }) =
                     producer.partitions_for(self.lane.prepared.topic()).await
                 {
@@ -216,7 +219,12 @@ impl Attempt<'_> {
         outcome::of_error(error, self.since, self.lane.client.dials(), &self.names())
     }
 
-    pub(crate) fn names(&self) -> Names<'_> {
+    /// The outcome of what nobody said anything about.
+    pub(crate) fn of_silence(&self) -> Outcome {
+        self.of_error(&KrafkaError::timeout("an attempt"))
+    }
+
+    fn names(&self) -> Names<'_> {
         Names { brokers: &self.lane.client.brokers, topic: self.lane.prepared.topic() }
     }
 }
@@ -233,7 +241,8 @@ fn set(outcomes: &mut Outcomes, index: usize, outcome: Outcome) {
     }
 }
 
-/// The producer of an attempt that is not over. If the attempt is given up, its producer goes with it: nothing is sent behind its back.
+/// The producer of an attempt that is not over. If the attempt is given up, its producer goes with it: nothing is sent
+/// behind its back.
 struct Underway<'a> {
     producer: &'a mut Option<OpenProducer>,
     over: bool,

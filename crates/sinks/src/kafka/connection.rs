@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::destination::{KafkaDestination, KafkaTls, SaslAuth, SaslMechanism};
+use fair::{Holder, Permit};
 use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::error::KrafkaError;
 use krafka::producer::{Acks, Producer};
 use krafka::{CloseOptions, Compression, Kafka};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::KafkaSettings;
@@ -22,9 +22,11 @@ const MAX_ANSWER: usize = 32 * 1024 * 1024;
 const CONNECTIONS_PER_CLIENT: usize = 128;
 /// A connection without a request is closed after this long; the client opens it again when needed.
 const CONNECTION_IDLE: Duration = Duration::from_secs(120);
-/// A batch is sent when it is asked for, never because this has passed; it only has to be longer than it takes to put a batch together.
+/// A batch is sent when it is asked for, never because this has passed; it only has to be longer than it takes to put a
+/// batch together.
 const LINGER: Duration = Duration::from_secs(1);
-/// More than is ever put into one batch for a partition (see [`super::batch`]), so that the client does not split it by itself.
+/// More than is ever put into one batch for a partition (see [`super::batch`]), so that the client does not split it by
+/// itself.
 const BATCH_SIZE: usize = 4 * 1024 * 1024;
 /// What a producer holds: a batch of the lane, and one event above it.
 const BUFFER_MEMORY: usize = 16 * 1024 * 1024;
@@ -68,7 +70,7 @@ pub(crate) struct Client {
     connected: tokio::sync::Mutex<Connected>,
     pass: Pass,
     settings: KafkaSettings,
-    _place: OwnedSemaphorePermit,
+    place: Permit,
 }
 
 #[derive(Default)]
@@ -78,9 +80,14 @@ struct Connected {
 }
 
 impl Client {
-    pub(crate) fn new(identity: Identity, pass: Pass, settings: KafkaSettings, place: OwnedSemaphorePermit) -> Client {
+    pub(crate) fn new(identity: Identity, pass: Pass, settings: KafkaSettings, place: Permit) -> Client {
         let brokers = identity.brokers.join(",");
-        Client { identity, brokers, connected: tokio::sync::Mutex::default(), pass, settings, _place: place }
+        Client { identity, brokers, connected: tokio::sync::Mutex::default(), pass, settings, place }
+    }
+
+    /// On whose behalf it is open.
+    pub(crate) fn holder(&self) -> Holder {
+        self.place.holder()
     }
 
     pub(crate) fn dials(&self) -> &Dials {
@@ -115,8 +122,9 @@ impl Client {
         opened.map(|producer| OpenProducer(Some(Arc::new(producer))))
     }
 
-    /// Whether the topic is there. A client that has lost all brokers has forgotten them, and an idempotent producer, which has to ask
-    /// one for its id, would wait for ever; asking for a topic makes the client look for its cluster again.
+    /// Whether the topic is there. A client that has lost all brokers has forgotten them, and an idempotent producer,
+    /// which has to ask one for its id, would wait for ever; asking for a topic makes the client look for its cluster
+    /// again.
     async fn look_for(&self, kafka: &Kafka, topic: &str) -> Result<(), KrafkaError> {
         let producer = kafka
             .producer()

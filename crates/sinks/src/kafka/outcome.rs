@@ -1,15 +1,17 @@
-//! What an error of the Kafka client means (contract pages 4, 5 and 7): the one place that decides it, from typed errors.
+//! What an error of the Kafka client means (contract pages 4, 5 and 7): the one place that decides it, from typed
+//! errors.
 
 use std::error::Error;
 use std::io;
 
-use domain::outcome::{ErrorReason, Failure, Outcome};
+use domain::outcome::{ErrorReason, Failure, Lack, Outcome};
 use krafka::error::{ErrorCode, KrafkaError, ProtocolErrorKind};
 use tokio::time::Instant;
 
 use super::tunnel::Dials;
 use crate::NO_HTTP_STATUS;
 use crate::https::outcome::of_connect;
+use crate::lack;
 use crate::tls::TlsFault;
 
 /// What a message names: the brokers as they were given, and the topic.
@@ -18,7 +20,8 @@ pub(crate) struct Names<'a> {
     pub(crate) topic: &'a str,
 }
 
-/// Whether the broker took none of a batch because of what one record in it is like: each has to be sent for itself then.
+/// Whether the broker took none of a batch because of what one record in it is like: each has to be sent for itself
+/// then.
 pub(crate) fn is_about_a_record(error: &KrafkaError) -> bool {
     match error {
         KrafkaError::Broker { code, .. } => matches!(
@@ -40,11 +43,18 @@ pub(crate) fn is_about_size(error: &KrafkaError) -> bool {
 
 /// What an attempt that ended so means. `since`: when it began; `dials`: what became of the client's connections.
 pub(crate) fn of_error(error: &KrafkaError, since: Instant, dials: &Dials, names: &Names<'_>) -> Outcome {
+    let may_be_for_want_of_a_connection = may_be_for_want_of_a_connection(error);
+    if may_be_for_want_of_a_connection && let Some(lack) = dials.lack_since(since) {
+        return Outcome::Ours(lack);
+    }
     // What the guard refused, and where no connection came about, is known better than the client could say.
     if let Some((address, failure)) = dials.failure_since(since)
-        && (is_forbidden(&failure) || may_be_for_want_of_a_connection(error))
+        && (is_forbidden(&failure) || may_be_for_want_of_a_connection)
     {
         return of_connect(&failure, &address);
+    }
+    if may_be_for_want_of_a_connection && dials.waited_since(since) {
+        return Outcome::Abandoned;
     }
     if let Some(fault) = tls_fault(error) {
         return of_tls(fault, names);
@@ -77,10 +87,14 @@ pub(crate) fn of_error(error: &KrafkaError, since: Instant, dials: &Dials, names
 
 /// No acknowledgement, no word why.
 pub(crate) fn of_silence(names: &Names<'_>) -> Outcome {
-    Outcome::Failed(failure(
+    Outcome::Silent(unacknowledged(names))
+}
+
+fn unacknowledged(names: &Names<'_>) -> Failure {
+    failure(
         ErrorReason::DestinationTimeout,
         format!("{}: no acknowledgement from topic {} in time", names.brokers, names.topic),
-    ))
+    )
 }
 
 /// The record itself is refused, alone.
@@ -105,12 +119,13 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
             ErrorReason::TopicNotFound,
             format!("{brokers}: there is no topic {topic}; it is not created by sending to it"),
         )),
-        ErrorCode::TopicAuthorizationFailed => Outcome::Broken(failure(
-            ErrorReason::AuthenticationFailed,
+        // Not for good: rights are granted while events wait (contract page 4, Kafka).
+        ErrorCode::TopicAuthorizationFailed => Outcome::Failed(failure(
+            ErrorReason::PublishRejected,
             format!("{brokers}: the user has no right to write to topic {topic}; it needs WRITE and DESCRIBE"),
         )),
-        ErrorCode::ClusterAuthorizationFailed => Outcome::Broken(failure(
-            ErrorReason::AuthenticationFailed,
+        ErrorCode::ClusterAuthorizationFailed => Outcome::Failed(failure(
+            ErrorReason::PublishRejected,
             format!("{brokers}: the user may not write idempotently; it needs IDEMPOTENT_WRITE on the cluster"),
         )),
         ErrorCode::SaslAuthenticationFailed
@@ -125,8 +140,9 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
             ErrorReason::InvalidDestinationConfiguration,
             format!("{brokers}: topic {topic} does not take batches that are compressed by LZ4"),
         )),
+        // The broker says so.
         ErrorCode::RequestTimedOut | ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend => {
-            of_silence(names)
+            Outcome::Failed(unacknowledged(names))
         }
         _ => Outcome::Failed(failure(
             ErrorReason::DestinationFailure,
@@ -136,6 +152,13 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
 }
 
 fn of_io(error: &io::Error, names: &Names<'_>) -> Outcome {
+    // The client's own connections go to this process only: no address is wanting there.
+    if error.kind() == io::ErrorKind::AddrNotAvailable {
+        return Outcome::Ours(Lack::LocalPorts);
+    }
+    if let Some(lack) = lack::of_io(error) {
+        return Outcome::Ours(lack);
+    }
     let (reason, what) = match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected => (
             ErrorReason::UnexpectedEof,

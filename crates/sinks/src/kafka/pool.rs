@@ -1,4 +1,5 @@
-//! Clients by what they need to connect, lanes by subscription: a lane has a producer of its own, on a client that it may share.
+//! Clients by what they need to connect, lanes by subscription: a lane has a producer of its own, on a client that it
+//! may share.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use domain::SubscriptionId;
 use domain::destination::KafkaDestination;
 use domain::subscription::Subscription;
+use fair::{Holder, Permit, Places};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::KafkaSettings;
@@ -27,7 +28,7 @@ pub(crate) struct Pool {
     /// By brokers; those with other credentials share an entry.
     clients: Mutex<HashMap<Vec<String>, Vec<Weak<Client>>>>,
     /// As many places as clients may be open.
-    places: Arc<Semaphore>,
+    places: Places,
     tunnel: Tunnel,
     settings: KafkaSettings,
 }
@@ -46,19 +47,19 @@ pub(crate) struct Lane {
 
 impl Pool {
     pub(crate) fn new(tunnel: Tunnel, settings: KafkaSettings) -> Pool {
-        let places = Arc::new(Semaphore::new(settings.clients.max(1)));
+        let places = Places::new(settings.clients as u64);
         Pool { lanes: RwLock::default(), clients: Mutex::default(), places, tunnel, settings }
     }
 
-    /// The lane of a subscription at its revision. A newer revision replaces the lane; an attempt of an older one, that was on its way
-    /// meanwhile, gets a lane for itself.
-    pub(crate) async fn lane(&self, subscription: &Subscription, destination: &KafkaDestination) -> Option<Arc<Lane>> {
+    /// The lane of a subscription at its revision. A newer revision replaces the lane; an attempt of an older one, that
+    /// was on its way meanwhile, gets a lane for itself.
+    pub(crate) async fn lane(&self, subscription: &Subscription, destination: &KafkaDestination) -> Arc<Lane> {
         let revision = subscription.revision;
         if let Some(lane) = self.lanes.read().get(&subscription.id).filter(|lane| lane.revision == revision) {
             *lane.used.lock() = Instant::now();
-            return Some(Arc::clone(lane));
+            return Arc::clone(lane);
         }
-        let client = self.client(Identity::of(destination)).await?;
+        let client = self.client(Identity::of(destination), crate::holder(subscription)).await;
         let made = Arc::new(Lane {
             revision,
             prepared: Prepared::new(subscription, destination),
@@ -69,53 +70,56 @@ impl Pool {
         });
         let mut lanes = self.lanes.write();
         let replaced = match lanes.get(&subscription.id) {
-            Some(lane) if lane.revision == revision => return Some(Arc::clone(lane)),
+            Some(lane) if lane.revision == revision => return Arc::clone(lane),
             Some(lane) if lane.revision > revision => None,
             Some(_) | None => lanes.insert(subscription.id, Arc::clone(&made)),
         };
         drop(lanes);
         drop(replaced);
-        Some(made)
+        made
     }
 
-    async fn client(&self, identity: Identity) -> Option<Arc<Client>> {
+    async fn client(&self, identity: Identity, holder: Holder) -> Arc<Client> {
         if let Some(client) = self.shared(&identity) {
-            return Some(client);
+            return client;
         }
-        let place = self.place().await?;
+        let place = self.place(holder).await;
         let mut clients = self.clients.lock();
         let same_brokers = clients.entry(identity.brokers.clone()).or_default();
         // Somebody else may have come first.
         if let Some(client) = find(same_brokers, &identity) {
-            return Some(client);
+            return client;
         }
-        let client = Arc::new(Client::new(identity, self.tunnel.pass(), self.settings, place));
+        let client = Arc::new(Client::new(identity, self.tunnel.pass(holder), self.settings, place));
         same_brokers.push(Arc::downgrade(&client));
-        Some(client)
+        client
     }
 
     fn shared(&self, identity: &Identity) -> Option<Arc<Client>> {
         find(self.clients.lock().get(&identity.brokers)?, identity)
     }
 
-    /// A place for one more client. Where all are taken, who rested longest makes room; where none rests, this waits.
-    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+    /// A place for one more client. Where all are taken, who rests makes room: first lanes of PIMs that hold more than
+    /// their share, then those that rested longest. Where none rests, this waits.
+    async fn place(&self, holder: Holder) -> Permit {
+        if let Some(place) = self.places.try_some(holder, 1) {
+            return place;
+        }
+        let mut waiting = std::pin::pin!(self.places.one(holder));
         loop {
-            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-                return Some(place);
+            drop(self.take_resting());
+            tokio::select! {
+                place = &mut waiting => return place,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
-            let rested = self.least_recently_used();
-            if rested.is_none() {
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-            drop(rested);
         }
     }
 
-    fn least_recently_used(&self) -> Option<Arc<Lane>> {
+    fn take_resting(&self) -> Option<Arc<Lane>> {
         let mut lanes = self.lanes.write();
         let resting = lanes.iter().filter(|(_, lane)| Arc::strong_count(lane) == 1);
-        let id = *resting.min_by_key(|(_, lane)| *lane.used.lock())?.0;
+        let modest = |lane: &Lane| self.places.used_by(lane.client.holder().pim) <= self.places.share();
+        let id = *resting.min_by_key(|(_, lane)| (modest(lane), *lane.used.lock()))?.0;
         lanes.remove(&id)
     }
 
@@ -144,7 +148,7 @@ impl Pool {
     }
 
     pub(crate) fn open_clients(&self) -> usize {
-        self.settings.clients.max(1) - self.places.available_permits()
+        usize::try_from(self.places.used()).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn open_connections(&self) -> usize {

@@ -36,7 +36,8 @@ impl Prepared {
         &self.topic
     }
 
-    /// The record of an event: its entity is the key, so that what happens to one entity stays in order in one partition.
+    /// The record of an event: its entity is the key, so that what happens to one entity stays in order in one
+    /// partition.
     pub(crate) fn record(&self, style: &EnvelopeStyle, event: &Event, subscription: &Subscription) -> Record {
         let value = envelope::body(style, event, &subscription.id, self.send_product_identifier);
         let mut record = Record::new(self.topic.clone(), value);

@@ -1,5 +1,5 @@
-//! As whom the platform publishes: whose role has to be granted. Found as Google's libraries find application default credentials, without
-//! asking anybody on the network unless the machine is Google's.
+//! As whom the platform publishes: whose role has to be granted. Found as Google's libraries find application default
+//! credentials, without asking anybody on the network unless the machine is Google's.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,11 +1,13 @@
 //! Google's client: its credentials, its connections, and everything that it starts, in a runtime of its own.
 //!
-//! The library sends from tasks of its own, bounds a request's time only once there is a connection, and connecting not at all. So that
-//! nothing goes on behind an attempt that has ended, all of its tasks are in a runtime that can be shut down.
+//! The library sends from tasks of its own, bounds a request's time only once there is a connection, and connecting not
+//! at all. So that nothing goes on behind an attempt that has ended, all of its tasks are in a runtime that can be shut
+//! down.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::outcome::Lack;
 use futures_util::future::join_all;
 use google_cloud_auth::credentials::{self, Credentials, anonymous};
 use google_cloud_gax::retry_policy::{NeverRetry, RetryPolicyExt};
@@ -17,6 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use super::request::{MAX_MESSAGES, Request};
 use super::{Access, PubsubSettings};
+use crate::lack;
 
 /// The host of Google's global endpoint.
 const GOOGLE: &str = "pubsub.googleapis.com";
@@ -38,6 +41,8 @@ pub(super) enum OpenError {
     Credentials(String),
     #[error("the Pub/Sub client cannot be set up: {0}")]
     Client(String),
+    #[error("the Pub/Sub client cannot be set up: the platform lacks {0}")]
+    Lacks(Lack),
 }
 
 /// The client of all subscriptions.
@@ -86,7 +91,12 @@ impl Drop for Room {
 impl Client {
     /// Makes a client and gets its first token; it connects with the first request.
     pub(super) async fn open(settings: &PubsubSettings) -> Result<Arc<Client>, OpenError> {
-        let room = Room::open().map_err(|error| OpenError::Client(error.to_string()))?;
+        let room = Room::open().map_err(|error| match lack::of_io(&error) {
+            Some(lack) => OpenError::Lacks(lack),
+            // A thread that cannot be started.
+            None if error.kind() == std::io::ErrorKind::WouldBlock => OpenError::Lacks(Lack::Memory),
+            None => OpenError::Client(error.to_string()),
+        })?;
         let (access, request_timeout) = (settings.access.clone(), settings.request_timeout);
         let making = room.handle.spawn(async move {
             let credentials = match &access {
@@ -142,8 +152,9 @@ impl Client {
         let count = request.messages.len();
         let answers = {
             let _in_its_room = self.room.handle.enter();
-            // A publisher for a request: the library keeps a task for each ordering key that a publisher has ever seen, and pauses a key
-            // that failed; so a publisher that lives on would grow with the number of entities. It sends when it has all messages.
+            // A publisher for a request: the library keeps a task for each ordering key that a publisher has ever seen,
+            // and pauses a key that failed; so a publisher that lives on would grow with the number of entities. It
+            // sends when it has all messages.
             let publisher = self
                 .publisher
                 .publisher(topic)

@@ -4,14 +4,14 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use domain::outcome::{ErrorReason, Failure, Outcome};
+use domain::outcome::{ErrorReason, Failure, Lack, Outcome};
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_pubsub::error::PublishError;
 
 use crate::NO_HTTP_STATUS;
 use crate::connect::{ConnectError, handshake_error};
-use crate::https::outcome::lost;
-use crate::resolve::LookupError;
+use crate::https::lost::{Lost, source};
+use crate::https::outcome::{Stage, of_lost};
 
 /// What came of a request.
 pub(super) enum Answer {
@@ -38,36 +38,51 @@ pub(super) struct Named<'a> {
 const NEARLY_ALL: f32 = 0.95;
 
 /// Whether the service gave an answer of its own, however late.
-fn is_decided(error: &google_cloud_gax::error::Error) -> bool {
-    error.status().is_some_and(|status| !matches!(status.code, Code::DeadlineExceeded | Code::Cancelled))
+pub(super) fn is_decided(error: &PublishError) -> bool {
+    code(error).is_some_and(|code| !matches!(code, Code::DeadlineExceeded | Code::Cancelled))
+}
+
+/// Whether the service does not take the platform for whom it says it is.
+pub(super) fn refuses_credentials(error: &PublishError) -> bool {
+    code(error) == Some(Code::Unauthenticated)
+}
+
+fn code(error: &PublishError) -> Option<Code> {
+    match error {
+        PublishError::Rpc(error) => Some(error.status()?.code),
+        _ => None,
+    }
 }
 
 /// The request failed after so long.
 pub(super) fn of_error(error: &PublishError, after: Duration, named: &Named<'_>) -> Answer {
+    let is_decided = is_decided(error);
     let PublishError::Rpc(error) = error else {
-        // The client was closed beside the request, because another one hung beyond its time; or it lost the answer.
-        return Answer::Ended(failed(
-            ErrorReason::ClientClosedConnection,
-            format!("the connection to {} was given up, because it hung", named.endpoint),
-        ));
+        // The client was closed beside the request, because another one hung beyond its time: that says nothing about
+        // this topic.
+        return Answer::Ended(Outcome::Abandoned);
     };
     // The server knows the time as well: whether it resets the request, or says so, before we notice is chance.
-    if error.is_timeout() || after >= named.timeout.mul_f32(NEARLY_ALL) && !is_decided(error) {
+    if error.is_timeout() || after >= named.timeout.mul_f32(NEARLY_ALL) && !is_decided {
         return Answer::Ended(of_timeout(named));
     }
     if let Some(status) = error.status() {
         return of_code(status.code, named);
     }
     if error.is_authentication() {
-        return Answer::Ended(Outcome::Failed(without_credentials()));
+        return Answer::Ended(Outcome::Ours(Lack::Credentials));
     }
     if error.is_connect() {
-        let error = connect_error(error.as_ref());
-        return Answer::Ended(of_connect(&error, named.endpoint));
+        return Answer::Ended(of_connect(error.as_ref(), named.endpoint));
     }
-    let (reason, what) = source::<hyper::Error>(error.as_ref())
-        .map_or((ErrorReason::DestinationFailure, "the server gave what is no answer of Pub/Sub"), lost);
-    Answer::Ended(failed(reason, format!("{}: {what} before an answer", named.endpoint)))
+    Answer::Ended(match source::<hyper::Error>(error.as_ref()) {
+        // What was not processed as well: the next attempt is soon enough for a topic.
+        Some(error) => of_lost(&Lost::of(error, false), Stage::Waiting, named.endpoint),
+        None => failed(
+            ErrorReason::DestinationFailure,
+            format!("{}: the server gave what is no answer of Pub/Sub", named.endpoint),
+        ),
+    })
 }
 
 /// The service answered.
@@ -92,15 +107,13 @@ fn of_code(code: Code, named: &Named<'_>) -> Answer {
             ErrorReason::AuthenticationFailed,
             format!(": {principal} needs the role roles/pubsub.publisher on {topic}"),
         )),
-        Code::Unauthenticated => Outcome::Broken(failure(
-            ErrorReason::AuthenticationFailed,
-            format!(": it does not accept the credentials of {principal}"),
-        )),
+        // They are the platform's own: its operator is told.
+        Code::Unauthenticated => Outcome::Ours(Lack::Credentials),
         Code::NotFound => Outcome::Broken(failure(ErrorReason::TopicNotFound, format!(": there is no topic {topic}"))),
         Code::ResourceExhausted => Outcome::Throttled { retry_after: None },
         Code::DeadlineExceeded => Outcome::Failed(failure(ErrorReason::DestinationTimeout, String::new())),
-        // Cancelled, unknown, aborted, internal, unavailable; a failed precondition, such as a key of the topic's encryption that is
-        // switched off; and what no service should answer to this. All may pass.
+        // Cancelled, unknown, aborted, internal, unavailable; a failed precondition, such as a key of the topic's
+        // encryption that is switched off; and what no service should answer to this. All may pass.
         _ => Outcome::Failed(failure(ErrorReason::DestinationFailure, String::new())),
     })
 }
@@ -108,53 +121,30 @@ fn of_code(code: Code, named: &Named<'_>) -> Answer {
 /// The time was up.
 pub(super) fn of_timeout(named: &Named<'_>) -> Outcome {
     let Named { endpoint, timeout, .. } = named;
-    failed(ErrorReason::DestinationTimeout, format!("no answer from {endpoint} within {} s", timeout.as_secs_f64()))
-}
-
-/// The platform has no credentials, or they were not to be had just now: its operator's business, not the integrator's. So it passes, and
-/// the subscription is not suspended for it at once.
-pub(super) fn without_credentials() -> Failure {
-    Failure {
-        reason: ErrorReason::AuthenticationFailed,
-        code: NO_HTTP_STATUS,
-        message: "the platform has no usable Google credentials, so it cannot publish; its operator has to set them up"
-            .to_owned(),
-        answer: None,
-    }
-}
-
-/// The client could not be made for another reason.
-pub(super) fn without_client() -> Failure {
-    Failure {
-        reason: ErrorReason::DestinationFailure,
-        code: NO_HTTP_STATUS,
-        message: "the platform could not set up its Pub/Sub client; its operator's log says why".to_owned(),
-        answer: None,
-    }
-}
-
-fn of_connect(error: &ConnectError, endpoint: &str) -> Outcome {
-    crate::https::outcome::of_connect(error, endpoint)
+    let message = format!("no answer from {endpoint} within {} s", timeout.as_secs_f64());
+    Outcome::Silent(failure(ErrorReason::DestinationTimeout, message))
 }
 
 /// Why there was no connection, out of the library's chain of errors.
-fn connect_error(error: &(dyn Error + 'static)) -> ConnectError {
-    match source::<io::Error>(error) {
-        // What the standard library says of `getaddrinfo`; there is no kind for it.
+fn of_connect(error: &(dyn Error + 'static), endpoint: &str) -> Outcome {
+    let error = match source::<io::Error>(error) {
+        // What the standard library says of `getaddrinfo`; there is no kind for it. The endpoint is Google's, or the
+        // operator named it.
         Some(error) if error.to_string().starts_with("failed to lookup address information") => {
-            ConnectError::Lookup(LookupError::NoAddress)
+            return Outcome::Ours(Lack::NameServers);
         }
         Some(error) => handshake_error(error),
         None => ConnectError::Handshake("the server does not speak HTTP/2 over TLS"),
-    }
+    };
+    crate::https::outcome::of_connect(&error, endpoint)
 }
 
 fn failed(reason: ErrorReason, message: String) -> Outcome {
-    Outcome::Failed(Failure { reason, code: NO_HTTP_STATUS, message, answer: None })
+    Outcome::Failed(failure(reason, message))
 }
 
-fn source<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    std::iter::successors(Some(error), |error| (*error).source()).find_map(|error| error.downcast_ref())
+fn failure(reason: ErrorReason, message: String) -> Failure {
+    Failure { reason, code: NO_HTTP_STATUS, message, answer: None }
 }
 
 #[cfg(test)]
@@ -175,6 +165,7 @@ mod tests {
             Answer::Ended(Outcome::Throttled { .. }) => "throttled".to_owned(),
             Answer::Ended(Outcome::Failed(failure)) => format!("failed {}", failure.reason),
             Answer::Ended(Outcome::Broken(failure)) => format!("broken {}: {}", failure.reason, failure.message),
+            Answer::Ended(Outcome::Ours(lack)) => format!("ours {lack}"),
             Answer::Ended(other) => format!("{other:?}"),
         };
         assert_eq!(said, expect);
@@ -191,11 +182,7 @@ mod tests {
             "broken authentication_failed: Pub/Sub answered PERMISSION_DENIED: serviceAccount:a@p.iam.gserviceaccount.com needs the \
              role roles/pubsub.publisher on projects/p/topics/t",
         );
-        check(
-            Code::Unauthenticated,
-            "broken authentication_failed: Pub/Sub answered UNAUTHENTICATED: it does not accept the credentials of \
-             serviceAccount:a@p.iam.gserviceaccount.com",
-        );
+        check(Code::Unauthenticated, "ours credentials");
         check(
             Code::NotFound,
             "broken topic_not_found: Pub/Sub answered NOT_FOUND: there is no topic projects/p/topics/t",

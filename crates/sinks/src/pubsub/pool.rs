@@ -1,5 +1,5 @@
-//! What all subscriptions share: the client, which is made when it is needed and again when it is no good, and bounds of what is under way;
-//! and what is kept for each.
+//! What all subscriptions share: the client, which is made when it is needed and again when it is no good, and bounds
+//! of what is under way; and what is kept for each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::SubscriptionId;
-use domain::outcome::Failure;
+use domain::outcome::Lack;
+use fair::{Holder, Permit, Places};
 use google_cloud_pubsub::error::PublishError;
 use parking_lot::RwLock;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::PubsubSettings;
 use super::connection::{Client, OpenError, REQUESTS};
@@ -31,9 +32,9 @@ pub(super) struct Pool {
     client: Mutex<Shared>,
     lanes: RwLock<HashMap<SubscriptionId, Arc<Lane>>>,
     /// As many places as requests may be under way.
-    slots: Arc<Semaphore>,
+    slots: Places,
     /// In units of [`PER_UNIT`] bytes.
-    room: Arc<Semaphore>,
+    room: Places,
 }
 
 /// The client as it is now.
@@ -41,7 +42,7 @@ pub(super) struct Pool {
 struct Shared {
     client: Option<Arc<Client>>,
     /// When there was none last, and what follows for deliveries.
-    missed: Option<(Instant, Failure)>,
+    missed: Option<(Instant, Lack)>,
     /// What the operator was told last, and not twice.
     told: Option<String>,
 }
@@ -66,17 +67,12 @@ impl Lane {
 
 impl Pool {
     pub(super) fn new(settings: PubsubSettings) -> Pool {
-        let room = Semaphore::new(settings.bytes_at_once.div_ceil(PER_UNIT).max(1));
-        Pool {
-            settings,
-            client: Mutex::default(),
-            lanes: RwLock::default(),
-            slots: Arc::new(Semaphore::new(REQUESTS)),
-            room: Arc::new(room),
-        }
+        let room = Places::new(settings.bytes_at_once.div_ceil(PER_UNIT) as u64);
+        Pool { settings, client: Mutex::default(), lanes: RwLock::default(), slots: Places::new(REQUESTS as u64), room }
     }
 
-    /// The lane of a subscription at a revision. An attempt of an older one, that was on its way meanwhile, gets one for itself.
+    /// The lane of a subscription at a revision. An attempt of an older one, that was on its way meanwhile, gets one
+    /// for itself.
     pub(super) fn lane(&self, id: SubscriptionId, revision: u64, prepare: impl FnOnce() -> Prepared) -> Arc<Lane> {
         if let Some(lane) = self.lanes.read().get(&id).filter(|lane| lane.revision == revision) {
             return Arc::clone(lane);
@@ -106,7 +102,7 @@ impl Pool {
     }
 
     /// The client, made if there is none, with a token that may be used.
-    pub(super) async fn client(&self) -> Result<Arc<Client>, Failure> {
+    pub(super) async fn client(&self) -> Result<Arc<Client>, Lack> {
         let mut shared = self.client.lock().await;
         if let Some(client) = &shared.client {
             match client.has_token().await {
@@ -114,10 +110,10 @@ impl Pool {
                 Err(error) => return Err(shared.miss(&error)),
             }
         }
-        if let Some((at, failure)) = &shared.missed
+        if let Some((at, lack)) = shared.missed
             && at.elapsed() < LOOK_AGAIN_AFTER
         {
-            return Err(failure.clone());
+            return Err(lack);
         }
         match Client::open(&self.settings).await {
             Ok(client) => {
@@ -138,8 +134,18 @@ impl Pool {
         };
         let begun = Instant::now();
         match client.publish(topic, request).await {
-            Some(Ok(())) => Answer::Delivered,
+            Some(Ok(())) => {
+                self.settings.heard.note();
+                Answer::Delivered
+            }
             Some(Err(error)) => {
+                if outcome::is_decided(&error) {
+                    self.settings.heard.note();
+                }
+                if outcome::refuses_credentials(&error) {
+                    let who = named.principal.unwrap_or("the platform's account");
+                    self.client.lock().await.tell(&format!("Google does not accept the credentials of {who}"));
+                }
                 if let Some(usable_for) = self.usable_for(&error) {
                     self.replace(client, usable_for).await;
                 }
@@ -156,7 +162,8 @@ impl Pool {
     fn usable_for(&self, error: &PublishError) -> Option<Duration> {
         let PublishError::Rpc(error) = error else { return Some(Duration::ZERO) };
         if error.is_connect() {
-            // Each connection that could not be made answers another request with the error of that time, however long ago it was.
+            // Each connection that could not be made answers another request with the error of that time, however long
+            // ago it was.
             return Some(RECONNECT_AFTER);
         }
         // A request that hung may be its topic's fault, and that of a connection whose other end is gone.
@@ -171,34 +178,35 @@ impl Pool {
         }
     }
 
-    /// A place for a request, unless there is none in time.
-    pub(super) async fn slot(&self, until: Instant) -> Option<OwnedSemaphorePermit> {
-        // The semaphores are never closed.
-        timeout_at(until, Arc::clone(&self.slots).acquire_owned()).await.ok()?.ok()
+    /// Waits for a place for a request.
+    pub(super) async fn slot(&self, holder: Holder) -> Permit {
+        self.slots.one(holder).await
     }
 
-    /// Room for events of so many bytes, unless there is none in time.
-    pub(super) async fn room(&self, bytes: usize, until: Instant) -> Option<OwnedSemaphorePermit> {
-        let all = self.settings.bytes_at_once.div_ceil(PER_UNIT).max(1);
-        let units = u32::try_from(bytes.div_ceil(PER_UNIT).clamp(1, all)).unwrap_or(u32::MAX);
-        timeout_at(until, Arc::clone(&self.room).acquire_many_owned(units)).await.ok()?.ok()
+    /// Waits for room for events of so many bytes.
+    pub(super) async fn room(&self, holder: Holder, bytes: usize) -> Permit {
+        self.room.some(holder, bytes.div_ceil(PER_UNIT) as u64).await
     }
 }
 
 impl Shared {
-    /// There is no client: what follows for deliveries. The operator is told, once.
-    fn miss(&mut self, error: &OpenError) -> Failure {
-        let text = error.to_string();
-        if self.told.as_ref() != Some(&text) {
-            tracing::error!("{text}; until this is solved, nothing is delivered to Pub/Sub");
-            self.told = Some(text);
-        }
-        let failure = match error {
-            OpenError::Credentials(_) => outcome::without_credentials(),
-            OpenError::Client(_) => outcome::without_client(),
+    /// There is no client: what the platform lacks for one. The operator is told, once.
+    fn miss(&mut self, error: &OpenError) -> Lack {
+        self.tell(&error.to_string());
+        let lack = match error {
+            OpenError::Lacks(lack) => *lack,
+            // What is set up wrongly is the way to Google, as the operator configured it.
+            OpenError::Credentials(_) | OpenError::Client(_) => Lack::Credentials,
         };
         self.client = None;
-        self.missed = Some((Instant::now(), failure.clone()));
-        failure
+        self.missed = Some((Instant::now(), lack));
+        lack
+    }
+
+    fn tell(&mut self, text: &str) {
+        if self.told.as_deref() != Some(text) {
+            tracing::error!("{text}; until this is solved, nothing is delivered to Pub/Sub");
+            self.told = Some(text.to_owned());
+        }
     }
 }

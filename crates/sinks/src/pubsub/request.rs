@@ -24,7 +24,8 @@ const MAX_VALUE: usize = 1_024;
 /// Bytes of an ordering key.
 const MAX_ORDERING_KEY: usize = 1_024;
 
-/// Field numbers and lengths around a message, the ids and times that the server adds, and around an attribute: generously.
+/// Field numbers and lengths around a message, the ids and times that the server adds, and around an attribute:
+/// generously.
 const AROUND_MESSAGE: usize = 64;
 const AROUND_ATTRIBUTE: usize = 16;
 
@@ -49,7 +50,8 @@ impl Prepared {
             ("source", style.source()),
             ("subject", &subscription.id.to_string()),
             ("specversion", "1.0"),
-            // What the data is; only HTTPS endpoints are told less by default, for the sake of receivers that there are.
+            // What the data is; only HTTPS endpoints are told less by default, for the sake of receivers that there
+            // are.
             ("content-type", "application/cloudevents+json"),
         ];
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -69,7 +71,8 @@ impl Prepared {
         entity.map_or_else(String::new, |entity| entity.as_str().to_owned())
     }
 
-    /// A request of the first events, as many as fit into one; which they are, and which of those up to there cannot be sent at all.
+    /// A request of the first events, as many as fit into one; which they are, and which of those up to there cannot be
+    /// sent at all.
     pub(super) fn request<'a>(
         &self,
         key: &str,

@@ -1,5 +1,5 @@
-//! What every sink does, whatever it sends to: one suite, and for each type of destination a module that knows how to make a
-//! subscription, to see what arrived, and to fail in each way.
+//! What every sink does, whatever it sends to: one suite, and for each type of destination a module that knows how to
+//! make a subscription, to see what arrived, and to fail in each way.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +30,8 @@ pub(crate) trait Destination {
     /// The ways in which a destination of this type can be wrong or fail.
     async fn ways_to_fail(&self) -> Vec<Way>;
 
-    /// An event that a new subscription's place refuses while it takes others; none where there is no such thing. The subscription to use.
+    /// An event that a new subscription's place refuses while it takes others; none where there is no such thing. The
+    /// subscription to use.
     async fn picky(&self) -> Option<(Subscription, Arc<LoggedEvent>)>;
 
     /// Connections or clients that the sink keeps open.
@@ -69,6 +70,8 @@ pub(crate) struct Way {
 pub(crate) enum Expect {
     /// May work later.
     Failed(ErrorReason),
+    /// Nobody answered: whose trouble that is shows elsewhere.
+    Silent(ErrorReason),
     /// This event never.
     Refused(ErrorReason),
     /// The destination is wrong.
@@ -154,7 +157,7 @@ pub(crate) async fn deliver(
     subscription: &Subscription,
     events: Vec<Arc<LoggedEvent>>,
 ) -> Vec<Outcome> {
-    sink.deliver(Delivery { subscription: Arc::new(subscription.clone()), events }).await
+    sink.deliver(Delivery { subscription: Arc::new(subscription.clone()), events, traces: Vec::new() }).await
 }
 
 pub(crate) async fn what_is_delivered_is_the_envelope_with_the_custom_headers(destination: &impl Destination) {
@@ -207,6 +210,7 @@ pub(crate) async fn each_way_to_fail_has_its_reason_and_says_the_same_each_time(
             for outcome in outcomes {
                 let (seen, failure) = match outcome {
                     Outcome::Failed(failure) => (Expect::Failed(failure.reason), failure),
+                    Outcome::Silent(failure) => (Expect::Silent(failure.reason), failure),
                     Outcome::Refused(failure) => (Expect::Refused(failure.reason), failure),
                     Outcome::Broken(failure) => (Expect::Broken(failure.reason), failure),
                     other => panic!("{what}: {other:?}"),

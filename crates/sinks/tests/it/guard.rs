@@ -1,75 +1,16 @@
 //! The guard at connect: what is forbidden never sees a connection.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::Ordering;
 
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use futures_util::FutureExt;
 use sinks::https::HttpsSettings;
-use sinks::resolve::Resolver;
-use tokio::net::{TcpListener, UdpSocket};
+use sinks::resolve::PLATFORM;
+use tokio::net::TcpListener;
 
 use crate::endpoint::*;
-
-/// A name server that knows these names; one with no addresses at all is never answered.
-struct NameServer {
-    address: SocketAddr,
-    questions: Arc<AtomicUsize>,
-}
-
-impl NameServer {
-    async fn start(names: &[(&str, &[[u8; 4]])]) -> NameServer {
-        let names: HashMap<String, Vec<[u8; 4]>> =
-            names.iter().map(|(name, addresses)| ((*name).to_owned(), addresses.to_vec())).collect();
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        let questions = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&questions);
-        tokio::spawn(async move {
-            let mut packet = [0; 1500];
-            loop {
-                let (length, from) = socket.recv_from(&mut packet).await.unwrap();
-                count.fetch_add(1, Ordering::SeqCst);
-                if let Some(answer) = reply(&packet[..length], &names) {
-                    socket.send_to(&answer, from).await.unwrap();
-                }
-            }
-        });
-        NameServer { address, questions }
-    }
-
-    fn resolver(&self) -> Resolver {
-        Resolver::with_servers(&[self.address]).unwrap()
-    }
-}
-
-/// RFC 1035, as far as needed: the question again, and A records that point at its name.
-fn reply(question: &[u8], names: &HashMap<String, Vec<[u8; 4]>>) -> Option<Vec<u8>> {
-    let (mut name, mut at) = (Vec::new(), 12);
-    while question[at] != 0 {
-        let length = usize::from(question[at]);
-        name.push(String::from_utf8_lossy(&question[at + 1..=at + length]).to_lowercase());
-        at += length + 1;
-    }
-    let is_a = question[at + 1..at + 3] == [0, 1];
-    let end = at + 5;
-    let known = names.get(&name.join("."));
-    if known.is_some_and(Vec::is_empty) {
-        return None;
-    }
-    let addresses: &[[u8; 4]] = known.filter(|_| is_a).map_or(&[], Vec::as_slice);
-    let code = if known.is_some() { 0 } else { 3 };
-    let mut answer = question[..2].to_vec();
-    answer.extend([0x81, 0x80 | code, 0, 1, 0, addresses.len() as u8, 0, 0, 0, 0]);
-    answer.extend(&question[12..end]);
-    for address in addresses {
-        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-        answer.extend(address);
-    }
-    Some(answer)
-}
+use crate::name_server::NameServer;
 
 fn forbidden(message: &str) -> Outcome {
     Outcome::Broken(Failure {
@@ -173,12 +114,12 @@ async fn a_name_that_hangs_holds_nobody_else_up_and_is_not_asked_for_at_once_aga
     }
     let message = "could not connect to hangs.example:443: the name servers did not answer in time";
     for outcome in waiting.await {
-        let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+        let Outcome::Silent(failure) = outcome else { panic!("{outcome:?}") };
         assert_eq!((failure.reason, failure.message.as_str()), (ErrorReason::DnsLookupFailure, message));
     }
     let asked = names.questions.load(Ordering::SeqCst);
     assert!(asked < 20, "{asked} questions for one name that hangs and one that does not");
-    assert!(matches!(deliver(&sink, &hanging).await, Outcome::Failed(_)));
+    assert!(matches!(deliver(&sink, &hanging).await, Outcome::Silent(_)));
     assert_eq!(names.questions.load(Ordering::SeqCst), asked);
 }
 
@@ -187,7 +128,8 @@ async fn an_exempt_connector_reaches_what_the_operator_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let guarded = connector(&[], &[]);
-    assert!(guarded.connect_tcp("127.0.0.1", port).await.is_err());
-    let stream = guarded.exempt().connect_tcp("localhost", port).await.unwrap();
+    assert!(guarded.connect_tcp(guarded.admit("127.0.0.1", PLATFORM).await, port).await.is_err());
+    let exempt = guarded.exempt();
+    let stream = exempt.connect_tcp(exempt.admit("localhost", PLATFORM).await, port).await.unwrap();
     assert_eq!(stream.peer_addr().unwrap().ip(), IpAddr::V4(Ipv4Addr::LOCALHOST));
 }

@@ -1,7 +1,7 @@
 //! HTTP/2: one shared connection, GOAWAY, and a connection that no longer answers.
 
 use bytes::Bytes;
-use domain::outcome::{ErrorReason, Outcome};
+use domain::outcome::{ErrorReason, Failure, Outcome};
 use h2::Reason;
 use h2::server::{Connection, SendResponse};
 use http::{Request, Response};
@@ -91,15 +91,15 @@ async fn the_request_names_its_url() {
     assert_eq!(deliver(&sink, &subscription(&url)).await, Outcome::Delivered);
 }
 
-#[tokio::test]
-async fn a_goaway_is_named() {
+/// A server that answers the first request on each connection with a GOAWAY that names `last`, and then ends.
+async fn saying_goodbye(last: u8) -> (HttpsSink, Endpoint) {
     let authority = Authority::new();
     let acceptor = authority.server("localhost", &["h2"], |_| ());
     let endpoint = Endpoint::start(move |_, stream| {
         let acceptor = acceptor.clone();
         async move {
             let mut stream = acceptor.accept(stream).await.unwrap();
-            // RFC 9113: empty SETTINGS; when the HEADERS are there, GOAWAY that no stream was processed.
+            // RFC 9113: empty SETTINGS; when the HEADERS are there, GOAWAY.
             stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
             stream.read_exact(&mut [0; 24]).await.unwrap();
             loop {
@@ -111,15 +111,105 @@ async fn a_goaway_is_named() {
                     break;
                 }
             }
-            stream.write_all(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11]).await.unwrap();
+            stream.write_all(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, last, 0, 0, 0, 0]).await.unwrap();
+            stream.shutdown().await.unwrap();
             while stream.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
         }
     })
     .await;
-    let sink = sink_on(connector(&["127.0.0.0/8"], &[authority.root]), HttpsSettings::default());
+    (sink_on(connector(&["127.0.0.0/8"], &[authority.root]), HttpsSettings::default()), endpoint)
+}
+
+fn failure(reason: ErrorReason, message: String) -> Failure {
+    Failure { reason, code: 500, message, answer: None }
+}
+
+#[tokio::test]
+async fn a_goaway_for_earlier_streams_leaves_the_request_unprocessed() {
+    let (sink, endpoint) = saying_goodbye(0).await;
+    let port = endpoint.address.port();
+    let message = format!("localhost:{port}: the server ended the HTTP/2 connection (GOAWAY) before an answer");
+    let expect = Outcome::NotProcessed(failure(ErrorReason::ServerGoaway, message));
+    assert_eq!(deliver(&sink, &subscription(&format!("https://localhost:{port}/"))).await, expect);
+    assert_eq!(endpoint.connections(), 4, "sent again at once three times, each on another connection");
+}
+
+#[tokio::test]
+async fn a_goaway_that_names_the_request_is_a_failure() {
+    let (sink, endpoint) = saying_goodbye(1).await;
     let port = endpoint.address.port();
     let message = format!("localhost:{port}: the server ended the HTTP/2 connection (GOAWAY) before an answer");
     check_failed(&sink, &format!("https://localhost:{port}/"), ErrorReason::ServerGoaway, &message).await;
+    assert_eq!(endpoint.connections(), 2, "not sent again");
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_sent_again_on_another_connection() {
+    let (sink, endpoint, url) = http2(HttpsSettings::default(), |number, mut server| async move {
+        let mut requests = 0;
+        while let Some(Ok((request, mut answer))) = server.accept().await {
+            requests += 1;
+            match (number, requests) {
+                // Three connections refuse; the fourth serves, and refuses later.
+                (1..=3, _) | (4, 2) => answer.send_reset(Reason::REFUSED_STREAM),
+                _ => serve(request, answer),
+            }
+        }
+    })
+    .await;
+    let subscription = subscription(&url);
+    for connections in [4, 5, 5] {
+        assert_eq!(deliver(&sink, &subscription).await, Outcome::Delivered);
+        assert_eq!(endpoint.connections(), connections);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_all_streams_is_not_asked_for_ever() {
+    let (sink, endpoint, url) = http2(HttpsSettings::default(), |_, mut server| async move {
+        while let Some(Ok((_request, mut answer))) = server.accept().await {
+            answer.send_reset(Reason::REFUSED_STREAM);
+        }
+    })
+    .await;
+    let port = endpoint.address.port();
+    let message = format!("localhost:{port}: the server refused the HTTP/2 stream (REFUSED_STREAM) before an answer");
+    let expect = Outcome::NotProcessed(failure(ErrorReason::ConnectionReset, message));
+    assert_eq!(deliver(&sink, &subscription(&url)).await, expect);
+    assert_eq!(endpoint.connections(), 4);
+}
+
+#[tokio::test]
+async fn a_success_with_a_body_that_is_too_short_says_who_ended_it() {
+    let (sink, endpoint, url) = http2(HttpsSettings::default(), |_, mut server| async move {
+        while let Some(Ok((_request, mut answer))) = server.accept().await {
+            let head = Response::builder().status(200).header("content-length", "100").body(()).unwrap();
+            let mut body = answer.send_response(head, false).unwrap();
+            body.send_data(Bytes::from_static(b"half"), true).unwrap();
+        }
+    })
+    .await;
+    let port = endpoint.address.port();
+    let message = format!("localhost:{port}: the server ended the body before its declared length within the answer");
+    check_failed(&sink, &url, ErrorReason::UnexpectedEof, &message).await;
+    assert_eq!(endpoint.connections(), 1, "the connection is as good as before");
+}
+
+#[tokio::test]
+async fn an_answer_may_have_many_headers() {
+    let (sink, _endpoint, url) = http2(HttpsSettings::default(), |_, mut server| async move {
+        while let Some(Ok((request, mut answer))) = server.accept().await {
+            let count = if request.uri().path() == "/hook" { 1_500 } else { 3_000 };
+            let head = (0..count).fold(Response::builder().status(204), |head, number| {
+                head.header("set-cookie", format!("c{number}=12345"))
+            });
+            answer.send_response(head.body(()).unwrap(), true).unwrap();
+        }
+    })
+    .await;
+    assert_eq!(deliver(&sink, &subscription(&url)).await, Outcome::Delivered);
+    let Outcome::Failed(failure) = deliver(&sink, &subscription(&format!("{url}/more"))).await else { panic!() };
+    assert_eq!(failure.reason, ErrorReason::DestinationFailure, "{failure:?}");
 }
 
 #[tokio::test]
@@ -190,7 +280,7 @@ async fn a_connection_that_no_longer_answers_is_replaced() {
     })
     .await;
     let subscription = subscription(&url);
-    let Outcome::Failed(failure) = deliver(&sink, &subscription).await else { panic!("not failed") };
+    let Outcome::Silent(failure) = deliver(&sink, &subscription).await else { panic!("not failed") };
     assert_eq!(failure.reason, ErrorReason::DestinationTimeout);
     assert_eq!(deliver(&sink, &subscription).await, Outcome::Delivered);
     assert_eq!(endpoint.connections(), 2);

@@ -89,19 +89,35 @@ async fn check_certificate(trust: &Authority, acceptor: TlsAcceptor, what: &str)
     check_failed(&sink, &url(&endpoint, "localhost"), ErrorReason::InvalidCertificate, &message).await;
 }
 
+const NAME: &str = "it is for another host name; use a certificate that names this host as a subject alternative name";
+
+#[tokio::test]
+async fn a_ca_certificate_used_as_a_servers_is_named_as_such() {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let root = params.self_signed(&key).unwrap().der().clone();
+    let trusted = Authority { issuer: Issuer::new(params, KeyPair::generate().unwrap()), root: root.clone() };
+    let what = "it is a CA certificate used as a server's; issue a certificate for the server from it (`CA:FALSE`), and \
+                keep the CA's as the root";
+    check_certificate(&trusted, acceptor(root, &key, &[]), what).await;
+}
+
 #[tokio::test]
 async fn certificates_that_are_not_valid() {
     let authority = Authority::new();
-    check_certificate(&authority, authority.server("other.example", &[], |_| ()), "it is for another host name").await;
+    check_certificate(&authority, authority.server("other.example", &[], |_| ()), NAME).await;
     let expired = authority.server("localhost", &[], |params| {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 1, 1);
     });
-    check_certificate(&authority, expired, "it has expired").await;
+    check_certificate(&authority, expired, "it has expired; renew it, and have the server load the new one").await;
     let early = authority.server("localhost", &[], |params| params.not_before = date_time_ymd(2999, 1, 1));
-    check_certificate(&authority, early, "it is not valid yet").await;
+    let what = "it is not valid yet; check its dates, and the clocks of the server and of the platform";
+    check_certificate(&authority, early, what).await;
 
-    let untrusted = "it is not issued by an authority that this platform trusts";
+    let untrusted = "no authority that this platform trusts has issued it; use one by a public authority, have the server \
+                     send the intermediate certificates, too, or ask the operator to add its root to `extra_roots`";
     check_certificate(&authority, Authority::new().server("localhost", &[], |_| ()), untrusted).await;
     let key = KeyPair::generate().unwrap();
     let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();

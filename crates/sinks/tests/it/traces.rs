@@ -31,7 +31,8 @@ async fn check(own: Option<&str>, traces: TraceParents, expect: &[&str]) {
         https.headers = CustomHeaders(vec![("traceparent".to_owned(), Secret::new(own))]);
     }
     let sink = sink(HttpsSettings::default());
-    assert_eq!(sink.deliver_traced(delivery(&subscription), traces).await, [Outcome::Delivered]);
+    let delivery = sinks::Delivery { traces, ..delivery(&subscription) };
+    assert_eq!(sink.deliver(delivery).await, [Outcome::Delivered]);
     let request = seen.lock().unwrap().clone();
     let lines: Vec<_> = request.lines().filter(|line| line.starts_with("trace")).collect();
     assert_eq!(lines, expect, "{request}");

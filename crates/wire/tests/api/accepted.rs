@@ -122,7 +122,7 @@ fn a_filter_that_can_never_match_is_warned_about() {
 
 #[test]
 fn development_settings_allow_http_and_own_networks() {
-    let addresses = domain::address::AddressPolicy { allow_networks: vec!["127.0.0.0/8".parse().unwrap()] };
+    let addresses = domain::address::AddressPolicy::allowing(vec!["127.0.0.0/8".parse().unwrap()]);
     let body = HTTPS.replace("https://example.com/in", "http://127.0.0.1:8080/in");
     let parsed = with_rules(|rules| {
         subscription::parse_create(&json(&body), &Rules { addresses: &addresses, allow_http: true, ..*rules })

@@ -81,7 +81,7 @@ impl super::Destination for Https {
         let closed = format!("http://127.0.0.1:{}/", parts::port::free());
         vec![
             way("nothing listens", &closed, Expect::Failed(ErrorReason::ConnectionRefused)),
-            way("no answer", &silent.url(), Expect::Failed(ErrorReason::DestinationTimeout)),
+            way("no answer", &silent.url(), Expect::Silent(ErrorReason::DestinationTimeout)),
             way("a forbidden address", "http://127.0.0.2:9/", Expect::Broken(ErrorReason::DestinationForbidden)),
             answering(
                 "no such path",

@@ -88,7 +88,7 @@ impl super::Destination for Kafka {
             way(
                 "no answer",
                 kafka::subscription(&silent.address.to_string(), topic),
-                Expect::Failed(ErrorReason::DestinationTimeout),
+                Expect::Silent(ErrorReason::DestinationTimeout),
                 8,
             ),
             way(
@@ -107,7 +107,7 @@ impl super::Destination for Kafka {
             way(
                 "no right to write",
                 with(&broker.bootstrap(Listener::Sasl), topic, plain(OUTSIDER, PASSWORD), None),
-                unauthorized,
+                Expect::Failed(ErrorReason::PublishRejected),
                 5,
             ),
             way("unknown topic", on_sasl(broker, "never-made"), Expect::Broken(ErrorReason::TopicNotFound), 6),

@@ -83,7 +83,7 @@ impl super::Destination for Pubsub {
             way(
                 "no answer",
                 self.failing(&Fault { hang: true, ..Fault::default() }),
-                Expect::Failed(ErrorReason::DestinationTimeout),
+                Expect::Silent(ErrorReason::DestinationTimeout),
             ),
         ]
     }

@@ -1,5 +1,5 @@
-//! The guard on what a cluster advertises: a broker that advertises a forbidden address is reached where that is allowed, and never
-//! connected to where it is not.
+//! The guard on what a cluster advertises: a broker that advertises a forbidden address is reached where that is
+//! allowed, and never connected to where it is not.
 
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use parts::kafka::Listener;

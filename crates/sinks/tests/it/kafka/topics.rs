@@ -44,7 +44,8 @@ async fn a_topic_that_takes_small_batches_only_gets_all_events_in_the_order_of_t
             .filter(|event| event.event.data().contains(&format!(r#""uuid":"e{entity}""#)))
             .map(|event| body(&subscription, event))
             .collect();
-        // An entity's events may come twice from the one that was refused on; the last time they are all there, in order.
+        // An entity's events may come twice from the one that was refused on; the last time they are all there, in
+        // order.
         let last_time: Vec<&str> = arrived
             .iter()
             .enumerate()

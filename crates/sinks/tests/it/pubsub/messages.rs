@@ -74,7 +74,8 @@ async fn events_of_an_entity_arrive_in_order_also_after_failures() {
     let (sink, subscription) = (sink(emulator), in_order(&topic));
     let events: Vec<_> = (0..200).map(|number| event(number, &format!("p{}", number % 7), "")).collect();
 
-    // One entity's request fails: its events, and what was not sent yet, come back; none of them is lost when they are sent again.
+    // One entity's request fails: its events, and what was not sent yet, come back; none of them is lost when they are
+    // sent again.
     emulator
         .fault(&topic, &Fault { holding: r#""uuid":"p3""#.into(), code: "UNAVAILABLE", times: 1, ..Fault::default() })
         .unwrap();

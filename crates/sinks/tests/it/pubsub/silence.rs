@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::{check_all, deliver, emulator, event, in_order, sink, sink_to, start, subscription};
 
-/// A server that takes connections and says nothing; gives its address, and a line for each connection that the other side closes.
+/// A server that takes connections and says nothing; gives its address, and a line for each connection that the other
+/// side closes.
 async fn silent() -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -49,7 +50,8 @@ async fn a_server_that_does_not_answer_the_handshake_is_given_up_and_the_connect
         assert!(took < Duration::from_secs(4), "{took:?}");
         tokio::time::timeout(Duration::from_secs(5), was_closed.recv()).await.expect("it was closed");
     }
-    // Also while another attempt waits for the same connection: what the first has sent must not go out when that comes alive.
+    // Also while another attempt waits for the same connection: what the first has sent must not go out when that comes
+    // alive.
     let first = tokio::spawn(attempt("projects/postrider-tests/topics/first"));
     tokio::time::sleep(Duration::from_millis(900)).await;
     let second = tokio::spawn(attempt("projects/postrider-tests/topics/second"));
@@ -60,8 +62,8 @@ async fn a_server_that_does_not_answer_the_handshake_is_given_up_and_the_connect
     assert!(took < Duration::from_millis(1_400), "it ended together with the first, after {took:?}");
 }
 
-/// Something between the sink and the emulator that can forget the connections that it has, as a firewall does: both sides still believe
-/// in them.
+/// Something between the sink and the emulator that can forget the connections that it has, as a firewall does: both
+/// sides still believe in them.
 async fn forgetful(to: u16) -> (SocketAddr, watch::Sender<u32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -93,7 +95,7 @@ async fn a_connection_whose_other_end_is_gone_is_replaced() {
     check_all(&deliver(&sink, &subscription, &[event(1, "p", "")]).await, "delivered");
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     forget.send_modify(|times| *times += 1);
-    check_all(&deliver(&sink, &subscription, &[event(2, "p", "")]).await, "failed destination_timeout");
+    check_all(&deliver(&sink, &subscription, &[event(2, "p", "")]).await, "silent destination_timeout");
     check_all(&deliver(&sink, &subscription, &[event(2, "p", "")]).await, "delivered");
 }
 
@@ -108,14 +110,15 @@ async fn a_server_that_freezes_fails_and_nothing_is_sent_when_it_thaws() {
     let events: Vec<_> = (2..100).map(|number| event(number, &format!("p{number}"), "")).collect();
     for _ in 0..2 {
         let begun = Instant::now();
-        check_all(&deliver(&sink, &subscription, &events).await, "failed destination_timeout");
+        check_all(&deliver(&sink, &subscription, &events).await, "silent destination_timeout");
         assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     }
     emulator.process().thaw().unwrap();
     let begun = Instant::now();
     check_all(&deliver(&sink, &subscription, &[event(1_000, "last", "")]).await, "delivered");
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    // What had been written to the connection may be taken by the server, within its deadline; not what had not been sent.
+    // What had been written to the connection may be taken by the server, within its deadline; not what had not been
+    // sent.
     let messages = emulator.counts(&topic).unwrap().messages;
     assert!(messages <= 2 + 32 + 1, "{messages}");
 }

@@ -1,0 +1,261 @@
+//! One attempt: a request, sent on a connection that is there or a new one, and sent again where the server says that
+//! it has not looked at it.
+//!
+//! The time of an attempt is the destination's. What the attempt waits for on the platform's side, a place for a
+//! connection or for a look-up, is not part of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::Event;
+use domain::Timestamp;
+use domain::outcome::{Lack, Outcome};
+use domain::trace_parent::TraceParent;
+use fair::Holder;
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use super::answer::Seen;
+use super::connection::{BodyEnd, Connection, Http2, Slot};
+use super::lost::{Fate, Lost};
+use super::outcome::{self, Stage};
+use super::pool::{Lane, Pool};
+use super::request::Prepared;
+use crate::connect::{Admitted, Connector};
+
+/// At most this much of an answer is read (contract page 4, HTTPS).
+const MAX_ANSWER: usize = 64 * 1024;
+/// A request that was not processed is sent again at once so often.
+const SENT_AGAIN: u32 = 3;
+/// An attempt that ends so long after its limit was not watched: the process slept, or the machine did.
+const SLEPT: Duration = Duration::from_secs(2);
+
+/// A request and how far it has come.
+pub(super) struct Attempt<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) pool: &'a Pool,
+    pub(super) lane: &'a Lane,
+    pub(super) holder: Holder,
+    pub(super) event: &'a Event,
+    pub(super) body: Bytes,
+    /// When it is made, and its id: the same if it has to be sent again on another connection.
+    pub(super) at: Timestamp,
+    pub(super) correlation_id: Uuid,
+    pub(super) trace: Option<TraceParent>,
+    pub(super) limit: Duration,
+    pub(super) progress: Mutex<Progress>,
+}
+
+/// How far a request has come.
+#[derive(Default)]
+pub(super) struct Progress {
+    stage: Stage,
+    /// What a status other than 2xx said: it counts even if the time ends before its body does.
+    answered: Option<Outcome>,
+    seen: Option<Seen>,
+}
+
+/// What a request is sent on.
+enum Way {
+    Resting(Connection),
+    New { slot: Slot, admitted: Admitted },
+}
+
+/// What came of sending the request on a connection.
+enum Exchange {
+    /// The attempt is over.
+    Ended(Outcome),
+    /// The connection had been closed while it rested: the request has to be sent on a new one.
+    Stale(Slot),
+    /// The server has not looked at the request: it may be sent on another connection.
+    NotProcessed(Outcome),
+}
+
+impl Attempt<'_> {
+    /// Makes the attempt.
+    pub(super) async fn make(self) -> Outcome {
+        let (outcome, slept) = self.send_until_processed().await;
+        let Progress { seen, .. } = self.progress.into_inner();
+        match seen {
+            Some(seen) => seen.attach(outcome, &self.lane.prepared.secrets(self.event, &self.body, self.at)),
+            None if slept && outcome != Outcome::Delivered => Outcome::Ours(Lack::Clock),
+            None => outcome,
+        }
+    }
+
+    /// The outcome, and whether nobody watched the time.
+    async fn send_until_processed(&self) -> (Outcome, bool) {
+        let mut left = self.limit;
+        let mut sent_again = 0;
+        let mut way = match self.lane.take() {
+            Some(connection) => Way::Resting(connection),
+            None => self.new_way(None).await,
+        };
+        loop {
+            *self.progress.lock() = Progress::default();
+            let begun = Instant::now();
+            let tried = timeout(left, self.send_on(way)).await;
+            let took = begun.elapsed();
+            let slept = took > left + SLEPT;
+            left = left.saturating_sub(took);
+            way = match tried {
+                Err(_elapsed) => return (self.of_timeout(), slept),
+                Ok(Exchange::Ended(outcome)) => return (outcome, slept),
+                Ok(Exchange::NotProcessed(outcome)) if sent_again == SENT_AGAIN => return (outcome, slept),
+                Ok(Exchange::NotProcessed(_)) => {
+                    sent_again += 1;
+                    self.new_way(None).await
+                }
+                Ok(Exchange::Stale(slot)) => self.new_way(slot).await,
+            };
+        }
+    }
+
+    /// Waits until a new connection may be made.
+    async fn new_way(&self, slot: Slot) -> Way {
+        let slot = match slot {
+            Some(slot) => Some(slot),
+            None => self.pool.slot(self.holder).await,
+        };
+        Way::New { slot, admitted: self.connector.admit(&self.lane.prepared.host, self.holder).await }
+    }
+
+    fn of_timeout(&self) -> Outcome {
+        let Progress { stage, answered, .. } = &*self.progress.lock();
+        let timed_out = || outcome::of_timeout(*stage, self.limit, &self.lane.prepared.endpoint);
+        answered.clone().unwrap_or_else(timed_out)
+    }
+
+    async fn send_on(&self, way: Way) -> Exchange {
+        match way {
+            Way::Resting(connection) => self.exchange(connection, true).await,
+            Way::New { slot, admitted } => match self.connect(slot, admitted).await {
+                Ok((connection, rested)) => self.exchange(connection, rested).await,
+                Err(outcome) => Exchange::Ended(outcome),
+            },
+        }
+    }
+
+    /// A new connection, or one that rested meanwhile.
+    async fn connect(&self, slot: Slot, admitted: Admitted) -> Result<(Connection, bool), Outcome> {
+        let lane = self.lane;
+        let turn = if lane.may_speak_http2() { Some(lane.connecting.lock().await) } else { None };
+        // Who had the turn before may have left a connection.
+        if turn.is_some()
+            && let Some(connection) = lane.take()
+        {
+            return Ok((connection, true));
+        }
+        let Prepared { port, security, endpoint, .. } = &lane.prepared;
+        let stream = self.connector.connect_admitted(admitted, *port, *security).await;
+        let stream = stream.map_err(|error| outcome::of_connect(&error, endpoint))?;
+        let connection = Connection::open(stream, slot).await;
+        let connection = connection.map_err(|lost| outcome::of_lost(&lost, Stage::Connecting, endpoint))?;
+        lane.opened(&connection);
+        Ok((connection, false))
+    }
+
+    /// Sends the request and waits for the answer. A connection that `rested` and is lost before any byte of an answer
+    /// was closed by the other side while it rested: nothing is known about the destination then.
+    async fn exchange(&self, mut connection: Connection, rested: bool) -> Exchange {
+        let lane = self.lane;
+        self.progress.lock().stage = Stage::Waiting;
+        let mut suspect = Suspect::new(lane, &connection);
+        let Attempt { event, body, at, correlation_id, trace, .. } = self;
+        let message = lane.prepared.request(&connection, event, body, *at, *correlation_id, *trace);
+        let answer = match connection.send(message).await {
+            Ok(answer) => answer,
+            Err(lost) => {
+                let exchange = self.unanswered(&lost, connection, rested);
+                // Who refuses one stream may refuse the next: that goes elsewhere.
+                if lost.stream_only && !matches!(exchange, Exchange::NotProcessed(_)) {
+                    suspect.clear();
+                }
+                return exchange;
+            }
+        };
+        let (head, body) = answer.into_parts();
+        let outcome = outcome::of_answer(head.status, &head.headers);
+        let delivered = outcome == Outcome::Delivered;
+        *self.progress.lock() = Progress {
+            stage: Stage::Reading,
+            answered: (!delivered).then(|| outcome.clone()),
+            seen: Some(Seen::new(&head, lane.prepared.longest_secret())),
+        };
+        let keep = |part: &Bytes| {
+            if let Some(seen) = &mut self.progress.lock().seen {
+                seen.take(part);
+            }
+        };
+        match connection.read(body, MAX_ANSWER, keep).await {
+            Ok(BodyEnd::Complete) => {
+                suspect.clear();
+                self.give_back(connection);
+                Exchange::Ended(outcome)
+            }
+            // Only the stream of HTTP/2 is closed, but the connection of HTTP/1.1.
+            Ok(BodyEnd::Cut) => {
+                suspect.clear();
+                Exchange::Ended(outcome)
+            }
+            Err(lost) => {
+                if lost.stream_only {
+                    suspect.clear();
+                }
+                let of_lost = || outcome::of_lost(&lost, Stage::Reading, &lane.prepared.endpoint);
+                Exchange::Ended(if delivered { of_lost() } else { outcome })
+            }
+        }
+    }
+
+    /// There was no answer.
+    fn unanswered(&self, lost: &Lost, connection: Connection, rested: bool) -> Exchange {
+        let outcome = outcome::of_lost(lost, Stage::Waiting, &self.lane.prepared.endpoint);
+        match connection {
+            _ if lost.fate == Fate::NotProcessed => Exchange::NotProcessed(outcome),
+            Connection::Http1(http1) if rested && !http1.has_received() => Exchange::Stale(http1.into_slot()),
+            // A server that has said goodbye has looked at all requests up to one that it named.
+            Connection::Http2(http2) if rested && !lost.stream_only && !http2.has_said_goodbye() => {
+                Exchange::Stale(None)
+            }
+            Connection::Http1(_) | Connection::Http2(_) => Exchange::Ended(outcome),
+        }
+    }
+
+    fn give_back(&self, connection: Connection) {
+        match connection {
+            Connection::Http1(http1) => self.pool.give_back(self.lane, http1),
+            Connection::Http2(http2) if self.pool.is_short_of_places(self.holder) => self.lane.discard(&http2),
+            Connection::Http2(_) => (),
+        }
+    }
+}
+
+/// An HTTP/2 connection whose request has not ended well, or not at all within the time: no other attempt uses it.
+struct Suspect<'a> {
+    lane: &'a Lane,
+    http2: Option<Http2>,
+}
+
+impl<'a> Suspect<'a> {
+    fn new(lane: &'a Lane, connection: &Connection) -> Suspect<'a> {
+        let http2 = match connection {
+            Connection::Http1(_) => None,
+            Connection::Http2(http2) => Some(http2.clone()),
+        };
+        Suspect { lane, http2 }
+    }
+
+    fn clear(&mut self) {
+        self.http2 = None;
+    }
+}
+
+impl Drop for Suspect<'_> {
+    fn drop(&mut self) {
+        if let Some(http2) = &self.http2 {
+            self.lane.discard(http2);
+        }
+    }
+}
