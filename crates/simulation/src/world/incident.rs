@@ -43,8 +43,7 @@ impl World {
             }
             Incident::Jump(by) => {
                 self.offset += by;
-                let now = self.now();
-                self.oracle.clock_jumped(now, by);
+                self.oracle.clock_jumped();
             }
             incident => {
                 // The management API is part of the process.
@@ -126,6 +125,8 @@ impl World {
             }
         }
         let now = self.now();
+        self.offset_at_start = self.offset;
+        self.oracle.started();
         let mut core = Core::new(self.plan.settings.clone(), ledger.mark, now);
         let head = store::EventLog::tail(&self.store).head();
         for subscription in &subscriptions {
