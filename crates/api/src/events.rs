@@ -1,5 +1,6 @@
 //! `POST /api/v1/events`: events come in. The hot path: one body, one parse, one append, one short answer.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,6 +13,7 @@ use domain::pim::Pim;
 use domain::subscriber::Owner;
 use domain::trace_parent::TraceParent;
 use domain::{ClientId, Event, Timestamp};
+use fair::Holder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use store::trace::Appending;
@@ -28,10 +30,10 @@ use crate::refusal::{Refusal, because};
 use crate::settings::{SchemaCheck, UnknownTypes};
 use crate::{Api, client_life};
 
-/// Larger bodies are read on a thread of their own, so that others' requests do not wait for them.
-const READ_ASIDE: usize = 256 * 1024;
 /// Each one is lost to a change of the PIM's registration, which operators make by hand.
 const MAX_JUDGEMENTS: usize = 20;
+/// As many faults are listed one by one.
+const MOST_FAULTS: usize = 100;
 /// Of many events whose payload does not fit, the operator's log shows a few.
 const SHOWN_FAULTS: usize = 3;
 
@@ -41,8 +43,8 @@ pub(crate) fn about() -> Operation {
         "sendEvents",
         "Send events",
         "The CloudEvents HTTP binding: one event (`application/cloudevents+json`), a list (`application/cloudevents-batch+json`), or binary \
-         mode (`application/json`: the body is `data`, the attributes come as percent-encoded `ce-*` headers). All of a request or \
-         nothing of it: it is answered when it is on stable storage. An event has at most 1 MiB, a request 5 MiB, a batch 1,000 events.",
+         mode (`application/json`, or no type: the body is `data`, the attributes come as `ce-*` headers, percent-encoded). All of a request or \
+         nothing of it: it is answered when it is on stable storage. An event has at most 1 MiB, a request 5 MiB, a batch 1,000 events, as they are sent and as they are kept and delivered.",
     )
     .headers(&cloudevents::description::BINARY_HEADERS)
     .sends_any(
@@ -112,7 +114,8 @@ async fn take(api: &Arc<Api>, request: Request) -> Result<Response, Refusal> {
             return Err(refusal);
         }
     };
-    let Whole { bytes, held } = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout, room).await?;
+    let body = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout, room).await;
+    let Whole { bytes, held } = body.map_err(as_events_refusal)?;
     // From here on the producer is not needed any more: what it sent whole is taken and counted.
     let api = Arc::clone(api);
     let commits = api.commits.clone();
@@ -154,9 +157,9 @@ async fn read(api: &Api, pim: Arc<Pim>, headers: &HeaderMap, body: Bytes) -> Res
     let (now, since) = (Timestamp::now(), SystemTime::now());
     let batched = is_batch(headers);
     let trace_parent = api.tracer.as_ref().and_then(|_| trace_parent(headers));
-    let mut events = parse(headers.clone(), body, now).await?;
+    let Parsed { mut events, unfitting } = parse(api, &pim, headers.clone(), body, now).await?;
     let unknown = unknown_types(api, &events);
-    check(api, &pim, &events, batched, &unknown)?;
+    check(api, &pim, &events, batched, &unknown, unfitting)?;
     if !batched && trace_parent.is_some() {
         // One request, one event: what comes of it belongs to the trace of the request. Of a batch, each event has a
         // trace of its own.
@@ -205,6 +208,15 @@ async fn commit(api: &Api, request: Accepted) -> Result<Response, Uncommitted> {
     Ok(body::json(StatusCode::ACCEPTED, answer(appended, &unknown.names)))
 }
 
+/// A body that is too large has the code of the events' own limits.
+fn as_events_refusal(refusal: Refusal) -> Refusal {
+    if refusal.said().status != StatusCode::PAYLOAD_TOO_LARGE.as_u16() {
+        return refusal;
+    }
+    let message = format!("the request has more than {} bytes: send its events in parts", cloudevents::REQUEST_LIMIT);
+    Refusal::with_faults(StatusCode::PAYLOAD_TOO_LARGE, vec![Fault::new(code::REQUEST_TOO_LARGE, message)])
+}
+
 /// The trace that a producer's request belongs to.
 fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
     let mut values = headers.get_all("traceparent").iter();
@@ -212,31 +224,40 @@ fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
     TraceParent::parse(value.to_str().ok()?.trim())
 }
 
-async fn parse(headers: HeaderMap, body: Bytes, received_at: Timestamp) -> Result<Vec<Event>, Refusal> {
-    let aside = body.len() > READ_ASIDE;
+/// What came of a body.
+struct Parsed {
+    events: Vec<Event>,
+    /// What does not fit the schema of its type, by the event's place, where that is asked for.
+    unfitting: Vec<(usize, Vec<Fault>)>,
+}
+
+/// Reads a body; a large one aside of the runtime's threads, so that others' requests do not wait for it.
+async fn parse(
+    api: &Api,
+    pim: &Pim,
+    headers: HeaderMap,
+    body: Bytes,
+    received_at: Timestamp,
+) -> Result<Parsed, Refusal> {
+    let with_schemas = api.settings.schema_check != SchemaCheck::Off;
+    let bytes = body.len();
     let parse = move || {
-        cloudevents::parse(cloudevents::Request {
+        let events = cloudevents::parse(cloudevents::Request {
             content_type: headers.get(CONTENT_TYPE).map(|value| value.as_bytes()),
             content_encoding: headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()),
             headers: headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())),
             body: &body,
             received_at,
-        })
+        })?;
+        let checked = events.iter().filter(|_| with_schemas).enumerate();
+        let unfitting = checked.map(|(index, event)| (index, wire::schema::check(event.event_type(), event.data())));
+        let unfitting = unfitting.filter(|(_, faults)| !faults.is_empty()).collect();
+        Ok(Parsed { events, unfitting })
     };
-    let parsed = if aside {
-        match tokio::task::spawn_blocking(parse).await {
-            Ok(parsed) => parsed,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => {
-                    return Err(Refusal::new(because::STOPPING, "the platform is stopping"));
-                }
-            },
-        }
-    } else {
-        parse()
-    };
-    parsed.map_err(|refusal| {
+    let holder = Holder { pim: u64::from(pim.id.0), part: 0 };
+    let parsed = api.bridge.aside().run(holder, bytes, parse).await;
+    let parsed = parsed.map_err(|_| Refusal::new(because::STOPPING, "the platform is stopping"))?;
+    parsed.map_err(|refusal: cloudevents::Refusal| {
         let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
         Refusal::with_faults(status, refusal.faults)
     })
@@ -261,9 +282,10 @@ struct Unknown {
 
 fn unknown_types(api: &Api, events: &[Event]) -> Unknown {
     let mut unknown = Unknown::default();
+    let mut seen = HashSet::new();
     for name in events.iter().map(Event::event_type).filter(|name| !api.catalogue.contains(name)) {
         unknown.events += 1;
-        if !unknown.names.iter().any(|known| known == name) {
+        if seen.insert(name) {
             unknown.names.push(name.to_owned());
         }
     }
@@ -271,42 +293,47 @@ fn unknown_types(api: &Api, events: &[Event]) -> Unknown {
 }
 
 /// What the operator's settings say about unknown types and payloads that do not fit.
-fn check(api: &Api, pim: &Pim, events: &[Event], batched: bool, unknown: &Unknown) -> Result<(), Refusal> {
+fn check(
+    api: &Api,
+    pim: &Pim,
+    events: &[Event],
+    batched: bool,
+    unknown: &Unknown,
+    unfitting: Vec<(usize, Vec<Fault>)>,
+) -> Result<(), Refusal> {
     let mut faults = Vec::new();
     let place = |index: usize, field: &str| if batched { format!("[{index}].{field}") } else { field.to_owned() };
     if api.settings.unknown_types == UnknownTypes::Reject && unknown.events > 0 {
         let named = events.iter().map(Event::event_type).enumerate();
-        for (index, name) in named.filter(|(_, name)| !api.catalogue.contains(name)) {
+        // Looking for the nearest name takes a while.
+        for (index, name) in named.filter(|(_, name)| !api.catalogue.contains(name)).take(MOST_FAULTS) {
             let nearest = api.catalogue.nearest(name).map(|near| format!("; did you mean {near:?}?"));
             let message = format!("no event type {name:?} is known{}", nearest.unwrap_or_default());
             faults.push(Fault::at(place(index, "type"), code::UNKNOWN_EVENT_TYPE, message));
         }
     }
-    if api.settings.schema_check != SchemaCheck::Off {
-        let (mut unfitting, mut unfitting_events) = (Vec::new(), 0u64);
-        for (index, event) in events.iter().enumerate() {
-            let found = wire::schema::check(event.event_type(), event.data());
-            if !found.is_empty() {
-                api.counters.unfitting_payload();
-                unfitting_events += 1;
-            }
-            unfitting.extend(
-                found.into_iter().map(|fault| Fault { field: fault.field.map(|field| place(index, &field)), ..fault }),
-            );
-        }
-        if api.settings.schema_check == SchemaCheck::Reject {
-            faults.append(&mut unfitting);
-        } else if let Some(stands_for) =
-            (unfitting_events > 0).then(|| api.unfitting.note(pim.id, unfitting_events)).flatten()
-        {
-            let shown: Vec<_> = unfitting.iter().take(SHOWN_FAULTS).map(|fault| fault.message.as_str()).collect();
-            tracing::warn!(
-                pim.name = %pim.name,
-                events = stands_for,
-                "events do not fit the schema of their type and are delivered all the same; the latest: {}",
-                shown.join("; ")
-            );
-        }
+    let mut more = if faults.is_empty() { 0 } else { unknown.events - faults.len() };
+    let unfitting_events = unfitting.len();
+    (0..unfitting_events).for_each(|_| api.counters.unfitting_payload());
+    let placed = unfitting.into_iter().flat_map(|(index, found)| found.into_iter().map(move |fault| (index, fault)));
+    let mut placed =
+        placed.map(|(index, fault)| Fault { field: fault.field.map(|field| place(index, &field)), ..fault });
+    if api.settings.schema_check == SchemaCheck::Reject {
+        faults.extend(placed.by_ref().take(MOST_FAULTS - faults.len()));
+        more += placed.count();
+    } else if let Some(stands_for) =
+        (unfitting_events > 0).then(|| api.unfitting.note(pim.id, unfitting_events as u64)).flatten()
+    {
+        let shown: Vec<_> = placed.take(SHOWN_FAULTS).map(|fault| fault.message).collect();
+        tracing::warn!(
+            pim.name = %pim.name,
+            events = stands_for,
+            "events do not fit the schema of their type and are delivered all the same; the latest: {}",
+            shown.join("; ")
+        );
+    }
+    if more > 0 {
+        faults.push(Fault::new(code::MORE_FAULTS, format!("{more} more faults are not listed")));
     }
     if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(faults)) }
 }
@@ -334,13 +361,13 @@ async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> R
     };
     let owner = Owner { pim: pim.id, client_id: ClientId(client_id.to_owned()) };
     let client = api.catalog().client(&owner).await?;
-    if client.removal.as_deref() == Some(event.id()) {
+    if client.removal.as_deref() == Some(&*event.identity()) {
         return Ok(());
     }
     if client != Client::default() || !api.catalog().subscribers(&owner).await?.is_empty() {
         client_life::revoke(api.store.as_ref(), pim, &owner, now).await?;
         // Last: a removal that was cut short is carried on by its repetition.
-        edit_client(api.catalog(), &owner, |client| client.removal = Some(event.id().to_owned())).await?;
+        edit_client(api.catalog(), &owner, |client| client.removal = Some(event.identity().into_owned())).await?;
     }
     Ok(())
 }

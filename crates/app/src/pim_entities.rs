@@ -2,18 +2,18 @@
 //! grant that is kept until the PIM rejects it.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use domain::pim::{ClientCredentials, Pim, url_key};
 use domain::{PimId, Timestamp};
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use intake::{EntityKind, EntityPage, EntitySource};
 use parking_lot::Mutex;
 use serde_json::json;
 use sinks::client::Fetched;
-use wire::json::Value;
+use wire::json::{Value, pieces};
 
 use crate::pim_client::{PimClient, credentials};
 
@@ -21,6 +21,8 @@ use crate::pim_client::{PimClient, credentials};
 const PAGE: usize = 100;
 /// What is read of an answer: a page of large products has some MB.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// How far behind UTC the clocks of the westernmost time zone are.
+const WESTERNMOST: Duration = Duration::from_secs(12 * 60 * 60);
 /// A page takes longer than a check of a token.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(60);
 /// A page is asked for at most so often where the PIM says that it is too much.
@@ -95,7 +97,8 @@ impl EntitySource for HttpEntities {
             StatusCode::NOT_FOUND if kind == EntityKind::ProductsByUuid => return Ok(EntityPage::default()),
             other => return Err(format!("it answered {path} with {}", other.as_u16())),
         }
-        read(pim, &path, &answer.body)
+        let page = read(pim, &path, &answer.body)?;
+        Ok(EntityPage { at: date(&answer.headers), ..page })
     }
 }
 
@@ -105,7 +108,9 @@ fn path(kind: EntityKind) -> String {
 
 /// The path and query of the first page.
 fn first(path: &str, since: Timestamp) -> String {
-    // The PIM reads the time in UTC, to the second.
+    // The PIM reads the time in its own zone, whichever that is, to the second. So it gives the changes of up to 26 hours more;
+    // those before the window do not count, by the offset that their times have.
+    let since = since - WESTERNMOST;
     let since: String = since.to_string().replace('T', " ").chars().take("YYYY-MM-DD hh:mm:ss".len()).collect();
     let search = json!({"updated": [{"operator": ">", "value": since}]}).to_string();
     format!("{path}?pagination_type=search_after&limit={PAGE}&search={}", escaped(&search))
@@ -124,15 +129,21 @@ fn escaped(text: &str) -> String {
 }
 
 fn read(pim: &Pim, path: &str, body: &[u8]) -> Result<EntityPage, String> {
-    let answer = wire::json::parse(body).map_err(|_| format!("its answer to {path} is not JSON"))?;
-    let link = answer.get("_links").and_then(|links| links.get("next")).and_then(|next| next.get("href"));
+    let answer = pieces(body, &["_embedded", "items"]).map_err(|_| format!("its answer to {path} is not JSON"))?;
+    let link = answer.rest.get("_links").and_then(|links| links.get("next")).and_then(|next| next.get("href"));
     let next = match link {
         None | Some(Value::Null) => None,
         Some(link) => Some(next(pim, path, link.as_str().unwrap_or_default())?),
     };
-    let items = answer.get("_embedded").and_then(|embedded| embedded.get("items")).and_then(Value::as_array);
-    let items = items.ok_or_else(|| format!("its answer to {path} has no `_embedded.items`"))?.to_vec();
-    Ok(EntityPage { items, next })
+    let items = answer.elements.ok_or_else(|| format!("its answer to {path} has no `_embedded.items`"))?;
+    Ok(EntityPage { items: items.into_iter().map(str::to_owned).collect(), at: None, next })
+}
+
+/// What time it was for the PIM when it answered.
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let since_epoch = date.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp::EPOCH + since_epoch)
 }
 
 /// The query of a link to the next page, if that is on this path of this very PIM. The link's scheme does not matter, since

@@ -173,10 +173,7 @@ impl Lane {
         let mut lane = Lane::new(settings, options);
         let memory = memory.and_then(|memory| Memory::read(memory, &lane.settings));
         let mut first_of_entities = Vec::new();
-        for mut exception in exceptions {
-            // The wall clock may have been set since: what is past is due, and nothing waits for longer than its kind of pause.
-            exception.due_at = exception.due_at.min(now + lane.longest_wait(&exception));
-            exception.first_tried_at = exception.first_tried_at.min(now);
+        for exception in exceptions {
             // The lane will read it again: were it put among the waiting now, it would be sent twice, and before its predecessors.
             if reach.is_some_and(|reach| exception.position >= reach) {
                 lane.beyond.insert(exception.position, exception);
@@ -198,9 +195,7 @@ impl Lane {
             lane.ahead = memory.ahead;
             if memory.destination == options.destination {
                 (lane.pace, lane.window) = (memory.pace, memory.window);
-                lane.backoff = memory.backoff;
-                lane.unfed = memory.unfed.map(|unfed| Unfed { since: unfed.since.min(now), ..unfed });
-                lane.window.none_is_later(now);
+                (lane.backoff, lane.unfed) = (memory.backoff, memory.unfed);
                 // The hour may have been bad enough before, and only its first failure too young.
                 lane.judge_at = Some(now);
             } else {
@@ -211,8 +206,11 @@ impl Lane {
         lane
     }
 
-    /// Takes an input. Time only goes forward. Drain [`Lane::poll`] afterwards.
+    /// Takes an input. Drain [`Lane::poll`] afterwards.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
+        if now < self.now {
+            self.clock_stepped_back(now);
+        }
         self.now = now;
         match input {
             Input::Offered(event) => self.offered(event),
@@ -302,15 +300,26 @@ impl Lane {
     }
 
     /// The longest that a waiting event may have to wait by the rules.
-    fn longest_wait(&self, exception: &Exception) -> Duration {
+    fn longest_wait(settings: &Settings, exception: &Exception) -> Duration {
         match exception.kind {
             ExceptionKind::Retry => {
                 let index = usize::from(exception.failures).saturating_sub(1);
-                self.settings.retry_delays.get(index).copied().unwrap_or_default()
+                settings.retry_delays.get(index).copied().unwrap_or_default()
             }
-            ExceptionKind::Throttled if self.options.respect_retry_after => self.settings.undelivered_at_most,
-            ExceptionKind::Throttled => trouble::LONGEST_PAUSE,
+            ExceptionKind::Throttled => settings.undelivered_at_most,
             ExceptionKind::Predecessor => Duration::ZERO,
+        }
+    }
+
+    fn clock_stepped_back(&mut self, now: Timestamp) {
+        self.pace.clock_stepped_back(now, Duration::from_secs_f64(1.0 / self.settings.lowest_rate));
+        let settings = self.settings.clone();
+        self.waiting.clock_stepped_back(now, |exception| Lane::longest_wait(&settings, exception));
+        if let Some(backoff) = &mut self.backoff {
+            backoff.clock_stepped_back(now, &settings);
+        }
+        if let Supply::Behind { again_at: Some(again_at), .. } = &mut self.supply {
+            *again_at = (*again_at).min(now + READ_AGAIN);
         }
     }
 }

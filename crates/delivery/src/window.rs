@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Now, Timestamp};
+use domain::Timestamp;
 
 /// Buckets of the hour, one a minute: the window forgets a minute at a time.
 const BUCKETS: usize = 60;
@@ -113,13 +113,6 @@ impl Window {
         self.buckets.iter().filter_map(|bucket| bucket.first_failure).min()
     }
 
-    /// The wall clock was set back while nothing ran: no failure is younger than now.
-    pub(crate) fn none_is_later(&mut self, now: Timestamp) {
-        for bucket in &mut self.buckets {
-            bucket.first_failure = bucket.first_failure.map(|at| at.min(now));
-        }
-    }
-
     fn bucket(&mut self, now: Timestamp) -> &mut Bucket {
         if self.buckets.is_empty() {
             self.buckets = vec![Bucket::EMPTY; BUCKETS];
@@ -134,8 +127,8 @@ impl Window {
         bucket
     }
 
-    /// Moves on to `minute`, forgetting what is an hour old. If the wall clock was set back by more than an hour while nothing ran, the hour
-    /// starts afresh, for otherwise what was counted under the wrong clock would count until that time comes.
+    /// Moves on to `minute`, forgetting what is an hour old. A clock that was stepped back by more than an hour starts afresh, for
+    /// otherwise what was counted under the wrong clock would count until that time comes.
     fn advance(&mut self, minute: i64) {
         if minute > self.newest || minute < self.newest - BUCKETS as i64 {
             self.newest = minute;
@@ -152,16 +145,10 @@ impl Window {
         }
     }
 
-    /// The minutes that hold outcomes, to save them by the wall clock.
-    pub(crate) fn minutes(&self, now: Now) -> impl Iterator<Item = Bucket> + '_ {
-        let ahead = minute(now.wall) - minute(now.steady);
+    /// The minutes that hold outcomes, to save them.
+    pub(crate) fn minutes(&self) -> impl Iterator<Item = Bucket> + '_ {
         let oldest = self.newest - BUCKETS as i64 + 1;
-        self.buckets.iter().filter(move |bucket| bucket.minute >= oldest && bucket.counts != Counts::EMPTY).map(
-            move |bucket| {
-                let first_failure = bucket.first_failure.map(|at| now.on_the_wall(at));
-                Bucket { minute: bucket.minute + ahead, first_failure, ..*bucket }
-            },
-        )
+        self.buckets.iter().filter(move |bucket| bucket.minute >= oldest && bucket.counts != Counts::EMPTY).copied()
     }
 
     /// A window with what [`Window::minutes`] gave.
@@ -241,7 +228,7 @@ mod tests {
                 window.delivered(at(second));
             }
         }
-        let mut restored = Window::restore(window.minutes(at(4000).into()));
+        let mut restored = Window::restore(window.minutes());
         assert_eq!(restored.counts(at(4000)), window.counts(at(4000)));
         assert_eq!(restored.counts(at(5000)), window.counts(at(5000)));
         assert_eq!(restored.oldest_failure(at(5000)), window.oldest_failure(at(5000)));

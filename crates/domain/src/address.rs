@@ -9,7 +9,7 @@ mod literal;
 mod networks;
 mod translated;
 
-pub use literal::{address_literal, is_localhost};
+pub use literal::{address_literal, is_broken_address, is_localhost};
 pub use translated::is_translator_prefix;
 
 /// What the operator allows beyond the public internet; the default allows nothing beyond it.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::event_type::PIM_PREFIX;
+use crate::event_type::{PIM_PREFIX, catalogue};
 use crate::scan::{self, Scan};
 
 /// What an event is about, as a stable text such as `product 6a9f8486-2c36-4680-b87f-6f5f8f01b6cf` or
@@ -36,7 +36,8 @@ struct Kind {
     key: &'static [Path],
 }
 
-/// From the field lists of the catalogue.
+/// Kinds whose key takes more than one field, or whose text must stay what it was. Other known types are told apart by what
+/// their fields in the catalogue say ([`catalogue::about`]).
 const KINDS: &[Kind] = &[
     Kind { types: "product.", name: "product", key: &[&["product", "uuid"]] },
     Kind { types: "product-model.", name: "product_model", key: &[&["product_model", "code"]] },
@@ -66,7 +67,7 @@ const PRODUCT_IDENTIFIER: Path = &["product", "identifier"];
 
 /// What an event is about. None for types of no known family, and where the data does not say.
 pub fn entity_of(event_type: &str, data: &str) -> Option<Entity> {
-    let kind = kind_of(event_type)?;
+    let Some(kind) = kind_of(event_type) else { return by_fields(event_type, data) };
     let mut text = String::with_capacity(48);
     text.push_str(kind.name);
     for (index, path) in kind.key.iter().enumerate() {
@@ -88,6 +89,13 @@ fn kind_of(event_type: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| name.starts_with(kind.types))
 }
 
+/// What an event of a known type of a new kind is about.
+fn by_fields(event_type: &str, data: &str) -> Option<Entity> {
+    let about = catalogue::about(event_type)?;
+    let mut text = format!("{} ", about.object);
+    push_code(&mut text, data, &[&about.object, about.field], false).then(|| Entity(text.into_boxed_str()))
+}
+
 fn product_by_identifier(data: &str) -> Option<Entity> {
     let mut text = String::from("product identifier/");
     push_code(&mut text, data, PRODUCT_IDENTIFIER, false).then(|| Entity(text.into_boxed_str()))
@@ -95,7 +103,7 @@ fn product_by_identifier(data: &str) -> Option<Entity> {
 
 /// Adds the string or number at a path; false where there is none. A `/` in a code that another one follows is escaped,
 /// so that `a/b` in `c` and `b` in `a/c` stay two.
-fn push_code(text: &mut String, data: &str, path: Path, escape: bool) -> bool {
+fn push_code(text: &mut String, data: &str, path: &[&str], escape: bool) -> bool {
     let Some(raw) = scan::find(data, path) else { return false };
     let mut value = Scan::new(raw);
     match value.kind() {
@@ -116,7 +124,7 @@ fn push_code(text: &mut String, data: &str, path: Path, escape: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event_type::{Catalogue, EventType, catalogue};
+    use crate::event_type::{Catalogue, EventType};
 
     fn check(short_type: &str, data: &str, expect: Option<&str>) {
         let entity = entity_of(&format!("{PIM_PREFIX}{short_type}"), data);
@@ -155,6 +163,7 @@ mod tests {
         for name in Catalogue::new().iter().map(EventType::as_str) {
             let example = catalogue::example(name).expect("known");
             assert!(entity_of(name, example).is_some(), "{name} {example}");
+            assert!(by_fields(name, example).is_some(), "{name}: its fields alone tell, too");
             for path in key_paths(name) {
                 let path = format!("data.{}", path.join("."));
                 assert!(

@@ -1,10 +1,19 @@
 //! An event as it is accepted, kept and delivered: the parts of a CloudEvent that do not depend on the subscription.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::id::{PimId, Position};
+use crate::scan::Scan;
 use crate::time::Timestamp;
 use crate::trace_parent::TraceParent;
+
+/// The extension attribute that says which `source` the producer named, where that is another one than [`PIM_SOURCE`]: what is
+/// delivered as `source` is a setting of the platform.
+pub const PRODUCER_SOURCE: &str = "producersource";
+
+/// The `source` of events that come from a PIM itself.
+pub const PIM_SOURCE: &str = "pim";
 
 /// A checked event. Its parts are canonical JSON text (see `wire::json`), so that delivery only joins them.
 ///
@@ -72,17 +81,37 @@ impl Event {
         self.extension_text("traceparent").and_then(TraceParent::parse).or(self.request().copied())
     }
 
-    /// The text of an extension attribute as it stands in JSON, if it is a string without escapes.
+    /// The text of an extension attribute, if it is a string without escapes.
     fn extension_text(&self, name: &str) -> Option<&str> {
+        let value = self.extension(name)?.strip_prefix('"')?;
+        value.split_once('"').map(|(text, _)| text).filter(|text| !text.contains('\\'))
+    }
+
+    /// The canonical JSON of the extension attributes from the value of this one on.
+    fn extension(&self, name: &str) -> Option<&str> {
         let mut rest = self.extensions();
         // Within a string every quote has a backslash before it: a quote behind a comma or at the beginning begins a name.
         loop {
             let member = rest.strip_prefix('"')?;
-            if let Some(value) = member.strip_prefix(name).and_then(|value| value.strip_prefix("\":\"")) {
-                return value.split_once('"').map(|(text, _)| text).filter(|text| !text.contains('\\'));
+            if let Some(value) = member.strip_prefix(name).and_then(|value| value.strip_prefix("\":")) {
+                return Some(value);
             }
             let next = rest.find(",\"")?;
             rest = rest.get(next + 1..)?;
+        }
+    }
+
+    /// The `source` that the producer named; `None` = [`PIM_SOURCE`].
+    pub fn producer_source(&self) -> Option<Cow<'_, str>> {
+        Scan::new(self.extension(PRODUCER_SOURCE)?).string()
+    }
+
+    /// What tells this event from all others of its PIM (CloudEvents: `source` and `id` together). Events of one id and different
+    /// sources have different texts, and ids alone are no text of theirs: an id has no control characters.
+    pub fn identity(&self) -> Cow<'_, str> {
+        match self.producer_source() {
+            None => Cow::Borrowed(self.id()),
+            Some(source) => Cow::Owned(format!("{source}\0{}", self.id())),
         }
     }
 
@@ -187,5 +216,24 @@ mod tests {
         check(r#""traceparent":"00-1""#, true, Some(OF_REQUEST));
         check(r#""traceparent":1"#, true, Some(OF_REQUEST));
         check(r#""xtraceparent":"y""#, false, None);
+    }
+
+    #[test]
+    fn an_event_is_named_by_its_source_and_its_id() {
+        let event = |extensions: &str, id: &str| {
+            let parts = EventParts { id, event_type: "t", time: "", extensions, data: "{}", product_identifier: None };
+            Event::new(parts)
+        };
+        let check = |extensions: &str, source: Option<&str>| {
+            let event = event(extensions, "1");
+            assert_eq!(event.producer_source().as_deref(), source, "{extensions}");
+            assert_eq!(event.identity(), source.map_or("1".to_owned(), |source| format!("{source}\u{0}1")));
+        };
+        check("", None);
+        check(r#""a":1,"traceparent":"00-1""#, None);
+        check(r#""a":"\",\"producersource\":\"x\"""#, None);
+        check(r#""producersource":"/shop-a""#, Some("/shop-a"));
+        check(r#""a":",","producersource":"a \"b\" \\ \u0001,\"""#, Some("a \"b\" \\ \u{1},\""));
+        assert_ne!(event(r#""producersource":"a""#, "b").identity(), event("", "ab").identity());
     }
 }

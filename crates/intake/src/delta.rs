@@ -1,12 +1,11 @@
 //! The difference of two states, as `changes` of a delta event tells it (contract pages 6 and 7). The order of members is
 //! that of the examples in the catalogue of event types.
 
-use std::collections::HashMap;
-
 use store::SnapshotKind;
 use wire::json::{Number, Value};
 
 use crate::attributes::{Types, guess};
+use crate::index::{Index, beyond};
 use crate::sameness::same;
 use crate::state::{Entry, Links, Quantities, State, object, strings};
 
@@ -41,21 +40,10 @@ fn text(old: Option<&str>, new: Option<&str>) -> Option<Value> {
     (old != new).then(|| object([("previous", value(old)), ("new", value(new))]))
 }
 
-/// What is in `these` and not in `those`, each once.
-fn beyond(these: &[String], those: &[String]) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for one in these {
-        if !those.contains(one) && !found.contains(one) {
-            found.push(one.clone());
-        }
-    }
-    found
-}
-
 fn set(old: &[String], new: &[String]) -> Option<Value> {
     let (added, removed) = (beyond(new, old), beyond(old, new));
     let changed = !added.is_empty() || !removed.is_empty();
-    changed.then(|| object([("added", strings(&added)), ("removed", strings(&removed))]))
+    changed.then(|| object([("added", strings(added)), ("removed", strings(removed))]))
 }
 
 /// Compares what two maps have under each association type: first those of the new one in their order, then those gone.
@@ -65,36 +53,34 @@ fn by_type<T: Default>(
     compare: impl Fn(&T, &T) -> Option<Value>,
 ) -> Option<Value> {
     let nothing = T::default();
-    fn find<'m, T>(map: &'m [(String, T)], name: &str) -> Option<&'m T> {
-        map.iter().find(|(of, _)| of == name).map(|(_, found)| found)
-    }
+    let (before, after) = (by_name(old), by_name(new));
     let mut changed: Vec<(String, Value)> = Vec::new();
     for (name, now) in new {
-        let change = compare(find(old, name).unwrap_or(&nothing), now);
+        let change = compare(before.get(&name.as_str()).unwrap_or(&nothing), now);
         changed.extend(change.map(|change| (name.clone(), change)));
     }
-    for (name, before) in old.iter().filter(|(name, _)| find(new, name).is_none()) {
+    for (name, before) in old.iter().filter(|(name, _)| !after.has(&name.as_str())) {
         changed.extend(compare(before, &nothing).map(|change| (name.clone(), change)));
     }
     (!changed.is_empty()).then_some(Value::Object(changed))
 }
 
+fn by_name<T>(map: &[(String, T)]) -> Index<&str, &T> {
+    map.iter().map(|(name, value)| (name.as_str(), value)).collect()
+}
+
 fn links(old: &Links, new: &Links) -> Option<Value> {
-    let beyond = |these: &Links, those: &Links| Links {
-        products: beyond(&these.products, &those.products),
-        product_models: beyond(&these.product_models, &those.product_models),
-        groups: beyond(&these.groups, &those.groups),
+    let side = |these: &Links, those: &Links| {
+        let lists = [
+            ("products", beyond(&these.products, &those.products)),
+            ("product_models", beyond(&these.product_models, &those.product_models)),
+            ("groups", beyond(&these.groups, &those.groups)),
+        ];
+        let changed = lists.iter().any(|(_, list)| !list.is_empty());
+        (changed, object(lists.map(|(name, list)| (name, strings(list)))))
     };
-    let (added, removed) = (beyond(new, old), beyond(old, new));
-    let side = |links: &Links| {
-        object([
-            ("products", strings(&links.products)),
-            ("product_models", strings(&links.product_models)),
-            ("groups", strings(&links.groups)),
-        ])
-    };
-    let nothing = Links::default();
-    (added != nothing || removed != nothing).then(|| object([("added", side(&added)), ("removed", side(&removed))]))
+    let ((any_added, added), (any_removed, removed)) = (side(new, old), side(old, new));
+    (any_added || any_removed).then(|| object([("added", added), ("removed", removed)]))
 }
 
 /// What happened to the links of one list.
@@ -109,13 +95,11 @@ impl Moves {
     /// The catalogue lists `updated` for products only: of product models another quantity is told as removed and added.
     fn of(name: &str, tells_updates: bool, old: &[(String, Number)], new: &[(String, Number)]) -> Moves {
         let number = |number: &Number| Value::Number(number.clone());
-        let quantity = |links: &[(String, Number)], of: &str| {
-            links.iter().find(|(other, _)| other == of).map(|(_, quantity)| number(quantity))
-        };
+        let (earlier, later) = (by_name(old), by_name(new));
         let mut moves = Moves::default();
         for (of, now) in new {
             let now = number(now);
-            let before = quantity(old, of);
+            let before = earlier.get(&of.as_str()).map(number);
             if before.as_ref().is_some_and(|before| same(None, before, &now)) {
                 continue;
             }
@@ -132,7 +116,7 @@ impl Moves {
                 None => moves.added.push(object(link)),
             }
         }
-        moves.removed.extend(old.iter().map(|(of, _)| of).filter(|of| quantity(new, of).is_none()).cloned());
+        moves.removed.extend(old.iter().map(|(of, _)| of).filter(|of| !later.has(&of.as_str())).cloned());
         moves
     }
 
@@ -161,24 +145,26 @@ fn quantities(kind: SnapshotKind, old: &Quantities, new: &Quantities) -> Option<
 type Entries = [Entry];
 
 fn values(old: &[(String, Vec<Entry>)], new: &[(String, Vec<Entry>)], types: &Types) -> Option<Value> {
-    let before: HashMap<&str, &Vec<Entry>> = old.iter().map(|(code, entries)| (code.as_str(), entries)).collect();
+    let (before, after) = (by_name(old), by_name(new));
     let mut changed: Vec<(String, Value)> = Vec::new();
     for (code, entries) in new {
-        let previous = before.get(code.as_str()).map_or(&[][..], |entries| entries.as_slice());
+        let previous = before.get(&code.as_str()).map_or(&[][..], |entries| entries.as_slice());
         changed.extend(attribute(code, previous, entries, types));
     }
-    let now: HashMap<&str, ()> = new.iter().map(|(code, _)| (code.as_str(), ())).collect();
-    for (code, entries) in old.iter().filter(|(code, _)| !now.contains_key(code.as_str())) {
+    for (code, entries) in old.iter().filter(|(code, _)| !after.has(&code.as_str())) {
         changed.extend(attribute(code, entries, &[], types));
     }
     (!changed.is_empty()).then_some(Value::Object(changed))
 }
 
+/// The values of an attribute by locale and scope.
+fn by_place(entries: &Entries) -> Index<(Option<&str>, Option<&str>), &Entry> {
+    entries.iter().map(|entry| (entry.place(), entry)).collect()
+}
+
 /// The changed values of one attribute: first those that there are in their order, then those gone.
 fn attribute(code: &str, old: &Entries, new: &Entries, types: &Types) -> Option<(String, Value)> {
-    fn find<'e>(entries: &'e Entries, of: &Entry) -> Option<&'e Entry> {
-        entries.iter().find(|entry| entry.locale == of.locale && entry.scope == of.scope)
-    }
+    let (before, after) = (by_place(old), by_place(new));
     let known = types.get(code);
     let mut changed = Vec::new();
     let mut add = |previous: Option<&Entry>, now: Option<&Entry>| {
@@ -200,9 +186,9 @@ fn attribute(code: &str, old: &Entries, new: &Entries, types: &Types) -> Option<
         ]));
     };
     for entry in new {
-        add(find(old, entry), Some(entry));
+        add(before.get(&entry.place()), Some(entry));
     }
-    for entry in old.iter().filter(|entry| find(new, entry).is_none()) {
+    for entry in old.iter().filter(|entry| !after.has(&entry.place())) {
         add(Some(entry), None);
     }
     (!changed.is_empty()).then(|| (code.to_owned(), Value::Array(changed)))

@@ -10,6 +10,7 @@ pub mod notice;
 pub mod subject;
 
 pub mod delta;
+mod index;
 pub mod making;
 pub mod sameness;
 pub mod state;
@@ -17,6 +18,7 @@ pub mod state;
 pub mod attributes;
 pub mod bridge;
 pub mod note;
+mod seldom;
 
 pub mod reconcile;
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use wire::json::{Value, escape_into};
 
 use crate::notice::{Action, Notice};
+use crate::state::State;
 use crate::subject::{NAMESPACE, Subject, hyphenated};
 
 /// The event that says that something happened.
@@ -45,7 +46,8 @@ pub fn delta_id(event_id: &str) -> String {
 /// `{"date":"YYYY-MM-DD hh:mm:ss.ffffff","timezone":"UTC"}` (contract page 2): when the entity was changed, or else when the
 /// event happened.
 fn escape_updated_at(out: &mut String, notice: &Notice) {
-    let at = notice.state.updated_at().or_else(|| domain::Timestamp::parse(&notice.time));
+    let changed = notice.state.as_ref().ok().and_then(State::updated_at);
+    let at = changed.or_else(|| domain::Timestamp::parse(&notice.time));
     let text = at.unwrap_or_default().to_string();
     out.push_str("{\"date\":");
     escape_into(out, &text.trim_end_matches('Z').replace('T', " "));
@@ -73,33 +75,29 @@ fn write(notice: &Notice, id: &str, event_type: &str, more: &str) -> Event {
     }
     data.push_str(more);
     data.push('}');
-    let author = [("identifier", &notice.author), ("type", &notice.author_type)];
-    let mut known = author.iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).peekable();
-    if known.peek().is_some() {
-        data.push_str(",\"author\":{");
-        while let Some((name, text)) = known.next() {
-            escape_into(&mut data, name);
-            data.push(':');
-            escape_into(&mut data, text);
-            if known.peek().is_some() {
-                data.push(',');
-            }
-        }
-        data.push('}');
+    data.push_str(",\"author\":{");
+    if let Some(author) = &notice.author {
+        data.push_str("\"identifier\":");
+        escape_into(&mut data, author);
+        data.push(',');
     }
-    data.push('}');
+    data.push_str("\"type\":");
+    escape_into(&mut data, notice.author_type);
+    data.push_str("}}");
     Event::new(EventParts { id, event_type, time: &notice.time, extensions: "", data: &data, product_identifier })
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::Timestamp;
     use wire::json::parse;
 
     use super::*;
     use crate::notice::{Received, read};
 
     fn notice(event: &str) -> Notice {
-        match read("main", format!("{{\"events\":[{event}]}}").as_bytes()).unwrap().remove(0) {
+        let body = format!("{{\"events\":[{event}]}}");
+        match read("main", body.as_bytes(), Timestamp::EPOCH).unwrap().remove(0) {
             Received::Notice(notice) => *notice,
             other => panic!("{other:?}"),
         }
@@ -137,7 +135,7 @@ mod tests {
         );
         let made = event(&notice);
         assert_eq!(made.event_type(), "com.akeneo.pim.v1.product-model.deleted");
-        assert_eq!(made.data(), r#"{"product_model":{"code":"amor"}}"#);
+        assert_eq!(made.data(), r#"{"product_model":{"code":"amor"},"author":{"type":"unknown-user-type"}}"#);
         assert_eq!((made.id(), made.product_identifier()), ("no uuid", None));
         // Made a UUID first.
         let base = Uuid::new_v5(&NAMESPACE, b"no uuid");

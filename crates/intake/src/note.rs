@@ -27,7 +27,7 @@ pub struct Note {
     pub events: u64,
     /// The latest request with some.
     pub events_at: Option<Timestamp>,
-    /// Events that were not as they should be.
+    /// Events of which nothing could be told.
     pub bad: u64,
     /// What was wrong with the latest of them.
     pub bad_why: Option<String>,
@@ -35,6 +35,10 @@ pub struct Note {
     pub unknown: u64,
     /// The latest such action.
     pub unknown_action: Option<String>,
+    /// Events without a delta because their entity cannot be compared.
+    pub uncompared: u64,
+    /// Which entity the latest of them was about, and why.
+    pub uncompared_why: Option<String>,
     /// Up to when reconciliation has seen everything, by kind of entity.
     pub reconciled: BTreeMap<String, Timestamp>,
     /// Events that the PIM failed to send and reconciliation made.
@@ -58,6 +62,8 @@ impl Note {
         self.bad_why = later.bad_why.or(self.bad_why.take());
         self.unknown += later.unknown;
         self.unknown_action = later.unknown_action.or(self.unknown_action.take());
+        self.uncompared += later.uncompared;
+        self.uncompared_why = later.uncompared_why.or(self.uncompared_why.take());
         self.reconciled.extend(later.reconciled);
         self.filled += later.filled;
         self.filled_at = later.filled_at.or(self.filled_at);

@@ -1,11 +1,14 @@
-//! The events of a request as the PIM sends them, read one by one: a bad one does not take the others with it.
+//! The events of a request as the PIM sends them, read one by one. It never sends again: what it got wrong in one place costs
+//! that place, not the event, and a bad event does not take the others with it.
 
+use domain::Timestamp;
 use store::SnapshotKind;
+use uuid::Uuid;
 use wire::cloudevents::in_utc;
-use wire::json::Value;
+use wire::json::{Value, parse, pieces};
 
 use crate::state::State;
-use crate::subject::Subject;
+use crate::subject::{NAMESPACE, Subject};
 
 /// What happened to an entity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,10 +21,10 @@ pub enum Action {
     Removed,
 }
 
-/// An event that is understood.
+/// An event that is understood: what happened, and to what.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Notice {
-    /// `event_id`, the id of the event that comes of it.
+    /// `event_id`, the id of the event that comes of it; or what stands in for it.
     pub id: String,
     /// What happened.
     pub action: Action,
@@ -31,10 +34,12 @@ pub struct Notice {
     pub time: String,
     /// User name, as the PIM knows it.
     pub author: Option<String>,
-    /// What kind of author: `api`, `user`, `system`, or whatever a newer PIM says.
-    pub author_type: Option<String>,
-    /// The entity after it happened; empty for what was removed.
-    pub state: State,
+    /// What kind of author, by the name that it has in events.
+    pub author_type: &'static str,
+    /// When the PIM says that the entity was changed, in its own words.
+    pub updated: Option<String>,
+    /// The entity after it happened, or why it cannot be compared; empty for what was removed.
+    pub state: Result<State, String>,
 }
 
 /// An event of a request.
@@ -44,7 +49,7 @@ pub enum Received {
     Notice(Box<Notice>),
     /// One with an action that this version does not know.
     UnknownAction(String),
-    /// One that is not as it should be.
+    /// One of which nothing can be told.
     Bad {
         /// `event_id`, where there is one.
         id: Option<String>,
@@ -64,34 +69,88 @@ pub enum BodyError {
 
 /// Longer names and ids are cut in what is logged.
 const SHOWN: usize = 100;
+/// The longest `event_id` that is taken, in characters: the rule for ids of events, whichever way they come in.
+const LONGEST_ID: usize = 256;
+/// The longest name of a user that is told, in characters.
+const LONGEST_AUTHOR: usize = 1024;
 
-/// Reads a body of the PIM that is registered as `source`.
-pub fn read(source: &str, body: &[u8]) -> Result<Vec<Received>, BodyError> {
-    let body = wire::json::parse(body).map_err(|error| BodyError::NoJson(error.to_string()))?;
-    match body.get("events") {
-        Some(Value::Array(events)) => Ok(events.iter().map(|event| one(source, event)).collect()),
-        Some(other) => Err(BodyError::NoEvents(format!("`events` is {}, expected an array", other.type_name()))),
-        None => Err(BodyError::NoEvents(format!("the body is {} without `events`", body.type_name()))),
+/// Reads a body of the PIM that is registered as `source`, which arrived at `received_at`.
+pub fn read(source: &str, body: &[u8], received_at: Timestamp) -> Result<Vec<Received>, BodyError> {
+    let body = pieces(body, &["events"]).map_err(|error| BodyError::NoJson(error.to_string()))?;
+    match (body.elements, body.rest.get("events")) {
+        (Some(events), _) => Ok(events.into_iter().map(|event| one(source, event, received_at)).collect()),
+        (None, Some(other)) => {
+            Err(BodyError::NoEvents(format!("`events` is {}, expected an array", other.type_name())))
+        }
+        (None, None) => Err(BodyError::NoEvents(format!("the body is {} without `events`", body.rest.type_name()))),
     }
 }
 
-fn one(source: &str, event: &Value) -> Received {
-    let action = match event.get("action") {
-        Some(Value::String(action)) => action.as_str(),
-        _ => return bad(event, "it has no `action`".to_owned()),
+fn one(source: &str, sent: &str, received_at: Timestamp) -> Received {
+    let event = match parse(sent.as_bytes()) {
+        Ok(event) => event,
+        Err(error) => return Received::Bad { id: None, why: error.to_string() },
     };
-    let (kind, action) = match action {
-        "product.created" => (SnapshotKind::Product, Action::Created),
-        "product.updated" => (SnapshotKind::Product, Action::Updated),
-        "product.removed" => (SnapshotKind::Product, Action::Removed),
-        "product_model.created" => (SnapshotKind::ProductModel, Action::Created),
-        "product_model.updated" => (SnapshotKind::ProductModel, Action::Updated),
-        "product_model.removed" => (SnapshotKind::ProductModel, Action::Removed),
-        other => return Received::UnknownAction(cut(other)),
+    let (kind, action) = match event.get("action").and_then(Value::as_str) {
+        Some("product.created") => (SnapshotKind::Product, Action::Created),
+        Some("product.updated") => (SnapshotKind::Product, Action::Updated),
+        Some("product.removed") => (SnapshotKind::Product, Action::Removed),
+        Some("product_model.created") => (SnapshotKind::ProductModel, Action::Created),
+        Some("product_model.updated") => (SnapshotKind::ProductModel, Action::Updated),
+        Some("product_model.removed") => (SnapshotKind::ProductModel, Action::Removed),
+        Some(other) => return Received::UnknownAction(cut(other)),
+        None => return bad(&event, "it has no `action`".to_owned()),
     };
-    match notice(source, event, kind, action) {
-        Ok(notice) => Received::Notice(Box::new(notice)),
-        Err(why) => bad(event, why),
+    let resource = event.get("data").and_then(|data| data.get("resource")).unwrap_or(&Value::Null);
+    let subject = match kind {
+        SnapshotKind::Product => Subject::product(source, resource),
+        SnapshotKind::ProductModel => Subject::product_model(resource),
+    };
+    let subject = match subject {
+        Ok(subject) => subject,
+        Err(_) if resource.as_object().is_none() => {
+            return bad(&event, format!("`data.resource` is {}, expected an object", resource.type_name()));
+        }
+        Err(why) => return bad(&event, format!("`data.resource`: {why}")),
+    };
+    let state = match action {
+        Action::Removed => Ok(State::default()),
+        Action::Created | Action::Updated => State::read(source, resource),
+    };
+    let text = |name: &str| event.get(name).and_then(Value::as_str);
+    Received::Notice(Box::new(Notice {
+        id: text("event_id").filter(|id| is_id(id)).map_or_else(|| stand_in_id(sent), str::to_owned),
+        action,
+        subject,
+        time: text("event_datetime").and_then(in_utc).map_or_else(|| received_at.to_string(), |time| time.into_owned()),
+        author: text("author").filter(|name| is_author(name)).map(str::to_owned),
+        author_type: author_type(text("author_type")),
+        updated: resource.get("updated").and_then(Value::as_str).map(str::to_owned),
+        state,
+    }))
+}
+
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.chars().count() <= LONGEST_ID && !id.chars().any(char::is_control)
+}
+
+fn is_author(name: &str) -> bool {
+    !name.is_empty() && name.chars().count() <= LONGEST_AUTHOR
+}
+
+/// The id of an event that has none: the same for the same text, so that it is told once.
+fn stand_in_id(sent: &str) -> String {
+    Uuid::new_v5(&NAMESPACE, sent.as_bytes()).hyphenated().to_string()
+}
+
+/// The names that events have for kinds of authors (contract page 3, `user_type`).
+fn author_type(sent: Option<&str>) -> &'static str {
+    match sent {
+        Some("ui" | "user") => "user",
+        Some("api") => "api",
+        Some("system") => "system",
+        Some("job") => "job",
+        _ => "unknown-user-type",
     }
 }
 
@@ -103,43 +162,11 @@ fn cut(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(SHOWN).collect()
 }
 
-fn notice(source: &str, event: &Value, kind: SnapshotKind, action: Action) -> Result<Notice, String> {
-    let id = event.get("event_id").and_then(Value::as_str).ok_or("it has no `event_id`")?;
-    // The rule for ids of events, whichever way they come in (contract page 7).
-    if id.is_empty() || id.chars().count() > 256 || id.chars().any(char::is_control) {
-        return Err("`event_id` must have 1 to 256 characters and no control characters".to_owned());
-    }
-    let time = event.get("event_datetime").and_then(Value::as_str).ok_or("it has no `event_datetime`")?;
-    let time = in_utc(time).ok_or_else(|| format!("`event_datetime` is no RFC 3339: {:?}", cut(time)))?;
-    let resource = event.get("data").and_then(|data| data.get("resource")).ok_or("it has no `data.resource`")?;
-    if resource.as_object().is_none() {
-        return Err(format!("`data.resource` is {}, expected an object", resource.type_name()));
-    }
-    let subject = match kind {
-        SnapshotKind::Product => Subject::product(source, resource),
-        SnapshotKind::ProductModel => Subject::product_model(resource),
-    };
-    let within = |why: String| format!("`data.resource`: {why}");
-    let state = match action {
-        Action::Removed => State::default(),
-        Action::Created | Action::Updated => State::read(source, resource).map_err(within)?,
-    };
-    let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
-    let author_type = text("author_type").map(|name| if name == "ui" { "user".to_owned() } else { name });
-    Ok(Notice {
-        id: id.to_owned(),
-        action,
-        subject: subject.map_err(within)?,
-        time: time.into_owned(),
-        author: text("author"),
-        author_type,
-        state,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_793_606_400_700_000);
 
     fn event(replaced: &str, by: &str) -> String {
         let event = r#"{"action":"product.removed","event_id":"e-1","event_datetime":"2026-11-03T09:00:13+01:00",
@@ -149,17 +176,21 @@ mod tests {
         event.replacen(replaced, by, 1)
     }
 
+    fn received(event: &str) -> Received {
+        read("main", format!("{{\"events\":[{event}]}}").as_bytes(), NOW).unwrap().remove(0)
+    }
+
     #[track_caller]
     fn check(replaced: &str, by: &str, expect: &str) {
-        let body = format!("{{\"events\":[{}]}}", event(replaced, by));
-        let found = match read("main", body.as_bytes()).unwrap().remove(0) {
+        let event = event(replaced, by);
+        let found = match received(&event) {
             Received::Notice(notice) => format!(
                 "{:?} {} {} {} {}",
                 notice.action,
-                notice.id,
+                notice.id.replace(&stand_in_id(&event), "stand-in"),
                 notice.time,
                 notice.author.unwrap_or_default(),
-                notice.author_type.unwrap_or_default()
+                notice.author_type
             ),
             Received::UnknownAction(name) => format!("unknown {name}"),
             Received::Bad { id, why } => format!("bad {}: {why}", id.unwrap_or_default()),
@@ -172,25 +203,61 @@ mod tests {
         check("", "", "Removed e-1 2026-11-03T08:00:13Z julia user");
         check("\"ui\"", "\"api\"", "Removed e-1 2026-11-03T08:00:13Z julia api");
         check("\"ui\"", "\"system\"", "Removed e-1 2026-11-03T08:00:13Z julia system");
-        check("\"author\":\"julia\",\"author_type\":\"ui\",", "", "Removed e-1 2026-11-03T08:00:13Z  ");
         check("product.removed", "product.updated", "Updated e-1 2026-11-03T08:00:13Z julia user");
         check("product.removed", "category.updated", "unknown category.updated");
         check("\"product.removed\"", "7", "bad e-1: it has no `action`");
-        check("\"e-1\"", "7", "bad : it has no `event_id`");
-        check("\"e-1\"", "\"\"", "bad : `event_id` must have 1 to 256 characters and no control characters");
-        check("+01:00", "", "bad e-1: `event_datetime` is no RFC 3339: \"2026-11-03T09:00:13\"");
-        check("\"resource\"", "\"other\"", "bad e-1: it has no `data.resource`");
+        check("\"resource\"", "\"other\"", "bad e-1: `data.resource` is null, expected an object");
         check("{\"identifier\":\"x\"}", "[]", "bad e-1: `data.resource` is an array, expected an object");
-        check("\"identifier\":\"x\"", "", "bad e-1: `data.resource`: the product has neither `uuid` nor `identifier`");
+        let neither = "the product has neither a `uuid` nor an `identifier` (they are missing and missing)";
+        check("\"identifier\":\"x\"", "", &format!("bad e-1: `data.resource`: {neither}"));
         check("product.removed", "product_model.created", "bad e-1: `data.resource`: the product model has no `code`");
     }
 
     #[test]
+    fn what_is_odd_beside_action_and_entity_costs_its_place() {
+        check(
+            "\"author\":\"julia\",\"author_type\":\"ui\",",
+            "",
+            "Removed e-1 2026-11-03T08:00:13Z  unknown-user-type",
+        );
+        for odd in ["null", "7", "{}", "[]", "\"\"", "true"] {
+            check("\"julia\"", odd, "Removed e-1 2026-11-03T08:00:13Z  user");
+            check("\"ui\"", odd, "Removed e-1 2026-11-03T08:00:13Z julia unknown-user-type");
+            check("\"e-1\"", odd, "Removed stand-in 2026-11-03T08:00:13Z julia user");
+            check("\"2026-11-03T09:00:13+01:00\"", odd, "Removed e-1 2026-11-02T08:00:00.700000Z julia user");
+        }
+        check("\"ui\"", "\"robot\"", "Removed e-1 2026-11-03T08:00:13Z julia unknown-user-type");
+        check("e-1", &"e".repeat(257), "Removed stand-in 2026-11-03T08:00:13Z julia user");
+        check("e-1", "e\\n1", "Removed stand-in 2026-11-03T08:00:13Z julia user");
+        check("+01:00", "", "Removed e-1 2026-11-02T08:00:00.700000Z julia user");
+        let updated = event("product.removed", "product.updated").replace("\"x\"", "\"x\",\"enabled\":\"yes\"");
+        let Received::Notice(notice) = received(&updated) else { panic!("{updated}") };
+        assert_eq!(notice.state, Err("`enabled` is a string, expected a boolean".to_owned()));
+    }
+
+    #[test]
+    fn one_event_that_cannot_be_read_leaves_the_others() {
+        let odd = [
+            r#"{"a":"\ud800"}"#.to_owned(),
+            r#"{"a":1,"a":2}"#.to_owned(),
+            format!("{}{}", "[".repeat(129), "]".repeat(129)),
+        ];
+        for odd in odd {
+            let body = format!("{{\"events\":[{},{odd},{}]}}", event("", ""), event("e-1", "e-2"));
+            let received = read("main", body.as_bytes(), NOW).unwrap();
+            let found: Vec<bool> = received.iter().map(|one| matches!(one, Received::Notice(_))).collect();
+            assert_eq!(found, [true, false, true], "{odd}");
+        }
+    }
+
+    #[test]
     fn a_body_has_events_or_is_refused() {
-        assert_eq!(read("main", b"{\"events\":[]}"), Ok(Vec::new()));
-        assert!(matches!(read("main", b"{\"events\":["), Err(BodyError::NoJson(_))));
-        assert!(matches!(read("main", b"{\"events\":{}}"), Err(BodyError::NoEvents(_))));
-        assert!(matches!(read("main", b"[]"), Err(BodyError::NoEvents(_))));
-        assert!(matches!(&read("main", b"{\"events\":[1]}").unwrap()[..], [Received::Bad { id: None, .. }]));
+        assert_eq!(read("main", b"{\"events\":[]}", NOW), Ok(Vec::new()));
+        for no_json in ["{\"events\":[", "", "{\"events\":[{\"a\":}]}", "{\"events\":[1,]}"] {
+            assert!(matches!(read("main", no_json.as_bytes(), NOW), Err(BodyError::NoJson(_))), "{no_json}");
+        }
+        assert!(matches!(read("main", b"{\"events\":{}}", NOW), Err(BodyError::NoEvents(_))));
+        assert!(matches!(read("main", b"[]", NOW), Err(BodyError::NoEvents(_))));
+        assert!(matches!(&read("main", b"{\"events\":[1]}", NOW).unwrap()[..], [Received::Bad { id: None, .. }]));
     }
 }

@@ -8,7 +8,9 @@
 //!
 //! **The window.** A round asks for changes since the end of the round before, less an overlap for clocks that differ and
 //! transactions that took long; and leaves out the latest ones, which the PIM may be about to send. How far it has come is
-//! kept after each complete round only: pages come in the order of names, not of changes.
+//! kept after each complete round only: pages come in the order of names, not of changes. All of this is by the PIM's clock, as
+//! its answers tell it: a step of ours moves no window. Where a round ended in what is now the future, a clock was set back, and
+//! the last day is looked at again: what is known already differs from nothing.
 //!
 //! **Where from.** `products` has the very shape of the Events API in all versions. `products-uuid` names associated
 //! products and identifiers in another way, so it is asked only for what `products` does not have: products without an
@@ -24,13 +26,14 @@ use domain::{PimId, Timestamp};
 use parking_lot::Mutex;
 use store::{AppendError, Store, StoreError};
 use tokio::task::JoinSet;
-use wire::json::Value;
 
 use crate::bridge::{Bridge, Filled, Window};
 use crate::note::Note;
 
 /// So long a change is left to the PIM, whose consumer sends a little later than it happened.
 pub const SETTLE: Duration = Duration::from_secs(60);
+/// How far back a round looks that cannot tell where the one before ended.
+const CLOCK_SET_BACK: Duration = Duration::from_secs(24 * 60 * 60);
 /// More pages than any round has; who goes on beyond is no PIM.
 const MOST_PAGES: usize = 100_000;
 
@@ -65,8 +68,10 @@ impl EntityKind {
 /// A page of entities.
 #[derive(Clone, Debug, Default)]
 pub struct EntityPage {
-    /// As the REST API gives them.
-    pub items: Vec<Value>,
+    /// As the REST API gives them, each by itself: one that cannot be read costs no other.
+    pub items: Vec<String>,
+    /// What time it is by the PIM's clock, which its entities' times of change come from.
+    pub at: Option<Timestamp>,
     /// What to ask the next page with; `None` at the end.
     pub next: Option<String>,
 }
@@ -77,8 +82,8 @@ pub trait EntitySource: Send + Sync + 'static {
     /// Whether it can ask this PIM: the operator gave credentials.
     fn knows(&self, pim: &Pim) -> bool;
 
-    /// A page of the entities that were changed after `since`; the first one, or that at `cursor`. A kind that the PIM does
-    /// not have is empty. The error is for the operator.
+    /// A page of the entities that were changed after `since`, and maybe of others; the first one, or that at `cursor`. A kind that
+    /// the PIM does not have is empty. The error is for the operator.
     async fn page(
         &self,
         pim: &Pim,
@@ -162,14 +167,14 @@ impl Reconciler {
     /// A round of one PIM. The very first one only takes note of the time: what happened before is not asked for.
     pub async fn round(&self, pim: &Arc<Pim>, now: Timestamp) -> Result<Filled, RoundError> {
         let reached = self.reached(pim.id).await?;
-        let until = now - SETTLE;
         let mut total = Filled::default();
         for kind in EntityKind::ALL {
+            let mut until = now - SETTLE;
             if let Some(reached) = reached.get(kind.name()) {
-                let window = Window { since: *reached - self.overlap, until };
-                let filled = self.kind(pim, kind, window, now).await;
+                let done = self.kind(pim, kind, *reached, now).await;
                 self.bridge.unwatch(pim.id);
-                let filled = filled?;
+                let filled;
+                (filled, until) = done?;
                 total.events += filled.events;
                 total.deltas += filled.deltas;
                 total.bad += filled.bad;
@@ -179,38 +184,71 @@ impl Reconciler {
         Ok(total)
     }
 
+    /// What was changed since `reached`; and up to when.
     async fn kind(
         &self,
         pim: &Arc<Pim>,
         kind: EntityKind,
-        window: Window,
+        reached: Timestamp,
         now: Timestamp,
-    ) -> Result<Filled, RoundError> {
+    ) -> Result<(Filled, Timestamp), RoundError> {
         let types = self.bridge.types(pim).await.map_err(RoundError::Pim)?;
         if kind == EntityKind::ProductsByUuid && types.codes_of(IDENTIFIER).next().is_none() {
             // Which products have an identifier cannot be told.
-            return Ok(Filled::default());
+            return Ok((Filled::default(), now - SETTLE));
         }
+        let (mut page, window) = self.first_page(pim, kind, reached, now).await?;
         let mut total = Filled::default();
         let mut cursor: Option<String> = None;
         for _ in 0..MOST_PAGES {
-            self.bridge.watch(pim.id);
-            // The PIM compares whole seconds, and only what is later.
-            let since = window.since - Duration::from_secs(1);
-            let page = self.source.page(pim, kind, since, cursor.as_deref()).await.map_err(RoundError::Pim)?;
-            let filled = self.bridge.fill(pim, kind, &page.items, window, &types, now).await?;
+            let items = std::mem::take(&mut page.items);
+            let filled = self.bridge.fill(pim, kind, items, window, &types, now).await?;
             total.events += filled.events;
             total.deltas += filled.deltas;
             total.bad += filled.bad;
-            match page.next {
-                None => return Ok(total),
+            match page.next.take() {
+                None => return Ok((total, window.until)),
                 Some(next) if cursor.as_ref() == Some(&next) => {
                     return Err(RoundError::Pim(format!("a page of `{}` names itself as the next", kind.name())));
                 }
                 Some(next) => cursor = Some(next),
             }
+            page = self.page(pim, kind, window.since, cursor.as_deref()).await?;
         }
         Err(RoundError::Pim(format!("`{}` does not end after {MOST_PAGES} pages", kind.name())))
+    }
+
+    /// The first page, and the changes that the round looks at: by the PIM's clock, which set their times.
+    async fn first_page(
+        &self,
+        pim: &Arc<Pim>,
+        kind: EntityKind,
+        mut reached: Timestamp,
+        now: Timestamp,
+    ) -> Result<(EntityPage, Window), RoundError> {
+        loop {
+            let since = reached - self.overlap;
+            let page = self.page(pim, kind, since, None).await?;
+            let until = page.at.unwrap_or(now) - SETTLE;
+            if reached <= until {
+                return Ok((page, Window { since, until }));
+            }
+            // The clock was set back: how far everything was seen cannot be told.
+            reached = until - CLOCK_SET_BACK;
+        }
+    }
+
+    async fn page(
+        &self,
+        pim: &Arc<Pim>,
+        kind: EntityKind,
+        since: Timestamp,
+        cursor: Option<&str>,
+    ) -> Result<EntityPage, RoundError> {
+        self.bridge.watch(pim.id);
+        // The PIM compares whole seconds, and only what is later.
+        let since = since - Duration::from_secs(1);
+        self.source.page(pim, kind, since, cursor).await.map_err(RoundError::Pim)
     }
 
     async fn reached(&self, pim: PimId) -> Result<BTreeMap<String, Timestamp>, StoreError> {
@@ -222,14 +260,8 @@ impl Reconciler {
         Ok(self.reached.lock().entry(pim).or_insert(reached).clone())
     }
 
-    /// Never goes back, whatever the clock does.
     fn reach(&self, pim: PimId, kind: EntityKind, until: Timestamp) {
-        let until = {
-            let mut all = self.reached.lock();
-            let reached = all.entry(pim).or_default().entry(kind.name().to_owned()).or_insert(until);
-            *reached = (*reached).max(until);
-            *reached
-        };
+        self.reached.lock().entry(pim).or_default().insert(kind.name().to_owned(), until);
         self.bridge.reconciled(pim, |note| _ = note.reconciled.insert(kind.name().to_owned(), until));
     }
 }

@@ -4,6 +4,8 @@
 use domain::Timestamp;
 use wire::json::Value;
 
+use crate::index::Index;
+
 /// What is known of an attribute's values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Known {
@@ -89,9 +91,10 @@ fn alike(one: &Value, other: &Value, amounts: bool) -> bool {
         (Value::Number(a), Value::Number(b)) => Decimal::of(a.as_str()) == Decimal::of(b.as_str()),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b, amounts)),
         (Value::Object(a), Value::Object(b)) => {
+            let members: Index<&str, &Value> = b.iter().map(|(name, value)| (name.as_str(), value)).collect();
             a.len() == b.len()
                 && a.iter().all(|(name, a)| {
-                    other.get(name).is_some_and(|b| {
+                    members.get(&name.as_str()).is_some_and(|b| {
                         let number = if amounts && name == "amount" { same_number(a, b) } else { None };
                         number.unwrap_or_else(|| alike(a, b, amounts))
                     })

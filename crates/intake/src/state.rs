@@ -71,38 +71,54 @@ pub struct Entry {
     pub data: Value,
 }
 
+impl Entry {
+    /// What tells it from other values of its attribute.
+    pub(crate) fn place(&self) -> (Option<&str>, Option<&str>) {
+        (self.locale.as_deref(), self.scope.as_deref())
+    }
+}
+
 type Read<T> = Result<T, String>;
 
 impl State {
-    /// Reads a `resource` of the PIM that is registered as `source`. Empty maps may be `{}` or `[]`, what is left out is empty.
+    /// Reads a `resource` of the PIM that is registered as `source`, or says why it cannot be compared with others: a delta from a
+    /// state that was half understood would be wrong.
+    ///
+    /// PHP has one kind of array, and makes whole numbers of keys that look like some. So empty maps may be `{}` or `[]`, a list
+    /// may be an object with whole numbers as keys, and a code may be a number. What is `null` or left out is empty. A time of
+    /// change that is none does not keep states from being compared.
     pub fn read(source: &str, resource: &Value) -> Read<State> {
         Ok(State {
-            updated: text(resource, "updated")?,
+            updated: resource.get("updated").and_then(Value::as_str).map(str::to_owned),
             enabled: match resource.get("enabled") {
                 None | Some(Value::Null) => None,
                 Some(Value::Bool(truth)) => Some(*truth),
                 Some(other) => return Err(format!("`enabled` is {}, expected a boolean", other.type_name())),
             },
-            family: text(resource, "family")?,
-            parent: text(resource, "parent")?,
-            categories: texts(resource, "categories")?,
-            groups: texts(resource, "groups")?,
+            family: code(resource, "family")?,
+            parent: code(resource, "parent")?,
+            categories: codes(resource, "categories")?,
+            groups: codes(resource, "groups")?,
             associations: map(resource, "associations", |links| {
+                members_of(links)?;
                 Ok(Links {
-                    products: texts(links, "products")?,
-                    product_models: texts(links, "product_models")?,
-                    groups: texts(links, "groups")?,
+                    products: codes(links, "products")?,
+                    product_models: codes(links, "product_models")?,
+                    groups: codes(links, "groups")?,
                 })
             })?,
             quantified: map(resource, "quantified_associations", |sides| {
+                members_of(sides)?;
                 Ok(Quantities {
                     products: list(sides, "products", |link| {
                         Ok((product_uuid(source, link)?.hyphenated().to_string(), quantity(link)?))
                     })?,
                     product_models: list(sides, "product_models", |link| {
-                        let code =
-                            text(link, "identifier")?.map_or_else(|| text(link, "code"), |code| Ok(Some(code)))?;
-                        Ok((code.ok_or("it has no `identifier`")?, quantity(link)?))
+                        let name = match code(link, "identifier")? {
+                            Some(name) => Some(name),
+                            None => code(link, "code")?,
+                        };
+                        Ok((name.ok_or("it has no `identifier`")?, quantity(link)?))
                     })?,
                 })
             })?,
@@ -195,60 +211,83 @@ pub(crate) fn object<'n>(members: impl IntoIterator<Item = (&'n str, Value)>) ->
 }
 
 /// An array of strings.
-pub(crate) fn strings(texts: &[String]) -> Value {
-    Value::Array(texts.iter().map(|text| Value::from(text.as_str())).collect())
+pub(crate) fn strings<'t>(texts: impl IntoIterator<Item = &'t String>) -> Value {
+    Value::Array(texts.into_iter().map(|text| Value::from(text.as_str())).collect())
 }
 
 fn members<T>(map: &[(String, T)], write: impl Fn(&T) -> Value) -> Value {
     Value::Object(map.iter().map(|(name, value)| (name.clone(), write(value))).collect())
 }
 
-fn wrong<T>(name: &str, expected: &str, found: &Value) -> Read<T> {
-    Err(format!("`{name}` is {}, expected {expected}", found.type_name()))
-}
-
-fn text(of: &Value, name: &str) -> Read<Option<String>> {
+/// A code, or another short text that PHP may have made a number of.
+fn code(of: &Value, name: &str) -> Read<Option<String>> {
     match of.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(other) => wrong(name, "a string", other),
+        Some(found) => code_of(found).map(Some).ok_or_else(|| unlike(name, "a string", found)),
+    }
+}
+
+/// A string, or a number as its text.
+pub(crate) fn code_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+fn unlike(name: &str, expected: &str, found: &Value) -> String {
+    format!("`{name}` is {}, expected {expected}", found.type_name())
+}
+
+/// The items of a list, also of one that PHP wrote as an object because its numbers have gaps.
+fn items_of(list: &Value) -> Option<Vec<&Value>> {
+    let is_number = |key: &str| {
+        let digits = key.strip_prefix('-').unwrap_or(key);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match list {
+        Value::Null => Some(Vec::new()),
+        Value::Array(items) => Some(items.iter().collect()),
+        Value::Object(items) if items.iter().all(|(key, _)| is_number(key)) => {
+            Some(items.iter().map(|(_, item)| item).collect())
+        }
+        _ => None,
     }
 }
 
 fn list<T>(of: &Value, name: &str, read: impl Fn(&Value) -> Read<T>) -> Read<Vec<T>> {
-    match of.get(name) {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(items)) => {
-            let item = |(index, item)| read(item).map_err(|why| format!("`{name}[{index}]`: {why}"));
-            items.iter().enumerate().map(item).collect()
-        }
-        // PHP writes a list as an object where its numbers have gaps.
-        Some(Value::Object(items)) => items.iter().map(|(_, item)| read(item)).collect(),
-        Some(other) => wrong(name, "an array", other),
-    }
+    let Some(found) = of.get(name) else { return Ok(Vec::new()) };
+    let items = items_of(found).ok_or_else(|| unlike(name, "an array", found))?;
+    let item = |(index, item)| read(item).map_err(|why| format!("`{name}[{index}]`: {why}"));
+    items.into_iter().enumerate().map(item).collect()
 }
 
-fn texts(of: &Value, name: &str) -> Read<Vec<String>> {
-    list(of, name, |item| match item {
-        Value::String(text) => Ok(text.clone()),
-        other => Err(format!("it is {}, expected a string", other.type_name())),
-    })
+fn codes(of: &Value, name: &str) -> Read<Vec<String>> {
+    list(of, name, |item| code_of(item).ok_or_else(|| format!("it is {}, expected a string", item.type_name())))
+}
+
+/// The members of a map; an empty one comes as a list, too.
+fn members_of(map: &Value) -> Read<&[(String, Value)]> {
+    match map {
+        Value::Null => Ok(&[]),
+        Value::Array(items) if items.is_empty() => Ok(&[]),
+        Value::Object(members) => Ok(members),
+        other => Err(format!("it is {}, expected an object", other.type_name())),
+    }
 }
 
 fn map<T>(of: &Value, name: &str, read: impl Fn(&Value) -> Read<T>) -> Read<Vec<(String, T)>> {
-    match of.get(name) {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(items)) if items.is_empty() => Ok(Vec::new()),
-        Some(Value::Object(members)) => members
-            .iter()
-            .map(|(key, value)| Ok((key.clone(), read(value).map_err(|why| format!("`{name}.{key}`: {why}"))?)))
-            .collect(),
-        Some(other) => wrong(name, "an object", other),
-    }
+    let Some(found) = of.get(name) else { return Ok(Vec::new()) };
+    let members = members_of(found).map_err(|_| unlike(name, "an object", found))?;
+    let member = |(key, value): &(String, Value)| {
+        Ok((key.clone(), read(value).map_err(|why| format!("`{name}.{key}`: {why}"))?))
+    };
+    members.iter().map(member).collect()
 }
 
 fn entries(of: &Value) -> Read<Vec<Entry>> {
-    let Value::Array(items) = of else { return Err(format!("it is {}, expected an array", of.type_name())) };
+    let items = items_of(of).ok_or_else(|| format!("it is {}, expected an array", of.type_name()))?;
     let mut entries = Vec::with_capacity(items.len());
     for item in items {
         if item.as_object().is_none() {
@@ -258,24 +297,27 @@ fn entries(of: &Value) -> Read<Vec<Entry>> {
             None | Some(Value::Null) => continue,
             Some(data) => data.clone(),
         };
-        let attribute_type = text(item, "attribute_type")?;
-        entries.push(Entry { locale: text(item, "locale")?, scope: text(item, "scope")?, attribute_type, data });
+        let attribute_type = code(item, "attribute_type")?;
+        entries.push(Entry { locale: code(item, "locale")?, scope: code(item, "scope")?, attribute_type, data });
     }
     Ok(entries)
 }
 
+/// A malformed uuid beside a good identifier does not count.
 fn product_uuid(source: &str, link: &Value) -> Read<Uuid> {
-    match (text(link, "uuid")?, text(link, "identifier")?) {
-        (Some(uuid), _) => hyphenated(&uuid).ok_or_else(|| format!("`uuid` is no UUID: {uuid:?}")),
+    let uuid = link.get("uuid").and_then(Value::as_str).and_then(hyphenated);
+    let identifier = link.get("identifier").and_then(code_of).filter(|identifier| !identifier.is_empty());
+    match (uuid, identifier) {
+        (Some(uuid), _) => Ok(uuid),
         (None, Some(identifier)) => Ok(stand_in(source, &identifier)),
-        (None, None) => Err("it has neither `uuid` nor `identifier`".to_owned()),
+        (None, None) => Err("it has neither a `uuid` nor an `identifier`".to_owned()),
     }
 }
 
 fn quantity(link: &Value) -> Read<Number> {
     match link.get("quantity") {
         Some(Value::Number(number)) => Ok(number.clone()),
-        Some(other) => wrong("quantity", "a number", other),
+        Some(other) => Err(unlike("quantity", "a number", other)),
         None => Err("it has no `quantity`".to_owned()),
     }
 }
@@ -305,16 +347,42 @@ mod tests {
     }
 
     #[test]
+    fn what_php_makes_of_codes_and_lists_is_understood() {
+        let same = |odd: &str, plain: &str| assert_eq!(read(odd), read(plain), "{odd}");
+        same(
+            r#"{"categories":[123,"b"],"family":7,"parent":-1}"#,
+            r#"{"categories":["123","b"],"family":"7","parent":"-1"}"#,
+        );
+        same(r#"{"groups":{"1":"a","5":"b"}}"#, r#"{"groups":["a","b"]}"#);
+        same(
+            r#"{"values":{"name":{"1":{"locale":7,"scope":8,"data":1}}}}"#,
+            r#"{"values":{"name":[{"locale":"7","scope":"8","data":1}]}}"#,
+        );
+        same(r#"{"associations":{"UP":{"products":[4711]}}}"#, r#"{"associations":{"UP":{"products":["4711"]}}}"#);
+        same(r#"{"associations":{"UP":null},"values":{"a":null}}"#, r#"{"associations":{"UP":{}},"values":{"a":[]}}"#);
+        same(
+            r#"{"quantified_associations":{"Q":{"products":[{"uuid":"no","identifier":"p","quantity":1}]}}}"#,
+            r#"{"quantified_associations":{"Q":{"products":[{"identifier":"p","quantity":1}]}}}"#,
+        );
+        same(r#"{"updated":7}"#, "{}");
+    }
+
+    #[test]
     fn what_cannot_be_understood_is_named() {
         let check = |resource: &str, why: &str| assert_eq!(read(resource).unwrap_err(), why);
         check(r#"{"values":[1]}"#, "`values` is an array, expected an object");
-        check(r#"{"values":{"a":{}}}"#, "`values.a`: it is an object, expected an array");
-        check(r#"{"values":{"a":[{"locale":7,"data":1}]}}"#, "`values.a`: `locale` is a number, expected a string");
-        check(r#"{"categories":["a",1]}"#, "`categories[1]`: it is a number, expected a string");
+        check(r#"{"values":{"a":{"b":1}}}"#, "`values.a`: it is an object, expected an array");
+        check(r#"{"values":{"a":[{"locale":true,"data":1}]}}"#, "`values.a`: `locale` is a boolean, expected a string");
+        check(r#"{"categories":["a",null]}"#, "`categories[1]`: it is null, expected a string");
+        check(
+            r#"{"associations":{"X":{"products":{"sku":"sku"}}}}"#,
+            "`associations.X`: `products` is an object, expected an array",
+        );
+        check(r#"{"associations":{"X":7}}"#, "`associations.X`: it is a number, expected an object");
         check(r#"{"enabled":"yes"}"#, "`enabled` is a string, expected a boolean");
         check(
             r#"{"quantified_associations":{"Q":{"products":[{"quantity":1}]}}}"#,
-            "`quantified_associations.Q`: `products[0]`: it has neither `uuid` nor `identifier`",
+            "`quantified_associations.Q`: `products[0]`: it has neither a `uuid` nor an `identifier`",
         );
     }
 

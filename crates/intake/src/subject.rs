@@ -4,9 +4,15 @@ use store::{SnapshotKey, SnapshotKind};
 use uuid::{Uuid, uuid};
 use wire::json::Value;
 
+use crate::state::code_of;
+
 /// The namespace of everything that this bridge makes a UUIDv5 of: stand-ins for missing uuids, and event ids that are no
 /// UUID. Documented for operators; it never changes.
 pub const NAMESPACE: Uuid = uuid!("4afe434a-d98d-4408-8bce-f96db8bd058f");
+
+/// Longer codes and identifiers, in bytes, are no longer told: no PIM has some (255 characters are the most), and an event is
+/// bounded.
+const LONGEST_CODE: usize = 64 * 1024;
 
 /// The uuid that stands in for that of a product which has none, as in PIMs before 7.0: a UUIDv5 of `{source}/{identifier}`.
 pub fn stand_in(source: &str, identifier: &str) -> Uuid {
@@ -36,21 +42,29 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The product of a `resource` of the PIM that is registered as `source`.
+    /// The product of a `resource` of the PIM that is registered as `source`. A uuid that is none does not count beside an
+    /// identifier, and the other way round.
     pub fn product(source: &str, resource: &Value) -> Result<Subject, String> {
-        let identifier = text(resource, "identifier")?;
-        let uuid = match (text(resource, "uuid")?, &identifier) {
-            (Some(uuid), _) => hyphenated(uuid).ok_or_else(|| format!("`uuid` is no UUID: {uuid:?}"))?,
+        let uuid = resource.get("uuid").and_then(Value::as_str).and_then(hyphenated);
+        let identifier = code(resource, "identifier");
+        let uuid = match (uuid, &identifier) {
+            (Some(uuid), _) => uuid,
             (None, Some(identifier)) => stand_in(source, identifier),
-            (None, None) => return Err("the product has neither `uuid` nor `identifier`".to_owned()),
+            (None, None) => return Err(format!("the product has {}", neither(resource))),
         };
-        Ok(Subject::Product { uuid, identifier: identifier.map(str::to_owned) })
+        Ok(Subject::Product { uuid, identifier: identifier.filter(|identifier| identifier.len() <= LONGEST_CODE) })
     }
 
     /// The product model of a `resource`.
     pub fn product_model(resource: &Value) -> Result<Subject, String> {
-        let code = text(resource, "code")?.ok_or("the product model has no `code`")?;
-        Ok(Subject::ProductModel { code: code.to_owned() })
+        let code = code(resource, "code").ok_or("the product model has no `code`")?;
+        if code.len() > LONGEST_CODE {
+            return Err(format!(
+                "the product model's `code` has {} bytes, at most {LONGEST_CODE} are told",
+                code.len()
+            ));
+        }
+        Ok(Subject::ProductModel { code })
     }
 
     /// Where its snapshot is.
@@ -72,13 +86,15 @@ impl Subject {
     }
 }
 
-/// A member that is text, if it is there and not null or empty.
-fn text<'v>(resource: &'v Value, name: &str) -> Result<Option<&'v str>, String> {
-    match resource.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-        Some(other) => Err(format!("`{name}` is {}, expected a string", other.type_name())),
-    }
+/// A member that is a code: a text that is not empty, or a number.
+fn code(resource: &Value, name: &str) -> Option<String> {
+    resource.get(name).and_then(code_of).filter(|code| !code.is_empty())
+}
+
+/// What there is in place of what names a product.
+fn neither(resource: &Value) -> String {
+    let found = |name: &str| resource.get(name).map_or("missing", Value::type_name);
+    format!("neither a `uuid` nor an `identifier` (they are {} and {})", found("uuid"), found("identifier"))
 }
 
 #[cfg(test)]
@@ -105,9 +121,18 @@ mod tests {
         check(&format!(r#"{{"uuid":"{}"}}"#, OWN.to_uppercase()), Ok((OWN, None)));
         // 5.0 and 6.0: fixed for ever, for receivers keep it.
         check(r#"{"identifier":"x"}"#, Ok(("3fdbac2a-def1-5843-a745-000e64030f66", Some("x"))));
-        check(r#"{"identifier":null}"#, Err("the product has neither `uuid` nor `identifier`"));
-        check(r#"{"uuid":"x"}"#, Err("`uuid` is no UUID: \"x\""));
-        check(r#"{"identifier":7}"#, Err("`identifier` is a number, expected a string"));
+        let neither = "the product has neither a `uuid` nor an `identifier` (they are missing and null)";
+        check(r#"{"identifier":null}"#, Err(neither));
+        let malformed = "the product has neither a `uuid` nor an `identifier` (they are a string and missing)";
+        check(r#"{"uuid":"x"}"#, Err(malformed));
+        // What is odd in one of them does not matter beside the other one.
+        let plain = stand_in("main", "7").to_string();
+        check(r#"{"uuid":"x","identifier":7}"#, Ok((&plain, Some("7"))));
+        check(&format!(r#"{{"uuid":"{OWN}","identifier":{{}}}}"#), Ok((OWN, None)));
+        // It names the product all the same.
+        let long = "i".repeat(LONGEST_CODE + 1);
+        let uuid = stand_in("main", &long).to_string();
+        check(&format!(r#"{{"identifier":"{long}"}}"#), Ok((&uuid, None)));
     }
 
     #[test]

@@ -142,9 +142,8 @@ pub struct World {
     time: u64,
     /// Up to when the hours of service are counted.
     served_until: u64,
-    /// The wall clock's lead, now and when the process started.
+    /// The wall clock's lead.
     offset: i64,
-    offset_at_start: i64,
     agenda: BTreeMap<(u64, u64), Step>,
     next_step: u64,
     random: Random,
@@ -221,7 +220,7 @@ impl World {
 
     /// The rate that a lane claims.
     pub fn rate(&mut self, lane: usize) -> f64 {
-        let (id, now) = (self.oracle.lanes[lane].stored.id, self.steady());
+        let (id, now) = (self.oracle.lanes[lane].stored.id, self.now());
         self.core
             .as_mut()
             .and_then(|core| core.status(id, now))
@@ -255,11 +254,6 @@ impl World {
     /// The wall clock.
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(START + self.time as i64 + self.offset)
-    }
-
-    /// The process's clock that only goes forward: it goes on from what the wall clock showed at its start.
-    fn steady(&self) -> Timestamp {
-        Timestamp::from_micros(START + self.time as i64 + self.offset_at_start)
     }
 
     fn note(&mut self, text: impl FnOnce() -> String) {

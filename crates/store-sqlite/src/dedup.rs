@@ -1,4 +1,4 @@
-//! Which events are known already: (pim, id) of the dedup window, in bounded memory and without a write at a random
+//! Which events are known already: (pim, producer's source, id) of the dedup window, in bounded memory and without a write at a random
 //! place for each event.
 //!
 //! An id is kept as 16 bytes of a keyed hash: two ids meet once in 2^64 or so, which is never. The newest ones are in a table in
@@ -24,7 +24,7 @@ use crate::settings::Settings;
 /// Bytes of an id on disk: hash and hour of acceptance.
 const ENTRY_LEN: usize = 20;
 
-/// The hash of (pim, id).
+/// The hash of (pim, identity of the event).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Key(u128);
 
@@ -40,11 +40,11 @@ impl Keyed {
         Ok(Keyed { secret: connection.query_row(sql, [], |row| row.get(0))? })
     }
 
-    pub(crate) fn key(&self, pim: PimId, id: &str) -> Key {
+    pub(crate) fn key(&self, pim: PimId, identity: &str) -> Key {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(&self.secret);
         context.update(&pim.0.to_le_bytes());
-        context.update(id.as_bytes());
+        context.update(identity.as_bytes());
         let hash = context.finish();
         let first = hash.as_ref().first_chunk::<16>().copied().unwrap_or_default();
         Key(u128::from_be_bytes(first))

@@ -39,7 +39,7 @@ impl EventLog for SqliteStore {
         conditions: Vec<Condition>,
     ) -> Result<Appended, AppendError> {
         let closed = || StoreError::Unavailable("the store is closed".to_owned());
-        let keys = events.iter().map(|event| self.keyed.key(pim, event.id())).collect();
+        let keys = events.iter().map(|event| self.keyed.key(pim, &event.identity())).collect();
         let (answer, answered) = oneshot::channel();
         self.writer.send(Request::Append(Append { pim, events, keys, now, conditions, answer })).await?;
         answered.await.map_err(|_| closed())?

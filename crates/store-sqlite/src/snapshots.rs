@@ -53,7 +53,7 @@ impl Snapshots for SqliteStore {
         now: Timestamp,
         conditions: Vec<Condition>,
     ) -> Result<(), AppendNewError> {
-        let keys: Vec<_> = events.iter().map(|event| self.keyed.key(pim, event.id())).collect();
+        let keys: Vec<_> = events.iter().map(|event| self.keyed.key(pim, &event.identity())).collect();
         self.write(move |batch| {
             if !catalog::hold(batch, &conditions)? {
                 return Err(AppendError::Outdated.into());

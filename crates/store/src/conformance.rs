@@ -24,6 +24,7 @@ macro_rules! store_conformance {
             log::known_ids_are_left_out_within_the_window
             log::known_ids_are_forgotten_after_the_window
             log::ids_are_known_for_each_pim_of_its_own
+            log::ids_are_known_for_each_source_of_its_own
             log::an_event_comes_back_as_it_was
             log::nothing_appended_is_nothing_done
             log::reading_stops_at_the_number_of_events

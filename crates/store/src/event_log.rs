@@ -51,9 +51,10 @@ pub trait EventLog: Send + Sync + 'static {
     /// process that serves says it, by a monotonic clock.
     async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError>;
 
-    /// Appends a request's events, all or none, and answers when they are on stable storage. (pim, id) pairs known within the dedup
-    /// window, which is counted in hours of service, are left out; the first one wins. Appends are seen in
-    /// [`EventLog::tail`] before the answer. `now` is only told.
+    /// Appends a request's events, all or none, and answers when they are on stable storage. Events whose identity
+    /// ([`Event::identity`]: the producer's source and the id) is known of the PIM within the dedup window, which is
+    /// counted in hours of service, are left out; the first one wins. Appends are seen in [`EventLog::tail`] before the
+    /// answer. `now` is only told.
     async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
         self.append_if(pim, events, now, Vec::new()).await
     }

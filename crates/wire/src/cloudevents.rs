@@ -14,14 +14,16 @@ mod structured;
 
 use domain::{Event, Timestamp};
 
+use crate::json::escaped_len;
 pub use instant::in_utc;
 use media_type::Mode;
 pub use refusal::Refusal;
 
-/// The most bytes of one event: of its JSON text as sent, in binary mode of the body (contract page 6).
+/// The most bytes of one event (contract page 6): of its JSON text as sent, in binary mode of the body; and of what is kept of it
+/// and delivered, without the platform's own envelope.
 pub const EVENT_LIMIT: usize = 1024 * 1024;
 
-/// The most bytes of a request's body (contract page 6).
+/// The most bytes of a request's body, and of what is kept of its events (contract page 6).
 pub const REQUEST_LIMIT: usize = 5 * 1024 * 1024;
 
 /// The most events of a batch (contract page 6).
@@ -53,7 +55,7 @@ where
     if body.len() > REQUEST_LIMIT {
         return Err(Refusal::request_too_large(body.len()));
     }
-    let (mode, fault) = media_type::judge(content_type, content_encoding);
+    let (mode, fault) = media_type::judge(content_type, content_encoding, body);
     // A batch is measured event by event, while it is read. The order of checks is that of page 7: 413 before 415.
     if mode != Mode::Batched && body.trim_ascii().len() > EVENT_LIMIT {
         return Err(Refusal::event_too_large(None, body.trim_ascii().len()));
@@ -66,6 +68,16 @@ where
         Mode::Batched => structured::batch(body, received_at),
         Mode::Binary => binary::event(headers, body, received_at),
     }
+}
+
+/// The bytes of an event as they are held against [`EVENT_LIMIT`]: its attributes and `data` as JSON, without the platform's own
+/// envelope.
+pub fn kept_size(event: &Event) -> usize {
+    let texts = [("id", event.id()), ("type", event.event_type()), ("time", event.time())];
+    // Each with its quotes, colon and comma.
+    let texts: usize = texts.iter().map(|(name, text)| name.len() + escaped_len(text) + 4).sum();
+    let extensions = event.extensions().len() + usize::from(!event.extensions().is_empty());
+    texts + extensions + "data".len() + event.data().len() + 4 + 1
 }
 
 #[cfg(test)]

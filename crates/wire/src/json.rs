@@ -1,11 +1,13 @@
 //! JSON as a public surface needs it: strict reading with a place for every fault, text of numbers kept, and the
 //! canonical form that a JavaScript receiver writes again byte for byte.
 //!
-//! [`parse`] makes a tree; [`canonicalize`] goes from bytes to canonical text in one pass without a tree.
+//! [`parse`] makes a tree; [`canonicalize`] goes from bytes to canonical text in one pass without a tree; [`pieces()`] takes the
+//! elements of an array apart, so that each can be read by itself.
 
 mod canonical;
 mod escape;
 mod number;
+mod pieces;
 mod place;
 mod reader;
 mod tree;
@@ -15,6 +17,7 @@ pub use canonical::canonicalize;
 pub use escape::escape_into;
 pub(crate) use escape::{escaped_len, unescape};
 pub use number::Number;
+pub use pieces::{Pieces, pieces};
 pub use place::JsonError;
 pub(crate) use place::{Problem, text_of};
 pub(crate) use reader::plain_until;

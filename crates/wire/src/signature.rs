@@ -131,12 +131,12 @@ impl Signed {
     }
 }
 
-/// An event's id as a header can carry it, and as it is signed: bytes outside visible ASCII percent-encoded (contract
-/// page 7).
+/// An event's id as a header can carry it, and as it is signed: all bytes but letters, digits, `-` and `_` are percent-encoded
+/// (contract page 7). So two ids never become one, and there is no `.`, which separates the parts of what is signed.
 pub fn header_id(id: &str) -> String {
     let mut out = String::with_capacity(id.len());
     for byte in id.bytes() {
-        if byte.is_ascii_graphic() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
             out.push(char::from(byte));
         } else {
             out.push('%');

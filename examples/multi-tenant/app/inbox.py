@@ -1,5 +1,6 @@
 """What the app knows, in one SQLite file: whose event it is, which events are done, and the work's result."""
 
+import json
 import logging
 import sqlite3
 import threading
@@ -67,7 +68,7 @@ class Inbox:
             # The id is remembered in the same transaction as the work's result: both or neither, also in a crash.
             inserted = database.execute(
                 "INSERT OR IGNORE INTO events (tenant, id, type, via) VALUES (?, ?, ?, ?)",
-                (tenant, event["id"], event["type"], via),
+                (tenant, identity(event), event["type"], via),
             )
             if inserted.rowcount == 0:
                 return Verdict.DUPLICATE
@@ -87,6 +88,12 @@ class Inbox:
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._lock, self._database)
+
+
+def identity(event: dict) -> str:
+    """What tells an event from all others: two producers may use the same id, and only those other than the PIM are named."""
+    source = event.get("producersource")
+    return event["id"] if source is None else json.dumps([event["id"], source])
 
 
 class _Transaction:

@@ -43,6 +43,11 @@ class InboxTest(unittest.TestCase):
         self.assertIs(self.handle("1", "subscription-a"), Verdict.HANDLED)
         self.assertIs(self.handle("1", "subscription-b"), Verdict.HANDLED)
 
+    def test_the_same_id_of_another_producer_is_another_event(self) -> None:
+        for source, verdict in [("/shop-a", Verdict.HANDLED), ("/shop-b", Verdict.HANDLED), ("/shop-a", Verdict.DUPLICATE)]:
+            self.assertIs(self.inbox.handle(event("1") | {"producersource": source}, via="test"), verdict)
+        self.assertIs(self.handle("1"), Verdict.HANDLED)
+
     def test_nothing_is_done_for_a_revoked_or_unknown_subscription(self) -> None:
         self.inbox.revoke("subscription-a")
         self.assertIs(self.handle("1"), Verdict.REVOKED)

@@ -29,11 +29,16 @@ async function work(event) {
   // What we write is a change of the asset, too: without this the worker would answer to itself, for ever.
   if (event.data.author?.identifier === CLIENT_ID) return "own";
   // At least once is what the platform and the queue promise, so the same event may come again.
-  if (seen.has(event.id)) return "duplicate";
+  if (seen.has(identity(event))) return "duplicate";
   const written = await writeDescription(event.data.asset, describe(event));
   // After the work: a crash in between repeats the work, which changes nothing. The other way round it would lose it.
-  seen.add(event.id);
+  seen.add(identity(event));
   return written ? "described" : "gone";
+}
+
+/** What tells an event from all others: two producers may use the same id, and only those other than the PIM are named. */
+function identity({ id, producersource }) {
+  return producersource === undefined ? id : JSON.stringify([id, producersource]);
 }
 
 /** Here a real app would look at the asset's media file. */

@@ -61,7 +61,7 @@ async fn the_order_of_checks() {
     let large = "x".repeat(5 * 1024 * 1024 + 1);
     let keyless = world.bare("POST", PATH).header("content-type", "text/plain").raw(large.clone());
     keyless.send().await.refused(401, "missing_source_key");
-    post(&world, "text/plain").raw(large).send().await.refused(413, "body_too_large");
+    post(&world, "text/plain").raw(large).send().await.refused(413, "request_too_large");
     post(&world, "text/plain").raw("{").send().await.expect(415);
     post(&world, "application/cloudevents+json").raw("{").send().await.refused(400, "malformed_json");
     post(&world, "application/cloudevents+json").raw("{}").send().await.expect(422);
@@ -199,6 +199,62 @@ async fn a_removal_of_nobody_known_changes_nothing() {
         store::Client::default()
     );
     world.call("GET", "/api/v1/subscribers").send().await.expect(200);
+}
+
+#[tokio::test]
+async fn source_and_id_together_name_an_event() {
+    let world = World::new().await;
+    let of = |source: &str, id: &str| {
+        let mut event = event(id);
+        event["source"] = json!(source);
+        event
+    };
+    for source in ["pim", "/shop-a", "/shop-b"] {
+        let answer = world.produce(json!([of(source, "1"), of(source, "1"), of(source, "2")])).await.expect(202);
+        assert_eq!((&answer["accepted"], &answer["duplicates"]), (&json!(3), &json!(1)), "{source}");
+        let again = world.produce(of(source, "2")).await.expect(202);
+        assert_eq!(again["duplicates"], 1, "{source}");
+    }
+    let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
+    let logged = world.store.read(None, Position::FIRST, read).await.unwrap().events;
+    let names: Vec<String> = logged.iter().map(|one| one.event.identity().replace('\0', " ")).collect();
+    assert_eq!(names, ["1", "2", "/shop-a 1", "/shop-a 2", "/shop-b 1", "/shop-b 2"]);
+    // Binary: the source counts decoded.
+    let binary = |source: &str| {
+        let call = post(&world, "application/json").header("ce-specversion", "1.0").header("ce-id", "1");
+        call.header("ce-type", "t").header("ce-source", source).raw("{}")
+    };
+    assert_eq!(binary("%2Fshop-a").send().await.expect(202)["duplicates"], 1);
+    assert_eq!(binary("%2Fshop-c").send().await.expect(202)["duplicates"], 0);
+}
+
+#[tokio::test]
+async fn what_grows_beyond_a_limit_is_refused_with_its_place() {
+    let world = World::new().await;
+    let mut large = event("1");
+    large["data"]["n"] = json!("NUMBERS");
+    let batch =
+        json!([event("0"), large]).to_string().replace("\"NUMBERS\"", &format!("[{}1e20]", "1e20,".repeat(60_000)));
+    assert!(batch.len() < 400_000);
+    let refused = post(&world, "application/cloudevents-batch+json").raw(batch).send().await;
+    refused.refused(413, "event_too_large");
+    assert_eq!(refused.expect(413)["errors"][0]["field"], "[1]");
+    assert_eq!(world.logged(), 0);
+}
+
+#[tokio::test]
+async fn a_thousand_unknown_types_are_refused_with_a_hundred_faults() {
+    let world = World::with(|settings| settings.unknown_types = UnknownTypes::Reject).await;
+    let unknown = |number: usize| {
+        let mut event = event(&number.to_string());
+        event["type"] = json!(format!("com.akeneo.pim.v1.product.updated{}", "x".repeat(number % 200 + 1)));
+        event
+    };
+    let batch: Vec<Value> = (0..1000).map(unknown).collect();
+    let refused = world.produce(json!(batch)).await.expect(422);
+    let errors = refused["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 101);
+    assert_eq!(errors[100]["message"], "900 more faults are not listed");
 }
 
 /// Reads `shared/realdata`, which developers and CI have beside the repository.

@@ -186,7 +186,7 @@ async fn a_bad_event_does_not_take_the_others_with_it() {
     assert_eq!(post(&world, &[]).await.expect(202), json!({"accepted": 0, "duplicates": 0}));
     let mut events: Vec<Value> =
         (0..10).map(|id| notice(&format!("e{id}"), "product.created", json!({"identifier": id.to_string()}))).collect();
-    events[3]["event_datetime"] = json!("yesterday");
+    events[3]["data"]["resource"] = json!([{"identifier": "3"}]);
     events[7]["action"] = json!("product.enriched");
     assert_eq!(post(&world, &events).await.expect(202), json!({"accepted": 8, "duplicates": 0}));
     assert_eq!(world.logged(), 8);
@@ -194,6 +194,75 @@ async fn a_bad_event_does_not_take_the_others_with_it() {
     let counts = world.api.bridge().counts();
     assert_eq!((counts.events, counts.bad, counts.unknown), (8, 4, 1));
     assert_eq!(world.logged(), 8);
+}
+
+#[tokio::test]
+async fn what_is_odd_in_one_place_costs_no_event() {
+    let world = world().await;
+    post(&world, &[update("first", 1, "a")]).await.expect(202);
+    let place = |name: &str, value: Value| (name.to_owned(), value);
+    let mut second = 1;
+    for (name, value) in [
+        // What PHP makes of codes and lists, and can be compared.
+        place("values", json!({"name": {"1": {"locale": "de_DE", "scope": null, "data": "x"}}})),
+        place("categories", json!([123, "b"])),
+        place("family", json!(7)),
+        place("groups", json!({"2": "g"})),
+        place("associations", json!({"X_SELL": {"products": [4711], "product_models": [], "groups": []}})),
+    ] {
+        second += 1;
+        let mut event = update(&format!("plain {second}"), second, "a");
+        event["data"]["resource"][&name] = value;
+        post(&world, &[event]).await.expect(202);
+        let logged = logged(&world).await;
+        let changes = &logged.last().unwrap().1["product"]["changes"];
+        assert!(changes.get(&name).is_some(), "{name}: {changes}");
+    }
+    // What cannot be compared: the event alone.
+    let before = world.logged();
+    for (name, value) in [
+        place("values", json!([[{"locale": null, "scope": null, "data": "x"}]])),
+        place("associations", json!({"X_SELL": {"products": {"sku2": "sku2"}}})),
+        place("categories", json!("a")),
+        place("categories", json!([null])),
+        place("enabled", json!("true")),
+        place("parent", json!([])),
+        place("quantified_associations", json!({"PACK": {"products": [{"identifier": "x", "quantity": "2"}]}})),
+    ] {
+        second += 1;
+        let mut event = update(&format!("odd {second}"), second, "odd");
+        event["data"]["resource"][&name] = value;
+        assert_eq!(post(&world, &[event]).await.expect(202)["accepted"], 1);
+    }
+    assert_eq!(world.logged(), before + 7);
+    assert_eq!(world.api.bridge().counts().uncompared, 7);
+    // The state is that from before.
+    post(&world, &[update("last", second + 1, "z")]).await.expect(202);
+    assert_eq!(told(&world).await.last().unwrap(), &("a".to_owned(), "z".to_owned()));
+}
+
+#[tokio::test]
+async fn one_event_that_is_read_in_two_ways_leaves_the_others() {
+    let world = world().await;
+    let body = json!({"events": [update("1", 1, "a"), update("2", 2, "TWICE"), update("3", 3, "c")]}).to_string();
+    let answer = send(&world, SECRET, &NOW.to_string(), &body.replace("\"TWICE\"", "\"b\",\"data\":\"c\"")).await;
+    assert_eq!(answer.expect(202), json!({"accepted": 2, "duplicates": 0}));
+    assert_eq!(told(&world).await, [("a".to_owned(), "c".to_owned())]);
+    assert_eq!(world.api.bridge().counts().bad, 1);
+}
+
+#[tokio::test]
+async fn a_delta_that_is_larger_than_an_event_is_left_out_and_counted() {
+    let world = world().await;
+    let text = |of: &str| of.repeat(700_000);
+    post(&world, &[update("1", 1, &text("a"))]).await.expect(202);
+    post(&world, &[update("2", 2, &text("b"))]).await.expect(202);
+    assert_eq!(logged(&world).await.len(), 2, "previous and new are 1.4 MB together");
+    let counts = world.api.bridge().counts();
+    assert_eq!((counts.too_large, counts.deltas), (1, 0));
+    // The next one begins at the new state.
+    post(&world, &[update("3", 3, "c")]).await.expect(202);
+    assert_eq!(told(&world).await, [(text("b"), "c".to_owned())]);
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ families! {
     BridgeRequests = Counter "postrider_events_api_requests" ["result"]
         "Requests of self-hosted PIMs at /ingest/akeneo, by whether their signature was genuine.";
     BridgeEvents = Counter "postrider_events_api_events" ["result"]
-        "Events of self-hosted PIMs, and what was made of them: deltas, and events that reconciliation found.";
+        "Events of self-hosted PIMs, and what was made of them: deltas, why there is none, and events that reconciliation found.";
 
     HttpRequests = Counter "postrider_http_requests" ["route", "method", "status"]
         "Requests that were answered, by template of their address and class of their status; kinds that never occurred are not shown.";

@@ -82,6 +82,8 @@ fn ingest(sources: &Sources, sheet: &mut Sheet) {
         ("delta", counts.deltas),
         ("bad", counts.bad),
         ("unknown_action", counts.unknown),
+        ("uncompared", counts.uncompared),
+        ("too_large", counts.too_large),
         ("reconciled", counts.filled),
     ] {
         sheet.count(Metric::BridgeEvents, &[result], count);

@@ -106,6 +106,7 @@ impl World {
 
     /// The number of events and deltas that a round at this time makes.
     async fn round(&self, time: &str) -> (usize, usize) {
+        self.rest.clock(at(time));
         let filled = self.reconciler.round(&self.pim, at(time)).await.unwrap();
         assert_eq!(filled.bad, 0);
         (filled.events, filled.deltas)
@@ -142,7 +143,7 @@ async fn a_missed_update_is_told_with_its_delta_and_only_once() {
     world.send("e-3", "product.updated", &product(FIRST, "10:05:00", "b")).await;
     world.rest.put("products", vec![product(FIRST, "10:05:00", "b"), product(SECOND, "10:06:00", "c")]);
     assert_eq!(world.round("10:15:00").await, (1, 1));
-    let search = json!({"updated": [{"operator": ">", "value": "2026-11-03 09:53:59"}]});
+    let search = json!({"updated": [{"operator": ">", "value": "2026-11-02 21:53:59"}]});
     let query = format!("pagination_type=search_after&limit=100&search={search}");
     assert_eq!(world.rest.asked("/api/rest/v1/products"), [query]);
     let expect = [
@@ -193,6 +194,81 @@ async fn what_was_changed_just_now_is_left_to_the_pim() {
     world.rest.put("products", vec![product(FIRST, "10:14:30", "a")]);
     assert_eq!(world.round("10:15:00").await, (0, 0));
     assert_eq!(world.round("10:30:00").await, (1, 0));
+}
+
+#[tokio::test]
+async fn changes_are_found_whatever_the_time_zone_of_the_pim() {
+    for zone in [-12, -5, 0, 2, 14] {
+        let world = World::new().await;
+        world.rest.zone(zone);
+        world.round("10:00:00").await;
+        // The one is in the window, the other long before it.
+        let early = with(product(SECOND, "10:05:00", "b"), "updated", json!("2026-11-02T20:00:00+00:00"));
+        world.rest.put("products", vec![product(FIRST, "10:05:00", "a"), early]);
+        assert_eq!(world.round("10:15:00").await, (1, 0), "UTC{zone:+}");
+        assert_eq!(world.logged().await, ["product.updated 1111 by reconciliation"], "UTC{zone:+}");
+    }
+}
+
+#[tokio::test]
+async fn a_step_of_our_clock_moves_no_window() {
+    let world = World::new().await;
+    world.round("10:00:00").await;
+    let round = async |ours: Timestamp, theirs: &str, changed: &str, name: &str| {
+        world.rest.clock(at(theirs));
+        world.rest.put("products", vec![product(FIRST, changed, name)]);
+        world.reconciler.round(&world.pim, ours).await.unwrap().events
+    };
+    let day = Duration::from_secs(24 * 60 * 60);
+    assert_eq!(round(at("10:15:00") + day * 40, "10:15:00", "10:05:00", "a").await, 1, "40 days ahead");
+    assert_eq!(round(at("10:30:00"), "10:30:00", "10:20:00", "b").await, 1);
+    assert_eq!(round(at("10:45:00") - day * 40, "10:45:00", "10:35:00", "c").await, 1, "40 days behind");
+    assert_eq!(round(at("11:00:00"), "11:00:00", "10:50:00", "d").await, 1);
+}
+
+#[tokio::test]
+async fn a_clock_of_the_pim_that_was_set_back_hides_nothing() {
+    let world = World::new().await;
+    world.round("10:00:00").await;
+    world.round("23:00:00").await;
+    world.rest.put("products", vec![product(FIRST, "10:05:00", "a")]);
+    assert_eq!(world.round("10:15:00").await, (1, 0));
+    assert_eq!(world.round("10:20:00").await, (0, 0));
+}
+
+#[tokio::test]
+async fn an_entity_that_cannot_be_read_costs_no_other() {
+    let world = World::new().await;
+    world.send("e-1", "product.updated", &product(FIRST, "09:00:00", "a")).await;
+    world.round("10:00:00").await;
+    let items = vec![
+        json!({"uuid": "LONE_SURROGATE"}),
+        json!({"uuid": null, "identifier": []}),
+        json!(7),
+        with(product(FIRST, "10:05:00", "b"), "enabled", json!("yes")),
+        with(product(SECOND, "10:05:00", "x"), "updated", json!(false)),
+        product(THIRD, "10:05:00", "x"),
+    ];
+    world.rest.put("products", items.clone());
+    world.rest.clock(at("10:15:00"));
+    let filled = world.reconciler.round(&world.pim, at("10:15:00")).await.unwrap();
+    assert_eq!((filled.events, filled.deltas, filled.bad), (3, 0, 3));
+    let expect = [
+        "product.updated 1111 by julia",
+        "product.updated 1111 by reconciliation",
+        "product.updated 2222 by reconciliation",
+        "product.updated 3333 by reconciliation",
+    ];
+    assert_eq!(world.logged().await, expect);
+    assert_eq!(world.bridge.counts().uncompared, 1);
+    // Once, although nothing can be compared; and what the bridge told is not told again.
+    let odd = with(product(SECOND, "10:16:00", "y"), "values", json!([1]));
+    world.send("e-2", "product.updated", &odd).await;
+    world.rest.put("products", items[3..].iter().cloned().chain([odd]).collect());
+    assert_eq!(world.round("10:30:00").await, (0, 0));
+    // The state from before is still there: the next one that can be compared gives a delta from it.
+    world.send("e-3", "product.updated", &product(FIRST, "10:31:00", "c")).await;
+    assert_eq!(world.logged().await[6], "product.updated.delta 1111 by julia a>c");
 }
 
 #[tokio::test]

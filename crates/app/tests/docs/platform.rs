@@ -1,6 +1,7 @@
 //! A platform whose deliveries are caught as they come, for what the documentation says that receivers do with them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -59,6 +60,11 @@ impl Platform {
     /// `host:port` of its API.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The folder that pieces of shell run in.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.session.folder()
     }
 
     /// Runs a piece of shell, which must succeed.

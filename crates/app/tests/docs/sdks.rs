@@ -1,11 +1,12 @@
 //! CloudEvents' own SDKs and the libraries of Standard Webhooks, called as the guide says, read what the platform delivers.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use domain::event_type::Catalogue;
 use parts::kafka::{Broker, Listener, PASSWORD, USER};
 use parts::pubsub::{self, Emulator};
 use parts::{node, place, python};
@@ -18,8 +19,8 @@ use crate::platform::Platform;
 const SOON: Duration = Duration::from_secs(30);
 const SECRET: &str = "whsec_a secret of any text";
 
-/// The known event types.
-const TYPES: usize = 37;
+/// How many event types are known.
+static TYPES: LazyLock<usize> = LazyLock::new(|| Catalogue::new().iter().count());
 
 /// Events of all types, as each destination got them.
 static DELIVERED: LazyLock<Vec<Value>> = LazyLock::new(|| {
@@ -56,15 +57,15 @@ static DELIVERED: LazyLock<Vec<Value>> = LazyLock::new(|| {
            postrider emit --key "$KEY" --file events.jsonl"#,
     );
     let mut delivered = Vec::new();
-    for delivery in platform.deliveries(2 * TYPES) {
+    for delivery in platform.deliveries(2 * *TYPES) {
         let by = if delivery.headers["content-type"] == "application/json" { "https" } else { "cloudevents" };
         delivered.push(json!({"by": by, "headers": delivery.headers, "body": delivery.body, "secret": SECRET}));
     }
-    for message in consumer.map(|consumer| consumer.wait_for(TYPES, SOON).unwrap()).unwrap_or_default() {
+    for message in consumer.map(|consumer| consumer.wait_for(*TYPES, SOON).unwrap()).unwrap_or_default() {
         assert_eq!(message.attributes["content-type"], "application/cloudevents+json");
         delivered.push(json!({"by": "pubsub", "headers": message.attributes, "body": message.data}));
     }
-    for record in broker.as_ref().map(|broker| broker.consume("sdks", TYPES, 30).unwrap()).unwrap_or_default() {
+    for record in broker.as_ref().map(|broker| broker.consume("sdks", *TYPES, 30).unwrap()).unwrap_or_default() {
         let headers: BTreeMap<_, _> = record.headers.into_iter().collect();
         assert_eq!(headers["content-type"].as_deref(), Some("application/cloudevents+json"));
         delivered.push(json!({"by": "kafka", "headers": headers, "key": record.key, "body": record.value}));
@@ -72,7 +73,7 @@ static DELIVERED: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let came = [("https", true), ("cloudevents", true), ("pubsub", emulator.is_some()), ("kafka", broker.is_some())];
     for (by, expected) in came {
         let count = delivered.iter().filter(|sent| sent["by"] == by).count();
-        assert_eq!(count, if expected { TYPES } else { 0 }, "{by}");
+        assert_eq!(count, if expected { *TYPES } else { 0 }, "{by}");
     }
     delivered
 });
@@ -104,6 +105,31 @@ fn read_by(mut program: Command, folder: PathBuf, script: &str, example: &str) {
     }
 }
 
+/// Lets a program send events in binary mode to a platform; each is delivered with the id and the source that it has there.
+fn sent_by(program: &str, folder: &Path, script: &str) {
+    let scripts = root().join("crates/app/tests/data");
+    std::fs::copy(scripts.join(script), folder.join(script)).unwrap();
+    let mut platform =
+        Platform::start(&[("SECRET", SECRET.to_owned()), ("SCRIPT", folder.join(script).display().to_string())]);
+    platform.run(&format!(
+        r#"api "$SUBSCRIPTIONS" -d '{{"type": "https", "events": ["com.akeneo.pim.v1.product.created"],
+             "config": {{"url": "'$RECEIVER'", "secret": {{"primary": "'"$SECRET"'"}}}}}}'
+           KEY="$KEY" '{program}' "$SCRIPT" > sent.jsonl"#
+    ));
+    let sent = std::fs::read_to_string(platform.folder().join("sent.jsonl")).unwrap();
+    let mut sent: Vec<Value> = sent.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(sent.len() > 3);
+    let named = |delivery: &crate::platform::Delivery| {
+        let event: Value = serde_json::from_str(&delivery.body).unwrap();
+        assert_eq!(event["data"]["product"]["uuid"], "6a9f8486-2c36-4680-b87f-6f5f8f01b6cf");
+        json!({"id": event["id"], "source": event["producersource"]})
+    };
+    let mut delivered: Vec<Value> = platform.deliveries(sent.len()).iter().map(named).collect();
+    sent.sort_by_key(Value::to_string);
+    delivered.sort_by_key(Value::to_string);
+    assert_eq!(delivered, sent);
+}
+
 #[test]
 fn the_sdk_for_javascript() {
     let package = include_str!("../../../parts/node/sdks/package.json");
@@ -115,6 +141,7 @@ fn the_sdk_for_javascript() {
     let scratch = place::scratch("sdk-node").unwrap();
     // Modules are looked for beside the file that imports them.
     std::os::unix::fs::symlink(folder.join("node_modules"), scratch.join("node_modules")).unwrap();
+    sent_by("node", &scratch, "send_events.mjs");
     read_by(Command::new("node"), scratch, "parse_events.mjs", "parse.mjs");
 }
 
@@ -122,7 +149,9 @@ fn the_sdk_for_javascript() {
 fn the_sdk_for_python() {
     match python::with_packages("sdks-python", include_str!("../../../parts/python/sdks.requirements.txt")) {
         Ok(python) => {
-            read_by(Command::new(python), place::scratch("sdk-python").unwrap(), "parse_events.py", "parse.py")
+            let scratch = place::scratch("sdk-python").unwrap();
+            sent_by(&python.display().to_string(), &scratch, "send_events.py");
+            read_by(Command::new(python), scratch, "parse_events.py", "parse.py")
         }
         Err(error) => parts::left_out("CloudEvents' SDK for Python", &error),
     }

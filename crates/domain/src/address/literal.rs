@@ -15,6 +15,18 @@ pub fn address_literal(host: &str) -> Option<IpAddr> {
     readings(host).into_iter().next()
 }
 
+/// Whether `host` ends in a number and yet is no IPv4 address in any notation (`256.256.256.256`, `shop.1`): the WHATWG URL
+/// Standard's "ends in a number" check. No name of the DNS ends so (RFC 1123), so nothing can ever be found under it.
+pub fn is_broken_address(host: &str) -> bool {
+    let host = plain(host);
+    let dotted = host.strip_suffix('.').unwrap_or(&host);
+    let last = dotted.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.strip_prefix("0x").is_some_and(hexadecimal);
+    number && ipv4(dotted, 8).is_none()
+}
+
 /// All addresses that `host` may be read as: more than one where a leading zero means octal to some programs and
 /// nothing to others (`010.0.0.1`). Empty for a name.
 pub(super) fn readings(host: &str) -> Vec<IpAddr> {
@@ -98,4 +110,26 @@ fn number(part: &str, zero: u32) -> Option<u32> {
         return None;
     }
     u32::from_str_radix(digits, base).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_in_a_number_is_an_address_or_nothing() {
+        let check = |host: &str, expect: bool| assert_eq!(is_broken_address(host), expect, "{host}");
+        for address in ["192.0.2.1", "192.0.2.1.", "127.1", "2130706433", "0x7f.1", "0X7F.1", "0177.0.0.1", "0x"] {
+            check(address, false);
+        }
+        for broken in ["256.256.256.256", "1.2.3.4.5", "shop.1", "shop.0x1", "shop.0x", "192.0.2.256.", "4294967296"] {
+            check(broken, true);
+        }
+        for broken in ["192.0.2.09", "１.2.3.４.5", "a..1"] {
+            check(broken, true);
+        }
+        for name in ["shop.example", "1.example", "shop.1a", "shop.0xg", "0xabc.example.", "", ".", "::1", "[::1]"] {
+            check(name, false);
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use fluent_uri::Uri;
 use serde::{Deserialize, Serialize};
 
+use crate::address::is_broken_address;
+
 /// An `https` (or, where the operator allows it, `http`) URL without user info and fragment, at most 2,048 characters.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EndpointUrl {
@@ -184,6 +186,9 @@ pub(super) fn host_of(host: &str) -> Result<&str, UrlError> {
             return Err(UrlError::Host("a name consists of letters, digits, hyphens and dots"));
         }
     }
+    if is_broken_address(host) {
+        return Err(UrlError::Host("it ends in a number, as only an IPv4 address does, and is none"));
+    }
     Ok(host)
 }
 
@@ -248,6 +253,10 @@ mod tests {
         check("https://a..example/", Err(UrlError::Host("it has an empty part")));
         check("https://%6cocalhost/", Err(UrlError::Host("a name consists of letters, digits, hyphens and dots")));
         check("https://[v1.x]/", Err(UrlError::Host("only an IPv6 address may stand in brackets")));
+        let number = Err(UrlError::Host("it ends in a number, as only an IPv4 address does, and is none"));
+        check("https://256.256.256.256/", number.clone());
+        check("https://shop.example.123:8443/", number.clone());
+        check("https://shop.0x7/", number);
         let long = format!("https://example.com/{}", "a".repeat(2029));
         check(&long, Err(UrlError::TooLong { characters: 2049 }));
         assert!(EndpointUrl::parse(&long[..2048], false).is_ok());

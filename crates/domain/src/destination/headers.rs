@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::PRODUCER_SOURCE;
 use crate::secret::Secret;
 
 /// Contract page 1, `config`: at most so many custom headers.
@@ -13,7 +14,7 @@ const MAX_VALUE: usize = 256;
 
 /// Names that no subscription may set: pages 1 and 7 of the contract, and what HTTP keeps between two hops (RFC 9110,
 /// 7.6.1, with the names that older proxies use).
-const RESERVED: [&str; 19] = [
+const RESERVED: [&str; 20] = [
     "content-type",
     "user-agent",
     "x-correlation-id",
@@ -23,6 +24,7 @@ const RESERVED: [&str; 19] = [
     "webhook-id",
     "webhook-timestamp",
     "webhook-signature",
+    "x-postrider-replay",
     "content-length",
     "connection",
     "keep-alive",
@@ -38,6 +40,21 @@ const RESERVED: [&str; 19] = [
 /// Names that begin so are the signatures' (contract page 1).
 const RESERVED_PREFIX: &str = "x-akeneo-signature-";
 
+/// What topics and queues carry beside an event, and its attributes (contract pages 4, 7 and 9): a custom header of such a name
+/// would contradict the event.
+const ATTRIBUTES: [&str; 10] = [
+    "id",
+    "source",
+    "type",
+    "subject",
+    "time",
+    "specversion",
+    "datacontenttype",
+    "dataschema",
+    "content-type",
+    PRODUCER_SOURCE,
+];
+
 /// Custom headers, in the order given: at most 5, names unique whatever their case.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -52,6 +69,9 @@ pub enum HeaderError {
     /// The platform or HTTP itself sets it.
     #[error("this header is reserved: the platform or HTTP itself sets it")]
     Reserved,
+    /// An attribute of the event has the name.
+    #[error("this is the name of one of the event's own attributes, which stand beside the custom headers")]
+    Attribute,
     /// The value is too long.
     #[error("a header's value has at most {MAX_VALUE} characters")]
     ValueTooLong,
@@ -100,6 +120,14 @@ impl CustomHeaders {
         Ok(())
     }
 
+    /// Whether a custom header of a topic or queue may have the name beside the event's own attributes.
+    pub fn check_attribute(name: &str) -> Result<(), HeaderError> {
+        if ATTRIBUTES.iter().any(|attribute| attribute.eq_ignore_ascii_case(name)) {
+            return Err(HeaderError::Attribute);
+        }
+        Ok(())
+    }
+
     /// Whether `value` may be sent. Empty is fine.
     pub fn check_value(value: &str) -> Result<(), HeaderError> {
         if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -130,11 +158,28 @@ mod tests {
         check("", Err(HeaderError::Name));
         check("X_Api_Key", Err(HeaderError::Name));
         check("X-Schlüssel", Err(HeaderError::Name));
-        for name in ["Content-Type", "HOST", "x-akeneo-signature-primary", "X-Akeneo-Signature-New", "TE", "Webhook-Id"]
-        {
+        for name in [
+            "X-Postrider-Replay",
+            "Content-Type",
+            "HOST",
+            "x-akeneo-signature-primary",
+            "X-Akeneo-Signature-New",
+            "TE",
+            "Webhook-Id",
+        ] {
             check(name, Err(HeaderError::Reserved));
         }
         check("X-AKENEO-SIGNATURE", Ok(()));
+    }
+
+    #[test]
+    fn names_of_attributes_whatever_their_case() {
+        for name in ["id", "ID", "Type", "sOURCE", "content-Type", "DataSchema", "ProducerSource"] {
+            assert_eq!(CustomHeaders::check_attribute(name), Err(HeaderError::Attribute), "{name}");
+        }
+        for name in ["x-id", "ids", "Tenant", "traceparent"] {
+            assert_eq!(CustomHeaders::check_attribute(name), Ok(()), "{name}");
+        }
     }
 
     #[test]

@@ -123,6 +123,8 @@ mod tests {
         check("[zz]:9092", Err(BrokerError::Host { entry: 1 }));
         check("a b:9092", Err(BrokerError::Host { entry: 1 }));
         check(":9092", Err(BrokerError::Host { entry: 1 }));
+        check("a:1,256.256.256.256:9092", Err(BrokerError::Host { entry: 2 }));
+        check("broker.1:9092", Err(BrokerError::Host { entry: 1 }));
     }
 
     #[test]

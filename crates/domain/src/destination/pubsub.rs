@@ -1,9 +1,6 @@
 //! Google's naming rules for Pub/Sub destinations.
 
-use super::{HeaderError, PubsubDestination};
-
-/// Attributes of every message (contract page 4, "Pub/Sub"): a custom header of that name would contradict the event.
-const MESSAGE_ATTRIBUTES: [&str; 6] = ["id", "type", "source", "subject", "time", "specversion"];
+use super::{CustomHeaders, HeaderError, PubsubDestination};
 
 /// A project's id breaks Google's rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -56,10 +53,10 @@ impl PubsubDestination {
 
     /// Whether a custom header may be an attribute of a message beside the event's own; Google keeps `goog…` for itself.
     pub fn check_attribute(name: &str) -> Result<(), HeaderError> {
-        if MESSAGE_ATTRIBUTES.contains(&name) || name.starts_with("goog") {
+        if name.starts_with("goog") {
             return Err(HeaderError::Reserved);
         }
-        Ok(())
+        CustomHeaders::check_attribute(name)
     }
 }
 

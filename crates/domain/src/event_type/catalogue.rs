@@ -1,5 +1,6 @@
-//! The catalogue of event types: the 37 of source `pim` with the fields of their data and an example, and those that the
-//! operator registers beside them. `catalogue.json` is the product's only list of them.
+//! The catalogue of event types: those of source `pim` with the fields of their data and an example, and those that the
+//! operator registers beside them. `catalogue.json` is the product's only list of them: a type that is added there needs no
+//! other change.
 
 use std::sync::LazyLock;
 
@@ -14,6 +15,31 @@ struct KnownType {
     name: EventType,
     fields: Vec<DataField>,
     example: &'static str,
+    about: Option<About>,
+}
+
+/// What events of a type are about, by the type's list of fields: an object of their data, and its field that names it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct About {
+    /// The object, such as `task`.
+    pub object: String,
+    /// Its field, such as `uuid`.
+    pub field: &'static str,
+}
+
+/// Fields that tell one entity from another, the best one first.
+const NAMING: [&str; 5] = ["uuid", "code", "client_id", "execution_id", "identifier"];
+
+impl About {
+    /// The first object beside the author that has a field which names it.
+    fn of(fields: &[DataField]) -> Option<About> {
+        let has = |path: &str| fields.iter().any(|field| field.path == path);
+        fields.iter().find_map(|field| {
+            let object = field.path.strip_prefix("data.").filter(|name| !name.contains('.') && *name != "author")?;
+            let field = NAMING.into_iter().find(|name| has(&format!("data.{object}.{name}")))?;
+            Some(About { object: object.to_owned(), field })
+        })
+    }
 }
 
 /// A line of a type's field list.
@@ -96,6 +122,11 @@ pub fn example(event_type: &str) -> Option<&'static str> {
     known(event_type).map(|one| one.example)
 }
 
+/// What events of a known type are about, by their fields.
+pub fn about(event_type: &str) -> Option<&'static About> {
+    known(event_type)?.about.as_ref()
+}
+
 fn known(name: &str) -> Option<&'static KnownType> {
     KNOWN.iter().find(|one| one.name.as_str() == name)
 }
@@ -121,7 +152,8 @@ fn read(json: &'static str) -> Vec<KnownType> {
             "example" => example = scan.raw(),
             _ => scan.skip(),
         });
-        types.extend(name.map(|name| KnownType { name: EventType::new(&name), fields, example }));
+        let about = About::of(&fields);
+        types.extend(name.map(|name| KnownType { name: EventType::new(&name), fields, example, about }));
     });
     types
 }
@@ -135,9 +167,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_37_types_with_fields_and_examples() {
+    fn every_type_of_the_file_is_known_with_fields_and_an_example() {
         let catalogue = Catalogue::new();
-        assert_eq!(catalogue.iter().count(), 37);
+        let file: Vec<serde_json::Value> = serde_json::from_str(include_str!("catalogue.json")).expect("JSON");
+        let names: Vec<&str> = file.iter().filter_map(|one| one["type"].as_str()).collect();
+        assert_eq!(catalogue.iter().map(EventType::as_str).collect::<Vec<_>>(), names);
         for name in catalogue.iter().map(EventType::as_str) {
             assert!(name.starts_with(PIM_PREFIX) && catalogue.contains(name), "{name}");
             assert!(fields(name).expect("known").iter().all(|field| field.path.starts_with("data.")), "{name}");
@@ -145,6 +179,33 @@ mod tests {
             let example: serde_json::Value = serde_json::from_str(example(name).expect("known")).expect("JSON");
             assert!(example.is_object(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_type_that_is_added_to_the_file_needs_no_other_change() {
+        let line = r#"{"type":"com.akeneo.pim.v1.price-list.published","fields":[["data.author","object"],
+            ["data.price_list","object"],["data.price_list.valid","boolean"],["data.price_list.code","string"]],
+            "example":{"price_list":{"valid":true,"code":"autumn"},"author":{}}}"#;
+        let file = include_str!("catalogue.json").replacen('[', &format!("[{line},"), 1);
+        let types = read(file.leak());
+        assert_eq!(types.len(), KNOWN.len() + 1);
+        let added = types.first().expect("the added type");
+        assert_eq!((added.name.as_str(), added.fields.len()), ("com.akeneo.pim.v1.price-list.published", 4));
+        let example: serde_json::Value = serde_json::from_str(added.example).expect("JSON");
+        assert_eq!(example["price_list"]["code"], "autumn");
+        // Schemas, samples and Kafka's keys are made from that; which entity it is about, too.
+        assert_eq!(added.about, Some(About { object: "price_list".to_owned(), field: "code" }));
+    }
+
+    #[test]
+    fn the_list_of_types_is_the_contracts() {
+        let contract = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/contract/events.json");
+        let Ok(contract) = std::fs::read_to_string(contract) else {
+            println!("left out: ../shared/contract/events.json is missing");
+            return;
+        };
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        assert!(read(&contract) == read(include_str!("catalogue.json")), "the contract's list is another one");
     }
 
     #[test]
@@ -162,7 +223,7 @@ mod tests {
         let register = |name: &str| RegisteredType { name: EventType::new(name), source: None };
         let names = ["org.shop.order.paid", "com.akeneo.pim.v1.product.created", "org.shop.order.paid", "a"];
         let catalogue = Catalogue::with_registered(names.map(register));
-        assert_eq!(catalogue.iter().count(), 39);
+        assert_eq!(catalogue.iter().count(), KNOWN.len() + 2);
         assert!(catalogue.contains("org.shop.order.paid") && catalogue.contains("a"));
         assert!(!Catalogue::new().contains("a"));
         assert_eq!(catalogue.nearest("org.shop.order.payed"), Some("org.shop.order.paid"));

@@ -120,8 +120,7 @@ impl Core {
     fn replace(&mut self, slot: usize) -> Vec<LogEntry> {
         let Some(mut entry) = self.remove(slot) else { return Vec::new() };
         entry.lane.handle(self.now, delivery::Input::Stopped);
-        let now = self.clock;
-        let untold = entry.log_entries(Vec::new(), |lane| lane.take_failures(now));
+        let untold = entry.log_entries(Vec::new(), |lane| lane.take_failures());
         if entry.lane.in_flight() > 0 {
             entry.replaced = true;
             (entry.timer, entry.lack) = (None, None);
@@ -135,8 +134,7 @@ impl Core {
     pub(super) fn pump_replaced(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         self.totals.given_up += entry.lane.take_given_up();
-        let now = self.clock;
-        let entries = entry.log_entries(Vec::new(), |lane| lane.take_failures(now));
+        let entries = entry.log_entries(Vec::new(), |lane| lane.take_failures());
         let (id, over) = (entry.subscription.id, entry.lane.in_flight() == 0);
         self.saver.urgent |= !entries.is_empty();
         self.saver.entries.extend(entries.into_iter().map(|log_entry| (id, log_entry)));

@@ -1,23 +1,26 @@
 //! What the PIM failed to send: entities as its REST API has them, held against their last known states.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use domain::pim::Pim;
 use domain::{PimId, Timestamp};
-use store::{AppendError, AppendNewError, SnapshotKey, StoreError};
+use store::{AppendError, AppendNewError, SnapshotKey};
 use uuid::Uuid;
 use wire::cloudevents::in_utc;
-use wire::json::Value;
+use wire::json::{Number, Value};
 
-use super::{Bridge, MAX_ROUNDS, Work};
+use super::counts::add;
+use super::work::Work;
+use super::{Bridge, MAX_ROUNDS, always_changed, holder, keys, stopped};
 use crate::attributes::Types;
 use crate::delta::changes;
+use crate::index::Index;
 use crate::making;
 use crate::note::Note;
 use crate::notice::{Action, Notice};
 use crate::reconcile::{EntityKind, IDENTIFIER};
+use crate::seldom::Cause;
 use crate::state::State;
 use crate::subject::{NAMESPACE, Subject};
 
@@ -48,6 +51,9 @@ pub struct Filled {
 struct Entity {
     /// As if the PIM had sent it.
     notice: Notice,
+    /// As the REST API has it.
+    text: String,
+    updated: Option<Timestamp>,
     created: Option<Timestamp>,
     /// It names products by uuid where the Events API names them by identifier.
     other_names: bool,
@@ -80,51 +86,49 @@ impl Bridge {
         &self,
         pim: &Arc<Pim>,
         kind: EntityKind,
-        items: &[Value],
+        items: Vec<String>,
         window: Window,
         types: &Types,
         now: Timestamp,
     ) -> Result<Filled, AppendError> {
         let mut filled = Filled::default();
-        let mut entities = Vec::with_capacity(items.len());
-        for item in items {
-            match understand(&pim.name, kind, item, types) {
-                Ok(Some(entity)) if window.holds(&entity) => entities.push(entity),
-                Ok(_) => {}
-                Err(why) => {
-                    filled.bad += 1;
-                    tracing::warn!(pim.name = %pim.name, %why, "an entity of the PIM's REST API is not as it should be; it is left out");
-                }
-            }
+        let bytes = items.iter().map(String::len).sum();
+        let (source, known_types) = (pim.name.clone(), types.clone());
+        let read = move || read(&source, kind, items, window, &known_types, now);
+        let (mut entities, bad) = self.aside.run(holder(pim), bytes, read).await.map_err(stopped)?;
+        filled.bad = bad.len();
+        if let Some(entities) = self.seldom.note(pim.id, Cause::Entity, bad.len()) {
+            let why = bad.last().map(String::as_str).unwrap_or_default();
+            tracing::warn!(pim.name = %pim.name, entities, why, "entities of the PIM's REST API were left out of reconciliation: which ones they are cannot be told; `why` is of the latest");
         }
         let turn = Arc::clone(self.turns.lock().entry(pim.id).or_default());
         let _turn = turn.lock().await;
         let told = self.told.lock().remove(&pim.id).unwrap_or_default();
         entities.retain(|entity| !told.contains(&entity.notice.subject.snapshot()));
+        let entities = Arc::new(entities);
         let mut known = HashSet::new();
         for _ in 0..MAX_ROUNDS {
-            let mut keys: Vec<SnapshotKey> = entities.iter().map(|entity| entity.notice.subject.snapshot()).collect();
-            keys.sort_unstable();
-            keys.dedup();
+            let keys = keys(entities.iter().map(|entity| &entity.notice));
             if keys.is_empty() {
                 return Ok(filled);
             }
-            let stored = self.store.snapshots(pim.id, keys).await?;
-            let mut work = Work::new(pim, stored, types, &known);
-            for entity in &entities {
-                work.fill(entity, window);
-            }
-            (filled.events, filled.deltas) = (work.events.len() - work.deltas, work.deltas);
-            if work.events.is_empty() {
+            let (stored, bytes) = self.stored(pim, keys, bytes).await?;
+            let mut work = Work::new(stored, types.clone(), known.clone());
+            let (all, uncompared, source) = (Arc::clone(&entities), self.uncompared.of(pim.id), pim.name.clone());
+            let doing = move || {
+                all.iter().for_each(|entity| work.fill(&source, entity, window, &uncompared));
+                work.done()
+            };
+            let made = self.aside.run(holder(pim), bytes, doing).await.map_err(stopped)?;
+            (filled.events, filled.deltas) = (made.events.len() - made.deltas, made.deltas);
+            if made.events.is_empty() {
                 return Ok(filled);
             }
-            let saves = work.states.into_iter().filter_map(|(key, held)| held.save(key)).collect();
-            match self.append_new(pim, "reconciliation", work.events, saves, now).await {
-                Ok(()) => {
-                    let more = filled.events as u64;
-                    self.counters.filled.fetch_add(more, Ordering::Relaxed);
+            match self.append_made(pim, "reconciliation", made, now).await {
+                Ok(_) => {
+                    add(&self.counters.filled, filled.events);
                     self.note(pim.id, |note| {
-                        note.filled += more;
+                        note.filled += filled.events as u64;
                         note.filled_at = Some(now);
                     });
                     return Ok(filled);
@@ -134,48 +138,59 @@ impl Bridge {
                 Err(AppendNewError::Append(error)) => return Err(error),
             }
         }
-        Err(StoreError::Unavailable("others changed the same products all the time".to_owned()).into())
+        Err(always_changed())
     }
 }
 
 impl Window {
+    /// Whether an entity was changed in it. One that does not say when was: the PIM was asked for what was changed lately.
     fn holds(&self, entity: &Entity) -> bool {
-        entity.notice.state.updated_at().is_some_and(|updated| self.since <= updated && updated <= self.until)
+        entity.updated.is_none_or(|updated| self.since <= updated && updated <= self.until)
     }
 }
 
-impl Work<'_> {
-    fn fill(&mut self, entity: &Entity, window: Window) {
+impl Work {
+    fn fill(
+        &mut self,
+        source: &str,
+        entity: &Entity,
+        window: Window,
+        uncompared: &HashMap<SnapshotKey, Option<String>>,
+    ) {
         let mut notice = entity.notice.clone();
         let key = notice.subject.snapshot();
-        let mut held = match self.states.remove(&key) {
-            Some(held) => held,
-            None => self.hold(&key),
-        };
+        let mut held = self.held(&key);
+        if held.state.is_none() && entity.created.is_some_and(|created| created >= window.since) {
+            notice.action = Action::Created;
+        }
         let mut delta = None;
-        let missed = match &held.state {
-            Some(old) if notice.state.is_older_than(old) => false,
-            Some(old) => {
+        let missed = match (&mut notice.state, &held.state) {
+            // Whether it differs cannot be seen: its time of change must do.
+            (Err(_), old) => {
+                let told = uncompared.get(&key) == Some(&notice.updated);
+                let known = old.as_ref().and_then(State::updated_at);
+                !told && !matches!((entity.updated, known), (Some(updated), Some(known)) if updated <= known)
+            }
+            (Ok(new), Some(old)) if new.is_older_than(old) => false,
+            (Ok(new), Some(old)) => {
                 if entity.other_names {
-                    keep_names(old, &mut notice.state);
+                    keep_names(old, new);
                 }
-                delta = changes(notice.subject.kind(), old, &notice.state, self.types);
+                delta = changes(notice.subject.kind(), old, new, &self.types);
                 delta.is_some()
             }
-            None => {
-                if entity.created.is_some_and(|created| created >= window.since) {
-                    notice.action = Action::Created;
-                }
-                true
-            }
+            (Ok(_), None) => true,
         };
         if missed {
-            notice.id = event_id(&self.pim.name, &key, &notice);
+            notice.id = event_id(source, &key, &notice, &entity.text);
             if self.push(making::event(&notice)) {
                 if let Some(changes) = delta {
-                    self.deltas += usize::from(self.push(making::delta_event(&notice, &changes)));
+                    self.push_delta(making::delta_event(&notice, &changes), &key);
                 }
-                held.put(Some(notice.state));
+                match notice.state {
+                    Ok(state) => held.put(Some(state)),
+                    Err(ref why) => self.not_compared(&key, &notice, why),
+                }
             }
         }
         self.states.insert(key, held);
@@ -183,53 +198,82 @@ impl Work<'_> {
 }
 
 /// The same entity in the same state has the same id, so that it is told once even where its snapshot was lost.
-fn event_id(source: &str, key: &SnapshotKey, notice: &Notice) -> String {
-    let name =
-        format!("{source}/{:?}/{}/{}/{}", key.kind, key.key, notice.time, notice.state.to_value().to_canonical());
+fn event_id(source: &str, key: &SnapshotKey, notice: &Notice, text: &str) -> String {
+    let state = match &notice.state {
+        Ok(state) => format!("{}/{}", notice.time, state.to_value().to_canonical()),
+        Err(_) => text.to_owned(),
+    };
+    let name = format!("{source}/{:?}/{}/{state}", key.kind, key.key);
     Uuid::new_v5(&NAMESPACE, name.as_bytes()).hyphenated().to_string()
 }
 
-/// An item of the REST API in the shape of the Events API; `None` if it is to be found under another kind.
-fn understand(source: &str, kind: EntityKind, item: &Value, types: &Types) -> Result<Option<Entity>, String> {
-    if item.as_object().is_none() {
-        return Err(format!("an item is {}, expected an object", item.type_name()));
+/// The entities of a page that were changed in the window, and why others cannot be told.
+fn read(
+    source: &str,
+    kind: EntityKind,
+    items: Vec<String>,
+    window: Window,
+    types: &Types,
+    now: Timestamp,
+) -> (Vec<Entity>, Vec<String>) {
+    let (mut entities, mut bad) = (Vec::with_capacity(items.len()), Vec::new());
+    for item in items {
+        match understand(source, kind, item, types, now) {
+            Ok(Some(entity)) if window.holds(&entity) => entities.push(entity),
+            Ok(_) => {}
+            Err(why) => bad.push(why),
+        }
     }
-    let text = |name: &str| item.get(name).and_then(Value::as_str);
+    (entities, bad)
+}
+
+/// An item of the REST API in the shape of the Events API; `None` if it is to be found under another kind. As there, what is odd
+/// in one place costs that place.
+fn understand(
+    source: &str,
+    kind: EntityKind,
+    text: String,
+    types: &Types,
+    now: Timestamp,
+) -> Result<Option<Entity>, String> {
+    let item = wire::json::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+    let member = |name: &str| item.get(name).and_then(Value::as_str);
     let subject = match kind {
-        EntityKind::Products | EntityKind::ProductsByUuid => Subject::product(source, item)?,
-        EntityKind::ProductModels => Subject::product_model(item)?,
+        EntityKind::Products | EntityKind::ProductsByUuid => Subject::product(source, &item)?,
+        EntityKind::ProductModels => Subject::product_model(&item)?,
     };
     let by_uuid = kind == EntityKind::ProductsByUuid;
     if by_uuid {
         let value = |code: &str| item.get("values").is_some_and(|values| values.get(code).is_some());
-        if text("identifier").is_some() || types.codes_of(IDENTIFIER).any(value) {
+        if member("identifier").is_some() || types.codes_of(IDENTIFIER).any(value) {
             return Ok(None);
         }
     }
-    let updated = text("updated").ok_or("an item has no `updated`")?;
-    let time = in_utc(updated).ok_or("`updated` of an item is no RFC 3339")?;
-    let state = State::read(source, item)?;
-    let created = text("created").and_then(Timestamp::parse);
+    let (updated, created) = (member("updated"), member("created").and_then(Timestamp::parse));
     let notice = Notice {
         id: String::new(),
         action: Action::Updated,
         subject,
-        time: time.into_owned(),
+        time: updated.and_then(in_utc).map_or_else(|| now.to_string(), |time| time.into_owned()),
         author: Some(AUTHOR.0.to_owned()),
-        author_type: Some(AUTHOR.1.to_owned()),
-        state,
+        author_type: AUTHOR.1,
+        updated: updated.map(str::to_owned),
+        state: State::read(source, &item),
     };
-    Ok(Some(Entity { notice, created, other_names: by_uuid }))
+    let updated = updated.and_then(Timestamp::parse);
+    Ok(Some(Entity { notice, text, updated, created, other_names: by_uuid }))
 }
 
 /// Leaves associated products as they were: the two names of a product cannot be told from two products.
 fn keep_names(old: &State, new: &mut State) {
-    let products = |name: &str| old.associations.iter().find(|(of, _)| of == name).map(|(_, links)| &links.products);
+    let products: Index<&str, &Vec<String>> =
+        old.associations.iter().map(|(of, links)| (of.as_str(), &links.products)).collect();
     for (name, links) in &mut new.associations {
-        links.products = products(name).cloned().unwrap_or_default();
+        links.products = products.get(&name.as_str()).cloned().unwrap_or_default();
     }
-    let quantities = |name: &str| old.quantified.iter().find(|(of, _)| of == name).map(|(_, sides)| &sides.products);
+    let quantities: Index<&str, &Vec<(String, Number)>> =
+        old.quantified.iter().map(|(of, sides)| (of.as_str(), &sides.products)).collect();
     for (name, sides) in &mut new.quantified {
-        sides.products = quantities(name).cloned().unwrap_or_default();
+        sides.products = quantities.get(&name.as_str()).cloned().unwrap_or_default();
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::log_entry::LogBody;
 use domain::outcome::{Outcome, SuspensionReason};
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{LoggedEvent, Now, Position, ServiceHour, Timestamp};
+use domain::{LoggedEvent, Position, ServiceHour, Timestamp};
 use engine::core::{AttemptId, Core, Floors, Input, Output};
 use engine::suspension;
 use store::{Catalog, ChangeError, EventLog, Ledger, ReadLimit, Save};
@@ -49,7 +49,7 @@ impl World {
     /// When the driver's timer fires, in true time.
     pub(super) fn timer(&self) -> Option<u64> {
         let core = self.core.as_ref()?;
-        let wait = core.poll_timeout().map(|at| at.since(self.steady()).as_micros() as u64);
+        let wait = core.poll_timeout().map(|at| at.since(self.now()).as_micros() as u64);
         let impatient = self.catalog_failed || self.stopping_since.is_some();
         let wait = if impatient { Some(wait.unwrap_or(STORE_AGAIN).min(STORE_AGAIN)) } else { wait };
         // A sleep ends after its time, never before.
@@ -121,13 +121,13 @@ impl World {
 
     /// Tells the core, and does what it asks.
     pub(super) fn tell(&mut self, input: Input) -> Check {
-        let steady = self.steady();
-        let mut now = Now { steady, wall: self.now() };
+        let mut now = self.now();
         if self.mutated(Mutation::HurryTheClock) {
-            now.steady = Timestamp::from_micros(steady.as_micros() + self.time as i64 / 10);
+            now = Timestamp::from_micros(now.as_micros() + self.time as i64 / 10);
         }
+        let true_now = self.now();
         let Some(core) = &mut self.core else { return Ok(()) };
-        self.oracle.judge_if_due(steady);
+        self.oracle.judge_if_due(true_now);
         core.handle(now, input);
         let mut outputs = Vec::new();
         while let Some(output) = core.poll() {
@@ -159,10 +159,10 @@ impl World {
                 });
                 self.suspensions_asked += 1;
                 self.note(|| format!("suspend {index:?}: {reason:?}"));
-                let now = self.steady();
+                let now = self.now();
                 let expected = expected
                     || reason == SuspensionReason::SuccessRate
-                        && index.is_some_and(|index| self.oracle.is_overdue(index, now, Duration::ZERO));
+                        && index.is_some_and(|index| self.oracle.is_overdue(index, now, std::time::Duration::ZERO));
                 // After a step back of the clock the oracle's hour is not the engine's.
                 let expected =
                     expected || self.oracle.stepped_back && !matches!(reason, SuspensionReason::Destination(_));
@@ -199,7 +199,7 @@ impl World {
         if self.mutated(Mutation::SwapInBatch) && events.len() > 1 {
             events.swap(0, 1);
         }
-        let now = self.steady();
+        let now = self.now();
         let status = self.core.as_mut().and_then(|core| core.status(subscription.id, now));
         let rate = status.and_then(|(status, ..)| status.rate);
         let lane = self.oracle.find(subscription.id);
@@ -264,7 +264,7 @@ impl World {
     fn ended(&mut self, number: u64, outcomes: Vec<Outcome>) -> Check {
         let Some(attempt) = self.attempts.get(&number) else { return Ok(()) };
         let (id, lane) = (attempt.id, attempt.lane);
-        let time = (self.steady(), self.time);
+        let time = (self.now(), self.time);
         for outcome in &outcomes {
             let throttled = matches!(outcome, Outcome::Throttled { .. });
             self.answered.push((self.time, lane, throttled));

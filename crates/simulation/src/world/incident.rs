@@ -43,7 +43,8 @@ impl World {
             }
             Incident::Jump(by) => {
                 self.offset += by;
-                self.oracle.clock_jumped();
+                let now = self.now();
+                self.oracle.clock_jumped(now, by);
             }
             incident => {
                 // The management API is part of the process.
@@ -125,8 +126,6 @@ impl World {
             }
         }
         let now = self.now();
-        self.offset_at_start = self.offset;
-        self.oracle.started();
         let mut core = Core::new(self.plan.settings.clone(), ledger.mark, now);
         let head = store::EventLog::tail(&self.store).head();
         for subscription in &subscriptions {

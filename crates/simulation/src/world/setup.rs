@@ -43,7 +43,6 @@ impl World {
             time: 0,
             served_until: 0,
             offset: 0,
-            offset_at_start: 0,
             agenda: Default::default(),
             next_step: 0,
             random: Random::new(seed, 2),

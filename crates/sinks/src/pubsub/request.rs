@@ -2,6 +2,7 @@
 
 use domain::destination::PubsubDestination;
 use domain::entity::entity_of;
+use domain::event::PRODUCER_SOURCE;
 use domain::outcome::{ErrorReason, Failure};
 use domain::subscription::{Ordering, Subscription};
 use domain::{Event, SubscriptionId};
@@ -104,9 +105,12 @@ impl Prepared {
         let body = envelope::body(style, event, &self.subscription, self.send_product_identifier);
         let own = [("id", event.id()), ("type", event.event_type()), ("time", event.time())];
         let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        // A source has no limit of its own; a longer one stands in the event alone.
+        let source = event.producer_source().filter(|source| source.len() <= MAX_VALUE);
+        let source = source.map(|source| (PRODUCER_SOURCE.to_owned(), source.into_owned()));
         Message::new()
             .set_data(body)
-            .set_attributes(own.into_iter().chain(self.attributes.iter().cloned()))
+            .set_attributes(own.into_iter().chain(source).chain(self.attributes.iter().cloned()))
             .set_ordering_key(key)
     }
 }

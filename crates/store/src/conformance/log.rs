@@ -9,6 +9,7 @@ use domain::{Event, Position, ServiceHour};
 use super::sample::*;
 use crate::Store;
 use crate::event_log::{Appended, ReadLimit};
+use crate::snapshots::AppendNewError;
 
 /// Requests one after another are in the log one after another, without gaps.
 pub async fn appends_are_read_in_order(store: &dyn Store) {
@@ -77,6 +78,29 @@ pub async fn ids_are_known_for_each_pim_of_its_own(store: &dyn Store) {
     append(store, OTHER, "a", at(0)).await;
     assert_eq!(read(store, Some(OTHER), 1, ALL).await.0, "a");
     assert_eq!(read(store, None, 1, ALL).await.0, "a a");
+}
+
+/// Two producers of a PIM may use the same ids: `source` and `id` together name an event.
+pub async fn ids_are_known_for_each_source_of_its_own(store: &dyn Store) {
+    let of = |source: &str, ids: &str| {
+        let extensions =
+            if source.is_empty() { String::new() } else { format!(r#""n":1,"producersource":"{source}""#) };
+        let event = |event: &Event| Event::new(EventParts { extensions: &extensions, ..event.parts() });
+        events(ids).iter().map(event).collect::<Vec<_>>()
+    };
+    for (source, later, duplicates) in [("", "a b", 1), ("/shop-a", "a b", 1), ("/shop-b", "a a", 1)] {
+        let first = if source == "/shop-b" { vec![] } else { of(source, "a") };
+        store.append(PIM, first, at(0)).await.unwrap();
+        let appended = store.append(PIM, of(source, later), at(1)).await.unwrap();
+        assert_eq!(appended, Appended { accepted: 2, duplicates }, "{source}");
+    }
+    assert_eq!(read(store, None, 1, ALL).await.0, "a b a b a");
+    let chunk = store.read(None, Position(3), ALL).await.unwrap();
+    assert_eq!(chunk.events[0].event.producer_source().as_deref(), Some("/shop-a"));
+    // Also where nothing may be known.
+    let known = store.append_new(PIM, of("/shop-b", "a"), vec![], at(2)).await;
+    assert!(matches!(known, Err(AppendNewError::Known(ids)) if ids == ["a"]));
+    store.append_new(PIM, of("/shop-c", "a"), vec![], at(2)).await.unwrap();
 }
 
 /// Every part of an event.

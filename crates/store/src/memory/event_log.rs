@@ -17,9 +17,9 @@ use crate::tail::Tail;
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl MemoryStore {
-    /// Whether an id is known within the dedup window.
-    pub(super) fn knows(&self, state: &State, pim: PimId, id: &str) -> bool {
-        let seen = state.seen.get(&(pim, id.to_owned()));
+    /// Whether an event is known within the dedup window.
+    pub(super) fn knows(&self, state: &State, pim: PimId, event: &Event) -> bool {
+        let seen = state.seen.get(&(pim, event.identity().into_owned()));
         seen.is_some_and(|hour| *hour >= state.hour.ago(self.settings.dedup_window))
     }
 
@@ -35,8 +35,8 @@ impl MemoryStore {
         let mut in_request = HashSet::new();
         let mut fresh = Vec::new();
         for event in events {
-            let key = (pim, event.id().to_owned());
-            if !self.knows(state, pim, event.id()) && in_request.insert(key) {
+            let key = (pim, event.identity().into_owned());
+            if !self.knows(state, pim, &event) && in_request.insert(key) {
                 fresh.push(event);
             }
         }
@@ -55,8 +55,8 @@ impl MemoryStore {
         let duplicates = accepted - fresh.len();
         let mut logged = Vec::with_capacity(fresh.len());
         for event in fresh {
-            state.seen.insert((pim, event.id().to_owned()), state.hour);
-            state.seen_order.push_back((state.hour, pim, event.id().to_owned()));
+            state.seen.insert((pim, event.identity().into_owned()), state.hour);
+            state.seen_order.push_back((state.hour, pim, event.identity().into_owned()));
             let event = Arc::new(LoggedEvent { position: state.head(), pim, accepted_at: now, event });
             state.accepted += 1;
             state.events.push_back(Arc::clone(&event));

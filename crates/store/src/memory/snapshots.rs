@@ -41,7 +41,7 @@ impl Snapshots for MemoryStore {
         if saves.iter().any(|save| revision(&save.key) != save.seen) {
             return Err(AppendNewError::Changed);
         }
-        let known = |event: &&Event| self.knows(&state, pim, event.id());
+        let known = |event: &&Event| self.knows(&state, pim, event);
         let known: Vec<String> = events.iter().filter(known).map(|event| event.id().to_owned()).collect();
         if !known.is_empty() {
             return Err(AppendNewError::Known(known));

@@ -1,12 +1,19 @@
 //! Binary mode: attributes in `ce-*` headers, `data` in the body.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use crate::fault::code;
 use domain::{Event, Timestamp};
 
 use crate::json::{Canonicalizer, Problem, escape_into, text_of};
 
+use super::EVENT_LIMIT;
 use super::draft::Draft;
 use super::refusal::{Faults, Refusal};
+
+/// Attributes that are thrown away: no reason to refuse an event.
+const IGNORED: [&str; 2] = ["subject", "dataschema"];
 
 /// The one event of a binary request.
 pub(super) fn event<'a, H>(headers: H, body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Refusal>
@@ -32,6 +39,9 @@ where
     if !data.is_empty() {
         draft.put_data(&data);
     }
+    if draft.kept_size() > EVENT_LIMIT {
+        return Err(Refusal::event_grows_too_large(None, draft.kept_size()));
+    }
     let mut faults = Faults::default();
     let event = draft.finish(received_at, &mut faults);
     faults.refuse(422)?;
@@ -51,62 +61,73 @@ fn attributes<'a>(
     malformed: &mut Faults,
 ) -> Vec<(String, String)> {
     let mut attributes: Vec<(String, String)> = Vec::new();
+    let mut seen = HashSet::new();
     for (header, value) in headers {
         let Some((prefix, name)) = header.split_at_checked(3) else { continue };
-        if !prefix.eq_ignore_ascii_case("ce-") {
+        let name = name.to_ascii_lowercase();
+        if !prefix.eq_ignore_ascii_case("ce-") || IGNORED.contains(&name.as_str()) {
             continue;
         }
-        let name = name.to_ascii_lowercase();
-        if attributes.iter().any(|(earlier, _)| *earlier == name) {
+        if !seen.insert(name.clone()) {
             let message = format!("the header `ce-{name}` is there twice");
             malformed.add(code::DUPLICATE_HEADER, &name, message);
             continue;
         }
-        let mut text = String::new();
-        match decode(value) {
-            Ok(value) => escape_into(&mut text, &value),
-            Err(wrong) => {
-                malformed.add(code::MALFORMED_HEADER, &name, format!("the header `ce-{name}` {wrong}"));
-                text.push_str("\"\"");
+        let sent = text(value.trim_ascii());
+        let value = match decode(&sent) {
+            // A source that is empty is not there.
+            Some(value) if name == "source" && value.is_empty() => continue,
+            Some(value) => value,
+            // Whatever names the producer names it.
+            None if name == "source" => sent.into_owned(),
+            None => {
+                let message = format!("the header `ce-{name}` is not UTF-8 once percent-decoded");
+                malformed.add(code::MALFORMED_HEADER, &name, message);
+                continue;
             }
-        }
-        attributes.push((name, text));
+        };
+        let mut json = String::new();
+        escape_into(&mut json, &value);
+        attributes.push((name, json));
     }
     attributes
 }
 
-/// The value of a header, as the HTTP binding says: double quotes around it undone first, then percent-encoding.
-fn decode(value: &[u8]) -> Result<String, &'static str> {
-    let value = value.trim_ascii();
-    let unquoted: Vec<u8>;
-    let value = match value {
-        [b'"', quoted @ .., b'"'] => {
-            let mut escaped = false;
-            unquoted = quoted
-                .iter()
-                .copied()
-                .filter(|byte| {
-                    let drop = *byte == b'\\' && !escaped;
-                    escaped = drop;
-                    !drop
-                })
-                .collect();
-            unquoted.as_slice()
-        }
-        value => value,
-    };
-    let mut decoded = Vec::with_capacity(value.len());
-    let mut bytes = value.iter();
-    while let Some(byte) = bytes.next() {
-        if *byte != b'%' {
-            decoded.push(*byte);
-            continue;
-        }
-        let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-        let (Some(high), Some(low)) = (digit(bytes.next()), digit(bytes.next())) else {
-            return Err("has a `%` without two hex digits after it (a percent sign itself is `%25`)");
-        };
-        decoded.push((high << 4 | low) as u8);
+/// The text of a header's value: UTF-8, or else what HTTP once said it is, ISO 8859-1.
+fn text(value: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(value) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(value.iter().copied().map(char::from).collect()),
     }
-    String::from_utf8(decoded).map_err(|_| "is not UTF-8 once percent-decoded")
+}
+
+/// The value of a header, as the HTTP binding says: double quotes around it undone first, then percent-encoding. Three of the
+/// four official SDKs do not encode, so a `%` without two hexadecimal digits stands for itself. `None` = what is decoded is
+/// not UTF-8.
+fn decode(value: &str) -> Option<String> {
+    let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map_or(Cow::Borrowed(value), unescaped);
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let mut decoded = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match (byte, digit(after.first()), digit(after.get(1))) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high << 4 | low) as u8);
+                rest = &after[2..];
+            }
+            _ => decoded.push(*byte),
+        }
+    }
+    String::from_utf8(decoded).ok()
+}
+
+/// What stands between double quotes, without the backslashes that escape a character.
+fn unescaped(quoted: &str) -> Cow<'_, str> {
+    let mut escaped = false;
+    let kept = |character: &char| {
+        escaped = *character == '\\' && !escaped;
+        !escaped
+    };
+    Cow::Owned(quoted.chars().filter(kept).collect())
 }

@@ -1,5 +1,7 @@
 //! What producers send, as JSON Schemas made from the same limits that their events are checked against.
 
+use domain::event::PRODUCER_SOURCE;
+
 use super::BATCH_LIMIT;
 use super::draft::{LONGEST_NAME, MOST_EXTENSIONS};
 use crate::json::{Number, Value, parse};
@@ -8,7 +10,11 @@ use crate::json::{Number, Value, parse};
 pub const BINARY_HEADERS: [(&str, &str, &str); 5] = [
     ("ce-specversion", "1.0", "The version of CloudEvents."),
     ("ce-id", "b4ec4a4e-2b1f-4a0a-8b0e-0d8a1d0f0001", "The event's id."),
-    ("ce-source", "pim", "Where it comes from; it is replaced by the platform's own."),
+    (
+        "ce-source",
+        "pim",
+        "Where it comes from: with `ce-id` it names the event. Delivered as `producersource` unless it is `pim`.",
+    ),
     ("ce-type", "com.akeneo.pim.v1.product.created", "The event's type."),
     ("ce-time", "2026-11-02T08:00:00.5Z", "When it happened; now, if it is left out."),
 ];
@@ -17,9 +23,9 @@ pub const BINARY_HEADERS: [(&str, &str, &str); 5] = [
 const PROPERTIES: &str = r#"{
   "specversion": {"const": "1.0"},
   "id": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
-    "description": "Unique for the event within its source; an event that is sent twice within 24 hours is delivered once."},
-  "source": {"type": "string", "minLength": 1, "format": "uri-reference",
-    "description": "Required by CloudEvents. The key says which PIM it is, and what is delivered is a setting of the platform."},
+    "description": "Unique for the event within its `source`; an event that is sent twice within 24 hours is delivered once."},
+  "source": {"type": "string", "minLength": 1,
+    "description": "Which producer it is: `source` and `id` together name the event. Delivered as the extension attribute `producersource` unless it is `pim`; the key says which PIM it is, and the delivered `source` is a setting of the platform."},
   "type": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
     "description": "The event's type. Types that are not known are accepted and named in the answer, unless the operator refuses them."},
   "time": {"type": ["string", "null"], "format": "date-time",
@@ -50,8 +56,15 @@ pub fn schemas(example: &Value) -> Vec<(String, Value)> {
         ),
         ("required", texts(&["specversion", "id", "source", "type", "data"])),
         ("properties", properties),
-        ("propertyNames", object(vec![("pattern", "^[a-z][a-z0-9]*$".into())])),
-        ("additionalProperties", object(vec![("type", texts(&["string", "boolean", "integer", "null"]))])),
+        ("propertyNames", object(vec![("pattern", format!("^(?!{PRODUCER_SOURCE}$)[a-z][a-z0-9]*$").into())])),
+        (
+            "additionalProperties",
+            object(vec![
+                ("type", texts(&["string", "boolean", "integer", "null"])),
+                ("minimum", Value::Number(Number::from(i64::from(i32::MIN)))),
+                ("maximum", Value::Number(Number::from(i64::from(i32::MAX)))),
+            ]),
+        ),
         ("maxProperties", number(known + MOST_EXTENSIONS)),
         ("examples", Value::Array(vec![example.clone()])),
     ]);

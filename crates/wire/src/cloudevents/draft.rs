@@ -3,9 +3,8 @@
 use crate::fault::code;
 use std::borrow::Cow;
 
-use domain::event::EventParts;
+use domain::event::{EventParts, PIM_SOURCE, PRODUCER_SOURCE};
 use domain::{Event, Timestamp};
-use fluent_uri::UriRef;
 
 use crate::json::unescape;
 
@@ -75,6 +74,17 @@ impl<'a> Draft<'a> {
         self.data = (data != "null").then_some(data);
     }
 
+    /// The bytes of what is kept of the event and delivered, without the platform's own envelope: the producer's attributes and
+    /// `data`, in canonical JSON. Never more than a canonical text has that was sent.
+    pub(super) fn kept_size(&self) -> usize {
+        let attributes = [("id", self.id), ("type", self.event_type), ("time", self.time), ("data", self.data)];
+        let attributes = attributes.into_iter().chain([(PRODUCER_SOURCE, self.producer_source())]);
+        let present = attributes.filter_map(|(name, value)| Some((name, value?)));
+        let members = present.chain(self.extensions.iter().copied());
+        // Each with its quotes, colon and comma.
+        members.map(|(name, value)| name.len() + value.len() + 4).sum::<usize>() + 1
+    }
+
     /// The event, if nothing is wrong with it.
     pub(super) fn finish(self, received_at: Timestamp, faults: &mut Faults) -> Option<Event> {
         self.check_specversion(faults);
@@ -122,18 +132,18 @@ impl<'a> Draft<'a> {
         name("type", self.event_type, faults)
     }
 
-    /// The source is checked, and dropped: the key says which PIM it is, the platform's setting what is delivered.
+    /// Any text that is not empty: the key says which PIM it is, the platform's setting what is delivered as `source`. With the id
+    /// it names the event, so it is kept as the extension attribute `producersource`.
     fn check_source(&self, faults: &mut Faults) {
-        let Some(source) = required("source", self.source, faults) else { return };
-        if source.is_empty() {
+        if required("source", self.source, faults).is_some_and(|source| source.is_empty()) {
             faults.about(code::INVALID_VALUE, "source", "must not be empty");
-        } else if UriRef::parse(&*source).is_err() {
-            faults.about(
-                code::INVALID_VALUE,
-                "source",
-                "must be a URI reference, such as `pim` or `https://pim.example.com`",
-            );
         }
+    }
+
+    /// The source as canonical JSON, where it is not the one that goes without saying.
+    fn producer_source(&self) -> Option<&'a str> {
+        let text = |source: &str| source.strip_prefix('"')?.strip_suffix('"').map(|text| text == PIM_SOURCE);
+        self.source.filter(|source| text(source) != Some(true))
     }
 
     fn time(&self, received_at: Timestamp, faults: &mut Faults) -> Option<Cow<'a, str>> {
@@ -180,6 +190,11 @@ impl<'a> Draft<'a> {
         let mut members = String::new();
         let mut good = true;
         for (name, value) in &self.extensions {
+            if *name == PRODUCER_SOURCE {
+                good = false;
+                faults.about(code::INVALID_NAME, name, "is set by the platform, from `source`: leave it out");
+                continue;
+            }
             if !is_attribute_name(name) {
                 good = false;
                 faults.about(code::INVALID_NAME, name, wrong_name(name));
@@ -196,13 +211,13 @@ impl<'a> Draft<'a> {
                 faults.about(code::WRONG_TYPE, name, message);
                 continue;
             }
-            if !members.is_empty() {
-                members.push(',');
+            if is_beyond_32_bits(value) {
+                good = false;
+                let message = format!("must be an integer from {} to {}, or a string", i32::MIN, i32::MAX);
+                faults.about(code::INVALID_VALUE, name, message);
+                continue;
             }
-            members.push('"');
-            members.push_str(name);
-            members.push_str("\":");
-            members.push_str(value);
+            push_member(&mut members, name, value);
         }
         let count = self.extensions.len();
         if count > MOST_EXTENSIONS {
@@ -217,8 +232,22 @@ impl<'a> Draft<'a> {
                 format!("the extension attributes have {bytes} bytes together, at most {EXTENSIONS_LIMIT} are allowed");
             faults.add(code::TOO_LONG, "", message);
         }
+        if let Some(source) = self.producer_source() {
+            push_member(&mut members, PRODUCER_SOURCE, source);
+        }
         good.then_some(members)
     }
+}
+
+/// Adds an attribute to others.
+fn push_member(members: &mut String, name: &str, value: &str) {
+    if !members.is_empty() {
+        members.push(',');
+    }
+    members.push('"');
+    members.push_str(name);
+    members.push_str("\":");
+    members.push_str(value);
 }
 
 /// The text of a string attribute; what is no string is a fault.
@@ -285,6 +314,11 @@ fn is_attribute_value(value: &str) -> bool {
         [b'"', ..] | b"true" | b"false" => true,
         [b'-', digits @ ..] | digits => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
     }
+}
+
+/// CloudEvents' integers have 32 bits.
+fn is_beyond_32_bits(value: &str) -> bool {
+    value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) && value.parse::<i32>().is_err()
 }
 
 /// What canonical text is, for messages.

@@ -12,15 +12,15 @@ pub(super) enum Mode {
 }
 
 /// The mode, and the refusal (415) where it can't be read. What is no CloudEvents type is taken for binary mode, as the
-/// binding says.
-pub(super) fn judge(content_type: Option<&[u8]>, encoding: Option<&[u8]>) -> (Mode, Option<Refusal>) {
+/// binding says. Without a type the body must be a JSON object: the examples of the Python SDK send none.
+pub(super) fn judge(content_type: Option<&[u8]>, encoding: Option<&[u8]>, body: &[u8]) -> (Mode, Option<Refusal>) {
     // As nearly everybody writes it.
     if let (Some(b"application/cloudevents+json"), None) = (content_type, encoding) {
         return (Mode::Structured, None);
     }
     let sent = content_type.map(String::from_utf8_lossy);
     let (mode, understood) = match sent.as_deref() {
-        None => (Mode::Binary, false),
+        None => (Mode::Binary, body.trim_ascii_start().first() == Some(&b'{')),
         Some(text) => {
             let (essence, charset) = split(text);
             let (mode, known) = match essence.as_str() {
@@ -39,7 +39,7 @@ pub(super) fn judge(content_type: Option<&[u8]>, encoding: Option<&[u8]>) -> (Mo
         None
     } else {
         let found = match sent {
-            None => "no `Content-Type`".to_owned(),
+            None => "no `Content-Type` for anything but a JSON object".to_owned(),
             Some(text) => format!("`Content-Type: {}`", text.chars().take(100).collect::<String>()),
         };
         let message = format!(

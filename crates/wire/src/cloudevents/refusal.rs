@@ -32,6 +32,23 @@ impl Refusal {
         Refusal::new(413, code::EVENT_TOO_LARGE, field, message)
     }
 
+    pub(super) fn event_grows_too_large(index: Option<usize>, bytes: usize) -> Refusal {
+        let field = index.map(|index| format!("[{index}]"));
+        let message = format!(
+            "the event has {bytes} bytes as it is kept and delivered (a number such as 1e20 is written out), at most {EVENT_LIMIT} \
+             are allowed"
+        );
+        Refusal::new(413, code::EVENT_TOO_LARGE, field, message)
+    }
+
+    pub(super) fn request_grows_too_large(index: usize) -> Refusal {
+        let message = format!(
+            "up to [{index}], the events have more than {REQUEST_LIMIT} bytes as they are kept and delivered (a number such as 1e20 \
+             is written out): send the batch in parts"
+        );
+        Refusal::new(413, code::REQUEST_TOO_LARGE, None, message)
+    }
+
     pub(super) fn too_many_events() -> Refusal {
         let message = format!("the batch has more than {BATCH_LIMIT} events: send it in parts");
         Refusal::new(413, code::TOO_MANY_EVENTS, None, message)

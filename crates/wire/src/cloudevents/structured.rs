@@ -7,7 +7,7 @@ use crate::json::{Canonicalizer, Problem, text_of};
 
 use super::draft::Draft;
 use super::refusal::{Faults, Refusal};
-use super::{BATCH_LIMIT, EVENT_LIMIT};
+use super::{BATCH_LIMIT, EVENT_LIMIT, REQUEST_LIMIT};
 
 /// Why reading ended early.
 enum Stop {
@@ -52,8 +52,12 @@ fn read_event(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
     }
     canonicalizer.object_with_members(0)?;
     canonicalizer.end()?;
+    let draft = draft(&canonicalizer);
+    if draft.kept_size() > EVENT_LIMIT {
+        return Err(Stop::Refused(Refusal::event_grows_too_large(None, draft.kept_size())));
+    }
     let mut faults = Faults::default();
-    let event = draft(&canonicalizer).finish(received_at, &mut faults);
+    let event = draft.finish(received_at, &mut faults);
     faults.refuse(422).map_err(Stop::Refused)?;
     Ok(event.into_iter().collect())
 }
@@ -80,6 +84,7 @@ fn read_batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
     }
     let mut events = Vec::new();
     let mut faults = Faults::default();
+    let mut kept = 0;
     for index in 0.. {
         canonicalizer.blanks();
         if index == BATCH_LIMIT {
@@ -89,14 +94,24 @@ fn read_batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
         faults.index = Some(index);
         let start = canonicalizer.sent_at();
         let object = canonicalizer.peek() == Some(b'{');
-        let read = if object { canonicalizer.object_with_members(1) } else { canonicalizer.value(1) };
+        // The array of the batch is no level: nesting is counted within each event.
+        let read = if object { canonicalizer.object_with_members(0) } else { canonicalizer.value(0) };
         read.map_err(|problem| problem.within_index(index))?;
         let bytes = canonicalizer.sent_at() - start;
         if bytes > EVENT_LIMIT {
             return Err(Stop::Refused(Refusal::event_too_large(Some(index), bytes)));
         }
         if object {
-            let event = draft(&canonicalizer).finish(received_at, &mut faults);
+            let draft = draft(&canonicalizer);
+            let size = draft.kept_size();
+            if size > EVENT_LIMIT {
+                return Err(Stop::Refused(Refusal::event_grows_too_large(Some(index), size)));
+            }
+            kept += size;
+            if kept > REQUEST_LIMIT {
+                return Err(Stop::Refused(Refusal::request_grows_too_large(index)));
+            }
+            let event = draft.finish(received_at, &mut faults);
             if faults.is_empty() {
                 events.extend(event);
             }

@@ -58,6 +58,21 @@ fn structured_events_become_canonical() {
 }
 
 #[test]
+fn the_producers_source_is_kept_unless_it_is_the_pim() {
+    let of = |source: &str| event(r#","n":1"#).replace("\"pim\"", source);
+    let check = |source: &str, expect: &str| {
+        let event = accepted(structured(&of(source)), ["e1", "t", "2026-11-02T08:00:00.700000Z", expect, "{}"]);
+        event.identity().into_owned()
+    };
+    assert_eq!(check(r#""p\u0069m""#, r#""n":1"#), "e1");
+    assert_eq!(check(r#""\/shop a""#, r#""n":1,"producersource":"/shop a""#), "/shop a\0e1");
+    assert_eq!(check(r#""http://[\"""#, r#""n":1,"producersource":"http://[\"""#), "http://[\"\0e1");
+    // It does not count among the producer's own extensions.
+    let many: String = (0..20).map(|n| format!(",\"e{n}\":1")).collect();
+    structured(&event(&many).replace("\"pim\"", &format!("\"{}\"", "s".repeat(5000)))).unwrap();
+}
+
+#[test]
 fn null_is_absent() {
     let body = event(r#","time":null,"subject":null,"data_base64":null,"ext":null"#);
     accepted(structured(&body), ["e1", "t", "2026-11-02T08:00:00.700000Z", "", "{}"]);
@@ -68,14 +83,16 @@ fn null_is_absent() {
 
 #[test]
 fn extensions_are_kept_in_their_order() {
-    let body = event(r#","zeta":"a\/\u00e9","n1":-5.0,"flag":true,"big":9007199254740993"#);
-    let expect = r#""zeta":"a/é","n1":-5,"flag":true,"big":9007199254740993"#;
+    let body = event(r#","zeta":"a\/\u00e9","n1":-5.0,"flag":true,"big":2.147483647e9,"z":null"#);
+    let expect = r#""zeta":"a/é","n1":-5,"flag":true,"big":2147483647"#;
     accepted(structured(&body), ["e1", "t", "2026-11-02T08:00:00.700000Z", expect, "{}"]);
 }
 
 #[test]
 fn extensions_have_names_types_and_limits() {
-    let body = event(r#","Id":"x","a_b":1,"1a":1,"\u00e9":1,"a":1.5,"b":{},"c":[],"d":1e30,"e":1E400"#);
+    let body = event(
+        r#","Id":"x","a_b":1,"1a":1,"\u00e9":1,"a":1.5,"b":{},"c":[],"d":1e30,"e":1E400,"f":2147483648,"g":-2147483649,"producersource":"x""#,
+    );
     let messages = refused(
         structured(&body),
         422,
@@ -89,6 +106,9 @@ fn extensions_have_names_types_and_limits() {
             ("wrong_type", "c"),
             ("wrong_type", "d"),
             ("wrong_type", "e"),
+            ("invalid_value", "f"),
+            ("invalid_value", "g"),
+            ("invalid_name", "producersource"),
         ],
     );
     assert!(messages[0].ends_with("did you mean `id`?"), "{}", messages[0]);
@@ -114,8 +134,8 @@ fn attributes_have_their_rules() {
     refused(sent(&long(257), "\"pim\"", &long(257)), 422, &[("too_long", "id"), ("too_long", "type")]);
     let empty = [("invalid_value", "id"), ("invalid_value", "source"), ("invalid_value", "type")];
     refused(sent("\"\"", "\"\"", "\"\""), 422, &empty);
-    refused(sent(r#""a\nb""#, r#""a b""#, r#""a\u0085""#), 422, &empty);
-    refused(sent("\"\u{7f}\"", "\"http://[\"", "\"t\""), 422, &empty[..2]);
+    refused(sent(r#""a\nb""#, "\"\"", r#""a\u0085""#), 422, &empty);
+    refused(sent("\"\u{7f}\"", "\"http://[\"", "\"t\""), 422, &empty[..1]);
     refused(sent("1", "true", "{}"), 422, &[("wrong_type", "id"), ("wrong_type", "source"), ("wrong_type", "type")]);
 
     refused(structured(&event(r#","time":"2026-11-02""#)), 422, &[("invalid_value", "time")]);
@@ -210,6 +230,46 @@ fn too_much_is_413_before_anything_else() {
 }
 
 #[test]
+fn limits_are_held_against_what_is_kept_as_well() {
+    let numbers = |number: &str, count: usize| {
+        event("").replace("{}", &format!("{{\"n\":[{number}{}]}}", format!(",{number}").repeat(count - 1)))
+    };
+    // `1e20` is delivered as 21 digits, `1e-6` as 0.000001.
+    for (number, written) in [("1e20", 21), ("1e-6", 8)] {
+        let around = r#"{"id":"e1","type":"t","data":{"n":[]}}"#.len();
+        let most = (EVENT_LIMIT - around + 1) / (written + 1);
+        let kept = structured(&numbers(number, most)).unwrap();
+        assert!(kept[0].data().len() <= EVENT_LIMIT && kept[0].data().len() > EVENT_LIMIT - 100);
+        refused(structured(&numbers(number, most + 1)), 413, &[("event_too_large", "")]);
+        let batch = format!("[{},{}]", event(""), numbers(number, most + 1));
+        refused(send(BATCHED, &[], batch.as_bytes()), 413, &[("event_too_large", "[1]")]);
+        let data = numbers(number, most + 1);
+        let data = data.split_once("\"data\":").unwrap().1.strip_suffix('}').unwrap();
+        refused(binary(&HEADERS, data), 413, &[("event_too_large", "")]);
+    }
+    // Six events of 900 KB are 5.4 MB; sent they are 1.2 MB.
+    let batch = |count: usize| format!("[{}]", vec![numbers("1e20", 900_000 / 22); count].join(","));
+    assert_eq!(send(BATCHED, &[], batch(5).as_bytes()).unwrap().len(), 5);
+    refused(send(BATCHED, &[], batch(6).as_bytes()), 413, &[("request_too_large", "")]);
+    // A batch of one event may be larger than an event.
+    let empty = event("").replace("{}", r#"{"a":""}"#);
+    let fits = empty.replace("\"a\":\"\"", &format!("\"a\":\"{}\"", "y".repeat(EVENT_LIMIT - empty.len())));
+    assert_eq!(send(BATCHED, &[], format!("[{fits}]").as_bytes()).unwrap().len(), 1);
+}
+
+#[test]
+fn nesting_is_counted_within_each_event() {
+    let nested = |levels: usize| {
+        event("").replace("{}", &format!("{{\"a\":{}{}}}", "[".repeat(levels - 2), "]".repeat(levels - 2)))
+    };
+    structured(&nested(128)).unwrap();
+    send(BATCHED, &[], format!("[{}]", nested(128)).as_bytes()).unwrap();
+    assert_eq!(structured(&nested(129)).expect_err("too deep").status, 400);
+    let fault = send(BATCHED, &[], format!("[{}]", nested(129)).as_bytes()).expect_err("too deep");
+    assert_eq!(fault.status, 400);
+}
+
+#[test]
 fn other_media_types_and_encodings_are_415() {
     for content_type in ["text/plain", "application/cloudevents+xml", "application/json; charset=latin1", "", "json"] {
         refused(send(content_type, &[], event("").as_bytes()), 415, &[("unsupported_media_type", "")]);
@@ -217,7 +277,11 @@ fn other_media_types_and_encodings_are_415() {
     let encoded = |content_type: Option<&'static [u8]>, encoding: Option<&'static [u8]>| {
         parse(Request { content_type, content_encoding: encoding, headers: [], body: b"{", received_at: NOW })
     };
-    refused(encoded(None, None), 415, &[("unsupported_media_type", "")]);
+    for body in [&b"[]"[..], b"", b" \"{\"", b"x"] {
+        let untyped =
+            parse(Request { content_type: None, content_encoding: None, headers: [], body, received_at: NOW });
+        refused(untyped, 415, &[("unsupported_media_type", "")]);
+    }
     for encoding in ["gzip", "identity"] {
         let sent = encoded(Some(STRUCTURED.as_bytes()), Some(encoding.as_bytes()));
         refused(sent, 415, &[("unsupported_encoding", "")]);
@@ -245,8 +309,12 @@ fn binary_events_are_refused_like_others() {
     refused(binary(&HEADERS, "null"), 422, &[("required", "data")]);
     refused(binary(&HEADERS, "[]"), 422, &[("wrong_type", "data")]);
     let with = |more: &[(&'static str, &'static str)]| binary(&[HEADERS.as_slice(), more].concat(), "{}");
-    refused(with(&[("ce-type", "u"), ("ce-x", "%4")]), 400, &[("duplicate_header", "type"), ("malformed_header", "x")]);
-    refused(with(&[("ce-x", "%ED%A0%80")]), 400, &[("malformed_header", "x")]);
+    refused(
+        with(&[("ce-type", "u"), ("ce-x", "%ED%A0%80")]),
+        400,
+        &[("duplicate_header", "type"), ("malformed_header", "x")],
+    );
+    refused(with(&[("ce-source", "x")]), 400, &[("duplicate_header", "source")]);
     refused(
         with(&[("ce-x-y", "1"), ("ce-data", "1"), ("ce-", "")]),
         422,
@@ -259,6 +327,43 @@ fn binary_events_are_refused_like_others() {
     refused(with(&[("ce-datacontenttype", "text/xml")]), 422, &[("invalid_value", "datacontenttype")]);
     let control = [("ce-specversion", "1.0"), ("ce-id", "%0A"), ("ce-source", "pim"), ("ce-type", "t")];
     refused(binary(&control, "{}"), 422, &[("invalid_value", "id")]);
+}
+
+#[test]
+fn what_sdks_do_not_encode_is_taken_as_it_is() {
+    let sent = |headers: &[(&'static str, &'static [u8])], body: &'static [u8]| {
+        let fixed = [("ce-specversion", &b"1.0"[..]), ("ce-type", b"t")];
+        let headers: Vec<_> = fixed.iter().chain(headers).copied().collect();
+        let request = Request { content_type: None, content_encoding: None, headers, body, received_at: NOW };
+        parse(request).map(|events| {
+            let source = events[0].producer_source().map(|source| source.into_owned());
+            (events[0].id().to_owned(), source.unwrap_or_default())
+        })
+    };
+    let check = |id: &'static [u8], source: &'static [u8], expect: (&str, &str)| {
+        let found = sent(&[("ce-id", id), ("ce-source", source)], b" {\"a\":1}").unwrap();
+        assert_eq!((found.0.as_str(), found.1.as_str()), expect);
+    };
+    check(b"1", b"/shop/a%20b", ("1", "/shop/a b"));
+    check(b"100%", b"pim", ("100%", ""));
+    check(b"%%41%4%zz", b"%", ("%A%4%zz", "%"));
+    check("é".as_bytes(), "\u{1f600}".as_bytes(), ("é", "\u{1f600}"));
+    // As JavaScript and Java send it: ISO 8859-1.
+    check(b"\xe9", b"\xe9", ("é", "é"));
+    // A source is never a reason to refuse, as long as there is one.
+    check(b"1", b"%ED%A0%80", ("1", "%ED%A0%80"));
+    check(b"1", b"a b\"<>", ("1", "a b\"<>"));
+    let ignored = [("ce-subject", &b"100%"[..]), ("ce-subject", b"%FF"), ("ce-dataschema", b"\xff")];
+    sent(&[&[("ce-id", &b"1"[..]), ("ce-source", b"pim")], &ignored[..]].concat(), b"{}").unwrap();
+    for without in [&[("ce-id", &b"1"[..])][..], &[("ce-id", b"1"), ("ce-source", b" ")]] {
+        refused(binary_like(sent(without, b"{}")), 422, &[("required", "source")]);
+    }
+    // Without a type it must be a JSON object, and that must be well-formed.
+    refused(binary_like(sent(&[("ce-id", b"1"), ("ce-source", b"pim")], b"{")), 400, &[("malformed_json", "data")]);
+}
+
+fn binary_like<T>(sent: Result<T, Refusal>) -> Result<Vec<Event>, Refusal> {
+    sent.map(|_| Vec::new())
 }
 
 #[test]

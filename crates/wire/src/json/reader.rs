@@ -9,6 +9,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) at: usize,
 }
 
+const UNCLOSED: &str = "expected a closing quote for the string that begins here";
+
 /// A string token whose escapes are checked.
 pub(crate) struct Quoted<'a> {
     /// What stands between the quotes.
@@ -78,7 +80,29 @@ impl<'a> Reader<'a> {
                 }
                 Some(b'\\') => canonical &= self.escape(bytes)?,
                 Some(_) => return Err(self.expected("a string without raw control characters (escape them)")),
-                None => return Err(Problem::new(opening, "expected a closing quote for the string that begins here")),
+                None => return Err(Problem::new(opening, UNCLOSED)),
+            }
+        }
+    }
+
+    /// Reads the string whose opening quote is here, lone surrogates included; answers what stands between the quotes.
+    pub(crate) fn any_string(&mut self) -> Result<&'a str> {
+        let opening = self.at;
+        let bytes = self.text.as_bytes();
+        self.at += 1;
+        loop {
+            self.at = plain_until(bytes, self.at);
+            match (bytes.get(self.at), bytes.get(self.at + 1)) {
+                (Some(b'"'), _) => {
+                    self.at += 1;
+                    return Ok(self.text.get(opening + 1..self.at - 1).unwrap_or_default());
+                }
+                (Some(b'\\'), Some(b'u')) if hex4(bytes, self.at + 2).is_some() => self.at += 6,
+                (Some(b'\\'), _) => _ = self.escape(bytes)?,
+                (Some(_), _) => {
+                    return Err(self.expected("a string without raw control characters (escape them)"));
+                }
+                (None, _) => return Err(Problem::new(opening, UNCLOSED)),
             }
         }
     }

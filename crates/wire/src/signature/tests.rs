@@ -27,7 +27,7 @@ fn the_known_answer_of_the_contract() {
 fn an_attempt_carries_both_kinds_of_signature() {
     let signer = Signer::new(&secret("first"), Some(&secret("whsec_c2Vjb25k")));
     let signed = signer.sign("id 1%é", AT, b"{}");
-    // Made with OpenSSL: printf 'id%%201%%%%C3%%A9.1793606400.{}' | openssl dgst -sha256 -hmac SECRET -binary | base64
+    // Made with OpenSSL: printf 'id%%201%%25%%C3%%A9.1793606400.{}' | openssl dgst -sha256 -hmac SECRET -binary | base64
     let headers: Vec<_> = signed.headers().collect();
     assert_eq!(
         headers,
@@ -35,11 +35,11 @@ fn an_attempt_carries_both_kinds_of_signature() {
             ("x-akeneo-signature-primary", "1a622d22c97781330a4b238d7aa9ee5fa17bae5a3f4de330ee27097d9ab280d7"),
             ("x-akeneo-signature-secondary", "197aeec7d244a87f9543d84a2756f8094e307edb5cbc4e5ee35b19be1c34f59d"),
             ("x-akeneo-signature-algorithm", "HmacSHA256"),
-            ("webhook-id", "id%201%%C3%A9"),
+            ("webhook-id", "id%201%25%C3%A9"),
             ("webhook-timestamp", "1793606400"),
             (
                 "webhook-signature",
-                "v1,r2F7rtIbOJucm+AV6Z5Pr0n71R7FHz9e8xrueGPLUT8= v1,G/mBwMnve9zbDk0P23CpMncUmWDC3zyCXPuAIM8xAac="
+                "v1,CtYrIFA/nNLZ5DHuyMGONk5soB+yOPorZi41+bUHEUM= v1,MBK7Qz6A3KeZ9BHIrqfUDPQCDAPj1ceF8cUfbAtX/0g="
             ),
         ]
     );
@@ -57,6 +57,20 @@ fn an_attempt_carries_both_kinds_of_signature() {
     let other = SigningKey::new(&secret("third"));
     let parts = (headers[3].1.as_bytes(), headers[4].1.as_bytes(), headers[5].1.as_bytes());
     assert_eq!(other.verify_standard(parts, b"{}", AT, TOLERANCE), Err(SignatureError::Mismatch));
+}
+
+#[test]
+fn two_ids_never_become_one_and_none_ends_before_its_end() {
+    let check = |id: &str, expect: &str| assert_eq!(header_id(id), expect);
+    check("Az09-_", "Az09-_");
+    check("é-1", "%C3%A9-1");
+    check("%C3%A9-1", "%25C3%25A9-1");
+    check("1.2 ~/:", "1%2E2%20%7E%2F%3A");
+    // An id with a `.` must not verify for another id and body.
+    let signer = Signer::new(&secret("first"), None);
+    let dotted = signer.sign("1.1793606400.{}", AT, b"x");
+    let plain = signer.sign("1", AT, b"{}.1793606400.x");
+    assert_ne!(dotted.webhook_signature, plain.webhook_signature);
 }
 
 #[test]

@@ -175,6 +175,15 @@ fn kafka() {
     check_kafka("b:1,,c:2", "t", sasl, &[("config.broker", "invalid_broker", "entry 2")]);
     check_kafka("kafka://b:1", "t", sasl, &[("config.broker", "invalid_broker", "")]);
     check_kafka("b:1,127.0.0.1:9092", "t", sasl, &[("config.broker", "destination_forbidden", "127.0.0.1")]);
+    check_kafka("256.256.256.256:9092", "t", sasl, &[("config.broker", "invalid_broker", "entry 1")]);
+    check_kafka("b:1,broker.1:9092", "t", sasl, &[("config.broker", "invalid_broker", "entry 2")]);
+    for name in ["content-type", "Type", "PRODUCERSOURCE", "x-postrider-replay"] {
+        check(
+            "kafka",
+            &format!(r#"{{"broker":"b:1","topic":"t","sasl_auth":{sasl},"headers":{{"{name}":"v"}}}}"#),
+            &[(&format!("config.headers.{name}"), "reserved_header", "")],
+        );
+    }
     check_kafka("localhost:9092", "t", sasl, &[("config.broker", "destination_forbidden", "")]);
     check_kafka("b:1", "..", sasl, &[("config.topic", "invalid_topic", "249")]);
     check_kafka("b:1", "a b", sasl, &[("config.topic", "invalid_topic", "")]);

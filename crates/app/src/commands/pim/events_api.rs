@@ -203,10 +203,14 @@ fn show(config: &Config, pim: &Pim, note: &Note, attributes: &Option<Result<usiz
         row("refused", styled(BAD, text));
     }
     if let Some(why) = &note.bad_why {
-        row("left out", format!("{} events that are not as they should be, the latest: {why}", note.bad));
+        row("left out", format!("{} events of which nothing can be told, the latest: {why}", note.bad));
     }
     if let Some(action) = &note.unknown_action {
         row("left out", format!("{} events with an action that is not known, the latest {action}", note.unknown));
+    }
+    if let Some(why) = &note.uncompared_why {
+        let text = format!("{} events whose entity cannot be compared, the latest: {why}", note.uncompared);
+        row("no delta", text);
     }
     if let Some(reached) = note.reconciled.values().min() {
         row("reconciled", format!("up to {reached}; {} events made, the latest {}", note.filled, at(note.filled_at)));
@@ -229,6 +233,7 @@ fn as_json(config: &Config, pim: &Pim, note: &Note, attributes: &Option<Result<u
         "events": {"taken": note.events, "latest": at(note.events_at)},
         "refused": {"requests": note.refused, "latest": at(note.refused_at), "why": note.refusal},
         "bad": {"events": note.bad, "why": note.bad_why},
+        "uncompared": {"events": note.uncompared, "why": note.uncompared_why},
         "unknown": {"events": note.unknown, "action": note.unknown_action},
         "reconciled": note.reconciled.values().min().map(|reached| {
             serde_json::json!({"up_to": reached.to_string(), "events": note.filled, "latest": at(note.filled_at)})

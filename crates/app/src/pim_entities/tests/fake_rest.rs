@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::Request;
 use domain::Timestamp;
-use http::header::{AUTHORIZATION, RETRY_AFTER};
+use http::header::{AUTHORIZATION, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -25,6 +26,10 @@ struct State {
     /// Path and decoded query of each request with a genuine token.
     asked: Vec<(String, String)>,
     requests: usize,
+    /// What its clock says; the time of the system, where that was not set.
+    clock: Option<Timestamp>,
+    /// How many hours its time zone is ahead of UTC.
+    zone: i64,
     held: Option<(String, Arc<Notify>, Arc<Notify>)>,
 }
 
@@ -61,7 +66,9 @@ impl FakeRest {
                 asked.notify_one();
                 go.notified().await;
             }
-            (StatusCode::from_u16(status).unwrap(), headers, body.to_string())
+            // What no `Value` can hold.
+            let body = body.to_string().replace("LONE_SURROGATE", "\\ud800");
+            (StatusCode::from_u16(status).unwrap(), headers, body)
         };
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
         FakeRest { url, state }
@@ -81,6 +88,15 @@ impl FakeRest {
 
     pub(super) fn page_size(&self, size: usize) {
         self.state().page_size = size;
+    }
+
+    pub(super) fn clock(&self, time: Timestamp) {
+        self.state().clock = Some(time);
+    }
+
+    /// Its time zone is so many hours ahead of UTC.
+    pub(super) fn zone(&self, hours: i64) {
+        self.state().zone = hours;
     }
 
     pub(super) fn links_to(&self, base: &str) {
@@ -156,7 +172,11 @@ impl State {
         }
         let page = self.page(base, &path, kind, &query);
         let wait = self.held.take_if(|(of, ..)| *of == path).map(|(_, asked, go)| (asked, go));
-        (200, HeaderMap::new(), page, wait)
+        let date = |time: Timestamp| {
+            let since_epoch = Duration::from_micros(time.as_micros().unsigned_abs());
+            (DATE, HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + since_epoch)).unwrap())
+        };
+        (200, self.clock.map(date).into_iter().collect(), page, wait)
     }
 
     fn page(&self, base: &str, path: &str, kind: &str, query: &str) -> Value {
@@ -164,9 +184,13 @@ impl State {
         let search: Value = serde_json::from_str(parameter("search").unwrap()).unwrap();
         let since = search["updated"][0]["value"].as_str().unwrap().replace(' ', "T");
         let since = Timestamp::parse(&format!("{since}Z")).unwrap();
+        let since = Timestamp::from_micros(since.as_micros() - self.zone * 3_600_000_000);
         let after = parameter("search_after").unwrap_or_default();
         let name = |item: &Value| item["uuid"].as_str().or(item["code"].as_str()).unwrap().to_owned();
-        let changed = |item: &&Value| Timestamp::parse(item["updated"].as_str().unwrap()).unwrap() > since;
+        let changed = |item: &&Value| {
+            let updated = item["updated"].as_str().and_then(Timestamp::parse);
+            updated.is_none_or(|updated| updated > since)
+        };
         let items = self.entities.get(kind).into_iter().flatten().filter(changed);
         let mut items: Vec<&Value> = items.filter(|item| name(item).as_str() > after).collect();
         items.sort_by_key(|item| name(item));

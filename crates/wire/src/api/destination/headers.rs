@@ -18,7 +18,10 @@ pub(super) fn read(fields: &mut Reader<'_, '_>, further: impl Fn(&str) -> Result
         let shown = shortened(name);
         let named = CustomHeaders::check_name(name).and_then(|()| further(name));
         if let Err(error) = named {
-            let code = if error == HeaderError::Reserved { code::RESERVED_HEADER } else { code::INVALID_HEADER_NAME };
+            let code = match error {
+                HeaderError::Reserved | HeaderError::Attribute => code::RESERVED_HEADER,
+                _ => code::INVALID_HEADER_NAME,
+            };
             fields.fault(&shown, code, format_args!("cannot be set: {error}"));
         }
         if members.iter().take(index).any(|(other, _)| other.eq_ignore_ascii_case(name)) {

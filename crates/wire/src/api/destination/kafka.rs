@@ -1,6 +1,7 @@
 //! `config` of a Kafka topic.
 
-use domain::destination::{Broker, KafkaDestination, KafkaTls, SaslAuth, SaslMechanism};
+use domain::address::is_broken_address;
+use domain::destination::{Broker, CustomHeaders, KafkaDestination, KafkaTls, SaslAuth, SaslMechanism};
 use rustls::pki_types::ServerName;
 
 use super::super::Rules;
@@ -95,7 +96,7 @@ pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<Kaf
     }
     let sasl = fields.required_object("sasl_auth").and_then(sasl_auth);
     let tls = fields.object("tls").and_then(tls);
-    let headers = headers::read(fields, |_| Ok(()));
+    let headers = headers::read(fields, CustomHeaders::check_attribute);
     Some(KafkaDestination { brokers: brokers?, topic: topic?.to_owned(), sasl: sasl?, tls, headers })
 }
 
@@ -145,7 +146,7 @@ fn sasl_auth(mut fields: Reader<'_, '_>) -> Option<SaslAuth> {
 
 fn tls(mut fields: Reader<'_, '_>) -> Option<KafkaTls> {
     let server_name = fields.required_string("server_name");
-    if server_name.is_some_and(|name| ServerName::try_from(name).is_err()) {
+    if server_name.is_some_and(|name| ServerName::try_from(name).is_err() || is_broken_address(name)) {
         fields.fault("server_name", code::INVALID_SERVER_NAME, "must be a DNS name or an IP address, without a port");
     }
     let ca_pem = fields.required_string("ca_pem");

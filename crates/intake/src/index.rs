@@ -1,0 +1,99 @@
+//! Finding things of a list by what they are called: what a sender orders must not cost more than it sends.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
+/// The values of a list by their keys, of each key the first one. Every question is answered in a few steps, however long the
+/// list is and whatever was chosen for its keys.
+pub(crate) struct Index<K, V>(HashMap<K, V>);
+
+impl<K: Hash + Eq, V> FromIterator<(K, V)> for Index<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(list: I) -> Index<K, V> {
+        let mut first = HashMap::new();
+        for (key, value) in list {
+            first.entry(key).or_insert(value);
+        }
+        Index(first)
+    }
+}
+
+impl<K: Hash + Eq, V: Copy> Index<K, V> {
+    pub(crate) fn get(&self, key: &K) -> Option<V> {
+        self.0.get(key).copied()
+    }
+
+    pub(crate) fn has(&self, key: &K) -> bool {
+        self.0.contains_key(key)
+    }
+}
+
+/// What is in `these` and not in `those`, each once, in the order of `these`.
+pub(crate) fn beyond<'t, T: Hash + Eq>(these: &'t [T], those: &[T]) -> Vec<&'t T> {
+    let those: HashSet<&T> = those.iter().collect();
+    let mut found = HashSet::new();
+    these.iter().filter(|one| !those.contains(one) && found.insert(*one)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::hash::Hasher;
+
+    use super::*;
+
+    thread_local! {
+        static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// A key that counts how often it is compared.
+    #[derive(Debug)]
+    struct Counted(usize);
+
+    impl PartialEq for Counted {
+        fn eq(&self, other: &Counted) -> bool {
+            COMPARED.set(COMPARED.get() + 1);
+            self.0 == other.0
+        }
+    }
+
+    impl Eq for Counted {}
+
+    impl Hash for Counted {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+
+    fn keys(from: usize, to: usize) -> Vec<Counted> {
+        (from..to).map(Counted).collect()
+    }
+
+    #[test]
+    fn the_first_of_a_key_counts() {
+        let index: Index<&str, usize> = [("a", 1), ("b", 2), ("a", 3)].into_iter().collect();
+        assert_eq!((index.get(&"a"), index.get(&"b"), index.get(&"c")), (Some(1), Some(2), None));
+        assert!(index.has(&"a") && !index.has(&"c"));
+    }
+
+    #[test]
+    fn what_is_beyond_comes_once_and_in_order() {
+        assert_eq!(beyond(&["c", "a", "b", "c"], &["a"]), [&"c", &"b"]);
+        assert_eq!(beyond::<u8>(&[], &[1]), Vec::<&u8>::new());
+    }
+
+    /// A few comparisons a key at any size; with each held against each it would be half a key's number of them.
+    #[test]
+    fn steps_grow_with_the_list_and_not_with_its_square() {
+        let compared = |size: usize| {
+            COMPARED.set(0);
+            assert_eq!(beyond(&keys(size / 2, size * 2), &keys(0, size)).len(), size);
+            let index: Index<Counted, usize> = keys(0, size).into_iter().map(|key| (Counted(key.0), key.0)).collect();
+            assert_eq!(keys(0, size * 2).iter().filter(|key| index.has(key)).count(), size);
+            COMPARED.get()
+        };
+        for size in [1_000, 10_000, 100_000] {
+            let steps = compared(size);
+            assert!(steps < 5 * size, "{steps} comparisons for {size} keys");
+        }
+    }
+}
