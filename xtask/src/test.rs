@@ -94,6 +94,7 @@ fn unit_and_integration(args: &TestArgs) -> anyhow::Result<Tally> {
 fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
     let seeds = if args.fast { "1000" } else { "10000" };
     let mut tally = Tally::default();
+    let hostile = if args.fast { "3" } else { "30" };
     // Its own tests bring the program along.
     let built = shell::succeeds(&mut shell::cargo(&[
         "test",
@@ -104,9 +105,16 @@ fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
         "--test",
         "worlds",
     ]))?;
-    let mut program = std::process::Command::new(shell::built("sim"));
-    let played = built && shell::succeeds(program.args(["--seeds", seeds]))?;
-    tally.check(&format!("simulation of {seeds} worlds"), played);
+    let mut play = |name: String, arguments: &[&str]| -> anyhow::Result<()> {
+        let mut program = std::process::Command::new(shell::built("sim"));
+        tally.check(&name, built && shell::succeeds(program.args(arguments))?);
+        Ok(())
+    };
+    play(format!("simulation of {seeds} worlds"), &["--seeds", seeds])?;
+    play(format!("simulation of {seeds} restless worlds"), &["--restless", "--seeds", seeds])?;
+    let name = format!("simulation of {seeds} worlds with trouble of the platform's own");
+    play(name, &["--outages", "--seeds", seeds])?;
+    play(format!("simulation of {hostile} worlds with a hostile tenant"), &["--hostile", "--seeds", hostile])?;
     Ok(tally)
 }
 

@@ -32,11 +32,6 @@ impl Backoff {
         let pause = settings.first_backoff.saturating_mul(1 << doublings).min(settings.longest_backoff);
         pause.mul_f64(1.0 - JITTER + 2.0 * JITTER * fraction(lane ^ now.as_micros().cast_unsigned()))
     }
-
-    /// The clock was stepped back: what was planned under the old time may not hold the lane up for longer than a pause.
-    pub(crate) fn clock_stepped_back(&mut self, now: Timestamp, settings: &Settings) {
-        self.until = self.until.min(now + settings.longest_backoff);
-    }
 }
 
 /// A number from 0 to 1 that looks random, made from `seed` (the mixer of SplitMix64): the lane has no source of randomness, so that a

@@ -173,7 +173,10 @@ impl Lane {
         let mut lane = Lane::new(settings, options);
         let memory = memory.and_then(|memory| Memory::read(memory, &lane.settings));
         let mut first_of_entities = Vec::new();
-        for exception in exceptions {
+        for mut exception in exceptions {
+            // The wall clock may have been set since: what is past is due, and nothing waits for longer than its kind of pause.
+            exception.due_at = exception.due_at.min(now + lane.longest_wait(&exception));
+            exception.first_tried_at = exception.first_tried_at.min(now);
             // The lane will read it again: were it put among the waiting now, it would be sent twice, and before its predecessors.
             if reach.is_some_and(|reach| exception.position >= reach) {
                 lane.beyond.insert(exception.position, exception);
@@ -195,7 +198,9 @@ impl Lane {
             lane.ahead = memory.ahead;
             if memory.destination == options.destination {
                 (lane.pace, lane.window) = (memory.pace, memory.window);
-                (lane.backoff, lane.unfed) = (memory.backoff, memory.unfed);
+                lane.backoff = memory.backoff;
+                lane.unfed = memory.unfed.map(|unfed| Unfed { since: unfed.since.min(now), ..unfed });
+                lane.window.none_is_later(now);
                 // The hour may have been bad enough before, and only its first failure too young.
                 lane.judge_at = Some(now);
             } else {
@@ -206,11 +211,8 @@ impl Lane {
         lane
     }
 
-    /// Takes an input. Drain [`Lane::poll`] afterwards.
+    /// Takes an input. Time only goes forward. Drain [`Lane::poll`] afterwards.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
-        if now < self.now {
-            self.clock_stepped_back(now);
-        }
         self.now = now;
         match input {
             Input::Offered(event) => self.offered(event),
@@ -300,26 +302,15 @@ impl Lane {
     }
 
     /// The longest that a waiting event may have to wait by the rules.
-    fn longest_wait(settings: &Settings, exception: &Exception) -> Duration {
+    fn longest_wait(&self, exception: &Exception) -> Duration {
         match exception.kind {
             ExceptionKind::Retry => {
                 let index = usize::from(exception.failures).saturating_sub(1);
-                settings.retry_delays.get(index).copied().unwrap_or_default()
+                self.settings.retry_delays.get(index).copied().unwrap_or_default()
             }
-            ExceptionKind::Throttled => settings.undelivered_at_most,
+            ExceptionKind::Throttled if self.options.respect_retry_after => self.settings.undelivered_at_most,
+            ExceptionKind::Throttled => trouble::LONGEST_PAUSE,
             ExceptionKind::Predecessor => Duration::ZERO,
-        }
-    }
-
-    fn clock_stepped_back(&mut self, now: Timestamp) {
-        self.pace.clock_stepped_back(now, Duration::from_secs_f64(1.0 / self.settings.lowest_rate));
-        let settings = self.settings.clone();
-        self.waiting.clock_stepped_back(now, |exception| Lane::longest_wait(&settings, exception));
-        if let Some(backoff) = &mut self.backoff {
-            backoff.clock_stepped_back(now, &settings);
-        }
-        if let Supply::Behind { again_at: Some(again_at), .. } = &mut self.supply {
-            *again_at = (*again_at).min(now + READ_AGAIN);
         }
     }
 }

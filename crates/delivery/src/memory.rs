@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::{Position, Timestamp};
+use domain::{Now, Position, Timestamp};
 
 use crate::backoff::Backoff;
 use crate::pace::Pace;
@@ -39,11 +39,12 @@ pub(crate) struct Memory {
 /// What a lane has learnt about its destination.
 pub(crate) type Learnt<'a> = (&'a Pace, &'a Window, Option<&'a Backoff>, Option<&'a Unfed>);
 
-/// Writes what is to be kept.
+/// Writes what is to be kept, by the wall clock.
 pub(crate) fn write(
     destination: u64,
     (pace, window, backoff, unfed): Learnt<'_>,
     ahead: &BTreeSet<Position>,
+    now: Now,
 ) -> Vec<u8> {
     let mut out = vec![VERSION];
     out.extend(destination.to_le_bytes());
@@ -51,7 +52,7 @@ pub(crate) fn write(
     out.extend((pace.limit().unwrap_or(0.0) as f32).to_le_bytes());
     out.extend(backoff.map_or(0, |backoff| backoff.failures).to_le_bytes());
     out.extend(backoff.map_or(0, |backoff| backoff.tried_before.0).to_le_bytes());
-    out.extend(unfed.map_or(0, |unfed| unfed.since.as_micros()).to_le_bytes());
+    out.extend(unfed.map_or(0, |unfed| now.on_the_wall(unfed.since).as_micros()).to_le_bytes());
     out.extend(unfed.map_or(0, |unfed| micros(unfed.tried_for)).to_le_bytes());
     out.extend(unfed.map_or(0, |unfed| micros(unfed.told_at)).to_le_bytes());
     out.extend(unfed.map_or(0, |unfed| unfed.untold).to_le_bytes());
@@ -59,7 +60,7 @@ pub(crate) fn write(
     for position in ahead {
         out.extend(position.0.to_le_bytes());
     }
-    for bucket in window.minutes() {
+    for bucket in window.minutes(now) {
         out.extend(u32::try_from(bucket.minute).unwrap_or(0).to_le_bytes());
         out.extend(u32::try_from(bucket.counts.delivered).unwrap_or(u32::MAX).to_le_bytes());
         out.extend(u32::try_from(bucket.counts.failed).unwrap_or(u32::MAX).to_le_bytes());
@@ -142,12 +143,13 @@ mod tests {
         let unfed = Unfed { since: now, tried_for: minutes(90), told_at: minutes(61), untold: 27, last_tried: None };
         let ahead = BTreeSet::from([Position(4), Position(7)]);
         let learnt = (&pace, &window, Some(&backoff), Some(&unfed));
-        let mut read = Memory::read(&write(7, learnt, &ahead), &settings).unwrap();
+        let mut read = Memory::read(&write(7, learnt, &ahead, now.into()), &settings).unwrap();
         assert_eq!((read.destination, read.pace.rate(), read.pace.limit()), (7, 33.5, Some(40.25)));
         assert_eq!(read.window.counts(now), window.counts(now));
         assert_eq!(read.window.oldest_failure(now), Some(now));
         assert_eq!((read.backoff, read.unfed, read.ahead), (Some(backoff), Some(unfed), ahead));
-        let read = Memory::read(&write(7, (&pace, &window, None, None), &BTreeSet::new()), &settings).unwrap();
+        let read =
+            Memory::read(&write(7, (&pace, &window, None, None), &BTreeSet::new(), now.into()), &settings).unwrap();
         assert_eq!((read.backoff, read.unfed, read.ahead), (None, None, BTreeSet::new()));
     }
 
@@ -155,7 +157,8 @@ mod tests {
     fn what_cannot_be_read_is_nothing() {
         let settings = Settings::default();
         let learnt = (&Pace::new(&settings), &Window::default(), None, None);
-        let whole = write(7, learnt, &BTreeSet::from([Position(4)]));
+        let now = Now::from(Timestamp::from_micros(1_700_000_000_000_000));
+        let whole = write(7, learnt, &BTreeSet::from([Position(4)]), now);
         for end in 0..whole.len() {
             assert!(Memory::read(&whole[..end], &settings).is_none(), "{end} bytes of it");
         }

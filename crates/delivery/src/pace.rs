@@ -125,12 +125,6 @@ impl Pace {
     pub fn pause(&mut self, until: Timestamp) {
         self.next_at = self.next_at.max(until);
     }
-
-    /// The clock was stepped back: nothing that was planned under the old time may hold the lane up for longer than `at_most`.
-    pub fn clock_stepped_back(&mut self, now: Timestamp, at_most: Duration) {
-        self.next_at = self.next_at.min(now + at_most);
-        self.last_fall = self.last_fall.map(|fall| fall.min(now));
-    }
 }
 
 #[cfg(test)]

@@ -283,21 +283,6 @@ impl Waiting {
         self.turns.clear();
         self.retries.clear();
     }
-
-    /// The clock was stepped back: nothing waits for longer than its own kind of pause.
-    pub(crate) fn clock_stepped_back(&mut self, now: Timestamp, longest: impl Fn(&Exception) -> Duration) {
-        let late: Vec<(Timestamp, Position)> = self.asleep.iter().rev().copied().collect();
-        for (due_at, position) in late {
-            if let Some(item) = self.events.get_mut(&position) {
-                let latest = now + longest(&item.exception);
-                if due_at > latest {
-                    self.asleep.remove(&(due_at, position));
-                    item.exception.due_at = latest;
-                    self.asleep.insert((latest, position));
-                }
-            }
-        }
-    }
 }
 
 /// The unsettled events of each entity, oldest first; only the first of them may be under way.

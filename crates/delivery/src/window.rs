@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{Now, Timestamp};
 
 /// Buckets of the hour, one a minute: the window forgets a minute at a time.
 const BUCKETS: usize = 60;
@@ -113,6 +113,13 @@ impl Window {
         self.buckets.iter().filter_map(|bucket| bucket.first_failure).min()
     }
 
+    /// The wall clock was set back while nothing ran: no failure is younger than now.
+    pub(crate) fn none_is_later(&mut self, now: Timestamp) {
+        for bucket in &mut self.buckets {
+            bucket.first_failure = bucket.first_failure.map(|at| at.min(now));
+        }
+    }
+
     fn bucket(&mut self, now: Timestamp) -> &mut Bucket {
         if self.buckets.is_empty() {
             self.buckets = vec![Bucket::EMPTY; BUCKETS];
@@ -127,8 +134,8 @@ impl Window {
         bucket
     }
 
-    /// Moves on to `minute`, forgetting what is an hour old. A clock that was stepped back by more than an hour starts afresh, for
-    /// otherwise what was counted under the wrong clock would count until that time comes.
+    /// Moves on to `minute`, forgetting what is an hour old. If the wall clock was set back by more than an hour while nothing ran, the hour
+    /// starts afresh, for otherwise what was counted under the wrong clock would count until that time comes.
     fn advance(&mut self, minute: i64) {
         if minute > self.newest || minute < self.newest - BUCKETS as i64 {
             self.newest = minute;
@@ -145,10 +152,16 @@ impl Window {
         }
     }
 
-    /// The minutes that hold outcomes, to save them.
-    pub(crate) fn minutes(&self) -> impl Iterator<Item = Bucket> + '_ {
+    /// The minutes that hold outcomes, to save them by the wall clock.
+    pub(crate) fn minutes(&self, now: Now) -> impl Iterator<Item = Bucket> + '_ {
+        let ahead = minute(now.wall) - minute(now.steady);
         let oldest = self.newest - BUCKETS as i64 + 1;
-        self.buckets.iter().filter(move |bucket| bucket.minute >= oldest && bucket.counts != Counts::EMPTY).copied()
+        self.buckets.iter().filter(move |bucket| bucket.minute >= oldest && bucket.counts != Counts::EMPTY).map(
+            move |bucket| {
+                let first_failure = bucket.first_failure.map(|at| now.on_the_wall(at));
+                Bucket { minute: bucket.minute + ahead, first_failure, ..*bucket }
+            },
+        )
     }
 
     /// A window with what [`Window::minutes`] gave.
@@ -228,7 +241,7 @@ mod tests {
                 window.delivered(at(second));
             }
         }
-        let mut restored = Window::restore(window.minutes());
+        let mut restored = Window::restore(window.minutes(at(4000).into()));
         assert_eq!(restored.counts(at(4000)), window.counts(at(4000)));
         assert_eq!(restored.counts(at(5000)), window.counts(at(5000)));
         assert_eq!(restored.oldest_failure(at(5000)), window.oldest_failure(at(5000)));

@@ -469,15 +469,25 @@ fn a_new_destination_releases_a_lane_that_gave_up_the_old_one() {
     assert_eq!(bench.reads, [Position(2)]);
 }
 
+/// The wall clock was set while the platform was down.
 #[test]
-fn a_step_back_of_the_clock_does_not_put_retries_off() {
+fn after_a_restart_nothing_waits_for_longer_than_its_kind_of_pause() {
     let mut bench = Bench::new();
-    bench.offer(1..=1);
+    bench.offer(1..=2);
     bench.answer(failed());
-    bench.now = bench.now - 24 * 60 * MINUTE;
+    bench.pass(Duration::from_millis(100));
+    bench.answer(Outcome::Throttled { retry_after: None });
+    let exceptions = bench.save().changed;
+    assert_eq!(exceptions.len(), 2);
+    let now = START - 40 * 24 * 60 * MINUTE;
+    let lane = Lane::restore(Arc::new(Settings::default()), LaneOptions::default(), None, None, exceptions, now);
+    let mut bench = Bench::of(lane);
+    bench.now = now;
     bench.tell(Input::Timeout);
-    bench.pass(5 * MINUTE);
-    assert_eq!(bench.log.len(), 2);
+    bench.pass_answering(MINUTE, |_| Outcome::Delivered);
+    assert_eq!(bench.positions_sent(), [2]);
+    bench.pass_answering(4 * MINUTE, |_| Outcome::Delivered);
+    assert_eq!(bench.positions_sent(), [2, 1]);
 }
 
 #[test]

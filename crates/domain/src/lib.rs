@@ -35,4 +35,4 @@ pub use event::{Event, LoggedEvent};
 pub use event_type::EventType;
 pub use id::{ClientId, LogId, PimId, Position, SubscriberId, SubscriptionId};
 pub use secret::Secret;
-pub use time::{ServiceHour, Timestamp};
+pub use time::{Now, ServiceHour, Timestamp};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// An instant of the wall clock. Retries outlive the process, so all due times are of this clock.
+/// An instant. What is stored is by the wall clock, for it outlives the process; what is measured while it runs is by the steady one ([`Now`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
@@ -94,6 +94,33 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// What time it is, twice: by a clock that only goes forward, which durations are measured by, and on the wall, which people read and which
+/// is stored. When the process starts both are the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// By the clock that only goes forward.
+    pub steady: Timestamp,
+    /// On the wall.
+    pub wall: Timestamp,
+}
+
+impl Now {
+    /// What the wall clock would show at `steady`, as it goes now. That there is no such time (the epoch) stays so.
+    pub fn on_the_wall(self, steady: Timestamp) -> Timestamp {
+        if steady == Timestamp::EPOCH || steady == Timestamp::MAX {
+            return steady;
+        }
+        Timestamp(steady.0.saturating_add(self.wall.0.saturating_sub(self.steady.0)))
+    }
+}
+
+/// A wall clock that was never set.
+impl From<Timestamp> for Now {
+    fn from(now: Timestamp) -> Now {
+        Now { steady: now, wall: now }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +138,15 @@ mod tests {
         assert_eq!(now.ago(Duration::from_secs(1)), ServiceHour(99));
         assert_eq!(now.ago(Duration::from_secs(24 * 3600)), ServiceHour(76));
         assert_eq!(now.ago(Duration::MAX), ServiceHour(0));
+    }
+
+    #[test]
+    fn what_is_stored_is_by_the_wall_clock_as_it_goes_now() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let now = Now { steady: at(1_000), wall: at(5_000) };
+        assert_eq!(now.on_the_wall(at(1_300)), at(5_300));
+        assert_eq!(now.on_the_wall(Timestamp::EPOCH), Timestamp::EPOCH);
+        assert_eq!(Now::from(at(7)).on_the_wall(at(9)), at(9));
     }
 
     #[test]

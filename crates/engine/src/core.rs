@@ -18,7 +18,7 @@ use domain::destination::{Destination, number_of};
 use domain::lane_status::LaneStatus;
 use domain::outcome::{Lack, Outcome, SuspensionReason};
 use domain::subscription::{Ordering, Subscription};
-use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
+use domain::{LoggedEvent, Now, PimId, Position, SubscriptionId, Timestamp};
 use store::{Chunk, LedgerRecord, ReadLimit, Save};
 
 use crate::index::Index;
@@ -109,6 +109,8 @@ struct LaneId {
 #[derive(Debug)]
 struct Entry {
     number: u64,
+    /// The subscription's generation in which it began.
+    began: u32,
     subscription: Arc<Subscription>,
     /// The host of its destination.
     host: silence::Host,
@@ -160,7 +162,10 @@ pub struct Core {
     /// What became of routed events, where somebody follows them.
     followed: Option<Vec<Routed>>,
     stopping: bool,
+    /// What time it is, as of the last input: everything here is measured by the clock that only goes forward.
     now: Timestamp,
+    /// The same with the wall clock, by which things are stored and shown.
+    clock: Now,
     /// Scratch of the router.
     candidates: Vec<usize>,
 }
@@ -190,13 +195,14 @@ impl Core {
             followed: None,
             stopping: false,
             now,
+            clock: Now::from(now),
             candidates: Vec::new(),
         }
     }
 
-    /// Takes all lanes up where they were saved.
+    /// Takes all lanes up where they were saved. `now` is what the wall clock shows; from here on the steady clock goes on from there.
     pub fn restore(&mut self, now: Timestamp, version: u64, subscriptions: Vec<Subscription>, ledger: LedgerRecord) {
-        self.now = now;
+        (self.now, self.clock) = (now, Now::from(now));
         self.version = version;
         // All at once: growing by doubling would leave holes as large as the lanes themselves.
         self.entries.reserve_exact(subscriptions.len());
@@ -209,13 +215,15 @@ impl Core {
         self.after();
     }
 
-    /// Takes an input. Drain [`Core::poll`] afterwards.
-    pub fn handle(&mut self, now: Timestamp, input: Input) {
-        if now < self.now {
-            self.saver.clock_stepped_back(now);
-            self.drops.clock_stepped_back(now);
-        }
-        self.now = now;
+    /// Takes an input. Drain [`Core::poll`] afterwards. A [`Timestamp`] for `now` stands for a wall clock that is never set.
+    pub fn handle(&mut self, now: impl Into<Now>, input: Input) {
+        self.clock = now.into();
+        self.now = self.clock.steady.max(self.now);
+        self.take(input);
+    }
+
+    fn take(&mut self, input: Input) {
+        let now = self.now;
         match input {
             Input::Changed(version, subscriptions) => {
                 for subscription in subscriptions {
@@ -267,7 +275,7 @@ impl Core {
         self.outputs.pop_front()
     }
 
-    /// When the core wants to be told the time; `None` = only when something happens.
+    /// When the core wants to be told the time, by the clock that only goes forward; `None` = only when something happens.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let lanes = self.timers.first().map(|(at, _)| *at);
         let save = self.saver.due(self.routed, &self.settings);
@@ -294,7 +302,7 @@ impl Core {
     pub fn status(
         &mut self,
         id: SubscriptionId,
-        now: Timestamp,
+        now: impl Into<Now>,
     ) -> Option<(LaneStatus, Option<Position>, Arc<Subscription>)> {
         let slot = *self.by_subscription.get(&id)?;
         let entry = self.entries.get_mut(slot)?.as_mut()?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use domain::lane_status::LaneStatus;
 use domain::outcome::{Lack, Outcome};
 use domain::subscription::Subscription;
-use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
+use domain::{LoggedEvent, Now, PimId, Position, SubscriptionId, Timestamp};
 use futures_util::FutureExt;
 use sinks::heard::Heard;
 use sinks::{Delivery, Sink, TraceParents};
@@ -75,8 +75,14 @@ enum Woken {
     Stop,
 }
 
-/// What the time is.
-pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// Source of the current time. Its steady part goes on from what the wall clock showed at the start, whatever becomes of that.
+pub(crate) type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
+
+/// The system's clocks.
+pub(crate) fn system_clock() -> Clock {
+    let (origin, begin) = (Timestamp::now(), Instant::now());
+    Arc::new(move || Now { steady: origin + begin.elapsed(), wall: Timestamp::now() })
+}
 
 /// What a driver is made of.
 pub(crate) struct Parts {
@@ -169,7 +175,7 @@ impl Driver {
             }
             let wait = match self.core.poll_timeout() {
                 _ if more => Duration::ZERO,
-                Some(at) => at.since((self.clock)()),
+                Some(at) => at.since((self.clock)().steady),
                 None => Duration::from_secs(3600),
             };
             let wait = if self.catalog_failed || stopping { wait.min(STORE_AGAIN) } else { wait };
@@ -261,7 +267,7 @@ impl Driver {
                 let Some(last) = events.last() else { return false };
                 let next = last.position.next();
                 if let Some(first) = events.first() {
-                    self.meters.routing_lag.observe((self.clock)().since(first.accepted_at));
+                    self.meters.routing_lag.observe((self.clock)().wall.since(first.accepted_at));
                 }
                 let more = events.len() == ROUTE_AT_ONCE;
                 self.route_events(Input::Events(events, next));
@@ -338,7 +344,7 @@ impl Driver {
                             tracing::error!("an attempt to deliver panicked; its events are sent again");
                             Vec::new()
                         });
-                        meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock());
+                        meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock().wall);
                         if let Some(trace) = trace {
                             trace.ended(&outcomes);
                         }

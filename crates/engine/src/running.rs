@@ -34,7 +34,7 @@ pub struct Engine {
 impl Engine {
     /// Takes all lanes up where they were saved, and runs.
     pub async fn start(store: Arc<dyn Store>, sink: Arc<dyn Sink>, settings: Settings) -> Result<Engine, StoreError> {
-        Engine::start_by(Timestamp::now, store, sink, settings).await
+        Engine::start_with(driver::system_clock(), store, sink, settings, None, Heard::default()).await
     }
 
     /// The same with somebody who follows events on their way out, and with what is heard from hosts that are no destinations.
@@ -45,17 +45,17 @@ impl Engine {
         tracer: Option<Arc<dyn DeliveryTracer>>,
         heard: Heard,
     ) -> Result<Engine, StoreError> {
-        Engine::start_with(Arc::new(Timestamp::now), store, sink, settings, tracer, heard).await
+        Engine::start_with(driver::system_clock(), store, sink, settings, tracer, heard).await
     }
 
-    /// The same by another clock than the system's, for tests under virtual time.
+    /// The same by another clock than the system's, for tests under virtual time. It must only go forward.
     pub async fn start_by(
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
         store: Arc<dyn Store>,
         sink: Arc<dyn Sink>,
         settings: Settings,
     ) -> Result<Engine, StoreError> {
-        Engine::start_with(Arc::new(clock), store, sink, settings, None, Heard::default()).await
+        Engine::start_with(Arc::new(move || clock().into()), store, sink, settings, None, Heard::default()).await
     }
 
     async fn start_with(
@@ -66,7 +66,7 @@ impl Engine {
         tracer: Option<Arc<dyn DeliveryTracer>>,
         heard: Heard,
     ) -> Result<Engine, StoreError> {
-        let now = clock();
+        let now = clock().wall;
         let ledger = store.load().await?;
         let (version, subscriptions) = store.changed_since(0).await?;
         let mut core = Core::new(settings.clone(), ledger.mark, now);

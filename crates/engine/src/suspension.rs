@@ -39,7 +39,7 @@ pub(crate) async fn carry_out(
     frequent: Frequent,
 ) {
     loop {
-        match try_to_suspend(&*store, &judged, reason, clock(), frequent).await {
+        match try_to_suspend(&*store, &judged, reason, clock().wall, frequent).await {
             Ok(suspended) => {
                 if suspended {
                     tracing::warn!(subscription.id = %judged.id, destination = %judged.destination, %reason, "subscription suspended");

@@ -1,26 +1,98 @@
-//! The core without a driver: what a clock that is set does to it.
+//! The core without a driver: what a wall clock that is set does to it, namely nothing.
 
-use domain::{Position, Timestamp};
-use engine::Settings;
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "the frame is shared by several tests")]
+
+mod parts;
+
+use std::time::Duration;
+
+use domain::outcome::{Outcome, SuspensionReason};
+use domain::{Now, Position, Timestamp};
 use engine::core::{Core, Input, Output};
+use parts::{MINUTE, START, World, failed, https};
 
-const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+/// A day, forward or back.
+const STEPS: [i64; 2] = [40 * 86_400_000_000, -40 * 86_400_000_000];
 
 fn saves(core: &mut Core) -> usize {
     std::iter::from_fn(|| core.poll()).filter(|output| matches!(output, Output::Save(_))).count()
 }
 
-/// Found by simulation (seed 3075): after a save that failed the clock was set back, and nothing was saved for as long as that.
 #[test]
-fn a_step_back_of_the_clock_does_not_put_saves_off() {
-    let mut core = Core::new(Settings::default(), Position::FIRST, START);
-    core.handle(START + std::time::Duration::from_secs(1), Input::Events(Vec::new(), Position(5)));
-    assert_eq!(saves(&mut core), 1);
-    core.handle(START + std::time::Duration::from_secs(1), Input::Saved(false));
-    let back = START - std::time::Duration::from_secs(3600);
-    core.handle(back, Input::Timeout);
-    let again_at = core.poll_timeout().expect("the save is to be tried again");
-    assert!(again_at <= back + std::time::Duration::from_secs(10), "not before {again_at}");
-    core.handle(again_at, Input::Timeout);
-    assert_eq!(saves(&mut core), 1);
+fn a_step_of_the_wall_clock_neither_puts_saves_off_nor_hurries_them() {
+    for step in STEPS {
+        let mut core = Core::new(engine::Settings::default(), Position::FIRST, START);
+        core.handle(START + Duration::from_secs(1), Input::Events(Vec::new(), Position(5)));
+        assert_eq!(saves(&mut core), 1);
+        core.handle(START + Duration::from_secs(1), Input::Saved(false));
+        let again_at = core.poll_timeout().unwrap();
+        let steady = START + Duration::from_secs(1);
+        core.handle(Now { steady, wall: Timestamp::from_micros(steady.as_micros() + step) }, Input::Timeout);
+        assert_eq!((saves(&mut core), core.poll_timeout()), (0, Some(again_at)));
+        core.handle(again_at, Input::Timeout);
+        assert_eq!(saves(&mut core), 1);
+    }
+}
+
+#[test]
+fn a_step_of_the_wall_clock_moves_no_retry() {
+    for step in STEPS {
+        let mut world = World::new([https("https://a.example/")]);
+        world.event();
+        world.answer(0, failed());
+        world.set_clock(step);
+        world.pass(5 * MINUTE - Duration::from_micros(1));
+        assert_eq!(world.under_way(), 0, "after a step of {step} µs");
+        world.pass(Duration::from_micros(1));
+        assert_eq!(world.under_way(), 1, "after a step of {step} µs");
+    }
+}
+
+#[test]
+fn what_is_stored_and_shown_follows_the_wall_clock() {
+    for step in STEPS {
+        let mut world = World::new([https("https://a.example/")]);
+        world.event();
+        world.set_clock(step);
+        world.answer(0, failed());
+        let wall = world.now().wall;
+        let lane = world.saved.last().unwrap().lanes[0].clone();
+        assert_eq!(lane.exceptions[0].due_at, wall + 5 * MINUTE);
+        assert_eq!(lane.entries[0].timestamp, wall);
+        let status = world.status(0);
+        assert_eq!(status.next_due_at, Some(wall + 5 * MINUTE));
+        assert_eq!(status.last_failure.map(|(at, _)| at), Some(wall));
+    }
+}
+
+#[test]
+fn a_step_of_the_wall_clock_suspends_nobody() {
+    for step in STEPS {
+        let mut world = World::new([https("https://a.example/")]);
+        for _ in 0..30 {
+            world.event();
+            world.pass(Duration::from_secs(1));
+            world.answer(0, failed());
+        }
+        world.set_clock(step);
+        world.pass(4 * MINUTE);
+        assert_eq!(world.suspended, []);
+    }
+}
+
+#[test]
+fn a_restart_under_another_wall_clock_delays_nothing_for_longer_than_its_pause() {
+    for step in STEPS {
+        let mut world = World::new([https("https://a.example/")]);
+        world.event();
+        world.answer(0, failed());
+        world.restart_after(MINUTE, step);
+        // What is past is due now; what seems to be far ahead, after its kind of pause.
+        world.pass(5 * MINUTE);
+        assert_eq!(world.under_way(), 1, "after a step of {step} µs");
+        world.answer(0, Outcome::Delivered);
+        assert_eq!(world.status(0).backlog, 0);
+        assert!(!world.suspended.contains(&SuspensionReason::SuccessRate));
+    }
 }

@@ -8,6 +8,7 @@
 pub mod property;
 pub mod random;
 
+pub mod fairness;
 pub mod mutation;
 pub mod plan;
 

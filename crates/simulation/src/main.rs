@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use simulation::Plan;
+use simulation::run::Kind;
 
 /// Plays simulated worlds around the real engine.
 #[derive(Parser)]
@@ -25,6 +25,15 @@ struct Args {
     /// Worlds that are more restless than most: slow storage, and a crash after each batch.
     #[arg(long)]
     restless: bool,
+    /// Worlds without topics.
+    #[arg(long, conflicts_with = "restless")]
+    endpoints: bool,
+    /// Worlds in which the platform itself is in trouble at times.
+    #[arg(long, conflicts_with_all = ["restless", "endpoints"])]
+    outages: bool,
+    /// Worlds with a tenant that uses everything at once, beside others.
+    #[arg(long, conflicts_with_all = ["restless", "endpoints", "outages"])]
+    hostile: bool,
     /// Shows how the rate follows an endpoint's capacity.
     #[arg(long)]
     plot: bool,
@@ -37,8 +46,14 @@ fn main() -> ExitCode {
     }
     let began = Instant::now();
     let every = (args.seeds / 20).max(1);
-    let plan = if args.restless { Plan::restless } else { Plan::random };
-    let (totals, failed) = simulation::run::seeds(args.from, args.seeds, args.threads, args.steps, plan, |totals| {
+    let kind = match &args {
+        Args { restless: true, .. } => Kind::Restless,
+        Args { endpoints: true, .. } => Kind::Endpoints,
+        Args { outages: true, .. } => Kind::Outages,
+        Args { hostile: true, .. } => Kind::Hostile,
+        _ => Kind::Ordinary,
+    };
+    let (totals, failed) = simulation::run::seeds(args.from, args.seeds, args.threads, args.steps, kind, |totals| {
         if totals.worlds.is_multiple_of(every) {
             say(&format!(
                 "{:>6} worlds, {:>8} events, {:>9} attempts, {:.0?}",

@@ -58,11 +58,27 @@ pub enum Mutation {
     ForgetWhatWasTaken,
     /// The ledger takes saves of a generation that is over.
     IgnoreGenerationOnSave,
+    /// What tenants share has one queue, first come, first served.
+    OneQueueForAll,
+    /// What tenants share is divided by subscription, whosever it is.
+    ShareBySubscription,
+    /// The time that an attempt waits for a connection is part of its five seconds.
+    CountWaiting,
+    /// A name that is known takes a place for look-ups as well.
+    LookUpBeforeCache,
+    /// Every fiftieth connection is never given back.
+    KeepConnection,
+    /// What the platform lacks is told as the receivers' failure.
+    BlameReceivers,
+    /// Suspends however young the first failure is.
+    SuspendAtOnce,
+    /// Suspends a topic that takes nothing after a tenth of its time.
+    LosePatience,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 27] = [
+    pub const ALL: [Mutation; 35] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
@@ -90,5 +106,13 @@ impl Mutation {
         Mutation::ForgetPause,
         Mutation::ForgetWhatWasTaken,
         Mutation::IgnoreGenerationOnSave,
+        Mutation::OneQueueForAll,
+        Mutation::ShareBySubscription,
+        Mutation::CountWaiting,
+        Mutation::LookUpBeforeCache,
+        Mutation::KeepConnection,
+        Mutation::BlameReceivers,
+        Mutation::SuspendAtOnce,
+        Mutation::LosePatience,
     ];
 }

@@ -122,6 +122,8 @@ pub struct Lane {
     pub halted: bool,
     /// What it did not deliver is dropped; late answers change nothing.
     pub stopped: bool,
+    /// The generation in which the ledger's lane began.
+    pub began_in: u32,
     /// Counts the lanes that it had; attempts of an older one are late.
     pub number: u32,
     /// Events under way of the current one, and its attempts.
@@ -169,7 +171,10 @@ pub struct Oracle {
     pub lanes: Vec<Lane>,
     by_id: HashMap<SubscriptionId, usize>,
     settings: delivery::Settings,
-    /// Whether the clock was set back: what is told by minutes is not compared any more.
+    /// Whether the wall clock was set.
+    stepped: bool,
+    /// Whether the process was started again since: due times are by the wall clock then, and what is told by minutes
+    /// is not compared any more.
     pub stepped_back: bool,
     /// Crashes so far.
     pub crashes: u64,
@@ -180,7 +185,15 @@ pub struct Oracle {
 impl Oracle {
     /// Empty books.
     pub fn new(settings: delivery::Settings) -> Oracle {
-        Oracle { lanes: Vec::new(), by_id: HashMap::new(), settings, stepped_back: false, crashes: 0, duplicates: 0 }
+        Oracle {
+            lanes: Vec::new(),
+            by_id: HashMap::new(),
+            settings,
+            stepped: false,
+            stepped_back: false,
+            crashes: 0,
+            duplicates: 0,
+        }
     }
 
     /// The place of a subscription.
@@ -221,26 +234,14 @@ impl Oracle {
         }
     }
 
-    /// The clock jumped to `now`.
-    pub fn clock_jumped(&mut self, now: Timestamp, by: i64) {
-        let back = by < 0;
-        self.stepped_back |= back;
-        for lane in &mut self.lanes {
-            lane.last_sent = None;
-            lane.recently_sent.clear();
-            if back {
-                lane.pause_until = Timestamp::EPOCH;
-                if let Some(back) = &mut lane.back {
-                    back.until = Timestamp::EPOCH;
-                }
-                for item in lane.items.values_mut().filter(|item| item.state == State::Retry) {
-                    let delay = self.settings.retry_delays[usize::from(item.failures) - 1];
-                    // What was due may be at hand already, and goes.
-                    let was_due = item.due_at <= now + Duration::from_micros(by.unsigned_abs());
-                    item.due_at = if was_due { Timestamp::EPOCH } else { item.due_at.min(now + delay) };
-                }
-            }
-        }
+    /// The wall clock was set. While the process lives that changes nothing.
+    pub fn clock_jumped(&mut self) {
+        self.stepped = true;
+    }
+
+    /// The process starts.
+    pub fn started(&mut self) {
+        self.stepped_back |= self.stepped;
     }
 
     /// Events before `before` leave the log, for whoever has not delivered them; gives those.

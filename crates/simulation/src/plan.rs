@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use domain::outcome::Lack;
 use domain::subscription::{Options, Ordering};
 
+use crate::fairness::Sharing;
 use crate::mutation::Mutation;
 use crate::random::Random;
 use crate::receiver::Behaviour;
@@ -49,6 +51,10 @@ pub struct Plan {
     pub tail_bytes: usize,
     /// Changes that fall between the engine's look at the log and its look at the catalogue.
     pub races: bool,
+    /// When the platform itself is in trouble: `(from, until, what it lacks)`.
+    pub outages: Vec<(u64, u64, Lack)>,
+    /// What tenants have in common; none: there is enough of everything.
+    pub sharing: Option<Sharing>,
     /// The planted fault.
     pub mutation: Option<Mutation>,
 }
@@ -189,6 +195,8 @@ impl Plan {
             settings,
             tail_bytes: r.one_of(&[300, 3000, 1 << 20, 1 << 20]),
             races: r.percent(50),
+            outages: Vec::new(),
+            sharing: None,
             mutation: None,
         }
     }
@@ -207,6 +215,60 @@ impl Plan {
             incidents.push((at + 10 * SECOND, Incident::ResumeAll));
         }
         Plan { storage: vec![(0, Health::Slow)], incidents, races: false, ..plan }
+    }
+
+    /// A world in which the platform itself is in trouble at times: nobody answers, or it has no descriptors or name
+    /// servers. Its receivers do as they should, and several are in use all the time, so that nothing is theirs.
+    pub fn outage(seed: u64) -> Plan {
+        let mut random = Random::new(seed, 9);
+        let r = &mut random;
+        let lasts = r.within(25, 45) * MINUTE;
+        let pims = r.within(1, 2) as u32;
+        let count = r.within(2, 5) as usize;
+        let subscriptions = (0..count).map(|receiver| SubscriptionPlan {
+            pim: receiver as u32 % pims + 1,
+            types: (0..TYPES.len()).collect(),
+            user: None,
+            options: options(r),
+            receiver,
+        });
+        let subscriptions: Vec<_> = subscriptions.collect();
+        let receivers: Vec<_> = (0..count).map(|_| vec![(0, Behaviour::Good(r.one_of(&[1, 30, 400])))]).collect();
+        let share = r.one_of(&[0, 50, 100]);
+        let batches = (0..lasts / (10 * SECOND) - 6).flat_map(|tenth| {
+            (1..=pims).map(move |pim| (tenth * 10 * SECOND + u64::from(pim) * SECOND, pim, 1 + tenth % 3))
+        });
+        let batches = batches.collect();
+        let mut outages = Vec::new();
+        let mut at = 3 * MINUTE;
+        while at + 5 * MINUTE < lasts {
+            at += r.within(0, 3) * MINUTE + 7 * SECOND;
+            let lack = r.one_of(&[Lack::Silence, Lack::Silence, Lack::FileDescriptors, Lack::NameServers]);
+            let until = at + r.one_of(&[20 * SECOND, 90 * SECOND, 11 * MINUTE, 20 * MINUTE]);
+            outages.push((at, until.min(lasts - MINUTE), lack));
+            at = until + 4 * MINUTE;
+        }
+        let topics = receivers.iter().map(|_| r.percent(share)).collect();
+        Plan {
+            pims,
+            subscriptions,
+            receivers,
+            topics,
+            storage: Vec::new(),
+            batches,
+            incidents: Vec::new(),
+            lasts,
+            settings: engine::Settings::default(),
+            tail_bytes: r.one_of(&[3000, 1 << 20]),
+            races: false,
+            outages,
+            ..Plan::of_endpoints(seed)
+        }
+    }
+
+    /// What the platform lacks at a time.
+    pub fn lack(&self, now: u64) -> Option<Lack> {
+        self.outages.iter().find(|(from, until, _)| (*from..*until).contains(&now)).map(|(.., lack)| *lack)
     }
 
     /// The same world with a planted fault.

@@ -35,6 +35,8 @@ pub enum Property {
     SuspendsByTheRule,
     /// A destination's hang leaves the others' latency unchanged.
     OthersAreNotDisturbed,
+    /// An event never fails because of what it had to wait for on our side.
+    WaitingIsNoFailure,
     /// A subscription gets the events of its PIM, types and filter, and no others.
     OnlyWhatMatches,
     /// No event crosses PIMs.

@@ -62,6 +62,8 @@ pub fn measure(capacities: &[(u64, u64)], seconds: u64) -> Check<Measured> {
         settings,
         tail_bytes: 1 << 30,
         races: false,
+        outages: Vec::new(),
+        sharing: None,
         mutation: None,
     };
     let mut world = World::new(plan)?;

@@ -5,13 +5,69 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::fairness::{self, Hostility};
+use crate::mutation::Mutation;
 use crate::plan::Plan;
 use crate::property::{Check, Property, Violation};
 use crate::world::{Totals, World};
 
+/// A kind of worlds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Of everything something.
+    Ordinary,
+    /// The same without topics.
+    Endpoints,
+    /// Slow storage, and a crash after each batch.
+    Restless,
+    /// The platform itself is in trouble at times.
+    Outages,
+    /// A tenant that uses everything at once, beside others.
+    Hostile,
+}
+
+impl Kind {
+    /// The world of a seed.
+    pub fn plan(self, seed: u64) -> Plan {
+        match self {
+            Kind::Ordinary => Plan::random(seed),
+            Kind::Endpoints => Plan::of_endpoints(seed),
+            Kind::Restless => Plan::restless(seed),
+            Kind::Outages => Plan::outage(seed),
+            Kind::Hostile => Plan::shared(seed, Hostility::of(seed)),
+        }
+    }
+
+    /// Plays the world of a seed; a panic in it is a violation, too.
+    pub fn play(self, seed: u64) -> Check<Totals> {
+        self.play_with(seed, None)
+    }
+
+    /// The same, with a planted fault.
+    pub fn play_with(self, seed: u64, mutation: Option<Mutation>) -> Check<Totals> {
+        match self {
+            Kind::Hostile => guarded(|| fairness::play(seed, Hostility::of(seed), mutation)),
+            _ => play(Plan { mutation, ..self.plan(seed) }),
+        }
+    }
+
+    /// How the program `sim` is told to play it.
+    fn flag(self) -> &'static str {
+        match self {
+            Kind::Ordinary => "",
+            Kind::Endpoints => "--endpoints ",
+            Kind::Restless => "--restless ",
+            Kind::Outages => "--outages ",
+            Kind::Hostile => "--hostile ",
+        }
+    }
+}
+
 /// A seed whose world broke a property.
 #[derive(Clone, Debug)]
 pub struct Failed {
+    /// The kind of the world.
+    pub kind: Kind,
     /// The seed.
     pub seed: u64,
     /// What was broken.
@@ -28,15 +84,22 @@ impl std::fmt::Display for Failed {
         }
         write!(
             f,
-            "seed {}: {}\n{text}play it again with `cargo xtask sim --seeds 1 --from {}`",
-            self.seed, self.violation, self.seed
+            "seed {}: {}\n{text}play it again with `cargo xtask sim {}--seeds 1 --from {}`",
+            self.seed,
+            self.violation,
+            self.kind.flag(),
+            self.seed
         )
     }
 }
 
 /// Plays one world; a panic in it is a violation, too.
 pub fn play(plan: Plan) -> Check<Totals> {
-    match catch_unwind(AssertUnwindSafe(|| World::play(plan))) {
+    guarded(|| World::play(plan))
+}
+
+fn guarded(play: impl FnOnce() -> Check<Totals>) -> Check<Totals> {
+    match catch_unwind(AssertUnwindSafe(play)) {
         Ok(played) => played,
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
@@ -55,7 +118,7 @@ pub fn seeds(
     count: u64,
     threads: usize,
     shown: usize,
-    plan: impl Fn(u64) -> Plan + Sync,
+    kind: Kind,
     progress: impl Fn(&Totals) + Sync,
 ) -> (Totals, Vec<Failed>) {
     let next = AtomicU64::new(0);
@@ -70,7 +133,7 @@ pub fn seeds(
                         return;
                     }
                     let seed = from + number;
-                    let played = play(plan(seed));
+                    let played = kind.play(seed);
                     let Ok(mut totals) = totals.lock() else { return };
                     match played {
                         Ok(world) => {
@@ -88,9 +151,10 @@ pub fn seeds(
     });
     let (totals, failures) = totals.into_inner().unwrap_or_default();
     let failed = failures.into_iter().map(|(seed, violation)| Failed {
+        kind,
         seed,
         violation,
-        steps: World::last_steps(plan(seed), shown),
+        steps: World::last_steps(kind.plan(seed), shown),
     });
     let mut failed: Vec<Failed> = failed.collect();
     failed.sort_by_key(|failed| failed.seed);

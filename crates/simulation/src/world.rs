@@ -5,6 +5,7 @@ mod driver;
 mod incident;
 mod settle;
 mod setup;
+mod shared;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,8 +14,10 @@ use domain::outcome::{Outcome, SuspensionReason};
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position, ServiceHour, Timestamp};
 use engine::core::{AttemptId, Core, Floors, ReadId};
+use fair::Holder;
 use store::{Change, Chunk, MemoryStore, ReadLimit, Save};
 
+use crate::fairness::Resource;
 use crate::mutation::Mutation;
 use crate::oracle::{self, Oracle};
 use crate::plan::{Incident, Plan};
@@ -32,6 +35,14 @@ enum Step {
     Batch(u32, u64),
     Incident(Incident),
     Start,
+    /// A place of what is shared is used for so long, for a step at the end.
+    Place(Resource, Holder, u64, Box<Step>),
+    GiveBack(Resource, Holder),
+    LookedUp(u64, bool, u64),
+    Connected(u64),
+    /// One of the plan's uses of what is shared begins, or has ended.
+    Use(usize),
+    Used(usize),
     Arrive(u64),
     Ended(u32, u64, Vec<Outcome>),
     /// The engine is told that an attempt has ended in deliveries, before it has (a planted fault).
@@ -142,8 +153,9 @@ pub struct World {
     time: u64,
     /// Up to when the hours of service are counted.
     served_until: u64,
-    /// The wall clock's lead.
+    /// The wall clock's lead, now and when the process started.
     offset: i64,
+    offset_at_start: i64,
     agenda: BTreeMap<(u64, u64), Step>,
     next_step: u64,
     random: Random,
@@ -167,6 +179,8 @@ pub struct World {
     next_subscription: u128,
     /// Changes that the engine hears of late (a planted fault).
     withheld_until: u64,
+    /// What tenants have in common, in worlds where it is scarce.
+    shared: Option<shared::Shared>,
     oracle: Oracle,
     totals: Totals,
     sent: Vec<Sent>,
@@ -220,7 +234,7 @@ impl World {
 
     /// The rate that a lane claims.
     pub fn rate(&mut self, lane: usize) -> f64 {
-        let (id, now) = (self.oracle.lanes[lane].stored.id, self.now());
+        let (id, now) = (self.oracle.lanes[lane].stored.id, self.steady());
         self.core
             .as_mut()
             .and_then(|core| core.status(id, now))
@@ -233,7 +247,23 @@ impl World {
         self.until(end, |_| false).map(|_| ())
     }
 
-    fn totals(&self) -> Totals {
+    /// The books about a subscription, by its place.
+    pub(crate) fn lane(&self, index: usize) -> &oracle::Lane {
+        &self.oracle.lanes[index]
+    }
+
+    /// How long a subscription's events took from their acceptance to their delivery, in microseconds.
+    pub(crate) fn latencies(&self, index: usize) -> impl Iterator<Item = u64> + '_ {
+        let delivered = self.oracle.lanes[index].items.values().filter(|item| item.state == oracle::State::Delivered);
+        delivered.map(|item| item.told_at.saturating_sub((item.accepted_at.as_micros() - START) as u64))
+    }
+
+    /// How long a use of what is shared took, if it has ended.
+    pub(crate) fn use_took(&self, index: usize) -> Option<u64> {
+        self.shared.as_ref()?.used.get(&index).copied()
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
         let lanes = &self.oracle.lanes;
         let dropped = |lane: &oracle::Lane| {
             use oracle::State::{Dropped, Expired};
@@ -254,6 +284,11 @@ impl World {
     /// The wall clock.
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(START + self.time as i64 + self.offset)
+    }
+
+    /// The process's clock that only goes forward: it goes on from what the wall clock showed at its start.
+    fn steady(&self) -> Timestamp {
+        Timestamp::from_micros(START + self.time as i64 + self.offset_at_start)
     }
 
     fn note(&mut self, text: impl FnOnce() -> String) {

@@ -161,3 +161,22 @@ fn saves_of_a_generation_that_is_over() {
         &[NothingIsForgotten, DuplicatesAreExplained, DropsAreTold],
     );
 }
+
+#[test]
+fn own_trouble_blamed_on_receivers() {
+    caught_in(
+        Plan::outage,
+        Mutation::BlameReceivers,
+        &[SuccessRateIsTrue, SuspendsByTheRule, FailuresAreTold, RetriesAreNeverEarly, DuplicatesAreExplained],
+    );
+}
+
+#[test]
+fn suspensions_however_young_the_first_failure_is() {
+    caught(Mutation::SuspendAtOnce, &[SuspendsByTheRule]);
+}
+
+#[test]
+fn topics_suspended_before_their_time() {
+    caught(Mutation::LosePatience, &[SuspendsByTheRule]);
+}

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{Position, SubscriptionId};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use store::stamp::LaneEffect;
 use store::{LaneRecord, LaneSave, Ledger, LedgerRecord, Save, StoreError};
 use uuid::Uuid;
@@ -61,9 +61,11 @@ fn load(connection: &Connection) -> Result<LedgerRecord, Failure> {
 fn write(batch: &Batch<'_>, save: &Save) -> Result<(), Failure> {
     batch.sql("UPDATE meta SET value = ?1 WHERE name = 'mark' AND value < ?1")?.execute([save.mark.0])?;
     for lane in &save.lanes {
-        let Some(generation) = catalog::generation(batch.connection(), lane.subscription)? else { continue };
-        if generation == lane.generation {
+        let Some(current) = catalog::generation(batch.connection(), lane.subscription)? else { continue };
+        if lane.generation == current {
             write_lane(batch, lane)?;
+        } else if let Some(lane) = lane.clone().as_of(began(batch, lane.subscription)?, current, save.mark) {
+            write_lane(batch, &lane)?;
         }
         // What happened has happened, whatever the subscription has become since.
         for entry in &lane.entries {
@@ -73,12 +75,18 @@ fn write(batch: &Batch<'_>, save: &Save) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The generation in which a lane began.
+fn began(batch: &Batch<'_>, of: SubscriptionId) -> Result<u32, Failure> {
+    let mut select = batch.sql("SELECT generation FROM lanes WHERE subscription = ?1")?;
+    Ok(select.query_row((of.0.as_bytes(),), |row| row.get(0)).optional()?.unwrap_or_default())
+}
+
 fn write_lane(batch: &Batch<'_>, lane: &LaneSave) -> Result<(), Failure> {
     let id = lane.subscription.0.as_bytes();
     batch
         .sql(
             "INSERT INTO lanes (subscription, generation, cursor, memory) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE \
-             SET generation = ?2, cursor = ?3, memory = coalesce(?4, memory)",
+             SET cursor = ?3, memory = coalesce(?4, memory)",
         )?
         .execute((id, lane.generation, lane.cursor.map(|cursor| cursor.0), &lane.memory))?;
     if lane.drop_exceptions {
@@ -116,7 +124,7 @@ pub(crate) fn affect(
     head: Position,
     cursor: Position,
 ) -> Result<(), Failure> {
-    let (cursor, keep_memory) = match effect {
+    let (cursor, begins, keep_memory) = match effect {
         LaneEffect::None => return Ok(()),
         LaneEffect::Forget => {
             drop_exceptions(batch, of)?;
@@ -125,16 +133,16 @@ pub(crate) fn affect(
         }
         LaneEffect::Reset => {
             drop_exceptions(batch, of)?;
-            (head, false)
+            (head, true, false)
         }
-        LaneEffect::GoOn => (cursor, false),
-        LaneEffect::Pin => (cursor, true),
+        LaneEffect::GoOn => (cursor, false, false),
+        LaneEffect::Pin => (cursor, false, true),
     };
     batch
         .sql(
             "INSERT INTO lanes (subscription, generation, cursor, memory) VALUES (?1, ?2, ?3, NULL) ON CONFLICT DO UPDATE \
-             SET generation = ?2, cursor = ?3, memory = CASE WHEN ?4 THEN memory END",
+             SET generation = CASE WHEN ?4 THEN ?2 ELSE generation END, cursor = ?3, memory = CASE WHEN ?5 THEN memory END",
         )?
-        .execute((of.0.as_bytes(), generation, cursor.0, keep_memory))?;
+        .execute((of.0.as_bytes(), generation, cursor.0, begins, keep_memory))?;
     Ok(())
 }

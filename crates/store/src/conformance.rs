@@ -92,7 +92,8 @@ macro_rules! store_conformance {
             lanes::exceptions_are_put_settled_and_dropped
             lanes::a_lane_without_a_cursor_follows_the_mark
             lanes::memory_is_kept_unless_it_is_new
-            lanes::a_stale_generation_changes_nothing
+            lanes::a_lane_that_is_over_changes_nothing
+            lanes::a_save_that_was_overtaken_is_still_true
             lanes::an_unknown_lane_changes_nothing
             lanes::saves_tell_the_owner
             lanes::a_new_lane_starts_at_the_head

@@ -20,10 +20,10 @@ pub enum LaneEffect {
     None,
     /// It starts at the head, without exceptions and memory, in the new generation.
     Reset,
-    /// It goes on where it stood, without memory, in the new generation.
+    /// It goes on where it stood, without memory.
     GoOn,
     /// It stands still: a lane that followed the mark keeps the mark of this moment as its own cursor, so that a later
-    /// mark does not carry it past events that `hold` keeps. The record gets the new generation.
+    /// mark does not carry it past events that `hold` keeps.
     Pin,
     /// Its record goes: nobody will ask for it again.
     Forget,

@@ -1,6 +1,6 @@
 //! What a lane has at hand, for sums over all lanes: it looks at no more than the attempts under way.
 
-use domain::Timestamp;
+use domain::{Now, Timestamp};
 
 use super::{Attempt, Lane, Manner, Ticket};
 
@@ -21,17 +21,18 @@ pub struct Load {
 
 impl Lane {
     /// What the lane has at hand.
-    pub fn load(&self) -> Load {
+    pub fn load(&self, now: Now) -> Load {
         let (waiting_retries, waiting_turns) = self.waits();
         let fresh = self.fresh.front().map(|event| event.accepted_at);
         let flights = self.in_flight.values().flat_map(|attempt| &attempt.flights);
         let under_way = flights.map(|flight| flight.event.accepted_at).min();
+        let first_tried = self.waiting.first_tried_at();
         Load {
             in_flight: self.in_flight() as u64,
             backlog: self.backlog(),
             waiting_retries,
             waiting_turns,
-            oldest: fresh.into_iter().chain(under_way).chain(self.waiting.first_tried_at()).min(),
+            oldest: fresh.into_iter().chain(under_way).chain(first_tried.map(|at| now.on_the_wall(at))).min(),
         }
     }
 

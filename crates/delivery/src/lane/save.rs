@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::exception::Exception;
 use domain::outcome::Failure;
-use domain::{Position, Timestamp};
+use domain::{Now, Position, Timestamp};
 
 use super::{Attempt, Lane, Phase};
 
@@ -104,8 +104,9 @@ impl Lane {
     }
 
     /// Takes only what the owner is told: all that is left to say by a lane that was replaced.
-    pub fn take_failures(&mut self) -> Vec<FailureNote> {
-        std::mem::take(&mut self.unsaved.failures)
+    pub fn take_failures(&mut self, now: impl Into<Now>) -> Vec<FailureNote> {
+        let (now, notes) = (now.into(), std::mem::take(&mut self.unsaved.failures));
+        notes.into_iter().map(|note| FailureNote { latest: now.on_the_wall(note.latest), ..note }).collect()
     }
 
     /// Whether there is anything to save.
@@ -129,8 +130,9 @@ impl Lane {
         self.unsaved.changed.extend(self.beyond.keys());
     }
 
-    /// What is to be saved. The lane counts it as saved: whoever takes it must see to it that it is.
-    pub fn save(&mut self) -> LaneState {
+    /// What is to be saved, all of its times by the wall clock. The lane counts it as saved: whoever takes it must see to it that it is.
+    pub fn save(&mut self, now: impl Into<Now>) -> LaneState {
+        let now = now.into();
         let cursor = self.cursor();
         self.forget_ahead();
         let with_memory = self.unsaved.memory || self.memory_due();
@@ -147,14 +149,20 @@ impl Lane {
             changed: changed
                 .into_iter()
                 .filter_map(|position| self.waiting.get(position).or_else(|| self.beyond.get(&position)))
-                .cloned()
+                .map(|exception| on_the_wall(exception, now))
                 .collect(),
             settled: std::mem::take(&mut self.unsaved.settled).into_iter().collect(),
-            failures: std::mem::take(&mut self.unsaved.failures),
+            failures: self.take_failures(now),
             memory: with_memory.then(|| {
                 let learnt = (&self.pace, &self.window, self.backoff.as_ref(), self.unfed.as_ref());
-                crate::memory::write(self.options.destination, learnt, &self.ahead)
+                crate::memory::write(self.options.destination, learnt, &self.ahead, now)
             }),
         }
     }
+}
+
+/// An exception as it is stored.
+fn on_the_wall(exception: &Exception, now: Now) -> Exception {
+    let due_at = now.on_the_wall(exception.due_at);
+    Exception { due_at, first_tried_at: now.on_the_wall(exception.first_tried_at), ..exception.clone() }
 }

@@ -1,13 +1,16 @@
 //! What a lane tells about itself.
 
 use domain::lane_status::LaneStatus;
-use domain::{Position, Timestamp};
+use domain::{Now, Position, Timestamp};
 
 use super::{Lane, Phase};
 
 impl Lane {
     /// What the lane knows of itself. The backlog of a lane that is behind is what it has at hand; the rest is in the log.
-    pub fn status(&mut self, now: Timestamp) -> LaneStatus {
+    pub fn status(&mut self, now: impl Into<Now>) -> LaneStatus {
+        let clock: Now = now.into();
+        let now = clock.steady;
+        let on_the_wall = |at| clock.on_the_wall(at);
         let window = self.window.counts(now);
         let (waiting_retries, throttled) = self.waits();
         let again = self.backoff.as_ref().filter(|_| self.sent_again() > 0).map(|backoff| backoff.until);
@@ -18,7 +21,13 @@ impl Lane {
             .flat_map(|attempt| &attempt.flights)
             .map(|flight| flight.event.accepted_at)
             .chain(self.fresh.front().map(|event| event.accepted_at))
-            .chain(self.waiting.iter().map(|exception| exception.first_tried_at).filter(|at| *at > Timestamp::EPOCH))
+            .chain(
+                self.waiting
+                    .iter()
+                    .map(|exception| exception.first_tried_at)
+                    .filter(|at| *at > Timestamp::EPOCH)
+                    .map(on_the_wall),
+            )
             .min();
         LaneStatus {
             rate: self.rate(),
@@ -28,12 +37,14 @@ impl Lane {
             waiting_retries,
             throttled,
             // Nothing is due while nothing is sent, and what is overdue is due now.
-            next_due_at: next_due_at.filter(|_| self.phase == Phase::Running).map(|due_at| due_at.max(now)),
+            next_due_at: next_due_at
+                .filter(|_| self.phase == Phase::Running)
+                .map(|due_at| on_the_wall(due_at.max(now))),
             delivered_in_window: window.delivered,
             failed_in_window: window.failed,
-            last_success_at: self.last_success_at,
-            last_failure: self.last_failure.clone(),
-            taking_nothing_since: self.unfed.as_ref().map(|unfed| unfed.since),
+            last_success_at: self.last_success_at.map(on_the_wall),
+            last_failure: self.last_failure.clone().map(|(at, failure)| (on_the_wall(at), failure)),
+            taking_nothing_since: self.unfed.as_ref().map(|unfed| on_the_wall(unfed.since)),
             lacks: self.lack().into_iter().collect(),
             ..LaneStatus::default()
         }

@@ -15,7 +15,7 @@ use super::{Flight, Lane, Phase, Ticket};
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// No pause is longer. Throttled: fresh events go on meanwhile, so one that the endpoint never wants holds up nobody.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Whose the silence of an attempt's destination is, as far as that is known ([`Outcome::Silent`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

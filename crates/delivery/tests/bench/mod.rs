@@ -136,6 +136,6 @@ impl Bench {
     }
 
     pub(crate) fn save(&mut self) -> LaneState {
-        self.lane.save()
+        self.lane.save(self.now)
     }
 }

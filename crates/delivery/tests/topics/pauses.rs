@@ -129,20 +129,6 @@ fn a_quota_is_no_retry() {
     assert_eq!((failures.len(), failures[0].failure.reason), (1, ErrorReason::Throttled));
 }
 
-#[test]
-fn a_step_back_of_the_clock_puts_nothing_off() {
-    let mut bench = Bench::with_batch(patient(), 2);
-    for _ in 0..8 {
-        bench.answer_all(failed());
-        bench.pass(72 * SECOND);
-    }
-    bench.answer_all(failed());
-    bench.now = bench.now - 24 * 60 * MINUTE;
-    bench.tell(Input::Timeout);
-    bench.pass(60 * SECOND);
-    assert_eq!(bench.sent.len(), 1, "it is sent again within the longest pause");
-}
-
 /// What was to be sent again left the log, and nothing else was sent for ever.
 #[test]
 fn when_what_failed_is_too_old_the_rest_goes_on() {

@@ -69,6 +69,7 @@ impl Core {
         let entry = Entry {
             number: self.next_number,
             host: host_of(&subscription),
+            began: subscription.generation,
             subscription: Arc::new(subscription),
             lane,
             lack: None,
@@ -120,7 +121,8 @@ impl Core {
     fn replace(&mut self, slot: usize) -> Vec<LogEntry> {
         let Some(mut entry) = self.remove(slot) else { return Vec::new() };
         entry.lane.handle(self.now, delivery::Input::Stopped);
-        let untold = entry.log_entries(Vec::new(), |lane| lane.take_failures());
+        let now = self.clock;
+        let untold = entry.log_entries(Vec::new(), |lane| lane.take_failures(now));
         if entry.lane.in_flight() > 0 {
             entry.replaced = true;
             (entry.timer, entry.lack) = (None, None);
@@ -134,7 +136,8 @@ impl Core {
     pub(super) fn pump_replaced(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         self.totals.given_up += entry.lane.take_given_up();
-        let entries = entry.log_entries(Vec::new(), |lane| lane.take_failures());
+        let now = self.clock;
+        let entries = entry.log_entries(Vec::new(), |lane| lane.take_failures(now));
         let (id, over) = (entry.subscription.id, entry.lane.in_flight() == 0);
         self.saver.urgent |= !entries.is_empty();
         self.saver.entries.extend(entries.into_iter().map(|log_entry| (id, log_entry)));
@@ -177,7 +180,7 @@ impl Core {
         let subscription = Arc::new(subscription);
         entry.subscription = subscription.clone();
         entry.host = host_of(&subscription);
-        // A save under way may be passed over, for it is of the old generation: a lane that is held saves all of its waiting events anew.
+        // A save under way may have come too late: a lane that is held saves all of its waiting events anew.
         entry.drop_exceptions |=
             moved && subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));
         let Some(id) = self.lane_id(slot) else { return };

@@ -50,12 +50,6 @@ impl Drops {
         self.counts.iter().filter(|count| !count.reading).filter_map(|count| count.again_at).min()
     }
 
-    pub(super) fn clock_stepped_back(&mut self, now: Timestamp) {
-        for count in &mut self.counts {
-            count.again_at = count.again_at.map(|again_at| again_at.min(now + AGAIN));
-        }
-    }
-
     /// The first events that are still to be counted, by PIM.
     pub(super) fn floors(&self) -> impl Iterator<Item = (domain::PimId, Position)> + '_ {
         self.counts.iter().map(|count| (count.subscription.pim, count.next))
@@ -143,7 +137,7 @@ impl Core {
             Why::Expired => self.totals.expired += count.dropped,
         }
         if count.dropped > 0 {
-            self.saver.entries.push((count.subscription.id, count.entry(self.now)));
+            self.saver.entries.push((count.subscription.id, count.entry(self.clock.wall)));
         }
         if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut)
             && count.why == Why::Stopped

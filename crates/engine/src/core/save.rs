@@ -6,7 +6,7 @@ use std::time::Duration;
 use delivery::Lane;
 use delivery::lane::FailureNote;
 use domain::log_entry::{LogBody, LogEntry};
-use domain::{LogId, PimId, Position, SubscriptionId, Timestamp};
+use domain::{LogId, Now, PimId, Position, SubscriptionId, Timestamp};
 use store::{LaneSave, Save};
 
 use super::{Core, Entry, Output};
@@ -51,14 +51,6 @@ impl Saver {
 
     pub(super) fn is_idle(&self, routed: Position) -> bool {
         matches!(self.state, State::Idle) && !self.has_something(routed)
-    }
-
-    /// What was planned under the old time does not hold saves up for longer than it should.
-    pub(super) fn clock_stepped_back(&mut self, now: Timestamp) {
-        self.last = self.last.min(now);
-        if let State::Failed { again_at, pause, .. } = &mut self.state {
-            *again_at = (*again_at).min(now + *pause);
-        }
     }
 
     /// When the next save is due.
@@ -128,7 +120,7 @@ impl Core {
         }
         for slot in self.saver.lanes.drain(..) {
             if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) {
-                lanes.push(entry.save(self.routed, entries.remove(&slot).unwrap_or_default()));
+                lanes.push(entry.save(self.clock, self.routed, entries.remove(&slot).unwrap_or_default()));
             }
         }
         let save = Save { mark: self.routed, lanes };
@@ -154,7 +146,7 @@ impl Core {
         for lane in save.lanes {
             if let Some(slot) = self.by_subscription.get(&lane.subscription)
                 && let Some(entry) = self.entries.get_mut(*slot).and_then(Option::as_mut)
-                && entry.subscription.generation == lane.generation
+                && lane.generation >= entry.began
             {
                 entry.saved_floor = entry.saving_floor;
             }
@@ -180,9 +172,9 @@ impl Core {
 }
 
 impl Entry {
-    fn save(&mut self, mark: Position, dropped: Vec<LogEntry>) -> LaneSave {
+    fn save(&mut self, now: Now, mark: Position, dropped: Vec<LogEntry>) -> LaneSave {
         self.unsaved = false;
-        let mut state = self.lane.save();
+        let mut state = self.lane.save(now);
         // What is before its beginning is none of its events, even if that is still to be routed: until then it does not follow the mark.
         if !self.lane.is_over() && self.from > state.cursor.unwrap_or(mark) {
             state.cursor = Some(self.from);

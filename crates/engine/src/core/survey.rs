@@ -126,7 +126,7 @@ impl Core {
         let mut oldest: BinaryHeap<(SubscriptionId, usize)> = BinaryHeap::new();
         for (slot, entry) in self.entries.iter().enumerate() {
             let Some(entry) = entry else { continue };
-            let load = entry.lane.load();
+            let load = entry.lane.load(self.clock);
             let lanes = &mut survey.lanes[DestinationType::of(&entry.subscription.destination).index()];
             lanes.in_flight += load.in_flight;
             if entry.replaced {
@@ -165,7 +165,7 @@ impl Core {
                 subscription: entry.subscription.clone(),
                 delivered: entry.delivered,
                 failed: entry.failed,
-                load: entry.lane.load(),
+                load: entry.lane.load(self.clock),
                 reach: entry.lane.reach(),
                 rate: entry.lane.rate(),
             })

@@ -191,6 +191,8 @@ impl Oracle {
         let lane = &mut self.lanes[index];
         for position in ended.iter().filter(|position| **position < lane.expired_before) {
             match lane.items.get_mut(position) {
+                // A crash took away that it had expired: it was sent again, and is given up again.
+                Some(item) if item.state == State::Expired => lane.failures_lost += 1,
                 Some(item) if item.state.is_settled() => {}
                 Some(item) if item.loose => lane.failures_lost += 1,
                 Some(item) => {

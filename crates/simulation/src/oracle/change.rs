@@ -22,6 +22,7 @@ impl Oracle {
             // The store forgets what the lane remembered.
             lane.durable = Asked { failures: lane.durable.failures, ..Asked::default() };
             if !stored.options.hold {
+                lane.began_in = stored.generation;
                 lane.forgotten_before = stored.status_since.0;
             }
         }
@@ -102,6 +103,7 @@ impl Oracle {
 impl Lane {
     fn new(stored: Subscription) -> Lane {
         Lane {
+            began_in: stored.generation,
             stored,
             known: None,
             items: Default::default(),

@@ -22,6 +22,7 @@ impl Oracle {
     /// The process is gone, with everything that was under way; this is what the store has.
     pub fn crashed(&mut self, ledger: &LedgerRecord) -> Check {
         self.crashes += 1;
+        self.stepped_back |= self.stepped;
         let records: BTreeMap<SubscriptionId, _> =
             ledger.lanes.iter().map(|record| (record.subscription, record)).collect();
         for index in 0..self.lanes.len() {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::log_entry::LogBody;
-use domain::outcome::{Outcome, SuspensionReason};
+use domain::outcome::{ErrorReason, Failure, Lack, Outcome, SuspensionReason};
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{LoggedEvent, Position, ServiceHour, Timestamp};
+use domain::{LoggedEvent, Now, Position, ServiceHour, Timestamp};
 use engine::core::{AttemptId, Core, Floors, Input, Output};
 use engine::suspension;
 use store::{Catalog, ChangeError, EventLog, Ledger, ReadLimit, Save};
@@ -49,7 +49,7 @@ impl World {
     /// When the driver's timer fires, in true time.
     pub(super) fn timer(&self) -> Option<u64> {
         let core = self.core.as_ref()?;
-        let wait = core.poll_timeout().map(|at| at.since(self.now()).as_micros() as u64);
+        let wait = core.poll_timeout().map(|at| at.since(self.steady()).as_micros() as u64);
         let impatient = self.catalog_failed || self.stopping_since.is_some();
         let wait = if impatient { Some(wait.unwrap_or(STORE_AGAIN).min(STORE_AGAIN)) } else { wait };
         // A sleep ends after its time, never before.
@@ -121,13 +121,13 @@ impl World {
 
     /// Tells the core, and does what it asks.
     pub(super) fn tell(&mut self, input: Input) -> Check {
-        let mut now = self.now();
+        let steady = self.steady();
+        let mut now = Now { steady, wall: self.now() };
         if self.mutated(Mutation::HurryTheClock) {
-            now = Timestamp::from_micros(now.as_micros() + self.time as i64 / 10);
+            now.steady = Timestamp::from_micros(steady.as_micros() + self.time as i64 / 10);
         }
-        let true_now = self.now();
         let Some(core) = &mut self.core else { return Ok(()) };
-        self.oracle.judge_if_due(true_now);
+        self.oracle.judge_if_due(steady);
         core.handle(now, input);
         let mut outputs = Vec::new();
         while let Some(output) = core.poll() {
@@ -143,12 +143,10 @@ impl World {
                 self.deliver(id, subscription, events)?;
             }
             Output::Read(id, pim, from, limit) => {
-                let takes = self.store_takes();
-                self.schedule(takes, Step::Read(run, id, pim, from, limit));
+                self.read_store(pim, Step::Read(run, id, pim, from, limit));
             }
             Output::Load(id, pim, positions) => {
-                let takes = self.store_takes();
-                self.schedule(takes, Step::Load(run, id, pim, positions));
+                self.read_store(pim, Step::Load(run, id, pim, positions));
             }
             Output::Save(save) => self.begin_save(save),
             Output::Suspend(subscription, reason) => {
@@ -159,10 +157,10 @@ impl World {
                 });
                 self.suspensions_asked += 1;
                 self.note(|| format!("suspend {index:?}: {reason:?}"));
-                let now = self.now();
+                let now = self.steady();
                 let expected = expected
                     || reason == SuspensionReason::SuccessRate
-                        && index.is_some_and(|index| self.oracle.is_overdue(index, now, std::time::Duration::ZERO));
+                        && index.is_some_and(|index| self.oracle.is_overdue(index, now, Duration::ZERO));
                 // After a step back of the clock the oracle's hour is not the engine's.
                 let expected =
                     expected || self.oracle.stepped_back && !matches!(reason, SuspensionReason::Destination(_));
@@ -199,7 +197,7 @@ impl World {
         if self.mutated(Mutation::SwapInBatch) && events.len() > 1 {
             events.swap(0, 1);
         }
-        let now = self.now();
+        let now = self.steady();
         let status = self.core.as_mut().and_then(|core| core.status(subscription.id, now));
         let rate = status.and_then(|(status, ..)| status.rate);
         let lane = self.oracle.find(subscription.id);
@@ -223,11 +221,26 @@ impl World {
         }
         let receiver = super::setup::receiver_of(&subscription);
         self.note(|| format!("send #{attempt}: {:?} for {lane} to r{receiver}", made.positions));
-        let way = self.receivers[receiver].way().as_micros() as u64;
         let sent_at = self.time;
         self.attempts.insert(attempt, Attempt { id, lane, made, receiver, sent_at, run: self.run });
-        self.schedule(way, Step::Arrive(attempt));
+        match self.plan.lack(self.time) {
+            Some(lack) => self.come_to_nothing(attempt, lack),
+            None => self.set_out(attempt),
+        }
         Ok(())
+    }
+
+    /// The platform lacks what the attempt needs: it ends without having reached anybody.
+    fn come_to_nothing(&mut self, number: u64, lack: Lack) {
+        let Some(attempt) = self.attempts.get(&number) else { return };
+        let (run, events) = (attempt.run, attempt.made.positions.len());
+        let limit = ATTEMPT.as_micros() as u64;
+        let (outcome, after) = match lack {
+            Lack::Silence => (Outcome::Silent(no_answer()), limit),
+            Lack::NameServers => (Outcome::Ours(lack), limit),
+            lack => (Outcome::Ours(lack), self.random.within(50, 2_000)),
+        };
+        self.schedule(after, Step::Ended(run, number, vec![outcome; events]));
     }
 
     fn arrive(&mut self, number: u64) -> Check {
@@ -248,7 +261,11 @@ impl World {
         };
         self.oracle.taken(lane, &attempt.made, receiver, &verdict.taken)?;
         self.note(|| format!("#{number} arrives: {}", verdict_of(&verdict.outcomes, &verdict.taken)));
-        let latest = sent_at + ATTEMPT.as_micros() as u64 - self.time;
+        let (verdict, latest) = match self.too_late(number, &verdict) {
+            Some(too_late) => too_late,
+            None if self.shared.is_some() => (verdict, u64::MAX),
+            None => (verdict, sent_at + ATTEMPT.as_micros() as u64 - self.time),
+        };
         let after = (verdict.after.as_micros() as u64).min(latest);
         if self.mutated(Mutation::AnswerBeforeTheEnd) && self.random.percent(20) {
             let events = verdict.outcomes.len();
@@ -262,14 +279,21 @@ impl World {
     }
 
     fn ended(&mut self, number: u64, outcomes: Vec<Outcome>) -> Check {
+        self.disconnect(number);
         let Some(attempt) = self.attempts.get(&number) else { return Ok(()) };
         let (id, lane) = (attempt.id, attempt.lane);
-        let time = (self.now(), self.time);
+        let time = (self.steady(), self.time);
         for outcome in &outcomes {
             let throttled = matches!(outcome, Outcome::Throttled { .. });
             self.answered.push((self.time, lane, throttled));
         }
-        let follows = self.oracle.ended(lane, number, &attempt.made, &outcomes, time);
+        // Where the platform is in trouble, silence is never the receivers': others are in use, and they are as silent.
+        let ours = |outcome: &Outcome| match outcome {
+            Outcome::Silent(_) if !self.plan.outages.is_empty() => Outcome::Ours(Lack::Silence),
+            outcome => outcome.clone(),
+        };
+        let judged: Vec<Outcome> = outcomes.iter().map(ours).collect();
+        let follows = self.oracle.ended(lane, number, &attempt.made, &judged, time);
         let unsure = self.oracle.stepped_back && !matches!(follows, Some(SuspensionReason::Destination(_)));
         // While the process stops nothing is decided any more; the next failure after the restart decides.
         let follows = follows.filter(|_| !unsure && self.stopping_since.is_none());
@@ -296,6 +320,13 @@ impl World {
             Some(Mutation::TakeFailureForSuccess) => {
                 for outcome in outcomes.iter_mut().filter(|outcome| matches!(outcome, Outcome::Failed(_))) {
                     *outcome = Outcome::Delivered;
+                }
+            }
+            Some(Mutation::BlameReceivers) => {
+                for outcome in &mut outcomes {
+                    if matches!(outcome, Outcome::Ours(_) | Outcome::Silent(_)) {
+                        *outcome = Outcome::Failed(no_answer());
+                    }
                 }
             }
             Some(Mutation::TakePartForWhole) => {
@@ -380,7 +411,10 @@ impl World {
             if let Some(index) = self.oracle.find(lane.subscription) {
                 let stored = self.oracle.lanes[index].stored.generation;
                 let asked = pending.windows.get(index).cloned().unwrap_or_default();
-                self.oracle.saved(index, asked, stored == lane.generation, lane.memory.is_some());
+                // One that a suspension overtook is taken without its memory, as long as it is of the same lane.
+                let current = stored == lane.generation;
+                let taken = lane.generation >= self.oracle.lanes[index].began_in && lane.generation <= stored;
+                self.oracle.saved(index, asked, taken, current && lane.memory.is_some());
                 let told = lane.entries.iter().filter_map(|entry| drop_count(&entry.body));
                 self.oracle.lanes[index].drops_told += told.sum::<u64>();
                 if self.plan.mutation == Some(Mutation::IgnoreGenerationOnSave) {
@@ -399,6 +433,12 @@ impl World {
             Step::Incident(incident) => self.happen(incident)?,
             Step::Start => self.start()?,
             Step::Arrive(number) => self.arrive(number)?,
+            Step::Place(what, holder, takes, then) => self.use_place(what, holder, takes, *then),
+            Step::GiveBack(what, holder) => self.give_back(what, holder),
+            Step::LookedUp(number, found, took) => self.looked_up(number, found, took),
+            Step::Connected(number) => self.connected(number),
+            Step::Use(index) => self.begin_use(index),
+            Step::Used(index) => self.end_use(index),
             Step::Ended(run, number, outcomes) if alive(run) => self.ended(number, outcomes)?,
             Step::Early(run, number, events) if alive(run) => {
                 if let Some(id) = self.attempts.get(&number).map(|attempt| attempt.id) {
@@ -595,6 +635,11 @@ const MINUTE_BYTES: usize = 20;
 fn minutes(memory: &[u8]) -> usize {
     let taken = memory[TAKEN - 4..TAKEN].try_into().map_or(0, u32::from_le_bytes);
     TAKEN + 8 * taken as usize
+}
+
+fn no_answer() -> Failure {
+    let message = "no answer within 5 s".to_owned();
+    Failure { reason: ErrorReason::DestinationTimeout, code: 500, message, answer: None }
 }
 
 /// Outcomes, for the trace: those in a row together.

@@ -1,5 +1,7 @@
 //! What happens to a world beside traffic: crashes, restarts, jumps of the clock, and people who change subscriptions.
 
+use std::time::Duration;
+
 use domain::LogId;
 use domain::log_entry::{Action, LogBody, LogEntry};
 use domain::outcome::SuspensionReason;
@@ -43,8 +45,7 @@ impl World {
             }
             Incident::Jump(by) => {
                 self.offset += by;
-                let now = self.now();
-                self.oracle.clock_jumped(now, by);
+                self.oracle.clock_jumped();
             }
             incident => {
                 // The management API is part of the process.
@@ -126,7 +127,15 @@ impl World {
             }
         }
         let now = self.now();
-        let mut core = Core::new(self.plan.settings.clone(), ledger.mark, now);
+        self.offset_at_start = self.offset;
+        self.oracle.started();
+        let mut settings = self.plan.settings.clone();
+        match self.plan.mutation {
+            Some(Mutation::SuspendAtOnce) => settings.delivery.suspend_after = Duration::ZERO,
+            Some(Mutation::LosePatience) => settings.delivery.topic_patience /= 10,
+            _ => {}
+        }
+        let mut core = Core::new(settings, ledger.mark, now);
         let head = store::EventLog::tail(&self.store).head();
         for subscription in &subscriptions {
             self.oracle.applied(subscription, head);

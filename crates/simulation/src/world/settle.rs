@@ -156,7 +156,7 @@ impl World {
     }
 
     fn status_is_true(&mut self, index: usize) -> Check {
-        let now = self.now();
+        let now = self.steady();
         let lane = &self.oracle.lanes[index];
         let current = lane.known.as_ref().is_some_and(|known| known.revision == lane.stored.revision);
         let asked = self.core.as_mut().and_then(|core| {

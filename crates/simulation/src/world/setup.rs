@@ -17,6 +17,7 @@ use store::{Catalog, Change, EventLog, Put, ReadLimit};
 use uuid::Uuid;
 
 use super::driver::HOURS_A_MINUTE;
+use super::shared::Shared;
 use super::{Step, Totals, World};
 use crate::oracle::{Oracle, user_filter};
 use crate::plan::{Plan, SubscriptionPlan, TYPES};
@@ -43,6 +44,7 @@ impl World {
             time: 0,
             served_until: 0,
             offset: 0,
+            offset_at_start: 0,
             agenda: Default::default(),
             next_step: 0,
             random: Random::new(seed, 2),
@@ -64,6 +66,7 @@ impl World {
             suspensions_asked: 0,
             next_subscription: 0,
             withheld_until: 0,
+            shared: plan.sharing.as_ref().map(Shared::new),
             oracle: Oracle::new(plan.settings.delivery.clone()),
             totals: Totals::default(),
             sent: Vec::new(),
@@ -102,6 +105,10 @@ impl World {
         }
         for (at, incident) in self.plan.incidents.clone() {
             self.schedule(at, Step::Incident(incident));
+        }
+        let uses = self.plan.sharing.as_ref().map(|sharing| sharing.uses.clone()).unwrap_or_default();
+        for (index, one) in uses.iter().enumerate() {
+            self.schedule(one.at, Step::Use(index));
         }
         self.schedule(0, Step::Start);
     }

@@ -89,19 +89,44 @@ pub async fn memory_is_kept_unless_it_is_new(store: &dyn Store) {
     assert_eq!(record(store).await.memory.as_deref(), Some(b"new".as_slice()));
 }
 
-/// Late reports of a lane from before a suspension: only what they tell is kept, for it has happened (the failure that led to the
-/// suspension is reported at the same time as the suspension).
-pub async fn a_stale_generation_changes_nothing(store: &dyn Store) {
+/// Late reports of a lane from before a resume without `hold`: only what they tell is kept, for it has happened.
+pub async fn a_lane_that_is_over_changes_nothing(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let suspended = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    let resumed = put(store, changed(&suspended, |next| next.status = SubscriptionStatus::Active)).await;
     let before = record(store).await;
-    let late = LaneSave { entries: vec![error("late", at(0))], drop_exceptions: true, ..full(&stored) };
-    save(store, 4, late).await;
-    assert_eq!(record(store).await, before);
-    assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries.len(), 1);
+    for of_old in [&stored, &suspended] {
+        let late = LaneSave { entries: vec![error("late", at(0))], drop_exceptions: true, ..full(of_old) };
+        save(store, 4, late).await;
+        assert_eq!(record(store).await, before);
+    }
+    assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries[0].count, 2);
     assert_eq!(store.load().await.unwrap().mark, Position(4));
-    save(store, 4, full(&suspended)).await;
-    assert_eq!(record(store).await.generation, 1);
+    save(store, 4, full(&resumed)).await;
+    assert_eq!(record(store).await.cursor, full(&resumed).cursor);
+}
+
+/// A suspension overtakes a save, and with `hold` a resume, too: it is still the same lane, so what was settled does not come again. What it
+/// remembered of its pace is not wanted any more, and the mark does not carry it on.
+pub async fn a_save_that_was_overtaken_is_still_true(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    save(store, 1, full(&stored)).await;
+    let hold = |next: &mut Subscription| {
+        next.status = SUSPENDED;
+        next.options.hold = true;
+    };
+    let suspended = put(store, changed(&stored, hold)).await;
+    let of_before = LaneSave { settled: vec![Position(3)], memory: Some(b"late".to_vec()), ..lane(&stored) };
+    save(store, 9, of_before.clone()).await;
+    let after_suspension = record(store).await;
+    assert_eq!((after_suspension.cursor, after_suspension.generation), (Some(Position(9)), 0));
+    assert_eq!(after_suspension.memory.as_deref(), Some(b"pace".as_slice()));
+    assert_eq!(after_suspension.exceptions, [exception(5, 1)]);
+    put(store, changed(&suspended, |next| next.status = SubscriptionStatus::Active)).await;
+    save(store, 11, LaneSave { settled: vec![Position(5)], cursor: Some(Position(10)), ..of_before }).await;
+    let after_resume = record(store).await;
+    assert_eq!((after_resume.cursor, after_resume.memory), (Some(Position(10)), None));
+    assert_eq!(after_resume.exceptions, []);
 }
 
 /// Of a subscription that is not there.
@@ -155,7 +180,7 @@ pub async fn a_resume_with_hold_goes_on(store: &dyn Store) {
     assert_eq!((suspended.cursor, suspended.exceptions.len()), (Some(Position(8)), 2));
     put(store, changed(&stored, |next| next.status = SubscriptionStatus::Active)).await;
     let record = record(store).await;
-    assert_eq!((record.cursor, record.generation, record.memory), (Some(Position(8)), 2, None));
+    assert_eq!((record.cursor, record.generation, record.memory), (Some(Position(8)), 0, None));
     assert_eq!(record.exceptions, suspended.exceptions);
 }
 

@@ -18,12 +18,14 @@ impl Ledger for MemoryStore {
         let mut state = self.state.lock();
         state.ledger.mark = state.ledger.mark.max(save.mark);
         for mut lane in save.lanes {
-            let current = state.subscriptions.get(&lane.subscription).map(|(_, stored)| stored.generation);
+            let Some((_, stored)) = state.subscriptions.get(&lane.subscription) else { continue };
+            let current = stored.generation;
             // What happened has happened, whatever the subscription has become since.
-            for entry in std::mem::take(&mut lane.entries).into_iter().filter(|_| current.is_some()) {
+            for entry in std::mem::take(&mut lane.entries) {
                 state.add(entry);
             }
-            if current == Some(lane.generation) {
+            let began = state.lane(lane.subscription).generation;
+            if let Some(lane) = lane.as_of(began, current, save.mark) {
                 state.save_lane(lane);
             }
         }
@@ -34,7 +36,6 @@ impl Ledger for MemoryStore {
 impl State {
     fn save_lane(&mut self, lane: LaneSave) {
         let record = self.lane(lane.subscription);
-        record.generation = lane.generation;
         record.cursor = lane.cursor;
         if lane.memory.is_some() {
             record.memory = lane.memory;
@@ -67,9 +68,9 @@ impl State {
             return;
         }
         let record = self.lane(of);
-        record.generation = generation;
         match effect {
             LaneEffect::Reset => {
+                record.generation = generation;
                 record.cursor = Some(head);
                 record.memory = None;
                 record.exceptions.clear();

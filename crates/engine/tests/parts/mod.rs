@@ -1,0 +1,263 @@
+//! The frame of the core's tests: a core, a log, a ledger and a clock, without tasks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
+use domain::event::EventParts;
+use domain::exception::Exception;
+use domain::lane_status::LaneStatus;
+use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
+use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
+use domain::{
+    ClientId, Event, EventType, LoggedEvent, Now, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp,
+};
+use engine::core::{AttemptId, Core, Input, Output};
+use store::{Chunk, LaneRecord, LedgerRecord, ReadLimit, Save};
+
+pub(crate) const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+const PIM: PimId = PimId(1);
+const UPDATED: &str = "com.akeneo.pim.v1.product.updated";
+
+fn failure(reason: ErrorReason) -> Failure {
+    Failure { reason, code: 500, message: "It failed.".into(), answer: None }
+}
+
+pub(crate) fn failed() -> Outcome {
+    Outcome::Failed(failure(ErrorReason::ConnectionRefused))
+}
+
+/// A subscription to an endpoint.
+pub(crate) fn https(url: &str) -> Subscription {
+    let Ok(url) = EndpointUrl::parse(url, false) else { panic!("a good URL") };
+    Subscription {
+        id: SubscriptionId::generate(),
+        subscriber_id: SubscriberId::generate(),
+        pim: PIM,
+        client_id: ClientId("client".into()),
+        selection: Selection { events: [EventType::new(UPDATED)].into_iter().collect(), filter: None },
+        past_selections: Vec::new(),
+        destination: Destination::Https(HttpsDestination {
+            url,
+            primary: Secret::new("secret"),
+            secondary: None,
+            headers: CustomHeaders::default(),
+        }),
+        send_product_identifier: false,
+        options: Options::default(),
+        status: SubscriptionStatus::Active,
+        status_since: Position::FIRST,
+        generation: 0,
+        revision: 0,
+        created_at: START,
+        updated_at: START,
+    }
+}
+
+/// A core with what is around it.
+pub(crate) struct World {
+    core: Core,
+    subscriptions: Vec<Subscription>,
+    log: Vec<Arc<LoggedEvent>>,
+    steady: Timestamp,
+    /// By how much the wall clock was set, in microseconds.
+    ahead: i64,
+    attempts: Vec<(usize, AttemptId, usize)>,
+    ledger: BTreeMap<SubscriptionId, (LaneRecord, BTreeMap<Position, Exception>)>,
+    mark: Position,
+    /// Attempts so far: when, for which subscription.
+    pub(crate) sent: Vec<(Timestamp, usize)>,
+    pub(crate) saved: Vec<Save>,
+    pub(crate) suspended: Vec<SuspensionReason>,
+}
+
+impl World {
+    pub(crate) fn new(subscriptions: impl IntoIterator<Item = Subscription>) -> World {
+        World::with(engine::Settings::default(), subscriptions)
+    }
+
+    pub(crate) fn with(settings: engine::Settings, subscriptions: impl IntoIterator<Item = Subscription>) -> World {
+        let subscriptions: Vec<_> = subscriptions.into_iter().collect();
+        let mut core = Core::new(settings, Position::FIRST, START);
+        core.restore(START, 1, subscriptions.clone(), LedgerRecord::default());
+        World {
+            core,
+            subscriptions,
+            log: Vec::new(),
+            steady: START,
+            ahead: 0,
+            attempts: Vec::new(),
+            ledger: BTreeMap::new(),
+            mark: Position::FIRST,
+            sent: Vec::new(),
+            saved: Vec::new(),
+            suspended: Vec::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now { steady: self.steady, wall: Timestamp::from_micros(self.steady.as_micros() + self.ahead) }
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) fn set_clock(&mut self, by: i64) {
+        self.ahead += by;
+        self.tell(Input::Timeout);
+    }
+
+    /// An event for all subscriptions.
+    pub(crate) fn event(&mut self) {
+        let parts = EventParts {
+            id: "id",
+            event_type: UPDATED,
+            time: "2026-11-02T08:00:00Z",
+            extensions: "",
+            data: r#"{"product":{"uuid":"u"}}"#,
+            product_identifier: None,
+        };
+        let position = Position(self.log.len() as u64 + 1);
+        let event = LoggedEvent { position, pim: PIM, accepted_at: self.now().wall, event: Event::new(parts) };
+        self.log.push(Arc::new(event));
+        let events = self.log.last().cloned().into_iter().collect();
+        self.tell(Input::Events(events, position.next()));
+    }
+
+    pub(crate) fn tell(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let now = self.now();
+            self.core.handle(now, input);
+            while let Some(output) = self.core.poll() {
+                inputs.extend(self.obey(output));
+            }
+        }
+    }
+
+    fn obey(&mut self, output: Output) -> Option<Input> {
+        match output {
+            Output::Deliver(id, subscription, events) => {
+                let index = self.subscriptions.iter().position(|one| one.id == subscription.id)?;
+                self.sent.push((self.steady, index));
+                self.attempts.push((index, id, events.len()));
+                None
+            }
+            Output::Read(id, _, from, limit) => Some(Input::Read(id, Some(self.read(from, limit)))),
+            Output::Load(id, _, positions) => {
+                let events = positions.iter().map(|position| self.log[position.0 as usize - 1].clone()).collect();
+                Some(Input::Loaded(id, positions, Some(events)))
+            }
+            Output::Save(save) => {
+                self.keep(&save);
+                self.saved.push(save);
+                Some(Input::Saved(true))
+            }
+            Output::Suspend(_, reason) => {
+                self.suspended.push(reason);
+                None
+            }
+            Output::Forget(_) => None,
+        }
+    }
+
+    fn read(&self, from: Position, limit: ReadLimit) -> Chunk {
+        let events = self.log.iter().filter(|event| event.position >= from && event.position < limit.until);
+        Chunk { events: events.cloned().collect(), next: limit.until }
+    }
+
+    fn keep(&mut self, save: &Save) {
+        self.mark = save.mark;
+        for lane in &save.lanes {
+            let (record, exceptions) = self.ledger.entry(lane.subscription).or_insert_with(|| {
+                let record = LaneRecord {
+                    subscription: lane.subscription,
+                    generation: lane.generation,
+                    cursor: None,
+                    memory: None,
+                    exceptions: Vec::new(),
+                };
+                (record, BTreeMap::new())
+            });
+            record.cursor = lane.cursor;
+            record.memory = lane.memory.clone().or(record.memory.take());
+            exceptions.extend(lane.exceptions.iter().map(|one| (one.position, one.clone())));
+            lane.settled.iter().for_each(|position| _ = exceptions.remove(position));
+        }
+    }
+
+    /// The process dies and is started again, after so long; meanwhile somebody sets the wall clock.
+    pub(crate) fn restart_after(&mut self, time: Duration, ahead: i64) {
+        self.pass(time);
+        self.ahead += ahead;
+        let lanes = self.ledger.values().map(|(record, exceptions)| LaneRecord {
+            exceptions: exceptions.values().cloned().collect(),
+            ..record.clone()
+        });
+        let ledger = LedgerRecord { mark: self.mark, lanes: lanes.collect() };
+        // The steady clock of a process goes on from the wall clock at its start.
+        self.steady = self.now().wall;
+        self.ahead = 0;
+        self.attempts.clear();
+        self.core = Core::new(engine::Settings::default(), self.mark, self.steady);
+        self.core.restore(self.steady, 1, self.subscriptions.clone(), ledger);
+        self.tell(Input::Timeout);
+    }
+
+    /// Lets time pass, firing the core's timers.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.steady + time;
+        while let Some(at) = self.core.poll_timeout().filter(|at| *at <= end) {
+            self.steady = at.max(self.steady);
+            self.tell(Input::Timeout);
+        }
+        self.steady = end;
+        self.tell(Input::Timeout);
+    }
+
+    pub(crate) fn under_way(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// Answers the oldest attempt for a subscription.
+    pub(crate) fn answer(&mut self, index: usize, outcome: Outcome) {
+        let Some(place) = self.attempts.iter().position(|(of, ..)| *of == index) else {
+            panic!("nothing is under way for subscription {index}")
+        };
+        let (_, id, events) = self.attempts.remove(place);
+        self.tell(Input::Outcomes(id, vec![outcome; events]));
+    }
+
+    /// Lets time pass, answering each attempt at once.
+    pub(crate) fn pass_answering(&mut self, time: Duration, outcome: impl Fn(usize) -> Outcome) {
+        let end = self.steady + time;
+        loop {
+            while let Some((index, ..)) = self.attempts.first() {
+                let index = *index;
+                self.answer(index, outcome(index));
+            }
+            let Some(at) = self.core.poll_timeout().filter(|at| *at <= end) else { break };
+            self.steady = at.max(self.steady);
+            self.tell(Input::Timeout);
+        }
+        self.steady = end;
+    }
+
+    pub(crate) fn status(&mut self, index: usize) -> LaneStatus {
+        let (id, now) = (self.subscriptions[index].id, self.now());
+        match self.core.status(id, now) {
+            Some((status, ..)) => status,
+            None => panic!("subscription {index} is not known"),
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+}
+
+/// No sign of life.
+pub(crate) fn silent() -> Outcome {
+    Outcome::Silent(failure(ErrorReason::NetworkUnreachable))
+}
