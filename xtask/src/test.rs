@@ -94,7 +94,6 @@ fn unit_and_integration(args: &TestArgs) -> anyhow::Result<Tally> {
 fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
     let seeds = if args.fast { "1000" } else { "10000" };
     let mut tally = Tally::default();
-    let hostile = if args.fast { "3" } else { "30" };
     // Its own tests bring the program along.
     let built = shell::succeeds(&mut shell::cargo(&[
         "test",
@@ -114,7 +113,6 @@ fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
     play(format!("simulation of {seeds} restless worlds"), &["--restless", "--seeds", seeds])?;
     let name = format!("simulation of {seeds} worlds with trouble of the platform's own");
     play(name, &["--outages", "--seeds", seeds])?;
-    play(format!("simulation of {hostile} worlds with a hostile tenant"), &["--hostile", "--seeds", hostile])?;
     Ok(tally)
 }
 

@@ -115,7 +115,8 @@ const COMMON_HOST_TAKES: u64 = 120;
 /// Events of the hostile tenant a second, also where it is quiet.
 const EVENTS: u64 = 2;
 
-/// When the hostile tenant begins: the others have asked for everything by then. Shares bind only while others want some.
+/// When the hostile tenant begins: the others have asked for everything by then. Shares bind only while others want
+/// some.
 const BEGINS: u64 = 5 * SECOND;
 
 /// How long traffic goes on, and how long what is under way may take after that.

@@ -141,7 +141,8 @@ pub(crate) fn affect(
     batch
         .sql(
             "INSERT INTO lanes (subscription, generation, cursor, memory) VALUES (?1, ?2, ?3, NULL) ON CONFLICT DO UPDATE \
-             SET generation = CASE WHEN ?4 THEN ?2 ELSE generation END, cursor = ?3, memory = CASE WHEN ?5 THEN memory END",
+             SET generation = CASE WHEN ?4 THEN ?2 ELSE generation END, cursor = ?3, \
+             memory = CASE WHEN ?5 THEN memory END",
         )?
         .execute((of.0.as_bytes(), generation, cursor.0, begins, keep_memory))?;
     Ok(())

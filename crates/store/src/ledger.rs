@@ -7,9 +7,9 @@ use domain::{Position, SubscriptionId};
 
 use crate::error::StoreError;
 
-/// What is saved of one lane. A save of a generation before the lane began ([`LaneRecord::generation`]) changes nothing of the lane; its entries
-/// are kept all the same, for what they tell has happened. One that a suspension overtook is still true of the lane: without its memory, and
-/// with the mark as a cursor of its own where it had none.
+/// What is saved of one lane. A save of a generation before the lane began ([`LaneRecord::generation`]) changes nothing
+/// of the lane; its entries are kept all the same, for what they tell has happened. One that a suspension overtook is
+/// still true of the lane: without its memory, and with the mark as a cursor of its own where it had none.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LaneSave {
     /// Whose lane.
@@ -44,7 +44,8 @@ pub struct Save {
 pub struct LaneRecord {
     /// Whose lane.
     pub subscription: SubscriptionId,
-    /// The generation in which the lane began: suspensions, and resumes with `hold`, since then have only stopped it or let it go on.
+    /// The generation in which the lane began: suspensions, and resumes with `hold`, since then have only stopped it or
+    /// let it go on.
     pub generation: u32,
     /// Its own cursor, or `None` if it follows the mark.
     pub cursor: Option<Position>,
@@ -55,7 +56,8 @@ pub struct LaneRecord {
 }
 
 impl LaneSave {
-    /// What is still true of it, in a ledger whose lane began in generation `began`, of a subscription whose generation is `current`.
+    /// What is still true of it, in a ledger whose lane began in generation `began`, of a subscription whose generation
+    /// is `current`.
     pub fn as_of(mut self, began: u32, current: u32, mark: Position) -> Option<LaneSave> {
         if !(began..=current).contains(&self.generation) {
             return None;

@@ -106,8 +106,8 @@ pub async fn a_lane_that_is_over_changes_nothing(store: &dyn Store) {
     assert_eq!(record(store).await.cursor, full(&resumed).cursor);
 }
 
-/// A suspension overtakes a save, and with `hold` a resume, too: it is still the same lane, so what was settled does not come again. What it
-/// remembered of its pace is not wanted any more, and the mark does not carry it on.
+/// A suspension overtakes a save, and with `hold` a resume, too: it is still the same lane, so what was settled does
+/// not come again. What it remembered of its pace is not wanted any more, and the mark does not carry it on.
 pub async fn a_save_that_was_overtaken_is_still_true(store: &dyn Store) {
     let (_, stored) = make(store).await;
     save(store, 1, full(&stored)).await;
