@@ -29,6 +29,8 @@ const ROUTES: &[&str] = &[
     "/api/v1/admin/pims/{name}",
     "/api/v1/admin/pims/{name}/keys",
     "/api/v1/admin/pims/{name}/keys/{prefix}",
+    "/api/v1/admin/pims/{name}/clients/{client_id}/tokens",
+    "/api/v1/admin/pims/{name}/clients/{client_id}/tokens/{prefix}",
     "/api/v1/admin/clients",
     "/api/v1/admin/clients/{client_id}/permission",
     "/api/v1/admin/clients/{client_id}/admission",
