@@ -62,15 +62,15 @@ pub(super) async fn look_up(system: &System, name: &str) -> (Answer, Duration) {
         return (Ok(addresses), ANSWER_MAX_AGE);
     }
     let begun = Instant::now();
-    let found = {
+    let (found, answers) = {
         let asking = std::pin::pin!(timeout(LOOKUP_TIMEOUT, ask(&dns, &asked, system)));
         let suspicious = std::pin::pin!(async {
             tokio::time::sleep(SUSPICIOUS).await;
             system.answers_since(begun).await
         });
         match select(asking, suspicious).await {
-            Either::Left((found, _)) => found,
-            Either::Right((_, asking)) => asking.await,
+            Either::Left((found, _)) => (found, None),
+            Either::Right((answers, asking)) => (asking.await, Some(answers)),
         }
     };
     match found.unwrap_or(Err(Trouble::Silence)) {
@@ -79,8 +79,19 @@ pub(super) async fn look_up(system: &System, name: &str) -> (Answer, Duration) {
         Err(Trouble::None(keep)) => (Err(LookupError::NoAddress), keep),
         Err(Trouble::ServerFailure) => (Err(LookupError::ServerFailure), ANSWER_MIN_AGE),
         Err(Trouble::Lacks(lack)) => (Err(LookupError::Lacks(lack)), Duration::ZERO),
-        Err(Trouble::Silence) if system.answers_since(begun).await => (Err(LookupError::TimedOut), HUNG_NAME_PAUSE),
+        Err(Trouble::Silence) if is_alone(system, begun, answers).await => {
+            (Err(LookupError::TimedOut), HUNG_NAME_PAUSE)
+        }
         Err(Trouble::Silence) => (Err(LookupError::Lacks(Lack::NameServers)), Duration::ZERO),
+    }
+}
+
+/// Whether name servers answer, only not for this name. `answers`: what they said when they were asked about that already.
+async fn is_alone(system: &System, begun: Instant, answers: Option<bool>) -> bool {
+    match answers {
+        // They are not asked twice: whoever waits for this has little time left.
+        Some(answers) => answers || system.has_answered_since(begun),
+        None => system.answers_since(begun).await,
     }
 }
 

@@ -110,6 +110,11 @@ impl System {
         self.alive.lock().answered = Some(Instant::now());
     }
 
+    /// Whether a name server has answered anything since `since`.
+    pub(super) fn has_answered_since(&self, since: Instant) -> bool {
+        self.alive.lock().answered.is_some_and(|at| at >= since)
+    }
+
     /// Whether a name server has answered anything since `since`, or does so when it is asked.
     pub(super) async fn answers_since(&self, since: Instant) -> bool {
         let probe = {
