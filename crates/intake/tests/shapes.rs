@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use domain::pim::{Pim, TokenCheck};
+use domain::pim::{Pim, Provenance, TokenCheck};
 use domain::{PimId, Position, Secret, Timestamp};
 use intake::Bridge;
 use proptest::collection::{btree_map, vec};
@@ -111,6 +111,7 @@ fn pim() -> Pim {
         token_check: TokenCheck::Static,
         static_tokens: vec![],
         events_api_secret: Some(Secret::new("s")),
+        provenance: Provenance::default(),
         created_at: Timestamp::EPOCH,
         revision: 0,
     }
