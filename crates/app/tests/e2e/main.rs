@@ -27,4 +27,5 @@ mod pims;
 mod pubsub;
 mod slow;
 mod stop;
+mod strangers;
 mod traces;
