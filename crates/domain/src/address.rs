@@ -17,7 +17,8 @@ pub use translated::is_translator_prefix;
 pub struct AddressPolicy {
     /// Networks that are permitted although the rules would refuse them (`allow_networks`).
     pub allow_networks: Vec<IpNet>,
-    /// Prefixes of the operator's own translators from IPv6 to IPv4 (NAT64), beside the well-known one; see [`is_translator_prefix`].
+    /// Prefixes of the operator's own translators from IPv6 to IPv4 (NAT64), beside the well-known one; see
+    /// [`is_translator_prefix`].
     pub nat64_prefixes: Vec<Ipv6Net>,
 }
 
@@ -27,9 +28,9 @@ impl AddressPolicy {
         AddressPolicy { allow_networks, ..AddressPolicy::default() }
     }
 
-    /// Whether a connection to `address` may be made. IPv4-mapped IPv6 is judged as the IPv4 address. What a translator made of an IPv4
-    /// address is permitted if that one is public, and never else, whatever networks are allowed. Other forms that wrap an IPv4 address
-    /// are refused whatever they wrap (contract pages 4 and 7, guard).
+    /// Whether a connection to `address` may be made. IPv4-mapped IPv6 is judged as the IPv4 address. What a translator
+    /// made of an IPv4 address is permitted if that one is public, and never else, whatever networks are allowed. Other
+    /// forms that wrap an IPv4 address are refused whatever they wrap (contract pages 4 and 7, guard).
     pub fn permits(&self, address: IpAddr) -> Result<(), ForbiddenAddress> {
         let address = address.to_canonical();
         let inside = match address {
@@ -56,7 +57,8 @@ impl AddressPolicy {
             .try_for_each(|address| self.permits(address).map_err(|forbidden| forbidden.written_as(host)))
     }
 
-    /// The addresses that `localhost` stands for, as far as they are permitted: it never depends on a look-up (RFC 6761).
+    /// The addresses that `localhost` stands for, as far as they are permitted: it never depends on a look-up (RFC
+    /// 6761).
     pub fn localhost(&self) -> Result<Vec<IpAddr>, ForbiddenAddress> {
         let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
