@@ -1,0 +1,44 @@
+//! One tenant cannot hurt another: beside one that uses everything at once the others are as quick as alone, and lose
+//! nothing.
+
+use simulation::Mutation;
+use simulation::Property::{self, *};
+use simulation::fairness::{self, Hostility};
+
+/// Worlds in which a planted fault has to be noticed.
+const WORLDS: u64 = 4;
+
+#[test]
+fn a_hostile_tenant_disturbs_no_other() {
+    for seed in 0..WORLDS {
+        let totals = fairness::play(seed, Hostility::of(seed), None);
+        let totals = totals.unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+        assert!(totals.attempts > 500, "seed {seed}: {totals:?}");
+    }
+}
+
+/// Plays worlds with a planted fault until one notices; it must be by one of `expected`.
+fn caught(mutation: Mutation, expected: &[Property]) {
+    for seed in 0..WORLDS {
+        if let Err(violation) = fairness::play(seed, Hostility::of(seed), Some(mutation)) {
+            assert!(expected.contains(&violation.property), "seed {seed}: {mutation:?} was noticed by {violation}");
+            return;
+        }
+    }
+    panic!("{mutation:?} was not noticed in {WORLDS} worlds");
+}
+
+#[test]
+fn one_queue_for_all() {
+    caught(Mutation::OneQueueForAll, &[OthersAreNotDisturbed]);
+}
+
+#[test]
+fn shares_by_subscription_only() {
+    caught(Mutation::ShareBySubscription, &[OthersAreNotDisturbed]);
+}
+
+#[test]
+fn waiting_counted_as_the_attempts_time() {
+    caught(Mutation::CountWaiting, &[WaitingIsNoFailure]);
+}
