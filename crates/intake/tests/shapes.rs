@@ -114,6 +114,7 @@ fn pim() -> Pim {
         provenance: Provenance::default(),
         created_at: Timestamp::EPOCH,
         revision: 0,
+        provenance: Provenance::default(),
     }
 }
 
