@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::shell;
 
 /// Licences that may be in an Apache-2.0 product without further conditions than a notice.
-const LICENCES: [&str; 13] = [
+const LICENCES: [&str; 14] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -17,6 +17,7 @@ const LICENCES: [&str; 13] = [
     "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
+    "MIT-0",
     "OpenSSL",
     "Unicode-3.0",
     "Unlicense",
