@@ -158,7 +158,8 @@ async fn connection(
         tokio::select! {
             end = served.as_mut() => {
                 if let Err(error) = end {
-                    tracing::debug!(error = error.as_ref() as &dyn std::error::Error, "a connection ended with an error");
+                    let error = error.as_ref() as &dyn std::error::Error;
+                    tracing::debug!(error, "a connection ended with an error");
                 }
                 return;
             }

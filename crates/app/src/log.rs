@@ -11,8 +11,9 @@ use crate::failure::{Exit, Failure};
 /// Libraries that tell of what others do to them: of every connection to every destination, or whatever a client of
 /// ours sends them (a `PING` that nobody asked for is a line each in `h2`). Anybody could fill the log so. What an
 /// owner of a subscription has to know is in its log; who runs the platform can turn them up, as in `info,h2=warn`.
-const QUIET: &str = "krafka=error,h2=error,hyper=error,hyper_util=error,rustls=error,tokio_rustls=error,hickory_proto=error,hickory_resolver=error,\
-                     lettre=error,google_cloud_auth=error,google_cloud_gax_internal=error,google_cloud_pubsub=error,tonic=error,tower=error,\
+const QUIET: &str = "krafka=error,h2=error,hyper=error,hyper_util=error,rustls=error,tokio_rustls=error,\
+                     hickory_proto=error,hickory_resolver=error,lettre=error,google_cloud_auth=error,\
+                     google_cloud_gax_internal=error,google_cloud_pubsub=error,tonic=error,tower=error,\
                      reqwest=error,opentelemetry=error,opentelemetry_sdk=error,opentelemetry_otlp=error";
 
 /// What is logged, or what is wrong with the setting.
