@@ -3,6 +3,7 @@
 mod configure;
 mod drops;
 mod lacks;
+mod room;
 mod route;
 mod save;
 mod silence;
@@ -48,6 +49,8 @@ pub enum Input {
     Saved(bool),
     /// Events before it are about to leave the log (retention).
     Expired(Position),
+    /// The log is nearly full: the events of this PIM before the position are wanted out of it.
+    MakeRoom(PimId, Position),
     /// Nothing is to be sent any more: the platform stops.
     Stop,
     /// Nothing happened but time.
@@ -253,6 +256,7 @@ impl Core {
             Input::Loaded(ReadId(ReadFor::Drop(_)), ..) => {}
             Input::Saved(done) => self.saved(done),
             Input::Expired(before) => self.expire(before),
+            Input::MakeRoom(pim, before) => self.make_room(pim, before),
             Input::Stop => self.stop(),
             Input::Timeout => {}
         }

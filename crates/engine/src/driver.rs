@@ -45,6 +45,8 @@ enum Answer {
     /// Events from [`Core::routed`] on that are no longer in the tail.
     Missed(Option<Chunk>),
     Expired(Position),
+    /// The log's bound is near.
+    Pressed(PimId, Position),
     Trimmed,
 }
 
@@ -308,6 +310,7 @@ impl Driver {
                 }
             }
             Answer::Expired(before) => self.tell(Input::Expired(before)),
+            Answer::Pressed(pim, before) => self.tell(Input::MakeRoom(pim, before)),
             Answer::Trimmed => self.trimming = false,
         }
     }
@@ -424,6 +427,11 @@ impl Driver {
             }
             if let Ok(before) = store.first_since(oldest).await {
                 let _ = answers.send(Answer::Expired(before));
+            }
+            if let Some(pressed) = store.backlog().pressed()
+                && let Ok(before) = store.position_after(pressed.pim, pressed.bytes).await
+            {
+                let _ = answers.send(Answer::Pressed(pressed.pim, before));
             }
             let _ = answers.send(Answer::Trimmed);
         });

@@ -91,7 +91,7 @@ families! {
     GivenUp = Counter "postrider_events_given_up" []
         "Deliveries that will not be tried again: refused, or failed too often or for too long.";
     Dropped = Counter "postrider_events_dropped" ["why"]
-        "Deliveries that were dropped from a backlog: by a suspension or revocation, or because of the age of the event.";
+        "Deliveries that were dropped from a backlog: by a suspension or revocation, because of the age of the event, or for room.";
 
     Subscriptions = Gauge "postrider_subscriptions" ["destination_type", "status"]
         "Subscriptions by status.";

@@ -181,6 +181,7 @@ fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
     sheet.count(Metric::GivenUp, &[], totals.given_up);
     sheet.count(Metric::Dropped, &["suspension"], totals.dropped_by_stop);
     sheet.count(Metric::Dropped, &["age"], totals.expired);
+    sheet.count(Metric::Dropped, &["room"], totals.gave_way);
     for (reason, count) in suspension_names().zip(totals.suspensions) {
         sheet.count(Metric::Suspensions, &[reason], count);
     }

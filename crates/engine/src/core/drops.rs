@@ -40,9 +40,11 @@ struct Counted {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Why {
+pub(super) enum Why {
     Stopped,
     Expired,
+    /// The log's bound was near.
+    GaveWay,
 }
 
 impl Drops {
@@ -135,6 +137,7 @@ impl Core {
         match count.why {
             Why::Stopped => self.totals.dropped_by_stop += count.dropped,
             Why::Expired => self.totals.expired += count.dropped,
+            Why::GaveWay => self.totals.gave_way += count.dropped,
         }
         if count.dropped > 0 {
             self.saver.entries.push((count.subscription.id, count.entry(self.clock.wall)));
@@ -154,26 +157,25 @@ impl Core {
     /// Events before `before` leave the log: lanes that have not delivered them drop them.
     pub(super) fn expire(&mut self, before: Position) {
         for slot in 0..self.entries.len() {
-            let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
-            let needs = |position: Option<Position>| position.is_some_and(|position| position < before);
-            let (cursor, waiting) = (entry.lane.reach(), entry.lane.first_waiting());
-            // What it has in hand counts as well.
-            let in_hand = entry.lane.cursor();
-            // What a stopped lane did not deliver is counted already, whatever its age.
-            if !needs(cursor) && !needs(waiting) && !needs(in_hand) || entry.drop_exceptions || entry.lane.is_stopped()
-            {
-                continue;
+            if self.entries.get(slot).and_then(Option::as_ref).is_some_and(|entry| entry.needs(before)) {
+                self.drop_before(slot, before, Why::Expired);
             }
-            let subscription = entry.subscription.clone();
-            let not_dropped = entry.lane.passed_over(before);
-            // The lane may send others at once in their place: those are not gone.
-            let held = entry.lane.undelivered() + entry.lane.in_flight() as u64;
-            entry.lane.handle(self.now, delivery::Input::Expired(before));
-            let gone = held.saturating_sub(entry.lane.undelivered() + entry.lane.in_flight() as u64);
-            let from = cursor.filter(|cursor| *cursor < before).unwrap_or(before).max(entry.from);
-            self.pump(slot);
-            self.begin(subscription, Counted { dropped: gone, not_dropped }, (from, before), Why::Expired);
         }
+    }
+
+    /// Lets a lane drop what it has not delivered from before `before`, and begins to count it.
+    pub(super) fn drop_before(&mut self, slot: usize, before: Position, why: Why) {
+        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+        let subscription = entry.subscription.clone();
+        let cursor = entry.lane.reach();
+        let not_dropped = entry.lane.passed_over(before);
+        // The lane may send others at once in their place: those are not gone.
+        let held = entry.lane.undelivered() + entry.lane.in_flight() as u64;
+        entry.lane.handle(self.now, delivery::Input::Expired(before));
+        let gone = held.saturating_sub(entry.lane.undelivered() + entry.lane.in_flight() as u64);
+        let from = cursor.filter(|cursor| *cursor < before).unwrap_or(before).max(entry.from);
+        self.pump(slot);
+        self.begin(subscription, Counted { dropped: gone, not_dropped }, (from, before), why);
     }
 }
 
@@ -182,6 +184,10 @@ impl Count {
         let (reason, why) = match (self.why, self.subscription.status) {
             (Why::Expired, _) => {
                 (ErrorReason::DestinationFailure, "they were older than the platform keeps events".to_owned())
+            }
+            (Why::GaveWay, _) => {
+                let why = "the log of the platform was nearly full, and what is held for suspended subscriptions gives way first";
+                (ErrorReason::SubscriptionSuspended, why.to_owned())
             }
             (Why::Stopped, SubscriptionStatus::Suspended(why)) => {
                 (ErrorReason::SubscriptionSuspended, format!("the subscription was suspended ({why})"))

@@ -27,6 +27,8 @@ pub struct Totals {
     pub dropped_by_stop: u64,
     /// Events that were older than the platform keeps them.
     pub expired: u64,
+    /// Events that were held for a suspended subscription, and gave way when the log was nearly full.
+    pub gave_way: u64,
     /// Suspensions, by [`suspension_names`].
     pub suspensions: [u64; SUSPENSIONS],
 }

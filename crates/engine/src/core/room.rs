@@ -1,0 +1,64 @@
+//! Room in the log: when its bound is near, what is held for suspended subscriptions gives way first, then the
+//! backlog of a topic that takes nothing.
+
+use domain::outcome::SuspensionReason;
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{PimId, Position};
+
+use super::drops::Why;
+use super::{Core, Entry, Output};
+
+impl Core {
+    /// The oldest events of a PIM, those before `before`, are wanted out of the log. Whoever is asked next is asked
+    /// with the next call, once it is known whether that was enough.
+    pub(super) fn make_room(&mut self, pim: PimId, before: Position) {
+        let held: Vec<usize> = self.slots_that_need(pim, before, |entry| holds(&entry.subscription)).collect();
+        for slot in &held {
+            self.drop_before(*slot, before, Why::GaveWay);
+        }
+        if !held.is_empty() {
+            return;
+        }
+        let now = self.now;
+        let waiting: Vec<usize> = self.slots_that_need(pim, before, |entry| !holds(&entry.subscription)).collect();
+        let takes_nothing = waiting.into_iter().filter_map(|slot| {
+            let entry = self.entries.get_mut(slot).and_then(Option::as_mut)?;
+            entry.lane.status(now).taking_nothing_since?;
+            Some((entry.lane.reach(), entry.subscription.clone()))
+        });
+        // Its backlog is the largest that reaches back furthest.
+        if let Some((_, subscription)) = takes_nothing.min_by_key(|(reach, _)| *reach) {
+            tracing::warn!(
+                subscription.id = %subscription.id,
+                "the log is nearly full: a topic that takes nothing is suspended before its patience ends"
+            );
+            self.outputs.push_back(Output::Suspend(subscription, SuspensionReason::TookNothing));
+        }
+    }
+
+    fn slots_that_need(
+        &self,
+        pim: PimId,
+        before: Position,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> impl Iterator<Item = usize> {
+        self.entries.iter().enumerate().filter_map(move |(slot, entry)| {
+            let entry = entry.as_ref()?;
+            (entry.subscription.pim == pim && entry.needs(before) && wanted(entry)).then_some(slot)
+        })
+    }
+}
+
+/// Whether events are kept for a subscription that is suspended.
+fn holds(subscription: &Subscription) -> bool {
+    subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_))
+}
+
+impl Entry {
+    /// Whether the lane has not delivered all that it is to deliver from before `before`. What a stopped lane did not
+    /// deliver is counted already.
+    pub(super) fn needs(&self, before: Position) -> bool {
+        let first = [self.lane.reach(), self.lane.first_waiting(), self.lane.cursor()].into_iter().flatten().min();
+        first.is_some_and(|first| first < before) && !self.drop_exceptions && !self.lane.is_stopped()
+    }
+}
