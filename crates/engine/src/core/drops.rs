@@ -186,7 +186,8 @@ impl Count {
                 (ErrorReason::DestinationFailure, "they were older than the platform keeps events".to_owned())
             }
             (Why::GaveWay, _) => {
-                let why = "the log of the platform was nearly full, and what is held for suspended subscriptions gives way first";
+                let why = "the log of the platform was nearly full, and what is held for suspended subscriptions gives \
+                           way first";
                 (ErrorReason::SubscriptionSuspended, why.to_owned())
             }
             (Why::Stopped, SubscriptionStatus::Suspended(why)) => {
