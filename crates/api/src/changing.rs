@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use domain::log_entry::{Action, LogEntry};
+use domain::log_entry::{Action, Call, LogEntry};
 use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{SubscriberId, SubscriptionId, Timestamp};
@@ -88,6 +88,12 @@ pub(crate) async fn make(catalog: &dyn Catalog, change: Change) -> Result<Made, 
 /// A change with the contract's limits and nothing in it yet.
 pub(crate) fn change() -> Change {
     Change { subscriber_limit: LIMIT, subscription_limit: LIMIT, ..Change::default() }
+}
+
+/// The same change with the call that makes it, for the owner's log.
+pub(crate) fn called(mut change: Change, call: &Option<Box<Call>>) -> Change {
+    change.entries.iter_mut().for_each(|entry| entry.call.clone_from(call));
+    change
 }
 
 /// The next revision of a subscriber.

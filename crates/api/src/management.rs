@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use domain::log_entry::{LogBody, LogEntry, RefusedRequest};
+use domain::log_entry::{Call, LogBody, LogEntry, RefusedRequest};
 use domain::{LogId, SubscriberId, SubscriptionId, Timestamp};
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
@@ -55,7 +55,7 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
     let (response, sent) = match checked {
         Ok(Whole { bytes: sent, held }) => {
             parts.extensions.insert(caller.clone());
-            parts.extensions.insert(Sent(sent.clone()));
+            parts.extensions.insert(Sent::by(&method, &uri, sent.clone()));
             let response = next.run(Request::from_parts(parts, axum::body::Body::empty())).await;
             drop(held);
             (response, sent)
@@ -65,7 +65,7 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
     if let Some(refusal) = response.extensions().get::<Refusal>()
         && LOGGED.contains(&refusal.said().status)
     {
-        let entry = refused(&caller, &method, &uri, &sent, refusal);
+        let entry = refused(&caller, &uri, Sent::by(&method, &uri, sent), refusal);
         if let Err(error) = api.catalog().add_entry(entry).await
             && let Some(times) = api.causes.entry_not_written.note(now(), 1)
         {
@@ -105,24 +105,49 @@ pub(crate) fn check_media_type(method: &Method, headers: &HeaderMap, sent: &Byte
     }
 }
 
-/// The body of a request that was let in.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent(Bytes);
+/// A request that was let in: its body, and what its owner's log tells of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent {
+    body: Bytes,
+    /// Method, and path with query; none for the operator's calls, which are no business of the owner.
+    line: Option<(Method, String)>,
+}
 
 impl Sent {
-    /// A body that was read.
+    /// A body that the operator sent.
     pub(crate) fn of(body: Bytes) -> Sent {
-        Sent(body)
+        Sent { body, line: None }
+    }
+
+    /// A request of a client.
+    fn by(method: &Method, uri: &Uri, body: Bytes) -> Sent {
+        let mut url = uri.path_and_query().map_or_else(String::new, ToString::to_string);
+        if url.len() > MAX_LOGGED_URL {
+            // A URI is ASCII.
+            url.truncate(MAX_LOGGED_URL);
+        }
+        Sent { body, line: Some((method.clone(), url)) }
     }
 
     /// Whether nothing was sent.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.body.is_empty()
+    }
+
+    /// What the log entries of a change show of the call that makes it, if it is answered with `status`.
+    pub(crate) fn call(&self, status: StatusCode) -> Option<Box<Call>> {
+        let (method, url) = self.line.clone()?;
+        Some(Box::new(Call { method: method.to_string(), url, body: self.redacted(), status: status.as_u16() }))
+    }
+
+    /// The body as a log entry may show it, where it is JSON.
+    fn redacted(&self) -> Option<String> {
+        if self.is_empty() { None } else { wire::json::parse(&self.body).ok().map(|body| redact_for_log(&body)) }
     }
 
     /// The JSON that was sent; 400 if it is none.
     pub(crate) fn json(&self) -> Result<Value, Refusal> {
-        wire::json::parse(&self.0).map_err(|error| {
+        wire::json::parse(&self.body).map_err(|error| {
             let mut fault = Fault::new(wire::fault::code::MALFORMED_JSON, error.to_string());
             fault.field = Some(error.path).filter(|path| (1..=MAX_FIELD).contains(&path.len()));
             Refusal::with_faults(StatusCode::BAD_REQUEST, vec![fault])
@@ -131,7 +156,7 @@ impl Sent {
 
     /// For actions that take no body: nothing, or an object without fields.
     pub(crate) fn nothing(&self) -> Result<(), Refusal> {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return Ok(());
         }
         let faults: Vec<Fault> = match self.json()?.as_object() {
@@ -155,18 +180,14 @@ impl<S: Sync> FromRequestParts<S> for Sent {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Sent, Refusal> {
-        Ok(parts.extensions.get::<Sent>().cloned().unwrap_or(Sent(Bytes::new())))
+        Ok(parts.extensions.get::<Sent>().cloned().unwrap_or_default())
     }
 }
 
-fn refused(caller: &Caller, method: &Method, uri: &Uri, sent: &Bytes, refusal: &Refusal) -> LogEntry {
+fn refused(caller: &Caller, uri: &Uri, sent: Sent, refusal: &Refusal) -> LogEntry {
     let (subscriber_id, subscription_id) = named_in(uri.path());
-    let mut url = uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    if url.len() > MAX_LOGGED_URL {
-        // A URI is ASCII.
-        url.truncate(MAX_LOGGED_URL);
-    }
-    let parsed = if sent.is_empty() { None } else { wire::json::parse(sent).ok() };
+    let body = sent.redacted();
+    let (method, url) = sent.line.unwrap_or_default();
     let said = refusal.said();
     LogEntry {
         id: LogId::generate(),
@@ -180,9 +201,11 @@ fn refused(caller: &Caller, method: &Method, uri: &Uri, sent: &Bytes, refusal: &
             message: said.message(),
             method: method.to_string(),
             url,
-            body: parsed.map(|body| redact_for_log(&body)),
+            body,
         }),
         reason: None,
+        call: None,
+        attempt: None,
         count: 1,
     }
 }

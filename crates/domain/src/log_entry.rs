@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::destination::Destination;
 use crate::id::{LogId, SubscriberId, SubscriptionId};
 use crate::outcome::Failure;
 use crate::subscriber::Owner;
+use crate::subscription::Subscription;
 use crate::time::Timestamp;
 
 /// An entry of the log.
@@ -25,6 +27,12 @@ pub struct LogEntry {
     /// Why, for a person, where an action has a reason. Errors carry theirs in the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The API call that led to an action; none where the operator or the platform acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Box<Call>>,
+    /// Of a failed delivery the latest attempt; none for a dropped backlog, which nobody tried to deliver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Box<Attempt>>,
     /// How many occurrences were merged into it.
     pub count: u64,
 }
@@ -46,9 +54,74 @@ impl LogEntry {
             subscription_id: subscription,
             body: LogBody::Action(action),
             reason: None,
+            call: None,
+            attempt: None,
             count: 1,
         }
     }
+
+    /// An entry about events that a subscription did not get. See [`LogEntry::attempted`] for what was tried.
+    pub fn failed_delivery(subscription: &Subscription, failure: Failure, now: Timestamp) -> LogEntry {
+        LogEntry {
+            id: LogId::generate(),
+            owner: subscription.owner(),
+            timestamp: now,
+            subscriber_id: Some(subscription.subscriber_id),
+            subscription_id: Some(subscription.id),
+            body: LogBody::FailedDelivery(failure),
+            reason: None,
+            call: None,
+            attempt: None,
+            count: 1,
+        }
+    }
+
+    /// The same about an attempt to deliver an event to the subscription's destination.
+    #[must_use]
+    pub fn attempted(self, subscription: &Subscription, event_id: Option<String>) -> LogEntry {
+        let destination = &subscription.destination;
+        let method = matches!(destination, Destination::Https(_)).then(|| "POST".to_owned());
+        let attempt = Attempt { method, url: destination.to_string(), event_id };
+        LogEntry { attempt: Some(Box::new(attempt)), ..self }
+    }
+
+    /// Counts `other` as another occurrence. What differs between occurrences is that of the latest.
+    pub fn absorb(&mut self, other: &LogEntry) {
+        self.count = self.count.saturating_add(other.count);
+        if other.timestamp < self.timestamp {
+            return;
+        }
+        self.timestamp = other.timestamp;
+        self.attempt.clone_from(&other.attempt);
+        self.body.clone_from(&other.body);
+    }
+}
+
+/// An API call that was carried out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Call {
+    /// Its method.
+    pub method: String,
+    /// Its path and query.
+    pub url: String,
+    /// Its body, where there was one: redacted, cut at 4 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The status of the answer.
+    pub status: u16,
+}
+
+/// An attempt to deliver an event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The HTTP method; topics have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Where: what notifications call `destination`.
+    pub url: String,
+    /// The event's id, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
 }
 
 /// What a log entry tells.
@@ -211,4 +284,58 @@ pub enum LogOrder {
     /// Newest first.
     #[default]
     Descending,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ClientId, PimId};
+    use crate::outcome::{Answer, ErrorReason};
+
+    fn failed(at: i64, event: &str, status: u16) -> LogEntry {
+        let answer = Answer { status, headers: vec![], body: Some(event.to_owned()) };
+        let failure = Failure {
+            reason: ErrorReason::DestinationFailure,
+            code: 503,
+            message: "the same".to_owned(),
+            answer: Some(Box::new(answer)),
+        };
+        let attempt = Attempt { method: None, url: "t".to_owned(), event_id: Some(event.to_owned()) };
+        let owner = Owner { pim: PimId(1), client_id: ClientId("app".to_owned()) };
+        LogEntry {
+            body: LogBody::FailedDelivery(failure),
+            attempt: Some(Box::new(attempt)),
+            ..LogEntry::action(
+                &owner,
+                SubscriberId::generate(),
+                None,
+                Action::SubscriberCreated,
+                Timestamp::from_micros(at),
+            )
+        }
+    }
+
+    #[test]
+    fn the_latest_occurrence_wins_whatever_order_they_come_in() {
+        let (first, latest) = (failed(1, "first", 503), failed(2, "latest", 502));
+        let mut forwards = first.clone();
+        forwards.absorb(&latest);
+        let mut backwards = latest.clone();
+        backwards.absorb(&first);
+        for merged in [forwards, backwards] {
+            assert_eq!((merged.count, merged.timestamp), (2, latest.timestamp));
+            assert_eq!((&merged.attempt, &merged.body), (&latest.attempt, &latest.body));
+        }
+    }
+
+    #[test]
+    fn a_record_of_an_older_release_is_read() {
+        let entry = failed(1, "e", 503);
+        let mut record = serde_json::to_value(&entry).unwrap();
+        let fields = record.as_object_mut().unwrap();
+        fields.remove("attempt");
+        fields["body"]["failed_delivery"].as_object_mut().unwrap().remove("answer");
+        let read: LogEntry = serde_json::from_value(record).unwrap();
+        assert_eq!((read.id, read.attempt, read.call), (entry.id, None, None));
+    }
 }

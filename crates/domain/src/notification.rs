@@ -105,6 +105,15 @@ pub struct Outgoing {
     /// Which version of it this is. The store counts it up with each change, and refuses a change of an older one.
     #[serde(default)]
     pub revision: u64,
+    /// The pauses between its attempts so far, in milliseconds: how long it has been tried, whatever clocks say.
+    #[serde(default)]
+    pub waited_ms: u64,
+    /// When it was sent: an email is remembered for an hour, because an address gets only so many of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
+    /// Its place among all that are kept, chosen by the store.
+    #[serde(skip)]
+    pub number: u64,
 }
 
 /// A way to a technical contact.
@@ -125,6 +134,46 @@ pub enum Channel {
         /// Whether an email goes out if the webhook does not take it: there is none on a channel of its own.
         email_if_lost: bool,
     },
+    /// One email to [`Outgoing::email`] instead of many.
+    Summary {
+        /// How many it stands for.
+        count: u64,
+        /// The latest of them, oldest first.
+        latest: Vec<Held>,
+    },
+}
+
+/// A notification that is told in a summary, cut to what fits a line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// What happened.
+    pub kind: NotificationKind,
+    /// When.
+    pub timestamp: Timestamp,
+    /// The subscription.
+    pub subscription_id: SubscriptionId,
+    /// Its destination.
+    pub destination: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// As many notifications are told one by one in a summary.
+const HELD_AT_MOST: usize = 20;
+/// Bytes that a summary keeps of a destination or a reason.
+const HELD_TEXT: usize = 300;
+
+impl Held {
+    fn of(notification: &Notification) -> Held {
+        let cut = |text: &str| text.get(..text.floor_char_boundary(HELD_TEXT)).unwrap_or_default().to_owned();
+        Held {
+            kind: notification.kind,
+            timestamp: notification.timestamp,
+            subscription_id: notification.subscription_id,
+            destination: cut(&notification.destination),
+            reason: notification.reason.as_deref().map(cut),
+        }
+    }
 }
 
 impl Outgoing {
@@ -140,6 +189,9 @@ impl Outgoing {
             attempts: 0,
             due_at: notification.timestamp,
             revision: 0,
+            waited_ms: 0,
+            sent_at: None,
+            number: 0,
         };
         let webhook = match (contact.webhook, &contact.webhook_url, &contact.webhook_secret) {
             (true, Some(url), Some(secret)) => {
@@ -150,5 +202,22 @@ impl Outgoing {
         // Nobody is left without: a contact without a usable channel gets an email.
         let email = (contact.email || webhook.is_none()).then_some(Channel::Email { instead_of_webhook: None });
         email.into_iter().chain(webhook).map(by).collect()
+    }
+
+    /// One email that tells this and `others`, which come after it.
+    #[must_use]
+    pub fn summary_with<'a>(self, others: impl IntoIterator<Item = &'a Outgoing>) -> Outgoing {
+        let (mut count, mut latest) = match self.channel {
+            Channel::Summary { count, latest } => (count, latest),
+            Channel::Email { .. } | Channel::Webhook { .. } => (1, vec![Held::of(&self.notification)]),
+        };
+        let mut notification = self.notification;
+        for other in others {
+            count += 1;
+            latest.push(Held::of(&other.notification));
+            notification = other.notification.clone();
+        }
+        latest.drain(..latest.len().saturating_sub(HELD_AT_MOST));
+        Outgoing { notification, channel: Channel::Summary { count, latest }, ..self }
     }
 }

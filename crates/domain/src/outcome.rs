@@ -233,6 +233,39 @@ impl ErrorReason {
     }
 }
 
+impl ErrorReason {
+    /// What happened, for a person who does not know the codes.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            ErrorReason::DestinationTimeout => "the destination did not answer in time",
+            ErrorReason::DnsLookupFailure => "the destination's host name has no address",
+            ErrorReason::InvalidCertificate => "the destination's certificate is not valid",
+            ErrorReason::InvalidTlsHandshake => "the TLS handshake with the destination failed",
+            ErrorReason::ConnectionReset => "the destination reset the connection",
+            ErrorReason::ConnectionRefused => "the destination refused the connection",
+            ErrorReason::NetworkUnreachable => "there is no route to the destination",
+            ErrorReason::UnexpectedEof => "the destination closed the connection before its answer was complete",
+            ErrorReason::ServerGoaway => "the destination ended the HTTP/2 connection before it answered",
+            ErrorReason::ClientClosedConnection => {
+                "the platform closed the connection before the exchange was complete"
+            }
+            ErrorReason::DestinationNotFound => "the destination answered 404 (not found)",
+            ErrorReason::DestinationRedirected => "the destination redirects (3xx); redirects are not followed",
+            ErrorReason::AuthenticationFailed => "the destination refused the credentials or the right to publish",
+            ErrorReason::TopicNotFound => "the topic or queue does not exist",
+            ErrorReason::InvalidDestinationConfiguration => "the destination's configuration cannot work",
+            ErrorReason::PublishRejected => "the destination refused the event",
+            ErrorReason::DestinationFailure => "the destination answered with an error",
+            ErrorReason::Throttled => "the destination answered 429 (too many requests) for more than an hour",
+            ErrorReason::DestinationForbidden => {
+                "the destination's host leads to an address that no destination may have"
+            }
+            ErrorReason::SubscriptionSuspended => "the subscription was suspended",
+            ErrorReason::SubscriptionRevoked => "the subscription was revoked",
+        }
+    }
+}
+
 impl fmt::Display for ErrorReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -278,9 +311,7 @@ impl fmt::Display for SuspensionReason {
             SuspensionReason::TookNothing => {
                 f.write_str("the topic has accepted no event for too long, although delivery was retried")
             }
-            SuspensionReason::Destination(reason) => {
-                write!(f, "the destination is not usable: {reason}")
-            }
+            SuspensionReason::Destination(reason) => f.write_str(reason.sentence()),
             SuspensionReason::PermissionWithdrawn => {
                 f.write_str("the PIM no longer allows this client to use the event platform")
             }

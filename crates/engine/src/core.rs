@@ -17,7 +17,7 @@ use delivery::lane::{LaneOptions, Manner};
 use delivery::{Lane, Ticket};
 use domain::destination::{Destination, number_of};
 use domain::lane_status::LaneStatus;
-use domain::outcome::{Lack, Outcome, SuspensionReason};
+use domain::outcome::{Failure, Lack, Outcome, SuspensionReason};
 use domain::subscription::{Ordering, Subscription};
 use domain::{LoggedEvent, Now, PimId, Position, SubscriptionId, Timestamp};
 use store::{Chunk, LedgerRecord, ReadLimit, Save};
@@ -69,7 +69,8 @@ pub enum Output {
     /// Save it; answer with [`Input::Saved`]. There is one save at a time.
     Save(Save),
     /// Suspend it ([`crate::suspension::change`]), unless it has changed; what comes of it arrives by [`Input::Changed`].
-    Suspend(Arc<Subscription>, SuspensionReason),
+    /// With it goes what failed last, for the person who is told.
+    Suspend(Arc<Subscription>, SuspensionReason, Option<Failure>),
     /// Close what is kept for its destination.
     Forget(SubscriptionId),
 }
@@ -360,7 +361,9 @@ impl Core {
                 delivery::Output::Load(positions) => {
                     Output::Load(ReadId(ReadFor::Lane(id)), entry.subscription.pim, positions)
                 }
-                delivery::Output::Suspend(reason) => Output::Suspend(entry.subscription.clone(), reason),
+                delivery::Output::Suspend(reason) => {
+                    Output::Suspend(entry.subscription.clone(), reason, entry.lane.last_failure().cloned())
+                }
             });
         }
         self.totals.given_up += entry.lane.take_given_up();

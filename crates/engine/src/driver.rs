@@ -369,9 +369,9 @@ impl Driver {
                         let _ = answers.send(Answer::Saved(saved.is_ok()));
                     });
                 }
-                Output::Suspend(subscription, reason) => {
+                Output::Suspend(subscription, reason, last) => {
                     let (store, clock, frequent) = (self.store.clone(), self.clock.clone(), self.settings.frequent);
-                    tokio::spawn(suspension::carry_out(store, clock, subscription, reason, frequent));
+                    tokio::spawn(suspension::carry_out(store, clock, subscription, (reason, last), frequent));
                 }
                 Output::Forget(id) => self.sink.forget(id),
             }

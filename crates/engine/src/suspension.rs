@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::Timestamp;
-use domain::outcome::SuspensionReason;
+use domain::outcome::{Failure, SuspensionReason};
 use domain::subscription::Subscription;
 use store::transition::{self, Frequent};
 use store::{Change, ChangeError, Store};
@@ -30,16 +30,32 @@ pub fn change(
     Some(change)
 }
 
+/// Says what exactly went wrong, in the words of the failure's log entry.
+fn explain(change: &mut Change, reason: SuspensionReason, last: Option<&Failure>) {
+    let Some(last) = last else { return };
+    match reason {
+        SuspensionReason::Destination(broken) if broken == last.reason => transition::say(change, &last.message),
+        SuspensionReason::SuccessRate | SuspensionReason::TookNothing => {
+            transition::remark(change, &format!("the latest failure: {}", last.message));
+        }
+        SuspensionReason::Destination(_)
+        | SuspensionReason::User
+        | SuspensionReason::Operator
+        | SuspensionReason::PermissionWithdrawn
+        | SuspensionReason::PimWithdrawn => {}
+    }
+}
+
 /// Suspends a subscription for the platform. Tries until it is done or there is nothing to suspend any more: the lane has stopped sending.
 pub(crate) async fn carry_out(
     store: Arc<dyn Store>,
     clock: Clock,
     judged: Arc<Subscription>,
-    reason: SuspensionReason,
+    (reason, last): (SuspensionReason, Option<Failure>),
     frequent: Frequent,
 ) {
     loop {
-        match try_to_suspend(&*store, &judged, reason, clock().wall, frequent).await {
+        match try_to_suspend(&*store, &judged, (reason, last.as_ref()), clock().wall, frequent).await {
             Ok(suspended) => {
                 if suspended {
                     tracing::warn!(subscription.id = %judged.id, destination = %judged.destination, %reason, "subscription suspended");
@@ -58,7 +74,7 @@ pub(crate) async fn carry_out(
 async fn try_to_suspend(
     store: &dyn Store,
     judged: &Subscription,
-    reason: SuspensionReason,
+    (reason, last): (SuspensionReason, Option<&Failure>),
     now: Timestamp,
     frequent: Frequent,
 ) -> Result<bool, ChangeError> {
@@ -66,6 +82,7 @@ async fn try_to_suspend(
     let pims = store.pims().await?;
     let subject = pims.iter().find(|pim| pim.id == judged.pim).map_or("", |pim| pim.url.as_str());
     let Some(mut change) = change(stored, judged, reason, subject, now) else { return Ok(false) };
+    explain(&mut change, reason, last);
     transition::say_if_frequent(store, &mut change, frequent).await?;
     store.change(change).await?;
     Ok(true)

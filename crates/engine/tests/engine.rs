@@ -259,13 +259,20 @@ async fn the_platform_suspends_once_and_tells_what_it_dropped() {
         end_time: None,
     };
     let entries = store.entries(&subscription.owner(), &query).await.unwrap().entries;
-    let suspensions = entries
+    let suspensions: Vec<_> = entries
         .iter()
         .filter(|entry| matches!(entry.body, LogBody::Action(Action::SubscriptionSuspendedByThePlatform)))
-        .count();
-    assert_eq!(suspensions, 1);
-    assert_eq!(store.notifications(Timestamp::MAX, 10).await.unwrap().len(), 1);
+        .collect();
+    let notifications = store.notifications(0, 10).await.unwrap();
+    assert_eq!((suspensions.len(), notifications.len()), (1, 1));
+    // Both say what happened in the words of the failure.
+    assert_eq!(suspensions[0].reason.as_deref(), Some("Not found."));
+    assert_eq!(notifications[0].notification.reason.as_deref(), Some("Not found."));
     let sent = sink.ids(subscription.id).len();
+    let failed = entries.iter().find_map(|entry| entry.attempt.as_deref()).expect("an entry about an attempt");
+    assert_eq!((failed.method.as_deref(), &failed.url), (Some("POST"), &subscription.destination.to_string()));
+    let latest = failed.event_id.as_deref().expect("the latest event");
+    assert!(sink.ids(subscription.id).iter().any(|id| id == latest), "{latest} was not sent");
     let dropped = format!("{} events were dropped", 300 - sent);
     let told = entries.iter().any(|entry| match &entry.body {
         LogBody::FailedDelivery(failure) => failure.message.starts_with(&dropped),

@@ -1,7 +1,7 @@
 //! What an email says, as plain text and as HTML: what happened, to which subscription and destination, why, when, and
 //! how to resume.
 
-use domain::notification::{Channel, Notification, NotificationKind, Outgoing};
+use domain::notification::{Channel, Held, Notification, NotificationKind, Outgoing};
 use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
@@ -26,6 +26,29 @@ pub(crate) fn message(
         .multipart(MultiPart::alternative_plain_html(text.plain(), text.html()))?)
 }
 
+/// Characters that are shown of a name.
+const NAME_AT_MOST: usize = 60;
+/// Characters that are shown of a destination or a reason.
+const TEXT_AT_MOST: usize = 300;
+/// Characters that the subject shows of a destination.
+const SUBJECT_AT_MOST: usize = 100;
+
+/// A name that a client chose, fit for an email in the platform's name: quoted, cut, and nothing in it that mail
+/// readers make a link of.
+fn quoted(name: &str) -> String {
+    let harmless =
+        |each: char| each.is_alphanumeric() || matches!(each, '-' | '_' | '\'' | '&' | '+' | ',' | '(' | ')');
+    let kept: String = name.chars().map(|each| if harmless(each) { each } else { ' ' }).collect();
+    format!("“{}”", cut(&one_line(&kept), NAME_AT_MOST))
+}
+
+fn cut(text: &str, at_most: usize) -> String {
+    match text.char_indices().nth(at_most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// What stands in a header is one line, whatever a name contains.
 fn one_line(text: &str) -> String {
     let kept: String = text.chars().map(|each| if each.is_control() { ' ' } else { each }).collect();
@@ -43,6 +66,41 @@ struct Text {
 
 impl Text {
     fn of(outgoing: &Outgoing, public_url: &str) -> Text {
+        match &outgoing.channel {
+            Channel::Summary { count, latest } => Text::summary(*count, latest, public_url),
+            Channel::Email { instead_of_webhook } => Text::one(outgoing, instead_of_webhook.as_deref(), public_url),
+            Channel::Webhook { .. } => Text::one(outgoing, None, public_url),
+        }
+    }
+
+    /// Many notifications in one email.
+    fn summary(count: u64, latest: &[Held], public_url: &str) -> Text {
+        let happened = format!(
+            "This address has got as many emails of the event platform as it may get within an hour. Here are the {count} \
+             notifications that came after them, in one."
+        );
+        let mut next: Vec<String> = Vec::new();
+        let left_out = count.saturating_sub(latest.len() as u64);
+        if left_out > 0 {
+            next.push(format!("The first {left_out} are not listed; the latest are:"));
+        }
+        next.extend(latest.iter().map(|held| {
+            let what = match held.kind {
+                NotificationKind::SuspendedBySystem => "suspended by the event platform",
+                NotificationKind::SuspendedByUser => "suspended",
+                NotificationKind::Revoked => "revoked",
+                NotificationKind::Resumed => "resumed",
+            };
+            let why = held.reason.as_deref().map(|reason| format!(": {}", cut(&one_line(reason), TEXT_AT_MOST)));
+            let destination = cut(&held.destination, TEXT_AT_MOST);
+            let (at, id) = (held.timestamp, held.subscription_id);
+            format!("{at}: subscription {id} to {destination} was {what}{}.", why.unwrap_or_default())
+        }));
+        next.push(format!("All of them are in the log: GET {public_url}/api/v1/logs"));
+        Text { title: format!("{count} notifications about subscriptions"), happened, facts: vec![], next, call: None }
+    }
+
+    fn one(outgoing: &Outgoing, instead_of_webhook: Option<&str>, public_url: &str) -> Text {
         let told = &outgoing.notification;
         let (title, happened) = match told.kind {
             NotificationKind::SuspendedBySystem => (
@@ -63,22 +121,29 @@ impl Text {
             ),
         };
         let mut facts = vec![
-            ("Subscriber", one_line(&outgoing.subscriber_name)),
+            ("Subscriber", quoted(&outgoing.subscriber_name)),
             ("Subscription", told.subscription_id.to_string()),
-            ("Destination", told.destination.clone()),
+            ("Destination", cut(&told.destination, TEXT_AT_MOST)),
             ("Events", told.events.join(", ")),
             ("PIM", told.subject.clone()),
             ("When", told.timestamp.to_string()),
         ];
-        facts.extend(told.reason.clone().map(|reason| ("Why", reason)));
+        facts.extend(told.reason.as_deref().map(|reason| ("Why", cut(&one_line(reason), TEXT_AT_MOST))));
         let (next, call) = next_steps(told, public_url);
         let mut next = next;
-        if let Channel::Email { instead_of_webhook: Some(url) } = &outgoing.channel {
+        if let Some(url) = instead_of_webhook {
             next.push(format!(
-                "You get this email because the notification webhook {url} did not take the notification."
+                "You get this email because the notification webhook {} did not take the notification.",
+                cut(url, TEXT_AT_MOST)
             ));
         }
-        Text { title: format!("{title}: {}", told.destination), happened: happened.to_owned(), facts, next, call }
+        Text {
+            title: format!("{title}: {}", cut(&told.destination, SUBJECT_AT_MOST)),
+            happened: happened.to_owned(),
+            facts,
+            next,
+            call,
+        }
     }
 
     fn plain(&self) -> String {
@@ -205,6 +270,9 @@ mod tests {
             attempts: 0,
             due_at: Timestamp::EPOCH,
             revision: 0,
+            waited_ms: 0,
+            sent_at: None,
+            number: 1,
         }
     }
 
@@ -226,9 +294,15 @@ mod tests {
 
     #[test]
     fn html_is_escaped_and_plain_is_not() {
-        let text = Text::of(&outgoing(NotificationKind::SuspendedByUser, "<b>Shop</b> & Co"), "https://e.example");
-        assert!(text.plain().contains("Subscriber: <b>Shop</b> & Co\n"), "{}", text.plain());
-        assert!(text.html().contains("&lt;b&gt;Shop&lt;/b&gt; &amp; Co"), "{}", text.html());
+        let mut of = outgoing(NotificationKind::SuspendedByUser, "Shop & Co");
+        of.notification.reason = Some("<b>no</b>".to_owned());
+        let text = Text::of(&of, "https://e.example");
+        assert!(text.plain().contains("Why: <b>no</b>\n"), "{}", text.plain());
+        assert!(
+            text.html().contains("&lt;b&gt;no&lt;/b&gt;") && text.html().contains("Shop &amp; Co"),
+            "{}",
+            text.html()
+        );
         assert!(!text.html().contains("<2>"));
     }
 
@@ -253,5 +327,35 @@ mod tests {
         check(NotificationKind::SuspendedByUser, &["by its owner", &resume], &[]);
         check(NotificationKind::Revoked, &["for good", "cannot be resumed"], &["/resume"]);
         check(NotificationKind::Resumed, &["was resumed"], &["/resume"]);
+    }
+
+    #[track_caller]
+    fn check_name(name: &str, expect: &str) {
+        let text = Text::of(&outgoing(NotificationKind::Resumed, name), "https://events.example.com").plain();
+        assert!(text.contains(&format!("Subscriber: {expect}\n")), "{name}: {text}");
+    }
+
+    #[test]
+    fn a_name_is_quoted_and_cut_and_no_link() {
+        check_name("Müller & Söhne, 2. Laden", "“Müller & Söhne, 2 Laden”");
+        check_name("You won! https://evil.example/claim?x=1", "“You won https evil example claim x 1”");
+        check_name("www.evil.example\r\nBcc: all@example.com", "“www evil example Bcc all example com”");
+        check_name(&"x".repeat(255), &format!("“{}…”", "x".repeat(60)));
+    }
+
+    #[test]
+    fn a_summary_tells_how_many_and_the_latest() {
+        let one = |id: u128| {
+            let mut one = outgoing(NotificationKind::SuspendedBySystem, "Shop");
+            one.notification.subscription_id = SubscriptionId(Uuid::from_u128(id));
+            one
+        };
+        let others: Vec<Outgoing> = (2..=30).map(one).collect();
+        let summary = one(1).summary_with(&others[..10]).summary_with(&others[10..]);
+        let text = Text::of(&summary, "https://events.example.com").plain();
+        assert!(text.contains("the 30 notifications") && text.contains("The first 10 are not listed"), "{text}");
+        let told = |id: u128| text.contains(&SubscriptionId(Uuid::from_u128(id)).to_string());
+        assert_eq!((1..=30).filter(|id| told(*id)).collect::<Vec<_>>(), (11..=30).collect::<Vec<_>>());
+        assert!(text.contains("suspended by the event platform: fewer than 90 % succeeded."), "{text}");
     }
 }

@@ -17,12 +17,18 @@ pub struct Settings {
     pub email_first_pause: Duration,
     /// But never longer than this.
     pub email_longest_pause: Duration,
-    /// A notification that is older than this when an attempt fails is given up.
+    /// A notification that was tried for longer than this, pauses added up, is given up: the platform's own downtime
+    /// and clocks do not age it.
     pub email_give_up: Duration,
-    /// Notifications on their way at the same time.
-    pub at_once: usize,
-    /// The outbox is looked at this often although nothing was announced: for what is due again, and for what another
-    /// process wrote.
+    /// Calls of webhooks at the same time; shared fairly by PIM and subscriber.
+    pub webhooks_at_once: usize,
+    /// Emails that are handed over at the same time, shared in the same way: mail servers count connections.
+    pub emails_at_once: usize,
+    /// Emails to one address within an hour, over all tenants; what is beyond them is told in one summary.
+    pub emails_an_hour: usize,
+    /// How long that hour is.
+    pub hour: Duration,
+    /// The outbox is looked at this often although nothing was announced: for what another process wrote.
     pub look_every: Duration,
 }
 
@@ -36,7 +42,10 @@ impl Default for Settings {
             email_first_pause: Duration::from_secs(60),
             email_longest_pause: Duration::from_secs(3600),
             email_give_up: Duration::from_secs(3 * 24 * 3600),
-            at_once: 32,
+            webhooks_at_once: 32,
+            emails_at_once: 4,
+            emails_an_hour: 6,
+            hour: Duration::from_secs(3600),
             look_every: Duration::from_secs(15),
         }
     }

@@ -1,4 +1,4 @@
-//! The notification webhook: one call with up to three attempts (contract page 5).
+//! The notification webhook: one attempt to call it (contract page 5).
 
 use bytes::Bytes;
 use domain::Secret;
@@ -22,9 +22,12 @@ pub(crate) enum Lost {
     /// It may take it later.
     #[error("{0}")]
     Transient(String),
+    /// The platform lacks what a call needs: that says nothing about the webhook.
+    #[error("{0}")]
+    Ours(String),
 }
 
-/// Calls the webhook until it takes the notification, refuses it for good, or the attempts are used up.
+/// Calls the webhook once.
 pub(crate) async fn call(
     client: &Client,
     settings: &Settings,
@@ -32,23 +35,6 @@ pub(crate) async fn call(
     secret: &Secret,
     body: &str,
 ) -> Result<(), Lost> {
-    let mut pauses = settings.webhook_pauses.iter();
-    loop {
-        let lost = match attempt(client, settings, url, secret, body).await {
-            Ok(()) => return Ok(()),
-            Err(lost) => lost,
-        };
-        match (&lost, pauses.next()) {
-            (Lost::Transient(why), Some(pause)) => {
-                tracing::debug!(%why, "a notification webhook is tried again in {pause:?}");
-                tokio::time::sleep(*pause).await;
-            }
-            (Lost::Final(_), _) | (Lost::Transient(_), None) => return Err(lost),
-        }
-    }
-}
-
-async fn attempt(client: &Client, settings: &Settings, url: &str, secret: &Secret, body: &str) -> Result<(), Lost> {
     if !settings.allow_http && !url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")) {
         return Err(Lost::Final("the URL is not https, and the platform does not allow http".into()));
     }
@@ -71,14 +57,22 @@ async fn attempt(client: &Client, settings: &Settings, url: &str, secret: &Secre
         Ok(answer) => judge(answer.status),
         // What it says was heard; it just says too much.
         Err(FetchError::TooLong { status, .. }) => judge(status),
-        Err(error) => {
-            let hopeless = matches!(
-                &error,
-                FetchError::InvalidUrl
-                    | FetchError::Connect { error: ConnectError::Forbidden(_) | ConnectError::NotAHost, .. }
-            );
-            Err(if hopeless { Lost::Final(error.to_string()) } else { Lost::Transient(error.to_string()) })
-        }
+        Err(error) => Err(lost(&error)),
+    }
+}
+
+fn lost(error: &FetchError) -> Lost {
+    let said = error.to_string();
+    if error.lack().is_some() {
+        return Lost::Ours(said);
+    }
+    match error {
+        FetchError::InvalidUrl
+        | FetchError::Connect { error: ConnectError::Forbidden(_) | ConnectError::NotAHost, .. } => Lost::Final(said),
+        FetchError::Connect { .. }
+        | FetchError::TimedOut { .. }
+        | FetchError::TooLong { .. }
+        | FetchError::Lost { .. } => Lost::Transient(said),
     }
 }
 
@@ -93,6 +87,9 @@ fn judge(status: StatusCode) -> Result<(), Lost> {
 
 #[cfg(test)]
 mod tests {
+    use domain::outcome::Lack;
+    use sinks::resolve::LookupError;
+
     use super::*;
 
     #[track_caller]
@@ -101,8 +98,21 @@ mod tests {
             Ok(()) => "taken",
             Err(Lost::Transient(_)) => "again",
             Err(Lost::Final(_)) => "final",
+            Err(Lost::Ours(_)) => "ours",
         };
         assert_eq!(judged, expect, "{status}");
+    }
+
+    #[test]
+    fn what_the_platform_lacks_says_nothing_about_a_webhook() {
+        let connect = |error| FetchError::Connect { host: "hooks.example".to_owned(), error };
+        for lack in [Lack::FileDescriptors, Lack::LocalPorts] {
+            assert!(matches!(lost(&connect(ConnectError::Ours(lack))), Lost::Ours(_)), "{lack}");
+        }
+        let no_name_server = ConnectError::Lookup(LookupError::Lacks(Lack::NameServers));
+        assert!(matches!(lost(&connect(no_name_server)), Lost::Ours(_)));
+        assert!(matches!(lost(&connect(ConnectError::Refused)), Lost::Transient(_)));
+        assert!(matches!(lost(&connect(ConnectError::NotAHost)), Lost::Final(_)));
     }
 
     #[test]

@@ -164,9 +164,9 @@ impl Catalog for SqliteStore {
         self.write(move |batch| Ok(rows::prune(batch.connection(), before)?)).await
     }
 
-    async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+    async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         let vault = Arc::clone(&self.vault);
-        self.read(PLATFORM, move |connection| outbox::due(connection, &vault, due_by, limit)).await
+        self.read(PLATFORM, move |connection| outbox::kept(connection, &vault, after, limit)).await
     }
 
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {

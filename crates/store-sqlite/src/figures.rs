@@ -105,7 +105,9 @@ fn figures(connection: &Connection, folder: &Path, head: Position, backlog_bytes
     let pages = number("PRAGMA page_count")?;
     let free_pages = number("PRAGMA freelist_count")?;
     let first = number("SELECT coalesce((SELECT pos FROM frames ORDER BY pos LIMIT 1), 0)")?;
-    let waiting = format!("SELECT count(*) FROM (SELECT 1 FROM notifications LIMIT {COUNTED})");
+    // Emails are kept for an hour after they were sent.
+    let unsent = "json_extract(body, '$.sent_at') IS NULL";
+    let waiting = format!("SELECT count(*) FROM (SELECT 1 FROM notifications WHERE {unsent} LIMIT {COUNTED})");
     let size = |name: &str| std::fs::metadata(folder.join(name)).map_or(0, |file| file.len());
     let disk = rustix::fs::statvfs(folder)
         .map_err(|error| Failure::Unavailable(format!("free disk space is not known: {error}")))?;

@@ -166,8 +166,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// ended then with their PIM; gives their number. By then everybody must have seen the change that ended them.
     async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError>;
 
-    /// Notifications that wait to be sent and are due by then, in the order in which they were made.
-    async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
+    /// Notifications that are kept with an [`Outgoing::number`] behind `after` (0 = all), in the order in which they were made. Numbers may be
+    /// given again once the highest ones are settled.
+    async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
 
     /// Replaces a notification that waits: it will be tried again, or goes another way. Nothing if it is settled; a
     /// [`ChangeError::Conflict`] if it was made from an older one than is kept ([`Outgoing::revision`], which is

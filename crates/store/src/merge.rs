@@ -61,9 +61,7 @@ pub fn is_near(latest: &LogEntry, entry: &LogEntry) -> bool {
 
 /// Counts `entry` as another occurrence of `into`, which tells what the latest one was.
 pub fn merge(into: &mut LogEntry, entry: &LogEntry) {
-    into.body = entry.body.clone();
-    into.timestamp = into.timestamp.max(entry.timestamp);
-    into.count = into.count.saturating_add(entry.count);
+    into.absorb(entry);
 }
 
 /// Whether the query asks for this entry, apart from owner, order and paging.

@@ -82,6 +82,12 @@ pub fn remark(change: &mut Change, remark: &str) {
     }
 }
 
+/// Gives the reason of a change of status in other words: in its log entries and in its notifications.
+pub fn say(change: &mut Change, why: &str) {
+    change.entries.iter_mut().for_each(|entry| entry.reason = Some(why.to_owned()));
+    change.notifications.iter_mut().for_each(|notification| notification.reason = Some(why.to_owned()));
+}
+
 /// When the platform suspends one subscription so often that its owner should do something else than resume it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Frequent {
@@ -180,7 +186,7 @@ mod tests {
         let (entry, notification) = reason_after(times, apart).await;
         assert_eq!(entry, notification);
         let said = entry.unwrap();
-        assert!(said.starts_with("the destination is not usable: destination_not_found"), "{said}");
+        assert!(said.starts_with("the destination answered 404 (not found)"), "{said}");
         assert_eq!(said.contains("more than 10 times within 24 h"), frequent, "{times} times: {said}");
     }
 

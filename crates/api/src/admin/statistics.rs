@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::Timestamp;
 use domain::subscription::SubscriptionStatus;
 use http::StatusCode;
 use serde_json::json;
@@ -51,7 +50,9 @@ pub(crate) async fn show(State(api): State<Arc<Api>>) -> Result<Response, Refusa
     let count = |wanted: &dyn Fn(SubscriptionStatus) -> bool| {
         subscriptions.iter().filter(|subscription| wanted(subscription.status)).count()
     };
-    let waiting = catalog.notifications(Timestamp::MAX, COUNTED).await?;
+    let mut waiting = catalog.notifications(0, COUNTED).await?;
+    // Emails are kept for an hour after they were sent.
+    waiting.retain(|one| one.sent_at.is_none());
     let counts = api.counters.counts();
     answer(
         StatusCode::OK,

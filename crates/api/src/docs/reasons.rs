@@ -117,12 +117,10 @@ pub(crate) fn page(reason: ErrorReason) -> Page {
             &["curl -v --http2 --max-time 5 -X POST \"$URL\" -d '{}' 2>&1 | grep -i goaway"],
         ),
         ErrorReason::ClientClosedConnection => page(
-            "The platform gave up itself: the subscription was stopped, or the events were older than the platform keeps them.",
-            "Nothing of it counts as a failure of the destination.",
-            &[
-                "The message says how many events were dropped and why.",
-                "The log entry of the suspension or revocation before it.",
-            ],
+            "The platform closed the connection before the exchange was complete: the subscription was suspended or revoked while the \
+             event was being delivered.",
+            "Nothing of it counts as a failure of the destination. Whether the destination has processed the event isn't known.",
+            &["The message says why the platform stopped.", "The log entry of the suspension or revocation before it."],
             &[
                 "curl \"$PLATFORM/api/v1/logs?subscription_id=$ID&log_type=action\" -H \"X-PIM-URL: $PIM_URL\" -H \"X-PIM-TOKEN: $TOKEN\" -H \"X-PIM-CLIENT-ID: $CLIENT_ID\"",
             ],

@@ -14,7 +14,7 @@ use wire::api::subscriber;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, Attempt, until_won};
+use crate::changing::{self, Attempt, called, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::refusal::Refusal;
@@ -43,6 +43,7 @@ pub(crate) fn about() -> Operation {
 pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Sent) -> Result<Response, Refusal> {
     caller.must_be_permitted()?;
     let new = subscriber::parse_create(&sent.json()?, &api.rules(&caller.pim.url)).map_err(Refusal::invalid)?;
+    let call = sent.call(StatusCode::CREATED);
     let now = Timestamp::now();
     let subscriber = Subscriber {
         id: SubscriberId::generate(),
@@ -60,7 +61,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Se
         let entry = changing::entry(&caller.owner, subscriber.id, None, Action::SubscriberCreated, now);
         let subscriber = Some(Put::New(subscriber.clone()));
         let change = Change { subscriber, entries: vec![entry], ..changing::change_of(&caller) };
-        changing::make(api.catalog(), change).await?;
+        changing::make(api.catalog(), called(change, &call)).await?;
         Ok::<_, Attempt>(())
     })
     .await?;

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::Api;
 use crate::auth::caller::Caller;
-use crate::changing::{self, Attempt, until_won};
+use crate::changing::{self, Attempt, called, until_won};
 use crate::description::operation::Operation;
 use crate::management::Sent;
 use crate::path::At;
@@ -34,6 +34,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Refusal> {
     find(&api, &caller, &id).await?;
     sent.nothing()?;
+    let call = sent.call(StatusCode::NO_CONTENT);
     until_won(|| async {
         let caller = caller.again(&api).await?;
         let subscriber = find(&api, &caller, &id).await?;
@@ -41,7 +42,7 @@ pub(crate) async fn delete(
         let deleted = SubscriberStatus::Deleted;
         let mut end = changing::end(subscriber, subscriptions, deleted, &caller.pim.url, Timestamp::now());
         end.conditions = caller.conditions;
-        changing::make(api.catalog(), end).await?;
+        changing::make(api.catalog(), called(end, &call)).await?;
         Ok::<_, Attempt>(())
     })
     .await?;

@@ -14,7 +14,7 @@ use wire::api::subscriber;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, Attempt, changed_subscriber, until_won};
+use crate::changing::{self, Attempt, called, changed_subscriber, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
@@ -51,6 +51,7 @@ pub(crate) async fn update(
 ) -> Result<Response, Refusal> {
     find(&api, &caller, &id).await?;
     let patch = sent.json()?;
+    let call = sent.call(StatusCode::OK);
     let rules = api.rules(&caller.pim.url);
     let updated: Subscriber = until_won(|| async {
         let caller = caller.again(&api).await?;
@@ -65,7 +66,7 @@ pub(crate) async fn update(
         let updated = put.value().clone();
         let entry = changing::entry(&caller.owner, updated.id, None, Action::SubscriberUpdated, now);
         let change = Change { subscriber: Some(put), entries: vec![entry], ..changing::change_of(&caller) };
-        changing::make(api.catalog(), change).await?;
+        changing::make(api.catalog(), called(change, &call)).await?;
         Ok(updated)
     })
     .await?;

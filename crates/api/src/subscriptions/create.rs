@@ -14,7 +14,7 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, until_won};
+use crate::changing::{self, called, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
@@ -64,6 +64,7 @@ pub(crate) async fn create(
     caller.must_be_permitted()?;
     let body = sent.json()?;
     let new = subscription::parse_create(&body, &api.rules(&caller.pim.url)).map_err(Refusal::invalid)?;
+    let call = sent.call(StatusCode::CREATED);
     let sid = SubscriptionId::generate();
     let created: Subscription = until_won(|| async {
         let caller = caller.again(&api).await?;
@@ -95,7 +96,7 @@ pub(crate) async fn create(
             entries: vec![entry],
             ..changing::change_of(&caller)
         };
-        subscriptions::make(&api, change).await
+        subscriptions::make(&api, called(change, &call)).await
     })
     .await?;
     Ok(json(StatusCode::CREATED, subscription::render(&created, &caller.pim.url)))

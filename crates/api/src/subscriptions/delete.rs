@@ -11,7 +11,7 @@ use store::Change;
 
 use crate::Api;
 use crate::auth::caller::Caller;
-use crate::changing::{self, changed_subscription, until_won};
+use crate::changing::{self, called, changed_subscription, until_won};
 use crate::description::operation::Operation;
 use crate::management::Sent;
 use crate::path::At;
@@ -40,6 +40,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Refusal> {
     find(&api, &caller, &ids).await?;
     sent.nothing()?;
+    let call = sent.call(StatusCode::NO_CONTENT);
     until_won(|| async {
         let caller = caller.again(&api).await?;
         let current = find(&api, &caller, &ids).await?;
@@ -48,7 +49,8 @@ pub(crate) async fn delete(
         let entry = changing::entry(&caller.owner, current.subscriber_id, Some(current.id), action, now);
         let deleted = Subscription { status: SubscriptionStatus::Deleted, ..current };
         let subscriptions = vec![changed_subscription(deleted, now)];
-        subscriptions::make(&api, Change { subscriptions, entries: vec![entry], ..changing::change_of(&caller) }).await
+        let change = Change { subscriptions, entries: vec![entry], ..changing::change_of(&caller) };
+        subscriptions::make(&api, called(change, &call)).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

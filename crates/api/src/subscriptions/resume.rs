@@ -13,7 +13,7 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, until_won};
+use crate::changing::{self, called, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
@@ -48,6 +48,7 @@ pub(crate) async fn resume(
     find(&api, &caller, &ids).await?;
     caller.must_be_permitted()?;
     sent.nothing()?;
+    let call = sent.call(StatusCode::OK);
     let resumed: Subscription = until_won(|| async {
         let caller = caller.again(&api).await?;
         caller.must_be_permitted()?;
@@ -62,7 +63,7 @@ pub(crate) async fn resume(
         }
         let mut change = changing::change_of(&caller);
         transition::resume(&mut change, current, &caller.pim.url, Timestamp::now());
-        subscriptions::make(&api, change).await
+        subscriptions::make(&api, called(change, &call)).await
     })
     .await?;
     Ok(json(StatusCode::OK, subscription::render(&resumed, &caller.pim.url)))

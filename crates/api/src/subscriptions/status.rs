@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::lane_status::LaneStatus;
+use domain::lane_status::{LaneStatus, SlowedBy};
 use domain::subscription::SubscriptionStatus;
 use domain::{SubscriptionId, Timestamp};
 use http::StatusCode;
@@ -33,15 +33,16 @@ pub(crate) fn about() -> Operation {
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "DeliveryStatus",
-        r##"{"type": "object", "required": ["subscription_id", "status", "reason", "delivery"], "properties": {
+        r##"{"type": "object", "required": ["subscription_id", "status", "reason", "delivery", "lacks"], "properties": {
           "subscription_id": {"type": "string", "format": "uuid"},
           "status": {"enum": ["active", "suspended", "revoked"]},
           "reason": {"type": ["string", "null"], "description": "Why it does not deliver."},
-          "delivery": {"description": "`null` while nothing is delivered for it.", "oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Delivery"}]}}}"##,
+          "delivery": {"description": "`null` while nothing is delivered for it.", "oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Delivery"}]},
+          "lacks": {"type": "array", "description": "What the platform itself lacks to deliver to this subscription: meanwhile no retry is used up, and nothing counts against the destination.", "items": {"enum": ["name_servers", "file_descriptors", "local_ports", "memory", "proxy", "credentials", "clock", "silence", "disk", "store", "standby"]}}}}"##,
     ),
     (
         "Delivery",
-        r##"{"type": "object", "required": ["events_per_second", "in_flight", "backlog", "backlog_is_at_least", "oldest_accepted_at", "waiting_for_retry", "throttled", "next_due_at", "last_hour", "last_success_at", "last_failure", "matched", "filtered_out"], "properties": {
+        r##"{"type": "object", "required": ["events_per_second", "in_flight", "backlog", "backlog_is_at_least", "oldest_accepted_at", "waiting_for_retry", "throttled", "next_due_at", "last_hour", "last_success_at", "last_failure", "matched", "filtered_out", "taking_nothing_since", "slowed_by"], "properties": {
           "events_per_second": {"type": ["number", "null"], "description": "The pace; `null` for topics, which take what they can."},
           "in_flight": {"type": "integer", "description": "Attempts under way."},
           "backlog": {"type": "integer", "description": "Events that were accepted and are not done with."},
@@ -58,7 +59,9 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
             "timestamp": {"type": "string", "format": "date-time"}, "error_reason": {"$ref": "#/components/schemas/ErrorReason"},
             "error_code": {"type": "integer"}, "error_message": {"type": "string"}}}]},
           "matched": {"type": "integer", "description": "Events that the subscription's types and filter let pass."},
-          "filtered_out": {"type": "integer", "description": "Events of its types that the filter did not let pass."}}}"##,
+          "filtered_out": {"type": "integer", "description": "Events of its types that the filter did not let pass."},
+          "taking_nothing_since": {"type": ["string", "null"], "format": "date-time", "description": "Since when a topic has taken nothing although it was tried; `null` for endpoints, and while it takes events."},
+          "slowed_by": {"enum": ["host_rate", "share", null], "description": "What slows deliveries down besides their own rate: the rate limit of the host for all subscriptions of the PIM, or the share of what tenants have in common."}}}"##,
     ),
 ];
 
@@ -75,6 +78,7 @@ pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids):
         subscription_id: subscription.id,
         status: subscription.status.to_string(),
         reason,
+        lacks: lane.iter().flat_map(|lane| &lane.lacks).map(|lack| lack.as_str()).collect(),
         delivery: lane.map(Delivery::from),
     };
     let text = serde_json::to_string(&answer).map_err(|error| {
@@ -92,6 +96,8 @@ struct Answer {
     reason: Option<String>,
     /// `null` while nothing is delivered for it.
     delivery: Option<Delivery>,
+    /// What the platform lacks.
+    lacks: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -110,6 +116,9 @@ struct Delivery {
     last_failure: Option<LastFailure>,
     matched: u64,
     filtered_out: u64,
+    /// `null` for endpoints.
+    taking_nothing_since: Option<String>,
+    slowed_by: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -156,6 +165,8 @@ impl From<LaneStatus> for Delivery {
             }),
             matched: lane.matched,
             filtered_out: lane.filtered_out,
+            taking_nothing_since: text(lane.taking_nothing_since),
+            slowed_by: lane.slowed_by.map(SlowedBy::as_str),
         }
     }
 }

@@ -14,7 +14,7 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, until_won};
+use crate::changing::{self, called, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
@@ -47,6 +47,7 @@ pub(crate) async fn suspend(
 ) -> Result<Response, Refusal> {
     find(&api, &caller, &ids).await?;
     sent.nothing()?;
+    let call = sent.call(StatusCode::OK);
     let suspended: Subscription = until_won(|| async {
         let caller = caller.again(&api).await?;
         let current = find(&api, &caller, &ids).await?;
@@ -56,7 +57,7 @@ pub(crate) async fn suspend(
         }
         let mut change = changing::change_of(&caller);
         transition::suspend(&mut change, current, SuspensionReason::User, &caller.pim.url, Timestamp::now());
-        subscriptions::make(&api, change).await
+        subscriptions::make(&api, called(change, &call)).await
     })
     .await?;
     Ok(json(StatusCode::OK, subscription::render(&suspended, &caller.pim.url)))

@@ -14,7 +14,7 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, Attempt, changed_subscription, until_won};
+use crate::changing::{self, Attempt, called, changed_subscription, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
@@ -52,6 +52,7 @@ pub(crate) async fn update(
 ) -> Result<Response, Refusal> {
     find(&api, &caller, &ids).await?;
     let patch = sent.json()?;
+    let call = sent.call(StatusCode::OK);
     let rules = api.rules(&caller.pim.url);
     let updated: Subscription = until_won(|| async {
         let caller = caller.again(&api).await?;
@@ -66,7 +67,7 @@ pub(crate) async fn update(
         let entry = changing::entry(&caller.owner, patched.subscriber_id, Some(patched.id), action, now);
         let subscriptions = vec![changed_subscription(patched, now)];
         let change = Change { subscriptions, entries: vec![entry], ..changing::change_of(&caller) };
-        subscriptions::make(&api, change).await
+        subscriptions::make(&api, called(change, &call)).await
     })
     .await?;
     Ok(json(StatusCode::OK, subscription::render(&updated, &caller.pim.url)))

@@ -181,7 +181,7 @@ async fn a_recheck_finds_a_withdrawn_permission() {
     recheck(&world, &[("app", Permission::Withdrawn), ("other", failed)]).await;
     assert_eq!(status_of(&world, &one).await, "suspended");
     let page = world.call("GET", "/api/v1/logs?log_type=action&limit=1").send().await.expect(200);
-    let reason = page["items"][0]["reason"].as_str().unwrap();
+    let reason = page["items"][0]["message"].as_str().unwrap();
     assert_eq!(reason, "the PIM no longer allows this client to use the event platform");
     world.call("POST", &format!("{one}/resume")).send().await.refused(403, "event_platform_forbidden");
     recheck(&world, &[("app", Permission::Allowed)]).await;
@@ -201,7 +201,7 @@ async fn resumed_too_often_is_said_so() {
     for _ in 0..3 {
         act(&world, &one, "operator_suspends").await;
         let page = world.call("GET", "/api/v1/logs?log_type=action&limit=1").send().await.expect(200);
-        said.push(page["items"][0]["reason"].clone());
+        said.push(page["items"][0]["message"].clone());
         act(&world, &one, "resume").await;
     }
     let often = |reason: &Value| reason.as_str().unwrap().contains("more than 2 times within 24 h");

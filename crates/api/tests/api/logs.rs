@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{World, new_subscriber};
+use crate::admin::{admin, operated};
+use crate::world::{World, new_subscriber, new_subscription};
 
 const PATH: &str = "/api/v1/logs";
 
@@ -63,7 +64,8 @@ async fn which_refusals_are_logged() {
             let page = world.call("GET", PATH).send().await.expect(200);
             assert_eq!(page["items"][0]["error_code"], status);
             let parsed = status == 422;
-            assert_eq!(page["items"][0]["request"].get("body").is_some_and(|body| !body.is_null()), parsed, "{status}");
+            assert_eq!(page["items"][0]["request"].get("body").is_some_and(Value::is_string), parsed, "{status}");
+            assert!(!page["items"][0].to_string().contains("null"), "what does not apply is absent: {page}");
         }
         assert_eq!(world.operations("app").await.len(), expected, "{method} {path}");
     }
@@ -91,4 +93,55 @@ async fn pages_follow_one_another_while_entries_arrive() {
     assert!(seen.windows(2).all(|pair| pair[0]["log_id"].as_str() > pair[1]["log_id"].as_str()));
     let second = world.call("GET", &format!("{PATH}?limit=3&page=2")).send().await.expect(200);
     assert_eq!(second["items"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn action_entries_have_the_call_that_led_to_them() {
+    let world = operated().await;
+    let subscriber = world.subscriber().await;
+    let path = format!("{subscriber}/subscriptions");
+    let made = world.call("POST", &path).json(&new_subscription()).send().await.expect(201);
+    let one = format!("{path}/{}", made["id"].as_str().unwrap());
+    let patch = json!({"config": {"headers": {"X-Key": "hunter2"}}});
+    world.call("PATCH", &format!("{one}?why=not")).json(&patch).send().await.expect(200);
+    world.call("PATCH", &subscriber).json(&json!({"name": "Renamed"})).send().await.expect(200);
+    world.call("POST", &format!("{one}/suspend")).send().await.expect(200);
+    world.call("POST", &format!("{one}/resume")).json(&json!({})).send().await.expect(200);
+    world.call("DELETE", &subscriber).send().await.expect(204);
+    let page = world.call("GET", &format!("{PATH}?order=asc")).send().await.expect(200);
+    let calls: Vec<Value> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| json!([entry["operation"], entry["request"], entry["response"]]))
+        .collect();
+    let body = |body: &str| body.replace("a-secret", "***redacted***").replace("hunter2", "***redacted***");
+    let created = body(&new_subscription().to_string());
+    assert_eq!(
+        calls,
+        [
+            json!(["subscriber_created", {"method": "POST", "url": "/api/v1/subscribers", "body": new_subscriber().to_string()}, {"status": 201}]),
+            json!(["subscription_created", {"method": "POST", "url": path, "body": created}, {"status": 201}]),
+            json!(["subscription_updated", {"method": "PATCH", "url": format!("{one}?why=not"), "body": body(&patch.to_string())}, {"status": 200}]),
+            json!(["subscriber_updated", {"method": "PATCH", "url": subscriber, "body": r#"{"name":"Renamed"}"#}, {"status": 200}]),
+            json!(["subscription_suspended_by_the_user", {"method": "POST", "url": format!("{one}/suspend")}, {"status": 200}]),
+            json!(["subscription_resumed_by_the_user", {"method": "POST", "url": format!("{one}/resume"), "body": "{}"}, {"status": 200}]),
+            json!(["subscriber_deleted", {"method": "DELETE", "url": subscriber}, {"status": 204}]),
+            json!(["subscription_deleted", {"method": "DELETE", "url": subscriber}, {"status": 204}]),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_the_operator_does_has_a_message_and_no_call() {
+    let world = operated().await;
+    let one = world.subscription(&world.subscriber().await).await;
+    let id = one.rsplit('/').next().unwrap();
+    let body = json!({"reason": "floods our proxy"});
+    admin(&world, "POST", &format!("subscriptions/{id}/suspend")).json(&body).send().await.expect(200);
+    let page = world.call("GET", &format!("{PATH}?limit=1")).send().await.expect(200);
+    let entry = &page["items"][0];
+    assert_eq!(entry["operation"], "subscription_suspended_by_the_platform");
+    assert_eq!(entry["message"], "suspended by the operator of the platform; floods our proxy");
+    assert_eq!((entry.get("request"), entry.get("response")), (None, None));
 }

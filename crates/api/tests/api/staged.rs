@@ -148,8 +148,8 @@ impl Catalog for Staged {
         self.0.prune_deleted(before).await
     }
 
-    async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
-        self.0.notifications(due_by, limit).await
+    async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        self.0.notifications(after, limit).await
     }
 
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {

@@ -1,7 +1,7 @@
 //! `/api/v1/subscribers/{id}/subscriptions`
 
-use domain::lane_status::LaneStatus;
-use domain::outcome::{ErrorReason, Failure};
+use domain::lane_status::{LaneStatus, SlowedBy};
+use domain::outcome::{ErrorReason, Failure, Lack};
 use domain::{SubscriptionId, Timestamp};
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ async fn suspended_and_resumed_by_its_owner() {
         ]
     );
     assert_eq!(world.notifications().await, ["subscription.suspended.user", "subscription.resumed"]);
-    let waiting = store::Catalog::notifications(world.store.as_ref(), Timestamp::MAX, 10).await.unwrap();
+    let waiting = store::Catalog::notifications(world.store.as_ref(), 0, 10).await.unwrap();
     let waiting: Vec<_> = waiting.into_iter().map(|one| one.notification).collect();
     assert_eq!(waiting[0].destination, "https://shop.example.com/hook");
     assert_eq!(waiting[0].reason.as_deref(), Some("suspended by its owner"));
@@ -164,10 +164,38 @@ async fn the_status_says_how_its_deliveries_stand() {
         delivered_in_window: 9,
         failed_in_window: 1,
         last_failure: Some((Timestamp::EPOCH, failure)),
+        taking_nothing_since: Some(Timestamp::EPOCH),
+        slowed_by: Some(SlowedBy::HostRate),
+        lacks: vec![Lack::FileDescriptors],
         ..LaneStatus::default()
     };
     world.engine.lanes.lock().unwrap().insert(id, lane);
-    let delivery = world.call("GET", &path).send().await.expect(200)["delivery"].clone();
+    let status = world.call("GET", &path).send().await.expect(200);
+    assert_eq!(status["lacks"], json!(["file_descriptors"]));
+    let delivery = status["delivery"].clone();
+    assert_eq!(delivery["taking_nothing_since"], Timestamp::EPOCH.to_string());
+    assert_eq!(delivery["slowed_by"], "host_rate");
+    let mut fields: Vec<_> = delivery.as_object().unwrap().keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    let mut table = vec![
+        "events_per_second",
+        "in_flight",
+        "backlog",
+        "backlog_is_at_least",
+        "oldest_accepted_at",
+        "waiting_for_retry",
+        "throttled",
+        "next_due_at",
+        "last_hour",
+        "last_success_at",
+        "last_failure",
+        "matched",
+        "filtered_out",
+        "taking_nothing_since",
+        "slowed_by",
+    ];
+    table.sort_unstable();
+    assert_eq!(fields, table);
     assert_eq!(delivery["events_per_second"], 12.5);
     assert_eq!(delivery["backlog"], 3);
     assert_eq!(delivery["last_hour"], json!({"delivered": 9, "failed": 1, "success_rate": 0.9}));

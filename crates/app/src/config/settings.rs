@@ -271,8 +271,8 @@ settings! {
         /// A subscription that the platform suspends more often than this within 24 hours is told so, in its log and in
         /// the notification: resuming it does not help.
         frequent_suspensions: Count = "10";
-        /// A notification by email that cannot be handed over is tried again and again, and given up when it is this
-        /// old.
+        /// A notification that cannot be handed over is retried, and given up after this much time between its attempts.
+        /// The platform's own downtime does not count.
         give_up_after: Duration = "3d";
     }
 

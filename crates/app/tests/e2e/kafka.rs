@@ -147,7 +147,7 @@ async fn a_wrong_password_suspends_and_what_was_held_arrives_after_it_is_put_rig
     for (path, id) in [(&held, &held_id), (&dropped, &dropped_id)] {
         until_status(&mut client, path, "suspended").await;
         let status = client.get(&format!("{path}/status")).await;
-        assert_eq!(text(&status, "reason"), "the destination is not usable: authentication_failed");
+        assert_eq!(text(&status, "reason"), "the destination refused the credentials or the right to publish");
         let log = client.log_of(id).await;
         let operations: Vec<_> = log.iter().map(|entry| text(entry, "operation")).collect();
         assert!(operations.contains(&"subscription_suspended_by_the_platform"), "{operations:?}");

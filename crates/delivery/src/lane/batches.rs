@@ -88,17 +88,17 @@ impl Lane {
                     self.settled_ahead(&flight, &back);
                 }
                 Outcome::Refused(failure) => {
-                    self.failed(failure, true);
+                    self.failed(failure, true, flight.id());
                     self.give_up(&flight);
                     self.settled_ahead(&flight, &back);
                 }
                 Outcome::Silent(_) if undecided => back.push(flight),
                 Outcome::Failed(why) | Outcome::Silent(why) => {
-                    failure.get_or_insert(why);
+                    failure.get_or_insert((why, flight.id()));
                     back.push(flight);
                 }
                 Outcome::Broken(failure) => {
-                    broken.get_or_insert(failure);
+                    broken.get_or_insert((failure, flight.id()));
                     back.push(flight);
                 }
                 Outcome::Throttled { .. } => {
@@ -113,18 +113,18 @@ impl Lane {
             }
         }
         back.throttled &= failure.is_none();
-        let failure = failure.or_else(|| back.throttled.then(over_quota));
+        let failure = failure.or_else(|| back.throttled.then(|| (over_quota(), back.first_id())));
         self.back_off(&back, delivered, failure.is_some() || broken.is_some());
         if delivered {
             self.unsaved.memory |= self.unfed.take().is_some();
         }
-        if let Some(failure) = failure {
-            self.took_nothing(failure);
+        if let Some((failure, event_id)) = failure {
+            self.took_nothing(failure, event_id);
         }
-        if let Some(failure) = broken {
+        if let Some((failure, event_id)) = broken {
             let reason = failure.reason;
             // The guard's refusal says nothing about the topic (contract page 7, "Success window").
-            self.failed(failure, reason != ErrorReason::DestinationForbidden);
+            self.failed(failure, reason != ErrorReason::DestinationForbidden, event_id);
             self.suspend(SuspensionReason::Destination(reason));
         }
         self.put_back(back.flights, in_order);
@@ -132,17 +132,17 @@ impl Lane {
     }
 
     /// An attempt failed for all that it was sent: at first, and then from time to time, its owner is told; in the end it is suspended.
-    fn took_nothing(&mut self, failure: Failure) {
+    fn took_nothing(&mut self, failure: Failure, event_id: Option<String>) {
         self.unsaved.memory = true;
         self.last_failure = Some((self.now, failure.clone()));
         let Some(unfed) = &mut self.unfed else {
             self.unfed = Some(Unfed::new(self.now));
-            return self.failed(failure, true);
+            return self.failed(failure, true, event_id);
         };
         let count = unfed.failed(self.now, &self.settings);
         let lost_patience = unfed.tried_for >= self.settings.topic_patience;
         if let Some(count) = count.or_else(|| lost_patience.then(|| std::mem::take(&mut unfed.untold))) {
-            self.unsaved.note(self.now, failure, count.into());
+            self.unsaved.note(self.now, failure, count.into(), event_id);
         }
         if lost_patience {
             self.suspend(SuspensionReason::TookNothing);
@@ -165,7 +165,7 @@ impl Lane {
                 | Outcome::Silent(failure)
                 | Outcome::Refused(failure)
                 | Outcome::Broken(failure) => {
-                    self.failed(failure, false);
+                    self.failed(failure, false, flight.id());
                 }
                 Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
             }
@@ -236,7 +236,7 @@ impl Lane {
                 self.wait_for_turn(&flight, until, 0);
             } else if flight.event.position < self.expired_before {
                 // Its place is gone, with those behind it.
-                self.failed(too_old(), false);
+                self.failed(too_old(), false, flight.id());
                 self.given_up += 1;
             } else if running {
                 self.take_back(flight.event);
@@ -258,6 +258,11 @@ struct Back {
 impl Back {
     fn push(&mut self, flight: Flight) {
         self.flights.push(flight);
+    }
+
+    /// The id of the first, for log entries.
+    fn first_id(&self) -> Option<String> {
+        self.flights.first().and_then(Flight::id)
     }
 
     /// Fresh events are behind the others in a batch.

@@ -9,7 +9,8 @@ use domain::{Now, Position, Timestamp};
 
 use super::{Attempt, Lane, Phase};
 
-/// Rate and successes are saved this often at most; failures are saved at once, so that a failing endpoint does not get away by our restart.
+/// Rate and successes are saved this often at most; failures are saved at once, so that a failing endpoint does not get
+/// away by our restart.
 const MEMORY_EVERY: Duration = Duration::from_secs(10);
 
 /// What has changed since the last [`Lane::save`].
@@ -40,14 +41,15 @@ impl Unsaved {
         self.settled.insert(position);
     }
 
-    pub(super) fn note(&mut self, now: Timestamp, failure: Failure, count: u64) {
+    pub(super) fn note(&mut self, now: Timestamp, failure: Failure, count: u64, event_id: Option<String>) {
         match self.failures.iter_mut().find(|note| note.failure.is_like(&failure)) {
             Some(note) => {
                 note.count += count;
                 note.failure = failure;
                 note.latest = now;
+                note.event_id = event_id;
             }
-            None => self.failures.push(FailureNote { failure, latest: now, count }),
+            None => self.failures.push(FailureNote { failure, latest: now, count, event_id }),
         }
     }
 }
@@ -61,6 +63,8 @@ pub struct FailureNote {
     pub latest: Timestamp,
     /// How often.
     pub count: u64,
+    /// The latest event that it was about, where an attempt was made.
+    pub event_id: Option<String>,
 }
 
 /// What is to be saved of a lane.
@@ -81,7 +85,8 @@ pub struct LaneState {
 impl Lane {
     /// All matching events before it are settled or waiting; `None` where the lane is live and has nothing to do.
     pub fn cursor(&self) -> Option<Position> {
-        // What it did not deliver is counted and told: attempts that still end change nothing, and a restart must not count again.
+        // What it did not deliver is counted and told: attempts that still end change nothing, and a restart must not
+        // count again.
         if self.phase == Phase::Dropped {
             return None;
         }
@@ -90,7 +95,8 @@ impl Lane {
         [self.reach(), in_hand, under_way].into_iter().flatten().min()
     }
 
-    /// The first position whose event the lane still needs from the log, if it is before the cursor: that of a waiting event.
+    /// The first position whose event the lane still needs from the log, if it is before the cursor: that of a waiting
+    /// event.
     pub fn first_waiting(&self) -> Option<Position> {
         self.waiting.first()
     }
@@ -121,8 +127,8 @@ impl Lane {
         self.unsaved.counted && self.now.since(self.unsaved.memory_saved_at) >= MEMORY_EVERY
     }
 
-    /// A save that was under way may have been passed over, for it came from before a change of the subscription's status: all waiting
-    /// events, the cursor and the memory are saved again.
+    /// A save that was under way may have been passed over, for it came from before a change of the subscription's
+    /// status: all waiting events, the cursor and the memory are saved again.
     pub(super) fn save_anew(&mut self) {
         self.unsaved.anew = true;
         self.unsaved.memory = true;

@@ -40,22 +40,22 @@ impl Lane {
             Outcome::Silent(failure) => {
                 self.window.silent(self.now);
                 self.unsaved.memory = true;
-                self.failed(failure, false);
+                self.failed(failure, false, flight.id());
                 self.try_later(&flight);
             }
             Outcome::Failed(failure) => {
-                self.failed(failure, true);
+                self.failed(failure, true, flight.id());
                 self.try_later(&flight);
             }
             Outcome::Refused(failure) => {
-                self.failed(failure, true);
+                self.failed(failure, true, flight.id());
                 self.give_up(&flight);
                 self.judge();
             }
             Outcome::Broken(failure) => {
                 let reason = failure.reason;
                 // The guard's refusal says nothing about the endpoint (contract page 7, "Success window").
-                self.failed(failure, reason != ErrorReason::DestinationForbidden);
+                self.failed(failure, reason != ErrorReason::DestinationForbidden, flight.id());
                 self.give_up(&flight);
                 self.suspend(SuspensionReason::Destination(reason));
             }
@@ -91,17 +91,18 @@ impl Lane {
             | Outcome::Silent(failure)
             | Outcome::Refused(failure)
             | Outcome::Broken(failure) => {
-                self.note(failure);
+                self.note(failure, flight.id());
             }
             Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {
-                self.note(Failure {
+                let failure = Failure {
                     reason: ErrorReason::SubscriptionSuspended,
                     code: 500,
                     message:
                         "The subscription was suspended while the event was being delivered; it was not tried again."
                             .into(),
                     answer: None,
-                })
+                };
+                self.note(failure, flight.id());
             }
         }
         if flight.waits {
@@ -120,7 +121,7 @@ impl Lane {
                     .into(),
                 answer: None,
             };
-            self.failed(failure, true);
+            self.failed(failure, true, flight.id());
             self.give_up(&flight);
             return self.judge();
         }
@@ -183,7 +184,7 @@ impl Lane {
 
     /// A waiting event that the log no longer has.
     pub(super) fn lost(&mut self, position: Position) {
-        self.failed(too_old(), false);
+        self.failed(too_old(), false, None);
         self.given_up += 1;
         self.forget(position);
     }
@@ -196,17 +197,18 @@ impl Lane {
         }
     }
 
-    pub(super) fn failed(&mut self, failure: Failure, counts: bool) {
+    /// `event_id`: the event of the attempt that failed.
+    pub(super) fn failed(&mut self, failure: Failure, counts: bool, event_id: Option<String>) {
         if counts {
             self.window.failed(self.now);
             self.unsaved.memory = true;
         }
         self.last_failure = Some((self.now, failure.clone()));
-        self.note(failure);
+        self.note(failure, event_id);
     }
 
-    fn note(&mut self, failure: Failure) {
-        self.unsaved.note(self.now, failure, 1);
+    fn note(&mut self, failure: Failure, event_id: Option<String>) {
+        self.unsaved.note(self.now, failure, 1, event_id);
     }
 
     /// Whether the hour is bad enough to suspend an endpoint. If only its first failure is too young, that is judged again when it is not.
@@ -247,6 +249,11 @@ impl Lane {
 }
 
 impl Flight {
+    /// The event's id, for log entries.
+    pub(super) fn id(&self) -> Option<String> {
+        Some(self.event.event.id().to_owned())
+    }
+
     fn exception(&self, kind: ExceptionKind, failures: u8, due_at: Timestamp) -> Exception {
         Exception {
             position: self.event.position,

@@ -1,6 +1,7 @@
 //! What a lane tells about itself.
 
 use domain::lane_status::LaneStatus;
+use domain::outcome::Failure;
 use domain::{Now, Position, Timestamp};
 
 use super::{Lane, Phase};
@@ -48,6 +49,11 @@ impl Lane {
             lacks: self.lack().into_iter().collect(),
             ..LaneStatus::default()
         }
+    }
+
+    /// What went wrong last.
+    pub fn last_failure(&self) -> Option<&Failure> {
+        self.last_failure.as_ref().map(|(_, failure)| failure)
     }
 
     /// Events that a stop drops, apart from those that are still to be read: in hand and waiting, without those under way.

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use domain::log_entry::{LogBody, LogEntry};
+use domain::log_entry::LogEntry;
 use domain::outcome::{ErrorReason, Failure};
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{LogId, Position, Timestamp};
+use domain::{Position, Timestamp};
 use store::{Chunk, ReadLimit};
 
 use super::route::is_for;
@@ -203,15 +203,7 @@ impl Count {
         };
         let events = if self.dropped == 1 { "1 event was".to_owned() } else { format!("{} events were", self.dropped) };
         let message = format!("{events} dropped from the backlog without being delivered: {why}.");
-        LogEntry {
-            id: LogId::generate(),
-            owner: self.subscription.owner(),
-            timestamp: now,
-            subscriber_id: Some(self.subscription.subscriber_id),
-            subscription_id: Some(self.subscription.id),
-            body: LogBody::FailedDelivery(Failure { reason, code: 500, message, answer: None }),
-            reason: None,
-            count: 1,
-        }
+        let failure = Failure { reason, code: 500, message, answer: None };
+        LogEntry::failed_delivery(&self.subscription, failure, now)
     }
 }

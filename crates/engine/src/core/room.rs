@@ -32,7 +32,7 @@ impl Core {
                 subscription.id = %subscription.id,
                 "the log is nearly full: a topic that takes nothing is suspended before its patience ends"
             );
-            self.outputs.push_back(Output::Suspend(subscription, SuspensionReason::TookNothing));
+            self.outputs.push_back(Output::Suspend(subscription, SuspensionReason::TookNothing, None));
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use delivery::Lane;
 use delivery::lane::FailureNote;
-use domain::log_entry::{LogBody, LogEntry};
-use domain::{LogId, Now, PimId, Position, SubscriptionId, Timestamp};
+use domain::log_entry::LogEntry;
+use domain::{Now, PimId, Position, SubscriptionId, Timestamp};
 use store::{LaneSave, Save};
 
 use super::{Core, Entry, Output};
@@ -200,15 +200,9 @@ impl Entry {
         failures: impl FnOnce(&mut Lane) -> Vec<FailureNote>,
     ) -> Vec<LogEntry> {
         let subscription = &self.subscription;
-        entries.extend(failures(&mut self.lane).into_iter().map(|note| LogEntry {
-            id: LogId::generate(),
-            owner: subscription.owner(),
-            timestamp: note.latest,
-            subscriber_id: Some(subscription.subscriber_id),
-            subscription_id: Some(subscription.id),
-            body: LogBody::FailedDelivery(note.failure),
-            reason: None,
-            count: note.count,
+        entries.extend(failures(&mut self.lane).into_iter().map(|note| {
+            let entry = LogEntry::failed_delivery(subscription, note.failure, note.latest);
+            LogEntry { count: note.count, ..entry.attempted(subscription, note.event_id) }
         }));
         entries
     }

@@ -154,7 +154,7 @@ impl World {
                 self.saved.push(save);
                 Some(Input::Saved(true))
             }
-            Output::Suspend(_, reason) => {
+            Output::Suspend(_, reason, _) => {
                 self.suspended.push(reason);
                 None
             }

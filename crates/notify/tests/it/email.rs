@@ -11,7 +11,7 @@ use crate::mail_server::MailServer;
 use crate::receiver::{Receiver, Say};
 use crate::world::{World, contact, settings, until};
 
-fn smtp(port: u16, security: SmtpSecurity) -> SmtpSettings {
+pub(crate) fn smtp(port: u16, security: SmtpSecurity) -> SmtpSettings {
     SmtpSettings {
         host: "localhost".into(),
         port: Some(port),
@@ -54,7 +54,7 @@ async fn check(server: &MailServer, smtp: SmtpSettings, starttls: bool, authenti
         "multipart/alternative",
         "Auto-Submitted: auto-generated",
         &world.subscription.id.to_string(),
-        "destination_not_found",
+        "the destination answered 404 (not found)",
     ] {
         assert!(email.line.contains(part), "{part} is not in {email:?}");
     }

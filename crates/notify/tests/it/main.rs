@@ -4,6 +4,7 @@
 
 mod mail_server;
 mod receiver;
+mod shares;
 mod world;
 
 mod email;

@@ -37,7 +37,7 @@ async fn it_is_a_signed_post_of_the_contracts_json() {
         &format!(r#""subscription_id":"{}""#, world.subscription.id),
         &format!(r#""subscriber_id":"{}""#, world.subscriber.id),
         r#""subject":"https://pim.example.com""#,
-        r#""reason":"the destination is not usable: destination_not_found""#,
+        r#""reason":"the destination answered 404 (not found)""#,
     ] {
         assert!(request.body.contains(part), "{part} is not in {}", request.body);
     }

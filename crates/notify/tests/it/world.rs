@@ -62,9 +62,14 @@ pub(crate) async fn make(store: &dyn Store, contact: Contact) -> (Subscriber, Su
 
 /// Suspends it for the platform.
 pub(crate) async fn suspend(store: &dyn Store, stored: Subscription) -> Subscription {
+    suspend_for(store, stored, PIM_URL).await
+}
+
+/// The same for a subscription of another PIM.
+pub(crate) async fn suspend_for(store: &dyn Store, stored: Subscription, pim_url: &str) -> Subscription {
     let mut change = sample::change(Vec::new());
     let reason = SuspensionReason::Destination(ErrorReason::DestinationNotFound);
-    transition::suspend(&mut change, stored, reason, PIM_URL, Timestamp::now());
+    transition::suspend(&mut change, stored, reason, pim_url, Timestamp::now());
     store.change(change).await.unwrap().subscriptions.remove(0)
 }
 
@@ -99,7 +104,12 @@ impl World {
 
     /// What waits to be sent, due or not.
     pub(crate) async fn waiting(&self) -> Vec<Outgoing> {
-        self.store.notifications(Timestamp::MAX, usize::MAX).await.unwrap()
+        self.kept().await.into_iter().filter(|one| one.sent_at.is_none()).collect()
+    }
+
+    /// The same with what is remembered because it was sent.
+    pub(crate) async fn kept(&self) -> Vec<Outgoing> {
+        self.store.notifications(0, usize::MAX).await.unwrap()
     }
 
     /// Waits until nothing waits.

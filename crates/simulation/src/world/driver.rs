@@ -149,7 +149,7 @@ impl World {
                 self.read_store(pim, Step::Load(run, id, pim, positions));
             }
             Output::Save(save) => self.begin_save(save),
-            Output::Suspend(subscription, reason) => {
+            Output::Suspend(subscription, reason, _) => {
                 let index = self.oracle.find(subscription.id);
                 let expected = index.is_some_and(|index| {
                     let lane = &mut self.oracle.lanes[index];

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use domain::LogId;
-use domain::log_entry::{Action, LogBody, LogEntry};
+use domain::log_entry::{Action, LogEntry};
 use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use engine::core::{Core, Input};
@@ -214,16 +213,7 @@ impl World {
                 Action::SubscriptionUpdated
             }
         };
-        let entry = LogEntry {
-            id: LogId::generate(),
-            owner: new.owner(),
-            timestamp: self.now(),
-            subscriber_id: Some(new.subscriber_id),
-            subscription_id: Some(new.id),
-            body: LogBody::Action(action),
-            reason: None,
-            count: 1,
-        };
+        let entry = LogEntry::action(&new.owner(), new.subscriber_id, Some(new.id), action, self.now());
         let change = Change { subscriptions: vec![Put::Changed(new)], entries: vec![entry], ..Change::default() };
         match at_once(self.store.change(change)) {
             Ok(made) => {

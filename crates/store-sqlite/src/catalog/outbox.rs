@@ -1,6 +1,5 @@
 //! Notifications that wait to be sent, as rows; where they go is sealed.
 
-use domain::Timestamp;
 use domain::notification::Outgoing;
 use rusqlite::{Connection, OptionalExtension};
 use store::{ChangeError, Vault};
@@ -49,21 +48,18 @@ pub(super) fn settle(batch: &Batch<'_>, id: Uuid) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn due(
-    connection: &Connection,
-    vault: &Vault,
-    by: Timestamp,
-    limit: usize,
-) -> Result<Vec<Outgoing>, Failure> {
-    let sql = "SELECT id, body, sealed FROM notifications WHERE due_at <= ?1 ORDER BY seq LIMIT ?2";
+pub(super) fn kept(connection: &Connection, vault: &Vault, after: u64, limit: usize) -> Result<Vec<Outgoing>, Failure> {
+    let sql = "SELECT id, body, sealed, seq FROM notifications WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query((by.as_micros(), i64::try_from(limit).unwrap_or(i64::MAX)))?;
+    let mut rows =
+        select.query((i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX)))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let id = Uuid::from_bytes(row.get(0)?);
         let body = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
         let sealed = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        found.push(NOTIFICATION.join(vault, &name(&id), body, sealed)?);
+        let outgoing: Outgoing = NOTIFICATION.join(vault, &name(&id), body, sealed)?;
+        found.push(Outgoing { number: row.get(3)?, ..outgoing });
     }
     Ok(found)
 }

@@ -2,7 +2,7 @@
 
 use domain::notification::NotificationKind;
 use domain::pim::{Origin, SourceKey};
-use domain::{ClientId, PimId, Position, Timestamp};
+use domain::{ClientId, PimId, Position};
 
 use super::concurrency::{Work, all};
 use super::sample::*;
@@ -95,12 +95,12 @@ pub async fn a_notification_is_put_back_from_the_latest(store: &dyn Store) {
     let kind = NotificationKind::SuspendedByUser;
     with.notifications.push(domain::notification::Notification::about(&stored, kind, None, "https://x", at(0)));
     store.change(with).await.unwrap();
-    let taken = store.notifications(Timestamp::MAX, 1).await.unwrap().remove(0);
+    let taken = store.notifications(0, 1).await.unwrap().remove(0);
     let mut first = taken.clone();
     first.attempts = 1;
     store.put_back_notification(first).await.unwrap();
     assert!(matches!(store.put_back_notification(taken).await, Err(ChangeError::Conflict)));
-    let kept = store.notifications(Timestamp::MAX, 1).await.unwrap().remove(0);
+    let kept = store.notifications(0, 1).await.unwrap().remove(0);
     assert_eq!((kept.attempts, kept.revision), (1, 1));
 }
 

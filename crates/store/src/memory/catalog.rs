@@ -210,9 +210,9 @@ impl Catalog for MemoryStore {
         Ok(pruned as u64)
     }
 
-    async fn notifications(&self, due_by: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+    async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         let state = self.state.lock();
-        Ok(state.notifications.iter().filter(|one| one.due_at <= due_by).take(limit).cloned().collect())
+        Ok(state.notifications.iter().filter(|one| one.number > after).take(limit).cloned().collect())
     }
 
     async fn put_back_notification(&self, mut outgoing: Outgoing) -> Result<(), ChangeError> {
@@ -313,7 +313,10 @@ impl State {
         for notification in notifications {
             // Each is about a subscription, and no subscription is without its subscriber.
             if let Some(subscriber) = self.subscribers.get(&notification.subscriber_id) {
-                self.notifications.extend(Outgoing::to(subscriber, notification));
+                for outgoing in Outgoing::to(subscriber, notification) {
+                    let number = self.notifications.back().map_or(0, |last| last.number) + 1;
+                    self.notifications.push_back(Outgoing { number, ..outgoing });
+                }
             }
         }
     }

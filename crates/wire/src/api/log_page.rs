@@ -1,8 +1,8 @@
 //! Log entries as `GET /logs` answers them.
 
 use domain::LogId;
-use domain::log_entry::{LogBody, LogEntry, LogOrder, RefusedRequest};
-use domain::outcome::Failure;
+use domain::log_entry::{Attempt, Call, LogBody, LogEntry, LogOrder, RefusedRequest};
+use domain::outcome::{Answer, Failure};
 
 use super::answer::object;
 use super::log_query::{LogRequest, cursor};
@@ -27,14 +27,28 @@ pub(super) const SCHEMAS: &[(&str, &str)] = &[
         r##"{"title": "ActionEntry", "type": "object", "description": "Something was made, changed, suspended, resumed, revoked or deleted.",
           "required": ["log_id", "log_type", "timestamp", "subscriber_id", "subscription_id", "operation", "count"], "properties": {
           COMMON, "log_type": {"const": "action"}, "operation": {"enum": ACTIONS},
-          "reason": {"type": "string", "description": "Why, for a person, where there is a reason."}}}"##,
+          "message": {"type": "string", "description": "Why, for a person, where there is a reason: what notifications call `reason`."},
+          "request": {"allOf": [{"$ref": "#/components/schemas/LoggedRequest"}], "description": "The API call that led to it; absent where the operator or the platform acted."},
+          "response": {"type": "object", "description": "How the call was answered.", "required": ["status"], "properties": {"status": {"type": "integer"}}}}}"##,
     ),
     (
         "FailedDeliveryEntry",
         r##"{"title": "FailedDeliveryEntry", "type": "object", "description": "An event was not delivered, or events were dropped.",
           "required": ["log_id", "log_type", "timestamp", "subscriber_id", "subscription_id", "operation", "count", "error_type", "error_reason", "error_code", "error_message", "documentation_url"], "properties": {
           COMMON, ERROR, "operation": {"const": "failed_to_deliver_event"}, "error_type": {"const": "failed_delivery"},
-          "error_reason": {"$ref": "#/components/schemas/ErrorReason"}}}"##,
+          "error_reason": {"$ref": "#/components/schemas/ErrorReason"},
+          "event_id": {"type": "string", "description": "The latest event of which an attempt failed."},
+          "request": {"type": "object", "description": "The attempt; absent for events that were dropped from a backlog.", "required": ["url"], "properties": {
+            "method": {"const": "POST", "description": "For HTTPS."}, "url": {"type": "string", "description": "The destination, as notifications name it."}}},
+          "response": {"type": "object", "description": "The endpoint's latest answer, where it answered.", "required": ["status"], "properties": {
+            "status": {"type": "integer"},
+            "headers": {"type": "object", "additionalProperties": {"type": "string"}, "description": "`content-type`, `retry-after` and `server`, as far as they were sent."},
+            "body": {"type": "string", "description": "The first 2 KiB of the body, secrets redacted."}}}}}"##,
+    ),
+    (
+        "LoggedRequest",
+        r##"{"type": "object", "description": "What was sent, secrets redacted.", "required": ["method", "url"], "properties": {
+          "method": {"type": "string"}, "url": {"type": "string", "description": "Path and query."}, "body": {"type": "string", "description": "Where it was JSON: as text, cut at 4 KiB."}}}"##,
     ),
     (
         "RefusedRequestEntry",
@@ -42,8 +56,7 @@ pub(super) const SCHEMAS: &[(&str, &str)] = &[
           "required": ["log_id", "log_type", "timestamp", "subscriber_id", "subscription_id", "operation", "count", "error_type", "error_reason", "error_code", "error_message", "documentation_url", "request", "response"], "properties": {
           COMMON, ERROR, "operation": {"const": "request_refused"}, "error_type": {"const": "validation_error"},
           "error_reason": {"$ref": "#/components/schemas/ErrorCode"},
-          "request": {"type": "object", "description": "What was sent, secrets redacted.", "required": ["method", "url", "body"], "properties": {
-            "method": {"type": "string"}, "url": {"type": "string"}, "body": {"type": ["string", "null"], "description": "Where it was JSON; cut at 4 KiB."}}},
+          "request": {"$ref": "#/components/schemas/LoggedRequest"},
           "response": {"type": "object", "required": ["status"], "properties": {"status": {"type": "integer"}}}}}"##,
     ),
 ];
@@ -95,8 +108,15 @@ fn to_value(entry: &LogEntry, documentation: &str) -> Value {
         ("operation", entry.body.operation().into()),
     ];
     match &entry.body {
-        LogBody::Action(_) => members.extend(entry.reason.as_deref().map(|reason| ("reason", reason.into()))),
-        LogBody::FailedDelivery(failure) => members.extend(failed(failure, documentation)),
+        LogBody::Action(_) => {
+            members.extend(entry.reason.as_deref().map(|reason| ("message", reason.into())));
+            members.extend(entry.call.iter().flat_map(|call| called(call)));
+        }
+        LogBody::FailedDelivery(failure) => {
+            members.extend(failed(failure, documentation));
+            members.extend(entry.attempt.iter().flat_map(|attempt| attempted(attempt)));
+            members.extend(failure.answer.as_deref().map(|answer| ("response", answered(answer))));
+        }
         LogBody::Refused(request) => members.extend(refused(request, documentation)),
     }
     members.push(("count", number(entry.count)));
@@ -114,20 +134,50 @@ fn failed(failure: &Failure, documentation: &str) -> Vec<(&'static str, Value)> 
     ]
 }
 
-fn refused(request: &RefusedRequest, documentation: &str) -> Vec<(&'static str, Value)> {
-    let sent = object([
-        ("method", request.method.as_str().into()),
-        ("url", request.url.as_str().into()),
-        ("body", request.body.as_deref().map_or(Value::Null, Value::from)),
-    ]);
+/// An object of the members that apply.
+fn present(members: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
+    let there = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(there.collect())
+}
+
+fn request(method: Option<&str>, url: &str, body: Option<&str>) -> Value {
+    present([("method", method.map(Value::from)), ("url", Some(url.into())), ("body", body.map(Value::from))])
+}
+
+fn status(status: u16) -> Value {
+    object([("status", number(u64::from(status)))])
+}
+
+fn called(call: &Call) -> Vec<(&'static str, Value)> {
+    let sent = request(Some(&call.method), &call.url, call.body.as_deref());
+    vec![("request", sent), ("response", status(call.status))]
+}
+
+fn attempted(attempt: &Attempt) -> Vec<(&'static str, Value)> {
+    let event = attempt.event_id.as_deref().map(|id| ("event_id", id.into()));
+    event.into_iter().chain([("request", request(attempt.method.as_deref(), &attempt.url, None))]).collect()
+}
+
+fn answered(answer: &Answer) -> Value {
+    let headers: Vec<_> =
+        answer.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    present([
+        ("status", Some(number(u64::from(answer.status)))),
+        ("headers", (!headers.is_empty()).then_some(Value::Object(headers))),
+        ("body", answer.body.as_deref().map(Value::from)),
+    ])
+}
+
+fn refused(refused: &RefusedRequest, documentation: &str) -> Vec<(&'static str, Value)> {
+    let sent = request(Some(&refused.method), &refused.url, refused.body.as_deref());
     vec![
         ("error_type", "validation_error".into()),
-        ("error_reason", request.reason.as_str().into()),
-        ("error_code", number(u64::from(request.status))),
-        ("error_message", request.message.as_str().into()),
-        ("documentation_url", format!("{documentation}/{}", request.reason).into()),
+        ("error_reason", refused.reason.as_str().into()),
+        ("error_code", number(u64::from(refused.status))),
+        ("error_message", refused.message.as_str().into()),
+        ("documentation_url", format!("{documentation}/{}", refused.reason).into()),
         ("request", sent),
-        ("response", object([("status", number(u64::from(request.status)))])),
+        ("response", status(refused.status)),
     ]
 }
 
@@ -152,6 +202,8 @@ mod tests {
             subscription_id: None,
             body,
             reason: None,
+            call: None,
+            attempt: None,
             count: 1,
         }
     }
@@ -201,6 +253,42 @@ mod tests {
             &entry(LogBody::Refused(refused)),
             r#"{"log_id":"0190c5a0-0000-7000-8000-000000000001","log_type":"error","timestamp":"2026-11-02T08:00:00.000000Z","subscriber_id":"","subscription_id":"","operation":"request_refused","error_type":"validation_error","error_reason":"required","error_code":422,"error_message":"name is required","documentation_url":"https://docs.example/errors/required","request":{"method":"POST","url":"/api/v1/subscribers","body":"{}"},"response":{"status":422},"count":1}"#,
         );
+    }
+
+    #[test]
+    fn a_failed_delivery_has_its_attempt_and_the_answer_to_it() {
+        let text = |text: &str| text.to_owned();
+        let answer = Answer { status: 503, headers: vec![(text("server"), text("nginx"))], body: Some(text("busy")) };
+        let failure = |answer: Option<Answer>| Failure {
+            reason: ErrorReason::DestinationFailure,
+            code: 503,
+            message: text("m"),
+            answer: answer.map(Box::new),
+        };
+        let entry = |answer, attempt: Attempt| LogEntry {
+            attempt: Some(Box::new(attempt)),
+            ..entry(LogBody::FailedDelivery(failure(answer)))
+        };
+        let attempt = Attempt { method: Some(text("POST")), url: text("https://h/x"), event_id: Some(text("e-1")) };
+        check_end(
+            &entry(Some(answer), attempt),
+            r#""event_id":"e-1","request":{"method":"POST","url":"https://h/x"},"response":{"status":503,"headers":{"server":"nginx"},"body":"busy"}"#,
+        );
+        let attempt = Attempt { method: None, url: text("projects/p/topics/t"), event_id: None };
+        let bare = Answer { status: 500, headers: vec![], body: None };
+        check_end(
+            &entry(Some(bare), attempt.clone()),
+            r#""request":{"url":"projects/p/topics/t"},"response":{"status":500}"#,
+        );
+        check_end(&entry(None, attempt), r#""request":{"url":"projects/p/topics/t"}"#);
+    }
+
+    /// What an entry has behind `documentation_url`.
+    #[track_caller]
+    fn check_end(entry: &LogEntry, expect: &str) {
+        let page = render(std::slice::from_ref(entry), false, &LogRequest::parse("").unwrap(), "d");
+        let (_, end) = page.split_once(r#""documentation_url":"d/destination_failure","#).unwrap();
+        assert_eq!(end.split_once(r#","count":1}"#).unwrap().0, expect);
     }
 
     #[test]

@@ -1,0 +1,291 @@
+//! What goes next: all that waits in the outbox, in due order, shared out fairly among PIMs, with the hours of
+//! addresses. Decides without IO; time is an argument.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::notification::{Channel, Outgoing};
+use fair::{Asked, Holder, Queue, Waiter};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::hours::{Hours, Turn};
+use crate::meters::Way;
+use crate::settings::Settings;
+
+/// No PIM: so that a quarter of the places stays free for one that has not shown up yet.
+const NOBODY: Holder = Holder { pim: u64::MAX, part: u64::MAX };
+
+/// A webhook waits at most this long for what the platform itself lacks, before it is tried again.
+pub(crate) const LONGEST_OURS: Duration = Duration::from_secs(60);
+
+/// A notification by its place and id.
+pub(crate) type Name = (u64, Uuid);
+
+/// What is to be done now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Start {
+    /// Try to send it; [`Plan::ended`] follows.
+    Send(Name, Way),
+    /// Put these emails into the summary, or make one of them; [`Plan::joined`] follows.
+    Join {
+        /// Whose.
+        address: String,
+        /// Emails that are told in it, in order.
+        emails: Vec<Name>,
+        /// The summary.
+        summary: Option<Name>,
+    },
+    /// It was sent an hour ago: nobody needs to know any more.
+    Forget(Name),
+}
+
+/// How sending ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ended {
+    /// It is settled.
+    Gone,
+    /// It is an email that was sent, or refused for good by the SMTP server.
+    Sent,
+    /// It goes again after a pause.
+    Again(Duration),
+    /// It was a webhook's and goes by email now.
+    ByEmail,
+}
+
+#[derive(Debug)]
+struct Item {
+    id: Uuid,
+    way: Way,
+    holder: Holder,
+    /// The technical contact, in lower case.
+    address: String,
+}
+
+/// All that waits.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    items: BTreeMap<u64, Item>,
+    due: BTreeSet<(Instant, u64)>,
+    webhooks: Line,
+    emails: Line,
+    hours: Hours,
+    longest_pause: Duration,
+    hour: Duration,
+    /// What has a place to be sent by.
+    ready: Vec<u64>,
+    /// Addresses with emails that are to join a summary.
+    joins: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Line {
+    queue: Queue,
+    waiting: HashMap<Waiter, u64>,
+}
+
+impl Line {
+    fn new(places: usize) -> Line {
+        let mut queue = Queue::new(places as u64);
+        if queue.ask(NOBODY, 1) == Asked::Granted {
+            queue.give_back(NOBODY, 1);
+        }
+        Line { queue, waiting: HashMap::new() }
+    }
+
+    fn ask(&mut self, holder: Holder, number: u64, ready: &mut Vec<u64>) {
+        match self.queue.ask(holder, 1) {
+            Asked::Granted => ready.push(number),
+            Asked::Waits(waiter) => {
+                self.waiting.insert(waiter, number);
+            }
+        }
+        self.serve(ready);
+    }
+
+    fn give_back(&mut self, holder: Holder, ready: &mut Vec<u64>) {
+        self.queue.give_back(holder, 1);
+        self.serve(ready);
+    }
+
+    fn serve(&mut self, ready: &mut Vec<u64>) {
+        while let Some(waiter) = self.queue.next() {
+            ready.extend(self.waiting.remove(&waiter));
+        }
+    }
+}
+
+impl Plan {
+    pub(crate) fn new(settings: &Settings) -> Plan {
+        Plan {
+            items: BTreeMap::new(),
+            due: BTreeSet::new(),
+            webhooks: Line::new(settings.webhooks_at_once),
+            emails: Line::new(settings.emails_at_once),
+            hours: Hours::new(settings.emails_an_hour, settings.hour),
+            longest_pause: settings.email_longest_pause,
+            hour: settings.hour,
+            ready: Vec::new(),
+            joins: BTreeSet::new(),
+        }
+    }
+
+    /// The highest place of all that is known: what is new lies behind it.
+    pub(crate) fn last(&self) -> u64 {
+        self.items.last_key_value().map_or(0, |(number, _)| *number)
+    }
+
+    /// Takes in what the outbox has at the start. `wall` is the time of the due times in it; a pause never lasts longer
+    /// than the longest one, whatever became of the clock.
+    pub(crate) fn restore(&mut self, mut kept: Vec<Outgoing>, now: Instant, wall: Timestamp) {
+        // First what was sent and summed up: it decides about the rest.
+        let order = |one: &Outgoing| match (one.sent_at, &one.channel) {
+            (Some(_), _) => 0,
+            (None, Channel::Summary { .. }) => 1,
+            (None, Channel::Email { .. } | Channel::Webhook { .. }) => 2,
+        };
+        kept.sort_by_key(|one| (order(one), one.number));
+        for outgoing in kept {
+            let tried = outgoing.attempts > 0 || outgoing.waited_ms > 0;
+            let longest = if Item::way(&outgoing) == Way::Webhook { LONGEST_OURS } else { self.longest_pause };
+            let pause = outgoing.due_at.since(wall).min(longest);
+            let at = if tried { now + pause } else { now };
+            let (number, address) = (outgoing.number, address(&outgoing.email));
+            self.items.insert(number, Item::of(&outgoing));
+            match (outgoing.sent_at, &outgoing.channel) {
+                (Some(sent_at), _) => self.hours.sent(&address, number, wall.since(sent_at).min(self.hour), now),
+                (None, Channel::Summary { .. }) => {
+                    self.hours.summary_kept(&address, number);
+                    self.summary_may_go(&address, at);
+                }
+                (None, Channel::Email { .. } | Channel::Webhook { .. }) => self.arrives(number, at),
+            }
+        }
+    }
+
+    /// Takes in something new.
+    pub(crate) fn add(&mut self, outgoing: &Outgoing, now: Instant) {
+        self.items.insert(outgoing.number, Item::of(outgoing));
+        self.arrives(outgoing.number, now);
+    }
+
+    /// What is to be done now.
+    pub(crate) fn start(&mut self, now: Instant) -> Vec<Start> {
+        let mut starts = Vec::new();
+        let of_hours = self.hours.due(now);
+        for number in of_hours.forgotten {
+            // Its place is free once it is forgotten in the store as well.
+            starts.extend(self.name(number).map(Start::Forget));
+        }
+        self.due.extend(of_hours.summaries.into_iter().map(|number| (now, number)));
+        while self.due.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, number)) = self.due.pop_first() else { break };
+            let Some(item) = self.items.get(&number) else { continue };
+            let line = if item.way == Way::Webhook { &mut self.webhooks } else { &mut self.emails };
+            line.ask(item.holder, number, &mut self.ready);
+        }
+        for number in std::mem::take(&mut self.ready) {
+            if let Some(item) = self.items.get(&number) {
+                starts.push(Start::Send((number, item.id), item.way));
+            }
+        }
+        for address in std::mem::take(&mut self.joins) {
+            if let Some((emails, summary)) = self.hours.join(&address) {
+                let emails = emails.into_iter().filter_map(|number| self.name(number)).collect();
+                let summary = summary.and_then(|number| self.name(number));
+                starts.push(Start::Join { address, emails, summary });
+            }
+        }
+        starts
+    }
+
+    /// When there may be something to do without anything having happened.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at).into_iter().chain(self.hours.next_at()).min()
+    }
+
+    /// Sending ended; `way` is that by which it was sent.
+    pub(crate) fn ended(&mut self, number: u64, way: Way, ended: Ended, now: Instant) {
+        let Some(item) = self.items.get_mut(&number) else { return };
+        let (holder, address) = (item.holder, item.address.clone());
+        let line = if way == Way::Webhook { &mut self.webhooks } else { &mut self.emails };
+        line.give_back(holder, &mut self.ready);
+        match ended {
+            Ended::Again(pause) => {
+                self.due.insert((now + pause, number));
+            }
+            Ended::Sent => self.hours.sent(&address, number, Duration::ZERO, now),
+            Ended::ByEmail => {
+                item.way = Way::Email;
+                self.arrives(number, now);
+            }
+            Ended::Gone => {
+                self.items.remove(&number);
+                if way == Way::Email {
+                    self.hours.given_up(&address, number);
+                    self.summary_may_go(&address, now);
+                }
+            }
+        }
+    }
+
+    /// Emails are told in `summary` now; it may be the first of them.
+    pub(crate) fn joined(&mut self, address: &str, emails: &[Name], summary: Option<u64>, now: Instant) {
+        emails.iter().filter(|(number, _)| Some(*number) != summary).for_each(|(number, _)| {
+            self.items.remove(number);
+        });
+        self.hours.joined(address, summary);
+        self.joins.insert(address.to_owned());
+        self.summary_may_go(address, now);
+    }
+
+    /// It is forgotten in the store.
+    pub(crate) fn forgotten(&mut self, number: u64) {
+        self.items.remove(&number);
+    }
+
+    fn name(&self, number: u64) -> Option<Name> {
+        self.items.get(&number).map(|item| (number, item.id))
+    }
+
+    fn arrives(&mut self, number: u64, at: Instant) {
+        let Some(item) = self.items.get(&number) else { return };
+        if item.way == Way::Email && self.hours.arrives(&item.address, number) == Turn::Held {
+            self.joins.insert(item.address.clone());
+        } else {
+            self.due.insert((at, number));
+        }
+    }
+
+    fn summary_may_go(&mut self, address: &str, at: Instant) {
+        self.due.extend(self.hours.summary_of(address).map(|number| (at, number)));
+    }
+}
+
+impl Item {
+    fn way(outgoing: &Outgoing) -> Way {
+        match outgoing.channel {
+            Channel::Webhook { .. } => Way::Webhook,
+            Channel::Email { .. } | Channel::Summary { .. } => Way::Email,
+        }
+    }
+
+    fn of(outgoing: &Outgoing) -> Item {
+        // The URL tells PIMs apart; old records have nothing else of them.
+        let mut pim = DefaultHasher::new();
+        outgoing.notification.subject.hash(&mut pim);
+        let part = outgoing.notification.subscriber_id.0.as_u64_pair().1;
+        let holder = Holder { pim: pim.finish(), part };
+        Item { id: outgoing.id, way: Item::way(outgoing), holder, address: address(&outgoing.email) }
+    }
+}
+
+/// Addresses that differ only in case are one.
+fn address(email: &str) -> String {
+    email.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

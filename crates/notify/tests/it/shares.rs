@@ -1,0 +1,109 @@
+//! What tenants share: places to send from, and the inboxes of people.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use domain::notification::Channel;
+use notify::{Mailer, Settings, SmtpSecurity};
+use tokio::net::TcpListener;
+
+use crate::email::smtp;
+use crate::mail_server::MailServer;
+use crate::receiver::{Receiver, Say};
+use crate::world::{World, contact, make, resume, settings, suspend, suspend_for, until};
+
+#[tokio::test]
+async fn two_hundred_notifications_to_a_hanging_webhook_delay_nobody_else() {
+    let (slow, quick) = (Receiver::start(&[Say::Hang; 600]).await, Receiver::start(&[]).await);
+    let world = World::new(contact(false, Some(&slow.url()))).await;
+    let (_, other) = make(world.store.as_ref(), contact(false, Some(&quick.url()))).await;
+    let mut stored = world.subscription.clone();
+    for _ in 0..100 {
+        stored = suspend(world.store.as_ref(), stored).await;
+        stored = resume(world.store.as_ref(), stored).await;
+    }
+    let slow_webhook = Settings { webhook_timeout: Duration::from_secs(20), ..settings() };
+    let notifier = world.start(None, slow_webhook);
+    until("the slow one is called", async || slow.got().len() >= 20).await;
+    suspend_for(world.store.as_ref(), other, "https://other-pim.example.com").await;
+    until("the quick one has it", async || !quick.got().is_empty()).await;
+    assert!(slow.got().len() < 32, "while all other calls hang: {}", slow.got().len());
+    assert_eq!(world.waiting().await.len(), 200);
+    drop(notifier);
+}
+
+#[tokio::test]
+async fn a_loop_of_suspensions_orders_six_emails_and_a_summary() {
+    let Some(server) = MailServer::start("none", "") else { return };
+    let hour = Settings { hour: Duration::from_secs(4), ..settings() };
+    let world = World::new(contact(true, None)).await;
+    let mailer = || Some(Mailer::new(&smtp(server.port, SmtpSecurity::None)).unwrap());
+    let notifier = world.start(mailer(), hour.clone());
+    let mut stored = world.subscription.clone();
+    for _ in 0..20 {
+        stored = suspend(world.store.as_ref(), stored).await;
+        stored = resume(world.store.as_ref(), stored).await;
+    }
+    until("six are sent", async || server.got().len() == 6).await;
+    let summed_up = async || match &world.waiting().await[..] {
+        [one] => matches!(one.channel, Channel::Summary { count: 34, .. }),
+        _ => false,
+    };
+    until("the rest is one", summed_up).await;
+    // The hour goes on over a restart.
+    notifier.stop().await;
+    let notifier = world.start(mailer(), hour);
+    resume(world.store.as_ref(), suspend(world.store.as_ref(), stored).await).await;
+    until("these join", async || {
+        matches!(&world.waiting().await[..], [one] if matches!(one.channel, Channel::Summary { count: 36, .. }))
+    })
+    .await;
+    assert_eq!(server.got().len(), 6);
+    world.all_sent().await;
+    until("the summary arrives", async || server.got().len() == 7).await;
+    assert!(server.got()[6].line.contains("36 notifications"), "{:?}", server.got()[6]);
+    until("nothing is remembered after the hour", async || world.kept().await.is_empty()).await;
+    notifier.stop().await;
+}
+
+/// A server that takes connections and says nothing.
+async fn silent() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_smtp_server_that_says_nothing_is_given_its_time_and_no_more() {
+    let mut silent_server = smtp(silent().await.port(), SmtpSecurity::None);
+    silent_server.host = "127.0.0.1".into();
+    silent_server.timeout = Duration::from_millis(200);
+    let world = World::new(contact(true, None)).await;
+    let notifier = world.start(Some(Mailer::new(&silent_server).unwrap()), settings());
+    world.suspend().await;
+    until("it was tried three times", async || world.waiting().await.first().is_some_and(|one| one.attempts >= 3))
+        .await;
+    notifier.stop().await;
+}
+
+#[tokio::test]
+async fn the_attempts_of_a_webhook_are_counted_over_a_restart() {
+    let receiver = Receiver::start(&[Say::Status(500); 10]).await;
+    let world = World::new(contact(false, Some(&receiver.url()))).await;
+    let long = Settings { webhook_pauses: vec![Duration::from_millis(1), Duration::from_secs(2)], ..settings() };
+    let notifier = world.start(None, long);
+    world.suspend().await;
+    until("it was tried twice", async || world.waiting().await.first().is_some_and(|one| one.attempts == 2)).await;
+    notifier.stop().await;
+    assert_eq!(receiver.got().len(), 2);
+    let notifier = world.start(None, settings());
+    world.fell_back().await;
+    assert_eq!(receiver.got().len(), 3, "one was left");
+    notifier.stop().await;
+}
