@@ -242,6 +242,11 @@ impl Oracle {
     /// The process starts.
     pub fn started(&mut self) {
         self.stepped_back |= self.stepped;
+        if self.stepped_back {
+            // The clock was set while the process was down: nothing waits for longer than for its longest pause from now.
+            let items = self.lanes.iter_mut().flat_map(|lane| lane.items.values_mut());
+            items.filter(|item| item.state == State::Retry).for_each(|item| item.due_at = Timestamp::EPOCH);
+        }
     }
 
     /// Events before `before` leave the log, for whoever has not delivered them; gives those.
