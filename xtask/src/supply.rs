@@ -40,7 +40,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         shell::say(line);
     }
     if wrong.is_empty() {
-        shell::say(&format!("{} crates, all from crates.io and under licences that fit", packages.len()));
+        shell::say(format_args!("{} crates, all from crates.io and under licences that fit", packages.len()));
     }
     Ok(wrong.is_empty())
 }

@@ -1,6 +1,5 @@
 //! The core without a driver: what a wall clock that is set does to it, namely nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(dead_code, reason = "the frame is shared by several tests")]
 
 mod parts;

@@ -22,7 +22,7 @@ struct Inner {
 impl Inner {
     /// Wakes those who have got their places.
     fn serve(&mut self) {
-        while let Some(waiter) = self.queue.next() {
+        while let Some(waiter) = self.queue.serve() {
             // A task that has gone away since gives back in `Waiting::drop`.
             if let Some(task) = self.tasks.remove(&waiter) {
                 _ = task.send(());

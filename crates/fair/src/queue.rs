@@ -20,7 +20,7 @@ pub struct Waiter(u64);
 pub enum Asked {
     /// The places are the holder's until [`Queue::give_back`].
     Granted,
-    /// [`Queue::next`] will name it.
+    /// [`Queue::serve`] will name it.
     Waits(Waiter),
 }
 
@@ -112,7 +112,7 @@ impl Queue {
 
     /// The next request that gets its places, until there is none. Call it after [`Queue::give_back`] and
     /// [`Queue::withdraw`].
-    pub fn next(&mut self) -> Option<Waiter> {
+    pub fn serve(&mut self) -> Option<Waiter> {
         let mut wanting: Vec<(u64, Waiter, u64, u64, u64)> = self
             .pims
             .iter()

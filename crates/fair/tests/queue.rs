@@ -38,13 +38,13 @@ fn a_place_that_becomes_free_goes_to_the_one_that_has_least() {
     let Asked::Waits(greedy) = queue.ask(holder(1, 2), 1) else { panic!("granted beyond the capacity") };
     let Asked::Waits(modest) = queue.ask(holder(2, 1), 1) else { panic!("granted beyond the capacity") };
     queue.give_back(holder(1, 1), 1);
-    assert_eq!(queue.next(), Some(modest));
-    assert_eq!(queue.next(), None);
+    assert_eq!(queue.serve(), Some(modest));
+    assert_eq!(queue.serve(), None);
     queue.give_back(holder(1, 1), 1);
     // One place is free, and it is the quarter that is kept.
-    assert_eq!(queue.next(), None);
+    assert_eq!(queue.serve(), None);
     queue.give_back(holder(1, 1), 1);
-    assert_eq!(queue.next(), Some(greedy));
+    assert_eq!(queue.serve(), Some(greedy));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn within_a_pim_the_subscription_with_fewest_is_next() {
     let Asked::Waits(_) = queue.ask(holder(1, 1), 1) else { panic!("granted beyond the capacity") };
     let Asked::Waits(other) = queue.ask(holder(1, 2), 1) else { panic!("granted beyond the capacity") };
     queue.give_back(holder(1, 1), 1);
-    assert_eq!(queue.next(), Some(other));
+    assert_eq!(queue.serve(), Some(other));
 }
 
 proptest! {
@@ -82,7 +82,7 @@ proptest! {
                     }
                 }
             }
-            while let Some(waiter) = queue.next() {
+            while let Some(waiter) = queue.serve() {
                 held.push(waiting.remove(&waiter).expect("a request that waits"));
             }
             let sum: u64 = held.iter().map(|(_, places)| places).sum();
@@ -94,7 +94,7 @@ proptest! {
         while !waiting.is_empty() {
             let (holder, places) = held.pop().expect("somebody waits although nothing is held");
             queue.give_back(holder, places);
-            while let Some(waiter) = queue.next() {
+            while let Some(waiter) = queue.serve() {
                 held.push(waiting.remove(&waiter).expect("a request that waits"));
             }
         }

@@ -132,17 +132,19 @@ impl State {
     /// A task of its own: who asks may give up without the others losing the answer.
     fn start(self: &Arc<State>, name: Box<str>, place: Permit) -> Begun {
         let mut running = self.running.lock();
-        let look_up = |name: &Box<str>| {
-            let (state, name) = (Arc::clone(self), name.clone());
-            let task = tokio::spawn(async move {
-                let _place = place;
-                let (answer, keep) = lookup::look_up(&state.system, &name).await;
-                state.known.learn(&name, answer.clone(), keep);
-                state.running.lock().remove(&name);
-                answer
-            });
-            task.map(|ended| ended.unwrap_or(Err(LookupError::ServerFailure))).boxed().shared()
-        };
-        Begun::Running(running.entry(name).or_insert_with_key(look_up).clone())
+        if let Some(look_up) = running.get(&name) {
+            return Begun::Running(look_up.clone());
+        }
+        let (state, asked) = (Arc::clone(self), name.clone());
+        let task = tokio::spawn(async move {
+            let _place = place;
+            let (answer, keep) = lookup::look_up(&state.system, &asked).await;
+            state.known.learn(&asked, answer.clone(), keep);
+            state.running.lock().remove(&asked);
+            answer
+        });
+        let look_up = task.map(|ended| ended.unwrap_or(Err(LookupError::ServerFailure))).boxed().shared();
+        running.insert(name, look_up.clone());
+        Begun::Running(look_up)
     }
 }

@@ -89,7 +89,7 @@ impl Backlog {
         let (pim, most) = self.pims.iter().map(|(pim, bytes)| (*pim, *bytes)).max_by_key(|(_, bytes)| *bytes)?;
         let beyond = |used: u64, bound: u64| {
             let near = used > bound / 100 * NEAR;
-            near.then(|| used - bound / 100 * EASY).unwrap_or(0)
+            if near { used - bound / 100 * EASY } else { 0 }
         };
         let bytes = beyond(most, self.share()).max(beyond(self.total, self.bound)).min(most);
         (bytes > 0).then_some(Pressed { pim, bytes })

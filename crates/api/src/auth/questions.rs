@@ -39,23 +39,16 @@ pub(crate) struct Who {
     pub(crate) client: ClientId,
 }
 
+/// Those who wait for a place, in their order.
+type Queue = VecDeque<oneshot::Sender<()>>;
+
 /// The places of all PIMs.
+#[derive(Default)]
 pub(crate) struct Questions {
     pims: Mutex<HashMap<PimId, Places>>,
-    waiting: Mutex<HashMap<(PimId, Holder), VecDeque<oneshot::Sender<()>>>>,
+    waiting: Mutex<HashMap<(PimId, Holder), Queue>>,
     genuine: Mutex<HashMap<Who, Instant>>,
     refused: Buckets<(PimId, Option<Origin>)>,
-}
-
-impl Default for Questions {
-    fn default() -> Questions {
-        Questions {
-            pims: Mutex::default(),
-            waiting: Mutex::default(),
-            genuine: Mutex::default(),
-            refused: Buckets::default(),
-        }
-    }
 }
 
 impl Questions {

@@ -46,7 +46,7 @@ impl Pool {
 
     fn serve(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
-        while let Some(waiter) = self.queue.next() {
+        while let Some(waiter) = self.queue.serve() {
             steps.extend(self.waiting.remove(&waiter));
         }
         steps

@@ -97,7 +97,7 @@ fn text(bytes: &[u8], secrets: &[Vec<u8>]) -> String {
         text.push_str(chunk.valid());
         let is_last = chunks.peek().is_none();
         let is_begun = std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
-        if !chunk.invalid().is_empty() && !(is_cut && is_last && is_begun) {
+        if !(chunk.invalid().is_empty() || is_cut && is_last && is_begun) {
             text.push(char::REPLACEMENT_CHARACTER);
         }
     }

@@ -29,7 +29,6 @@ pub fn pieces<'t>(text: &'t [u8], path: &[&str]) -> std::result::Result<Pieces<'
 }
 
 /// Where the array opens and closes, and its elements.
-#[expect(clippy::type_complexity, reason = "named by its only reader")]
 fn taken_apart<'t>(text: &'t [u8], path: &[&str]) -> Result<Option<(usize, Vec<&'t str>, usize)>> {
     let text = text_of(text)?;
     let mut reader = Reader::new(text);
