@@ -114,7 +114,6 @@ fn pim() -> Pim {
         provenance: Provenance::default(),
         created_at: Timestamp::EPOCH,
         revision: 0,
-        provenance: Provenance::default(),
     }
 }
 

@@ -111,7 +111,7 @@ impl Line {
     }
 
     fn serve(&mut self, ready: &mut Vec<u64>) {
-        while let Some(waiter) = self.queue.next() {
+        while let Some(waiter) = self.queue.serve() {
             ready.extend(self.waiting.remove(&waiter));
         }
     }
