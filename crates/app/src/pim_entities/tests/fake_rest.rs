@@ -186,7 +186,9 @@ impl State {
         let since = Timestamp::parse(&format!("{since}Z")).unwrap();
         let since = Timestamp::from_micros(since.as_micros() - self.zone * 3_600_000_000);
         let after = parameter("search_after").unwrap_or_default();
-        let name = |item: &Value| item["uuid"].as_str().or(item["code"].as_str()).unwrap().to_owned();
+        let name = |item: &Value| {
+            item["uuid"].as_str().or(item["code"].as_str()).map_or_else(|| item.to_string(), str::to_owned)
+        };
         let changed = |item: &&Value| {
             let updated = item["updated"].as_str().and_then(Timestamp::parse);
             updated.is_none_or(|updated| updated > since)
