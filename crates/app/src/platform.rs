@@ -310,6 +310,7 @@ fn engine_settings(settings: &Settings) -> engine::Settings {
             max_in_hand: defaults.max_in_hand.max(2 * delivery.max_in_flight.0),
             ..defaults
         },
+        host_rate: delivery.host_rate.0,
         save_every: delivery.save_interval,
         frequent: frequent(settings),
         retention: settings.storage.keep_events,

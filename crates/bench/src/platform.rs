@@ -63,7 +63,7 @@ impl Stage {
             config,
             "data_dir = {:?}\nlisten = \"127.0.0.1:0\"\nallow_networks = [\"127.0.0.0/8\"]\nallow_http_destinations = true\n\
              [encryption]\nkeys = [\"{}:{}\"]\n[log]\nlevel = \"warn\"\n\
-             [delivery]\nrate_lowest = {NO_PACE:e}\nrate_first = {NO_PACE:e}\nrate_highest = {NO_PACE:e}\nmax_in_flight = {}\n",
+             [delivery]\nrate_lowest = {NO_PACE:e}\nrate_first = {NO_PACE:e}\nrate_highest = {NO_PACE:e}\nhost_rate = 100000\nmax_in_flight = {}\n",
             self.data(),
             self.key.id(),
             self.key.expose_base64(),

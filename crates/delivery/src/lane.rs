@@ -118,6 +118,8 @@ pub struct Lane {
     next_ticket: u64,
     /// Fresh events sent since the last retry, while retries were due.
     fresh_since_retry: u32,
+    /// Whether the lane was just given a turn ([`LaneOptions::by_turns`]).
+    has_turn: bool,
     /// The latest time that the lane was told.
     now: Timestamp,
     last_success_at: Option<Timestamp>,
@@ -154,6 +156,7 @@ impl Lane {
             outputs: VecDeque::new(),
             next_ticket: 0,
             fresh_since_retry: 0,
+            has_turn: false,
             now: Timestamp::EPOCH,
             last_success_at: None,
             last_failure: None,
@@ -277,11 +280,14 @@ impl Lane {
                 self.order = EntityOrder::default();
                 self.supply = Supply::Live;
             }
+            Input::Turn => self.has_turn = true,
             Input::Expired(before) => self.expire(before),
             Input::Timeout => {}
         }
         self.judge_if_due();
         self.dispatch();
+        // A turn that cannot be used now is lost.
+        self.has_turn = false;
     }
 
     /// The next thing to do, until there is nothing more.

@@ -596,3 +596,24 @@ fn events_that_are_too_old_before_they_are_routed_are_not_sent() {
     bench.pass(MINUTE);
     assert_eq!(bench.positions_sent(), [9]);
 }
+
+#[test]
+fn by_turns_each_attempt_needs_a_turn_which_is_good_for_one() {
+    let mut bench = Bench::with(Settings::default(), LaneOptions { by_turns: true, ..LaneOptions::default() });
+    bench.tell(Input::Turn);
+    bench.offer(1..=9);
+    assert_eq!(bench.positions_sent(), [0; 0], "a turn that came when there was nothing to send is lost");
+    assert!(bench.lane.wants_turn());
+    assert_eq!(bench.lane.poll_timeout(), None, "time alone gives no turn");
+    bench.tell(Input::Turn);
+    bench.tell(Input::Timeout);
+    assert_eq!(bench.positions_sent(), [1]);
+    assert!(!bench.lane.wants_turn(), "it has a pace of its own as well");
+    bench.pass(Duration::from_millis(100));
+    assert!(bench.lane.wants_turn());
+    bench.tell(Input::Held);
+    assert!(!bench.lane.wants_turn());
+    bench.tell(Input::Turn);
+    bench.tell(Input::Released);
+    assert_eq!(bench.positions_sent(), [1]);
+}

@@ -14,8 +14,13 @@ use domain::{Position, Timestamp};
 const SECOND: Duration = Duration::from_secs(1);
 const OURS: Outcome = Outcome::Ours(Lack::FileDescriptors);
 const UNDECIDED: Silence = Silence::Undecided { since: None };
-const TOPIC: LaneOptions =
-    LaneOptions { manner: Manner::InBatches, entity_of: None, respect_retry_after: false, destination: 7 };
+const TOPIC: LaneOptions = LaneOptions {
+    manner: Manner::InBatches,
+    entity_of: None,
+    respect_retry_after: false,
+    by_turns: false,
+    destination: 7,
+};
 
 fn endpoint() -> Bench {
     Bench::with(Settings::default(), LaneOptions::default())

@@ -2,6 +2,7 @@
 
 mod configure;
 mod drops;
+mod host_rate;
 mod lacks;
 mod room;
 mod route;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use delivery::lane::{LaneOptions, Manner};
 use delivery::{Lane, Ticket};
 use domain::destination::{Destination, number_of};
-use domain::lane_status::LaneStatus;
+use domain::lane_status::{LaneStatus, SlowedBy};
 use domain::outcome::{Failure, Lack, Outcome, SuspensionReason};
 use domain::subscription::{Ordering, Subscription};
 use domain::{LoggedEvent, Now, PimId, Position, SubscriptionId, Timestamp};
@@ -118,6 +119,8 @@ struct Entry {
     subscription: Arc<Subscription>,
     /// The host of its destination.
     host: silence::Host,
+    /// The host and port with the rate that it shares; none for topics.
+    paced_with: Option<host_rate::HostOf>,
     lane: Lane,
     /// What it lacked when that was last counted; and where silence, of which host.
     lack: Option<(Lack, silence::Host)>,
@@ -156,6 +159,7 @@ pub struct Core {
     /// Lanes that begin behind it, with where they do.
     beginning: Vec<(Position, usize)>,
     timers: BTreeSet<(Timestamp, usize)>,
+    host_rate: host_rate::HostRate,
     saver: save::Saver,
     drops: drops::Drops,
     outputs: VecDeque<Output>,
@@ -181,6 +185,7 @@ impl Core {
         Core {
             delivery: Arc::new(settings.delivery.clone()),
             saver: save::Saver::new(mark, now),
+            host_rate: host_rate::HostRate::new(settings.host_rate),
             settings,
             version: 0,
             entries: Vec::new(),
@@ -284,7 +289,7 @@ impl Core {
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let lanes = self.timers.first().map(|(at, _)| *at);
         let save = self.saver.due(self.routed, &self.settings);
-        [lanes, save, self.drops.again_at()].into_iter().flatten().min()
+        [lanes, save, self.drops.again_at(), self.host_rate.due_at()].into_iter().flatten().min()
     }
 
     /// All events before it have been routed.
@@ -314,6 +319,7 @@ impl Core {
         let mut status = entry.lane.status(now);
         status.matched = entry.matched;
         status.filtered_out = entry.filtered_out;
+        status.slowed_by = self.host_rate.slows(slot).then_some(SlowedBy::HostRate);
         Some((status, entry.lane.reach(), entry.subscription.clone()))
     }
 
@@ -338,11 +344,32 @@ impl Core {
         }
     }
 
-    /// Does what a lane asks, and notes its timer.
+    /// Does what a lane asks, gives it turns to send that are free, and notes its timer.
     fn pump(&mut self, slot: usize) {
+        loop {
+            self.obey(slot);
+            let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+            if entry.replaced {
+                return self.pump_replaced(slot);
+            }
+            match entry.paced_with.filter(|_| entry.lane.wants_turn()) {
+                None => self.host_rate.leave(slot),
+                Some(host) if self.host_rate.turn(slot, host, self.now) => {
+                    entry.lane.handle(self.now, delivery::Input::Turn);
+                    continue;
+                }
+                // It waits until `fire_timers` gives it one.
+                Some(_) => {}
+            }
+            return self.note(slot);
+        }
+    }
+
+    /// Does what a lane asks.
+    fn obey(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         if entry.replaced {
-            return self.pump_replaced(slot);
+            return;
         }
         let id = LaneId { slot, number: entry.number };
         while let Some(output) = entry.lane.poll() {
@@ -366,6 +393,11 @@ impl Core {
                 }
             });
         }
+    }
+
+    /// Notes what a lane has come to: its timer, what is to be saved, what it lacks.
+    fn note(&mut self, slot: usize) {
+        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         self.totals.given_up += entry.lane.take_given_up();
         // A lane that does not send is not offered events either: it reads them later, if at all.
         if !entry.lane.is_live() && entry.lane.reach().is_none() {
@@ -394,6 +426,11 @@ impl Core {
         for slot in due {
             let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
             entry.lane.handle(self.now, delivery::Input::Timeout);
+            self.pump(slot);
+        }
+        while let Some(slot) = self.host_rate.next_turn(self.now) {
+            let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
+            entry.lane.handle(self.now, delivery::Input::Turn);
             self.pump(slot);
         }
     }
@@ -433,6 +470,7 @@ impl Core {
             entity_of: (manner == Manner::OneByOne && subscription.options.ordering == Ordering::PerEntity)
                 .then_some(entity_number as fn(&LoggedEvent) -> u64),
             respect_retry_after: subscription.options.respect_retry_after,
+            by_turns: manner == Manner::OneByOne,
             destination: subscription.destination.place().number(),
         }
     }

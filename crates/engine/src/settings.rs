@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Settings {
     /// The rules of delivery.
     pub delivery: delivery::Settings,
+    /// Attempts a second from one PIM to one host and port, over all its subscriptions. Contract page 4, "Fairness": 400.
+    pub host_rate: u32,
     /// Cursors of all lanes are saved together this often, at most. It bounds the duplicates that a crash costs: those of so much time.
     pub save_every: Duration,
     /// Events are kept for so long for suspended subscriptions with `options.hold`, and for lanes that are behind.
@@ -21,6 +23,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             delivery: delivery::Settings::default(),
+            host_rate: 400,
             save_every: Duration::from_millis(200),
             retention: Duration::from_secs(7 * 24 * 3600),
             trim_every: Duration::from_secs(10),

@@ -153,7 +153,7 @@ fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
 
 /// No cap on the rate, so that a test needs no time.
 fn quick() -> Settings {
-    let mut settings = Settings::default();
+    let mut settings = Settings { host_rate: 1_000_000, ..Settings::default() };
     settings.delivery.highest_rate = 1e6;
     settings.delivery.first_rate = 1e6;
     settings

@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 use super::typed::Typed;
 use super::value::{
-    Amount, BaseUrl, Count, HostPort, LogFormat, Nat64Prefix, PerSecond, Port, SchemaCheck, Share, Size, SmtpSecurity,
-    UnknownTypes, Value, Wrong,
+    Amount, BaseUrl, Count, HostPort, HostRate, LogFormat, Nat64Prefix, PerSecond, Port, SchemaCheck, Share, Size,
+    SmtpSecurity, UnknownTypes, Value, Wrong,
 };
 
 /// One row of the table.
@@ -232,6 +232,9 @@ settings! {
         rate_highest: PerSecond = "100";
         /// Deliveries a second that a new or resumed subscription starts with.
         rate_first: PerSecond = "10";
+        /// Deliveries a second from one PIM to one host (name and port), over all its HTTPS subscriptions: 1 to 100,000. At
+        /// this rate the subscriptions take turns.
+        host_rate: HostRate = "400";
         /// Attempts of one subscription that are under way at the same time.
         max_in_flight: Count = "64";
         /// Connections to all destinations together; those to Kafka brokers are counted for themselves.
@@ -367,6 +370,7 @@ mod tests {
         check("delivery.rate_lowest", "1");
         check("delivery.rate_first", "10");
         check("delivery.rate_highest", "100");
+        check("delivery.host_rate", "400");
         check("delivery.retry_delays", r#"["5m", "10m", "20m"]"#);
         check("delivery.attempt_timeout", r#""5s""#);
         check("ingest.max_request", r#""5 MiB""#);

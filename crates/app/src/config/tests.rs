@@ -132,6 +132,10 @@ fn settings_that_contradict_each_other_are_refused() {
         "p.toml:2:15: `delivery.rate_lowest`: is above `delivery.rate_highest`",
     );
     check_refused("[delivery]\nrate_first = 200", "200 is not between");
+    for wrong in ["0", "100001", "1.5"] {
+        let file = format!("[delivery]\nhost_rate = {wrong}");
+        check_refused(&file, "`delivery.host_rate`: expected a whole number a second from 1 to 100000");
+    }
     check_refused("[delivery]\nsuspend_after = \"61m\"", "`delivery.suspend_after`: must be at most 1h");
     check_refused("[delivery]\ntopic_patience = \"59m\"", "`delivery.topic_patience`: must lie between 1h");
     check_refused("[delivery]\ntopic_patience = \"400d\"", "`delivery.topic_patience`: must lie between 1h");

@@ -113,6 +113,23 @@ impl Value for Count {
     }
 }
 
+/// Deliveries a second to one host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct HostRate(pub(crate) u32);
+
+impl Value for HostRate {
+    fn expected() -> String {
+        "a whole number a second from 1 to 100000".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let (Kind::Number(text) | Kind::Bare(text)) = &typed.kind else { return None };
+        text.trim().parse().ok().filter(|number| (1..=100_000).contains(number)).map(HostRate)
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 /// A whole number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Amount(pub(crate) usize);

@@ -35,7 +35,7 @@ pub(crate) struct Running {
 }
 
 /// Settings that let tests reach receivers on loopback, with the rate cap lifted.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 14] = [
     "--listen",
     "127.0.0.1:0",
     "--allow-networks",
@@ -45,6 +45,8 @@ const SETTINGS: [&str; 12] = [
     "--delivery-rate-first",
     "100000",
     "--delivery-rate-highest",
+    "100000",
+    "--delivery-host-rate",
     "100000",
     "--api-rate",
     "10000",

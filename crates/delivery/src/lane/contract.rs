@@ -56,6 +56,8 @@ pub enum Input {
     Stopped,
     /// What the stopped lane did not deliver has been counted: it may be forgotten.
     Dropped,
+    /// The lane may make one attempt now. Only where it wants one ([`Lane::wants_turn`]).
+    Turn,
     /// Events before it have left the log (retention).
     Expired(Position),
     /// Nothing happened but time.
@@ -118,6 +120,8 @@ pub struct LaneOptions {
     pub entity_of: Option<fn(&LoggedEvent) -> u64>,
     /// Wait as long as a 429's `Retry-After` asks.
     pub respect_retry_after: bool,
+    /// Each attempt of [`Manner::OneByOne`] needs a turn ([`Input::Turn`]), since others send to the same host.
+    pub by_turns: bool,
     /// A number for where the events go, the same in every run of the platform: what was learnt about one destination says nothing about
     /// another.
     pub destination: u64,

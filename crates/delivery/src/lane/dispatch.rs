@@ -31,6 +31,7 @@ impl Lane {
                 if self.in_flight.is_empty()
                     && self.try_at().is_none_or(|at| at <= self.now)
                     && self.pace.next_at() <= self.now
+                    && self.take_turn()
                     && let Some(flight) = self.next_try()
                 {
                     self.pace.sent(self.now);
@@ -40,6 +41,7 @@ impl Lane {
             Manner::OneByOne => {
                 while self.in_flight.len() < self.settings.max_in_flight
                     && self.pace.next_at() <= self.now
+                    && self.take_turn()
                     && let Some(flight) = self.next_one()
                 {
                     self.pace.sent(self.now);
@@ -49,6 +51,30 @@ impl Lane {
             Manner::InBatches => self.send_batch(),
         }
         self.read_on();
+    }
+
+    /// Whether an attempt may be made as far as others are concerned that send to the same host; each turn is good for one.
+    fn take_turn(&mut self) -> bool {
+        !self.options.by_turns || std::mem::take(&mut self.has_turn)
+    }
+
+    /// Whether only a turn is missing for the next attempt (`LaneOptions::by_turns`).
+    pub fn wants_turn(&self) -> bool {
+        self.phase == Phase::Running && self.options.by_turns && self.send_at().is_some_and(|at| at <= self.now)
+    }
+
+    /// When the next attempt may be made; `None` = not before something happens.
+    fn send_at(&self) -> Option<Timestamp> {
+        let (has_fresh, has_ready) = (!self.fresh.is_empty(), self.waiting.has_ready());
+        match self.options.manner {
+            Manner::OneByOne if has_ready || has_fresh && self.waiting.len() < self.settings.max_waiting => {
+                let most = if self.trouble.is_some() { 1 } else { self.settings.max_in_flight };
+                let at = self.pace.next_at().max(self.try_at().unwrap_or(Timestamp::EPOCH));
+                (self.in_flight.len() < most).then_some(at)
+            }
+            Manner::InBatches if has_ready || has_fresh => self.next_batch_at(),
+            Manner::OneByOne | Manner::InBatches => None,
+        }
     }
 
     pub(super) fn next_one(&mut self) -> Option<Flight> {
@@ -135,16 +161,8 @@ impl Lane {
         if self.phase != Phase::Running {
             return None;
         }
-        let (has_fresh, has_ready) = (!self.fresh.is_empty(), self.waiting.has_ready());
-        let send_at = match self.options.manner {
-            Manner::OneByOne if has_ready || has_fresh && self.waiting.len() < self.settings.max_waiting => {
-                let most = if self.trouble.is_some() { 1 } else { self.settings.max_in_flight };
-                let at = self.pace.next_at().max(self.try_at().unwrap_or(Timestamp::EPOCH));
-                (self.in_flight.len() < most).then_some(at)
-            }
-            Manner::InBatches if has_ready || has_fresh => self.next_batch_at(),
-            Manner::OneByOne | Manner::InBatches => None,
-        };
+        // One that wants a turn is given it; no time of its own brings that about.
+        let send_at = self.send_at().filter(|_| !self.wants_turn());
         let load_at = (self.waiting.at_hand() < MAX_LOADING).then(|| self.waiting.next_due()).flatten();
         let read_at = match self.supply {
             Supply::Behind { reading: None, again_at, .. } => again_at,

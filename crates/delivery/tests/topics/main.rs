@@ -23,8 +23,13 @@ const SECOND: Duration = Duration::from_secs(1);
 const DELIVERED: Outcome = Outcome::Delivered;
 const THROTTLED: Outcome = Outcome::Throttled { retry_after: None };
 
-const TOPIC: LaneOptions =
-    LaneOptions { manner: Manner::InBatches, entity_of: None, respect_retry_after: false, destination: 7 };
+const TOPIC: LaneOptions = LaneOptions {
+    manner: Manner::InBatches,
+    entity_of: None,
+    respect_retry_after: false,
+    by_turns: false,
+    destination: 7,
+};
 const OTHER_TOPIC: LaneOptions = LaneOptions { destination: 8, ..TOPIC };
 const ENDPOINT: LaneOptions = LaneOptions { manner: Manner::OneByOne, destination: 9, ..TOPIC };
 

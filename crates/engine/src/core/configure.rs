@@ -9,6 +9,7 @@ use domain::log_entry::LogEntry;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use store::LaneRecord;
 
+use super::host_rate::HostOf;
 use super::{Core, Entry, LaneId, Output};
 
 impl Core {
@@ -69,6 +70,7 @@ impl Core {
         let entry = Entry {
             number: self.next_number,
             host: host_of(&subscription),
+            paced_with: HostOf::subscription(&subscription),
             began: subscription.generation,
             subscription: Arc::new(subscription),
             lane,
@@ -111,6 +113,7 @@ impl Core {
             self.timers.remove(&(at, slot));
         }
         self.saver.lanes.retain(|other| *other != slot);
+        self.host_rate.leave(slot);
         self.by_subscription.remove(&entry.subscription.id);
         self.uncount_lack(slot, &entry);
         self.free.push(slot);
@@ -180,6 +183,7 @@ impl Core {
         let subscription = Arc::new(subscription);
         entry.subscription = subscription.clone();
         entry.host = host_of(&subscription);
+        entry.paced_with = HostOf::subscription(&subscription);
         // A save under way may have come too late: a lane that is held saves all of its waiting events anew.
         entry.drop_exceptions |=
             moved && subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));

@@ -218,9 +218,11 @@ mod tests {
     #[test]
     fn a_sign_of_life_from_elsewhere_counts_as_well() {
         let mut silences = Silences::default();
-        silent(&mut silences, B, 9);
+        assert_eq!(silent(&mut silences, B, 9), Silence::THEIRS, "it was all there was");
         silent(&mut silences, A, 10);
-        assert_eq!(silences.answered(None, at(30)), [A as usize, B as usize].map(|lane| lane));
+        assert_eq!(silent(&mut silences, B, 11), Silence::Undecided { since: Some(Timestamp::EPOCH) });
+        let again: BTreeSet<usize> = silences.answered(None, at(30)).into_iter().collect();
+        assert_eq!(again, BTreeSet::from([A as usize, B as usize]));
         assert!(matches!(silent(&mut silences, A, 32), Silence::Theirs { .. }));
     }
 }

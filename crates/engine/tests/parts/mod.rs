@@ -60,6 +60,7 @@ pub(crate) fn https(url: &str) -> Subscription {
 /// A core with what is around it.
 pub(crate) struct World {
     core: Core,
+    settings: engine::Settings,
     subscriptions: Vec<Subscription>,
     log: Vec<Arc<LoggedEvent>>,
     steady: Timestamp,
@@ -81,10 +82,11 @@ impl World {
 
     pub(crate) fn with(settings: engine::Settings, subscriptions: impl IntoIterator<Item = Subscription>) -> World {
         let subscriptions: Vec<_> = subscriptions.into_iter().collect();
-        let mut core = Core::new(settings, Position::FIRST, START);
+        let mut core = Core::new(settings.clone(), Position::FIRST, START);
         core.restore(START, 1, subscriptions.clone(), LedgerRecord::default());
         World {
             core,
+            settings,
             subscriptions,
             log: Vec::new(),
             steady: START,
@@ -108,8 +110,13 @@ impl World {
         self.tell(Input::Timeout);
     }
 
-    /// An event for all subscriptions.
+    /// An event for all subscriptions of the usual PIM.
     pub(crate) fn event(&mut self) {
+        self.event_of(PIM);
+    }
+
+    /// An event for all subscriptions of a PIM.
+    pub(crate) fn event_of(&mut self, pim: PimId) {
         let parts = EventParts {
             id: "id",
             event_type: UPDATED,
@@ -119,7 +126,7 @@ impl World {
             product_identifier: None,
         };
         let position = Position(self.log.len() as u64 + 1);
-        let event = LoggedEvent { position, pim: PIM, accepted_at: self.now().wall, event: Event::new(parts) };
+        let event = LoggedEvent { position, pim, accepted_at: self.now().wall, event: Event::new(parts) };
         self.log.push(Arc::new(event));
         let events = self.log.last().cloned().into_iter().collect();
         self.tell(Input::Events(events, position.next()));
@@ -144,7 +151,7 @@ impl World {
                 self.attempts.push((index, id, events.len()));
                 None
             }
-            Output::Read(id, _, from, limit) => Some(Input::Read(id, Some(self.read(from, limit)))),
+            Output::Read(id, pim, from, limit) => Some(Input::Read(id, Some(self.read(pim, from, limit)))),
             Output::Load(id, _, positions) => {
                 let events = positions.iter().map(|position| self.log[position.0 as usize - 1].clone()).collect();
                 Some(Input::Loaded(id, positions, Some(events)))
@@ -162,8 +169,9 @@ impl World {
         }
     }
 
-    fn read(&self, from: Position, limit: ReadLimit) -> Chunk {
-        let events = self.log.iter().filter(|event| event.position >= from && event.position < limit.until);
+    fn read(&self, pim: PimId, from: Position, limit: ReadLimit) -> Chunk {
+        let of_pim = self.log.iter().filter(|event| event.pim == pim);
+        let events = of_pim.filter(|event| event.position >= from && event.position < limit.until);
         Chunk { events: events.cloned().collect(), next: limit.until }
     }
 
@@ -200,9 +208,23 @@ impl World {
         self.steady = self.now().wall;
         self.ahead = 0;
         self.attempts.clear();
-        self.core = Core::new(engine::Settings::default(), self.mark, self.steady);
+        self.core = Core::new(self.settings.clone(), self.mark, self.steady);
         self.core.restore(self.steady, 1, self.subscriptions.clone(), ledger);
         self.tell(Input::Timeout);
+    }
+
+    /// A subscription is changed.
+    pub(crate) fn change(&mut self, index: usize, change: impl FnOnce(&mut Subscription)) {
+        let subscription = &mut self.subscriptions[index];
+        change(subscription);
+        subscription.revision += 1;
+        let changed = subscription.clone();
+        self.tell(Input::Changed(self.core.version() + 1, vec![changed]));
+    }
+
+    /// Where the next event will be.
+    pub(crate) fn head(&self) -> Position {
+        Position(self.log.len() as u64 + 1)
     }
 
     /// Lets time pass, firing the core's timers.

@@ -1,0 +1,266 @@
+//! The rate at which one PIM's subscriptions together send to one host: lanes get turns, spread evenly, one lane after another.
+//!
+//! A turn is given only when an attempt can begin, so that nothing is held back that a suspension, a new destination or a stop would have to
+//! undo. An hour without deliveries earns nothing: whatever came before, no second has more attempts than the rate allows.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use domain::destination::{Destination, number_of};
+use domain::subscription::Subscription;
+use domain::{PimId, Timestamp};
+
+/// Turns that a late timer missed are made up for if they are no older than this. The even pace is slower by the same share, so that
+/// together they stay within the rate.
+const SLACK: Duration = Duration::from_millis(10);
+
+/// With fewer hosts than this none is forgotten.
+const HOSTS: usize = 256;
+
+/// A host and port that a PIM sends to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct HostOf(PimId, u64);
+
+impl HostOf {
+    /// The host of a subscription's endpoint; topics have no common rate.
+    pub(super) fn subscription(subscription: &Subscription) -> Option<HostOf> {
+        let Destination::Https(https) = &subscription.destination else { return None };
+        let host = https.url.host().trim_end_matches('.').to_ascii_lowercase();
+        Some(HostOf(subscription.pim, number_of(&format!("{host} {}", https.url.port()))))
+    }
+}
+
+/// Who may send to which host, and who waits for a turn.
+#[derive(Debug)]
+pub(super) struct HostRate {
+    /// Nanoseconds between two turns.
+    interval: i64,
+    hosts: HashMap<HostOf, Host>,
+    /// When the next turn of each host is due for which lanes wait.
+    due: BTreeSet<(Timestamp, HostOf)>,
+    /// The places of waiting lanes.
+    places: HashMap<usize, (HostOf, u64)>,
+    next_place: u64,
+    /// With so many hosts, those are forgotten that have not been sent to lately.
+    forget_at: usize,
+}
+
+#[derive(Debug)]
+struct Host {
+    /// The next turn, by the even pace: nanoseconds, so that quick rates are not rounded.
+    next: i64,
+    /// Lanes that wait, by their places.
+    waiting: BTreeMap<u64, usize>,
+}
+
+impl Host {
+    /// When the next turn is, as a time; never too early.
+    fn next_at(&self) -> Timestamp {
+        Timestamp::from_micros(self.next / 1_000 + i64::from(self.next % 1_000 > 0))
+    }
+
+    fn take(&mut self, now: Timestamp, interval: i64) {
+        self.next = self.next.max(nanos(now - SLACK)).saturating_add(interval);
+    }
+}
+
+fn nanos(at: Timestamp) -> i64 {
+    at.as_micros().saturating_mul(1_000)
+}
+
+impl HostRate {
+    /// So many attempts a second to each host.
+    pub(super) fn new(rate: u32) -> HostRate {
+        let second = 1_000_000_000 + SLACK.as_nanos() as i64;
+        let rate = i64::from(rate.max(1));
+        // Rounded up: rather a little too slow than too quick.
+        let interval = (second + rate - 1) / rate;
+        HostRate {
+            interval,
+            hosts: HashMap::new(),
+            due: BTreeSet::new(),
+            places: HashMap::new(),
+            next_place: 0,
+            forget_at: HOSTS,
+        }
+    }
+
+    /// A lane that wants a turn: whether it has one now. Else it waits behind the others.
+    pub(super) fn turn(&mut self, slot: usize, of: HostOf, now: Timestamp) -> bool {
+        if self.places.get(&slot).is_some_and(|(waits_for, _)| *waits_for == of) {
+            return false;
+        }
+        self.leave(slot);
+        self.forget_idle(now);
+        let host = self.hosts.entry(of).or_insert(Host { next: i64::MIN, waiting: BTreeMap::new() });
+        if host.waiting.is_empty() && host.next_at() <= now {
+            host.take(now, self.interval);
+            return true;
+        }
+        if host.waiting.is_empty() {
+            self.due.insert((host.next_at(), of));
+        }
+        host.waiting.insert(self.next_place, slot);
+        self.places.insert(slot, (of, self.next_place));
+        self.next_place += 1;
+        false
+    }
+
+    /// The next lane whose turn has come; that turn is taken.
+    pub(super) fn next_turn(&mut self, now: Timestamp) -> Option<usize> {
+        let (at, of) = *self.due.first().filter(|(at, _)| *at <= now)?;
+        self.due.remove(&(at, of));
+        let host = self.hosts.get_mut(&of)?;
+        let (_, slot) = host.waiting.pop_first()?;
+        self.places.remove(&slot);
+        host.take(now, self.interval);
+        if !host.waiting.is_empty() {
+            self.due.insert((host.next_at(), of));
+        }
+        Some(slot)
+    }
+
+    /// A lane wants no turn any more.
+    pub(super) fn leave(&mut self, slot: usize) {
+        let Some((of, place)) = self.places.remove(&slot) else { return };
+        let Some(host) = self.hosts.get_mut(&of) else { return };
+        host.waiting.remove(&place);
+        if host.waiting.is_empty() {
+            self.due.remove(&(host.next_at(), of));
+        }
+    }
+
+    /// Whether a lane could send but for this rate.
+    pub(super) fn slows(&self, slot: usize) -> bool {
+        self.places.contains_key(&slot)
+    }
+
+    /// When the next turn is due.
+    pub(super) fn due_at(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// A host whose last turn is long enough ago is like one that was never sent to.
+    fn forget_idle(&mut self, now: Timestamp) {
+        if self.hosts.len() >= self.forget_at {
+            let idle_before = nanos(now - SLACK);
+            self.hosts.retain(|_, host| !host.waiting.is_empty() || host.next > idle_before);
+            self.forget_at = HOSTS.max(2 * self.hosts.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn host(number: u64) -> HostOf {
+        HostOf(PimId(1), number)
+    }
+
+    /// The most turns within any second.
+    fn most_in_a_second(turns: &[Timestamp]) -> usize {
+        let within = |from: &Timestamp| turns.iter().filter(|at| *from <= **at && at.since(*from) < SECOND).count();
+        turns.iter().map(within).max().unwrap_or(0)
+    }
+
+    /// Turns of a lane that always wants one and asks every so often, after a pause.
+    fn turns(rate: u32, every: Duration, time: Duration) -> Vec<Timestamp> {
+        let mut rates = HostRate::new(rate);
+        let mut turns = Vec::new();
+        let mut now = START;
+        while now < START + time {
+            while rates.turn(1, host(1), now) {
+                turns.push(now);
+            }
+            now = now + every;
+            while rates.next_turn(now).is_some() {
+                turns.push(now);
+                while rates.turn(1, host(1), now) {
+                    turns.push(now);
+                }
+            }
+        }
+        turns
+    }
+
+    #[test]
+    fn no_second_has_more_turns_than_the_rate_and_few_are_lost() {
+        for rate in [1, 7, 400, 3_000] {
+            for every in [Duration::from_micros(100), Duration::from_millis(1), Duration::from_millis(7)] {
+                let turns = turns(rate, every, 3 * SECOND);
+                let most = most_in_a_second(&turns);
+                assert!(most <= rate as usize, "{most} in a second at {rate}, asked every {every:?}");
+                let least = 3 * rate as usize * 98 / 100;
+                assert!(turns.len() >= least, "{} in 3 s at {rate}, asked every {every:?}", turns.len());
+            }
+        }
+    }
+
+    #[test]
+    fn the_quickest_rate_is_not_rounded_away() {
+        let turns = turns(100_000, Duration::from_millis(1), SECOND);
+        let in_the_second = turns.iter().filter(|at| **at < START + SECOND).count();
+        assert!((98_000..=100_000).contains(&in_the_second), "{in_the_second}");
+    }
+
+    #[test]
+    fn a_late_timer_and_a_long_rest_earn_no_burst() {
+        let mut rates = HostRate::new(400);
+        for rest in [SECOND / 2, 3_600 * SECOND] {
+            let now = START + rest;
+            let mut at_once = 0;
+            while rates.turn(1, host(1), now) {
+                at_once += 1;
+            }
+            assert!((1..=5).contains(&at_once), "{at_once} after {rest:?}");
+            rates.leave(1);
+        }
+    }
+
+    #[test]
+    fn lanes_have_turns_one_after_another() {
+        let mut rates = HostRate::new(10);
+        let mut now = START;
+        assert!(rates.turn(0, host(1), now));
+        for lane in 0..3 {
+            assert!(!rates.turn(lane, host(1), now));
+        }
+        assert!(rates.turn(9, host(2), now), "another host");
+        let mut order = Vec::new();
+        while order.len() < 7 {
+            now = rates.due_at().unwrap_or(now);
+            let Some(lane) = rates.next_turn(now) else { panic!("a turn was due") };
+            order.push(lane);
+            assert!(!rates.turn(lane, host(1), now));
+            if order.len() == 4 {
+                rates.leave(2);
+            }
+        }
+        assert_eq!(order, [0, 1, 2, 0, 1, 0, 1]);
+        assert!(rates.slows(0) && !rates.slows(2));
+        (0..3).for_each(|lane| rates.leave(lane));
+        assert_eq!(rates.due_at(), None);
+    }
+
+    #[test]
+    fn a_lane_whose_destination_changes_waits_only_for_the_new_host() {
+        let mut rates = HostRate::new(10);
+        assert!(rates.turn(0, host(1), START));
+        assert!(!rates.turn(1, host(1), START));
+        assert!(rates.turn(1, host(2), START));
+        assert_eq!((rates.due_at(), rates.slows(1)), (None, false));
+    }
+
+    #[test]
+    fn idle_hosts_are_forgotten() {
+        let mut rates = HostRate::new(400);
+        for number in 0..100_000 {
+            assert!(rates.turn(1, host(number), START + Duration::from_millis(number)));
+        }
+        assert!(rates.hosts.len() <= HOSTS, "{} hosts", rates.hosts.len());
+    }
+}
