@@ -124,11 +124,18 @@ async fn bytes_pass_both_ways_until_the_pass_is_given_back() {
     client.read_exact(&mut thanks).await.unwrap();
     assert_eq!(&thanks, b"thanks");
     let mut far = reading.await.unwrap();
-    // There is one place, and it is taken.
+    // There is one place, and it is taken: who comes second waits for it.
     let mut second = let_through(&tunnel, &pass).await;
-    assert_eq!(answers(&mut second, &to(broker.local_addr().unwrap()), 10).await[1], 6);
+    let request = to(broker.local_addr().unwrap());
+    let mut waiting = std::pin::pin!(answers(&mut second, &request, 10));
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut waiting).await;
+    assert!(early.is_err(), "two connections in one place");
+    drop(client);
+    assert!(far.read_u8().await.is_err(), "closed");
+    let (answer, accepted) = tokio::join!(waiting, broker.accept());
+    assert_eq!(answer[..2], [5, 0]);
+    let (mut far, _) = accepted.unwrap();
     drop(pass);
-    assert!(client.read_u8().await.is_err(), "closed");
     assert!(far.read_u8().await.is_err(), "closed");
     assert_eq!(tunnel.open_connections(), 0);
 }
