@@ -53,7 +53,8 @@ impl Lane {
         self.read_on();
     }
 
-    /// Whether an attempt may be made as far as others are concerned that send to the same host; each turn is good for one.
+    /// Whether an attempt may be made as far as others are concerned that send to the same host; each turn is good for
+    /// one.
     fn take_turn(&mut self) -> bool {
         !self.options.by_turns || std::mem::take(&mut self.has_turn)
     }

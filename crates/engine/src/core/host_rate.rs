@@ -1,7 +1,9 @@
-//! The rate at which one PIM's subscriptions together send to one host: lanes get turns, spread evenly, one lane after another.
+//! The rate at which one PIM's subscriptions together send to one host: lanes get turns, spread evenly, one after
+//! another.
 //!
-//! A turn is given only when an attempt can begin, so that nothing is held back that a suspension, a new destination or a stop would have to
-//! undo. An hour without deliveries earns nothing: whatever came before, no second has more attempts than the rate allows.
+//! A turn is given only when an attempt can begin, so that nothing is held back that a suspension, a new destination
+//! or a stop would have to undo. An hour without deliveries earns nothing: whatever came before, no second has more
+//! attempts than the rate allows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -10,8 +12,8 @@ use domain::destination::{Destination, number_of};
 use domain::subscription::Subscription;
 use domain::{PimId, Timestamp};
 
-/// Turns that a late timer missed are made up for if they are no older than this. The even pace is slower by the same share, so that
-/// together they stay within the rate.
+/// Turns that a late timer missed are made up for if they are no older than this. The even pace is slower by the same
+/// share, so that together they stay within the rate.
 const SLACK: Duration = Duration::from_millis(10);
 
 /// With fewer hosts than this none is forgotten.
