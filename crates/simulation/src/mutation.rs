@@ -44,6 +44,8 @@ pub enum Mutation {
     TakeFailureForSuccess,
     /// The clock that the engine sees runs a second in ten fast.
     HurryTheClock,
+    /// Durations run on the wall clock, which others set.
+    TrustTheWallClock,
     /// Every tenth attempt is made twice.
     SendTwice,
     /// The first two events of each batch change places.
@@ -64,10 +66,6 @@ pub enum Mutation {
     ShareBySubscription,
     /// The time that an attempt waits for a connection is part of its five seconds.
     CountWaiting,
-    /// A name that is known takes a place for look-ups as well.
-    LookUpBeforeCache,
-    /// Every fiftieth connection is never given back.
-    KeepConnection,
     /// What the platform lacks is told as the receivers' failure.
     BlameReceivers,
     /// Suspends however young the first failure is.
@@ -78,7 +76,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 35] = [
+    pub const ALL: [Mutation; 34] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
@@ -99,6 +97,7 @@ impl Mutation {
         Mutation::KeepOldDestination,
         Mutation::TakeFailureForSuccess,
         Mutation::HurryTheClock,
+        Mutation::TrustTheWallClock,
         Mutation::SendTwice,
         Mutation::SwapInBatch,
         Mutation::AnswerBeforeTheEnd,
@@ -109,8 +108,6 @@ impl Mutation {
         Mutation::OneQueueForAll,
         Mutation::ShareBySubscription,
         Mutation::CountWaiting,
-        Mutation::LookUpBeforeCache,
-        Mutation::KeepConnection,
         Mutation::BlameReceivers,
         Mutation::SuspendAtOnce,
         Mutation::LosePatience,

@@ -124,6 +124,11 @@ fn a_hurried_clock() {
 }
 
 #[test]
+fn a_wall_clock_that_is_trusted() {
+    caught(Mutation::TrustTheWallClock, &[RetriesAreNeverEarly, RateIsSpread, NothingIsForgotten, SuspendsByTheRule]);
+}
+
+#[test]
 fn events_sent_twice() {
     caught(Mutation::SendTwice, &[DuplicatesAreExplained]);
 }

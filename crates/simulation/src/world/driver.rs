@@ -126,6 +126,9 @@ impl World {
         if self.mutated(Mutation::HurryTheClock) {
             now.steady = Timestamp::from_micros(steady.as_micros() + self.time as i64 / 10);
         }
+        if self.mutated(Mutation::TrustTheWallClock) {
+            now.steady = now.wall;
+        }
         let Some(core) = &mut self.core else { return Ok(()) };
         self.oracle.judge_if_due(steady);
         core.handle(now, input);

@@ -166,15 +166,11 @@ impl World {
         if let Some(shared) = &mut self.shared {
             shared.attempts.insert(number, Progress::default());
         }
-        if known && !self.mutated(Mutation::LookUpBeforeCache) {
+        if known {
             return self.connect(number);
         }
         let silent = self.plan.sharing.as_ref().is_some_and(|sharing| sharing.silent_names.contains(&receiver));
-        let takes = match (known, silent) {
-            (true, _) => 0,
-            (false, true) => ATTEMPT.as_micros() as u64,
-            (false, false) => self.random.within(500, 10_000),
-        };
+        let takes = if silent { ATTEMPT.as_micros() as u64 } else { self.random.within(500, 10_000) };
         let holder = self.holder_of(number);
         let place = Step::Place(Resource::LookUps, holder, takes, Box::new(Step::LookedUp(number, !silent, takes)));
         self.with_place(Resource::LookUps, holder, place);
@@ -249,8 +245,7 @@ impl World {
     /// An attempt is over: its connection is free.
     pub(super) fn disconnect(&mut self, number: u64) {
         let progress = self.shared.as_mut().and_then(|shared| shared.attempts.remove(&number));
-        let leaks = self.mutated(Mutation::KeepConnection) && number.is_multiple_of(50);
-        if progress.is_some_and(|progress| progress.connected) && !leaks {
+        if progress.is_some_and(|progress| progress.connected) {
             let holder = self.holder_of(number);
             self.give_back(Resource::Connections, holder);
         }

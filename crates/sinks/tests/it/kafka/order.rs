@@ -36,7 +36,7 @@ async fn send_until(sink: &dyn Sink, subscription: &Subscription, stop: &AtomicB
                 Outcome::Delivered => {
                     sent.fetch_add(1, Ordering::SeqCst);
                 }
-                Outcome::Failed(failure) => {
+                Outcome::Failed(failure) | Outcome::Silent(failure) => {
                     assert_ne!(failure.reason, ErrorReason::DestinationFailure, "{}", failure.message);
                     left.push(event);
                 }

@@ -118,7 +118,7 @@ async fn a_right_that_is_granted_later_is_enough() {
     // It may look at the topic, so the broker refuses the write itself.
     blocking(|| broker.allow(OUTSIDER, "DESCRIBE", &topic)).unwrap();
     let outcomes = deliver(&*sink, &subscription, vec![event(1)]).await;
-    assert_eq!(reason(&outcomes[0]), ("broken", ErrorReason::AuthenticationFailed));
+    assert_eq!(reason(&outcomes[0]), ("failed", ErrorReason::PublishRejected));
     blocking(|| broker.allow(OUTSIDER, "WRITE", &topic)).unwrap();
     assert_eq!(deliver(&*sink, &subscription, vec![event(2)]).await, [Outcome::Delivered]);
 }

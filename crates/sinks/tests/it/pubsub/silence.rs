@@ -40,13 +40,12 @@ async fn a_server_that_does_not_answer_the_handshake_is_given_up_and_the_connect
             let subscription = subscription(topic);
             let begun = Instant::now();
             let outcomes = deliver(&sink, &subscription, &[event(1, "p", "")]).await;
-            let Outcome::Failed(failure) = outcomes[0].clone() else { panic!("{outcomes:?}") };
-            (failure, begun.elapsed())
+            (outcomes[0].clone(), begun.elapsed())
         }
     };
     for _ in 0..2 {
-        let (failure, took) = attempt("projects/postrider-tests/topics/any").await;
-        assert_eq!(failure.message, format!("no answer from {address} within 1 s"));
+        let (outcome, took) = attempt("projects/postrider-tests/topics/any").await;
+        assert_eq!(silence(outcome), format!("no answer from {address} within 1 s"));
         assert!(took < Duration::from_secs(4), "{took:?}");
         tokio::time::timeout(Duration::from_secs(5), was_closed.recv()).await.expect("it was closed");
     }
@@ -55,10 +54,11 @@ async fn a_server_that_does_not_answer_the_handshake_is_given_up_and_the_connect
     let first = tokio::spawn(attempt("projects/postrider-tests/topics/first"));
     tokio::time::sleep(Duration::from_millis(900)).await;
     let second = tokio::spawn(attempt("projects/postrider-tests/topics/second"));
-    let (failure, _) = first.await.unwrap();
-    assert_eq!(failure.message, format!("no answer from {address} within 1 s"));
-    let (failure, took) = second.await.unwrap();
-    assert_eq!(failure.message, format!("the connection to {address} was given up, because it hung"));
+    let (outcome, _) = first.await.unwrap();
+    assert_eq!(silence(outcome), format!("no answer from {address} within 1 s"));
+    // The platform gave it up for the first one's sake.
+    let (outcome, took) = second.await.unwrap();
+    assert_eq!(outcome, Outcome::Abandoned);
     assert!(took < Duration::from_millis(1_400), "it ended together with the first, after {took:?}");
 }
 
@@ -121,4 +121,12 @@ async fn a_server_that_freezes_fails_and_nothing_is_sent_when_it_thaws() {
     // sent.
     let messages = emulator.counts(&topic).unwrap().messages;
     assert!(messages <= 2 + 32 + 1, "{messages}");
+}
+
+/// What a silent server's attempt says.
+fn silence(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Silent(failure) => failure.message,
+        other => panic!("{other:?}"),
+    }
 }
