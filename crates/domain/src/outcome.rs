@@ -114,6 +114,9 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// `code` of a failure without an HTTP exchange (contract page 5, error logs).
+    pub const NO_HTTP_STATUS: u16 = 500;
+
     /// Whether both tell the same: their log entries are merged.
     pub fn is_like(&self, other: &Failure) -> bool {
         (self.reason, self.code, &self.message) == (other.reason, other.code, &other.message)

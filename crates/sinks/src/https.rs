@@ -30,7 +30,7 @@ use self::attempt::Attempt;
 use self::pool::{Lane, Pool};
 use self::request::Prepared;
 use crate::connect::Connector;
-use crate::{Delivery, NO_HTTP_STATUS, Sink};
+use crate::{Delivery, Sink};
 
 /// How often connections that rested too long are looked for, at most.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -141,7 +141,7 @@ impl Inner {
             Destination::Https(destination) => Prepared::new(subscription, destination),
             Destination::Pubsub(_) | Destination::Kafka(_) => Err(Failure {
                 reason: ErrorReason::InvalidDestinationConfiguration,
-                code: NO_HTTP_STATUS,
+                code: Failure::NO_HTTP_STATUS,
                 message: "the destination is not an HTTPS endpoint".to_owned(),
                 answer: None,
             }),

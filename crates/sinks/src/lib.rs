@@ -114,6 +114,3 @@ pub(crate) fn holder(subscription: &Subscription) -> Holder {
     // The low half of a UUIDv7 is random.
     Holder { pim: u64::from(subscription.pim.0), part: subscription.id.0.as_u64_pair().1 }
 }
-
-/// `code` of a failure without an HTTP exchange (contract page 5, error logs).
-pub(crate) const NO_HTTP_STATUS: u16 = 500;

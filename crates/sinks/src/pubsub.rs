@@ -30,7 +30,7 @@ use self::outcome::Answer;
 use self::pool::{Lane, Pool};
 use self::request::Prepared;
 use crate::heard::Heard;
-use crate::{Delivery, NO_HTTP_STATUS, Sink};
+use crate::{Delivery, Sink};
 
 /// Entities of one subscription whose requests are under way at once.
 const ENTITIES_AT_ONCE: usize = 32;
@@ -143,7 +143,7 @@ impl Inner {
         let Destination::Pubsub(destination) = &subscription.destination else {
             return all(Outcome::Broken(Failure {
                 reason: ErrorReason::InvalidDestinationConfiguration,
-                code: NO_HTTP_STATUS,
+                code: Failure::NO_HTTP_STATUS,
                 message: "the destination is not a Pub/Sub topic".to_owned(),
                 answer: None,
             }));

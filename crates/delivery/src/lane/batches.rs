@@ -9,9 +9,6 @@ use super::{Attempt, Flight, Lane, Phase, Silence};
 use crate::backoff::Backoff;
 use crate::patience::Unfed;
 
-/// `code` of a failure without an HTTP exchange (contract page 5).
-const NO_HTTP_STATUS: u16 = 500;
-
 impl Lane {
     /// Sends the next batch, unless one is under way: attempts one by one from before, if the destination was an endpoint, count as well.
     pub(super) fn send_batch(&mut self) {
@@ -286,7 +283,7 @@ impl Attempt {
 fn over_quota() -> Failure {
     Failure {
         reason: ErrorReason::Throttled,
-        code: NO_HTTP_STATUS,
+        code: Failure::NO_HTTP_STATUS,
         message: "The topic's quota is used up; delivery is retried.".into(),
         answer: None,
     }

@@ -6,7 +6,6 @@ use domain::outcome::{ErrorReason, Failure, Outcome};
 use http::{HeaderMap, StatusCode, header};
 
 use super::lost::{Fate, Lost};
-use crate::NO_HTTP_STATUS;
 use crate::connect::ConnectError;
 use crate::resolve::LookupError;
 
@@ -134,7 +133,7 @@ pub(crate) fn of_timeout(stage: Stage, limit: Duration, endpoint: &str) -> Outco
 }
 
 fn without_status(reason: ErrorReason, message: String) -> Failure {
-    Failure { reason, code: NO_HTTP_STATUS, message, answer: None }
+    Failure { reason, code: Failure::NO_HTTP_STATUS, message, answer: None }
 }
 
 #[cfg(test)]

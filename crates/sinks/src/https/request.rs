@@ -13,7 +13,6 @@ use uuid::Uuid;
 use wire::signature::Signer;
 
 use super::connection::Connection;
-use crate::NO_HTTP_STATUS;
 use crate::connect::Security;
 use crate::tls::Alpn;
 
@@ -159,7 +158,7 @@ fn secrets(destination: &HttpsDestination) -> Vec<Vec<u8>> {
 fn invalid(what: &str) -> Failure {
     Failure {
         reason: ErrorReason::InvalidDestinationConfiguration,
-        code: NO_HTTP_STATUS,
+        code: Failure::NO_HTTP_STATUS,
         message: format!("the destination cannot be used: {what} cannot be sent over HTTP"),
         answer: None,
     }

@@ -9,7 +9,6 @@ use krafka::error::{ErrorCode, KrafkaError, ProtocolErrorKind};
 use tokio::time::Instant;
 
 use super::tunnel::Dials;
-use crate::NO_HTTP_STATUS;
 use crate::https::outcome::of_connect;
 use crate::lack;
 use crate::tls::TlsFault;
@@ -188,7 +187,7 @@ fn refused_credentials(names: &Names<'_>) -> Outcome {
 }
 
 pub(crate) fn failure(reason: ErrorReason, message: String) -> Failure {
-    Failure { reason, code: NO_HTTP_STATUS, message, answer: None }
+    Failure { reason, code: Failure::NO_HTTP_STATUS, message, answer: None }
 }
 
 fn is_forbidden(failure: &crate::connect::ConnectError) -> bool {

@@ -4,14 +4,12 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use domain::outcome::{ErrorReason, Failure, Lack, Outcome};
-use google_cloud_gax::error::rpc::Code;
-use google_cloud_pubsub::error::PublishError;
-
-use crate::NO_HTTP_STATUS;
 use crate::connect::{ConnectError, handshake_error};
 use crate::https::lost::{Lost, source};
 use crate::https::outcome::{Stage, of_lost};
+use domain::outcome::{ErrorReason, Failure, Lack, Outcome};
+use google_cloud_gax::error::rpc::Code;
+use google_cloud_pubsub::error::PublishError;
 
 /// What came of a request.
 pub(super) enum Answer {
@@ -90,7 +88,7 @@ fn of_code(code: Code, named: &Named<'_>) -> Answer {
     let Named { topic, principal, .. } = named;
     let failure = |reason, hint: String| Failure {
         reason,
-        code: NO_HTTP_STATUS,
+        code: Failure::NO_HTTP_STATUS,
         message: format!("Pub/Sub answered {}{hint}", code.name()),
         answer: None,
     };
@@ -144,7 +142,7 @@ fn failed(reason: ErrorReason, message: String) -> Outcome {
 }
 
 fn failure(reason: ErrorReason, message: String) -> Failure {
-    Failure { reason, code: NO_HTTP_STATUS, message, answer: None }
+    Failure { reason, code: Failure::NO_HTTP_STATUS, message, answer: None }
 }
 
 #[cfg(test)]

@@ -9,8 +9,6 @@ use domain::{Event, SubscriptionId};
 use google_cloud_pubsub::model::Message;
 use wire::envelope::{self, EnvelopeStyle};
 
-use crate::NO_HTTP_STATUS;
-
 // https://cloud.google.com/pubsub/quotas#resource_limits
 /// Messages of a request.
 pub(super) const MAX_MESSAGES: usize = 1_000;
@@ -145,7 +143,7 @@ fn check(message: &Message, topic: usize) -> Result<usize, String> {
 fn rejected(what: String) -> Failure {
     Failure {
         reason: ErrorReason::PublishRejected,
-        code: NO_HTTP_STATUS,
+        code: Failure::NO_HTTP_STATUS,
         message: format!("the event is no message that Pub/Sub takes: {what}"),
         answer: None,
     }

@@ -7,8 +7,9 @@ use domain::log_entry::Action;
 use domain::outcome::ErrorReason;
 
 use super::answer::object;
+use super::destination::Type;
 use super::shape::{Field, Form, InAnswers, Object, Sent, Shape};
-use super::{Rules, admin, destination, log_page, subscriber, subscription};
+use super::{Rules, admin, log_page, subscriber, subscription};
 use crate::json::{Number, Value, parse};
 
 /// Which of a resource's bodies is described.
@@ -32,13 +33,13 @@ pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
     put("Subscriber", whole(&subscriber::FIELDS, Body::Answer));
     for (name, body) in [("NewSubscription", Body::New), ("Subscription", Body::Answer)] {
         put(name, by_type(name, rules));
-        for type_name in rules.destination_types {
-            put(&of_type(name, type_name), one_type(type_name, body));
+        for of in Type::available(rules) {
+            put(&of_type(name, of), one_type(of, body));
         }
     }
     put("SubscriptionPatch", subscription_patch(rules));
-    for type_name in rules.destination_types {
-        put(&of_type("SubscriptionPatch", type_name), one_type(type_name, Body::Patch));
+    for of in Type::available(rules) {
+        put(&of_type("SubscriptionPatch", of), one_type(of, Body::Patch));
     }
     put("EventType", event_type(rules));
     put("Filter", shaped_text(&subscription::FILTER));
@@ -64,13 +65,8 @@ pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
 }
 
 /// The name of a schema that is about one type of destination.
-fn of_type(name: &str, type_name: &str) -> String {
-    let kind = match type_name {
-        "https" => "Https",
-        "pubsub" => "Pubsub",
-        _ => "Kafka",
-    };
-    name.replace("Subscription", &format!("{kind}Subscription"))
+fn of_type(name: &str, of: &Type) -> String {
+    name.replace("Subscription", &format!("{}Subscription", of.title))
 }
 
 fn reference(name: &str) -> Value {
@@ -78,20 +74,18 @@ fn reference(name: &str) -> Value {
 }
 
 fn by_type(name: &str, rules: &Rules<'_>) -> Value {
-    let named = |type_name: &&str| of_type(name, type_name);
-    let mapping = rules
-        .destination_types
-        .iter()
-        .map(|type_name| ((*type_name).to_owned(), Value::from(format!("#/components/schemas/{}", named(type_name)))));
+    let types = Type::available(rules);
+    let place = |of: &&Type| format!("#/components/schemas/{}", of_type(name, of));
+    let mapping = types.iter().map(|of| (of.name.to_owned(), Value::from(place(of))));
     object([
-        ("oneOf", Value::Array(rules.destination_types.iter().map(|type_name| reference(&named(type_name))).collect())),
+        ("oneOf", Value::Array(types.iter().map(|of| reference(&of_type(name, of))).collect())),
         ("discriminator", object([("propertyName", "type".into()), ("mapping", Value::Object(mapping.collect()))])),
     ])
 }
 
 /// A patch is about the type that there is, or names another one and has its whole `config`.
 fn subscription_patch(rules: &Rules<'_>) -> Value {
-    let types = rules.destination_types.iter().map(|type_name| reference(&of_type("SubscriptionPatch", type_name)));
+    let types = Type::available(rules).into_iter().map(|of| reference(&of_type("SubscriptionPatch", of)));
     object([
         (
             "description",
@@ -105,17 +99,17 @@ fn subscription_patch(rules: &Rules<'_>) -> Value {
 }
 
 /// A subscription to a destination of one type.
-fn one_type(type_name: &str, body: Body) -> Value {
+fn one_type(of: &Type, body: Body) -> Value {
     let fields = subscription::FIELDS.fields.iter().map(|field| {
         let schema = match field.name {
-            "type" => described(object([("const", type_name.into())]), field.about),
-            "config" => described(whole(destination::fields(type_name), body), field.about),
+            "type" => described(object([("const", of.name.into())]), field.about),
+            "config" => described(whole(of.fields, body), field.about),
             _ => return member(field, body),
         };
         Some((field, schema))
     });
     let mut schema = assembled(fields.flatten(), body);
-    schema.insert(0, ("title".to_owned(), of_type("Subscription", type_name).into()));
+    schema.insert(0, ("title".to_owned(), of_type("Subscription", of).into()));
     Value::Object(schema)
 }
 

@@ -15,8 +15,66 @@ use super::shape::{Field, InAnswers, Object, Shape};
 use crate::fault::code;
 use crate::json::Value;
 
-/// The types of destination (contract page 1).
+/// A type of destination (contract page 1).
+pub(super) struct Type {
+    pub(super) name: &'static str,
+    /// The name within those of schemas.
+    pub(super) title: &'static str,
+    /// The fields of its `config`.
+    pub(super) fields: &'static Object,
+    read: fn(&mut Reader<'_, '_>, &Rules<'_>) -> Option<Destination>,
+}
+
+static HTTPS: Type = Type {
+    name: "https",
+    title: "Https",
+    fields: &https::FIELDS,
+    read: |fields, rules| https::read(fields, rules).map(Destination::Https),
+};
+
+static PUBSUB: Type = Type {
+    name: "pubsub",
+    title: "Pubsub",
+    fields: &pubsub::FIELDS,
+    read: |fields, _| pubsub::read(fields).map(Destination::Pubsub),
+};
+
+static KAFKA: Type = Type {
+    name: "kafka",
+    title: "Kafka",
+    fields: &kafka::FIELDS,
+    read: |fields, rules| kafka::read(fields, rules).map(Destination::Kafka),
+};
+
+/// The names of all types.
 pub(super) const TYPES: [&str; 3] = ["https", "pubsub", "kafka"];
+
+impl Type {
+    fn named(name: &str) -> Option<&'static Type> {
+        [&HTTPS, &PUBSUB, &KAFKA].into_iter().find(|of| of.name == name)
+    }
+
+    /// That of a destination.
+    pub(super) fn of(destination: &Destination) -> &'static Type {
+        match destination {
+            Destination::Https(_) => &HTTPS,
+            Destination::Pubsub(_) => &PUBSUB,
+            Destination::Kafka(_) => &KAFKA,
+        }
+    }
+
+    /// Those that an installation has.
+    pub(super) fn available(rules: &Rules<'_>) -> Vec<&'static Type> {
+        rules.destination_types.iter().filter_map(|name| Type::named(name)).collect()
+    }
+
+    /// Reads a `config`.
+    pub(super) fn read_config(&self, mut fields: Reader<'_, '_>, rules: &Rules<'_>) -> Option<Destination> {
+        let destination = (self.read)(&mut fields, rules);
+        fields.finish();
+        destination
+    }
+}
 
 /// `config`, which depends on the type.
 pub(super) const CONFIG: Shape =
@@ -30,25 +88,17 @@ const HEADERS: Field = Field::optional(
 )
 .shown(InAnswers::Sometimes);
 
-/// The fields of `config` of a type.
-pub(super) fn fields(type_name: &str) -> &'static Object {
-    match type_name {
-        "https" => &https::FIELDS,
-        "pubsub" => &pubsub::FIELDS,
-        _ => &kafka::FIELDS,
-    }
-}
-
 /// Reads a complete destination.
 pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<Destination> {
-    let type_name = fields.required_string("type").and_then(|name| {
-        let known = TYPES.into_iter().find(|known| *known == name);
+    let of_type = fields.required_string("type").and_then(|name| {
+        let known = Type::named(name);
         match known {
             None => fields.fault("type", code::UNKNOWN_DESTINATION_TYPE, one_of(name, &TYPES)),
-            Some(known) if !rules.destination_types.contains(&known) => {
+            Some(known) if !rules.destination_types.contains(&known.name) => {
                 let built_in = rules.destination_types.join(", ");
                 let message = format!(
-                    "`{known}` is not available: this installation of the platform was built without it (it has {built_in})"
+                    "`{}` is not available: this installation of the platform was built without it (it has {built_in})",
+                    known.name
                 );
                 fields.fault("type", code::DESTINATION_TYPE_UNAVAILABLE, message);
             }
@@ -56,24 +106,13 @@ pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<Des
         }
         known
     });
-    let Some(type_name) = type_name else {
+    let Some(of_type) = of_type else {
         // Without a type nobody knows what `config` should have in it.
         fields.required("config");
         return None;
     };
-    let config_fields = fields.required_object_of("config", self::fields(type_name))?;
-    config(type_name, config_fields, rules)
-}
-
-/// Reads the `config` of a type.
-pub(super) fn config(type_name: &str, mut fields: Reader<'_, '_>, rules: &Rules<'_>) -> Option<Destination> {
-    let destination = match type_name {
-        "https" => https::read(&mut fields, rules).map(Destination::Https),
-        "pubsub" => pubsub::read(&mut fields).map(Destination::Pubsub),
-        _ => kafka::read(&mut fields, rules).map(Destination::Kafka),
-    };
-    fields.finish();
-    destination
+    let config = fields.required_object_of("config", of_type.fields)?;
+    of_type.read_config(config, rules)
 }
 
 /// `config` as it is answered, or with its secrets.

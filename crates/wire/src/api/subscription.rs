@@ -132,9 +132,9 @@ fn changed_destination(
     }
     let sent = fields.required("config")?;
     let whole = merged(&destination::config_for_patch(&current.destination, sent), sent, &destination::CONFIG);
-    let type_name = current.destination.type_name();
-    let config = fields.instead(&whole, "config", destination::fields(type_name).fields)?;
-    destination::config(type_name, config, rules)
+    let of_type = destination::Type::of(&current.destination);
+    let config = fields.instead(&whole, "config", of_type.fields.fields)?;
+    of_type.read_config(config, rules)
 }
 
 /// The subscription as it is answered; `subject` is the PIM URL in the spelling of its registration.
