@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::world::{KEY, World, event};
 
 /// Longer than anything here takes, shorter than what holds without the bounds that are tested.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(15);
 
 async fn connect_from(world: &World, source: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
