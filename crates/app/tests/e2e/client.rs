@@ -1,5 +1,7 @@
 //! A client of the platform under test: one keep-alive connection.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -7,6 +9,9 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+
+/// What takes longer will not come any more: an answer of a platform that was killed.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to a platform.
 pub(crate) struct Client(SendRequest<Full<Bytes>>, String);
@@ -40,11 +45,15 @@ impl Client {
             .header("x-pim-client-id", "app")
             .body(Full::new(body.into()))
             .unwrap();
-        self.0.ready().await.map_err(|error| error.to_string())?;
-        let answer = self.0.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-        Ok((status, body))
+        let exchange = async {
+            self.0.ready().await?;
+            let answer = self.0.send_request(request).await?;
+            let status = answer.status();
+            Ok((status, answer.into_body().collect().await?.to_bytes()))
+        };
+        let ended: Result<_, hyper::Error> =
+            tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| "no answer in time".to_owned())?;
+        ended.map_err(|error| error.to_string())
     }
 
     /// Creates something; its id.
