@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use domain::credential::check_client_id;
-use domain::pim::{PLATFORM_TOKEN, PlatformToken};
+use domain::pim::{PLATFORM_TOKEN, Pim, PlatformToken};
 use domain::subscriber::Owner;
 use domain::{ClientId, Secret, Timestamp};
 use http::StatusCode;
@@ -58,6 +58,7 @@ pub async fn end_platform_token(catalog: &dyn Catalog, owner: &Owner, prefix: &s
 pub(crate) fn about_list() -> Operation {
     Operation::new("listTokens", "List tokens of the platform", "Beginnings of the tokens that a client has; no token.")
         .answers(200, "The tokens.", Shown::One("TokenList"))
+        .invalid(&[code::INVALID_VALUE])
         .refuses(&[because::NOT_FOUND])
 }
 
@@ -89,6 +90,7 @@ pub(crate) fn about_remove() -> Operation {
     Operation::new("removeToken", "End a token of the platform", "It ends at once; the client's other tokens stay.")
         .sends_nothing()
         .answers_with(204, "It has ended.", None)
+        .invalid(&[code::INVALID_VALUE])
         .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
 }
 
@@ -110,12 +112,22 @@ fn shown(token: &PlatformToken) -> Value {
     json!({"prefix": token.prefix, "created_at": token.created_at.to_string()})
 }
 
+/// The client that a path names, known to its PIM or not.
+async fn client_of(api: &Api, name: &str, client_id: String) -> Result<(Pim, Owner), Refusal> {
+    let pim = pim_named(api, name).await?;
+    if let Err(problem) = check_client_id(&client_id) {
+        return Err(at("client_id", code::INVALID_VALUE, format!("the client id {problem}")));
+    }
+    let owner = Owner { pim: pim.id, client_id: ClientId(client_id) };
+    Ok((pim, owner))
+}
+
 /// Beginnings of the tokens that a client has.
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     At((name, client_id)): At<(String, String)>,
 ) -> Result<Response, Refusal> {
-    let owner = Owner { pim: pim_named(&api, &name).await?.id, client_id: ClientId(client_id) };
+    let (_, owner) = client_of(&api, &name, client_id).await?;
     let client = api.catalog().client(&owner).await?;
     answer(StatusCode::OK, &json!({"items": client.tokens.iter().map(shown).collect::<Vec<_>>()}))
 }
@@ -127,11 +139,7 @@ pub(crate) async fn add(
     sent: Sent,
 ) -> Result<Response, Refusal> {
     sent.nothing()?;
-    let pim = pim_named(&api, &name).await?;
-    if let Err(problem) = check_client_id(&client_id) {
-        return Err(at("client_id", code::INVALID_VALUE, format!("the client id {problem}")));
-    }
-    let owner = Owner { pim: pim.id, client_id: ClientId(client_id) };
+    let (pim, owner) = client_of(&api, &name, client_id).await?;
     let (token, kept) = new_platform_token(Timestamp::now()).ok_or_else(super::no_random_numbers)?;
     add_platform_token(api.catalog(), &owner, &kept).await?;
     tracing::info!(
@@ -151,8 +159,7 @@ pub(crate) async fn remove(
     sent: Sent,
 ) -> Result<StatusCode, Refusal> {
     sent.nothing()?;
-    let pim = pim_named(&api, &name).await?;
-    let owner = Owner { pim: pim.id, client_id: ClientId(client_id) };
+    let (pim, owner) = client_of(&api, &name, client_id).await?;
     if !end_platform_token(api.catalog(), &owner, &prefix).await? {
         return Err(Refusal::not_found("token"));
     }

@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document.
 
+use domain::credential::{CLIENT_ID_PATTERN, MAX_CLIENT_ID};
 use domain::event_type::{Catalogue, catalogue};
 use wire::api::{Rules, schemas};
 use wire::cloudevents;
@@ -329,6 +330,16 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 "name" => ("The PIM's name.", text("shop")),
                 "prefix" if path.contains("/tokens/") => ("The token's first characters.", text("pt_1a2b3c4d")),
                 "prefix" => ("The key's first characters.", text("pr_1a2b3")),
+                "client_id" if path.contains("/tokens") => (
+                    "The connection or app, as its PIM knows it.",
+                    object([
+                        ("type", "string".into()),
+                        ("minLength", number(1)),
+                        ("maxLength", number(MAX_CLIENT_ID as u64)),
+                        ("pattern", CLIENT_ID_PATTERN.into()),
+                        ("examples", Value::Array(vec!["my-app".into()])),
+                    ]),
+                ),
                 "client_id" => ("The connection or app, as its PIM knows it.", text("my-app")),
                 "source" => ("The PIM's name.", text("shop")),
                 "file" => ("`{event type}.schema.json`.", text("com.akeneo.pim.v1.product.created.schema.json")),

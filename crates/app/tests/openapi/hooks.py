@@ -52,6 +52,8 @@ schemathesis.openapi.format("pim-base-url", st.builds("{}://{}{}".format, st.sam
 schemathesis.openapi.format("kafka-brokers", st.lists(st.builds("{}:{}".format, names, st.integers(1, 65535)), min_size=1, max_size=3).map(",".join))
 schemathesis.openapi.format("server-name", names)
 schemathesis.openapi.format("log-cursor", cursors)
+# At most 64 characters before the `@` (RFC 5321), which the pattern beside it cannot say.
+schemathesis.openapi.format("email", st.builds("{}@{}".format, st.from_regex(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,31}(\.[A-Z0-9]{1,32})?", fullmatch=True), names))
 schemathesis.openapi.format("pem-certificates", st.just(CERTIFICATE))
 schemathesis.openapi.format("pem-private-key", st.just(PRIVATE_KEY))
 

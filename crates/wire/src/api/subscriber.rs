@@ -44,7 +44,7 @@ pub(super) const SUBJECT: Form = Form::of_format("pim-url").examples(&["https://
 const CONTACT: Object = Object::new(&[
     Field::required(
         "technical_email",
-        Shape::Text(Form::of_pattern(Contact::EMAIL_PATTERN).length((3, Contact::MAX_EMAIL)).examples(&["dev@example.com", "first.last+tag@mail.example.co"])),
+        Shape::Text(Form::of_format("email").pattern(Contact::EMAIL_PATTERN).length((3, Contact::MAX_EMAIL)).examples(&["dev@example.com", "first.last+tag@mail.example.co"])),
         "One email address.",
     ),
     Field::optional(
