@@ -14,12 +14,15 @@ use aws_lc_rs::{constant_time, digest};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use domain::credential::check_client_id;
 use domain::pim::Pim;
-use domain::{PimId, Secret};
+use domain::subscriber::Owner;
+use domain::{ClientId, PimId, Secret};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use wire::Fault;
+use wire::fault::code;
 
 use crate::Api;
 use crate::body::{self, Whole};
@@ -119,6 +122,15 @@ fn no_random_numbers() -> Refusal {
 
 fn at(field: &str, code: &'static str, message: impl Into<String>) -> Refusal {
     Refusal::invalid(vec![Fault::at(field, code, message.into())])
+}
+
+/// The client that a path names, known to its PIM or not. One that no request can name is refused: what is said of it
+/// could never matter.
+fn owner_of(pim: &Pim, client_id: String) -> Result<Owner, Refusal> {
+    match check_client_id(&client_id) {
+        Ok(()) => Ok(Owner { pim: pim.id, client_id: ClientId(client_id) }),
+        Err(problem) => Err(at("client_id", code::INVALID_VALUE, format!("the client id {problem}"))),
+    }
 }
 
 /// The PIM with this name. Read now, not from memory: the operator has just changed it, perhaps.

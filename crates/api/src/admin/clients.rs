@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use domain::pim::Pim;
-use domain::subscriber::Owner;
 use domain::{ClientId, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use store::Client;
 use wire::api::admin as bodies;
 use wire::fault::code;
 
-use super::{answer, at, pim_named};
+use super::{answer, at, owner_of, pim_named};
 use crate::Api;
 use crate::client_life;
 use crate::description::operation::{Operation, Shown};
@@ -123,7 +122,7 @@ pub(crate) async fn permission(
 ) -> Result<Response, Refusal> {
     let (pim, permitted) = bodies::parse_permission(&sent.json()?).map_err(Refusal::invalid)?;
     let pim = meant(&api, pim.as_deref()).await?;
-    let owner = Owner { pim: pim.id, client_id: ClientId(client_id) };
+    let owner = owner_of(&pim, client_id)?;
     let frequent = api.settings.frequent;
     client_life::permission(api.store.as_ref(), &pim, &owner, permitted, Timestamp::now(), frequent).await?;
     tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, permitted, "the operator changed a permission");
@@ -140,7 +139,7 @@ pub(crate) async fn admission(
     let named =
         if sent.is_empty() { None } else { bodies::parse_which_pim(&sent.json()?).map_err(Refusal::invalid)? };
     let pim = meant(&api, named.as_deref()).await?;
-    let owner = Owner { pim: pim.id, client_id: ClientId(client_id) };
+    let owner = owner_of(&pim, client_id)?;
     if api.catalog().client(&owner).await?.revoked_at.is_none() {
         return Err(Refusal::new(
             because::NOT_REVOKED,

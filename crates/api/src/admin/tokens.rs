@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::credential::check_client_id;
 use domain::pim::{PLATFORM_TOKEN, Pim, PlatformToken};
 use domain::subscriber::Owner;
-use domain::{ClientId, Secret, Timestamp};
+use domain::{Secret, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::{Catalog, ChangeError, edit_client};
 use wire::fault::code;
 
 use super::keys::{random, sha256_hex};
-use super::{answer, at, pim_named};
+use super::{answer, owner_of, pim_named};
 use crate::Api;
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
@@ -115,10 +114,7 @@ fn shown(token: &PlatformToken) -> Value {
 /// The client that a path names, known to its PIM or not.
 async fn client_of(api: &Api, name: &str, client_id: String) -> Result<(Pim, Owner), Refusal> {
     let pim = pim_named(api, name).await?;
-    if let Err(problem) = check_client_id(&client_id) {
-        return Err(at("client_id", code::INVALID_VALUE, format!("the client id {problem}")));
-    }
-    let owner = Owner { pim: pim.id, client_id: ClientId(client_id) };
+    let owner = owner_of(&pim, client_id)?;
     Ok((pim, owner))
 }
 

@@ -330,7 +330,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 "name" => ("The PIM's name.", text("shop")),
                 "prefix" if path.contains("/tokens/") => ("The token's first characters.", text("pt_1a2b3c4d")),
                 "prefix" => ("The key's first characters.", text("pr_1a2b3")),
-                "client_id" if path.contains("/tokens") => (
+                "client_id" => (
                     "The connection or app, as its PIM knows it.",
                     object([
                         ("type", "string".into()),
@@ -340,7 +340,6 @@ fn path_parameters(path: &str) -> Vec<Value> {
                         ("examples", Value::Array(vec!["my-app".into()])),
                     ]),
                 ),
-                "client_id" => ("The connection or app, as its PIM knows it.", text("my-app")),
                 "source" => ("The PIM's name.", text("shop")),
                 "file" => ("`{event type}.schema.json`.", text("com.akeneo.pim.v1.product.created.schema.json")),
                 _ => ("A reason or a code.", text("destination_timeout")),

@@ -127,3 +127,19 @@ async fn static_tokens_and_client_ids_that_no_request_can_carry_are_refused() {
         admin(&world, "POST", "pims").json(&body).send().await.refused(422, "invalid_value");
     }
 }
+
+#[tokio::test]
+async fn a_client_that_no_request_can_name_is_refused_wherever_a_path_names_one() {
+    let world = operated().await;
+    for (method, path, body) in [
+        ("GET", "pims/shop/clients/%C3%A9/tokens", None),
+        ("POST", "pims/shop/clients/%C3%A9/tokens", None),
+        ("DELETE", "pims/shop/clients/%C3%A9/tokens/pt_12345678", None),
+        ("POST", "clients/%C3%A9/permission", Some(json!({"pim": "shop", "permitted": false}))),
+        ("POST", "clients/%C3%A9/admission", Some(json!({"pim": "shop"}))),
+    ] {
+        let call = admin(&world, method, path);
+        let call = if let Some(body) = &body { call.json(body) } else { call };
+        call.send().await.refused(422, "invalid_value");
+    }
+}
