@@ -1,17 +1,17 @@
 // npm install cloudevents
 import { CloudEvent, HTTP, Kafka } from "cloudevents";
 
-// HTTPS. The body is a whole event, but by default it comes as application/json, which the SDK does not take for one: say so.
+// HTTPS. The SDK doesn't recognise application/json, the default media type, as a CloudEvent: override it.
 export function ofRequest(headers, body) {
   return HTTP.toEvent({ headers: { ...headers, "content-type": "application/cloudevents+json" }, body });
 }
 
-// HTTPS with options.cloudevents_content_type: the SDK finds out by itself.
+// HTTPS with options.cloudevents_content_type: the SDK detects the event.
 export function ofCloudEventsRequest(headers, body) {
   return HTTP.toEvent({ headers, body });
 }
 
-// Kafka. Values of headers are text; some clients hand them over as bytes.
+// Kafka. Header values are text; some clients return them as bytes.
 export function ofRecord(key, value, headers) {
   const texts = Object.entries(headers).map(([name, value]) => [name, value.toString()]);
   return Kafka.toEvent({ key, value: value.toString(), headers: Object.fromEntries(texts) });

@@ -3,7 +3,7 @@ from cloudevents.core.bindings import http, kafka
 from cloudevents.core.formats.json import JSONFormat
 
 
-# HTTPS. The body is a whole event, whatever the media type says: structured mode.
+# HTTPS. Always structured mode: the body is a complete event, whatever the media type.
 def of_request(headers, body):
     return http.from_structured_event(http.HTTPMessage(headers=headers, body=body))
 

@@ -20,7 +20,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 public class Receiver {
     static final Map<String, String> ENV = System.getenv();
     static final byte[] SECRET = ENV.getOrDefault("SECRET", "").getBytes(UTF_8);
-    static final long TOLERANCE = Long.parseLong(ENV.getOrDefault("TOLERANCE", "0")); // seconds; 0: replays are not refused
+    static final long TOLERANCE = Long.parseLong(ENV.getOrDefault("TOLERANCE", "0")); // seconds; 0: accept replays
     static final int LARGEST = 2 << 20; // an event has at most 1 MiB
 
     static byte[] hmac(byte[]... parts) throws GeneralSecurityException {
@@ -30,19 +30,19 @@ public class Receiver {
         return mac.doFinal();
     }
 
-    // MessageDigest.isEqual takes the same time wherever the texts differ.
+    // MessageDigest.isEqual compares in constant time.
     static boolean same(String sent, String expected) {
         return sent != null && MessageDigest.isEqual(sent.getBytes(UTF_8), expected.getBytes(UTF_8));
     }
 
-    // One of the two signatures must be by our secret; body is what came, byte by byte.
+    // One of the two signatures must match our secret; body holds the raw bytes.
     static boolean isGenuine(Headers headers, byte[] body) throws GeneralSecurityException {
         String expected = HexFormat.of().formatHex(hmac(body));
         return same(headers.getFirst("X-AKENEO-SIGNATURE-PRIMARY"), expected)
             || same(headers.getFirst("X-AKENEO-SIGNATURE-SECONDARY"), expected);
     }
 
-    // Standard Webhooks: the signature covers the time of the attempt as well, so a replay can be told.
+    // Standard Webhooks: the signature also covers the time of the attempt, so replays can be detected.
     static boolean isFresh(Headers headers, byte[] body) throws GeneralSecurityException {
         String id = headers.getFirst("webhook-id");
         String timestamp = headers.getFirst("webhook-timestamp");
@@ -62,13 +62,13 @@ public class Receiver {
         if (body.length > LARGEST) return 413;
         Headers headers = exchange.getRequestHeaders();
         if (!isGenuine(headers, body) || TOLERANCE > 0 && !isFresh(headers, body)) return 401;
-        // Only now: parse the body, put it into a queue, answer, and do the work afterwards.
+        // Only now: parse the body, queue it, answer, and process it afterwards.
         System.out.println(headers.getFirst("webhook-id"));
         return 204;
     }
 
     public static void main(String[] arguments) throws IOException {
-        if (SECRET.length == 0) throw new IllegalStateException("SECRET is not set"); // Anybody can sign with an empty key.
+        if (SECRET.length == 0) throw new IllegalStateException("SECRET is not set"); // Anyone can sign with an empty key.
         int port = Integer.parseInt(ENV.getOrDefault("PORT", "4000"));
         HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 0);
         server.setExecutor(Executors.newFixedThreadPool(8));

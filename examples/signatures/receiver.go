@@ -21,7 +21,7 @@ import (
 
 var (
 	secret       = []byte(os.Getenv("SECRET"))
-	tolerance, _ = strconv.ParseFloat(os.Getenv("TOLERANCE"), 64) // seconds; 0: replays are not refused
+	tolerance, _ = strconv.ParseFloat(os.Getenv("TOLERANCE"), 64) // seconds; 0: accept replays
 )
 
 const largest = 2 << 20 // an event has at most 1 MiB
@@ -34,12 +34,12 @@ func sign(parts ...[]byte) []byte {
 	return mac.Sum(nil)
 }
 
-// One of the two signatures must be by our secret; body is what came, byte by byte.
+// One of the two signatures must match our secret; body holds the raw bytes.
 func isGenuine(header http.Header, body []byte) bool {
 	expected := sign(body)
 	for _, name := range []string{"X-AKENEO-SIGNATURE-PRIMARY", "X-AKENEO-SIGNATURE-SECONDARY"} {
 		sent, err := hex.DecodeString(header.Get(name))
-		// hmac.Equal takes the same time wherever the signatures differ.
+		// hmac.Equal compares in constant time.
 		if err == nil && hmac.Equal(sent, expected) {
 			return true
 		}
@@ -47,7 +47,7 @@ func isGenuine(header http.Header, body []byte) bool {
 	return false
 }
 
-// Standard Webhooks: the signature covers the time of the attempt as well, so a replay can be told.
+// Standard Webhooks: the signature also covers the time of the attempt, so replays can be detected.
 func isFresh(header http.Header, body []byte) bool {
 	id, timestamp := header.Get("webhook-id"), header.Get("webhook-timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
@@ -75,7 +75,7 @@ func receive(response http.ResponseWriter, request *http.Request) {
 		response.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	// Only now. Put it into a queue, answer, and do the work afterwards.
+	// Only now. Queue it, answer, and process it afterwards.
 	var event struct{ Type, Id string }
 	if err := json.Unmarshal(body, &event); err != nil {
 		response.WriteHeader(http.StatusBadRequest)
@@ -86,7 +86,7 @@ func receive(response http.ResponseWriter, request *http.Request) {
 }
 
 func main() {
-	if len(secret) == 0 { // Anybody can sign with an empty key.
+	if len(secret) == 0 { // Anyone can sign with an empty key.
 		log.Fatal("SECRET is not set")
 	}
 	address := "127.0.0.1:" + cmp.Or(os.Getenv("PORT"), "4000")

@@ -9,25 +9,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SECRET = os.environ.get("SECRET", "").encode()
 if not SECRET:
-    raise SystemExit("SECRET is not set")  # Anybody can sign with an empty key.
-TOLERANCE = int(os.environ.get("TOLERANCE", 0))  # seconds; 0: replays are not refused
+    raise SystemExit("SECRET is not set")  # Anyone can sign with an empty key.
+TOLERANCE = int(os.environ.get("TOLERANCE", 0))  # seconds; 0: accept replays
 LARGEST = 2 << 20  # an event has at most 1 MiB
 
 
 def same(sent, expected):
-    """Takes the same time wherever the texts differ."""
+    """Constant-time comparison."""
     return hmac.compare_digest((sent or "").encode("latin-1"), expected.encode())
 
 
 def is_genuine(headers, body):
-    """One of the two signatures must be by our secret; `body` is what came, byte by byte."""
+    """One of the two signatures must match our secret; `body` holds the raw bytes."""
     expected = hmac.new(SECRET, body, hashlib.sha256).hexdigest()
     names = ("X-AKENEO-SIGNATURE-PRIMARY", "X-AKENEO-SIGNATURE-SECONDARY")
     return any(same(headers.get(name), expected) for name in names)
 
 
 def is_fresh(headers, body):
-    """Standard Webhooks: the signature covers the time of the attempt as well, so a replay can be told."""
+    """Standard Webhooks: the signature also covers the time of the attempt, so replays can be detected."""
     event_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE:
         return False
@@ -44,7 +44,7 @@ class Receiver(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         if not is_genuine(self.headers, body) or (TOLERANCE and not is_fresh(self.headers, body)):
             return self.answer(401)
-        event = json.loads(body)  # Only now. Put it into a queue, answer, and do the work afterwards.
+        event = json.loads(body)  # Only now. Queue it, answer, and process it afterwards.
         print(event.get("type"), event.get("id"), flush=True)
         self.answer(204)
 

@@ -15,7 +15,7 @@ const LARGEST: usize = 2 << 20; // an event has at most 1 MiB
 #[derive(Clone)]
 pub struct Verifier {
     pub secret: String,
-    pub tolerance: u64, // seconds; 0: replays are not refused
+    pub tolerance: u64, // seconds; 0: accept replays
 }
 
 impl Verifier {
@@ -25,17 +25,17 @@ impl Verifier {
         context.sign().as_ref().to_vec()
     }
 
-    /// One of the two signatures must be by our secret; `body` is what came, byte by byte.
+    /// One of the two signatures must match our secret; `body` holds the raw bytes.
     fn is_genuine(&self, headers: &HeaderMap, body: &[u8]) -> bool {
         if self.secret.is_empty() {
-            return false; // Anybody can sign with an empty key.
+            return false; // Anyone can sign with an empty key.
         }
         let expected: String = self.hmac(&[body]).iter().map(|byte| format!("{byte:02x}")).collect();
         let names = ["x-akeneo-signature-primary", "x-akeneo-signature-secondary"];
         names.iter().filter_map(|name| headers.get(*name)).any(|sent| same(sent.as_bytes(), &expected))
     }
 
-    /// Standard Webhooks: the signature covers the time of the attempt as well, so a replay can be told.
+    /// Standard Webhooks: the signature also covers the time of the attempt, so replays can be detected.
     fn is_fresh(&self, headers: &HeaderMap, body: &[u8]) -> bool {
         let header = |name: &str| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
         let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
@@ -49,7 +49,7 @@ impl Verifier {
     }
 }
 
-/// Takes the same time wherever the texts differ.
+/// Constant-time comparison.
 fn same(sent: &[u8], expected: &str) -> bool {
     verify_slices_are_equal(sent, expected.as_bytes()).is_ok()
 }
@@ -58,7 +58,7 @@ async fn receive(State(verifier): State<Verifier>, headers: HeaderMap, body: Byt
     if !verifier.is_genuine(&headers, &body) || verifier.tolerance > 0 && !verifier.is_fresh(&headers, &body) {
         return StatusCode::UNAUTHORIZED;
     }
-    // Only now: parse the body, put it into a queue, answer, and do the work afterwards.
+    // Only now: parse the body, queue it, answer, and process it afterwards.
     StatusCode::NO_CONTENT
 }
 
