@@ -14,7 +14,7 @@ use domain::event_type::Catalogue;
 use domain::lane_status::LaneStatus;
 use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck};
 use domain::{ClientId, PimId, SubscriptionId, Timestamp};
-use store::Catalog;
+use store::Pims;
 use store::memory::{MemorySettings, MemoryStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -135,7 +135,7 @@ fn owner_of(pim: &Pim, client_id: String) -> Result<Owner, Refusal> {
 
 /// The PIM with this name. Read now, not from memory: the operator has just changed it, perhaps.
 async fn pim_named(api: &Api, name: &str) -> Result<Pim, Refusal> {
-    let pims = api.catalog().pims().await?;
+    let pims = api.store().pims().await?;
     pims.into_iter().find(|pim| pim.name == name).ok_or_else(|| Refusal::not_found("PIM"))
 }
 

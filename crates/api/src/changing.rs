@@ -8,7 +8,7 @@ use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{SubscriberId, SubscriptionId, Timestamp};
 use store::catalog::Made;
-use store::{Catalog, Change, ChangeError, Put, StoreError, transition};
+use store::{Change, ChangeError, Put, StoreError, Subscriptions, transition};
 
 use crate::auth::caller::Caller;
 use crate::refusal::Refusal;
@@ -77,9 +77,9 @@ pub(crate) fn change_of(caller: &Caller) -> Change {
 
 /// Makes a change and waits until the engine works by it: an event accepted after the answer is treated by the new
 /// configuration (contract page 7, "Delivery and guard").
-pub(crate) async fn make(catalog: &dyn Catalog, change: Change) -> Result<Made, ChangeError> {
-    let made = catalog.change(change).await?;
-    if !catalog.changes().in_effect(made.version, IN_EFFECT).await {
+pub(crate) async fn make(subscriptions: &dyn Subscriptions, change: Change) -> Result<Made, ChangeError> {
+    let made = subscriptions.change(change).await?;
+    if !subscriptions.changes().in_effect(made.version, IN_EFFECT).await {
         tracing::warn!(version = made.version, "a change is committed, but not in effect after {IN_EFFECT:?}");
     }
     Ok(made)

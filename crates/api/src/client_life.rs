@@ -7,7 +7,7 @@ use domain::outcome::SuspensionReason;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use store::transition::{self, Frequent};
-use store::{Catalog, ChangeError, Condition, Store, StoreError, edit_client};
+use store::{ChangeError, Clients, Condition, Store, StoreError, edit_client};
 
 use crate::auth::gateway::{Permission, PimGateway};
 use crate::changing;
@@ -88,14 +88,14 @@ async fn suspend_all(
 }
 
 /// Ends the lock-out of a removed client. What was revoked stays revoked and is listed to it again.
-pub async fn admit(catalog: &dyn Catalog, owner: &Owner) -> Result<(), ChangeError> {
-    edit_client(catalog, owner, |client| client.revoked_at = None).await?;
+pub async fn admit(clients: &dyn Clients, owner: &Owner) -> Result<(), ChangeError> {
+    edit_client(clients, owner, |client| client.revoked_at = None).await?;
     Ok(())
 }
 
 /// Ends the lock-out by the removal of that moment; one that came since stays.
-pub(crate) async fn admit_after(catalog: &dyn Catalog, owner: &Owner, removed: Timestamp) -> Result<(), ChangeError> {
-    edit_client(catalog, owner, |client| client.revoked_at = client.revoked_at.filter(|at| *at > removed)).await?;
+pub(crate) async fn admit_after(clients: &dyn Clients, owner: &Owner, removed: Timestamp) -> Result<(), ChangeError> {
+    edit_client(clients, owner, |client| client.revoked_at = client.revoked_at.filter(|at| *at > removed)).await?;
     Ok(())
 }
 

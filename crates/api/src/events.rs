@@ -360,14 +360,14 @@ async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> R
         return Ok(());
     };
     let owner = Owner { pim: pim.id, client_id: ClientId(client_id.to_owned()) };
-    let client = api.catalog().client(&owner).await?;
+    let client = api.store().client(&owner).await?;
     if client.removal.as_deref() == Some(&*event.identity()) {
         return Ok(());
     }
-    if client != Client::default() || !api.catalog().subscribers(&owner).await?.is_empty() {
-        client_life::revoke(api.store.as_ref(), pim, &owner, now).await?;
+    if client != Client::default() || !api.store().subscribers(&owner).await?.is_empty() {
+        client_life::revoke(api.store(), pim, &owner, now).await?;
         // Last: a removal that was cut short is carried on by its repetition.
-        edit_client(api.catalog(), &owner, |client| client.removal = Some(event.identity().into_owned())).await?;
+        edit_client(api.store(), &owner, |client| client.removal = Some(event.identity().into_owned())).await?;
     }
     Ok(())
 }

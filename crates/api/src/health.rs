@@ -67,7 +67,7 @@ pub(crate) async fn ready(State(api): State<Arc<Api>>) -> Response {
         Err(why) => (Some(why), Vec::new()),
     };
     lacks.extend(api.store.lacks().await);
-    if api.registry.current(api.catalog()).await.is_err() {
+    if api.registry.current(api.store()).await.is_err() {
         lacks.push(Lack::Store);
     }
     lacks.sort_unstable();

@@ -123,7 +123,7 @@ async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response
 
 /// The PIM of that name, if it sends its Events API here.
 async fn known(api: &Api, source: &str) -> Result<Option<Arc<Pim>>, Refusal> {
-    let registrations = api.registry.current(api.catalog()).await?;
+    let registrations = api.registry.current(api.store()).await?;
     Ok(registrations.by_name(source).filter(|pim| pim.events_api_secret.is_some()).cloned())
 }
 

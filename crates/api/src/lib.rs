@@ -46,8 +46,8 @@ use domain::event_type::Catalogue;
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
 use intake::{AttributeSource, Bridge};
+use store::Store;
 use store::trace::AppendTracer;
-use store::{Catalog, Store};
 
 pub use admin::OperatorKey;
 pub use admin::keys::{new_source_key, source_key};
@@ -192,7 +192,7 @@ impl Api {
         self.description.get_or_init(|| Description::new(&self.settings, &self.catalogue))
     }
 
-    fn catalog(&self) -> &dyn Catalog {
+    fn store(&self) -> &dyn Store {
         self.store.as_ref()
     }
 

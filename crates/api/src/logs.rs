@@ -36,7 +36,7 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let request = LogRequest::parse(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
-    let page = api.catalog().entries(&caller.owner, &request.query).await?;
+    let page = api.store().entries(&caller.owner, &request.query).await?;
     let own = || format!("{}/docs/errors", api.settings.public_url);
     let documentation = api.settings.documentation_url.clone().unwrap_or_else(own);
     Ok(json(StatusCode::OK, log_page::render(&page.entries, page.more, &request, &documentation)))

@@ -66,7 +66,7 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
         && LOGGED.contains(&refusal.said().status)
     {
         let entry = refused(&caller, &uri, Sent::by(&method, &uri, sent), refusal);
-        if let Err(error) = api.catalog().add_entry(entry).await
+        if let Err(error) = api.store().add_entry(entry).await
             && let Some(times) = api.causes.entry_not_written.note(now(), 1)
         {
             tracing::error!(%error, times, "log entries of refused requests were not written");

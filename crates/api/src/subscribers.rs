@@ -17,7 +17,7 @@ use crate::refusal::{Refusal, because};
 pub(crate) async fn find(api: &Api, caller: &Caller, id: &str) -> Result<Subscriber, Refusal> {
     let missing = || Refusal::not_found("subscriber");
     let id = SubscriberId::parse(id).ok_or_else(missing)?;
-    let found = api.catalog().subscriber(id).await?;
+    let found = api.store().subscriber(id).await?;
     found
         .filter(|subscriber| subscriber.owner == caller.owner && subscriber.status != SubscriberStatus::Deleted)
         .ok_or_else(missing)

@@ -28,7 +28,7 @@ pub(crate) async fn find(api: &Api, caller: &Caller, (id, sid): &(String, String
     let subscriber = subscribers::find(api, caller, id).await?;
     let missing = || Refusal::not_found("subscription");
     let id = SubscriptionId::parse(sid).ok_or_else(missing)?;
-    let found = api.catalog().subscription(id).await?;
+    let found = api.store().subscription(id).await?;
     found
         .filter(|found| found.subscriber_id == subscriber.id && found.status != SubscriptionStatus::Deleted)
         .ok_or_else(missing)
@@ -47,7 +47,7 @@ pub(crate) fn must_not_be_revoked(subscription: &Subscription) -> Result<(), Ref
 
 /// Makes the change of one subscription and gives it as it is stored now.
 pub(crate) async fn make(api: &Api, change: Change) -> Result<Subscription, Attempt> {
-    let made = changing::make(api.catalog(), change).await?;
+    let made = changing::make(api.store(), change).await?;
     let stored = made.subscriptions.into_iter().next();
     stored.ok_or_else(|| StoreError::Corrupt("a change of a subscription came back without it".into()).into())
 }

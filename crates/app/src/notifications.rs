@@ -7,14 +7,14 @@ use anyhow::Context;
 use notify::{Mailer, Notifier, SmtpSettings, Ways};
 use sinks::client::Client;
 use sinks::connect::Connector;
-use store::Catalog;
+use store::Outbox;
 
 use crate::config::{Settings, SmtpSecurity};
 use crate::failure::{Exit, Failure};
 
 /// Starts it. `connector` is that of deliveries: the address guard judges notification webhooks as well.
 pub(crate) fn start(
-    catalog: Arc<dyn Catalog>,
+    outbox: Arc<dyn Outbox>,
     connector: Connector,
     settings: &Settings,
     public_url: &str,
@@ -28,7 +28,7 @@ pub(crate) fn start(
         email_give_up: settings.notifications.give_up_after,
         ..notify::Settings::default()
     };
-    Ok(Notifier::start(catalog, ways, settings))
+    Ok(Notifier::start(outbox, ways, settings))
 }
 
 /// Sends emails, where the operator has set an SMTP server.

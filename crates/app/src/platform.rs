@@ -27,7 +27,7 @@ use sinks::tls::{TlsClient, roots_from_pem};
 use sinks::{Sink, Sinks};
 use store::trace::AppendTracer;
 use store::transition::Frequent;
-use store::{Catalog, Store};
+use store::{Outbox, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{RwLock, watch};
 use tokio::task::JoinHandle;
@@ -110,7 +110,7 @@ impl Platform {
 
         let sqlite = Arc::new(data::open_to_serve(config)?);
         let store: Arc<dyn Store> = Arc::clone(&sqlite) as Arc<dyn Store>;
-        registration::apply(store.as_ref(), &config.pims, Timestamp::now())
+        registration::apply(sqlite.as_ref(), &config.pims, Timestamp::now())
             .await
             .map_err(|error| Failure::new(Exit::Configuration, error))?;
 
@@ -135,7 +135,7 @@ impl Platform {
         .map_err(|error| Failure::new(Exit::Data, error))?;
         let engine_meters = Arc::clone(engine.meters());
         let running = Arc::new(Running(RwLock::new(Some(engine))));
-        let outbox = Arc::clone(&store) as Arc<dyn Catalog>;
+        let outbox = Arc::clone(&store) as Arc<dyn Outbox>;
         let notifier = notifications::start(outbox, connector.clone(), settings, &public_url)?;
         let pims = PimClient::new(Client::new(connector.exempt()), settings.tokens.timeout);
         let gateway: Arc<dyn PimGateway> = Arc::new(HttpGateway::new(pims.clone()));

@@ -6,7 +6,7 @@ use domain::outcome::SuspensionReason;
 use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck, url_key};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{PimId, Secret, Timestamp};
-use store::{Catalog, Change, ChangeError, edit_pim, transition};
+use store::{Change, ChangeError, Pims, Subscriptions, edit_pim, transition};
 
 use crate::config::PimSettings;
 
@@ -38,7 +38,11 @@ pub(crate) fn new_pim(name: &str, url: &str, token_check: TokenCheck) -> anyhow:
 
 /// Brings the registrations in line with the configuration. What it once named and names no more is withdrawn: a key or a
 /// secret ends, a PIM is locked out and stands still. PIMs that commands or calls registered stay as they are.
-pub(crate) async fn apply(catalog: &dyn Catalog, configured: &[PimSettings], now: Timestamp) -> anyhow::Result<()> {
+pub(crate) async fn apply(
+    catalog: &(impl Pims + Subscriptions),
+    configured: &[PimSettings],
+    now: Timestamp,
+) -> anyhow::Result<()> {
     let registered = catalog.pims().await?;
     for settings in configured {
         let named = || format!("PIM {:?} of the configuration", settings.name);
@@ -90,7 +94,7 @@ fn refuse_new_name(registered: &[Pim], settings: &PimSettings) -> anyhow::Result
 }
 
 /// Locks a PIM out and lets its subscriptions stand still where they are.
-async fn withdraw(catalog: &dyn Catalog, pim: &Pim, now: Timestamp) -> anyhow::Result<()> {
+async fn withdraw(catalog: &(impl Pims + Subscriptions), pim: &Pim, now: Timestamp) -> anyhow::Result<()> {
     if !pim.is_withdrawn() {
         let edit = |pim: &mut Pim| -> Result<(), ChangeError> {
             pim.provenance.withdrawn_at = Some(now);
@@ -109,14 +113,14 @@ async fn withdraw(catalog: &dyn Catalog, pim: &Pim, now: Timestamp) -> anyhow::R
 }
 
 /// Lets subscriptions go on that stood still while the configuration did not name their PIM.
-async fn bring_back(catalog: &dyn Catalog, pim: PimId, now: Timestamp) -> anyhow::Result<()> {
+async fn bring_back(catalog: &(impl Pims + Subscriptions), pim: PimId, now: Timestamp) -> anyhow::Result<()> {
     let withdrawn = SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn);
     let stands_still = |subscription: &Subscription| subscription.status == withdrawn;
     change_all(catalog, pim, stands_still, |change, stored| transition::go_on(change, stored, now)).await
 }
 
 async fn change_all(
-    catalog: &dyn Catalog,
+    catalog: &(impl Pims + Subscriptions),
     pim: PimId,
     which: impl Fn(&Subscription) -> bool,
     put: impl Fn(&mut Change, Subscription),

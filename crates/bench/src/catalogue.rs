@@ -9,7 +9,7 @@ use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck};
 use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
-use store::{Catalog, Change, Put};
+use store::{Change, Put, Store};
 
 use crate::topic::Place;
 
@@ -32,7 +32,7 @@ pub(crate) struct Subscriptions {
 }
 
 /// Registers a PIM, and subscriptions that send to `receiver`.
-pub(crate) async fn fill(store: &dyn Catalog, receiver: SocketAddr, wanted: Subscriptions) -> anyhow::Result<()> {
+pub(crate) async fn fill(store: &dyn Store, receiver: SocketAddr, wanted: Subscriptions) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let sha256 = digest::digest(&digest::SHA256, SOURCE_KEY.as_bytes());
     let sha256 = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -124,7 +124,7 @@ pub(crate) async fn fill(store: &dyn Catalog, receiver: SocketAddr, wanted: Subs
     Ok(())
 }
 
-async fn put(store: &dyn Catalog, subscriptions: Vec<Put<Subscription>>) -> anyhow::Result<Vec<Subscription>> {
+async fn put(store: &dyn Store, subscriptions: Vec<Put<Subscription>>) -> anyhow::Result<Vec<Subscription>> {
     let change = Change { subscriptions, subscription_limit: usize::MAX, ..Change::default() };
     Ok(store.change(change).await?.subscriptions)
 }

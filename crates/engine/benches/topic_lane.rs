@@ -21,7 +21,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sinks::{Delivery, Sink};
 use store::memory::{MemorySettings, MemoryStore};
-use store::{Catalog, Change, EventLog, Put, Store};
+use store::{Change, EventLog, Put, Store, Subscriptions};
 
 const PIM: PimId = PimId(1);
 const UPDATED: &str = "com.akeneo.pim.v1.product.updated";

@@ -12,7 +12,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
-use store::{Catalog, EventLog, MemoryStore, ReadLimit};
+use store::{EventLog, MemoryStore, Pims, ReadLimit};
 
 const NOW: Timestamp = Timestamp::from_micros(1_793_692_840_000_000);
 const UUID: &str = "a51e56dd-560f-5fb4-81d1-af2588c9ab23";

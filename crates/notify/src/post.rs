@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::notification::{Channel, Outgoing};
 use futures_util::future::join_all;
-use store::{Catalog, ChangeError};
+use store::{ChangeError, Outbox};
 
 use crate::meters::{Meters, Way};
 use crate::plan::{Ended, LONGEST_OURS, Name};
@@ -23,7 +23,7 @@ const FIRST_OURS: Duration = Duration::from_secs(1);
 
 /// Sends, and keeps the outbox true to what was sent.
 pub(crate) struct Post {
-    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) ways: Ways,
     pub(crate) settings: Settings,
     pub(crate) meters: Arc<Meters>,
@@ -140,7 +140,7 @@ impl Post {
 
     /// A notification as it is kept; `None` if it is settled.
     async fn load(&self, (number, id): Name) -> Option<Outgoing> {
-        let found = recorded("read", || self.catalog.notifications(number.saturating_sub(1), 1)).await;
+        let found = recorded("read", || self.outbox.notifications(number.saturating_sub(1), 1)).await;
         found.into_iter().next().filter(|found| found.id == id)
     }
 
@@ -152,12 +152,12 @@ impl Post {
 
     /// The same by its id.
     pub(crate) async fn forget(&self, id: uuid::Uuid) {
-        recorded("settled", || self.catalog.settle_notification(id)).await;
+        recorded("settled", || self.outbox.settle_notification(id)).await;
     }
 
     async fn put_back(&self, outgoing: Outgoing) {
         recorded("put back", || async {
-            match self.catalog.put_back_notification(outgoing.clone()).await {
+            match self.outbox.put_back_notification(outgoing.clone()).await {
                 // Somebody else has it: what is kept is newer.
                 Ok(()) | Err(ChangeError::Conflict) => Ok(()),
                 Err(error) => Err(error),

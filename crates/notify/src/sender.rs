@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::notification::Outgoing;
 use sinks::client::Client;
-use store::{Catalog, StoreError};
+use store::{Outbox, StoreError};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -40,7 +40,7 @@ pub struct Notifier {
 
 impl Notifier {
     /// Sends what waits, and what comes.
-    pub fn start(catalog: Arc<dyn Catalog>, ways: Ways, settings: Settings) -> Notifier {
+    pub fn start(outbox: Arc<dyn Outbox>, ways: Ways, settings: Settings) -> Notifier {
         if ways.mailer.is_none() {
             tracing::warn!(
                 "no SMTP server is set (`smtp.host`): notifications by email wait and are given up after {} days; \
@@ -50,7 +50,7 @@ impl Notifier {
         }
         let (stop, stopped) = watch::channel(false);
         let meters = Arc::new(Meters::default());
-        let post = Arc::new(Post { catalog, ways, settings, meters: Arc::clone(&meters) });
+        let post = Arc::new(Post { outbox, ways, settings, meters: Arc::clone(&meters) });
         Notifier { meters, stop, running: tokio::spawn(run(post, stopped)) }
     }
 
@@ -69,7 +69,7 @@ impl Notifier {
 }
 
 async fn run(post: Arc<Post>, mut stopped: watch::Receiver<bool>) {
-    let mut committed = post.catalog.changes().committed();
+    let mut committed = post.outbox.changes().committed();
     let mut plan = Plan::new(&post.settings);
     let mut under_way = UnderWay::default();
     let mut restored = false;
@@ -109,7 +109,7 @@ async fn read(post: &Post, plan: &mut Plan, restored: &mut bool) -> Result<(), S
     let mut kept: Vec<Outgoing> = Vec::new();
     loop {
         let last = kept.last().map_or_else(|| plan.last(), |last| last.number);
-        let page = post.catalog.notifications(last, PAGE).await?;
+        let page = post.outbox.notifications(last, PAGE).await?;
         let more = page.len() == PAGE;
         if *restored {
             page.iter().for_each(|outgoing| plan.add(outgoing, Instant::now()));

@@ -36,7 +36,7 @@ use std::sync::atomic::AtomicU32;
 use fair::Holder;
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use store::{Backlog, Changes, StoreError, Tail, Vault};
+use store::{Backlog, Changes, News, StoreError, Tail, Vault};
 use tokio::sync::oneshot;
 
 pub use backup::{BackupError, backup};
@@ -180,5 +180,11 @@ impl SqliteStore {
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.readers.read(holder, work).await
+    }
+}
+
+impl News for SqliteStore {
+    fn changes(&self) -> &Changes {
+        &self.changes
     }
 }

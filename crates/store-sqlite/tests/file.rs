@@ -13,8 +13,8 @@ use domain::{ClientId, Event, PimId, Position, Secret, ServiceHour, Timestamp};
 use store::conformance::sample;
 use store::vault::MasterKey;
 use store::{
-    AppendError, Catalog, ChangeError, EventLog, Ledger, ReadLimit, Save, SnapshotKey, SnapshotKind, SnapshotSave,
-    Snapshots, StoreError, Vault, edit_pim,
+    AppendError, ChangeError, Entries, EventLog, Ledger, News, Outbox, Pims, ReadLimit, Save, SnapshotKey,
+    SnapshotKind, SnapshotSave, Snapshots, StoreError, Subscriptions, Vault, edit_pim,
 };
 use store_sqlite::{OpenError, Settings, SqliteStore};
 

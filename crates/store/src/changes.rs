@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+/// Where changes are announced.
+pub trait News: Send + Sync + 'static {
+    /// Announces committed changes to the engine, and the engine's "in effect" back.
+    fn changes(&self) -> &Changes;
+}
+
 /// Versions of the catalogue: committed ones, and those that the engine works by.
 ///
 /// **A backend announces a change before it pushes events of the same or a later commit to the tail.** So whoever has seen an

@@ -5,7 +5,7 @@ use domain::PimId;
 use domain::pim::Pim;
 use domain::subscriber::Owner;
 
-use crate::catalog::{Catalog, Client};
+use crate::catalog::{Client, Clients, Pims};
 use crate::error::ChangeError;
 
 /// Each round is lost to a change that somebody else made.
@@ -14,15 +14,15 @@ const MAX_ROUNDS: usize = 100;
 /// Changes the registration of a PIM and gives it as it is kept. `edit` may be called several times, each time with the
 /// latest registration; an error of it ends the attempt.
 pub async fn edit_pim<E: From<ChangeError>>(
-    catalog: &dyn Catalog,
+    pims: &dyn Pims,
     id: PimId,
     mut edit: impl FnMut(&mut Pim) -> Result<(), E> + Send,
 ) -> Result<Pim, E> {
     for _ in 0..MAX_ROUNDS {
-        let pims = catalog.pims().await.map_err(ChangeError::Store)?;
-        let mut pim = pims.into_iter().find(|pim| pim.id == id).ok_or(ChangeError::Missing("PIM"))?;
+        let all = pims.pims().await.map_err(ChangeError::Store)?;
+        let mut pim = all.into_iter().find(|pim| pim.id == id).ok_or(ChangeError::Missing("PIM"))?;
         edit(&mut pim)?;
-        match catalog.update_pim(pim.clone()).await {
+        match pims.update_pim(pim.clone()).await {
             Ok(()) => {
                 pim.revision += 1;
                 return Ok(pim);
@@ -37,18 +37,18 @@ pub async fn edit_pim<E: From<ChangeError>>(
 /// Changes what is known of a client and gives it as it is kept. `edit` may be called several times, each time with
 /// what is known by then; where it changes nothing, nothing is written.
 pub async fn edit_client(
-    catalog: &dyn Catalog,
+    clients: &dyn Clients,
     owner: &Owner,
     mut edit: impl FnMut(&mut Client) + Send,
 ) -> Result<Client, ChangeError> {
     for _ in 0..MAX_ROUNDS {
-        let known = catalog.client(owner).await?;
+        let known = clients.client(owner).await?;
         let mut client = known.clone();
         edit(&mut client);
         if client == known {
             return Ok(known);
         }
-        match catalog.put_client(owner, client.clone()).await {
+        match clients.put_client(owner, client.clone()).await {
             Ok(()) => {
                 client.revision += 1;
                 return Ok(client);

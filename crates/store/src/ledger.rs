@@ -26,7 +26,7 @@ pub struct LaneSave {
     pub settled: Vec<Position>,
     /// Exceptions not mentioned are forgotten as well (a suspension dropped them).
     pub drop_exceptions: bool,
-    /// What is told to the owner about it; merged as in [`crate::Catalog::add_entry`].
+    /// What is told to the owner about it; merged as in [`crate::Entries::add_entry`].
     pub entries: Vec<LogEntry>,
 }
 

@@ -1,6 +1,6 @@
-//! What the platform keeps, behind ports: the [`Catalog`] of PIMs, subscribers and subscriptions, the [`EventLog`],
-//! the [`Ledger`] of how far each lane has come, and the [`Snapshots`] of the Events API bridge. With the in-memory reference and the conformance suite that every
-//! backend passes.
+//! What the platform keeps, behind ports: the [`catalog`], a port for each of those who use a part of it, the
+//! [`EventLog`], the [`Ledger`] of how far each lane has come, and the [`Snapshots`] of the Events API bridge. With the
+//! in-memory reference and the conformance suite that every backend passes.
 //!
 //! **One order for all writes.** A backend commits appends and changes one after another; a change that is committed
 //! before an append took effect before the appended events. That is why a change needs no lock against deliveries: it
@@ -34,8 +34,8 @@ pub mod memory;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
-pub use catalog::{Catalog, Change, Client, LogPage, Made, Put};
-pub use changes::Changes;
+pub use catalog::{Change, Client, Clients, Entries, LogPage, Made, Outbox, Pims, Put, Subscriptions};
+pub use changes::{Changes, News};
 pub use condition::Condition;
 pub use edit::{edit_client, edit_pim};
 pub use error::{AppendError, ChangeError, StoreError};
@@ -48,6 +48,6 @@ pub use tail::Tail;
 pub use vault::Vault;
 
 /// All ports of one backend.
-pub trait Store: Catalog + EventLog + Ledger + Snapshots {}
+pub trait Store: Pims + Clients + Subscriptions + Entries + Outbox + EventLog + Ledger + Snapshots {}
 
-impl<S: Catalog + EventLog + Ledger + Snapshots> Store for S {}
+impl<S: Pims + Clients + Subscriptions + Entries + Outbox + EventLog + Ledger + Snapshots> Store for S {}

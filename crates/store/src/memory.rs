@@ -1,10 +1,14 @@
 //! The in-memory reference: simple and obviously right. One lock over the whole state, no tasks, no clock; what it
 //! answers is what every backend has to answer.
 
-mod catalog;
+mod clients;
+mod entries;
 mod event_log;
 mod ledger;
+mod outbox;
+mod pims;
 mod snapshots;
+mod subscriptions;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,7 +24,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::catalog::Client;
-use crate::changes::Changes;
+use crate::changes::{Changes, News};
 use crate::condition::Condition;
 use crate::ledger::LedgerRecord;
 use crate::room::Backlog;
@@ -146,6 +150,12 @@ impl MemoryStore {
         let changes = Changes::default();
         changes.commit(version);
         MemoryStore { state, settings, tail: Tail::new(head, settings.tail_bytes), changes }
+    }
+}
+
+impl News for MemoryStore {
+    fn changes(&self) -> &Changes {
+        &self.changes
     }
 }
 

@@ -9,7 +9,7 @@ use domain::notification::{Notification, NotificationKind};
 use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 
-use crate::catalog::{Catalog, Change, Put};
+use crate::catalog::{Change, Entries, Put};
 use crate::error::StoreError;
 
 /// Suspends an active subscription. `subject` is the URL of its PIM, here and below.
@@ -104,7 +104,7 @@ impl Default for Frequent {
 }
 
 /// Says so in a change that suspends subscriptions for the platform, where one of them is suspended so again and again.
-pub async fn say_if_frequent(catalog: &dyn Catalog, change: &mut Change, frequent: Frequent) -> Result<(), StoreError> {
+pub async fn say_if_frequent(entries: &dyn Entries, change: &mut Change, frequent: Frequent) -> Result<(), StoreError> {
     for index in 0..change.subscriptions.len() {
         let Some(subscription) = change.subscriptions.get(index).map(|put| put.value().clone()) else { continue };
         let by_the_platform =
@@ -125,7 +125,7 @@ pub async fn say_if_frequent(catalog: &dyn Catalog, change: &mut Change, frequen
             start_time: Some(subscription.updated_at - frequent.within),
             end_time: None,
         };
-        let before = catalog.entries(&subscription.owner(), &query).await?.entries.len();
+        let before = entries.entries(&subscription.owner(), &query).await?.entries.len();
         if before < frequent.times {
             continue;
         }
@@ -158,6 +158,7 @@ mod tests {
     use domain::outcome::ErrorReason;
 
     use super::*;
+    use crate::catalog::Subscriptions;
     use crate::conformance::sample;
     use crate::memory::MemoryStore;
 

@@ -94,8 +94,8 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
         None => None,
     };
     let mut items = Vec::new();
-    for pim in api.catalog().pims().await?.iter().filter(|pim| wanted.is_none_or(|id| pim.id == id)) {
-        for (client_id, client) in api.catalog().clients(pim.id).await? {
+    for pim in api.store().pims().await?.iter().filter(|pim| wanted.is_none_or(|id| pim.id == id)) {
+        for (client_id, client) in api.store().clients(pim.id).await? {
             items.push(shown(pim, &client_id, &client));
         }
     }
@@ -107,7 +107,7 @@ async fn meant(api: &Api, named: Option<&str>) -> Result<Pim, Refusal> {
     if let Some(name) = named {
         return pim_named(api, name).await;
     }
-    let mut pims = api.catalog().pims().await?;
+    let mut pims = api.store().pims().await?;
     match (pims.pop(), pims.is_empty()) {
         (Some(pim), true) => Ok(pim),
         _ => Err(at("pim", code::REQUIRED, "there are several PIMs; name the one that issued this client id")),
@@ -124,9 +124,9 @@ pub(crate) async fn permission(
     let pim = meant(&api, pim.as_deref()).await?;
     let owner = owner_of(&pim, client_id)?;
     let frequent = api.settings.frequent;
-    client_life::permission(api.store.as_ref(), &pim, &owner, permitted, Timestamp::now(), frequent).await?;
+    client_life::permission(api.store(), &pim, &owner, permitted, Timestamp::now(), frequent).await?;
     tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, permitted, "the operator changed a permission");
-    let client = api.catalog().client(&owner).await?;
+    let client = api.store().client(&owner).await?;
     answer(StatusCode::OK, &shown(&pim, &owner.client_id, &client))
 }
 
@@ -140,14 +140,14 @@ pub(crate) async fn admission(
         if sent.is_empty() { None } else { bodies::parse_which_pim(&sent.json()?).map_err(Refusal::invalid)? };
     let pim = meant(&api, named.as_deref()).await?;
     let owner = owner_of(&pim, client_id)?;
-    if api.catalog().client(&owner).await?.revoked_at.is_none() {
+    if api.store().client(&owner).await?.revoked_at.is_none() {
         return Err(Refusal::new(
             because::NOT_REVOKED,
             "the client is not locked out; only a removed one can be admitted",
         ));
     }
-    client_life::admit(api.catalog(), &owner).await?;
+    client_life::admit(api.store(), &owner).await?;
     tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, "the operator admitted a client again");
-    let client = api.catalog().client(&owner).await?;
+    let client = api.store().client(&owner).await?;
     answer(StatusCode::OK, &shown(&pim, &owner.client_id, &client))
 }

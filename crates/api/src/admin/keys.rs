@@ -97,7 +97,7 @@ pub(crate) async fn add(State(api): State<Arc<Api>>, At(name): At<String>, sent:
     let pim = pim_named(&api, &name).await?;
     let (key, kept) = make()?;
     let shown = json!({"key": key.expose(), "prefix": kept.prefix, "created_at": kept.created_at.to_string()});
-    edit_pim(api.catalog(), pim.id, |pim| -> Result<(), Refusal> {
+    edit_pim(api.store(), pim.id, |pim| -> Result<(), Refusal> {
         pim.keys.push(kept.clone());
         Ok(())
     })
@@ -113,7 +113,7 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, Refusal> {
     sent.nothing()?;
     let pim = pim_named(&api, &name).await?;
-    edit_pim(api.catalog(), pim.id, |pim| {
+    edit_pim(api.store(), pim.id, |pim| {
         let before = pim.keys.len();
         pim.keys.retain(|key| key.prefix != prefix);
         if pim.keys.len() == before { Err(Refusal::not_found("key")) } else { Ok(()) }

@@ -102,7 +102,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, String)> {
 
 /// All of them.
 pub(crate) async fn list(State(api): State<Arc<Api>>) -> Result<Response, Refusal> {
-    let pims = api.catalog().pims().await?;
+    let pims = api.store().pims().await?;
     answer(StatusCode::OK, &json!({"items": pims.iter().map(shown).collect::<Vec<_>>()}))
 }
 
@@ -128,7 +128,7 @@ pub(crate) async fn add(State(api): State<Arc<Api>>, sent: Sent) -> Result<Respo
         created_at: Timestamp::now(),
         revision: 0,
     };
-    let mut made = shown(&api.catalog().add_pim(pim).await?);
+    let mut made = shown(&api.store().add_pim(pim).await?);
     if let Some(members) = made.as_object_mut() {
         members.insert("key".to_owned(), key.expose().into());
     }
@@ -143,6 +143,6 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, Refusal> {
     sent.nothing()?;
     let pim = pim_named(&api, &name).await?;
-    api.catalog().remove_pim(pim.id, Timestamp::now()).await?;
+    api.store().remove_pim(pim.id, Timestamp::now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

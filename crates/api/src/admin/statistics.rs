@@ -40,7 +40,7 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
 
 /// The numbers now.
 pub(crate) async fn show(State(api): State<Arc<Api>>) -> Result<Response, Refusal> {
-    let catalog = api.catalog();
+    let catalog = api.store();
     let pims = catalog.pims().await?;
     let mut clients = 0;
     for pim in &pims {

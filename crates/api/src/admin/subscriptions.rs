@@ -103,8 +103,8 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
 /// A page of them, oldest first; `pim`, `client_id` and `status` choose, deleted ones only where they are asked for.
 pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let query = bodies::parse_subscriptions_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
-    let pims = api.catalog().pims().await?;
-    let (_, mut all) = api.catalog().changed_since(0).await?;
+    let pims = api.store().pims().await?;
+    let (_, mut all) = api.store().changed_since(0).await?;
     all.retain(|one| is_asked_for(&query, one, &pims));
     all.sort_by_key(|one| one.id);
     let next = all.get(LIMIT).and_then(|_| all.get(LIMIT - 1)).map(|last| last.id.to_string());
@@ -117,9 +117,9 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
     let reason = bodies::parse_suspension(&sent.json()?).map_err(Refusal::invalid)?;
     let not_found = || Refusal::not_found("subscription");
     let id = SubscriptionId::parse(&id).ok_or_else(not_found)?;
-    let pims = api.catalog().pims().await?;
+    let pims = api.store().pims().await?;
     let suspended = until_won(|| async {
-        let current = api.catalog().subscription(id).await?;
+        let current = api.store().subscription(id).await?;
         let current = current.filter(|one| one.status != SubscriptionStatus::Deleted).ok_or_else(not_found)?;
         must_not_be_revoked(&current)?;
         if !current.status.is_active() {
@@ -129,7 +129,7 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
         let mut change = changing::change();
         transition::suspend(&mut change, current, SuspensionReason::Operator, subject, Timestamp::now());
         transition::remark(&mut change, &reason);
-        transition::say_if_frequent(api.catalog(), &mut change, api.settings.frequent).await?;
+        transition::say_if_frequent(api.store(), &mut change, api.settings.frequent).await?;
         subscriptions::make(&api, change).await
     });
     let suspended: Subscription = suspended.await?;

@@ -10,7 +10,7 @@ use domain::subscriber::Owner;
 use domain::{Secret, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{Catalog, ChangeError, edit_client};
+use store::{ChangeError, Clients, edit_client};
 use wire::fault::code;
 
 use super::keys::{random, sha256_hex};
@@ -34,17 +34,17 @@ pub fn new_platform_token(now: Timestamp) -> Option<(Secret, PlatformToken)> {
 
 /// Keeps a token for a client.
 pub async fn add_platform_token(
-    catalog: &dyn Catalog,
+    clients: &dyn Clients,
     owner: &Owner,
     token: &PlatformToken,
 ) -> Result<(), ChangeError> {
-    edit_client(catalog, owner, |client| client.tokens.push(token.clone())).await.map(drop)
+    edit_client(clients, owner, |client| client.tokens.push(token.clone())).await.map(drop)
 }
 
 /// Ends the tokens of a client that begin so; `false` if there is none.
-pub async fn end_platform_token(catalog: &dyn Catalog, owner: &Owner, prefix: &str) -> Result<bool, ChangeError> {
+pub async fn end_platform_token(clients: &dyn Clients, owner: &Owner, prefix: &str) -> Result<bool, ChangeError> {
     let mut found = false;
-    edit_client(catalog, owner, |client| {
+    edit_client(clients, owner, |client| {
         let before = client.tokens.len();
         client.tokens.retain(|token| token.prefix != prefix);
         found = client.tokens.len() < before;
@@ -124,7 +124,7 @@ pub(crate) async fn list(
     At((name, client_id)): At<(String, String)>,
 ) -> Result<Response, Refusal> {
     let (_, owner) = client_of(&api, &name, client_id).await?;
-    let client = api.catalog().client(&owner).await?;
+    let client = api.store().client(&owner).await?;
     answer(StatusCode::OK, &json!({"items": client.tokens.iter().map(shown).collect::<Vec<_>>()}))
 }
 
@@ -137,7 +137,7 @@ pub(crate) async fn add(
     sent.nothing()?;
     let (pim, owner) = client_of(&api, &name, client_id).await?;
     let (token, kept) = new_platform_token(Timestamp::now()).ok_or_else(super::no_random_numbers)?;
-    add_platform_token(api.catalog(), &owner, &kept).await?;
+    add_platform_token(api.store(), &owner, &kept).await?;
     tracing::info!(
         pim.name = %pim.name, client.id = %owner.client_id, token.prefix = %kept.prefix, "the operator issued a token of the platform"
     );
@@ -156,7 +156,7 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, Refusal> {
     sent.nothing()?;
     let (pim, owner) = client_of(&api, &name, client_id).await?;
-    if !end_platform_token(api.catalog(), &owner, &prefix).await? {
+    if !end_platform_token(api.store(), &owner, &prefix).await? {
         return Err(Refusal::not_found("token"));
     }
     tracing::info!(

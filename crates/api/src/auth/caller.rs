@@ -87,13 +87,13 @@ pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap, origin: Origin)
     if let Proof::Asked { permission: Some(permitted), .. } = proof {
         let owner = Owner { pim: pim.id, client_id: client_id.clone() };
         let frequent = api.settings.frequent;
-        client_life::permission(api.store.as_ref(), &pim, &owner, permitted, Timestamp::now(), frequent).await?;
+        client_life::permission(api.store(), &pim, &owner, permitted, Timestamp::now(), frequent).await?;
     }
     judge(api, &claim.url_key, claim.url, client_id, proof).await
 }
 
 async fn registered(api: &Api, url_key: &str, url: &str) -> Result<Arc<Pim>, Refusal> {
-    let registrations = api.registry.current(api.catalog()).await?;
+    let registrations = api.registry.current(api.store()).await?;
     registrations.by_url(url_key).cloned().ok_or_else(|| {
         if let Some(requests) = api.causes.unknown_pim.note(now(), 1) {
             tracing::warn!(url, requests, "requests name a PIM that is not registered; this is the latest one's");
@@ -107,7 +107,7 @@ async fn registered(api: &Api, url_key: &str, url: &str) -> Result<Arc<Pim>, Ref
 async fn judge(api: &Api, url_key: &str, url: &str, client_id: ClientId, proof: Proof) -> Result<Caller, Refusal> {
     let pim = registered(api, url_key, url).await?;
     let owner = Owner { pim: pim.id, client_id };
-    let mut client = api.catalog().client(&owner).await?;
+    let mut client = api.store().client(&owner).await?;
     if !proof.holds(&pim, &owner.client_id, &client) {
         return Err(invalid_token());
     }
@@ -115,8 +115,8 @@ async fn judge(api: &Api, url_key: &str, url: &str, client_id: ClientId, proof: 
         if !proof.is_younger_than(removed) {
             return Err(locked_out());
         }
-        client_life::admit_after(api.catalog(), &owner, removed).await?;
-        client = api.catalog().client(&owner).await?;
+        client_life::admit_after(api.store(), &owner, removed).await?;
+        client = api.store().client(&owner).await?;
         if client.revoked_at.is_some() {
             return Err(locked_out());
         }
@@ -163,7 +163,7 @@ async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str, origin: Ori
     if token.starts_with(PLATFORM_TOKEN) {
         // Never sent to a PIM, whatever comes of it.
         let owner = Owner { pim: pim.id, client_id: client.clone() };
-        return issued(&api.catalog().client(&owner).await?, token).map(Proof::Issued).ok_or_else(invalid_token);
+        return issued(&api.store().client(&owner).await?, token).map(Proof::Issued).ok_or_else(invalid_token);
     }
     if is_static_token(pim, client, token) {
         return Ok(Proof::Static(Secret::new(token)));

@@ -17,7 +17,7 @@ pub(crate) async fn source(api: &Api, headers: &HeaderMap) -> Result<Arc<Pim>, R
             "send the key of the source, once: `Authorization: Bearer <source key>`",
         ));
     };
-    let registrations = api.registry.current(api.catalog()).await?;
+    let registrations = api.registry.current(api.store()).await?;
     let Some(pim) = registrations.by_key(key) else {
         return Err(Refusal::new(
             because::INVALID_SOURCE_KEY,

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::{constant_time, digest};
 use domain::pim::Pim;
-use store::{Catalog, StoreError};
+use store::{Pims, StoreError};
 use tokio::sync::Mutex as AsyncMutex;
 
 /// The registrations of one version. A PIM that is withdrawn is not among them.
@@ -89,17 +89,17 @@ pub(crate) struct Registry {
 impl Registry {
     /// The registrations as they are now: a change that was made, here or by another process, is seen by all who ask after it.
     /// Of many callers behind a change one reads them anew; the others wait for it.
-    pub(crate) async fn current(&self, catalog: &dyn Catalog) -> Result<Arc<Registrations>, StoreError> {
-        if let Some(known) = self.of_version(catalog.pims_version()?) {
+    pub(crate) async fn current(&self, pims: &dyn Pims) -> Result<Arc<Registrations>, StoreError> {
+        if let Some(known) = self.of_version(pims.pims_version()?) {
             return Ok(known);
         }
         let _turn = self.reloading.lock().await;
         // Before the PIMs: what changes in between is read again by the next one who asks.
-        let version = catalog.pims_version()?;
+        let version = pims.pims_version()?;
         if let Some(known) = self.of_version(version) {
             return Ok(known);
         }
-        let fresh = Arc::new(Registrations::new(catalog.pims().await?, version));
+        let fresh = Arc::new(Registrations::new(pims.pims().await?, version));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
         Ok(fresh)
     }

@@ -61,7 +61,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Se
         let entry = changing::entry(&caller.owner, subscriber.id, None, Action::SubscriberCreated, now);
         let subscriber = Some(Put::New(subscriber.clone()));
         let change = Change { subscriber, entries: vec![entry], ..changing::change_of(&caller) };
-        changing::make(api.catalog(), called(change, &call)).await?;
+        changing::make(api.store(), called(change, &call)).await?;
         Ok::<_, Attempt>(())
     })
     .await?;

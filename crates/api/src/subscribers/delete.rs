@@ -38,11 +38,11 @@ pub(crate) async fn delete(
     until_won(|| async {
         let caller = caller.again(&api).await?;
         let subscriber = find(&api, &caller, &id).await?;
-        let subscriptions = api.catalog().subscriptions(subscriber.id).await?;
+        let subscriptions = api.store().subscriptions(subscriber.id).await?;
         let deleted = SubscriberStatus::Deleted;
         let mut end = changing::end(subscriber, subscriptions, deleted, &caller.pim.url, Timestamp::now());
         end.conditions = caller.conditions;
-        changing::make(api.catalog(), called(end, &call)).await?;
+        changing::make(api.store(), called(end, &call)).await?;
         Ok::<_, Attempt>(())
     })
     .await?;

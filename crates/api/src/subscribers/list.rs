@@ -21,6 +21,6 @@ pub(crate) fn about() -> Operation {
 
 /// The caller's subscribers, active and revoked ones, as a bare array.
 pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Response, Refusal> {
-    let subscribers = api.catalog().subscribers(&caller.owner).await?;
+    let subscribers = api.store().subscribers(&caller.owner).await?;
     Ok(json(StatusCode::OK, subscriber::render_list(&subscribers, &caller.pim.url)))
 }

@@ -66,7 +66,7 @@ pub(crate) async fn update(
         let updated = put.value().clone();
         let entry = changing::entry(&caller.owner, updated.id, None, Action::SubscriberUpdated, now);
         let change = Change { subscriber: Some(put), entries: vec![entry], ..changing::change_of(&caller) };
-        changing::make(api.catalog(), called(change, &call)).await?;
+        changing::make(api.store(), called(change, &call)).await?;
         Ok(updated)
     })
     .await?;

@@ -26,6 +26,6 @@ pub(crate) fn about() -> Operation {
 /// The subscriptions of a subscriber, as a bare array.
 pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller, At(id): At<String>) -> Result<Response, Refusal> {
     let subscriber = subscribers::find(&api, &caller, &id).await?;
-    let subscriptions = api.catalog().subscriptions(subscriber.id).await?;
+    let subscriptions = api.store().subscriptions(subscriber.id).await?;
     Ok(json(StatusCode::OK, subscription::render_list(&subscriptions, &caller.pim.url)))
 }

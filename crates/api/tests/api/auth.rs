@@ -6,7 +6,7 @@ use api::Verdict;
 use domain::Timestamp;
 use domain::subscriber::Owner;
 use serde_json::{Value, json};
-use store::{Catalog, Client, edit_client};
+use store::{Client, Clients, Pims, edit_client};
 
 use crate::world::{Call, PIM_URL, World, new_subscriber, new_subscription, owner_of};
 

@@ -169,9 +169,9 @@ async fn a_removed_app_is_revoked_before_its_event_is_taken() {
         world.call("GET", "/api/v1/subscribers").send().await.refused(401, "client_revoked");
         let others = world.call_as("other", "GET", "/api/v1/subscribers").send().await.expect(200);
         assert_eq!(others[0]["status"], "active");
-        let own = store::Catalog::subscribers(world.store.as_ref(), &owner_of("app")).await.unwrap();
+        let own = store::Subscriptions::subscribers(world.store.as_ref(), &owner_of("app")).await.unwrap();
         assert!(own.iter().all(|subscriber| subscriber.status == domain::subscriber::SubscriberStatus::Revoked));
-        let (_, stored) = store::Catalog::changed_since(world.store.as_ref(), 0).await.unwrap();
+        let (_, stored) = store::Subscriptions::changed_since(world.store.as_ref(), 0).await.unwrap();
         assert!(stored.iter().all(|subscription| subscription.status.to_string() == "revoked"));
         assert!(stored.iter().all(|subscription| subscription.status_since == Position(2)), "before the events");
         assert_eq!(world.notifications().await, ["subscription.revoked", "subscription.revoked"]);
@@ -195,7 +195,7 @@ async fn a_removal_of_nobody_known_changes_nothing() {
         assert_eq!(world.produce(removal).await.expect(202)["accepted"], 1);
     }
     assert_eq!(
-        store::Catalog::client(world.store.as_ref(), &owner_of("unheard-of")).await.unwrap(),
+        store::Clients::client(world.store.as_ref(), &owner_of("unheard-of")).await.unwrap(),
         store::Client::default()
     );
     world.call("GET", "/api/v1/subscribers").send().await.expect(200);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use domain::{Position, Secret, Timestamp};
 use intake::Note;
 use serde_json::{Value, json};
-use store::{Catalog, EventLog, ReadLimit, Snapshots};
+use store::{EventLog, Pims, ReadLimit, Snapshots};
 use wire::signature::SigningKey;
 
 use crate::world::{Answer, World, event};

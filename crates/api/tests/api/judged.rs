@@ -8,7 +8,7 @@ use domain::subscription::{Subscription, SubscriptionStatus};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::transition::Frequent;
-use store::{Catalog, Change, Put, edit_client, edit_pim};
+use store::{Change, Clients, Pims, Put, Subscriptions, edit_client, edit_pim};
 
 use crate::admin::{OPERATOR, admin, operated};
 use crate::world::{Call, KEY, PIM_URL, World, event, new_subscriber, new_subscription, owner_of};

@@ -77,7 +77,7 @@ async fn act(world: &World, one: &str, action: &str) -> (u16, String) {
 /// The stored status, whatever the caller may see.
 async fn status_of(world: &World, one: &str) -> String {
     let id = domain::SubscriptionId::parse(one.rsplit('/').next().unwrap()).unwrap();
-    store::Catalog::subscription(world.store.as_ref(), id).await.unwrap().unwrap().status.to_string()
+    store::Subscriptions::subscription(world.store.as_ref(), id).await.unwrap().unwrap().status.to_string()
 }
 
 /// In each of [`STATUSES`]: what the action is answered, and the status behind it.

@@ -17,9 +17,9 @@ use domain::{ClientId, Event, PimId, Position, ServiceHour, SubscriberId, Subscr
 use store::catalog::Made;
 use store::memory::MemoryStore;
 use store::{
-    AppendError, AppendNewError, Appended, Backlog, BridgeNote, Catalog, Change, ChangeError, Changes, Chunk, Client,
-    Condition, EventLog, Ledger, LedgerRecord, LogPage, ReadLimit, Save, Snapshot, SnapshotKey, SnapshotSave,
-    Snapshots, StoreError, Tail,
+    AppendError, AppendNewError, Appended, Backlog, BridgeNote, Change, ChangeError, Changes, Chunk, Client, Clients,
+    Condition, Entries, EventLog, Ledger, LedgerRecord, LogPage, News, Outbox, Pims, ReadLimit, Save, Snapshot,
+    SnapshotKey, SnapshotSave, Snapshots, StoreError, Subscriptions, Tail,
 };
 use tokio::sync::Notify;
 
@@ -66,21 +66,14 @@ impl Staged {
     }
 }
 
-#[async_trait]
-impl Catalog for Staged {
-    async fn change(&self, change: Change) -> Result<Made, ChangeError> {
-        for _ in 0..YIELDS {
-            tokio::task::yield_now().await;
-        }
-        self.works()?;
-        self.2.pass().await;
-        self.0.change(change).await
-    }
-
+impl News for Staged {
     fn changes(&self) -> &Changes {
         self.0.changes()
     }
+}
 
+#[async_trait]
+impl Pims for Staged {
     async fn pims(&self) -> Result<Vec<Pim>, StoreError> {
         self.works()?;
         self.0.pims().await
@@ -102,7 +95,10 @@ impl Catalog for Staged {
     async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
         self.0.remove_pim(id, now).await
     }
+}
 
+#[async_trait]
+impl Clients for Staged {
     async fn client(&self, owner: &Owner) -> Result<Client, StoreError> {
         self.0.client(owner).await
     }
@@ -110,6 +106,22 @@ impl Catalog for Staged {
     async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError> {
         self.2.pass().await;
         self.0.put_client(owner, client).await
+    }
+
+    async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError> {
+        self.0.clients(pim).await
+    }
+}
+
+#[async_trait]
+impl Subscriptions for Staged {
+    async fn change(&self, change: Change) -> Result<Made, ChangeError> {
+        for _ in 0..YIELDS {
+            tokio::task::yield_now().await;
+        }
+        self.works()?;
+        self.2.pass().await;
+        self.0.change(change).await
     }
 
     async fn subscriber(&self, id: SubscriberId) -> Result<Option<Subscriber>, StoreError> {
@@ -132,6 +144,13 @@ impl Catalog for Staged {
         self.0.changed_since(version).await
     }
 
+    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError> {
+        self.0.prune_deleted(before).await
+    }
+}
+
+#[async_trait]
+impl Entries for Staged {
     async fn add_entry(&self, entry: LogEntry) -> Result<(), StoreError> {
         self.0.add_entry(entry).await
     }
@@ -143,21 +162,16 @@ impl Catalog for Staged {
     async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError> {
         self.0.prune_entries(before).await
     }
+}
 
-    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError> {
-        self.0.prune_deleted(before).await
-    }
-
+#[async_trait]
+impl Outbox for Staged {
     async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         self.0.notifications(after, limit).await
     }
 
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {
         self.0.put_back_notification(outgoing).await
-    }
-
-    async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError> {
-        self.0.clients(pim).await
     }
 
     async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError> {

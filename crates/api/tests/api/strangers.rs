@@ -7,7 +7,7 @@ use std::time::Duration;
 use api::Verdict;
 use domain::{Secret, Timestamp};
 use serde_json::{Value, json};
-use store::Catalog;
+use store::Pims;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tracing::span;

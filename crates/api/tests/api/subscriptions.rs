@@ -44,7 +44,7 @@ async fn the_mask_keeps_the_secret() {
     read["config"]["url"] = json!("https://shop.example.com/other");
     world.call("PATCH", &one).json(&read).send().await.expect(200);
     let id = SubscriptionId::parse(one.rsplit('/').next().unwrap()).unwrap();
-    let stored = store::Catalog::subscription(world.store.as_ref(), id).await.unwrap().unwrap();
+    let stored = store::Subscriptions::subscription(world.store.as_ref(), id).await.unwrap().unwrap();
     let domain::destination::Destination::Https(https) = stored.destination else { panic!("still https") };
     assert_eq!(https.primary.expose(), "a-secret");
     assert_eq!(https.url.as_str(), "https://shop.example.com/other");
@@ -73,7 +73,7 @@ async fn suspended_and_resumed_by_its_owner() {
         ]
     );
     assert_eq!(world.notifications().await, ["subscription.suspended.user", "subscription.resumed"]);
-    let waiting = store::Catalog::notifications(world.store.as_ref(), 0, 10).await.unwrap();
+    let waiting = store::Outbox::notifications(world.store.as_ref(), 0, 10).await.unwrap();
     let waiting: Vec<_> = waiting.into_iter().map(|one| one.notification).collect();
     assert_eq!(waiting[0].destination, "https://shop.example.com/hook");
     assert_eq!(waiting[0].reason.as_deref(), Some("suspended by its owner"));
@@ -128,7 +128,7 @@ async fn nobody_subscribes_for_a_subscriber_that_is_deleted_at_the_same_moment()
         );
         deleted.expect(204);
     }
-    let (_, stored) = store::Catalog::changed_since(world.store.as_ref(), 0).await.unwrap();
+    let (_, stored) = store::Subscriptions::changed_since(world.store.as_ref(), 0).await.unwrap();
     assert!(stored.iter().all(|subscription| !subscription.status.counts()), "{stored:?}");
 }
 

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use domain::credential::check_client_id;
 use domain::subscriber::Owner;
 use domain::{ClientId, Timestamp};
-use store::Catalog;
+use store::Clients;
 use store_sqlite::SqliteStore;
 
 use super::pim::{cannot_change, day, find, open};

@@ -10,7 +10,7 @@ use domain::pim::{
     CLIENT_ID_FIELDS, ClientCredentials, Origin, PLATFORM_TOKEN, Pim, Probe, StaticToken, TokenCheck, is_name,
 };
 use domain::{ClientId, Secret, Timestamp};
-use store::{Catalog, ChangeError, edit_pim};
+use store::{ChangeError, Pims, edit_pim};
 use store_sqlite::SqliteStore;
 
 use crate::config::{Config, ConfigArgs, PimUrl};

@@ -10,7 +10,7 @@ use engine::meters::DestinationType;
 use intake::Bridge;
 use meter::{Counters, Names};
 use sinks::Sinks;
-use store::{Catalog, EventLog};
+use store::{EventLog, Pims};
 use store_sqlite::SqliteStore;
 
 use super::families::Metric;

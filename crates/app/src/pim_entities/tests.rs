@@ -9,7 +9,7 @@ use domain::{ClientId, Position, Secret};
 use http::HeaderValue;
 use intake::{Bridge, Note, Reconciler};
 use serde_json::{Value as Json, json};
-use store::{Catalog, EventLog, MemoryStore, ReadLimit, Snapshots};
+use store::{EventLog, MemoryStore, Pims, ReadLimit, Snapshots};
 
 use super::*;
 use crate::http_client;

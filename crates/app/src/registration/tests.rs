@@ -1,8 +1,8 @@
 //! The configuration as the truth about what it names, over the store in memory.
 
 use domain::pim::TokenCheck;
-use store::MemoryStore;
 use store::conformance::sample;
+use store::{MemoryStore, Outbox};
 
 use super::*;
 use crate::config::PimUrl;

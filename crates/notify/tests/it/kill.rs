@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use notify::{Notifier, Ways};
 use store::vault::MasterKey;
-use store::{Catalog, Vault};
+use store::{Outbox, Vault};
 use store_sqlite::{Settings, SqliteStore};
 
 use crate::receiver::Receiver;

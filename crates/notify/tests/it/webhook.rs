@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::Secret;
 use domain::notification::Channel;
 use notify::{Notifier, Settings, Ways};
-use store::{Catalog, Put};
+use store::{Put, Subscriptions};
 use wire::signature::SigningKey;
 
 use crate::receiver::{Receiver, Say};

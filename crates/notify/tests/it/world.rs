@@ -15,7 +15,7 @@ use sinks::connect::Connector;
 use sinks::resolve::Resolver;
 use sinks::tls::TlsClient;
 use store::conformance::sample;
-use store::{Catalog, MemoryStore, Put, Store, transition};
+use store::{MemoryStore, Outbox, Put, Store, transition};
 
 pub(crate) const PIM_URL: &str = "https://pim.example.com";
 pub(crate) const SECRET: &str = "0123456789abcdef";

@@ -9,7 +9,7 @@ use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{LoggedEvent, Now, Position, ServiceHour, Timestamp};
 use engine::core::{AttemptId, Core, Floors, Input, Output};
 use engine::suspension;
-use store::{Catalog, ChangeError, EventLog, Ledger, ReadLimit, Save};
+use store::{ChangeError, EventLog, Ledger, News, ReadLimit, Save, Subscriptions};
 
 use super::{Attempt, PendingSave, Sent, Step, World};
 use crate::mutation::Mutation;

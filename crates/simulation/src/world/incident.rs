@@ -6,7 +6,7 @@ use domain::log_entry::{Action, LogEntry};
 use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use engine::core::{Core, Input};
-use store::{Catalog, Change, Ledger, Put};
+use store::{Change, Ledger, News, Put, Subscriptions};
 
 use super::{Step, World, setup};
 use crate::mutation::Mutation;

@@ -5,7 +5,7 @@ use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
 use domain::notification::NotificationKind;
 use domain::subscription::SubscriptionStatus;
 use engine::core::Core;
-use store::Catalog;
+use store::{Entries, Outbox};
 
 use super::World;
 use super::driver::drop_count;

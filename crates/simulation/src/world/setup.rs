@@ -13,7 +13,7 @@ use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
 use store::memory::{MemorySettings, MemoryStore};
-use store::{Catalog, Change, EventLog, Put, ReadLimit};
+use store::{Change, EventLog, Pims, Put, ReadLimit, Subscriptions};
 use uuid::Uuid;
 
 use super::driver::HOURS_A_MINUTE;

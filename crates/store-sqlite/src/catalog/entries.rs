@@ -1,15 +1,44 @@
 //! Log entries: merged where they are equal, found by what a query asks for.
 
+use async_trait::async_trait;
 use aws_lc_rs::digest;
 use domain::log_entry::{LogBody, LogEntry, LogOrder, LogQuery, LogType};
 use domain::subscriber::Owner;
 use domain::{ServiceHour, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-use store::{LogPage, merge};
+use store::{Entries, LogPage, StoreError, merge};
 
+use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::failure::Failure;
+use crate::readers::of_client;
+
+/// Log entries deleted in one transaction.
+const PRUNE_SLICE: u64 = 2_000;
+
+#[async_trait]
+impl Entries for SqliteStore {
+    async fn add_entry(&self, entry: LogEntry) -> Result<(), StoreError> {
+        self.write(move |batch| Ok(add(batch, &entry)?)).await
+    }
+
+    async fn entries(&self, owner: &Owner, query: &LogQuery) -> Result<LogPage, StoreError> {
+        let (owner, query) = (owner.clone(), query.clone());
+        self.read(of_client(&owner), move |connection| find(connection, &owner, &query)).await
+    }
+
+    async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        loop {
+            let slice = self.write(move |batch| Ok::<_, StoreError>(prune(batch, before, PRUNE_SLICE)?)).await?;
+            pruned += slice;
+            if slice < PRUNE_SLICE {
+                return Ok(pruned);
+            }
+        }
+    }
+}
 
 /// Adds an entry, or counts it with the one that it equals.
 pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
@@ -106,7 +135,7 @@ fn from_columns((timestamp, count, body): Columns) -> Result<LogEntry, Failure> 
 
 /// The entries that a query asks for. They are looked for in an index that has all that can be asked for, within the
 /// bounded number that an owner has.
-pub(super) fn find(connection: &Connection, owner: &Owner, query: &LogQuery) -> Result<LogPage, Failure> {
+fn find(connection: &Connection, owner: &Owner, query: &LogQuery) -> Result<LogPage, Failure> {
     let (order, behind) = match query.order {
         LogOrder::Ascending => ("ASC", "id > ?"),
         LogOrder::Descending => ("DESC", "id < ?"),
@@ -153,7 +182,7 @@ fn is_error(entry: &LogEntry) -> bool {
 }
 
 /// Deletes at most `slice` entries whose latest occurrence was in an hour of service before `before`.
-pub(super) fn prune(batch: &Batch<'_>, before: ServiceHour, slice: u64) -> Result<u64, Failure> {
+fn prune(batch: &Batch<'_>, before: ServiceHour, slice: u64) -> Result<u64, Failure> {
     let sql = "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE hour < ?1 LIMIT ?2)";
     Ok(batch.sql(sql)?.execute((before.0, slice))? as u64)
 }

@@ -1,13 +1,35 @@
 //! Notifications that wait to be sent, as rows; where they go is sealed.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use domain::notification::Outgoing;
 use rusqlite::{Connection, OptionalExtension};
-use store::{ChangeError, Vault};
+use store::{ChangeError, Outbox, StoreError, Vault};
 use uuid::Uuid;
 
+use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::failure::Failure;
+use crate::readers::PLATFORM;
 use crate::sealed::NOTIFICATION;
+
+#[async_trait]
+impl Outbox for SqliteStore {
+    async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        let vault = Arc::clone(&self.vault);
+        self.read(PLATFORM, move |connection| kept(connection, &vault, after, limit)).await
+    }
+
+    async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| put_back(batch, &vault, outgoing)).await
+    }
+
+    async fn settle_notification(&self, id: Uuid) -> Result<(), StoreError> {
+        self.write(move |batch| Ok(settle(batch, id)?)).await
+    }
+}
 
 /// How an id is named in what is sealed.
 fn name(id: &Uuid) -> String {
@@ -21,7 +43,7 @@ pub(super) fn add(batch: &Batch<'_>, vault: &Vault, outgoing: &Outgoing) -> Resu
     Ok(())
 }
 
-pub(super) fn put_back(batch: &Batch<'_>, vault: &Vault, mut outgoing: Outgoing) -> Result<(), ChangeError> {
+fn put_back(batch: &Batch<'_>, vault: &Vault, mut outgoing: Outgoing) -> Result<(), ChangeError> {
     let stored = revision(batch, outgoing.id)?;
     if stored.is_some_and(|stored| stored != outgoing.revision) {
         return Err(ChangeError::Conflict);
@@ -43,12 +65,12 @@ fn replace(batch: &Batch<'_>, vault: &Vault, outgoing: &Outgoing) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn settle(batch: &Batch<'_>, id: Uuid) -> Result<(), Failure> {
+fn settle(batch: &Batch<'_>, id: Uuid) -> Result<(), Failure> {
     batch.sql("DELETE FROM notifications WHERE id = ?1")?.execute((id.as_bytes(),))?;
     Ok(())
 }
 
-pub(super) fn kept(connection: &Connection, vault: &Vault, after: u64, limit: usize) -> Result<Vec<Outgoing>, Failure> {
+fn kept(connection: &Connection, vault: &Vault, after: u64, limit: usize) -> Result<Vec<Outgoing>, Failure> {
     let sql = "SELECT id, body, sealed, seq FROM notifications WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     let mut select = connection.prepare_cached(sql)?;
     let mut rows =

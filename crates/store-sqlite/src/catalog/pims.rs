@@ -1,16 +1,57 @@
 //! PIMs as rows, and what the removal of one takes with it.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use domain::pim::Pim;
 use domain::{PimId, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
-use store::{ChangeError, Vault, stamp};
+use store::{ChangeError, Pims, StoreError, Vault, stamp};
 
 use super::{change, condition, entries, rows};
+use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::failure::Failure;
+use crate::readers::PLATFORM;
 use crate::sealed;
 
-pub(super) fn all(connection: &Connection, vault: &Vault) -> Result<Vec<Pim>, Failure> {
+#[async_trait]
+impl Pims for SqliteStore {
+    async fn pims(&self) -> Result<Vec<Pim>, StoreError> {
+        let vault = Arc::clone(&self.vault);
+        let (version, pims) = self
+            .read(PLATFORM, move |connection| {
+                // One snapshot.
+                let transaction = connection.unchecked_transaction()?;
+                Ok((super::version(&transaction)?, all(&transaction, &vault)?))
+            })
+            .await?;
+        // Another process may have removed a PIM, and revoked its subscriptions.
+        self.changes.commit(version);
+        Ok(pims)
+    }
+
+    fn pims_version(&self) -> Result<u64, StoreError> {
+        Ok(version(&self.asked.lock())?)
+    }
+
+    async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| add(batch, &vault, pim)).await
+    }
+
+    async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| update(batch, &vault, pim)).await
+    }
+
+    async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| remove(batch, &vault, id, now)).await
+    }
+}
+
+fn all(connection: &Connection, vault: &Vault) -> Result<Vec<Pim>, Failure> {
     let mut select = connection.prepare_cached("SELECT id, body, sealed FROM pims ORDER BY id")?;
     let mut rows = select.query([])?;
     let mut found = Vec::new();
@@ -28,7 +69,7 @@ fn free(batch: &Batch<'_>, vault: &Vault, pim: &Pim) -> Result<(), ChangeError> 
     stamp::must_be_free(all(batch.connection(), vault)?.iter(), pim)
 }
 
-pub(super) fn add(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<Pim, ChangeError> {
+fn add(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<Pim, ChangeError> {
     let mut number = || -> Result<(), Failure> {
         let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'pims'), 0) + 1";
         pim.id = PimId(batch.sql(sql)?.query_row([], |row| row.get(0))?);
@@ -41,7 +82,7 @@ pub(super) fn add(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<Pim,
     Ok(pim)
 }
 
-pub(super) fn update(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<(), ChangeError> {
+fn update(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<(), ChangeError> {
     let stored = condition::pim_revision(batch, pim.id)?.ok_or(ChangeError::Missing("PIM"))?;
     if stored != pim.revision {
         return Err(ChangeError::Conflict);
@@ -64,12 +105,12 @@ fn count_version_up(batch: &Batch<'_>) -> Result<(), Failure> {
 }
 
 /// Counts the changes of PIMs.
-pub(super) fn version(connection: &Connection) -> Result<u64, Failure> {
+fn version(connection: &Connection) -> Result<u64, Failure> {
     let sql = "SELECT value FROM meta WHERE name = 'pims_version'";
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-pub(super) fn remove(batch: &mut Batch<'_>, vault: &Vault, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
+fn remove(batch: &mut Batch<'_>, vault: &Vault, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
     let url = take(batch, vault, id)?.ok_or(ChangeError::Missing("PIM"))?;
     let connection = batch.connection();
     for stored in rows::subscribers(connection, vault, "pim = ?1", (id.0,))? {

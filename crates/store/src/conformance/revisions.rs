@@ -6,12 +6,12 @@ use domain::{ClientId, PimId, Position};
 
 use super::concurrency::{Work, all};
 use super::sample::*;
+use crate::Store;
 use crate::catalog::{Client, Put};
 use crate::condition::Condition;
 use crate::edit::{edit_client, edit_pim};
 use crate::error::{AppendError, ChangeError};
 use crate::snapshots::{AppendNewError, BridgeNote, SnapshotKey, SnapshotKind, SnapshotSave};
-use crate::{Catalog, Store};
 
 fn key(number: usize) -> SourceKey {
     SourceKey {
@@ -45,7 +45,7 @@ pub async fn keys_that_are_made_at_once_are_all_kept(store: &dyn Store) {
                 pim.keys.push(key(number));
                 Ok(())
             };
-            let made = edit_pim(as_catalog(store), of, add).await.unwrap();
+            let made = edit_pim(store, of, add).await.unwrap();
             assert!(made.keys.contains(&key(number)));
         })
     };
@@ -53,10 +53,6 @@ pub async fn keys_that_are_made_at_once_are_all_kept(store: &dyn Store) {
     let mut kept = store.pims().await.unwrap().remove(0).keys;
     kept.sort_by_key(|key| key.prefix.clone());
     assert_eq!(kept, (0..20).map(key).collect::<Vec<_>>());
-}
-
-fn as_catalog(store: &dyn Store) -> &dyn Catalog {
-    store
 }
 
 /// Whoever has a number of before knows that he has to read again.
@@ -77,14 +73,14 @@ pub async fn the_version_of_pims_differs_after_each_change(store: &dyn Store) {
 /// A permission that is asked for while the client is removed does not let it in again.
 pub async fn a_client_is_changed_from_what_is_known(store: &dyn Store) {
     let read = store.client(&owner()).await.unwrap();
-    edit_client(as_catalog(store), &owner(), |client| client.revoked_at = Some(at(1))).await.unwrap();
+    edit_client(store, &owner(), |client| client.revoked_at = Some(at(1))).await.unwrap();
     let late = Client { permission: Some(true), ..read };
     assert!(matches!(store.put_client(&owner(), late).await, Err(ChangeError::Conflict)));
-    let both = edit_client(as_catalog(store), &owner(), |client| client.permission = Some(true)).await.unwrap();
+    let both = edit_client(store, &owner(), |client| client.permission = Some(true)).await.unwrap();
     assert_eq!((both.permission, both.revoked_at, both.revision), (Some(true), Some(at(1)), 2));
     assert_eq!(store.client(&owner()).await.unwrap(), both);
     // Nothing changed, nothing written.
-    let same = edit_client(as_catalog(store), &owner(), |client| client.permission = Some(true)).await.unwrap();
+    let same = edit_client(store, &owner(), |client| client.permission = Some(true)).await.unwrap();
     assert_eq!(same, both);
 }
 
@@ -125,7 +121,7 @@ async fn judged(store: &dyn Store) -> Vec<Condition> {
 }
 
 async fn end_a_key(store: &dyn Store) {
-    edit_pim(as_catalog(store), PIM, |pim| -> Result<(), ChangeError> {
+    edit_pim(store, PIM, |pim| -> Result<(), ChangeError> {
         pim.keys.clear();
         Ok(())
     })
@@ -134,7 +130,7 @@ async fn end_a_key(store: &dyn Store) {
 }
 
 async fn withdraw(store: &dyn Store) {
-    edit_client(as_catalog(store), &owner(), |client| client.permission = Some(false)).await.unwrap();
+    edit_client(store, &owner(), |client| client.permission = Some(false)).await.unwrap();
 }
 
 /// A change that was judged by what is not so any more is not made, and no part of it.
@@ -199,6 +195,6 @@ pub async fn conditions_are_about_one_client(store: &dyn Store) {
     let conditions = judged(store).await;
     let mut other = owner();
     other.client_id = ClientId("another".to_owned());
-    edit_client(as_catalog(store), &other, |client| client.permission = Some(false)).await.unwrap();
+    edit_client(store, &other, |client| client.permission = Some(false)).await.unwrap();
     store.append_if(PIM, events("a"), at(0), conditions).await.unwrap();
 }

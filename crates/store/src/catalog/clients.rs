@@ -1,0 +1,42 @@
+//! The port of clients: what is known of connections and apps.
+
+use async_trait::async_trait;
+use domain::pim::PlatformToken;
+use domain::subscriber::Owner;
+use domain::{ClientId, PimId, Timestamp};
+
+use crate::error::{ChangeError, StoreError};
+
+/// What is known of a connection or app beyond its subscribers.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Client {
+    /// Whether its PIM allows it to use the platform; `None` = never said otherwise.
+    pub permission: Option<bool>,
+    /// When it was removed from its PIM; it stays locked out until it is admitted again.
+    pub revoked_at: Option<Timestamp>,
+    /// The id of the event that told of its last removal, once that was carried out: its producer may repeat it, and a client that was
+    /// admitted again since must not be removed by the repetition.
+    #[serde(default)]
+    pub removal: Option<String>,
+    /// Tokens of the platform that the operator issued for it.
+    #[serde(default)]
+    pub tokens: Vec<PlatformToken>,
+    /// Which version of it this is, 0 if nothing is known. The store counts it up with each change, and refuses a
+    /// change of an older one.
+    #[serde(default)]
+    pub revision: u64,
+}
+
+/// Connections and apps of PIMs.
+#[async_trait]
+pub trait Clients: Send + Sync + 'static {
+    /// What is known of a client; the default if nothing is.
+    async fn client(&self, owner: &Owner) -> Result<Client, StoreError>;
+
+    /// Keeps what is known of a client, which was made from that of [`Client::revision`]: a [`ChangeError::Conflict`]
+    /// if there is a newer one. The revision is counted up. [`edit_client`](crate::edit_client) reads and tries again.
+    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError>;
+
+    /// The clients of a PIM of which something is known, or which have a subscriber that is not deleted; by client id.
+    async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError>;
+}

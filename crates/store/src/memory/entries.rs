@@ -1,0 +1,90 @@
+//! Log entries in memory.
+
+use async_trait::async_trait;
+use domain::ServiceHour;
+use domain::log_entry::{LogEntry, LogOrder, LogQuery};
+use domain::subscriber::Owner;
+
+use super::{KeptEntry, MemoryStore, State};
+use crate::catalog::{Entries, LogPage};
+use crate::error::StoreError;
+use crate::merge;
+
+#[async_trait]
+impl Entries for MemoryStore {
+    async fn add_entry(&self, entry: LogEntry) -> Result<(), StoreError> {
+        self.state.lock().add(entry);
+        Ok(())
+    }
+
+    async fn entries(&self, owner: &Owner, query: &LogQuery) -> Result<LogPage, StoreError> {
+        let state = self.state.lock();
+        let ascending = query.order == LogOrder::Ascending;
+        let is_behind = |entry: &&LogEntry| match query.after {
+            None => true,
+            Some(after) if ascending => entry.id > after,
+            Some(after) => entry.id < after,
+        };
+        let wanted = |entry: &&LogEntry| entry.owner == *owner && merge::matches(query, entry) && is_behind(entry);
+        let found = state.entries.values().map(|kept| &kept.entry).filter(wanted);
+        let take = query.limit.saturating_add(1);
+        let mut entries: Vec<LogEntry> = if ascending {
+            found.skip(query.skip).take(take).cloned().collect()
+        } else {
+            found.rev().skip(query.skip).take(take).cloned().collect()
+        };
+        let more = entries.len() > query.limit;
+        entries.truncate(query.limit);
+        Ok(LogPage { entries, more })
+    }
+
+    async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError> {
+        let mut state = self.state.lock();
+        let there = state.entries.len();
+        state.entries.retain(|_, kept| kept.hour >= before);
+        let State { entries, latest_errors, .. } = &mut *state;
+        latest_errors.retain(|_, id| entries.contains_key(id));
+        Ok((there - state.entries.len()) as u64)
+    }
+}
+
+impl State {
+    /// Adds a log entry, or counts it with the one that it equals.
+    pub(super) fn add(&mut self, entry: LogEntry) {
+        let owner = entry.owner.clone();
+        self.add_or_merge(entry);
+        self.bound_entries(&owner);
+    }
+
+    fn add_or_merge(&mut self, entry: LogEntry) {
+        let hour = self.hour;
+        if let Some(key) = merge::ErrorKey::of(&entry.body) {
+            let parts = key.parts().map(str::to_owned);
+            let key = (entry.owner.clone(), entry.subscriber_id, entry.subscription_id, parts);
+            let latest = self.latest_errors.get(&key).and_then(|id| self.entries.get_mut(id));
+            if let Some(latest) = latest.filter(|latest| merge::is_near(&latest.entry, &entry)) {
+                let mut merged = latest.entry.clone();
+                merge::merge(&mut merged, &entry);
+                *latest = KeptEntry::new(merged, hour);
+                return;
+            }
+            self.latest_errors.insert(key, entry.id);
+        }
+        self.entries.insert(entry.id, KeptEntry::new(entry, hour));
+    }
+
+    /// Lets the oldest entries of an owner go beyond the bounds.
+    fn bound_entries(&mut self, owner: &Owner) {
+        let of_owner = self.entries.iter().filter(|(_, kept)| kept.entry.owner == *owner);
+        let mut of_owner: Vec<_> = of_owner.map(|(id, kept)| (*id, kept.bytes)).collect();
+        let mut bytes: u64 = of_owner.iter().map(|(_, bytes)| bytes).sum();
+        let mut count = of_owner.len() as u64;
+        for (id, size) in of_owner.drain(..) {
+            if count <= merge::MOST_ENTRIES && bytes <= merge::MOST_ENTRY_BYTES {
+                return;
+            }
+            (count, bytes) = (count - 1, bytes - size);
+            self.entries.remove(&id);
+        }
+    }
+}

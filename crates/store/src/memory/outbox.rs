@@ -1,0 +1,48 @@
+//! The outbox in memory.
+
+use async_trait::async_trait;
+use domain::notification::{Notification, Outgoing};
+use uuid::Uuid;
+
+use super::{MemoryStore, State};
+use crate::catalog::Outbox;
+use crate::error::{ChangeError, StoreError};
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        let state = self.state.lock();
+        Ok(state.notifications.iter().filter(|one| one.number > after).take(limit).cloned().collect())
+    }
+
+    async fn put_back_notification(&self, mut outgoing: Outgoing) -> Result<(), ChangeError> {
+        let mut state = self.state.lock();
+        if let Some(stored) = state.notifications.iter_mut().find(|one| one.id == outgoing.id) {
+            if stored.revision != outgoing.revision {
+                return Err(ChangeError::Conflict);
+            }
+            outgoing.revision += 1;
+            *stored = outgoing;
+        }
+        Ok(())
+    }
+
+    async fn settle_notification(&self, id: Uuid) -> Result<(), StoreError> {
+        self.state.lock().notifications.retain(|one| one.id != id);
+        Ok(())
+    }
+}
+
+impl State {
+    pub(super) fn notify(&mut self, notifications: &[Notification]) {
+        for notification in notifications {
+            // Each is about a subscription, and no subscription is without its subscriber.
+            if let Some(subscriber) = self.subscribers.get(&notification.subscriber_id) {
+                for outgoing in Outgoing::to(subscriber, notification) {
+                    let number = self.notifications.back().map_or(0, |last| last.number) + 1;
+                    self.notifications.push_back(Outgoing { number, ..outgoing });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Subscribers and subscriptions in memory.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{ServiceHour, SubscriberId, SubscriptionId};
+use uuid::Uuid;
+
+use super::{MemoryStore, State};
+use crate::catalog::{Change, Made, Put, Subscriptions};
+use crate::error::{ChangeError, StoreError};
+use crate::stamp;
+
+#[async_trait]
+impl Subscriptions for MemoryStore {
+    async fn subscriber(&self, id: SubscriberId) -> Result<Option<Subscriber>, StoreError> {
+        Ok(self.state.lock().subscribers.get(&id).cloned())
+    }
+
+    async fn subscribers(&self, owner: &Owner) -> Result<Vec<Subscriber>, StoreError> {
+        let state = self.state.lock();
+        let of_owner = state.subscribers.values().filter(|one| one.owner == *owner);
+        let mut found: Vec<_> = of_owner.filter(|one| one.status != SubscriberStatus::Deleted).cloned().collect();
+        found.sort_by_key(|one| (one.created_at, one.id));
+        Ok(found)
+    }
+
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        Ok(self.state.lock().subscriptions.get(&id).map(|(_, stored)| stored.clone()))
+    }
+
+    async fn subscriptions(&self, of: SubscriberId) -> Result<Vec<Subscription>, StoreError> {
+        let state = self.state.lock();
+        let of_subscriber = state.subscriptions.values().map(|(_, one)| one).filter(|one| one.subscriber_id == of);
+        let mut found: Vec<_> =
+            of_subscriber.filter(|one| one.status != SubscriptionStatus::Deleted).cloned().collect();
+        found.sort_by_key(|one| (one.created_at, one.id));
+        Ok(found)
+    }
+
+    async fn change(&self, change: Change) -> Result<Made, ChangeError> {
+        let mut state = self.state.lock();
+        if !state.hold(&change.conditions) {
+            return Err(ChangeError::Outdated);
+        }
+        state.check(&change)?;
+        // From here on nothing fails: all or nothing without an undo.
+        if let Some(put) = &change.subscriber {
+            let stored = state.subscribers.get(&put.value().id);
+            let subscriber = stamp::stamp_subscriber(stored, put)?;
+            state.put_subscriber(subscriber);
+        }
+        if !change.subscriptions.is_empty() {
+            state.version += 1;
+        }
+        let mut subscriptions = Vec::new();
+        for put in &change.subscriptions {
+            subscriptions.push(state.put(put)?);
+        }
+        for entry in change.entries {
+            state.add(entry);
+        }
+        state.notify(&change.notifications);
+        self.changes.commit(state.version);
+        Ok(Made { version: state.version, head: state.head(), subscriptions })
+    }
+
+    async fn changed_since(&self, version: u64) -> Result<(u64, Vec<Subscription>), StoreError> {
+        let state = self.state.lock();
+        let changed = state.subscriptions.values().filter(|(changed, _)| *changed > version);
+        Ok((state.version, changed.map(|(_, stored)| stored.clone()).collect()))
+    }
+
+    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError> {
+        let mut state = self.state.lock();
+        let State { pims, subscribers, subscriptions, changed, .. } = &mut *state;
+        let there = subscribers.len() + subscriptions.len();
+        let is_old = |id: Uuid| changed.get(&id).is_none_or(|hour| *hour < before);
+        subscriptions.retain(|id, (_, one)| {
+            let ended = one.status == SubscriptionStatus::Deleted
+                || (one.status == SubscriptionStatus::Revoked && !pims.contains_key(&one.pim));
+            !ended || !is_old(id.0)
+        });
+        let with_subscriptions: BTreeSet<_> = subscriptions.values().map(|(_, one)| one.subscriber_id).collect();
+        subscribers.retain(|id, one| {
+            let ended = one.status == SubscriberStatus::Deleted
+                || (one.status == SubscriberStatus::Revoked && !pims.contains_key(&one.owner.pim));
+            !ended || !is_old(id.0) || with_subscriptions.contains(id)
+        });
+        let pruned = there - subscribers.len() - subscriptions.len();
+        changed.retain(|id, _| {
+            subscribers.contains_key(&SubscriberId(*id)) || subscriptions.contains_key(&SubscriptionId(*id))
+        });
+        Ok(pruned as u64)
+    }
+}
+
+impl State {
+    /// Whether all of a change can be made.
+    fn check(&self, change: &Change) -> Result<(), ChangeError> {
+        let mut subscribers = self.subscribers.clone();
+        if let Some(put) = &change.subscriber {
+            let subscriber = stamp::stamp_subscriber(subscribers.get(&put.value().id), put)?;
+            let pim = subscriber.owner.pim;
+            subscribers.insert(subscriber.id, subscriber);
+            let active = |one: &&Subscriber| one.owner.pim == pim && one.status == SubscriberStatus::Active;
+            let over = subscribers.values().filter(active).count() > change.subscriber_limit;
+            if over && matches!(put, Put::New(_)) {
+                return Err(ChangeError::LimitReached { limit: change.subscriber_limit });
+            }
+        }
+        let mut subscriptions = self.subscriptions.clone();
+        for put in &change.subscriptions {
+            let id = put.value().id;
+            let stored = subscriptions.get(&id).map(|(_, stored)| stored);
+            let stamped = stamp::stamp(stored, put, self.head(), self.cursor(id))?;
+            subscriptions.insert(id, (0, stamped.subscription));
+        }
+        let counting = |of: SubscriberId| {
+            let of_subscriber = subscriptions.values().filter(|(_, one)| one.subscriber_id == of);
+            of_subscriber.filter(|(_, one)| one.status.counts()).count()
+        };
+        for put in &change.subscriptions {
+            if let Put::New(new) = put {
+                let subscriber = subscribers.get(&new.subscriber_id).ok_or(ChangeError::Missing("subscriber"))?;
+                if new.status.counts() && subscriber.status != SubscriberStatus::Active {
+                    return Err(ChangeError::Conflict);
+                }
+                if counting(new.subscriber_id) > change.subscription_limit {
+                    return Err(ChangeError::LimitReached { limit: change.subscription_limit });
+                }
+            }
+        }
+        match &change.subscriber {
+            Some(put) if put.value().status != SubscriberStatus::Active && counting(put.value().id) > 0 => {
+                Err(ChangeError::Conflict)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn put_subscriber(&mut self, subscriber: Subscriber) {
+        self.changed.insert(subscriber.id.0, self.hour);
+        self.subscribers.insert(subscriber.id, subscriber);
+    }
+
+    /// Stamps and stores a subscription.
+    pub(super) fn put(&mut self, put: &Put<Subscription>) -> Result<Subscription, ChangeError> {
+        let id = put.value().id;
+        let stored = self.subscriptions.get(&id).map(|(_, stored)| stored);
+        let stamped = stamp::stamp(stored, put, self.head(), self.cursor(id))?;
+        self.affect(id, stamped.subscription.generation, stamped.lane);
+        self.changed.insert(id.0, self.hour);
+        self.subscriptions.insert(id, (self.version, stamped.subscription.clone()));
+        Ok(stamped.subscription)
+    }
+}
