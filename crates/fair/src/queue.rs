@@ -24,14 +24,12 @@ pub enum Asked {
     Waits(Waiter),
 }
 
-/// PIMs without a place that are remembered, about.
-const REMEMBERED: usize = 1_024;
-
 /// A number of places, divided among those who want some.
 ///
 /// A free place goes to the PIM that holds the fewest, within it to the part that holds the fewest, within that to the
-/// one who asked first. As long as other PIMs have asked before, a quarter of all places is kept free for PIMs that
-/// hold less than a quarter: so nobody waits for a place to be given back by a PIM that already has its share.
+/// one who asked first. A quarter of all places is always kept free for PIMs that hold less than a quarter, also while
+/// there is only one: so a newcomer never waits for a place to be given back by a PIM that already has its share,
+/// however long it holds its places. With fewer than four places there is nothing to keep.
 #[derive(Debug)]
 pub struct Queue {
     capacity: u64,
@@ -54,10 +52,6 @@ struct Part {
 }
 
 impl Pim {
-    fn is_idle(&self) -> bool {
-        self.used == 0 && self.parts.is_empty()
-    }
-
     /// The part that is served next, with its first request.
     fn next(&self) -> Option<(u64, Waiter, u64)> {
         let first =
@@ -96,9 +90,7 @@ impl Queue {
     /// Asks for `places` at once; more than there are count as all of them.
     pub fn ask(&mut self, holder: Holder, places: u64) -> Asked {
         let places = places.clamp(1, self.capacity);
-        let pim = self.pims.entry(holder.pim).or_default();
-        let first_of_part = pim.parts.get(&holder.part).is_none_or(|part| part.waiting.is_empty());
-        if first_of_part && !self.somebody_is_before(holder.pim) && self.may_have(holder.pim, places) {
+        if !self.somebody_is_before(holder.pim) && self.may_have(holder.pim, places) {
             self.hold(holder, places);
             return Asked::Granted;
         }
@@ -161,9 +153,8 @@ impl Queue {
     /// Whether there is room, leaving a quarter to those that have less than a quarter.
     fn may_have(&self, pim: u64, places: u64) -> bool {
         let free = self.free();
-        let others = self.pims.len() > usize::from(self.pims.contains_key(&pim));
         let over = self.used_by(pim) + places > self.share();
-        let kept = if over && others { self.capacity / 4 } else { 0 };
+        let kept = if over { self.capacity / 4 } else { 0 };
         // Who holds nothing and asks for more than its share gets it from an empty house at least.
         places + kept <= free || self.used == 0
     }
@@ -188,9 +179,8 @@ impl Queue {
         if pim.parts.get(&holder.part).is_some_and(|part| part.used == 0 && part.waiting.is_empty()) {
             pim.parts.remove(&holder.part);
         }
-        // One that had places before will want some again: a share stays free for it.
-        if self.pims.len() > REMEMBERED {
-            self.pims.retain(|_, pim| !pim.is_idle());
+        if pim.used == 0 && pim.parts.is_empty() {
+            self.pims.remove(&holder.pim);
         }
     }
 }

@@ -9,41 +9,49 @@ fn holder(pim: u64, part: u64) -> Holder {
     Holder { pim, part }
 }
 
-#[test]
-fn a_single_tenant_may_have_everything() {
-    let mut queue = Queue::new(8);
-    for _ in 0..8 {
-        assert_eq!(queue.ask(holder(1, 1), 1), Asked::Granted);
-    }
-    assert!(matches!(queue.ask(holder(1, 1), 1), Asked::Waits(_)));
+/// How many places a PIM gets that asks for one after another.
+fn taken(queue: &mut Queue, pim: u64) -> usize {
+    (0..100).take_while(|_| queue.ask(holder(pim, 1), 1) == Asked::Granted).count()
 }
 
 #[test]
-fn a_quarter_stays_free_for_those_who_have_less_than_a_quarter() {
+fn a_single_tenant_may_have_all_but_a_quarter() {
+    for (capacity, most) in [(1, 1), (2, 2), (3, 3), (4, 3), (8, 6), (100, 75)] {
+        assert_eq!(taken(&mut Queue::new(capacity), 1), most, "of {capacity}");
+    }
+}
+
+#[test]
+fn newcomers_find_places_however_long_the_first_comer_holds_its_own() {
+    let mut queue = Queue::new(16);
+    assert_eq!(taken(&mut queue, 1), 12);
+    // Nothing is ever given back.
+    for newcomer in 2..6 {
+        assert_eq!(queue.ask(holder(newcomer, 1), 1), Asked::Granted, "PIM {newcomer}");
+    }
+}
+
+#[test]
+fn a_quarter_is_kept_for_those_who_have_less_than_a_quarter() {
     let mut queue = Queue::new(8);
-    assert_eq!(queue.ask(holder(2, 1), 1), Asked::Granted);
-    queue.give_back(holder(2, 1), 1);
-    let taken = (0..100).filter(|_| queue.ask(holder(1, 1), 1) == Asked::Granted).count();
-    assert_eq!(taken, 6);
-    assert_eq!(queue.ask(holder(2, 1), 1), Asked::Granted);
-    assert_eq!(queue.ask(holder(2, 1), 1), Asked::Granted);
+    assert_eq!(taken(&mut queue, 1), 6);
+    assert_eq!(taken(&mut queue, 2), 2);
 }
 
 #[test]
 fn a_place_that_becomes_free_goes_to_the_one_that_has_least() {
     let mut queue = Queue::new(4);
-    for _ in 0..4 {
-        assert_eq!(queue.ask(holder(1, 1), 1), Asked::Granted);
-    }
+    assert_eq!(taken(&mut queue, 1), 3);
+    assert_eq!(queue.ask(holder(3, 1), 1), Asked::Granted);
     let Asked::Waits(greedy) = queue.ask(holder(1, 2), 1) else { panic!("granted beyond the capacity") };
     let Asked::Waits(modest) = queue.ask(holder(2, 1), 1) else { panic!("granted beyond the capacity") };
     queue.give_back(holder(1, 1), 1);
     assert_eq!(queue.serve(), Some(modest));
     assert_eq!(queue.serve(), None);
-    queue.give_back(holder(1, 1), 1);
+    queue.give_back(holder(3, 1), 1);
     // One place is free, and it is the quarter that is kept.
     assert_eq!(queue.serve(), None);
-    queue.give_back(holder(1, 1), 1);
+    queue.give_back(holder(2, 1), 1);
     assert_eq!(queue.serve(), Some(greedy));
 }
 

@@ -15,9 +15,6 @@ use crate::hours::{Hours, Turn};
 use crate::meters::Way;
 use crate::settings::Settings;
 
-/// No PIM: so that a quarter of the places stays free for one that has not shown up yet.
-const NOBODY: Holder = Holder { pim: u64::MAX, part: u64::MAX };
-
 /// A webhook waits at most this long for what the platform itself lacks, before it is tried again.
 pub(crate) const LONGEST_OURS: Duration = Duration::from_secs(60);
 
@@ -88,11 +85,7 @@ struct Line {
 
 impl Line {
     fn new(places: usize) -> Line {
-        let mut queue = Queue::new(places as u64);
-        if queue.ask(NOBODY, 1) == Asked::Granted {
-            queue.give_back(NOBODY, 1);
-        }
-        Line { queue, waiting: HashMap::new() }
+        Line { queue: Queue::new(places as u64), waiting: HashMap::new() }
     }
 
     fn ask(&mut self, holder: Holder, number: u64, ready: &mut Vec<u64>) {

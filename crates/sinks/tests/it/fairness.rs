@@ -32,14 +32,12 @@ async fn four_hundred_names_that_hang_hold_up_nobody_else() {
         let url = format!("http://{name}:{}/", endpoint.address.port());
         deliver(&sink, &of_pim(pim, &url)).await
     };
-    // Both were there before.
-    assert_eq!(deliver_to(2, &good[0]).await, Outcome::Delivered);
     for name in &hanging {
         let (sink, hostile) = (sink.clone(), of_pim(1, &format!("https://{name}/")));
         tokio::spawn(async move { deliver(&sink, &hostile).await });
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    for name in &good[1..] {
+    for name in &good {
         let begun = Instant::now();
         assert_eq!(deliver_to(2, name).await, Outcome::Delivered, "{name}");
         assert!(begun.elapsed() < SOON, "{name} took {:?}", begun.elapsed());
@@ -59,8 +57,6 @@ async fn slow_answers_of_one_tenant_leave_places_for_connections_to_another() {
     .await;
     let quick = Endpoint::answering(OK).await;
     let sink = std::sync::Arc::new(sink(HttpsSettings { connections: 16, ..HttpsSettings::default() }));
-    // Both were there before.
-    assert_eq!(deliver(&sink, &of_pim(2, &quick.url())).await, Outcome::Delivered);
     let hostile = join_all((0..60).map(|_| {
         let (sink, subscription) = (sink.clone(), of_pim(1, &slow.url()));
         tokio::spawn(async move { deliver(&sink, &subscription).await })
