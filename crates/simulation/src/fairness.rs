@@ -1,17 +1,19 @@
 //! Tenants that share a platform: a world with one tenant that uses everything at once, held against its quiet twin
 //! without that tenant.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod tenants;
 
-use domain::subscription::Options;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mutation::Mutation;
 use crate::oracle::State;
-use crate::plan::{Incident, Plan, SECOND, SubscriptionPlan};
+use crate::plan::{Plan, SECOND, SubscriptionPlan};
 use crate::property::{Check, Property, hold};
-use crate::random::Random;
 use crate::receiver::Behaviour;
 use crate::world::{Totals, World};
+
+use self::tenants::HOST_RATE;
+pub use self::tenants::Hostility;
 
 /// Something that tenants have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -24,6 +26,8 @@ pub enum Resource {
     Readers,
     /// Senders of notifications.
     Senders,
+    /// Questions to a PIM about tokens. Callers share them by where they come from, here: by their tenant.
+    TokenChecks,
 }
 
 /// How much of it there is, and what is used beside deliveries.
@@ -37,9 +41,13 @@ pub struct Sharing {
     pub readers: u64,
     /// Senders of notifications.
     pub senders: u64,
+    /// Questions about tokens at a time.
+    pub token_checks: u64,
+    /// Bytes of events in the log.
+    pub log_bytes: u64,
     /// Receivers about whose names every name server keeps silent.
     pub silent_names: BTreeSet<usize>,
-    /// Queries, notifications: uses of what is shared beside deliveries.
+    /// Queries, notifications, token checks: uses of what is shared beside deliveries.
     pub uses: Vec<Use>,
 }
 
@@ -58,47 +66,6 @@ pub struct Use {
     pub takes: u64,
 }
 
-/// What the hostile tenant does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hostility {
-    /// Subscriptions whose endpoints take 4.5 s.
-    pub slow: usize,
-    /// Subscriptions whose names nobody resolves.
-    pub silent: usize,
-    /// Subscriptions that refuse everything, are suspended, and resumed.
-    pub refusing: usize,
-    /// Log queries a second, of a second and a half each.
-    pub queries: u64,
-    /// Notifications a second, to a webhook that hangs for five seconds.
-    pub notifications: u64,
-    /// Events at once, every ten seconds, beside those that the quiet tenant has as well.
-    pub flood: u64,
-}
-
-impl Hostility {
-    /// Nothing: the quiet twin.
-    pub const NONE: Hostility = Hostility { slow: 0, silent: 0, refusing: 0, queries: 0, notifications: 0, flood: 0 };
-
-    /// Everything at once.
-    pub const ALL: Hostility =
-        Hostility { slow: 50, silent: 50, refusing: 5, queries: 20, notifications: 20, flood: 60 };
-
-    /// What a seed does: every third world has everything, the others some of it.
-    pub fn of(seed: u64) -> Hostility {
-        let mut r = Random::new(seed, 6);
-        let all = seed.is_multiple_of(3);
-        let mut some = |amount: u64| if all || r.percent(50) { amount } else { 0 };
-        Hostility {
-            slow: some(50) as usize,
-            silent: some(50) as usize,
-            refusing: some(5) as usize,
-            queries: some(20),
-            notifications: some(20),
-            flood: some(60),
-        }
-    }
-}
-
 /// The hostile tenant.
 const HOSTILE: u32 = 1;
 
@@ -108,147 +75,14 @@ const OTHERS: std::ops::RangeInclusive<u32> = 2..=4;
 /// The hostile tenant's subscription that does as it should, by its place.
 const DECENT: usize = 6;
 
-/// The host that all the others have in common, and how many events a second it takes.
-const COMMON_HOST: usize = 0;
-const COMMON_HOST_TAKES: u64 = 120;
-
-/// Events of the hostile tenant a second, also where it is quiet.
-const EVENTS: u64 = 2;
-
-/// When the hostile tenant begins: the others have asked for everything by then. Shares bind only while others want
-/// some.
-const BEGINS: u64 = 5 * SECOND;
-
-/// How long traffic goes on, and how long what is under way may take after that.
+/// How long traffic goes on.
 const TRAFFIC: u64 = 40 * SECOND;
-const REST: u64 = 20 * SECOND;
 
 /// A tenant may be this much slower beside a hostile one.
 const SLOWER_AT_MOST: f64 = 2.0;
 
 /// How long something took the tenants, by tenant and by what it was: deliveries, or the use of a resource.
 type Times = BTreeMap<(u32, Option<Resource>), Vec<u64>>;
-
-impl Plan {
-    /// The world of a seed with three tenants, and a fourth that does this.
-    pub fn shared(seed: u64, hostility: Hostility) -> Plan {
-        let mut plan = Builder::new();
-        // The same for the quiet world and for its twin; numbers of their own.
-        let mut r = Random::new(seed, 7);
-        plan.receivers.push(Behaviour::Throttling(COMMON_HOST_TAKES));
-        for pim in OTHERS {
-            plan.subscribe(pim, COMMON_HOST);
-            let own = plan.receiver(Behaviour::Good(r.one_of(&[1, 30, 200])));
-            plan.subscribe(pim, own);
-            plan.batches.push((SECOND, pim, 1));
-            plan.uses.push(Use::of(pim, SECOND, Resource::Readers, 5_000));
-            plan.uses.push(Use::of(pim, SECOND, Resource::Senders, 50_000));
-            for _ in 0..TRAFFIC / SECOND {
-                plan.batches.push((r.within(0, TRAFFIC), pim, r.within(1, 2)));
-                plan.uses.push(Use::of(pim, r.within(0, TRAFFIC), Resource::Readers, 5_000));
-                plan.uses.push(Use::of(pim, r.within(0, TRAFFIC), Resource::Senders, 50_000));
-            }
-        }
-        // A subscription of the hostile tenant that does as it should; also in the quiet world.
-        debug_assert_eq!(plan.subscriptions.len(), DECENT);
-        let decent = plan.receiver(Behaviour::Good(30));
-        plan.subscribe(HOSTILE, decent);
-        plan.batches.extend((BEGINS..TRAFFIC).step_by(SECOND as usize).map(|at| (at, HOSTILE, EVENTS)));
-        plan.hostile(&hostility, &mut Random::new(seed, 8));
-        plan.build(seed)
-    }
-}
-
-#[derive(Default)]
-struct Builder {
-    subscriptions: Vec<SubscriptionPlan>,
-    receivers: Vec<Behaviour>,
-    silent_names: BTreeSet<usize>,
-    batches: Vec<(u64, u32, u64)>,
-    uses: Vec<Use>,
-    incidents: Vec<(u64, Incident)>,
-}
-
-impl Builder {
-    fn new() -> Builder {
-        Builder::default()
-    }
-
-    fn receiver(&mut self, behaviour: Behaviour) -> usize {
-        self.receivers.push(behaviour);
-        self.receivers.len() - 1
-    }
-
-    fn subscribe(&mut self, pim: u32, receiver: usize) {
-        let types = vec![0, 1, 2, 3];
-        let options = Options::default();
-        self.subscriptions.push(SubscriptionPlan { pim, types, user: None, options, receiver });
-    }
-
-    fn hostile(&mut self, hostility: &Hostility, r: &mut Random) {
-        for _ in 0..hostility.slow {
-            let slow = self.receiver(Behaviour::Good(4_500));
-            self.subscribe(HOSTILE, slow);
-        }
-        for _ in 0..hostility.silent {
-            let silent = self.receiver(Behaviour::Good(1));
-            self.silent_names.insert(silent);
-            self.subscribe(HOSTILE, silent);
-        }
-        for _ in 0..hostility.refusing {
-            let refusing = self.receiver(Behaviour::Answering(410));
-            self.subscribe(HOSTILE, refusing);
-        }
-        for second in (BEGINS..TRAFFIC).step_by(SECOND as usize) {
-            for _ in 0..hostility.queries {
-                self.uses.push(Use::of(HOSTILE, second, Resource::Readers, 1_500_000));
-            }
-            for _ in 0..hostility.notifications {
-                self.uses.push(Use::of(HOSTILE, second, Resource::Senders, 5_000_000));
-            }
-        }
-        if hostility.flood > 0 {
-            let floods = (BEGINS..TRAFFIC).step_by(10 * SECOND as usize);
-            self.batches.extend(floods.map(|at| (at + r.within(0, SECOND), HOSTILE, hostility.flood)));
-        }
-        if hostility.refusing > 0 {
-            self.incidents.extend((BEGINS..TRAFFIC).step_by(10 * SECOND as usize).map(|at| (at, Incident::ResumeAll)));
-        }
-    }
-
-    fn build(self, seed: u64) -> Plan {
-        let settings = engine::Settings::default();
-        Plan {
-            pims: *OTHERS.end(),
-            subscriptions: self.subscriptions,
-            topics: vec![false; self.receivers.len()],
-            receivers: self.receivers.into_iter().map(|behaviour| vec![(0, behaviour)]).collect(),
-            storage: Vec::new(),
-            batches: self.batches,
-            incidents: self.incidents,
-            lasts: TRAFFIC + REST,
-            settings,
-            tail_bytes: 1 << 20,
-            races: false,
-            sharing: Some(Sharing {
-                look_ups: 16,
-                connections: 32,
-                readers: 8,
-                senders: 8,
-                silent_names: self.silent_names,
-                uses: self.uses,
-            }),
-            mutation: None,
-            ..Plan::of_endpoints(seed)
-        }
-    }
-}
-
-impl Use {
-    fn of(pim: u32, at: u64, what: Resource, takes: u64) -> Use {
-        Use { at, pim, part: 0, what, takes }
-    }
-}
 
 /// A world with a hostile tenant, held against its quiet twin.
 pub fn play(seed: u64, hostility: Hostility, mutation: Option<Mutation>) -> Check<Totals> {
@@ -271,13 +105,6 @@ pub fn play(seed: u64, hostility: Hostility, mutation: Option<Mutation>) -> Chec
     Ok(totals)
 }
 
-impl Hostility {
-    /// Whether the hostile tenant's own other subscriptions find what they need.
-    fn leaves_connections(&self) -> bool {
-        self.slow == 0 && self.flood == 0
-    }
-}
-
 /// Plays a world, and gives how long what took whom.
 fn live(plan: Plan) -> Check<(Times, Totals)> {
     let sharing = plan.sharing.clone();
@@ -286,6 +113,13 @@ fn live(plan: Plan) -> Check<(Times, Totals)> {
     let receivers = plan.receivers.clone();
     let mut world = World::new(plan)?;
     world.live()?;
+    host_rate_is_kept(&world, &subscriptions)?;
+    for pim in OTHERS {
+        let refused = world.refused(pim);
+        hold(Property::OthersAreNotDisturbed, refused == 0, || {
+            format!("{refused} requests of PIM {pim} were refused")
+        })?;
+    }
     let mut times = Times::new();
     for (index, subscription) in subscriptions.iter().enumerate() {
         let behaviour = receivers[subscription.receiver][0].1;
@@ -312,6 +146,23 @@ fn live(plan: Plan) -> Check<(Times, Totals)> {
         }
     }
     Ok((times, world.totals()))
+}
+
+/// No second has more attempts of a PIM to a host than the rate allows.
+fn host_rate_is_kept(world: &World, subscriptions: &[SubscriptionPlan]) -> Check {
+    let mut sent: BTreeMap<(u32, usize), Vec<u64>> = BTreeMap::new();
+    for attempt in world.sent() {
+        let subscription = &subscriptions[attempt.lane];
+        sent.entry((subscription.pim, subscription.receiver)).or_default().push(attempt.at);
+    }
+    for ((pim, host), times) in sent {
+        let most = HOST_RATE as usize;
+        let crowded = times.windows(most + 1).find(|some| some[most] - some[0] < SECOND);
+        hold(Property::HostRateIsKept, crowded.is_none(), || {
+            format!("PIM {pim} sent more than {most} events to host {host} in the second from {crowded:?} on")
+        })?;
+    }
+    Ok(())
 }
 
 fn percentile(times: &[u64], percent: usize) -> u64 {

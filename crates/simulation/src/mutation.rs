@@ -66,6 +66,12 @@ pub enum Mutation {
     ShareBySubscription,
     /// The time that an attempt waits for a connection is part of its five seconds.
     CountWaiting,
+    /// A PIM may send to one host as much as its subscriptions can.
+    NoHostRate,
+    /// A look-up takes its place before it is seen that the name is known.
+    PlaceBeforeCache,
+    /// What a PIM may have of the log is judged by what all have.
+    OneBoundForAll,
     /// What the platform lacks is told as the receivers' failure.
     BlameReceivers,
     /// Suspends however young the first failure is.
@@ -76,7 +82,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 34] = [
+    pub const ALL: [Mutation; 37] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
@@ -108,6 +114,9 @@ impl Mutation {
         Mutation::OneQueueForAll,
         Mutation::ShareBySubscription,
         Mutation::CountWaiting,
+        Mutation::NoHostRate,
+        Mutation::PlaceBeforeCache,
+        Mutation::OneBoundForAll,
         Mutation::BlameReceivers,
         Mutation::SuspendAtOnce,
         Mutation::LosePatience,

@@ -35,6 +35,8 @@ pub enum Property {
     SuspendsByTheRule,
     /// A destination's hang leaves the others' latency unchanged.
     OthersAreNotDisturbed,
+    /// No second has more attempts of one PIM to one host than the rate allows.
+    HostRateIsKept,
     /// An event never fails because of what it had to wait for on our side.
     WaitingIsNoFailure,
     /// A subscription gets the events of its PIM, types and filter, and no others.

@@ -263,6 +263,11 @@ impl World {
         self.shared.as_ref()?.used.get(&index).copied()
     }
 
+    /// How many requests of a PIM's producer were refused for want of room.
+    pub(crate) fn refused(&self, pim: u32) -> u64 {
+        self.shared.as_ref().and_then(|shared| shared.refused.get(&pim).copied()).unwrap_or_default()
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         let lanes = &self.oracle.lanes;
         let dropped = |lane: &oracle::Lane| {

@@ -19,8 +19,13 @@ fn a_hostile_tenant_disturbs_no_other() {
 
 /// Plays worlds with a planted fault until one notices; it must be by one of `expected`.
 fn caught(mutation: Mutation, expected: &[Property]) {
+    caught_beside(Hostility::of, mutation, expected);
+}
+
+/// The same beside a tenant of some kind.
+fn caught_beside(hostility: impl Fn(u64) -> Hostility, mutation: Mutation, expected: &[Property]) {
     for seed in 0..WORLDS {
-        if let Err(violation) = fairness::play(seed, Hostility::of(seed), Some(mutation)) {
+        if let Err(violation) = fairness::play(seed, hostility(seed), Some(mutation)) {
             assert!(expected.contains(&violation.property), "seed {seed}: {mutation:?} was noticed by {violation}");
             return;
         }
@@ -41,4 +46,23 @@ fn shares_by_subscription_only() {
 #[test]
 fn waiting_counted_as_the_attempts_time() {
     caught(Mutation::CountWaiting, &[WaitingIsNoFailure]);
+}
+
+#[test]
+fn a_fan_out_without_a_host_rate() {
+    caught(Mutation::NoHostRate, &[HostRateIsKept, OthersAreNotDisturbed]);
+}
+
+#[test]
+fn known_names_that_wait_behind_look_ups() {
+    let silent = Hostility { silent: Hostility::ALL.silent, ..Hostility::NONE };
+    for seed in 0..WORLDS {
+        fairness::play(seed, silent, None).unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+    }
+    caught_beside(|_| silent, Mutation::PlaceBeforeCache, &[OthersAreNotDisturbed]);
+}
+
+#[test]
+fn a_log_that_one_tenant_fills_for_all() {
+    caught(Mutation::OneBoundForAll, &[OthersAreNotDisturbed]);
 }

@@ -131,6 +131,7 @@ impl World {
         let mut settings = self.plan.settings.clone();
         match self.plan.mutation {
             Some(Mutation::SuspendAtOnce) => settings.delivery.suspend_after = Duration::ZERO,
+            Some(Mutation::NoHostRate) => settings.host_rate = u32::MAX,
             Some(Mutation::LosePatience) => settings.delivery.topic_patience /= 10,
             _ => {}
         }

@@ -35,7 +35,8 @@ impl World {
         let seed = plan.seed;
         let usual = MemorySettings::default();
         let dedup_window = usual.dedup_window * HOURS_A_MINUTE;
-        let settings = MemorySettings { tail_bytes: plan.tail_bytes, dedup_window, ..usual };
+        let max_log_bytes = plan.sharing.as_ref().map_or(usual.max_log_bytes, |sharing| sharing.log_bytes);
+        let settings = MemorySettings { tail_bytes: plan.tail_bytes, max_log_bytes, dedup_window };
         let receivers = plan.receivers.iter().enumerate();
         let receivers = receivers
             .map(|(index, schedule)| Receiver::new(schedule.clone(), Random::new(seed, 100 + index as u64)))
@@ -182,6 +183,9 @@ impl World {
             about.push((user, entity_of(kind as usize, entity)));
             events.push(event(self.next_event, kind as usize, user, entity));
         }
+        if self.has_no_room(pim, &events) {
+            return self.refuse(pim);
+        }
         let head = self.store.tail().head();
         let now = self.now();
         if self.random.percent(10) {
@@ -189,7 +193,7 @@ impl World {
             let _ = at_once(self.store.append(PimId(pim), events.clone(), now));
         }
         if at_once(self.store.append(PimId(pim), events, now)).is_err() {
-            return;
+            return self.refuse(pim);
         }
         let limit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
         let chunk = at_once(self.store.read(None, head, limit)).unwrap_or_default();

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::PimId;
 use domain::outcome::{ErrorReason, Failure, Outcome};
+use domain::{Event, PimId};
 use fair::{Asked, Holder, Queue, Waiter};
+use store::EventLog;
 
 use super::{Step, World};
 use crate::fairness::{Resource, Sharing};
@@ -70,11 +71,14 @@ pub(super) struct Shared {
     connections: Pool,
     readers: Pool,
     senders: Pool,
+    token_checks: Pool,
     /// Until when a receiver's name is known.
     names: HashMap<usize, u64>,
     attempts: HashMap<u64, Progress>,
     /// How long each of the plan's uses took, in microseconds.
     pub(super) used: HashMap<usize, u64>,
+    /// Requests of producers that were refused for want of room, by PIM.
+    pub(super) refused: HashMap<u32, u64>,
 }
 
 impl Shared {
@@ -84,9 +88,11 @@ impl Shared {
             connections: Pool::new(sharing.connections),
             readers: Pool::new(sharing.readers),
             senders: Pool::new(sharing.senders),
+            token_checks: Pool::new(sharing.token_checks),
             names: HashMap::new(),
             attempts: HashMap::new(),
             used: HashMap::new(),
+            refused: HashMap::new(),
         }
     }
 
@@ -96,6 +102,7 @@ impl Shared {
             Resource::Connections => &mut self.connections,
             Resource::Readers => &mut self.readers,
             Resource::Senders => &mut self.senders,
+            Resource::TokenChecks => &mut self.token_checks,
         }
     }
 }
@@ -155,6 +162,22 @@ impl World {
         }
     }
 
+    /// Whether a request is refused although its PIM has room (a planted fault).
+    pub(super) fn has_no_room(&self, pim: u32, events: &[Event]) -> bool {
+        let Some(sharing) = self.plan.sharing.as_ref().filter(|_| self.mutated(Mutation::OneBoundForAll)) else {
+            return false;
+        };
+        let (backlog, more) = (self.store.backlog(), events.iter().map(|event| event.size() as u64).sum::<u64>());
+        backlog.total() + more > sharing.log_bytes / 2 && backlog.lacks(PimId(pim), more).is_none()
+    }
+
+    /// There was no room for a request of a PIM.
+    pub(super) fn refuse(&mut self, pim: u32) {
+        if let Some(shared) = &mut self.shared {
+            *shared.refused.entry(pim).or_default() += 1;
+        }
+    }
+
     /// An attempt sets out: at once, or with what it needs of what is shared.
     pub(super) fn set_out(&mut self, number: u64) {
         if self.shared.is_none() {
@@ -165,6 +188,11 @@ impl World {
         let known = self.shared.as_ref().is_some_and(|shared| shared.names.get(&receiver).is_some_and(|at| *at > now));
         if let Some(shared) = &mut self.shared {
             shared.attempts.insert(number, Progress::default());
+        }
+        if known && self.mutated(Mutation::PlaceBeforeCache) {
+            let holder = self.holder_of(number);
+            let place = Step::Place(Resource::LookUps, holder, 0, Box::new(Step::LookedUp(number, true, 0)));
+            return self.with_place(Resource::LookUps, holder, place);
         }
         if known {
             return self.connect(number);
