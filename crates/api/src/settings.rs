@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::address::AddressPolicy;
+use domain::destination::DestinationType;
 use ipnet::IpNet;
 use store::transition::Frequent;
 
@@ -33,8 +34,8 @@ pub struct Settings {
     pub allow_http: bool,
     /// Addresses that destinations may have beyond public ones.
     pub addresses: AddressPolicy,
-    /// Types of destination that this installation was built with: of `https`, `pubsub`, `kafka`.
-    pub destination_types: Vec<&'static str>,
+    /// Types of destination that this installation was built with.
+    pub destination_types: Vec<DestinationType>,
     /// How long PIMs' answers about tokens are believed.
     pub verdicts: VerdictCache,
     /// Bounds of connections and of reading.
@@ -58,7 +59,7 @@ impl Default for Settings {
             schema_check: SchemaCheck::Warn,
             allow_http: false,
             addresses: AddressPolicy::default(),
-            destination_types: vec!["https", "pubsub", "kafka"],
+            destination_types: DestinationType::ALL.to_vec(),
             verdicts: VerdictCache::default(),
             server: ServerBounds::default(),
             trusted_proxies: Vec::new(),

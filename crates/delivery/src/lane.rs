@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::destination::Manner;
 use domain::exception::{Exception, ExceptionKind};
 use domain::outcome::Failure;
 use domain::{LoggedEvent, Position, Timestamp};
@@ -39,7 +40,7 @@ use crate::waiting::{EntityOrder, Waiting};
 use crate::window::Window;
 use supply::{READ_AGAIN, Supply};
 
-pub use contract::{Input, LaneOptions, Manner, Output, Ticket};
+pub use contract::{Input, LaneOptions, Output, Ticket};
 pub use load::Load;
 pub use save::{FailureNote, LaneState};
 pub use trouble::Silence;
@@ -242,7 +243,7 @@ impl Lane {
             Input::Outcomes(ticket, outcomes, silence) => self.settle(ticket, outcomes, silence),
             Input::TryNow => self.try_now(),
             Input::Configured { options, new_destination } => {
-                if options.manner != self.options.manner {
+                if (options.manner == Manner::OneByOne) != (self.options.manner == Manner::OneByOne) {
                     self.in_flight.values_mut().for_each(|attempt| attempt.in_order = false);
                 }
                 self.options = options;

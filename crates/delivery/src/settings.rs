@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use domain::destination::{BatchLimits, Manner};
+
 /// Rules of delivery, the same for all lanes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
@@ -32,9 +34,9 @@ pub struct Settings {
     /// Events that may wait for a retry or their turn. A lane at the bound takes no fresh events until some are settled. At the highest
     /// rate and the lowest success rate, 10 events a second fail and wait for at most 35 minutes: 21,000.
     pub max_waiting: usize,
-    /// Events of one batch to a topic, at most: what Pub/Sub takes in one call. One batch and as much again is held for a lane.
+    /// Events of one batch to a topic, at most, where its type does not set a lower limit. A lane holds one batch and as much again.
     pub batch_events: usize,
-    /// Bytes of events in a batch; a batch that is below takes one more event, so there is always one.
+    /// Bytes of events in a batch, at most, where the type does not set a lower limit; a single event may be larger.
     pub batch_bytes: usize,
     /// The pause after a topic's first failure; each further pause is twice as long.
     pub first_backoff: Duration,
@@ -63,6 +65,24 @@ impl Default for Settings {
             batch_bytes: 1024 * 1024,
             first_backoff: Duration::from_secs(1),
             longest_backoff: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Settings {
+    /// The largest batch for a type of destination that has these limits.
+    pub(crate) fn largest_batch(&self, of_type: BatchLimits) -> BatchLimits {
+        BatchLimits { events: self.batch_events.min(of_type.events), bytes: self.batch_bytes.min(of_type.bytes) }
+    }
+
+    /// How many events, and bytes of events, a lane holds ready to send.
+    pub fn in_hand(&self, manner: Manner) -> (usize, usize) {
+        match manner {
+            Manner::OneByOne => (self.max_in_hand, self.max_bytes_in_hand),
+            Manner::InBatches(limits) => {
+                let BatchLimits { events, bytes } = self.largest_batch(limits);
+                (events, bytes)
+            }
         }
     }
 }

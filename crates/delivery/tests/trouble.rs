@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench::{Bench, MINUTE, START, failed, failure};
-use delivery::lane::{LaneOptions, Manner, Silence};
+use delivery::lane::{LaneOptions, Silence};
 use delivery::{Input, Lane, Settings};
+use domain::destination::{BatchLimits, Manner};
 use domain::outcome::{ErrorReason, Lack, Outcome, SuspensionReason};
 use domain::{Position, Timestamp};
 
@@ -15,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const OURS: Outcome = Outcome::Ours(Lack::FileDescriptors);
 const UNDECIDED: Silence = Silence::Undecided { since: None };
 const TOPIC: LaneOptions = LaneOptions {
-    manner: Manner::InBatches,
+    manner: Manner::InBatches(BatchLimits { events: 1_000, bytes: 1024 * 1024 }),
     entity_of: None,
     respect_retry_after: false,
     by_turns: false,

@@ -1,24 +1,29 @@
-//! Where events go: an HTTPS endpoint, a Google Pub/Sub topic or a Kafka topic.
+//! Where events go. This file is the list of the types of destination; what a type is like stands in a file of its own.
+//! See ARCHITECTURE.md, "Adding a destination type".
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::secret::Secret;
+use self::descriptor::Traits;
 
+mod descriptor;
 mod endpoint_url;
 mod headers;
+mod https;
+mod identity;
 mod kafka;
-mod place;
 mod pubsub;
 
+pub use descriptor::{BatchLimits, Descriptor, Manner, Target};
 pub use endpoint_url::{EndpointUrl, UrlError};
 pub use headers::{CustomHeaders, HeaderError};
-pub use kafka::{Broker, BrokerError, TopicError};
-pub use place::{Place, number_of};
-pub use pubsub::{ProjectIdError, TopicIdError};
+pub use https::HttpsDestination;
+pub use identity::{Identity, number_of};
+pub use kafka::{Broker, BrokerError, KafkaDestination, KafkaTls, SaslAuth, SaslMechanism, TopicError};
+pub use pubsub::{ProjectIdError, PubsubDestination, TopicIdError};
 
-/// A destination; the closed set of its types.
+/// A destination, of whatever type.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Destination {
@@ -30,110 +35,117 @@ pub enum Destination {
     Kafka(KafkaDestination),
 }
 
-impl Destination {
-    /// `https`, `pubsub` or `kafka`.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Destination::Https(_) => "https",
-            Destination::Pubsub(_) => "pubsub",
-            Destination::Kafka(_) => "kafka",
+/// A type of destination.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DestinationType {
+    /// HTTPS endpoints.
+    Https,
+    /// Google Pub/Sub topics.
+    Pubsub,
+    /// Kafka topics.
+    Kafka,
+}
+
+impl DestinationType {
+    /// All types, in the order in which they are listed everywhere.
+    pub const ALL: [DestinationType; 3] = [DestinationType::Https, DestinationType::Pubsub, DestinationType::Kafka];
+
+    /// Their names, in the same order.
+    pub const NAMES: [&'static str; DestinationType::ALL.len()] = {
+        let mut names = [""; DestinationType::ALL.len()];
+        let mut index = 0;
+        while index < names.len() {
+            names[index] = DestinationType::ALL[index].name();
+            index += 1;
         }
+        names
+    };
+
+    /// What all destinations of this type have in common.
+    pub const fn descriptor(self) -> &'static Descriptor {
+        match self {
+            DestinationType::Https => &https::DESCRIPTOR,
+            DestinationType::Pubsub => &pubsub::DESCRIPTOR,
+            DestinationType::Kafka => &kafka::DESCRIPTOR,
+        }
+    }
+
+    /// Its name: `type` in bodies, metrics, traces and stored subscriptions.
+    pub const fn name(self) -> &'static str {
+        self.descriptor().name
+    }
+
+    /// The type with a name.
+    pub fn named(name: &str) -> Option<DestinationType> {
+        DestinationType::ALL.into_iter().find(|of_type| of_type.name() == name)
+    }
+
+    /// Its place in [`DestinationType::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl Destination {
+    fn traits(&self) -> &dyn Traits {
+        match self {
+            Destination::Https(https) => https,
+            Destination::Pubsub(pubsub) => pubsub,
+            Destination::Kafka(kafka) => kafka,
+        }
+    }
+
+    /// Its type.
+    pub fn of_type(&self) -> DestinationType {
+        self.traits().of_type()
+    }
+
+    /// What it has in common with all destinations of its type.
+    pub fn descriptor(&self) -> &'static Descriptor {
+        self.of_type().descriptor()
     }
 
     /// The custom headers.
     pub fn headers(&self) -> &CustomHeaders {
-        match self {
-            Destination::Https(https) => &https.headers,
-            Destination::Pubsub(pubsub) => &pubsub.headers,
-            Destination::Kafka(kafka) => &kafka.headers,
-        }
+        self.traits().headers()
+    }
+
+    /// What makes it this destination and no other.
+    pub fn identity(&self) -> Identity<'_> {
+        Identity { of_type: self.of_type(), fields: self.traits().identity() }
+    }
+
+    /// The host that attempts talk to, without a port.
+    pub fn host(&self) -> &str {
+        self.traits().host()
+    }
+
+    /// What attempts send to.
+    pub fn target(&self) -> Target<'_> {
+        self.traits().target()
     }
 }
 
-/// How notifications and logs name it: the URL; the topic's full name; brokers and topic.
+/// Its name in notifications and logs.
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Destination::Https(https) => f.write_str(https.url.as_str()),
-            Destination::Pubsub(pubsub) => write!(f, "projects/{}/topics/{}", pubsub.project_id, pubsub.topic_id),
-            Destination::Kafka(kafka) => write!(f, "{}/{}", kafka.brokers.join(","), kafka.topic),
-        }
+        self.traits().fmt(f)
     }
 }
 
-/// An HTTPS endpoint.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct HttpsDestination {
-    /// Where to POST, kept byte for byte as it was given.
-    pub url: EndpointUrl,
-    /// Signs `X-AKENEO-SIGNATURE-PRIMARY`.
-    pub primary: Secret,
-    /// Signs `X-AKENEO-SIGNATURE-SECONDARY`, where there is one.
-    pub secondary: Option<Secret>,
-    /// Added after signing.
-    #[serde(default)]
-    pub headers: CustomHeaders,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A Google Pub/Sub topic.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PubsubDestination {
-    /// The project.
-    pub project_id: String,
-    /// The topic in it.
-    pub topic_id: String,
-    /// Sent as attributes.
-    #[serde(default)]
-    pub headers: CustomHeaders,
-}
-
-/// A Kafka topic.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct KafkaDestination {
-    /// Bootstrap addresses, `host:port`, at least one.
-    pub brokers: Vec<String>,
-    /// The topic.
-    pub topic: String,
-    /// Credentials.
-    pub sasl: SaslAuth,
-    /// TLS with a client certificate; none = plain.
-    pub tls: Option<KafkaTls>,
-    /// Sent as record headers.
-    #[serde(default)]
-    pub headers: CustomHeaders,
-}
-
-/// SASL credentials of a Kafka client.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SaslAuth {
-    /// The mechanism.
-    pub mechanism: SaslMechanism,
-    /// User name.
-    pub username: String,
-    /// Password.
-    pub password: Secret,
-}
-
-/// SASL mechanisms that the contract names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum SaslMechanism {
-    /// `plain`.
-    Plain,
-    /// `scram` with `sha-256`.
-    ScramSha256,
-    /// `scram` with `sha-512`.
-    ScramSha512,
-}
-
-/// TLS settings of a Kafka client, all four given.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct KafkaTls {
-    /// The name that the broker's certificate must carry.
-    pub server_name: String,
-    /// Roots, PEM.
-    pub ca_pem: String,
-    /// Client certificate chain, PEM.
-    pub client_cert_pem: String,
-    /// Its key, PEM.
-    pub client_key_pem: Secret,
+    #[test]
+    fn every_type_has_its_place_and_the_name_that_is_stored() {
+        for (index, of_type) in DestinationType::ALL.into_iter().enumerate() {
+            assert_eq!(of_type.index(), index, "{of_type:?}");
+            assert_eq!(DestinationType::named(of_type.name()), Some(of_type));
+        }
+        // serde lists all variants in its message.
+        let unknown = serde_json::from_str::<Destination>(r#"{"type":"?"}"#).unwrap_err().to_string();
+        let names = DestinationType::NAMES.map(|name| format!("`{name}`")).join(", ");
+        assert!(unknown.contains(&format!("expected one of {names}")), "{unknown}");
+    }
 }

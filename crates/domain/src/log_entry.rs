@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::destination::Destination;
+use crate::destination::Target;
 use crate::id::{LogId, SubscriberId, SubscriptionId};
 use crate::outcome::Failure;
 use crate::subscriber::Owner;
@@ -80,7 +80,7 @@ impl LogEntry {
     #[must_use]
     pub fn attempted(self, subscription: &Subscription, event_id: Option<String>) -> LogEntry {
         let destination = &subscription.destination;
-        let method = matches!(destination, Destination::Https(_)).then(|| "POST".to_owned());
+        let method = matches!(destination.target(), Target::Server { .. }).then(|| "POST".to_owned());
         let attempt = Attempt { method, url: destination.to_string(), event_id };
         LogEntry { attempt: Some(Box::new(attempt)), ..self }
     }

@@ -115,7 +115,12 @@ pub struct Failure {
 
 impl Failure {
     /// `code` of a failure without an HTTP exchange (contract page 5, error logs).
-    pub const NO_HTTP_STATUS: u16 = 500;
+    const NO_HTTP_STATUS: u16 = 500;
+
+    /// A failure without an HTTP exchange.
+    pub fn without_status(reason: ErrorReason, message: impl Into<String>) -> Failure {
+        Failure { reason, code: Failure::NO_HTTP_STATUS, message: message.into(), answer: None }
+    }
 
     /// Whether both tell the same: their log entries are merged.
     pub fn is_like(&self, other: &Failure) -> bool {

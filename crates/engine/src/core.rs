@@ -14,9 +14,9 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::lane::{LaneOptions, Manner};
+use delivery::lane::LaneOptions;
 use delivery::{Lane, Ticket};
-use domain::destination::{Destination, number_of};
+use domain::destination::{Manner, number_of};
 use domain::lane_status::{LaneStatus, SlowedBy};
 use domain::outcome::{Failure, Lack, Outcome, SuspensionReason};
 use domain::subscription::{Ordering, Subscription};
@@ -455,15 +455,8 @@ impl Core {
         self.saver.urgent = true;
     }
 
-    fn manner(subscription: &Subscription) -> Manner {
-        match subscription.destination {
-            Destination::Https(_) => Manner::OneByOne,
-            Destination::Pubsub(_) | Destination::Kafka(_) => Manner::InBatches,
-        }
-    }
-
     fn lane_options(subscription: &Subscription) -> LaneOptions {
-        let manner = Core::manner(subscription);
+        let manner = subscription.destination.descriptor().manner;
         LaneOptions {
             manner,
             // A topic's lane keeps the order of all of its events.
@@ -471,7 +464,7 @@ impl Core {
                 .then_some(entity_number as fn(&LoggedEvent) -> u64),
             respect_retry_after: subscription.options.respect_retry_after,
             by_turns: manner == Manner::OneByOne,
-            destination: subscription.destination.place().number(),
+            destination: subscription.destination.identity().number(),
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::{AttemptId, Core, Floors, Input, Output, ReadId, Survey};
 use crate::lacks::Lacks;
-use crate::meters::{Accepted, DestinationType, Meters};
+use crate::meters::{Accepted, Meters};
 use crate::settings::Settings;
 use crate::suspension;
 use crate::trace::DeliveryTracer;
@@ -333,7 +333,7 @@ impl Driver {
         while let Some(output) = self.core.poll() {
             match output {
                 Output::Deliver(attempt, subscription, events) => {
-                    let of = DestinationType::of(&subscription.destination);
+                    let of = subscription.destination.of_type();
                     let accepted = Accepted::of(&events);
                     let tracer = self.tracer.as_ref();
                     let trace = tracer.and_then(|tracer| tracer.attempt(&subscription, &events, attempt.number()));

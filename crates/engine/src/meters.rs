@@ -3,48 +3,10 @@
 
 use std::time::Duration;
 
-use domain::destination::Destination;
+use domain::destination::DestinationType;
 use domain::outcome::{ErrorReason, Outcome};
 use domain::{LoggedEvent, Timestamp};
-use meter::{Counter, Counters, Histogram, Histograms, LONG, Names, SHORT};
-
-/// A type of destination.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DestinationType {
-    /// `https`
-    Https,
-    /// `pubsub`
-    Pubsub,
-    /// `kafka`
-    Kafka,
-}
-
-impl DestinationType {
-    /// That of a destination.
-    pub fn of(destination: &Destination) -> DestinationType {
-        match destination {
-            Destination::Https(_) => DestinationType::Https,
-            Destination::Pubsub(_) => DestinationType::Pubsub,
-            Destination::Kafka(_) => DestinationType::Kafka,
-        }
-    }
-}
-
-impl Names for DestinationType {
-    const ALL: &'static [DestinationType] = &[DestinationType::Https, DestinationType::Pubsub, DestinationType::Kafka];
-
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            DestinationType::Https => "https",
-            DestinationType::Pubsub => "pubsub",
-            DestinationType::Kafka => "kafka",
-        }
-    }
-}
+use meter::{Counter, Counters, Histogram, LONG, Names, SHORT};
 
 /// How an attempt to deliver an event ended, without why.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -143,22 +105,33 @@ impl Names for Reason {
 }
 
 /// Attempts at one type of destination.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Attempts {
     /// Events by how their attempts ended.
     pub endings: Counters<Ending>,
     /// The failed ones among them, by why.
     pub failures: Counters<Reason>,
+    /// How long attempts took: an event at an endpoint, a batch at a topic.
+    pub duration: Histogram,
+    /// From the acceptance of an event to the end of the attempt that delivered it.
+    pub latency: Histogram,
+}
+
+impl Default for Attempts {
+    fn default() -> Attempts {
+        Attempts {
+            endings: Counters::default(),
+            failures: Counters::default(),
+            duration: Histogram::new(SHORT),
+            latency: Histogram::new(LONG),
+        }
+    }
 }
 
 /// What is counted from the start of the process on.
 #[derive(Debug)]
 pub struct Meters {
-    attempts: Box<[Attempts]>,
-    /// How long attempts took: an event at an HTTPS endpoint, a batch at a topic.
-    pub attempt_duration: Histograms<DestinationType>,
-    /// From the acceptance of an event to the end of the attempt that delivered it.
-    pub latency: Histograms<DestinationType>,
+    attempts: [Attempts; DestinationType::ALL.len()],
     /// From the acceptance of an event to its routing: observed once for every batch of events, on its first.
     pub routing_lag: Histogram,
     /// How long the loop is busy before it waits again.
@@ -172,9 +145,7 @@ pub struct Meters {
 impl Default for Meters {
     fn default() -> Meters {
         Meters {
-            attempts: DestinationType::ALL.iter().map(|_| Attempts::default()).collect(),
-            attempt_duration: Histograms::new(SHORT),
-            latency: Histograms::new(LONG),
+            attempts: DestinationType::ALL.map(|_| Attempts::default()),
             routing_lag: Histogram::new(SHORT),
             turn: Histogram::new(SHORT),
             save_duration: Histogram::new(SHORT),
@@ -198,8 +169,8 @@ impl Meters {
         took: Duration,
         now: Timestamp,
     ) {
-        self.attempt_duration.of(of).observe(took);
         let attempts = self.attempts(of);
+        attempts.duration.observe(took);
         for (index, outcome) in outcomes.iter().enumerate() {
             let (ending, reason) = Ending::of(outcome);
             attempts.endings.of(ending).one();
@@ -209,7 +180,7 @@ impl Meters {
             if ending == Ending::Delivered
                 && let Some(accepted_at) = accepted.at(index)
             {
-                self.latency.of(of).observe(now.since(accepted_at));
+                attempts.latency.observe(now.since(accepted_at));
             }
         }
     }
@@ -251,7 +222,6 @@ mod tests {
 
     #[test]
     fn every_name_has_its_place() {
-        check_places::<DestinationType>();
         check_places::<Ending>();
         check_places::<Reason>();
     }

@@ -21,7 +21,7 @@ pub fn change(
 ) -> Option<Change> {
     if !stored.status.is_active()
         || stored.generation != judged.generation
-        || stored.destination.place() != judged.destination.place()
+        || stored.destination.identity() != judged.destination.identity()
     {
         return None;
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::destination::Destination;
-use domain::outcome::{ErrorReason, Failure, Outcome};
+use domain::outcome::{Failure, Outcome};
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
 use domain::{Event, SubscriptionId, Timestamp};
@@ -139,12 +139,7 @@ impl Inner {
     fn lane(&self, subscription: &Subscription) -> Result<Arc<Lane>, Failure> {
         self.pool.lane(subscription, || match &subscription.destination {
             Destination::Https(destination) => Prepared::new(subscription, destination),
-            Destination::Pubsub(_) | Destination::Kafka(_) => Err(Failure {
-                reason: ErrorReason::InvalidDestinationConfiguration,
-                code: Failure::NO_HTTP_STATUS,
-                message: "the destination is not an HTTPS endpoint".to_owned(),
-                answer: None,
-            }),
+            other => Err(crate::misdirected(other)),
         })
     }
 }

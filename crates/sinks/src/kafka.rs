@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use domain::SubscriptionId;
 use domain::destination::Destination;
-use domain::outcome::{ErrorReason, Outcome};
+use domain::outcome::Outcome;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -130,9 +130,7 @@ impl Inner {
         // Records have just what the contract says: nothing of traces.
         let Delivery { subscription, events, traces: _ } = delivery;
         let Destination::Kafka(destination) = &subscription.destination else {
-            let message = "the destination is not a Kafka topic".to_owned();
-            let failure = outcome::failure(ErrorReason::InvalidDestinationConfiguration, message);
-            return vec![Outcome::Broken(failure); events.len()];
+            return vec![Outcome::Broken(crate::misdirected(&subscription.destination)); events.len()];
         };
         let lane = self.pool.lane(subscription, destination).await;
         let attempt = Attempt {

@@ -22,7 +22,7 @@ pub mod lack;
 use std::sync::Arc;
 
 use domain::destination::Destination;
-use domain::outcome::Outcome;
+use domain::outcome::{ErrorReason, Failure, Outcome};
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
 use domain::{LoggedEvent, SubscriptionId};
@@ -113,4 +113,10 @@ impl Sink for Sinks {
 pub(crate) fn holder(subscription: &Subscription) -> Holder {
     // The low half of a UUIDv7 is random.
     Holder { pim: u64::from(subscription.pim.0), part: subscription.id.0.as_u64_pair().1 }
+}
+
+/// A sink was handed a destination of another type. [`Sinks`] never does.
+pub(crate) fn misdirected(destination: &Destination) -> Failure {
+    let message = format!("the destination is of type {}", destination.of_type().name());
+    Failure::without_status(ErrorReason::InvalidDestinationConfiguration, message)
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::destination::Destination;
-use domain::outcome::{ErrorReason, Failure, Outcome};
+use domain::outcome::Outcome;
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, SubscriptionId};
 use fair::Holder;
@@ -141,12 +141,7 @@ impl Inner {
     async fn deliver(&self, subscription: &Subscription, events: &[Arc<LoggedEvent>]) -> Vec<Outcome> {
         let all = |outcome| vec![outcome; events.len()];
         let Destination::Pubsub(destination) = &subscription.destination else {
-            return all(Outcome::Broken(Failure {
-                reason: ErrorReason::InvalidDestinationConfiguration,
-                code: Failure::NO_HTTP_STATUS,
-                message: "the destination is not a Pub/Sub topic".to_owned(),
-                answer: None,
-            }));
+            return all(Outcome::Broken(crate::misdirected(&subscription.destination)));
         };
         let prepare = || Prepared::new(subscription, destination, &self.style);
         let lane = self.pool.lane(subscription.id, subscription.revision, prepare);

@@ -22,6 +22,7 @@ pub mod subscriber;
 pub mod subscription;
 
 use domain::address::AddressPolicy;
+use domain::destination::DestinationType;
 use domain::event_type::Catalogue;
 
 use crate::fault::code;
@@ -35,8 +36,8 @@ pub struct Rules<'a> {
     pub addresses: &'a AddressPolicy,
     /// Whether `http://` is allowed (a setting for development).
     pub allow_http: bool,
-    /// Types of destination that this installation was built with: of `https`, `pubsub`, `kafka`.
-    pub destination_types: &'a [&'a str],
+    /// Types of destination that this installation was built with.
+    pub destination_types: &'a [DestinationType],
     /// The caller's PIM URL, in the spelling of its registration.
     pub subject: &'a str,
 }

@@ -44,7 +44,7 @@ fn shown(one: &Subscription, pims: &[Pim]) -> Value {
         "pim": name_of(pims, one.pim),
         "client_id": one.client_id.0,
         "subscriber_id": one.subscriber_id.to_string(),
-        "type": one.destination.type_name(),
+        "type": one.destination.of_type().name(),
         "destination": one.destination.to_string(),
         "events": one.selection.events.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "status": one.status.to_string(),
@@ -81,14 +81,14 @@ pub(crate) fn about_suspend() -> Operation {
     ])
 }
 
-/// The answers, for those who read them.
+/// The answers, for those who read them; `DESTINATION_TYPES` stands for a list of their names.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "OperatorSubscription",
         r##"{"type": "object", "required": ["id", "pim", "client_id", "subscriber_id", "type", "destination", "events", "status", "reason", "created_at", "updated_at"], "properties": {
           "id": {"type": "string", "format": "uuid"}, "pim": {"type": ["string", "null"], "description": "`null`: it is not registered any more."},
           "client_id": {"type": "string"}, "subscriber_id": {"type": "string", "format": "uuid"},
-          "type": {"enum": ["https", "pubsub", "kafka"]}, "destination": {"type": "string"},
+          "type": {"enum": DESTINATION_TYPES}, "destination": {"type": "string"},
           "events": {"type": "array", "items": {"type": "string"}}, "status": {"enum": ["active", "suspended", "revoked", "deleted"]},
           "reason": {"type": ["string", "null"], "description": "Why it is suspended."},
           "created_at": {"type": "string", "format": "date-time"}, "updated_at": {"type": "string", "format": "date-time"}}}"##,

@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document.
 
 use domain::credential::{CLIENT_ID_PATTERN, MAX_CLIENT_ID};
+use domain::destination::DestinationType;
 use domain::event_type::{Catalogue, catalogue};
 use wire::api::{Rules, schemas};
 use wire::cloudevents;
@@ -417,7 +418,9 @@ fn all_schemas(settings: &Settings, catalogue: &Catalogue) -> Vec<(String, Value
         description::SCHEMAS,
     ]
     .concat();
-    let written = written.into_iter().map(|(name, text)| (name, text.to_owned())).chain(admin::pims::schemas());
+    let types = Value::Array(DestinationType::NAMES.map(Value::from).to_vec()).to_canonical();
+    let written = written.into_iter().map(|(name, text)| (name, text.replace("DESTINATION_TYPES", &types)));
+    let written = written.chain(admin::pims::schemas());
     all.extend(written.filter_map(|(name, text)| Some((name.to_owned(), parse(text.as_bytes()).ok()?))));
     let codes = all_codes().into_iter().map(Value::from).collect();
     let codes = object([

@@ -8,7 +8,7 @@ use crate::Settings;
 
 #[test]
 fn reference_page_of_the_api() {
-    let settings = Settings { destination_types: vec!["https", "pubsub", "kafka"], ..Settings::default() };
+    let settings = Settings::default();
     let published = super::publish(&settings, &Catalogue::new());
     expect_file!["../../../../docs/reference/openapi.json"].assert_eq(&published.openapi);
     expect_file!["../../../../docs/reference/postman.json"].assert_eq(&published.postman);

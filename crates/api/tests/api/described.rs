@@ -17,7 +17,7 @@ pub(crate) static DOCUMENT: LazyLock<Value> =
 
 /// The installation that is described in the project's repository.
 pub(crate) fn published() -> Settings {
-    Settings { destination_types: vec!["https", "pubsub", "kafka"], ..Settings::default() }
+    Settings::default()
 }
 
 /// Schemas of answers say what is there and let more be there; here, what is there must be described.

@@ -1,5 +1,6 @@
 //! `/openapi.json`, `/docs`, `/docs/postman.json`: what is served.
 
+use domain::destination::DestinationType;
 use serde_json::{Value, json};
 
 use crate::described::DOCUMENT;
@@ -7,7 +8,7 @@ use crate::world::World;
 
 #[tokio::test]
 async fn anybody_may_read_the_description_of_this_installation() {
-    let world = World::with(|settings| settings.destination_types = vec!["https"]).await;
+    let world = World::with(|settings| settings.destination_types = vec![DestinationType::Https]).await;
     let served = world.bare("GET", "/openapi.json").send().await;
     let document = served.expect(200);
     assert_eq!(served.headers["content-type"], "application/json");

@@ -154,7 +154,6 @@ impl World {
         let engine = Arc::new(Engine::default());
         let mut settings = Settings {
             public_url: "https://events.example.com".into(),
-            destination_types: vec!["https", "kafka", "pubsub"],
             requests_per_second: 100_000,
             ..Settings::default()
         };

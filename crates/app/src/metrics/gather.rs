@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use domain::Timestamp;
+use domain::destination::DestinationType;
 use engine::core::{Survey, suspension_names};
-use engine::meters::DestinationType;
 use intake::Bridge;
-use meter::{Counters, Names};
+use meter::Counters;
 use sinks::Sinks;
 use store::{EventLog, Pims};
 use store_sqlite::SqliteStore;
@@ -107,19 +107,15 @@ fn requests(sources: &Sources, sheet: &mut Sheet) {
 fn deliveries(sources: &Sources, sheet: &mut Sheet) {
     let meters = &sources.engine;
     for of in DestinationType::ALL {
-        let attempts = meters.attempts(*of);
+        let attempts = meters.attempts(of);
         for (outcome, count) in attempts.endings.all() {
             sheet.count(Metric::Attempts, &[of.name(), outcome], count);
         }
         for (reason, count) in attempts.failures.all().filter(|(_, count)| *count > 0) {
             sheet.count(Metric::Failures, &[of.name(), reason], count);
         }
-    }
-    for (of, measured) in meters.attempt_duration.all() {
-        sheet.histogram(Metric::AttemptDuration, &[of], measured);
-    }
-    for (of, measured) in meters.latency.all() {
-        sheet.histogram(Metric::Latency, &[of], measured);
+        sheet.histogram(Metric::AttemptDuration, &[of.name()], attempts.duration.measured());
+        sheet.histogram(Metric::Latency, &[of.name()], attempts.latency.measured());
     }
     sheet.histogram(Metric::RoutingLag, &[], meters.routing_lag.measured());
     sheet.histogram(Metric::EngineTurn, &[], meters.turn.measured());
@@ -186,7 +182,7 @@ fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
         sheet.count(Metric::Suspensions, &[reason], count);
     }
     sheet.count(Metric::RoutingBacklog, &[], head.0.saturating_sub(survey.routed.0));
-    for (of, lanes) in DestinationType::ALL.iter().zip(&survey.lanes) {
+    for (of, lanes) in DestinationType::ALL.into_iter().zip(&survey.lanes) {
         let of = of.name();
         for (status, count) in [("active", lanes.active), ("suspended", lanes.suspended), ("revoked", lanes.revoked)] {
             sheet.count(Metric::Subscriptions, &[of, status], count);
@@ -216,7 +212,7 @@ async fn subscriptions(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
         let (id, pim) = (figures.subscription.id.to_string(), figures.subscription.pim);
         // A PIM that is removed is known by its number only.
         let pim = pims.get(&pim).cloned().unwrap_or_else(|| pim.to_string());
-        let labels = [id.as_str(), pim.as_str(), figures.subscription.destination.type_name()];
+        let labels = [id.as_str(), pim.as_str(), figures.subscription.destination.of_type().name()];
         sheet.count(Metric::SubscriptionDelivered, &labels, figures.delivered);
         sheet.count(Metric::SubscriptionFailed, &labels, figures.failed);
         sheet.count(Metric::SubscriptionBacklog, &labels, figures.load.backlog);

@@ -32,7 +32,7 @@ attributes! {
     EventId = "cloudevents.event_id" "`id` of the event.";
     EventType = "cloudevents.event_type" "`type` of the event.";
     MessageId = "messaging.message.id" "`id` of the event, under the name that messaging has.";
-    System = "messaging.system" "`postrider` on the way in; `gcp_pubsub` or `kafka` on the way out to a topic.";
+    System = "messaging.system" "`postrider` on the way in; on the way out to a topic its messaging system, such as `kafka` or `gcp_pubsub`.";
     OperationName = "messaging.operation.name" "`accept` or `deliver`.";
     OperationType = "messaging.operation.type" "`receive` or `send`.";
     BatchCount = "messaging.batch.message_count" "Events of the request, or of the topic's batch; not where it is one event by itself.";
@@ -48,7 +48,7 @@ attributes! {
     Matched = "postrider.matched" "Subscriptions that the event was given to. Those that are behind read it later.";
     FilteredOut = "postrider.filtered_out" "Subscriptions to its type whose filter did not let it pass.";
     Subscription = "postrider.subscription.id" "Id of the subscription.";
-    DestinationType = "postrider.destination.type" "`https`, `pubsub` or `kafka`.";
+    DestinationType = "postrider.destination.type" "`type` of the subscription: what kind of destination it has.";
     Attempt = "postrider.attempt" "1, and one more for each attempt that failed before.";
     Outcome = "postrider.outcome" "`delivered`, `throttled`, `failed` (it is tried again), `refused`, `broken` (the subscription is suspended) or `abandoned`.";
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest;
-use domain::destination::Destination;
+use domain::destination::{Destination, Target};
 use domain::outcome::Outcome;
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
@@ -186,7 +186,7 @@ impl DeliveryTracer for Tracer {
         for (index, logged) in events.iter().enumerate() {
             let Some(placed) = self.place(logged.pim, &logged.event) else { continue };
             let place = self.child(&placed);
-            if self.propagate {
+            if self.propagate && subscription.destination.descriptor().carries_traces {
                 parents.resize(index, None);
                 parents.push(Some(TraceParent { trace_id: place.trace, span_id: place.span, sampled: true }));
             }
@@ -196,7 +196,7 @@ impl DeliveryTracer for Tracer {
             draft.put(Attribute::OperationName, "deliver");
             draft.put(Attribute::OperationType, "send");
             draft.put(Attribute::Subscription, subscription.id.to_string());
-            draft.put(Attribute::DestinationType, subscription.destination.type_name());
+            draft.put(Attribute::DestinationType, subscription.destination.of_type().name());
             draft.put(Attribute::Attempt, i64::from(attempt));
             destination(&mut draft, &subscription.destination, events.len());
             drafts.push((index, draft));
@@ -206,21 +206,20 @@ impl DeliveryTracer for Tracer {
 }
 
 fn destination(draft: &mut Draft, destination: &Destination, events: usize) {
-    let (system, topic) = match destination {
-        Destination::Https(https) => {
+    match destination.target() {
+        Target::Server { host, port } => {
             draft.put(Attribute::HttpMethod, "POST");
-            draft.put(Attribute::ServerAddress, https.url.host().to_owned());
-            draft.put(Attribute::ServerPort, i64::from(https.url.port()));
-            return;
+            draft.put(Attribute::ServerAddress, host.to_owned());
+            draft.put(Attribute::ServerPort, i64::from(port));
         }
-        Destination::Pubsub(pubsub) => ("gcp_pubsub", &pubsub.topic_id),
-        Destination::Kafka(kafka) => ("kafka", &kafka.topic),
-    };
-    draft.of_kind(SpanKind::Producer);
-    draft.put(Attribute::System, system);
-    draft.put(Attribute::Topic, topic.clone());
-    if events > 1 {
-        draft.put(Attribute::BatchCount, number(events));
+        Target::Topic { system, name } => {
+            draft.of_kind(SpanKind::Producer);
+            draft.put(Attribute::System, system);
+            draft.put(Attribute::Topic, name.to_owned());
+            if events > 1 {
+                draft.put(Attribute::BatchCount, number(events));
+            }
+        }
     }
 }
 

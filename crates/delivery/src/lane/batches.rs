@@ -1,5 +1,6 @@
 //! How a topic is served: a batch at a time, in order. What failed goes again in its place, after a pause, and nothing goes past it.
 
+use domain::destination::BatchLimits;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::{Position, Timestamp};
 
@@ -11,7 +12,7 @@ use crate::patience::Unfed;
 
 impl Lane {
     /// Sends the next batch, unless one is under way: attempts one by one from before, if the destination was an endpoint, count as well.
-    pub(super) fn send_batch(&mut self) {
+    pub(super) fn send_batch(&mut self, of_type: BatchLimits) {
         if !self.in_flight.is_empty() || self.pause_ends().is_some_and(|until| until > self.now) {
             return;
         }
@@ -19,13 +20,14 @@ impl Lane {
         // log meanwhile: then there is nothing to wait for.
         let again = self.backoff.as_ref().filter(|_| self.sent_again() > 0);
         let before = again.map_or(Position(u64::MAX), |backoff| backoff.tried_before);
+        let largest = self.settings.largest_batch(of_type);
         let mut batch: Vec<Flight> = Vec::new();
         let mut bytes = 0;
-        while batch.len() < self.settings.batch_events
+        while batch.len() < largest.events
             && let Some(flight) = self.next_of_batch(before)
         {
             bytes += flight.event.event.size();
-            if bytes > self.settings.batch_bytes && !batch.is_empty() {
+            if bytes > largest.bytes && !batch.is_empty() {
                 self.wait_for_room(flight);
                 break;
             }
@@ -281,10 +283,5 @@ impl Attempt {
 }
 
 fn over_quota() -> Failure {
-    Failure {
-        reason: ErrorReason::Throttled,
-        code: Failure::NO_HTTP_STATUS,
-        message: "The topic's quota is used up; delivery is retried.".into(),
-        answer: None,
-    }
+    Failure::without_status(ErrorReason::Throttled, "The topic's quota is used up; delivery is retried.")
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use domain::destination::Manner;
 use domain::outcome::{Outcome, SuspensionReason};
 use domain::{LoggedEvent, Position};
 
 use super::Silence;
-use crate::settings::Settings;
 
 /// Names an attempt, so that a late or repeated answer changes nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -87,28 +87,6 @@ pub enum Output {
     Load(Vec<Position>),
     /// Suspend the subscription. The lane sends nothing any more, whatever becomes of it.
     Suspend(SuspensionReason),
-}
-
-/// How a destination takes events.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Manner {
-    /// An endpoint: one event an attempt, many attempts at a time, at a pace that is found by trying. What failed is tried again later, and
-    /// holds up nothing.
-    #[default]
-    OneByOne,
-    /// A topic: a batch an attempt, one attempt at a time, as fast as they end. What failed is sent again in its place, and
-    /// nothing goes past it: so order is kept.
-    InBatches,
-}
-
-impl Manner {
-    /// How many events, and bytes of events, a lane holds ready to send.
-    pub fn in_hand(self, settings: &Settings) -> (usize, usize) {
-        match self {
-            Manner::OneByOne => (settings.max_in_hand, settings.max_bytes_in_hand),
-            Manner::InBatches => (settings.batch_events, settings.batch_bytes),
-        }
-    }
 }
 
 /// What a lane needs to know of its subscription.

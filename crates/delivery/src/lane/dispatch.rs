@@ -48,7 +48,7 @@ impl Lane {
                     self.send(vec![flight]);
                 }
             }
-            Manner::InBatches => self.send_batch(),
+            Manner::InBatches(limits) => self.send_batch(limits),
         }
         self.read_on();
     }
@@ -73,8 +73,8 @@ impl Lane {
                 let at = self.pace.next_at().max(self.try_at().unwrap_or(Timestamp::EPOCH));
                 (self.in_flight.len() < most).then_some(at)
             }
-            Manner::InBatches if has_ready || has_fresh => self.next_batch_at(),
-            Manner::OneByOne | Manner::InBatches => None,
+            Manner::InBatches(_) if has_ready || has_fresh => self.next_batch_at(),
+            Manner::OneByOne | Manner::InBatches(_) => None,
         }
     }
 
@@ -152,7 +152,7 @@ impl Lane {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         let events = flights.iter().map(|flight| flight.event.clone()).collect();
-        let (destination, in_order) = (self.options.destination, self.options.manner == Manner::InBatches);
+        let (destination, in_order) = (self.options.destination, self.options.manner != Manner::OneByOne);
         self.in_flight.insert(ticket, Attempt { destination, in_order, flights });
         self.outputs.push_back(Output::Send { ticket, events });
     }

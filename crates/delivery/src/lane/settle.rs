@@ -25,7 +25,7 @@ impl Lane {
             _ if stopped => ended.for_each(|(flight, outcome)| self.late(flight, outcome)),
             _ if attempt.destination != self.options.destination => self.settle_elsewhere(attempt.in_order, ended),
             Manner::OneByOne => ended.for_each(|(flight, outcome)| self.settle_one(flight, outcome, silence)),
-            Manner::InBatches => self.settle_batch(attempt.in_order, ended, silence),
+            Manner::InBatches(_) => self.settle_batch(attempt.in_order, ended, silence),
         }
     }
 
@@ -94,15 +94,9 @@ impl Lane {
                 self.note(failure, flight.id());
             }
             Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {
-                let failure = Failure {
-                    reason: ErrorReason::SubscriptionSuspended,
-                    code: 500,
-                    message:
-                        "The subscription was suspended while the event was being delivered; it was not tried again."
-                            .into(),
-                    answer: None,
-                };
-                self.note(failure, flight.id());
+                let message =
+                    "The subscription was suspended while the event was being delivered; it was not tried again.";
+                self.note(Failure::without_status(ErrorReason::SubscriptionSuspended, message), flight.id());
             }
         }
         if flight.waits {
@@ -215,7 +209,7 @@ impl Lane {
     pub(super) fn judge(&mut self) {
         self.judge_at = None;
         let counts = self.window.counts(self.now);
-        if self.options.manner == Manner::InBatches
+        if self.options.manner != Manner::OneByOne
             || !counts.is_below(self.settings.success_percent, self.settings.judged_from)
         {
             return;
@@ -268,21 +262,12 @@ impl Flight {
 
 /// Retention was over before the event was delivered.
 pub(super) fn too_old() -> Failure {
-    Failure {
-        reason: ErrorReason::DestinationFailure,
-        code: 500,
-        message: "The event had left the log (retention) before its next attempt was due.".into(),
-        answer: None,
-    }
+    let message = "The event had left the log (retention) before its next attempt was due.";
+    Failure::without_status(ErrorReason::DestinationFailure, message)
 }
 
 /// The attempt ended in fewer outcomes than it had events.
 fn no_outcome() -> Failure {
-    Failure {
-        reason: ErrorReason::ClientClosedConnection,
-        code: 500,
-        message: "The attempt ended within the platform, without an outcome for the event; the event is sent again."
-            .into(),
-        answer: None,
-    }
+    let message = "The attempt ended within the platform, without an outcome for the event; the event is sent again.";
+    Failure::without_status(ErrorReason::ClientClosedConnection, message)
 }

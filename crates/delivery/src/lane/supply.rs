@@ -71,7 +71,7 @@ impl Lane {
         if event.position < self.expired_before {
             return;
         }
-        let (events, bytes) = self.options.manner.in_hand(&self.settings);
+        let (events, bytes) = self.settings.in_hand(self.options.manner);
         if self.fresh.len() >= events || (!self.fresh.is_empty() && self.fresh_bytes + event.event.size() > bytes) {
             self.fall_behind(event.position);
             return;
@@ -144,7 +144,7 @@ impl Lane {
 
     /// Reads on when half of what is in hand is gone.
     pub(super) fn read_on(&mut self) {
-        let (most, most_bytes) = self.options.manner.in_hand(&self.settings);
+        let (most, most_bytes) = self.settings.in_hand(self.options.manner);
         let (room, bytes) = (most.saturating_sub(self.fresh.len()), most_bytes.saturating_sub(self.fresh_bytes));
         let enough = room * 2 < most || bytes * 2 < most_bytes;
         // What a topic does not take stays in hand: reading on adds nothing to the waiting.

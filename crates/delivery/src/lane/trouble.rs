@@ -203,5 +203,5 @@ fn lacking(lack: Lack) -> Failure {
         "The platform itself lacked what the attempt needed ({lack}). It doesn't count against the destination; \
         the event is sent again."
     );
-    Failure { reason, code: 500, message, answer: None }
+    Failure::without_status(reason, message)
 }

@@ -43,6 +43,25 @@ fn a_batch_has_at_most_so_many_events() {
 }
 
 #[test]
+fn a_batch_is_no_larger_than_its_type_of_destination_takes() {
+    let manner = Manner::InBatches(BatchLimits { events: 2, bytes: 1024 * 1024 });
+    let mut bench = Bench::with(Settings::default(), LaneOptions { manner, ..TOPIC });
+    bench.offer(1..=3);
+    while !bench.sent.is_empty() {
+        bench.answer_all(DELIVERED);
+    }
+    assert_eq!(bench.batches(), [vec![1], vec![2, 3]]);
+    let of_size = |position, size| event_with(position, &format!("{{\"x\":\"{}\"}}", "x".repeat(size)));
+    let manner = Manner::InBatches(BatchLimits { events: 1_000, bytes: 3_000 });
+    let mut bench = Bench::with(Settings::default(), LaneOptions { manner, ..TOPIC });
+    bench.offer(0..=0);
+    bench.tell(Input::Offered(of_size(1, 1_000)));
+    bench.tell(Input::Offered(of_size(2, 1_000)));
+    bench.tell(Input::Offered(of_size(3, 1_500)));
+    assert_eq!(bench.lane.reach(), Some(Position(3)), "no room for it in hand");
+}
+
+#[test]
 fn a_batch_has_at_most_so_many_bytes_and_a_large_event_goes_alone() {
     let of_size = |position, size| event_with(position, &format!("{{\"x\":\"{}\"}}", "x".repeat(size)));
     let mut bench = Bench::topic(Settings { batch_bytes: 3_000, ..Settings::default() });

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench::{Bench, MINUTE, START, event, event_with, failed, failure};
-use delivery::lane::{LaneOptions, LaneState, Manner, Silence};
+use delivery::lane::{LaneOptions, LaneState, Silence};
 use delivery::{Input, Lane, Settings};
+use domain::destination::{BatchLimits, Manner};
 use domain::outcome::{ErrorReason, Outcome, SuspensionReason};
 use domain::{LoggedEvent, Position};
 
@@ -24,7 +25,7 @@ const DELIVERED: Outcome = Outcome::Delivered;
 const THROTTLED: Outcome = Outcome::Throttled { retry_after: None };
 
 const TOPIC: LaneOptions = LaneOptions {
-    manner: Manner::InBatches,
+    manner: Manner::InBatches(BatchLimits { events: 1_000, bytes: 1024 * 1024 }),
     entity_of: None,
     respect_retry_after: false,
     by_turns: false,

@@ -1,9 +1,102 @@
-//! Kafka's naming rules, and the list of bootstrap addresses.
+//! Kafka topics: Kafka's naming rules, and the list of bootstrap addresses.
 
 use std::fmt;
 
-use super::KafkaDestination;
+use serde::{Deserialize, Serialize};
+
+use super::descriptor::Traits;
 use super::endpoint_url::host_of;
+use super::{BatchLimits, CustomHeaders, Descriptor, DestinationType, Manner, Target};
+use crate::secret::Secret;
+
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "kafka",
+    manner: Manner::InBatches(BatchLimits { events: 1_000, bytes: 1024 * 1024 }),
+    carries_traces: false,
+    guide: "integrators/subscriptions.md#kafka",
+};
+
+/// A Kafka topic.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KafkaDestination {
+    /// Bootstrap addresses, `host:port`, at least one.
+    pub brokers: Vec<String>,
+    /// The topic.
+    pub topic: String,
+    /// Credentials.
+    pub sasl: SaslAuth,
+    /// TLS with a client certificate; none = plain.
+    pub tls: Option<KafkaTls>,
+    /// Sent as record headers.
+    #[serde(default)]
+    pub headers: CustomHeaders,
+}
+
+/// SASL credentials of a Kafka client.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SaslAuth {
+    /// The mechanism.
+    pub mechanism: SaslMechanism,
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+}
+
+/// SASL mechanisms that the contract names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SaslMechanism {
+    /// `plain`.
+    Plain,
+    /// `scram` with `sha-256`.
+    ScramSha256,
+    /// `scram` with `sha-512`.
+    ScramSha512,
+}
+
+/// TLS settings of a Kafka client, all four given.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KafkaTls {
+    /// The name that the broker's certificate must carry.
+    pub server_name: String,
+    /// Roots, PEM.
+    pub ca_pem: String,
+    /// Client certificate chain, PEM.
+    pub client_cert_pem: String,
+    /// Its key, PEM.
+    pub client_key_pem: Secret,
+}
+
+/// Brokers and topic.
+impl fmt::Display for KafkaDestination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.brokers.join(","), self.topic)
+    }
+}
+
+impl Traits for KafkaDestination {
+    fn of_type(&self) -> DestinationType {
+        DestinationType::Kafka
+    }
+
+    fn headers(&self) -> &CustomHeaders {
+        &self.headers
+    }
+
+    fn identity(&self) -> Vec<&str> {
+        std::iter::once(&self.topic).chain(&self.brokers).map(String::as_str).collect()
+    }
+
+    /// The host of the first bootstrap address.
+    fn host(&self) -> &str {
+        let first = self.brokers.first().map_or("", String::as_str);
+        first.rsplit_once(':').map_or(first, |(host, _)| host).trim_matches(['[', ']'])
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::Topic { system: "kafka", name: &self.topic }
+    }
+}
 
 /// A bootstrap address.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,6 +1,63 @@
-//! Google's naming rules for Pub/Sub destinations.
+//! Google Pub/Sub topics, and Google's naming rules for them.
 
-use super::{CustomHeaders, HeaderError, PubsubDestination};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::descriptor::Traits;
+use super::{BatchLimits, CustomHeaders, Descriptor, DestinationType, HeaderError, Manner, Target};
+
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "pubsub",
+    // Google takes at most 1,000 messages in a request.
+    manner: Manner::InBatches(BatchLimits { events: 1_000, bytes: 1024 * 1024 }),
+    carries_traces: false,
+    guide: "integrators/subscriptions.md#google-pubsub",
+};
+
+/// All topics are reached here.
+const HOST: &str = "pubsub.googleapis.com";
+
+/// A Google Pub/Sub topic.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PubsubDestination {
+    /// The project.
+    pub project_id: String,
+    /// The topic in it.
+    pub topic_id: String,
+    /// Sent as attributes.
+    #[serde(default)]
+    pub headers: CustomHeaders,
+}
+
+/// The topic's full name.
+impl fmt::Display for PubsubDestination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "projects/{}/topics/{}", self.project_id, self.topic_id)
+    }
+}
+
+impl Traits for PubsubDestination {
+    fn of_type(&self) -> DestinationType {
+        DestinationType::Pubsub
+    }
+
+    fn headers(&self) -> &CustomHeaders {
+        &self.headers
+    }
+
+    fn identity(&self) -> Vec<&str> {
+        vec![&self.project_id, &self.topic_id]
+    }
+
+    fn host(&self) -> &str {
+        HOST
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::Topic { system: "gcp_pubsub", name: &self.topic_id }
+    }
+}
 
 /// A project's id breaks Google's rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -170,7 +170,7 @@ impl Core {
             self.index.add(slot, &subscription);
         }
         // The same endpoint with another secret or other headers is not a new one.
-        let new_destination = subscription.destination.place() != old.destination.place();
+        let new_destination = subscription.destination.identity() != old.destination.identity();
         if subscription.destination != old.destination || !subscription.status.is_active() {
             self.outputs.push_back(Output::Forget(subscription.id));
         }

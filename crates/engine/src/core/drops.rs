@@ -203,7 +203,7 @@ impl Count {
         };
         let events = if self.dropped == 1 { "1 event was".to_owned() } else { format!("{} events were", self.dropped) };
         let message = format!("{events} dropped from the backlog without being delivered: {why}.");
-        let failure = Failure { reason, code: 500, message, answer: None };
+        let failure = Failure::without_status(reason, message);
         LogEntry::failed_delivery(&self.subscription, failure, now)
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use domain::destination::{Destination, number_of};
+use domain::destination::{Target, number_of};
 use domain::subscription::Subscription;
 use domain::{PimId, Timestamp};
 
@@ -24,11 +24,11 @@ const HOSTS: usize = 256;
 pub(super) struct HostOf(PimId, u64);
 
 impl HostOf {
-    /// The host of a subscription's endpoint; topics have no common rate.
+    /// The server that a subscription's events are POSTed to; topics have no common rate.
     pub(super) fn subscription(subscription: &Subscription) -> Option<HostOf> {
-        let Destination::Https(https) = &subscription.destination else { return None };
-        let host = https.url.host().trim_end_matches('.').to_ascii_lowercase();
-        Some(HostOf(subscription.pim, number_of(&format!("{host} {}", https.url.port()))))
+        let Target::Server { host, port } = subscription.destination.target() else { return None };
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        Some(HostOf(subscription.pim, number_of(&format!("{host} {port}"))))
     }
 }
 

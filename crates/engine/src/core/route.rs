@@ -106,7 +106,7 @@ impl Core {
         let routed = self.routed;
         let delivery = self.delivery.clone();
         let Some(entry) = self.entry(lane) else { return };
-        let (room, room_bytes) = Core::manner(&entry.subscription).in_hand(&delivery);
+        let (room, room_bytes) = delivery.in_hand(entry.subscription.destination.descriptor().manner);
         let Some(chunk) = chunk else { return self.tell(lane, delivery::Input::ReadFailed) };
         let mut events = Vec::new();
         let (mut bytes, mut filtered_out) = (0, 0);

@@ -4,13 +4,12 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use delivery::lane::Load;
+use domain::destination::DestinationType;
 use domain::outcome::{ErrorReason, SuspensionReason};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{PimId, Position, SubscriptionId, Timestamp};
-use meter::Names;
 
 use super::Core;
-use crate::meters::DestinationType;
 
 /// What the core counted since the start of the process.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -129,7 +128,7 @@ impl Core {
         for (slot, entry) in self.entries.iter().enumerate() {
             let Some(entry) = entry else { continue };
             let load = entry.lane.load(self.clock);
-            let lanes = &mut survey.lanes[DestinationType::of(&entry.subscription.destination).index()];
+            let lanes = &mut survey.lanes[entry.subscription.destination.of_type().index()];
             lanes.in_flight += load.in_flight;
             if entry.replaced {
                 continue;

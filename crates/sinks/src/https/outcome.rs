@@ -50,13 +50,13 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 pub(crate) fn of_connect(error: &ConnectError, endpoint: &str) -> Outcome {
     let reason = match error {
         ConnectError::Forbidden(forbidden) => {
-            return Outcome::Broken(without_status(
+            return Outcome::Broken(Failure::without_status(
                 ErrorReason::DestinationForbidden,
                 format!("{forbidden}, which destinations may not have"),
             ));
         }
         ConnectError::NotAHost => {
-            return Outcome::Broken(without_status(
+            return Outcome::Broken(Failure::without_status(
                 ErrorReason::InvalidDestinationConfiguration,
                 format!("could not connect to {endpoint}: {error}"),
             ));
@@ -72,7 +72,7 @@ pub(crate) fn of_connect(error: &ConnectError, endpoint: &str) -> Outcome {
         ConnectError::Handshake(_) => ErrorReason::InvalidTlsHandshake,
         ConnectError::Local(_) => ErrorReason::ClientClosedConnection,
     };
-    let failure = without_status(reason, format!("could not connect to {endpoint}: {error}"));
+    let failure = Failure::without_status(reason, format!("could not connect to {endpoint}: {error}"));
     match error {
         ConnectError::Unreachable
         | ConnectError::TimedOut
@@ -110,7 +110,7 @@ pub(crate) fn of_lost(lost: &Lost, stage: Stage, endpoint: &str) -> Outcome {
         (_, Stage::Connecting | Stage::Waiting) => " before an answer",
         (_, Stage::Reading) => " within the answer",
     };
-    let failure = without_status(*reason, format!("{endpoint}: {what}{when}"));
+    let failure = Failure::without_status(*reason, format!("{endpoint}: {what}{when}"));
     match (fate, stage) {
         (Fate::Ours(lack), _) => Outcome::Ours(*lack),
         (Fate::Silent, _) => Outcome::Silent(failure),
@@ -128,12 +128,8 @@ pub(crate) fn of_timeout(stage: Stage, limit: Duration, endpoint: &str) -> Outco
         Stage::Reading => ("no complete answer from", false),
     };
     let message = format!("{what} {endpoint} within {} s", limit.as_secs_f64());
-    let failure = without_status(ErrorReason::DestinationTimeout, message);
+    let failure = Failure::without_status(ErrorReason::DestinationTimeout, message);
     if is_silent { Outcome::Silent(failure) } else { Outcome::Failed(failure) }
-}
-
-fn without_status(reason: ErrorReason, message: String) -> Failure {
-    Failure { reason, code: Failure::NO_HTTP_STATUS, message, answer: None }
 }
 
 #[cfg(test)]

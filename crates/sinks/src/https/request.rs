@@ -156,10 +156,6 @@ fn secrets(destination: &HttpsDestination) -> Vec<Vec<u8>> {
 }
 
 fn invalid(what: &str) -> Failure {
-    Failure {
-        reason: ErrorReason::InvalidDestinationConfiguration,
-        code: Failure::NO_HTTP_STATUS,
-        message: format!("the destination cannot be used: {what} cannot be sent over HTTP"),
-        answer: None,
-    }
+    let message = format!("the destination cannot be used: {what} cannot be sent over HTTP");
+    Failure::without_status(ErrorReason::InvalidDestinationConfiguration, message)
 }

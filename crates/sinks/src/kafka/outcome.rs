@@ -64,20 +64,22 @@ pub(crate) fn of_error(error: &KrafkaError, since: Instant, dials: &Dials, names
         KrafkaError::UnknownTopic { .. } => of_code(ErrorCode::UnknownTopicOrPartition, names),
         KrafkaError::Network(error) => of_io(error, names),
         KrafkaError::Timeout { .. } | KrafkaError::DeliveryTimeout { .. } => of_silence(names),
-        KrafkaError::Config { .. } => Outcome::Broken(failure(
+        KrafkaError::Config { .. } => Outcome::Broken(Failure::without_status(
             ErrorReason::InvalidDestinationConfiguration,
             "the settings of the destination cannot be used: its certificates, its key or its server_name".to_owned(),
         )),
-        KrafkaError::Protocol { kind: ProtocolErrorKind::UnknownApiVersion, .. } => Outcome::Broken(failure(
-            ErrorReason::InvalidDestinationConfiguration,
-            format!("{}: the broker is too old, or no Kafka broker: it lacks what a producer needs", names.brokers),
-        )),
-        KrafkaError::Protocol { .. } => Outcome::Failed(failure(
+        KrafkaError::Protocol { kind: ProtocolErrorKind::UnknownApiVersion, .. } => {
+            Outcome::Broken(Failure::without_status(
+                ErrorReason::InvalidDestinationConfiguration,
+                format!("{}: the broker is too old, or no Kafka broker: it lacks what a producer needs", names.brokers),
+            ))
+        }
+        KrafkaError::Protocol { .. } => Outcome::Failed(Failure::without_status(
             ErrorReason::DestinationFailure,
             format!("{}: what the broker sent is not Kafka's protocol; its listener may demand TLS", names.brokers),
         )),
         // Fenced, out of order, closed, and what may be added: the next attempt has a new producer.
-        _ => Outcome::Failed(failure(
+        _ => Outcome::Failed(Failure::without_status(
             ErrorReason::DestinationFailure,
             format!("{}: the broker could not take the events in order", names.brokers),
         )),
@@ -90,7 +92,7 @@ pub(crate) fn of_silence(names: &Names<'_>) -> Outcome {
 }
 
 fn unacknowledged(names: &Names<'_>) -> Failure {
-    failure(
+    Failure::without_status(
         ErrorReason::DestinationTimeout,
         format!("{}: no acknowledgement from topic {} in time", names.brokers, names.topic),
     )
@@ -108,22 +110,22 @@ pub(crate) fn of_refused_record(error: &KrafkaError, names: &Names<'_>) -> Outco
         KrafkaError::Broker { code: ErrorCode::PolicyViolation, .. } => "a policy of the cluster refuses the event",
         _ => "the topic does not accept such a record; a compacted topic refuses events without a key",
     };
-    Outcome::Refused(failure(ErrorReason::PublishRejected, format!("topic {}: {why}", names.topic)))
+    Outcome::Refused(Failure::without_status(ErrorReason::PublishRejected, format!("topic {}: {why}", names.topic)))
 }
 
 fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
     let Names { brokers, topic } = names;
     match code {
-        ErrorCode::UnknownTopicOrPartition | ErrorCode::InvalidTopic => Outcome::Broken(failure(
+        ErrorCode::UnknownTopicOrPartition | ErrorCode::InvalidTopic => Outcome::Broken(Failure::without_status(
             ErrorReason::TopicNotFound,
             format!("{brokers}: there is no topic {topic}; it is not created by sending to it"),
         )),
         // Not for good: rights are granted while events wait (contract page 4, Kafka).
-        ErrorCode::TopicAuthorizationFailed => Outcome::Failed(failure(
+        ErrorCode::TopicAuthorizationFailed => Outcome::Failed(Failure::without_status(
             ErrorReason::PublishRejected,
             format!("{brokers}: the user has no right to write to topic {topic}; it needs WRITE and DESCRIBE"),
         )),
-        ErrorCode::ClusterAuthorizationFailed => Outcome::Failed(failure(
+        ErrorCode::ClusterAuthorizationFailed => Outcome::Failed(Failure::without_status(
             ErrorReason::PublishRejected,
             format!("{brokers}: the user may not write idempotently; it needs IDEMPOTENT_WRITE on the cluster"),
         )),
@@ -131,11 +133,13 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
         | ErrorCode::UnsupportedSaslMechanism
         | ErrorCode::IllegalSaslState
         | ErrorCode::UnacceptableCredential => refused_credentials(names),
-        ErrorCode::UnsupportedVersion | ErrorCode::UnsupportedForMessageFormat => Outcome::Broken(failure(
-            ErrorReason::InvalidDestinationConfiguration,
-            format!("{brokers}: the broker is too old: it lacks what an idempotent producer needs"),
-        )),
-        ErrorCode::UnsupportedCompressionType => Outcome::Broken(failure(
+        ErrorCode::UnsupportedVersion | ErrorCode::UnsupportedForMessageFormat => {
+            Outcome::Broken(Failure::without_status(
+                ErrorReason::InvalidDestinationConfiguration,
+                format!("{brokers}: the broker is too old: it lacks what an idempotent producer needs"),
+            ))
+        }
+        ErrorCode::UnsupportedCompressionType => Outcome::Broken(Failure::without_status(
             ErrorReason::InvalidDestinationConfiguration,
             format!("{brokers}: topic {topic} does not take batches that are compressed by LZ4"),
         )),
@@ -143,7 +147,7 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
         ErrorCode::RequestTimedOut | ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend => {
             Outcome::Failed(unacknowledged(names))
         }
-        _ => Outcome::Failed(failure(
+        _ => Outcome::Failed(Failure::without_status(
             ErrorReason::DestinationFailure,
             format!("{brokers}: the broker could not store events in topic {topic} ({code:?})"),
         )),
@@ -166,7 +170,7 @@ fn of_io(error: &io::Error, names: &Names<'_>) -> Outcome {
         io::ErrorKind::TimedOut => return of_silence(names),
         _ => (ErrorReason::ConnectionReset, "the connection to the broker was lost"),
     };
-    Outcome::Failed(failure(reason, format!("{}: {what}", names.brokers)))
+    Outcome::Failed(Failure::without_status(reason, format!("{}: {what}", names.brokers)))
 }
 
 fn of_tls(fault: TlsFault, names: &Names<'_>) -> Outcome {
@@ -176,18 +180,14 @@ fn of_tls(fault: TlsFault, names: &Names<'_>) -> Outcome {
         }
         TlsFault::Handshake(what) => (ErrorReason::InvalidTlsHandshake, what.to_owned()),
     };
-    Outcome::Failed(failure(reason, format!("could not connect to {}: {what}", names.brokers)))
+    Outcome::Failed(Failure::without_status(reason, format!("could not connect to {}: {what}", names.brokers)))
 }
 
 fn refused_credentials(names: &Names<'_>) -> Outcome {
-    Outcome::Broken(failure(
+    Outcome::Broken(Failure::without_status(
         ErrorReason::AuthenticationFailed,
         format!("{}: the broker refused the user name, the password or the SASL mechanism", names.brokers),
     ))
-}
-
-pub(crate) fn failure(reason: ErrorReason, message: String) -> Failure {
-    Failure { reason, code: Failure::NO_HTTP_STATUS, message, answer: None }
 }
 
 fn is_forbidden(failure: &crate::connect::ConnectError) -> bool {

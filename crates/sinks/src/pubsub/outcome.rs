@@ -86,12 +86,8 @@ pub(super) fn of_error(error: &PublishError, after: Duration, named: &Named<'_>)
 /// The service answered.
 fn of_code(code: Code, named: &Named<'_>) -> Answer {
     let Named { topic, principal, .. } = named;
-    let failure = |reason, hint: String| Failure {
-        reason,
-        code: Failure::NO_HTTP_STATUS,
-        message: format!("Pub/Sub answered {}{hint}", code.name()),
-        answer: None,
-    };
+    let failure =
+        |reason, hint: String| Failure::without_status(reason, format!("Pub/Sub answered {}{hint}", code.name()));
     let principal = principal.unwrap_or("the account of the platform");
     Answer::Ended(match code {
         Code::Ok => return Answer::Delivered,
@@ -120,7 +116,7 @@ fn of_code(code: Code, named: &Named<'_>) -> Answer {
 pub(super) fn of_timeout(named: &Named<'_>) -> Outcome {
     let Named { endpoint, timeout, .. } = named;
     let message = format!("no answer from {endpoint} within {} s", timeout.as_secs_f64());
-    Outcome::Silent(failure(ErrorReason::DestinationTimeout, message))
+    Outcome::Silent(Failure::without_status(ErrorReason::DestinationTimeout, message))
 }
 
 /// Why there was no connection, out of the library's chain of errors.
@@ -138,11 +134,7 @@ fn of_connect(error: &(dyn Error + 'static), endpoint: &str) -> Outcome {
 }
 
 fn failed(reason: ErrorReason, message: String) -> Outcome {
-    Outcome::Failed(failure(reason, message))
-}
-
-fn failure(reason: ErrorReason, message: String) -> Failure {
-    Failure { reason, code: Failure::NO_HTTP_STATUS, message, answer: None }
+    Outcome::Failed(Failure::without_status(reason, message))
 }
 
 #[cfg(test)]

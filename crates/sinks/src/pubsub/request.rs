@@ -141,12 +141,8 @@ fn check(message: &Message, topic: usize) -> Result<usize, String> {
 }
 
 fn rejected(what: String) -> Failure {
-    Failure {
-        reason: ErrorReason::PublishRejected,
-        code: Failure::NO_HTTP_STATUS,
-        message: format!("the event is no message that Pub/Sub takes: {what}"),
-        answer: None,
-    }
+    let message = format!("the event is no message that Pub/Sub takes: {what}");
+    Failure::without_status(ErrorReason::PublishRejected, message)
 }
 
 #[cfg(test)]

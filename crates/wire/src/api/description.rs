@@ -1,13 +1,13 @@
 //! The bodies of the API as JSON Schemas (2020-12), made from the tables that read and write them.
 
 use domain::Secret;
-use domain::destination::CustomHeaders;
+use domain::destination::{CustomHeaders, DestinationType};
 use domain::event_type::EventType;
 use domain::log_entry::Action;
 use domain::outcome::ErrorReason;
 
 use super::answer::object;
-use super::destination::Type;
+use super::destination::Config;
 use super::shape::{Field, Form, InAnswers, Object, Sent, Shape};
 use super::{Rules, admin, log_page, subscriber, subscription};
 use crate::json::{Number, Value, parse};
@@ -33,12 +33,12 @@ pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
     put("Subscriber", whole(&subscriber::FIELDS, Body::Answer));
     for (name, body) in [("NewSubscription", Body::New), ("Subscription", Body::Answer)] {
         put(name, by_type(name, rules));
-        for of in Type::available(rules) {
+        for of in rules.destination_types.iter().copied() {
             put(&of_type(name, of), one_type(of, body));
         }
     }
     put("SubscriptionPatch", subscription_patch(rules));
-    for of in Type::available(rules) {
+    for of in rules.destination_types.iter().copied() {
         put(&of_type("SubscriptionPatch", of), one_type(of, Body::Patch));
     }
     put("EventType", event_type(rules));
@@ -65,8 +65,9 @@ pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
 }
 
 /// The name of a schema that is about one type of destination.
-fn of_type(name: &str, of: &Type) -> String {
-    name.replace("Subscription", &format!("{}Subscription", of.title))
+fn of_type(name: &str, of: DestinationType) -> String {
+    let (first, rest) = of.name().split_at(1);
+    name.replace("Subscription", &format!("{}{rest}Subscription", first.to_ascii_uppercase()))
 }
 
 fn reference(name: &str) -> Value {
@@ -74,18 +75,18 @@ fn reference(name: &str) -> Value {
 }
 
 fn by_type(name: &str, rules: &Rules<'_>) -> Value {
-    let types = Type::available(rules);
-    let place = |of: &&Type| format!("#/components/schemas/{}", of_type(name, of));
-    let mapping = types.iter().map(|of| (of.name.to_owned(), Value::from(place(of))));
+    let types = rules.destination_types;
+    let place = |of: DestinationType| format!("#/components/schemas/{}", of_type(name, of));
+    let mapping = types.iter().map(|of| (of.name().to_owned(), Value::from(place(*of))));
     object([
-        ("oneOf", Value::Array(types.iter().map(|of| reference(&of_type(name, of))).collect())),
+        ("oneOf", Value::Array(types.iter().map(|of| reference(&of_type(name, *of))).collect())),
         ("discriminator", object([("propertyName", "type".into()), ("mapping", Value::Object(mapping.collect()))])),
     ])
 }
 
 /// A patch is about the type that there is, or names another one and has its whole `config`.
 fn subscription_patch(rules: &Rules<'_>) -> Value {
-    let types = Type::available(rules).into_iter().map(|of| reference(&of_type("SubscriptionPatch", of)));
+    let types = rules.destination_types.iter().map(|of| reference(&of_type("SubscriptionPatch", *of)));
     object([
         (
             "description",
@@ -99,11 +100,11 @@ fn subscription_patch(rules: &Rules<'_>) -> Value {
 }
 
 /// A subscription to a destination of one type.
-fn one_type(of: &Type, body: Body) -> Value {
+fn one_type(of: DestinationType, body: Body) -> Value {
     let fields = subscription::FIELDS.fields.iter().map(|field| {
         let schema = match field.name {
-            "type" => described(object([("const", of.name.into())]), field.about),
-            "config" => described(whole(of.fields, body), field.about),
+            "type" => described(object([("const", of.name().into())]), field.about),
+            "config" => described(whole(Config::of(of).fields, body), field.about),
             _ => return member(field, body),
         };
         Some((field, schema))

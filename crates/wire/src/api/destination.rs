@@ -1,4 +1,4 @@
-//! `type` and `config` of a subscription: one reading for each type of destination.
+//! `type` and `config` of a subscription.
 
 mod headers;
 mod https;
@@ -6,7 +6,7 @@ mod kafka;
 mod pem;
 mod pubsub;
 
-use domain::destination::Destination;
+use domain::destination::{Destination, DestinationType};
 
 use super::Rules;
 use super::answer::Shown;
@@ -15,70 +15,52 @@ use super::shape::{Field, InAnswers, Object, Shape};
 use crate::fault::code;
 use crate::json::Value;
 
-/// A type of destination (contract page 1).
-pub(super) struct Type {
-    pub(super) name: &'static str,
-    /// The name within those of schemas.
-    pub(super) title: &'static str,
-    /// The fields of its `config`.
+/// `config` of a type of destination (contract page 1).
+pub(super) struct Config {
+    /// Its fields: what reads it, merges patches into it, masks it and describes it is driven by them.
     pub(super) fields: &'static Object,
     read: fn(&mut Reader<'_, '_>, &Rules<'_>) -> Option<Destination>,
+    /// Takes out of the stored one what a patch makes meaningless.
+    outdate: fn(stored: &mut Value, patch: &Value),
 }
 
-static HTTPS: Type = Type {
-    name: "https",
-    title: "Https",
-    fields: &https::FIELDS,
-    read: |fields, rules| https::read(fields, rules).map(Destination::Https),
-};
-
-static PUBSUB: Type = Type {
-    name: "pubsub",
-    title: "Pubsub",
-    fields: &pubsub::FIELDS,
-    read: |fields, _| pubsub::read(fields).map(Destination::Pubsub),
-};
-
-static KAFKA: Type = Type {
-    name: "kafka",
-    title: "Kafka",
-    fields: &kafka::FIELDS,
-    read: |fields, rules| kafka::read(fields, rules).map(Destination::Kafka),
-};
-
-/// The names of all types.
-pub(super) const TYPES: [&str; 3] = ["https", "pubsub", "kafka"];
-
-impl Type {
-    fn named(name: &str) -> Option<&'static Type> {
-        [&HTTPS, &PUBSUB, &KAFKA].into_iter().find(|of| of.name == name)
-    }
-
-    /// That of a destination.
-    pub(super) fn of(destination: &Destination) -> &'static Type {
-        match destination {
-            Destination::Https(_) => &HTTPS,
-            Destination::Pubsub(_) => &PUBSUB,
-            Destination::Kafka(_) => &KAFKA,
+impl Config {
+    /// That of a type.
+    pub(super) const fn of(of_type: DestinationType) -> &'static Config {
+        match of_type {
+            DestinationType::Https => &https::CONFIG,
+            DestinationType::Pubsub => &pubsub::CONFIG,
+            DestinationType::Kafka => &kafka::CONFIG,
         }
     }
 
-    /// Those that an installation has.
-    pub(super) fn available(rules: &Rules<'_>) -> Vec<&'static Type> {
-        rules.destination_types.iter().filter_map(|name| Type::named(name)).collect()
-    }
-
-    /// Reads a `config`.
-    pub(super) fn read_config(&self, mut fields: Reader<'_, '_>, rules: &Rules<'_>) -> Option<Destination> {
+    /// Reads it.
+    pub(super) fn read(&self, mut fields: Reader<'_, '_>, rules: &Rules<'_>) -> Option<Destination> {
         let destination = (self.read)(&mut fields, rules);
         fields.finish();
         destination
     }
 }
 
-/// `config`, which depends on the type.
-pub(super) const CONFIG: Shape =
-    Shape::ByType(&[("https", &https::FIELDS), ("pubsub", &pubsub::FIELDS), ("kafka", &kafka::FIELDS)]);
+/// The members of a destination's `config`, without headers.
+fn members(destination: &Destination, shown: Shown) -> Vec<(String, Value)> {
+    match destination {
+        Destination::Https(https) => https::members(https, shown),
+        Destination::Pubsub(pubsub) => pubsub::members(pubsub),
+        Destination::Kafka(kafka) => kafka::members(kafka, shown),
+    }
+}
+
+/// `config` of any type.
+pub(super) const CONFIG: Shape = Shape::ByType(&{
+    let mut fields = [Config::of(DestinationType::ALL[0]).fields; DestinationType::ALL.len()];
+    let mut index = 1;
+    while index < fields.len() {
+        fields[index] = Config::of(DestinationType::ALL[index]).fields;
+        index += 1;
+    }
+    fields
+});
 
 /// The custom headers of every type.
 const HEADERS: Field = Field::optional(
@@ -91,14 +73,14 @@ const HEADERS: Field = Field::optional(
 /// Reads a complete destination.
 pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<Destination> {
     let of_type = fields.required_string("type").and_then(|name| {
-        let known = Type::named(name);
+        let known = DestinationType::named(name);
         match known {
-            None => fields.fault("type", code::UNKNOWN_DESTINATION_TYPE, one_of(name, &TYPES)),
-            Some(known) if !rules.destination_types.contains(&known.name) => {
-                let built_in = rules.destination_types.join(", ");
+            None => fields.fault("type", code::UNKNOWN_DESTINATION_TYPE, one_of(name, &DestinationType::NAMES)),
+            Some(known) if !rules.destination_types.contains(&known) => {
+                let built_in = rules.destination_types.iter().map(|known| known.name());
                 let message = format!(
-                    "`{}` is not available: this installation of the platform was built without it (it has {built_in})",
-                    known.name
+                    "`{name}` is not available: this installation of the platform was built without it (it has {})",
+                    built_in.collect::<Vec<_>>().join(", ")
                 );
                 fields.fault("type", code::DESTINATION_TYPE_UNAVAILABLE, message);
             }
@@ -111,17 +93,13 @@ pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<Des
         fields.required("config");
         return None;
     };
-    let config = fields.required_object_of("config", of_type.fields)?;
-    of_type.read_config(config, rules)
+    let config = Config::of(of_type);
+    config.read(fields.required_object_of("config", config.fields)?, rules)
 }
 
 /// `config` as it is answered, or with its secrets.
 pub(super) fn to_value(destination: &Destination, shown: Shown) -> Value {
-    let mut members = match destination {
-        Destination::Https(https) => https::to_members(https, shown),
-        Destination::Pubsub(pubsub) => pubsub::to_members(pubsub),
-        Destination::Kafka(kafka) => kafka::to_members(kafka, shown),
-    };
+    let mut members = members(destination, shown);
     let headers = &destination.headers().0;
     if !headers.is_empty() {
         let headers = headers.iter().map(|(name, value)| (name.clone(), shown.secret(value))).collect();
@@ -133,8 +111,6 @@ pub(super) fn to_value(destination: &Destination, shown: Shown) -> Value {
 /// The stored `config` that a patch is merged into: what the patch makes meaningless is left out.
 pub(super) fn config_for_patch(destination: &Destination, patch: &Value) -> Value {
     let mut stored = to_value(destination, Shown::Whole);
-    if matches!(destination, Destination::Kafka(_)) {
-        kafka::forget_variant(&mut stored, patch);
-    }
+    (Config::of(destination.of_type()).outdate)(&mut stored, patch);
     stored
 }

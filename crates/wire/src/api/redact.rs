@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 4096;
 const NOT_SHOWN: &str = "(not shown)";
 
 /// Any body of the API.
-const BODY: Shape = Shape::ByType(&[("subscriber", &subscriber::FIELDS), ("subscription", &subscription::FIELDS)]);
+const BODY: Shape = Shape::ByType(&[&subscriber::FIELDS, &subscription::FIELDS]);
 
 /// The body as JSON text: secrets masked, unknown fields by name only, cut at 4 KiB. What is not what its field holds
 /// is not shown either: nobody knows what it is.

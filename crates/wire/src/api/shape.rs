@@ -92,7 +92,7 @@ pub(super) enum Shape {
     /// A list of such objects.
     Objects(&'static Object),
     /// Named fields that depend on the `type` beside them.
-    ByType(&'static [(&'static str, &'static Object)]),
+    ByType(&'static [&'static Object]),
 }
 
 /// Named fields, and what ties them together.
@@ -171,7 +171,7 @@ impl Shape {
         match self {
             Shape::Object(object) | Shape::Objects(object) => field(object, name),
             // A name that two types share has the same shape in both.
-            Shape::ByType(types) => types.iter().find_map(|(_, object)| field(object, name)),
+            Shape::ByType(types) => types.iter().find_map(|object| field(object, name)),
             _ => None,
         }
     }

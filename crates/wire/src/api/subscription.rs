@@ -1,5 +1,6 @@
 //! Subscriptions in the API: created, changed, shown.
 
+use domain::destination::{Destination, DestinationType};
 use domain::event_type::{self, EventType};
 use domain::filter::Filter;
 use domain::id::{SubscriberId, SubscriptionId};
@@ -7,6 +8,7 @@ use domain::subscription::{NewSubscription, Selection, Subscription};
 use domain::time::Timestamp;
 
 use super::answer::{Shown, object};
+use super::destination::Config;
 use super::reader::{Reader, read, shortened};
 use super::shape::{self, Field, Form, InAnswers, Object, Shape, merged};
 use super::subscriber::{SUBJECT, subject};
@@ -23,7 +25,7 @@ pub(super) const FIELDS: Object = Object::new(&[
     Field::by_platform("subscriber_id", shape::ID, "The subscriber that it belongs to."),
     Field::at_creation("source", Shape::Name(&[SOURCE]), "Where the events come from; it may be left out."),
     Field::at_creation("subject", Shape::Text(SUBJECT), "The URL of the PIM that the caller authenticated with; it may be left out."),
-    Field::required("type", Shape::Name(&destination::TYPES), "What kind of destination it is; `config` depends on it."),
+    Field::required("type", Shape::Name(&DestinationType::NAMES), "What kind of destination it is; `config` depends on it."),
     Field::required("events", Shape::EventTypes, "The event types that are delivered: at least one, none twice."),
     Field::required("config", destination::CONFIG, "Where the events go."),
     Field::optional(
@@ -115,14 +117,10 @@ pub fn apply_patch(current: &Subscription, body: &Value, rules: &Rules<'_>) -> R
 }
 
 /// The destination, if the patch is about it: merged while the type stays, complete with a new type.
-fn changed_destination(
-    fields: &mut Reader<'_, '_>,
-    current: &Subscription,
-    rules: &Rules<'_>,
-) -> Option<domain::destination::Destination> {
+fn changed_destination(fields: &mut Reader<'_, '_>, current: &Subscription, rules: &Rules<'_>) -> Option<Destination> {
     let stays = match fields.get("type") {
         None => true,
-        Some(sent) => sent.as_str() == Some(current.destination.type_name()),
+        Some(sent) => sent.as_str() == Some(current.destination.of_type().name()),
     };
     if !stays {
         return destination::read(fields, rules);
@@ -131,10 +129,10 @@ fn changed_destination(
         return None;
     }
     let sent = fields.required("config")?;
-    let whole = merged(&destination::config_for_patch(&current.destination, sent), sent, &destination::CONFIG);
-    let of_type = destination::Type::of(&current.destination);
-    let config = fields.instead(&whole, "config", of_type.fields.fields)?;
-    of_type.read_config(config, rules)
+    let stored = destination::config_for_patch(&current.destination, sent);
+    let config = Config::of(current.destination.of_type());
+    let whole = merged(&stored, sent, &Shape::Object(config.fields));
+    config.read(fields.instead(&whole, "config", config.fields.fields)?, rules)
 }
 
 /// The subscription as it is answered; `subject` is the PIM URL in the spelling of its registration.
@@ -155,7 +153,7 @@ fn to_value(subscription: &Subscription, subject: &str) -> Value {
         ("subscriber_id", subscription.subscriber_id.to_string().into()),
         ("source", SOURCE.into()),
         ("subject", subject.into()),
-        ("type", subscription.destination.type_name().into()),
+        ("type", subscription.destination.of_type().name().into()),
         ("events", Value::Array(events.iter().map(|event| event.as_str().into()).collect())),
         ("config", destination::to_value(&subscription.destination, Shown::Masked)),
         ("filter", filter.as_ref().map_or(Value::Null, |filter| filter.as_str().into())),

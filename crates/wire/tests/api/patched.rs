@@ -1,5 +1,6 @@
 //! What PATCH changes, what it leaves alone, and what it refuses.
 
+use domain::destination::DestinationType;
 use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use wire::api::{Rules, subscriber, subscription};
@@ -218,7 +219,7 @@ fn what_was_allowed_once_does_not_stand_in_the_way() {
     check_refused(HTTPS, kept, &[("events[0]", "unknown_event_type", "")]);
     // Its type is no longer built in: it can still be changed, but not be chosen anew.
     with_rules(|rules| {
-        let rules = Rules { destination_types: &["https"], ..*rules };
+        let rules = Rules { destination_types: &[DestinationType::Https], ..*rules };
         let pubsub = make_subscription(PUBSUB);
         assert!(subscription::apply_patch(&pubsub, &json(r#"{"type":"pubsub","config":{}}"#), &rules).is_ok());
         let chosen = subscription::apply_patch(&make_subscription(HTTPS), &json(PUBSUB), &rules);

@@ -5,6 +5,7 @@
 use std::sync::OnceLock;
 
 use domain::address::AddressPolicy;
+use domain::destination::DestinationType;
 use domain::event_type::Catalogue;
 use domain::id::{ClientId, PimId, Position, SubscriberId, SubscriptionId};
 use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
@@ -25,7 +26,7 @@ pub(crate) fn with_rules<T>(check: impl FnOnce(&Rules<'_>) -> T) -> T {
         catalogue: CATALOGUE.get_or_init(Catalogue::new),
         addresses: &AddressPolicy::default(),
         allow_http: false,
-        destination_types: &["https", "pubsub", "kafka"],
+        destination_types: &DestinationType::ALL,
         subject: SUBJECT,
     })
 }

@@ -1,5 +1,6 @@
 //! Bodies of `POST …/subscriptions` that are refused for what they have in common.
 
+use domain::destination::DestinationType;
 use wire::api::{Rules, subscription};
 
 use crate::platform::{check_faults, check_subscription, json, with_rules};
@@ -112,8 +113,9 @@ fn types() {
     check_subscription(&with("7"), &[("type", "wrong_type", "")]);
     check_subscription(&with("null"), &[("type", "required", "")]);
     let body = json(crate::platform::PUBSUB);
-    let result =
-        with_rules(|rules| subscription::parse_create(&body, &Rules { destination_types: &["https"], ..*rules }));
+    let result = with_rules(|rules| {
+        subscription::parse_create(&body, &Rules { destination_types: &[DestinationType::Https], ..*rules })
+    });
     check_faults("pubsub", result, &[("type", "destination_type_unavailable", "built without it (it has https)")]);
 }
 

@@ -1,17 +1,20 @@
 //! `config` of an HTTPS endpoint.
 
-use domain::destination::{EndpointUrl, HttpsDestination};
+use domain::destination::{Destination, EndpointUrl, HttpsDestination};
 
 use super::super::Rules;
 use super::super::answer::{Shown, object};
 use super::super::endpoint::endpoint_url;
 use super::super::reader::Reader;
 use super::super::shape::{Field, Form, Object, Shape};
-use super::{HEADERS, headers};
+use super::{Config, HEADERS, headers};
 use crate::json::Value;
 
+pub(super) const CONFIG: Config =
+    Config { fields: &FIELDS, read: |fields, rules| read(fields, rules).map(Destination::Https), outdate: |_, _| {} };
+
 /// The fields of `config` (contract page 1; lengths of page 7, "API").
-pub(super) const FIELDS: Object = Object::new(&[
+const FIELDS: Object = Object::new(&[
     Field::required(
         "url",
         Shape::Url(Form::of_format("https-url").length((1, EndpointUrl::MAX_CHARACTERS)).examples(&[
@@ -38,7 +41,7 @@ const SECRET: Object = Object::new(&[
     ),
 ]);
 
-pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<HttpsDestination> {
+fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<HttpsDestination> {
     let url = fields.required_string("url").and_then(|text| endpoint_url(fields, "url", text, rules));
     let secrets = fields.required_object("secret").and_then(|mut secret| {
         let primary = secret.required_secret("primary");
@@ -53,7 +56,7 @@ pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<Htt
     Some(HttpsDestination { url: url?, primary, secondary, headers })
 }
 
-pub(super) fn to_members(https: &HttpsDestination, shown: Shown) -> Vec<(String, Value)> {
+pub(super) fn members(https: &HttpsDestination, shown: Shown) -> Vec<(String, Value)> {
     let secret = object([
         ("primary", shown.secret(&https.primary)),
         ("secondary", https.secondary.as_ref().map_or(Value::from(""), |secret| shown.secret(secret))),

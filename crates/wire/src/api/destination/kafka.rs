@@ -1,7 +1,7 @@
 //! `config` of a Kafka topic.
 
 use domain::address::is_broken_address;
-use domain::destination::{Broker, CustomHeaders, KafkaDestination, KafkaTls, SaslAuth, SaslMechanism};
+use domain::destination::{Broker, CustomHeaders, Destination, KafkaDestination, KafkaTls, SaslAuth, SaslMechanism};
 use rustls::pki_types::ServerName;
 
 use super::super::Rules;
@@ -9,7 +9,7 @@ use super::super::answer::{Shown, object};
 use super::super::endpoint::permitted;
 use super::super::reader::Reader;
 use super::super::shape::{Field, Form, InAnswers, Object, Shape};
-use super::{HEADERS, headers, pem};
+use super::{Config, HEADERS, headers, pem};
 use crate::fault::code;
 use crate::json::Value;
 
@@ -18,8 +18,14 @@ const CREDENTIAL: Form = Form::of_length((1, 1024)).pattern("^[^\\u0000]*$");
 /// A private key in PEM, RSA of 16,384 bits included.
 const KEY_PEM: (usize, usize) = (1, 32 * 1024);
 
+pub(super) const CONFIG: Config = Config {
+    fields: &FIELDS,
+    read: |fields, rules| read(fields, rules).map(Destination::Kafka),
+    outdate: forget_variant,
+};
+
 /// The fields of `config` (contract page 1).
-pub(super) const FIELDS: Object = Object::new(&[
+const FIELDS: Object = Object::new(&[
     Field::required(
         "broker",
         Shape::Text(
@@ -88,7 +94,7 @@ enum Mechanism {
 const VARIANTS: [(&str, SaslMechanism); 2] =
     [("sha-256", SaslMechanism::ScramSha256), ("sha-512", SaslMechanism::ScramSha512)];
 
-pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<KafkaDestination> {
+fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<KafkaDestination> {
     let brokers = fields.required_string("broker").and_then(|text| brokers(fields, text, rules));
     let topic = fields.required_string("topic");
     if let Some(Err(error)) = topic.map(KafkaDestination::check_topic) {
@@ -184,7 +190,7 @@ fn tls(mut fields: Reader<'_, '_>) -> Option<KafkaTls> {
     })
 }
 
-pub(super) fn to_members(kafka: &KafkaDestination, shown: Shown) -> Vec<(String, Value)> {
+pub(super) fn members(kafka: &KafkaDestination, shown: Shown) -> Vec<(String, Value)> {
     let variant = VARIANTS.iter().find(|(_, variant)| *variant == kafka.sasl.mechanism).map(|(name, _)| *name);
     let mut sasl_auth = vec![(
         "mechanism".to_owned(),
@@ -213,7 +219,7 @@ pub(super) fn to_members(kafka: &KafkaDestination, shown: Shown) -> Vec<(String,
 }
 
 /// A patch to mechanism `plain` that says nothing of the variant takes the stored variant away with the mechanism.
-pub(super) fn forget_variant(stored: &mut Value, patch: &Value) {
+fn forget_variant(stored: &mut Value, patch: &Value) {
     let Some(patch) = patch.get("sasl_auth") else { return };
     if patch.get("mechanism").and_then(Value::as_str) != Some("plain") || patch.get("scram_variant").is_some() {
         return;

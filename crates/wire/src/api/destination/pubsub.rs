@@ -1,15 +1,18 @@
 //! `config` of a Google Pub/Sub topic.
 
-use domain::destination::PubsubDestination;
+use domain::destination::{Destination, PubsubDestination};
 
 use super::super::reader::Reader;
 use super::super::shape::{Field, Form, Object, Shape};
-use super::{HEADERS, headers};
+use super::{Config, HEADERS, headers};
 use crate::fault::code;
 use crate::json::Value;
 
+pub(super) const CONFIG: Config =
+    Config { fields: &FIELDS, read: |fields, _| read(fields).map(Destination::Pubsub), outdate: |_, _| {} };
+
 /// The fields of `config`: Google's naming rules.
-pub(super) const FIELDS: Object = Object::new(&[
+const FIELDS: Object = Object::new(&[
     Field::required(
         "project_id",
         Shape::Text(
@@ -25,7 +28,7 @@ pub(super) const FIELDS: Object = Object::new(&[
     HEADERS,
 ]);
 
-pub(super) fn read(fields: &mut Reader<'_, '_>) -> Option<PubsubDestination> {
+fn read(fields: &mut Reader<'_, '_>) -> Option<PubsubDestination> {
     let project_id = fields.required_string("project_id");
     if let Some(Err(error)) = project_id.map(PubsubDestination::check_project_id) {
         fields.fault("project_id", code::INVALID_PROJECT_ID, format_args!("cannot be right: {error}"));
@@ -38,7 +41,7 @@ pub(super) fn read(fields: &mut Reader<'_, '_>) -> Option<PubsubDestination> {
     Some(PubsubDestination { project_id: project_id?.to_owned(), topic_id: topic_id?.to_owned(), headers })
 }
 
-pub(super) fn to_members(pubsub: &PubsubDestination) -> Vec<(String, Value)> {
+pub(super) fn members(pubsub: &PubsubDestination) -> Vec<(String, Value)> {
     vec![
         ("project_id".to_owned(), pubsub.project_id.as_str().into()),
         ("topic_id".to_owned(), pubsub.topic_id.as_str().into()),
