@@ -13,7 +13,8 @@ use aws_lc_rs::digest;
 use domain::event_type::Catalogue;
 use domain::lane_status::LaneStatus;
 use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck};
-use domain::{ClientId, PimId, SubscriptionId, Timestamp};
+use domain::{ClientId, Clock, PimId, SubscriptionId, Timestamp};
+use intake::Bridge;
 use store::Pims;
 use store::memory::{MemorySettings, MemoryStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -101,12 +102,17 @@ async fn measure(senders: usize) -> f64 {
     store.add_pim(pim()).await.unwrap();
     let nobody = Arc::new(Nobody);
     let api = Arc::new(Api::new(Parts {
-        store,
+        store: store.clone(),
         gateway: nobody.clone(),
         lanes: nobody.clone(),
         readiness: nobody,
         catalogue: Arc::new(Catalogue::new()),
         settings: Settings::default(),
+        clock: Clock::system(),
+        bridge: Arc::new(Bridge::new(store, None, None, Clock::system())),
+        counters: Arc::default(),
+        tracer: None,
+        metrics: None,
     }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

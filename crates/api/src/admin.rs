@@ -10,52 +10,23 @@ pub(crate) mod tokens;
 
 use std::sync::Arc;
 
-use aws_lc_rs::{constant_time, digest};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::credential::check_client_id;
 use domain::pim::Pim;
 use domain::subscriber::Owner;
-use domain::{ClientId, PimId, Secret};
-use http::header::AUTHORIZATION;
+use domain::{ClientId, PimId};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use wire::Fault;
 use wire::fault::code;
 
 use crate::Api;
+use crate::auth::operator::key_sent;
 use crate::body::{self, Whole};
 use crate::management::{Sent, check_media_type};
 use crate::refusal::{Refusal, because};
-
-/// The operator's key; only its SHA-256 is kept.
-#[derive(Clone, PartialEq, Eq)]
-pub struct OperatorKey([u8; digest::SHA256_OUTPUT_LEN]);
-
-impl OperatorKey {
-    /// The key as the operator set it.
-    pub fn new(key: &Secret) -> OperatorKey {
-        OperatorKey(hash(key.expose()))
-    }
-
-    pub(crate) fn is(&self, key: &str) -> bool {
-        constant_time::verify_slices_are_equal(&self.0, &hash(key)).is_ok()
-    }
-}
-
-/// Not even the hash is shown: a short key could be found from it.
-impl std::fmt::Debug for OperatorKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(Secret::MASK)
-    }
-}
-
-fn hash(key: &str) -> [u8; digest::SHA256_OUTPUT_LEN] {
-    let mut hash = [0; digest::SHA256_OUTPUT_LEN];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
-    hash
-}
 
 /// Lets the operator in, with the [`Sent`] body.
 pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
@@ -88,7 +59,7 @@ fn is_operator(api: &Api, headers: &HeaderMap) -> Result<(), Refusal> {
             "the operator's API is switched off; the setting `api.operator_key` switches it on",
         ));
     };
-    match operator_key_sent(headers) {
+    match key_sent(headers) {
         Some(key) if known.is(key) => Ok(()),
         Some(_) => Err(Refusal::new(because::INVALID_OPERATOR_KEY, "this is not the operator's key")),
         None => Err(Refusal::new(
@@ -96,14 +67,6 @@ fn is_operator(api: &Api, headers: &HeaderMap) -> Result<(), Refusal> {
             "send the operator's key, once: `Authorization: Bearer <operator key>`",
         )),
     }
-}
-
-/// The key that a request carries, once, as `Authorization: Bearer <key>`; empty if it is announced otherwise.
-pub(crate) fn operator_key_sent(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next().filter(|_| values.next().is_none())?;
-    let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
-    Some(if scheme.eq_ignore_ascii_case("bearer") { key.trim() } else { "" })
 }
 
 /// The answer in JSON.

@@ -1,7 +1,9 @@
 //! Who asks: API callers are known by the token of their PIM, producers by the key of their source.
 
 pub(crate) mod caller;
+pub(crate) mod credential;
 pub mod gateway;
+pub(crate) mod operator;
 pub(crate) mod producer;
 pub(crate) mod questions;
 pub(crate) mod registry;

@@ -10,7 +10,6 @@ use domain::{SubscriberId, SubscriptionId, Timestamp};
 use store::catalog::Made;
 use store::{Change, ChangeError, Put, StoreError, Subscriptions, transition};
 
-use crate::auth::caller::Caller;
 use crate::refusal::Refusal;
 
 /// Subscribers of a PIM, and subscriptions of a subscriber, that may be in use (contract page 1).
@@ -67,12 +66,6 @@ where
         }
     }
     Err(ChangeError::Conflict.into())
-}
-
-/// A change that `caller` asks for, with nothing in it yet: it is made only if all that the caller was let in by still
-/// holds in its commit. To be made within [`until_won`], of a caller that was just judged by [`Caller::again`].
-pub(crate) fn change_of(caller: &Caller) -> Change {
-    Change { conditions: caller.conditions.clone(), ..change() }
 }
 
 /// Makes a change and waits until the engine works by it: an event accepted after the answer is treated by the new

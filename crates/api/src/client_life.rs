@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use domain::Timestamp;
 use domain::outcome::SuspensionReason;
 use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
+use domain::{Clock, Timestamp};
 use store::transition::{self, Frequent};
 use store::{ChangeError, Clients, Condition, Store, StoreError, edit_client};
 
@@ -104,6 +104,7 @@ pub(crate) async fn admit_after(clients: &dyn Clients, owner: &Owner, removed: T
 pub async fn recheck_permissions(
     store: &dyn Store,
     gateway: &dyn PimGateway,
+    clock: &Clock,
     pause: Duration,
     frequent: Frequent,
 ) -> Result<(), StoreError> {
@@ -126,7 +127,7 @@ pub async fn recheck_permissions(
                     continue;
                 }
             };
-            match permission(store, &pim, &owner, permitted, Timestamp::now(), frequent).await {
+            match permission(store, &pim, &owner, permitted, clock.wall(), frequent).await {
                 Ok(()) => {}
                 Err(ChangeError::Store(error)) => return Err(error),
                 Err(error) => {

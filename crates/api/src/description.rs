@@ -24,6 +24,7 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRE
 use wire::json::Value;
 
 use crate::description::operation::{Operation, Shown};
+use crate::route::Section;
 use crate::{Api, Settings};
 
 /// The description, ready to be served.
@@ -37,8 +38,8 @@ pub(crate) struct Description {
 
 impl Description {
     /// The description of an installation.
-    pub(crate) fn new(settings: &Settings, catalogue: &Catalogue) -> Description {
-        let document = document::document(settings, catalogue);
+    pub(crate) fn new(contents: &[Section], settings: &Settings, catalogue: &Catalogue) -> Description {
+        let document = document::document(contents, settings, catalogue);
         let style = digest::digest(&digest::SHA256, page::STYLE.as_bytes());
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -64,8 +65,8 @@ pub struct Published {
 }
 
 /// The description of an installation, as files.
-pub fn publish(settings: &Settings, catalogue: &Catalogue) -> Published {
-    let document = document::document(settings, catalogue);
+pub(crate) fn publish(contents: &[Section], settings: &Settings, catalogue: &Catalogue) -> Published {
+    let document = document::document(contents, settings, catalogue);
     Published {
         openapi: indented(&document),
         postman: indented(&postman::collection(&document)),

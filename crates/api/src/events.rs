@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -149,12 +148,11 @@ struct Accepted {
     unknown: Unknown,
     trace_parent: Option<TraceParent>,
     now: Timestamp,
-    since: SystemTime,
 }
 
 /// Reads and checks the events of a body.
 async fn read(api: &Api, pim: Arc<Pim>, headers: &HeaderMap, body: Bytes) -> Result<Accepted, Refusal> {
-    let (now, since) = (Timestamp::now(), SystemTime::now());
+    let now = api.clock.wall();
     let batched = is_batch(headers);
     let trace_parent = api.tracer.as_ref().and_then(|_| trace_parent(headers));
     let Parsed { mut events, unfitting } = parse(api, &pim, headers.clone(), body, now).await?;
@@ -166,7 +164,7 @@ async fn read(api: &Api, pim: Arc<Pim>, headers: &HeaderMap, body: Bytes) -> Res
         let keep = |event: Event| if event.trace_parent().is_some() { event } else { event.brought_by(trace_parent) };
         events = events.into_iter().map(keep).collect();
     }
-    Ok(Accepted { pim, events, unknown, trace_parent, now, since })
+    Ok(Accepted { pim, events, unknown, trace_parent, now })
 }
 
 /// Why events were not stored.
@@ -185,7 +183,7 @@ impl From<Refusal> for Uncommitted {
 
 /// Stores the events if the PIM is still registered as it was judged, counts them, and answers.
 async fn commit(api: &Api, request: Accepted) -> Result<Response, Uncommitted> {
-    let Accepted { pim, events, unknown, trace_parent, now, since } = request;
+    let Accepted { pim, events, unknown, trace_parent, now } = request;
     for event in &events {
         if is_removal(event.event_type()) {
             // First: the event itself is not for the one that is removed (contract page 7, "Logs and notifications").
@@ -193,7 +191,7 @@ async fn commit(api: &Api, request: Accepted) -> Result<Response, Uncommitted> {
         }
     }
     let tracer = api.tracer.as_ref();
-    let appending = Appending { pim: &pim, way: "events", since, request: trace_parent, events: &events };
+    let appending = Appending { pim: &pim, way: "events", since: now, request: trace_parent, events: &events };
     let trace = tracer.and_then(|tracer| tracer.appending(appending));
     let conditions = vec![Condition::Pim { id: pim.id, revision: pim.revision }];
     let appended = api.store.append_if(pim.id, events, now, conditions).await;

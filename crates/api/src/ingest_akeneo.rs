@@ -75,7 +75,7 @@ async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response
     let (parts, unread) = request.into_parts();
     let headers = parts.headers;
     let bounds = &api.settings.server;
-    let now = (api.settings.clock)();
+    let now = api.clock.wall();
     let judged = async {
         let pim = known(api, source).await?;
         match signed(&headers, now) {

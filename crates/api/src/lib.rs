@@ -3,6 +3,7 @@
 //! Reading order: the table of contents ([`router`]), who asks ([`auth`]), what every management request goes through
 //! (`management`), then one file for each action or resource. [`serve`] puts it on a socket.
 
+mod route;
 mod router;
 
 pub mod auth;
@@ -41,20 +42,20 @@ mod settings;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use domain::SubscriptionId;
 use domain::event_type::Catalogue;
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
-use intake::{AttributeSource, Bridge};
+use domain::{Clock, SubscriptionId};
+use intake::Bridge;
 use store::Store;
 use store::trace::AppendTracer;
 
-pub use admin::OperatorKey;
-pub use admin::keys::{new_source_key, source_key};
-pub use admin::tokens::{add_platform_token, end_platform_token, new_platform_token};
+pub use admin::tokens::{add_platform_token, end_platform_token};
+pub use auth::credential::{new_platform_token, new_source_key, source_key};
 pub use auth::gateway::{Permission, PimGateway, Verdict};
+pub use auth::operator::OperatorKey;
 pub use counters::{Counters, Counts};
-pub use description::{Published, publish};
+pub use description::Published;
 pub use metrics::{MetricsPage, Page};
 pub use requests::{Answered, Requests, Surface};
 pub use router::router;
@@ -97,6 +98,16 @@ pub struct Parts {
     pub catalogue: Arc<Catalogue>,
     /// What the operator set.
     pub settings: Settings,
+    /// Source of the current time.
+    pub clock: Clock,
+    /// The Events API bridge.
+    pub bridge: Arc<Bridge>,
+    /// What the API counts.
+    pub counters: Arc<Counters>,
+    /// Follows events into the log.
+    pub tracer: Option<Arc<dyn AppendTracer>>,
+    /// The page behind `/metrics`.
+    pub metrics: Option<Arc<dyn MetricsPage>>,
 }
 
 /// The API with all that it remembers.
@@ -107,6 +118,7 @@ pub struct Api {
     readiness: Arc<dyn Readiness>,
     catalogue: Arc<Catalogue>,
     settings: Settings,
+    clock: Clock,
     registry: Registry,
     verdicts: Verdicts,
     rate_limit: RateLimit,
@@ -124,11 +136,11 @@ pub struct Api {
 impl Api {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Api {
-        let Parts { store, gateway, lanes, readiness, catalogue, settings } = parts;
+        let Parts { store, gateway, lanes, readiness, catalogue, settings, clock, bridge, counters, tracer, metrics } =
+            parts;
         let rate_limit = RateLimit::new(settings.requests_per_second);
-        let verdicts = Verdicts::new(settings.verdicts);
+        let verdicts = Verdicts::new(settings.verdicts, clock.clone());
         let bodies = Bodies::new(settings.server.body_memory);
-        let bridge = Arc::new(Bridge::new(Arc::clone(&store), None));
         Api {
             store,
             gateway,
@@ -139,9 +151,10 @@ impl Api {
             registry: Registry::default(),
             verdicts,
             rate_limit,
-            counters: Arc::default(),
-            metrics: None,
-            tracer: None,
+            clock,
+            counters,
+            metrics,
+            tracer,
             bridge,
             bodies,
             commits: Commits::default(),
@@ -149,36 +162,6 @@ impl Api {
             unfitting: ByPim::default(),
             description: OnceLock::new(),
         }
-    }
-
-    /// The same with somebody who asks PIMs for the types of their attributes, for the deltas of the Events API bridge.
-    #[must_use]
-    pub fn with_attribute_source(self, source: Arc<dyn AttributeSource>) -> Api {
-        let bridge = Arc::new(Bridge::new(Arc::clone(&self.store), Some(source)));
-        Api { bridge, ..self }
-    }
-
-    /// The same with somebody who writes down what is measured, for `/metrics`.
-    #[must_use]
-    pub fn with_metrics(self, page: Arc<dyn MetricsPage>) -> Api {
-        Api { metrics: Some(page), ..self }
-    }
-
-    /// The same with somebody who follows events into the log. Not before [`Api::with_attribute_source`].
-    #[must_use]
-    pub fn with_tracer(self, tracer: Arc<dyn AppendTracer>) -> Api {
-        self.bridge.trace_with(Arc::clone(&tracer));
-        Api { tracer: Some(tracer), ..self }
-    }
-
-    /// The Events API bridge: its counts are for metrics.
-    pub fn bridge(&self) -> &Arc<Bridge> {
-        &self.bridge
-    }
-
-    /// What was counted since the start: for metrics.
-    pub fn counters(&self) -> &Arc<Counters> {
-        &self.counters
     }
 
     /// Bytes of memory that are held for bodies: of requests with a valid key or token, and of those that are yet to be
@@ -189,7 +172,7 @@ impl Api {
 
     /// The description of the API: made when somebody asks for it first.
     fn description(&self) -> &Description {
-        self.description.get_or_init(|| Description::new(&self.settings, &self.catalogue))
+        self.description.get_or_init(|| Description::new(&router::contents(), &self.settings, &self.catalogue))
     }
 
     fn store(&self) -> &dyn Store {
@@ -206,4 +189,9 @@ impl Api {
             subject,
         }
     }
+}
+
+/// The description of an installation, as files.
+pub fn publish(settings: &Settings, catalogue: &Catalogue) -> Published {
+    description::publish(&router::contents(), settings, catalogue)
 }

@@ -65,7 +65,7 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
     if let Some(refusal) = response.extensions().get::<Refusal>()
         && LOGGED.contains(&refusal.said().status)
     {
-        let entry = refused(&caller, &uri, Sent::by(&method, &uri, sent), refusal);
+        let entry = refused(&caller, &uri, Sent::by(&method, &uri, sent), refusal, api.clock.wall());
         if let Err(error) = api.store().add_entry(entry).await
             && let Some(times) = api.causes.entry_not_written.note(now(), 1)
         {
@@ -184,7 +184,7 @@ impl<S: Sync> FromRequestParts<S> for Sent {
     }
 }
 
-fn refused(caller: &Caller, uri: &Uri, sent: Sent, refusal: &Refusal) -> LogEntry {
+fn refused(caller: &Caller, uri: &Uri, sent: Sent, refusal: &Refusal, now: Timestamp) -> LogEntry {
     let (subscriber_id, subscription_id) = named_in(uri.path());
     let body = sent.redacted();
     let (method, url) = sent.line.unwrap_or_default();
@@ -192,7 +192,7 @@ fn refused(caller: &Caller, uri: &Uri, sent: Sent, refusal: &Refusal) -> LogEntr
     LogEntry {
         id: LogId::generate(),
         owner: caller.owner.clone(),
-        timestamp: Timestamp::now(),
+        timestamp: now,
         subscriber_id,
         subscription_id,
         body: LogBody::Refused(RefusedRequest {

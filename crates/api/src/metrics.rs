@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 
 use crate::Api;
-use crate::admin::{OperatorKey, operator_key_sent};
+use crate::auth::operator::{OperatorKey, key_sent};
 use crate::description::operation::{Operation, Shown};
 use crate::refusal::{Refusal, because};
 
@@ -59,7 +59,7 @@ pub(crate) async fn show(State(api): State<Arc<Api>>, headers: HeaderMap) -> Res
             "metrics are not served here; the setting `metrics.key` switches that on, and `metrics.listen` serves them at an address of their own",
         ));
     };
-    match operator_key_sent(&headers) {
+    match key_sent(&headers) {
         Some(sent) if keys.iter().any(|key| key.is(sent)) => {}
         Some(_) => return Err(Refusal::new(because::INVALID_METRICS_KEY, "this is not the key for metrics")),
         None => {

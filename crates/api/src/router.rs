@@ -4,13 +4,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::routing::MethodRouter;
 use http::Uri;
 
-use crate::description::operation::Operation;
 use crate::refusal::{Refusal, because};
+use crate::route::{Audience, Route, Section, at, delete, get, patch, post};
 use crate::{
     Api, admin, description, docs, event_types, events, filters, health, ingest_akeneo, logs, management, metrics,
     requests, schemas, subscribers, subscriptions,
@@ -96,63 +95,6 @@ pub fn router(api: Arc<Api>) -> Router {
         });
     }
     all.fallback(no_such_address).layer(from_fn_with_state(api.clone(), requests::count)).with_state(api)
-}
-
-/// Whom a part of the API is for; decides how they are known.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Audience {
-    /// Connections and apps of PIMs.
-    Clients,
-    /// Those who send events, with the key of their source.
-    Producers,
-    /// PIMs that sign what they send.
-    SelfHostedPims,
-    /// The operator, with a key.
-    Operator,
-    /// Whoever collects metrics, with a key for them or the operator's.
-    Monitoring,
-    /// Anybody.
-    Everybody,
-}
-
-/// The addresses for one audience.
-pub(crate) struct Section {
-    pub(crate) audience: Audience,
-    pub(crate) routes: Vec<Route>,
-}
-
-/// An address, and what can be done there.
-pub(crate) struct Route {
-    pub(crate) path: &'static str,
-    pub(crate) actions: Vec<Action>,
-}
-
-/// What is done for a method.
-pub(crate) struct Action {
-    /// In lower case.
-    pub(crate) method: &'static str,
-    pub(crate) about: fn() -> Operation,
-    serve: MethodRouter<Arc<Api>>,
-}
-
-fn at<const N: usize>(path: &'static str, actions: [Action; N]) -> Route {
-    Route { path, actions: actions.into() }
-}
-
-fn get<H: Handler<T, Arc<Api>>, T: 'static>(handler: H, about: fn() -> Operation) -> Action {
-    Action { method: "get", about, serve: on(MethodFilter::GET, handler) }
-}
-
-fn post<H: Handler<T, Arc<Api>>, T: 'static>(handler: H, about: fn() -> Operation) -> Action {
-    Action { method: "post", about, serve: on(MethodFilter::POST, handler) }
-}
-
-fn patch<H: Handler<T, Arc<Api>>, T: 'static>(handler: H, about: fn() -> Operation) -> Action {
-    Action { method: "patch", about, serve: on(MethodFilter::PATCH, handler) }
-}
-
-fn delete<H: Handler<T, Arc<Api>>, T: 'static>(handler: H, about: fn() -> Operation) -> Action {
-    Action { method: "delete", about, serve: on(MethodFilter::DELETE, handler) }
 }
 
 async fn no_such_address(uri: Uri) -> Refusal {

@@ -218,6 +218,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 }
 
 /// The answer to a request that could not be read; the connection ends with it.
+#[expect(clippy::disallowed_methods, reason = "a Date header as hyper writes it")]
 fn refused(fault: &Fault) -> Bytes {
     let status = fault.code.status;
     let body = Refusal::new(fault.code, fault.message.clone()).said().body();

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use domain::Timestamp;
 use domain::address::AddressPolicy;
 use domain::destination::DestinationType;
 use ipnet::IpNet;
 use store::transition::Frequent;
 
-use crate::admin::OperatorKey;
+use crate::auth::operator::OperatorKey;
 
 /// Settings of the API.
 #[derive(Clone, Debug)]
@@ -42,8 +41,6 @@ pub struct Settings {
     pub server: ServerBounds,
     /// Networks of the operator's own proxies: of a request from there, `X-Forwarded-For` says where it comes from.
     pub trusted_proxies: Vec<IpNet>,
-    /// What time it is, for the freshness of Events API requests: tests replay old ones.
-    pub clock: fn() -> Timestamp,
 }
 
 impl Default for Settings {
@@ -63,7 +60,6 @@ impl Default for Settings {
             verdicts: VerdictCache::default(),
             server: ServerBounds::default(),
             trusted_proxies: Vec::new(),
-            clock: Timestamp::now,
         }
     }
 }

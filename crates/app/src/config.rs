@@ -3,32 +3,32 @@
 
 use std::path::{Path, PathBuf};
 
-mod fault;
+pub(crate) mod fault;
 mod flags;
 mod layers;
 mod pims;
 mod print;
 #[cfg(test)]
 mod reference_page;
-mod settings;
+pub(crate) mod settings;
 mod typed;
 mod units;
-mod value;
+pub(crate) mod value;
 
 pub(crate) use fault::Refused;
 pub(crate) use flags::ConfigArgs;
 pub(crate) use pims::PimSettings;
 pub(crate) use print::reference;
-pub(crate) use settings::{Settings, Traces};
+pub(crate) use settings::Settings;
 #[cfg(test)]
 pub(crate) use value::Share;
-pub(crate) use value::{BaseUrl, LogFormat, PerSecond, PimUrl, SchemaCheck, SmtpSecurity, UnknownTypes};
+pub(crate) use value::{BaseUrl, PerSecond, PimUrl};
 
 use domain::credential;
 use layers::Layers;
 use typed::Place;
 
-use crate::{data, log, notifications, platform, pubsub};
+use crate::{egress, log, notifications, pubsub, vault};
 
 /// It opens everything: it must not be guessed.
 const SHORTEST_OPERATOR_KEY: usize = 24;
@@ -167,13 +167,13 @@ fn check_by_use(settings: &Settings, layers: &mut Layers) {
     if let Err(problem) = log::filter(&settings.log.level) {
         refuse("log.level", problem);
     }
-    if let Err(problem) = data::configured_vault(settings) {
+    if let Err(problem) = vault::configured(settings) {
         refuse("encryption.keys", problem);
     }
     if let Err((key, problem)) = pubsub::access(settings, &pubsub::account()) {
         refuse(key, problem.to_owned());
     }
-    match platform::tls(settings) {
+    match egress::tls(settings) {
         Err(error) => refuse("extra_roots", format!("{error:#}")),
         // It uses the same roots.
         Ok(_) => {

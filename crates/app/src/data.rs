@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use domain::Secret;
-use store::vault::{KeyFileError, MasterKey, Vault, open_key_file};
+use store::vault::{KeyFileError, Vault, open_key_file};
 use store_sqlite::{BackupError, OpenError, SqliteStore};
 
-use crate::config::{Config, Settings};
+use crate::config::Config;
 use crate::failure::{Exit, Failure};
+use crate::vault;
 
 /// The key file in the data folder.
 const KEY_FILE: &str = "encryption.keys";
@@ -128,27 +128,11 @@ fn store_settings(config: &Config) -> Result<store_sqlite::Settings, Failure> {
     Ok(store)
 }
 
-/// The vault of the configured keys; `None` without any. The error says what is wrong with them, never what they are.
-pub(crate) fn configured_vault(settings: &Settings) -> Result<Option<Vault>, String> {
-    let keys = settings.encryption.keys.iter().map(master_key).collect::<Result<Vec<_>, _>>()?;
-    let mut keys = keys.into_iter();
-    let Some(current) = keys.next() else { return Ok(None) };
-    Vault::new(current, keys).map(Some).map_err(|error| error.to_string())
-}
-
-fn master_key(typed: &Secret) -> Result<MasterKey, String> {
-    let with_hint = |problem: String| {
-        format!("{problem}; a key is `<id>:<base64 of 32 bytes>`, such as `2026:$(openssl rand -base64 32)`")
-    };
-    let (id, text) = typed.expose().split_once(':').ok_or_else(|| with_hint("a key has no id".to_owned()))?;
-    MasterKey::from_base64(id, text).map_err(|error| with_hint(error.to_string()))
-}
-
 /// The vault of the configured keys, or that of the key file. The key file is made together with a new database, never
 /// beside one that is there: its secrets are sealed with another key.
 fn vault(config: &Config, folder: &Path) -> Result<Vault, Failure> {
     let settings = &config.settings;
-    let configured = configured_vault(settings).map_err(|problem| Failure::message(Exit::Configuration, problem))?;
+    let configured = vault::configured(settings).map_err(|problem| Failure::message(Exit::Configuration, problem))?;
     if let Some(vault) = configured {
         return Ok(vault);
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::config::Refused;
+use crate::config::fault::Refused;
 use crate::terminal;
 
 /// What the exit codes say; `postrider --help` lists them.

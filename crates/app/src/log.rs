@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
-use crate::config::LogFormat;
+use crate::config::value::LogFormat;
 use crate::failure::{Exit, Failure};
 
 /// Libraries that tell of what others do to them: of every connection to every destination, or whatever a client of
@@ -39,5 +39,11 @@ pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Failure> {
     } else {
         builder.json().flatten_event(true).try_init()
     };
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(thread = thread.name(), place, message, "a fault in the platform: please report it");
+    }));
     started.map_err(|error| Failure::message(Exit::Failed, format!("logging could not be started: {error}")))
 }

@@ -14,6 +14,7 @@ mod terminal;
 mod traces;
 
 mod data;
+mod egress;
 mod hardening;
 mod log;
 mod metrics;
@@ -25,6 +26,11 @@ mod pim_gateway;
 mod platform;
 mod pubsub;
 mod registration;
+mod running;
+mod supervisor;
+mod tuning;
+mod upkeep;
+mod vault;
 
 mod http_client;
 mod receiver;

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use domain::Clock;
 use notify::{Mailer, Notifier, SmtpSettings, Ways};
 use sinks::client::Client;
 use sinks::connect::Connector;
 use store::Outbox;
 
-use crate::config::{Settings, SmtpSecurity};
+use crate::config::settings::Settings;
+use crate::config::value::SmtpSecurity;
 use crate::failure::{Exit, Failure};
 
 /// Starts it. `connector` is that of deliveries: the address guard judges notification webhooks as well.
@@ -18,6 +20,7 @@ pub(crate) fn start(
     connector: Connector,
     settings: &Settings,
     public_url: &str,
+    clock: Clock,
 ) -> Result<Notifier, Failure> {
     let mailer = mailer(settings).map_err(|error| Failure::new(Exit::Configuration, error))?;
     let mailer = mailer.map(|mailer| mailer.hearing(connector.heard().clone()));
@@ -28,7 +31,7 @@ pub(crate) fn start(
         email_give_up: settings.notifications.give_up_after,
         ..notify::Settings::default()
     };
-    Ok(Notifier::start(outbox, ways, settings))
+    Ok(Notifier::start(outbox, ways, settings, clock))
 }
 
 /// Sends emails, where the operator has set an SMTP server.

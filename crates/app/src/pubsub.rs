@@ -9,7 +9,7 @@ use sinks::pubsub::account::Account;
 use sinks::pubsub::{Access, PubsubSettings, PubsubSink};
 use wire::envelope::EnvelopeStyle;
 
-use crate::config::Settings;
+use crate::config::settings::Settings;
 use crate::failure::{Exit, Failure};
 
 /// The role that lets an account publish to a topic.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{Secret, Timestamp};
+use domain::{Clock, Secret, Timestamp};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -172,7 +172,7 @@ where
     let body = body.to_bytes();
     let event = json::parse(&body).ok();
     let path = head.uri.path().to_owned();
-    let status = match answer(Received { at: Timestamp::now(), path, headers: head.headers, body, event }).await {
+    let status = match answer(Received { at: Clock::system().wall(), path, headers: head.headers, body, event }).await {
         Reply::Status(status) => status,
         Reply::Slow => {
             tokio::time::sleep(SLOW).await;
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn signatures_of_either_secret_are_genuine() {
-        let now = Timestamp::now();
+        let now = Clock::system().wall();
         check(&["a"], &received(&["a"], "{}", now), Ok(Signature::Genuine));
         check(&["b"], &received(&["a", "b"], "{}", now), Ok(Signature::Genuine));
         check(&["a", "b"], &received(&["b"], "{}", now), Ok(Signature::Genuine));
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_changed_body_and_a_replay_are_noticed() {
-        let now = Timestamp::now();
+        let now = Clock::system().wall();
         let mut changed = received(&["a"], "{}", now);
         changed.body = Bytes::from_static(b"{} ");
         check(&["a"], &changed, Err("does not match"));

@@ -5,7 +5,7 @@ use api::source_key;
 use domain::outcome::SuspensionReason;
 use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck, url_key};
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{PimId, Secret, Timestamp};
+use domain::{Clock, PimId, Secret, Timestamp};
 use store::{Change, ChangeError, Pims, Subscriptions, edit_pim, transition};
 
 use crate::config::PimSettings;
@@ -15,7 +15,7 @@ const MAX_ROUNDS: usize = 100;
 
 /// A new key of a producer: the key itself, to be shown once, and what is kept of it.
 pub(crate) fn new_key() -> anyhow::Result<(Secret, SourceKey)> {
-    api::new_source_key(Timestamp::now(), Origin::Command).context("the system gives no random numbers")
+    api::new_source_key(Clock::system().wall(), Origin::Command).context("the system gives no random numbers")
 }
 
 /// A PIM to be added; the store gives it its number.
@@ -31,7 +31,7 @@ pub(crate) fn new_pim(name: &str, url: &str, token_check: TokenCheck) -> anyhow:
         static_tokens: Vec::new(),
         events_api_secret: None,
         provenance: Provenance::default(),
-        created_at: Timestamp::now(),
+        created_at: Clock::system().wall(),
         revision: 0,
     })
 }

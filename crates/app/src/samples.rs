@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use domain::event_type::{Catalogue, PIM_PREFIX, catalogue};
-use domain::{EventType, Timestamp};
+use domain::{Clock, EventType};
 use uuid::Uuid;
 use wire::json::{self, Value};
 
@@ -41,7 +41,7 @@ pub(crate) fn event(event_type: &EventType) -> Result<Value, SampleError> {
         member("id", Uuid::now_v7().to_string()),
         member("source", "pim".into()),
         member("type", event_type.to_string()),
-        member("time", Timestamp::now().to_string()),
+        member("time", Clock::system().wall().to_string()),
         member("datacontenttype", "application/json".into()),
         ("data".to_owned(), data),
     ]))

@@ -13,6 +13,7 @@ mod reference_page;
 
 use std::sync::Arc;
 
+use domain::Clock;
 use meter::Counters;
 use sinks::client::Client;
 
@@ -21,7 +22,7 @@ pub(crate) use export::Fate;
 use plan::Plan;
 pub(crate) use tracer::Tracer;
 
-use crate::config::Traces as Settings;
+use crate::config::settings::Traces as Settings;
 use crate::failure::{Exit, Failure};
 
 /// Traces, or none.
@@ -34,7 +35,7 @@ pub(crate) struct Traces {
 
 impl Traces {
     /// Starts what the settings and the environment want. `client` must reach whatever the operator names.
-    pub(crate) fn start(settings: &Settings, client: Client) -> Result<Traces, Failure> {
+    pub(crate) fn start(settings: &Settings, client: Client, clock: Clock) -> Result<Traces, Failure> {
         let fates = Arc::new(Counters::default());
         let (plan, warnings) = Plan::of(settings, |name| std::env::var(name).ok());
         for warning in warnings {
@@ -45,7 +46,7 @@ impl Traces {
         let (spans, export) = Export::start(&plan, client, Arc::clone(&fates)).map_err(|error| {
             Failure::new(Exit::Configuration, error).hint("`traces.endpoint` is a URL such as http://127.0.0.1:4318")
         })?;
-        let tracer = Tracer::new(plan.sampling, plan.propagate, spans);
+        let tracer = Tracer::new(plan.sampling, plan.propagate, spans, clock);
         Ok(Traces { tracer: Some(Arc::new(tracer)), export: Some(export), fates })
     }
 

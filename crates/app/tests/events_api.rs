@@ -7,9 +7,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use domain::Secret;
+use domain::{Clock, Secret};
 use serde_json::{Value, json};
 use wire::signature::SigningKey;
 
@@ -78,7 +78,7 @@ fn body(sender: usize, request: usize) -> String {
 
 /// Posts on an open connection; the status.
 fn post(stream: &mut TcpStream, key: &SigningKey, body: &str) -> u16 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string();
+    let now = (Clock::system().wall().as_micros() / 1_000_000).to_string();
     let signature = key.events_api(&now, body.as_bytes());
     let head = format!(
         "POST /ingest/akeneo/shop HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\

@@ -8,7 +8,7 @@ use domain::outcome::SuspensionReason;
 use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck};
 use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, Clock, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
 use store::{Change, Put, Store};
 
 use crate::topic::Place;
@@ -33,7 +33,7 @@ pub(crate) struct Subscriptions {
 
 /// Registers a PIM, and subscriptions that send to `receiver`.
 pub(crate) async fn fill(store: &dyn Store, receiver: SocketAddr, wanted: Subscriptions) -> anyhow::Result<()> {
-    let now = Timestamp::now();
+    let now = Clock::system().wall();
     let sha256 = digest::digest(&digest::SHA256, SOURCE_KEY.as_bytes());
     let sha256 = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let pim = Pim {

@@ -1,8 +1,9 @@
-//! The nouns of the platform, valid once built: no clock, no IO, no async.
+//! The nouns of the platform, valid once built: no IO, no async; the time comes from a [`Clock`] that is passed in.
 //!
 //! Reading order: what happened ([`event`]), who wants to know ([`pim`], [`subscriber`], [`subscription`]), where it
 //! goes ([`destination`]), how an attempt ended ([`outcome`]) and what is told about it ([`log_entry`], [`notification`]).
 
+pub mod clock;
 pub mod time;
 
 pub mod id;
@@ -31,6 +32,7 @@ pub mod outcome;
 pub mod nearest;
 pub mod scan;
 
+pub use clock::Clock;
 pub use event::{Event, LoggedEvent};
 pub use event_type::EventType;
 pub use id::{ClientId, LogId, PimId, Position, SubscriberId, SubscriptionId};

@@ -28,14 +28,6 @@ impl Timestamp {
         self.0
     }
 
-    /// What the system's clock says now. The core never calls this: it is told the time.
-    pub fn now() -> Timestamp {
-        match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
-            Ok(since) => Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)),
-            Err(before) => Timestamp(-i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX)),
-        }
-    }
-
     /// The time from `earlier` to `self`; zero if `earlier` is later, as after a step of the clock.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -76,6 +68,15 @@ impl std::ops::Sub<Duration> for Timestamp {
 
     fn sub(self, duration: Duration) -> Timestamp {
         Timestamp(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// As the libraries of others take it.
+impl From<Timestamp> for std::time::SystemTime {
+    fn from(at: Timestamp) -> Self {
+        let since = Duration::from_micros(at.0.unsigned_abs());
+        let at = if at.0 < 0 { Self::UNIX_EPOCH.checked_sub(since) } else { Self::UNIX_EPOCH.checked_add(since) };
+        at.unwrap_or(Self::UNIX_EPOCH)
     }
 }
 

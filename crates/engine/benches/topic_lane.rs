@@ -15,10 +15,11 @@ use domain::event::EventParts;
 use domain::outcome::Outcome;
 use domain::subscriber::{Contact, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Event, EventType, PimId, Position, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, Clock, Event, EventType, PimId, Position, SubscriberId, SubscriptionId};
 use engine::{Engine, Settings};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use sinks::heard::Heard;
 use sinks::{Delivery, Sink};
 use store::memory::{MemorySettings, MemoryStore};
 use store::{Change, EventLog, Put, Store, Subscriptions};
@@ -63,8 +64,8 @@ fn subscription() -> Subscription {
         status_since: Position::FIRST,
         generation: 0,
         revision: 0,
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
+        created_at: Clock::system().wall(),
+        updated_at: Clock::system().wall(),
     }
 }
 
@@ -83,8 +84,8 @@ async fn subscribe(store: &MemoryStore) -> Subscription {
         },
         status: SubscriberStatus::Active,
         revision: 0,
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
+        created_at: Clock::system().wall(),
+        updated_at: Clock::system().wall(),
     };
     let change = Change {
         subscriber: Some(Put::New(subscriber)),
@@ -109,7 +110,7 @@ async fn append(store: &MemoryStore, range: std::ops::Range<u64>) {
             product_identifier: None,
         })
     };
-    store.append(PIM, range.map(event).collect(), Timestamp::now()).await.unwrap();
+    store.append(PIM, range.map(event).collect(), Clock::system().wall()).await.unwrap();
 }
 
 async fn arrived(sink: &Counting) -> f64 {
@@ -126,12 +127,16 @@ fn store() -> MemoryStore {
     MemoryStore::new(MemorySettings { tail_bytes: 1 << 30, ..MemorySettings::default() })
 }
 
+async fn start(store: Arc<dyn Store>, sink: Arc<dyn Sink>) -> Engine {
+    Engine::start(store, sink, Settings::default(), Clock::system(), None, Heard::default()).await.unwrap()
+}
+
 /// A lane that is behind by all events.
 async fn backlog() -> f64 {
     let (store, sink) = (Arc::new(store()), Arc::new(Counting::default()));
     subscribe(&store).await;
     append(&store, 0..EVENTS).await;
-    let engine = Engine::start(store, sink.clone() as Arc<dyn Sink>, Settings::default()).await.unwrap();
+    let engine = start(store, sink.clone()).await;
     let rate = arrived(&sink).await;
     engine.stop().await;
     rate
@@ -141,9 +146,7 @@ async fn backlog() -> f64 {
 async fn live() -> f64 {
     let (store, sink) = (Arc::new(store()), Arc::new(Counting::default()));
     subscribe(&store).await;
-    let engine = Engine::start(store.clone() as Arc<dyn Store>, sink.clone() as Arc<dyn Sink>, Settings::default())
-        .await
-        .unwrap();
+    let engine = start(store.clone(), sink.clone()).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let feed = tokio::spawn(async move {
         for from in (0..EVENTS).step_by(100) {

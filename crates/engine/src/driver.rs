@@ -2,12 +2,12 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use domain::lane_status::LaneStatus;
 use domain::outcome::{Lack, Outcome};
 use domain::subscription::Subscription;
-use domain::{LoggedEvent, Now, PimId, Position, SubscriptionId, Timestamp};
+use domain::{Clock, LoggedEvent, PimId, Position, SubscriptionId};
 use futures_util::FutureExt;
 use sinks::heard::Heard;
 use sinks::{Delivery, Sink, TraceParents};
@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::core::{AttemptId, Core, Floors, Input, Output, ReadId, Survey};
 use crate::lacks::Lacks;
 use crate::meters::{Accepted, Meters};
-use crate::settings::Settings;
+use crate::settings::{STORE_AGAIN, Settings};
 use crate::suspension;
 use crate::trace::DeliveryTracer;
 
@@ -26,9 +26,6 @@ const ROUTE_AT_ONCE: usize = 256;
 
 /// Answers that are taken in before events are routed again.
 const ANSWERS_AT_ONCE: usize = 512;
-
-/// When the store fails, it is asked again after this long.
-pub(crate) const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// While a destination is silent, the driver looks this often whether anybody else has answered.
 const LISTEN_EVERY: Duration = Duration::from_secs(1);
@@ -75,15 +72,6 @@ enum Woken {
     Trim,
     /// The platform stops.
     Stop,
-}
-
-/// Source of the current time. Its steady part goes on from what the wall clock showed at the start, whatever becomes of that.
-pub(crate) type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
-
-/// The system's clocks.
-pub(crate) fn system_clock() -> Clock {
-    let (origin, begin) = (Timestamp::now(), Instant::now());
-    Arc::new(move || Now { steady: origin + begin.elapsed(), wall: Timestamp::now() })
 }
 
 /// What a driver is made of.
@@ -177,7 +165,7 @@ impl Driver {
             }
             let wait = match self.core.poll_timeout() {
                 _ if more => Duration::ZERO,
-                Some(at) => at.since((self.clock)().steady),
+                Some(at) => at.since(self.clock.now().steady),
                 None => Duration::from_secs(3600),
             };
             let wait = if self.catalog_failed || stopping { wait.min(STORE_AGAIN) } else { wait };
@@ -235,7 +223,7 @@ impl Driver {
     fn answer(&mut self, question: Question) {
         // Whoever asked may have gone away.
         match question {
-            Question::Status(id, answer) => _ = answer.send(self.core.status(id, (self.clock)())),
+            Question::Status(id, answer) => _ = answer.send(self.core.status(id, self.clock.now())),
             Question::Survey(at_most, answer) => _ = answer.send(self.core.survey(at_most)),
         }
     }
@@ -269,7 +257,7 @@ impl Driver {
                 let Some(last) = events.last() else { return false };
                 let next = last.position.next();
                 if let Some(first) = events.first() {
-                    self.meters.routing_lag.observe((self.clock)().wall.since(first.accepted_at));
+                    self.meters.routing_lag.observe(self.clock.now().wall.since(first.accepted_at));
                 }
                 let more = events.len() == ROUTE_AT_ONCE;
                 self.route_events(Input::Events(events, next));
@@ -316,13 +304,13 @@ impl Driver {
     }
 
     fn tell(&mut self, input: Input) {
-        self.core.handle((self.clock)(), input);
+        self.core.handle(self.clock.now(), input);
         self.do_what_is_asked();
     }
 
     /// Tells the core of events, and whoever follows them what became of them.
     fn route_events(&mut self, input: Input) {
-        let since = SystemTime::now();
+        let since = self.clock.wall();
         self.tell(input);
         if let Some(tracer) = &self.tracer {
             tracer.routed(&self.core.take_routed(), since);
@@ -347,7 +335,7 @@ impl Driver {
                             tracing::error!("an attempt to deliver panicked; its events are sent again");
                             Vec::new()
                         });
-                        meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock().wall);
+                        meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock.wall());
                         if let Some(trace) = trace {
                             trace.ended(&outcomes);
                         }
@@ -465,8 +453,8 @@ async fn read(store: &dyn Store, pim: Option<PimId>, from: Position, limit: Read
 
 #[cfg(test)]
 mod tests {
-    use domain::Event;
     use domain::event::EventParts;
+    use domain::{Event, Timestamp};
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
 use domain::subscription::Subscription;
-use domain::{Position, SubscriptionId, Timestamp};
+use domain::{Clock, Position, SubscriptionId};
 use sinks::Sink;
 use sinks::heard::Heard;
 use store::{ReadLimit, Store, StoreError};
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::core::{Core, Survey};
-use crate::driver::{self, Clock, Parts, Question};
+use crate::driver::{self, Parts, Question};
 use crate::meters::Meters;
 use crate::settings::Settings;
 use crate::trace::DeliveryTracer;
@@ -32,41 +32,17 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Takes all lanes up where they were saved, and runs.
-    pub async fn start(store: Arc<dyn Store>, sink: Arc<dyn Sink>, settings: Settings) -> Result<Engine, StoreError> {
-        Engine::start_with(driver::system_clock(), store, sink, settings, None, Heard::default()).await
-    }
-
-    /// The same with somebody who follows events on their way out, and with what is heard from hosts that are no destinations.
-    pub async fn start_traced(
+    /// Takes all lanes up where they were saved, and runs. `tracer` follows events on their way out; `heard` knows when hosts
+    /// that are no destinations last answered.
+    pub async fn start(
         store: Arc<dyn Store>,
         sink: Arc<dyn Sink>,
         settings: Settings,
-        tracer: Option<Arc<dyn DeliveryTracer>>,
-        heard: Heard,
-    ) -> Result<Engine, StoreError> {
-        Engine::start_with(driver::system_clock(), store, sink, settings, tracer, heard).await
-    }
-
-    /// The same by another clock than the system's, for tests under virtual time. It must only go forward.
-    pub async fn start_by(
-        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
-        store: Arc<dyn Store>,
-        sink: Arc<dyn Sink>,
-        settings: Settings,
-    ) -> Result<Engine, StoreError> {
-        Engine::start_with(Arc::new(move || clock().into()), store, sink, settings, None, Heard::default()).await
-    }
-
-    async fn start_with(
         clock: Clock,
-        store: Arc<dyn Store>,
-        sink: Arc<dyn Sink>,
-        settings: Settings,
         tracer: Option<Arc<dyn DeliveryTracer>>,
         heard: Heard,
     ) -> Result<Engine, StoreError> {
-        let now = clock().wall;
+        let now = clock.wall();
         let ledger = store.load().await?;
         let (version, subscriptions) = store.changed_since(0).await?;
         let mut core = Core::new(settings.clone(), ledger.mark, now);
@@ -85,6 +61,13 @@ impl Engine {
     /// Whether the loop runs.
     pub fn is_running(&self) -> bool {
         !self.running.is_finished()
+    }
+
+    /// Resolves when the loop has ended, in order or by a fault.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stop = self.stop.clone();
+        // The loop holds the receiver.
+        async move { stop.closed().await }
     }
 
     /// What the platform itself lacks to deliver, in the order of the contract.

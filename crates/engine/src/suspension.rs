@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use domain::Timestamp;
 use domain::outcome::{Failure, SuspensionReason};
 use domain::subscription::Subscription;
+use domain::{Clock, Timestamp};
 use store::transition::{self, Frequent};
 use store::{Change, ChangeError, Store};
 
-use crate::driver::{Clock, STORE_AGAIN};
+use crate::settings::STORE_AGAIN;
 
 /// The change that suspends `stored` for `reason`, or `None` if there is nothing to suspend any more: it is not active, was resumed
 /// since, or has another destination than the one that was found wanting (`judged`).
@@ -55,7 +55,7 @@ pub(crate) async fn carry_out(
     frequent: Frequent,
 ) {
     loop {
-        match try_to_suspend(&*store, &judged, (reason, last.as_ref()), clock().wall, frequent).await {
+        match try_to_suspend(&*store, &judged, (reason, last.as_ref()), clock.wall(), frequent).await {
             Ok(suspended) => {
                 if suspended {
                     tracing::warn!(subscription.id = %judged.id, destination = %judged.destination, %reason, "subscription suspended");

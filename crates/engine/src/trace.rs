@@ -1,11 +1,10 @@
 //! Who follows events on their way out: `app` does, where traces are switched on. The store has the counterpart for their way in.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use domain::LoggedEvent;
 use domain::outcome::Outcome;
 use domain::subscription::Subscription;
+use domain::{LoggedEvent, Timestamp};
 use sinks::TraceParents;
 
 /// An event that was routed.
@@ -22,7 +21,7 @@ pub struct Routed {
 /// Follows events to their destinations.
 pub trait DeliveryTracer: Send + Sync + 'static {
     /// Events were routed together.
-    fn routed(&self, events: &[Routed], since: SystemTime);
+    fn routed(&self, events: &[Routed], since: Timestamp);
 
     /// An attempt begins, the `number`th as far as failures count; `None` if nothing of it is recorded.
     fn attempt(

@@ -12,10 +12,11 @@ use domain::log_entry::{Action, LogBody, LogOrder, LogQuery};
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::subscriber::{Contact, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
+use domain::{ClientId, Clock, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
 use engine::{Engine, Settings};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use sinks::heard::Heard;
 use sinks::{Delivery, Sink};
 use store::memory::{MemorySettings, MemoryStore};
 use store::{Change, Entries, EventLog, Ledger, News, Outbox, Put, Store, Subscriptions};
@@ -55,8 +56,8 @@ fn subscription(events: &[&str]) -> Subscription {
         status_since: Position::FIRST,
         generation: 0,
         revision: 0,
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
+        created_at: Clock::system().wall(),
+        updated_at: Clock::system().wall(),
     }
 }
 
@@ -121,8 +122,8 @@ async fn create(store: &MemoryStore, subscription: &Subscription) -> u64 {
         },
         status: SubscriberStatus::Active,
         revision: 0,
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
+        created_at: Clock::system().wall(),
+        updated_at: Clock::system().wall(),
     };
     let change = Change {
         subscriber: Some(Put::New(subscriber)),
@@ -144,7 +145,7 @@ async fn change(store: &MemoryStore, id: SubscriptionId, edit: impl FnOnce(&mut 
 
 async fn append(store: &MemoryStore, ids: impl IntoIterator<Item = String>) {
     let events = ids.into_iter().map(|id| event(&id)).collect();
-    store.append(PIM, events, Timestamp::now()).await.unwrap();
+    store.append(PIM, events, Clock::system().wall()).await.unwrap();
 }
 
 fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
@@ -160,9 +161,10 @@ fn quick() -> Settings {
 }
 
 async fn start(store: &Arc<MemoryStore>, sink: &Arc<TestSink>) -> Engine {
-    let (begin, origin) = (tokio::time::Instant::now(), Timestamp::now());
-    let clock = move || origin + begin.elapsed();
-    Engine::start_by(clock, store.clone() as Arc<dyn Store>, sink.clone() as Arc<dyn Sink>, quick()).await.unwrap()
+    let (begin, origin) = (tokio::time::Instant::now(), Clock::system().wall());
+    let clock = Clock::new(move || (origin + begin.elapsed()).into());
+    let (store, sink) = (store.clone() as Arc<dyn Store>, sink.clone() as Arc<dyn Sink>);
+    Engine::start(store, sink, quick(), clock, None, Heard::default()).await.unwrap()
 }
 
 /// Lets virtual time pass in steps until it holds.
@@ -420,7 +422,7 @@ async fn append_for(store: &MemoryStore, seconds: u64) -> Vec<bool> {
     for _ in 0..seconds {
         for _ in 0..4 {
             let id = SubscriptionId::generate().to_string();
-            taken.push(store.append(PIM, vec![event(&id)], Timestamp::now()).await.is_ok());
+            taken.push(store.append(PIM, vec![event(&id)], Clock::system().wall()).await.is_ok());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -495,7 +497,7 @@ async fn a_topic_that_takes_nothing_gives_way_when_the_log_is_nearly_full() {
         sink.answers.lock().unwrap().insert(one.id, Outcome::Failed(failure.clone()));
     }
     let engine = start(&store, &sink).await;
-    store.append(PimId(2), vec![event("elsewhere")], Timestamp::now()).await.unwrap();
+    store.append(PimId(2), vec![event("elsewhere")], Clock::system().wall()).await.unwrap();
     let taken = append_for(&store, 900).await;
     assert!(taken.iter().all(|taken| *taken), "a producer was sent away");
     let status = async |of: &Subscription| store.subscription(of.id).await.unwrap().unwrap().status;

@@ -12,12 +12,11 @@
 //! threads, divided fairly among PIMs.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
 
 use domain::pim::Pim;
-use domain::{Event, PimId, Timestamp};
+use domain::{Clock, Event, PimId, Timestamp};
 use fair::{Aside, Holder, Stopping};
 use parking_lot::Mutex;
 use store::trace::{AppendTracer, Appending};
@@ -87,12 +86,18 @@ pub struct Bridge {
     counters: Counters,
     seldom: Seldom,
     aside: Aside,
-    tracer: OnceLock<Arc<dyn AppendTracer>>,
+    tracer: Option<Arc<dyn AppendTracer>>,
+    clock: Clock,
 }
 
 impl Bridge {
-    /// A bridge into this store, with attribute types from this source.
-    pub fn new(store: Arc<dyn Store>, source: Option<Arc<dyn AttributeSource>>) -> Bridge {
+    /// A bridge into this store, with attribute types from this source; `tracer` follows events into the log.
+    pub fn new(
+        store: Arc<dyn Store>,
+        source: Option<Arc<dyn AttributeSource>>,
+        tracer: Option<Arc<dyn AppendTracer>>,
+        clock: Clock,
+    ) -> Bridge {
         Bridge {
             store,
             attributes: Attributes::new(source),
@@ -103,13 +108,9 @@ impl Bridge {
             counters: Counters::default(),
             seldom: Seldom::default(),
             aside: Aside::new(INLINE),
-            tracer: OnceLock::new(),
+            tracer,
+            clock,
         }
-    }
-
-    /// From now on, somebody follows events into the log; who did so first goes on.
-    pub fn trace_with(&self, tracer: Arc<dyn AppendTracer>) {
-        _ = self.tracer.set(tracer);
     }
 
     /// Where heavy work on what PIMs send is done: one for all ways in, so that they share the processors fairly.
@@ -305,8 +306,8 @@ impl Bridge {
         now: Timestamp,
     ) -> Result<(), AppendNewError> {
         let accepted = events.len();
-        let appending = Appending { pim, way, since: SystemTime::now(), request: None, events: &events };
-        let trace = self.tracer.get().and_then(|tracer| tracer.appending(appending));
+        let appending = Appending { pim, way, since: self.clock.wall(), request: None, events: &events };
+        let trace = self.tracer.as_ref().and_then(|tracer| tracer.appending(appending));
         let appended = self.store.append_new(pim.id, events, saves, now).await;
         match (&appended, trace) {
             (Ok(()), Some(trace)) => trace.ended(Ok(Appended { accepted, duplicates: 0 })),

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::pim::Pim;
-use domain::{PimId, Timestamp};
+use domain::{Clock, PimId, Timestamp};
 use parking_lot::Mutex;
 use store::{AppendError, Store, StoreError};
 use tokio::task::JoinSet;
@@ -113,6 +113,7 @@ pub struct Reconciler {
     store: Arc<dyn Store>,
     source: Arc<dyn EntitySource>,
     overlap: Duration,
+    clock: Clock,
     /// Up to when everything was seen, read from the PIM's [`Note`] once.
     reached: Mutex<HashMap<PimId, BTreeMap<String, Timestamp>>>,
 }
@@ -124,13 +125,14 @@ impl Reconciler {
         store: Arc<dyn Store>,
         source: Arc<dyn EntitySource>,
         overlap: Duration,
+        clock: Clock,
     ) -> Reconciler {
-        Reconciler { bridge, store, source, overlap, reached: Mutex::default() }
+        Reconciler { bridge, store, source, overlap, clock, reached: Mutex::default() }
     }
 
     /// Makes a round of all PIMs every so often, one request of each at a time.
-    pub async fn run(self, every: Duration) {
-        let this = Arc::new(self);
+    pub async fn run(self: Arc<Self>, every: Duration) {
+        let this = self;
         loop {
             match this.store.pims().await {
                 Ok(pims) => {
@@ -153,7 +155,7 @@ impl Reconciler {
 
     /// A round that tells the operator what came of it.
     async fn told_round(&self, pim: &Arc<Pim>) {
-        match self.round(pim, Timestamp::now()).await {
+        match self.round(pim, self.clock.wall()).await {
             Ok(Filled { events: 0, .. }) => tracing::debug!(pim.name = %pim.name, "reconciled; nothing was missing"),
             Ok(Filled { events, deltas, .. }) => {
                 tracing::warn!(pim.name = %pim.name, events, deltas, "reconciliation made events that the PIM failed to send");

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use domain::pim::{Pim, Provenance, TokenCheck};
-use domain::{PimId, Position, Secret, Timestamp};
+use domain::{Clock, PimId, Position, Secret, Timestamp};
 use intake::Bridge;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -123,7 +123,7 @@ fn told(events: &[Value]) -> Vec<(String, Value)> {
     runtime.block_on(async {
         let store = Arc::new(MemoryStore::default());
         let pim = Arc::new(store.add_pim(pim()).await.unwrap());
-        let bridge = Bridge::new(store.clone(), None);
+        let bridge = Bridge::new(store.clone(), None, None, Clock::system());
         for event in events {
             bridge.take(&pim, json!({"events": [event]}).to_string(), NOW).await.unwrap();
         }

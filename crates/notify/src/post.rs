@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::Clock;
 use domain::notification::{Channel, Outgoing};
 use futures_util::future::join_all;
 use store::{ChangeError, Outbox};
@@ -26,6 +26,7 @@ pub(crate) struct Post {
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) ways: Ways,
     pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
     pub(crate) meters: Arc<Meters>,
 }
 
@@ -116,13 +117,13 @@ impl Post {
     async fn again(&self, outgoing: Outgoing, pause: Duration, counts: bool) -> Ended {
         let waited_ms = outgoing.waited_ms.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         let attempts = outgoing.attempts.saturating_add(u32::from(counts));
-        self.put_back(Outgoing { attempts, waited_ms, due_at: Timestamp::now() + pause, ..outgoing }).await;
+        self.put_back(Outgoing { attempts, waited_ms, due_at: self.clock.wall() + pause, ..outgoing }).await;
         Ended::Again(pause)
     }
 
     /// An email is kept until its hour is over.
     async fn remember(&self, outgoing: Outgoing) -> Ended {
-        self.put_back(Outgoing { sent_at: Some(Timestamp::now()), ..outgoing }).await;
+        self.put_back(Outgoing { sent_at: Some(self.clock.wall()), ..outgoing }).await;
         Ended::Sent
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::Clock;
 use domain::notification::Outgoing;
 use sinks::client::Client;
 use store::{Outbox, StoreError};
@@ -40,7 +40,7 @@ pub struct Notifier {
 
 impl Notifier {
     /// Sends what waits, and what comes.
-    pub fn start(outbox: Arc<dyn Outbox>, ways: Ways, settings: Settings) -> Notifier {
+    pub fn start(outbox: Arc<dyn Outbox>, ways: Ways, settings: Settings, clock: Clock) -> Notifier {
         if ways.mailer.is_none() {
             tracing::warn!(
                 "no SMTP server is set (`smtp.host`): notifications by email wait and are given up after {} days; \
@@ -50,13 +50,20 @@ impl Notifier {
         }
         let (stop, stopped) = watch::channel(false);
         let meters = Arc::new(Meters::default());
-        let post = Arc::new(Post { outbox, ways, settings, meters: Arc::clone(&meters) });
+        let post = Arc::new(Post { outbox, ways, settings, clock, meters: Arc::clone(&meters) });
         Notifier { meters, stop, running: tokio::spawn(run(post, stopped)) }
     }
 
     /// What is counted.
     pub fn meters(&self) -> &Arc<Meters> {
         &self.meters
+    }
+
+    /// Resolves when the sender has ended, in order or by a fault.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stop = self.stop.clone();
+        // Its loop holds the receiver.
+        async move { stop.closed().await }
     }
 
     /// Stops it; what is on its way may arrive.
@@ -121,7 +128,7 @@ async fn read(post: &Post, plan: &mut Plan, restored: &mut bool) -> Result<(), S
         }
     }
     if !*restored {
-        plan.restore(kept, Instant::now(), Timestamp::now());
+        plan.restore(kept, Instant::now(), post.clock.wall());
         *restored = true;
     }
     Ok(())

@@ -13,9 +13,7 @@ use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestinat
 use domain::event::EventParts;
 use domain::outcome::Outcome;
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{
-    ClientId, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp,
-};
+use domain::{ClientId, Clock, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
@@ -40,7 +38,7 @@ async fn main() -> Result<(), Error> {
     let connector = Connector::new(Arc::new(Resolver::system()), policy, TlsClient::new(&[])?);
     let style = EnvelopeStyle::new("akeneo-event-platform", "https://events.example");
     let settings = HttpsSettings { connections_per_subscription: 64, ..HttpsSettings::default() };
-    let sink = Arc::new(HttpsSink::new(connector, style.clone(), settings));
+    let sink = Arc::new(HttpsSink::new(connector, style.clone(), settings, Clock::system()));
     let delivery = delivery(receiver)?;
     let body = envelope::body(&style, &delivery.events[0].event, &delivery.subscription.id, false);
 
@@ -153,8 +151,8 @@ fn delivery(receiver: SocketAddr) -> Result<Delivery, Error> {
         status_since: Position::FIRST,
         generation: 1,
         revision: 1,
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
+        created_at: Clock::system().wall(),
+        updated_at: Clock::system().wall(),
     };
     // About 1 KB, as design and contract take for usual.
     let data =
@@ -167,6 +165,6 @@ fn delivery(receiver: SocketAddr) -> Result<Delivery, Error> {
         data: &data,
         product_identifier: None,
     });
-    let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Timestamp::now(), event };
+    let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Clock::system().wall(), event };
     Ok(Delivery { subscription: Arc::new(subscription), events: vec![Arc::new(event)], traces: Vec::new() })
 }

@@ -17,7 +17,7 @@ use domain::destination::Destination;
 use domain::outcome::{Failure, Outcome};
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
-use domain::{Event, SubscriptionId, Timestamp};
+use domain::{Clock, Event, SubscriptionId};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
@@ -70,13 +70,14 @@ struct Inner {
     connector: Connector,
     style: EnvelopeStyle,
     settings: HttpsSettings,
+    clock: Clock,
     pool: Pool,
 }
 
 impl HttpsSink {
     /// A sink. Must be called within a tokio runtime: a task closes connections that rested too long.
-    pub fn new(connector: Connector, style: EnvelopeStyle, settings: HttpsSettings) -> HttpsSink {
-        let inner = Arc::new(Inner { connector, style, settings, pool: Pool::new(settings) });
+    pub fn new(connector: Connector, style: EnvelopeStyle, settings: HttpsSettings, clock: Clock) -> HttpsSink {
+        let inner = Arc::new(Inner { connector, style, settings, clock, pool: Pool::new(settings) });
         let sink = Arc::downgrade(&inner);
         let interval = (settings.idle_timeout / 4).clamp(Duration::from_millis(10), SWEEP_INTERVAL);
         tokio::spawn(async move {
@@ -127,7 +128,8 @@ impl Inner {
             holder: crate::holder(subscription),
             event,
             body: envelope::body(&self.style, event, &subscription.id, lane.prepared.send_product_identifier),
-            at: Timestamp::now(),
+            at: self.clock.wall(),
+            clock: &self.clock,
             correlation_id: Uuid::new_v4(),
             trace,
             limit: self.settings.attempt_timeout,

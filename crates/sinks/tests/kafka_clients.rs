@@ -10,9 +10,7 @@ use domain::destination::{CustomHeaders, Destination, KafkaDestination, SaslAuth
 use domain::event::EventParts;
 use domain::outcome::Outcome;
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{
-    ClientId, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp,
-};
+use domain::{ClientId, Clock, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId};
 use futures_util::stream::{self, StreamExt};
 use parts::kafka::{BULK_USERS, Broker, Listener, PASSWORD};
 use sinks::connect::Connector;
@@ -57,8 +55,8 @@ fn subscription(broker: &Broker, user: usize) -> Subscription {
         status_since: Position::FIRST,
         generation: 1,
         revision: 1,
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
+        created_at: Clock::system().wall(),
+        updated_at: Clock::system().wall(),
     }
 }
 
@@ -71,7 +69,7 @@ fn event(number: u64) -> Arc<LoggedEvent> {
         data: &format!(r#"{{"product":{{"uuid":"{number}"}}}}"#),
         product_identifier: None,
     });
-    Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Timestamp::now(), event })
+    Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Clock::system().wall(), event })
 }
 
 #[test]

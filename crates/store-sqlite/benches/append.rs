@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::event::EventParts;
-use domain::{Event, PimId, Position, Timestamp};
+use domain::{Clock, Event, PimId, Position};
 use store::vault::MasterKey;
 use store::{EventLog, Vault};
 use store_sqlite::{Settings, SqliteStore};
@@ -85,7 +85,7 @@ fn measure(folder: &Path, callers: usize, batch: usize) -> Figures {
                     let first = numbers.fetch_add(batch as u64, Ordering::Relaxed);
                     let events = (first..first + batch as u64).map(|number| event(number, &data)).collect();
                     let asked = Instant::now();
-                    store.append(PimId(caller as u32 % 4), events, Timestamp::now()).await.unwrap();
+                    store.append(PimId(caller as u32 % 4), events, Clock::system().wall()).await.unwrap();
                     took.push(asked.elapsed());
                 }
                 took

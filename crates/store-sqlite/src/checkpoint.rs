@@ -10,6 +10,8 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
+use crate::threads::Threads;
+
 /// So few pages that the writer copies them within a few milliseconds.
 const LITTLE: u32 = 500;
 /// When the disk cannot keep up with the appends, the writer has to copy more.
@@ -32,7 +34,7 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(crate) fn start(connection: Connection, every: u32) -> std::io::Result<Checkpoints> {
+    pub(crate) fn start(threads: &Threads, connection: Connection, every: u32) -> std::io::Result<Checkpoints> {
         let shared = Arc::new(Shared::default());
         let (wake, asked) = sync_channel::<()>(1);
         let of_thread = Arc::clone(&shared);
@@ -47,7 +49,7 @@ impl Checkpoints {
                 of_thread.handed_over.store(true, Ordering::Relaxed);
             }
         };
-        let thread = std::thread::Builder::new().name("store-checkpoint".to_owned()).spawn(work)?;
+        let thread = threads.start("store-checkpoint", work)?;
         Ok(Checkpoints { shared, wake: Some(wake), thread: Some(thread), every })
     }
 

@@ -18,6 +18,7 @@ mod dedup;
 mod log_writer;
 mod private;
 mod readers;
+mod threads;
 mod writer;
 
 mod catalog;
@@ -52,6 +53,7 @@ use crate::figures::{Bounds, Meters};
 use crate::health::Health;
 use crate::log_writer::LogWriter;
 use crate::readers::Readers;
+use crate::threads::Threads;
 use crate::writer::{Request, Worker, Writer};
 
 /// All ports over one SQLite file. Dropping it waits until what was asked for is written.
@@ -74,6 +76,7 @@ pub struct SqliteStore {
     health: Arc<Health>,
     folder: PathBuf,
     lock: Option<File>,
+    threads: Threads,
 }
 
 impl SqliteStore {
@@ -119,7 +122,9 @@ impl SqliteStore {
         let meters = Arc::new(Meters::default());
         let bounds =
             Bounds { max_log_bytes: settings.max_log_bytes, min_free_disk_bytes: settings.min_free_disk_bytes };
-        let checkpoints = Checkpoints::start(folder.checkpointer()?, settings.checkpoint_pages).map_err(thread)?;
+        let threads = Threads::default();
+        let checkpoints =
+            Checkpoints::start(&threads, folder.checkpointer()?, settings.checkpoint_pages).map_err(thread)?;
         let (tail_of_worker, changes_of_worker) = (Arc::clone(&tail), Arc::clone(&changes));
         let health = Arc::new(Health::default());
         let worker = Worker {
@@ -133,8 +138,8 @@ impl SqliteStore {
             health: Arc::clone(&health),
         };
         Ok(SqliteStore {
-            writer: Writer::start(worker).map_err(thread)?,
-            readers: Readers::start(readers).map_err(thread)?,
+            writer: Writer::start(&threads, worker).map_err(thread)?,
+            readers: Readers::start(&threads, readers).map_err(thread)?,
             asked: Mutex::new(folder.glance()?),
             tail,
             changes,
@@ -147,7 +152,13 @@ impl SqliteStore {
             health,
             folder: folder.path().to_owned(),
             lock,
+            threads,
         })
+    }
+
+    /// Resolves when one of the store's threads has ended: by a fault, as long as the store is open.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.threads.ended()
     }
 
     /// Seals all secrets with the current master key that are sealed with an older one, so that the older one can go;

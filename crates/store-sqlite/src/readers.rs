@@ -15,6 +15,7 @@ use store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::failure::Failure;
+use crate::threads::Threads;
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
@@ -47,11 +48,11 @@ impl fmt::Debug for Readers {
 }
 
 impl Readers {
-    pub(crate) fn start(connections: Vec<Connection>) -> std::io::Result<Readers> {
+    pub(crate) fn start(threads: &Threads, connections: Vec<Connection>) -> std::io::Result<Readers> {
         let places = Places::new(connections.len() as u64);
         let (queue, reads) = mpsc::channel::<Read>(connections.len().max(1));
         let reads = Arc::new(Mutex::new(reads));
-        let mut threads = Vec::new();
+        let mut started = Vec::new();
         for connection in connections {
             let reads = Arc::clone(&reads);
             let work = move || {
@@ -62,9 +63,9 @@ impl Readers {
                     read(&connection);
                 }
             };
-            threads.push(std::thread::Builder::new().name("store-read".to_owned()).spawn(work)?);
+            started.push(threads.start("store-read", work)?);
         }
-        Ok(Readers { places, queue: Some(queue), threads })
+        Ok(Readers { places, queue: Some(queue), threads: started })
     }
 
     /// Runs `work` on one of the threads once it is the turn of whom it is for.

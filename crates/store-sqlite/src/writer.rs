@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::figures::Meters;
 use crate::health::Health;
 use crate::log_writer::LogWriter;
+use crate::threads::Threads;
 
 /// So many requests may wait; who comes later waits before the queue.
 const QUEUE: usize = 1024;
@@ -81,9 +82,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(worker: Worker) -> std::io::Result<Writer> {
+    pub(crate) fn start(threads: &Threads, worker: Worker) -> std::io::Result<Writer> {
         let (queue, requests) = mpsc::channel(QUEUE);
-        let thread = std::thread::Builder::new().name("store-write".to_owned()).spawn(move || worker.run(requests))?;
+        let thread = threads.start("store-write", move || worker.run(requests))?;
         Ok(Writer { queue: Some(queue), thread: Some(thread) })
     }
 

@@ -9,10 +9,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use domain::event::EventParts;
-use domain::{Event, PimId, Position, Timestamp};
+use domain::{Clock, Event, PimId, Position};
 use store::vault::MasterKey;
 use store::{EventLog, ReadLimit, Vault};
 use store_sqlite::{Settings, SqliteStore};
@@ -56,7 +56,7 @@ fn child(folder: &Path, round: &str) {
             tasks.spawn(async move {
                 for request in 0.. {
                     let events = ids(&round, caller, request).iter().map(|id| event(id)).collect();
-                    store.append(PimId(caller as u32 % 3), events, Timestamp::now()).await.unwrap();
+                    store.append(PimId(caller as u32 % 3), events, Clock::system().wall()).await.unwrap();
                     let mut out = std::io::stdout().lock();
                     writeln!(out, "acknowledged {caller} {request}").unwrap();
                     out.flush().unwrap();
@@ -73,7 +73,7 @@ fn what_was_acknowledged_survives_a_kill() {
         return child(Path::new(&folder), &std::env::var("KILL_ROUND").unwrap());
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let mut seed = Clock::system().wall().as_micros() as u64;
     if let Ok(given) = std::env::var("KILL_SEED") {
         seed = given.parse().unwrap();
     }
@@ -147,7 +147,7 @@ fn check(folder: &Path, acknowledged: &BTreeMap<String, u32>, round: u64) {
             let again: Vec<_> =
                 events.iter().filter(|event| event.pim.0 == pim).map(|event| event.event.clone()).collect();
             for again in again.chunks(500) {
-                let appended = store.append(PimId(pim), again.to_vec(), Timestamp::now()).await.unwrap();
+                let appended = store.append(PimId(pim), again.to_vec(), Clock::system().wall()).await.unwrap();
                 assert_eq!((appended.accepted, appended.duplicates), (again.len(), again.len()), "round {round}");
             }
         }

@@ -10,10 +10,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use domain::event::EventParts;
-use domain::{Event, PimId, Position, Timestamp};
+use domain::{Clock, Event, PimId, Position};
 use store::vault::MasterKey;
 use store::{AppendNewError, EventLog, ReadLimit, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, Vault};
 use store_sqlite::{Settings, SqliteStore};
@@ -76,7 +76,7 @@ fn child(folder: &Path) {
                     let (seen, last) = state(&store, entity).await;
                     let next = last.map_or(0, |last| last + 1);
                     let (events, saves) = step(entity, next, seen);
-                    store.append_new(PIM, events, saves, Timestamp::now()).await.unwrap();
+                    store.append_new(PIM, events, saves, Clock::system().wall()).await.unwrap();
                     let mut out = std::io::stdout().lock();
                     writeln!(out, "acknowledged {entity} {next}").unwrap();
                     out.flush().unwrap();
@@ -93,7 +93,7 @@ fn snapshots_and_events_survive_a_kill_together() {
         return child(Path::new(&folder));
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let mut seed = Clock::system().wall().as_micros() as u64;
     if let Ok(given) = std::env::var("KILL_SEED") {
         seed = given.parse().unwrap();
     }
@@ -148,7 +148,7 @@ fn check(folder: &Path, acknowledged: &BTreeMap<u64, u64>, round: u64) {
             assert!(last >= Some(*told), "round {round}: step {told} of entity {entity} was acknowledged and is lost");
             // The same request again, as a sender would that did not get the answer.
             let (events, saves) = step(entity, *told, revision);
-            let again = store.append_new(PIM, events, saves, Timestamp::now()).await.unwrap_err();
+            let again = store.append_new(PIM, events, saves, Clock::system().wall()).await.unwrap_err();
             assert!(matches!(&again, AppendNewError::Known(ids) if ids.len() == 2), "round {round}: {again}");
             assert_eq!(state(&store, entity).await, (revision, last), "round {round}");
         }

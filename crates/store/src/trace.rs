@@ -1,10 +1,8 @@
 //! Who follows events into the log: `app` does, where traces are switched on. The engine has the counterpart for their way out.
 
-use std::time::SystemTime;
-
-use domain::Event;
 use domain::pim::Pim;
 use domain::trace_parent::TraceParent;
+use domain::{Event, Timestamp};
 
 use crate::event_log::Appended;
 
@@ -16,7 +14,7 @@ pub struct Appending<'a> {
     /// How they came in: `events`, `events_api` or `reconciliation`.
     pub way: &'static str,
     /// When the request was there as a whole.
-    pub since: SystemTime,
+    pub since: Timestamp,
     /// The trace of the request that brought them.
     pub request: Option<TraceParent>,
     /// The events.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use domain::ClientId;
 use domain::pim::Pim;
-use domain::{ClientId, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::Client;
@@ -124,7 +124,7 @@ pub(crate) async fn permission(
     let pim = meant(&api, pim.as_deref()).await?;
     let owner = owner_of(&pim, client_id)?;
     let frequent = api.settings.frequent;
-    client_life::permission(api.store(), &pim, &owner, permitted, Timestamp::now(), frequent).await?;
+    client_life::permission(api.store(), &pim, &owner, permitted, api.clock.wall(), frequent).await?;
     tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, permitted, "the operator changed a permission");
     let client = api.store().client(&owner).await?;
     answer(StatusCode::OK, &shown(&pim, &owner.client_id, &client))

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::{digest, rand};
 use axum::extract::State;
 use axum::response::Response;
 use domain::pim::{Origin, SourceKey};
@@ -13,47 +12,15 @@ use store::edit_pim;
 
 use super::{answer, pim_named};
 use crate::Api;
+use crate::auth::credential::new_source_key;
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 
-/// How much of a key is shown in lists.
-const PREFIX: usize = 8;
-
-/// A new key of a producer: the key itself, to be shown once, and what is kept of it. `None` if the system gives no
-/// random numbers.
-pub fn new_source_key(now: Timestamp, origin: Origin) -> Option<(Secret, SourceKey)> {
-    let key = random("pr_")?;
-    let kept = source_key(&key, now, origin);
-    Some((key, kept))
-}
-
-/// What is kept of a key.
-pub fn source_key(key: &Secret, now: Timestamp, origin: Origin) -> SourceKey {
-    let prefix = key.expose().chars().take(PREFIX).collect();
-    SourceKey { prefix, sha256: sha256_hex(key.expose()), created_at: now, origin }
-}
-
-/// Something that nobody can guess, with a beginning that says what it is.
-pub(super) fn random(beginning: &str) -> Option<Secret> {
-    let mut bytes = [0; 24];
-    rand::fill(&mut bytes).ok()?;
-    Some(Secret::new(format!("{beginning}{}", hex(&bytes))))
-}
-
-/// SHA-256 of a text as lower-case hex, as it is stored of keys and tokens.
-pub(crate) fn sha256_hex(text: &str) -> String {
-    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The same, or the answer that there is none.
-pub(super) fn make() -> Result<(Secret, SourceKey), Refusal> {
-    new_source_key(Timestamp::now(), Origin::Api).ok_or_else(super::no_random_numbers)
+pub(super) fn make(now: Timestamp) -> Result<(Secret, SourceKey), Refusal> {
+    new_source_key(now, Origin::Api).ok_or_else(super::no_random_numbers)
 }
 
 /// What it is for those who call it.
@@ -95,7 +62,7 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
 pub(crate) async fn add(State(api): State<Arc<Api>>, At(name): At<String>, sent: Sent) -> Result<Response, Refusal> {
     sent.nothing()?;
     let pim = pim_named(&api, &name).await?;
-    let (key, kept) = make()?;
+    let (key, kept) = make(api.clock.wall())?;
     let shown = json!({"key": key.expose(), "prefix": kept.prefix, "created_at": kept.created_at.to_string()});
     edit_pim(api.store(), pim.id, |pim| -> Result<(), Refusal> {
         pim.keys.push(kept.clone());

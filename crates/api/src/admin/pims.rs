@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::PimId;
 use domain::pim::{Origin, Pim, Provenance, SourceKey};
-use domain::{PimId, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
 use wire::api::admin as new_pim;
@@ -114,7 +114,7 @@ pub(crate) async fn show(State(api): State<Arc<Api>>, At(name): At<String>) -> R
 /// Registers one and makes its first key, which is shown in this answer and never again.
 pub(crate) async fn add(State(api): State<Arc<Api>>, sent: Sent) -> Result<Response, Refusal> {
     let new = new_pim::parse_new_pim(&sent.json()?).map_err(Refusal::invalid)?;
-    let (key, kept) = keys::make()?;
+    let (key, kept) = keys::make(api.clock.wall())?;
     let pim = Pim {
         id: PimId(0),
         name: new.name,
@@ -125,7 +125,7 @@ pub(crate) async fn add(State(api): State<Arc<Api>>, sent: Sent) -> Result<Respo
         static_tokens: new.static_tokens,
         events_api_secret: None,
         provenance: Provenance { pim: Origin::Api, ..Provenance::default() },
-        created_at: Timestamp::now(),
+        created_at: api.clock.wall(),
         revision: 0,
     };
     let mut made = shown(&api.store().add_pim(pim).await?);
@@ -143,6 +143,6 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, Refusal> {
     sent.nothing()?;
     let pim = pim_named(&api, &name).await?;
-    api.store().remove_pim(pim.id, Timestamp::now()).await?;
+    api.store().remove_pim(pim.id, api.clock.wall()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

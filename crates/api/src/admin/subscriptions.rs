@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use domain::SubscriptionId;
 use domain::outcome::SuspensionReason;
 use domain::pim::Pim;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{SubscriptionId, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::transition;
@@ -127,7 +127,7 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
         }
         let subject = pims.iter().find(|pim| pim.id == current.pim).map_or("", |pim| pim.url.as_str());
         let mut change = changing::change();
-        transition::suspend(&mut change, current, SuspensionReason::Operator, subject, Timestamp::now());
+        transition::suspend(&mut change, current, SuspensionReason::Operator, subject, api.clock.wall());
         transition::remark(&mut change, &reason);
         transition::say_if_frequent(api.store(), &mut change, api.settings.frequent).await?;
         subscriptions::make(&api, change).await

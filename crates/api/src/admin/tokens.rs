@@ -5,32 +5,20 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::pim::{PLATFORM_TOKEN, Pim, PlatformToken};
+use domain::pim::{Pim, PlatformToken};
 use domain::subscriber::Owner;
-use domain::{Secret, Timestamp};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::{ChangeError, Clients, edit_client};
 use wire::fault::code;
 
-use super::keys::{random, sha256_hex};
 use super::{answer, owner_of, pim_named};
 use crate::Api;
+use crate::auth::credential::new_platform_token;
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
-
-/// How much of a token is shown in lists: enough that two tokens of a client differ.
-const PREFIX: usize = PLATFORM_TOKEN.len() + 8;
-
-/// A new token: the token itself, to be shown once, and what is kept of it. `None` if the system gives no random numbers.
-pub fn new_platform_token(now: Timestamp) -> Option<(Secret, PlatformToken)> {
-    let token = random(PLATFORM_TOKEN)?;
-    let prefix = token.expose().chars().take(PREFIX).collect();
-    let kept = PlatformToken { prefix, sha256: sha256_hex(token.expose()), created_at: now };
-    Some((token, kept))
-}
 
 /// Keeps a token for a client.
 pub async fn add_platform_token(
@@ -136,7 +124,7 @@ pub(crate) async fn add(
 ) -> Result<Response, Refusal> {
     sent.nothing()?;
     let (pim, owner) = client_of(&api, &name, client_id).await?;
-    let (token, kept) = new_platform_token(Timestamp::now()).ok_or_else(super::no_random_numbers)?;
+    let (token, kept) = new_platform_token(api.clock.wall()).ok_or_else(super::no_random_numbers)?;
     add_platform_token(api.store(), &owner, &kept).await?;
     tracing::info!(
         pim.name = %pim.name, client.id = %owner.client_id, token.prefix = %kept.prefix, "the operator issued a token of the platform"

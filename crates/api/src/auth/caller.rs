@@ -11,13 +11,15 @@ use domain::subscriber::Owner;
 use domain::{ClientId, Secret, Timestamp};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use store::{Client, Condition};
+use store::{Change, Client, Condition};
 use wire::Fault;
 
 use super::gateway::Verdict;
-use super::verdicts::{Known, TooMany};
+use super::questions::TooMany;
+use super::verdicts::Known;
 use crate::Api;
-use crate::admin::keys::sha256_hex;
+use crate::auth::credential::sha256_hex;
+use crate::changing;
 use crate::client_life;
 use crate::origin::Origin;
 use crate::refusal::because::Code;
@@ -51,6 +53,12 @@ impl Caller {
     /// again; the PIM is not asked twice (contract page 7, "Judged at the commit").
     pub(crate) async fn again(&self, api: &Api) -> Result<Caller, Refusal> {
         judge(api, &self.pim.url_key, &self.pim.url, self.owner.client_id.clone(), self.proof.clone()).await
+    }
+
+    /// An empty change on the caller's behalf: it commits only if everything that admitted the caller still holds. To be
+    /// made within [`changing::until_won`], for a caller that was just judged by [`Caller::again`].
+    pub(crate) fn change(&self) -> Change {
+        Change { conditions: self.conditions.clone(), ..changing::change() }
     }
 
     /// Whether the PIM allows the client to use the Event Platform, as creating and resuming ask (contract page 7).
@@ -87,7 +95,7 @@ pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap, origin: Origin)
     if let Proof::Asked { permission: Some(permitted), .. } = proof {
         let owner = Owner { pim: pim.id, client_id: client_id.clone() };
         let frequent = api.settings.frequent;
-        client_life::permission(api.store(), &pim, &owner, permitted, Timestamp::now(), frequent).await?;
+        client_life::permission(api.store(), &pim, &owner, permitted, api.clock.wall(), frequent).await?;
     }
     judge(api, &claim.url_key, claim.url, client_id, proof).await
 }

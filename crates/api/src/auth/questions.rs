@@ -12,7 +12,6 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant};
 
-use super::verdicts::TooMany;
 use crate::origin::Origin;
 use crate::rate_limit::Buckets;
 
@@ -30,6 +29,10 @@ const REFUSED_BY_PIM: (f64, f64) = (100.0, 1000.0);
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
 /// How many of them are known.
 const MOST_KNOWN: usize = 10_000;
+
+/// There are too many questions of this kind: when to come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TooMany(pub(crate) Duration);
 
 /// Who asks about a token.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use domain::pim::Pim;
-use domain::{ClientId, PimId, Timestamp};
+use domain::{ClientId, Clock, PimId, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::gateway::{PimGateway, Verdict};
-use super::questions::{Questions, Who};
+use super::questions::{Questions, TooMany, Who};
 use crate::origin::Origin;
 use crate::settings::VerdictCache;
 
@@ -34,14 +34,10 @@ pub(crate) struct Known {
     until: Instant,
 }
 
-/// There are too many questions of this kind: when to come back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct TooMany(pub(crate) Duration);
-
 /// The memory of verdicts.
-#[derive(Default)]
 pub(crate) struct Verdicts {
     bounds: VerdictCache,
+    clock: Clock,
     yes: Mutex<Table>,
     no: Mutex<Table>,
     /// Whoever holds the lock of a token asks the PIM; the others wait for the lock and find the answer.
@@ -91,8 +87,15 @@ impl Table {
 
 impl Verdicts {
     /// An empty memory.
-    pub(crate) fn new(bounds: VerdictCache) -> Verdicts {
-        Verdicts { bounds, ..Verdicts::default() }
+    pub(crate) fn new(bounds: VerdictCache, clock: Clock) -> Verdicts {
+        Verdicts {
+            bounds,
+            clock,
+            yes: Mutex::default(),
+            no: Mutex::default(),
+            asking: Mutex::default(),
+            questions: Questions::default(),
+        }
     }
 
     /// The verdict on a token: remembered, or asked for now, within the time that a check may take. However many
@@ -109,7 +112,7 @@ impl Verdicts {
         if let Some(known) = self.remembered(pim.id, &key) {
             return Ok(known);
         }
-        let asked_at = Timestamp::now();
+        let asked_at = self.clock.wall();
         let who = Who { pim: pim.id, origin, client: client.clone() };
         let asked = timeout(self.bounds.check, self.ask(gateway, pim, token, &key, &who));
         asked.await.unwrap_or_else(|_| {
@@ -139,7 +142,7 @@ impl Verdicts {
             return Ok(known);
         }
         let place = self.questions.place(who).await?;
-        let asked_at = Timestamp::now();
+        let asked_at = self.clock.wall();
         let verdict = gateway.verify(pim, &who.client, token).await;
         drop(place);
         let (table, lasts) = match &verdict {
@@ -246,10 +249,14 @@ mod tests {
 
     const GENUINE: Verdict = Verdict::Genuine { permission: None };
 
+    fn verdicts(bounds: VerdictCache) -> Verdicts {
+        Verdicts::new(bounds, Clock::system())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_burst_asks_the_pim_once() {
         let gateway = scripted(|_| GENUINE);
-        let verdicts = Arc::new(Verdicts::default());
+        let verdicts = Arc::new(verdicts(VerdictCache::default()));
         let burst: Vec<_> = (0..200)
             .map(|_| {
                 let (verdicts, gateway) = (verdicts.clone(), gateway.clone());
@@ -267,7 +274,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let gateway = scripted(says);
-            let verdicts = Verdicts::default();
+            let verdicts = verdicts(VerdictCache::default());
             ask(&verdicts, &gateway, "token").await;
             tokio::time::advance(lasts - Duration::from_millis(1)).await;
             ask(&verdicts, &gateway, "token").await;
@@ -288,7 +295,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_expired_yes_is_not_used_while_the_pim_is_down() {
-        let verdicts = Verdicts::default();
+        let verdicts = verdicts(VerdictCache::default());
         ask(&verdicts, &scripted(|_| GENUINE), "token").await;
         tokio::time::advance(YES).await;
         let down = scripted(|_| Verdict::Unavailable { message: "no route".into() });
@@ -303,7 +310,7 @@ mod tests {
         };
         let gateway = Arc::new(Scripted { asked: AtomicUsize::new(0), takes: Duration::ZERO, says });
         let bounds = VerdictCache { at_most: 100, ..VerdictCache::default() };
-        let verdicts = Verdicts::new(bounds);
+        let verdicts = verdicts(bounds);
         ask(&verdicts, &gateway, "genuine").await;
         for made_up in 0..250 {
             ask(&verdicts, &gateway, &made_up.to_string()).await;
@@ -318,7 +325,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_pims_genuine_tokens_flush_none_of_another() {
         let gateway = scripted(|_| GENUINE);
-        let verdicts = Verdicts::new(VerdictCache { at_most: 10, ..VerdictCache::default() });
+        let verdicts = verdicts(VerdictCache { at_most: 10, ..VerdictCache::default() });
         let (first, second) = (pim(), Pim { id: PimId(2), ..pim() });
         let app = ClientId("app".into());
         verdicts.of(gateway.as_ref(), &first, &app, "token", Origin::UNKNOWN).await.unwrap();
@@ -336,7 +343,7 @@ mod tests {
     async fn a_check_takes_two_seconds_at_most() {
         let gateway =
             Arc::new(Scripted { asked: AtomicUsize::new(0), takes: Duration::from_secs(60), says: |_| GENUINE });
-        let verdicts = Arc::new(Verdicts::default());
+        let verdicts = Arc::new(verdicts(VerdictCache::default()));
         let start = Instant::now();
         // The one that asks, one that waits for its answer, and many that wait for a place.
         let callers: Vec<_> = ["a", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]

@@ -11,7 +11,7 @@ use wire::signature;
 
 use crate::description::operation::{Operation, Refuses, Shown};
 use crate::refusal::because;
-use crate::router::{Action, Audience, contents};
+use crate::route::{Action, Audience, Section};
 use crate::{
     Settings, admin, description, event_types, events, filters, health, ingest_akeneo, schemas as spec, subscriptions,
 };
@@ -30,11 +30,11 @@ fn number(value: u64) -> Value {
 }
 
 /// The description of an installation.
-pub(super) fn document(settings: &Settings, catalogue: &Catalogue) -> Value {
+pub(super) fn document(contents: &[Section], settings: &Settings, catalogue: &Catalogue) -> Value {
     let mut common = Vec::new();
     let mut paths = Vec::new();
     let mut tags = Vec::new();
-    for section in contents() {
+    for section in contents {
         let audience = section.audience;
         tags.push(object([("name", audience.tag().into()), ("description", audience.about().into())]));
         common.extend(common_responses(audience));

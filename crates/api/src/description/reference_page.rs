@@ -9,7 +9,7 @@ use crate::Settings;
 #[test]
 fn reference_page_of_the_api() {
     let settings = Settings::default();
-    let published = super::publish(&settings, &Catalogue::new());
+    let published = crate::publish(&settings, &Catalogue::new());
     expect_file!["../../../../docs/reference/openapi.json"].assert_eq(&published.openapi);
     expect_file!["../../../../docs/reference/postman.json"].assert_eq(&published.postman);
     expect_file!["../../../../docs/reference/api.md"].assert_eq(&published.reference);

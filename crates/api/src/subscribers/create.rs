@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::SubscriberId;
 use domain::log_entry::Action;
 use domain::subscriber::{Subscriber, SubscriberStatus};
-use domain::{SubscriberId, Timestamp};
 use http::StatusCode;
 use store::{Change, Put};
 use wire::api::subscriber;
@@ -44,7 +44,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Se
     caller.must_be_permitted()?;
     let new = subscriber::parse_create(&sent.json()?, &api.rules(&caller.pim.url)).map_err(Refusal::invalid)?;
     let call = sent.call(StatusCode::CREATED);
-    let now = Timestamp::now();
+    let now = api.clock.wall();
     let subscriber = Subscriber {
         id: SubscriberId::generate(),
         owner: caller.owner.clone(),
@@ -60,7 +60,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Se
         caller.must_be_permitted()?;
         let entry = changing::entry(&caller.owner, subscriber.id, None, Action::SubscriberCreated, now);
         let subscriber = Some(Put::New(subscriber.clone()));
-        let change = Change { subscriber, entries: vec![entry], ..changing::change_of(&caller) };
+        let change = Change { subscriber, entries: vec![entry], ..caller.change() };
         changing::make(api.store(), called(change, &call)).await?;
         Ok::<_, Attempt>(())
     })

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use domain::Timestamp;
 use domain::subscriber::SubscriberStatus;
 use http::StatusCode;
 
@@ -40,7 +39,7 @@ pub(crate) async fn delete(
         let subscriber = find(&api, &caller, &id).await?;
         let subscriptions = api.store().subscriptions(subscriber.id).await?;
         let deleted = SubscriberStatus::Deleted;
-        let mut end = changing::end(subscriber, subscriptions, deleted, &caller.pim.url, Timestamp::now());
+        let mut end = changing::end(subscriber, subscriptions, deleted, &caller.pim.url, api.clock.wall());
         end.conditions = caller.conditions;
         changing::make(api.store(), called(end, &call)).await?;
         Ok::<_, Attempt>(())

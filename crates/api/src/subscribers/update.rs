@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::Timestamp;
 use domain::log_entry::Action;
 use domain::subscriber::Subscriber;
 use http::StatusCode;
@@ -61,11 +60,11 @@ pub(crate) async fn update(
         if patched == current {
             return Ok::<_, Attempt>(current);
         }
-        let now = Timestamp::now();
+        let now = api.clock.wall();
         let put = changed_subscriber(patched, now);
         let updated = put.value().clone();
         let entry = changing::entry(&caller.owner, updated.id, None, Action::SubscriberUpdated, now);
-        let change = Change { subscriber: Some(put), entries: vec![entry], ..changing::change_of(&caller) };
+        let change = Change { subscriber: Some(put), entries: vec![entry], ..caller.change() };
         changing::make(api.store(), called(change, &call)).await?;
         Ok(updated)
     })

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::log_entry::Action;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{Position, SubscriptionId, Timestamp};
+use domain::{Position, SubscriptionId};
 use http::StatusCode;
 use store::{Change, Put};
 use wire::api::subscription;
@@ -71,7 +71,7 @@ pub(crate) async fn create(
         caller.must_be_permitted()?;
         let subscriber = subscribers::find(&api, &caller, &id).await?;
         subscribers::must_be_active(&subscriber)?;
-        let now = Timestamp::now();
+        let now = api.clock.wall();
         let subscription = Subscription {
             id: sid,
             subscriber_id: subscriber.id,
@@ -91,11 +91,7 @@ pub(crate) async fn create(
             updated_at: now,
         };
         let entry = changing::entry(&caller.owner, subscriber.id, Some(sid), Action::SubscriptionCreated, now);
-        let change = Change {
-            subscriptions: vec![Put::New(subscription)],
-            entries: vec![entry],
-            ..changing::change_of(&caller)
-        };
+        let change = Change { subscriptions: vec![Put::New(subscription)], entries: vec![entry], ..caller.change() };
         subscriptions::make(&api, called(change, &call)).await
     })
     .await?;

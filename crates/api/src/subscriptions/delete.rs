@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use domain::Timestamp;
 use domain::log_entry::Action;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use http::StatusCode;
@@ -44,12 +43,12 @@ pub(crate) async fn delete(
     until_won(|| async {
         let caller = caller.again(&api).await?;
         let current = find(&api, &caller, &ids).await?;
-        let now = Timestamp::now();
+        let now = api.clock.wall();
         let action = Action::SubscriptionDeleted;
         let entry = changing::entry(&caller.owner, current.subscriber_id, Some(current.id), action, now);
         let deleted = Subscription { status: SubscriptionStatus::Deleted, ..current };
         let subscriptions = vec![changed_subscription(deleted, now)];
-        let change = Change { subscriptions, entries: vec![entry], ..changing::change_of(&caller) };
+        let change = Change { subscriptions, entries: vec![entry], ..caller.change() };
         subscriptions::make(&api, called(change, &call)).await
     })
     .await?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::Timestamp;
 use domain::subscription::Subscription;
 use http::StatusCode;
 use store::transition;
@@ -13,7 +12,7 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, called, until_won};
+use crate::changing::{called, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
@@ -61,8 +60,8 @@ pub(crate) async fn resume(
             )
             .into());
         }
-        let mut change = changing::change_of(&caller);
-        transition::resume(&mut change, current, &caller.pim.url, Timestamp::now());
+        let mut change = caller.change();
+        transition::resume(&mut change, current, &caller.pim.url, api.clock.wall());
         subscriptions::make(&api, called(change, &call)).await
     })
     .await?;

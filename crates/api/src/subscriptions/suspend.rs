@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::Timestamp;
 use domain::outcome::SuspensionReason;
 use domain::subscription::Subscription;
 use http::StatusCode;
@@ -14,7 +13,7 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, called, until_won};
+use crate::changing::{called, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
@@ -55,8 +54,8 @@ pub(crate) async fn suspend(
         if !current.status.is_active() {
             return Err(Refusal::new(because::ALREADY_SUSPENDED, "the subscription is suspended already").into());
         }
-        let mut change = changing::change_of(&caller);
-        transition::suspend(&mut change, current, SuspensionReason::User, &caller.pim.url, Timestamp::now());
+        let mut change = caller.change();
+        transition::suspend(&mut change, current, SuspensionReason::User, &caller.pim.url, api.clock.wall());
         subscriptions::make(&api, called(change, &call)).await
     })
     .await?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::Timestamp;
 use domain::log_entry::Action;
 use domain::subscription::Subscription;
 use http::StatusCode;
@@ -62,11 +61,11 @@ pub(crate) async fn update(
         if patched == current {
             return Ok::<_, Attempt>(current);
         }
-        let now = Timestamp::now();
+        let now = api.clock.wall();
         let action = Action::SubscriptionUpdated;
         let entry = changing::entry(&caller.owner, patched.subscriber_id, Some(patched.id), action, now);
         let subscriptions = vec![changed_subscription(patched, now)];
-        let change = Change { subscriptions, entries: vec![entry], ..changing::change_of(&caller) };
+        let change = Change { subscriptions, entries: vec![entry], ..caller.change() };
         subscriptions::make(&api, called(change, &call)).await
     })
     .await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::Verdict;
-use domain::Timestamp;
+use domain::Clock;
 use domain::subscriber::Owner;
 use serde_json::{Value, json};
 use store::{Client, Clients, Pims, edit_client};
@@ -120,7 +120,7 @@ async fn a_removed_client_is_locked_out_until_a_token_was_issued_after_that() {
     let owner: Owner = owner_of("app");
     let hosted = || with(&world, "GET", PATH, PIM_URL, "hosted", "app").send();
     let removed = async |ago: u64| {
-        let at = Timestamp::now() - Duration::from_secs(ago);
+        let at = Clock::system().wall() - Duration::from_secs(ago);
         edit_client(world.store.as_ref(), &owner, |client| client.revoked_at = Some(at)).await.unwrap();
     };
     removed(3500).await;

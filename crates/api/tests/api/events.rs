@@ -29,7 +29,7 @@ async fn one_event_and_a_batch_and_binary_mode() {
         .raw(r#"{"product":{"uuid":"4a40cffc-a02d-5dd1-877c-5876596015f4"}}"#);
     assert_eq!(binary.send().await.expect(202), json!({"accepted": 1, "duplicates": 0}));
     assert_eq!(world.logged(), 4);
-    let counts = world.api.counters().counts();
+    let counts = world.counters.counts();
     assert_eq!((counts.accepted, counts.duplicates), (6, 2));
 }
 
@@ -65,7 +65,7 @@ async fn the_order_of_checks() {
     post(&world, "text/plain").raw("{").send().await.expect(415);
     post(&world, "application/cloudevents+json").raw("{").send().await.refused(400, "malformed_json");
     post(&world, "application/cloudevents+json").raw("{}").send().await.expect(422);
-    assert_eq!(world.api.counters().counts().refused_ingests, 5);
+    assert_eq!(world.counters.counts().refused_ingests, 5);
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn unknown_types_are_taken_and_named() {
         answer,
         json!({"accepted": 3, "duplicates": 0, "unknown_types": ["com.akeneo.pim.v1.product.enriched"]})
     );
-    assert_eq!(world.api.counters().counts().unknown_types, 2);
+    assert_eq!(world.counters.counts().unknown_types, 2);
     assert_eq!(world.logged(), 3);
 }
 
@@ -133,7 +133,7 @@ async fn payloads_are_held_against_their_schema_where_the_operator_says_so() {
         if status == 422 {
             assert_eq!(answer["errors"][0]["field"], "[1].data.product.uuid");
         }
-        assert_eq!(world.api.counters().counts().unfitting_payloads, counted);
+        assert_eq!(world.counters.counts().unfitting_payloads, counted);
     }
 }
 

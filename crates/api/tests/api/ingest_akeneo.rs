@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 
-use domain::{Position, Secret, Timestamp};
+use domain::{Clock, Position, Secret, Timestamp};
 use intake::Note;
 use serde_json::{Value, json};
 use store::{EventLog, Pims, ReadLimit, Snapshots};
@@ -22,12 +22,12 @@ thread_local! {
     static CLOCK: Cell<i64> = const { Cell::new(NOW) };
 }
 
-fn clock() -> Timestamp {
-    Timestamp::from_micros(CLOCK.get() * 1_000_000)
+fn clock() -> Clock {
+    Clock::new(|| Timestamp::from_micros(CLOCK.get() * 1_000_000).into())
 }
 
 async fn world_with(secret: &str) -> World {
-    let world = World::with(|settings| settings.clock = clock).await;
+    let world = World::at(clock()).await;
     let pim = domain::pim::Pim { events_api_secret: Some(Secret::new(secret)), ..world.pim.clone() };
     world.store.update_pim(pim).await.unwrap();
     CLOCK.set(NOW);
@@ -142,7 +142,7 @@ async fn signatures_and_their_age() {
         check(&timestamp, &sign(SECRET, &timestamp), None).await;
     }
     assert_eq!(world.logged(), 1);
-    assert_eq!((world.api.bridge().counts().verified, world.api.bridge().counts().refused), (3, 10));
+    assert_eq!((world.bridge.counts().verified, world.bridge.counts().refused), (3, 10));
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn a_bad_event_does_not_take_the_others_with_it() {
     assert_eq!(post(&world, &events).await.expect(202), json!({"accepted": 8, "duplicates": 0}));
     assert_eq!(world.logged(), 8);
     post(&world, &[json!({}), json!(7), events[3].clone()]).await.expect(202);
-    let counts = world.api.bridge().counts();
+    let counts = world.bridge.counts();
     assert_eq!((counts.events, counts.bad, counts.unknown), (8, 4, 1));
     assert_eq!(world.logged(), 8);
 }
@@ -235,7 +235,7 @@ async fn what_is_odd_in_one_place_costs_no_event() {
         assert_eq!(post(&world, &[event]).await.expect(202)["accepted"], 1);
     }
     assert_eq!(world.logged(), before + 7);
-    assert_eq!(world.api.bridge().counts().uncompared, 7);
+    assert_eq!(world.bridge.counts().uncompared, 7);
     // The state is that from before.
     post(&world, &[update("last", second + 1, "z")]).await.expect(202);
     assert_eq!(told(&world).await.last().unwrap(), &("a".to_owned(), "z".to_owned()));
@@ -248,7 +248,7 @@ async fn one_event_that_is_read_in_two_ways_leaves_the_others() {
     let answer = send(&world, SECRET, &NOW.to_string(), &body.replace("\"TWICE\"", "\"b\",\"data\":\"c\"")).await;
     assert_eq!(answer.expect(202), json!({"accepted": 2, "duplicates": 0}));
     assert_eq!(told(&world).await, [("a".to_owned(), "c".to_owned())]);
-    assert_eq!(world.api.bridge().counts().bad, 1);
+    assert_eq!(world.bridge.counts().bad, 1);
 }
 
 #[tokio::test]
@@ -258,7 +258,7 @@ async fn a_delta_that_is_larger_than_an_event_is_left_out_and_counted() {
     post(&world, &[update("1", 1, &text("a"))]).await.expect(202);
     post(&world, &[update("2", 2, &text("b"))]).await.expect(202);
     assert_eq!(logged(&world).await.len(), 2, "previous and new are 1.4 MB together");
-    let counts = world.api.bridge().counts();
+    let counts = world.bridge.counts();
     assert_eq!((counts.too_large, counts.deltas), (1, 0));
     // The next one begins at the new state.
     post(&world, &[update("3", 3, "c")]).await.expect(202);
@@ -333,7 +333,7 @@ async fn first_sight_no_difference_and_what_was_overtaken() {
 async fn what_comes_twice_is_told_once() {
     let world = world().await;
     // The dedup window is of one clock, and the other way in has that of the system.
-    CLOCK.set(Timestamp::now().as_micros() / 1_000_000);
+    CLOCK.set(Clock::system().wall().as_micros() / 1_000_000);
     post(&world, &[update("1", 1, "a"), update("2", 2, "b")]).await.expect(202);
     let before = logged(&world).await;
     // The same request again, one with something new in it, and one after the entity went on.
@@ -390,7 +390,7 @@ async fn requests_at_once_are_taken_one_after_another() {
     assert_eq!(told[0].0, "first");
     assert!(told.windows(2).all(|pair| pair[0].1 == pair[1].0), "{told:?}");
     post(&world, &[update("last", 1, &told[49].1)]).await.expect(202);
-    assert_eq!(world.api.bridge().counts().deltas, 50);
+    assert_eq!(world.bridge.counts().deltas, 50);
 }
 
 #[tokio::test]
@@ -405,7 +405,7 @@ async fn the_operator_can_see_that_it_works() {
     assert_eq!(note().await, Note::default());
     send(&world, SECRET, &NOW.to_string(), "").await.expect(200);
     let seen = note().await;
-    assert_eq!((seen.verified, seen.tested_at, seen.events), (1, Some(clock()), 0));
+    assert_eq!((seen.verified, seen.tested_at, seen.events), (1, Some(clock().wall()), 0));
 }
 
 fn real(name: &str) -> Option<String> {

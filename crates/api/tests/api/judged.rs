@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::Timestamp;
+use domain::Clock;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -186,11 +186,11 @@ async fn a_permission_check_does_not_let_a_removed_client_in_again() {
     world.staged.2.close();
     let (staged, pim, of) = (world.staged.clone(), world.pim.clone(), owner.clone());
     let checking = tokio::spawn(async move {
-        let now = Timestamp::now();
+        let now = Clock::system().wall();
         api::client_life::permission(staged.as_ref(), &pim, &of, false, now, Frequent::default()).await
     });
     world.staged.2.reached().await;
-    let removed = Some(Timestamp::now());
+    let removed = Some(Clock::system().wall());
     edit_client(world.store.as_ref(), &owner, |client| client.revoked_at = removed).await.unwrap();
     world.staged.2.open();
     checking.await.unwrap().unwrap();
@@ -204,13 +204,13 @@ async fn an_admission_by_a_later_token_does_not_undo_a_newer_removal() {
     let world = World::new().await;
     world.gateway.says("hosted", api::Verdict::Genuine { permission: None });
     let owner = owner_of("app");
-    let long_ago = Timestamp::now() - std::time::Duration::from_secs(2 * 3600);
+    let long_ago = Clock::system().wall() - std::time::Duration::from_secs(2 * 3600);
     edit_client(world.store.as_ref(), &owner, |client| client.revoked_at = Some(long_ago)).await.unwrap();
     world.staged.2.close();
     let call = world.bare("GET", SUBSCRIBERS).header("x-pim-url", PIM_URL).header("x-pim-token", "hosted");
     let sent = tokio::spawn(call.header("x-pim-client-id", "app").send());
     world.staged.2.reached().await;
-    let again = Timestamp::now();
+    let again = Clock::system().wall();
     edit_client(world.store.as_ref(), &owner, |client| client.revoked_at = Some(again)).await.unwrap();
     world.staged.2.open();
     sent.await.unwrap().refused(401, "client_revoked");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use api::{Permission, PimGateway, Verdict, client_life};
 use async_trait::async_trait;
 use domain::pim::Pim;
-use domain::{ClientId, Secret};
+use domain::{ClientId, Clock, Secret};
 use serde_json::{Value, json};
 use store::transition::Frequent;
 
@@ -165,7 +165,9 @@ impl PimGateway for Asked {
 async fn recheck(world: &World, says: &[(&'static str, Permission)]) {
     let asked = Asked(says.iter().cloned().collect());
     let pause = Duration::from_millis(1);
-    client_life::recheck_permissions(world.store.as_ref(), &asked, pause, Frequent::default()).await.unwrap();
+    client_life::recheck_permissions(world.store.as_ref(), &asked, &Clock::system(), pause, Frequent::default())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ async fn who_has_said_all_gets_the_answer() {
     stream.shutdown().await.unwrap();
     let answer = read_to_end(&mut stream).await;
     assert_eq!(last(&answer).0, 202, "{answer:?}");
-    assert_eq!(world.api.counters().counts().accepted, 1);
+    assert_eq!(world.counters.counts().accepted, 1);
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn what_was_sent_whole_is_taken_and_counted_although_its_client_is_gone() 
     world.stop.lock().unwrap().take().unwrap().send(()).unwrap();
     let server = world.server.lock().unwrap().take().unwrap();
     tokio::time::timeout(SOON, server).await.expect("it ends").unwrap();
-    assert_eq!(world.api.counters().counts().accepted, world.logged());
+    assert_eq!(world.counters.counts().accepted, world.logged());
 }
 
 fn one_place(settings: &mut api::Settings) {

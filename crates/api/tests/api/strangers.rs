@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use api::Verdict;
-use domain::{Secret, Timestamp};
+use domain::{Clock, Secret};
 use serde_json::{Value, json};
 use store::Pims;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,7 +25,7 @@ async fn world() -> World {
 }
 
 fn timestamp() -> String {
-    (Timestamp::now().as_micros() / 1_000_000).to_string()
+    (Clock::system().wall().as_micros() / 1_000_000).to_string()
 }
 
 async fn send(world: &World, source: &str, timestamp: &str, signature: &str) -> Answer {

@@ -131,7 +131,7 @@ async fn a_revoked_one_is_listed_again_once_its_client_is_admitted_and_cannot_be
     let world = World::new().await;
     let path = world.subscriber().await;
     let subscription = world.subscription(&path).await;
-    let now = domain::Timestamp::now();
+    let now = domain::Clock::system().wall();
     api::client_life::revoke(world.store.as_ref(), &world.pim, &owner_of("app"), now).await.unwrap();
     world.call("GET", PATH).send().await.refused(401, "client_revoked");
     api::client_life::admit(world.store.as_ref(), &owner_of("app")).await.unwrap();

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use api::{Api, LaneStatuses, Parts, PimGateway, Readiness, Settings, Verdict};
+use api::{Api, Counters, LaneStatuses, Parts, PimGateway, Readiness, Settings, Verdict};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use bytes::Bytes;
@@ -15,10 +15,11 @@ use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
 use domain::pim::{Origin, Pim, Probe, Provenance, SourceKey, StaticToken, TokenCheck};
 use domain::subscriber::Owner;
-use domain::{ClientId, PimId, Secret, SubscriptionId, Timestamp};
+use domain::{ClientId, Clock, PimId, Secret, SubscriptionId, Timestamp};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use intake::Bridge;
 use serde_json::{Value, json};
 use store::memory::{MemorySettings, MemoryStore};
 use store::{EventLog, News, Outbox, Pims};
@@ -90,6 +91,8 @@ pub(crate) struct World {
     pub(crate) staged: Arc<Staged>,
     pub(crate) gateway: Arc<Scripted>,
     pub(crate) engine: Arc<Engine>,
+    pub(crate) bridge: Arc<Bridge>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) api: Arc<Api>,
     pub(crate) address: SocketAddr,
     pub(crate) pim: Pim,
@@ -134,15 +137,24 @@ impl World {
     }
 
     pub(crate) async fn with(set: impl FnOnce(&mut Settings)) -> World {
-        World::over(MemoryStore::default(), set).await
+        World::over(MemoryStore::default(), Clock::system(), set).await
+    }
+
+    /// A world with a clock of its own.
+    pub(crate) async fn at(clock: Clock) -> World {
+        World::over(MemoryStore::default(), clock, |_| {}).await
     }
 
     pub(crate) async fn with_log_of(bytes: u64) -> World {
-        World::over(MemoryStore::new(MemorySettings { max_log_bytes: bytes, ..MemorySettings::default() }), |_| {})
-            .await
+        World::over(
+            MemoryStore::new(MemorySettings { max_log_bytes: bytes, ..MemorySettings::default() }),
+            Clock::system(),
+            |_| {},
+        )
+        .await
     }
 
-    async fn over(store: MemoryStore, set: impl FnOnce(&mut Settings)) -> World {
+    async fn over(store: MemoryStore, clock: Clock, set: impl FnOnce(&mut Settings)) -> World {
         let store = Arc::new(store);
         let probe = TokenCheck::Probe { probe: Probe::SystemInformation, trust_client_id: true, clients: vec![] };
         let shop = store.add_pim(pim("shop", PIM_URL, KEY, &["app", "other"], probe)).await.unwrap();
@@ -159,6 +171,8 @@ impl World {
         };
         set(&mut settings);
         let staged = Arc::new(Staged(store.clone(), AtomicBool::new(false), Gate::default()));
+        let bridge = Arc::new(Bridge::new(staged.clone(), None, None, clock.clone()));
+        let counters: Arc<Counters> = Arc::default();
         let api = Arc::new(Api::new(Parts {
             store: staged.clone(),
             gateway: gateway.clone(),
@@ -166,6 +180,11 @@ impl World {
             readiness: engine.clone(),
             catalogue: Arc::new(Catalogue::new()),
             settings,
+            clock,
+            bridge: bridge.clone(),
+            counters: counters.clone(),
+            tracer: None,
+            metrics: None,
         }));
         let in_effect = store.clone();
         tokio::spawn(async move {
@@ -189,6 +208,8 @@ impl World {
             staged,
             gateway,
             engine,
+            bridge,
+            counters,
             api,
             address,
             pim: shop,

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use domain::credential::check_client_id;
 use domain::subscriber::Owner;
-use domain::{ClientId, Timestamp};
+use domain::{ClientId, Clock};
 use store::Clients;
 use store_sqlite::SqliteStore;
 
@@ -118,7 +118,7 @@ pub(crate) fn run(args: &ClientArgs) -> Result<(), Failure> {
 async fn add(args: &AddArgs) -> Result<(), Failure> {
     let (_, store) = open(&args.config)?;
     let owner = args.client.owner(&store).await?;
-    let (token, kept) = api::new_platform_token(Timestamp::now())
+    let (token, kept) = api::new_platform_token(Clock::system().wall())
         .ok_or_else(|| Failure::message(Exit::Failed, "the system gives no random numbers"))?;
     api::add_platform_token(&store, &owner, &kept).await.map_err(cannot_change)?;
     terminal::note(format_args!("the token of client {}, shown only now:", owner.client_id));

@@ -9,7 +9,7 @@ use domain::credential::{check_client_id, check_token};
 use domain::pim::{
     CLIENT_ID_FIELDS, ClientCredentials, Origin, PLATFORM_TOKEN, Pim, Probe, StaticToken, TokenCheck, is_name,
 };
-use domain::{ClientId, Secret, Timestamp};
+use domain::{ClientId, Clock, Secret, Timestamp};
 use store::{ChangeError, Pims, edit_pim};
 use store_sqlite::SqliteStore;
 
@@ -436,7 +436,7 @@ async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
         )
         .hint("do it by adding --yes"));
     }
-    store.remove_pim(pim.id, Timestamp::now()).await.map_err(cannot_change)?;
+    store.remove_pim(pim.id, Clock::system().wall()).await.map_err(cannot_change)?;
     terminal::note(format_args!("removed PIM {}", pim.name));
     Ok(())
 }

@@ -43,11 +43,18 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         let stop = Stop::listen()?;
         let platform = Platform::start(&config).await?;
         announce(&platform, args.ready_file.as_deref())?;
-        stop.wait().await;
+        let failed = tokio::select! {
+            () = stop.wait() => None,
+            task = platform.failed() => Some(task),
+        };
         tracing::info!("stopping: deliveries under way may end; Ctrl-C again ends at once");
         platform.stop().await;
         tracing::info!("stopped");
-        Ok(())
+        match failed {
+            None => Ok(()),
+            Some(task) => Err(Failure::message(Exit::Failed, format!("{task} ended because of a fault"))
+                .hint("the log says why; please report it. Start again: nothing that was acknowledged is lost")),
+        }
     })
 }
 

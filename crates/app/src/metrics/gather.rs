@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use domain::Timestamp;
 use domain::destination::DestinationType;
+use domain::{Clock, Timestamp};
 use engine::core::{Survey, suspension_names};
 use intake::Bridge;
 use meter::Counters;
@@ -16,7 +16,7 @@ use store_sqlite::SqliteStore;
 use super::families::Metric;
 use super::process;
 use super::sheet::Sheet;
-use crate::platform::Running;
+use crate::running::Running;
 use crate::traces::Fate;
 
 /// What does not answer in this time is missing from the scrape.
@@ -36,6 +36,7 @@ pub(crate) struct Sources {
     pub(crate) spans: Arc<Counters<Fate>>,
     /// Subscriptions that get series of their own.
     pub(crate) per_subscription_at_most: usize,
+    pub(crate) clock: Clock,
 }
 
 /// All samples now.
@@ -168,7 +169,7 @@ async fn store(sources: &Sources, sheet: &mut Sheet) -> Option<()> {
 }
 
 fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
-    let now = Timestamp::now();
+    let now = sources.clock.wall();
     let head = sources.store.upgrade().map_or(survey.routed, |store| store.tail().head());
     let totals = &survey.totals;
     sheet.count(Metric::EventsRouted, &[], totals.routed);
@@ -204,7 +205,7 @@ async fn subscriptions(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
         return;
     }
     let Some(store) = sources.store.upgrade() else { return };
-    let (now, head) = (Timestamp::now(), store.tail().head());
+    let (now, head) = (sources.clock.wall(), store.tail().head());
     let pims = tokio::time::timeout(PATIENCE, store.pims()).await;
     let pims: HashMap<_, _> =
         pims.ok().and_then(Result::ok).unwrap_or_default().into_iter().map(|pim| (pim.id, pim.name)).collect();

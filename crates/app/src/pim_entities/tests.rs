@@ -5,7 +5,7 @@ mod fake_rest;
 use std::sync::Arc;
 
 use domain::pim::{Probe, Provenance, TokenCheck};
-use domain::{ClientId, Position, Secret};
+use domain::{ClientId, Clock, Position, Secret};
 use http::HeaderValue;
 use intake::{Bridge, Note, Reconciler};
 use serde_json::{Value as Json, json};
@@ -79,9 +79,9 @@ impl World {
     fn over(store: Arc<MemoryStore>, rest: FakeRest, pim: Arc<Pim>) -> World {
         let client = PimClient::new(http_client::client().unwrap(), Duration::from_secs(5));
         let attributes = Arc::new(HttpAttributes::new(client.clone()));
-        let bridge = Arc::new(Bridge::new(store.clone(), Some(attributes)));
+        let bridge = Arc::new(Bridge::new(store.clone(), Some(attributes), None, Clock::system()));
         let source = Arc::new(HttpEntities::new(client));
-        let reconciler = Reconciler::new(bridge.clone(), store.clone(), source, OVERLAP);
+        let reconciler = Reconciler::new(bridge.clone(), store.clone(), source, OVERLAP, Clock::system());
         World { store, bridge, reconciler, rest, pim }
     }
 
@@ -406,14 +406,14 @@ async fn too_much_is_asked_again_after_a_pause() {
 #[tokio::test]
 async fn pims_are_asked_every_so_often() {
     let world = World::new().await;
-    let changed = (Timestamp::now() - Duration::from_secs(120)).to_string();
+    let changed = (Clock::system().wall() - Duration::from_secs(120)).to_string();
     world.rest.put("products", vec![with(product(FIRST, "00:00:00", "a"), "updated", json!(changed))]);
     let World { store, bridge, reconciler, rest, pim } = world;
     let without =
         Pim { name: "other".into(), url: "http://127.0.0.1:1".into(), url_key: "x".into(), ..Pim::clone(&pim) };
     let without = Pim { token_check: TokenCheck::Static, ..without };
     store.add_pim(without).await.unwrap();
-    let running = tokio::spawn(reconciler.run(Duration::from_millis(1)));
+    let running = tokio::spawn(Arc::new(reconciler).run(Duration::from_millis(1)));
     while bridge.counts().filled == 0 {
         tokio::task::yield_now().await;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use opentelemetry::trace::{SpanKind, TraceId};
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample};
 
-use crate::config::Traces;
+use crate::config::settings::Traces;
 
 /// Spans that wait to be sent, unless `OTEL_BSP_MAX_QUEUE_SIZE` says otherwise: about 1 KB each.
 const QUEUE: usize = 8192;

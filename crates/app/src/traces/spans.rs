@@ -1,8 +1,8 @@
 //! The list of all spans and their attributes: what is recorded, and what `docs/reference/traces.md` is made from.
 
 use std::borrow::Cow;
-use std::time::SystemTime;
 
+use domain::Timestamp;
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
@@ -144,15 +144,15 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(shape: &'static Shape, scope: &InstrumentationScope, place: Place, since: SystemTime) -> Draft {
+    pub(super) fn new(shape: &'static Shape, scope: &InstrumentationScope, place: Place, since: Timestamp) -> Draft {
         let data = SpanData {
             span_context: context(place.trace, place.span, false),
             parent_span_id: place.parent.map_or(SpanId::INVALID, SpanId::from_bytes),
             parent_span_is_remote: place.remote_parent,
             span_kind: shape.kind.clone(),
             name: Cow::Borrowed(shape.name),
-            start_time: since,
-            end_time: since,
+            start_time: since.into(),
+            end_time: since.into(),
             attributes: Vec::with_capacity(shape.attributes.len()),
             dropped_attributes_count: 0,
             events: SpanEvents::default(),
@@ -184,8 +184,8 @@ impl Draft {
         self.data.status = Status::error(why);
     }
 
-    pub(super) fn end(mut self, at: SystemTime) -> SpanData {
-        self.data.end_time = at;
+    pub(super) fn end(mut self, at: Timestamp) -> SpanData {
+        self.data.end_time = at.into();
         self.data
     }
 }

@@ -2,14 +2,13 @@
 //! trace whenever and in whichever run of the platform they are made.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aws_lc_rs::digest;
 use domain::destination::{Destination, Target};
 use domain::outcome::Outcome;
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
-use domain::{Event, LoggedEvent, PimId};
+use domain::{Clock, Event, LoggedEvent, PimId, Timestamp};
 use engine::meters::Ending;
 use engine::trace::{AttemptTrace, DeliveryTracer, Routed};
 use meter::Names;
@@ -31,6 +30,7 @@ pub(crate) struct Tracer {
     propagate: bool,
     scope: InstrumentationScope,
     spans: Spans,
+    clock: Clock,
 }
 
 /// Where the spans of an event belong.
@@ -43,9 +43,9 @@ struct Placed {
 }
 
 impl Tracer {
-    pub(super) fn new(sampling: Sampling, propagate: bool, spans: Spans) -> Tracer {
+    pub(super) fn new(sampling: Sampling, propagate: bool, spans: Spans, clock: Clock) -> Tracer {
         let scope = InstrumentationScope::builder("postrider").with_version(env!("CARGO_PKG_VERSION")).build();
-        Tracer { sampling, propagate, scope, spans }
+        Tracer { sampling, propagate, scope, spans, clock }
     }
 
     /// Where an event's spans belong; `None` if it is not recorded.
@@ -131,14 +131,17 @@ impl AppendTracer for Tracer {
             }
             drafts.push(draft);
         }
-        (!drafts.is_empty())
-            .then(|| Box::new(Accepting { spans: self.spans.clone(), drafts, events: events.len() }) as _)
+        (!drafts.is_empty()).then(|| {
+            Box::new(Accepting { spans: self.spans.clone(), clock: self.clock.clone(), drafts, events: events.len() })
+                as _
+        })
     }
 }
 
 /// Events on their way into the log.
 struct Accepting {
     spans: Spans,
+    clock: Clock,
     drafts: Vec<Draft>,
     /// Events of the request, those that are not recorded included.
     events: usize,
@@ -146,7 +149,7 @@ struct Accepting {
 
 impl AppendTrace for Accepting {
     fn ended(self: Box<Self>, result: Result<Appended, String>) {
-        let now = SystemTime::now();
+        let now = self.clock.wall();
         for mut draft in self.drafts {
             match &result {
                 Ok(appended) if appended.duplicates == 0 => {}
@@ -161,8 +164,8 @@ impl AppendTrace for Accepting {
 }
 
 impl DeliveryTracer for Tracer {
-    fn routed(&self, events: &[Routed], since: SystemTime) {
-        let now = SystemTime::now();
+    fn routed(&self, events: &[Routed], since: Timestamp) {
+        let now = self.clock.wall();
         for routed in events {
             let LoggedEvent { pim, event, .. } = routed.event.as_ref();
             let Some(placed) = self.place(*pim, event) else { continue };
@@ -180,7 +183,7 @@ impl DeliveryTracer for Tracer {
         events: &[Arc<LoggedEvent>],
         attempt: u32,
     ) -> Option<Box<dyn AttemptTrace>> {
-        let since = SystemTime::now();
+        let since = self.clock.wall();
         let mut drafts = Vec::new();
         let mut parents = TraceParents::new();
         for (index, logged) in events.iter().enumerate() {
@@ -201,7 +204,9 @@ impl DeliveryTracer for Tracer {
             destination(&mut draft, &subscription.destination, events.len());
             drafts.push((index, draft));
         }
-        (!drafts.is_empty()).then(|| Box::new(Attempting { spans: self.spans.clone(), drafts, parents }) as _)
+        (!drafts.is_empty()).then(|| {
+            Box::new(Attempting { spans: self.spans.clone(), clock: self.clock.clone(), drafts, parents }) as _
+        })
     }
 }
 
@@ -226,6 +231,7 @@ fn destination(draft: &mut Draft, destination: &Destination, events: usize) {
 /// An attempt under way.
 struct Attempting {
     spans: Spans,
+    clock: Clock,
     /// With the place of its event in the attempt.
     drafts: Vec<(usize, Draft)>,
     parents: TraceParents,
@@ -237,7 +243,7 @@ impl AttemptTrace for Attempting {
     }
 
     fn ended(self: Box<Self>, outcomes: &[Outcome]) {
-        let now = SystemTime::now();
+        let now = self.clock.wall();
         for (index, mut draft) in self.drafts {
             let Some(outcome) = outcomes.get(index) else { continue };
             let (ending, reason) = Ending::of(outcome);

@@ -5,16 +5,18 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::Clock;
 use parts::{Process, place, port, tool};
 
 use crate::pages::root;
 use crate::platform::{Delivery, Platform};
 
+#[expect(clippy::disallowed_methods, reason = "an example that stands by itself")]
 #[path = "../../../../examples/signatures/receiver.rs"]
 #[expect(unreachable_pub, reason = "it is written for a program of its own")]
 mod receiver_in_rust;
@@ -118,7 +120,7 @@ fn judge(start: impl Fn(u64) -> anyhow::Result<Receiver>) -> anyhow::Result<()> 
     receiver.check("the secondary secret, fresh", &headers_of(rotated, ""), &rotated.body, GENUINE);
     receiver.check("without Standard Webhooks", &headers_of(ours, "webhook-signature"), &ours.body, NOT_GENUINE);
     receiver.check("without a timestamp", &headers_of(ours, "webhook-timestamp"), &ours.body, NOT_GENUINE);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = u64::try_from(Clock::system().wall().as_micros() / 1_000_000).unwrap();
     let check = |what: &str, timestamp: &str, id: &str, expect: u16| {
         let signature = standard(id, timestamp, KNOWN.0);
         let headers = [

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use domain::Clock;
 use domain::Timestamp;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -71,13 +72,13 @@ async fn a_suspension_survives_kills_and_is_told_once() {
         moments.push((random.moment(20, 180), None));
         moments.sort();
         let start = Instant::now();
-        let (mut platform, mut killed) = (Some(platform), Killed { at: start, time: Timestamp::now() });
+        let (mut platform, mut killed) = (Some(platform), Killed { at: start, time: Clock::system().wall() });
         for (moment, endpoint) in moments {
             tokio::time::sleep(moment.saturating_sub(start.elapsed())).await;
             match endpoint {
                 Some(endpoint) => _ = gone.lock().unwrap().insert(endpoint),
                 None => {
-                    killed = Killed { at: Instant::now(), time: Timestamp::now() };
+                    killed = Killed { at: Instant::now(), time: Clock::system().wall() };
                     if let Some(platform) = platform.take() {
                         platform.kill();
                     }

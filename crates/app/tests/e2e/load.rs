@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use domain::Clock;
 use domain::Timestamp;
 use tokio::task::JoinHandle;
 
@@ -51,7 +52,7 @@ impl Load {
         let events: Vec<_> = ids.iter().map(|id| event(id, "product.updated")).collect();
         self.note(&ids, None);
         match client.publish(&events).await {
-            Ok(()) => self.note(&ids, Some(Timestamp::now())),
+            Ok(()) => self.note(&ids, Some(Clock::system().wall())),
             Err(error) if error.starts_with(char::is_numeric) => panic!("refused: {error}"),
             Err(_) => return false,
         }

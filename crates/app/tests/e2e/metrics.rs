@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use domain::Clock;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::handshake;
@@ -225,7 +226,7 @@ async fn metrics_say_what_happened() {
         assert!(page.value(above_zero, &[]) > 0.0, "{above_zero}");
     }
     let started = page.value("process_start_time_seconds", &[]);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let now = Clock::system().wall().as_micros() as f64 / 1e6;
     assert!((now - 120.0..=now + 2.0).contains(&started), "{started} is not just before {now}");
 
     // Two subscriptions, the oldest, have series of their own; three have none.

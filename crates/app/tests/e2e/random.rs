@@ -1,6 +1,8 @@
 //! Random moments that can be repeated by their seed.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use domain::Clock;
 
 /// A small generator of numbers (SplitMix64).
 pub(crate) struct Random(u64);
@@ -9,8 +11,7 @@ impl Random {
     /// The generator of this run with its seed, which is printed: that of `POSTRIDER_SEED`, else a new one.
     pub(crate) fn of_this_run() -> (u64, Random) {
         let seed = std::env::var("POSTRIDER_SEED").ok().and_then(|text| text.parse().ok());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let seed = seed.unwrap_or(now.as_nanos() as u64);
+        let seed = seed.unwrap_or_else(|| Clock::system().wall().as_micros() as u64);
         println!("seed {seed}; POSTRIDER_SEED={seed} repeats it");
         (seed, Random(seed))
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use domain::Clock;
 use notify::{Notifier, Ways};
 use store::vault::MasterKey;
 use store::{Outbox, Vault};
@@ -50,7 +51,7 @@ async fn a_notification_arrives_although_the_process_was_killed_before_it_was_se
     let waiting = store.notifications(0, 10).await.unwrap();
     assert_eq!(waiting.len(), 1, "it was recorded with the change");
     let ways = || Ways { webhooks: client(&["127.0.0.0/8"]), mailer: None };
-    let notifier = Notifier::start(store.clone(), ways(), settings());
+    let notifier = Notifier::start(store.clone(), ways(), settings(), Clock::system());
     until("it arrives", async || store.notifications(0, 10).await.unwrap().is_empty()).await;
     notifier.stop().await;
     assert_eq!(receiver.got().len(), 1);
@@ -59,7 +60,7 @@ async fn a_notification_arrives_although_the_process_was_killed_before_it_was_se
 
     // Sent and recorded: the next start has nothing to tell.
     let store = Arc::new(open(folder.path()));
-    let notifier = Notifier::start(store.clone(), ways(), settings());
+    let notifier = Notifier::start(store.clone(), ways(), settings(), Clock::system());
     suspend_another(&store, &receiver).await;
     until("the other one arrives", async || receiver.got().len() > 1).await;
     notifier.stop().await;

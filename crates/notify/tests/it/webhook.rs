@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::Clock;
 use domain::Secret;
 use domain::notification::Channel;
 use notify::{Notifier, Settings, Ways};
@@ -109,7 +110,7 @@ async fn the_address_guard_judges_the_url() {
     let receiver = Receiver::start(&[]).await;
     let world = World::new(contact(false, Some(&receiver.url()))).await;
     let ways = Ways { webhooks: client(&[]), mailer: None };
-    let notifier = Notifier::start(world.store.clone(), ways, settings());
+    let notifier = Notifier::start(world.store.clone(), ways, settings(), Clock::system());
     world.suspend().await;
     world.fell_back().await;
     assert!(receiver.got().is_empty(), "nobody connected");

@@ -8,7 +8,7 @@ use domain::notification::{Channel, Outgoing};
 use domain::outcome::{ErrorReason, SuspensionReason};
 use domain::subscriber::{Contact, Subscriber};
 use domain::subscription::Subscription;
-use domain::{Secret, Timestamp};
+use domain::{Clock, Secret};
 use notify::{Mailer, Notifier, Settings, Ways};
 use sinks::client::Client;
 use sinks::connect::Connector;
@@ -69,14 +69,14 @@ pub(crate) async fn suspend(store: &dyn Store, stored: Subscription) -> Subscrip
 pub(crate) async fn suspend_for(store: &dyn Store, stored: Subscription, pim_url: &str) -> Subscription {
     let mut change = sample::change(Vec::new());
     let reason = SuspensionReason::Destination(ErrorReason::DestinationNotFound);
-    transition::suspend(&mut change, stored, reason, pim_url, Timestamp::now());
+    transition::suspend(&mut change, stored, reason, pim_url, Clock::system().wall());
     store.change(change).await.unwrap().subscriptions.remove(0)
 }
 
 /// Resumes it for its owner.
 pub(crate) async fn resume(store: &dyn Store, stored: Subscription) -> Subscription {
     let mut change = sample::change(Vec::new());
-    transition::resume(&mut change, stored, PIM_URL, Timestamp::now());
+    transition::resume(&mut change, stored, PIM_URL, Clock::system().wall());
     store.change(change).await.unwrap().subscriptions.remove(0)
 }
 
@@ -95,7 +95,7 @@ impl World {
 
     pub(crate) fn start(&self, mailer: Option<Mailer>, settings: Settings) -> Notifier {
         let ways = Ways { webhooks: client(&["127.0.0.0/8"]), mailer };
-        Notifier::start(self.store.clone(), ways, settings)
+        Notifier::start(self.store.clone(), ways, settings, Clock::system())
     }
 
     pub(crate) async fn suspend(&self) -> Subscription {

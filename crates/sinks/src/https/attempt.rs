@@ -7,10 +7,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::Event;
-use domain::Timestamp;
 use domain::outcome::{Lack, Outcome};
 use domain::trace_parent::TraceParent;
+use domain::{Clock, Event, Timestamp};
 use fair::Holder;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
@@ -41,6 +40,7 @@ pub(super) struct Attempt<'a> {
     pub(super) body: Bytes,
     /// When it is made, and its id: the same if it has to be sent again on another connection.
     pub(super) at: Timestamp,
+    pub(super) clock: &'a Clock,
     pub(super) correlation_id: Uuid,
     pub(super) trace: Option<TraceParent>,
     pub(super) limit: Duration,
@@ -176,7 +176,7 @@ impl Attempt<'_> {
             }
         };
         let (head, body) = answer.into_parts();
-        let outcome = outcome::of_answer(head.status, &head.headers);
+        let outcome = outcome::of_answer(head.status, &head.headers, self.clock.wall());
         let delivered = outcome == Outcome::Delivered;
         *self.progress.lock() = Progress {
             stage: Stage::Reading,

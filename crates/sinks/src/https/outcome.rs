@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use domain::Timestamp;
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use http::{HeaderMap, StatusCode, header};
 
@@ -10,7 +11,7 @@ use crate::connect::ConnectError;
 use crate::resolve::LookupError;
 
 /// The answer came.
-pub(crate) fn of_answer(status: StatusCode, headers: &HeaderMap) -> Outcome {
+pub(crate) fn of_answer(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Outcome {
     let failure = |reason, hint: &str| Failure {
         reason,
         code: status.as_u16(),
@@ -29,7 +30,7 @@ pub(crate) fn of_answer(status: StatusCode, headers: &HeaderMap) -> Outcome {
         401 | 403 => Outcome::Refused(failure(ErrorReason::AuthenticationFailed, "")),
         404 => Outcome::Broken(failure(ErrorReason::DestinationNotFound, "")),
         408 | 425 => Outcome::Failed(failure(ErrorReason::DestinationFailure, "")),
-        429 => Outcome::Throttled { retry_after: retry_after(headers, SystemTime::now()) },
+        429 => Outcome::Throttled { retry_after: retry_after(headers, now.into()) },
         400..=499 => Outcome::Refused(failure(ErrorReason::DestinationFailure, "")),
         // 5xx, and what is no final answer at all (1xx, 600 and above).
         _ => Outcome::Failed(failure(ErrorReason::DestinationFailure, "")),
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     fn check_status(status: u16, expect: &str) {
-        let said = match of_answer(StatusCode::from_u16(status).unwrap(), &HeaderMap::new()) {
+        let said = match of_answer(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), Timestamp::EPOCH) {
             Outcome::Delivered => "delivered".to_owned(),
             Outcome::Throttled { .. } => "throttled".to_owned(),
             Outcome::Failed(failure) => format!("failed {} {}", failure.reason, failure.code),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use domain::subscription::Subscription;
-use domain::{Event, LoggedEvent, PimId, Position, Timestamp, event::EventParts};
+use domain::{Clock, Event, LoggedEvent, PimId, Position, event::EventParts};
 use sinks::{Delivery, Sink};
 use wire::envelope;
 
@@ -132,7 +132,7 @@ pub(crate) fn event_of_size(number: u64, uuid: &str, bytes: usize) -> Arc<Logged
         // With the comma before it.
         product_identifier: Some(head.len() - 1..head.len() + identifier.len()),
     });
-    Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Timestamp::now(), event })
+    Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Clock::system().wall(), event })
 }
 
 /// Text that does not get smaller when it is compressed.

@@ -10,9 +10,7 @@ use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestinat
 use domain::event::EventParts;
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{
-    ClientId, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp,
-};
+use domain::{ClientId, Clock, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId};
 use rustls::pki_types::CertificateDer;
 use sinks::connect::Connector;
 use sinks::https::{HttpsSettings, HttpsSink};
@@ -111,7 +109,7 @@ pub(crate) fn style() -> EnvelopeStyle {
 }
 
 pub(crate) fn sink_on(connector: Connector, settings: HttpsSettings) -> HttpsSink {
-    HttpsSink::new(connector, style(), settings)
+    HttpsSink::new(connector, style(), settings, Clock::system())
 }
 
 /// A sink that may reach this machine.
@@ -145,8 +143,8 @@ pub(crate) fn subscription(url: &str) -> Subscription {
         status_since: Position::FIRST,
         generation: 1,
         revision: 1,
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
+        created_at: Clock::system().wall(),
+        updated_at: Clock::system().wall(),
     }
 }
 
@@ -159,7 +157,7 @@ pub(crate) fn delivery(subscription: &Subscription) -> Delivery {
         data: r#"{"product":{"uuid":"4c9e5b1e-9a0f-4f4e-8e52-000000000002"}}"#,
         product_identifier: None,
     });
-    let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Timestamp::now(), event };
+    let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Clock::system().wall(), event };
     Delivery { subscription: Arc::new(subscription.clone()), events: vec![Arc::new(event)], traces: Vec::new() }
 }
 

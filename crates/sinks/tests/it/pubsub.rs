@@ -12,7 +12,7 @@ use domain::destination::{CustomHeaders, Destination, PubsubDestination};
 use domain::event::EventParts;
 use domain::outcome::{Failure, Outcome};
 use domain::subscription::{Options, Ordering, Subscription};
-use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
+use domain::{Clock, Event, LoggedEvent, PimId, Position};
 use parts::pubsub::{Emulator, PROJECT};
 use sinks::pubsub::{Access, PubsubSettings, PubsubSink};
 use sinks::{Delivery, Sink};
@@ -81,7 +81,7 @@ fn event_with_id(number: u64, id: &str, product: &str, text: &str) -> Arc<Logged
         data: &data,
         product_identifier: None,
     });
-    Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Timestamp::now(), event })
+    Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Clock::system().wall(), event })
 }
 
 async fn deliver(sink: &PubsubSink, subscription: &Subscription, events: &[Arc<LoggedEvent>]) -> Vec<Outcome> {

@@ -2,7 +2,7 @@
 
 use domain::event::EventParts;
 use domain::outcome::{ErrorReason, Outcome};
-use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
+use domain::{Clock, Event, LoggedEvent, PimId, Position};
 use parts::kafka::{Listener, OUTSIDER, PASSWORD};
 
 use super::*;
@@ -78,7 +78,7 @@ async fn a_compacted_topic_refuses_only_events_without_a_key() {
     let about_nothing = Arc::new(LoggedEvent {
         position: Position(3),
         pim: PimId(1),
-        accepted_at: Timestamp::now(),
+        accepted_at: Clock::system().wall(),
         event: about_nothing,
     });
     let outcomes =

@@ -1,0 +1,173 @@
+//! Supervision of background tasks: one that ends or panics is started again or stops the process, and the log says so.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+/// Pause before a task is started again. It doubles with each further end, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause; a task that ran longer than this starts over with [`FIRST_PAUSE`].
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The background tasks of a platform.
+pub(crate) struct Supervisor {
+    stopping: watch::Sender<bool>,
+    failed: Arc<watch::Sender<Option<&'static str>>>,
+    kept: JoinSet<()>,
+}
+
+impl Supervisor {
+    /// A supervisor without tasks.
+    pub(crate) fn new() -> Supervisor {
+        Supervisor {
+            stopping: watch::Sender::new(false),
+            failed: Arc::new(watch::Sender::new(None)),
+            kept: JoinSet::new(),
+        }
+    }
+
+    /// Runs a task that has no end until the platform stops. One that ends or panics is started again after a pause.
+    pub(crate) fn keep<F>(&mut self, name: &'static str, mut start: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        self.kept.spawn(async move {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let started = Instant::now();
+                let panicked = AssertUnwindSafe(async { start().await }).catch_unwind().await.is_err();
+                if started.elapsed() > LONGEST_PAUSE {
+                    pause = FIRST_PAUSE;
+                }
+                tracing::error!(task = name, panicked, "a background task ended; it is started again in {pause:?}");
+                tokio::time::sleep(pause).await;
+                pause = (2 * pause).min(LONGEST_PAUSE);
+            }
+        });
+    }
+
+    /// Runs a task that the platform cannot do without: a panic, or an end before the platform stops, is a failure.
+    pub(crate) fn need(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let (stopping, failed) = (self.stopping.subscribe(), Arc::clone(&self.failed));
+        tokio::spawn(async move {
+            let panicked = AssertUnwindSafe(task).catch_unwind().await.is_err();
+            if panicked || !*stopping.borrow() {
+                tracing::error!(task = name, panicked, "a task that the platform needs ended; the platform stops");
+                failed.send_replace(Some(name));
+            }
+        })
+    }
+
+    /// Becomes true when the platform stops.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    /// Resolves when a needed task has failed, with its name.
+    pub(crate) async fn failed(&self) -> &'static str {
+        let mut failed = self.failed.subscribe();
+        // The supervisor itself holds the sender.
+        match failed.wait_for(Option::is_some).await.map(|name| *name) {
+            Ok(Some(name)) => name,
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Announces the stop: needed tasks may end now.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Ends the tasks that have no end of their own.
+    pub(crate) async fn end_kept(&mut self) {
+        self.kept.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    async fn pass(seconds: u64) {
+        // In steps, so that each timer fires at its own time.
+        for _ in 0..seconds {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// A supervisor with a kept task that runs for `lasts` and then panics, and how often it was started.
+    fn failing(lasts: Duration) -> (Supervisor, Arc<AtomicUsize>) {
+        let mut supervisor = Supervisor::new();
+        let starts = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&starts);
+        supervisor.keep("failing", move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async move {
+                tokio::time::sleep(lasts).await;
+                panic!("planted");
+            }
+        });
+        (supervisor, starts)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_panics_is_started_again_ever_less_often() {
+        let (_supervisor, starts) = failing(Duration::ZERO);
+        // After 1, 2, 4, 8, 16, 32 and 60 s.
+        for (after, expect) in [(0, 1), (2, 2), (2, 3), (4, 4), (8, 5), (16, 6), (32, 7), (60, 8)] {
+            pass(after).await;
+            tokio::task::yield_now().await;
+            assert_eq!(starts.load(Ordering::Relaxed), expect);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_ran_for_long_is_started_again_soon() {
+        let (_supervisor, starts) = failing(Duration::from_secs(100));
+        pass(450).await;
+        assert_eq!(starts.load(Ordering::Relaxed), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn kept_tasks_end_with_the_platform() {
+        let (mut supervisor, starts) = failing(Duration::ZERO);
+        pass(1).await;
+        supervisor.stop();
+        supervisor.end_kept().await;
+        let before = starts.load(Ordering::Relaxed);
+        pass(600).await;
+        assert_eq!(starts.load(Ordering::Relaxed), before);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_a_needed_task_is_a_failure() {
+        let supervisor = Supervisor::new();
+        supervisor.need("quiet", std::future::pending());
+        supervisor.need("ended", async {});
+        assert_eq!(supervisor.failed().await, "ended");
+        let supervisor = Supervisor::new();
+        supervisor.need("panicked", async { panic!("planted") });
+        assert_eq!(supervisor.failed().await, "panicked");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_needed_task_may_end_once_the_platform_stops() {
+        let supervisor = Supervisor::new();
+        let mut stopping = supervisor.stopping();
+        let ends = supervisor.need("orderly", async move {
+            _ = stopping.wait_for(|stopping| *stopping).await;
+        });
+        supervisor.stop();
+        ends.await.unwrap();
+        let failed = tokio::time::timeout(Duration::from_secs(60), supervisor.failed()).await;
+        assert!(failed.is_err(), "an orderly end was taken for a failure");
+    }
+}

@@ -1,0 +1,86 @@
+//! What the platform does beside its work: ageing, deleting what is too old, asking PIMs about permissions.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api::{PimGateway, client_life};
+use domain::Clock;
+use store::Store;
+use tokio::sync::watch;
+
+use crate::config::settings::Settings;
+use crate::tuning;
+
+/// Interval of deleting log entries that are too old.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Interval of telling the store how long the platform has run: a crash loses less than this.
+const SERVED_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// Asks PIMs periodically whether their clients may still use the platform. Never ends.
+pub(crate) async fn recheck(store: Arc<dyn Store>, gateway: Arc<dyn PimGateway>, clock: Clock, settings: Settings) {
+    let (every, pause) = (settings.tokens.recheck_every, settings.tokens.recheck_pause);
+    let frequent = tuning::frequent(&settings);
+    loop {
+        tokio::time::sleep(every).await;
+        let round = client_life::recheck_permissions(store.as_ref(), gateway.as_ref(), &clock, pause, frequent);
+        if let Err(error) = round.await {
+            tracing::warn!(%error, "clients' permissions were not checked; the next round tries again");
+        }
+    }
+}
+
+/// Deletes what the Events API bridge kept of PIMs that are not registered any more, slice by slice.
+async fn prune_snapshots(store: &dyn Store) {
+    loop {
+        match store.prune_snapshots().await {
+            Ok(0) => return,
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => {
+                tracing::warn!(%error, "what was kept of removed PIMs was not deleted; the next try is in an hour");
+                return;
+            }
+        }
+    }
+}
+
+/// Counts the hours of service, by which everything ages: the clock that never steps says how long the platform has
+/// run.
+pub(crate) async fn age(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
+    let mut told = Instant::now();
+    loop {
+        let stop = tokio::time::timeout(SERVED_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_ok();
+        let now = Instant::now();
+        match store.served(now.duration_since(told)).await {
+            Ok(_) => told = now,
+            Err(error) => {
+                tracing::warn!(%error, "the hours of service were not counted; they will be with the next try")
+            }
+        }
+        if stop {
+            return;
+        }
+    }
+}
+
+/// Deletes log entries that are older than `keep`, and what was deleted before that, periodically. Ages are counted in
+/// hours of service. Never ends.
+pub(crate) async fn prune(store: Arc<dyn Store>, keep: Duration) {
+    loop {
+        match store.prune_entries(store.hour().ago(keep)).await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, "deleted old log entries"),
+            Err(error) => tracing::warn!(%error, "old log entries were not deleted; the next try is in an hour"),
+        }
+        prune_snapshots(store.as_ref()).await;
+        // However short the logs are kept: the engine must have seen an end before it is forgotten.
+        match store.prune_deleted(store.hour().ago(keep.max(PRUNE_EVERY))).await {
+            Ok(0) => {}
+            Ok(pruned) => tracing::info!(pruned, "forgot subscribers and subscriptions that were deleted long ago"),
+            Err(error) => {
+                tracing::warn!(%error, "deleted subscriptions were not forgotten; the next try is in an hour")
+            }
+        }
+        tokio::time::sleep(PRUNE_EVERY).await;
+    }
+}
