@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store-sqlite", &["store", "meter", "fair"]),
     ("sinks", &["domain", "wire", "fair"]),
     ("engine", &["delivery", "store", "sinks", "meter"]),
-    ("intake", &["domain", "wire", "store", "fair"]),
+    ("intake", &["domain", "wire", "store", "fair", "meter"]),
     ("notify", &["domain", "wire", "store", "sinks", "meter", "fair"]),
     ("api", &["wire", "store", "domain", "intake", "meter", "fair"]),
     ("postrider", &["store-sqlite", "engine", "notify", "api"]),

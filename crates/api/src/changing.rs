@@ -25,30 +25,30 @@ pub(crate) const CLIENT_REMOVED: &str = "its connection or app was removed from 
 
 /// Why an attempt to change something did not go through.
 #[derive(Debug)]
-pub(crate) enum Attempt {
+pub(crate) enum NotChanged {
     /// It was changed in the meantime: read it again, apply the request again.
     Lost,
     /// It is not to be.
     Refused(Refusal),
 }
 
-impl From<Refusal> for Attempt {
-    fn from(refusal: Refusal) -> Attempt {
-        Attempt::Refused(refusal)
+impl From<Refusal> for NotChanged {
+    fn from(refusal: Refusal) -> NotChanged {
+        NotChanged::Refused(refusal)
     }
 }
 
-impl From<StoreError> for Attempt {
-    fn from(error: StoreError) -> Attempt {
-        Attempt::Refused(error.into())
+impl From<StoreError> for NotChanged {
+    fn from(error: StoreError) -> NotChanged {
+        NotChanged::Refused(error.into())
     }
 }
 
-impl From<ChangeError> for Attempt {
-    fn from(error: ChangeError) -> Attempt {
+impl From<ChangeError> for NotChanged {
+    fn from(error: ChangeError) -> NotChanged {
         match error {
-            ChangeError::Conflict | ChangeError::Outdated => Attempt::Lost,
-            other => Attempt::Refused(other.into()),
+            ChangeError::Conflict | ChangeError::Outdated => NotChanged::Lost,
+            other => NotChanged::Refused(other.into()),
         }
     }
 }
@@ -56,13 +56,13 @@ impl From<ChangeError> for Attempt {
 /// Tries until nobody else is faster. That is how two PATCHes at once are merged by field (contract page 7).
 pub(crate) async fn until_won<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Refusal>
 where
-    F: Future<Output = Result<T, Attempt>>,
+    F: Future<Output = Result<T, NotChanged>>,
 {
     for _ in 0..MAX_ATTEMPTS {
         match attempt().await {
             Ok(done) => return Ok(done),
-            Err(Attempt::Refused(refusal)) => return Err(refusal),
-            Err(Attempt::Lost) => {}
+            Err(NotChanged::Refused(refusal)) => return Err(refusal),
+            Err(NotChanged::Lost) => {}
         }
     }
     Err(ChangeError::Conflict.into())

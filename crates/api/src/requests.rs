@@ -58,7 +58,7 @@ const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "other"];
 /// Classes of status that are told apart.
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
-/// A part of the API.
+/// A part of the API, as requests are counted: an audience, with those who collect metrics among the operators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Surface {
     /// Events of producers.
@@ -197,13 +197,13 @@ pub(crate) async fn count(State(api): State<Arc<Api>>, mut request: Request, nex
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::Audience;
+    use crate::router::contents;
 
     #[test]
     fn every_route_of_the_router_is_counted_by_its_template() {
-        let mut routes: Vec<&str> = crate::router::contents()
-            .iter()
-            .flat_map(|section| section.routes.iter().map(|route| route.path))
-            .collect();
+        let mut routes: Vec<&str> =
+            contents().iter().flat_map(|section| section.routes.iter().map(|route| route.path)).collect();
         let mut known = ROUTES.to_vec();
         routes.sort_unstable();
         known.sort_unstable();
@@ -236,5 +236,17 @@ mod tests {
         assert_eq!(Surface::of("/api/v1/admin/pims"), Surface::Operator);
         assert_eq!(Surface::of("/api/v1/logs"), Surface::Management);
         assert_eq!(Surface::of("/health/live"), Surface::Public);
+        for section in contents() {
+            let expect = match section.audience {
+                Audience::Clients => Surface::Management,
+                Audience::Producers => Surface::Ingest,
+                Audience::SelfHostedPims => Surface::EventsApi,
+                Audience::Operator | Audience::Monitoring => Surface::Operator,
+                Audience::Everybody => Surface::Public,
+            };
+            for route in section.routes {
+                assert_eq!(Surface::of(route.path), expect, "{}", route.path);
+            }
+        }
     }
 }

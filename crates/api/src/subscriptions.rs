@@ -15,7 +15,7 @@ use store::{Change, StoreError};
 
 use crate::Api;
 use crate::auth::caller::Caller;
-use crate::changing::{self, Attempt};
+use crate::changing::{self, NotChanged};
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::subscribers;
@@ -46,7 +46,7 @@ pub(crate) fn must_not_be_revoked(subscription: &Subscription) -> Result<(), Ref
 }
 
 /// Makes the change of one subscription and gives it as it is stored now.
-pub(crate) async fn make(api: &Api, change: Change) -> Result<Subscription, Attempt> {
+pub(crate) async fn make(api: &Api, change: Change) -> Result<Subscription, NotChanged> {
     let made = changing::make(api.store(), change).await?;
     let stored = made.subscriptions.into_iter().next();
     stored.ok_or_else(|| StoreError::Corrupt("a change of a subscription came back without it".into()).into())

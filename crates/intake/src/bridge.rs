@@ -27,7 +27,7 @@ use wire::signature::{SignatureError, SigningKey};
 use crate::TOLERANCE;
 use crate::attributes::{AttributeSource, Attributes};
 use crate::notice::{BodyError, Notice, Received, read};
-use crate::seldom::Seldom;
+use crate::seldom::Lines;
 
 use counts::{Counters, add};
 use noting::{LeftOut, Notes};
@@ -84,7 +84,7 @@ pub struct Bridge {
     told: Mutex<HashMap<PimId, HashSet<SnapshotKey>>>,
     uncompared: Uncompared,
     counters: Counters,
-    seldom: Seldom,
+    seldom: Lines,
     aside: Aside,
     tracer: Option<Arc<dyn AppendTracer>>,
     clock: Clock,
@@ -106,7 +106,7 @@ impl Bridge {
             told: Mutex::default(),
             uncompared: Uncompared::default(),
             counters: Counters::default(),
-            seldom: Seldom::default(),
+            seldom: Lines::default(),
             aside: Aside::new(INLINE),
             tracer,
             clock,

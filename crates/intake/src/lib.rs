@@ -6,6 +6,7 @@
 //! come of all that ([`making`]); then the [`bridge`] that does it in order and in one commit, with attribute types from
 //! the PIM ([`attributes`]) and a [`note`] for the operator. What the PIM failed to send is found by [`reconcile`].
 
+mod field;
 pub mod notice;
 pub mod subject;
 

@@ -1,15 +1,12 @@
-//! Lines of the operator's log that a sender can cause: at most one per cause and PIM in a minute, with the number of what it
+//! Log lines that a sender can cause: at most one per minute for each cause and PIM, with the number of occurrences that it
 //! stands for.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use domain::PimId;
+use meter::Seldom;
 use parking_lot::Mutex;
 use tokio::time::Instant;
-
-/// How long the next line of the same cause waits.
-const QUIET: Duration = Duration::from_secs(60);
 
 /// What a line is about.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -28,43 +25,31 @@ pub(crate) enum Cause {
     Entity,
 }
 
-/// When each line was last written, and what has happened since. Bounded by the number of registered PIMs.
+/// The lines of each PIM and cause. Bounded by the number of registered PIMs.
 #[derive(Default)]
-pub(crate) struct Seldom(Mutex<HashMap<(PimId, Cause), Quiet>>);
+pub(crate) struct Lines(Mutex<HashMap<(PimId, Cause), Seldom>>);
 
-struct Quiet {
-    since: Instant,
-    untold: usize,
-}
-
-impl Seldom {
-    /// Takes note that something happened so many times. When it is time for a line: what that stands for.
-    pub(crate) fn note(&self, pim: PimId, cause: Cause, times: usize) -> Option<usize> {
+impl Lines {
+    /// Counts `times` occurrences. When a line is due: the number of occurrences that it stands for.
+    pub(crate) fn note(&self, pim: PimId, cause: Cause, times: usize) -> Option<u64> {
         if times == 0 {
             return None;
         }
-        let now = Instant::now();
-        let mut all = self.0.lock();
-        let Some(quiet) = all.get_mut(&(pim, cause)) else {
-            all.insert((pim, cause), Quiet { since: now, untold: 0 });
-            return Some(times);
-        };
-        quiet.untold += times;
-        if now.duration_since(quiet.since) < QUIET {
-            return None;
-        }
-        quiet.since = now;
-        Some(std::mem::take(&mut quiet.untold))
+        self.0.lock().entry((pim, cause)).or_default().note(Instant::now().into_std(), times as u64)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use meter::QUIET;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_line_stands_for_all_of_its_cause_since_the_one_before() {
-        let seldom = Seldom::default();
+        let seldom = Lines::default();
         assert_eq!(seldom.note(PimId(1), Cause::Bad, 0), None);
         assert_eq!(seldom.note(PimId(1), Cause::Bad, 2), Some(2));
         assert_eq!(seldom.note(PimId(1), Cause::Bad, 3), None);

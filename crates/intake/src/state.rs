@@ -8,6 +8,7 @@ use domain::Timestamp;
 use uuid::Uuid;
 use wire::json::{Number, Value};
 
+use crate::field::{Read, code, code_of, codes, items_of, list, map, members_of, unlike};
 use crate::subject::{hyphenated, stand_in};
 
 /// The only format there is so far.
@@ -77,8 +78,6 @@ impl Entry {
         (self.locale.as_deref(), self.scope.as_deref())
     }
 }
-
-type Read<T> = Result<T, String>;
 
 impl State {
     /// Reads a `resource` of the PIM that is registered as `source`, or says why it cannot be compared with others: a delta from a
@@ -217,73 +216,6 @@ pub(crate) fn strings<'t>(texts: impl IntoIterator<Item = &'t String>) -> Value 
 
 fn members<T>(map: &[(String, T)], write: impl Fn(&T) -> Value) -> Value {
     Value::Object(map.iter().map(|(name, value)| (name.clone(), write(value))).collect())
-}
-
-/// A code, or another short text that PHP may have made a number of.
-fn code(of: &Value, name: &str) -> Read<Option<String>> {
-    match of.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(found) => code_of(found).map(Some).ok_or_else(|| unlike(name, "a string", found)),
-    }
-}
-
-/// A string, or a number as its text.
-pub(crate) fn code_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.as_str().to_owned()),
-        _ => None,
-    }
-}
-
-fn unlike(name: &str, expected: &str, found: &Value) -> String {
-    format!("`{name}` is {}, expected {expected}", found.type_name())
-}
-
-/// The items of a list, also of one that PHP wrote as an object because its numbers have gaps.
-fn items_of(list: &Value) -> Option<Vec<&Value>> {
-    let is_number = |key: &str| {
-        let digits = key.strip_prefix('-').unwrap_or(key);
-        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    match list {
-        Value::Null => Some(Vec::new()),
-        Value::Array(items) => Some(items.iter().collect()),
-        Value::Object(items) if items.iter().all(|(key, _)| is_number(key)) => {
-            Some(items.iter().map(|(_, item)| item).collect())
-        }
-        _ => None,
-    }
-}
-
-fn list<T>(of: &Value, name: &str, read: impl Fn(&Value) -> Read<T>) -> Read<Vec<T>> {
-    let Some(found) = of.get(name) else { return Ok(Vec::new()) };
-    let items = items_of(found).ok_or_else(|| unlike(name, "an array", found))?;
-    let item = |(index, item)| read(item).map_err(|why| format!("`{name}[{index}]`: {why}"));
-    items.into_iter().enumerate().map(item).collect()
-}
-
-fn codes(of: &Value, name: &str) -> Read<Vec<String>> {
-    list(of, name, |item| code_of(item).ok_or_else(|| format!("it is {}, expected a string", item.type_name())))
-}
-
-/// The members of a map; an empty one comes as a list, too.
-fn members_of(map: &Value) -> Read<&[(String, Value)]> {
-    match map {
-        Value::Null => Ok(&[]),
-        Value::Array(items) if items.is_empty() => Ok(&[]),
-        Value::Object(members) => Ok(members),
-        other => Err(format!("it is {}, expected an object", other.type_name())),
-    }
-}
-
-fn map<T>(of: &Value, name: &str, read: impl Fn(&Value) -> Read<T>) -> Read<Vec<(String, T)>> {
-    let Some(found) = of.get(name) else { return Ok(Vec::new()) };
-    let members = members_of(found).map_err(|_| unlike(name, "an object", found))?;
-    let member = |(key, value): &(String, Value)| {
-        Ok((key.clone(), read(value).map_err(|why| format!("`{name}.{key}`: {why}"))?))
-    };
-    members.iter().map(member).collect()
 }
 
 fn entries(of: &Value) -> Read<Vec<Entry>> {

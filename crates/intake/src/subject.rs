@@ -4,7 +4,7 @@ use store::{SnapshotKey, SnapshotKind};
 use uuid::{Uuid, uuid};
 use wire::json::Value;
 
-use crate::state::code_of;
+use crate::field::code_of;
 
 /// The namespace of everything that this bridge makes a UUIDv5 of: stand-ins for missing uuids, and event ids that are no
 /// UUID. Documented for operators; it never changes.

@@ -14,7 +14,7 @@ use wire::api::subscriber;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, Attempt, called, until_won};
+use crate::changing::{self, NotChanged, called, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::refusal::Refusal;
@@ -62,7 +62,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Se
         let subscriber = Some(Put::New(subscriber.clone()));
         let change = Change { subscriber, entries: vec![entry], ..caller.change() };
         changing::make(api.store(), called(change, &call)).await?;
-        Ok::<_, Attempt>(())
+        Ok::<_, NotChanged>(())
     })
     .await?;
     Ok(json(StatusCode::CREATED, subscriber::render(&subscriber, &caller.pim.url)))

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::Api;
 use crate::auth::caller::Caller;
-use crate::changing::{self, Attempt, called, until_won};
+use crate::changing::{self, NotChanged, called, until_won};
 use crate::description::operation::Operation;
 use crate::management::Sent;
 use crate::path::At;
@@ -42,7 +42,7 @@ pub(crate) async fn delete(
         let mut end = changing::end(subscriber, subscriptions, deleted, &caller.pim.url, api.clock.wall());
         end.conditions = caller.conditions;
         changing::make(api.store(), called(end, &call)).await?;
-        Ok::<_, Attempt>(())
+        Ok::<_, NotChanged>(())
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -13,7 +13,7 @@ use wire::api::subscription;
 use crate::Api;
 use crate::auth::caller::Caller;
 use crate::body::json;
-use crate::changing::{self, Attempt, called, changed_subscription, until_won};
+use crate::changing::{self, NotChanged, called, changed_subscription, until_won};
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
@@ -59,7 +59,7 @@ pub(crate) async fn update(
         must_not_be_revoked(&current)?;
         let patched = subscription::apply_patch(&current, &patch, &rules).map_err(Refusal::invalid)?;
         if patched == current {
-            return Ok::<_, Attempt>(current);
+            return Ok::<_, NotChanged>(current);
         }
         let now = api.clock.wall();
         let action = Action::SubscriptionUpdated;
