@@ -13,10 +13,10 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use domain::ClientId;
 use domain::credential::check_client_id;
 use domain::pim::Pim;
 use domain::subscriber::Owner;
-use domain::{ClientId, PimId};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use wire::Fault;
@@ -83,6 +83,9 @@ fn no_random_numbers() -> Refusal {
     Refusal::new(because::INTERNAL_ERROR, "the system gives no random numbers; nothing was made")
 }
 
+/// Items of a page of a list.
+const PAGE: usize = 100;
+
 fn at(field: &str, code: &'static str, message: impl Into<String>) -> Refusal {
     Refusal::invalid(vec![Fault::at(field, code, message.into())])
 }
@@ -98,11 +101,5 @@ fn owner_of(pim: &Pim, client_id: String) -> Result<Owner, Refusal> {
 
 /// The PIM with this name. Read now, not from memory: the operator has just changed it, perhaps.
 async fn pim_named(api: &Api, name: &str) -> Result<Pim, Refusal> {
-    let pims = api.store().pims().await?;
-    pims.into_iter().find(|pim| pim.name == name).ok_or_else(|| Refusal::not_found("PIM"))
-}
-
-/// The name of a PIM; that of one that is removed is not known any more.
-fn name_of(pims: &[Pim], id: PimId) -> Option<&str> {
-    pims.iter().find(|pim| pim.id == id).map(|pim| pim.name.as_str())
+    api.store().pim_named(name).await?.ok_or_else(|| Refusal::not_found("PIM"))
 }

@@ -7,11 +7,13 @@ use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use domain::{Clock, Timestamp};
 use store::transition::{self, Frequent};
-use store::{ChangeError, Clients, Condition, Store, StoreError, edit_client};
+use store::{ChangeError, ClientQuery, Clients, Condition, PimQuery, Store, StoreError, edit_client};
 
 use crate::auth::gateway::{Permission, PimGateway};
 use crate::changing;
 
+/// PIMs, or clients of one, that are read at once.
+const AT_ONCE: usize = 100;
 /// Each round of [`revoke`] meets only subscribers that were made during the round before.
 const MAX_ROUNDS: usize = 100;
 
@@ -108,34 +110,71 @@ pub async fn recheck_permissions(
     pause: Duration,
     frequent: Frequent,
 ) -> Result<(), StoreError> {
-    for pim in store.pims().await?.into_iter().filter(|pim| !pim.is_withdrawn()) {
-        for (client_id, client) in store.clients(pim.id).await? {
-            if client.revoked_at.is_some() {
-                continue;
-            }
-            let owner = Owner { pim: pim.id, client_id };
-            let permitted = match gateway.permission(&pim, &owner.client_id).await {
-                Permission::NotAsked => continue,
-                Permission::Allowed => true,
-                Permission::Withdrawn => false,
-                Permission::Unknown { message } => {
-                    tracing::warn!(
-                        pim.name = %pim.name, client.id = %owner.client_id, %message,
-                        "a PIM could not be asked about a client's permission; it stays as it is"
-                    );
-                    tokio::time::sleep(pause).await;
-                    continue;
-                }
-            };
-            match permission(store, &pim, &owner, permitted, clock.wall(), frequent).await {
-                Ok(()) => {}
-                Err(ChangeError::Store(error)) => return Err(error),
-                Err(error) => {
-                    tracing::warn!(client.id = %owner.client_id, %error, "a permission was not recorded; the next round tries again");
-                }
-            }
-            tokio::time::sleep(pause).await;
+    let mut behind = None;
+    loop {
+        let pims = store.pims(&PimQuery { text: None, after: behind, limit: AT_ONCE }).await?;
+        behind = pims.last().map(|last| last.id);
+        for pim in pims.items.into_iter().filter(|pim| !pim.is_withdrawn()) {
+            recheck_clients(store, gateway, clock, &pim, pause, frequent).await?;
+        }
+        if behind.is_none() {
+            return Ok(());
         }
     }
-    Ok(())
+}
+
+async fn recheck_clients(
+    store: &dyn Store,
+    gateway: &dyn PimGateway,
+    clock: &Clock,
+    pim: &Pim,
+    pause: Duration,
+    frequent: Frequent,
+) -> Result<(), StoreError> {
+    let mut behind = None;
+    loop {
+        let query = ClientQuery { pim: pim.id, text: None, after: behind, limit: AT_ONCE };
+        let clients = store.clients(&query).await?;
+        behind = clients.last().map(|(client_id, _)| client_id.clone());
+        for (client_id, client) in clients.items {
+            let owner = Owner { pim: pim.id, client_id };
+            if client.revoked_at.is_none() && recheck_client(store, gateway, clock, pim, &owner, frequent).await? {
+                tokio::time::sleep(pause).await;
+            }
+        }
+        if behind.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether the PIM was asked.
+async fn recheck_client(
+    store: &dyn Store,
+    gateway: &dyn PimGateway,
+    clock: &Clock,
+    pim: &Pim,
+    owner: &Owner,
+    frequent: Frequent,
+) -> Result<bool, StoreError> {
+    let permitted = match gateway.permission(pim, &owner.client_id).await {
+        Permission::NotAsked => return Ok(false),
+        Permission::Allowed => true,
+        Permission::Withdrawn => false,
+        Permission::Unknown { message } => {
+            tracing::warn!(
+                pim.name = %pim.name, client.id = %owner.client_id, %message,
+                "a PIM could not be asked about a client's permission; it stays as it is"
+            );
+            return Ok(true);
+        }
+    };
+    match permission(store, pim, owner, permitted, clock.wall(), frequent).await {
+        Ok(()) => {}
+        Err(ChangeError::Store(error)) => return Err(error),
+        Err(error) => {
+            tracing::warn!(client.id = %owner.client_id, %error, "a permission was not recorded; the next round tries again");
+        }
+    }
+    Ok(true)
 }

@@ -6,12 +6,14 @@ use domain::outcome::SuspensionReason;
 use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck, url_key};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Clock, PimId, Secret, Timestamp};
-use store::{Change, ChangeError, Pims, Subscriptions, edit_pim, transition};
+use store::{Change, ChangeError, Pims, StatusFilter, SubscriptionQuery, Subscriptions, Whose, edit_pim, transition};
 
 use crate::config::PimSettings;
 
 /// Each round is lost to a change that a command or a client made at the same time.
 const MAX_ROUNDS: usize = 100;
+/// Subscriptions that are changed together.
+const AT_ONCE: usize = 500;
 
 /// A new key of a producer: the key itself, to be shown once, and what is kept of it.
 pub(crate) fn new_key() -> anyhow::Result<(Secret, SourceKey)> {
@@ -43,7 +45,7 @@ pub(crate) async fn apply(
     configured: &[PimSettings],
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let registered = catalog.pims().await?;
+    let registered = catalog.all_pims().await?;
     for settings in configured {
         let named = || format!("PIM {:?} of the configuration", settings.name);
         let known = registered.iter().find(|pim| pim.name == settings.name);
@@ -108,38 +110,52 @@ async fn withdraw(catalog: &(impl Pims + Subscriptions), pim: &Pim, now: Timesta
         );
     }
     // Also at a later start: one before may have been cut short.
-    let is_active = |subscription: &Subscription| subscription.status.is_active();
-    change_all(catalog, pim.id, is_active, |change, stored| transition::stand_still(change, stored, now)).await
+    let stand_still = |change: &mut Change, stored| transition::stand_still(change, stored, now);
+    change_all(catalog, pim.id, StatusFilter::Active, |_| true, stand_still).await
 }
 
 /// Lets subscriptions go on that stood still while the configuration did not name their PIM.
 async fn bring_back(catalog: &(impl Pims + Subscriptions), pim: PimId, now: Timestamp) -> anyhow::Result<()> {
     let withdrawn = SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn);
     let stands_still = |subscription: &Subscription| subscription.status == withdrawn;
-    change_all(catalog, pim, stands_still, |change, stored| transition::go_on(change, stored, now)).await
+    let go_on = |change: &mut Change, stored| transition::go_on(change, stored, now);
+    change_all(catalog, pim, StatusFilter::Suspended, stands_still, go_on).await
 }
 
+/// Changes those that are in a status, and `which` is for, page by page.
 async fn change_all(
-    catalog: &(impl Pims + Subscriptions),
+    catalog: &impl Subscriptions,
     pim: PimId,
+    status: StatusFilter,
     which: impl Fn(&Subscription) -> bool,
     put: impl Fn(&mut Change, Subscription),
 ) -> anyhow::Result<()> {
-    for _ in 0..MAX_ROUNDS {
-        let (_, all) = catalog.changed_since(0).await?;
+    let of = Whose::pim(pim);
+    let mut query = SubscriptionQuery { of, status, destination_type: None, text: None, after: None, limit: AT_ONCE };
+    let mut rounds = 0;
+    loop {
+        let page = catalog.subscription_page(&query).await?;
+        let next = page.last().map(|last| last.id);
         let mut change = Change::default();
-        for subscription in all.into_iter().filter(|subscription| subscription.pim == pim && which(subscription)) {
+        for subscription in page.items.into_iter().filter(|subscription| which(subscription)) {
             put(&mut change, subscription);
         }
-        if change.subscriptions.is_empty() {
-            return Ok(());
+        if !change.subscriptions.is_empty() {
+            match catalog.change(change).await {
+                Ok(_) => {}
+                // Somebody else was faster: the same page again.
+                Err(ChangeError::Conflict) if rounds < MAX_ROUNDS => {
+                    rounds += 1;
+                    continue;
+                }
+                Err(other) => return Err(other.into()),
+            }
         }
-        match catalog.change(change).await {
-            Ok(_) | Err(ChangeError::Conflict) => {}
-            Err(other) => return Err(other.into()),
+        match next {
+            Some(next) => (query.after, rounds) = (Some(next), 0),
+            None => return Ok(()),
         }
     }
-    Err(ChangeError::Conflict.into())
 }
 
 /// The registration as the configuration has it. Where it says nothing, what commands and calls set stays, and what an

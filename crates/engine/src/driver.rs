@@ -271,7 +271,7 @@ impl Driver {
         if committed <= self.core.version() && !self.catalog_failed {
             return;
         }
-        match self.store.changed_since(self.core.version()).await {
+        match self.store.changed_since(Some(self.core.version())).await {
             Ok((version, subscriptions)) => {
                 self.catalog_failed = false;
                 self.tell(Input::Changed(version, subscriptions));

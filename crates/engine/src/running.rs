@@ -44,7 +44,7 @@ impl Engine {
     ) -> Result<Engine, StoreError> {
         let now = clock.wall();
         let ledger = store.load().await?;
-        let (version, subscriptions) = store.changed_since(0).await?;
+        let (version, subscriptions) = store.changed_since(None).await?;
         let mut core = Core::new(settings.clone(), ledger.mark, now);
         core.restore(now, version, subscriptions, ledger);
         store.changes().apply(version);

@@ -79,8 +79,8 @@ async fn try_to_suspend(
     frequent: Frequent,
 ) -> Result<bool, ChangeError> {
     let Some(stored) = store.subscription(judged.id).await? else { return Ok(false) };
-    let pims = store.pims().await?;
-    let subject = pims.iter().find(|pim| pim.id == judged.pim).map_or("", |pim| pim.url.as_str());
+    let pim = store.pim(judged.pim).await?;
+    let subject = pim.as_ref().map_or("", |pim| pim.url.as_str());
     let Some(mut change) = change(stored, judged, reason, subject, now) else { return Ok(false) };
     explain(&mut change, reason, last);
     transition::say_if_frequent(store, &mut change, frequent).await?;

@@ -265,7 +265,7 @@ async fn the_platform_suspends_once_and_tells_what_it_dropped() {
         .iter()
         .filter(|entry| matches!(entry.body, LogBody::Action(Action::SubscriptionSuspendedByThePlatform)))
         .collect();
-    let notifications = store.notifications(0, 10).await.unwrap();
+    let notifications = store.notifications(None, 10).await.unwrap();
     assert_eq!((suspensions.len(), notifications.len()), (1, 1));
     // Both say what happened in the words of the failure.
     assert_eq!(suspensions[0].reason.as_deref(), Some("Not found."));

@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use domain::pim::Pim;
 use domain::{Clock, PimId, Timestamp};
 use parking_lot::Mutex;
-use store::{AppendError, Store, StoreError};
+use store::{AppendError, PimQuery, Store, StoreError};
 use tokio::task::JoinSet;
 
 use crate::bridge::{Bridge, Filled, Window};
@@ -34,6 +34,8 @@ use crate::note::Note;
 pub const SETTLE: Duration = Duration::from_secs(60);
 /// How far back a round looks that cannot tell where the one before ended.
 const CLOCK_SET_BACK: Duration = Duration::from_secs(24 * 60 * 60);
+/// PIMs that are read at once.
+const AT_ONCE: usize = 100;
 /// More pages than any round has; who goes on beyond is no PIM.
 const MOST_PAGES: usize = 100_000;
 
@@ -134,18 +136,28 @@ impl Reconciler {
     pub async fn run(self: Arc<Self>, every: Duration) {
         let this = self;
         loop {
-            match this.store.pims().await {
-                Ok(pims) => {
-                    let mut rounds = JoinSet::new();
-                    for pim in pims.into_iter().filter(|pim| this.serves(pim)) {
-                        let this = Arc::clone(&this);
-                        rounds.spawn(async move { this.told_round(&Arc::new(pim)).await });
-                    }
-                    while rounds.join_next().await.is_some() {}
-                }
-                Err(error) => tracing::warn!(%error, "nothing was reconciled; the next round tries again"),
+            let mut rounds = JoinSet::new();
+            if let Err(error) = this.begin(&mut rounds).await {
+                tracing::warn!(%error, "not all PIMs are reconciled; the next round tries again");
             }
+            while rounds.join_next().await.is_some() {}
             tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Begins a round of each PIM that is served.
+    async fn begin(self: &Arc<Self>, rounds: &mut JoinSet<()>) -> Result<(), StoreError> {
+        let mut behind = None;
+        loop {
+            let pims = self.store.pims(&PimQuery { text: None, after: behind, limit: AT_ONCE }).await?;
+            behind = pims.last().map(|last| last.id);
+            for pim in pims.items.into_iter().filter(|pim| self.serves(pim)) {
+                let this = Arc::clone(self);
+                rounds.spawn(async move { this.told_round(&Arc::new(pim)).await });
+            }
+            if behind.is_none() {
+                return Ok(());
+            }
         }
     }
 

@@ -126,8 +126,8 @@ impl Plan {
     }
 
     /// The highest place of all that is known: what is new lies behind it.
-    pub(crate) fn last(&self) -> u64 {
-        self.items.last_key_value().map_or(0, |(number, _)| *number)
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.items.last_key_value().map(|(number, _)| *number)
     }
 
     /// Takes in what the outbox has at the start. `wall` is the time of the due times in it; a pause never lasts longer

@@ -140,9 +140,8 @@ impl Post {
     }
 
     /// A notification as it is kept; `None` if it is settled.
-    async fn load(&self, (number, id): Name) -> Option<Outgoing> {
-        let found = recorded("read", || self.outbox.notifications(number.saturating_sub(1), 1)).await;
-        found.into_iter().next().filter(|found| found.id == id)
+    async fn load(&self, (_, id): Name) -> Option<Outgoing> {
+        recorded("read", || self.outbox.notification(id)).await
     }
 
     /// Until it is recorded: sent again would be the worse end.

@@ -115,7 +115,7 @@ async fn run(post: Arc<Post>, mut stopped: watch::Receiver<bool>) {
 async fn read(post: &Post, plan: &mut Plan, restored: &mut bool) -> Result<(), StoreError> {
     let mut kept: Vec<Outgoing> = Vec::new();
     loop {
-        let last = kept.last().map_or_else(|| plan.last(), |last| last.number);
+        let last = kept.last().map(|last| last.number).or_else(|| plan.last());
         let page = post.outbox.notifications(last, PAGE).await?;
         let more = page.len() == PAGE;
         if *restored {

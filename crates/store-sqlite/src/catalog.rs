@@ -4,7 +4,9 @@ mod change;
 mod clients;
 mod condition;
 mod entries;
+mod filter;
 mod outbox;
+mod pages;
 mod pims;
 mod rows;
 mod subscriptions;
@@ -13,7 +15,7 @@ use rusqlite::Connection;
 
 pub(crate) use condition::hold;
 pub(crate) use entries::add as add_entry;
-pub(crate) use rows::generation;
+pub(crate) use rows::{fill_in_types, generation};
 
 use crate::failure::Failure;
 

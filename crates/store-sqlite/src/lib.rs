@@ -98,6 +98,7 @@ impl SqliteStore {
         let connection = folder.writer()?;
         let problem = |failure: Failure| folder.problem(StoreError::from(failure));
         sealed::check_all(&connection, &settings.vault).map_err(problem)??;
+        catalog::fill_in_types(&connection, &settings.vault).map_err(problem)?;
         // It has read the whole catalogue, which this connection will not read again.
         connection.execute_batch("PRAGMA shrink_memory").map_err(|error| folder.problem(error))?;
         let head = log_writer::stored_head(&connection).map_err(problem)?;

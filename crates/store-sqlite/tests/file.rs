@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use domain::destination::DestinationType;
 use domain::event::EventParts;
 use domain::pim::{Pim, Provenance, TokenCheck};
 use domain::subscriber::Owner;
@@ -14,7 +15,8 @@ use store::conformance::sample;
 use store::vault::MasterKey;
 use store::{
     AppendError, ChangeError, Entries, EventLog, Ledger, News, Outbox, Pims, ReadLimit, Save, SnapshotKey,
-    SnapshotKind, SnapshotSave, Snapshots, StoreError, Subscriptions, Vault, edit_pim,
+    SnapshotKind, SnapshotSave, Snapshots, StatusFilter, StoreError, SubscriptionQuery, Subscriptions, Vault, Whose,
+    edit_pim,
 };
 use store_sqlite::{OpenError, Settings, SqliteStore};
 
@@ -73,7 +75,7 @@ async fn everything_is_there_after_opening_again() {
     store.append(PimId(1), (1..=700).map(|id| event(id, 100)).collect(), now()).await.unwrap();
     store.save(Save { mark: Position(9), lanes: Vec::new() }).await.unwrap();
     let (events, ledger) = (store.read(None, Position(1), ALL).await.unwrap().events, store.load().await.unwrap());
-    let (version, _) = store.changed_since(0).await.unwrap();
+    let (version, _) = store.changed_since(None).await.unwrap();
     drop(store);
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "the write-ahead log is folded into the database: {left:?}");
@@ -82,7 +84,7 @@ async fn everything_is_there_after_opening_again() {
     assert_eq!(*store.changes().committed().borrow(), version);
     assert_eq!(store.read(None, Position(1), ALL).await.unwrap().events, events);
     assert_eq!(store.load().await.unwrap(), ledger);
-    assert_eq!(store.pims().await.unwrap(), [registered]);
+    assert_eq!(store.all_pims().await.unwrap(), [registered]);
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
     assert_eq!(store.subscription(subscription.id).await.unwrap(), Some(subscription));
     let again = store.append(PimId(1), (1..=701).map(|id| event(id, 100)).collect(), now()).await.unwrap();
@@ -98,7 +100,7 @@ async fn one_process_serves_and_others_may_change_the_catalogue() {
     serving.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
     let command = SqliteStore::open(folder.path(), settings()).unwrap();
     let added = command.add_pim(pim("a")).await.unwrap();
-    assert_eq!(serving.pims().await.unwrap(), [added]);
+    assert_eq!(serving.all_pims().await.unwrap(), [added]);
     let (_, subscription) = sample::make(&serving).await;
     serving.append(PimId(1), vec![event(2, 10)], now()).await.unwrap();
     // The command's idea of the head is that of the log, not of its start.
@@ -126,17 +128,28 @@ async fn an_older_database_is_migrated() {
     old.execute_batch(include_str!("schema_3.sql")).unwrap();
     drop(old);
     let store = open(folder.path());
-    let pim = store.pims().await.unwrap().remove(0);
+    let pim = store.all_pims().await.unwrap().remove(0);
     assert_eq!((pim.name.as_str(), pim.revision, pim.static_tokens.len()), ("main", 0, 1));
     let owner = Owner { pim: pim.id, client_id: ClientId("client".to_owned()) };
     let subscriber = store.subscribers(&owner).await.unwrap().remove(0);
     let subscription = store.subscriptions(subscriber.id).await.unwrap().remove(0);
     assert!(subscription.options.hold && !subscription.status.is_active());
+    let of_type = |destination_type| SubscriptionQuery {
+        of: Whose::default(),
+        status: StatusFilter::NotDeleted,
+        destination_type: Some(destination_type),
+        text: None,
+        after: None,
+        limit: 10,
+    };
+    let filtered = store.subscription_page(&of_type(DestinationType::Https)).await.unwrap().items;
+    assert_eq!(filtered, std::slice::from_ref(&subscription));
+    assert_eq!(store.subscription_page(&of_type(DestinationType::Kafka)).await.unwrap().items, []);
     let events = store.read(None, Position(1), ALL).await.unwrap().events;
     assert_eq!(events.iter().map(|event| event.event.id()).collect::<Vec<_>>(), ["event-1", "event-2", "event-3"]);
     let told = store.entries(&owner, &sample::query()).await.unwrap().entries;
     assert_eq!(told.len(), 4);
-    assert_eq!(store.notifications(0, 10).await.unwrap().len(), 1);
+    assert_eq!(store.notifications(None, 10).await.unwrap().len(), 1);
     assert!(store.backlog().of(pim.id) > 0);
     // Whatever the clock says, a day of service is a day, and a month a month.
     let again = || vec![events[0].event.clone()];
@@ -251,7 +264,10 @@ async fn secrets_are_sealed_and_a_missing_key_stops_the_start() {
     drop(store);
     let newer = Settings { min_free_disk_bytes: 0, ..Settings::new(Vault::new(other, []).unwrap()) };
     let store = SqliteStore::open_exclusive(folder.path(), newer).unwrap();
-    assert_eq!(store.pims().await.unwrap()[0].events_api_secret.as_ref().unwrap().expose(), "a secret nobody may find");
+    assert_eq!(
+        store.all_pims().await.unwrap()[0].events_api_secret.as_ref().unwrap().expose(),
+        "a secret nobody may find"
+    );
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
     assert_eq!(store.subscription(subscription.id).await.unwrap(), Some(subscription));
 }

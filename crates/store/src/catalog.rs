@@ -4,11 +4,13 @@
 mod clients;
 mod entries;
 mod outbox;
+mod page;
 mod pims;
 mod subscriptions;
 
 pub use clients::{Client, Clients};
 pub use entries::{Entries, LogPage};
-pub use outbox::Outbox;
+pub use outbox::{Outbox, Waiting};
+pub use page::{ClientQuery, Page, PimQuery, StatusFilter, SubscriberQuery, SubscriptionQuery, Whose, contains};
 pub use pims::Pims;
-pub use subscriptions::{Change, Made, Put, Subscriptions};
+pub use subscriptions::{Change, Made, Put, SubscriptionCounts, Subscriptions};

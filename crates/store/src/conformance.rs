@@ -8,6 +8,7 @@ pub mod concurrency;
 pub mod entries;
 pub mod lanes;
 pub mod log;
+pub mod pages;
 pub mod pims;
 pub mod revisions;
 pub mod sample;
@@ -63,7 +64,13 @@ macro_rules! store_conformance {
             changes::notifications_survive_their_subscriber
             changes::notifications_are_put_back
             changes::what_is_known_of_a_client
-            changes::clients_of_a_pim
+            pages::a_pim_is_looked_up
+            pages::pims_are_paged
+            pages::clients_are_paged
+            pages::subscribers_are_paged
+            pages::subscriptions_are_filtered
+            pages::pages_of_subscriptions_are_stable
+            pages::notifications_that_wait_are_counted
             pims::names_and_urls_are_unique
             pims::numbers_are_not_used_again
             pims::removing_a_pim_revokes_what_it_had

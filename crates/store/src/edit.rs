@@ -19,8 +19,8 @@ pub async fn edit_pim<E: From<ChangeError>>(
     mut edit: impl FnMut(&mut Pim) -> Result<(), E> + Send,
 ) -> Result<Pim, E> {
     for _ in 0..MAX_ROUNDS {
-        let all = pims.pims().await.map_err(ChangeError::Store)?;
-        let mut pim = all.into_iter().find(|pim| pim.id == id).ok_or(ChangeError::Missing("PIM"))?;
+        let registered = pims.pim(id).await.map_err(ChangeError::Store)?;
+        let mut pim = registered.ok_or(ChangeError::Missing("PIM"))?;
         edit(&mut pim)?;
         match pims.update_pim(pim.clone()).await {
             Ok(()) => {

@@ -34,7 +34,10 @@ pub mod memory;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
-pub use catalog::{Change, Client, Clients, Entries, LogPage, Made, Outbox, Pims, Put, Subscriptions};
+pub use catalog::{
+    Change, Client, ClientQuery, Clients, Entries, LogPage, Made, Outbox, Page, PimQuery, Pims, Put, StatusFilter,
+    SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Waiting, Whose,
+};
 pub use changes::{Changes, News};
 pub use condition::Condition;
 pub use edit::{edit_client, edit_pim};

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use domain::ClientId;
 use domain::pim::Pim;
+use domain::{ClientId, PimId};
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::Client;
-use wire::api::admin as bodies;
+use store::{Client, ClientQuery, Page, PimQuery};
+use wire::api::admin::{self as bodies, ClientPlace};
 use wire::fault::code;
 
-use super::{answer, at, owner_of, pim_named};
+use super::{PAGE, answer, at, owner_of, pim_named};
 use crate::Api;
 use crate::client_life;
 use crate::description::operation::{Operation, Shown};
@@ -36,10 +36,10 @@ pub(crate) fn about_list() -> Operation {
     Operation::new(
         "listClients",
         "List clients",
-        "Connections and apps that have a subscriber, or of which something is known.",
+        "Connections and apps that have a subscriber, or of which something is known; 100 a page.",
     )
     .query(bodies::CLIENTS_QUERY)
-    .answers(200, "The clients.", Shown::One("ClientList"))
+    .answers(200, "A page of clients.", Shown::One("ClientList"))
     .invalid(QUERY_FAULTS)
     .refuses(&[because::NOT_FOUND])
 }
@@ -82,24 +82,59 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     ),
     (
         "ClientList",
-        r##"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Client"}}}}"##,
+        r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Client"}},
+          "next": {"type": ["string", "null"], "description": "`after` of the next page; `null` on the last one."}}}"##,
     ),
 ];
 
-/// All that have a subscriber, or of which something is known; `?pim=` for those of one PIM.
+/// A page of those that have a subscriber, or of which something is known; `?pim=` for those of one PIM.
 pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    let named = bodies::parse_clients_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
-    let wanted = match named {
-        Some(name) => Some(pim_named(&api, &name).await?.id),
-        None => None,
+    let query = bodies::parse_clients_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
+    let found = match query.pim {
+        Some(name) => {
+            let mut found = Vec::new();
+            find(&api, &pim_named(&api, &name).await?, query.after.as_ref(), &mut found).await?;
+            found
+        }
+        None => find_in_all(&api, query.after.as_ref()).await?,
     };
-    let mut items = Vec::new();
-    for pim in api.store().pims().await?.iter().filter(|pim| wanted.is_none_or(|id| pim.id == id)) {
-        for (client_id, client) in api.store().clients(pim.id).await? {
-            items.push(shown(pim, &client_id, &client));
+    let page = Page::of(found, PAGE);
+    let next = page.last().map(|(place, _)| place.to_string());
+    let items: Vec<Value> = page.items.into_iter().map(|(_, shown)| shown).collect();
+    answer(StatusCode::OK, &json!({"items": items, "next": next}))
+}
+
+/// Clients with their places.
+type Found = Vec<(ClientPlace, Value)>;
+
+/// Adds clients of a PIM, those behind the place, until there is one more than a page has.
+async fn find(api: &Api, pim: &Pim, after: Option<&ClientPlace>, found: &mut Found) -> Result<(), Refusal> {
+    let within = after.filter(|place| place.pim == pim.id).map(|place| place.client_id.clone());
+    let query = ClientQuery { pim: pim.id, text: None, after: within, limit: PAGE + 1 - found.len() };
+    for (client_id, client) in api.store().clients(&query).await?.items {
+        let shown = shown(pim, &client_id, &client);
+        found.push((ClientPlace { pim: pim.id, client_id }, shown));
+    }
+    Ok(())
+}
+
+/// The same of all PIMs, one after another.
+async fn find_in_all(api: &Api, after: Option<&ClientPlace>) -> Result<Found, Refusal> {
+    let mut found = Vec::new();
+    let mut behind = after.and_then(|place| place.pim.0.checked_sub(1)).map(PimId);
+    loop {
+        let pims = api.store().pims(&PimQuery { text: None, after: behind, limit: PAGE }).await?;
+        for pim in &pims.items {
+            find(api, pim, after, &mut found).await?;
+            if found.len() > PAGE {
+                return Ok(found);
+            }
+        }
+        match pims.last() {
+            Some(last) => behind = Some(last.id),
+            None => return Ok(found),
         }
     }
-    answer(StatusCode::OK, &json!({"items": items}))
 }
 
 /// The PIM that is meant: the named one, or the only one.
@@ -107,7 +142,7 @@ async fn meant(api: &Api, named: Option<&str>) -> Result<Pim, Refusal> {
     if let Some(name) = named {
         return pim_named(api, name).await;
     }
-    let mut pims = api.store().pims().await?;
+    let mut pims = api.store().pims(&PimQuery { text: None, after: None, limit: 2 }).await?.items;
     match (pims.pop(), pims.is_empty()) {
         (Some(pim), true) => Ok(pim),
         _ => Err(at("pim", code::REQUIRED, "there are several PIMs; name the one that issued this client id")),

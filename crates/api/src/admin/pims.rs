@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use domain::PimId;
 use domain::pim::{Origin, Pim, Provenance, SourceKey};
 use http::StatusCode;
 use serde_json::{Value, json};
+use store::PimQuery;
 use wire::api::admin as new_pim;
 
-use super::{answer, keys, pim_named};
+use super::{PAGE, answer, keys, pim_named};
 use crate::Api;
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::Refusal;
 use crate::refusal::because;
-use wire::api::ADMIN_FAULTS;
+use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
 
 /// A PIM as the operator sees it: no key, no secret.
 fn shown(pim: &Pim) -> Value {
@@ -38,7 +39,10 @@ fn shown(pim: &Pim) -> Value {
 
 /// What it is for those who call it.
 pub(crate) fn about_list() -> Operation {
-    Operation::new("listPims", "List PIMs", "All that are registered.").answers(200, "The PIMs.", Shown::One("PimList"))
+    Operation::new("listPims", "List PIMs", "In the order in which they were registered, 100 a page.")
+        .query(new_pim::PIMS_QUERY)
+        .answers(200, "A page of PIMs.", Shown::One("PimList"))
+        .invalid(QUERY_FAULTS)
 }
 
 /// What it is for those who call it.
@@ -95,15 +99,18 @@ pub(crate) fn schemas() -> Vec<(&'static str, String)> {
         ),
         (
             "PimList",
-            r##"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Pim"}}}}"##.to_owned(),
+            r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Pim"}},
+              "next": {"type": ["string", "null"], "description": "`after` of the next page; `null` on the last one."}}}"##.to_owned(),
         ),
     ]
 }
 
-/// All of them.
-pub(crate) async fn list(State(api): State<Arc<Api>>) -> Result<Response, Refusal> {
-    let pims = api.store().pims().await?;
-    answer(StatusCode::OK, &json!({"items": pims.iter().map(shown).collect::<Vec<_>>()}))
+/// A page of them, in the order in which they were registered.
+pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let after = new_pim::parse_pims_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
+    let page = api.store().pims(&PimQuery { text: None, after, limit: PAGE }).await?;
+    let next = page.last().map(|last| last.id.to_string());
+    answer(StatusCode::OK, &json!({"items": page.items.iter().map(shown).collect::<Vec<_>>(), "next": next}))
 }
 
 /// One of them.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::subscription::SubscriptionStatus;
 use http::StatusCode;
 use serde_json::json;
 
@@ -12,9 +11,6 @@ use super::answer;
 use crate::Api;
 use crate::description::operation::{Operation, Shown};
 use crate::refusal::Refusal;
-
-/// Notifications are counted up to this number.
-const COUNTED: usize = 10_000;
 
 /// What it is for those who call it.
 pub(crate) fn about() -> Operation {
@@ -40,29 +36,19 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
 
 /// The numbers now.
 pub(crate) async fn show(State(api): State<Arc<Api>>) -> Result<Response, Refusal> {
-    let catalog = api.store();
-    let pims = catalog.pims().await?;
-    let mut clients = 0;
-    for pim in &pims {
-        clients += catalog.clients(pim.id).await?.len();
-    }
-    let (_, subscriptions) = catalog.changed_since(0).await?;
-    let count = |wanted: &dyn Fn(SubscriptionStatus) -> bool| {
-        subscriptions.iter().filter(|subscription| wanted(subscription.status)).count()
-    };
-    let mut waiting = catalog.notifications(0, COUNTED).await?;
-    // Emails are kept for an hour after they were sent.
-    waiting.retain(|one| one.sent_at.is_none());
+    let store = api.store();
+    let subscriptions = store.count_subscriptions().await?;
+    let waiting = store.count_waiting().await?;
     let counts = api.counters.counts();
     answer(
         StatusCode::OK,
         &json!({
-            "pims": pims.len(),
-            "clients": clients,
+            "pims": store.count_pims().await?,
+            "clients": store.count_clients().await?,
             "subscriptions": {
-                "active": count(&|status| status.is_active()),
-                "suspended": count(&|status| matches!(status, SubscriptionStatus::Suspended(_))),
-                "revoked": count(&|status| status == SubscriptionStatus::Revoked),
+                "active": subscriptions.active,
+                "suspended": subscriptions.suspended,
+                "revoked": subscriptions.revoked,
             },
             "events_since_start": {
                 "accepted": counts.accepted,
@@ -70,11 +56,11 @@ pub(crate) async fn show(State(api): State<Arc<Api>>) -> Result<Response, Refusa
                 "of_unknown_types": counts.unknown_types,
                 "requests_refused": counts.refused_ingests,
             },
-            "log_head": api.store.tail().head().0,
+            "log_head": store.tail().head().0,
             "notifications": {
-                "waiting": waiting.len(),
-                "oldest": waiting.iter().map(|one| one.notification.timestamp).min().map(|at| at.to_string()),
-                "tried_in_vain": waiting.iter().filter(|one| one.attempts > 0).count(),
+                "waiting": waiting.count,
+                "oldest": waiting.oldest.map(|at| at.to_string()),
+                "tried_in_vain": waiting.tried,
             },
         }),
     )

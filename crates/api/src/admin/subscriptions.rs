@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use domain::SubscriptionId;
 use domain::outcome::SuspensionReason;
-use domain::pim::Pim;
 use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{ClientId, SubscriptionId};
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::transition;
-use wire::api::admin::{self as bodies, SubscriptionsQuery};
+use store::{StatusFilter, SubscriptionQuery, Whose, transition};
+use wire::api::admin as bodies;
 
-use super::{answer, name_of};
+use super::{PAGE, answer};
 use crate::Api;
 use crate::changing::{self, until_won};
 use crate::description::operation::{Operation, Shown};
@@ -23,25 +22,15 @@ use crate::refusal::{Refusal, because};
 use crate::subscriptions::{self, must_not_be_revoked};
 use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
 
-/// Items of a page.
-const LIMIT: usize = 100;
-
-fn is_asked_for(query: &SubscriptionsQuery, one: &Subscription, pims: &[Pim]) -> bool {
-    let status = one.status.to_string();
-    query.pim.as_deref().is_none_or(|name| name_of(pims, one.pim) == Some(name))
-        && query.client_id.as_deref().is_none_or(|id| one.client_id.0 == id)
-        && query.status.map_or(one.status != SubscriptionStatus::Deleted, |wanted| wanted == status)
-        && query.after.is_none_or(|after| one.id > after)
-}
-
-fn shown(one: &Subscription, pims: &[Pim]) -> Value {
+/// `pim`: the name of its PIM, if that is still registered.
+fn shown(one: &Subscription, pim: Option<&str>) -> Value {
     let reason = match one.status {
         SubscriptionStatus::Suspended(reason) => Some(reason.to_string()),
         SubscriptionStatus::Active | SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => None,
     };
     json!({
         "id": one.id.to_string(),
-        "pim": name_of(pims, one.pim),
+        "pim": pim,
         "client_id": one.client_id.0,
         "subscriber_id": one.subscriber_id.to_string(),
         "type": one.destination.of_type().name(),
@@ -103,12 +92,25 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
 /// A page of them, oldest first; `pim`, `client_id` and `status` choose, deleted ones only where they are asked for.
 pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let query = bodies::parse_subscriptions_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
-    let pims = api.store().pims().await?;
-    let (_, mut all) = api.store().changed_since(0).await?;
-    all.retain(|one| is_asked_for(&query, one, &pims));
-    all.sort_by_key(|one| one.id);
-    let next = all.get(LIMIT).and_then(|_| all.get(LIMIT - 1)).map(|last| last.id.to_string());
-    let items: Vec<_> = all.iter().take(LIMIT).map(|one| shown(one, &pims)).collect();
+    let pim = match &query.pim {
+        None => None,
+        Some(name) => match api.store().pim_named(name).await? {
+            Some(pim) => Some(pim.id),
+            None => return answer(StatusCode::OK, &json!({"items": [], "next": null})),
+        },
+    };
+    let query = SubscriptionQuery {
+        of: Whose { pim, client_id: query.client_id.map(ClientId) },
+        status: query.status.and_then(StatusFilter::named).unwrap_or_default(),
+        destination_type: None,
+        text: None,
+        after: query.after,
+        limit: PAGE,
+    };
+    let page = api.store().subscription_page(&query).await?;
+    let names = api.store().pim_names(page.items.iter().map(|one| one.pim).collect()).await?;
+    let next = page.last().map(|last| last.id.to_string());
+    let items: Vec<_> = page.items.iter().map(|one| shown(one, names.get(&one.pim).map(String::as_str))).collect();
     answer(StatusCode::OK, &json!({"items": items, "next": next}))
 }
 
@@ -117,7 +119,6 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
     let reason = bodies::parse_suspension(&sent.json()?).map_err(Refusal::invalid)?;
     let not_found = || Refusal::not_found("subscription");
     let id = SubscriptionId::parse(&id).ok_or_else(not_found)?;
-    let pims = api.store().pims().await?;
     let suspended = until_won(|| async {
         let current = api.store().subscription(id).await?;
         let current = current.filter(|one| one.status != SubscriptionStatus::Deleted).ok_or_else(not_found)?;
@@ -125,7 +126,8 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
         if !current.status.is_active() {
             return Err(Refusal::new(because::ALREADY_SUSPENDED, "the subscription is suspended already").into());
         }
-        let subject = pims.iter().find(|pim| pim.id == current.pim).map_or("", |pim| pim.url.as_str());
+        let pim = api.store().pim(current.pim).await?;
+        let subject = pim.as_ref().map_or("", |pim| pim.url.as_str());
         let mut change = changing::change();
         transition::suspend(&mut change, current, SuspensionReason::Operator, subject, api.clock.wall());
         transition::remark(&mut change, &reason);
@@ -134,5 +136,6 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
     });
     let suspended: Subscription = suspended.await?;
     tracing::warn!(subscription.id = %id, %reason, "the operator suspended a subscription");
-    answer(StatusCode::OK, &shown(&suspended, &pims))
+    let pim = api.store().pim(suspended.pim).await?;
+    answer(StatusCode::OK, &shown(&suspended, pim.as_ref().map(|pim| pim.name.as_str())))
 }

@@ -99,7 +99,7 @@ impl Registry {
         if let Some(known) = self.of_version(version) {
             return Ok(known);
         }
-        let fresh = Arc::new(Registrations::new(pims.pims().await?, version));
+        let fresh = Arc::new(Registrations::new(pims.all_pims().await?, version));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
         Ok(fresh)
     }

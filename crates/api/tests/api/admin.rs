@@ -2,9 +2,12 @@
 
 use api::{OperatorKey, Verdict};
 use domain::Secret;
+use domain::pim::Pim;
+use domain::subscriber::Owner;
 use serde_json::{Value, json};
+use store::{Client, Clients, Pims};
 
-use crate::world::{Call, PIM_URL, World, event, new_subscriber, new_subscription};
+use crate::world::{Call, PIM_URL, World, event, new_subscriber, new_subscription, owner_of};
 
 pub(crate) const OPERATOR: &str = "the-key-of-the-operator-0123";
 
@@ -179,7 +182,7 @@ async fn subscriptions_across_tenants() {
     let page = world.call("GET", "/api/v1/logs?log_type=action").send().await.expect(200);
     assert_eq!(page["items"][0]["operation"], "subscription_suspended_by_the_platform");
     assert_eq!(page["items"][0]["message"], said);
-    let waiting = store::Outbox::notifications(world.store.as_ref(), 0, 10).await.unwrap();
+    let waiting = store::Outbox::notifications(world.store.as_ref(), None, 10).await.unwrap();
     assert_eq!(waiting[0].notification.reason.as_deref(), Some(said));
     let none = "subscriptions/0190c5a0-0000-7000-8000-000000000001/suspend";
     admin(&world, "POST", none).json(&json!({"reason": "x"})).send().await.refused(404, "not_found");
@@ -221,4 +224,45 @@ async fn statistics() {
     assert_eq!(numbers["events_since_start"]["accepted"], 3);
     assert_eq!((&numbers["log_head"], &numbers["notifications"]["waiting"]), (&json!(3), &json!(1)));
     admin(&world, "POST", "statistics").send().await.refused(405, "method_not_allowed");
+}
+
+/// Three lists of more than a page: nothing comes twice, nothing is left out.
+#[tokio::test]
+async fn long_lists_come_in_pages() {
+    let world = operated().await;
+    let template = world.store.pim_named("second").await.unwrap().unwrap();
+    for number in 0..150 {
+        let url_key = format!("https://pim-{number}.example.com");
+        let pim =
+            Pim { name: format!("pim-{number}"), url: url_key.clone(), url_key, keys: vec![], ..template.clone() };
+        let pim = world.store.add_pim(pim).await.unwrap().id;
+        let client_id = domain::ClientId(format!("app:{number}"));
+        world.store.put_client(&Owner { pim, client_id }, Client::default()).await.unwrap();
+        world.store.put_client(&owner_of(&format!("app-{number:03}")), Client::default()).await.unwrap();
+    }
+    let pages = async |list: &str, shown: &str| {
+        let (mut found, mut sizes, mut query) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let page = admin(&world, "GET", &format!("{list}{query}")).send().await.expect(200);
+            let items = page["items"].as_array().unwrap();
+            sizes.push(items.len());
+            found.extend(items.iter().map(|item| item[shown].as_str().unwrap().to_owned()));
+            let Some(next) = page["next"].as_str() else { return (found, sizes) };
+            let sign = if list.contains('?') { '&' } else { '?' };
+            query = format!("{sign}after={next}");
+        }
+    };
+    let (pims, sizes) = pages("pims", "name").await;
+    assert_eq!(sizes, [100, 52]);
+    let expect =
+        ["shop", "second"].map(str::to_owned).into_iter().chain((0..150).map(|number| format!("pim-{number}")));
+    assert_eq!(pims, expect.collect::<Vec<_>>());
+    let (clients, sizes) = pages("clients", "client_id").await;
+    assert_eq!(sizes, [100, 100, 100]);
+    let of_shop: Vec<_> = (0..150).map(|number| format!("app-{number:03}")).collect();
+    assert_eq!(clients[..150], of_shop);
+    assert_eq!(clients[150..], (0..150).map(|number| format!("app:{number}")).collect::<Vec<_>>());
+    assert_eq!(pages("clients?pim=shop", "client_id").await, (of_shop, vec![100, 50]));
+    admin(&world, "GET", "clients?after=shop").send().await.refused(422, "invalid_parameter");
+    admin(&world, "GET", "pims?after=-1").send().await.refused(422, "invalid_parameter");
 }

@@ -171,7 +171,7 @@ async fn a_removed_app_is_revoked_before_its_event_is_taken() {
         assert_eq!(others[0]["status"], "active");
         let own = store::Subscriptions::subscribers(world.store.as_ref(), &owner_of("app")).await.unwrap();
         assert!(own.iter().all(|subscriber| subscriber.status == domain::subscriber::SubscriberStatus::Revoked));
-        let (_, stored) = store::Subscriptions::changed_since(world.store.as_ref(), 0).await.unwrap();
+        let (_, stored) = store::Subscriptions::changed_since(world.store.as_ref(), None).await.unwrap();
         assert!(stored.iter().all(|subscription| subscription.status.to_string() == "revoked"));
         assert!(stored.iter().all(|subscription| subscription.status_since == Position(2)), "before the events");
         assert_eq!(world.notifications().await, ["subscription.revoked", "subscription.revoked"]);

@@ -62,7 +62,7 @@ fn changing_calls(world: &World, (subscriber, active, suspended): &(String, Stri
 
 /// All that the client has, revisions included.
 async fn state(world: &World) -> (usize, Vec<Subscription>) {
-    let mut all = world.store.changed_since(0).await.unwrap().1;
+    let mut all = world.store.changed_since(None).await.unwrap().1;
     all.sort_by_key(|one| one.id);
     (world.store.subscribers(&owner_of("app")).await.unwrap().len(), all)
 }
@@ -290,7 +290,7 @@ async fn a_second_use_of_a_name_url_or_key_names_the_pim_and_never_the_key() {
     };
     assert!(add("shop", "https://new.example.com").await.refused(409, "taken").contains("\"shop\""));
     assert!(add("new", "https://PIM.example.com:443/").await.refused(409, "taken").contains("\"shop\""));
-    let mut second = world.store.pims().await.unwrap().swap_remove(1);
+    let mut second = world.store.all_pims().await.unwrap().swap_remove(1);
     second.keys.clone_from(&world.pim.keys);
     let refused = world.store.update_pim(second).await.unwrap_err().to_string();
     assert!(refused.contains("\"shop\"") && !refused.contains(KEY) && !refused.contains(&world.pim.keys[0].sha256));

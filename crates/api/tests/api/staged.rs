@@ -17,9 +17,10 @@ use domain::{ClientId, Event, PimId, Position, ServiceHour, SubscriberId, Subscr
 use store::catalog::Made;
 use store::memory::MemoryStore;
 use store::{
-    AppendError, AppendNewError, Appended, Backlog, BridgeNote, Change, ChangeError, Changes, Chunk, Client, Clients,
-    Condition, Entries, EventLog, Ledger, LedgerRecord, LogPage, News, Outbox, Pims, ReadLimit, Save, Snapshot,
-    SnapshotKey, SnapshotSave, Snapshots, StoreError, Subscriptions, Tail,
+    AppendError, AppendNewError, Appended, Backlog, BridgeNote, Change, ChangeError, Changes, Chunk, Client,
+    ClientQuery, Clients, Condition, Entries, EventLog, Ledger, LedgerRecord, LogPage, News, Outbox, Page, PimQuery,
+    Pims, ReadLimit, Save, Snapshot, SnapshotKey, SnapshotSave, Snapshots, StoreError, SubscriberQuery,
+    SubscriptionCounts, SubscriptionQuery, Subscriptions, Tail, Waiting,
 };
 use tokio::sync::Notify;
 
@@ -74,9 +75,27 @@ impl News for Staged {
 
 #[async_trait]
 impl Pims for Staged {
-    async fn pims(&self) -> Result<Vec<Pim>, StoreError> {
+    async fn pim(&self, id: PimId) -> Result<Option<Pim>, StoreError> {
         self.works()?;
-        self.0.pims().await
+        self.0.pim(id).await
+    }
+
+    async fn pim_named(&self, name: &str) -> Result<Option<Pim>, StoreError> {
+        self.works()?;
+        self.0.pim_named(name).await
+    }
+
+    async fn pim_names(&self, of: Vec<PimId>) -> Result<HashMap<PimId, String>, StoreError> {
+        self.0.pim_names(of).await
+    }
+
+    async fn pims(&self, query: &PimQuery) -> Result<Page<Pim>, StoreError> {
+        self.works()?;
+        self.0.pims(query).await
+    }
+
+    async fn count_pims(&self) -> Result<u64, StoreError> {
+        self.0.count_pims().await
     }
 
     fn pims_version(&self) -> Result<u64, StoreError> {
@@ -108,8 +127,12 @@ impl Clients for Staged {
         self.0.put_client(owner, client).await
     }
 
-    async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError> {
-        self.0.clients(pim).await
+    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, Client)>, StoreError> {
+        self.0.clients(query).await
+    }
+
+    async fn count_clients(&self) -> Result<u64, StoreError> {
+        self.0.count_clients().await
     }
 }
 
@@ -140,7 +163,19 @@ impl Subscriptions for Staged {
         self.0.subscriptions(of).await
     }
 
-    async fn changed_since(&self, version: u64) -> Result<(u64, Vec<Subscription>), StoreError> {
+    async fn subscriber_page(&self, query: &SubscriberQuery) -> Result<Page<Subscriber>, StoreError> {
+        self.0.subscriber_page(query).await
+    }
+
+    async fn subscription_page(&self, query: &SubscriptionQuery) -> Result<Page<Subscription>, StoreError> {
+        self.0.subscription_page(query).await
+    }
+
+    async fn count_subscriptions(&self) -> Result<SubscriptionCounts, StoreError> {
+        self.0.count_subscriptions().await
+    }
+
+    async fn changed_since(&self, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
         self.0.changed_since(version).await
     }
 
@@ -166,8 +201,16 @@ impl Entries for Staged {
 
 #[async_trait]
 impl Outbox for Staged {
-    async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+    async fn notification(&self, id: uuid::Uuid) -> Result<Option<Outgoing>, StoreError> {
+        self.0.notification(id).await
+    }
+
+    async fn notifications(&self, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         self.0.notifications(after, limit).await
+    }
+
+    async fn count_waiting(&self) -> Result<Waiting, StoreError> {
+        self.0.count_waiting().await
     }
 
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {

@@ -282,7 +282,7 @@ impl World {
 
     /// Kinds of the notifications that wait to be sent.
     pub(crate) async fn notifications(&self) -> Vec<String> {
-        let waiting = self.store.notifications(0, 100).await.unwrap();
+        let waiting = self.store.notifications(None, 100).await.unwrap();
         let kind = |kind| serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned();
         waiting.into_iter().map(|notification| kind(notification.notification.kind)).collect()
     }

@@ -319,7 +319,7 @@ fn token_check(args: &AddArgs, clients: Vec<ClientCredentials>) -> Result<TokenC
 
 async fn list(args: &ListArgs) -> Result<(), Failure> {
     let (config, store) = open(&args.config)?;
-    let pims = store.pims().await.map_err(anyhow::Error::from)?;
+    let pims = store.all_pims().await.map_err(anyhow::Error::from)?;
     if args.json {
         for pim in &pims {
             terminal::line(serde_json::json!({
@@ -442,7 +442,7 @@ async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
 }
 
 pub(super) async fn find(store: &SqliteStore, name: &str) -> Result<Pim, Failure> {
-    let pims = store.pims().await.map_err(anyhow::Error::from)?;
+    let pims = store.all_pims().await.map_err(anyhow::Error::from)?;
     let names: Vec<_> = pims.iter().map(|pim| pim.name.clone()).collect();
     pims.into_iter().find(|pim| pim.name == name).ok_or_else(|| {
         let failure = Failure::message(Exit::Failed, format!("no PIM is registered under the name {name:?}"));

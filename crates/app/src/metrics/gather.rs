@@ -1,6 +1,6 @@
 //! From what the crates count to samples. Counters are read as they stand; the engine and the store are asked, and not waited for long.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -206,13 +206,13 @@ async fn subscriptions(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
     }
     let Some(store) = sources.store.upgrade() else { return };
     let (now, head) = (sources.clock.wall(), store.tail().head());
-    let pims = tokio::time::timeout(PATIENCE, store.pims()).await;
-    let pims: HashMap<_, _> =
-        pims.ok().and_then(Result::ok).unwrap_or_default().into_iter().map(|pim| (pim.id, pim.name)).collect();
+    let of = survey.subscriptions.iter().map(|figures| figures.subscription.pim).collect::<HashSet<_>>();
+    let names = tokio::time::timeout(PATIENCE, store.pim_names(of.into_iter().collect())).await;
+    let names = names.ok().and_then(Result::ok).unwrap_or_default();
     for figures in &survey.subscriptions {
         let (id, pim) = (figures.subscription.id.to_string(), figures.subscription.pim);
         // A PIM that is removed is known by its number only.
-        let pim = pims.get(&pim).cloned().unwrap_or_else(|| pim.to_string());
+        let pim = names.get(&pim).cloned().unwrap_or_else(|| pim.to_string());
         let labels = [id.as_str(), pim.as_str(), figures.subscription.destination.of_type().name()];
         sheet.count(Metric::SubscriptionDelivered, &labels, figures.delivered);
         sheet.count(Metric::SubscriptionFailed, &labels, figures.failed);

@@ -29,7 +29,7 @@ fn main_pim() -> PimSettings {
 }
 
 async fn only(store: &MemoryStore) -> Pim {
-    let mut pims = store.pims().await.unwrap();
+    let mut pims = store.all_pims().await.unwrap();
     assert_eq!(pims.len(), 1);
     pims.remove(0)
 }
@@ -110,7 +110,7 @@ async fn a_pim_that_the_file_names_no_more_stands_still_until_it_is_named_again(
     apply(&store, std::slice::from_ref(&settings), at(4)).await.unwrap();
     assert_eq!(status().await.status, SubscriptionStatus::Active);
     assert!(!only(&store).await.is_withdrawn());
-    let told = store.notifications(0, 10).await.unwrap();
+    let told = store.notifications(None, 10).await.unwrap();
     assert_eq!(told.len(), 0, "its owner is locked out and can do nothing about it");
 }
 

@@ -109,7 +109,7 @@ impl World {
 
     /// The same with what is remembered because it was sent.
     pub(crate) async fn kept(&self) -> Vec<Outgoing> {
-        self.store.notifications(0, usize::MAX).await.unwrap()
+        self.store.notifications(None, usize::MAX).await.unwrap()
     }
 
     /// Waits until nothing waits.

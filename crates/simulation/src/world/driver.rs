@@ -99,7 +99,7 @@ impl World {
             return Ok(());
         }
         self.catalog_failed = false;
-        let Ok((version, changed)) = at_once(self.store.changed_since(version)) else { return Ok(()) };
+        let Ok((version, changed)) = at_once(self.store.changed_since(Some(version))) else { return Ok(()) };
         let routed = self.store.tail().head();
         for subscription in &changed {
             self.oracle.applied(subscription, routed);

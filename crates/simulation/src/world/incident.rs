@@ -118,7 +118,7 @@ impl World {
         }
         self.store = self.store.reopen();
         let mut ledger = at_once(self.store.load()).unwrap_or_default();
-        let Ok((version, subscriptions)) = at_once(self.store.changed_since(0)) else { return Ok(()) };
+        let Ok((version, subscriptions)) = at_once(self.store.changed_since(None)) else { return Ok(()) };
         if self.mutated(Mutation::ResumeAtOldCursor) {
             for record in &mut ledger.lanes {
                 let cursor = record.cursor.unwrap_or(ledger.mark);

@@ -80,7 +80,7 @@ impl World {
     }
 
     fn owners_are_told(&self) -> Check {
-        let waiting = at_once(self.store.notifications(0, usize::MAX)).unwrap_or_default();
+        let waiting = at_once(self.store.notifications(None, usize::MAX)).unwrap_or_default();
         for (index, lane) in self.oracle.lanes.iter().enumerate() {
             let entries = self.entries(index);
             let suspended =

@@ -5,10 +5,10 @@ use aws_lc_rs::digest;
 use domain::log_entry::{LogBody, LogEntry, LogOrder, LogQuery, LogType};
 use domain::subscriber::Owner;
 use domain::{ServiceHour, Timestamp};
-use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use store::{Entries, LogPage, StoreError, merge};
 
+use super::filter::{Filter, bytes, number};
 use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::failure::Failure;
@@ -140,33 +140,24 @@ fn find(connection: &Connection, owner: &Owner, query: &LogQuery) -> Result<LogP
         LogOrder::Ascending => ("ASC", "id > ?"),
         LogOrder::Descending => ("DESC", "id < ?"),
     };
-    let mut sql = "SELECT id FROM entries INDEXED BY entries_by_owner WHERE pim = ? AND client_id = ?".to_owned();
-    let mut values: Vec<Value> = vec![owner.pim.0.into(), owner.client_id.0.clone().into()];
-    let mut and = |condition: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            sql.push_str(" AND ");
-            sql.push_str(condition);
-            values.push(value);
-        }
-    };
-    let bytes = |id: uuid::Uuid| Value::Blob(id.as_bytes().to_vec());
-    and(behind, query.after.map(|id| bytes(id.0)));
-    and("subscriber_id = ?", query.subscriber_id.map(|id| bytes(id.0)));
-    and("subscription_id = ?", query.subscription_id.map(|id| bytes(id.0)));
-    and("operation = ?", query.operation.clone().map(Value::Text));
-    and("error_reason = ?", query.error_reason.clone().map(Value::Text));
-    and("timestamp >= ?", query.start_time.map(|start| start.as_micros().into()));
-    and("timestamp < ?", query.end_time.map(|end| end.as_micros().into()));
+    let of_owner = "SELECT id FROM entries INDEXED BY entries_by_owner WHERE pim = ? AND client_id = ?";
+    let mut filter = Filter::new(of_owner, [owner.pim.0.into(), owner.client_id.0.clone().into()]);
+    filter.and(behind, query.after.map(|id| bytes(id.0)));
+    filter.and("subscriber_id = ?", query.subscriber_id.map(|id| bytes(id.0)));
+    filter.and("subscription_id = ?", query.subscription_id.map(|id| bytes(id.0)));
+    filter.and("operation = ?", query.operation.clone());
+    filter.and("error_reason = ?", query.error_reason.clone());
+    filter.and("timestamp >= ?", query.start_time.map(|start| start.as_micros()));
+    filter.and("timestamp < ?", query.end_time.map(|end| end.as_micros()));
     match query.log_type {
-        Some(LogType::Error) => sql.push_str(" AND error_key IS NOT NULL"),
-        Some(LogType::Action) => sql.push_str(" AND error_key IS NULL"),
+        Some(LogType::Error) => filter.and_also("error_key IS NOT NULL"),
+        Some(LogType::Action) => filter.and_also("error_key IS NULL"),
         None => {}
     }
-    sql.push_str(&format!(" ORDER BY id {order} LIMIT ? OFFSET ?"));
-    let number = |number: usize| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
-    values.push(number(query.limit.saturating_add(1)));
+    let Filter { sql, mut values } = filter.page(&format!("id {order}"), query.limit);
     values.push(number(query.skip));
-    let sql = format!("SELECT id, timestamp, count, body FROM entries WHERE id IN ({sql}) ORDER BY id {order}");
+    let sql =
+        format!("SELECT id, timestamp, count, body FROM entries WHERE id IN ({sql} OFFSET ?) ORDER BY id {order}");
     let mut select = connection.prepare_cached(&sql)?;
     let found: Vec<Columns> = select.query_map(params_from_iter(values), columns)?.collect::<Result<_, _>>()?;
     let mut entries = found.into_iter().map(from_columns).collect::<Result<Vec<_>, _>>()?;

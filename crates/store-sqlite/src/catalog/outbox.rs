@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::Timestamp;
 use domain::notification::Outgoing;
-use rusqlite::{Connection, OptionalExtension};
-use store::{ChangeError, Outbox, StoreError, Vault};
+use rusqlite::{Connection, OptionalExtension, Params};
+use store::{ChangeError, Outbox, StoreError, Vault, Waiting};
 use uuid::Uuid;
 
 use crate::SqliteStore;
@@ -16,7 +17,13 @@ use crate::sealed::NOTIFICATION;
 
 #[async_trait]
 impl Outbox for SqliteStore {
-    async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+    async fn notification(&self, id: Uuid) -> Result<Option<Outgoing>, StoreError> {
+        let vault = Arc::clone(&self.vault);
+        let one = move |connection: &Connection| select(connection, &vault, "id = ?1", (id.as_bytes(),));
+        Ok(self.read(PLATFORM, one).await?.pop())
+    }
+
+    async fn notifications(&self, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         let vault = Arc::clone(&self.vault);
         self.read(PLATFORM, move |connection| kept(connection, &vault, after, limit)).await
     }
@@ -28,6 +35,10 @@ impl Outbox for SqliteStore {
 
     async fn settle_notification(&self, id: Uuid) -> Result<(), StoreError> {
         self.write(move |batch| Ok(settle(batch, id)?)).await
+    }
+
+    async fn count_waiting(&self) -> Result<Waiting, StoreError> {
+        self.read(PLATFORM, count_waiting).await
     }
 }
 
@@ -70,11 +81,17 @@ fn settle(batch: &Batch<'_>, id: Uuid) -> Result<(), Failure> {
     Ok(())
 }
 
-fn kept(connection: &Connection, vault: &Vault, after: u64, limit: usize) -> Result<Vec<Outgoing>, Failure> {
-    let sql = "SELECT id, body, sealed, seq FROM notifications WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-    let mut select = connection.prepare_cached(sql)?;
-    let mut rows =
-        select.query((i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX)))?;
+fn kept(connection: &Connection, vault: &Vault, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, Failure> {
+    // Numbers begin with 1.
+    let after = i64::try_from(after.unwrap_or(0)).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    select(connection, vault, "seq > ?1 ORDER BY seq LIMIT ?2", (after, limit))
+}
+
+fn select(connection: &Connection, vault: &Vault, which: &str, params: impl Params) -> Result<Vec<Outgoing>, Failure> {
+    let sql = format!("SELECT id, body, sealed, seq FROM notifications WHERE {which}");
+    let mut select = connection.prepare_cached(&sql)?;
+    let mut rows = select.query(params)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let id = Uuid::from_bytes(row.get(0)?);
@@ -84,4 +101,15 @@ fn kept(connection: &Connection, vault: &Vault, after: u64, limit: usize) -> Res
         found.push(Outgoing { number: row.get(3)?, ..outgoing });
     }
     Ok(found)
+}
+
+fn count_waiting(connection: &Connection) -> Result<Waiting, Failure> {
+    let sql = "SELECT count(*), min(json_extract(body, '$.notification.timestamp')), \
+               count(*) FILTER (WHERE json_extract(body, '$.attempts') > 0) \
+               FROM notifications WHERE json_extract(body, '$.sent_at') IS NULL";
+    let counted = connection.prepare_cached(sql)?.query_row([], |row| {
+        let oldest: Option<i64> = row.get(1)?;
+        Ok(Waiting { count: row.get(0)?, oldest: oldest.map(Timestamp::from_micros), tried: row.get(2)? })
+    });
+    Ok(counted?)
 }

@@ -1,13 +1,16 @@
 //! PIMs as rows, and what the removal of one takes with it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::pim::Pim;
 use domain::{PimId, Timestamp};
-use rusqlite::{Connection, OptionalExtension};
-use store::{ChangeError, Pims, StoreError, Vault, stamp};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use store::{ChangeError, Page, PimQuery, Pims, StoreError, Vault, stamp};
 
+use super::filter::{Filter, has_text};
 use super::{change, condition, entries, rows};
 use crate::SqliteStore;
 use crate::batch::Batch;
@@ -17,18 +20,44 @@ use crate::sealed;
 
 #[async_trait]
 impl Pims for SqliteStore {
-    async fn pims(&self) -> Result<Vec<Pim>, StoreError> {
-        let vault = Arc::clone(&self.vault);
-        let (version, pims) = self
-            .read(PLATFORM, move |connection| {
-                // One snapshot.
-                let transaction = connection.unchecked_transaction()?;
-                Ok((super::version(&transaction)?, all(&transaction, &vault)?))
-            })
-            .await?;
-        // Another process may have removed a PIM, and revoked its subscriptions.
-        self.changes.commit(version);
-        Ok(pims)
+    async fn pim(&self, id: PimId) -> Result<Option<Pim>, StoreError> {
+        Ok(self.read_pims("id = ?", vec![id.0.into()]).await?.pop())
+    }
+
+    async fn pim_named(&self, name: &str) -> Result<Option<Pim>, StoreError> {
+        Ok(self.read_pims("name = ?", vec![name.to_owned().into()]).await?.pop())
+    }
+
+    async fn pim_names(&self, of: Vec<PimId>) -> Result<HashMap<PimId, String>, StoreError> {
+        self.read(PLATFORM, move |connection| {
+            let mut select = connection.prepare_cached("SELECT name FROM pims WHERE id = ?1")?;
+            let mut names = HashMap::with_capacity(of.len());
+            for id in of {
+                if let Some(name) = select.query_row([id.0], |row| row.get(0)).optional()? {
+                    names.insert(id, name);
+                }
+            }
+            Ok(names)
+        })
+        .await
+    }
+
+    async fn pims(&self, query: &PimQuery) -> Result<Page<Pim>, StoreError> {
+        let mut filter = Filter::new("TRUE", []);
+        if let Some(text) = &query.text {
+            filter.and(&format!("({} OR {})", has_text("name"), has_text("url_key")), Some(text.clone()));
+            filter.values.push(text.clone().into());
+        }
+        filter.and("id > ?", query.after.map(|after| after.0));
+        let Filter { sql, values } = filter.page("id", query.limit);
+        Ok(Page::of(self.read_pims(&sql, values).await?, query.limit))
+    }
+
+    async fn count_pims(&self) -> Result<u64, StoreError> {
+        self.read(PLATFORM, |connection| {
+            Ok(connection.prepare_cached("SELECT count(*) FROM pims")?.query_row([], |row| row.get(0))?)
+        })
+        .await
     }
 
     fn pims_version(&self) -> Result<u64, StoreError> {
@@ -51,9 +80,26 @@ impl Pims for SqliteStore {
     }
 }
 
-fn all(connection: &Connection, vault: &Vault) -> Result<Vec<Pim>, Failure> {
-    let mut select = connection.prepare_cached("SELECT id, body, sealed FROM pims ORDER BY id")?;
-    let mut rows = select.query([])?;
+impl SqliteStore {
+    async fn read_pims(&self, which: &str, values: Vec<Value>) -> Result<Vec<Pim>, StoreError> {
+        let (vault, which) = (Arc::clone(&self.vault), which.to_owned());
+        let (version, pims) = self
+            .read(PLATFORM, move |connection| {
+                // One snapshot.
+                let transaction = connection.unchecked_transaction()?;
+                let pims = select(&transaction, &vault, &which, values)?;
+                Ok((super::version(&transaction)?, pims))
+            })
+            .await?;
+        // Another process may have removed a PIM, and revoked its subscriptions.
+        self.changes.commit(version);
+        Ok(pims)
+    }
+}
+
+fn select(connection: &Connection, vault: &Vault, which: &str, values: Vec<Value>) -> Result<Vec<Pim>, Failure> {
+    let mut select = connection.prepare_cached(&format!("SELECT id, body, sealed FROM pims WHERE {which}"))?;
+    let mut rows = select.query(params_from_iter(values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let id: u32 = row.get(0)?;
@@ -64,9 +110,14 @@ fn all(connection: &Connection, vault: &Vault) -> Result<Vec<Pim>, Failure> {
     Ok(found)
 }
 
-/// Whether no other PIM has its name, URL or a key. There are few PIMs, and they change seldom.
+/// Whether no other PIM has its name, URL or a key: those that have one are looked for.
 fn free(batch: &Batch<'_>, vault: &Vault, pim: &Pim) -> Result<(), ChangeError> {
-    stamp::must_be_free(all(batch.connection(), vault)?.iter(), pim)
+    let keys: Vec<&str> = pim.keys.iter().map(|key| key.sha256.as_str()).collect();
+    let which = "id <> ? AND (name = ? OR url_key = ? OR EXISTS (SELECT 1 FROM json_each(body, '$.keys') AS key \
+                 WHERE key.value ->> 'sha256' IN (SELECT value FROM json_each(?)))) ORDER BY id";
+    let keys = serde_json::to_string(&keys).map_err(Failure::from)?;
+    let values = vec![pim.id.0.into(), pim.name.clone().into(), pim.url_key.clone().into(), keys.into()];
+    stamp::must_be_free(select(batch.connection(), vault, which, values)?.iter(), pim)
 }
 
 fn add(batch: &Batch<'_>, vault: &Vault, mut pim: Pim) -> Result<Pim, ChangeError> {

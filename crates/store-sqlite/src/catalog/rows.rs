@@ -11,6 +11,9 @@ use crate::batch::Batch;
 use crate::failure::Failure;
 use crate::sealed::{Kind, SUBSCRIBER, SUBSCRIPTION};
 
+/// Rows that are forgotten in one transaction.
+const PRUNE_SLICE: u64 = 1_000;
+
 /// How an id is named in what is sealed.
 fn name(id: &Uuid) -> String {
     id.simple().to_string()
@@ -104,8 +107,8 @@ pub(super) fn put_subscription(
 ) -> Result<(), Failure> {
     let parts = SUBSCRIPTION.split(vault, &name(&value.id.0), value)?;
     let sql = "INSERT OR REPLACE INTO subscriptions \
-               (id, subscriber_id, pim, status, generation, version, created_at, hour, body, sealed) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+               (id, subscriber_id, pim, status, generation, version, created_at, hour, body, sealed, destination_type) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     batch.sql(sql)?.execute((
         value.id.0.as_bytes(),
         value.subscriber_id.0.as_bytes(),
@@ -117,6 +120,7 @@ pub(super) fn put_subscription(
         batch.hour()?.0,
         parts.body,
         parts.sealed,
+        value.destination.of_type().name(),
     ))?;
     Ok(())
 }
@@ -139,17 +143,37 @@ pub(super) fn counting_subscriptions(connection: &Connection, of: SubscriberId) 
     Ok(connection.prepare_cached(sql)?.query_row((of.0.as_bytes(),), |row| row.get(0))?)
 }
 
-/// Deletes what was deleted, or ended with its PIM, in an hour of service before `before`: subscriptions first, so that
-/// none is left without its subscriber.
-pub(super) fn prune(connection: &Connection, before: ServiceHour) -> Result<u64, Failure> {
-    const ENDED: &str = "(status = 'deleted' OR (status = 'revoked' AND pim NOT IN (SELECT id FROM pims))) \
-                         AND hour < ?1";
-    let subscriptions = format!("DELETE FROM subscriptions WHERE {ENDED}");
-    let subscribers =
-        format!("DELETE FROM subscribers WHERE {ENDED} AND id NOT IN (SELECT subscriber_id FROM subscriptions)");
-    let mut pruned = 0;
-    for sql in [subscriptions, subscribers] {
-        pruned += connection.prepare_cached(&sql)?.execute([before.0])? as u64;
+/// A table whose rows end.
+#[derive(Clone, Copy)]
+pub(super) struct Ending {
+    table: &'static str,
+    /// What else must be so before a row that ended is forgotten.
+    and: &'static str,
+}
+
+/// Subscriptions are forgotten first, so that none is left without its subscriber.
+pub(super) const SUBSCRIPTIONS: Ending = Ending { table: "subscriptions", and: "TRUE" };
+
+pub(super) const SUBSCRIBERS: Ending = Ending {
+    table: "subscribers",
+    and: "NOT EXISTS (SELECT 1 FROM subscriptions WHERE subscriber_id = subscribers.id)",
+};
+
+/// Deletes some of what was deleted, or ended with its PIM, in an hour of service before `before`; 0 = nothing is left.
+pub(super) fn prune(batch: &Batch<'_>, Ending { table, and }: Ending, before: ServiceHour) -> Result<u64, Failure> {
+    let sql = format!(
+        "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} INDEXED BY {table}_by_end WHERE status IN ('deleted', 'revoked') AND hour < ?1 \
+         AND (status = 'deleted' OR pim NOT IN (SELECT id FROM pims)) AND {and} LIMIT ?2)"
+    );
+    Ok(batch.sql(&sql)?.execute((before.0, PRUNE_SLICE))? as u64)
+}
+
+/// Writes the type of destination beside subscriptions that were written before it had a column.
+pub(crate) fn fill_in_types(connection: &Connection, vault: &Vault) -> Result<(), Failure> {
+    let transaction = connection.unchecked_transaction()?;
+    for one in subscriptions(&transaction, vault, "destination_type IS NULL", ())? {
+        let sql = "UPDATE subscriptions SET destination_type = ?2 WHERE id = ?1";
+        transaction.prepare_cached(sql)?.execute((one.id.0.as_bytes(), one.destination.of_type().name()))?;
     }
-    Ok(pruned)
+    Ok(transaction.commit()?)
 }

@@ -7,11 +7,15 @@ use async_trait::async_trait;
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
 use domain::{ServiceHour, SubscriberId, SubscriptionId};
-use store::{Change, ChangeError, Made, StoreError, Subscriptions};
+use fair::Holder;
+use store::{
+    Change, ChangeError, Made, Page, StoreError, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions,
+    Whose,
+};
 
-use super::{change, rows, version};
+use super::{change, pages, rows, version};
 use crate::SqliteStore;
-use crate::readers::{PLATFORM, of_client};
+use crate::readers::{PLATFORM, of_client, of_pim};
 
 /// So many changed subscriptions at once are a start, not a change.
 const MANY_CHANGES: usize = 1_000;
@@ -46,17 +50,34 @@ impl Subscriptions for SqliteStore {
         .await
     }
 
+    async fn subscriber_page(&self, query: &SubscriberQuery) -> Result<Page<Subscriber>, StoreError> {
+        let (vault, query) = (Arc::clone(&self.vault), query.clone());
+        self.read(holder(&query.of), move |connection| pages::subscribers(connection, &vault, &query)).await
+    }
+
+    async fn subscription_page(&self, query: &SubscriptionQuery) -> Result<Page<Subscription>, StoreError> {
+        let (vault, query) = (Arc::clone(&self.vault), query.clone());
+        self.read(holder(&query.of), move |connection| pages::subscriptions(connection, &vault, &query)).await
+    }
+
+    async fn count_subscriptions(&self) -> Result<SubscriptionCounts, StoreError> {
+        self.read(PLATFORM, pages::count).await
+    }
+
     async fn change(&self, change: Change) -> Result<Made, ChangeError> {
         let vault = Arc::clone(&self.vault);
         self.write(move |batch| change::make(batch, &vault, &change)).await
     }
 
-    async fn changed_since(&self, since: u64) -> Result<(u64, Vec<Subscription>), StoreError> {
+    async fn changed_since(&self, since: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
         let vault = Arc::clone(&self.vault);
         self.read(PLATFORM, move |connection| {
             // One snapshot.
             let transaction = connection.unchecked_transaction()?;
-            let changed = rows::subscriptions(&transaction, &vault, "version > ?1 ORDER BY id", (since,))?;
+            let changed = match since {
+                Some(since) => rows::subscriptions(&transaction, &vault, "version > ?1 ORDER BY id", (since,))?,
+                None => rows::subscriptions(&transaction, &vault, "TRUE ORDER BY id", ())?,
+            };
             let version = version(&transaction)?;
             drop(transaction);
             if changed.len() > MANY_CHANGES {
@@ -69,6 +90,25 @@ impl Subscriptions for SqliteStore {
     }
 
     async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError> {
-        self.write(move |batch| Ok(rows::prune(batch.connection(), before)?)).await
+        let mut pruned = 0;
+        for table in [rows::SUBSCRIPTIONS, rows::SUBSCRIBERS] {
+            loop {
+                let slice = self.write(move |batch| Ok::<_, StoreError>(rows::prune(batch, table, before)?)).await?;
+                pruned += slice;
+                if slice == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(pruned)
+    }
+}
+
+/// On whose behalf a page is read.
+fn holder(of: &Whose) -> Holder {
+    match (of.pim, &of.client_id) {
+        (Some(pim), Some(client_id)) => of_client(&Owner { pim, client_id: client_id.clone() }),
+        (Some(pim), None) => of_pim(pim),
+        (None, _) => PLATFORM,
     }
 }

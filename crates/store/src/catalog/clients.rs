@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use domain::pim::PlatformToken;
 use domain::subscriber::Owner;
-use domain::{ClientId, PimId, Timestamp};
+use domain::{ClientId, Timestamp};
 
+use crate::catalog::page::{ClientQuery, Page};
 use crate::error::{ChangeError, StoreError};
 
 /// What is known of a connection or app beyond its subscribers.
@@ -37,6 +38,9 @@ pub trait Clients: Send + Sync + 'static {
     /// if there is a newer one. The revision is counted up. [`edit_client`](crate::edit_client) reads and tries again.
     async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError>;
 
-    /// The clients of a PIM of which something is known, or which have a subscriber that is not deleted; by client id.
-    async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError>;
+    /// A page of the clients of a PIM, with what is known of each.
+    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, Client)>, StoreError>;
+
+    /// How many there are of all registered PIMs.
+    async fn count_clients(&self) -> Result<u64, StoreError>;
 }

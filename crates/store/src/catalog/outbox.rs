@@ -1,17 +1,33 @@
 //! The port of the outbox: notifications that wait to be sent.
 
 use async_trait::async_trait;
+use domain::Timestamp;
 use domain::notification::Outgoing;
+use uuid::Uuid;
 
 use crate::changes::News;
 use crate::error::{ChangeError, StoreError};
 
+/// How many notifications are still to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Waiting {
+    /// Their number.
+    pub count: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<Timestamp>,
+    /// Those that were tried already.
+    pub tried: u64,
+}
+
 /// Notifications that wait to be sent.
 #[async_trait]
 pub trait Outbox: News {
-    /// Notifications that are kept with an [`Outgoing::number`] behind `after` (0 = all), in the order in which they were made. Numbers may be
-    /// given again once the highest ones are settled.
-    async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
+    /// A notification that is kept, by [`Outgoing::id`].
+    async fn notification(&self, id: Uuid) -> Result<Option<Outgoing>, StoreError>;
+
+    /// Notifications that are kept with an [`Outgoing::number`] behind `after`, or from the first one on, in the order
+    /// in which they were made. Numbers may be given again once the highest ones are settled.
+    async fn notifications(&self, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
 
     /// Replaces a notification that waits: it will be tried again, or goes another way. Nothing if it is settled; a
     /// [`ChangeError::Conflict`] if it was made from an older one than is kept ([`Outgoing::revision`], which is
@@ -19,5 +35,8 @@ pub trait Outbox: News {
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError>;
 
     /// Forgets a notification that was sent or given up, by [`Outgoing::id`].
-    async fn settle_notification(&self, id: uuid::Uuid) -> Result<(), StoreError>;
+    async fn settle_notification(&self, id: Uuid) -> Result<(), StoreError>;
+
+    /// What is still to be sent, in numbers.
+    async fn count_waiting(&self) -> Result<Waiting, StoreError>;
 }

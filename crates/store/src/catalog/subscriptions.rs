@@ -7,6 +7,7 @@ use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
 use domain::{Position, ServiceHour, SubscriberId, SubscriptionId};
 
+use crate::catalog::page::{Page, SubscriberQuery, SubscriptionQuery};
 use crate::changes::News;
 use crate::condition::Condition;
 use crate::error::{ChangeError, StoreError};
@@ -72,6 +73,17 @@ pub struct Made {
     pub subscriptions: Vec<Subscription>,
 }
 
+/// Numbers of subscriptions, by status.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SubscriptionCounts {
+    /// Active ones.
+    pub active: u64,
+    /// Suspended ones.
+    pub suspended: u64,
+    /// Revoked ones.
+    pub revoked: u64,
+}
+
 /// Subscribers and their subscriptions.
 #[async_trait]
 pub trait Subscriptions: News {
@@ -87,12 +99,21 @@ pub trait Subscriptions: News {
     /// The subscriber's subscriptions that are not deleted, oldest first.
     async fn subscriptions(&self, of: SubscriberId) -> Result<Vec<Subscription>, StoreError>;
 
+    /// A page of subscribers.
+    async fn subscriber_page(&self, query: &SubscriberQuery) -> Result<Page<Subscriber>, StoreError>;
+
+    /// A page of subscriptions.
+    async fn subscription_page(&self, query: &SubscriptionQuery) -> Result<Page<Subscription>, StoreError>;
+
+    /// How many subscriptions there are that are not deleted.
+    async fn count_subscriptions(&self) -> Result<SubscriptionCounts, StoreError>;
+
     /// Makes a change.
     async fn change(&self, change: Change) -> Result<Made, ChangeError>;
 
-    /// All subscriptions changed after `version` (0 = all that there are) with the version that this answer brings to. Revoked and
-    /// deleted ones are included as long as they are kept.
-    async fn changed_since(&self, version: u64) -> Result<(u64, Vec<Subscription>), StoreError>;
+    /// All subscriptions that were changed after a version, or all that there are (`None`), with the version that this
+    /// answer brings to. Revoked and deleted ones are included as long as they are kept.
+    async fn changed_since(&self, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError>;
 
     /// Forgets subscribers and subscriptions that were deleted in an hour of service before `before`, and those that
     /// ended then with their PIM; gives their number. By then everybody must have seen the change that ended them.

@@ -1,7 +1,7 @@
 //! Changes of subscribers and subscriptions.
 
 use domain::log_entry::{Action, LogBody};
-use domain::notification::{Channel, Notification, NotificationKind};
+use domain::notification::Channel;
 use domain::outcome::{ErrorReason, SuspensionReason};
 use domain::pim::PlatformToken;
 use domain::subscriber::SubscriberStatus;
@@ -73,19 +73,19 @@ pub async fn new_means_new(store: &dyn Store) {
 /// One conflict, and nothing of the change is there.
 pub async fn a_change_is_made_as_a_whole_or_not_at_all(store: &dyn Store) {
     let (owner_of, stored) = make(store).await;
-    let (before, _) = store.changed_since(0).await.unwrap();
+    let (before, _) = store.changed_since(None).await.unwrap();
     let fine = changed(&stored, |next| next.status = SUSPENDED);
     let wrong = subscription(&owner_of);
     let mut both = change(vec![Put::Changed(fine), Put::Changed(changed(&wrong, |_| {}))]);
     both.subscriber = Some(Put::New(subscriber()));
     both.entries.push(entry(LogBody::Action(Action::SubscriberCreated), at(0)));
-    both.notifications.push(notification(&stored));
+    both.notifications.push(notification(&stored, at(0)));
     assert!(store.change(both).await.is_err());
     assert_eq!(store.subscription(stored.id).await.unwrap(), Some(stored.clone()));
     assert_eq!(store.subscribers(&owner()).await.unwrap(), [owner_of]);
     assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, []);
-    assert_eq!(store.notifications(0, 10).await.unwrap(), []);
-    assert_eq!(store.changed_since(before).await.unwrap(), (before, Vec::new()));
+    assert_eq!(store.notifications(None, 10).await.unwrap(), []);
+    assert_eq!(store.changed_since(Some(before)).await.unwrap(), (before, Vec::new()));
     // Nor did anything of its lane happen.
     let lane = store.load().await.unwrap().lanes.remove(0);
     assert_eq!((lane.generation, lane.cursor), (0, Some(Position(1))));
@@ -236,21 +236,21 @@ pub(super) fn lane(of: &Subscription) -> LaneSave {
 
 /// Whoever knows a version gets what came later, and its version.
 pub async fn versions_tell_what_changed(store: &dyn Store) {
-    assert_eq!(store.changed_since(0).await.unwrap(), (0, Vec::new()));
+    assert_eq!(store.changed_since(None).await.unwrap(), (0, Vec::new()));
     let (owner_of, first) = make(store).await;
-    let (version, all) = store.changed_since(0).await.unwrap();
+    let (version, all) = store.changed_since(None).await.unwrap();
     assert_eq!(all, std::slice::from_ref(&first));
     let second = put_new(store, |_| {}, &owner_of).await;
-    let (after, changed_ones) = store.changed_since(version).await.unwrap();
+    let (after, changed_ones) = store.changed_since(Some(version)).await.unwrap();
     assert!(after > version);
     assert_eq!(changed_ones, [second]);
     let made = try_put(store, changed(&first, |next| next.status = SubscriptionStatus::Deleted)).await.unwrap();
     assert_eq!(*store.changes().committed().borrow(), made.version);
-    let (last, changed_ones) = store.changed_since(after).await.unwrap();
+    let (last, changed_ones) = store.changed_since(Some(after)).await.unwrap();
     assert_eq!(last, made.version);
     assert_eq!(changed_ones, made.subscriptions);
-    assert_eq!(store.changed_since(last).await.unwrap(), (last, Vec::new()));
-    assert_eq!(store.changed_since(0).await.unwrap().1.len(), 2);
+    assert_eq!(store.changed_since(Some(last)).await.unwrap(), (last, Vec::new()));
+    assert_eq!(store.changed_since(None).await.unwrap().1.len(), 2);
 }
 
 /// Revoked ones are listed, deleted ones only by id.
@@ -283,11 +283,11 @@ pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
     let end = |status| move |next: &mut Subscription| (next.status, next.updated_at) = (status, at(40 * 24 * 3600));
     put(store, changed(&first, end(SubscriptionStatus::Deleted))).await;
     let revoked = put(store, changed(&second, end(SubscriptionStatus::Revoked))).await;
-    let (version, _) = store.changed_since(0).await.unwrap();
+    let (version, _) = store.changed_since(None).await.unwrap();
     assert_eq!(store.prune_deleted(ServiceHour(0)).await.unwrap(), 0);
     assert_eq!(store.prune_deleted(ServiceHour(1)).await.unwrap(), 1);
     assert_eq!(store.subscription(first.id).await.unwrap(), None);
-    assert_eq!(store.changed_since(0).await.unwrap(), (version, vec![revoked.clone()]));
+    assert_eq!(store.changed_since(None).await.unwrap(), (version, vec![revoked.clone()]));
     let mut gone = subscriber.clone();
     (gone.status, gone.revision) = (SubscriberStatus::Deleted, 1);
     let mut end = change(Vec::new());
@@ -314,22 +314,17 @@ pub async fn what_ended_with_its_pim_is_forgotten_after_a_time(store: &dyn Store
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), None);
 }
 
-fn notification(about: &Subscription) -> Notification {
-    let kind = NotificationKind::SuspendedByUser;
-    Notification::about(about, kind, Some("because".to_owned()), "https://pim.example.com", at(0))
-}
-
 /// What is told about a change comes with it.
 pub async fn entries_and_notifications_come_with_the_change(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let told = entry(LogBody::Action(Action::SubscriptionSuspendedByTheUser), at(3));
-    let notification = notification(&stored);
+    let notification = notification(&stored, at(0));
     let mut with = change(vec![Put::Changed(changed(&stored, |next| next.status = SUSPENDED))]);
     with.entries.push(told.clone());
     with.notifications.push(notification.clone());
     store.change(with).await.unwrap();
     assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, [told]);
-    let outgoing = store.notifications(0, 10).await.unwrap();
+    let outgoing = store.notifications(None, 10).await.unwrap();
     let told: Vec<_> = outgoing.iter().map(|one| &one.notification).collect();
     // The sample has two channels.
     assert_eq!(told, [&notification, &notification]);
@@ -348,9 +343,9 @@ fn webhook() -> Channel {
 pub async fn notifications_survive_their_subscriber(store: &dyn Store) {
     let (mut subscriber, stored) = make(store).await;
     let mut with = change(vec![Put::Changed(changed(&stored, |next| next.status = SUSPENDED))]);
-    with.notifications.push(notification(&stored));
+    with.notifications.push(notification(&stored, at(0)));
     let suspended = store.change(with).await.unwrap().subscriptions.remove(0);
-    let before = store.notifications(0, 10).await.unwrap();
+    let before = store.notifications(None, 10).await.unwrap();
     let mut end = change(vec![Put::Changed(changed(&suspended, |next| next.status = SubscriptionStatus::Deleted))]);
     subscriber.status = SubscriberStatus::Deleted;
     subscriber.contact.technical_email = "other@example.com".to_owned();
@@ -358,41 +353,41 @@ pub async fn notifications_survive_their_subscriber(store: &dyn Store) {
     end.subscriber = Some(Put::Changed(subscriber));
     store.change(end).await.unwrap();
     assert_eq!(before.len(), 2);
-    assert_eq!(store.notifications(0, 10).await.unwrap(), before);
+    assert_eq!(store.notifications(None, 10).await.unwrap(), before);
 }
 
 /// What is put back is kept as it was put back, in its place.
 pub async fn notifications_are_put_back(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let mut with = change(Vec::new());
-    with.notifications = vec![notification(&stored)];
+    with.notifications = vec![notification(&stored, at(0))];
     store.change(with).await.unwrap();
-    let all = store.notifications(0, 10).await.unwrap();
+    let all = store.notifications(None, 10).await.unwrap();
     let mut later = all[1].clone();
     later.channel = Channel::Email { instead_of_webhook: Some("https://example.com/hook".to_owned()) };
     later.attempts = 4;
     later.due_at = at(60);
     store.put_back_notification(later.clone()).await.unwrap();
     later.revision = 1;
-    assert_eq!(store.notifications(0, 10).await.unwrap(), [all[0].clone(), later.clone()]);
+    assert_eq!(store.notifications(None, 10).await.unwrap(), [all[0].clone(), later.clone()]);
     store.settle_notification(later.id).await.unwrap();
     store.put_back_notification(later).await.unwrap();
-    assert_eq!(store.notifications(0, 10).await.unwrap(), all[..1]);
+    assert_eq!(store.notifications(None, 10).await.unwrap(), all[..1]);
 }
 
 /// In the order of their making, until they are settled.
 pub async fn notifications_are_settled(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let mut with = change(Vec::new());
-    with.notifications = (0..3).map(|_| notification(&stored)).collect();
+    with.notifications = (0..3).map(|_| notification(&stored, at(0))).collect();
     store.change(with).await.unwrap();
-    let all = store.notifications(0, 10).await.unwrap();
+    let all = store.notifications(None, 10).await.unwrap();
     assert_eq!(all.len(), 6);
-    assert_eq!(store.notifications(0, 2).await.unwrap(), all[..2]);
-    assert_eq!(store.notifications(all[1].number, 2).await.unwrap(), all[2..4]);
+    assert_eq!(store.notifications(None, 2).await.unwrap(), all[..2]);
+    assert_eq!(store.notifications(Some(all[1].number), 2).await.unwrap(), all[2..4]);
     store.settle_notification(all[0].id).await.unwrap();
     store.settle_notification(Uuid::nil()).await.unwrap();
-    assert_eq!(store.notifications(0, 10).await.unwrap(), all[1..]);
+    assert_eq!(store.notifications(None, 10).await.unwrap(), all[1..]);
 }
 
 /// The default until something else is known.
@@ -410,18 +405,4 @@ pub async fn what_is_known_of_a_client(store: &dyn Store) {
     assert_eq!(store.client(&owner()).await.unwrap(), known);
     store.put_client(&owner(), Client { revision: 1, ..Client::default() }).await.unwrap();
     assert_eq!(store.client(&owner()).await.unwrap(), Client { revision: 2, ..Client::default() });
-}
-
-/// Those with a word about them, and those with a subscriber that is not deleted.
-pub async fn clients_of_a_pim(store: &dyn Store) {
-    let (_, _) = make(store).await;
-    let mut other = owner();
-    other.client_id = ClientId("another".to_owned());
-    let mut known = Client { permission: Some(false), ..Client::default() };
-    store.put_client(&other, known.clone()).await.unwrap();
-    known.revision = 1;
-    other.pim = OTHER;
-    store.put_client(&other, Client::default()).await.unwrap();
-    let expect = [(ClientId("another".to_owned()), known), (owner().client_id, Client::default())];
-    assert_eq!(store.clients(PIM).await.unwrap(), expect);
 }

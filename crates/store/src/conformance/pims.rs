@@ -29,7 +29,7 @@ pub async fn names_and_urls_are_unique(store: &dyn Store) {
     renamed.name = "b2".to_owned();
     store.update_pim(renamed.clone()).await.unwrap();
     renamed.revision = 1;
-    assert_eq!(store.pims().await.unwrap(), [a, renamed]);
+    assert_eq!(store.all_pims().await.unwrap(), [a, renamed]);
     let mut nobody = pim("nobody");
     nobody.id = PimId(99);
     assert!(matches!(store.update_pim(nobody).await, Err(ChangeError::Missing(_))));
@@ -51,11 +51,11 @@ pub async fn removing_a_pim_revokes_what_it_had(store: &dyn Store) {
     assert_eq!(a.id, PIM);
     let (subscriber, subscription) = make(store).await;
     append(store, PIM, "a b", at(0)).await;
-    let (before, _) = store.changed_since(0).await.unwrap();
+    let (before, _) = store.changed_since(None).await.unwrap();
     store.remove_pim(PIM, at(9)).await.unwrap();
     let revoked = store.subscriber(subscriber.id).await.unwrap().unwrap();
     assert_eq!((revoked.status, revoked.revision), (SubscriberStatus::Revoked, 1));
-    let (version, changed) = store.changed_since(before).await.unwrap();
+    let (version, changed) = store.changed_since(Some(before)).await.unwrap();
     assert!(version > before);
     assert_eq!(changed.len(), 1);
     assert_eq!(changed[0].status, SubscriptionStatus::Revoked);
@@ -64,7 +64,7 @@ pub async fn removing_a_pim_revokes_what_it_had(store: &dyn Store) {
     let told: Vec<_> = store.entries(&owner(), &query()).await.unwrap().entries;
     let told: Vec<_> = told.iter().map(|entry| entry.body.clone()).collect();
     assert_eq!(told, [LogBody::Action(Action::SubscriberRevoked), LogBody::Action(Action::SubscriptionRevoked)]);
-    let outgoing = store.notifications(0, 10).await.unwrap();
+    let outgoing = store.notifications(None, 10).await.unwrap();
     // The sample has two channels.
     assert_eq!(outgoing.len(), 2);
     let notifications: Vec<_> = outgoing.iter().map(|one| &one.notification).collect();
@@ -77,7 +77,7 @@ pub async fn removing_a_pim_revokes_what_it_had(store: &dyn Store) {
 pub async fn secrets_come_back(store: &dyn Store) {
     let a = store.add_pim(pim("a")).await.unwrap();
     assert_eq!(a.events_api_secret.as_ref().unwrap().expose(), "secret of the bridge");
-    assert_eq!(store.pims().await.unwrap(), [a]);
+    assert_eq!(store.all_pims().await.unwrap(), [a]);
     let (subscriber, subscription) = make(store).await;
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
     assert_eq!(store.subscription(subscription.id).await.unwrap(), Some(subscription));

@@ -31,7 +31,7 @@ pub async fn a_pim_is_changed_from_its_latest_registration(store: &dyn Store) {
     let mut late = read;
     late.keys.push(key(2));
     assert!(matches!(store.update_pim(late).await, Err(ChangeError::Conflict)));
-    let stored = store.pims().await.unwrap().remove(0);
+    let stored = store.all_pims().await.unwrap().remove(0);
     assert_eq!((stored.keys.as_slice(), stored.revision), ([key(1)].as_slice(), 1));
     store.update_pim(stored).await.unwrap();
 }
@@ -50,7 +50,7 @@ pub async fn keys_that_are_made_at_once_are_all_kept(store: &dyn Store) {
         })
     };
     all((0..20).map(making).collect()).await;
-    let mut kept = store.pims().await.unwrap().remove(0).keys;
+    let mut kept = store.all_pims().await.unwrap().remove(0).keys;
     kept.sort_by_key(|key| key.prefix.clone());
     assert_eq!(kept, (0..20).map(key).collect::<Vec<_>>());
 }
@@ -91,12 +91,12 @@ pub async fn a_notification_is_put_back_from_the_latest(store: &dyn Store) {
     let kind = NotificationKind::SuspendedByUser;
     with.notifications.push(domain::notification::Notification::about(&stored, kind, None, "https://x", at(0)));
     store.change(with).await.unwrap();
-    let taken = store.notifications(0, 1).await.unwrap().remove(0);
+    let taken = store.notifications(None, 1).await.unwrap().remove(0);
     let mut first = taken.clone();
     first.attempts = 1;
     store.put_back_notification(first).await.unwrap();
     assert!(matches!(store.put_back_notification(taken).await, Err(ChangeError::Conflict)));
-    let kept = store.notifications(0, 1).await.unwrap().remove(0);
+    let kept = store.notifications(None, 1).await.unwrap().remove(0);
     assert_eq!((kept.attempts, kept.revision), (1, 1));
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::destination::{CustomHeaders, Destination, PubsubDestination};
 use domain::event::EventParts;
 use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
+use domain::notification::{Notification, NotificationKind};
 use domain::outcome::{ErrorReason, Failure};
 use domain::pim::{Pim, Provenance, StaticToken, TokenCheck};
 use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
@@ -163,6 +164,12 @@ pub fn error(message: &str, at: Timestamp) -> LogEntry {
 pub fn entry(body: LogBody, at: Timestamp) -> LogEntry {
     let any = LogEntry::action(&owner(), SubscriberId::generate(), None, Action::SubscriberCreated, at);
     LogEntry { subscriber_id: None, body, ..any }
+}
+
+/// A notification about a subscription.
+pub fn notification(about: &Subscription, at: Timestamp) -> Notification {
+    let kind = NotificationKind::SuspendedByUser;
+    Notification::about(about, kind, Some("because".to_owned()), "https://pim.example.com", at)
 }
 
 /// A query for everything, oldest first.

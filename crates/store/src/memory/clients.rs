@@ -1,13 +1,13 @@
 //! Clients in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
+use domain::ClientId;
 use domain::subscriber::{Owner, SubscriberStatus};
-use domain::{ClientId, PimId};
 
-use super::MemoryStore;
-use crate::catalog::{Client, Clients};
+use super::{MemoryStore, State};
+use crate::catalog::{Client, ClientQuery, Clients, Page, contains};
 use crate::error::{ChangeError, StoreError};
 
 #[async_trait]
@@ -27,15 +27,32 @@ impl Clients for MemoryStore {
         Ok(())
     }
 
-    async fn clients(&self, pim: PimId) -> Result<Vec<(ClientId, Client)>, StoreError> {
+    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, Client)>, StoreError> {
         let state = self.state.lock();
-        let with_subscribers = state.subscribers.values().filter(|one| one.status != SubscriberStatus::Deleted);
-        let owners = with_subscribers.map(|one| &one.owner).chain(state.clients.keys());
-        let names: BTreeSet<_> = owners.filter(|owner| owner.pim == pim).map(|owner| &owner.client_id).collect();
+        let is_asked_for = |owner: &&Owner| {
+            owner.pim == query.pim
+                && query.after.as_ref().is_none_or(|after| owner.client_id > *after)
+                && contains(&owner.client_id.0, query.text.as_deref())
+        };
+        let names: BTreeSet<_> = state.owners().filter(is_asked_for).map(|owner| &owner.client_id).collect();
         let known = |client_id: &ClientId| {
-            let known = state.clients.get(&Owner { pim, client_id: client_id.clone() });
+            let known = state.clients.get(&Owner { pim: query.pim, client_id: client_id.clone() });
             (client_id.clone(), known.cloned().unwrap_or_default())
         };
-        Ok(names.into_iter().map(known).collect())
+        Ok(Page::of(names.into_iter().take(query.limit + 1).map(known).collect(), query.limit))
+    }
+
+    async fn count_clients(&self) -> Result<u64, StoreError> {
+        let state = self.state.lock();
+        let registered = state.owners().filter(|owner| state.pims.contains_key(&owner.pim));
+        Ok(registered.collect::<HashSet<_>>().len() as u64)
+    }
+}
+
+impl State {
+    /// Those of whom something is known, or who have a subscriber that is not deleted; some of them twice.
+    fn owners(&self) -> impl Iterator<Item = &Owner> {
+        let with_subscribers = self.subscribers.values().filter(|one| one.status != SubscriberStatus::Deleted);
+        with_subscribers.map(|one| &one.owner).chain(self.clients.keys())
     }
 }

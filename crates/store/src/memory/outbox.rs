@@ -5,14 +5,19 @@ use domain::notification::{Notification, Outgoing};
 use uuid::Uuid;
 
 use super::{MemoryStore, State};
-use crate::catalog::Outbox;
+use crate::catalog::{Outbox, Waiting};
 use crate::error::{ChangeError, StoreError};
 
 #[async_trait]
 impl Outbox for MemoryStore {
-    async fn notifications(&self, after: u64, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+    async fn notification(&self, id: Uuid) -> Result<Option<Outgoing>, StoreError> {
+        Ok(self.state.lock().notifications.iter().find(|one| one.id == id).cloned())
+    }
+
+    async fn notifications(&self, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         let state = self.state.lock();
-        Ok(state.notifications.iter().filter(|one| one.number > after).take(limit).cloned().collect())
+        let behind = state.notifications.iter().filter(|one| after.is_none_or(|after| one.number > after));
+        Ok(behind.take(limit).cloned().collect())
     }
 
     async fn put_back_notification(&self, mut outgoing: Outgoing) -> Result<(), ChangeError> {
@@ -30,6 +35,16 @@ impl Outbox for MemoryStore {
     async fn settle_notification(&self, id: Uuid) -> Result<(), StoreError> {
         self.state.lock().notifications.retain(|one| one.id != id);
         Ok(())
+    }
+
+    async fn count_waiting(&self) -> Result<Waiting, StoreError> {
+        let state = self.state.lock();
+        let waiting = || state.notifications.iter().filter(|one| one.sent_at.is_none());
+        Ok(Waiting {
+            count: waiting().count() as u64,
+            oldest: waiting().map(|one| one.notification.timestamp).min(),
+            tried: waiting().filter(|one| one.attempts > 0).count() as u64,
+        })
     }
 }
 

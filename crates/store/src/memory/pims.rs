@@ -1,18 +1,41 @@
 //! Registrations of PIMs in memory.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use domain::pim::Pim;
 use domain::{PimId, Timestamp};
 
 use super::{MemoryStore, State};
-use crate::catalog::Pims;
+use crate::catalog::{Page, PimQuery, Pims, contains};
 use crate::error::{ChangeError, StoreError};
 use crate::stamp;
 
 #[async_trait]
 impl Pims for MemoryStore {
-    async fn pims(&self) -> Result<Vec<Pim>, StoreError> {
-        Ok(self.state.lock().pims.values().cloned().collect())
+    async fn pim(&self, id: PimId) -> Result<Option<Pim>, StoreError> {
+        Ok(self.state.lock().pims.get(&id).cloned())
+    }
+
+    async fn pim_named(&self, name: &str) -> Result<Option<Pim>, StoreError> {
+        Ok(self.state.lock().pims.values().find(|pim| pim.name == name).cloned())
+    }
+
+    async fn pim_names(&self, of: Vec<PimId>) -> Result<HashMap<PimId, String>, StoreError> {
+        let state = self.state.lock();
+        Ok(of.into_iter().filter_map(|id| Some((id, state.pims.get(&id)?.name.clone()))).collect())
+    }
+
+    async fn pims(&self, query: &PimQuery) -> Result<Page<Pim>, StoreError> {
+        let text = query.text.as_deref();
+        let state = self.state.lock();
+        let behind = state.pims.values().filter(|pim| query.after.is_none_or(|after| pim.id > after));
+        let found = behind.filter(|pim| contains(&pim.name, text) || contains(&pim.url_key, text));
+        Ok(Page::of(found.take(query.limit + 1).cloned().collect(), query.limit))
+    }
+
+    async fn count_pims(&self) -> Result<u64, StoreError> {
+        Ok(self.state.lock().pims.len() as u64)
     }
 
     fn pims_version(&self) -> Result<u64, StoreError> {

@@ -9,7 +9,7 @@ use domain::{ServiceHour, SubscriberId, SubscriptionId};
 use uuid::Uuid;
 
 use super::{MemoryStore, State};
-use crate::catalog::{Change, Made, Put, Subscriptions};
+use crate::catalog::{Change, Made, Page, Put, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions};
 use crate::error::{ChangeError, StoreError};
 use crate::stamp;
 
@@ -40,6 +40,35 @@ impl Subscriptions for MemoryStore {
         Ok(found)
     }
 
+    async fn subscriber_page(&self, query: &SubscriberQuery) -> Result<Page<Subscriber>, StoreError> {
+        let state = self.state.lock();
+        let behind = state.subscribers.values().filter(|one| query.after.is_none_or(|after| one.id > after));
+        let found = behind.filter(|one| query.asks_for(one));
+        Ok(Page::of(found.take(query.limit + 1).cloned().collect(), query.limit))
+    }
+
+    async fn subscription_page(&self, query: &SubscriptionQuery) -> Result<Page<Subscription>, StoreError> {
+        let state = self.state.lock();
+        let name = |id| state.subscribers.get(&id).map_or("", |subscriber| subscriber.name.as_str());
+        let all = state.subscriptions.values().map(|(_, one)| one);
+        let behind = all.filter(|one| query.after.is_none_or(|after| one.id > after));
+        let found = behind.filter(|one| query.asks_for(one, name(one.subscriber_id)));
+        Ok(Page::of(found.take(query.limit + 1).cloned().collect(), query.limit))
+    }
+
+    async fn count_subscriptions(&self) -> Result<SubscriptionCounts, StoreError> {
+        let mut counts = SubscriptionCounts::default();
+        for (_, one) in self.state.lock().subscriptions.values() {
+            match one.status {
+                SubscriptionStatus::Active => counts.active += 1,
+                SubscriptionStatus::Suspended(_) => counts.suspended += 1,
+                SubscriptionStatus::Revoked => counts.revoked += 1,
+                SubscriptionStatus::Deleted => {}
+            }
+        }
+        Ok(counts)
+    }
+
     async fn change(&self, change: Change) -> Result<Made, ChangeError> {
         let mut state = self.state.lock();
         if !state.hold(&change.conditions) {
@@ -67,9 +96,10 @@ impl Subscriptions for MemoryStore {
         Ok(Made { version: state.version, head: state.head(), subscriptions })
     }
 
-    async fn changed_since(&self, version: u64) -> Result<(u64, Vec<Subscription>), StoreError> {
+    async fn changed_since(&self, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
         let state = self.state.lock();
-        let changed = state.subscriptions.values().filter(|(changed, _)| *changed > version);
+        let changed =
+            state.subscriptions.values().filter(|(changed, _)| version.is_none_or(|version| *changed > version));
         Ok((state.version, changed.map(|(_, stored)| stored.clone()).collect()))
     }
 

@@ -1,8 +1,10 @@
 //! Bodies of the operator's API: a PIM that is registered, what becomes of a client, a suspension.
 
+use std::fmt;
+
 use domain::Secret;
 use domain::credential::{self, Unsendable};
-use domain::id::{ClientId, SubscriptionId};
+use domain::id::{ClientId, PimId, SubscriptionId};
 use domain::pim::{self, ClientCredentials, PLATFORM_TOKEN, Probe, StaticToken, TokenCheck};
 
 use super::query::{Kind, Parameter, Query};
@@ -138,10 +140,24 @@ pub(super) const SUSPENSION: Object = Object::new(&[Field::required(
 )]);
 
 /// The parameters of `GET /admin/clients`.
-pub const CLIENTS_QUERY: &[Parameter] = &[Parameter {
-    name: "pim",
-    kind: Kind::Text(Form::of_pattern(pim::NAME_PATTERN)),
-    about: "Only clients of the PIM with this name.",
+pub const CLIENTS_QUERY: &[Parameter] = &[
+    Parameter {
+        name: "pim",
+        kind: Kind::Text(Form::of_pattern(pim::NAME_PATTERN)),
+        about: "Only clients of the PIM with this name.",
+    },
+    Parameter {
+        name: "after",
+        kind: Kind::Text(Form::of_pattern("^[0-9]{1,10}:.+$")),
+        about: "Only those behind this one: the `next` of the page before.",
+    },
+];
+
+/// The parameters of `GET /admin/pims`.
+pub const PIMS_QUERY: &[Parameter] = &[Parameter {
+    name: "after",
+    kind: Kind::Number(0, u32::MAX as u64),
+    about: "Only those behind this one: the `next` of the page before.",
 }];
 
 /// The parameters of `GET /admin/subscriptions`.
@@ -183,11 +199,53 @@ fn pim_name(query: &mut Query<'_>) -> Option<String> {
     query.value("pim", "the name of a PIM", |name| pim::is_name(name).then(|| name.to_owned()))
 }
 
-/// Reads the query of `GET /admin/clients`: the PIM's name, where it is said.
-pub fn parse_clients_query(query: &str) -> Result<Option<String>, Vec<Fault>> {
+/// A place in the list of clients.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientPlace {
+    /// The PIM.
+    pub pim: PimId,
+    /// The client.
+    pub client_id: ClientId,
+}
+
+impl ClientPlace {
+    fn parse(text: &str) -> Option<ClientPlace> {
+        let (pim, client_id) = text.split_once(':')?;
+        let pim = pim.bytes().all(|byte| byte.is_ascii_digit()).then(|| pim.parse().ok()).flatten()?;
+        (!client_id.is_empty()).then(|| ClientPlace { pim: PimId(pim), client_id: ClientId(client_id.to_owned()) })
+    }
+}
+
+impl fmt::Display for ClientPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.pim, self.client_id)
+    }
+}
+
+/// Which clients the operator asks for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClientsQuery {
+    /// Of the PIM with this name.
+    pub pim: Option<String>,
+    /// Behind this one.
+    pub after: Option<ClientPlace>,
+}
+
+/// Reads the query of `GET /admin/clients`.
+pub fn parse_clients_query(query: &str) -> Result<ClientsQuery, Vec<Fault>> {
     let mut query = Query::split(query, "the list of clients", CLIENTS_QUERY);
-    let pim = pim_name(&mut query);
-    query.finish(pim)
+    let asked = ClientsQuery {
+        pim: pim_name(&mut query),
+        after: query.value("after", "the `next` of the page before", ClientPlace::parse),
+    };
+    query.finish(asked)
+}
+
+/// Reads the query of `GET /admin/pims`: the PIM behind which the page begins, where it is said.
+pub fn parse_pims_query(query: &str) -> Result<Option<PimId>, Vec<Fault>> {
+    let mut query = Query::split(query, "the list of PIMs", PIMS_QUERY);
+    let after = query.number("after").and_then(|number| u32::try_from(number).ok()).map(PimId);
+    query.finish(after)
 }
 
 /// Reads the query of `GET /admin/subscriptions`.

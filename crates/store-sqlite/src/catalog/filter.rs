@@ -1,0 +1,53 @@
+//! A query whose conditions depend on what is asked for.
+
+use rusqlite::types::Value;
+
+/// A query under construction, with the values of its parameters.
+pub(super) struct Filter {
+    pub(super) sql: String,
+    pub(super) values: Vec<Value>,
+}
+
+impl Filter {
+    /// Begins with a query that has a `WHERE`.
+    pub(super) fn new(sql: &str, values: impl IntoIterator<Item = Value>) -> Filter {
+        Filter { sql: sql.to_owned(), values: values.into_iter().collect() }
+    }
+
+    /// Adds a condition with one parameter, if there is a value for it.
+    pub(super) fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.sql.push_str(" AND ");
+            self.sql.push_str(condition);
+            self.values.push(value.into());
+        }
+    }
+
+    /// Adds a condition without a parameter.
+    pub(super) fn and_also(&mut self, condition: &str) {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(condition);
+    }
+
+    /// Ends with an order and a limit, one more than is asked for: so it is known whether there is more.
+    pub(super) fn page(mut self, order: &str, limit: usize) -> Filter {
+        self.sql.push_str(&format!(" ORDER BY {order} LIMIT ?"));
+        self.values.push(number(limit.saturating_add(1)));
+        self
+    }
+}
+
+/// Part of a name, in whatever case.
+pub(super) fn has_text(name: &str) -> String {
+    format!("instr(lower({name}), lower(?)) > 0")
+}
+
+/// The bytes of an id.
+pub(super) fn bytes(id: uuid::Uuid) -> Value {
+    Value::Blob(id.as_bytes().to_vec())
+}
+
+/// A number of rows.
+pub(super) fn number(rows: usize) -> Value {
+    Value::Integer(i64::try_from(rows).unwrap_or(i64::MAX))
+}
