@@ -1,11 +1,12 @@
-//! The arrows between the crates (ARCHITECTURE.md), checked on what cargo resolves.
+//! The arrows between the crates (ARCHITECTURE.md), checked on what cargo resolves, and what else the sources must
+//! keep to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::shell;
+use crate::{places, shell};
 
 /// Which crates of ours a crate may use. What they may use, it may use as well.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -48,7 +49,8 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     if wrong.is_empty() {
         shell::say("every arrow points the right way");
     }
-    Ok(wrong.is_empty())
+    let places = places::run()?;
+    Ok(wrong.is_empty() && places)
 }
 
 fn check(graph: &Graph) -> anyhow::Result<Vec<String>> {

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `lint`, `bench`, `arrows`, `docs`, `sim`.
+//! The project's own commands: `cargo xtask test`, `lint`, `bench`, `arrows`, `lines`, `docs`, `sim`.
 
 use std::process::ExitCode;
 
@@ -7,13 +7,16 @@ use clap::{Parser, Subcommand};
 mod arrows;
 mod bench;
 mod docs;
+mod lines;
 mod lint;
+mod places;
 mod sim;
 mod supply;
 mod test;
 
 mod libtest;
 mod shell;
+mod source;
 mod tally;
 mod targets;
 
@@ -33,8 +36,10 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Write the pages of docs/ that are made from the code anew
     Docs,
-    /// Check which crate may use which, and what none may use
+    /// Check which crate may use which, what none may use, and where destination types are named
     Arrows,
+    /// List the lines of source that are longer than 120 columns
+    Lines,
     Sim(sim::SimArgs),
 }
 
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Docs => docs::run(),
         Command::Arrows => arrows::run(),
+        Command::Lines => lines::run(),
         Command::Sim(args) => sim::run(&args),
     };
     match done {

@@ -28,7 +28,7 @@ use domain::credential;
 use layers::Layers;
 use typed::Place;
 
-use crate::{egress, log, notifications, pubsub, vault};
+use crate::{destinations, egress, log, notifications, vault};
 
 /// It opens everything: it must not be guessed.
 const SHORTEST_OPERATOR_KEY: usize = 24;
@@ -170,7 +170,7 @@ fn check_by_use(settings: &Settings, layers: &mut Layers) {
     if let Err(problem) = vault::configured(settings) {
         refuse("encryption.keys", problem);
     }
-    if let Err((key, problem)) = pubsub::access(settings, &pubsub::account()) {
+    if let Err((key, problem)) = destinations::check(settings) {
         refuse(key, problem.to_owned());
     }
     match egress::tls(settings) {

@@ -14,6 +14,7 @@ mod terminal;
 mod traces;
 
 mod data;
+mod destinations;
 mod egress;
 mod hardening;
 mod log;
@@ -24,7 +25,6 @@ mod pim_client;
 mod pim_entities;
 mod pim_gateway;
 mod platform;
-mod pubsub;
 mod registration;
 mod running;
 mod supervisor;

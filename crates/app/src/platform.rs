@@ -11,17 +11,14 @@ use engine::Engine;
 use engine::trace::DeliveryTracer;
 use intake::{Bridge, Reconciler};
 use notify::Notifier;
+use sinks::Sink;
 use sinks::client::Client;
 use sinks::connect::Connector;
 use sinks::egress::check_while_silent;
-use sinks::https::HttpsSink;
-use sinks::kafka::KafkaSink;
-use sinks::{Sink, Sinks};
 use store::trace::AppendTracer;
 use store::{Outbox, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use wire::envelope::EnvelopeStyle;
 
 use crate::config::Config;
 use crate::config::settings::Settings;
@@ -34,7 +31,7 @@ use crate::pim_gateway::HttpGateway;
 use crate::running::Running;
 use crate::supervisor::Supervisor;
 use crate::traces::Traces;
-use crate::{data, egress, notifications, pubsub, registration, tuning, upkeep};
+use crate::{data, destinations, egress, notifications, registration, tuning, upkeep};
 
 /// A running platform.
 pub(crate) struct Platform {
@@ -72,7 +69,7 @@ impl Platform {
 
         let connector = egress::connector(settings)?;
         let traces = Traces::start(&settings.traces, Client::new(connector.exempt()), clock.clone())?;
-        let sinks = sinks(settings, &public_url, &connector, clock.clone())?;
+        let sinks = Arc::new(destinations::sinks(settings, &public_url, &connector, &clock)?);
         let engine = Engine::start(
             Arc::clone(&store),
             Arc::clone(&sinks) as Arc<dyn Sink>,
@@ -181,16 +178,6 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
         let error = anyhow::Error::from(error).context(format!("cannot listen on {address}"));
         Failure::new(Exit::Failed, error).hint("name another address by --listen; port 0 takes any free one")
     })
-}
-
-/// The sinks of all destination types.
-fn sinks(settings: &Settings, public_url: &str, connector: &Connector, clock: Clock) -> Result<Arc<Sinks>, Failure> {
-    let style = EnvelopeStyle::new(&settings.top.source, public_url);
-    let https = HttpsSink::new(connector.clone(), style.clone(), tuning::https_settings(settings), clock);
-    let pubsub = pubsub::sink(settings, style.clone(), connector)?;
-    let kafka = KafkaSink::new(connector.clone(), style, tuning::kafka_settings(settings))
-        .context("Kafka clients connect by way of a port of 127.0.0.1, and none can be listened on")?;
-    Ok(Arc::new(Sinks::new(connector.heard().clone(), https, pubsub, kafka)))
 }
 
 /// Resolves when the platform stops.

@@ -3,8 +3,6 @@
 use api::OperatorKey;
 use domain::EventType;
 use domain::event_type::{Catalogue, RegisteredType};
-use sinks::https::HttpsSettings;
-use sinks::kafka::KafkaSettings;
 use store::transition::Frequent;
 
 use crate::config::settings::Settings;
@@ -13,27 +11,6 @@ use crate::egress;
 
 /// Less memory for bodies would not hold the largest ones beside others.
 const LEAST_BODY_MEMORY: u64 = 16 << 20;
-
-/// Bounds of the HTTPS sink.
-pub(crate) fn https_settings(settings: &Settings) -> HttpsSettings {
-    let delivery = &settings.delivery;
-    HttpsSettings {
-        attempt_timeout: delivery.attempt_timeout,
-        connections_per_subscription: delivery.max_in_flight.0,
-        connections: delivery.max_connections.0,
-        ..HttpsSettings::default()
-    }
-}
-
-/// Bounds of the Kafka sink.
-pub(crate) fn kafka_settings(settings: &Settings) -> KafkaSettings {
-    let delivery = &settings.delivery;
-    KafkaSettings {
-        clients: delivery.max_kafka_clients.0,
-        connections: delivery.max_connections.0,
-        ..KafkaSettings::default()
-    }
-}
 
 /// Rules of delivery.
 pub(crate) fn engine_settings(settings: &Settings) -> engine::Settings {

@@ -1,13 +1,13 @@
 //! The HTTPS sink: one event a request, on connections that each subscription has for itself.
 
 mod answer;
-mod attempt;
 pub(crate) mod connection;
 mod frames;
 mod heads;
 pub(crate) mod lost;
 pub(crate) mod outcome;
 mod pool;
+mod post;
 mod request;
 
 use std::sync::Arc;
@@ -26,14 +26,12 @@ use wire::envelope::{self, EnvelopeStyle};
 
 pub(crate) use self::request::PRODUCT;
 
-use self::attempt::Attempt;
-use self::pool::{Lane, Pool};
+use self::pool::{Endpoint, Pool};
+use self::post::Post;
 use self::request::Prepared;
 use crate::connect::Connector;
+use crate::kept::sweep_often;
 use crate::{Delivery, Sink};
-
-/// How often connections that rested too long are looked for, at most.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Bounds of the HTTPS sink.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,21 +76,8 @@ impl HttpsSink {
     /// A sink. Must be called within a tokio runtime: a task closes connections that rested too long.
     pub fn new(connector: Connector, style: EnvelopeStyle, settings: HttpsSettings, clock: Clock) -> HttpsSink {
         let inner = Arc::new(Inner { connector, style, settings, clock, pool: Pool::new(settings) });
-        let sink = Arc::downgrade(&inner);
-        let interval = (settings.idle_timeout / 4).clamp(Duration::from_millis(10), SWEEP_INTERVAL);
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(interval).await;
-                let Some(inner) = sink.upgrade() else { return };
-                inner.pool.sweep();
-            }
-        });
+        sweep_often(&inner, settings.idle_timeout, |inner| inner.pool.sweep());
         HttpsSink { inner }
-    }
-
-    /// Connections that are open, in use or resting.
-    pub fn open_connections(&self) -> usize {
-        self.inner.pool.open_connections()
     }
 }
 
@@ -111,23 +96,27 @@ impl Sink for HttpsSink {
     fn forget(&self, id: SubscriptionId) {
         self.inner.pool.forget(id);
     }
+
+    fn open_connections(&self) -> usize {
+        self.inner.pool.open_connections()
+    }
 }
 
 impl Inner {
     async fn deliver(&self, subscription: &Subscription, event: &Event, trace: Option<TraceParent>) -> Outcome {
-        let lane = match self.lane(subscription) {
-            Ok(lane) => lane,
+        let endpoint = match self.endpoint(subscription) {
+            Ok(endpoint) => endpoint,
             Err(failure) => return Outcome::Broken(failure),
         };
         // The semaphore is never closed.
-        let Ok(_attempt) = lane.attempts.acquire().await else { return Outcome::Abandoned };
-        let attempt = Attempt {
+        let Ok(_attempt) = endpoint.attempts.acquire().await else { return Outcome::Abandoned };
+        let post = Post {
             connector: &self.connector,
             pool: &self.pool,
-            lane: &lane,
+            endpoint: &endpoint,
             holder: crate::holder(subscription),
             event,
-            body: envelope::body(&self.style, event, &subscription.id, lane.prepared.send_product_identifier),
+            body: envelope::body(&self.style, event, &subscription.id, endpoint.prepared.send_product_identifier),
             at: self.clock.wall(),
             clock: &self.clock,
             correlation_id: Uuid::new_v4(),
@@ -135,11 +124,11 @@ impl Inner {
             limit: self.settings.attempt_timeout,
             progress: Mutex::default(),
         };
-        attempt.make().await
+        post.send().await
     }
 
-    fn lane(&self, subscription: &Subscription) -> Result<Arc<Lane>, Failure> {
-        self.pool.lane(subscription, || match &subscription.destination {
+    fn endpoint(&self, subscription: &Subscription) -> Result<Arc<Endpoint>, Failure> {
+        self.pool.endpoint(subscription, || match &subscription.destination {
             Destination::Https(destination) => Prepared::new(subscription, destination),
             other => Err(crate::misdirected(other)),
         })

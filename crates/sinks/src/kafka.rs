@@ -24,14 +24,13 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use wire::envelope::EnvelopeStyle;
 
-use self::batch::Attempt;
+use self::batch::Batch;
 use self::pool::Pool;
 use self::tunnel::Tunnel;
 use crate::connect::Connector;
+use crate::kept::sweep_often;
 use crate::{Delivery, Sink};
 
-/// How often clients that rested too long are looked for, at most.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// What may pass between the client's own time limits, all of them together.
 const SLACK: Duration = Duration::from_secs(5);
 
@@ -91,26 +90,13 @@ impl KafkaSink {
         let dial_timeout = settings.connect_timeout.mul_f64(0.9);
         let tunnel = Tunnel::open(connector, settings.connections, dial_timeout)?;
         let inner = Arc::new(Inner { style, settings, pool: Pool::new(tunnel, settings) });
-        let sink = Arc::downgrade(&inner);
-        let interval = (settings.idle_timeout / 4).clamp(Duration::from_millis(10), SWEEP_INTERVAL);
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(interval).await;
-                let Some(inner) = sink.upgrade() else { return };
-                inner.pool.sweep();
-            }
-        });
+        sweep_often(&inner, settings.idle_timeout, |inner| inner.pool.sweep());
         Ok(KafkaSink { inner })
     }
 
     /// Clients that are open, in use or resting.
     pub fn open_clients(&self) -> usize {
         self.inner.pool.open_clients()
-    }
-
-    /// Connections to brokers that are open.
-    pub fn open_connections(&self) -> usize {
-        self.inner.pool.open_connections()
     }
 }
 
@@ -123,6 +109,10 @@ impl Sink for KafkaSink {
     fn forget(&self, id: SubscriptionId) {
         self.inner.pool.forget(id);
     }
+
+    fn open_connections(&self) -> usize {
+        self.inner.pool.open_connections()
+    }
 }
 
 impl Inner {
@@ -132,9 +122,9 @@ impl Inner {
         let Destination::Kafka(destination) = &subscription.destination else {
             return vec![Outcome::Broken(crate::misdirected(&subscription.destination)); events.len()];
         };
-        let lane = self.pool.lane(subscription, destination).await;
-        let attempt = Attempt {
-            lane: &lane,
+        let topic = self.pool.topic(subscription, destination).await;
+        let batch = Batch {
+            topic: &topic,
             style: &self.style,
             subscription,
             events,
@@ -143,13 +133,13 @@ impl Inner {
         };
         let mut outcomes = vec![None; events.len()];
         // Every step has a limit of its own; this one is for what nobody thought of.
-        let at_most = attempt.begin_within + self.settings.delivery_timeout + SLACK;
-        let rest = match tokio::time::timeout(at_most, attempt.run(&mut outcomes)).await {
+        let at_most = batch.begin_within + self.settings.delivery_timeout + SLACK;
+        let rest = match tokio::time::timeout(at_most, batch.send(&mut outcomes)).await {
             Ok(Ok(())) => Outcome::Abandoned,
             Ok(Err(stopped)) => stopped,
-            Err(_elapsed) => attempt.of_silence(),
+            Err(_elapsed) => batch.of_silence(),
         };
-        lane.rest();
+        topic.touch();
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| rest.clone())).collect()
     }
 }

@@ -17,11 +17,12 @@ pub mod pubsub;
 pub mod client;
 pub mod egress;
 pub mod heard;
+mod kept;
 pub mod lack;
 
 use std::sync::Arc;
 
-use domain::destination::Destination;
+use domain::destination::{Destination, DestinationType, Manner};
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
@@ -31,9 +32,6 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::heard::Heard;
-use crate::https::HttpsSink;
-use crate::kafka::KafkaSink;
-use crate::pubsub::PubsubSink;
 
 /// What to send for one subscription in one attempt: one event to an HTTPS endpoint, to a topic a batch, in its order.
 /// A topic's lane has one batch under way at a time, so what is sent in order arrives in order.
@@ -62,35 +60,32 @@ pub trait Sink: Send + Sync + 'static {
     /// The subscription is gone, suspended or has another configuration: closes what is kept for it. Attempts in
     /// flight end in their own time.
     fn forget(&self, id: SubscriptionId);
+
+    /// Connections to destinations that are open, in use or resting, as far as the sink makes them itself.
+    fn open_connections(&self) -> usize {
+        0
+    }
 }
 
 /// The sinks of all destination types.
 pub struct Sinks {
     heard: Heard,
-    https: HttpsSink,
-    pubsub: PubsubSink,
-    kafka: KafkaSink,
+    /// In the order of [`DestinationType::ALL`].
+    by_type: Vec<Box<dyn Sink>>,
 }
 
 impl Sinks {
-    /// Puts the sinks together. `heard` is told of attempts that nobody answered.
-    pub fn new(heard: Heard, https: HttpsSink, pubsub: PubsubSink, kafka: KafkaSink) -> Sinks {
-        Sinks { heard, https, pubsub, kafka }
-    }
-
-    /// Connections to HTTPS endpoints that are open, in use or resting.
-    pub fn open_connections(&self) -> usize {
-        self.https.open_connections()
+    /// Puts the sinks together; `make` gives that of each type. `heard` is told of attempts that nobody answered.
+    pub fn new<E>(heard: Heard, make: impl FnMut(DestinationType) -> Result<Box<dyn Sink>, E>) -> Result<Sinks, E> {
+        let by_type = DestinationType::ALL.into_iter().map(make).collect::<Result<_, E>>()?;
+        Ok(Sinks { heard, by_type })
     }
 }
 
 impl Sink for Sinks {
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
-        let outcomes = match &delivery.subscription.destination {
-            Destination::Https(_) => self.https.deliver(delivery),
-            Destination::Pubsub(_) => self.pubsub.deliver(delivery),
-            Destination::Kafka(_) => self.kafka.deliver(delivery),
-        };
+        let of_type = delivery.subscription.destination.of_type();
+        let outcomes = self.by_type[of_type.index()].deliver(delivery);
         let heard = self.heard.clone();
         async move {
             let outcomes = outcomes.await;
@@ -103,9 +98,15 @@ impl Sink for Sinks {
     }
 
     fn forget(&self, id: SubscriptionId) {
-        self.https.forget(id);
-        self.pubsub.forget(id);
-        self.kafka.forget(id);
+        // Of whatever type its destination was before.
+        self.by_type.iter().for_each(|sink| sink.forget(id));
+    }
+
+    /// To endpoints; those of topics' clients are not counted.
+    fn open_connections(&self) -> usize {
+        let sinks = DestinationType::ALL.into_iter().zip(&self.by_type);
+        let endpoints = sinks.filter(|(of_type, _)| of_type.descriptor().manner == Manner::OneByOne);
+        endpoints.map(|(_, sink)| sink.open_connections()).sum()
     }
 }
 

@@ -9,7 +9,7 @@ use domain::{Clock, Timestamp};
 use engine::core::{Survey, suspension_names};
 use intake::Bridge;
 use meter::Counters;
-use sinks::Sinks;
+use sinks::{Sink, Sinks};
 use store::{EventLog, Pims};
 use store_sqlite::SqliteStore;
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use domain::destination::DestinationType;
+
 use crate::page::{self, Page, Use};
 use crate::session::Session;
 use crate::shown;
@@ -213,6 +215,16 @@ fn anchors(text: &str) -> BTreeSet<String> {
             kept.chars().filter(|c| c.is_alphanumeric() || *c == '-' || *c == '_').collect()
         })
         .collect()
+}
+
+#[test]
+fn every_type_of_destination_has_its_section_in_the_guide() {
+    for of_type in DestinationType::ALL {
+        let (page, anchor) = of_type.descriptor().guide.split_once('#').unwrap();
+        let text = std::fs::read_to_string(root().join("docs").join(page)).unwrap();
+        assert!(anchors(&text).contains(anchor), "{page} has no heading #{anchor}");
+        assert!(text.contains(&format!("\"type\": \"{}\"", of_type.name())), "{page} shows no {}", of_type.name());
+    }
 }
 
 #[test]

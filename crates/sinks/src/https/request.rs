@@ -30,8 +30,8 @@ pub(crate) struct Prepared {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) security: Security,
-    /// `host:port` for messages.
-    pub(crate) endpoint: String,
+    /// `host:port`, for messages.
+    pub(crate) name: String,
     pub(crate) send_product_identifier: bool,
     authority: HeaderValue,
     /// HTTP/1.1 names the path only, HTTP/2 all of it.
@@ -69,7 +69,7 @@ impl Prepared {
             host: url.host().to_owned(),
             port: url.port(),
             security: if url.is_tls() { Security::Tls(Alpn::Http2OrHttp1) } else { Security::Plain },
-            endpoint: format!("{}:{}", url.host(), url.port()),
+            name: format!("{}:{}", url.host(), url.port()),
             send_product_identifier: subscription.send_product_identifier,
             authority: HeaderValue::from_str(&authority).map_err(|_| invalid("the host of its URL"))?,
             target,

@@ -24,7 +24,7 @@ use wire::envelope::EnvelopeStyle;
 
 use super::connection::OpenProducer;
 use super::outcome::{self, Names};
-use super::pool::Lane;
+use super::pool::Topic;
 
 /// Records of one batch for a partition, at first: below what brokers take unless they are told otherwise (1 MiB).
 pub(crate) const BATCH_BYTES: usize = 900 * 1024;
@@ -33,9 +33,9 @@ const ALONE: usize = 14;
 /// While acknowledgements are awaited, it is looked this often whether the topic is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
-/// An attempt.
-pub(crate) struct Attempt<'a> {
-    pub(crate) lane: &'a Lane,
+/// A batch of events and what sends it.
+pub(crate) struct Batch<'a> {
+    pub(crate) topic: &'a Topic,
     pub(crate) style: &'a EnvelopeStyle,
     pub(crate) subscription: &'a Subscription,
     pub(crate) events: &'a [Arc<LoggedEvent>],
@@ -58,21 +58,21 @@ struct Sent {
     handle: DeliveryHandle,
 }
 
-impl Attempt<'_> {
-    /// Makes the attempt. What is left without an outcome gets the one returned.
-    pub(crate) async fn run(&self, outcomes: &mut Outcomes) -> Result<(), Stopped> {
-        let mut slot = self.lane.producer.lock().await;
+impl Batch<'_> {
+    /// Sends it. What is left without an outcome gets the one returned.
+    pub(crate) async fn send(&self, outcomes: &mut Outcomes) -> Result<(), Stopped> {
+        let mut slot = self.topic.producer.lock().await;
         let mut underway = Underway { producer: &mut slot, over: false };
         if underway.producer.is_none() {
-            let dials = self.lane.client.dials();
+            let dials = self.topic.client.dials();
             let opened = tokio::select! {
-                opened = self.lane.client.producer(self.lane.prepared.topic()) => opened,
+                opened = self.topic.client.producer(self.topic.prepared.topic()) => opened,
                 () = dials.forbidden_since(self.since) => Err(KrafkaError::timeout("a forbidden address")),
             };
             *underway.producer = Some(opened.map_err(|error| self.of_error(&error))?);
         }
         let sent = match underway.producer.as_ref().and_then(OpenProducer::get) {
-            Some(producer) => self.send(producer, outcomes).await,
+            Some(producer) => self.send_on(producer, outcomes).await,
             None => Ok(()),
         };
         // A producer whose records all have an outcome may go on: what was under way of an earlier attempt is fenced by
@@ -84,7 +84,7 @@ impl Attempt<'_> {
         sent.map_err(|stop| stop.outcome)
     }
 
-    async fn send(&self, producer: &Producer, outcomes: &mut Outcomes) -> Result<(), Stop> {
+    async fn send_on(&self, producer: &Producer, outcomes: &mut Outcomes) -> Result<(), Stop> {
         let mut next = 0;
         while next < self.events.len() {
             if self.since.elapsed() > self.begin_within {
@@ -101,12 +101,12 @@ impl Attempt<'_> {
 
     /// Puts records into the client until one of its batches is full. If it takes no more, the reason comes along.
     async fn put(&self, producer: &Producer, next: &mut usize) -> (Vec<Sent>, Option<KrafkaError>) {
-        let full = self.lane.batch_bytes.load(Ordering::Relaxed);
+        let full = self.topic.batch_bytes.load(Ordering::Relaxed);
         let large = full / ALONE;
         let mut wave = Vec::new();
         let mut bytes: HashMap<i32, usize> = HashMap::new();
         while let Some(event) = self.events.get(*next) {
-            let record = self.lane.prepared.record(self.style, &event.event, self.subscription);
+            let record = self.topic.prepared.record(self.style, &event.event, self.subscription);
             let (key, size) = (record.key.clone(), record.estimated_size());
             if size > large && !wave.is_empty() {
                 break;
@@ -169,7 +169,7 @@ impl Attempt<'_> {
         }
         if refused_bytes > 0 {
             // The client had made a quarter of what was too much; half of that may fit.
-            self.lane.batch_bytes.fetch_min(refused_bytes / 2, Ordering::Relaxed);
+            self.topic.batch_bytes.fetch_min(refused_bytes / 2, Ordering::Relaxed);
         }
         for index in singly {
             Box::pin(self.send_alone(producer, index, outcomes)).await?;
@@ -179,7 +179,7 @@ impl Attempt<'_> {
 
     async fn send_alone(&self, producer: &Producer, index: usize, outcomes: &mut Outcomes) -> Result<(), Stop> {
         let Some(event) = self.events.get(index) else { return Ok(()) };
-        let record = self.lane.prepared.record(self.style, &event.event, self.subscription);
+        let record = self.topic.prepared.record(self.style, &event.event, self.subscription);
         let (key, size) = (record.key.clone(), record.estimated_size());
         let handle = producer.enqueue(record).await.map_err(|error| self.stop(&error))?;
         self.settle(producer, vec![Sent { index, key, size, handle }], outcomes).await
@@ -194,7 +194,7 @@ impl Attempt<'_> {
                 // The client asks for a topic that it misses again and again, and would go on for as long as it tries
                 // to deliver.
                 if let Err(error @ KrafkaError::Broker { .. }) =
-                    producer.partitions_for(self.lane.prepared.topic()).await
+                    producer.partitions_for(self.topic.prepared.topic()).await
                 {
                     return error;
                 }
@@ -203,7 +203,7 @@ impl Attempt<'_> {
         tokio::select! {
             biased;
             flushed = producer.flush() => flushed,
-            () = self.lane.client.dials().forbidden_since(self.since) => Err(KrafkaError::timeout("a forbidden address")),
+            () = self.topic.client.dials().forbidden_since(self.since) => Err(KrafkaError::timeout("a forbidden address")),
             error = topic_is_gone => Err(error),
         }
     }
@@ -216,7 +216,7 @@ impl Attempt<'_> {
     }
 
     fn of_error(&self, error: &KrafkaError) -> Outcome {
-        outcome::of_error(error, self.since, self.lane.client.dials(), &self.names())
+        outcome::of_error(error, self.since, self.topic.client.dials(), &self.names())
     }
 
     /// The outcome of what nobody said anything about.
@@ -225,7 +225,7 @@ impl Attempt<'_> {
     }
 
     fn names(&self) -> Names<'_> {
-        Names { brokers: &self.lane.client.brokers, topic: self.lane.prepared.topic() }
+        Names { brokers: &self.topic.client.brokers, topic: self.topic.prepared.topic() }
     }
 }
 

@@ -33,16 +33,16 @@ const BUFFER_MEMORY: usize = 16 * 1024 * 1024;
 
 /// What makes two subscriptions share a client.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct ClientKey {
     pub(crate) brokers: Vec<String>,
     sasl: SaslAuth,
     tls: Option<KafkaTls>,
 }
 
-impl Identity {
-    pub(crate) fn of(destination: &KafkaDestination) -> Identity {
+impl ClientKey {
+    pub(crate) fn of(destination: &KafkaDestination) -> ClientKey {
         let KafkaDestination { brokers, sasl, tls, topic: _, headers: _ } = destination;
-        Identity { brokers: brokers.clone(), sasl: sasl.clone(), tls: tls.clone() }
+        ClientKey { brokers: brokers.clone(), sasl: sasl.clone(), tls: tls.clone() }
     }
 
     fn auth(&self) -> AuthConfig {
@@ -64,7 +64,7 @@ impl Identity {
 
 /// A client. It connects when it is first needed; when it is dropped, everything that it has open is closed.
 pub(crate) struct Client {
-    pub(crate) identity: Identity,
+    pub(crate) key: ClientKey,
     /// For messages.
     pub(crate) brokers: String,
     connected: tokio::sync::Mutex<Connected>,
@@ -80,9 +80,9 @@ struct Connected {
 }
 
 impl Client {
-    pub(crate) fn new(identity: Identity, pass: Pass, settings: KafkaSettings, place: Permit) -> Client {
-        let brokers = identity.brokers.join(",");
-        Client { identity, brokers, connected: tokio::sync::Mutex::default(), pass, settings, place }
+    pub(crate) fn new(key: ClientKey, pass: Pass, settings: KafkaSettings, place: Permit) -> Client {
+        let brokers = key.brokers.join(",");
+        Client { key, brokers, connected: tokio::sync::Mutex::default(), pass, settings, place }
     }
 
     /// On whose behalf it is open.
@@ -155,7 +155,7 @@ impl Client {
         }
         let connecting = Kafka::builder(&self.brokers)
             .client_id(CLIENT_ID)
-            .security(self.identity.auth())
+            .security(self.key.auth())
             .proxy(self.pass.proxy())
             .connect_timeout(self.settings.connect_timeout)
             .request_timeout(self.settings.request_timeout)

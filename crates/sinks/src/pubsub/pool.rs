@@ -1,16 +1,15 @@
 //! What all subscriptions share: the client, which is made when it is needed and again when it is no good, and bounds
 //! of what is under way; and what is kept for each.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::SubscriptionId;
 use domain::outcome::Lack;
+use domain::subscription::Subscription;
 use fair::{Holder, Permit, Places};
 use google_cloud_pubsub::error::PublishError;
-use parking_lot::RwLock;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -18,6 +17,7 @@ use super::PubsubSettings;
 use super::connection::{Client, OpenError, REQUESTS};
 use super::outcome::{self, Answer, Named};
 use super::request::{Prepared, Request};
+use crate::kept::{Keep, Kept};
 
 /// After a failure, credentials are not looked for again for so long: all subscriptions ask.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -26,11 +26,11 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 /// An event in a request: its attributes, and what the library keeps of it beside its data.
 const PER_UNIT: usize = 1_024;
 
-/// The client, and a lane for each subscription.
+/// The client, and a topic for each subscription.
 pub(super) struct Pool {
     settings: PubsubSettings,
     client: Mutex<Shared>,
-    lanes: RwLock<HashMap<SubscriptionId, Arc<Lane>>>,
+    topics: Kept<Topic>,
     /// As many places as requests may be under way.
     slots: Places,
     /// In units of [`PER_UNIT`] bytes.
@@ -47,14 +47,15 @@ struct Shared {
     told: Option<String>,
 }
 
-/// What is kept for a subscription at a revision.
-pub(super) struct Lane {
-    revision: u64,
+/// The topic of a subscription at one revision.
+pub(super) struct Topic {
     pub(super) prepared: Prepared,
     ailing: AtomicBool,
 }
 
-impl Lane {
+impl Keep for Topic {}
+
+impl Topic {
     /// Whether the last attempt was ended by a failure.
     pub(super) fn is_ailing(&self) -> bool {
         self.ailing.load(Ordering::Relaxed)
@@ -68,28 +69,19 @@ impl Lane {
 impl Pool {
     pub(super) fn new(settings: PubsubSettings) -> Pool {
         let room = Places::new(settings.bytes_at_once.div_ceil(PER_UNIT) as u64);
-        Pool { settings, client: Mutex::default(), lanes: RwLock::default(), slots: Places::new(REQUESTS as u64), room }
+        Pool { settings, client: Mutex::default(), topics: Kept::default(), slots: Places::new(REQUESTS as u64), room }
     }
 
-    /// The lane of a subscription at a revision. An attempt of an older one, that was on its way meanwhile, gets one
-    /// for itself.
-    pub(super) fn lane(&self, id: SubscriptionId, revision: u64, prepare: impl FnOnce() -> Prepared) -> Arc<Lane> {
-        if let Some(lane) = self.lanes.read().get(&id).filter(|lane| lane.revision == revision) {
-            return Arc::clone(lane);
-        }
-        let made = Arc::new(Lane { revision, prepared: prepare(), ailing: AtomicBool::new(false) });
-        let mut lanes = self.lanes.write();
-        if lanes.get(&id).is_none_or(|lane| lane.revision < revision) {
-            lanes.insert(id, Arc::clone(&made));
-        }
-        made
+    /// The topic of a subscription at its revision.
+    pub(super) fn topic(&self, subscription: &Subscription, prepare: impl FnOnce() -> Prepared) -> Arc<Topic> {
+        let Subscription { id, revision, .. } = *subscription;
+        let make = || Topic { prepared: prepare(), ailing: AtomicBool::new(false) };
+        self.topics.get(id, revision).unwrap_or_else(|| self.topics.put(id, revision, make()))
     }
 
     pub(super) fn forget(&self, id: SubscriptionId) {
-        let mut lanes = self.lanes.write();
-        lanes.remove(&id);
-        // Who uses the client just now holds it; who is about to make one will have a lane.
-        if lanes.is_empty()
+        // Who uses the client just now holds it; who needs one next makes it.
+        if self.topics.forget(id)
             && let Ok(mut shared) = self.client.try_lock()
         {
             shared.client = None;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::outcome::{ErrorReason, Failure, Outcome};
+use sinks::Sink;
 use sinks::https::HttpsSettings;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;

@@ -1,5 +1,5 @@
-//! One attempt: a request, sent on a connection that is there or a new one, and sent again where the server says that
-//! it has not looked at it.
+//! One attempt at one event: a request, sent on a connection that is there or a new one, and sent again where the server
+//! says that it has not looked at it.
 //!
 //! The time of an attempt is the destination's. What the attempt waits for on the platform's side, a place for a
 //! connection or for a look-up, is not part of it.
@@ -19,7 +19,7 @@ use super::answer::Seen;
 use super::connection::{BodyEnd, Connection, Http2, Slot};
 use super::lost::{Fate, Lost};
 use super::outcome::{self, Stage};
-use super::pool::{Lane, Pool};
+use super::pool::{Endpoint, Pool};
 use super::request::Prepared;
 use crate::connect::{Admitted, Connector};
 
@@ -31,10 +31,10 @@ const SENT_AGAIN: u32 = 3;
 const SLEPT: Duration = Duration::from_secs(2);
 
 /// A request and how far it has come.
-pub(super) struct Attempt<'a> {
+pub(super) struct Post<'a> {
     pub(super) connector: &'a Connector,
     pub(super) pool: &'a Pool,
-    pub(super) lane: &'a Lane,
+    pub(super) endpoint: &'a Endpoint,
     pub(super) holder: Holder,
     pub(super) event: &'a Event,
     pub(super) body: Bytes,
@@ -63,7 +63,7 @@ enum Way {
 }
 
 /// What came of sending the request on a connection.
-enum Exchange {
+enum Tried {
     /// The attempt is over.
     Ended(Outcome),
     /// The connection had been closed while it rested: the request has to be sent on a new one.
@@ -72,13 +72,13 @@ enum Exchange {
     NotProcessed(Outcome),
 }
 
-impl Attempt<'_> {
-    /// Makes the attempt.
-    pub(super) async fn make(self) -> Outcome {
+impl Post<'_> {
+    /// Sends it.
+    pub(super) async fn send(self) -> Outcome {
         let (outcome, slept) = self.send_until_processed().await;
         let Progress { seen, .. } = self.progress.into_inner();
         match seen {
-            Some(seen) => seen.attach(outcome, &self.lane.prepared.secrets(self.event, &self.body, self.at)),
+            Some(seen) => seen.attach(outcome, &self.endpoint.prepared.secrets(self.event, &self.body, self.at)),
             None if slept && outcome != Outcome::Delivered => Outcome::Ours(Lack::Clock),
             None => outcome,
         }
@@ -88,7 +88,7 @@ impl Attempt<'_> {
     async fn send_until_processed(&self) -> (Outcome, bool) {
         let mut left = self.limit;
         let mut sent_again = 0;
-        let mut way = match self.lane.take() {
+        let mut way = match self.endpoint.take() {
             Some(connection) => Way::Resting(connection),
             None => self.new_way(None).await,
         };
@@ -101,13 +101,13 @@ impl Attempt<'_> {
             left = left.saturating_sub(took);
             way = match tried {
                 Err(_elapsed) => return (self.of_timeout(), slept),
-                Ok(Exchange::Ended(outcome)) => return (outcome, slept),
-                Ok(Exchange::NotProcessed(outcome)) if sent_again == SENT_AGAIN => return (outcome, slept),
-                Ok(Exchange::NotProcessed(_)) => {
+                Ok(Tried::Ended(outcome)) => return (outcome, slept),
+                Ok(Tried::NotProcessed(outcome)) if sent_again == SENT_AGAIN => return (outcome, slept),
+                Ok(Tried::NotProcessed(_)) => {
                     sent_again += 1;
                     self.new_way(None).await
                 }
-                Ok(Exchange::Stale(slot)) => self.new_way(slot).await,
+                Ok(Tried::Stale(slot)) => self.new_way(slot).await,
             };
         }
     }
@@ -118,61 +118,61 @@ impl Attempt<'_> {
             Some(slot) => Some(slot),
             None => self.pool.slot(self.holder).await,
         };
-        Way::New { slot, admitted: self.connector.admit(&self.lane.prepared.host, self.holder).await }
+        Way::New { slot, admitted: self.connector.admit(&self.endpoint.prepared.host, self.holder).await }
     }
 
     fn of_timeout(&self) -> Outcome {
         let Progress { stage, answered, .. } = &*self.progress.lock();
-        let timed_out = || outcome::of_timeout(*stage, self.limit, &self.lane.prepared.endpoint);
+        let timed_out = || outcome::of_timeout(*stage, self.limit, &self.endpoint.prepared.name);
         answered.clone().unwrap_or_else(timed_out)
     }
 
-    async fn send_on(&self, way: Way) -> Exchange {
+    async fn send_on(&self, way: Way) -> Tried {
         match way {
-            Way::Resting(connection) => self.exchange(connection, true).await,
+            Way::Resting(connection) => self.send_over(connection, true).await,
             Way::New { slot, admitted } => match self.connect(slot, admitted).await {
-                Ok((connection, rested)) => self.exchange(connection, rested).await,
-                Err(outcome) => Exchange::Ended(outcome),
+                Ok((connection, rested)) => self.send_over(connection, rested).await,
+                Err(outcome) => Tried::Ended(outcome),
             },
         }
     }
 
     /// A new connection, or one that rested meanwhile.
     async fn connect(&self, slot: Slot, admitted: Admitted) -> Result<(Connection, bool), Outcome> {
-        let lane = self.lane;
-        let turn = if lane.may_speak_http2() { Some(lane.connecting.lock().await) } else { None };
+        let endpoint = self.endpoint;
+        let turn = if endpoint.may_speak_http2() { Some(endpoint.connecting.lock().await) } else { None };
         // Who had the turn before may have left a connection.
         if turn.is_some()
-            && let Some(connection) = lane.take()
+            && let Some(connection) = endpoint.take()
         {
             return Ok((connection, true));
         }
-        let Prepared { port, security, endpoint, .. } = &lane.prepared;
+        let Prepared { port, security, name, .. } = &endpoint.prepared;
         let stream = self.connector.connect_admitted(admitted, *port, *security).await;
-        let stream = stream.map_err(|error| outcome::of_connect(&error, endpoint))?;
+        let stream = stream.map_err(|error| outcome::of_connect(&error, name))?;
         let connection = Connection::open(stream, slot).await;
-        let connection = connection.map_err(|lost| outcome::of_lost(&lost, Stage::Connecting, endpoint))?;
-        lane.opened(&connection);
+        let connection = connection.map_err(|lost| outcome::of_lost(&lost, Stage::Connecting, name))?;
+        endpoint.opened(&connection);
         Ok((connection, false))
     }
 
     /// Sends the request and waits for the answer. A connection that `rested` and is lost before any byte of an answer
     /// was closed by the other side while it rested: nothing is known about the destination then.
-    async fn exchange(&self, mut connection: Connection, rested: bool) -> Exchange {
-        let lane = self.lane;
+    async fn send_over(&self, mut connection: Connection, rested: bool) -> Tried {
+        let endpoint = self.endpoint;
         self.progress.lock().stage = Stage::Waiting;
-        let mut suspect = Suspect::new(lane, &connection);
-        let Attempt { event, body, at, correlation_id, trace, .. } = self;
-        let message = lane.prepared.request(&connection, event, body, *at, *correlation_id, *trace);
+        let mut suspect = Suspect::new(endpoint, &connection);
+        let Post { event, body, at, correlation_id, trace, .. } = self;
+        let message = endpoint.prepared.request(&connection, event, body, *at, *correlation_id, *trace);
         let answer = match connection.send(message).await {
             Ok(answer) => answer,
             Err(lost) => {
-                let exchange = self.unanswered(&lost, connection, rested);
+                let tried = self.unanswered(&lost, connection, rested);
                 // Who refuses one stream may refuse the next: that goes elsewhere.
-                if lost.stream_only && !matches!(exchange, Exchange::NotProcessed(_)) {
+                if lost.stream_only && !matches!(tried, Tried::NotProcessed(_)) {
                     suspect.clear();
                 }
-                return exchange;
+                return tried;
             }
         };
         let (head, body) = answer.into_parts();
@@ -181,7 +181,7 @@ impl Attempt<'_> {
         *self.progress.lock() = Progress {
             stage: Stage::Reading,
             answered: (!delivered).then(|| outcome.clone()),
-            seen: Some(Seen::new(&head, lane.prepared.longest_secret())),
+            seen: Some(Seen::new(&head, endpoint.prepared.longest_secret())),
         };
         let keep = |part: &Bytes| {
             if let Some(seen) = &mut self.progress.lock().seen {
@@ -192,41 +192,39 @@ impl Attempt<'_> {
             Ok(BodyEnd::Complete) => {
                 suspect.clear();
                 self.give_back(connection);
-                Exchange::Ended(outcome)
+                Tried::Ended(outcome)
             }
             // Only the stream of HTTP/2 is closed, but the connection of HTTP/1.1.
             Ok(BodyEnd::Cut) => {
                 suspect.clear();
-                Exchange::Ended(outcome)
+                Tried::Ended(outcome)
             }
             Err(lost) => {
                 if lost.stream_only {
                     suspect.clear();
                 }
-                let of_lost = || outcome::of_lost(&lost, Stage::Reading, &lane.prepared.endpoint);
-                Exchange::Ended(if delivered { of_lost() } else { outcome })
+                let of_lost = || outcome::of_lost(&lost, Stage::Reading, &endpoint.prepared.name);
+                Tried::Ended(if delivered { of_lost() } else { outcome })
             }
         }
     }
 
     /// There was no answer.
-    fn unanswered(&self, lost: &Lost, connection: Connection, rested: bool) -> Exchange {
-        let outcome = outcome::of_lost(lost, Stage::Waiting, &self.lane.prepared.endpoint);
+    fn unanswered(&self, lost: &Lost, connection: Connection, rested: bool) -> Tried {
+        let outcome = outcome::of_lost(lost, Stage::Waiting, &self.endpoint.prepared.name);
         match connection {
-            _ if lost.fate == Fate::NotProcessed => Exchange::NotProcessed(outcome),
-            Connection::Http1(http1) if rested && !http1.has_received() => Exchange::Stale(http1.into_slot()),
+            _ if lost.fate == Fate::NotProcessed => Tried::NotProcessed(outcome),
+            Connection::Http1(http1) if rested && !http1.has_received() => Tried::Stale(http1.into_slot()),
             // A server that has said goodbye has looked at all requests up to one that it named.
-            Connection::Http2(http2) if rested && !lost.stream_only && !http2.has_said_goodbye() => {
-                Exchange::Stale(None)
-            }
-            Connection::Http1(_) | Connection::Http2(_) => Exchange::Ended(outcome),
+            Connection::Http2(http2) if rested && !lost.stream_only && !http2.has_said_goodbye() => Tried::Stale(None),
+            Connection::Http1(_) | Connection::Http2(_) => Tried::Ended(outcome),
         }
     }
 
     fn give_back(&self, connection: Connection) {
         match connection {
-            Connection::Http1(http1) => self.pool.give_back(self.lane, http1),
-            Connection::Http2(http2) if self.pool.is_short_of_places(self.holder) => self.lane.discard(&http2),
+            Connection::Http1(http1) => self.pool.give_back(self.endpoint, http1),
+            Connection::Http2(http2) if self.pool.is_short_of_places(self.holder) => self.endpoint.discard(&http2),
             Connection::Http2(_) => (),
         }
     }
@@ -234,17 +232,17 @@ impl Attempt<'_> {
 
 /// An HTTP/2 connection whose request has not ended well, or not at all within the time: no other attempt uses it.
 struct Suspect<'a> {
-    lane: &'a Lane,
+    endpoint: &'a Endpoint,
     http2: Option<Http2>,
 }
 
 impl<'a> Suspect<'a> {
-    fn new(lane: &'a Lane, connection: &Connection) -> Suspect<'a> {
+    fn new(endpoint: &'a Endpoint, connection: &Connection) -> Suspect<'a> {
         let http2 = match connection {
             Connection::Http1(_) => None,
             Connection::Http2(http2) => Some(http2.clone()),
         };
-        Suspect { lane, http2 }
+        Suspect { endpoint, http2 }
     }
 
     fn clear(&mut self) {
@@ -255,7 +253,7 @@ impl<'a> Suspect<'a> {
 impl Drop for Suspect<'_> {
     fn drop(&mut self) {
         if let Some(http2) = &self.http2 {
-            self.lane.discard(http2);
+            self.endpoint.discard(http2);
         }
     }
 }

@@ -1,0 +1,106 @@
+//! The schemas of all bodies.
+
+use domain::destination::DestinationType;
+use domain::event_type::{Catalogue, catalogue};
+use wire::api::{Rules, schemas};
+use wire::cloudevents;
+use wire::json::{Value, parse};
+
+use super::object;
+use super::refusals::all_codes;
+use crate::{
+    Settings, admin, description, event_types, events, filters, health, ingest_akeneo, schemas as spec, subscriptions,
+};
+
+pub(super) fn all(settings: &Settings, catalogue: &Catalogue) -> Vec<(String, Value)> {
+    let rules = Rules {
+        catalogue,
+        addresses: &settings.addresses,
+        allow_http: settings.allow_http,
+        destination_types: &settings.destination_types,
+        subject: "",
+    };
+    let mut all = schemas(&rules);
+    all.extend(cloudevents::description::schemas(&sample_event()));
+    let written = [
+        SCHEMAS,
+        subscriptions::status::SCHEMAS,
+        filters::SCHEMAS,
+        event_types::SCHEMAS,
+        spec::SCHEMAS,
+        health::SCHEMAS,
+        events::SCHEMAS,
+        ingest_akeneo::SCHEMAS,
+        admin::keys::SCHEMAS,
+        admin::tokens::SCHEMAS,
+        admin::clients::SCHEMAS,
+        admin::subscriptions::SCHEMAS,
+        admin::statistics::SCHEMAS,
+        description::SCHEMAS,
+    ]
+    .concat();
+    let types = Value::Array(DestinationType::NAMES.map(Value::from).to_vec()).to_canonical();
+    let written = written.into_iter().map(|(name, text)| (name, text.replace("DESTINATION_TYPES", &types)));
+    let written = written.chain(admin::pims::schemas());
+    all.extend(written.filter_map(|(name, text)| Some((name.to_owned(), parse(text.as_bytes()).ok()?))));
+    let codes = all_codes().into_iter().map(Value::from).collect();
+    let codes = object([
+        ("type", "string".into()),
+        ("description", "For programs to act on: stable. `/docs/errors/{code}` says what it means.".into()),
+        ("enum", Value::Array(codes)),
+    ]);
+    all.push(("ErrorCode".to_owned(), codes));
+    all
+}
+
+const SCHEMAS: &[(&str, &str)] = &[
+    (
+        "Errors",
+        r##"{"type": "object", "required": ["errors"], "properties": {"errors": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Error"}}}}"##,
+    ),
+    (
+        "Error",
+        r##"{"type": "object", "required": ["message", "code"], "properties": {
+          "message": {"type": "string", "description": "For a person."},
+          "code": {"$ref": "#/components/schemas/ErrorCode"},
+          "field": {"type": "string", "description": "The path of the field at fault, such as `config.url`, `events[2]`, `[7].time` or the name of a header or parameter."},
+          "column": {"type": "integer", "minimum": 1, "description": "Of a filter that cannot be understood: where."},
+          "found": {"type": "string", "description": "Of a filter: what stands there."},
+          "expected": {"type": "string", "description": "Of a filter: what could stand there."},
+          "hint": {"type": "string", "description": "Of a filter: lines to print as they are."}}}"##,
+    ),
+    (
+        "DeliveredEvent",
+        r##"{"type": "object", "description": "A CloudEvent 1.0 in structured mode, as every destination gets it. `/spec/{type}.schema.json` describes each type.",
+          "required": ["specversion", "id", "source", "type", "subject", "datacontenttype", "dataschema", "time", "data"], "properties": {
+          "specversion": {"const": "1.0"},
+          "id": {"type": "string", "description": "The same on every attempt: drop duplicates by it."},
+          "source": {"type": "string"}, "type": {"type": "string"},
+          "subject": {"type": "string", "format": "uuid", "description": "The subscription that it is delivered for."},
+          "datacontenttype": {"const": "application/json"}, "dataschema": {"type": "string", "format": "uri"},
+          "time": {"type": "string", "format": "date-time"}, "data": {"type": "object"}},
+          "additionalProperties": {"type": ["string", "boolean", "integer"], "description": "Extension attributes."}}"##,
+    ),
+    (
+        "Notification",
+        r##"{"type": "object", "required": ["notification_type", "timestamp", "subscription_id", "subscriber_id", "destination", "events", "subject"], "properties": {
+          "notification_type": {"enum": ["subscription.suspended.system", "subscription.suspended.user", "subscription.revoked", "subscription.resumed"]},
+          "timestamp": {"type": "string", "format": "date-time"}, "subscription_id": {"type": "string", "format": "uuid"},
+          "subscriber_id": {"type": "string", "format": "uuid"}, "destination": {"type": "string"},
+          "events": {"type": "array", "items": {"type": "string"}}, "reason": {"type": "string"}, "subject": {"type": "string"}}}"##,
+    ),
+];
+
+/// An event as a producer sends it, with the catalogue's example.
+fn sample_event() -> Value {
+    const TYPE: &str = "com.akeneo.pim.v1.product.created";
+    let data = catalogue::example(TYPE).and_then(|text| parse(text.as_bytes()).ok());
+    object([
+        ("specversion", "1.0".into()),
+        ("id", "b4ec4a4e-2b1f-4a0a-8b0e-0d8a1d0f0001".into()),
+        ("source", "pim".into()),
+        ("type", TYPE.into()),
+        ("time", "2026-11-02T08:00:00.5Z".into()),
+        ("data", data.unwrap_or(Value::Object(vec![]))),
+    ])
+}
