@@ -75,7 +75,14 @@ pub(crate) struct Plan {
     ready: Vec<u64>,
     /// Addresses with emails that are to join a summary.
     joins: BTreeSet<String>,
+    /// What is being sent: it holds a place.
+    under_way: BTreeSet<u64>,
+    /// With so many items, those are left out that the outbox has dropped.
+    look_at: usize,
 }
+
+/// With fewer items than this nobody looks what the outbox has dropped.
+const FEW: usize = 4_096;
 
 #[derive(Debug)]
 struct Line {
@@ -122,6 +129,8 @@ impl Plan {
             hour: settings.hour,
             ready: Vec::new(),
             joins: BTreeSet::new(),
+            under_way: BTreeSet::new(),
+            look_at: FEW,
         }
     }
 
@@ -181,6 +190,7 @@ impl Plan {
         }
         for number in std::mem::take(&mut self.ready) {
             if let Some(item) = self.items.get(&number) {
+                self.under_way.insert(number);
                 starts.push(Start::Send((number, item.id), item.way));
             }
         }
@@ -201,6 +211,7 @@ impl Plan {
 
     /// Sending ended; `way` is that by which it was sent.
     pub(crate) fn ended(&mut self, number: u64, way: Way, ended: Ended, now: Instant) {
+        self.under_way.remove(&number);
         let Some(item) = self.items.get_mut(&number) else { return };
         let (holder, address) = (item.holder, item.address.clone());
         let line = if way == Way::Webhook { &mut self.webhooks } else { &mut self.emails };
@@ -239,6 +250,24 @@ impl Plan {
         self.items.remove(&number);
     }
 
+    /// Whether so much is in memory that it is time to see what the outbox has dropped of it.
+    pub(crate) fn wants_look(&self) -> bool {
+        self.items.len() >= self.look_at
+    }
+
+    /// Leaves out what the outbox has dropped, but for what holds a place; `kept` is all that it has, in order.
+    pub(crate) fn retain(&mut self, kept: &[u64]) {
+        let (items, under_way, ready) = (&mut self.items, &self.under_way, &self.ready);
+        let has_place = |number: &u64| under_way.contains(number) || ready.contains(number);
+        items.retain(|number, _| kept.binary_search(number).is_ok() || has_place(number));
+        self.due.retain(|(_, number)| items.contains_key(number));
+        for line in [&mut self.webhooks, &mut self.emails] {
+            let Line { queue, waiting } = line;
+            waiting.retain(|waiter, number| items.contains_key(number) || !queue.withdraw(*waiter));
+        }
+        self.look_at = FEW.max(2 * self.items.len());
+    }
+
     fn name(&self, number: u64) -> Option<Name> {
         self.items.get(&number).map(|item| (number, item.id))
     }
@@ -266,13 +295,17 @@ impl Item {
     }
 
     fn of(outgoing: &Outgoing) -> Item {
-        // The URL tells PIMs apart; old records have nothing else of them.
-        let mut pim = DefaultHasher::new();
-        outgoing.notification.subject.hash(&mut pim);
-        let part = outgoing.notification.subscriber_id.0.as_u64_pair().1;
-        let holder = Holder { pim: pim.finish(), part };
-        Item { id: outgoing.id, way: Item::way(outgoing), holder, address: address(&outgoing.email) }
+        let address = address(&outgoing.email);
+        Item { id: outgoing.id, way: Item::way(outgoing), holder: holder(outgoing), address }
     }
+}
+
+/// On whose behalf a notification is sent.
+pub(crate) fn holder(outgoing: &Outgoing) -> Holder {
+    // The URL tells PIMs apart; old records have nothing else of them.
+    let mut pim = DefaultHasher::new();
+    outgoing.notification.subject.hash(&mut pim);
+    Holder { pim: pim.finish(), part: outgoing.notification.subscriber_id.0.as_u64_pair().1 }
 }
 
 /// Addresses that differ only in case are one.

@@ -131,6 +131,9 @@ async fn read(post: &Post, plan: &mut Plan, restored: &mut bool) -> Result<(), S
         plan.restore(kept, Instant::now(), post.clock.wall());
         *restored = true;
     }
+    if plan.wants_look() {
+        plan.retain(&post.outbox.notification_numbers().await?);
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub(crate) const BUSY: Duration = Duration::from_secs(10);
 const PAGE_SIZE: u32 = 8192;
 
 /// All migrations, in order; the database's `user_version` is the number of those that were made.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_outbox.sql"),
@@ -29,6 +29,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/0006_bounded_entries.sql"),
     include_str!("../migrations/0007_backlog.sql"),
     include_str!("../migrations/0008_pages.sql"),
+    include_str!("../migrations/0009_bounded_outbox.sql"),
 ];
 
 /// The store could not be opened.

@@ -32,6 +32,10 @@ pub struct Meters {
     pub entries: Counter,
     /// Entries that were counted with an equal one before them.
     pub merged_entries: Counter,
+    /// Notifications that went unsent because their PIM had too many.
+    pub dropped_notifications: Counter,
+    /// Snapshots that were not kept because those of their PIM take all that they may.
+    pub dropped_snapshots: Counter,
 }
 
 impl Default for Meters {
@@ -44,6 +48,8 @@ impl Default for Meters {
             failed_commits: Counter::default(),
             entries: Counter::default(),
             merged_entries: Counter::default(),
+            dropped_notifications: Counter::default(),
+            dropped_snapshots: Counter::default(),
         }
     }
 }
@@ -74,6 +80,8 @@ pub struct Figures {
 pub struct Bounds {
     /// [`Settings::max_log_bytes`](crate::Settings::max_log_bytes)
     pub max_log_bytes: u64,
+    /// [`Settings::max_state_bytes`](crate::Settings::max_state_bytes)
+    pub max_state_bytes: u64,
     /// [`Settings::min_free_disk_bytes`](crate::Settings::min_free_disk_bytes)
     pub min_free_disk_bytes: u64,
 }

@@ -121,8 +121,11 @@ impl SqliteStore {
         let readers = (0..settings.readers.max(1)).map(|_| folder.reader()).collect::<Result<Vec<_>, _>>()?;
         let thread = |source| OpenError::Io { path: folder.path().to_owned(), source };
         let meters = Arc::new(Meters::default());
-        let bounds =
-            Bounds { max_log_bytes: settings.max_log_bytes, min_free_disk_bytes: settings.min_free_disk_bytes };
+        let bounds = Bounds {
+            max_log_bytes: settings.max_log_bytes,
+            max_state_bytes: settings.max_state_bytes,
+            min_free_disk_bytes: settings.min_free_disk_bytes,
+        };
         let threads = Threads::default();
         let checkpoints =
             Checkpoints::start(&threads, folder.checkpointer()?, settings.checkpoint_pages).map_err(thread)?;

@@ -12,6 +12,8 @@ pub struct Settings {
     /// Appends are refused when the events in the log would take more than this, and those of a PIM when its own would
     /// take more than half of it. Log entries, snapshots and notifications do not count.
     pub max_log_bytes: u64,
+    /// What the snapshots of one PIM may take; what does not fit is not kept.
+    pub max_state_bytes: u64,
     /// Appends are refused when the disk has less free space than this.
     pub min_free_disk_bytes: u64,
     /// How long an id is remembered, in hours of service (contract page 6: 24 h).
@@ -34,6 +36,7 @@ impl Settings {
         Settings {
             tail_bytes: 64 << 20,
             max_log_bytes: 20 << 30,
+            max_state_bytes: 10 << 30,
             min_free_disk_bytes: 1 << 30,
             dedup_window: Duration::from_secs(24 * 60 * 60),
             vault,

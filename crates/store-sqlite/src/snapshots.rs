@@ -1,13 +1,16 @@
 //! Snapshots of the Events API bridge.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use domain::{Event, PimId, Timestamp};
+use meter::Seldom;
 use rusqlite::{Connection, OptionalExtension};
+use store::room::Mib;
 use store::{
     AppendError, AppendNewError, BridgeNote, ChangeError, Condition, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave,
-    Snapshots, StoreError,
+    Snapshots, StoreError, snapshots,
 };
 
 use crate::SqliteStore;
@@ -54,6 +57,7 @@ impl Snapshots for SqliteStore {
         conditions: Vec<Condition>,
     ) -> Result<(), AppendNewError> {
         let keys: Vec<_> = events.iter().map(|event| self.keyed.key(pim, &event.identity())).collect();
+        let most = self.bounds.max_state_bytes;
         self.write(move |batch| {
             if !catalog::hold(batch, &conditions)? {
                 return Err(AppendError::Outdated.into());
@@ -65,8 +69,15 @@ impl Snapshots for SqliteStore {
                     return Err(AppendNewError::Changed);
                 }
             }
+            let meters = batch.meters();
             batch.append_new(pim, events, &keys, now, |connection| {
-                saves.iter().try_for_each(|save| put(connection, pim, save, revision))
+                for save in &saves {
+                    if put(connection, pim, save, revision, most)? == Kept::TooMuch {
+                        meters.dropped_snapshots.one();
+                        tell_too_much(connection, pim, most)?;
+                    }
+                }
+                Ok(())
             })
         })
         .await
@@ -137,9 +148,22 @@ fn stored_revision(connection: &Connection, pim: PimId, key: &SnapshotKey) -> Re
     Ok(stored.unwrap_or(0))
 }
 
-fn put(connection: &Connection, pim: PimId, save: &SnapshotSave, revision: u64) -> Result<(), Failure> {
+/// Whether a snapshot is kept as it was saved.
+#[derive(PartialEq, Eq)]
+enum Kept {
+    Yes,
+    /// There is no room for it.
+    TooMuch,
+}
+
+/// Writes a snapshot, if all of its PIM's take no more than `most` with it; else it goes, with the one before.
+fn put(connection: &Connection, pim: PimId, save: &SnapshotSave, revision: u64, most: u64) -> Result<Kept, Failure> {
     let (kind, key) = (number(save.key.kind), &save.key.key);
-    match &save.body {
+    let fits = match &save.body {
+        Some(body) => others(connection, pim, &save.key)? + snapshots::size(&save.key, body) <= most,
+        None => true,
+    };
+    match save.body.as_ref().filter(|_| fits) {
         Some(body) => {
             let sql = "INSERT INTO snapshots (pim, kind, key, revision, body) VALUES (?1, ?2, ?3, ?4, ?5) \
                        ON CONFLICT (pim, kind, key) DO UPDATE SET revision = excluded.revision, body = excluded.body";
@@ -149,6 +173,34 @@ fn put(connection: &Connection, pim: PimId, save: &SnapshotSave, revision: u64) 
             let sql = "DELETE FROM snapshots WHERE pim = ?1 AND kind = ?2 AND key = ?3";
             connection.prepare_cached(sql)?.execute((pim.0, kind, key))?;
         }
+    }
+    Ok(if fits { Kept::Yes } else { Kept::TooMuch })
+}
+
+/// What all other snapshots of a PIM take.
+fn others(connection: &Connection, pim: PimId, key: &SnapshotKey) -> Result<u64, Failure> {
+    let all = "SELECT bytes FROM snapshot_totals WHERE pim = ?1";
+    let all: Option<u64> = connection.prepare_cached(all)?.query_row([pim.0], |row| row.get(0)).optional()?;
+    let this = "SELECT octet_length(body) FROM snapshots WHERE pim = ?1 AND kind = ?2 AND key = ?3";
+    let mut this = connection.prepare_cached(this)?;
+    let this: Option<u64> = this.query_row((pim.0, number(key.kind), &key.key), |row| row.get(0)).optional()?;
+    let this = this.map_or(0, |body| snapshots::size(key, &[]) + body);
+    Ok(all.unwrap_or(0).saturating_sub(this))
+}
+
+/// Tells the operator now and then that a PIM's snapshots take all that they may.
+fn tell_too_much(connection: &Connection, pim: PimId, most: u64) -> Result<(), Failure> {
+    static TOO_MUCH: Seldom = Seldom::new();
+    if let Some(times) = TOO_MUCH.note(Instant::now(), 1) {
+        let name = connection.prepare_cached("SELECT name FROM pims WHERE id = ?1")?;
+        let name: Option<String> = { name }.query_row([pim.0], |row| row.get(0)).optional()?;
+        tracing::warn!(
+            pim = name.unwrap_or_else(|| pim.to_string()),
+            times,
+            "the product states of a PIM take {}, all that they may (storage.max_product_states): new ones are not \
+             kept, and the next change of such a product or model is delivered without its delta",
+            Mib(most)
+        );
     }
     Ok(())
 }

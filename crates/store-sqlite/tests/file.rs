@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::destination::DestinationType;
 use domain::event::EventParts;
+use domain::notification::{Notification, NotificationKind};
 use domain::pim::{Pim, Provenance, TokenCheck};
 use domain::subscriber::Owner;
 use domain::subscription::SubscriptionStatus;
@@ -169,6 +170,14 @@ async fn an_older_database_is_migrated() {
     // Values that are bound to their row alone are bound to their owner, too.
     assert_eq!((store.reseal().await.unwrap(), store.reseal().await.unwrap()), (4, 0));
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
+    // What waited before knows whose it is.
+    let mut ended = sample::change(vec![]);
+    ended.notifications = (0..store::catalog::MOST_NOTIFICATIONS)
+        .map(|_| Notification::about(&subscription, NotificationKind::Resumed, None, &pim.url, now()))
+        .collect();
+    store.change(ended).await.unwrap();
+    let kept = store.notification_numbers().await.unwrap().len();
+    assert_eq!(kept, store::catalog::MOST_NOTIFICATIONS, "the old one has its owner, and gave way");
 }
 
 /// Hours that passed before a start count, and so does the part of one.

@@ -10,7 +10,7 @@ mod subscriptions;
 
 pub use clients::{Client, Clients};
 pub use entries::{Entries, LogPage};
-pub use outbox::{Outbox, Waiting};
+pub use outbox::{MOST_NOTIFICATIONS, Outbox, Waiting};
 pub use page::{ClientQuery, Page, PimQuery, StatusFilter, SubscriberQuery, SubscriptionQuery, Whose, contains};
 pub use pims::Pims;
 pub use subscriptions::{Change, Made, Put, SubscriptionCounts, Subscriptions};

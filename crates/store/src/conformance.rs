@@ -14,7 +14,11 @@ pub mod revisions;
 pub mod sample;
 pub mod snapshots;
 
-/// A test for each rule of the ports. `$open` gives an empty store, or something that holds one and derefs to it.
+/// What the states of one PIM's entities may take in a store that is tested.
+pub const STATE_BYTES: u64 = 4 << 20;
+
+/// A test for each rule of the ports. `$open` gives an empty store that bounds states to [`STATE_BYTES`], or something
+/// that holds one and derefs to it.
 #[macro_export]
 macro_rules! store_conformance {
     ($open:expr) => {
@@ -63,6 +67,8 @@ macro_rules! store_conformance {
             changes::notifications_are_settled
             changes::notifications_survive_their_subscriber
             changes::notifications_are_put_back
+            changes::notifications_of_a_pim_are_bounded
+            changes::the_client_with_the_most_notifications_gives_way
             changes::what_is_known_of_a_client
             pages::a_pim_is_looked_up
             pages::pims_are_paged
@@ -119,6 +125,7 @@ macro_rules! store_conformance {
             snapshots::the_ids_are_known_to_other_appends
             snapshots::of_many_at_once_one_is_first
             snapshots::what_a_removed_pim_left_is_pruned
+            snapshots::states_of_a_pim_are_bounded
             snapshots::a_note_is_kept_for_each_pim
         }
     };

@@ -38,6 +38,8 @@ pub struct MemorySettings {
     pub tail_bytes: usize,
     /// Appends are refused when the log's events would be more than this.
     pub max_log_bytes: u64,
+    /// How much the states of one PIM's entities may take.
+    pub max_state_bytes: u64,
     /// How long an id is remembered, in hours of service.
     pub dedup_window: Duration,
 }
@@ -47,6 +49,7 @@ impl Default for MemorySettings {
         MemorySettings {
             tail_bytes: 16 << 20,
             max_log_bytes: 1 << 30,
+            max_state_bytes: 1 << 30,
             // Contract page 6: 24 h.
             dedup_window: Duration::from_secs(24 * 60 * 60),
         }
@@ -88,7 +91,7 @@ struct State {
     entries: BTreeMap<LogId, KeptEntry>,
     /// The latest entry of each kind of error.
     latest_errors: HashMap<ErrorKey, LogId>,
-    notifications: VecDeque<Outgoing>,
+    notifications: VecDeque<(Owner, Outgoing)>,
     // The ledger.
     ledger: LedgerRecord,
     // The Events API bridge.
@@ -167,7 +170,12 @@ impl Default for MemoryStore {
 
 #[cfg(test)]
 mod tests {
-    use super::MemoryStore;
+    use super::{MemorySettings, MemoryStore};
+    use crate::conformance::STATE_BYTES;
 
-    crate::store_conformance!(Box::new(MemoryStore::default()));
+    fn open() -> Box<MemoryStore> {
+        Box::new(MemoryStore::new(MemorySettings { max_state_bytes: STATE_BYTES, ..MemorySettings::default() }))
+    }
+
+    crate::store_conformance!(open());
 }

@@ -41,6 +41,14 @@ pub struct Snapshot {
     pub body: Vec<u8>,
 }
 
+/// What a snapshot takes beside its key and body, about.
+const ROW: u64 = 100;
+
+/// What a snapshot counts for among those of its PIM, which are bounded.
+pub fn size(key: &SnapshotKey, body: &[u8]) -> u64 {
+    ROW + key.key.len() as u64 + body.len() as u64
+}
+
 /// A snapshot that changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SnapshotSave {
@@ -90,6 +98,10 @@ pub trait Snapshots: Send + Sync + 'static {
 
     /// Appends events, whose ids must differ from each other, and changes snapshots, each named once: all of it or nothing, in
     /// one commit, and answers when it is on stable storage.
+    ///
+    /// What a PIM's snapshots take ([`size`]) is bounded by the backend. One that does not fit is not kept, and neither
+    /// is the one that it would replace, for a delta from that would tell a change again: the next state of the entity
+    /// has no delta. The events are appended all the same.
     async fn append_new(
         &self,
         pim: PimId,

@@ -213,6 +213,10 @@ impl Outbox for Staged {
         self.0.count_waiting().await
     }
 
+    async fn notification_numbers(&self) -> Result<Vec<u64>, StoreError> {
+        self.0.notification_numbers().await
+    }
+
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {
         self.0.put_back_notification(outgoing).await
     }

@@ -307,6 +307,9 @@ settings! {
         /// Stored events may take up this much, those of one PIM half of it; beyond it producers get 429 until there is
         /// room.
         max_log_size: Size = "50 GiB";
+        /// Disk space for the last known product states of one PIM's Events API bridge. Beyond it new states are not kept:
+        /// events are delivered as before, but the next change of such a product or product model has no delta.
+        max_product_states: Size = "10 GiB";
         /// With less free space on the disk producers get 429.
         min_free_disk: Size = "512 MiB";
     }

@@ -164,8 +164,13 @@ families! {
         "Attempts to send a notification that failed: it is tried again, goes another way, or is given up.";
     NotificationsGivenUp = Counter "postrider_notifications_given_up" []
         "Notifications that will not be sent.";
+    NotificationsDropped = Counter "postrider_notifications_dropped" []
+        "Notifications that gave way to newer ones because their PIM had 2,000 of them.";
     NotificationsWaiting = Gauge "postrider_notifications_waiting" []
         "Notifications that wait to be sent, counted up to 10,000.";
+
+    ProductStatesDropped = Counter "postrider_product_states_dropped" []
+        "Product states of the Events API bridge that were not kept because those of their PIM take all that they may.";
 
     Spans = Counter "postrider_spans" ["result"]
         "Spans of traces: `exported`, `dropped` because the queue was full, or `failed` because the collector did not take them.";

@@ -134,6 +134,8 @@ fn store_counts(sources: &Sources, sheet: &mut Sheet) {
     sheet.count(Metric::FailedCommits, &[], meters.failed_commits.get());
     sheet.count(Metric::LogEntries, &["added"], meters.entries.get());
     sheet.count(Metric::LogEntries, &["merged"], meters.merged_entries.get());
+    sheet.count(Metric::NotificationsDropped, &[], meters.dropped_notifications.get());
+    sheet.count(Metric::ProductStatesDropped, &[], meters.dropped_snapshots.get());
 }
 
 fn notifications(sources: &Sources, sheet: &mut Sheet) {

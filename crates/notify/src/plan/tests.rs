@@ -138,3 +138,25 @@ async fn what_was_sent_within_the_hour_counts_after_a_restart() {
     let starts = plan.start(now);
     assert!(matches!(&starts[..], [Start::Join { .. }]), "{starts:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_outbox_has_dropped_is_forgotten_and_its_place_is_not_lost() {
+    let (mut plan, now) = (plan(), Instant::now());
+    let few = FEW as u64;
+    (1..few).for_each(|number| plan.add(&webhook(number, "https://hostile.example"), now));
+    assert!(!plan.wants_look());
+    plan.add(&webhook(few, "https://hostile.example"), now);
+    assert!(plan.wants_look());
+    assert_eq!(sent(&plan.start(now)).len(), 24);
+    plan.ended(1, Way::Webhook, Ended::Again(SECOND), now);
+    assert_eq!(sent(&plan.start(now)), [25]);
+    // One is under way, one has a pause, all others wait for a place.
+    plan.retain(&[few - 1, few]);
+    assert_eq!(plan.items.len(), 24 + 2);
+    assert!(!plan.wants_look());
+    for number in 2..=25 {
+        plan.ended(number, Way::Webhook, Ended::Gone, now);
+    }
+    assert_eq!(sent(&plan.start(now + SECOND)), [few - 1, few]);
+    assert_eq!((plan.next_at(), plan.webhooks.queue.used(), plan.webhooks.queue.waiting()), (None, 2, 0));
+}

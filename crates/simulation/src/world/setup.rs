@@ -36,7 +36,7 @@ impl World {
         let usual = MemorySettings::default();
         let dedup_window = usual.dedup_window * HOURS_A_MINUTE;
         let max_log_bytes = plan.sharing.as_ref().map_or(usual.max_log_bytes, |sharing| sharing.log_bytes);
-        let settings = MemorySettings { tail_bytes: plan.tail_bytes, max_log_bytes, dedup_window };
+        let settings = MemorySettings { tail_bytes: plan.tail_bytes, max_log_bytes, dedup_window, ..usual };
         let receivers = plan.receivers.iter().enumerate();
         let receivers = receivers
             .map(|(index, schedule)| Receiver::new(schedule.clone(), Random::new(seed, 100 + index as u64)))

@@ -79,8 +79,9 @@ pub(super) fn put_subscription(
 pub(super) fn notify(batch: &Batch<'_>, vault: &Vault, notification: &Notification) -> Result<(), Failure> {
     // Each is about a subscription, and no subscription is without its subscriber.
     let subscriber = rows::subscriber(batch.connection(), vault, notification.subscriber_id)?;
-    for outgoing in subscriber.iter().flat_map(|subscriber| Outgoing::to(subscriber, notification)) {
-        outbox::add(batch, vault, &outgoing)?;
+    let Some(subscriber) = subscriber else { return Ok(()) };
+    for outgoing in Outgoing::to(&subscriber, notification) {
+        outbox::add(batch, vault, &subscriber.owner, &outgoing)?;
     }
     Ok(())
 }

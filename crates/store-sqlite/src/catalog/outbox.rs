@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::Timestamp;
 use domain::notification::Outgoing;
+use domain::subscriber::Owner;
+use domain::{PimId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params};
+use store::catalog::MOST_NOTIFICATIONS;
 use store::{ChangeError, Outbox, StoreError, Vault, Waiting};
 use uuid::Uuid;
 
@@ -28,6 +30,15 @@ impl Outbox for SqliteStore {
         self.read(PLATFORM, move |connection| kept(connection, &vault, after, limit)).await
     }
 
+    async fn notification_numbers(&self) -> Result<Vec<u64>, StoreError> {
+        self.read(PLATFORM, |connection| {
+            let mut select = connection.prepare_cached("SELECT seq FROM notifications ORDER BY seq")?;
+            let numbers = select.query_map([], |row| row.get(0))?;
+            Ok(numbers.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {
         let vault = Arc::clone(&self.vault);
         self.write(move |batch| put_back(batch, &vault, outgoing)).await
@@ -47,10 +58,31 @@ fn name(id: &Uuid) -> String {
     id.simple().to_string()
 }
 
-pub(super) fn add(batch: &Batch<'_>, vault: &Vault, outgoing: &Outgoing) -> Result<(), Failure> {
+pub(super) fn add(batch: &Batch<'_>, vault: &Vault, owner: &Owner, outgoing: &Outgoing) -> Result<(), Failure> {
     let parts = NOTIFICATION.split(vault, &name(&outgoing.id), outgoing)?;
-    let sql = "INSERT INTO notifications (id, due_at, body, sealed) VALUES (?1, ?2, ?3, ?4)";
-    batch.sql(sql)?.execute((outgoing.id.as_bytes(), outgoing.due_at.as_micros(), parts.body, parts.sealed))?;
+    let sql = "INSERT INTO notifications (id, due_at, body, sealed, pim, client_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    batch.sql(sql)?.execute((
+        outgoing.id.as_bytes(),
+        outgoing.due_at.as_micros(),
+        parts.body,
+        parts.sealed,
+        owner.pim.0,
+        &owner.client_id.0,
+    ))?;
+    bound(batch, owner.pim)
+}
+
+/// Lets the oldest of the client with the most notifications go, until a PIM has no more than it may have.
+fn bound(batch: &Batch<'_>, pim: PimId) -> Result<(), Failure> {
+    let count = "SELECT count(*) FROM notifications WHERE pim = ?1";
+    let count: usize = batch.sql(count)?.query_row([pim.0], |row| row.get(0))?;
+    let oldest = "DELETE FROM notifications WHERE seq = (SELECT min(seq) FROM notifications WHERE pim = ?1 \
+                  GROUP BY client_id ORDER BY count(*) DESC, min(seq) LIMIT 1)";
+    let mut delete_oldest = batch.sql(oldest)?;
+    for _ in MOST_NOTIFICATIONS..count {
+        delete_oldest.execute([pim.0])?;
+        batch.meters().dropped_notifications.one();
+    }
     Ok(())
 }
 

@@ -19,7 +19,13 @@ pub struct Waiting {
     pub tried: u64,
 }
 
-/// Notifications that wait to be sent.
+/// As many notifications of one PIM are kept: more than its subscriptions have when all of them end at once, on both
+/// channels.
+pub const MOST_NOTIFICATIONS: usize = 2_000;
+
+/// Notifications that wait to be sent, and emails of the last hour. At most [`MOST_NOTIFICATIONS`] of a PIM: where a
+/// change brings more, the oldest of the client that has the most of them goes. The change itself is never refused for
+/// it, and the owner finds it in the log.
 #[async_trait]
 pub trait Outbox: News {
     /// A notification that is kept, by [`Outgoing::id`].
@@ -28,6 +34,9 @@ pub trait Outbox: News {
     /// Notifications that are kept with an [`Outgoing::number`] behind `after`, or from the first one on, in the order
     /// in which they were made. Numbers may be given again once the highest ones are settled.
     async fn notifications(&self, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
+
+    /// The numbers of all that are kept.
+    async fn notification_numbers(&self) -> Result<Vec<u64>, StoreError>;
 
     /// Replaces a notification that waits: it will be tried again, or goes another way. Nothing if it is settled; a
     /// [`ChangeError::Conflict`] if it was made from an older one than is kept ([`Outgoing::revision`], which is

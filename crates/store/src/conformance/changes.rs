@@ -6,12 +6,12 @@ use domain::outcome::{ErrorReason, SuspensionReason};
 use domain::pim::PlatformToken;
 use domain::subscriber::SubscriberStatus;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{ClientId, Position, ServiceHour, Timestamp};
+use domain::{ClientId, PimId, Position, ServiceHour, Timestamp};
 use uuid::Uuid;
 
 use super::sample::*;
 use crate::Store;
-use crate::catalog::{Client, Put};
+use crate::catalog::{Client, MOST_NOTIFICATIONS, Put};
 use crate::error::ChangeError;
 use crate::ledger::{LaneSave, Save};
 
@@ -373,6 +373,50 @@ pub async fn notifications_are_put_back(store: &dyn Store) {
     store.settle_notification(later.id).await.unwrap();
     store.put_back_notification(later).await.unwrap();
     assert_eq!(store.notifications(None, 10).await.unwrap(), all[..1]);
+}
+
+/// Makes a subscriber of a client with one subscription, and tells it so many things.
+async fn told(store: &dyn Store, pim: PimId, client: &str, times: usize) {
+    let mut of = subscriber();
+    (of.owner.pim, of.owner.client_id) = (pim, ClientId(client.to_owned()));
+    let about = subscription(&of);
+    let mut first = change(vec![Put::New(about.clone())]);
+    first.subscriber = Some(Put::New(of));
+    first.notifications = (0..times).map(|_| notification(&about)).collect();
+    store.change(first).await.unwrap();
+}
+
+/// How many notifications wait, and the numbers of the first and the last.
+async fn waiting(store: &dyn Store) -> (usize, u64, u64) {
+    let kept = store.notifications(None, usize::MAX).await.unwrap();
+    let numbers: Vec<u64> = kept.iter().map(|one| one.number).collect();
+    assert_eq!(store.notification_numbers().await.unwrap(), numbers);
+    (kept.len(), numbers[0], numbers[numbers.len() - 1])
+}
+
+/// The oldest go, and no change is refused; other PIMs have as many.
+pub async fn notifications_of_a_pim_are_bounded(store: &dyn Store) {
+    // Each goes by two channels.
+    told(store, OTHER, "client", 1).await;
+    told(store, PIM, "client", MOST_NOTIFICATIONS / 2).await;
+    assert_eq!(waiting(store).await, (MOST_NOTIFICATIONS + 2, 1, MOST_NOTIFICATIONS as u64 + 2));
+    told(store, PIM, "client", 3).await;
+    let kept = store.notifications(None, usize::MAX).await.unwrap();
+    let numbers: Vec<u64> = kept.iter().map(|one| one.number).collect();
+    let expect: Vec<u64> = (1..=2).chain(9..=MOST_NOTIFICATIONS as u64 + 8).collect();
+    assert_eq!(numbers, expect, "those of the other PIM are older, and stay");
+}
+
+/// A client that is told much costs another one nothing.
+pub async fn the_client_with_the_most_notifications_gives_way(store: &dyn Store) {
+    told(store, PIM, "modest", 10).await;
+    told(store, PIM, "greedy", MOST_NOTIFICATIONS / 2 - 10).await;
+    told(store, PIM, "late", 1).await;
+    told(store, PIM, "greedy", 5).await;
+    let (count, first, last) = waiting(store).await;
+    assert_eq!((count, first, last), (MOST_NOTIFICATIONS, 1, MOST_NOTIFICATIONS as u64 + 12));
+    let behind = store.notifications(Some(20), 1).await.unwrap();
+    assert_eq!(behind[0].number, 33, "the oldest twelve of the greedy one are gone");
 }
 
 /// In the order of their making, until they are settled.

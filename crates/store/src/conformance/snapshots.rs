@@ -4,7 +4,8 @@ use domain::PimId;
 
 use super::sample::*;
 use crate::Store;
-use crate::snapshots::{AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave};
+use crate::conformance::STATE_BYTES;
+use crate::snapshots::{AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, size};
 
 fn product(key: &str) -> SnapshotKey {
     SnapshotKey { kind: SnapshotKind::Product, key: key.to_owned() }
@@ -187,6 +188,34 @@ pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
     assert_eq!(store.bridge_note(a.id).await.unwrap(), None);
     assert!(snapshot(store, b.id, product("e1")).await.is_some());
     assert!(store.bridge_note(b.id).await.unwrap().is_some());
+}
+
+/// What does not fit is not kept, nor what it would replace; the events come all the same.
+pub async fn states_of_a_pim_are_bounded(store: &dyn Store) {
+    // Four of these are all that fits.
+    let quarter = "x".repeat((STATE_BYTES / 4 - size(&product("a"), b"")) as usize);
+    for key in ["a", "b", "c", "d"] {
+        put(store, key, key, &quarter).await;
+    }
+    put(store, "e", "e", "").await;
+    assert_eq!(revision(store, "e").await, 0);
+    let elsewhere = SnapshotSave { key: product("e"), seen: 0, body: Some(Vec::new()) };
+    store.append_new(OTHER, events("e"), vec![elsewhere], at(0)).await.unwrap();
+    assert!(snapshot(store, OTHER, product("e")).await.is_some(), "each PIM has its own bound");
+    put(store, "f", "a", &format!("{quarter}x")).await;
+    assert_eq!(revision(store, "a").await, 0, "the state before must not stay");
+    // What went made room, also for several at once, as long as it lasts.
+    let saves = vec![save("g", 0, &quarter[1000..]), save("h", 0, &quarter), save("e", 0, "")];
+    store.append_new(PIM, events("g h i"), saves, at(0)).await.unwrap();
+    let mut kept = Vec::new();
+    for key in ["a", "b", "c", "d", "e", "g", "h"] {
+        kept.extend((revision(store, key).await > 0).then_some(key));
+    }
+    assert_eq!(kept, ["b", "c", "d", "e", "g"]);
+    let gone = SnapshotSave { key: product("b"), seen: revision(store, "b").await, body: None };
+    store.append_new(PIM, events("j"), vec![gone, save("h", 0, &quarter)], at(0)).await.unwrap();
+    assert!(revision(store, "h").await > 0);
+    assert_eq!(read(store, Some(PIM), 1, ALL).await.0, "a b c d e f g h i j");
 }
 
 /// The last one counts.

@@ -8,7 +8,7 @@ use domain::{Event, PimId, Timestamp};
 use super::MemoryStore;
 use crate::condition::Condition;
 use crate::error::{AppendError, ChangeError, StoreError};
-use crate::snapshots::{AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotSave, Snapshots};
+use crate::snapshots::{self, AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotSave, Snapshots};
 
 #[async_trait]
 impl Snapshots for MemoryStore {
@@ -48,11 +48,18 @@ impl Snapshots for MemoryStore {
         }
         let revision = state.head().0;
         self.append_to(&mut state, pim, events, now)?;
+        let of_pim = state.snapshots.iter().filter(|((of, _), _)| *of == pim);
+        let mut taken: u64 = of_pim.map(|((_, key), kept)| snapshots::size(key, &kept.body)).sum();
         for SnapshotSave { key, body, .. } in saves {
-            match body {
-                Some(body) => state.snapshots.insert((pim, key), Snapshot { revision, body }),
-                None => state.snapshots.remove(&(pim, key)),
-            };
+            if let Some(before) = state.snapshots.remove(&(pim, key.clone())) {
+                taken -= snapshots::size(&key, &before.body);
+            }
+            let Some(body) = body else { continue };
+            let size = snapshots::size(&key, &body);
+            if taken + size <= self.settings.max_state_bytes {
+                taken += size;
+                state.snapshots.insert((pim, key), Snapshot { revision, body });
+            }
         }
         Ok(())
     }
