@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use domain::pim::{ClientCredentials, Pim, TokenCheck};
+use fair::Holder;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
@@ -109,7 +110,8 @@ impl PimClient {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let url = format!("{}{path}", pim.url.trim_end_matches('/'));
         let call = Call { method, url, headers, body, limit, timeout: self.timeout };
-        self.client.fetch(call).await.map_err(|error| CallError::NoAnswer(error.to_string()))
+        let client = self.client.on_behalf_of(Holder { pim: u64::from(pim.id.0), part: 0 });
+        client.fetch(call).await.map_err(|error| CallError::NoAnswer(error.to_string()))
     }
 }
 

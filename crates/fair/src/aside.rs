@@ -24,6 +24,11 @@ impl Aside {
         Aside { places: Places::new(processors), inline }
     }
 
+    /// Work that waits for its turn.
+    pub fn waiting(&self) -> usize {
+        self.places.waiting()
+    }
+
     /// Does work on so many bytes for somebody, and waits for its turn if need be. A panic of the work is one of the caller.
     pub async fn run<T: Send + 'static>(
         &self,

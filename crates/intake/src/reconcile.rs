@@ -25,7 +25,7 @@ use domain::pim::Pim;
 use domain::{Clock, PimId, Timestamp};
 use parking_lot::Mutex;
 use store::{AppendError, PimQuery, Store, StoreError};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::bridge::{Bridge, Filled, Window};
 use crate::note::Note;
@@ -120,6 +120,25 @@ pub struct Reconciler {
     reached: Mutex<HashMap<PimId, BTreeMap<String, Timestamp>>>,
 }
 
+/// The rounds that are under way, one of a PIM at a time.
+#[derive(Default)]
+struct Rounds {
+    tasks: JoinSet<()>,
+    of: HashMap<PimId, AbortHandle>,
+}
+
+impl Rounds {
+    /// Begins a round, unless one of the same PIM goes on.
+    fn begin(&mut self, pim: PimId, round: impl Future<Output = ()> + Send + 'static) {
+        self.of.entry(pim).or_insert_with(|| self.tasks.spawn(round));
+    }
+
+    fn forget_ended(&mut self) {
+        self.of.retain(|_, round| !round.is_finished());
+        while self.tasks.try_join_next().is_some() {}
+    }
+}
+
 impl Reconciler {
     /// A round begins `overlap` before the end of the one before.
     pub fn new(
@@ -132,28 +151,28 @@ impl Reconciler {
         Reconciler { bridge, store, source, overlap, clock, reached: Mutex::default() }
     }
 
-    /// Makes a round of all PIMs every so often, one request of each at a time.
+    /// Makes a round of each PIM every so often, one request of each at a time. A round that takes longer, because its
+    /// PIM is slow or asks for pauses, delays the next one of that PIM alone.
     pub async fn run(self: Arc<Self>, every: Duration) {
-        let this = self;
+        let mut rounds = Rounds::default();
         loop {
-            let mut rounds = JoinSet::new();
-            if let Err(error) = this.begin(&mut rounds).await {
+            rounds.forget_ended();
+            if let Err(error) = self.begin(&mut rounds).await {
                 tracing::warn!(%error, "not all PIMs are reconciled; the next round tries again");
             }
-            while rounds.join_next().await.is_some() {}
             tokio::time::sleep(every).await;
         }
     }
 
     /// Begins a round of each PIM that is served.
-    async fn begin(self: &Arc<Self>, rounds: &mut JoinSet<()>) -> Result<(), StoreError> {
+    async fn begin(self: &Arc<Self>, rounds: &mut Rounds) -> Result<(), StoreError> {
         let mut behind = None;
         loop {
             let pims = self.store.pims(&PimQuery { text: None, after: behind, limit: AT_ONCE }).await?;
             behind = pims.last().map(|last| last.id);
             for pim in pims.items.into_iter().filter(|pim| self.serves(pim)) {
                 let this = Arc::clone(self);
-                rounds.spawn(async move { this.told_round(&Arc::new(pim)).await });
+                rounds.begin(pim.id, async move { this.told_round(&Arc::new(pim)).await });
             }
             if behind.is_none() {
                 return Ok(());

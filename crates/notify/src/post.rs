@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use store::{ChangeError, Outbox};
 
 use crate::meters::{Meters, Way};
-use crate::plan::{Ended, LONGEST_OURS, Name};
+use crate::plan::{Ended, LONGEST_OURS, Name, holder};
 use crate::sender::Ways;
 use crate::settings::Settings;
 use crate::{smtp, webhook};
@@ -43,7 +43,8 @@ impl Post {
     async fn call(&self, outgoing: Outgoing) -> Ended {
         let Channel::Webhook { url, secret, email_if_lost } = &outgoing.channel else { return Ended::Gone };
         let body = wire::notification::body(&outgoing.notification);
-        let lost = match webhook::call(&self.ways.webhooks, &self.settings, url, secret, &body).await {
+        let client = self.ways.webhooks.on_behalf_of(holder(&outgoing));
+        let lost = match webhook::call(&client, &self.settings, url, secret, &body).await {
             Ok(()) => {
                 self.meters.sent.of(Way::Webhook).one();
                 return self.settle(&outgoing).await;

@@ -205,3 +205,45 @@ async fn readiness_names_what_is_missing() {
     *world.engine.lacks.lock().unwrap() = vec![Lack::Disk];
     assert_eq!(ready().await.0, 503);
 }
+
+#[tokio::test]
+async fn health_is_answered_while_heavy_requests_have_no_processor() {
+    let world = Arc::new(world().await);
+    // All processors are busy, each for another PIM, until this is dropped.
+    let (busy, idle) = std::sync::mpsc::channel::<()>();
+    let idle = Arc::new(std::sync::Mutex::new(idle));
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    for pim in 0..processors as u64 {
+        let (aside, idle) = (world.bridge.aside().clone(), Arc::clone(&idle));
+        tokio::spawn(async move {
+            let work = move || _ = idle.lock().unwrap().recv();
+            aside.run(fair::Holder { pim: 1_000 + pim, part: 0 }, usize::MAX, work).await
+        });
+    }
+    tokio::task::yield_now().await;
+    let removed = json!({
+        "action": "product.removed", "event_id": "5c0a3a5e-6d0d-4c5c-9d8b-7a4f0b1e2d3c",
+        "event_datetime": "2026-11-03T09:00:13+01:00", "author": "julia", "author_type": "ui",
+        "pim_source": "https://pim.example.com", "data": {"resource": {"identifier": "x".repeat(600_000)}}
+    });
+    let body = json!({"events": vec![removed; 7]}).to_string();
+    let now = timestamp();
+    let signature = SigningKey::new(&Secret::new(SECRET)).events_api(&now, body.as_bytes());
+    let sender = Arc::clone(&world);
+    let heavy = tokio::spawn(async move {
+        let call = sender.bare("POST", "/ingest/akeneo/shop").header("content-type", "application/json");
+        let call = call.header("x-akeneo-request-timestamp", &now);
+        call.header("x-akeneo-request-signature", &signature).raw(body).send().await
+    });
+    while world.bridge.aside().waiting() == 0 {
+        assert!(!heavy.is_finished(), "heavy work was done on a thread of the runtime");
+        tokio::task::yield_now().await;
+    }
+    // This runtime has one thread.
+    for _ in 0..10 {
+        world.bare("GET", "/health/live").send().await.expect(200);
+    }
+    assert!(!heavy.is_finished());
+    drop(busy);
+    heavy.await.unwrap().expect(202);
+}

@@ -1,16 +1,20 @@
 //! What tenants share: places to send from, and the inboxes of people.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::notification::Channel;
-use notify::{Mailer, Settings, SmtpSecurity};
-use tokio::net::TcpListener;
+use domain::Clock;
+use domain::notification::{Channel, Outgoing};
+use notify::{Mailer, Notifier, Settings, SmtpSecurity, Ways};
+use sinks::resolve::Resolver;
+use tokio::net::{TcpListener, UdpSocket};
 
 use crate::email::smtp;
 use crate::mail_server::MailServer;
 use crate::receiver::{Receiver, Say};
-use crate::world::{World, contact, make, resume, settings, suspend, suspend_for, until};
+use crate::world::{World, client_with, contact, make, resume, settings, suspend, suspend_for, until};
 
 #[tokio::test]
 async fn two_hundred_notifications_to_a_hanging_webhook_delay_nobody_else() {
@@ -29,6 +33,49 @@ async fn two_hundred_notifications_to_a_hanging_webhook_delay_nobody_else() {
     until("the quick one has it", async || !quick.got().is_empty()).await;
     assert!(slow.got().len() < 32, "while all other calls hang: {}", slow.got().len());
     assert_eq!(world.waiting().await.len(), 200);
+    drop(notifier);
+}
+
+/// A name server that answers nothing, and how many names it was asked for.
+async fn silent_names() -> (u16, Arc<Mutex<HashSet<Vec<u8>>>>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (port, asked) = (socket.local_addr().unwrap().port(), Arc::<Mutex<HashSet<Vec<u8>>>>::default());
+    let names = Arc::clone(&asked);
+    tokio::spawn(async move {
+        let mut question = [0; 512];
+        while let Ok(length) = socket.recv(&mut question).await {
+            // The first label, behind the header of 12 bytes and its own length.
+            names.lock().unwrap().insert(question[13..length.min(13 + usize::from(question[12]))].to_vec());
+        }
+    });
+    (port, asked)
+}
+
+#[tokio::test]
+async fn names_that_nobody_resolves_hold_up_no_other_tenants_webhook() {
+    let (port, asked) = silent_names().await;
+    let folder = tempfile::tempdir().unwrap();
+    let [resolv_conf, hosts] = ["resolv.conf", "hosts"].map(|name| folder.path().join(name));
+    std::fs::write(&resolv_conf, "nameserver 127.0.0.1\n").unwrap();
+    std::fs::write(&hosts, "127.0.0.1 quick.example\n").unwrap();
+    let quick = Receiver::start(&[]).await;
+    let world = World::new(contact(false, Some("http://n.example/"))).await;
+    for number in 0..300 {
+        let (_, hanging) = make(&*world.store, contact(false, Some(&format!("http://n{number}.example/")))).await;
+        suspend(&*world.store, hanging).await;
+    }
+    let url = format!("http://quick.example:{}/", quick.address.port());
+    let (_, other) = make(&*world.store, contact(false, Some(&url))).await;
+    let resolver = Resolver::with_files(&resolv_conf, &hosts, port);
+    let ways = Ways { webhooks: client_with(resolver, &["127.0.0.0/8"]), mailer: None };
+    let many = Settings { webhooks_at_once: 400, webhook_timeout: Duration::from_secs(20), ..settings() };
+    let notifier = Notifier::start(world.store.clone(), ways, many, Clock::system());
+    // Three quarters of the look-ups that run at once: all that one tenant may have.
+    until("all that can be are looked up", async || asked.lock().unwrap().len() >= 192).await;
+    suspend_for(&*world.store, other, "https://other-pim.example.com").await;
+    until("the quick one has it", async || !quick.got().is_empty()).await;
+    let untried = |one: &Outgoing| one.attempts == 0 && one.waited_ms == 0;
+    assert!(world.waiting().await.iter().all(untried), "it waited until others had ended");
     drop(notifier);
 }
 

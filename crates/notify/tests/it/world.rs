@@ -22,9 +22,14 @@ pub(crate) const SECRET: &str = "0123456789abcdef";
 
 /// A client that may call this machine, or nobody here.
 pub(crate) fn client(networks: &[&str]) -> Client {
+    client_with(Resolver::system(), networks)
+}
+
+/// The same with look-ups of its own.
+pub(crate) fn client_with(resolver: Resolver, networks: &[&str]) -> Client {
     let allow_networks = networks.iter().map(|network| network.parse().unwrap()).collect();
-    let resolver = Arc::new(Resolver::system());
-    Client::new(Connector::new(resolver, AddressPolicy::allowing(allow_networks), TlsClient::new(&[]).unwrap()))
+    let policy = AddressPolicy::allowing(allow_networks);
+    Client::new(Connector::new(Arc::new(resolver), policy, TlsClient::new(&[]).unwrap()))
 }
 
 /// The contract's settings, but quick.
@@ -56,6 +61,7 @@ pub(crate) async fn make(store: &dyn Store, contact: Contact) -> (Subscriber, Su
     let subscriber = Subscriber { contact, ..sample::subscriber() };
     let mut change = sample::change(vec![Put::New(sample::subscription(&subscriber))]);
     change.subscriber = Some(Put::New(subscriber.clone()));
+    change.subscriber_limit = 1_000;
     let mut made = store.change(change).await.unwrap();
     (subscriber, made.subscriptions.remove(0))
 }

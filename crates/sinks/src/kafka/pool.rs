@@ -146,3 +146,82 @@ impl Keep for Topic {}
 fn find(clients: &[Weak<Client>], key: &ClientKey) -> Option<Arc<Client>> {
     clients.iter().filter_map(Weak::upgrade).find(|client| client.key == *key)
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::PimId;
+    use domain::address::AddressPolicy;
+    use domain::destination::{CustomHeaders, Destination, SaslAuth, SaslMechanism};
+    use domain::subscription::{Options, Selection, SubscriptionStatus};
+    use domain::{ClientId, Position, Secret, SubscriberId, Timestamp};
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::connect::Connector;
+    use crate::resolve::Resolver;
+    use crate::tls::TlsClient;
+
+    /// A subscription whose client nobody else can use.
+    fn subscription(pim: u32) -> (Subscription, KafkaDestination) {
+        let id = SubscriptionId::generate();
+        let destination = KafkaDestination {
+            brokers: vec!["broker.example:9092".to_owned()],
+            topic: "events".to_owned(),
+            sasl: SaslAuth {
+                mechanism: SaslMechanism::Plain,
+                username: id.to_string(),
+                password: Secret::new("secret"),
+            },
+            tls: None,
+            headers: CustomHeaders::default(),
+        };
+        let subscription = Subscription {
+            id,
+            subscriber_id: SubscriberId::generate(),
+            pim: PimId(pim),
+            client_id: ClientId("client".to_owned()),
+            selection: Selection { events: Vec::new(), filter: None },
+            past_selections: Vec::new(),
+            destination: Destination::Kafka(destination.clone()),
+            send_product_identifier: false,
+            options: Options::default(),
+            status: SubscriptionStatus::Active,
+            status_since: Position::FIRST,
+            generation: 0,
+            revision: 0,
+            created_at: Timestamp::EPOCH,
+            updated_at: Timestamp::EPOCH,
+        };
+        (subscription, destination)
+    }
+
+    fn pool(clients: usize) -> Pool {
+        let tls = TlsClient::new(&[]).unwrap();
+        let connector = Connector::new(Arc::new(Resolver::system()), AddressPolicy::allowing(Vec::new()), tls);
+        let settings = KafkaSettings { clients, ..KafkaSettings::default() };
+        Pool::new(Tunnel::open(connector, 8, Duration::from_secs(1)).unwrap(), settings)
+    }
+
+    /// The topic of a subscription, if there is a place for its client now.
+    fn topic(pool: &Pool, (subscription, destination): &(Subscription, KafkaDestination)) -> Option<Arc<Topic>> {
+        pool.topic(subscription, destination).now_or_never()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pim_whose_attempts_hang_leaves_clients_to_others() {
+        let pool = pool(8);
+        let hostile: Vec<_> = (0..20).map(|_| subscription(1)).collect();
+        // A topic that is held has an attempt under way.
+        let hanging: Vec<_> = hostile.iter().map_while(|one| topic(&pool, one)).collect();
+        assert_eq!(hanging.len(), 6);
+        let modest = [subscription(2), subscription(2)];
+        let others: Vec<_> = modest.iter().filter_map(|one| topic(&pool, one)).collect();
+        assert_eq!((others.len(), pool.open_clients()), (2, 8));
+        assert!(topic(&pool, &hostile[6]).is_none());
+        // Those that rest make room, until a quarter is free again beside what the others have.
+        drop(hanging);
+        let (subscription, destination) = &hostile[6];
+        pool.topic(subscription, destination).await;
+        assert_eq!((pool.open_clients(), pool.places.used_by(2)), (6, 2));
+    }
+}

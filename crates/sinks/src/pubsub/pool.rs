@@ -202,3 +202,27 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::pubsub::Access;
+
+    const HOSTILE: Holder = Holder { pim: 1, part: 1 };
+    const MODEST: Holder = Holder { pim: 2, part: 1 };
+
+    #[tokio::test]
+    async fn requests_and_bytes_of_one_pim_leave_room_to_another() {
+        let settings = PubsubSettings::new(Access::Anonymous { endpoint: "http://127.0.0.1:1".to_owned() });
+        let bytes = settings.bytes_at_once;
+        let pool = Pool::new(settings);
+        let requests: Vec<_> = (0..).map_while(|_| pool.slot(HOSTILE).now_or_never()).collect();
+        assert_eq!(requests.len(), REQUESTS * 3 / 4);
+        let events: Vec<_> = (0..).map_while(|_| pool.room(HOSTILE, 1 << 20).now_or_never()).collect();
+        assert_eq!(events.len(), (bytes * 3 / 4) >> 20);
+        assert!(pool.slot(MODEST).now_or_never().is_some());
+        assert!(pool.room(MODEST, 1 << 20).now_or_never().is_some());
+    }
+}

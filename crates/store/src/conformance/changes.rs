@@ -382,7 +382,7 @@ async fn told(store: &dyn Store, pim: PimId, client: &str, times: usize) {
     let about = subscription(&of);
     let mut first = change(vec![Put::New(about.clone())]);
     first.subscriber = Some(Put::New(of));
-    first.notifications = (0..times).map(|_| notification(&about)).collect();
+    first.notifications = (0..times).map(|_| notification(&about, at(0))).collect();
     store.change(first).await.unwrap();
 }
 

@@ -139,3 +139,27 @@ async fn bytes_pass_both_ways_until_the_pass_is_given_back() {
     assert!(far.read_u8().await.is_err(), "closed");
     assert_eq!(tunnel.open_connections(), 0);
 }
+
+#[tokio::test]
+async fn connections_of_one_pim_leave_places_to_another() {
+    let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tunnel = tunnel(4);
+    let (hostile, modest) = (tunnel.pass(HOLDER), tunnel.pass(Holder { pim: 2, part: 1 }));
+    let request = to(broker.local_addr().unwrap());
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let mut client = let_through(&tunnel, &hostile).await;
+        assert_eq!(answers(&mut client, &request, 10).await[..2], [5, 0]);
+        open.push(client);
+    }
+    let since = Instant::now();
+    let mut fourth = let_through(&tunnel, &hostile).await;
+    fourth.write_all(&request).await.unwrap();
+    while !hostile.dials().waited_since(since) {
+        tokio::task::yield_now().await;
+    }
+    let mut client = let_through(&tunnel, &modest).await;
+    assert_eq!(answers(&mut client, &request, 10).await[..2], [5, 0]);
+    assert!(!modest.dials().waited_since(since));
+    assert_eq!(tunnel.open_connections(), 4);
+}

@@ -1,0 +1,67 @@
+//! Rounds of reconciliation over several PIMs, under virtual time.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::pim::{Pim, Provenance, TokenCheck};
+use domain::{Clock, PimId, Secret, Timestamp};
+use intake::{Bridge, EntityKind, EntityPage, EntitySource, Reconciler};
+use store::{MemoryStore, Pims};
+
+/// PIMs without changes; the one named `slow` asks for a pause of ten minutes with each page.
+#[derive(Default)]
+struct Source(Mutex<HashMap<String, usize>>);
+
+#[async_trait]
+impl EntitySource for Source {
+    fn knows(&self, _: &Pim) -> bool {
+        true
+    }
+
+    async fn page(&self, pim: &Pim, _: EntityKind, _: Timestamp, _: Option<&str>) -> Result<EntityPage, String> {
+        *self.0.lock().unwrap().entry(pim.name.clone()).or_default() += 1;
+        if pim.name == "slow" {
+            tokio::time::sleep(Duration::from_secs(600)).await;
+        }
+        Ok(EntityPage::default())
+    }
+}
+
+async fn add(store: &MemoryStore, name: &str) {
+    let pim = Pim {
+        id: PimId(0),
+        name: name.to_owned(),
+        url: format!("https://{name}.example.com"),
+        url_key: format!("https://{name}.example.com"),
+        keys: Vec::new(),
+        token_check: TokenCheck::Static,
+        static_tokens: Vec::new(),
+        events_api_secret: Some(Secret::new("secret of the connection")),
+        provenance: Provenance::default(),
+        created_at: Timestamp::EPOCH,
+        revision: 0,
+    };
+    store.add_pim(pim).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pim_that_asks_for_pauses_delays_no_other() {
+    let store = Arc::new(MemoryStore::default());
+    add(&store, "slow").await;
+    add(&store, "quick").await;
+    let source = Arc::new(Source::default());
+    let bridge = Arc::new(Bridge::new(store.clone(), None, None, Clock::system()));
+
+    let reconciler = Reconciler::new(bridge, store, source.clone(), Duration::from_secs(60), Clock::system());
+    let rounds = tokio::spawn(Arc::new(reconciler).run(Duration::from_secs(60)));
+    tokio::time::sleep(Duration::from_secs(60 * 10 + 30)).await;
+    let asked = source.0.lock().unwrap().clone();
+    rounds.abort();
+    // Ten rounds after the first, which only takes note of the time; two kinds of entities each.
+    assert_eq!(asked["quick"], 20, "{asked:?}");
+    assert_eq!(asked["slow"], 1, "one request at a time, and no second round beside the first");
+}
