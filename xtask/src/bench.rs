@@ -9,7 +9,8 @@ use crate::targets::{self, Target};
 /// Measure the platform as a whole, and run the benchmarks of the crates
 #[derive(Args)]
 pub(crate) struct BenchArgs {
-    /// Only those whose `crate/name` contains this text; `platform` is the platform as a whole
+    /// Only those whose `crate/name` contains this text; `platform` is the platform as a whole, `fairness` that
+    /// measurement of it and the costs of requests by size
     #[arg(value_name = "TEXT")]
     only: Option<String>,
     /// Only the platform as a whole, in about a minute
@@ -21,13 +22,14 @@ pub(crate) struct BenchArgs {
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     let wanted = |title: &str| args.only.as_ref().is_none_or(|only| title.contains(only.as_str()));
     let mut all = true;
-    if wanted("platform") {
-        all &= platform(args.quick)?;
+    let fairness = args.only.as_deref() == Some("fairness");
+    if wanted("platform") || fairness {
+        all &= platform(args.quick, fairness)?;
     }
     let benchmarks = if args.quick { Vec::new() } else { targets::of_kind("bench")? };
     for Target { package, name } in benchmarks {
         let title = format!("{package}/{name}");
-        if !wanted(&title) {
+        if !wanted(&title) && !(fairness && title == "intake/linear") {
             continue;
         }
         shell::heading(&title);
@@ -37,8 +39,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     Ok(all)
 }
 
-/// Builds the real program and measures it.
-fn platform(quick: bool) -> anyhow::Result<bool> {
+/// Builds the real program and measures it, all or only how fair it is.
+fn platform(quick: bool, fairness: bool) -> anyhow::Result<bool> {
     shell::heading("platform");
     let build = ["build", "--locked", "--release", "--package", "postrider", "--package", "bench"];
     if !shell::succeeds(&mut shell::cargo(&build))? {
@@ -47,6 +49,9 @@ fn platform(quick: bool) -> anyhow::Result<bool> {
     let mut run = shell::cargo(&["run", "--locked", "--release", "--quiet", "--package", "bench", "--"]);
     if quick {
         run.arg("--quick");
+    }
+    if fairness {
+        run.args(["--only", "fairness"]);
     }
     shell::succeeds(&mut run)
 }

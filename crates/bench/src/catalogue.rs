@@ -33,70 +33,13 @@ pub(crate) struct Subscriptions {
 
 /// Registers a PIM, and subscriptions that send to `receiver`.
 pub(crate) async fn fill(store: &dyn Store, receiver: SocketAddr, wanted: Subscriptions) -> anyhow::Result<()> {
-    let now = Clock::system().wall();
-    let sha256 = digest::digest(&digest::SHA256, SOURCE_KEY.as_bytes());
-    let sha256 = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let pim = Pim {
-        revision: 0,
-        id: PimId(0),
-        name: "bench".to_owned(),
-        url: "https://pim.example.com".to_owned(),
-        url_key: "https://pim.example.com".to_owned(),
-        keys: vec![SourceKey { prefix: "a-key".to_owned(), sha256, created_at: now, origin: Origin::Command }],
-        token_check: TokenCheck::Static,
-        static_tokens: Vec::new(),
-        events_api_secret: None,
-        provenance: Provenance::default(),
-        created_at: now,
-    };
-    let owner = Owner { pim: store.add_pim(pim).await?.id, client_id: ClientId("bench".to_owned()) };
-    let subscriber = Subscriber {
-        id: SubscriberId::generate(),
-        owner: owner.clone(),
-        name: "bench".to_owned(),
-        contact: Contact {
-            technical_email: "bench@example.com".to_owned(),
-            email: false,
-            webhook: false,
-            webhook_url: None,
-            webhook_secret: None,
-        },
-        status: SubscriberStatus::Active,
-        revision: 0,
-        created_at: now,
-        updated_at: now,
-    };
-    let subscriber_id = subscriber.id;
-    let change = Change { subscriber: Some(Put::New(subscriber)), subscriber_limit: usize::MAX, ..Change::default() };
-    store.change(change).await?;
-
+    let subscriber = register(store, "bench", SOURCE_KEY).await?;
     let subscription = |event_type: &str| -> anyhow::Result<Put<Subscription>> {
         let destination = match &wanted.place {
             Some(place) => place.destination.clone(),
-            None => Destination::Https(HttpsDestination {
-                url: EndpointUrl::parse(&format!("http://{receiver}/hook"), true)?,
-                primary: Secret::new("the secret of a benchmark"),
-                secondary: None,
-                headers: CustomHeaders(Vec::new()),
-            }),
+            None => endpoint(&format!("http://{receiver}/hook"))?,
         };
-        Ok(Put::New(Subscription {
-            id: SubscriptionId::generate(),
-            subscriber_id,
-            pim: owner.pim,
-            client_id: owner.client_id.clone(),
-            selection: Selection { events: vec![EventType::new(event_type)], filter: None },
-            past_selections: Vec::new(),
-            destination,
-            send_product_identifier: true,
-            options: Options::default(),
-            status: SubscriptionStatus::Active,
-            status_since: Position::FIRST,
-            generation: 0,
-            revision: 0,
-            created_at: now,
-            updated_at: now,
-        }))
+        Ok(Put::New(subscription(&subscriber, event_type, destination)))
     };
     let mut all = Vec::new();
     for _ in 0..wanted.matching {
@@ -122,6 +65,93 @@ pub(crate) async fn fill(store: &dyn Store, receiver: SocketAddr, wanted: Subscr
         put(store, vec![Put::Changed(suspended)]).await?;
     }
     Ok(())
+}
+
+/// Registers another PIM, with a subscription to all events for each of these URLs.
+pub(crate) async fn fill_another(
+    store: &dyn Store,
+    key: &str,
+    urls: impl Iterator<Item = String>,
+) -> anyhow::Result<()> {
+    let subscriber = register(store, "another", key).await?;
+    let new = |url: String| Ok(Put::New(subscription(&subscriber, crate::sample::EVENT_TYPE, endpoint(&url)?)));
+    put(store, urls.map(new).collect::<anyhow::Result<_>>()?).await?;
+    Ok(())
+}
+
+/// Registers a PIM with a subscriber.
+async fn register(store: &dyn Store, name: &str, key: &str) -> anyhow::Result<Subscriber> {
+    let now = Clock::system().wall();
+    let sha256 = digest::digest(&digest::SHA256, key.as_bytes());
+    let sha256 = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let pim = Pim {
+        revision: 0,
+        id: PimId(0),
+        name: name.to_owned(),
+        url: format!("https://{name}.example.com"),
+        url_key: format!("https://{name}.example.com"),
+        keys: vec![SourceKey {
+            prefix: key.chars().take(5).collect(),
+            sha256,
+            created_at: now,
+            origin: Origin::Command,
+        }],
+        token_check: TokenCheck::Static,
+        static_tokens: Vec::new(),
+        events_api_secret: None,
+        provenance: Provenance::default(),
+        created_at: now,
+    };
+    let owner = Owner { pim: store.add_pim(pim).await?.id, client_id: ClientId("bench".to_owned()) };
+    let subscriber = Subscriber {
+        id: SubscriberId::generate(),
+        owner,
+        name: "bench".to_owned(),
+        contact: Contact {
+            technical_email: "bench@example.com".to_owned(),
+            email: false,
+            webhook: false,
+            webhook_url: None,
+            webhook_secret: None,
+        },
+        status: SubscriberStatus::Active,
+        revision: 0,
+        created_at: now,
+        updated_at: now,
+    };
+    let change =
+        Change { subscriber: Some(Put::New(subscriber.clone())), subscriber_limit: usize::MAX, ..Change::default() };
+    store.change(change).await?;
+    Ok(subscriber)
+}
+
+fn endpoint(url: &str) -> anyhow::Result<Destination> {
+    Ok(Destination::Https(HttpsDestination {
+        url: EndpointUrl::parse(url, true)?,
+        primary: Secret::new("the secret of a benchmark"),
+        secondary: None,
+        headers: CustomHeaders(Vec::new()),
+    }))
+}
+
+fn subscription(of: &Subscriber, event_type: &str, destination: Destination) -> Subscription {
+    Subscription {
+        id: SubscriptionId::generate(),
+        subscriber_id: of.id,
+        pim: of.owner.pim,
+        client_id: of.owner.client_id.clone(),
+        selection: Selection { events: vec![EventType::new(event_type)], filter: None },
+        past_selections: Vec::new(),
+        destination,
+        send_product_identifier: true,
+        options: Options::default(),
+        status: SubscriptionStatus::Active,
+        status_since: Position::FIRST,
+        generation: 0,
+        revision: 0,
+        created_at: of.created_at,
+        updated_at: of.created_at,
+    }
 }
 
 async fn put(store: &dyn Store, subscriptions: Vec<Put<Subscription>>) -> anyhow::Result<Vec<Subscription>> {

@@ -35,7 +35,7 @@ struct Cli {
     /// A run of about a minute: fewer and shorter rounds
     #[arg(long)]
     quick: bool,
-    /// Only measurements whose name contains this text: ingest, delivery, fan-out, kafka, pubsub, latency, storage, idle, flat
+    /// Only measurements whose name contains this text: ingest, delivery, fan-out, kafka, pubsub, latency, fairness, storage, idle, flat
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// The program that is measured; by default the `postrider` beside this one

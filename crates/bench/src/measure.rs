@@ -1,5 +1,7 @@
 //! The measurements, one function each.
 
+mod fairness;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,6 +65,9 @@ pub(crate) async fn all(plan: &Plan, only: &str, table: &mut Table) -> anyhow::R
     }
     if wanted("latency") {
         bench.latency(table).await?;
+    }
+    if wanted("fairness") {
+        bench.fairness(table).await?;
     }
     if wanted("storage") {
         bench.storage(table).await?;
@@ -199,23 +204,7 @@ impl Bench<'_> {
         for _ in 0..self.plan.rounds {
             let folder = self.plan.folder.clone();
             syncs.extend(tokio::task::spawn_blocking(move || ceiling::syncs(&folder, round / 2, pause)).await??);
-            let mut client = target.connect().await?;
-            let mut tick = tokio::time::interval(pause);
-            let mut published = HashMap::new();
-            let (before, start) = (self.receiver.count(), Instant::now());
-            self.receiver.time_arrivals(true);
-            while start.elapsed() < round {
-                tick.tick().await;
-                let number = self.samples.take(1);
-                let body = self.samples.event(number);
-                published.insert(number, Instant::now());
-                target.send(&mut client, body).await?;
-            }
-            self.receiver.wait_for(before + published.len() as u64).await?;
-            self.receiver.time_arrivals(false);
-            let arrived = self.receiver.take_times().into_iter();
-            let latency = |(number, at): (u64, Instant)| Some(at.duration_since(*published.get(&number)?));
-            latencies.extend(arrived.filter_map(latency).map(|latency| latency.as_secs_f64() * 1000.0));
+            latencies.extend(self.latencies(&target, pause, round).await?);
         }
         platform.stop().await?;
         let sync = median(&syncs);
@@ -231,6 +220,27 @@ impl Bench<'_> {
         table.row(&row("latency at 100/s, p50 (ceiling: one fdatasync)", median(&latencies), sync, sync + 0.4));
         table.row(&row("latency at 100/s, p99", share(&latencies, 0.99), share(&syncs, 0.99), 2.5));
         Ok(())
+    }
+
+    /// Sends an event after each pause, to one subscription; gives the milliseconds until each arrived.
+    async fn latencies(&self, target: &Target, pause: Duration, time: Duration) -> anyhow::Result<Vec<f64>> {
+        let mut client = target.connect().await?;
+        let mut tick = tokio::time::interval(pause);
+        let mut published = HashMap::new();
+        let (before, start) = (self.receiver.count(), Instant::now());
+        self.receiver.time_arrivals(true);
+        while start.elapsed() < time {
+            tick.tick().await;
+            let number = self.samples.take(1);
+            let body = self.samples.event(number);
+            published.insert(number, Instant::now());
+            target.send(&mut client, body).await?;
+        }
+        self.receiver.wait_for(before + published.len() as u64).await?;
+        self.receiver.time_arrivals(false);
+        let arrived = self.receiver.take_times().into_iter();
+        let latency = |(number, at): (u64, Instant)| Some(at.duration_since(*published.get(&number)?));
+        Ok(arrived.filter_map(latency).map(|latency| latency.as_secs_f64() * 1000.0).collect())
     }
 
     /// Bytes on disk for each byte of event, while one subscription keeps all events from being deleted.

@@ -13,8 +13,10 @@ use store_sqlite::{Settings, SqliteStore};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-/// Deliveries a second that nothing reaches: what is measured is not the pace.
-const NO_PACE: f64 = 1e9;
+/// Settings of deliveries where what is measured is not the pace: rates that nothing reaches.
+const NO_PACE: &str = "rate_lowest = 1e9\nrate_first = 1e9\nrate_highest = 1e9\nhost_rate = 100000\n";
+/// The usual settings, but the highest rate from the start.
+const PACED: &str = "rate_first = 100\n";
 /// A start that takes longer has failed.
 const START_AT_MOST: Duration = Duration::from_secs(60);
 
@@ -24,6 +26,7 @@ pub(crate) struct Stage {
     folder: TempDir,
     key: MasterKey,
     pub(crate) max_in_flight: usize,
+    pace: &'static str,
 }
 
 impl Stage {
@@ -33,7 +36,12 @@ impl Stage {
             bail!("there is no {}; build it with `cargo build --release --package postrider`", server.display());
         }
         let folder = tempfile::Builder::new().prefix("postrider-bench-").tempdir_in(parent)?;
-        Ok(Stage { server: server.to_owned(), folder, key: MasterKey::random("bench")?, max_in_flight })
+        Ok(Stage { server: server.to_owned(), folder, key: MasterKey::random("bench")?, max_in_flight, pace: NO_PACE })
+    }
+
+    /// The same with the platform's own bounds on rates.
+    pub(crate) fn paced(self) -> Stage {
+        Stage { pace: PACED, ..self }
     }
 
     fn data(&self) -> PathBuf {
@@ -63,10 +71,11 @@ impl Stage {
             config,
             "data_dir = {:?}\nlisten = \"127.0.0.1:0\"\nallow_networks = [\"127.0.0.0/8\"]\nallow_http_destinations = true\n\
              [encryption]\nkeys = [\"{}:{}\"]\n[log]\nlevel = \"warn\"\n\
-             [delivery]\nrate_lowest = {NO_PACE:e}\nrate_first = {NO_PACE:e}\nrate_highest = {NO_PACE:e}\nhost_rate = 100000\nmax_in_flight = {}\n",
+             [delivery]\n{}max_in_flight = {}\n",
             self.data(),
             self.key.id(),
             self.key.expose_base64(),
+            self.pace,
             self.max_in_flight,
         );
         let (path, ready) = (self.folder.path().join("postrider.toml"), self.folder.path().join("ready"));

@@ -9,6 +9,8 @@ use crate::measure::Plan;
 pub(crate) enum Aim {
     /// The ratio at least so much.
     RatioAtLeast(f64),
+    /// The ratio at most so much.
+    RatioAtMost(f64),
     /// The figure at least so much.
     AtLeast(f64),
     /// The figure at most so much.
@@ -57,6 +59,7 @@ impl Table {
         let (aim, reached) = match row.aim {
             Aim::None => (String::new(), None),
             Aim::RatioAtLeast(ratio) => (format!("≥ {ratio}"), Some(row.ratio.is_some_and(|is| is >= ratio))),
+            Aim::RatioAtMost(ratio) => (format!("≤ {ratio}"), Some(row.ratio.is_some_and(|is| is <= ratio))),
             Aim::AtLeast(least) => (format!("≥ {least:.0}"), Some(row.figure >= least)),
             Aim::AtMost(most) => (format!("≤ {most:.2}"), Some(row.figure <= most)),
         };
