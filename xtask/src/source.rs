@@ -84,9 +84,10 @@ fn next(source: &str) -> (Kind, (usize, usize), usize) {
         let end = closing_quote(source, '"');
         return (Kind::Text, (1, usize::from(end > 1)), end);
     }
-    if source.starts_with('\'') {
-        let character = source.chars().nth(1).map_or(0, char::len_utf8);
-        let is_literal = source[1..].starts_with('\\') || source[1 + character..].starts_with('\'');
+    if let Some(behind) = source.strip_prefix('\'') {
+        // What is no literal is the quote of a lifetime.
+        let character = behind.chars().next().map_or(0, char::len_utf8);
+        let is_literal = behind.starts_with('\\') || behind[character..].starts_with('\'');
         let length = if is_literal { closing_quote(source, '\'') } else { 1 };
         return (Kind::Code, (0, 0), length);
     }
