@@ -49,8 +49,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     if wrong.is_empty() {
         shell::say("every arrow points the right way");
     }
-    let places = places::run()?;
-    Ok(wrong.is_empty() && places)
+    Ok(wrong.is_empty() & places::run()?)
 }
 
 fn check(graph: &Graph) -> anyhow::Result<Vec<String>> {

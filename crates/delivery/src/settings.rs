@@ -34,7 +34,8 @@ pub struct Settings {
     /// Events that may wait for a retry or their turn. A lane at the bound takes no fresh events until some are settled. At the highest
     /// rate and the lowest success rate, 10 events a second fail and wait for at most 35 minutes: 21,000.
     pub max_waiting: usize,
-    /// Events of one batch to a topic, at most, where its type does not set a lower limit. A lane holds one batch and as much again.
+    /// Events of one batch to a topic, at most, where its type does not set a lower limit. A lane holds one batch and
+    /// as much again.
     pub batch_events: usize,
     /// Bytes of events in a batch, at most, where the type does not set a lower limit; a single event may be larger.
     pub batch_bytes: usize,

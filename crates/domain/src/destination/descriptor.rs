@@ -20,12 +20,12 @@ pub struct Descriptor {
 /// How a destination takes events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Manner {
-    /// An endpoint: one event per attempt, many attempts at a time, at a pace found by trying. A failed event is retried
-    /// later and holds up no other.
+    /// An endpoint: one event per attempt, many attempts at a time, at a pace found by trying. A failed event is
+    /// retried later and holds up no other.
     #[default]
     OneByOne,
-    /// A topic: a batch per attempt, one attempt at a time. A failed event is sent again in its place and nothing passes
-    /// it, so order is kept.
+    /// A topic: a batch per attempt, one attempt at a time. A failed event is sent again in its place and nothing
+    /// passes it, so order is kept.
     InBatches(BatchLimits),
 }
 

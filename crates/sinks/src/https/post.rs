@@ -1,5 +1,5 @@
-//! One attempt at one event: a request, sent on a connection that is there or a new one, and sent again where the server
-//! says that it has not looked at it.
+//! One attempt at one event: a request, sent on a connection that is there or a new one, and sent again where the
+//! server says that it has not looked at it.
 //!
 //! The time of an attempt is the destination's. What the attempt waits for on the platform's side, a place for a
 //! connection or for a look-up, is not part of it.

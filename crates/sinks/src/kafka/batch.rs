@@ -203,7 +203,9 @@ impl Batch<'_> {
         tokio::select! {
             biased;
             flushed = producer.flush() => flushed,
-            () = self.topic.client.dials().forbidden_since(self.since) => Err(KrafkaError::timeout("a forbidden address")),
+            () = self.topic.client.dials().forbidden_since(self.since) => {
+                Err(KrafkaError::timeout("a forbidden address"))
+            }
             error = topic_is_gone => Err(error),
         }
     }
