@@ -33,7 +33,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
             continue;
         }
         shell::heading(&title);
-        let command = ["bench", "--locked", "--quiet", "--package", &package, "--bench", &name];
+        // One selection of features for all: their dependencies are built once.
+        let command = ["bench", "--locked", "--quiet", "--workspace", "--bench", &name];
         all &= shell::succeeds(&mut shell::cargo(&command))?;
     }
     Ok(all)
