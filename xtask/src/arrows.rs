@@ -15,16 +15,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("meter", &[]),
     // Fair shares of what tenants have in common.
     ("fair", &[]),
+    // Background tasks that do not end unnoticed.
+    ("supervise", &[]),
     ("delivery", &["domain"]),
     ("wire", &["domain"]),
     ("store", &["domain"]),
     ("store-sqlite", &["store", "meter", "fair"]),
-    ("sinks", &["domain", "wire", "fair"]),
+    ("sinks", &["domain", "wire", "fair", "supervise"]),
     ("engine", &["delivery", "store", "sinks", "meter"]),
     ("intake", &["domain", "wire", "store", "fair", "meter"]),
     ("notify", &["domain", "wire", "store", "sinks", "meter", "fair"]),
     ("api", &["wire", "store", "domain", "intake", "meter", "fair"]),
-    ("postrider", &["store-sqlite", "engine", "notify", "api"]),
+    ("postrider", &["store-sqlite", "engine", "notify", "api", "supervise"]),
     // Only for tests: nothing that is shipped may use it.
     ("simulation", &["engine", "store-sqlite", "fair"]),
     // Brokers and servers of others, for tests.

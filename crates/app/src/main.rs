@@ -27,7 +27,6 @@ mod pim_gateway;
 mod platform;
 mod registration;
 mod running;
-mod supervisor;
 mod tuning;
 mod upkeep;
 mod vault;

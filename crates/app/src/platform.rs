@@ -17,6 +17,7 @@ use sinks::connect::Connector;
 use sinks::egress::check_while_silent;
 use store::trace::AppendTracer;
 use store::{Outbox, Store};
+use supervise::Supervisor;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -29,7 +30,6 @@ use crate::pim_client::PimClient;
 use crate::pim_entities::HttpEntities;
 use crate::pim_gateway::HttpGateway;
 use crate::running::Running;
-use crate::supervisor::Supervisor;
 use crate::traces::Traces;
 use crate::{data, destinations, egress, notifications, registration, tuning, upkeep};
 

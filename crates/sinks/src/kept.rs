@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::SubscriptionId;
 use parking_lot::RwLock;
+use supervise::restart_on_panic;
 
 /// How often what rested for too long is looked for, at most.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -119,13 +120,16 @@ impl<T> Revised<T> {
 pub(crate) fn sweep_often<S: Send + Sync + 'static>(sink: &Arc<S>, idle_timeout: Duration, sweep: fn(&S)) {
     let sink = Arc::downgrade(sink);
     let interval = (idle_timeout / 4).clamp(Duration::from_millis(10), SWEEP_INTERVAL);
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(interval).await;
-            let Some(sink) = sink.upgrade() else { return };
-            sweep(&sink);
+    tokio::spawn(restart_on_panic("closing of idle connections", move || {
+        let sink = sink.clone();
+        async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                let Some(sink) = sink.upgrade() else { return };
+                sweep(&sink);
+            }
         }
-    });
+    }));
 }
 
 #[cfg(test)]

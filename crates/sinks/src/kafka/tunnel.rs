@@ -17,6 +17,7 @@ use std::time::Duration;
 use fair::{Holder, Places};
 use krafka::ProxyConfig;
 use parking_lot::Mutex;
+use supervise::restart_on_panic;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -68,7 +69,10 @@ impl Tunnel {
             moving: Mutex::default(),
             lacking: Arc::clone(&lacking),
         };
-        let server = tokio::spawn(serve(listener, Arc::new(gate)));
+        let (listener, gate) = (Arc::new(listener), Arc::new(gate));
+        let server = tokio::spawn(restart_on_panic("the tunnel of Kafka clients", move || {
+            serve(Arc::clone(&listener), Arc::clone(&gate))
+        }));
         Ok(Tunnel { address, passes, lacking, server })
     }
 
@@ -121,7 +125,7 @@ struct Gate {
     lacking: Arc<Lacking>,
 }
 
-async fn serve(listener: TcpListener, gate: Arc<Gate>) {
+async fn serve(listener: Arc<TcpListener>, gate: Arc<Gate>) {
     let asking = Arc::new(Semaphore::new(ASKING_AT_ONCE));
     // The semaphores are never closed.
     while let Ok(place) = Arc::clone(&asking).acquire_owned().await {

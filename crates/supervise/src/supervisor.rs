@@ -1,22 +1,17 @@
-//! Supervision of background tasks: one that ends or panics is started again or stops the process, and the log says so.
+//! The tasks of a whole program.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
 
-/// Pause before a task is started again. It doubles with each further end, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Longest pause; a task that ran longer than this starts over with [`FIRST_PAUSE`].
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+use crate::restart::restart;
 
 /// The background tasks of a platform.
-pub(crate) struct Supervisor {
+#[derive(Debug, Default)]
+pub struct Supervisor {
     stopping: watch::Sender<bool>,
     failed: Arc<watch::Sender<Option<&'static str>>>,
     kept: JoinSet<()>,
@@ -24,36 +19,20 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// A supervisor without tasks.
-    pub(crate) fn new() -> Supervisor {
-        Supervisor {
-            stopping: watch::Sender::new(false),
-            failed: Arc::new(watch::Sender::new(None)),
-            kept: JoinSet::new(),
-        }
+    pub fn new() -> Supervisor {
+        Supervisor::default()
     }
 
     /// Runs a task that has no end until the platform stops. One that ends or panics is started again after a pause.
-    pub(crate) fn keep<F>(&mut self, name: &'static str, mut start: impl FnMut() -> F + Send + 'static)
+    pub fn keep<F>(&mut self, name: &'static str, start: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
     {
-        self.kept.spawn(async move {
-            let mut pause = FIRST_PAUSE;
-            loop {
-                let started = Instant::now();
-                let panicked = AssertUnwindSafe(async { start().await }).catch_unwind().await.is_err();
-                if started.elapsed() > LONGEST_PAUSE {
-                    pause = FIRST_PAUSE;
-                }
-                tracing::error!(task = name, panicked, "a background task ended; it is started again in {pause:?}");
-                tokio::time::sleep(pause).await;
-                pause = (2 * pause).min(LONGEST_PAUSE);
-            }
-        });
+        self.kept.spawn(async move { restart(name, start).await });
     }
 
     /// Runs a task that the platform cannot do without: a panic, or an end before the platform stops, is a failure.
-    pub(crate) fn need(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    pub fn need(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let (stopping, failed) = (self.stopping.subscribe(), Arc::clone(&self.failed));
         tokio::spawn(async move {
             let panicked = AssertUnwindSafe(task).catch_unwind().await.is_err();
@@ -65,12 +44,12 @@ impl Supervisor {
     }
 
     /// Becomes true when the platform stops.
-    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+    pub fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
     }
 
     /// Resolves when a needed task has failed, with its name.
-    pub(crate) async fn failed(&self) -> &'static str {
+    pub async fn failed(&self) -> &'static str {
         let mut failed = self.failed.subscribe();
         // The supervisor itself holds the sender.
         match failed.wait_for(Option::is_some).await.map(|name| *name) {
@@ -80,12 +59,12 @@ impl Supervisor {
     }
 
     /// Announces the stop: needed tasks may end now.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.stopping.send_replace(true);
     }
 
     /// Ends the tasks that have no end of their own.
-    pub(crate) async fn end_kept(&mut self) {
+    pub async fn end_kept(&mut self) {
         self.kept.shutdown().await;
     }
 }
@@ -93,6 +72,7 @@ impl Supervisor {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
 
