@@ -1,11 +1,11 @@
-# The stage that the examples play on: builds what they need, starts it on this machine, and stops all of it at the end.
-# Sourced by each example's `run`; nothing in here is part of an integration.
+# Shared setup of the examples: builds and starts everything they need on this machine, and stops it at the end.
+# Sourced by each example's `run`; not part of an integration.
 
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# Every process that the stage starts has a file here with its id, and a log beside it.
+# Contains a file with the process id, and a log, for each process started here.
 out=${1:-$(mktemp -d)}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
@@ -16,7 +16,7 @@ fi
 
 say() { printf '%s\n' "$*"; }
 
-# What goes wrong is shown with the end of every log: most likely one of them says why.
+# Prints the end of every log, one of which most likely contains the cause.
 fail() {
   printf 'failed: %s\n' "$*" >&2
   for log in "$out"/*.log; do
@@ -28,8 +28,8 @@ fail() {
 # needs PROGRAM WHY
 needs() { command -v "$1" >/dev/null || { echo "$1 is needed: $2" >&2; exit 2; }; }
 
-# start NAME COMMAND…: in the background, with its output in NAME.log (appended, so that a restart keeps what came before).
-# Where the system can, it is told to stop the process when this shell dies, however that happens.
+# start NAME COMMAND…: in the background, with its output in NAME.log (appended across restarts).
+# If the system supports it, the process is stopped when this shell dies, however that happens.
 start() {
   local name=$1 tie=()
   shift
@@ -38,7 +38,7 @@ start() {
   echo $! >"$out/$name.pid"
 }
 
-# stop NAME [SIGNAL]: and wait until it is gone. TERM lets it end in order, KILL is a power cut.
+# stop NAME [SIGNAL]: and wait until it is gone. TERM stops it gracefully, KILL simulates a power cut.
 stop() {
   local pid
   pid=$(cat "$out/$1.pid")
@@ -66,7 +66,7 @@ wait_until() {
   done
 }
 
-# A port that nothing listens on, below those that clients get: a server finds it free again after a restart.
+# A free port below the ephemeral range, so that it is still free after a restart of its server.
 free_port() {
   local port
   while port=$((20000 + (RANDOM % 12000))); do
@@ -79,7 +79,7 @@ free_port() {
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# part NAME: starts a broker or server of others, fetched into target/parts, and leaves its address in $part.
+# part NAME: starts a third-party broker or server, downloaded to target/parts, and sets $part to its address.
 part() {
   if [ -z "${PARTS:-}" ]; then
     needs cargo "it builds what fetches and starts $1; https://rustup.rs"
@@ -95,7 +95,7 @@ part() {
 part_address() { sed -n "s/^$1 //p" "$out/$1.log"; }
 part_is_decided() { [ -n "$(part_address "$1")" ] || ! kill -0 "$(cat "$out/$1.pid")"; }
 
-# The platform: $POSTRIDER if that names a binary, else it is built, with what starts the parts. Its configuration is $out/postrider.toml.
+# The platform: $POSTRIDER if set, otherwise built together with the program that starts parts. Its configuration is $out/postrider.toml.
 build_platform() {
   postrider=${POSTRIDER:-}
   if [ -z "$postrider" ]; then
@@ -116,7 +116,7 @@ start_platform() {
   wait_until 60 "the platform starts" listens "$platform_port"
 }
 
-# python_with REQUIREMENTS: a virtual environment beside the example that holds exactly these packages; its interpreter is $python.
+# python_with REQUIREMENTS: creates a virtual environment with exactly these packages; $python is its interpreter.
 python_with() {
   needs python3 "the app is written in Python; 3.11 or later"
   python=$PWD/.venv/bin/python

@@ -1,5 +1,5 @@
-//! Any text as an event's data: reading facets, entity and paths of it never panics, and of JSON finds the author that
-//! a whole parse finds.
+//! Any text as an event's data: reading its facets, entity and paths never panics; in JSON, it finds the same author as
+//! a full parse.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ fuzz_target!(|data: &str| {
     let facets = Facets::of(PRODUCT_UPDATED_DELTA, data);
     domain::entity::entity_of(PRODUCT_UPDATED_DELTA, data);
     let Ok(tree) = serde_json::from_str::<serde_json::Value>(data) else { return };
-    // A key that is there twice is refused before facets are read; the two readers may differ on it.
+    // Duplicate keys are rejected before facets are read; the two parsers may differ on them.
     if data.matches("author").count() + data.matches("identifier").count() <= 2 && !data.contains("\\u") {
         assert_eq!(facets.user(), tree["author"]["identifier"].as_str());
     }

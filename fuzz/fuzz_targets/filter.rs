@@ -1,4 +1,4 @@
-//! Any text as a filter: it is refused with a place that exists, or means the same when it is printed and read again.
+//! Any text as a filter: it is rejected with a valid position, or means the same after being printed and parsed again.
 
 #![no_main]
 
@@ -20,7 +20,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(filter.as_str(), text);
     assert!(!filter.explain().is_empty());
     let facets = Facets::of(domain::event_type::PRODUCT_UPDATED_DELTA, DATA);
-    // The normal form may be longer than a filter can be; otherwise it reads back as the same.
+    // The normal form may exceed the length limit of a filter; otherwise it parses to the same filter.
     if let Ok(Some(again)) = Filter::parse(&filter.expr().to_string()) {
         assert_eq!(again.expr(), filter.expr());
         assert_eq!(again.matches(&facets), filter.matches(&facets));

@@ -1,5 +1,5 @@
-//! The arrows between the crates (ARCHITECTURE.md), checked on what cargo resolves, and what else the sources must
-//! keep to.
+//! Allowed dependencies between the crates (ARCHITECTURE.md), checked on cargo's resolution, and other rules for the
+//! sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::{places, shell};
 
-/// Which crates of ours a crate may use. What they may use, it may use as well.
+/// Crates of ours that a crate may use, directly or indirectly.
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    // Counters of atomics, for everybody who counts.
+    // Atomic counters, for everyone who counts.
     ("meter", &[]),
-    // Fair shares of what tenants have in common.
+    // Fair shares of the resources that tenants share.
     ("fair", &[]),
     // Background tasks that do not end unnoticed.
     ("supervise", &[]),
@@ -27,29 +27,29 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("notify", &["domain", "wire", "store", "sinks", "meter", "fair"]),
     ("api", &["wire", "store", "domain", "intake", "meter", "fair"]),
     ("postrider", &["store-sqlite", "engine", "notify", "api", "supervise"]),
-    // Only for tests: nothing that is shipped may use it.
+    // Only for tests: not part of the product.
     ("simulation", &["engine", "store-sqlite", "fair"]),
-    // Brokers and servers of others, for tests.
+    // External brokers and servers, for tests.
     ("parts", &[]),
-    // Measures the program from outside; of ours it uses only what fills a data folder, and brokers to deliver to.
+    // Measures the program from outside; only uses what fills a data folder, and brokers as destinations.
     ("bench", &["store-sqlite", "parts"]),
     ("xtask", &[]),
 ];
 
-/// Crates that decide without IO: nothing asynchronous may be in what they are made of.
+/// Crates that decide without IO: they must not depend on async code.
 const WITHOUT_TOKIO: [&str; 3] = ["domain", "delivery", "wire"];
 
-/// Other providers of cryptography and TLS than the one that the platform uses, aws-lc-rs.
+/// Other providers of cryptography and TLS than the platform's own, aws-lc-rs.
 const OTHER_TLS: [&str; 4] = ["ring", "openssl-sys", "native-tls", "mbedtls"];
 
-/// Runs the check and says what is wrong.
+/// Runs the check and reports violations.
 pub(crate) fn run() -> anyhow::Result<bool> {
     let wrong = check(&Graph::of_workspace()?)?;
     for line in &wrong {
         shell::say(line);
     }
     if wrong.is_empty() {
-        shell::say("every arrow points the right way");
+        shell::say("all dependencies between crates are allowed");
     }
     Ok(wrong.is_empty() & places::run()?)
 }
@@ -65,28 +65,28 @@ fn check(graph: &Graph) -> anyhow::Result<Vec<String>> {
         };
         for used in graph.direct(member).filter(|used| graph.members.contains(*used)) {
             if !allowed.contains(used.as_str()) {
-                wrong.push(format!("{member} uses {used}, and may not"));
+                wrong.push(format!("{member} must not use {used}"));
             }
         }
     }
     for member in WITHOUT_TOKIO {
         if graph.closure(member).contains("tokio") {
-            wrong.push(format!("{member} is made of tokio; it decides without IO"));
+            wrong.push(format!("{member} depends on tokio but must decide without IO"));
         }
     }
     let shipped = graph.closure("postrider");
     if shipped.is_empty() {
-        bail!("there is no crate postrider");
+        bail!("no crate postrider");
     }
     for other in OTHER_TLS {
         if shipped.contains(other) {
-            wrong.push(format!("postrider is made of {other}; its one provider of cryptography is aws-lc-rs"));
+            wrong.push(format!("postrider depends on {other}; its only provider of cryptography is aws-lc-rs"));
         }
     }
     Ok(wrong)
 }
 
-/// All crates of ours that one may use, directly or through others; `None` if it is not in the table.
+/// All crates of ours that one may use, directly or indirectly; `None` if it is not in the table.
 fn allowed(member: &str) -> Option<BTreeSet<&'static str>> {
     let (_, direct) = ARROWS.iter().find(|(name, _)| *name == member)?;
     let mut all: BTreeSet<&'static str> = direct.iter().copied().collect();
@@ -96,12 +96,12 @@ fn allowed(member: &str) -> Option<BTreeSet<&'static str>> {
     Some(all)
 }
 
-/// Who uses whom in what is shipped: dependencies for tests are left aside.
+/// Dependencies of the product, without those for tests.
 #[derive(Default)]
 struct Graph {
     members: BTreeSet<String>,
     uses: BTreeMap<String, BTreeSet<String>>,
-    /// By crates of ours that are asked about.
+    /// Dependencies of the queried crates.
     made_of: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -111,8 +111,8 @@ impl Graph {
         if !output.status.success() {
             bail!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr));
         }
-        let mut graph = Graph::read(&serde_json::from_slice(&output.stdout)?)
-            .context("cargo metadata says something else than expected")?;
+        let mut graph =
+            Graph::read(&serde_json::from_slice(&output.stdout)?).context("unexpected output of cargo metadata")?;
         for name in WITHOUT_TOKIO.into_iter().chain(["postrider"]) {
             graph.made_of.insert(name.to_owned(), made_of(name)?);
         }
@@ -144,13 +144,13 @@ impl Graph {
         self.uses.get(name).into_iter().flatten()
     }
 
-    /// All that a crate is made of.
+    /// All dependencies of a crate.
     fn closure(&self, name: &str) -> BTreeSet<String> {
         self.made_of.get(name).cloned().unwrap_or_default()
     }
 }
 
-/// All that is built into a crate here. Not from the metadata: there, what tests switch on counts for everybody.
+/// All crates built into a crate here. Not from the metadata, where features enabled by tests count for everyone.
 fn made_of(name: &str) -> anyhow::Result<BTreeSet<String>> {
     let tree =
         ["tree", "--locked", "--package", name, "--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
@@ -191,13 +191,13 @@ mod tests {
     #[test]
     fn arrows_point_one_way() {
         check_graph(&[("engine", &["delivery", "wire"]), ("store-sqlite", &["domain"])], &[]);
-        check_graph(&[("api", &["engine"])], &["api uses engine, and may not"]);
-        check_graph(&[("domain", &["wire"])], &["domain uses wire, and may not"]);
-        check_made_of("wire", "tokio", &["wire is made of tokio; it decides without IO"]);
+        check_graph(&[("api", &["engine"])], &["api must not use engine"]);
+        check_graph(&[("domain", &["wire"])], &["domain must not use wire"]);
+        check_made_of("wire", "tokio", &["wire depends on tokio but must decide without IO"]);
         check_made_of(
             "postrider",
             "ring",
-            &["postrider is made of ring; its one provider of cryptography is aws-lc-rs"],
+            &["postrider depends on ring; its only provider of cryptography is aws-lc-rs"],
         );
         check_made_of("postrider", "tokio", &[]);
     }

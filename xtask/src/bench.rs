@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: the platform as a whole beside what the machine can do without it, and the benchmarks of all crates,
-//! found in what cargo knows of them.
+//! `cargo xtask bench`: measures the platform as a whole against the ceilings of the machine, and runs the benchmarks
+//! of all crates.
 
 use clap::Args;
 
@@ -18,7 +18,7 @@ pub(crate) struct BenchArgs {
     quick: bool,
 }
 
-/// Runs them, one after the other: they share the machine's cores.
+/// Runs them sequentially, because they share the machine's cores.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     let wanted = |title: &str| args.only.as_ref().is_none_or(|only| title.contains(only.as_str()));
     let mut all = true;

@@ -1,11 +1,11 @@
-//! `cargo xtask docs`: writes the pages of `docs/` that are made from the code anew. Their tests compare them with it.
+//! `cargo xtask docs`: regenerates the pages of `docs/` from the code. Their tests compare them with it.
 
 use crate::shell;
 
-/// What the tests that make such a page have in their names.
+/// Common part of the names of tests that generate a page.
 const PAGES: &str = "reference_page";
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run() -> anyhow::Result<bool> {
     let mut command = shell::cargo(&["test", "--locked", "--quiet", "--workspace"]);
     command.args(["--lib", "--bins", "--test", "docs", PAGES]).env("UPDATE_EXPECT", "1");

@@ -1,27 +1,27 @@
-//! Reads what Rust's test programs print, and counts over all of them.
+//! Parses the output of Rust's test programs, and adds up their counts.
 
 use crate::shell;
 use crate::tally::Tally;
 
-/// What a test prints when it cannot do its work here.
+/// Printed by a test that skips something.
 const LEFT_OUT: &str = "left out:";
 
-/// Follows the output of `cargo test … -- --show-output`.
+/// Parser of `cargo test … -- --show-output`.
 #[derive(Default)]
 pub(crate) struct Reader {
     pub(crate) tally: Tally,
-    /// Within the outputs of successful tests: interesting for what they left out only.
+    /// Within the output of successful tests: only skipped parts matter.
     in_successes: bool,
-    /// The test whose output is being read, and whether it was counted as skipped already.
+    /// The test whose output is being parsed, and whether it was already counted as skipped.
     section: Option<(String, bool)>,
-    /// Tests of this program that left something out: its line of counts takes them for passed.
+    /// Tests of this program that skipped something: its counts include them as passed.
     not_quite_passed: usize,
-    /// Whether what successful tests print is worth showing.
+    /// Whether to show the output of successful tests.
     talkative: bool,
 }
 
 impl Reader {
-    /// Takes a line; gives what is worth showing.
+    /// Parses a line; returns it if it should be shown.
     pub(crate) fn take(&mut self, line: &str) -> bool {
         if line == "successes:" {
             self.in_successes = true;
@@ -50,7 +50,7 @@ impl Reader {
                 self.tally.failures.push(name.to_owned());
                 return true;
             }
-            // Thousands of lines that say "ok" hide the one that does not.
+            // Thousands of "ok" lines hide the one that isn't.
             return state != "ok";
         }
         if let Some(at) = line.find(LEFT_OUT) {
@@ -80,7 +80,7 @@ impl Reader {
         self.tally.skipped += not_quite;
     }
 
-    /// A test that leaves something out has not passed in the full sense: it counts as skipped.
+    /// A test that skips something has not fully passed: it counts as skipped.
     fn left_out(&mut self, reason: &str) {
         let Some((name, counted)) = &mut self.section else { return };
         self.tally.reasons.push(format!("{reason} ({name})"));
@@ -96,7 +96,7 @@ pub(crate) fn cargo_test(name: &str, args: &[&str], environment: &[(&str, &str)]
     run(name, args, environment, Reader::default())
 }
 
-/// The same, with what successful tests print.
+/// The same, showing the output of successful tests.
 pub(crate) fn talkative_cargo_test(name: &str, args: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Tally> {
     run(name, args, environment, Reader { talkative: true, ..Reader::default() })
 }
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn what_leaves_something_out_counts_as_skipped() {
         let tally = read(
-            "test a ... ok\ntest b ... ok\n\nsuccesses:\n\n---- a stdout ----\nleft out: ../shared is missing\nleft out: more\n\n\
+            "test a ... ok\ntest b ... ok\n\nsuccesses:\n\n---- a stdout ----\nleft out: ../shared is missing\nleft \
+             out: more\n\n\
              ---- b stdout ----\nall fine\n\nsuccesses:\n    a\n    b\n\n\
              test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n",
         );

@@ -8,7 +8,7 @@ const FOLDERS: [&str; 4] = ["crates", "examples", "fuzz/fuzz_targets", "xtask"];
 /// Columns of a line.
 const COLUMNS: usize = 120;
 
-/// Runs the check and says what is wrong.
+/// Runs the check and reports violations.
 pub(crate) fn run() -> anyhow::Result<bool> {
     let mut wrong = Vec::new();
     for folder in FOLDERS {

@@ -1,9 +1,9 @@
-//! `cargo xtask lint`: formatting, clippy, arrows, licences and sources of dependencies.
+//! `cargo xtask lint`: formatting, clippy, crate dependencies, licences and sources of dependencies.
 
 use crate::tally::Tally;
 use crate::{arrows, shell, supply};
 
-/// Runs all of it.
+/// Runs all checks.
 pub(crate) fn run() -> anyhow::Result<bool> {
     Ok(checks()?.conclude())
 }
@@ -13,7 +13,7 @@ pub(crate) fn checks() -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
     shell::heading("formatting");
     tally.check(
-        "formatting: `cargo fmt --all` puts it right",
+        "formatting: fix with `cargo fmt --all`",
         shell::succeeds(&mut shell::cargo(&["fmt", "--all", "--check"]))?,
     );
     shell::heading("clippy");

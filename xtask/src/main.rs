@@ -31,12 +31,12 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Test(test::TestArgs),
-    /// Formatting, clippy and the arrows between crates: what every commit must pass
+    /// Check formatting, clippy and crate dependencies: required for every commit
     Lint,
     Bench(bench::BenchArgs),
-    /// Write the pages of docs/ that are made from the code anew
+    /// Regenerate the pages of docs/ from the code
     Docs,
-    /// Check which crate may use which, what none may use, and where destination types are named
+    /// Check the dependencies of crates, and where destination types are named
     Arrows,
     /// List the lines of source that are longer than 120 columns
     Lines,

@@ -27,7 +27,7 @@ const NOT_SHIPPED: [&str; 4] =
 /// A scheme and a protocol as well: only names of Rust types tell that the type of destination is meant.
 const SCHEME: &str = "https";
 
-/// Runs the check and says what is wrong.
+/// Runs the check and reports violations.
 pub(crate) fn run() -> anyhow::Result<bool> {
     let (types, wrong) = check_project()?;
     for line in &wrong {

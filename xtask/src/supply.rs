@@ -1,12 +1,12 @@
-//! What the product may be made of: crates from crates.io only, under licences that fit its own. `cargo deny` checks
-//! the same and more, but takes minutes to build; this reads what cargo knows anyway.
+//! Permitted dependencies of the product: only crates from crates.io with compatible licences. `cargo deny` checks the
+//! same and more, but takes minutes to build; this uses cargo's own data.
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::shell;
 
-/// Licences that may be in an Apache-2.0 product without further conditions than a notice.
+/// Licences permitted in an Apache-2.0 product without conditions beyond a notice.
 const LICENCES: [&str; 14] = [
     "0BSD",
     "Apache-2.0",
@@ -24,10 +24,10 @@ const LICENCES: [&str; 14] = [
     "Zlib",
 ];
 
-/// Where crates may come from.
+/// Permitted sources of crates.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Runs the check and says what is wrong.
+/// Runs the check and reports violations.
 pub(crate) fn run() -> anyhow::Result<bool> {
     let output = shell::cargo(&["metadata", "--format-version", "1", "--locked"]).output()?;
     if !output.status.success() {
@@ -40,26 +40,26 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         shell::say(line);
     }
     if wrong.is_empty() {
-        shell::say(format_args!("{} crates, all from crates.io and under licences that fit", packages.len()));
+        shell::say(format_args!("{} crates, all from crates.io and with compatible licences", packages.len()));
     }
     Ok(wrong.is_empty())
 }
 
-/// What is wrong with a package.
+/// Violation by a package, if any.
 fn judge(package: &Value) -> Option<String> {
     let text = |name: &str| package.get(name).and_then(Value::as_str);
     let name = text("name").unwrap_or("a package without a name");
     if let Some(source) = text("source").filter(|source| *source != REGISTRY) {
-        return Some(format!("{name} comes from {source}; crates come from crates.io only"));
+        return Some(format!("{name} comes from {source}; only crates from crates.io are permitted"));
     }
     match text("license") {
         Some(licence) if is_allowed(licence) => None,
-        Some(licence) => Some(format!("{name} is under {licence}, which is not on the list in xtask/src/supply.rs")),
-        None => Some(format!("{name} does not say its licence")),
+        Some(licence) => Some(format!("{name} has the licence {licence}, which is not listed in xtask/src/supply.rs")),
+        None => Some(format!("{name} declares no licence")),
     }
 }
 
-/// Whether a licence expression (SPDX, or with the older `/`) can be met by what is allowed.
+/// Whether a licence expression (SPDX, or with the older `/`) can be satisfied with permitted licences.
 fn is_allowed(expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
@@ -71,7 +71,7 @@ fn either(words: &mut &[&str]) -> bool {
     let mut met = both(words);
     while let ["OR", rest @ ..] = *words {
         *words = rest;
-        // Not short-circuited: the other side must be read as well.
+        // Not short-circuited: the other side must be parsed as well.
         met |= both(words);
     }
     met
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(judge(&json!({"name": "a", "license": "MIT", "source": REGISTRY})), None);
         assert_eq!(judge(&json!({"name": "ours", "license": "Apache-2.0", "source": null})), None);
         let from_git = judge(&json!({"name": "a", "license": "MIT", "source": "git+https://example.com/a"}));
-        assert!(from_git.unwrap().contains("crates.io only"));
+        assert!(from_git.unwrap().contains("only crates from crates.io"));
         assert!(judge(&json!({"name": "a", "license": null, "source": REGISTRY})).unwrap().contains("licence"));
         assert!(judge(&json!({"name": "a", "license": "AGPL-3.0", "source": REGISTRY})).unwrap().contains("AGPL"));
     }

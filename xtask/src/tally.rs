@@ -1,21 +1,21 @@
-//! What was counted over all tests and checks, and why some were skipped.
+//! Counts over all tests and checks, with the reasons of skipped ones.
 
 use crate::shell;
 
-/// The counts, the reasons for what was skipped, and what failed.
+/// Counts, reasons of skipped tests, and failures.
 #[derive(Default, Debug, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) skipped: usize,
-    /// Lines `skipped: …` and `left out: …`, to be listed at the end.
+    /// Lines `skipped: …` and `left out: …`, listed at the end.
     pub(crate) reasons: Vec<String>,
-    /// What failed, by name.
+    /// Names of failures.
     pub(crate) failures: Vec<String>,
 }
 
 impl Tally {
-    /// A check that is no test of its own.
+    /// A check that is not a test.
     pub(crate) fn check(&mut self, name: &str, passed: bool) {
         if passed {
             self.passed += 1;
@@ -25,13 +25,13 @@ impl Tally {
         }
     }
 
-    /// Something that was not run.
+    /// A skipped item.
     pub(crate) fn skip(&mut self, name: &str, why: &str) {
         self.skipped += 1;
         self.reasons.push(format!("skipped: {name}: {why}"));
     }
 
-    /// Adds what another one counted.
+    /// Adds another tally.
     pub(crate) fn add(&mut self, other: Tally) {
         self.passed += other.passed;
         self.failed += other.failed;
@@ -40,16 +40,16 @@ impl Tally {
         self.failures.extend(other.failures);
     }
 
-    /// In continuous integration everything is there, so what a test leaves out for want of it is a failure.
+    /// Continuous integration has everything, so a test skipped for lack of it is a failure.
     pub(crate) fn judge_for_ci(&mut self) {
         let wanting = self.reasons.iter().filter(|reason| reason.starts_with("left out:") && reason.contains("shared"));
         for reason in wanting.cloned().collect::<Vec<_>>() {
             self.failed += 1;
-            self.failures.push(format!("with CI=true nothing may be left out for want of ../shared: {reason}"));
+            self.failures.push(format!("with CI=true nothing may be skipped for lack of ../shared: {reason}"));
         }
     }
 
-    /// Lists reasons and failures, and ends with the one line of counts. Whether all is well.
+    /// Lists reasons and failures, and ends with one line of counts. Returns whether all is well.
     pub(crate) fn conclude(&self) -> bool {
         shell::say("");
         for failure in &self.failures {

@@ -1,11 +1,11 @@
-//! The targets of the workspace: test programs and benchmarks, as cargo knows them.
+//! The targets of the workspace: test programs and benchmarks.
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::shell;
 
-/// A target and the crate that it belongs to.
+/// A target and its crate.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Target {
     pub(crate) package: String,
@@ -18,7 +18,7 @@ pub(crate) fn of_kind(kind: &str) -> anyhow::Result<Vec<Target>> {
     if !output.status.success() {
         bail!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr));
     }
-    read(&serde_json::from_slice(&output.stdout)?, kind).context("cargo metadata says something else than expected")
+    read(&serde_json::from_slice(&output.stdout)?, kind).context("unexpected output of cargo metadata")
 }
 
 fn read(metadata: &Value, kind: &str) -> Option<Vec<Target>> {

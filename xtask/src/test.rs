@@ -7,14 +7,14 @@ use crate::tally::Tally;
 use crate::targets::{self, Target};
 use crate::{libtest, lint, shell};
 
-/// Lints, all tests, and the further suites
+/// Run lints, all tests, and the further suites
 ///
-/// Tests against brokers and clients of others fetch them into target/parts.
+/// Tests with third-party brokers and clients download them to target/parts.
 ///
-/// Ends with one line `N passed, N failed, N skipped`, after the reasons for whatever was skipped or left out.
+/// Ends with one line `N passed, N failed, N skipped`, after the reasons of everything skipped.
 #[derive(Args)]
 pub(crate) struct TestArgs {
-    /// Leave the long suites and the tests against brokers out, and make the load of the others small
+    /// Skip the long suites and the tests with brokers, and reduce the load of the others
     #[arg(long)]
     fast: bool,
 
@@ -23,7 +23,7 @@ pub(crate) struct TestArgs {
     only: Option<String>,
 }
 
-/// A suite: a name, whether it is for full runs only, and how it runs.
+/// A suite: its name, whether it is for full runs only, and its function.
 struct Suite {
     name: &'static str,
     long: bool,
@@ -44,7 +44,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "fuzz smoke", long: true, run: |_| fuzz_smoke() },
 ];
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run(args: &TestArgs) -> anyhow::Result<bool> {
     let mut tally = Tally::default();
     for suite in SUITES {
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<bool> {
             continue;
         }
         if suite.long && args.fast {
-            tally.skip(suite.name, "a long suite, left out by --fast");
+            tally.skip(suite.name, "a long suite, skipped by --fast");
             continue;
         }
         shell::heading(suite.name);
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<bool> {
     Ok(tally.conclude())
 }
 
-/// Brokers and clients of others take seconds to start, and minutes to fetch the first time.
+/// Third-party brokers and clients take seconds to start, and minutes to download the first time.
 fn parts(args: &TestArgs) -> &'static [(&'static str, &'static str)] {
     if args.fast { &[("POSTRIDER_PARTS", "none")] } else { &[] }
 }
@@ -72,8 +72,8 @@ fn parts(args: &TestArgs) -> &'static [(&'static str, &'static str)] {
 /// The package with the binary, whose test programs run it.
 const BINARY: &str = "postrider";
 
-/// Flags of `cargo test` for the test programs of the binary, or of all other packages. All suites select the whole workspace: another selection has other features, and compiles half of
-/// the dependencies a second time.
+/// Flags of `cargo test` for the test programs of the binary, or of all other packages. All suites select the whole
+/// workspace: another selection has other features, and compiles half of the dependencies a second time.
 fn programs(of_binary: bool) -> anyhow::Result<Vec<String>> {
     let (of, others): (Vec<Target>, Vec<Target>) =
         targets::of_kind("test")?.into_iter().partition(|target| (target.package == BINARY) == of_binary);
@@ -90,11 +90,11 @@ fn unit_and_integration(args: &TestArgs) -> anyhow::Result<Tally> {
     libtest::cargo_test("tests", &flags, parts(args))
 }
 
-/// Random worlds under virtual time; a failure names its seed, which plays the same world again.
+/// Random worlds under virtual time; a failure prints its seed, which replays the same world.
 fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
     let seeds = if args.fast { "1000" } else { "10000" };
     let mut tally = Tally::default();
-    // Its own tests bring the program along.
+    // Built with its own tests.
     let built = shell::succeeds(&mut shell::cargo(&[
         "test",
         "--locked",
@@ -116,7 +116,8 @@ fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
     Ok(tally)
 }
 
-/// The real binary from outside, the documentation and the integration examples. One test at a time: they measure latencies and memory.
+/// The real binary from outside, the documentation and the integration examples. One test at a time: they measure
+/// latencies and memory.
 fn end_to_end(args: &TestArgs) -> anyhow::Result<Tally> {
     let size = if args.fast { "small" } else { "full" };
     let flags = programs(true)?;

@@ -76,7 +76,8 @@ fn request(sender: usize, number: usize) -> String {
         r#"{{"specversion":"1.0","id":"{sender}-{number}","source":"pim","type":"com.akeneo.pim.v1.product.updated","time":"2026-11-02T08:00:00.716Z","data":{{"product":{{"uuid":"4a40cffc-a02d-5dd1-877c-5876596015f4","note":"{filler}"}},"author":{{"identifier":"peter","type":"user"}}}}}}"#
     );
     format!(
-        "POST /api/v1/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\ncontent-type: application/cloudevents+json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /api/v1/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\ncontent-type: \
+         application/cloudevents+json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -1,5 +1,5 @@
-//! The operator's API, `/api/v1/admin`, with a key of its own: PIMs and their keys, clients' permissions and
-//! re-admission, subscriptions across tenants, statistics.
+//! The operator API, `/api/v1/admin`, with a key of its own: PIMs and their keys, client permissions and re-admission,
+//! subscriptions across tenants, statistics.
 
 pub(crate) mod clients;
 pub(crate) mod keys;
@@ -28,7 +28,7 @@ use crate::body::{self, Whole};
 use crate::management::{Sent, check_media_type};
 use crate::refusal::{Refusal, because};
 
-/// Lets the operator in, with the [`Sent`] body.
+/// Authenticates the operator and reads the [`Sent`] body.
 pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     if request.method() == Method::OPTIONS {
         return next.run(request).await;
@@ -56,42 +56,42 @@ fn is_operator(api: &Api, headers: &HeaderMap) -> Result<(), Refusal> {
     let Some(known) = &api.settings.operator_key else {
         return Err(Refusal::new(
             because::OPERATOR_API_OFF,
-            "the operator's API is switched off; the setting `api.operator_key` switches it on",
+            "the operator API is disabled; enable it with the setting `api.operator_key`",
         ));
     };
     match key_sent(headers) {
         Some(key) if known.is(key) => Ok(()),
-        Some(_) => Err(Refusal::new(because::INVALID_OPERATOR_KEY, "this is not the operator's key")),
+        Some(_) => Err(Refusal::new(because::INVALID_OPERATOR_KEY, "invalid operator key")),
         None => Err(Refusal::new(
             because::MISSING_OPERATOR_KEY,
-            "send the operator's key, once: `Authorization: Bearer <operator key>`",
+            "send the operator key exactly once, as `Authorization: Bearer <operator key>`",
         )),
     }
 }
 
-/// The answer in JSON.
+/// A JSON response.
 fn answer(status: StatusCode, value: &impl Serialize) -> Result<Response, Refusal> {
     let text = serde_json::to_string(value).map_err(|error| {
-        tracing::error!(%error, "an answer to the operator could not be written as JSON");
-        Refusal::new(because::INTERNAL_ERROR, "the answer could not be written")
+        tracing::error!(%error, "could not serialise a response to the operator");
+        Refusal::new(because::INTERNAL_ERROR, "could not write the response")
     })?;
     Ok(body::json(status, text))
 }
 
 fn no_random_numbers() -> Refusal {
-    tracing::error!("the system gives no random numbers");
-    Refusal::new(because::INTERNAL_ERROR, "the system gives no random numbers; nothing was made")
+    tracing::error!("the system provides no random numbers");
+    Refusal::new(because::INTERNAL_ERROR, "the system provides no random numbers; nothing was created")
 }
 
-/// Items of a page of a list.
+/// Items per page of a list.
 const PAGE: usize = 100;
 
 fn at(field: &str, code: &'static str, message: impl Into<String>) -> Refusal {
     Refusal::invalid(vec![Fault::at(field, code, message.into())])
 }
 
-/// The client that a path names, known to its PIM or not. One that no request can name is refused: what is said of it
-/// could never matter.
+/// The client named in a path, known to its PIM or not. Ids that no request can carry are rejected, because they could
+/// never have an effect.
 fn owner_of(pim: &Pim, client_id: String) -> Result<Owner, Refusal> {
     match check_client_id(&client_id) {
         Ok(()) => Ok(Owner { pim: pim.id, client_id: ClientId(client_id) }),
@@ -99,7 +99,7 @@ fn owner_of(pim: &Pim, client_id: String) -> Result<Owner, Refusal> {
     }
 }
 
-/// The PIM with this name. Read now, not from memory: the operator has just changed it, perhaps.
+/// The PIM with this name. Read from the store, because the operator may just have changed it.
 async fn pim_named(api: &Api, name: &str) -> Result<Pim, Refusal> {
     api.store().pim_named(name).await?.ok_or_else(|| Refusal::not_found("PIM"))
 }

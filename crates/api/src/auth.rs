@@ -1,4 +1,4 @@
-//! Who asks: API callers are known by the token of their PIM, producers by the key of their source.
+//! Authentication: API clients by a token of their PIM, producers by the key of their source.
 
 pub(crate) mod caller;
 pub(crate) mod credential;

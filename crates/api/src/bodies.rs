@@ -1,8 +1,8 @@
-//! Memory for bodies: bounded over all requests and shared fairly, so that nobody's uploads cost the others their room.
+//! Memory for bodies: limited over all requests and shared fairly, so that uploads don't take memory from others.
 //!
-//! A body has its room before it is read, and keeps it until its request is answered. Whoever is known by a key shares
-//! by PIM. A request of the Events API proves itself only once its body is there; until then it shares a smaller part,
-//! by where it comes from.
+//! Memory is reserved before a body is read and released when its request is answered. Requests with a key share by
+//! PIM. A request of the Events API is only authenticated once its body is complete; until then it shares a smaller
+//! part, by address.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -15,13 +15,13 @@ use tokio::time::timeout;
 use crate::origin::Origin;
 use crate::refusal::{Refusal, because};
 
-/// How long a request waits for room.
+/// How long a request waits for memory.
 const WAIT: Duration = Duration::from_secs(5);
-/// When to come back if there was none.
+/// `Retry-After` if there is none.
 const RETRY: Duration = Duration::from_secs(2);
-/// Room for a body whose length is not announced; it grows with what comes.
+/// Initial reservation for a body of unknown length; it grows with the data.
 const UNANNOUNCED: usize = 64 * 1024;
-/// Unproven bodies up to this size have a share of their own: almost all genuine ones are smaller.
+/// Unauthenticated bodies up to this size have a share of their own: almost all genuine ones are smaller.
 const SMALL: usize = 256 * 1024;
 
 /// The memory.
@@ -30,7 +30,7 @@ pub(crate) struct Bodies {
     unproven: Places,
 }
 
-/// Whose body it is.
+/// Owner of a body.
 pub(crate) struct Room<'a> {
     places: &'a Places,
     holder: Holder,
@@ -38,7 +38,7 @@ pub(crate) struct Room<'a> {
     by_size: bool,
 }
 
-/// Memory that a body may take; it is free again when this is dropped.
+/// Reserved memory; released when dropped.
 #[derive(Default)]
 pub(crate) struct Held {
     permits: Vec<Permit>,
@@ -46,7 +46,7 @@ pub(crate) struct Held {
 }
 
 impl Bodies {
-    /// At most `bytes`, an eighth of it for what is not proven.
+    /// Limits the memory to `bytes`, an eighth of it for unauthenticated bodies.
     pub(crate) fn new(bytes: u64) -> Bodies {
         Bodies { proven: Places::new(bytes - bytes / 8), unproven: Places::new(bytes / 8) }
     }
@@ -68,19 +68,19 @@ impl Bodies {
         Room { places: &self.proven, holder: Holder { pim: u64::MAX, part: 0 }, by_size: false }
     }
 
-    /// For somebody who is yet to be known.
+    /// For unauthenticated callers.
     pub(crate) fn of_stranger(&self, origin: Origin) -> Room<'_> {
         Room { places: &self.unproven, holder: Holder { pim: origin.number(), part: 0 }, by_size: true }
     }
 
-    /// Bytes that bodies may take now: of those that are proven, and of the others.
+    /// Reserved bytes, of authenticated and of unauthenticated bodies.
     pub(crate) fn used(&self) -> (u64, u64) {
         (self.proven.used(), self.unproven.used())
     }
 }
 
 impl Room<'_> {
-    /// Makes room for a body of this length, or for the beginning of one whose length is not known. Never more than
+    /// Reserves memory for a body of this length, or for the beginning of one of unknown length. Never more than
     /// `limit`.
     pub(crate) async fn begin(&self, announced: Option<u64>, limit: usize) -> Result<Held, Refusal> {
         let bytes = announced.map_or(UNANNOUNCED, |length| usize::try_from(length).unwrap_or(usize::MAX)).min(limit);
@@ -89,7 +89,7 @@ impl Room<'_> {
         Ok(held)
     }
 
-    /// Makes room for a body that has become `bytes` long.
+    /// Extends the reservation for a body that has become `bytes` long.
     pub(crate) async fn hold(&self, held: &mut Held, bytes: usize, limit: usize) -> Result<(), Refusal> {
         if bytes <= held.bytes {
             return Ok(());
@@ -107,7 +107,7 @@ impl Room<'_> {
         let Ok(permit) = timeout(WAIT, asked).await else {
             return Err(Refusal::new(
                 because::BUSY,
-                "other requests have all the memory that there is for bodies; send the request again",
+                "other requests use all the memory for request bodies; retry the request",
             )
             .retry_after(RETRY));
         };
@@ -135,7 +135,7 @@ mod tests {
             held.extend(bodies.of_stranger(origin(1)).begin(Some(LIMIT as u64), LIMIT).await.ok());
             assert!(bodies.used().1 <= 8 << 20);
         }
-        assert_eq!(held.len(), 1, "the others were told to come back");
+        assert_eq!(held.len(), 1, "the others were rejected");
         let genuine = bodies.of_stranger(origin(2)).begin(Some(40_000), LIMIT).await;
         assert!(genuine.is_ok(), "another address has its share");
         drop(held);

@@ -1,4 +1,4 @@
-//! Reading a request's body, bounded in size, in time, and in memory over all requests.
+//! Reads request bodies, limited in size, time, and total memory.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use http_body_util::BodyExt;
 use crate::bodies::{Held, Room};
 use crate::refusal::{Refusal, because};
 
-/// How long the rest of a body that is too large is read and thrown away, so that the client gets to read the answer: a
-/// connection closed over unread bytes is reset, and the answer is lost with it.
+/// How long the rest of an oversized body is read and discarded, so that the client can read the response: closing a
+/// connection with unread bytes resets it, and the response is lost.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// A body that was read, with the memory that it holds until its request is answered.
+/// A received body, with its reserved memory.
 pub(crate) struct Whole {
     pub(crate) bytes: Bytes,
     pub(crate) held: Held,
 }
 
-/// Reads the body, at most `limit` bytes within `at_most`, once there is room for it.
+/// Reads the body, at most `limit` bytes within `at_most`, once memory is reserved.
 pub(crate) async fn read(
     headers: &HeaderMap,
     mut body: Body,
@@ -52,25 +52,23 @@ pub(crate) async fn read(
             discard(headers, body, limit).await;
             Err(refusal)
         }
-        Ok(Err(Short::Broken)) => {
-            Err(Refusal::new(because::BODY_INCOMPLETE, "the request's body broke off before its end"))
-        }
+        Ok(Err(Short::Broken)) => Err(Refusal::new(because::BODY_INCOMPLETE, "the request body is incomplete")),
         Err(_) => Err(Refusal::new(
             because::BODY_TIMEOUT,
-            format!("the request's body did not arrive within {} s", at_most.as_secs()),
+            format!("the request body did not arrive within {} s", at_most.as_secs()),
         )),
     }
 }
 
-/// Why there is no whole body.
+/// Reason for an incomplete body.
 enum Short {
-    /// It is too large, or there is no room for it.
+    /// Too large, or no memory for it.
     Refused(Refusal),
-    /// It broke off.
+    /// Connection lost.
     Broken,
 }
 
-/// The whole body. One frame, the usual case, is not copied.
+/// The complete body. A single frame, the usual case, is not copied.
 async fn collect(body: &mut Body, limit: usize, room: &Room<'_>, held: &mut Held) -> Result<Bytes, Short> {
     let mut first = Bytes::new();
     let mut all: Vec<u8> = Vec::new();
@@ -95,10 +93,10 @@ async fn collect(body: &mut Body, limit: usize, room: &Room<'_>, held: &mut Held
     Ok(if all.is_empty() { first } else { all.into() })
 }
 
-/// Reads what a refused request still sends, up to `limit` bytes and not for long.
+/// Reads the rest of a rejected request, up to `limit` bytes and a short time.
 pub(crate) async fn discard(headers: &HeaderMap, mut body: Body, limit: usize) {
     if body.is_end_stream() || headers.contains_key(EXPECT) {
-        // Who asks before sending is told before sending.
+        // `Expect: 100-continue` is answered before the body is sent.
         return;
     }
     let rest = async {
@@ -118,16 +116,16 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn too_large(limit: usize) -> Refusal {
-    Refusal::new(because::BODY_TOO_LARGE, format!("the request's body is larger than {} KiB", limit / 1024))
+    Refusal::new(because::BODY_TOO_LARGE, format!("the request body is larger than {} KiB", limit / 1024))
 }
 
-/// The media type of the body, without parameters, in lower case.
+/// Media type of the body in lower case, without parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-/// An answer of JSON text.
+/// A JSON response from text.
 pub(crate) fn json(status: StatusCode, text: impl Into<Body>) -> axum::response::Response {
     (status, [(CONTENT_TYPE, "application/json")], text.into()).into_response()
 }
@@ -144,7 +142,7 @@ mod tests {
     use super::*;
     use crate::bodies::Bodies;
 
-    /// A body that arrives in pieces and, if told so, never ends.
+    /// A body that arrives in pieces and optionally never ends.
     struct Pieces(Vec<&'static [u8]>, bool);
 
     impl HttpBody for Pieces {

@@ -1,4 +1,5 @@
-//! Making changes: again when somebody else was faster, with what is told about them, until they are in effect.
+//! Commits changes: retries on conflicts, writes the log entries and notifications, and waits until the change is in
+//! effect.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,23 +13,23 @@ use store::{Change, ChangeError, Put, StoreError, Subscriptions, transition};
 
 use crate::refusal::Refusal;
 
-/// Subscribers of a PIM, and subscriptions of a subscriber, that may be in use (contract page 1).
+/// Maximum number of a PIM's subscribers, and of a subscriber's subscriptions, in use (contract page 1).
 pub(crate) const LIMIT: usize = 20;
-/// How long an answer waits until its change is in effect. The engine is told at once; if it hangs, the caller should
-/// not.
+/// How long a response waits for its change to take effect. The engine is notified immediately; if it hangs, the caller
+/// should not.
 const IN_EFFECT: Duration = Duration::from_secs(1);
-/// Each lost race means that another change was made, and callers may only make so many a second.
+/// Each lost race means that another change was made, and callers are rate-limited.
 const MAX_ATTEMPTS: usize = 100;
 
-/// Why something is revoked, for a person.
+/// Human-readable reason of a revocation.
 pub(crate) const CLIENT_REMOVED: &str = "its connection or app was removed from the PIM";
 
-/// Why an attempt to change something did not go through.
+/// Reason for a failed change.
 #[derive(Debug)]
 pub(crate) enum NotChanged {
-    /// It was changed in the meantime: read it again, apply the request again.
+    /// Changed in the meantime: read it again, apply the request again.
     Lost,
-    /// It is not to be.
+    /// Final.
     Refused(Refusal),
 }
 
@@ -53,7 +54,7 @@ impl From<ChangeError> for NotChanged {
     }
 }
 
-/// Tries until nobody else is faster. That is how two PATCHes at once are merged by field (contract page 7).
+/// Retries until there is no conflict. This merges concurrent PATCHes by field (contract page 7).
 pub(crate) async fn until_won<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Refusal>
 where
     F: Future<Output = Result<T, NotChanged>>,
@@ -68,22 +69,22 @@ where
     Err(ChangeError::Conflict.into())
 }
 
-/// Makes a change and waits until the engine works by it: an event accepted after the answer is treated by the new
+/// Commits a change and waits until the engine applies it: an event accepted after the response is treated by the new
 /// configuration (contract page 7, "Delivery and guard").
 pub(crate) async fn make(subscriptions: &dyn Subscriptions, change: Change) -> Result<Made, ChangeError> {
     let made = subscriptions.change(change).await?;
     if !subscriptions.changes().in_effect(made.version, IN_EFFECT).await {
-        tracing::warn!(version = made.version, "a change is committed, but not in effect after {IN_EFFECT:?}");
+        tracing::warn!(version = made.version, "a committed change is not in effect after {IN_EFFECT:?}");
     }
     Ok(made)
 }
 
-/// A change with the contract's limits and nothing in it yet.
+/// An empty change with the contract's limits.
 pub(crate) fn change() -> Change {
     Change { subscriber_limit: LIMIT, subscription_limit: LIMIT, ..Change::default() }
 }
 
-/// The same change with the call that makes it, for the owner's log.
+/// Adds the API call to the change, for the owner's log.
 pub(crate) fn called(mut change: Change, call: &Option<Box<Call>>) -> Change {
     change.entries.iter_mut().for_each(|entry| entry.call.clone_from(call));
     change
@@ -99,7 +100,7 @@ pub(crate) fn changed_subscription(subscription: Subscription, now: Timestamp) -
     Put::Changed(Subscription { revision: subscription.revision + 1, updated_at: now, ..subscription })
 }
 
-/// The end of a subscriber, by its owner or because its client is gone: its subscriptions end with it.
+/// End of a subscriber, by its owner or with its client: its subscriptions end with it.
 pub(crate) fn end(
     subscriber: Subscriber,
     subscriptions: Vec<Subscription>,
@@ -136,7 +137,7 @@ pub(crate) fn end(
     change
 }
 
-/// An entry about a change of state.
+/// An entry about a status change.
 pub(crate) fn entry(
     owner: &Owner,
     subscriber: SubscriberId,

@@ -1,4 +1,4 @@
-//! The life of a connection or app beyond its subscribers: allowed or not, removed, admitted again.
+//! Lifecycle of a connection or app beyond its subscribers: permission, removal, re-admission.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use store::{ChangeError, ClientQuery, Clients, Condition, PimQuery, Store, Store
 use crate::auth::gateway::{Permission, PimGateway};
 use crate::changing;
 
-/// PIMs, or clients of one, that are read at once.
+/// Number of PIMs, or clients of one, read at once.
 const AT_ONCE: usize = 100;
-/// Each round of [`revoke`] meets only subscribers that were made during the round before.
+/// Each round of [`revoke`] only meets subscribers created during the previous round.
 const MAX_ROUNDS: usize = 100;
 
-/// Removes a client: it is locked out, and its subscribers and their subscriptions become revoked, with what is told
-/// about that. In effect when this returns.
+/// Removes a client: locks it out and revokes its subscribers and subscriptions, with log entries and notifications. In
+/// effect when this returns.
 pub async fn revoke(store: &dyn Store, pim: &Pim, owner: &Owner, now: Timestamp) -> Result<(), ChangeError> {
-    // First the lock, so that nothing new is made behind our back.
+    // Lock out first, so that nothing is created meanwhile.
     edit_client(store, owner, |client| client.revoked_at = Some(now)).await?;
     for _ in 0..MAX_ROUNDS {
         let subscribers = store.subscribers(owner).await?;
@@ -37,8 +37,8 @@ pub async fn revoke(store: &dyn Store, pim: &Pim, owner: &Owner, now: Timestamp)
     Err(ChangeError::Conflict)
 }
 
-/// Keeps whether the client may use the Event Platform. Withdrawn, whatever is active then becomes suspended, however
-/// often it is withdrawn: something may have become active since the last time.
+/// Records whether the client may use the Event Platform. Each withdrawal suspends everything active: something may
+/// have become active since the last one.
 pub async fn permission(
     store: &dyn Store,
     pim: &Pim,
@@ -48,7 +48,7 @@ pub async fn permission(
     frequent: Frequent,
 ) -> Result<(), ChangeError> {
     if store.client(owner).await?.permission.unwrap_or(true) != permitted {
-        // First of all, so that nothing becomes active behind our back: what is judged by the old permission is not committed.
+        // First, so that nothing becomes active meanwhile: commits based on the old permission fail.
         edit_client(store, owner, |client| client.permission = Some(permitted)).await?;
     }
     for subscriber in if permitted { vec![] } else { store.subscribers(owner).await? } {
@@ -57,7 +57,7 @@ pub async fn permission(
     Ok(())
 }
 
-/// Suspends what is active, as long as the permission is withdrawn.
+/// Suspends active subscriptions as long as the permission is withdrawn.
 async fn suspend_all(
     store: &dyn Store,
     pim: &Pim,
@@ -89,20 +89,20 @@ async fn suspend_all(
     Err(ChangeError::Conflict)
 }
 
-/// Ends the lock-out of a removed client. What was revoked stays revoked and is listed to it again.
+/// Lifts the lockout of a removed client. Revoked objects stay revoked and are listed again.
 pub async fn admit(clients: &dyn Clients, owner: &Owner) -> Result<(), ChangeError> {
     edit_client(clients, owner, |client| client.revoked_at = None).await?;
     Ok(())
 }
 
-/// Ends the lock-out by the removal of that moment; one that came since stays.
+/// Lifts the lockout of the removal at that time; a later one stays.
 pub(crate) async fn admit_after(clients: &dyn Clients, owner: &Owner, removed: Timestamp) -> Result<(), ChangeError> {
     edit_client(clients, owner, |client| client.revoked_at = client.revoked_at.filter(|at| *at > removed)).await?;
     Ok(())
 }
 
-/// Asks PIMs once about every client that has a subscriber, as far as they can be asked without a caller's token, with a
-/// pause after each question. A withdrawn permission suspends, as the operator's call does.
+/// Asks PIMs once about every client with a subscriber, if that is possible without a caller's token, with a pause
+/// after each request. A withdrawn permission suspends, like the operator's call.
 pub async fn recheck_permissions(
     store: &dyn Store,
     gateway: &dyn PimGateway,
@@ -164,7 +164,7 @@ async fn recheck_client(
         Permission::Unknown { message } => {
             tracing::warn!(
                 pim.name = %pim.name, client.id = %owner.client_id, %message,
-                "a PIM could not be asked about a client's permission; it stays as it is"
+                "could not check a client's permission with its PIM; leaving it unchanged"
             );
             return Ok(true);
         }
@@ -173,7 +173,7 @@ async fn recheck_client(
         Ok(()) => {}
         Err(ChangeError::Store(error)) => return Err(error),
         Err(error) => {
-            tracing::warn!(client.id = %owner.client_id, %error, "a permission was not recorded; the next round tries again");
+            tracing::warn!(client.id = %owner.client_id, %error, "could not record a permission; retrying in the next round");
         }
     }
     Ok(true)

@@ -1,4 +1,4 @@
-//! What is done for a client whether or not it still listens: it runs to its end in a task of its own.
+//! Work that completes in a task of its own, whether or not the client is still connected.
 
 use std::future::Future;
 
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::refusal::{Refusal, because};
 
-/// Work that outlives the connection it came by. Cheap to clone.
+/// Work that outlives its connection. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Commits(watch::Sender<()>);
 
@@ -17,7 +17,7 @@ impl Default for Commits {
 }
 
 impl Commits {
-    /// Does `work` to its end, also when the client leaves meanwhile, which drops the future that this is.
+    /// Completes `work` even if the client disconnects, which drops this future.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
@@ -37,7 +37,7 @@ impl Commits {
         }
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no work is pending.
     pub(crate) async fn ended(&self) {
         self.0.closed().await;
     }

@@ -1,4 +1,4 @@
-//! What the API counts, for metrics.
+//! Counters of the API, for metrics.
 
 use meter::{Counter, Counters as ByName, Names};
 
@@ -12,43 +12,43 @@ pub struct Counters {
     unknown_types: Counter,
     unfitting_payloads: Counter,
     refused: ByName<RefusedBecause>,
-    /// Requests by where they went and how they ended.
+    /// Requests by path and result.
     pub requests: Requests,
 }
 
-/// The counts at one moment.
+/// A snapshot of the counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Events in accepted requests.
     pub accepted: u64,
-    /// Those among them that were known already.
+    /// Duplicates among them.
     pub duplicates: u64,
-    /// Those among them whose type is not known.
+    /// Events of unknown type among them.
     pub unknown_types: u64,
-    /// Events whose payload does not fit the schema of their type.
+    /// Events whose payload does not match the schema of their type.
     pub unfitting_payloads: u64,
-    /// Requests with events that were refused.
+    /// Rejected requests with events.
     pub refused_ingests: u64,
 }
 
-/// Why a request with events was refused, as its status says.
+/// Reason of a rejected request with events, by status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RefusedBecause {
-    /// 400, 408: what came is not JSON, or not complete.
+    /// 400, 408: not JSON, or incomplete.
     Malformed,
-    /// 401: the key or signature is wrong or missing.
+    /// 401: wrong or missing key or signature.
     Unauthorized,
-    /// 404: there is no such source.
+    /// 404: unknown source.
     UnknownSource,
     /// 413.
     TooLarge,
     /// 415.
     MediaType,
-    /// 422: an event is not as it must be.
+    /// 422: an invalid event.
     Invalid,
-    /// 429: there is no room for more events.
+    /// 429: no space for more events.
     BacklogFull,
-    /// 5xx: the platform's own fault.
+    /// 5xx: an error of the platform.
     Unavailable,
     /// Any other status.
     Other,
@@ -103,7 +103,7 @@ impl Names for RefusedBecause {
 }
 
 impl Counters {
-    /// The counts now.
+    /// A snapshot of the counts.
     pub fn counts(&self) -> Counts {
         Counts {
             accepted: self.accepted.get(),
@@ -114,7 +114,7 @@ impl Counters {
         }
     }
 
-    /// Requests with events that were refused, by why.
+    /// Rejected requests with events, by reason.
     pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.refused.all()
     }

@@ -119,36 +119,36 @@ fn indent(value: &Value, depth: usize, out: &mut String) {
     }
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_openapi() -> Operation {
     Operation::new(
         "showDescription",
         "This description",
-        "OpenAPI 3.1: of this installation, its types of destination and its event types.",
+        "OpenAPI 3.1, for the destination types and event types of this installation.",
     )
     .answers(200, "The document.", Shown::One("OpenApi"))
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_docs() -> Operation {
-    Operation::new("showDocs", "This description as a page", "For persons: all addresses with examples.").answers_with(
+    Operation::new("showDocs", "This description as a page", "For humans: all paths with examples.").answers_with(
         200,
         "The page.",
         Some(("text/html", Shown::Text)),
     )
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_postman() -> Operation {
     Operation::new(
         "showPostman",
         "A Postman collection",
-        "All addresses with examples, to be imported into Postman or run by Newman.",
+        "All paths with examples, to be imported into Postman or run with Newman.",
     )
     .answers(200, "The collection (format 2.1).", Shown::One("PostmanCollection"))
 }
 
-/// The answers, for those who read them.
+/// Schemas of the responses.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "OpenApi",

@@ -1,5 +1,5 @@
-//! `GET /docs/errors/{reason}`: what a reason in a log entry means: what was observed, what to check, how to reproduce
-//! it. It is where `documentation_url` points.
+//! `GET /docs/errors/{reason}`: explains an error reason: symptom, checks, reproduction. The target of
+//! `documentation_url`.
 
 pub(crate) mod reasons;
 #[cfg(test)]
@@ -18,39 +18,39 @@ use crate::description::page::{escaped, framed};
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 
-/// What a page says.
+/// Content of a page.
 pub(crate) struct Page {
-    /// What the platform saw.
+    /// Observation of the platform.
     pub(crate) observed: &'static str,
-    /// What the platform does then.
+    /// Consequence.
     pub(crate) then: &'static str,
-    /// What to look at, likeliest first.
+    /// Checks, likeliest first.
     pub(crate) check: &'static [&'static str],
-    /// Commands that show the same; `$HOST`, `$URL` and the like stand for the destination's.
+    /// Commands that reproduce the error; `$HOST`, `$URL` etc. stand for the destination's.
     pub(crate) reproduce: &'static [&'static str],
 }
 
-/// A request that shows a refusal to the person who makes it.
+/// A request that reproduces a rejection.
 const REPRODUCE: &str = "curl -i -X POST \"$PLATFORM/api/v1/subscribers\" \\\n  \
     -H \"X-PIM-URL: $PIM_URL\" -H \"X-PIM-TOKEN: $TOKEN\" -H \"X-PIM-CLIENT-ID: $CLIENT_ID\" \\\n  \
     -H 'Content-Type: application/json' -d @body.json";
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_index() -> Operation {
     Operation::new(
         "listErrorPages",
-        "The pages about errors",
-        "A page for every reason of a failed delivery and every code of a refused request.",
+        "List the error pages",
+        "A page for every reason of a failed delivery and every code of a rejected request.",
     )
     .answers_with(200, "The list.", Some(("text/html", Shown::Text)))
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "showErrorPage",
-        "A page about an error",
-        "What a reason means, what to check, how to reproduce it; `documentation_url` of log entries points here.",
+        "Show an error page",
+        "Meaning, checks and reproduction of an error; the target of `documentation_url` in log entries.",
     )
     .answers_with(200, "The page.", Some(("text/html", Shown::Text)))
     .refuses(&[because::NOT_FOUND])
@@ -61,13 +61,11 @@ pub(crate) async fn index(State(api): State<Arc<Api>>) -> Response {
     api.description().html(list())
 }
 
-/// The page of a reason.
+/// Page of a reason.
 pub(crate) async fn show(State(api): State<Arc<Api>>, At(reason): At<String>) -> Result<Response, Refusal> {
     match page(&reason) {
         Some(page) => Ok(api.description().html(page)),
-        None => {
-            Err(Refusal::new(because::NOT_FOUND, "there is no such reason; /docs/errors lists those that there are"))
-        }
+        None => Err(Refusal::new(because::NOT_FOUND, "unknown reason; /docs/errors lists all reasons")),
     }
 }
 
@@ -81,7 +79,7 @@ fn page(reason: &str) -> Option<String> {
     let mut body = format!("<h1>{reason}</h1>");
     if let Some(page) = delivery {
         body.push_str(&format!(
-            "<h2>What was observed</h2><p>{}</p><p>{}</p><h2>What to check</h2><ul>",
+            "<h2>Symptom</h2><p>{}</p><p>{}</p><h2>What to check</h2><ul>",
             escaped(page.observed),
             escaped(page.then)
         ));
@@ -92,9 +90,9 @@ fn page(reason: &str) -> Option<String> {
     }
     if let Some(text) = refusal.or(fault) {
         body.push_str(&format!(
-            "<h2>In answers to requests</h2><p>{}</p><h2>What to check</h2><p>The log entry has the request that was \
-             refused: method, address and body, without secrets. <code>error_message</code> names every fault, and \
-             the answer to the request had the field of each.</p><h2>How to reproduce it</h2><pre>{}</pre>",
+            "<h2>In API responses</h2><p>{}</p><h2>What to check</h2><p>The log entry contains the rejected request: \
+             method, URL and body, without secrets. <code>error_message</code> lists every fault, and the response \
+             named the field of each.</p><h2>How to reproduce it</h2><pre>{}</pre>",
             escaped(text),
             escaped(REPRODUCE)
         ));
@@ -104,16 +102,16 @@ fn page(reason: &str) -> Option<String> {
 }
 
 fn list() -> String {
-    let mut body = "<h1>Reasons of errors</h1>".to_owned();
+    let mut body = "<h1>Error reasons</h1>".to_owned();
     let mut section = |title: &str, names: &mut dyn Iterator<Item = &str>| {
         body.push_str(&format!("<h2>{title}</h2><ul>"));
         names.for_each(|name| body.push_str(&format!("<li><a href=\"/docs/errors/{name}\">{name}</a></li>")));
         body.push_str("</ul>");
     };
     section("Failed deliveries", &mut ErrorReason::ALL.iter().map(|reason| reason.as_str()));
-    section("Refused requests", &mut because::ALL.iter().map(|code| code.name));
+    section("Rejected requests", &mut because::ALL.iter().map(|code| code.name));
     section("Faults in bodies, queries and events", &mut code::ALL.iter().map(|(name, _)| *name));
-    framed("Reasons of errors", &plain(&body))
+    framed("Error reasons", &plain(&body))
 }
 
 fn plain(body: &str) -> String {

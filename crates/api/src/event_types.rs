@@ -1,4 +1,4 @@
-//! `GET /api/v1/event-types`: what can be subscribed to.
+//! `GET /api/v1/event-types`: the available event types.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use crate::Api;
 use crate::body::json;
 use crate::description::operation::{Operation, Shown};
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "listEventTypes",
         "List event types",
-        "What can be subscribed to, as a bare array; each with the address of its JSON Schema.",
+        "The available event types as a bare array, each with the URL of its JSON Schema.",
     )
     .answers(200, "The types.", Shown::List("KnownEventType"))
 }
 
-/// The answer, for those who read it.
+/// Schema of the response.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
     "KnownEventType",
     r##"{"type": "object", "required": ["type", "dataschema"], "properties": {
@@ -29,7 +29,7 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
       "dataschema": {"type": "string", "format": "uri", "description": "`dataschema` of its events."}}}"##,
 )];
 
-/// The known types with the address of their schema.
+/// The known types with the URLs of their schemas.
 pub(crate) async fn list(State(api): State<Arc<Api>>) -> Response {
     let types = api.catalogue.iter().map(|known| {
         let schema = format!("{}/spec/{known}.schema.json", api.settings.public_url);

@@ -1,4 +1,4 @@
-//! `POST /api/v1/events`: events come in. The hot path: one body, one parse, one append, one short answer.
+//! `POST /api/v1/events`: event ingest. The hot path: one body, one parse, one append, one short response.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -29,21 +29,25 @@ use crate::refusal::{Refusal, because};
 use crate::settings::{SchemaCheck, UnknownTypes};
 use crate::{Api, client_life};
 
-/// Each one is lost to a change of the PIM's registration, which operators make by hand.
+/// Each conflict is a change of the PIM's registration, made manually by operators.
 const MAX_JUDGEMENTS: usize = 20;
-/// As many faults are listed one by one.
+/// Maximum number of listed faults.
 const MOST_FAULTS: usize = 100;
-/// Of many events whose payload does not fit, the operator's log shows a few.
+/// Of many events that don't match their schema, the operator's log shows a few.
 const SHOWN_FAULTS: usize = 3;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "sendEvents",
         "Send events",
-        "The CloudEvents HTTP binding: one event (`application/cloudevents+json`), a list (`application/cloudevents-batch+json`), or binary \
-         mode (`application/json`, or no type: the body is `data`, the attributes come as `ce-*` headers, percent-encoded). All of a request or \
-         nothing of it: it is answered when it is on stable storage. An event has at most 1 MiB, a request 5 MiB, a batch 1,000 events, as they are sent and as they are kept and delivered.",
+        "The CloudEvents HTTP binding: one event (`application/cloudevents+json`), a list \
+         (`application/cloudevents-batch+json`), or \
+         binary mode (`application/json`, or no media type: the body is `data`, the attributes are percent-encoded \
+         `ce-*` headers). A \
+         request is accepted completely or not at all, and answered when it is on stable storage. The limits are 1 MiB \
+         per event, \
+         5 MiB per request and 1,000 events per batch, both as sent and as stored.",
     )
     .headers(&cloudevents::description::BINARY_HEADERS)
     .sends_any(
@@ -80,19 +84,20 @@ pub(crate) fn about() -> Operation {
     .refuses(&[because::BUSY, because::BACKLOG_FULL, because::STOPPING])
 }
 
-/// The answer and a body, for those who read them.
+/// Schemas of the response and the body.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     ("EventData", r##"{"type": "object", "description": "`data` of an event in binary mode."}"##),
     (
         "Accepted",
         r##"{"type": "object", "required": ["accepted", "duplicates"], "properties": {
           "accepted": {"type": "integer", "description": "Events in the request."},
-          "duplicates": {"type": "integer", "description": "Those among them that were known already; they are not delivered twice."},
-          "unknown_types": {"type": "array", "items": {"type": "string"}, "description": "Types among them that are not known, where there are any: they are stored and counted, and nobody can subscribe to them."}}}"##,
+          "duplicates": {"type": "integer", "description": "Duplicates among them; they are not delivered again."},
+          "unknown_types": {"type": "array", "items": {"type": "string"},
+          "description": "Unknown types among them, if any: these events are stored and counted, but cannot be subscribed to."}}}"##,
     ),
 ];
 
-/// Takes the events of a request, all or none, and answers when they are on stable storage.
+/// Accepts all events of a request or none, and answers when they are on stable storage.
 pub(crate) async fn accept(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Refusal> {
     let accepted = take(&api, request).await;
     if let Err(refusal) = &accepted {
@@ -115,7 +120,7 @@ async fn take(api: &Arc<Api>, request: Request) -> Result<Response, Refusal> {
     };
     let body = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout, room).await;
     let Whole { bytes, held } = body.map_err(as_events_refusal)?;
-    // From here on the producer is not needed any more: what it sent whole is taken and counted.
+    // From here on the producer may disconnect: a fully received request is stored and counted.
     let api = Arc::clone(api);
     let commits = api.commits.clone();
     commits
@@ -127,7 +132,7 @@ async fn take(api: &Arc<Api>, request: Request) -> Result<Response, Refusal> {
         .await
 }
 
-/// The body may have taken a minute: the key counts that is one now, and that still is one in the commit.
+/// The body may have taken a minute: the key must be valid now, and still in the commit.
 async fn judge_and_commit(api: &Api, headers: &HeaderMap, body: Bytes) -> Result<Response, Refusal> {
     for _ in 0..MAX_JUDGEMENTS {
         let pim = producer::source(api, headers).await?;
@@ -159,19 +164,18 @@ async fn read(api: &Api, pim: Arc<Pim>, headers: &HeaderMap, body: Bytes) -> Res
     let unknown = unknown_types(api, &events);
     check(api, &pim, &events, batched, &unknown, unfitting)?;
     if !batched && trace_parent.is_some() {
-        // One request, one event: what comes of it belongs to the trace of the request. Of a batch, each event has a
-        // trace of its own.
+        // A single event belongs to the trace of its request. In a batch, each event has a trace of its own.
         let keep = |event: Event| if event.trace_parent().is_some() { event } else { event.brought_by(trace_parent) };
         events = events.into_iter().map(keep).collect();
     }
     Ok(Accepted { pim, events, unknown, trace_parent, now })
 }
 
-/// Why events were not stored.
+/// Reason why events were not stored.
 enum Uncommitted {
-    /// The registration that they were judged by has changed: judge again.
+    /// The underlying registration has changed: check again.
     Outdated,
-    /// It is not to be.
+    /// Final.
     Refused(Refusal),
 }
 
@@ -181,12 +185,13 @@ impl From<Refusal> for Uncommitted {
     }
 }
 
-/// Stores the events if the PIM is still registered as it was judged, counts them, and answers.
+/// Stores the events if the PIM's registration is unchanged, counts them, and answers.
 async fn commit(api: &Api, request: Accepted) -> Result<Response, Uncommitted> {
     let Accepted { pim, events, unknown, trace_parent, now } = request;
     for event in &events {
         if is_removal(event.event_type()) {
-            // First: the event itself is not for the one that is removed (contract page 7, "Logs and notifications").
+            // First: the event itself is not delivered to the removed client (contract page 7, "Logs and
+            // notifications").
             remove_client(api, &pim, event, now).await?;
         }
     }
@@ -206,30 +211,30 @@ async fn commit(api: &Api, request: Accepted) -> Result<Response, Uncommitted> {
     Ok(body::json(StatusCode::ACCEPTED, answer(appended, &unknown.names)))
 }
 
-/// A body that is too large has the code of the events' own limits.
+/// An oversized body has the code of the events' own limits.
 fn as_events_refusal(refusal: Refusal) -> Refusal {
     if refusal.said().status != StatusCode::PAYLOAD_TOO_LARGE.as_u16() {
         return refusal;
     }
-    let message = format!("the request has more than {} bytes: send its events in parts", cloudevents::REQUEST_LIMIT);
+    let message = format!("the request has more than {} bytes: split it", cloudevents::REQUEST_LIMIT);
     Refusal::with_faults(StatusCode::PAYLOAD_TOO_LARGE, vec![Fault::new(code::REQUEST_TOO_LARGE, message)])
 }
 
-/// The trace that a producer's request belongs to.
+/// Trace of a producer's request.
 fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
     let mut values = headers.get_all("traceparent").iter();
     let value = values.next().filter(|_| values.next().is_none())?;
     TraceParent::parse(value.to_str().ok()?.trim())
 }
 
-/// What came of a body.
+/// A parsed body.
 struct Parsed {
     events: Vec<Event>,
-    /// What does not fit the schema of its type, by the event's place, where that is asked for.
+    /// Schema violations by index of the event, if checked.
     unfitting: Vec<(usize, Vec<Fault>)>,
 }
 
-/// Reads a body; a large one aside of the runtime's threads, so that others' requests do not wait for it.
+/// Parses a body; a large one outside the runtime's threads, so that other requests don't wait for it.
 async fn parse(
     api: &Api,
     pim: &Pim,
@@ -269,12 +274,12 @@ fn is_batch(headers: &HeaderMap) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(BATCH))
 }
 
-/// Event types of a request that are not in the catalogue.
+/// Unknown event types of a request.
 #[derive(Default)]
 struct Unknown {
     /// Each name once, in the order of the events.
     names: Vec<String>,
-    /// Events of such types.
+    /// Number of events of these types.
     events: usize,
 }
 
@@ -290,7 +295,7 @@ fn unknown_types(api: &Api, events: &[Event]) -> Unknown {
     unknown
 }
 
-/// What the operator's settings say about unknown types and payloads that do not fit.
+/// Applies the operator's settings for unknown types and schema violations.
 fn check(
     api: &Api,
     pim: &Pim,
@@ -303,10 +308,10 @@ fn check(
     let place = |index: usize, field: &str| if batched { format!("[{index}].{field}") } else { field.to_owned() };
     if api.settings.unknown_types == UnknownTypes::Reject && unknown.events > 0 {
         let named = events.iter().map(Event::event_type).enumerate();
-        // Looking for the nearest name takes a while.
+        // The search for the nearest name takes a while.
         for (index, name) in named.filter(|(_, name)| !api.catalogue.contains(name)).take(MOST_FAULTS) {
             let nearest = api.catalogue.nearest(name).map(|near| format!("; did you mean {near:?}?"));
-            let message = format!("no event type {name:?} is known{}", nearest.unwrap_or_default());
+            let message = format!("unknown event type {name:?}{}", nearest.unwrap_or_default());
             faults.push(Fault::at(place(index, "type"), code::UNKNOWN_EVENT_TYPE, message));
         }
     }
@@ -326,12 +331,12 @@ fn check(
         tracing::warn!(
             pim.name = %pim.name,
             events = stands_for,
-            "events do not fit the schema of their type and are delivered all the same; the latest: {}",
+            "events do not match the schema of their type but are delivered anyway; the latest: {}",
             shown.join("; ")
         );
     }
     if more > 0 {
-        faults.push(Fault::new(code::MORE_FAULTS, format!("{more} more faults are not listed")));
+        faults.push(Fault::new(code::MORE_FAULTS, format!("{more} further faults are not listed")));
     }
     if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(faults)) }
 }
@@ -340,8 +345,8 @@ fn is_removal(event_type: &str) -> bool {
     event_type == APP_DELETED || event_type == CONNECTION_DELETED
 }
 
-/// A connection or app is gone from its PIM: its subscribers and all that they have are revoked. An event that names no
-/// client, or one that nobody here knows, changes nothing.
+/// A connection or app was removed from its PIM: its subscribers and everything they own are revoked. An event without
+/// a client, or with an unknown one, changes nothing.
 async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> Result<(), Refusal> {
     let of = if event.event_type() == APP_DELETED { "app" } else { "connection" };
     let data = wire::json::parse(event.data().as_bytes()).ok();
@@ -352,7 +357,7 @@ async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> R
                 pim.name = %pim.name,
                 event.id = event.id(),
                 events,
-                "removals name no client in data.{of}.client_id; nobody is revoked"
+                "removal events without data.{of}.client_id; nothing is revoked"
             );
         }
         return Ok(());
@@ -364,7 +369,7 @@ async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> R
     }
     if client != Client::default() || !api.store().subscribers(&owner).await?.is_empty() {
         client_life::revoke(api.store(), pim, &owner, now).await?;
-        // Last: a removal that was cut short is carried on by its repetition.
+        // Last: a repetition continues an interrupted removal.
         edit_client(api.store(), &owner, |client| client.removal = Some(event.identity().into_owned())).await?;
     }
     Ok(())
@@ -382,7 +387,7 @@ pub(crate) fn not_appended(error: AppendError) -> Refusal {
 
 fn answer(appended: store::Appended, unknown: &[String]) -> String {
     let mut answer = String::with_capacity(64);
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     write!(answer, "{{\"accepted\":{},\"duplicates\":{}", appended.accepted, appended.duplicates).unwrap_or_default();
     for (index, name) in unknown.iter().enumerate() {
         answer.push_str(if index == 0 { ",\"unknown_types\":[" } else { "," });

@@ -1,5 +1,4 @@
-//! `POST /api/v1/filters/check`: what a filter means, whether it is right, and whether it lets an event pass, before it is
-//! used.
+//! `POST /api/v1/filters/check`: explains and validates a filter, and tests it on an event.
 
 use std::sync::Arc;
 
@@ -17,40 +16,44 @@ use crate::management::Sent;
 use crate::refusal::Refusal;
 use crate::{Api, auth::caller::Caller};
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "checkFilter",
         "Check a filter",
-        "What a filter means, whether it is right, and whether it lets an event pass. A wrong filter is a good question, so it \
-         is answered with 200.",
+        "Validates and explains a filter, and tests it on an event. The status is 200 even if the filter is invalid.",
     )
     .sends("FilterQuestion", r#"{"filter":"not user=\"system\"","event":{"type":"com.akeneo.pim.v1.product.created","data":{"author":{"identifier":"erp","type":"api"}}}}"#)
-    .answers(200, "What there is to say about it.", Shown::One("FilterAnswer"))
+    .answers(200, "The result of the check.", Shown::One("FilterAnswer"))
     .invalid(&[code::REQUIRED, code::WRONG_TYPE, code::UNKNOWN_FIELD])
 }
 
-/// The question and the answer, for those who read them.
+/// Schemas of the body and the response.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "FilterQuestion",
         r##"{"type": "object", "required": ["filter"], "additionalProperties": false, "properties": {
-          "filter": {"type": ["string", "null"], "description": "The expression.", "examples": ["not user=\"system\"", "user=system", ""]},
-          "event": {"type": ["object", "null"], "description": "An event as it was delivered or sent; only its `type` and `data` matter.",
+          "filter": {"type": ["string", "null"], "description": "The expression.", "examples": ["not user=\"system\"",
+          "user=system", ""]},
+          "event": {"type": ["object", "null"],
+          "description": "An event as delivered or sent; only its `type` and `data` matter.",
             "required": ["type", "data"], "properties": {"type": {"type": "string"}, "data": {"type": "object"}}}}}"##,
     ),
     (
         "FilterAnswer",
         r##"{"type": "object", "required": ["valid", "explanation", "errors"], "properties": {
           "valid": {"type": "boolean"},
-          "explanation": {"type": ["string", "null"], "description": "What it means, in plain words; `null` if it cannot be understood."},
-          "matches": {"type": "boolean", "description": "Whether the event passes, where one was sent and the filter is right."},
-          "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Error"}, "description": "What is wrong with the filter, and where."}}}"##,
+          "explanation": {"type": ["string", "null"],
+          "description": "Plain-language explanation; `null` if the filter is invalid."},
+          "matches": {"type": "boolean",
+          "description": "Whether the event passes; only with an event and a valid filter."},
+          "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Error"},
+          "description": "Errors in the filter, with their positions."}}}"##,
     ),
 ];
 
-/// `{filter, event?}` → `{valid, explanation, matches?, errors}`. A wrong filter is a good question, so it is answered
-/// with 200.
+/// `{filter, event?}` → `{valid, explanation, matches?, errors}`. An invalid filter is a valid question, so the status
+/// is 200.
 pub(crate) async fn check(State(_): State<Arc<Api>>, _: Caller, sent: Sent) -> Result<Response, Refusal> {
     let body = sent.json()?;
     let Question { filter, event } = Question::read(&body)?;
@@ -77,7 +80,7 @@ pub(crate) async fn check(State(_): State<Arc<Api>>, _: Caller, sent: Sent) -> R
     Ok(json(StatusCode::OK, Value::Object(answer).to_canonical()))
 }
 
-/// The fault as every error answer lists it.
+/// The fault in the format of error responses.
 fn listed(fault: Fault) -> Value {
     let body = fault::Refusal::invalid(vec![fault]).body();
     let envelope = wire::json::parse(body.as_bytes()).ok();
@@ -93,12 +96,12 @@ struct Question<'a> {
 impl<'a> Question<'a> {
     fn read(body: &'a Value) -> Result<Question<'a>, Refusal> {
         let Some(fields) = body.as_object() else {
-            let message = format!("an object with `filter` is expected, not {}", body.type_name());
+            let message = format!("expected an object with `filter`, not {}", body.type_name());
             return Err(Refusal::invalid(vec![Fault::new(code::WRONG_TYPE, message)]));
         };
         let mut faults = Vec::new();
         for (name, _) in fields.iter().filter(|(name, _)| name != "filter" && name != "event") {
-            let message = format!("{name:?} is no field here; there are `filter` and `event`");
+            let message = format!("unknown field {name:?}; the fields are `filter` and `event`");
             faults.push(Fault::at(name, code::UNKNOWN_FIELD, message));
         }
         let filter = match body.get("filter") {
@@ -122,7 +125,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// An event as it was delivered or sent; only its `type` and `data` matter, the rest may be there.
+/// An event as delivered or sent; only its `type` and `data` matter, other members are ignored.
 fn read_event<'a>(event: &'a Value, faults: &mut Vec<Fault>) -> Option<(&'a str, &'a Value)> {
     if event.as_object().is_none() {
         let message = format!("`event` must be an object with `type` and `data`, not {}", event.type_name());

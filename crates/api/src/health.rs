@@ -15,24 +15,29 @@ use crate::description::operation::{Operation, Shown};
 use crate::refusal::because;
 use crate::seldom::now;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_live() -> Operation {
-    Operation::new("live", "Whether the process answers", "For supervisors: if it does not answer, start it again.")
-        .answers(200, "It does.", Shown::One("Health"))
+    Operation::new("live", "Whether the process answers", "For supervisors: restart the process if it does not answer.")
+        .answers(200, "The process is running.", Shown::One("Health"))
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_ready() -> Operation {
     Operation::new(
         "ready",
-        "Whether the platform does its work",
-        "For load balancers: events can be ingested and deliveries run. `lacks` names what is missing, also where the platform goes on without it.",
+        "Whether the platform is operational",
+        "For load balancers: events can be ingested and delivered. `lacks` lists missing resources, even those the \
+         platform can do without.",
     )
-    .answers(200, "It does.", Shown::One("Ready"))
-    .answers(503, "It does not: nothing can be ingested, or deliveries have stopped.", Shown::One("NotReady"))
+    .answers(200, "Operational.", Shown::One("Ready"))
+    .answers(
+        503,
+        "Not operational: events cannot be ingested, or deliveries have stopped.",
+        Shown::One("NotReady"),
+    )
 }
 
-/// The answers, for those who read them.
+/// Schemas of the responses.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "Health",
@@ -41,26 +46,30 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "Ready",
         r##"{"type": "object", "required": ["status", "lacks"], "properties": {"status": {"const": "ready"},
-          "lacks": {"type": "array", "items": {"$ref": "#/components/schemas/Lack"}, "description": "What is missing; nothing where all is well."}}}"##,
+          "lacks": {"type": "array", "items": {"$ref": "#/components/schemas/Lack"},
+          "description": "Missing resources; empty in normal operation."}}}"##,
     ),
     (
         "NotReady",
-        r##"{"type": "object", "required": ["status", "lacks", "errors"], "properties": {"status": {"const": "not_ready"},
-          "lacks": {"type": "array", "items": {"$ref": "#/components/schemas/Lack"}, "description": "What is missing."},
+        r##"{"type": "object", "required": ["status", "lacks", "errors"],
+            "properties": {"status": {"const": "not_ready"},
+          "lacks": {"type": "array", "items": {"$ref": "#/components/schemas/Lack"},
+          "description": "Missing resources."},
           "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Error"}}}}"##,
     ),
     (
         "Lack",
-        r##"{"description": "What the platform lacks.", "enum": ["name_servers", "file_descriptors", "local_ports", "memory", "proxy", "credentials", "clock", "silence", "disk", "store", "standby"]}"##,
+        r##"{"description": "What the platform lacks.", "enum": ["name_servers", "file_descriptors", "local_ports",
+            "memory", "proxy", "credentials", "clock", "silence", "disk", "store", "standby"]}"##,
     ),
 ];
 
-/// The process answers.
+/// The process is running.
 pub(crate) async fn live() -> Response {
     json(StatusCode::OK, r#"{"status":"live"}"#)
 }
 
-/// Events can be ingested and deliveries run.
+/// Events can be ingested and delivered.
 pub(crate) async fn ready(State(api): State<Arc<Api>>) -> Response {
     let (stopped, mut lacks) = match api.readiness.ready().await {
         Ok(lacks) => (None, lacks),

@@ -1,5 +1,5 @@
 //! `POST /ingest/akeneo/{source}`: the Events API of self-hosted PIMs (contract pages 6 and 7). The PIM waits 0.5 s for
-//! the answer, never tries again, and may hang up before: whatever came in whole is taken to its end.
+//! the response, never retries, and may disconnect earlier: a fully received request is always processed.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -24,39 +24,40 @@ use crate::refusal::because::Code;
 use crate::refusal::{Refusal, because};
 use crate::{Api, body, seldom};
 
-/// How long a body may take: the PIM itself gives up after half a second, and until it is there nobody knows whose it
-/// is.
+/// Time limit for a body: the PIM itself gives up after half a second, and until the body is complete its owner is
+/// unknown.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How much of a source's name is shown in the operator's log.
+/// Maximum length of a source name in the operator's log.
 const MAX_SHOWN: usize = 64;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "sendEventsApi",
         "Send Events API webhooks",
-        "The Events API of Community and PaaS editions (5.0 to 7.0): paste this address into the connection's settings. Bad events \
-         of a request do not take the good ones with them. The PIM's test button sends an empty body.",
+        "The Events API of Community and PaaS editions (5.0 to 7.0): paste this URL into the connection's settings. \
+         Invalid \
+         events don't affect the other events of a request. The PIM's test button sends an empty body.",
     )
-    .headers(&[("X-Akeneo-Request-Timestamp", "1793698800", "When it was signed, in Unix seconds; at most 5 minutes off.")])
+    .headers(&[("X-Akeneo-Request-Timestamp", "1793698800", "Time of signing in Unix seconds; at most 5 minutes off.")])
     .sends_any(
         vec![("application/json", "EventsApiRequest")],
         false,
         Some(r#"{"events":[{"action":"product.removed","event_id":"5c0a3a5e-6d0d-4c5c-9d8b-7a4f0b1e2d3c","event_datetime":"2026-11-03T09:00:13+01:00","author":"julia","author_type":"ui","pim_source":"https://pim.example.com","data":{"resource":{"identifier":"1001"}}}]}"#),
     )
-    .answers(200, "The test is understood.", Shown::One("Health"))
+    .answers(200, "The PIM's test.", Shown::One("Health"))
     .answers(202, "The events are on stable storage.", Shown::One("Accepted"))
     .refuses(&[because::BUSY, because::NO_EVENTS, because::BACKLOG_FULL, because::STOPPING])
 }
 
-/// The body, for those who send it.
+/// Schema of the body.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
     "EventsApiRequest",
     r##"{"type": "object", "required": ["events"], "properties": {"events": {"type": "array", "items": {
-      "description": "An event: `action` (`product.created`, `product.updated`, `product.removed`, `product_model.created`, `product_model.updated`, `product_model.removed`), `event_id`, `event_datetime`, `author`, `author_type` (`api`, `ui`, `system`), `pim_source`, `data.resource`. What is not as it should be is told in the operator's log, and the rest of the request is taken."}}}}"##,
+      "description": "An event: `action` (`product.created`, `product.updated`, `product.removed`, `product_model.created`, `product_model.updated`, `product_model.removed`), `event_id`, `event_datetime`, `author`, `author_type` (`api`, `ui`, `system`), `pim_source`, `data.resource`. Malformed parts are reported in the operator's log; the rest of the request is processed."}}}}"##,
 )];
 
-/// Takes the events of a request and answers when they are on stable storage; the PIM's test is answered with 200.
+/// Accepts the events of a request and answers when they are on stable storage; the PIM's test is answered with 200.
 pub(crate) async fn accept(
     State(api): State<Arc<Api>>,
     At(source): At<String>,
@@ -69,8 +70,8 @@ pub(crate) async fn accept(
     answer
 }
 
-/// What can be judged without the body is judged first. Which sources are registered is told to nobody without a
-/// secret: an unknown one is answered as a known one with a wrong signature, after the same work.
+/// Checks that don't need the body come first. Callers without a secret must not learn which sources are registered: an
+/// unknown source is answered like a known one with a wrong signature, after the same work.
 async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response, Refusal> {
     let (parts, unread) = request.into_parts();
     let headers = parts.headers;
@@ -93,7 +94,7 @@ async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response
     let origin = parts.extensions.get::<Origin>().copied().unwrap_or(Origin::UNKNOWN);
     let (room, at_most) = (api.bodies.of_stranger(origin), bounds.body_timeout.min(PATIENCE));
     let Whole { bytes, held } = body::read(&headers, unread, bounds.ingest_body, at_most, room).await?;
-    // The body may have taken a while: what counts is what is registered now.
+    // The body may have taken a while: use the current registration.
     let pim = known(api, source).await?;
     let verified = match &pim {
         Some(pim) => api.bridge.verify(pim, timestamp, signature, &bytes, now),
@@ -107,7 +108,7 @@ async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response
     if bytes.is_empty() {
         return Ok(body::json(StatusCode::OK, r#"{"status":"ready"}"#));
     }
-    // The PIM hangs up after 0.5 s and never sends again: what it sent whole is taken and counted.
+    // The PIM disconnects after 0.5 s and never retries: a fully received request is stored and counted.
     let (api, pim) = (Arc::clone(api), Arc::clone(pim));
     let commits = api.commits.clone();
     commits
@@ -121,13 +122,13 @@ async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response
         .await
 }
 
-/// The PIM of that name, if it sends its Events API here.
+/// The PIM with this name, if its Events API is ingested.
 async fn known(api: &Api, source: &str) -> Result<Option<Arc<Pim>>, Refusal> {
     let registrations = api.registry.current(api.store()).await?;
     Ok(registrations.by_name(source).filter(|pim| pim.events_api_secret.is_some()).cloned())
 }
 
-/// Why a request is not genuine.
+/// Reason why a request is not genuine.
 struct Flaw {
     code: Code,
     message: String,
@@ -139,7 +140,7 @@ impl From<Flaw> for Refusal {
     }
 }
 
-/// Timestamp and signature, as far as they can be judged without the body.
+/// Timestamp and signature, checked as far as possible without the body.
 fn signed(headers: &HeaderMap, now: Timestamp) -> Result<(&[u8], &[u8]), Flaw> {
     let (Some(timestamp), Some(signature)) = (once(headers, TIMESTAMP), once(headers, SIGNATURE)) else {
         let message = format!("the request is not signed: expected {SIGNATURE} and {TIMESTAMP}, once each");
@@ -162,14 +163,14 @@ fn flaw(error: &SignatureError) -> Flaw {
         }
         SignatureError::Mismatch => Flaw {
             code: because::INVALID_SIGNATURE,
-            message: "the signature does not match: no PIM of that name sends its Events API here, its secret \
-                      differs, or the body was changed on its way"
+            message: "the signature does not match: no Events API is configured for that name, the secret differs, \
+                      or the body was modified in transit"
                 .to_owned(),
         },
     }
 }
 
-/// Refuses a request by its headers, and notes that for whoever looks after its PIM.
+/// Rejects a request by its headers, and records it for the PIM's operator.
 fn refuse(api: &Api, source: &str, pim: Option<&Pim>, flaw: Flaw, now: Timestamp) -> Refusal {
     if let Some(pim) = pim {
         api.bridge.refused(pim, flaw.message.clone(), now);
@@ -178,16 +179,11 @@ fn refuse(api: &Api, source: &str, pim: Option<&Pim>, flaw: Flaw, now: Timestamp
     flaw.into()
 }
 
-/// One line a minute for all requests that are not genuine: anybody can send them.
+/// One line per minute for all forged requests, which anyone can send.
 fn tell(api: &Api, source: &str, why: &str) {
     if let Some(requests) = api.causes.not_genuine.note(seldom::now(), 1) {
         let source: String = source.chars().take(MAX_SHOWN).collect();
-        tracing::warn!(
-            source,
-            why,
-            requests,
-            "requests of the Events API are refused; these are the latest one's source and reason"
-        );
+        tracing::warn!(source, why, requests, "rejected Events API requests; showing source and reason of the latest");
     }
 }
 
@@ -211,7 +207,7 @@ fn not_taken(api: &Api, error: TakeError) -> Refusal {
                 tracing::error!(
                     %error,
                     requests,
-                    "events of the Events API are lost: they could not be stored, and the PIM does not send again"
+                    "lost Events API events: they could not be stored, and the PIM does not retry"
                 );
             }
             not_appended(error)

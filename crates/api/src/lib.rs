@@ -1,7 +1,7 @@
-//! The HTTP API: subscribers, subscriptions and logs for the clients of PIMs, and the way in for events.
+//! The HTTP API: subscribers, subscriptions and logs for the clients of PIMs, and event ingest.
 //!
-//! Reading order: the table of contents ([`router`]), who asks ([`auth`]), what every management request goes through
-//! (`management`), then one file for each action or resource. [`serve`] puts it on a socket.
+//! Reading order: the table of contents ([`router`]), authentication ([`auth`]), the common part of management requests
+//! (`management`), then one file per action or resource. [`serve`] is the server.
 
 mod route;
 mod router;
@@ -70,33 +70,33 @@ use description::Description;
 use rate_limit::RateLimit;
 use seldom::{ByPim, Causes};
 
-/// How deliveries stand, as the engine knows it.
+/// Delivery status, provided by the engine.
 #[async_trait]
 pub trait LaneStatuses: Send + Sync + 'static {
-    /// The state of a subscription's lane; `None` while no lane runs for it.
+    /// Status of a subscription's lane; `None` if no lane runs for it.
     async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus>;
 }
 
-/// Whether the platform does its work.
+/// Whether the platform is operational.
 #[async_trait]
 pub trait Readiness: Send + Sync + 'static {
-    /// What deliveries lack while they run; `Err` says why they do not.
+    /// Missing resources of running deliveries; `Err` is the reason why they have stopped.
     async fn ready(&self) -> Result<Vec<Lack>, String>;
 }
 
-/// What the API is made of.
+/// Dependencies of the API.
 pub struct Parts {
-    /// What the platform keeps.
+    /// Storage.
     pub store: Arc<dyn Store>,
-    /// Asks PIMs about tokens.
+    /// Checks tokens with PIMs.
     pub gateway: Arc<dyn PimGateway>,
-    /// Asks the engine about lanes.
+    /// Status of lanes.
     pub lanes: Arc<dyn LaneStatuses>,
-    /// Asks the engine whether it runs.
+    /// Health of the engine.
     pub readiness: Arc<dyn Readiness>,
-    /// The event types that are known.
+    /// The known event types.
     pub catalogue: Arc<Catalogue>,
-    /// What the operator set.
+    /// The operator's settings.
     pub settings: Settings,
     /// Source of the current time.
     pub clock: Clock,
@@ -110,7 +110,7 @@ pub struct Parts {
     pub metrics: Option<Arc<dyn MetricsPage>>,
 }
 
-/// The API with all that it remembers.
+/// The API with its state.
 pub struct Api {
     store: Arc<dyn Store>,
     gateway: Arc<dyn PimGateway>,
@@ -134,7 +134,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Puts the parts together.
+    /// Builds the API.
     pub fn new(parts: Parts) -> Api {
         let Parts { store, gateway, lanes, readiness, catalogue, settings, clock, bridge, counters, tracer, metrics } =
             parts;
@@ -164,13 +164,12 @@ impl Api {
         }
     }
 
-    /// Bytes of memory that are held for bodies: of requests with a valid key or token, and of those that are yet to be
-    /// known.
+    /// Bytes reserved for bodies: of authenticated requests, and of unauthenticated ones.
     pub fn body_memory(&self) -> (u64, u64) {
         self.bodies.used()
     }
 
-    /// The description of the API: made when somebody asks for it first.
+    /// The description of the API, built on first use.
     fn description(&self) -> &Description {
         self.description.get_or_init(|| Description::new(&router::contents(), &self.settings, &self.catalogue))
     }
@@ -179,7 +178,7 @@ impl Api {
         self.store.as_ref()
     }
 
-    /// What bodies are checked against, for a caller of the PIM with this URL.
+    /// Context for the validation of bodies, for a caller of the PIM with this URL.
     fn rules<'a>(&'a self, subject: &'a str) -> wire::api::Rules<'a> {
         wire::api::Rules {
             catalogue: &self.catalogue,

@@ -16,13 +16,14 @@ use crate::refusal::Refusal;
 use wire::api::QUERY_FAULTS;
 use wire::api::log_query::PARAMETERS;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "listLogs",
         "Read the log",
-        "What happened to the caller's subscribers and subscriptions, failed deliveries and refused requests: kept for 30 days. \
-         Equal errors within 5 minutes are one entry.",
+        "Changes of the caller's subscribers and subscriptions, failed deliveries and rejected requests, kept for 30 \
+         days. \
+         Identical errors within 5 minutes are merged into one entry.",
     )
     .query(PARAMETERS)
     .answers(200, "A page of entries.", Shown::One("LogPage"))

@@ -1,5 +1,5 @@
-//! What every request of the management API goes through: who asks, how often, with what body; and what is refused is
-//! written to the owner's log.
+//! Common part of all management requests: authentication, rate limit, body; rejected requests are written to the
+//! owner's log.
 
 use std::sync::Arc;
 
@@ -25,17 +25,17 @@ use crate::rate_limit::TooFast;
 use crate::refusal::{Refusal, because};
 use crate::seldom::now;
 
-/// Refusals that their owner finds in the log (contract page 7, "Logs").
+/// Rejections that appear in the owner's log (contract page 7, "Logs").
 const LOGGED: [u16; 7] = [400, 403, 405, 409, 413, 415, 422];
-/// How much of a refused request's address is kept.
+/// Maximum length of a rejected request's path in the log.
 const MAX_LOGGED_URL: usize = 2048;
-/// A path in a body that is longer names no field that anybody has; the message has its beginning.
+/// A longer path in a body cannot be a known field; the message contains its beginning.
 const MAX_FIELD: usize = 200;
 
-/// Lets a request in, with its [`Caller`] and its [`Sent`] body, or refuses it.
+/// Admits a request with its [`Caller`] and its [`Sent`] body, or rejects it.
 pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     if request.method() == Method::OPTIONS {
-        // Browsers ask without credentials; the answer is a 405 with `Allow` for everybody.
+        // Browsers ask without credentials; the response is always a 405 with `Allow`.
         return next.run(request).await;
     }
     let bounds = api.settings.server;
@@ -69,13 +69,13 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
         if let Err(error) = api.store().add_entry(entry).await
             && let Some(times) = api.causes.entry_not_written.note(now(), 1)
         {
-            tracing::error!(%error, times, "log entries of refused requests were not written");
+            tracing::error!(%error, times, "could not write log entries of rejected requests");
         }
     }
     response
 }
 
-/// Who asks, unless too often.
+/// Authenticates a request within the rate limits.
 async fn let_in(api: &Api, headers: &HeaderMap, origin: Origin) -> Result<Caller, Refusal> {
     api.rate_limit.come(origin, Instant::now()).map_err(too_fast)?;
     let caller = authenticate(api, headers, origin).await?;
@@ -88,33 +88,33 @@ fn too_fast(TooFast { who, per_second, wait }: TooFast) -> Refusal {
     Refusal::new(because::RATE_LIMITED, message).retry_after(wait)
 }
 
-/// 415 without `application/json` where there is a body; PATCH takes a merge patch by its own name as well.
+/// 415 without `application/json` if there is a body; PATCH also accepts the media type of merge patches.
 pub(crate) fn check_media_type(method: &Method, headers: &HeaderMap, sent: &Bytes) -> Result<(), Refusal> {
     if sent.is_empty() {
         return Ok(());
     }
     let refuse = |message: String| Err(Refusal::new(because::UNSUPPORTED_MEDIA_TYPE, message));
     if headers.contains_key(CONTENT_ENCODING) {
-        return Err(Refusal::new(because::UNSUPPORTED_ENCODING, "send the body as it is, without Content-Encoding"));
+        return Err(Refusal::new(because::UNSUPPORTED_ENCODING, "send the body without Content-Encoding"));
     }
     match body::media_type(headers).as_deref() {
         Some("application/json") => Ok(()),
         Some("application/merge-patch+json") if method == Method::PATCH => Ok(()),
-        Some(other) => refuse(format!("the body is announced as {other:?}; send application/json")),
+        Some(other) => refuse(format!("the media type of the body is {other:?}; send application/json")),
         None => refuse("send the body with Content-Type: application/json".to_owned()),
     }
 }
 
-/// A request that was let in: its body, and what its owner's log tells of it.
+/// An admitted request: its body, and the data for its owner's log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sent {
     body: Bytes,
-    /// Method, and path with query; none for the operator's calls, which are no business of the owner.
+    /// Method, and path with query; `None` for the operator's calls, which are not shown to the owner.
     line: Option<(Method, String)>,
 }
 
 impl Sent {
-    /// A body that the operator sent.
+    /// A body sent by the operator.
     pub(crate) fn of(body: Bytes) -> Sent {
         Sent { body, line: None }
     }
@@ -129,23 +129,23 @@ impl Sent {
         Sent { body, line: Some((method.clone(), url)) }
     }
 
-    /// Whether nothing was sent.
+    /// Whether the body is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.body.is_empty()
     }
 
-    /// What the log entries of a change show of the call that makes it, if it is answered with `status`.
+    /// Request and response in the log entries of a change, if answered with `status`.
     pub(crate) fn call(&self, status: StatusCode) -> Option<Box<Call>> {
         let (method, url) = self.line.clone()?;
         Some(Box::new(Call { method: method.to_string(), url, body: self.redacted(), status: status.as_u16() }))
     }
 
-    /// The body as a log entry may show it, where it is JSON.
+    /// The body as shown in a log entry, if it is JSON.
     fn redacted(&self) -> Option<String> {
         if self.is_empty() { None } else { wire::json::parse(&self.body).ok().map(|body| redact_for_log(&body)) }
     }
 
-    /// The JSON that was sent; 400 if it is none.
+    /// The JSON body; 400 if invalid.
     pub(crate) fn json(&self) -> Result<Value, Refusal> {
         wire::json::parse(&self.body).map_err(|error| {
             let mut fault = Fault::new(wire::fault::code::MALFORMED_JSON, error.to_string());
@@ -154,7 +154,7 @@ impl Sent {
         })
     }
 
-    /// For actions that take no body: nothing, or an object without fields.
+    /// For actions without a body: empty, or an object without fields.
     pub(crate) fn nothing(&self) -> Result<(), Refusal> {
         if self.is_empty() {
             return Ok(());
@@ -166,11 +166,11 @@ impl Sent {
                     Fault::at(
                         name,
                         wire::fault::code::UNKNOWN_FIELD,
-                        format!("this action takes no fields, {name:?} included"),
+                        format!("this action accepts no fields, but got {name:?}"),
                     )
                 })
                 .collect(),
-            None => vec![Fault::new(wire::fault::code::WRONG_TYPE, "this action takes no body")],
+            None => vec![Fault::new(wire::fault::code::WRONG_TYPE, "this action accepts no body")],
         };
         if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(faults)) }
     }
@@ -210,8 +210,8 @@ fn refused(caller: &Caller, uri: &Uri, sent: Sent, refusal: &Refusal, now: Times
     }
 }
 
-/// The ids in a path. What belongs to somebody else is refused with 404 and not logged, so they are the caller's own
-/// unless the request failed before anybody looked.
+/// The ids in a path. Access to other callers' objects is rejected with 404 and not logged, so the ids are the caller's
+/// own unless the request failed earlier.
 fn named_in(path: &str) -> (Option<SubscriberId>, Option<SubscriptionId>) {
     let mut segments = path.strip_prefix("/api/v1/subscribers/").unwrap_or_default().split('/');
     let subscriber = segments.next().and_then(SubscriberId::parse);

@@ -1,4 +1,4 @@
-//! `/metrics`: what is measured, for whoever has the key for it or the operator's.
+//! `/metrics`, with the metrics key or the operator key.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use crate::auth::operator::{OperatorKey, key_sent};
 use crate::description::operation::{Operation, Shown};
 use crate::refusal::{Refusal, because};
 
-/// Writes down what is measured.
+/// Formats metrics.
 #[async_trait]
 pub trait MetricsPage: Send + Sync + 'static {
-    /// The page, in a format that suits the `Accept` header of the request.
+    /// The metrics, in a format that matches the request's `Accept` header.
     async fn page(&self, accept: Option<&str>) -> Page;
 }
 
-/// What is measured, as text.
+/// Formatted metrics.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Its media type.
+    /// Media type.
     pub content_type: &'static str,
     /// The text.
     pub text: Bytes,
@@ -36,36 +36,38 @@ impl IntoResponse for Page {
     }
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "showMetrics",
         "Metrics",
-        "What comes in, goes out, waits and fails: in the text format of Prometheus or as OpenMetrics, as `Accept` asks. The setting \
-         `metrics.listen` serves them at an address of their own.",
+        "In the Prometheus text format or as OpenMetrics, depending on `Accept`. The setting `metrics.listen` serves \
+         them on a \
+         separate address.",
     )
-    .answers_with(200, "The metrics now.", Some(("text/plain", Shown::Text)))
+    .answers_with(200, "The current metrics.", Some(("text/plain", Shown::Text)))
     .answers_with(200, "", Some(("application/openmetrics-text", Shown::Text)))
     .refuses(&[because::METRICS_OFF])
 }
 
-/// The page, for those who may see it.
+/// The metrics, for authorised callers.
 pub(crate) async fn show(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Page, Refusal> {
     let keys: Vec<&OperatorKey> =
         [&api.settings.metrics_key, &api.settings.operator_key].into_iter().flatten().collect();
     let (Some(metrics), false) = (&api.metrics, keys.is_empty()) else {
         return Err(Refusal::new(
             because::METRICS_OFF,
-            "metrics are not served here; the setting `metrics.key` switches that on, and `metrics.listen` serves them at an address of their own",
+            "metrics are not served here; enable them with the setting `metrics.key`, or with `metrics.listen` on a \
+             separate address",
         ));
     };
     match key_sent(&headers) {
         Some(sent) if keys.iter().any(|key| key.is(sent)) => {}
-        Some(_) => return Err(Refusal::new(because::INVALID_METRICS_KEY, "this is not the key for metrics")),
+        Some(_) => return Err(Refusal::new(because::INVALID_METRICS_KEY, "invalid metrics key")),
         None => {
             return Err(Refusal::new(
                 because::MISSING_METRICS_KEY,
-                "send the key for metrics, once: `Authorization: Bearer <key>`",
+                "send the metrics key exactly once, as `Authorization: Bearer <key>`",
             ));
         }
     }

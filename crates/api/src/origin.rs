@@ -1,14 +1,14 @@
-//! Where a request comes from, as far as it is known without any proof: for shares and rates, never for access.
+//! Unverified origin of a request: used for shares and rates, never for access.
 
 use std::net::IpAddr;
 
 use http::HeaderMap;
 use ipnet::IpNet;
 
-/// Where a proxy says for whom it asks.
+/// Header in which a proxy names its client.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// An address, or a network that one customer usually has: an IPv4 address, or the first 64 bits of an IPv6 one.
+/// An address, or the network of one typical customer: an IPv4 address, or the first 64 bits of an IPv6 address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) enum Origin {
     V4(u32),
@@ -16,7 +16,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Of requests that did not come over a connection.
+    /// Requests without a connection.
     pub(crate) const UNKNOWN: Origin = Origin::V4(0);
 
     pub(crate) fn of(address: IpAddr) -> Origin {
@@ -26,7 +26,7 @@ impl Origin {
         }
     }
 
-    /// A number that tells it from others.
+    /// A number that identifies it.
     pub(crate) fn number(self) -> u64 {
         match self {
             // No global IPv6 network begins with 32 zero bits.
@@ -36,13 +36,12 @@ impl Origin {
     }
 }
 
-/// The other end of a connection.
+/// Remote end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// Where a request comes from: its peer, or, where that is a proxy of the operator's, what the proxy says. Of the
-/// addresses in `X-Forwarded-For` the last one that is no such proxy counts: those before it are whatever the client
-/// has written.
+/// Origin of a request: its peer, or the client named by a trusted proxy. The last address in `X-Forwarded-For` that is
+/// not a trusted proxy counts, because the client controls those before it.
 pub(crate) fn of_request(peer: Option<Peer>, headers: &HeaderMap, proxies: &[IpNet]) -> Origin {
     let Some(Peer(peer)) = peer else { return Origin::UNKNOWN };
     let is_proxy = |address: &IpAddr| proxies.iter().any(|network| network.contains(&address.to_canonical()));
@@ -92,7 +91,7 @@ mod tests {
         check_forwarded("127.0.0.1", &[], "127.0.0.1");
         check_forwarded("127.0.0.1", &["198.51.100.7"], "198.51.100.7");
         check_forwarded("::ffff:127.0.0.1", &["2001:db8::1"], "2001:db8::1");
-        // What a client makes up stands before what the proxies add.
+        // Forged addresses precede those added by the proxies.
         check_forwarded("127.0.0.1", &["203.0.113.9, 198.51.100.7, 10.0.0.3"], "198.51.100.7");
         check_forwarded("127.0.0.1", &["203.0.113.9", "198.51.100.7"], "198.51.100.7");
         check_forwarded("127.0.0.1", &["198.51.100.7, nonsense"], "127.0.0.1");

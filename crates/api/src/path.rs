@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::refusal::Refusal;
 
-/// What stands in the path, decoded. What cannot be decoded names nothing: 404, as every id that is none.
+/// Decoded path parameters. Undecodable ones are 404, like all invalid ids.
 pub(crate) struct At<T>(pub(crate) T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
@@ -15,7 +15,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<At<T>, Refusal> {
         match Path::from_request_parts(parts, state).await {
             Ok(Path(at)) => Ok(At(at)),
-            Err(_) => Err(Refusal::not_found("thing: the path is not UTF-8")),
+            Err(_) => Err(Refusal::not_found("path: it is not UTF-8")),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! How often something may be done: token buckets in bounded tables. And how many management requests a (tenant,
-//! client), a PIM and an address may make.
+//! Rate limits: token buckets in bounded tables, and the limits of management requests per (tenant, client), PIM and
+//! address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,17 +12,17 @@ use tokio::time::Instant;
 
 use crate::origin::Origin;
 
-/// The most buckets that are kept; full ones say nothing and go first.
+/// Maximum number of buckets; full ones are redundant and removed first.
 const MAX_BUCKETS: usize = 10_000;
-/// How many clients at their limit a PIM may have: its own limit makes up for client ids that anybody can invent.
+/// A PIM's limit in multiples of a client's limit, because anyone can invent client ids.
 const CLIENTS_OF_A_PIM: f64 = 5.0;
-/// The same of an address, behind which there may be clients of several PIMs.
+/// An address's limit in multiples of a client's limit; clients of several PIMs may share an address.
 const CLIENTS_OF_AN_ADDRESS: f64 = 10.0;
 
-/// How many per second, and how many at once.
+/// Rate per second, and burst.
 pub(crate) type Rate = (f64, f64);
 
-/// A bucket for each key.
+/// One bucket per key.
 pub(crate) struct Buckets<K>(Mutex<HashMap<K, Bucket>>);
 
 impl<K> Default for Buckets<K> {
@@ -43,19 +43,19 @@ impl Bucket {
         Bucket { tokens: (self.tokens + gained).min(at_once), at: now }
     }
 
-    /// How long until there is a token.
+    /// Time until a token is available.
     fn wait(self, (per_second, _): Rate) -> Option<Duration> {
         (self.tokens < 1.0).then(|| Duration::from_secs_f64((1.0 - self.tokens) / per_second))
     }
 }
 
 impl<K: Hash + Eq + Clone> Buckets<K> {
-    /// How long until there is a token; `None` if there is one.
+    /// Time until a token is available; `None` if there is one.
     pub(crate) fn wait(&self, key: &K, rate: Rate, now: Instant) -> Option<Duration> {
         self.0.lock().get(key)?.filled(rate, now).wait(rate)
     }
 
-    /// Takes a token, also one that is not there.
+    /// Takes a token, even if none is available.
     pub(crate) fn charge(&self, key: K, rate: Rate, now: Instant) {
         let mut buckets = self.0.lock();
         if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
@@ -72,7 +72,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
     }
 }
 
-/// Management requests.
+/// Limits of management requests.
 pub(crate) struct RateLimit {
     per_second: f64,
     clients: Buckets<Owner>,
@@ -80,7 +80,7 @@ pub(crate) struct RateLimit {
     addresses: Buckets<Origin>,
 }
 
-/// Who makes too many, and when there may be another one.
+/// The exceeded limit, and the time until the next request is allowed.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct TooFast {
     pub(crate) who: &'static str,
@@ -89,7 +89,7 @@ pub(crate) struct TooFast {
 }
 
 impl RateLimit {
-    /// A limit of `per_second` requests for each client; a PIM and an address have several times as many.
+    /// Allows each client `per_second` requests, and a PIM and an address a multiple of that.
     pub(crate) fn new(per_second: u32) -> RateLimit {
         RateLimit {
             per_second: f64::from(per_second.max(1)),
@@ -99,7 +99,7 @@ impl RateLimit {
         }
     }
 
-    /// Takes a token of the address, before anything is known of a request.
+    /// Takes a token of the address, before the request is authenticated.
     pub(crate) fn come(&self, origin: Origin, now: Instant) -> Result<(), TooFast> {
         let per_second = self.per_second * CLIENTS_OF_AN_ADDRESS;
         let rate = (per_second, per_second);
@@ -110,7 +110,7 @@ impl RateLimit {
         Ok(())
     }
 
-    /// Takes a token of the client and its PIM, or none.
+    /// Takes a token of the client and one of its PIM, or none.
     pub(crate) fn take(&self, owner: &Owner, now: Instant) -> Result<(), TooFast> {
         let (of_client, of_pim) = (self.per_second, self.per_second * CLIENTS_OF_A_PIM);
         let (client, pim) = ((of_client, of_client), (of_pim, of_pim));

@@ -1,4 +1,4 @@
-//! A request that is not done, and the answer that says why: `{"errors":[{"message","code","field"}]}`.
+//! A rejected request and its response: `{"errors":[{"message","code","field"}]}`.
 
 pub(crate) mod because;
 
@@ -17,7 +17,7 @@ use because::Code;
 
 use crate::seldom::now;
 
-/// Why a request is refused: a status, every fault that was found, and when to come back where that is known.
+/// A rejection: status, all faults, and optional `Retry-After`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Refusal {
     said: Arc<fault::Refusal>,
@@ -25,12 +25,12 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal for one reason, not tied to a field.
+    /// A rejection with one reason, without a field.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Refusal {
         fault::Refusal::one(code.status.as_u16(), code.name, message).into()
     }
 
-    /// A refusal for several reasons.
+    /// A rejection with several reasons.
     pub(crate) fn with_faults(status: StatusCode, faults: Vec<Fault>) -> Refusal {
         fault::Refusal { status: status.as_u16(), faults }.into()
     }
@@ -40,12 +40,12 @@ impl Refusal {
         fault::Refusal::invalid(faults).into()
     }
 
-    /// There is no such thing for this caller.
+    /// The object doesn't exist for this caller.
     pub(crate) fn not_found(what: &str) -> Refusal {
-        Refusal::new(because::NOT_FOUND, format!("there is no such {what}"))
+        Refusal::new(because::NOT_FOUND, format!("no such {what}"))
     }
 
-    /// The same, with when to come back.
+    /// Adds `Retry-After`.
     pub(crate) fn retry_after(self, wait: Duration) -> Refusal {
         Refusal { retry_after: Some(wait), ..self }
     }
@@ -62,7 +62,7 @@ impl From<fault::Refusal> for Refusal {
     }
 }
 
-/// The refusal itself goes along in the answer's extensions, for the log of refused requests.
+/// The rejection is attached to the response's extensions, for the log of rejected requests.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.said.body()));
@@ -70,11 +70,11 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if self.said.status == StatusCode::UNAUTHORIZED {
-            // RFC 9110 wants a challenge with every 401.
+            // RFC 9110 requires a challenge with every 401.
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(wait) = self.retry_after {
-            // Whole seconds, rounded up: who comes back then is not too early.
+            // Whole seconds, rounded up, so that a retry is not too early.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
@@ -83,19 +83,19 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// How long a caller should wait when the store does not work.
+/// `Retry-After` if the store fails.
 const STORE_RETRY: Duration = Duration::from_secs(5);
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Refusal {
-        // Requests without a key get here as well: one line a minute for all of them.
+        // Also reached by unauthenticated requests: one line per minute for all of them.
         static FAILED: Seldom = Seldom::new();
         if let Some(requests) = FAILED.note(now(), 1) {
-            tracing::error!(%error, requests, "requests failed because the store did");
+            tracing::error!(%error, requests, "requests failed because of the store");
         }
         Refusal::new(
             because::STORE_UNAVAILABLE,
-            "the platform cannot read or write its data at the moment; nothing was changed, try again later",
+            "the platform cannot read or write its data at the moment; nothing was changed, retry later",
         )
         .retry_after(STORE_RETRY)
     }
@@ -105,10 +105,9 @@ impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Refusal {
         match error {
             ChangeError::Store(error) => error.into(),
-            ChangeError::Conflict | ChangeError::Outdated => Refusal::new(
-                because::CONCURRENT_CHANGE,
-                "others change it at the same time, again and again; read it and try again",
-            ),
+            ChangeError::Conflict | ChangeError::Outdated => {
+                Refusal::new(because::CONCURRENT_CHANGE, "too many concurrent changes; read it again and retry")
+            }
             ChangeError::LimitReached { limit } => Refusal::new(
                 because::LIMIT_REACHED,
                 format!("the limit of {limit} is reached; delete one that is no longer needed"),

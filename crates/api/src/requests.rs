@@ -1,4 +1,4 @@
-//! Requests, counted by the template of their address: what callers write into an address names no counter.
+//! Request counters by path template, so that callers cannot create counters.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use meter::{Counter, Counters, Histograms, Names, SHORT};
 use crate::Api;
 use crate::origin::{self, Peer};
 
-/// All templates of the router, the busiest first: they are searched in order.
+/// All templates of the router, busiest first, in search order.
 const ROUTES: &[&str] = &[
     "/api/v1/events",
     "/ingest/akeneo/{source}",
@@ -49,13 +49,13 @@ const ROUTES: &[&str] = &[
     "/metrics",
 ];
 
-/// What a request at no known address is counted under.
+/// Template of unknown paths.
 const NO_ROUTE: &str = "none";
 
-/// Methods that are told apart.
+/// Distinguished methods.
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "other"];
 
-/// Classes of status that are told apart.
+/// Distinguished status classes.
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// A part of the API, as requests are counted: an audience, with those who collect metrics among the operators.
@@ -69,7 +69,7 @@ pub enum Surface {
     Management,
     /// The operator.
     Operator,
-    /// Everybody.
+    /// Everyone.
     Public,
 }
 
@@ -105,16 +105,16 @@ impl Names for Surface {
     }
 }
 
-/// Requests that were answered.
+/// Answered requests.
 #[derive(Debug)]
 pub struct Requests {
-    /// By route, method and class of status, in this order.
+    /// By route, method and status class, in this order.
     answered: Box<[Counter]>,
-    /// How long they took, from the end of their head to the head of the answer.
+    /// Duration, from the end of a request's head to the head of its response.
     pub duration: Histograms<Surface>,
-    /// Those that were answered with 401.
+    /// Requests answered with 401.
     pub unauthorized: Counters<Surface>,
-    /// Management requests beyond the rate of their client.
+    /// Management requests beyond the client's rate.
     pub rate_limited: Counter,
 }
 
@@ -133,18 +133,18 @@ impl Default for Requests {
 /// Requests of one kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Answered {
-    /// The template of the address, or `none`.
+    /// Path template, or `none`.
     pub route: &'static str,
-    /// The method.
+    /// Method.
     pub method: &'static str,
-    /// The class of the status, such as `2xx`.
+    /// Status class, such as `2xx`.
     pub status: &'static str,
-    /// How many.
+    /// Count.
     pub count: u64,
 }
 
 impl Requests {
-    /// All kinds of request that there were.
+    /// All kinds of requests that occurred.
     pub fn answered(&self) -> impl Iterator<Item = Answered> {
         let routes = ROUTES.iter().copied().chain([NO_ROUTE]);
         let kinds = routes.flat_map(|route| {
@@ -173,7 +173,7 @@ impl Requests {
     }
 }
 
-/// Answers a request, knowing where it comes from, and counts it.
+/// Answers a request with known origin, and counts it.
 pub(crate) async fn count(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let peer = request.extensions().get::<Peer>().copied();

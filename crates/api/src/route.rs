@@ -8,36 +8,36 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use crate::Api;
 use crate::description::operation::Operation;
 
-/// Whom a part of the API is for; decides how they are known.
+/// Audience of a part of the API, which determines the authentication.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Audience {
     /// Connections and apps of PIMs.
     Clients,
-    /// Those who send events, with the key of their source.
+    /// Producers of events, with the key of their source.
     Producers,
-    /// PIMs that sign what they send.
+    /// PIMs that sign their requests.
     SelfHostedPims,
     /// The operator, with a key.
     Operator,
-    /// Whoever collects metrics, with a key for them or the operator's.
+    /// Metrics collectors, with the metrics key or the operator key.
     Monitoring,
-    /// Anybody.
+    /// Anyone.
     Everybody,
 }
 
-/// The addresses for one audience.
+/// The paths for one audience.
 pub(crate) struct Section {
     pub(crate) audience: Audience,
     pub(crate) routes: Vec<Route>,
 }
 
-/// An address, and what can be done there.
+/// A path and its methods.
 pub(crate) struct Route {
     pub(crate) path: &'static str,
     pub(crate) actions: Vec<Action>,
 }
 
-/// What is done for a method.
+/// An action.
 pub(crate) struct Action {
     /// In lower case.
     pub(crate) method: &'static str,

@@ -1,5 +1,5 @@
-//! The table of contents: every address that the platform answers on. The router is made from it, and so is the
-//! description of the API, so that neither can have what the other has not.
+//! The table of contents: all paths of the platform. Both the router and the description of the API are built from it,
+//! so neither can have paths that the other lacks.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
     requests, schemas, subscribers, subscriptions,
 };
 
-/// All addresses.
+/// All paths.
 #[rustfmt::skip]
 pub(crate) fn contents() -> Vec<Section> {
     vec![
@@ -76,7 +76,7 @@ pub(crate) fn contents() -> Vec<Section> {
     ]
 }
 
-/// All routes. `HEAD` is answered as `GET`; what is not here is 404, another method 405 with `Allow`.
+/// All routes. `HEAD` is answered like `GET`; unknown paths are 404, other methods 405 with `Allow`.
 pub fn router(api: Arc<Api>) -> Router {
     let mut all = Router::new();
     for Section { audience, routes } in contents() {
@@ -89,7 +89,7 @@ pub fn router(api: Arc<Api>) -> Router {
         all = all.merge(match audience {
             Audience::Clients => section.route_layer(from_fn_with_state(api.clone(), management::admit)),
             Audience::Operator => section.route_layer(from_fn_with_state(api.clone(), admin::admit)),
-            // They are let in where their bodies are read, for those are signed, or large.
+            // Authenticated where their bodies are read, because these are signed or large.
             Audience::Producers | Audience::SelfHostedPims => section,
             Audience::Monitoring | Audience::Everybody => section,
         });
@@ -100,13 +100,13 @@ pub fn router(api: Arc<Api>) -> Router {
 async fn no_such_address(uri: Uri) -> Refusal {
     Refusal::new(
         because::NO_SUCH_ADDRESS,
-        format!("there is nothing at {}; the API is under /api/v1, its description at /docs", uri.path()),
+        format!("unknown path {}; the API is under /api/v1, its description at /docs", uri.path()),
     )
 }
 
 async fn method_not_allowed() -> Refusal {
     Refusal::new(
         because::METHOD_NOT_ALLOWED,
-        "this address does not have that method; the header Allow names those that it has",
+        "this path does not support the method; the header Allow lists the supported ones",
     )
 }

@@ -1,4 +1,4 @@
-//! `GET /spec/{type}.schema.json`: where `dataschema` of every event points.
+//! `GET /spec/{type}.schema.json`: the target of every event's `dataschema`.
 
 use std::sync::Arc;
 
@@ -14,23 +14,25 @@ use crate::path::At;
 use crate::refusal::Refusal;
 use crate::refusal::because;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "showSchema",
         "Show the schema of an event type",
-        "The JSON Schema (2020-12) where `dataschema` of every event points: `{event type}.schema.json`.",
+        "The JSON Schema (2020-12) to which the `dataschema` of an event refers: `{event type}.schema.json`.",
     )
     .answers_with(200, "The schema.", Some(("application/schema+json", Shown::One("JsonSchema"))))
     .refuses(&[because::NOT_FOUND])
 }
 
-/// The answer, for those who read it.
+/// Schema of the response.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
     "JsonSchema",
-    r##"{"type": "object", "description": "A JSON Schema (2020-12).", "required": ["$schema", "$id", "title", "type", "required", "properties", "additionalProperties"], "properties": {
+    r##"{"type": "object", "description": "A JSON Schema (2020-12).", "required": ["$schema", "$id", "title", "type",
+        "required", "properties", "additionalProperties"], "properties": {
       "$schema": {"const": "https://json-schema.org/draft/2020-12/schema"}, "$id": {"type": "string", "format": "uri"},
-      "title": {"type": "string"}, "type": {"const": "object"}, "required": {"type": "array", "items": {"type": "string"}},
+      "title": {"type": "string"}, "type": {"const": "object"}, "required": {"type": "array",
+      "items": {"type": "string"}},
       "properties": {"type": "object"}, "additionalProperties": {"type": "object"}}}"##,
 )];
 
@@ -39,7 +41,7 @@ pub(crate) async fn show(State(api): State<Arc<Api>>, At(file): At<String>) -> R
     let document = file
         .strip_suffix(".schema.json")
         .and_then(|event_type| schema::schema(&api.catalogue, event_type, &api.settings.public_url))
-        .ok_or_else(|| Refusal::not_found("schema: the address is /spec/{event type}.schema.json"))?;
+        .ok_or_else(|| Refusal::not_found("schema; the path is /spec/{event type}.schema.json"))?;
     let headers = [(CONTENT_TYPE, "application/schema+json"), (CACHE_CONTROL, "public, max-age=3600")];
     Ok((StatusCode::OK, headers, document).into_response())
 }

@@ -1,4 +1,4 @@
-//! The causes of log lines that clients can order, each with its own [`Seldom`].
+//! Causes of log lines that clients can trigger, each with its own [`Seldom`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,38 +7,38 @@ use domain::PimId;
 use meter::Seldom;
 use tokio::time::Instant;
 
-/// Causes; those that need no key have one line a minute for all clients together.
+/// The causes; those without authentication have one line per minute for all clients together.
 #[derive(Debug, Default)]
 pub(crate) struct Causes {
-    /// Requests of the Events API without a valid signature.
+    /// Events API requests without a valid signature.
     pub(crate) not_genuine: Seldom,
-    /// Events of the Events API that could not be stored.
+    /// Events API events that could not be stored.
     pub(crate) lost: Seldom,
-    /// Requests that name a PIM that is not registered.
+    /// Requests for an unregistered PIM.
     pub(crate) unknown_pim: Seldom,
-    /// Tokens that a PIM could not be asked about.
+    /// Tokens that could not be checked with a PIM.
     pub(crate) pim_unavailable: Seldom,
-    /// Looks at `/health/ready` while something lacks.
+    /// Requests to `/health/ready` while resources are missing.
     pub(crate) not_ready: Seldom,
-    /// Refused requests whose log entry was not written.
+    /// Rejected requests whose log entry could not be written.
     pub(crate) entry_not_written: Seldom,
-    /// Removals that name no client: these need a key.
+    /// Removal events without a client; these need a key.
     pub(crate) nameless_removals: ByPim,
 }
 
-/// A cause that only a PIM's own producers have: one line a minute for each PIM.
+/// A cause limited to a PIM's own producers: one line per minute and PIM.
 #[derive(Debug, Default)]
 pub(crate) struct ByPim(Mutex<HashMap<PimId, Arc<Seldom>>>);
 
 impl ByPim {
-    /// As [`Seldom::note`].
+    /// Like [`Seldom::note`].
     pub(crate) fn note(&self, pim: PimId, times: u64) -> Option<u64> {
         let seldom = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(pim).or_default());
         seldom.note(now(), times)
     }
 }
 
-/// The time that [`Seldom`] is told.
+/// Time for [`Seldom`].
 pub(crate) fn now() -> std::time::Instant {
     Instant::now().into_std()
 }

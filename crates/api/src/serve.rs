@@ -1,4 +1,4 @@
-//! The server: accepts connections, bounds what each may cost, and ends gracefully.
+//! The server: accepts connections, limits their cost, and stops gracefully.
 
 mod answer;
 mod crowd;
@@ -36,34 +36,34 @@ use heads::Fault;
 use pace::Pace;
 use stream::Stream;
 
-/// The most header fields of a request; beyond that 431.
+/// Maximum number of header fields of a request; above it 431.
 const MAX_HEADERS: usize = 100;
-/// Header fields that are read at all, so that 431 can be said in the usual shape.
+/// Maximum number of header fields parsed, so that a 431 can have the usual format.
 const MAX_HEADERS_READ: usize = 256;
-/// Bytes of a request's head, and of what is read ahead of a body.
+/// Maximum bytes of a request's head, and of read-ahead for a body.
 const READ_BUFFER: usize = 64 * 1024;
-/// Bytes of an answer that are held for an HTTP/2 stream whose client takes none.
+/// Bytes of a response buffered for an HTTP/2 stream whose client reads nothing.
 const SEND_BUFFER: usize = 32 * 1024;
-/// Requests at once on one HTTP/2 connection.
+/// Concurrent requests on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
-/// Pause after a failed accept: most likely no file descriptor is left, and trying at once again would only spin.
+/// Pause after a failed accept: most likely no file descriptor is left, and an immediate retry would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Longest pause between two looks at a connection.
+/// Longest interval between checks of a connection.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Serves `api` on `listener` until `stop` is done; then takes no more connections, lets requests under way end, and
-/// returns.
+/// Serves `api` on `listener` until `stop` completes; then accepts no more connections, waits for requests in flight,
+/// and returns.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) {
     let bounds = api.settings.server;
     let commits = api.commits.clone();
     serve_router(listener, router(api), bounds, stop).await;
-    // What was begun for clients that have left meanwhile.
+    // Work begun for clients that have disconnected.
     if timeout(bounds.drain, commits.ended()).await.is_err() {
-        tracing::warn!("requests with events are still being stored; their clients have left");
+        tracing::warn!("requests with events are still being stored; their clients have disconnected");
     }
 }
 
-/// The same for other routes than the API's.
+/// Like [`serve`], for other routes than the API's.
 pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerBounds, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(bounds.connections));
     let crowd = Crowd::new(bounds.connections);
@@ -88,7 +88,7 @@ pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerB
                         tracing::warn!(
                             address = %peer.ip(),
                             times,
-                            "connections were closed: their address has three quarters of all places"
+                            "closed connections: their address holds three quarters of all slots"
                         );
                     }
                     continue;
@@ -101,7 +101,7 @@ pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerB
             }
             Err(error) => {
                 if let Some(times) = not_accepted.note(now(), 1) {
-                    tracing::warn!(%error, times, "connections could not be accepted");
+                    tracing::warn!(%error, times, "could not accept connections");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -114,12 +114,12 @@ pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerB
     if timeout(bounds.drain, stopping.closed()).await.is_err() {
         tracing::warn!(
             connections = stopping.receiver_count(),
-            "requests under way did not end in time and are cut off"
+            "requests in flight did not complete in time and are cut off"
         );
     }
 }
 
-/// One connection, from its first byte to its end.
+/// One connection, from its first to its last byte.
 async fn connection(
     stream: TcpStream,
     peer: Peer,
@@ -127,9 +127,9 @@ async fn connection(
     bounds: ServerBounds,
     mut stopped: watch::Receiver<bool>,
 ) {
-    // Answers are small and complete: waiting to fill a packet only delays them.
+    // Responses are small and complete: waiting to fill a packet only delays them.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY was not set");
+        tracing::debug!(%error, "could not set TCP_NODELAY");
     }
     let under_way = Arc::new(UnderWay::new(bounds));
     let service = Service { router: TowerToHyperService::new(router), peer, under_way: under_way.clone() };
@@ -140,7 +140,7 @@ async fn connection(
         .header_read_timeout(bounds.header_timeout)
         .max_headers(MAX_HEADERS_READ)
         .max_buf_size(READ_BUFFER)
-        // A client that has said all may still listen.
+        // A client that has closed its sending side may still read.
         .half_close(true)
         .http2()
         .timer(TokioTimer::new())
@@ -170,15 +170,15 @@ async fn connection(
             () = tokio::time::sleep(LOOK.min(bounds.header_timeout / 4)) => {
                 let now = Instant::now();
                 if under_way.is_late(now) {
-                    tracing::debug!("a connection is closed: its client reads an answer too slowly");
+                    tracing::debug!("closing a connection: its client reads a response too slowly");
                     return;
                 }
                 let at_rest = under_way.at_rest();
                 if at_rest.is_none() || at_rest != seen {
                     (seen, quiet_since) = (at_rest, now);
                 } else if now - quiet_since >= bounds.header_timeout {
-                    // Nothing came in all that time: neither a first request, whose head may be under way, nor another
-                    // one on an HTTP/2 connection whose client only answers pings.
+                    // Nothing arrived in all that time: neither a first request, whose head may be incomplete, nor
+                    // another one on an HTTP/2 connection whose client only answers pings.
                     if ending {
                         return;
                     }
@@ -191,7 +191,7 @@ async fn connection(
     }
 }
 
-/// What every request goes through before and after the router.
+/// Wraps every request, before and after the router.
 #[derive(Clone)]
 struct Service {
     router: TowerToHyperService<Router>,
@@ -207,7 +207,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let started = Some(self.under_way.start());
         if request.headers().len() > MAX_HEADERS {
-            let message = format!("a request may have {MAX_HEADERS} header fields");
+            let message = format!("a request may have at most {MAX_HEADERS} header fields");
             let refusal = Refusal::new(because::TOO_MANY_HEADERS, message);
             return Answer { by: By::Server(Some(refusal)), request: started };
         }
@@ -217,7 +217,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     }
 }
 
-/// The answer to a request that could not be read; the connection ends with it.
+/// Response to an unreadable request; the connection ends with it.
 #[expect(clippy::disallowed_methods, reason = "a Date header as hyper writes it")]
 fn refused(fault: &Fault) -> Bytes {
     let status = fault.code.status;

@@ -1,4 +1,4 @@
-//! What an operator may set about the API; the defaults are the contract's.
+//! Operator settings of the API; the defaults are the contract's.
 
 use std::time::Duration;
 
@@ -12,34 +12,34 @@ use crate::auth::operator::OperatorKey;
 /// Settings of the API.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `https://…` under which the platform is reached from outside, without a trailing slash: in `dataschema` and links.
+    /// Public URL of the platform, `https://…` without a trailing slash, used in `dataschema` and links.
     pub public_url: String,
-    /// Where the pages are that explain error reasons, without a slash at its end; a reason's name follows it: in log
-    /// entries. `None`: the platform's own, `/docs/errors`.
+    /// Base URL of the pages about error reasons in log entries, without a trailing slash; the reason is appended.
+    /// `None`: the platform's own, `/docs/errors`.
     pub documentation_url: Option<String>,
-    /// The key of the operator's API; without one it is off.
+    /// Key of the operator API; without it, the API is disabled.
     pub operator_key: Option<OperatorKey>,
-    /// The key for `/metrics`; the operator's opens it as well. Without any of them it is off.
+    /// Key for `/metrics`; the operator key also works. Without both, it is disabled.
     pub metrics_key: Option<OperatorKey>,
-    /// When the owner of a subscription is told that it is suspended too often.
+    /// Number of suspensions from which the owner is told that they are too frequent.
     pub frequent: Frequent,
-    /// Requests a second for each (tenant, client id).
+    /// Requests per second for each (tenant, client id).
     pub requests_per_second: u32,
-    /// What happens to events of types that are not known.
+    /// Handling of unknown event types.
     pub unknown_types: UnknownTypes,
-    /// What happens to events whose payload does not fit the schema of their type.
+    /// Handling of schema violations.
     pub schema_check: SchemaCheck,
-    /// Whether destinations and notification URLs may be `http://`: for development.
+    /// Whether destinations and notification URLs may be `http://`, for development.
     pub allow_http: bool,
-    /// Addresses that destinations may have beyond public ones.
+    /// Non-public networks allowed for destinations.
     pub addresses: AddressPolicy,
-    /// Types of destination that this installation was built with.
+    /// Destination types of this installation.
     pub destination_types: Vec<DestinationType>,
-    /// How long PIMs' answers about tokens are believed.
+    /// Lifetimes of cached token verdicts.
     pub verdicts: VerdictCache,
-    /// Bounds of connections and of reading.
+    /// Limits of connections and of reading.
     pub server: ServerBounds,
-    /// Networks of the operator's own proxies: of a request from there, `X-Forwarded-For` says where it comes from.
+    /// The operator's own proxies: their `X-Forwarded-For` names the origin of a request.
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -64,16 +64,16 @@ impl Default for Settings {
     }
 }
 
-/// The memory of what PIMs said of tokens.
+/// The cache of token verdicts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VerdictCache {
-    /// How long a yes is believed (contract page 7, "Token check": 60 s).
+    /// Lifetime of a positive verdict (contract page 7, "Token check": 60 s).
     pub yes: Duration,
-    /// How long a no is believed (contract page 7, "Token check": 5 s).
+    /// Lifetime of a negative verdict (contract page 7, "Token check": 5 s).
     pub no: Duration,
-    /// Verdicts of each kind that are remembered at most: what a caller sends fills this memory, so it has an end.
+    /// Maximum number of cached verdicts of each kind: callers fill this cache, so it is bounded.
     pub at_most: usize,
-    /// How long a check may take in all, waiting for its turn included.
+    /// Maximum duration of a check, including the wait for its turn.
     pub check: Duration,
 }
 
@@ -88,49 +88,49 @@ impl Default for VerdictCache {
     }
 }
 
-/// Events of unknown types (contract page 7, "Unknown event types").
+/// Handling of unknown event types (contract page 7, "Unknown event types").
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum UnknownTypes {
-    /// They are accepted and counted, and named in the answer.
+    /// Accepts and counts them, and lists them in the response.
     #[default]
     Accept,
-    /// They are refused, with the nearest known name.
+    /// Rejects them, with the nearest known name.
     Reject,
 }
 
-/// Events whose payload does not fit the schema of their type.
+/// Handling of events whose payload does not match the schema of their type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SchemaCheck {
-    /// Nobody looks.
+    /// Disabled.
     Off,
-    /// They are accepted, counted, and told now and then in the operator's log.
+    /// Accepts and counts them, and occasionally logs them for the operator.
     #[default]
     Warn,
-    /// They are refused.
+    /// Rejects them.
     Reject,
 }
 
-/// Bounds that keep slow or greedy clients from taking what the others need.
+/// Limits that keep slow or greedy clients from starving others.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerBounds {
-    /// Connections at once; further ones wait to be accepted.
+    /// Maximum number of connections; further ones wait to be accepted.
     pub connections: usize,
-    /// How long a request's head may take, and how long a connection may be idle.
+    /// Maximum duration of a request's head, and of an idle connection.
     pub header_timeout: Duration,
-    /// How long a request's body may take.
+    /// Maximum duration of a request's body.
     pub body_timeout: Duration,
-    /// Bytes of a management request's body (contract page 7: 256 KiB).
+    /// Maximum size of a management request's body (contract page 7: 256 KiB).
     pub management_body: usize,
-    /// Bytes of an ingest request's body (contract page 6: 5 MiB).
+    /// Maximum size of an ingest request's body (contract page 6: 5 MiB).
     pub ingest_body: usize,
-    /// Bytes of all bodies that are held at once; an eighth of it is for requests of the Events API whose signature is
-    /// yet to be checked.
+    /// Maximum total size of bodies in memory; an eighth is for Events API requests whose signature is still
+    /// unverified.
     pub body_memory: u64,
-    /// How long requests under way may take to end when the server stops.
+    /// Time for requests in flight to complete when the server stops.
     pub drain: Duration,
-    /// Bytes of an answer that a client must read per second.
+    /// Bytes per second that a client must read of a response.
     pub answer_pace: u32,
-    /// How far a client may be behind that.
+    /// How far a client may fall behind that.
     pub answer_grace: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! `/api/v1/subscribers/{id}/subscriptions`: which events go where.
+//! `/api/v1/subscribers/{id}/subscriptions`: events and their destinations.
 
 pub(crate) mod create;
 pub(crate) mod delete;
@@ -20,10 +20,10 @@ use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::subscribers;
 
-/// The path of a subscription, as it was sent.
+/// Path parameters of a subscription, as sent.
 pub(crate) type Ids = At<(String, String)>;
 
-/// The caller's subscription with this id. Deleted ones, those of others and what is no id: 404.
+/// The caller's subscription with this id. Deleted ones, those of others and invalid ids are 404.
 pub(crate) async fn find(api: &Api, caller: &Caller, (id, sid): &(String, String)) -> Result<Subscription, Refusal> {
     let subscriber = subscribers::find(api, caller, id).await?;
     let missing = || Refusal::not_found("subscription");
@@ -34,18 +34,18 @@ pub(crate) async fn find(api: &Api, caller: &Caller, (id, sid): &(String, String
         .ok_or_else(missing)
 }
 
-/// 409 for a change of a revoked one.
+/// 409 for a change of a revoked subscription.
 pub(crate) fn must_not_be_revoked(subscription: &Subscription) -> Result<(), Refusal> {
     match subscription.status {
         SubscriptionStatus::Active | SubscriptionStatus::Suspended(_) => Ok(()),
         SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => Err(Refusal::new(
             because::SUBSCRIPTION_REVOKED,
-            "the subscription is revoked, because its connection or app was removed from the PIM; make a new one",
+            "the subscription is revoked because its connection or app was removed from the PIM; create a new one",
         )),
     }
 }
 
-/// Makes the change of one subscription and gives it as it is stored now.
+/// Commits the change of one subscription and returns it as stored.
 pub(crate) async fn make(api: &Api, change: Change) -> Result<Subscription, NotChanged> {
     let made = changing::make(api.store(), change).await?;
     let stored = made.subscriptions.into_iter().next();

@@ -1,10 +1,10 @@
-//! The command line: one variant for each command, whose flags stand beside what it does in `commands`.
+//! The command line: one variant per command; flags are defined in `commands`.
 
 use clap::{Parser, Subcommand};
 
 use crate::commands::{backup, client, config, demo, emit, filter, listen, pim, reseal, serve};
 
-/// Takes in a PIM's events and delivers them, filtered, signed and paced, to everybody who subscribed.
+/// Ingests a PIM's events and delivers them to subscribers: filtered, signed and rate-limited
 #[derive(Parser, Debug)]
 #[command(name = "postrider", version, max_term_width = 110, after_help = AFTER, propagate_version = true)]
 pub(crate) struct Cli {
@@ -14,17 +14,17 @@ pub(crate) struct Cli {
 
 const AFTER: &str = "\
 Start here:
-  postrider demo                see it work: platform, receiver and a sample PIM in one terminal
+  postrider demo                run a demo: platform, receiver and a sample PIM in one terminal
   postrider serve               run the platform
 
 Exit codes:
-  0  it worked
-  1  it failed
-  2  the command line makes no sense
-  3  the configuration is refused
-  4  the data folder cannot be used (in use, its encryption key is missing, made by a newer version)";
+  0  success
+  1  failure
+  2  invalid arguments
+  3  invalid configuration
+  4  unusable data folder (in use, encryption key missing, created by a newer version)";
 
-/// What it can do.
+/// The commands.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     Serve(serve::ServeArgs),

@@ -14,7 +14,7 @@ pub(crate) mod serve;
 use crate::cli::Command;
 use crate::failure::Failure;
 
-/// Does what the command line asks for.
+/// Runs the given command.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(&args),
@@ -30,7 +30,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// Runs a command's asynchronous part to its end.
+/// Runs the asynchronous part of a command.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

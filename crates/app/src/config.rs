@@ -1,5 +1,5 @@
-//! Configuration in two steps: as typed (file, environment, flags, each value with its place) → ready to use. What is ready is right:
-//! nothing behind this module checks a setting again.
+//! Configuration in two steps: as typed (file, environment, flags, each value with its place) → ready to use. A ready
+//! configuration is valid: nothing behind this module checks a setting again.
 
 use std::path::{Path, PathBuf};
 
@@ -30,24 +30,24 @@ use typed::Place;
 
 use crate::{destinations, egress, log, notifications, vault};
 
-/// It opens everything: it must not be guessed.
+/// Minimum length of the operator key and the metrics key.
 const SHORTEST_OPERATOR_KEY: usize = 24;
 
-/// A configuration that is ready to use.
+/// A valid configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) settings: Settings,
     pub(crate) pims: Vec<PimSettings>,
-    /// The file that was read.
+    /// The file read, if any.
     pub(crate) file: Option<PathBuf>,
-    /// What looks wrong and stops nothing.
+    /// Suspicious input that is not an error.
     pub(crate) warnings: Vec<String>,
-    /// Where each setting's value comes from, in the order of the table.
+    /// Origin of each setting's value, in the order of the table.
     places: Vec<Place>,
 }
 
 impl Config {
-    /// Reads the configuration of this process: `file` or the usual places, the environment, `flags` (key, text).
+    /// Reads this process's configuration: `file` or the usual places, the environment, and `flags` (key, text).
     pub(crate) fn load(file: Option<&Path>, flags: &[(String, String)]) -> Result<Config, Refused> {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -60,8 +60,8 @@ impl Config {
                 Err(error) => layers.faults.push(fault::Fault {
                     place: Place::File { path: path.clone(), line: 1, column: 1 },
                     key: None,
-                    problem: format!("the file cannot be read: {error}"),
-                    hint: Some("`postrider config --reference > postrider.toml` makes one".to_owned()),
+                    problem: format!("cannot read the file: {error}"),
+                    hint: Some("`postrider config --reference > postrider.toml` creates one".to_owned()),
                 }),
             }
         }
@@ -70,7 +70,7 @@ impl Config {
         Config::ready(layers, file)
     }
 
-    /// Reads a configuration that is not in a file; the environment does not count.
+    /// Reads a configuration without a file and without the environment.
     pub(crate) fn from_text(name: &str, text: &str) -> Result<Config, Refused> {
         let mut layers = Layers::default();
         layers.add_file(Path::new(name), text);
@@ -92,19 +92,19 @@ impl Config {
         }
     }
 
-    /// As TOML, secrets masked, with the origin of each value.
+    /// As TOML, with the origin of each value; secrets are masked.
     pub(crate) fn effective(&self) -> String {
         print::effective(self)
     }
 }
 
-/// The upper bound of `delivery.suspend_after`.
+/// Upper bound of `delivery.suspend_after`.
 const LONGEST_SUSPEND_AFTER: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// The lower bound of `delivery.topic_patience`.
+/// Lower bound of `delivery.topic_patience`.
 const SHORTEST_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// What one setting alone cannot say.
+/// Checks that involve several settings.
 fn check_together(settings: &Settings, layers: &mut Layers) {
     let delivery = &settings.delivery;
     if delivery.rate_lowest > delivery.rate_highest {
@@ -133,17 +133,17 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
         }
     }
     if delivery.suspend_after > LONGEST_SUSPEND_AFTER {
-        let problem = "must be at most 1h: failures are forgotten after an hour";
+        let problem = "must be at most 1h: the success rate covers one hour";
         layers.fault(layers.place("delivery.suspend_after"), "delivery.suspend_after", problem);
     }
     if !(SHORTEST_PATIENCE..=settings.storage.keep_events.max(SHORTEST_PATIENCE)).contains(&delivery.topic_patience) {
-        let problem = "must lie between 1h and `storage.keep_events`";
+        let problem = "must be between 1h and `storage.keep_events`";
         layers.fault(layers.place("delivery.topic_patience"), "delivery.topic_patience", problem);
     }
     for (name, key) in [("api.operator_key", &settings.api.operator_key), ("metrics.key", &settings.metrics.key)] {
         let Some(key) = key else { continue };
         if key.expose().len() < SHORTEST_OPERATOR_KEY {
-            let problem = "is shorter than 24 characters; `openssl rand -hex 24` makes a good one";
+            let problem = "is shorter than 24 characters; generate one with `openssl rand -hex 24`";
             layers.fault(layers.place(name), name, problem);
         } else if let Err(problem) = credential::check_token(key.expose()) {
             layers.fault(layers.place(name), name, &problem.to_string());
@@ -151,17 +151,17 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
     }
     let smtp = &settings.smtp;
     if smtp.host.is_some() && smtp.from.is_none() {
-        layers.fault(layers.place("smtp.host"), "smtp.from", "is needed with `smtp.host`: the sender of all emails");
+        layers.fault(layers.place("smtp.host"), "smtp.from", "is required with `smtp.host`: the sender of all emails");
     }
     if smtp.username.is_some() != smtp.password.is_some() {
-        let problem = "`smtp.username` and `smtp.password` go together";
+        let problem = "`smtp.username` and `smtp.password` must be set together";
         layers.fault(layers.place("smtp.username"), "smtp.username", problem);
     }
     check_by_use(settings, layers);
 }
 
-/// What only its user can judge: each setting is given to the code that `serve` gives it to, so that a configuration
-/// which `postrider config` accepts is one that `serve` accepts.
+/// Checks by the code that uses a setting: each setting is passed to the code that `serve` passes it to, so that
+/// `serve` accepts every configuration that `postrider config` accepts.
 fn check_by_use(settings: &Settings, layers: &mut Layers) {
     let mut refuse = |key: &str, problem: String| layers.fault(layers.place(key), key, &problem);
     if let Err(problem) = log::filter(&settings.log.level) {

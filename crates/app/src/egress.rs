@@ -17,7 +17,7 @@ pub(crate) fn connector(settings: &Settings) -> Result<Connector, Failure> {
     Ok(Connector::new(Arc::new(Resolver::system()), addresses(settings), tls))
 }
 
-/// TLS with the public roots and those that the operator adds.
+/// TLS with the public roots and those of the operator.
 pub(crate) fn tls(settings: &Settings) -> anyhow::Result<TlsClient> {
     let mut roots = Vec::new();
     for path in &settings.top.extra_roots {

@@ -1,4 +1,4 @@
-//! How a command ends when it does not end well: `error: …`, its causes, `hint: …`, and an exit code that says what kind it was.
+//! Failures of commands: `error: …`, causes, `hint: …`, and an exit code.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -6,20 +6,20 @@ use std::process::ExitCode;
 use crate::config::fault::Refused;
 use crate::terminal;
 
-/// What the exit codes say; `postrider --help` lists them.
+/// Exit codes, as listed by `postrider --help`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Exit {
-    /// It did not work.
+    /// Failed.
     Failed = 1,
-    /// The command line makes no sense.
+    /// Invalid arguments.
     Usage = 2,
-    /// The configuration is refused.
+    /// Invalid configuration.
     Configuration = 3,
-    /// The data folder cannot be used: in use by another process, its key is missing, made by a newer version.
+    /// Unusable data folder: in use by another process, missing key, created by a newer version.
     Data = 4,
 }
 
-/// A failure with advice.
+/// An error with a hint.
 #[derive(Debug)]
 pub(crate) struct Failure {
     error: anyhow::Error,
@@ -28,23 +28,23 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure of a kind.
+    /// Creates a failure with an exit code.
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
         Failure { error: error.into(), hint: None, exit }
     }
 
-    /// A failure that is a sentence.
+    /// Creates a failure from a message.
     pub(crate) fn message(exit: Exit, message: impl fmt::Display) -> Failure {
         Failure::new(exit, anyhow::anyhow!("{message}"))
     }
 
-    /// With advice what would be right.
+    /// Adds a hint.
     #[must_use]
     pub(crate) fn hint(self, hint: impl Into<String>) -> Failure {
         Failure { hint: Some(hint.into()), ..self }
     }
 
-    /// Writes it on standard error, and gives its exit code.
+    /// Prints the failure to standard error and returns its exit code.
     pub(crate) fn report(self) -> ExitCode {
         terminal::error(&self.to_string());
         ExitCode::from(self.exit as u8)
@@ -73,7 +73,7 @@ impl fmt::Display for Failure {
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Failure {
         Failure::new(Exit::Configuration, refused).hint(
-            "`postrider config` shows where each setting comes from, `postrider config --reference` what there is",
+            "`postrider config` shows the origin of each setting, `postrider config --reference` lists all settings",
         )
     }
 }

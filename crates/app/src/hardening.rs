@@ -1,16 +1,16 @@
-//! What holds for the whole process that serves.
+//! Hardening of the serving process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Switches core dumps off: one would hold secrets, tokens and events in the clear, and lie where a crash handler puts
-/// it.
+/// Disables core dumps: a dump would contain secrets, tokens and events in plain text, wherever the crash handler
+/// stores it.
 pub(crate) fn no_core_dumps() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if getrlimit(Resource::Core) == none {
         return;
     }
     if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "core dumps could not be switched off; set LimitCORE=0 where the service is defined");
+        tracing::warn!(%error, "could not disable core dumps; set LimitCORE=0 in the service definition");
     }
 }
 

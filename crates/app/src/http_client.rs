@@ -1,5 +1,4 @@
-//! HTTP calls of the commands: to a platform, or to a URL that the person at the terminal named. No address guard; deliveries
-//! go through `sinks`.
+//! HTTP client of the commands, for a platform or a URL given by the user. No address guard; deliveries use `sinks`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,34 +13,34 @@ use sinks::connect::Connector;
 use sinks::resolve::Resolver;
 use sinks::tls::TlsClient;
 
-/// More than any answer that these commands expect.
+/// More than any response these commands expect.
 const MAX_ANSWER: usize = 16 << 20;
-/// A platform that is busy answers later than one that is idle, yet not never.
+/// A busy platform may answer late.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A client for URLs that the operator named himself.
+/// A client for URLs given by the operator.
 pub(crate) fn client() -> anyhow::Result<Client> {
     let resolver = Arc::new(Resolver::system());
     let tls = TlsClient::new(&[])?;
     Ok(Client::new(Connector::new(resolver, AddressPolicy::default(), tls).exempt()))
 }
 
-/// A call of these commands, with their bounds.
+/// A request with the limits of these commands.
 pub(crate) fn call(method: Method, url: String, headers: HeaderMap, body: Bytes) -> Call {
     Call { method, url, headers, body, limit: MAX_ANSWER, timeout: TIMEOUT }
 }
 
-/// The body of an answer as JSON.
+/// Response body as JSON.
 pub(crate) fn json(answer: &Fetched) -> anyhow::Result<Value> {
-    serde_json::from_slice(&answer.body).with_context(|| format!("the answer is no JSON: {}", text(answer)))
+    serde_json::from_slice(&answer.body).with_context(|| format!("the response is not JSON: {}", text(answer)))
 }
 
-/// The body of an answer as text, for messages.
+/// Response body as text, for messages.
 pub(crate) fn text(answer: &Fetched) -> String {
     String::from_utf8_lossy(&answer.body).trim().to_owned()
 }
 
-/// What a platform's error answer says, a line for each error: `field: message`.
+/// Messages of a platform's error response, one per line: `field: message`.
 pub(crate) fn errors(answer: &Fetched) -> String {
     let Some(errors) = json(answer).ok().and_then(|json| json.get("errors").and_then(Value::as_array).cloned()) else {
         return format!("\n  {}", text(answer));

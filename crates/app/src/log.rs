@@ -1,4 +1,4 @@
-//! The platform's own logs: lines for people on a terminal, JSON otherwise, on standard error.
+//! The platform's own logs: human-readable on a terminal, JSON otherwise, on standard error.
 
 use std::io::IsTerminal;
 
@@ -8,15 +8,15 @@ use tracing_subscriber::fmt;
 use crate::config::value::LogFormat;
 use crate::failure::{Exit, Failure};
 
-/// Libraries that tell of what others do to them: of every connection to every destination, or whatever a client of
-/// ours sends them (a `PING` that nobody asked for is a line each in `h2`). Anybody could fill the log so. What an
-/// owner of a subscription has to know is in its log; who runs the platform can turn them up, as in `info,h2=warn`.
+/// Libraries that log the actions of peers: each connection to each destination, or anything a client sends (`h2` logs
+/// each unexpected `PING`). Anyone could flood the log that way. Subscription owners find what they need in their own
+/// log; operators can raise the level, as in `info,h2=warn`.
 const QUIET: &str = "krafka=error,h2=error,hyper=error,hyper_util=error,rustls=error,tokio_rustls=error,\
                      hickory_proto=error,hickory_resolver=error,lettre=error,google_cloud_auth=error,\
                      google_cloud_gax_internal=error,google_cloud_pubsub=error,tonic=error,tower=error,\
                      reqwest=error,opentelemetry=error,opentelemetry_sdk=error,opentelemetry_otlp=error";
 
-/// What is logged, or what is wrong with the setting.
+/// The log filter, or an error in the setting.
 pub(crate) fn filter(level: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {
         format!(
@@ -25,7 +25,7 @@ pub(crate) fn filter(level: &str) -> Result<EnvFilter, String> {
     })
 }
 
-/// Starts logging; to be called once.
+/// Starts logging; called once.
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Failure> {
     let filter = filter(level).map_err(|error| Failure::message(Exit::Configuration, error))?;
     let human = match format {
@@ -45,5 +45,5 @@ pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Failure> {
         let message = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(thread = thread.name(), place, message, "a fault in the platform: please report it");
     }));
-    started.map_err(|error| Failure::message(Exit::Failed, format!("logging could not be started: {error}")))
+    started.map_err(|error| Failure::message(Exit::Failed, format!("could not start logging: {error}")))
 }

@@ -1,5 +1,5 @@
-//! The binary `postrider`: an event platform that delivers a PIM's events, filtered, signed and paced, to whoever
-//! subscribed.
+//! The binary `postrider`: an event platform that delivers a PIM's events to subscribers: filtered, signed and
+//! rate-limited.
 
 use std::process::ExitCode;
 

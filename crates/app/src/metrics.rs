@@ -1,7 +1,7 @@
-//! Metrics for Prometheus: the list of them ([`families`]), how they are gathered and written, and the listener for scrapers.
+//! Prometheus metrics: their list ([`families`]), collection and formatting, and the listener for scrapers.
 //!
-//! The crates count for themselves and know nothing of Prometheus. A scrape reads their counters and asks the engine and the store a few
-//! bounded questions; what comes of it is good for a second, however many ask.
+//! The crates count for themselves and know nothing of Prometheus. A scrape reads their counters and sends the engine
+//! and the store a few bounded queries; the response is cached for one second.
 
 mod families;
 mod gather;
@@ -23,18 +23,19 @@ use tokio::sync::Mutex;
 pub(crate) use gather::Sources;
 pub(crate) use server::listen;
 
-/// So long a page is good for: several scrapers, or an impatient one, cost no more than one.
+/// Lifetime of a cached response: several or impatient scrapers cost no more than one.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// All metrics.
 pub(crate) struct Metrics {
     sources: Sources,
-    /// The latest pages, by whether they are in the format of OpenMetrics. Who comes while one is made waits for it.
+    /// Latest responses, by whether they are in the OpenMetrics format. Concurrent requests wait for one in
+    /// preparation.
     latest: Mutex<HashMap<bool, (Instant, Page)>>,
 }
 
 impl Metrics {
-    /// Metrics of these sources.
+    /// Creates metrics of these sources.
     pub(crate) fn new(sources: Sources) -> Arc<Metrics> {
         Arc::new(Metrics { sources, latest: Mutex::default() })
     }

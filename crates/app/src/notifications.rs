@@ -1,4 +1,4 @@
-//! The sender of notifications as the configuration wants it.
+//! The notification sender, as configured.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::config::settings::Settings;
 use crate::config::value::SmtpSecurity;
 use crate::failure::{Exit, Failure};
 
-/// Starts it. `connector` is that of deliveries: the address guard judges notification webhooks as well.
+/// Starts the sender. It shares `connector` with deliveries, so the address guard applies to notification webhooks as
+/// well.
 pub(crate) fn start(
     outbox: Arc<dyn Outbox>,
     connector: Connector,
@@ -34,7 +35,7 @@ pub(crate) fn start(
     Ok(Notifier::start(outbox, ways, settings, clock))
 }
 
-/// Sends emails, where the operator has set an SMTP server.
+/// The mailer, if an SMTP server is configured.
 pub(crate) fn mailer(settings: &Settings) -> anyhow::Result<Option<Mailer>> {
     let smtp = &settings.smtp;
     let (Some(host), Some(from)) = (&smtp.host, &smtp.from) else { return Ok(None) };

@@ -1,5 +1,5 @@
-//! Asks PIMs for the types of their attributes, for the deltas of the Events API bridge: a password grant with the first
-//! credentials that the operator registered, then page by page.
+//! Fetches attribute types from PIMs, for the deltas of the Events API bridge: a password grant with the first
+//! registered credentials, then page by page.
 
 use std::collections::HashMap;
 
@@ -11,18 +11,18 @@ use serde_json::Value;
 
 use crate::pim_client::{PimClient, credentials};
 
-/// Attributes a page: the most that a PIM gives.
+/// Attributes per page: the PIM's maximum.
 const PAGE: usize = 100;
-/// More pages than any PIM has; who goes on beyond is no PIM.
+/// Maximum number of pages, more than any PIM has.
 const MOST_PAGES: usize = 1000;
-/// What is read of an answer: a page has a few hundred KB where attributes have labels in many languages.
+/// Maximum size of a response: a page has a few hundred KB if attributes have labels in many languages.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// Attribute types over HTTP.
 pub(crate) struct HttpAttributes(PimClient);
 
 impl HttpAttributes {
-    /// Asks by `client`.
+    /// Uses `client` for requests.
     pub(crate) fn new(client: PimClient) -> HttpAttributes {
         HttpAttributes(client)
     }
@@ -41,9 +41,9 @@ impl AttributeSource for HttpAttributes {
                 return Err(format!("it answered {path} with {}", answer.status.as_u16()));
             }
             let answer: Value =
-                serde_json::from_slice(&answer.body).map_err(|_| format!("its answer to {path} is not JSON"))?;
+                serde_json::from_slice(&answer.body).map_err(|_| format!("its response to {path} is not JSON"))?;
             let items = answer.pointer("/_embedded/items").and_then(Value::as_array);
-            let items = items.ok_or_else(|| format!("its answer to {path} has no `_embedded.items`"))?;
+            let items = items.ok_or_else(|| format!("its response to {path} has no `_embedded.items`"))?;
             for item in items {
                 let text = |name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
                 types.extend(text("code").zip(text("type")));
@@ -52,7 +52,7 @@ impl AttributeSource for HttpAttributes {
                 return Ok(Some(types));
             }
         }
-        Err(format!("its attributes do not end after {MOST_PAGES} pages"))
+        Err(format!("its attributes exceed {MOST_PAGES} pages"))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Calls of a PIM's REST API: a path of the registered URL with a token, and the password grant that gives one. What they mean for a token
-//! check, for attribute types and for reconciliation is decided there.
+//! Calls of a PIM's REST API: a path of the registered URL with a token, and the password grant. Callers interpret the
+//! results for token checks, attribute types and reconciliation.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use sinks::client::{Call, Client, Fetched};
 
-/// What is read of the answer to a grant.
+/// Maximum size of a grant's response.
 const MAX_GRANT: usize = 64 * 1024;
-/// What is repeated of a PIM's own message.
+/// Maximum length of a quoted PIM message.
 const MAX_MESSAGE: usize = 200;
 
 /// A client for registered PIMs. It calls no other URLs, so it needs no address guard.
@@ -25,53 +25,53 @@ pub(crate) struct PimClient {
     timeout: Duration,
 }
 
-/// Why there is no answer that could be judged.
+/// Reason for a missing response.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// The PIM was not reached, or did not answer in time or within bounds.
+    /// The PIM was unreachable, or did not answer within the limits.
     #[error("{0}")]
     NoAnswer(String),
-    /// What cannot stand in a header is no token.
-    #[error("the token has characters that no token has")]
+    /// A token that cannot be sent in a header is invalid.
+    #[error("the token contains invalid characters")]
     NoToken,
 }
 
-/// Why a password grant gave no token.
+/// Reason for a failed password grant.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum GrantError {
-    /// There was no answer.
+    /// No response.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The PIM does not take these credentials.
-    #[error("the PIM refuses the credentials that the operator registered for this client: {0}")]
+    /// The PIM rejects the credentials.
+    #[error("the PIM rejects the credentials registered for this client: {0}")]
     Refused(String),
-    /// The PIM answered with another status.
+    /// Another status.
     #[error("it answered the password grant with {0}")]
     Status(u16),
-    /// It answered with something else.
-    #[error("its answer to the password grant has no `access_token`")]
+    /// An unexpected body.
+    #[error("its response to the password grant has no `access_token`")]
     NoToken,
 }
 
 impl PimClient {
-    /// Calls take at most `timeout` each.
+    /// Limits each call to `timeout`.
     pub(crate) fn new(client: Client, timeout: Duration) -> PimClient {
         PimClient { client, timeout }
     }
 
-    /// The same with more time, where `timeout` is longer than what it has.
+    /// Raises the time limit to `timeout`.
     pub(crate) fn with_timeout_of_at_least(&self, timeout: Duration) -> PimClient {
         PimClient { client: self.client.clone(), timeout: self.timeout.max(timeout) }
     }
 
-    /// `GET` of `path` with a token; at most `limit` bytes of the answer are read.
+    /// `GET` of `path` with a token; reads at most `limit` bytes of the response.
     pub(crate) async fn get(&self, pim: &Pim, path: &str, token: &str, limit: usize) -> Result<Fetched, CallError> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, secret(format!("Bearer {token}"))?);
         self.call(pim, Method::GET, path, headers, Bytes::new(), limit).await
     }
 
-    /// A token by a password grant.
+    /// Fetches a token by a password grant.
     pub(crate) async fn grant(&self, pim: &Pim, credentials: &ClientCredentials) -> Result<String, GrantError> {
         let pair = format!("{}:{}", credentials.client_id, credentials.client_secret.expose());
         let mut headers = HeaderMap::new();
@@ -93,7 +93,7 @@ impl PimClient {
             StatusCode::BAD_REQUEST
             | StatusCode::UNAUTHORIZED
             | StatusCode::FORBIDDEN
-            | StatusCode::UNPROCESSABLE_ENTITY => Err(GrantError::Refused(said(&answer, "it does not say why"))),
+            | StatusCode::UNPROCESSABLE_ENTITY => Err(GrantError::Refused(said(&answer, "it gives no reason"))),
             other => Err(GrantError::Status(other.as_u16())),
         }
     }
@@ -115,7 +115,7 @@ impl PimClient {
     }
 }
 
-/// The credentials that a PIM's REST API is called with, where the operator registered some.
+/// Registered credentials for a PIM's REST API, if any.
 pub(crate) fn credentials(pim: &Pim) -> Option<&ClientCredentials> {
     match &pim.token_check {
         TokenCheck::Probe { clients, .. } => clients.first(),
@@ -123,7 +123,7 @@ pub(crate) fn credentials(pim: &Pim) -> Option<&ClientCredentials> {
     }
 }
 
-/// The PIM's own words: `message` of its error answers, `error_description` of its OAuth ones.
+/// The PIM's own message: `message` of its error responses, `error_description` of OAuth errors.
 pub(crate) fn said(answer: &Fetched, otherwise: &str) -> String {
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
     let text = body.as_ref().and_then(|body| {
@@ -133,7 +133,7 @@ pub(crate) fn said(answer: &Fetched, otherwise: &str) -> String {
     text.unwrap_or_else(|| otherwise.to_owned())
 }
 
-/// A header's value that is never shown.
+/// A header value that is never shown.
 fn secret(value: String) -> Result<HeaderValue, CallError> {
     let mut value = HeaderValue::try_from(value).map_err(|_| CallError::NoToken)?;
     value.set_sensitive(true);

@@ -1,5 +1,5 @@
-//! Asks PIMs for what was changed lately, for reconciliation: page by page, one request at a time, with a token by a password
-//! grant that is kept until the PIM rejects it.
+//! Queries PIMs for recent changes, for reconciliation: page by page, one request at a time, with a token from a
+//! password grant that is reused until the PIM rejects it.
 
 use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -17,19 +17,19 @@ use wire::json::{Value, pieces};
 
 use crate::pim_client::{PimClient, credentials};
 
-/// Entities a page: the most that a PIM gives.
+/// Entities per page: the PIM's maximum.
 const PAGE: usize = 100;
-/// What is read of an answer: a page of large products has some MB.
+/// Maximum size of a response: a page of large products has some MB.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
-/// How far behind UTC the clocks of the westernmost time zone are.
+/// Offset of the westernmost time zone from UTC.
 const WESTERNMOST: Duration = Duration::from_secs(12 * 60 * 60);
-/// A page takes longer than a check of a token.
+/// A page takes longer than a token check.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(60);
-/// A page is asked for at most so often where the PIM says that it is too much.
+/// Maximum number of requests for a page that is answered with 429.
 const MOST_TRIES: usize = 5;
-/// The pause where the PIM does not say how long.
+/// Pause after a 429 without `Retry-After`.
 const PAUSE: Duration = Duration::from_secs(60);
-/// However long the PIM says.
+/// Maximum pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// Changed entities over HTTP.
@@ -40,7 +40,7 @@ pub(crate) struct HttpEntities {
 }
 
 impl HttpEntities {
-    /// Asks by `client`, and gives pages a minute where it gives calls less.
+    /// Uses `client`, with a time limit of one minute per page if its own is shorter.
     pub(crate) fn new(client: PimClient) -> HttpEntities {
         let pages = client.with_timeout_of_at_least(LEAST_TIMEOUT);
         HttpEntities { grants: client, pages, tokens: Mutex::default() }
@@ -55,7 +55,7 @@ impl HttpEntities {
         Ok(token)
     }
 
-    /// Asks until there is an answer that is neither "too much" nor about an old token.
+    /// Repeats a request until the response is neither 429 nor a rejection of an old token.
     async fn get(&self, pim: &Pim, credentials: &ClientCredentials, target: &str) -> Result<Fetched, String> {
         let mut renewed = false;
         for _ in 0..MOST_TRIES {
@@ -70,7 +70,7 @@ impl HttpEntities {
                 _ => return Ok(answer),
             }
         }
-        Err(format!("it said {MOST_TRIES} times that it is asked too often"))
+        Err(format!("it answered {MOST_TRIES} times with 429"))
     }
 }
 
@@ -87,13 +87,13 @@ impl EntitySource for HttpEntities {
         since: Timestamp,
         cursor: Option<&str>,
     ) -> Result<EntityPage, String> {
-        let credentials = credentials(pim).ok_or("there are no credentials for it")?;
+        let credentials = credentials(pim).ok_or("no credentials are registered for it")?;
         let path = path(kind);
         let target = cursor.map_or_else(|| first(&path, since), |query| format!("{path}?{query}"));
         let answer = self.get(pim, credentials, &target).await?;
         match answer.status {
             StatusCode::OK => {}
-            // PIMs before 7.0 do not have it.
+            // Missing in PIMs before 7.0.
             StatusCode::NOT_FOUND if kind == EntityKind::ProductsByUuid => return Ok(EntityPage::default()),
             other => return Err(format!("it answered {path} with {}", other.as_u16())),
         }
@@ -106,17 +106,17 @@ fn path(kind: EntityKind) -> String {
     format!("/api/rest/v1/{}", kind.name())
 }
 
-/// The path and query of the first page.
+/// Path and query of the first page.
 fn first(path: &str, since: Timestamp) -> String {
-    // The PIM reads the time in its own zone, whichever that is, to the second. So it gives the changes of up to 26 hours more;
-    // those before the window do not count, by the offset that their times have.
+    // The PIM interprets the time in its own unknown time zone, to the second. So it returns changes of up to 26 hours
+    // more; those before the window are discarded by the offset in their times.
     let since = since - WESTERNMOST;
     let since: String = since.to_string().replace('T', " ").chars().take("YYYY-MM-DD hh:mm:ss".len()).collect();
     let search = json!({"updated": [{"operator": ">", "value": since}]}).to_string();
     format!("{path}?pagination_type=search_after&limit={PAGE}&search={}", escaped(&search))
 }
 
-/// Everything but letters and digits as `%XX`.
+/// Percent-encodes everything except letters and digits.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(3 * text.len());
     for byte in text.bytes() {
@@ -129,25 +129,25 @@ fn escaped(text: &str) -> String {
 }
 
 fn read(pim: &Pim, path: &str, body: &[u8]) -> Result<EntityPage, String> {
-    let answer = pieces(body, &["_embedded", "items"]).map_err(|_| format!("its answer to {path} is not JSON"))?;
+    let answer = pieces(body, &["_embedded", "items"]).map_err(|_| format!("its response to {path} is not JSON"))?;
     let link = answer.rest.get("_links").and_then(|links| links.get("next")).and_then(|next| next.get("href"));
     let next = match link {
         None | Some(Value::Null) => None,
         Some(link) => Some(next(pim, path, link.as_str().unwrap_or_default())?),
     };
-    let items = answer.elements.ok_or_else(|| format!("its answer to {path} has no `_embedded.items`"))?;
+    let items = answer.elements.ok_or_else(|| format!("its response to {path} has no `_embedded.items`"))?;
     Ok(EntityPage { items: items.into_iter().map(str::to_owned).collect(), at: None, next })
 }
 
-/// What time it was for the PIM when it answered.
+/// The PIM's time when it answered.
 fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
     let since_epoch = date.duration_since(UNIX_EPOCH).ok()?;
     Some(Timestamp::EPOCH + since_epoch)
 }
 
-/// The query of a link to the next page, if that is on this path of this very PIM. The link's scheme does not matter, since
-/// PIMs behind a proxy for TLS write `http`: what is called is the registered URL in any case.
+/// Query of the link to the next page, if that is on this path of this PIM. The link's scheme is ignored because PIMs
+/// behind a TLS proxy write `http`; the registered URL is called in any case.
 fn next(pim: &Pim, path: &str, link: &str) -> Result<String, String> {
     let without_scheme = |key: String| key.split_once("://").map(|(_, rest)| rest.to_owned());
     let parts = link.split_once('?').and_then(|(base, query)| Some((without_scheme(url_key(base)?)?, query)));
@@ -158,12 +158,12 @@ fn next(pim: &Pim, path: &str, link: &str) -> Result<String, String> {
         }
         _ => {
             let shown: String = link.chars().filter(|character| !character.is_control()).take(200).collect();
-            Err(format!("its answer to {path} names a next page that is not there on the registered URL: {shown:?}"))
+            Err(format!("its response to {path} links to a next page outside the registered URL: {shown:?}"))
         }
     }
 }
 
-/// How long to wait after "too much".
+/// Pause after a 429.
 fn pause(headers: &HeaderMap) -> Duration {
     let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     seconds.map_or(PAUSE, Duration::from_secs).min(LONGEST_PAUSE)

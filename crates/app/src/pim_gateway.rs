@@ -1,5 +1,6 @@
-//! Asks PIMs about tokens over HTTP: `token-info` of hosted editions, a probe of the others where the operator trusts the callers of
-//! such a PIM (contract pages 1 and 7, "Token check"). Registered credentials serve to ask the PIM, never as a proof.
+//! Verifies tokens with PIMs over HTTP: `token-info` of hosted editions, a probe of the others if the operator trusts
+//! the callers of such a PIM (contract pages 1 and 7, "Token check"). Registered credentials are used for the
+//! platform's own requests, never as a proof.
 
 use api::{Permission, PimGateway, Verdict};
 use async_trait::async_trait;
@@ -11,14 +12,14 @@ use sinks::client::Fetched;
 
 use crate::pim_client::{CallError, GrantError, PimClient, said};
 
-/// What is read of an answer; the longest of these calls lists measurement families.
+/// Maximum size of a response; the longest lists measurement families.
 const MAX_ANSWER: usize = 1024 * 1024;
 
 /// The gateway over HTTP.
 pub(crate) struct HttpGateway(PimClient);
 
 impl HttpGateway {
-    /// Asks by `client`.
+    /// Uses `client` for requests.
     pub(crate) fn new(client: PimClient) -> HttpGateway {
         HttpGateway(client)
     }
@@ -28,14 +29,15 @@ impl HttpGateway {
 impl PimGateway for HttpGateway {
     async fn verify(&self, pim: &Pim, client: &ClientId, token: &str) -> Verdict {
         let verdict = match &pim.token_check {
-            TokenCheck::Static => Err(Verdict::Rejected { message: "the token is not one of this client".into() }),
+            TokenCheck::Static => Err(Verdict::Rejected { message: "the token does not belong to this client".into() }),
             TokenCheck::TokenInfo { client_id_fields, permission_field, clients: _ } => {
                 self.token_info(pim, client, token, client_id_fields, permission_field.as_deref()).await
             }
             TokenCheck::Probe { probe, trust_client_id, .. } => {
                 match self.ask(pim, path_of(*probe), token).await {
                     Ok(_) if *trust_client_id => Ok(Verdict::Genuine { permission: None }),
-                    // It may be that of another client. Who has no token of the PIM is not told that it is registered.
+                    // It may belong to another client. Callers without a token of the PIM don't learn that it is
+                    // registered.
                     Ok(_) => Err(unproven()),
                     Err(refused) => Err(refused),
                 }
@@ -63,7 +65,7 @@ impl PimGateway for HttpGateway {
                 let asked = async {
                     let token = self.grant(pim, known).await?;
                     self.ask(pim, path_of(*probe), &token).await?;
-                    // These editions know no permission of their own: the role's right to the web API is what can be
+                    // These editions have no permission of their own: only the role's right to the web API can be
                     // withdrawn there.
                     Ok(Verdict::Genuine { permission: Some(true) })
                 };
@@ -73,13 +75,13 @@ impl PimGateway for HttpGateway {
     }
 }
 
-/// Only a clear word withdraws a permission: a password that was changed, or a PIM that fails, suspends nobody.
+/// Only an explicit refusal withdraws a permission: a changed password or a failing PIM suspends nothing.
 fn permission_by(verdict: Verdict) -> Permission {
     match verdict {
         Verdict::Genuine { permission: Some(true) } => Permission::Allowed,
         Verdict::Genuine { permission: Some(false) } | Verdict::WebApiForbidden => Permission::Withdrawn,
         Verdict::Genuine { permission: None } => {
-            Permission::Unknown { message: "the PIM's token-info does not have the field of the permission".into() }
+            Permission::Unknown { message: "the PIM's token-info response lacks the permission field".into() }
         }
         Verdict::Rejected { message } | Verdict::Unavailable { message } | Verdict::UnprovenClient { message } => {
             Permission::Unknown { message }
@@ -94,7 +96,7 @@ fn path_of(probe: Probe) -> &'static str {
     }
 }
 
-/// `Err` is the verdict of a question that ends early.
+/// `Err` is the verdict of a check that ends early.
 type Judged<T> = Result<T, Verdict>;
 
 impl HttpGateway {
@@ -108,12 +110,12 @@ impl HttpGateway {
     ) -> Judged<Verdict> {
         let answer = self.ask(pim, "/api/rest/v1/token-info", token).await?;
         let Ok(info) = serde_json::from_slice::<Value>(&answer.body) else {
-            return Err(unavailable("its token-info is not JSON"));
+            return Err(unavailable("its token-info response is not JSON"));
         };
         let Some(named) = client_id_fields.iter().find_map(|path| at(&info, path)?.as_str()) else {
             return Err(Verdict::UnprovenClient {
                 message: format!(
-                    "the PIM's token-info names the client in none of {}; the operator sets where to look",
+                    "the PIM's token-info response contains no client id in {}; the operator can configure the field",
                     client_id_fields.join(", ")
                 ),
             });
@@ -135,8 +137,7 @@ impl HttpGateway {
         }
     }
 
-    /// A password grant with the credentials that the operator registered: it fails once the connection is gone. Gives
-    /// the token.
+    /// A password grant with registered credentials, which fails once the connection is removed. Returns the token.
     async fn grant(&self, pim: &Pim, credentials: &ClientCredentials) -> Judged<String> {
         self.0.grant(pim, credentials).await.map_err(|error| match error {
             GrantError::Call(error) => verdict_of(error),
@@ -159,13 +160,14 @@ fn unavailable(why: &str) -> Verdict {
 
 fn unproven() -> Verdict {
     Verdict::UnprovenClient {
-        message: "the tokens of this PIM do not say which client they were issued to: send a token of the platform (`pt_…`) in \
-                  X-PIM-TOKEN; its operator issues one with `postrider client token add`, or sets `trust_client_id` for the PIM"
+        message: "the tokens of this PIM do not identify their client: send a platform token (`pt_…`) in X-PIM-TOKEN; \
+                  the \
+                  operator issues one with `postrider client token add`, or sets `trust_client_id` for the PIM"
             .into(),
     }
 }
 
-/// The value at a path of member names, such as `connection.client_id`.
+/// Value at a path of member names, such as `connection.client_id`.
 fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     path.split('.').try_fold(value, |value, name| value.get(name))
 }

@@ -1,4 +1,4 @@
-//! The platform in one process: store, sinks, engine and API put together, and taken apart in order.
+//! The platform in one process: startup and shutdown of store, sinks, engine and API.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,9 +35,9 @@ use crate::{data, destinations, egress, notifications, registration, tuning, upk
 
 /// A running platform.
 pub(crate) struct Platform {
-    /// Where it listens.
+    /// Address of the API.
     pub(crate) address: SocketAddr,
-    /// Where it listens for scrapers of metrics.
+    /// Address of the metrics listener.
     pub(crate) metrics_address: Option<SocketAddr>,
     running: Arc<Running>,
     store: Arc<dyn Store>,
@@ -50,11 +50,11 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// Starts it: the data folder, what the configuration registers, deliveries, and last the API.
+    /// Starts the platform: data folder, registrations of the configuration, deliveries, and finally the API.
     pub(crate) async fn start(config: &Config) -> Result<Platform, Failure> {
         let settings = &config.settings;
         let listener = listen(settings.top.listen).await?;
-        let address = listener.local_addr().context("the address that is listened on is not known")?;
+        let address = listener.local_addr().context("unknown listen address")?;
         let public_url =
             settings.top.public_url.as_ref().map_or_else(|| format!("http://{address}"), |url| url.0.clone());
         let clock = Clock::system();
@@ -140,7 +140,7 @@ impl Platform {
         Ok(Platform { address, metrics_address, running, store, supervisor, serving, ageing, notifier, traces })
     }
 
-    /// How a subscription's delivery stands.
+    /// Delivery status of a subscription.
     pub(crate) async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
         self.running.status(subscription).await
     }
@@ -150,7 +150,8 @@ impl Platform {
         self.supervisor.failed().await
     }
 
-    /// Stops it: takes no more requests, lets attempts under way end, saves how far every subscription has come.
+    /// Stops the platform gracefully: accepts no more requests, waits for attempts in flight, and saves the progress of
+    /// all subscriptions.
     pub(crate) async fn stop(mut self) {
         self.supervisor.stop();
         for serving in self.serving {
@@ -161,14 +162,14 @@ impl Platform {
         self.supervisor.end_kept().await;
         self.running.stop().await;
         if let Err(error) = self.ageing.await {
-            tracing::error!(%error, "the hours of service were not counted in order");
+            tracing::error!(%error, "the count of service hours did not stop gracefully");
         }
         self.notifier.stop().await;
         self.traces.stop().await;
         // Closing the store waits for the disk.
         let store = self.store;
         if let Err(error) = tokio::task::spawn_blocking(move || drop(store)).await {
-            tracing::error!(%error, "the store did not close in order");
+            tracing::error!(%error, "the store did not close gracefully");
         }
     }
 }
@@ -176,7 +177,7 @@ impl Platform {
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let error = anyhow::Error::from(error).context(format!("cannot listen on {address}"));
-        Failure::new(Exit::Failed, error).hint("name another address by --listen; port 0 takes any free one")
+        Failure::new(Exit::Failed, error).hint("choose another address with --listen; port 0 chooses a free port")
     })
 }
 

@@ -1,4 +1,5 @@
-//! A local receiver of webhooks: what `listen` and `demo` run. It verifies both kinds of signatures and answers as it is told.
+//! A local webhook receiver, used by `listen` and `demo`. It verifies both kinds of signatures and gives configured
+//! responses.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,53 +19,53 @@ use wire::signature::{self, SigningKey};
 
 /// More than any event: 1 MiB and its envelope (contract page 6).
 const MAX_BODY: usize = 8 << 20;
-/// How old a delivery may be before it counts as a replay: what the Standard Webhooks libraries use.
+/// Maximum age of a delivery before it counts as a replay, as in the Standard Webhooks libraries.
 const TOLERANCE: Duration = Duration::from_secs(300);
-/// What a slow endpoint takes: longer than the 5 s that an attempt may last (contract page 4).
+/// Duration of a slow response: longer than the 5 s of an attempt (contract page 4).
 const SLOW: Duration = Duration::from_secs(10);
 
-/// A request that came in.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) at: Timestamp,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// The body, where it is JSON.
+    /// The body, if it is JSON.
     pub(crate) event: Option<Value>,
 }
 
 impl Received {
-    /// An attribute of the event that is text, such as `id`.
+    /// A text attribute of the event, such as `id`.
     pub(crate) fn attribute(&self, name: &str) -> &str {
         self.event.as_ref().and_then(|event| event.get(name)).and_then(Value::as_str).unwrap_or("")
     }
 
-    /// How long ago the change happened that the event tells of.
+    /// Age of the change that the event reports.
     pub(crate) fn age(&self) -> Option<Duration> {
         Timestamp::parse(self.attribute("time")).map(|time| self.at.since(time))
     }
 }
 
-/// How to answer.
+/// How to respond.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reply {
     /// With a status.
     Status(StatusCode),
     /// With 200, too late.
     Slow,
-    /// Not at all: the connection is closed.
+    /// Not at all: closes the connection.
     Close,
 }
 
-/// What the signatures of a request are worth.
+/// Result of the signature check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Signature {
     /// Both kinds are genuine.
     Genuine,
-    /// There is no secret to check them with.
+    /// Not checked, without a secret.
     Unchecked,
-    /// At least one is not; why.
+    /// At least one is invalid, with the reason.
     Wrong(String),
 }
 
@@ -73,7 +74,7 @@ pub(crate) enum Signature {
 pub(crate) struct Verifier(Vec<SigningKey>);
 
 impl Verifier {
-    /// Signatures by any of the secrets are genuine: during a rotation there are two.
+    /// Accepts signatures by any of the secrets: there are two during a rotation.
     pub(crate) fn new(secrets: &[Secret]) -> Verifier {
         Verifier(secrets.iter().map(SigningKey::new).collect())
     }
@@ -93,7 +94,7 @@ impl Verifier {
         let headers = [signature::PRIMARY, signature::SECONDARY];
         let sent: Vec<_> = headers.iter().filter_map(|name| received.headers.get(*name)).collect();
         if sent.is_empty() {
-            return Err(format!("there is no header {}", signature::PRIMARY));
+            return Err(format!("missing header {}", signature::PRIMARY));
         }
         let checks =
             sent.iter().flat_map(|value| self.0.iter().map(|key| key.verify_akeneo(value.as_bytes(), &received.body)));
@@ -102,11 +103,7 @@ impl Verifier {
 
     fn standard(&self, received: &Received) -> Result<(), String> {
         let header = |name: &str| {
-            received
-                .headers
-                .get(name)
-                .map(http::HeaderValue::as_bytes)
-                .ok_or_else(|| format!("there is no header {name}"))
+            received.headers.get(name).map(http::HeaderValue::as_bytes).ok_or_else(|| format!("missing header {name}"))
         };
         let id = header(signature::WEBHOOK_ID)?;
         let timestamp = header(signature::WEBHOOK_TIMESTAMP)?;
@@ -130,7 +127,7 @@ fn first_success<E: std::fmt::Display>(checks: impl Iterator<Item = Result<(), E
     Err(last)
 }
 
-/// Serves on `listener` until it is dropped; `answer` is asked for each request.
+/// Serves on `listener` until it is dropped; calls `answer` for each request.
 pub(crate) async fn serve<A, F>(listener: TcpListener, answer: A) -> Infallible
 where
     A: Fn(Received) -> F + Send + Sync + 'static,
@@ -139,11 +136,11 @@ where
     let answer = Arc::new(answer);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // No file descriptors left: give those in use time to end.
+            // No file descriptors left: wait for some to be freed.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        // Answers are tiny; waiting for more to send only delays them.
+        // Responses are tiny; waiting for more data would only delay them.
         _ = stream.set_nodelay(true);
         let answer = Arc::clone(&answer);
         tokio::spawn(async move {
@@ -151,13 +148,13 @@ where
                 let answer = Arc::clone(&answer);
                 async move { respond(request, answer.as_ref()).await }
             });
-            // An error here is a client that went away.
+            // An error here means that the client disconnected.
             _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-/// The way to have hyper close a connection without an answer.
+/// Makes hyper close a connection without a response.
 #[derive(Debug, thiserror::Error)]
 #[error("closed on purpose")]
 struct ClosedOnPurpose;
@@ -220,7 +217,7 @@ mod tests {
         check(&["a", "b"], &received(&["b"], "{}", now), Ok(Signature::Genuine));
         check(&[], &received(&["a"], "{}", now), Ok(Signature::Unchecked));
         check(&["b"], &received(&["a"], "{}", now), Err("does not match"));
-        check(&["a"], &received(&[], "{}", now), Err("there is no header x-akeneo-signature-primary"));
+        check(&["a"], &received(&[], "{}", now), Err("missing header x-akeneo-signature-primary"));
     }
 
     #[test]
@@ -234,6 +231,6 @@ mod tests {
         check(&["a"], &replayed, Err("off the clock"));
         let mut half = received(&["a"], "{}", now);
         half.headers.remove(signature::WEBHOOK_SIGNATURE);
-        check(&["a"], &half, Err("there is no header webhook-signature"));
+        check(&["a"], &half, Err("missing header webhook-signature"));
     }
 }

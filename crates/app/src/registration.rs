@@ -1,4 +1,5 @@
-//! Registers PIMs in the catalogue: from the configuration, which is the truth about what it names, and for `postrider pim`.
+//! Registers PIMs in the catalogue: from the configuration, which is authoritative for its PIMs, and for `postrider
+//! pim`.
 
 use anyhow::{Context, bail};
 use api::source_key;
@@ -10,17 +11,17 @@ use store::{Change, ChangeError, Pims, StatusFilter, SubscriptionQuery, Subscrip
 
 use crate::config::PimSettings;
 
-/// Each round is lost to a change that a command or a client made at the same time.
+/// Each round is lost to a concurrent change by a command or a client.
 const MAX_ROUNDS: usize = 100;
-/// Subscriptions that are changed together.
+/// Number of subscriptions changed together.
 const AT_ONCE: usize = 500;
 
-/// A new key of a producer: the key itself, to be shown once, and what is kept of it.
+/// A new producer key: the key itself, shown once, and its stored form.
 pub(crate) fn new_key() -> anyhow::Result<(Secret, SourceKey)> {
     api::new_source_key(Clock::system().wall(), Origin::Command).context("the system gives no random numbers")
 }
 
-/// A PIM to be added; the store gives it its number.
+/// A PIM to be added; the store assigns its number.
 pub(crate) fn new_pim(name: &str, url: &str, token_check: TokenCheck) -> anyhow::Result<Pim> {
     let url_key = url_key(url).with_context(|| format!("{url:?} is not the base URL of a PIM"))?;
     Ok(Pim {
@@ -38,8 +39,8 @@ pub(crate) fn new_pim(name: &str, url: &str, token_check: TokenCheck) -> anyhow:
     })
 }
 
-/// Brings the registrations in line with the configuration. What it once named and names no more is withdrawn: a key or a
-/// secret ends, a PIM is locked out and stands still. PIMs that commands or calls registered stay as they are.
+/// Brings the registrations in line with the configuration. Keys and secrets removed from it are revoked; PIMs removed
+/// from it are locked out and paused. PIMs registered by commands or calls are unaffected.
 pub(crate) async fn apply(
     catalog: &(impl Pims + Subscriptions),
     configured: &[PimSettings],
@@ -53,7 +54,7 @@ pub(crate) async fn apply(
         match known {
             None => {
                 let added = catalog.add_pim(merged(None, settings, now)?).await.with_context(named)?;
-                tracing::info!(pim.name = added.name, pim.url = added.url, "registered a PIM of the configuration");
+                tracing::info!(pim.name = added.name, pim.url = added.url, "registered a PIM from the configuration");
             }
             Some(known) => {
                 bring_back(catalog, known.id, now).await.with_context(named)?;
@@ -65,7 +66,7 @@ pub(crate) async fn apply(
                     edit_pim(catalog, known.id, edit).await.with_context(named)?;
                     tracing::info!(
                         pim.name = settings.name,
-                        "changed the registration of a PIM to that of the configuration"
+                        "updated the registration of a PIM from the configuration"
                     );
                 }
             }
@@ -75,17 +76,18 @@ pub(crate) async fn apply(
     for pim in registered.iter().filter(|pim| pim.provenance.pim == Origin::Configuration && !is_named(pim)) {
         withdraw(catalog, pim, now)
             .await
-            .with_context(|| format!("PIM {:?}, which the configuration no longer names", pim.name))?;
+            .with_context(|| format!("PIM {:?}, removed from the configuration", pim.name))?;
     }
     Ok(())
 }
 
-/// A known URL under a new name is a PIM that was renamed; its number, subscribers and events belong to the old name.
+/// A known URL under a new name is a renamed PIM; its number, subscribers and events belong to the old name.
 fn refuse_new_name(registered: &[Pim], settings: &PimSettings) -> anyhow::Result<()> {
     let other = registered.iter().find(|pim| pim.url_key == settings.url.key && pim.name != settings.name);
     match other {
         Some(other) => bail!(
-            "its URL {:?} is that of the registered PIM {:?}. If it has a new name, rename it: `postrider pim rename {} {}`",
+            "its URL {:?} belongs to the registered PIM {:?}. If the name has changed, run `postrider pim rename {} \
+             {}`",
             settings.url.url,
             other.name,
             other.name,
@@ -95,7 +97,7 @@ fn refuse_new_name(registered: &[Pim], settings: &PimSettings) -> anyhow::Result
     }
 }
 
-/// Locks a PIM out and lets its subscriptions stand still where they are.
+/// Locks a PIM out and pauses its subscriptions.
 async fn withdraw(catalog: &(impl Pims + Subscriptions), pim: &Pim, now: Timestamp) -> anyhow::Result<()> {
     if !pim.is_withdrawn() {
         let edit = |pim: &mut Pim| -> Result<(), ChangeError> {
@@ -105,16 +107,16 @@ async fn withdraw(catalog: &(impl Pims + Subscriptions), pim: &Pim, now: Timesta
         edit_pim(catalog, pim.id, edit).await?;
         tracing::warn!(
             pim.name = pim.name,
-            "the configuration no longer names this PIM: it is locked out and its deliveries stand still; it is as it was once it is \
-             named again, and `postrider pim remove` revokes it for good"
+            "this PIM was removed from the configuration: it is locked out and its deliveries are paused until it is \
+             added again; `postrider pim remove` revokes it permanently"
         );
     }
-    // Also at a later start: one before may have been cut short.
+    // Also at a later start: an earlier one may have been interrupted.
     let stand_still = |change: &mut Change, stored| transition::stand_still(change, stored, now);
     change_all(catalog, pim.id, StatusFilter::Active, |_| true, stand_still).await
 }
 
-/// Lets subscriptions go on that stood still while the configuration did not name their PIM.
+/// Resumes subscriptions paused while their PIM was not in the configuration.
 async fn bring_back(catalog: &(impl Pims + Subscriptions), pim: PimId, now: Timestamp) -> anyhow::Result<()> {
     let withdrawn = SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn);
     let stands_still = |subscription: &Subscription| subscription.status == withdrawn;
@@ -122,7 +124,7 @@ async fn bring_back(catalog: &(impl Pims + Subscriptions), pim: PimId, now: Time
     change_all(catalog, pim, StatusFilter::Suspended, stands_still, go_on).await
 }
 
-/// Changes those that are in a status, and `which` is for, page by page.
+/// Changes the subscriptions with a status that `which` selects, page by page.
 async fn change_all(
     catalog: &impl Subscriptions,
     pim: PimId,
@@ -143,7 +145,7 @@ async fn change_all(
         if !change.subscriptions.is_empty() {
             match catalog.change(change).await {
                 Ok(_) => {}
-                // Somebody else was faster: the same page again.
+                // A concurrent change: read the same page again.
                 Err(ChangeError::Conflict) if rounds < MAX_ROUNDS => {
                     rounds += 1;
                     continue;
@@ -158,8 +160,8 @@ async fn change_all(
     }
 }
 
-/// The registration as the configuration has it. Where it says nothing, what commands and calls set stays, and what an
-/// earlier configuration set is gone.
+/// The registration according to the configuration. Unspecified values set by commands and calls are kept; those set by
+/// an earlier configuration are removed.
 fn merged(known: Option<&Pim>, settings: &PimSettings, now: Timestamp) -> anyhow::Result<Pim> {
     let mut pim = new_pim(&settings.name, &settings.url.url, settings.token_check.clone())?;
     pim.static_tokens = settings.static_tokens.clone();

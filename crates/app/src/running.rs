@@ -43,7 +43,7 @@ impl Readiness for Running {
     async fn ready(&self) -> Result<Vec<Lack>, String> {
         match self.0.read().await.as_ref() {
             Some(engine) if engine.is_running() => Ok(engine.lacks()),
-            Some(_) => Err("deliveries have stopped because of a fault; the log of the platform says why".to_owned()),
+            Some(_) => Err("deliveries have stopped because of an internal error; see the platform's log".to_owned()),
             None => Err("the platform is stopping".to_owned()),
         }
     }

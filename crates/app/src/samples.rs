@@ -1,4 +1,4 @@
-//! Sample events of every known type, with changes by path: what `emit` and `demo` send.
+//! Sample events of every known type, with changes by path: used by `emit` and `demo`.
 
 use std::collections::VecDeque;
 
@@ -7,21 +7,21 @@ use domain::{Clock, EventType};
 use uuid::Uuid;
 use wire::json::{self, Value};
 
-/// Why a sample cannot be made.
+/// Reason why a sample cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SampleError {
-    /// Nobody knows the type.
-    #[error("there is no event type {name:?}{}", nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
+    /// Unknown type.
+    #[error("unknown event type {name:?}{}", nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
     UnknownType { name: String, nearest: Option<String> },
-    /// A change that cannot be made.
-    #[error("{change:?} cannot be set: {reason}")]
+    /// An impossible change.
+    #[error("cannot set {change:?}: {reason}")]
     BadChange { change: String, reason: String },
-    /// The catalogue's own example is broken.
-    #[error("the example of {0} is no JSON: {1}")]
+    /// Invalid example in the catalogue.
+    #[error("the example of {0} is not JSON: {1}")]
     BadExample(String, json::JsonError),
 }
 
-/// The full name of a known type; `com.akeneo.pim.v1.` may be left out.
+/// Full name of a known type; `com.akeneo.pim.v1.` is optional.
 pub(crate) fn event_type(name: &str) -> Result<EventType, SampleError> {
     let known = Catalogue::new();
     let full = if known.contains(name) { name.to_owned() } else { format!("{PIM_PREFIX}{name}") };
@@ -31,7 +31,7 @@ pub(crate) fn event_type(name: &str) -> Result<EventType, SampleError> {
     Err(SampleError::UnknownType { name: name.to_owned(), nearest: known.nearest(name).map(str::to_owned) })
 }
 
-/// An event of a type with the example of its `data`, a fresh id and the time of now.
+/// An event with the example `data` of its type, a new id and the current time.
 pub(crate) fn event(event_type: &EventType) -> Result<Value, SampleError> {
     let data = catalogue::example(event_type.as_str()).unwrap_or("{}");
     let data = json::parse(data.as_bytes()).map_err(|error| SampleError::BadExample(event_type.to_string(), error))?;
@@ -47,8 +47,8 @@ pub(crate) fn event(event_type: &EventType) -> Result<Value, SampleError> {
     ]))
 }
 
-/// Makes a change `path=value`: the path's parts are separated by dots (`\.` is a dot in a part), numbers index lists; the
-/// value is JSON, or text where it is none. What is missing on the way is made.
+/// Applies a change `path=value`: the parts of the path are separated by dots (`\.` is a literal dot), numbers index
+/// lists; the value is JSON, or else text. Missing members on the path are created.
 pub(crate) fn set(event: &mut Value, change: &str) -> Result<(), SampleError> {
     let bad = |reason: &str| SampleError::BadChange { change: change.to_owned(), reason: reason.to_owned() };
     let (path, text) =
@@ -92,7 +92,7 @@ fn put(at: &mut Value, path: &mut VecDeque<String>, value: Value) -> Result<(), 
         Value::Array(items) => {
             let length = items.len();
             let item = part.parse::<usize>().ok().and_then(|index| items.get_mut(index));
-            let item = item.ok_or_else(|| format!("{part:?} is no place in a list of {length}"))?;
+            let item = item.ok_or_else(|| format!("{part:?} is not an index of a list of length {length}"))?;
             put(item, path, value)
         }
         Value::Null => {
@@ -101,7 +101,7 @@ fn put(at: &mut Value, path: &mut VecDeque<String>, value: Value) -> Result<(), 
             put(at, path, value)
         }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            Err(format!("{part:?} is to be set inside of {}", at.type_name()))
+            Err(format!("{part:?} cannot be set inside {}", at.type_name()))
         }
     }
 }
@@ -132,8 +132,8 @@ mod tests {
         check(r#"{"a":null}"#, "a.b=[1]", Ok(r#"{"a":{"b":[1]}}"#));
         check(r#"{"a":[{"b":1},{"b":2}]}"#, "a.1.b=x=y", Ok(r#"{"a":[{"b":1},{"b":"x=y"}]}"#));
         check(r#"{}"#, r"a\.b=1", Ok(r#"{"a.b":1}"#));
-        check(r#"{"a":[1]}"#, "a.3=1", Err("is no place in a list of 1"));
-        check(r#"{"a":"x"}"#, "a.b=1", Err("inside of a string"));
+        check(r#"{"a":[1]}"#, "a.3=1", Err("is not an index of a list of length 1"));
+        check(r#"{"a":"x"}"#, "a.b=1", Err("inside a string"));
         check(r#"{}"#, "a", Err("expected path=value"));
         check(r#"{}"#, "a..b=1", Err("a part of the path is empty"));
     }

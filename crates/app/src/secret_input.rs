@@ -1,4 +1,4 @@
-//! Secrets that are not typed on a command line, where every list of processes shows them: from a file, or from standard input.
+//! Secrets from a file or standard input instead of the command line, which is visible in process lists.
 
 use std::io::{BufRead, Read};
 use std::path::Path;
@@ -7,10 +7,10 @@ use domain::credential::without_line_break;
 
 use crate::failure::{Exit, Failure};
 
-/// Stands for standard input, as a file's name and as the value of an option.
+/// Stands for standard input, as a file name and as an option value.
 const STANDARD_INPUT: &str = "-";
 
-/// What a file holds, without the line break at its end; `-` is standard input.
+/// Content of a file without the final line break; `-` is standard input.
 pub(crate) fn from_file(file: &Path) -> Result<String, String> {
     let read = if file == Path::new(STANDARD_INPUT) {
         let mut text = String::new();
@@ -24,10 +24,10 @@ pub(crate) fn from_file(file: &Path) -> Result<String, String> {
     }
 }
 
-/// A secret that an option was given: itself, the next line of standard input where it is `-`, or what `file` holds.
+/// A secret given to an option: the value itself, the next line of standard input for `-`, or the content of `file`.
 pub(crate) fn given(typed: Option<&str>, file: Option<&Path>) -> Result<Option<String>, Failure> {
     match (typed, file) {
-        // Named on the command line, it wins over what the environment holds.
+        // A value on the command line overrides the environment.
         (_, Some(file)) => from_file(file).map(Some).map_err(|problem| Failure::message(Exit::Failed, problem)),
         (Some(STANDARD_INPUT), None) => next_line().map(Some),
         (Some(text), None) => Ok(Some(text.to_owned())),
@@ -35,7 +35,7 @@ pub(crate) fn given(typed: Option<&str>, file: Option<&Path>) -> Result<Option<S
     }
 }
 
-/// The same for an option that may be repeated: a file holds one value a line.
+/// The same for a repeatable option: a file holds one value per line.
 pub(crate) fn given_all(typed: &[String], file: Option<&Path>) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
     for text in typed {
@@ -50,7 +50,7 @@ pub(crate) fn given_all(typed: &[String], file: Option<&Path>) -> Result<Vec<Str
 fn next_line() -> Result<String, Failure> {
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {
-        Ok(0) => Err(Failure::message(Exit::Failed, "there is no secret on standard input, which `-` stands for")),
+        Ok(0) => Err(Failure::message(Exit::Failed, "no secret on standard input (`-`)")),
         Ok(_) => Ok(without_line_break(&line).to_owned()),
         Err(error) => Err(Failure::message(Exit::Failed, format!("cannot read standard input: {error}"))),
     }

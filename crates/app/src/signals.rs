@@ -1,9 +1,9 @@
-//! The signals that end the program: Ctrl-C and SIGTERM.
+//! Termination signals: Ctrl-C and SIGTERM.
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Listens for Ctrl-C and SIGTERM from its making on: one that comes before anybody waits is not lost.
+/// Listens for Ctrl-C and SIGTERM from its creation: a signal that arrives before anyone waits is not lost.
 pub(crate) struct Stop {
     interrupt: Signal,
     terminate: Signal,
@@ -12,12 +12,12 @@ pub(crate) struct Stop {
 impl Stop {
     /// Starts to listen.
     pub(crate) fn listen() -> anyhow::Result<Stop> {
-        let interrupt = signal(SignalKind::interrupt()).context("Ctrl-C cannot be listened for")?;
-        let terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         Ok(Stop { interrupt, terminate })
     }
 
-    /// Waits for one. A second one ends the process at once, with the exit code that shells give to an interrupted program.
+    /// Waits for a signal. A second one terminates the process immediately, with the exit code of interrupted programs.
     pub(crate) async fn wait(mut self) {
         self.next().await;
         tokio::spawn(async move {

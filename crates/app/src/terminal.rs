@@ -1,4 +1,4 @@
-//! The terminal: what commands say on standard output and standard error, coloured only where somebody looks.
+//! Terminal output of commands, coloured only on a terminal.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -7,21 +7,21 @@ use std::process;
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 
-/// For what succeeded.
+/// Success.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// For what failed.
+/// Failure.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
-/// For what matters less.
+/// Less important.
 pub(crate) const DIM: Style = Style::new().dimmed();
-/// For what matters more.
+/// More important.
 pub(crate) const BOLD: Style = Style::new().bold();
 
-/// Text in a style; the style is left out where output is no terminal or `NO_COLOR` is set.
+/// Styled text; plain if output is not a terminal or `NO_COLOR` is set.
 pub(crate) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Writes a line on standard output. Ends the process quietly when nobody reads on (`postrider … | head`).
+/// Prints a line to standard output. Exits quietly if the reader is gone (`postrider … | head`).
 pub(crate) fn line(text: impl Display) {
     let mut out = anstream::stdout().lock();
     if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
@@ -29,22 +29,22 @@ pub(crate) fn line(text: impl Display) {
     }
 }
 
-/// Writes a line on standard output, if somebody reads it: what serves goes on when nobody does.
+/// Prints a line to standard output, if there is a reader: a server keeps running without one.
 pub(crate) fn announce(text: impl Display) {
     let mut out = anstream::stdout().lock();
     _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Writes a line on standard error, at once: other programs write to the same terminal.
+/// Prints a line to standard error immediately: other programs write to the same terminal.
 pub(crate) fn note(text: impl Display) {
     let stderr = std::io::stderr();
     let mut whole = AutoStream::new(Vec::new(), AutoStream::choice(&stderr));
-    // There is nowhere left to complain to.
+    // There is no other place to report this.
     _ = writeln!(whole, "{text}");
     _ = stderr.lock().write_all(&whole.into_inner());
 }
 
-/// Writes `error: …` on standard error; a last paragraph that begins with `hint:` is set apart.
+/// Prints `error: …` to standard error; a final paragraph that begins with `hint:` is set apart.
 pub(crate) fn error(text: &str) {
     let bad = BAD.bold();
     let text = text.replace("hint:", &styled(BOLD, "hint:"));

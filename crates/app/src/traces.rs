@@ -1,7 +1,8 @@
-//! OpenTelemetry traces of events: the list of spans ([`spans`]), whether and where they go ([`plan`]), what they are made from ([`tracer`]) and
-//! how they get there ([`export`]).
+//! OpenTelemetry traces of events: the list of spans ([`spans`]), where they are sent ([`plan`]), how they are built
+//! ([`tracer`]) and exported ([`export`]).
 //!
-//! The crates know nothing of OpenTelemetry: the store's users and the engine tell whoever follows events, here, what happens to them.
+//! The crates know nothing of OpenTelemetry: the store's users and the engine report events to an observer, implemented
+//! here.
 
 mod export;
 mod plan;
@@ -29,12 +30,13 @@ use crate::failure::{Exit, Failure};
 pub(crate) struct Traces {
     tracer: Option<Arc<Tracer>>,
     export: Option<Export>,
-    /// What became of spans.
+    /// Counters of span results.
     pub(crate) fates: Arc<Counters<Fate>>,
 }
 
 impl Traces {
-    /// Starts what the settings and the environment want. `client` must reach whatever the operator names.
+    /// Starts tracing as configured by settings and environment. `client` must be able to reach any host the operator
+    /// names.
     pub(crate) fn start(settings: &Settings, client: Client, clock: Clock) -> Result<Traces, Failure> {
         let fates = Arc::new(Counters::default());
         let (plan, warnings) = Plan::of(settings, |name| std::env::var(name).ok());
@@ -42,7 +44,7 @@ impl Traces {
             tracing::warn!("{warning}");
         }
         let Some(plan) = plan else { return Ok(Traces { tracer: None, export: None, fates }) };
-        tracing::info!(endpoint = plan.endpoint, "events are traced");
+        tracing::info!(endpoint = plan.endpoint, "tracing events");
         let (spans, export) = Export::start(&plan, client, Arc::clone(&fates)).map_err(|error| {
             Failure::new(Exit::Configuration, error).hint("`traces.endpoint` is a URL such as http://127.0.0.1:4318")
         })?;
@@ -50,7 +52,7 @@ impl Traces {
         Ok(Traces { tracer: Some(Arc::new(tracer)), export: Some(export), fates })
     }
 
-    /// Who makes the spans, if there are any.
+    /// The tracer, if enabled.
     pub(crate) fn tracer(&self) -> Option<&Arc<Tracer>> {
         self.tracer.as_ref()
     }

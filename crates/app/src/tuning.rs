@@ -9,7 +9,7 @@ use crate::config::settings::Settings;
 use crate::config::value::{SchemaCheck, UnknownTypes};
 use crate::egress;
 
-/// Less memory for bodies would not hold the largest ones beside others.
+/// Minimum memory for bodies, so that the largest ones fit beside others.
 const LEAST_BODY_MEMORY: u64 = 16 << 20;
 
 /// Rules of delivery.
@@ -25,7 +25,7 @@ pub(crate) fn engine_settings(settings: &Settings) -> engine::Settings {
             retry_delays: delivery.retry_delays.clone(),
             suspend_after: delivery.suspend_after,
             topic_patience: delivery.topic_patience,
-            // A lane that may have more under way than it holds ready would run dry.
+            // A lane with more attempts in flight than loaded events would run dry.
             max_in_hand: defaults.max_in_hand.max(2 * delivery.max_in_flight.0),
             ..defaults
         },

@@ -25,27 +25,26 @@ pub(crate) async fn recheck(store: Arc<dyn Store>, gateway: Arc<dyn PimGateway>,
         tokio::time::sleep(every).await;
         let round = client_life::recheck_permissions(store.as_ref(), gateway.as_ref(), &clock, pause, frequent);
         if let Err(error) = round.await {
-            tracing::warn!(%error, "clients' permissions were not checked; the next round tries again");
+            tracing::warn!(%error, "could not check the clients' permissions; retrying in the next round");
         }
     }
 }
 
-/// Deletes what the Events API bridge kept of PIMs that are not registered any more, slice by slice.
+/// Deletes the bridge's data of removed PIMs, slice by slice.
 async fn prune_snapshots(store: &dyn Store) {
     loop {
         match store.prune_snapshots().await {
             Ok(0) => return,
             Ok(_) => tokio::task::yield_now().await,
             Err(error) => {
-                tracing::warn!(%error, "what was kept of removed PIMs was not deleted; the next try is in an hour");
+                tracing::warn!(%error, "could not delete the data of removed PIMs; retrying in an hour");
                 return;
             }
         }
     }
 }
 
-/// Counts the hours of service, by which everything ages: the clock that never steps says how long the platform has
-/// run.
+/// Counts the hours of service, which determine all ages, with a monotonic clock.
 pub(crate) async fn age(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
     let mut told = Instant::now();
     loop {
@@ -54,7 +53,7 @@ pub(crate) async fn age(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool
         match store.served(now.duration_since(told)).await {
             Ok(_) => told = now,
             Err(error) => {
-                tracing::warn!(%error, "the hours of service were not counted; they will be with the next try")
+                tracing::warn!(%error, "could not count the hours of service; retrying")
             }
         }
         if stop {
@@ -70,15 +69,15 @@ pub(crate) async fn prune(store: Arc<dyn Store>, keep: Duration) {
         match store.prune_entries(store.hour().ago(keep)).await {
             Ok(0) => {}
             Ok(entries) => tracing::info!(entries, "deleted old log entries"),
-            Err(error) => tracing::warn!(%error, "old log entries were not deleted; the next try is in an hour"),
+            Err(error) => tracing::warn!(%error, "could not delete old log entries; retrying in an hour"),
         }
         prune_snapshots(store.as_ref()).await;
-        // However short the logs are kept: the engine must have seen an end before it is forgotten.
+        // However short the retention: the engine must have processed a deletion before it is erased.
         match store.prune_deleted(store.hour().ago(keep.max(PRUNE_EVERY))).await {
             Ok(0) => {}
-            Ok(pruned) => tracing::info!(pruned, "forgot subscribers and subscriptions that were deleted long ago"),
+            Ok(pruned) => tracing::info!(pruned, "erased old deleted subscribers and subscriptions"),
             Err(error) => {
-                tracing::warn!(%error, "deleted subscriptions were not forgotten; the next try is in an hour")
+                tracing::warn!(%error, "could not erase deleted subscriptions; retrying in an hour")
             }
         }
         tokio::time::sleep(PRUNE_EVERY).await;

@@ -5,7 +5,7 @@ use store::vault::{MasterKey, Vault};
 
 use crate::config::settings::Settings;
 
-/// The vault of the configured keys; `None` without any. The error says what is wrong with them, never what they are.
+/// The vault of the configured keys; `None` without keys. Errors describe the problem but never reveal keys.
 pub(crate) fn configured(settings: &Settings) -> Result<Option<Vault>, String> {
     let keys = settings.encryption.keys.iter().map(master_key).collect::<Result<Vec<_>, _>>()?;
     let mut keys = keys.into_iter();

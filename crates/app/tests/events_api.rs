@@ -1,5 +1,5 @@
-//! The Events API bridge of the real binary, set up by its commands: five requests at a time with ten events each, every
-//! one on disk before its answer. Prints how long answers took; the PIM gives up after 500 ms.
+//! The Events API bridge of the real binary, set up by its commands: five concurrent requests with ten events each,
+//! each request on disk before its response. Prints response times; the PIM gives up after 500 ms.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -13,7 +13,7 @@ use domain::{Clock, Secret};
 use serde_json::{Value, json};
 use wire::signature::SigningKey;
 
-/// A PIM sends so many requests at a time, with so many events each (contract page 6).
+/// Concurrent requests of a PIM, and events per request (contract page 6).
 const AT_ONCE: usize = 5;
 const EVENTS: usize = 10;
 const REQUESTS: usize = 60;
@@ -53,7 +53,7 @@ impl Drop for Serving {
     }
 }
 
-/// Ten updates of products, each with a change.
+/// Ten product updates, each with a change.
 fn body(sender: usize, request: usize) -> String {
     let events: Vec<Value> = (0..EVENTS)
         .map(|event| {
@@ -76,12 +76,13 @@ fn body(sender: usize, request: usize) -> String {
     json!({ "events": events }).to_string()
 }
 
-/// Posts on an open connection; the status.
+/// Posts on an open connection; returns the status.
 fn post(stream: &mut TcpStream, key: &SigningKey, body: &str) -> u16 {
     let now = (Clock::system().wall().as_micros() / 1_000_000).to_string();
     let signature = key.events_api(&now, body.as_bytes());
     let head = format!(
-        "POST /ingest/akeneo/shop HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+        "POST /ingest/akeneo/shop HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: \
+         {}\r\n\
          x-akeneo-request-timestamp: {now}\r\nx-akeneo-request-signature: {signature}\r\n\r\n",
         body.len()
     );

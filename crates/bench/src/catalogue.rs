@@ -1,4 +1,5 @@
-//! Subscriptions, put into the catalogue directly: ten thousand of them through the API would be measured as well.
+//! Subscriptions, inserted directly into the catalogue: creating ten thousand through the API would distort the
+//! measurement.
 
 use std::net::SocketAddr;
 
@@ -13,21 +14,21 @@ use store::{Change, Put, Store};
 
 use crate::topic::Place;
 
-/// The key that producers send.
+/// Producer key.
 pub(crate) const SOURCE_KEY: &str = "a-key-for-benchmarks-only";
-/// Subscriptions that are put in at once.
+/// Number of subscriptions inserted at once.
 const AT_ONCE: usize = 500;
 
 /// The subscriptions of a measurement.
 #[derive(Clone, Default)]
 pub(crate) struct Subscriptions {
-    /// Get every event.
+    /// Number of subscriptions that receive every event.
     pub(crate) matching: usize,
-    /// Get none: they ask for another type.
+    /// Number of subscriptions to another type, which receive none.
     pub(crate) others: usize,
-    /// Whether one that is suspended keeps all events from being deleted.
+    /// Whether a suspended subscription prevents events from being deleted.
     pub(crate) keep_all: bool,
-    /// Where all of them send to, instead of the receiver.
+    /// Destination of all of them, instead of the receiver.
     pub(crate) place: Option<Place>,
 }
 
@@ -54,7 +55,7 @@ pub(crate) async fn fill(store: &dyn Store, receiver: SocketAddr, wanted: Subscr
         put(store, std::mem::replace(&mut all, rest)).await?;
     }
     if let Some(held) = held {
-        // As in life: it was active before it was suspended.
+        // As in production: it was active before it was suspended.
         let Some(made) = put(store, vec![held]).await?.pop() else { return Ok(()) };
         let suspended = Subscription {
             status: SubscriptionStatus::Suspended(SuspensionReason::User),

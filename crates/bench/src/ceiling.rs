@@ -1,4 +1,4 @@
-//! What the machine does without a platform: appends to a file, and requests straight to the receiver.
+//! Ceilings of the machine without a platform: appends to a file, and requests sent directly to the receiver.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,10 +10,10 @@ use crate::producer::{Target, flood};
 use crate::receiver::Receiver;
 use crate::sample::{EVENT_BYTES, Samples};
 
-/// Records that share a sync (the aim says so).
+/// Records per sync, as defined by the target.
 const RECORDS_A_SYNC: usize = 64;
 
-/// Records a second that a plain file takes, with a sync after each 64.
+/// Records per second written to a plain file with a sync after each 64.
 pub(crate) fn appends(folder: &Path, time: Duration) -> anyhow::Result<f64> {
     let records = [b'x'; EVENT_BYTES].repeat(RECORDS_A_SYNC);
     let mut file = tempfile::tempfile_in(folder)?;
@@ -25,7 +25,7 @@ pub(crate) fn appends(folder: &Path, time: Duration) -> anyhow::Result<f64> {
     Ok(count as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Milliseconds of single appends with a sync, at the pace of the latency measurement.
+/// Milliseconds of single appends with a sync, at the rate of the latency measurement.
 pub(crate) fn syncs(folder: &Path, time: Duration, pause: Duration) -> anyhow::Result<Vec<f64>> {
     let mut file = tempfile::tempfile_in(folder)?;
     let start = Instant::now();
@@ -44,7 +44,7 @@ fn synced(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_data()
 }
 
-/// Requests a second straight to the receiver.
+/// Requests per second sent directly to the receiver.
 pub(crate) async fn posts(
     receiver: &Receiver,
     samples: &Arc<Samples>,

@@ -1,4 +1,4 @@
-//! The cheapest HTTP client that is still one: a hyper connection that is kept, driven by whoever uses it.
+//! A minimal HTTP client: a persistent hyper connection, driven by its user.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ impl Client {
         Ok(Client { sender, driver, path: Uri::from_static(path), headers })
     }
 
-    /// Sends a body and waits for the end of the answer, which must have this status.
+    /// Sends a body and waits for the end of the response, which must have this status.
     pub(crate) async fn post(&mut self, body: Bytes, expect: StatusCode) -> anyhow::Result<()> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
@@ -55,7 +55,7 @@ impl Client {
         if status != expect {
             bail!("{} was answered with {status}", self.path);
         }
-        // The driver takes note that the answer is complete.
+        // The driver must notice that the response is complete.
         drive(&mut self.driver, &mut Context::from_waker(std::task::Waker::noop()));
         Ok(())
     }
@@ -77,6 +77,6 @@ impl Client {
 }
 
 fn drive(driver: &mut http1::Connection<TokioIo<TcpStream>, Full<Bytes>>, cx: &mut Context<'_>) {
-    // An error of the connection is told to the request or the body as well.
+    // A connection error is also reported to the request or the body.
     let _ended = Pin::new(driver).poll(cx);
 }

@@ -1,4 +1,4 @@
-//! A topic of a real Kafka broker, and krafka by itself.
+//! A topic of a real Kafka broker, and krafka alone.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::topic::{Place, Topic};
 
 const TOPIC: &str = "bench";
 
-/// The topic, and the broker that has it.
+/// The topic and its broker.
 pub(crate) struct KafkaTopic {
     broker: Broker,
     kafka: Kafka,
@@ -23,7 +23,7 @@ pub(crate) struct KafkaTopic {
 }
 
 impl KafkaTopic {
-    /// Starts a broker; none where it cannot be had.
+    /// Starts a broker; `None` if not available.
     pub(crate) async fn start() -> anyhow::Result<Option<KafkaTopic>> {
         let started = tokio::task::spawn_blocking(|| {
             let broker = Broker::start()?;
@@ -63,7 +63,7 @@ impl Topic for KafkaTopic {
     async fn events(&self) -> anyhow::Result<u64> {
         let asked = [(TopicPartition::new(TOPIC, 0), OffsetSpec::Latest)];
         let answer = self.admin.list_offsets(asked, ListOffsetsOptions::default()).await?;
-        let (_, end) = answer.into_iter().next().context("the broker says nothing of the topic")?;
+        let (_, end) = answer.into_iter().next().context("the broker did not report the topic")?;
         Ok(u64::try_from(end?.offset)?)
     }
 

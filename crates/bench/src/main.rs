@@ -1,8 +1,9 @@
-//! Measures the platform as a whole: the real `postrider serve`, with producers and receivers beside it on the same machine, and
-//! each figure beside the ceiling that the same machine reaches in the same run without a platform.
+//! Measures the platform as a whole: the real `postrider serve` with producers and receivers on the same machine, each
+//! figure compared with the ceiling that the same machine reaches in the same run without a platform.
 //!
-//! Reading order: what is said of a figure ([`table`]), the parts that play ([`sample`], [`client`], [`producer`], [`receiver`], [`topic`], [`kafka`], [`pubsub`],
-//! [`platform`], [`catalogue`]), the ceilings ([`ceiling`]), and the measurements ([`measure`]).
+//! Reading order: the result of a measurement ([`table`]), the participants ([`sample`], [`client`], [`producer`],
+//! [`receiver`], [`topic`], [`kafka`], [`pubsub`], [`platform`], [`catalogue`]), the ceilings ([`ceiling`]), and the
+//! measurements ([`measure`]).
 
 mod table;
 
@@ -28,33 +29,33 @@ use clap::Parser;
 use crate::measure::Plan;
 use crate::table::Table;
 
-/// Measure the platform beside what the machine can do without it
+/// Measure the platform against the ceilings of the machine
 #[derive(Parser)]
 #[command(name = "bench")]
 struct Cli {
-    /// A run of about a minute: fewer and shorter rounds
+    /// Run for about a minute: fewer and shorter rounds
     #[arg(long)]
     quick: bool,
     /// Only measurements whose name contains this text: ingest, delivery, fan-out, kafka, pubsub, latency, fairness, storage, idle, flat
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// The program that is measured; by default the `postrider` beside this one
+    /// Program to measure [default: the `postrider` next to this one]
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
-    /// A folder on the disk that is measured; by default the one for temporary files
+    /// Folder on the disk to measure [default: the folder for temporary files]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// Seconds of each round
+    /// Duration of each round in seconds
     #[arg(long)]
     seconds: Option<f64>,
-    /// Rounds, of which the median counts
+    /// Number of rounds; the median counts
     #[arg(long)]
     rounds: Option<usize>,
 }
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let beside = std::env::current_exe().context("this program does not know where it is")?.with_file_name("postrider");
+    let beside = std::env::current_exe().context("the path of this program is unknown")?.with_file_name("postrider");
     let plan = Plan {
         server: cli.server.unwrap_or(beside),
         folder: cli.folder.unwrap_or_else(std::env::temp_dir),

@@ -18,12 +18,12 @@ use crate::sample::{EVENT_BYTES, Samples};
 use crate::table::{Aim, Row, Table, median, share};
 use crate::topic::Topic;
 
-/// Events of a request where many are sent at once.
+/// Events per batch request.
 const BATCH: usize = 100;
-/// Events a second while latencies are measured.
+/// Events per second in latency measurements.
 const CALM: f64 = 100.0;
 
-/// How much is measured.
+/// Extent of the measurements.
 pub(crate) struct Plan {
     pub(crate) server: PathBuf,
     pub(crate) folder: PathBuf,
@@ -32,14 +32,14 @@ pub(crate) struct Plan {
     pub(crate) quick: bool,
 }
 
-/// What all measurements use.
+/// Shared parts of all measurements.
 struct Bench<'a> {
     plan: &'a Plan,
     receiver: Receiver,
     samples: Arc<Samples>,
 }
 
-/// Makes all measurements whose name contains `only`.
+/// Runs all measurements whose name contains `only`.
 pub(crate) async fn all(plan: &Plan, only: &str, table: &mut Table) -> anyhow::Result<()> {
     let bench = Bench { plan, receiver: Receiver::start().await?, samples: Arc::new(Samples::new()) };
     let wanted = |name: &str| name.contains(only);
@@ -82,7 +82,7 @@ pub(crate) async fn all(plan: &Plan, only: &str, table: &mut Table) -> anyhow::R
 }
 
 impl Bench<'_> {
-    /// A platform over a fresh folder with these subscriptions.
+    /// A platform with an empty folder and these subscriptions.
     async fn stage(&self, in_flight: usize, subscriptions: Subscriptions) -> anyhow::Result<(Stage, Platform)> {
         let stage = Stage::new(&self.plan.server, &self.plan.folder, in_flight)?;
         let store = stage.store()?;
@@ -93,7 +93,7 @@ impl Bench<'_> {
         Ok((stage, platform))
     }
 
-    /// Events a second that the platform took and delivered, from the first request to the last delivery.
+    /// Events per second ingested and delivered, from the first request to the last delivery.
     async fn through(
         &self,
         platform: &Platform,
@@ -113,7 +113,7 @@ impl Bench<'_> {
         tokio::task::spawn_blocking(move || ceiling::appends(&folder, time)).await?
     }
 
-    /// Durable intake alone: nobody has subscribed.
+    /// Durable ingest alone, without subscriptions.
     async fn ingest(&self, table: &mut Table) -> anyhow::Result<()> {
         for (connections, batch, aim) in [(16, 1, Aim::None), (64, 1, Aim::None), (16, 100, Aim::RatioAtLeast(0.35))] {
             let (_stage, platform) = self.stage(64, Subscriptions::default()).await?;
@@ -135,7 +135,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// From the producer to the receiver, one event a request.
+    /// From the producer to the receiver, one event per request.
     async fn delivery(
         &self,
         table: &mut Table,
@@ -158,14 +158,14 @@ impl Bench<'_> {
         }
         platform.stop().await?;
         table.row(&rounds.row(name.to_owned(), "/s", Aim::RatioAtLeast(aim)));
-        // Varies less than the rest where others use the machine as well.
-        let name = "  processor time of the platform, each".to_owned();
+        // Varies less than the rest under other load on the machine.
+        let name = "  processor time of the platform per event".to_owned();
         let figure = median(&processor);
         table.row(&Row { name, figure, unit: "µs", ceiling: None, ratio: None, aim: Aim::None });
         Ok(())
     }
 
-    /// From the producer to a topic, beside the bare client on the same topic.
+    /// From the producer to a topic, compared with the bare client on the same topic.
     async fn topic(&self, table: &mut Table, name: &str, topic: &impl Topic) -> anyhow::Result<()> {
         let subscriptions = Subscriptions { matching: 1, place: Some(topic.place()), ..Subscriptions::default() };
         let (_stage, platform) = self.stage(64, subscriptions).await?;
@@ -174,13 +174,13 @@ impl Bench<'_> {
         let mut processor = Vec::new();
         for round in 0..=self.plan.rounds {
             let (before, used, start) = (topic.events().await?, platform.processor_time()?, Instant::now());
-            // Producers are faster than any topic: most of the time it is delivered from the log.
+            // Producers are faster than any topic: most events are delivered from the log.
             let sent = flood(&target, &self.samples, 4, BATCH, self.plan.round / 5).await?;
             topic.wait_for(before + sent.events).await?;
             let figure = sent.events as f64 / start.elapsed().as_secs_f64();
             let used = platform.processor_time()? - used;
             let ceiling = topic.bare_client(&self.samples, sent.events).await?;
-            // The first one warms up broker and clients.
+            // The first round warms up broker and clients.
             if round > 0 {
                 processor.push(used / sent.events as f64);
                 rounds.add(figure, ceiling);
@@ -188,12 +188,12 @@ impl Bench<'_> {
         }
         platform.stop().await?;
         table.row(&rounds.row(name.to_owned(), "/s", Aim::AtLeast(20_000.0)));
-        let name = "  processor time of the platform, each".to_owned();
+        let name = "  processor time of the platform per event".to_owned();
         table.row(&Row { name, figure: median(&processor), unit: "µs", ceiling: None, ratio: None, aim: Aim::None });
         Ok(())
     }
 
-    /// From the moment of sending to the moment of arrival, at 100 events a second.
+    /// From sending to arrival, at 100 events per second.
     async fn latency(&self, table: &mut Table) -> anyhow::Result<()> {
         let subscriptions = Subscriptions { matching: 1, ..Subscriptions::default() };
         let (_stage, platform) = self.stage(64, subscriptions).await?;
@@ -216,7 +216,7 @@ impl Bench<'_> {
             ratio: None,
             aim: Aim::AtMost(aim),
         };
-        // What a sync takes, and 0.4 ms.
+        // The duration of a sync, plus 0.4 ms.
         table.row(&row("latency at 100/s, p50 (ceiling: one fdatasync)", median(&latencies), sync, sync + 0.4));
         table.row(&row("latency at 100/s, p99", share(&latencies, 0.99), share(&syncs, 0.99), 2.5));
         Ok(())
@@ -243,7 +243,7 @@ impl Bench<'_> {
         Ok(arrived.filter_map(latency).map(|latency| latency.as_secs_f64() * 1000.0).collect())
     }
 
-    /// Bytes on disk for each byte of event, while one subscription keeps all events from being deleted.
+    /// Bytes on disk per byte of event, while one subscription prevents events from being deleted.
     async fn storage(&self, table: &mut Table) -> anyhow::Result<()> {
         for fan_out in [0, 1, 10] {
             let subscriptions = Subscriptions { matching: fan_out, keep_all: true, ..Subscriptions::default() };
@@ -257,13 +257,13 @@ impl Bench<'_> {
             self.receiver.wait_for(before + events * fan_out as u64).await?;
             platform.stop().await?;
             let bytes = stage.bytes()? as f64 / (events * EVENT_BYTES as u64) as f64;
-            let name = format!("storage, fan-out {fan_out}, bytes a byte of event");
+            let name = format!("storage, fan-out {fan_out}, bytes per byte of event");
             table.row(&Row { name, figure: bytes, unit: "", ceiling: None, ratio: None, aim: Aim::AtMost(1.3) });
         }
         Ok(())
     }
 
-    /// What subscriptions cost that have nothing to do.
+    /// Cost of idle subscriptions.
     async fn idle(&self, table: &mut Table) -> anyhow::Result<()> {
         let mut memory = [0.0; 2];
         for (others, memory) in [1, 10_001].into_iter().zip(&mut memory) {
@@ -285,7 +285,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Throughput with 10 and with 10,000 subscriptions beside the one that matches, in turns.
+    /// Throughput with 10 and with 10,000 additional subscriptions, alternating.
     async fn flat(&self, table: &mut Table) -> anyhow::Result<()> {
         let subscriptions = |others| Subscriptions { matching: 1, others, ..Subscriptions::default() };
         let (_few, with_few) = self.stage(64, subscriptions(10)).await?;

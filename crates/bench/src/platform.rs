@@ -1,4 +1,4 @@
-//! The platform that is measured: the real program in a process of its own, with a fresh data folder.
+//! The platform under measurement: the real program as a separate process with an empty data folder.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -17,10 +17,10 @@ use tokio::process::{Child, Command};
 const NO_PACE: &str = "rate_lowest = 1e9\nrate_first = 1e9\nrate_highest = 1e9\nhost_rate = 100000\n";
 /// The usual settings, but the highest rate from the start.
 const PACED: &str = "rate_first = 100\n";
-/// A start that takes longer has failed.
+/// Maximum duration of a start.
 const START_AT_MOST: Duration = Duration::from_secs(60);
 
-/// A data folder and the settings of the platform over it.
+/// A data folder and the settings of its platform.
 pub(crate) struct Stage {
     server: PathBuf,
     folder: TempDir,
@@ -30,10 +30,10 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A fresh folder within `parent`.
+    /// An empty folder within `parent`.
     pub(crate) fn new(server: &Path, parent: &Path, max_in_flight: usize) -> anyhow::Result<Stage> {
         if !server.is_file() {
-            bail!("there is no {}; build it with `cargo build --release --package postrider`", server.display());
+            bail!("{} does not exist; build it with `cargo build --release --package postrider`", server.display());
         }
         let folder = tempfile::Builder::new().prefix("postrider-bench-").tempdir_in(parent)?;
         Ok(Stage { server: server.to_owned(), folder, key: MasterKey::random("bench")?, max_in_flight, pace: NO_PACE })
@@ -48,13 +48,13 @@ impl Stage {
         self.folder.path().join("data")
     }
 
-    /// The store, as long as no platform runs over it.
+    /// The store, while no platform runs on it.
     pub(crate) fn store(&self) -> anyhow::Result<SqliteStore> {
         let key = MasterKey::from_base64(self.key.id(), &self.key.expose_base64())?;
         Ok(SqliteStore::open_exclusive(&self.data(), Settings::new(Vault::new(key, [])?))?)
     }
 
-    /// Bytes of all files of the data folder.
+    /// Bytes of all files in the data folder.
     pub(crate) fn bytes(&self) -> anyhow::Result<u64> {
         let mut bytes = 0;
         for file in std::fs::read_dir(self.data())? {
@@ -63,13 +63,14 @@ impl Stage {
         Ok(bytes)
     }
 
-    /// Starts the platform, with an environment variable if need be.
+    /// Starts the platform, with an optional environment variable.
     pub(crate) async fn start(&self, variable: Option<(&str, String)>) -> anyhow::Result<Platform> {
         let mut config = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         _ = write!(
             config,
-            "data_dir = {:?}\nlisten = \"127.0.0.1:0\"\nallow_networks = [\"127.0.0.0/8\"]\nallow_http_destinations = true\n\
+            "data_dir = {:?}\nlisten = \"127.0.0.1:0\"\nallow_networks = [\"127.0.0.0/8\"]\nallow_http_destinations = \
+             true\n\
              [encryption]\nkeys = [\"{}:{}\"]\n[log]\nlevel = \"warn\"\n\
              [delivery]\n{}max_in_flight = {}\n",
             self.data(),
@@ -97,11 +98,11 @@ impl Stage {
         let start = Instant::now();
         loop {
             if let Some(url) = std::fs::read_to_string(&ready).ok().filter(|url| url.ends_with('\n')) {
-                let address = url.trim().strip_prefix("http://").context("the ready file holds no URL")?.parse()?;
+                let address = url.trim().strip_prefix("http://").context("the ready file contains no URL")?.parse()?;
                 return Ok(Platform { process, address });
             }
             if let Some(status) = process.try_wait()? {
-                bail!("the platform ended at its start: {status}");
+                bail!("the platform exited during its start: {status}");
             }
             if start.elapsed() > START_AT_MOST {
                 bail!("the platform is not ready after {} s", START_AT_MOST.as_secs());
@@ -119,10 +120,10 @@ pub(crate) struct Platform {
 
 impl Platform {
     fn id(&self) -> anyhow::Result<u32> {
-        self.process.id().context("the platform has ended")
+        self.process.id().context("the platform has exited")
     }
 
-    /// Memory that it holds, in bytes.
+    /// Its resident memory in bytes.
     pub(crate) fn memory(&self) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
@@ -130,24 +131,24 @@ impl Platform {
         Ok(kilobytes * 1024)
     }
 
-    /// Time of processors that it has used, in microseconds.
+    /// Its processor time in microseconds.
     pub(crate) fn processor_time(&self) -> anyhow::Result<f64> {
-        // Linux counts it for programs in hundredths of a second.
+        // Linux reports it to programs in hundredths of a second.
         const TICK: f64 = 10_000.0;
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()?))?;
-        // Behind the name, which may hold anything: state is field 3, user and system time are 14 and 15.
+        // After the name, which may contain anything: state is field 3, user and system time are 14 and 15.
         let (_, fields) = stat.rsplit_once(')').context("no name")?;
         let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
         Ok(ticks * TICK)
     }
 
-    /// Stops it in order.
+    /// Stops it gracefully.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         let status = Command::new("kill").arg("-TERM").arg(self.id()?.to_string()).status().await?;
         if !status.success() {
-            bail!("the platform could not be told to stop");
+            bail!("cannot signal the platform to stop");
         }
         let ended = self.process.wait().await?;
-        if ended.success() { Ok(()) } else { bail!("the platform ended with {ended}") }
+        if ended.success() { Ok(()) } else { bail!("the platform exited with {ended}") }
     }
 }

@@ -1,4 +1,4 @@
-//! Producers: as many connections as asked for, each sending the next request when the last one is answered.
+//! Producers: the given number of connections, each sending its next request after the previous response.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::client::Client;
 use crate::sample::Samples;
 
-/// Where events go, and how.
+/// Target of events.
 #[derive(Clone)]
 pub(crate) struct Target {
     address: SocketAddr,
@@ -21,7 +21,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The platform's intake.
+    /// The platform's ingest endpoint.
     pub(crate) fn platform(address: SocketAddr, key: &str, batch: usize) -> anyhow::Result<Target> {
         let media_type = if batch > 1 { "application/cloudevents-batch+json" } else { "application/cloudevents+json" };
         let mut headers = HeaderMap::new();
@@ -42,13 +42,13 @@ impl Target {
         Client::connect(self.address, self.path, self.headers.clone()).await
     }
 
-    /// Sends one body.
+    /// Sends a body.
     pub(crate) async fn send(&self, client: &mut Client, body: bytes::Bytes) -> anyhow::Result<()> {
         client.post(body, self.expect).await
     }
 }
 
-/// What producers did.
+/// Work of the producers.
 pub(crate) struct Sent {
     pub(crate) events: u64,
     pub(crate) took: Duration,
@@ -60,7 +60,7 @@ impl Sent {
     }
 }
 
-/// Sends for `time` on `connections`, `batch` events a request, and waits for the last answers.
+/// Sends for `time` on `connections`, `batch` events per request, and waits for the last responses.
 pub(crate) async fn flood(
     target: &Target,
     samples: &Arc<Samples>,

@@ -1,5 +1,5 @@
-//! A topic of Google's Pub/Sub emulator, and Google's client by itself. Nobody subscribes to the topic: the emulator looks through what
-//! waits for subscribers a hundred times a second, and that would be measured.
+//! A topic of a Pub/Sub test server (Google's `pstest`), and Google's client alone. The topic has no subscribers: the
+//! server scans pending messages for subscribers a hundred times per second, which would distort the measurement.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ use crate::sample::{EVENT_TYPE, Samples};
 use crate::topic::{Place, Topic};
 
 const TOPIC: &str = "bench";
-/// Messages of a request; Google's bound, and that of a lane's batch.
+/// Messages per request; Google's limit, and that of a lane's batch.
 const MESSAGES: u32 = 1_000;
 
-/// The topic, and the emulator that has it.
+/// The topic and its server.
 pub(crate) struct PubsubTopic {
     emulator: Arc<Emulator>,
     name: String,
@@ -25,7 +25,7 @@ pub(crate) struct PubsubTopic {
 }
 
 impl PubsubTopic {
-    /// Starts an emulator; none where it cannot be had.
+    /// Starts a server; `None` if not available.
     pub(crate) async fn start() -> anyhow::Result<Option<PubsubTopic>> {
         let started = tokio::task::spawn_blocking(|| {
             let emulator = Emulator::start()?;
@@ -35,7 +35,7 @@ impl PubsubTopic {
         let (emulator, name) = match started.await? {
             Ok(started) => started,
             Err(error) => {
-                parts::left_out("Google's Pub/Sub emulator", &error);
+                parts::left_out("the Pub/Sub test server", &error);
                 return Ok(None);
             }
         };

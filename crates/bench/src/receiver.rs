@@ -18,14 +18,14 @@ use tokio::net::TcpListener;
 
 use crate::sample;
 
-/// Without an arrival for this long, what is missing is lost.
+/// Time without an arrival after which missing events count as lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What arrived.
+/// Arrivals.
 #[derive(Default)]
 struct Arrived {
     count: AtomicU64,
-    /// Whether the times of arrival are wanted.
+    /// Whether arrival times are recorded.
     timed: AtomicBool,
     times: std::sync::Mutex<Vec<(u64, Instant)>>,
 }
@@ -49,7 +49,7 @@ impl Receiver {
         self.arrived.count.load(Ordering::Relaxed)
     }
 
-    /// Waits until `count` events have arrived in all.
+    /// Waits until `count` events have arrived in total.
     pub(crate) async fn wait_for(&self, count: u64) -> anyhow::Result<()> {
         let (mut last, mut moved_at) = (self.count(), Instant::now());
         loop {
@@ -66,12 +66,12 @@ impl Receiver {
         }
     }
 
-    /// Begins to note times of arrival.
+    /// Starts to record arrival times.
     pub(crate) fn time_arrivals(&self, timed: bool) {
         self.arrived.timed.store(timed, Ordering::Relaxed);
     }
 
-    /// The numbers and times of what arrived since times are noted.
+    /// Numbers and times of the arrivals since the recording started.
     pub(crate) fn take_times(&self) -> Vec<(u64, Instant)> {
         self.arrived.times.lock().map(|mut times| std::mem::take(&mut *times)).unwrap_or_default()
     }
@@ -79,7 +79,7 @@ impl Receiver {
 
 async fn accept(listener: TcpListener, arrived: Arc<Arrived>) {
     while let Ok((stream, _)) = listener.accept().await {
-        // Whatever the kernel says about the option, the measurement is the same for all.
+        // If the kernel rejects the option, all measurements are affected equally.
         let _nodelay = stream.set_nodelay(true);
         let arrived = Arc::clone(&arrived);
         let service = service_fn(move |request| receive(request, Arc::clone(&arrived)));

@@ -1,21 +1,21 @@
-//! The events that are sent: 1 KB of JSON each, as large as product events usually are, with numbered ids.
+//! The events to send: 1 KB of JSON each, the usual size of product events, with numbered ids.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-/// Bytes of an event as its producer writes it.
+/// Size of an event as written by its producer, in bytes.
 pub(crate) const EVENT_BYTES: usize = 1024;
-/// The type of all of them.
+/// Type of all events.
 pub(crate) const EVENT_TYPE: &str = "com.akeneo.pim.v1.product.updated";
-/// A type that none of them has.
+/// A type that no event has.
 pub(crate) const OTHER_TYPE: &str = "com.akeneo.pim.v1.product.deleted";
 
-/// What every event begins with, when it is sent and when it is delivered.
+/// Common prefix of all events, as sent and as delivered.
 const BEFORE_ID: &str = r#"{"specversion":"1.0","id":""#;
 const ID_LEN: usize = 36;
 
-/// Makes events, each with an id of its own.
+/// Creates events, each with its own id.
 pub(crate) struct Samples {
     template: String,
     next: AtomicU64,
@@ -34,7 +34,7 @@ impl Samples {
         Samples { template: head + &text + tail, next: AtomicU64::new(1) }
     }
 
-    /// Takes `count` numbers; gives the first.
+    /// Reserves `count` numbers; returns the first.
     pub(crate) fn take(&self, count: usize) -> u64 {
         self.next.fetch_add(count as u64, Ordering::Relaxed)
     }
@@ -66,7 +66,7 @@ fn id(number: u64) -> String {
     format!("018e32e0-5c1e-7f4b-9a3b-{number:012x}")
 }
 
-/// The number of an event that arrives.
+/// The number of an arrived event.
 pub(crate) fn number_of(delivered: &[u8]) -> Option<u64> {
     let id = delivered.get(BEFORE_ID.len()..BEFORE_ID.len() + ID_LEN)?;
     u64::from_str_radix(std::str::from_utf8(id.get(24..)?).ok()?, 16).ok()

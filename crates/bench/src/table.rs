@@ -1,37 +1,38 @@
-//! What is said of a figure: itself, its ceiling, the ratio, the aim, and whether it is reached.
+//! Result of a measurement: figure, ceiling, ratio, target, and whether it is reached.
 
 #![expect(clippy::print_stdout, reason = "the output of a program for a person's eyes")]
 
 use crate::measure::Plan;
 
-/// What a figure is to be.
+/// Target of a figure.
 #[derive(Clone, Copy)]
 pub(crate) enum Aim {
-    /// The ratio at least so much.
+    /// Minimum ratio.
     RatioAtLeast(f64),
     /// The ratio at most so much.
     RatioAtMost(f64),
-    /// The figure at least so much.
+    /// Minimum figure.
     AtLeast(f64),
-    /// The figure at most so much.
+    /// Maximum figure.
     AtMost(f64),
-    /// Nothing is asked: it is there to be seen.
+    /// None: for information only.
     None,
 }
 
-/// One line.
+/// A row.
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) figure: f64,
     pub(crate) unit: &'static str,
-    /// What the machine does without the platform, in the same unit.
+    /// The machine's ceiling without the platform, in the same unit.
     pub(crate) ceiling: Option<f64>,
-    /// The median of the rounds' ratios, which says more than the ratio of the medians on a machine that others use as well.
+    /// Median of the rounds' ratios, which is more meaningful than the ratio of the medians on a machine under other
+    /// load.
     pub(crate) ratio: Option<f64>,
     pub(crate) aim: Aim,
 }
 
-/// The table, written line by line.
+/// The table, printed row by row.
 pub(crate) struct Table {
     aims: usize,
     reached: usize,
@@ -83,16 +84,16 @@ impl Table {
     }
 
     pub(crate) fn end(&self) {
-        println!("{} of {} aims reached", self.reached, self.aims);
+        println!("{} of {} targets reached", self.reached, self.aims);
     }
 }
 
-/// The middle of some figures.
+/// Median of the figures.
 pub(crate) fn median(figures: &[f64]) -> f64 {
     share(figures, 0.5)
 }
 
-/// The figure below which the given share of them lies.
+/// Quantile of the figures.
 pub(crate) fn share(figures: &[f64], share: f64) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

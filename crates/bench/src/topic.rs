@@ -1,4 +1,4 @@
-//! A topic of a real broker on this machine, and the bare client that the platform's deliveries are held against.
+//! A topic of a real broker on this machine, and the bare client that deliveries are compared with.
 
 use std::time::{Duration, Instant};
 
@@ -7,29 +7,29 @@ use domain::destination::Destination;
 
 use crate::sample::Samples;
 
-/// What is not there by then is lost.
+/// Time after which missing events count as lost.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(120);
 
-/// Where subscriptions send to, instead of the receiver.
+/// Destination of subscriptions, instead of the receiver.
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) destination: Destination,
-    /// An environment variable of the platform, and its value.
+    /// Environment variable of the platform, and its value.
     pub(crate) variable: Option<(&'static str, String)>,
 }
 
-/// A topic of which what has arrived can be counted.
+/// A topic that can count its events.
 pub(crate) trait Topic {
     /// For subscriptions.
     fn place(&self) -> Place;
 
-    /// Events in it.
+    /// Number of its events.
     async fn events(&self) -> anyhow::Result<u64>;
 
-    /// Events a second of the client library alone, as fast as it goes, with the same guarantees.
+    /// Events per second of the client library alone at full speed, with the same guarantees.
     async fn bare_client(&self, samples: &Samples, events: u64) -> anyhow::Result<f64>;
 
-    /// Waits until so many events are in it.
+    /// Waits until the topic has this many events.
     async fn wait_for(&self, events: u64) -> anyhow::Result<()> {
         let start = Instant::now();
         loop {

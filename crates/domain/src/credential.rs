@@ -37,12 +37,10 @@ impl fmt::Display for Unsendable {
         match self {
             Unsendable::Empty => f.write_str("is empty"),
             Unsendable::TooLong { longest } => write!(f, "is longer than {longest} characters"),
-            Unsendable::Blank => f.write_str("contains blanks or line breaks, which no request can send"),
-            Unsendable::NotAscii => f.write_str("contains characters other than ASCII, which no request can send"),
-            Unsendable::Quoted => f.write_str("is in quotation marks, which would be part of it: leave them out"),
-            Unsendable::Reserved => {
-                f.write_str("begins with `pt_`, as only the tokens do that the platform itself issues")
-            }
+            Unsendable::Blank => f.write_str("contains spaces or line breaks, which cannot be sent"),
+            Unsendable::NotAscii => f.write_str("contains non-ASCII characters, which cannot be sent"),
+            Unsendable::Quoted => f.write_str("is in quotation marks, which would be part of the value: remove them"),
+            Unsendable::Reserved => f.write_str("begins with `pt_`, which is reserved for platform tokens"),
         }
     }
 }

@@ -114,6 +114,6 @@ impl<'de> Deserialize<'de> for Filter {
         let text = String::deserialize(deserializer)?;
         Filter::parse(&text)
             .map_err(serde::de::Error::custom)?
-            .ok_or_else(|| serde::de::Error::custom("a filter is not blank; leave it out for none"))
+            .ok_or_else(|| serde::de::Error::custom("a filter must not be blank; omit it for none"))
     }
 }

@@ -133,7 +133,7 @@ impl Failure {
 pub struct Answer {
     /// Its status.
     pub status: u16,
-    /// `content-type`, `retry-after` and `server`, as far as they were sent.
+    /// `content-type`, `retry-after` and `server`, if sent.
     pub headers: Vec<(String, String)>,
     /// The first 2 KiB of its body, as text, without secrets.
     pub body: Option<String>,
@@ -252,22 +252,22 @@ impl ErrorReason {
             ErrorReason::ConnectionReset => "the destination reset the connection",
             ErrorReason::ConnectionRefused => "the destination refused the connection",
             ErrorReason::NetworkUnreachable => "there is no route to the destination",
-            ErrorReason::UnexpectedEof => "the destination closed the connection before its answer was complete",
-            ErrorReason::ServerGoaway => "the destination ended the HTTP/2 connection before it answered",
+            ErrorReason::UnexpectedEof => "the destination closed the connection before its response was complete",
+            ErrorReason::ServerGoaway => "the destination closed the HTTP/2 connection before answering",
             ErrorReason::ClientClosedConnection => {
                 "the platform closed the connection before the exchange was complete"
             }
             ErrorReason::DestinationNotFound => "the destination answered 404 (not found)",
             ErrorReason::DestinationRedirected => "the destination redirects (3xx); redirects are not followed",
-            ErrorReason::AuthenticationFailed => "the destination refused the credentials or the right to publish",
+            ErrorReason::AuthenticationFailed => {
+                "the destination rejected the credentials or denied the right to publish"
+            }
             ErrorReason::TopicNotFound => "the topic or queue does not exist",
-            ErrorReason::InvalidDestinationConfiguration => "the destination's configuration cannot work",
-            ErrorReason::PublishRejected => "the destination refused the event",
+            ErrorReason::InvalidDestinationConfiguration => "the destination's configuration is invalid",
+            ErrorReason::PublishRejected => "the destination rejected the event",
             ErrorReason::DestinationFailure => "the destination answered with an error",
             ErrorReason::Throttled => "the destination answered 429 (too many requests) for more than an hour",
-            ErrorReason::DestinationForbidden => {
-                "the destination's host leads to an address that no destination may have"
-            }
+            ErrorReason::DestinationForbidden => "the destination's host resolves to a forbidden address",
             ErrorReason::SubscriptionSuspended => "the subscription was suspended",
             ErrorReason::SubscriptionRevoked => "the subscription was revoked",
         }
@@ -324,7 +324,7 @@ impl fmt::Display for SuspensionReason {
                 f.write_str("the PIM no longer allows this client to use the event platform")
             }
             SuspensionReason::PimWithdrawn => {
-                f.write_str("the operator has taken the PIM out of the platform's configuration")
+                f.write_str("the operator removed the PIM from the platform's configuration")
             }
         }
     }

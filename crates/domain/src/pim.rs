@@ -21,7 +21,7 @@ pub struct Pim {
     pub keys: Vec<SourceKey>,
     /// How the tokens of its API callers are checked.
     pub token_check: TokenCheck,
-    /// Tokens that are accepted without asking the PIM: for development.
+    /// Tokens accepted without asking the PIM. For development only.
     pub static_tokens: Vec<StaticToken>,
     /// The secret of the Events API bridge, where it is in use.
     pub events_api_secret: Option<Secret>,

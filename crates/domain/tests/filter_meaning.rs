@@ -106,19 +106,19 @@ fn explains_itself() {
     check(r#"user="julia""#, "An event passes when the author is \"julia\".");
     check(
         r#"not user_type in ["api", "job"]"#,
-        "An event passes when the author's type is not \"api\" or \"job\", or is not known.",
+        "An event passes when the author's type is not \"api\" or \"job\", or is unknown.",
     );
     check(
         r#"(attribute="name" and locale="fr_FR") or not (user="a" or not user="b")"#,
         "An event passes when at least one of these holds:
 - all of these hold:
   - the attribute \"name\" was changed
-  - a value was changed that is of the locale \"fr_FR\", or the same in all locales
+  - a value was changed for the locale \"fr_FR\" or for all locales
 - none of these holds:
   - the author is \"a\"
-  - the author is not \"b\", or is not known
-What was changed is known of product.updated.delta and product-model.updated.delta only; in events of other types nothing \
-         counts as changed.",
+  - the author is not \"b\", or is unknown
+Only product.updated.delta and product-model.updated.delta contain changes; in events of other types nothing counts as \
+         changed.",
     );
 }
 

@@ -28,26 +28,26 @@ const MORE: &str = "`,` or `]`";
 
 #[test]
 fn values() {
-    check("user=julia", 6, "julia", VALUE, r#"values stand in double quotes: user="julia""#);
-    check("user='julia'", 6, "'julia'", VALUE, r#"values stand in double quotes: user="julia""#);
-    check("user = “julia”", 8, "“julia”", VALUE, r#"values stand in double quotes: user="julia""#);
+    check("user=julia", 6, "julia", VALUE, r#"values must be in double quotes: user="julia""#);
+    check("user='julia'", 6, "'julia'", VALUE, r#"values must be in double quotes: user="julia""#);
+    check("user = “julia”", 8, "“julia”", VALUE, r#"values must be in double quotes: user="julia""#);
     check(
         "user=julia@shop.example)",
         6,
         "julia@shop.example",
         VALUE,
-        r#"values stand in double quotes: user="julia@shop.example""#,
+        r#"values must be in double quotes: user="julia@shop.example""#,
     );
-    check("user==\"julia\"", 6, "=", VALUE, r#"one `=` is enough: user="…""#);
-    check("user=", 6, END, VALUE, "values stand in double quotes");
-    check("locale=[\"fr_FR\"]", 8, "[", VALUE, r#"a list is asked for with `in`: locale in ["…"]"#);
+    check("user==\"julia\"", 6, "=", VALUE, r#"use a single `=`: user="…""#);
+    check("user=", 6, END, VALUE, "values must be in double quotes");
+    check("locale=[\"fr_FR\"]", 8, "[", VALUE, r#"a list needs `in`: locale in ["…"]"#);
     let types = r#""user", "api", "job", "system" or "unknown-user-type""#;
     check(
         "user_type=\"robot\"",
         11,
         "\"robot\"",
         types,
-        "user_type is the kind of author; to ask for one author, write user=\"…\"",
+        "user_type is the kind of author; for a specific author, write user=\"…\"",
     );
     check("user_type in [\"api\", \"sytem\"]", 22, "\"sytem\"", types, "did you mean user_type=\"system\"?");
     check("user_type=\"User\"", 11, "\"User\"", types, "did you mean user_type=\"user\"?");
@@ -55,14 +55,14 @@ fn values() {
 
 #[test]
 fn strings() {
-    let quote = "a double quote that ends the value";
+    let quote = "a closing double quote";
     check("user=\"julia", 6, "\"julia", quote, r#"end the value with a double quote; write a quote within it as \""#);
     check(
         r#"user="C:\""#,
         6,
         r#""C:\""#,
         quote,
-        r#"the last \" is a quote within the value and does not end it; write a backslash at the end as \\"#,
+        r#"the last \" is a quote within the value; write a final backslash as \\"#,
     );
     check("user=\"a\\", 6, "\"a\\", quote, r#"end the value with a double quote; write a quote within it as \""#);
     check(r#"user="SHOP\julia""#, 11, r"\j", r#"`\"` or `\\`, the only escapes"#, r"write a backslash as \\");
@@ -71,31 +71,31 @@ fn strings() {
 
 #[test]
 fn lists() {
-    check("attribute in []", 15, "]", VALUE, "a list has at least one value");
-    check("attribute in [\"a\",]", 19, "]", VALUE, "a comma stands only between two values");
-    check("attribute in [,\"a\"]", 15, ",", VALUE, "a comma stands only between two values");
+    check("attribute in []", 15, "]", VALUE, "a list needs at least one value");
+    check("attribute in [\"a\",]", 19, "]", VALUE, "a comma is only allowed between two values");
+    check("attribute in [,\"a\"]", 15, ",", VALUE, "a comma is only allowed between two values");
     check("attribute in \"a\"", 14, "\"a\"", "`[` and a list of values", r#"`in` takes a list: attribute in ["a"]"#);
     check("attribute in (\"a\")", 14, "(", "`[` and a list of values", r#"`in` takes a list: attribute in ["…"]"#);
     check("attribute in [\"a\" \"b\"]", 19, "\"b\"", MORE, "values of a list are separated by commas");
     check("attribute in [\"a\"", 18, END, MORE, "a list ends with `]`");
-    check("attribute in [name]", 15, "name", VALUE, r#"values stand in double quotes: "name""#);
+    check("attribute in [name]", 15, "name", VALUE, r#"values must be in double quotes: "name""#);
     check("attribute [\"a\"]", 11, "[", COMPARE, r#"write attribute in ["…"]"#);
 }
 
 #[test]
 fn fields_and_comparisons() {
-    check("User=\"julia\"", 1, "User", CONDITION, "keywords and field names are lower case: `user`");
+    check("User=\"julia\"", 1, "User", CONDITION, "keywords and field names must be in lower case: `user`");
     check(
         "price=\"12\"",
         1,
         "price",
         CONDITION,
-        "`price` is no field; whether that attribute was changed is asked by attribute=\"price\"",
+        "unknown field `price`; for changes of that attribute, write attribute=\"price\"",
     );
     check("user-type=\"api\"", 1, "user-type", CONDITION, "did you mean `user_type`?");
     check("\"julia\"=user", 1, "\"julia\"", CONDITION, "a condition begins with its field: user=\"julia\"");
     check("user != \"julia\"", 6, "!=", COMPARE, r#"write not user="…""#);
-    check("attribute IN [\"a\"]", 11, "IN", COMPARE, "keywords and field names are lower case: `in`");
+    check("attribute IN [\"a\"]", 11, "IN", COMPARE, "keywords and field names must be in lower case: `in`");
     check("attribute not in [\"a\"]", 11, "not", COMPARE, r#"write not attribute in ["…"]"#);
     check("user \"julia\"", 6, "\"julia\"", COMPARE, r#"write user="julia""#);
     check("user", 5, END, COMPARE, r#"write user="…" or user in ["…", "…"]"#);
@@ -104,7 +104,7 @@ fn fields_and_comparisons() {
 
 #[test]
 fn joining() {
-    let lower = |word: &str| format!("keywords and field names are lower case: `{word}`");
+    let lower = |word: &str| format!("keywords and field names must be in lower case: `{word}`");
     check("user=\"a\" AND user_type=\"api\"", 10, "AND", JOIN, &lower("and"));
     check("(user=\"a\" Or user=\"b\")", 11, "Or", JOIN_INSIDE, &lower("or"));
     check("NOT user=\"a\"", 1, "NOT", CONDITION, &lower("not"));
@@ -123,7 +123,7 @@ fn joining() {
     check("user=\"a\" and ", 14, END, CONDITION, "a condition must follow here, such as user=\"julia\"");
     check("user=\"a\" or and user=\"b\"", 13, "and", CONDITION, "`and` must stand between two conditions");
     check("(user=\"julia\"", 14, END, JOIN_INSIDE, "the parenthesis at column 1 is not closed");
-    check("user=\"julia\")", 13, ")", JOIN, "no parenthesis is open here; leave this one out");
+    check("user=\"julia\")", 13, ")", JOIN, "unmatched parenthesis");
     check("()", 2, ")", CONDITION, "a condition looks like user=\"julia\" or attribute in [\"name\", \"price\"]");
     check("not (", 6, END, CONDITION, "a condition must follow the parenthesis");
 }
@@ -134,20 +134,20 @@ fn limits() {
     let joined = |count: usize, with: &str| vec![condition; count].join(with);
     assert!(Filter::parse(&joined(11, " and ")).is_ok());
     let operators = "at most 10 operators (`and`, `or`, `not`, `in`)";
-    let shorter = "`in [\"…\", \"…\"]` counts once and can stand for several conditions joined by `or`";
+    let shorter = "`in [\"…\", \"…\"]` counts once and can replace several conditions joined by `or`";
     check(&joined(12, " and "), 8 * 11 + 5 * 10 + 2, "and", operators, shorter);
     check(&format!("{}{condition}", "not ".repeat(11)), 41, "not", operators, shorter);
     check(&format!("{} or user in [\"a\"]", joined(10, " or ")), 8 * 10 + 4 * 10 + 6, "in", operators, shorter);
 
     let nested = |depth: usize| format!("{}{condition}{}", "(".repeat(depth), ")".repeat(depth));
     assert!(Filter::parse(&nested(10)).is_ok());
-    let advice = "leave out parentheses that are not needed: `not` binds before `and`, `and` before `or`";
-    check(&nested(11), 11, "(", "at most 10 parentheses within one another", advice);
+    let advice = "remove unnecessary parentheses: `not` binds closer than `and`, `and` closer than `or`";
+    check(&nested(11), 11, "(", "at most 10 nested parentheses", advice);
 
     // Code points, not bytes: 500 of them with crabs in between are fine.
     let long = |length: usize| format!("user=\"{}\"", "🦀".repeat(length - 7));
     assert!(Filter::parse(&long(500)).is_ok());
-    let advice = "`in [\"…\", \"…\"]` says the same as several conditions joined by `or`, and is shorter";
+    let advice = "`in [\"…\", \"…\"]` is a shorter form of several conditions joined by `or`";
     check(&long(501), 501, "501 characters", "at most 500 characters", advice);
     check(&format!("{condition}{}", " ".repeat(493)), 501, "501 characters", "at most 500 characters", advice);
 }
@@ -157,7 +157,7 @@ fn the_hint_points_at_the_place() {
     assert_eq!(
         refuse("attribute=\"name\" and\nuser=julia or user=\"x\"").hint,
         "attribute=\"name\" and user=julia or user=\"x\"\n                          ^\n\
-         values stand in double quotes: user=\"julia\""
+         values must be in double quotes: user=\"julia\""
     );
     let long = refuse(&format!("user=\"{}\" and usr=\"{}\"", "a".repeat(200), "b".repeat(200)));
     let lines: Vec<&str> = long.hint.lines().collect();

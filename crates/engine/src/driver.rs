@@ -158,9 +158,7 @@ impl Driver {
                 return;
             }
             if stop_by.is_some_and(|by| by <= tokio::time::Instant::now()) {
-                tracing::error!(
-                    "progress could not be saved in time; events since the last save will be delivered again"
-                );
+                tracing::error!("could not save progress in time; events since the last save will be delivered again");
                 return;
             }
             let wait = match self.core.poll_timeout() {
@@ -228,13 +226,15 @@ impl Driver {
         }
     }
 
-    /// Routes a batch of events, and takes in changes before events that were accepted after them. Whether there is more to route.
+    /// Routes a batch of events, and takes in changes before events that were accepted after them. Whether there is
+    /// more to route.
     async fn route(&mut self) -> bool {
         let from = self.core.routed();
         let head = self.store.tail().head();
         let events =
             if self.missed_under_way { Some(Vec::new()) } else { self.store.tail().since(from, ROUTE_AT_ONCE) };
-        // After the look at the tail: what is in the tail was committed after the changes that it is judged by were announced.
+        // After the look at the tail: what is in the tail was committed after the changes that it is judged by were
+        // announced.
         self.take_changes().await;
         if self.catalog_failed {
             return false;
@@ -279,7 +279,8 @@ impl Driver {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.catalog_failed, true) {
-                    tracing::error!(%error, "subscriptions cannot be read; nothing new is delivered until they can be");
+                    tracing::error!(%error, "cannot read subscriptions; nothing new is delivered until they are \
+                                             readable");
                 }
             }
         }
@@ -330,9 +331,10 @@ impl Driver {
                     let (answers, meters, clock) = (self.answers.clone(), self.meters.clone(), self.clock.clone());
                     tokio::spawn(async move {
                         let started = Instant::now();
-                        // A fault in a sink must not leave its lane waiting. Without outcomes, the events are sent again and nothing counts.
+                        // A fault in a sink must not leave its lane waiting. Without outcomes, the events are sent
+                        // again and nothing counts.
                         let outcomes = AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| {
-                            tracing::error!("an attempt to deliver panicked; its events are sent again");
+                            tracing::error!("a delivery attempt panicked; its events are sent again");
                             Vec::new()
                         });
                         meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock.wall());
@@ -352,7 +354,7 @@ impl Driver {
                         meters.save_duration.observe(started.elapsed());
                         if let Err(error) = &saved {
                             meters.failed_saves.one();
-                            tracing::error!(%error, "progress cannot be saved; it will be tried again");
+                            tracing::error!(%error, "cannot save progress; retrying");
                         }
                         let _ = answers.send(Answer::Saved(saved.is_ok()));
                     });
@@ -406,9 +408,9 @@ impl Driver {
             loop {
                 match store.trim(&pims, rest).await {
                     Ok(0) => break,
-                    Ok(deleted) => tracing::debug!(deleted, "events that no lane needs were deleted"),
+                    Ok(deleted) => tracing::debug!(deleted, "deleted events that no lane needs"),
                     Err(error) => {
-                        tracing::warn!(%error, "old events cannot be deleted; it will be tried again");
+                        tracing::warn!(%error, "cannot delete old events; retrying");
                         break;
                     }
                 }
@@ -426,8 +428,8 @@ impl Driver {
     }
 }
 
-/// Reads from the tail, if all that is asked for is there. A change is announced before events that were accepted earlier are pushed: up to
-/// where it takes effect the log may be ahead of the tail.
+/// Reads from the tail, if all that is asked for is there. A change is announced before events that were accepted
+/// earlier are pushed: up to where it takes effect the log may be ahead of the tail.
 fn read_tail(tail: &Tail, pim: PimId, from: Position, limit: ReadLimit) -> Option<Chunk> {
     // Before the look at the events: what comes in between only makes them more.
     if tail.head() < limit.until {
@@ -445,7 +447,7 @@ async fn read(store: &dyn Store, pim: Option<PimId>, from: Position, limit: Read
     match store.read(pim, from, limit).await {
         Ok(chunk) => Some(chunk),
         Err(error) => {
-            tracing::error!(%error, position = from.0, "the event log cannot be read; it will be tried again");
+            tracing::error!(%error, position = from.0, "cannot read the event log; retrying");
             None
         }
     }
@@ -471,8 +473,8 @@ mod tests {
         Arc::new(LoggedEvent { position, pim: PimId(1), accepted_at, event: Event::new(parts) })
     }
 
-    /// A suspension is announced before the events that were accepted just before it are in the tail: what it drops was counted from the
-    /// tail, as nothing.
+    /// A suspension is announced before the events that were accepted just before it are in the tail: what it drops was
+    /// counted from the tail, as nothing.
     #[test]
     fn the_tail_is_not_taken_for_the_log_where_the_log_is_ahead() {
         let tail = Tail::new(Position(1), 1 << 20);

@@ -1,4 +1,5 @@
-//! What the platform lacks, for its operator: one line when a lack begins and one when it is over, and a list for whoever asks.
+//! What the platform lacks, for its operator: one line when a lack begins and one when it is over, and a list for
+//! whoever asks.
 
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ impl Lacks {
                 None => {
                     tracing::error!(
                         %lack,
-                        "{}; deliveries that need it wait, and nothing of it counts against destinations",
+                        "{}; affected deliveries wait, and this does not count against destinations",
                         begins(*lack)
                     );
                     self.told.push(Told { lack: *lack, since: now, met_at: now });
@@ -56,7 +57,8 @@ impl Lacks {
             let goes_on = now.duration_since(told.met_at) < OVER_AFTER;
             if !goes_on {
                 let seconds = told.met_at.duration_since(told.since).as_secs();
-                tracing::info!(lack = %told.lack, seconds, "what was lacking is there again; deliveries go on");
+                tracing::info!(lack = %told.lack, seconds, "the missing resource is available again; deliveries \
+                                                            continue");
             }
             changed |= !goes_on;
             goes_on
@@ -73,13 +75,13 @@ impl Lacks {
 fn begins(lack: Lack) -> &'static str {
     match lack {
         Lack::NameServers => "no name server answers: check /etc/resolv.conf and the network",
-        Lack::FileDescriptors => "the process may not open more file descriptors: raise its limit (LimitNOFILE)",
+        Lack::FileDescriptors => "the process has no file descriptors left: raise its limit (LimitNOFILE)",
         Lack::LocalPorts => "no local port is free for outgoing connections: check net.ipv4.ip_local_port_range",
-        Lack::Memory => "there is no memory for outgoing connections",
-        Lack::Proxy => "the egress proxy can't be reached or refuses the platform's credentials: check egress.proxy",
-        Lack::Credentials => "the platform's own credentials are missing or refused",
-        Lack::Clock => "others refuse the platform's clock, or the process was stopped for a while: check the time",
-        Lack::Silence => "no destination answers: check the network of the platform",
+        Lack::Memory => "no memory for outgoing connections",
+        Lack::Proxy => "the egress proxy is unreachable or rejects the platform's credentials: check egress.proxy",
+        Lack::Credentials => "the platform's own credentials are missing or rejected",
+        Lack::Clock => "the platform's clock was rejected, or the process was suspended: check the time",
+        Lack::Silence => "no destination answers: check the platform's network",
         Lack::Disk => "the disk is full",
         Lack::Store => "the store can't be written",
         Lack::Standby => "the standby that must confirm commits is missing",

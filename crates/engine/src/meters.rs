@@ -128,7 +128,7 @@ impl Default for Attempts {
     }
 }
 
-/// What is counted from the start of the process on.
+/// Counts since the start of the process.
 #[derive(Debug)]
 pub struct Meters {
     attempts: [Attempts; DestinationType::ALL.len()],

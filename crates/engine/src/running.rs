@@ -93,8 +93,8 @@ impl Engine {
 
     /// How all lanes stand, with the figures of the `at_most` oldest subscriptions; `None` if the loop has ended.
     ///
-    /// Lanes that are behind do not know how old the events are that they have still to read: for each type of destination, the log is asked
-    /// for one event, the first that the lane which is furthest behind comes to.
+    /// Lanes that are behind do not know how old the events are that they have still to read: for each type of
+    /// destination, the log is asked for one event, the first that the lane which is furthest behind comes to.
     pub async fn survey(&self, at_most: usize) -> Option<Survey> {
         let (answer, answered) = oneshot::channel();
         self.questions.send(Question::Survey(at_most, answer)).await.ok()?;
@@ -140,7 +140,8 @@ impl Engine {
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.running.await {
-            tracing::error!(%error, "the engine did not stop in order; events since the last save will be delivered again");
+            tracing::error!(%error, "the engine did not stop gracefully; events since the last save will be delivered \
+                                     again");
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Settings {
     pub retention: Duration,
     /// Events that no lane needs are deleted this often.
     pub trim_every: Duration,
-    /// When the owner of a subscription is told that it is suspended too often.
+    /// Number of suspensions from which the owner is told that they are too frequent.
     pub frequent: store::transition::Frequent,
 }
 

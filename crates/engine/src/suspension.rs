@@ -10,8 +10,8 @@ use store::{Change, ChangeError, Store};
 
 use crate::settings::STORE_AGAIN;
 
-/// The change that suspends `stored` for `reason`, or `None` if there is nothing to suspend any more: it is not active, was resumed
-/// since, or has another destination than the one that was found wanting (`judged`).
+/// The change that suspends `stored` for `reason`, or `None` if there is nothing to suspend any more: it is not active,
+/// was resumed since, or has another destination than the one that was found wanting (`judged`).
 pub fn change(
     stored: Subscription,
     judged: &Subscription,
@@ -46,7 +46,8 @@ fn explain(change: &mut Change, reason: SuspensionReason, last: Option<&Failure>
     }
 }
 
-/// Suspends a subscription for the platform. Tries until it is done or there is nothing to suspend any more: the lane has stopped sending.
+/// Suspends a subscription for the platform. Tries until it is done or there is nothing to suspend any more: the lane
+/// has stopped sending.
 pub(crate) async fn carry_out(
     store: Arc<dyn Store>,
     clock: Clock,
@@ -64,7 +65,7 @@ pub(crate) async fn carry_out(
             }
             Err(ChangeError::Conflict) => {}
             Err(error) => {
-                tracing::error!(subscription.id = %judged.id, %error, "a suspension cannot be recorded; it will be tried again");
+                tracing::error!(subscription.id = %judged.id, %error, "cannot record a suspension; retrying");
                 tokio::time::sleep(STORE_AGAIN).await;
             }
         }

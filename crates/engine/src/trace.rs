@@ -32,7 +32,7 @@ pub trait DeliveryTracer: Send + Sync + 'static {
     ) -> Option<Box<dyn AttemptTrace>>;
 }
 
-/// An attempt under way.
+/// An attempt in flight.
 pub trait AttemptTrace: Send {
     /// What the destination may be told of the trace, for each event.
     fn parents(&self) -> TraceParents;

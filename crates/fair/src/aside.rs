@@ -1,11 +1,11 @@
-//! Work of the processor that would hold up others on the threads of the runtime.
+//! Processor work that would block the threads of the runtime.
 
 use std::thread::available_parallelism;
 
 use crate::places::Places;
 use crate::queue::Holder;
 
-/// What takes longer than a few milliseconds is done on threads of its own: as many at a time as there are processors, divided
+/// Runs work of more than a few milliseconds on separate threads: as many at a time as there are processors, shared
 /// fairly. Cheap to clone.
 #[derive(Clone)]
 pub struct Aside {
@@ -18,18 +18,18 @@ pub struct Aside {
 pub struct Stopping;
 
 impl Aside {
-    /// Work on fewer bytes than `inline` is done at once, where it is asked for.
+    /// Work on fewer bytes than `inline` runs immediately, in place.
     pub fn new(inline: usize) -> Aside {
         let processors = available_parallelism().map_or(1, |count| count.get() as u64);
         Aside { places: Places::new(processors), inline }
     }
 
-    /// Work that waits for its turn.
+    /// Number of waiting jobs.
     pub fn waiting(&self) -> usize {
         self.places.waiting()
     }
 
-    /// Does work on so many bytes for somebody, and waits for its turn if need be. A panic of the work is one of the caller.
+    /// Does work on this many bytes for the holder, waiting for its turn if necessary. A panic propagates to the caller.
     pub async fn run<T: Send + 'static>(
         &self,
         holder: Holder,
@@ -41,7 +41,7 @@ impl Aside {
         }
         let place = self.places.one(holder).await;
         let done = tokio::task::spawn_blocking(move || {
-            // Held by the work, which goes on where nobody waits for it any more.
+            // Held by the work, which continues even if nobody waits for it any more.
             let _place = place;
             work()
         });

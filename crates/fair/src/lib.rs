@@ -1,7 +1,7 @@
-//! Fair shares of what tenants have in common: connections, look-ups, readers, memory for bodies.
+//! Fair shares of the resources that tenants share: connections, lookups, readers, memory for bodies.
 //!
-//! [`Queue`] decides without IO or clock, so that the simulation can drive it; [`Places`] is the same for tasks to wait
-//! on; [`Aside`] shares the processors among work that is too heavy for the threads of the runtime.
+//! [`Queue`] decides without IO or clock, so the simulation can drive it; [`Places`] is the same for waiting tasks;
+//! [`Aside`] shares the processors among work that is too heavy for the threads of the runtime.
 
 mod aside;
 mod places;

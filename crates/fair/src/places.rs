@@ -1,4 +1,4 @@
-//! A fair queue that tasks can wait on.
+//! A fair queue for waiting tasks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::queue::{Asked, Holder, Queue, Waiter};
 
-/// Places that are shared fairly. Cheap to clone.
+/// Fairly shared slots. Cheap to clone.
 #[derive(Clone)]
 pub struct Places {
     inner: Arc<Mutex<Inner>>,
@@ -20,10 +20,10 @@ struct Inner {
 }
 
 impl Inner {
-    /// Wakes those who have got their places.
+    /// Wakes tasks that have got their slots.
     fn serve(&mut self) {
         while let Some(waiter) = self.queue.serve() {
-            // A task that has gone away since gives back in `Waiting::drop`.
+            // A task that is gone by now gives its slots back in `Waiting::drop`.
             if let Some(task) = self.tasks.remove(&waiter) {
                 _ = task.send(());
             }
@@ -31,14 +31,14 @@ impl Inner {
     }
 }
 
-/// Places held; dropping it gives them back.
+/// Held slots; dropping it gives them back.
 pub struct Permit {
     places: Places,
     holder: Holder,
     held: u64,
 }
 
-/// A task that waits; if it gives up, its request goes, or what it was granted meanwhile is given back.
+/// A waiting task; if dropped, its request is withdrawn, or slots granted meanwhile are given back.
 struct Waiting<'a> {
     places: &'a Places,
     waiter: Waiter,
@@ -62,17 +62,17 @@ impl Drop for Waiting<'_> {
 }
 
 impl Places {
-    /// `capacity` places, at least one.
+    /// Creates `capacity` slots, at least one.
     pub fn new(capacity: u64) -> Places {
         Places { inner: Arc::new(Mutex::new(Inner { queue: Queue::new(capacity), tasks: HashMap::new() })) }
     }
 
-    /// Waits for a place.
+    /// Waits for a slot.
     pub async fn one(&self, holder: Holder) -> Permit {
         self.some(holder, 1).await
     }
 
-    /// Waits for `wanted` places at once. Dropping the future gives the request up.
+    /// Waits for `wanted` slots at once. Dropping the future withdraws the request.
     pub async fn some(&self, holder: Holder, wanted: u64) -> Permit {
         let permit = || Permit { places: self.clone(), holder, held: wanted };
         let (waiter, granted) = {
@@ -82,20 +82,20 @@ impl Places {
                 Asked::Waits(waiter) => {
                     let (task, granted) = oneshot::channel();
                     inner.tasks.insert(waiter, task);
-                    // A request may be before others that cannot be served yet.
+                    // An earlier request may block others that cannot be served yet.
                     inner.serve();
                     (waiter, granted)
                 }
             }
         };
         let mut waiting = Waiting { places: self, waiter, holder, wanted, done: false };
-        // The sender lies in `tasks` until the request is granted.
+        // The sender stays in `tasks` until the request is granted.
         _ = granted.await;
         waiting.done = true;
         permit()
     }
 
-    /// `wanted` places if they are free for the holder now.
+    /// Takes `wanted` slots if they are available now.
     pub fn try_some(&self, holder: Holder, wanted: u64) -> Option<Permit> {
         let mut inner = self.inner.lock();
         match inner.queue.ask(holder, wanted) {
@@ -107,34 +107,34 @@ impl Places {
         }
     }
 
-    /// Places that are held.
+    /// Number of held slots.
     pub fn used(&self) -> u64 {
         self.inner.lock().queue.used()
     }
 
-    /// Places that a PIM holds.
+    /// Number of slots held by a PIM.
     pub fn used_by(&self, pim: u64) -> u64 {
         self.inner.lock().queue.used_by(pim)
     }
 
-    /// Places that nobody holds.
+    /// Number of free slots.
     pub fn free(&self) -> u64 {
         self.inner.lock().queue.free()
     }
 
-    /// How many places are a PIM's share while others want some.
+    /// A PIM's share in slots while others want some.
     pub fn share(&self) -> u64 {
         self.inner.lock().queue.share()
     }
 
-    /// Requests that wait.
+    /// Number of waiting requests.
     pub fn waiting(&self) -> usize {
         self.inner.lock().queue.waiting()
     }
 }
 
 impl Permit {
-    /// On whose behalf.
+    /// The holder.
     pub fn holder(&self) -> Holder {
         self.holder
     }

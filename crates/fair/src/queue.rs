@@ -1,35 +1,35 @@
-//! Who gets the next place: max-min fair by PIM, and within a PIM by subscription.
+//! Allocation of slots: max-min fair by PIM, and within a PIM by subscription.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// On whose behalf a place is held.
+/// Holder of a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Holder {
-    /// The PIM, as any number that tells it from others.
+    /// The PIM, as any number that identifies it.
     pub pim: u64,
     /// The subscription, client or address within the PIM.
     pub part: u64,
 }
 
-/// Names a request that waits.
+/// Identifies a waiting request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Waiter(u64);
 
-/// The answer to [`Queue::ask`].
+/// Result of [`Queue::ask`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asked {
-    /// The places are the holder's until [`Queue::give_back`].
+    /// The slots belong to the holder until [`Queue::give_back`].
     Granted,
-    /// [`Queue::serve`] will name it.
+    /// [`Queue::serve`] will return it.
     Waits(Waiter),
 }
 
-/// A number of places, divided among those who want some.
+/// A number of slots, divided among those who want some.
 ///
-/// A free place goes to the PIM that holds the fewest, within it to the part that holds the fewest, within that to the
-/// one who asked first. A quarter of all places is always kept free for PIMs that hold less than a quarter, also while
-/// there is only one: so a newcomer never waits for a place to be given back by a PIM that already has its share,
-/// however long it holds its places. With fewer than four places there is nothing to keep.
+/// A free slot goes to the PIM that holds the fewest, within it to the part that holds the fewest, within that to the
+/// earliest request. A quarter of all slots is always reserved for PIMs that hold less than a quarter, even while there
+/// is only one PIM: so a newcomer never waits for a slot of a PIM that already has its share, however long it holds its
+/// slots. With fewer than four slots, none is reserved.
 #[derive(Debug)]
 pub struct Queue {
     capacity: u64,
@@ -52,7 +52,7 @@ struct Part {
 }
 
 impl Pim {
-    /// The part that is served next, with its first request.
+    /// The part to be served next, with its first request.
     fn next(&self) -> Option<(u64, Waiter, u64)> {
         let first =
             |(id, part): (&u64, &Part)| part.waiting.front().map(|(waiter, places)| (part.used, *waiter, *id, *places));
@@ -62,32 +62,32 @@ impl Pim {
 }
 
 impl Queue {
-    /// A queue for `capacity` places, at least one.
+    /// A queue for `capacity` slots, at least one.
     pub fn new(capacity: u64) -> Queue {
         Queue { capacity: capacity.max(1), used: 0, pims: HashMap::new(), waiting: HashMap::new(), next_waiter: 0 }
     }
 
-    /// Places that are held.
+    /// Number of held slots.
     pub fn used(&self) -> u64 {
         self.used
     }
 
-    /// Places that nobody holds.
+    /// Number of free slots.
     pub fn free(&self) -> u64 {
         self.capacity - self.used
     }
 
-    /// Requests that wait.
+    /// Number of waiting requests.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Places that a PIM holds.
+    /// Number of slots held by a PIM.
     pub fn used_by(&self, pim: u64) -> u64 {
         self.pims.get(&pim).map_or(0, |pim| pim.used)
     }
 
-    /// Asks for `places` at once; more than there are count as all of them.
+    /// Requests `places` slots at once; a larger number than the capacity means all of them.
     pub fn ask(&mut self, holder: Holder, places: u64) -> Asked {
         let places = places.clamp(1, self.capacity);
         if !self.somebody_is_before(holder.pim) && self.may_have(holder.pim, places) {
@@ -102,7 +102,7 @@ impl Queue {
         Asked::Waits(waiter)
     }
 
-    /// The next request that gets its places, until there is none. Call it after [`Queue::give_back`] and
+    /// The next request that gets its slots, until there is none. To be called after [`Queue::give_back`] and
     /// [`Queue::withdraw`].
     pub fn serve(&mut self) -> Option<Waiter> {
         let mut wanting: Vec<(u64, Waiter, u64, u64, u64)> = self
@@ -121,7 +121,7 @@ impl Queue {
         Some(waiter)
     }
 
-    /// A holder has no more use for its places.
+    /// Releases slots of a holder.
     pub fn give_back(&mut self, holder: Holder, places: u64) {
         let places = places.clamp(1, self.capacity);
         self.used = self.used.saturating_sub(places);
@@ -134,8 +134,7 @@ impl Queue {
         self.forget_idle(holder);
     }
 
-    /// A request that waits is given up. One that was granted already is not known any more: give its places back
-    /// instead.
+    /// Withdraws a waiting request. A request that is already granted is unknown here: give its slots back instead.
     pub fn withdraw(&mut self, waiter: Waiter) -> bool {
         let Some((holder, _)) = self.waiting.remove(&waiter) else { return false };
         if let Some(part) = self.pims.get_mut(&holder.pim).and_then(|pim| pim.parts.get_mut(&holder.part)) {
@@ -145,21 +144,21 @@ impl Queue {
         true
     }
 
-    /// How many places are a PIM's share while others want some: a quarter.
+    /// A PIM's share in slots while others want some: a quarter.
     pub fn share(&self) -> u64 {
         self.capacity.div_ceil(4)
     }
 
-    /// Whether there is room, leaving a quarter to those that have less than a quarter.
+    /// Whether there is a free slot, reserving a quarter for those that have less than a quarter.
     fn may_have(&self, pim: u64, places: u64) -> bool {
         let free = self.free();
         let over = self.used_by(pim) + places > self.share();
         let kept = if over { self.capacity / 4 } else { 0 };
-        // Who holds nothing and asks for more than its share gets it from an empty house at least.
+        // A holder without slots that requests more than its share at least gets it when all slots are free.
         places + kept <= free || self.used == 0
     }
 
-    /// Whether another PIM that holds no more than this one waits for what is free.
+    /// Whether another PIM that holds no more than this one waits for the free slots.
     fn somebody_is_before(&self, pim: u64) -> bool {
         let used = self.used_by(pim);
         self.pims.iter().any(|(id, other)| {

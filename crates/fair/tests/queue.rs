@@ -1,4 +1,4 @@
-//! Shares are fair, nothing is granted twice, and nobody is forgotten.
+//! Shares are fair, nothing is granted twice, and no request is forgotten.
 
 use std::collections::HashMap;
 
@@ -98,7 +98,7 @@ proptest! {
             prop_assert!(sum <= 10);
             prop_assert_eq!(queue.waiting(), waiting.len());
         }
-        // Whoever waits is served once the others have given back.
+        // All waiting requests are served once the others have given back.
         while !waiting.is_empty() {
             let (holder, places) = held.pop().expect("somebody waits although nothing is held");
             queue.give_back(holder, places);

@@ -1,5 +1,5 @@
-//! What a request of the Events API costs by its size, for each shape that a sender can make large: a table whose last column
-//! stays the same where the work is linear. `cargo bench -p intake --bench linear` (with `-- --quick`: smaller sizes).
+//! Cost of an Events API request by size, for each shape that a sender can enlarge: a table whose last column is
+//! constant if the work is linear. `cargo bench -p intake --bench linear` (with `-- --quick`: smaller sizes).
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a benchmark")]
 
@@ -16,7 +16,7 @@ use store::SnapshotKind;
 
 const NOW: Timestamp = Timestamp::from_micros(1_793_692_840_000_000);
 
-/// A shape: what is around its items in a `resource`, and the item of a number before and after a change.
+/// A shape: a `resource` around the items, and the item of a number before and after a change.
 struct Shape {
     name: &'static str,
     around: (&'static str, &'static str),
@@ -69,7 +69,7 @@ const SHAPES: [Shape; 8] = [
     },
 ];
 
-/// A request with one update that has so many bytes.
+/// A request with one update of this many bytes.
 fn request(shape: &Shape, bytes: usize, new: bool) -> String {
     let head = r#"{"events":[{"action":"product.updated","data":{"resource":{"identifier":"x","#;
     let mut body = format!("{head}{}", shape.around.0);
@@ -111,7 +111,7 @@ fn state(body: &str) -> State {
     }
 }
 
-/// The shortest of a few runs, so that a neighbour on the machine does not decide.
+/// The shortest of several runs, to exclude other load on the machine.
 fn shortest(mut run: impl FnMut()) -> Duration {
     let once = |_| {
         let began = Instant::now();

@@ -1,7 +1,7 @@
-//! The types of attributes: from the PIM's REST API where the operator gave credentials, else guessed from a value.
+//! Attribute types: from the PIM's REST API if there are credentials, else inferred from values.
 //!
-//! The PIM is never asked while a request waits: an answer is wanted within 0.5 s. Types are fetched in the background and
-//! kept for an hour.
+//! The PIM is never asked during a request, which must be answered within 0.5 s. Types are fetched in the background
+//! and cached for an hour.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,25 +14,24 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use wire::json::Value;
 
-/// Types change almost never; new attributes appear now and then.
+/// Types change almost never; new attributes appear occasionally.
 const FRESH: Duration = Duration::from_secs(3600);
-/// When to ask again after it did not work.
+/// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// Asks PIMs for their attributes.
+/// Fetches attributes from PIMs.
 #[async_trait]
 pub trait AttributeSource: Send + Sync + 'static {
-    /// All attribute codes of a PIM with their types; `None` where the operator gave no credentials. The error is for the
-    /// operator.
+    /// All attribute codes of a PIM with their types; `None` without credentials. The error is for the operator.
     async fn attribute_types(&self, pim: &Pim) -> Result<Option<HashMap<String, String>>, String>;
 }
 
-/// The types of a PIM's attributes, as far as they are known.
+/// Known types of a PIM's attributes.
 #[derive(Clone, Debug, Default)]
 pub struct Types(Arc<HashMap<String, Arc<str>>>);
 
 impl Types {
-    /// These codes with their types.
+    /// Adds these codes with their types.
     pub fn of<C: Into<String>, T: AsRef<str>>(types: impl IntoIterator<Item = (C, T)>) -> Types {
         // A PIM has thousands of attributes of a dozen types.
         let mut names: HashMap<String, Arc<str>> = HashMap::new();
@@ -40,12 +39,12 @@ impl Types {
         Types(Arc::new(types.into_iter().map(|(code, of)| (code.into(), name(of.as_ref()))).collect()))
     }
 
-    /// The type of an attribute.
+    /// Type of an attribute.
     pub fn get(&self, code: &str) -> Option<Arc<str>> {
         self.0.get(code).cloned()
     }
 
-    /// The attributes of a type.
+    /// Attributes of a type.
     pub fn codes_of<'t>(&'t self, of: &'t str) -> impl Iterator<Item = &'t str> {
         self.0.iter().filter(move |(_, name)| &***name == of).map(|(code, _)| code.as_str())
     }
@@ -56,7 +55,7 @@ impl Types {
     }
 }
 
-/// A type that a value shows beyond doubt. Most do not: a text may be of a text, a select or a reference.
+/// The type that is evident from a value, usually none: a text may be a text, a select or a reference.
 pub fn guess(data: &Value) -> Option<&'static str> {
     match data {
         Value::Bool(_) => Some("pim_catalog_boolean"),
@@ -70,10 +69,10 @@ pub fn guess(data: &Value) -> Option<&'static str> {
     }
 }
 
-/// What is known of a PIM.
+/// Knowledge about a PIM.
 struct Known {
     types: Types,
-    /// When it is asked again.
+    /// Time of the next fetch.
     next: Instant,
 }
 
@@ -88,7 +87,7 @@ impl Attributes {
         Attributes { source, known: Arc::default() }
     }
 
-    /// What is known now. Where it is old or missing the PIM is asked in the background.
+    /// The types known now. If they are old or missing, they are fetched in the background.
     pub(crate) fn of(&self, pim: &Arc<Pim>) -> Types {
         let Some(source) = &self.source else { return Types::default() };
         let now = Instant::now();
@@ -98,7 +97,7 @@ impl Attributes {
             if now < known.next {
                 return known.types.clone();
             }
-            // Nobody else asks meanwhile.
+            // No other task fetches meanwhile.
             known.next = now + RETRY;
             known.types.clone()
         };
@@ -110,14 +109,15 @@ impl Attributes {
                     known.lock().insert(pim.id, Known { types, next: Instant::now() + FRESH });
                 }
                 Err(why) => {
-                    tracing::warn!(pim.name = %pim.name, %why, "the PIM did not say the types of its attributes; deltas go on with what is known");
+                    tracing::warn!(pim.name = %pim.name, %why, "could not fetch the PIM's attribute types; deltas use \
+                                                                the known ones");
                 }
             }
         });
         types
     }
 
-    /// What the PIM says now, unless that was fetched lately: for those who can wait.
+    /// The PIM's current types, unless they were fetched recently: for callers that can wait.
     pub(crate) async fn fetched(&self, pim: &Pim) -> Result<Types, String> {
         let Some(source) = &self.source else { return Ok(Types::default()) };
         let fresh = |known: &&Known| Instant::now() < known.next && !known.types.is_empty();
@@ -183,7 +183,7 @@ mod tests {
         let source = Arc::new(Scripted(AtomicUsize::new(0)));
         let attributes = Attributes::new(Some(Arc::clone(&source) as Arc<dyn AttributeSource>));
         let mut seen = Vec::new();
-        // Minutes from the start, and what is known then.
+        // Minutes from the start, and the type known then.
         for (minutes, expect) in [
             (0, None),
             (0, None),

@@ -1,15 +1,15 @@
-//! The bridge: takes verified requests in order, and appends what comes of them in one commit with the snapshots.
+//! The bridge: processes verified requests in order, and appends the resulting events in one commit with the snapshots.
 //!
-//! **Order.** Requests of a PIM are taken one after another, in the order in which they were read; a PIM
-//! sends at most five at a time, and one takes a few milliseconds. So a delta is always made from the state before.
+//! **Order.** Requests of a PIM are processed sequentially, in the order in which they were read; a PIM sends at most
+//! five at a time, and one takes a few milliseconds. So a delta is always computed from the previous state.
 //!
-//! **Doubles and crashes.** The store takes a request as a whole or not at all, and only if all of its events are new and
-//! no snapshot was changed meanwhile. What is known already is left out together with what would follow from it; the rest
-//! is made again from what is there then. A request that is sent twice therefore leads to the same events once, whenever
-//! the platform was killed.
+//! **Duplicates and crashes.** The store commits a request completely or not at all, and only if all of its events are
+//! new and no snapshot was changed meanwhile. Known events are omitted together with their consequences; the rest is
+//! recomputed from the current state. So a request that is sent twice leads to the same events once, whenever the
+//! platform was killed.
 //!
-//! **Others.** What computes is linear in what was sent and stored, and larger pieces of it are done aside of the runtime's
-//! threads, divided fairly among PIMs.
+//! **Isolation.** Computation is linear in the sent and stored data; larger pieces of it run outside the runtime's
+//! threads, shared fairly among PIMs.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -43,34 +43,34 @@ mod work;
 pub use counts::Counts;
 pub use filling::{Filled, Window};
 
-/// Each round leaves out at least one known event, or meets somebody else who was faster.
+/// Each round omits at least one known event, or is lost to a concurrent change.
 const MAX_ROUNDS: usize = 100;
-/// Work on more bytes than this is done aside.
+/// Work on more bytes than this runs aside.
 const INLINE: usize = 256 * 1024;
 
-/// What became of a request.
+/// Result of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Taken {
-    /// Events that are understood.
+    /// Valid events.
     pub accepted: usize,
-    /// Those among them that were known already.
+    /// Duplicates among them.
     pub duplicates: usize,
-    /// Deltas that were made of the others.
+    /// Deltas of the others.
     pub deltas: usize,
-    /// Events of which nothing can be told.
+    /// Unrecognisable events.
     pub bad: usize,
-    /// Events with an action that is not known.
+    /// Events with an unknown action.
     pub unknown: usize,
     /// Events without a delta because their entity cannot be compared.
     pub uncompared: usize,
 }
 
-/// A request that was not taken.
+/// A failed request.
 #[derive(Clone, Debug)]
 pub enum TakeError {
-    /// Its body is not what it should be.
+    /// Invalid body.
     Body(BodyError),
-    /// The store did not take it.
+    /// The store failed.
     Append(AppendError),
 }
 
@@ -80,7 +80,7 @@ pub struct Bridge {
     attributes: Attributes,
     turns: Mutex<HashMap<PimId, Arc<AsyncMutex<()>>>>,
     notes: Notes,
-    /// Entities that requests told of since a page of the REST API was asked for, of PIMs where one is under way.
+    /// Entities mentioned by requests while a page of the REST API is being fetched, for PIMs with such a fetch.
     told: Mutex<HashMap<PimId, HashSet<SnapshotKey>>>,
     uncompared: Uncompared,
     counters: Counters,
@@ -113,17 +113,17 @@ impl Bridge {
         }
     }
 
-    /// Where heavy work on what PIMs send is done: one for all ways in, so that they share the processors fairly.
+    /// Executor of heavy work on input: one for all kinds of ingest, so that they share the processors fairly.
     pub fn aside(&self) -> &Aside {
         &self.aside
     }
 
-    /// What was counted since the start.
+    /// Counts since the start.
     pub fn counts(&self) -> Counts {
         self.counters.read()
     }
 
-    /// Checks the signature of a request of a PIM that has the bridge in use; `None` if it has not.
+    /// Checks the signature of a request of a PIM with an enabled bridge; `None` if it is disabled.
     pub fn verify(
         &self,
         pim: &Arc<Pim>,
@@ -153,7 +153,7 @@ impl Bridge {
         Some(verified)
     }
 
-    /// Takes note of a request that is refused because of its signature.
+    /// Records a request rejected because of its signature.
     pub fn refused(&self, pim: &Pim, why: String, now: Timestamp) {
         self.counters.refused.fetch_add(1, Ordering::Relaxed);
         self.note(pim.id, |note| {
@@ -163,8 +163,8 @@ impl Bridge {
         });
     }
 
-    /// Takes a verified request: what can be understood of it is on stable storage when this returns. It must be run to its
-    /// end, for a PIM hangs up after 0.5 s and never sends again.
+    /// Processes a verified request: its valid part is on stable storage when this returns. It must run to completion,
+    /// because a PIM disconnects after 0.5 s and never retries.
     pub async fn take(
         &self,
         pim: &Arc<Pim>,
@@ -179,7 +179,7 @@ impl Bridge {
         let mut taken = Taken::default();
         let notices = self.sort(pim, received, &mut taken);
         let turn = Arc::clone(self.turns.lock().entry(pim.id).or_default());
-        // Fair: who comes first is first.
+        // A fair lock: first come, first served.
         let turn = turn.lock().await;
         let done = self.append(pim, notices, bytes, &mut taken, now).await;
         drop(turn);
@@ -196,7 +196,7 @@ impl Bridge {
         Ok(taken)
     }
 
-    /// Puts what cannot be taken out of the way: told and counted.
+    /// Reports and counts events that cannot be processed.
     fn sort(&self, pim: &Pim, received: Vec<Received>, taken: &mut Taken) -> Vec<Notice> {
         let mut notices: Vec<Notice> = Vec::with_capacity(received.len());
         let mut ids = HashSet::new();
@@ -267,7 +267,7 @@ impl Bridge {
         Err(always_changed())
     }
 
-    /// The last states of entities, and the bytes of work that they make of `bytes`.
+    /// The last states of entities, and the bytes of work for them and `bytes`.
     async fn stored(
         &self,
         pim: &Pim,
@@ -280,7 +280,7 @@ impl Bridge {
         Ok((stored, bytes + held))
     }
 
-    /// Appends what was made, lets it be followed, and tells what could not be made. The answer is the number of events.
+    /// Appends the events, reports them to the observer, and logs failures. Returns the number of events.
     async fn append_made(
         &self,
         pim: &Pim,
@@ -296,7 +296,7 @@ impl Bridge {
         Ok(count)
     }
 
-    /// Appends new events with new states, and lets them be followed.
+    /// Appends new events with new states, and reports them to the observer.
     async fn append_new(
         &self,
         pim: &Pim,
@@ -312,14 +312,14 @@ impl Bridge {
         match (&appended, trace) {
             (Ok(()), Some(trace)) => trace.ended(Ok(Appended { accepted, duplicates: 0 })),
             (Err(AppendNewError::Append(error)), Some(trace)) => trace.ended(Err(error.to_string())),
-            // It is made again of what is there by then.
+            // Recomputed from the current state.
             (Err(AppendNewError::Known(_) | AppendNewError::Changed), _) | (_, None) => {}
         }
         appended
     }
 }
 
-/// The entities that notices are about, each once.
+/// The entities of notices, each once.
 fn keys<'n>(notices: impl Iterator<Item = &'n Notice>) -> Vec<SnapshotKey> {
     let mut keys: Vec<SnapshotKey> = notices.map(|notice| notice.subject.snapshot()).collect();
     keys.sort_unstable();
@@ -336,5 +336,5 @@ fn stopped(_: Stopping) -> StoreError {
 }
 
 fn always_changed() -> AppendError {
-    StoreError::Unavailable("others changed the same products all the time".to_owned()).into()
+    StoreError::Unavailable("too many concurrent changes of the same products".to_owned()).into()
 }

@@ -1,5 +1,5 @@
-//! The difference of two states, as `changes` of a delta event tells it (contract pages 6 and 7). The order of members is
-//! that of the examples in the catalogue of event types.
+//! The difference of two states, as `changes` of a delta event (contract pages 6 and 7). Members are in the order of
+//! the examples in the catalogue of event types.
 
 use store::SnapshotKind;
 use wire::json::{Number, Value};
@@ -9,11 +9,11 @@ use crate::index::{Index, beyond};
 use crate::sameness::same;
 use crate::state::{Entry, Links, Quantities, State, object, strings};
 
-/// What was changed between two states of an entity; `None` if nothing was.
+/// Changes between two states of an entity; `None` without changes.
 pub fn changes(kind: SnapshotKind, old: &State, new: &State, types: &Types) -> Option<Value> {
     let mut changes: Vec<(String, Value)> = Vec::new();
     let mut add = |name: &str, change: Option<Value>| changes.extend(change.map(|change| (name.to_owned(), change)));
-    // Product models have neither `enabled` nor a changing family nor groups.
+    // Product models have no `enabled`, no groups, and a constant family.
     if kind == SnapshotKind::Product {
         add("enabled", enabled(old.enabled, new.enabled));
     }
@@ -30,7 +30,7 @@ pub fn changes(kind: SnapshotKind, old: &State, new: &State, types: &Types) -> O
 }
 
 fn enabled(old: Option<bool>, new: Option<bool>) -> Option<Value> {
-    // Without a word about it nothing was said.
+    // An absent field says nothing.
     let (old, new) = (old?, new?);
     (old != new).then(|| object([("previous", Value::Bool(old)), ("new", Value::Bool(new))]))
 }
@@ -46,7 +46,7 @@ fn set(old: &[String], new: &[String]) -> Option<Value> {
     changed.then(|| object([("added", strings(added)), ("removed", strings(removed))]))
 }
 
-/// Compares what two maps have under each association type: first those of the new one in their order, then those gone.
+/// Compares the maps of two states under each association type: first those of the new one in order, then removed ones.
 fn by_type<T: Default>(
     old: &[(String, T)],
     new: &[(String, T)],
@@ -83,7 +83,7 @@ fn links(old: &Links, new: &Links) -> Option<Value> {
     (any_added || any_removed).then(|| object([("added", added), ("removed", removed)]))
 }
 
-/// What happened to the links of one list.
+/// Changes of one list of links.
 #[derive(Default)]
 struct Moves {
     updated: Vec<Value>,
@@ -92,7 +92,7 @@ struct Moves {
 }
 
 impl Moves {
-    /// The catalogue lists `updated` for products only: of product models another quantity is told as removed and added.
+    /// The catalogue lists `updated` for products only: a changed quantity of a product model is removed and added.
     fn of(name: &str, tells_updates: bool, old: &[(String, Number)], new: &[(String, Number)]) -> Moves {
         let number = |number: &Number| Value::Number(number.clone());
         let (earlier, later) = (by_name(old), by_name(new));
@@ -157,12 +157,12 @@ fn values(old: &[(String, Vec<Entry>)], new: &[(String, Vec<Entry>)], types: &Ty
     (!changed.is_empty()).then_some(Value::Object(changed))
 }
 
-/// The values of an attribute by locale and scope.
+/// Values of an attribute by locale and scope.
 fn by_place(entries: &Entries) -> Index<(Option<&str>, Option<&str>), &Entry> {
     entries.iter().map(|entry| (entry.place(), entry)).collect()
 }
 
-/// The changed values of one attribute: first those that there are in their order, then those gone.
+/// Changed values of one attribute: first the existing ones in order, then removed ones.
 fn attribute(code: &str, old: &Entries, new: &Entries, types: &Types) -> Option<(String, Value)> {
     let (before, after) = (by_place(old), by_place(new));
     let known = types.get(code);

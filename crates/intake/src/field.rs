@@ -4,7 +4,7 @@ use wire::json::Value;
 
 pub(crate) type Read<T> = Result<T, String>;
 
-/// A code, or another short text that PHP may have made a number of.
+/// A code, or another short text that PHP may have converted to a number.
 pub(crate) fn code(of: &Value, name: &str) -> Read<Option<String>> {
     match of.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -12,7 +12,7 @@ pub(crate) fn code(of: &Value, name: &str) -> Read<Option<String>> {
     }
 }
 
-/// A string, or a number as its text.
+/// A string, or a number as text.
 pub(crate) fn code_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -26,7 +26,7 @@ pub(crate) fn unlike(name: &str, expected: &str, found: &Value) -> String {
     format!("`{name}` is {}, expected {expected}", found.type_name())
 }
 
-/// The items of a list, also of one that PHP wrote as an object because its numbers have gaps.
+/// Items of a list, including one that PHP wrote as an object because its keys have gaps.
 pub(crate) fn items_of(list: &Value) -> Option<Vec<&Value>> {
     let is_number = |key: &str| {
         let digits = key.strip_prefix('-').unwrap_or(key);
@@ -55,7 +55,7 @@ pub(crate) fn codes(of: &Value, name: &str) -> Read<Vec<String>> {
     list(of, name, |item| code_of(item).ok_or_else(|| format!("it is {}, expected a string", item.type_name())))
 }
 
-/// The members of a map; an empty one comes as a list, too.
+/// Members of a map; an empty one may be a list.
 pub(crate) fn members_of(map: &Value) -> Read<&[(String, Value)]> {
     match map {
         Value::Null => Ok(&[]),

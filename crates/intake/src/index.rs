@@ -1,10 +1,10 @@
-//! Finding things of a list by what they are called: what a sender orders must not cost more than it sends.
+//! Lookup of list items by key, at a cost that is linear in the input.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
-/// The values of a list by their keys, of each key the first one. Every question is answered in a few steps, however long the
-/// list is and whatever was chosen for its keys.
+/// Values of a list by key; the first one of each key counts. Each lookup takes a few steps, whatever the length of the
+/// list and its keys.
 pub(crate) struct Index<K, V>(HashMap<K, V>);
 
 impl<K: Hash + Eq, V> FromIterator<(K, V)> for Index<K, V> {
@@ -27,7 +27,7 @@ impl<K: Hash + Eq, V: Copy> Index<K, V> {
     }
 }
 
-/// What is in `these` and not in `those`, each once, in the order of `these`.
+/// Items in `these` but not in `those`, each once, in the order of `these`.
 pub(crate) fn beyond<'t, T: Hash + Eq>(these: &'t [T], those: &[T]) -> Vec<&'t T> {
     let those: HashSet<&T> = those.iter().collect();
     let mut found = HashSet::new();
@@ -45,7 +45,7 @@ mod tests {
         static COMPARED: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// A key that counts how often it is compared.
+    /// A key that counts its comparisons.
     #[derive(Debug)]
     struct Counted(usize);
 
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(beyond::<u8>(&[], &[1]), Vec::<&u8>::new());
     }
 
-    /// A few comparisons a key at any size; with each held against each it would be half a key's number of them.
+    /// A few comparisons per key at any size; comparing each with each would take half the number of keys.
     #[test]
     fn steps_grow_with_the_list_and_not_with_its_square() {
         let compared = |size: usize| {

@@ -1,4 +1,4 @@
-//! The events that come of a notice. Their `data` is written in canonical form right away.
+//! The events created from a notice. Their `data` is written directly in canonical form.
 
 use domain::Event;
 use domain::event::EventParts;
@@ -10,7 +10,7 @@ use crate::notice::{Action, Notice};
 use crate::state::State;
 use crate::subject::{NAMESPACE, Subject, hyphenated};
 
-/// The event that says that something happened.
+/// The event that reports a change.
 pub fn event(notice: &Notice) -> Event {
     let event_type = match (&notice.subject, notice.action) {
         (Subject::Product { .. }, Action::Created) => "com.akeneo.pim.v1.product.created",
@@ -23,7 +23,7 @@ pub fn event(notice: &Notice) -> Event {
     write(notice, &notice.id, event_type, "")
 }
 
-/// The event that says what was changed.
+/// The event that lists the changes.
 pub fn delta_event(notice: &Notice, changes: &Value) -> Event {
     let event_type = match notice.subject {
         Subject::Product { .. } => PRODUCT_UPDATED_DELTA,
@@ -36,15 +36,15 @@ pub fn delta_event(notice: &Notice, changes: &Value) -> Event {
     write(notice, &delta_id(&notice.id), event_type, &more)
 }
 
-/// The id of the delta that goes with an event (contract page 7): a UUIDv5 of `delta` in the namespace of the event's id;
-/// an id that is no UUID is made one before.
+/// Id of an event's delta (contract page 7): a UUIDv5 of `delta` in the namespace of the event's id, which is first
+/// converted to a UUID if it is not one.
 pub fn delta_id(event_id: &str) -> String {
     let base = hyphenated(event_id).unwrap_or_else(|| Uuid::new_v5(&NAMESPACE, event_id.as_bytes()));
     Uuid::new_v5(&base, b"delta").hyphenated().to_string()
 }
 
-/// `{"date":"YYYY-MM-DD hh:mm:ss.ffffff","timezone":"UTC"}` (contract page 2): when the entity was changed, or else when the
-/// event happened.
+/// `{"date":"YYYY-MM-DD hh:mm:ss.ffffff","timezone":"UTC"}` (contract page 2): time of the entity's change, or else of
+/// the event.
 fn escape_updated_at(out: &mut String, notice: &Notice) {
     let changed = notice.state.as_ref().ok().and_then(State::updated_at);
     let at = changed.or_else(|| domain::Timestamp::parse(&notice.time));
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(made.event_type(), "com.akeneo.pim.v1.product-model.deleted");
         assert_eq!(made.data(), r#"{"product_model":{"code":"amor"},"author":{"type":"unknown-user-type"}}"#);
         assert_eq!((made.id(), made.product_identifier()), ("no uuid", None));
-        // Made a UUID first.
+        // Converted to a UUID first.
         let base = Uuid::new_v5(&NAMESPACE, b"no uuid");
         assert_eq!(delta_id("no uuid"), Uuid::new_v5(&base, b"delta").to_string());
     }

@@ -1,54 +1,54 @@
-//! What is remembered of a PIM's bridge for its operator: `postrider pim check` reads it from another process.
+//! Records about a PIM's bridge for its operator, read by `postrider pim check` from another process.
 //!
-//! Kept in the store, at once after a quiet time and then at most every few seconds, so that it costs nothing under load.
+//! Stored immediately after a quiet period and then at most every few seconds, so that it costs nothing under load.
 
 use std::collections::BTreeMap;
 
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How the bridge of a PIM stands.
+/// Status of a PIM's bridge.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Note {
-    /// Requests with a genuine signature, tests included.
+    /// Requests with a genuine signature, including tests.
     pub verified: u64,
-    /// The latest of them.
+    /// Time of the latest one.
     pub verified_at: Option<Timestamp>,
-    /// The latest test by the button of the PIM's page.
+    /// Time of the latest test by the button on the PIM's page.
     pub tested_at: Option<Timestamp>,
-    /// Requests that were refused because of their signature.
+    /// Requests rejected because of their signature.
     pub refused: u64,
-    /// The latest of them.
+    /// Time of the latest one.
     pub refused_at: Option<Timestamp>,
-    /// Why that was refused.
+    /// Reason of its rejection.
     pub refusal: Option<String>,
-    /// Events that were taken.
+    /// Accepted events.
     pub events: u64,
-    /// The latest request with some.
+    /// Time of the latest request with events.
     pub events_at: Option<Timestamp>,
-    /// Events of which nothing could be told.
+    /// Unrecognisable events.
     pub bad: u64,
-    /// What was wrong with the latest of them.
+    /// Error in the latest one.
     pub bad_why: Option<String>,
-    /// Events with an action that is not known.
+    /// Events with an unknown action.
     pub unknown: u64,
     /// The latest such action.
     pub unknown_action: Option<String>,
     /// Events without a delta because their entity cannot be compared.
     pub uncompared: u64,
-    /// Which entity the latest of them was about, and why.
+    /// Entity and reason of the latest one.
     pub uncompared_why: Option<String>,
-    /// Up to when reconciliation has seen everything, by kind of entity.
+    /// Progress of reconciliation, by kind of entity.
     pub reconciled: BTreeMap<String, Timestamp>,
-    /// Events that the PIM failed to send and reconciliation made.
+    /// Events that the PIM failed to send and reconciliation created.
     pub filled: u64,
-    /// The latest time that it made some.
+    /// Time of the latest ones.
     pub filled_at: Option<Timestamp>,
 }
 
 impl Note {
-    /// Adds what came later.
+    /// Adds later records.
     pub fn absorb(&mut self, later: Note) {
         self.verified += later.verified;
         self.verified_at = later.verified_at.or(self.verified_at);
@@ -69,12 +69,12 @@ impl Note {
         self.filled_at = later.filled_at.or(self.filled_at);
     }
 
-    /// As it is stored.
+    /// Serialises the note.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// From what is stored; nothing, if that cannot be read.
+    /// Parses a stored note; an empty note if unreadable.
     pub fn from_text(text: &str) -> Note {
         serde_json::from_str(text).unwrap_or_default()
     }

@@ -1,5 +1,5 @@
-//! The events of a request as the PIM sends them, read one by one. It never sends again: what it got wrong in one place costs
-//! that place, not the event, and a bad event does not take the others with it.
+//! The events of a PIM's request, parsed one by one. The PIM never retries: a malformed field only affects that field,
+//! and a bad event does not affect the others.
 
 use domain::Timestamp;
 use store::SnapshotKind;
@@ -10,71 +10,71 @@ use wire::json::{Value, parse, pieces};
 use crate::state::State;
 use crate::subject::{NAMESPACE, Subject};
 
-/// What happened to an entity.
+/// Kind of change of an entity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// It was made.
+    /// Created.
     Created,
-    /// It was changed.
+    /// Updated.
     Updated,
-    /// It is gone.
+    /// Removed.
     Removed,
 }
 
-/// An event that is understood: what happened, and to what.
+/// A valid event: the change and its entity.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Notice {
-    /// `event_id`, the id of the event that comes of it; or what stands in for it.
+    /// `event_id`, or its stand-in: the id of the resulting event.
     pub id: String,
-    /// What happened.
+    /// The change.
     pub action: Action,
-    /// To what.
+    /// The entity.
     pub subject: Subject,
-    /// When, RFC 3339 in UTC.
+    /// Time, RFC 3339 in UTC.
     pub time: String,
-    /// User name, as the PIM knows it.
+    /// The PIM's user name.
     pub author: Option<String>,
-    /// What kind of author, by the name that it has in events.
+    /// Type of the author, by its name in events.
     pub author_type: &'static str,
-    /// When the PIM says that the entity was changed, in its own words.
+    /// The entity's time of change, as given by the PIM.
     pub updated: Option<String>,
-    /// The entity after it happened, or why it cannot be compared; empty for what was removed.
+    /// The entity after the change, or the reason why it cannot be compared; empty for a removed entity.
     pub state: Result<State, String>,
 }
 
 /// An event of a request.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Received {
-    /// One that is understood.
+    /// A valid event.
     Notice(Box<Notice>),
-    /// One with an action that this version does not know.
+    /// An event with an unknown action.
     UnknownAction(String),
-    /// One of which nothing can be told.
+    /// An unrecognisable event.
     Bad {
-        /// `event_id`, where there is one.
+        /// `event_id`, if any.
         id: Option<String>,
-        /// What is wrong, for the operator.
+        /// The error, for the operator.
         why: String,
     },
 }
 
-/// A body that has no events in it.
+/// A body without events.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum BodyError {
-    /// It is no JSON.
+    /// Not JSON.
     NoJson(String),
-    /// It is JSON, but not `{"events":[…]}`.
+    /// JSON, but not `{"events":[…]}`.
     NoEvents(String),
 }
 
-/// Longer names and ids are cut in what is logged.
+/// Longer names and ids are truncated in logs.
 const SHOWN: usize = 100;
-/// The longest `event_id` that is taken, in characters: the rule for ids of events, whichever way they come in.
+/// Maximum length of an `event_id` in characters: the rule for all event ids.
 const LONGEST_ID: usize = 256;
-/// The longest name of a user that is told, in characters.
+/// Maximum length of a user name in characters.
 const LONGEST_AUTHOR: usize = 1024;
 
-/// Reads a body of the PIM that is registered as `source`, which arrived at `received_at`.
+/// Parses a body of the PIM registered as `source`, received at `received_at`.
 pub fn read(source: &str, body: &[u8], received_at: Timestamp) -> Result<Vec<Received>, BodyError> {
     let body = pieces(body, &["events"]).map_err(|error| BodyError::NoJson(error.to_string()))?;
     match (body.elements, body.rest.get("events")) {
@@ -138,12 +138,12 @@ fn is_author(name: &str) -> bool {
     !name.is_empty() && name.chars().count() <= LONGEST_AUTHOR
 }
 
-/// The id of an event that has none: the same for the same text, so that it is told once.
+/// Id of an event without one, derived from its text, so that a repetition is recognised.
 fn stand_in_id(sent: &str) -> String {
     Uuid::new_v5(&NAMESPACE, sent.as_bytes()).hyphenated().to_string()
 }
 
-/// The names that events have for kinds of authors (contract page 3, `user_type`).
+/// Names of author types in events (contract page 3, `user_type`).
 fn author_type(sent: Option<&str>) -> &'static str {
     match sent {
         Some("ui" | "user") => "user",

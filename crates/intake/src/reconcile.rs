@@ -1,19 +1,19 @@
-//! Reconciliation: asks PIMs now and then for what was changed lately, because the Events API sends everything once and
-//! never again.
+//! Reconciliation: regularly queries PIMs for recent changes, because the Events API sends everything once and never
+//! retries.
 //!
-//! **What counts.** An entity whose state differs from the last one that is known was changed without a word: it gives an
-//! `updated` event with its delta. One that was never seen gives `created` if it was created in the window, else
-//! `updated` without a delta, as first events do. What the bridge took is not told again: the states are equal. Removed
-//! entities are not in the answers; their removal cannot be found.
+//! **Criterion.** An entity whose state differs from the last known one was changed without a report: it yields an
+//! `updated` event with its delta. An unknown entity yields `created` if it was created in the window, else `updated`
+//! without a delta, like all first events. Changes processed by the bridge are not reported again, because the states
+//! are equal. Removed entities are not in the responses; their removal cannot be detected.
 //!
-//! **The window.** A round asks for changes since the end of the round before, less an overlap for clocks that differ and
-//! transactions that took long; and leaves out the latest ones, which the PIM may be about to send. How far it has come is
-//! kept after each complete round only: pages come in the order of names, not of changes. All of this is by the PIM's clock, as
-//! its answers tell it: a step of ours moves no window. Where a round ended in what is now the future, a clock was set back, and
-//! the last day is looked at again: what is known already differs from nothing.
+//! **The window.** A round queries changes since the end of the previous round, less an overlap for clock differences
+//! and long transactions; it omits the latest ones, which the PIM may be about to send. Progress is recorded only after
+//! each complete round, because pages are ordered by name, not by change. All of this follows the PIM's clock, as given
+//! by its responses: changes of our clock move no window. If a round ended in what is now the future, a clock was set
+//! back, and the last day is checked again: known states don't differ.
 //!
-//! **Where from.** `products` has the very shape of the Events API in all versions. `products-uuid` names associated
-//! products and identifiers in another way, so it is asked only for what `products` does not have: products without an
+//! **Endpoints.** `products` has exactly the format of the Events API in all versions. `products-uuid` names associated
+//! products and identifiers differently, so it is only used for products that `products` lacks: those without an
 //! identifier.
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,31 +30,31 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::bridge::{Bridge, Filled, Window};
 use crate::note::Note;
 
-/// So long a change is left to the PIM, whose consumer sends a little later than it happened.
+/// Grace period before we look for a change ourselves: the PIM's consumer sends with some delay.
 pub const SETTLE: Duration = Duration::from_secs(60);
-/// How far back a round looks that cannot tell where the one before ended.
+/// Window of a round without a known end of the previous one.
 const CLOCK_SET_BACK: Duration = Duration::from_secs(24 * 60 * 60);
 /// PIMs that are read at once.
 const AT_ONCE: usize = 100;
-/// More pages than any round has; who goes on beyond is no PIM.
+/// Maximum number of pages, more than any round has.
 const MOST_PAGES: usize = 100_000;
 
-/// The type of the attributes that identify products.
+/// Type of the attributes that identify products.
 pub(crate) const IDENTIFIER: &str = "pim_catalog_identifier";
 
-/// A kind of entity as the REST API lists it.
+/// A kind of entity in the REST API.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum EntityKind {
     /// Products, by identifier.
     Products,
-    /// Products of PIMs since 7.0; those without an identifier count.
+    /// Products of PIMs from 7.0 on; only those without an identifier are used.
     ProductsByUuid,
     /// Product models.
     ProductModels,
 }
 
 impl EntityKind {
-    /// All of them, in the order of a round.
+    /// All kinds, in the order of a round.
     pub const ALL: [EntityKind; 3] = [EntityKind::Products, EntityKind::ProductsByUuid, EntityKind::ProductModels];
 
     /// Its name in paths of the REST API.
@@ -70,22 +70,22 @@ impl EntityKind {
 /// A page of entities.
 #[derive(Clone, Debug, Default)]
 pub struct EntityPage {
-    /// As the REST API gives them, each by itself: one that cannot be read costs no other.
+    /// Entities as returned by the REST API, each separately: an unreadable one doesn't affect the others.
     pub items: Vec<String>,
-    /// What time it is by the PIM's clock, which its entities' times of change come from.
+    /// The PIM's clock, the source of its entities' times of change.
     pub at: Option<Timestamp>,
-    /// What to ask the next page with; `None` at the end.
+    /// Query of the next page; `None` at the end.
     pub next: Option<String>,
 }
 
-/// Asks PIMs for entities that were changed.
+/// Queries PIMs for changed entities.
 #[async_trait]
 pub trait EntitySource: Send + Sync + 'static {
-    /// Whether it can ask this PIM: the operator gave credentials.
+    /// Whether this PIM can be queried: there are credentials.
     fn knows(&self, pim: &Pim) -> bool;
 
-    /// A page of the entities that were changed after `since`, and maybe of others; the first one, or that at `cursor`. A kind that
-    /// the PIM does not have is empty. The error is for the operator.
+    /// A page of entities changed after `since`, and possibly others; the first page, or the one at `cursor`. Empty for
+    /// a kind that the PIM does not have. The error is for the operator.
     async fn page(
         &self,
         pim: &Pim,
@@ -95,28 +95,28 @@ pub trait EntitySource: Send + Sync + 'static {
     ) -> Result<EntityPage, String>;
 }
 
-/// Why a round of a PIM was given up. The next one looks at the same window again.
+/// Reason why a round of a PIM was aborted. The next one checks the same window again.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RoundError {
-    /// The PIM does not answer as it should.
+    /// The PIM does not answer correctly.
     #[error("the PIM's REST API: {0}")]
     Pim(String),
-    /// The store does not take what came of it.
+    /// The store rejects the result.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The store does not tell what is known.
+    /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Reconciles PIMs that have the bridge in use and credentials for their REST API.
+/// Reconciles PIMs with an enabled bridge and credentials for their REST API.
 pub struct Reconciler {
     bridge: Arc<Bridge>,
     store: Arc<dyn Store>,
     source: Arc<dyn EntitySource>,
     overlap: Duration,
     clock: Clock,
-    /// Up to when everything was seen, read from the PIM's [`Note`] once.
+    /// Progress, read once from the PIM's [`Note`].
     reached: Mutex<HashMap<PimId, BTreeMap<String, Timestamp>>>,
 }
 
@@ -140,7 +140,7 @@ impl Rounds {
 }
 
 impl Reconciler {
-    /// A round begins `overlap` before the end of the one before.
+    /// Rounds begin `overlap` before the end of the previous one.
     pub fn new(
         bridge: Arc<Bridge>,
         store: Arc<dyn Store>,
@@ -151,8 +151,8 @@ impl Reconciler {
         Reconciler { bridge, store, source, overlap, clock, reached: Mutex::default() }
     }
 
-    /// Makes a round of each PIM every so often, one request of each at a time. A round that takes longer, because its
-    /// PIM is slow or asks for pauses, delays the next one of that PIM alone.
+    /// Runs a round of each PIM at regular intervals, one request per PIM at a time. A long round, because its PIM is slow
+    /// or requests pauses, only delays the next one of that PIM.
     pub async fn run(self: Arc<Self>, every: Duration) {
         let mut rounds = Rounds::default();
         loop {
@@ -184,20 +184,21 @@ impl Reconciler {
         pim.events_api_secret.is_some() && !pim.is_withdrawn() && self.source.knows(pim)
     }
 
-    /// A round that tells the operator what came of it.
+    /// A round with log lines for the operator.
     async fn told_round(&self, pim: &Arc<Pim>) {
         match self.round(pim, self.clock.wall()).await {
             Ok(Filled { events: 0, .. }) => tracing::debug!(pim.name = %pim.name, "reconciled; nothing was missing"),
             Ok(Filled { events, deltas, .. }) => {
-                tracing::warn!(pim.name = %pim.name, events, deltas, "reconciliation made events that the PIM failed to send");
+                tracing::warn!(pim.name = %pim.name, events, deltas, "reconciliation created events that the PIM \
+                                                                      failed to send");
             }
             Err(error) => {
-                tracing::warn!(pim.name = %pim.name, %error, "the PIM was not reconciled; the next round tries again");
+                tracing::warn!(pim.name = %pim.name, %error, "could not reconcile the PIM; retrying in the next round");
             }
         }
     }
 
-    /// A round of one PIM. The very first one only takes note of the time: what happened before is not asked for.
+    /// A round of one PIM. The very first one only records the time: earlier changes are not queried.
     pub async fn round(&self, pim: &Arc<Pim>, now: Timestamp) -> Result<Filled, RoundError> {
         let reached = self.reached(pim.id).await?;
         let mut total = Filled::default();
@@ -217,7 +218,7 @@ impl Reconciler {
         Ok(total)
     }
 
-    /// What was changed since `reached`; and up to when.
+    /// Changes since `reached`, and the new progress.
     async fn kind(
         &self,
         pim: &Arc<Pim>,
@@ -227,7 +228,7 @@ impl Reconciler {
     ) -> Result<(Filled, Timestamp), RoundError> {
         let types = self.bridge.types(pim).await.map_err(RoundError::Pim)?;
         if kind == EntityKind::ProductsByUuid && types.codes_of(IDENTIFIER).next().is_none() {
-            // Which products have an identifier cannot be told.
+            // It is unknown which products have an identifier.
             return Ok((Filled::default(), now - SETTLE));
         }
         let (mut page, window) = self.first_page(pim, kind, reached, now).await?;
@@ -242,16 +243,19 @@ impl Reconciler {
             match page.next.take() {
                 None => return Ok((total, window.until)),
                 Some(next) if cursor.as_ref() == Some(&next) => {
-                    return Err(RoundError::Pim(format!("a page of `{}` names itself as the next", kind.name())));
+                    return Err(RoundError::Pim(format!(
+                        "a page of `{}` links to itself as the next page",
+                        kind.name()
+                    )));
                 }
                 Some(next) => cursor = Some(next),
             }
             page = self.page(pim, kind, window.since, cursor.as_deref()).await?;
         }
-        Err(RoundError::Pim(format!("`{}` does not end after {MOST_PAGES} pages", kind.name())))
+        Err(RoundError::Pim(format!("`{}` exceeds {MOST_PAGES} pages", kind.name())))
     }
 
-    /// The first page, and the changes that the round looks at: by the PIM's clock, which set their times.
+    /// The first page, and the window of the round by the PIM's clock, which sets the times of change.
     async fn first_page(
         &self,
         pim: &Arc<Pim>,
@@ -266,7 +270,7 @@ impl Reconciler {
             if reached <= until {
                 return Ok((page, Window { since, until }));
             }
-            // The clock was set back: how far everything was seen cannot be told.
+            // The clock was set back: the progress is unknown.
             reached = until - CLOCK_SET_BACK;
         }
     }
@@ -279,7 +283,7 @@ impl Reconciler {
         cursor: Option<&str>,
     ) -> Result<EntityPage, RoundError> {
         self.bridge.watch(pim.id);
-        // The PIM compares whole seconds, and only what is later.
+        // The PIM compares whole seconds, exclusively.
         let since = since - Duration::from_secs(1);
         self.source.page(pim, kind, since, cursor).await.map_err(RoundError::Pim)
     }

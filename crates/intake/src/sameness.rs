@@ -1,12 +1,12 @@
-//! When two values of an attribute are the same although they are written differently (contract page 7): amounts and
-//! numbers by their value, dates by their instant.
+//! Equality of attribute values in different notations (contract page 7): amounts and numbers by value, dates by
+//! instant.
 
 use domain::Timestamp;
 use wire::json::Value;
 
 use crate::index::Index;
 
-/// What is known of an attribute's values.
+/// Kind of an attribute's values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Known {
     /// `12`, `"12.0000"`
@@ -15,9 +15,9 @@ enum Known {
     Amounts,
     /// A date, or an instant.
     Date,
-    /// Something whose text counts.
+    /// Compared as text.
     Text,
-    /// Nothing is known.
+    /// Unknown.
     Nothing,
 }
 
@@ -33,7 +33,7 @@ impl Known {
     }
 }
 
-/// Whether two values mean the same. `attribute_type` is what the PIM says, not what was guessed.
+/// Whether two values are equal. `attribute_type` is the PIM's statement, not an inference.
 pub fn same(attribute_type: Option<&str>, one: &Value, other: &Value) -> bool {
     match Known::of(attribute_type) {
         Known::Number => same_number(one, other).unwrap_or_else(|| alike(one, other, false)),
@@ -46,7 +46,7 @@ pub fn same(attribute_type: Option<&str>, one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Whether two numbers, or texts that look like numbers, have the same value; `None` if one of them is something else.
+/// Whether two numbers, or number-like texts, have the same value; `None` if one of them is neither.
 fn same_number(one: &Value, other: &Value) -> Option<bool> {
     Some(number_like(one)? == number_like(other)?)
 }
@@ -71,12 +71,12 @@ fn same_instant(one: &Value, other: &Value) -> Option<bool> {
     Some(instant(one.as_str()?)? == instant(other.as_str()?)?)
 }
 
-/// A date alone is the beginning of its day in UTC, as newer PIMs write it.
+/// A date alone is the beginning of its day in UTC, as written by newer PIMs.
 fn instant(text: &str) -> Option<Timestamp> {
     if text.len() == 10 { Timestamp::parse(&format!("{text}T00:00:00Z")) } else { Timestamp::parse(text) }
 }
 
-/// What looks like a metric or a collection of prices.
+/// A value that looks like a metric or a collection of prices.
 fn is_amount(value: &Value) -> bool {
     match value {
         Value::Object(_) => value.get("amount").is_some() && (value.get("unit").or(value.get("currency"))).is_some(),
@@ -85,7 +85,7 @@ fn is_amount(value: &Value) -> bool {
     }
 }
 
-/// The same JSON, whatever the order of members; with `amounts`, members of that name by their value.
+/// The same JSON, regardless of the order of members; with `amounts`, members of that name by value.
 fn alike(one: &Value, other: &Value, amounts: bool) -> bool {
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => Decimal::of(a.as_str()) == Decimal::of(b.as_str()),
@@ -104,7 +104,7 @@ fn alike(one: &Value, other: &Value, amounts: bool) -> bool {
     }
 }
 
-/// A decimal value: sign, digits without zeros at either end, and where the point is; no digits at all for zero.
+/// A decimal value: sign, digits without leading and trailing zeros, position of the point; no digits for zero.
 #[derive(PartialEq, Eq, Debug)]
 struct Decimal {
     negative: bool,
@@ -113,7 +113,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Of a JSON number or number-like text.
+    /// Parses a JSON number or number-like text.
     fn of(text: &str) -> Decimal {
         let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -124,7 +124,7 @@ impl Decimal {
         if digits.is_empty() {
             return Decimal { negative: false, digits, point: 0 };
         }
-        // An exponent that no 64 bits hold is far beyond any attribute.
+        // An exponent beyond 64 bits is far beyond any attribute.
         let exponent: i64 = exponent.strip_prefix('+').unwrap_or(exponent).parse().unwrap_or(i64::MAX / 2);
         let zeros = (all.len() - significant.len()) as i64;
         Decimal { negative, digits, point: exponent.saturating_add(whole.len() as i64 - zeros) }

@@ -8,20 +8,20 @@ use meter::Seldom;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// What a line is about.
+/// Cause of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Cause {
-    /// Events of which nothing can be told.
+    /// Unrecognisable events.
     Bad,
     /// Events with an unknown action.
     UnknownAction,
     /// Entities that cannot be compared.
     Uncompared,
-    /// Deltas that no event may be as large as.
+    /// Deltas beyond the limit of an event.
     TooLarge,
-    /// Last states that cannot be read.
+    /// Unreadable last states.
     Snapshot,
-    /// Entities of the REST API of which nothing can be told.
+    /// Unrecognisable entities of the REST API.
     Entity,
 }
 

@@ -1,8 +1,8 @@
-//! The state of an entity, as far as deltas tell of it: read from a `resource`, and kept as a snapshot.
+//! The state of an entity, as far as deltas cover it: parsed from a `resource`, and stored as a snapshot.
 //!
-//! A snapshot is `version u8 | length u32 LE | LZ4 block`; the block holds the state as JSON in the shape of a `resource`.
-//! LZ4, because every update reads and writes one: a few microseconds for the 1 to 4 KB that a product has, which become
-//! about half.
+//! A snapshot is `version u8 | length u32 LE | LZ4 block`; the block contains the state as JSON in the format of a
+//! `resource`. LZ4, because every update reads and writes one: a few microseconds for a product of 1 to 4 KB, which
+//! shrinks to about half.
 
 use domain::Timestamp;
 use uuid::Uuid;
@@ -11,38 +11,38 @@ use wire::json::{Number, Value};
 use crate::field::{Read, code, code_of, codes, items_of, list, map, members_of, unlike};
 use crate::subject::{hyphenated, stand_in};
 
-/// The only format there is so far.
+/// The only format so far.
 const VERSION: u8 = 1;
-/// No state is larger: a request is not.
+/// Maximum size of a state, that of a request.
 const LARGEST: usize = 64 << 20;
 
 /// The state of a product or product model. A model has no `enabled` and no groups.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct State {
-    /// When the PIM changed it, as the PIM says.
+    /// Time of change, as given by the PIM.
     pub updated: Option<String>,
     /// Whether it is enabled.
     pub enabled: Option<bool>,
-    /// Its family.
+    /// Family.
     pub family: Option<String>,
-    /// Its product model, or the product model's.
+    /// Product model of a product, or parent of a product model.
     pub parent: Option<String>,
-    /// Its categories.
+    /// Categories.
     pub categories: Vec<String>,
-    /// Its groups.
+    /// Groups.
     pub groups: Vec<String>,
-    /// Its associations by type.
+    /// Associations by type.
     pub associations: Vec<(String, Links)>,
-    /// Its quantified associations by type.
+    /// Quantified associations by type.
     pub quantified: Vec<(String, Quantities)>,
-    /// Its values by attribute.
+    /// Values by attribute.
     pub values: Vec<(String, Vec<Entry>)>,
 }
 
-/// What is associated by one type.
+/// Associations of one type.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Links {
-    /// Products, named as the PIM does.
+    /// Products, named as in the PIM.
     pub products: Vec<String>,
     /// Codes of product models.
     pub product_models: Vec<String>,
@@ -50,7 +50,7 @@ pub struct Links {
     pub groups: Vec<String>,
 }
 
-/// What is associated by one type, with how much of it.
+/// Quantified associations of one type.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Quantities {
     /// Uuids of products.
@@ -62,30 +62,30 @@ pub struct Quantities {
 /// A value of an attribute.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Entry {
-    /// Its locale, where the attribute has values by locale.
+    /// Locale, if the attribute has values by locale.
     pub locale: Option<String>,
-    /// Its channel, where the attribute has values by channel.
+    /// Channel, if the attribute has values by channel.
     pub scope: Option<String>,
-    /// The attribute's type, where the PIM sends it along.
+    /// Type of the attribute, if sent by the PIM.
     pub attribute_type: Option<String>,
-    /// The value, never null: that is no value.
+    /// The value, never null, which means no value.
     pub data: Value,
 }
 
 impl Entry {
-    /// What tells it from other values of its attribute.
+    /// Identifies the value within its attribute.
     pub(crate) fn place(&self) -> (Option<&str>, Option<&str>) {
         (self.locale.as_deref(), self.scope.as_deref())
     }
 }
 
 impl State {
-    /// Reads a `resource` of the PIM that is registered as `source`, or says why it cannot be compared with others: a delta from a
-    /// state that was half understood would be wrong.
+    /// Parses a `resource` of the PIM registered as `source`, or says why it cannot be compared: a delta from a
+    /// half-understood state would be wrong.
     ///
-    /// PHP has one kind of array, and makes whole numbers of keys that look like some. So empty maps may be `{}` or `[]`, a list
-    /// may be an object with whole numbers as keys, and a code may be a number. What is `null` or left out is empty. A time of
-    /// change that is none does not keep states from being compared.
+    /// PHP has one kind of array, and converts keys that look like whole numbers. So empty maps may be `{}` or `[]`, a
+    /// list may be an object with integer keys, and a code may be a number. `null` and absent fields are empty. An
+    /// invalid time of change doesn't prevent a comparison.
     pub fn read(source: &str, resource: &Value) -> Read<State> {
         Ok(State {
             updated: resource.get("updated").and_then(Value::as_str).map(str::to_owned),
@@ -125,7 +125,7 @@ impl State {
         })
     }
 
-    /// When it was changed, if the PIM says so in a way that is understood.
+    /// Time of the change, if the PIM gives it in a known format.
     pub fn updated_at(&self) -> Option<Timestamp> {
         self.updated.as_deref().and_then(Timestamp::parse)
     }
@@ -135,7 +135,7 @@ impl State {
         matches!((self.updated_at(), other.updated_at()), (Some(mine), Some(others)) if mine < others)
     }
 
-    /// As a snapshot is kept.
+    /// Serialises a snapshot.
     pub fn to_snapshot(&self) -> Vec<u8> {
         let text = self.to_value().to_canonical();
         let mut body = Vec::with_capacity(text.len() / 2 + 16);
@@ -144,10 +144,10 @@ impl State {
         body
     }
 
-    /// From a snapshot. The error says what is wrong with it.
+    /// Parses a snapshot. The error describes the problem.
     pub fn from_snapshot(body: &[u8]) -> Read<State> {
         let Some((&VERSION, block)) = body.split_first() else {
-            return Err(format!("its format is not {VERSION}, the one that is known"));
+            return Err(format!("its format is not {VERSION}, the only known one"));
         };
         let length = block.first_chunk::<4>().map_or(usize::MAX, |length| u32::from_le_bytes(*length) as usize);
         if length > LARGEST {
@@ -158,7 +158,7 @@ impl State {
         State::read("", &value)
     }
 
-    /// In the shape of a `resource`.
+    /// In the format of a `resource`.
     pub(crate) fn to_value(&self) -> Value {
         let optional = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
         let links = |links: &Links| {
@@ -235,7 +235,7 @@ fn entries(of: &Value) -> Read<Vec<Entry>> {
     Ok(entries)
 }
 
-/// A malformed uuid beside a good identifier does not count.
+/// A malformed uuid is ignored beside a valid identifier.
 fn product_uuid(source: &str, link: &Value) -> Read<Uuid> {
     let uuid = link.get("uuid").and_then(Value::as_str).and_then(hyphenated);
     let identifier = link.get("identifier").and_then(code_of).filter(|identifier| !identifier.is_empty());
@@ -332,7 +332,7 @@ mod tests {
         .unwrap();
         assert_eq!(state.quantified[0].1.products[0].0, stand_in("main", "p").to_string());
         let back = State::from_snapshot(&state.to_snapshot()).unwrap();
-        // Numbers come back in their canonical form, which means the same.
+        // Numbers come back in canonical form, with the same meaning.
         let number = |text: &str| wire::json::parse(text.as_bytes()).unwrap();
         let mut expect = state.clone();
         expect.values[0].1[0].data = number("12");

@@ -1,4 +1,4 @@
-//! What an event is about: a product or a product model, as receivers and snapshots know it.
+//! The entity of an event: a product or a product model, as known to receivers and snapshots.
 
 use store::{SnapshotKey, SnapshotKind};
 use uuid::{Uuid, uuid};
@@ -6,20 +6,20 @@ use wire::json::Value;
 
 use crate::field::code_of;
 
-/// The namespace of everything that this bridge makes a UUIDv5 of: stand-ins for missing uuids, and event ids that are no
-/// UUID. Documented for operators; it never changes.
+/// Namespace of all UUIDv5 of this bridge: stand-ins for missing uuids, and for event ids that are not UUIDs.
+/// Documented for operators; it never changes.
 pub const NAMESPACE: Uuid = uuid!("4afe434a-d98d-4408-8bce-f96db8bd058f");
 
-/// Longer codes and identifiers, in bytes, are no longer told: no PIM has some (255 characters are the most), and an event is
-/// bounded.
+/// Maximum length of codes and identifiers in bytes: no PIM has longer ones (their maximum is 255 characters), and an
+/// event is bounded.
 const LONGEST_CODE: usize = 64 * 1024;
 
-/// The uuid that stands in for that of a product which has none, as in PIMs before 7.0: a UUIDv5 of `{source}/{identifier}`.
+/// Stand-in uuid of a product without one, as in PIMs before 7.0: a UUIDv5 of `{source}/{identifier}`.
 pub fn stand_in(source: &str, identifier: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{source}/{identifier}").as_bytes())
 }
 
-/// The hyphenated form only, so that what receivers get is what the PIM calls it.
+/// Only the hyphenated form, so that receivers get the PIM's own spelling.
 pub fn hyphenated(text: &str) -> Option<Uuid> {
     if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
 }
@@ -29,9 +29,9 @@ pub fn hyphenated(text: &str) -> Option<Uuid> {
 pub enum Subject {
     /// A product.
     Product {
-        /// Its own, or what stands in for it.
+        /// Its own uuid, or the stand-in.
         uuid: Uuid,
-        /// Where it has one.
+        /// Its identifier, if any.
         identifier: Option<String>,
     },
     /// A product model.
@@ -42,8 +42,8 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The product of a `resource` of the PIM that is registered as `source`. A uuid that is none does not count beside an
-    /// identifier, and the other way round.
+    /// The product of a `resource` of the PIM registered as `source`. An invalid uuid is ignored beside an identifier,
+    /// and vice versa.
     pub fn product(source: &str, resource: &Value) -> Result<Subject, String> {
         let uuid = resource.get("uuid").and_then(Value::as_str).and_then(hyphenated);
         let identifier = code(resource, "identifier");
@@ -60,14 +60,14 @@ impl Subject {
         let code = code(resource, "code").ok_or("the product model has no `code`")?;
         if code.len() > LONGEST_CODE {
             return Err(format!(
-                "the product model's `code` has {} bytes, at most {LONGEST_CODE} are told",
+                "the product model's `code` has {} bytes, at most {LONGEST_CODE} are supported",
                 code.len()
             ));
         }
         Ok(Subject::ProductModel { code })
     }
 
-    /// Where its snapshot is.
+    /// Key of its snapshot.
     pub fn snapshot(&self) -> SnapshotKey {
         match self {
             Subject::Product { uuid, .. } => {
@@ -77,7 +77,7 @@ impl Subject {
         }
     }
 
-    /// Which of the two it is.
+    /// Kind of the entity.
     pub fn kind(&self) -> SnapshotKind {
         match self {
             Subject::Product { .. } => SnapshotKind::Product,
@@ -86,12 +86,12 @@ impl Subject {
     }
 }
 
-/// A member that is a code: a text that is not empty, or a number.
+/// A member with a code: a non-empty text, or a number.
 fn code(resource: &Value, name: &str) -> Option<String> {
     resource.get(name).and_then(code_of).filter(|code| !code.is_empty())
 }
 
-/// What there is in place of what names a product.
+/// Description of missing product names.
 fn neither(resource: &Value) -> String {
     let found = |name: &str| resource.get(name).map_or("missing", Value::type_name);
     format!("neither a `uuid` nor an `identifier` (they are {} and {})", found("uuid"), found("identifier"))
@@ -119,17 +119,17 @@ mod tests {
         check(&format!(r#"{{"uuid":"{OWN}","identifier":"x"}}"#), Ok((OWN, Some("x"))));
         check(&format!(r#"{{"uuid":"{OWN}","identifier":null}}"#), Ok((OWN, None)));
         check(&format!(r#"{{"uuid":"{}"}}"#, OWN.to_uppercase()), Ok((OWN, None)));
-        // 5.0 and 6.0: fixed for ever, for receivers keep it.
+        // 5.0 and 6.0: fixed forever, because receivers store it.
         check(r#"{"identifier":"x"}"#, Ok(("3fdbac2a-def1-5843-a745-000e64030f66", Some("x"))));
         let neither = "the product has neither a `uuid` nor an `identifier` (they are missing and null)";
         check(r#"{"identifier":null}"#, Err(neither));
         let malformed = "the product has neither a `uuid` nor an `identifier` (they are a string and missing)";
         check(r#"{"uuid":"x"}"#, Err(malformed));
-        // What is odd in one of them does not matter beside the other one.
+        // A malformed value does not matter beside the other one.
         let plain = stand_in("main", "7").to_string();
         check(r#"{"uuid":"x","identifier":7}"#, Ok((&plain, Some("7"))));
         check(&format!(r#"{{"uuid":"{OWN}","identifier":{{}}}}"#), Ok((OWN, None)));
-        // It names the product all the same.
+        // It identifies the product anyway.
         let long = "i".repeat(LONGEST_CODE + 1);
         let uuid = stand_in("main", &long).to_string();
         check(&format!(r#"{{"identifier":"{long}"}}"#), Ok((&uuid, None)));

@@ -1,4 +1,4 @@
-//! Any two states: what the delta between them tells, applied to the old one, gives the new one.
+//! For any two states, applying the delta between them to the old one yields the new one.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -25,7 +25,7 @@ fn optional() -> impl Strategy<Value = Value> {
     select(vec![Value::Null, json!("a"), json!("b")])
 }
 
-/// An empty map comes in two ways.
+/// An empty map has two representations.
 fn map(of: Vec<(String, Value)>, empty_list: bool) -> Value {
     if of.is_empty() && empty_list { json!([]) } else { Value::Object(of.into_iter().collect()) }
 }
@@ -109,7 +109,7 @@ fn list(value: &Value) -> Vec<Value> {
     value.as_array().unwrap().clone()
 }
 
-/// Takes away, then adds.
+/// Removes, then adds.
 fn moved(of: &mut Value, change: &Value) {
     let removed = list(&change["removed"]);
     let mut kept: Vec<Value> = list(of).into_iter().filter(|one| !removed.contains(one)).collect();
@@ -117,12 +117,12 @@ fn moved(of: &mut Value, change: &Value) {
     *of = Value::Array(kept);
 }
 
-/// An object's members, where an empty one may be a list or missing.
+/// Members of an object; an empty one may be a list or missing.
 fn members(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
-/// What a receiver does with a delta.
+/// Applies a delta, like a receiver.
 fn apply(resource: &Value, changes: &Value) -> Value {
     let mut out = resource.clone();
     for (name, change) in changes.as_object().unwrap() {
@@ -190,7 +190,7 @@ fn apply(resource: &Value, changes: &Value) -> Value {
     out
 }
 
-/// The same state whatever the order of what has none, and of what is empty or missing.
+/// Normalises the order of unordered parts, and empty or missing members.
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Array(items) => {
@@ -224,7 +224,7 @@ proptest! {
         let applied = apply(&old, &delta);
         prop_assert_eq!(sorted(&applied), sorted(&new), "by {}", delta);
         prop_assert_eq!(changes(SnapshotKind::Product, &state(&applied), &state(&new), &types), None);
-        // As events.json describes it.
+        // As described by events.json.
         let data = json!({"product": {"uuid": UUIDS[0], "changes": delta}}).to_string();
         prop_assert_eq!(wire::schema::check("com.akeneo.pim.v1.product.updated.delta", &data), []);
     }

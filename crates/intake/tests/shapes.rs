@@ -1,5 +1,5 @@
-//! Any shape at any place of what a PIM sends: as long as action and entity can be told, the event is told, once, and no wrong
-//! delta with it.
+//! Any value in any field of a PIM's request: as long as action and entity are recognisable, the event is reported
+//! once, and no wrong delta with it.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -17,7 +17,7 @@ use store::{EventLog, MemoryStore, Pims, ReadLimit};
 const NOW: Timestamp = Timestamp::from_micros(1_793_692_840_000_000);
 const UUID: &str = "a51e56dd-560f-5fb4-81d1-af2588c9ab23";
 
-/// What a PIM sends of a product with something in each place.
+/// A product as sent by a PIM, with all fields.
 fn product(action: &str) -> Value {
     let data = |data: Value| json!([{"locale": "en_US", "scope": null, "data": data}]);
     json!({
@@ -41,7 +41,7 @@ fn product(action: &str) -> Value {
     })
 }
 
-/// Any JSON, above all what a careless program makes of a text, a list or a map.
+/// Any JSON, especially careless encodings of a text, a list or a map.
 fn any_json() -> impl Strategy<Value = Value> {
     let plain = select(vec![
         Value::Null,
@@ -69,7 +69,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The places of a value, as JSON pointers.
+/// The fields of a value, as JSON pointers.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
@@ -83,12 +83,12 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Whether a text that names something is there: a number is one, too.
+/// Whether a text that names something is present; a number counts as one.
 fn names(value: &Value) -> bool {
     value.is_number() || value.as_str().is_some_and(|text| !text.is_empty())
 }
 
-/// Whether action and entity can be told, by the contract's words.
+/// Whether action and entity are recognisable, according to the contract.
 fn can_be_told(event: &Value) -> bool {
     let resource = &event["data"]["resource"];
     let is_uuid = |value: &Value| value.as_str() == Some(UUID);
@@ -117,7 +117,7 @@ fn pim() -> Pim {
     }
 }
 
-/// Sends these events one by one; types and data of what is in the log then.
+/// Sends these events one by one; returns types and data of the events in the log.
 fn told(events: &[Value]) -> Vec<(String, Value)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -167,7 +167,7 @@ proptest! {
         prop_assert_eq!(told.len(), usize::from(can_be_told(&event)), "{} gives {:?}", event, told);
     }
 
-    /// An odd update between two plain ones: the delta of the last one begins at a state that the PIM did have.
+    /// A malformed update between two plain ones: the last delta starts from a state that the PIM had.
     #[test]
     fn no_delta_is_wrong(place in any::<Index>(), odd in any_json()) {
         let update = |id: &str, name: &str| {
@@ -179,7 +179,7 @@ proptest! {
         let mut between = update("2", "b");
         let mut all = Vec::new();
         places(&between["data"]["resource"], "/data/resource", &mut all);
-        // Who it is, and when it was changed, stay.
+        // Identity and time of change stay.
         all.retain(|place| !["", "/uuid", "/updated"].contains(&place.trim_start_matches("/data/resource")));
         *between.pointer_mut(&all[place.index(all.len())]).unwrap() = odd;
         let told = told(&[update("1", "a"), between.clone(), update("3", "c")]);
@@ -187,7 +187,7 @@ proptest! {
             data["product"]["changes"]["values"]["name"].as_array().cloned().unwrap_or_default()
         });
         let places: Vec<Value> = names.filter(|entry| entry["locale"] == "en_US" && entry["scope"].is_null()).collect();
-        // Either it was compared, and the last delta goes on from it, or it was not.
+        // Either it was compared and the last delta starts from it, or it was not.
         let between = &between["data"]["resource"]["values"]["name"];
         for pair in places.windows(2) {
             prop_assert_eq!(&pair[0]["new"], &pair[1]["previous"], "{}", between);

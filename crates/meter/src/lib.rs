@@ -1,6 +1,6 @@
-//! What the crates count: counters, counters by a closed set of names, and histograms of durations. Each is made of
-//! atomics, so counting takes no lock, no look-up and no memory. Who reads them and what they are called outside is
-//! `app`'s business. And [`Seldom`], for log lines that others can cause.
+//! Counters of the crates: counters, counters by a closed set of names, and histograms of durations. All consist of
+//! atomics, so counting takes no lock, no lookup and no allocation. Their readers and public names are up to `app`.
+//! Also [`Seldom`], for log lines that others can cause.
 
 mod seldom;
 
@@ -15,35 +15,35 @@ pub use seldom::{QUIET, Seldom};
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Counts one.
+    /// Adds one.
     pub fn one(&self) {
         self.add(1);
     }
 
-    /// Counts some.
+    /// Adds several.
     pub fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// The count now.
+    /// Current count.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A closed set of names that something is counted by.
+/// A closed set of names to count by.
 pub trait Names: Copy + 'static {
-    /// All of them, in the order of [`Names::index`].
+    /// All names, in the order of [`Names::index`].
     const ALL: &'static [Self];
 
-    /// The place of this one in [`Names::ALL`].
+    /// Position of the name in [`Names::ALL`].
     fn index(self) -> usize;
 
-    /// What it is called outside.
+    /// Public name.
     fn name(self) -> &'static str;
 }
 
-/// A counter for each name.
+/// A counter per name.
 #[derive(Debug)]
 pub struct Counters<N> {
     counters: Box<[Counter]>,
@@ -57,25 +57,25 @@ impl<N: Names> Default for Counters<N> {
 }
 
 impl<N: Names> Counters<N> {
-    /// The counter of a name.
+    /// Counter of a name.
     pub fn of(&self, name: N) -> &Counter {
-        // A name whose index is not its place is found by the tests of its set.
+        // The tests of each set verify that indices match positions.
         &self.counters[name.index()]
     }
 
-    /// Every name with its count.
+    /// All names with their counts.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
         N::ALL.iter().map(|name| (name.name(), self.of(*name).get()))
     }
 }
 
-/// Upper bounds of buckets in microseconds, for what a request, an attempt or a commit takes: 0.5 ms to 10 s.
+/// Upper bounds of buckets in microseconds, for the duration of a request, an attempt or a commit: 0.5 ms to 10 s.
 pub const SHORT: &[u64] = &[
     500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
     10_000_000,
 ];
 
-/// The same for what may take as long as retries and backlogs do: 1 ms to 6 h.
+/// The same for durations of retries and backlogs: 1 ms to 6 h.
 pub const LONG: &[u64] = &[
     1_000,
     2_500,
@@ -98,28 +98,28 @@ pub const LONG: &[u64] = &[
     21_600_000_000,
 ];
 
-/// How long something took, by buckets.
+/// A histogram of durations.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [u64],
-    /// One for each bound, and one for what is longer.
+    /// One per bound, and one for longer durations.
     buckets: Box<[AtomicU64]>,
     micros: AtomicU64,
 }
 
-/// A histogram at one moment.
+/// A snapshot of a histogram.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Measured {
     /// Upper bounds of the buckets in seconds, the last one infinite, each with the count of this bucket alone.
     pub buckets: Vec<(f64, u64)>,
-    /// All of it together, in seconds.
+    /// Sum in seconds.
     pub sum: f64,
-    /// How often.
+    /// Number of observations.
     pub count: u64,
 }
 
 impl Histogram {
-    /// A histogram with these upper bounds, in microseconds.
+    /// A histogram with these upper bounds in microseconds.
     pub fn new(bounds: &'static [u64]) -> Histogram {
         Histogram {
             bounds,
@@ -128,12 +128,12 @@ impl Histogram {
         }
     }
 
-    /// Takes note of a duration.
+    /// Records a duration.
     pub fn observe(&self, took: Duration) {
         self.observe_times(took, 1);
     }
 
-    /// Takes note of the same duration several times.
+    /// Records the same duration several times.
     pub fn observe_times(&self, took: Duration, times: u64) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = self.bounds.partition_point(|bound| *bound < micros);
@@ -141,8 +141,7 @@ impl Histogram {
         self.micros.fetch_add(micros.saturating_mul(times), Ordering::Relaxed);
     }
 
-    /// How it stands. What is observed meanwhile may be in the buckets and not yet in the sum, never the other way
-    /// round.
+    /// A snapshot. Concurrent observations may be in the buckets but not yet in the sum, never the other way round.
     pub fn measured(&self) -> Measured {
         let sum = self.micros.load(Ordering::Relaxed) as f64 / 1e6;
         let bounds = self.bounds.iter().map(|bound| *bound as f64 / 1e6).chain([f64::INFINITY]);
@@ -153,7 +152,7 @@ impl Histogram {
     }
 }
 
-/// A histogram for each name.
+/// A histogram per name.
 #[derive(Debug)]
 pub struct Histograms<N> {
     histograms: Box<[Histogram]>,
@@ -161,17 +160,17 @@ pub struct Histograms<N> {
 }
 
 impl<N: Names> Histograms<N> {
-    /// Histograms with these upper bounds, in microseconds.
+    /// Histograms with these upper bounds in microseconds.
     pub fn new(bounds: &'static [u64]) -> Histograms<N> {
         Histograms { histograms: N::ALL.iter().map(|_| Histogram::new(bounds)).collect(), names: PhantomData }
     }
 
-    /// The histogram of a name.
+    /// Histogram of a name.
     pub fn of(&self, name: N) -> &Histogram {
         &self.histograms[name.index()]
     }
 
-    /// Every name with its histogram as it stands.
+    /// All names with snapshots of their histograms.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, Measured)> {
         N::ALL.iter().map(|name| (name.name(), self.of(*name).measured()))
     }

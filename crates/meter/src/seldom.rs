@@ -1,14 +1,13 @@
-//! Log lines that others can cause: at most one a minute for each cause, with the number that it stands for.
+//! Log lines that others can cause: at most one per minute and cause, with a count.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Minimum interval between two lines. Short enough for somebody who watches the log while they repair what causes
-/// them.
+/// Minimum interval between two lines. Short enough for an operator who watches the log while fixing the cause.
 pub const QUIET: Duration = Duration::from_secs(60);
 
-/// When one cause had its last line, and how often it has occurred since. One for all clients together, or one for each
-/// of a bounded set, such as registered PIMs: never one for each of what a request may make up.
+/// Time of a cause's last line, and the occurrences since then. One for all clients together, or one for each of a
+/// bounded set, such as registered PIMs: never one for each value that a request can invent.
 #[derive(Debug, Default)]
 pub struct Seldom(Mutex<State>);
 
@@ -19,12 +18,12 @@ struct State {
 }
 
 impl Seldom {
-    /// A cause that has had no line.
+    /// A cause without a line so far.
     pub const fn new() -> Seldom {
         Seldom(Mutex::new(State { last: None, untold: 0 }))
     }
 
-    /// It has occurred `times` times. When a line is due: the number of occurrences that it stands for.
+    /// Records `times` occurrences. If a line is due, returns the number it stands for.
     pub fn note(&self, now: Instant, times: u64) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.untold = state.untold.saturating_add(times);

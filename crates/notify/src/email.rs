@@ -1,5 +1,5 @@
-//! What an email says, as plain text and as HTML: what happened, to which subscription and destination, why, when, and
-//! how to resume.
+//! Content of emails, as plain text and HTML: what happened, to which subscription and destination, why, when, and how
+//! to resume.
 
 use domain::notification::{Channel, Held, Notification, NotificationKind, Outgoing};
 use lettre::Message;
@@ -13,9 +13,9 @@ pub(crate) fn message(
     public_url: &str,
 ) -> Result<Message, Box<dyn std::error::Error + Send + Sync>> {
     let text = Text::of(outgoing, public_url);
-    // The same for each attempt: a mail server can tell an email that was sent twice.
+    // Identical for all attempts: a mail server can detect duplicates.
     let id = format!("<{}@{}>", outgoing.id, from.email.domain());
-    // Nobody's out-of-office note should come back.
+    // Suppresses automatic replies.
     let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".into());
     Ok(Message::builder()
         .from(from.clone())
@@ -26,15 +26,15 @@ pub(crate) fn message(
         .multipart(MultiPart::alternative_plain_html(text.plain(), text.html()))?)
 }
 
-/// Characters that are shown of a name.
+/// Maximum length of a displayed name.
 const NAME_AT_MOST: usize = 60;
-/// Characters that are shown of a destination or a reason.
+/// Maximum length of a displayed destination or reason.
 const TEXT_AT_MOST: usize = 300;
-/// Characters that the subject shows of a destination.
+/// Maximum length of a destination in the subject.
 const SUBJECT_AT_MOST: usize = 100;
 
-/// A name that a client chose, fit for an email in the platform's name: quoted, cut, and nothing in it that mail
-/// readers make a link of.
+/// A client-chosen name, made safe for an email in the platform's name: quoted, truncated, and without anything that
+/// mail readers turn into a link.
 fn quoted(name: &str) -> String {
     let harmless =
         |each: char| each.is_alphanumeric() || matches!(each, '-' | '_' | '\'' | '&' | '+' | ',' | '(' | ')');
@@ -49,13 +49,13 @@ fn cut(text: &str, at_most: usize) -> String {
     }
 }
 
-/// What stands in a header is one line, whatever a name contains.
+/// A header value is a single line, whatever a name contains.
 fn one_line(text: &str) -> String {
     let kept: String = text.chars().map(|each| if each.is_control() { ' ' } else { each }).collect();
     kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What an email says, before it has a form.
+/// Content of an email before formatting.
 struct Text {
     title: String,
     happened: String,
@@ -73,11 +73,12 @@ impl Text {
         }
     }
 
-    /// Many notifications in one email.
+    /// Several notifications in one email.
     fn summary(count: u64, latest: &[Held], public_url: &str) -> Text {
         let happened = format!(
-            "This address has got as many emails of the event platform as it may get within an hour. Here are the {count} \
-             notifications that came after them, in one."
+            "This address has reached its hourly limit of emails from the event platform. This summary contains the \
+             {count} \
+             notifications after that."
         );
         let mut next: Vec<String> = Vec::new();
         let left_out = count.saturating_sub(latest.len() as u64);
@@ -96,7 +97,7 @@ impl Text {
             let (at, id) = (held.timestamp, held.subscription_id);
             format!("{at}: subscription {id} to {destination} was {what}{}.", why.unwrap_or_default())
         }));
-        next.push(format!("All of them are in the log: GET {public_url}/api/v1/logs"));
+        next.push(format!("The log contains all of them: GET {public_url}/api/v1/logs"));
         Text { title: format!("{count} notifications about subscriptions"), happened, facts: vec![], next, call: None }
     }
 
@@ -105,20 +106,18 @@ impl Text {
         let (title, happened) = match told.kind {
             NotificationKind::SuspendedBySystem => (
                 "Subscription suspended by the event platform",
-                "The event platform has suspended a subscription. Events are not delivered to it until it is resumed.",
+                "The event platform has suspended a subscription. No events are delivered until it is resumed.",
             ),
             NotificationKind::SuspendedByUser => (
                 "Subscription suspended",
-                "A subscription was suspended by its owner. Events are not delivered to it until it is resumed.",
+                "A subscription was suspended by its owner. No events are delivered until it is resumed.",
             ),
-            NotificationKind::Revoked => (
-                "Subscription revoked",
-                "A subscription was revoked: it has ended for good, and no event is delivered to it any more.",
-            ),
-            NotificationKind::Resumed => (
-                "Subscription resumed",
-                "A subscription was resumed: events that are accepted from now on are delivered to it.",
-            ),
+            NotificationKind::Revoked => {
+                ("Subscription revoked", "A subscription was permanently revoked. No more events are delivered to it.")
+            }
+            NotificationKind::Resumed => {
+                ("Subscription resumed", "A subscription was resumed. Events accepted from now on are delivered to it.")
+            }
         };
         let mut facts = vec![
             ("Subscriber", quoted(&outgoing.subscriber_name)),
@@ -133,7 +132,7 @@ impl Text {
         let mut next = next;
         if let Some(url) = instead_of_webhook {
             next.push(format!(
-                "You get this email because the notification webhook {} did not take the notification.",
+                "You receive this email because the notification webhook {} did not accept the notification.",
                 cut(url, TEXT_AT_MOST)
             ));
         }
@@ -185,16 +184,16 @@ impl Text {
     }
 }
 
-/// What the reader can do now, and the call that does it.
+/// The next steps for the reader, with the API call.
 fn next_steps(told: &Notification, public_url: &str) -> (Vec<String>, Option<String>) {
     let log = format!(
-        "What happened before is in the log: GET {public_url}/api/v1/logs?subscription_id={}",
+        "See the log for the events leading up to this: GET {public_url}/api/v1/logs?subscription_id={}",
         told.subscription_id
     );
     match told.kind {
         NotificationKind::SuspendedBySystem | NotificationKind::SuspendedByUser => {
-            let first = "How to resume: correct the cause, then make this call with a token of the PIM. Events that \
-                         were accepted while it was suspended are lost unless it holds them.";
+            let first = "How to resume: fix the cause, then make this call with a token for the PIM. Events accepted \
+                         during the suspension are lost unless the subscription holds them.";
             let call = format!(
                 "curl -X POST {public_url}/api/v1/subscribers/{}/subscriptions/{}/resume \\\n  \
                  -H 'X-PIM-URL: {}' -H 'X-PIM-TOKEN: <token>' -H 'X-PIM-CLIENT-ID: <client id>'",
@@ -203,8 +202,8 @@ fn next_steps(told: &Notification, public_url: &str) -> (Vec<String>, Option<Str
             (vec![log, first.to_owned()], Some(call))
         }
         NotificationKind::Revoked => {
-            let first = "It cannot be resumed. Where the connection or app is back in the PIM, a new subscriber and \
-                         new subscriptions take its place.";
+            let first = "It cannot be resumed. Once the connection or app is back in the PIM, create a new subscriber \
+                         and new subscriptions.";
             (vec![log, first.to_owned()], None)
         }
         NotificationKind::Resumed => (vec![log], None),
@@ -223,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    /// The API's judge and the mailer's are one: what a contact may have, an email can be sent to.
+    /// The API and the mailer accept the same addresses: every valid contact can receive email.
     fn both_accept(address: &str) {
         let parsed: Result<lettre::Address, _> = address.parse();
         assert!(!Contact::is_email(address) || parsed.is_ok(), "{address} is accepted, but {parsed:?}");
@@ -325,7 +324,7 @@ mod tests {
         check(NotificationKind::SuspendedBySystem, &facts, &[]);
         check(NotificationKind::SuspendedBySystem, &["The event platform has suspended", &resume], &[]);
         check(NotificationKind::SuspendedByUser, &["by its owner", &resume], &[]);
-        check(NotificationKind::Revoked, &["for good", "cannot be resumed"], &["/resume"]);
+        check(NotificationKind::Revoked, &["permanently revoked", "cannot be resumed"], &["/resume"]);
         check(NotificationKind::Resumed, &["was resumed"], &["/resume"]);
     }
 

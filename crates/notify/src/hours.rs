@@ -1,51 +1,51 @@
-//! At most so many emails an hour to one address, over all tenants; what is beyond them is told in one summary at the
-//! end of the hour. Decides without IO or clock.
+//! Hourly limit of emails per address, over all tenants; further emails are merged into one summary at the end of the
+//! hour. Decides without IO or clock.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Emails that join a summary at once.
+/// Maximum number of emails that join a summary in one step.
 const JOIN_AT_ONCE: usize = 256;
 
-/// The emails of the running hours. They are named by their numbers in the outbox.
+/// Emails of the current hours, identified by their numbers in the outbox.
 #[derive(Debug)]
 pub(crate) struct Hours {
     at_most: usize,
     hour: Duration,
     addresses: HashMap<String, Address>,
-    /// When an email was sent an hour ago.
+    /// Times at which a sent email leaves the hour.
     ends: BTreeSet<(Instant, u64, String)>,
 }
 
 #[derive(Debug, Default)]
 struct Address {
-    /// Emails on their way, and those of the last hour.
+    /// Emails being sent, and those of the last hour.
     places: BTreeSet<u64>,
     /// Emails that are to join the summary.
     held: VecDeque<u64>,
-    /// Whether some are joining it.
+    /// Whether a merge is in progress.
     joining: bool,
-    /// The summary that waits for a place.
+    /// The pending summary.
     summary: Option<u64>,
 }
 
-/// What becomes of an email.
+/// Decision on an email.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Turn {
-    /// It goes.
+    /// Send it.
     Goes,
-    /// It is told in the summary.
+    /// Merge it into the summary.
     Held,
 }
 
-/// What is due.
+/// Due work.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Due {
-    /// Emails that were sent an hour ago: they are forgotten.
+    /// Emails sent an hour ago, to be forgotten.
     pub(crate) forgotten: Vec<u64>,
-    /// Summaries that go.
+    /// Summaries to be sent.
     pub(crate) summaries: Vec<u64>,
 }
 
@@ -54,11 +54,11 @@ impl Hours {
         Hours { at_most: at_most.max(1), hour, addresses: HashMap::new(), ends: BTreeSet::new() }
     }
 
-    /// An email is to be sent.
+    /// Registers an email to be sent.
     pub(crate) fn arrives(&mut self, address: &str, number: u64) -> Turn {
         let at_most = self.at_most;
         let known = self.addresses.entry(address.to_owned()).or_default();
-        // While a summary waits, everything joins it: what is told stays in order.
+        // While a summary is pending, everything joins it, to keep the order.
         let summed_up = known.summary.is_some() || known.joining || !known.held.is_empty();
         if known.places.len() < at_most && !summed_up {
             known.places.insert(number);
@@ -68,19 +68,19 @@ impl Hours {
         Turn::Held
     }
 
-    /// A summary is kept from before a restart.
+    /// Registers a summary stored before a restart.
     pub(crate) fn summary_kept(&mut self, address: &str, number: u64) {
         self.addresses.entry(address.to_owned()).or_default().summary = Some(number);
     }
 
-    /// An email was sent; `ago` if that was before a restart.
+    /// Records a sent email; `ago` if it was sent before a restart.
     pub(crate) fn sent(&mut self, address: &str, number: u64, ago: Duration, now: Instant) {
         self.addresses.entry(address.to_owned()).or_default().places.insert(number);
         let left = self.hour.saturating_sub(ago);
         self.ends.insert((now + left, number, address.to_owned()));
     }
 
-    /// An email was given up without having been sent.
+    /// Records an email that was given up without being sent.
     pub(crate) fn given_up(&mut self, address: &str, number: u64) {
         if let Some(known) = self.addresses.get_mut(address) {
             known.places.remove(&number);
@@ -99,7 +99,7 @@ impl Hours {
         Some((known.held.drain(..some).collect(), known.summary.take()))
     }
 
-    /// Emails have joined a summary.
+    /// Records that emails have joined a summary.
     pub(crate) fn joined(&mut self, address: &str, summary: Option<u64>) {
         if let Some(known) = self.addresses.get_mut(address) {
             known.joining = false;
@@ -107,7 +107,7 @@ impl Hours {
         }
     }
 
-    /// What is due by now.
+    /// Work due by now.
     pub(crate) fn due(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
         while self.ends.first().is_some_and(|(at, ..)| *at <= now) {
@@ -122,7 +122,7 @@ impl Hours {
         due
     }
 
-    /// The summary of an address, if it may go now.
+    /// The summary of an address, if it may be sent now.
     pub(crate) fn summary_of(&mut self, address: &str) -> Option<u64> {
         let at_most = self.at_most;
         let known = self.addresses.get_mut(address)?;
@@ -134,7 +134,7 @@ impl Hours {
         Some(summary)
     }
 
-    /// When something is due next.
+    /// Time of the next due work.
     pub(crate) fn next_at(&self) -> Option<Instant> {
         self.ends.first().map(|(at, ..)| *at)
     }
@@ -214,7 +214,7 @@ mod tests {
         for number in 1..=6 {
             hours.sent(TO, number, Duration::from_secs(3000), now);
         }
-        // A clock that was set forward in between shortens no more than the hour.
+        // Setting the clock forward in between shortens the hour, but nothing else.
         hours.sent("dev@example.com", 9, Duration::from_secs(40 * 86_400), now);
         hours.summary_kept(TO, 7);
         assert_eq!(hours.arrives(TO, 8), Turn::Held);

@@ -1,7 +1,7 @@
-//! Tells technical contacts what happened to their subscriptions: the sender of what waits in the store's outbox.
+//! Notifies technical contacts about their subscriptions: the sender of the store's outbox.
 //!
-//! Reading order: the loop (`sender`), what goes next (`plan`, with the `hours` of addresses), one attempt and its
-//! record (`post`), the two ways out (`webhook`, `smtp`), and what an email says (`email`).
+//! Reading order: the loop (`sender`), the choice of what to send (`plan`, with the `hours` of addresses), one attempt
+//! and its record (`post`), the two channels (`webhook`, `smtp`), and the content of emails (`email`).
 
 mod meters;
 mod sender;

@@ -1,8 +1,8 @@
-//! What is counted about notifications: for metrics.
+//! Notification counters, for metrics.
 
 use meter::{Counter, Counters, Names};
 
-/// A way out.
+/// A channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
     /// By webhook.
@@ -26,13 +26,13 @@ impl Names for Way {
     }
 }
 
-/// What is counted from the start of the process on.
+/// Counts since the start of the process.
 #[derive(Debug, Default)]
 pub struct Meters {
-    /// Notifications that were taken.
+    /// Accepted notifications.
     pub sent: Counters<Way>,
-    /// Those that were not taken and go again, or another way.
+    /// Failed attempts, to be retried or sent by another channel.
     pub failed: Counters<Way>,
-    /// Those that were given up.
+    /// Notifications given up.
     pub given_up: Counter,
 }

@@ -1,5 +1,5 @@
-//! What goes next: all that waits in the outbox, in due order, shared out fairly among PIMs, with the hours of
-//! addresses. Decides without IO; time is an argument.
+//! Chooses what to send next: the outbox in due order, shared fairly between PIMs, with the hourly limits of addresses.
+//! Decides without IO; time is an argument.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,40 +15,40 @@ use crate::hours::{Hours, Turn};
 use crate::meters::Way;
 use crate::settings::Settings;
 
-/// A webhook waits at most this long for what the platform itself lacks, before it is tried again.
+/// Maximum pause before retrying a webhook that failed because of the platform's own problems.
 pub(crate) const LONGEST_OURS: Duration = Duration::from_secs(60);
 
-/// A notification by its place and id.
+/// A notification by position and id.
 pub(crate) type Name = (u64, Uuid);
 
-/// What is to be done now.
+/// Work to be started.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Start {
     /// Try to send it; [`Plan::ended`] follows.
     Send(Name, Way),
-    /// Put these emails into the summary, or make one of them; [`Plan::joined`] follows.
+    /// Merge these emails into the summary, or create one from them; [`Plan::joined`] follows.
     Join {
-        /// Whose.
+        /// The address.
         address: String,
-        /// Emails that are told in it, in order.
+        /// Emails to be merged, in order.
         emails: Vec<Name>,
         /// The summary.
         summary: Option<Name>,
     },
-    /// It was sent an hour ago: nobody needs to know any more.
+    /// Sent an hour ago: forget it.
     Forget(Name),
 }
 
-/// How sending ended.
+/// Result of an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ended {
-    /// It is settled.
+    /// Settled.
     Gone,
-    /// It is an email that was sent, or refused for good by the SMTP server.
+    /// An email that was sent, or permanently rejected by the SMTP server.
     Sent,
-    /// It goes again after a pause.
+    /// To be retried after a pause.
     Again(Duration),
-    /// It was a webhook's and goes by email now.
+    /// A webhook notification that becomes an email.
     ByEmail,
 }
 
@@ -61,7 +61,7 @@ struct Item {
     address: String,
 }
 
-/// All that waits.
+/// All pending notifications.
 #[derive(Debug)]
 pub(crate) struct Plan {
     items: BTreeMap<u64, Item>,
@@ -71,7 +71,7 @@ pub(crate) struct Plan {
     hours: Hours,
     longest_pause: Duration,
     hour: Duration,
-    /// What has a place to be sent by.
+    /// Notifications with a slot.
     ready: Vec<u64>,
     /// Addresses with emails that are to join a summary.
     joins: BTreeSet<String>,
@@ -134,15 +134,15 @@ impl Plan {
         }
     }
 
-    /// The highest place of all that is known: what is new lies behind it.
+    /// The highest known position: new notifications come after it.
     pub(crate) fn last(&self) -> Option<u64> {
         self.items.last_key_value().map(|(number, _)| *number)
     }
 
-    /// Takes in what the outbox has at the start. `wall` is the time of the due times in it; a pause never lasts longer
-    /// than the longest one, whatever became of the clock.
+    /// Adds the outbox's content at start. `wall` is the time base of its due times; a pause never exceeds the maximum,
+    /// whatever happened to the clock.
     pub(crate) fn restore(&mut self, mut kept: Vec<Outgoing>, now: Instant, wall: Timestamp) {
-        // First what was sent and summed up: it decides about the rest.
+        // Sent emails and summaries first: they determine the rest.
         let order = |one: &Outgoing| match (one.sent_at, &one.channel) {
             (Some(_), _) => 0,
             (None, Channel::Summary { .. }) => 1,
@@ -167,18 +167,18 @@ impl Plan {
         }
     }
 
-    /// Takes in something new.
+    /// Adds a new notification.
     pub(crate) fn add(&mut self, outgoing: &Outgoing, now: Instant) {
         self.items.insert(outgoing.number, Item::of(outgoing));
         self.arrives(outgoing.number, now);
     }
 
-    /// What is to be done now.
+    /// Work to be started now.
     pub(crate) fn start(&mut self, now: Instant) -> Vec<Start> {
         let mut starts = Vec::new();
         let of_hours = self.hours.due(now);
         for number in of_hours.forgotten {
-            // Its place is free once it is forgotten in the store as well.
+            // Its slot is released once it is forgotten in the store as well.
             starts.extend(self.name(number).map(Start::Forget));
         }
         self.due.extend(of_hours.summaries.into_iter().map(|number| (now, number)));
@@ -204,12 +204,12 @@ impl Plan {
         starts
     }
 
-    /// When there may be something to do without anything having happened.
+    /// Time of the next due work without further input.
     pub(crate) fn next_at(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at).into_iter().chain(self.hours.next_at()).min()
     }
 
-    /// Sending ended; `way` is that by which it was sent.
+    /// Records the end of an attempt; `way` is its channel.
     pub(crate) fn ended(&mut self, number: u64, way: Way, ended: Ended, now: Instant) {
         self.under_way.remove(&number);
         let Some(item) = self.items.get_mut(&number) else { return };
@@ -235,7 +235,7 @@ impl Plan {
         }
     }
 
-    /// Emails are told in `summary` now; it may be the first of them.
+    /// Records that emails have joined `summary`, possibly as its first.
     pub(crate) fn joined(&mut self, address: &str, emails: &[Name], summary: Option<u64>, now: Instant) {
         emails.iter().filter(|(number, _)| Some(*number) != summary).for_each(|(number, _)| {
             self.items.remove(number);
@@ -245,7 +245,7 @@ impl Plan {
         self.summary_may_go(address, now);
     }
 
-    /// It is forgotten in the store.
+    /// Records that it is forgotten in the store.
     pub(crate) fn forgotten(&mut self, number: u64) {
         self.items.remove(&number);
     }
@@ -300,15 +300,15 @@ impl Item {
     }
 }
 
-/// On whose behalf a notification is sent.
+/// Holder of a notification's slot.
 pub(crate) fn holder(outgoing: &Outgoing) -> Holder {
-    // The URL tells PIMs apart; old records have nothing else of them.
+    // The URL identifies the PIM; old records contain nothing else of it.
     let mut pim = DefaultHasher::new();
     outgoing.notification.subject.hash(&mut pim);
     Holder { pim: pim.finish(), part: outgoing.notification.subscriber_id.0.as_u64_pair().1 }
 }
 
-/// Addresses that differ only in case are one.
+/// Addresses that differ only in case are the same.
 fn address(email: &str) -> String {
     email.to_lowercase()
 }

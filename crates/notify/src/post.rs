@@ -1,5 +1,5 @@
-//! One attempt to send one notification, and the record of what came of it. What is recorded only after it was sent can
-//! be sent twice by a crash in between, and never not at all.
+//! One attempt to send one notification, and the record of its result. Recording after sending means that a crash in
+//! between can repeat a notification but never lose one.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::sender::Ways;
 use crate::settings::Settings;
 use crate::{smtp, webhook};
 
-/// When the store fails, it is asked again after this long.
+/// Pause before retrying after a store error.
 pub(crate) const STORE_AGAIN: Duration = Duration::from_secs(1);
-/// What the platform itself lacks is looked for again after this long, and twice as long each further time.
+/// First pause while the platform lacks a resource; it doubles each time.
 const FIRST_OURS: Duration = Duration::from_secs(1);
 
-/// Sends, and keeps the outbox true to what was sent.
+/// Sends notifications and keeps the outbox up to date.
 pub(crate) struct Post {
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) ways: Ways,
@@ -56,18 +56,18 @@ impl Post {
         let pause = match &lost {
             webhook::Lost::Final(_) => None,
             webhook::Lost::Transient(_) => self.settings.webhook_pauses.get(tries).copied(),
-            // As long as before in all: so each pause is twice as long as the one before.
+            // The total of the earlier pauses, so each pause doubles.
             webhook::Lost::Ours(_) => Some(waited.clamp(FIRST_OURS, LONGEST_OURS)),
         };
         let ours = matches!(lost, webhook::Lost::Ours(_));
         if let Some(pause) = pause.filter(|_| waited < self.settings.email_give_up) {
-            tracing::debug!(why = %lost, ours, "a notification webhook is called again in {pause:?}");
+            tracing::debug!(why = %lost, ours, "retrying a notification webhook in {pause:?}");
             return self.again(outgoing, pause, !ours).await;
         }
         self.meters.failed.of(Way::Webhook).one();
         tracing::warn!(
             subscription.id = %outgoing.notification.subscription_id, why = %lost, email = email_if_lost,
-            "a notification webhook did not take a notification"
+            "a notification webhook did not accept a notification"
         );
         if *email_if_lost {
             let channel = Channel::Email { instead_of_webhook: Some(url.clone()) };
@@ -81,7 +81,7 @@ impl Post {
     async fn email(&self, outgoing: Outgoing) -> Ended {
         let sent = match &self.ways.mailer {
             Some(mailer) => mailer.send(&outgoing, &self.settings.public_url).await,
-            None => Err(smtp::Lost::Later("no SMTP server is set (`smtp.host`)".into())),
+            None => Err(smtp::Lost::Later("no SMTP server is configured (`smtp.host`)".into())),
         };
         let outcome = if sent.is_ok() { &self.meters.sent } else { &self.meters.failed };
         outcome.of(Way::Email).one();
@@ -90,20 +90,26 @@ impl Post {
         match sent {
             Ok(()) => self.remember(outgoing).await,
             Err(why @ smtp::Lost::Refused(_)) => {
-                tracing::error!(subscription.id = %subscription, kind, to = outgoing.email, %why, "a notification by email is given up");
+                tracing::error!(
+                    subscription.id = %subscription, kind, to = outgoing.email, %why,
+                    "giving up a notification by email"
+                );
                 self.meters.given_up.one();
-                // It counts like one that was sent: an address that is refused must not be tried again and again
-                // either.
+                // It counts like a sent email, so that a rejected address is not tried again and again.
                 self.remember(outgoing).await
             }
             Err(why) if Duration::from_millis(outgoing.waited_ms) >= self.settings.email_give_up => {
-                tracing::error!(subscription.id = %subscription, kind, to = outgoing.email, %why, "a notification by email is given up; it was tried for too long");
+                tracing::error!(
+                    subscription.id = %subscription, kind, to = outgoing.email, %why,
+                    "giving up a notification by email after too many retries"
+                );
                 self.meters.given_up.one();
                 self.settle(&outgoing).await
             }
             Err(why) => {
                 let pause = self.email_pause(outgoing.attempts);
-                tracing::warn!(subscription.id = %subscription, kind, %why, "a notification by email is tried again in {pause:?}");
+                tracing::warn!(subscription.id = %subscription, kind, %why, "retrying a notification by email in \
+                                                                             {pause:?}");
                 self.again(outgoing, pause, true).await
             }
         }
@@ -114,7 +120,7 @@ impl Post {
         doubled.min(self.settings.email_longest_pause)
     }
 
-    /// It goes again after a pause; `counts`: this attempt is one of those that it has.
+    /// Schedules a retry after a pause; `counts`: the attempt counts against its limit.
     async fn again(&self, outgoing: Outgoing, pause: Duration, counts: bool) -> Ended {
         let waited_ms = outgoing.waited_ms.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         let attempts = outgoing.attempts.saturating_add(u32::from(counts));
@@ -122,13 +128,14 @@ impl Post {
         Ended::Again(pause)
     }
 
-    /// An email is kept until its hour is over.
+    /// A sent email is kept until its hour is over.
     async fn remember(&self, outgoing: Outgoing) -> Ended {
         self.put_back(Outgoing { sent_at: Some(self.clock.wall()), ..outgoing }).await;
         Ended::Sent
     }
 
-    /// Puts emails into a summary, or makes one of the first; gives its place. A crash in the middle tells some twice.
+    /// Merges emails into a summary, or creates one; returns its position. A crash in the middle can repeat some of
+    /// them.
     pub(crate) async fn join(&self, emails: &[Name], summary: Option<Name>) -> Option<u64> {
         let mut all = Vec::with_capacity(emails.len() + 1);
         for name in summary.iter().chain(emails) {
@@ -140,18 +147,18 @@ impl Post {
         Some(first.number)
     }
 
-    /// A notification as it is kept; `None` if it is settled.
+    /// A stored notification; `None` if it is settled.
     async fn load(&self, (_, id): Name) -> Option<Outgoing> {
         recorded("read", || self.outbox.notification(id)).await
     }
 
-    /// Until it is recorded: sent again would be the worse end.
+    /// Retries until it is recorded: sending again would be worse.
     async fn settle(&self, outgoing: &Outgoing) -> Ended {
         self.forget(outgoing.id).await;
         Ended::Gone
     }
 
-    /// The same by its id.
+    /// Like [`recorded`], by id.
     pub(crate) async fn forget(&self, id: uuid::Uuid) {
         recorded("settled", || self.outbox.settle_notification(id)).await;
     }
@@ -159,7 +166,7 @@ impl Post {
     async fn put_back(&self, outgoing: Outgoing) {
         recorded("put back", || async {
             match self.outbox.put_back_notification(outgoing.clone()).await {
-                // Somebody else has it: what is kept is newer.
+                // Another process has changed it: the stored one is newer.
                 Ok(()) | Err(ChangeError::Conflict) => Ok(()),
                 Err(error) => Err(error),
             }
@@ -168,13 +175,13 @@ impl Post {
     }
 }
 
-/// Tries until the store does it.
+/// Retries until the store succeeds.
 async fn recorded<T, E: Display, F: Future<Output = Result<T, E>>>(what: &str, mut attempt: impl FnMut() -> F) -> T {
     loop {
         match attempt().await {
             Ok(done) => return done,
             Err(error) => {
-                tracing::error!(%error, "a notification cannot be {what}; it will be tried again");
+                tracing::error!(%error, "a notification could not be {what}; retrying");
                 tokio::time::sleep(STORE_AGAIN).await;
             }
         }

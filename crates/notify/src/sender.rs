@@ -1,4 +1,4 @@
-//! The loop that reads the outbox, asks the plan what goes next, and starts it.
+//! The loop that reads the outbox, gets the next work from the plan, and starts it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::post::{Post, STORE_AGAIN};
 use crate::settings::Settings;
 use crate::smtp::Mailer;
 
-/// A stop lets what is on its way arrive for this long; what is not recorded by then is sent again at the next start.
+/// Maximum wait at a stop for pending sends; those not recorded by then are repeated after the next start.
 const STOP_AT_MOST: Duration = Duration::from_secs(5);
-/// Notifications that are read at once.
+/// Number of notifications read at once.
 const PAGE: usize = 500;
 
-/// The ways out.
+/// The channels.
 pub struct Ways {
-    /// Calls webhooks; its guard judges their addresses.
+    /// Calls webhooks; its guard checks their addresses.
     pub webhooks: Client,
-    /// Sends emails; none where the operator has set no SMTP server.
+    /// Sends emails; `None` without an SMTP server.
     pub mailer: Option<Mailer>,
 }
 
@@ -39,11 +39,12 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Sends what waits, and what comes.
+    /// Sends pending and future notifications.
     pub fn start(outbox: Arc<dyn Outbox>, ways: Ways, settings: Settings, clock: Clock) -> Notifier {
         if ways.mailer.is_none() {
             tracing::warn!(
-                "no SMTP server is set (`smtp.host`): notifications by email wait and are given up after {} days; \
+                "no SMTP server is configured (`smtp.host`): notifications by email wait and are given up after {} \
+                 days; \
                  webhooks work",
                 settings.email_give_up.as_secs() / 86_400
             );
@@ -54,7 +55,7 @@ impl Notifier {
         Notifier { meters, stop, running: tokio::spawn(run(post, stopped)) }
     }
 
-    /// What is counted.
+    /// The counters.
     pub fn meters(&self) -> &Arc<Meters> {
         &self.meters
     }
@@ -66,11 +67,11 @@ impl Notifier {
         async move { stop.closed().await }
     }
 
-    /// Stops it; what is on its way may arrive.
+    /// Stops the sender after pending sends.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.running.await {
-            tracing::error!(%error, "the sender of notifications did not stop in order");
+            tracing::error!(%error, "the notification sender did not stop gracefully");
         }
     }
 }
@@ -85,7 +86,7 @@ async fn run(post: Arc<Post>, mut stopped: watch::Receiver<bool>) {
         let look_again = match read(&post, &mut plan, &mut restored).await {
             Ok(()) => post.settings.look_every,
             Err(error) => {
-                tracing::error!(%error, "the notifications that wait cannot be read; it will be tried again");
+                tracing::error!(%error, "could not read pending notifications; retrying");
                 STORE_AGAIN
             }
         };
@@ -95,7 +96,7 @@ async fn run(post: Arc<Post>, mut stopped: watch::Receiver<bool>) {
         }
         let look_at = plan.next_at().map_or(now + look_again, |next| next.min(now + look_again));
         tokio::select! {
-            // An error is the sender's end, which is a stop as well.
+            // An error means that the sender is gone, which is a stop as well.
             _ = stopped.wait_for(|stopped| *stopped) => break,
             _ = committed.changed() => {}
             done = under_way.next() => done.tell(&mut plan),
@@ -110,8 +111,8 @@ async fn run(post: Arc<Post>, mut stopped: watch::Receiver<bool>) {
     tokio::time::timeout(STOP_AT_MOST, rest).await.unwrap_or_default();
 }
 
-/// Reads what is new in the outbox; at first all that there is, before anything goes: what was sent within the last
-/// hour decides about the rest.
+/// Reads new notifications from the outbox; at first all of them, before anything is sent: emails of the last hour
+/// determine the rest.
 async fn read(post: &Post, plan: &mut Plan, restored: &mut bool) -> Result<(), StoreError> {
     let mut kept: Vec<Outgoing> = Vec::new();
     loop {
@@ -137,15 +138,15 @@ async fn read(post: &Post, plan: &mut Plan, restored: &mut bool) -> Result<(), S
     Ok(())
 }
 
-/// What is being done.
+/// Work in progress.
 #[derive(Default)]
 struct UnderWay {
     tasks: JoinSet<Done>,
-    /// What becomes of a task that ends in a fault.
+    /// Result if the task panics.
     lost: HashMap<Id, Done>,
 }
 
-/// What was done.
+/// Result of a task.
 #[derive(Clone)]
 enum Done {
     Sent(Name, Way, Ended),
@@ -170,7 +171,7 @@ impl UnderWay {
         let (task, lost) = match start {
             Start::Send(name, way) => {
                 let task = self.tasks.spawn(async move { Done::Sent(name, way, post.send(name).await) });
-                // It is still due: without a pause it would be tried again and again at once.
+                // It is still due: without a pause it would be retried immediately, again and again.
                 (task, Done::Sent(name, way, Ended::Again(STORE_AGAIN)))
             }
             Start::Join { address, emails, summary } => {
@@ -193,7 +194,7 @@ impl UnderWay {
         self.lost.insert(task.id(), lost);
     }
 
-    /// Waits for the end of one; for ever if there is none.
+    /// Waits for the end of a task; forever if there is none.
     async fn next(&mut self) -> Done {
         match self.tasks.join_next_with_id().await {
             Some(Ok((id, done))) => {
@@ -201,7 +202,7 @@ impl UnderWay {
                 done
             }
             Some(Err(error)) => {
-                tracing::error!(%error, "sending a notification ended in a fault; it is tried again");
+                tracing::error!(%error, "sending a notification panicked; retrying");
                 match self.lost.remove(&error.id()) {
                     Some(lost) => lost,
                     None => std::future::pending().await,

@@ -1,34 +1,33 @@
-//! What the operator may set about notifications, and the contract's times.
+//! Operator settings of notifications, with the contract's times.
 
 use std::time::Duration;
 
 /// Settings of the sender.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// `https://…` under which the platform is reached: emails say which call resumes a subscription.
+    /// Public URL of the platform, `https://…`, used in emails for the call that resumes a subscription.
     pub public_url: String,
-    /// Whether notification webhooks may be `http://`: for development.
+    /// Whether notification webhooks may be `http://`, for development.
     pub allow_http: bool,
-    /// How long a webhook may take to answer (contract page 5: 5 s).
+    /// Time limit of a webhook call (contract page 5: 5 s).
     pub webhook_timeout: Duration,
     /// Pauses between the attempts of a webhook, each from the end of an attempt (contract pages 5 and 7: 1 s and 2 s).
     pub webhook_pauses: Vec<Duration>,
-    /// An email that could not be handed over is tried again after this long, and twice as long each further time.
+    /// First pause after a failed email; it doubles each time.
     pub email_first_pause: Duration,
-    /// But never longer than this.
+    /// Maximum pause.
     pub email_longest_pause: Duration,
-    /// A notification that was tried for longer than this, pauses added up, is given up: the platform's own downtime
-    /// and clocks do not age it.
+    /// A notification is given up when its pauses add up to more than this: downtime and clock changes don't age it.
     pub email_give_up: Duration,
-    /// Calls of webhooks at the same time; shared fairly by PIM and subscriber.
+    /// Maximum number of webhook calls in flight; shared fairly by PIM and subscriber.
     pub webhooks_at_once: usize,
-    /// Emails that are handed over at the same time, shared in the same way: mail servers count connections.
+    /// Maximum number of emails being sent, shared in the same way: mail servers limit connections.
     pub emails_at_once: usize,
-    /// Emails to one address within an hour, over all tenants; what is beyond them is told in one summary.
+    /// Maximum number of emails to one address per hour, over all tenants; the rest are merged into one summary.
     pub emails_an_hour: usize,
-    /// How long that hour is.
+    /// Length of that hour.
     pub hour: Duration,
-    /// The outbox is looked at this often although nothing was announced: for what another process wrote.
+    /// Interval of checking the outbox without notice, for changes by other processes.
     pub look_every: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Handing emails over to the operator's SMTP server.
+//! Sending emails through the operator's SMTP server.
 
 use std::time::Duration;
 
@@ -16,35 +16,35 @@ use crate::email;
 /// The operator's SMTP server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SmtpSettings {
-    /// Its name or address.
+    /// Name or address.
     pub host: String,
-    /// Its port; none: the usual one of [`SmtpSettings::security`].
+    /// Port; `None`: the default of [`SmtpSettings::security`].
     pub port: Option<u16>,
-    /// How the connection is secured.
+    /// Connection security.
     pub security: SmtpSecurity,
-    /// User name and password, where it wants them.
+    /// User name and password, if required.
     pub credentials: Option<(String, Secret)>,
-    /// The sender of all emails: an address, or a name and an address in `<>`.
+    /// Sender of all emails: an address, or a name and an address in `<>`.
     pub from: String,
-    /// From the connection to the server's last word.
+    /// Maximum duration of sending one email.
     pub timeout: Duration,
-    /// Further root certificates, PEM.
+    /// Additional root certificates, PEM.
     pub extra_roots: Vec<Vec<u8>>,
 }
 
-/// How a connection to an SMTP server is secured.
+/// Security of the connection to an SMTP server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SmtpSecurity {
-    /// It begins in the clear and must then change to TLS (port 587).
+    /// Starts in plain text and requires an upgrade to TLS (port 587).
     StartTls,
-    /// TLS from its first byte on (port 465).
+    /// TLS from the first byte (port 465).
     Tls,
-    /// Not at all (port 25).
+    /// None (port 25).
     None,
 }
 
 impl SmtpSecurity {
-    /// The usual port.
+    /// Default port.
     pub fn port(self) -> u16 {
         match self {
             SmtpSecurity::StartTls => 587,
@@ -54,29 +54,29 @@ impl SmtpSecurity {
     }
 }
 
-/// The settings cannot be used.
+/// Invalid settings.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpSetupError {
-    /// The sender is no address.
-    #[error("the sender {from:?} is no email address, such as `Postrider <postrider@example.com>`: {error}")]
+    /// The sender is not an address.
+    #[error("the sender {from:?} is not an email address such as `Postrider <postrider@example.com>`: {error}")]
     From {
-        /// The sender as it was set.
+        /// The configured sender.
         from: String,
-        /// What is wrong with it.
+        /// The error.
         error: lettre::address::AddressError,
     },
-    /// TLS cannot be set up.
-    #[error("TLS to the SMTP server cannot be set up: {0}")]
+    /// TLS setup failed.
+    #[error("cannot set up TLS to the SMTP server: {0}")]
     Tls(lettre::transport::smtp::Error),
 }
 
-/// An email was not handed over.
+/// An email was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
-    /// The server will not take it later either.
-    #[error("the SMTP server refuses it: {0}")]
+    /// Permanently rejected.
+    #[error("the SMTP server rejects it: {0}")]
     Refused(String),
-    /// It may work later.
+    /// Temporary failure.
     #[error("{0}")]
     Later(String),
 }
@@ -91,7 +91,7 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// A mailer for the operator's server. Nothing is connected yet.
+    /// A mailer for the operator's server. Does not connect yet.
     pub fn new(settings: &SmtpSettings) -> Result<Mailer, SmtpSetupError> {
         let from =
             settings.from.parse().map_err(|error| SmtpSetupError::From { from: settings.from.clone(), error })?;
@@ -118,13 +118,13 @@ impl Mailer {
         Ok(Mailer { transport: transport.build(), from, timeout: settings.timeout, heard: Heard::default() })
     }
 
-    /// Takes note of the server's answers there.
+    /// Records the server's responses there.
     #[must_use]
     pub fn hearing(self, heard: Heard) -> Mailer {
         Mailer { heard, ..self }
     }
 
-    /// Hands an email over.
+    /// Sends an email.
     pub(crate) async fn send(&self, outgoing: &Outgoing, public_url: &str) -> Result<(), Lost> {
         let message =
             email::message(outgoing, &self.from, public_url).map_err(|error| Lost::Refused(error.to_string()))?;
@@ -140,13 +140,13 @@ impl Mailer {
                 Err(judge(&error))
             }
             Err(_elapsed) => {
-                Err(Lost::Later(format!("the SMTP server did not take it within {} s", self.timeout.as_secs())))
+                Err(Lost::Later(format!("the SMTP server did not accept it within {} s", self.timeout.as_secs())))
             }
         }
     }
 }
 
-/// RFC 4954: replies about the login. They are about the operator's settings, not about this email.
+/// RFC 4954: replies about the login concern the operator's settings, not this email.
 const ABOUT_THE_LOGIN: [u16; 5] = [530, 534, 535, 538, 454];
 
 fn judge(error: &lettre::transport::smtp::Error) -> Lost {

@@ -10,19 +10,19 @@ use wire::signature::{ALGORITHM, HMAC_SHA256, PRIMARY, SigningKey};
 
 use crate::settings::Settings;
 
-/// What is read of an answer; nobody looks at it.
+/// Maximum size of a response, which is not used.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// The webhook did not take the notification.
+/// The webhook did not accept the notification.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
-    /// It will not take it later either.
+    /// Permanently.
     #[error("{0}")]
     Final(String),
-    /// It may take it later.
+    /// Temporarily.
     #[error("{0}")]
     Transient(String),
-    /// The platform lacks what a call needs: that says nothing about the webhook.
+    /// The platform lacks a resource for the call, which says nothing about the webhook.
     #[error("{0}")]
     Ours(String),
 }
@@ -55,7 +55,7 @@ pub(crate) async fn call(
     };
     match client.fetch(call).await {
         Ok(answer) => judge(answer.status),
-        // What it says was heard; it just says too much.
+        // The status was received; the body is just too long.
         Err(FetchError::TooLong { status, .. }) => judge(status),
         Err(error) => Err(lost(&error)),
     }

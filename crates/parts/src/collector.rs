@@ -1,4 +1,4 @@
-//! The OpenTelemetry Collector: it takes spans in by OTLP over HTTP and writes them to a file.
+//! The OpenTelemetry Collector: receives spans by OTLP over HTTP and writes them to a file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{Process, golang, place, port};
 
-/// From its start until it listens.
+/// Maximum duration of a start.
 const START_AT_MOST: Duration = Duration::from_secs(20);
 
 /// A running collector.
@@ -22,7 +22,7 @@ pub struct Collector {
     file: PathBuf,
 }
 
-/// A span as it was received.
+/// A received span.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Span {
@@ -43,17 +43,17 @@ pub struct Span {
     pub end_time_unix_nano: String,
     #[serde(default)]
     attributes: Vec<Attribute>,
-    /// Contexts that it points to.
+    /// Linked contexts.
     #[serde(default)]
     pub links: Vec<Link>,
     #[serde(default)]
     status: Value,
-    /// Attributes of what sent it.
+    /// Attributes of the sender.
     #[serde(skip)]
     pub resource: Vec<(String, String)>,
 }
 
-/// A context that a span points to.
+/// A linked context.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
@@ -82,12 +82,12 @@ impl Span {
         self.attributes.iter().find(|attribute| attribute.key == key).map(Attribute::text)
     }
 
-    /// The names of all attributes.
+    /// Names of all attributes.
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
         self.attributes.iter().map(|attribute| attribute.key.as_str())
     }
 
-    /// Whether its status says that it failed.
+    /// Whether its status is an error.
     pub fn failed(&self) -> bool {
         self.status.get("code").and_then(Value::as_u64) == Some(2)
     }
@@ -121,7 +121,7 @@ struct ScopeSpans {
 }
 
 impl Collector {
-    /// Starts one.
+    /// Starts a collector.
     pub fn start() -> anyhow::Result<Collector> {
         let program = golang::program("collector", &["go.mod", "go.sum", "main.go"])?;
         let folder = place::scratch("collector")?;
@@ -130,7 +130,8 @@ impl Collector {
         let text = format!(
             "receivers:\n  otlp:\n    protocols:\n      http:\n        endpoint: 127.0.0.1:{port}\n\
              exporters:\n  file:\n    path: {}\n\
-             service:\n  telemetry:\n    metrics:\n      level: none\n  pipelines:\n    traces:\n      receivers: [otlp]\n      exporters: [file]\n",
+             service:\n  telemetry:\n    metrics:\n      level: none\n  pipelines:\n    traces:\n      receivers: \
+             [otlp]\n      exporters: [file]\n",
             file.display()
         );
         fs::write(&config, text)?;
@@ -142,23 +143,23 @@ impl Collector {
         Ok(collector)
     }
 
-    /// The URL to send to, as `OTEL_EXPORTER_OTLP_ENDPOINT` has it.
+    /// URL for `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The process, to make it hang.
+    /// The process, for tests that suspend it.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// All spans that were received so far, with the attributes of their resource.
+    /// All spans received so far, with the attributes of their resource.
     pub fn spans(&self) -> anyhow::Result<Vec<Span>> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         let mut spans = Vec::new();
-        // The last line may not be written to its end.
+        // The last line may be incomplete.
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-            let batch: Batch = serde_json::from_str(line).with_context(|| format!("not what a batch is: {line}"))?;
+            let batch: Batch = serde_json::from_str(line).with_context(|| format!("not a batch: {line}"))?;
             for of_resource in batch.resource_spans {
                 let attributes = &of_resource.resource.attributes;
                 let resource: Vec<_> = attributes.iter().map(|found| (found.key.clone(), found.text())).collect();

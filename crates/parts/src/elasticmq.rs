@@ -1,4 +1,4 @@
-//! ElasticMQ: a server with the API of Amazon SQS, held to the limits of the real one.
+//! ElasticMQ: a server with the API of Amazon SQS and its limits.
 
 use std::process::Command;
 use std::time::Duration;
@@ -7,19 +7,19 @@ use anyhow::Context;
 
 use crate::{Process, maven, place, port};
 
-/// It is up after some 3 s; a busy machine may take much longer.
+/// A start takes about 3 s; a busy machine may take much longer.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
-/// A running server, without queues: clients create them.
+/// A running server without queues: clients create them.
 #[derive(Debug)]
 pub struct ElasticMq {
-    /// Where the API is: `http://127.0.0.1:port`.
+    /// URL of the API: `http://127.0.0.1:port`.
     pub url: String,
     process: Process,
 }
 
 impl ElasticMq {
-    /// Fetches it, if need be, and starts it on a free port.
+    /// Downloads it if necessary, and starts it on a free port.
     pub fn start() -> anyhow::Result<ElasticMq> {
         let jars = maven::jars("elasticmq", "elasticmq/pom.xml")?;
         let folder = place::scratch("elasticmq")?;
@@ -36,7 +36,7 @@ impl ElasticMq {
         Ok(ElasticMq { url: format!("http://127.0.0.1:{port}"), process })
     }
 
-    /// What it has printed so far.
+    /// Its output so far.
     pub fn printed(&self) -> String {
         self.process.printed()
     }

@@ -1,4 +1,4 @@
-//! Programs in Go, built from sources in this crate and from modules whose hashes are in their `go.sum`.
+//! Go programs, built from sources in this crate and from modules pinned in their `go.sum`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::place;
 use crate::tool::{self, GO};
 
-/// The program made of `sources` in the folder `name` of this crate.
+/// The program built from `sources` in the folder `name` of this crate.
 pub fn program(name: &str, sources: &[&str]) -> anyhow::Result<PathBuf> {
     GO.require()?;
     let folder = place::source(name);

@@ -1,6 +1,6 @@
-//! Apache Kafka: a real broker (KRaft) with all kinds of listeners, and a stock client (librdkafka) that is not ours.
+//! Apache Kafka: a real broker (KRaft) with all kinds of listeners, and a stock client (librdkafka).
 //!
-//! [`Broker::start`] takes about 4 s. One a test program is enough: put it into a `OnceLock`.
+//! [`Broker::start`] takes about 4 s. One per test program is enough: put it into a `OnceLock`.
 
 mod broker;
 mod certificates;

@@ -1,7 +1,8 @@
-//! Real parts for tests: brokers, servers and clients of others, fetched into `target/parts`, started on loopback, stopped with the test.
+//! Real external software for tests: brokers, servers and clients, downloaded to `target/parts`, started on loopback,
+//! stopped with the test.
 //!
-//! Reading order: where things lie ([`place`]), which programs are needed ([`tool`]), how a part runs ([`process`], [`port`]), and then a
-//! module for each part. A test asks for a part; where it cannot be had, [`left_out`] says so, and with `CI=true` that is a failure.
+//! Reading order: locations ([`place`]), required programs ([`tool`]), running processes ([`process`], [`port`]), and
+//! then one module per part. If a part is not available, [`left_out`] reports it, and with `CI=true` that is a failure.
 
 pub mod place;
 pub mod tool;
@@ -22,10 +23,11 @@ pub mod pubsub;
 
 pub use process::Process;
 
-/// Says that a test leaves something out for want of a part; `cargo xtask test` counts it as skipped and repeats why.
+/// Reports that a test skips something because a part is missing; `cargo xtask test` counts it as skipped and repeats
+/// the reason.
 ///
 /// # Panics
-/// With `CI=true`: there, nothing may be left out.
+/// With `CI=true`: there, nothing may be skipped.
 #[expect(clippy::print_stdout, reason = "`cargo xtask test` reads it from what tests print")]
 pub fn left_out(part: &str, why: &anyhow::Error) {
     println!("left out: {part} ({why:#})");

@@ -1,4 +1,4 @@
-//! `cargo run -p parts -- elasticmq`: runs a part until it is stopped, for people and scripts that are no test.
+//! `cargo run -p parts -- elasticmq`: runs a part until it is stopped, for use outside tests.
 
 use std::io::Write;
 
@@ -9,7 +9,8 @@ use parts::pubsub::Emulator;
 
 const USAGE: &str = "usage: cargo run -p parts -- PART
 
-Fetches a broker or server of others into target/parts, starts it on a free port of 127.0.0.1, prints its name and where it
+Fetches a broker or server of others into target/parts, starts it on a free port of 127.0.0.1, prints its name and \
+where it
 is, and stops it when this program is stopped. PART is one of:
   elasticmq   the API of Amazon SQS
   kafka       Apache Kafka: a listener with SASL PLAIN, a user, and its password
@@ -31,12 +32,12 @@ fn main() -> anyhow::Result<()> {
             run_until_stopped("pubsub", &server.host())
         }
         Some("--help" | "-h" | "help") => say(USAGE),
-        Some(other) => bail!("there is no part {other:?}\n{USAGE}"),
+        Some(other) => bail!("unknown part {other:?}\n{USAGE}"),
         None => bail!("{USAGE}"),
     }
 }
 
-/// Prints where a part is, and sleeps. A signal ends this program, and with it the kernel ends the part.
+/// Prints the address of a part, and sleeps. A signal ends this program, and the kernel then ends the part.
 fn run_until_stopped(part: &str, address: &str) -> anyhow::Result<()> {
     say(&format!("{part} {address}"))?;
     loop {

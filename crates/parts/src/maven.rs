@@ -1,4 +1,4 @@
-//! Jars from Maven's repositories: what a `pom.xml` of this crate names, with all that it needs, in one folder.
+//! Jars from Maven repositories: the dependencies of a `pom.xml` of this crate, in one folder.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::tool::{JAVA, MAVEN, run};
 /// The plugin that copies jars, pinned like the jars themselves.
 const COPY_DEPENDENCIES: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
-/// The folder with the jars of `pom`, a file of this crate; they are fetched into the part `name`.
+/// Folder with the jars of `pom`, a file of this crate; they are downloaded to the part `name`.
 pub fn jars(name: &str, pom: &str) -> anyhow::Result<PathBuf> {
     JAVA.require()?;
     let pom = fs::read_to_string(source(pom))?;

@@ -1,4 +1,4 @@
-//! Node.js with packages of npm: a folder with `node_modules` for each lock file.
+//! Node.js with npm packages: a folder with `node_modules` per lock file.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,8 +7,9 @@ use std::process::Command;
 use crate::place;
 use crate::tool::{self, NODE, NPM};
 
-/// A folder whose `node_modules` holds what `package.json` and its `package-lock.json` name: all versions are pinned there, and what they hold by
-/// its hash. Modules resolve their imports from where they lie, so copy into a folder beside it, with a link, what is to import them.
+/// A folder whose `node_modules` contains the packages of `package.json` and its `package-lock.json`, which pins
+/// versions and hashes. Modules resolve imports from their own location, so copy importing files into a folder next to
+/// it, with a link.
 pub fn with_packages(name: &str, package: &str, lock: &str) -> anyhow::Result<PathBuf> {
     NODE.require()?;
     NPM.require()?;
@@ -16,7 +17,7 @@ pub fn with_packages(name: &str, package: &str, lock: &str) -> anyhow::Result<Pa
     place::fetched(name, &format!("{version}{package}{lock}"), |folder| {
         fs::write(folder.join("package.json"), package)?;
         fs::write(folder.join("package-lock.json"), lock)?;
-        // No package's own script is run.
+        // Packages must not run scripts.
         let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
         tool::run(Command::new(NPM.program).args(install).current_dir(folder)).map(|_| ())
     })

@@ -1,14 +1,15 @@
-//! Where parts lie: a folder each under `target/parts`, fetched once.
+//! Locations of parts: one folder each under `target/parts`, downloaded once.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-/// What `POSTRIDER_PARTS` says where nothing is to be fetched.
+/// Value of `POSTRIDER_PARTS` that disables downloads.
 const NONE: &str = "none";
 
-/// The folder of all parts, shared by all test programs of a checkout. `POSTRIDER_PARTS` names another, which several checkouts may share.
+/// Folder of all parts, shared by all test programs of a checkout. `POSTRIDER_PARTS` sets another one, which several
+/// checkouts may share.
 pub fn root() -> PathBuf {
     if let Some(folder) = std::env::var_os("POSTRIDER_PARTS").filter(|folder| folder != NONE) {
         return folder.into();
@@ -17,20 +18,20 @@ pub fn root() -> PathBuf {
     target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")).join("parts")
 }
 
-/// Files of this crate that parts are made from.
+/// Files of this crate that parts are built from.
 pub fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The folder `name`, made by `fetch` unless it was made before from the same `recipe` (versions, hashes: whatever decides what is in it).
-/// Test programs that ask at the same time wait for the first.
-/// With `POSTRIDER_PARTS=none` no part is had: the tests that need one are left out (`cargo xtask test --fast`).
+/// The folder `name`, created by `fetch` unless it was created before from the same `recipe` (versions, hashes:
+/// everything that determines its content). Concurrent test programs wait for the first. With `POSTRIDER_PARTS=none` no
+/// part is available: tests that need one are skipped (`cargo xtask test --fast`).
 pub fn fetched(name: &str, recipe: &str, fetch: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
     if std::env::var_os("POSTRIDER_PARTS").is_some_and(|parts| parts == NONE) {
         bail!("POSTRIDER_PARTS={NONE}");
     }
     let folder = root().join(name);
-    fs::create_dir_all(root()).with_context(|| format!("cannot make {}", root().display()))?;
+    fs::create_dir_all(root()).with_context(|| format!("cannot create {}", root().display()))?;
     let lock = File::create(root().join(format!("{name}.lock")))?;
     lock.lock()?;
     let made_from = folder.join(".recipe");
@@ -41,12 +42,12 @@ pub fn fetched(name: &str, recipe: &str, fetch: impl FnOnce(&Path) -> anyhow::Re
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    fetch(&folder).with_context(|| format!("{name} could not be fetched"))?;
+    fetch(&folder).with_context(|| format!("cannot download {name}"))?;
     fs::write(made_from, recipe)?;
     Ok(folder)
 }
 
-/// A fresh folder for what a part writes while it runs.
+/// A new folder for the files of a running part.
 pub fn scratch(name: &str) -> anyhow::Result<PathBuf> {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

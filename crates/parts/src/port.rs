@@ -1,5 +1,5 @@
-//! Ports below the ephemeral range: a client that tries to reach a stopped server there cannot happen to connect to itself, and the server
-//! finds its port free when it comes back.
+//! Ports below the ephemeral range: a client that tries to reach a stopped server there cannot accidentally connect to
+//! itself, and the server finds its port free when it returns.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-/// Linux gives clients ports from 32768 on.
+/// Linux assigns ports from 32768 on to clients.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// A port on which nothing listens. Test programs begin at different places, and none gets the same port twice.
+/// A port without a listener. Test programs start at different ports, and none gets the same port twice.
 pub fn free() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let span = PORTS.end - PORTS.start;
-    // Neighbouring process ids lie far apart.
+    // Spreads neighbouring process ids.
     let begin = std::process::id().wrapping_mul(7919) % u32::from(span);
     loop {
         let step = NEXT.fetch_add(1, Ordering::Relaxed) % span;
@@ -26,7 +26,7 @@ pub fn free() -> u16 {
     }
 }
 
-/// Waits until something accepts connections on a port of 127.0.0.1.
+/// Waits until a port of 127.0.0.1 accepts connections.
 pub fn accepts(port: u16, at_most: Duration) -> anyhow::Result<()> {
     let by = Instant::now() + at_most;
     while Instant::now() < by {

@@ -1,4 +1,4 @@
-//! A part that runs: stopped when it is dropped, and by the kernel when the test program dies.
+//! A running part: stopped when dropped, and by the kernel when the test program dies.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,15 +18,15 @@ pub struct Process {
 
 type Start = (Command, Sender<std::io::Result<Child>>);
 
-/// The kernel kills a part when the *thread* that started it ends (`PR_SET_PDEATHSIG`). Tests have threads of their own, so one thread that
-/// lives as long as the program starts all parts.
+/// The kernel kills a part when the *thread* that started it ends (`PR_SET_PDEATHSIG`). Tests have threads of their
+/// own, so one thread that lives as long as the program starts all parts.
 fn starter() -> &'static Sender<Start> {
     static STARTER: OnceLock<Sender<Start>> = OnceLock::new();
     STARTER.get_or_init(|| {
         let (sender, receiver) = mpsc::channel::<Start>();
         std::thread::spawn(move || {
             for (mut command, answer) in receiver {
-                // Who asked may have gone away.
+                // The caller may be gone.
                 _ = answer.send(command.spawn());
             }
         });
@@ -35,7 +35,7 @@ fn starter() -> &'static Sender<Start> {
 }
 
 impl Process {
-    /// Starts `command`; what it prints goes to `log`.
+    /// Starts `command`; its output goes to `log`.
     pub fn start(command: &Command, log: &Path) -> anyhow::Result<Process> {
         let name = command.get_program().to_string_lossy().into_owned();
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -62,12 +62,12 @@ impl Process {
         self.child.id()
     }
 
-    /// What it has printed so far.
+    /// Its output so far.
     pub fn printed(&self) -> String {
         std::fs::read(&self.log).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
     }
 
-    /// Whether it has ended, and how.
+    /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
@@ -84,10 +84,10 @@ impl Process {
         Ok(self.child.wait()?)
     }
 
-    /// Lets it do nothing at all until [`Process::thaw`].
+    /// Suspends it until [`Process::thaw`].
     pub fn freeze(&self) -> anyhow::Result<()> {
         self.signal(Signal::STOP)?;
-        // It takes effect a little later.
+        // The signal takes effect with a delay.
         let status = format!("/proc/{}/stat", self.id());
         while !std::fs::read_to_string(&status)?.contains(") T ") {
             std::thread::yield_now();
@@ -95,7 +95,7 @@ impl Process {
         Ok(())
     }
 
-    /// Lets it go on.
+    /// Continues it.
     pub fn thaw(&self) -> anyhow::Result<()> {
         self.signal(Signal::CONT)
     }

@@ -1,4 +1,4 @@
-//! Prometheus' own reader of rules and of its query language.
+//! Prometheus' own parser of rules and of its query language.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,20 +8,20 @@ use serde::Deserialize;
 
 use crate::{golang, tool};
 
-/// Series that an alert asks for.
+/// Series used by an alert.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct Selector {
-    /// The alert.
+    /// Name of the alert.
     pub alert: String,
-    /// The metric's name.
+    /// Name of the metric.
     pub metric: String,
-    /// Labels that it asks about.
+    /// Labels in its query.
     pub labels: Vec<String>,
 }
 
-/// What the alerts of a file of rules ask for; an error says what Prometheus does not take.
+/// Series used by the alerts of a rule file; an error contains Prometheus' complaint.
 pub fn rules(file: &Path) -> anyhow::Result<Vec<Selector>> {
     let program = golang::program("prometheus", &["go.mod", "go.sum", "main.go"])?;
     let printed = tool::run(Command::new(program).arg(file))?;
-    serde_json::from_str(&printed).context("the reader of rules said something else than expected")
+    serde_json::from_str(&printed).context("unexpected output of the rule parser")
 }

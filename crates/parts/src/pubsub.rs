@@ -1,4 +1,4 @@
-//! Google Pub/Sub: Google's fake server as a program of its own, and a consumer that is Google's Python client.
+//! Google Pub/Sub: Google's fake server (`pstest`) as a separate program, and Google's Python client as a consumer.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -15,11 +15,11 @@ use serde_json::json;
 
 use crate::{Process, golang, place, port, python};
 
-/// The project of all topics that tests make.
+/// Project of all topics of tests.
 pub const PROJECT: &str = "postrider-tests";
 
 const SOURCES: [&str; 5] = ["go.mod", "go.sum", "main.go", "fault.go", "control.go"];
-/// From its start until it listens.
+/// Maximum duration of a start.
 const START_AT_MOST: Duration = Duration::from_secs(20);
 
 /// A certificate chain and its key, PEM.
@@ -40,31 +40,31 @@ pub struct Emulator {
     receiving: Mutex<Option<Arc<Process>>>,
 }
 
-/// What goes wrong with requests to publish to a topic.
+/// A fault injected into publish requests for a topic.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Fault {
-    /// Only requests that have a message whose data contains this text.
+    /// Only for requests with a message whose data contains this text.
     pub holding: String,
-    /// The answer's code, such as `UNAVAILABLE`. Empty: all is well after the delay.
+    /// Status code of the response, such as `UNAVAILABLE`. Empty: success after the delay.
     pub code: &'static str,
-    /// What the answer says.
+    /// Message of the response.
     pub message: &'static str,
-    /// Before the answer.
+    /// Delay before the response.
     pub delay_ms: u64,
-    /// There is no answer at all.
+    /// No response at all.
     pub hang: bool,
-    /// The messages are taken before.
+    /// Accept the messages first.
     pub after: bool,
-    /// How often it happens; 0: always.
+    /// Number of occurrences; 0: always.
     pub times: u32,
 }
 
-/// What requests to publish to a topic there were.
+/// Counts of publish requests for a topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 pub struct Counts {
-    /// Requests, whether they succeeded or not.
+    /// Requests, whether successful or not.
     pub calls: u64,
-    /// Messages of those that succeeded.
+    /// Messages of successful ones.
     pub messages: u64,
     /// Bytes of their data.
     pub bytes: u64,
@@ -78,12 +78,12 @@ struct Answer {
 }
 
 impl Emulator {
-    /// Starts one without TLS, which asks for no token.
+    /// Starts a server without TLS and without authentication.
     pub fn start() -> anyhow::Result<Emulator> {
         Emulator::start_with(None)
     }
 
-    /// Starts one. With TLS, requests to publish need a token, as Google's do.
+    /// Starts a server. With TLS, publish requests need a token, like Google's.
     pub fn start_with(tls: Option<&Tls>) -> anyhow::Result<Emulator> {
         let program = program()?;
         let folder = place::scratch("pubsub")?;
@@ -102,48 +102,48 @@ impl Emulator {
         Ok(emulator)
     }
 
-    /// `host:port`, as `PUBSUB_EMULATOR_HOST` has it.
+    /// `host:port`, for `PUBSUB_EMULATOR_HOST`.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The port that it serves on.
+    /// Its port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The process, to make it hang or die.
+    /// The process, for tests that suspend or kill it.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Makes a topic; its full name.
+    /// Creates a topic; returns its full name.
     pub fn create_topic(&self, id: &str) -> anyhow::Result<String> {
         let topic = format!("projects/{PROJECT}/topics/{id}");
         self.command(&json!({ "create_topic": topic }))?;
         Ok(topic)
     }
 
-    /// Deletes a topic, by its full name.
+    /// Deletes a topic by its full name.
     pub fn delete_topic(&self, topic: &str) -> anyhow::Result<()> {
         self.command(&json!({ "delete_topic": topic })).map(drop)
     }
 
-    /// From now on this happens to requests for the topic. Of several, the first that concerns a request happens to it.
+    /// Injects a fault for a topic from now on. Of several, the first matching one applies.
     pub fn fault(&self, topic: &str, fault: &Fault) -> anyhow::Result<()> {
         let mut fault = serde_json::to_value(fault)?;
         fault["topic"] = topic.into();
         self.command(&json!({ "fault": fault })).map(drop)
     }
 
-    /// Nothing happens to requests for the topic any more.
+    /// Removes all faults of a topic.
     pub fn heal(&self, topic: &str) -> anyhow::Result<()> {
         self.command(&json!({ "heal": topic })).map(drop)
     }
 
-    /// What requests there were.
+    /// Counts of requests.
     pub fn counts(&self, topic: &str) -> anyhow::Result<Counts> {
-        self.command(&json!({ "counts": topic }))?.counts.context("the emulator did not count")
+        self.command(&json!({ "counts": topic }))?.counts.context("the emulator returned no counts")
     }
 
     /// Closes all connections and stops listening.
@@ -151,22 +151,22 @@ impl Emulator {
         self.command(&json!({ "down": true })).map(drop)
     }
 
-    /// Listens again, with all topics and messages of before.
+    /// Listens again, with all earlier topics and messages.
     pub fn come_up(&self) -> anyhow::Result<()> {
         self.command(&json!({ "down": false })).map(drop)
     }
 
-    /// Receives what is published to the topic from now on.
+    /// Receives messages published to the topic from now on.
     pub fn consume(&self, topic: &str) -> anyhow::Result<Consumer> {
         let process = self.receiving()?;
-        let (project, id) = topic.split_once("/topics/").context("a topic's full name has its project")?;
+        let (project, id) = topic.split_once("/topics/").context("the topic's full name lacks its project")?;
         let subscription = format!("{project}/subscriptions/{id}");
         let create = json!({ "name": subscription, "topic": topic, "ordered": true });
         self.command(&json!({ "create_subscription": create }))?;
         Ok(Consumer { process, subscription })
     }
 
-    /// The one process that receives for all consumers: Python takes its time to start.
+    /// The single process that receives for all consumers, because Python starts slowly.
     fn receiving(&self) -> anyhow::Result<Arc<Process>> {
         let mut receiving = self.receiving.lock().map_err(|_| anyhow!("a test failed within it"))?;
         if let Some(process) = receiving.as_ref() {
@@ -190,41 +190,41 @@ impl Emulator {
         if answer.error.is_empty() {
             return Ok(answer);
         }
-        bail!("the emulator refused {command}: {}", answer.error)
+        bail!("the emulator rejected {command}: {}", answer.error)
     }
 }
 
-/// Builds it, unless it was built before from the same sources.
+/// Builds it, unless already built from the same sources.
 fn program() -> anyhow::Result<PathBuf> {
     golang::program("pubsub-emulator", &SOURCES)
 }
 
-/// Google's Python client, receiving.
+/// Google's Python client as a receiver.
 #[derive(Debug)]
 pub struct Consumer {
     process: Arc<Process>,
     subscription: String,
 }
 
-/// A message as it was received.
+/// A received message.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct Message {
     subscription: String,
-    /// The data, which is text here.
+    /// The data, always text here.
     pub data: String,
     /// The attributes.
     pub attributes: BTreeMap<String, String>,
     /// The ordering key; empty for none.
     pub ordering_key: String,
-    /// The server's id for it.
+    /// The server's message id.
     pub id: String,
 }
 
 impl Consumer {
-    /// What was received so far, in the order in which it was.
+    /// Messages received so far, in order.
     pub fn received(&self) -> anyhow::Result<Vec<Message>> {
         let printed = self.process.printed();
-        // The last line may still be on its way.
+        // The last line may be incomplete.
         let whole = printed.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let mut received = Vec::new();
         for line in whole.lines().filter(|line| line.starts_with('{')) {

@@ -1,4 +1,4 @@
-//! Python with packages of PyPI: a virtual environment for each list of pinned packages.
+//! Python with PyPI packages: a virtual environment per list of pinned packages.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use anyhow::Context;
 use crate::place;
 use crate::tool::{self, PYTHON};
 
-/// The interpreter of a virtual environment that has `requirements`: lines such as `cloudevents==2.2.0`. Name all versions, also of what
-/// these packages need in turn (`pip freeze`), so that a test means tomorrow what it means today.
+/// Interpreter of a virtual environment with `requirements`: lines such as `cloudevents==2.2.0`. Pin all versions,
+/// including those of dependencies (`pip freeze`), so that tests are reproducible.
 pub fn with_packages(name: &str, requirements: &str) -> anyhow::Result<PathBuf> {
     PYTHON.require()?;
     let version = tool::run(Command::new(PYTHON.program).arg("--version"))?;

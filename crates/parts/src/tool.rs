@@ -1,28 +1,29 @@
-//! Programs that parts are made with or run by: a JDK, Maven, Go, Python, Node.js, PHP. Installed where this is allowed, else named.
+//! Programs that build or run parts: a JDK, Maven, Go, Python, Node.js, PHP. Installed if permitted, otherwise reported
+//! as missing.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-/// A program, and the Debian package that has it.
+/// A program and its Debian package.
 #[derive(Clone, Copy, Debug)]
 pub struct Tool {
-    /// What is run.
+    /// Command.
     pub program: &'static str,
-    /// What shows that it works.
+    /// Argument that shows that it works.
     pub version: &'static str,
-    /// Debian's package.
+    /// Debian package.
     pub package: &'static str,
 }
 
 /// Java, which runs Kafka and ElasticMQ.
 pub const JAVA: Tool = Tool { program: "java", version: "-version", package: "default-jdk-headless" };
-/// Maven, which fetches their jars.
+/// Maven, which downloads their jars.
 pub const MAVEN: Tool = Tool { program: "mvn", version: "--version", package: "maven" };
 /// Go, which builds the Pub/Sub emulator.
 pub const GO: Tool = Tool { program: "go", version: "version", package: "golang-go" };
-/// Python, for clients that are not ours. Debian has what makes virtual environments in a package of its own.
+/// Python, for third-party clients. Debian has a separate package for virtual environments.
 pub const PYTHON: Tool = Tool { program: "python3", version: "-cimport ensurepip", package: "python3-venv" };
 /// Node.js, likewise.
 pub const NODE: Tool = Tool { program: "node", version: "--version", package: "nodejs" };
@@ -34,7 +35,7 @@ pub const NPM: Tool = Tool { program: "npm", version: "--version", package: "npm
 pub const OPENSSL: Tool = Tool { program: "openssl", version: "version", package: "openssl" };
 
 impl Tool {
-    /// Makes sure that it is there: root on Debian installs what is missing, anybody else is told how to.
+    /// Makes sure that the program exists: root on Debian installs it, others get instructions.
     pub fn require(self) -> anyhow::Result<()> {
         if self.works() {
             return Ok(());
@@ -53,7 +54,7 @@ impl Tool {
         if self.works() {
             return Ok(());
         }
-        bail!("{} is missing; on Debian install it by: apt-get install {}", self.program, self.package)
+        bail!("{} is missing; on Debian, install it with: apt-get install {}", self.program, self.package)
     }
 
     fn works(self) -> bool {
@@ -62,7 +63,7 @@ impl Tool {
     }
 }
 
-/// Runs a command to its end, quietly; what it printed is in the error if it fails.
+/// Runs a command quietly; if it fails, the error contains its output.
 pub fn run(command: &mut Command) -> anyhow::Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;

@@ -1,4 +1,4 @@
-//! The broker for tests does what tests rely on: it holds what was written across restarts, and a stopped one is gone.
+//! The test broker keeps data across restarts, and a stopped broker is unreachable.
 
 use parts::kafka::{Broker, Listener};
 

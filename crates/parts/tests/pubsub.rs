@@ -1,4 +1,4 @@
-//! The Pub/Sub server and its consumer start, and do what tests rely on.
+//! The Pub/Sub server and its consumer start and work as tests expect.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use parts::pubsub::{Emulator, Fault};
 fn starts_takes_orders_and_counts() {
     let emulator = match Emulator::start() {
         Ok(emulator) => emulator,
-        Err(error) => return parts::left_out("Google's Pub/Sub emulator", &error),
+        Err(error) => return parts::left_out("the Pub/Sub test server", &error),
     };
     let topic = emulator.create_topic("events").expect("a topic");
     assert_eq!(topic, "projects/postrider-tests/topics/events");

@@ -33,7 +33,7 @@ pub enum FetchError {
         error: ConnectError,
     },
     /// It took too long.
-    #[error("no complete answer from {host} within {} s", .limit.as_secs_f64())]
+    #[error("no complete response from {host} within {} s", .limit.as_secs_f64())]
     TimedOut {
         /// Host of the URL.
         host: String,
@@ -41,7 +41,7 @@ pub enum FetchError {
         limit: Duration,
     },
     /// The answer is longer than what is read.
-    #[error("the answer of {host} is longer than {limit} bytes")]
+    #[error("the response of {host} is longer than {limit} bytes")]
     TooLong {
         /// Host of the URL.
         host: String,

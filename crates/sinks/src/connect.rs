@@ -32,7 +32,7 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The address guard refused the host.
-    #[error("{0}, which destinations may not have")]
+    #[error("{0}, which is forbidden for destinations")]
     Forbidden(ForbiddenAddress),
     /// The host's name has no address.
     #[error("{0}")]
@@ -44,10 +44,10 @@ pub enum ConnectError {
     #[error("the connection was reset")]
     Reset,
     /// No route.
-    #[error("the network or host cannot be reached")]
+    #[error("the network or host is unreachable")]
     Unreachable,
     /// The operating system gave up.
-    #[error("there was no answer in time")]
+    #[error("no response in time")]
     TimedOut,
     /// The certificate is not valid for the host.
     #[error("its certificate is not valid: {0}")]
@@ -246,7 +246,7 @@ pub(crate) fn handshake_error(error: &io::Error) -> ConnectError {
         Some(TlsFault::Certificate(what)) => ConnectError::Certificate(what),
         Some(TlsFault::Handshake(what)) => ConnectError::Handshake(what),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            ConnectError::Handshake("the server closed the connection within the TLS handshake")
+            ConnectError::Handshake("the server closed the connection during the TLS handshake")
         }
         None => lost_error(error),
     }

@@ -15,7 +15,7 @@ const ADDRESSES_TRIED: usize = 8;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum GuardError {
     /// One of its addresses is forbidden.
-    #[error("{0}, which destinations may not have")]
+    #[error("{0}, which is forbidden for destinations")]
     Forbidden(ForbiddenAddress),
     /// It has no address.
     #[error("{host}: {error}")]

@@ -31,10 +31,10 @@ pub const PLATFORM: Holder = Holder { pim: u64::MAX, part: 0 };
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LookupError {
     /// The name does not exist or has no address.
-    #[error("the name has no address in the DNS")]
+    #[error("the name has no address in DNS")]
     NoAddress,
     /// The name servers answered with a failure.
-    #[error("the name servers could not answer for the name")]
+    #[error("the name servers failed to resolve the name")]
     ServerFailure,
     /// The name servers did not answer for this name, but they answer for others.
     #[error("the name servers did not answer in time")]
@@ -43,7 +43,7 @@ pub enum LookupError {
     #[error("it is not a valid host name")]
     NotAName,
     /// The platform cannot look up any name: no name server answers, or there is no socket to ask one by.
-    #[error("the platform cannot look up names at present ({0})")]
+    #[error("the platform cannot resolve names at present ({0})")]
     Lacks(Lack),
 }
 

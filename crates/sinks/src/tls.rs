@@ -18,10 +18,10 @@ pub enum TlsSetupError {
     #[error("the root certificates are not readable PEM: {0:?}")]
     Unreadable(pem::Error),
     /// PEM, but without a certificate.
-    #[error("there is no certificate in the root certificates; each one begins with `-----BEGIN CERTIFICATE-----`")]
+    #[error("the root certificates contain no certificate; each one begins with `-----BEGIN CERTIFICATE-----`")]
     Empty,
     /// A certificate that cannot be a root.
-    #[error("root certificate number {number} cannot be used: {error}")]
+    #[error("root certificate {number} is unusable: {error}")]
     BadRoot {
         /// Counted from 1.
         number: usize,
@@ -29,7 +29,7 @@ pub enum TlsSetupError {
         error: rustls::Error,
     },
     /// The cryptographic library offers no usable protocol version.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Provider(rustls::Error),
 }
 
@@ -104,19 +104,21 @@ impl TlsFault {
         use rustls::Error;
         match error {
             Error::InvalidCertificate(error) => TlsFault::Certificate(certificate_fault(error)),
-            Error::NoCertificatesPresented => TlsFault::Certificate("the server showed no certificate"),
-            Error::UnsupportedNameType => TlsFault::Certificate("certificates cannot be checked for this kind of host"),
+            Error::NoCertificatesPresented => TlsFault::Certificate("the server presented no certificate"),
+            Error::UnsupportedNameType => {
+                TlsFault::Certificate("certificates cannot be verified for this kind of host")
+            }
             Error::InvalidCertRevocationList(_) => TlsFault::Certificate("its revocation list is not valid"),
-            Error::PeerIncompatible(_) | Error::NoApplicationProtocol => TlsFault::Handshake(
-                "the server offers no TLS 1.2 or 1.3 with the parameters that this platform accepts",
-            ),
-            Error::AlertReceived(_) => TlsFault::Handshake("the server refused the TLS handshake"),
+            Error::PeerIncompatible(_) | Error::NoApplicationProtocol => {
+                TlsFault::Handshake("the server supports no TLS 1.2 or 1.3 parameters that this platform accepts")
+            }
+            Error::AlertReceived(_) => TlsFault::Handshake("the server rejected the TLS handshake"),
             Error::InvalidMessage(_)
             | Error::InappropriateMessage { .. }
             | Error::InappropriateHandshakeMessage { .. }
             | Error::PeerSentOversizedRecord
             | Error::PeerMisbehaved(_)
-            | Error::DecryptError => TlsFault::Handshake("what the server sent is not valid TLS"),
+            | Error::DecryptError => TlsFault::Handshake("the server sent invalid TLS data"),
             Error::InvalidEncryptedClientHello(_)
             | Error::EncryptError
             | Error::General(_)
@@ -125,9 +127,9 @@ impl TlsFault {
             | Error::HandshakeNotComplete
             | Error::BadMaxFragmentSize
             | Error::InconsistentKeys(_)
-            | Error::Other(_) => TlsFault::Handshake("TLS could not be set up"),
+            | Error::Other(_) => TlsFault::Handshake("the TLS handshake failed"),
             // The enum may grow.
-            _ => TlsFault::Handshake("TLS could not be agreed upon"),
+            _ => TlsFault::Handshake("the TLS negotiation failed"),
         }
     }
 }
@@ -136,7 +138,7 @@ impl TlsFault {
 fn certificate_fault(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "it has expired; renew it, and have the server load the new one"
+            "it has expired; renew it and reload the server"
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "it is not valid yet; check its dates, and the clocks of the server and of the platform"
@@ -145,24 +147,22 @@ fn certificate_fault(error: &CertificateError) -> &'static str {
             "it is for another host name; use a certificate that names this host as a subject alternative name"
         }
         CertificateError::UnknownIssuer => {
-            "no authority that this platform trusts has issued it; use one by a public authority, have the server send \
-             the intermediate certificates, too, or ask the operator to add its root to `extra_roots`"
+            "it was not issued by a trusted authority; use one from a public authority, have the server send the \
+             intermediate certificates, or ask the operator to add its root to `extra_roots`"
         }
         CertificateError::Revoked => "it has been revoked; get a new one",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "it is not for servers; use one whose extended key usage is server authentication, or that has none"
+            "it is not for servers; use one with the extended key usage server authentication, or none"
         }
-        CertificateError::BadEncoding => "it is not a readable X.509 certificate; issue it again",
-        CertificateError::BadSignature => "its signature is wrong; issue it again, and check the order of the chain",
+        CertificateError::BadEncoding => "it is not a valid X.509 certificate; reissue it",
+        CertificateError::BadSignature => "its signature is invalid; reissue it, and check the order of the chain",
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => WEAK,
-        CertificateError::UnhandledCriticalExtension => {
-            "it has a critical extension that this platform does not know; issue it without"
-        }
+        CertificateError::UnhandledCriticalExtension => "it has an unsupported critical extension; reissue it without",
         CertificateError::UnknownRevocationStatus
         | CertificateError::ExpiredRevocationList
         | CertificateError::ExpiredRevocationListContext { .. }
-        | CertificateError::InvalidOcspResponse => "whether it was revoked cannot be told; get a new one",
+        | CertificateError::InvalidOcspResponse => "its revocation status is unknown; get a new one",
         CertificateError::Other(other) => other.0.downcast_ref().map_or(UNVERIFIABLE, chain_fault),
         // The enum may grow.
         CertificateError::ApplicationVerificationFailure => UNVERIFIABLE,
@@ -170,7 +170,8 @@ fn certificate_fault(error: &CertificateError) -> &'static str {
     }
 }
 
-const WEAK: &str = "its key or signature is of a kind that this platform does not accept; use RSA of 2048 bits or more, \
+const WEAK: &str = "its key or signature is of a kind that this platform does not accept; use RSA of 2048 bits or \
+                    more, \
                     ECDSA or Ed25519, with SHA-256 or better";
 const UNVERIFIABLE: &str =
     "it cannot be verified; check the certificate and its chain, for example with `openssl verify`";
@@ -180,21 +181,19 @@ fn chain_fault(error: &webpki::Error) -> &'static str {
     use webpki::Error;
     match error {
         Error::CaUsedAsEndEntity => {
-            "it is a CA certificate used as a server's; issue a certificate for the server from it (`CA:FALSE`), and \
-             keep the CA's as the root"
+            "it is a CA certificate used as a server certificate; issue a server certificate from it (`CA:FALSE`), and \
+             keep the CA certificate as the root"
         }
-        Error::EndEntityUsedAsCa => {
-            "it was issued by a certificate that is not a CA's; issue it from one with `CA:TRUE`"
-        }
+        Error::EndEntityUsedAsCa => "its issuer is not a CA certificate; issue it from one with `CA:TRUE`",
         Error::NameConstraintViolation | Error::PathLenConstraintViolated => {
             "its issuer is not allowed to issue it (name or path length constraints); use another issuer"
         }
-        Error::UnsupportedCertVersion => "it is not of X.509 version 3; issue it again",
+        Error::UnsupportedCertVersion => "it is not an X.509 version 3 certificate; reissue it",
         Error::MaximumSignatureChecksExceeded
         | Error::MaximumPathBuildCallsExceeded
         | Error::MaximumPathDepthExceeded
         | Error::MaximumNameConstraintComparisonsExceeded => {
-            "its chain is too long or too ambiguous; send only the certificates that lead to the root"
+            "its chain is too long or ambiguous; send only the certificates up to the root"
         }
         _ => UNVERIFIABLE,
     }

@@ -1,7 +1,8 @@
 //! A copy of the database, made while another process reads and writes it.
 //!
-//! The copy is of one moment: all that was committed before it began, and nothing after. SQLite writes it anew (`VACUUM INTO`) instead of copying
-//! pages, for the file of a platform that once had a long backlog is mostly free pages, which it keeps for the next one.
+//! The copy is of one moment: all that was committed before it began, and nothing after. SQLite writes it anew (`VACUUM
+//! INTO`) instead of copying pages, for the file of a platform that once had a long backlog is mostly free pages, which
+//! it keeps for the next one.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,7 +20,7 @@ pub enum BackupError {
     #[error("there is no database in {}", .0.display())]
     Nothing(PathBuf),
     /// Something stands where the copy would.
-    #[error("{} is there already, and a backup is never overwritten", .0.display())]
+    #[error("{} already exists, and a backup is never overwritten", .0.display())]
     Exists(PathBuf),
     /// A file cannot be written.
     #[error("{}: {source}", path.display())]
@@ -38,7 +39,7 @@ pub enum BackupError {
         source: rusqlite::Error,
     },
     /// The copy is damaged.
-    #[error("the copy is damaged, and so may be {}: {problem}", path.display())]
+    #[error("the copy is damaged, and {} may be, too: {problem}", path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
@@ -47,8 +48,8 @@ pub enum BackupError {
     },
 }
 
-/// Copies the database of the data folder `from` to the folder `to`; gives the copy. It appears there under its name when it is complete and on
-/// stable storage.
+/// Copies the database of the data folder `from` to the folder `to`; gives the copy. It appears there under its name
+/// when it is complete and on stable storage.
 pub fn backup(from: &Path, to: &Path) -> Result<PathBuf, BackupError> {
     let (database, copy) = (from.join(DATABASE), to.join(DATABASE));
     if !database.is_file() {
@@ -75,7 +76,8 @@ fn write(database: &Path, copy: &Path) -> Result<(), BackupError> {
     // What an earlier run left is cut off: SQLite wants an empty file.
     let file = private::options().write(true).create(true).truncate(true).open(copy).map_err(io)?;
     private::tighten(copy);
-    // No migration: this may be the backup before an upgrade. It writes nothing, but after a crash it has to fold the write-ahead log's index anew.
+    // No migration: this may be the backup before an upgrade. It writes nothing, but after a crash it has to fold the
+    // write-ahead log's index anew.
     let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
     connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(failed)?;

@@ -42,7 +42,8 @@ pub enum OpenError {
     Locked(PathBuf),
     /// Written by a newer version.
     #[error(
-        "{} was written by a newer version (schema {found}, this version knows {known}): run that version or a newer one, \
+        "{} was written by a newer version (schema {found}, this version knows {known}): run that version or a newer \
+         one, \
          or restore a backup from before the upgrade",
         path.display()
     )]
@@ -75,8 +76,8 @@ pub enum OpenError {
     },
 }
 
-/// Makes a data folder that only its owner can look into, if it is not there. One that is there keeps its mode: an operator
-/// may let a group read backups from it.
+/// Makes a data folder that only its owner can look into, if it is not there. One that is there keeps its mode: an
+/// operator may let a group read backups from it.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -198,7 +199,7 @@ impl Folder {
             let other: Option<String> =
                 transaction.query_row(other, [], |row| row.get(0)).optional().map_err(failed)?;
             if let Some(table) = other {
-                return Err(self.problem(format!("this is a database of another program (it has {table:?})")));
+                return Err(self.problem(format!("this database belongs to another program (it has {table:?})")));
             }
         }
         for migration in MIGRATIONS.iter().skip(found as usize) {

@@ -27,7 +27,7 @@ impl Failure {
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Failure {
-        Failure::Corrupt(format!("a row does not hold what it should: {error}"))
+        Failure::Corrupt(format!("a row has unexpected content: {error}"))
     }
 }
 
@@ -46,9 +46,9 @@ impl From<Failure> for StoreError {
             Failure::Corrupt(message) => StoreError::Corrupt(message),
             Failure::Unavailable(message) => StoreError::Unavailable(message),
             Failure::Sqlite(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DiskFull) => {
-                    StoreError::Unavailable("the disk is full: free some space, then it goes on by itself".to_owned())
-                }
+                Some(ErrorCode::DiskFull) => StoreError::Unavailable(
+                    "the disk is full: free some space; operation then resumes by itself".to_owned(),
+                ),
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                     StoreError::Unavailable("another process has held the database for too long".to_owned())
                 }

@@ -118,7 +118,7 @@ fn figures(connection: &Connection, folder: &Path, head: Position, backlog_bytes
     let waiting = format!("SELECT count(*) FROM (SELECT 1 FROM notifications WHERE {unsent} LIMIT {COUNTED})");
     let size = |name: &str| std::fs::metadata(folder.join(name)).map_or(0, |file| file.len());
     let disk = rustix::fs::statvfs(folder)
-        .map_err(|error| Failure::Unavailable(format!("free disk space is not known: {error}")))?;
+        .map_err(|error| Failure::Unavailable(format!("cannot determine the free disk space: {error}")))?;
     Ok(Figures {
         backlog_bytes,
         used_bytes: pages.saturating_sub(free_pages) * page,

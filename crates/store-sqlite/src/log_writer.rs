@@ -278,7 +278,7 @@ impl LogWriter {
     pub(crate) fn tidy_dedup(&mut self, connection: &Connection) {
         let Some(owned) = &mut self.owned else { return };
         if let Err(error) = owned.dedup.tidy(connection) {
-            tracing::warn!(%error, "known ids could not be moved to disk; they stay in memory until it works");
+            tracing::warn!(%error, "could not move known ids to disk; keeping them in memory");
             owned.dedup.tidy_later();
         }
     }
@@ -326,7 +326,7 @@ impl Owned {
 
 const HOUR_MILLIS: u64 = 60 * 60 * 1000;
 
-const NOT_SERVING: &str = "only the process that serves writes the event log and the ledger";
+const NOT_SERVING: &str = "only the serving process writes the event log and the ledger";
 
 /// What a process is told that opened the store beside the one that serves.
 pub(crate) fn not_serving() -> StoreError {
@@ -378,14 +378,14 @@ impl Room {
             _ => {
                 let free = rustix::fs::statvfs(&self.folder)
                     .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
-                    .map_err(|error| Failure::Unavailable(format!("free disk space is not known: {error}")))?;
+                    .map_err(|error| Failure::Unavailable(format!("cannot determine the free disk space: {error}")))?;
                 self.free = Some((Instant::now(), free));
                 free
             }
         };
         if free < self.min_free_disk_bytes.saturating_add(more) {
             return Ok(Some(format!(
-                "the disk is nearly full: {} are free, {} must stay free (storage.min_free_disk)",
+                "the disk is nearly full: {} free, at least {} required (storage.min_free_disk)",
                 Mib(free),
                 Mib(self.min_free_disk_bytes)
             )));

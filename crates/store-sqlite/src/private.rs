@@ -32,11 +32,12 @@ pub(crate) fn tighten(path: &Path) {
     match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700)) {
         Ok(()) => tracing::warn!(
             path = %path_shown, mode = format_args!("{mode:03o}"),
-            "others than its owner could read or write a file of the data folder; now they cannot"
+            "other users had access to a file of the data folder; the permissions were fixed"
         ),
         Err(error) => tracing::warn!(
             path = %path_shown, mode = format_args!("{mode:03o}"), %error,
-            "others than its owner can read or write a file of the data folder, and that cannot be changed: run `chmod 600` on it as its owner"
+            "other users have access to a file of the data folder, and its permissions cannot be changed: run `chmod \
+             600` on it as its owner"
         ),
     }
 }
@@ -53,7 +54,7 @@ pub(crate) fn check_folder(folder: &Path) {
     if mode & 0o022 != 0 && mode & 0o1000 == 0 {
         tracing::warn!(
             path = %folder.display(), mode = format_args!("{mode:03o}"),
-            "others than its owner can replace files of the data folder: `chmod go-w` closes it"
+            "other users can replace files of the data folder: run `chmod go-w` on it"
         );
     }
 }

@@ -64,7 +64,7 @@ impl Kind {
     pub(crate) fn split(&self, vault: &Vault, id: &str, value: &impl Serialize) -> Result<Parts, Failure> {
         let mut open = serde_json::to_value(value)?;
         let Some(members) = open.as_object_mut() else {
-            return Err(Failure::Corrupt(format!("{} is no JSON object", self.row(id))));
+            return Err(Failure::Corrupt(format!("{} is not a JSON object", self.row(id))));
         };
         let mut secret = Map::new();
         for name in self.secret {

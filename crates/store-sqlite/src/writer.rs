@@ -149,13 +149,13 @@ impl Worker {
                 if !self.connection.is_autocommit()
                     && let Err(error) = self.connection.execute_batch("ROLLBACK")
                 {
-                    tracing::error!(%error, "a failed transaction could not be taken back");
+                    tracing::error!(%error, "could not roll back a failed transaction");
                 }
                 self.log.rolled_back();
                 self.meters.failed_commits.one();
                 self.health.has_failed(failure.lack());
                 let failure = StoreError::from(failure);
-                tracing::error!(error = %failure, requests = done.len(), "writing failed; nothing of it was kept");
+                tracing::error!(error = %failure, requests = done.len(), "a write failed and was rolled back");
                 Some(failure)
             }
         };

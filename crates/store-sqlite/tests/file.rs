@@ -247,7 +247,7 @@ async fn another_database_is_refused() {
     let database = folder.path().join("postrider.db");
     rusqlite::Connection::open(&database).unwrap().execute_batch("CREATE TABLE thing (x)").unwrap();
     let error = SqliteStore::open_exclusive(folder.path(), settings()).unwrap_err();
-    assert!(error.to_string().contains("database of another program (it has \"thing\")"), "{error}");
+    assert!(error.to_string().contains("belongs to another program (it has \"thing\")"), "{error}");
     std::fs::write(&database, "this is no database at all, only a text that is long enough").unwrap();
     let error = SqliteStore::open_exclusive(folder.path(), settings()).unwrap_err();
     assert!(error.to_string().contains("not a database"), "{error}");

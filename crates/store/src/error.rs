@@ -66,7 +66,7 @@ pub enum ChangeError {
 /// Names the PIM that has it; never a key.
 fn taken(field: &str, pim: &str) -> String {
     match field {
-        "name" => format!("a PIM named {pim:?} is registered already"),
+        "name" => format!("a PIM named {pim:?} is already registered"),
         "url" => format!("the URL is that of the PIM {pim:?}"),
         _ => format!("one of the keys is one of the PIM {pim:?}; each source has keys of its own"),
     }

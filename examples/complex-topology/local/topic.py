@@ -1,4 +1,4 @@
-"""Stands in for the template (Terraform, …) that creates the Kafka topic."""
+"""Replaces the template (Terraform, …) that creates the Kafka topic."""
 
 import os
 

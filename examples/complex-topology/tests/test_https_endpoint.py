@@ -15,7 +15,7 @@ SECRET = "a-secret"
 
 
 class OneVerdict:
-    """Takes the place of the inbox."""
+    """A stub of the inbox."""
 
     def __init__(self, verdict: Verdict) -> None:
         self.verdict = verdict

@@ -1,1 +1,1 @@
-"""How the app changes where its events go."""
+"""Changes of the app's destinations."""

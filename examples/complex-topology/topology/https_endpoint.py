@@ -1,4 +1,4 @@
-"""The app's HTTPS endpoint: events that do not take the shared topic. TLS is the business of the load balancer in front."""
+"""The app's HTTPS endpoint, for events outside the shared topic. A load balancer terminates TLS."""
 
 import json
 import logging
@@ -8,17 +8,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from app.inbox import Inbox, Verdict
 from app.notifications import is_signed
 
-# The platform's largest event has 1 MiB; what it adds is small.
+# An event has at most 1 MiB, plus a small envelope.
 MAX_BODY = 2 * 1024 * 1024
 
-# By Verdict. An unknown subscription is most likely being set up at this moment: 429 asks for another attempt soon.
+# By Verdict. An unknown subscription is most likely being set up right now: 429 requests a retry soon.
 ANSWERS = {Verdict.HANDLED: 204, Verdict.DUPLICATE: 204, Verdict.REVOKED: 204, Verdict.UNKNOWN: 429}
 
 
 class Handler(BaseHTTPRequestHandler):
     inbox: Inbox
     secret: str
-    # The platform keeps its connections; one that is silent for so long is closed.
+    # The platform reuses connections; idle ones are closed after this time.
     protocol_version = "HTTP/1.1"
     timeout = 60
 
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_) -> None:
-        """The inbox logs what it handled."""
+        """The inbox logs handled events."""
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     Handler.inbox = Inbox(os.environ["INBOX"])
     Handler.secret = os.environ["WEBHOOK_SECRET"]
     if not Handler.secret:
-        raise SystemExit("WEBHOOK_SECRET is empty")  # Anybody can sign with an empty key.
+        raise SystemExit("WEBHOOK_SECRET is empty")  # Anyone can sign with an empty key.
     ThreadingHTTPServer(("127.0.0.1", int(os.environ["ENDPOINT_PORT"])), Handler).serve_forever()
 
 

@@ -1,4 +1,4 @@
-"""Takes events from the Kafka topic, and handles each as the other ways in do."""
+"""Consumes events from the Kafka topic, and handles them like the other consumers."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaException, Message
 
 from app.inbox import Inbox, Verdict
 
-# How long a record of an unknown subscription is waited for: Kafka keeps order, so what follows waits as well.
+# How long to wait for the route of an unknown subscription: Kafka preserves order, so later records wait as well.
 ONBOARDING_SECONDS = 30
 
 
@@ -19,7 +19,7 @@ def take(record: Message, inbox: Inbox) -> None:
     deadline = time.monotonic() + ONBOARDING_SECONDS
     while inbox.handle(event, via="kafka") is Verdict.UNKNOWN:
         if time.monotonic() > deadline:
-            # Not stored as done: whoever starts this again finds it again.
+            # Not stored as done: the next start reads it again.
             raise RuntimeError(f"event {event['id']} is of the unknown subscription {event['subject']}")
         time.sleep(0.5)
 
@@ -36,7 +36,7 @@ def main() -> None:
             "sasl.password": os.environ["KAFKA_PASSWORD"],
             "group.id": "multi-tenant-app",
             "auto.offset.reset": "earliest",
-            # What is committed is what was stored, and it is stored after it was handled: a crash repeats, and loses nothing.
+            # Commits stored offsets, which are stored after handling: a crash repeats records but loses none.
             "enable.auto.offset.store": False,
         }
     )
@@ -58,7 +58,7 @@ def main() -> None:
             take(record, inbox)
             consumer.store_offsets(record)
     finally:
-        # Commits what was stored, and leaves the group.
+        # Commits stored offsets, and leaves the group.
         consumer.close()
 
 

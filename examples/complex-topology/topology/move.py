@@ -1,4 +1,4 @@
-"""Changes where a tenant's events go, while they flow, without losing any.
+"""Changes the destination of a tenant's events while they flow, without losing any.
 
     python -m topology.move split PATH TENANT PIM_URL CLIENT_ID TOKEN EVENT
         moves one type of event from the subscription at PATH to an HTTPS subscription of its own
@@ -17,9 +17,9 @@ from topology.settings import HTTPS, destination
 def split(api: PlatformApi, path: str, tenant: Tenant, event: str) -> None:
     shared = api.get(path)
     subscriptions, _ = path.rsplit("/", 1)
-    # First the new way, then the end of the old one: for a moment events of this type take both, and the inbox drops the second
-    # copy. The other way round, events accepted in between would take neither. Each call is answered when it is in effect.
-    # After a failure halfway, start again: what is there already is taken.
+    # First create the new subscription, then shrink the old one: for a moment both deliver these events, and the inbox drops the second
+    # copy. In reverse order, events accepted in between would be lost. Each call returns when it is in effect.
+    # After a failure, start again: existing objects are reused.
     known = [one for one in api.get(subscriptions) if one["type"] == HTTPS and one["events"] == [event]]
     dedicated = known[0] if known else api.post(subscriptions, {"events": [event], **destination(HTTPS)})
     Inbox(os.environ["INBOX"]).route(dedicated["id"], tenant.name)
@@ -28,8 +28,8 @@ def split(api: PlatformApi, path: str, tenant: Tenant, event: str) -> None:
 
 
 def repoint(api: PlatformApi, path: str, _tenant: Tenant, kind: str) -> None:
-    # One call: the subscription, its id and its place in the stream of events stay. What was accepted before and is still on
-    # its way, retries included, goes to the new destination; attempts under way end at the old one, so keep reading there for a while.
+    # One call: the subscription, its id and its position in the event stream stay. Events that were accepted but not yet delivered,
+    # including retries, go to the new destination; attempts in flight end at the old one, so keep consuming there for a while.
     subscription = api.patch(path, destination(kind))
     print(f"{path} now goes to {subscription['type']}")
 

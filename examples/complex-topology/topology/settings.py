@@ -1,8 +1,8 @@
-"""Where events can go, as the platform's API is told: from the environment."""
+"""Destinations in the format of the platform's API, from the environment."""
 
 import os
 
-# Names of what the app has.
+# Names of the app's objects.
 PUBSUB, HTTPS, KAFKA = "pubsub", "https", "kafka"
 
 

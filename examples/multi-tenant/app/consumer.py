@@ -1,4 +1,4 @@
-"""Takes the events of all tenants from the one topic, and handles each for the tenant that its subject belongs to."""
+"""Consumes the events of all tenants from the shared topic, and handles each for the tenant of its subject."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from google.cloud.pubsub_v1.types import FlowControl
 
 from app.inbox import Inbox, Verdict
 
-# What is held in memory at most, whatever waits in the topic.
+# Limits of memory use, whatever the size of the backlog.
 FLOW_CONTROL = FlowControl(max_messages=200, max_bytes=20 * 1024 * 1024)
 THREADS = 4
 
@@ -24,12 +24,12 @@ def take(message: Message, inbox: Inbox) -> None:
     try:
         verdict = inbox.handle(json.loads(message.data), via="pubsub")
     except Exception:
-        # The topic's subscription has a dead-letter policy: what fails again and again ends there.
+        # The topic's subscription has a dead-letter policy for events that keep failing.
         log.exception("message %s could not be handled", message.message_id)
         message.nack()
         return
     if verdict is Verdict.UNKNOWN:
-        # Most likely its tenant is being onboarded at this moment.
+        # Most likely its tenant is being onboarded right now.
         message.nack()
     else:
         message.ack()
@@ -38,7 +38,7 @@ def take(message: Message, inbox: Inbox) -> None:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     inbox = Inbox(os.environ["INBOX"])
-    # PUBSUB_EMULATOR_HOST, where it is set, is honoured by Google's client.
+    # Google's client honours PUBSUB_EMULATOR_HOST.
     with pubsub_v1.SubscriberClient() as client:
         subscription = client.subscription_path(os.environ["PUBSUB_PROJECT"], os.environ["PUBSUB_SUBSCRIPTION"])
         pulling = client.subscribe(
@@ -49,7 +49,7 @@ def main() -> None:
             await_callbacks_on_shutdown=True,
         )
         signal.signal(signal.SIGTERM, lambda *_: pulling.cancel())
-        # Returns after SIGTERM; raises what the client itself could not mend.
+        # Returns after SIGTERM; raises errors that the client cannot recover from.
         pulling.result()
 
 

@@ -1,4 +1,4 @@
-"""What the app knows, in one SQLite file: whose event it is, which events are done, and the work's result."""
+"""The app's state in one SQLite file: routes, handled events, and results."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ import threading
 from enum import Enum
 from pathlib import Path
 
-# Ids that are remembered. It should cover all events of the time within which one may come again: hours.
+# Number of remembered ids. It should cover all events of the period in which duplicates can occur: hours.
 REMEMBERED = 100_000
 
 log = logging.getLogger("inbox")
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS events (
 
 
 class Verdict(Enum):
-    """What became of an event."""
+    """Result of an event."""
 
     HANDLED = "handled"
     DUPLICATE = "duplicate"
@@ -31,7 +31,7 @@ class Verdict(Enum):
 
 
 class Inbox:
-    """Threads and processes may share the file; whoever writes waits for the one before."""
+    """Threads and processes may share the file; writers wait for each other."""
 
     def __init__(self, path: Path):
         self._lock = threading.Lock()
@@ -40,17 +40,17 @@ class Inbox:
         self._database.executescript(SCHEMA)
 
     def route(self, subscription_id: str, tenant: str) -> None:
-        """From now on events whose subject is this subscription are the tenant's."""
+        """Routes events with this subscription as subject to the tenant."""
         with self._transaction() as database:
             database.execute("INSERT OR IGNORE INTO subscriptions (id, tenant) VALUES (?, ?)", (subscription_id, tenant))
 
     def revoke(self, subscription_id: str) -> None:
-        """Its tenant has removed the app: whatever still comes for it is not ours to read."""
+        """The tenant has removed the app: later events must not be read."""
         with self._transaction() as database:
             database.execute("UPDATE subscriptions SET revoked = 1 WHERE id = ?", (subscription_id,))
 
     def handle(self, event: dict, via: str) -> Verdict:
-        """Does the work that an event asks for, once, however often and by however many ways the event comes."""
+        """Processes an event exactly once, however often and by whichever route it arrives."""
         verdict = self._handle(event, via)
         log.info("%s by %s: %s %s of %s", verdict.value, via, event["type"], event["id"], event["subject"])
         return verdict
@@ -65,7 +65,7 @@ class Inbox:
             tenant, revoked = found
             if revoked:
                 return Verdict.REVOKED
-            # The id is remembered in the same transaction as the work's result: both or neither, also in a crash.
+            # The id is stored in the same transaction as the result: both or neither, even in a crash.
             inserted = database.execute(
                 "INSERT OR IGNORE INTO events (tenant, id, type, via) VALUES (?, ?, ?, ?)",
                 (tenant, identity(event), event["type"], via),
@@ -91,7 +91,7 @@ class Inbox:
 
 
 def identity(event: dict) -> str:
-    """What tells an event from all others: two producers may use the same id, and only those other than the PIM are named."""
+    """Identity of an event: two producers may use the same id, and only producers other than the PIM are named."""
     source = event.get("producersource")
     return event["id"] if source is None else json.dumps([event["id"], source])
 

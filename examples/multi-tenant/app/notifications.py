@@ -1,4 +1,4 @@
-"""Hears from the platform what becomes of subscriptions: when a tenant removes the app, its subscription is revoked here, too."""
+"""Receives the platform's notifications: when a tenant removes the app, its route is closed."""
 
 import hashlib
 import hmac
@@ -23,7 +23,7 @@ def is_signed(body: bytes, signature: str, secret: str) -> bool:
 class Handler(BaseHTTPRequestHandler):
     inbox: Inbox
     secret: str
-    # For a peer that sends nothing.
+    # For idle peers.
     timeout = 10
 
     def do_POST(self) -> None:
@@ -55,7 +55,7 @@ def main() -> None:
     Handler.inbox = Inbox(os.environ["INBOX"])
     Handler.secret = os.environ["NOTIFICATION_SECRET"]
     if not Handler.secret:
-        raise SystemExit("NOTIFICATION_SECRET is empty")  # Anybody can sign with an empty key.
+        raise SystemExit("NOTIFICATION_SECRET is empty")  # Anyone can sign with an empty key.
     ThreadingHTTPServer(("127.0.0.1", int(os.environ["NOTIFICATION_PORT"])), Handler).serve_forever()
 
 

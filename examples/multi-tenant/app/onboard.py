@@ -23,7 +23,7 @@ def main() -> None:
     api = PlatformApi(os.environ["PLATFORM_URL"], tenant)
     inbox = Inbox(os.environ["INBOX"])
     subscription = onboard(api, [f"com.akeneo.pim.v1.{event}" for event in arguments.events])
-    # An event may arrive before this line: the consumer sends it back to the topic, which delivers it again.
+    # An event may arrive before this line: the consumer does not acknowledge it, and Pub/Sub delivers it again.
     inbox.route(subscription["id"], tenant.name)
     print(f"/subscribers/{subscription['subscriber_id']}/subscriptions/{subscription['id']}")
 

@@ -1,4 +1,4 @@
-"""The calls of the platform's management API that the app makes."""
+"""Calls of the platform's management API."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-# Seconds to connect, and between two pieces of an answer.
+# Seconds to connect, and between two parts of a response.
 TIMEOUT = (3, 10)
 
-# 429: too many calls; 503: the PIM could not be asked whether the token is genuine. Neither has changed anything yet.
+# 429: too many calls; 503: the token could not be checked with the PIM. Neither has changed anything.
 RETRY = Retry(total=4, backoff_factor=0.2, status_forcelist=(429, 503), allowed_methods=None, raise_on_status=False)
 
 
@@ -24,7 +24,7 @@ class Tenant:
 
 
 class PlatformError(Exception):
-    """The platform refused a call; the message names every fault that it found."""
+    """The platform rejected a call; the message lists all faults."""
 
     def __init__(self, response: requests.Response):
         try:
@@ -37,7 +37,7 @@ class PlatformError(Exception):
 
 
 class PlatformApi:
-    """The API as one tenant's app sees it: nothing of another tenant can be seen or touched."""
+    """The API for one tenant's app, without access to other tenants."""
 
     def __init__(self, platform_url: str, tenant: Tenant):
         self._base = f"{platform_url}/api/v1"

@@ -1,4 +1,4 @@
-"""Prints what the app has handled, one JSON object a line."""
+"""Prints the handled events, one JSON object per line."""
 
 import json
 import os

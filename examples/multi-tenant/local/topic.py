@@ -1,4 +1,4 @@
-"""Stands in for the template (Terraform, …) that creates the topic and the app's Pub/Sub subscription to it."""
+"""Replaces the template (Terraform, …) that creates the topic and the app's Pub/Sub subscription."""
 
 import os
 
@@ -7,7 +7,7 @@ from google.cloud import pubsub_v1
 with pubsub_v1.PublisherClient() as publisher, pubsub_v1.SubscriberClient() as subscriber:
     topic = publisher.topic_path(os.environ["PUBSUB_PROJECT"], os.environ["PUBSUB_TOPIC"])
     publisher.create_topic(name=topic)
-    # In earnest with a dead-letter policy, and with the right to publish for the platform's service account alone.
+    # In production, add a dead-letter policy, and grant publishing only to the platform's service account.
     subscription = subscriber.subscription_path(os.environ["PUBSUB_PROJECT"], os.environ["PUBSUB_SUBSCRIPTION"])
     subscriber.create_subscription(name=subscription, topic=topic, ack_deadline_seconds=10)
     print(topic)

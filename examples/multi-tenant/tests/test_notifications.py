@@ -14,7 +14,7 @@ SECRET = "a-secret-of-sixteen"
 
 
 class Revoked:
-    """Takes the place of the inbox."""
+    """A stub of the inbox."""
 
     def __init__(self) -> None:
         self.subscriptions: list[str] = []

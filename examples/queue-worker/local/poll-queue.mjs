@@ -1,4 +1,4 @@
-// Stands in for Lambda's SQS event source: hands the worker batches of messages, and deletes those that did not fail.
+// Replaces Lambda's SQS event source: passes batches of messages to the worker, and deletes those that did not fail.
 
 import { DeleteMessageBatchCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { setTimeout as pause } from "node:timers/promises";
@@ -24,7 +24,7 @@ async function receive() {
   const command = new ReceiveMessageCommand({
     QueueUrl,
     MaxNumberOfMessages: 10,
-    // After SIGTERM it still waits so long: a call that was broken off could have messages in its answer.
+    // After SIGTERM it still waits this long: the response of an aborted call could contain messages.
     WaitTimeSeconds: 2,
     MessageSystemAttributeNames: ["ApproximateReceiveCount"],
   });
@@ -38,7 +38,7 @@ async function remove(messages, { batchItemFailures }) {
   const done = messages.filter(({ MessageId }) => !failed.has(MessageId));
   if (done.length === 0) return;
   const Entries = done.map(({ MessageId, ReceiptHandle }) => ({ Id: MessageId, ReceiptHandle }));
-  // Of these, too, some may fail. They come again, and the worker knows them.
+  // Some deletions may fail. These messages are redelivered, and the worker recognises them.
   const { Failed = [] } = await sqs.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }));
   for (const { Id, Message } of Failed) console.error(JSON.stringify({ message: Id, error: `not deleted: ${Message}` }));
 }

@@ -1,7 +1,7 @@
-// Stands in for the template (CloudFormation, Terraform, …) that creates the queues, and for the person who looks after them:
+// Replaces the template (CloudFormation, Terraform, …) that creates the queues, and their administrator:
 //
 //   create       creates them, and prints the queue's URL
-//   left         says how many messages are in the queue and in its dead-letter queue
+//   left         prints the number of messages in the queue and its dead-letter queue
 //   replay FILE  sends the first 10 events of a file to the queue once more
 
 import {
@@ -24,7 +24,7 @@ async function create() {
     new CreateQueueCommand({
       QueueName: NAME,
       Attributes: {
-        // Longer than a batch may take at most: here seconds, so that you see messages come again; in earnest minutes.
+        // Longer than a batch may take: seconds here, so that redelivery is visible; minutes in production.
         VisibilityTimeout: "3",
         RedrivePolicy: JSON.stringify({ deadLetterTargetArn, maxReceiveCount: 3 }),
       },

@@ -1,11 +1,11 @@
-// Stands in for a PIM with assets: people and apps change them, and the PIM posts an event of every change to the platform.
+// Replaces a PIM with assets: people and apps change them, and the PIM posts an event for each change to the platform.
 //
-//   GET   /api/rest/v1/token-info                             the platform asks whose token it is
+//   GET   /api/rest/v1/token-info                             the platform verifies a token
 //   PATCH /api/rest/v1/asset-families/{family}/assets/{code}  apps change an asset
 //   POST  /ui/create?name=…&count=…, /ui/update?…             a person creates or changes assets
 //   GET   /ui/state                                           what has happened so far
 //
-// Every tenth asset is being edited when an app first wants to change it, and the asset `locked` always.
+// Every tenth asset is locked when an app first tries to change it, and the asset `locked` always is.
 
 import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";

@@ -1,7 +1,7 @@
-// Stands in for a Lambda function URL: turns HTTP requests into calls of the receiver's handler.
+// Replaces a Lambda function URL: converts HTTP requests to calls of the receiver's handler.
 //
-// `LOSE_ANSWER_EVERY=n` drops every n-th answer after the handler has done its work, as a network now and then does. The platform can't
-// know that the event is queued, so it sends it again later: a duplicate.
+// `LOSE_ANSWER_EVERY=n` drops every n-th response after the handler has finished, like an unreliable network. The platform can't
+// know that the event is queued, so it retries later: a duplicate.
 
 import { createServer } from "node:http";
 import { required } from "../src/environment.mjs";

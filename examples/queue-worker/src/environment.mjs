@@ -1,4 +1,4 @@
-// Settings come from the environment, as they do in a Lambda function.
+// Settings from the environment, as in a Lambda function.
 
 /** The value of a variable; a clear error at start is better than `undefined` in the middle of an event. */
 export function required(name) {

@@ -1,4 +1,4 @@
-// The one call of the PIM's REST API that the worker makes.
+// The worker's only call of the PIM's REST API.
 
 import { required } from "./environment.mjs";
 

@@ -1,5 +1,5 @@
-// Takes events from the platform and puts them into the queue. Nothing else: whatever takes time or can fail for reasons of
-// its own is the worker's business, so that the platform has its answer within milliseconds.
+// Receives events from the platform and queues them. Nothing else: work that takes time or can fail belongs in the
+// worker, so that the platform gets a response within milliseconds.
 //
 // A Lambda handler behind a function URL or an HTTP API (payload format 2.0).
 
@@ -13,8 +13,8 @@ const SECRETS = [required("WEBHOOK_SECRET"), process.env.WEBHOOK_SECRET_PREVIOUS
 /** What every SQS queue takes as one message. An event of an asset has less than 1 KiB. */
 const MAX_BODY = 256 * 1024;
 
-// The platform waits 5 s for an answer: two attempts of at most 1.5 s each leave time for it. Region, credentials and, for a
-// queue elsewhere, AWS_ENDPOINT_URL_SQS come from the environment.
+// The platform waits 5 s for a response: two attempts of at most 1.5 s each leave time for it. Region, credentials and, for a
+// different endpoint, AWS_ENDPOINT_URL_SQS come from the environment.
 const sqs = new SQSClient({
   maxAttempts: 2,
   requestHandler: { connectionTimeout: 500, requestTimeout: 1500, throwOnRequestTimeout: true },
@@ -28,11 +28,11 @@ export async function handler(request) {
     await sqs.send(new SendMessageCommand({ QueueUrl: QUEUE_URL, MessageBody: rawBody.toString("utf8") }));
   } catch (error) {
     console.error(JSON.stringify({ error: "the event could not be queued", name: error.name, message: error.message }));
-    // 429 asks the platform to slow down and to send the event again in some seconds; for an hour that is no failure. A
-    // queue that is missing, or closed to us, does not get better by itself: 500 counts, and soon somebody is told.
+    // 429 lowers the platform's rate and requests a retry in a few seconds; for an hour this does not count as a failure. A
+    // missing or inaccessible queue does not recover by itself: 500 counts as a failure and leads to a notification.
     return isPassing(error) ? answer(429, "the queue is busy") : answer(500, "the queue cannot be used");
   }
-  // Only now: an event that is answered with 2xx is ours.
+  // Only now: after a 2xx the event is our responsibility.
   return answer(202, "queued");
 }
 

@@ -1,6 +1,6 @@
-// Remembers the ids of events that are done, across restarts, in a file.
+// Remembers the ids of processed events across restarts, in a file.
 //
-// One worker process is enough for this example. Several of them (or a Lambda function, whose disk does not last) share a
+// One worker process is enough for this example. Several workers (or a Lambda function, whose disk is ephemeral) share a
 // table instead, such as DynamoDB: a conditional put for `add`, a get for `has`, a time to live in place of the capacity.
 
 import { closeSync, fdatasyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
@@ -32,7 +32,7 @@ export class SeenIds {
   /** Returns when the id is on the disk. */
   add(id) {
     this.#remember(id);
-    // Ids that were forgotten stay in the file for a while; it never holds more than twice as many as are remembered.
+    // Forgotten ids stay in the file for a while; it never contains more than twice the number of remembered ids.
     if (this.#lines >= 2 * this.#capacity) return this.#rewrite();
     writeSync(this.#file, line(id));
     fdatasyncSync(this.#file);
@@ -65,7 +65,7 @@ const line = (id) => `${id}\n`;
 
 function readIds(path) {
   try {
-    // What follows the last end of line is an id that a crash cut short: the event was not done with.
+    // Text after the last line end is an id truncated by a crash: its event was not finished.
     return readFileSync(path, "utf8").split("\n").slice(0, -1);
   } catch (error) {
     if (error.code === "ENOENT") return [];

@@ -1,4 +1,4 @@
-// Tells whether the platform made a request.
+// Verifies that a request comes from the platform.
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 
@@ -20,7 +20,7 @@ export function isSigned(rawBody, headers, secrets) {
     const expected = Buffer.from(createHmac("sha256", secret).update(rawBody).digest("hex"));
     return HEADERS.some((name) => {
       const signature = Buffer.from(headers[name] ?? "");
-      // An ordinary comparison ends at the first difference, and its duration tells where that is.
+      // An ordinary comparison stops at the first difference, so its duration reveals the position.
       return signature.length === LENGTH && timingSafeEqual(signature, expected);
     });
   });

@@ -1,5 +1,5 @@
-// Makes sure that there is one subscriber and one subscription, as an app does when it is installed or configured anew. Run it
-// as often as you like: what is there already is changed to what is wanted.
+// Ensures one subscriber and one subscription, like an app when it is installed or reconfigured. Can be repeated at any
+// time: existing objects are updated.
 
 import { required } from "./environment.mjs";
 
@@ -40,7 +40,7 @@ async function call(method, path, body) {
     signal: AbortSignal.timeout(10_000),
   });
   const text = await response.text();
-  // The platform names every fault of a request: show them all.
+  // The platform lists all faults of a request: show them all.
   if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}: ${text}`);
   return JSON.parse(text);
 }

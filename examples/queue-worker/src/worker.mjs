@@ -1,4 +1,4 @@
-// Does the work that events ask for: writes a description of each asset that somebody else created or updated.
+// Processes events: writes a description of each asset created or updated by someone else.
 //
 // A Lambda handler of an SQS event source with `ReportBatchItemFailures`.
 
@@ -11,13 +11,13 @@ const seen = new SeenIds(required("SEEN_FILE"));
 
 export async function handler({ Records: records }) {
   const batchItemFailures = [];
-  // One after the other: two copies of an event may be in one batch.
+  // Sequentially, because a batch may contain duplicates.
   for (const record of records) {
     try {
       const event = JSON.parse(record.body);
       console.log(JSON.stringify({ event: event.id, outcome: await work(event) }));
     } catch (error) {
-      // Only this message comes again, and after some attempts goes to the dead-letter queue; the others are done.
+      // Only this message is redelivered, and moves to the dead-letter queue after some attempts; the others are done.
       console.error(JSON.stringify({ message: record.messageId, outcome: "failed", error: error.message }));
       batchItemFailures.push({ itemIdentifier: record.messageId });
     }
@@ -26,12 +26,12 @@ export async function handler({ Records: records }) {
 }
 
 async function work(event) {
-  // What we write is a change of the asset, too: without this the worker would answer to itself, for ever.
+  // Our own update is also a change of the asset: without this check the worker would trigger itself forever.
   if (event.data.author?.identifier === CLIENT_ID) return "own";
-  // At least once is what the platform and the queue promise, so the same event may come again.
+  // The platform and the queue deliver at least once, so duplicates occur.
   if (seen.has(identity(event))) return "duplicate";
   const written = await writeDescription(event.data.asset, describe(event));
-  // After the work: a crash in between repeats the work, which changes nothing. The other way round it would lose it.
+  // After the work: a crash in between repeats the work, which is harmless. In reverse order, it would be lost.
   seen.add(identity(event));
   return written ? "described" : "gone";
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { isSigned } from "../src/signature.mjs";
 
 const body = Buffer.from('{"a":1}');
-// The known answer of the platform's documentation.
+// The known signature of the platform's documentation.
 const genuine = "e07da89f9169bfea31192fda579e9ad8b7d5fec7ea771dae231e23f3bf01d24a";
 const primary = (signature) => ({ "x-akeneo-signature-primary": signature });
 

@@ -1,5 +1,4 @@
-//! `/api/v1/admin/clients`: connections and apps across tenants, whether they may use the platform, and how a removed
-//! one is admitted again.
+//! `/api/v1/admin/clients`: connections and apps across tenants, their permissions, and re-admission of removed ones.
 
 use std::sync::Arc;
 
@@ -31,12 +30,12 @@ fn shown(pim: &Pim, client_id: &ClientId, client: &Client) -> Value {
     })
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_list() -> Operation {
     Operation::new(
         "listClients",
         "List clients",
-        "Connections and apps that have a subscriber, or of which something is known; 100 a page.",
+        "Connections and apps with a subscriber, a permission or a removal; 100 per page.",
     )
     .query(bodies::CLIENTS_QUERY)
     .answers(200, "A page of clients.", Shown::One("ClientList"))
@@ -44,50 +43,54 @@ pub(crate) fn about_list() -> Operation {
     .refuses(&[because::NOT_FOUND])
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_permission() -> Operation {
     Operation::new(
         "setPermission",
-        "Allow or forbid a client to use the platform",
-        "Forbidden, its active subscriptions are suspended, and it can neither create nor resume any. `pim` may be left out where only \
-         one PIM is registered.",
+        "Grant or withdraw a client's permission",
+        "Without the permission, its active subscriptions are suspended, and it can neither create nor resume any. \
+         `pim` is optional \
+         if only one PIM is registered.",
     )
     .sends("Permission", r#"{"pim":"shop","permitted":false}"#)
-    .answers(200, "The client as it is now.", Shown::One("Client"))
+    .answers(200, "The updated client.", Shown::One("Client"))
     .invalid(ADMIN_FAULTS)
     .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
     .then("admitClient", &[("client_id", "$request.path.client_id")])
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_admission() -> Operation {
     Operation::new(
         "admitClient",
-        "Admit a removed client again",
-        "Ends the lock-out of a connection or app that was removed from its PIM. What was revoked stays revoked.",
+        "Re-admit a removed client",
+        "Lifts the lockout of a connection or app removed from its PIM. Revoked subscribers and subscriptions stay \
+         revoked.",
     )
     .sends_any(vec![("application/json", "ClientOfPim")], false, Some(r#"{"pim":"shop"}"#))
-    .answers(200, "The client as it is now.", Shown::One("Client"))
+    .answers(200, "The updated client.", Shown::One("Client"))
     .invalid(ADMIN_FAULTS)
     .refuses(&[because::NOT_FOUND, because::NOT_REVOKED])
 }
 
-/// The answers, for those who read them.
+/// Schemas of the responses.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "Client",
-        r##"{"type": "object", "required": ["pim", "client_id", "permitted", "revoked_at"], "properties": {"pim": {"type": "string"},
+        r##"{"type": "object", "required": ["pim", "client_id", "permitted", "revoked_at"],
+            "properties": {"pim": {"type": "string"},
           "client_id": {"type": "string"}, "permitted": {"type": "boolean"},
-          "revoked_at": {"type": ["string", "null"], "format": "date-time", "description": "When it was removed from its PIM; it is locked out since."}}}"##,
+          "revoked_at": {"type": ["string", "null"], "format": "date-time",
+          "description": "When it was removed from its PIM and locked out."}}}"##,
     ),
     (
         "ClientList",
         r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Client"}},
-          "next": {"type": ["string", "null"], "description": "`after` of the next page; `null` on the last one."}}}"##,
+          "next": {"type": ["string", "null"], "description": "`after` of the next page; `null` on the last page."}}}"##,
     ),
 ];
 
-/// A page of those that have a subscriber, or of which something is known; `?pim=` for those of one PIM.
+/// A page of clients with a subscriber, a permission or a removal; `?pim=` selects one PIM.
 pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let query = bodies::parse_clients_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
     let found = match query.pim {
@@ -107,7 +110,7 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
 /// Clients with their places.
 type Found = Vec<(ClientPlace, Value)>;
 
-/// Adds clients of a PIM, those behind the place, until there is one more than a page has.
+/// Adds clients of a PIM after the position, until there is one more than a page has.
 async fn find(api: &Api, pim: &Pim, after: Option<&ClientPlace>, found: &mut Found) -> Result<(), Refusal> {
     let within = after.filter(|place| place.pim == pim.id).map(|place| place.client_id.clone());
     let query = ClientQuery { pim: pim.id, text: None, after: within, limit: PAGE + 1 - found.len() };
@@ -118,7 +121,7 @@ async fn find(api: &Api, pim: &Pim, after: Option<&ClientPlace>, found: &mut Fou
     Ok(())
 }
 
-/// The same of all PIMs, one after another.
+/// The same for all PIMs, one after another.
 async fn find_in_all(api: &Api, after: Option<&ClientPlace>) -> Result<Found, Refusal> {
     let mut found = Vec::new();
     let mut behind = after.and_then(|place| place.pim.0.checked_sub(1)).map(PimId);
@@ -137,7 +140,7 @@ async fn find_in_all(api: &Api, after: Option<&ClientPlace>) -> Result<Found, Re
     }
 }
 
-/// The PIM that is meant: the named one, or the only one.
+/// The named PIM, or the only one.
 async fn meant(api: &Api, named: Option<&str>) -> Result<Pim, Refusal> {
     if let Some(name) = named {
         return pim_named(api, name).await;
@@ -145,11 +148,11 @@ async fn meant(api: &Api, named: Option<&str>) -> Result<Pim, Refusal> {
     let mut pims = api.store().pims(&PimQuery { text: None, after: None, limit: 2 }).await?.items;
     match (pims.pop(), pims.is_empty()) {
         (Some(pim), true) => Ok(pim),
-        _ => Err(at("pim", code::REQUIRED, "there are several PIMs; name the one that issued this client id")),
+        _ => Err(at("pim", code::REQUIRED, "several PIMs are registered; specify the one that issued this client id")),
     }
 }
 
-/// Says whether a client may use the platform. Withdrawn, its active subscriptions are suspended.
+/// Sets whether a client may use the platform. Withdrawing the permission suspends its active subscriptions.
 pub(crate) async fn permission(
     State(api): State<Arc<Api>>,
     At(client_id): At<String>,
@@ -160,12 +163,12 @@ pub(crate) async fn permission(
     let owner = owner_of(&pim, client_id)?;
     let frequent = api.settings.frequent;
     client_life::permission(api.store(), &pim, &owner, permitted, api.clock.wall(), frequent).await?;
-    tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, permitted, "the operator changed a permission");
+    tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, permitted, "operator changed a permission");
     let client = api.store().client(&owner).await?;
     answer(StatusCode::OK, &shown(&pim, &owner.client_id, &client))
 }
 
-/// Ends the lock-out of a removed client. What was revoked stays revoked.
+/// Lifts the lockout of a removed client. Revoked objects stay revoked.
 pub(crate) async fn admission(
     State(api): State<Arc<Api>>,
     At(client_id): At<String>,
@@ -178,11 +181,11 @@ pub(crate) async fn admission(
     if api.store().client(&owner).await?.revoked_at.is_none() {
         return Err(Refusal::new(
             because::NOT_REVOKED,
-            "the client is not locked out; only a removed one can be admitted",
+            "the client is not locked out; only a removed client can be re-admitted",
         ));
     }
     client_life::admit(api.store(), &owner).await?;
-    tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, "the operator admitted a client again");
+    tracing::info!(pim.name = %pim.name, client.id = %owner.client_id, "operator re-admitted a client");
     let client = api.store().client(&owner).await?;
     answer(StatusCode::OK, &shown(&pim, &owner.client_id, &client))
 }

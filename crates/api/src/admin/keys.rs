@@ -1,4 +1,4 @@
-//! `/api/v1/admin/pims/{name}/keys`: the keys of a PIM's producers.
+//! `/api/v1/admin/pims/{name}/keys`: producer keys of a PIM.
 
 use std::sync::Arc;
 
@@ -18,17 +18,17 @@ use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 
-/// The same, or the answer that there is none.
+/// Like [`new_source_key`], with an error response.
 pub(super) fn make(now: Timestamp) -> Result<(Secret, SourceKey), Refusal> {
     new_source_key(now, Origin::Api).ok_or_else(super::no_random_numbers)
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_add() -> Operation {
     Operation::new(
         "addKey",
-        "Make a further key",
-        "The other keys stay: rotate without a gap. It is shown in this answer and never again.",
+        "Create another key",
+        "The other keys stay valid, so keys can be rotated without downtime. The key is shown only in this response.",
     )
     .sends_nothing()
     .answers(201, "The key.", Shown::One("Key"))
@@ -36,29 +36,31 @@ pub(crate) fn about_add() -> Operation {
     .then("removeKey", &[("name", "$request.path.name"), ("prefix", "$response.body#/prefix")])
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_remove() -> Operation {
-    Operation::new("removeKey", "End a key", "All keys that begin with this prefix end at once.")
+    Operation::new("removeKey", "Revoke a key", "Revokes all keys with this prefix immediately.")
         .sends_nothing()
-        .answers_with(204, "It has ended.", None)
+        .answers_with(204, "Revoked.", None)
         .refuses(&[because::NOT_FOUND])
 }
 
-/// The answers, for those who read them.
+/// Schemas of the responses.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "Key",
         r##"{"type": "object", "required": ["key", "prefix", "created_at"], "properties": {"key": {"type": "string"},
-          "prefix": {"type": "string", "description": "Its first characters, to tell keys apart."}, "created_at": {"type": "string", "format": "date-time"}}}"##,
+          "prefix": {"type": "string", "description": "First characters of the key, to distinguish keys."},
+          "created_at": {"type": "string", "format": "date-time"}}}"##,
     ),
     (
         "KeyPrefix",
-        r##"{"type": "object", "required": ["prefix", "created_at", "origin"], "properties": {"prefix": {"type": "string"}, "created_at": {"type": "string", "format": "date-time"},
-          "origin": {"enum": ["configuration", "command", "api"], "description": "Who set it."}}}"##,
+        r##"{"type": "object", "required": ["prefix", "created_at", "origin"],
+            "properties": {"prefix": {"type": "string"}, "created_at": {"type": "string", "format": "date-time"},
+          "origin": {"enum": ["configuration", "command", "api"], "description": "Origin of the key."}}}"##,
     ),
 ];
 
-/// One more key; the others stay. It is shown in this answer and never again.
+/// Creates another key; the others stay valid. It is shown only in this response.
 pub(crate) async fn add(State(api): State<Arc<Api>>, At(name): At<String>, sent: Sent) -> Result<Response, Refusal> {
     sent.nothing()?;
     let pim = pim_named(&api, &name).await?;
@@ -72,7 +74,7 @@ pub(crate) async fn add(State(api): State<Arc<Api>>, At(name): At<String>, sent:
     answer(StatusCode::CREATED, &shown)
 }
 
-/// Ends the keys that begin so.
+/// Revokes the keys with this prefix.
 pub(crate) async fn remove(
     State(api): State<Arc<Api>>,
     At((name, prefix)): At<(String, String)>,

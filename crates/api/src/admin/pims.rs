@@ -20,7 +20,7 @@ use crate::refusal::Refusal;
 use crate::refusal::because;
 use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
 
-/// A PIM as the operator sees it: no key, no secret.
+/// A PIM as shown to the operator, without keys and secrets.
 fn shown(pim: &Pim) -> Value {
     let key = |key: &SourceKey| json!({"prefix": key.prefix, "created_at": key.created_at.to_string(), "origin": key.origin.as_str()});
     json!({
@@ -37,24 +37,24 @@ fn shown(pim: &Pim) -> Value {
     })
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_list() -> Operation {
-    Operation::new("listPims", "List PIMs", "In the order in which they were registered, 100 a page.")
+    Operation::new("listPims", "List PIMs", "In order of registration, 100 per page.")
         .query(new_pim::PIMS_QUERY)
         .answers(200, "A page of PIMs.", Shown::One("PimList"))
         .invalid(QUERY_FAULTS)
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_show() -> Operation {
     Operation::new("showPim", "Show a PIM", "")
         .answers(200, "The PIM.", Shown::One("Pim"))
         .refuses(&[because::NOT_FOUND])
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_add() -> Operation {
-    Operation::new("addPim", "Register a PIM", "Its first key is made with it, shown in this answer and never again.")
+    Operation::new("addPim", "Register a PIM", "Also creates its first key, which is shown only in this response.")
         .sends(
             "NewPim",
             r#"{"name":"shop","url":"https://pim.example.com","token_check":"static","static_tokens":[{"client_id":"my-app","token":"my-token"}]}"#,
@@ -67,26 +67,29 @@ pub(crate) fn about_add() -> Operation {
         .then("removePim", &[("name", "$response.body#/name")])
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_remove() -> Operation {
-    Operation::new("removePim", "Remove a PIM", "Its keys end, its subscribers and subscriptions are revoked.")
+    Operation::new("removePim", "Remove a PIM", "Revokes its keys, subscribers and subscriptions.")
         .sends_nothing()
-        .answers_with(204, "It is gone.", None)
+        .answers_with(204, "Removed.", None)
         .refuses(&[because::NOT_FOUND])
 }
 
-/// Members of a PIM in answers.
+/// Members of a PIM in responses.
 const PIM: &str = r##""name": {"type": "string"}, "url": {"type": "string"},
   "token_check": {"enum": ["token-info", "system-information", "measurement-families", "static"]},
-  "trust_client_id": {"type": "boolean", "description": "Whether any token of this PIM may act as any of its clients: then clients are not kept apart."},
-  "origin": {"enum": ["configuration", "command", "api"], "description": "Who registered it. What the configuration file names no more is withdrawn at the next start."},
-  "withdrawn_at": {"type": ["string", "null"], "format": "date-time", "description": "Since when the configuration file names it no more: it is locked out, and its deliveries stand still."},
+  "trust_client_id": {"type": "boolean",
+  "description": "Whether any token of this PIM can act as any of its clients, so that clients are not separated."},
+  "origin": {"enum": ["configuration", "command", "api"],
+  "description": "Origin of the registration. A PIM removed from the configuration file is withdrawn at the next start."},
+  "withdrawn_at": {"type": ["string", "null"], "format": "date-time",
+  "description": "When it was removed from the configuration file, locked out and paused."},
   "keys": {"type": "array", "items": {"$ref": "#/components/schemas/KeyPrefix"}},
-  "static_tokens": {"type": "array", "items": {"type": "string"}, "description": "Client ids that have a static token."},
-  "events_api": {"type": "boolean", "description": "Whether it sends its Events API here."},
+  "static_tokens": {"type": "array", "items": {"type": "string"}, "description": "Client ids with a static token."},
+  "events_api": {"type": "boolean", "description": "Whether its Events API is ingested."},
   "created_at": {"type": "string", "format": "date-time"}"##;
 
-/// The answers, for those who read them.
+/// Schemas of the responses.
 pub(crate) fn schemas() -> Vec<(&'static str, String)> {
     let required = r#""name", "url", "token_check", "trust_client_id", "origin", "withdrawn_at", "keys", "static_tokens", "events_api", "created_at""#;
     vec![
@@ -94,18 +97,20 @@ pub(crate) fn schemas() -> Vec<(&'static str, String)> {
         (
             "PimWithKey",
             format!(
-                r#"{{"type": "object", "required": [{required}, "key"], "properties": {{{PIM}, "key": {{"type": "string", "description": "What its producers send events with. It is not shown again."}}}}}}"#
+                r#"{{"type": "object", "required": [{required}, "key"], "properties": {{{PIM},
+                    "key": {{"type": "string",
+                    "description": "What its producers send events with. It is not shown again."}}}}}}"#
             ),
         ),
         (
             "PimList",
             r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Pim"}},
-              "next": {"type": ["string", "null"], "description": "`after` of the next page; `null` on the last one."}}}"##.to_owned(),
+              "next": {"type": ["string", "null"], "description": "`after` of the next page; `null` on the last page."}}}"##.to_owned(),
         ),
     ]
 }
 
-/// A page of them, in the order in which they were registered.
+/// A page of PIMs, in order of registration.
 pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let after = new_pim::parse_pims_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
     let page = api.store().pims(&PimQuery { text: None, after, limit: PAGE }).await?;
@@ -113,12 +118,12 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
     answer(StatusCode::OK, &json!({"items": page.items.iter().map(shown).collect::<Vec<_>>(), "next": next}))
 }
 
-/// One of them.
+/// Shows one PIM.
 pub(crate) async fn show(State(api): State<Arc<Api>>, At(name): At<String>) -> Result<Response, Refusal> {
     answer(StatusCode::OK, &shown(&pim_named(&api, &name).await?))
 }
 
-/// Registers one and makes its first key, which is shown in this answer and never again.
+/// Registers a PIM and creates its first key, which is shown only in this response.
 pub(crate) async fn add(State(api): State<Arc<Api>>, sent: Sent) -> Result<Response, Refusal> {
     let new = new_pim::parse_new_pim(&sent.json()?).map_err(Refusal::invalid)?;
     let (key, kept) = keys::make(api.clock.wall())?;
@@ -142,7 +147,7 @@ pub(crate) async fn add(State(api): State<Arc<Api>>, sent: Sent) -> Result<Respo
     answer(StatusCode::CREATED, &made)
 }
 
-/// Removes one: its keys end, its subscribers and subscriptions are revoked.
+/// Removes a PIM and revokes its keys, subscribers and subscriptions.
 pub(crate) async fn remove(
     State(api): State<Arc<Api>>,
     At(name): At<String>,

@@ -1,4 +1,4 @@
-//! `/api/v1/admin/statistics`: how much there is, and how much is going on. Read-only.
+//! `/api/v1/admin/statistics`: counts and activity. Read-only.
 
 use std::sync::Arc;
 
@@ -12,29 +12,34 @@ use crate::Api;
 use crate::description::operation::{Operation, Shown};
 use crate::refusal::Refusal;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
-    Operation::new("showStatistics", "Show statistics", "How much there is, and how much is going on.").answers(
+    Operation::new("showStatistics", "Show statistics", "Counts and activity.").answers(
         200,
-        "The numbers now.",
+        "The current numbers.",
         Shown::One("Statistics"),
     )
 }
 
-/// The answer, for those who read it.
+/// Schema of the response.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
     "Statistics",
-    r##"{"type": "object", "required": ["pims", "clients", "subscriptions", "events_since_start", "log_head", "notifications"], "properties": {
+    r##"{"type": "object", "required": ["pims", "clients", "subscriptions", "events_since_start", "log_head",
+        "notifications"], "properties": {
       "pims": {"type": "integer"}, "clients": {"type": "integer"},
-      "subscriptions": {"type": "object", "required": ["active", "suspended", "revoked"], "properties": {"active": {"type": "integer"}, "suspended": {"type": "integer"}, "revoked": {"type": "integer"}}},
-      "events_since_start": {"type": "object", "required": ["accepted", "duplicates", "of_unknown_types", "requests_refused"], "properties": {
-        "accepted": {"type": "integer"}, "duplicates": {"type": "integer"}, "of_unknown_types": {"type": "integer"}, "requests_refused": {"type": "integer"}}},
-      "log_head": {"type": "integer", "description": "The position of the latest event."},
+      "subscriptions": {"type": "object", "required": ["active", "suspended", "revoked"],
+      "properties": {"active": {"type": "integer"}, "suspended": {"type": "integer"}, "revoked": {"type": "integer"}}},
+      "events_since_start": {"type": "object", "required": ["accepted", "duplicates", "of_unknown_types",
+      "requests_refused"], "properties": {
+        "accepted": {"type": "integer"}, "duplicates": {"type": "integer"}, "of_unknown_types": {"type": "integer"},
+        "requests_refused": {"type": "integer"}}},
+      "log_head": {"type": "integer", "description": "Position of the latest event."},
       "notifications": {"type": "object", "required": ["waiting", "oldest", "tried_in_vain"], "properties": {
-        "waiting": {"type": "integer"}, "oldest": {"type": ["string", "null"], "format": "date-time"}, "tried_in_vain": {"type": "integer"}}}}}"##,
+        "waiting": {"type": "integer"}, "oldest": {"type": ["string", "null"], "format": "date-time"},
+        "tried_in_vain": {"type": "integer"}}}}}"##,
 )];
 
-/// The numbers now.
+/// The current numbers.
 pub(crate) async fn show(State(api): State<Arc<Api>>) -> Result<Response, Refusal> {
     let store = api.store();
     let subscriptions = store.count_subscriptions().await?;

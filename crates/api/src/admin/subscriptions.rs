@@ -43,24 +43,24 @@ fn shown(one: &Subscription, pim: Option<&str>) -> Value {
     })
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_list() -> Operation {
-    Operation::new("listAllSubscriptions", "List subscriptions across tenants", "The oldest first, 100 a page.")
+    Operation::new("listAllSubscriptions", "List subscriptions across tenants", "Oldest first, 100 per page.")
         .query(bodies::SUBSCRIPTIONS_QUERY)
         .answers(200, "A page of subscriptions.", Shown::One("OperatorSubscriptionList"))
         .invalid(QUERY_FAULTS)
         .then("suspendAnySubscription", &[("id", "$response.body#/items/0/id")])
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_suspend() -> Operation {
     Operation::new(
         "suspendAnySubscription",
         "Suspend any subscription",
-        "With a reason that its owner is told; its owner can resume it.",
+        "The owner is notified with the given reason and can resume the subscription.",
     )
     .sends("OperatorSuspension", r#"{"reason":"floods our proxy"}"#)
-    .answers(200, "The subscription as it is now.", Shown::One("OperatorSubscription"))
+    .answers(200, "The updated subscription.", Shown::One("OperatorSubscription"))
     .invalid(ADMIN_FAULTS)
     .refuses(&[
         because::NOT_FOUND,
@@ -70,26 +70,32 @@ pub(crate) fn about_suspend() -> Operation {
     ])
 }
 
-/// The answers, for those who read them; `DESTINATION_TYPES` stands for a list of their names.
+/// Schemas of the responses; `DESTINATION_TYPES` stands for the list of their names.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "OperatorSubscription",
-        r##"{"type": "object", "required": ["id", "pim", "client_id", "subscriber_id", "type", "destination", "events", "status", "reason", "created_at", "updated_at"], "properties": {
-          "id": {"type": "string", "format": "uuid"}, "pim": {"type": ["string", "null"], "description": "`null`: it is not registered any more."},
+        r##"{"type": "object", "required": ["id", "pim", "client_id", "subscriber_id", "type", "destination", "events",
+            "status", "reason", "created_at", "updated_at"], "properties": {
+          "id": {"type": "string", "format": "uuid"}, "pim": {"type": ["string", "null"],
+          "description": "`null`: no longer registered."},
           "client_id": {"type": "string"}, "subscriber_id": {"type": "string", "format": "uuid"},
           "type": {"enum": DESTINATION_TYPES}, "destination": {"type": "string"},
-          "events": {"type": "array", "items": {"type": "string"}}, "status": {"enum": ["active", "suspended", "revoked", "deleted"]},
-          "reason": {"type": ["string", "null"], "description": "Why it is suspended."},
-          "created_at": {"type": "string", "format": "date-time"}, "updated_at": {"type": "string", "format": "date-time"}}}"##,
+          "events": {"type": "array", "items": {"type": "string"}},
+          "status": {"enum": ["active", "suspended", "revoked", "deleted"]},
+          "reason": {"type": ["string", "null"], "description": "Reason of the suspension."},
+          "created_at": {"type": "string", "format": "date-time"},
+          "updated_at": {"type": "string", "format": "date-time"}}}"##,
     ),
     (
         "OperatorSubscriptionList",
-        r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/OperatorSubscription"}},
-          "next": {"type": ["string", "null"], "description": "`after` of the next page; `null` on the last one."}}}"##,
+        r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array",
+            "items": {"$ref": "#/components/schemas/OperatorSubscription"}},
+          "next": {"type": ["string", "null"],
+          "description": "`after` of the next page; `null` on the last page."}}}"##,
     ),
 ];
 
-/// A page of them, oldest first; `pim`, `client_id` and `status` choose, deleted ones only where they are asked for.
+/// A page of subscriptions, oldest first, filtered by `pim`, `client_id` and `status`; deleted ones only on request.
 pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let query = bodies::parse_subscriptions_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
     let pim = match &query.pim {
@@ -114,7 +120,7 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
     answer(StatusCode::OK, &json!({"items": items, "next": next}))
 }
 
-/// Suspends one, with a reason that its owner is told.
+/// Suspends a subscription; the owner is notified with the reason.
 pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sent: Sent) -> Result<Response, Refusal> {
     let reason = bodies::parse_suspension(&sent.json()?).map_err(Refusal::invalid)?;
     let not_found = || Refusal::not_found("subscription");
@@ -124,7 +130,7 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
         let current = current.filter(|one| one.status != SubscriptionStatus::Deleted).ok_or_else(not_found)?;
         must_not_be_revoked(&current)?;
         if !current.status.is_active() {
-            return Err(Refusal::new(because::ALREADY_SUSPENDED, "the subscription is suspended already").into());
+            return Err(Refusal::new(because::ALREADY_SUSPENDED, "the subscription is already suspended").into());
         }
         let pim = api.store().pim(current.pim).await?;
         let subject = pim.as_ref().map_or("", |pim| pim.url.as_str());
@@ -135,7 +141,7 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
         subscriptions::make(&api, change).await
     });
     let suspended: Subscription = suspended.await?;
-    tracing::warn!(subscription.id = %id, %reason, "the operator suspended a subscription");
+    tracing::warn!(subscription.id = %id, %reason, "operator suspended a subscription");
     let pim = api.store().pim(suspended.pim).await?;
     answer(StatusCode::OK, &shown(&suspended, pim.as_ref().map(|pim| pim.name.as_str())))
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/admin/pims/{name}/clients/{client_id}/tokens`: tokens of the platform, by which a client is known without asking
+//! `/api/v1/admin/pims/{name}/clients/{client_id}/tokens`: platform tokens, which authenticate a client without asking
 //! its PIM.
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 
-/// Keeps a token for a client.
+/// Adds a token to a client.
 pub async fn add_platform_token(
     clients: &dyn Clients,
     owner: &Owner,
@@ -29,7 +29,7 @@ pub async fn add_platform_token(
     edit_client(clients, owner, |client| client.tokens.push(token.clone())).await.map(drop)
 }
 
-/// Ends the tokens of a client that begin so; `false` if there is none.
+/// Revokes a client's tokens with this prefix; `false` if there is none.
 pub async fn end_platform_token(clients: &dyn Clients, owner: &Owner, prefix: &str) -> Result<bool, ChangeError> {
     let mut found = false;
     edit_client(clients, owner, |client| {
@@ -41,22 +41,24 @@ pub async fn end_platform_token(clients: &dyn Clients, owner: &Owner, prefix: &s
     Ok(found)
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_list() -> Operation {
-    Operation::new("listTokens", "List tokens of the platform", "Beginnings of the tokens that a client has; no token.")
+    Operation::new("listTokens", "List platform tokens", "Prefixes of a client's tokens.")
         .answers(200, "The tokens.", Shown::One("TokenList"))
         .invalid(&[code::INVALID_VALUE])
         .refuses(&[because::NOT_FOUND])
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_add() -> Operation {
     Operation::new(
         "addToken",
-        "Issue a token of the platform",
-        "The client sends it as `X-PIM-TOKEN`; its PIM is not asked, and never sees it. For Community and PaaS editions, whose own \
-         tokens do not say which client they were issued to, and for calls while a PIM is down. The client's other tokens stay. It is \
-         shown in this answer and never again.",
+        "Issue a platform token",
+        "The client sends it as `X-PIM-TOKEN`; its PIM is not asked, and never sees it. For Community and PaaS \
+         editions, whose own \
+         tokens do not identify the client, and for calls while a PIM is down. The client's other tokens stay valid. \
+         The token is \
+         shown only in this response.",
     )
     .sends_nothing()
     .answers(201, "The token.", Shown::One("Token"))
@@ -72,25 +74,33 @@ pub(crate) fn about_add() -> Operation {
     )
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_remove() -> Operation {
-    Operation::new("removeToken", "End a token of the platform", "It ends at once; the client's other tokens stay.")
-        .sends_nothing()
-        .answers_with(204, "It has ended.", None)
-        .invalid(&[code::INVALID_VALUE])
-        .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
+    Operation::new(
+        "removeToken",
+        "Revoke a platform token",
+        "Takes effect immediately; the client's other tokens stay \
+                                                              valid.",
+    )
+    .sends_nothing()
+    .answers_with(204, "Revoked.", None)
+    .invalid(&[code::INVALID_VALUE])
+    .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
 }
 
-/// The answers, for those who read them.
+/// Schemas of the responses.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "Token",
-        r##"{"type": "object", "required": ["token", "prefix", "created_at"], "properties": {"token": {"type": "string", "pattern": "^pt_"},
-          "prefix": {"type": "string", "description": "Its first characters, to tell tokens apart."}, "created_at": {"type": "string", "format": "date-time"}}}"##,
+        r##"{"type": "object", "required": ["token", "prefix", "created_at"], "properties": {"token": {"type": "string",
+            "pattern": "^pt_"},
+          "prefix": {"type": "string", "description": "First characters of the token, to distinguish tokens."},
+          "created_at": {"type": "string", "format": "date-time"}}}"##,
     ),
     (
         "TokenList",
-        r##"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {"type": "object", "required": ["prefix", "created_at"],
+        r##"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array",
+            "items": {"type": "object", "required": ["prefix", "created_at"],
           "properties": {"prefix": {"type": "string"}, "created_at": {"type": "string", "format": "date-time"}}}}}}"##,
     ),
 ];
@@ -99,14 +109,14 @@ fn shown(token: &PlatformToken) -> Value {
     json!({"prefix": token.prefix, "created_at": token.created_at.to_string()})
 }
 
-/// The client that a path names, known to its PIM or not.
+/// The client named in a path, known to its PIM or not.
 async fn client_of(api: &Api, name: &str, client_id: String) -> Result<(Pim, Owner), Refusal> {
     let pim = pim_named(api, name).await?;
     let owner = owner_of(&pim, client_id)?;
     Ok((pim, owner))
 }
 
-/// Beginnings of the tokens that a client has.
+/// Prefixes of a client's tokens.
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     At((name, client_id)): At<(String, String)>,
@@ -116,7 +126,7 @@ pub(crate) async fn list(
     answer(StatusCode::OK, &json!({"items": client.tokens.iter().map(shown).collect::<Vec<_>>()}))
 }
 
-/// One more token; the others stay. It is shown in this answer and never again.
+/// Creates another token; the others stay valid. It is shown only in this response.
 pub(crate) async fn add(
     State(api): State<Arc<Api>>,
     At((name, client_id)): At<(String, String)>,
@@ -127,7 +137,8 @@ pub(crate) async fn add(
     let (token, kept) = new_platform_token(api.clock.wall()).ok_or_else(super::no_random_numbers)?;
     add_platform_token(api.store(), &owner, &kept).await?;
     tracing::info!(
-        pim.name = %pim.name, client.id = %owner.client_id, token.prefix = %kept.prefix, "the operator issued a token of the platform"
+        pim.name = %pim.name, client.id = %owner.client_id, token.prefix = %kept.prefix, "operator issued a platform \
+                                                                                          token"
     );
     let mut made = shown(&kept);
     if let Some(members) = made.as_object_mut() {
@@ -136,7 +147,7 @@ pub(crate) async fn add(
     answer(StatusCode::CREATED, &made)
 }
 
-/// Ends one.
+/// Revokes a token.
 pub(crate) async fn remove(
     State(api): State<Arc<Api>>,
     At((name, client_id, prefix)): At<(String, String, String)>,
@@ -148,7 +159,7 @@ pub(crate) async fn remove(
         return Err(Refusal::not_found("token"));
     }
     tracing::info!(
-        pim.name = %pim.name, client.id = %owner.client_id, token.prefix = %prefix, "the operator ended a token of the platform"
+        pim.name = %pim.name, client.id = %owner.client_id, token.prefix = %prefix, "operator revoked a platform token"
     );
     Ok(StatusCode::NO_CONTENT)
 }

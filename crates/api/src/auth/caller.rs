@@ -1,4 +1,4 @@
-//! Callers of the management API: the three `X-PIM-*` headers, and the PIM's word for them.
+//! Callers of the management API: the three `X-PIM-*` headers, verified by the PIM.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,28 +29,28 @@ use crate::seldom::now;
 const URL: &str = "X-PIM-URL";
 const TOKEN: &str = "X-PIM-TOKEN";
 const CLIENT_ID: &str = "X-PIM-CLIENT-ID";
-/// How long a token of a PIM lives (contract page 1): one that is genuine this long after its client was removed was
+/// Lifetime of a PIM's tokens (contract page 1): a token that is genuine this long after its client's removal was
 /// issued after the removal.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
-/// How long to wait when the PIM cannot be asked.
+/// `Retry-After` if the PIM cannot be asked.
 const PIM_RETRY: Duration = Duration::from_secs(5);
 
-/// Who asks, known to be who they say.
+/// An authenticated caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    /// The (tenant, client) pair: the scope of all that is seen and touched.
+    /// The (tenant, client) pair: the scope of all access.
     pub(crate) owner: Owner,
     /// The tenant.
     pub(crate) pim: Arc<Pim>,
     permitted: bool,
     proof: Proof,
-    /// All that the caller was let in by, as it was looked at: a commit that names these is one that the caller may make.
+    /// The basis of the authentication: a commit that names it is authorised.
     pub(crate) conditions: Vec<Condition>,
 }
 
 impl Caller {
-    /// The caller judged by what is registered and known now: registration, removal, permission and token are looked up
-    /// again; the PIM is not asked twice (contract page 7, "Judged at the commit").
+    /// Authenticates the caller again by the current registration, removal, permission and token; the PIM is not asked
+    /// twice (contract page 7, "Judged at the commit").
     pub(crate) async fn again(&self, api: &Api) -> Result<Caller, Refusal> {
         judge(api, &self.pim.url_key, &self.pim.url, self.owner.client_id.clone(), self.proof.clone()).await
     }
@@ -61,19 +61,20 @@ impl Caller {
         Change { conditions: self.conditions.clone(), ..changing::change() }
     }
 
-    /// Whether the PIM allows the client to use the Event Platform, as creating and resuming ask (contract page 7).
+    /// Whether the PIM allows the client to use the Event Platform, as required to create and resume (contract page 7).
     pub(crate) fn must_be_permitted(&self) -> Result<(), Refusal> {
         if self.permitted {
             return Ok(());
         }
         Err(Refusal::new(
             because::EVENT_PLATFORM_FORBIDDEN,
-            "the PIM does not allow this connection or app to use the Event Platform; an administrator of the PIM grants it",
+            "the PIM does not allow this connection or app to use the Event Platform; an administrator of the PIM can \
+             grant it",
         ))
     }
 }
 
-/// Put there by [`crate::management::admit`], which every route of the management API runs through.
+/// Inserted by [`crate::management::admit`], through which all routes of the management API pass.
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Refusal;
 
@@ -82,11 +83,11 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             .extensions
             .get::<Caller>()
             .cloned()
-            .ok_or_else(|| Refusal::new(because::NOT_AUTHENTICATED, "this address needs the X-PIM-* headers"))
+            .ok_or_else(|| Refusal::new(because::NOT_AUTHENTICATED, "this path requires the X-PIM-* headers"))
     }
 }
 
-/// Who asks.
+/// Authenticates a request.
 pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap, origin: Origin) -> Result<Caller, Refusal> {
     let claim = Claim::read(headers)?;
     let pim = registered(api, &claim.url_key, claim.url).await?;
@@ -104,14 +105,13 @@ async fn registered(api: &Api, url_key: &str, url: &str) -> Result<Arc<Pim>, Ref
     let registrations = api.registry.current(api.store()).await?;
     registrations.by_url(url_key).cloned().ok_or_else(|| {
         if let Some(requests) = api.causes.unknown_pim.note(now(), 1) {
-            tracing::warn!(url, requests, "requests name a PIM that is not registered; this is the latest one's");
+            tracing::warn!(url, requests, "requests for an unregistered PIM; showing the latest");
         }
         invalid_token()
     })
 }
 
-/// Lets a proven client in by what is registered and known now. A removed one is admitted by a token that was issued
-/// after its removal.
+/// Admits a verified client by current registration and state. A token issued after a removal re-admits the client.
 async fn judge(api: &Api, url_key: &str, url: &str, client_id: ClientId, proof: Proof) -> Result<Caller, Refusal> {
     let pim = registered(api, url_key, url).await?;
     let owner = Owner { pim: pim.id, client_id };
@@ -136,19 +136,19 @@ async fn judge(api: &Api, url_key: &str, url: &str, client_id: ClientId, proof: 
     Ok(Caller { owner, pim, permitted: client.permission.unwrap_or(true), proof, conditions })
 }
 
-/// Why it is believed that the token belongs to the client.
+/// Evidence that the token belongs to the client.
 #[derive(Clone, Debug)]
 enum Proof {
     /// The operator vouches for it.
     Static(Secret),
-    /// The platform itself issued it.
+    /// Issued by the platform itself.
     Issued(PlatformToken),
-    /// The PIM said so.
+    /// Confirmed by the PIM.
     Asked { asked_at: Timestamp, permission: Option<bool> },
 }
 
 impl Proof {
-    /// Whether it is still one. The PIM's word stays for the length of a request.
+    /// Whether the evidence is still valid. A PIM's confirmation lasts for the request.
     fn holds(&self, pim: &Pim, client_id: &ClientId, client: &Client) -> bool {
         match self {
             Proof::Static(token) => is_static_token(pim, client_id, token.expose()),
@@ -157,7 +157,7 @@ impl Proof {
         }
     }
 
-    /// Whether the token was issued after the client's removal. Of a static one nobody knows.
+    /// Whether the token was issued after the client's removal; unknown for static tokens.
     fn is_younger_than(&self, removed: Timestamp) -> bool {
         match self {
             Proof::Static(_) => false,
@@ -169,7 +169,7 @@ impl Proof {
 
 async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str, origin: Origin) -> Result<Proof, Refusal> {
     if token.starts_with(PLATFORM_TOKEN) {
-        // Never sent to a PIM, whatever comes of it.
+        // Never sent to a PIM, whatever the result.
         let owner = Owner { pim: pim.id, client_id: client.clone() };
         return issued(&api.store().client(&owner).await?, token).map(Proof::Issued).ok_or_else(invalid_token);
     }
@@ -181,12 +181,12 @@ async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str, origin: Ori
     }
     let asked = api.verdicts.of(api.gateway.as_ref(), pim, client, token, origin).await;
     let Known { verdict, asked_at, .. } = asked.map_err(|TooMany(wait)| {
-        let message = "too many tokens are checked for callers like this one; try again later";
+        let message = "too many token checks are pending for this caller; try again later";
         Refusal::new(because::RATE_LIMITED, message).retry_after(wait)
     })?;
     match verdict {
         Verdict::Genuine { permission } => Ok(Proof::Asked { asked_at, permission }),
-        // What the PIM said would tell that there is one.
+        // The PIM's message would reveal that it is registered.
         Verdict::Rejected { message } => {
             tracing::debug!(pim.name = %pim.name, %message, "a PIM rejected a token");
             Err(invalid_token())
@@ -194,7 +194,7 @@ async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str, origin: Ori
         Verdict::UnprovenClient { message } => Err(refused_header(CLIENT_ID, because::UNPROVEN_CLIENT, message)),
         Verdict::WebApiForbidden => Err(Refusal::new(
             because::WEB_API_FORBIDDEN,
-            "the token is genuine, but the role of its user may not use the web API of the PIM",
+            "the token is genuine, but its user's role may not use the PIM's web API",
         )),
         Verdict::Unavailable { message } => {
             if let Some(requests) = api.causes.pim_unavailable.note(now(), 1) {
@@ -202,27 +202,24 @@ async fn prove(api: &Api, pim: &Pim, client: &ClientId, token: &str, origin: Ori
                     pim.name = %pim.name,
                     %message,
                     requests,
-                    "PIMs could not be asked about tokens; this is the latest one"
+                    "could not check tokens with PIMs; showing the latest"
                 );
             }
-            Err(Refusal::new(
-                because::PIM_UNAVAILABLE,
-                format!("the PIM could not be asked whether the token is genuine: {message}"),
-            )
-            .retry_after(PIM_RETRY))
+            Err(Refusal::new(because::PIM_UNAVAILABLE, format!("could not check the token with the PIM: {message}"))
+                .retry_after(PIM_RETRY))
         }
     }
 }
 
-/// The one answer for tokens that prove nothing: which PIMs are registered here is told to nobody who has no token of
-/// theirs.
+/// The single response to invalid tokens: callers without a token of a PIM must not learn whether it is registered.
 fn invalid_token() -> Refusal {
-    let message = "the token is not valid for this client on this PIM, or no PIM is registered under this URL; check \
-                   all three headers, and ask the operator of the platform whether the PIM is registered";
+    let message = "the token is not valid for this client and PIM, or no PIM is registered with this URL; check all \
+                   three \
+                   headers, and ask the platform's operator whether the PIM is registered";
     refused_header(TOKEN, because::INVALID_TOKEN, message.into())
 }
 
-/// The token of the platform that this one is. All of the client's are compared, each in constant time.
+/// The platform token that matches. All of the client's tokens are compared, each in constant time.
 fn issued(client: &Client, token: &str) -> Option<PlatformToken> {
     let sha256 = sha256_hex(token);
     client.tokens.iter().fold(None, |found, known| {
@@ -231,7 +228,7 @@ fn issued(client: &Client, token: &str) -> Option<PlatformToken> {
     })
 }
 
-/// Every token of the PIM is compared, each in constant time.
+/// Compares all tokens of the PIM, each in constant time.
 fn is_static_token(pim: &Pim, client: &ClientId, token: &str) -> bool {
     pim.static_tokens.iter().fold(false, |found, known| {
         let same = verify_slices_are_equal(known.token.expose().as_bytes(), token.as_bytes()).is_ok();
@@ -243,7 +240,9 @@ fn locked_out() -> Refusal {
     refused_header(
         CLIENT_ID,
         because::CLIENT_REVOKED,
-        "the connection or app was removed from the PIM; it is admitted again with a token issued after that, or by the operator".into(),
+        "the connection or app was removed from the PIM; a token issued after that, or the operator, re-admits \
+         it"
+        .into(),
     )
 }
 
@@ -251,7 +250,7 @@ fn refused_header(header: &'static str, code: Code, message: String) -> Refusal 
     Refusal::with_faults(code.status, vec![Fault::at(header, code.name, message)])
 }
 
-/// What a caller claims.
+/// Unverified claims of a caller.
 #[derive(PartialEq, Eq, Debug)]
 struct Claim<'a> {
     url: &'a str,
@@ -271,7 +270,8 @@ impl<'a> Claim<'a> {
             let key = url_key(url);
             if key.is_none() {
                 let message = format!(
-                    "{URL} is {url:?}; it must be the base URL of the PIM, such as https://pim.example.com, without user info, query and fragment"
+                    "{URL} is {url:?}; it must be the base URL of the PIM, such as https://pim.example.com, without \
+                     user info, query and fragment"
                 );
                 faults.push(Fault::at(URL, because::MALFORMED_HEADER.name, message));
             }
@@ -286,7 +286,7 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// The value of a header that must be there once.
+/// Value of a header that must be present exactly once.
 fn one<'a>(
     headers: &'a HeaderMap,
     name: &'static str,
@@ -303,14 +303,13 @@ fn one<'a>(
         return refuse(because::MISSING_HEADER, format!("{name} is missing: {what}"));
     };
     if values.next().is_some() {
-        return refuse(because::MALFORMED_HEADER, format!("{name} is there more than once"));
+        return refuse(because::MALFORMED_HEADER, format!("{name} is present more than once"));
     }
     match value.to_str().map(str::trim) {
         Ok("") => refuse(because::MISSING_HEADER, format!("{name} is empty: {what}")),
-        Ok(text) if text.len() > longest => refuse(
-            because::MALFORMED_HEADER,
-            format!("{name} has {} characters; at most {longest} make sense", text.len()),
-        ),
+        Ok(text) if text.len() > longest => {
+            refuse(because::MALFORMED_HEADER, format!("{name} has {} characters; the maximum is {longest}", text.len()))
+        }
         Ok(text) => Some(text),
         Err(_) => {
             refuse(because::MALFORMED_HEADER, format!("{name} contains characters other than visible ASCII: {what}"))
@@ -318,14 +317,14 @@ fn one<'a>(
     }
 }
 
-/// The token as issued: without a `Bearer` that some clients put before it, in any case (contract page 7).
+/// The token as issued, without a `Bearer` prefix in any case that some clients add (contract page 7).
 fn without_bearer<'a>(value: &'a str, faults: &mut Vec<Fault>) -> &'a str {
     let token = match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
         _ => value,
     };
     if token.contains([' ', '\t']) || token.eq_ignore_ascii_case("bearer") {
-        let message = format!("{TOKEN} must be the token alone, without blanks");
+        let message = format!("{TOKEN} must be the token alone, without spaces");
         faults.push(Fault::at(TOKEN, because::MALFORMED_HEADER.name, message));
     }
     token

@@ -1,58 +1,58 @@
-//! The question that only a PIM can answer: is this token genuine, and whose is it?
+//! Port for questions that only a PIM can answer: whether a token is genuine, and whose it is.
 
 use async_trait::async_trait;
 use domain::ClientId;
 use domain::pim::Pim;
 
-/// Asks PIMs. Called once for each (PIM, client, token) and verdict's life, never for static tokens.
+/// Asks PIMs. Called once per (PIM, client, token) and lifetime of a verdict, never for static tokens.
 #[async_trait]
 pub trait PimGateway: Send + Sync + 'static {
     /// Whether `token` is genuine and was issued to `client`.
     async fn verify(&self, pim: &Pim, client: &ClientId, token: &str) -> Verdict;
 
-    /// Whether the PIM still lets `client` use the platform, asked without a token of the client's own.
+    /// Whether the PIM still lets `client` use the platform, without a token of that client.
     async fn permission(&self, _pim: &Pim, _client: &ClientId) -> Permission {
         Permission::NotAsked
     }
 }
 
-/// What a PIM says of a client that is not there.
+/// A PIM's statement about an absent client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Permission {
-    /// There is no way to ask: nobody registered what is needed for it.
+    /// Not possible: no credentials are registered.
     NotAsked,
-    /// It may.
+    /// Granted.
     Allowed,
-    /// It may no longer.
+    /// Withdrawn.
     Withdrawn,
-    /// The PIM did not say, or not clearly.
+    /// No clear answer from the PIM.
     Unknown {
-        /// What happened, for the operator.
+        /// Details, for the operator.
         message: String,
     },
 }
 
-/// What a PIM says of a token.
+/// A PIM's verdict on a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// It is genuine and belongs to the client.
+    /// Genuine, and belongs to the client.
     Genuine {
-        /// Whether the client may use the Event Platform, where the PIM says so.
+        /// Whether the client may use the Event Platform, if the PIM states it.
         permission: Option<bool>,
     },
-    /// It is not genuine, or belongs to another client.
+    /// Not genuine, or belongs to another client.
     Rejected {
-        /// What the PIM said, for the caller.
+        /// The PIM's message, for the caller.
         message: String,
     },
-    /// It is genuine, but its role may not use the PIM's web API.
+    /// Genuine, but its role may not use the PIM's web API.
     WebApiForbidden,
-    /// The PIM could not be asked: not reachable, or it failed.
+    /// The PIM is unreachable or failed.
     Unavailable {
-        /// What happened, for the caller.
+        /// Details, for the caller.
         message: String,
     },
-    /// The token is genuine, but nothing proves that it belongs to the client.
+    /// Genuine, but not proven to belong to the client.
     UnprovenClient {
         /// What is missing, for the caller and the operator.
         message: String,

@@ -5,12 +5,12 @@ use domain::Secret;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-/// The operator's key; only its SHA-256 is kept.
+/// The operator key; only its SHA-256 is kept.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OperatorKey([u8; digest::SHA256_OUTPUT_LEN]);
 
 impl OperatorKey {
-    /// The key as the operator set it.
+    /// Creates it from the key set by the operator.
     pub fn new(key: &Secret) -> OperatorKey {
         OperatorKey(hash(key.expose()))
     }
@@ -20,7 +20,7 @@ impl OperatorKey {
     }
 }
 
-/// Not even the hash is shown: a short key could be found from it.
+/// Not even the hash is printed: it would reveal a short key.
 impl std::fmt::Debug for OperatorKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(Secret::MASK)
@@ -33,7 +33,7 @@ fn hash(key: &str) -> [u8; digest::SHA256_OUTPUT_LEN] {
     hash
 }
 
-/// The key that a request carries, once, as `Authorization: Bearer <key>`; empty if it is announced otherwise.
+/// Key of a request with exactly one `Authorization: Bearer <key>`; empty for other schemes.
 pub(crate) fn key_sent(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none())?;

@@ -1,4 +1,4 @@
-//! Producers of events: known by the key of their source.
+//! Producers of events, identified by the key of their source.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use http::header::AUTHORIZATION;
 use crate::Api;
 use crate::refusal::{Refusal, because};
 
-/// The PIM whose key the request carries as `Authorization: Bearer <source key>` (contract page 7, "Key").
+/// The PIM of the request's key, `Authorization: Bearer <source key>` (contract page 7, "Key").
 pub(crate) async fn source(api: &Api, headers: &HeaderMap) -> Result<Arc<Pim>, Refusal> {
     let Some(key) = bearer(headers) else {
         return Err(Refusal::new(
             because::MISSING_SOURCE_KEY,
-            "send the key of the source, once: `Authorization: Bearer <source key>`",
+            "send the source key exactly once, as `Authorization: Bearer <source key>`",
         ));
     };
     let registrations = api.registry.current(api.store()).await?;
     let Some(pim) = registrations.by_key(key) else {
         return Err(Refusal::new(
             because::INVALID_SOURCE_KEY,
-            "the key is not one of a registered source; the operator makes and rotates keys",
+            "the key does not belong to a registered source; the operator creates and rotates keys",
         ));
     };
     Ok(pim.clone())

@@ -1,7 +1,7 @@
-//! Who may ask a PIM about a token next. A PIM is asked a few questions at once; these places are shared by where the
-//! callers come from, and those who have shown a genuine token before have a share of their own. Of one share's callers
-//! few wait: when more come, the one that has waited longest is told to come back, so that a flood of made-up tokens
-//! delays a genuine one by a few answers at most.
+//! Queue of token checks at each PIM. A PIM gets a limited number of concurrent checks; these slots are shared by the
+//! callers' addresses, and clients with a previously verified token have a share of their own. Each share has a short
+//! queue: when it overflows, the one that has waited longest is rejected, so that a flood of forged tokens delays a
+//! genuine one by a few checks at most.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,26 +15,26 @@ use tokio::time::{Duration, Instant};
 use crate::origin::Origin;
 use crate::rate_limit::Buckets;
 
-/// How many questions one PIM is asked at once: made-up tokens must not become a flood to it.
+/// Concurrent checks per PIM: forged tokens must not flood it.
 const PLACES: u64 = 8;
-/// How many of one share wait.
+/// Length of a share's queue.
 const WAITING: usize = 8;
-/// When to come back.
+/// `Retry-After` of a rejected caller.
 const RETRY: Duration = Duration::from_secs(1);
-/// Refused tokens from one address to one PIM: per second, and at once.
+/// Rejected tokens from one address to one PIM: per second, and burst.
 const REFUSED: (f64, f64) = (30.0, 300.0);
-/// Refused tokens to one PIM from everywhere.
+/// Rejected tokens to one PIM from all addresses.
 const REFUSED_BY_PIM: (f64, f64) = (100.0, 1000.0);
-/// How long it is known that a client has shown a genuine token.
+/// How long a client counts as verified.
 const KNOWN_FOR: Duration = Duration::from_secs(3600);
-/// How many of them are known.
+/// Maximum number of verified clients.
 const MOST_KNOWN: usize = 10_000;
 
-/// There are too many questions of this kind: when to come back.
+/// Too many checks of this kind, with `Retry-After`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct TooMany(pub(crate) Duration);
 
-/// Who asks about a token.
+/// Originator of a token check.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Who {
     pub(crate) pim: PimId,
@@ -42,10 +42,10 @@ pub(crate) struct Who {
     pub(crate) client: ClientId,
 }
 
-/// Those who wait for a place, in their order.
+/// Waiting checks, in order.
 type Queue = VecDeque<oneshot::Sender<()>>;
 
-/// The places of all PIMs.
+/// The slots of all PIMs.
 #[derive(Default)]
 pub(crate) struct Questions {
     pims: Mutex<HashMap<PimId, Places>>,
@@ -55,7 +55,7 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
-    /// Waits for a place to ask.
+    /// Waits for a slot.
     pub(crate) async fn place(&self, who: &Who) -> Result<Permit, TooMany> {
         let known = self.knows(who);
         if !known {
@@ -77,7 +77,7 @@ impl Questions {
         }
     }
 
-    /// Joins those of a share that wait.
+    /// Joins the queue of a share.
     fn join(&self, pim: PimId, share: Holder) -> InLine<'_> {
         let (sender, overtaken) = oneshot::channel();
         let mut waiting = self.waiting.lock();
@@ -91,7 +91,7 @@ impl Questions {
         InLine { questions: self, of: (pim, share), overtaken }
     }
 
-    /// The token was genuine: the client has a share of its own from now on.
+    /// The token was genuine: the client gets a share of its own from now on.
     pub(crate) fn is_genuine(&self, who: &Who) {
         let now = Instant::now();
         let mut genuine = self.genuine.lock();
@@ -116,11 +116,11 @@ impl Questions {
     }
 }
 
-/// One who waits. Dropped, it waits no longer.
+/// A waiting check; leaves the queue when dropped.
 struct InLine<'a> {
     questions: &'a Questions,
     of: (PimId, Holder),
-    /// Resolved when too many have come since.
+    /// Resolved when displaced by newer checks.
     overtaken: oneshot::Receiver<()>,
 }
 
@@ -137,7 +137,7 @@ impl Drop for InLine<'_> {
     }
 }
 
-/// Among the places of a PIM, each address has a share, and each client with a genuine token.
+/// Each address, and each verified client, has a share of a PIM's slots.
 fn share(who: &Who, known: bool) -> Holder {
     let mut hash = DefaultHasher::new();
     (who.origin, known.then_some(&who.client)).hash(&mut hash);
@@ -154,7 +154,7 @@ mod tests {
         Who { pim: PimId(1), origin: Origin::of([192, 0, 2, origin].into()), client: ClientId(client.into()) }
     }
 
-    /// Made-up tokens from the first address, each of which takes the PIM 200 ms.
+    /// Forged tokens from the first address, each of which takes the PIM 200 ms.
     fn flood(questions: &Arc<Questions>, tokens: usize) {
         for token in 0..tokens {
             let questions = Arc::clone(questions);
@@ -195,14 +195,14 @@ mod tests {
             questions.is_refused(&who(1, "made-up"));
         }
         assert!(questions.place(&who(1, "made-up")).await.is_err());
-        assert!(questions.place(&who(1, "another-id")).await.is_err(), "a new client id voids nothing");
+        assert!(questions.place(&who(1, "another-id")).await.is_err(), "a new client id resets nothing");
         assert!(questions.place(&who(2, "made-up")).await.is_ok(), "another address");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(questions.place(&who(1, "made-up")).await.is_ok());
         for origin in 3..9 {
             (0..300).for_each(|_| questions.is_refused(&who(origin, "made-up")));
         }
-        assert!(questions.place(&who(10, "made-up")).await.is_err(), "the PIM is asked in vain too often");
+        assert!(questions.place(&who(10, "made-up")).await.is_err(), "too many rejected tokens at the PIM");
     }
 
     #[tokio::test(start_paused = true)]
@@ -211,7 +211,7 @@ mod tests {
         questions.is_genuine(&who(1, "app"));
         (0..400).for_each(|_| questions.is_refused(&who(1, "made-up")));
         assert!(questions.place(&who(1, "app")).await.is_ok());
-        assert!(questions.place(&who(2, "app")).await.is_ok(), "other addresses have nothing to do with it");
+        assert!(questions.place(&who(2, "app")).await.is_ok(), "other addresses are not affected");
         assert!(questions.place(&who(1, "made-up")).await.is_err());
         tokio::time::advance(KNOWN_FOR).await;
         assert!(!questions.knows(&who(1, "app")));

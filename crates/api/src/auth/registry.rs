@@ -1,4 +1,4 @@
-//! The registered PIMs, in memory: found by URL for API callers and by key for producers.
+//! In-memory index of the registered PIMs, by URL for API clients and by key for producers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,13 +8,13 @@ use domain::pim::Pim;
 use store::{Pims, StoreError};
 use tokio::sync::Mutex as AsyncMutex;
 
-/// The registrations of one version. A PIM that is withdrawn is not among them.
+/// The registrations of one version, without withdrawn PIMs.
 pub(crate) struct Registrations {
     by_url: HashMap<String, Arc<Pim>>,
     by_name: HashMap<String, Arc<Pim>>,
     /// By the first bytes of a key's hash; the whole hash is compared in constant time.
     by_key: HashMap<[u8; 4], Vec<(Hash, Arc<Pim>)>>,
-    /// That of the store when they were read.
+    /// Version of the store at reading.
     version: u64,
 }
 
@@ -31,7 +31,9 @@ impl Registrations {
                 match hash_from_hex(&key.sha256) {
                     Some(hash) => by_key.entry(bucket(&hash)).or_default().push((hash, pim.clone())),
                     None => {
-                        tracing::error!(pim.name = %pim.name, key.prefix = %key.prefix, "the stored hash of a source key is unreadable; the key is refused")
+                        tracing::error!(pim.name = %pim.name, key.prefix = %key.prefix, "the stored hash of a source \
+                                                                                         key is unreadable; rejecting \
+                                                                                         the key")
                     }
                 }
             }
@@ -41,17 +43,17 @@ impl Registrations {
         Registrations { by_url, by_name, by_key, version }
     }
 
-    /// The PIM with this URL, given in the form that is compared.
+    /// The PIM with this URL in normalised form.
     pub(crate) fn by_url(&self, url_key: &str) -> Option<&Arc<Pim>> {
         self.by_url.get(url_key)
     }
 
-    /// The PIM that is registered under this name.
+    /// The PIM with this name.
     pub(crate) fn by_name(&self, name: &str) -> Option<&Arc<Pim>> {
         self.by_name.get(name)
     }
 
-    /// The PIM whose producers have this key.
+    /// The PIM with this producer key.
     pub(crate) fn by_key(&self, key: &str) -> Option<&Arc<Pim>> {
         let mut hash: Hash = [0; digest::SHA256_OUTPUT_LEN];
         hash.copy_from_slice(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
@@ -63,7 +65,7 @@ impl Registrations {
     }
 }
 
-/// Keys are random, so four bytes of their hash tell almost all of them apart and tell nobody anything about a key.
+/// Keys are random, so four bytes of their hash distinguish almost all of them and reveal nothing about a key.
 fn bucket(hash: &Hash) -> [u8; 4] {
     [hash[0], hash[1], hash[2], hash[3]]
 }
@@ -79,7 +81,7 @@ fn hash_from_hex(hex: &str) -> Option<Hash> {
     Some(hash)
 }
 
-/// Keeps [`Registrations`] fresh.
+/// Keeps [`Registrations`] up to date.
 #[derive(Default)]
 pub(crate) struct Registry {
     current: RwLock<Option<Arc<Registrations>>>,
@@ -87,14 +89,14 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// The registrations as they are now: a change that was made, here or by another process, is seen by all who ask after it.
-    /// Of many callers behind a change one reads them anew; the others wait for it.
+    /// The current registrations: a change made here or by another process is visible to everyone who asks after it. If
+    /// several callers find a change, one reloads and the others wait for it.
     pub(crate) async fn current(&self, pims: &dyn Pims) -> Result<Arc<Registrations>, StoreError> {
         if let Some(known) = self.of_version(pims.pims_version()?) {
             return Ok(known);
         }
         let _turn = self.reloading.lock().await;
-        // Before the PIMs: what changes in between is read again by the next one who asks.
+        // Before the PIMs: the next caller reloads changes made in between.
         let version = pims.pims_version()?;
         if let Some(known) = self.of_version(version) {
             return Ok(known);

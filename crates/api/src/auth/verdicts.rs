@@ -1,8 +1,7 @@
-//! What PIMs said of tokens, remembered for a short time. Tokens are kept as hashes only.
+//! Short-lived cache of PIMs' verdicts on tokens. Tokens are stored as hashes only.
 //!
-//! What is remembered cannot be flushed by made-up tokens: a yes gives way to another yes only, and first to one of the
-//! PIM that has the most. Questions to a PIM are shared fairly between those who have them
-//! ([`questions`](super::questions)).
+//! Forged tokens cannot flush the cache: a positive verdict is displaced only by another positive one, first of the PIM
+//! with the most entries. Checks at a PIM are shared fairly between callers ([`questions`](super::questions)).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,28 +18,28 @@ use super::questions::{Questions, TooMany, Who};
 use crate::origin::Origin;
 use crate::settings::VerdictCache;
 
-/// How long it is remembered that a PIM did not answer: just long enough that a burst does not queue up behind it.
+/// Lifetime of "no answer": just long enough that a burst does not queue up behind it.
 pub(crate) const NO_ANSWER: Duration = Duration::from_secs(1);
 
 type Key = [u8; digest::SHA256_OUTPUT_LEN];
 
-/// One verdict and when it was given.
+/// A verdict and its time.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
-    /// What the PIM said.
+    /// The PIM's verdict.
     pub(crate) verdict: Verdict,
-    /// The wall-clock time when it was asked.
+    /// Wall-clock time of the check.
     pub(crate) asked_at: Timestamp,
     until: Instant,
 }
 
-/// The memory of verdicts.
+/// The cache of verdicts.
 pub(crate) struct Verdicts {
     bounds: VerdictCache,
     clock: Clock,
     yes: Mutex<Table>,
     no: Mutex<Table>,
-    /// Whoever holds the lock of a token asks the PIM; the others wait for the lock and find the answer.
+    /// The holder of a token's lock asks the PIM; the others wait for the lock and find the answer.
     asking: Mutex<HashMap<Key, Turn>>,
     questions: Questions,
 }
@@ -65,7 +64,7 @@ impl Table {
             self.forget(Instant::now());
         }
         while self.count >= at_most.max(1) {
-            // The PIM with the most gives way: nobody's verdicts are flushed by the tokens of another PIM.
+            // The PIM with the most entries gives way: no verdicts are flushed by another PIM's tokens.
             let Some(most) = self.of.values_mut().max_by_key(|of| of.len()) else { break };
             let Some(oldest) = most.iter().min_by_key(|(_, known)| known.until).map(|(key, _)| *key) else { break };
             most.remove(&oldest);
@@ -86,7 +85,7 @@ impl Table {
 }
 
 impl Verdicts {
-    /// An empty memory.
+    /// An empty cache.
     pub(crate) fn new(bounds: VerdictCache, clock: Clock) -> Verdicts {
         Verdicts {
             bounds,
@@ -98,8 +97,8 @@ impl Verdicts {
         }
     }
 
-    /// The verdict on a token: remembered, or asked for now, within the time that a check may take. However many
-    /// callers come with the same token at once, the PIM is asked once.
+    /// The verdict on a token, cached or requested within the time limit of a check. Concurrent callers with the same
+    /// token cause one request to the PIM.
     pub(crate) async fn of(
         &self,
         gateway: &dyn PimGateway,
@@ -116,7 +115,7 @@ impl Verdicts {
         let who = Who { pim: pim.id, origin, client: client.clone() };
         let asked = timeout(self.bounds.check, self.ask(gateway, pim, token, &key, &who));
         asked.await.unwrap_or_else(|_| {
-            let message = format!("there was no answer within {} s", self.bounds.check.as_secs_f64());
+            let message = format!("no response within {} s", self.bounds.check.as_secs_f64());
             Ok(Known { verdict: Verdict::Unavailable { message }, asked_at, until: Instant::now() })
         })
     }
@@ -163,7 +162,7 @@ impl Verdicts {
     }
 }
 
-/// Forgets whose turn it is to ask once nobody waits for it.
+/// Removes a token's lock once nobody waits for it.
 struct Asking<'a> {
     verdicts: &'a Verdicts,
     key: &'a Key,
@@ -180,7 +179,7 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// A registration that changes how tokens are checked must not live on old verdicts, so the key covers it.
+/// A registration that changes the token check must not use old verdicts, so the key covers it.
 fn key(pim: &Pim, client: &ClientId, token: &str) -> Key {
     let mut hash = digest::Context::new(&digest::SHA256);
     hash.update(&pim.id.0.to_be_bytes());
@@ -319,7 +318,7 @@ mod tests {
         let asked = gateway.asked.load(Ordering::SeqCst);
         assert_eq!(ask(&verdicts, &gateway, "genuine").await, GENUINE);
         assert_eq!(gateway.asked.load(Ordering::SeqCst), asked, "it was remembered");
-        assert!(verdicts.asking.lock().is_empty(), "nothing is left of questions that were answered");
+        assert!(verdicts.asking.lock().is_empty(), "answered checks leave nothing behind");
     }
 
     #[tokio::test(start_paused = true)]
@@ -345,7 +344,7 @@ mod tests {
             Arc::new(Scripted { asked: AtomicUsize::new(0), takes: Duration::from_secs(60), says: |_| GENUINE });
         let verdicts = Arc::new(verdicts(VerdictCache::default()));
         let start = Instant::now();
-        // The one that asks, one that waits for its answer, and many that wait for a place.
+        // The active check, one that waits for its result, and many that wait for a slot.
         let callers: Vec<_> = ["a", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
             .into_iter()
             .map(|token| {

@@ -74,17 +74,16 @@ pub(super) fn document(contents: &[Section], settings: &Settings, catalogue: &Ca
     ])
 }
 
-const ABOUT: &str = "A PIM posts its events once; Postrider delivers each to every integration that subscribed to it: filtered, \
-    signed, at the pace that the receiver can take, at least once.\n\nBodies are JSON. Timestamps are RFC 3339 in UTC with \
-    microseconds, ids are UUIDv7. A refused request is answered with **all** of its faults: \
-    `{\"errors\":[{\"message\",\"code\",\"field\"}]}`; `code` is for programs and stable, and `/docs/errors/{code}` says what it \
-    means. Unknown fields of a request are refused by name. New fields may appear in answers.\n\nSome texts have a form that JSON \
-    Schema has no word for. Their `format` names it: `event-filter` (the filter language), `pim-url` (the URL of the PIM that the \
-    caller authenticated with, in any equal spelling), `pim-base-url` (an `http` or `https` URL without user info, query and \
-    fragment), `kafka-brokers` (`host:port`, several separated by commas), `server-name` (a DNS name or IP address), \
-    `pem-certificates` and `pem-private-key` (PEM), `log-cursor` (the `next` of an earlier answer). `https-url` is a URL that \
-    the platform may call: it begins with `https://` (or `http://`, where the operator allows that), is a valid URI without user info and \
-    fragment, and names no address that no destination may have.";
+const ABOUT: &str = "A PIM posts each event once; Postrider delivers it to every matching subscription: filtered, signed, \
+    rate-limited and at least once.\n\nBodies are JSON. Timestamps are RFC 3339 in UTC with microseconds, ids are UUIDv7. The \
+    response to a rejected request lists **all** of its faults: `{\"errors\":[{\"message\",\"code\",\"field\"}]}`; `code` is \
+    stable, and `/docs/errors/{code}` explains it. Unknown fields of a request are rejected by name. Responses may contain new \
+    fields in the future.\n\nSome text formats cannot be expressed in JSON Schema. Their `format` names them: `event-filter` (the \
+    filter language), `pim-url` (the URL of the PIM that the caller authenticated with, in any equivalent spelling), \
+    `pim-base-url` (an `http` or `https` URL without user info, query and fragment), `kafka-brokers` (`host:port`, separated by \
+    commas), `server-name` (a DNS name or IP address), `pem-certificates` and `pem-private-key` (PEM), `log-cursor` (the `next` of \
+    an earlier response), `https-url` (a URL that the platform may call: `https://`, or `http://` if the operator allows it; a \
+    valid URI without user info and fragment; not a forbidden address).";
 
 fn operation(action: &Action, audience: Audience) -> Value {
     let about: Operation = (action.about)();
@@ -182,10 +181,10 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 "id" => ("The subscriber.", uuid()),
                 "sid" => ("The subscription.", uuid()),
                 "name" => ("The PIM's name.", text("shop")),
-                "prefix" if path.contains("/tokens/") => ("The token's first characters.", text("pt_1a2b3c4d")),
-                "prefix" => ("The key's first characters.", text("pr_1a2b3")),
+                "prefix" if path.contains("/tokens/") => ("Prefix of the token.", text("pt_1a2b3c4d")),
+                "prefix" => ("Prefix of the key.", text("pr_1a2b3")),
                 "client_id" => (
-                    "The connection or app, as its PIM knows it.",
+                    "Client id of the connection or app.",
                     object([
                         ("type", "string".into()),
                         ("minLength", number(1)),
@@ -221,16 +220,10 @@ fn security_schemes() -> Value {
     let bearer =
         |about: &str| object([("type", "http".into()), ("scheme", "bearer".into()), ("description", about.into())]);
     object([
-        (
-            "pimUrl",
-            header("X-PIM-URL", "The base URL of the PIM, as the operator registered it, in any equal spelling."),
-        ),
-        ("pimToken", header("X-PIM-TOKEN", "An access token of that PIM; `Bearer` before it makes no difference.")),
-        (
-            "pimClientId",
-            header("X-PIM-CLIENT-ID", "The client id of the connection or app that the token was issued to."),
-        ),
-        ("sourceKey", bearer("The key of a source; the operator makes and rotates keys.")),
+        ("pimUrl", header("X-PIM-URL", "Base URL of the PIM as registered, in any equivalent spelling.")),
+        ("pimToken", header("X-PIM-TOKEN", "An access token for that PIM; a `Bearer` prefix is ignored.")),
+        ("pimClientId", header("X-PIM-CLIENT-ID", "Client id of the connection or app the token was issued to.")),
+        ("sourceKey", bearer("The key of a source; the operator creates and rotates keys.")),
         (
             "eventsApiSignature",
             header(
@@ -239,7 +232,7 @@ fn security_schemes() -> Value {
                  `X-Akeneo-Request-Timestamp`.",
             ),
         ),
-        ("metricsKey", bearer("The key for metrics, the setting `metrics.key`; the operator's key does as well.")),
-        ("operatorKey", bearer("The operator's key, the setting `api.operator_key`.")),
+        ("metricsKey", bearer("The metrics key (`metrics.key`) or the operator key.")),
+        ("operatorKey", bearer("The operator key (`api.operator_key`).")),
     ])
 }

@@ -134,7 +134,7 @@ fn article(body: &mut String, action: &Described<'_>) {
         body.push_str("</ul>");
     }
     _ = write!(body, "<h4>Example</h4><pre><code>{}</code></pre>", escaped(&pretty(action)));
-    body.push_str("<h4>Answers</h4><table class=\"answers\">");
+    body.push_str("<h4>Responses</h4><table class=\"answers\">");
     for (status, response) in action.responses() {
         if response.get("x-error-codes").is_some() {
             continue;
@@ -170,9 +170,7 @@ fn pretty(action: &Described<'_>) -> String {
 }
 
 fn webhooks(body: &mut String, document: &Value) {
-    body.push_str(
-        "<section id=\"webhooks\"><h2>What the platform sends</h2><p>Requests that the platform makes to addresses that you give it.</p>",
-    );
+    body.push_str("<section id=\"webhooks\"><h2>Webhooks</h2><p>Requests by the platform to your URLs.</p>");
     for (name, hook) in members(document.get("webhooks")) {
         let Some(post) = hook.get("post") else { continue };
         _ = write!(
@@ -189,7 +187,7 @@ fn webhooks(body: &mut String, document: &Value) {
         let schema = members(content).first().and_then(|(_, content)| content.get("schema")).map(linked);
         _ = write!(
             body,
-            "</table><h4>Body</h4><p>{}</p><h4>What follows from your answer</h4><table class=\"answers\">",
+            "</table><h4>Body</h4><p>{}</p><h4>Effect of your response</h4><table class=\"answers\">",
             schema.unwrap_or_default()
         );
         for (status, response) in members(post.get("responses")) {

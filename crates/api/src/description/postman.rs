@@ -184,7 +184,7 @@ fn test(action: &Described<'_>) -> Vec<String> {
         _ => "",
     };
     let mut lines = vec![format!(
-        "pm.test('the answer is {}', () => pm.expect(pm.response.code, pm.response.text()).to.be.oneOf([{}{otherwise}]));",
+        "pm.test('the response is {}', () => pm.expect(pm.response.code, pm.response.text()).to.be.oneOf([{}{otherwise}]));",
         good.join(" or "),
         good.join(", ")
     )];

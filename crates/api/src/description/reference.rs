@@ -6,15 +6,15 @@ use wire::json::Value;
 
 use super::walk::{self, list, text};
 
-const MADE: &str = "<!-- Made from the code by `cargo xtask docs`. -->";
+const MADE: &str = "<!-- Generated from the code by `cargo xtask docs`. -->";
 
 /// All addresses with their answers.
 pub(super) fn api(document: &Value) -> String {
     let actions = walk::actions(document);
     let mut out = format!(
-        "# API\n\n{MADE}\n\nEvery address, made from the same table as the router. A running platform serves the same as a page with bodies and \
-         curl examples at `/docs`, as OpenAPI 3.1 at `/openapi.json` ([openapi.json](openapi.json)) and as a Postman collection at \
-         `/docs/postman.json` ([postman.json](postman.json)). What error codes mean: [errors.md](errors.md).\n\n{}\n",
+        "# API\n\n{MADE}\n\nAll paths, generated from the router's table. A running platform serves the same as a page with bodies and curl \
+         examples at `/docs`, as OpenAPI 3.1 at `/openapi.json` ([openapi.json](openapi.json)) and as a Postman collection at \
+         `/docs/postman.json` ([postman.json](postman.json)). Error codes: [errors.md](errors.md).\n\n{}\n",
         text(document.get("info").unwrap_or(&Value::Null), "description")
     );
     for tag in list(document.get("tags")) {
@@ -46,7 +46,7 @@ pub(super) fn api(document: &Value) -> String {
                     cell(text(parameter, "description"))
                 );
             }
-            out.push_str("\n| answer | |\n| --- | --- |\n");
+            out.push_str("\n| response | |\n| --- | --- |\n");
             for (status, response) in action.responses() {
                 if response.get("x-error-codes").is_none() {
                     _ = writeln!(out, "| {status} | {} |", cell(text(response, "description")));

@@ -1,5 +1,5 @@
-//! The answer to one request: a panic becomes a 500, and its body is handed out in pieces, so that a connection knows
-//! which answers are under way and since when.
+//! The response to one request: a panic becomes a 500, and the body is sent in pieces, so that a connection knows its
+//! pending responses and their age.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -20,8 +20,7 @@ use tokio::time::Instant;
 use crate::refusal::{Refusal, because};
 use crate::settings::ServerBounds;
 
-/// Bytes of a body that are handed out at once: over HTTP/2 the next piece is asked for when the client has room for
-/// it.
+/// Bytes of a body sent at once: over HTTP/2, the next piece is requested when the client has window space.
 const PIECE: usize = 16 * 1024;
 
 /// The requests of a connection.
@@ -35,7 +34,7 @@ pub(super) struct UnderWay {
 struct State {
     started: u64,
     ended: u64,
-    /// Answers that the client has not taken whole, and until when it may take its time.
+    /// Responses not yet read completely, with their deadlines.
     answering: Vec<(u64, Instant)>,
 }
 
@@ -44,18 +43,18 @@ impl UnderWay {
         UnderWay { bounds, state: Mutex::default() }
     }
 
-    /// Requests that were started; `None` while one of them is under way.
+    /// Number of started requests; `None` while one is pending.
     pub(super) fn at_rest(&self) -> Option<u64> {
         let state = self.state.lock();
         (state.started == state.ended).then_some(state.started)
     }
 
-    /// Whether a client takes too long for an answer.
+    /// Whether a client reads a response too slowly.
     pub(super) fn is_late(&self, now: Instant) -> bool {
         self.state.lock().answering.iter().any(|(_, until)| *until < now)
     }
 
-    /// One more request.
+    /// Adds a request.
     pub(super) fn start(self: &Arc<UnderWay>) -> OneRequest {
         let mut state = self.state.lock();
         state.started += 1;
@@ -63,7 +62,7 @@ impl UnderWay {
     }
 }
 
-/// A request from its head to the end of its answer's body.
+/// A request from its head to the end of the response body.
 #[derive(Debug)]
 pub(super) struct OneRequest {
     number: u64,
@@ -87,13 +86,13 @@ impl Drop for OneRequest {
     }
 }
 
-/// The answer to come.
+/// A pending response.
 pub(super) struct Answer<F> {
     pub(super) by: By<F>,
     pub(super) request: Option<OneRequest>,
 }
 
-/// Who gives it.
+/// Source of the response.
 pub(super) enum By<F> {
     /// The server, for this reason.
     Server(Option<Refusal>),
@@ -121,12 +120,9 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Answer<F> {
 fn after_panic(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    tracing::error!(panic = text, "a request could not be answered because of a fault in the platform");
-    Refusal::new(
-        because::INTERNAL_ERROR,
-        "the platform failed to answer this request; its operator finds the reason in the log",
-    )
-    .into_response()
+    tracing::error!(panic = text, "a request handler panicked");
+    Refusal::new(because::INTERNAL_ERROR, "internal error; the operator finds the cause in the platform's log")
+        .into_response()
 }
 
 /// A body in pieces; the request ends with it.

@@ -1,4 +1,4 @@
-//! Connections by address: one address cannot hold all places.
+//! Connections by address: one address cannot hold all slots.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::origin::Origin;
 
-/// The connections of each address.
+/// Number of connections of each address.
 #[derive(Debug)]
 pub(super) struct Crowd {
     most: usize,
@@ -15,12 +15,12 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// For so many places: three quarters of them, at least one, for an address.
+    /// Limits an address to three quarters of the slots, at least one.
     pub(super) fn new(places: usize) -> Arc<Crowd> {
         Arc::new(Crowd { most: (places - places / 4).max(1), by_origin: Mutex::default() })
     }
 
-    /// A connection comes, unless its address has too many.
+    /// Adds a connection unless its address has too many.
     pub(super) fn enter(self: &Arc<Crowd>, origin: Origin) -> Option<Member> {
         let mut by_origin = self.by_origin.lock();
         let connections = by_origin.entry(origin).or_default();
@@ -32,7 +32,7 @@ impl Crowd {
     }
 }
 
-/// A connection; it leaves when this is dropped.
+/// A connection; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Member {
     crowd: Arc<Crowd>,
@@ -66,7 +66,7 @@ mod tests {
         members.push(crowd.enter(one).unwrap());
         assert!(crowd.enter(one).is_none());
         drop((members, two));
-        assert!(crowd.by_origin.lock().is_empty(), "nothing is kept of those that have left");
+        assert!(crowd.by_origin.lock().is_empty(), "closed connections leave nothing behind");
         assert!(Crowd::new(1).enter(one).is_some());
     }
 }

@@ -1,9 +1,9 @@
-//! Heads of HTTP/1 requests, judged before hyper sees them (RFC 9112): hyper answers what it cannot read without a
-//! body, takes any `Host`, and removes what it resolves itself (`Content-Length` beside `chunked`). No IO:
-//! [`Heads::take`] is told the bytes of a connection in order.
+//! Heads of HTTP/1 requests, checked before hyper sees them (RFC 9112): hyper rejects unreadable heads with an empty
+//! body, accepts any `Host`, and resolves `Content-Length` beside `chunked` silently. No IO: [`Heads::take`] gets the
+//! bytes of a connection in order.
 //!
-//! To find the next head it follows the bodies between them. It accepts every framing that hyper accepts; what hyper
-//! then refuses ends the connection, so the two never disagree about where a request begins.
+//! It follows the bodies to find the next head. It accepts every framing that hyper accepts; what hyper then rejects
+//! ends the connection, so the two never disagree about where a request begins.
 
 mod framing;
 mod host;
@@ -16,12 +16,12 @@ use super::{MAX_HEADERS, MAX_HEADERS_READ};
 use crate::refusal::because::{self, Code};
 use framing::Chunks;
 
-/// The largest head: hyper must be able to hold it as a whole.
+/// Maximum size of a head: hyper must be able to buffer it completely.
 pub(super) const MAX_HEAD: usize = 60 * 1024;
-/// What an HTTP/2 connection begins with.
+/// Preface of an HTTP/2 connection.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Why a request is refused before it is one.
+/// Reason for rejecting an unparsed request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Fault {
     pub(super) code: Code,
@@ -33,18 +33,18 @@ impl Fault {
         Fault { code, message: message.into() }
     }
 
-    /// The request cannot be read.
+    /// The request is unreadable.
     fn malformed(message: impl Into<String>) -> Fault {
         Fault::new(because::MALFORMED_REQUEST, message)
     }
 }
 
-/// What becomes of bytes that were taken.
+/// Disposition of bytes passed to [`Heads::take`].
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Taken {
-    /// So many of them, from the first, are for hyper as they are; the rest is kept until a head is complete.
+    /// The first n bytes are for hyper unchanged; the rest is buffered until a head is complete.
     Pass(usize),
-    /// These are for hyper, instead of the bytes: what was kept, and what followed.
+    /// These bytes are for hyper instead: the buffered ones and their continuation.
     Instead(Bytes),
 }
 
@@ -52,30 +52,30 @@ pub(super) enum Taken {
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     at: At,
-    /// A head that is not complete.
+    /// An incomplete head.
     kept: BytesMut,
-    /// After a fault nothing more is for hyper.
+    /// After a fault, nothing more is for hyper.
     fault: Option<Fault>,
 }
 
-/// What the next byte belongs to.
+/// Meaning of the next byte.
 #[derive(Debug, Default)]
 enum At {
-    /// The first byte of the connection, or the preface of HTTP/2.
+    /// First byte of the connection, or the preface of HTTP/2.
     #[default]
     Start,
     /// A head.
     Head,
-    /// A body with so many bytes left.
+    /// A body with this many bytes left.
     Body(u64),
-    /// A body in chunks.
+    /// A chunked body.
     Chunked(Chunks),
-    /// Nothing that is judged: HTTP/2, or framing that hyper refuses.
+    /// Unchecked: HTTP/2, or framing that hyper rejects.
     Through,
 }
 
 impl Heads {
-    /// The fault that ends the connection, once it was found.
+    /// The fault that ends the connection, if any.
     pub(super) fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
     }
@@ -107,7 +107,7 @@ impl Heads {
         }
     }
 
-    /// How many of the bytes are for hyper. `seen` of them were looked at before and were not a whole head.
+    /// Number of bytes for hyper. The first `seen` bytes were checked before and did not complete a head.
     fn follow(&mut self, bytes: &[u8], mut seen: usize) -> usize {
         let mut passed = 0;
         while passed < bytes.len() {
@@ -152,7 +152,7 @@ impl Heads {
     }
 }
 
-/// Reads a head: its length, and what follows it. `None` while it is not complete.
+/// Parses a head: its length, and what follows it. `None` while it is incomplete.
 fn head(bytes: &[u8], seen: usize) -> Result<Option<(usize, At)>, Fault> {
     if seen > 0 && !may_be_complete(bytes, seen) {
         return if bytes.len() > MAX_HEAD { Err(too_large()) } else { Ok(None) };
@@ -164,15 +164,19 @@ fn head(bytes: &[u8], seen: usize) -> Result<Option<(usize, At)>, Fault> {
         Ok(Status::Complete(length)) => Ok(Some((length, judge(&request)?))),
         Ok(Status::Partial) if bytes.len() > MAX_HEAD => Err(too_large()),
         Ok(Status::Partial) => Ok(None),
-        Err(ParseError::TooManyHeaders) => {
-            Err(Fault::new(because::TOO_MANY_HEADERS, format!("a request may have {MAX_HEADERS} header fields")))
-        }
-        Err(error) => Err(Fault::malformed(format!("the request cannot be read: {error}"))),
+        Err(ParseError::TooManyHeaders) => Err(Fault::new(
+            because::TOO_MANY_HEADERS,
+            format!(
+                "a request may have at most {MAX_HEADERS} header \
+                                                               fields"
+            ),
+        )),
+        Err(error) => Err(Fault::malformed(format!("unreadable request: {error}"))),
     }
 }
 
-/// Whether an empty line, the end of a head, is among what was not seen yet. Without this look a head that arrives byte
-/// by byte would be parsed once for each byte.
+/// Whether the unseen bytes contain an empty line, the end of a head. Without this check, a head that arrives byte by
+/// byte would be parsed once per byte.
 fn may_be_complete(bytes: &[u8], seen: usize) -> bool {
     let fresh = &bytes[seen.saturating_sub(3)..];
     fresh.windows(2).any(|pair| pair == b"\n\n") || fresh.windows(3).any(|three| three == b"\n\r\n")
@@ -180,10 +184,10 @@ fn may_be_complete(bytes: &[u8], seen: usize) -> bool {
 
 fn too_large() -> Fault {
     let most = MAX_HEAD / 1024;
-    Fault::new(because::HEAD_TOO_LARGE, format!("a request line and its header fields have at most {most} KiB"))
+    Fault::new(because::HEAD_TOO_LARGE, format!("the request line and header fields may have at most {most} KiB"))
 }
 
-/// Judges a whole head; what follows it.
+/// Checks a complete head and determines what follows it.
 fn judge(request: &httparse::Request<'_, '_>) -> Result<At, Fault> {
     let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
     let is_1_1 = request.version == Some(1);

@@ -1,5 +1,4 @@
-//! The minimum pace of whoever reads our answers: a slow one must not keep its connection's place for as long as it
-//! likes.
+//! Minimum pace of response readers: a slow one must not hold its connection's slot indefinitely.
 
 use std::future::Future;
 use std::io;
@@ -9,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// Counts the time in which a connection takes nothing, and gives back what the bytes are worth that it takes. Nothing
-/// is counted, and no timer runs, while the connection takes all that is written.
+/// Counts the time during which a connection accepts nothing, and deducts accepted bytes. Nothing is counted, and no
+/// timer runs, while the connection accepts all writes.
 pub(super) struct Pace {
     grace: Duration,
     bytes_per_second: u32,
@@ -24,12 +23,12 @@ struct Blocked {
 }
 
 impl Pace {
-    /// At least `bytes_per_second`, and `grace` for a start or a pause.
+    /// Requires `bytes_per_second`, with `grace` for a start or a pause.
     pub(super) fn new(bytes_per_second: u32, grace: Duration) -> Pace {
         Pace { grace, bytes_per_second: bytes_per_second.max(1), owed: Duration::ZERO, blocked: None }
     }
 
-    /// What became of a write; [`io::ErrorKind::TimedOut`] where the reader is too slow.
+    /// Result of a write; [`io::ErrorKind::TimedOut`] if the reader is too slow.
     pub(super) fn watch(
         &mut self,
         write: Poll<io::Result<usize>>,
@@ -70,7 +69,7 @@ mod tests {
 
     const GRACE: Duration = Duration::from_secs(10);
 
-    /// Takes `bytes` after each pause; how long it is allowed to go on, up to 1,000 pauses.
+    /// Accepts `bytes` after each pause; returns how long this is tolerated, up to 1,000 pauses.
     async fn lasts(pause: Duration, bytes: usize) -> Option<Duration> {
         let (mut pace, start) = (Pace::new(1000, GRACE), Instant::now());
         for _ in 0..1000 {
@@ -90,7 +89,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_reads_too_slowly_is_given_up() {
         assert_eq!(lasts(Duration::from_secs(3600), 1).await, Some(GRACE));
-        // A byte a second instead of 1,000: each second is owed almost whole.
+        // 1 byte per second instead of 1,000: almost all of each second is owed.
         let trickle = lasts(Duration::from_secs(1), 1).await.unwrap();
         assert!((GRACE..GRACE + Duration::from_secs(1)).contains(&trickle), "{trickle:?}");
         // Half the pace: half of the time is owed.

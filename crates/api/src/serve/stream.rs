@@ -1,5 +1,4 @@
-//! A connection as hyper sees it: heads are judged before they get there, and whoever reads our answers must do so at a
-//! minimum pace.
+//! A connection as seen by hyper: heads are checked first, and readers of responses must keep a minimum pace.
 
 use std::future::Future;
 use std::io;
@@ -15,30 +14,30 @@ use super::heads::{Heads, Taken};
 use super::pace::Pace;
 use super::refused;
 
-/// How long, and how much, is read after a refusal: a connection that is closed over unread bytes is reset, and the
-/// answer is lost with it.
+/// How long, and how much, is read after a rejection: closing a connection with unread bytes resets it, and the
+/// response is lost.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// A connection with its bounds.
+/// A connection with its limits.
 pub(super) struct Stream<S> {
     inner: S,
     heads: Heads,
-    /// Bytes for hyper that were kept while their head was not complete.
+    /// Bytes for hyper that were buffered while their head was incomplete.
     ready: Bytes,
     pace: Pace,
     end: End,
 }
 
-/// How far the end of a connection has come.
+/// Progress of closing a connection.
 enum End {
-    /// Nothing was said yet.
+    /// Nothing sent yet.
     Open,
-    /// What is left to write of the answer to a request that could not be read.
+    /// The unsent rest of the response to an unreadable request.
     Refusing(Bytes),
-    /// The answer is written; what still comes is thrown away, until then and at most so much.
+    /// The response is sent; further input is discarded, up to this time and size.
     Lingering(Pin<Box<Sleep>>, usize),
-    /// There is nothing more to say.
+    /// Done.
     Closed,
 }
 
@@ -47,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         Stream { inner, heads: Heads::default(), ready: Bytes::new(), pace, end: End::Open }
     }
 
-    /// Reads into `buf` and leaves there what is for hyper. `false`: that is nothing so far.
+    /// Reads into `buf` and leaves the bytes for hyper there. `false`: none so far.
     fn read_on(&mut self, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buf))?;
@@ -76,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.heads.fault().is_some() || buf.remaining() == 0 {
-                // As if the client had said all: hyper answers what came before, and shuts down.
+                // As if the client had closed its sending side: hyper answers earlier requests and shuts down.
                 return Poll::Ready(Ok(()));
             }
             if ready!(this.read_on(context, buf))? {
@@ -111,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         Pin::new(&mut self.get_mut().inner).poll_flush(context)
     }
 
-    /// Hyper has answered all that it got. If a fault ended that, it is answered now.
+    /// Hyper has answered everything it got. If a fault ended that, the fault is answered now.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {

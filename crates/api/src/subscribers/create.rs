@@ -21,12 +21,12 @@ use crate::refusal::Refusal;
 use crate::refusal::because;
 use wire::api::SUBSCRIBER_FAULTS;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "createSubscriber",
         "Create a subscriber",
-        "An account for one PIM, with a technical contact. A PIM has at most 20 active ones.",
+        "An account for one PIM, with a technical contact. At most 20 active ones per PIM.",
     )
     .sends("NewSubscriber", r#"{"name":"My app","contact":{"technical_email":"dev@example.com"}}"#)
     .answers(201, "The subscriber.", Shown::One("Subscriber"))
@@ -39,7 +39,7 @@ pub(crate) fn about() -> Operation {
     .then("deleteSubscriber", &[("id", "$response.body#/id")])
 }
 
-/// A new subscriber, at most 20 active ones a PIM.
+/// Creates a subscriber, at most 20 active ones per PIM.
 pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Sent) -> Result<Response, Refusal> {
     caller.must_be_permitted()?;
     let new = subscriber::parse_create(&sent.json()?, &api.rules(&caller.pim.url)).map_err(Refusal::invalid)?;

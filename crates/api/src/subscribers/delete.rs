@@ -16,15 +16,15 @@ use crate::refusal::Refusal;
 use crate::refusal::because;
 use crate::subscribers::find;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
-    Operation::new("deleteSubscriber", "Delete a subscriber", "Its subscriptions are deleted with it. That is final.")
+    Operation::new("deleteSubscriber", "Delete a subscriber", "Its subscriptions are deleted with it. This is final.")
         .sends_nothing()
-        .answers_with(204, "It is gone.", None)
+        .answers_with(204, "Deleted.", None)
         .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
 }
 
-/// The end of a subscriber; its subscriptions are deleted with it, in the same change. Nobody is notified.
+/// Deletes a subscriber and its subscriptions in one change. Nobody is notified.
 pub(crate) async fn delete(
     State(api): State<Arc<Api>>,
     caller: Caller,

@@ -13,13 +13,18 @@ use crate::body::json;
 use crate::description::operation::{Operation, Shown};
 use crate::refusal::Refusal;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
-    Operation::new("listSubscribers", "List subscribers", "The caller's own, active and revoked ones, as a bare array.")
-        .answers(200, "The subscribers.", Shown::List("Subscriber"))
+    Operation::new(
+        "listSubscribers",
+        "List subscribers",
+        "The caller's active and revoked subscribers as a bare \
+                                                           array.",
+    )
+    .answers(200, "The subscribers.", Shown::List("Subscriber"))
 }
 
-/// The caller's subscribers, active and revoked ones, as a bare array.
+/// The caller's active and revoked subscribers as a bare array.
 pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Response, Refusal> {
     let subscribers = api.store().subscribers(&caller.owner).await?;
     Ok(json(StatusCode::OK, subscriber::render_list(&subscribers, &caller.pim.url)))

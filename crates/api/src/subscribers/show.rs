@@ -16,14 +16,14 @@ use crate::refusal::Refusal;
 use crate::refusal::because;
 use crate::subscribers::find;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
-    Operation::new("showSubscriber", "Show a subscriber", "Another client's is not found.")
+    Operation::new("showSubscriber", "Show a subscriber", "Another client's subscriber is 404.")
         .answers(200, "The subscriber.", Shown::One("Subscriber"))
         .refuses(&[because::NOT_FOUND])
 }
 
-/// One subscriber.
+/// Shows a subscriber.
 pub(crate) async fn show(State(api): State<Arc<Api>>, caller: Caller, At(id): At<String>) -> Result<Response, Refusal> {
     let subscriber = find(&api, &caller, &id).await?;
     Ok(json(StatusCode::OK, subscriber::render(&subscriber, &caller.pim.url)))

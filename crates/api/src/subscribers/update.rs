@@ -22,26 +22,27 @@ use crate::refusal::because;
 use crate::subscribers::{find, must_be_active};
 use wire::api::SUBSCRIBER_FAULTS;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     let body = "SubscriberPatch";
     Operation::new(
         "updateSubscriber",
         "Change a subscriber",
-        "A JSON merge patch (RFC 7396) on `name` and `contact`: what is left out stays, `null` removes what is optional. \
-         What was read can be sent back.",
+        "A JSON merge patch (RFC 7396) on `name` and `contact`: omitted fields keep their values, `null` removes \
+         optional fields. \
+         A subscriber as read can be sent back.",
     )
     .sends_any(
         vec![("application/json", body), ("application/merge-patch+json", body)],
         true,
         Some(r#"{"contact":{"technical_email":"team@example.com"}}"#),
     )
-    .answers(200, "The subscriber as it is now.", Shown::One("Subscriber"))
+    .answers(200, "The updated subscriber.", Shown::One("Subscriber"))
     .invalid(SUBSCRIBER_FAULTS)
     .refuses(&[because::NOT_FOUND, because::SUBSCRIBER_REVOKED, because::CONCURRENT_CHANGE])
 }
 
-/// A merge patch on name and contact. What changes nothing is answered and not logged.
+/// A merge patch on name and contact. A patch without changes is answered and not logged.
 pub(crate) async fn update(
     State(api): State<Arc<Api>>,
     caller: Caller,

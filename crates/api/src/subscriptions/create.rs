@@ -23,20 +23,21 @@ use crate::refusal::because;
 use crate::{subscribers, subscriptions};
 use wire::api::SUBSCRIPTION_FAULTS;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     const BOTH: &[(&str, &str)] = &[("id", "$request.path.id"), ("sid", "$response.body#/id")];
     Operation::new(
         "createSubscription",
         "Create a subscription",
-        "Which events go where. A subscriber has at most 20 active or suspended ones. It is in effect when it is answered: \
-         events that are accepted from then on are delivered.",
+        "Delivers selected events to one destination. At most 20 active or suspended ones per subscriber. In effect \
+         when the call \
+         returns: events accepted from then on are delivered.",
     )
     .sends(
         "NewSubscription",
         r#"{"type":"https","events":["com.akeneo.pim.v1.product.created","com.akeneo.pim.v1.product.updated.delta"],"filter":"not user=\"system\"","config":{"url":"https://app.example.com/events","secret":{"primary":"my_primary_secret"}}}"#,
     )
-    .answers(201, "The subscription, its secrets masked.", Shown::One("Subscription"))
+    .answers(201, "The subscription with masked secrets.", Shown::One("Subscription"))
     .invalid(SUBSCRIPTION_FAULTS)
     .refuses(&[
         because::NOT_FOUND,
@@ -53,7 +54,7 @@ pub(crate) fn about() -> Operation {
     .then("deleteSubscription", BOTH)
 }
 
-/// A new subscription, at most 20 active or suspended ones a subscriber.
+/// Creates a subscription, at most 20 active or suspended ones per subscriber.
 pub(crate) async fn create(
     State(api): State<Arc<Api>>,
     caller: Caller,

@@ -18,19 +18,15 @@ use crate::refusal::Refusal;
 use crate::refusal::because;
 use crate::subscriptions::{self, Ids, find};
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
-    Operation::new(
-        "deleteSubscription",
-        "Delete a subscription",
-        "What waits is not delivered any more. That is final.",
-    )
-    .sends_nothing()
-    .answers_with(204, "It is gone.", None)
-    .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
+    Operation::new("deleteSubscription", "Delete a subscription", "Its backlog is discarded. This is final.")
+        .sends_nothing()
+        .answers_with(204, "Deleted.", None)
+        .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
 }
 
-/// The end of a subscription, of a revoked one as well. Nobody is notified.
+/// Deletes a subscription, including a revoked one. Nobody is notified.
 pub(crate) async fn delete(
     State(api): State<Arc<Api>>,
     caller: Caller,

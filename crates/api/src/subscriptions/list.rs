@@ -16,14 +16,14 @@ use crate::refusal::Refusal;
 use crate::refusal::because;
 use crate::subscribers;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
-    Operation::new("listSubscriptions", "List subscriptions", "Those of one subscriber, as a bare array.")
+    Operation::new("listSubscriptions", "List subscriptions", "The subscriptions of a subscriber as a bare array.")
         .answers(200, "The subscriptions.", Shown::List("Subscription"))
         .refuses(&[because::NOT_FOUND])
 }
 
-/// The subscriptions of a subscriber, as a bare array.
+/// The subscriptions of a subscriber as a bare array.
 pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller, At(id): At<String>) -> Result<Response, Refusal> {
     let subscriber = subscribers::find(&api, &caller, &id).await?;
     let subscriptions = api.store().subscriptions(subscriber.id).await?;

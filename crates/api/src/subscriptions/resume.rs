@@ -19,15 +19,16 @@ use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "resumeSubscription",
         "Resume a subscription",
-        "Only a suspended one. Delivery starts with the events that are accepted from now on, with a clean hour.",
+        "Only for suspended subscriptions. Delivery starts with the events accepted from now on and a clean success \
+         rate.",
     )
     .sends_nothing()
-    .answers(200, "The subscription as it is now.", Shown::One("Subscription"))
+    .answers(200, "The updated subscription.", Shown::One("Subscription"))
     .refuses(&[
         because::NOT_FOUND,
         because::NOT_SUSPENDED,
@@ -37,7 +38,7 @@ pub(crate) fn about() -> Operation {
     ])
 }
 
-/// Events that are accepted from now on are delivered again.
+/// Resumes delivery of events accepted from now on.
 pub(crate) async fn resume(
     State(api): State<Arc<Api>>,
     caller: Caller,
@@ -56,7 +57,7 @@ pub(crate) async fn resume(
         if current.status.is_active() {
             return Err(Refusal::new(
                 because::NOT_SUSPENDED,
-                "the subscription is active; only a suspended one can be resumed",
+                "the subscription is active; only a suspended subscription can be resumed",
             )
             .into());
         }

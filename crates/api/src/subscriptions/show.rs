@@ -16,14 +16,14 @@ use crate::refusal::Refusal;
 use crate::refusal::because;
 use crate::subscriptions::{Ids, find};
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new("showSubscription", "Show a subscription", "Secrets are masked.")
         .answers(200, "The subscription.", Shown::One("Subscription"))
         .refuses(&[because::NOT_FOUND])
 }
 
-/// One subscription, its secrets masked.
+/// Shows a subscription with masked secrets.
 pub(crate) async fn show(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {
     let subscription = find(&api, &caller, &ids).await?;
     Ok(json(StatusCode::OK, subscription::render(&subscription, &caller.pim.url)))

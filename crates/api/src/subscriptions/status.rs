@@ -1,4 +1,4 @@
-//! `GET /subscribers/{id}/subscriptions/{sid}/status`: why did my event not arrive?
+//! `GET /subscribers/{id}/subscriptions/{sid}/status`: diagnosis of missing events.
 
 use std::sync::Arc;
 
@@ -18,54 +18,66 @@ use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::subscriptions::{Ids, find};
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "showStatus",
-        "Show how deliveries stand",
-        "Why did my event not arrive? Rate, backlog, retries, the last failure.",
+        "Show the delivery status",
+        "Rate, backlog, retries and the last failure, to find out why an event did not arrive.",
     )
-    .answers(200, "How deliveries stand right now.", Shown::One("DeliveryStatus"))
+    .answers(200, "The current delivery status.", Shown::One("DeliveryStatus"))
     .refuses(&[because::NOT_FOUND])
 }
 
-/// The answer, for those who read it.
+/// Schema of the response.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
         "DeliveryStatus",
         r##"{"type": "object", "required": ["subscription_id", "status", "reason", "delivery", "lacks"], "properties": {
           "subscription_id": {"type": "string", "format": "uuid"},
           "status": {"enum": ["active", "suspended", "revoked"]},
-          "reason": {"type": ["string", "null"], "description": "Why it does not deliver."},
-          "delivery": {"description": "`null` while nothing is delivered for it.", "oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Delivery"}]},
-          "lacks": {"type": "array", "description": "What the platform itself lacks to deliver to this subscription: meanwhile no retry is used up, and nothing counts against the destination.", "items": {"enum": ["name_servers", "file_descriptors", "local_ports", "memory", "proxy", "credentials", "clock", "silence", "disk", "store", "standby"]}}}}"##,
+          "reason": {"type": ["string", "null"], "description": "Reason why nothing is delivered."},
+          "delivery": {"description": "`null` while nothing is delivered.", "oneOf": [{"type": "null"},
+          {"$ref": "#/components/schemas/Delivery"}]},
+          "lacks": {"type": "array",
+          "description": "Resources that the platform itself lacks for this subscription's deliveries: meanwhile no retry is used up, and nothing counts against the destination.", "items": {"enum": ["name_servers", "file_descriptors", "local_ports", "memory", "proxy", "credentials", "clock", "silence", "disk", "store", "standby"]}}}}"##,
     ),
     (
         "Delivery",
-        r##"{"type": "object", "required": ["events_per_second", "in_flight", "backlog", "backlog_is_at_least", "oldest_accepted_at", "waiting_for_retry", "throttled", "next_due_at", "last_hour", "last_success_at", "last_failure", "matched", "filtered_out", "taking_nothing_since", "slowed_by"], "properties": {
-          "events_per_second": {"type": ["number", "null"], "description": "The pace; `null` for topics, which take what they can."},
-          "in_flight": {"type": "integer", "description": "Attempts under way."},
-          "backlog": {"type": "integer", "description": "Events that were accepted and are not done with."},
-          "backlog_is_at_least": {"type": "boolean", "description": "Whether there may be more than were counted."},
-          "oldest_accepted_at": {"type": ["string", "null"], "format": "date-time", "description": "When the oldest of them was accepted."},
+        r##"{"type": "object", "required": ["events_per_second", "in_flight", "backlog", "backlog_is_at_least",
+            "oldest_accepted_at", "waiting_for_retry", "throttled", "next_due_at", "last_hour", "last_success_at",
+            "last_failure", "matched", "filtered_out", "taking_nothing_since", "slowed_by"], "properties": {
+          "events_per_second": {"type": ["number", "null"],
+          "description": "Current rate; `null` for topics, which have no rate limit."},
+          "in_flight": {"type": "integer", "description": "Attempts in flight."},
+          "backlog": {"type": "integer", "description": "Accepted events that are not settled."},
+          "backlog_is_at_least": {"type": "boolean", "description": "Whether the actual backlog may be larger."},
+          "oldest_accepted_at": {"type": ["string", "null"], "format": "date-time",
+          "description": "Acceptance time of the oldest event in the backlog."},
           "waiting_for_retry": {"type": "integer"},
-          "throttled": {"type": "integer", "description": "Events that were answered 429 and wait for their turn."},
-          "next_due_at": {"type": ["string", "null"], "format": "date-time", "description": "When the next attempt is due."},
+          "throttled": {"type": "integer", "description": "Events waiting after a 429."},
+          "next_due_at": {"type": ["string", "null"], "format": "date-time",
+          "description": "Due time of the next attempt."},
           "last_hour": {"type": "object", "required": ["delivered", "failed", "success_rate"], "properties": {
             "delivered": {"type": "integer"}, "failed": {"type": "integer"},
-            "success_rate": {"type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "`null` without outcomes; below 0.9 the subscription is suspended."}}},
+            "success_rate": {"type": ["number", "null"], "minimum": 0, "maximum": 1,
+            "description": "`null` without outcomes; below 0.9 the subscription is suspended."}}},
           "last_success_at": {"type": ["string", "null"], "format": "date-time"},
-          "last_failure": {"oneOf": [{"type": "null"}, {"type": "object", "required": ["timestamp", "error_reason", "error_code", "error_message"], "properties": {
-            "timestamp": {"type": "string", "format": "date-time"}, "error_reason": {"$ref": "#/components/schemas/ErrorReason"},
+          "last_failure": {"oneOf": [{"type": "null"}, {"type": "object", "required": ["timestamp", "error_reason",
+          "error_code", "error_message"], "properties": {
+            "timestamp": {"type": "string", "format": "date-time"},
+            "error_reason": {"$ref": "#/components/schemas/ErrorReason"},
             "error_code": {"type": "integer"}, "error_message": {"type": "string"}}}]},
-          "matched": {"type": "integer", "description": "Events that the subscription's types and filter let pass."},
-          "filtered_out": {"type": "integer", "description": "Events of its types that the filter did not let pass."},
-          "taking_nothing_since": {"type": ["string", "null"], "format": "date-time", "description": "Since when a topic has taken nothing although it was tried; `null` for endpoints, and while it takes events."},
-          "slowed_by": {"enum": ["host_rate", "share", null], "description": "What slows deliveries down besides their own rate: the rate limit of the host for all subscriptions of the PIM, or the share of what tenants have in common."}}}"##,
+          "matched": {"type": "integer", "description": "Events that match the subscription's types and filter."},
+          "filtered_out": {"type": "integer", "description": "Events of its types rejected by the filter."},
+          "taking_nothing_since": {"type": ["string", "null"], "format": "date-time",
+          "description": "Since when a topic has accepted nothing despite attempts; `null` for endpoints, and while it accepts events."},
+          "slowed_by": {"enum": ["host_rate", "share", null],
+          "description": "What slows deliveries down besides their own rate: the host's rate limit for all subscriptions of the PIM, or the fair share of resources."}}}"##,
     ),
 ];
 
-/// How the deliveries of a subscription stand right now.
+/// The current delivery status of a subscription.
 pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {
     let subscription = find(&api, &caller, &ids).await?;
     let lane = api.lanes.status(subscription.id).await;
@@ -82,8 +94,8 @@ pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids):
         delivery: lane.map(Delivery::from),
     };
     let text = serde_json::to_string(&answer).map_err(|error| {
-        tracing::error!(%error, "the state of a lane could not be written as JSON");
-        Refusal::new(because::INTERNAL_ERROR, "the state could not be shown")
+        tracing::error!(%error, "could not serialise the status of a lane");
+        Refusal::new(because::INTERNAL_ERROR, "could not show the status")
     })?;
     Ok(json(StatusCode::OK, text))
 }
@@ -92,17 +104,17 @@ pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids):
 struct Answer {
     subscription_id: SubscriptionId,
     status: String,
-    /// Why it does not deliver.
+    /// Reason why nothing is delivered.
     reason: Option<String>,
-    /// `null` while nothing is delivered for it.
+    /// `null` while nothing is delivered.
     delivery: Option<Delivery>,
-    /// What the platform lacks.
+    /// Resources that the platform lacks.
     lacks: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
 struct Delivery {
-    /// `null` for topics: they take what they can.
+    /// `null` for topics, which have no rate limit.
     events_per_second: Option<f64>,
     in_flight: u64,
     backlog: u64,

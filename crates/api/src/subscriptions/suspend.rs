@@ -20,15 +20,16 @@ use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     Operation::new(
         "suspendSubscription",
         "Suspend a subscription",
-        "Nothing is delivered until it is resumed, and what happens in the meantime is lost, unless `options.hold` is on.",
+        "Nothing is delivered until it is resumed. Events of that time, and the backlog, are lost unless \
+         `options.hold` is on.",
     )
     .sends_nothing()
-    .answers(200, "The subscription as it is now.", Shown::One("Subscription"))
+    .answers(200, "The updated subscription.", Shown::One("Subscription"))
     .refuses(&[
         because::NOT_FOUND,
         because::ALREADY_SUSPENDED,
@@ -37,7 +38,7 @@ pub(crate) fn about() -> Operation {
     ])
 }
 
-/// Nothing is delivered from now on, until it is resumed.
+/// Suspends delivery until it is resumed.
 pub(crate) async fn suspend(
     State(api): State<Arc<Api>>,
     caller: Caller,
@@ -52,7 +53,7 @@ pub(crate) async fn suspend(
         let current = find(&api, &caller, &ids).await?;
         must_not_be_revoked(&current)?;
         if !current.status.is_active() {
-            return Err(Refusal::new(because::ALREADY_SUSPENDED, "the subscription is suspended already").into());
+            return Err(Refusal::new(because::ALREADY_SUSPENDED, "the subscription is already suspended").into());
         }
         let mut change = caller.change();
         transition::suspend(&mut change, current, SuspensionReason::User, &caller.pim.url, api.clock.wall());

@@ -22,27 +22,29 @@ use crate::refusal::because;
 use crate::subscriptions::{self, Ids, find, must_not_be_revoked};
 use wire::api::SUBSCRIPTION_FAULTS;
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about() -> Operation {
     let body = "SubscriptionPatch";
     Operation::new(
         "updateSubscription",
         "Change a subscription",
-        "A JSON merge patch (RFC 7396): what is left out stays, at every depth; `null` removes what is optional, a header \
-         by its name; `\"***redacted***\"` leaves a secret as it is. With another `type`, `config` must be complete. What \
-         was read can be edited and sent back. The change is in effect when it is answered.",
+        "A JSON merge patch (RFC 7396): omitted fields keep their values, at every depth; `null` removes optional \
+         fields, and \
+         headers by name; `\"***redacted***\"` keeps a secret. With another `type`, `config` must be complete. A \
+         subscription as \
+         read can be edited and sent back. The change is in effect when the call returns.",
     )
     .sends_any(
         vec![("application/json", body), ("application/merge-patch+json", body)],
         true,
         Some(r#"{"filter":"attribute in [\"name\"]","config":{"headers":{"X-Api-Key":"a key"}}}"#),
     )
-    .answers(200, "The subscription as it is now.", Shown::One("Subscription"))
+    .answers(200, "The updated subscription.", Shown::One("Subscription"))
     .invalid(SUBSCRIPTION_FAULTS)
     .refuses(&[because::NOT_FOUND, because::SUBSCRIPTION_REVOKED, because::CONCURRENT_CHANGE])
 }
 
-/// A merge patch at every depth. What changes nothing is answered and not logged.
+/// A merge patch at every depth. A patch without changes is answered and not logged.
 pub(crate) async fn update(
     State(api): State<Arc<Api>>,
     caller: Caller,

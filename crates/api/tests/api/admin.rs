@@ -78,7 +78,7 @@ async fn what_is_wrong_with_a_new_pim() {
     check(json!({"url": "third.example.com"}), "invalid_value", "base URL").await;
     check(json!({"surprise": 1}), "unknown_field", "surprise").await;
     check(json!({"token_check": "guess"}), "invalid_value", "not `guess`").await;
-    check(json!({"trust_client_id": true}), "invalid_value", "probe").await;
+    check(json!({"trust_client_id": true}), "invalid_value", "system-information").await;
     check(json!({"token_check": "static", "permission_field": "x"}), "invalid_value", "token-info").await;
     admin(&world, "POST", "pims")
         .raw("{")

@@ -1,5 +1,6 @@
-//! Holds every request and answer of these tests against the description of the API: an answer that is not described as it is, and
-//! a body that is accepted though the description knows no such body, are failures of the test that saw them.
+//! Holds every request and answer of these tests against the description of the API: an answer that is not described as
+//! it is, and a body that is accepted though the description knows no such body, are failures of the test that saw
+//! them.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};

@@ -254,7 +254,7 @@ async fn a_thousand_unknown_types_are_refused_with_a_hundred_faults() {
     let refused = world.produce(json!(batch)).await.expect(422);
     let errors = refused["errors"].as_array().unwrap();
     assert_eq!(errors.len(), 101);
-    assert_eq!(errors[100]["message"], "900 more faults are not listed");
+    assert_eq!(errors[100]["message"], "900 further faults are not listed");
 }
 
 /// Reads `shared/realdata`, which developers and CI have beside the repository.

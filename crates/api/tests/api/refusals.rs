@@ -92,7 +92,7 @@ async fn requests_as_such() {
     let subscribers = "/api/v1/subscribers";
     t.check("GET", "/", Body::None, (404, "no_such_address", "", "/api/v1")).await;
     t.check("GET", "/api/v1/subscriber", Body::None, (404, "no_such_address", "", "/api/v1/subscriber")).await;
-    t.check("GET", "/api/v1/subscribers/", Body::None, (404, "no_such_address", "", "nothing")).await;
+    t.check("GET", "/api/v1/subscribers/", Body::None, (404, "no_such_address", "", "unknown path")).await;
     t.check("DELETE", subscribers, Body::None, (405, "method_not_allowed", "", "Allow")).await;
     t.check("PUT", "{subscription}", Body::None, (405, "method_not_allowed", "", "Allow")).await;
     t.check("GET", "{subscription}/resume", Body::None, (405, "method_not_allowed", "", "Allow")).await;

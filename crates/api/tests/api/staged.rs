@@ -48,7 +48,7 @@ impl Gate {
         self.reached.notified().await;
     }
 
-    /// Lets it go on.
+    /// Continues it.
     pub(crate) fn open(&self) {
         self.open.notify_one();
     }

@@ -1,4 +1,4 @@
-//! `docs/reference/commands.md`, made from the command line's own help. `cargo xtask docs` writes it anew.
+//! `docs/reference/commands.md`, generated from the command line's help by `cargo xtask docs`.
 
 use std::fmt::Write as _;
 
@@ -15,8 +15,10 @@ fn reference_page_of_commands() {
 fn page() -> String {
     let mut text = String::from(
         "# Commands\n\n\
-         <!-- Made from the code by `cargo xtask docs`. -->\n\n\
-         What `postrider COMMAND -h` prints. Commands that work on the platform's data take all [settings](configuration.md) as flags; `--help` lists them.\n",
+         <!-- Generated from the code by `cargo xtask docs`. -->\n\n\
+         Output of `postrider COMMAND -h`. Commands that work on the platform's data accept all \
+         [settings](configuration.md) as \
+         flags; `--help` lists them.\n",
     );
     let mut postrider = Cli::command().version("").term_width(100).max_term_width(100);
     postrider.build();

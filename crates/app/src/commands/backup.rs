@@ -1,4 +1,4 @@
-//! `postrider backup`: a copy of the data folder, also while the platform runs.
+//! `postrider backup`: a copy of the data folder.
 
 use std::path::PathBuf;
 
@@ -8,16 +8,17 @@ use crate::config::ConfigArgs;
 use crate::failure::{Exit, Failure};
 use crate::{data, terminal};
 
-/// Copy the data folder, also while the platform runs
+/// Back up the data folder; the platform may be running
 ///
-/// The copy holds all that was acknowledged before it began: events, PIMs, subscribers, subscriptions, the log. Restoring it is copying it into an
-/// empty data folder. The key that its secrets are sealed with is not in it, unless --with-key says so: whoever has both can read the secrets.
+/// The copy contains everything acknowledged before the backup began: events, PIMs, subscribers, subscriptions, the
+/// log. To restore it, copy it into an empty data folder. The encryption key is not included unless you pass
+/// --with-key: with both, anyone can read the secrets.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   postrider backup /var/backups/postrider/$(date +%F)
   postrider backup --with-key /mnt/safe/postrider-$(date +%F)")]
 pub(crate) struct BackupArgs {
-    /// The folder that the copy is put in; made if it is not there
+    /// Target folder; created if missing
     #[arg(value_name = "FOLDER")]
     to: PathBuf,
 
@@ -29,7 +30,7 @@ pub(crate) struct BackupArgs {
     config: ConfigArgs,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run(args: &BackupArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
     let copy = data::back_up(&config, &args.to)?;
@@ -40,16 +41,15 @@ pub(crate) fn run(args: &BackupArgs) -> Result<(), Failure> {
             terminal::line(format_args!("copied the key file to {}", key.display()));
         }
         (Some(file), false) => terminal::note(format_args!(
-            "the key file {} is not in it; keep a copy of it elsewhere: without it the backup cannot be used",
+            "the key file {} is not included; store a copy elsewhere: the backup cannot be used without it",
             file.display()
         )),
         (None, true) => {
-            return Err(Failure::message(Exit::Failed, "there is no key file to copy, the database was copied").hint(
-                "the keys are those of the setting `encryption.keys`; keep them where the configuration is kept",
-            ));
+            return Err(Failure::message(Exit::Failed, "the database was copied, but there is no key file to copy")
+                .hint("the keys come from the setting `encryption.keys`; back them up with the configuration"));
         }
         (None, false) => terminal::note(
-            "the keys of the setting `encryption.keys` are not in it; without them the backup cannot be used",
+            "the keys from the setting `encryption.keys` are not included; the backup cannot be used without them",
         ),
     }
     Ok(())

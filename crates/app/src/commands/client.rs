@@ -1,4 +1,4 @@
-//! `postrider client`: tokens of the platform for the clients of a PIM.
+//! `postrider client`: platform tokens for the clients of a PIM.
 
 use clap::{Args, Subcommand};
 use domain::credential::check_client_id;
@@ -12,11 +12,12 @@ use crate::config::ConfigArgs;
 use crate::failure::{Exit, Failure};
 use crate::terminal;
 
-/// Issue tokens of the platform to the clients of a PIM
+/// Issue platform tokens to the clients of a PIM
 ///
-/// A client sends such a token as `X-PIM-TOKEN` instead of one of its PIM. The PIM is not asked about it and never sees it. Community and PaaS
-/// editions need them, because their own tokens do not say which client they were issued to. Works on the data folder, also while
-/// `postrider serve` runs on it: a change is in force there with the next request.
+/// A client sends a platform token as `X-PIM-TOKEN` instead of a token of its PIM. The PIM is not asked about it and
+/// never sees it. Community and PaaS editions need platform tokens, because their own tokens do not identify the
+/// client. The command works on the data folder, also while `postrider serve` runs; changes apply from the next
+/// request.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   postrider client token add shop 1_abc
@@ -32,7 +33,7 @@ enum ClientCommand {
     Token(TokenArgs),
 }
 
-/// Make, list and end tokens of the platform
+/// Create, list and revoke platform tokens
 #[derive(Args, Debug)]
 struct TokenArgs {
     #[command(subcommand)]
@@ -46,9 +47,10 @@ enum TokenCommand {
     Remove(RemoveArgs),
 }
 
-/// Issue a further token to a client
+/// Issue another token to a client
 ///
-/// It is printed once and only its hash is kept. The client's other tokens stay valid, so that it can be changed without a gap.
+/// The token is printed once; only its hash is stored. The client's other tokens stay valid, so you can replace a token
+/// without downtime.
 #[derive(Args, Debug)]
 struct AddArgs {
     #[command(flatten)]
@@ -58,13 +60,13 @@ struct AddArgs {
     config: ConfigArgs,
 }
 
-/// List the beginnings of a client's tokens
+/// List the prefixes of a client's tokens
 #[derive(Args, Debug)]
 struct ListArgs {
     #[command(flatten)]
     client: Which,
 
-    /// One JSON object per line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 
@@ -72,13 +74,13 @@ struct ListArgs {
     config: ConfigArgs,
 }
 
-/// End a token of a client
+/// Revoke a token of a client
 #[derive(Args, Debug)]
 struct RemoveArgs {
     #[command(flatten)]
     client: Which,
 
-    /// The token's beginning, as `postrider client token list` shows it
+    /// The token's prefix, as shown by `postrider client token list`
     prefix: String,
 
     #[command(flatten)]
@@ -87,10 +89,10 @@ struct RemoveArgs {
 
 #[derive(Args, Debug)]
 struct Which {
-    /// The PIM
+    /// Name of the PIM
     pim: String,
 
-    /// The client id of the connection or app, as it sends it in `X-PIM-CLIENT-ID`
+    /// Client id of the connection or app, as sent in `X-PIM-CLIENT-ID`
     client_id: String,
 }
 
@@ -103,7 +105,7 @@ impl Which {
     }
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run(args: &ClientArgs) -> Result<(), Failure> {
     let ClientCommand::Token(TokenArgs { command }) = &args.command;
     super::block_on(async {
@@ -119,10 +121,10 @@ async fn add(args: &AddArgs) -> Result<(), Failure> {
     let (_, store) = open(&args.config)?;
     let owner = args.client.owner(&store).await?;
     let (token, kept) = api::new_platform_token(Clock::system().wall())
-        .ok_or_else(|| Failure::message(Exit::Failed, "the system gives no random numbers"))?;
+        .ok_or_else(|| Failure::message(Exit::Failed, "the system provides no random numbers"))?;
     api::add_platform_token(&store, &owner, &kept).await.map_err(cannot_change)?;
-    terminal::note(format_args!("the token of client {}, shown only now:", owner.client_id));
-    // Alone on standard output, so that a script can take it.
+    terminal::note(format_args!("token of client {}, shown only once:", owner.client_id));
+    // Alone on standard output, for use in scripts.
     terminal::line(token.expose());
     Ok(())
 }
@@ -132,13 +134,13 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     let owner = args.client.owner(&store).await?;
     let client = store.client(&owner).await.map_err(anyhow::Error::from)?;
     if client.tokens.is_empty() && !args.json {
-        terminal::note(format_args!("client {} has no token of the platform", owner.client_id));
+        terminal::note(format_args!("client {} has no platform token", owner.client_id));
     }
     for token in &client.tokens {
         if args.json {
             terminal::line(serde_json::json!({"prefix": token.prefix, "created_at": token.created_at.to_string()}));
         } else {
-            terminal::line(format_args!("{}…  of {}", token.prefix, day(token.created_at)));
+            terminal::line(format_args!("{}…  created {}", token.prefix, day(token.created_at)));
         }
     }
     Ok(())
@@ -148,10 +150,10 @@ async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
     let (_, store) = open(&args.config)?;
     let owner = args.client.owner(&store).await?;
     if !api::end_platform_token(&store, &owner, &args.prefix).await.map_err(cannot_change)? {
-        let message = format!("client {} has no token that is listed as {:?}", owner.client_id, args.prefix);
+        let message = format!("client {} has no token with the prefix {:?}", owner.client_id, args.prefix);
         let hint = format!("`postrider client token list {} {}` shows them", args.client.pim, owner.client_id);
         return Err(Failure::message(Exit::Failed, message).hint(hint));
     }
-    terminal::note(format_args!("ended the token {}… of client {}", args.prefix, owner.client_id));
+    terminal::note(format_args!("revoked the token {}… of client {}", args.prefix, owner.client_id));
     Ok(())
 }

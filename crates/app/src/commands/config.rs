@@ -6,17 +6,17 @@ use crate::config::{self, ConfigArgs};
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Show the configuration in force, secrets masked, and where each value comes from
+/// Print the effective configuration with the origin of each value
 ///
-/// A configuration that `serve` would refuse is refused here in the same way, with exit code 3: use it to check a file
-/// before you restart.
+/// Secrets are masked. A configuration that `serve` would reject is rejected in the same way, with exit code 3: use
+/// this command to check a file before a restart.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   postrider config --config /etc/postrider/postrider.toml
   POSTRIDER_DELIVERY_RATE_HIGHEST=50 postrider config
   postrider config --reference > postrider.toml")]
 pub(crate) struct ConfigCommandArgs {
-    /// Print all settings with their documentation and defaults instead: a file to start from
+    /// Print all settings with their documentation and defaults instead, as a template
     #[arg(long)]
     reference: bool,
 
@@ -24,7 +24,7 @@ pub(crate) struct ConfigCommandArgs {
     config: ConfigArgs,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run(args: ConfigCommandArgs) -> Result<(), Failure> {
     if args.reference {
         terminal::line(config::reference().trim_end());

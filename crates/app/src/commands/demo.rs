@@ -1,5 +1,4 @@
-//! `postrider demo`: platform, receiver and a small sample PIM in one process, talking to each other over HTTP as they would
-//! anywhere else.
+//! `postrider demo`: platform, receiver and a small sample PIM in one process, communicating over HTTP as usual.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,35 +29,39 @@ mod sample_pim;
 
 use sample_pim::SamplePim;
 
-/// Event types that the demo subscribes to.
+/// Event types of the demo's subscription.
 const SUBSCRIBED: [&str; 4] = ["product.created", "product.updated", "product.updated.delta", "product.deleted"];
-/// The demo's filter: what people and programs change, not what the PIM does by itself.
+/// The demo's filter: changes by people and programs, not by the PIM itself.
 const FILTER: &str = "not user_type=\"system\"";
-/// Pause between the events: a new subscription starts at 10 events a second (contract page 4), and the latency is to be seen, not the
-/// pacing.
+/// Pause between events, below the initial rate of 10 events per second (contract page 4): the latency should be
+/// visible, not the pacing.
 const PAUSE: Duration = Duration::from_millis(120);
-/// An event that has not ended up anywhere after this time is a fault.
+/// Time after which a missing event is an error.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// See it work: a platform, a receiver and a small sample PIM in this terminal
+/// Run a demo: a platform, a receiver and a small sample PIM in this terminal
 ///
-/// Starts all three on free ports with a temporary data folder, creates a subscriber and a subscription through the public API, lets the
-/// PIM send events, and shows each signed event arrive, verified, with its latency. Nothing is left behind.
+/// Starts all three on free ports with a temporary data folder, creates a subscriber and a subscription through the
+/// public API, lets the PIM send events, and shows each signed event arrive, verified, with its latency. Leaves nothing
+/// behind.
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
-    /// Go on running afterwards, to try things; Ctrl-C ends it
+    /// Keep running afterwards; stop with Ctrl-C
     #[arg(long)]
     keep: bool,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     super::block_on(demo(args.keep))
 }
 
 async fn demo(keep: bool) -> Result<(), Failure> {
     let stop = Stop::listen()?;
-    let folder = tempfile::Builder::new().prefix("postrider-demo-").tempdir().context("no temporary folder")?;
+    let folder = tempfile::Builder::new().prefix("postrider-demo-").tempdir().context(
+        "cannot create a temporary \
+                                                                                       folder",
+    )?;
     let stage = Stage::set(folder.path()).await?;
     let played = stage.play().await;
     if keep && played.is_ok() {
@@ -73,12 +76,12 @@ async fn demo(keep: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Everything that takes part.
+/// All participants.
 struct Stage {
     platform: Platform,
     url: String,
     pim: SamplePim,
-    /// The key that the sample PIM sends events with.
+    /// Producer key of the sample PIM.
     key: Secret,
     client: Client,
     receiver_url: String,
@@ -91,7 +94,8 @@ impl Stage {
         let pim = SamplePim::start().await?;
         let (key, _) = registration::new_key()?;
         let config = format!(
-            "data_dir = {folder}\nlisten = \"127.0.0.1:0\"\nallow_networks = [\"127.0.0.0/8\"]\nallow_http_destinations = true\n\
+            "data_dir = {folder}\nlisten = \"127.0.0.1:0\"\nallow_networks = \
+             [\"127.0.0.0/8\"]\nallow_http_destinations = true\n\
              [[pims]]\nname = \"demo\"\nurl = \"{url}\"\nkeys = [\"{key}\"]\ntoken_check = \"token-info\"\n",
             folder = toml::Value::String(folder.to_string_lossy().into_owned()),
             url = pim.url,
@@ -101,11 +105,11 @@ impl Stage {
         let url = format!("http://{}", platform.address);
 
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no free port for the receiver")?;
-        let receiver_url = format!("http://{}/webhook", listener.local_addr().context("no address")?);
+        let receiver_url = format!("http://{}/webhook", listener.local_addr().context("unknown address")?);
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let arrived = Arc::new(arrived);
         tokio::spawn(receiver::serve(listener, move |received| {
-            // Nobody listens any more when the demo ends.
+            // Nothing receives any more when the demo ends.
             _ = arrived.send((received, Instant::now()));
             std::future::ready(Reply::Status(StatusCode::OK))
         }));
@@ -151,13 +155,13 @@ impl Stage {
                 }),
             )
             .await?;
-        let id = SubscriptionId::parse(&subscription).context("the subscription's id is no UUID")?;
+        let id = SubscriptionId::parse(&subscription).context("the subscription id is not a UUID")?;
         terminal::line(styled(DIM, format_args!("     events {}", SUBSCRIBED.join(", "))));
         terminal::line(styled(DIM, format_args!("     filter {FILTER}\n")));
         self.stream(id).await
     }
 
-    /// Creates something by the public API, and gives its id.
+    /// Creates an object through the public API and returns its id.
     async fn create(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<String> {
         let mut headers = HeaderMap::new();
         headers.insert("x-pim-url", HeaderValue::from_str(&self.pim.url)?);
@@ -169,7 +173,7 @@ impl Stage {
             bail!("POST {path} was answered with {}{}", answer.status, http_client::errors(&answer));
         }
         let created = http_client::json(&answer)?;
-        let id = created.get("id").and_then(serde_json::Value::as_str).context("the answer has no id")?.to_owned();
+        let id = created.get("id").and_then(serde_json::Value::as_str).context("the response has no id")?.to_owned();
         let what = path.rsplit('/').next().unwrap_or(path);
         terminal::line(format_args!(
             "created in {what:<14} {}  {}",
@@ -184,7 +188,7 @@ impl Stage {
         Ok(self.client.fetch(call).await?)
     }
 
-    /// Lets the PIM send its events, one by one, and shows where each ends up.
+    /// Sends the PIM's events one by one and shows the fate of each.
     async fn stream(&self, subscription: SubscriptionId) -> anyhow::Result<()> {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         let mut latencies = Vec::new();
@@ -205,12 +209,12 @@ impl Stage {
                             format!("{} {:>9}", styled(GOOD, "delivered, signatures verified"), readable(latency)),
                         ),
                         Signature::Wrong(why) => {
-                            ("not genuine", styled(BAD, format_args!("delivered, not genuine: {why}")))
+                            ("not genuine", styled(BAD, format_args!("delivered, invalid signature: {why}")))
                         }
                         Signature::Unchecked => ("not genuine", styled(BAD, "delivered, not verified")),
                     }
                 }
-                End::FilteredOut => ("filtered", styled(DIM, "kept back by the filter")),
+                End::FilteredOut => ("filtered", styled(DIM, "filtered out")),
                 End::NotSubscribed => ("not subscribed", styled(DIM, "not subscribed")),
             };
             *counts.entry(kind).or_default() += 1;
@@ -225,7 +229,7 @@ impl Stage {
             readable(latencies.get((latencies.len() as f64 * share) as usize).copied().unwrap_or_default())
         };
         terminal::line(format_args!(
-            "\n{} delivered and verified (latency: half within {}, slowest {}), {} kept back by the filter, {} not subscribed",
+            "\n{} delivered and verified (latency: median {}, maximum {}), {} filtered out, {} not subscribed",
             styled(BOLD, count("delivered")),
             latency(0.5),
             readable(latencies.last().copied().unwrap_or_default()),
@@ -234,7 +238,7 @@ impl Stage {
         ));
         match count("not genuine") {
             0 => Ok(()),
-            wrong => bail!("{wrong} events arrived with signatures that are not genuine"),
+            wrong => bail!("{wrong} events arrived with invalid signatures"),
         }
     }
 
@@ -249,7 +253,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until an event that was accepted has ended up somewhere.
+    /// Waits for the fate of an accepted event.
     async fn end_of(
         &self,
         event: &Value,
@@ -265,13 +269,13 @@ impl Stage {
         let mut arrivals = self.arrivals.lock().await;
         let give_up = Instant::now() + PATIENCE;
         while Instant::now() < give_up {
-            // An arrival wakes us at once; what the filter keeps back is only seen in the lane's counters.
+            // An arrival wakes us immediately; a filtered-out event only shows in the lane's counters.
             match tokio::time::timeout(Duration::from_millis(50), arrivals.recv()).await {
                 Ok(Some((received, at))) if received.attribute("id") == id => {
                     return Ok(End::Arrived(Box::new(received), at));
                 }
                 Ok(Some(_)) => {}
-                Ok(None) => bail!("the receiver ended"),
+                Ok(None) => bail!("the receiver stopped"),
                 Err(_) => {
                     let status = self.platform.status(subscription).await.unwrap_or_default();
                     if status.filtered_out > filtered_before as u64 {
@@ -280,10 +284,10 @@ impl Stage {
                 }
             }
         }
-        bail!("the event {id} ({name}) was accepted and did not arrive within {} s", PATIENCE.as_secs())
+        bail!("the event {id} ({name}) was accepted but did not arrive within {} s", PATIENCE.as_secs())
     }
 
-    /// What can be done with the platform that keeps running.
+    /// Things to try with the running platform.
     fn invite(&self) {
         terminal::line(format_args!("\n{} until Ctrl-C. Try, in another terminal:\n", styled(BOLD, "Keeps running")));
         terminal::line(format_args!(
@@ -302,21 +306,21 @@ impl Stage {
     }
 }
 
-/// Where an event ended up.
+/// Fate of an event.
 enum End {
     Arrived(Box<Received>, Instant),
     FilteredOut,
     NotSubscribed,
 }
 
-/// What a person would try next.
+/// Suggested next commands.
 fn suggest() {
     terminal::line(format_args!("\n{} next:\n", styled(BOLD, "Try")));
     for (command, what) in [
-        ("postrider demo --keep", "the same, and it keeps running to play with"),
-        ("postrider serve", "a platform of your own, on http://127.0.0.1:8080, data in ./data"),
-        ("postrider pim add main --url https://pim.example.com", "register your PIM and get the key of its producers"),
-        ("postrider listen --help", "a receiver for development: verifies, forwards, plays a bad endpoint"),
+        ("postrider demo --keep", "the same demo, which keeps running"),
+        ("postrider serve", "your own platform, on http://127.0.0.1:8080, data in ./data"),
+        ("postrider pim add main --url https://pim.example.com", "registers your PIM and prints its producer key"),
+        ("postrider listen --help", "a development receiver: verifies, forwards, simulates failures"),
     ] {
         terminal::line(format_args!("  {command:<54} {}", styled(DIM, what)));
     }

@@ -14,17 +14,17 @@ use crate::config::{BaseUrl, PerSecond};
 use crate::failure::{Exit, Failure};
 use crate::{http_client, samples, secret_input, terminal};
 
-/// The largest batch that the platform takes by default (contract page 6).
+/// Default maximum batch size of the platform (contract page 6).
 const MAX_BATCH: usize = 1000;
-/// A request of a file's batch ends before this size, below the platform's 5 MiB (contract page 6).
+/// Maximum size of a file batch's request, below the platform's 5 MiB (contract page 6).
 const MAX_REQUEST: usize = 4 << 20;
-/// How often a batch is sent again when the platform says 429 or 503.
+/// Maximum number of attempts for a batch answered with 429 or 503.
 const MAX_TRIES: usize = 30;
 
-/// Send a sample event, or a file of events, to a platform
+/// Send sample events, or a file of events, to a platform
 ///
-/// Plays the PIM: posts CloudEvents to `POST /api/v1/events` with a source key, as `postrider pim add` prints it. A
-/// sample carries the example payload of its type, a fresh id and the time of now, so that `postrider listen` can show how long it took.
+/// Acts as a PIM: posts CloudEvents to `POST /api/v1/events` with a producer key from `postrider pim add`. A sample has
+/// the example payload of its type, a new id and the current time, so that `postrider listen` can show its latency.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   postrider emit --key $KEY --type product.created
@@ -32,39 +32,39 @@ const MAX_TRIES: usize = 30;
   postrider emit --type family.updated --print
   postrider emit --key $KEY --file events.jsonl --batch 500")]
 pub(crate) struct EmitArgs {
-    /// The platform
+    /// URL of the platform
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "POSTRIDER_URL")]
     url: String,
 
-    /// The source key of a PIM; `-` reads a line of standard input
+    /// Producer key of a PIM; `-` reads a line of standard input
     #[arg(long, env = "POSTRIDER_KEY", hide_env_values = true, required_unless_present_any = ["print", "list", "key_file"])]
     key: Option<String>,
 
-    /// File that holds that key
+    /// File with the producer key
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
 
-    /// The event's type; `com.akeneo.pim.v1.` may be left out
+    /// Event type; the prefix `com.akeneo.pim.v1.` is optional
     #[arg(long = "type", value_name = "TYPE", required_unless_present_any = ["file", "list"])]
     event_type: Option<String>,
 
-    /// Change the sample: path=value, such as data.author.type=api (JSON, else text); may be repeated
+    /// Change the sample: path=value, such as data.author.type=api (JSON, else text); repeatable
     #[arg(long = "set", value_name = "PATH=VALUE", requires = "event_type")]
     changes: Vec<String>,
 
-    /// How many samples to send, each with an id of its own
+    /// Number of samples, each with its own id
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..), requires = "event_type")]
     count: u64,
 
-    /// Samples, or events of the file, a second at most [default: as fast as the platform takes them]
+    /// Maximum number of events per second [default: as fast as the platform accepts them]
     #[arg(long, value_name = "NUMBER", value_parser = per_second)]
     rate: Option<PerSecond>,
 
-    /// Send the events of a file, one JSON object a line, byte for byte; `-` reads standard input
+    /// Send the events of a file, one JSON object per line, byte for byte; `-` reads standard input
     #[arg(long, conflicts_with = "event_type")]
     file: Option<PathBuf>,
 
-    /// Events in one request at most
+    /// Maximum number of events per request
     #[arg(long, default_value_t = 100, value_name = "NUMBER")]
     batch: usize,
 
@@ -82,7 +82,7 @@ fn per_second(text: &str) -> Result<PerSecond, String> {
     if number.is_finite() && number > 0.0 { Ok(PerSecond(number)) } else { Err("expected a number above 0".to_owned()) }
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run(args: EmitArgs) -> Result<(), Failure> {
     if args.list {
         domain::event_type::Catalogue::new().iter().for_each(terminal::line);
@@ -91,7 +91,7 @@ pub(crate) fn run(args: EmitArgs) -> Result<(), Failure> {
     let source: Box<dyn Iterator<Item = Result<String, Failure>>> = match (&args.file, &args.event_type) {
         (Some(path), _) => Box::new(lines_of(path)?.into_iter().map(Ok)),
         (None, Some(name)) => Box::new(sample_source(name, &args)?),
-        (None, None) => return Err(Failure::message(Exit::Usage, "name a --type or a --file")),
+        (None, None) => return Err(Failure::message(Exit::Usage, "specify --type or --file")),
     };
     if args.print {
         for event in source {
@@ -106,7 +106,7 @@ fn lines_of(path: &Path) -> Result<Vec<String>, Failure> {
     let lines: Vec<String> =
         read_text(path)?.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
     if lines.is_empty() {
-        return Err(Failure::message(Exit::Failed, format!("{} holds no event", path.display())));
+        return Err(Failure::message(Exit::Failed, format!("{} contains no event", path.display())));
     }
     Ok(lines)
 }
@@ -131,7 +131,7 @@ fn sample_source<'a>(
 async fn send_all(source: impl Iterator<Item = Result<String, Failure>>, args: &EmitArgs) -> Result<(), Failure> {
     let mut source = source.peekable();
     let mut producer = Producer::new(args)?;
-    // A slow stream goes out event by event: batches would turn it into bursts.
+    // A slow stream is sent event by event: batches would turn it into bursts.
     let size = if args.rate.is_some() { 1 } else { args.batch.clamp(1, MAX_BATCH) };
     let started = Instant::now();
     while source.peek().is_some() {
@@ -157,7 +157,7 @@ async fn send_all(source: impl Iterator<Item = Result<String, Failure>>, args: &
     Ok(())
 }
 
-/// Posts batches and counts what the platform answered.
+/// Posts batches and counts the platform's results.
 struct Producer {
     client: Client,
     url: String,
@@ -171,7 +171,7 @@ struct Producer {
 impl Producer {
     fn new(args: &EmitArgs) -> Result<Producer, Failure> {
         let base = BaseUrl::parse(&args.url).ok_or_else(|| {
-            Failure::message(Exit::Usage, format!("{:?} is no http:// or https:// URL of a platform", args.url))
+            Failure::message(Exit::Usage, format!("{:?} is not the http:// or https:// URL of a platform", args.url))
         })?;
         let client = http_client::client()?;
         let url = format!("{}/api/v1/events", base.0);
@@ -180,7 +180,7 @@ impl Producer {
         let key = secret_input::given(args.key.as_deref(), args.key_file.as_deref())?.unwrap_or_default();
         let key = format!("Bearer {key}");
         let mut key = HeaderValue::from_str(&key)
-            .map_err(|_| Failure::message(Exit::Usage, "the key holds characters that no key has"))?;
+            .map_err(|_| Failure::message(Exit::Usage, "the key contains invalid characters"))?;
         key.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, key);
         Ok(Producer { client, url, headers, sent: 0, accepted: 0, duplicates: 0, unknown_types: Vec::new() })
@@ -192,7 +192,7 @@ impl Producer {
             let call = http_client::call(Method::POST, self.url.clone(), self.headers.clone(), body.clone());
             let answer = self.client.fetch(call).await.map_err(|error| {
                 Failure::new(Exit::Failed, error)
-                    .hint("is the platform running? `postrider serve` prints where it listens; name it by --url")
+                    .hint("is the platform running? `postrider serve` prints its URL; specify it with --url")
             })?;
             match answer.status {
                 StatusCode::ACCEPTED => {
@@ -206,15 +206,17 @@ impl Producer {
                     tokio::time::sleep(Duration::from_secs(pause.unwrap_or(1))).await;
                 }
                 StatusCode::UNAUTHORIZED => {
-                    return Err(Failure::message(Exit::Failed, "the platform does not know this key")
-                        .hint("`postrider pim list` shows the beginnings of valid keys, `postrider pim rotate-key` makes a new one"));
+                    return Err(Failure::message(Exit::Failed, "the platform does not accept this key").hint(
+                        "`postrider pim list` shows the prefixes of valid keys, `postrider pim rotate-key` \
+                               creates a new one",
+                    ));
                 }
                 status => return Err(self.refused(status, &answer)),
             }
         }
         Err(Failure::message(
             Exit::Failed,
-            format!("the platform is full: it refused the same events {MAX_TRIES} times"),
+            format!("the platform is full: it rejected the same events {MAX_TRIES} times"),
         ))
     }
 
@@ -233,9 +235,9 @@ impl Producer {
     }
 
     fn refused(&self, status: StatusCode, answer: &Fetched) -> Failure {
-        let mut message = format!("the platform refused the events with {status}");
+        let mut message = format!("the platform rejected the events with {status}");
         if self.sent > 0 {
-            message.push_str(&format!(" (the first {} were taken)", self.sent));
+            message.push_str(&format!(" (the first {} were accepted)", self.sent));
         }
         message.push_str(&http_client::errors(answer));
         Failure::message(Exit::Failed, message)
@@ -245,14 +247,11 @@ impl Producer {
         let rate = self.accepted as f64 / took.as_secs_f64().max(0.001);
         let seconds = took.as_secs_f64();
         terminal::line(format_args!(
-            "{} accepted, {} duplicates, in {seconds:.2} s ({rate:.0} a second)",
+            "{} accepted, {} duplicates, in {seconds:.2} s ({rate:.0} per second)",
             self.accepted, self.duplicates
         ));
         if !self.unknown_types.is_empty() {
-            terminal::note(format_args!(
-                "note: the platform does not know the types {}",
-                self.unknown_types.join(", ")
-            ));
+            terminal::note(format_args!("note: unknown event types {}", self.unknown_types.join(", ")));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `postrider filter check`: parse, explain and try a filter without a platform.
+//! `postrider filter check`: parses, explains and tests a filter without a platform.
 
 use std::fs;
 use std::io::Read;
@@ -23,29 +23,28 @@ enum FilterCommand {
     Check(CheckArgs),
 }
 
-/// Parse a filter, say what it means, and try it on events
+/// Parse and explain a filter, and test it on events
 ///
-/// Without --events it only parses and explains. With --events it says which events of the file would be delivered. Exit
-/// code 1 when the filter is refused.
+/// With --events, also shows which events of the file would be delivered. Exits with 1 if the filter is invalid.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   postrider filter check 'not user=\"system\"'
   postrider filter check 'attribute in [\"name\", \"price\"] and locale=\"fr_FR\"' --events events.jsonl
   postrider filter check 'user_type=\"api\"' --events - --ids < events.jsonl")]
 struct CheckArgs {
-    /// The filter, as `filter` of a subscription holds it
+    /// The filter, as in a subscription's `filter`
     filter: String,
 
-    /// CloudEvents to try it on, one JSON object a line; `-` reads standard input
+    /// CloudEvents to test, one JSON object per line; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
 
-    /// Print the ids of the events that match, one a line, and nothing else
+    /// Print only the ids of matching events, one per line
     #[arg(long, requires = "events")]
     ids: bool,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run(args: FilterArgs) -> Result<(), Failure> {
     match args.command {
         FilterCommand::Check(args) => check(&args),
@@ -59,7 +58,7 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
         match &filter {
             None => terminal::line("no filter: every event of the subscribed types is delivered"),
             Some(filter) => {
-                terminal::line("the filter is fine");
+                terminal::line("valid filter");
                 terminal::line(filter.explain());
             }
         }
@@ -78,7 +77,7 @@ fn try_on(filter: Option<&Filter>, path: &Path, ids: bool) -> Result<(), Failure
     for (index, line) in read_text(path)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let place = format!("{}, line {}", path.display(), index + 1);
         let event = json::parse(line.as_bytes())
-            .map_err(|error| Failure::message(Exit::Failed, format!("{place} is no JSON: {error}")))?;
+            .map_err(|error| Failure::message(Exit::Failed, format!("{place}: invalid JSON: {error}")))?;
         let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or("(none)");
         let data = event.get("data").map(Value::to_canonical).unwrap_or_default();
         let passes = filter.is_none_or(|filter| filter.matches(&Facets::of(text("type"), &data)));

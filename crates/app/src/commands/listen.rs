@@ -1,4 +1,4 @@
-//! `postrider listen`: a receiver on this machine that verifies and shows what is delivered to it.
+//! `postrider listen`: a local receiver that verifies and prints deliveries.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -18,11 +18,11 @@ use crate::signals::Stop;
 use crate::terminal::{self, BAD, BOLD, DIM, GOOD, styled};
 use crate::{http_client, secret_input};
 
-/// Receive webhooks on this machine, verify their signatures and show them
+/// Receive webhooks on this machine, verify their signatures and print them
 ///
-/// Point an `https` subscription at it while you develop: `http://127.0.0.1:4000`, with `allow_http_destinations = true` and
-/// `allow_networks = ["127.0.0.0/8"]` in the platform's configuration. Each event is shown with its age: the time from the change
-/// (`time` of the event) to its arrival. Ctrl-C ends it.
+/// For development: point an `https` subscription at `http://127.0.0.1:4000`, with `allow_http_destinations = true` and
+/// `allow_networks = ["127.0.0.0/8"]` in the platform's configuration. Each event is shown with its age: the time from
+/// the change (the event's `time`) to its arrival. Stop with Ctrl-C.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   postrider listen --secret my_primary_secret
@@ -31,44 +31,44 @@ use crate::{http_client, secret_input};
   postrider listen --respond slow                answers after 10 s, longer than the platform waits
   postrider listen --format json | jq .event.data")]
 pub(crate) struct ListenArgs {
-    /// The port to listen on, on loopback; 0 takes any free one
+    /// Port to listen on; 0 chooses a free port
     #[arg(long, default_value_t = 4000)]
     port: u16,
 
-    /// The address to listen on
+    /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
 
-    /// A secret of the subscription, to verify signatures with; `-` reads a line of standard input; may be repeated
+    /// Secret of the subscription, to verify signatures; `-` reads a line of standard input; repeatable
     #[arg(long = "secret", value_name = "SECRET", env = "POSTRIDER_SECRET", hide_env_values = true)]
     secrets: Vec<String>,
 
-    /// File with such secrets, one line each; `-` is standard input
+    /// File with secrets, one per line; `-` is standard input
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 
-    /// Hand every request on to this URL, with its headers, and answer what it answers
+    /// Forward each request to this URL, with its headers, and return the response
     #[arg(long, value_name = "URL")]
     forward_to: Option<String>,
 
-    /// What to answer, in turn: statuses, `slow` (200 after 10 s), `close` (no answer)
+    /// Responses in turn: statuses, `slow` (200 after 10 s), `close` (no response)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_reply, default_value = "200", conflicts_with = "forward_to")]
     respond: Vec<Reply>,
 
-    /// How to show events
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Show the whole event below its line
+    /// Print the complete event below its line
     #[arg(long)]
     body: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Format {
-    /// A line for people
+    /// Human-readable lines
     Text,
-    /// A JSON object a line
+    /// Print one JSON object per line
     Json,
 }
 
@@ -85,7 +85,7 @@ fn parse_reply(text: &str) -> Result<Reply, String> {
     }
 }
 
-/// Any URL that a request can go to, query included; a fragment is not sent.
+/// Any URL that accepts requests, with optional query; a fragment is not sent.
 fn any_url(text: &str) -> Option<String> {
     let url = text.split('#').next().unwrap_or(text);
     let uri: http::Uri = url.parse().ok()?;
@@ -93,7 +93,7 @@ fn any_url(text: &str) -> Option<String> {
     goes.then(|| url.to_owned())
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run(args: ListenArgs) -> Result<(), Failure> {
     super::block_on(listen(args))
 }
@@ -103,16 +103,16 @@ async fn listen(args: ListenArgs) -> Result<(), Failure> {
     let address = SocketAddr::new(args.address, args.port);
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let error = anyhow::Error::from(error).context(format!("cannot listen on {address}"));
-        Failure::new(Exit::Failed, error).hint("name another port by --port; 0 takes any free one")
+        Failure::new(Exit::Failed, error).hint("choose another port with --port; 0 chooses a free port")
     })?;
     let address = listener.local_addr().map_err(|error| Failure::new(Exit::Failed, error))?;
     terminal::note(format_args!("listening on {}", styled(BOLD, format_args!("http://{address}"))));
     let secrets = secret_input::given_all(&args.secrets, args.secret_file.as_deref())?;
     if secrets.iter().any(String::is_empty) {
-        return Err(Failure::message(Exit::Usage, "a secret is empty: anybody can sign with an empty key"));
+        return Err(Failure::message(Exit::Usage, "a secret is empty: anyone can sign with an empty key"));
     }
     if secrets.is_empty() {
-        terminal::note("signatures are not verified: name the subscription's secret by --secret");
+        terminal::note("signatures are not verified: pass the subscription's secret with --secret");
     }
     let forward = match &args.forward_to {
         None => None,
@@ -140,7 +140,7 @@ async fn listen(args: ListenArgs) -> Result<(), Failure> {
     }
 }
 
-/// Shows requests and decides how they are answered.
+/// Prints requests and decides the responses.
 struct Screen {
     verifier: Verifier,
     forward: Option<(Client, String)>,
@@ -181,12 +181,12 @@ async fn forward(client: &Client, url: &str, received: &Received) -> (Reply, Opt
     }
 }
 
-/// An event's type without what all of them have in common.
+/// An event type without the common prefix.
 pub(crate) fn short_type(event_type: &str) -> &str {
     event_type.strip_prefix(domain::event_type::PIM_PREFIX).unwrap_or(event_type)
 }
 
-/// A duration for people.
+/// A human-readable duration.
 pub(crate) fn readable(duration: Duration) -> String {
     match duration.as_secs_f64() {
         seconds if seconds < 1.0 => format!("{:.1} ms", seconds * 1000.0),
@@ -211,13 +211,13 @@ fn text(received: &Received, signature: &Signature, reply: Reply, remark: Option
     let verdict = match signature {
         Signature::Genuine => styled(GOOD, "✓ verified"),
         Signature::Unchecked => styled(DIM, "? unverified"),
-        Signature::Wrong(why) => styled(BAD, format_args!("✗ not genuine ({why})")),
+        Signature::Wrong(why) => styled(BAD, format_args!("✗ invalid signature ({why})")),
     };
     let what = match received.attribute("type") {
         "" if received.event.is_none() => {
-            format!("{} bytes that are no JSON at {}", received.body.len(), received.path)
+            format!("{} bytes of invalid JSON at {}", received.body.len(), received.path)
         }
-        "" => format!("JSON that is no CloudEvent at {}", received.path),
+        "" => format!("JSON without a CloudEvent at {}", received.path),
         event_type => short_type(event_type).to_owned(),
     };
     let age = received.age().map(|age| format!("  {} old", readable(age))).unwrap_or_default();
@@ -257,7 +257,7 @@ fn json(received: &Received, signature: &Signature, reply: Reply) -> String {
         "age_ms": received.age().map(|age| age.as_secs_f64() * 1000.0),
         "answered": answered(reply),
         "headers": headers(&received.headers),
-        // The exact bytes, for whoever wants to verify them once more.
+        // The exact bytes, to verify them again.
         "body": String::from_utf8_lossy(&received.body),
         "event": serde_json::from_slice::<serde_json::Value>(&received.body).ok(),
     });

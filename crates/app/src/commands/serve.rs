@@ -10,12 +10,12 @@ use crate::platform::Platform;
 use crate::signals::Stop;
 use crate::{hardening, log, terminal};
 
-/// Run the platform: take events in and deliver them
+/// Run the platform
 ///
-/// Needs no configuration to start: data goes to ./data, and it listens on http://127.0.0.1:8080. Then register a PIM
-/// with `postrider pim add`. Ctrl-C or SIGTERM stops it: it takes no more requests, lets deliveries under way end and
-/// saves how far every subscription has come. A second Ctrl-C ends it at once; what was under way is then delivered
-/// again at the next start.
+/// Starts without configuration: data goes to ./data, and the API listens on http://127.0.0.1:8080. Next, register a
+/// PIM with `postrider pim add`. Ctrl-C or SIGTERM stops the platform gracefully: it accepts no more requests,
+/// completes attempts in flight and saves the progress of all subscriptions. A second Ctrl-C terminates it immediately;
+/// attempts in flight are repeated after the next start.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   postrider serve
@@ -23,7 +23,7 @@ use crate::{hardening, log, terminal};
   postrider serve --data-dir /var/lib/postrider --listen 0.0.0.0:8080
   postrider serve --allow-http-destinations true --allow-networks 127.0.0.0/8     (for development)")]
 pub(crate) struct ServeArgs {
-    /// Write the URL that it listens on to this file as soon as it does
+    /// Write the URL of the API to this file once it is ready
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 
@@ -31,7 +31,7 @@ pub(crate) struct ServeArgs {
     config: ConfigArgs,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
     log::start(config.settings.log.format, &config.settings.log.level)?;
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
             () = stop.wait() => None,
             task = platform.failed() => Some(task),
         };
-        tracing::info!("stopping: deliveries under way may end; Ctrl-C again ends at once");
+        tracing::info!("stopping: completing attempts in flight; press Ctrl-C again to terminate immediately");
         platform.stop().await;
         tracing::info!("stopped");
         match failed {

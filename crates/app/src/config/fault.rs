@@ -1,20 +1,20 @@
-//! A configuration that is refused: every fault with its place, what would be right, and the nearest known name.
+//! Errors in a configuration: each with its place, the valid values, and the nearest known name.
 
 use std::fmt;
 
 use super::typed::Place;
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Fault {
     pub(super) place: Place,
-    /// The setting's full name, if it is about one.
+    /// Full name of the setting, if the error concerns one.
     pub(super) key: Option<String>,
     pub(super) problem: String,
     pub(super) hint: Option<String>,
 }
 
-/// All that is wrong with a configuration.
+/// All errors of a configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Refused {
     pub(crate) faults: Vec<Fault>,
@@ -25,8 +25,8 @@ impl std::error::Error for Refused {}
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.faults.as_slice() {
-            [_] => f.write_str("the configuration is refused")?,
-            faults => write!(f, "the configuration is refused, with {} faults", faults.len())?,
+            [_] => f.write_str("invalid configuration")?,
+            faults => write!(f, "invalid configuration, {} errors", faults.len())?,
         }
         for fault in &self.faults {
             write!(f, "\n\n  {fault}")?;
@@ -49,7 +49,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The known name that somebody may have meant by `typed`: a similar one, or the same word in another group.
+/// The known name most similar to `typed`: a similar spelling, or the same word in another group.
 pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let last = |key: &'a str| key.rsplit('.').next().unwrap_or(key);
     let word = typed.rsplit('.').next().unwrap_or(typed).replace('-', "_");

@@ -1,4 +1,4 @@
-//! The flags of settings: made from the table, so that none can be forgotten or be named differently.
+//! Flags of the settings, generated from the table.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -10,10 +10,10 @@ use super::print::help_text;
 use super::settings::{Setting, TABLE};
 use super::{Config, Refused};
 
-/// Where to read the configuration, and settings that override it.
+/// Location of the configuration, and settings that override it.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ConfigArgs {
-    /// The configuration file [default: ./postrider.toml, then /etc/postrider/postrider.toml, if there]
+    /// Configuration file [default: ./postrider.toml, then /etc/postrider/postrider.toml, if present]
     #[arg(long, value_name = "FILE", env = "POSTRIDER_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 
@@ -28,7 +28,7 @@ impl ConfigArgs {
     }
 }
 
-/// Settings that were given as flags: the setting's key, and the text.
+/// Settings given as flags: key and text.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SettingFlags(pub(crate) Vec<(String, String)>);
 
@@ -41,21 +41,20 @@ struct Flag {
 
 static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
     let flag = |setting: &Setting| {
-        let first = setting.doc.first().map_or("", |line| line.trim());
+        let doc = setting.doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
         Flag {
             key: setting.key(),
             flag: setting.flag(),
-            short_help: first.split_once(". ").map_or(first, |(sentence, _)| sentence).to_owned(),
+            short_help: doc.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned(),
             long_help: help_text(setting),
         }
     };
     let of_a_file = |setting: &Setting| Flag {
         key: format!("{}_file", setting.key()),
         flag: format!("{}-file", setting.flag()),
-        short_help: format!("File that holds --{}", setting.flag()),
+        short_help: format!("File with the value of --{}", setting.flag()),
         long_help: format!(
-            "File that holds the value of --{}, so that no list of processes shows it; `-` reads standard input \
-             [env: {}_FILE]",
+            "File with the value of --{}, which keeps it out of process lists; `-` reads standard input [env: {}_FILE]",
             setting.flag(),
             setting.variable()
         ),
@@ -67,7 +66,7 @@ static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         FLAGS.iter().fold(command, |command, flag| {
-            // Short help names the few that everybody needs; `--help` has them all.
+            // Short help lists only the most common flags; `--help` lists all.
             let everyday = matches!(flag.key.as_str(), "data_dir" | "listen");
             command.arg(
                 Arg::new(flag.key.as_str())

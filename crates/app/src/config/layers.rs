@@ -1,4 +1,4 @@
-//! Where values come from: the file, over it environment variables, over those flags; beneath all the defaults.
+//! Layers of the configuration: flags over environment variables over the file over defaults.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,21 +9,21 @@ use super::typed::{self, Kind, Place, Typed};
 use super::value::Wrong;
 use crate::secret_input;
 
-/// What was typed, in all layers.
+/// Typed values of all layers.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
-    /// The value that counts, by the setting's key; what is not here has its default.
+    /// Effective values by key; missing ones have their default.
     values: HashMap<String, Typed>,
     /// `[[pims]]` of the file.
     pub(super) pims: Vec<Typed>,
-    /// What is wrong so far.
+    /// Errors so far.
     pub(super) faults: Vec<Fault>,
-    /// What looks wrong and does not stop anything.
+    /// Suspicious input that is not an error.
     pub(super) warnings: Vec<String>,
 }
 
 impl Layers {
-    /// Lays a file over the defaults.
+    /// Adds a file over the defaults.
     pub(super) fn add_file(&mut self, path: &Path, text: &str) {
         let members = match typed::parse_file(path, text) {
             Ok(members) => members,
@@ -31,8 +31,8 @@ impl Layers {
                 self.faults.push(Fault {
                     place,
                     key: None,
-                    problem: format!("this is no TOML: {problem}"),
-                    hint: Some("`postrider config --reference` prints a complete file to start from".to_owned()),
+                    problem: format!("invalid TOML: {problem}"),
+                    hint: Some("`postrider config --reference` prints a complete template".to_owned()),
                 });
                 return;
             }
@@ -41,20 +41,21 @@ impl Layers {
             let is_group = name != TOP && GROUPS.iter().any(|(group, _)| *group == name);
             match (&value.kind, name.as_str()) {
                 (Kind::List(items), "pims") => self.pims.extend(items.iter().cloned()),
-                (_, "pims") => self.fault(place, "pims", "is written as one table `[[pims]]` for each PIM"),
+                (_, "pims") => self.fault(place, "pims", "must be written as one table `[[pims]]` per PIM"),
                 (Kind::Table(inner), _) if is_group => {
                     for (inner_name, place, value) in inner {
                         self.put_from_file(format!("{name}.{inner_name}"), place.clone(), value.clone());
                     }
                 }
-                (_, group) if is_group => self.fault(place, group, &format!("is a table, written `[{group}]`")),
+                (_, group) if is_group => self.fault(place, group, &format!("must be a table: `[{group}]`")),
                 (Kind::Table(_), _) if !is_known(&name) => self.unknown_key(place, &name),
                 _ => self.put_from_file(name, place, value),
             }
         }
     }
 
-    /// Lays environment variables over the file. Unknown ones are no fault: container platforms invent such names.
+    /// Adds environment variables over the file. Unknown ones are not errors, because container platforms create such
+    /// names.
     pub(super) fn add_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         let known: HashMap<String, &Setting> = TABLE.iter().map(|setting| (setting.variable(), setting)).collect();
         for (name, text) in variables {
@@ -73,8 +74,7 @@ impl Layers {
                     let bare = |name: &'_ str| name.trim_start_matches("POSTRIDER_").to_owned();
                     let names: Vec<String> = known.keys().map(|name| bare(name)).collect();
                     if let Some(meant) = nearest(&bare(&name), names.iter().map(String::as_str)) {
-                        let warning =
-                            format!("the environment variable {name} is no setting; POSTRIDER_{meant} is one");
+                        let warning = format!("unknown environment variable {name}; did you mean POSTRIDER_{meant}?");
                         self.warnings.push(warning);
                     }
                 }
@@ -82,7 +82,7 @@ impl Layers {
         }
     }
 
-    /// Lays flags over the environment variables: pairs of a setting's key and text.
+    /// Adds flags over the environment variables: pairs of key and text.
     pub(super) fn add_flags(&mut self, flags: &[(String, String)]) {
         for (key, text) in flags {
             let flag = format!("--{}", key.replace(['.', '_'], "-"));
@@ -94,7 +94,7 @@ impl Layers {
         }
     }
 
-    /// The value of a secret is what a file holds; where it is a list, one item a line.
+    /// Reads a secret from a file; for a list, one item per line.
     fn put_from_secret_file(&mut self, key: &str, file: &Path, place: Place) {
         match secret_input::from_file(file) {
             Ok(text) => {
@@ -106,12 +106,12 @@ impl Layers {
         }
     }
 
-    /// Where the value of a setting comes from.
+    /// Origin of a setting's value.
     pub(super) fn place(&self, key: &str) -> Place {
         self.values.get(key).map_or(Place::Default, |typed| typed.place.clone())
     }
 
-    /// Takes note of a fault that concerns a setting.
+    /// Records an error in a setting.
     pub(super) fn fault(&mut self, place: Place, key: &str, problem: &str) {
         self.faults.push(Fault { place, key: Some(key.to_owned()), problem: problem.to_owned(), hint: None });
     }
@@ -133,7 +133,7 @@ impl Layers {
         self.faults.push(Fault {
             place,
             key: Some(key.to_owned()),
-            problem: "there is no such setting".to_owned(),
+            problem: "unknown setting".to_owned(),
             hint: Some(hint),
         });
     }
@@ -161,13 +161,13 @@ fn is_known(key: &str) -> bool {
 
 fn where_it_stands(key: &str) -> String {
     match key.split_once('.') {
-        Some((group, name)) => format!("It is `{name}` in the table `[{group}]`"),
+        Some((group, _)) => format!("It belongs to the table `[{group}]`"),
         None if key == "pims" => "Each PIM is a table `[[pims]]`".to_owned(),
-        None => "It stands before the first table of the file".to_owned(),
+        None => "It belongs before the first table of the file".to_owned(),
     }
 }
 
-/// The file to read: the one that was named, else the first of the usual places that is there.
+/// The file to read: the given one, or the first existing default.
 pub(super) fn find_file(named: Option<&Path>) -> Option<PathBuf> {
     match named {
         Some(path) => Some(path.to_owned()),

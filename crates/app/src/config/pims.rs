@@ -1,4 +1,4 @@
-//! `[[pims]]` of the file: PIMs that the operator registers by configuration.
+//! `[[pims]]`: PIMs registered in the configuration file.
 
 use std::collections::HashMap;
 
@@ -11,88 +11,87 @@ use super::layers::Layers;
 use super::typed::{Kind, Members, Place, Typed};
 use super::value::{PimUrl, TokenCheckWay, Value};
 
-/// A key of a producer is at least this long, so that it cannot be guessed.
+/// Minimum length of a producer key, so that it cannot be guessed.
 pub(crate) const SHORTEST_KEY: usize = 16;
 
-/// A PIM as the configuration registers it.
+/// A PIM in the configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct PimSettings {
     pub(crate) name: String,
     pub(crate) url: PimUrl,
-    /// `None`: those that `postrider pim rotate-key` made stay.
+    /// `None`: keeps the keys created by `postrider pim rotate-key`.
     pub(crate) keys: Option<Vec<Secret>>,
     pub(crate) token_check: TokenCheck,
     pub(crate) static_tokens: Vec<StaticToken>,
     pub(crate) events_api_secret: Option<Secret>,
 }
 
-/// Fields of `[[pims]]`: name, an example as TOML, documentation.
+/// Fields of `[[pims]]`: name, example as TOML, documentation.
 pub(super) const FIELDS: &[(&str, &str, &[&str])] = &[
-    ("name", "\"main\"", &["Its short name, unique: lower-case letters, digits and `-`. In URLs, logs and commands."]),
+    ("name", "\"main\"", &["Unique short name: lower-case letters, digits and `-`. Used in URLs, logs and commands."]),
     (
         "url",
         "\"https://pim.example.com\"",
-        &["Its base URL, as clients send it in `X-PIM-URL`. `http://` only if it is registered so."],
+        &["Base URL, as sent by clients in `X-PIM-URL`, including `http://` or `https://`."],
     ),
     (
         "keys",
         "[\"a-long-random-key\"]",
         &[
-            "Keys that its producers send to `POST /api/v1/events`, at least 16 characters each; only hashes are stored.",
-            "Left out: the keys that `postrider pim rotate-key` makes are in force.",
+            "Producer keys for `POST /api/v1/events`, at least 16 characters each; only hashes are stored. If",
+            "omitted, the keys created by `postrider pim rotate-key` apply.",
         ],
     ),
     (
         "token_check",
         "\"token-info\"",
         &[
-            "How tokens of its API callers are checked: `token-info` (hosted editions), `system-information` (Community and",
-            "PaaS, 6.0 and later), `measurement-families` (the same, 5.0 and later), or `static` (only `static_tokens` count).",
+            "How tokens of API clients are checked: `token-info` (hosted editions), `system-information`",
+            "(Community and PaaS, 6.0 and later), `measurement-families` (Community and PaaS, 5.0 and later),",
+            "or `static` (only `static_tokens`).",
         ],
     ),
     (
         "client_id_fields",
         "[\"client_id\", \"clientId\", \"app_id\", \"connection.client_id\"]",
-        &["With `token-info`: fields of the answer that may name the client; the first that is there counts."],
+        &["With `token-info`: response fields that may contain the client id; the first one present is used."],
     ),
     (
         "permission_field",
         "\"\"",
         &[
-            "With `token-info`: a field of the answer that is true when the client may use the Event Platform. Empty: all may.",
+            "With `token-info`: response field that is true if the client may use the Event Platform. Empty:",
+            "all may.",
         ],
     ),
     (
         "trust_client_id",
         "false",
         &[
-            "With `system-information` and `measurement-families`, whose answers do not name the client: believe the header",
-            "`X-PIM-CLIENT-ID` of whoever has a valid token. It gives away that clients are kept apart: any token of this PIM may",
-            "then act as any of its clients, read their subscriptions and redirect their events. Without it a client shows a token",
-            "of the platform, from `postrider client token add`.",
+            "With `system-information` and `measurement-families`, whose responses do not identify the client:",
+            "trusts the header `X-PIM-CLIENT-ID` of callers with a valid token. This removes the separation of",
+            "clients: any token of this PIM can act as any of its clients, read their subscriptions and",
+            "redirect their events. Without it, clients need a platform token from `postrider client token",
+            "add`.",
         ],
     ),
     (
         "clients",
         "[{ client_id = \"1_abc\", client_secret = \"…\", username = \"api_user\", password = \"…\" }]",
         &[
-            "Credentials by which the platform itself asks the PIM: for attribute types, for missed changes, whether a client is still",
-            "there. They are no proof of who calls: callers show a token of the platform.",
+            "Credentials for the platform's own requests to the PIM: attribute types, missed changes, client",
+            "permissions. They don't authenticate callers: these send a platform token.",
         ],
     ),
     (
         "static_tokens",
         "[{ client_id = \"dev\", token = \"dev-token\" }]",
-        &["Tokens that are accepted without asking the PIM: for development."],
+        &["Tokens accepted without asking the PIM. For development only."],
     ),
-    (
-        "events_api_secret",
-        "\"\"",
-        &["The secret of the Events API connection, for the intake at `/ingest/akeneo/{name}`."],
-    ),
+    ("events_api_secret", "\"\"", &["Secret of the Events API connection, for `/ingest/akeneo/{name}`."]),
 ];
 
-/// Reads all of `[[pims]]`; faults go to the layers.
+/// Reads all of `[[pims]]`; errors are added to the layers.
 pub(super) fn read(layers: &mut Layers) -> Vec<PimSettings> {
     let tables = std::mem::take(&mut layers.pims);
     let mut pims: Vec<PimSettings> = Vec::new();
@@ -106,7 +105,7 @@ pub(super) fn read(layers: &mut Layers) -> Vec<PimSettings> {
     pims
 }
 
-/// What `pim` has in common with one before it, or with itself: names, URLs and keys are unique. Keys are never named.
+/// Conflicts between `pim` and earlier PIMs or itself: names, URLs and keys are unique. Messages never contain keys.
 fn clashes(before: &[PimSettings], pim: &PimSettings) -> Vec<(&'static str, String)> {
     let mut clashes = Vec::new();
     if before.iter().any(|other| other.name == pim.name) {
@@ -121,7 +120,7 @@ fn clashes(before: &[PimSettings], pim: &PimSettings) -> Vec<(&'static str, Stri
         .collect();
     let keys = pim.keys.as_deref().unwrap_or_default();
     if let Some(other) = keys.iter().find_map(|key| owners.get(key.expose())) {
-        let problem = format!("{other:?} and {:?} have the same key: each source has keys of its own", pim.name);
+        let problem = format!("{other:?} and {:?} have the same key: keys must be unique", pim.name);
         clashes.push(("pims.keys", problem));
     }
     clashes
@@ -150,27 +149,27 @@ fn read_one(table: &Typed, faults: &mut Vec<Fault>) -> Option<PimSettings> {
 
     for key in keys.iter().flatten() {
         if key.expose().len() < SHORTEST_KEY {
-            fault("keys", "a key is shorter than 16 characters; `openssl rand -hex 24` makes a good one");
+            fault("keys", "a key is shorter than 16 characters; generate one with `openssl rand -hex 24`");
         } else if let Err(problem) = credential::check_token(key.expose()) {
             fault("keys", &format!("a key {problem}"));
         }
     }
     if events_api_secret.as_ref().is_some_and(|secret| secret.expose().trim() != secret.expose()) {
-        fault("events_api_secret", "has blanks around it, with which no signature of the PIM would match");
+        fault("events_api_secret", "has leading or trailing spaces");
     }
     if name.as_deref().is_some_and(|name| !is_name(name)) {
-        fault("name", "expected 1 to 63 lower-case letters, digits and `-`, beginning with a letter or a digit");
+        fault("name", "expected 1 to 63 lower-case letters, digits and `-`, starting with a letter or digit");
     }
     let way = way.unwrap_or(TokenCheckWay::TokenInfo);
     let probing = matches!(way, TokenCheckWay::SystemInformation | TokenCheckWay::MeasurementFamilies);
     if !probing && trust.is_some() {
-        fault("token_check", "`trust_client_id` goes with `system-information` or `measurement-families`");
+        fault("token_check", "`trust_client_id` requires `system-information` or `measurement-families`");
     }
     if way == TokenCheckWay::Static && !clients.is_empty() {
-        fault("token_check", "`clients` do not go with `static`: nobody is asked");
+        fault("token_check", "`clients` cannot be used with `static`: the PIM is never asked");
     }
     if way != TokenCheckWay::TokenInfo && (client_id_fields.is_some() || permission_field.is_some()) {
-        fault("token_check", "`client_id_fields` and `permission_field` go with `token-info`");
+        fault("token_check", "`client_id_fields` and `permission_field` require `token-info`");
     }
     let trust_client_id = trust == Some(true);
     let probe = |probe| TokenCheck::Probe { probe, trust_client_id, clients: clients.clone() };
@@ -221,7 +220,7 @@ fn read_static_token(typed: &Typed, faults: &mut Vec<Fault>) -> Option<StaticTok
     Some(StaticToken { client_id: ClientId(client_id?), token: token? })
 }
 
-/// The members of one table, taken one by one; what is left over is not known.
+/// Members of a table, consumed one by one; leftovers are unknown.
 struct Fields<'a> {
     path: &'static str,
     place: Place,
@@ -265,7 +264,7 @@ impl<'a> Fields<'a> {
         self.optional(name)
     }
 
-    /// Notes that no request could carry a value.
+    /// Records a value that no request could carry.
     fn judge(&mut self, name: &str, judged: Result<(), Unsendable>) {
         if let Err(problem) = judged {
             self.fault(self.place.clone(), name, problem.to_string(), None);
@@ -291,7 +290,7 @@ impl<'a> Fields<'a> {
     fn finish(mut self, known: impl IntoIterator<Item = &'static str> + Clone) {
         for (name, place, _) in std::mem::take(&mut self.members) {
             let hint = nearest(&name, known.clone()).map(|meant| format!("did you mean `{meant}`?"));
-            self.fault(place, &name, "there is no such field".to_owned(), hint);
+            self.fault(place, &name, "unknown field".to_owned(), hint);
         }
     }
 

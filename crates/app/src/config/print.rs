@@ -9,10 +9,10 @@ use super::Config;
 use super::pims::{self, PimSettings};
 use super::settings::{GROUPS, Setting, TABLE, TOP};
 
-/// The configuration in force, secrets masked, each value with its origin.
+/// The effective configuration with the origin of each value; secrets are masked.
 pub(super) fn effective(config: &Config) -> String {
     let mut text =
-        String::from("# The configuration in force: flags over environment variables over the file over defaults.\n");
+        String::from("# Effective configuration: flags over environment variables over the file over defaults.\n");
     match &config.file {
         Some(file) => _ = writeln!(text, "# File: {}", file.display()),
         None => text.push_str("# File: none\n"),
@@ -94,12 +94,13 @@ fn pim_as_toml(pim: &PimSettings) -> String {
     text
 }
 
-/// All settings with their documentation and defaults: a complete file to start from.
+/// All settings with documentation and defaults: a complete template.
 pub(crate) fn reference() -> String {
     let mut text = String::from(
         "# Postrider's settings with their defaults. Read from --config, POSTRIDER_CONFIG, ./postrider.toml or\n\
-         # /etc/postrider/postrider.toml, the first that is there. Each setting has an environment variable and a flag too;\n\
-         # there, items of a list are separated by commas. Durations and sizes have units: \"5m\", \"64 MiB\".\n",
+         # /etc/postrider/postrider.toml, whichever is found first. Each setting also has an environment variable and \
+         a\n\
+         # flag, where list items are separated by commas. Durations and sizes have units: \"5m\", \"64 MiB\".\n",
     );
     for (group, doc) in GROUPS {
         text.push('\n');
@@ -114,7 +115,7 @@ pub(crate) fn reference() -> String {
             _ = writeln!(text, "{} = {}", setting.name, (setting.default_toml)());
         }
     }
-    text.push_str("\n# PIMs, one table each, beside those that `postrider pim add` registers.\n# [[pims]]\n");
+    text.push_str("\n# PIMs, one table each, in addition to those registered by `postrider pim add`.\n# [[pims]]\n");
     for (name, example, doc) in pims::FIELDS {
         text.push_str("#\n");
         for line in *doc {
@@ -131,7 +132,7 @@ fn comment(text: &mut String, doc: &[&str]) {
     }
 }
 
-/// The documentation of a setting as one paragraph, for `--help`.
+/// A setting's documentation as one paragraph, for `--help`.
 pub(crate) fn help_text(setting: &Setting) -> String {
     let doc: Vec<_> = setting.doc.iter().map(|line| line.trim()).collect();
     format!("{} [default: {}] [env: {}]", doc.join(" "), (setting.default_toml)(), setting.variable())

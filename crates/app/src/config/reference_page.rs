@@ -1,4 +1,4 @@
-//! `docs/reference/configuration.md`, made from the table of settings. `cargo xtask docs` writes it anew.
+//! `docs/reference/configuration.md`, generated from the table of settings by `cargo xtask docs`.
 
 use std::fmt::Write as _;
 
@@ -15,25 +15,26 @@ fn reference_page_of_the_configuration() {
 fn page() -> String {
     let mut text = String::from(
         "# Configuration\n\n\
-         <!-- Made from the code by `cargo xtask docs`. -->\n\n\
-         All settings. [Configuration](../operators/configuration.md) says where they may stand and which one wins. \
+         <!-- Generated from the code by `cargo xtask docs`. -->\n\n\
+         All settings. [Configuration](../operators/configuration.md) explains their sources and precedence. \
          `delivery.rate_first` is `rate_first` under `[delivery]` in the file, `POSTRIDER_DELIVERY_RATE_FIRST` in the \
-         environment, and `--delivery-rate-first` on the command line; there, items of a list are separated by commas. \
-         Durations and sizes have units: `\"5m\"`, `\"64 MiB\"`.\n",
+         environment, and `--delivery-rate-first` on the command line. In the environment and on the command line, \
+         list \
+         items are separated by commas. Durations and sizes have units: `\"5m\"`, `\"64 MiB\"`.\n",
     );
     for (group, doc) in GROUPS {
-        let title = if *group == TOP { "Before the first table".to_owned() } else { format!("`[{group}]`") };
+        let title = if *group == TOP { "Top level".to_owned() } else { format!("`[{group}]`") };
         _ = write!(
             text,
-            "\n## {title}\n\n{}\n\n| setting | default | what it does |\n| --- | --- | --- |\n",
+            "\n## {title}\n\n{}\n\n| setting | default | description |\n| --- | --- | --- |\n",
             joined(doc)
         );
         for setting in TABLE.iter().filter(|setting| setting.group == *group) {
             let default = (setting.default_toml)();
-            // Of a unit or of two words everybody knows what they take.
+            // Units and single words need no explanation.
             let expected = (setting.expected)();
             let takes = match expected.starts_with("one of") {
-                true => format!(" Takes {expected}."),
+                true => format!(" Values: {expected}."),
                 false => String::new(),
             };
             _ = writeln!(
@@ -47,8 +48,9 @@ fn page() -> String {
         }
     }
     text.push_str(
-        "\n## `[[pims]]`\n\nPIMs, one table each, beside those that `postrider pim add` registers. They can stand in the file only.\n\n\
-         | field | example | what it does |\n| --- | --- | --- |\n",
+        "\n## `[[pims]]`\n\nPIMs, one table each, in addition to those registered by `postrider pim add`. Only in the \
+         file.\n\n\
+         | field | example | description |\n| --- | --- | --- |\n",
     );
     for (name, example, doc) in pims::FIELDS {
         _ = writeln!(text, "| `{name}` | `{}` | {} |", cell(example), cell(&joined(doc)));
@@ -56,7 +58,7 @@ fn page() -> String {
     text
 }
 
-/// The lines of a documentation as one paragraph.
+/// Documentation lines as one paragraph.
 fn joined(doc: &[&str]) -> String {
     doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }

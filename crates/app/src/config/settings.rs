@@ -1,4 +1,4 @@
-//! Step two, "ready to use": every setting once, with its text in the reference, its type and its default.
+//! Step two, "ready to use": the table of all settings, with documentation, type and default.
 //!
 //! The names in the file, the environment variables (`POSTRIDER_DELIVERY_RATE_FIRST`), the flags
 //! (`--delivery-rate-first`), `--help`, `postrider config` and its reference all come from this table.
@@ -18,45 +18,45 @@ use super::value::{
 
 /// One row of the table.
 pub(crate) struct Setting {
-    /// The table of the file that it is in, or `top`.
+    /// Table of the file, or `top`.
     pub(super) group: &'static str,
     pub(super) name: &'static str,
-    /// Lines of its documentation.
+    /// Lines of documentation.
     pub(super) doc: &'static [&'static str],
-    /// As it would be typed into an environment variable.
+    /// In the syntax of an environment variable.
     pub(super) default: &'static str,
     pub(super) expected: fn() -> String,
-    /// Whether it is masked when it is shown; then a file may hold its value.
+    /// Whether the value is masked in output and may be read from a file.
     pub(super) secret: bool,
     /// The default as TOML.
     pub(super) default_toml: fn() -> String,
 }
 
 impl Setting {
-    /// Its full name in the file: `delivery.rate_first`.
+    /// Full name in the file: `delivery.rate_first`.
     pub(crate) fn key(&self) -> String {
         if self.group == TOP { self.name.to_owned() } else { format!("{}.{}", self.group, self.name) }
     }
 
-    /// Its environment variable.
+    /// Name of the environment variable.
     pub(crate) fn variable(&self) -> String {
         format!("POSTRIDER_{}", self.key().replace('.', "_").to_uppercase())
     }
 
-    /// Its flag, without the dashes before it.
+    /// Name of the flag, without leading dashes.
     pub(crate) fn flag(&self) -> String {
         self.key().replace(['.', '_'], "-")
     }
 }
 
-/// The group of settings that stand before the first table of the file.
+/// Group of the settings before the first table of the file.
 pub(super) const TOP: &str = "top";
 
-/// Finds what was typed for a setting and takes note of what is wrong.
+/// Looks up typed values and records invalid ones.
 pub(super) trait Source {
-    /// The value that counts for `setting`.
+    /// Effective value of `setting`.
     fn typed(&self, setting: &Setting) -> Typed;
-    /// What was typed is wrong.
+    /// Records an invalid value.
     fn wrong(&mut self, setting: &Setting, wrong: Wrong);
 }
 
@@ -73,7 +73,7 @@ macro_rules! settings {
             pub(crate) struct $Group { $( $(#[doc = $doc])* pub(crate) $name: $ty, )* }
         )*
 
-        /// All settings but the PIMs, checked one by one.
+        /// All settings except the PIMs, checked one by one.
         #[derive(Clone, Debug)]
         pub(crate) struct Settings { $( $(#[doc = $group_doc])* pub(crate) $group: $Group, )* }
 
@@ -97,7 +97,7 @@ macro_rules! settings {
         )*)*];
 
         impl Settings {
-            /// Reads all settings; `None` if one is wrong, after all were looked at.
+            /// Reads all settings; `None` if any is invalid. Checks all of them first.
             pub(super) fn read(source: &mut dyn Source) -> Option<Settings> {
                 let mut rows = TABLE.iter();
                 $( $( let $name = read_one::<$ty>(source, rows.next()?); )* let $group = || Some($Group { $($name: $name?,)* }); let $group = $group(); )*
@@ -124,238 +124,240 @@ fn read_one<T: Value>(source: &mut dyn Source, setting: &Setting) -> Option<T> {
 }
 
 settings! {
-    /// Who the platform is, where it keeps its data, and whom it may call.
+    /// Identity of the platform, data folder, and allowed destinations.
     top: Top {
-        /// Folder of the data: the log of events, the catalogue, and the key file that is made at the first start.
-        /// Made when it is missing. Relative to the folder that the program is started in.
+        /// Data folder: the event log, the catalogue, and the key file generated at the first start. Created if
+        /// missing. Relative to the working directory.
         data_dir: PathBuf = "data";
-        /// Address and port that the API listens on. Port 0 takes any free port; the chosen one is printed.
-        /// TLS is the business of a proxy in front: put one there before you listen on more than loopback.
+        /// Address and port of the API. Port 0 chooses a free port and prints it. The platform serves plain HTTP: put a
+        /// TLS proxy in front before you listen on more than loopback.
         listen: SocketAddr = "127.0.0.1:8080";
-        /// The URL under which clients and receivers reach the platform: the `dataschema` of events begins with it.
-        /// Empty: `http://` and the address that it listens on.
+        /// Public URL of the platform, used in the `dataschema` of events. Empty: `http://` and the listen address.
         public_url: Option<BaseUrl> = "";
-        /// The CloudEvents `source` of all delivered events. Some older receivers want `pim`.
+        /// CloudEvents `source` of all delivered events. Some older receivers expect `pim`.
         source: String = "akeneo-event-platform";
-        /// Networks that destinations may be in although they are not public, such as `["10.1.0.0/16"]`. Without it
-        /// every loopback, private, link-local or otherwise special address is refused.
+        /// Non-public networks in which destinations are allowed, such as `["10.1.0.0/16"]`. All other loopback,
+        /// private, link-local and special addresses are rejected.
         allow_networks: Vec<IpNet> = "";
-        /// Prefixes of your own translators from IPv6 to IPv4 (NAT64), such as `["2001:db8:64::/96"]`, beside `64:ff9b::/96`. An
-        /// address with such a prefix is judged by the IPv4 address in it, whatever `allow_networks` says.
+        /// Prefixes of your own NAT64 translators, such as `["2001:db8:64::/96"]`, in addition to `64:ff9b::/96`. An
+        /// address with such a prefix is checked by its embedded IPv4 address, regardless of `allow_networks`.
         nat64_prefixes: Vec<Nat64Prefix> = "";
-        /// Whether destinations and notification URLs may be `http://`: for development.
+        /// Allows `http://` for destinations and notification URLs. For development only.
         allow_http_destinations: bool = "false";
-        /// PEM files with further root certificates that destinations and PIMs may be signed by, beside the public
-        /// ones.
+        /// PEM files with additional root certificates for destinations and PIMs.
         extra_roots: Vec<PathBuf> = "";
     }
 
-    /// The API: management calls and the intake of events.
+    /// The API: management calls and event ingest.
     api: Api {
-        /// Requests a second that one client of one PIM may make to the management API; beyond it 429.
+        /// Management requests per second and client; above it 429.
         rate: Count = "100";
-        /// The largest body of a management request; beyond it 413.
+        /// Maximum body size of a management request; above it 413.
         max_body: Size = "256 KiB";
-        /// Connections that are open at the same time; further ones wait.
+        /// Maximum number of open connections; further ones wait.
         max_connections: Count = "10000";
-        /// The key of the operator's API under /api/v1/admin, at least 24 characters, sent as `Authorization: Bearer
-        /// <key>`. Empty: that API is off.
+        /// Key of the operator API under /api/v1/admin, at least 24 characters, sent as `Authorization: Bearer <key>`.
+        /// Empty: the operator API is disabled.
         operator_key: Option<Secret> = "";
-        /// A connection that sends no complete request header within this time, or nothing at all, is closed.
+        /// A connection that sends no complete request header within this time is closed.
         header_timeout: Duration = "30s";
-        /// A request whose body is not complete within this time is given up.
+        /// A request whose body is incomplete after this time is aborted.
         body_timeout: Duration = "60s";
-        /// Networks of reverse proxies: for a request from there the last address in `X-Forwarded-For` that is not in
-        /// them shares memory, rates and token checks, not the proxy's. Never used for access.
+        /// Networks of reverse proxies. For their requests, the last address in `X-Forwarded-For` outside these
+        /// networks counts as the client address in rate limits, memory shares and token checks. Never used for access
+        /// control.
         trusted_proxies: Vec<IpNet> = "127.0.0.0/8,::1/128";
-        /// Memory for the bodies of all requests together, shared fairly by PIM; an eighth of it is for requests of the
-        /// Events API whose signature is yet to be checked. A request that finds no room within 5 s is answered with
-        /// 503. At least 16 MiB.
+        /// Memory for request bodies, shared fairly by PIM; an eighth is reserved for Events API requests whose
+        /// signature is still unverified. A request that gets no memory within 5 s is answered with 503. At least 16
+        /// MiB.
         body_memory: Size = "64 MiB";
     }
 
-    /// The way out.
+    /// Outgoing connections.
     egress: Egress {
-        /// Hosts that answer whenever your own network works, such as `["example.com:443"]`. They are connected to only
-        /// while no destination answers, to tell an outage of yours from one of theirs. Any kind of TCP server will do.
+        /// Hosts that are reachable whenever your network works, such as `["example.com:443"]`. The platform connects
+        /// to them only while no destination answers, to distinguish your outages from your destinations'. Any TCP
+        /// server works.
         check: Vec<HostPort> = "";
     }
 
-    /// Events that come in.
+    /// Event ingest.
     ingest: Ingest {
-        /// The largest request; beyond it 413.
+        /// Maximum request size; above it 413.
         max_request: Size = "5 MiB";
-        /// The same id from the same PIM within this time, in hours of service, is accepted and not delivered twice.
+        /// An event id that repeats within this time, in hours of service, is accepted but not delivered again.
         dedup_window: Duration = "24h";
-        /// What happens to events of a type that is not known: `accept` stores them and names them in the answer, so
-        /// that a newer PIM loses nothing; `reject` refuses them with the nearest known name.
+        /// Handling of unknown event types: `accept` stores the events and lists their types in the response, so a
+        /// newer PIM loses no events; `reject` rejects them and suggests the nearest known type.
         unknown_types: UnknownTypes = "accept";
-        /// Whether `data` of known types is held against its description: `off`, `warn` (accepted, counted, and
-        /// told now and then in the log) or `reject`.
+        /// Validation of the `data` of known types: `off`, `warn` (accepted, counted and occasionally logged) or
+        /// `reject`.
         schema_check: SchemaCheck = "warn";
-        /// Further event types that subscriptions may name.
+        /// Additional event types that subscriptions may use.
         event_types: Vec<String> = "";
     }
 
     /// The Events API of Community and PaaS editions.
     events_api: EventsApi {
-        /// How often PIMs are asked what was changed, to find what they failed to send: they send each request once.
-        /// Needs credentials for their REST API. Some minutes are sensible, such as "15m". "0s": never.
+        /// Interval at which PIMs are queried for changes that they failed to send: they send each request once. Needs
+        /// credentials for their REST API. A few minutes are reasonable, such as "15m". "0s": disabled.
         reconcile_every: Duration = "0s";
-        /// How far each such round reaches back beyond the end of the one before, for clocks that differ and changes
-        /// that took long to be saved.
+        /// Overlap of consecutive rounds, for clock differences and changes that were saved late.
         reconcile_overlap: Duration = "5m";
     }
 
-    /// Checks of callers' tokens.
+    /// Checks of API clients' tokens.
     tokens: Tokens {
-        /// How long a PIM's "yes" to a token is believed without asking again.
+        /// How long a positive result is cached.
         yes_for: Duration = "60s";
-        /// How long a PIM's "no" to a token is believed without asking again.
+        /// How long a negative result is cached.
         no_for: Duration = "5s";
-        /// Answers that are remembered at most; tokens are remembered as hashes only.
+        /// Maximum number of cached results; tokens are cached as hashes only.
         max_cached: Count = "10000";
-        /// A check takes at most this long in all; a PIM that has not answered by then counts as not reachable: 503.
+        /// Maximum duration of a check; after it, the PIM counts as unreachable: 503.
         timeout: Duration = "2s";
-        /// How often PIMs are asked whether clients may still use the platform, where credentials for that are
-        /// registered; a withdrawn permission suspends. "0s": never.
+        /// Interval at which PIMs are asked whether clients with registered credentials may still use the platform; a
+        /// withdrawn permission suspends. "0s": disabled.
         recheck_every: Duration = "1h";
-        /// The pause after each question of such a round, so that no PIM is flooded.
+        /// Pause after each request of such a round, so that no PIM is flooded.
         recheck_pause: Duration = "1s";
     }
 
     /// Deliveries to destinations.
     delivery: Delivery {
-        /// Deliveries a second that a subscription never falls below, however often its destination says "too fast".
+        /// Minimum rate of a subscription, in deliveries per second, however often its destination answers 429.
         rate_lowest: PerSecond = "1";
-        /// Deliveries a second that a subscription never exceeds.
+        /// Maximum rate of a subscription, in deliveries per second.
         rate_highest: PerSecond = "100";
-        /// Deliveries a second that a new or resumed subscription starts with.
+        /// Initial rate of a new or resumed subscription, in deliveries per second.
         rate_first: PerSecond = "10";
-        /// Deliveries a second from one PIM to one host (name and port), over all its HTTPS subscriptions: 1 to 100,000. At
-        /// this rate the subscriptions take turns.
+        /// Maximum deliveries per second from one PIM to one host (name and port), shared by all its HTTPS
+        /// subscriptions, which take turns: 1 to 100,000.
         host_rate: HostRate = "400";
-        /// Attempts of one subscription that are under way at the same time.
+        /// Maximum number of attempts in flight per subscription.
         max_in_flight: Count = "64";
-        /// Connections to all destinations together; those to Kafka brokers are counted for themselves.
+        /// Maximum number of connections to HTTPS destinations. Connections to Kafka brokers have a separate limit of
+        /// the same size.
         max_connections: Count = "4096";
-        /// Kafka clients that are open at the same time. Subscriptions with the same brokers, credentials and TLS share
-        /// one.
+        /// Maximum number of open Kafka clients. Subscriptions with the same brokers, credentials and TLS settings
+        /// share one.
         max_kafka_clients: Count = "1024";
-        /// An attempt takes at most this long, from its start to the end of the answer.
+        /// Maximum duration of an attempt, from its start to the end of the response.
         attempt_timeout: Duration = "5s";
-        /// When a failed attempt is made again, each counted from the attempt before; after the last one the event is
-        /// dropped.
+        /// Delays before each retry, counted from the previous attempt; after the last one the event is dropped.
         retry_delays: Vec<Duration> = "5m,10m,20m";
-        /// How old the oldest failure of the last hour must be before a low success rate suspends a subscription: 0s to 1h.
+        /// Minimum age of the oldest failure of the last hour before a low success rate suspends a subscription: 0s to
+        /// 1h.
         suspend_after: Duration = "10m";
-        /// How long a topic or queue may accept nothing, although it is tried, before its subscription is suspended: from 1h up to
-        /// `storage.keep_events`. Time in which the platform was down, or lacked something itself, doesn't count.
+        /// A subscription is suspended when its topic or queue has accepted nothing for this time despite attempts:
+        /// from 1h up to `storage.keep_events`. Downtime and problems of the platform itself don't count.
         topic_patience: Duration = "24h";
-        /// Newest events that are kept in memory for subscriptions that keep up; others read from the disk.
+        /// Memory for the newest events, for subscriptions that keep up; others read from disk.
         hot_tail: Size = "64 MiB";
-        /// How often the progress of subscriptions is saved; a crash repeats at most what was delivered in this time.
+        /// Interval at which the progress of subscriptions is saved; a crash repeats at most the deliveries of this
+        /// time.
         save_interval: Duration = "200ms";
     }
 
-    /// Google Pub/Sub destinations. The platform publishes with Google's application default credentials;
-    /// PUBSUB_EMULATOR_HOST names an emulator instead.
+    /// Google Pub/Sub destinations. The platform publishes with Google's application default credentials; set
+    /// PUBSUB_EMULATOR_HOST to use an emulator instead.
     pubsub: Pubsub {
-        /// The endpoint, such as "https://europe-west1-pubsub.googleapis.com". Google keeps the events of an entity in
-        /// order only where all of them are published in the same region. Empty: the global endpoint, which takes the
+        /// Endpoint, such as "https://europe-west1-pubsub.googleapis.com". Google keeps the events of an entity in
+        /// order only if all of them are published in the same region. Empty: the global endpoint, which uses the
         /// nearest region.
         endpoint: Option<BaseUrl> = "";
-        /// A request to publish that is not answered within this time has failed.
+        /// Maximum duration of a publish request.
         request_timeout: Duration = "10s";
     }
 
-    /// What technical contacts are told.
+    /// Notifications of technical contacts.
     notifications: Notifications {
-        /// A subscription that the platform suspends more often than this within 24 hours is told so, in its log and in
-        /// the notification: resuming it does not help.
+        /// If the platform suspends a subscription more often than this within 24 hours, its log entry and notification
+        /// say that resuming does not help.
         frequent_suspensions: Count = "10";
-        /// A notification that cannot be handed over is retried, and given up after this much time between its attempts.
-        /// The platform's own downtime does not count.
+        /// A failed notification is retried until the pauses between its attempts add up to this time. Downtime of the
+        /// platform does not count.
         give_up_after: Duration = "3d";
     }
 
-    /// The SMTP server for notifications by email.
+    /// SMTP server for notifications by email.
     smtp: Smtp {
-        /// Its name or address. Empty: no email is sent; notifications by email wait and are given up at last.
+        /// Name or address of the server. Empty: no email is sent; notifications by email wait and are eventually given
+        /// up.
         host: Option<String> = "";
-        /// Its port. 0: the usual one, 587 with `starttls`, 465 with `tls`, 25 with `none`.
+        /// Port of the server. 0: the default, 587 for `starttls`, 465 for `tls`, 25 for `none`.
         port: Port = "0";
-        /// How the connection is secured: `starttls`, `tls`, or `none` for a server on the same machine.
+        /// Connection security: `starttls`, `tls`, or `none` for a server on the same machine.
         security: SmtpSecurity = "starttls";
-        /// User name, where the server wants a login.
+        /// User name, if the server requires a login.
         username: Option<String> = "";
         /// Password of that user.
         password: Option<Secret> = "";
-        /// The sender of all emails, such as `Postrider <postrider@example.com>`. Needed with `host`.
+        /// Sender of all emails, such as `Postrider <postrider@example.com>`. Required with `host`.
         from: Option<String> = "";
-        /// From the connection to the server's last word about an email.
+        /// Maximum duration of sending one email.
         timeout: Duration = "30s";
     }
 
-    /// What is kept, and for how long.
+    /// Retention and storage limits.
     storage: Storage {
-        /// Events older than this, in hours of service, are deleted even if a subscription has not got them yet.
-        /// Delivered ones go at once.
+        /// Undelivered events older than this, in hours of service, are dropped. Delivered events are deleted
+        /// immediately.
         keep_events: Duration = "30d";
-        /// Entries of the subscribers' logs are kept for this many hours of service after their last occurrence.
+        /// Retention of subscribers' log entries after their last occurrence, in hours of service.
         keep_logs: Duration = "30d";
-        /// Stored events may take up this much, those of one PIM half of it; beyond it producers get 429 until there is
-        /// room.
+        /// Maximum size of stored events; one PIM may use half of it. Above it, producers get 429 until there is space.
         max_log_size: Size = "50 GiB";
-        /// Disk space for the last known product states of one PIM's Events API bridge. Beyond it new states are not kept:
-        /// events are delivered as before, but the next change of such a product or product model has no delta.
+        /// Maximum size of the last known product states of one PIM's Events API bridge. Above it, new states are discarded:
+        /// events are still delivered, but the next change of such a product or product model has no delta.
         max_product_states: Size = "10 GiB";
-        /// With less free space on the disk producers get 429.
+        /// Minimum free disk space; below it, producers get 429.
         min_free_disk: Size = "512 MiB";
     }
 
-    /// Encryption of the secrets that the data folder holds.
+    /// Encryption of the secrets in the data folder.
     encryption: Encryption {
-        /// Keys, `<id>:<base64 of 32 bytes>` each. The first one encrypts, all of them decrypt: to rotate, put a new
-        /// one first. Empty: a key file `encryption.keys` in the data folder, made at the first start, readable by its
-        /// owner only.
+        /// Keys, each `<id>:<base64 of 32 bytes>`. The first one encrypts, all of them decrypt: to rotate, put a new
+        /// key first. Empty: a key file `encryption.keys` in the data folder, generated at the first start and readable
+        /// only by its owner.
         keys: Vec<Secret> = "";
-        /// Whether the group of the key file may read it as well (mode 640), as under Kubernetes' `fsGroup`. Others never may.
+        /// Allows a key file readable by its group (mode 640), as with Kubernetes' `fsGroup`. Others must never have
+        /// access.
         group_may_read: bool = "false";
     }
 
-    /// Metrics for Prometheus, at `/metrics`.
+    /// Prometheus metrics at `/metrics`.
     metrics: Metrics {
-        /// Address and port that serve `/metrics` and nothing else, without a key, such as "127.0.0.1:9464": for
-        /// loopback and private networks. Empty: there is no such listener.
+        /// Address and port of a separate listener for `/metrics` without authentication, such as "127.0.0.1:9464". Use
+        /// it on loopback or private networks. Empty: no such listener.
         listen: Option<SocketAddr> = "";
-        /// A key of at least 24 characters. With it `/metrics` is served on the API's address as well, to
-        /// `Authorization: Bearer <key>`; the operator's key opens it, too. Empty: only the operator's key does.
+        /// Key of at least 24 characters that enables `/metrics` on the API's address, sent as `Authorization: Bearer
+        /// <key>`; the operator key also works. Empty: only the operator key works.
         key: Option<Secret> = "";
-        /// So many subscriptions, the oldest, have series of their own; a metric says how many have none. Every one
-        /// adds six series. 0: none has.
+        /// Maximum number of subscriptions with their own series (oldest first), six series each. A metric counts the
+        /// others. 0: none.
         per_subscription_at_most: Amount = "0";
     }
 
-    /// OpenTelemetry traces of events, from their acceptance to their deliveries.
+    /// OpenTelemetry traces of events, from acceptance to delivery.
     traces: Traces {
-        /// Where spans are sent by OTLP over HTTP, such as "http://127.0.0.1:4318"; `/v1/traces` is added. Empty: where
-        /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT` say, and without them nowhere.
+        /// Endpoint for spans by OTLP over HTTP, such as "http://127.0.0.1:4318"; `/v1/traces` is appended. Empty:
+        /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT`; without them, traces are disabled.
         endpoint: Option<BaseUrl> = "";
-        /// The share of events that are recorded. Of events that belong to the trace of their producer, the producer
-        /// decides. Empty: what `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` say, and without them all.
+        /// Share of events that are recorded. If an event belongs to a trace of its producer, the producer's decision
+        /// applies. Empty: `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`; without them, all events.
         sample: Option<Share> = "";
-        /// `service.name` of the spans. Empty: what `OTEL_SERVICE_NAME` says, and without it `postrider`.
+        /// `service.name` of the spans. Empty: `OTEL_SERVICE_NAME`, or else `postrider`.
         service_name: Option<String> = "";
-        /// Whether HTTPS endpoints get the header `traceparent` with events that are recorded.
+        /// Sends the header `traceparent` to HTTPS endpoints with recorded events.
         propagate: bool = "true";
     }
 
     /// The platform's own logs, on standard error.
     log: Log {
-        /// `auto` writes for people on a terminal and JSON otherwise; or `human`, or `json`.
+        /// `human`, `json`, or `auto`: human-readable on a terminal, JSON otherwise.
         format: LogFormat = "auto";
-        /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or per module as in `info,sinks=debug`.
+        /// Log level: `error`, `warn`, `info`, `debug`, `trace`, or per module, as in `info,sinks=debug`.
         level: String = "info";
     }
 }

@@ -1,4 +1,4 @@
-//! What is refused, where, and with which hint.
+//! Rejected configurations: place, message, hint.
 
 use std::path::Path;
 
@@ -65,7 +65,7 @@ fn wrong_values_are_refused_with_their_place() {
     check_refused("listen = 8080", "p.toml:1:10: `listen`: expected an address and a port");
     check_refused(
         "\n\n[delivery]\n  rate_first = \"fast\"",
-        "p.toml:4:16: `delivery.rate_first`: expected a number a second",
+        "p.toml:4:16: `delivery.rate_first`: expected a number per second",
     );
     check_refused(
         "[delivery]\nretry_delays = [\"5m\",\n  \"ten\"]",
@@ -84,22 +84,22 @@ fn wrong_values_are_refused_with_their_place() {
 
 #[test]
 fn unknown_names_are_refused_with_the_nearest_known_one() {
-    check_refused("lisen = \"x\"", "p.toml:1:1: `lisen`: there is no such setting\n  hint: did you mean `listen`?");
-    check_refused("rate_first = 3", "did you mean `delivery.rate_first`? It is `rate_first` in the table `[delivery]`");
-    check_refused("[delivry]\nrate_first = 3", "`delivry`: there is no such setting");
+    check_refused("lisen = \"x\"", "p.toml:1:1: `lisen`: unknown setting\n  hint: did you mean `listen`?");
+    check_refused("rate_first = 3", "did you mean `delivery.rate_first`? It belongs to the table `[delivery]`");
+    check_refused("[delivry]\nrate_first = 3", "`delivry`: unknown setting");
     check_refused(
         "[delivery]\nrate_frist = 3",
-        "p.toml:2:1: `delivery.rate_frist`: there is no such setting\n  hint: did you mean `delivery.rate_first`",
+        "p.toml:2:1: `delivery.rate_frist`: unknown setting\n  hint: did you mean `delivery.rate_first`",
     );
-    check_refused("[pims]\nname = \"x\"", "`pims`: is written as one table `[[pims]]` for each PIM");
-    check_refused("delivery = 3", "`delivery`: is a table, written `[delivery]`");
-    check_refused("top = 3", "`top`: there is no such setting");
+    check_refused("[pims]\nname = \"x\"", "`pims`: must be written as one table `[[pims]]` per PIM");
+    check_refused("delivery = 3", "`delivery`: must be a table: `[delivery]`");
+    check_refused("top = 3", "`top`: unknown setting");
 }
 
 #[test]
 fn what_is_no_toml_is_refused_with_its_place() {
     check_refused("listen = \"x\nsource = 3", "p.toml:1:");
-    check_refused("a = 1\na = 2", "this is no TOML: duplicate key");
+    check_refused("a = 1\na = 2", "invalid TOML: duplicate key");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn wrong_environment_variables_and_flags_are_named() {
 fn an_environment_variable_that_is_nearly_a_setting_is_warned_about() {
     let config = read("", &[("POSTRIDER_LISTN", "x"), ("POSTRIDER_SERVICE_HOST", "10.0.0.1")], &[]).unwrap();
     assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
-    assert!(config.warnings[0].contains("POSTRIDER_LISTEN is one"));
+    assert!(config.warnings[0].contains("did you mean POSTRIDER_LISTEN?"));
 }
 
 #[test]
@@ -134,11 +134,11 @@ fn settings_that_contradict_each_other_are_refused() {
     check_refused("[delivery]\nrate_first = 200", "200 is not between");
     for wrong in ["0", "100001", "1.5"] {
         let file = format!("[delivery]\nhost_rate = {wrong}");
-        check_refused(&file, "`delivery.host_rate`: expected a whole number a second from 1 to 100000");
+        check_refused(&file, "`delivery.host_rate`: expected a whole number per second from 1 to 100000");
     }
     check_refused("[delivery]\nsuspend_after = \"61m\"", "`delivery.suspend_after`: must be at most 1h");
-    check_refused("[delivery]\ntopic_patience = \"59m\"", "`delivery.topic_patience`: must lie between 1h");
-    check_refused("[delivery]\ntopic_patience = \"400d\"", "`delivery.topic_patience`: must lie between 1h");
+    check_refused("[delivery]\ntopic_patience = \"59m\"", "`delivery.topic_patience`: must be between 1h");
+    check_refused("[delivery]\ntopic_patience = \"400d\"", "`delivery.topic_patience`: must be between 1h");
 }
 
 const PIM: &str = "[[pims]]\nname = \"main\"\nurl = \"https://pim.example.com/\"\n";
@@ -155,20 +155,20 @@ fn a_pim_needs_little() {
 fn wrong_pims_are_refused() {
     let check = |more: &str, expect: &str| check_refused(&format!("{PIM}{more}"), expect);
     check("keys = [\"short\"]", "`pims.keys`: a key is shorter than 16 characters");
-    check("key = \"x\"", "`pims.key`: there is no such field\n  hint: did you mean `keys`?");
+    check("key = \"x\"", "`pims.key`: unknown field\n  hint: did you mean `keys`?");
     check("token_check = \"ask\"", "`pims.token_check`: expected one of \"token-info\", \"system-information\"");
-    check("trust_client_id = true", "goes with `system-information` or `measurement-families`");
+    check("trust_client_id = true", "requires `system-information` or `measurement-families`");
     check("static_tokens = [{ client_id = \"a\" }]", "`pims.static_tokens.token`: is missing");
     check(
         "static_tokens = [{ client_id = \"a\", token = \"t\", tokn = 1 }]",
-        "`pims.static_tokens.tokn`: there is no such field",
+        "`pims.static_tokens.tokn`: unknown field",
     );
     check(PIM, "there are two PIMs named \"main\"");
-    check("keys = [\"sixteen chars and blanks\"]", "a key contains blanks");
-    check("static_tokens = [{ client_id = \"a\", token = \"a b\" }]", "`pims.static_tokens.token`: contains blanks");
+    check("keys = [\"sixteen chars and blanks\"]", "a key contains spaces");
+    check("static_tokens = [{ client_id = \"a\", token = \"a b\" }]", "`pims.static_tokens.token`: contains spaces");
     check("static_tokens = [{ client_id = \"a\", token = \"pt_x\" }]", "begins with `pt_`");
-    check("static_tokens = [{ client_id = \" a\", token = \"t\" }]", "`pims.static_tokens.client_id`: contains blanks");
-    check("events_api_secret = \" s\"", "has blanks around it");
+    check("static_tokens = [{ client_id = \" a\", token = \"t\" }]", "`pims.static_tokens.client_id`: contains spaces");
+    check("events_api_secret = \" s\"", "has leading or trailing spaces");
     check_refused("[[pims]]\nname = \"Main\"\nurl = \"https://x.example\"", "expected 1 to 63 lower-case letters");
     check_refused("[[pims]]\nname = \"main\"", "p.toml:1:1: `pims.url`: is missing");
 }
@@ -203,7 +203,8 @@ fn a_pim_may_have_credentials_and_trust_the_header() {
 #[test]
 fn secrets_are_masked_when_printed_or_refused() {
     let file = format!(
-        "[encryption]\nkeys = [\"k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\"]\n{PIM}keys = [\"hidden-key-hidden-key\"]\n\
+        "[encryption]\nkeys = [\"k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\"]\n{PIM}keys = \
+         [\"hidden-key-hidden-key\"]\n\
          static_tokens = [{{ client_id = \"a\", token = \"hidden-token\" }}]\nevents_api_secret = \"hidden-secret\"\n"
     );
     let config = read(&file, &[], &[]).unwrap();
@@ -233,7 +234,7 @@ fn the_reference_is_a_file_that_can_be_read() {
 #[test]
 fn what_the_smtp_server_and_the_operators_key_need() {
     check_refused("[smtp]\nhost = \"mail.example.com\"\n", "smtp.from");
-    check_refused("[smtp]\nusername = \"me\"\n", "`smtp.username` and `smtp.password` go together");
+    check_refused("[smtp]\nusername = \"me\"\n", "`smtp.username` and `smtp.password` must be set together");
     check_refused("[smtp]\nsecurity = \"ssl\"\n", "starttls");
     check_refused("[api]\noperator_key = \"short\"\n", "shorter than 24 characters");
     check_refused("[metrics]\nkey = \"short\"\n", "`metrics.key`: is shorter than 24 characters");

@@ -1,4 +1,4 @@
-//! Step one, "as typed": what was written, in which layer and where, before anybody knows whether it makes sense.
+//! Step one, "as typed": values with their layer and place, before any validation.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -6,38 +6,38 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A value as it was typed, and its place.
+/// A typed value and its place.
 #[derive(Clone, Debug)]
 pub(super) struct Typed {
     pub(super) kind: Kind,
     pub(super) place: Place,
 }
 
-/// What a typed value looks like.
+/// Syntactic kind of a typed value.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     /// A TOML string.
     Text(String),
-    /// From an environment variable or a flag: text that may mean anything.
+    /// From an environment variable or a flag: text of any meaning.
     Bare(String),
-    /// A TOML integer or float, in its own spelling.
+    /// A TOML integer or float, as spelled.
     Number(String),
     Boolean(bool),
     List(Vec<Typed>),
     Table(Members),
-    /// A TOML date or time: no setting has one.
+    /// A TOML date or time; no setting has one.
     Moment(String),
 }
 
-/// The members of a table, in the order of the file: key, the key's place, value.
+/// Members of a table, in file order: key, place of the key, value.
 pub(super) type Members = Vec<(String, Place, Typed)>;
 
-/// Where a value was typed.
+/// Place of a typed value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Place {
-    /// Nowhere: the default.
+    /// The default.
     Default,
-    /// In the file; columns count characters, both start with 1.
+    /// In the file; columns count characters, both start at 1.
     File { path: PathBuf, line: usize, column: usize },
     /// In an environment variable.
     Environment(String),
@@ -62,7 +62,7 @@ impl Typed {
         Typed { kind: Kind::Bare(text.to_owned()), place }
     }
 
-    /// As a list: a bare text is split at its commas.
+    /// As a list: bare text is split at commas.
     pub(super) fn items(&self) -> Option<Vec<Typed>> {
         match &self.kind {
             Kind::List(items) => Some(items.clone()),
@@ -85,7 +85,7 @@ impl Typed {
         }
     }
 
-    /// For a message: what was found.
+    /// The value found, for a message.
     pub(super) fn found(&self) -> String {
         match &self.kind {
             Kind::Text(text) | Kind::Bare(text) => format!("{text:?}"),
@@ -97,7 +97,7 @@ impl Typed {
     }
 }
 
-/// Reads a file as typed. The error is the first place where it is no TOML, and why.
+/// Parses a file. The error is the first invalid place, and the cause.
 pub(super) fn parse_file(path: &Path, text: &str) -> Result<Members, (Place, String)> {
     let reader = Reader { path, text };
     match DeTable::parse(text) {

@@ -1,4 +1,4 @@
-//! Durations and sizes with units, as people write them: `5m`, `1h30m`, `64 MiB`.
+//! Durations and sizes with units: `5m`, `1h30m`, `64 MiB`.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ const SIZE_UNITS: [(&str, u64); 8] = [
     ("B", 1),
 ];
 
-/// Reads a sum of whole numbers with units, `1h30m` or `500 ms`. `None` for anything else, a bare number included: it
-/// would be a guess whether seconds are meant.
+/// Parses a sum of whole numbers with units, `1h30m` or `500 ms`. `None` for anything else, including a bare number,
+/// whose unit would be a guess.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut millis: u64 = 0;
@@ -32,7 +32,7 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     (!text.trim().is_empty()).then(|| Duration::from_millis(millis))
 }
 
-/// Writes a duration so that [`parse_duration`] reads the same one: the largest units that fit, `1h30m`.
+/// Formats a duration so that [`parse_duration`] returns it: the largest units that fit, `1h30m`.
 pub(super) fn show_duration(duration: Duration) -> String {
     let mut left = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if left == 0 {
@@ -48,7 +48,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
     text
 }
 
-/// Reads `64 MiB`, `64MiB`, `5 MB` or `1024 B`; a bare number counts bytes.
+/// Parses `64 MiB`, `64MiB`, `5 MB` or `1024 B`; a bare number is in bytes.
 pub(super) fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = leading_number(text.trim())?;
     let unit = unit.trim();
@@ -59,7 +59,7 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
     number.checked_mul(*factor)
 }
 
-/// Writes a size in the largest binary unit that divides it.
+/// Formats a size in the largest binary unit that divides it.
 pub(super) fn show_size(bytes: u64) -> String {
     let (unit, factor) = SIZE_UNITS
         .into_iter()

@@ -1,4 +1,4 @@
-//! How the values of settings are read from what was typed, and written as TOML. A value exists only if it is right.
+//! Conversion of setting values from and to TOML. A constructed value is always valid.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,25 +13,25 @@ use ipnet::{IpNet, Ipv6Net};
 use super::typed::{Kind, Place, Typed};
 use super::units;
 
-/// A typed value that is wrong: its place, and what was found there.
+/// An invalid typed value: its place, and the value found.
 #[derive(Clone, Debug)]
 pub(super) struct Wrong {
     pub(super) place: Place,
     pub(super) found: String,
 }
 
-/// What a setting can hold.
+/// Type of a setting's value.
 pub(super) trait Value: Sized {
-    /// Whether it is masked when the configuration is printed.
+    /// Whether the value is masked when the configuration is printed.
     const SECRET: bool = false;
 
-    /// What is right, for a person, to follow "expected".
+    /// Description of valid values, to follow "expected".
     fn expected() -> String;
 
-    /// Reads it; `None` if it is wrong.
+    /// Parses a value; `None` if invalid.
     fn read(typed: &Typed) -> Option<Self>;
 
-    /// Like [`Value::read`], with the innermost place that is wrong.
+    /// Like [`Value::read`], with the innermost invalid place.
     fn read_or_point(typed: &Typed) -> Result<Self, Wrong> {
         Self::read(typed).ok_or_else(|| Wrong {
             place: typed.place.clone(),
@@ -39,7 +39,7 @@ pub(super) trait Value: Sized {
         })
     }
 
-    /// Writes it as TOML.
+    /// Formats the value as TOML.
     fn show(&self) -> String;
 }
 
@@ -78,13 +78,13 @@ impl Value for Size {
     }
 }
 
-/// Events or requests a second, more than 0.
+/// Events or requests per second, more than 0.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
 pub(crate) struct PerSecond(pub(crate) f64);
 
 impl Value for PerSecond {
     fn expected() -> String {
-        "a number a second above 0, such as 100 or 0.5".to_owned()
+        "a number per second above 0, such as 100 or 0.5".to_owned()
     }
     fn read(typed: &Typed) -> Option<Self> {
         let (Kind::Number(text) | Kind::Bare(text)) = &typed.kind else { return None };
@@ -113,13 +113,13 @@ impl Value for Count {
     }
 }
 
-/// Deliveries a second to one host.
+/// Deliveries per second to one host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct HostRate(pub(crate) u32);
 
 impl Value for HostRate {
     fn expected() -> String {
-        "a whole number a second from 1 to 100000".to_owned()
+        "a whole number per second from 1 to 100000".to_owned()
     }
     fn read(typed: &Typed) -> Option<Self> {
         let (Kind::Number(text) | Kind::Bare(text)) = &typed.kind else { return None };
@@ -147,7 +147,7 @@ impl Value for Amount {
     }
 }
 
-/// A part of the whole, from 0 to 1.
+/// A fraction from 0 to 1.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
 pub(crate) struct Share(pub(crate) f64);
 
@@ -165,13 +165,13 @@ impl Value for Share {
     }
 }
 
-/// A port; 0 leaves the choice to the program.
+/// A port; 0 means the default or any free port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Port(pub(crate) u16);
 
 impl Value for Port {
     fn expected() -> String {
-        "a port from 1 to 65535, or 0 for the usual one".to_owned()
+        "a port from 1 to 65535, or 0 for the default".to_owned()
     }
     fn read(typed: &Typed) -> Option<Self> {
         let (Kind::Number(text) | Kind::Bare(text)) = &typed.kind else { return None };
@@ -198,7 +198,7 @@ impl Value for bool {
     }
 }
 
-/// Text that is not empty.
+/// Non-empty text.
 impl Value for String {
     fn expected() -> String {
         "text in quotes, not empty".to_owned()
@@ -248,7 +248,7 @@ impl Value for IpNet {
     }
 }
 
-/// The prefix of a translator from IPv6 to IPv4.
+/// A NAT64 prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Nat64Prefix(pub(crate) Ipv6Net);
 
@@ -265,7 +265,7 @@ impl Value for Nat64Prefix {
     }
 }
 
-/// A host and a port.
+/// Host and port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct HostPort {
     /// A name or an address, an IPv6 address in brackets.
@@ -294,7 +294,7 @@ impl Value for Secret {
         "text in quotes, not empty, on one line".to_owned()
     }
     fn read(typed: &Typed) -> Option<Self> {
-        // Files of secrets, and what a shell reads from them, end in a line break that is not part of the secret.
+        // Secret files and their contents read by a shell end in a line break that is not part of the secret.
         let text = without_line_break(typed.text()?);
         (!text.trim().is_empty() && !text.contains(char::is_control)).then(|| Secret::new(text))
     }
@@ -303,7 +303,7 @@ impl Value for Secret {
     }
 }
 
-/// `""` is none.
+/// `""` means none.
 impl<T: Value> Value for Option<T> {
     const SECRET: bool = T::SECRET;
     fn expected() -> String {
@@ -335,12 +335,12 @@ impl<T: Value> Value for Vec<T> {
     }
 }
 
-/// An `http` or `https` base URL, without user info, query, fragment and trailing slash.
+/// An `http` or `https` base URL without user info, query, fragment and trailing slash.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct BaseUrl(pub(crate) String);
 
 impl BaseUrl {
-    /// Reads one.
+    /// Parses a URL.
     pub(crate) fn parse(text: &str) -> Option<BaseUrl> {
         let uri: http::Uri = text.parse().ok()?;
         let scheme = uri.scheme_str()?;
@@ -366,17 +366,17 @@ impl Value for BaseUrl {
     }
 }
 
-/// The base URL of a PIM.
+/// Base URL of a PIM.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct PimUrl {
-    /// As it was typed, without trailing slash.
+    /// As typed, without trailing slash.
     pub(crate) url: String,
-    /// In the form that is compared.
+    /// In normalised form, for comparison.
     pub(crate) key: String,
 }
 
 impl PimUrl {
-    /// Reads one: by the same judge as the header `X-PIM-URL`.
+    /// Parses a URL with the same rules as the header `X-PIM-URL`.
     pub(crate) fn parse(text: &str) -> Option<PimUrl> {
         Some(PimUrl { url: text.trim_end_matches('/').to_owned(), key: url_key(text)? })
     }
@@ -419,53 +419,53 @@ macro_rules! choice {
 }
 
 choice! {
-    /// What happens to events of a type that is not known.
+    /// Handling of unknown event types.
     UnknownTypes {
-        /// They are stored, counted and named in the answer.
+        /// Stores, counts and reports them in the response.
         Accept = "accept",
-        /// They are refused, with the nearest known name.
+        /// Rejects them, with the nearest known name.
         Reject = "reject",
     }
 }
 
 choice! {
-    /// Whether the payload of known types is held against its description.
+    /// Validation of the payload of known types.
     SchemaCheck {
-        /// It is not looked at.
+        /// Disabled.
         Off = "off",
-        /// What deviates is logged.
+        /// Logs deviations.
         Warn = "warn",
-        /// What deviates is refused.
+        /// Rejects deviations.
         Reject = "reject",
     }
 }
 
 choice! {
-    /// How a connection to an SMTP server is secured.
+    /// Security of the connection to an SMTP server.
     SmtpSecurity {
-        /// It begins in the clear and must then change to TLS.
+        /// Starts in plain text and requires an upgrade to TLS.
         StartTls = "starttls",
-        /// TLS from its first byte on.
+        /// TLS from the first byte.
         Tls = "tls",
-        /// Not at all.
+        /// None.
         None = "none",
     }
 }
 
 choice! {
-    /// How logs are written.
+    /// Log format.
     LogFormat {
-        /// Human on a terminal, JSON otherwise.
+        /// Human-readable on a terminal, JSON otherwise.
         Auto = "auto",
-        /// Lines for people.
+        /// Human-readable lines.
         Human = "human",
-        /// One JSON object a line.
+        /// One JSON object per line.
         Json = "json",
     }
 }
 
 choice! {
-    /// How tokens of a PIM's API callers are checked.
+    /// How tokens of a PIM's API clients are checked.
     TokenCheckWay {
         /// `GET /api/rest/v1/token-info` of hosted PIMs.
         TokenInfo = "token-info",
@@ -473,7 +473,7 @@ choice! {
         SystemInformation = "system-information",
         /// `GET /api/rest/v1/measurement-families`, PIM 5.0 and later.
         MeasurementFamilies = "measurement-families",
-        /// The PIM is not asked: only static tokens count.
+        /// Static tokens only; the PIM is not asked.
         Static = "static",
     }
 }

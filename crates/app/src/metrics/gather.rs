@@ -1,4 +1,5 @@
-//! From what the crates count to samples. Counters are read as they stand; the engine and the store are asked, and not waited for long.
+//! Collects samples from the crates' counters, the engine and the store. Counters are read directly; the engine and the
+//! store have a time limit.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
@@ -19,27 +20,27 @@ use super::sheet::Sheet;
 use crate::running::Running;
 use crate::traces::Fate;
 
-/// What does not answer in this time is missing from the scrape.
+/// Sources that take longer are missing from the scrape.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Where the figures come from.
+/// Sources of the figures.
 pub(crate) struct Sources {
     pub(crate) counters: Arc<api::Counters>,
     pub(crate) bridge: Weak<Bridge>,
     pub(crate) running: Arc<Running>,
     pub(crate) engine: Arc<engine::Meters>,
     pub(crate) sinks: Arc<Sinks>,
-    /// Weak: a scrape must not be what closes the store.
+    /// Weak: a scrape must not be the last owner that closes the store.
     pub(crate) store: Weak<SqliteStore>,
     pub(crate) store_meters: Arc<store_sqlite::figures::Meters>,
     pub(crate) notify: Arc<notify::Meters>,
     pub(crate) spans: Arc<Counters<Fate>>,
-    /// Subscriptions that get series of their own.
+    /// Maximum number of subscriptions with their own series.
     pub(crate) per_subscription_at_most: usize,
     pub(crate) clock: Clock,
 }
 
-/// All samples now.
+/// Collects all samples.
 pub(super) async fn gather(sources: &Sources) -> Sheet {
     let mut sheet = Sheet::new();
     sheet.count(Metric::Build, &[env!("CARGO_PKG_VERSION")], 1);
@@ -153,7 +154,7 @@ async fn survey(sources: &Sources) -> Option<Survey> {
     tokio::time::timeout(PATIENCE, sources.running.survey(sources.per_subscription_at_most)).await.ok()?
 }
 
-/// What the store holds; `None` if it does not answer.
+/// The store's figures; `None` if it does not answer.
 async fn store(sources: &Sources, sheet: &mut Sheet) -> Option<()> {
     let store = sources.store.upgrade()?;
     let bounds = store.bounds();
@@ -213,7 +214,7 @@ async fn subscriptions(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
     let names = names.ok().and_then(Result::ok).unwrap_or_default();
     for figures in &survey.subscriptions {
         let (id, pim) = (figures.subscription.id.to_string(), figures.subscription.pim);
-        // A PIM that is removed is known by its number only.
+        // A removed PIM is only known by its number.
         let pim = names.get(&pim).cloned().unwrap_or_else(|| pim.to_string());
         let labels = [id.as_str(), pim.as_str(), figures.subscription.destination.of_type().name()];
         sheet.count(Metric::SubscriptionDelivered, &labels, figures.delivered);

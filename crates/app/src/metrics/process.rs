@@ -1,9 +1,9 @@
-//! What the operating system knows of the process.
+//! Process metrics from the operating system.
 
 use super::families::Metric;
 use super::sheet::Sheet;
 
-/// Puts down what is known; on other systems than Linux nothing.
+/// Adds the process metrics; none on systems other than Linux.
 #[cfg(target_os = "linux")]
 pub(super) fn put(sheet: &mut Sheet) {
     use procfs::process::{LimitValue, Process};
@@ -30,6 +30,6 @@ pub(super) fn put(sheet: &mut Sheet) {
     }
 }
 
-/// Puts down what is known; on other systems than Linux nothing.
+/// Adds the process metrics; none on systems other than Linux.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn put(_: &mut Sheet) {}

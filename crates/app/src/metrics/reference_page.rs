@@ -1,4 +1,4 @@
-//! `docs/reference/metrics.md`, made from the list of metrics. `cargo xtask docs` writes it anew.
+//! `docs/reference/metrics.md`, generated from the list of metrics by `cargo xtask docs`.
 
 use std::fmt::Write as _;
 
@@ -14,12 +14,15 @@ fn reference_page_of_the_metrics() {
 fn page() -> String {
     let mut text = String::from(
         "# Metrics\n\n\
-         <!-- Made from the code by `cargo xtask docs`. -->\n\n\
-         What `/metrics` shows. [Metrics and traces](../operators/observing.md) says how to scrape it, and has example alerts.\n\n\
-         Counters begin at 0 with the process. A histogram `x` has the series `x_bucket`, `x_sum` and `x_count`. The number of series \
-         is bounded: no label takes what a caller, a producer or a destination writes. Only the series of single subscriptions grow with \
-         what is stored, and `metrics.per_subscription_at_most` bounds them.\n\n\
-         | metric | type | labels | what it says |\n| --- | --- | --- | --- |\n",
+         <!-- Generated from the code by `cargo xtask docs`. -->\n\n\
+         Metrics at `/metrics`. [Metrics and traces](../operators/observing.md) explains scraping and has example \
+         alerts.\n\n\
+         Counters start at 0 with the process. A histogram `x` has the series `x_bucket`, `x_sum` and `x_count`. The \
+         number of \
+         series is bounded: labels never contain values from callers, producers or destinations. Only the series of \
+         individual \
+         subscriptions grow with the stored data; `metrics.per_subscription_at_most` limits them.\n\n\
+         | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
     );
     for family in FAMILIES {
         let kind = match family.kind {

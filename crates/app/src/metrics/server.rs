@@ -1,4 +1,4 @@
-//! The listener for scrapers: `/metrics` and nothing else, without a key, so it belongs on loopback or a private network.
+//! The listener for scrapers: only `/metrics`, without authentication, for loopback or a private network.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::failure::{Exit, Failure};
 /// Scrapers are few.
 const CONNECTIONS: usize = 16;
 
-/// Listens; what comes back serves until `stop` is done.
+/// Starts listening; the returned future serves until `stop` completes.
 pub(crate) async fn listen<S>(
     address: SocketAddr,
     metrics: Arc<Metrics>,
@@ -31,7 +31,10 @@ where
 {
     let cannot = |error: std::io::Error| {
         let error = anyhow::Error::from(error).context(format!("cannot listen on {address} for metrics"));
-        Failure::new(Exit::Failed, error).hint("name another address by --metrics-listen; port 0 takes any free one")
+        Failure::new(Exit::Failed, error).hint(
+            "choose another address with --metrics-listen; port 0 chooses a free \
+                                                port",
+        )
     };
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
@@ -50,5 +53,5 @@ async fn show(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Respon
 }
 
 async fn nothing_here() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "there is nothing here but /metrics\n")
+    (StatusCode::NOT_FOUND, "not found; see /metrics\n")
 }

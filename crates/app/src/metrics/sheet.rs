@@ -1,4 +1,4 @@
-//! A sheet of samples, and how it is written down.
+//! A set of samples, and its output formats.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use prometheus_client::registry::Registry;
 
 use super::families::{FAMILIES, Family, Kind, Metric};
 
-/// The media type of OpenMetrics.
+/// Media type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A value of a metric.
+/// Value of a metric.
 #[derive(Clone, Debug)]
 enum Value {
     Count(u64),
@@ -39,17 +39,17 @@ impl Sheet {
         Sheet { samples: FAMILIES.iter().map(|_| Vec::new()).collect() }
     }
 
-    /// Puts down a whole number. The values of labels are in the order of the list.
+    /// Adds a whole number. Label values are in the order of the list.
     pub(super) fn count(&mut self, metric: Metric, labels: &[&str], count: u64) {
         self.put(metric, labels, Value::Count(count));
     }
 
-    /// Puts down any number.
+    /// Adds a number.
     pub(super) fn number(&mut self, metric: Metric, labels: &[&str], number: f64) {
         self.put(metric, labels, Value::Number(number));
     }
 
-    /// Puts down a histogram.
+    /// Adds a histogram.
     pub(super) fn histogram(&mut self, metric: Metric, labels: &[&str], measured: Measured) {
         self.put(metric, labels, Value::Histogram(measured));
     }
@@ -64,12 +64,12 @@ impl Sheet {
         }
     }
 
-    /// Writes it, in the format of OpenMetrics or in the older text format that everybody reads; with its media type.
+    /// Formats the samples as OpenMetrics or in the older text format; returns the media type as well.
     pub(super) fn write(self, open_metrics: bool) -> (&'static str, String) {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self));
         let mut text = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         if open_metrics {
             text::encode(&mut text, &registry).unwrap_or_default();
             (OPEN_METRICS, text)
@@ -80,7 +80,7 @@ impl Sheet {
     }
 }
 
-/// Whether who asks with this `Accept` reads OpenMetrics.
+/// Whether a client with this `Accept` supports OpenMetrics.
 pub(super) fn is_open_metrics(accept: Option<&str>) -> bool {
     accept.is_some_and(|accept| accept.contains("application/openmetrics-text"))
 }
@@ -116,7 +116,7 @@ fn encode(family: &Family, value: &Value, metric: &mut MetricEncoder<'_>) -> fmt
     match (family.kind, value) {
         (Kind::Counter, Value::Count(count)) => metric.encode_counter::<NoLabelSet, _, u64>(count, None),
         (Kind::Counter, Value::Number(number)) => metric.encode_counter::<NoLabelSet, _, f64>(number, None),
-        // A double holds every whole number that occurs.
+        // A double represents all whole numbers that occur.
         (Kind::Gauge, Value::Count(count)) => metric.encode_gauge(&(*count as f64)),
         (Kind::Gauge, Value::Number(number)) => metric.encode_gauge(number),
         (Kind::Histogram, Value::Histogram(measured)) => {

@@ -1,4 +1,4 @@
-//! Attribute types from a fake PIM on a loopback address.
+//! Attribute types from a fake PIM on loopback.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -42,7 +42,7 @@ fn known() -> Vec<ClientCredentials> {
     }]
 }
 
-/// What a PIM with these answers (path and query, body) says; the rest is 404. With what it was asked.
+/// Result for a PIM with these responses (path and query, body), all others 404; with the requests received.
 async fn asked(
     clients: Vec<ClientCredentials>,
     answers: &'static [(&'static str, &'static str)],

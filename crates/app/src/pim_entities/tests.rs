@@ -1,4 +1,4 @@
-//! Reconciliation from end to end: bridge, store in memory, and the REST API of a fake PIM on a loopback address.
+//! Reconciliation end to end: bridge, in-memory store, and the REST API of a fake PIM on loopback.
 
 mod fake_rest;
 
@@ -21,12 +21,12 @@ const SECOND: &str = "22222222-2222-4222-8222-222222222222";
 const THIRD: &str = "33333333-3333-4333-8333-333333333333";
 const OVERLAP: Duration = Duration::from_secs(300);
 
-/// An instant of the day of these tests, `hh:mm:ss`.
+/// A time of the test day, `hh:mm:ss`.
 fn at(time: &str) -> Timestamp {
     Timestamp::parse(&format!("2026-11-03T{time}Z")).unwrap()
 }
 
-/// A product as `products` and the Events API have it.
+/// A product in the format of `products` and the Events API.
 fn product(uuid: &str, updated: &str, name: &str) -> Json {
     json!({
         "uuid": uuid, "identifier": &uuid[..4], "enabled": true, "family": "scanners", "parent": null,
@@ -85,7 +85,7 @@ impl World {
         World { store, bridge, reconciler, rest, pim }
     }
 
-    /// The platform starts again, once what it noted is stored.
+    /// Restarts the platform once its notes are stored.
     async fn restart(self) -> World {
         loop {
             let note = self.store.bridge_note(self.pim.id).await.unwrap();
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    /// A request of the Events API.
+    /// An Events API request.
     async fn send(&self, id: &str, action: &str, resource: &Json) {
         let event = json!({"action": action, "event_id": id, "event_datetime": resource["updated"],
             "author": "julia", "author_type": "ui", "data": {"resource": resource}});
@@ -104,7 +104,7 @@ impl World {
         assert_eq!((taken.accepted, taken.bad), (1, 0));
     }
 
-    /// The number of events and deltas that a round at this time makes.
+    /// Number of events and deltas of a round at this time.
     async fn round(&self, time: &str) -> (usize, usize) {
         self.rest.clock(at(time));
         let filled = self.reconciler.round(&self.pim, at(time)).await.unwrap();
@@ -112,7 +112,7 @@ impl World {
         (filled.events, filled.deltas)
     }
 
-    /// Type, start of the uuid, changed name, of all events.
+    /// Type, start of the uuid, and changed name of all events.
     async fn logged(&self) -> Vec<String> {
         let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
         let events = self.store.read(Some(self.pim.id), Position::FIRST, read).await.unwrap().events;
@@ -135,7 +135,7 @@ async fn a_missed_update_is_told_with_its_delta_and_only_once() {
     world.send("e-1", "product.updated", &product(FIRST, "09:00:00", "a")).await;
     world.send("e-2", "product.updated", &product(SECOND, "09:00:00", "a")).await;
     world.rest.put("products", vec![product(FIRST, "09:00:00", "a"), product(SECOND, "09:00:00", "a")]);
-    // The first round only takes note of the time.
+    // The first round only records the time.
     assert_eq!(world.round("10:00:00").await, (0, 0));
     assert_eq!(world.rest.asked("/api/rest/v1/products"), [""; 0]);
 
@@ -155,12 +155,12 @@ async fn a_missed_update_is_told_with_its_delta_and_only_once() {
         "product.updated.delta 2222 by reconciliation a>c",
     ];
     assert_eq!(world.logged().await, expect);
-    // Both are in the next window too, and after a restart.
+    // Both are also in the next window, and after a restart.
     assert_eq!(world.round("10:16:00").await, (0, 0));
     let world = world.restart().await;
     assert_eq!(world.round("10:17:00").await, (0, 0));
     assert_eq!(world.logged().await, expect);
-    // The request that was late after all tells no change again.
+    // The late request reports no change again.
     world.send("e-4", "product.updated", &product(SECOND, "10:06:00", "c")).await;
     assert_eq!(world.logged().await.len(), expect.len() + 1);
 }
@@ -202,7 +202,7 @@ async fn changes_are_found_whatever_the_time_zone_of_the_pim() {
         let world = World::new().await;
         world.rest.zone(zone);
         world.round("10:00:00").await;
-        // The one is in the window, the other long before it.
+        // One is in the window, the other long before it.
         let early = with(product(SECOND, "10:05:00", "b"), "updated", json!("2026-11-02T20:00:00+00:00"));
         world.rest.put("products", vec![product(FIRST, "10:05:00", "a"), early]);
         assert_eq!(world.round("10:15:00").await, (1, 0), "UTC{zone:+}");
@@ -261,12 +261,12 @@ async fn an_entity_that_cannot_be_read_costs_no_other() {
     ];
     assert_eq!(world.logged().await, expect);
     assert_eq!(world.bridge.counts().uncompared, 1);
-    // Once, although nothing can be compared; and what the bridge told is not told again.
+    // Once, although nothing can be compared; events reported by the bridge are not repeated.
     let odd = with(product(SECOND, "10:16:00", "y"), "values", json!([1]));
     world.send("e-2", "product.updated", &odd).await;
     world.rest.put("products", items[3..].iter().cloned().chain([odd]).collect());
     assert_eq!(world.round("10:30:00").await, (0, 0));
-    // The state from before is still there: the next one that can be compared gives a delta from it.
+    // The earlier state is kept: the next comparable one yields a delta from it.
     world.send("e-3", "product.updated", &product(FIRST, "10:31:00", "c")).await;
     assert_eq!(world.logged().await[6], "product.updated.delta 1111 by julia a>c");
 }
@@ -276,7 +276,7 @@ async fn a_restart_goes_on_where_it_was() {
     let world = World::new().await;
     world.round("10:00:00").await;
     let world = world.restart().await;
-    // The platform was down for hours, and what was changed then is told.
+    // The platform was down for hours; changes of that time are reported.
     world.rest.put("products", vec![product(FIRST, "11:00:00", "a"), product(SECOND, "09:00:00", "old")]);
     assert_eq!(world.round("15:00:00").await, (1, 0));
     assert_eq!(world.logged().await, ["product.updated 1111 by reconciliation"]);
@@ -298,7 +298,7 @@ async fn requests_that_come_meanwhile_win() {
     let world = World::new().await;
     world.send("e-1", "product.updated", &product(FIRST, "09:00:00", "a")).await;
     world.round("10:00:00").await;
-    // The PIM reads the page, then a change and a removal, in the same second, overtake its answer.
+    // The PIM reads the page, then a change and a removal in the same second overtake its response.
     world.rest.put("products", vec![product(FIRST, "10:05:00", "b"), product(SECOND, "10:05:00", "x")]);
     let held = world.rest.hold("/api/rest/v1/products");
     let round = world.round("10:15:00");
@@ -359,10 +359,10 @@ async fn a_next_page_elsewhere_is_refused() {
     ] {
         world.rest.links_to(&base);
         let refused = world.reconciler.round(&world.pim, at("10:15:00")).await.unwrap_err().to_string();
-        assert!(refused.contains("not there on the registered URL"), "{base}: {refused}");
+        assert!(refused.contains("outside the registered URL"), "{base}: {refused}");
     }
     assert_eq!(elsewhere.requests(), 0);
-    // Behind a proxy for TLS a PIM writes the wrong scheme.
+    // Behind a TLS proxy, a PIM writes the wrong scheme.
     world.rest.links_to(&format!("{}/api/rest/v1/products", own.replace("http:", "https:")));
     world.rest.put("products", vec![product(FIRST, "10:05:00", "a"), product(SECOND, "10:05:00", "a")]);
     assert_eq!(world.round("10:15:00").await, (2, 0));
@@ -380,7 +380,7 @@ async fn an_old_token_is_replaced() {
     world.rest.revoke();
     assert_eq!(world.round("10:17:00").await, (0, 0));
     assert_eq!(world.rest.granted(), granted + 1);
-    // A PIM that takes no token at all is not asked for ever.
+    // A PIM that accepts no token is not asked forever.
     world.rest.reject();
     let refused = world.reconciler.round(&world.pim, at("10:18:00")).await.unwrap_err().to_string();
     assert!(refused.contains("with 401"), "{refused}");
@@ -400,7 +400,7 @@ async fn too_much_is_asked_again_after_a_pause() {
         world.rest.answer_once(429, Some("0"));
     }
     let refused = world.reconciler.round(&world.pim, at("10:16:00")).await.unwrap_err().to_string();
-    assert!(refused.contains("asked too often"), "{refused}");
+    assert!(refused.contains("times with 429"), "{refused}");
 }
 
 #[tokio::test]

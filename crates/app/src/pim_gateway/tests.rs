@@ -1,4 +1,4 @@
-//! The gateway against a fake PIM on a loopback address.
+//! The gateway against a fake PIM on loopback.
 
 mod fake_pim;
 
@@ -56,7 +56,7 @@ fn credentials(client: &str) -> Vec<ClientCredentials> {
     }]
 }
 
-/// What the gateway says of client `app` with token `t0k` when the PIM has these answers (path, status, body).
+/// Verdict on client `app` with token `t0k` for a PIM with these responses (path, status, body).
 async fn verdict(check: TokenCheck, answers: &[(&'static str, u16, &'static str)]) -> (Verdict, Vec<String>) {
     let pim = FakePim::start(answers).await;
     let verdict = gateway().verify(&registered(&pim.url(), check), &ClientId("app".into()), "t0k").await;
@@ -136,7 +136,7 @@ async fn a_probe_proves_a_client_only_where_the_operator_trusts_the_header() {
     }
     for trusts in [true, false] {
         let (said, _) = verdict(probe(trusts, vec![]), &[(PROBE, 401, "{}")]).await;
-        assert!(matches!(said, Verdict::Rejected { .. }), "who has no token is told nothing");
+        assert!(matches!(said, Verdict::Rejected { .. }), "callers without a token learn nothing");
     }
 }
 
@@ -162,7 +162,7 @@ async fn a_token_that_cannot_stand_in_a_header_is_rejected() {
 
 const GRANTED: (&str, u16, &str) = (GRANT, 200, r#"{"access_token":"x"}"#);
 
-/// What the gateway says of the permission of client `app`, asked without a token of its own.
+/// Permission of client `app`, checked without a token of its own.
 async fn permission(check: TokenCheck, answers: &[(&'static str, u16, &'static str)]) -> Permission {
     let pim = FakePim::start(answers).await;
     gateway().permission(&registered(&pim.url(), check), &ClientId("app".into())).await

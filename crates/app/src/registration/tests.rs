@@ -1,4 +1,4 @@
-//! The configuration as the truth about what it names, over the store in memory.
+//! The configuration as the authority on its PIMs, with the in-memory store.
 
 use domain::pim::TokenCheck;
 use store::conformance::sample;
@@ -55,11 +55,11 @@ async fn a_key_that_the_file_names_no_more_ends() {
     let first = only(&store).await;
     assert_eq!((first.keys.len(), first.keys[0].origin), (1, Origin::Configuration));
     apply(&store, &[main_pim()], at(2)).await.unwrap();
-    assert_eq!(only(&store).await, first, "nothing changes without a reason");
-    // What a command adds is in force as long as the file says nothing about keys.
+    assert_eq!(only(&store).await, first, "unchanged settings change nothing");
+    // Keys added by a command apply as long as the file specifies none.
     let silent = configured("main", "https://pim.example.com", None);
     apply(&store, std::slice::from_ref(&silent), at(3)).await.unwrap();
-    assert_eq!(only(&store).await.keys, [], "the file named this key once");
+    assert_eq!(only(&store).await.keys, [], "the key was removed from the file");
     let (_, made) = new_key().unwrap();
     let add = |pim: &mut Pim| -> Result<(), ChangeError> {
         pim.keys.push(made.clone());
@@ -72,7 +72,7 @@ async fn a_key_that_the_file_names_no_more_ends() {
     assert_eq!(
         only(&store).await.keys[0].sha256,
         first.keys[0].sha256,
-        "the file is the truth about the keys it names"
+        "the file is authoritative for the keys it contains"
     );
 }
 
@@ -90,7 +90,7 @@ async fn a_secret_that_the_file_names_no_more_ends() {
     };
     edit_pim(&store, only(&store).await.id, set).await.unwrap();
     apply(&store, &[with(None)], at(3)).await.unwrap();
-    assert_eq!(only(&store).await.events_api_secret, Some(Secret::new("by command")), "the file never named this one");
+    assert_eq!(only(&store).await.events_api_secret, Some(Secret::new("by command")), "never part of the file");
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_pim_that_the_file_names_no_more_stands_still_until_it_is_named_again(
         assert_eq!(only(&store).await.provenance.withdrawn_at, Some(at(2)));
         let standing = status().await;
         assert_eq!(standing.status, SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn));
-        assert!(standing.holds(), "nothing of it is dropped");
+        assert!(standing.holds(), "the backlog is kept");
     }
     apply(&store, std::slice::from_ref(&settings), at(4)).await.unwrap();
     assert_eq!(status().await.status, SubscriptionStatus::Active);

@@ -1,4 +1,4 @@
-//! `docs/reference/events.md`, made from the catalogue of event types. `cargo xtask docs` writes it anew.
+//! `docs/reference/events.md`, generated from the catalogue of event types by `cargo xtask docs`.
 
 use std::fmt::Write as _;
 
@@ -16,11 +16,14 @@ fn page() -> String {
     let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
     let mut text = format!(
         "# Events\n\n\
-         <!-- Made from the code by `cargo xtask docs`. -->\n\n\
-         The {} event types of a PIM. Receivers must bear further fields, and further types: a newer PIM may send them.\n\n\
-         All names begin with `{PIM_PREFIX}`. [Receive events](../integrators/receiving.md) shows the envelope that all of them are delivered in; \
-         below is what stands in its `data`. Where a path leads through a list or a map, it names what one item is made of.\n\n\
-         The platform serves the list at `/api/v1/event-types` and the JSON Schema of each type at `/spec/{{type}}.schema.json`. \
+         <!-- Generated from the code by `cargo xtask docs`. -->\n\n\
+         The {} event types of a PIM. Receivers must tolerate additional fields and types: a newer PIM may send \
+         them.\n\n\
+         All names begin with `{PIM_PREFIX}`. [Receive events](../integrators/receiving.md) shows the envelope; this \
+         page lists \
+         the fields of `data`. A path through a list or a map refers to the fields of each item.\n\n\
+         The platform serves the list at `/api/v1/event-types` and the JSON Schema of each type at \
+         `/spec/{{type}}.schema.json`. \
          `postrider emit --type product.created --print` prints a sample.\n\n\
          | type | filter fields | |\n| --- | --- | --- |\n",
         names.len()
@@ -34,7 +37,7 @@ fn page() -> String {
         let remark = if event_type::takes_product_identifier(name) {
             "`data.product.identifier` with `send_product_identifier`"
         } else if [event_type::APP_DELETED, event_type::CONNECTION_DELETED].contains(name) {
-            "revokes the subscribers of the client that it names"
+            "revokes the subscribers of that client"
         } else {
             ""
         };
@@ -63,12 +66,12 @@ fn without_prefix(name: &str) -> &str {
     name.strip_prefix(PIM_PREFIX).unwrap_or(name)
 }
 
-/// As Markdown makes the anchor of a heading.
+/// Anchor of a heading in Markdown.
 fn anchor(heading: &str) -> String {
     heading.chars().filter(|c| c.is_alphanumeric() || *c == '-' || *c == '_').collect()
 }
 
-/// Short values on a line of their own, longer ones broken into their members.
+/// Short values on one line, longer ones split into their members.
 fn pretty(value: &Value, depth: usize, out: &mut String) {
     const WIDTH: usize = 100;
     let compact = value.to_canonical();

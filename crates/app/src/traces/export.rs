@@ -1,5 +1,5 @@
-//! Spans on their way out: a bounded queue, and one task that sends them in batches by OTLP. What does not fit is dropped and counted; a
-//! collector that hangs costs the queue's memory and nothing else.
+//! Export of spans: a bounded queue, and one task that sends them in batches by OTLP. Spans that don't fit are dropped
+//! and counted; a hanging collector costs only the queue's memory.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,21 +19,21 @@ use tokio::task::JoinHandle;
 
 use super::plan::Plan;
 
-/// At most this much of a collector's answer is read: it says at most what it did not take.
+/// Maximum size of a collector's response, which at most lists rejected spans.
 const ANSWER_LIMIT: usize = 64 * 1024;
-/// A stop waits this long for the last spans.
+/// Maximum wait for the last spans at a stop.
 const STOP_AT_MOST: Duration = Duration::from_secs(3);
-/// A collector that does not take spans is told of at most so often.
+/// Minimum interval between warnings about a collector that does not accept spans.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-/// What became of a span.
+/// Result of a span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fate {
-    /// The collector has it.
+    /// Accepted by the collector.
     Exported,
-    /// The queue was full.
+    /// Dropped because the queue was full.
     Dropped,
-    /// The collector did not take it.
+    /// Not accepted by the collector.
     Failed,
 }
 
@@ -53,7 +53,7 @@ impl Names for Fate {
     }
 }
 
-/// Where spans are handed in. Cheap to clone.
+/// Entry of the queue. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Spans {
     queue: mpsc::Sender<SpanData>,
@@ -61,7 +61,7 @@ pub(super) struct Spans {
 }
 
 impl Spans {
-    /// Hands a span in; never waits.
+    /// Queues a span; never waits.
     pub(super) fn send(&self, span: SpanData) {
         if self.queue.try_send(span).is_err() {
             self.fates.of(Fate::Dropped).one();
@@ -69,7 +69,7 @@ impl Spans {
     }
 }
 
-/// The task that sends them.
+/// The export task.
 #[derive(Debug)]
 pub(super) struct Export {
     stop: watch::Sender<bool>,
@@ -77,7 +77,7 @@ pub(super) struct Export {
 }
 
 impl Export {
-    /// Starts it.
+    /// Starts the export task.
     pub(super) fn start(plan: &Plan, client: Client, fates: Arc<Counters<Fate>>) -> anyhow::Result<(Spans, Export)> {
         let calls = Calls { client, timeout: plan.timeout };
         let mut exporter = SpanExporter::builder()
@@ -87,7 +87,7 @@ impl Export {
             .with_endpoint(&plan.endpoint)
             .with_timeout(plan.timeout)
             .build()
-            .context("the exporter of traces cannot be made")?;
+            .context("cannot create the trace exporter")?;
         exporter.set_resource(&resource(plan));
         let (queue, spans) = mpsc::channel(plan.queue);
         let sender = Sender {
@@ -104,17 +104,17 @@ impl Export {
         Ok((Spans { queue, fates }, Export { stop, running }))
     }
 
-    /// Takes no more spans, and waits until the last ones are sent.
+    /// Accepts no more spans, and waits until the last ones are sent.
     pub(super) async fn stop(self) {
         self.stop.send_replace(true);
         if tokio::time::timeout(STOP_AT_MOST, self.running).await.is_err() {
-            tracing::warn!("the last spans could not be sent in time and are lost");
+            tracing::warn!("could not send the last spans in time; they are lost");
         }
     }
 }
 
 fn resource(plan: &Plan) -> Resource {
-    // With what OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say.
+    // Includes OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME.
     let builder =
         Resource::builder().with_attribute(opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
     match &plan.service_name {
@@ -145,10 +145,10 @@ impl Sender {
                 let room = self.batch - batch.len();
                 tokio::select! {
                     taken = spans.recv_many(&mut batch, room) => more = taken > 0,
-                    // An error is the sender's end, which is a stop as well.
+                    // An error means that the sender is gone, which is a stop as well.
                     _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
                         stopping = true;
-                        // What is in the queue still comes.
+                        // Drains the queue.
                         spans.close();
                     }
                     () = gathered.as_mut() => break,
@@ -168,7 +168,7 @@ impl Sender {
         let exported = match tokio::time::timeout(self.timeout, self.exporter.export(batch)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", self.timeout.as_secs_f64())),
+            Err(_) => Err(format!("no response within {} s", self.timeout.as_secs_f64())),
         };
         let fate = if exported.is_ok() { Fate::Exported } else { Fate::Failed };
         self.fates.of(fate).add(count);
@@ -176,12 +176,12 @@ impl Sender {
             && self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY)
         {
             self.told = Some(Instant::now());
-            tracing::warn!(endpoint = self.endpoint, %why, "spans are lost: the collector does not take them");
+            tracing::warn!(endpoint = self.endpoint, %why, "spans are lost: the collector does not accept them");
         }
     }
 }
 
-/// Calls the collector with the platform's own client: no other TLS, no other pool.
+/// Calls the collector with the platform's own client: no other TLS stack, no other pool.
 struct Calls {
     client: Client,
     timeout: Duration,

@@ -1,4 +1,4 @@
-//! Whether and where traces go: by the settings, and where they say nothing by OpenTelemetry's own environment variables.
+//! Destination of traces: from the settings, or else from OpenTelemetry's own environment variables.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample};
 
 use crate::config::settings::Traces;
 
-/// Spans that wait to be sent, unless `OTEL_BSP_MAX_QUEUE_SIZE` says otherwise: about 1 KB each.
+/// Maximum number of queued spans, about 1 KB each, unless `OTEL_BSP_MAX_QUEUE_SIZE` is set.
 const QUEUE: usize = 8192;
-/// Spans that are sent together, unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` says otherwise.
+/// Maximum number of spans per request, unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is set.
 const BATCH: usize = 1024;
-/// How long spans are gathered, unless `OTEL_BSP_SCHEDULE_DELAY` says otherwise.
+/// Time to collect spans, unless `OTEL_BSP_SCHEDULE_DELAY` is set.
 const DELAY: Duration = Duration::from_secs(1);
-/// How long the collector may take, unless `OTEL_EXPORTER_OTLP_TIMEOUT` says otherwise.
+/// Time limit of the collector, unless `OTEL_EXPORTER_OTLP_TIMEOUT` is set.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where traces go, and which.
+/// Destination and sampling of traces.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The whole URL.
+    /// The complete URL.
     pub(super) endpoint: String,
-    /// `service.name`, unless the environment says it.
+    /// `service.name`, unless the environment sets it.
     pub(super) service_name: Option<String>,
     pub(super) sampling: Sampling,
     pub(super) propagate: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// What the settings and the environment want; `None`: no traces. With it, what of the environment makes no sense.
+    /// The plan from settings and environment; `None`: no traces. Also returns warnings about invalid variables.
     pub(crate) fn of(settings: &Traces, variable: impl Fn(&str) -> Option<String>) -> (Option<Plan>, Vec<String>) {
         let mut warnings = Vec::new();
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
@@ -51,8 +51,9 @@ impl Plan {
             && settings.endpoint.is_none()
         {
             warnings.push(format!(
-                "no traces are sent: OTEL_EXPORTER_OTLP_PROTOCOL asks for {protocol}, and the platform speaks http/protobuf, which \
-                 collectors take in at port 4318"
+                "no traces are sent: OTEL_EXPORTER_OTLP_PROTOCOL requests {protocol}, but the platform only supports \
+                 http/protobuf, \
+                 which collectors accept on port 4318"
             ));
             return (None, warnings);
         }
@@ -89,22 +90,22 @@ fn read(variable: &impl Fn(&str) -> Option<String>, name: &str, usual: u64, warn
     match text.trim().parse() {
         Ok(number) if number > 0 => number,
         Ok(_) | Err(_) => {
-            warnings.push(format!("{name} is {text:?} and should be a whole number above 0; {usual} it is"));
+            warnings.push(format!("{name} is {text:?} but must be a whole number above 0; using {usual}"));
             usual
         }
     }
 }
 
-/// Which events are recorded. It is decided by the trace, so that all spans of a trace are, or none.
+/// Sampling of events. It is decided per trace, so that a trace is recorded completely or not at all.
 #[derive(Debug)]
 pub(super) struct Sampling {
-    /// Whether the producer decides, where there is one.
+    /// Whether a producer's decision takes precedence.
     parent_based: bool,
     root: Sampler,
 }
 
 impl Sampling {
-    /// Whether the trace is recorded; `parent`: what its producer decided.
+    /// Whether the trace is recorded; `parent` is the producer's decision.
     pub(super) fn takes(&self, parent: Option<bool>, trace: [u8; 16]) -> bool {
         match parent.filter(|_| self.parent_based) {
             Some(sampled) => sampled,
@@ -134,13 +135,13 @@ impl Sampling {
                 let share = text.trim().parse().ok().filter(|share| (0.0..=1.0).contains(share));
                 if share.is_none() {
                     warnings.push(format!(
-                        "OTEL_TRACES_SAMPLER_ARG is {text:?} and should be a number from 0 to 1; all events are traced"
+                        "OTEL_TRACES_SAMPLER_ARG is {text:?} but must be a number from 0 to 1; tracing all events"
                     ));
                 }
                 Sampler::TraceIdRatioBased(share.unwrap_or(1.0))
             }
             _ => {
-                warnings.push(format!("OTEL_TRACES_SAMPLER {name:?} is not known; all events are traced"));
+                warnings.push(format!("unknown OTEL_TRACES_SAMPLER {name:?}; tracing all events"));
                 return Sampling { parent_based: true, root: Sampler::AlwaysOn };
             }
         };
@@ -200,7 +201,7 @@ mod tests {
         assert_eq!(name(&named, &[("OTEL_SERVICE_NAME", "x")]).as_deref(), Some("mine"));
     }
 
-    /// Recorded: no parent, a parent that is recorded, one that is not; of traces whose ids are low and high.
+    /// Recorded: no parent, a recorded parent, an unrecorded parent; for traces with low and high ids.
     #[track_caller]
     fn check_sampling(settings: &Traces, environment: &[(&str, &str)], expect: [bool; 4]) {
         let (plan, _) = plan(settings, environment);

@@ -1,4 +1,4 @@
-//! `docs/reference/traces.md`, made from the list of spans. `cargo xtask docs` writes it anew.
+//! `docs/reference/traces.md`, generated from the list of spans by `cargo xtask docs`.
 
 use std::fmt::Write as _;
 
@@ -14,14 +14,15 @@ fn reference_page_of_the_traces() {
 fn page() -> String {
     let mut text = String::from(
         "# Traces\n\n\
-         <!-- Made from the code by `cargo xtask docs`. -->\n\n\
-         The spans of an event, where [traces](../operators/observing.md#traces) are switched on. Attributes that do not apply are left out.\n",
+         <!-- Generated from the code by `cargo xtask docs`. -->\n\n\
+         The spans of an event, if [traces](../operators/observing.md#traces) are enabled. Inapplicable attributes are \
+         omitted.\n",
     );
     for shape in ALL {
         let kind = format!("{:?}", shape.kind).to_lowercase();
         _ = write!(
             text,
-            "\n## `{}`\n\n{} Kind: {kind}.\n\n| attribute | what it says |\n| --- | --- |\n",
+            "\n## `{}`\n\n{} Kind: {kind}.\n\n| attribute | meaning |\n| --- | --- |\n",
             shape.name, shape.doc
         );
         for attribute in shape.attributes {

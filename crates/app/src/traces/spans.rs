@@ -1,4 +1,4 @@
-//! The list of all spans and their attributes: what is recorded, and what `docs/reference/traces.md` is made from.
+//! The list of all spans and their attributes, which defines what is recorded and `docs/reference/traces.md`.
 
 use std::borrow::Cow;
 
@@ -9,17 +9,17 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 macro_rules! attributes {
     ($($name:ident = $text:literal $doc:literal;)*) => {
-        /// Names an attribute.
+        /// Defines an attribute.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub(crate) enum Attribute { $( #[doc = $doc] $name, )* }
 
         impl Attribute {
-            /// The name as it is recorded.
+            /// Name as recorded.
             pub(crate) fn key(self) -> &'static str {
                 match self { $( Attribute::$name => $text, )* }
             }
 
-            /// What it says.
+            /// Description.
             #[cfg(test)]
             pub(crate) fn doc(self) -> &'static str {
                 match self { $( Attribute::$name => $doc, )* }
@@ -31,26 +31,30 @@ macro_rules! attributes {
 attributes! {
     EventId = "cloudevents.event_id" "`id` of the event.";
     EventType = "cloudevents.event_type" "`type` of the event.";
-    MessageId = "messaging.message.id" "`id` of the event, under the name that messaging has.";
-    System = "messaging.system" "`postrider` on the way in; on the way out to a topic its messaging system, such as `kafka` or `gcp_pubsub`.";
+    MessageId = "messaging.message.id" "`id` of the event, under its name in the messaging conventions.";
+    System = "messaging.system" "`postrider` for ingest; the messaging system, such as `kafka`, for delivery to a topic.";
     OperationName = "messaging.operation.name" "`accept` or `deliver`.";
     OperationType = "messaging.operation.type" "`receive` or `send`.";
-    BatchCount = "messaging.batch.message_count" "Events of the request, or of the topic's batch; not where it is one event by itself.";
+    BatchCount = "messaging.batch.message_count" "Number of events in the request or in the topic's batch, if more \
+                                                  than a single event.";
     Topic = "messaging.destination.name" "The topic.";
     HttpMethod = "http.request.method" "`POST`, for HTTPS.";
-    ServerAddress = "server.address" "Host of the endpoint, for HTTPS. Path and query are not recorded: they may hold secrets.";
-    ServerPort = "server.port" "Its port.";
-    ErrorType = "error.type" "The error reason, as in log entries, if the attempt failed.";
+    ServerAddress = "server.address" "Host of the endpoint, for HTTPS. Path and query are not recorded because they \
+                                      may contain secrets.";
+    ServerPort = "server.port" "Port of the endpoint.";
+    ErrorType = "error.type" "Error reason of a failed attempt, as in log entries.";
     Pim = "postrider.pim" "Name of the PIM.";
     PimId = "postrider.pim.id" "Number of the PIM.";
-    Way = "postrider.way" "How the event came in: `events`, `events_api` or `reconciliation`.";
-    Duplicate = "postrider.duplicate" "`true` if the event was known already and is not delivered again; not told of single events of a batch.";
-    Matched = "postrider.matched" "Subscriptions that the event was given to. Those that are behind read it later.";
-    FilteredOut = "postrider.filtered_out" "Subscriptions to its type whose filter did not let it pass.";
+    Way = "postrider.way" "Ingest path: `events`, `events_api` or `reconciliation`.";
+    Duplicate = "postrider.duplicate" "`true` if the event is a duplicate and not delivered again; not available for \
+                                       individual events of a batch.";
+    Matched = "postrider.matched" "Number of matching subscriptions. Lagging subscriptions read the event later.";
+    FilteredOut = "postrider.filtered_out" "Number of subscriptions to its type whose filter rejected it.";
     Subscription = "postrider.subscription.id" "Id of the subscription.";
-    DestinationType = "postrider.destination.type" "`type` of the subscription: what kind of destination it has.";
-    Attempt = "postrider.attempt" "1, and one more for each attempt that failed before.";
-    Outcome = "postrider.outcome" "`delivered`, `throttled`, `failed` (it is tried again), `refused`, `broken` (the subscription is suspended) or `abandoned`.";
+    DestinationType = "postrider.destination.type" "Destination type of the subscription.";
+    Attempt = "postrider.attempt" "Number of the attempt, from 1.";
+    Outcome = "postrider.outcome" "`delivered`, `throttled`, `failed` (will be retried), `refused`, `broken` (the \
+                                   subscription is suspended) or `abandoned`.";
 }
 
 /// A kind of span.
@@ -60,18 +64,20 @@ pub(crate) struct Shape {
     pub(crate) kind: SpanKind,
     #[cfg_attr(not(test), expect(dead_code, reason = "the reference page is made from it"))]
     pub(crate) doc: &'static str,
-    /// What it may have; nothing else is recorded.
+    /// Permitted attributes; nothing else is recorded.
     pub(crate) attributes: &'static [Attribute],
 }
 
 use Attribute::*;
 
-/// An event on its way into the log.
+/// An event being ingested.
 pub(crate) static ACCEPT: Shape = Shape {
     name: "postrider.accept",
     kind: SpanKind::Consumer,
-    doc: "An event, from the arrival of the request that brings it until it is on stable storage. Its parent is the span that the event, or \
-          the request of a single event, names; without one it is the root of its trace. Where a batch's request names a span, it is linked.",
+    doc: "An event, from the arrival of its request until it is on stable storage. Its parent is the span named by the \
+          event, or by the \
+          request of a single event; without one it is the root of its trace. If a batch's request names a span, it is \
+          linked.",
     attributes: &[
         EventId,
         EventType,
@@ -87,11 +93,12 @@ pub(crate) static ACCEPT: Shape = Shape {
     ],
 };
 
-/// An event that is routed.
+/// An event being routed.
 pub(crate) static ROUTE: Shape = Shape {
     name: "postrider.route",
     kind: SpanKind::Internal,
-    doc: "The event is given to the subscriptions that it is for, together with those that came with it. A child of `postrider.accept`.",
+    doc: "Routing of the event to matching subscriptions, together with the events of its batch. A child of \
+          `postrider.accept`.",
     attributes: &[EventId, EventType, PimId, Matched, FilteredOut],
 };
 
@@ -99,8 +106,10 @@ pub(crate) static ROUTE: Shape = Shape {
 pub(crate) static DELIVER: Shape = Shape {
     name: "postrider.deliver",
     kind: SpanKind::Client,
-    doc: "An attempt to deliver the event for one subscription; every attempt has a span. A child of `postrider.accept`, also after a \
-          restart. For a topic its kind is producer, and each event of a batch has one of its own, all with the times of the batch.",
+    doc: "An attempt to deliver the event for one subscription; every attempt has a span. A child of \
+          `postrider.accept`, also after a \
+          restart. For a topic its kind is producer, and each event of a batch has its own span with the times of the \
+          batch.",
     attributes: &[
         EventId,
         EventType,
@@ -122,21 +131,21 @@ pub(crate) static DELIVER: Shape = Shape {
     ],
 };
 
-/// All kinds of span.
+/// All kinds of spans.
 #[cfg(test)]
 pub(crate) static ALL: [&Shape; 3] = [&ACCEPT, &ROUTE, &DELIVER];
 
-/// The place of a span.
+/// Position of a span in its trace.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) trace: [u8; 16],
     pub(super) span: [u8; 8],
     pub(super) parent: Option<[u8; 8]>,
-    /// Whether the parent is of another program.
+    /// Whether the parent belongs to another program.
     pub(super) remote_parent: bool,
 }
 
-/// A span that is being made.
+/// A span under construction.
 #[derive(Debug)]
 pub(super) struct Draft {
     shape: &'static Shape,

@@ -1,5 +1,5 @@
-//! From what happens to spans. Nothing is stored for it: where an event's spans belong follows from the event itself, so that they meet in one
-//! trace whenever and in whichever run of the platform they are made.
+//! Builds spans. Nothing is stored for this: the position of an event's spans is derived from the event itself, so they
+//! end up in one trace whenever and in whichever process they are built.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use super::export::Spans;
 use super::plan::Sampling;
 use super::spans::{ACCEPT, Attribute, DELIVER, Draft, Place, ROUTE};
 
-/// Makes spans.
+/// Builds spans.
 #[derive(Debug)]
 pub(crate) struct Tracer {
     sampling: Sampling,
@@ -33,11 +33,11 @@ pub(crate) struct Tracer {
     clock: Clock,
 }
 
-/// Where the spans of an event belong.
+/// Position of an event's spans.
 #[derive(Clone, Copy, Debug)]
 struct Placed {
     trace: [u8; 16],
-    /// The span of its acceptance, which the others hang on.
+    /// The acceptance span, parent of the others.
     accept: [u8; 8],
     parent: Option<TraceParent>,
 }
@@ -48,7 +48,7 @@ impl Tracer {
         Tracer { sampling, propagate, scope, spans, clock }
     }
 
-    /// Where an event's spans belong; `None` if it is not recorded.
+    /// Position of an event's spans; `None` if the event is not recorded.
     fn place(&self, pim: PimId, event: &Event) -> Option<Placed> {
         let parent = event.trace_parent();
         let trace = parent.map_or_else(|| root(pim, event.id()), |parent| parent.trace_id);
@@ -58,14 +58,14 @@ impl Tracer {
         })
     }
 
-    /// A span below that of the acceptance.
+    /// A child of the acceptance span.
     fn child(&self, placed: &Placed) -> Place {
         let span = RandomIdGenerator::default().new_span_id().to_bytes();
         Place { trace: placed.trace, span, parent: Some(placed.accept), remote_parent: false }
     }
 }
 
-/// The trace of an event that names none.
+/// Trace of an event without a `traceparent`.
 fn root(pim: PimId, id: &str) -> [u8; 16] {
     let hash = hash(b"postrider trace", &[], pim, id);
     let mut trace = [0; 16];
@@ -138,12 +138,12 @@ impl AppendTracer for Tracer {
     }
 }
 
-/// Events on their way into the log.
+/// Events being ingested.
 struct Accepting {
     spans: Spans,
     clock: Clock,
     drafts: Vec<Draft>,
-    /// Events of the request, those that are not recorded included.
+    /// Number of events in the request, including unrecorded ones.
     events: usize,
 }
 
@@ -154,7 +154,7 @@ impl AppendTrace for Accepting {
             match &result {
                 Ok(appended) if appended.duplicates == 0 => {}
                 Ok(appended) if appended.duplicates == self.events => draft.put(Attribute::Duplicate, true),
-                // Which of them it was is not known here.
+                // It is not known here which of them it was.
                 Ok(_) => {}
                 Err(why) => draft.failed(why.clone()),
             }
@@ -228,11 +228,11 @@ fn destination(draft: &mut Draft, destination: &Destination, events: usize) {
     }
 }
 
-/// An attempt under way.
+/// An attempt in flight.
 struct Attempting {
     spans: Spans,
     clock: Clock,
-    /// With the place of its event in the attempt.
+    /// With the index of its event in the attempt.
     drafts: Vec<(usize, Draft)>,
     parents: TraceParents,
 }
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn where_spans_belong_follows_from_the_event_alone() {
-        // The beginning of sha256("postrider trace" 01 00 00 00 "e1"): another hash would tear traces apart that an upgrade falls into.
+        // The prefix of sha256("postrider trace" 01 00 00 00 "e1"): another hash would split traces during an upgrade.
         assert_eq!(u128::from_be_bytes(root(PimId(1), "e1")), 0x766643ec_adba6c24_2ba17e10_9dfbab05);
         assert_ne!(root(PimId(1), "e1"), root(PimId(2), "e1"));
         assert_ne!(accept_span(&[1; 16], PimId(1), "e1"), accept_span(&[2; 16], PimId(1), "e1"));

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::platform::{PIM_URL, Platform};
 
-/// A platform with a client of it.
+/// A platform with a client.
 pub(crate) struct World {
     pub(crate) platform: Platform,
 }
 
-/// An answer as it came.
+/// A raw response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -29,7 +29,7 @@ impl World {
         World { platform: Platform::start(DEVELOPMENT) }
     }
 
-    /// A request with exactly these headers besides `Host` and the length.
+    /// A request with exactly these headers plus `Host` and the length.
     pub(crate) fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut stream = TcpStream::connect(&self.platform.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -49,7 +49,7 @@ impl World {
         Answer { status, head: head.to_lowercase(), body: body.to_owned() }
     }
 
-    /// A request of the client `app`, with a JSON body where there is one.
+    /// A request of the client `app`, with an optional JSON body.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         self.call_as(("app", "token"), method, path, body)
     }
@@ -75,12 +75,12 @@ impl World {
         self.call("PATCH", path, Some(body)).json(200)
     }
 
-    /// A subscriber; its path.
+    /// Creates a subscriber; returns its path.
     pub(crate) fn subscriber(&self) -> String {
         format!("/subscribers/{}", text(&self.post("/subscribers", &new_subscriber()), "id"))
     }
 
-    /// A subscription; its path.
+    /// Creates a subscription; returns its path.
     pub(crate) fn subscription(&self, body: &Value) -> String {
         let path = format!("{}/subscriptions", self.subscriber());
         format!("{path}/{}", text(&self.post(&path, body), "id"))
@@ -88,7 +88,7 @@ impl World {
 }
 
 impl Answer {
-    /// The JSON of an answer with this status.
+    /// The JSON body of a response with this status.
     #[track_caller]
     pub(crate) fn json(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
@@ -96,7 +96,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// What a client shows its user: the messages of an error.
+    /// The messages of an error, as a client shows them to its user.
     #[track_caller]
     pub(crate) fn messages(&self, status: u16) -> Vec<String> {
         let body = self.json(status);
@@ -105,7 +105,7 @@ impl Answer {
         errors.iter().map(|error| text(error, "message").to_owned()).collect()
     }
 
-    /// Nothing, with this status.
+    /// Requires an empty response with this status.
     #[track_caller]
     pub(crate) fn nothing(&self, status: u16) {
         assert_eq!((self.status, self.body.as_str()), (status, ""));

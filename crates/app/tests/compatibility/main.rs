@@ -1,5 +1,5 @@
-//! What existing clients of the hosted platform send and read, written from the contract of its API and sent to the real binary: an app
-//! that works there changes its base URL and nothing else.
+//! Requests and responses of existing clients of the hosted platform, written from the contract of its API and sent to
+//! the real binary: an app that works there only changes its base URL.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,17 +1,17 @@
-//! An endpoint that keeps what comes in.
+//! An endpoint that records requests.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// A request as it came.
+/// A received request.
 pub(crate) struct Received {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-/// Listens on a port of its own; its URL, and what comes in.
+/// Listens on a free port; returns its URL and the requests.
 pub(crate) fn listen() -> (String, Receiver<Received>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/events", listener.local_addr().unwrap());

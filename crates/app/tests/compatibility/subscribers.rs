@@ -37,7 +37,7 @@ fn notification_channels() {
     let world = World::new();
     let path = world.subscriber();
     let channels = |contact: Value| world.call("PATCH", &path, Some(&json!({"contact": contact})));
-    // `webhook` needs a URL and a secret of 16 to 256 characters.
+    // `webhook` requires a URL and a secret of 16 to 256 characters.
     assert_eq!(channels(json!({"notification_channels": ["webhook"]})).messages(422).len(), 2);
     let url = "https://app.example.com/notifications";
     let with = |secret: &str| json!({"notification_channels": ["email", "webhook"], "notification_webhook_url": url, "notification_webhook_secret": secret});
@@ -50,10 +50,10 @@ fn notification_channels() {
         assert!(changed["contact"].get("notification_webhook_secret").is_none(), "it is never returned: {changed}");
     }
     channels(json!({"notification_webhook_url": "ftp://app.example.com/"})).messages(422);
-    // What was read can be sent back: the secret that was not in it stays.
+    // A subscriber as read can be sent back: the omitted secret stays.
     let read = world.get(&path);
     assert_eq!(world.patch(&path, &read)["contact"], read["contact"]);
-    // An empty list returns to the default.
+    // An empty list restores the default.
     assert_eq!(
         channels(json!({"notification_channels": []})).json(200)["contact"]["notification_channels"],
         json!(["email"])

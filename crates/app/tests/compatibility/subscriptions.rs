@@ -34,7 +34,7 @@ fn a_subscription_from_its_beginning_to_its_end() {
     assert_eq!(world.get(&path), made);
     assert_eq!(world.get(&all), json!([made]));
 
-    // Actions take an empty body, and answer with the subscription.
+    // Actions accept an empty body and answer with the subscription.
     world.call("POST", &format!("{path}/resume"), None).messages(409);
     let suspended = world.call("POST", &format!("{path}/suspend"), None).json(200);
     assert_eq!((&suspended["status"], &suspended["id"]), (&json!("suspended"), &made["id"]));
@@ -79,7 +79,7 @@ fn read_edit_and_send_back_keeps_what_is_secret() {
     let mut read = world.get(&path);
     assert_eq!(read["config"]["headers"], json!({"X-Api-Key": MASK, "X-Other": MASK}));
     assert_eq!(read["config"]["secret"], json!({"primary": MASK, "secondary": MASK}));
-    // The whole of it, read-only fields and masks included, with one change.
+    // The complete subscription, including read-only fields and masks, with one change.
     read["send_product_identifier"] = json!(true);
     let changed = world.patch(&path, &read);
     assert_eq!((&changed["send_product_identifier"], &changed["config"]), (&json!(true), &read["config"]));
@@ -133,7 +133,7 @@ fn a_patch_is_merged_and_a_new_type_needs_all_of_its_config() {
     world
         .call("PATCH", &path, Some(&json!({"type": "pubsub", "config": {"url": "https://app.example.com/"}})))
         .messages(422);
-    // Read-only fields are accepted as they are, and not otherwise.
+    // Read-only fields are accepted unchanged only.
     let id = world.get(&path)["id"].clone();
     world.patch(&path, &json!({"id": id, "status": "active", "subject": "https://pim.example.com/"}));
     world.call("PATCH", &path, Some(&json!({"status": "suspended"}))).messages(422);
@@ -144,7 +144,7 @@ fn a_patch_is_merged_and_a_new_type_needs_all_of_its_config() {
             .len(),
         3
     );
-    // By its own name, too.
+    // Also under its own media type.
     let headers = [
         ("X-PIM-URL", PIM_URL),
         ("X-PIM-TOKEN", "token"),

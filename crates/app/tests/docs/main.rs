@@ -1,4 +1,4 @@
-//! The documentation, held against the program: README.md and all pages under `docs/`.
+//! Checks the documentation against the program: README.md and all pages under `docs/`.
 //!
 //! `DOCS_PAGE=text` runs only the pages whose path contains the text.
 

@@ -1,54 +1,54 @@
-//! A page of the documentation: its blocks, and what the comments before them say.
+//! A page of the documentation: its blocks, and the comments before them.
 //!
-//! A `sh` block is run, or a comment directly before it says why not:
+//! A `sh` block is run unless a comment directly before it gives a reason:
 //!
 //! ```text
 //! <!-- not run: needs root -->       why a block is not run
-//! <!-- ends with 3 -->               the exit code that it must end with
+//! <!-- ends with 3 -->               the expected exit code
 //! <!-- not checked: … -->            why the output shown below a block is not compared
-//! <!-- file: examples/x.py -->       the file that a block in a programming language is a copy of
-//! <!-- continues: other.md -->       at the top: the page whose blocks are run before
+//! <!-- file: examples/x.py -->       the file copied by a block in a programming language
+//! <!-- continues: other.md -->       at the top: the page whose blocks are run first
 //! ```
 
 use std::path::{Path, PathBuf};
 
-/// A block between fences.
+/// A fenced block.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Block {
     /// Line of the opening fence, from 1.
     pub(crate) line: usize,
     pub(crate) language: String,
-    /// Without the indent of a list that it stands in.
+    /// Content without the indentation of a surrounding list.
     pub(crate) text: String,
-    /// What the comment directly before it says.
+    /// The comment directly before it.
     pub(crate) comment: Option<String>,
-    /// Whether only blank lines are between the block before and this one.
+    /// Whether only blank lines separate it from the previous block.
     pub(crate) follows: bool,
 }
 
-/// What is to be done with a block.
+/// Purpose of a block.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Use<'a> {
-    /// Run it; it must end with this code.
+    /// Run it and expect this exit code.
     Run(i32),
-    /// What the block before must have shown, or a part of it.
+    /// Output of the previous block, or a part of it.
     Shown,
     /// The same as JSON.
     ShownJson,
-    /// It must be a configuration that the platform takes.
+    /// A valid configuration.
     Configuration,
-    /// It must be JSON.
+    /// Valid JSON.
     Json,
-    /// It must be what this file of the repository holds.
+    /// A copy of this file of the repository.
     File(&'a str),
-    /// Nothing, and why.
+    /// None, with the reason.
     Nothing(&'a str),
 }
 
 /// A page.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// From the root of the repository.
+    /// Relative to the root of the repository.
     pub(crate) path: PathBuf,
     pub(crate) text: String,
     pub(crate) blocks: Vec<Block>,
@@ -57,7 +57,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Reads a page; `path` is from the root of the repository.
+    /// Reads a page; `path` is relative to the root of the repository.
     pub(crate) fn read(root: &Path, path: &Path) -> Page {
         Page::parse(path, std::fs::read_to_string(root.join(path)).unwrap())
     }
@@ -110,7 +110,7 @@ impl Page {
         Page { path: path.to_owned(), text, blocks, continues }
     }
 
-    /// What is to be done with each block, or why that cannot be told.
+    /// Purpose of each block, or the error.
     pub(crate) fn uses(&self) -> Result<Vec<(&Block, Use<'_>)>, String> {
         let mut uses: Vec<(&Block, Use<'_>)> = Vec::new();
         for block in &self.blocks {
@@ -144,14 +144,15 @@ impl Page {
             language => match comment.strip_prefix("file: ") {
                 Some(file) => Ok(Use::File(file)),
                 None => Err(format!(
-                    "a block of {language} is neither `<!-- file: … -->` nor `<!-- not run: … -->`; say one of them directly before it"
+                    "a block of {language} is neither `<!-- file: … -->` nor `<!-- not run: … -->`; say one of them \
+                     directly before it"
                 )),
             },
         }
     }
 }
 
-/// README.md and everything under `docs/`, from the root of the repository.
+/// README.md and everything under `docs/`, relative to the root of the repository.
 pub(crate) fn all(root: &Path) -> Vec<PathBuf> {
     let mut pages = vec![PathBuf::from("README.md")];
     let mut folders = vec![PathBuf::from("docs")];

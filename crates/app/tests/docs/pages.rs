@@ -1,4 +1,4 @@
-//! All pages: every block is run or says why not, shows what the page says, and every link leads somewhere.
+//! All pages: every block is run or states why not, its output matches the page, and every link is valid.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use crate::page::{self, Page, Use};
 use crate::session::Session;
 use crate::shown;
 
-/// The repository.
+/// Root of the repository.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// Where things are on a reader's machine, with what stands there for this run: pages are run at the same time.
+/// Ports on a reader's machine, with their replacements in this run, because pages run concurrently.
 struct Ports(BTreeMap<u16, u16>);
 
 impl Ports {
-    /// The platform, and `postrider listen`, which need not be named.
+    /// The platform, and the implicit port of `postrider listen`.
     const DEFAULTS: [u16; 2] = [8080, 4000];
 
     fn of(texts: &[&str]) -> Ports {
@@ -42,7 +42,7 @@ impl Ports {
 
     fn put(&self, text: &str) -> String {
         let mut text = text.replace("postrider listen ", &format!("postrider listen --port {} ", self.at(4000)));
-        // In two steps, for a port that was put must not be replaced again.
+        // In two steps, so that no port is replaced twice.
         for before in ["127.0.0.1:", "localhost:"] {
             for port in self.0.keys() {
                 text = text.replace(&format!("{before}{port}"), &format!("{before}<{port}>"));
@@ -62,7 +62,7 @@ fn every_block_is_run_or_says_why_not() {
     let pages: Vec<_> = page::all(&root).into_iter().filter(|path| path.to_string_lossy().contains(&only)).collect();
     let left = Mutex::new(pages);
     let failures = Mutex::new(Vec::new());
-    // Pages mostly wait for what they started.
+    // Pages mostly wait for processes.
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -79,7 +79,7 @@ fn every_block_is_run_or_says_why_not() {
     assert!(failures.is_empty(), "\n{}\n", failures.join("\n\n"));
 }
 
-/// Runs a page after those that it continues.
+/// Runs a page after the pages that it continues.
 fn run(root: &Path, path: &Path) -> Result<(), String> {
     let mut pages = vec![Page::read(root, path)];
     while let Some(before) = &pages[0].continues {
@@ -116,7 +116,7 @@ fn is_configuration(text: &str) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-/// `cargo xtask docs` puts what the files hold into the pages.
+/// `cargo xtask docs` copies the files into the pages.
 #[test]
 fn reference_page_blocks_hold_what_their_files_hold() {
     let root = root();
@@ -179,7 +179,7 @@ fn every_link_leads_somewhere_and_every_page_is_linked() {
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
 
-/// Targets of `[text](target)`, outside of code.
+/// Targets of `[text](target)` outside code.
 fn links(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut in_block = false;
@@ -206,7 +206,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// The anchors of a page's headings, as they are made of their texts.
+/// Anchors of a page's headings, derived from their texts.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     headings

@@ -1,4 +1,4 @@
-//! A platform whose deliveries are caught as they come, for what the documentation says that receivers do with them.
+//! A platform with recorded deliveries, to test receivers from the documentation.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,20 +8,20 @@ use serde_json::Value;
 
 use crate::session::Session;
 
-/// A request as it was delivered.
+/// A delivered request.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
 }
 
-/// A platform, a subscriber, and a receiver that writes down what comes.
+/// A platform, a subscriber, and a recording receiver.
 pub(crate) struct Platform {
     session: Session,
     address: String,
 }
 
-/// From here on `$KEY`, `$SUBSCRIPTIONS`, `$RECEIVER`, `api` and `id_of` are there.
+/// Defines `$KEY`, `$SUBSCRIPTIONS`, `$RECEIVER`, `api` and `id_of`.
 const START: &str = r#"
 cat > postrider.toml <<'TOML'
 allow_http_destinations = true
@@ -43,7 +43,7 @@ SUBSCRIPTIONS=/subscribers/$SUBSCRIBER/subscriptions
 "#;
 
 impl Platform {
-    /// Starts one; `environment` is that of all that runs.
+    /// Starts a platform; `environment` applies to all its processes.
     pub(crate) fn start(environment: &[(&str, String)]) -> Platform {
         let listen = format!("127.0.0.1:{}", parts::port::free());
         let mut all = vec![
@@ -62,12 +62,12 @@ impl Platform {
         &self.address
     }
 
-    /// The folder that pieces of shell run in.
+    /// Working folder of the shell.
     pub(crate) fn folder(&self) -> PathBuf {
         self.session.folder()
     }
 
-    /// Runs a piece of shell, which must succeed.
+    /// Runs shell code, which must succeed.
     #[track_caller]
     pub(crate) fn run(&mut self, text: &str) {
         if let Err(why) = self.session.run(text, 0) {
@@ -75,13 +75,13 @@ impl Platform {
         }
     }
 
-    /// Waits until so many requests have come; all of them.
+    /// Waits for this many requests; returns all of them.
     #[track_caller]
     pub(crate) fn deliveries(&self, at_least: usize) -> Vec<Delivery> {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             let text = std::fs::read_to_string(self.session.folder().join("deliveries.jsonl")).unwrap();
-            // The last line may be half written.
+            // The last line may be incomplete.
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
             if whole.lines().count() >= at_least {
                 return whole.lines().map(delivery).collect();

@@ -1,4 +1,4 @@
-//! CloudEvents' own SDKs and the libraries of Standard Webhooks, called as the guide says, read what the platform delivers.
+//! CloudEvents SDKs and Standard Webhooks libraries, used as in the guide, parse the platform's deliveries.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,10 +19,10 @@ use crate::platform::Platform;
 const SOON: Duration = Duration::from_secs(30);
 const SECRET: &str = "whsec_a secret of any text";
 
-/// How many event types are known.
+/// Number of known event types.
 static TYPES: LazyLock<usize> = LazyLock::new(|| Catalogue::new().iter().count());
 
-/// Events of all types, as each destination got them.
+/// Events of all types, as received by each destination.
 static DELIVERED: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let emulator = Emulator::start().inspect_err(|error| parts::left_out("Google's Pub/Sub emulator", error)).ok();
     let topic = emulator.as_ref().map(|emulator| emulator.create_topic("sdks").unwrap());
@@ -78,14 +78,14 @@ static DELIVERED: LazyLock<Vec<Value>> = LazyLock::new(|| {
     delivered
 });
 
-/// Runs `program` over what was delivered, in a folder with the guide's example and the script that calls it.
+/// Runs `program` on the deliveries, in a folder with the guide's example and the script that calls it.
 fn read_by(mut program: Command, folder: PathBuf, script: &str, example: &str) {
     for file in [format!("crates/app/tests/data/{script}"), format!("examples/cloudevents/{example}")] {
         let file = root().join(file);
         std::fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
     }
     let lines: String = DELIVERED.iter().map(|sent| format!("{sent}\n")).collect();
-    // By a file: the program prints before it has read all.
+    // Uses a file: the program prints before it has read everything.
     std::fs::write(folder.join("delivered.jsonl"), lines).unwrap();
     let input = std::fs::File::open(folder.join("delivered.jsonl")).unwrap();
     let output = program.arg(folder.join(script)).stdin(input).output().unwrap();
@@ -98,14 +98,14 @@ fn read_by(mut program: Command, folder: PathBuf, script: &str, example: &str) {
         wanted.as_object_mut().unwrap().remove("traceparent").expect("extension attributes are delivered");
         for event in [&mut read, &mut wanted] {
             let time = domain::Timestamp::parse(event["time"].as_str().unwrap()).unwrap();
-            // The SDK for JavaScript keeps milliseconds.
+            // The JavaScript SDK keeps milliseconds only.
             event["time"] = time.as_micros().div_euclid(1000).into();
         }
         assert_eq!(read, wanted);
     }
 }
 
-/// Lets a program send events in binary mode to a platform; each is delivered with the id and the source that it has there.
+/// Lets a program send events in binary mode to a platform; each is delivered with the same id and source.
 fn sent_by(program: &str, folder: &Path, script: &str) {
     let scripts = root().join("crates/app/tests/data");
     std::fs::copy(scripts.join(script), folder.join(script)).unwrap();
@@ -139,7 +139,7 @@ fn the_sdk_for_javascript() {
         Err(error) => return parts::left_out("CloudEvents' SDK for JavaScript", &error),
     };
     let scratch = place::scratch("sdk-node").unwrap();
-    // Modules are looked for beside the file that imports them.
+    // Modules are resolved relative to the importing file.
     std::os::unix::fs::symlink(folder.join("node_modules"), scratch.join("node_modules")).unwrap();
     sent_by("node", &scratch, "send_events.mjs");
     read_by(Command::new("node"), scratch, "parse_events.mjs", "parse.mjs");

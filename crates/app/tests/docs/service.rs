@@ -1,4 +1,4 @@
-//! What surrounds the platform in `docs/operators`: the unit for systemd, and nginx in front of it.
+//! Integration files in `docs/operators`: the systemd unit, and nginx in front of the platform.
 
 use std::fs;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::platform::Platform;
 const SYSTEMD: Tool = Tool { program: "systemd-analyze", version: "--version", package: "systemd" };
 const NGINX: Tool = Tool { program: "nginx", version: "-v", package: "nginx-light" };
 
-/// What systemd calls the exposure of a service, times ten, for ours; 96 without any protection.
+/// Maximum exposure of our service according to systemd, times ten; 96 without any protection.
 const MOST_EXPOSED: &str = "--threshold=15";
 
 #[test]
@@ -31,7 +31,7 @@ fn the_unit_is_one_and_protects() {
     assert!(verify.status.success() && about_it.is_empty(), "{said}");
     let mut security = Command::new("systemd-analyze");
     tool::run(security.args(["security", "--offline=yes", "--no-pager", MOST_EXPOSED]).arg(&file)).unwrap();
-    // The command in it is one that the program takes.
+    // The unit's command must be valid.
     let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/postrider serve")).unwrap();
     let mut config = Command::new(env!("CARGO_BIN_EXE_postrider"));
     config.arg("config").args(start.replace("/etc/postrider/postrider.toml", "/dev/null").split_whitespace());
@@ -61,7 +61,7 @@ fn nginx_passes_on_what_it_should() {
         .replace("127.0.0.1:8080", platform.address())
         .replace("/etc/ssl/events.example.com.pem", &certificate.display().to_string())
         .replace("/etc/ssl/events.example.com.key", &key.display().to_string());
-    // A whole configuration, which writes into its own folder only, as whoever runs the test.
+    // A complete configuration that only writes to its own folder, as the test's user.
     let user = if fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
         "user root;"
     } else {
@@ -71,7 +71,8 @@ fn nginx_passes_on_what_it_should() {
         .map(|kind| format!("{kind}_temp_path {}/{kind};\n", scratch.display()))
         .concat();
     let whole = format!(
-        "{user}\ndaemon off;\npid {0}/pid;\nerror_log {0}/errors;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{server}}}\n",
+        "{user}\ndaemon off;\npid {0}/pid;\nerror_log {0}/errors;\nevents {{}}\nhttp \
+         {{\naccess_log off;\n{temporary}{server}}}\n",
         scratch.display()
     );
     let file = scratch.join("nginx.conf");

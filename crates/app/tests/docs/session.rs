@@ -1,5 +1,5 @@
-//! One shell in a folder of its own, in which the blocks of a page run one after another; all programs that it starts write to one
-//! transcript, as to a terminal.
+//! A shell in a separate folder that runs the blocks of a page in order; all its programs write to one transcript, as
+//! on a terminal.
 
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -8,13 +8,13 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// Longer than any block takes, also on a machine that is busy.
+/// Longer than any block takes, even on a busy machine.
 const LONGEST: Duration = Duration::from_secs(120);
-/// Longer than it takes until what a block has set going is shown.
+/// Longer than it takes until the effects of a block are visible.
 const LONGEST_SHOWN: Duration = Duration::from_secs(30);
-/// How often the shell is looked at: the programs that it left behind keep its output open when it has ended.
+/// Interval of checking the shell: background programs keep its output open after its end.
 const LOOK: Duration = Duration::from_millis(100);
-/// Begins the line that ends a block's output; no program prints it.
+/// Prefix of the line that ends a block's output; no program prints it.
 const MARK: char = '\u{1}';
 
 #[derive(Debug, Default)]
@@ -24,8 +24,8 @@ struct Transcript {
 }
 
 impl Transcript {
-    /// Waits until `done` says so of what has been shown since `from`; gives its last verdict and what was shown.
-    /// Gives up after `at_most`, and at the end of the shell.
+    /// Waits until `done` accepts the output since `from`; returns its last verdict and the output. Gives up after
+    /// `at_most`, and at the end of the shell.
     fn wait<T>(
         &self,
         from: usize,
@@ -36,7 +36,7 @@ impl Transcript {
         let until = Instant::now() + at_most;
         let mut text = self.text.lock().unwrap();
         loop {
-            // Looked at before: what it showed last counts.
+            // Checked first: the last output counts.
             let over = Instant::now() >= until || shell.try_wait().is_ok_and(|ended| ended.is_some());
             let shown = text.get(from..).unwrap_or_default();
             match done(shown) {
@@ -49,14 +49,14 @@ impl Transcript {
     }
 }
 
-/// A shell with all that it started; ended together.
+/// A shell and all its programs, ended together.
 pub(crate) struct Session {
     shell: Child,
     input: ChildStdin,
     transcript: Arc<Transcript>,
     folder: tempfile::TempDir,
     blocks: usize,
-    /// Where the last block's output begins.
+    /// Start of the last block's output.
     begin: usize,
 }
 
@@ -68,7 +68,7 @@ impl Session {
         let binary = Path::new(env!("CARGO_BIN_EXE_postrider")).parent().unwrap();
         let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
         let (output, write) = std::io::pipe().unwrap();
-        // The kernel ends the shell with the test; what it started ends with its group.
+        // The kernel ends the shell with the test; its programs end with their process group.
         let mut command = Command::new("bash");
         command.args(["--noprofile", "--norc", "-u", "-o", "pipefail"]).current_dir(folder.path().join("page"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTRIDER_")) {
@@ -85,13 +85,13 @@ impl Session {
         Session { shell, input, transcript, folder, blocks: 0, begin: 0 }
     }
 
-    /// Runs a block to its end, which must be with `code`. Its output may go on: of programs that it left running.
+    /// Runs a block, which must exit with `code`. Background programs may continue to print.
     pub(crate) fn run(&mut self, text: &str, code: i32) -> Result<(), String> {
         self.blocks += 1;
         let file = self.folder.path().join(format!("block-{}.sh", self.blocks));
         std::fs::write(&file, text).unwrap();
         self.begin = self.transcript.text.lock().unwrap().len();
-        // A block in which any command fails has failed, unless its last command is to end with a code.
+        // A block with a failing command has failed, unless its last command is expected to exit with a code.
         let (strict, loose) = if code == 0 { ("set -e; ", "set +e; ") } else { ("", "") };
         let line = format!("{strict}. '{}' </dev/null; {loose}printf '{MARK}%d\\n' $?\n", file.display());
         self.input.write_all(line.as_bytes()).map_err(|error| format!("the shell has ended: {error}"))?;
@@ -109,12 +109,12 @@ impl Session {
         }
     }
 
-    /// The folder that the shell began in.
+    /// Initial folder of the shell.
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.path().join("page")
     }
 
-    /// Waits until what the last block, and all that runs beside it, have shown since its begin is fine.
+    /// Waits until the output since the last block's start, including background programs, is as expected.
     pub(crate) fn shows(&mut self, mut fine: impl FnMut(&str) -> Result<(), String>) -> Result<(), String> {
         let waited =
             self.transcript.wait(self.begin, LONGEST_SHOWN, &mut self.shell, |shown| fine(&shown.replace(MARK, "\n")));
@@ -144,7 +144,7 @@ fn read(mut output: impl Read, transcript: &Transcript) {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // KILL: nothing in the scratch folder is worth an orderly end.
+        // KILL: nothing in the scratch folder needs a graceful end.
         _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.shell.id())]).status();
         _ = self.shell.wait();
     }

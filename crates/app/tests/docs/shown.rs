@@ -1,11 +1,12 @@
-//! Whether a command shows what its page says that it shows, apart from what differs each time: ids, times, durations, keys.
+//! Compares a command's output with its page, ignoring what differs each time: ids, times, durations, keys.
 
 use serde_json::Value;
 
-/// Stands for anything within a line.
+/// Matches any text within a line.
 const ANYTHING: char = '…';
 
-/// Whether the lines of `expected` stand in `shown`, in this order. Between them there may be others: several programs write to one terminal.
+/// Whether `shown` contains the lines of `expected` in this order. Other lines may be in between, because several
+/// programs write to one terminal.
 pub(crate) fn has_lines(shown: &str, expected: &str) -> Result<(), String> {
     let mut lines = shown.lines();
     for wanted in expected.lines().filter(|line| !matches!(line.trim(), "" | "…")) {
@@ -17,23 +18,23 @@ pub(crate) fn has_lines(shown: &str, expected: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a line of `shown` is JSON that has all that `expected` has.
+/// Whether a line of `shown` is JSON with all members of `expected`.
 pub(crate) fn has_json(shown: &str, expected: &str) -> Result<(), String> {
     let expected: Value = serde_json::from_str(expected).map_err(|error| format!("the page shows no JSON: {error}"))?;
     let mut problem = None;
-    // An answer ends without a line's end, so another program's line may follow it at once.
+    // A response ends without a line break, so another program's line may follow directly.
     let values = |line| serde_json::Deserializer::from_str(line).into_iter().map_while(Result::ok);
     for value in shown.lines().flat_map(values) {
         match same(&value, &expected, "") {
             Ok(()) => return Ok(()),
-            // What is said of the first one; later ones are of other programs.
+            // The first problem; later ones concern other programs.
             Err(why) => problem = problem.or(Some(why)),
         }
     }
     Err(problem.unwrap_or_else(|| "no JSON was shown".to_owned()))
 }
 
-/// Numbers with a fraction are measured ones: there only the type counts.
+/// Numbers with a fraction are measurements: only their type counts.
 fn same(value: &Value, expected: &Value, path: &str) -> Result<(), String> {
     let differs = || Err(format!("{path}: shown is {value}, not {expected}"));
     match (value, expected) {
@@ -57,7 +58,7 @@ fn same(value: &Value, expected: &Value, path: &str) -> Result<(), String> {
     }
 }
 
-/// Whether `text` is `pattern`, in which `…` stands for anything.
+/// Whether `text` matches `pattern`, in which `…` matches anything.
 fn matches(text: &str, pattern: &str) -> bool {
     let mut pieces = pattern.trim_end().split(ANYTHING);
     let text = text.trim_end();
@@ -71,7 +72,7 @@ fn matches(text: &str, pattern: &str) -> bool {
     rest.is_empty() || last == Some("") || last.is_some_and(|last| text.ends_with(last))
 }
 
-/// The line with names in place of what differs each time.
+/// The line with placeholders for what differs each time.
 fn without_chance(line: &str) -> String {
     let is_of_word = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
     let mut words: Vec<String> = Vec::new();

@@ -1,4 +1,5 @@
-//! The receivers of `examples/signatures`, one for each language, take what the platform delivers and refuse everything else.
+//! The receivers of `examples/signatures`, one per language, accept the platform's deliveries and reject everything
+//! else.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -21,24 +22,24 @@ use crate::platform::{Delivery, Platform};
 #[expect(unreachable_pub, reason = "it is written for a program of its own")]
 mod receiver_in_rust;
 
-/// That of the known answer.
+/// Secret of the known signature.
 const SECRET: &str = "your_primary_secret";
-/// The known answer (contract page 2).
+/// The known signature (contract page 2).
 const KNOWN: (&str, &str) = (r#"{"a":1}"#, "e07da89f9169bfea31192fda579e9ad8b7d5fec7ea771dae231e23f3bf01d24a");
-/// Five minutes, as the libraries of Standard Webhooks have it.
+/// Five minutes, as in the Standard Webhooks libraries.
 const TOLERANCE: u64 = 300;
 
 const GENUINE: u16 = 204;
 const NOT_GENUINE: u16 = 401;
 
-/// Deliveries of the platform: signed by the secret; by another one and, secondly, by the secret; by the other one alone.
+/// Deliveries signed with the secret; with another one and, as secondary, the secret; with the other one alone.
 static DELIVERIES: LazyLock<[Delivery; 3]> = LazyLock::new(|| {
     let mut platform = Platform::start(&[]);
     platform.run(&format!(
         r#"ID=$(api "$SUBSCRIPTIONS" -d '{{"type": "https", "events": ["com.akeneo.pim.v1.product.created"],
                 "config": {{"url": "'$RECEIVER'", "secret": {{"primary": "{SECRET}"}}}}}}' | id_of)"#
     ));
-    // Of one that was changed in between, the receiver would see the new secret.
+    // A receiver of an updated subscription would see the new secret.
     for (count, secrets) in
         [r#"{}"#, r#"{"primary": "the_next", "secondary": "your_primary_secret"}"#, r#"{"secondary": ""}"#]
             .into_iter()
@@ -53,7 +54,7 @@ static DELIVERIES: LazyLock<[Delivery; 3]> = LazyLock::new(|| {
     platform.deliveries(3).try_into().unwrap()
 });
 
-/// A receiver that runs.
+/// A running receiver.
 struct Receiver {
     port: u16,
     /// Ends with it.
@@ -61,7 +62,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// Posts; the status of the answer.
+    /// Posts a request; returns the status.
     #[track_caller]
     fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> u16 {
         self.try_post(headers, body).unwrap_or_else(|error| panic!("no answer: {error}"))
@@ -88,13 +89,13 @@ impl Receiver {
     }
 }
 
-/// Headers of a delivery that say something about its signature, without `left_out`.
+/// Signature headers of a delivery, except `left_out`.
 fn headers_of<'a>(delivery: &'a Delivery, left_out: &str) -> Vec<(&'a str, &'a str)> {
     let all = delivery.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     all.filter(|(name, _)| (name.starts_with("x-akeneo") || name.starts_with("webhook")) && *name != left_out).collect()
 }
 
-/// What every receiver must do; `start` starts one with a tolerance.
+/// Requirements for every receiver; `start` starts one with a tolerance.
 fn judge(start: impl Fn(u64) -> anyhow::Result<Receiver>) -> anyhow::Result<()> {
     let [ours, rotated, other] = &*DELIVERIES;
     let receiver = start(0)?;
@@ -110,7 +111,7 @@ fn judge(start: impl Fn(u64) -> anyhow::Result<Receiver>) -> anyhow::Result<()> 
         receiver.check(nonsense, &[("X-AKENEO-SIGNATURE-PRIMARY", nonsense)], KNOWN.0, NOT_GENUINE);
     }
     let huge = vec![b' '; 3 << 20];
-    // It may close the connection while the body is under way.
+    // It may close the connection before the body is sent.
     let answered = receiver.try_post(&[("X-AKENEO-SIGNATURE-PRIMARY", KNOWN.1)], &huge);
     assert_ne!(answered.unwrap_or(413), GENUINE, "a body that is too large");
     receiver.check("after a body that was too large", &headers_of(ours, ""), &ours.body, GENUINE);
@@ -141,7 +142,7 @@ fn judge(start: impl Fn(u64) -> anyhow::Result<Receiver>) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Anybody can sign with an empty key: a receiver whose secret is not set ends, or refuses everything.
+/// Anyone can sign with an empty key: a receiver without a secret exits, or rejects everything.
 fn takes_nothing(mut process: Process, port: u16) -> anyhow::Result<()> {
     let until = Instant::now() + Duration::from_secs(60);
     while process.ended().is_none() {
@@ -157,7 +158,7 @@ fn takes_nothing(mut process: Process, port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The signature that an empty key makes.
+/// Signature with an empty key.
 fn by_nobody(body: &str) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b""), body.as_bytes());
     tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -166,11 +167,11 @@ fn by_nobody(body: &str) -> String {
 fn standard(id: &str, timestamp: &str, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
     let tag = hmac::sign(&key, format!("{id}.{timestamp}.{body}").as_bytes());
-    // Signatures of other versions may stand beside it.
+    // Signatures of other versions may be present.
     format!("v0,AAAA v1,{}", STANDARD.encode(tag))
 }
 
-/// Starts a program as a receiver, where its language is there.
+/// Starts a program as a receiver, if its language is installed.
 fn judge_program(language: &str, tool: tool::Tool, program: impl Fn(&Path, u16) -> anyhow::Result<Command>) {
     let start = |secret: &str, tolerance: u64| -> anyhow::Result<(Process, u16)> {
         let (scratch, port) = (place::scratch("receiver")?, port::free());

@@ -1,4 +1,5 @@
-//! A backup that was taken while events came in is restored elsewhere: it has all that was acknowledged before it began.
+//! A backup that was taken while events came in is restored elsewhere: it has all that was acknowledged before it
+//! began.
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +14,7 @@ use crate::receiver::Receiver;
 use crate::running::{Running, postrider};
 use crate::sample::{event, types};
 
-/// Events in a request.
+/// Events per request.
 const BATCH: usize = 10;
 /// So many are acknowledged before the backup begins.
 const BEFORE: usize = 2000;

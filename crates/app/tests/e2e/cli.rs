@@ -46,7 +46,7 @@ fn wrong_command_lines_end_with_2() {
 #[test]
 fn refused_configurations_end_with_3() {
     for command in ["serve", "config"] {
-        check(&[command, "--config", "data/none.toml"], 3, "data/none.toml:1:1: the file cannot be read");
+        check(&[command, "--config", "data/none.toml"], 3, "data/none.toml:1:1: cannot read the file");
         check(&[command, "--listen", "here"], 3, "flag --listen: `listen`: expected an address and a port");
         check(&[command, "--delivery-rate-first", "1000"], 3, "1000 is not between");
     }
@@ -54,15 +54,11 @@ fn refused_configurations_end_with_3() {
     let file = folder.path().join("wrong.toml");
     std::fs::write(&file, "lisen = \"127.0.0.1:0\"\n[delivery]\nrate_first = \"fast\"\n").unwrap();
     let path = file.to_str().unwrap();
+    check(&["serve", "--config", path], 3, "wrong.toml:1:1: `lisen`: unknown setting\n  hint: did you mean `listen`?");
     check(
         &["serve", "--config", path],
         3,
-        "wrong.toml:1:1: `lisen`: there is no such setting\n  hint: did you mean `listen`?",
-    );
-    check(
-        &["serve", "--config", path],
-        3,
-        "wrong.toml:3:14: `delivery.rate_first`: expected a number a second above 0",
+        "wrong.toml:3:14: `delivery.rate_first`: expected a number per second above 0",
     );
     let key = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
     check(&["config", "--log-level", "info", "--encryption-keys", key], 0, "keys = [\"***redacted***\"]");
@@ -80,12 +76,12 @@ fn failures_end_with_1() {
         "hint: is the platform running?",
     );
     check(&["emit", "--key", "k", "--file", "data/none.jsonl"], 1, "cannot read data/none.jsonl");
-    check(&["filter", "check", "user=system"], 1, "values stand in double quotes");
+    check(&["filter", "check", "user=system"], 1, "values must be in double quotes");
 }
 
 #[test]
 fn filters_can_be_tried_offline() {
-    check(&["filter", "check", "not user=\"system\""], 0, "the filter is fine");
+    check(&["filter", "check", "not user=\"system\""], 0, "valid filter");
     check(&["filter", "check", "user=\"erp\"", "--events", "data/events.jsonl"], 0, "of 240 events match");
 }
 
@@ -113,7 +109,7 @@ fn a_data_folder_without_its_key_is_refused_with_4() {
     std::fs::remove_file(&key_file).unwrap();
     // Where the service has its key in its environment, a command without it must not make another one.
     for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["pim", "list"], &["pim", "rotate-key", "main"]] {
-        check(&[command, &["--data-dir", data]].concat(), 4, "is sealed with a key that is not given here");
+        check(&[command, &["--data-dir", data]].concat(), 4, "the encryption key of");
         assert!(!key_file.exists(), "{command:?} leaves no stray key file");
     }
 }
@@ -125,16 +121,16 @@ fn backups_are_not_made_of_nothing_and_overwrite_nothing() {
     let (data, backup) = (path("data"), path("backup"));
     check(&["backup", &backup, "--data-dir", &data], 1, "there is no database in");
     check(&["pim", "add", "main", "--url", "https://pim.example.com", "--create", "--data-dir", &data], 0, "pr_");
-    check(&["backup", &backup, "--data-dir", &data], 0, "encryption.keys is not in it");
+    check(&["backup", &backup, "--data-dir", &data], 0, "encryption.keys is not included");
     check(&["backup", &backup, "--data-dir", &data], 1, "a backup is never overwritten");
     let keys = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
     check(
         &["backup", &path("other"), "--data-dir", &data, "--encryption-keys", keys],
         0,
-        "`encryption.keys` are not in it",
+        "`encryption.keys` are not included",
     );
     let without_key = ["serve", "--data-dir", &backup, "--listen", "127.0.0.1:0"];
-    check(&without_key, 4, "is sealed with a key that is not given here");
+    check(&without_key, 4, "the encryption key of");
 }
 
 /// Standard output and error of a command that reads `input`.
@@ -155,7 +151,8 @@ fn what_serve_refuses_config_refuses() {
     let data = folder.path().join("data");
     let two = |second: &str| {
         format!(
-            "[[pims]]\nname = \"a\"\nurl = \"https://a.example.com\"\nkeys = [\"the-key-of-both-of-them\"]\n[[pims]]\n{second}"
+            "[[pims]]\nname = \"a\"\nurl = \"https://a.example.com\"\nkeys = \
+             [\"the-key-of-both-of-them\"]\n[[pims]]\n{second}"
         )
     };
     let wrong = [
@@ -165,7 +162,7 @@ fn what_serve_refuses_config_refuses() {
         ("[pubsub]\nrequest_timeout = \"1ms\"".to_owned(), "must be at least 100ms"),
         ("[smtp]\nhost = \"mail.example.com\"\nfrom = \"nobody\"".to_owned(), "`smtp.from`"),
         ("extra_roots = [\"postrider.toml\"]".to_owned(), "`extra_roots`"),
-        ("[api]\noperator_key = \"a key with blanks in it, and long\"".to_owned(), "contains blanks"),
+        ("[api]\noperator_key = \"a key with blanks in it, and long\"".to_owned(), "contains spaces"),
         ("[metrics]\nkey = \"'a-key-that-kept-its-quotes'\"".to_owned(), "is in quotation marks"),
         ("[[pims]]\nname = \"a\"\nurl = \"https://a.example.com:0\"".to_owned(), "`pims.url`"),
         (two("name = \"b\"\nurl = \"https://A.example.com/\""), "\"a\" and \"b\" have the same URL"),
@@ -294,7 +291,7 @@ fn tokens_of_the_platform_are_issued_listed_and_ended() {
     let (code, _, err) = in_data(&remove);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("postrider client token list shop 1_abc"), "{err}");
-    assert!(in_data(&["client", "token", "add", "shop", " x"]).2.contains("the client id contains blanks"));
+    assert!(in_data(&["client", "token", "add", "shop", " x"]).2.contains("the client id contains spaces"));
     assert!(in_data(&["client", "token", "add", "shp", "x"]).2.contains("did you mean \"shop\""));
 }
 
@@ -309,8 +306,8 @@ fn a_pim_gets_another_name() {
     add("main", "https://pim.example.com", 0, "pr_");
     add("other", "https://PIM.example.com:443/", 1, "the URL is that of the PIM \"main\"");
     add("other", "https://other.example.com", 0, "pr_");
-    check(&["pim", "rename", "main", "other", "--data-dir", data], 1, "a PIM named \"other\" is registered already");
+    check(&["pim", "rename", "main", "other", "--data-dir", data], 1, "a PIM named \"other\" is already registered");
     check(&["pim", "rename", "main", "Shop", "--data-dir", data], 2, "lower-case letters");
-    check(&["pim", "rename", "main", "shop", "--data-dir", data], 0, "PIM main is named shop now");
+    check(&["pim", "rename", "main", "shop", "--data-dir", data], 0, "renamed PIM main to shop");
     check(&["pim", "list", "--data-dir", data], 0, "shop  https://pim.example.com");
 }

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-/// What takes longer will not come any more: an answer of a platform that was killed.
+/// Longer waits are pointless: the platform was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to a platform.
@@ -56,7 +56,7 @@ impl Client {
         ended.map_err(|error| error.to_string())
     }
 
-    /// Creates something; its id.
+    /// Creates an object; returns its id.
     pub(crate) async fn create(&mut self, path: &str, body: &Value) -> String {
         let (status, answer) = self.call(Method::POST, path, "application/json", body.to_string()).await.unwrap();
         assert_eq!(status, StatusCode::CREATED, "{}", String::from_utf8_lossy(&answer));
@@ -64,14 +64,15 @@ impl Client {
         answer["id"].as_str().unwrap().to_owned()
     }
 
-    /// Reads something.
+    /// Reads an object.
     pub(crate) async fn get(&mut self, path: &str) -> Value {
         let (status, answer) = self.call(Method::GET, path, "application/json", "").await.unwrap();
         assert_eq!(status, StatusCode::OK, "{path}: {}", String::from_utf8_lossy(&answer));
         serde_json::from_slice(&answer).unwrap()
     }
 
-    /// Asks for something to be done (`…/suspend`, `…/resume`): whether it was, else the refusal; an error if nothing was heard.
+    /// Requests an action (`…/suspend`, `…/resume`): whether it was done, else the rejection; an error without a
+    /// response.
     pub(crate) async fn order(&mut self, path: &str) -> Result<StatusCode, String> {
         Ok(self.call(Method::POST, path, "application/json", "").await?.0)
     }
@@ -88,14 +89,14 @@ impl Client {
         }
     }
 
-    /// Creates a subscriber; the path of its subscriptions.
+    /// Creates a subscriber; returns the path of its subscriptions.
     pub(crate) async fn subscriber(&mut self) -> String {
         let body = json!({"name": "test", "contact": {"technical_email": "test@example.com"}});
         let id = self.create("/api/v1/subscribers", &body).await;
         format!("/api/v1/subscribers/{id}/subscriptions")
     }
 
-    /// Creates a subscription to `url`, with further fields; its id.
+    /// Creates a subscription to `url` with further fields; returns its id.
     pub(crate) async fn subscribe(&mut self, subscriptions: &str, url: &str, types: &[String], more: Value) -> String {
         let config = json!({"url": url, "secret": {"primary": SECRET}});
         let mut body = json!({"source": "pim", "type": "https", "events": types, "config": config});
@@ -105,7 +106,7 @@ impl Client {
         self.create(subscriptions, &body).await
     }
 
-    /// Posts a batch of events; whether it was taken, else why not.
+    /// Posts a batch of events; whether it was accepted, else the reason.
     pub(crate) async fn publish(&mut self, events: &[String]) -> Result<(), String> {
         let body = format!("[{}]", events.join(","));
         let (status, answer) =
@@ -117,5 +118,5 @@ impl Client {
     }
 }
 
-/// The secret of all subscriptions.
+/// Secret of all subscriptions.
 pub(crate) const SECRET: &str = "your_primary_secret";

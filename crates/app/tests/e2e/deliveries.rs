@@ -1,4 +1,4 @@
-//! Every event reaches exactly the subscriptions that it is for, signed, and byte-stable in JavaScript.
+//! Every event reaches exactly the matching subscriptions, signed, and byte-stable in JavaScript.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::receiver::{Delivery, Receiver};
 use crate::running::Running;
 use crate::sample::{Sample, text};
 
-/// Types on which `data.product.identifier` depends on the subscription (contract page 2).
+/// Types for which `data.product.identifier` depends on the subscription (contract page 2).
 const WITH_IDENTIFIER: [&str; 6] = [
     "com.akeneo.pim.v1.product.created",
     "com.akeneo.pim.v1.product.updated",
@@ -24,7 +24,7 @@ const WITH_IDENTIFIER: [&str; 6] = [
     "com.akeneo.pim.v1.product.became-incomplete",
 ];
 
-/// Filters of the contract that are tried; a subscriber has at most 20 subscriptions.
+/// Number of the contract's filters under test; a subscriber has at most 20 subscriptions.
 const FILTERS: usize = 16;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,13 +107,13 @@ fn check_identifiers(sample: &Sample, receiver: &Receiver) {
             if !sent && WITH_IDENTIFIER.contains(&text(&event, "type")) {
                 data["product"].as_object_mut().unwrap().remove("identifier");
             }
-            // Numbers may be written in another form; both are read as the same value here.
+            // Numbers may be written differently; both are parsed to the same value here.
             assert_eq!(event["data"], data, "{path} {}", text(&event, "id"));
         }
     }
 }
 
-/// A receiver in JavaScript parses, serialises again and verifies both signatures.
+/// A JavaScript receiver parses and re-serialises, and verifies both signatures.
 fn judge_in_javascript(deliveries: &[Delivery]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/check.js");
     let spawned = Command::new("node").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();

@@ -1,4 +1,4 @@
-//! Kafka subscriptions through the whole platform: made by the API, read by a stock consumer.
+//! Kafka subscriptions end to end: created through the API, read by a stock consumer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -27,7 +27,7 @@ fn config(broker: &Broker, topic: &str, password: &str) -> Value {
     })
 }
 
-/// Creates a subscription to all types of the sample; the path of it, and its id.
+/// Creates a subscription to all types of the sample; returns its path and id.
 async fn subscribe(client: &mut Client, sample: &Sample, config: Value, options: Value) -> (String, String) {
     let subscriptions = client.subscriber().await;
     let body = json!({"type": "kafka", "events": sample.types(), "config": config, "options": options});
@@ -49,7 +49,7 @@ async fn until_status(client: &mut Client, path: &str, status: &str) {
     }
 }
 
-/// What a topic holds once there are so many different events.
+/// Content of a topic once it has this many different events.
 fn consumed(broker: &Broker, topic: &str, different: usize) -> Vec<(Record, Value)> {
     let by = Instant::now() + Duration::from_secs(60);
     loop {
@@ -95,7 +95,7 @@ async fn events_reach_a_topic_in_order_through_a_kill_of_the_platform() {
     for batch in lines.chunks(100) {
         client.publish(batch).await.unwrap();
     }
-    // Somewhere in the middle of it.
+    // Somewhere in the middle.
     platform.kill();
     let platform = Running::start(folder.path(), &[]);
 
@@ -105,7 +105,8 @@ async fn events_reach_a_topic_in_order_through_a_kill_of_the_platform() {
     assert_eq!((&status["status"], &status["delivery"]["events_per_second"]), (&json!("active"), &Value::Null));
     assert_eq!(status["delivery"]["last_failure"], Value::Null);
 
-    // Each entity's events are in its partition in the order in which they were posted; what comes again comes again in order.
+    // Each entity's events are in its partition in the order in which they were posted; duplicates are in order as
+    // well.
     let position: BTreeMap<&str, usize> =
         sample.events.iter().enumerate().map(|(index, event)| (text(event, "id"), index)).collect();
     let mut last_of_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -147,7 +148,7 @@ async fn a_wrong_password_suspends_and_what_was_held_arrives_after_it_is_put_rig
     for (path, id) in [(&held, &held_id), (&dropped, &dropped_id)] {
         until_status(&mut client, path, "suspended").await;
         let status = client.get(&format!("{path}/status")).await;
-        assert_eq!(text(&status, "reason"), "the destination refused the credentials or the right to publish");
+        assert_eq!(text(&status, "reason"), "the destination rejected the credentials or denied the right to publish");
         let log = client.log_of(id).await;
         let operations: Vec<_> = log.iter().map(|entry| text(entry, "operation")).collect();
         assert!(operations.contains(&"subscription_suspended_by_the_platform"), "{operations:?}");
@@ -156,13 +157,13 @@ async fn a_wrong_password_suspends_and_what_was_held_arrives_after_it_is_put_rig
         assert_eq!(failed["error_code"], 500);
         let message = text(failed, "error_message");
         let expect = format!(
-            "{}: the broker refused the user name, the password or the SASL mechanism",
+            "{}: the broker rejected the user name, the password or the SASL mechanism",
             broker.bootstrap(Listener::Sasl)
         );
         assert_eq!(message, expect);
     }
 
-    // More while it is suspended, the right password, and on.
+    // More events during the suspension, then the right password and a resume.
     client.publish(&lines[70..]).await.unwrap();
     for path in [&held, &dropped] {
         patch(&mut client, path, json!({"config": {"sasl_auth": {"password": PASSWORD}}})).await;

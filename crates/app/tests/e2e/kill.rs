@@ -12,9 +12,9 @@ use crate::receiver::Receiver;
 use crate::running::Running;
 use crate::sample::{event, is_full, types};
 
-/// Producers at the same time.
+/// Number of concurrent producers.
 const PRODUCERS: usize = 4;
-/// Events in a request.
+/// Events per request.
 const BATCH: usize = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,7 +45,7 @@ async fn no_acknowledged_event_is_lost_by_kill() {
                 ))
             })
             .collect();
-        // The moment of the kill is what this test is about.
+        // The moment of the kill is the subject of this test.
         tokio::time::sleep(Duration::from_millis(50 + random.below(500))).await;
         platform.kill();
         for producer in producers {
@@ -77,7 +77,7 @@ async fn no_acknowledged_event_is_lost_by_kill() {
     drop(platform);
 }
 
-/// How often each event arrived.
+/// Number of arrivals of each event.
 fn counted(receiver: &Receiver, path: &str) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     for delivery in receiver.at(path) {
@@ -86,7 +86,7 @@ fn counted(receiver: &Receiver, path: &str) -> HashMap<String, usize> {
     counts
 }
 
-/// Posts until the platform is gone; only what was answered with 202 counts.
+/// Posts until the platform is gone; only 202 counts.
 async fn produce(address: String, name: String, acknowledged: Arc<Mutex<HashSet<String>>>) {
     let Ok(mut client) = Client::connect(&address).await else { return };
     for batch in 0.. {
@@ -97,7 +97,7 @@ async fn produce(address: String, name: String, acknowledged: Arc<Mutex<HashSet<
             Err(error) if error.starts_with(char::is_numeric) => panic!("refused: {error}"),
             Err(_) => return,
         }
-        // 4 producers at full speed would leave a backlog that takes minutes to deliver in a debug build.
+        // Four producers at full speed would leave a backlog that takes minutes to deliver in a debug build.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

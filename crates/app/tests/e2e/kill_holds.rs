@@ -1,4 +1,5 @@
-//! Kill -9 around the suspensions and resumes of a subscription that holds its events: all of them are delivered in the end.
+//! Kill -9 around the suspensions and resumes of a subscription that holds its events: all of them are eventually
+//! delivered.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -17,7 +18,7 @@ use crate::sample::{is_full, types};
 /// A retry must be able to fall due during a suspension.
 const SETTINGS: [&str; 2] = ["--delivery-retry-delays", "500ms,500ms,500ms"];
 
-/// Nothing that is sent takes longer than this to arrive.
+/// Longer than any delivery takes to arrive.
 const SILENCE: Duration = Duration::from_millis(400);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,7 +27,7 @@ async fn a_hold_survives_kills_and_loses_nothing() {
     let (seed, mut random) = Random::of_this_run();
     let folder = tempfile::tempdir().unwrap();
     let seen: Mutex<BTreeSet<String>> = Mutex::default();
-    // One event in 40 fails once, so that suspensions and kills also meet events that wait for their retry.
+    // One event in 40 fails once, so that suspensions and kills also affect events waiting for their retry.
     let receiver = Receiver::answering(Duration::from_millis(1), move |_, id| {
         let first = seen.lock().unwrap().insert(id.to_owned());
         if first && id.ends_with("3-0") { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
@@ -45,7 +46,7 @@ async fn a_hold_survives_kills_and_loses_nothing() {
 
     let (mut unanswered, mut held) = (0, 0);
     for round in 0..rounds {
-        // Load, a suspension in the middle of it, a kill around its answer.
+        // Load, with a suspension in the middle and a kill around its response.
         let platform = Running::start(folder.path(), &SETTINGS);
         let mut client = Client::connect(&platform.address).await.unwrap();
         let producers = produce(&load, &platform, &format!("{round}-a"));
@@ -55,7 +56,7 @@ async fn a_hold_survives_kills_and_loses_nothing() {
             producer.await.unwrap();
         }
 
-        // It is suspended if it was said to be. More load, of which nothing may be sent.
+        // It is suspended if the response said so. More load, of which nothing may be sent.
         let platform = Running::start(folder.path(), &SETTINGS);
         client = Client::connect(&platform.address).await.unwrap();
         unanswered += usize::from(!told);
@@ -71,7 +72,8 @@ async fn a_hold_survives_kills_and_loses_nothing() {
         }
         held += load.acknowledged() - acknowledged;
 
-        // A restart sends nothing either, for as long as a retry could need. Then the resume, with a kill around its answer.
+        // A restart sends nothing either, for as long as a retry could take. Then the resume, with a kill around its
+        // response.
         let platform = Running::start(folder.path(), &SETTINGS);
         client = Client::connect(&platform.address).await.unwrap();
         receiver.wait_for_silence(SILENCE + Duration::from_millis(300)).await;
@@ -112,7 +114,8 @@ async fn a_hold_survives_kills_and_loses_nothing() {
     let taken = taken(&receiver);
     let deliveries: usize = taken.values().sum();
     println!(
-        "{} kills, {rounds} suspensions with hold, {unanswered} of {} orders unanswered; {} events acknowledged, {held} of them while \
+        "{} kills, {rounds} suspensions with hold, {unanswered} of {} orders unanswered; {} events acknowledged, \
+         {held} of them while \
          suspended, all delivered; {} duplicates",
         4 * rounds,
         2 * rounds,
@@ -130,7 +133,7 @@ fn message(entry: &Value) -> &str {
     entry["error_message"].as_str().unwrap_or_default()
 }
 
-/// How often each event was taken with a 2xx.
+/// Number of 2xx responses for each event.
 fn taken(receiver: &Receiver) -> HashMap<String, usize> {
     let mut taken = HashMap::new();
     for delivery in receiver.at("/").iter().filter(|delivery| delivery.status.is_success()) {
@@ -146,7 +149,7 @@ struct Subscription {
 }
 
 impl Subscription {
-    /// Gives an order and kills the platform `after` that, answered or not; whether it was answered.
+    /// Calls an action and kills the platform `after` that, with or without a response; returns whether there was one.
     async fn order_and_kill(&self, mut client: Client, platform: Running, order: &str, after: Duration) -> bool {
         let path = format!("{}/{order}", self.path);
         let answer = tokio::spawn(async move { client.order(&path).await });
@@ -161,7 +164,7 @@ impl Subscription {
         }
     }
 
-    /// After the restart the order holds if it was answered; if it was not and does not, it is given again.
+    /// After the restart the action is in effect if there was a response; otherwise, it is repeated if necessary.
     async fn check_order(&self, client: &mut Client, answered: bool, order: &str, expect: &str) {
         let state = client.get(&self.path).await;
         if state["status"] != expect {

@@ -1,4 +1,4 @@
-//! Kill -9 while events wait for their retry: none is lost, and none is tried again before its time, across restarts.
+//! Kill -9 while events wait for their retry: across restarts, none is lost, and none is retried too early.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -14,15 +14,16 @@ use crate::receiver::Receiver;
 use crate::running::Running;
 use crate::sample::{is_full, types};
 
-/// The pauses before the tries after the first; the setting's default is minutes.
+/// Retry delays; the default is minutes.
 const DELAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(3)];
 const SETTINGS: [&str; 2] = ["--delivery-retry-delays", "1s,2s,3s"];
 
-/// A failure is on stable storage within this time (it is saved at once; the rest is for a machine that others use too). An attempt
-/// that a crash overtook earlier than that is repeated at once and counts nothing (contract page 7).
+/// A failure is on stable storage within this time (it is saved immediately; the rest is for other load on the
+/// machine). An attempt interrupted by an earlier crash is repeated immediately and doesn't count (contract page 7).
 const SAVED_WITHIN: Duration = Duration::from_millis(500);
 
-/// How often an event fails: one in 40 is difficult, so that the success rate stays above 90 %, and the first 20 outcomes are good ones.
+/// Share of failing events: one in 40, so that the success rate stays above 90 %, and the first 20 outcomes are
+/// successful.
 fn failures_of(id: &str) -> usize {
     let numbers: Vec<usize> = id.split('-').filter_map(|part| part.parse().ok()).collect();
     match numbers[..] {
@@ -81,7 +82,7 @@ async fn retries_survive_kills_and_never_come_early() {
         acknowledged.iter().filter(|id| !taken.contains_key(**id)).count()
     };
     let mut waited = 0;
-    // Looked at a few times a second: every look reads all that arrived.
+    // Checked a few times per second: each check reads all arrivals.
     while missing() > 0 {
         assert!(waited < 240, "seed {seed}: {} of {} acknowledged events are missing", missing(), acknowledged.len());
         waited += 1;
@@ -100,14 +101,15 @@ async fn retries_survive_kills_and_never_come_early() {
     let taken = taken(&receiver);
     let deliveries: usize = taken.values().sum();
     println!(
-        "{rounds} kills, {} events acknowledged, {difficult} of them failed once or twice; {retries} retries, {crossed} of them \
+        "{rounds} kills, {} events acknowledged, {difficult} of them failed once or twice; {retries} retries, \
+         {crossed} of them \
          across a restart, none early; {overtaken} attempts repeated that a kill overtook; {} duplicates",
         acknowledged.len(),
         deliveries - taken.len()
     );
 }
 
-/// A kill: when it was asked for, and when the next process listened.
+/// A kill: its time, and the time when the next process listened.
 #[derive(Debug)]
 struct Kill {
     at: Instant,
@@ -120,7 +122,7 @@ fn up_again(kills: &mut [Kill]) {
     }
 }
 
-/// How often each event was taken with a 2xx.
+/// Number of 2xx responses for each event.
 fn taken(receiver: &Receiver) -> HashMap<String, usize> {
     let mut taken = HashMap::new();
     for delivery in receiver.at("/").iter().filter(|delivery| delivery.status.is_success()) {
@@ -129,7 +131,7 @@ fn taken(receiver: &Receiver) -> HashMap<String, usize> {
     taken
 }
 
-/// When each event was refused, and when the attempt after that came.
+/// Times of each rejection, and of the following attempt.
 fn failed_attempts(receiver: &Receiver) -> BTreeMap<String, Vec<(Instant, Option<Instant>)>> {
     let mut attempts: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for delivery in receiver.at("/") {
@@ -143,12 +145,12 @@ fn failed_attempts(receiver: &Receiver) -> BTreeMap<String, Vec<(Instant, Option
     attempts.into_iter().map(|(id, attempts)| (id, pairs(attempts))).collect()
 }
 
-/// No retry came before its delay after the attempt before. The number of retries, and of attempts that were repeated at once since a
-/// kill overtook their answer.
+/// Checks that no retry came before its delay after the previous attempt. Returns the number of retries, and of
+/// attempts repeated immediately because a kill interrupted their response.
 ///
-/// An attempt that the receiver read until the next process listened may be one of the killed process: it was in the socket's buffer.
-/// Where a kill came so soon after a failure that it may or may not have been saved, the platform may know of fewer failures than
-/// the receiver has answered: the delay is at least that of the failures it must know.
+/// An attempt that the receiver read before the next process listened may belong to the killed process: it was in the
+/// socket's buffer. If a kill followed a failure so closely that it may or may not have been saved, the platform may
+/// know fewer failures than the receiver has answered: the delay is at least that of the failures it must know.
 fn check_times(receiver: &Receiver, kills: &[Kill], seed: u64) -> (usize, usize) {
     let (mut retries, mut overtaken) = (0, 0);
     for (id, attempts) in failed_attempts(receiver) {
@@ -165,7 +167,8 @@ fn check_times(receiver: &Receiver, kills: &[Kill], seed: u64) -> (usize, usize)
             }
             assert!(
                 doubtful,
-                "seed {seed}: {id} was tried again after {pause:?}, {:?} at least were due after failure {}; the kill came {:?} later",
+                "seed {seed}: {id} was tried again after {pause:?}, {:?} at least were due after failure {}; the kill \
+                 came {:?} later",
                 DELAYS[known],
                 known + 1,
                 kill.map(|kill| kill.at.saturating_duration_since(at))
@@ -176,7 +179,7 @@ fn check_times(receiver: &Receiver, kills: &[Kill], seed: u64) -> (usize, usize)
     (retries, overtaken)
 }
 
-/// Retries whose attempt before was surely saved before a kill.
+/// Retries whose previous attempt was certainly saved before a kill.
 fn retries_across(receiver: &Receiver, kills: &[Kill]) -> usize {
     let across = |(at, next): &(Instant, Option<Instant>)| {
         kills.iter().any(|kill| kill.at > *at + SAVED_WITHIN && next.is_some_and(|next| kill.at < next))

@@ -1,4 +1,5 @@
-//! Kill -9 around the moment at which endpoints begin to answer 404: each is suspended once, told once, and every event accounted for.
+//! Kill -9 around the moment at which endpoints begin to answer 404: each is suspended once, with one notification, and
+//! every event is accounted for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -16,20 +17,20 @@ use crate::receiver::{Delivery, Receiver};
 use crate::running::Running;
 use crate::sample::{is_full, types};
 
-/// Endpoints that go away in every round; each is a subscription.
+/// Endpoints that disappear in every round; each is a subscription.
 const ENDPOINTS: [&str; 3] = ["/0", "/1", "/2"];
-/// One that never does: it gets everything.
+/// The endpoint that never disappears: it gets everything.
 const FINE: &str = "/fine";
 
-/// Few attempts at the same time, so that there is a backlog to drop.
+/// Few concurrent attempts, so that there is a backlog to drop.
 const IN_FLIGHT: usize = 4;
 const SETTINGS: [&str; 2] = ["--delivery-max-in-flight", "4"];
 
-/// Progress is saved every 200 ms (the setting's default), and this machine may be slow: what was delivered longer than this before a kill is
-/// known to the platform after it.
+/// Progress is saved every 200 ms (the default), and this machine may be slow: deliveries earlier than this before a
+/// kill are known to the platform after it.
 const SAVED_WITHIN: Duration = Duration::from_millis(1_000);
 
-/// Nothing that is sent takes longer than this to arrive.
+/// Longer than any delivery takes to arrive.
 const SILENCE: Duration = Duration::from_millis(400);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,7 +62,7 @@ async fn a_suspension_survives_kills_and_is_told_once() {
     let mut sums = Sums::default();
     for round in 0..rounds {
         let what = format!("seed {seed}, round {round}");
-        // Load; the endpoints go away one after another; a kill around those moments.
+        // Load; the endpoints disappear one after another; a kill around those moments.
         let seen: Vec<_> = ENDPOINTS.map(|endpoint| receiver.count(endpoint)).into();
         let platform = Running::start(folder.path(), &SETTINGS);
         let pause = random.moment(5, 30);
@@ -89,7 +90,7 @@ async fn a_suspension_survives_kills_and_is_told_once() {
             producer.await.unwrap();
         }
 
-        // What has not been suspended before the kill is suspended now, at the latest by these events.
+        // Endpoints not suspended before the kill are suspended now, at the latest because of these events.
         let platform = Running::start(folder.path(), &SETTINGS);
         let mut client = Client::connect(&platform.address).await.unwrap();
         assert!(load.post(&mut client, &format!("{round}-b")).await);
@@ -100,7 +101,7 @@ async fn a_suspension_survives_kills_and_is_told_once() {
         receiver.wait_for_silence(SILENCE).await;
         let before = ENDPOINTS.map(|endpoint| receiver.count(endpoint));
 
-        // Nothing is sent from now on, neither of new events nor after a second kill.
+        // Nothing is sent from now on, neither new events nor anything after a second kill.
         for batch in 0..5 {
             assert!(load.post(&mut client, &format!("{round}-c-{batch}")).await);
         }
@@ -126,7 +127,7 @@ async fn a_suspension_survives_kills_and_is_told_once() {
             );
         }
 
-        // Resumed, it gets what is accepted from then on, also across a kill.
+        // After its resume it gets the events accepted from then on, also across a kill.
         gone.lock().unwrap().clear();
         for subscription in &subscriptions {
             let answer = client.order(&format!("{}/resume", subscription.path)).await;
@@ -146,7 +147,7 @@ async fn a_suspension_survives_kills_and_is_told_once() {
             let others: Vec<_> = ids().difference(&expect).cloned().collect();
             assert!(others.is_empty(), "{what}: sent to {endpoint} after the resume, accepted before it: {others:?}");
         }
-        // So that it is saved, and no later round has to account for these.
+        // To be saved, so that no later round has to account for these.
         receiver.wait_for_silence(SILENCE).await;
         platform.kill();
     }
@@ -166,7 +167,8 @@ async fn a_suspension_survives_kills_and_is_told_once() {
     }
     let Sums { told, before_kill, overtaken } = sums;
     println!(
-        "{} kills, {} suspensions, {before_kill} of them just before a kill: {} events dropped in {} entries, {} failed by themselves, {overtaken} \
+        "{} kills, {} suspensions, {before_kill} of them just before a kill: {} events dropped in {} entries, {} \
+         failed by themselves, {overtaken} \
          late answers overtaken by a kill; {FINE} got all {} acknowledged events and {} duplicates",
         4 * rounds,
         told.suspended,
@@ -179,7 +181,7 @@ async fn a_suspension_survives_kills_and_is_told_once() {
     drop(platform);
 }
 
-/// What the log says of a subscription: in all, or in a round.
+/// Log entries of a subscription: in total, or in a round.
 #[derive(Clone, Default, Debug)]
 struct Told {
     suspended: u64,
@@ -191,17 +193,17 @@ struct Told {
     failed: u64,
 }
 
-/// Of all rounds.
+/// Over all rounds.
 #[derive(Default)]
 struct Sums {
     told: Told,
     /// Suspensions before the first kill of their round.
     before_kill: u64,
-    /// Answers that nobody heard any more.
+    /// Responses that the platform never received.
     overtaken: u64,
 }
 
-/// The moment of a kill by the clock of the receiver, and by that of the log.
+/// The time of a kill by the receiver's clock and by the log's clock.
 #[derive(Clone, Copy)]
 struct Killed {
     at: Instant,
@@ -239,7 +241,7 @@ impl Subscription {
         panic!("{what}: {} is not suspended: {state}", self.endpoint);
     }
 
-    /// What the log says that it did not say before.
+    /// New log entries.
     async fn news(&mut self, client: &mut Client) -> Told {
         let mut all = Told::default();
         for entry in client.log_of(&self.id).await {
@@ -250,7 +252,7 @@ impl Subscription {
                     all.suspended += count;
                     all.suspended_at = Timestamp::parse(entry["timestamp"].as_str().unwrap());
                 }
-                // Equal ones of several rounds are merged.
+                // Equal entries of several rounds are merged.
                 "failed_to_deliver_event" if message.contains("dropped from the backlog") => {
                     let number: u64 = message.split(' ').next().unwrap().parse().unwrap();
                     all.drops += count;
@@ -274,11 +276,12 @@ impl Subscription {
     }
 }
 
-/// Whether a round's events are accounted for: those acknowledged before the suspension, and at most those posted before it was seen.
+/// Whether a round's events are accounted for: those acknowledged before the suspension, and at most those posted
+/// before it was visible.
 ///
-/// Every one of the former was delivered, failed by itself (with an entry, or with an answer that a kill overtook: at most as many as
-/// may be in flight), or was dropped. Counted twice is at most what was delivered so shortly before the kill that the progress was not
-/// saved; such an event is delivered and counted as dropped. Returns how many answers a kill overtook.
+/// Each of the former was delivered, failed by itself (with an entry, or with a response interrupted by a kill: at most
+/// as many as may be in flight), or was dropped. Only deliveries shortly before the kill, whose progress was not saved,
+/// may be counted twice: as delivered and as dropped. Returns the number of interrupted responses.
 fn check_account(what: &str, told: &Told, posted: &Posted, round: usize, arrived: &[Delivery], killed: Instant) -> u64 {
     assert_eq!(told.suspended, 1, "{what}: suspensions in the log");
     assert!(told.drops <= 1, "{what}: {} entries about the dropped backlog", told.drops);
@@ -299,7 +302,8 @@ fn check_account(what: &str, told: &Told, posted: &Posted, round: usize, arrived
     let unsaved = ids(&|delivery| delivery.at <= killed && delivery.at + SAVED_WITHIN >= killed).len() as u64;
     let at_most = of_round.keys().filter(|id| !all.contains(**id)).count() as u64 + unsaved;
     let numbers = format!(
-        "{told:?}; surely before: {}, of them undelivered {undelivered}, never tried {never_tried}; refused {refused}, unsaved {unsaved}",
+        "{told:?}; surely before: {}, of them undelivered {undelivered}, never tried {never_tried}; refused {refused}, \
+         unsaved {unsaved}",
         surely.len()
     );
     assert!(told.drops == 1 || never_tried == 0, "{what}: no entry about the dropped backlog; {numbers}");

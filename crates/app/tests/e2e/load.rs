@@ -1,4 +1,4 @@
-//! Load that survives its platform: producers that post until it is killed, and what became of every event they posted.
+//! Load that survives its platform: producers that post until it is killed, and the fate of every posted event.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,28 +11,28 @@ use tokio::task::JoinHandle;
 use crate::client::Client;
 use crate::sample::event;
 
-/// Events in a request.
+/// Events per request.
 const BATCH: usize = 10;
 
-/// What became of posted events, by id: when the 202 was there; `None` = no answer, so it may have been accepted or not.
+/// Posted events by id, with the time of the 202; `None` = no response, so the event may or may not have been accepted.
 pub(crate) type Posted = BTreeMap<String, Option<Timestamp>>;
 
-/// The notes of all producers of a test.
+/// Records of all producers of a test.
 #[derive(Clone, Default)]
 pub(crate) struct Load(Arc<Mutex<Posted>>);
 
 impl Load {
-    /// What was posted so far.
+    /// Events posted so far.
     pub(crate) fn posted(&self) -> Posted {
         self.0.lock().unwrap().clone()
     }
 
-    /// How many posted events were acknowledged so far.
+    /// Number of acknowledged events so far.
     pub(crate) fn acknowledged(&self) -> usize {
         self.0.lock().unwrap().values().flatten().count()
     }
 
-    /// A producer that posts events `name-batch-index`, a batch each `pause`, until the platform is gone.
+    /// A producer that posts events `name-batch-index`, one batch per `pause`, until the platform is gone.
     pub(crate) fn produce(&self, address: &str, name: String, pause: Duration) -> JoinHandle<()> {
         let (load, address) = (self.clone(), address.to_owned());
         tokio::spawn(async move {

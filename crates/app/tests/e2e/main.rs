@@ -1,7 +1,7 @@
-//! The real binary from outside: over HTTP, by its command line, with signals. With ../shared beside the project the real events
-//! are used, else the project's own sample.
+//! Tests of the real binary from outside: over HTTP, by its command line, with signals. They use the real events of
+//! ../shared if present, else the project's own sample.
 //!
-//! `POSTRIDER_E2E=small` makes the load of the long tests small; `POSTRIDER_SEED` repeats a run of a kill test.
+//! `POSTRIDER_E2E=small` reduces the load of the long tests; `POSTRIDER_SEED` repeats a run of a kill test.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "what was measured or left out is shown by `cargo xtask test`")]

@@ -1,4 +1,5 @@
-//! `/metrics` of the real binary, read by Prometheus' own parsers: what it lists, what it says after known events, and who may see it.
+//! `/metrics` of the real binary, parsed by Prometheus' own parsers: the list, the values after known events, and
+//! access control.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -42,7 +43,7 @@ struct Sample {
     value: f64,
 }
 
-/// What was scraped.
+/// A scrape.
 struct Page(Vec<Family>);
 
 impl Page {
@@ -50,7 +51,7 @@ impl Page {
         self.0.iter().flat_map(|family| &family.samples).filter(move |sample| sample.name == name)
     }
 
-    /// The sample with these labels, and perhaps others; their sum if there are several.
+    /// The sample with these labels, and possibly others; the sum if there are several.
     fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let fits = |sample: &&Sample| {
             labels.iter().all(|(name, value)| sample.labels.get(*name).is_some_and(|label| label == value))
@@ -85,7 +86,7 @@ pub(crate) async fn text(address: &str) -> String {
     get(address, "/metrics", TEXT, None).await.2
 }
 
-/// Python with Prometheus' own client, or `None` where it cannot be had.
+/// Python with Prometheus' own client, or `None` if not available.
 fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = PYTHON.get_or_init(|| {
@@ -106,7 +107,7 @@ fn parse(python: &Path, format: &str, text: &str) -> Page {
     Page(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// Scrapes until the page says what is waited for.
+/// Scrapes until the page satisfies the condition.
 async fn scrape_until(python: &Path, address: &str, what: &str, enough: impl Fn(&Page) -> bool) -> Page {
     let by = Instant::now() + Duration::from_secs(20);
     loop {
@@ -118,7 +119,7 @@ async fn scrape_until(python: &Path, address: &str, what: &str, enough: impl Fn(
             return page;
         }
         assert!(Instant::now() < by, "{what}: not within 20 s:\n{text}");
-        // A page is made anew once a second.
+        // Pages are cached for one second.
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }
@@ -229,7 +230,7 @@ async fn metrics_say_what_happened() {
     let now = Clock::system().wall().as_micros() as f64 / 1e6;
     assert!((now - 120.0..=now + 2.0).contains(&started), "{started} is not just before {now}");
 
-    // Two subscriptions, the oldest, have series of their own; three have none.
+    // The two oldest subscriptions have their own series; three have none.
     let of: BTreeSet<_> = page
         .samples("postrider_subscription_delivered_total")
         .map(|sample| sample.labels["subscription"].clone())
@@ -239,7 +240,7 @@ async fn metrics_say_what_happened() {
     page.check("postrider_subscription_failed_attempts_total", &[("subscription", &refuses)], 4.0);
     page.check("postrider_subscriptions_without_series", &[], 3.0);
 
-    // What is documented is what is there, in both directions, and no metric of the list is never filled.
+    // Documentation and output match in both directions, and every listed metric is filled.
     let found = page.0.iter().map(|family| {
         let name = match family.kind.as_str() {
             "counter" => format!("{}_total", family.name),
@@ -253,7 +254,7 @@ async fn metrics_say_what_happened() {
     let empty: Vec<_> = page.0.iter().filter(|family| family.samples.is_empty()).map(|family| &family.name).collect();
     assert!(empty.is_empty(), "{empty:?} are listed and never filled");
 
-    // The older format says the same, and so does the API's own address to those with a key.
+    // The older format has the same content, and so does the API's own address with a key.
     let (_, content_type, text) = get(&metrics, "/metrics", TEXT, None).await;
     assert!(content_type.starts_with("text/plain; version=0.0.4"), "{content_type}");
     let older = parse(python, "text", &text);
@@ -281,7 +282,7 @@ async fn metrics_are_for_those_who_may_see_them() {
     check(&both, Some(KEY), StatusCode::OK, "postrider_build_info").await;
     check(&both[2..], Some(OPERATOR_KEY), StatusCode::OK, "postrider_build_info").await;
 
-    // No subscription has series of its own unless a setting says so; a listener of its own has nothing else.
+    // By default no subscription has its own series; a separate listener serves nothing else.
     let metrics = format!("127.0.0.1:{}", parts::port::free());
     let platform = Running::start(folder.path(), &["--metrics-listen", &metrics]);
     let mut client = Client::connect(&platform.address).await.unwrap();
@@ -293,7 +294,7 @@ async fn metrics_are_for_those_who_may_see_them() {
     assert_eq!(get(&metrics, "/api/v1/event-types", "", None).await.0, StatusCode::NOT_FOUND);
 }
 
-/// The example alerts ask for metrics and labels that there are; Prometheus itself reads them.
+/// The example alerts use existing metrics and labels; Prometheus itself parses them.
 #[test]
 fn alerts_ask_for_what_there_is() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operators/prometheus-alerts.yml");

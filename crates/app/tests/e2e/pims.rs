@@ -1,4 +1,4 @@
-//! The configuration file is the truth about what it names, across restarts of the real program.
+//! The configuration file as the authority on its PIMs, across restarts of the real program.
 
 use std::time::Duration;
 
@@ -48,10 +48,7 @@ fn what_the_file_names_no_more_is_withdrawn_at_the_next_start() {
     assert!(!takes(&platform, "a-key-of-the-other"), "its PIM is locked out");
     assert!(takes(&platform, &by_hand) && takes(&platform, "a-key-for-the-tests"));
     let listed = list();
-    assert!(
-        listed.contains("the configuration file no longer names it") && listed.contains("from a command"),
-        "{listed}"
-    );
+    assert!(listed.contains("no longer in the configuration file") && listed.contains("from a command"), "{listed}");
     stop(platform);
 
     let platform = start(&both);

@@ -1,4 +1,4 @@
-//! The platform delivers to Google Pub/Sub: with an emulator, with the credentials of a service account, and without any.
+//! Deliveries to Google Pub/Sub: with an emulator, with a service account's credentials, and without any credentials.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,9 +13,9 @@ use crate::client::Client;
 use crate::running::Running;
 use crate::sample::{Sample, text};
 
-/// For what takes a moment.
+/// Time limit of short operations.
 const SOON: Duration = Duration::from_secs(60);
-/// Events of the sample. The emulator takes its time to hand out many in order.
+/// Number of sample events. The emulator is slow to hand out many in order.
 const EVENTS: usize = 500;
 
 fn emulator(tls: Option<&Tls>) -> Option<Emulator> {
@@ -65,7 +65,7 @@ async fn events_reach_a_topic_in_order_and_a_deleted_topic_suspends() {
     let more = json!({"send_product_identifier": true, "options": {"ordering": "per_entity"}});
     let (path, id) = subscribe(&mut client, "pim-events", &sample.types(), more).await;
 
-    // The last ones: the first are all about different products.
+    // The last ones: the first all concern different products.
     let from = sample.lines.len().saturating_sub(EVENTS);
     let lines = &sample.lines[from..];
     for batch in lines.chunks(100) {
@@ -94,7 +94,7 @@ async fn events_reach_a_topic_in_order_and_a_deleted_topic_suspends() {
     }
     assert!(last.len() < received.len() * 9 / 10, "{} events of {} entities", received.len(), last.len());
     let said = log(folder.path());
-    assert!(said.contains(&format!("Pub/Sub destinations are those of the emulator at {}", emulator.host())), "{said}");
+    assert!(said.contains(&format!("Pub/Sub destinations use the emulator at {}", emulator.host())), "{said}");
 
     emulator.delete_topic(&topic).unwrap();
     client.publish(&["{\"specversion\":\"1.0\",\"id\":\"late\",\"source\":\"s\",\"type\":\"com.akeneo.pim.v1.product.created\",\"data\":{\"product\":{\"uuid\":\"u\"}}}".to_owned()]).await.unwrap();
@@ -105,12 +105,12 @@ async fn events_reach_a_topic_in_order_and_a_deleted_topic_suspends() {
     let of = |operation: &str| entries.iter().find(|entry| entry["operation"] == operation).expect(operation);
     let failure = of("failed_to_deliver_event");
     assert_eq!(failure["error_reason"], "topic_not_found");
-    assert_eq!(failure["error_message"], format!("Pub/Sub answered NOT_FOUND: there is no topic {topic}"));
+    assert_eq!(failure["error_message"], format!("Pub/Sub answered NOT_FOUND: topic {topic} does not exist"));
     of("subscription_suspended_by_the_platform");
     let status = client.get(&format!("{path}/status")).await;
     assert!(status.to_string().contains("topic_not_found"), "{status}");
 
-    // Made again and resumed, it goes on.
+    // After being recreated and resumed, it continues.
     emulator.create_topic("pim-events").unwrap();
     let before = emulator.counts(&topic).unwrap().messages;
     client.order(&format!("{path}/resume")).await.unwrap();
@@ -153,14 +153,15 @@ async fn the_credentials_of_a_service_account_are_used_over_tls_and_its_name_is_
     client.publish(&sample.lines[..100]).await.unwrap();
     until("delivered", async || (emulator.counts(&topic).unwrap().messages == 100).then_some(())).await;
 
-    // An integrator who has not granted the role reads whom to grant it to.
+    // An integrator who has not granted the role learns the account.
     let denied = parts::pubsub::Fault { code: "PERMISSION_DENIED", ..Default::default() };
     emulator.fault(&topic, &denied).unwrap();
     client.publish(&sample.lines[100..110]).await.unwrap();
     until("suspended", async || (client.get(&path).await["status"] == "suspended").then_some(())).await;
     let entries = client.log_of(&id).await;
     let said = entries.iter().filter_map(|entry| entry["error_message"].as_str());
-    let expect = "Pub/Sub answered PERMISSION_DENIED: serviceAccount:publisher@postrider-tests.iam.gserviceaccount.com needs the role \
+    let expect = "Pub/Sub answered PERMISSION_DENIED: serviceAccount:publisher@postrider-tests.iam.gserviceaccount.com \
+                  needs the role \
                   roles/pubsub.publisher on projects/postrider-tests/topics/pim-events";
     assert!(said.clone().any(|text| text == expect), "{:?}", said.collect::<Vec<_>>());
 }
@@ -169,7 +170,7 @@ async fn the_credentials_of_a_service_account_are_used_over_tls_and_its_name_is_
 async fn without_credentials_nothing_is_said_until_they_are_needed_and_the_operator_is_told_then() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().to_str().unwrap();
-    // Nothing listens there: the metadata server of a machine that is not Google's.
+    // Nothing listens there: no metadata server outside Google Cloud.
     let nobody = format!("127.0.0.1:{}", parts::port::free());
     let platform = Running::start_in(folder.path(), &[], &[("HOME", home), ("GCE_METADATA_HOST", &nobody)]);
     let mut client = Client::connect(&platform.address).await.unwrap();
@@ -186,12 +187,12 @@ async fn without_credentials_nothing_is_said_until_they_are_needed_and_the_opera
     assert_eq!(failed.count(), 0, "nothing counts against the topic: {entries:?}");
     assert_eq!(client.get(&path).await["status"], "active", "it is not the integrator's to solve");
     let said = log(folder.path());
-    let errors: Vec<_> = said.lines().filter(|line| line.contains("there are no usable Google credentials")).collect();
+    let errors: Vec<_> = said.lines().filter(|line| line.contains("no usable Google credentials")).collect();
     let [error] = errors.as_slice() else { panic!("{said}") };
-    assert!(error.contains("until this is solved, nothing is delivered to Pub/Sub"), "{error}");
+    assert!(error.contains("nothing is delivered to Pub/Sub until this is fixed"), "{error}");
 }
 
-/// Google's metadata server, as far as it is needed.
+/// Google's metadata server, as far as needed.
 async fn metadata_server() -> std::net::SocketAddr {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

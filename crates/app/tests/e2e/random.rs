@@ -1,14 +1,14 @@
-//! Random moments that can be repeated by their seed.
+//! Random moments, repeatable by seed.
 
 use std::time::Duration;
 
 use domain::Clock;
 
-/// A small generator of numbers (SplitMix64).
+/// A small random number generator (SplitMix64).
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// The generator of this run with its seed, which is printed: that of `POSTRIDER_SEED`, else a new one.
+    /// The generator of this run, with its printed seed: `POSTRIDER_SEED`, or a new one.
     pub(crate) fn of_this_run() -> (u64, Random) {
         let seed = std::env::var("POSTRIDER_SEED").ok().and_then(|text| text.parse().ok());
         let seed = seed.unwrap_or_else(|| Clock::system().wall().as_micros() as u64);

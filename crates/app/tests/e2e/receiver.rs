@@ -1,4 +1,4 @@
-//! A receiver that takes note of everything: what arrived at which path, and when.
+//! A receiver that records all deliveries, with path and time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -19,26 +19,26 @@ use tokio::sync::Notify;
 pub(crate) struct Delivery {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// When its head had arrived.
+    /// Time when its head had arrived.
     pub(crate) at: Instant,
-    /// What was answered.
+    /// Status of the response.
     pub(crate) status: StatusCode,
 }
 
 impl Delivery {
-    /// A header's text.
+    /// Text of a header.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The event's id, as the event says it.
+    /// The event's id, from the event itself.
     pub(crate) fn id(&self) -> String {
         let event: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         event["id"].as_str().unwrap().to_owned()
     }
 }
 
-/// Decides the answer: from the path, and from the event's id.
+/// Chooses the response by path and event id.
 type Answers = dyn Fn(&str, &str) -> StatusCode + Send + Sync;
 
 struct Notes {
@@ -48,7 +48,7 @@ struct Notes {
     answers: Box<Answers>,
 }
 
-/// A running receiver; each path is an endpoint of its own.
+/// A running receiver; each path is a separate endpoint.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     notes: Arc<Notes>,
@@ -61,7 +61,7 @@ impl Receiver {
         Receiver::answering(delay, |_, _| StatusCode::OK).await
     }
 
-    /// The same with answers of its own, each decided after `delay`, from the path and the event's id.
+    /// The same with custom responses, each chosen after `delay` by path and event id.
     pub(crate) async fn answering(
         delay: Duration,
         answers: impl Fn(&str, &str) -> StatusCode + Send + Sync + 'static,
@@ -77,7 +77,7 @@ impl Receiver {
                 stream.set_nodelay(true).unwrap();
                 let notes = Arc::clone(&notes);
                 let service = service_fn(move |request| take(Arc::clone(&notes), request));
-                // The platform under test may be killed in the middle of a request.
+                // The platform under test may be killed during a request.
                 tokio::spawn(
                     async move { http1::Builder::new().serve_connection(TokioIo::new(stream), service).await },
                 );
@@ -86,22 +86,22 @@ impl Receiver {
         receiver
     }
 
-    /// The URL of an endpoint.
+    /// URL of an endpoint.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
-    /// What arrived at an endpoint.
+    /// Deliveries to an endpoint.
     pub(crate) fn at(&self, path: &str) -> Vec<Delivery> {
         self.notes.by_path.lock().unwrap().get(path).cloned().unwrap_or_default()
     }
 
-    /// How much arrived at an endpoint.
+    /// Number of deliveries to an endpoint.
     pub(crate) fn count(&self, path: &str) -> usize {
         self.notes.by_path.lock().unwrap().get(path).map_or(0, Vec::len)
     }
 
-    /// Waits until `enough`, looked at after every arrival.
+    /// Waits until `enough`, checked after every arrival.
     pub(crate) async fn wait_until(&self, at_most: Duration, what: &str, mut enough: impl FnMut() -> bool) {
         let waited = tokio::time::timeout(at_most, async {
             loop {
@@ -115,7 +115,7 @@ impl Receiver {
         assert!(waited.await.is_ok(), "{what}: not within {at_most:?}");
     }
 
-    /// Waits until nothing has arrived for a while: to be sure that nothing more comes.
+    /// Waits until nothing has arrived for a while, to be sure that nothing more follows.
     pub(crate) async fn wait_for_silence(&self, silence: Duration) {
         while tokio::time::timeout(silence, self.notes.came.notified()).await.is_ok() {}
     }
@@ -125,7 +125,7 @@ async fn take(notes: Arc<Notes>, request: Request<Incoming>) -> Result<Response<
     let at = Instant::now();
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    // In a task of its own: what has arrived is noted, also if the platform is killed before it is answered.
+    // In a separate task: arrivals are recorded even if the platform is killed before the response.
     let noted = tokio::spawn(async move {
         if !notes.delay.is_zero() {
             tokio::time::sleep(notes.delay).await;

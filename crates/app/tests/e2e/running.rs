@@ -1,4 +1,4 @@
-//! A `postrider serve` in a process of its own, which dies with the test.
+//! A `postrider serve` process that dies with the test.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_postrider");
 
-/// A command of the binary without settings from this environment. The kernel ends it when the thread of the test ends, however that happens.
+/// A command of the binary without settings from this environment. The kernel ends it when the thread of the test ends,
+/// however that happens.
 pub(crate) fn postrider(args: &[&str]) -> Command {
     let can_tie = Command::new("setpriv").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let mut command = if can_tie.is_ok_and(|status| status.success()) {
@@ -34,7 +35,7 @@ pub(crate) struct Running {
     pub(crate) address: String,
 }
 
-/// Settings that let tests reach receivers on loopback, with the rate cap lifted.
+/// Settings that allow receivers on loopback, with a high rate limit.
 const SETTINGS: [&str; 14] = [
     "--listen",
     "127.0.0.1:0",
@@ -52,7 +53,7 @@ const SETTINGS: [&str; 14] = [
     "10000",
 ];
 
-/// What a test's PIM is called, and how its client is known.
+/// PIM and client of a test.
 pub(crate) const PIM: &str = "
 [[pims]]
 name = \"test\"
@@ -68,12 +69,12 @@ impl Running {
         Running::start_in(folder, more, &[])
     }
 
-    /// The same with environment variables. What it logs, from `info` on, is in the file `log` of the folder.
+    /// The same with environment variables. Its log, from `info` on, is the file `log` in the folder.
     pub(crate) fn start_in(folder: &Path, more: &[&str], environment: &[(&str, &str)]) -> Running {
         Running::start_with(folder, PIM, more, environment)
     }
 
-    /// The same with a configuration file of its own.
+    /// The same with its own configuration file.
     pub(crate) fn start_with(folder: &Path, file: &str, more: &[&str], environment: &[(&str, &str)]) -> Running {
         let config = folder.join("postrider.toml");
         std::fs::write(&config, file).unwrap();
@@ -93,13 +94,13 @@ impl Running {
         Running { child, address }
     }
 
-    /// Ends it as a power cut would.
+    /// Ends it like a power cut.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Asks it to end.
+    /// Asks it to stop.
     pub(crate) fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -117,7 +118,7 @@ impl Running {
         }
     }
 
-    /// Its resident memory in MiB: now, and at most so far.
+    /// Its resident memory in MiB: current and maximum.
     pub(crate) fn memory(&self) -> (u64, u64) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let field = |name: &str| {
@@ -130,7 +131,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Killed or ended already, most of the time.
+        // Usually it has already been killed or has ended.
         _ = self.child.kill();
         _ = self.child.wait();
     }

@@ -1,21 +1,21 @@
-//! The events of the tests: the real ones of ../shared where they are, else the project's own sample.
+//! The events of the tests: the real ones of ../shared if present, else the project's own sample.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-/// Events as they are posted, and what filters make of them.
+/// Events to post, and the expected results of filters.
 pub(crate) struct Sample {
-    /// One CloudEvent a line.
+    /// One CloudEvent per line.
     pub(crate) lines: Vec<String>,
-    /// The same, read.
+    /// The same, parsed.
     pub(crate) events: Vec<Value>,
     /// (filter, number of matching events, SHA-256 of their ids joined by newlines).
     pub(crate) vectors: Vec<(String, usize, String)>,
 }
 
 impl Sample {
-    /// Reads the best there is.
+    /// Reads the best available sample.
     pub(crate) fn read() -> Sample {
         let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
         let real = shared.join("realdata/events.jsonl");
@@ -46,14 +46,14 @@ impl Sample {
     }
 }
 
-/// A line of filter vectors; those that are about refusals have no matches.
+/// A line of filter vectors; those about errors have no matches.
 fn vector(line: &str) -> Option<(String, usize, String)> {
     let vector: Value = serde_json::from_str(line).unwrap();
     let matches = vector["matches"].as_u64()?;
     Some((text(&vector, "filter").to_owned(), matches as usize, text(&vector, "sha256_of_ids").to_owned()))
 }
 
-/// The text of a member.
+/// Text of a member.
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap()
 }

@@ -1,4 +1,4 @@
-//! A slow receiver with a long backlog changes neither another one's latency nor the memory of the platform.
+//! A slow receiver with a long backlog affects neither another receiver's latency nor the platform's memory.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use crate::receiver::Receiver;
 use crate::running::Running;
 use crate::sample::{event, is_full, types};
 
-/// How long the slow receiver takes.
+/// Response time of the slow receiver.
 const HANG: Duration = Duration::from_secs(5);
-/// Events to the fast receiver, and their pace.
+/// Events to the fast receiver, and their interval.
 const MEASURED: usize = 300;
 const PACE: Duration = Duration::from_millis(10);
-/// What the platform may take, in MiB: the hot tail of 64 MiB as it is kept in memory, and room around it.
+/// Memory limit in MiB: the hot tail of 64 MiB as held in memory, and some room.
 const MEMORY: u64 = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,7 +32,7 @@ async fn a_slow_receiver_disturbs_nobody() {
         "beside: p50 {:?}, p90 {:?}, memory {} MiB at most, backlog {backlog}",
         beside.p50, beside.p90, beside.memory
     );
-    // Generous: other processes share this machine. What must not be is a wait for the slow one, which would be seconds.
+    // Generous: other processes share this machine. A wait for the slow receiver would take seconds.
     let slack = Duration::from_millis(30);
     assert!(beside.p50 <= alone.p50 * 3 + slack, "p50 {:?} beside a slow receiver, {:?} alone", beside.p50, alone.p50);
     assert!(beside.p90 <= alone.p90 * 3 + slack, "p90 {:?} beside a slow receiver, {:?} alone", beside.p90, alone.p90);
@@ -42,12 +42,12 @@ async fn a_slow_receiver_disturbs_nobody() {
 struct Measured {
     p50: Duration,
     p90: Duration,
-    /// The most that it ever was, in MiB.
+    /// Maximum resident memory in MiB.
     memory: u64,
 }
 
 async fn measure(folder: &Path, backlog: usize) -> Measured {
-    // The slow one is slow and not failing: it answers within the time of an attempt.
+    // The slow receiver is slow but not failing: it answers within the time of an attempt.
     let platform = Running::start(folder, &["--delivery-attempt-timeout", "10s"]);
     let fast = Receiver::start(Duration::ZERO).await;
     let slow = Receiver::start(HANG).await;
@@ -84,7 +84,7 @@ async fn measure(folder: &Path, backlog: usize) -> Measured {
         .collect();
     latencies.sort();
     if let Some(path) = slow_one {
-        // A suspension would have dropped the backlog, and there would be nothing to be disturbed by.
+        // A suspension would have dropped the backlog and invalidated the test.
         let (_, subscription) = client.call(Method::GET, &path, "application/json", "").await.unwrap();
         let subscription: Value = serde_json::from_slice(&subscription).unwrap();
         assert_eq!(subscription["status"], "active");

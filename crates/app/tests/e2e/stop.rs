@@ -1,4 +1,4 @@
-//! SIGTERM: attempts under way end, cursors are saved, nothing is delivered twice afterwards.
+//! SIGTERM: attempts in flight complete, cursors are saved, nothing is delivered twice afterwards.
 
 use std::collections::HashSet;
 use std::net::TcpStream;
@@ -82,10 +82,10 @@ async fn a_key_made_beside_a_running_platform_is_taken_by_the_next_request() {
     }
     let wrong = emit("not-the-key");
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("does not know this key"));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("does not accept this key"));
 }
 
-/// As under `postrider serve | head -1`, or a supervisor that reads one line only.
+/// Like `postrider serve | head -1`, or a supervisor that reads only one line.
 #[test]
 fn a_platform_whose_output_nobody_reads_goes_on() {
     let folder = tempfile::tempdir().unwrap();

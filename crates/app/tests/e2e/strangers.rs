@@ -1,4 +1,4 @@
-//! What somebody without a key can make the real binary do.
+//! What an unauthenticated client can make the real binary do.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::running::Running;
 
-/// A frame of HTTP/2 on stream 0.
+/// An HTTP/2 frame on stream 0.
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags, 0, 0, 0, 0], payload].concat()
@@ -16,7 +16,7 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const ACK: u8 = 1;
 
-/// Each acknowledgement of a PING that nobody sent is a line at `warn` in the library for HTTP/2.
+/// The HTTP/2 library logs each acknowledgement of an unsent PING at `warn`.
 #[test]
 fn stray_pings_write_nothing_to_the_log() {
     let folder = tempfile::tempdir().unwrap();
@@ -30,7 +30,7 @@ fn stray_pings_write_nothing_to_the_log() {
     }
     bytes.extend(frame(PING, 0, b"the last"));
     stream.write_all(&bytes).unwrap();
-    // Its answer says that all before it was read.
+    // Its response shows that everything before it was read.
     let answer = frame(PING, ACK, b"the last");
     let mut came = Vec::new();
     while !came.windows(answer.len()).any(|window| window == answer) {

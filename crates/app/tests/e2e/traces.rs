@@ -1,5 +1,5 @@
-//! Traces of the real binary, taken in by the real OpenTelemetry Collector: one trace for each event, from its acceptance to all of its
-//! attempts, whatever happens in between.
+//! Traces of the real binary, received by the real OpenTelemetry Collector: one trace per event, from its acceptance to
+//! all of its attempts, whatever happens in between.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -29,7 +29,7 @@ fn collector() -> Option<Collector> {
         .ok()
 }
 
-/// Posts one event as it is, with the trace of the request.
+/// Posts one event unchanged, with the request's trace.
 async fn post(address: &str, event: &str, traceparent: Option<&str>, media_type: &str) {
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
@@ -57,7 +57,7 @@ fn with_extension(id: &str, traceparent: &str) -> String {
     event.to_string()
 }
 
-/// The spans of each event, once there are as many as are waited for.
+/// Spans of each event, once there are enough.
 async fn spans_of(collector: &Collector, expect: &[(&str, usize)]) -> BTreeMap<String, Vec<Span>> {
     let by = Instant::now() + Duration::from_secs(20);
     loop {
@@ -74,7 +74,8 @@ async fn spans_of(collector: &Collector, expect: &[(&str, usize)]) -> BTreeMap<S
     }
 }
 
-/// One trace: an acceptance with this parent, and all others below it. Gives them: acceptance, routing, attempts in order.
+/// Checks one trace: an acceptance with this parent, and all other spans below it. Returns acceptance, routing, and
+/// attempts in order.
 #[track_caller]
 fn one_trace<'s>(spans: &'s [Span], trace: Option<&str>, parent: &str) -> (&'s Span, &'s Span, Vec<&'s Span>) {
     let of = |name: &str| spans.iter().filter(|span| span.name == name).collect::<Vec<_>>();
@@ -136,7 +137,7 @@ async fn an_event_is_one_trace_across_retries_and_restarts() {
     let id = client.subscribe(&subscriptions, &receiver.url("/fails-once"), &updated, json!({})).await;
     client.subscribe(&subscriptions, &receiver.url("/filtered"), &updated, nobody).await;
 
-    // An event that names its trace, one whose request does, and one that has none.
+    // An event that names its trace, one whose request does, and one without.
     post(&platform.address, &with_extension("named", PARENT), None, ONE).await;
     post(&platform.address, &event("by-request", "product.updated"), Some(OTHER), ONE).await;
     post(&platform.address, &event("alone", "product.updated"), None, ONE).await;
@@ -146,10 +147,10 @@ async fn an_event_is_one_trace_across_retries_and_restarts() {
     assert!(platform.wait(Duration::from_secs(20)).success());
     let platform = Running::start(folder.path(), &settings);
     receiver.wait_until(Duration::from_secs(20), "second attempts", || receiver.count("/fails-once") == 6).await;
-    // The other events of the request have traces of their own, which point to that of the request.
+    // The other events of the request have their own traces, linked to the request's.
     let batch = format!("[{},{}]", event("batch-1", "product.updated"), event("batch-2", "family.updated"));
     post(&platform.address, &batch, Some(OTHER), BATCH).await;
-    // What its producer does not record is not recorded here.
+    // Events not recorded by their producer are not recorded here.
     post(&platform.address, &event("silent", "product.updated"), Some(UNSAMPLED), ONE).await;
     post(&platform.address, &with_extension("named", PARENT), None, ONE).await;
     receiver.wait_until(Duration::from_secs(10), "the others", || receiver.count("/fails-once") == 8).await;
@@ -158,7 +159,7 @@ async fn an_event_is_one_trace_across_retries_and_restarts() {
 
     let expect = [("named", 5), ("by-request", 4), ("alone", 4), ("batch-1", 3), ("batch-2", 2), ("silent", 0)];
     let mut found = spans_of(&collector, &expect).await;
-    // The second time that it was sent; its span has the id of the first, for it is the same event.
+    // The second sending; its span has the id of the first, because it is the same event.
     let again = found["named"].iter().position(|span| span.attribute("postrider.duplicate").is_some()).unwrap();
     let again = found.get_mut("named").unwrap().remove(again);
     check(&again, &[("postrider.duplicate", "true")]);
@@ -190,7 +191,7 @@ async fn an_event_is_one_trace_across_retries_and_restarts() {
         assert!(first.failed() && !second.failed());
         assert_eq!((accept.kind, route.kind, first.kind), (5, 1, 3));
         assert!(accept.resource.contains(&("service.name".to_owned(), "shop-events".to_owned())), "{accept:?}");
-        // Each request told the receiver which span it belongs to; the body is as without traces.
+        // Each request told the receiver its span; the body is the same as without traces.
         let deliveries: Vec<_> =
             receiver.at("/fails-once").into_iter().filter(|delivery| delivery.id() == id_of_event).collect();
         for (delivery, span) in deliveries.iter().zip(&attempts) {
@@ -211,7 +212,7 @@ async fn an_event_is_one_trace_across_retries_and_restarts() {
     let silent: Vec<_> = receiver.at("/fails-once").into_iter().filter(|delivery| delivery.id() == "silent").collect();
     assert_eq!(silent[0].header("traceparent"), "");
 
-    // What is documented is what is recorded.
+    // Documentation and recorded spans match.
     let documented = documented();
     let mut recorded: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for span in found.values().flatten().chain([&again]) {
@@ -221,7 +222,7 @@ async fn an_event_is_one_trace_across_retries_and_restarts() {
     for (name, attributes) in &recorded {
         assert!(attributes.is_subset(&documented[name]), "{name}: {attributes:?} are not all documented");
         let missing: Vec<_> = documented[name].difference(attributes).map(String::as_str).collect();
-        // What only topics have.
+        // Attributes of topics only.
         let of_topics = ["messaging.batch.message_count", "messaging.destination.name", "messaging.system"];
         assert!(missing.iter().all(|name| of_topics.contains(name)), "{name}: {missing:?} were not recorded");
     }
@@ -246,7 +247,7 @@ async fn a_collector_that_hangs_or_is_gone_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(Duration::ZERO).await;
     let metrics = format!("127.0.0.1:{}", parts::port::free());
-    // By OpenTelemetry's own variables, with a queue that is soon full.
+    // By OpenTelemetry's own variables, with a queue that fills up quickly.
     let url = collector.url();
     let environment = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
@@ -279,7 +280,7 @@ async fn a_collector_that_hangs_or_is_gone_changes_nothing() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    // 603 spans, of which 64 wait and as many are on their way.
+    // 603 spans, of which 64 are queued and as many are being sent.
     assert!(lost("dropped").await >= 400);
     assert!(lost("failed").await >= 1);
     drop(collector);

@@ -1,4 +1,4 @@
-//! `examples/complex-topology`: subscriptions are split and pointed elsewhere while events flow, and none is lost.
+//! `examples/complex-topology`: subscriptions are split and moved while events flow, and none is lost.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use parts::tool::{GO, JAVA, PYTHON};
 
 use crate::played::{Played, own_tests, play, text};
 
-/// In the order in which the deletions of tenant-a take them.
+/// In the order in which the deletions of tenant-a use them.
 const WAYS: [&str; 3] = ["pubsub", "https", "kafka"];
 
 #[test]
@@ -21,8 +21,8 @@ fn destinations_change_while_events_flow_and_none_is_lost() {
     let staying = ways(&played, "tenant-b", "deletions");
     assert!(staying.iter().all(|way| *way == "pubsub"), "{}", played.printed);
 
-    // A change holds for all events that are accepted after it was answered. So in the order of acceptance the ways do not mix, but for
-    // the few events that were under way then.
+    // A change applies to all events accepted after its response. So in the order of acceptance the routes do not mix,
+    // except for the few events in flight at that time.
     let moving = ways(&played, "tenant-a", "deletions");
     let rank = |way: &str| WAYS.iter().position(|known| *known == way).unwrap();
     let back = moving.windows(2).filter(|pair| rank(pair[0]) > rank(pair[1])).count();
@@ -34,7 +34,7 @@ fn destinations_change_while_events_flow_and_none_is_lost() {
     own_tests("complex-topology", &tests, &[("PYTHONPATH", "../multi-tenant")]);
 }
 
-/// By which way each event was handled, in the order of acceptance. All of them were.
+/// Route by which each event was handled, in the order of acceptance. All of them were handled.
 fn ways(played: &Played, tenant: &str, kind: &str) -> Vec<&'static str> {
     let lines = played.json_lines("handled.jsonl");
     let of_tenant = lines.iter().filter(|line| text(line, "/tenant") == tenant);

@@ -1,4 +1,4 @@
-//! The integration examples, each run by its one command as a visitor runs it, with the real binary, and judged by what came out.
+//! The integration examples, each run by its command like a visitor, with the real binary, and checked by their output.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "how long an example took is shown by `cargo xtask test`")]

@@ -1,4 +1,4 @@
-//! `examples/multi-tenant`: events are routed by subject, and a tenant that removes the app gets nothing more done for it.
+//! `examples/multi-tenant`: events are routed by subject, and nothing more is done for a tenant that removes the app.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ fn handled(played: &Played, tenant: &str) -> HashSet<String> {
     lines.iter().filter(|line| text(line, "/tenant") == tenant).map(|line| text(line, "/event").to_owned()).collect()
 }
 
-/// Ids of events that the PIMs posted.
+/// Ids of events posted by the PIMs.
 fn ids(played: &Played, names: &[&str]) -> HashSet<String> {
     let posted = names.iter().flat_map(|name| played.json_lines(&format!("{name}.jsonl")));
     let ids: HashSet<_> = posted.map(|event| text(&event, "/id").to_owned()).collect();

@@ -1,4 +1,4 @@
-//! An example that was played to its end.
+//! An example that was run to its end.
 
 use std::collections::HashMap;
 use std::os::unix::process::CommandExt;
@@ -10,21 +10,21 @@ use parts::tool::Tool;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// An example takes a quarter of a minute; the first time it fetches its clients and servers, on a busy machine.
+/// An example takes 15 seconds; the first time it also downloads its clients and servers, on a busy machine.
 const AT_MOST: Duration = Duration::from_secs(600);
 
-/// Its folder and what it printed. What it wrote is deleted with this.
+/// Its folder and output. Written files are deleted with it.
 pub(crate) struct Played {
     folder: TempDir,
     pub(crate) printed: String,
 }
 
-/// A shell and all that it started; ended together.
+/// A shell and all its programs, ended together.
 struct Group(Child);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // It ends by itself, most of the time.
+        // Usually it has ended by itself.
         _ = Command::new("kill").args(["--", &format!("-{}", self.0.id())]).stderr(Stdio::null()).status();
         _ = self.0.wait();
     }
@@ -33,7 +33,8 @@ impl Drop for Group {
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_postrider");
 
-/// What starts the brokers. Built together with the platform: alone, its dependencies would have other features and be built once more.
+/// The program that starts the brokers. Built together with the platform: alone, its dependencies would have other
+/// features and be built again.
 fn parts_binary() -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--locked", "--package", "postrider", "--package", "parts"]);
@@ -41,12 +42,12 @@ fn parts_binary() -> PathBuf {
     Path::new(BINARY).with_file_name("parts")
 }
 
-/// The folder of the examples.
+/// Folder of the examples.
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
-/// Runs `examples/{name}/run`; `None` if this machine lacks what it needs.
+/// Runs `examples/{name}/run`; `None` if this machine lacks requirements.
 pub(crate) fn play(name: &str, needs: &[Tool]) -> Option<Played> {
     if std::env::var("POSTRIDER_PARTS").is_ok_and(|parts| parts == "none") {
         parts::left_out(&format!("examples/{name}"), &anyhow::anyhow!("POSTRIDER_PARTS=none"));
@@ -87,19 +88,19 @@ pub(crate) fn play(name: &str, needs: &[Tool]) -> Option<Played> {
 }
 
 impl Played {
-    /// The text of a file that it wrote.
+    /// Text of a file it wrote.
     pub(crate) fn written(&self, name: &str) -> String {
         let path = self.folder.path().join("out").join(name);
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// A file of JSON objects, one a line; lines that hold something else are passed over.
+    /// A file of JSON objects, one per line; other lines are skipped.
     pub(crate) fn json_lines(&self, name: &str) -> Vec<Value> {
         self.written(name).lines().filter_map(|line| serde_json::from_str(line).ok()).filter(Value::is_object).collect()
     }
 }
 
-/// Runs an example's own tests of its parts; running it has fetched the libraries that they need.
+/// Runs an example's own tests; running the example has downloaded their libraries.
 pub(crate) fn own_tests(name: &str, command: &[&str], environment: &[(&str, &str)]) {
     let mut tests = Command::new(command[0]);
     tests.args(&command[1..]).envs(environment.iter().copied()).current_dir(examples().join(name));
@@ -108,12 +109,12 @@ pub(crate) fn own_tests(name: &str, command: &[&str], environment: &[(&str, &str
     assert!(output.status.success(), "{printed}\n{errors}");
 }
 
-/// The text of a member; empty if there is none.
+/// Text of a member; empty if absent.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// How often each text occurs.
+/// Number of occurrences of each text.
 pub(crate) fn tally<'a>(texts: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> {
     let mut counts = HashMap::new();
     for text in texts {

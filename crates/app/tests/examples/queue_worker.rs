@@ -29,7 +29,7 @@ fn every_change_by_a_person_is_described_once() {
     let replayed = ids(&accepted[..10]);
     assert!(duplicates.is_superset(&replayed), "replayed after the worker's restart: {}", played.printed);
     assert!(duplicates.len() > 10, "nothing came twice of which an answer got lost: {}", played.printed);
-    // Every tenth of the 120 assets was being edited at first, and the locked one was tried three times.
+    // Every tenth of the 120 assets was initially locked, and the permanently locked one was tried three times.
     let failures = outcomes.iter().filter(|outcome| text(outcome, "/outcome") == "failed").count();
     assert!(failures >= 12 + 3, "{failures} attempts failed: {}", played.printed);
     assert!(played.printed.contains("1 message is in the dead-letter queue"), "{}", played.printed);

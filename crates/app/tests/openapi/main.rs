@@ -1,5 +1,5 @@
-//! The real binary against its own description, by programs that are not ours: schemathesis sends what the description allows and
-//! what it does not, Newman runs the Postman collection from its first request to its last.
+//! Third-party programs test the real binary against its own description: schemathesis sends valid and invalid
+//! requests, Newman runs the complete Postman collection.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "what was found or left out is shown by `cargo xtask test`")]
@@ -12,16 +12,16 @@ use std::process::Command;
 use platform::{EVENTS_API_SECRET, PIM_URL, Platform};
 use rcgen::{CertificateParams, KeyPair};
 
-/// Pinned with what it needs, so that it finds tomorrow what it finds today.
+/// Pinned with its dependencies, for reproducible results.
 const SCHEMATHESIS: &str = include_str!("requirements.txt");
-/// Its lock file pins Newman and what it needs.
+/// Its lock file pins Newman and its dependencies.
 const NEWMAN: [&str; 2] = [include_str!("newman/package.json"), include_str!("newman/package-lock.json")];
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi").join(name)
 }
 
-/// `cargo xtask test --fast` leaves these tests out: both programs take a while, and minutes to fetch the first time.
+/// `cargo xtask test --fast` skips these tests: both programs take a while, and minutes to download the first time.
 fn left_out(part: &str) -> bool {
     let fast = std::env::var("POSTRIDER_E2E").as_deref() == Ok("small");
     if fast {
@@ -30,7 +30,7 @@ fn left_out(part: &str) -> bool {
     fast
 }
 
-/// Runs a program to its end; what it printed.
+/// Runs a program to its end; returns its output.
 fn run(command: &mut Command) -> (bool, String) {
     let output = command.output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())

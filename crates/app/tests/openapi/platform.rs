@@ -1,5 +1,5 @@
-//! A `postrider serve` with everything switched on: a PIM with a static token and a key, one that signs its Events API, the operator's
-//! API.
+//! A `postrider serve` with everything enabled: a PIM with a static token and a key, one with a signed Events API, the
+//! operator API.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ const KEY: &str = "a-key-for-the-tests";
 const OPERATOR: &str = "the-key-of-the-operator-0123";
 const METRICS: &str = "the-key-for-metrics-01234567";
 
-/// A running platform, in a process of its own that dies with the test.
+/// A running platform in a separate process that dies with the test.
 pub(crate) struct Platform {
     child: Child,
     /// `127.0.0.1:port`
@@ -65,7 +65,7 @@ impl Platform {
         Platform { child, address, folder }
     }
 
-    /// What the variables of the Postman collection stand for here.
+    /// Values of the Postman collection's variables.
     pub(crate) fn variables(&self) -> [(&'static str, String); 9] {
         [
             ("baseUrl", format!("http://{}", self.address)),
@@ -80,7 +80,7 @@ impl Platform {
         ]
     }
 
-    /// It still runs, and nothing went wrong within it.
+    /// Checks that it still runs without internal errors.
     pub(crate) fn must_be_well(mut self) {
         assert!(self.child.try_wait().unwrap().is_none(), "it has ended");
         let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();

@@ -1,4 +1,5 @@
-//! How a topic is served: a batch at a time, in order. What failed goes again in its place, after a pause, and nothing goes past it.
+//! How a topic is served: a batch at a time, in order. What failed goes again in its place, after a pause, and nothing
+//! goes past it.
 
 use domain::destination::BatchLimits;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
@@ -11,13 +12,14 @@ use crate::backoff::Backoff;
 use crate::patience::Unfed;
 
 impl Lane {
-    /// Sends the next batch, unless one is under way: attempts one by one from before, if the destination was an endpoint, count as well.
+    /// Sends the next batch, unless one is under way: attempts one by one from before, if the destination was an
+    /// endpoint, count as well.
     pub(super) fn send_batch(&mut self, of_type: BatchLimits) {
         if !self.in_flight.is_empty() || self.pause_ends().is_some_and(|until| until > self.now) {
             return;
         }
-        // What failed is sent again as it was; what comes behind it has to wait, for it must not overtake. What failed may have left the
-        // log meanwhile: then there is nothing to wait for.
+        // What failed is sent again as it was; what comes behind it has to wait, for it must not overtake. What failed
+        // may have left the log meanwhile: then there is nothing to wait for.
         let again = self.backoff.as_ref().filter(|_| self.sent_again() > 0);
         let before = again.map_or(Position(u64::MAX), |backoff| backoff.tried_before);
         let largest = self.settings.largest_batch(of_type);
@@ -38,7 +40,8 @@ impl Lane {
         }
     }
 
-    /// Events that waited before the destination was a topic go as soon as they are due and at hand; no order was promised for them.
+    /// Events that waited before the destination was a topic go as soon as they are due and at hand; no order was
+    /// promised for them.
     fn next_of_batch(&mut self, before: Position) -> Option<Flight> {
         if let Some(taken) = self.waiting.take_turn().or_else(|| self.waiting.take_retry()) {
             return Some(self.again(taken));
@@ -130,7 +133,8 @@ impl Lane {
         self.forget_ahead();
     }
 
-    /// An attempt failed for all that it was sent: at first, and then from time to time, its owner is told; in the end it is suspended.
+    /// An attempt failed for all that it was sent: at first, and then from time to time, its owner is told; in the end
+    /// it is suspended.
     fn took_nothing(&mut self, failure: Failure, event_id: Option<String>) {
         self.unsaved.memory = true;
         self.last_failure = Some((self.now, failure.clone()));
@@ -148,8 +152,8 @@ impl Lane {
         }
     }
 
-    /// An attempt that was under way when the destination was changed: what it tells about the old one does not count, and what that did not
-    /// take goes to the new one.
+    /// An attempt that was under way when the destination was changed: what it tells about the old one does not count,
+    /// and what that did not take goes to the new one.
     pub(super) fn settle_elsewhere(&mut self, in_order: bool, ended: impl Iterator<Item = (Flight, Outcome)>) {
         let mut back = Back::default();
         for (mut flight, outcome) in ended {
@@ -224,8 +228,8 @@ impl Lane {
         });
     }
 
-    /// What was not taken goes back to its place: in hand, or where nothing stays in hand, in the log. Where there is no such place, because
-    /// not all before it came to an end in order, it waits.
+    /// What was not taken goes back to its place: in hand, or where nothing stays in hand, in the log. Where there is
+    /// no such place, because not all before it came to an end in order, it waits.
     fn put_back(&mut self, back: Vec<Flight>, in_order: bool) {
         let running = self.phase == Phase::Running;
         let until = self.pause_ends().filter(|_| running).unwrap_or(self.now);
@@ -271,7 +275,8 @@ impl Back {
 }
 
 impl Attempt {
-    /// The first of its events that are not among the waiting: the cursor stands before it. Those of a batch are in their order.
+    /// The first of its events that are not among the waiting: the cursor stands before it. Those of a batch are in
+    /// their order.
     pub(super) fn first_fresh(&self) -> Option<Position> {
         self.flights.iter().find(|flight| !flight.waits).map(|flight| flight.event.position)
     }
@@ -283,5 +288,5 @@ impl Attempt {
 }
 
 fn over_quota() -> Failure {
-    Failure::without_status(ErrorReason::Throttled, "The topic's quota is used up; delivery is retried.")
+    Failure::without_status(ErrorReason::Throttled, "The topic's quota is exceeded; delivery is retried.")
 }

@@ -18,7 +18,8 @@ impl Lane {
             let lasted = self.weigh(ticket, &mut outcomes, silence);
             attempt.flights.iter_mut().for_each(|flight| flight.first_tried_at = flight.first_tried_at + lasted);
         }
-        // An event without an outcome would be lost. It says nothing about the destination: the fault is in the platform.
+        // An event without an outcome would be lost. It says nothing about the destination: the fault is in the
+        // platform.
         let outcomes = outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::NotProcessed(no_outcome())));
         let ended = attempt.flights.into_iter().zip(outcomes);
         match self.options.manner {
@@ -82,8 +83,8 @@ impl Lane {
         self.wait_for_turn(&flight, self.now + pause(times), times + 1);
     }
 
-    /// An attempt that was under way when the lane stopped. Its event is neither counted among the dropped ones nor tried again; its
-    /// owner is told if it failed.
+    /// An attempt that was under way when the lane stopped. Its event is neither counted among the dropped ones nor
+    /// tried again; its owner is told if it failed.
     fn late(&mut self, flight: Flight, outcome: Outcome) {
         match outcome {
             Outcome::Delivered => {}
@@ -94,8 +95,7 @@ impl Lane {
                 self.note(failure, flight.id());
             }
             Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {
-                let message =
-                    "The subscription was suspended while the event was being delivered; it was not tried again.";
+                let message = "The subscription was suspended while the event was being delivered; it was not retried.";
                 self.note(Failure::without_status(ErrorReason::SubscriptionSuspended, message), flight.id());
             }
         }
@@ -111,7 +111,8 @@ impl Lane {
             let failure = Failure {
                 reason: ErrorReason::Throttled,
                 code: 429,
-                message: "The endpoint answered 429 Too Many Requests to every attempt for more than an hour; the event was dropped."
+                message: "The endpoint answered 429 Too Many Requests to every attempt for more than an hour; the \
+                          event was dropped."
                     .into(),
                 answer: None,
             };
@@ -205,7 +206,8 @@ impl Lane {
         self.unsaved.note(self.now, failure, 1, event_id);
     }
 
-    /// Whether the hour is bad enough to suspend an endpoint. If only its first failure is too young, that is judged again when it is not.
+    /// Whether the hour is bad enough to suspend an endpoint. If only its first failure is too young, that is judged
+    /// again when it is not.
     pub(super) fn judge(&mut self) {
         self.judge_at = None;
         let counts = self.window.counts(self.now);
@@ -262,12 +264,12 @@ impl Flight {
 
 /// Retention was over before the event was delivered.
 pub(super) fn too_old() -> Failure {
-    let message = "The event had left the log (retention) before its next attempt was due.";
+    let message = "The event exceeded the retention before its next attempt was due.";
     Failure::without_status(ErrorReason::DestinationFailure, message)
 }
 
 /// The attempt ended in fewer outcomes than it had events.
 fn no_outcome() -> Failure {
-    let message = "The attempt ended within the platform, without an outcome for the event; the event is sent again.";
+    let message = "The attempt failed within the platform without an outcome for the event; the event is sent again.";
     Failure::without_status(ErrorReason::ClientClosedConnection, message)
 }

@@ -1,7 +1,7 @@
 //! While the trouble is the platform's, or nobody knows yet whose it is: one attempt at a time, and nothing counts.
 //!
-//! The rest stays where it is: in hand, among the waiting, in the log. Nothing is written per event; only what was under way when the trouble
-//! began gets a place among the waiting, for the cursor may have to pass it.
+//! The rest stays where it is: in hand, among the waiting, in the log. Nothing is written per event; only what was
+//! under way when the trouble began gets a place among the waiting, for the cursor may have to pass it.
 
 use std::time::Duration;
 
@@ -82,8 +82,8 @@ impl Lane {
         self.trouble.as_ref().map(|trouble| trouble.since)
     }
 
-    /// An attempt has ended: the trouble begins, goes on, or is over. Gives for how long it lasted, and the outcomes as they count: a silence
-    /// that turns out to be the destination's counts once, as the attempt that began it.
+    /// An attempt has ended: the trouble begins, goes on, or is over. Gives for how long it lasted, and the outcomes as
+    /// they count: a silence that turns out to be the destination's counts once, as the attempt that began it.
     pub(super) fn weigh(&mut self, ticket: Ticket, outcomes: &mut [Outcome], silence: Silence) -> Duration {
         let silent = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Silent(_)));
         if let Silence::Undecided { since: Some(since) } = silence
@@ -200,7 +200,7 @@ fn lacking(lack: Lack) -> Failure {
         _ => ErrorReason::ClientClosedConnection,
     };
     let message = format!(
-        "The platform itself lacked what the attempt needed ({lack}). It doesn't count against the destination; \
+        "The platform itself lacked a resource for the attempt ({lack}). It doesn't count against the destination; \
         the event is sent again."
     );
     Failure::without_status(reason, message)

@@ -27,7 +27,7 @@ pub enum UrlError {
         characters: usize,
     },
     /// A character that may not stand where it stands. Nothing is repaired as browsers do.
-    #[error("character {column} of the URL ({found}) may not stand there (RFC 3986); percent-encode what is data")]
+    #[error("character {column} of the URL ({found}) is not allowed there (RFC 3986); percent-encode data")]
     Character {
         /// Its place, from 1.
         column: usize,
@@ -35,7 +35,7 @@ pub enum UrlError {
         found: String,
     },
     /// Not an absolute URL with a host.
-    #[error("an absolute URL such as https://example.com/events is expected")]
+    #[error("expected an absolute URL such as https://example.com/events")]
     NotAbsolute,
     /// Another scheme than `https`.
     #[error("the URL must begin with https://")]
@@ -44,16 +44,16 @@ pub enum UrlError {
     #[error("the URL must begin with https://; this platform does not allow http://")]
     Insecure,
     /// User name or password before the host.
-    #[error("the URL may not carry a user name or password before the host")]
+    #[error("the URL must not contain a user name or password")]
     UserInfo,
     /// A fragment.
-    #[error("the URL may not carry a fragment (`#…`): it is never sent")]
+    #[error("the URL must not contain a fragment (`#…`), which is never sent")]
     Fragment,
     /// The host is neither a DNS name nor an address.
     #[error("the host of the URL is neither a DNS name nor an IP address: {0}")]
     Host(&'static str),
     /// The port is not between 1 and 65535.
-    #[error("the port of the URL must lie between 1 and 65535")]
+    #[error("the port of the URL must be between 1 and 65535")]
     Port,
 }
 
@@ -162,7 +162,7 @@ pub(super) fn host_of(host: &str) -> Result<&str, UrlError> {
         let address = bracketed.strip_suffix(']').ok_or(UrlError::Host("the bracket is not closed"))?;
         return match address.parse::<Ipv6Addr>() {
             Ok(_) => Ok(address),
-            Err(_) => Err(UrlError::Host("only an IPv6 address may stand in brackets")),
+            Err(_) => Err(UrlError::Host("only an IPv6 address may be in brackets")),
         };
     }
     if host.is_empty() {
@@ -187,7 +187,7 @@ pub(super) fn host_of(host: &str) -> Result<&str, UrlError> {
         }
     }
     if is_broken_address(host) {
-        return Err(UrlError::Host("it ends in a number, as only an IPv4 address does, and is none"));
+        return Err(UrlError::Host("it ends in a number but is not an IPv4 address"));
     }
     Ok(host)
 }
@@ -252,8 +252,8 @@ mod tests {
         check("https://example.com:65536/", Err(UrlError::Port));
         check("https://a..example/", Err(UrlError::Host("it has an empty part")));
         check("https://%6cocalhost/", Err(UrlError::Host("a name consists of letters, digits, hyphens and dots")));
-        check("https://[v1.x]/", Err(UrlError::Host("only an IPv6 address may stand in brackets")));
-        let number = Err(UrlError::Host("it ends in a number, as only an IPv4 address does, and is none"));
+        check("https://[v1.x]/", Err(UrlError::Host("only an IPv6 address may be in brackets")));
+        let number = Err(UrlError::Host("it ends in a number but is not an IPv4 address"));
         check("https://256.256.256.256/", number.clone());
         check("https://shop.example.123:8443/", number.clone());
         check("https://shop.0x7/", number);

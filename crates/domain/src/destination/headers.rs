@@ -64,22 +64,22 @@ pub struct CustomHeaders(pub Vec<(String, Secret)>);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HeaderError {
     /// Not a header's name.
-    #[error("a header's name has 1 to {MAX_NAME} characters out of A-Z, a-z, 0-9 and -")]
+    #[error("a header name must have 1 to {MAX_NAME} characters from A-Z, a-z, 0-9 and -")]
     Name,
     /// The platform or HTTP itself sets it.
-    #[error("this header is reserved: the platform or HTTP itself sets it")]
+    #[error("this header is reserved: it is set by the platform or by HTTP itself")]
     Reserved,
     /// An attribute of the event has the name.
-    #[error("this is the name of one of the event's own attributes, which stand beside the custom headers")]
+    #[error("this name is reserved for an attribute of the event")]
     Attribute,
     /// The value is too long.
-    #[error("a header's value has at most {MAX_VALUE} characters")]
+    #[error("a header value may have at most {MAX_VALUE} characters")]
     ValueTooLong,
     /// The value has a character that is not allowed.
-    #[error("a header's value consists of printable ASCII characters")]
+    #[error("a header value must consist of printable ASCII characters")]
     ValueCharacter,
     /// The value begins or ends with a blank.
-    #[error("a header's value may not begin or end with a blank")]
+    #[error("a header value must not begin or end with a space")]
     ValueBlanks,
 }
 

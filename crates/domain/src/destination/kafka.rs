@@ -111,13 +111,13 @@ pub struct Broker {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BrokerError {
     /// An entry is empty.
-    #[error("entry {entry} of the list is empty; host:port is expected, several are separated by commas")]
+    #[error("entry {entry} of the list is empty; expected host:port, separated by commas")]
     Empty {
         /// Which one, from 1.
         entry: usize,
     },
     /// An entry without a port.
-    #[error("entry {entry} of the list has no port; host:port is expected, such as broker.example.com:9092")]
+    #[error("entry {entry} of the list has no port; expected host:port, such as broker.example.com:9092")]
     NoPort {
         /// Which one, from 1.
         entry: usize,
@@ -129,7 +129,7 @@ pub enum BrokerError {
         entry: usize,
     },
     /// The host is neither a DNS name nor an address.
-    #[error("the host of entry {entry} of the list is neither a DNS name nor an IP address (IPv6 stands in brackets)")]
+    #[error("the host of entry {entry} of the list is neither a DNS name nor an IP address (IPv6 in brackets)")]
     Host {
         /// Which one, from 1.
         entry: usize,
@@ -139,7 +139,7 @@ pub enum BrokerError {
 /// A topic's name breaks Kafka's rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "a Kafka topic's name has 1 to 249 characters out of A-Z, a-z, 0-9, . _ and -, and is neither \".\" nor \"..\""
+    "a Kafka topic name must have 1 to 249 characters from A-Z, a-z, 0-9, . _ and -, and must not be \".\" nor \"..\""
 )]
 pub struct TopicError;
 

@@ -62,16 +62,15 @@ impl Traits for PubsubDestination {
 /// A project's id breaks Google's rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "a Google project id has 6 to 30 characters: lower-case letters, digits and hyphens, beginning with a letter and not \
-     ending with a hyphen"
+    "a Google project id must have 6 to 30 lower-case letters, digits and hyphens, start with a letter and not end with a \
+     hyphen"
 )]
 pub struct ProjectIdError;
 
 /// A topic's id breaks Google's rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "a Pub/Sub topic id has 3 to 255 characters: letters, digits and - . _ ~ + %, beginning with a letter and not with \
-     \"goog\""
+    "a Pub/Sub topic id must have 3 to 255 letters, digits and - . _ ~ + %, start with a letter and not with \"goog\""
 )]
 pub struct TopicIdError;
 

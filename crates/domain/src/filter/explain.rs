@@ -13,8 +13,8 @@ pub(super) fn explain(expr: &Expr) -> String {
     }
     if expr.conditions().any(|condition| condition.field.is_delta_field()) {
         out.push_str(
-            "\nWhat was changed is known of product.updated.delta and product-model.updated.delta only; in events of other \
-             types nothing counts as changed.",
+            "\nOnly product.updated.delta and product-model.updated.delta contain changes; in events of other types nothing \
+             counts as changed.",
         );
     }
     out
@@ -52,20 +52,20 @@ fn tell_condition(condition: &Condition, holds: bool) -> String {
     };
     match condition.field {
         Field::User if holds => format!("the author is {values}"),
-        Field::User => format!("the author is not {values}, or is not known"),
+        Field::User => format!("the author is not {values}, or is unknown"),
         Field::UserType if holds => format!("the author's type is {values}"),
-        Field::UserType => format!("the author's type is not {values}, or is not known"),
+        Field::UserType => format!("the author's type is not {values}, or is unknown"),
         Field::Attribute if holds => format!("the attribute {values} was changed"),
         Field::Attribute => format!("no attribute {values} was changed"),
         Field::Scope | Field::Channel if holds => {
-            format!("a value was changed that is of the channel {values}, or the same in all channels")
+            format!("a value was changed for the channel {values} or for all channels")
         }
         Field::Scope | Field::Channel => {
-            format!("no value was changed that is of the channel {values}, or the same in all channels")
+            format!("no value was changed for the channel {values} or for all channels")
         }
         Field::Locale if holds => {
-            format!("a value was changed that is of the locale {values}, or the same in all locales")
+            format!("a value was changed for the locale {values} or for all locales")
         }
-        Field::Locale => format!("no value was changed that is of the locale {values}, or the same in all locales"),
+        Field::Locale => format!("no value was changed for the locale {values} or for all locales"),
     }
 }

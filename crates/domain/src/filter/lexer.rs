@@ -107,14 +107,14 @@ impl<'a> Lexer<'a> {
         }
         let advice = match last_escape {
             Some((at, '"')) if rest.len() == at + 2 => {
-                r#"the last \" is a quote within the value and does not end it; write a backslash at the end as \\"#
+                r#"the last \" is a quote within the value; write a final backslash as \\"#
             }
             _ => r#"end the value with a double quote; write a quote within it as \""#,
         };
         Err(Refusal {
             at: self.at,
             found: rest.to_owned(),
-            expected: "a double quote that ends the value".to_owned(),
+            expected: "a closing double quote".to_owned(),
             advice: advice.to_owned(),
         })
     }

@@ -22,7 +22,7 @@ fn parse_text(text: &str) -> Result<Expr, Refusal> {
             at,
             found: format!("{length} characters"),
             expected: format!("at most {MAX_LENGTH} characters"),
-            advice: "`in [\"…\", \"…\"]` says the same as several conditions joined by `or`, and is shorter".to_owned(),
+            advice: "`in [\"…\", \"…\"]` is a shorter form of several conditions joined by `or`".to_owned(),
         });
     }
     let mut lexer = Lexer::new(text);
@@ -81,10 +81,10 @@ impl<'a> Parser<'a> {
             return self.condition().map(Expr::Condition);
         }
         if self.open.len() == MAX_NESTING {
-            let expected = format!("at most {MAX_NESTING} parentheses within one another");
+            let expected = format!("at most {MAX_NESTING} nested parentheses");
             return Err(self.refuse(
                 expected,
-                "leave out parentheses that are not needed: `not` binds before `and`, `and` before `or`",
+                "remove unnecessary parentheses: `not` binds closer than `and`, `and` closer than `or`",
             ));
         }
         self.open.push(self.token.at);
@@ -147,7 +147,7 @@ impl<'a> Parser<'a> {
             let expected = one_of(&USER_TYPES.map(|name| format!("\"{name}\"")));
             let advice = match nearest(value, USER_TYPES) {
                 Some(name) => format!("did you mean user_type=\"{name}\"?"),
-                None => "user_type is the kind of author; to ask for one author, write user=\"…\"".to_owned(),
+                None => "user_type is the kind of author; for a specific author, write user=\"…\"".to_owned(),
             };
             return Err(self.refuse(expected, advice));
         }
@@ -161,7 +161,7 @@ impl<'a> Parser<'a> {
         self.operators += 1;
         if self.operators > MAX_OPERATORS {
             let expected = format!("at most {MAX_OPERATORS} operators (`and`, `or`, `not`, `in`)");
-            let advice = "`in [\"…\", \"…\"]` counts once and can stand for several conditions joined by `or`";
+            let advice = "`in [\"…\", \"…\"]` counts once and can replace several conditions joined by `or`";
             return Err(self.refuse(expected, advice));
         }
         self.advance()
@@ -188,7 +188,7 @@ impl<'a> Parser<'a> {
             Kind::Word => match nearest(word, Field::ALL.map(Field::name)) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => {
-                    format!("`{word}` is no field; whether that attribute was changed is asked by attribute=\"{word}\"")
+                    format!("unknown field `{word}`; for changes of that attribute, write attribute=\"{word}\"")
                 }
             },
             Kind::Value(_) => format!("a condition begins with its field: user={word}"),
@@ -218,10 +218,10 @@ impl<'a> Parser<'a> {
     fn not_a_value(&self, field: Field, listed: Option<usize>) -> Refusal {
         let mut refusal = self.refuse(A_VALUE, "");
         refusal.advice = match (&self.token.kind, listed) {
-            (Kind::ListClose, Some(0)) => "a list has at least one value".to_owned(),
-            (Kind::ListClose | Kind::Comma, Some(_)) => "a comma stands only between two values".to_owned(),
-            (Kind::ListOpen, None) => format!("a list is asked for with `in`: {} in [\"…\"]", field.name()),
-            (Kind::Equals, None) => format!("one `=` is enough: {}=\"…\"", field.name()),
+            (Kind::ListClose, Some(0)) => "a list needs at least one value".to_owned(),
+            (Kind::ListClose | Kind::Comma, Some(_)) => "a comma is only allowed between two values".to_owned(),
+            (Kind::ListOpen, None) => format!("a list needs `in`: {} in [\"…\"]", field.name()),
+            (Kind::Equals, None) => format!("use a single `=`: {}=\"…\"", field.name()),
             (Kind::Word | Kind::Foreign, _) => {
                 // What stands here is a value without quotes, or with others: tell all of it.
                 let rest = &self.text[self.token.at..];
@@ -230,11 +230,11 @@ impl<'a> Parser<'a> {
                 refusal.found = bare.to_owned();
                 let value = Quoted(unquoted(bare));
                 match listed {
-                    None => format!("values stand in double quotes: {}={value}", field.name()),
-                    Some(_) => format!("values stand in double quotes: {value}"),
+                    None => format!("values must be in double quotes: {}={value}", field.name()),
+                    Some(_) => format!("values must be in double quotes: {value}"),
                 }
             }
-            _ => "values stand in double quotes".to_owned(),
+            _ => "values must be in double quotes".to_owned(),
         };
         refusal
     }
@@ -249,21 +249,21 @@ impl<'a> Parser<'a> {
             (Kind::End, Some(at)) => {
                 format!("the parenthesis at column {} is not closed", self.text[..*at].chars().count() + 1)
             }
-            (Kind::Close, None) => "no parenthesis is open here; leave this one out".to_owned(),
+            (Kind::Close, None) => "unmatched parenthesis".to_owned(),
             (Kind::Word, _) if lower == "and" || lower == "or" => lower_case(&lower),
             (Kind::Comma | Kind::Foreign, _) if word == "," || word == "&" || word == "&&" => "write `and`".to_owned(),
             (Kind::Foreign, _) if word == "|" || word == "||" => "write `or`".to_owned(),
             (Kind::Word, _) if Field::named(word).is_some() || word == "not" => {
                 format!("join two conditions with `and` or `or`: … and {word} …")
             }
-            _ => "two conditions are joined with `and` or `or`".to_owned(),
+            _ => "join two conditions with `and` or `or`".to_owned(),
         };
         self.refuse(expected, advice)
     }
 }
 
 fn lower_case(word: &str) -> String {
-    format!("keywords and field names are lower case: `{word}`")
+    format!("keywords and field names must be in lower case: `{word}`")
 }
 
 /// A value without the quotes that the language does not have.

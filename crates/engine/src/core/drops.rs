@@ -1,5 +1,6 @@
-//! Dropped backlogs: what a suspension, a revocation or the retention did not let be delivered is counted from the log and told to the
-//! owner in one entry. Until that is saved, the ledger keeps the lane's old cursor, so that a crash only means counting again.
+//! Dropped backlogs: what a suspension, a revocation or the retention did not let be delivered is counted from the log
+//! and told to the owner in one entry. Until that is saved, the ledger keeps the lane's old cursor, so that a crash
+//! only means counting again.
 
 use std::sync::Arc;
 
@@ -24,7 +25,8 @@ struct Count {
     number: u64,
     subscription: Arc<Subscription>,
     dropped: u64,
-    /// Events that are counted with the others although they were not dropped: they are settled, or were counted before.
+    /// Events that are counted with the others although they were not dropped: they are settled, or were counted
+    /// before.
     not_dropped: u64,
     next: Position,
     until: Position,
@@ -62,8 +64,8 @@ impl Drops {
 const AT_ONCE: ReadLimit = ReadLimit { events: 1024, bytes: 1024 * 1024, until: Position(u64::MAX) };
 
 impl Core {
-    /// Begins to count what a stop drops: events that the lane has at hand, and the matching ones from where it would read on to where the
-    /// stop took effect.
+    /// Begins to count what a stop drops: events that the lane has at hand, and the matching ones from where it would
+    /// read on to where the stop took effect.
     pub(super) fn drop_backlog(&mut self, slot: usize) {
         let routed = self.routed;
         let Some(entry) = self.entries.get(slot).and_then(Option::as_ref) else { return };
@@ -182,12 +184,10 @@ impl Core {
 impl Count {
     fn entry(&self, now: Timestamp) -> LogEntry {
         let (reason, why) = match (self.why, self.subscription.status) {
-            (Why::Expired, _) => {
-                (ErrorReason::DestinationFailure, "they were older than the platform keeps events".to_owned())
-            }
+            (Why::Expired, _) => (ErrorReason::DestinationFailure, "they exceeded the platform's retention".to_owned()),
             (Why::GaveWay, _) => {
-                let why = "the log of the platform was nearly full, and what is held for suspended subscriptions gives \
-                           way first";
+                let why = "the platform's log was nearly full, and events held for suspended subscriptions are dropped \
+                           first";
                 (ErrorReason::SubscriptionSuspended, why.to_owned())
             }
             (Why::Stopped, SubscriptionStatus::Suspended(why)) => {

@@ -30,7 +30,7 @@ impl Core {
         if let Some((_, subscription)) = takes_nothing.min_by_key(|(reach, _)| *reach) {
             tracing::warn!(
                 subscription.id = %subscription.id,
-                "the log is nearly full: a topic that takes nothing is suspended before its patience ends"
+                "the log is nearly full: suspending a topic that accepts nothing before its patience ends"
             );
             self.outputs.push_back(Output::Suspend(subscription, SuspensionReason::TookNothing, None));
         }

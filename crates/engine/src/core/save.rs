@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// A save that failed is tried again after this long, and twice as long each further time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// But never longer than this.
+/// Maximum pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What is to be saved, and how the last save went.

@@ -1,29 +1,29 @@
-//! What is counted since the start: for metrics.
+//! Counters since the start, for metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What was counted since the start.
+/// Counts since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Requests with a genuine signature.
     pub verified: u64,
-    /// Requests that were refused because of their signature.
+    /// Requests rejected because of their signature.
     pub refused: u64,
-    /// Events that are understood.
+    /// Valid events.
     pub events: u64,
-    /// Those among them that were known already.
+    /// Duplicates among them.
     pub duplicates: u64,
     /// Deltas.
     pub deltas: u64,
-    /// Events of which nothing can be told.
+    /// Unrecognisable events.
     pub bad: u64,
-    /// Events with an action that is not known.
+    /// Events with an unknown action.
     pub unknown: u64,
     /// Events without a delta because their entity cannot be compared.
     pub uncompared: u64,
-    /// Events without a delta because it would be larger than an event may be.
+    /// Events without a delta because it would exceed the limit of an event.
     pub too_large: u64,
-    /// Events that the PIM failed to send and reconciliation made, deltas aside.
+    /// Events that the PIM failed to send and reconciliation created, without deltas.
     pub filled: u64,
 }
 

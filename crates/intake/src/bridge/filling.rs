@@ -1,4 +1,4 @@
-//! What the PIM failed to send: entities as its REST API has them, held against their last known states.
+//! Events that the PIM failed to send: compares entities of its REST API with their last known states.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,48 +24,48 @@ use crate::seldom::Cause;
 use crate::state::State;
 use crate::subject::{NAMESPACE, Subject};
 
-/// Who is named as the author: the REST API does not tell who changed an entity.
+/// The author of these events: the REST API does not tell who changed an entity.
 const AUTHOR: (&str, &str) = ("reconciliation", "system");
 
-/// The changes that a round of reconciliation looks at.
+/// The time window of a reconciliation round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Window {
-    /// Changes up to this were seen by earlier rounds.
+    /// Changes up to this time were seen by earlier rounds.
     pub since: Timestamp,
     /// Later changes are left to the next round: the PIM may be about to send them.
     pub until: Timestamp,
 }
 
-/// What came of entities of the REST API.
+/// Result for entities of the REST API.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Filled {
-    /// Entities that were created or changed without a word of the PIM: so many events were made.
+    /// Number of events created for unreported changes.
     pub events: usize,
     /// Deltas with them.
     pub deltas: usize,
-    /// Entities that are not as they should be.
+    /// Malformed entities.
     pub bad: usize,
 }
 
-/// An entity of the REST API, understood.
+/// A parsed entity of the REST API.
 struct Entity {
-    /// As if the PIM had sent it.
+    /// As if sent by the PIM.
     notice: Notice,
-    /// As the REST API has it.
+    /// As in the REST API.
     text: String,
     updated: Option<Timestamp>,
     created: Option<Timestamp>,
-    /// It names products by uuid where the Events API names them by identifier.
+    /// Associations name products by uuid, whereas the Events API uses identifiers.
     other_names: bool,
 }
 
 impl Bridge {
-    /// The types of a PIM's attributes, asked for if need be.
+    /// Attribute types of a PIM, fetched if necessary.
     pub(crate) async fn types(&self, pim: &Pim) -> Result<Types, String> {
         self.attributes.fetched(pim).await
     }
 
-    /// From now on it is remembered which entities of a PIM requests tell of: what the REST API answers may be older.
+    /// Starts to record the entities mentioned by a PIM's requests: the REST API's response may be older.
     pub(crate) fn watch(&self, pim: PimId) {
         self.told.lock().insert(pim, HashSet::new());
     }
@@ -75,13 +75,13 @@ impl Bridge {
         self.told.lock().remove(&pim);
     }
 
-    /// Takes note of how far reconciliation has come.
+    /// Records the progress of reconciliation.
     pub(crate) fn reconciled(&self, pim: PimId, change: impl FnOnce(&mut Note)) {
         self.note(pim, change);
     }
 
-    /// Makes events of those entities that differ from their last known states, except those that requests told of since
-    /// [`Bridge::watch`]: the next round looks at them again.
+    /// Creates events for entities that differ from their last known states, except those mentioned by requests since
+    /// [`Bridge::watch`]: the next round checks them again.
     pub(crate) async fn fill(
         &self,
         pim: &Arc<Pim>,
@@ -99,7 +99,8 @@ impl Bridge {
         filled.bad = bad.len();
         if let Some(entities) = self.seldom.note(pim.id, Cause::Entity, bad.len()) {
             let why = bad.last().map(String::as_str).unwrap_or_default();
-            tracing::warn!(pim.name = %pim.name, entities, why, "entities of the PIM's REST API were left out of reconciliation: which ones they are cannot be told; `why` is of the latest");
+            tracing::warn!(pim.name = %pim.name, entities, why, "skipped unrecognisable entities of the PIM's REST API \
+                                                                 in reconciliation; `why` is about the latest");
         }
         let turn = Arc::clone(self.turns.lock().entry(pim.id).or_default());
         let _turn = turn.lock().await;
@@ -143,7 +144,8 @@ impl Bridge {
 }
 
 impl Window {
-    /// Whether an entity was changed in it. One that does not say when was: the PIM was asked for what was changed lately.
+    /// Whether an entity was changed in the window. Entities without a time count as changed, because the PIM was asked
+    /// for recent changes.
     fn holds(&self, entity: &Entity) -> bool {
         entity.updated.is_none_or(|updated| self.since <= updated && updated <= self.until)
     }
@@ -165,7 +167,7 @@ impl Work {
         }
         let mut delta = None;
         let missed = match (&mut notice.state, &held.state) {
-            // Whether it differs cannot be seen: its time of change must do.
+            // Whether it differs is unknown: its time of change decides.
             (Err(_), old) => {
                 let told = uncompared.get(&key) == Some(&notice.updated);
                 let known = old.as_ref().and_then(State::updated_at);
@@ -197,7 +199,7 @@ impl Work {
     }
 }
 
-/// The same entity in the same state has the same id, so that it is told once even where its snapshot was lost.
+/// The same entity in the same state has the same id, so that it is reported once even if its snapshot was lost.
 fn event_id(source: &str, key: &SnapshotKey, notice: &Notice, text: &str) -> String {
     let state = match &notice.state {
         Ok(state) => format!("{}/{}", notice.time, state.to_value().to_canonical()),
@@ -207,7 +209,7 @@ fn event_id(source: &str, key: &SnapshotKey, notice: &Notice, text: &str) -> Str
     Uuid::new_v5(&NAMESPACE, name.as_bytes()).hyphenated().to_string()
 }
 
-/// The entities of a page that were changed in the window, and why others cannot be told.
+/// Entities of a page that were changed in the window, and why others are unrecognisable.
 fn read(
     source: &str,
     kind: EntityKind,
@@ -227,8 +229,8 @@ fn read(
     (entities, bad)
 }
 
-/// An item of the REST API in the shape of the Events API; `None` if it is to be found under another kind. As there, what is odd
-/// in one place costs that place.
+/// An item of the REST API in the format of the Events API; `None` if it belongs to another kind. As there, a malformed
+/// field only affects that field.
 fn understand(
     source: &str,
     kind: EntityKind,
@@ -264,7 +266,7 @@ fn understand(
     Ok(Some(Entity { notice, text, updated, created, other_names: by_uuid }))
 }
 
-/// Leaves associated products as they were: the two names of a product cannot be told from two products.
+/// Keeps associated products unchanged: the two names of a product cannot be distinguished from two products.
 fn keep_names(old: &State, new: &mut State) {
     let products: Index<&str, &Vec<String>> =
         old.associations.iter().map(|(of, links)| (of.as_str(), &links.products)).collect();

@@ -1,5 +1,5 @@
-//! What the bridge remembers of each PIM for its operator: lines of the log, counts, and the note that `postrider pim check`
-//! reads.
+//! The bridge's records about each PIM for its operator: log lines, counts, and the note shown by `postrider pim
+//! check`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use super::work::Made;
 use crate::note::Note;
 use crate::seldom::Cause;
 
-/// A note is written at most so often.
+/// Minimum interval between writes of a note.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 
-/// What is to be noted of a PIM.
+/// Pending note of a PIM.
 #[derive(Default)]
 pub(super) struct Unwritten {
-    /// What came since it was last stored.
+    /// Changes since it was last stored.
     more: Note,
-    /// Somebody is about to store it.
+    /// A task is about to store it.
     storing: bool,
 }
 
-/// The notes of all PIMs that are not stored yet.
+/// Unstored notes of all PIMs.
 pub(super) type Notes = Arc<Mutex<HashMap<PimId, Unwritten>>>;
 
-/// Events of a request that lead to nothing, with the latest reason.
+/// Events of a request without effect, with the latest reason.
 #[derive(Default)]
 pub(super) struct LeftOut {
     pub(super) bad: usize,
@@ -41,18 +41,24 @@ pub(super) struct LeftOut {
 }
 
 impl Bridge {
-    /// Tells the operator of events that were left out.
+    /// Logs skipped events.
     pub(super) fn tell_left_out(&self, pim: &Pim, left_out: LeftOut) {
         let LeftOut { bad, bad_why, unknown, unknown_action } = left_out;
         add(&self.counters.bad, bad);
         add(&self.counters.unknown, unknown);
         if let Some(events) = self.seldom.note(pim.id, Cause::Bad, bad) {
             let why = bad_why.as_deref().unwrap_or_default();
-            tracing::warn!(pim.name = %pim.name, events, why, "events of the Events API were left out: what happened to which entity cannot be told; `why` is of the latest");
+            tracing::warn!(
+                pim.name = %pim.name, events, why,
+                "skipped unrecognisable events of the Events API; `why` is about the latest"
+            );
         }
         if let Some(events) = self.seldom.note(pim.id, Cause::UnknownAction, unknown) {
             let action = unknown_action.as_deref().unwrap_or_default();
-            tracing::warn!(pim.name = %pim.name, events, action, "events of the Events API were left out: this version does not know their action; `action` is of the latest");
+            tracing::warn!(
+                pim.name = %pim.name, events, action,
+                "skipped events of the Events API with an unknown action; `action` is the latest"
+            );
         }
         if bad + unknown > 0 {
             self.note(pim.id, |note| {
@@ -64,22 +70,31 @@ impl Bridge {
         }
     }
 
-    /// Tells the operator what did not come of a request that is on stable storage.
+    /// Logs failures within a stored request.
     pub(super) fn tell_made(&self, pim: &Pim, made: &Made) {
         let uncompared = made.uncompared.len();
         add(&self.counters.uncompared, uncompared);
         add(&self.counters.too_large, made.too_large);
         if let Some(entities) = self.seldom.note(pim.id, Cause::Uncompared, uncompared) {
             let why = made.uncompared_why.as_deref().unwrap_or_default();
-            tracing::warn!(pim.name = %pim.name, entities, why, "entities of the PIM have a shape that cannot be compared: their events are delivered without a delta; `why` is of the latest");
+            tracing::warn!(
+                pim.name = %pim.name, entities, why,
+                "entities of the PIM cannot be compared: their events are delivered without a delta; `why` is about \
+                 the latest"
+            );
         }
         if let Some(deltas) = self.seldom.note(pim.id, Cause::TooLarge, made.too_large) {
             let entity = made.too_large_of.as_deref().unwrap_or_default();
-            tracing::warn!(pim.name = %pim.name, deltas, entity, "deltas would be larger than the 1 MiB of an event: the entities' events are delivered without them; `entity` is the latest");
+            tracing::warn!(
+                pim.name = %pim.name, deltas, entity,
+                "deltas would exceed the 1 MiB of an event: the events are delivered without them; `entity` is the \
+                 latest"
+            );
         }
         if let Some(entities) = self.seldom.note(pim.id, Cause::Snapshot, made.damaged) {
             let why = made.damaged_why.as_deref().unwrap_or_default();
-            tracing::error!(pim.name = %pim.name, entities, why, "the last states of entities cannot be read and are replaced; `why` is of the latest");
+            tracing::error!(pim.name = %pim.name, entities, why, "the last states of entities cannot be read and are \
+                                                                  replaced; `why` is of the latest");
         }
         if uncompared > 0 {
             self.note(pim.id, |note| {
@@ -89,7 +104,7 @@ impl Bridge {
         }
     }
 
-    /// Adds to the note of a PIM, and sees to it that it is stored.
+    /// Adds to the note of a PIM, and has it stored.
     pub(super) fn note(&self, pim: PimId, change: impl FnOnce(&mut Note)) {
         {
             let mut notes = self.notes.lock();
@@ -112,7 +127,10 @@ impl Bridge {
                     std::mem::take(&mut unwritten.more)
                 };
                 if let Err(error) = absorb(&*store, pim, more).await {
-                    tracing::warn!(%error, "what `postrider pim check` shows of the Events API could not be kept");
+                    tracing::warn!(
+                        %error,
+                        "could not store the Events API status for `postrider pim check`"
+                    );
                 }
                 tokio::time::sleep(NOTE_EVERY).await;
             }
@@ -120,7 +138,7 @@ impl Bridge {
     }
 }
 
-/// Adds to the note of a PIM, as often as somebody else is faster.
+/// Adds to the note of a PIM, retrying on concurrent changes.
 async fn absorb(store: &dyn Store, pim: PimId, more: Note) -> Result<(), ChangeError> {
     loop {
         let kept = store.bridge_note(pim).await?.unwrap_or_default();

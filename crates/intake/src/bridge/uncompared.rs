@@ -1,4 +1,4 @@
-//! Entities whose latest change was told although they cannot be compared: reconciliation must not tell it again.
+//! Entities whose latest change was reported although they cannot be compared: reconciliation must not report it again.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,15 @@ use domain::PimId;
 use parking_lot::Mutex;
 use store::SnapshotKey;
 
-/// So many entities are remembered; beyond, the memory begins anew, and a change may be told twice.
+/// Maximum number of remembered entities; beyond it the memory is cleared, and a change may be reported twice.
 const AT_MOST: usize = 10_000;
 
-/// When each of them was changed, in the PIM's words.
+/// Time of each change, as given by the PIM.
 #[derive(Default)]
 pub(super) struct Uncompared(Mutex<HashMap<(PimId, SnapshotKey), Option<String>>>);
 
 impl Uncompared {
-    /// These changes were told.
+    /// Records reported changes.
     pub(super) fn remember(&self, pim: PimId, changes: &[(SnapshotKey, Option<String>)]) {
         if changes.is_empty() {
             return;
@@ -28,7 +28,7 @@ impl Uncompared {
         }
     }
 
-    /// The changes of a PIM's entities that were told.
+    /// Reported changes of a PIM's entities.
     pub(super) fn of(&self, pim: PimId) -> HashMap<SnapshotKey, Option<String>> {
         let all = self.0.lock();
         all.iter().filter(|((of, _), _)| *of == pim).map(|((_, key), updated)| (key.clone(), updated.clone())).collect()

@@ -1,4 +1,4 @@
-//! From notices and last known states to events and new states: the part of a request that only computes.
+//! From notices and last known states to events and new states: the pure computation of a request.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,9 +12,9 @@ use crate::making;
 use crate::notice::{Action, Notice};
 use crate::state::State;
 
-/// The state of an entity while a request is taken.
+/// State of an entity during a request.
 pub(super) struct Held {
-    /// The revision that was read; 0 = there was none.
+    /// Revision read; 0 = none.
     seen: u64,
     pub(super) state: Option<State>,
     changed: bool,
@@ -32,31 +32,31 @@ impl Held {
     }
 }
 
-/// A request on its way to events and snapshots.
+/// A request being converted to events and snapshots.
 pub(super) struct Work {
     pub(super) types: Types,
     known: HashSet<String>,
     stored: HashMap<SnapshotKey, Snapshot>,
     pub(super) states: HashMap<SnapshotKey, Held>,
-    /// The ids of the events.
+    /// Ids of the events.
     ids: HashSet<String>,
     pub(super) made: Made,
 }
 
-/// What came of the work.
+/// Result of the work.
 #[derive(Default)]
 pub(super) struct Made {
     pub(super) events: Vec<Event>,
     pub(super) saves: Vec<SnapshotSave>,
     /// Deltas among the events.
     pub(super) deltas: usize,
-    /// Entities that could not be compared, and when the PIM says that they were changed; why, for the latest of them.
+    /// Entities that could not be compared, with the PIM's time of change; the reason for the latest.
     pub(super) uncompared: Vec<(SnapshotKey, Option<String>)>,
     pub(super) uncompared_why: Option<String>,
-    /// Deltas that would be larger than an event may be; of which entity, for the latest of them.
+    /// Number of deltas beyond the limit of an event; the entity of the latest.
     pub(super) too_large: usize,
     pub(super) too_large_of: Option<String>,
-    /// Last states that could not be read, and why, for the latest of them.
+    /// Unreadable last states; the reason for the latest.
     pub(super) damaged: usize,
     pub(super) damaged_why: Option<String>,
 }
@@ -66,13 +66,13 @@ impl Work {
         Work { types, known, stored, states: HashMap::new(), ids: HashSet::new(), made: Made::default() }
     }
 
-    /// What came of it, new states included.
+    /// The result, including new states.
     pub(super) fn done(mut self) -> Made {
         self.made.saves = self.states.into_iter().filter_map(|(key, held)| held.save(key)).collect();
         self.made
     }
 
-    /// What a notice leads to: its event, a delta, a new state.
+    /// Consequences of a notice: its event, a delta, a new state.
     pub(super) fn take(&mut self, notice: &Notice) {
         if !self.push(making::event(notice)) {
             return;
@@ -82,7 +82,7 @@ impl Work {
         match (&notice.state, notice.action) {
             (_, Action::Removed) => held.put(None),
             (Err(why), Action::Created | Action::Updated) => self.not_compared(&key, notice, why),
-            // An event that was overtaken says nothing about now.
+            // An outdated event says nothing about the current state.
             (Ok(new), _) if held.state.as_ref().is_some_and(|old| new.is_older_than(old)) => {}
             (Ok(new), action) => {
                 if let (Action::Updated, Some(old)) = (action, &held.state)
@@ -96,7 +96,7 @@ impl Work {
         self.states.insert(key, held);
     }
 
-    /// Adds an event, unless its id is known or was just used.
+    /// Adds an event unless its id is known or was just used.
     pub(super) fn push(&mut self, event: Event) -> bool {
         let fresh = !self.known.contains(event.id()) && self.ids.insert(event.id().to_owned());
         if fresh {
@@ -105,8 +105,8 @@ impl Work {
         fresh
     }
 
-    /// Adds a delta. One that is larger than an event may be is left out: the event that it goes with says that the entity was
-    /// changed, and the next delta begins at the new state.
+    /// Adds a delta. A delta beyond the limit of an event is omitted: its event reports the change, and the next delta
+    /// starts from the new state.
     pub(super) fn push_delta(&mut self, delta: Event, key: &SnapshotKey) {
         if kept_size(&delta) > EVENT_LIMIT {
             self.made.too_large += 1;
@@ -116,13 +116,13 @@ impl Work {
         }
     }
 
-    /// Takes note that an entity cannot be compared.
+    /// Records that an entity cannot be compared.
     pub(super) fn not_compared(&mut self, key: &SnapshotKey, notice: &Notice, why: &str) {
         self.made.uncompared_why = Some(format!("{}: {why}", key.key));
         self.made.uncompared.push((key.clone(), notice.updated.clone()));
     }
 
-    /// The state of an entity so far.
+    /// State of the entity so far.
     pub(super) fn held(&mut self, key: &SnapshotKey) -> Held {
         if let Some(held) = self.states.remove(key) {
             return held;
@@ -133,7 +133,7 @@ impl Work {
         let state = match State::from_snapshot(&body) {
             Ok(state) => Some(state),
             Err(why) => {
-                // As at first sight: no delta is better than a wrong one.
+                // As if seen for the first time: no delta is better than a wrong one.
                 self.made.damaged += 1;
                 self.made.damaged_why = Some(format!("{}: {why}", key.key));
                 None

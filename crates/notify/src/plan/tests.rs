@@ -43,7 +43,7 @@ fn email(number: u64, pim: &str) -> Outgoing {
     outgoing(number, pim, Channel::Email { instead_of_webhook: None })
 }
 
-/// Numbers of what is sent.
+/// Numbers of sent notifications.
 fn sent(starts: &[Start]) -> Vec<u64> {
     let number = |start: &Start| if let Start::Send((number, _), _) = start { Some(*number) } else { None };
     starts.iter().filter_map(number).collect()
@@ -61,7 +61,7 @@ async fn two_hundred_of_one_pim_leave_places_for_another() {
     plan.add(&webhook(201, "https://shop.example"), now);
     plan.add(&email(202, "https://shop.example"), now);
     assert_eq!(sent(&plan.start(now)), [201, 202]);
-    // As places become free, both get theirs.
+    // As slots become free, both get theirs.
     (203..=210).for_each(|number| plan.add(&webhook(number, "https://shop.example"), now));
     let others = sent(&plan.start(now));
     assert!(!others.is_empty() && others.iter().all(|number| *number >= 203), "{others:?}");
@@ -117,7 +117,7 @@ async fn a_clock_that_was_wrong_delays_nothing_beyond_its_longest_pause() {
     let kept = vec![
         tried(webhook(1, "a"), far),
         tried(email(2, "a"), far),
-        // Never tried, but made by a clock that was ahead.
+        // Never tried, but created by a clock that was ahead.
         Outgoing { due_at: far, ..webhook(3, "a") },
         tried(webhook(4, "a"), Timestamp::EPOCH),
     ];

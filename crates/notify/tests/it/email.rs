@@ -1,4 +1,4 @@
-//! Notifications by email, to a real SMTP server.
+//! Notifications by email, with a real SMTP server.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn suspended(smtp: &SmtpSettings) -> (World, notify::Notifier) {
     (world, notifier)
 }
 
-/// The email arrives, over a connection of this kind.
+/// The email arrives over a connection of this kind.
 async fn check(server: &MailServer, smtp: SmtpSettings, starttls: bool, authenticated: bool) {
     let (world, notifier) = suspended(&smtp).await;
     world.all_sent().await;
@@ -61,7 +61,7 @@ async fn check(server: &MailServer, smtp: SmtpSettings, starttls: bool, authenti
     notifier.stop().await;
 }
 
-/// It does not arrive, and waits to be tried again.
+/// The email does not arrive and waits for a retry.
 async fn check_waits(server: &MailServer, smtp: SmtpSettings) {
     let (world, notifier) = suspended(&smtp).await;
     until("it was tried twice", async || world.waiting().await.first().is_some_and(|one| one.attempts >= 2)).await;
@@ -133,7 +133,7 @@ async fn an_email_stands_in_for_a_webhook_that_does_not_take_it() {
     world.suspend().await;
     world.all_sent().await;
     until("the server has it", async || server.got().len() == 1).await;
-    assert!(server.got()[0].line.contains("did not take the notification"), "{:?}", server.got());
+    assert!(server.got()[0].line.contains("did not accept the notification"), "{:?}", server.got());
     notifier.stop().await;
 }
 
@@ -166,5 +166,5 @@ fn a_sender_that_is_no_address_is_refused() {
     let wrong = SmtpSettings { from: "postrider".into(), ..smtp(25, SmtpSecurity::None) };
     let error = Mailer::new(&wrong).unwrap_err();
     assert!(matches!(error, SmtpSetupError::From { .. }));
-    assert!(error.to_string().contains("\"postrider\" is no email address"), "{error}");
+    assert!(error.to_string().contains("\"postrider\" is not an email address"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! A process that dies between the commit of a change and the sending of its notification: the next one sends it.
+//! A process dies between the commit of a change and the sending of its notification: the next process sends it.
 //!
 //! The test starts itself as a child (`NOTIFY_CHILD` names the data folder, `NOTIFY_URL` the webhook) that suspends a
 //! subscription and aborts.
@@ -58,7 +58,7 @@ async fn a_notification_arrives_although_the_process_was_killed_before_it_was_se
     assert!(receiver.got()[0].body.contains(&waiting[0].notification.subscription_id.to_string()));
     drop(store);
 
-    // Sent and recorded: the next start has nothing to tell.
+    // Sent and recorded: the next start has nothing to send.
     let store = Arc::new(open(folder.path()));
     let notifier = Notifier::start(store.clone(), ways(), settings(), Clock::system());
     suspend_another(&store, &receiver).await;
@@ -67,7 +67,7 @@ async fn a_notification_arrives_although_the_process_was_killed_before_it_was_se
     assert_eq!(receiver.got().len(), 2);
 }
 
-/// Something to wait for: what comes after it was not held back.
+/// A marker: notifications after it are not delayed.
 async fn suspend_another(store: &SqliteStore, receiver: &Receiver) {
     let (_, subscription) = make(store, contact(false, Some(&receiver.url()))).await;
     suspend(store, subscription).await;

@@ -1,4 +1,4 @@
-//! A real SMTP server: aiosmtpd of PyPI, in a virtual environment under `target/` that is made when it is missing.
+//! A real SMTP server: PyPI's aiosmtpd in a virtual environment under `target/`, created if missing.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-/// The server's version; what a newer one does differently should not surprise anybody.
+/// Pinned version of the server, so that newer ones cause no surprises.
 const AIOSMTPD: &str = "aiosmtpd==1.4.6";
 
-/// `CI=true` turns what is left out into a failure.
+/// `CI=true` turns skipped parts into failures.
 #[expect(clippy::print_stdout, reason = "whoever runs the tests must see what they did not show")]
 fn left_out(why: &str) {
     println!("left out: a real SMTP server ({why})");
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "left out: {why}");
 }
 
-/// A Python with aiosmtpd, or why there is none.
+/// A Python with aiosmtpd, or the reason why there is none.
 fn python() -> Result<PathBuf, String> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     PYTHON.get_or_init(make_python).clone()
@@ -44,7 +44,7 @@ fn make_python() -> Result<PathBuf, String> {
     Err(format!("pip could not install {AIOSMTPD}: {said}"))
 }
 
-/// An email as the server got it.
+/// An email as received by the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Email {
     pub(crate) line: String,
@@ -73,8 +73,8 @@ impl Drop for MailServer {
 }
 
 impl MailServer {
-    /// Starts one; `security` is `none`, `starttls` or `tls`, `further` more members of its settings. `None` after
-    /// having said why.
+    /// Starts a server; `security` is `none`, `starttls` or `tls`, `further` contains more members of its settings.
+    /// `None`, with a message, if that is impossible.
     pub(crate) fn start(security: &str, further: &str) -> Option<MailServer> {
         let python = match python() {
             Ok(python) => python,
@@ -95,7 +95,7 @@ impl MailServer {
             .arg(settings)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // It prints a traceback for every handshake that a client breaks off.
+            // It prints a traceback for every handshake aborted by a client.
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -117,7 +117,7 @@ impl MailServer {
     }
 }
 
-/// A certificate for `localhost` with its key in the folder; gives the root that signed it.
+/// Creates a certificate for `localhost` with its key in the folder; returns the root that signed it.
 fn certificates(folder: &Path) -> Vec<u8> {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();

@@ -1,4 +1,4 @@
-//! Notifications as they leave the platform: over real sockets, to a real SMTP server, through kills and restarts.
+//! Notifications end to end: over real sockets, with a real SMTP server, through kills and restarts.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

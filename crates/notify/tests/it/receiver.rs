@@ -1,4 +1,4 @@
-//! A receiver of notification webhooks: a listener that answers what it is told and keeps what it gets.
+//! A receiver of notification webhooks: responds as configured and keeps the requests.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -8,12 +8,12 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What it does with a request.
+/// Response to a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Say {
     /// Answers with this status.
     Status(u16),
-    /// Closes the connection without an answer.
+    /// Closes the connection without a response.
     Close,
     /// Never answers.
     Hang,

@@ -1,4 +1,4 @@
-//! What tenants share: places to send from, and the inboxes of people.
+//! Resources shared by tenants: sending slots, and people's inboxes.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -97,7 +97,7 @@ async fn a_loop_of_suspensions_orders_six_emails_and_a_summary() {
         _ => false,
     };
     until("the rest is one", summed_up).await;
-    // The hour goes on over a restart.
+    // The hour continues across a restart.
     notifier.stop().await;
     let notifier = world.start(mailer(), hour);
     resume(world.store.as_ref(), suspend(world.store.as_ref(), stored).await).await;
@@ -113,7 +113,7 @@ async fn a_loop_of_suspensions_orders_six_emails_and_a_summary() {
     notifier.stop().await;
 }
 
-/// A server that takes connections and says nothing.
+/// A server that accepts connections and never answers.
 async fn silent() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -45,7 +45,7 @@ async fn it_is_a_signed_post_of_the_contracts_json() {
     notifier.stop().await;
 }
 
-/// How often the webhook is called, and whether an email takes its place.
+/// Number of webhook calls, and whether an email replaces the webhook.
 async fn check(says: &[Say], calls: usize, falls_back: bool) {
     let receiver = Receiver::start(says).await;
     let world = World::new(contact(false, Some(&receiver.url()))).await;
@@ -87,7 +87,7 @@ async fn the_pauses_run_from_the_end_of_an_attempt() {
     world.suspend().await;
     world.all_sent().await;
     let at: Vec<_> = receiver.got().iter().map(|request| request.at).collect();
-    // The first attempt ended with its time, 500 ms, then 50 ms; the second one at once, then 100 ms.
+    // The first attempt took its limit of 500 ms, then 50 ms pause; the second ended immediately, then 100 ms pause.
     assert!(at[1] - at[0] >= Duration::from_millis(540), "{:?}", at[1] - at[0]);
     assert!(at[2] - at[1] >= Duration::from_millis(99), "{:?}", at[2] - at[1]);
     notifier.stop().await;
@@ -137,7 +137,7 @@ async fn each_change_is_told_once_and_in_spite_of_a_deleted_subscriber() {
         stored = crate::world::suspend(world.store.as_ref(), stored).await;
         stored = resume(world.store.as_ref(), stored).await;
     }
-    // Gone before anything was sent.
+    // Deleted before anything was sent.
     stored.status = domain::subscription::SubscriptionStatus::Deleted;
     stored.revision += 1;
     let mut end = store::conformance::sample::change(vec![Put::Changed(stored)]);

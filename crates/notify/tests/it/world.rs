@@ -1,4 +1,4 @@
-//! A store with one subscription, and the sender on it.
+//! A store with one subscription, and its sender.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use store::{MemoryStore, Outbox, Put, Store, transition};
 pub(crate) const PIM_URL: &str = "https://pim.example.com";
 pub(crate) const SECRET: &str = "0123456789abcdef";
 
-/// A client that may call this machine, or nobody here.
+/// A client that may call this machine, or no host here.
 pub(crate) fn client(networks: &[&str]) -> Client {
     client_with(Resolver::system(), networks)
 }
@@ -32,7 +32,7 @@ pub(crate) fn client_with(resolver: Resolver, networks: &[&str]) -> Client {
     Client::new(Connector::new(Arc::new(resolver), policy, TlsClient::new(&[]).unwrap()))
 }
 
-/// The contract's settings, but quick.
+/// The contract's settings with short times.
 pub(crate) fn settings() -> Settings {
     Settings {
         public_url: "https://events.example.com".into(),
@@ -56,7 +56,7 @@ pub(crate) fn contact(email: bool, webhook: Option<&str>) -> Contact {
     }
 }
 
-/// Makes a subscriber with one subscription.
+/// Creates a subscriber with one subscription.
 pub(crate) async fn make(store: &dyn Store, contact: Contact) -> (Subscriber, Subscription) {
     let subscriber = Subscriber { contact, ..sample::subscriber() };
     let mut change = sample::change(vec![Put::New(sample::subscription(&subscriber))]);
@@ -66,7 +66,7 @@ pub(crate) async fn make(store: &dyn Store, contact: Contact) -> (Subscriber, Su
     (subscriber, made.subscriptions.remove(0))
 }
 
-/// Suspends it for the platform.
+/// Suspends it as the platform.
 pub(crate) async fn suspend(store: &dyn Store, stored: Subscription) -> Subscription {
     suspend_for(store, stored, PIM_URL).await
 }
@@ -79,7 +79,7 @@ pub(crate) async fn suspend_for(store: &dyn Store, stored: Subscription, pim_url
     store.change(change).await.unwrap().subscriptions.remove(0)
 }
 
-/// Resumes it for its owner.
+/// Resumes it as its owner.
 pub(crate) async fn resume(store: &dyn Store, stored: Subscription) -> Subscription {
     let mut change = sample::change(Vec::new());
     transition::resume(&mut change, stored, PIM_URL, Clock::system().wall());
@@ -108,17 +108,17 @@ impl World {
         suspend(self.store.as_ref(), self.subscription.clone()).await
     }
 
-    /// What waits to be sent, due or not.
+    /// Pending notifications, due or not.
     pub(crate) async fn waiting(&self) -> Vec<Outgoing> {
         self.kept().await.into_iter().filter(|one| one.sent_at.is_none()).collect()
     }
 
-    /// The same with what is remembered because it was sent.
+    /// The same with those kept after being sent.
     pub(crate) async fn kept(&self) -> Vec<Outgoing> {
         self.store.notifications(None, usize::MAX).await.unwrap()
     }
 
-    /// Waits until nothing waits.
+    /// Waits until nothing is pending.
     pub(crate) async fn all_sent(&self) {
         until("all are sent", async || self.waiting().await.is_empty()).await;
     }
@@ -131,7 +131,7 @@ impl World {
     }
 }
 
-/// Waits for something that comes over real sockets, so on the real clock.
+/// Waits for something over real sockets, in real time.
 pub(crate) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while !done().await {

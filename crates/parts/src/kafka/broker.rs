@@ -1,4 +1,4 @@
-//! A broker that runs: its listeners, users and settings, and its restarts.
+//! A running broker: its listeners, users, settings and restarts.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,33 +21,33 @@ const STARTS_WITHIN: Duration = Duration::from_secs(90);
 /// Any 16 bytes in base64.
 pub(super) const CLUSTER_ID: &str = "cG9zdHJpZGVyLXRlc3RzMQ";
 
-/// The user with all rights, known by SASL PLAIN.
+/// User with all rights, for SASL PLAIN.
 pub const USER: &str = "writer";
-/// The user with all rights, known by SCRAM-SHA-256 and -512.
+/// User with all rights, for SCRAM-SHA-256 and -512.
 pub const SCRAM_USER: &str = "scram-writer";
-/// A user without any right until it is given one ([`Broker::allow`]), known by SASL PLAIN.
+/// User without any rights until [`Broker::allow`], for SASL PLAIN.
 pub const OUTSIDER: &str = "outsider";
-/// The password of all users.
+/// Password of all users.
 pub const PASSWORD: &str = "correct-horse";
-/// As many further users with all rights, `bulk-0` and so on, known by SASL PLAIN.
+/// Number of additional users with all rights, `bulk-0` and so on, for SASL PLAIN.
 pub const BULK_USERS: usize = 500;
 
-/// A listener of the broker. All advertise the address that they listen on, unless something else is said.
+/// A listener of the broker. It advertises its own address unless noted otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Listener {
     /// Without TLS or SASL, with all rights: for the tests' own tools.
     Internal,
     /// SASL without TLS.
     Sasl,
-    /// SASL over TLS; a client certificate is not asked for.
+    /// SASL over TLS, without client certificates.
     Tls,
-    /// SASL over TLS; a client certificate is demanded.
+    /// SASL over TLS, with mandatory client certificates.
     MutualTls,
     /// SASL without TLS, on 127.0.0.1 and the other loopback addresses; advertises 127.0.0.2.
     AdvertisesElsewhere,
     /// SASL without TLS; advertises 10.0.0.1.
     AdvertisesPrivate,
-    /// SASL without TLS; advertises 169.254.169.254, where clouds keep metadata.
+    /// SASL without TLS; advertises 169.254.169.254, a cloud metadata address.
     AdvertisesMetadata,
 }
 
@@ -107,7 +107,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Fetches what is needed and starts a broker with a data folder of its own.
+    /// Downloads Kafka if necessary and starts a broker with its own data folder.
     pub fn start() -> anyhow::Result<Broker> {
         let jars = fetch::jars()?;
         let folder = scratch("kafka")?;
@@ -126,21 +126,22 @@ impl Broker {
         format!("127.0.0.1:{}", self.port(listener))
     }
 
-    /// The port of a listener.
+    /// Port of a listener.
     pub fn port(&self, listener: Listener) -> u16 {
         Listener::ALL.iter().zip(self.ports).find_map(|(known, port)| (*known == listener).then_some(port)).unwrap_or(0)
     }
 
-    /// What a client needs for [`Listener::Tls`] and [`Listener::MutualTls`].
+    /// Client settings for [`Listener::Tls`] and [`Listener::MutualTls`].
     pub fn tls(&self) -> &ClientTls {
         &self.tls
     }
 
-    /// Starts it again with its data, after [`Broker::stop`] or [`Broker::kill`]; returns when it takes part in its cluster.
+    /// Starts it again with its data, after [`Broker::stop`] or [`Broker::kill`]; returns when it has joined its
+    /// cluster.
     pub fn up(&self) -> anyhow::Result<()> {
         let mut process = self.process();
         if process.is_some() {
-            bail!("the broker runs already");
+            bail!("the broker is already running");
         }
         let mut command = java(&self.jars, "kafka.Kafka");
         command.arg(self.folder.join("server.properties"));
@@ -156,17 +157,17 @@ impl Broker {
         Ok(())
     }
 
-    /// Stops it in an orderly way.
+    /// Stops it gracefully.
     pub fn stop(&self) -> anyhow::Result<()> {
-        self.process().take().context("the broker does not run")?.terminate().map(|_| ())
+        self.process().take().context("the broker is not running")?.terminate().map(|_| ())
     }
 
     /// Kills it (SIGKILL).
     pub fn kill(&self) -> anyhow::Result<()> {
-        self.process().take().context("the broker does not run")?.kill().map(|_| ())
+        self.process().take().context("the broker is not running")?.kill().map(|_| ())
     }
 
-    /// Stops it in an orderly way and starts it again with its data.
+    /// Stops it gracefully and starts it again with its data.
     pub fn restart(&self) -> anyhow::Result<()> {
         self.stop()?;
         self.up()
@@ -178,14 +179,14 @@ impl Broker {
         self.up()
     }
 
-    /// Lets it hang: it keeps its connections and answers nothing.
+    /// Suspends it: it keeps its connections and answers nothing.
     pub fn pause(&self) -> anyhow::Result<()> {
-        self.process().as_ref().context("the broker does not run")?.signal(Signal::STOP)
+        self.process().as_ref().context("the broker is not running")?.signal(Signal::STOP)
     }
 
     /// Ends [`Broker::pause`].
     pub fn resume(&self) -> anyhow::Result<()> {
-        self.process().as_ref().context("the broker does not run")?.signal(Signal::CONT)
+        self.process().as_ref().context("the broker is not running")?.signal(Signal::CONT)
     }
 
     fn process(&self) -> MutexGuard<'_, Option<Process>> {
@@ -196,14 +197,14 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         drop(self.process().take());
-        // What is left of a test may be looked at; what ended well need not be kept.
+        // Failed tests leave their files for inspection; successful ones don't.
         if !std::thread::panicking() {
             _ = fs::remove_dir_all(&self.folder);
         }
     }
 }
 
-/// A program of Kafka's.
+/// One of Kafka's programs.
 pub(super) fn java(jars: &Path, class: &str) -> Command {
     let mut command = Command::new("java");
     command.args(["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-Xshare:auto"]);

@@ -1,27 +1,27 @@
-//! Certificates of a broker and its clients, made anew for each broker.
+//! Certificates of a broker and its clients, generated for each broker.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-/// The name in the broker's certificate. It is not the host that clients dial, so that `server_name` matters.
+/// Name in the broker's certificate. It differs from the host that clients dial, so that `server_name` matters.
 pub const SERVER_NAME: &str = "broker.postrider.test";
 
-/// What a client needs to speak TLS with the broker.
+/// TLS settings of a client.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
-    /// The name in the broker's certificate.
+    /// Name in the broker's certificate.
     pub server_name: String,
-    /// The authority that issued all certificates, PEM.
+    /// Issuer of all certificates, PEM.
     pub ca_pem: String,
-    /// A client's certificate, PEM.
+    /// Client certificate, PEM.
     pub client_cert_pem: String,
     /// Its key, PEM.
     pub client_key_pem: String,
 }
 
-/// The files that the broker reads, and the client's side.
+/// Files for the broker, and settings for the client.
 pub(super) struct Certificates {
     pub(super) key_store: PathBuf,
     pub(super) trust_store: PathBuf,
@@ -49,7 +49,7 @@ impl Certificates {
 }
 
 impl ClientTls {
-    /// Of an authority that no broker knows, and that knows no broker.
+    /// From a CA unknown to all brokers.
     pub fn of_a_stranger() -> anyhow::Result<ClientTls> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.distinguished_name.push(DnType::CommonName, "Another authority");

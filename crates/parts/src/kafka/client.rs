@@ -1,4 +1,4 @@
-//! The stock client of a test: what topics hold, and what the broker is told about topics and rights.
+//! The stock client of tests: contents of topics, and administration of topics and rights.
 
 use std::process::Command;
 
@@ -10,23 +10,23 @@ use super::fetch;
 use crate::place::source;
 use crate::tool::run;
 
-/// A record as an independent consumer saw it.
+/// A record as seen by an independent consumer.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct Record {
-    /// The partition that it lies in.
+    /// Partition.
     pub partition: u32,
-    /// Its place there.
+    /// Offset.
     pub offset: u64,
-    /// Its key.
+    /// Key.
     pub key: Option<String>,
-    /// Its value.
+    /// Value.
     pub value: Option<String>,
-    /// Its headers, in order.
+    /// Headers, in order.
     pub headers: Vec<(String, Option<String>)>,
 }
 
 impl Broker {
-    /// Makes a topic, with settings such as `("max.message.bytes", "20000")`.
+    /// Creates a topic, with settings such as `("max.message.bytes", "20000")`.
     pub fn create_topic(&self, name: &str, partitions: u32, config: &[(&str, &str)]) -> anyhow::Result<()> {
         self.client(&["create", name, &partitions.to_string(), &json(config)]).map(|_| ())
     }
@@ -41,15 +41,15 @@ impl Broker {
         self.client(&["alter", name, &json(config)]).map(|_| ())
     }
 
-    /// Gives a user a right to a topic: `WRITE`, `DESCRIBE`.
+    /// Grants a user a right on a topic: `WRITE`, `DESCRIBE`.
     pub fn allow(&self, user: &str, operation: &str, topic: &str) -> anyhow::Result<()> {
         self.client(&["allow", user, operation, topic]).map(|_| ())
     }
 
-    /// All records of a topic, by partition and in order, once there are `at_least` so many; fewer if they do not come within `seconds`.
+    /// All records of a topic, by partition and in order, once there are `at_least` this many; fewer after `seconds`.
     pub fn consume(&self, topic: &str, at_least: usize, seconds: u32) -> anyhow::Result<Vec<Record>> {
         let printed = self.client(&["consume", topic, &at_least.to_string(), &seconds.to_string()])?;
-        printed.lines().map(|line| serde_json::from_str(line).context("what the consumer printed")).collect()
+        printed.lines().map(|line| serde_json::from_str(line).context("invalid output of the consumer")).collect()
     }
 
     fn client(&self, arguments: &[&str]) -> anyhow::Result<String> {

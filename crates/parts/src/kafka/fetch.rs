@@ -1,4 +1,4 @@
-//! What Kafka tests need of others: the broker's jars, a formatted data folder, and a stock client for Python.
+//! External software of Kafka tests: the broker's jars, a formatted data folder, and a stock client for Python.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use crate::place::{fetched, source};
 use crate::tool::run;
 use crate::{maven, python};
 
-/// The folder of the broker's jars.
+/// Folder of the broker's jars.
 pub(super) fn jars() -> anyhow::Result<PathBuf> {
     maven::jars("kafka", "kafka/pom.xml")
 }
 
-/// A data folder as a new broker needs it, to be copied: making one takes a JVM.
+/// A data folder for a new broker, to be copied: formatting one takes a JVM.
 pub(super) fn formatted(jars: &Path) -> anyhow::Result<PathBuf> {
     let recipe = format!("{}\n{CLUSTER_ID} {SCRAM_USER} {PASSWORD}\n", fs::read_to_string(source("kafka/pom.xml"))?);
     let folder = fetched("kafka-formatted", &recipe, |folder| {
@@ -40,7 +40,7 @@ pub(super) fn formatted(jars: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder.join("data"))
 }
 
-/// The Python that has the stock client; it brings librdkafka along.
+/// A Python with the stock client, which includes librdkafka.
 pub(super) fn python() -> anyhow::Result<PathBuf> {
     python::with_packages("kafka-python", include_str!("../../python/kafka.requirements.txt"))
 }

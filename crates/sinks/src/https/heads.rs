@@ -34,7 +34,7 @@ const CHUNK: usize = 4 * 1024;
 
 /// The head of an answer is longer than [`MAX_HEAD`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the answer's headers are longer than 64 KiB")]
+#[error("the response headers are longer than 64 KiB")]
 pub(crate) struct HeadTooLong;
 
 /// What the user of a connection and its stream tell each other.

@@ -35,8 +35,8 @@ pub(crate) enum Fate {
 }
 
 const CLOSED: (ErrorReason, &str) = (ErrorReason::UnexpectedEof, "the server closed the connection");
-const GOAWAY: (ErrorReason, &str) = (ErrorReason::ServerGoaway, "the server ended the HTTP/2 connection (GOAWAY)");
-const BAD_HTTP2: (ErrorReason, &str) = (ErrorReason::DestinationFailure, "the server broke the rules of HTTP/2");
+const GOAWAY: (ErrorReason, &str) = (ErrorReason::ServerGoaway, "the server closed the HTTP/2 connection (GOAWAY)");
+const BAD_HTTP2: (ErrorReason, &str) = (ErrorReason::DestinationFailure, "the server violated HTTP/2");
 
 impl Lost {
     /// What `error` means on a connection whose server has said goodbye (`goaway`) or not.
@@ -56,7 +56,7 @@ impl Lost {
             return Lost::head_too_long();
         }
         if error.is_parse() {
-            let what = "the server sent what is no HTTP answer";
+            let what = "the server sent an invalid HTTP response";
             return Lost::new((ErrorReason::DestinationFailure, what), Fate::Theirs);
         }
         if error.is_timeout() {
@@ -117,7 +117,7 @@ impl Lost {
                 Lost::new((ErrorReason::DestinationTimeout, "the server did not answer"), Fate::Silent)
             }
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
-                let what = "the network or host could no longer be reached";
+                let what = "the network or host became unreachable";
                 Lost::new((ErrorReason::NetworkUnreachable, what), Fate::Silent)
             }
             // ConnectionReset, ConnectionAborted, BrokenPipe, and whatever else ends a connection from outside.
@@ -140,7 +140,7 @@ impl Lost {
     }
 
     pub(crate) fn head_too_long() -> Lost {
-        let what = "the headers of the answer are longer than 64 KiB";
+        let what = "the response headers are longer than 64 KiB";
         Lost { stream_only: true, ..Lost::new((ErrorReason::DestinationFailure, what), Fate::Theirs) }
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn of_answer(status: StatusCode, headers: &HeaderMap, now: Timestamp)
         200..=299 => Outcome::Delivered,
         300..=399 => Outcome::Broken(failure(
             ErrorReason::DestinationRedirected,
-            "; redirects are not followed, the destination's URL must be the final one",
+            "; redirects are not followed, so the destination's URL must be the final one",
         )),
         401 | 403 => Outcome::Refused(failure(ErrorReason::AuthenticationFailed, "")),
         404 => Outcome::Broken(failure(ErrorReason::DestinationNotFound, "")),
@@ -53,7 +53,7 @@ pub(crate) fn of_connect(error: &ConnectError, endpoint: &str) -> Outcome {
         ConnectError::Forbidden(forbidden) => {
             return Outcome::Broken(Failure::without_status(
                 ErrorReason::DestinationForbidden,
-                format!("{forbidden}, which destinations may not have"),
+                format!("{forbidden}, which is forbidden for destinations"),
             ));
         }
         ConnectError::NotAHost => {
@@ -108,8 +108,8 @@ pub(crate) fn of_lost(lost: &Lost, stage: Stage, endpoint: &str) -> Outcome {
     let when = match (reason, stage) {
         // That there was an answer, of whatever kind, is said already.
         (ErrorReason::DestinationFailure, _) => "",
-        (_, Stage::Connecting | Stage::Waiting) => " before an answer",
-        (_, Stage::Reading) => " within the answer",
+        (_, Stage::Connecting | Stage::Waiting) => " before a response",
+        (_, Stage::Reading) => " during the response",
     };
     let failure = Failure::without_status(*reason, format!("{endpoint}: {what}{when}"));
     match (fate, stage) {
@@ -125,8 +125,8 @@ pub(crate) fn of_lost(lost: &Lost, stage: Stage, endpoint: &str) -> Outcome {
 pub(crate) fn of_timeout(stage: Stage, limit: Duration, endpoint: &str) -> Outcome {
     let (what, is_silent) = match stage {
         Stage::Connecting => ("could not connect to", true),
-        Stage::Waiting => ("no answer from", true),
-        Stage::Reading => ("no complete answer from", false),
+        Stage::Waiting => ("no response from", true),
+        Stage::Reading => ("no complete response from", false),
     };
     let message = format!("{what} {endpoint} within {} s", limit.as_secs_f64());
     let failure = Failure::without_status(ErrorReason::DestinationTimeout, message);

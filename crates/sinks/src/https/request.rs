@@ -156,6 +156,6 @@ fn secrets(destination: &HttpsDestination) -> Vec<Vec<u8>> {
 }
 
 fn invalid(what: &str) -> Failure {
-    let message = format!("the destination cannot be used: {what} cannot be sent over HTTP");
+    let message = format!("the destination is invalid: {what} cannot be sent over HTTP");
     Failure::without_status(ErrorReason::InvalidDestinationConfiguration, message)
 }

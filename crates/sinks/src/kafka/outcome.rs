@@ -66,22 +66,25 @@ pub(crate) fn of_error(error: &KrafkaError, since: Instant, dials: &Dials, names
         KrafkaError::Timeout { .. } | KrafkaError::DeliveryTimeout { .. } => of_silence(names),
         KrafkaError::Config { .. } => Outcome::Broken(Failure::without_status(
             ErrorReason::InvalidDestinationConfiguration,
-            "the settings of the destination cannot be used: its certificates, its key or its server_name".to_owned(),
+            "the destination's settings are invalid: certificates, key or server_name".to_owned(),
         )),
         KrafkaError::Protocol { kind: ProtocolErrorKind::UnknownApiVersion, .. } => {
             Outcome::Broken(Failure::without_status(
                 ErrorReason::InvalidDestinationConfiguration,
-                format!("{}: the broker is too old, or no Kafka broker: it lacks what a producer needs", names.brokers),
+                format!(
+                    "{}: the broker is too old, or not a Kafka broker: it lacks features that a producer needs",
+                    names.brokers
+                ),
             ))
         }
         KrafkaError::Protocol { .. } => Outcome::Failed(Failure::without_status(
             ErrorReason::DestinationFailure,
-            format!("{}: what the broker sent is not Kafka's protocol; its listener may demand TLS", names.brokers),
+            format!("{}: the broker does not speak Kafka's protocol; its listener may require TLS", names.brokers),
         )),
         // Fenced, out of order, closed, and what may be added: the next attempt has a new producer.
         _ => Outcome::Failed(Failure::without_status(
             ErrorReason::DestinationFailure,
-            format!("{}: the broker could not take the events in order", names.brokers),
+            format!("{}: the broker could not accept the events in order", names.brokers),
         )),
     }
 }
@@ -105,10 +108,10 @@ pub(crate) fn of_refused_record(error: &KrafkaError, names: &Names<'_>) -> Outco
             "the event is larger than the topic allows (max.message.bytes)"
         }
         KrafkaError::Broker { code: ErrorCode::InvalidTimestamp, .. } => {
-            "the topic does not accept the time at which the event was sent (message.timestamp.*)"
+            "the topic does not accept the time of sending (message.timestamp.*)"
         }
-        KrafkaError::Broker { code: ErrorCode::PolicyViolation, .. } => "a policy of the cluster refuses the event",
-        _ => "the topic does not accept such a record; a compacted topic refuses events without a key",
+        KrafkaError::Broker { code: ErrorCode::PolicyViolation, .. } => "a policy of the cluster rejects the event",
+        _ => "the topic does not accept the record; a compacted topic rejects events without a key",
     };
     Outcome::Refused(Failure::without_status(ErrorReason::PublishRejected, format!("topic {}: {why}", names.topic)))
 }
@@ -118,7 +121,7 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
     match code {
         ErrorCode::UnknownTopicOrPartition | ErrorCode::InvalidTopic => Outcome::Broken(Failure::without_status(
             ErrorReason::TopicNotFound,
-            format!("{brokers}: there is no topic {topic}; it is not created by sending to it"),
+            format!("{brokers}: topic {topic} does not exist; it is not created automatically"),
         )),
         // Not for good: rights are granted while events wait (contract page 4, Kafka).
         ErrorCode::TopicAuthorizationFailed => Outcome::Failed(Failure::without_status(
@@ -127,7 +130,7 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
         )),
         ErrorCode::ClusterAuthorizationFailed => Outcome::Failed(Failure::without_status(
             ErrorReason::PublishRejected,
-            format!("{brokers}: the user may not write idempotently; it needs IDEMPOTENT_WRITE on the cluster"),
+            format!("{brokers}: the user has no right to write idempotently; it needs IDEMPOTENT_WRITE on the cluster"),
         )),
         ErrorCode::SaslAuthenticationFailed
         | ErrorCode::UnsupportedSaslMechanism
@@ -136,12 +139,12 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
         ErrorCode::UnsupportedVersion | ErrorCode::UnsupportedForMessageFormat => {
             Outcome::Broken(Failure::without_status(
                 ErrorReason::InvalidDestinationConfiguration,
-                format!("{brokers}: the broker is too old: it lacks what an idempotent producer needs"),
+                format!("{brokers}: the broker is too old: it lacks features that an idempotent producer needs"),
             ))
         }
         ErrorCode::UnsupportedCompressionType => Outcome::Broken(Failure::without_status(
             ErrorReason::InvalidDestinationConfiguration,
-            format!("{brokers}: topic {topic} does not take batches that are compressed by LZ4"),
+            format!("{brokers}: topic {topic} does not accept batches compressed with LZ4"),
         )),
         // The broker says so.
         ErrorCode::RequestTimedOut | ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend => {
@@ -165,7 +168,7 @@ fn of_io(error: &io::Error, names: &Names<'_>) -> Outcome {
     let (reason, what) = match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected => (
             ErrorReason::UnexpectedEof,
-            "the broker closed the connection; does its listener speak TLS or not, as configured?",
+            "the broker closed the connection; check that its listener uses TLS or not, as configured",
         ),
         io::ErrorKind::TimedOut => return of_silence(names),
         _ => (ErrorReason::ConnectionReset, "the connection to the broker was lost"),
@@ -186,7 +189,7 @@ fn of_tls(fault: TlsFault, names: &Names<'_>) -> Outcome {
 fn refused_credentials(names: &Names<'_>) -> Outcome {
     Outcome::Broken(Failure::without_status(
         ErrorReason::AuthenticationFailed,
-        format!("{}: the broker refused the user name, the password or the SASL mechanism", names.brokers),
+        format!("{}: the broker rejected the user name, the password or the SASL mechanism", names.brokers),
     ))
 }
 

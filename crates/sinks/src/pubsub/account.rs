@@ -90,12 +90,12 @@ impl Account {
         match (member("type"), impersonated) {
             (Some("service_account"), _) => match member("client_email") {
                 Some(email) => service_account(email),
-                None => unusable("a service account's key has a member `client_email`".to_owned()),
+                None => unusable("it has no member `client_email`, which a service account key needs".to_owned()),
             },
             (Some("impersonated_service_account" | "external_account"), Some(email)) => service_account(email),
             (Some("external_account"), None) => Account::Federated(path.to_owned()),
             (Some("authorized_user"), _) => Account::Person(path.to_owned()),
-            (Some(other), _) => unusable(format!("credentials of type `{other}` are not known")),
+            (Some(other), _) => unusable(format!("unknown credentials type `{other}`")),
             (None, _) => unusable("it has no member `type`".to_owned()),
         }
     }
@@ -165,8 +165,11 @@ mod tests {
     fn says_what_is_wrong_with_a_file() {
         let unusable = |why: &'static str| move |path| Account::Unusable(path, why.to_owned());
         check_file("{}", unusable("it has no member `type`"));
-        check_file(r#"{"type":"x"}"#, unusable("credentials of type `x` are not known"));
-        check_file(r#"{"type":"service_account"}"#, unusable("a service account's key has a member `client_email`"));
+        check_file(r#"{"type":"x"}"#, unusable("unknown credentials type `x`"));
+        check_file(
+            r#"{"type":"service_account"}"#,
+            unusable("it has no member `client_email`, which a service account key needs"),
+        );
         check_file("", unusable("EOF while parsing a value at line 1 column 0"));
         let missing = Account::find(&|name| (name == CREDENTIALS).then(|| "/nowhere/key.json".into()));
         assert!(matches!(&missing, Account::Unusable(_, why) if why.contains("No such file")), "{missing:?}");

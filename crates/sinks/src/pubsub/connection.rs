@@ -37,11 +37,11 @@ const THREADS_AT_MOST: usize = 4;
 /// Why there is no client. Texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
-    #[error("there are no usable Google credentials for Pub/Sub: {0}")]
+    #[error("no usable Google credentials for Pub/Sub: {0}")]
     Credentials(String),
-    #[error("the Pub/Sub client cannot be set up: {0}")]
+    #[error("cannot set up the Pub/Sub client: {0}")]
     Client(String),
-    #[error("the Pub/Sub client cannot be set up: the platform lacks {0}")]
+    #[error("cannot set up the Pub/Sub client: the platform lacks {0}")]
     Lacks(Lack),
 }
 
@@ -177,7 +177,7 @@ impl Client {
 }
 
 fn no_token_in_time() -> String {
-    format!("no access token was to be had within {} s", TOKEN_TIMEOUT.as_secs())
+    format!("no access token within {} s", TOKEN_TIMEOUT.as_secs())
 }
 
 /// The library's messages say little without what they are caused by.

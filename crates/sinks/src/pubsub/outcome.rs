@@ -78,7 +78,7 @@ pub(super) fn of_error(error: &PublishError, after: Duration, named: &Named<'_>)
         Some(error) => of_lost(&Lost::of(error, false), Stage::Waiting, named.endpoint),
         None => failed(
             ErrorReason::DestinationFailure,
-            format!("{}: the server gave what is no answer of Pub/Sub", named.endpoint),
+            format!("{}: the server's response is not from Pub/Sub", named.endpoint),
         ),
     })
 }
@@ -88,13 +88,13 @@ fn of_code(code: Code, named: &Named<'_>) -> Answer {
     let Named { topic, principal, .. } = named;
     let failure =
         |reason, hint: String| Failure::without_status(reason, format!("Pub/Sub answered {}{hint}", code.name()));
-    let principal = principal.unwrap_or("the account of the platform");
+    let principal = principal.unwrap_or("the platform's account");
     Answer::Ended(match code {
         Code::Ok => return Answer::Delivered,
         Code::InvalidArgument => {
             return Answer::Rejected(failure(
                 ErrorReason::PublishRejected,
-                ": it does not take the event as it is; the topic may have a schema that the event does not fit".into(),
+                ": it rejects the event; the event may violate the topic's schema".into(),
             ));
         }
         Code::PermissionDenied => Outcome::Broken(failure(
@@ -103,7 +103,9 @@ fn of_code(code: Code, named: &Named<'_>) -> Answer {
         )),
         // They are the platform's own: its operator is told.
         Code::Unauthenticated => Outcome::Ours(Lack::Credentials),
-        Code::NotFound => Outcome::Broken(failure(ErrorReason::TopicNotFound, format!(": there is no topic {topic}"))),
+        Code::NotFound => {
+            Outcome::Broken(failure(ErrorReason::TopicNotFound, format!(": topic {topic} does not exist")))
+        }
         Code::ResourceExhausted => Outcome::Throttled { retry_after: None },
         Code::DeadlineExceeded => Outcome::Failed(failure(ErrorReason::DestinationTimeout, String::new())),
         // Cancelled, unknown, aborted, internal, unavailable; a failed precondition, such as a key of the topic's
@@ -115,7 +117,7 @@ fn of_code(code: Code, named: &Named<'_>) -> Answer {
 /// The time was up.
 pub(super) fn of_timeout(named: &Named<'_>) -> Outcome {
     let Named { endpoint, timeout, .. } = named;
-    let message = format!("no answer from {endpoint} within {} s", timeout.as_secs_f64());
+    let message = format!("no response from {endpoint} within {} s", timeout.as_secs_f64());
     Outcome::Silent(Failure::without_status(ErrorReason::DestinationTimeout, message))
 }
 
@@ -169,13 +171,14 @@ mod tests {
         check(Code::DeadlineExceeded, "failed destination_timeout");
         check(
             Code::PermissionDenied,
-            "broken authentication_failed: Pub/Sub answered PERMISSION_DENIED: serviceAccount:a@p.iam.gserviceaccount.com needs the \
+            "broken authentication_failed: Pub/Sub answered PERMISSION_DENIED: \
+             serviceAccount:a@p.iam.gserviceaccount.com needs the \
              role roles/pubsub.publisher on projects/p/topics/t",
         );
         check(Code::Unauthenticated, "ours credentials");
         check(
             Code::NotFound,
-            "broken topic_not_found: Pub/Sub answered NOT_FOUND: there is no topic projects/p/topics/t",
+            "broken topic_not_found: Pub/Sub answered NOT_FOUND: topic projects/p/topics/t does not exist",
         );
         for code in [
             Code::Cancelled,

@@ -136,7 +136,7 @@ impl Pool {
                 }
                 if outcome::refuses_credentials(&error) {
                     let who = named.principal.unwrap_or("the platform's account");
-                    self.client.lock().await.tell(&format!("Google does not accept the credentials of {who}"));
+                    self.client.lock().await.tell(&format!("Google rejects the credentials of {who}"));
                 }
                 if let Some(usable_for) = self.usable_for(&error) {
                     self.replace(client, usable_for).await;
@@ -197,7 +197,7 @@ impl Shared {
 
     fn tell(&mut self, text: &str) {
         if self.told.as_deref() != Some(text) {
-            tracing::error!("{text}; until this is solved, nothing is delivered to Pub/Sub");
+            tracing::error!("{text}; nothing is delivered to Pub/Sub until this is fixed");
             self.told = Some(text.to_owned());
         }
     }

@@ -119,29 +119,29 @@ fn check(message: &Message, topic: usize) -> Result<usize, String> {
         return Err("it has neither data nor attributes".to_owned());
     }
     if message.attributes.len() > MAX_ATTRIBUTES {
-        return Err(format!("a message has at most {MAX_ATTRIBUTES} attributes"));
+        return Err(format!("a message may have at most {MAX_ATTRIBUTES} attributes"));
     }
     let mut size = AROUND_MESSAGE + message.data.len() + message.ordering_key.len();
     for (name, value) in &message.attributes {
         if name.is_empty() || name.len() > MAX_NAME {
-            return Err(format!("an attribute's name has 1 to {MAX_NAME} bytes"));
+            return Err(format!("an attribute name must have 1 to {MAX_NAME} bytes"));
         }
         if value.len() > MAX_VALUE {
-            return Err(format!("the attribute `{name}` has at most {MAX_VALUE} bytes"));
+            return Err(format!("the attribute `{name}` may have at most {MAX_VALUE} bytes"));
         }
         size += AROUND_ATTRIBUTE + name.len() + value.len();
     }
     if message.ordering_key.len() > MAX_ORDERING_KEY {
-        return Err(format!("an ordering key, the entity's name, has at most {MAX_ORDERING_KEY} bytes"));
+        return Err(format!("an ordering key (the entity's name) may have at most {MAX_ORDERING_KEY} bytes"));
     }
     if topic + size > MAX_REQUEST {
-        return Err("a request to publish has at most 10 MB".to_owned());
+        return Err("a publish request may have at most 10 MB".to_owned());
     }
     Ok(size)
 }
 
 fn rejected(what: String) -> Failure {
-    let message = format!("the event is no message that Pub/Sub takes: {what}");
+    let message = format!("the event is not a valid Pub/Sub message: {what}");
     Failure::without_status(ErrorReason::PublishRejected, message)
 }
 
@@ -170,9 +170,9 @@ mod tests {
         check_refused(&Message::new().set_attributes(attributes(101)), "at most 100 attributes");
 
         assert!(check(&message().set_attributes([("n".repeat(256), "v".repeat(1_024))]), 40).is_ok());
-        check_refused(&message().set_attributes([("n".repeat(257), "v")]), "name has 1 to 256 bytes");
-        check_refused(&message().set_attributes([("", "v")]), "name has 1 to 256 bytes");
-        check_refused(&message().set_attributes([("id", "é".repeat(513))]), "`id` has at most 1024 bytes");
+        check_refused(&message().set_attributes([("n".repeat(257), "v")]), "name must have 1 to 256 bytes");
+        check_refused(&message().set_attributes([("", "v")]), "name must have 1 to 256 bytes");
+        check_refused(&message().set_attributes([("id", "é".repeat(513))]), "`id` may have at most 1024 bytes");
 
         assert!(check(&message().set_ordering_key("k".repeat(1_024)), 40).is_ok());
         check_refused(&message().set_ordering_key("k".repeat(1_025)), "at most 1024 bytes");

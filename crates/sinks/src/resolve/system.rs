@@ -157,13 +157,13 @@ impl Files {
         let Configured { servers, search, ndots } = Configured::parse(&text);
         if servers.is_empty() {
             let file = self.resolv_conf.display();
-            tracing::warn!("there is no name server in {file}: host names can't be resolved until it names one");
+            tracing::warn!("{file} contains no name server: host names can't be resolved until it does");
         }
         let servers: Vec<SocketAddr> = servers.into_iter().map(|server| SocketAddr::new(server, self.port)).collect();
         let mut hosts = Hosts::default();
         let lines = read_text(&self.hosts).unwrap_or_default();
         if let Err(error) = hosts.read_hosts_conf(lines.as_bytes()) {
-            tracing::warn!(%error, "{} can't be used", self.hosts.display());
+            tracing::warn!(%error, "cannot use {}", self.hosts.display());
         }
         Dns { resolver: resolver(&servers, search, ndots), hosts }
     }
@@ -196,7 +196,7 @@ fn resolver(servers: &[SocketAddr], search: Vec<Name>, ndots: Option<usize>) -> 
     // A and AAAA of every look-up, and the probe.
     options.max_active_requests = 2 * LOOKUPS_AT_ONCE as usize + 1;
     options.try_tcp_on_error = true;
-    builder.build().inspect_err(|error| tracing::error!(%error, "name look-ups can't be set up")).ok()
+    builder.build().inspect_err(|error| tracing::error!(%error, "cannot set up name resolution")).ok()
 }
 
 /// What a `resolv.conf` says, as far as it matters here (resolv.conf(5)).

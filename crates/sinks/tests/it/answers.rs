@@ -124,7 +124,7 @@ async fn an_answer_may_have_any_number_of_headers_within_64_kib() {
         assert_eq!(endpoint.connections(), 1, "{count} cookies: the length was seen");
     }
     let endpoint = Endpoint::answering(head(4_000).leak().as_bytes()).await;
-    let message = format!("{}: the headers of the answer are longer than 64 KiB", endpoint.address);
+    let message = format!("{}: the response headers are longer than 64 KiB", endpoint.address);
     check_failed(&sink(HttpsSettings::default()), &endpoint.url(), ErrorReason::DestinationFailure, &message).await;
 }
 

@@ -59,9 +59,9 @@ async fn a_refusal_counts_whatever_becomes_of_its_body() {
 #[tokio::test]
 async fn what_is_too_long_or_too_slow_is_an_error() {
     let long = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123456789";
-    check(long, Err("the answer of HOST is longer than 8 bytes")).await;
+    check(long, Err("the response of HOST is longer than 8 bytes")).await;
     let slow = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123";
-    check(slow, Err("no complete answer from HOST within 1 s")).await;
+    check(slow, Err("no complete response from HOST within 1 s")).await;
 }
 
 #[tokio::test]

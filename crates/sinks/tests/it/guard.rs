@@ -42,7 +42,7 @@ async fn nothing_of_this_machine_is_reached_by_default() {
     let port = listener.local_addr().unwrap().port();
     let sink = sink_on(connector(&[], &[]), HttpsSettings::default());
     let said = deliver(&sink, &subscription(&format!("http://localhost:{port}/"))).await;
-    let message = "localhost is 127.0.0.1, a loopback address (127.0.0.0/8), which destinations may not have";
+    let message = "localhost is 127.0.0.1, a loopback address (127.0.0.0/8), which is forbidden for destinations";
     assert_eq!(said, forbidden(message));
     assert!(listener.accept().now_or_never().is_none());
 }
@@ -72,10 +72,10 @@ async fn a_name_is_refused_when_any_of_its_addresses_is() {
     let good = deliver(&sink, &subscription(&format!("http://good.example:{port}/"))).await;
     assert_eq!(good, Outcome::Delivered);
     let two = deliver(&sink, &subscription(&format!("http://two.example:{port}/"))).await;
-    let message = "two.example is 127.0.0.2, a loopback address (127.0.0.0/8), which destinations may not have";
+    let message = "two.example is 127.0.0.2, a loopback address (127.0.0.0/8), which is forbidden for destinations";
     assert_eq!(two, forbidden(message));
     let inside = deliver(&sink, &subscription(&format!("http://inside.example:{port}/"))).await;
-    let message = "inside.example is 10.1.2.3, a private address (10.0.0.0/8), which destinations may not have";
+    let message = "inside.example is 10.1.2.3, a private address (10.0.0.0/8), which is forbidden for destinations";
     assert_eq!(inside, forbidden(message));
     assert_eq!(endpoint.connections(), 1);
 }
@@ -93,9 +93,9 @@ async fn the_next_address_is_tried_when_one_refuses() {
 async fn a_name_without_an_address_fails() {
     let names = NameServer::start(&[]).await;
     let sink = sink_on(connector_with(names.resolver(), &[], &[]), HttpsSettings::default());
-    let message = "could not connect to nowhere.example:443: the name has no address in the DNS";
+    let message = "could not connect to nowhere.example:443: the name has no address in DNS";
     check_failed(&sink, "https://nowhere.example/", ErrorReason::DnsLookupFailure, message).await;
-    let message = "could not connect to nowhere.invalid:443: the name has no address in the DNS";
+    let message = "could not connect to nowhere.invalid:443: the name has no address in DNS";
     check_failed(&sink, "https://nowhere.invalid/", ErrorReason::DnsLookupFailure, message).await;
 }
 

@@ -128,7 +128,7 @@ fn failure(reason: ErrorReason, message: String) -> Failure {
 async fn a_goaway_for_earlier_streams_leaves_the_request_unprocessed() {
     let (sink, endpoint) = saying_goodbye(0).await;
     let port = endpoint.address.port();
-    let message = format!("localhost:{port}: the server ended the HTTP/2 connection (GOAWAY) before an answer");
+    let message = format!("localhost:{port}: the server closed the HTTP/2 connection (GOAWAY) before a response");
     let expect = Outcome::NotProcessed(failure(ErrorReason::ServerGoaway, message));
     assert_eq!(deliver(&sink, &subscription(&format!("https://localhost:{port}/"))).await, expect);
     assert_eq!(endpoint.connections(), 4, "sent again at once three times, each on another connection");
@@ -138,7 +138,7 @@ async fn a_goaway_for_earlier_streams_leaves_the_request_unprocessed() {
 async fn a_goaway_that_names_the_request_is_a_failure() {
     let (sink, endpoint) = saying_goodbye(1).await;
     let port = endpoint.address.port();
-    let message = format!("localhost:{port}: the server ended the HTTP/2 connection (GOAWAY) before an answer");
+    let message = format!("localhost:{port}: the server closed the HTTP/2 connection (GOAWAY) before a response");
     check_failed(&sink, &format!("https://localhost:{port}/"), ErrorReason::ServerGoaway, &message).await;
     assert_eq!(endpoint.connections(), 2, "not sent again");
 }
@@ -173,7 +173,7 @@ async fn a_server_that_refuses_all_streams_is_not_asked_for_ever() {
     })
     .await;
     let port = endpoint.address.port();
-    let message = format!("localhost:{port}: the server refused the HTTP/2 stream (REFUSED_STREAM) before an answer");
+    let message = format!("localhost:{port}: the server refused the HTTP/2 stream (REFUSED_STREAM) before a response");
     let expect = Outcome::NotProcessed(failure(ErrorReason::ConnectionReset, message));
     assert_eq!(deliver(&sink, &subscription(&url)).await, expect);
     assert_eq!(endpoint.connections(), 4);
@@ -190,7 +190,7 @@ async fn a_success_with_a_body_that_is_too_short_says_who_ended_it() {
     })
     .await;
     let port = endpoint.address.port();
-    let message = format!("localhost:{port}: the server ended the body before its declared length within the answer");
+    let message = format!("localhost:{port}: the server ended the body before its declared length during the response");
     check_failed(&sink, &url, ErrorReason::UnexpectedEof, &message).await;
     assert_eq!(endpoint.connections(), 1, "the connection is as good as before");
 }
@@ -224,7 +224,7 @@ async fn an_end_before_the_answer() {
     })
     .await;
     let port = endpoint.address.port();
-    let message = format!("localhost:{port}: the server closed the connection before an answer");
+    let message = format!("localhost:{port}: the server closed the connection before a response");
     check_failed(&sink, &url, ErrorReason::UnexpectedEof, &message).await;
 }
 

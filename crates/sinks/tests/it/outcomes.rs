@@ -109,7 +109,7 @@ async fn a_closed_port_refuses() {
 #[tokio::test]
 async fn an_address_without_a_route_is_unreachable() {
     let sink = sink_on(connector(&["240.0.0.0/4"], &[]), HttpsSettings::default());
-    let message = "could not connect to 255.255.255.255:81: the network or host cannot be reached";
+    let message = "could not connect to 255.255.255.255:81: the network or host is unreachable";
     check_silent(&sink, "http://255.255.255.255:81/", ErrorReason::NetworkUnreachable, message).await;
 }
 
@@ -120,7 +120,7 @@ async fn a_reset_before_the_answer() {
         stream.set_zero_linger().unwrap();
     })
     .await;
-    let message = format!("{}: the server reset the connection before an answer", endpoint.address);
+    let message = format!("{}: the server reset the connection before a response", endpoint.address);
     let sink = sink(HttpsSettings::default());
     check_failed(&sink, &endpoint.url(), ErrorReason::ConnectionReset, &message).await;
 }
@@ -147,7 +147,7 @@ async fn an_end_before_the_answer() {
             answer(&mut stream, partial.as_bytes()).await;
         })
         .await;
-        let message = format!("{}: the server closed the connection before an answer", endpoint.address);
+        let message = format!("{}: the server closed the connection before a response", endpoint.address);
         let sink = sink(HttpsSettings::default());
         check_failed(&sink, &endpoint.url(), ErrorReason::UnexpectedEof, &message).await;
         assert_eq!(endpoint.connections(), 2, "a new connection is not tried twice");
@@ -164,7 +164,7 @@ async fn an_end_within_the_body_of_a_success() {
             answer(&mut stream, half.as_bytes()).await;
         })
         .await;
-        let message = format!("{}: the server closed the connection within the answer", endpoint.address);
+        let message = format!("{}: the server closed the connection during the response", endpoint.address);
         let sink = sink(HttpsSettings::default());
         check_failed(&sink, &endpoint.url(), ErrorReason::UnexpectedEof, &message).await;
     }
@@ -173,7 +173,7 @@ async fn an_end_within_the_body_of_a_success() {
 #[tokio::test]
 async fn what_is_no_http_is_a_failure() {
     let endpoint = Endpoint::answering(b"220 mail.example ESMTP\r\n").await;
-    let message = format!("{}: the server sent what is no HTTP answer", endpoint.address);
+    let message = format!("{}: the server sent an invalid HTTP response", endpoint.address);
     let sink = sink(HttpsSettings::default());
     check_failed(&sink, &endpoint.url(), ErrorReason::DestinationFailure, &message).await;
 }
@@ -185,7 +185,7 @@ async fn a_silent_endpoint_times_out() {
         std::future::pending::<()>().await;
     })
     .await;
-    let message = format!("no answer from {} within 1 s", endpoint.address);
+    let message = format!("no response from {} within 1 s", endpoint.address);
     check_silent(&sink(impatient()), &endpoint.url(), ErrorReason::DestinationTimeout, &message).await;
 }
 
@@ -208,7 +208,7 @@ async fn the_body_of_a_success_counts_against_the_time() {
         std::future::pending::<()>().await;
     })
     .await;
-    let message = format!("no complete answer from {} within 1 s", endpoint.address);
+    let message = format!("no complete response from {} within 1 s", endpoint.address);
     check_failed(&sink(impatient()), &endpoint.url(), ErrorReason::DestinationTimeout, &message).await;
 }
 

@@ -98,8 +98,8 @@ async fn a_ca_certificate_used_as_a_servers_is_named_as_such() {
     let key = KeyPair::generate().unwrap();
     let root = params.self_signed(&key).unwrap().der().clone();
     let trusted = Authority { issuer: Issuer::new(params, KeyPair::generate().unwrap()), root: root.clone() };
-    let what = "it is a CA certificate used as a server's; issue a certificate for the server from it (`CA:FALSE`), and \
-                keep the CA's as the root";
+    let what = "it is a CA certificate used as a server certificate; issue a server certificate from it (`CA:FALSE`), \
+                and keep the CA certificate as the root";
     check_certificate(&trusted, acceptor(root, &key, &[]), what).await;
 }
 
@@ -111,13 +111,13 @@ async fn certificates_that_are_not_valid() {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 1, 1);
     });
-    check_certificate(&authority, expired, "it has expired; renew it, and have the server load the new one").await;
+    check_certificate(&authority, expired, "it has expired; renew it and reload the server").await;
     let early = authority.server("localhost", &[], |params| params.not_before = date_time_ymd(2999, 1, 1));
     let what = "it is not valid yet; check its dates, and the clocks of the server and of the platform";
     check_certificate(&authority, early, what).await;
 
-    let untrusted = "no authority that this platform trusts has issued it; use one by a public authority, have the server \
-                     send the intermediate certificates, too, or ask the operator to add its root to `extra_roots`";
+    let untrusted = "it was not issued by a trusted authority; use one from a public authority, have the server send \
+                     the intermediate certificates, or ask the operator to add its root to `extra_roots`";
     check_certificate(&authority, Authority::new().server("localhost", &[], |_| ()), untrusted).await;
     let key = KeyPair::generate().unwrap();
     let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
@@ -138,15 +138,15 @@ async fn check_handshake(first: &'static [u8], what: &str) {
 
 #[tokio::test]
 async fn handshakes_that_fail() {
-    check_handshake(b"HTTP/1.1 400 Bad Request\r\n\r\n", "what the server sent is not valid TLS").await;
-    check_handshake(b"", "the server closed the connection within the TLS handshake").await;
+    check_handshake(b"HTTP/1.1 400 Bad Request\r\n\r\n", "the server sent invalid TLS data").await;
+    check_handshake(b"", "the server closed the connection during the TLS handshake").await;
     // An alert: protocol_version, as a server sends it that has TLS 1.1 only.
-    check_handshake(&[21, 3, 2, 0, 2, 2, 70], "the server refused the TLS handshake").await;
+    check_handshake(&[21, 3, 2, 0, 2, 2, 70], "the server rejected the TLS handshake").await;
     // A ServerHello of TLS 1.1.
     const HELLO: &[u8] = &[
         22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
         22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 0, 0, 47, 0,
     ];
-    let what = "the server offers no TLS 1.2 or 1.3 with the parameters that this platform accepts";
+    let what = "the server supports no TLS 1.2 or 1.3 parameters that this platform accepts";
     check_handshake(HELLO, what).await;
 }

@@ -51,7 +51,8 @@ pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
             let mut latest = from_columns(columns)?;
             if merge::is_near(&latest, entry) {
                 merge::merge(&mut latest, entry);
-                let sql = "UPDATE entries SET timestamp = ?2, count = ?3, hour = ?4, operation = ?5, error_reason = ?6, body = ?7 \
+                let sql = "UPDATE entries SET timestamp = ?2, count = ?3, hour = ?4, operation = ?5, error_reason = \
+                           ?6, body = ?7 \
                            WHERE id = ?1";
                 batch.sql(sql)?.execute((
                     id,
@@ -68,7 +69,8 @@ pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
         }
     }
     let sql = "INSERT INTO entries (id, pim, client_id, subscriber_id, subscription_id, timestamp, count, \
-               operation, error_reason, error_key, hour, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+               operation, error_reason, error_key, hour, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
+               ?12)";
     batch.sql(sql)?.execute(params![
         entry.id.0.as_bytes(),
         entry.owner.pim.0,
@@ -96,7 +98,7 @@ fn bound(batch: &Batch<'_>, owner: &Owner) -> Result<(), Failure> {
     let (mut over, mut delete_oldest) = (batch.sql(over)?, batch.sql(oldest)?);
     while over.exists((of.0, of.1, merge::MOST_ENTRIES, merge::MOST_ENTRY_BYTES))? {
         if delete_oldest.execute(of)? == 0 {
-            return Err(Failure::Corrupt("an owner's log entries are counted that are not there".to_owned()));
+            return Err(Failure::Corrupt("the count of an owner's log entries is wrong".to_owned()));
         }
     }
     Ok(())

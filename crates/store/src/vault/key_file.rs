@@ -110,7 +110,7 @@ fn create(path: &Path) -> Result<Vault, KeyFileError> {
     written.and(removed).map_err(failed)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    tracing::info!(path = %path.display(), key.id = key.id(), "made a master key; back it up: without it secrets cannot be read");
+    tracing::info!(path = %path.display(), key.id = key.id(), "generated an encryption key; back it up: secrets cannot be read without it");
     Vault::new(key, []).map_err(|source| KeyFileError::Keys { path: path.to_owned(), source })
 }
 

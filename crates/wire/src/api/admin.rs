@@ -45,12 +45,12 @@ pub(super) const NEW_PIM: Object = Object::new(&[
     Field::required(
         "name",
         Shape::Text(Form::of_pattern(pim::NAME_PATTERN).examples(&["shop", "shop-2"])),
-        "Its short name, unique: in URLs, logs and commands.",
+        "Unique short name, used in URLs, logs and commands.",
     ),
     Field::required(
         "url",
         Shape::Text(Form::of_format("pim-base-url").length((1, pim::MAX_URL)).examples(&["https://pim.example.com"])),
-        "Its base URL, without user info, query and fragment; unique.",
+        "Unique base URL, without user info, query and fragment.",
     ),
     Field::optional(
         "token_check",
@@ -61,30 +61,30 @@ pub(super) const NEW_PIM: Object = Object::new(&[
     Field::optional(
         "client_id_fields",
         Shape::Texts,
-        "With `token-info`: paths in its answer that may name the client; the first that is there counts.",
+        "With `token-info`: paths in the response that may contain the client id; the first one present is used.",
     ),
     Field::optional(
         "permission_field",
         Shape::Text(PATH.examples(&["permissions.event_platform"])),
-        "With `token-info`: the path of a boolean in its answer that says whether the client may use the platform.",
+        "With `token-info`: the path of a boolean in the response that permits the client to use the platform.",
     ),
     Field::optional(
         "trust_client_id",
         Shape::Truth,
-        "With a probe (`system-information`, `measurement-families`), whose answers do not name the client: believe callers \
-         which client they are. It gives away that clients are kept apart: any token of this PIM may then act as any of its \
-         clients, read their subscriptions and redirect their events. Without it a client shows a token of the platform.",
+        "With `system-information` and `measurement-families`, whose responses do not identify the client: trusts the \
+         caller's client id. This removes the separation of clients: any token of this PIM can act as any of its clients, \
+         read their subscriptions and redirect their events. Without it, clients need a platform token.",
     ),
     Field::optional(
         "clients",
         Shape::Objects(&CLIENT),
-        "Credentials of clients, by which the platform itself asks the PIM: for attribute types, for missed changes, about \
-         permissions. They are no proof of who calls.",
+        "Credentials for the platform's own requests to the PIM: attribute types, missed changes, permissions. They don't \
+         authenticate callers.",
     ),
     Field::optional(
         "static_tokens",
         Shape::Objects(&STATIC_TOKEN),
-        "Tokens that are accepted without asking the PIM: for development.",
+        "Tokens accepted without asking the PIM. For development only.",
     ),
 ])
 .one_of(
@@ -99,17 +99,17 @@ pub(super) const NEW_PIM: Object = Object::new(&[
 
 const CLIENT: Object = Object::new(&[
     Field::required("client_id", CLIENT_ID, "The client."),
-    Field::required("client_secret", Shape::Secret(CREDENTIAL.examples(&["client-secret"])), "Its secret."),
+    Field::required("client_secret", Shape::Secret(CREDENTIAL.examples(&["client-secret"])), "Secret of the client."),
     Field::required(
         "username",
         Shape::Text(CREDENTIAL.examples(&["postrider"])),
         "User name of an API user of the PIM, for the password grant.",
     ),
-    Field::required("password", Shape::Secret(CREDENTIAL.examples(&["a password"])), "Its password."),
+    Field::required("password", Shape::Secret(CREDENTIAL.examples(&["a password"])), "Password of that user."),
 ]);
 
 const STATIC_TOKEN: Object = Object::new(&[
-    Field::required("client_id", CLIENT_ID, "The client that it belongs to."),
+    Field::required("client_id", CLIENT_ID, "Client of the token."),
     Field::required(
         "token",
         Shape::Secret(CREDENTIAL.pattern(credential::TOKEN_PATTERN).examples(&["my-token"])),
@@ -120,7 +120,7 @@ const STATIC_TOKEN: Object = Object::new(&[
 const PIM: Field = Field::optional(
     "pim",
     Shape::Text(Form::of_pattern(pim::NAME_PATTERN).examples(&["shop"])),
-    "The name of the PIM that issued the client id; it may be left out where only one PIM is registered.",
+    "Name of the PIM that issued the client id; optional if only one PIM is registered.",
 );
 
 /// What names the PIM of a client.
@@ -129,14 +129,14 @@ pub(super) const WHICH_PIM: Object = Object::new(&[PIM]);
 /// Whether a client may use the platform.
 pub(super) const PERMISSION: Object = Object::new(&[
     PIM,
-    Field::required("permitted", Shape::Truth, "Withdrawn (`false`), the client's active subscriptions are suspended."),
+    Field::required("permitted", Shape::Truth, "Withdrawing it (`false`) suspends the client's active subscriptions."),
 ]);
 
 /// A suspension by the operator.
 pub(super) const SUSPENSION: Object = Object::new(&[Field::required(
     "reason",
     Shape::Text(Form::of_length(REASON).pattern("^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$").examples(&["floods our proxy"])),
-    "Why, on one line: the owner is told.",
+    "The reason, on one line; the owner is notified with it.",
 )]);
 
 /// The parameters of `GET /admin/clients`.
@@ -149,7 +149,7 @@ pub const CLIENTS_QUERY: &[Parameter] = &[
     Parameter {
         name: "after",
         kind: Kind::Text(Form::of_pattern("^[0-9]{1,10}:.+$")),
-        about: "Only those behind this one: the `next` of the page before.",
+        about: "Only those after this one: the `next` of the previous page.",
     },
 ];
 
@@ -157,7 +157,7 @@ pub const CLIENTS_QUERY: &[Parameter] = &[
 pub const PIMS_QUERY: &[Parameter] = &[Parameter {
     name: "after",
     kind: Kind::Number(0, u32::MAX as u64),
-    about: "Only those behind this one: the `next` of the page before.",
+    about: "Only those after this one: the `next` of the previous page.",
 }];
 
 /// The parameters of `GET /admin/subscriptions`.
@@ -165,18 +165,18 @@ pub const SUBSCRIPTIONS_QUERY: &[Parameter] = &[
     Parameter {
         name: "pim",
         kind: Kind::Text(Form::of_pattern(pim::NAME_PATTERN)),
-        about: "Only those of the PIM with this name.",
+        about: "Only subscriptions of the PIM with this name.",
     },
-    Parameter { name: "client_id", kind: Kind::Text(Form::ANY), about: "Only those of clients with this id." },
+    Parameter { name: "client_id", kind: Kind::Text(Form::ANY), about: "Only subscriptions of clients with this id." },
     Parameter {
         name: "status",
         kind: Kind::Name(&STATUSES),
-        about: "Only those with this status; deleted ones are listed only where they are asked for.",
+        about: "Only subscriptions with this status; deleted ones are listed only on request.",
     },
     Parameter {
         name: "after",
         kind: Kind::Text(Form::of_format("uuid")),
-        about: "Only those behind this one: the `next` of the page before.",
+        about: "Only subscriptions after this one: the `next` of the previous page.",
     },
 ];
 
@@ -199,7 +199,7 @@ fn pim_name(query: &mut Query<'_>) -> Option<String> {
     query.value("pim", "the name of a PIM", |name| pim::is_name(name).then(|| name.to_owned()))
 }
 
-/// A place in the list of clients.
+/// A position in the list of clients.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientPlace {
     /// The PIM.
@@ -222,7 +222,7 @@ impl fmt::Display for ClientPlace {
     }
 }
 
-/// Which clients the operator asks for.
+/// Clients selected by the operator.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ClientsQuery {
     /// Of the PIM with this name.
@@ -236,12 +236,12 @@ pub fn parse_clients_query(query: &str) -> Result<ClientsQuery, Vec<Fault>> {
     let mut query = Query::split(query, "the list of clients", CLIENTS_QUERY);
     let asked = ClientsQuery {
         pim: pim_name(&mut query),
-        after: query.value("after", "the `next` of the page before", ClientPlace::parse),
+        after: query.value("after", "the `next` of the previous page", ClientPlace::parse),
     };
     query.finish(asked)
 }
 
-/// Reads the query of `GET /admin/pims`: the PIM behind which the page begins, where it is said.
+/// Reads the query of `GET /admin/pims`: the PIM after which the page begins, if given.
 pub fn parse_pims_query(query: &str) -> Result<Option<PimId>, Vec<Fault>> {
     let mut query = Query::split(query, "the list of PIMs", PIMS_QUERY);
     let after = query.number("after").and_then(|number| u32::try_from(number).ok()).map(PimId);
@@ -255,7 +255,7 @@ pub fn parse_subscriptions_query(query: &str) -> Result<SubscriptionsQuery, Vec<
         pim: pim_name(&mut query),
         client_id: query.text("client_id"),
         status: query.name("status", &STATUSES.map(|name| (name, name))),
-        after: query.value("after", "the `next` of the page before, a UUID", SubscriptionId::parse),
+        after: query.value("after", "the `next` of the previous page, a UUID", SubscriptionId::parse),
     };
     query.finish(asked)
 }
@@ -291,7 +291,7 @@ pub fn parse_new_pim(body: &Value) -> Result<NewPim, Vec<Fault>> {
         let mut fields = Reader::new(body, "", NEW_PIM.fields, faults)?;
         let name = fields.required_string("name");
         if name.is_some_and(|name| !pim::is_name(name)) {
-            let message = "must be 1 to 63 lower-case letters, digits and `-`, beginning with a letter or a digit";
+            let message = "must be 1 to 63 lower-case letters, digits and `-`, starting with a letter or digit";
             fields.fault("name", code::INVALID_VALUE, message);
         }
         let url = fields.required_string("url");
@@ -328,17 +328,21 @@ fn token_check(fields: &mut Reader<'_, '_>) -> Option<TokenCheck> {
     let clients = fields.objects("clients", credentials);
     let way = way?;
     if trust && !matches!(way, Way::Probe(_)) {
-        let message = "goes with a probe, `system-information` or `measurement-families`";
+        let message = "requires `system-information` or `measurement-families`";
         fields.fault("trust_client_id", code::INVALID_VALUE, message);
     }
     if way == Way::Static && !clients.is_empty() {
-        fields.fault("clients", code::INVALID_VALUE, "do not count with `static`, where only `static_tokens` do");
+        fields.fault(
+            "clients",
+            code::INVALID_VALUE,
+            "cannot be used with `static`, which only accepts `static_tokens`",
+        );
     }
     for (name, there) in
         [("client_id_fields", client_id_fields.is_some()), ("permission_field", permission_field.is_some())]
     {
         if there && way != Way::TokenInfo {
-            fields.fault(name, code::INVALID_VALUE, "goes with `token-info`");
+            fields.fault(name, code::INVALID_VALUE, "requires `token-info`");
         }
     }
     Some(match way {
@@ -423,7 +427,8 @@ pub fn parse_suspension(body: &Value) -> Result<String, Vec<Fault>> {
         let mut fields = Reader::new(body, "", SUSPENSION.fields, faults)?;
         let reason = fields.required_text("reason");
         if reason.is_some_and(|reason| reason.trim().is_empty() || reason.contains(char::is_control)) {
-            let message = format!("must be 1 to {} characters on one line: the owner is told", REASON.1);
+            let message =
+                format!("must be 1 to {} characters on one line, because the owner is notified with it", REASON.1);
             fields.fault("reason", code::INVALID_VALUE, message);
         }
         fields.finish();

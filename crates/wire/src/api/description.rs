@@ -54,7 +54,7 @@ pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
         "ErrorReason",
         described(
             Value::Object(reasons),
-            "Why an event was not delivered; `/docs/errors/{reason}` says what to check.",
+            "Why an event was not delivered; `/docs/errors/{reason}` lists what to check.",
         ),
     );
     put("NewPim", whole(&admin::NEW_PIM, Body::New));
@@ -90,9 +90,9 @@ fn subscription_patch(rules: &Rules<'_>) -> Value {
     object([
         (
             "description",
-            "A JSON merge patch (RFC 7396): what is left out stays, at every depth; `null` removes what is \
-            optional, a header by its name; `\"***redacted***\"` leaves a secret as it is. With a new `type`, `config` \
-            must be complete. What only the platform sets may be sent back as it was read."
+            "A JSON merge patch (RFC 7396): omitted fields keep their values, at every depth; `null` removes optional \
+            fields, and headers by name; `\"***redacted***\"` keeps a secret. With a new `type`, `config` must be \
+            complete. Read-only fields may be sent back as read."
                 .into(),
         ),
         ("anyOf", Value::Array(types.collect())),
@@ -248,10 +248,7 @@ fn event_type(rules: &Rules<'_>) -> Value {
     let names = rules.catalogue.iter().map(|name: &EventType| name.as_str().into());
     object([
         ("type", "string".into()),
-        (
-            "description",
-            "The types that this platform knows; `GET /api/v1/event-types` lists them with their schemas.".into(),
-        ),
+        ("description", "Known event types; `GET /api/v1/event-types` lists them with their schemas.".into()),
         ("enum", Value::Array(names.collect())),
     ])
 }

@@ -66,7 +66,7 @@ pub(super) const CONFIG: Shape = Shape::ByType(&{
 const HEADERS: Field = Field::optional(
     "headers",
     Shape::Headers,
-    "Custom headers: at most 5, sent with every event, after signing and not covered by the signature. The platform's own and HTTP's are reserved.",
+    "Custom headers, at most 5, sent with every event but not covered by the signature. Headers of the platform and of HTTP itself are reserved.",
 )
 .shown(InAnswers::Sometimes);
 

@@ -32,9 +32,7 @@ pub(super) fn permitted(fields: &mut Reader<'_, '_>, key: &str, host: &str, rule
     match rules.addresses.check_host_literal(host) {
         Ok(()) => true,
         Err(forbidden) => {
-            let message = format!(
-                "names an address that no destination may have: {forbidden}; the operator can allow it (allow_networks)"
-            );
+            let message = format!("is a forbidden address: {forbidden}; the operator can allow it (allow_networks)");
             fields.fault(key, code::DESTINATION_FORBIDDEN, message);
             false
         }

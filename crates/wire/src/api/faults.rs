@@ -29,7 +29,7 @@ impl Faults {
     /// All that are listed, and how many are not.
     pub(super) fn into_vec(mut self) -> Vec<Fault> {
         if self.more > 0 {
-            self.listed.push(Fault::new(code::MORE_FAULTS, format!("{} more faults are not listed", self.more)));
+            self.listed.push(Fault::new(code::MORE_FAULTS, format!("{} further faults are not listed", self.more)));
         }
         self.listed
     }

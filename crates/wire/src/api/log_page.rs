@@ -14,9 +14,9 @@ pub(super) const SCHEMAS: &[(&str, &str)] = &[
         "LogPage",
         r##"{"type": "object", "required": ["items", "page", "limit", "next"], "properties": {
           "items": {"type": "array", "items": {"$ref": "#/components/schemas/LogEntry"}},
-          "page": {"type": ["integer", "null"], "description": "The page that was asked for; `null` behind a cursor."},
-          "limit": {"type": "integer", "description": "How many entries a page has."},
-          "next": {"type": ["string", "null"], "description": "`cursor` of the next page; `null` on the last one. It stays stable while entries arrive."}}}"##,
+          "page": {"type": ["integer", "null"], "description": "Number of the page; `null` with a cursor."},
+          "limit": {"type": "integer", "description": "Entries per page."},
+          "next": {"type": ["string", "null"], "description": "`cursor` of the next page; `null` on the last page. Stable while entries arrive."}}}"##,
     ),
     (
         "LogEntry",
@@ -27,9 +27,9 @@ pub(super) const SCHEMAS: &[(&str, &str)] = &[
         r##"{"title": "ActionEntry", "type": "object", "description": "Something was made, changed, suspended, resumed, revoked or deleted.",
           "required": ["log_id", "log_type", "timestamp", "subscriber_id", "subscription_id", "operation", "count"], "properties": {
           COMMON, "log_type": {"const": "action"}, "operation": {"enum": ACTIONS},
-          "message": {"type": "string", "description": "Why, for a person, where there is a reason: what notifications call `reason`."},
-          "request": {"allOf": [{"$ref": "#/components/schemas/LoggedRequest"}], "description": "The API call that led to it; absent where the operator or the platform acted."},
-          "response": {"type": "object", "description": "How the call was answered.", "required": ["status"], "properties": {"status": {"type": "integer"}}}}}"##,
+          "message": {"type": "string", "description": "Human-readable reason, if there is one; equals `reason` in notifications."},
+          "request": {"allOf": [{"$ref": "#/components/schemas/LoggedRequest"}], "description": "The API call that caused it; absent for actions of the operator or the platform."},
+          "response": {"type": "object", "description": "Response to the call.", "required": ["status"], "properties": {"status": {"type": "integer"}}}}}"##,
     ),
     (
         "FailedDeliveryEntry",
@@ -37,18 +37,18 @@ pub(super) const SCHEMAS: &[(&str, &str)] = &[
           "required": ["log_id", "log_type", "timestamp", "subscriber_id", "subscription_id", "operation", "count", "error_type", "error_reason", "error_code", "error_message", "documentation_url"], "properties": {
           COMMON, ERROR, "operation": {"const": "failed_to_deliver_event"}, "error_type": {"const": "failed_delivery"},
           "error_reason": {"$ref": "#/components/schemas/ErrorReason"},
-          "event_id": {"type": "string", "description": "The latest event of which an attempt failed."},
-          "request": {"type": "object", "description": "The attempt; absent for events that were dropped from a backlog.", "required": ["url"], "properties": {
-            "method": {"const": "POST", "description": "For HTTPS."}, "url": {"type": "string", "description": "The destination, as notifications name it."}}},
-          "response": {"type": "object", "description": "The endpoint's latest answer, where it answered.", "required": ["status"], "properties": {
+          "event_id": {"type": "string", "description": "The latest event with a failed attempt."},
+          "request": {"type": "object", "description": "The attempt; absent for a dropped backlog.", "required": ["url"], "properties": {
+            "method": {"const": "POST", "description": "For HTTPS."}, "url": {"type": "string", "description": "The destination, as in notifications."}}},
+          "response": {"type": "object", "description": "The endpoint's latest response, if any.", "required": ["status"], "properties": {
             "status": {"type": "integer"},
-            "headers": {"type": "object", "additionalProperties": {"type": "string"}, "description": "`content-type`, `retry-after` and `server`, as far as they were sent."},
+            "headers": {"type": "object", "additionalProperties": {"type": "string"}, "description": "`content-type`, `retry-after` and `server`, if sent."},
             "body": {"type": "string", "description": "The first 2 KiB of the body, secrets redacted."}}}}}"##,
     ),
     (
         "LoggedRequest",
         r##"{"type": "object", "description": "What was sent, secrets redacted.", "required": ["method", "url"], "properties": {
-          "method": {"type": "string"}, "url": {"type": "string", "description": "Path and query."}, "body": {"type": "string", "description": "Where it was JSON: as text, cut at 4 KiB."}}}"##,
+          "method": {"type": "string"}, "url": {"type": "string", "description": "Path and query."}, "body": {"type": "string", "description": "The body as text if it was JSON, truncated to 4 KiB."}}}"##,
     ),
     (
         "RefusedRequestEntry",
@@ -64,15 +64,15 @@ pub(super) const SCHEMAS: &[(&str, &str)] = &[
 /// Members of all entries.
 pub(super) const COMMON: &str = r#"
           "log_id": {"type": "string", "format": "uuid"},
-          "timestamp": {"type": "string", "format": "date-time", "description": "When; of merged entries the latest."},
-          "subscriber_id": {"type": "string", "description": "Empty where there is none."},
-          "subscription_id": {"type": "string", "description": "Empty where there is none."},
-          "count": {"type": "integer", "minimum": 1, "description": "How many equal errors within 5 minutes it stands for."}"#;
+          "timestamp": {"type": "string", "format": "date-time", "description": "Time; of merged entries, the latest."},
+          "subscriber_id": {"type": "string", "description": "Empty if none."},
+          "subscription_id": {"type": "string", "description": "Empty if none."},
+          "count": {"type": "integer", "minimum": 1, "description": "Number of identical errors within 5 minutes."}"#;
 /// Members of all entries about errors.
 pub(super) const ERROR: &str = r#""log_type": {"const": "error"},
-          "error_code": {"type": "integer", "description": "The status that the endpoint, or the platform, answered; 500 without an HTTP exchange."},
+          "error_code": {"type": "integer", "description": "Status of the response by the endpoint or the platform; 500 without an HTTP exchange."},
           "error_message": {"type": "string"},
-          "documentation_url": {"type": "string", "description": "The page that says what the reason means and what to check."}"#;
+          "documentation_url": {"type": "string", "description": "Page that explains the reason and what to check."}"#;
 
 /// The answer: `items`, where it stands, and how to go on. `more` says whether there are entries behind these;
 /// `documentation` is where the pages are that explain error reasons, without a slash at its end.

@@ -33,21 +33,17 @@ pub const OPERATIONS: [&str; Action::ALL.len() + 2] = {
 /// The parameters of `GET /logs`.
 pub const PARAMETERS: &[Parameter] = &[
     parameter("log_type", Kind::Name(&[LOG_TYPES[0].0, LOG_TYPES[1].0]), "Only entries of this type."),
-    parameter(
-        "order",
-        Kind::Name(&[ORDERS[0].0, ORDERS[1].0]),
-        "The order of the entries; the newest first (`desc`) unless it is said.",
-    ),
-    parameter("limit", Kind::Number(1, MAX_LIMIT), "How many entries; 50 unless it is said."),
+    parameter("order", Kind::Name(&[ORDERS[0].0, ORDERS[1].0]), "Order of the entries; default `desc`, newest first."),
+    parameter("limit", Kind::Number(1, MAX_LIMIT), "Maximum number of entries; default 50."),
     parameter(
         "page",
         Kind::Number(1, MAX_PAGE),
-        "Which page, from 1. Pages shift while entries arrive; `cursor` does not. Not together with `cursor`.",
+        "Page number, from 1. Pages shift while entries arrive; use `cursor` for stable paging. Not together with `cursor`.",
     ),
     parameter(
         "cursor",
         Kind::Text(Form::of_format("log-cursor")),
-        "The `next` of the answer before, unchanged, with the same other parameters.",
+        "The `next` of the previous response, unchanged, with the same other parameters.",
     ),
     parameter("subscriber_id", Kind::Text(Form::of_format("uuid")), "Only entries about this subscriber."),
     parameter("subscription_id", Kind::Text(Form::of_format("uuid")), "Only entries about this subscription."),
@@ -57,8 +53,8 @@ pub const PARAMETERS: &[Parameter] = &[
         Kind::Text(Form::of_pattern("^[a-z0-9_]{1,64}$").examples(&["destination_timeout"])),
         "Only errors with this reason.",
     ),
-    parameter("start_time", Kind::Text(INSTANT), "Only entries from this instant on."),
-    parameter("end_time", Kind::Text(INSTANT), "Only entries before this instant."),
+    parameter("start_time", Kind::Text(INSTANT), "Only entries from this time on."),
+    parameter("end_time", Kind::Text(INSTANT), "Only entries before this time."),
 ];
 
 /// An RFC 3339 time.
@@ -92,14 +88,14 @@ fn read(query: &mut Query<'_>) -> LogRequest {
     let log_type = query.name("log_type", &LOG_TYPES);
     let limit = query.number("limit").map_or(DEFAULT_LIMIT, |limit| limit as usize);
     let page = query.number("page");
-    let cursor = query.value("cursor", "the `next` of an earlier answer, unchanged", cursor::read);
+    let cursor = query.value("cursor", "the `next` of an earlier response, unchanged", cursor::read);
     if cursor.is_some() && page.is_some() {
-        query.fault("page", "cannot be given together with cursor");
+        query.fault("page", "cannot be combined with cursor");
     }
     if let (Some((_, of_cursor)), Some(asked)) = (cursor, order)
         && of_cursor != asked
     {
-        query.fault("order", "is not the order that the cursor was made in");
+        query.fault("order", "differs from the order of the cursor");
     }
     let subscriber_id = query.value("subscriber_id", "a UUID", SubscriberId::parse);
     let subscription_id = query.value("subscription_id", "a UUID", SubscriptionId::parse);
@@ -115,7 +111,7 @@ fn read(query: &mut Query<'_>) -> LogRequest {
     if let (Some(start), Some(end)) = (start_time, end_time)
         && end < start
     {
-        query.fault("end_time", "lies before start_time");
+        query.fault("end_time", "is before start_time");
     }
     let page = if cursor.is_some() { None } else { Some(page.unwrap_or(1)) };
     LogRequest {

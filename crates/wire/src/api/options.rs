@@ -12,14 +12,14 @@ pub(super) const FIELDS: Object = Object::new(&[
     Field::optional(
         "hold",
         Shape::Truth,
-        "Keep the events of a suspension, for as long as the platform keeps events, and deliver them after the resume.",
+        "Keep events during a suspension, for as long as the platform keeps events, and deliver them after the resume.",
     ),
     Field::optional(
         "ordering",
         Shape::Name(&["none", "per_entity"]),
         "`per_entity`: events of one product, product model, … are delivered one after another, also across retries.",
     ),
-    Field::optional("respect_retry_after", Shape::Truth, "Wait as long as the `Retry-After` of a 429 asks."),
+    Field::optional("respect_retry_after", Shape::Truth, "Honour the `Retry-After` of a 429."),
     Field::optional(
         "cloudevents_content_type",
         Shape::Truth,

@@ -64,7 +64,7 @@ impl<'q> Query<'q> {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (Some(name), Some(value)) = (decoded(name), decoded(value)) else {
-                let message = format!("the query has a broken percent-encoding in `{}`", shortened(pair));
+                let message = format!("the query has an invalid percent-encoding in `{}`", shortened(pair));
                 parameters.faults.push(Fault::new(code::INVALID_PARAMETER, message));
                 continue;
             };
@@ -72,10 +72,10 @@ impl<'q> Query<'q> {
                 let name = shortened(&name);
                 let known = table.iter().map(|parameter| parameter.name);
                 let hint = nearest(&name, known).map(|near| format!("; did you mean `{near}`?"));
-                let message = format!("{name} is not a parameter of {of}{}", hint.unwrap_or_default());
+                let message = format!("{name} is an unknown parameter of {of}{}", hint.unwrap_or_default());
                 parameters.faults.push(Fault::at(name, code::UNKNOWN_PARAMETER, message));
             } else if parameters.given.iter().any(|(other, _)| *other == name) {
-                let message = format!("{name} is there twice");
+                let message = format!("{name} is present twice");
                 parameters.faults.push(Fault::at(name, code::REPEATED_PARAMETER, message));
             } else {
                 parameters.given.push((name, value));

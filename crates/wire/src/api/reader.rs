@@ -181,9 +181,8 @@ impl<'v, 'f> Reader<'v, 'f> {
     /// Notes that the mask stands where it stands for nothing.
     pub(super) fn masked(&mut self, key: &str) {
         let mask = Secret::MASK;
-        let message = format!(
-            "is \"{mask}\", which stands for a stored secret, and there is none to keep: send the value itself"
-        );
+        let message =
+            format!("is \"{mask}\", the mask of a stored secret, but there is none to keep: send the value itself");
         self.fault(key, code::MASK_NOT_ALLOWED, message);
     }
 
@@ -194,7 +193,7 @@ impl<'v, 'f> Reader<'v, 'f> {
             let message = if min == 1 {
                 "must not be empty".to_owned()
             } else {
-                format!("has {characters} characters, at least {min} are needed")
+                format!("has {characters} characters, at least {min} are required")
             };
             self.fault(key, code::TOO_SHORT, message);
         } else if characters > max {
@@ -316,7 +315,7 @@ impl<'v, 'f> Reader<'v, 'f> {
     pub(super) fn read_only(&mut self) {
         for field in self.fields.iter().filter(|field| field.sent == Sent::ByPlatform) {
             if self.get(field.name).is_some() {
-                self.fault(field.name, code::READ_ONLY, "is set by the platform; leave it out");
+                self.fault(field.name, code::READ_ONLY, "is set by the platform; omit it");
             }
         }
     }
@@ -326,7 +325,7 @@ impl<'v, 'f> Reader<'v, 'f> {
         if let Some(sent) = self.get(key)
             && !sent.as_str().is_some_and(same)
         {
-            self.fault(key, code::READ_ONLY, "is set by the platform and cannot be changed; leave it out");
+            self.fault(key, code::READ_ONLY, "is set by the platform and cannot be changed; omit it");
         }
     }
 
@@ -344,7 +343,7 @@ impl<'v, 'f> Reader<'v, 'f> {
             let path = self.path(&shortened(name));
             self.faults.note(|| {
                 let hint = nearest(name, self.asked.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-                let message = format!("{path} is not a field here{}", hint.unwrap_or_default());
+                let message = format!("{path} is an unknown field{}", hint.unwrap_or_default());
                 Fault::at(path, code::UNKNOWN_FIELD, message)
             });
         }

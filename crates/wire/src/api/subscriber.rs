@@ -21,21 +21,17 @@ pub(super) const FIELDS: Object = Object::new(&[
     Field::required(
         "name",
         Shape::Text(Form::of_length((1, 255)).examples(&["My app", "é", "名前"])),
-        "A name for persons; it need not be unique.",
+        "Display name; need not be unique.",
     ),
-    Field::at_creation(
-        "subject",
-        Shape::Text(SUBJECT),
-        "The URL of the PIM that the caller authenticated with; it may be left out.",
-    ),
+    Field::at_creation("subject", Shape::Text(SUBJECT), "URL of the PIM that the caller authenticated with; optional."),
     Field::by_platform(
         "status",
         Shape::Name(&["active", "revoked"]),
-        "`revoked`: its connection or app was removed from the PIM; that is final.",
+        "`revoked`: its connection or app was removed from the PIM; this is final.",
     ),
-    Field::required("contact", Shape::Object(&CONTACT), "Who is told when something happens to a subscription."),
-    Field::by_platform("created_at", shape::TIME, "When it was made."),
-    Field::by_platform("updated_at", shape::TIME, "When it was last changed."),
+    Field::required("contact", Shape::Object(&CONTACT), "Recipient of notifications about subscriptions."),
+    Field::by_platform("created_at", shape::TIME, "Time of creation."),
+    Field::by_platform("updated_at", shape::TIME, "Time of the last change."),
 ]);
 
 /// A PIM's URL in any spelling that is equal to the registered one.
@@ -50,18 +46,18 @@ const CONTACT: Object = Object::new(&[
     Field::optional(
         "notification_channels",
         Shape::Names(&CHANNELS),
-        "Where notifications go. None, or an empty list: by email. If the webhook fails and email is not among them, an email is sent all the same.",
+        "Channels of notifications. Absent or empty: email. If the webhook fails, an email is sent even if `email` is not listed.",
     ),
     Field::optional(
         "notification_webhook_url",
         Shape::Url(Form::of_format("https-url").length((1, EndpointUrl::MAX_CHARACTERS)).examples(&["https://app.example.com/notifications"])),
-        "Where notifications are posted, signed; needed with the channel `webhook`.",
+        "URL for signed notifications; required with the channel `webhook`.",
     )
     .shown(InAnswers::OrNull),
     Field::optional(
         "notification_webhook_secret",
         Shape::Secret(Form::of_length((16, 256)).examples(&["a-secret-of-16-characters-or-more"])),
-        "Signs the notifications; needed with the channel `webhook`. It is never shown.",
+        "Secret for signing notifications; required with the channel `webhook`. Never shown.",
     )
     .shown(InAnswers::Never),
 ])
@@ -150,7 +146,7 @@ fn contact(mut fields: Reader<'_, '_>, rules: &Rules<'_>) -> Option<Contact> {
     let technical_email = technical_email.filter(|address| {
         let valid = Contact::is_email(address);
         if !valid {
-            let message = "must be one email address with a domain that has a dot, such as team@example.com";
+            let message = "must be a single email address whose domain contains a dot, such as team@example.com";
             fields.fault("technical_email", code::INVALID_EMAIL, message);
         }
         valid
@@ -198,7 +194,7 @@ fn channels(fields: &mut Reader<'_, '_>) -> (bool, bool) {
             }
         };
         if *chosen {
-            fields.fault(&place, code::DUPLICATE_VALUE, "is there already");
+            fields.fault(&place, code::DUPLICATE_VALUE, "is a duplicate");
         }
         *chosen = true;
     }

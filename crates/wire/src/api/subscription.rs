@@ -21,25 +21,33 @@ const SOURCE: &str = "pim";
 
 /// The fields of a subscription (contract page 1, "Subscriptions").
 pub(super) const FIELDS: Object = Object::new(&[
-    Field::by_platform("id", shape::ID, "The subscription's id, a UUIDv7; `subject` of every event that is delivered for it."),
-    Field::by_platform("subscriber_id", shape::ID, "The subscriber that it belongs to."),
-    Field::at_creation("source", Shape::Name(&[SOURCE]), "Where the events come from; it may be left out."),
-    Field::at_creation("subject", Shape::Text(SUBJECT), "The URL of the PIM that the caller authenticated with; it may be left out."),
-    Field::required("type", Shape::Name(&DestinationType::NAMES), "What kind of destination it is; `config` depends on it."),
-    Field::required("events", Shape::EventTypes, "The event types that are delivered: at least one, none twice."),
-    Field::required("config", destination::CONFIG, "Where the events go."),
+    Field::by_platform("id", shape::ID, "The subscription's id, a UUIDv7; the `subject` of its events."),
+    Field::by_platform("subscriber_id", shape::ID, "Id of its subscriber."),
+    Field::at_creation("source", Shape::Name(&[SOURCE]), "Source of the events; optional."),
+    Field::at_creation("subject", Shape::Text(SUBJECT), "URL of the PIM that the caller authenticated with; optional."),
+    Field::required("type", Shape::Name(&DestinationType::NAMES), "Type of the destination; determines `config`."),
+    Field::required("events", Shape::EventTypes, "Event types to deliver: at least one, without duplicates."),
+    Field::required("config", destination::CONFIG, "The destination."),
     Field::optional(
         "filter",
         Shape::Text(FILTER),
-        "Which of these events are delivered; none, or white space only: all of them. `POST /api/v1/filters/check` explains a filter.",
+        "Filter for these events; absent or blank: all of them. `POST /api/v1/filters/check` explains a filter.",
     )
     .shown(InAnswers::OrNull),
     Field::optional("send_product_identifier", Shape::Truth, "Whether `data.product.identifier` is delivered."),
-    Field::optional("options", Shape::Object(&options::FIELDS), "What the platform offers beside the hosted one; all of it is off by default."),
-    Field::by_platform("status", Shape::Name(&["active", "suspended", "revoked"]), "`suspended`: nothing is delivered until it is resumed. `revoked`: its connection or app was removed from the PIM; that is final."),
-    Field::by_platform("created_at", shape::TIME, "When it was made."),
-    Field::by_platform("updated_at", shape::TIME, "When it was last changed."),
-    Field::by_platform("warnings", Shape::Texts, "What is valid and yet probably not meant.").shown(InAnswers::Sometimes),
+    Field::optional(
+        "options",
+        Shape::Object(&options::FIELDS),
+        "Options beyond the hosted platform, all off by default.",
+    ),
+    Field::by_platform(
+        "status",
+        Shape::Name(&["active", "suspended", "revoked"]),
+        "`suspended`: nothing is delivered until it is resumed. `revoked`: its connection or app was removed from the PIM; this is final.",
+    ),
+    Field::by_platform("created_at", shape::TIME, "Time of creation."),
+    Field::by_platform("updated_at", shape::TIME, "Time of the last change."),
+    Field::by_platform("warnings", Shape::Texts, "Valid but probably unintended settings.").shown(InAnswers::Sometimes),
 ]);
 
 /// A filter; its language is contract page 3's.
@@ -171,7 +179,7 @@ fn to_value(subscription: &Subscription, subject: &str) -> Value {
     value
 }
 
-/// What is valid and yet probably not meant.
+/// Valid but probably unintended settings.
 pub fn warnings(selection: &Selection) -> Vec<String> {
     let on_delta_fields = selection.filter.as_ref().is_some_and(Filter::uses_delta_fields);
     let has_delta = selection.events.iter().any(|event| event_type::is_delta(event.as_str()));
@@ -179,8 +187,8 @@ pub fn warnings(selection: &Selection) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "The filter asks for attribute, scope, channel or locale, which only {} and {} have. None of them is subscribed \
-         to, so these conditions are false for every event.",
+        "The filter uses attribute, scope, channel or locale, which only {} and {} have. The subscription includes neither, \
+         so these conditions are false for every event.",
         event_type::PRODUCT_UPDATED_DELTA,
         event_type::PRODUCT_MODEL_UPDATED_DELTA
     )]
@@ -190,7 +198,7 @@ pub fn warnings(selection: &Selection) -> Vec<String> {
 fn events(fields: &mut Reader<'_, '_>, rules: &Rules<'_>, subscribed: &[EventType]) -> Option<Vec<EventType>> {
     let list = fields.required_list("events")?;
     if list.is_empty() {
-        fields.fault("events", code::TOO_SHORT, "must name at least one event type");
+        fields.fault("events", code::TOO_SHORT, "must contain at least one event type");
     }
     let mut events: Vec<EventType> = Vec::with_capacity(list.len());
     for (index, element) in list.iter().enumerate() {
@@ -203,12 +211,12 @@ fn events(fields: &mut Reader<'_, '_>, rules: &Rules<'_>, subscribed: &[EventTyp
             fields.fault_with(&place, code::UNKNOWN_EVENT_TYPE, || {
                 let name = shortened(name);
                 let hint = rules.catalogue.nearest(&name).map(|near| format!("; did you mean `{near}`?"));
-                format!("is not a known event type: `{name}`{}", hint.unwrap_or_default())
+                format!("is an unknown event type: `{name}`{}", hint.unwrap_or_default())
             });
             continue;
         }
         match events.iter().position(|event| event.as_str() == name) {
-            Some(_) => fields.fault(&place, code::DUPLICATE_VALUE, format_args!("names `{name}` a second time")),
+            Some(_) => fields.fault(&place, code::DUPLICATE_VALUE, format_args!("contains `{name}` twice")),
             None => events.push(EventType::new(name)),
         }
     }

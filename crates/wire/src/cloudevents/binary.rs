@@ -69,7 +69,7 @@ fn attributes<'a>(
             continue;
         }
         if !seen.insert(name.clone()) {
-            let message = format!("the header `ce-{name}` is there twice");
+            let message = format!("the header `ce-{name}` is present twice");
             malformed.add(code::DUPLICATE_HEADER, &name, message);
             continue;
         }

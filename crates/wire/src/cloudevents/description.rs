@@ -13,26 +13,26 @@ pub const BINARY_HEADERS: [(&str, &str, &str); 5] = [
     (
         "ce-source",
         "pim",
-        "Where it comes from: with `ce-id` it names the event. Delivered as `producersource` unless it is `pim`.",
+        "Source of the event; identifies it together with `ce-id`. Delivered as `producersource` unless it is `pim`.",
     ),
     ("ce-type", "com.akeneo.pim.v1.product.created", "The event's type."),
-    ("ce-time", "2026-11-02T08:00:00.5Z", "When it happened; now, if it is left out."),
+    ("ce-time", "2026-11-02T08:00:00.5Z", "Time of the event; default: now."),
 ];
 
 /// The attributes of an event that the platform knows, as properties of a JSON Schema.
 const PROPERTIES: &str = r#"{
   "specversion": {"const": "1.0"},
   "id": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
-    "description": "Unique for the event within its `source`; an event that is sent twice within 24 hours is delivered once."},
+    "description": "Unique within its `source`; an event that is sent twice within 24 hours is delivered once."},
   "source": {"type": "string", "minLength": 1,
-    "description": "Which producer it is: `source` and `id` together name the event. Delivered as the extension attribute `producersource` unless it is `pim`; the key says which PIM it is, and the delivered `source` is a setting of the platform."},
+    "description": "The producer: `source` and `id` together identify the event. Delivered as the extension attribute `producersource` unless it is `pim`; the key determines the PIM, and the delivered `source` is a setting of the platform."},
   "type": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
-    "description": "The event's type. Types that are not known are accepted and named in the answer, unless the operator refuses them."},
+    "description": "The event's type. Unknown types are accepted and listed in the response, unless the operator rejects them."},
   "time": {"type": ["string", "null"], "format": "date-time",
-    "description": "When it happened; now, if it is left out. Delivered as the same instant in UTC, with the fraction as it was sent."},
-  "subject": {"type": ["string", "null"], "description": "Ignored: what is delivered has the id of the subscription."},
-  "dataschema": {"type": ["string", "null"], "description": "Ignored: what is delivered has the address of the platform's schema."},
-  "datacontenttype": {"enum": ["application/json", null], "description": "JSON, or left out."},
+    "description": "Time of the event; default: now. Delivered in UTC, with the fraction as sent."},
+  "subject": {"type": ["string", "null"], "description": "Ignored: replaced by the subscription's id."},
+  "dataschema": {"type": ["string", "null"], "description": "Ignored: replaced by the URL of the platform's schema."},
+  "datacontenttype": {"enum": ["application/json", null], "description": "JSON, or absent."},
   "data": {"type": "object", "description": "The payload."}
 }"#;
 
@@ -50,8 +50,8 @@ pub fn schemas(example: &Value) -> Vec<(String, Value)> {
         ("type", "object".into()),
         (
             "description",
-            "A CloudEvent 1.0 in JSON. Further members are extension attributes and are delivered as they are: \
-            at most 20, 4 KiB together, named with lower-case letters and digits."
+            "A CloudEvent 1.0 in JSON. Additional members are extension attributes, delivered unchanged: at most 20, and \
+            4 KiB in total, with names of lower-case letters and digits."
                 .into(),
         ),
         ("required", texts(&["specversion", "id", "source", "type", "data"])),

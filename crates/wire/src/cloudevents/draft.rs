@@ -112,7 +112,7 @@ impl<'a> Draft<'a> {
         match required("specversion", self.specversion, faults) {
             None => {
                 if self.binary && self.id.is_none() && self.event_type.is_none() && self.data.is_some() {
-                    let hint = "no `ce-*` headers: an event in the body is sent as `application/cloudevents+json`";
+                    let hint = "no `ce-*` headers: to send the event in the body, use `application/cloudevents+json`";
                     faults.add(code::REQUIRED, "", hint);
                 }
             }
@@ -165,7 +165,7 @@ impl<'a> Draft<'a> {
     fn check_datacontenttype(&self, faults: &mut Faults) {
         let Some(sent) = text("datacontenttype", self.datacontenttype, faults) else { return };
         if !media_type::is_json(&sent) {
-            faults.about(code::INVALID_VALUE, "datacontenttype", "must be JSON: `application/json`, or leave it out");
+            faults.about(code::INVALID_VALUE, "datacontenttype", "must be JSON: `application/json`, or absent");
         }
     }
 
@@ -192,7 +192,7 @@ impl<'a> Draft<'a> {
         for (name, value) in &self.extensions {
             if *name == PRODUCER_SOURCE {
                 good = false;
-                faults.about(code::INVALID_NAME, name, "is set by the platform, from `source`: leave it out");
+                faults.about(code::INVALID_NAME, name, "is set by the platform, from `source`: omit it");
                 continue;
             }
             if !is_attribute_name(name) {
@@ -202,7 +202,7 @@ impl<'a> Draft<'a> {
             }
             if self.binary && *name == "data" {
                 good = false;
-                faults.about(code::INVALID_NAME, name, "is no attribute: in binary mode `data` is the body");
+                faults.about(code::INVALID_NAME, name, "is not an attribute: in binary mode `data` is the body");
                 continue;
             }
             if !is_attribute_value(value) {
@@ -229,7 +229,7 @@ impl<'a> Draft<'a> {
             good = false;
             let bytes = members.len();
             let message =
-                format!("the extension attributes have {bytes} bytes together, at most {EXTENSIONS_LIMIT} are allowed");
+                format!("the extension attributes have {bytes} bytes in total, at most {EXTENSIONS_LIMIT} are allowed");
             faults.add(code::TOO_LONG, "", message);
         }
         if let Some(source) = self.producer_source() {
@@ -287,7 +287,7 @@ fn name<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<C
     }
     if let Some(control) = text.chars().find(|char| char.is_control()) {
         good = false;
-        let message = format!("must have no control characters, found U+{:04X}", u32::from(control));
+        let message = format!("must not contain control characters, found U+{:04X}", u32::from(control));
         faults.about(code::INVALID_VALUE, name, message);
     }
     good.then_some(text)
@@ -299,7 +299,8 @@ fn is_attribute_name(name: &str) -> bool {
 }
 
 fn wrong_name(name: &str) -> String {
-    let rule = "is no attribute: names begin with a letter and have lower-case letters and digits only";
+    let rule =
+        "is not a valid attribute name: names begin with a letter and contain only lower-case letters and digits";
     let lower = name.to_ascii_lowercase();
     if lower != name && (is_attribute_name(&lower) || lower == "data_base64") {
         format!("{rule}; did you mean `{lower}`?")

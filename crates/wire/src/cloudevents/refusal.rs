@@ -35,22 +35,21 @@ impl Refusal {
     pub(super) fn event_grows_too_large(index: Option<usize>, bytes: usize) -> Refusal {
         let field = index.map(|index| format!("[{index}]"));
         let message = format!(
-            "the event has {bytes} bytes as it is kept and delivered (a number such as 1e20 is written out), at most {EVENT_LIMIT} \
-             are allowed"
+            "the event has {bytes} bytes as stored (a number such as 1e20 is written out), at most {EVENT_LIMIT} are allowed"
         );
         Refusal::new(413, code::EVENT_TOO_LARGE, field, message)
     }
 
     pub(super) fn request_grows_too_large(index: usize) -> Refusal {
         let message = format!(
-            "up to [{index}], the events have more than {REQUEST_LIMIT} bytes as they are kept and delivered (a number such as 1e20 \
-             is written out): send the batch in parts"
+            "up to [{index}], the events exceed {REQUEST_LIMIT} bytes as stored (a number such as 1e20 is written out): split \
+             the batch"
         );
         Refusal::new(413, code::REQUEST_TOO_LARGE, None, message)
     }
 
     pub(super) fn too_many_events() -> Refusal {
-        let message = format!("the batch has more than {BATCH_LIMIT} events: send it in parts");
+        let message = format!("the batch has more than {BATCH_LIMIT} events: split it");
         Refusal::new(413, code::TOO_MANY_EVENTS, None, message)
     }
 
@@ -121,7 +120,7 @@ impl Faults {
             return Ok(());
         }
         if self.more > 0 {
-            let message = format!("{} more faults are not listed", self.more);
+            let message = format!("{} further faults are not listed", self.more);
             self.listed.push(Fault { message, code: code::MORE_FAULTS, field: None, detail: None });
         }
         Err(Refusal { status, faults: self.listed })

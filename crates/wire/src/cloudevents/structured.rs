@@ -46,7 +46,7 @@ fn read_event(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
         let array = canonicalizer.peek() == Some(b'[');
         canonicalizer.value(0)?;
         canonicalizer.end()?;
-        let hint = if array { "; a list is sent as `application/cloudevents-batch+json`" } else { "" };
+        let hint = if array { "; for a list, use `application/cloudevents-batch+json`" } else { "" };
         let message = format!("expected one event, a JSON object{hint}");
         return Err(Stop::Refused(Refusal::new(422, code::WRONG_TYPE, None, message)));
     }
@@ -70,7 +70,7 @@ fn read_batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
         let object = canonicalizer.peek() == Some(b'{');
         canonicalizer.value(0)?;
         canonicalizer.end()?;
-        let hint = if object { "; one event alone is sent as `application/cloudevents+json`" } else { "" };
+        let hint = if object { "; for a single event, use `application/cloudevents+json`" } else { "" };
         let message = format!("expected a batch, a JSON array of events{hint}");
         return Err(Stop::Refused(Refusal::new(422, code::WRONG_TYPE, None, message)));
     }

@@ -206,7 +206,7 @@ fn faults_beyond_a_hundred_are_counted() {
     let events = vec!["{}"; 30].join(",");
     let refusal = send(BATCHED, &[], format!("[{events}]").as_bytes()).expect_err("refused");
     assert_eq!(refusal.faults.len(), 101);
-    assert_eq!(refusal.faults[100].message, "50 more faults are not listed");
+    assert_eq!(refusal.faults[100].message, "50 further faults are not listed");
 }
 
 #[test]

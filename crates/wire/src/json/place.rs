@@ -107,6 +107,6 @@ pub(crate) fn text_of(bytes: &[u8]) -> Result<&str, Box<Problem>> {
     std::str::from_utf8(bytes).map_err(|fault| {
         let at = fault.valid_up_to();
         let byte = bytes.get(at).copied().unwrap_or_default();
-        Problem::new(at, format!("expected UTF-8, found the byte 0x{byte:02X}, which no character has there"))
+        Problem::new(at, format!("expected UTF-8, found the invalid byte 0x{byte:02X}"))
     })
 }

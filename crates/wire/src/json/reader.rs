@@ -123,13 +123,13 @@ impl<'a> Reader<'a> {
                             _ => None,
                         };
                         if !low.is_some_and(|low| (0xDC00..0xE000).contains(&low)) {
-                            let message = format!("lone surrogate `\\u{code:04X}`: a low one must follow");
+                            let message = format!("lone surrogate `\\u{code:04X}`: a low surrogate must follow");
                             return Err(Problem::new(self.at, message));
                         }
                         (12, false)
                     }
                     0xDC00..0xE000 => {
-                        let message = format!("lone surrogate `\\u{code:04X}`: a high one must come before");
+                        let message = format!("lone surrogate `\\u{code:04X}`: a high surrogate must precede it");
                         return Err(Problem::new(self.at, message));
                     }
                     _ => (6, false),

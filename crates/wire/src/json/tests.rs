@@ -113,8 +113,8 @@ fn faults_have_a_place() {
     refused(b"1 1", 1, 3, "expected nothing after the value, found `1`");
     refused(b"\xef\xbb\xbf{}", 1, 1, "expected a value, found U+FEFF");
     refused(b"{\"a\" 1}", 1, 6, "expected `:` after the key, found `1`");
-    refused(b"\"a\xffb\"", 1, 3, "expected UTF-8, found the byte 0xFF, which no character has there");
-    refused(b"\"\xed\xa0\x80\"", 1, 2, "expected UTF-8, found the byte 0xED, which no character has there");
+    refused(b"\"a\xffb\"", 1, 3, "expected UTF-8, found the invalid byte 0xFF");
+    refused(b"\"\xed\xa0\x80\"", 1, 2, "expected UTF-8, found the invalid byte 0xED");
     refused(b"[\"abc", 1, 2, "expected a closing quote for the string that begins here (in `[0]`)");
     refused(
         b"\"abcdefgh\tijk\"",
@@ -154,10 +154,10 @@ fn what_ends_plain_text_is_seen_at_every_place() {
 
 #[test]
 fn lone_surrogates_are_refused() {
-    refused(br#"{"a":"x\ud800"}"#, 1, 8, "lone surrogate `\\uD800`: a low one must follow (in `a`)");
-    refused(br#""\ud800\u0041""#, 1, 2, "lone surrogate `\\uD800`: a low one must follow");
-    refused(br#""\uDC00""#, 1, 2, "lone surrogate `\\uDC00`: a high one must come before");
-    refused(br#"{"\udfff":1}"#, 1, 3, "lone surrogate `\\uDFFF`: a high one must come before");
+    refused(br#"{"a":"x\ud800"}"#, 1, 8, "lone surrogate `\\uD800`: a low surrogate must follow (in `a`)");
+    refused(br#""\ud800\u0041""#, 1, 2, "lone surrogate `\\uD800`: a low surrogate must follow");
+    refused(br#""\uDC00""#, 1, 2, "lone surrogate `\\uDC00`: a high surrogate must precede it");
+    refused(br#"{"\udfff":1}"#, 1, 3, "lone surrogate `\\uDFFF`: a high surrogate must precede it");
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Faults {
         for (field, _) in fields.iter().zip(seen).filter(|(field, seen)| field.required && !seen) {
             let place = Place::Member(place, &field.name);
             self.add(&place, code::REQUIRED, |path| {
-                format!("{path} is missing: {} that says what the event is about", wanted(&field.shape.kind))
+                format!("{path} is missing: {} that identifies the entity", wanted(&field.shape.kind))
             });
         }
     }

@@ -110,12 +110,12 @@ fn plant(event_type: &str, pointer: &str, value: Option<Json>, fault: &str) {
 
 #[test]
 fn planted_faults_are_found() {
-    let about = "is missing: a string that says what the event is about";
+    let about = "is missing: a string that identifies the entity";
     plant(DELTA, "/product/uuid", None, &format!("data.product.uuid {about}"));
     plant(DELTA, "/product/uuid", Some(Json::Null), "data.product.uuid: expected a string, found null");
     plant(DELTA, "/product", Some(json!([])), "data.product: expected an object, found an array");
     plant(ASSET, "/asset/asset_family/code", None, &format!("data.asset.asset_family.code {about}"));
-    plant(ASSET, "/asset", None, "data.asset is missing: an object that says what the event is about");
+    plant(ASSET, "/asset", None, "data.asset is missing: an object that identifies the entity");
     plant(DELTA, "/author/type", Some(json!(1)), "data.author.type: expected a string, found the number 1");
     plant(JOB, "/job/total_rows", Some(json!(1.5)), "data.job.total_rows: expected an integer, found the number 1.5");
     plant(JOB, "/job/execution_id", Some(json!("9")), "data.job.execution_id: expected an integer, found a string");

@@ -45,7 +45,7 @@ fn names_and_fields() {
         &with(r#""nam":"n""#),
         &[("name", "required", ""), ("nam", "unknown_field", "did you mean `name`?")],
     );
-    check_subscriber(&with(r#""name":"n","foo":1"#), &[("foo", "unknown_field", "is not a field here")]);
+    check_subscriber(&with(r#""name":"n","foo":1"#), &[("foo", "unknown_field", "is an unknown field")]);
     check_subscriber(&with(r#""name":"n","source":"pim""#), &[("source", "unknown_field", "")]);
 }
 
@@ -55,7 +55,7 @@ fn emails() {
         ["", "team", "team@localhost", "a@b.example,c@d.example", "a b@c.example", "A <a@b.example>", "a@b.example\\n"]
     {
         let contact = format!(r#"{{"technical_email":"{address}"}}"#);
-        check_contact(&contact, &[("contact.technical_email", "invalid_email", "one email address")]);
+        check_contact(&contact, &[("contact.technical_email", "invalid_email", "a single email address")]);
     }
     check_contact("{}", &[("contact.technical_email", "required", "")]);
     check_contact(
@@ -64,7 +64,7 @@ fn emails() {
     );
     check_contact(
         r#"{"technical_email":"a@b.example","email":"x"}"#,
-        &[("contact.email", "unknown_field", "is not a field here")],
+        &[("contact.email", "unknown_field", "is an unknown field")],
     );
     check_contact(
         r#"{"technical_email":"a@b.example","notification_channel":[]}"#,
@@ -85,7 +85,7 @@ fn channels() {
     check(r#""notification_channels":[7]"#, &[("contact.notification_channels[0]", "wrong_type", "a string")]);
     check(
         r#""notification_channels":["email","email"]"#,
-        &[("contact.notification_channels[1]", "duplicate_value", "already")],
+        &[("contact.notification_channels[1]", "duplicate_value", "duplicate")],
     );
     check(
         r#""notification_channels":["webhook"]"#,

@@ -65,7 +65,7 @@ fn events() {
     check_events(r#"[""]"#, &[("events[0]", "unknown_event_type", "")]);
     check_events(
         r#"["com.akeneo.pim.v1.product.created","com.akeneo.pim.v1.product.deleted","com.akeneo.pim.v1.product.created"]"#,
-        &[("events[2]", "duplicate_value", "a second time")],
+        &[("events[2]", "duplicate_value", "twice")],
     );
     check_events(
         r#"["foo",7,"bar"]"#,
@@ -153,7 +153,7 @@ fn only_so_many_faults_are_listed() {
         assert_eq!(faults.len(), 101);
         assert_eq!(
             (faults[100].code, faults[100].message.as_str()),
-            ("more_faults", "19900 more faults are not listed")
+            ("more_faults", "19900 further faults are not listed")
         );
     }
     let current = crate::platform::subscription(crate::platform::HTTPS);

@@ -14,22 +14,22 @@ impl Audience {
             Audience::SelfHostedPims => "Events API of self-hosted PIMs",
             Audience::Operator => "Operator",
             Audience::Monitoring => "Metrics",
-            Audience::Everybody => "For everybody",
+            Audience::Everybody => "Public",
         }
     }
 
     pub(super) fn about(self) -> &'static str {
         match self {
             Audience::Clients => {
-                "For connections and apps of a PIM. Every call carries three headers; a caller sees and touches only what belongs to \
-                 its own client id on that PIM, and what is another's is not found."
+                "For connections and apps of a PIM. Every call carries three headers. Callers have access only to the objects of \
+                 their own client id on that PIM; all others are 404."
             }
-            Audience::Producers => "For PIMs and others who have events, with the key of their source.",
-            Audience::SelfHostedPims => "For Community and PaaS editions, which sign what they send.",
-            Audience::Operator => "For whoever runs the platform; off unless the setting `api.operator_key` is there.",
-            Audience::Monitoring => {
-                "For whoever collects metrics, with the setting `metrics.key` or the operator's key."
+            Audience::Producers => "For PIMs and other producers of events, with the key of their source.",
+            Audience::SelfHostedPims => "For Community and PaaS editions, which sign their requests.",
+            Audience::Operator => {
+                "For the operator of the platform; disabled unless the setting `api.operator_key` is set."
             }
+            Audience::Monitoring => "For metrics collectors, with the metrics key (`metrics.key`) or the operator key.",
             Audience::Everybody => "Without authentication.",
         }
     }

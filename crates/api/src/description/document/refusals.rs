@@ -34,7 +34,7 @@ pub(super) fn refusal(status: u16, codes: &[Refuses]) -> Value {
         object([("description", about.into()), ("schema", object([("type", schema.into())]))])
     };
     let headers = match status {
-        401 => Some(("WWW-Authenticate", header("RFC 9110 wants it with every 401.", "string"))),
+        401 => Some(("WWW-Authenticate", header("Required by RFC 9110 with every 401.", "string"))),
         429 => Some(("Retry-After", header("Seconds to wait.", "integer"))),
         _ => None,
     };

@@ -46,7 +46,7 @@ pub(super) fn all(settings: &Settings, catalogue: &Catalogue) -> Vec<(String, Va
     let codes = all_codes().into_iter().map(Value::from).collect();
     let codes = object([
         ("type", "string".into()),
-        ("description", "For programs to act on: stable. `/docs/errors/{code}` says what it means.".into()),
+        ("description", "Stable, for programs. `/docs/errors/{code}` explains it.".into()),
         ("enum", Value::Array(codes)),
     ]);
     all.push(("ErrorCode".to_owned(), codes));
@@ -61,22 +61,22 @@ const SCHEMAS: &[(&str, &str)] = &[
     (
         "Error",
         r##"{"type": "object", "required": ["message", "code"], "properties": {
-          "message": {"type": "string", "description": "For a person."},
+          "message": {"type": "string", "description": "For humans."},
           "code": {"$ref": "#/components/schemas/ErrorCode"},
-          "field": {"type": "string", "description": "The path of the field at fault, such as `config.url`, `events[2]`, `[7].time` or the name of a header or parameter."},
-          "column": {"type": "integer", "minimum": 1, "description": "Of a filter that cannot be understood: where."},
-          "found": {"type": "string", "description": "Of a filter: what stands there."},
-          "expected": {"type": "string", "description": "Of a filter: what could stand there."},
-          "hint": {"type": "string", "description": "Of a filter: lines to print as they are."}}}"##,
+          "field": {"type": "string", "description": "Path of the field at fault, such as `config.url`, `events[2]`, `[7].time` or the name of a header or parameter."},
+          "column": {"type": "integer", "minimum": 1, "description": "Invalid filters: position of the error."},
+          "found": {"type": "string", "description": "Invalid filters: text found there."},
+          "expected": {"type": "string", "description": "Invalid filters: valid text there."},
+          "hint": {"type": "string", "description": "Invalid filters: advice, to be printed unchanged."}}}"##,
     ),
     (
         "DeliveredEvent",
         r##"{"type": "object", "description": "A CloudEvent 1.0 in structured mode, as every destination gets it. `/spec/{type}.schema.json` describes each type.",
           "required": ["specversion", "id", "source", "type", "subject", "datacontenttype", "dataschema", "time", "data"], "properties": {
           "specversion": {"const": "1.0"},
-          "id": {"type": "string", "description": "The same on every attempt: drop duplicates by it."},
+          "id": {"type": "string", "description": "Identical on every attempt; use it to drop duplicates."},
           "source": {"type": "string"}, "type": {"type": "string"},
-          "subject": {"type": "string", "format": "uuid", "description": "The subscription that it is delivered for."},
+          "subject": {"type": "string", "format": "uuid", "description": "Id of the subscription."},
           "datacontenttype": {"const": "application/json"}, "dataschema": {"type": "string", "format": "uri"},
           "time": {"type": "string", "format": "date-time"}, "data": {"type": "object"}},
           "additionalProperties": {"type": ["string", "boolean", "integer"], "description": "Extension attributes."}}"##,

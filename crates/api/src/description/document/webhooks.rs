@@ -35,28 +35,28 @@ pub(super) fn webhooks() -> Value {
         )])
     };
     let said = |about: &str| object([("description", about.into())]);
-    let primary = "Lower-case hex HMAC-SHA256 of the exact body with the primary secret.";
+    let primary = "HMAC-SHA256 of the raw body with the primary secret, in lower-case hex.";
     let delivered = hook(
         "receiveEvent",
         "An event is delivered",
-        "To the `url` of an HTTPS subscription, one event a request. Verify the signature over the raw body, answer within 5 seconds, \
-         work later. At least once: drop duplicates by `id`.",
+        "To the `url` of an HTTPS subscription, one event per request. Verify the signature over the raw body, answer within 5 \
+         seconds, process later. At least once: drop duplicates by `id`.",
         vec![
             header(signature::PRIMARY, primary),
-            header(signature::SECONDARY, "The same with the secondary secret, where there is one."),
+            header(signature::SECONDARY, "The same with the secondary secret, if set."),
             header(signature::ALGORITHM, "`HmacSHA256`."),
             header(signature::WEBHOOK_ID, "Standard Webhooks: the event's id."),
-            header(signature::WEBHOOK_TIMESTAMP, "Standard Webhooks: when the attempt was made, in Unix seconds."),
+            header(signature::WEBHOOK_TIMESTAMP, "Standard Webhooks: time of the attempt in Unix seconds."),
             header(signature::WEBHOOK_SIGNATURE, "Standard Webhooks: `v1,<base64>` for each secret."),
         ],
         "DeliveredEvent",
         object([
-            ("2XX", said("It is delivered.")),
-            ("3XX", said("The subscription is suspended at once: redirects are not followed.")),
-            ("404", said("The subscription is suspended at once.")),
-            ("429", said("Sent again when its turn comes, and everything slower.")),
-            ("4XX", said("A failure; it is not sent again.")),
-            ("5XX", said("A failure; sent again after 5, 10 and 20 minutes.")),
+            ("2XX", said("Delivered.")),
+            ("3XX", said("The subscription is suspended immediately; redirects are not followed.")),
+            ("404", said("The subscription is suspended immediately.")),
+            ("429", said("Retried later, at a lower rate.")),
+            ("4XX", said("Failed, not retried.")),
+            ("5XX", said("Failed, retried after 5, 10 and 20 minutes.")),
         ]),
     );
     let notified = hook(
@@ -64,13 +64,13 @@ pub(super) fn webhooks() -> Value {
         "A notification is sent",
         "To the `notification_webhook_url` of a subscriber, when a subscription is suspended, resumed or revoked. Three attempts.",
         vec![
-            header(signature::PRIMARY, "Lower-case hex HMAC-SHA256 of the exact body with the notification secret."),
+            header(signature::PRIMARY, "HMAC-SHA256 of the raw body with the notification secret, in lower-case hex."),
             header(signature::ALGORITHM, "`HmacSHA256`."),
         ],
         "Notification",
         object([
-            ("2XX", said("It is told.")),
-            ("default", said("5xx and 429 are tried again; the rest is final, and an email goes out.")),
+            ("2XX", said("Accepted.")),
+            ("default", said("5xx and 429 are retried; all others are final, and an email is sent.")),
         ]),
     );
     object([("event", delivered), ("notification", notified)])

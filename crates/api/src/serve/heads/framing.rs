@@ -1,4 +1,4 @@
-//! Where a request's body ends (RFC 9112, 6).
+//! Framing of request bodies (RFC 9112, 6).
 
 use super::{At, Fault};
 use crate::refusal::because;
@@ -25,10 +25,10 @@ pub(super) fn judge(codings: &[&[u8]], lengths: &[&[u8]], is_1_1: bool) -> Resul
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| Fault::malformed("Content-Length is not a number of bytes"))?;
         if length.replace(read).is_some_and(|other| other != read) {
-            return Err(Fault::malformed("Content-Length is there with different values"));
+            return Err(Fault::malformed("conflicting values of Content-Length"));
         }
     }
-    // The two highest numbers mean something else to hyper.
+    // The two highest numbers have a special meaning in hyper.
     match length.unwrap_or(0) {
         0 => Ok(At::Head),
         length if length > u64::MAX - 2 => Err(Fault::malformed("Content-Length is not a number of bytes")),
@@ -43,11 +43,11 @@ fn not_chunked_alone() -> Fault {
     )
 }
 
-/// Follows a body in chunks to its end, with every spelling that hyper takes and more.
+/// Follows a chunked body to its end, in every spelling that hyper accepts and more.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     at: Part,
-    /// The size that is being read, or what is left of a chunk.
+    /// The size being read, or the remaining bytes of a chunk.
     size: u64,
 }
 
@@ -56,20 +56,20 @@ enum Part {
     /// Digits of a size.
     #[default]
     Size,
-    /// The rest of a size's line.
+    /// The rest of a size line.
     Extension,
     /// Bytes of a chunk.
     Data,
-    /// The line break behind a chunk.
+    /// The line break after a chunk.
     DataEnd,
-    /// The first byte of a line of the trailer.
+    /// The first byte of a trailer line.
     TrailerStart,
     /// The rest of such a line.
     Trailer,
 }
 
 impl Chunks {
-    /// How many of the bytes belong to the body, and whether it ended with them; an error where a size is unreadable.
+    /// Number of bytes that belong to the body, and whether it ended with them; an error if a size is unreadable.
     pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<(usize, bool), ()> {
         let mut taken = 0;
         while let Some(byte) = bytes.get(taken).copied() {

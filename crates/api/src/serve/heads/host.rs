@@ -1,16 +1,16 @@
-//! Which host a request is for: exactly one that is valid (RFC 9112, 3.2).
+//! Target host of a request: exactly one valid host (RFC 9112, 3.2).
 
 use http::Uri;
 
 use super::Fault;
 use crate::refusal::because;
 
-/// Refuses a request without exactly one valid host. With a target in absolute form its authority is the host, whatever
-/// `Host` says; HTTP/1.0 may leave it out.
+/// Rejects a request without exactly one valid host. With a target in absolute form, its authority is the host,
+/// regardless of `Host`; HTTP/1.0 may omit it.
 pub(super) fn judge(uri: &Uri, hosts: &[&[u8]], is_1_1: bool) -> Result<(), Fault> {
     let refuse = |message: &str| Err(Fault::new(because::INVALID_HOST, message));
     if hosts.len() > 1 {
-        return refuse("the header Host is there more than once");
+        return refuse("the header Host is present more than once");
     }
     if let Some(authority) = uri.authority() {
         return match is_host(authority.as_str().as_bytes()) {
@@ -27,7 +27,7 @@ pub(super) fn judge(uri: &Uri, hosts: &[&[u8]], is_1_1: bool) -> Result<(), Faul
     }
 }
 
-/// `uri-host [":" port]` of RFC 3986, with a host that is not empty.
+/// `uri-host [":" port]` of RFC 3986 with a non-empty host.
 fn is_host(text: &[u8]) -> bool {
     let (host, port) = match text {
         [b'[', rest @ ..] => {

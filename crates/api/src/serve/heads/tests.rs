@@ -1,6 +1,6 @@
 use super::*;
 
-/// What hyper gets of these pieces, and the fault that ends the connection.
+/// Bytes passed to hyper for these pieces, and the fault that ends the connection.
 fn follow(pieces: &[&[u8]]) -> (Vec<u8>, Option<Fault>) {
     let (mut heads, mut passed) = (Heads::default(), Vec::new());
     for piece in pieces {
@@ -12,7 +12,7 @@ fn follow(pieces: &[&[u8]]) -> (Vec<u8>, Option<Fault>) {
     (passed, heads.fault().cloned())
 }
 
-/// The same whether the bytes come at once, one by one, or in two pieces.
+/// The result is the same whether the bytes arrive at once, one by one, or in two pieces.
 #[track_caller]
 fn check(bytes: &[u8], passed: &[u8], fault: Option<Code>) {
     let expect = (passed.to_vec(), fault);
@@ -45,7 +45,8 @@ fn requests_pass_as_they_are() {
     passes(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     passes(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\ncontent-length: 2\r\n\r\n{}");
     passes(
-        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n5;x=y\r\nGET /\r\nA \r\n\r\n\r\n\r\n\r\n\r\n\r\n0\r\nTrailer: x\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n5;x=y\r\nGET /\r\nA \
+          \r\n\r\n\r\n\r\n\r\n\r\n\r\n0\r\nTrailer: x\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     );
     passes(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
 }

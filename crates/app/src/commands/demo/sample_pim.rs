@@ -1,4 +1,4 @@
-//! A PIM as small as can be: it issues a token, answers the platform's token checks, and has products that change.
+//! A minimal PIM: issues a token, answers token checks, and has changing products.
 
 use std::sync::Arc;
 
@@ -15,19 +15,19 @@ use wire::json::Value;
 
 use crate::samples;
 
-/// The connection that the demo's client belongs to.
+/// Connection of the demo's client.
 pub(super) const CLIENT_ID: &str = "demo_connection";
 
 /// A running sample PIM.
 pub(super) struct SamplePim {
-    /// Its base URL.
+    /// Base URL.
     pub(super) url: String,
-    /// An access token of [`CLIENT_ID`].
+    /// Access token of [`CLIENT_ID`].
     pub(super) token: Secret,
 }
 
 impl SamplePim {
-    /// Starts it on a free port; it runs as long as the process.
+    /// Starts the PIM on a free port; it runs until the process exits.
     pub(super) async fn start() -> anyhow::Result<SamplePim> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no free port for the sample PIM")?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -36,7 +36,7 @@ impl SamplePim {
             Router::new().route("/api/rest/v1/token-info", get(token_info)).with_state(Arc::new(token.clone()));
         tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the sample PIM ended");
+                tracing::error!(%error, "the sample PIM stopped");
             }
         });
         Ok(SamplePim { url, token })
@@ -52,7 +52,7 @@ async fn token_info(State(token): State<Arc<Secret>>, headers: HeaderMap) -> imp
     (status, [(header::CONTENT_TYPE, "application/json")], answer.to_string())
 }
 
-/// What happens in the sample PIM while the demo runs: event type, changes of the sample payload.
+/// The changes during the demo: event type, changes to the sample payload.
 const STORY: [(&str, &[&str]); 20] = [
     ("product.created", &["data.author.type=user", "data.author.identifier=julia"]),
     ("product.updated", &["data.author.type=user", "data.author.identifier=julia"]),
@@ -76,7 +76,7 @@ const STORY: [(&str, &[&str]); 20] = [
     ("product.created", &["data.author.type=user", "data.author.identifier=julia"]),
 ];
 
-/// The story's events, each made when it is asked for.
+/// The events of the story, created on demand.
 pub(super) fn story() -> impl Iterator<Item = anyhow::Result<Value>> {
     STORY.iter().map(|(name, changes)| {
         let mut event = samples::event(&samples::event_type(name)?)?;

@@ -1,4 +1,4 @@
-//! `postrider pim events-api` and `pim check`: the Events API of a self-hosted PIM, set up and looked after.
+//! `postrider pim events-api` and `pim check`: setup and diagnosis of a self-hosted PIM's Events API.
 
 use std::path::PathBuf;
 
@@ -17,24 +17,25 @@ use crate::pim_client::{PimClient, credentials};
 use crate::terminal::{self, BAD, BOLD, DIM, GOOD, styled};
 use crate::{data, http_client, secret_input};
 
-/// Take in the Events API of a registered PIM, or change its secret
+/// Ingest the Events API of a registered PIM, or change its secret
 ///
-/// For Community and PaaS editions 5.0 to 7.0, which do not send CloudEvents. Prints the URL and the secret, and what to do
-/// in the PIM.
+/// For Community and PaaS editions 5.0 to 7.0, which do not send CloudEvents. Prints the URL and the secret, and the
+/// steps to take in the PIM.
 #[derive(Args, Debug)]
 pub(crate) struct EventsApiArgs {
-    /// The PIM
+    /// Name of the PIM
     name: String,
 
-    /// The secret that the PIM shows beside the URL; without it a new one is made, to be pasted there; `-` reads a line of standard input
+    /// Secret shown by the PIM next to the URL; if omitted, a new one is generated to be pasted there; `-` reads a line
+    /// of standard input
     #[arg(long)]
     secret: Option<String>,
 
-    /// File that holds that secret; `-` is standard input
+    /// File with the secret; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     secret_file: Option<PathBuf>,
 
-    /// Take nothing in any more
+    /// Stop ingesting
     #[arg(long, conflicts_with_all = ["secret", "secret_file"])]
     off: bool,
 
@@ -42,15 +43,15 @@ pub(crate) struct EventsApiArgs {
     config: ConfigArgs,
 }
 
-/// Tell whether requests of a PIM's Events API arrive and are genuine
+/// Check whether Events API requests of a PIM arrive and are genuine
 ///
-/// Shows what the running platform has seen of it; that is kept for a few seconds before it can be seen here.
+/// Shows the observations of the running platform, with a delay of a few seconds.
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
-    /// The PIM
+    /// Name of the PIM
     name: String,
 
-    /// One JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 
@@ -58,17 +59,17 @@ pub(crate) struct CheckArgs {
     config: ConfigArgs,
 }
 
-/// A secret that nobody can guess.
+/// A random secret.
 pub(crate) fn new_secret() -> anyhow::Result<Secret> {
     let mut bytes = [0; 24];
-    rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system provides no random numbers"))?;
     Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
 }
 
-/// A secret as the operator typed it.
+/// A secret as typed by the operator.
 pub(crate) fn typed_secret(text: &str) -> Result<Secret, Failure> {
     if text.is_empty() || text.trim() != text {
-        return Err(Failure::message(Exit::Usage, "the secret is empty, or has blanks around it"));
+        return Err(Failure::message(Exit::Usage, "the secret is empty, or has leading or trailing spaces"));
     }
     Ok(Secret::new(text))
 }
@@ -92,47 +93,50 @@ pub(super) async fn set(args: &EventsApiArgs) -> Result<(), Failure> {
     .await
     .map_err(cannot_change)?;
     if args.off {
-        terminal::note(format_args!("the Events API of PIM {} is not taken in any more", styled(BOLD, &pim.name)));
+        terminal::note(format_args!("the Events API of PIM {} is no longer ingested", styled(BOLD, &pim.name)));
     } else {
         explain(&config, &pim);
     }
     Ok(())
 }
 
-/// Where the PIM has to send its requests.
+/// URL to which the PIM sends its requests.
 fn url(config: &Config, pim: &Pim) -> String {
     let top = &config.settings.top;
     let base = top.public_url.as_ref().map_or_else(|| format!("http://{}", top.listen), |url| url.0.clone());
     format!("{}/ingest/akeneo/{}", base.trim_end_matches('/'), pim.name)
 }
 
-/// Says what to paste where, and what else the PIM needs. URL and secret alone are on standard output.
+/// Explains the setup in the PIM. Only URL and secret go to standard output.
 pub(super) fn explain(config: &Config, pim: &Pim) {
     let Some(secret) = &pim.events_api_secret else { return };
-    terminal::note("URL and secret of its event subscription:");
+    terminal::note("URL and secret for its event subscription:");
     terminal::line(url(config, pim));
     terminal::line(secret.expose());
     terminal::note(format_args!(
         "\nIn the PIM:\n\
-         \x20 1. Connect > Connection settings: open the connection, then its event subscription. Enable it and paste the\n\
-         \x20    URL and the secret. Where the PIM makes the secret itself, give it to Postrider instead:\n\
+         \x20 1. Connect > Connection settings: open the connection, then its event subscription. Enable it and paste \
+         the\n\
+         \x20    URL and the secret. If the PIM generates the secret itself, pass it to Postrider instead:\n\
          \x20    postrider pim events-api {name} --secret -\n\
-         \x20 2. Keep its consumer for webhooks running, for nothing is sent without it:\n\
+         \x20 2. Keep the webhook consumer running; nothing is sent without it:\n\
          \x20    bin/console messenger:consume webhook\n\
-         \x20 3. If Postrider has a private address: name it in the PIM's list of private networks that webhooks may reach,\n\
-         \x20    for the PIM refuses to call any other.\n\
-         \x20 4. Press the test button beside the URL, then: postrider pim check {name}",
+         \x20 3. If Postrider has a private address, add it to the PIM's list of private networks that webhooks may \
+         reach.\n\
+         \x20 4. Press the test button next to the URL, then run: postrider pim check {name}",
         name = pim.name
     ));
     if config.settings.top.public_url.is_none() {
         terminal::note(
-            "\nThe URL is that of this machine: set `public_url` to the address that the PIM reaches Postrider under.",
+            "\nThe URL is local to this machine: set `public_url` to the address under which the PIM reaches \
+             Postrider.",
         );
     }
     if credentials(pim).is_none() {
         terminal::note(
-            "\nDeltas name the types of attributes only where they are beyond doubt: to take them from the PIM, register\n\
-             credentials for its REST API (`--client` of `postrider pim add`, or `clients` of the configuration).",
+            "\nDeltas contain only attribute types that are evident from the value. To get all types from the PIM, \
+             register\n\
+             credentials for its REST API (`--client` of `postrider pim add`, or `clients` in the configuration).",
         );
     }
 }
@@ -143,8 +147,8 @@ pub(super) async fn check(args: &CheckArgs) -> Result<(), Failure> {
     let store = data::open_beside(&config)?;
     let pim = find(&store, &args.name).await?;
     if pim.events_api_secret.is_none() {
-        let message = format!("the Events API of PIM {:?} is not taken in", pim.name);
-        let hint = format!("`postrider pim events-api {}` sets it up", pim.name);
+        let message = format!("the Events API of PIM {:?} is not ingested", pim.name);
+        let hint = format!("set it up with `postrider pim events-api {}`", pim.name);
         return Err(Failure::message(Exit::Failed, message).hint(hint));
     }
     let kept = store.bridge_note(pim.id).await.map_err(anyhow::Error::from)?;
@@ -161,7 +165,7 @@ pub(super) async fn check(args: &CheckArgs) -> Result<(), Failure> {
     }
 }
 
-/// How many attributes the PIM tells the types of; `None` without credentials.
+/// Number of attributes with types from the PIM; `None` without credentials.
 async fn attributes(config: &Config, pim: &Pim) -> Result<Option<Result<usize, String>>, Failure> {
     if credentials(pim).is_none() {
         return Ok(None);
@@ -170,21 +174,23 @@ async fn attributes(config: &Config, pim: &Pim) -> Result<Option<Result<usize, S
     Ok(source.attribute_types(pim).await.map(|types| types.map(|types| types.len())).transpose())
 }
 
-/// Whether it works, or what is wrong and what to do.
+/// Whether the Events API works, or the problem and a hint.
 fn verdict(note: &Note) -> Result<(), (&'static str, &'static str)> {
     match (note.verified_at, note.refused_at) {
         (None, None) => Err((
             "no request has arrived",
-            "is the event subscription enabled, the PIM's webhook consumer running, and this address in the PIM's list of \
-             private networks? Its event logs say what it tried",
+            "check that the event subscription is enabled, that the PIM's webhook consumer is running, and that this \
+             address is \
+             in the PIM's list of private networks; its event logs show its attempts",
         )),
         (None, Some(_)) => Err((
-            "requests arrive, but none of them is genuine",
-            "compare the secret in the PIM with that of `postrider pim events-api`, and the clocks of both machines",
+            "requests arrive, but none is genuine",
+            "compare the secret in the PIM with the one from `postrider pim events-api`, and the clocks of both \
+             machines",
         )),
         (Some(verified), Some(refused)) if refused > verified => Err((
-            "the latest request is refused",
-            "was the secret changed in the PIM? `postrider pim events-api NAME --secret SECRET` changes it here",
+            "the latest request was rejected",
+            "if the secret was changed in the PIM, change it here with `postrider pim events-api NAME --secret SECRET`",
         )),
         (Some(_), _) => Ok(()),
     }
@@ -197,28 +203,36 @@ fn show(config: &Config, pim: &Pim, note: &Note, attributes: &Option<Result<usiz
     let style = if note.verified_at.is_some() { GOOD } else { BAD };
     row("verified", styled(style, format_args!("{} requests, the latest {}", note.verified, at(note.verified_at))));
     row("test button", at(note.tested_at));
-    row("events", format!("{} taken, the latest {}", note.events, at(note.events_at)));
+    row("events", format!("{} accepted, the latest {}", note.events, at(note.events_at)));
     if let Some(why) = &note.refusal {
         let text = format!("{} requests, the latest {}: {why}", note.refused, at(note.refused_at));
         row("refused", styled(BAD, text));
     }
     if let Some(why) = &note.bad_why {
-        row("left out", format!("{} events of which nothing can be told, the latest: {why}", note.bad));
+        row("skipped", format!("{} unrecognisable events, the latest: {why}", note.bad));
     }
     if let Some(action) = &note.unknown_action {
-        row("left out", format!("{} events with an action that is not known, the latest {action}", note.unknown));
+        row("skipped", format!("{} events with an unknown action, the latest {action}", note.unknown));
     }
     if let Some(why) = &note.uncompared_why {
-        let text = format!("{} events whose entity cannot be compared, the latest: {why}", note.uncompared);
+        let text = format!("{} events whose entity could not be compared, the latest: {why}", note.uncompared);
         row("no delta", text);
     }
     if let Some(reached) = note.reconciled.values().min() {
-        row("reconciled", format!("up to {reached}; {} events made, the latest {}", note.filled, at(note.filled_at)));
+        row(
+            "reconciled",
+            format!(
+                "up to {reached}; {} events created, the latest \
+                                   {}",
+                note.filled,
+                at(note.filled_at)
+            ),
+        );
     }
     match attributes {
-        None => row("attributes", styled(DIM, "no credentials for the PIM: types are guessed")),
+        None => row("attributes", styled(DIM, "no credentials for the PIM: types are inferred from values")),
         Some(Ok(number)) => row("attributes", format!("{number} types from the PIM")),
-        Some(Err(why)) => row("attributes", styled(BAD, format_args!("the PIM does not tell: {why}"))),
+        Some(Err(why)) => row("attributes", styled(BAD, format_args!("not available from the PIM: {why}"))),
     }
 }
 
@@ -257,8 +271,8 @@ mod tests {
             assert_eq!(verdict(&note).err().map(|(message, _)| message), expect);
         };
         check(None, None, Some("no request has arrived"));
-        check(None, at(1), Some("requests arrive, but none of them is genuine"));
-        check(at(1), at(2), Some("the latest request is refused"));
+        check(None, at(1), Some("requests arrive, but none is genuine"));
+        check(at(1), at(2), Some("the latest request was rejected"));
         check(at(2), at(1), None);
         check(at(1), None, None);
     }

@@ -1,4 +1,5 @@
-//! A fake PIM with a REST API: tokens by password grants, attributes, and entities by `updated` in pages of `search_after`.
+//! A fake PIM with a REST API: tokens by password grants, attributes, and entities by `updated` in `search_after`
+//! pages.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,18 +18,18 @@ use tokio::sync::Notify;
 struct State {
     entities: HashMap<String, Vec<Value>>,
     page_size: usize,
-    /// What next links begin with, where that is not as it should be.
+    /// Prefix of next links, if unusual.
     links_to: Option<String>,
-    /// Answers to come before all others, with `Retry-After`.
+    /// Responses to send before all others, with `Retry-After`.
     once: VecDeque<(u16, Option<String>)>,
     granted: usize,
     tokens_from: usize,
     /// Path and decoded query of each request with a genuine token.
     asked: Vec<(String, String)>,
     requests: usize,
-    /// What its clock says; the time of the system, where that was not set.
+    /// Its clock; the system time if not set.
     clock: Option<Timestamp>,
-    /// How many hours its time zone is ahead of UTC.
+    /// Offset of its time zone from UTC, in hours.
     zone: i64,
     held: Option<(String, Arc<Notify>, Arc<Notify>)>,
 }
@@ -38,7 +39,7 @@ pub(super) struct FakeRest {
     state: Arc<Mutex<State>>,
 }
 
-/// An answer that was read and waits.
+/// A response that is read and held back.
 pub(super) struct Held {
     asked: Arc<Notify>,
     go: Arc<Notify>,
@@ -66,7 +67,7 @@ impl FakeRest {
                 asked.notify_one();
                 go.notified().await;
             }
-            // What no `Value` can hold.
+            // What a `Value` cannot represent.
             let body = body.to_string().replace("LONE_SURROGATE", "\\ud800");
             (StatusCode::from_u16(status).unwrap(), headers, body)
         };
@@ -94,7 +95,7 @@ impl FakeRest {
         self.state().clock = Some(time);
     }
 
-    /// Its time zone is so many hours ahead of UTC.
+    /// Sets the offset of its time zone.
     pub(super) fn zone(&self, hours: i64) {
         self.state().zone = hours;
     }
@@ -107,7 +108,7 @@ impl FakeRest {
         self.state().once.push_back((status, retry_after.map(str::to_owned)));
     }
 
-    /// The next answer to this path waits until it is released.
+    /// Holds the next response to this path until it is released.
     pub(super) fn hold(&self, path: &str) -> Held {
         let held = Held { asked: Arc::default(), go: Arc::default() };
         self.state().held = Some((path.to_owned(), Arc::clone(&held.asked), Arc::clone(&held.go)));
@@ -118,13 +119,13 @@ impl FakeRest {
         self.state().granted
     }
 
-    /// All tokens so far are void.
+    /// Invalidates all tokens so far.
     pub(super) fn revoke(&self) {
         let mut state = self.state();
         state.tokens_from = state.granted + 1;
     }
 
-    /// No token is taken.
+    /// Rejects all tokens.
     pub(super) fn reject(&self) {
         self.state().tokens_from = usize::MAX;
     }

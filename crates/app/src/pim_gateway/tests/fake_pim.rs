@@ -1,4 +1,4 @@
-//! A fake PIM: answers a few addresses as it was told, and remembers what it was asked.
+//! A fake PIM: returns prepared responses and records requests.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ pub(super) struct FakePim {
 }
 
 impl FakePim {
-    /// A PIM with these answers: path, status, body; everything else is 404.
+    /// A PIM with these responses (path, status, body); everything else is 404.
     pub(super) async fn start(answers: &[(&'static str, u16, &'static str)]) -> FakePim {
         let answers: HashMap<_, _> = answers.iter().map(|(path, status, body)| (*path, (*status, *body))).collect();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -39,7 +39,7 @@ impl FakePim {
         FakePim { address, asked }
     }
 
-    /// A PIM that accepts connections and says nothing.
+    /// A PIM that accepts connections and never answers.
     pub(super) async fn hanging() -> FakePim {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -23,7 +23,7 @@ async fn an_advertised_address_is_judged_like_any_other() {
 
     let guarded = sink(KafkaSettings::default());
     let outcomes = deliver(&*guarded, &subscription, vec![event(1), event(2)]).await;
-    let message = "127.0.0.2 is a loopback address (127.0.0.0/8), which destinations may not have".to_owned();
+    let message = "127.0.0.2 is a loopback address (127.0.0.0/8), which is forbidden for destinations".to_owned();
     let failure = Failure { reason: ErrorReason::DestinationForbidden, code: 500, message, answer: None };
     assert_eq!(outcomes, vec![Outcome::Broken(failure); 2]);
     assert!(!is_connected_to_the_trap(port), "the guard let a connection through");

@@ -50,7 +50,7 @@ async fn a_topic_that_is_not_there_and_one_that_is_deleted_are_not_found() {
     emulator.delete_topic(&topic).unwrap();
     let outcomes = deliver(&sink, &subscription, &[event(2, "p", "")]).await;
     let Outcome::Broken(failure) = &outcomes[0] else { panic!("{outcomes:?}") };
-    let expect = "Pub/Sub answered NOT_FOUND: there is no topic projects/postrider-tests/topics/deleted";
+    let expect = "Pub/Sub answered NOT_FOUND: topic projects/postrider-tests/topics/deleted does not exist";
     assert_eq!((failure.reason.as_str(), failure.message.as_str()), ("topic_not_found", expect));
 }
 
@@ -78,7 +78,7 @@ async fn a_topic_that_hangs_ends_in_time_and_holds_nobody_else_up() {
     assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
     assert!(slowest < Duration::from_millis(800), "another topic's event took {slowest:?}");
     let Outcome::Silent(Failure { message, .. }) = &outcomes[0] else { unreachable!() };
-    assert_eq!(*message, format!("no answer from {} within 1 s", emulator.host()));
+    assert_eq!(*message, format!("no response from {} within 1 s", emulator.host()));
 
     // The next attempt tries with one event.
     let before = emulator.counts(&hanging).unwrap().calls;

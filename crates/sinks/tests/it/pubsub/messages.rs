@@ -147,14 +147,14 @@ async fn what_is_too_large_is_refused_by_ourselves_and_the_rest_is_sent() {
         other => panic!("{other:?}"),
     });
     let texts: Vec<_> = texts.collect();
-    let refused = |what: &str| format!("the event is no message that Pub/Sub takes: {what}");
+    let refused = |what: &str| format!("the event is not a valid Pub/Sub message: {what}");
     assert_eq!(
         texts,
         [
             "delivered",
-            &refused("the attribute `id` has at most 1024 bytes"),
-            &refused("an ordering key, the entity's name, has at most 1024 bytes"),
-            &refused("a request to publish has at most 10 MB"),
+            &refused("the attribute `id` may have at most 1024 bytes"),
+            &refused("an ordering key (the entity's name) may have at most 1024 bytes"),
+            &refused("a publish request may have at most 10 MB"),
             "delivered",
             "delivered",
         ]

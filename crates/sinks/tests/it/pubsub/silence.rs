@@ -45,7 +45,7 @@ async fn a_server_that_does_not_answer_the_handshake_is_given_up_and_the_connect
     };
     for _ in 0..2 {
         let (outcome, took) = attempt("projects/postrider-tests/topics/any").await;
-        assert_eq!(silence(outcome), format!("no answer from {address} within 1 s"));
+        assert_eq!(silence(outcome), format!("no response from {address} within 1 s"));
         assert!(took < Duration::from_secs(4), "{took:?}");
         tokio::time::timeout(Duration::from_secs(5), was_closed.recv()).await.expect("it was closed");
     }
@@ -55,7 +55,7 @@ async fn a_server_that_does_not_answer_the_handshake_is_given_up_and_the_connect
     tokio::time::sleep(Duration::from_millis(900)).await;
     let second = tokio::spawn(attempt("projects/postrider-tests/topics/second"));
     let (outcome, _) = first.await.unwrap();
-    assert_eq!(silence(outcome), format!("no answer from {address} within 1 s"));
+    assert_eq!(silence(outcome), format!("no response from {address} within 1 s"));
     // The platform gave it up for the first one's sake.
     let (outcome, took) = second.await.unwrap();
     assert_eq!(outcome, Outcome::Abandoned);

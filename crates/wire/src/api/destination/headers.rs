@@ -25,7 +25,7 @@ pub(super) fn read(fields: &mut Reader<'_, '_>, further: impl Fn(&str) -> Result
             fields.fault(&shown, code, format_args!("cannot be set: {error}"));
         }
         if members.iter().take(index).any(|(other, _)| other.eq_ignore_ascii_case(name)) {
-            fields.fault(&shown, code::DUPLICATE_HEADER, "is there twice: names are the same whatever their case");
+            fields.fault(&shown, code::DUPLICATE_HEADER, "is present twice: names are case-insensitive");
             continue;
         }
         match value.as_str() {

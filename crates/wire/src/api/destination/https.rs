@@ -22,9 +22,9 @@ const FIELDS: Object = Object::new(&[
             "https://app.example.com:8443/a?b=c%20d&e",
             "https://bücher.example/",
         ])),
-        "Where events are posted: `https`, without user info and fragment, kept byte for byte; an IDN host becomes punycode. The operator may allow `http`, for development.",
+        "URL of the endpoint: `https`, without user info and fragment, kept byte for byte; an IDN host is converted to punycode. The operator may allow `http` for development.",
     ),
-    Field::required("secret", Shape::Object(&SECRET), "What events are signed with."),
+    Field::required("secret", Shape::Object(&SECRET), "Secrets for signing events."),
     HEADERS,
 ]);
 
@@ -37,7 +37,7 @@ const SECRET: Object = Object::new(&[
     Field::optional(
         "secondary",
         Shape::Secret(Form::of_length((0, 256)).examples(&[""])),
-        "Signs every event a second time, so that secrets can be changed without a gap; empty: none.",
+        "Signs every event a second time, so that secrets can be rotated without downtime; empty: none.",
     ),
 ]);
 

@@ -32,7 +32,7 @@ const FIELDS: Object = Object::new(&[
             Form::of_format("kafka-brokers")
                 .examples(&["broker.example.com:9093", "a.example.com:9092,b.example.com:9092"]),
         ),
-        "Bootstrap addresses, `host:port`, several separated by commas; an IPv6 address stands in brackets.",
+        "Bootstrap addresses, `host:port`, separated by commas; IPv6 addresses in brackets.",
     ),
     Field::required(
         "topic",
@@ -40,7 +40,7 @@ const FIELDS: Object = Object::new(&[
         "The topic.",
     ),
     Field::required("sasl_auth", Shape::Object(&SASL_AUTH), "How the platform authenticates."),
-    Field::optional("tls", Shape::Object(&TLS), "TLS with a client certificate; none: plain.")
+    Field::optional("tls", Shape::Object(&TLS), "TLS with a client certificate; absent: no TLS.")
         .shown(InAnswers::Sometimes),
     HEADERS,
 ]);
@@ -50,7 +50,7 @@ const SASL_AUTH: Object = Object::new(&[
     Field::optional(
         "scram_variant",
         Shape::Name(&["sha-256", "sha-512"]),
-        "Needed with `scram`, left out with `plain`.",
+        "Required with `scram`, not allowed with `plain`.",
     )
     .shown(InAnswers::Sometimes),
     Field::required("username", Shape::Text(CREDENTIAL.examples(&["postrider"])), "User name."),
@@ -66,22 +66,22 @@ const TLS: Object = Object::new(&[
     Field::required(
         "server_name",
         Shape::Text(Form::of_format("server-name").examples(&["broker.example.com"])),
-        "The name that the broker's certificate must carry.",
+        "Name required in the broker's certificate.",
     ),
     Field::required(
         "ca_pem",
         Shape::Pem(Form::of_format("pem-certificates")),
-        "The roots that the broker's certificate leads to, PEM.",
+        "Root certificates for the broker's certificate, PEM.",
     ),
     Field::required(
         "client_cert_pem",
         Shape::Pem(Form::of_format("pem-certificates")),
-        "The client's certificate and what leads to its root, PEM.",
+        "Client certificate and its chain, PEM.",
     ),
     Field::required(
         "client_key_pem",
         Shape::Secret(Form::of_format("pem-private-key").length(KEY_PEM)),
-        "The private key of the first of them, PEM without a pass phrase.",
+        "Private key of the client certificate, PEM without a passphrase.",
     ),
 ]);
 
@@ -98,7 +98,7 @@ fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<KafkaDestinati
     let brokers = fields.required_string("broker").and_then(|text| brokers(fields, text, rules));
     let topic = fields.required_string("topic");
     if let Some(Err(error)) = topic.map(KafkaDestination::check_topic) {
-        fields.fault("topic", code::INVALID_TOPIC, format_args!("cannot be right: {error}"));
+        fields.fault("topic", code::INVALID_TOPIC, format_args!("is invalid: {error}"));
     }
     let sasl = fields.required_object("sasl_auth").and_then(sasl_auth);
     let tls = fields.object("tls").and_then(tls);
@@ -109,7 +109,7 @@ fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<KafkaDestinati
 fn brokers(fields: &mut Reader<'_, '_>, text: &str, rules: &Rules<'_>) -> Option<Vec<String>> {
     match Broker::parse_list(text) {
         Err(error) => {
-            fields.fault("broker", code::INVALID_BROKER, format_args!("cannot be used: {error}"));
+            fields.fault("broker", code::INVALID_BROKER, format_args!("is invalid: {error}"));
             None
         }
         Ok(brokers) => {
@@ -131,7 +131,7 @@ fn sasl_auth(mut fields: Reader<'_, '_>) -> Option<SaslAuth> {
                 fields.fault(
                     "scram_variant",
                     code::INVALID_VALUE,
-                    "belongs to mechanism `scram`; leave it out with `plain`",
+                    "is only for mechanism `scram`; omit it with `plain`",
                 );
             }
             other.map(|_| SaslMechanism::Plain)
@@ -141,10 +141,10 @@ fn sasl_auth(mut fields: Reader<'_, '_>) -> Option<SaslAuth> {
     let password = fields.required_secret("password");
     // RFC 4616: in SASL PLAIN a NUL separates user name and password.
     if username.is_some_and(|username| username.contains('\0')) {
-        fields.fault("username", code::INVALID_CHARACTER, "may not contain the character NUL");
+        fields.fault("username", code::INVALID_CHARACTER, "must not contain the character NUL");
     }
     if password.as_ref().is_some_and(|password| password.expose().contains('\0')) {
-        fields.fault("password", code::INVALID_CHARACTER, "may not contain the character NUL");
+        fields.fault("password", code::INVALID_CHARACTER, "must not contain the character NUL");
     }
     fields.finish();
     Some(SaslAuth { mechanism: mechanism?, username: username?.to_owned(), password: password? })

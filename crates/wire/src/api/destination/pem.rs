@@ -14,19 +14,19 @@ pub(super) struct PublicKey(Vec<u8>);
 /// Why PEM cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum PemError {
-    #[error("no certificate is in it; PEM with -----BEGIN CERTIFICATE----- is expected")]
+    #[error("it contains no certificate; expected PEM with -----BEGIN CERTIFICATE-----")]
     NoCertificate,
-    #[error("a private key is in it; it would be shown to everybody who may read the subscription")]
+    #[error("it contains a private key, which would be visible to everyone who may read the subscription")]
     KeyAmongCertificates,
-    #[error("certificate {number} in it cannot be read: {reason}")]
+    #[error("certificate {number} is unreadable: {reason}")]
     Certificate { number: usize, reason: String },
-    #[error("no private key is in it; PEM with -----BEGIN PRIVATE KEY----- is expected")]
+    #[error("it contains no private key; expected PEM with -----BEGIN PRIVATE KEY-----")]
     NoKey,
-    #[error("the key is protected by a pass phrase; take the protection off first (openssl pkey -in key.pem)")]
+    #[error("the key is protected by a passphrase; remove it first (openssl pkey -in key.pem)")]
     EncryptedKey,
-    #[error("more than one private key is in it")]
+    #[error("it contains more than one private key")]
     SeveralKeys,
-    #[error("the key cannot be read: RSA from 2048 bits, ECDSA on P-256, P-384 or P-521, and Ed25519 are understood")]
+    #[error("the key is unreadable; supported are RSA from 2048 bits, ECDSA on P-256, P-384 or P-521, and Ed25519")]
     Key,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn certificates(pem: &str) -> Result<Vec<PublicKey>, PemError> {
     for (index, certificate) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {
         let number = index + 1;
         let certificate =
-            certificate.map_err(|_| PemError::Certificate { number, reason: "its PEM is broken".to_owned() })?;
+            certificate.map_err(|_| PemError::Certificate { number, reason: "its PEM is malformed".to_owned() })?;
         // Read as a trust anchor, so that a client certificate of X.509 version 1 is readable, too.
         let mut store = RootCertStore::empty();
         store.add(certificate).map_err(|error| PemError::Certificate { number, reason: error.to_string() })?;

@@ -18,7 +18,7 @@ const FIELDS: Object = Object::new(&[
         Shape::Text(
             Form::of_pattern(PubsubDestination::PROJECT_ID_PATTERN).examples(&["my-project", "example.com:my-project"]),
         ),
-        "The Google project.",
+        "Google project.",
     ),
     Field::required(
         "topic_id",
@@ -31,11 +31,11 @@ const FIELDS: Object = Object::new(&[
 fn read(fields: &mut Reader<'_, '_>) -> Option<PubsubDestination> {
     let project_id = fields.required_string("project_id");
     if let Some(Err(error)) = project_id.map(PubsubDestination::check_project_id) {
-        fields.fault("project_id", code::INVALID_PROJECT_ID, format_args!("cannot be right: {error}"));
+        fields.fault("project_id", code::INVALID_PROJECT_ID, format_args!("is invalid: {error}"));
     }
     let topic_id = fields.required_string("topic_id");
     if let Some(Err(error)) = topic_id.map(PubsubDestination::check_topic_id) {
-        fields.fault("topic_id", code::INVALID_TOPIC_ID, format_args!("cannot be right: {error}"));
+        fields.fault("topic_id", code::INVALID_TOPIC_ID, format_args!("is invalid: {error}"));
     }
     let headers = headers::read(fields, PubsubDestination::check_attribute);
     Some(PubsubDestination { project_id: project_id?.to_owned(), topic_id: topic_id?.to_owned(), headers })

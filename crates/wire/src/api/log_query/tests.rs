@@ -49,9 +49,9 @@ fn a_cursor_keeps_its_order() {
     let text = cursor::write(last, LogOrder::Ascending);
     let LogRequest { query, page } = parsed(&format!("cursor={text}&limit=10"));
     assert_eq!((query.after, query.order, query.skip, page), (Some(last), LogOrder::Ascending, 0, None));
-    check_refused(&format!("cursor={text}&order=desc"), &[("order", "invalid_parameter", "order that the cursor")]);
-    check_refused(&format!("cursor={text}&page=2"), &[("page", "invalid_parameter", "together with cursor")]);
-    check_refused("cursor=abc", &[("cursor", "invalid_parameter", "`next` of an earlier answer")]);
+    check_refused(&format!("cursor={text}&order=desc"), &[("order", "invalid_parameter", "order of the cursor")]);
+    check_refused(&format!("cursor={text}&page=2"), &[("page", "invalid_parameter", "combined with cursor")]);
+    check_refused("cursor=abc", &[("cursor", "invalid_parameter", "`next` of an earlier response")]);
     check_refused(&format!("cursor={text}x"), &[("cursor", "invalid_parameter", "unchanged")]);
 }
 
