@@ -3,7 +3,10 @@
 mod configure;
 mod drops;
 mod host_rate;
+mod input;
 mod lacks;
+mod lanes;
+mod output;
 mod room;
 mod route;
 mod save;
@@ -15,133 +18,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::lane::LaneOptions;
-use delivery::{Lane, Ticket};
 use domain::destination::{Manner, number_of};
 use domain::lane_status::{LaneStatus, SlowedBy};
-use domain::outcome::{Failure, Lack, Outcome, SuspensionReason};
 use domain::subscription::{Ordering, Subscription};
-use domain::{LoggedEvent, Now, PimId, Position, SubscriptionId, Timestamp};
-use store::{Chunk, LedgerRecord, ReadLimit, Save};
+use domain::{LoggedEvent, Now, Position, SubscriptionId, Timestamp};
+use store::{LedgerRecord, StoreError};
 
 use crate::index::Index;
 use crate::settings::Settings;
 use crate::trace::Routed;
 
+use lanes::{Entry, LaneId};
+use output::ReadFor;
+
+pub use input::Input;
+pub use output::{AttemptId, Output, Read, ReadId, Suspend};
 pub(crate) use route::is_for;
 pub use save::Floors;
 pub use survey::{Figures, Lanes, Survey, Totals, suspension_names};
-
-/// What the core is told.
-#[derive(Debug)]
-pub enum Input {
-    /// Subscriptions changed, up to this version of the catalogue. Must be told before events that were accepted after the change.
-    Changed(u64, Vec<Subscription>),
-    /// All events of the log from [`Core::routed`] on, up to but without the position.
-    Events(Vec<Arc<LoggedEvent>>, Position),
-    /// An attempt ended, in so many outcomes as it had events. Whose a silence is ([`Outcome::Silent`]) is judged here.
-    Outcomes(AttemptId, Vec<Outcome>),
-    /// Somebody answered so long ago, destination or not: see [`Core::listens`].
-    Heard(Duration),
-    /// A read ended; `None`: it failed.
-    Read(ReadId, Option<Chunk>),
-    /// A load ended; `None`: it failed.
-    Loaded(ReadId, Vec<Position>, Option<Vec<Arc<LoggedEvent>>>),
-    /// The save under way ended.
-    Saved(bool),
-    /// Events before it are about to leave the log (retention).
-    Expired(Position),
-    /// The log is nearly full: the events of this PIM before the position are wanted out of it.
-    MakeRoom(PimId, Position),
-    /// Nothing is to be sent any more: the platform stops.
-    Stop,
-    /// Nothing happened but time.
-    Timeout,
-}
-
-/// What the core asks for.
-#[derive(Debug)]
-pub enum Output {
-    /// Send them in one attempt; answer with [`Input::Outcomes`].
-    Deliver(AttemptId, Arc<Subscription>, Vec<Arc<LoggedEvent>>),
-    /// Read from the log; answer with [`Input::Read`].
-    Read(ReadId, PimId, Position, ReadLimit),
-    /// Read these events; answer with [`Input::Loaded`].
-    Load(ReadId, PimId, Vec<Position>),
-    /// Save it; answer with [`Input::Saved`]. There is one save at a time.
-    Save(Save),
-    /// Suspend it ([`crate::suspension::change`]), unless it has changed; what comes of it arrives by [`Input::Changed`].
-    /// With it goes what failed last, for the person who is told.
-    Suspend(Arc<Subscription>, SuspensionReason, Option<Failure>),
-    /// Close what is kept for its destination.
-    Forget(SubscriptionId),
-}
-
-/// Names an attempt of a lane.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AttemptId {
-    lane: LaneId,
-    ticket: Ticket,
-    number: u32,
-    started: Timestamp,
-    host: u64,
-}
-
-impl AttemptId {
-    /// Which attempt at its events it is, from 1; only where the core was asked to follow events.
-    pub fn number(self) -> u32 {
-        self.number
-    }
-}
-
-/// Names a read for a lane, or for a count of dropped events.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReadId(ReadFor);
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ReadFor {
-    Lane(LaneId),
-    Drop(u64),
-}
-
-/// A place among the lanes, and which lane in it: places are used again, numbers are not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct LaneId {
-    slot: usize,
-    number: u64,
-}
-
-/// A lane with its subscription.
-#[derive(Debug)]
-struct Entry {
-    number: u64,
-    /// The subscription's generation in which it began.
-    began: u32,
-    subscription: Arc<Subscription>,
-    /// The host of its destination.
-    host: silence::Host,
-    /// The host and port with the rate that it shares; none for topics.
-    paced_with: Option<host_rate::HostOf>,
-    lane: Lane,
-    /// What it lacked when that was last counted; and where silence, of which host.
-    lack: Option<(Lack, silence::Host)>,
-    /// Events before it do not concern a lane that began with this run of the platform.
-    from: Position,
-    timer: Option<Timestamp>,
-    /// Whether it is among those to be saved.
-    unsaved: bool,
-    /// The first event that is needed if the platform starts again from what is saved; `None` = the mark.
-    saved_floor: Option<Position>,
-    /// The same, when the save under way has succeeded.
-    saving_floor: Option<Position>,
-    /// Whether its waiting events are to be forgotten with the next save.
-    drop_exceptions: bool,
-    /// Whether another lane took its place at a resume; it is kept until its last attempt has ended.
-    replaced: bool,
-    matched: u64,
-    filtered_out: u64,
-    delivered: u64,
-    failed: u64,
-}
 
 /// All lanes, and the router.
 #[derive(Debug)]
@@ -209,7 +103,8 @@ impl Core {
         }
     }
 
-    /// Takes all lanes up where they were saved. `now` is what the wall clock shows; from here on the steady clock goes on from there.
+    /// Takes all lanes up where they were saved. `now` is what the wall clock shows; from here on the steady clock goes
+    /// on from there.
     pub fn restore(&mut self, now: Timestamp, version: u64, subscriptions: Vec<Subscription>, ledger: LedgerRecord) {
         (self.now, self.clock) = (now, Now::from(now));
         self.version = version;
@@ -224,7 +119,8 @@ impl Core {
         self.after();
     }
 
-    /// Takes an input. Drain [`Core::poll`] afterwards. A [`Timestamp`] for `now` stands for a wall clock that is never set.
+    /// Takes an input. Drain [`Core::poll`] afterwards. A [`Timestamp`] for `now` stands for a wall clock that is never
+    /// set.
     pub fn handle(&mut self, now: impl Into<Now>, input: Input) {
         self.clock = now.into();
         self.now = self.clock.steady.max(self.now);
@@ -232,37 +128,28 @@ impl Core {
     }
 
     fn take(&mut self, input: Input) {
-        let now = self.now;
         match input {
-            Input::Changed(version, subscriptions) => {
+            Input::Changed { version, subscriptions } => {
                 for subscription in subscriptions {
                     self.changed(subscription);
                 }
                 self.version = self.version.max(version);
             }
-            Input::Events(events, next) => self.route(&events, next),
-            Input::Outcomes(attempt, outcomes) => self.ended(attempt, outcomes),
-            Input::Heard(ago) => {
-                let lanes = self.silences.answered(None, now - ago);
+            Input::Events { events, next } => self.route(&events, next),
+            Input::Outcomes { attempt, outcomes } => self.ended(attempt, outcomes),
+            Input::Heard { ago } => {
+                let lanes = self.silences.answered(None, self.now - ago);
                 self.try_again(lanes);
             }
-            Input::Read(ReadId(ReadFor::Lane(lane)), chunk) => self.lane_read(lane, chunk),
-            Input::Read(ReadId(ReadFor::Drop(number)), chunk) => self.count_dropped(number, chunk),
-            Input::Loaded(ReadId(ReadFor::Lane(lane)), positions, events) => {
-                let input = match events {
-                    None => delivery::Input::LoadFailed(positions),
-                    Some(events) => {
-                        let found = |position: &Position| events.iter().any(|event| event.position == *position);
-                        let gone = positions.into_iter().filter(|position| !found(position)).collect();
-                        delivery::Input::Loaded { events, gone }
-                    }
-                };
-                self.tell(lane, input);
+            Input::Read { id: ReadId(ReadFor::Lane(lane)), chunk } => self.lane_read(lane, chunk),
+            Input::Read { id: ReadId(ReadFor::Drop(number)), chunk } => self.count_dropped(number, chunk),
+            Input::Loaded { id: ReadId(ReadFor::Lane(lane)), positions, events } => {
+                self.loaded(lane, positions, events);
             }
-            Input::Loaded(ReadId(ReadFor::Drop(_)), ..) => {}
-            Input::Saved(done) => self.saved(done),
-            Input::Expired(before) => self.expire(before),
-            Input::MakeRoom(pim, before) => self.make_room(pim, before),
+            Input::Loaded { id: ReadId(ReadFor::Drop(_)), .. } => {}
+            Input::Saved { result } => self.saved(result),
+            Input::Expired { before } => self.expire(before),
+            Input::MakeRoom { pim, before } => self.make_room(pim, before),
             Input::Stop => self.stop(),
             Input::Timeout => {}
         }
@@ -285,7 +172,8 @@ impl Core {
         self.outputs.pop_front()
     }
 
-    /// When the core wants to be told the time, by the clock that only goes forward; `None` = only when something happens.
+    /// When the core wants to be told the time, by the clock that only goes forward; `None` = only when something
+    /// happens.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let lanes = self.timers.first().map(|(at, _)| *at);
         let save = self.saver.due(self.routed, &self.settings);
@@ -323,116 +211,20 @@ impl Core {
         Some((status, entry.lane.reach(), entry.subscription.clone()))
     }
 
-    fn entry(&mut self, lane: LaneId) -> Option<&mut Entry> {
-        self.entries.get_mut(lane.slot)?.as_mut().filter(|entry| entry.number == lane.number)
-    }
-
-    fn ended(&mut self, attempt: AttemptId, outcomes: Vec<Outcome>) {
-        let silence = self.judge_silence(attempt, &outcomes);
-        if let Some(entry) = self.entry(attempt.lane) {
-            entry.count(&outcomes, silence);
-        }
-        self.tell(attempt.lane, delivery::Input::Outcomes(attempt.ticket, outcomes, silence));
-    }
-
-    /// Tells a lane, and does what it asks. One that is gone is told nothing.
-    fn tell(&mut self, lane: LaneId, input: delivery::Input) {
-        let now = self.now;
-        if let Some(entry) = self.entry(lane) {
-            entry.lane.handle(now, input);
-            self.pump(lane.slot);
-        }
-    }
-
-    /// Does what a lane asks, gives it turns to send that are free, and notes its timer.
-    fn pump(&mut self, slot: usize) {
-        loop {
-            self.obey(slot);
-            let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
-            if entry.replaced {
-                return self.pump_replaced(slot);
+    /// Gives a lane the bodies that it asked for.
+    fn loaded(&mut self, lane: LaneId, positions: Vec<Position>, events: Result<Vec<Arc<LoggedEvent>>, StoreError>) {
+        let input = match events {
+            Err(error) => {
+                unreadable(&error);
+                delivery::Input::LoadFailed(positions)
             }
-            match entry.paced_with.filter(|_| entry.lane.wants_turn()) {
-                None => self.host_rate.leave(slot),
-                Some(host) if self.host_rate.turn(slot, host, self.now) => {
-                    entry.lane.handle(self.now, delivery::Input::Turn);
-                    continue;
-                }
-                // It waits until `fire_timers` gives it one.
-                Some(_) => {}
+            Ok(events) => {
+                let found = |position: &Position| events.iter().any(|event| event.position == *position);
+                let gone = positions.into_iter().filter(|position| !found(position)).collect();
+                delivery::Input::Loaded { events, gone }
             }
-            return self.note(slot);
-        }
-    }
-
-    /// Does what a lane asks.
-    fn obey(&mut self, slot: usize) {
-        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
-        if entry.replaced {
-            return;
-        }
-        let id = LaneId { slot, number: entry.number };
-        while let Some(output) = entry.lane.poll() {
-            self.outputs.push_back(match output {
-                delivery::Output::Send { ticket, events } => {
-                    let number = if self.followed.is_some() { entry.lane.attempt_number(ticket) } else { 1 };
-                    let attempt = AttemptId { lane: id, ticket, number, started: self.now, host: entry.host };
-                    self.silences.tried(entry.host, self.now);
-                    Output::Deliver(attempt, entry.subscription.clone(), events)
-                }
-                delivery::Output::Read { from, events, bytes } => {
-                    // Not every event matches: reading some more at once saves turns, and what is too much is read again.
-                    let limit = ReadLimit { events: events.max(1) * 4, bytes: bytes.max(1), until: self.routed };
-                    Output::Read(ReadId(ReadFor::Lane(id)), entry.subscription.pim, from, limit)
-                }
-                delivery::Output::Load(positions) => {
-                    Output::Load(ReadId(ReadFor::Lane(id)), entry.subscription.pim, positions)
-                }
-                delivery::Output::Suspend(reason) => {
-                    Output::Suspend(entry.subscription.clone(), reason, entry.lane.last_failure().cloned())
-                }
-            });
-        }
-    }
-
-    /// Notes what a lane has come to: its timer, what is to be saved, what it lacks.
-    fn note(&mut self, slot: usize) {
-        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
-        self.totals.given_up += entry.lane.take_given_up();
-        // A lane that does not send is not offered events either: it reads them later, if at all.
-        if !entry.lane.is_live() && entry.lane.reach().is_none() {
-            entry.lane.fall_behind(self.routed);
-        }
-        let timer = entry.lane.poll_timeout();
-        if timer != entry.timer {
-            if let Some(at) = std::mem::replace(&mut entry.timer, timer) {
-                self.timers.remove(&(at, slot));
-            }
-            if let Some(at) = timer {
-                self.timers.insert((at, slot));
-            }
-        }
-        if !entry.unsaved && entry.lane.is_unsaved() {
-            entry.unsaved = true;
-            self.saver.lanes.push(slot);
-        }
-        self.saver.urgent |= entry.unsaved && entry.lane.is_urgent();
-        self.count_lack(slot);
-    }
-
-    fn fire_timers(&mut self) {
-        // A lane whose timer does not move on must not hold up the loop: each fires at most once a turn.
-        let due: Vec<usize> = self.timers.iter().take_while(|(at, _)| *at <= self.now).map(|(_, slot)| *slot).collect();
-        for slot in due {
-            let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
-            entry.lane.handle(self.now, delivery::Input::Timeout);
-            self.pump(slot);
-        }
-        while let Some(slot) = self.host_rate.next_turn(self.now) {
-            let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
-            entry.lane.handle(self.now, delivery::Input::Turn);
-            self.pump(slot);
-        }
+        };
+        self.tell(lane, input);
     }
 
     fn after(&mut self) {
@@ -469,11 +261,16 @@ impl Core {
     }
 }
 
-/// A number that the events of one entity share; 0 for events without one. Two entities that share a number are merely delivered one after
-/// another.
+/// A number that the events of one entity share; 0 for events without one. Two entities that share a number are merely
+/// delivered one after another.
 fn entity_number(event: &LoggedEvent) -> u64 {
     let entity = domain::entity::entity_of(event.event.event_type(), event.event.data());
     entity.map_or(0, |entity| number_of(entity.as_str()))
+}
+
+/// Says that a read failed. Whoever asked for it asks again.
+fn unreadable(error: &StoreError) {
+    tracing::error!(%error, "cannot read the event log; retrying");
 }
 
 /// A read that failed is tried again after this long.

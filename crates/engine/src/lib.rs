@@ -1,7 +1,8 @@
 //! The engine: routes accepted events to lanes and does what lanes ask.
 //!
-//! [`core::Core`] decides and does no IO: it is told what happened and what time it is, like the lanes that it holds. `driver` is the
-//! short loop around it that reads, saves, sends and waits. The simulation drives the same core under virtual time.
+//! [`core::Core`] holds the lanes and the router; [`driver::Driver`] is the loop around it. Both decide and do no IO:
+//! they are told what happened and what time it is, like the lanes. `shell` does on tokio what the driver asks; the
+//! simulation does it under virtual time.
 
 pub mod settings;
 
@@ -11,12 +12,13 @@ pub mod trace;
 pub mod core;
 pub mod index;
 
+pub mod driver;
+
 pub mod suspension;
+pub mod work;
 
-mod lacks;
-
-mod driver;
 mod running;
+mod shell;
 
 pub use meters::Meters;
 pub use running::Engine;

@@ -12,10 +12,11 @@ use store::{ReadLimit, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::core::{Core, Survey};
-use crate::driver::{self, Parts, Question};
+use crate::core::Survey;
+use crate::driver::{Driver, Found};
 use crate::meters::Meters;
 use crate::settings::Settings;
+use crate::shell::{self, Question, Surroundings};
 use crate::trace::DeliveryTracer;
 
 /// Events of a lane's backlog that are looked at for its status.
@@ -32,8 +33,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Takes all lanes up where they were saved, and runs. `tracer` follows events on their way out; `heard` knows when hosts
-    /// that are no destinations last answered.
+    /// Takes all lanes up where they were saved, and runs. `tracer` follows events on their way out; `heard` knows when
+    /// hosts that are no destinations last answered.
     pub async fn start(
         store: Arc<dyn Store>,
         sink: Arc<dyn Sink>,
@@ -45,16 +46,14 @@ impl Engine {
         let now = clock.wall();
         let ledger = store.load().await?;
         let (version, subscriptions) = store.changed_since(None).await?;
-        let mut core = Core::new(settings.clone(), ledger.mark, now);
-        core.restore(now, version, subscriptions, ledger);
-        store.changes().apply(version);
+        let (meters, frequent) = (Arc::new(Meters::default()), settings.frequent);
+        let driver = Driver::new(settings, meters.clone(), now, Found { ledger, version, subscriptions });
         let (questions, asked) = mpsc::channel(64);
-        let meters = Arc::new(Meters::default());
         let (stop, stopped) = watch::channel(false);
         let (told, lacks) = watch::channel(Vec::new());
         let (log, counted) = (store.clone(), meters.clone());
-        let parts = Parts { core, clock, store: log, sink, settings, meters: counted, tracer, heard, lacks: told };
-        let running = tokio::spawn(driver::run(parts, asked, stopped));
+        let around = Surroundings { clock, store: log, sink, frequent, meters: counted, tracer, heard, lacks: told };
+        let running = tokio::spawn(shell::run(driver, around, asked, stopped));
         Ok(Engine { store, questions, meters, lacks, stop, running })
     }
 

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// Pause before a failed store is asked again.
-pub(crate) const STORE_AGAIN: Duration = Duration::from_secs(1);
-
 /// Settings of the engine.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {

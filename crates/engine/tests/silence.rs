@@ -96,7 +96,7 @@ fn somebody_who_is_no_destination_has_answered() {
     world.pass(MINUTE / 2);
     assert!(world.core().listens());
     world.pass_answering(10 * SECOND, |_| silent());
-    world.tell(Input::Heard(Duration::ZERO));
+    world.tell(Input::Heard { ago: Duration::ZERO });
     world.pass_answering(SECOND, |_| silent());
     assert_eq!((world.status(0).failed_in_window, world.status(1).failed_in_window), (1, 1));
 }

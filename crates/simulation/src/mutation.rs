@@ -1,5 +1,5 @@
-//! Faults that can be planted between a world and the engine, to show that the properties notice them. No product code is touched: what
-//! goes in and what comes out is tampered with.
+//! Faults that can be planted between a world and the engine, to show that the properties notice them. No product code
+//! is touched: what goes in and what comes out is tampered with.
 
 /// A planted fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,11 +78,27 @@ pub enum Mutation {
     SuspendAtOnce,
     /// Suspends a topic that takes nothing after a tenth of its time.
     LosePatience,
+
+    // Those of the driver's paths:
+    /// A change is announced only after events that were accepted later are in the tail.
+    AnnounceAfterPush,
+    /// Of several changes that are read together, one gets lost.
+    LoseChange,
+    /// Where the tail does not reach back, what it has is taken for all there is.
+    TakeGapForComplete,
+    /// What a lane reads is taken from the tail, also where the log is ahead of it.
+    TrustTheTail,
+    /// The router goes on at the head of the log where events are no longer in the tail.
+    SkipToHead,
+    /// Trims what is routed, whichever lane is behind.
+    TrimByTheMark,
+    /// An orderly stop does not wait for its last save.
+    StopBeforeTheLastSave,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 37] = [
+    pub const ALL: [Mutation; 44] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
@@ -120,5 +136,12 @@ impl Mutation {
         Mutation::BlameReceivers,
         Mutation::SuspendAtOnce,
         Mutation::LosePatience,
+        Mutation::AnnounceAfterPush,
+        Mutation::LoseChange,
+        Mutation::TakeGapForComplete,
+        Mutation::TrustTheTail,
+        Mutation::SkipToHead,
+        Mutation::TrimByTheMark,
+        Mutation::StopBeforeTheLastSave,
     ];
 }

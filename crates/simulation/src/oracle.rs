@@ -1,5 +1,5 @@
-//! The oracle keeps its own books: which event is owed to which subscription, and how far it has come. It knows the contract
-//! (page 4) and what a restart finds in the store, and nothing of lanes.
+//! The oracle keeps its own books: which event is owed to which subscription, and how far it has come. It knows the
+//! contract (page 4) and what a restart finds in the store, and nothing of lanes.
 
 mod batch;
 mod change;
@@ -92,6 +92,8 @@ struct Back {
     failures: u32,
     /// The earliest time at which they may be sent again.
     until: Timestamp,
+    /// Nobody answered: they may be sent again as soon as anybody does.
+    silent: bool,
 }
 
 /// An outcome that counts: when, and whether it was a success.
@@ -137,7 +139,8 @@ pub struct Lane {
     ahead: BTreeMap<u64, Ahead>,
     /// Events before it were too old when they were not under way.
     expired_before: u64,
-    /// When the last save that was made was asked for, in true time; and the last that had a part of this lane that was taken.
+    /// When the last save that was made was asked for, in true time; and the last that had a part of this lane that was
+    /// taken.
     pub saved_at: u64,
     taken_at: u64,
     /// What a restart finds.
@@ -149,7 +152,8 @@ pub struct Lane {
     pause_until: Timestamp,
     /// Failures that the platform was told of.
     pub failures_told: u64,
-    /// Those that a crash may have taken away, and those of which only a clock that was set knows whether they are to be told.
+    /// Those that a crash may have taken away, and those of which only a clock that was set knows whether they are to
+    /// be told.
     pub failures_lost: u64,
     /// Suspensions by the platform.
     pub suspensions: u64,
@@ -162,6 +166,10 @@ pub struct Lane {
     pub drops_told: u64,
     /// Where it last began afresh: the store has forgotten what was dropped before.
     forgotten_before: u64,
+    /// Events of its PIM that were accepted while it was stopped, as long as the engine may not know that it was.
+    passed_by: Vec<u64>,
+    /// The generation that the last resume began, and where.
+    resumed: (u32, u64),
 }
 
 /// The books.
@@ -201,12 +209,17 @@ impl Oracle {
         self.by_id.get(&id).copied()
     }
 
-    /// Events were accepted: they are owed to every subscription that is active, or keeps its events, and asks for them.
+    /// Events were accepted: they are owed to every subscription that is active, or keeps its events, and asks for
+    /// them.
     pub fn accepted(&mut self, event: &LoggedEvent, user: u64, entity: u64) {
         for lane in &mut self.lanes {
             let stored = &lane.stored;
             let keeps = matches!(stored.status, SubscriptionStatus::Suspended(_)) && stored.options.hold;
-            if stored.pim != event.pim || !(stored.status.is_active() || keeps) {
+            if stored.pim != event.pim {
+                continue;
+            }
+            if !(stored.status.is_active() || keeps) {
+                lane.passed_by.push(event.position.0);
                 continue;
             }
             let typed = stored.selection.events.iter().any(|one| one.as_str() == event.event.event_type());
@@ -243,7 +256,8 @@ impl Oracle {
     pub fn started(&mut self) {
         self.stepped_back |= self.stepped;
         if self.stepped_back {
-            // The clock was set while the process was down: nothing waits for longer than for its longest pause from now.
+            // The clock was set while the process was down: nothing waits for longer than for its longest pause from
+            // now.
             let items = self.lanes.iter_mut().flat_map(|lane| lane.items.values_mut());
             items.filter(|item| item.state == State::Retry).for_each(|item| item.due_at = Timestamp::EPOCH);
         }
@@ -301,8 +315,8 @@ impl Oracle {
         self.lanes.iter().map(asked).collect()
     }
 
-    /// A lane's part of a save was made, with what the lane remembers or without; or it was passed over, for it is not of the `current`
-    /// generation.
+    /// A lane's part of a save was made, with what the lane remembers or without; or it was passed over, for it is not
+    /// of the `current` generation.
     pub fn saved(&mut self, lane: usize, asked: Asked, current: bool, with_memory: bool) {
         let lane = &mut self.lanes[lane];
         let failures = asked.failures.max(lane.durable.failures);

@@ -201,8 +201,8 @@ impl Plan {
         }
     }
 
-    /// A world with slow storage, in which the process dies soon after each batch: often while a save is under way. In every other world
-    /// somebody suspends or resumes a subscription just before.
+    /// A world with slow storage, in which the process dies soon after each batch: often while a save is under way. In
+    /// every other world somebody suspends or resumes a subscription just before.
     pub fn restless(seed: u64) -> Plan {
         let plan = Plan::random(seed);
         let mut random = Random::new(seed, 5);
@@ -218,7 +218,8 @@ impl Plan {
     }
 
     /// A world in which the platform itself is in trouble at times: nobody answers, or it has no descriptors or name
-    /// servers. Its receivers do as they should, and several are in use all the time, so that nothing is theirs.
+    /// servers, and sometimes it dies of it. Its receivers do as they should, and several are in use all the time, so
+    /// that nothing is theirs.
     pub fn outage(seed: u64) -> Plan {
         let mut random = Random::new(seed, 9);
         let r = &mut random;
@@ -249,6 +250,16 @@ impl Plan {
             at = until + 4 * MINUTE;
         }
         let topics = receivers.iter().map(|_| r.percent(share)).collect();
+        // In half of the worlds the process dies, or is started anew, while it is in trouble. Not while nobody answers:
+        // a restart forgets who else was silent, and a host that is the only one in use is to blame for its silence.
+        let r = &mut Random::new(seed, 11);
+        let dies = r.percent(50);
+        let incidents = outages.iter().filter(|(.., lack)| dies && *lack != Lack::Silence).map(|(from, until, _)| {
+            let away = r.one_of(&[0, SECOND, 20 * SECOND]);
+            let incident = if r.percent(25) { Incident::Restart(away) } else { Incident::Crash(away) };
+            (r.within(*from, *until), incident)
+        });
+        let incidents = incidents.collect();
         Plan {
             pims,
             subscriptions,
@@ -256,7 +267,7 @@ impl Plan {
             topics,
             storage: Vec::new(),
             batches,
-            incidents: Vec::new(),
+            incidents,
             lasts,
             settings: engine::Settings::default(),
             tail_bytes: r.one_of(&[3000, 1 << 20]),

@@ -5,6 +5,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use store::StoreError;
+
 use crate::random::Random;
 
 /// How storage does.
@@ -54,6 +56,11 @@ impl Storage {
             Health::Good | Health::Flaky(_) | Health::Failing => self.random.within(50, 3000),
         })
     }
+}
+
+/// How a call fails.
+pub fn unavailable() -> StoreError {
+    StoreError::Unavailable("it has a bad day".to_owned())
 }
 
 /// The in-memory backend's answers are there at once.

@@ -1,26 +1,30 @@
-//! A world: a clock, an agenda of what will happen, the store, the endpoints, and the engine's core in the middle. Virtual time goes from
-//! one thing to the next.
+//! A world: a clock, an agenda of what will happen, the store, the endpoints, and the engine's driver in the middle.
+//! Virtual time goes from one thing to the next.
+
+mod step;
 
 mod driver;
+
+mod attempts;
+mod backend;
+mod saving;
+
 mod incident;
 mod settle;
 mod setup;
 mod shared;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
-use domain::outcome::{Outcome, SuspensionReason};
-use domain::subscription::Subscription;
-use domain::{LoggedEvent, PimId, Position, ServiceHour, Timestamp};
-use engine::core::{AttemptId, Core, Floors, ReadId};
-use fair::Holder;
-use store::{Change, Chunk, MemoryStore, ReadLimit, Save};
+use domain::{Position, Timestamp};
+use engine::core::AttemptId;
+use engine::driver::{Driver, Input};
+use step::Step;
+use store::{MemoryStore, Save};
 
-use crate::fairness::Resource;
 use crate::mutation::Mutation;
 use crate::oracle::{self, Oracle};
-use crate::plan::{Incident, Plan};
+use crate::plan::Plan;
 use crate::property::{Check, Property, hold};
 use crate::random::Random;
 use crate::receiver::Receiver;
@@ -28,39 +32,6 @@ use crate::storage::Storage;
 
 /// Wall-clock time at the beginning.
 const START: i64 = 1_790_000_000_000_000;
-
-/// Something on the agenda. Those with a run number happen only if the process is still the same.
-#[derive(Debug)]
-enum Step {
-    Batch(u32, u64),
-    Incident(Incident),
-    Start,
-    /// A place of what is shared is used for so long, for a step at the end.
-    Place(Resource, Holder, u64, Box<Step>),
-    GiveBack(Resource, Holder),
-    LookedUp(u64, bool, u64),
-    Connected(u64),
-    /// One of the plan's uses of what is shared begins, or has ended.
-    Use(usize),
-    Used(usize),
-    Arrive(u64),
-    Ended(u32, u64, Vec<Outcome>),
-    /// The engine is told that an attempt has ended in deliveries, before it has (a planted fault).
-    Early(u32, u64, usize),
-    Read(u32, ReadId, PimId, Position, ReadLimit),
-    ReadEnded(u32, ReadId, Option<Chunk>),
-    Load(u32, ReadId, PimId, Vec<Position>),
-    LoadEnded(u32, ReadId, Vec<Position>, Option<Vec<Arc<LoggedEvent>>>),
-    Missed(u32, Position, ReadLimit),
-    MissedEnded(u32, Option<Chunk>),
-    Save(u32),
-    SaveEnded(u32, bool),
-    Suspend(u32, Arc<Subscription>, SuspensionReason),
-    SuspendCommit(u32, Arc<Subscription>, SuspensionReason, Box<Change>),
-    TrimTick(u32),
-    Trim(u32, Floors, ServiceHour),
-    TrimEnded(u32, Position),
-}
 
 /// A save that was asked for and is not made yet.
 #[derive(Debug)]
@@ -163,13 +134,14 @@ pub struct World {
     storage: Storage,
     receivers: Vec<Receiver>,
     /// The process; `None` while it is down.
-    core: Option<Core>,
+    driver: Option<Driver>,
     run: u32,
+    of_run: driver::Run,
     stopping_since: Option<u64>,
     back_after: u64,
-    missed_under_way: bool,
-    trimming: bool,
-    catalog_failed: bool,
+    /// Events before it are in the tail: they get there a little after they are accepted.
+    pushed: Position,
+    pushes: Random,
     pending_save: Option<PendingSave>,
     failed_save: Option<PendingSave>,
     attempts: BTreeMap<u64, Attempt>,
@@ -179,6 +151,9 @@ pub struct World {
     next_subscription: u128,
     /// Changes that the engine hears of late (a planted fault).
     withheld_until: u64,
+    /// Where the log was when a change was made that is announced only after later events are pushed, and until when at
+    /// most (a planted fault).
+    unannounced: Option<(Position, u64)>,
     /// What tenants have in common, in worlds where it is scarce.
     shared: Option<shared::Shared>,
     oracle: Oracle,
@@ -235,9 +210,9 @@ impl World {
     /// The rate that a lane claims.
     pub fn rate(&mut self, lane: usize) -> f64 {
         let (id, now) = (self.oracle.lanes[lane].stored.id, self.steady());
-        self.core
+        self.driver
             .as_mut()
-            .and_then(|core| core.status(id, now))
+            .and_then(|driver| driver.status(id, now))
             .and_then(|(status, ..)| status.rate)
             .unwrap_or_default()
     }
@@ -319,7 +294,7 @@ impl World {
     fn until(&mut self, end: u64, enough: impl Fn(&World) -> bool) -> Check<bool> {
         let mut at_rest = 0u32;
         loop {
-            self.turn()?;
+            self.wake()?;
             if enough(self) {
                 return Ok(true);
             }
@@ -339,7 +314,10 @@ impl World {
             }
             at_rest = if at == self.time { at_rest + 1 } else { 0 };
             hold(Property::LoopRests, at_rest < 20_000, || {
-                format!("{at_rest} turns without time going on: {:?}", self.core.as_ref().and_then(Core::poll_timeout))
+                format!(
+                    "{at_rest} turns without time going on: {:?}",
+                    self.driver.as_ref().and_then(Driver::poll_timeout)
+                )
             })?;
             self.time = at.max(self.time);
             self.totals.steps += 1;
@@ -348,7 +326,7 @@ impl World {
                     self.take(step)?;
                 }
             } else {
-                self.tell(engine::core::Input::Timeout)?;
+                self.tell(Input::Timeout)?;
             }
             if self.totals.steps.is_multiple_of(16) {
                 self.look_at_status()?;

@@ -120,7 +120,7 @@ fn failures_taken_for_successes() {
 
 #[test]
 fn a_hurried_clock() {
-    caught(Mutation::HurryTheClock, &[RetriesAreNeverEarly, RateIsSpread, NothingIsForgotten]);
+    caught(Mutation::HurryTheClock, &[RetriesAreNeverEarly, RateIsSpread, NothingIsForgotten, UnneededIsFreed]);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn saves_of_a_generation_that_is_over() {
     caught_in(
         Plan::restless,
         Mutation::IgnoreGenerationOnSave,
-        &[NothingIsForgotten, DuplicatesAreExplained, DropsAreTold],
+        &[NothingIsForgotten, DuplicatesAreExplained, OnlyWhatMatches, DropsAreTold],
     );
 }
 
@@ -184,4 +184,39 @@ fn suspensions_however_young_the_first_failure_is() {
 #[test]
 fn topics_suspended_before_their_time() {
     caught(Mutation::LosePatience, &[SuspendsByTheRule]);
+}
+
+#[test]
+fn changes_announced_after_the_events_behind_them() {
+    caught(Mutation::AnnounceAfterPush, &[OnlyWhatMatches, SuspensionStops, DestinationIsCurrent, EveryEventEnds]);
+}
+
+#[test]
+fn a_change_lost_among_others() {
+    caught(Mutation::LoseChange, &[EveryEventEnds, RetriesAreOnTime, SuspensionStops]);
+}
+
+#[test]
+fn a_tail_with_a_gap() {
+    caught(Mutation::TakeGapForComplete, &[EveryEventEnds, TopicsStayInOrder, NeededIsKept]);
+}
+
+#[test]
+fn a_tail_behind_the_log() {
+    caught(Mutation::TrustTheTail, &[DropsAreTold]);
+}
+
+#[test]
+fn missed_events_that_are_skipped() {
+    caught(Mutation::SkipToHead, &[EveryEventEnds, TopicsStayInOrder, NeededIsKept]);
+}
+
+#[test]
+fn trimming_what_a_lane_behind_needs() {
+    caught(Mutation::TrimByTheMark, &[NeededIsKept]);
+}
+
+#[test]
+fn stops_that_do_not_wait_for_the_last_save() {
+    caught(Mutation::StopBeforeTheLastSave, &[DuplicatesAreExplained, DuplicatesAreBounded, FailuresAreTold]);
 }

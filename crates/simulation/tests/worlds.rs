@@ -31,7 +31,7 @@ fn trouble_of_the_platforms_own_costs_nobody_anything() {
     }
     // Nothing is dropped, nobody is suspended, nothing is told.
     assert_eq!((totals.worlds, totals.suspensions, totals.dropped), (60, 0, 0), "{totals:?}");
-    assert!(totals.repeats > 0 && totals.batches > 0, "{totals:?}");
+    assert!(totals.repeats > 0 && totals.batches > 0 && totals.crashes > 0, "{totals:?}");
 }
 
 /// Seeds whose worlds once found something.

@@ -10,7 +10,8 @@ use domain::subscription::{Subscription, SubscriptionStatus};
 use store::LaneRecord;
 
 use super::host_rate::HostOf;
-use super::{Core, Entry, LaneId, Output};
+use super::lanes::{Entry, LaneId};
+use super::{Core, Output};
 
 impl Core {
     /// Takes a lane up where it was saved.
@@ -49,7 +50,7 @@ impl Core {
         lane.handle(self.now, delivery::Input::Stopped);
         let floor = [cursor, lane.first_waiting()].into_iter().flatten().min();
         let slot = self.insert(subscription, lane, Position::FIRST, floor);
-        self.drop_backlog(slot);
+        self.drop_backlog(slot, false);
     }
 
     /// The lane of a subscription that is not active, and has nothing left to be counted.
@@ -120,7 +121,8 @@ impl Core {
         Some(entry)
     }
 
-    /// Takes a lane out of service; if it has attempts under way, their failures are still told. Gives those that are not told yet.
+    /// Takes a lane out of service; if it has attempts under way, their failures are still told. Gives those that are
+    /// not told yet.
     fn replace(&mut self, slot: usize) -> Vec<LogEntry> {
         let Some(mut entry) = self.remove(slot) else { return Vec::new() };
         entry.lane.handle(self.now, delivery::Input::Stopped);
@@ -172,7 +174,7 @@ impl Core {
         // The same endpoint with another secret or other headers is not a new one.
         let new_destination = subscription.destination.identity() != old.destination.identity();
         if subscription.destination != old.destination || !subscription.status.is_active() {
-            self.outputs.push_back(Output::Forget(subscription.id));
+            self.outputs.push_back(Output::Forget { subscription: subscription.id });
         }
         if old.status.is_active()
             && let SubscriptionStatus::Suspended(reason) = subscription.status
@@ -249,11 +251,13 @@ impl Core {
         self.mark_unsaved(slot);
     }
 
-    /// A suspension without hold, or a revocation: nothing is sent any more; what was not delivered is counted, told, and forgotten.
+    /// A suspension without hold, or a revocation: nothing is sent any more; what was not delivered is counted, told,
+    /// and forgotten.
     fn stop_and_drop(&mut self, slot: usize) {
         let Some(id) = self.lane_id(slot) else { return };
+        let stopped_before = self.entry(id).is_some_and(|entry| entry.lane.is_stopped());
         self.tell(id, delivery::Input::Stopped);
-        self.drop_backlog(slot);
+        self.drop_backlog(slot, stopped_before);
     }
 }
 

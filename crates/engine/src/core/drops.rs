@@ -8,10 +8,11 @@ use domain::log_entry::LogEntry;
 use domain::outcome::{ErrorReason, Failure};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Position, Timestamp};
-use store::{Chunk, ReadLimit};
+use store::{Chunk, ReadLimit, StoreError};
 
+use super::output::{Read, ReadId};
 use super::route::is_for;
-use super::{AGAIN, Core, Output, ReadFor, ReadId};
+use super::{AGAIN, Core, Output, unreadable};
 
 /// Counts under way.
 #[derive(Debug, Default)]
@@ -66,13 +67,18 @@ const AT_ONCE: ReadLimit = ReadLimit { events: 1024, bytes: 1024 * 1024, until: 
 impl Core {
     /// Begins to count what a stop drops: events that the lane has at hand, and the matching ones from where it would
     /// read on to where the stop took effect.
-    pub(super) fn drop_backlog(&mut self, slot: usize) {
+    pub(super) fn drop_backlog(&mut self, slot: usize, stopped_before: bool) {
         let routed = self.routed;
         let Some(entry) = self.entries.get(slot).and_then(Option::as_ref) else { return };
-        let until = entry.subscription.status_since;
-        let counted = Counted { dropped: entry.lane.undelivered(), not_dropped: entry.lane.passed_over(until) };
-        // One that was stopped before has nothing more to drop, but a cursor in the ledger again.
-        let from = if entry.lane.is_over() { until } else { entry.lane.reach().unwrap_or(routed).max(entry.from) };
+        let (lane, until) = (&entry.lane, entry.subscription.status_since);
+        let (counted, from) = if stopped_before {
+            // What it had to drop is counted or being counted; but it has a cursor in the ledger again. Where a resume
+            // in between began, nobody knows any more.
+            (Counted { dropped: 0, not_dropped: 0 }, until)
+        } else {
+            let counted = Counted { dropped: lane.undelivered(), not_dropped: lane.passed_over(until) };
+            (counted, lane.reach().unwrap_or(routed).max(entry.from))
+        };
         self.begin(entry.subscription.clone(), counted, (from, until), Why::Stopped);
     }
 
@@ -108,8 +114,9 @@ impl Core {
                 count.reading = true;
                 count.again_at = None;
                 let limit = ReadLimit { until: count.until, ..AT_ONCE };
-                let id = ReadId(ReadFor::Drop(count.number));
-                self.outputs.push_back(Output::Read(id, count.subscription.pim, count.next, limit));
+                let id = ReadId::of_a_drop(count.number);
+                let read = Read { id, pim: count.subscription.pim, from: count.next, limit };
+                self.outputs.push_back(Output::Read(read));
             }
         }
         for number in complete {
@@ -119,13 +126,16 @@ impl Core {
         }
     }
 
-    pub(super) fn count_dropped(&mut self, number: u64, chunk: Option<Chunk>) {
+    pub(super) fn count_dropped(&mut self, number: u64, chunk: Result<Chunk, StoreError>) {
         let now = self.now;
         let Some(count) = self.drops.counts.iter_mut().find(|count| count.number == number) else { return };
         count.reading = false;
         match chunk {
-            None => count.again_at = Some(now + AGAIN),
-            Some(chunk) => {
+            Err(error) => {
+                unreadable(&error);
+                count.again_at = Some(now + AGAIN);
+            }
+            Ok(chunk) => {
                 let matching = |event: &&Arc<domain::LoggedEvent>| is_for(&count.subscription, event);
                 count.dropped += chunk.events.iter().filter(matching).count() as u64;
                 count.next = chunk.next;

@@ -3,7 +3,8 @@
 use delivery::lane::Silence;
 use domain::outcome::{ErrorReason, Lack, Outcome};
 
-use super::{AttemptId, Core, Entry};
+use super::lanes::Entry;
+use super::{AttemptId, Core};
 
 /// Lanes that lack something, by what.
 #[derive(Debug, Default)]
@@ -54,7 +55,8 @@ impl Core {
             .collect()
     }
 
-    /// Whether the core is to be told when anybody answers who is not asked by its own attempts ([`super::Input::Heard`]).
+    /// Whether the core is to be told when anybody answers who is not asked by its own attempts
+    /// ([`super::Input::Heard`]).
     pub fn listens(&self) -> bool {
         self.silences.any()
     }

@@ -5,8 +5,10 @@ use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{PimId, Position};
 
+use super::Core;
 use super::drops::Why;
-use super::{Core, Entry, Output};
+use super::lanes::Entry;
+use super::output::{Output, Suspend};
 
 impl Core {
     /// The oldest events of a PIM, those before `before`, are wanted out of the log. Whoever is asked next is asked
@@ -32,7 +34,8 @@ impl Core {
                 subscription.id = %subscription.id,
                 "the log is nearly full: suspending a topic that accepts nothing before its patience ends"
             );
-            self.outputs.push_back(Output::Suspend(subscription, SuspensionReason::TookNothing, None));
+            let reason = SuspensionReason::TookNothing;
+            self.outputs.push_back(Output::Suspend(Suspend { subscription, reason, last: None }));
         }
     }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use domain::filter::Facets;
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, Position};
-use store::Chunk;
+use store::{Chunk, StoreError};
 
-use super::{Core, LaneId};
+use super::lanes::LaneId;
+use super::{Core, unreadable};
 use crate::trace::Routed;
 
 /// Whether an event passes a subscription's selection.
@@ -102,12 +103,18 @@ impl Core {
     }
 
     /// Gives a lane the matching part of what it read.
-    pub(super) fn lane_read(&mut self, lane: LaneId, chunk: Option<Chunk>) {
+    pub(super) fn lane_read(&mut self, lane: LaneId, chunk: Result<Chunk, StoreError>) {
         let routed = self.routed;
         let delivery = self.delivery.clone();
         let Some(entry) = self.entry(lane) else { return };
         let (room, room_bytes) = delivery.in_hand(entry.subscription.destination.descriptor().manner);
-        let Some(chunk) = chunk else { return self.tell(lane, delivery::Input::ReadFailed) };
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                unreadable(&error);
+                return self.tell(lane, delivery::Input::ReadFailed);
+            }
+        };
         let mut events = Vec::new();
         let (mut bytes, mut filtered_out) = (0, 0);
         let mut next = chunk.next.min(routed);

@@ -7,9 +7,10 @@ use delivery::Lane;
 use delivery::lane::FailureNote;
 use domain::log_entry::LogEntry;
 use domain::{Now, PimId, Position, SubscriptionId, Timestamp};
-use store::{LaneSave, Save};
+use store::{LaneSave, Save, StoreError};
 
-use super::{Core, Entry, Output};
+use super::lanes::Entry;
+use super::{Core, Output};
 use crate::settings::Settings;
 
 /// A save that failed is tried again after this long, and twice as long each further time.
@@ -92,7 +93,7 @@ impl Core {
                 let State::Failed { save, pause, .. } = std::mem::replace(&mut self.saver.state, State::Idle) else {
                     return;
                 };
-                self.outputs.push_back(Output::Save(save.clone()));
+                self.outputs.push_back(Output::Save { save: save.clone() });
                 self.saver.state = State::Again { save, pause };
                 return;
             }
@@ -124,12 +125,12 @@ impl Core {
             }
         }
         let save = Save { mark: self.routed, lanes };
-        self.outputs.push_back(Output::Save(save.clone()));
+        self.outputs.push_back(Output::Save { save: save.clone() });
         self.saver.state = State::Saving(save);
     }
 
     /// The save under way ended.
-    pub(super) fn saved(&mut self, done: bool) {
+    pub(super) fn saved(&mut self, result: Result<(), StoreError>) {
         let (save, pause) = match std::mem::replace(&mut self.saver.state, State::Idle) {
             State::Saving(save) => (save, FIRST_PAUSE),
             State::Again { save, pause } => (save, (pause * 2).min(LONGEST_PAUSE)),
@@ -138,7 +139,8 @@ impl Core {
                 return;
             }
         };
-        if !done {
+        if let Err(error) = result {
+            tracing::error!(%error, "cannot save progress; retrying");
             self.saver.state = State::Failed { save, again_at: self.now + pause, pause };
             return;
         }
@@ -175,7 +177,8 @@ impl Entry {
     fn save(&mut self, now: Now, mark: Position, dropped: Vec<LogEntry>) -> LaneSave {
         self.unsaved = false;
         let mut state = self.lane.save(now);
-        // What is before its beginning is none of its events, even if that is still to be routed: until then it does not follow the mark.
+        // What is before its beginning is none of its events, even if that is still to be routed: until then it does
+        // not follow the mark.
         if !self.lane.is_over() && self.from > state.cursor.unwrap_or(mark) {
             state.cursor = Some(self.from);
         }

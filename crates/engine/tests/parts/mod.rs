@@ -57,6 +57,23 @@ pub(crate) fn https(url: &str) -> Subscription {
     }
 }
 
+fn event_of(pim: PimId, position: Position, accepted_at: Timestamp) -> Arc<LoggedEvent> {
+    let event = Event::new(EventParts {
+        id: "id",
+        event_type: UPDATED,
+        time: "2026-11-02T08:00:00Z",
+        extensions: "",
+        data: r#"{"product":{"uuid":"u"}}"#,
+        product_identifier: None,
+    });
+    Arc::new(LoggedEvent { position, pim, accepted_at, event })
+}
+
+/// An event of the usual PIM.
+pub(crate) fn event_at(position: Position, accepted_at: Timestamp) -> Arc<LoggedEvent> {
+    event_of(PIM, position, accepted_at)
+}
+
 /// A core with what is around it.
 pub(crate) struct World {
     core: Core,
@@ -117,19 +134,10 @@ impl World {
 
     /// An event for all subscriptions of a PIM.
     pub(crate) fn event_of(&mut self, pim: PimId) {
-        let parts = EventParts {
-            id: "id",
-            event_type: UPDATED,
-            time: "2026-11-02T08:00:00Z",
-            extensions: "",
-            data: r#"{"product":{"uuid":"u"}}"#,
-            product_identifier: None,
-        };
         let position = Position(self.log.len() as u64 + 1);
-        let event = LoggedEvent { position, pim, accepted_at: self.now().wall, event: Event::new(parts) };
-        self.log.push(Arc::new(event));
+        self.log.push(event_of(pim, position, self.now().wall));
         let events = self.log.last().cloned().into_iter().collect();
-        self.tell(Input::Events(events, position.next()));
+        self.tell(Input::Events { events, next: position.next() });
     }
 
     pub(crate) fn tell(&mut self, input: Input) {
@@ -145,27 +153,29 @@ impl World {
 
     fn obey(&mut self, output: Output) -> Option<Input> {
         match output {
-            Output::Deliver(id, subscription, events) => {
+            Output::Deliver { attempt: id, subscription, events } => {
                 let index = self.subscriptions.iter().position(|one| one.id == subscription.id)?;
                 self.sent.push((self.steady, index));
                 self.attempts.push((index, id, events.len()));
                 None
             }
-            Output::Read(id, pim, from, limit) => Some(Input::Read(id, Some(self.read(pim, from, limit)))),
-            Output::Load(id, _, positions) => {
-                let events = positions.iter().map(|position| self.log[position.0 as usize - 1].clone()).collect();
-                Some(Input::Loaded(id, positions, Some(events)))
+            Output::Read(read) => {
+                Some(Input::Read { id: read.id, chunk: Ok(self.read(read.pim, read.from, read.limit)) })
             }
-            Output::Save(save) => {
+            Output::Load { id, positions, .. } => {
+                let events = positions.iter().map(|position| self.log[position.0 as usize - 1].clone()).collect();
+                Some(Input::Loaded { id, positions, events: Ok(events) })
+            }
+            Output::Save { save } => {
                 self.keep(&save);
                 self.saved.push(save);
-                Some(Input::Saved(true))
+                Some(Input::Saved { result: Ok(()) })
             }
-            Output::Suspend(_, reason, _) => {
-                self.suspended.push(reason);
+            Output::Suspend(wanted) => {
+                self.suspended.push(wanted.reason);
                 None
             }
-            Output::Forget(_) => None,
+            Output::Forget { .. } => None,
         }
     }
 
@@ -219,7 +229,7 @@ impl World {
         change(subscription);
         subscription.revision += 1;
         let changed = subscription.clone();
-        self.tell(Input::Changed(self.core.version() + 1, vec![changed]));
+        self.tell(Input::Changed { version: self.core.version() + 1, subscriptions: vec![changed] });
     }
 
     /// Where the next event will be.
@@ -248,7 +258,7 @@ impl World {
             panic!("nothing is under way for subscription {index}")
         };
         let (_, id, events) = self.attempts.remove(place);
-        self.tell(Input::Outcomes(id, vec![outcome; events]));
+        self.tell(Input::Outcomes { attempt: id, outcomes: vec![outcome; events] });
     }
 
     /// Lets time pass, answering each attempt at once.
@@ -272,6 +282,10 @@ impl World {
             Some((status, ..)) => status,
             None => panic!("subscription {index} is not known"),
         }
+    }
+
+    pub(crate) fn subscription(&self, index: usize) -> &Subscription {
+        &self.subscriptions[index]
     }
 
     pub(crate) fn core(&self) -> &Core {

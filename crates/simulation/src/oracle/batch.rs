@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::Timestamp;
-use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
+use domain::outcome::{ErrorReason, Failure, Lack, Outcome, SuspensionReason};
 
 use super::send::{Attempt, Sending};
 use super::{Ahead, Back, Item, Oracle, State, Unfed};
@@ -123,8 +123,18 @@ impl Oracle {
         self.give_up_what_is_too_old(index, &positions);
         self.look_ahead(index, &positions);
         self.back_off(index, &positions, delivered, failed || broken.is_some(), now);
+        if let Some(back) = &mut self.lanes[index].back {
+            back.silent = ended.iter().any(|(_, outcome)| **outcome == Outcome::Ours(Lack::Silence));
+        }
         let reason = lost_patience.then_some(SuspensionReason::TookNothing);
         self.follows(index, reason.or(broken.map(SuspensionReason::Destination)), false, now)
+    }
+
+    /// Somebody answered: what was silent is tried at once.
+    pub(super) fn somebody_answered(&mut self) {
+        for back in self.lanes.iter_mut().filter_map(|lane| lane.back.as_mut()).filter(|back| back.silent) {
+            back.until = Timestamp::EPOCH;
+        }
     }
 
     /// A topic failed: its owner is told at first, after ten minutes, and each hour. Whether it has lost its patience.
@@ -183,6 +193,7 @@ impl Oracle {
             before: behind.max(before).unwrap_or(0),
             failures,
             until: now + pause,
+            silent: false,
         });
     }
 

@@ -21,6 +21,7 @@ impl Oracle {
         if moved && stored.status.is_active() {
             // The store forgets what the lane remembered.
             lane.durable = Asked { failures: lane.durable.failures, ..Asked::default() };
+            lane.resumed = (stored.generation, stored.status_since.0);
             if !stored.options.hold {
                 lane.began_in = stored.generation;
                 lane.forgotten_before = stored.status_since.0;
@@ -64,6 +65,15 @@ impl Oracle {
             lane.pause_until = Timestamp::EPOCH;
         }
         let moved = new.generation != old.generation;
+        // The engine may be told of a stop when it is over already: what was accepted since is owed.
+        let until = if lane.resumed.0 > new.generation { lane.resumed.1 } else { u64::MAX };
+        // Where it is told of the last of several stops, it cannot know what was accepted during the others.
+        let passed_by = std::mem::take(&mut lane.passed_by);
+        if new.generation > old.generation + 1 && !new.status.is_active() {
+            lane.may_count += passed_by.iter().filter(|position| **position < new.status_since.0).count() as u64;
+        }
+        // And of two stops without the resume between them: nobody can tell what that began with.
+        let silent = moved && lane.stopped;
         if new.destination != old.destination {
             lane.start_afresh();
             lane.halted = false;
@@ -74,7 +84,7 @@ impl Oracle {
                 if new.options.hold {
                     // One that was stopped goes on as well: what it dropped stays dropped.
                     lane.stopped = false;
-                    if missed_suspension {
+                    if missed_suspension && !old.options.hold {
                         lane.items.values_mut().for_each(|item| item.optional |= !item.state.is_settled());
                     }
                 } else {
@@ -88,9 +98,9 @@ impl Oracle {
             }
             SubscriptionStatus::Suspended(_) if new.options.hold && moved => {}
             SubscriptionStatus::Suspended(_) if moved || old.options.hold && !new.options.hold => {
-                lane.stop(new.status_since, false, u64::MAX);
+                lane.stop(new.status_since, silent, until);
             }
-            SubscriptionStatus::Revoked if moved => lane.stop(new.status_since, false, u64::MAX),
+            SubscriptionStatus::Revoked if moved => lane.stop(new.status_since, silent, until),
             SubscriptionStatus::Deleted => {
                 lane.stop(new.status_since, true, u64::MAX);
                 lane.replace();
@@ -133,6 +143,8 @@ impl Lane {
             toggled: false,
             drops_told: 0,
             forgotten_before: 0,
+            passed_by: Vec::new(),
+            resumed: (0, 0),
         }
     }
 

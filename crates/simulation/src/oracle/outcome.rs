@@ -61,6 +61,9 @@ impl Oracle {
         if any && same_lane {
             lane.under_way -= 1;
         }
+        if outcomes.contains(&Outcome::Delivered) {
+            self.somebody_answered();
+        }
         match ended[..] {
             [] => None,
             _ if elsewhere => {

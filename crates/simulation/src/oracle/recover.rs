@@ -92,6 +92,8 @@ impl Oracle {
                 continue;
             }
             if item.optional {
+                // Where its failure was not saved it is sent as if for the first time.
+                item.due_at = found.map_or(domain::Timestamp::EPOCH, |found| item.due_at.min(found.due_at));
                 continue;
             }
             hold(Property::NothingIsForgotten, item.state.is_settled() || beyond || found.is_some(), || {

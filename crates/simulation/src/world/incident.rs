@@ -1,13 +1,15 @@
 //! What happens to a world beside traffic: crashes, restarts, jumps of the clock, and people who change subscriptions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::log_entry::{Action, LogEntry};
 use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use engine::core::{Core, Input};
-use store::{Change, Ledger, News, Put, Subscriptions};
+use engine::driver::{Driver, Found, Input};
+use store::{Change, Ledger, Put, Subscriptions};
 
+use super::driver::Run;
 use super::{Step, World, setup};
 use crate::mutation::Mutation;
 use crate::oracle::State;
@@ -30,13 +32,13 @@ impl World {
         self.note(|| format!("{incident:?}"));
         match incident {
             Incident::Crash(away) => {
-                if self.core.is_some() {
+                if self.is_up() {
                     self.back_after = away;
                     self.crash()?;
                 }
             }
             Incident::Restart(away) => {
-                if self.core.is_some() && self.stopping_since.is_none() {
+                if self.is_up() && self.stopping_since.is_none() {
                     self.back_after = away;
                     self.stopping_since = Some(self.time);
                     self.tell(Input::Stop)?;
@@ -48,7 +50,7 @@ impl World {
             }
             incident => {
                 // The management API is part of the process.
-                if self.core.is_some() && self.stopping_since.is_none() && !self.store_fails() {
+                if self.is_up() && self.stopping_since.is_none() && !self.store_fails() {
                     self.change(incident);
                 }
             }
@@ -82,13 +84,11 @@ impl World {
     }
 
     fn gone(&mut self) {
-        self.core = None;
+        self.driver = None;
         self.failed_save = None;
         self.run += 1;
+        self.of_run = Run::default();
         self.stopping_since = None;
-        self.missed_under_way = false;
-        self.trimming = false;
-        self.catalog_failed = false;
         self.schedule(self.back_after, Step::Start);
     }
 
@@ -135,22 +135,16 @@ impl World {
             Some(Mutation::LosePatience) => settings.delivery.topic_patience /= 10,
             _ => {}
         }
-        let mut core = Core::new(settings, ledger.mark, now);
         let head = store::EventLog::tail(&self.store).head();
+        self.pushed = head;
         for subscription in &subscriptions {
             self.oracle.applied(subscription, head);
         }
-        core.restore(now, version, subscriptions, ledger);
-        self.store.changes().apply(version);
-        let mut outputs = Vec::new();
-        while let Some(output) = core.poll() {
-            outputs.push(output);
-        }
-        self.core = Some(core);
+        let found = Found { ledger, version, subscriptions };
+        self.driver = Some(Driver::new(settings, Arc::default(), now, found));
         self.served_until = self.time;
         self.note(|| "started".to_owned());
-        self.schedule(0, Step::TrimTick(self.run));
-        outputs.into_iter().try_for_each(|output| self.obey(output))
+        self.tell(Input::News)
     }
 
     fn change(&mut self, incident: Incident) {

@@ -1,19 +1,21 @@
-//! How a world ends: everything is healed, everybody resumed, and once it has settled the books are closed. And the look at `status` on
-//! the way.
+//! How a world ends: everything is healed, everybody resumed, and once it has settled the books are closed. And the
+//! look at `status` on the way.
 
 use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
 use domain::notification::NotificationKind;
 use domain::subscription::SubscriptionStatus;
-use engine::core::Core;
 use store::{Entries, Outbox};
 
 use super::World;
-use super::driver::drop_count;
+use super::saving::drop_count;
 use crate::oracle::{Item, State, is_topic};
 use crate::plan::{Incident, MINUTE, SECOND};
 use crate::property::{Check, Property, hold};
 use crate::receiver::Behaviour;
 use crate::storage::{Health, at_once};
+
+/// An event's last retry is over by then.
+const ALL_RETRIES: u64 = 36 * MINUTE;
 
 /// After all retries (35 minutes), the longest pause that a `Retry-After` can ask for, and a backlog at a low rate.
 const SETTLES_WITHIN: u64 = 180 * MINUTE;
@@ -27,22 +29,24 @@ impl World {
         }
         self.storage.schedule.push((healed, Health::Good));
         self.note(|| "healed".to_owned());
-        if self.core.is_none() || self.stopping_since.is_some() {
-            self.until(healed + 20 * MINUTE, |world| world.core.is_some() && world.stopping_since.is_none())?;
+        if !self.is_up() || self.stopping_since.is_some() {
+            self.until(healed + 20 * MINUTE, |world| world.is_up() && world.stopping_since.is_none())?;
         }
         // Suspensions that are under way are carried out; then everybody is resumed, so that what was kept goes out.
         self.play_until(self.time + 10 * SECOND)?;
         self.happen(Incident::ResumeAll)?;
         let resumed = self.time;
-        let settled = |world: &World| !world.owes() && world.core.as_ref().is_some_and(Core::is_quiet);
+        let quiet = |world: &World| world.driver.as_ref().is_some_and(|driver| driver.core().is_quiet());
+        let settled = |world: &World| !world.owes() && quiet(world);
         while self.time < resumed + SETTLES_WITHIN && !settled(self) {
             self.until(resumed + SETTLES_WITHIN, settled)?;
             // A failure from before may have suspended it: what it keeps goes out now.
             self.happen(Incident::ResumeAll)?;
         }
-        // What is left open by the contract may still be tried; then counts of dropped events, and two rounds of trimming.
+        // What is left open by the contract may still be tried; then counts of dropped events, and two rounds of
+        // trimming.
         let optional = self.oracle.lanes.iter().any(|lane| lane.items.values().any(|item| item.optional));
-        let pause = if optional { 3 * MINUTE } else { 10 * SECOND };
+        let pause = if optional { ALL_RETRIES } else { 10 * SECOND };
         let trims = 2 * self.plan.settings.trim_every.as_micros() as u64;
         self.play_until(self.time + pause + trims)?;
         self.every_event_ends()?;
@@ -140,7 +144,7 @@ impl World {
             matches!(lane.stored.status, SubscriptionStatus::Suspended(_)) || lane.items.values().any(open)
         });
         hold(Property::UnneededIsFreed, left.is_empty() || keeps, || {
-            let floors = self.core.as_ref().map(Core::floors);
+            let floors = self.driver.as_ref().map(|driver| driver.core().floors());
             format!("{} events from {:?} on are kept for nobody: {floors:?}", left.len(), left.first())
         })
     }
@@ -148,7 +152,7 @@ impl World {
     /// A look at one lane's status.
     pub(super) fn look_at_status(&mut self) -> Check {
         let lanes = self.oracle.lanes.len() as u64;
-        if lanes == 0 || self.core.is_none() {
+        if lanes == 0 || !self.is_up() {
             return Ok(());
         }
         let index = ((self.totals.steps / 16) % lanes) as usize;
@@ -159,9 +163,9 @@ impl World {
         let now = self.steady();
         let lane = &self.oracle.lanes[index];
         let current = lane.known.as_ref().is_some_and(|known| known.revision == lane.stored.revision);
-        let asked = self.core.as_mut().and_then(|core| {
-            let routed = core.routed();
-            core.status(lane.stored.id, now).map(|(status, reach, _)| (status, reach, routed))
+        let asked = self.driver.as_mut().and_then(|driver| {
+            let routed = driver.core().routed();
+            driver.status(lane.stored.id, now).map(|(status, reach, _)| (status, reach, routed))
         });
         let Some((status, reach, routed)) = asked else { return Ok(()) };
         let settings = &self.plan.settings.delivery;
@@ -172,8 +176,8 @@ impl World {
         })?;
         let has_rate = status.rate.is_none() == topic || lane.stopped;
         hold(Property::StatusIsTrue, has_rate, || format!("subscription {index}: rate {:?}", status.rate))?;
-        // A lane reads on when half of what it holds is gone, and gets at most as much as it may hold; what a topic did not take goes back to
-        // its place besides.
+        // A lane reads on when half of what it holds is gone, and gets at most as much as it may hold; what a topic did
+        // not take goes back to its place besides.
         let batches = if self.plan.topics.contains(&true) { 3 * settings.batch_events } else { 0 };
         let in_hand = settings.max_in_hand + settings.max_in_hand.div_ceil(2) + batches;
         let most = (in_hand + settings.max_waiting + 2 * settings.max_in_flight) as u64;

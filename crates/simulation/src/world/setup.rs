@@ -16,7 +16,8 @@ use store::memory::{MemorySettings, MemoryStore};
 use store::{Change, EventLog, Pims, Put, ReadLimit, Subscriptions};
 use uuid::Uuid;
 
-use super::driver::HOURS_A_MINUTE;
+use super::backend::HOURS_A_MINUTE;
+use super::driver::Run;
 use super::shared::Shared;
 use super::{Step, Totals, World};
 use crate::oracle::{Oracle, user_filter};
@@ -52,13 +53,13 @@ impl World {
             store: MemoryStore::new(settings),
             storage: Storage::new(plan.storage.clone(), Random::new(seed, 3)),
             receivers,
-            core: None,
+            driver: None,
             run: 0,
+            of_run: Run::default(),
             stopping_since: None,
             back_after: 0,
-            missed_under_way: false,
-            trimming: false,
-            catalog_failed: false,
+            pushed: Position::FIRST,
+            pushes: Random::new(seed, 10),
             pending_save: None,
             failed_save: None,
             attempts: Default::default(),
@@ -67,6 +68,7 @@ impl World {
             suspensions_asked: 0,
             next_subscription: 0,
             withheld_until: 0,
+            unannounced: None,
             shared: plan.sharing.as_ref().map(Shared::new),
             oracle: Oracle::new(plan.settings.delivery.clone()),
             totals: Totals::default(),
@@ -168,7 +170,7 @@ impl World {
 
     /// Events come in, if they can.
     pub(super) fn append(&mut self, pim: u32, count: u64) {
-        if self.core.is_none() || self.stopping_since.is_some() || self.store_fails() {
+        if !self.is_up() || self.stopping_since.is_some() || self.store_fails() {
             return;
         }
         let mut events = Vec::new();
@@ -201,6 +203,18 @@ impl World {
         self.note(|| format!("{count} events of PIM {pim} from {head}"));
         for (event, (user, entity)) in chunk.events.iter().zip(about) {
             self.oracle.accepted(event, user, entity);
+        }
+        self.push();
+    }
+
+    /// What was accepted gets into the tail.
+    fn push(&mut self) {
+        let head = self.store.tail().head();
+        if self.plan.races && self.pushes.percent(50) {
+            let takes = self.pushes.within(0, 400_000);
+            self.schedule(takes, Step::Pushed(self.run, head));
+        } else {
+            self.pushed = head;
         }
     }
 

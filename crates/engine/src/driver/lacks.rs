@@ -3,41 +3,33 @@
 
 use std::time::Duration;
 
+use domain::Timestamp;
 use domain::outcome::Lack;
-use tokio::sync::watch;
-use tokio::time::Instant;
 
 /// A lack that isn't met again for so long is over: one that comes and goes is told once.
 const OVER_AFTER: Duration = Duration::from_secs(10);
 
 /// The lacks that the operator was told of.
-pub(crate) struct Lacks {
+#[derive(Debug, Default)]
+pub(super) struct Lacks {
     told: Vec<Told>,
-    shown: watch::Sender<Vec<Lack>>,
 }
 
+#[derive(Debug)]
 struct Told {
     lack: Lack,
-    since: Instant,
-    met_at: Instant,
+    since: Timestamp,
+    met_at: Timestamp,
 }
 
 impl Lacks {
-    pub(crate) fn new(shown: watch::Sender<Vec<Lack>>) -> Lacks {
-        Lacks { told: Vec::new(), shown }
-    }
-
     /// Whether any is in force, or was a moment ago.
-    pub(crate) fn any(&self) -> bool {
+    pub(super) fn any(&self) -> bool {
         !self.told.is_empty()
     }
 
-    /// These are in force now.
-    pub(crate) fn are(&mut self, lacks: &[Lack]) {
-        if lacks.is_empty() && self.told.is_empty() {
-            return;
-        }
-        let now = Instant::now();
+    /// These are in force now. Gives all that are shown, in order, if they are others than before.
+    pub(super) fn are(&mut self, lacks: &[Lack], now: Timestamp) -> Option<Vec<Lack>> {
         let before = self.told.len();
         for lack in lacks {
             match self.told.iter_mut().find(|told| told.lack == *lack) {
@@ -54,20 +46,19 @@ impl Lacks {
         }
         let mut changed = self.told.len() != before;
         self.told.retain(|told| {
-            let goes_on = now.duration_since(told.met_at) < OVER_AFTER;
+            let goes_on = now.since(told.met_at) < OVER_AFTER;
             if !goes_on {
-                let seconds = told.met_at.duration_since(told.since).as_secs();
-                tracing::info!(lack = %told.lack, seconds, "the missing resource is available again; deliveries \
-                                                            continue");
+                let seconds = told.met_at.since(told.since).as_secs();
+                tracing::info!(lack = %told.lack, seconds, "the missing resource is available again; deliveries continue");
             }
             changed |= !goes_on;
             goes_on
         });
-        if changed {
+        changed.then(|| {
             let mut lacks: Vec<Lack> = self.told.iter().map(|told| told.lack).collect();
             lacks.sort_unstable();
-            self.shown.send_replace(lacks);
-        }
+            lacks
+        })
     }
 }
 

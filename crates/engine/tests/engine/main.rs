@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod room;
+mod topics;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +21,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sinks::heard::Heard;
 use sinks::{Delivery, Sink};
-use store::memory::{MemorySettings, MemoryStore};
+use store::memory::MemoryStore;
 use store::{Change, Entries, EventLog, Ledger, News, Outbox, Put, Store, Subscriptions};
 
 const PIM: PimId = PimId(1);
@@ -329,180 +332,5 @@ async fn what_no_lane_needs_is_deleted() {
     assert_eq!(kept.first().map(|event| event.event.id().to_owned()).as_deref(), Some("fails"));
     tokio::time::sleep(Duration::from_secs(6 * 60)).await;
     assert_eq!(store.read(None, Position::FIRST, limit).await.unwrap().events, []);
-    engine.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_topic_gets_its_events_in_batches_and_in_order() {
-    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
-    let subscription = topic_subscription(&[UPDATED]);
-    create(&store, &subscription).await;
-    let engine = start(&store, &sink).await;
-    append(&store, numbered(0..5_000)).await;
-    until("all delivered", async || sink.ids(subscription.id).len() >= 5_000).await;
-    assert_eq!(sink.ids(subscription.id), numbered(0..5_000));
-    let sizes = sink.sizes.lock().unwrap().remove(&subscription.id).unwrap();
-    assert!(sizes.iter().all(|size| *size <= 1_000), "{sizes:?}");
-    assert!(sizes.len() <= 50, "{} attempts for 5,000 events", sizes.len());
-    assert_eq!(engine.status(subscription.id).await.unwrap().rate, None);
-    engine.stop().await;
-    assert_eq!(store.load().await.unwrap().mark, store.tail().head());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_topic_that_was_away_gets_everything_in_order_after_a_restart() {
-    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
-    let subscription = topic_subscription(&[UPDATED]);
-    create(&store, &subscription).await;
-    let failure =
-        Failure { reason: ErrorReason::ConnectionRefused, code: 500, message: "Refused.".into(), answer: None };
-    sink.answers.lock().unwrap().insert(subscription.id, Outcome::Failed(failure));
-    let engine = start(&store, &sink).await;
-    append(&store, numbered(0..3_000)).await;
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    let tried = sink.sizes.lock().unwrap().get(&subscription.id).map_or(0, Vec::len);
-    assert!((4..=8).contains(&tried), "{tried} attempts within half a minute");
-    engine.stop().await;
-    sink.answers.lock().unwrap().clear();
-    sink.delivered.lock().unwrap().clear();
-    let store = Arc::new(store.reopen());
-    let engine = start(&store, &sink).await;
-    until("all delivered", async || sink.ids(subscription.id).len() >= 3_000).await;
-    assert_eq!(sink.ids(subscription.id), numbered(0..3_000));
-    engine.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hanging_topic_changes_nothing_for_others() {
-    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
-    let slow = topic_subscription(&[UPDATED]);
-    let others = [topic_subscription(&[UPDATED]), subscription(&[UPDATED])];
-    for subscription in others.iter().chain([&slow]) {
-        create(&store, subscription).await;
-    }
-    *sink.hangs.lock().unwrap() = Some(slow.id);
-    let engine = start(&store, &sink).await;
-    let begun = tokio::time::Instant::now();
-    for round in 0..20 {
-        append(&store, numbered(round * 100..round * 100 + 100)).await;
-        let wanted = (round as usize + 1) * 100;
-        until("the others have the round", async || others.iter().all(|one| sink.ids(one.id).len() == wanted)).await;
-    }
-    assert!(begun.elapsed() < Duration::from_secs(5), "the others took {:?}", begun.elapsed());
-    let sizes = sink.sizes.lock().unwrap()[&slow.id].clone();
-    assert_eq!(sizes.len(), 1, "one batch at a time, not {sizes:?}");
-    let status = engine.status(slow.id).await.unwrap();
-    assert_eq!((status.backlog, status.in_flight), (2000, sizes[0] as u64));
-    engine.stop().await;
-}
-
-/// A panic in a sink left the attempt without an end, and the lane waited for it for ever.
-#[tokio::test(start_paused = true)]
-async fn an_attempt_that_panics_is_made_again_and_does_not_count() {
-    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
-    let subscription = topic_subscription(&[UPDATED]);
-    create(&store, &subscription).await;
-    *sink.panics.lock().unwrap() = Some(subscription.id);
-    let engine = start(&store, &sink).await;
-    append(&store, ["event".to_owned()]).await;
-    until("sent again", async || sink.ids(subscription.id).len() == 2).await;
-    let status = engine.status(subscription.id).await.unwrap();
-    assert_eq!((status.delivered_in_window, status.failed_in_window), (1, 0));
-    engine.stop().await;
-}
-
-/// A store whose log has room for some thousands of events of a PIM.
-fn small() -> Arc<MemoryStore> {
-    Arc::new(MemoryStore::new(MemorySettings { max_log_bytes: 600_000, ..MemorySettings::default() }))
-}
-
-/// Appends one event after another for a while, each of them if there is room.
-async fn append_for(store: &MemoryStore, seconds: u64) -> Vec<bool> {
-    let mut taken = Vec::new();
-    for _ in 0..seconds {
-        for _ in 0..4 {
-            let id = SubscriptionId::generate().to_string();
-            taken.push(store.append(PIM, vec![event(&id)], Clock::system().wall()).await.is_ok());
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    taken
-}
-
-async fn dropped(store: &MemoryStore, of: &Subscription) -> Vec<(ErrorReason, String)> {
-    let query = LogQuery {
-        log_type: None,
-        order: LogOrder::Ascending,
-        limit: 100,
-        skip: 0,
-        after: None,
-        subscriber_id: None,
-        subscription_id: Some(of.id),
-        operation: Some(LogBody::FAILED_DELIVERY.to_owned()),
-        error_reason: None,
-        start_time: None,
-        end_time: None,
-    };
-    let entries = store.entries(&of.owner(), &query).await.unwrap().entries;
-    let told = entries.into_iter().filter_map(|entry| match entry.body {
-        LogBody::FailedDelivery(failure) if failure.message.contains("dropped") => {
-            Some((failure.reason, failure.message))
-        }
-        _ => None,
-    });
-    told.collect()
-}
-
-/// Held events give way, the oldest of them, before a producer is sent away or an active subscription loses anything.
-#[tokio::test(start_paused = true)]
-async fn what_is_held_gives_way_when_the_log_is_nearly_full() {
-    let (store, sink) = (small(), Arc::new(TestSink::default()));
-    let mut held = subscription(&[UPDATED]);
-    held.options.hold = true;
-    let active = subscription(&[UPDATED]);
-    create(&store, &held).await;
-    create(&store, &active).await;
-    let engine = start(&store, &sink).await;
-    change(&store, held.id, |it| it.status = SubscriptionStatus::Suspended(SuspensionReason::User)).await;
-    let taken = append_for(&store, 900).await;
-    assert!(taken.iter().all(|taken| *taken), "a producer was sent away");
-    until("all delivered", async || sink.ids(active.id).len() == taken.len()).await;
-    let told = dropped(&store, &held).await;
-    assert!(
-        !told.is_empty()
-            && told.iter().all(|(reason, message)| {
-                *reason == ErrorReason::SubscriptionSuspended && message.contains("nearly full")
-            }),
-        "{told:?}"
-    );
-    assert_eq!(dropped(&store, &active).await, []);
-    change(&store, held.id, |it| it.status = SubscriptionStatus::Active).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    let kept = sink.ids(held.id).len();
-    assert!((100..taken.len()).contains(&kept), "{kept} of {} were kept", taken.len());
-    engine.stop().await;
-}
-
-/// Where nothing is held, a topic that takes nothing is suspended before its patience ends; a topic of another PIM that
-/// takes nothing either goes on waiting.
-#[tokio::test(start_paused = true)]
-async fn a_topic_that_takes_nothing_gives_way_when_the_log_is_nearly_full() {
-    let (store, sink) = (small(), Arc::new(TestSink::default()));
-    let topic = topic_subscription(&[UPDATED]);
-    let elsewhere = Subscription { pim: PimId(2), ..topic_subscription(&[UPDATED]) };
-    let failure =
-        Failure { reason: ErrorReason::ConnectionRefused, code: 500, message: "Refused.".into(), answer: None };
-    for one in [&topic, &elsewhere] {
-        create(&store, one).await;
-        sink.answers.lock().unwrap().insert(one.id, Outcome::Failed(failure.clone()));
-    }
-    let engine = start(&store, &sink).await;
-    store.append(PimId(2), vec![event("elsewhere")], Clock::system().wall()).await.unwrap();
-    let taken = append_for(&store, 900).await;
-    assert!(taken.iter().all(|taken| *taken), "a producer was sent away");
-    let status = async |of: &Subscription| store.subscription(of.id).await.unwrap().unwrap().status;
-    assert_eq!(status(&topic).await, SubscriptionStatus::Suspended(SuspensionReason::TookNothing));
-    assert_eq!(status(&elsewhere).await, SubscriptionStatus::Active);
-    assert_eq!(dropped(&store, &topic).await.len(), 1);
     engine.stop().await;
 }

@@ -1,0 +1,170 @@
+//! The lanes with their subscriptions: telling them, doing what they ask, noting what they have come to.
+
+use std::sync::Arc;
+
+use delivery::Lane;
+use domain::outcome::{Lack, Outcome};
+use domain::subscription::Subscription;
+use domain::{Position, Timestamp};
+use store::ReadLimit;
+
+use super::Core;
+use super::host_rate::HostOf;
+use super::output::{AttemptId, Output, Read, ReadFor, ReadId, Suspend};
+use super::silence::Host;
+
+/// A place among the lanes, and which lane in it: places are used again, numbers are not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct LaneId {
+    pub(super) slot: usize,
+    pub(super) number: u64,
+}
+
+/// A lane with its subscription.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) number: u64,
+    /// The subscription's generation in which it began.
+    pub(super) began: u32,
+    pub(super) subscription: Arc<Subscription>,
+    /// The host of its destination.
+    pub(super) host: Host,
+    /// The host and port with the rate that it shares; none for topics.
+    pub(super) paced_with: Option<HostOf>,
+    pub(super) lane: Lane,
+    /// What it lacked when that was last counted; and where silence, of which host.
+    pub(super) lack: Option<(Lack, Host)>,
+    /// Events before it do not concern a lane that began with this run of the platform.
+    pub(super) from: Position,
+    pub(super) timer: Option<Timestamp>,
+    /// Whether it is among those to be saved.
+    pub(super) unsaved: bool,
+    /// The first event that is needed if the platform starts again from what is saved; `None` = the mark.
+    pub(super) saved_floor: Option<Position>,
+    /// The same, when the save under way has succeeded.
+    pub(super) saving_floor: Option<Position>,
+    /// Whether its waiting events are to be forgotten with the next save.
+    pub(super) drop_exceptions: bool,
+    /// Whether another lane took its place at a resume; it is kept until its last attempt has ended.
+    pub(super) replaced: bool,
+    pub(super) matched: u64,
+    pub(super) filtered_out: u64,
+    pub(super) delivered: u64,
+    pub(super) failed: u64,
+}
+
+impl Core {
+    pub(super) fn entry(&mut self, lane: LaneId) -> Option<&mut Entry> {
+        self.entries.get_mut(lane.slot)?.as_mut().filter(|entry| entry.number == lane.number)
+    }
+
+    pub(super) fn ended(&mut self, attempt: AttemptId, outcomes: Vec<Outcome>) {
+        let silence = self.judge_silence(attempt, &outcomes);
+        if let Some(entry) = self.entry(attempt.lane) {
+            entry.count(&outcomes, silence);
+        }
+        self.tell(attempt.lane, delivery::Input::Outcomes(attempt.ticket, outcomes, silence));
+    }
+
+    /// Tells a lane, and does what it asks. One that is gone is told nothing.
+    pub(super) fn tell(&mut self, lane: LaneId, input: delivery::Input) {
+        let now = self.now;
+        if let Some(entry) = self.entry(lane) {
+            entry.lane.handle(now, input);
+            self.pump(lane.slot);
+        }
+    }
+
+    /// Does what a lane asks, gives it turns to send that are free, and notes its timer.
+    pub(super) fn pump(&mut self, slot: usize) {
+        loop {
+            self.obey(slot);
+            let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+            if entry.replaced {
+                return self.pump_replaced(slot);
+            }
+            match entry.paced_with.filter(|_| entry.lane.wants_turn()) {
+                None => self.host_rate.leave(slot),
+                Some(host) if self.host_rate.turn(slot, host, self.now) => {
+                    entry.lane.handle(self.now, delivery::Input::Turn);
+                    continue;
+                }
+                // It waits until `fire_timers` gives it one.
+                Some(_) => {}
+            }
+            return self.note(slot);
+        }
+    }
+
+    /// Does what a lane asks.
+    fn obey(&mut self, slot: usize) {
+        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+        if entry.replaced {
+            return;
+        }
+        let id = LaneId { slot, number: entry.number };
+        while let Some(output) = entry.lane.poll() {
+            self.outputs.push_back(match output {
+                delivery::Output::Send { ticket, events } => {
+                    let number = if self.followed.is_some() { entry.lane.attempt_number(ticket) } else { 1 };
+                    let attempt = AttemptId { lane: id, ticket, number, started: self.now, host: entry.host };
+                    self.silences.tried(entry.host, self.now);
+                    Output::Deliver { attempt, subscription: entry.subscription.clone(), events }
+                }
+                delivery::Output::Read { from, events, bytes } => {
+                    // Not every event matches: reading some more at once saves turns, and what is too much is read
+                    // again.
+                    let limit = ReadLimit { events: events.max(1) * 4, bytes: bytes.max(1), until: self.routed };
+                    Output::Read(Read { id: ReadId(ReadFor::Lane(id)), pim: entry.subscription.pim, from, limit })
+                }
+                delivery::Output::Load(positions) => {
+                    Output::Load { id: ReadId(ReadFor::Lane(id)), pim: entry.subscription.pim, positions }
+                }
+                delivery::Output::Suspend(reason) => {
+                    let (subscription, last) = (entry.subscription.clone(), entry.lane.last_failure().cloned());
+                    Output::Suspend(Suspend { subscription, reason, last })
+                }
+            });
+        }
+    }
+
+    /// Notes what a lane has come to: its timer, what is to be saved, what it lacks.
+    fn note(&mut self, slot: usize) {
+        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
+        self.totals.given_up += entry.lane.take_given_up();
+        // A lane that does not send is not offered events either: it reads them later, if at all.
+        if !entry.lane.is_live() && entry.lane.reach().is_none() {
+            entry.lane.fall_behind(self.routed);
+        }
+        let timer = entry.lane.poll_timeout();
+        if timer != entry.timer {
+            if let Some(at) = std::mem::replace(&mut entry.timer, timer) {
+                self.timers.remove(&(at, slot));
+            }
+            if let Some(at) = timer {
+                self.timers.insert((at, slot));
+            }
+        }
+        if !entry.unsaved && entry.lane.is_unsaved() {
+            entry.unsaved = true;
+            self.saver.lanes.push(slot);
+        }
+        self.saver.urgent |= entry.unsaved && entry.lane.is_urgent();
+        self.count_lack(slot);
+    }
+
+    pub(super) fn fire_timers(&mut self) {
+        // A lane whose timer does not move on must not hold up the loop: each fires at most once a turn.
+        let due: Vec<usize> = self.timers.iter().take_while(|(at, _)| *at <= self.now).map(|(_, slot)| *slot).collect();
+        for slot in due {
+            let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
+            entry.lane.handle(self.now, delivery::Input::Timeout);
+            self.pump(slot);
+        }
+        while let Some(slot) = self.host_rate.next_turn(self.now) {
+            let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
+            entry.lane.handle(self.now, delivery::Input::Turn);
+            self.pump(slot);
+        }
+    }
+}

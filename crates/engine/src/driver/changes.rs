@@ -1,0 +1,85 @@
+//! Changes of the catalogue: which are announced, which are known, and reading those in between.
+
+use domain::Timestamp;
+use domain::subscription::Subscription;
+use store::StoreError;
+
+use super::{Driver, Request, STORE_AGAIN};
+use crate::core;
+
+/// How far the driver is with the catalogue.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// The newest version that was announced.
+    announced: u64,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    Reading {
+        /// The read before this one failed.
+        again: bool,
+    },
+    Failed {
+        again_at: Timestamp,
+    },
+}
+
+impl Changes {
+    pub(super) fn again_at(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Failed { again_at } => Some(again_at),
+            State::Idle | State::Reading { .. } => None,
+        }
+    }
+}
+
+impl Driver {
+    pub(super) fn announced(&mut self, version: u64) {
+        self.changes.announced = version.max(self.changes.announced);
+        if matches!(self.changes.state, State::Idle) {
+            self.take_changes();
+        }
+    }
+
+    /// Reads changes that are announced and not known; if there are none, events may go on.
+    fn take_changes(&mut self) {
+        let known = self.core.version();
+        if known >= self.changes.announced {
+            return self.go_on();
+        }
+        self.changes.state = State::Reading { again: false };
+        self.requests.push_back(Request::Changes { since: known });
+    }
+
+    pub(super) fn read_changes_again(&mut self) {
+        if self.changes.again_at().is_some_and(|at| at <= self.clock.steady) {
+            self.changes.state = State::Reading { again: true };
+            self.requests.push_back(Request::Changes { since: self.core.version() });
+        }
+    }
+
+    pub(super) fn changed(&mut self, result: Result<(u64, Vec<Subscription>), StoreError>) {
+        let State::Reading { again } = std::mem::take(&mut self.changes.state) else { return };
+        // A lane that a change sets going would send again.
+        if self.stops() {
+            return;
+        }
+        match result {
+            Ok((version, subscriptions)) => {
+                self.tell(core::Input::Changed { version, subscriptions });
+                self.requests.push_back(Request::InEffect { version });
+                self.take_changes();
+            }
+            Err(error) => {
+                if !again {
+                    tracing::error!(%error, "cannot read subscriptions; nothing new is delivered until they are readable");
+                }
+                self.changes.state = State::Failed { again_at: self.clock.steady + STORE_AGAIN };
+            }
+        }
+    }
+}

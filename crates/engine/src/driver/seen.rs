@@ -1,0 +1,89 @@
+//! What the hot tail shows, and whether that is all there is.
+
+use std::sync::Arc;
+
+use domain::{LoggedEvent, Position};
+use store::{Chunk, Tail};
+
+use super::{Driver, Request};
+use crate::core::{self, Read};
+
+/// What a look at the tail shows.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The head of the tail, as it was before the look at the events.
+    pub head: Position,
+    /// The events; `None`: the tail does not reach back that far.
+    pub events: Option<Vec<Arc<LoggedEvent>>>,
+}
+
+impl Seen {
+    /// Looks at the tail: at most `max` events from `from` on.
+    pub fn look(tail: &Tail, from: Position, max: usize) -> Seen {
+        // Before the events: what comes in between only makes them more.
+        let head = tail.head();
+        Seen { head, events: tail.since(from, max) }
+    }
+
+    /// What a lane wants to read, if all of it is there. A change is announced before events that were accepted earlier
+    /// are pushed: up to where it takes effect the log may be ahead of the tail.
+    fn chunk(self, read: &Read) -> Option<Chunk> {
+        let Read { pim, limit, .. } = *read;
+        let events = self.events.filter(|_| self.head >= limit.until)?;
+        let full = events.len() == limit.events;
+        let last = events.last().map(|event| event.position.next());
+        let next = last.filter(|_| full).unwrap_or(limit.until).min(limit.until);
+        let events = events.into_iter().filter(|event| event.pim == pim && event.position < limit.until).collect();
+        Some(Chunk { events, next })
+    }
+}
+
+impl Driver {
+    /// Gives a lane what the tail has for it; what the tail has not got all of, is read from the log.
+    pub(super) fn seen_for(&mut self, read: Read, seen: Seen) {
+        match seen.chunk(&read) {
+            Some(chunk) => self.tell(core::Input::Read { id: read.id, chunk: Ok(chunk) }),
+            None => self.requests.push_back(Request::Read { read }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::event::EventParts;
+    use domain::{Event, PimId, Timestamp};
+    use store::ReadLimit;
+
+    use super::*;
+    use crate::core::ReadId;
+
+    fn event(position: u64) -> Arc<LoggedEvent> {
+        let parts = EventParts {
+            id: "id",
+            event_type: "com.akeneo.pim.v1.product.updated",
+            time: "2026-11-02T08:00:00Z",
+            extensions: "",
+            data: "{}",
+            product_identifier: None,
+        };
+        let (position, accepted_at) = (Position(position), Timestamp::EPOCH);
+        Arc::new(LoggedEvent { position, pim: PimId(1), accepted_at, event: Event::new(parts) })
+    }
+
+    /// A suspension is announced before the events that were accepted just before it are in the tail: what it drops was
+    /// counted from the tail, as nothing.
+    #[test]
+    fn the_tail_is_not_taken_for_the_log_where_the_log_is_ahead() {
+        let tail = Tail::new(Position(1), 1 << 20);
+        tail.push([event(1), event(2)]);
+        let chunk = |until| {
+            let limit = ReadLimit { events: 10, bytes: 1 << 20, until: Position(until) };
+            let read = Read { id: ReadId::of_a_drop(1), pim: PimId(1), from: Position(1), limit };
+            let chunk = Seen::look(&tail, read.from, limit.events).chunk(&read)?;
+            Some((chunk.events.len(), chunk.next))
+        };
+        assert_eq!(chunk(5), None);
+        assert_eq!(chunk(3), Some((2, Position(3))));
+        assert_eq!(chunk(2), Some((1, Position(2))));
+    }
+}

@@ -1,0 +1,46 @@
+//! Trimming: what no lane needs is deleted from time to time, and lanes let go of what is too old or too much.
+
+use domain::Timestamp;
+
+use super::{Driver, Request, Trimmed};
+use crate::core;
+
+/// When the log is trimmed next, and whether it is now.
+#[derive(Debug)]
+pub(super) struct Trimming {
+    due: Timestamp,
+    under_way: bool,
+}
+
+impl Trimming {
+    pub(super) fn new(now: Timestamp) -> Trimming {
+        Trimming { due: now, under_way: false }
+    }
+
+    pub(super) fn due(&self) -> Timestamp {
+        self.due
+    }
+}
+
+impl Driver {
+    pub(super) fn trim_if_due(&mut self) {
+        if self.trimming.due > self.clock.steady {
+            return;
+        }
+        self.trimming.due = self.clock.steady + self.settings.trim_every;
+        if !std::mem::replace(&mut self.trimming.under_way, true) {
+            let (floors, retention) = (self.core.floors(), self.settings.retention);
+            self.requests.push_back(Request::Trim { floors, retention });
+        }
+    }
+
+    pub(super) fn trimmed(&mut self, Trimmed { expired, pressed }: Trimmed) {
+        self.trimming.under_way = false;
+        if let Some(before) = expired {
+            self.tell(core::Input::Expired { before });
+        }
+        if let Some((pim, before)) = pressed {
+            self.tell(core::Input::MakeRoom { pim, before });
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The shell of the driver: does on tokio what it asks, and tells it what happened. It decides nothing.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::outcome::Lack;
+use domain::subscription::Subscription;
+use domain::{Clock, LoggedEvent, SubscriptionId};
+use futures_util::FutureExt;
+use sinks::heard::Heard;
+use sinks::{Delivery, Sink, TraceParents};
+use store::Store;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::core::{AttemptId, Survey};
+use crate::driver::{Driver, Input, Request, Seen, Standing};
+use crate::meters::{Accepted, Meters};
+use crate::trace::DeliveryTracer;
+use crate::{suspension, work};
+
+/// Answers that are taken in before the driver is asked again.
+const ANSWERS_AT_ONCE: usize = 512;
+
+/// What others ask of the driver.
+pub(crate) enum Question {
+    /// How a lane stands, and where the uncounted part of its backlog begins.
+    Status(SubscriptionId, oneshot::Sender<Option<Standing>>),
+    /// How all lanes stand, with the figures of at most so many subscriptions.
+    Survey(usize, oneshot::Sender<Survey>),
+}
+
+/// Why the loop goes on.
+enum Woken {
+    /// Tasks have answered.
+    Answers,
+    /// There are events or changes.
+    News,
+    /// It is time.
+    Timer,
+    /// Somebody asks.
+    Question(Question),
+    /// The platform stops.
+    Stop,
+}
+
+/// What is around a driver.
+pub(crate) struct Surroundings {
+    pub(crate) clock: Clock,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) frequent: store::transition::Frequent,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) tracer: Option<Arc<dyn DeliveryTracer>>,
+    pub(crate) heard: Heard,
+    pub(crate) lacks: watch::Sender<Vec<Lack>>,
+}
+
+/// Runs a driver until it ends.
+pub(crate) async fn run(
+    mut driver: Driver,
+    around: Surroundings,
+    questions: mpsc::Receiver<Question>,
+    stopped: watch::Receiver<bool>,
+) {
+    if around.tracer.is_some() {
+        driver.follow();
+    }
+    let (answers, answered) = mpsc::unbounded_channel();
+    let committed = around.store.changes().committed();
+    let shell = Shell { driver, around, answers, committed };
+    shell.run(answered, questions, stopped).await;
+}
+
+struct Shell {
+    driver: Driver,
+    around: Surroundings,
+    answers: mpsc::UnboundedSender<Input>,
+    committed: watch::Receiver<u64>,
+}
+
+impl Shell {
+    async fn run(
+        mut self,
+        mut answered: mpsc::UnboundedReceiver<Input>,
+        mut questions: mpsc::Receiver<Question>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        let mut head = self.around.store.tail().watch();
+        let mut answers = Vec::with_capacity(ANSWERS_AT_ONCE);
+        let mut stopping = false;
+        let timer = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(timer);
+        let mut turn = Instant::now();
+        loop {
+            head.borrow_and_update();
+            self.committed.borrow_and_update();
+            self.do_what_is_asked();
+            if self.driver.end().is_some() {
+                return;
+            }
+            let now = self.around.clock.now().steady;
+            let wait = self.driver.poll_timeout().map_or(Duration::from_secs(3600), |at| at.since(now));
+            timer.as_mut().reset(tokio::time::Instant::now() + wait);
+            self.around.meters.turn.observe(turn.elapsed());
+            let woken = tokio::select! {
+                biased;
+                // The shell itself holds a sender: there is always at least one.
+                _ = answered.recv_many(&mut answers, ANSWERS_AT_ONCE) => Woken::Answers,
+                _ = head.changed(), if !stopping => Woken::News,
+                _ = self.committed.changed() => Woken::News,
+                () = timer.as_mut() => Woken::Timer,
+                Some(question) = questions.recv() => Woken::Question(question),
+                _ = stopped.wait_for(|stop| *stop), if !stopping => Woken::Stop,
+            };
+            turn = Instant::now();
+            match woken {
+                Woken::Answers => answers.drain(..).for_each(|answer| self.tell(answer)),
+                Woken::News => self.tell(Input::News),
+                Woken::Timer => self.tell(Input::Timeout),
+                Woken::Question(question) => self.answer(question),
+                Woken::Stop => {
+                    stopping = true;
+                    self.tell(Input::Stop);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.driver.handle(self.around.clock.now(), input);
+    }
+
+    fn answer(&mut self, question: Question) {
+        // Whoever asked may have gone away.
+        match question {
+            Question::Status(id, answer) => _ = answer.send(self.driver.status(id, self.around.clock.now())),
+            Question::Survey(at_most, answer) => _ = answer.send(self.driver.survey(at_most)),
+        }
+    }
+
+    fn do_what_is_asked(&mut self) {
+        while let Some(request) = self.driver.poll() {
+            self.carry_out(request);
+        }
+    }
+
+    fn carry_out(&mut self, request: Request) {
+        let store = self.around.store.clone();
+        match request {
+            Request::Look { from, max } => self.tell(Input::Seen { seen: Seen::look(store.tail(), from, max) }),
+            Request::Version => {
+                let version = *self.committed.borrow();
+                self.tell(Input::Announced { version });
+            }
+            Request::Listen => {
+                if let Some(ago) = self.around.heard.ago() {
+                    self.tell(Input::Heard { ago });
+                }
+            }
+            Request::Changes { since } => {
+                self.begin(async move { Input::Changed { result: store.changed_since(Some(since)).await } });
+            }
+            Request::InEffect { version } => store.changes().apply(version),
+            Request::Missed { from, limit } => {
+                self.begin(async move { Input::Missed { result: store.read(None, from, limit).await } });
+            }
+            Request::LookFor { read } => {
+                // In its turn: a lane that reads a lot holds up nobody.
+                let seen = Seen::look(store.tail(), read.from, read.limit.events);
+                let _ = self.answers.send(Input::SeenFor { read, seen });
+            }
+            Request::Read { read } => self.begin(async move {
+                let chunk = store.read(Some(read.pim), read.from, read.limit).await;
+                Input::Read { id: read.id, chunk }
+            }),
+            Request::Load { id, pim, positions } => self.begin(async move {
+                let events = work::load(&*store, pim, &positions).await;
+                Input::Loaded { id, positions, events }
+            }),
+            Request::Deliver { attempt, subscription, events } => self.deliver(attempt, subscription, events),
+            Request::Save { save } => {
+                let meters = self.around.meters.clone();
+                self.begin(async move {
+                    let started = Instant::now();
+                    let result = store.save(save).await;
+                    meters.save_duration.observe(started.elapsed());
+                    Input::Saved { result }
+                });
+            }
+            Request::Suspend { number, wanted } => {
+                let (now, frequent) = (self.around.clock.wall(), self.around.frequent);
+                self.begin(async move {
+                    let result = suspension::suspend(&*store, &wanted, now, frequent).await;
+                    Input::Suspended { number, result }
+                });
+            }
+            Request::Trim { floors, retention } => {
+                self.begin(async move { Input::Trimmed(work::trim(&*store, &floors, retention).await) });
+            }
+            Request::Forget { subscription } => self.around.sink.forget(subscription),
+            Request::Follow { routed, since } => {
+                if let Some(tracer) = &self.around.tracer {
+                    tracer.routed(&routed, since);
+                }
+            }
+            Request::Show { lacks } => _ = self.around.lacks.send_replace(lacks),
+        }
+    }
+
+    /// Begins a task whose answer the driver is told.
+    fn begin(&self, task: impl Future<Output = Input> + Send + 'static) {
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            let _ = answers.send(task.await);
+        });
+    }
+
+    fn deliver(&self, attempt: AttemptId, subscription: Arc<Subscription>, events: Vec<Arc<LoggedEvent>>) {
+        let of = subscription.destination.of_type();
+        let accepted = Accepted::of(&events);
+        let tracer = self.around.tracer.as_ref();
+        let trace = tracer.and_then(|tracer| tracer.attempt(&subscription, &events, attempt.number()));
+        let traces = trace.as_ref().map_or_else(TraceParents::new, |trace| trace.parents());
+        let delivery = self.around.sink.deliver(Delivery { subscription, events, traces });
+        let (meters, clock) = (self.around.meters.clone(), self.around.clock.clone());
+        self.begin(async move {
+            let started = Instant::now();
+            // A fault in a sink must not leave its lane waiting. Without outcomes, the events are sent again and
+            // nothing counts.
+            let outcomes = AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| {
+                tracing::error!("a delivery attempt panicked; its events are sent again");
+                Vec::new()
+            });
+            meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock.wall());
+            if let Some(trace) = trace {
+                trace.ended(&outcomes);
+            }
+            Input::Outcomes { attempt, outcomes }
+        });
+    }
+}

@@ -1,0 +1,310 @@
+//! The driver's decisions, one by one: what it reads, in which order it takes things in, and when it tries again or
+//! ends.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, reason = "the frame is shared by several tests")]
+
+mod parts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::lane_status::LaneStatus;
+use domain::outcome::{Lack, Outcome, SuspensionReason};
+use domain::subscription::{Subscription, SubscriptionStatus};
+use domain::{LoggedEvent, Position, Timestamp};
+use engine::driver::{Driver, End, Found, Input, Request, Seen};
+use parts::{START, event_at, failed, https};
+use store::{Chunk, LedgerRecord, StoreError};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A driver, and what it asked for and was not answered.
+struct Bench {
+    driver: Driver,
+    now: Timestamp,
+    asked: Vec<Request>,
+    subscription: Subscription,
+    /// What looks at the tail and at the announced version show.
+    tail: Vec<Arc<LoggedEvent>>,
+    complete_from: Position,
+    version: u64,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let subscription = https("https://a.example/");
+        let found = Found { ledger: LedgerRecord::default(), version: 1, subscriptions: vec![subscription.clone()] };
+        let mut bench = Bench {
+            driver: Driver::new(engine::Settings::default(), Arc::default(), START, found),
+            now: START,
+            asked: Vec::new(),
+            subscription,
+            tail: Vec::new(),
+            complete_from: Position::FIRST,
+            version: 1,
+        };
+        bench.tell(Input::News);
+        bench.asked.clear();
+        bench
+    }
+
+    fn head(&self) -> Position {
+        self.tail.last().map_or(Position::FIRST, |last| last.position.next())
+    }
+
+    fn append(&mut self) {
+        self.tail.push(event_at(self.head(), self.now));
+    }
+
+    fn look(&self, from: Position, max: usize) -> Seen {
+        let there = self.tail.iter().filter(|event| event.position >= from).take(max).cloned().collect();
+        Seen { head: self.head(), events: Some(there).filter(|_| from >= self.complete_from) }
+    }
+
+    /// Tells the driver, and answers its looks.
+    fn tell(&mut self, input: Input) {
+        self.driver.handle(self.now, input);
+        while let Some(request) = self.driver.poll() {
+            match request {
+                Request::Look { from, max } => {
+                    let seen = self.look(from, max);
+                    self.driver.handle(self.now, Input::Seen { seen });
+                }
+                Request::LookFor { read } => {
+                    let seen = self.look(read.from, read.limit.events);
+                    self.driver.handle(self.now, Input::SeenFor { read, seen });
+                }
+                Request::Version => self.driver.handle(self.now, Input::Announced { version: self.version }),
+                request => self.asked.push(request),
+            }
+        }
+    }
+
+    /// Takes the first request out that fits.
+    fn take<T>(&mut self, fits: impl Fn(&Request) -> Option<T>) -> Option<T> {
+        let place = self.asked.iter().position(|request| fits(request).is_some())?;
+        fits(&self.asked.remove(place))
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.driver.poll_timeout().filter(|at| *at <= end) {
+            self.now = at.max(self.now);
+            self.tell(Input::Timeout);
+        }
+        self.now = end;
+    }
+
+    /// The events of the attempts that were asked for.
+    fn sent(&mut self) -> Vec<u64> {
+        let deliver = |request: &Request| match request {
+            Request::Deliver { events, .. } => Some(events[0].position.0),
+            _ => None,
+        };
+        std::iter::from_fn(|| self.take(deliver)).collect()
+    }
+
+    fn changes(&mut self) -> Option<u64> {
+        self.take(|request| if let Request::Changes { since } = request { Some(*since) } else { None })
+    }
+
+    /// Answers the read of changes: the subscription as it is in this version.
+    fn changed(&mut self, version: u64, status: SubscriptionStatus) {
+        self.subscription.revision += 1;
+        if status != self.subscription.status {
+            self.subscription.generation += 1;
+        }
+        self.subscription.status = status;
+        self.subscription.status_since = self.head();
+        self.tell(Input::Changed { result: Ok((version, vec![self.subscription.clone()])) });
+    }
+
+    fn status(&mut self) -> LaneStatus {
+        self.driver.status(self.subscription.id, self.now).unwrap().0
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("it is full".into())
+}
+
+const SUSPENDED: SubscriptionStatus = SubscriptionStatus::Suspended(SuspensionReason::User);
+
+#[test]
+fn events_wait_for_the_changes_that_were_announced_before_them() {
+    let mut bench = Bench::new();
+    bench.version = 2;
+    bench.append();
+    bench.tell(Input::News);
+    assert_eq!((bench.changes(), bench.sent()), (Some(1), vec![]));
+    // Meanwhile another one is announced, and an event comes behind it: it needs that one as well.
+    bench.version = 3;
+    bench.append();
+    bench.tell(Input::News);
+    assert_eq!(bench.changes(), None, "one read at a time");
+    bench.changed(2, SubscriptionStatus::Active);
+    assert_eq!((bench.sent(), bench.changes()), (vec![1], Some(2)), "the first event goes, the second waits");
+    bench.changed(3, SUSPENDED);
+    bench.pass(SECOND);
+    assert_eq!(bench.sent(), [0; 0]);
+}
+
+#[test]
+fn a_version_is_in_effect_once_the_core_works_by_it() {
+    let mut bench = Bench::new();
+    bench.version = 2;
+    bench.tell(Input::News);
+    let in_effect = |request: &Request| if let Request::InEffect { version } = request { Some(*version) } else { None };
+    assert_eq!(bench.take(in_effect), None);
+    bench.changed(2, SUSPENDED);
+    assert_eq!(bench.take(in_effect), Some(2));
+}
+
+#[test]
+fn changes_that_cannot_be_read_hold_events_up_and_are_read_again_after_a_second() {
+    let mut bench = Bench::new();
+    bench.version = 2;
+    bench.append();
+    bench.tell(Input::News);
+    assert_eq!(bench.changes(), Some(1));
+    bench.tell(Input::Changed { result: Err(unavailable()) });
+    bench.append();
+    bench.tell(Input::News);
+    bench.pass(SECOND - Duration::from_micros(1));
+    assert_eq!((bench.changes(), bench.sent()), (None, vec![]));
+    bench.pass(Duration::from_micros(1));
+    assert_eq!(bench.changes(), Some(1));
+    bench.changed(2, SubscriptionStatus::Active);
+    bench.pass(SECOND);
+    assert_eq!(bench.sent(), [1, 2]);
+}
+
+#[test]
+fn where_the_tail_does_not_reach_back_the_log_is_read_up_to_where_the_tail_was() {
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        bench.append();
+    }
+    bench.complete_from = Position(3);
+    bench.tell(Input::News);
+    let missed = |request: &Request| match request {
+        Request::Missed { from, limit } => Some((*from, limit.until)),
+        _ => None,
+    };
+    assert_eq!(bench.take(missed), Some((Position(1), Position(4))));
+    bench.append();
+    bench.tell(Input::News);
+    bench.tell(Input::Missed { result: Err(unavailable()) });
+    bench.pass(SECOND - Duration::from_micros(1));
+    assert_eq!((bench.take(missed), bench.sent()), (None, vec![]));
+    bench.pass(Duration::from_micros(1));
+    assert_eq!(bench.take(missed), Some((Position(1), Position(5))));
+    let events = bench.tail[..2].to_vec();
+    bench.tell(Input::Missed { result: Ok(Chunk { events, next: Position(3) }) });
+    bench.pass(SECOND);
+    assert_eq!(bench.sent(), [1, 2, 3, 4], "the rest is in the tail");
+}
+
+#[test]
+fn a_stop_ends_when_what_is_under_way_has_ended_and_is_saved() {
+    let mut bench = Bench::new();
+    bench.append();
+    bench.tell(Input::News);
+    let deliver = |request: &Request| match request {
+        Request::Deliver { attempt, .. } => Some(*attempt),
+        _ => None,
+    };
+    let save = |request: &Request| if let Request::Save { .. } = request { Some(()) } else { None };
+    let attempt = bench.take(deliver).unwrap();
+    bench.tell(Input::Stop);
+    bench.append();
+    bench.tell(Input::News);
+    bench.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Delivered] });
+    while bench.take(save).is_some() {
+        assert_eq!(bench.driver.end(), None, "its save is under way");
+        bench.tell(Input::Saved { result: Ok(()) });
+    }
+    assert_eq!((bench.driver.end(), bench.sent()), (Some(End::InOrder), vec![]));
+}
+
+#[test]
+fn a_stop_ends_after_a_quarter_of_a_minute_at_the_latest() {
+    let mut bench = Bench::new();
+    bench.append();
+    bench.tell(Input::News);
+    bench.tell(Input::Stop);
+    bench.tell(Input::Saved { result: Err(unavailable()) });
+    bench.pass(15 * SECOND - Duration::from_micros(1));
+    assert_eq!(bench.driver.end(), None);
+    bench.pass(Duration::from_micros(1));
+    assert_eq!(bench.driver.end(), Some(End::TooLate));
+}
+
+#[test]
+fn a_change_that_was_being_read_when_the_platform_stops_sets_nothing_going() {
+    let mut bench = Bench::new();
+    bench.changed(2, SubscriptionStatus::Active);
+    bench.version = 3;
+    bench.append();
+    bench.tell(Input::News);
+    bench.tell(Input::Stop);
+    bench.changed(3, SubscriptionStatus::Active);
+    assert_eq!(bench.sent(), [0; 0]);
+}
+
+#[test]
+fn a_suspension_is_tried_until_it_is_made_at_once_where_somebody_else_was_quicker() {
+    let mut bench = Bench::new();
+    bench.append();
+    bench.tell(Input::News);
+    let deliver =
+        |request: &Request| if let Request::Deliver { attempt, .. } = request { Some(*attempt) } else { None };
+    let suspend = |request: &Request| if let Request::Suspend { number, .. } = request { Some(*number) } else { None };
+    let attempt = bench.take(deliver).unwrap();
+    let Outcome::Failed(failure) = failed() else { panic!("it failed") };
+    bench.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Broken(failure)] });
+    let number = bench.take(suspend).unwrap();
+    bench.tell(Input::Suspended { number, result: Err(store::ChangeError::Conflict) });
+    assert_eq!(bench.take(suspend), Some(number));
+    bench.tell(Input::Suspended { number, result: Err(unavailable().into()) });
+    bench.pass(SECOND - Duration::from_micros(1));
+    assert_eq!(bench.take(suspend), None);
+    bench.pass(Duration::from_micros(1));
+    assert_eq!(bench.take(suspend), Some(number));
+    bench.tell(Input::Suspended { number, result: Ok(true) });
+    bench.pass(60 * SECOND);
+    assert_eq!(bench.take(suspend), None);
+}
+
+#[test]
+fn the_log_is_trimmed_one_time_after_another() {
+    let mut bench = Bench::new();
+    let trim = |request: &Request| if let Request::Trim { .. } = request { Some(()) } else { None };
+    bench.pass(60 * SECOND);
+    assert_eq!(bench.take(trim), None, "the first is still under way");
+    bench.tell(Input::Trimmed(Default::default()));
+    bench.pass(10 * SECOND);
+    assert_eq!((bench.take(trim), bench.take(trim)), (Some(()), None));
+}
+
+#[test]
+fn what_is_lacking_is_shown_until_it_is_over_for_ten_seconds() {
+    let mut bench = Bench::new();
+    bench.append();
+    bench.tell(Input::News);
+    let deliver =
+        |request: &Request| if let Request::Deliver { attempt, .. } = request { Some(*attempt) } else { None };
+    let show = |request: &Request| if let Request::Show { lacks } = request { Some(lacks.clone()) } else { None };
+    let attempt = bench.take(deliver).unwrap();
+    bench.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Ours(Lack::FileDescriptors)] });
+    assert_eq!(bench.take(show), Some(vec![Lack::FileDescriptors]));
+    bench.pass(2 * SECOND);
+    let attempt = bench.take(deliver).unwrap();
+    bench.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Delivered] });
+    bench.pass(9 * SECOND);
+    assert_eq!(bench.take(show), None);
+    bench.pass(2 * SECOND);
+    assert_eq!(bench.take(show), Some(vec![]));
+    assert_eq!(bench.status().delivered_in_window, 1);
+}

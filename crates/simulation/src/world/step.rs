@@ -1,0 +1,82 @@
+//! What is on a world's agenda.
+
+use std::time::Duration;
+
+use domain::outcome::Outcome;
+use domain::{PimId, Position};
+use engine::core::{Floors, Read, ReadId, Suspend};
+use engine::driver::Input;
+use fair::Holder;
+use store::{Change, ReadLimit};
+
+use super::World;
+use crate::fairness::Resource;
+use crate::plan::Incident;
+use crate::property::Check;
+
+/// Something on the agenda. Those with a run number happen only if the process is still the same.
+#[derive(Debug)]
+pub(super) enum Step {
+    Batch(u32, u64),
+    Incident(Incident),
+    Start,
+    /// A place of what is shared is used for so long, for a step at the end.
+    Place(Resource, Holder, u64, Box<Step>),
+    GiveBack(Resource, Holder),
+    LookedUp(u64, bool, u64),
+    Connected(u64),
+    /// One of the plan's uses of what is shared begins, or has ended.
+    Use(usize),
+    Used(usize),
+    Arrive(u64),
+    Ended(u32, u64, Vec<Outcome>),
+    /// The engine is told that an attempt has ended in deliveries, before it has (a planted fault).
+    Early(u32, u64, usize),
+    /// Events before the position are in the tail.
+    Pushed(u32, Position),
+    /// The store gets to what the driver asked for.
+    Changes(u32, u64),
+    Missed(u32, Position, ReadLimit),
+    Read(u32, Read),
+    Load(u32, ReadId, PimId, Vec<Position>),
+    Save(u32),
+    Suspend(u32, u64, Suspend),
+    SuspendCommit(u32, u64, Box<Change>),
+    Trim(u32, Floors, Duration),
+    /// The driver is told.
+    Told(u32, Input),
+}
+
+impl World {
+    /// Something on the agenda happens.
+    pub(super) fn take(&mut self, step: Step) -> Check {
+        let alive = |run| run == self.run && self.is_up();
+        match step {
+            Step::Batch(pim, events) => self.append(pim, events),
+            Step::Incident(incident) => self.happen(incident)?,
+            Step::Start => self.start()?,
+            Step::Arrive(number) => self.arrive(number)?,
+            Step::Place(what, holder, takes, then) => self.use_place(what, holder, takes, *then),
+            Step::GiveBack(what, holder) => self.give_back(what, holder),
+            Step::LookedUp(number, found, took) => self.looked_up(number, found, took),
+            Step::Connected(number) => self.connected(number),
+            Step::Use(index) => self.begin_use(index),
+            Step::Used(index) => self.end_use(index),
+            Step::Ended(run, number, outcomes) if alive(run) => self.ended(number, outcomes)?,
+            Step::Early(run, number, events) if alive(run) => self.ended_early(number, events)?,
+            Step::Pushed(run, head) if alive(run) => self.pushed = head.max(self.pushed),
+            Step::Changes(run, since) if alive(run) => self.read_changes(since),
+            Step::Missed(run, from, limit) if alive(run) => self.read_missed(from, limit),
+            Step::Read(run, read) if alive(run) => self.read(read),
+            Step::Load(run, id, pim, positions) if alive(run) => self.load(id, pim, positions),
+            Step::Save(run) if alive(run) => self.save(),
+            Step::Suspend(run, number, wanted) if alive(run) => self.prepare_suspension(number, &wanted),
+            Step::SuspendCommit(run, number, change) if alive(run) => self.commit_suspension(number, *change),
+            Step::Trim(run, floors, retention) if alive(run) => self.trim(floors, retention)?,
+            Step::Told(run, input) if alive(run) => self.answered_by_the_store(input)?,
+            // Answers to a process that is no more.
+            _ => {}
+        }
+        Ok(())
+    }
+}
