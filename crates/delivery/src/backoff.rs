@@ -1,5 +1,5 @@
-//! What a topic's lane knows while its topic does not take what it is sent: the batch that failed is sent again as it was, after pauses that
-//! grow, and nothing goes past it.
+//! State of a topic's lane while its topic rejects events: the failed batch is resent unchanged, after growing pauses,
+//! and no later event overtakes it.
 
 use std::time::Duration;
 
@@ -7,26 +7,27 @@ use domain::{Position, Timestamp};
 
 use crate::settings::Settings;
 
-/// Each pause is shorter or longer by up to this share, so that lanes whose broker failed do not all come back at the same moment.
+/// Each pause varies randomly by up to this share, so that lanes of one failed broker do not all return at the same
+/// moment.
 const JITTER: f64 = 0.2;
 
-/// Failures in a row without anything delivered.
+/// Consecutive failures without a delivery.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Backoff {
-    /// Failures since something was last delivered.
+    /// Failures since the last delivery.
     pub(crate) failures: u32,
-    /// Attempts since then or the last failure that say nothing about the topic.
+    /// Attempts since the last delivery or failure that say nothing about the topic.
     pub(crate) uncounted: u32,
-    /// When it is sent again.
+    /// Time of the next attempt.
     pub(crate) until: Timestamp,
-    /// Events before it have been sent before; others wait until these are settled.
+    /// Events before it have been sent before; later ones wait until these are settled.
     pub(crate) tried_before: Position,
-    /// The topic only said that it was too much (a quota).
+    /// The topic only reported an exceeded quota.
     pub(crate) throttled: bool,
 }
 
 impl Backoff {
-    /// The next pause, after a failure. `lane`: a number that differs from lane to lane.
+    /// The next pause after a failure. `lane`: a number that differs between lanes.
     pub(crate) fn pause(failures: u32, now: Timestamp, lane: u64, settings: &Settings) -> Duration {
         let doublings = failures.saturating_sub(1).min(16);
         let pause = settings.first_backoff.saturating_mul(1 << doublings).min(settings.longest_backoff);
@@ -34,8 +35,8 @@ impl Backoff {
     }
 }
 
-/// A number from 0 to 1 that looks random, made from `seed` (the mixer of SplitMix64): the lane has no source of randomness, so that a
-/// simulation can repeat what it did.
+/// A pseudo-random number from 0 to 1, derived from `seed` (SplitMix64's mixer): the lane has no source of randomness,
+/// so that simulations are repeatable.
 fn fraction(seed: u64) -> f64 {
     let mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,12 +1,12 @@
-//! The lane: the state machine of one subscription's deliveries.
+//! The lane: state machine of one subscription's deliveries.
 //!
-//! Events reach a lane in one of two ways. A **live** lane is offered each matching event as it is routed. A lane that has no room for an
-//! offered event is **behind** from there on: it reads the log at its own pace until it has caught up. In between, the few events
-//! that failed, were throttled or wait for their predecessor are *waiting* (see [`crate::waiting`]). How it sends is its
-//! [`Manner`]: one by one to an endpoint, in batches and in order to a topic.
+//! Events reach a lane in one of two ways. A **live** lane is offered each matching event as it is routed. A lane
+//! without room for an offered event is **behind** from there on: it reads the log at its own pace until it has caught
+//! up. The few events that failed, were throttled or depend on a predecessor are *waiting* (see [`crate::waiting`]).
+//! Its [`Manner`] determines how it sends: one by one to an endpoint, in batches and in order to a topic.
 //!
-//! **Nothing is settled before it is recorded:** the cursor that [`Lane::save`] gives never passes an event that is neither settled nor a
-//! recorded exception, and cursor and exceptions are saved together.
+//! **Nothing is settled before it is recorded:** the cursor returned by [`Lane::save`] never passes an event that is
+//! neither settled nor a recorded exception, and cursor and exceptions are saved together.
 
 mod contract;
 
@@ -48,35 +48,35 @@ pub use trouble::Silence;
 /// Whether a lane sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
-    /// It does.
+    /// Sends.
     Running,
-    /// It asked for its suspension.
+    /// Has asked for its suspension.
     Halted,
-    /// Its events are kept during a suspension.
+    /// Keeps its events during a suspension.
     Held,
-    /// It never will again. What it did not deliver is being counted.
+    /// Stopped for good. Its undelivered events are being counted.
     Stopped,
-    /// It never will again, and has forgotten what it did not deliver.
+    /// Stopped for good, undelivered events forgotten.
     Dropped,
 }
 
-/// An event under way.
+/// An event in flight.
 #[derive(Clone, Debug)]
 struct Flight {
     event: Arc<LoggedEvent>,
     failures: u8,
     first_tried_at: Timestamp,
-    /// Whether the event is among the waiting ones (a repeated attempt), or fresh.
+    /// Whether the event is a waiting one (a repeated attempt) or fresh.
     waits: bool,
     entity: u64,
 }
 
-/// An attempt under way.
+/// An attempt in flight.
 #[derive(Debug)]
 struct Attempt {
-    /// Where it goes ([`LaneOptions::destination`]).
+    /// Its destination ([`LaneOptions::destination`]).
     destination: u64,
-    /// It is a batch, and nothing was sent since but by batches: what is not taken goes back to its place.
+    /// A batch with only batches sent since: rejected events return to their place.
     in_order: bool,
     flights: Vec<Flight>,
 }
@@ -90,47 +90,48 @@ pub struct Lane {
     supply: Supply,
     pace: Pace,
     window: Window,
-    /// Matching events in hand, in order, not tried yet.
+    /// Matching events in hand, in order, not yet tried.
     fresh: VecDeque<Arc<LoggedEvent>>,
     fresh_bytes: usize,
-    /// Attempts under way.
+    /// Attempts in flight.
     in_flight: BTreeMap<Ticket, Attempt>,
     waiting: Waiting,
-    /// While a topic does not take what it is sent.
+    /// Set while a topic rejects events.
     backoff: Option<Backoff>,
-    /// While a topic takes nothing.
+    /// Set while a topic accepts nothing.
     unfed: Option<Unfed>,
-    /// While the platform lacks what an attempt needs.
+    /// Set while the platform lacks something that attempts need.
     trouble: Option<trouble::Trouble>,
-    /// When silence may lead to a suspension.
+    /// Earliest time at which silence may lead to a suspension.
     suspends_from: Timestamp,
-    /// When the success rate is to be judged although nothing happens.
+    /// Time at which the success rate is judged even if nothing happens.
     judge_at: Option<Timestamp>,
-    /// Events that are settled although the cursor is before them: of a batch that a topic took in part. At most one batch of them. Should the
-    /// lane read them again, it skips them.
+    /// Events settled ahead of the cursor: those that a topic accepted from a partly rejected batch. At most one batch.
+    /// The lane skips them if it reads them again.
     ahead: BTreeSet<Position>,
-    /// Events before it are too old: those that were not under way then have been given up.
+    /// Events before it are too old: all but those in flight at the time have been given up.
     expired_before: Position,
-    /// After a restart: waiting events that the cursor has not passed. They wait on when the lane comes to them again.
+    /// After a restart: waiting events that the cursor has not passed. They resume waiting when the lane reads them
+    /// again.
     beyond: BTreeMap<Position, Exception>,
     order: EntityOrder,
     unsaved: save::Unsaved,
     outputs: VecDeque<Output>,
     next_ticket: u64,
-    /// Fresh events sent since the last retry, while retries were due.
+    /// Fresh events sent since the last retry while retries were due.
     fresh_since_retry: u32,
-    /// Whether the lane was just given a turn ([`LaneOptions::by_turns`]).
+    /// Whether the lane holds an unused turn ([`LaneOptions::by_turns`]).
     has_turn: bool,
-    /// The latest time that the lane was told.
+    /// Latest time passed to the lane.
     now: Timestamp,
     last_success_at: Option<Timestamp>,
     last_failure: Option<(Timestamp, Failure)>,
-    /// Events that were given up since this was last asked.
+    /// Events given up since the last query.
     given_up: u64,
 }
 
 impl Lane {
-    /// The lane of a new or resumed subscription, live from the head of the log on.
+    /// The lane of a new or resumed subscription, live from the head of the log.
     pub fn new(settings: Arc<Settings>, options: LaneOptions) -> Lane {
         let pace = Pace::new(&settings);
         Lane {
@@ -165,7 +166,7 @@ impl Lane {
         }
     }
 
-    /// The lane as it was saved: it reads on from `reach`, or is live where it followed the router (`None`).
+    /// The lane as saved: it continues reading at `reach`, or is live if it followed the router (`None`).
     pub fn restore(
         settings: Arc<Settings>,
         options: LaneOptions,
@@ -178,10 +179,12 @@ impl Lane {
         let memory = memory.and_then(|memory| Memory::read(memory, &lane.settings));
         let mut first_of_entities = Vec::new();
         for mut exception in exceptions {
-            // The wall clock may have been set since: what is past is due, and nothing waits for longer than its kind of pause.
+            // The wall clock may have been set since: past times are due, and nothing waits longer than its kind of
+            // pause.
             exception.due_at = exception.due_at.min(now + lane.longest_wait(&exception));
             exception.first_tried_at = exception.first_tried_at.min(now);
-            // The lane will read it again: were it put among the waiting now, it would be sent twice, and before its predecessors.
+            // The lane will read it again. If it also joined the waiting events now, it would be sent twice, and before
+            // its predecessors.
             if reach.is_some_and(|reach| exception.position >= reach) {
                 lane.beyond.insert(exception.position, exception);
                 continue;
@@ -205,7 +208,7 @@ impl Lane {
                 lane.backoff = memory.backoff;
                 lane.unfed = memory.unfed.map(|unfed| Unfed { since: unfed.since.min(now), ..unfed });
                 lane.window.none_is_later(now);
-                // The hour may have been bad enough before, and only its first failure too young.
+                // The hour may have been bad enough before, with only its first failure too young.
                 lane.judge_at = Some(now);
             } else {
                 lane.start_afresh();
@@ -215,7 +218,7 @@ impl Lane {
         lane
     }
 
-    /// Takes an input. Time only goes forward. Drain [`Lane::poll`] afterwards.
+    /// Handles an input. Time only moves forward. Drain [`Lane::poll`] afterwards.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         self.now = now;
         match input {
@@ -249,7 +252,7 @@ impl Lane {
                 self.options = options;
                 if new_destination {
                     self.start_afresh();
-                    // What the lane itself held against the old destination is void.
+                    // Failures of the old destination are void.
                     if self.phase == Phase::Halted {
                         self.phase = Phase::Running;
                     }
@@ -266,7 +269,7 @@ impl Lane {
                 self.phase = Phase::Running;
                 self.save_anew();
             }
-            // One that has forgotten what it did not deliver has nothing to be counted again.
+            // A dropped lane has nothing left to count.
             Input::Stopped if self.phase == Phase::Dropped => {}
             Input::Stopped => {
                 self.phase = Phase::Stopped;
@@ -287,16 +290,16 @@ impl Lane {
         }
         self.judge_if_due();
         self.dispatch();
-        // A turn that cannot be used now is lost.
+        // An unusable turn is lost.
         self.has_turn = false;
     }
 
-    /// The next thing to do, until there is nothing more.
+    /// The next action; `None` once there are no more.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// What was learnt before does not count any more: neither about the destination, nor for how long an event has not been taken.
+    /// Discards everything learnt about the destination, including for how long each event has been rejected.
     fn start_afresh(&mut self) {
         self.pace = Pace::new(&self.settings);
         self.window = Window::default();
@@ -308,7 +311,7 @@ impl Lane {
         }
     }
 
-    /// The longest that a waiting event may have to wait by the rules.
+    /// Longest pause of a waiting event under the rules.
     fn longest_wait(&self, exception: &Exception) -> Duration {
         match exception.kind {
             ExceptionKind::Retry => {

@@ -1,7 +1,7 @@
-//! How one subscription's events are delivered: when to send, when to try again, when to stop. No clock, no IO, no async.
+//! Delivery of one subscription's events: when to send, when to retry, when to stop. No clock, no IO, no async.
 //!
-//! A [`Lane`] is told what happened and what time it is ([`Lane::handle`]), and answers what to do ([`Lane::poll`]) and when it wants
-//! to be asked again ([`Lane::poll_timeout`]). All of the contract's page 4 lives here and is tested under virtual time.
+//! A [`Lane`] receives inputs with the current time ([`Lane::handle`]). It returns its actions ([`Lane::poll`]) and the
+//! time of its next timer ([`Lane::poll_timeout`]). All of contract page 4 lives here and is tested under virtual time.
 
 pub mod settings;
 

@@ -1,14 +1,15 @@
-//! What a lane wants to know after a restart besides its cursor and its waiting events: its rate, the success window, and since when a topic
-//! does not take what it is sent, so that a failing destination does not get away by our restart; and what of a batch was taken, so that only
-//! the rest is sent again.
+//! A lane's state across restarts besides its cursor and waiting events: its rate, the success window and the start of
+//! a topic's rejections, so that a failing destination does not benefit from our restart; and the accepted events of a
+//! batch, so that only the rest is resent.
 //!
-//! All but the last belongs to the destination that it was learnt from: about another one it says nothing.
+//! All but the last belong to the destination they were learnt from and say nothing about another.
 //!
-//! Format 4, little endian: version (1 byte), number of the destination (`u64`), rate and limit (`f32` each, limit 0 = none), the backoff
-//! (failures `u32`, the position behind the events that were tried `u64`, 0 = no backoff), a topic that takes nothing (microseconds since
-//! 1970 of the first failure `i64`, 0 = it does, microseconds of tries and of those at the last entry `u64` each, attempts since that entry
-//! `u32`), the number of events settled ahead of the cursor (`u32`) and their positions (`u64` each), then per minute with outcomes: minute
-//! since 1970 (`u32`), delivered, failed (`u32` each), microseconds since 1970 of its first failure (`i64`, 0 = none).
+//! Format 4, little endian: version (1 byte), number of the destination (`u64`), rate and limit (`f32` each, limit 0 =
+//! none), the backoff (failures `u32`, the position behind the events that were tried `u64`, 0 = no backoff), a topic
+//! that accepts nothing (microseconds since 1970 of the first failure `i64`, 0 = it does, microseconds of tries and of
+//! those at the last entry `u64` each, attempts since that entry `u32`), the number of events settled ahead of the
+//! cursor (`u32`) and their positions (`u64` each), then per minute with outcomes: minute since 1970 (`u32`),
+//! delivered, failed (`u32` each), microseconds since 1970 of its first failure (`i64`, 0 = none).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,23 +24,23 @@ use crate::window::{Bucket, Counts, Window};
 
 const VERSION: u8 = 4;
 
-/// What was read back.
+/// Restored state.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    /// What the next four were learnt from.
+    /// Destination that the next four were learnt from.
     pub(crate) destination: u64,
     pub(crate) pace: Pace,
     pub(crate) window: Window,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) unfed: Option<Unfed>,
-    /// Events ahead of the cursor that are settled.
+    /// Settled events ahead of the cursor.
     pub(crate) ahead: BTreeSet<Position>,
 }
 
-/// What a lane has learnt about its destination.
+/// A lane's knowledge of its destination.
 pub(crate) type Learnt<'a> = (&'a Pace, &'a Window, Option<&'a Backoff>, Option<&'a Unfed>);
 
-/// Writes what is to be kept, by the wall clock.
+/// Serialises the state, with times by the wall clock.
 pub(crate) fn write(
     destination: u64,
     (pace, window, backoff, unfed): Learnt<'_>,
@@ -74,7 +75,7 @@ fn micros(duration: Duration) -> u64 {
 }
 
 impl Memory {
-    /// Reads it back. What cannot be read is as if there were nothing: a lane can always start afresh.
+    /// Restores the state. Unreadable state counts as none: a lane can always start afresh.
     pub(crate) fn read(memory: &[u8], settings: &Settings) -> Option<Memory> {
         let mut rest = memory;
         let [version] = take(&mut rest)?;
@@ -106,7 +107,7 @@ impl Memory {
             let first_failure = Some(first_failure).filter(|at| *at > Timestamp::EPOCH);
             minutes.push(Bucket::saved(i64::from(minute), Counts { delivered, failed }, first_failure));
         }
-        // The pause itself is not kept: after a restart it is tried at once.
+        // The pause itself is not saved: the first attempt after a restart is immediate.
         let backoff = Backoff { failures, uncounted: 0, until: Timestamp::EPOCH, tried_before, throttled: false };
         Some(Memory {
             destination,

@@ -1,7 +1,8 @@
-//! The pace of a lane: how many events a second, found by trying (additive rise, multiplicative fall), spread evenly.
+//! The pace of a lane: its rate in events per second, found by trial (additive increase, multiplicative decrease),
+//! spread evenly.
 //!
-//! The rise is quick far from the rate at which the endpoint last said "too fast" and slow near it, so that the lane rests a little below
-//! the endpoint's capacity instead of swinging between half of it and too much.
+//! The rise is quick far from the rate at which the endpoint last throttled and slow near it, so that the lane settles
+//! slightly below the endpoint's capacity instead of oscillating around it.
 
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use domain::Timestamp;
 
 use crate::settings::Settings;
 
-/// Events a second that the rate rises each second while nothing is known of the endpoint's limit: from 10 to 100 in 30 s.
+/// Rise of the rate per second, in events per second, while the endpoint's limit is unknown: from 10 to 100 in 30 s.
 const QUICK_RISE: f64 = 3.0;
 
-/// The same near the known limit, as a share of it: 0.6 % a second takes 10 s from the fall to the next try at the limit.
+/// The same near the known limit, as a share of it: 0.6 % per second takes 10 s from the fall to the next try at the
+/// limit.
 const SLOW_RISE: f64 = 0.006;
 
 /// Below this share of the known limit the rise is quick.
@@ -21,29 +23,30 @@ const NEAR: f64 = 0.85;
 /// Above this share of the known limit the limit has evidently moved, and is forgotten.
 const BEYOND: f64 = 1.08;
 
-/// The first fall: most often the rate is only a little too high.
+/// The first fall: usually the rate is only slightly too high.
 const FIRST_FALL: f64 = 0.93;
 
-/// Each further fall in a row: the capacity has shrunk, and is found again in a few seconds.
+/// Each further fall in a row: the capacity has shrunk, and is found again within a few seconds.
 const FURTHER_FALL: f64 = 0.7;
 
 /// Falls closer together than this are in a row.
 const IN_A_ROW: Duration = Duration::from_secs(3);
 
-/// Answers to requests that were sent before a fall say nothing about the rate after it. This long a 429 is put down to them, at
-/// least; at low rates it is the time of two events.
+/// Responses to requests sent before a fall say nothing about the rate after it. Minimum time for which a 429 is
+/// attributed to them; at low rates it is the time of two events.
 const SETTLING: Duration = Duration::from_millis(500);
 
-/// A timer may be late by this much without the lane getting slower: what was missed is made up for. One event at 500 a second and fewer.
+/// Timer delay that does not slow the lane down, because missed sends are made up for: one event at 500 per second or
+/// less.
 const SLACK: Duration = Duration::from_millis(2);
 
 /// The pace of one lane.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Pace {
     rate: f64,
-    /// The rate at which the endpoint last said "too fast".
+    /// Rate at which the endpoint last throttled.
     limit: Option<f64>,
-    /// When the next event may go.
+    /// Time of the next event.
     next_at: Timestamp,
     last_fall: Option<Timestamp>,
 }
@@ -54,7 +57,7 @@ impl Pace {
         Pace::at_rate(settings.first_rate, None, settings)
     }
 
-    /// A pace that goes on where it was saved.
+    /// A saved pace.
     pub(crate) fn at_rate(rate: f64, limit: Option<f64>, settings: &Settings) -> Pace {
         let rate = if rate.is_finite() { rate } else { settings.first_rate };
         let limit = limit.filter(|limit| limit.is_finite() && *limit > 0.0);
@@ -66,29 +69,29 @@ impl Pace {
         }
     }
 
-    /// Events a second.
+    /// Events per second.
     pub fn rate(&self) -> f64 {
         self.rate
     }
 
-    /// The rate at which the endpoint last said "too fast", if that is known.
+    /// Rate at which the endpoint last throttled, if known.
     pub(crate) fn limit(&self) -> Option<f64> {
         self.limit
     }
 
-    /// When the next event may go.
+    /// Time of the next event.
     pub fn next_at(&self) -> Timestamp {
         self.next_at
     }
 
-    /// An event was sent.
+    /// Records a sent event.
     pub fn sent(&mut self, now: Timestamp) {
         let earliest = now - SLACK;
         self.next_at = self.next_at.max(earliest) + Duration::from_secs_f64(1.0 / self.rate);
     }
 
-    /// An event was delivered: the rate rises by so much that a second of deliveries at the full rate gives the rise of a second. A
-    /// lane that has little to send stays where it is, for it learns nothing about the endpoint's capacity.
+    /// Records a delivered event: one second of deliveries at the full rate raises the rate by one second's rise. A
+    /// nearly idle lane keeps its rate, because it learns nothing about the endpoint's capacity.
     pub fn delivered(&mut self, settings: &Settings) {
         let rise = match self.limit {
             Some(limit) if self.rate > limit * BEYOND => {
@@ -101,7 +104,7 @@ impl Pace {
         self.rate = (self.rate + rise / self.rate.max(1.0)).min(settings.highest_rate);
     }
 
-    /// The endpoint said "too fast".
+    /// Records a throttled event.
     pub fn throttled(&mut self, now: Timestamp, settings: &Settings) {
         let since_fall = self.last_fall.map(|fall| now.since(fall));
         let settling = SETTLING.max(Duration::from_secs_f64(2.0 / self.rate));
@@ -114,14 +117,14 @@ impl Pace {
             }
         };
         if fall == FURTHER_FALL {
-            // The endpoint takes far less than was thought: do not linger near a limit that is no more.
+            // The endpoint accepts far less than assumed: do not linger near an outdated limit.
             self.limit = Some(self.rate.max(settings.lowest_rate));
         }
         self.rate = (self.rate * fall).max(settings.lowest_rate);
         self.last_fall = Some(now);
     }
 
-    /// Nothing is sent until `until`.
+    /// Pauses until `until`.
     pub fn pause(&mut self, until: Timestamp) {
         self.next_at = self.next_at.max(until);
     }
@@ -131,7 +134,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Sends for `seconds` to an endpoint that takes `capacity` events in each second; gives (delivered, throttled, final rate).
+    /// Sends for `seconds` to an endpoint with a capacity of `capacity` events per second; returns (delivered,
+    /// throttled, final rate).
     fn run(pace: &mut Pace, settings: &Settings, from: Timestamp, seconds: u64, capacity: u64) -> (u64, u64, f64) {
         let (mut delivered, mut throttled) = (0, 0);
         let end = from + Duration::from_secs(seconds);
@@ -201,7 +205,7 @@ mod tests {
         let mut pace = Pace::at_rate(100.0, None, &settings);
         let mut now = START;
         let mut sent = Vec::new();
-        // Asked only every 3 ms, as by a coarse timer, and after a long silence.
+        // Polled only every 3 ms, as by a coarse timer, and after a long silence.
         for _ in 0..1000 {
             now = now + Duration::from_millis(3);
             if pace.next_at() <= now {

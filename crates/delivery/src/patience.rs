@@ -1,4 +1,4 @@
-//! A topic that takes nothing: since when, for how long it was tried, and when its owner is told again.
+//! A topic that accepts nothing: since when, how long it was tried, and when its owner is notified again.
 
 use std::time::Duration;
 
@@ -6,35 +6,35 @@ use domain::Timestamp;
 
 use crate::settings::Settings;
 
-/// The owner is told at the first failure, after this long, and then every [`TELL_EVERY`].
+/// The owner is notified at the first failure, after this time, and then every [`TELL_EVERY`].
 const TELL_SECOND: Duration = Duration::from_secs(10 * 60);
 
 const TELL_EVERY: Duration = Duration::from_secs(3600);
 
-/// Failures since a topic last took a record.
+/// Failures since a topic last accepted a record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Unfed {
-    /// The first of them.
+    /// Time of the first failure.
     pub(crate) since: Timestamp,
-    /// How long it has been tried: hours of service without trouble of the platform's own.
+    /// Time spent trying: hours of service without trouble of the platform's own.
     pub(crate) tried_for: Duration,
-    /// The same when its owner was last told.
+    /// The same at the owner's latest notification.
     pub(crate) told_at: Duration,
-    /// Attempts since then.
+    /// Attempts since that notification.
     pub(crate) untold: u32,
-    /// The failure before, unless the time since then doesn't count.
+    /// Time of the previous failure, unless the time since then doesn't count.
     pub(crate) last_tried: Option<Timestamp>,
 }
 
 impl Unfed {
-    /// The first failure, of which its owner is told.
+    /// The first failure, reported to the owner.
     pub(crate) fn new(now: Timestamp) -> Unfed {
         Unfed { since: now, tried_for: Duration::ZERO, told_at: Duration::ZERO, untold: 0, last_tried: Some(now) }
     }
 
-    /// A further attempt failed. Gives the number of attempts that the owner is to be told of now, if any.
+    /// Records a further failed attempt. Returns the number of attempts to report to the owner now, if any.
     pub(crate) fn failed(&mut self, now: Timestamp, settings: &Settings) -> Option<u32> {
-        // Where there was nothing to be tried, no patience was needed.
+        // Without anything to try, no patience was needed.
         let since = self.last_tried.map_or(Duration::ZERO, |last| now.since(last)).min(3 * settings.longest_backoff);
         self.tried_for += since;
         self.last_tried = Some(now);
@@ -48,7 +48,7 @@ impl Unfed {
         Some(std::mem::take(&mut self.untold))
     }
 
-    /// The time until the next failure is the platform's trouble.
+    /// The time until the next failure is attributed to the platform.
     pub(crate) fn interrupted(&mut self) {
         self.last_tried = None;
     }

@@ -1,47 +1,51 @@
-//! The rules of delivery that the operator may change, with the contract's values as defaults.
+//! Delivery rules that the operator may change, with the contract's values as defaults.
 
 use std::time::Duration;
 
 use domain::destination::{BatchLimits, Manner};
 
-/// Rules of delivery, the same for all lanes.
+/// Delivery rules, the same for all lanes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
-    /// Events a second that a lane never falls below. Contract page 4: 1.
+    /// Minimum rate of a lane in events per second. Contract page 4: 1.
     pub lowest_rate: f64,
-    /// Events a second that a lane never exceeds. Contract page 4: 100.
+    /// Maximum rate of a lane in events per second. Contract page 4: 100.
     pub highest_rate: f64,
-    /// Events a second of a new or resumed subscription. Contract page 4: 10.
+    /// Initial rate of a new or resumed subscription in events per second. Contract page 4: 10.
     pub first_rate: f64,
-    /// Attempts of one lane under way at the same time. 64 of them carry 100 events a second to an endpoint that takes 0.6 s.
+    /// Maximum number of concurrent attempts per lane. 64 of them carry 100 events per second to an endpoint with a
+    /// latency of 0.6 s.
     pub max_in_flight: usize,
-    /// Pauses before the tries after the first. Contract page 4: 5, 10 and 20 minutes.
+    /// Pauses before the retries. Contract page 4: 5, 10 and 20 minutes.
     pub retry_delays: Vec<Duration>,
-    /// How long an endpoint may throttle an event before it is dropped. Contract page 4: one hour.
+    /// Maximum time for which an endpoint may throttle an event before it is dropped. Contract page 4: one hour.
     pub undelivered_at_most: Duration,
-    /// Outcomes within the hour below which no rate is judged. Contract page 4: 20.
+    /// Minimum number of outcomes within the hour before its rate is judged. Contract page 4: 20.
     pub judged_from: u64,
-    /// Percentage of successes below which a subscription is suspended. Contract page 4: 90.
+    /// Success rate in percent below which a subscription is suspended. Contract page 4: 90.
     pub success_percent: u64,
-    /// How old the oldest failure of the hour must be before the success rate suspends. Contract page 4: 10 minutes.
+    /// Minimum age of the hour's oldest failure before the success rate suspends. Contract page 4: 10 minutes.
     pub suspend_after: Duration,
-    /// How long a topic may take nothing before it is suspended: hours of service in which it was tried. Contract page 4: 24 hours.
+    /// Time for which a topic may accept nothing before it is suspended, in hours of service with attempts. Contract
+    /// page 4: 24 hours.
     pub topic_patience: Duration,
-    /// Events that a lane holds ready to send. What lies behind is read again from the log's tail or from disk.
+    /// Maximum number of events that a lane holds ready to send. Later ones are read again from the log's tail or from
+    /// disk.
     pub max_in_hand: usize,
-    /// Bytes of events that a lane holds ready to send; one event is always held.
+    /// Maximum bytes of events that a lane holds ready to send; at least one event is always held.
     pub max_bytes_in_hand: usize,
-    /// Events that may wait for a retry or their turn. A lane at the bound takes no fresh events until some are settled. At the highest
-    /// rate and the lowest success rate, 10 events a second fail and wait for at most 35 minutes: 21,000.
+    /// Maximum number of events waiting for a retry or their turn. A lane at the bound accepts no fresh events until
+    /// some are settled. At the highest rate and the lowest success rate, 10 events per second fail and wait for at
+    /// most 35 minutes: 21,000.
     pub max_waiting: usize,
-    /// Events of one batch to a topic, at most, where its type does not set a lower limit. A lane holds one batch and
-    /// as much again.
+    /// Maximum number of events per batch to a topic, unless its type has a lower limit. A lane holds one batch and the
+    /// same number again.
     pub batch_events: usize,
-    /// Bytes of events in a batch, at most, where the type does not set a lower limit; a single event may be larger.
+    /// Maximum bytes of events per batch, unless the type has a lower limit; a single event may be larger.
     pub batch_bytes: usize,
-    /// The pause after a topic's first failure; each further pause is twice as long.
+    /// Pause after a topic's first failure; doubled each time.
     pub first_backoff: Duration,
-    /// No pause after a topic's failure is longer.
+    /// Longest pause after a topic's failure.
     pub longest_backoff: Duration,
 }
 
@@ -71,12 +75,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The largest batch for a type of destination that has these limits.
+    /// Maximum batch for a type of destination with these limits.
     pub(crate) fn largest_batch(&self, of_type: BatchLimits) -> BatchLimits {
         BatchLimits { events: self.batch_events.min(of_type.events), bytes: self.batch_bytes.min(of_type.bytes) }
     }
 
-    /// How many events, and bytes of events, a lane holds ready to send.
+    /// Number of events, and their bytes, that a lane holds ready to send.
     pub fn in_hand(&self, manner: Manner) -> (usize, usize) {
         match manner {
             Manner::OneByOne => (self.max_in_hand, self.max_bytes_in_hand),

@@ -1,6 +1,6 @@
-//! Events that wait: for a retry, for their turn after a 429, or for the event of the same entity before them.
+//! Waiting events: for a retry, for their turn after a 429, or for the previous event of the same entity.
 //!
-//! Their bodies are not kept: an event that is due is loaded again from the log, a few at a time.
+//! Their bodies are not kept: due events are reloaded from the log, a few at a time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,36 +13,36 @@ use domain::{LoggedEvent, Position, Timestamp};
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     events: BTreeMap<Position, Item>,
-    /// Those asleep, by due time.
+    /// Sleeping events, by due time.
     asleep: BTreeSet<(Timestamp, Position)>,
-    /// Those that are due and at hand, first in line: throttled ones, and those whose predecessor is settled.
+    /// Due events at hand that are first in line: throttled ones, and those whose predecessor is settled.
     turns: BTreeSet<Position>,
-    /// Those that are due and at hand: retries, in the order in which they fell due.
+    /// Due events at hand: retries, in the order in which they became due.
     retries: VecDeque<Position>,
-    /// Those that are due and whose bodies are being loaded.
+    /// Number of due events whose bodies are being loaded.
     loading: usize,
-    /// Those that wait for a retry, in whatever place.
+    /// Number of events waiting for a retry, in any place.
     of_retries: usize,
 }
 
 #[derive(Debug)]
 struct Item {
     exception: Exception,
-    /// Answers "too fast" in a row, for the length of the next pause.
+    /// Consecutive throttlings, which determine the next pause.
     throttles: u32,
     place: Place,
 }
 
 #[derive(Debug)]
 enum Place {
-    /// Until it is due, or woken.
+    /// Until due or woken.
     Asleep,
     Loading,
     Ready(Arc<LoggedEvent>),
     InFlight,
 }
 
-/// A waiting event that is being sent again.
+/// A waiting event, sent again.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) event: Arc<LoggedEvent>,
@@ -54,7 +54,7 @@ impl Waiting {
         self.events.len()
     }
 
-    /// Waiting for a retry, and for their turn.
+    /// Events waiting for a retry, and for their turn.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.of_retries as u64, (self.events.len() - self.of_retries) as u64)
     }
@@ -75,7 +75,7 @@ impl Waiting {
         self.events.keys().next().copied()
     }
 
-    /// When the oldest of them was tried first, which is soon after it was accepted.
+    /// First attempt of the oldest event, shortly after it was accepted.
     pub(crate) fn first_tried_at(&self) -> Option<Timestamp> {
         let (_, item) = self.events.first_key_value()?;
         Some(item.exception.first_tried_at).filter(|at| *at > Timestamp::EPOCH)
@@ -85,7 +85,7 @@ impl Waiting {
         self.events.values().map(|item| &item.exception)
     }
 
-    /// Puts an event to sleep until its `due_at`; one that waits for its predecessor until it is woken.
+    /// Puts an event to sleep until its `due_at`, or until it is woken if it waits for its predecessor.
     pub(crate) fn put(&mut self, exception: Exception, throttles: u32) {
         let position = exception.position;
         self.forget_place(position);
@@ -97,7 +97,7 @@ impl Waiting {
         self.of_retries -= before.map_or(0, |item| usize::from(item.exception.kind == ExceptionKind::Retry));
     }
 
-    /// The event before it is settled: it is first in line now.
+    /// Its predecessor is settled: it is first in line now.
     pub(crate) fn wake(&mut self, position: Position, now: Timestamp) {
         if let Some(item) = self.events.get_mut(&position)
             && item.exception.kind == ExceptionKind::Predecessor
@@ -130,7 +130,7 @@ impl Waiting {
         }
     }
 
-    /// Due and at hand, or about to be.
+    /// Number of events due and at hand, or nearly so.
     pub(crate) fn at_hand(&self) -> usize {
         self.loading + self.turns.len() + self.retries.len()
     }
@@ -143,7 +143,7 @@ impl Waiting {
         self.asleep.first().map(|(due_at, _)| *due_at)
     }
 
-    /// At most `max` of those that are due, to be loaded.
+    /// At most `max` due events, to be loaded.
     pub(crate) fn due(&mut self, now: Timestamp, max: usize) -> Vec<Position> {
         let mut due = Vec::new();
         while due.len() < max
@@ -160,7 +160,7 @@ impl Waiting {
         due
     }
 
-    /// A body has come. One that nobody waits for any more is dropped.
+    /// Stores a loaded body. Bodies of events that no longer wait are dropped.
     pub(crate) fn loaded(&mut self, event: Arc<LoggedEvent>) {
         let position = event.position;
         let Some(item) = self.events.get_mut(&position) else { return };
@@ -177,7 +177,7 @@ impl Waiting {
         }
     }
 
-    /// A body could not be loaded now: it is due again at `due_at`. That is not saved: after a restart it is due at once.
+    /// A body could not be loaded: it is due again at `due_at`. That is not saved: after a restart it is due at once.
     pub(crate) fn load_later(&mut self, position: Position, due_at: Timestamp) {
         let Some(item) = self.events.get_mut(&position) else { return };
         if matches!(item.place, Place::Loading) {
@@ -188,13 +188,13 @@ impl Waiting {
         }
     }
 
-    /// The first in line: throttled before, oldest first.
+    /// The first in line: the oldest throttled event.
     pub(crate) fn take_turn(&mut self) -> Option<Taken> {
         let position = self.turns.pop_first()?;
         self.take(position)
     }
 
-    /// The retry that has been due for longest.
+    /// The longest overdue retry.
     pub(crate) fn take_retry(&mut self) -> Option<Taken> {
         let position = self.retries.pop_front()?;
         self.take(position)
@@ -211,7 +211,7 @@ impl Waiting {
         }
     }
 
-    /// One that was taken is not sent after all: it is the first in line.
+    /// Returns a taken event unsent: it is first in line.
     pub(crate) fn give_back(&mut self, event: Arc<LoggedEvent>) {
         let position = event.position;
         if let Some(item) = self.events.get_mut(&position) {
@@ -225,7 +225,7 @@ impl Waiting {
         }
     }
 
-    /// One that was put to sleep just now is at hand after all.
+    /// Returns an event just put to sleep to those at hand.
     pub(crate) fn at_hand_again(&mut self, event: Arc<LoggedEvent>) {
         if let Some(exception) = self.get(event.position) {
             self.asleep.remove(&(exception.due_at, event.position));
@@ -233,7 +233,7 @@ impl Waiting {
         }
     }
 
-    /// One that was taken is not sent after all, and its body is let go.
+    /// Returns a taken event unsent and releases its body.
     pub(crate) fn back_to_sleep(&mut self, position: Position) {
         if let Some(item) = self.events.get_mut(&position)
             && matches!(item.place, Place::InFlight)
@@ -243,7 +243,7 @@ impl Waiting {
         }
     }
 
-    /// For so long nobody could have taken what was throttled: that does not count. It is not saved; after a restart it does.
+    /// Excludes a period in which no throttled event could be accepted. It is not saved, and counts after a restart.
     pub(crate) fn put_off_first_tries(&mut self, by: Duration) {
         for item in self.events.values_mut() {
             if item.exception.kind == ExceptionKind::Throttled && item.exception.first_tried_at > Timestamp::EPOCH {
@@ -252,8 +252,8 @@ impl Waiting {
         }
     }
 
-    /// What a destination said before does not count any more: those that wait for their turn have it at once, as if they had not been tried.
-    /// Gives those.
+    /// Discards the old destination's responses: events waiting for their turn have it at once, as if never tried.
+    /// Returns them.
     pub(crate) fn start_afresh(&mut self, now: Timestamp) -> Vec<Position> {
         let mut begun_again = Vec::new();
         for (position, item) in &mut self.events {
@@ -271,7 +271,7 @@ impl Waiting {
         begun_again
     }
 
-    /// Bodies at hand are let go, to free their memory while the lane is held.
+    /// Releases the bodies at hand, to free their memory while the lane is held.
     pub(crate) fn let_go(&mut self) {
         let ready: Vec<Position> = self.turns.iter().chain(self.retries.iter()).copied().collect();
         for position in ready {
@@ -285,14 +285,14 @@ impl Waiting {
     }
 }
 
-/// The unsettled events of each entity, oldest first; only the first of them may be under way.
+/// The unsettled events of each entity, oldest first; only the first of them may be in flight.
 #[derive(Debug, Default)]
 pub(crate) struct EntityOrder {
     queues: HashMap<u64, VecDeque<Position>>,
 }
 
 impl EntityOrder {
-    /// An event joins its entity's queue; whether it is the first. Events without an entity (0) always are.
+    /// Adds an event to its entity's queue; whether it is the first. Events without an entity (0) always are.
     pub(crate) fn enter(&mut self, entity: u64, position: Position) -> bool {
         if entity == 0 {
             return true;
@@ -302,7 +302,7 @@ impl EntityOrder {
         queue.len() == 1
     }
 
-    /// An event is settled; gives the one whose turn it is now.
+    /// Settles an event; returns the one whose turn it is now.
     pub(crate) fn leave(&mut self, entity: u64, position: Position) -> Option<Position> {
         let queue = self.queues.get_mut(&entity)?;
         let was_first = queue.front() == Some(&position);

@@ -4,20 +4,21 @@ use std::time::Duration;
 
 use domain::{Now, Timestamp};
 
-/// Buckets of the hour, one a minute: the window forgets a minute at a time.
+/// Buckets of the hour, one per minute: the window forgets one minute at a time.
 const BUCKETS: usize = 60;
 
-/// The length of a bucket.
+/// Length of a bucket.
 const BUCKET: Duration = Duration::from_secs(60);
 
 /// Outcomes of the last rolling hour.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Window {
-    /// Empty until there is an outcome, so that an idle lane costs little. Bucket `minute % 60` holds that minute's outcomes.
+    /// Empty until the first outcome, so that an idle lane costs little. Bucket `minute % 60` holds that minute's
+    /// outcomes.
     buckets: Vec<Bucket>,
-    /// Sums over the buckets that are within the hour of `newest`.
+    /// Sums over the buckets within the hour of `newest`.
     sum: Counts,
-    /// The newest minute counted or looked at.
+    /// The newest minute counted or read.
     newest: i64,
 }
 
@@ -26,22 +27,22 @@ pub struct Window {
 pub(crate) struct Bucket {
     pub(crate) minute: i64,
     pub(crate) counts: Counts,
-    /// When the first failure of the minute was counted.
+    /// Time of the minute's first failure.
     pub(crate) first_failure: Option<Timestamp>,
-    /// Failures among them that were silence: they may turn out to be the platform's.
+    /// Failures by silence among them: they may turn out to be the platform's.
     silent: u64,
 }
 
 impl Bucket {
     const EMPTY: Bucket = Bucket { minute: i64::MIN, counts: Counts::EMPTY, first_failure: None, silent: 0 };
 
-    /// A minute as it was saved.
+    /// A saved minute.
     pub(crate) fn saved(minute: i64, counts: Counts, first_failure: Option<Timestamp>) -> Bucket {
         Bucket { minute, counts, first_failure, silent: 0 }
     }
 }
 
-/// How many outcomes were what.
+/// Numbers of outcomes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Successes.
@@ -53,7 +54,7 @@ pub struct Counts {
 impl Counts {
     const EMPTY: Counts = Counts { delivered: 0, failed: 0 };
 
-    /// Whether fewer than `percent` of 100 were successes, given at least `judged_from` outcomes. Exactly `percent` is fine.
+    /// Whether the success rate is below `percent`, given at least `judged_from` outcomes. Exactly `percent` is fine.
     pub fn is_below(self, percent: u64, judged_from: u64) -> bool {
         let all = self.delivered + self.failed;
         all >= judged_from && self.delivered * 100 < all * percent
@@ -79,13 +80,13 @@ impl Window {
         self.sum.failed += 1;
     }
 
-    /// Counts a failure that was silence.
+    /// Counts a failure by silence.
     pub fn silent(&mut self, now: Timestamp) {
         self.failed(now);
         self.bucket(now).silent += 1;
     }
 
-    /// Silence from `since` on was the platform's: it doesn't count, to the minute. Whether anything was taken out.
+    /// Removes silence since `since`, to the minute, because it was the platform's. Whether anything was removed.
     pub fn take_out_silence(&mut self, since: Timestamp) -> bool {
         let since = minute(since);
         let mut taken = 0;
@@ -101,19 +102,19 @@ impl Window {
         taken > 0
     }
 
-    /// What the last hour holds.
+    /// Outcomes of the last hour.
     pub fn counts(&mut self, now: Timestamp) -> Counts {
         self.advance(minute(now));
         self.sum
     }
 
-    /// When the oldest failure of the last hour was counted.
+    /// Time of the last hour's oldest failure.
     pub fn oldest_failure(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.advance(minute(now));
         self.buckets.iter().filter_map(|bucket| bucket.first_failure).min()
     }
 
-    /// The wall clock was set back while nothing ran: no failure is younger than now.
+    /// The wall clock was set back while stopped: no failure is later than now.
     pub(crate) fn none_is_later(&mut self, now: Timestamp) {
         for bucket in &mut self.buckets {
             bucket.first_failure = bucket.first_failure.map(|at| at.min(now));
@@ -125,7 +126,7 @@ impl Window {
             self.buckets = vec![Bucket::EMPTY; BUCKETS];
         }
         self.advance(minute(now));
-        // Should time go back, outcomes count for the newest minute known: they are not forgotten too early.
+        // If time goes back, outcomes count for the newest minute known: they are not forgotten too early.
         let minute = self.newest;
         let bucket = &mut self.buckets[minute.rem_euclid(BUCKETS as i64) as usize];
         if bucket.minute != minute {
@@ -134,8 +135,9 @@ impl Window {
         bucket
     }
 
-    /// Moves on to `minute`, forgetting what is an hour old. If the wall clock was set back by more than an hour while nothing ran, the hour
-    /// starts afresh, for otherwise what was counted under the wrong clock would count until that time comes.
+    /// Moves on to `minute` and forgets outcomes an hour old. If the wall clock was set back by more than an hour while
+    /// stopped, the hour starts afresh: otherwise outcomes counted under the wrong clock would count until that time
+    /// comes.
     fn advance(&mut self, minute: i64) {
         if minute > self.newest || minute < self.newest - BUCKETS as i64 {
             self.newest = minute;
@@ -152,7 +154,7 @@ impl Window {
         }
     }
 
-    /// The minutes that hold outcomes, to save them by the wall clock.
+    /// Minutes with outcomes, to be saved by the wall clock.
     pub(crate) fn minutes(&self, now: Now) -> impl Iterator<Item = Bucket> + '_ {
         let ahead = minute(now.wall) - minute(now.steady);
         let oldest = self.newest - BUCKETS as i64 + 1;
@@ -164,7 +166,7 @@ impl Window {
         )
     }
 
-    /// A window with what [`Window::minutes`] gave.
+    /// A window from the result of [`Window::minutes`].
     pub(crate) fn restore(minutes: impl IntoIterator<Item = Bucket>) -> Window {
         let mut window = Window::default();
         let mut minutes: Vec<_> = minutes.into_iter().collect();

@@ -1,4 +1,4 @@
-//! Whose trouble it is: what is the platform's own costs a lane nothing but time.
+//! Causes of trouble: the platform's own trouble costs a lane nothing but time.
 
 mod bench;
 
@@ -31,7 +31,7 @@ fn silent() -> Outcome {
     Outcome::Silent(failure(ErrorReason::DestinationTimeout))
 }
 
-/// Seconds from the start at which something was sent.
+/// Seconds from the start at which events were sent.
 fn seconds(bench: &Bench) -> Vec<u64> {
     bench.log.iter().map(|(at, _)| at.since(START).as_secs()).collect()
 }
@@ -102,7 +102,7 @@ fn no_retry_is_used_up() {
     bench.offer(1..=1);
     bench.answer_with(vec![failed()]);
     bench.save();
-    // Its first retry meets trouble of the platform's own for an hour.
+    // Its first retry meets an hour of the platform's own trouble.
     bench.pass(5 * MINUTE);
     bench.pass_answering(60 * MINUTE, |_| OURS);
     assert_eq!(bench.save().changed, [], "its place in the ledger is as it was");
@@ -323,7 +323,7 @@ fn a_topics_silence_counts_once_it_is_the_topics() {
 }
 
 impl Bench {
-    /// Lets time pass until something is sent, and answers it.
+    /// Advances time until something is sent, and answers it.
     fn pass_until_answered(&mut self, outcome: Outcome) {
         while self.sent.is_empty() {
             let timer: Timestamp = self.lane.poll_timeout().expect("nothing is sent, and nothing is waited for");

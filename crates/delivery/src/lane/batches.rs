@@ -1,5 +1,5 @@
-//! How a topic is served: a batch at a time, in order. What failed goes again in its place, after a pause, and nothing
-//! goes past it.
+//! Delivery to a topic: one batch at a time, in order. Failed events are resent in their place, after a pause, and no
+//! later event overtakes them.
 
 use domain::destination::BatchLimits;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
@@ -12,14 +12,13 @@ use crate::backoff::Backoff;
 use crate::patience::Unfed;
 
 impl Lane {
-    /// Sends the next batch, unless one is under way: attempts one by one from before, if the destination was an
-    /// endpoint, count as well.
+    /// Sends the next batch, unless an attempt is in flight. Single attempts to an earlier endpoint count as well.
     pub(super) fn send_batch(&mut self, of_type: BatchLimits) {
         if !self.in_flight.is_empty() || self.pause_ends().is_some_and(|until| until > self.now) {
             return;
         }
-        // What failed is sent again as it was; what comes behind it has to wait, for it must not overtake. What failed
-        // may have left the log meanwhile: then there is nothing to wait for.
+        // Failed events are resent unchanged, and later ones wait so as not to overtake. If the failed events have left
+        // the log meanwhile, there is nothing to wait for.
         let again = self.backoff.as_ref().filter(|_| self.sent_again() > 0);
         let before = again.map_or(Position(u64::MAX), |backoff| backoff.tried_before);
         let largest = self.settings.largest_batch(of_type);
@@ -40,8 +39,8 @@ impl Lane {
         }
     }
 
-    /// Events that waited before the destination was a topic go as soon as they are due and at hand; no order was
-    /// promised for them.
+    /// Events that waited before the destination became a topic are sent once due and at hand; their order was never
+    /// promised.
     fn next_of_batch(&mut self, before: Position) -> Option<Flight> {
         if let Some(taken) = self.waiting.take_turn().or_else(|| self.waiting.take_retry()) {
             return Some(self.again(taken));
@@ -50,7 +49,7 @@ impl Lane {
         Some(Flight { event, failures: 0, first_tried_at: self.now, waits: false, entity: 0 })
     }
 
-    /// The batch has no room for it: it is the first of the next.
+    /// Without room in this batch, the event becomes the first of the next.
     fn wait_for_room(&mut self, flight: Flight) {
         if flight.waits {
             self.waiting.give_back(flight.event);
@@ -59,14 +58,14 @@ impl Lane {
         }
     }
 
-    /// When the next batch may go, if that is a question of time.
+    /// Time of the next batch, if only time is missing.
     pub(super) fn next_batch_at(&self) -> Option<Timestamp> {
         let until = self.pause_ends()?;
         (self.in_flight.is_empty() && until > self.now).then_some(until)
     }
 
     fn pause_ends(&self) -> Option<Timestamp> {
-        // In trouble that of the trouble counts, for it may end early.
+        // In trouble the time of the trouble counts, because it may end early.
         self.try_at().or_else(|| self.backoff.as_ref().map(|backoff| backoff.until))
     }
 
@@ -78,7 +77,7 @@ impl Lane {
     ) {
         let undecided = matches!(silence, Silence::Undecided { .. });
         let mut back = Back::default();
-        // Events that failed together tell one thing about the topic, not as many as they are.
+        // Events that failed together count as one statement about the topic.
         let mut failure = None;
         let mut broken = None;
         let mut delivered = false;
@@ -125,7 +124,7 @@ impl Lane {
         }
         if let Some((failure, event_id)) = broken {
             let reason = failure.reason;
-            // The guard's refusal says nothing about the topic (contract page 7, "Success window").
+            // A rejection by the guard says nothing about the topic (contract page 7, "Success window").
             self.failed(failure, reason != ErrorReason::DestinationForbidden, event_id);
             self.suspend(SuspensionReason::Destination(reason));
         }
@@ -133,8 +132,8 @@ impl Lane {
         self.forget_ahead();
     }
 
-    /// An attempt failed for all that it was sent: at first, and then from time to time, its owner is told; in the end
-    /// it is suspended.
+    /// Every event of an attempt failed: the owner is notified, first at once and then at intervals; in the end the
+    /// subscription is suspended.
     fn took_nothing(&mut self, failure: Failure, event_id: Option<String>) {
         self.unsaved.memory = true;
         self.last_failure = Some((self.now, failure.clone()));
@@ -152,8 +151,8 @@ impl Lane {
         }
     }
 
-    /// An attempt that was under way when the destination was changed: what it tells about the old one does not count,
-    /// and what that did not take goes to the new one.
+    /// An attempt that was in flight when the destination changed: its result says nothing about the new destination,
+    /// and undelivered events go there.
     pub(super) fn settle_elsewhere(&mut self, in_order: bool, ended: impl Iterator<Item = (Flight, Outcome)>) {
         let mut back = Back::default();
         for (mut flight, outcome) in ended {
@@ -172,7 +171,7 @@ impl Lane {
                 }
                 Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
             }
-            // The new one has not been tried.
+            // The new destination has not been tried.
             flight.first_tried_at = Timestamp::EPOCH;
             back.push(flight);
         }
@@ -180,7 +179,7 @@ impl Lane {
         self.forget_ahead();
     }
 
-    /// An event is settled. Where one before it is not, it lies ahead of the cursor.
+    /// Settles an event, ahead of the cursor if an earlier one is unsettled.
     fn settled_ahead(&mut self, flight: &Flight, back: &Back) {
         if !flight.waits && back.has_fresh() {
             self.ahead.insert(flight.event.position);
@@ -188,21 +187,21 @@ impl Lane {
         }
     }
 
-    /// What the cursor has passed is not ahead of it any more.
+    /// Forgets events that the cursor has passed.
     pub(super) fn forget_ahead(&mut self) {
         if !self.ahead.is_empty() {
             self.ahead = self.cursor().map_or_else(Default::default, |cursor| self.ahead.split_off(&cursor));
         }
     }
 
-    /// How long to wait after a batch of which `back` was not taken, and whether that was the topic's doing.
+    /// The pause after a batch with `back` undelivered, and whether the topic caused it.
     fn back_off(&mut self, back: &Back, delivered: bool, failed: bool) {
         let before = self.backoff.take();
-        // What says nothing about the topic is not written either.
+        // Attempts that say nothing about the topic are not saved either.
         self.unsaved.memory |= failed || before.is_some() && (delivered || back.flights.is_empty());
         let (failures, uncounted) =
             before.as_ref().filter(|_| !delivered).map_or((0, 0), |before| (before.failures, before.uncounted));
-        // After a restart what failed may go again in parts: what is to come of it was tried before as well.
+        // After a restart failed events may be resent in parts: the remaining ones were tried before as well.
         let to_come = |before: &Backoff| self.cursor().is_some_and(|cursor| cursor < before.tried_before);
         if back.flights.is_empty() {
             let goes_on = |before: &Backoff| failures > 0 || to_come(before);
@@ -228,17 +227,17 @@ impl Lane {
         });
     }
 
-    /// What was not taken goes back to its place: in hand, or where nothing stays in hand, in the log. Where there is
-    /// no such place, because not all before it came to an end in order, it waits.
+    /// Returns undelivered events to their place: in hand, or in the log if nothing stays in hand. Without such a
+    /// place, because earlier events did not settle in order, they wait.
     fn put_back(&mut self, back: Vec<Flight>, in_order: bool) {
         let running = self.phase == Phase::Running;
         let until = self.pause_ends().filter(|_| running).unwrap_or(self.now);
-        // The last first: so each goes to the front.
+        // In reverse, because each moves to the front.
         for flight in back.into_iter().rev() {
             if flight.waits || flight.entity != 0 || !in_order {
                 self.wait_for_turn(&flight, until, 0);
             } else if flight.event.position < self.expired_before {
-                // Its place is gone, with those behind it.
+                // Its place is gone, as are those behind it.
                 self.failed(too_old(), false, flight.id());
                 self.given_up += 1;
             } else if running {
@@ -250,11 +249,11 @@ impl Lane {
     }
 }
 
-/// The events of a batch that were not taken, in their order.
+/// Undelivered events of a batch, in order.
 #[derive(Debug, Default)]
 struct Back {
     flights: Vec<Flight>,
-    /// They were only too many for now.
+    /// Only throttled.
     throttled: bool,
 }
 
@@ -263,25 +262,24 @@ impl Back {
         self.flights.push(flight);
     }
 
-    /// The id of the first, for log entries.
+    /// Id of the first event, for log entries.
     fn first_id(&self) -> Option<String> {
         self.flights.first().and_then(Flight::id)
     }
 
-    /// Fresh events are behind the others in a batch.
+    /// Fresh events come last in a batch.
     fn has_fresh(&self) -> bool {
         self.flights.last().is_some_and(|flight| !flight.waits)
     }
 }
 
 impl Attempt {
-    /// The first of its events that are not among the waiting: the cursor stands before it. Those of a batch are in
-    /// their order.
+    /// The first event that is not waiting: the cursor stands before it. Events of a batch are in order.
     pub(super) fn first_fresh(&self) -> Option<Position> {
         self.flights.iter().find(|flight| !flight.waits).map(|flight| flight.event.position)
     }
 
-    /// Events that are not among the waiting.
+    /// Number of events that are not waiting.
     pub(super) fn fresh(&self) -> usize {
         self.flights.iter().filter(|flight| !flight.waits).count()
     }

@@ -1,4 +1,4 @@
-//! What a lane is told, and what it asks for.
+//! Inputs and outputs of a lane.
 
 use std::sync::Arc;
 
@@ -8,99 +8,100 @@ use domain::{LoggedEvent, Position};
 
 use super::Silence;
 
-/// Names an attempt, so that a late or repeated answer changes nothing.
+/// Identifies an attempt, so that late or repeated results have no effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub u64);
 
-/// What a lane is told.
+/// Input of a lane.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A matching event was routed. Only for a live lane ([`Lane::is_live`]).
     Offered(Arc<LoggedEvent>),
-    /// The answer to [`Output::Read`], whole.
+    /// The complete response to [`Output::Read`].
     Read {
         /// The matching events, in order.
         events: Vec<Arc<LoggedEvent>>,
-        /// All matching events before it are among them or were before them.
+        /// All matching events before it are among `events` or were before them.
         next: Position,
-        /// Whether the router stands there too: from now on the lane is offered what comes.
+        /// Whether the router stands there too: from now on the lane is offered new events.
         caught_up: bool,
     },
     /// The log could not be read.
     ReadFailed,
-    /// The answer to [`Output::Load`]: those found, and those that the log no longer has.
+    /// The response to [`Output::Load`]: events found, and events no longer in the log.
     Loaded {
         /// Found.
         events: Vec<Arc<LoggedEvent>>,
-        /// Not there.
+        /// Not found.
         gone: Vec<Position>,
     },
     /// The bodies could not be read.
     LoadFailed(Vec<Position>),
-    /// An attempt ended, with the outcomes of its events in their order. Where one is silence: whose that is.
+    /// The result of an attempt: the outcomes of its events in order, and the cause of a silence among them.
     Outcomes(Ticket, Vec<Outcome>, Silence),
-    /// Somebody else has answered: a lane in trouble need not wait any longer to try again.
+    /// Another lane got a response: a lane in trouble may retry at once.
     TryNow,
-    /// The subscription was changed. `new_destination`: what was learnt about the old one does not count any more.
+    /// The subscription changed. `new_destination` discards what was learnt about the old one.
     Configured {
-        /// What the lane needs to know of it.
+        /// The new options.
         options: LaneOptions,
-        /// Whether the events go elsewhere from now on.
+        /// Whether the destination changed.
         new_destination: bool,
     },
-    /// The subscription is suspended and its events are kept: nothing is sent until [`Input::Released`].
+    /// The subscription is suspended and holds its events: nothing is sent until [`Input::Released`].
     Held,
-    /// The subscription was resumed with its events kept: a clean window and a fresh rate.
+    /// The subscription resumed with its events held: starts with an empty window and the initial rate.
     Released,
-    /// The subscription is suspended for good as far as this lane goes, revoked or deleted: nothing is sent any more.
+    /// The subscription was suspended without hold, revoked or deleted: nothing more is sent.
     Stopped,
-    /// What the stopped lane did not deliver has been counted: it may be forgotten.
+    /// The undelivered events of the stopped lane have been counted and may be forgotten.
     Dropped,
-    /// The lane may make one attempt now. Only where it wants one ([`Lane::wants_turn`]).
+    /// Permits one attempt now. Only if the lane wants one ([`Lane::wants_turn`]).
     Turn,
     /// Events before it have left the log (retention).
     Expired(Position),
-    /// Nothing happened but time.
+    /// Only time has passed.
     Timeout,
 }
 
-/// What a lane asks for.
+/// Output of a lane.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Send these events in one attempt; answer with [`Input::Outcomes`].
+    /// Send these events in one attempt; respond with [`Input::Outcomes`].
     Send {
-        /// Names the attempt.
+        /// Identifies the attempt.
         ticket: Ticket,
-        /// The events: one where the manner is [`Manner::OneByOne`], else at least one, in order.
+        /// The events: one under [`Manner::OneByOne`], otherwise at least one, in order.
         events: Vec<Arc<LoggedEvent>>,
     },
-    /// Read matching events from `from` on; answer with [`Input::Read`] or [`Input::ReadFailed`].
+    /// Read matching events from `from` on; respond with [`Input::Read`] or [`Input::ReadFailed`].
     Read {
-        /// Where to begin.
+        /// Start of the read.
         from: Position,
-        /// At most so many.
+        /// Maximum number of events.
         events: usize,
-        /// At most so many bytes, but one event at least.
+        /// Maximum number of bytes, but at least one event.
         bytes: usize,
     },
-    /// Load these events; answer with [`Input::Loaded`] or [`Input::LoadFailed`].
+    /// Load these events; respond with [`Input::Loaded`] or [`Input::LoadFailed`].
     Load(Vec<Position>),
-    /// Suspend the subscription. The lane sends nothing any more, whatever becomes of it.
+    /// Suspend the subscription. The lane sends nothing more, whatever the result.
     Suspend(SuspensionReason),
 }
 
-/// What a lane needs to know of its subscription.
+/// A lane's view of its subscription.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LaneOptions {
-    /// How its destination takes events.
+    /// How the destination accepts events.
     pub manner: Manner,
-    /// Events of one entity one after another: the function that names the entity of an event (0 = none). `None` = any order.
+    /// Sends the events of one entity one after another: the function identifies an event's entity (0 = none). `None` =
+    /// any order.
     pub entity_of: Option<fn(&LoggedEvent) -> u64>,
-    /// Wait as long as a 429's `Retry-After` asks.
+    /// Wait as long as a 429's `Retry-After` demands.
     pub respect_retry_after: bool,
-    /// Each attempt of [`Manner::OneByOne`] needs a turn ([`Input::Turn`]), since others send to the same host.
+    /// Each attempt of [`Manner::OneByOne`] needs a turn ([`Input::Turn`]), because other lanes send to the same host.
     pub by_turns: bool,
-    /// A number for where the events go, the same in every run of the platform: what was learnt about one destination says nothing about
-    /// another.
+    /// A number for the destination, stable across runs of the platform: knowledge about one destination does not apply
+    /// to another.
     pub destination: u64,
 }

@@ -1,4 +1,4 @@
-//! Who goes next: events whose turn has come, retries, fresh ones.
+//! Sending order: events whose turn has come, retries, fresh events.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use domain::{LoggedEvent, Position, Timestamp};
 use super::{Attempt, Flight, Lane, Manner, Output, Phase, Supply, Ticket};
 use crate::waiting::Taken;
 
-/// While fresh events wait as well, at most every fourth event sent is a retry: retries never hold back fresh events, and are not
-/// starved by them either.
+/// While fresh events wait as well, at most every fourth event sent is a retry: retries neither hold back fresh events
+/// nor starve.
 const FRESH_PER_RETRY: u32 = 3;
 
-/// Bodies of waiting events that are loaded at the same time, at most.
+/// Maximum number of bodies of waiting events being loaded.
 const MAX_LOADING: usize = 32;
 
 impl Lane {
-    /// Sends what may be sent now, and asks for what will be needed next.
+    /// Sends everything that may be sent now, and requests what will be needed next.
     pub(super) fn dispatch(&mut self) {
         if self.phase != Phase::Running {
             return;
@@ -53,18 +53,17 @@ impl Lane {
         self.read_on();
     }
 
-    /// Whether an attempt may be made as far as others are concerned that send to the same host; each turn is good for
-    /// one.
+    /// Whether lanes of the same host permit an attempt; each turn permits one.
     fn take_turn(&mut self) -> bool {
         !self.options.by_turns || std::mem::take(&mut self.has_turn)
     }
 
-    /// Whether only a turn is missing for the next attempt (`LaneOptions::by_turns`).
+    /// Whether the next attempt lacks only a turn (`LaneOptions::by_turns`).
     pub fn wants_turn(&self) -> bool {
         self.phase == Phase::Running && self.options.by_turns && self.send_at().is_some_and(|at| at <= self.now)
     }
 
-    /// When the next attempt may be made; `None` = not before something happens.
+    /// Time of the next attempt; `None` = not before the next input.
     fn send_at(&self) -> Option<Timestamp> {
         let (has_fresh, has_ready) = (!self.fresh.is_empty(), self.waiting.has_ready());
         match self.options.manner {
@@ -105,13 +104,13 @@ impl Lane {
                 entity,
             });
         }
-        // No fresh event could go, for want of room among the waiting: then a retry goes, for it makes room.
+        // No fresh event could be sent, for lack of room among the waiting events: a retry makes room.
         let taken = self.waiting.take_retry()?;
         self.fresh_since_retry = 0;
         Some(self.again(taken))
     }
 
-    /// The first event in hand that does not wait, if it is before `before`.
+    /// The first event in hand that does not have to wait, if it is before `before`.
     pub(super) fn take_fresh(&mut self, before: Position) -> Option<Arc<LoggedEvent>> {
         while let Some(event) = self.fresh.pop_front_if(|event| event.position < before) {
             self.fresh_bytes -= event.event.size();
@@ -122,11 +121,11 @@ impl Lane {
         None
     }
 
-    /// Whether an event that the lane has come to again after a restart waited before it, and waits on.
+    /// Whether an event read again after a restart was waiting before it, and still is.
     fn waits_on(&mut self, position: Position) -> bool {
         let Some(exception) = self.beyond.remove(&position) else { return false };
         if exception.kind == ExceptionKind::Predecessor {
-            // Its turn is found anew; until it is settled the cursor stands before it.
+            // Its turn is determined again; until it is settled the cursor stands before it.
             self.unsaved.settled(position);
             return false;
         }
@@ -135,7 +134,7 @@ impl Lane {
         true
     }
 
-    /// A waiting event that is sent again.
+    /// A waiting event, sent again.
     pub(super) fn again(&self, taken: Taken) -> Flight {
         let exception = self.waiting.get(taken.event.position);
         let first_tried_at = exception.map_or(Timestamp::EPOCH, |exception| exception.first_tried_at);
@@ -157,19 +156,19 @@ impl Lane {
         self.outputs.push_back(Output::Send { ticket, events });
     }
 
-    /// When the lane wants to be told the time; `None` = only when something happens.
+    /// Time of the next [`Input::Timeout`]; `None` = only the next input matters.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         if self.phase != Phase::Running {
             return None;
         }
-        // One that wants a turn is given it; no time of its own brings that about.
+        // Turns are granted from outside; no timer brings one.
         let send_at = self.send_at().filter(|_| !self.wants_turn());
         let load_at = (self.waiting.at_hand() < MAX_LOADING).then(|| self.waiting.next_due()).flatten();
         let read_at = match self.supply {
             Supply::Behind { reading: None, again_at, .. } => again_at,
             _ => None,
         };
-        // In trouble nothing is judged.
+        // Nothing is judged while in trouble.
         let judge_at = self.judge_at.filter(|_| self.trouble.is_none());
         [send_at, load_at, read_at, judge_at].into_iter().flatten().min()
     }

@@ -1,26 +1,26 @@
-//! What a lane has at hand, for sums over all lanes: it looks at no more than the attempts under way.
+//! A lane's load, for sums over all lanes: inspects only the attempts in flight.
 
 use domain::{Now, Timestamp};
 
 use super::{Attempt, Lane, Manner, Ticket};
 
-/// What a lane has at hand.
+/// Load of a lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Load {
-    /// Events under way.
+    /// Events in flight.
     pub in_flight: u64,
-    /// Events that are under way, in hand, or wait. What a lane that is behind has still to read is not among them.
+    /// Events in flight, in hand or waiting, without those that a lane behind has yet to read.
     pub backlog: u64,
-    /// Events that wait for a retry.
+    /// Events waiting for a retry.
     pub waiting_retries: u64,
-    /// Events that wait for their turn: after a 429, or behind another event of their entity.
+    /// Events waiting for their turn: after a 429, or behind another event of their entity.
     pub waiting_turns: u64,
-    /// When the oldest of them was accepted; of those that wait, when it was first tried.
+    /// Time at which the oldest of them was accepted; for waiting events, first tried.
     pub oldest: Option<Timestamp>,
 }
 
 impl Lane {
-    /// What the lane has at hand.
+    /// Load of the lane.
     pub fn load(&self, now: Now) -> Load {
         let (waiting_retries, waiting_turns) = self.waits();
         let fresh = self.fresh.front().map(|event| event.accepted_at);
@@ -36,13 +36,14 @@ impl Lane {
         }
     }
 
-    /// Events that are under way, in hand, or wait.
+    /// Events in flight, in hand or waiting.
     pub(super) fn backlog(&self) -> u64 {
         let under_way = self.in_flight.values().map(Attempt::fresh).sum::<usize>();
         (self.fresh.len() + under_way + self.waiting.len()) as u64
     }
 
-    /// Events that wait for a retry, and for their turn. What a topic did not take is among the first, unless that was only too much for now.
+    /// Events waiting for a retry, and for their turn. Events rejected by a topic count as the former, unless they were
+    /// only throttled.
     pub(super) fn waits(&self) -> (u64, u64) {
         let (retries, turns) = self.waiting.counts();
         match &self.backoff {
@@ -51,25 +52,25 @@ impl Lane {
         }
     }
 
-    /// Which attempt at its events one under way is: the first, and one more for each that failed before.
+    /// Attempt number of the events in flight: the first, plus one per earlier failure.
     pub fn attempt_number(&self, ticket: Ticket) -> u32 {
         let flights = self.in_flight.get(&ticket).map_or(&[][..], |attempt| attempt.flights.as_slice());
         let failures = flights.iter().map(|flight| u32::from(flight.failures)).max().unwrap_or(0);
         1 + failures.max(self.backoff.as_ref().map_or(0, |backoff| backoff.failures))
     }
 
-    /// Events a second that the lane sends at most right now; none for topics.
+    /// Current maximum rate in events per second; none for topics.
     pub fn rate(&self) -> Option<f64> {
         (self.options.manner == Manner::OneByOne).then(|| self.pace.rate())
     }
 
-    /// Events in hand that a topic did not take before.
+    /// Events in hand that a topic rejected before.
     pub(super) fn sent_again(&self) -> u64 {
         let Some(backoff) = &self.backoff else { return 0 };
         self.fresh.partition_point(|event| event.position < backoff.tried_before) as u64
     }
 
-    /// Events that were given up since this was last asked: refused, or failed too often or for too long.
+    /// Events given up since the last call: rejected, failed too often or failing too long.
     pub fn take_given_up(&mut self) -> u64 {
         std::mem::take(&mut self.given_up)
     }

@@ -1,4 +1,4 @@
-//! What of a lane must be on stable storage: its cursor, its waiting events, what its owner is told, its memory.
+//! Durable state of a lane: its cursor, its waiting events, notes to its owner, its memory.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use domain::{Now, Position, Timestamp};
 
 use super::{Attempt, Lane, Phase};
 
-/// Rate and successes are saved this often at most; failures are saved at once, so that a failing endpoint does not get
-/// away by our restart.
+/// Minimum interval between saves of rate and successes. Failures are saved at once, so that a failing endpoint does
+/// not benefit from our restart.
 const MEMORY_EVERY: Duration = Duration::from_secs(10);
 
-/// What has changed since the last [`Lane::save`].
+/// Changes since the last [`Lane::save`].
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
     changed: BTreeSet<Position>,
@@ -21,11 +21,11 @@ pub(super) struct Unsaved {
     failures: Vec<FailureNote>,
     /// The cursor of the last save.
     pub(super) cursor: Option<Position>,
-    /// The memory is to be saved at once.
+    /// The memory must be saved at once.
     pub(super) memory: bool,
-    /// Everything is to be saved, as if nothing ever was.
+    /// Everything must be saved, as if for the first time.
     anew: bool,
-    /// The memory has changed a little.
+    /// The memory has changed slightly.
     pub(super) counted: bool,
     memory_saved_at: Timestamp,
 }
@@ -54,39 +54,39 @@ impl Unsaved {
     }
 }
 
-/// Equal failures since the last save.
+/// Identical failures since the last save.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FailureNote {
-    /// What went wrong.
+    /// The failure.
     pub failure: Failure,
-    /// When it last did.
+    /// Time of the latest.
     pub latest: Timestamp,
-    /// How often.
+    /// Number of failures.
     pub count: u64,
-    /// The latest event that it was about, where an attempt was made.
+    /// Event of the latest attempt, if any.
     pub event_id: Option<String>,
 }
 
-/// What is to be saved of a lane.
+/// State to be saved.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LaneState {
-    /// All matching events before it are settled or waiting; `None` = as far as the router has come.
+    /// All matching events before it are settled or waiting; `None` = up to the router's position.
     pub cursor: Option<Position>,
-    /// Waiting events that are new or changed.
+    /// New or changed waiting events.
     pub changed: Vec<Exception>,
-    /// Waiting events that are settled.
+    /// Settled waiting events.
     pub settled: Vec<Position>,
-    /// What the owner is told.
+    /// Notes to the owner.
     pub failures: Vec<FailureNote>,
-    /// What [`Lane::restore`] wants back; `None` = as it was.
+    /// Memory for [`Lane::restore`]; `None` = unchanged.
     pub memory: Option<Vec<u8>>,
 }
 
 impl Lane {
-    /// All matching events before it are settled or waiting; `None` where the lane is live and has nothing to do.
+    /// All matching events before it are settled or waiting; `None` if the lane is live and idle.
     pub fn cursor(&self) -> Option<Position> {
-        // What it did not deliver is counted and told: attempts that still end change nothing, and a restart must not
-        // count again.
+        // Its undelivered events are counted and reported: late results change nothing, and a restart must not count
+        // them again.
         if self.phase == Phase::Dropped {
             return None;
         }
@@ -95,13 +95,12 @@ impl Lane {
         [self.reach(), in_hand, under_way].into_iter().flatten().min()
     }
 
-    /// The first position whose event the lane still needs from the log, if it is before the cursor: that of a waiting
-    /// event.
+    /// The first position before the cursor whose event the lane still needs from the log: that of a waiting event.
     pub fn first_waiting(&self) -> Option<Position> {
         self.waiting.first()
     }
 
-    /// Whether something happened that must be saved at once.
+    /// Whether something must be saved at once.
     pub fn is_urgent(&self) -> bool {
         !self.unsaved.changed.is_empty()
             || !self.unsaved.failures.is_empty()
@@ -109,7 +108,7 @@ impl Lane {
             || self.unsaved.anew
     }
 
-    /// Takes only what the owner is told: all that is left to say by a lane that was replaced.
+    /// Takes only the notes to the owner: the last output of a replaced lane.
     pub fn take_failures(&mut self, now: impl Into<Now>) -> Vec<FailureNote> {
         let (now, notes) = (now.into(), std::mem::take(&mut self.unsaved.failures));
         notes.into_iter().map(|note| FailureNote { latest: now.on_the_wall(note.latest), ..note }).collect()
@@ -127,8 +126,8 @@ impl Lane {
         self.unsaved.counted && self.now.since(self.unsaved.memory_saved_at) >= MEMORY_EVERY
     }
 
-    /// A save that was under way may have been passed over, for it came from before a change of the subscription's
-    /// status: all waiting events, the cursor and the memory are saved again.
+    /// A save in flight may have been skipped, because it preceded a change of the subscription's status: saves all
+    /// waiting events, the cursor and the memory again.
     pub(super) fn save_anew(&mut self) {
         self.unsaved.anew = true;
         self.unsaved.memory = true;
@@ -136,7 +135,7 @@ impl Lane {
         self.unsaved.changed.extend(self.beyond.keys());
     }
 
-    /// What is to be saved, all of its times by the wall clock. The lane counts it as saved: whoever takes it must see to it that it is.
+    /// State to be saved, with all times by the wall clock. The lane regards it as saved: the caller must ensure that.
     pub fn save(&mut self, now: impl Into<Now>) -> LaneState {
         let now = now.into();
         let cursor = self.cursor();
@@ -167,7 +166,7 @@ impl Lane {
     }
 }
 
-/// An exception as it is stored.
+/// An exception in its stored form.
 fn on_the_wall(exception: &Exception, now: Now) -> Exception {
     let due_at = now.on_the_wall(exception.due_at);
     Exception { due_at, first_tried_at: now.on_the_wall(exception.first_tried_at), ..exception.clone() }

@@ -1,4 +1,4 @@
-//! What follows from the outcome of an attempt: contract page 4's table, event by event.
+//! Consequences of an attempt's outcome: the table of contract page 4, event by event.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use super::{Flight, Lane, Manner, Output, Phase, Silence, Ticket};
 
 impl Lane {
     pub(super) fn settle(&mut self, ticket: Ticket, mut outcomes: Vec<Outcome>, silence: Silence) {
-        // A second answer to the same attempt finds nothing.
+        // A second result of the same attempt finds nothing.
         let Some(mut attempt) = self.in_flight.remove(&ticket) else { return };
         let stopped = matches!(self.phase, Phase::Stopped | Phase::Dropped);
         if !stopped && attempt.destination == self.options.destination {
             let lasted = self.weigh(ticket, &mut outcomes, silence);
             attempt.flights.iter_mut().for_each(|flight| flight.first_tried_at = flight.first_tried_at + lasted);
         }
-        // An event without an outcome would be lost. It says nothing about the destination: the fault is in the
+        // An event without an outcome would be lost. This says nothing about the destination: the fault lies in the
         // platform.
         let outcomes = outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::NotProcessed(no_outcome())));
         let ended = attempt.flights.into_iter().zip(outcomes);
@@ -55,7 +55,7 @@ impl Lane {
             }
             Outcome::Broken(failure) => {
                 let reason = failure.reason;
-                // The guard's refusal says nothing about the endpoint (contract page 7, "Success window").
+                // A rejection by the guard says nothing about the endpoint (contract page 7, "Success window").
                 self.failed(failure, reason != ErrorReason::DestinationForbidden, flight.id());
                 self.give_up(&flight);
                 self.suspend(SuspensionReason::Destination(reason));
@@ -66,7 +66,7 @@ impl Lane {
         }
     }
 
-    /// By the retry schedule, while it lasts.
+    /// Follows the retry schedule until it is exhausted.
     fn try_later(&mut self, flight: &Flight) {
         match self.settings.retry_delays.get(usize::from(flight.failures)).copied() {
             Some(delay) => self.wait_for_retry(flight, delay),
@@ -75,7 +75,7 @@ impl Lane {
         self.judge();
     }
 
-    /// It goes again in its turn, after a pause that grows, as if it had not been tried.
+    /// Sent again in its turn, after a growing pause, as if never tried.
     fn not_processed(&mut self, mut flight: Flight, failure: Failure) {
         self.last_failure = Some((self.now, failure));
         flight.first_tried_at = Timestamp::EPOCH;
@@ -83,8 +83,8 @@ impl Lane {
         self.wait_for_turn(&flight, self.now + pause(times), times + 1);
     }
 
-    /// An attempt that was under way when the lane stopped. Its event is neither counted among the dropped ones nor
-    /// tried again; its owner is told if it failed.
+    /// An attempt that was in flight when the lane stopped. Its event is neither counted as dropped nor retried; a
+    /// failure is reported to the owner.
     fn late(&mut self, flight: Flight, outcome: Outcome) {
         match outcome {
             Outcome::Delivered => {}
@@ -153,7 +153,7 @@ impl Lane {
         self.waiting.put(exception, 0);
     }
 
-    /// The event is settled: nothing more will be done about it.
+    /// Settles the event: no further attempts.
     pub(super) fn done(&mut self, flight: &Flight) {
         let position = flight.event.position;
         if flight.waits {
@@ -163,13 +163,13 @@ impl Lane {
         self.next_of_entity(flight.entity, position);
     }
 
-    /// The event is settled without having been delivered.
+    /// Settles the event undelivered.
     pub(super) fn give_up(&mut self, flight: &Flight) {
         self.given_up += 1;
         self.done(flight);
     }
 
-    /// A waiting event is given up without an attempt.
+    /// Gives up a waiting event without an attempt.
     pub(super) fn forget(&mut self, position: Position) {
         if let Some(exception) = self.waiting.remove(position) {
             self.unsaved.settled(position);
@@ -177,7 +177,7 @@ impl Lane {
         }
     }
 
-    /// A waiting event that the log no longer has.
+    /// A waiting event no longer in the log.
     pub(super) fn lost(&mut self, position: Position) {
         self.failed(too_old(), false, None);
         self.given_up += 1;
@@ -192,7 +192,7 @@ impl Lane {
         }
     }
 
-    /// `event_id`: the event of the attempt that failed.
+    /// `event_id`: event of the failed attempt.
     pub(super) fn failed(&mut self, failure: Failure, counts: bool, event_id: Option<String>) {
         if counts {
             self.window.failed(self.now);
@@ -206,8 +206,8 @@ impl Lane {
         self.unsaved.note(self.now, failure, 1, event_id);
     }
 
-    /// Whether the hour is bad enough to suspend an endpoint. If only its first failure is too young, that is judged
-    /// again when it is not.
+    /// Whether the hour is bad enough to suspend an endpoint. If only its first failure is too young, it is judged
+    /// again later.
     pub(super) fn judge(&mut self) {
         self.judge_at = None;
         let counts = self.window.counts(self.now);
@@ -221,7 +221,7 @@ impl Lane {
         if from > self.now {
             self.judge_at = Some(from);
         } else if self.trouble.is_some() {
-            // Nobody is suspended in trouble that may be the platform's.
+            // No suspensions during trouble that may be the platform's.
             self.judge_at = Some(self.now);
         } else {
             self.suspend(SuspensionReason::SuccessRate);
@@ -262,13 +262,13 @@ impl Flight {
     }
 }
 
-/// Retention was over before the event was delivered.
+/// The retention period ended before the event was delivered.
 pub(super) fn too_old() -> Failure {
     let message = "The event exceeded the retention before its next attempt was due.";
     Failure::without_status(ErrorReason::DestinationFailure, message)
 }
 
-/// The attempt ended in fewer outcomes than it had events.
+/// The attempt had fewer outcomes than events.
 fn no_outcome() -> Failure {
     let message = "The attempt failed within the platform without an outcome for the event; the event is sent again.";
     Failure::without_status(ErrorReason::ClientClosedConnection, message)

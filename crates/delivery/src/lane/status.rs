@@ -1,4 +1,4 @@
-//! What a lane tells about itself.
+//! Status of a lane.
 
 use domain::lane_status::LaneStatus;
 use domain::outcome::Failure;
@@ -7,7 +7,7 @@ use domain::{Now, Position, Timestamp};
 use super::{Lane, Phase};
 
 impl Lane {
-    /// What the lane knows of itself. The backlog of a lane that is behind is what it has at hand; the rest is in the log.
+    /// Status of the lane. If the lane is behind, the backlog counts only events at hand; the rest is in the log.
     pub fn status(&mut self, now: impl Into<Now>) -> LaneStatus {
         let clock: Now = now.into();
         let now = clock.steady;
@@ -37,7 +37,7 @@ impl Lane {
             oldest_accepted_at: oldest,
             waiting_retries,
             throttled,
-            // Nothing is due while nothing is sent, and what is overdue is due now.
+            // Nothing is due while nothing is sent; overdue events are due now.
             next_due_at: next_due_at
                 .filter(|_| self.phase == Phase::Running)
                 .map(|due_at| on_the_wall(due_at.max(now))),
@@ -51,24 +51,24 @@ impl Lane {
         }
     }
 
-    /// What went wrong last.
+    /// The latest failure.
     pub fn last_failure(&self) -> Option<&Failure> {
         self.last_failure.as_ref().map(|(_, failure)| failure)
     }
 
-    /// Events that a stop drops, apart from those that are still to be read: in hand and waiting, without those under way.
+    /// Events dropped by a stop, except those still to be read: in hand and waiting, without those in flight.
     pub fn undelivered(&self) -> u64 {
         (self.fresh.len() + self.waiting.len() - self.waiting.in_flight()) as u64
     }
 
-    /// Matching events from where the lane reads on up to `before` that it would pass over: they are settled, or among the waiting.
+    /// Matching events from the lane's reading position up to `before` that it would skip: settled or waiting.
     pub fn passed_over(&self, before: Position) -> u64 {
         let Some(reach) = self.reach().filter(|reach| *reach < before) else { return 0 };
         let waiting = self.waiting.iter().filter(|exception| (reach..before).contains(&exception.position));
         (self.ahead.range(reach..before).count() + waiting.count()) as u64
     }
 
-    /// Events under way.
+    /// Number of events in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.values().map(|attempt| attempt.flights.len()).sum()
     }

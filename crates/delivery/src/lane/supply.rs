@@ -1,4 +1,4 @@
-//! How a lane comes by fresh events: they are offered as they are routed, or it reads them from the log; and how it lets them go.
+//! Supply of fresh events: offered as they are routed, or read from the log; and their release.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,41 +8,41 @@ use domain::{LoggedEvent, Position, Timestamp};
 
 use super::{Lane, Manner, Output, Phase};
 
-/// A read of the log that failed is tried again after this long.
+/// Delay before a failed read of the log is repeated.
 pub(super) const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// How the lane comes by fresh events.
+/// Source of fresh events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Supply {
-    /// They are offered.
+    /// Offered by the router.
     Live,
-    /// It reads them: all matching events before `reach` are in hand, under way, waiting or settled. `reading`: where the read under
-    /// way begins.
+    /// Read from the log: all matching events before `reach` are in hand, in flight, waiting or settled. `reading`:
+    /// start of the read in flight.
     Behind { reach: Position, reading: Option<Position>, again_at: Option<Timestamp> },
 }
 
 impl Lane {
-    /// Whether routed events are to be offered.
+    /// Whether routed events should be offered.
     pub fn is_live(&self) -> bool {
         self.supply == Supply::Live && self.phase == Phase::Running
     }
 
-    /// Whether the lane sends, or would if it had not asked for its suspension.
+    /// Whether the lane sends, or would without its own request for suspension.
     pub fn is_in_service(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Halted)
     }
 
-    /// Whether the lane was stopped: what it did not deliver is being counted, or was.
+    /// Whether the lane was stopped: its undelivered events are being counted, or have been.
     pub fn is_stopped(&self) -> bool {
         matches!(self.phase, Phase::Stopped | Phase::Dropped)
     }
 
-    /// Whether the lane was stopped, and what it did not deliver is counted and forgotten.
+    /// Whether the lane was stopped and its undelivered events have been counted and forgotten.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Dropped
     }
 
-    /// Where the lane reads on, unless it is live.
+    /// Position of the next read, unless live.
     pub fn reach(&self) -> Option<Position> {
         match self.supply {
             Supply::Live => None,
@@ -50,7 +50,7 @@ impl Lane {
         }
     }
 
-    /// A lane that does not send is not offered events: from `head` on it will have to read them.
+    /// A lane that does not send is not offered events: it will have to read them from `head` on.
     pub fn fall_behind(&mut self, head: Position) {
         if self.supply == Supply::Live && self.phase != Phase::Dropped {
             self.read_from(head);
@@ -67,7 +67,7 @@ impl Lane {
 
     pub(super) fn offered(&mut self, event: Arc<LoggedEvent>) {
         debug_assert!(self.is_live());
-        // A lane that was behind may have been told so of events that are only routed now.
+        // A lane that was behind may have seen the expiry of events that are only routed now.
         if event.position < self.expired_before {
             return;
         }
@@ -82,7 +82,7 @@ impl Lane {
     pub(super) fn read(&mut self, events: Vec<Arc<LoggedEvent>>, next: Position, caught_up: bool) {
         let Supply::Behind { reach, reading, .. } = &mut self.supply else { return };
         let Some(from) = reading.take() else { return };
-        // The lane let go of what it had in hand while this was being read: it reads again from there.
+        // The lane released its events in hand during this read: it reads again from there.
         if self.phase != Phase::Running || *reach < from {
             return;
         }
@@ -92,7 +92,7 @@ impl Lane {
             self.supply = Supply::Live;
         }
         for event in events.into_iter().filter(|event| event.position >= expired) {
-            // What the lane comes to again may have come to its end, or have got a place among the waiting.
+            // Events read again may have been settled, or joined the waiting events.
             if !self.ahead.contains(&event.position) && self.waiting.get(event.position).is_none() {
                 self.take_in_hand(event);
             }
@@ -104,14 +104,14 @@ impl Lane {
         self.fresh.push_back(event);
     }
 
-    /// An event that was in hand is again, in its place.
+    /// Returns an event to its place in hand.
     pub(super) fn take_back(&mut self, event: Arc<LoggedEvent>) {
         let place = self.fresh.partition_point(|other| other.position < event.position);
         self.fresh_bytes += event.event.size();
         self.fresh.insert(place, event);
     }
 
-    /// Events in hand go back to the log: they will be read again.
+    /// Releases the events in hand: they will be read again.
     pub(super) fn let_go(&mut self) {
         if let Some(first) = self.fresh.front().map(|event| event.position) {
             self.read_from(first);
@@ -142,14 +142,15 @@ impl Lane {
         self.forget_ahead();
     }
 
-    /// Reads on when half of what is in hand is gone.
+    /// Reads more once half of the events in hand are gone.
     pub(super) fn read_on(&mut self) {
         let (most, most_bytes) = self.settings.in_hand(self.options.manner);
         let (room, bytes) = (most.saturating_sub(self.fresh.len()), most_bytes.saturating_sub(self.fresh_bytes));
         let enough = room * 2 < most || bytes * 2 < most_bytes;
-        // What a topic does not take stays in hand: reading on adds nothing to the waiting.
+        // Events rejected by a topic stay in hand: reading more adds nothing to the waiting events.
         let full = self.options.manner == Manner::OneByOne && self.waiting.len() >= self.settings.max_waiting;
-        // A pause that is over is forgotten even where there is enough at hand for now: it would wake the lane for nothing, again and again.
+        // A pause that is over is cleared even if enough is at hand: it would wake the lane for nothing, again and
+        // again.
         if let Supply::Behind { again_at, .. } = &mut self.supply {
             *again_at = again_at.filter(|again_at| *again_at > self.now);
         }

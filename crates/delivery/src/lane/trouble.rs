@@ -1,7 +1,7 @@
-//! While the trouble is the platform's, or nobody knows yet whose it is: one attempt at a time, and nothing counts.
+//! Trouble of the platform's own, or of unknown cause: one attempt at a time, and nothing counts.
 //!
-//! The rest stays where it is: in hand, among the waiting, in the log. Nothing is written per event; only what was
-//! under way when the trouble began gets a place among the waiting, for the cursor may have to pass it.
+//! Everything else stays in place: in hand, waiting, in the log. Nothing is written per event; only events that were in
+//! flight when the trouble began join the waiting events, because the cursor may have to pass them.
 
 use std::time::Duration;
 
@@ -11,53 +11,54 @@ use domain::outcome::{ErrorReason, Failure, Lack, Outcome};
 
 use super::{Flight, Lane, Phase, Ticket};
 
-/// The pause before the first try again, and before a throttled event's next turn; each further one is twice as long.
+/// Pause before the first retry, and before a throttled event's next turn; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// No pause is longer. Throttled: fresh events go on meanwhile, so one that the endpoint never wants holds up nobody.
+/// Longest pause. Fresh events continue while one is throttled, so an event that the endpoint never accepts holds up no
+/// others.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Whose the silence of an attempt's destination is, as far as that is known ([`Outcome::Silent`]).
+/// Cause of a destination's silence, as far as known ([`Outcome::Silent`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Silence {
-    /// The destination's: a failure. It suspends nobody before `suspends_from`.
+    /// The destination: a failure. It suspends nothing before `suspends_from`.
     Theirs {
-        /// When it may lead to a suspension.
+        /// Earliest time at which it may lead to a suspension.
         suspends_from: Timestamp,
     },
-    /// The platform's, or not known yet.
+    /// The platform, or not yet known.
     Undecided {
-        /// Since when others have been silent as well: what counted as silence from then on is taken out of the window.
+        /// Start of silence at other destinations: silence counted since then is taken out of the window.
         since: Option<Timestamp>,
     },
 }
 
 impl Silence {
-    /// The destination's, without further ado.
+    /// The destination, unconditionally.
     pub const THEIRS: Silence = Silence::Theirs { suspends_from: Timestamp::EPOCH };
 }
 
-/// Trouble that is not the destination's, or not known to be.
+/// Trouble not known to be the destination's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Trouble {
     lack: Lack,
     since: Timestamp,
-    /// Attempts made in it that ended in it.
+    /// Attempts made during the trouble that failed with it.
     tries: u32,
-    /// The first attempt that was made in it, by its ticket.
+    /// Ticket of the first attempt made during the trouble.
     first_try: u64,
-    /// When the next one may be made.
+    /// Time of the next attempt.
     pub(super) until: Timestamp,
-    /// What the attempt failed with that began a silence.
+    /// Failure of the attempt that began a silence.
     silent: Option<Failure>,
 }
 
-/// The pause after so many tries before this one.
+/// The pause after this many attempts.
 pub(super) fn pause(tries: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << tries.min(6)).min(LONGEST_PAUSE)
 }
 
-/// The trouble that an outcome tells of, with what the attempt failed with.
+/// The trouble shown by an outcome, with the failure of the attempt.
 fn trouble_of(outcome: &Outcome, silence: Silence) -> Option<(Lack, Option<&Failure>)> {
     match (outcome, silence) {
         (Outcome::Ours(lack), _) => Some((*lack, None)),
@@ -66,24 +67,24 @@ fn trouble_of(outcome: &Outcome, silence: Silence) -> Option<(Lack, Option<&Fail
     }
 }
 
-/// Whether an outcome settles whose trouble it is: the destination's own doing, or its answer.
+/// Whether an outcome shows the cause of the trouble: the destination's own fault, or its response.
 fn ends_trouble(outcome: &Outcome, silence: Silence) -> bool {
     trouble_of(outcome, silence).is_none() && *outcome != Outcome::Abandoned
 }
 
 impl Lane {
-    /// What the lane lacks to deliver; none where nothing is in its way but the destination.
+    /// What the lane lacks to deliver; none if only the destination can prevent deliveries.
     pub fn lack(&self) -> Option<Lack> {
         self.trouble.as_ref().map(|trouble| trouble.lack)
     }
 
-    /// Since when the lane lacks what it lacks.
+    /// Time since which the lane lacks it.
     pub fn lacks_since(&self) -> Option<Timestamp> {
         self.trouble.as_ref().map(|trouble| trouble.since)
     }
 
-    /// An attempt has ended: the trouble begins, goes on, or is over. Gives for how long it lasted, and the outcomes as
-    /// they count: a silence that turns out to be the destination's counts once, as the attempt that began it.
+    /// Applies the end of an attempt: the trouble begins, continues or ends. Returns its duration, and the outcomes as
+    /// they count: a silence attributed to the destination counts once, as the attempt that began it.
     pub(super) fn weigh(&mut self, ticket: Ticket, outcomes: &mut [Outcome], silence: Silence) -> Duration {
         let silent = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Silent(_)));
         if let Silence::Undecided { since: Some(since) } = silence
@@ -95,7 +96,7 @@ impl Lane {
         let ends = outcomes.iter().any(|outcome| ends_trouble(outcome, silence));
         match silence {
             Silence::Theirs { suspends_from } if silent => self.suspends_from = suspends_from,
-            // It has answered.
+            // The destination has responded.
             _ if ends => self.suspends_from = Timestamp::EPOCH,
             _ => {}
         }
@@ -134,7 +135,7 @@ impl Lane {
             Some(trouble) => {
                 trouble.lack = lack;
                 trouble.silent = trouble.silent.take().or(silent);
-                // What was under way when the trouble began was no try.
+                // Attempts in flight when the trouble began are not retries.
                 if ticket.0 >= trouble.first_try {
                     trouble.tries = trouble.tries.saturating_add(1);
                     trouble.until = now + pause(trouble.tries);
@@ -143,14 +144,14 @@ impl Lane {
         }
     }
 
-    /// The next try may be made at once.
+    /// Allows the next retry at once.
     pub(super) fn try_now(&mut self) {
         if let Some(trouble) = &mut self.trouble {
             trouble.until = self.now;
         }
     }
 
-    /// The one attempt that may be made in trouble: what was tried before goes first.
+    /// The one attempt allowed in trouble: events tried before come first.
     pub(super) fn next_try(&mut self) -> Option<Flight> {
         if let Some(taken) = self.waiting.take_turn().or_else(|| self.waiting.take_retry()) {
             return Some(self.again(taken));
@@ -158,16 +159,16 @@ impl Lane {
         self.next_one()
     }
 
-    /// When the next try may be made; `None` outside of trouble.
+    /// Time of the next retry; `None` outside trouble.
     pub(super) fn try_at(&self) -> Option<Timestamp> {
         self.trouble.as_ref().map(|trouble| trouble.until)
     }
 
-    /// The attempt at an event is as if it had not been made: it is first in line again.
+    /// Undoes an attempt at an event: it is first in line again.
     pub(super) fn untried(&mut self, flight: Flight) {
         let running = self.phase == Phase::Running;
         if flight.waits {
-            // Its place among the waiting is as it was, in the ledger as well.
+            // Its waiting place is unchanged, in the ledger as well.
             if running {
                 self.waiting.give_back(flight.event);
             } else {
@@ -191,7 +192,7 @@ impl Lane {
     }
 }
 
-/// What `status` shows of an attempt that failed for want of something.
+/// Failure shown by `status` for an attempt that lacked something.
 fn lacking(lack: Lack) -> Failure {
     let reason = match lack {
         Lack::NameServers => ErrorReason::DnsLookupFailure,

@@ -1,4 +1,4 @@
-//! The frame of the tests of lanes: a lane, a clock, and what the lane has asked for.
+//! Test bench for lanes: a lane, a clock, and the lane's requests.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -38,13 +38,13 @@ pub(crate) fn failed() -> Outcome {
     Outcome::Failed(failure(ErrorReason::DestinationFailure))
 }
 
-/// A lane, a clock, and what the lane has asked for.
+/// A lane, a clock, and the lane's requests.
 pub(crate) struct Bench {
     pub(crate) lane: Lane,
     pub(crate) now: Timestamp,
-    /// Sent and not answered: positions and ticket.
+    /// Sent and unanswered: positions and ticket.
     pub(crate) sent: VecDeque<(Vec<u64>, Ticket)>,
-    /// All that was ever sent, attempt by attempt, with the time.
+    /// All attempts, with their times.
     pub(crate) log: Vec<(Timestamp, Vec<u64>)>,
     pub(crate) reads: Vec<Position>,
     pub(crate) suspended: Option<SuspensionReason>,
@@ -84,7 +84,7 @@ impl Bench {
         }
     }
 
-    /// Lets time pass to `at`, firing the lane's timers on the way.
+    /// Advances time to `at`, firing the lane's timers on the way.
     pub(crate) fn pass_to(&mut self, at: Timestamp) {
         while let Some(timer) = self.lane.poll_timeout().filter(|timer| *timer <= at) {
             self.now = timer.max(self.now);
@@ -103,19 +103,19 @@ impl Bench {
         self.pass_to(self.now + time);
     }
 
-    /// Answers the oldest attempt under way; gives what was in it.
+    /// Answers the oldest attempt in flight; returns its positions.
     pub(crate) fn answer_with(&mut self, outcomes: Vec<Outcome>) -> Vec<u64> {
         self.answer_judged(outcomes, Silence::THEIRS)
     }
 
-    /// The same, with whose a silence among the outcomes is.
+    /// The same, with the cause of a silence among the outcomes.
     pub(crate) fn answer_judged(&mut self, outcomes: Vec<Outcome>, silence: Silence) -> Vec<u64> {
         let (positions, ticket) = self.sent.pop_front().expect("nothing is under way");
         self.tell(Input::Outcomes(ticket, outcomes, silence));
         positions
     }
 
-    /// Lets time pass, answering every event of every attempt at once.
+    /// Advances time, answering every event of every attempt at once.
     pub(crate) fn pass_answering(&mut self, time: Duration, mut outcome: impl FnMut(u64) -> Outcome) {
         let end = self.now + time;
         loop {
@@ -130,7 +130,7 @@ impl Bench {
         self.now = end;
     }
 
-    /// What was sent, event by event.
+    /// Positions sent, event by event.
     pub(crate) fn positions_sent(&self) -> Vec<u64> {
         self.log.iter().flat_map(|(_, positions)| positions.clone()).collect()
     }

@@ -1,4 +1,4 @@
-//! What is in a batch, and what becomes of it.
+//! Contents of a batch, and their outcomes.
 
 use super::*;
 
@@ -200,7 +200,7 @@ fn a_lane_holds_two_batches_at_most() {
             next = (from.0 + 100).min(last + 1);
             bench.read(from.0..next, false);
         }
-        // The batch fails now and then, with the next one in hand.
+        // The batch fails occasionally, with the next one in hand.
         bench.answer_all(if turn % 3 == 0 { failed() } else { DELIVERED });
         most = most.max(bench.lane.status(bench.now).backlog);
         bench.pass(2 * SECOND);

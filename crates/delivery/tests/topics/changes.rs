@@ -16,7 +16,7 @@ fn a_restart_in_a_pause_tries_at_once_and_goes_on_counting() {
     bench.restart(patient(), TOPIC, saved, 30 * MINUTE);
     bench.read(2..=9, true);
     assert_eq!(bench.sent[0].0, [2, 3], "at once, as it was");
-    // Five failures before, and this is the sixth.
+    // Five failures before; this is the sixth.
     bench.answer_all(failed());
     assert_about(bench.pass_until_sent(2 * MINUTE), 32.0);
     assert_eq!(bench.save().cursor, Some(Position(2)));
@@ -63,7 +63,7 @@ fn a_new_topic_gets_what_the_old_one_did_not_take_at_once() {
     assert_eq!(bench.failed_in_window(), 0);
 }
 
-/// The attempt under way when the destination was changed said "broken", and the new destination was suspended for it.
+/// The attempt in flight at the change of destination failed, and the new destination was suspended for it.
 #[test]
 fn what_an_attempt_tells_about_an_old_destination_does_not_count() {
     for options in [TOPIC, ENDPOINT] {
@@ -79,12 +79,13 @@ fn what_an_attempt_tells_about_an_old_destination_does_not_count() {
     }
 }
 
-/// Positions of the same ten are one entity.
+/// Positions of the same ten share an entity.
 fn tens(event: &LoggedEvent) -> u64 {
     event.position.0 / 10 + 1
 }
 
-/// An endpoint's lane with one event that waits for its retry, one for its turn, one for its predecessor, one under way, and one in hand.
+/// An endpoint's lane with one event waiting for its retry, one for its turn, one for its predecessor, one in flight,
+/// and one in hand.
 fn endpoint_in_trouble() -> Bench {
     let mut bench = Bench::with(Settings::default(), LaneOptions { entity_of: Some(tens), ..ENDPOINT });
     bench.offer(11..=11);
@@ -135,7 +136,7 @@ fn what_waited_for_an_endpoint_waits_for_the_topic_as_well() {
 
 #[test]
 fn from_a_topic_to_an_endpoint_nothing_is_lost_and_nothing_is_stuck() {
-    // In a pause, and with the batch under way.
+    // During a pause, and with the batch in flight.
     for in_pause in [true, false] {
         let mut bench = Bench::with_batch(Settings::default(), 4);
         bench.offer(5..=6);
@@ -152,15 +153,15 @@ fn from_a_topic_to_an_endpoint_nothing_is_lost_and_nothing_is_stuck() {
         let mut sent = bench.positions_sent();
         assert!(bench.batches()[1..].iter().all(|attempt| attempt.len() == 1), "one by one");
         sent.sort_unstable();
-        // What the old topic refused is sent to the new endpoint where that was there already.
+        // Events rejected by the old topic go to the new endpoint if it was already configured.
         let expected = if in_pause { vec![1, 2, 2, 3, 4, 5, 6] } else { vec![1, 2, 2, 3, 4, 4, 5, 6] };
         assert_eq!(sent, expected);
         assert_eq!(bench.save().cursor, None);
     }
 }
 
-/// A topic's batch was under way while an endpoint was the destination for a moment; it failed, and what the endpoint had got meanwhile was
-/// read and sent again after a hold.
+/// A topic's batch was in flight while an endpoint was briefly the destination. The batch failed, and events already
+/// sent to the endpoint were read and sent again after a hold.
 #[test]
 fn to_an_endpoint_and_back_within_one_attempt() {
     let mut bench = Bench::with_batch(Settings::default(), 2);
@@ -180,7 +181,7 @@ fn to_an_endpoint_and_back_within_one_attempt() {
     assert_eq!(bench.save().cursor, None);
 }
 
-/// While an endpoint's events waited in large numbers, the pause of the topic that came after it had no timer.
+/// With many of an endpoint's events waiting, the pause of the topic that replaced it had no timer.
 #[test]
 fn a_lane_full_of_an_endpoints_retries_goes_on_after_a_pause() {
     let settings = Settings { max_waiting: 2, ..patient() };

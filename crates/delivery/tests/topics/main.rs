@@ -34,7 +34,7 @@ const TOPIC: LaneOptions = LaneOptions {
 const OTHER_TOPIC: LaneOptions = LaneOptions { destination: 8, ..TOPIC };
 const ENDPOINT: LaneOptions = LaneOptions { manner: Manner::OneByOne, destination: 9, ..TOPIC };
 
-/// Rules under which nobody is suspended for its success rate.
+/// Rules under which no success rate leads to a suspension.
 fn patient() -> Settings {
     Settings { judged_from: u64::MAX, ..Settings::default() }
 }
@@ -52,7 +52,7 @@ impl Bench {
         Bench::with(settings, TOPIC)
     }
 
-    /// A lane with a batch of so many events under way; one before them went alone, and was delivered.
+    /// A lane with a batch of this many events in flight; one earlier event was sent alone and delivered.
     fn with_batch(settings: Settings, events: u64) -> Bench {
         let mut bench = Bench::topic(settings);
         bench.offer(0..=events);
@@ -62,7 +62,7 @@ impl Bench {
         bench
     }
 
-    /// The batch under way, answered alike for all of its events.
+    /// Answers the batch in flight with the same outcome for all of its events.
     fn answer_all(&mut self, outcome: Outcome) -> Vec<u64> {
         let events = self.sent[0].0.len();
         self.answer_with(vec![outcome; events])
@@ -80,14 +80,14 @@ impl Bench {
         self.tell(Input::Configured { options, new_destination: true });
     }
 
-    /// The log answers the lane's read.
+    /// The log's response to the lane's read.
     fn read(&mut self, positions: impl IntoIterator<Item = u64>, caught_up: bool) {
         let events: Vec<_> = positions.into_iter().map(event).collect();
         let next = events.last().map_or(Position(1), |event| event.position.next());
         self.tell(Input::Read { events, next, caught_up });
     }
 
-    /// The process is started again, `later`, with what was saved.
+    /// Restarts the process `later` from the saved state.
     fn restart(&mut self, settings: Settings, options: LaneOptions, saved: LaneState, later: Duration) {
         let now = self.now + later;
         let lane =
@@ -96,7 +96,7 @@ impl Bench {
         self.tell(Input::Timeout);
     }
 
-    /// Lets time pass until something is sent; gives how long it took.
+    /// Advances time until something is sent; returns the elapsed time.
     fn pass_until_sent(&mut self, at_most: Duration) -> Duration {
         let (from, sent) = (self.now, self.log.len());
         while self.log.len() == sent {
@@ -108,7 +108,7 @@ impl Bench {
     }
 }
 
-/// A pause is as long as it should be, give or take its jitter.
+/// Asserts the length of a pause, within its jitter.
 fn assert_about(took: Duration, seconds: f64) {
     let share = took.as_secs_f64() / seconds;
     assert!((0.8..=1.2).contains(&share), "{took:?}, not about {seconds} s");

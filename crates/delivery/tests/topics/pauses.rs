@@ -1,4 +1,4 @@
-//! How long a lane waits for a topic that does not take what it is sent, and when it gives up.
+//! Pauses of a lane whose topic rejects events, and when it gives up.
 
 use super::*;
 
@@ -44,7 +44,8 @@ fn a_broker_that_is_down_for_a_night_costs_nothing() {
     assert_eq!(bench.batches(), [vec![1, 2, 3], vec![4]], "in order, and none was dropped");
 }
 
-/// Lets a topic fail for so long; gives when its owner was told, in minutes since the first failure, and of how many attempts.
+/// Fails a topic for this time; returns its owner's notifications: minutes since the first failure, and number of
+/// attempts.
 fn told_while_failing(bench: &mut Bench, time: Duration, outcome: &Outcome) -> Vec<(u64, u64)> {
     let (from, mut told) = (bench.now, Vec::new());
     while bench.now < from + time && bench.suspended.is_none() {
@@ -63,7 +64,7 @@ fn the_owner_is_told_at_the_first_failure_after_ten_minutes_and_every_hour() {
         let mut bench = Bench::with_batch(Settings::default(), 3);
         let told = told_while_failing(&mut bench, 200 * MINUTE, &outcome);
         let minutes: Vec<u64> = told.iter().map(|(minute, _)| *minute).collect();
-        // A try comes at most 72 s after it could.
+        // An attempt happens at most 72 s after it was possible.
         for (minute, due) in minutes.iter().zip([0, 10, 60, 120, 180]) {
             assert!((due..=due + 1).contains(minute), "{minutes:?}");
         }
@@ -100,7 +101,7 @@ fn patience_counts_hours_of_service_without_trouble_of_the_platforms_own() {
     let mut bench = Bench::with_batch(Settings::default(), 3);
     told_while_failing(&mut bench, 13 * 60 * MINUTE, &failed());
     let since = bench.lane.status(bench.now).taking_nothing_since;
-    // A day without the platform, and one in which it had no name server.
+    // A day without the platform, and one without its name server.
     bench.tell(Input::Held);
     let saved = bench.save();
     assert!(saved.memory.is_some(), "a hold saves everything anew");
@@ -129,7 +130,7 @@ fn a_quota_is_no_retry() {
     assert_eq!((failures.len(), failures[0].failure.reason), (1, ErrorReason::Throttled));
 }
 
-/// What was to be sent again left the log, and nothing else was sent for ever.
+/// The events to be resent left the log, and nothing else was ever sent.
 #[test]
 fn when_what_failed_is_too_old_the_rest_goes_on() {
     let mut bench = Bench::with_batch(Settings::default(), 3);
@@ -157,8 +158,8 @@ fn a_part_of_what_failed_is_too_old() {
     assert_eq!(bench.sent[0].0, [3]);
 }
 
-/// Found by simulation (seed 8895): a batch that failed after it had become too old took those behind it back with it, which had been told
-/// to be dropped.
+/// Found by simulation (seed 8895): a batch that failed after it had become too old took back later events that had
+/// already been reported as dropped.
 #[test]
 fn a_batch_that_fails_when_it_is_too_old_is_over() {
     let mut bench = Bench::with_batch(Settings::default(), 3);

@@ -1,4 +1,4 @@
-//! When a topic's lane is suspended, and what becomes of its events then.
+//! Suspension of a topic's lane, and the fate of its events.
 
 use super::*;
 
@@ -19,7 +19,8 @@ fn a_topic_that_fails_counts_once_and_each_refused_event_once() {
     assert_eq!(told, 5);
 }
 
-/// One event to a broker that refuses connections: twenty attempts filled the window, and the subscription was suspended within minutes.
+/// One event to a broker that refuses connections: twenty attempts filled the window, and the subscription was
+/// suspended within minutes.
 #[test]
 fn no_success_rate_suspends_a_topic() {
     let mut bench = Bench::topic(Settings { suspend_after: Duration::ZERO, ..Settings::default() });
@@ -54,7 +55,8 @@ fn a_forbidden_destination_does_not_count() {
     assert_eq!(bench.save().failures.len(), 1, "but it is told");
 }
 
-/// A batch of which the first, third and sixth event were taken before the topic turned out to be broken; others wait behind it.
+/// A batch whose first, third and sixth event were accepted before the topic turned out to be broken; others wait
+/// behind it.
 fn broken_in_part() -> Bench {
     let mut bench = Bench::with_batch(Settings::default(), 6);
     bench.offer(7..=8);
@@ -74,7 +76,7 @@ fn what_a_broken_topic_did_not_take_is_delivered_after_the_release_in_order() {
     assert_eq!(bench.reads, [Position(2)]);
     bench.read(2..=9, true);
     assert_eq!(bench.sent[0].0, [2, 4, 5, 7, 8, 9], "and what was taken is not sent again");
-    // Its hour has only begun, and so have its pauses.
+    // Its hour has only begun, as have its pauses.
     bench.answer_all(failed());
     assert_about(bench.pass_until_sent(MINUTE), 1.0);
     bench.answer_all(DELIVERED);
@@ -86,7 +88,7 @@ fn what_a_broken_topic_did_not_take_is_counted_when_nothing_is_kept() {
     let mut bench = broken_in_part();
     bench.tell(Input::Stopped);
     assert_eq!((bench.lane.undelivered(), bench.lane.reach()), (0, Some(Position(2))));
-    // Of the seven from the second event on, two were taken.
+    // Of the seven from the second event on, two were accepted.
     assert_eq!(bench.lane.passed_over(Position(9)), 2);
 }
 
