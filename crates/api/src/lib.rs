@@ -21,6 +21,7 @@ mod changing;
 pub mod client_life;
 
 mod admin;
+mod confirm;
 mod description;
 mod docs;
 mod event_types;

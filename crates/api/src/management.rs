@@ -83,7 +83,7 @@ async fn let_in(api: &Api, headers: &HeaderMap, origin: Origin) -> Result<Caller
     Ok(caller)
 }
 
-fn too_fast(TooFast { who, per_second, wait }: TooFast) -> Refusal {
+pub(crate) fn too_fast(TooFast { who, per_second, wait }: TooFast) -> Refusal {
     let message = format!("more than {per_second} requests per second from {who}; slow down");
     Refusal::new(because::RATE_LIMITED, message).retry_after(wait)
 }

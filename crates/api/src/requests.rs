@@ -44,6 +44,7 @@ const ROUTES: &[&str] = &[
     "/docs/postman.json",
     "/docs/errors",
     "/docs/errors/{reason}",
+    "/confirm/{token}",
     "/health/live",
     "/health/ready",
     "/metrics",

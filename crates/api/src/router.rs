@@ -11,8 +11,8 @@ use http::Uri;
 use crate::refusal::{Refusal, because};
 use crate::route::{Audience, Route, Section, at, delete, get, patch, post};
 use crate::{
-    Api, admin, description, docs, event_types, events, filters, health, ingest_akeneo, logs, management, metrics,
-    requests, schemas, subscribers, subscriptions,
+    Api, admin, confirm, description, docs, event_types, events, filters, health, ingest_akeneo, logs, management,
+    metrics, requests, schemas, subscribers, subscriptions,
 };
 
 /// All paths.
@@ -70,6 +70,8 @@ pub(crate) fn contents() -> Vec<Section> {
             at("/docs/postman.json",                                   [get(description::postman, description::about_postman)]),
             at("/docs/errors",                                         [get(docs::index, docs::about_index)]),
             at("/docs/errors/{reason}",                                [get(docs::show, docs::about)]),
+            at("/confirm/{token}",                                     [get(confirm::show, confirm::about_show),
+                                                                       post(confirm::confirm, confirm::about_confirm)]),
             at("/health/live",                                         [get(health::live, health::about_live)]),
             at("/health/ready",                                        [get(health::ready, health::about_ready)]),
         ]},

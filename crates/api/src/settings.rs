@@ -35,6 +35,8 @@ pub struct Settings {
     pub addresses: AddressPolicy,
     /// Destination types of this installation.
     pub destination_types: Vec<DestinationType>,
+    /// Whether addresses of technical contacts must be confirmed.
+    pub confirm_addresses: bool,
     /// Lifetimes of cached token verdicts.
     pub verdicts: VerdictCache,
     /// Limits of connections and of reading.
@@ -57,6 +59,7 @@ impl Default for Settings {
             allow_http: false,
             addresses: AddressPolicy::default(),
             destination_types: DestinationType::ALL.to_vec(),
+            confirm_addresses: false,
             verdicts: VerdictCache::default(),
             server: ServerBounds::default(),
             trusted_proxies: Vec::new(),

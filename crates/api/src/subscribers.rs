@@ -6,8 +6,11 @@ pub(crate) mod list;
 pub(crate) mod show;
 pub(crate) mod update;
 
-use domain::SubscriberId;
+use domain::notification::Outgoing;
 use domain::subscriber::{Subscriber, SubscriberStatus};
+
+use domain::{SubscriberId, Timestamp};
+use store::confirmation;
 
 use crate::Api;
 use crate::auth::caller::Caller;
@@ -21,6 +24,22 @@ pub(crate) async fn find(api: &Api, caller: &Caller, id: &str) -> Result<Subscri
     found
         .filter(|subscriber| subscriber.owner == caller.owner && subscriber.status != SubscriberStatus::Deleted)
         .ok_or_else(missing)
+}
+
+/// The subscriber to be stored, and the email with its confirmation link if its address must be confirmed and is not.
+pub(crate) fn asked(
+    api: &Api,
+    subscriber: Subscriber,
+    subject: &str,
+    now: Timestamp,
+) -> Result<(Subscriber, Option<Outgoing>), Refusal> {
+    let contact = &subscriber.contact;
+    let known = subscriber.has_confirmed(&contact.technical_email) || subscriber.is_asked(now);
+    if !api.settings.confirm_addresses || known || !contact.gets_emails() {
+        return Ok((subscriber, None));
+    }
+    let (subscriber, question) = confirmation::ask(subscriber, subject, now)?;
+    Ok((subscriber, Some(question)))
 }
 
 /// 409 for a change of a revoked subscriber.

@@ -8,7 +8,7 @@ use domain::Clock;
 use notify::{Mailer, Notifier, SmtpSettings, Ways};
 use sinks::client::Client;
 use sinks::connect::Connector;
-use store::Outbox;
+use store::{Outbox, Store, Subscriptions};
 
 use crate::config::settings::Settings;
 use crate::config::value::SmtpSecurity;
@@ -17,7 +17,7 @@ use crate::failure::{Exit, Failure};
 /// Starts the sender. It shares `connector` with deliveries, so the address guard applies to notification webhooks as
 /// well.
 pub(crate) fn start(
-    outbox: Arc<dyn Outbox>,
+    store: &Arc<dyn Store>,
     connector: Connector,
     settings: &Settings,
     public_url: &str,
@@ -25,13 +25,15 @@ pub(crate) fn start(
 ) -> Result<Notifier, Failure> {
     let mailer = mailer(settings).map_err(|error| Failure::new(Exit::Configuration, error))?;
     let mailer = mailer.map(|mailer| mailer.hearing(connector.heard().clone()));
-    let ways = Ways { webhooks: Client::new(connector), mailer };
+    let contacts = settings.notifications.confirm_addresses.then(|| Arc::clone(store) as Arc<dyn Subscriptions>);
+    let ways = Ways { webhooks: Client::new(connector), mailer, contacts };
     let settings = notify::Settings {
         public_url: public_url.to_owned(),
         allow_http: settings.top.allow_http_destinations,
         email_give_up: settings.notifications.give_up_after,
         ..notify::Settings::default()
     };
+    let outbox = Arc::clone(store) as Arc<dyn Outbox>;
     Ok(Notifier::start(outbox, ways, settings, clock))
 }
 

@@ -15,8 +15,8 @@ use sinks::Sink;
 use sinks::client::Client;
 use sinks::connect::Connector;
 use sinks::egress::check_while_silent;
+use store::Store;
 use store::trace::AppendTracer;
-use store::{Outbox, Store};
 use supervise::Supervisor;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -83,8 +83,7 @@ impl Platform {
         supervisor.need("deliveries", engine.ended());
         let engine_meters = Arc::clone(engine.meters());
         let running = Arc::new(Running::new(engine));
-        let outbox = Arc::clone(&store) as Arc<dyn Outbox>;
-        let notifier = notifications::start(outbox, connector.clone(), settings, &public_url, clock.clone())?;
+        let notifier = notifications::start(&store, connector.clone(), settings, &public_url, clock.clone())?;
         supervisor.need("notifications", notifier.ended());
 
         let pims = PimClient::new(Client::new(connector.exempt()), settings.tokens.timeout);

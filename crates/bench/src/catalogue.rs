@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
 use domain::outcome::SuspensionReason;
 use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck};
-use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
+use domain::subscriber::{Confirmation, Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, Clock, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
 use store::{Change, Put, Store};
@@ -115,6 +115,7 @@ async fn register(store: &dyn Store, name: &str, key: &str) -> anyhow::Result<Su
             webhook_url: None,
             webhook_secret: None,
         },
+        confirmation: Confirmation::default(),
         status: SubscriberStatus::Active,
         revision: 0,
         created_at: now,

@@ -70,6 +70,9 @@ pub enum NotificationKind {
     /// Resumed.
     #[serde(rename = "subscription.resumed")]
     Resumed,
+    /// A question to the contact to confirm its address. Never sent by webhook; not about a subscription.
+    #[serde(rename = "contact.question")]
+    Question,
 }
 
 impl NotificationKind {
@@ -80,6 +83,7 @@ impl NotificationKind {
             NotificationKind::SuspendedByUser => "subscription.suspended.user",
             NotificationKind::Revoked => "subscription.revoked",
             NotificationKind::Resumed => "subscription.resumed",
+            NotificationKind::Question => "contact.question",
         }
     }
 }
@@ -134,6 +138,11 @@ pub enum Channel {
         /// Whether an email goes out if the webhook does not take it: there is none on a channel of its own.
         email_if_lost: bool,
     },
+    /// An email with a confirmation link.
+    Question {
+        /// The code in the link.
+        code: Secret,
+    },
     /// One email to [`Outgoing::email`] instead of many.
     Summary {
         /// How many it stands for.
@@ -180,19 +189,6 @@ impl Outgoing {
     /// What goes out to tell `subscriber` about `notification`: one for each of its channels, at once.
     pub fn to(subscriber: &Subscriber, notification: &Notification) -> Vec<Outgoing> {
         let contact = &subscriber.contact;
-        let by = |channel| Outgoing {
-            id: Uuid::now_v7(),
-            notification: notification.clone(),
-            subscriber_name: subscriber.name.clone(),
-            email: contact.technical_email.clone(),
-            channel,
-            attempts: 0,
-            due_at: notification.timestamp,
-            revision: 0,
-            waited_ms: 0,
-            sent_at: None,
-            number: 0,
-        };
         let webhook = match (contact.webhook, &contact.webhook_url, &contact.webhook_secret) {
             (true, Some(url), Some(secret)) => {
                 Some(Channel::Webhook { url: url.clone(), secret: secret.clone(), email_if_lost: !contact.email })
@@ -201,7 +197,40 @@ impl Outgoing {
         };
         // Nobody is left without: a contact without a usable channel gets an email.
         let email = (contact.email || webhook.is_none()).then_some(Channel::Email { instead_of_webhook: None });
-        email.into_iter().chain(webhook).map(by).collect()
+        let channels = email.into_iter().chain(webhook);
+        channels.map(|channel| Outgoing::by(subscriber, notification, channel)).collect()
+    }
+
+    /// The email that asks the contact of `subscriber` to confirm its address with `code`.
+    pub fn question(subscriber: &Subscriber, code: Secret, subject: &str, now: Timestamp) -> Outgoing {
+        let notification = Notification {
+            id: Uuid::now_v7(),
+            kind: NotificationKind::Question,
+            timestamp: now,
+            subscription_id: SubscriptionId(Uuid::nil()),
+            subscriber_id: subscriber.id,
+            destination: String::new(),
+            events: Vec::new(),
+            reason: None,
+            subject: subject.to_owned(),
+        };
+        Outgoing::by(subscriber, &notification, Channel::Question { code })
+    }
+
+    fn by(subscriber: &Subscriber, notification: &Notification, channel: Channel) -> Outgoing {
+        Outgoing {
+            id: Uuid::now_v7(),
+            notification: notification.clone(),
+            subscriber_name: subscriber.name.clone(),
+            email: subscriber.contact.technical_email.clone(),
+            channel,
+            attempts: 0,
+            due_at: notification.timestamp,
+            revision: 0,
+            waited_ms: 0,
+            sent_at: None,
+            number: 0,
+        }
     }
 
     /// One email that tells this and `others`, which come after it.
@@ -209,7 +238,9 @@ impl Outgoing {
     pub fn summary_with<'a>(self, others: impl IntoIterator<Item = &'a Outgoing>) -> Outgoing {
         let (mut count, mut latest) = match self.channel {
             Channel::Summary { count, latest } => (count, latest),
-            Channel::Email { .. } | Channel::Webhook { .. } => (1, vec![Held::of(&self.notification)]),
+            Channel::Email { .. } | Channel::Webhook { .. } | Channel::Question { .. } => {
+                (1, vec![Held::of(&self.notification)])
+            }
         };
         let mut notification = self.notification;
         for other in others {

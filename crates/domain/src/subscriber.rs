@@ -26,6 +26,9 @@ pub struct Subscriber {
     pub name: String,
     /// Where notifications go.
     pub contact: Contact,
+    /// Confirmation of the contact's address, if the operator requires it.
+    #[serde(default)]
+    pub confirmation: Confirmation,
     /// Its life.
     pub status: SubscriberStatus,
     /// Counts the changes; a change names the revision that it was made from.
@@ -34,6 +37,39 @@ pub struct Subscriber {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+impl Subscriber {
+    /// Whether this address is confirmed.
+    pub fn has_confirmed(&self, email: &str) -> bool {
+        self.confirmation.confirmed.as_ref().is_some_and(|confirmed| confirmed.eq_ignore_ascii_case(email))
+    }
+
+    /// Whether a confirmation link for the current address is still valid.
+    pub fn is_asked(&self, now: Timestamp) -> bool {
+        let asked = self.confirmation.asked.as_ref();
+        asked.is_some_and(|asked| asked.email == self.contact.technical_email && now < asked.until)
+    }
+}
+
+/// Confirmation of a technical contact's address by somebody who reads its mail.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The confirmed address.
+    pub confirmed: Option<String>,
+    /// The pending question.
+    pub asked: Option<Asked>,
+}
+
+/// A confirmation question sent to a technical contact.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Asked {
+    /// The address it was sent to.
+    pub email: String,
+    /// SHA-256 of its code, in lower-case hex.
+    pub sha256: String,
+    /// When it expires.
+    pub until: Timestamp,
 }
 
 /// What a client asks for when it makes a subscriber, checked.
@@ -84,6 +120,11 @@ pub struct Contact {
 }
 
 impl Contact {
+    /// Whether every notification is sent by email, not only those rejected by the webhook.
+    pub fn gets_emails(&self) -> bool {
+        self.email || !self.webhook
+    }
+
     /// RFC 5321, 4.5.3.1.3: the longest path that mail can be sent to, less its angle brackets.
     pub const MAX_EMAIL: usize = 254;
     /// RFC 5321, 4.5.3.1.1: the longest local part. Mail programs refuse to write to a longer one.

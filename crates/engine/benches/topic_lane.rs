@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use domain::destination::{CustomHeaders, Destination, PubsubDestination};
 use domain::event::EventParts;
 use domain::outcome::Outcome;
-use domain::subscriber::{Contact, Subscriber, SubscriberStatus};
+use domain::subscriber::{Confirmation, Contact, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, Clock, Event, EventType, PimId, Position, SubscriberId, SubscriptionId};
 use engine::{Engine, Settings};
@@ -82,6 +82,7 @@ async fn subscribe(store: &MemoryStore) -> Subscription {
             webhook_url: None,
             webhook_secret: None,
         },
+        confirmation: Confirmation::default(),
         status: SubscriberStatus::Active,
         revision: 0,
         created_at: Clock::system().wall(),

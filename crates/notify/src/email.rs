@@ -1,10 +1,12 @@
 //! Content of emails, as plain text and HTML: what happened, to which subscription and destination, why, when, and how
 //! to resume.
 
+use domain::Secret;
 use domain::notification::{Channel, Held, Notification, NotificationKind, Outgoing};
 use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
+use store::confirmation::{Answer, VALID_FOR};
 
 /// The email for a notification.
 pub(crate) fn message(
@@ -70,6 +72,32 @@ impl Text {
             Channel::Summary { count, latest } => Text::summary(*count, latest, public_url),
             Channel::Email { instead_of_webhook } => Text::one(outgoing, instead_of_webhook.as_deref(), public_url),
             Channel::Webhook { .. } => Text::one(outgoing, None, public_url),
+            Channel::Question { code } => Text::question(outgoing, code, public_url),
+        }
+    }
+
+    /// The question to confirm an address. Its only link is the platform's own.
+    fn question(outgoing: &Outgoing, code: &Secret, public_url: &str) -> Text {
+        let told = &outgoing.notification;
+        let link = Answer::link(told.subscriber_id, code);
+        let facts = vec![
+            ("Subscriber", quoted(&outgoing.subscriber_name)),
+            ("PIM", quoted(&told.subject)),
+            ("When", told.timestamp.to_string()),
+        ];
+        let days = VALID_FOR.as_secs() / 86_400;
+        let next = vec![
+            format!("If you want these notifications, confirm within {days} days: {public_url}/confirm/{link}"),
+            "If you don't, ignore this email: you will get no notifications.".to_owned(),
+        ];
+        Text {
+            title: "Confirm your address for notifications".to_owned(),
+            happened: "A client of the event platform has named this address as its technical contact, to be notified \
+                       when a subscription is suspended, resumed or revoked."
+                .to_owned(),
+            facts,
+            next,
+            call: None,
         }
     }
 
@@ -91,6 +119,7 @@ impl Text {
                 NotificationKind::SuspendedByUser => "suspended",
                 NotificationKind::Revoked => "revoked",
                 NotificationKind::Resumed => "resumed",
+                NotificationKind::Question => "asked about",
             };
             let why = held.reason.as_deref().map(|reason| format!(": {}", cut(&one_line(reason), TEXT_AT_MOST)));
             let destination = cut(&held.destination, TEXT_AT_MOST);
@@ -114,6 +143,9 @@ impl Text {
             ),
             NotificationKind::Revoked => {
                 ("Subscription revoked", "A subscription was permanently revoked. No more events are delivered to it.")
+            }
+            NotificationKind::Question => {
+                ("Confirm your address", "The event platform asks whether you want notifications.")
             }
             NotificationKind::Resumed => {
                 ("Subscription resumed", "A subscription was resumed. Events accepted from now on are delivered to it.")
@@ -206,7 +238,7 @@ fn next_steps(told: &Notification, public_url: &str) -> (Vec<String>, Option<Str
                          and new subscriptions.";
             (vec![log, first.to_owned()], None)
         }
-        NotificationKind::Resumed => (vec![log], None),
+        NotificationKind::Resumed | NotificationKind::Question => (vec![log], None),
     }
 }
 

@@ -29,6 +29,8 @@ struct Address {
     joining: bool,
     /// The pending summary.
     summary: Option<u64>,
+    /// Pending confirmation questions. Never part of the summary, and sent before it.
+    questions: VecDeque<u64>,
 }
 
 /// Decision on an email.
@@ -45,8 +47,8 @@ pub(crate) enum Turn {
 pub(crate) struct Due {
     /// Emails sent an hour ago, to be forgotten.
     pub(crate) forgotten: Vec<u64>,
-    /// Summaries to be sent.
-    pub(crate) summaries: Vec<u64>,
+    /// Questions and summaries to be sent.
+    pub(crate) going: Vec<u64>,
 }
 
 impl Hours {
@@ -66,6 +68,19 @@ impl Hours {
         }
         known.held.push_back(number);
         Turn::Held
+    }
+
+    /// Registers a confirmation question: whether to send it now. Otherwise [`Hours::next`] returns it later.
+    pub(crate) fn question_arrives(&mut self, address: &str, number: u64) -> bool {
+        let at_most = self.at_most;
+        let known = self.addresses.entry(address.to_owned()).or_default();
+        let goes = known.places.len() < at_most;
+        if goes {
+            known.places.insert(number);
+        } else {
+            known.questions.push_back(number);
+        }
+        goes
     }
 
     /// Registers a summary stored before a restart.
@@ -116,16 +131,24 @@ impl Hours {
                 known.places.remove(&number);
             }
             due.forgotten.push(number);
-            due.summaries.extend(self.summary_of(&address));
+            while let Some(next) = self.next(&address) {
+                due.going.push(next);
+            }
             self.forget_if_idle(&address);
         }
         due
     }
 
-    /// The summary of an address, if it may be sent now.
-    pub(crate) fn summary_of(&mut self, address: &str) -> Option<u64> {
+    /// The next question of an address, or its summary, if it may be sent now.
+    pub(crate) fn next(&mut self, address: &str) -> Option<u64> {
         let at_most = self.at_most;
         let known = self.addresses.get_mut(address)?;
+        if known.places.len() < at_most
+            && let Some(question) = known.questions.pop_front()
+        {
+            known.places.insert(question);
+            return Some(question);
+        }
         if known.joining || !known.held.is_empty() || known.places.len() >= at_most {
             return None;
         }
@@ -141,7 +164,8 @@ impl Hours {
 
     fn forget_if_idle(&mut self, address: &str) {
         let idle = |known: &Address| {
-            known.places.is_empty() && known.held.is_empty() && !known.joining && known.summary.is_none()
+            let waits = known.joining || known.summary.is_some() || !known.questions.is_empty();
+            known.places.is_empty() && known.held.is_empty() && !waits
         };
         if self.addresses.get(address).is_some_and(idle) {
             self.addresses.remove(address);
@@ -183,7 +207,7 @@ mod tests {
         assert_eq!(hours.next_at(), Some(now + HOUR));
         assert_eq!(hours.due(now + HOUR - Duration::from_millis(1)), Due::default());
         let due = hours.due(now + HOUR);
-        assert_eq!((due.forgotten, due.summaries), ((1..=6).collect(), vec![7]));
+        assert_eq!((due.forgotten, due.going), ((1..=6).collect(), vec![7]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -196,8 +220,8 @@ mod tests {
             if let Some((joining, summary)) = hours.join(TO) {
                 hours.joined(TO, summary.or(joining.first().copied()));
             }
-            let mut going = hours.due(now).summaries;
-            going.extend(hours.summary_of(TO));
+            let mut going = hours.due(now).going;
+            going.extend(hours.next(TO));
             going.extend(goes.then_some(10 * second));
             for number in going {
                 hours.sent(TO, number, Duration::ZERO, now);
@@ -220,8 +244,8 @@ mod tests {
         assert_eq!(hours.arrives(TO, 8), Turn::Held);
         hours.join(TO).unwrap();
         hours.joined(TO, Some(7));
-        assert_eq!(hours.due(now), Due { forgotten: vec![9], summaries: vec![] });
-        assert_eq!(hours.due(now + Duration::from_secs(600)).summaries, [7]);
+        assert_eq!(hours.due(now), Due { forgotten: vec![9], going: vec![] });
+        assert_eq!(hours.due(now + Duration::from_secs(600)).going, [7]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -232,5 +256,21 @@ mod tests {
         hours.given_up("dev@example.com", 20);
         hours.due(now + HOUR);
         assert!(hours.addresses.is_empty() && hours.ends.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_waits_for_a_place_and_is_told_in_no_summary() {
+        let now = Instant::now();
+        let mut hours = full(now);
+        assert_eq!(hours.arrives(TO, 7), Turn::Held);
+        assert!(!hours.question_arrives(TO, 8));
+        let (held, _) = hours.join(TO).unwrap();
+        assert_eq!(held, [7]);
+        hours.joined(TO, Some(7));
+        assert_eq!(hours.due(now + HOUR).going, [8, 7]);
+        let mut hours = Hours::new(6, HOUR);
+        (1..=20).for_each(|number| _ = hours.arrives(TO, number));
+        (1..=6).for_each(|number| hours.given_up(TO, number));
+        assert!(hours.question_arrives(TO, 21), "what waits for a summary holds it up no more than it has to");
     }
 }

@@ -33,6 +33,8 @@ pub struct Meters {
     pub sent: Counters<Way>,
     /// Failed attempts, to be retried or sent by another channel.
     pub failed: Counters<Way>,
+    /// Emails not sent because their address is not confirmed.
+    pub unconfirmed: Counter,
     /// Notifications given up.
     pub given_up: Counter,
 }

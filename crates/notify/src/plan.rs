@@ -56,6 +56,8 @@ pub(crate) enum Ended {
 struct Item {
     id: Uuid,
     way: Way,
+    /// Whether it is a confirmation question.
+    question: bool,
     holder: Holder,
     /// The technical contact, in lower case.
     address: String,
@@ -146,7 +148,7 @@ impl Plan {
         let order = |one: &Outgoing| match (one.sent_at, &one.channel) {
             (Some(_), _) => 0,
             (None, Channel::Summary { .. }) => 1,
-            (None, Channel::Email { .. } | Channel::Webhook { .. }) => 2,
+            (None, Channel::Email { .. } | Channel::Webhook { .. } | Channel::Question { .. }) => 2,
         };
         kept.sort_by_key(|one| (order(one), one.number));
         for outgoing in kept {
@@ -160,9 +162,11 @@ impl Plan {
                 (Some(sent_at), _) => self.hours.sent(&address, number, wall.since(sent_at).min(self.hour), now),
                 (None, Channel::Summary { .. }) => {
                     self.hours.summary_kept(&address, number);
-                    self.summary_may_go(&address, at);
+                    self.next_may_go(&address, at);
                 }
-                (None, Channel::Email { .. } | Channel::Webhook { .. }) => self.arrives(number, at),
+                (None, Channel::Email { .. } | Channel::Webhook { .. } | Channel::Question { .. }) => {
+                    self.arrives(number, at);
+                }
             }
         }
     }
@@ -181,7 +185,7 @@ impl Plan {
             // Its slot is released once it is forgotten in the store as well.
             starts.extend(self.name(number).map(Start::Forget));
         }
-        self.due.extend(of_hours.summaries.into_iter().map(|number| (now, number)));
+        self.due.extend(of_hours.going.into_iter().map(|number| (now, number)));
         while self.due.first().is_some_and(|(at, _)| *at <= now) {
             let Some((_, number)) = self.due.pop_first() else { break };
             let Some(item) = self.items.get(&number) else { continue };
@@ -229,7 +233,7 @@ impl Plan {
                 self.items.remove(&number);
                 if way == Way::Email {
                     self.hours.given_up(&address, number);
-                    self.summary_may_go(&address, now);
+                    self.next_may_go(&address, now);
                 }
             }
         }
@@ -242,7 +246,7 @@ impl Plan {
         });
         self.hours.joined(address, summary);
         self.joins.insert(address.to_owned());
-        self.summary_may_go(address, now);
+        self.next_may_go(address, now);
     }
 
     /// Records that it is forgotten in the store.
@@ -274,15 +278,24 @@ impl Plan {
 
     fn arrives(&mut self, number: u64, at: Instant) {
         let Some(item) = self.items.get(&number) else { return };
-        if item.way == Way::Email && self.hours.arrives(&item.address, number) == Turn::Held {
-            self.joins.insert(item.address.clone());
-        } else {
+        let goes = match item.way {
+            Way::Webhook => true,
+            Way::Email if item.question => self.hours.question_arrives(&item.address, number),
+            Way::Email if self.hours.arrives(&item.address, number) == Turn::Goes => true,
+            Way::Email => {
+                self.joins.insert(item.address.clone());
+                false
+            }
+        };
+        if goes {
             self.due.insert((at, number));
         }
     }
 
-    fn summary_may_go(&mut self, address: &str, at: Instant) {
-        self.due.extend(self.hours.summary_of(address).map(|number| (at, number)));
+    fn next_may_go(&mut self, address: &str, at: Instant) {
+        while let Some(number) = self.hours.next(address) {
+            self.due.insert((at, number));
+        }
     }
 }
 
@@ -290,13 +303,14 @@ impl Item {
     fn way(outgoing: &Outgoing) -> Way {
         match outgoing.channel {
             Channel::Webhook { .. } => Way::Webhook,
-            Channel::Email { .. } | Channel::Summary { .. } => Way::Email,
+            Channel::Email { .. } | Channel::Question { .. } | Channel::Summary { .. } => Way::Email,
         }
     }
 
     fn of(outgoing: &Outgoing) -> Item {
         let address = address(&outgoing.email);
-        Item { id: outgoing.id, way: Item::way(outgoing), holder: holder(outgoing), address }
+        let question = matches!(outgoing.channel, Channel::Question { .. });
+        Item { id: outgoing.id, way: Item::way(outgoing), question, holder: holder(outgoing), address }
     }
 }
 

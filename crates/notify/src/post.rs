@@ -5,10 +5,11 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Clock;
 use domain::notification::{Channel, Outgoing};
+use domain::subscriber::{Subscriber, SubscriberStatus};
+use domain::{Clock, Timestamp};
 use futures_util::future::join_all;
-use store::{ChangeError, Outbox};
+use store::{Change, ChangeError, Outbox, Put, Subscriptions, confirmation};
 
 use crate::meters::{Meters, Way};
 use crate::plan::{Ended, LONGEST_OURS, Name, holder};
@@ -36,7 +37,9 @@ impl Post {
         let Some(outgoing) = self.load(name).await else { return Ended::Gone };
         match outgoing.channel {
             Channel::Webhook { .. } => self.call(outgoing).await,
-            Channel::Email { .. } | Channel::Summary { .. } => self.email(outgoing).await,
+            Channel::Question { .. } | Channel::Summary { .. } => self.email(outgoing).await,
+            Channel::Email { .. } if self.is_wanted(&outgoing).await => self.email(outgoing).await,
+            Channel::Email { .. } => self.leave_out(&outgoing).await,
         }
     }
 
@@ -115,6 +118,42 @@ impl Post {
         }
     }
 
+    /// Whether the address of an email is confirmed. If not, asks for confirmation unless a question is pending.
+    async fn is_wanted(&self, outgoing: &Outgoing) -> bool {
+        let Some(contacts) = &self.ways.contacts else { return true };
+        let id = outgoing.notification.subscriber_id;
+        let Some(subscriber) = recorded("judged", || contacts.subscriber(id)).await else { return false };
+        if subscriber.has_confirmed(&outgoing.email) {
+            return true;
+        }
+        let now = self.clock.wall();
+        let is_current = subscriber.contact.technical_email == outgoing.email;
+        if is_current && subscriber.status == SubscriberStatus::Active && !subscriber.is_asked(now) {
+            self.ask(contacts.as_ref(), subscriber, &outgoing.notification.subject, now).await;
+        }
+        false
+    }
+
+    /// Asks a contact to confirm its address. Concurrent changes win: they may have asked already.
+    async fn ask(&self, contacts: &dyn Subscriptions, subscriber: Subscriber, subject: &str, now: Timestamp) {
+        let asking = async {
+            let (asked, question) = confirmation::ask(subscriber, subject, now)?;
+            let asked = Subscriber { revision: asked.revision + 1, ..asked };
+            let subscriber = Some(Put::Changed(asked));
+            contacts.change(Change { subscriber, question: Some(question), ..Change::default() }).await
+        };
+        match asking.await {
+            Ok(_) | Err(ChangeError::Conflict) => {}
+            Err(error) => tracing::warn!(%error, "a contact could not be asked to confirm its address"),
+        }
+    }
+
+    /// Drops an email to an unconfirmed address.
+    async fn leave_out(&self, outgoing: &Outgoing) -> Ended {
+        self.meters.unconfirmed.one();
+        self.settle(outgoing).await
+    }
+
     fn email_pause(&self, attempts: u32) -> Duration {
         let doubled = self.settings.email_first_pause.saturating_mul(2u32.saturating_pow(attempts.min(30)));
         doubled.min(self.settings.email_longest_pause)
@@ -138,8 +177,16 @@ impl Post {
     /// them.
     pub(crate) async fn join(&self, emails: &[Name], summary: Option<Name>) -> Option<u64> {
         let mut all = Vec::with_capacity(emails.len() + 1);
-        for name in summary.iter().chain(emails) {
-            all.extend(self.load(*name).await);
+        if let Some(summary) = summary {
+            all.extend(self.load(summary).await);
+        }
+        for name in emails {
+            let Some(told) = self.load(*name).await else { continue };
+            if self.is_wanted(&told).await {
+                all.push(told);
+            } else {
+                self.leave_out(&told).await;
+            }
         }
         let (first, others) = all.split_first()?;
         self.put_back(first.clone().summary_with(others)).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::Clock;
 use domain::notification::Outgoing;
 use sinks::client::Client;
-use store::{Outbox, StoreError};
+use store::{Outbox, StoreError, Subscriptions};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -29,6 +29,8 @@ pub struct Ways {
     pub webhooks: Client,
     /// Sends emails; `None` without an SMTP server.
     pub mailer: Option<Mailer>,
+    /// Where to look up confirmed addresses; `None`: addresses need no confirmation.
+    pub contacts: Option<Arc<dyn Subscriptions>>,
 }
 
 /// The running sender.

@@ -98,3 +98,34 @@ impl Drop for Readers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn queries_of_one_pim_leave_a_thread_to_another() {
+        let connections = (0..4).map(|_| Connection::open_in_memory().unwrap()).collect();
+        let readers = Arc::new(Readers::start(&Threads::default(), connections).unwrap());
+        // They go on until this is dropped.
+        let (running, ended) = std::sync::mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        for part in 0..20 {
+            let (readers, ended) = (Arc::clone(&readers), Arc::clone(&ended));
+            tokio::spawn(async move {
+                let slow = move |_: &Connection| {
+                    _ = ended.lock().recv();
+                    Ok(())
+                };
+                readers.read(Holder { pim: 1, part }, slow).await
+            });
+        }
+        while readers.places.used() < 3 {
+            tokio::task::yield_now().await;
+        }
+        let quick = |connection: &Connection| Ok(connection.query_row("SELECT 1", [], |row| row.get::<_, u32>(0))?);
+        assert_eq!(readers.read(Holder { pim: 2, part: 0 }, quick).await.unwrap(), 1);
+        assert_eq!((readers.places.used(), readers.places.waiting()), (3, 17));
+        drop(running);
+    }
+}

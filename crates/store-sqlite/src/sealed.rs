@@ -33,8 +33,12 @@ pub(crate) const PIM: Kind = Kind {
     secret: &["token_check", "static_tokens", "events_api_secret"],
     owner: &["/id"],
 };
-pub(crate) const SUBSCRIBER: Kind =
-    Kind { name: "subscriber", table: "subscribers", secret: &["contact"], owner: &["/owner/pim", "/owner/client_id"] };
+pub(crate) const SUBSCRIBER: Kind = Kind {
+    name: "subscriber",
+    table: "subscribers",
+    secret: &["contact", "confirmation"],
+    owner: &["/owner/pim", "/owner/client_id"],
+};
 pub(crate) const NOTIFICATION: Kind = Kind {
     name: "notification",
     table: "notifications",

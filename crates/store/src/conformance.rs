@@ -67,6 +67,7 @@ macro_rules! store_conformance {
             changes::notifications_are_settled
             changes::notifications_survive_their_subscriber
             changes::notifications_are_put_back
+            changes::a_question_comes_with_its_subscriber
             changes::notifications_of_a_pim_are_bounded
             changes::the_client_with_the_most_notifications_gives_way
             changes::what_is_known_of_a_client

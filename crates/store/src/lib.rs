@@ -13,6 +13,7 @@ pub mod room;
 pub mod snapshots;
 
 pub mod condition;
+pub mod confirmation;
 pub mod edit;
 
 pub mod changes;

@@ -20,9 +20,10 @@ const VARIABLES: [(&str, &str); 7] = [
 ];
 
 /// What a run needs before its first request has made anything.
-const PARAMETERS: [(&str, &str); 4] = [
+const PARAMETERS: [(&str, &str); 5] = [
     ("file", "com.akeneo.pim.v1.product.created.schema.json"),
     ("reason", "destination_timeout"),
+    ("token", "018e32e05c1e7f4b9a3b2c1d0e0f0a0b00112233445566778899aabbccddeeff"),
     ("source", "self-hosted"),
     ("client_id", "a-client"),
 ];

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::SubscriberId;
 use domain::log_entry::Action;
-use domain::subscriber::{Subscriber, SubscriberStatus};
+use domain::subscriber::{Confirmation, Subscriber, SubscriberStatus};
 use http::StatusCode;
 use store::{Change, Put};
 use wire::api::subscriber;
@@ -19,6 +19,7 @@ use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::refusal::Refusal;
 use crate::refusal::because;
+use crate::subscribers::asked;
 use wire::api::SUBSCRIBER_FAULTS;
 
 /// Public description.
@@ -50,17 +51,19 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Se
         owner: caller.owner.clone(),
         name: new.name,
         contact: new.contact,
+        confirmation: Confirmation::default(),
         status: SubscriberStatus::Active,
         revision: 0,
         created_at: now,
         updated_at: now,
     };
+    let (subscriber, question) = asked(&api, subscriber, &caller.pim.url, now)?;
     until_won(|| async {
         let caller = caller.again(&api).await?;
         caller.must_be_permitted()?;
         let entry = changing::entry(&caller.owner, subscriber.id, None, Action::SubscriberCreated, now);
         let subscriber = Some(Put::New(subscriber.clone()));
-        let change = Change { subscriber, entries: vec![entry], ..caller.change() };
+        let change = Change { subscriber, question: question.clone(), entries: vec![entry], ..caller.change() };
         changing::make(api.store(), called(change, &call)).await?;
         Ok::<_, NotChanged>(())
     })

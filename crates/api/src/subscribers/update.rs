@@ -19,7 +19,7 @@ use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::Refusal;
 use crate::refusal::because;
-use crate::subscribers::{find, must_be_active};
+use crate::subscribers::{asked, find, must_be_active};
 use wire::api::SUBSCRIBER_FAULTS;
 
 /// Public description.
@@ -62,10 +62,11 @@ pub(crate) async fn update(
             return Ok::<_, NotChanged>(current);
         }
         let now = api.clock.wall();
+        let (patched, question) = asked(&api, patched, &caller.pim.url, now)?;
         let put = changed_subscriber(patched, now);
         let updated = put.value().clone();
         let entry = changing::entry(&caller.owner, updated.id, None, Action::SubscriberUpdated, now);
-        let change = Change { subscriber: Some(put), entries: vec![entry], ..caller.change() };
+        let change = Change { subscriber: Some(put), question, entries: vec![entry], ..caller.change() };
         changing::make(api.store(), called(change, &call)).await?;
         Ok(updated)
     })

@@ -9,6 +9,7 @@ mod world;
 mod refusals;
 
 mod admin;
+mod confirm;
 mod judged;
 mod life;
 mod tokens;

@@ -278,6 +278,9 @@ settings! {
         /// A failed notification is retried until the pauses between its attempts add up to this time. Downtime of the
         /// platform does not count.
         give_up_after: Duration = "3d";
+        /// Whether email addresses of technical contacts must be confirmed. A new address gets one email with a link, and no
+        /// other until a person opens the link and confirms. Webhooks are not affected.
+        confirm_addresses: bool = "false";
     }
 
     /// SMTP server for notifications by email.

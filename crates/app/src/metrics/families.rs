@@ -168,6 +168,8 @@ families! {
         "Failed attempts to send a notification; it is retried, sent by another channel, or given up.";
     NotificationsGivenUp = Counter "postrider_notifications_given_up" []
         "Notifications given up.";
+    NotificationsUnconfirmed = Counter "postrider_notifications_unconfirmed" []
+        "Emails not sent because their address is not confirmed.";
     NotificationsDropped = Counter "postrider_notifications_dropped" []
         "Notifications displaced by newer ones because their PIM had 2,000 pending ones.";
     NotificationsWaiting = Gauge "postrider_notifications_waiting" []

@@ -147,6 +147,7 @@ fn notifications(sources: &Sources, sheet: &mut Sheet) {
     for (channel, count) in meters.failed.all() {
         sheet.count(Metric::NotificationsFailed, &[channel], count);
     }
+    sheet.count(Metric::NotificationsUnconfirmed, &[], meters.unconfirmed.get());
     sheet.count(Metric::NotificationsGivenUp, &[], meters.given_up.get());
 }
 

@@ -13,7 +13,7 @@ use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestinat
 use domain::event::EventParts;
 use domain::log_entry::{Action, LogBody, LogOrder, LogQuery};
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
-use domain::subscriber::{Contact, Subscriber, SubscriberStatus};
+use domain::subscriber::{Confirmation, Contact, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, Clock, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
 use engine::{Engine, Settings};
@@ -123,6 +123,7 @@ async fn create(store: &MemoryStore, subscription: &Subscription) -> u64 {
             webhook_url: None,
             webhook_secret: None,
         },
+        confirmation: Confirmation::default(),
         status: SubscriberStatus::Active,
         revision: 0,
         created_at: Clock::system().wall(),

@@ -50,7 +50,7 @@ async fn a_notification_arrives_although_the_process_was_killed_before_it_was_se
     let store = Arc::new(open(folder.path()));
     let waiting = store.notifications(None, 10).await.unwrap();
     assert_eq!(waiting.len(), 1, "it was recorded with the change");
-    let ways = || Ways { webhooks: client(&["127.0.0.0/8"]), mailer: None };
+    let ways = || Ways { webhooks: client(&["127.0.0.0/8"]), mailer: None, contacts: None };
     let notifier = Notifier::start(store.clone(), ways(), settings(), Clock::system());
     until("it arrives", async || store.notifications(None, 10).await.unwrap().is_empty()).await;
     notifier.stop().await;

@@ -67,7 +67,7 @@ async fn names_that_nobody_resolves_hold_up_no_other_tenants_webhook() {
     let url = format!("http://quick.example:{}/", quick.address.port());
     let (_, other) = make(&*world.store, contact(false, Some(&url))).await;
     let resolver = Resolver::with_files(&resolv_conf, &hosts, port);
-    let ways = Ways { webhooks: client_with(resolver, &["127.0.0.0/8"]), mailer: None };
+    let ways = Ways { webhooks: client_with(resolver, &["127.0.0.0/8"]), mailer: None, contacts: None };
     let many = Settings { webhooks_at_once: 400, webhook_timeout: Duration::from_secs(20), ..settings() };
     let notifier = Notifier::start(world.store.clone(), ways, many, Clock::system());
     // Three quarters of the look-ups that run at once: all that one tenant may have.

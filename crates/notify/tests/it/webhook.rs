@@ -109,7 +109,7 @@ async fn with_email_as_a_channel_no_second_email_goes_out() {
 async fn the_address_guard_judges_the_url() {
     let receiver = Receiver::start(&[]).await;
     let world = World::new(contact(false, Some(&receiver.url()))).await;
-    let ways = Ways { webhooks: client(&[]), mailer: None };
+    let ways = Ways { webhooks: client(&[]), mailer: None, contacts: None };
     let notifier = Notifier::start(world.store.clone(), ways, settings(), Clock::system());
     world.suspend().await;
     world.fell_back().await;

@@ -100,7 +100,7 @@ impl World {
     }
 
     pub(crate) fn start(&self, mailer: Option<Mailer>, settings: Settings) -> Notifier {
-        let ways = Ways { webhooks: client(&["127.0.0.0/8"]), mailer };
+        let ways = Ways { webhooks: client(&["127.0.0.0/8"]), mailer, contacts: None };
         Notifier::start(self.store.clone(), ways, settings, Clock::system())
     }
 

@@ -9,7 +9,7 @@ use domain::destination::{
 use domain::event::EventParts;
 use domain::filter::Filter;
 use domain::pim::{Pim, Provenance, TokenCheck};
-use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
+use domain::subscriber::{Confirmation, Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
 use store::memory::{MemorySettings, MemoryStore};
@@ -133,6 +133,7 @@ impl World {
                 webhook_url: None,
                 webhook_secret: None,
             },
+            confirmation: Confirmation::default(),
             status: SubscriberStatus::Active,
             revision: 0,
             created_at: now,

@@ -55,6 +55,9 @@ pub(super) fn make(batch: &mut Batch<'_>, vault: &Vault, change: &Change) -> Res
     for notification in &change.notifications {
         notify(batch, vault, notification)?;
     }
+    if let (Some(put), Some(question)) = (&change.subscriber, &change.question) {
+        outbox::add(batch, vault, &put.value().owner, question)?;
+    }
     Ok(Made { version, head: batch.head()?, subscriptions })
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::log_entry::LogEntry;
-use domain::notification::Notification;
+use domain::notification::{Notification, Outgoing};
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
 use domain::{Position, ServiceHour, SubscriberId, SubscriptionId};
@@ -58,8 +58,10 @@ pub struct Change {
     pub subscription_limit: usize,
     /// Told to the owner.
     pub entries: Vec<LogEntry>,
-    /// To be sent to the technical contact: kept as [`Outgoing`](domain::notification::Outgoing) ones, by the contact that the subscriber has then.
+    /// To be sent to the technical contact: kept as [`Outgoing`] ones, by the contact that the subscriber has then.
     pub notifications: Vec<Notification>,
+    /// A question to the contact of the changed subscriber, put into the outbox as it is.
+    pub question: Option<Outgoing>,
 }
 
 /// A change that was made.

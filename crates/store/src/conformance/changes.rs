@@ -1,7 +1,7 @@
 //! Changes of subscribers and subscriptions.
 
 use domain::log_entry::{Action, LogBody};
-use domain::notification::Channel;
+use domain::notification::{Channel, Outgoing};
 use domain::outcome::{ErrorReason, SuspensionReason};
 use domain::pim::PlatformToken;
 use domain::subscriber::SubscriberStatus;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::sample::*;
 use crate::Store;
 use crate::catalog::{Client, MOST_NOTIFICATIONS, Put};
+use crate::confirmation::ask;
 use crate::error::ChangeError;
 use crate::ledger::{LaneSave, Save};
 
@@ -375,7 +376,19 @@ pub async fn notifications_are_put_back(store: &dyn Store) {
     assert_eq!(store.notifications(None, 10).await.unwrap(), all[..1]);
 }
 
-/// Makes a subscriber of a client with one subscription, and tells it so many things.
+/// A question is stored together with its subscriber, or not at all.
+pub async fn a_question_comes_with_its_subscriber(store: &dyn Store) {
+    let (asked, question) = ask(subscriber(), "https://pim.example.com", at(0)).unwrap();
+    let mut new = change(vec![]);
+    (new.subscriber, new.question) = (Some(Put::New(asked.clone())), Some(question.clone()));
+    store.change(new.clone()).await.unwrap();
+    assert_eq!(store.subscriber(asked.id).await.unwrap(), Some(asked));
+    assert!(store.change(new).await.is_err(), "it is there already");
+    let kept = store.notifications(None, 10).await.unwrap();
+    assert_eq!(kept, [Outgoing { number: kept[0].number, ..question }]);
+}
+
+/// Creates a subscriber of a client with one subscription and this many notifications.
 async fn told(store: &dyn Store, pim: PimId, client: &str, times: usize) {
     let mut of = subscriber();
     (of.owner.pim, of.owner.client_id) = (pim, ClientId(client.to_owned()));
@@ -386,7 +399,7 @@ async fn told(store: &dyn Store, pim: PimId, client: &str, times: usize) {
     store.change(first).await.unwrap();
 }
 
-/// How many notifications wait, and the numbers of the first and the last.
+/// The number of stored notifications, and the numbers of the first and the last.
 async fn waiting(store: &dyn Store) -> (usize, u64, u64) {
     let kept = store.notifications(None, usize::MAX).await.unwrap();
     let numbers: Vec<u64> = kept.iter().map(|one| one.number).collect();
@@ -394,7 +407,7 @@ async fn waiting(store: &dyn Store) -> (usize, u64, u64) {
     (kept.len(), numbers[0], numbers[numbers.len() - 1])
 }
 
-/// The oldest go, and no change is refused; other PIMs have as many.
+/// The oldest are dropped, no change is rejected, and other PIMs are not affected.
 pub async fn notifications_of_a_pim_are_bounded(store: &dyn Store) {
     // Each goes by two channels.
     told(store, OTHER, "client", 1).await;
@@ -407,7 +420,7 @@ pub async fn notifications_of_a_pim_are_bounded(store: &dyn Store) {
     assert_eq!(numbers, expect, "those of the other PIM are older, and stay");
 }
 
-/// A client that is told much costs another one nothing.
+/// A client with many notifications displaces only its own.
 pub async fn the_client_with_the_most_notifications_gives_way(store: &dyn Store) {
     told(store, PIM, "modest", 10).await;
     told(store, PIM, "greedy", MOST_NOTIFICATIONS / 2 - 10).await;

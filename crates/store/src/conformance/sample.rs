@@ -8,7 +8,7 @@ use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
 use domain::notification::{Notification, NotificationKind};
 use domain::outcome::{ErrorReason, Failure};
 use domain::pim::{Pim, Provenance, StaticToken, TokenCheck};
-use domain::subscriber::{Contact, Owner, Subscriber, SubscriberStatus};
+use domain::subscriber::{Confirmation, Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
 
@@ -84,6 +84,7 @@ pub fn subscriber() -> Subscriber {
             webhook_url: Some("https://example.com/hook".to_owned()),
             webhook_secret: Some(Secret::new("sixteen characters")),
         },
+        confirmation: Confirmation::default(),
         status: SubscriberStatus::Active,
         revision: 0,
         created_at: at(0),

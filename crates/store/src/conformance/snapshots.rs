@@ -190,7 +190,7 @@ pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
     assert!(store.bridge_note(b.id).await.unwrap().is_some());
 }
 
-/// What does not fit is not kept, nor what it would replace; the events come all the same.
+/// A state that doesn't fit is not stored and its predecessor is deleted; the events are appended.
 pub async fn states_of_a_pim_are_bounded(store: &dyn Store) {
     // Four of these are all that fits.
     let quarter = "x".repeat((STATE_BYTES / 4 - size(&product("a"), b"")) as usize);

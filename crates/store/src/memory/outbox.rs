@@ -61,12 +61,16 @@ impl State {
         for notification in notifications {
             // Each is about a subscription, and no subscription is without its subscriber.
             let Some(subscriber) = self.subscribers.get(&notification.subscriber_id).cloned() else { continue };
-            for outgoing in Outgoing::to(&subscriber, notification) {
-                let number = self.notifications.back().map_or(0, |(_, last)| last.number) + 1;
-                self.notifications.push_back((subscriber.owner.clone(), Outgoing { number, ..outgoing }));
-            }
-            self.bound_notifications(subscriber.owner.pim);
+            self.put_out(&subscriber.owner, Outgoing::to(&subscriber, notification));
         }
+    }
+
+    pub(super) fn put_out(&mut self, owner: &Owner, outgoing: impl IntoIterator<Item = Outgoing>) {
+        for outgoing in outgoing {
+            let number = self.notifications.back().map_or(0, |(_, last)| last.number) + 1;
+            self.notifications.push_back((owner.clone(), Outgoing { number, ..outgoing }));
+        }
+        self.bound_notifications(owner.pim);
     }
 
     /// Lets the oldest of the client with the most notifications go, until a PIM has no more than it may have.

@@ -92,6 +92,9 @@ impl Subscriptions for MemoryStore {
             state.add(entry);
         }
         state.notify(&change.notifications);
+        if let (Some(put), Some(question)) = (change.subscriber, change.question) {
+            state.put_out(&put.value().owner, [question]);
+        }
         self.changes.commit(state.version);
         Ok(Made { version: state.version, head: state.head(), subscriptions })
     }

@@ -8,7 +8,7 @@ use domain::address::AddressPolicy;
 use domain::destination::DestinationType;
 use domain::event_type::Catalogue;
 use domain::id::{ClientId, PimId, Position, SubscriberId, SubscriptionId};
-use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
+use domain::subscriber::{Confirmation, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::time::Timestamp;
 use rcgen::{CertificateParams, KeyPair};
@@ -46,6 +46,7 @@ pub(crate) fn subscriber(body: &str) -> Subscriber {
         owner: Owner { pim: PimId(1), client_id: ClientId("client".to_owned()) },
         name: new.name,
         contact: new.contact,
+        confirmation: Confirmation::default(),
         status: SubscriberStatus::Active,
         revision: 1,
         created_at: created_at(),
