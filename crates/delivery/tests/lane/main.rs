@@ -1,4 +1,4 @@
-//! The lane's rules, one by one, under virtual time. The contract's page 4 is what they are held against.
+//! The lane's rules, one by one, under virtual time, against contract page 4.
 
 #[path = "../bench/mod.rs"]
 mod bench;
@@ -24,7 +24,7 @@ impl Bench {
         Bench::with(Settings::default(), LaneOptions::default())
     }
 
-    /// Answers the oldest attempt under way.
+    /// Answers the oldest attempt in flight.
     fn answer(&mut self, outcome: Outcome) -> u64 {
         self.answer_with(vec![outcome])[0]
     }
@@ -76,7 +76,7 @@ fn the_cursor_waits_for_the_slowest_attempt() {
     assert_eq!(bench.save().cursor, None);
 }
 
-/// Positions of the same ten are one entity.
+/// Positions of the same ten share an entity.
 fn tens(event: &LoggedEvent) -> u64 {
     event.position.0 / 10 + 1
 }

@@ -1,4 +1,4 @@
-//! How a lane that is behind reads on.
+//! Reads of a lane that is behind.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,8 +55,8 @@ fn a_read_from_before_a_hold_does_not_skip_what_was_let_go() {
     assert!(!bench.lane.is_live());
 }
 
-/// Found by simulation (seed 95): the pause after a failed read was over while the lane could not read, and its timer
-/// fired for ever.
+/// Found by simulation (seed 95): the pause after a failed read ended while the lane could not read, and its timer
+/// fired forever.
 #[test]
 fn the_pause_after_a_failed_read_ends_once() {
     let mut bench =
@@ -65,7 +65,7 @@ fn the_pause_after_a_failed_read_ends_once() {
     bench.pass(Duration::from_millis(150));
     assert_eq!(bench.reads, [Position(4)]);
     bench.tell(Input::ReadFailed);
-    // With one event waiting for its retry there is no room for more.
+    // One event waiting for its retry leaves no room for more.
     bench.answer(failed());
     bench.pass(Duration::from_secs(5));
     assert_eq!(bench.reads, [Position(4)]);

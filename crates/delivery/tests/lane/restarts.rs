@@ -1,4 +1,4 @@
-//! What a lane knows after a restart.
+//! State of a lane after a restart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ fn the_order_of_entities_survives_a_restart() {
     assert_eq!(restarted.positions_sent(), [11, 12, 13, 14]);
 }
 
-/// The wall clock was set while the platform was down.
+/// The wall clock was set during downtime.
 #[test]
 fn after_a_restart_nothing_waits_for_longer_than_its_kind_of_pause() {
     let mut bench = Bench::new();
@@ -103,12 +103,12 @@ fn after_a_restart_nothing_waits_for_longer_than_its_kind_of_pause() {
     assert_eq!(bench.positions_sent(), [2, 1]);
 }
 
-/// Found by simulation (seed 7): what waited beyond the cursor was put among the waiting and read again besides.
+/// Found by simulation (seed 7): events beyond the cursor joined the waiting events and were also read again.
 #[test]
 fn what_waits_beyond_the_cursor_is_neither_sent_twice_nor_early_after_a_restart() {
     let mut bench = Bench::new();
     bench.offer(1..=2);
-    // The second fails while the first is under way: the cursor stands at the first.
+    // The second fails while the first is in flight: the cursor stands at the first.
     bench.pass(Duration::from_secs(1));
     let (_, ticket) = bench.sent[1];
     bench.tell(Input::Outcomes(ticket, vec![failed()], Silence::THEIRS));
@@ -142,8 +142,8 @@ fn what_waits_beyond_the_cursor_is_neither_sent_twice_nor_early_after_a_restart(
     assert_eq!(sent, [(1, false), (2, true)]);
 }
 
-/// Found by simulation (seed 10395): after a restart events became too old, and were told to be dropped, that were
-/// still to be routed; they were sent all the same.
+/// Found by simulation (seed 10395): after a restart, events became too old and were reported as dropped before they
+/// were routed; they were sent all the same.
 #[test]
 fn events_that_are_too_old_before_they_are_routed_are_not_sent() {
     let settings = Arc::new(Settings::default());

@@ -1,4 +1,4 @@
-//! Retries, throttling, and what becomes of an event that fails.
+//! Retries, throttling, and the fate of failed events.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ fn retries_neither_hold_back_fresh_events_nor_starve() {
     bench.pass_answering(4 * MINUTE, |_| failed());
     bench.log.clear();
     bench.offer(101..=160);
-    // All twenty retries fall due while fresh events wait, as after a stop of the platform.
+    // All twenty retries become due while fresh events wait, as after a downtime of the platform.
     bench.now = bench.now + 10 * MINUTE;
     bench.tell(Input::Timeout);
     bench.pass_answering(Duration::from_secs(4), |_| Outcome::Delivered);
@@ -133,7 +133,7 @@ fn retry_after_counts_only_where_the_subscription_says_so() {
     check(true, 40_000, 40_100);
 }
 
-/// Found by simulation (seed 6): the retry would make room, fresh events cannot go for want of it, and each waited for
+/// Found by simulation (seed 6): retries would make room, fresh events can't be sent without it, and each waited for
 /// the other.
 #[test]
 fn a_lane_full_of_waiting_events_still_sends_its_retries() {

@@ -1,4 +1,4 @@
-//! When a lane gives up its endpoint, and what a stop or a hold leaves.
+//! Suspension of an endpoint's lane, and the effects of a stop or a hold.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn a_broken_destination_is_suspended_at_once() {
     assert!(!bench.lane.is_live());
 }
 
-/// Rules under which the age of failures does not matter.
+/// Rules without a minimum age of failures.
 pub(crate) fn strict() -> Settings {
     Settings { suspend_after: Duration::ZERO, ..Settings::default() }
 }
@@ -32,7 +32,7 @@ fn the_twentieth_outcome_is_judged() {
     let check = |failures: u64, suspended| {
         let mut bench = Bench::with(strict(), LaneOptions::default());
         bench.offer(1..=20);
-        // Failures first: the judgement comes with a failure.
+        // Failures first: judgement happens at a failure.
         bench.pass_answering(MINUTE, |position| if position > 20 - failures { failed() } else { Outcome::Delivered });
         assert_eq!(bench.suspended.is_some(), suspended, "{failures} failures of 20");
     };
@@ -52,7 +52,7 @@ fn a_burst_of_failures_suspends_when_the_first_of_them_is_ten_minutes_old() {
     bench.pass(MINUTE);
     bench.offer(2..=40);
     bench.pass_answering(2 * MINUTE, |_| failed());
-    // The first of them are tried again after five minutes and fail once more; nothing else happens.
+    // The first of them are retried after five minutes and fail again; nothing else happens.
     bench.pass_answering(7 * MINUTE - Duration::from_micros(1), |_| failed());
     assert_eq!(bench.suspended, None);
     bench.sent.clear();
@@ -66,7 +66,7 @@ fn a_receiver_that_was_away_for_some_seconds_is_not_suspended() {
     bench.offer(1..=30);
     bench.pass_answering(10 * Duration::from_secs(1), |_| failed());
     assert_eq!(bench.lane.status(bench.now).failed_in_window, 30);
-    // The retries after five minutes succeed; so do the others that come meanwhile.
+    // The retries after five minutes succeed, as do all others meanwhile.
     let mut next = 31;
     for _ in 0..20 {
         bench.offer(next..=next + 30);
