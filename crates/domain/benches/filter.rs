@@ -1,5 +1,5 @@
-//! What filters cost: 400 subscriptions of one tenant, each with another filter, judge delta events with three changed
-//! values. Prints one line; `cargo bench -p domain --bench filter`.
+//! Cost of filters: 400 subscriptions of one tenant, each with a different filter, evaluate delta events with three
+//! changed values. Prints one line; `cargo bench -p domain --bench filter`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use domain::filter::{Facets, Filter};
 
 const CANDIDATES: usize = 400;
 const EVENTS: usize = 500;
-/// The median of these is told, so that a neighbour on the machine does not decide.
+/// The median of these is reported, so that other load on the machine has little influence.
 const ROUNDS: usize = 25;
 
 fn filters() -> Vec<Filter> {
@@ -26,7 +26,7 @@ fn filters() -> Vec<Filter> {
     (0..CANDIDATES).filter_map(|n| Filter::parse(&text(n)).ok().flatten()).collect()
 }
 
-/// Three changed values, a text of some length among them, as a PIM sends them.
+/// Three changed values, a text of some length among them, as sent by a PIM.
 fn events() -> Vec<String> {
     let value = |n: usize, locale: &str, scope: &str| {
         let text = "A compact camera with a bright lens and a quick shutter. ".repeat(n % 5);
@@ -46,7 +46,7 @@ fn events() -> Vec<String> {
     (0..EVENTS).map(event).collect()
 }
 
-/// Nanoseconds for one event.
+/// Nanoseconds per event.
 fn measure(mut pass: impl FnMut()) -> f64 {
     let mut times: Vec<Duration> = (0..ROUNDS)
         .map(|_| {
@@ -82,8 +82,10 @@ fn main() {
         }
     });
     println!(
-        "filter: {:.1} ns per (event, candidate), facets included; {} candidates, 3 changed values, {bytes} bytes, {:.0} % match; \
-         an event: {whole:.0} ns, of it facets {facets:.0} ns; a plain pass over its bytes {plain:.0} ns; ratio {:.2} (facets {:.2})",
+        "filter: {:.1} ns per (event, candidate), facets included; {} candidates, 3 changed values, {bytes} bytes, \
+         {:.0} % match; \
+         an event: {whole:.0} ns, of it facets {facets:.0} ns; a plain pass over its bytes {plain:.0} ns; ratio {:.2} \
+         (facets {:.2})",
         whole / filters.len() as f64,
         filters.len(),
         matches as f64 * 100.0 / (filters.len() * EVENTS) as f64,

@@ -1,4 +1,4 @@
-//! Which network addresses a destination may have: the address guard's rules, without a look-up.
+//! Network addresses permitted to destinations: the address guard's rules, without DNS.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,12 +12,12 @@ mod translated;
 pub use literal::{address_literal, is_broken_address, is_localhost};
 pub use translated::is_translator_prefix;
 
-/// What the operator allows beyond the public internet; the default allows nothing beyond it.
+/// The operator's exceptions beyond the public internet; none by default.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct AddressPolicy {
-    /// Networks that are permitted although the rules would refuse them (`allow_networks`).
+    /// Networks permitted although the rules reject them (`allow_networks`).
     pub allow_networks: Vec<IpNet>,
-    /// Prefixes of the operator's own translators from IPv6 to IPv4 (NAT64), beside the well-known one; see
+    /// Prefixes of the operator's own translators from IPv6 to IPv4 (NAT64), in addition to the well-known one; see
     /// [`is_translator_prefix`].
     pub nat64_prefixes: Vec<Ipv6Net>,
 }
@@ -28,9 +28,9 @@ impl AddressPolicy {
         AddressPolicy { allow_networks, ..AddressPolicy::default() }
     }
 
-    /// Whether a connection to `address` may be made. IPv4-mapped IPv6 is judged as the IPv4 address. What a translator
-    /// made of an IPv4 address is permitted if that one is public, and never else, whatever networks are allowed. Other
-    /// forms that wrap an IPv4 address are refused whatever they wrap (contract pages 4 and 7, guard).
+    /// Whether connections to `address` are permitted. IPv4-mapped IPv6 counts as the IPv4 address. A translated IPv4
+    /// address is permitted only if that one is public, whatever networks are allowed. Other forms that embed an IPv4
+    /// address are always rejected (contract pages 4 and 7, guard).
     pub fn permits(&self, address: IpAddr) -> Result<(), ForbiddenAddress> {
         let address = address.to_canonical();
         let inside = match address {
@@ -46,8 +46,8 @@ impl AddressPolicy {
         }
     }
 
-    /// Whether `host` is an address, in whatever notation, or a local name that may not be connected to. Ordinary names
-    /// pass: their addresses are judged when they are connected to.
+    /// Whether `host` is an address, in any notation, or a local name that must not be connected to. Ordinary names
+    /// pass: their addresses are checked on connection.
     pub fn check_host_literal(&self, host: &str) -> Result<(), ForbiddenAddress> {
         if is_localhost(host) {
             return self.localhost().map(|_| ()).map_err(|forbidden| forbidden.written_as(host));
@@ -57,8 +57,7 @@ impl AddressPolicy {
             .try_for_each(|address| self.permits(address).map_err(|forbidden| forbidden.written_as(host)))
     }
 
-    /// The addresses that `localhost` stands for, as far as they are permitted: it never depends on a look-up (RFC
-    /// 6761).
+    /// The permitted addresses of `localhost`, independent of DNS (RFC 6761).
     pub fn localhost(&self) -> Result<Vec<IpAddr>, ForbiddenAddress> {
         let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -72,7 +71,7 @@ impl AddressPolicy {
 
     fn allows(&self, address: IpAddr) -> bool {
         self.allow_networks.iter().any(|network| match (network, address) {
-            // `::ffff:127.0.0.0/104` says the same as `127.0.0.0/8`; `::/0` says nothing about IPv4.
+            // `::ffff:127.0.0.0/104` is equivalent to `127.0.0.0/8`; `::/0` does not cover IPv4.
             (IpNet::V6(network), IpAddr::V4(address)) => {
                 network.prefix_len() >= 96 && network.contains(&address.to_ipv6_mapped())
             }
@@ -82,23 +81,23 @@ impl AddressPolicy {
     }
 }
 
-/// An address that no destination may have, and the rule that says so.
+/// A forbidden address and the rule that forbids it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ForbiddenAddress {
     host: String,
     address: IpAddr,
-    /// What a translator would make of it.
+    /// The address that a translator would make of it.
     inside: Option<Ipv4Addr>,
     rule: &'static networks::Rule,
 }
 
 impl ForbiddenAddress {
-    /// The address that was judged.
+    /// The forbidden address.
     pub fn address(&self) -> IpAddr {
         self.address
     }
 
-    /// The same refusal, naming the host as its owner wrote it.
+    /// The same error, naming the host as given.
     #[must_use]
     pub fn written_as(self, host: &str) -> ForbiddenAddress {
         ForbiddenAddress { host: host.to_owned(), ..self }

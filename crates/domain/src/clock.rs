@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::time::{Now, Timestamp};
 
-/// Source of the current time, passed in wherever it matters: one for the whole process, another in tests.
+/// Source of the current time, injected everywhere: one per process, another in tests.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Now + Send + Sync>);
 
@@ -27,7 +27,7 @@ impl Clock {
         (self.0)()
     }
 
-    /// The current time by the wall clock: for what is stored or shown.
+    /// The current time by the wall clock: for stored or displayed times.
     pub fn wall(&self) -> Timestamp {
         self.now().wall
     }

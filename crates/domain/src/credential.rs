@@ -1,34 +1,34 @@
-//! Texts that callers show in a header: keys, tokens and client ids. One judge for all places that take them in, so that none accepts
-//! what no request can ever carry.
+//! Credentials in request headers: keys, tokens and client ids. All entry points share these checks, so that none
+//! accepts a value that no request can carry.
 
 use std::fmt;
 
-/// The longest token or key that the headers of a request may carry.
+/// Maximum length of a token or key in request headers.
 pub const MAX_TOKEN: usize = 4096;
-/// The longest client id that the header of a request may carry.
+/// Maximum length of a client id in a request header.
 pub const MAX_CLIENT_ID: usize = 256;
 /// [`check_client_id`] as a regular expression.
 pub const CLIENT_ID_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
-/// [`check_token`] as a regular expression, but for the quotation marks around it.
+/// [`check_token`] as a regular expression, except for quotation marks.
 pub const TOKEN_PATTERN: &str = "^[!-~]+$";
 
 /// Why no request can carry a text as its key, token or client id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unsendable {
-    /// It is empty.
+    /// Empty.
     Empty,
-    /// It is longer than the header may be.
+    /// Longer than the header allows.
     TooLong {
-        /// The longest that is accepted.
+        /// Maximum length.
         longest: usize,
     },
-    /// It contains a blank, a line break or another control character where none can be.
+    /// Contains a space, a line break or another control character in a forbidden position.
     Blank,
-    /// It contains characters other than ASCII.
+    /// Contains non-ASCII characters.
     NotAscii,
-    /// It is in quotation marks, which would be part of it.
+    /// In quotation marks, which would be part of it.
     Quoted,
-    /// It begins with what marks tokens of the platform.
+    /// Begins with the prefix reserved for the platform's tokens.
     Reserved,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Unsendable {
     }
 }
 
-/// Whether a header can carry `text` as a key or token: visible ASCII without blanks.
+/// Whether a header can carry `text` as a key or token: visible ASCII without spaces.
 pub fn check_token(text: &str) -> Result<(), Unsendable> {
     if text.is_empty() {
         return Err(Unsendable::Empty);
@@ -63,7 +63,7 @@ pub fn check_token(text: &str) -> Result<(), Unsendable> {
     if quoted('"') || quoted('\'') { Err(Unsendable::Quoted) } else { Ok(()) }
 }
 
-/// Whether a header can carry `text` as a client id: visible ASCII, blanks within.
+/// Whether a header can carry `text` as a client id: visible ASCII, with inner spaces.
 pub fn check_client_id(text: &str) -> Result<(), Unsendable> {
     if text.is_empty() {
         return Err(Unsendable::Empty);
@@ -80,7 +80,7 @@ pub fn check_client_id(text: &str) -> Result<(), Unsendable> {
     Ok(())
 }
 
-/// `text` without the line break that editors and `echo` put at the end of a file: no secret has one.
+/// `text` without the line break that editors and `echo` append to a file: secrets never contain one.
 pub fn without_line_break(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)

@@ -1,5 +1,5 @@
-//! Where events go. This file is the list of the types of destination; what a type is like stands in a file of its own.
-//! See ARCHITECTURE.md, "Adding a destination type".
+//! Destinations. This file lists their types; each type has a file of its own. See ARCHITECTURE.md, "Adding a
+//! destination type".
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub use identity::{Identity, number_of};
 pub use kafka::{Broker, BrokerError, KafkaDestination, KafkaTls, SaslAuth, SaslMechanism, TopicError};
 pub use pubsub::{ProjectIdError, PubsubDestination, TopicIdError};
 
-/// A destination, of whatever type.
+/// A destination of any type.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Destination {
@@ -47,7 +47,7 @@ pub enum DestinationType {
 }
 
 impl DestinationType {
-    /// All types, in the order in which they are listed everywhere.
+    /// All types, in the order of all listings.
     pub const ALL: [DestinationType; 3] = [DestinationType::Https, DestinationType::Pubsub, DestinationType::Kafka];
 
     /// Their names, in the same order.
@@ -61,7 +61,7 @@ impl DestinationType {
         names
     };
 
-    /// What all destinations of this type have in common.
+    /// Properties shared by all destinations of this type.
     pub const fn descriptor(self) -> &'static Descriptor {
         match self {
             DestinationType::Https => &https::DESCRIPTOR,
@@ -70,17 +70,17 @@ impl DestinationType {
         }
     }
 
-    /// Its name: `type` in bodies, metrics, traces and stored subscriptions.
+    /// Name of the type: `type` in bodies, metrics, traces and stored subscriptions.
     pub const fn name(self) -> &'static str {
         self.descriptor().name
     }
 
-    /// The type with a name.
+    /// The type with this name.
     pub fn named(name: &str) -> Option<DestinationType> {
         DestinationType::ALL.into_iter().find(|of_type| of_type.name() == name)
     }
 
-    /// Its place in [`DestinationType::ALL`].
+    /// Index in [`DestinationType::ALL`].
     pub const fn index(self) -> usize {
         self as usize
     }
@@ -95,12 +95,12 @@ impl Destination {
         }
     }
 
-    /// Its type.
+    /// Type of the destination.
     pub fn of_type(&self) -> DestinationType {
         self.traits().of_type()
     }
 
-    /// What it has in common with all destinations of its type.
+    /// Properties shared by all destinations of its type.
     pub fn descriptor(&self) -> &'static Descriptor {
         self.of_type().descriptor()
     }
@@ -110,23 +110,23 @@ impl Destination {
         self.traits().headers()
     }
 
-    /// What makes it this destination and no other.
+    /// Identity of the destination.
     pub fn identity(&self) -> Identity<'_> {
         Identity { of_type: self.of_type(), fields: self.traits().identity() }
     }
 
-    /// The host that attempts talk to, without a port.
+    /// Host that attempts connect to, without a port.
     pub fn host(&self) -> &str {
         self.traits().host()
     }
 
-    /// What attempts send to.
+    /// Target of attempts.
     pub fn target(&self) -> Target<'_> {
         self.traits().target()
     }
 }
 
-/// Its name in notifications and logs.
+/// Name in notifications and logs.
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.traits().fmt(f)

@@ -1,13 +1,13 @@
-//! What an event is about: the product, the attribute, the job run. Its key is the key of Kafka records and decides
-//! which events stay in order with one another.
+//! The entity of an event: the product, the attribute, the job run. Its key is the key of Kafka records and determines
+//! which events stay in order.
 
 use std::fmt;
 
 use crate::event_type::{PIM_PREFIX, catalogue};
 use crate::scan::{self, Scan};
 
-/// What an event is about, as a stable text such as `product 6a9f8486-2c36-4680-b87f-6f5f8f01b6cf` or
-/// `asset packshots/front`. All events of one entity have the same text, those of different ones never do.
+/// The entity of an event, as a stable text such as `product 6a9f8486-2c36-4680-b87f-6f5f8f01b6cf` or `asset
+/// packshots/front`. All events of one entity share this text; different entities never do.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Entity(Box<str>);
 
@@ -29,15 +29,15 @@ type Path = &'static [&'static str];
 
 /// A kind of entity.
 struct Kind {
-    /// How the names of its types go on after `com.akeneo.pim.v1.`.
+    /// Remainder of the type names after `com.akeneo.pim.v1.`.
     types: &'static str,
     name: &'static str,
-    /// What tells one from another: the outermost first.
+    /// Path components that identify an entity, outermost first.
     key: &'static [Path],
 }
 
-/// Kinds whose key takes more than one field, or whose text must stay what it was. Other known types are told apart by what
-/// their fields in the catalogue say ([`catalogue::about`]).
+/// Kinds with a key of several fields or a text that must stay stable. Entities of other known types are identified by
+/// their fields in the catalogue ([`catalogue::about`]).
 const KINDS: &[Kind] = &[
     Kind { types: "product.", name: "product", key: &[&["product", "uuid"]] },
     Kind { types: "product-model.", name: "product_model", key: &[&["product_model", "code"]] },
@@ -62,10 +62,10 @@ const KINDS: &[Kind] = &[
     Kind { types: "connection.", name: "connection", key: &[&["connection", "client_id"]] },
 ];
 
-/// Sources older than 7.0 have no uuids; their products are told apart by identifier.
+/// Versions before 7.0 have no uuids; their products are identified by identifier.
 const PRODUCT_IDENTIFIER: Path = &["product", "identifier"];
 
-/// What an event is about. None for types of no known family, and where the data does not say.
+/// The entity of an event. None for types of no known family, and if the data lacks it.
 pub fn entity_of(event_type: &str, data: &str) -> Option<Entity> {
     let Some(kind) = kind_of(event_type) else { return by_fields(event_type, data) };
     let mut text = String::with_capacity(48);
@@ -79,7 +79,7 @@ pub fn entity_of(event_type: &str, data: &str) -> Option<Entity> {
     Some(Entity(text.into_boxed_str()))
 }
 
-/// The values within `data` that events of the type must have, because they say what the event is about.
+/// The values within `data` required for events of the type, because they identify the entity.
 pub fn key_paths(event_type: &str) -> &'static [&'static [&'static str]] {
     kind_of(event_type).map_or(&[], |kind| kind.key)
 }
@@ -89,7 +89,7 @@ fn kind_of(event_type: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| name.starts_with(kind.types))
 }
 
-/// What an event of a known type of a new kind is about.
+/// The entity of an event of a known type without a kind.
 fn by_fields(event_type: &str, data: &str) -> Option<Entity> {
     let about = catalogue::about(event_type)?;
     let mut text = format!("{} ", about.object);
@@ -101,8 +101,8 @@ fn product_by_identifier(data: &str) -> Option<Entity> {
     push_code(&mut text, data, PRODUCT_IDENTIFIER, false).then(|| Entity(text.into_boxed_str()))
 }
 
-/// Adds the string or number at a path; false where there is none. A `/` in a code that another one follows is escaped,
-/// so that `a/b` in `c` and `b` in `a/c` stay two.
+/// Appends the string or number at a path; false if there is none. A `/` in a code followed by another one is escaped,
+/// so that `a/b` in `c` and `b` in `a/c` stay distinct.
 fn push_code(text: &mut String, data: &str, path: &[&str], escape: bool) -> bool {
     let Some(raw) = scan::find(data, path) else { return false };
     let mut value = Scan::new(raw);

@@ -1,4 +1,4 @@
-//! An event as it is accepted, kept and delivered: the parts of a CloudEvent that do not depend on the subscription.
+//! An event as accepted, stored and delivered: the parts of a CloudEvent that do not depend on the subscription.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,44 +8,44 @@ use crate::scan::Scan;
 use crate::time::Timestamp;
 use crate::trace_parent::TraceParent;
 
-/// The extension attribute that says which `source` the producer named, where that is another one than [`PIM_SOURCE`]: what is
-/// delivered as `source` is a setting of the platform.
+/// The extension attribute for the producer's own `source`, if other than [`PIM_SOURCE`]: the delivered `source` is a
+/// setting of the platform.
 pub const PRODUCER_SOURCE: &str = "producersource";
 
-/// The `source` of events that come from a PIM itself.
+/// The `source` of events sent by a PIM itself.
 pub const PIM_SOURCE: &str = "pim";
 
 /// A checked event. Its parts are canonical JSON text (see `wire::json`), so that delivery only joins them.
 ///
-/// All parts lie in one allocation: an event is made once, shared by every lane that delivers it, and freed once.
+/// All parts share one allocation: an event is built once, shared by every lane that delivers it, and freed once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Event {
     text: Box<str>,
     ends: [u32; 4],
     product_identifier: Option<(u32, u32)>,
-    /// Rare, so it is apart.
+    /// Rare, hence separate.
     brought_by: Option<Box<TraceParent>>,
 }
 
-/// The parts that an [`Event`] is made of.
+/// The parts of an [`Event`].
 #[derive(Clone, Debug)]
 pub struct EventParts<'a> {
     /// CloudEvents `id`, 1 to 256 characters, no control characters.
     pub id: &'a str,
     /// CloudEvents `type`.
     pub event_type: &'a str,
-    /// RFC 3339 with `Z`, the fraction as the producer sent it.
+    /// RFC 3339 with `Z`, the fraction as sent by the producer.
     pub time: &'a str,
     /// Extension attributes as JSON members without braces (`"traceparent":"00-…","n":1`), empty if there are none.
     pub extensions: &'a str,
     /// `data` as canonical JSON, an object.
     pub data: &'a str,
-    /// Where in `data` the member `product.identifier` stands, comma included: cutting it leaves valid JSON.
+    /// Range of the member `product.identifier` in `data`, comma included: cutting it leaves valid JSON.
     pub product_identifier: Option<Range<usize>>,
 }
 
 impl Event {
-    /// Joins the parts. The parts must be what [`EventParts`] says; `wire` is the one that makes them.
+    /// Joins the parts. They must satisfy [`EventParts`]; `wire` ensures that.
     pub fn new(parts: EventParts<'_>) -> Event {
         let pieces = [parts.id, parts.event_type, parts.time, parts.extensions, parts.data];
         let mut text = String::with_capacity(pieces.iter().map(|piece| piece.len()).sum());
@@ -65,18 +65,18 @@ impl Event {
         }
     }
 
-    /// The same, with the trace of the request that brought it. It is kept with the event and is no part of what is delivered.
+    /// The same, with the trace of the producer's request. It is stored with the event but not delivered.
     #[must_use]
     pub fn brought_by(self, parent: Option<TraceParent>) -> Event {
         Event { brought_by: parent.map(Box::new), ..self }
     }
 
-    /// The trace of the request that brought it, where that was kept.
+    /// The trace of the producer's request, if stored.
     pub fn request(&self) -> Option<&TraceParent> {
         self.brought_by.as_deref()
     }
 
-    /// The trace that it belongs to: by its extension attribute `traceparent`, else by the request that brought it.
+    /// The event's trace: from its extension attribute `traceparent`, otherwise from the producer's request.
     pub fn trace_parent(&self) -> Option<TraceParent> {
         self.extension_text("traceparent").and_then(TraceParent::parse).or(self.request().copied())
     }
@@ -87,10 +87,10 @@ impl Event {
         value.split_once('"').map(|(text, _)| text).filter(|text| !text.contains('\\'))
     }
 
-    /// The canonical JSON of the extension attributes from the value of this one on.
+    /// The canonical JSON of the extension attributes, starting at the value of this one.
     fn extension(&self, name: &str) -> Option<&str> {
         let mut rest = self.extensions();
-        // Within a string every quote has a backslash before it: a quote behind a comma or at the beginning begins a name.
+        // Within a string every quote is preceded by a backslash: a quote after a comma or at the start begins a name.
         loop {
             let member = rest.strip_prefix('"')?;
             if let Some(value) = member.strip_prefix(name).and_then(|value| value.strip_prefix("\":")) {
@@ -101,13 +101,14 @@ impl Event {
         }
     }
 
-    /// The `source` that the producer named; `None` = [`PIM_SOURCE`].
+    /// The producer's own `source`; `None` = [`PIM_SOURCE`].
     pub fn producer_source(&self) -> Option<Cow<'_, str>> {
         Scan::new(self.extension(PRODUCER_SOURCE)?).string()
     }
 
-    /// What tells this event from all others of its PIM (CloudEvents: `source` and `id` together). Events of one id and different
-    /// sources have different texts, and ids alone are no text of theirs: an id has no control characters.
+    /// Unique text of this event within its PIM (CloudEvents: `source` and `id` together). Events with equal ids and
+    /// different sources have different texts, and these never equal a bare id, because ids contain no control
+    /// characters.
     pub fn identity(&self) -> Cow<'_, str> {
         match self.producer_source() {
             None => Cow::Borrowed(self.id()),
@@ -131,7 +132,7 @@ impl Event {
         self.part(1)
     }
 
-    /// CloudEvents `time`, as it is delivered.
+    /// CloudEvents `time`, as delivered.
     pub fn time(&self) -> &str {
         self.part(2)
     }
@@ -146,17 +147,17 @@ impl Event {
         self.part(4)
     }
 
-    /// The bytes of `data` to leave out for a subscription without `send_product_identifier`.
+    /// The bytes of `data` to omit for a subscription without `send_product_identifier`.
     pub fn product_identifier(&self) -> Option<Range<usize>> {
         self.product_identifier.map(|(start, end)| start as usize..end as usize)
     }
 
-    /// What the event costs in memory and in the log, roughly: the length of its text.
+    /// Approximate cost of the event in memory and in the log: the length of its text.
     pub fn size(&self) -> usize {
         self.text.len()
     }
 
-    /// The parts again, to store them.
+    /// The parts, for storage.
     pub fn parts(&self) -> EventParts<'_> {
         EventParts {
             id: self.id(),
@@ -175,14 +176,14 @@ impl std::fmt::Debug for Event {
     }
 }
 
-/// An event in the log: on stable storage, with its place.
+/// An event in the log: on stable storage, with its position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LoggedEvent {
-    /// Its place in the log.
+    /// Position in the log.
     pub position: Position,
-    /// The PIM that it came from. No subscription of another PIM ever sees it.
+    /// The PIM that sent it. No subscription of another PIM ever sees it.
     pub pim: PimId,
-    /// When it was accepted.
+    /// Time of acceptance.
     pub accepted_at: Timestamp,
     /// The event.
     pub event: Event,
@@ -211,7 +212,7 @@ mod tests {
         check(&named, true, Some(SENT));
         check(&format!(r#""a":",","n":1,{named},"z":"x""#), false, Some(SENT));
         check(&format!(r#""a":"x,",{named}"#), false, Some(SENT));
-        // What another attribute quotes is no attribute.
+        // Text quoted within another attribute does not count.
         check(&format!(r#""a":",\"traceparent\":\"{SENT}\"""#), false, None);
         check(r#""traceparent":"00-1""#, true, Some(OF_REQUEST));
         check(r#""traceparent":1"#, true, Some(OF_REQUEST));

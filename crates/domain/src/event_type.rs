@@ -1,4 +1,4 @@
-//! Event types: their names, what is special about some of them, and the [`catalogue`] of those that are known.
+//! Event types: their names, their peculiarities, and the [`catalogue`] of known types.
 
 pub mod catalogue;
 
@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 
 pub use catalogue::{Catalogue, DataField, RegisteredType};
 
-/// What the names of all types of source `pim` begin with.
+/// Common prefix of all type names of source `pim`.
 pub const PIM_PREFIX: &str = "com.akeneo.pim.v1.";
 
-/// A product changed; says what.
+/// A product changed, with the changes.
 pub const PRODUCT_UPDATED_DELTA: &str = "com.akeneo.pim.v1.product.updated.delta";
-/// A product model changed; says what.
+/// A product model changed, with the changes.
 pub const PRODUCT_MODEL_UPDATED_DELTA: &str = "com.akeneo.pim.v1.product-model.updated.delta";
-/// The types that say what was changed; only they have the filter fields `attribute`, `scope`, `channel` and `locale`
+/// The types that carry the changes; only they have the filter fields `attribute`, `scope`, `channel` and `locale`
 /// (contract page 3).
 pub const DELTA_TYPES: [&str; 2] = [PRODUCT_UPDATED_DELTA, PRODUCT_MODEL_UPDATED_DELTA];
 
-/// An app was removed from the PIM: its subscribers are revoked. `data.app.client_id` says whose.
+/// An app was removed from the PIM: its subscribers are revoked. `data.app.client_id` identifies it.
 pub const APP_DELETED: &str = "com.akeneo.pim.v1.app.deleted";
-/// A connection was removed from the PIM: its subscribers are revoked. `data.connection.client_id` says whose.
+/// A connection was removed from the PIM: its subscribers are revoked. `data.connection.client_id` identifies it.
 pub const CONNECTION_DELETED: &str = "com.akeneo.pim.v1.connection.deleted";
 
-/// The types whose `data.product.identifier` is delivered only where `send_product_identifier` is on (contract page 2).
+/// The types whose `data.product.identifier` is delivered only if `send_product_identifier` is on (contract page 2).
 pub const PRODUCT_IDENTIFIER_TYPES: [&str; 6] = [
     "com.akeneo.pim.v1.product.created",
     "com.akeneo.pim.v1.product.updated",
@@ -35,7 +35,7 @@ pub const PRODUCT_IDENTIFIER_TYPES: [&str; 6] = [
     "com.akeneo.pim.v1.product.became-incomplete",
 ];
 
-/// Whether events of the type say what was changed.
+/// Whether events of the type carry the changes.
 pub fn is_delta(event_type: &str) -> bool {
     DELTA_TYPES.contains(&event_type)
 }
@@ -51,7 +51,7 @@ pub fn takes_product_identifier(event_type: &str) -> bool {
 pub struct EventType(Arc<str>);
 
 impl EventType {
-    /// Names a type. Whether it is known is the catalogue's question.
+    /// A type with this name, known to the catalogue or not.
     pub fn new(name: &str) -> EventType {
         EventType(name.into())
     }

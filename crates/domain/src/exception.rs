@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 use crate::id::Position;
 use crate::time::Timestamp;
 
-/// An event that is not settled although the lane's cursor is past it.
+/// An unsettled event that the lane's cursor has passed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Exception {
-    /// Its place in the log.
+    /// Position in the log.
     pub position: Position,
-    /// What it waits for.
+    /// Reason for waiting.
     pub kind: ExceptionKind,
-    /// Attempts made that failed (throttled ones do not count).
+    /// Failed attempts (throttled ones do not count).
     pub failures: u8,
-    /// When its next attempt is due.
+    /// Due time of its next attempt.
     pub due_at: Timestamp,
-    /// When its first attempt was made.
+    /// Time of its first attempt.
     pub first_tried_at: Timestamp,
-    /// Which entity it is about, as a number that equal entities share; 0 where the lane does not keep the order of entities.
+    /// A number for its entity, the same for equal entities; 0 if the lane does not preserve the order of entities.
     pub entity: u64,
 }
 
@@ -28,8 +28,8 @@ pub struct Exception {
 pub enum ExceptionKind {
     /// Its retry.
     Retry,
-    /// Its turn, after the endpoint said "too fast".
+    /// Its turn, after the endpoint throttled it.
     Throttled,
-    /// The event of the same entity before it.
+    /// The previous event of the same entity.
     Predecessor,
 }

@@ -1,8 +1,7 @@
-//! The filter language: one optional expression a subscription, parsed when it is set, evaluated for each event.
+//! The filter language: one optional expression per subscription, parsed when set, evaluated per event.
 //!
-//! Reading order: the tree ([`expr`]), how text becomes one (`lexer`, `parser`), what is said when it does not
-//! ([`error`]), what is asked of an event ([`facets`]), how that is answered quickly (`program`), and what a filter means
-//! in plain words (`explain`).
+//! Reading order: the tree ([`expr`]), parsing (`lexer`, `parser`), syntax errors ([`error`]), the properties of an
+//! event that filters test ([`facets`]), fast evaluation (`program`), and explanations in plain words (`explain`).
 
 pub mod error;
 mod explain;
@@ -22,16 +21,16 @@ pub use expr::{Condition, Expr, Field};
 pub use facets::Facets;
 use program::Program;
 
-/// The longest filter, in code points (contract page 3).
+/// Maximum length of a filter in code points (contract page 3).
 pub const MAX_LENGTH: usize = 500;
-/// The most `and`, `or`, `not` and `in` that a filter may have, all together (contract page 3).
+/// Maximum total number of `and`, `or`, `not` and `in` in a filter (contract page 3).
 pub const MAX_OPERATORS: usize = 10;
-/// How deep parentheses may be nested (contract page 3).
+/// Maximum nesting of parentheses (contract page 3).
 pub const MAX_NESTING: usize = 10;
-/// The types of authors that `user_type` can be compared with (contract page 3).
+/// Author types that `user_type` can be compared with (contract page 3).
 pub const USER_TYPES: [&str; 5] = ["user", "api", "job", "system", "unknown-user-type"];
 
-/// A parsed filter expression. Keeps the text that it was made from; cheap to clone.
+/// A parsed filter expression. Keeps its source text; cheap to clone.
 #[derive(Clone)]
 pub struct Filter(Arc<Inner>);
 
@@ -42,10 +41,10 @@ struct Inner {
 }
 
 impl Filter {
-    /// The most characters of a filter (contract page 3).
+    /// Maximum number of characters of a filter (contract page 3).
     pub const MAX_CHARACTERS: usize = MAX_LENGTH;
 
-    /// Parses a filter; blank text is no filter.
+    /// Parses a filter; blank text means no filter.
     pub fn parse(text: &str) -> Result<Option<Filter>, FilterError> {
         if text.trim().is_empty() {
             return Ok(None);
@@ -55,7 +54,7 @@ impl Filter {
         Ok(Some(Filter(Arc::new(Inner { text: text.into(), expr, program }))))
     }
 
-    /// The text as it was sent.
+    /// The text as sent.
     pub fn as_str(&self) -> &str {
         &self.0.text
     }
@@ -70,19 +69,19 @@ impl Filter {
         self.0.program.run(facets)
     }
 
-    /// Whether it asks about `attribute`, `scope`, `channel` or `locale`, which only the two delta types have. Such a
-    /// condition never holds for events of other types.
+    /// Whether it tests `attribute`, `scope`, `channel` or `locale`, which only the two delta types have. Such a
+    /// condition is always false for events of other types.
     pub fn uses_delta_fields(&self) -> bool {
         self.0.expr.conditions().any(|condition| condition.field.is_delta_field())
     }
 
-    /// What it means, in plain words; several lines where conditions are joined.
+    /// Its meaning in plain words; several lines if conditions are joined.
     pub fn explain(&self) -> String {
         explain::explain(&self.0.expr)
     }
 }
 
-/// Filters are equal when their texts are.
+/// Filters are equal if their texts are.
 impl PartialEq for Filter {
     fn eq(&self, other: &Filter) -> bool {
         self.as_str() == other.as_str()

@@ -1,4 +1,4 @@
-//! Identifiers, each a type of its own.
+//! Identifiers, each with its own type.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ macro_rules! uuid_id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new id, a UUIDv7: ids sort by the time of their making.
+            /// A new id, a UUIDv7: ids sort by creation time.
             pub fn generate() -> Self {
                 Self(Uuid::now_v7())
             }
 
-            /// Reads the hyphenated form; anything else is `None`.
+            /// Parses the hyphenated form; anything else is `None`.
             pub fn parse(text: &str) -> Option<Self> {
                 if text.len() != 36 {
                     return None;
@@ -46,15 +46,15 @@ uuid_id! {
     SubscriberId
 }
 uuid_id! {
-    /// Id of a subscription; it is the `subject` of every event delivered for it.
+    /// Id of a subscription, which is the `subject` of every event delivered for it.
     SubscriptionId
 }
 uuid_id! {
-    /// Id of a log entry; entries are ordered by it.
+    /// Id of a log entry, which determines its order.
     LogId
 }
 
-/// A PIM (the tenant), numbered by the store when the operator registers it; numbers are never used again.
+/// A PIM (the tenant), numbered by the store on registration; numbers are never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PimId(pub u32);
@@ -65,7 +65,7 @@ impl fmt::Display for PimId {
     }
 }
 
-/// The client id of a connection or app, as its PIM issued it.
+/// The client id of a connection or app, as issued by its PIM.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClientId(pub String);
@@ -76,7 +76,7 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// The place of an event in the log: one sequence for the whole platform, from 1, in the order of acceptance.
+/// Position of an event in the log: one sequence for the whole platform, from 1, in the order of acceptance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Position(pub u64);
@@ -85,7 +85,7 @@ impl Position {
     /// The first position of a log.
     pub const FIRST: Position = Position(1);
 
-    /// The position after this one.
+    /// The next position.
     pub fn next(self) -> Position {
         Position(self.0 + 1)
     }

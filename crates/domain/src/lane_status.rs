@@ -1,4 +1,4 @@
-//! How a subscription's delivery stands: the answer to "why did my event not arrive?".
+//! Delivery status of a subscription: the answer to "why did my event not arrive?".
 
 use crate::outcome::{Failure, Lack};
 use crate::time::Timestamp;
@@ -6,53 +6,53 @@ use crate::time::Timestamp;
 /// A snapshot of one lane.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct LaneStatus {
-    /// Events a second that the lane sends at most right now; none for topics, which take what they can.
+    /// Current maximum rate in events per second; none for topics, which are not rate-limited.
     pub rate: Option<f64>,
-    /// Attempts under way.
+    /// Attempts in flight.
     pub in_flight: u64,
-    /// Matching events that are accepted and not delivered yet, attempts under way and waiting ones included.
+    /// Accepted, matching, undelivered events, including those in flight and waiting.
     pub backlog: u64,
-    /// Whether the backlog was too long to count to its end.
+    /// Whether the backlog was too long to count completely.
     pub backlog_at_least: bool,
-    /// When the oldest of them was accepted.
+    /// Acceptance time of the oldest of them.
     pub oldest_accepted_at: Option<Timestamp>,
-    /// Events that wait for a retry.
+    /// Events waiting for a retry.
     pub waiting_retries: u64,
-    /// Events that wait for their turn after a 429.
+    /// Events waiting for their turn after a 429.
     pub throttled: u64,
-    /// When the next of the waiting ones is due.
+    /// Due time of the next waiting event.
     pub next_due_at: Option<Timestamp>,
     /// Successes of the last rolling hour.
     pub delivered_in_window: u64,
     /// Failures of the last rolling hour.
     pub failed_in_window: u64,
-    /// The last success since the platform started.
+    /// The last success since the platform's start.
     pub last_success_at: Option<Timestamp>,
-    /// The last failure since the platform started.
+    /// The last failure since the platform's start.
     pub last_failure: Option<(Timestamp, Failure)>,
-    /// Events of the PIM since the platform started that matched.
+    /// Matching events of the PIM since the platform's start.
     pub matched: u64,
-    /// Events of a subscribed type since the platform started that the filter let not pass.
+    /// Events of a subscribed type filtered out since the platform's start.
     pub filtered_out: u64,
-    /// Since when a topic has taken nothing although it was tried; none for endpoints, and while it takes events.
+    /// Time since which a topic has accepted nothing despite attempts; none for endpoints, and while it accepts events.
     pub taking_nothing_since: Option<Timestamp>,
-    /// What slows the lane down besides its own rate.
+    /// Slowdown other than the lane's own rate.
     pub slowed_by: Option<SlowedBy>,
     /// What the platform itself lacks to deliver to this subscription.
     pub lacks: Vec<Lack>,
 }
 
-/// What slows a lane down besides its own rate.
+/// Slowdowns other than a lane's own rate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SlowedBy {
-    /// The PIM's subscriptions together send to this host as fast as is allowed (`delivery.host_rate`).
+    /// The PIM's subscriptions together reach the rate limit of this host (`delivery.host_rate`).
     HostRate,
-    /// Others use what is shared.
+    /// Other lanes use the shared resources.
     Share,
 }
 
 impl SlowedBy {
-    /// The name in answers and documentation.
+    /// Name in responses and documentation.
     pub fn as_str(self) -> &'static str {
         match self {
             SlowedBy::HostRate => "host_rate",

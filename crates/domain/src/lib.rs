@@ -1,7 +1,7 @@
-//! The nouns of the platform, valid once built: no IO, no async; the time comes from a [`Clock`] that is passed in.
+//! The nouns of the platform, valid once built: no IO, no async; the time comes from an injected [`Clock`].
 //!
-//! Reading order: what happened ([`event`]), who wants to know ([`pim`], [`subscriber`], [`subscription`]), where it
-//! goes ([`destination`]), how an attempt ended ([`outcome`]) and what is told about it ([`log_entry`], [`notification`]).
+//! Reading order: events ([`event`]), the parties ([`pim`], [`subscriber`], [`subscription`]), destinations
+//! ([`destination`]), results of attempts ([`outcome`]) and reports about them ([`log_entry`], [`notification`]).
 
 pub mod clock;
 pub mod time;

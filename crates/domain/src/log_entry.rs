@@ -1,4 +1,4 @@
-//! What the owner of a subscriber can look up: actions, failed deliveries, refused requests.
+//! Log entries for the owner of a subscriber: actions, failed deliveries, rejected requests.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,28 +12,28 @@ use crate::time::Timestamp;
 /// An entry of the log.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LogEntry {
-    /// Its id; of merged entries that of the first occurrence.
+    /// Id of the entry; for merged entries, of the first occurrence.
     pub id: LogId,
-    /// Whose it is.
+    /// Owner of the entry.
     pub owner: Owner,
-    /// When; of merged entries the latest occurrence.
+    /// Time of the entry; for merged entries, of the latest occurrence.
     pub timestamp: Timestamp,
-    /// The subscriber, where there is one.
+    /// The subscriber, if any.
     pub subscriber_id: Option<SubscriberId>,
-    /// The subscription, where there is one.
+    /// The subscription, if any.
     pub subscription_id: Option<SubscriptionId>,
-    /// What happened.
+    /// Content of the entry.
     pub body: LogBody,
-    /// Why, for a person, where an action has a reason. Errors carry theirs in the body.
+    /// Human-readable reason of an action, if any. Errors have theirs in the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The API call that led to an action; none where the operator or the platform acted.
+    /// The API call that caused an action; none for actions of the operator or the platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Box<Call>>,
-    /// Of a failed delivery the latest attempt; none for a dropped backlog, which nobody tried to deliver.
+    /// The latest attempt of a failed delivery; none for a dropped backlog, which was never attempted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Box<Attempt>>,
-    /// How many occurrences were merged into it.
+    /// Number of merged occurrences.
     pub count: u64,
 }
 
@@ -60,7 +60,7 @@ impl LogEntry {
         }
     }
 
-    /// An entry about events that a subscription did not get. See [`LogEntry::attempted`] for what was tried.
+    /// An entry about undelivered events of a subscription. See [`LogEntry::attempted`] for attempts.
     pub fn failed_delivery(subscription: &Subscription, failure: Failure, now: Timestamp) -> LogEntry {
         LogEntry {
             id: LogId::generate(),
@@ -76,7 +76,7 @@ impl LogEntry {
         }
     }
 
-    /// The same about an attempt to deliver an event to the subscription's destination.
+    /// The same, for an attempt to deliver an event to the subscription's destination.
     #[must_use]
     pub fn attempted(self, subscription: &Subscription, event_id: Option<String>) -> LogEntry {
         let destination = &subscription.destination;
@@ -85,7 +85,7 @@ impl LogEntry {
         LogEntry { attempt: Some(Box::new(attempt)), ..self }
     }
 
-    /// Counts `other` as another occurrence. What differs between occurrences is that of the latest.
+    /// Counts `other` as another occurrence. Varying fields are taken from the latest.
     pub fn absorb(&mut self, other: &LogEntry) {
         self.count = self.count.saturating_add(other.count);
         if other.timestamp < self.timestamp {
@@ -97,17 +97,17 @@ impl LogEntry {
     }
 }
 
-/// An API call that was carried out.
+/// A successful API call.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Call {
-    /// Its method.
+    /// HTTP method.
     pub method: String,
-    /// Its path and query.
+    /// Path and query.
     pub url: String,
-    /// Its body, where there was one: redacted, cut at 4 KiB.
+    /// Body, if any: redacted, cut at 4 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The status of the answer.
+    /// Status of the response.
     pub status: u16,
 }
 
@@ -117,14 +117,14 @@ pub struct Attempt {
     /// The HTTP method; topics have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Where: what notifications call `destination`.
+    /// URL, called `destination` in notifications.
     pub url: String,
-    /// The event's id, where it is known.
+    /// Id of the event, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
 }
 
-/// What a log entry tells.
+/// Content of a log entry.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogBody {
@@ -132,11 +132,11 @@ pub enum LogBody {
     Action(Action),
     /// An event was not delivered (`failed_to_deliver_event`).
     FailedDelivery(Failure),
-    /// A management request was refused (`request_refused`).
+    /// A management request was rejected (`request_refused`).
     Refused(RefusedRequest),
 }
 
-/// Changes of state, named as existing clients know them.
+/// Changes of state, with the names known to existing clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -180,7 +180,7 @@ impl Action {
         Action::SubscriptionRevoked,
     ];
 
-    /// The name in log entries.
+    /// Name in log entries.
     pub const fn as_str(self) -> &'static str {
         match self {
             Action::SubscriberCreated => "subscriber_created",
@@ -201,7 +201,7 @@ impl Action {
 impl LogBody {
     /// Operation of a failed delivery.
     pub const FAILED_DELIVERY: &'static str = "failed_to_deliver_event";
-    /// Operation of a refused request.
+    /// Operation of a rejected request.
     pub const REFUSED: &'static str = "request_refused";
 
     /// `operation` of the entry.
@@ -223,35 +223,35 @@ impl LogBody {
     }
 }
 
-/// A management request that was refused.
+/// A rejected management request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RefusedRequest {
     /// Code of the first error.
     pub reason: String,
-    /// HTTP status of the answer.
+    /// HTTP status of the response.
     pub status: u16,
-    /// Messages of the answer, joined.
+    /// Messages of the response, joined.
     pub message: String,
     /// Method of the request.
     pub method: String,
     /// Path and query of the request.
     pub url: String,
-    /// Its body where it was parsed: redacted, cut at 4 KiB.
+    /// Body, if it was parsed: redacted, cut at 4 KiB.
     pub body: Option<String>,
 }
 
-/// Which log entries to give, as the query of `GET /logs` asks.
+/// Selection of log entries, from the query of `GET /logs`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogQuery {
     /// Only actions, or only errors.
     pub log_type: Option<LogType>,
     /// Newest first, or oldest first.
     pub order: LogOrder,
-    /// At most so many, 1 to 100.
+    /// Maximum number of entries, 1 to 100.
     pub limit: usize,
-    /// Entries to pass over, for paging by number.
+    /// Number of entries to skip, for paging by number.
     pub skip: usize,
-    /// Only entries behind this one in the order asked for.
+    /// Only entries after this one in the requested order.
     pub after: Option<LogId>,
     /// Only of this subscriber.
     pub subscriber_id: Option<SubscriberId>,
@@ -261,7 +261,7 @@ pub struct LogQuery {
     pub operation: Option<String>,
     /// Only with this error reason, by name.
     pub error_reason: Option<String>,
-    /// Only with a timestamp of this instant or later.
+    /// Only with a timestamp at or after this instant.
     pub start_time: Option<Timestamp>,
     /// Only with a timestamp before this instant.
     pub end_time: Option<Timestamp>,

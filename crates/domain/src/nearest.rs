@@ -1,9 +1,9 @@
-//! "Did you mean …": the name that is nearest to one that is not known.
+//! "Did you mean …": the known name nearest to an unknown one.
 
-/// The candidate with the smallest edit distance to `name`, case left aside, if it is near enough to be meant: no more
-/// than a third of the name differs (two characters in a short one).
+/// The candidate with the smallest case-insensitive edit distance to `name`, if near enough: at most a third of the
+/// name differs (two characters in a short one).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    /// Longer than any name that we know; keeps the work for a hostile one small.
+    /// Longer than any known name; bounds the work for a hostile one.
     const LONGEST: usize = 128;
     let name: Vec<char> = name.chars().take(LONGEST + 1).flat_map(char::to_lowercase).collect();
     if name.is_empty() || name.len() > LONGEST {
@@ -17,7 +17,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     (distance <= bound).then_some(candidate)
 }
 
-/// How many characters must be put in, taken out, replaced or swapped with their neighbour.
+/// Number of insertions, deletions, replacements and swaps of neighbours.
 fn distance(from: &[char], to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut before: Vec<usize> = Vec::new();

@@ -1,4 +1,4 @@
-//! What a subscriber's technical contact is told: recorded with the change, in one transaction, sent from there.
+//! Notifications to a subscriber's technical contact: recorded in the transaction of the change, sent from there.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,31 +9,31 @@ use crate::subscriber::Subscriber;
 use crate::subscription::Subscription;
 use crate::time::Timestamp;
 
-/// Something that a technical contact is to be told.
+/// A notification to a technical contact.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Notification {
-    /// Its id.
+    /// Id of the notification.
     pub id: Uuid,
-    /// What happened.
+    /// Kind of event.
     pub kind: NotificationKind,
-    /// When.
+    /// Time of the event.
     pub timestamp: Timestamp,
     /// The subscription.
     pub subscription_id: SubscriptionId,
     /// Its subscriber.
     pub subscriber_id: SubscriberId,
-    /// The destination as a person knows it.
+    /// Human-readable destination.
     pub destination: String,
-    /// The event types subscribed to.
+    /// Subscribed event types.
     pub events: Vec<String>,
-    /// Why, for a person.
+    /// Human-readable reason.
     pub reason: Option<String>,
-    /// The PIM's URL.
+    /// URL of the PIM.
     pub subject: String,
 }
 
 impl Notification {
-    /// A notification about what has just happened to a subscription. `subject` is the URL of its PIM.
+    /// A notification about a change of a subscription. `subject` is the URL of its PIM.
     pub fn about(
         subscription: &Subscription,
         kind: NotificationKind,
@@ -55,7 +55,7 @@ impl Notification {
     }
 }
 
-/// The kinds of notification.
+/// Kinds of notification.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum NotificationKind {
     /// Suspended by the platform.
@@ -70,13 +70,13 @@ pub enum NotificationKind {
     /// Resumed.
     #[serde(rename = "subscription.resumed")]
     Resumed,
-    /// A question to the contact to confirm its address. Never sent by webhook; not about a subscription.
+    /// A request to the contact to confirm its address. Never sent by webhook; not about a subscription.
     #[serde(rename = "contact.question")]
     Question,
 }
 
 impl NotificationKind {
-    /// The name in the webhook's body.
+    /// Name in the webhook's body.
     pub fn as_str(self) -> &'static str {
         match self {
             NotificationKind::SuspendedBySystem => "subscription.suspended.system",
@@ -88,54 +88,54 @@ impl NotificationKind {
     }
 }
 
-/// A notification on its way by one channel. It holds all that sending needs, so that it survives its subscriber and a
-/// change of contact: the contact of the moment of the change is told.
+/// A notification being sent by one channel. It holds everything needed for sending, so that it survives its subscriber
+/// and changes of the contact: the contact at the time of the change is notified.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Outgoing {
-    /// Its id, another one for each channel.
+    /// Id, different for each channel.
     pub id: Uuid,
-    /// What to tell.
+    /// Content.
     pub notification: Notification,
     /// The subscriber's name.
     pub subscriber_name: String,
-    /// The technical contact: also where it goes if the webhook does not take it.
+    /// The technical contact, also the fallback if the webhook fails.
     pub email: String,
-    /// By which way.
+    /// Channel.
     pub channel: Channel,
-    /// How many times it was tried in vain on this channel.
+    /// Failed attempts on this channel.
     pub attempts: u32,
-    /// When it is to be tried.
+    /// Due time of the next attempt.
     pub due_at: Timestamp,
-    /// Which version of it this is. The store counts it up with each change, and refuses a change of an older one.
+    /// Version of the record. The store increments it with each change and rejects changes of an older one.
     #[serde(default)]
     pub revision: u64,
-    /// The pauses between its attempts so far, in milliseconds: how long it has been tried, whatever clocks say.
+    /// Sum of the pauses between its attempts so far, in milliseconds, independent of clocks.
     #[serde(default)]
     pub waited_ms: u64,
-    /// When it was sent: an email is remembered for an hour, because an address gets only so many of them.
+    /// Time of sending: emails are remembered for an hour, because the number of emails per address is limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
-    /// Its place among all that are kept, chosen by the store.
+    /// Sequence number among all stored ones, assigned by the store.
     #[serde(skip)]
     pub number: u64,
 }
 
-/// A way to a technical contact.
+/// A channel to a technical contact.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// An email to [`Outgoing::email`].
     Email {
-        /// The notification webhook that did not take it, where this email stands in for one.
+        /// The notification webhook that failed, if this email replaces it.
         instead_of_webhook: Option<String>,
     },
     /// A call of the notification webhook.
     Webhook {
-        /// Where.
+        /// URL.
         url: String,
-        /// What the body is signed with.
+        /// Secret that signs the body.
         secret: Secret,
-        /// Whether an email goes out if the webhook does not take it: there is none on a channel of its own.
+        /// Whether an email is sent if the webhook fails: only without an email channel of its own.
         email_if_lost: bool,
     },
     /// An email with a confirmation link.
@@ -145,31 +145,31 @@ pub enum Channel {
     },
     /// One email to [`Outgoing::email`] instead of many.
     Summary {
-        /// How many it stands for.
+        /// Number of notifications it replaces.
         count: u64,
         /// The latest of them, oldest first.
         latest: Vec<Held>,
     },
 }
 
-/// A notification that is told in a summary, cut to what fits a line.
+/// A notification within a summary, cut to fit a line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Held {
-    /// What happened.
+    /// Kind of event.
     pub kind: NotificationKind,
-    /// When.
+    /// Time of the event.
     pub timestamp: Timestamp,
     /// The subscription.
     pub subscription_id: SubscriptionId,
-    /// Its destination.
+    /// Destination of the subscription.
     pub destination: String,
-    /// Why.
+    /// Reason.
     pub reason: Option<String>,
 }
 
-/// As many notifications are told one by one in a summary.
+/// Maximum number of notifications listed individually in a summary.
 const HELD_AT_MOST: usize = 20;
-/// Bytes that a summary keeps of a destination or a reason.
+/// Maximum bytes of a destination or a reason in a summary.
 const HELD_TEXT: usize = 300;
 
 impl Held {
@@ -186,7 +186,7 @@ impl Held {
 }
 
 impl Outgoing {
-    /// What goes out to tell `subscriber` about `notification`: one for each of its channels, at once.
+    /// The outgoing notifications to `subscriber` about `notification`: one per channel, due at once.
     pub fn to(subscriber: &Subscriber, notification: &Notification) -> Vec<Outgoing> {
         let contact = &subscriber.contact;
         let webhook = match (contact.webhook, &contact.webhook_url, &contact.webhook_secret) {
@@ -195,13 +195,13 @@ impl Outgoing {
             }
             _ => None,
         };
-        // Nobody is left without: a contact without a usable channel gets an email.
+        // A contact without a usable channel gets an email.
         let email = (contact.email || webhook.is_none()).then_some(Channel::Email { instead_of_webhook: None });
         let channels = email.into_iter().chain(webhook);
         channels.map(|channel| Outgoing::by(subscriber, notification, channel)).collect()
     }
 
-    /// The email that asks the contact of `subscriber` to confirm its address with `code`.
+    /// The email asking the contact of `subscriber` to confirm its address with `code`.
     pub fn question(subscriber: &Subscriber, code: Secret, subject: &str, now: Timestamp) -> Outgoing {
         let notification = Notification {
             id: Uuid::now_v7(),
@@ -233,7 +233,7 @@ impl Outgoing {
         }
     }
 
-    /// One email that tells this and `others`, which come after it.
+    /// One email that combines this and `others`, which follow it.
     #[must_use]
     pub fn summary_with<'a>(self, others: impl IntoIterator<Item = &'a Outgoing>) -> Outgoing {
         let (mut count, mut latest) = match self.channel {

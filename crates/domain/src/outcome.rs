@@ -1,61 +1,63 @@
-//! How an attempt ended, decided where it is known: in the sink. Nobody parses error texts later.
+//! Results of attempts, classified at the source: in the sink. Error texts are never parsed later.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How one attempt to deliver one event ended.
+/// Result of one attempt to deliver one event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The destination has it.
     Delivered,
-    /// Too fast (429): not a failure yet; the event waits its turn.
+    /// Throttled (429), which isn't a failure yet: the event waits its turn.
     Throttled {
-        /// What `Retry-After` asked for, if it was there.
+        /// `Retry-After`, if sent.
         retry_after: Option<Duration>,
     },
-    /// It did not work and may work later: tried again by the retry schedule.
+    /// Failed, but may succeed later: retried by the retry schedule.
     Failed(Failure),
-    /// It did not work and will not: not tried again.
+    /// Failed permanently: not retried.
     Refused(Failure),
     /// The destination itself is wrong: the subscription is suspended at once.
     Broken(Failure),
-    /// No sign of life: the destination's trouble or the platform's. Whoever sees all destinations judges.
+    /// No sign of life: the destination's trouble or the platform's. The cause is determined across all destinations.
     Silent(Failure),
-    /// The destination said that it did not process the event (HTTP/2 `REFUSED_STREAM`, RFC 9113, 8.7): not counted, sent again soon.
+    /// The destination reported that it did not process the event (HTTP/2 `REFUSED_STREAM`, RFC 9113, 8.7): not
+    /// counted, resent soon.
     NotProcessed(Failure),
-    /// The platform lacks what an attempt needs: nothing is known about the destination.
+    /// The platform lacks something that attempts need: nothing is known about the destination.
     Ours(Lack),
-    /// The platform gave the attempt up itself (shutdown): as if it had not been made.
+    /// The platform itself gave up the attempt (shutdown): as if never made.
     Abandoned,
 }
 
-/// What the platform lacks. The names are those of `lacks` in `/health/ready` and in a subscription's status.
+/// Resources lacking to the platform. Their names are those of `lacks` in `/health/ready` and in a subscription's
+/// status.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lack {
-    /// No name server answers.
+    /// No name server responds.
     NameServers,
-    /// The process may not open another descriptor.
+    /// The process has no free file descriptors.
     FileDescriptors,
     /// No local port is free.
     LocalPorts,
-    /// The kernel or the process has no memory for a connection.
+    /// The kernel or the process lacks memory for a connection.
     Memory,
-    /// The egress proxy cannot be reached or refuses the platform's credentials.
+    /// The egress proxy is unreachable or rejects the platform's credentials.
     Proxy,
-    /// The platform's own credentials are missing or refused.
+    /// The platform's own credentials are missing or rejected.
     Credentials,
-    /// The clock is refused by others, or the process slept past an attempt's limit.
+    /// Others reject the clock, or the process slept past an attempt's limit.
     Clock,
-    /// No host at all answers.
+    /// No host responds at all.
     Silence,
     /// The disk is full.
     Disk,
-    /// The store cannot be written.
+    /// The store is not writable.
     Store,
-    /// The standby that must confirm commits is missing.
+    /// The standby required for commits is missing.
     Standby,
 }
 
@@ -75,7 +77,7 @@ impl Lack {
         Lack::Standby,
     ];
 
-    /// The name in answers and documentation.
+    /// Name in responses and documentation.
     pub fn as_str(self) -> &'static str {
         match self {
             Lack::NameServers => "name_servers",
@@ -99,16 +101,17 @@ impl fmt::Display for Lack {
     }
 }
 
-/// What went wrong.
+/// A failed attempt.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Failure {
-    /// The reason, one of a fixed list.
+    /// Reason, from a fixed list.
     pub reason: ErrorReason,
-    /// The endpoint's HTTP status; 500 where there was no HTTP exchange.
+    /// HTTP status of the endpoint; 500 without an HTTP exchange.
     pub code: u16,
-    /// For a person; the same for equal failures, so that log entries can be merged (no event id, no duration).
+    /// Human-readable message; the same for equal failures, so that log entries can be merged (no event id, no
+    /// duration).
     pub message: String,
-    /// What the endpoint answered, where it did. It says nothing about whether failures are equal ([`Failure::is_like`]).
+    /// Response of the endpoint, if any. It is ignored when failures are compared ([`Failure::is_like`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Box<Answer>>,
 }
@@ -122,13 +125,13 @@ impl Failure {
         Failure { reason, code: Failure::NO_HTTP_STATUS, message: message.into(), answer: None }
     }
 
-    /// Whether both tell the same: their log entries are merged.
+    /// Whether both failures are equal: their log entries are merged.
     pub fn is_like(&self, other: &Failure) -> bool {
         (self.reason, self.code, &self.message) == (other.reason, other.code, &other.message)
     }
 }
 
-/// An endpoint's answer as log entries show it.
+/// An endpoint's response as shown in log entries.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Answer {
     /// Its status.
@@ -143,21 +146,21 @@ pub struct Answer {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorReason {
-    /// No complete answer within the time of an attempt.
+    /// No complete response within an attempt's timeout.
     DestinationTimeout,
-    /// The host's name has no address.
+    /// The host name has no address.
     DnsLookupFailure,
     /// The certificate is not valid for the host.
     InvalidCertificate,
-    /// TLS could not be agreed upon.
+    /// The TLS handshake failed.
     InvalidTlsHandshake,
     /// The connection was reset.
     ConnectionReset,
-    /// Nothing listens there.
+    /// No listener.
     ConnectionRefused,
     /// No route.
     NetworkUnreachable,
-    /// The connection was closed before the answer.
+    /// The connection was closed before the response.
     UnexpectedEof,
     /// HTTP/2 GOAWAY.
     ServerGoaway,
@@ -167,23 +170,23 @@ pub enum ErrorReason {
     DestinationNotFound,
     /// 3xx.
     DestinationRedirected,
-    /// 401, 403, wrong credentials, no right.
+    /// 401, 403, wrong credentials, missing permission.
     AuthenticationFailed,
-    /// The topic is not known.
+    /// Unknown topic.
     TopicNotFound,
     /// The destination's settings cannot work.
     InvalidDestinationConfiguration,
-    /// The destination refused this event.
+    /// The destination rejected this event.
     PublishRejected,
-    /// The rest.
+    /// Any other failure.
     DestinationFailure,
     /// Throttled for more than an hour.
     Throttled,
-    /// The address guard refused the destination's address.
+    /// The address guard rejected the destination's address.
     DestinationForbidden,
-    /// A backlog that was dropped by a suspension.
+    /// A backlog dropped by a suspension.
     SubscriptionSuspended,
-    /// A backlog that was dropped by a revocation.
+    /// A backlog dropped by a revocation.
     SubscriptionRevoked,
 }
 
@@ -213,7 +216,7 @@ impl ErrorReason {
         ErrorReason::SubscriptionRevoked,
     ];
 
-    /// The name in log entries and documentation.
+    /// Name in log entries and documentation.
     pub fn as_str(self) -> &'static str {
         match self {
             ErrorReason::DestinationTimeout => "destination_timeout",
@@ -242,7 +245,7 @@ impl ErrorReason {
 }
 
 impl ErrorReason {
-    /// What happened, for a person who does not know the codes.
+    /// Explanation for readers who do not know the codes.
     pub fn sentence(self) -> &'static str {
         match self {
             ErrorReason::DestinationTimeout => "the destination did not answer in time",
@@ -284,19 +287,20 @@ impl fmt::Display for ErrorReason {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SuspensionReason {
-    /// Its owner asked for it.
+    /// Requested by its owner.
     User,
-    /// The operator asked for it.
+    /// Requested by the operator.
     Operator,
     /// Fewer than 90 % of the outcomes of the last rolling hour were successes.
     SuccessRate,
-    /// A topic or queue took nothing for longer than its patience, although it was tried.
+    /// A topic or queue accepted nothing for longer than its patience despite attempts.
     TookNothing,
     /// The destination itself is wrong.
     Destination(ErrorReason),
     /// The client's permission to use the platform was withdrawn.
     PermissionWithdrawn,
-    /// The configuration file no longer names the subscription's PIM: it goes on where it stood once it names it again.
+    /// The subscription's PIM is missing from the configuration file: it continues where it stopped once the PIM
+    /// returns.
     PimWithdrawn,
 }
 
@@ -307,7 +311,7 @@ impl SuspensionReason {
     }
 }
 
-/// For a person: in notifications and logs.
+/// Human-readable text for notifications and logs.
 impl fmt::Display for SuspensionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! A PIM that the operator registered: the tenant.
+//! A PIM registered by the operator: the tenant.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +9,13 @@ use crate::time::Timestamp;
 /// A registered PIM instance.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Pim {
-    /// Its number in the store.
+    /// Number in the store.
     pub id: PimId,
-    /// Its short name, unique, `[a-z0-9][a-z0-9-]{0,62}`: in URLs, logs and commands.
+    /// Short name, unique, `[a-z0-9][a-z0-9-]{0,62}`: in URLs, logs and commands.
     pub name: String,
-    /// Its base URL in the spelling of the registration; `subject` of its subscribers.
+    /// Base URL as registered; `subject` of its subscribers.
     pub url: String,
-    /// [`Pim::url`] in the form that is compared: lower-case scheme and host, no default port, no trailing slash.
+    /// [`Pim::url`] in the form used for comparison: lower-case scheme and host, no default port, no trailing slash.
     pub url_key: String,
     /// Keys of its producers.
     pub keys: Vec<SourceKey>,
@@ -23,61 +23,59 @@ pub struct Pim {
     pub token_check: TokenCheck,
     /// Tokens accepted without asking the PIM. For development only.
     pub static_tokens: Vec<StaticToken>,
-    /// The secret of the Events API bridge, where it is in use.
+    /// Secret of the Events API bridge, if in use.
     pub events_api_secret: Option<Secret>,
-    /// Where it comes from, and whether that still names it.
+    /// Origin of the registration, and whether that still lists it.
     #[serde(default)]
     pub provenance: Provenance,
-    /// When it was registered.
+    /// Time of registration.
     pub created_at: Timestamp,
-    /// Which version of the registration this is. The store counts it up with each change, and refuses a change of an
-    /// older one.
+    /// Version of the registration. The store increments it with each change and rejects changes of an older one.
     #[serde(default)]
     pub revision: u64,
 }
 
 impl Pim {
-    /// Whether any token of it may act as any of its clients.
+    /// Whether any of its tokens may act as any of its clients.
     pub fn keeps_clients_together(&self) -> bool {
         matches!(self.token_check, TokenCheck::Probe { trust_client_id: true, .. })
     }
 
-    /// Whether the configuration file named it once and names it no more: nobody gets in, nothing is delivered, until the
-    /// file names it again.
+    /// Whether it was removed from the configuration file: no access and no deliveries until it returns there.
     pub fn is_withdrawn(&self) -> bool {
         self.provenance.withdrawn_at.is_some()
     }
 }
 
-/// Where a PIM and what belongs to it come from.
+/// Origin of a PIM and its settings.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Provenance {
-    /// Who registered the PIM.
+    /// Origin of the registration.
     #[serde(default)]
     pub pim: Origin,
-    /// Who set the secret of its Events API.
+    /// Origin of the Events API secret.
     #[serde(default)]
     pub events_api_secret: Origin,
-    /// Since when the configuration file names it no more.
+    /// Time of its removal from the configuration file.
     #[serde(default)]
     pub withdrawn_at: Option<Timestamp>,
 }
 
-/// Who set something.
+/// Origin of a setting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
-    /// The configuration file: what it names no more is withdrawn at the next start.
+    /// The configuration file: entries removed from it are withdrawn at the next start.
     Configuration,
-    /// A command. What earlier versions stored counts as this until the configuration file names it.
+    /// A command. Records of earlier versions count as this until the configuration file lists them.
     #[default]
     Command,
-    /// A call of the operator's API.
+    /// A call of the operator API.
     Api,
 }
 
 impl Origin {
-    /// The name in lists.
+    /// Name in lists.
     pub fn as_str(self) -> &'static str {
         match self {
             Origin::Configuration => "configuration",
@@ -87,38 +85,38 @@ impl Origin {
     }
 }
 
-/// A producer's key. Only its SHA-256 is kept.
+/// A producer's key. Only its SHA-256 is stored.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SourceKey {
-    /// The first characters of the key, to tell keys apart in lists.
+    /// The first characters of the key, to distinguish keys in lists.
     pub prefix: String,
     /// Lower-case hex SHA-256 of the whole key.
     pub sha256: String,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// Who set it.
+    /// Origin of the key.
     #[serde(default)]
     pub origin: Origin,
 }
 
-/// What tokens that the platform itself issues begin with. Nothing that begins so is ever sent to a PIM.
+/// Prefix of the tokens issued by the platform itself. No token with this prefix is ever sent to a PIM.
 pub const PLATFORM_TOKEN: &str = "pt_";
 
-/// A token that the platform issued to a client of a PIM. Only its SHA-256 is kept.
+/// A token issued by the platform to a client of a PIM. Only its SHA-256 is stored.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PlatformToken {
-    /// Its first characters, to tell tokens apart in lists.
+    /// The first characters of the token, to distinguish tokens in lists.
     pub prefix: String,
     /// Lower-case hex SHA-256 of the whole token.
     pub sha256: String,
-    /// When it was issued.
+    /// Time of issue.
     pub created_at: Timestamp,
 }
 
-/// A token that the operator vouches for.
+/// A token vouched for by the operator.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StaticToken {
-    /// The client that it belongs to.
+    /// The client it belongs to.
     pub client_id: ClientId,
     /// The token.
     pub token: Secret,
@@ -128,32 +126,32 @@ pub struct StaticToken {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "way", rename_all = "snake_case", from = "StoredTokenCheck")]
 pub enum TokenCheck {
-    /// No call to the PIM: only static tokens count.
+    /// No call to the PIM: only static tokens are accepted.
     Static,
     /// `GET {pim}/api/rest/v1/token-info` of the hosted editions.
     TokenInfo {
-        /// Paths in the answer that may name the client; the first that is there counts.
+        /// Paths in the response that may contain the client id; the first one present counts.
         client_id_fields: Vec<String>,
-        /// Path of a boolean in the answer that says whether the client may use the Event Platform; none = always.
+        /// Path of a boolean in the response that permits the client to use the Event Platform; none = always.
         permission_field: Option<String>,
-        /// Credentials by which the platform asks about a client's permission now and then, without a token of the
-        /// client's own.
+        /// Credentials for periodic checks of a client's permission, without a token of that client.
         #[serde(default)]
         clients: Vec<ClientCredentials>,
     },
-    /// A call that any valid token may make, of Community and PaaS editions.
+    /// A call permitted to any valid token, of Community and PaaS editions.
     Probe {
-        /// Which call: `system-information` (6.0 and later) or `measurement-families` (5.0 and later).
+        /// The call: `system-information` (6.0 and later) or `measurement-families` (5.0 and later).
         probe: Probe,
-        /// Whether any token of the PIM may act as any client. Without it, only tokens that the platform issued let a client in.
+        /// Whether any token of the PIM may act as any client. Otherwise, only tokens issued by the platform are
+        /// accepted.
         trust_client_id: bool,
-        /// Credentials by which the platform asks the PIM for what it needs itself: attributes, entities, whether a client is
-        /// still there. They prove nothing about a caller.
+        /// Credentials for the platform's own requests to the PIM: attributes, entities, whether a client still exists.
+        /// They prove nothing about a caller.
         clients: Vec<ClientCredentials>,
     },
 }
 
-/// [`TokenCheck`] as this and earlier versions store it.
+/// [`TokenCheck`] as stored by this and earlier versions.
 #[derive(Deserialize)]
 #[serde(tag = "way", rename_all = "snake_case")]
 enum StoredTokenCheck {
@@ -170,7 +168,7 @@ enum StoredTokenCheck {
         trust_client_id: bool,
         #[serde(default)]
         clients: Vec<ClientCredentials>,
-        /// Up to version 0.1: what tied a token to its client.
+        /// Up to version 0.1: the binding of tokens to clients.
         client_proof: Option<StoredProof>,
     },
 }
@@ -199,7 +197,7 @@ impl From<StoredTokenCheck> for TokenCheck {
     }
 }
 
-/// A REST API path of a PIM that needs a valid token and no special right.
+/// A REST API path of a PIM that needs a valid token and no specific permission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Probe {
@@ -209,7 +207,7 @@ pub enum Probe {
     MeasurementFamilies,
 }
 
-/// A client's credentials, as the operator registered them.
+/// A client's credentials, as registered by the operator.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClientCredentials {
     /// The client.
@@ -222,24 +220,24 @@ pub struct ClientCredentials {
     pub password: Secret,
 }
 
-/// Where `token-info` may name the client, unless the operator says otherwise (contract page 7, "Token check").
+/// Default paths of the client id in `token-info` (contract page 7, "Token check").
 pub const CLIENT_ID_FIELDS: [&str; 4] = ["client_id", "clientId", "app_id", "connection.client_id"];
 
 /// [`is_name`] as a regular expression.
 pub const NAME_PATTERN: &str = "^[a-z0-9][a-z0-9-]{0,62}$";
 
-/// The longest base URL of a PIM.
+/// Maximum length of a PIM's base URL.
 pub const MAX_URL: usize = 2048;
 
-/// Whether `name` can be a PIM's: `[a-z0-9][a-z0-9-]{0,62}`.
+/// Whether `name` is a valid PIM name: `[a-z0-9][a-z0-9-]{0,62}`.
 pub fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len()) && !name.starts_with('-') && name.bytes().all(allowed)
 }
 
-/// The form in which PIM URLs are compared: lower-case scheme and host, no default port, no trailing slash; the path is
-/// part of it (contract page 7, API). `None` if the text is no base URL of a PIM: not `http` or `https`, or with user
-/// info, query, fragment or blanks.
+/// Comparison form of PIM URLs: lower-case scheme and host, no default port, no trailing slash; includes the path
+/// (contract page 7, API). `None` if the text isn't a valid base URL of a PIM: not `http` or `https`, or with user
+/// info, query, fragment or spaces.
 pub fn url_key(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let (scheme, default_port) = match scheme {

@@ -1,11 +1,11 @@
-//! A forward reader over JSON text that is known to be valid: it looks at what is asked for, skips the rest, builds no
-//! tree and copies only strings that contain escapes.
+//! A forward reader over valid JSON text: it reads requested values, skips the rest, builds no tree and copies only
+//! strings that contain escapes.
 //!
-//! On text that is not JSON it gives up and reports that nothing more is there; it never panics.
+//! On invalid JSON it stops and reports the end; it never panics.
 
 use std::borrow::Cow;
 
-/// What kind of JSON value comes next.
+/// Kind of a JSON value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// `{…}`
@@ -22,7 +22,7 @@ pub enum Kind {
     Null,
 }
 
-/// A place in a JSON text.
+/// A position in a JSON text.
 #[derive(Clone, Debug)]
 pub struct Scan<'a> {
     text: &'a str,
@@ -30,12 +30,12 @@ pub struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// Begins before the text's value.
+    /// Starts before the text's value.
     pub fn new(text: &'a str) -> Scan<'a> {
         Scan { text, at: 0 }
     }
 
-    /// The kind of the value that comes next; `None` at the end, and where no value can begin.
+    /// The kind of the next value; `None` at the end, and where no value can begin.
     pub fn kind(&mut self) -> Option<Kind> {
         match self.peek()? {
             b'{' => Some(Kind::Object),
@@ -48,14 +48,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Goes into the object or array that comes next, if that is one of this kind.
+    /// Enters the next object or array, if it is of this kind.
     pub fn enter(&mut self, kind: Kind) -> bool {
         let inside = matches!(kind, Kind::Object | Kind::Array) && self.kind() == Some(kind);
         self.at += usize::from(inside);
         inside
     }
 
-    /// The next key of the object that was entered, or its end. The value after it must be read or skipped.
+    /// The next key of the entered object, or its end. The value after it must be read or skipped.
     pub fn key(&mut self) -> Option<Cow<'a, str>> {
         if !self.has_more(b'}') {
             return None;
@@ -68,12 +68,12 @@ impl<'a> Scan<'a> {
         key
     }
 
-    /// Whether the array that was entered has another item. The item must be read or skipped.
+    /// Whether the entered array has another item. The item must be read or skipped.
     pub fn item(&mut self) -> bool {
         self.has_more(b']')
     }
 
-    /// Reads the object that comes next, member by member; anything else is skipped. `each` must consume the value.
+    /// Reads the next object, member by member; anything else is skipped. `each` must consume the value.
     pub fn members(&mut self, mut each: impl FnMut(&mut Scan<'a>, Cow<'a, str>)) {
         if !self.enter(Kind::Object) {
             return self.skip();
@@ -83,7 +83,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Reads the array that comes next, item by item; anything else is skipped. `each` must consume the item.
+    /// Reads the next array, item by item; anything else is skipped. `each` must consume the item.
     pub fn items(&mut self, mut each: impl FnMut(&mut Scan<'a>)) {
         if !self.enter(Kind::Array) {
             return self.skip();
@@ -92,13 +92,13 @@ impl<'a> Scan<'a> {
             let before = self.at;
             each(self);
             if self.at == before {
-                // Only possible in text that is not JSON, such as `[}`.
+                // Only possible in invalid JSON, such as `[}`.
                 self.at = self.text.len();
             }
         }
     }
 
-    /// Reads the string that comes next; anything else is skipped.
+    /// Reads the next string; anything else is skipped.
     pub fn string(&mut self) -> Option<Cow<'a, str>> {
         if self.kind() != Some(Kind::String) {
             self.skip();
@@ -113,7 +113,7 @@ impl<'a> Scan<'a> {
         serde_json::from_str(quoted).ok().map(Cow::Owned)
     }
 
-    /// The text of the value that comes next, as it stands.
+    /// The verbatim text of the next value.
     pub fn raw(&mut self) -> &'a str {
         self.peek();
         let start = self.at;
@@ -121,7 +121,7 @@ impl<'a> Scan<'a> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    /// Passes over the value that comes next.
+    /// Skips the next value.
     pub fn skip(&mut self) {
         match self.peek() {
             Some(b'"') => {
@@ -140,7 +140,7 @@ impl<'a> Scan<'a> {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    /// The next byte that is not white space.
+    /// The next byte other than white space.
     fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(self.at) {
@@ -167,7 +167,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes over the string that begins here; tells whether it contains escapes.
+    /// Skips the string that begins here; whether it contains escapes.
     fn skip_string(&mut self) -> bool {
         let mut escaped = false;
         self.at += 1;
@@ -207,7 +207,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The text of the value at a path of object keys, if it is there.
+/// The text of the value at a path of object keys, if present.
 pub fn find<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
     let mut scan = Scan::new(text);
     for wanted in path {

@@ -5,14 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-/// A secret. Its memory is overwritten when it is dropped. `Debug` shows a mask; serialising it is for the sealed
-/// storage only, public JSON writes [`Secret::MASK`].
+/// A secret. Its memory is overwritten on drop. `Debug` shows a mask. Serialisation is for the sealed storage only;
+/// public JSON contains [`Secret::MASK`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// How a secret reads in answers, logs and printed configuration.
+    /// The mask in responses, logs and printed configuration.
     pub const MASK: &'static str = "***redacted***";
 
     /// Wraps a value.

@@ -6,7 +6,7 @@ use crate::id::{ClientId, PimId, SubscriberId};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
-/// Who may see and touch a subscriber: one client of one PIM.
+/// Owner of a subscriber: one client of one PIM.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Owner {
     /// The PIM.
@@ -18,24 +18,24 @@ pub struct Owner {
 /// A subscriber.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Subscriber {
-    /// Its id.
+    /// Id of the subscriber.
     pub id: SubscriberId,
-    /// The client that made it.
+    /// The client that created it.
     pub owner: Owner,
     /// 1 to 255 characters, not unique.
     pub name: String,
-    /// Where notifications go.
+    /// Recipient of notifications.
     pub contact: Contact,
     /// Confirmation of the contact's address, if the operator requires it.
     #[serde(default)]
     pub confirmation: Confirmation,
-    /// Its life.
+    /// Lifecycle state.
     pub status: SubscriberStatus,
-    /// Counts the changes; a change names the revision that it was made from.
+    /// Revision, incremented with each change; a change names the revision it is based on.
     pub revision: u64,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -52,23 +52,23 @@ impl Subscriber {
     }
 }
 
-/// Confirmation of a technical contact's address by somebody who reads its mail.
+/// Confirmation of a technical contact's address by a reader of its mail.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Confirmation {
     /// The confirmed address.
     pub confirmed: Option<String>,
-    /// The pending question.
+    /// The pending request.
     pub asked: Option<Asked>,
 }
 
-/// A confirmation question sent to a technical contact.
+/// A confirmation request sent to a technical contact.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Asked {
     /// The address it was sent to.
     pub email: String,
     /// SHA-256 of its code, in lower-case hex.
     pub sha256: String,
-    /// When it expires.
+    /// Expiry of its code.
     pub until: Timestamp,
 }
 
@@ -81,7 +81,7 @@ pub struct NewSubscriber {
     pub contact: Contact,
 }
 
-/// The life of a subscriber.
+/// Lifecycle states of a subscriber.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubscriberStatus {
@@ -94,7 +94,7 @@ pub enum SubscriberStatus {
 }
 
 impl SubscriberStatus {
-    /// The name in answers.
+    /// Name in responses.
     pub fn as_str(self) -> &'static str {
         match self {
             SubscriberStatus::Active => "active",
@@ -107,11 +107,11 @@ impl SubscriberStatus {
 /// The technical contact of a subscriber.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Contact {
-    /// One address.
+    /// One email address.
     pub technical_email: String,
-    /// Whether notifications go out by email.
+    /// Whether notifications are sent by email.
     pub email: bool,
-    /// Whether they go out by webhook; then the two fields below are there.
+    /// Whether they are sent by webhook; the two fields below are set in this case.
     pub webhook: bool,
     /// `https` URL of the notification webhook.
     pub webhook_url: Option<String>,
@@ -125,17 +125,18 @@ impl Contact {
         self.email || !self.webhook
     }
 
-    /// RFC 5321, 4.5.3.1.3: the longest path that mail can be sent to, less its angle brackets.
+    /// RFC 5321, 4.5.3.1.3: maximum length of a mail path, without its angle brackets.
     pub const MAX_EMAIL: usize = 254;
-    /// RFC 5321, 4.5.3.1.1: the longest local part. Mail programs refuse to write to a longer one.
+    /// RFC 5321, 4.5.3.1.1: maximum length of a local part. Mail programs reject longer ones.
     pub const MAX_LOCAL_PART: usize = 64;
-    /// [`Contact::is_email`] but for the length as a regular expression, for those who read the description of the API.
-    pub const EMAIL_PATTERN: &str = "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
+    /// [`Contact::is_email`], except for the length, as a regular expression for the API description.
+    pub const EMAIL_PATTERN: &str = "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\
+        @[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
 
-    /// Whether `text` is one email address that mail can be sent to: the pattern of HTML's `<input type=email>` with a dot
-    /// in the domain, at most 254 characters (contract page 7, "API"). Of what that pattern lets through, dots at the
-    /// ends of the local part or in a row (RFC 5322, 3.2.3) and a longer local part are refused: the mailer could not
-    /// write to them.
+    /// Whether `text` is one email address that can receive mail: the pattern of HTML's `<input type=email>` with a dot
+    /// in the domain, at most 254 characters (contract page 7, "API"). Unlike that pattern, rejects leading, trailing
+    /// or repeated dots in the local part (RFC 5322, 3.2.3) and a longer local part, because the mailer could not write
+    /// to them.
     pub fn is_email(text: &str) -> bool {
         let Some((local, domain)) = text.split_once('@') else { return false };
         let is_atom = |atom: &str| {

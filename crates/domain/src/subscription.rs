@@ -15,41 +15,41 @@ use crate::time::Timestamp;
 /// A subscription.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Subscription {
-    /// Its id, `subject` of what is delivered for it.
+    /// Id of the subscription, `subject` of its deliveries.
     pub id: SubscriptionId,
-    /// Whose it is.
+    /// The subscriber.
     pub subscriber_id: SubscriberId,
-    /// The PIM whose events it gets.
+    /// The PIM whose events it receives.
     pub pim: PimId,
-    /// The client whose subscriber it belongs to.
+    /// The client that owns the subscriber.
     pub client_id: ClientId,
-    /// Which of them.
+    /// The selected events.
     pub selection: Selection,
-    /// Selections that still hold for older events: `(up to but without, selection)`, oldest first. A lane that lags
-    /// behind judges each event by the selection that was in force when the event was accepted.
+    /// Selections that still apply to older events: `(up to but excluding, selection)`, oldest first. A lagging lane
+    /// applies the selection that was in force when the event was accepted.
     pub past_selections: Vec<(Position, Selection)>,
-    /// Where they go.
+    /// Destination of the events.
     pub destination: Destination,
     /// Whether `data.product.identifier` is delivered.
     pub send_product_identifier: bool,
-    /// What may be switched on for it.
+    /// Optional behaviour.
     pub options: Options,
-    /// Its life.
+    /// Lifecycle state.
     pub status: SubscriptionStatus,
-    /// The head of the log when [`Subscription::status`] took effect.
+    /// Head of the log when [`Subscription::status`] took effect.
     pub status_since: Position,
-    /// Counts suspensions, resumes and the like; what a lane of an older generation reports changes nothing.
+    /// Number of suspensions, resumes and the like; reports from a lane of an older generation are ignored.
     pub generation: u32,
-    /// Counts the changes; a change names the revision that it was made from.
+    /// Revision, incremented with each change; a change names the revision it is based on.
     pub revision: u64,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
 impl Subscription {
-    /// Whether its events wait while it is suspended, and are delivered after the resume.
+    /// Whether its events are held during a suspension and delivered after the resume.
     pub fn holds(&self) -> bool {
         match self.status {
             SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn) => true,
@@ -58,7 +58,7 @@ impl Subscription {
         }
     }
 
-    /// The client that may see and touch it.
+    /// The client that owns it.
     pub fn owner(&self) -> Owner {
         Owner { pim: self.pim, client_id: self.client_id.clone() }
     }
@@ -72,7 +72,7 @@ impl Subscription {
     }
 }
 
-/// What a client asks for when it makes a subscription, checked.
+/// A validated request to create a subscription.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NewSubscription {
     /// [`Subscription::selection`].
@@ -85,25 +85,25 @@ pub struct NewSubscription {
     pub options: Options,
 }
 
-/// Which events: their types, and a condition.
+/// Selection of events: their types, and a condition.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Selection {
     /// Event types, not empty, no duplicates, in the order given.
     pub events: Vec<EventType>,
-    /// A further condition; none lets all pass.
+    /// An additional condition; none passes all events.
     pub filter: Option<Filter>,
 }
 
-/// What a subscription may switch on; all is off by default.
+/// Optional behaviour of a subscription, all off by default.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Options {
-    /// Keep the events of a suspension, within the platform's retention, and deliver them after the resume.
+    /// Hold the events of a suspension, within the platform's retention, and deliver them after the resume.
     #[serde(default)]
     pub hold: bool,
-    /// In which order events may be delivered.
+    /// Order of deliveries.
     #[serde(default)]
     pub ordering: Ordering,
-    /// Wait as long as a 429's `Retry-After` asks.
+    /// Wait as long as a 429's `Retry-After` demands.
     #[serde(default)]
     pub respect_retry_after: bool,
     /// Send `Content-Type: application/cloudevents+json` instead of `application/json` to an HTTPS endpoint.
@@ -118,11 +118,11 @@ pub enum Ordering {
     /// Any order; several in flight.
     #[default]
     None,
-    /// Events of one entity one after another, also across retries.
+    /// The events of one entity one after another, also across retries.
     PerEntity,
 }
 
-/// The life of a subscription.
+/// Lifecycle states of a subscription.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubscriptionStatus {
@@ -142,7 +142,7 @@ impl SubscriptionStatus {
         self == SubscriptionStatus::Active
     }
 
-    /// Whether it fills up the limit of subscriptions a subscriber may have.
+    /// Whether it counts towards a subscriber's limit of subscriptions.
     pub fn counts(self) -> bool {
         matches!(self, SubscriptionStatus::Active | SubscriptionStatus::Suspended(_))
     }

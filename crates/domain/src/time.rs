@@ -1,12 +1,13 @@
 //! Wall-clock instants: microseconds since the Unix epoch, written as RFC 3339 UTC with `Z` and six digits. And hours
-//! of service, by which ages are counted.
+//! of service, the unit of ages.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// An instant. What is stored is by the wall clock, for it outlives the process; what is measured while it runs is by the steady one ([`Now`]).
+/// An instant. Stored times are by the wall clock, because they outlive the process; times measured while it runs are
+/// by the steady clock ([`Now`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
@@ -33,23 +34,22 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Reads RFC 3339 with any offset; fractions finer than a microsecond are cut.
+    /// Parses RFC 3339 with any offset; fractions finer than a microsecond are truncated.
     pub fn parse(text: &str) -> Option<Timestamp> {
         let instant: jiff::Timestamp = text.parse().ok()?;
         Some(Timestamp(instant.as_microsecond()))
     }
 }
 
-/// How many hours the platform had run, over all its starts, when something was written.
+/// Hours of operation of the platform, over all its starts, when a record was written.
 ///
-/// What is deleted for its age is deleted by these hours (contract page 4, "Time"): time that the platform does not run
-/// ages nothing, and neither does a step of the wall clock.
+/// Deletion by age uses these hours (contract page 4, "Time"): downtime does not age anything, and neither does a step
+/// of the wall clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct ServiceHour(pub u32);
 
 impl ServiceHour {
-    /// The hour that lies `age` back, rounded to the safe side: what was written in an hour before it is at least that
-    /// old.
+    /// The hour `age` ago, rounded to the safe side: records from earlier hours are at least that old.
     pub fn ago(self, age: Duration) -> ServiceHour {
         ServiceHour(self.0.saturating_sub(u32::try_from(age.as_secs().div_ceil(3600)).unwrap_or(u32::MAX)))
     }
@@ -71,7 +71,7 @@ impl std::ops::Sub<Duration> for Timestamp {
     }
 }
 
-/// As the libraries of others take it.
+/// For third-party libraries.
 impl From<Timestamp> for std::time::SystemTime {
     fn from(at: Timestamp) -> Self {
         let since = Duration::from_micros(at.0.unsigned_abs());
@@ -95,18 +95,18 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// What time it is, twice: by a clock that only goes forward, which durations are measured by, and on the wall, which people read and which
-/// is stored. When the process starts both are the same.
+/// The current time by two clocks: a steady one that only moves forward, for durations, and the wall clock, for people
+/// and storage. At the start of the process both are equal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Now {
-    /// By the clock that only goes forward.
+    /// By the steady clock.
     pub steady: Timestamp,
-    /// On the wall.
+    /// By the wall clock.
     pub wall: Timestamp,
 }
 
 impl Now {
-    /// What the wall clock would show at `steady`, as it goes now. That there is no such time (the epoch) stays so.
+    /// The wall clock's time at `steady`, at its current offset. The epoch, which stands for no time, is kept.
     pub fn on_the_wall(self, steady: Timestamp) -> Timestamp {
         if steady == Timestamp::EPOCH || steady == Timestamp::MAX {
             return steady;

@@ -1,23 +1,23 @@
-//! A place in a distributed trace, as W3C Trace Context writes it: `00-<trace id>-<span id>-<flags>`.
+//! A position in a distributed trace, in the format of W3C Trace Context: `00-<trace id>-<span id>-<flags>`.
 
 use std::fmt;
 
-/// A place in a distributed trace: a span that others may hang theirs on.
+/// A position in a distributed trace: a potential parent span.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceParent {
-    /// The trace. Not all zero.
+    /// Id of the trace. Not all zero.
     pub trace_id: [u8; 16],
-    /// The span in it. Not all zero.
+    /// Id of the span. Not all zero.
     pub span_id: [u8; 8],
-    /// Whether who began the trace wants it to be recorded.
+    /// Whether the trace's origin requests its recording.
     pub sampled: bool,
 }
 
 impl TraceParent {
-    /// Length of its text.
+    /// Length of the text form.
     pub const LENGTH: usize = 55;
 
-    /// Reads one. Of versions to come, what is known of them today is read, as the standard asks.
+    /// Parses one. For future versions, it reads the parts known today, as the standard demands.
     pub fn parse(text: &str) -> Option<TraceParent> {
         let bytes = text.as_bytes();
         let known = bytes.get(..TraceParent::LENGTH)?;
@@ -35,7 +35,7 @@ impl TraceParent {
     }
 }
 
-/// Lower-case hex digits as bytes.
+/// Parses lower-case hex digits.
 fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let digit = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -80,7 +80,7 @@ mod tests {
         assert!(parent.sampled);
         assert_eq!(parent.trace_id[0], 0x4b);
         assert!(!TraceParent::parse(&TEXT.replace("-01", "-00")).unwrap().sampled);
-        // Flags that are not known are passed over.
+        // Unknown flags are ignored.
         assert!(TraceParent::parse(&TEXT.replace("-01", "-03")).unwrap().sampled);
     }
 

@@ -1,4 +1,4 @@
-//! What filters mean: on events of our own, and on every row of the contract's vectors.
+//! Meaning of filters: on events of our own, and on every row of the contract's vectors.
 
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ fn conditions_ask_about_the_whole_event() {
             r#"channel="print""#,
             r#"scope="print""#,
             r#"locale in ["x", "de_DE"]"#,
-            // The name changed, and some value is German: not the same one.
+            // The name changed, and some value is German, but not the same one.
             r#"attribute="name" and locale="de_DE""#,
             r#"user="x" or user="julia" and not locale="en_US""#,
             r#"not (user="x" or attribute="x")"#,
@@ -79,7 +79,7 @@ fn what_has_no_scope_or_locale_is_in_all_of_them() {
     }
     let french = with(r#"{"locale":"fr_FR","scope":null}"#);
     check("product-model.updated.delta", &french, &[r#"scope="x""#, r#"locale="fr_FR""#], &[r#"locale="x""#]);
-    // Nothing but categories changed: there is no value that could be in all of them.
+    // Only categories changed: no value could have any scope or locale.
     let categories = r#"{"product_model":{"changes":{"categories":{"added":["a"],"removed":[]}}}}"#;
     check("product-model.updated.delta", categories, &[], &[r#"scope="x""#, r#"locale="x""#, r#"attribute="a""#]);
 }
@@ -122,7 +122,7 @@ Only product.updated.delta and product-model.updated.delta contain changes; in e
     );
 }
 
-/// A file beside the project; `None` where it is missing, which only CI must not accept.
+/// A file beside the project; `None` if missing, which only CI must not accept.
 #[expect(clippy::print_stdout, reason = "a test that is left out says so")]
 fn shared(path: &str) -> Option<String> {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);

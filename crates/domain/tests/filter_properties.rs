@@ -1,15 +1,17 @@
-//! Random filters on random events: the quick evaluation agrees with a slow one over the whole JSON tree, and a printed
-//! filter reads back as itself.
+//! Random filters on random events: the fast evaluation agrees with a slow one over the whole JSON tree, and a printed
+//! filter parses to itself.
 
 use domain::filter::expr::Values;
 use domain::filter::{Condition, Expr, Facets, Field, Filter, MAX_LENGTH, MAX_OPERATORS, USER_TYPES};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// Few codes, so that filters and events meet; some need escapes in JSON or in a filter.
+/// Few codes, so that filters match events; some need escapes in JSON or in a filter.
 fn code() -> impl Strategy<Value = String> {
     prop_oneof![
-        8 => prop::sample::select(vec!["name", "price", "fr_FR", "de_DE", "shop", "julia", "api", "a\"b", "c\\", "é🦀", ""])
+        8 => prop::sample::select(vec![
+            "name", "price", "fr_FR", "de_DE", "shop", "julia", "api", "a\"b", "c\\", "é🦀", "",
+        ])
             .prop_map(str::to_owned),
         1 => "\\PC{0,6}",
     ]
@@ -46,7 +48,7 @@ fn operators(expr: &Expr) -> usize {
     }
 }
 
-/// A member that may be missing, null, a string or something that it ought not to be.
+/// A member that may be missing, null, a string or of a wrong type.
 fn member(name: &'static str) -> impl Strategy<Value = Option<(String, Value)>> {
     let value = prop_oneof![
         2 => Just(Some(Value::Null)),
@@ -101,7 +103,7 @@ fn event() -> impl Strategy<Value = (&'static str, Value)> {
     })
 }
 
-/// Page 3 of the contract, word by word.
+/// Contract page 3, word by word.
 fn slow(expr: &Expr, event_type: &str, data: &Value) -> bool {
     match expr {
         Expr::Or(parts) => parts.iter().any(|part| slow(part, event_type, data)),
@@ -166,7 +168,9 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_refused_is_refused_with_a_place(text in "(user|[a-z]{1,4}|and|or|not|in|=|\"|\\\\|\\(|\\)|\\[|\\]|,| |é|'){0,30}") {
+    fn whatever_is_refused_is_refused_with_a_place(
+        text in "(user|[a-z]{1,4}|and|or|not|in|=|\"|\\\\|\\(|\\)|\\[|\\]|,| |é|'){0,30}"
+    ) {
         if let Err(error) = Filter::parse(&text) {
             prop_assert!((1..=text.chars().count() + 1).contains(&error.column), "{}", error);
             prop_assert!(error.hint.lines().count() == 3 && !error.found.is_empty() && !error.expected.is_empty());

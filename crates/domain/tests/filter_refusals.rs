@@ -1,4 +1,4 @@
-//! What is refused, where, and what is said about it: a person must be able to put the filter right from the answer.
+//! Rejected filters, with positions and messages: a person must be able to correct the filter from the response.
 
 use domain::filter::{Filter, FilterError};
 
@@ -144,7 +144,7 @@ fn limits() {
     let advice = "remove unnecessary parentheses: `not` binds closer than `and`, `and` closer than `or`";
     check(&nested(11), 11, "(", "at most 10 nested parentheses", advice);
 
-    // Code points, not bytes: 500 of them with crabs in between are fine.
+    // Code points, not bytes: 500 of them with crabs in between are valid.
     let long = |length: usize| format!("user=\"{}\"", "🦀".repeat(length - 7));
     assert!(Filter::parse(&long(500)).is_ok());
     let advice = "`in [\"…\", \"…\"]` is a shorter form of several conditions joined by `or`";

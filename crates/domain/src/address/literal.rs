@@ -1,22 +1,23 @@
-//! Addresses in every notation that some resolver or client understands.
+//! Addresses in every notation understood by some resolver or client.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether `host` is `localhost` or a name under it, whatever its case, with or without the final dot.
+/// Whether `host` is `localhost` or a name under it, in any case, with or without the final dot.
 pub fn is_localhost(host: &str) -> bool {
     let host = plain(host);
     let name = host.strip_suffix('.').unwrap_or(&host);
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// The address that `host` stands for without a look-up, as `inet_aton` and browsers read it; `None` for a name.
+/// The address denoted by `host` without DNS, as read by `inet_aton` and browsers; `None` for a name.
 pub fn address_literal(host: &str) -> Option<IpAddr> {
     readings(host).into_iter().next()
 }
 
-/// Whether `host` ends in a number and yet is no IPv4 address in any notation (`256.256.256.256`, `shop.1`): the WHATWG URL
-/// Standard's "ends in a number" check. No name of the DNS ends so (RFC 1123), so nothing can ever be found under it.
+/// Whether `host` ends in a number without being an IPv4 address in any notation (`256.256.256.256`, `shop.1`): the
+/// WHATWG URL Standard's "ends in a number" check. No DNS name ends in a number (RFC 1123), so such a host can never
+/// resolve.
 pub fn is_broken_address(host: &str) -> bool {
     let host = plain(host);
     let dotted = host.strip_suffix('.').unwrap_or(&host);
@@ -27,8 +28,8 @@ pub fn is_broken_address(host: &str) -> bool {
     number && ipv4(dotted, 8).is_none()
 }
 
-/// All addresses that `host` may be read as: more than one where a leading zero means octal to some programs and
-/// nothing to others (`010.0.0.1`). Empty for a name.
+/// All possible readings of `host` as an address: several if a leading zero means octal to some programs only
+/// (`010.0.0.1`). Empty for a name.
 pub(super) fn readings(host: &str) -> Vec<IpAddr> {
     let host = plain(host);
     if let Some(v6) = ipv6(&host) {
@@ -40,7 +41,7 @@ pub(super) fn readings(host: &str) -> Vec<IpAddr> {
     octal.into_iter().chain(decimal).map(IpAddr::V4).collect()
 }
 
-/// Undoes what only hides a host: percent-encoding, upper case, wide digits and dots (UTS 46).
+/// Undoes obfuscation of a host: percent-encoding, upper case, wide digits and dots (UTS 46).
 fn plain(host: &str) -> String {
     let host = percent_decoded(host);
     if host.is_ascii() {
@@ -50,7 +51,7 @@ fn plain(host: &str) -> String {
 }
 
 fn percent_decoded(host: &str) -> Cow<'_, str> {
-    // In an IPv6 literal the sign begins a zone id.
+    // In an IPv6 literal `%` starts a zone id.
     if !host.contains('%') || host.contains(':') {
         return Cow::Borrowed(host);
     }
@@ -76,12 +77,12 @@ fn hex_digit(byte: u8) -> Option<u8> {
 
 fn ipv6(host: &str) -> Option<Ipv6Addr> {
     let inner = host.strip_prefix('[').map_or(host, |inner| inner.strip_suffix(']').unwrap_or(inner));
-    // A zone (`fe80::1%eth0`, `%25eth0`) chooses an interface, it does not make the address another one.
+    // A zone (`fe80::1%eth0`, `%25eth0`) selects an interface, not a different address.
     let address = inner.split_once('%').map_or(inner, |(address, _)| address);
     address.parse().ok()
 }
 
-/// One to four numbers; the last one fills the bytes that are left. `zero` is the base that a leading zero stands for.
+/// One to four numbers; the last one fills the remaining bytes. `zero` is the base denoted by a leading zero.
 fn ipv4(host: &str, zero: u32) -> Option<Ipv4Addr> {
     let parts: Vec<u32> = host.split('.').map(|part| number(part, zero)).collect::<Option<_>>()?;
     let (last, bytes) = parts.split_last()?;
@@ -105,7 +106,7 @@ fn number(part: &str, zero: u32) -> Option<u32> {
         None if part.len() > 1 && part.starts_with('0') => (part, zero),
         None => (part, 10),
     };
-    // `from_str_radix` would take a sign.
+    // `from_str_radix` would accept a sign.
     if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }

@@ -1,15 +1,15 @@
-//! The networks that are refused (contract pages 4 and 7, address guard) and what each of them is.
+//! The forbidden networks (contract pages 4 and 7, address guard) and their descriptions.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// A refused network.
+/// A forbidden network.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Rule {
     /// The network.
     pub(crate) network: IpNet,
-    /// What its addresses are, with an article: it follows "is".
+    /// Description of its addresses, with an article: it follows "is".
     pub(crate) what: &'static str,
 }
 
@@ -28,7 +28,7 @@ const fn v6_whole(segments: [u16; 8], prefix: u8, what: &'static str) -> Rule {
     Rule { network: IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)), what }
 }
 
-/// Narrow rules stand before the wide ones that contain them: the first match names the reason.
+/// Narrow rules precede the wide ones that contain them: the first match is the reason given.
 pub(super) static RULES: [Rule; 42] = [
     v4([169, 254, 169, 254], 32, "a cloud metadata address"),
     v4([169, 254, 170, 2], 32, "a cloud metadata address"),
@@ -69,13 +69,13 @@ pub(super) static RULES: [Rule; 42] = [
     v6([0xfe80, 0, 0, 0], 10, "a link-local address"),
     v6([0xfec0, 0, 0, 0], 10, "a site-local address"),
     v6([0xff00, 0, 0, 0], 8, "a multicast address"),
-    // Global unicast addresses of IPv6 are all in 2000::/3; the rest has not been given out.
+    // All global unicast addresses of IPv6 are in 2000::/3; the rest is unassigned.
     v6([0, 0, 0, 0], 3, "a reserved address"),
     v6([0x4000, 0, 0, 0], 2, "a reserved address"),
     v6([0x8000, 0, 0, 0], 1, "a reserved address"),
 ];
 
-/// The rule that refuses `address`, if one does.
+/// The rule that forbids `address`, if any.
 pub(crate) fn forbidding(address: IpAddr) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.network.contains(&address))
 }

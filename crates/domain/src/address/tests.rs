@@ -1,4 +1,4 @@
-//! Every notation and every network, each judged once.
+//! Every notation and every network, once each.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn policy(allow: &[&str]) -> AddressPolicy {
     AddressPolicy::allowing(allow.iter().map(|network| network.parse().unwrap()).collect())
 }
 
-/// The refusal's text, or "ok".
+/// The error's text, or "ok".
 fn check(host: &str, allow: &[&str], expect: &str) {
     let said = policy(allow).check_host_literal(host).map_or_else(|forbidden| forbidden.to_string(), |()| "ok".into());
     assert_eq!(said, expect, "{host} with {allow:?} allowed");
@@ -210,7 +210,7 @@ fn what_a_translator_made_is_judged_by_what_is_inside() {
         &["::/0"],
         "64:ff9b::a9fe:a9fe is the NAT64 form of 169.254.169.254, a cloud metadata address (169.254.169.254/32)",
     );
-    // Other prefixes are translators' only where the operator says so.
+    // Other prefixes belong to translators only if configured.
     check("64:ff9b:1::8.8.8.8", &[], "64:ff9b:1::8.8.8.8 is a NAT64 address (64:ff9b:1::/48)");
     let named = AddressPolicy { nat64_prefixes: vec!["64:ff9b:1::/96".parse().unwrap()], ..policy(&["::/0"]) };
     assert_eq!(named.permits("64:ff9b:1::808:808".parse().unwrap()), Ok(()));

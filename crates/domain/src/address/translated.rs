@@ -1,4 +1,4 @@
-//! IPv6 addresses that translators make of IPv4 addresses (RFC 6052), as networks with DNS64 use them.
+//! IPv6 addresses translated from IPv4 addresses (RFC 6052), as used by networks with DNS64.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -6,17 +6,17 @@ use ipnet::Ipv6Net;
 
 /// The well-known prefix (RFC 6052, 2.1).
 pub(crate) const WELL_KNOWN: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
-/// Lengths that a translator's prefix may have (RFC 6052, 2.2).
+/// Permitted lengths of a translator's prefix (RFC 6052, 2.2).
 const LENGTHS: [u8; 6] = [32, 40, 48, 56, 64, 96];
-/// The byte of an address that carries none of the IPv4 address.
+/// The byte of an address that carries no part of the IPv4 address.
 const UNUSED: usize = 8;
 
-/// Whether a network may be the prefix of a translator: its length is one of 32, 40, 48, 56, 64 and 96.
+/// Whether a network can be the prefix of a translator: its length is one of 32, 40, 48, 56, 64 and 96.
 pub fn is_translator_prefix(network: &Ipv6Net) -> bool {
     LENGTHS.contains(&network.prefix_len())
 }
 
-/// The IPv4 address inside of `address`, if it was made by a translator with one of `prefixes` or the well-known one.
+/// The IPv4 address embedded in `address`, if its prefix is one of `prefixes` or the well-known one.
 pub(super) fn inside(address: Ipv6Addr, prefixes: &[Ipv6Net]) -> Option<Ipv4Addr> {
     let prefix = prefixes.iter().chain([&WELL_KNOWN]).filter(|prefix| is_translator_prefix(prefix));
     let prefix = prefix.filter(|prefix| prefix.contains(&address)).max_by_key(|prefix| prefix.prefix_len())?;

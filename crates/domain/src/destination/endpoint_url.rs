@@ -1,4 +1,4 @@
-//! The URL of an endpoint: RFC 3986 to the letter, kept and sent as it was given.
+//! The URL of an endpoint: strict RFC 3986, kept and sent as given.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::is_broken_address;
 
-/// An `https` (or, where the operator allows it, `http`) URL without user info and fragment, at most 2,048 characters.
+/// An `https` (or, if the operator allows it, `http`) URL without user info and fragment, at most 2,048 characters.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EndpointUrl {
     pub(crate) text: String,
@@ -17,27 +17,27 @@ pub struct EndpointUrl {
     pub(crate) target_at: usize,
 }
 
-/// Why a text is no [`EndpointUrl`].
+/// Why a text is not a valid [`EndpointUrl`].
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum UrlError {
     /// More than 2,048 characters.
     #[error("the URL has {characters} characters, at most {} are allowed", EndpointUrl::MAX_CHARACTERS)]
     TooLong {
-        /// How many it has.
+        /// Number of characters.
         characters: usize,
     },
-    /// A character that may not stand where it stands. Nothing is repaired as browsers do.
+    /// A character in a forbidden position. Nothing is repaired as in browsers.
     #[error("character {column} of the URL ({found}) is not allowed there (RFC 3986); percent-encode data")]
     Character {
-        /// Its place, from 1.
+        /// Column, from 1.
         column: usize,
-        /// What it is, as a person can read it.
+        /// Human-readable form of the character.
         found: String,
     },
     /// Not an absolute URL with a host.
     #[error("expected an absolute URL such as https://example.com/events")]
     NotAbsolute,
-    /// Another scheme than `https`.
+    /// A scheme other than `https`.
     #[error("the URL must begin with https://")]
     Scheme,
     /// `http`, which only development settings allow.
@@ -58,10 +58,10 @@ pub enum UrlError {
 }
 
 impl EndpointUrl {
-    /// Contract page 7, "API": an endpoint's URL has at most so many characters.
+    /// Maximum length of an endpoint's URL (contract page 7, "API").
     pub const MAX_CHARACTERS: usize = 2048;
 
-    /// Reads a URL. Beside an IDN host, which becomes punycode, every byte stays as it is; nothing is repaired.
+    /// Parses a URL. Except for an IDN host, which becomes punycode, every byte stays unchanged; nothing is repaired.
     pub fn parse(text: &str, allow_http: bool) -> Result<EndpointUrl, UrlError> {
         let characters = text.chars().count();
         if characters > EndpointUrl::MAX_CHARACTERS {
@@ -91,7 +91,7 @@ impl EndpointUrl {
         Ok(EndpointUrl { tls, host, port, target_at, text })
     }
 
-    /// The whole URL as given (an IDN host as punycode).
+    /// The whole URL as given (IDN host as punycode).
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -101,12 +101,12 @@ impl EndpointUrl {
         self.tls
     }
 
-    /// The host: a name in ASCII or an address; IPv6 without brackets.
+    /// The host: an ASCII name or an address; IPv6 without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, given or the scheme's.
+    /// The port, explicit or the scheme's default.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -117,7 +117,7 @@ impl EndpointUrl {
         if target.starts_with('/') { target.to_owned() } else { format!("/{target}") }
     }
 
-    /// Host and port as in the `Host` header: the port is left out where it is the scheme's.
+    /// Host and port as in the `Host` header: without the scheme's default port.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == usual_port(self.tls) { host } else { format!("{host}:{}", self.port) }
@@ -128,13 +128,13 @@ fn usual_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
 }
 
-/// Replaces a host that is not ASCII by its punycode (IDNA), and leaves everything else alone.
+/// Replaces a non-ASCII host by its punycode (IDNA) and leaves everything else unchanged.
 fn punycode_host(text: &str) -> Result<String, UrlError> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return Ok(text.to_owned());
     };
     let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    // User info is not allowed and is refused by its own message later on.
+    // User info is rejected later, with its own message.
     if authority.is_ascii() || authority.contains('@') {
         return Ok(text.to_owned());
     }
@@ -156,7 +156,7 @@ fn character_error(text: &str, index: usize) -> UrlError {
     }
 }
 
-/// Checks a host as it stands in an authority, and takes the brackets off an IPv6 address.
+/// Checks a host as it appears in an authority, and removes the brackets of an IPv6 address.
 pub(super) fn host_of(host: &str) -> Result<&str, UrlError> {
     if let Some(bracketed) = host.strip_prefix('[') {
         let address = bracketed.strip_suffix(']').ok_or(UrlError::Host("the bracket is not closed"))?;
@@ -218,7 +218,7 @@ mod tests {
         check("https://[2001:db8::1]:8443/a", Ok(("2001:db8::1", 8443, "/a", "[2001:db8::1]:8443")));
         check("https://bücher.example:8443/a", Ok(("xn--bcher-kva.example", 8443, "/a", "xn--bcher-kva.example:8443")));
         check("https://my_host.example./", Ok(("my_host.example.", 443, "/", "my_host.example.")));
-        // Wide digits are an address in disguise; the address policy judges what they become.
+        // Wide digits hide an address; the address policy checks the result.
         check("https://１２７.0.0.1/", Ok(("127.0.0.1", 443, "/", "127.0.0.1")));
     }
 

@@ -1,19 +1,19 @@
-//! Custom headers of a destination, and which of them the platform keeps for itself.
+//! Custom headers of a destination, and reserved names.
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::PRODUCER_SOURCE;
 use crate::secret::Secret;
 
-/// Contract page 1, `config`: at most so many custom headers.
+/// Maximum number of custom headers (contract page 1, `config`).
 const MAX_HEADERS: usize = 5;
-/// Contract page 1, `config`: length of a header's name.
+/// Maximum length of a header name (contract page 1, `config`).
 const MAX_NAME: usize = 128;
-/// Contract page 1, `config`: length of a header's value.
+/// Maximum length of a header value (contract page 1, `config`).
 const MAX_VALUE: usize = 256;
 
-/// Names that no subscription may set: pages 1 and 7 of the contract, and what HTTP keeps between two hops (RFC 9110,
-/// 7.6.1, with the names that older proxies use).
+/// Names that no subscription may set: pages 1 and 7 of the contract, and hop-by-hop headers of HTTP (RFC 9110, 7.6.1,
+/// with the names used by older proxies).
 const RESERVED: [&str; 20] = [
     "content-type",
     "user-agent",
@@ -37,11 +37,11 @@ const RESERVED: [&str; 20] = [
     "upgrade",
 ];
 
-/// Names that begin so are the signatures' (contract page 1).
+/// Prefix reserved for signatures (contract page 1).
 const RESERVED_PREFIX: &str = "x-akeneo-signature-";
 
-/// What topics and queues carry beside an event, and its attributes (contract pages 4, 7 and 9): a custom header of such a name
-/// would contradict the event.
+/// Attributes sent with events to topics and queues (contract pages 4, 7 and 9): a custom header with such a name would
+/// contradict the event.
 const ATTRIBUTES: [&str; 10] = [
     "id",
     "source",
@@ -55,45 +55,45 @@ const ATTRIBUTES: [&str; 10] = [
     PRODUCER_SOURCE,
 ];
 
-/// Custom headers, in the order given: at most 5, names unique whatever their case.
+/// Custom headers, in the order given: at most 5, with case-insensitively unique names.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CustomHeaders(pub Vec<(String, Secret)>);
 
-/// Why a custom header is refused.
+/// Why a custom header is rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HeaderError {
-    /// Not a header's name.
+    /// Invalid header name.
     #[error("a header name must have 1 to {MAX_NAME} characters from A-Z, a-z, 0-9 and -")]
     Name,
-    /// The platform or HTTP itself sets it.
+    /// Set by the platform or by HTTP itself.
     #[error("this header is reserved: it is set by the platform or by HTTP itself")]
     Reserved,
-    /// An attribute of the event has the name.
+    /// Name of an event attribute.
     #[error("this name is reserved for an attribute of the event")]
     Attribute,
-    /// The value is too long.
+    /// Value too long.
     #[error("a header value may have at most {MAX_VALUE} characters")]
     ValueTooLong,
-    /// The value has a character that is not allowed.
+    /// Invalid character in the value.
     #[error("a header value must consist of printable ASCII characters")]
     ValueCharacter,
-    /// The value begins or ends with a blank.
+    /// Leading or trailing space in the value.
     #[error("a header value must not begin or end with a space")]
     ValueBlanks,
 }
 
 impl CustomHeaders {
-    /// How many headers a subscription may have.
+    /// Maximum number of headers per subscription.
     pub const MAX: usize = MAX_HEADERS;
-    /// The most characters of a value.
+    /// Maximum length of a value in characters.
     pub const MAX_VALUE: usize = MAX_VALUE;
-    /// Names as a regular expression; which of them are reserved is [`CustomHeaders::reserved_pattern`].
+    /// Names as a regular expression; [`CustomHeaders::reserved_pattern`] covers reserved ones.
     pub const NAME_PATTERN: &str = "^[A-Za-z0-9-]{1,128}$";
-    /// Values as a regular expression, but for their length.
+    /// Values as a regular expression, except for their length.
     pub const VALUE_PATTERN: &str = "^([!-~]([ -~]*[!-~])?)?$";
 
-    /// Reserved names, whatever their case, as a regular expression.
+    /// Reserved names, in any case, as a regular expression.
     pub fn reserved_pattern() -> String {
         let any_case = |name: &str| -> String {
             let letter = |letter: char| match letter {
@@ -120,7 +120,7 @@ impl CustomHeaders {
         Ok(())
     }
 
-    /// Whether a custom header of a topic or queue may have the name beside the event's own attributes.
+    /// Whether a custom header of a topic or queue may have this name next to the event's own attributes.
     pub fn check_attribute(name: &str) -> Result<(), HeaderError> {
         if ATTRIBUTES.iter().any(|attribute| attribute.eq_ignore_ascii_case(name)) {
             return Err(HeaderError::Attribute);
@@ -128,7 +128,7 @@ impl CustomHeaders {
         Ok(())
     }
 
-    /// Whether `value` may be sent. Empty is fine.
+    /// Whether `value` may be sent. Empty is valid.
     pub fn check_value(value: &str) -> Result<(), HeaderError> {
         if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err(HeaderError::ValueCharacter);

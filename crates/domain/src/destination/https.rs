@@ -18,11 +18,11 @@ pub(super) const DESCRIPTOR: Descriptor = Descriptor {
 /// An HTTPS endpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HttpsDestination {
-    /// Where to POST, kept byte for byte as it was given.
+    /// Target of POST requests, kept byte for byte as given.
     pub url: EndpointUrl,
     /// Signs `X-AKENEO-SIGNATURE-PRIMARY`.
     pub primary: Secret,
-    /// Signs `X-AKENEO-SIGNATURE-SECONDARY`, where there is one.
+    /// Signs `X-AKENEO-SIGNATURE-SECONDARY`, if set.
     pub secondary: Option<Secret>,
     /// Added after signing.
     #[serde(default)]

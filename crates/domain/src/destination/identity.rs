@@ -1,8 +1,9 @@
-//! What tells one destination from another.
+//! Identity of a destination.
 
 use super::DestinationType;
 
-/// Where events go, without how: what was learnt about a destination (its pace, its outcomes) is about this.
+/// The receiver of events, without connection details: knowledge about a destination (its pace, its outcomes) belongs
+/// to this.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity<'a> {
     pub(super) of_type: DestinationType,
@@ -10,15 +11,15 @@ pub struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    /// A number for it, never 0, the same in every run of the platform: it is saved.
+    /// A number for it, never 0, stable across runs of the platform: it is stored.
     pub fn number(&self) -> u64 {
-        // Each field with its length, so that no two identities are one text.
+        // Each field with its length, so that distinct identities never share a text.
         let fields = std::iter::once(self.of_type.name()).chain(self.fields.iter().copied());
         number_of(&fields.map(|field| format!("{}:{field}", field.len())).collect::<String>())
     }
 }
 
-/// A number for a text, never 0, the same in every run of the platform: FNV-1a.
+/// A number for a text, never 0, stable across runs of the platform: FNV-1a.
 pub fn number_of(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, step).max(1)
@@ -67,7 +68,7 @@ mod tests {
         let one = kafka(&["a:9092"], "topic", "old");
         assert_eq!(number(&one), number(&kafka(&["a:9092"], "topic", "new")));
         assert_ne!(number(&one), number(&kafka(&["a:9092"], "other", "old")));
-        // These two have one text for people: "a:9092,b:9092/topic".
+        // These two share a display name: "a:9092,b:9092/topic".
         let (two, odd) = (kafka(&["a:9092", "b:9092"], "topic", ""), kafka(&["a:9092,b:9092"], "topic", ""));
         assert_eq!(two.to_string(), odd.to_string());
         assert_ne!(number(&two), number(&odd));

@@ -43,7 +43,7 @@ pub struct SaslAuth {
     pub password: Secret,
 }
 
-/// SASL mechanisms that the contract names.
+/// SASL mechanisms named in the contract.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum SaslMechanism {
     /// `plain`.
@@ -57,13 +57,13 @@ pub enum SaslMechanism {
 /// TLS settings of a Kafka client, all four given.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct KafkaTls {
-    /// The name that the broker's certificate must carry.
+    /// Name required in the broker's certificate.
     pub server_name: String,
     /// Roots, PEM.
     pub ca_pem: String,
     /// Client certificate chain, PEM.
     pub client_cert_pem: String,
-    /// Its key, PEM.
+    /// Private key, PEM.
     pub client_key_pem: Secret,
 }
 
@@ -101,42 +101,42 @@ impl Traits for KafkaDestination {
 /// A bootstrap address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Broker {
-    /// A name in ASCII or an address; IPv6 without brackets.
+    /// An ASCII name or an address; IPv6 without brackets.
     pub host: String,
     /// The port.
     pub port: u16,
 }
 
-/// Why a text is no list of brokers.
+/// Why a text is not a valid list of brokers.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// An entry is empty.
+    /// Empty entry.
     #[error("entry {entry} of the list is empty; expected host:port, separated by commas")]
     Empty {
-        /// Which one, from 1.
+        /// Number of the entry, from 1.
         entry: usize,
     },
     /// An entry without a port.
     #[error("entry {entry} of the list has no port; expected host:port, such as broker.example.com:9092")]
     NoPort {
-        /// Which one, from 1.
+        /// Number of the entry, from 1.
         entry: usize,
     },
     /// The port is not between 1 and 65535.
     #[error("the port of entry {entry} of the list must be a number between 1 and 65535")]
     Port {
-        /// Which one, from 1.
+        /// Number of the entry, from 1.
         entry: usize,
     },
     /// The host is neither a DNS name nor an address.
     #[error("the host of entry {entry} of the list is neither a DNS name nor an IP address (IPv6 in brackets)")]
     Host {
-        /// Which one, from 1.
+        /// Number of the entry, from 1.
         entry: usize,
     },
 }
 
-/// A topic's name breaks Kafka's rule.
+/// A topic name violates Kafka's rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "a Kafka topic name must have 1 to 249 characters from A-Z, a-z, 0-9, . _ and -, and must not be \".\" nor \"..\""
@@ -144,7 +144,7 @@ pub enum BrokerError {
 pub struct TopicError;
 
 impl Broker {
-    /// Reads `host:port`, or several of them separated by commas; blanks around an entry do not count.
+    /// Parses `host:port`, or several separated by commas; spaces around an entry are ignored.
     pub fn parse_list(text: &str) -> Result<Vec<Broker>, BrokerError> {
         text.split(',').enumerate().map(|(index, entry)| Broker::parse(entry.trim_matches(' '), index + 1)).collect()
     }
@@ -165,7 +165,7 @@ impl Broker {
     }
 }
 
-/// `host:port`, as [`KafkaDestination::brokers`] keeps it.
+/// `host:port`, the form in [`KafkaDestination::brokers`].
 impl fmt::Display for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
@@ -180,7 +180,7 @@ impl KafkaDestination {
     /// [`KafkaDestination::check_topic`] as a regular expression.
     pub const TOPIC_PATTERN: &str = "^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,249}$";
 
-    /// Whether `name` is a topic's name.
+    /// Whether `name` is a valid topic name.
     pub fn check_topic(name: &str) -> Result<(), TopicError> {
         let valid = (1..=249).contains(&name.len())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))

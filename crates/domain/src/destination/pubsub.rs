@@ -9,13 +9,13 @@ use super::{BatchLimits, CustomHeaders, Descriptor, DestinationType, HeaderError
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "pubsub",
-    // Google takes at most 1,000 messages in a request.
+    // Google accepts at most 1,000 messages per request.
     manner: Manner::InBatches(BatchLimits { events: 1_000, bytes: 1024 * 1024 }),
     carries_traces: false,
     guide: "integrators/subscriptions.md#google-pubsub",
 };
 
-/// All topics are reached here.
+/// Host of all topics.
 const HOST: &str = "pubsub.googleapis.com";
 
 /// A Google Pub/Sub topic.
@@ -23,7 +23,7 @@ const HOST: &str = "pubsub.googleapis.com";
 pub struct PubsubDestination {
     /// The project.
     pub project_id: String,
-    /// The topic in it.
+    /// The topic within the project.
     pub topic_id: String,
     /// Sent as attributes.
     #[serde(default)]
@@ -59,15 +59,16 @@ impl Traits for PubsubDestination {
     }
 }
 
-/// A project's id breaks Google's rule.
+/// A project id violates Google's rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "a Google project id must have 6 to 30 lower-case letters, digits and hyphens, start with a letter and not end with a \
+    "a Google project id must have 6 to 30 lower-case letters, digits and hyphens, start with a letter and not end \
+     with a \
      hyphen"
 )]
 pub struct ProjectIdError;
 
-/// A topic's id breaks Google's rule.
+/// A topic id violates Google's rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "a Pub/Sub topic id must have 3 to 255 letters, digits and - . _ ~ + %, start with a letter and not with \"goog\""
@@ -75,12 +76,12 @@ pub struct ProjectIdError;
 pub struct TopicIdError;
 
 impl PubsubDestination {
-    /// [`PubsubDestination::check_project_id`] as a regular expression, but for the length of a domain.
+    /// [`PubsubDestination::check_project_id`] as a regular expression, except for the length of a domain.
     pub const PROJECT_ID_PATTERN: &str = "^([a-z0-9-]{1,63}(\\.[a-z0-9-]{1,63})+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$";
     /// [`PubsubDestination::check_topic_id`] as a regular expression.
     pub const TOPIC_ID_PATTERN: &str = "^(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}$";
 
-    /// Whether `id` is a project id, also of the older form `example.com:my-project`.
+    /// Whether `id` is a valid project id, including the older form `example.com:my-project`.
     pub fn check_project_id(id: &str) -> Result<(), ProjectIdError> {
         let (domain, project) = id.split_once(':').map_or((None, id), |(domain, project)| (Some(domain), project));
         let valid_project = (6..=30).contains(&project.len())
@@ -98,7 +99,7 @@ impl PubsubDestination {
         if valid_project && valid_domain { Ok(()) } else { Err(ProjectIdError) }
     }
 
-    /// Whether `id` is a topic id (without `projects/…/topics/`).
+    /// Whether `id` is a valid topic id (without `projects/…/topics/`).
     pub fn check_topic_id(id: &str) -> Result<(), TopicIdError> {
         let valid = (3..=255).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+%".contains(&byte))
@@ -107,7 +108,7 @@ impl PubsubDestination {
         if valid { Ok(()) } else { Err(TopicIdError) }
     }
 
-    /// Whether a custom header may be an attribute of a message beside the event's own; Google keeps `goog…` for itself.
+    /// Whether a custom header may be a message attribute next to the event's own; Google reserves `goog…`.
     pub fn check_attribute(name: &str) -> Result<(), HeaderError> {
         if name.starts_with("goog") {
             return Err(HeaderError::Reserved);

@@ -1,5 +1,5 @@
-//! The catalogue of event types: those of source `pim` with the fields of their data and an example, and those that the
-//! operator registers beside them. `catalogue.json` is the product's only list of them: a type that is added there needs no
+//! The catalogue of event types: those of source `pim`, with the fields of their data and an example, and those
+//! registered by the operator. `catalogue.json` is the only list of them in the product: adding a type there needs no
 //! other change.
 
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use super::{EventType, PIM_PREFIX};
 use crate::nearest::nearest;
 use crate::scan::Scan;
 
-/// The types that the product knows, in the contract's order.
+/// The built-in types, in the contract's order.
 static KNOWN: LazyLock<Vec<KnownType>> = LazyLock::new(|| read(include_str!("catalogue.json")));
 
 struct KnownType {
@@ -18,20 +18,20 @@ struct KnownType {
     about: Option<About>,
 }
 
-/// What events of a type are about, by the type's list of fields: an object of their data, and its field that names it.
+/// The entity of a type's events according to its fields: an object of their data, and the field that identifies it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct About {
     /// The object, such as `task`.
     pub object: String,
-    /// Its field, such as `uuid`.
+    /// The identifying field, such as `uuid`.
     pub field: &'static str,
 }
 
-/// Fields that tell one entity from another, the best one first.
+/// Fields that identify an entity, best first.
 const NAMING: [&str; 5] = ["uuid", "code", "client_id", "execution_id", "identifier"];
 
 impl About {
-    /// The first object beside the author that has a field which names it.
+    /// The first object other than the author with an identifying field.
     fn of(fields: &[DataField]) -> Option<About> {
         let has = |path: &str| fields.iter().any(|field| field.path == path);
         fields.iter().find_map(|field| {
@@ -42,38 +42,38 @@ impl About {
     }
 }
 
-/// A line of a type's field list.
+/// An entry of a type's field list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DataField {
-    /// Where, such as `data.product.uuid`; in lists and maps, the path of what an item is made of.
+    /// Path, such as `data.product.uuid`; in lists and maps, the path of an item's content.
     pub path: String,
-    /// What stands there, such as `string`, `string | null`, `array<object>` or `any`.
+    /// JSON type, such as `string`, `string | null`, `array<object>` or `any`.
     pub json_type: String,
 }
 
-/// A type that the operator registered.
+/// A type registered by the operator.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RegisteredType {
-    /// Its name.
+    /// Name of the type.
     pub name: EventType,
     /// The source that sends it, if only one does.
     pub source: Option<String>,
 }
 
-/// The types that subscriptions can name.
+/// The types available to subscriptions.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Catalogue {
-    /// By name, without those that are known anyway.
+    /// By name, without known types.
     registered: Vec<RegisteredType>,
 }
 
 impl Catalogue {
-    /// The known types alone.
+    /// Only the known types.
     pub fn new() -> Catalogue {
         Catalogue::default()
     }
 
-    /// The known types and further ones. One that is known anyway, or is named again, is left out.
+    /// The known types and further ones, without duplicates.
     pub fn with_registered(types: impl IntoIterator<Item = RegisteredType>) -> Catalogue {
         let mut registered: Vec<_> = types.into_iter().filter(|one| known(one.name.as_str()).is_none()).collect();
         registered.sort_by(|a, b| a.name.cmp(&b.name));
@@ -81,15 +81,14 @@ impl Catalogue {
         Catalogue { registered }
     }
 
-    /// Whether a subscription can name the type.
+    /// Whether the type is available to subscriptions.
     pub fn contains(&self, name: &str) -> bool {
         known(name).is_some() || self.registered(name).is_some()
     }
 
-    /// The name that was probably meant by one that is not in the catalogue. A known type may be named without
-    /// `com.akeneo.pim.v1.`.
+    /// The most likely intended name for an unknown one. Known types match without `com.akeneo.pim.v1.` as well.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        // What all names have in common would make all of them near.
+        // A shared prefix would make all names near.
         let short = |name| str::strip_prefix(name, PIM_PREFIX).unwrap_or(name);
         let found = nearest(short(name), self.iter().map(|name| short(name.as_str())))
             .or_else(|| nearest(last_words(name), self.iter().map(|name| short(name.as_str()))))?;
@@ -101,7 +100,7 @@ impl Catalogue {
         KNOWN.iter().map(|one| &one.name).chain(self.registered.iter().map(|one| &one.name))
     }
 
-    /// What the operator registered, by name.
+    /// Types registered by the operator, by name.
     pub fn registered_types(&self) -> &[RegisteredType] {
         &self.registered
     }
@@ -112,17 +111,17 @@ impl Catalogue {
     }
 }
 
-/// The fields of a known type's data, parents before their members. A registered type has none.
+/// The fields of a known type's data, parents before their members. Registered types have none.
 pub fn fields(event_type: &str) -> Option<&'static [DataField]> {
     known(event_type).map(|one| one.fields.as_slice())
 }
 
-/// An example of a known type's `data`, as compact JSON. A registered type has none.
+/// An example of a known type's `data`, as compact JSON. Registered types have none.
 pub fn example(event_type: &str) -> Option<&'static str> {
     known(event_type).map(|one| one.example)
 }
 
-/// What events of a known type are about, by their fields.
+/// The entity of a known type's events, according to its fields.
 pub fn about(event_type: &str) -> Option<&'static About> {
     known(event_type)?.about.as_ref()
 }
@@ -131,7 +130,7 @@ fn known(name: &str) -> Option<&'static KnownType> {
     KNOWN.iter().find(|one| one.name.as_str() == name)
 }
 
-/// A mistyped prefix (`com.akneo.pim.v2.`) must not hide what follows it: the name without its first four words.
+/// The name without its first four words, so that a mistyped prefix (`com.akneo.pim.v2.`) does not hide the rest.
 fn last_words(name: &str) -> &str {
     name.splitn(5, '.').nth(4).unwrap_or(name)
 }
@@ -193,7 +192,7 @@ mod tests {
         assert_eq!((added.name.as_str(), added.fields.len()), ("com.akeneo.pim.v1.price-list.published", 4));
         let example: serde_json::Value = serde_json::from_str(added.example).expect("JSON");
         assert_eq!(example["price_list"]["code"], "autumn");
-        // Schemas, samples and Kafka's keys are made from that; which entity it is about, too.
+        // Schemas, samples, Kafka keys and entities are derived from it.
         assert_eq!(added.about, Some(About { object: "price_list".to_owned(), field: "code" }));
     }
 

@@ -1,24 +1,24 @@
-//! Why a filter was refused, told so that a person can put it right.
+//! Filter errors, explained so that a person can correct them.
 
 use std::fmt::Write;
 
-/// A refused filter: where, what was found there, what was expected.
+/// A rejected filter: position, text found there, text expected.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct FilterError {
-    /// One sentence with all of the below but the hint.
+    /// One sentence with all of the below except the hint.
     pub message: String,
-    /// Where, in code points, from 1. One past the end when something is missing there.
+    /// Position in code points, from 1. One past the end if something is missing there.
     pub column: usize,
-    /// What stands there; `the end of the filter` when nothing does.
+    /// Text at the position; `the end of the filter` if there is none.
     pub found: String,
-    /// What could stand there.
+    /// Acceptable text at the position.
     pub expected: String,
-    /// Lines to print as they are: the filter (or the part of it around the place), a caret under the place, an advice.
+    /// Lines to print verbatim: the filter (or an excerpt), a caret under the position, a suggestion.
     pub hint: String,
 }
 
-/// What the lexer and the parser know about a refusal.
+/// An error as known to the lexer and the parser.
 #[derive(Debug)]
 pub(super) struct Refusal {
     /// Byte offset in the filter.
@@ -28,13 +28,13 @@ pub(super) struct Refusal {
     pub(super) advice: String,
 }
 
-/// What [`FilterError::found`] says where the text ends.
+/// [`FilterError::found`] at the end of the text.
 pub(super) const END: &str = "the end of the filter";
 
-/// How much of the filter is shown before and after the place, in code points; a whole one is up to 500.
+/// Length of the excerpt before and after the position, in code points; a filter has up to 500.
 const SHOWN_BEFORE: usize = 50;
 const SHOWN_AFTER: usize = 30;
-/// How much is quoted of what was found.
+/// Maximum length of the quoted text.
 const LONGEST_FOUND: usize = 60;
 
 impl Refusal {
@@ -60,12 +60,12 @@ fn shorten(found: &str) -> String {
     }
 }
 
-/// Line breaks and tabs of a filter would move the caret away from its place.
+/// Replaces line breaks and tabs, which would misplace the caret.
 fn on_one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// The filter's text around a place, and a caret under it.
+/// An excerpt of the filter around a position, with a caret under it.
 fn point_at(text: &str, place: usize) -> String {
     let skipped = if place > SHOWN_BEFORE + 1 { place - SHOWN_BEFORE } else { 0 };
     let mut chars = text.chars().skip(skipped);

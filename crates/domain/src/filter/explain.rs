@@ -1,10 +1,10 @@
-//! What a filter means, in plain words.
+//! Explains a filter in plain words.
 
 use std::fmt::Write;
 
 use super::expr::{Condition, Expr, Field, Quoted};
 
-/// Tells when an event passes.
+/// Describes which events pass.
 pub(super) fn explain(expr: &Expr) -> String {
     let mut out = String::from("An event passes when ");
     tell(&mut out, expr, true, 0);
@@ -13,14 +13,15 @@ pub(super) fn explain(expr: &Expr) -> String {
     }
     if expr.conditions().any(|condition| condition.field.is_delta_field()) {
         out.push_str(
-            "\nOnly product.updated.delta and product-model.updated.delta contain changes; in events of other types nothing \
+            "\nOnly product.updated.delta and product-model.updated.delta contain changes; in events of other types \
+             nothing \
              counts as changed.",
         );
     }
     out
 }
 
-/// Tells when the expression holds, or (`holds` false) when it does not.
+/// Describes when the expression is true, or (`holds` false) when it is not.
 fn tell(out: &mut String, expr: &Expr, holds: bool, depth: usize) {
     match expr {
         Expr::Not(inner) => tell(out, inner, !holds, depth),

@@ -5,17 +5,17 @@ use std::fmt;
 /// A filter expression.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Expr {
-    /// At least one of them holds; two or more.
+    /// At least one of them is true; two or more.
     Or(Vec<Expr>),
-    /// All of them hold; two or more.
+    /// All of them are true; two or more.
     And(Vec<Expr>),
-    /// It does not hold.
+    /// Negation.
     Not(Box<Expr>),
-    /// A question about the event.
+    /// A test of the event.
     Condition(Condition),
 }
 
-/// A question about the whole event: does one of these values stand in the field?
+/// A test of the whole event: whether the field has one of these values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Condition {
     /// The field.
@@ -24,7 +24,7 @@ pub struct Condition {
     pub values: Values,
 }
 
-/// What a field is compared with.
+/// Values compared with a field.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Values {
     /// `= "…"`
@@ -43,7 +43,7 @@ impl Values {
     }
 }
 
-/// What can be asked about.
+/// Fields available to conditions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Field {
     /// The author's identifier.
@@ -54,7 +54,7 @@ pub enum Field {
     Attribute,
     /// The scopes of the changed values.
     Scope,
-    /// The same as [`Field::Scope`], by its other name.
+    /// Alias of [`Field::Scope`].
     Channel,
     /// The locales of the changed values.
     Locale,
@@ -65,7 +65,7 @@ impl Field {
     pub const ALL: [Field; 6] =
         [Field::User, Field::UserType, Field::Attribute, Field::Scope, Field::Channel, Field::Locale];
 
-    /// Its name in the filter language.
+    /// Name in the filter language.
     pub fn name(self) -> &'static str {
         match self {
             Field::User => "user",
@@ -98,7 +98,7 @@ impl Expr {
         }
     }
 
-    /// How tightly it binds, so that the text has the parentheses that it needs.
+    /// Operator precedence, which determines the parentheses.
     fn binding(&self) -> u8 {
         match self {
             Expr::Or(_) => 0,
@@ -108,7 +108,7 @@ impl Expr {
     }
 }
 
-/// The normal form: single blanks, only the parentheses that are needed. Parsing it gives an equal expression.
+/// The normal form: single spaces, only necessary parentheses. Parsing it yields an equal expression.
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let within = |part: &Expr, binding: u8, f: &mut fmt::Formatter<'_>| {
@@ -148,7 +148,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// A value as it stands in a filter: in double quotes, `\` before `"` and `\`.
+/// A value in filter syntax: in double quotes, `\` before `"` and `\`.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {

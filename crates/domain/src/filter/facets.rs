@@ -1,11 +1,11 @@
-//! What filters ask about an event, read from its data once and shared by all filters that judge it.
+//! The properties of an event that filters test, read from its data once and shared by all filters.
 
 use std::borrow::Cow;
 
 use crate::event_type::{PRODUCT_MODEL_UPDATED_DELTA, PRODUCT_UPDATED_DELTA};
 use crate::scan::Scan;
 
-/// The answers to what filters may ask. Borrows from the event's data.
+/// The facets of an event. Borrows from its data.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Facets<'a> {
     user: Option<Cow<'a, str>>,
@@ -15,7 +15,7 @@ pub struct Facets<'a> {
     locales: Codes<'a>,
 }
 
-/// A set of codes, and whether something without a code was among them.
+/// A set of codes, and whether a value without a code was among them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Codes<'a> {
     /// Sorted, no duplicates.
@@ -57,7 +57,7 @@ impl<'a> Facets<'a> {
         self.user_type.as_deref()
     }
 
-    /// The attributes that were changed; none on an event that is no delta.
+    /// The changed attributes; none unless the event is a delta.
     pub fn attributes(&self) -> &Codes<'a> {
         &self.attributes
     }
@@ -94,7 +94,7 @@ impl<'a> Facets<'a> {
         });
     }
 
-    /// An entry of `changes.values`. What has no scope, or a scope of `null`, is a value of a non-scopable attribute.
+    /// An entry of `changes.values`. A missing or `null` scope means a non-scopable attribute.
     fn read_value(&mut self, scan: &mut Scan<'a>) {
         if scan.kind() != Some(crate::scan::Kind::Object) {
             return scan.skip();
@@ -120,16 +120,17 @@ impl<'a> Facets<'a> {
 }
 
 impl<'a> Codes<'a> {
-    /// Takes the code that comes next; `null` is none.
+    /// Reads the next code; `null` counts as none.
     fn read(&mut self, scan: &mut Scan<'a>) -> bool {
         let null = scan.kind() == Some(crate::scan::Kind::Null);
         self.codes.extend(scan.string());
         !null
     }
 
-    /// Whether one of the values is in the set, or something has no code (then every value fits).
+    /// Whether one of the values is in the set, or a value without a code (which matches everything).
     pub fn has_one_of(&self, values: &[impl AsRef<str>]) -> bool {
-        /// Up to here looking at each is quicker than halving; beyond, a huge event must not cost every filter.
+        /// Linear search is faster up to this size; larger sets use binary search, so that a huge event does not slow
+        /// every filter.
         const FEW: usize = 8;
         let codes = self.codes.as_slice();
         self.none
@@ -139,12 +140,12 @@ impl<'a> Codes<'a> {
             })
     }
 
-    /// The codes, in order.
+    /// The codes, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.codes.iter().map(|code| &**code)
     }
 
-    /// Whether something without a code was among them.
+    /// Whether a value without a code was among them.
     pub fn has_none(&self) -> bool {
         self.none
     }

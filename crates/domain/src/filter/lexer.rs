@@ -1,8 +1,8 @@
-//! Cuts a filter's text into tokens, one at a time, so that the first fault from the left is the one that is told.
+//! Splits a filter's text into tokens, one at a time, so that the leftmost fault is reported.
 
 use super::error::{END, Refusal};
 
-/// A token and where it stands.
+/// A token and its position.
 #[derive(Clone, Debug)]
 pub(super) struct Token<'a> {
     /// Byte offset of its first character.
@@ -14,7 +14,7 @@ pub(super) struct Token<'a> {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// A keyword, a field name, or something that ought to be one.
+    /// A keyword, a field name, or a mistyped one.
     Word,
     /// A value, unescaped.
     Value(String),
@@ -24,13 +24,13 @@ pub(super) enum Kind {
     ListOpen,
     ListClose,
     Comma,
-    /// Anything that the language does not have, such as `!=` or `'julia'`.
+    /// Anything outside the language, such as `!=` or `'julia'`.
     Foreign,
     End,
 }
 
 impl Token<'_> {
-    /// What a message says was found.
+    /// Text for a message's "found".
     pub(super) fn found(&self) -> String {
         if self.kind == Kind::End { END.to_owned() } else { self.text.to_owned() }
     }
@@ -41,7 +41,7 @@ impl Token<'_> {
     }
 }
 
-/// A place in a filter's text.
+/// A position in a filter's text.
 pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -52,7 +52,7 @@ impl<'a> Lexer<'a> {
         Lexer { text, at: 0 }
     }
 
-    /// The next token; at the end, the end again and again.
+    /// The next token; at the end, repeatedly the end.
     pub(super) fn next(&mut self) -> Result<Token<'a>, Refusal> {
         let rest = self.text[self.at..].trim_start();
         self.at = self.text.len() - rest.len();
@@ -79,7 +79,7 @@ impl<'a> Lexer<'a> {
         Token { at, text: &self.text[at..self.at], kind }
     }
 
-    /// A value in double quotes: its length with them, and what it says.
+    /// A value in double quotes: its length including them, and its content.
     fn value(&self, rest: &str) -> Result<(usize, Kind), Refusal> {
         let mut value = String::new();
         let mut chars = rest.char_indices().skip(1);
@@ -120,7 +120,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Wider than the language's words, so that `user-type` is one wrong word and not three tokens.
+/// Wider than the language's words, so that `user-type` is one wrong word rather than three tokens.
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
 }
@@ -129,7 +129,7 @@ fn run(rest: &str, within: impl Fn(char) -> bool) -> usize {
     rest.find(|c| !within(c)).unwrap_or(rest.len())
 }
 
-/// How much of something foreign is best told as one thing: `!=` or a value in the wrong quotes.
+/// Length of foreign text best reported as one token: `!=` or a value in the wrong quotes.
 fn foreign(rest: &str, first: char) -> usize {
     let after = first.len_utf8();
     let quoted = |end: char| rest[after..].find(end).map(|at| after + at + end.len_utf8());

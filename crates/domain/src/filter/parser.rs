@@ -1,5 +1,5 @@
-//! From a filter's text to its tree (the grammar of contract page 3), with a place, what was found, what was expected and
-//! an advice for whatever is refused.
+//! Parses a filter's text to its tree (grammar of contract page 3). Errors have a position, the text found, the text
+//! expected and a suggestion.
 
 use super::error::{END, FilterError, Refusal};
 use super::expr::{Condition, Expr, Field, Quoted, Values};
@@ -10,7 +10,7 @@ use crate::nearest::nearest;
 const KEYWORDS: [&str; 4] = ["and", "or", "not", "in"];
 const A_VALUE: &str = "a value in double quotes";
 
-/// Parses a filter that is not blank.
+/// Parses a non-blank filter.
 pub(super) fn parse(text: &str) -> Result<Expr, FilterError> {
     parse_text(text).map_err(|refusal| refusal.into_error(text))
 }
@@ -38,10 +38,10 @@ fn parse_text(text: &str) -> Result<Expr, Refusal> {
 struct Parser<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
-    /// The token that comes next.
+    /// The next token.
     token: Token<'a>,
     operators: usize,
-    /// Byte offsets of the parentheses that are open.
+    /// Byte offsets of open parentheses.
     open: Vec<usize>,
 }
 
@@ -138,7 +138,7 @@ impl<'a> Parser<'a> {
         Ok(values)
     }
 
-    /// The value that must come next; `listed` tells how many of a list came before it.
+    /// The required value; `listed`: number of preceding values of a list.
     fn value(&mut self, field: Field, listed: Option<usize>) -> Result<String, Refusal> {
         let Kind::Value(value) = &self.token.kind else {
             return Err(self.not_a_value(field, listed));
@@ -156,7 +156,7 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    /// Takes an operator, if there are not too many.
+    /// Consumes an operator, unless there are too many.
     fn operator(&mut self) -> Result<(), Refusal> {
         self.operators += 1;
         if self.operators > MAX_OPERATORS {
@@ -176,7 +176,7 @@ impl<'a> Parser<'a> {
         Refusal { at: self.token.at, found: self.token.found(), expected: expected.into(), advice: advice.into() }
     }
 
-    /// Something other than a field, `not` or `(` begins a condition.
+    /// A condition must begin with a field, `not` or `(`.
     fn not_a_condition(&self) -> Refusal {
         let fields = Field::ALL.map(|field| format!("`{}`", field.name()));
         let expected = format!("a condition: {}, `not` or `(`", fields.join(", "));
@@ -200,7 +200,7 @@ impl<'a> Parser<'a> {
         self.refuse(expected, advice)
     }
 
-    /// Something other than `=` or `in` follows a field.
+    /// A field must be followed by `=` or `in`.
     fn not_compared(&self, field: Field) -> Refusal {
         let name = field.name();
         let advice = match (&self.token.kind, self.token.text) {
@@ -214,7 +214,7 @@ impl<'a> Parser<'a> {
         self.refuse("`=` or `in`", advice)
     }
 
-    /// Something other than a value in double quotes comes where one must.
+    /// A value in double quotes is missing.
     fn not_a_value(&self, field: Field, listed: Option<usize>) -> Refusal {
         let mut refusal = self.refuse(A_VALUE, "");
         refusal.advice = match (&self.token.kind, listed) {
@@ -223,7 +223,7 @@ impl<'a> Parser<'a> {
             (Kind::ListOpen, None) => format!("a list needs `in`: {} in [\"…\"]", field.name()),
             (Kind::Equals, None) => format!("use a single `=`: {}=\"…\"", field.name()),
             (Kind::Word | Kind::Foreign, _) => {
-                // What stands here is a value without quotes, or with others: tell all of it.
+                // A value without quotes, or with other ones: report all of it.
                 let rest = &self.text[self.token.at..];
                 let end = rest.find(|c: char| c.is_whitespace() || matches!(c, ')' | ']' | ',' | '"'));
                 let bare = &rest[..end.unwrap_or(rest.len()).max(self.token.text.len())];
@@ -239,7 +239,7 @@ impl<'a> Parser<'a> {
         refusal
     }
 
-    /// A condition is complete, and what follows neither joins another one nor closes.
+    /// A complete condition must be followed by an operator or a closing parenthesis.
     fn not_joined(&self) -> Refusal {
         let expected =
             if self.open.is_empty() { format!("`and`, `or` or {END}") } else { "`and`, `or` or `)`".to_owned() };
@@ -266,7 +266,7 @@ fn lower_case(word: &str) -> String {
     format!("keywords and field names must be in lower case: `{word}`")
 }
 
-/// A value without the quotes that the language does not have.
+/// A value without its foreign quotes.
 fn unquoted(bare: &str) -> &str {
     bare.trim_matches(|c| "'`‘’“”„«»".contains(c))
 }

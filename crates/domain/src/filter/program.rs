@@ -1,18 +1,18 @@
-//! The flat form of a filter: a list of questions, each of which says where to go on after a yes and after a no. `and`,
-//! `or` and `not` are in the arrows, so that running it needs no stack and asks no question twice.
+//! The flat form of a filter: a list of tests, each with a target for true and one for false. The targets encode `and`,
+//! `or` and `not`, so that evaluation needs no stack and repeats no test.
 
 use super::expr::{Condition, Expr, Field};
 use super::facets::Facets;
 
-/// Where to go on: at a step, or at a verdict.
+/// Target of a jump: a step or a verdict.
 type Target = u8;
 /// The event passes. A filter has at most 11 conditions, so no step has this number.
 const PASS: Target = Target::MAX;
-/// The event is passed over.
+/// The event is filtered out.
 const PASS_OVER: Target = Target::MAX - 1;
 
 pub(super) struct Program {
-    /// The last one is asked first.
+    /// In reverse order of evaluation.
     steps: Box<[Step]>,
 }
 
@@ -43,8 +43,7 @@ impl Program {
     }
 }
 
-/// Adds the steps of an expression from its end to its beginning, so that every arrow leads to a step that is there;
-/// returns the one to begin with.
+/// Adds the steps of an expression from end to beginning, so that every target already exists; returns the first step.
 fn add(steps: &mut Vec<Step>, expr: &Expr, yes: Target, no: Target) -> Target {
     match expr {
         Expr::Not(inner) => add(steps, inner, no, yes),
