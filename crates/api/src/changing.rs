@@ -73,7 +73,7 @@ where
 /// configuration (contract page 7, "Delivery and guard").
 pub(crate) async fn make(subscriptions: &dyn Subscriptions, change: Change) -> Result<Made, ChangeError> {
     let made = subscriptions.change(change).await?;
-    if !subscriptions.changes().in_effect(made.version, IN_EFFECT).await {
+    if !subscriptions.in_effect(made.shard, made.version, IN_EFFECT).await {
         tracing::warn!(version = made.version, "a committed change is not in effect after {IN_EFFECT:?}");
     }
     Ok(made)

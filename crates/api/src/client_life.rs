@@ -7,7 +7,7 @@ use domain::pim::Pim;
 use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use domain::{Clock, Timestamp};
 use store::transition::{self, Frequent};
-use store::{ChangeError, ClientQuery, Clients, Condition, PimQuery, Store, StoreError, edit_client};
+use store::{ChangeError, ClientQuery, Clients, Condition, PimQuery, Shard, Store, StoreError, edit_client};
 
 use crate::auth::gateway::{Permission, PimGateway};
 use crate::changing;
@@ -101,10 +101,11 @@ pub(crate) async fn admit_after(clients: &dyn Clients, owner: &Owner, removed: T
     Ok(())
 }
 
-/// Asks PIMs once about every client with a subscriber, if that is possible without a caller's token, with a pause
+/// Asks the PIMs of a shard once about every client with a subscriber, if that is possible without a caller's token, with a pause
 /// after each request. A withdrawn permission suspends, like the operator's call.
 pub async fn recheck_permissions(
     store: &dyn Store,
+    shard: Shard,
     gateway: &dyn PimGateway,
     clock: &Clock,
     pause: Duration,
@@ -114,7 +115,8 @@ pub async fn recheck_permissions(
     loop {
         let pims = store.pims(&PimQuery { text: None, after: behind, limit: AT_ONCE }).await?;
         behind = pims.last().map(|last| last.id);
-        for pim in pims.items.into_iter().filter(|pim| !pim.is_withdrawn()) {
+        let is_ours = |pim: &Pim| store.shard_of(pim.id) == shard && !pim.is_withdrawn();
+        for pim in pims.items.into_iter().filter(is_ours) {
             recheck_clients(store, gateway, clock, &pim, pause, frequent).await?;
         }
         if behind.is_none() {

@@ -104,6 +104,8 @@ impl From<StoreError> for Refusal {
 impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Refusal {
         match error {
+            // No request is made by the owner of a shard.
+            ChangeError::Fenced => StoreError::Unavailable(error.to_string()).into(),
             ChangeError::Store(error) => error.into(),
             ChangeError::Conflict | ChangeError::Outdated => {
                 Refusal::new(because::CONCURRENT_CHANGE, "too many concurrent changes; read it again and retry")

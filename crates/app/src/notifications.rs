@@ -8,7 +8,7 @@ use domain::Clock;
 use notify::{Mailer, Notifier, SmtpSettings, Ways};
 use sinks::client::Client;
 use sinks::connect::Connector;
-use store::{Outbox, Store, Subscriptions};
+use store::{Outbox, Shard, Store, Subscriptions};
 
 use crate::config::settings::Settings;
 use crate::config::value::SmtpSecurity;
@@ -18,6 +18,7 @@ use crate::failure::{Exit, Failure};
 /// well.
 pub(crate) fn start(
     store: &Arc<dyn Store>,
+    shard: Shard,
     connector: Connector,
     settings: &Settings,
     public_url: &str,
@@ -34,7 +35,7 @@ pub(crate) fn start(
         ..notify::Settings::default()
     };
     let outbox = Arc::clone(store) as Arc<dyn Outbox>;
-    Ok(Notifier::start(outbox, ways, settings, clock))
+    Ok(Notifier::start(outbox, shard, ways, settings, clock))
 }
 
 /// The mailer, if an SMTP server is configured.

@@ -7,16 +7,16 @@ use anyhow::Context;
 use api::{Api, LaneStatuses, MetricsPage, Parts, PimGateway, Readiness};
 use domain::lane_status::LaneStatus;
 use domain::{Clock, SubscriptionId};
-use engine::Engine;
 use engine::trace::DeliveryTracer;
+use engine::{Ending, Engine};
 use intake::{Bridge, Reconciler};
 use notify::Notifier;
 use sinks::Sink;
 use sinks::client::Client;
 use sinks::connect::Connector;
 use sinks::egress::check_while_silent;
-use store::Store;
 use store::trace::AppendTracer;
+use store::{Shard, Store, Tenure};
 use supervise::Supervisor;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -72,6 +72,7 @@ impl Platform {
         let sinks = Arc::new(destinations::sinks(settings, &public_url, &connector, &clock)?);
         let engine = Engine::start(
             Arc::clone(&store),
+            Shard::FIRST,
             Arc::clone(&sinks) as Arc<dyn Sink>,
             tuning::engine_settings(settings),
             clock.clone(),
@@ -80,10 +81,16 @@ impl Platform {
         )
         .await
         .map_err(|error| Failure::new(Exit::Data, error))?;
-        supervisor.need("deliveries", engine.ended());
-        let engine_meters = Arc::clone(engine.meters());
+        let ended = engine.ended();
+        supervisor.need("deliveries", async {
+            if ended.await == Ending::Fenced {
+                tracing::error!("another process took the deliveries over");
+            }
+        });
+        let (engine_meters, tenure) = (Arc::clone(engine.meters()), engine.tenure());
         let running = Arc::new(Running::new(engine));
-        let notifier = notifications::start(&store, connector.clone(), settings, &public_url, clock.clone())?;
+        let notifier =
+            notifications::start(&store, tenure.shard, connector.clone(), settings, &public_url, clock.clone())?;
         supervisor.need("notifications", notifier.ended());
 
         let pims = PimClient::new(Client::new(connector.exempt()), settings.tokens.timeout);
@@ -127,15 +134,17 @@ impl Platform {
             serving.push(supervisor.need("the listener for metrics", scraping));
         }
         serving.push(supervisor.need("the API", api::serve(listener, api, stopped(&supervisor))));
-        let ageing = supervisor.need("hours of service", upkeep::age(Arc::clone(&store), supervisor.stopping()));
+        let ageing =
+            supervisor.need("hours of service", upkeep::age(Arc::clone(&store), tenure, supervisor.stopping()));
         let reconciler = Reconciler::new(
             bridge,
             Arc::clone(&store),
+            tenure.shard,
             Arc::new(HttpEntities::new(pims)),
             settings.events_api.reconcile_overlap,
             clock.clone(),
         );
-        keep_up(&mut supervisor, settings, &store, gateway, reconciler, connector, clock);
+        keep_up(&mut supervisor, settings, (&store, tenure), gateway, reconciler, connector, clock);
         Ok(Platform { address, metrics_address, running, store, supervisor, serving, ageing, notifier, traces })
     }
 
@@ -193,17 +202,18 @@ fn stopped(supervisor: &Supervisor) -> impl Future<Output = ()> + use<> {
 fn keep_up(
     supervisor: &mut Supervisor,
     settings: &Settings,
-    store: &Arc<dyn Store>,
+    (store, tenure): (&Arc<dyn Store>, Tenure),
     gateway: Arc<dyn PimGateway>,
     reconciler: Reconciler,
     connector: Connector,
     clock: Clock,
 ) {
     let (pruned, keep) = (Arc::clone(store), settings.storage.keep_logs);
-    supervisor.keep("pruning", move || upkeep::prune(Arc::clone(&pruned), keep));
+    supervisor.keep("pruning", move || upkeep::prune(Arc::clone(&pruned), tenure, keep));
     if !settings.tokens.recheck_every.is_zero() {
         let (store, settings) = (Arc::clone(store), settings.clone());
-        let recheck = move || upkeep::recheck(store.clone(), gateway.clone(), clock.clone(), settings.clone());
+        let recheck =
+            move || upkeep::recheck(store.clone(), tenure.shard, gateway.clone(), clock.clone(), settings.clone());
         supervisor.keep("checks of permissions", recheck);
     }
     let every = settings.events_api.reconcile_every;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use api::{PimGateway, client_life};
 use domain::Clock;
-use store::Store;
+use store::{Shard, Store, Tenure};
 use tokio::sync::watch;
 
 use crate::config::settings::Settings;
@@ -17,13 +17,19 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// Interval of telling the store how long the platform has run: a crash loses less than this.
 const SERVED_EVERY: Duration = Duration::from_secs(5 * 60);
 
-/// Asks PIMs periodically whether their clients may still use the platform. Never ends.
-pub(crate) async fn recheck(store: Arc<dyn Store>, gateway: Arc<dyn PimGateway>, clock: Clock, settings: Settings) {
+/// Asks the PIMs of a shard periodically whether their clients may still use the platform. Never ends.
+pub(crate) async fn recheck(
+    store: Arc<dyn Store>,
+    shard: Shard,
+    gateway: Arc<dyn PimGateway>,
+    clock: Clock,
+    settings: Settings,
+) {
     let (every, pause) = (settings.tokens.recheck_every, settings.tokens.recheck_pause);
     let frequent = tuning::frequent(&settings);
     loop {
         tokio::time::sleep(every).await;
-        let round = client_life::recheck_permissions(store.as_ref(), gateway.as_ref(), &clock, pause, frequent);
+        let round = client_life::recheck_permissions(store.as_ref(), shard, gateway.as_ref(), &clock, pause, frequent);
         if let Err(error) = round.await {
             tracing::warn!(%error, "could not check the clients' permissions; retrying in the next round");
         }
@@ -31,9 +37,9 @@ pub(crate) async fn recheck(store: Arc<dyn Store>, gateway: Arc<dyn PimGateway>,
 }
 
 /// Deletes the bridge's data of removed PIMs, slice by slice.
-async fn prune_snapshots(store: &dyn Store) {
+async fn prune_snapshots(store: &dyn Store, tenure: &Tenure) {
     loop {
-        match store.prune_snapshots().await {
+        match store.prune_snapshots(tenure).await {
             Ok(0) => return,
             Ok(_) => tokio::task::yield_now().await,
             Err(error) => {
@@ -45,12 +51,12 @@ async fn prune_snapshots(store: &dyn Store) {
 }
 
 /// Counts the hours of service, which determine all ages, with a monotonic clock.
-pub(crate) async fn age(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn age(store: Arc<dyn Store>, tenure: Tenure, mut stopped: watch::Receiver<bool>) {
     let mut told = Instant::now();
     loop {
         let stop = tokio::time::timeout(SERVED_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_ok();
         let now = Instant::now();
-        match store.served(now.duration_since(told)).await {
+        match store.served(&tenure, now.duration_since(told)).await {
             Ok(_) => told = now,
             Err(error) => {
                 tracing::warn!(%error, "could not count the hours of service; retrying")
@@ -62,18 +68,18 @@ pub(crate) async fn age(store: Arc<dyn Store>, mut stopped: watch::Receiver<bool
     }
 }
 
-/// Deletes log entries that are older than `keep`, and what was deleted before that, periodically. Ages are counted in
-/// hours of service. Never ends.
-pub(crate) async fn prune(store: Arc<dyn Store>, keep: Duration) {
+/// Deletes log entries of an owner's shard that are older than `keep`, and what was deleted before that, periodically.
+/// Ages are counted in hours of service. Never ends.
+pub(crate) async fn prune(store: Arc<dyn Store>, tenure: Tenure, keep: Duration) {
     loop {
-        match store.prune_entries(store.hour().ago(keep)).await {
+        match store.prune_entries(&tenure, store.hour().ago(keep)).await {
             Ok(0) => {}
             Ok(entries) => tracing::info!(entries, "deleted old log entries"),
             Err(error) => tracing::warn!(%error, "could not delete old log entries; retrying in an hour"),
         }
-        prune_snapshots(store.as_ref()).await;
+        prune_snapshots(store.as_ref(), &tenure).await;
         // However short the retention: the engine must have processed a deletion before it is erased.
-        match store.prune_deleted(store.hour().ago(keep.max(PRUNE_EVERY))).await {
+        match store.prune_deleted(&tenure, store.hour().ago(keep.max(PRUNE_EVERY))).await {
             Ok(0) => {}
             Ok(pruned) => tracing::info!(pruned, "erased old deleted subscribers and subscriptions"),
             Err(error) => {

@@ -129,7 +129,9 @@ fn store() -> MemoryStore {
 }
 
 async fn start(store: Arc<dyn Store>, sink: Arc<dyn Sink>) -> Engine {
-    Engine::start(store, sink, Settings::default(), Clock::system(), None, Heard::default()).await.unwrap()
+    Engine::start(store, store::Shard::FIRST, sink, Settings::default(), Clock::system(), None, Heard::default())
+        .await
+        .unwrap()
 }
 
 /// A lane that is behind by all events.
@@ -168,7 +170,7 @@ async fn ceiling() -> f64 {
     append(&store, 0..EVENTS).await;
     let begun = Instant::now();
     let mut from = Position::FIRST;
-    while let Some(events) = store.tail().since(from, BATCH)
+    while let Some(events) = store.tail(store::Shard::FIRST).since(from, BATCH)
         && let Some(last) = events.last()
     {
         from = last.position.next();

@@ -34,7 +34,7 @@ use output::ReadFor;
 pub use input::Input;
 pub use output::{AttemptId, Output, Read, ReadId, Suspend};
 pub(crate) use route::is_for;
-pub use save::Floors;
+pub use store::Floors;
 pub use survey::{Figures, Lanes, Survey, Totals, suspension_names};
 
 /// All lanes, and the router.
@@ -194,6 +194,11 @@ impl Core {
     pub fn is_quiet(&self) -> bool {
         let under_way = self.entries.iter().flatten().any(|entry| entry.lane.in_flight() > 0);
         !under_way && self.saver.is_idle(self.routed)
+    }
+
+    /// All subscriptions that have a lane.
+    pub fn subscriptions(&self) -> impl Iterator<Item = SubscriptionId> {
+        self.by_subscription.keys().copied()
     }
 
     /// How a subscription's delivery stands; with it, where the uncounted part of its backlog begins.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use domain::lane_status::LaneStatus;
 use domain::subscription::Subscription;
 use domain::{Now, Position, SubscriptionId, Timestamp};
-use store::LedgerRecord;
+use store::{LedgerRecord, TenureError};
 
 use crate::core::{self, Core, Output, Survey};
 use crate::meters::Meters;
@@ -61,6 +61,9 @@ pub enum End {
     InOrder,
     /// Its time was up before that.
     TooLate,
+    /// The shard was taken over by somebody else: what was under way ends unheard, and nothing is written or sent any
+    /// more.
+    Fenced,
 }
 
 /// The loop around the core, as a state machine: tell it what happened with [`Driver::handle`], then do what
@@ -124,6 +127,9 @@ impl Driver {
     /// Takes an input. Drain [`Driver::poll`] afterwards. A [`Timestamp`] for `now` stands for a wall clock that is
     /// never set; its steady part must only go forward.
     pub fn handle(&mut self, now: impl Into<Now>, input: Input) {
+        if self.end == Some(End::Fenced) {
+            return;
+        }
         self.clock = now.into();
         // What was asked for a moment ago is still part of the same turn.
         self.awake |= !matches!(input, Input::Seen { .. } | Input::Announced { .. } | Input::Heard { .. });
@@ -141,10 +147,15 @@ impl Driver {
                 if result.is_err() {
                     self.meters.failed_saves.one();
                 }
-                self.tell(core::Input::Saved { result });
+                match result {
+                    Ok(()) => self.tell(core::Input::Saved { result: Ok(()) }),
+                    Err(TenureError::Store(error)) => self.tell(core::Input::Saved { result: Err(error) }),
+                    Err(TenureError::Fenced) => self.fenced(),
+                }
             }
+            Input::Applied { result } => self.applied(result),
             Input::Suspended { number, result } => self.suspended(number, result),
-            Input::Trimmed(trimmed) => self.trimmed(trimmed),
+            Input::Trimmed { result } => self.trimmed(result),
             Input::Heard { ago } => self.heard(ago),
             Input::Stop => {
                 self.stop_by.get_or_insert(self.clock.steady + STOP_AT_MOST);
@@ -159,6 +170,9 @@ impl Driver {
         loop {
             if let Some(request) = self.requests.pop_front() {
                 return Some(request);
+            }
+            if self.end == Some(End::Fenced) {
+                return None;
             }
             match self.core.poll() {
                 Some(output) => return Some(self.request(output)),
@@ -176,7 +190,12 @@ impl Driver {
         let now = self.clock.steady;
         let at_once = self.more.then_some(now);
         let listen = (self.core.listens() || self.lacks.any()).then(|| now + LISTEN_EVERY);
-        let again = [self.changes.again_at(), self.routing.again_at(), self.suspensions.again_at()];
+        let again = [
+            self.changes.again_at(),
+            self.changes.apply_again_at(),
+            self.routing.again_at(),
+            self.suspensions.again_at(),
+        ];
         let trim = if self.stops() { None } else { Some(self.trimming.due()) };
         let due = [at_once, self.core.poll_timeout(), listen, trim, self.stop_by];
         due.into_iter().chain(again).flatten().min()
@@ -200,6 +219,13 @@ impl Driver {
     /// How all lanes stand, with the figures of the `at_most` oldest subscriptions.
     pub fn survey(&self, at_most: usize) -> Survey {
         self.core.survey(at_most)
+    }
+
+    /// Somebody else owns the shard: all that is left to do is to let go of destinations.
+    fn fenced(&mut self) {
+        tracing::warn!("the shard was taken over by another process; its subscriptions are left to it");
+        self.end = Some(End::Fenced);
+        self.requests = self.core.subscriptions().map(|subscription| Request::Forget { subscription }).collect();
     }
 
     fn stops(&self) -> bool {
@@ -238,6 +264,7 @@ impl Driver {
             None => {
                 self.trim_if_due();
                 self.read_changes_again();
+                self.apply_again();
                 self.look();
             }
         }

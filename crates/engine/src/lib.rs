@@ -21,5 +21,5 @@ mod running;
 mod shell;
 
 pub use meters::Meters;
-pub use running::Engine;
+pub use running::{Ending, Engine};
 pub use settings::Settings;

@@ -8,12 +8,12 @@ use domain::subscription::Subscription;
 use domain::{Clock, Position, SubscriptionId};
 use sinks::Sink;
 use sinks::heard::Heard;
-use store::{ReadLimit, Store, StoreError};
+use store::{ReadLimit, Scope, Shard, Store, StoreError, Tenure};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::core::Survey;
-use crate::driver::{Driver, Found};
+use crate::driver::{Driver, End, Found};
 use crate::meters::Meters;
 use crate::settings::Settings;
 use crate::shell::{self, Question, Surroundings};
@@ -25,18 +25,32 @@ const COUNT_AT_MOST: usize = 50_000;
 /// A running engine.
 pub struct Engine {
     store: Arc<dyn Store>,
+    tenure: Tenure,
     questions: mpsc::Sender<Question>,
     meters: Arc<Meters>,
     lacks: watch::Receiver<Vec<Lack>>,
     stop: watch::Sender<bool>,
+    ended: watch::Receiver<Option<End>>,
     running: JoinHandle<()>,
 }
 
+/// How an engine ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// It was asked to stop.
+    Stopped,
+    /// Its shard was taken over: it has left everything as it was, and another process goes on from what was saved.
+    Fenced,
+    /// By a fault of its own.
+    Failed,
+}
+
 impl Engine {
-    /// Takes all lanes up where they were saved, and runs. `tracer` follows events on their way out; `heard` knows when
-    /// hosts that are no destinations last answered.
+    /// Takes a shard over, takes all of its lanes up where they were saved, and runs. `tracer` follows events on their
+    /// way out; `heard` knows when hosts that are no destinations last answered.
     pub async fn start(
         store: Arc<dyn Store>,
+        shard: Shard,
         sink: Arc<dyn Sink>,
         settings: Settings,
         clock: Clock,
@@ -44,17 +58,24 @@ impl Engine {
         heard: Heard,
     ) -> Result<Engine, StoreError> {
         let now = clock.wall();
-        let ledger = store.load().await?;
-        let (version, subscriptions) = store.changed_since(None).await?;
+        let tenure = store.take(shard).await?;
+        tracing::debug!(%tenure, "the shard is owned by this process");
+        let ledger = store.load(&tenure).await?;
+        let (version, subscriptions) = store.changed_since(shard, None).await?;
         let (meters, frequent) = (Arc::new(Meters::default()), settings.frequent);
         let driver = Driver::new(settings, meters.clone(), now, Found { ledger, version, subscriptions });
         let (questions, asked) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
         let (told, lacks) = watch::channel(Vec::new());
         let (log, counted) = (store.clone(), meters.clone());
-        let around = Surroundings { clock, store: log, sink, frequent, meters: counted, tracer, heard, lacks: told };
-        let running = tokio::spawn(shell::run(driver, around, asked, stopped));
-        Ok(Engine { store, questions, meters, lacks, stop, running })
+        let around =
+            Surroundings { clock, store: log, tenure, sink, frequent, meters: counted, tracer, heard, lacks: told };
+        let (tell, ended) = watch::channel(None);
+        let running = tokio::spawn(async move {
+            let end = shell::run(driver, around, asked, stopped).await;
+            tell.send_replace(Some(end));
+        });
+        Ok(Engine { store, tenure, questions, meters, lacks, stop, ended, running })
     }
 
     /// Whether the loop runs.
@@ -62,11 +83,22 @@ impl Engine {
         !self.running.is_finished()
     }
 
-    /// Resolves when the loop has ended, in order or by a fault.
-    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
-        let stop = self.stop.clone();
-        // The loop holds the receiver.
-        async move { stop.closed().await }
+    /// The ownership of its shard: whoever writes for the shard beside it shows the same.
+    pub fn tenure(&self) -> Tenure {
+        self.tenure
+    }
+
+    /// Resolves when the engine has ended.
+    pub fn ended(&self) -> impl Future<Output = Ending> + Send + use<> {
+        let mut ended = self.ended.clone();
+        async move {
+            match ended.wait_for(Option::is_some).await.map(|end| *end) {
+                Ok(Some(End::Fenced)) => Ending::Fenced,
+                Ok(Some(End::InOrder | End::TooLate)) => Ending::Stopped,
+                // It did not come to say so.
+                Ok(None) | Err(_) => Ending::Failed,
+            }
+        }
     }
 
     /// What the platform itself lacks to deliver, in the order of the contract.
@@ -98,11 +130,12 @@ impl Engine {
         let (answer, answered) = oneshot::channel();
         self.questions.send(Question::Survey(at_most, answer)).await.ok()?;
         let mut survey = answered.await.ok()?;
-        let until = self.store.tail().head();
+        let until = self.store.tail(self.tenure.shard).head();
+        survey.head = until;
         for lanes in &mut survey.lanes {
             let Some((from, pim)) = lanes.furthest else { continue };
             let limit = ReadLimit { events: 1, bytes: 1, until };
-            if let Ok(chunk) = self.store.read(Some(pim), from, limit).await {
+            if let Ok(chunk) = self.store.read(Scope::Pim(pim), from, limit).await {
                 let first = chunk.events.first().map(|event| event.accepted_at);
                 lanes.oldest = lanes.oldest.into_iter().chain(first).min();
             }
@@ -112,7 +145,7 @@ impl Engine {
 
     /// Adds what a lane that is behind has still to read.
     async fn count_backlog(&self, status: &mut LaneStatus, reach: Position, subscription: &Subscription) {
-        let head = self.store.tail().head();
+        let head = self.store.tail(self.tenure.shard).head();
         let mut from = reach;
         let mut seen = 0;
         while from < head {
@@ -121,7 +154,7 @@ impl Engine {
                 return;
             }
             let limit = ReadLimit { events: 1024, bytes: 4 * 1024 * 1024, until: head };
-            let Ok(chunk) = self.store.read(Some(subscription.pim), from, limit).await else {
+            let Ok(chunk) = self.store.read(Scope::Pim(subscription.pim), from, limit).await else {
                 status.backlog_at_least = true;
                 return;
             };

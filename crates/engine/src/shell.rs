@@ -10,11 +10,11 @@ use domain::{Clock, LoggedEvent, SubscriptionId};
 use futures_util::FutureExt;
 use sinks::heard::Heard;
 use sinks::{Delivery, Sink, TraceParents};
-use store::Store;
+use store::{Scope, Store, Tail, Tenure};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::{AttemptId, Survey};
-use crate::driver::{Driver, Input, Request, Seen, Standing};
+use crate::driver::{Driver, End, Input, Request, Seen, Standing};
 use crate::meters::{Accepted, Meters};
 use crate::trace::DeliveryTracer;
 use crate::{suspension, work};
@@ -48,6 +48,7 @@ enum Woken {
 pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) tenure: Tenure,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) frequent: store::transition::Frequent,
     pub(crate) meters: Arc<Meters>,
@@ -56,26 +57,27 @@ pub(crate) struct Surroundings {
     pub(crate) lacks: watch::Sender<Vec<Lack>>,
 }
 
-/// Runs a driver until it ends.
+/// Runs a driver until it ends, and says how it did. What is under way then ends with it: nobody would hear of it.
 pub(crate) async fn run(
     mut driver: Driver,
     around: Surroundings,
     questions: mpsc::Receiver<Question>,
     stopped: watch::Receiver<bool>,
-) {
+) -> End {
     if around.tracer.is_some() {
         driver.follow();
     }
     let (answers, answered) = mpsc::unbounded_channel();
-    let committed = around.store.changes().committed();
-    let shell = Shell { driver, around, answers, committed };
-    shell.run(answered, questions, stopped).await;
+    let (tail, committed) = (around.store.tail(around.tenure.shard), around.store.committed(around.tenure.shard));
+    let shell = Shell { driver, around, answers, tail, committed };
+    shell.run(answered, questions, stopped).await
 }
 
 struct Shell {
     driver: Driver,
     around: Surroundings,
     answers: mpsc::UnboundedSender<Input>,
+    tail: Arc<Tail>,
     committed: watch::Receiver<u64>,
 }
 
@@ -85,8 +87,8 @@ impl Shell {
         mut answered: mpsc::UnboundedReceiver<Input>,
         mut questions: mpsc::Receiver<Question>,
         mut stopped: watch::Receiver<bool>,
-    ) {
-        let mut head = self.around.store.tail().watch();
+    ) -> End {
+        let mut head = self.tail.watch();
         let mut answers = Vec::with_capacity(ANSWERS_AT_ONCE);
         let mut stopping = false;
         let timer = tokio::time::sleep(Duration::ZERO);
@@ -96,8 +98,8 @@ impl Shell {
             head.borrow_and_update();
             self.committed.borrow_and_update();
             self.do_what_is_asked();
-            if self.driver.end().is_some() {
-                return;
+            if let Some(end) = self.driver.end() {
+                return end;
             }
             let now = self.around.clock.now().steady;
             let wait = self.driver.poll_timeout().map_or(Duration::from_secs(3600), |at| at.since(now));
@@ -146,9 +148,9 @@ impl Shell {
     }
 
     fn carry_out(&mut self, request: Request) {
-        let store = self.around.store.clone();
+        let (store, tenure) = (self.around.store.clone(), self.around.tenure);
         match request {
-            Request::Look { from, max } => self.tell(Input::Seen { seen: Seen::look(store.tail(), from, max) }),
+            Request::Look { from, max } => self.tell(Input::Seen { seen: Seen::look(&self.tail, from, max) }),
             Request::Version => {
                 let version = *self.committed.borrow();
                 self.tell(Input::Announced { version });
@@ -159,19 +161,25 @@ impl Shell {
                 }
             }
             Request::Changes { since } => {
-                self.begin(async move { Input::Changed { result: store.changed_since(Some(since)).await } });
+                self.begin(
+                    async move { Input::Changed { result: store.changed_since(tenure.shard, Some(since)).await } },
+                );
             }
-            Request::InEffect { version } => store.changes().apply(version),
+            Request::InEffect { version } => {
+                self.begin(async move { Input::Applied { result: store.apply(&tenure, version).await } });
+            }
             Request::Missed { from, limit } => {
-                self.begin(async move { Input::Missed { result: store.read(None, from, limit).await } });
+                self.begin(async move {
+                    Input::Missed { result: store.read(Scope::Shard(tenure.shard), from, limit).await }
+                });
             }
             Request::LookFor { read } => {
                 // In its turn: a lane that reads a lot holds up nobody.
-                let seen = Seen::look(store.tail(), read.from, read.limit.events);
+                let seen = Seen::look(&self.tail, read.from, read.limit.events);
                 let _ = self.answers.send(Input::SeenFor { read, seen });
             }
             Request::Read { read } => self.begin(async move {
-                let chunk = store.read(Some(read.pim), read.from, read.limit).await;
+                let chunk = store.read(Scope::Pim(read.pim), read.from, read.limit).await;
                 Input::Read { id: read.id, chunk }
             }),
             Request::Load { id, pim, positions } => self.begin(async move {
@@ -183,7 +191,7 @@ impl Shell {
                 let meters = self.around.meters.clone();
                 self.begin(async move {
                     let started = Instant::now();
-                    let result = store.save(save).await;
+                    let result = store.save(&tenure, save).await;
                     meters.save_duration.observe(started.elapsed());
                     Input::Saved { result }
                 });
@@ -191,12 +199,14 @@ impl Shell {
             Request::Suspend { number, wanted } => {
                 let (now, frequent) = (self.around.clock.wall(), self.around.frequent);
                 self.begin(async move {
-                    let result = suspension::suspend(&*store, &wanted, now, frequent).await;
+                    let result = suspension::suspend(&*store, tenure, &wanted, now, frequent).await;
                     Input::Suspended { number, result }
                 });
             }
             Request::Trim { floors, retention } => {
-                self.begin(async move { Input::Trimmed(work::trim(&*store, &floors, retention).await) });
+                self.begin(
+                    async move { Input::Trimmed { result: work::trim(&*store, &tenure, &floors, retention).await } },
+                );
             }
             Request::Forget { subscription } => self.around.sink.forget(subscription),
             Request::Follow { routed, since } => {
@@ -208,11 +218,18 @@ impl Shell {
         }
     }
 
-    /// Begins a task whose answer the driver is told.
+    /// Begins a task whose answer the driver is told. It is given up when nobody listens any more: what waits for its
+    /// turn to be sent is not sent then.
     fn begin(&self, task: impl Future<Output = Input> + Send + 'static) {
         let answers = self.answers.clone();
         tokio::spawn(async move {
-            let _ = answers.send(task.await);
+            tokio::select! {
+                biased;
+                answer = task => {
+                    let _ = answers.send(answer);
+                }
+                () = answers.closed() => {}
+            }
         });
     }
 

@@ -4,18 +4,20 @@ use domain::Timestamp;
 use domain::outcome::{Failure, SuspensionReason};
 use domain::subscription::Subscription;
 use store::transition::{self, Frequent};
-use store::{Change, ChangeError, Store};
+use store::{Change, ChangeError, Store, Tenure};
 
 use crate::core::Suspend;
 
-/// Suspends a subscription for the platform; `false` if there is nothing to suspend any more.
+/// Suspends a subscription for the platform, as the owner of its shard; `false` if there is nothing to suspend any
+/// more.
 pub async fn suspend(
     store: &dyn Store,
+    tenure: Tenure,
     wanted: &Suspend,
     now: Timestamp,
     frequent: Frequent,
 ) -> Result<bool, ChangeError> {
-    let Some(change) = prepare(store, wanted, now, frequent).await? else { return Ok(false) };
+    let Some(change) = prepare(store, tenure, wanted, now, frequent).await? else { return Ok(false) };
     store.change(change).await?;
     Ok(true)
 }
@@ -23,6 +25,7 @@ pub async fn suspend(
 /// The change that suspends a subscription, or `None` if there is nothing to suspend any more.
 pub async fn prepare(
     store: &dyn Store,
+    tenure: Tenure,
     wanted: &Suspend,
     now: Timestamp,
     frequent: Frequent,
@@ -34,7 +37,7 @@ pub async fn prepare(
     }
     let pim = store.pim(judged.pim).await?;
     let subject = pim.as_ref().map_or("", |pim| pim.url.as_str());
-    let mut change = Change::default();
+    let mut change = Change { fence: Some(tenure), ..Change::default() };
     transition::suspend(&mut change, stored, wanted.reason, subject, now);
     explain(&mut change, wanted.reason, wanted.last.as_ref());
     transition::say_if_frequent(store, &mut change, frequent).await?;

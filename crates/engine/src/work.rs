@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{LoggedEvent, PimId, Position};
-use store::{EventLog, ReadLimit, StoreError};
+use store::{EventLog, Floors, ReadLimit, Scope, StoreError, Tenure, TenureError};
 
-use crate::core::Floors;
 use crate::driver::Trimmed;
 
 /// Reads single events of a PIM. Those that are gone are left out.
@@ -18,29 +17,38 @@ pub async fn load(
     let mut events = Vec::with_capacity(positions.len());
     for position in positions {
         let limit = ReadLimit { events: 1, bytes: 1, until: position.next() };
-        events.extend(log.read(Some(pim), *position, limit).await?.events);
+        events.extend(log.read(Scope::Pim(pim), *position, limit).await?.events);
     }
     Ok(events)
 }
 
-/// Deletes what no lane needs, and finds what is older than the platform keeps events, and what there is too much of.
-pub async fn trim(log: &(impl EventLog + ?Sized), floors: &Floors, retention: Duration) -> Trimmed {
+/// Deletes what no lane of a shard needs, and finds what is older than the platform keeps events, and what there is too
+/// much of.
+pub async fn trim(
+    log: &(impl EventLog + ?Sized),
+    tenure: &Tenure,
+    floors: &Floors,
+    retention: Duration,
+) -> Result<Trimmed, TenureError> {
     let oldest = log.hour().ago(retention);
     loop {
-        match log.trim(&floors.pims, floors.rest).await {
+        match log.trim(tenure, floors).await {
             Ok(0) => break,
             Ok(deleted) => tracing::debug!(deleted, "deleted events that no lane needs"),
-            Err(error) => {
+            Err(TenureError::Fenced) => return Err(TenureError::Fenced),
+            Err(TenureError::Store(error)) => {
                 tracing::warn!(%error, "cannot delete old events; retrying");
                 break;
             }
         }
     }
-    let mut trimmed = Trimmed { expired: log.first_since(oldest).await.ok(), pressed: None };
+    let mut trimmed = Trimmed { expired: log.first_since(tenure.shard, oldest).await.ok(), pressed: None };
+    // Where a PIM of another shard takes most, room is made by that shard's owner.
     if let Some(pressed) = log.backlog().pressed()
+        && log.shard_of(pressed.pim) == tenure.shard
         && let Ok(before) = log.position_after(pressed.pim, pressed.bytes).await
     {
         trimmed.pressed = Some((pressed.pim, before));
     }
-    trimmed
+    Ok(trimmed)
 }

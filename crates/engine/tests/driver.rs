@@ -234,7 +234,7 @@ fn a_stop_ends_after_a_quarter_of_a_minute_at_the_latest() {
     bench.append();
     bench.tell(Input::News);
     bench.tell(Input::Stop);
-    bench.tell(Input::Saved { result: Err(unavailable()) });
+    bench.tell(Input::Saved { result: Err(unavailable().into()) });
     bench.pass(15 * SECOND - Duration::from_micros(1));
     assert_eq!(bench.driver.end(), None);
     bench.pass(Duration::from_micros(1));
@@ -283,7 +283,7 @@ fn the_log_is_trimmed_one_time_after_another() {
     let trim = |request: &Request| if let Request::Trim { .. } = request { Some(()) } else { None };
     bench.pass(60 * SECOND);
     assert_eq!(bench.take(trim), None, "the first is still under way");
-    bench.tell(Input::Trimmed(Default::default()));
+    bench.tell(Input::Trimmed { result: Ok(Default::default()) });
     bench.pass(10 * SECOND);
     assert_eq!((bench.take(trim), bench.take(trim)), (Some(()), None));
 }

@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use domain::pim::Pim;
 use domain::{Clock, PimId, Timestamp};
 use parking_lot::Mutex;
-use store::{AppendError, PimQuery, Store, StoreError};
+use store::{AppendError, PimQuery, Shard, Store, StoreError};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::bridge::{Bridge, Filled, Window};
@@ -109,10 +109,11 @@ pub enum RoundError {
     Store(#[from] StoreError),
 }
 
-/// Reconciles PIMs with an enabled bridge and credentials for their REST API.
+/// Reconciles a shard's PIMs with an enabled bridge and credentials for their REST API.
 pub struct Reconciler {
     bridge: Arc<Bridge>,
     store: Arc<dyn Store>,
+    shard: Shard,
     source: Arc<dyn EntitySource>,
     overlap: Duration,
     clock: Clock,
@@ -140,15 +141,16 @@ impl Rounds {
 }
 
 impl Reconciler {
-    /// Rounds begin `overlap` before the end of the previous one.
+    /// For the owner of a shard. Rounds begin `overlap` before the end of the previous one.
     pub fn new(
         bridge: Arc<Bridge>,
         store: Arc<dyn Store>,
+        shard: Shard,
         source: Arc<dyn EntitySource>,
         overlap: Duration,
         clock: Clock,
     ) -> Reconciler {
-        Reconciler { bridge, store, source, overlap, clock, reached: Mutex::default() }
+        Reconciler { bridge, store, shard, source, overlap, clock, reached: Mutex::default() }
     }
 
     /// Runs a round of each PIM at regular intervals, one request per PIM at a time. A long round, because its PIM is slow
@@ -181,7 +183,8 @@ impl Reconciler {
     }
 
     fn serves(&self, pim: &Pim) -> bool {
-        pim.events_api_secret.is_some() && !pim.is_withdrawn() && self.source.knows(pim)
+        let is_ours = self.store.shard_of(pim.id) == self.shard;
+        is_ours && pim.events_api_secret.is_some() && !pim.is_withdrawn() && self.source.knows(pim)
     }
 
     /// A round with log lines for the operator.

@@ -56,7 +56,8 @@ async fn a_pim_that_asks_for_pauses_delays_no_other() {
     let source = Arc::new(Source::default());
     let bridge = Arc::new(Bridge::new(store.clone(), None, None, Clock::system()));
 
-    let reconciler = Reconciler::new(bridge, store, source.clone(), Duration::from_secs(60), Clock::system());
+    let reconciler =
+        Reconciler::new(bridge, store, store::Shard::FIRST, source.clone(), Duration::from_secs(60), Clock::system());
     let rounds = tokio::spawn(Arc::new(reconciler).run(Duration::from_secs(60)));
     tokio::time::sleep(Duration::from_secs(60 * 10 + 30)).await;
     let asked = source.0.lock().unwrap().clone();

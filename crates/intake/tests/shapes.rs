@@ -12,7 +12,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
-use store::{EventLog, MemoryStore, Pims, ReadLimit};
+use store::{EventLog, MemoryStore, Pims, ReadLimit, Scope};
 
 const NOW: Timestamp = Timestamp::from_micros(1_793_692_840_000_000);
 const UUID: &str = "a51e56dd-560f-5fb4-81d1-af2588c9ab23";
@@ -128,7 +128,7 @@ fn told(events: &[Value]) -> Vec<(String, Value)> {
             bridge.take(&pim, json!({"events": [event]}).to_string(), NOW).await.unwrap();
         }
         let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
-        let logged = store.read(Some(pim.id), Position::FIRST, read).await.unwrap().events;
+        let logged = store.read(Scope::Pim(pim.id), Position::FIRST, read).await.unwrap().events;
         let event = |one: &domain::Event| {
             assert!(!one.id().is_empty() && one.id().chars().count() <= 256);
             assert_eq!(wire::schema::check(one.event_type(), one.data()), [], "{}", one.data());

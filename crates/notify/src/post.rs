@@ -9,7 +9,7 @@ use domain::notification::{Channel, Outgoing};
 use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::{Clock, Timestamp};
 use futures_util::future::join_all;
-use store::{Change, ChangeError, Outbox, Put, Subscriptions, confirmation};
+use store::{Change, ChangeError, Outbox, Put, Shard, Subscriptions, confirmation};
 
 use crate::meters::{Meters, Way};
 use crate::plan::{Ended, LONGEST_OURS, Name, holder};
@@ -25,6 +25,7 @@ const FIRST_OURS: Duration = Duration::from_secs(1);
 /// Sends notifications and keeps the outbox up to date.
 pub(crate) struct Post {
     pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) shard: Shard,
     pub(crate) ways: Ways,
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::Clock;
 use domain::notification::Outgoing;
 use sinks::client::Client;
-use store::{Outbox, StoreError, Subscriptions};
+use store::{Outbox, Shard, StoreError, Subscriptions};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -41,8 +41,8 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Sends pending and future notifications.
-    pub fn start(outbox: Arc<dyn Outbox>, ways: Ways, settings: Settings, clock: Clock) -> Notifier {
+    /// Sends a shard's pending and future notifications, for its owner.
+    pub fn start(outbox: Arc<dyn Outbox>, shard: Shard, ways: Ways, settings: Settings, clock: Clock) -> Notifier {
         if ways.mailer.is_none() {
             tracing::warn!(
                 "no SMTP server is configured (`smtp.host`): notifications by email wait and are given up after {} \
@@ -53,7 +53,7 @@ impl Notifier {
         }
         let (stop, stopped) = watch::channel(false);
         let meters = Arc::new(Meters::default());
-        let post = Arc::new(Post { outbox, ways, settings, clock, meters: Arc::clone(&meters) });
+        let post = Arc::new(Post { outbox, shard, ways, settings, clock, meters: Arc::clone(&meters) });
         Notifier { meters, stop, running: tokio::spawn(run(post, stopped)) }
     }
 
@@ -79,7 +79,7 @@ impl Notifier {
 }
 
 async fn run(post: Arc<Post>, mut stopped: watch::Receiver<bool>) {
-    let mut committed = post.outbox.changes().committed();
+    let mut committed = post.outbox.committed(post.shard);
     let mut plan = Plan::new(&post.settings);
     let mut under_way = UnderWay::default();
     let mut restored = false;
@@ -119,7 +119,7 @@ async fn read(post: &Post, plan: &mut Plan, restored: &mut bool) -> Result<(), S
     let mut kept: Vec<Outgoing> = Vec::new();
     loop {
         let last = kept.last().map(|last| last.number).or_else(|| plan.last());
-        let page = post.outbox.notifications(last, PAGE).await?;
+        let page = post.outbox.notifications(post.shard, last, PAGE).await?;
         let more = page.len() == PAGE;
         if *restored {
             page.iter().for_each(|outgoing| plan.add(outgoing, Instant::now()));
@@ -135,7 +135,7 @@ async fn read(post: &Post, plan: &mut Plan, restored: &mut bool) -> Result<(), S
         *restored = true;
     }
     if plan.wants_look() {
-        plan.retain(&post.outbox.notification_numbers().await?);
+        plan.retain(&post.outbox.notification_numbers(post.shard).await?);
     }
     Ok(())
 }

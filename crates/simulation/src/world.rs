@@ -20,7 +20,7 @@ use domain::{Position, Timestamp};
 use engine::core::AttemptId;
 use engine::driver::{Driver, Input};
 use step::Step;
-use store::{MemoryStore, Save};
+use store::{MemoryStore, Save, Tenure};
 
 use crate::mutation::Mutation;
 use crate::oracle::{self, Oracle};
@@ -131,6 +131,8 @@ pub struct World {
     next_step: u64,
     random: Random,
     store: MemoryStore,
+    /// The ownership of the process that runs.
+    tenure: Tenure,
     storage: Storage,
     receivers: Vec<Receiver>,
     /// The process; `None` while it is down.

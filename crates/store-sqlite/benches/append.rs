@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use domain::event::EventParts;
 use domain::{Clock, Event, PimId, Position};
 use store::vault::MasterKey;
-use store::{EventLog, Vault};
+use store::{EventLog, Shard, Vault};
 use store_sqlite::{Settings, SqliteStore};
 
 /// Seconds of each measurement.
@@ -96,7 +96,7 @@ fn measure(folder: &Path, callers: usize, batch: usize) -> Figures {
     let seconds = start.elapsed().as_secs_f64();
     took.sort_unstable();
     let events = (took.len() * batch) as u64;
-    assert_eq!(store.tail().head(), Position(events + 1));
+    assert_eq!(store.tail(Shard::FIRST).head(), Position(events + 1));
     drop(store);
     drop(runtime);
     let on_disk: u64 =

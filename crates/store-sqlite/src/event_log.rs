@@ -1,6 +1,7 @@
 //! The event log.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,13 +9,15 @@ use async_trait::async_trait;
 use domain::outcome::Lack;
 use domain::{Event, PimId, Position, ServiceHour, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
-use store::{AppendError, Appended, Backlog, Chunk, Condition, EventLog, ReadLimit, StoreError, Tail, frame};
+use store::{
+    AppendError, Appended, Backlog, Chunk, Condition, EventLog, Floors, ReadLimit, Scope, Shard, StoreError, Tail,
+    Tenure, TenureError, frame,
+};
 use tokio::sync::oneshot;
 
 use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::failure::Failure;
-use crate::log_writer::not_serving;
 use crate::readers::{PLATFORM, of_pim};
 use crate::writer::{Append, Request};
 
@@ -27,8 +30,9 @@ impl EventLog for SqliteStore {
         ServiceHour(self.hour.load(Ordering::Relaxed))
     }
 
-    async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError> {
-        self.write(move |batch| Ok(batch.served(elapsed)?)).await
+    async fn served(&self, tenure: &Tenure, elapsed: Duration) -> Result<ServiceHour, TenureError> {
+        self.owns(tenure)?;
+        Ok(self.write(move |batch| Ok::<_, StoreError>(batch.served(elapsed)?)).await?)
     }
 
     async fn append_if(
@@ -49,7 +53,11 @@ impl EventLog for SqliteStore {
         self.health.lacks(&self.writer, &self.folder, self.bounds.min_free_disk_bytes).await
     }
 
-    async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
+    async fn read(&self, scope: Scope, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
+        let pim = match scope {
+            Scope::Shard(_) => None,
+            Scope::Pim(pim) => Some(pim),
+        };
         let end = self.tail.head().min(limit.until).max(from);
         if from == end {
             return Ok(Chunk { events: Vec::new(), next: end });
@@ -57,8 +65,12 @@ impl EventLog for SqliteStore {
         self.read(pim.map_or(PLATFORM, of_pim), move |connection| read(connection, pim, from, end, limit)).await
     }
 
-    fn tail(&self) -> &Tail {
-        &self.tail
+    fn tail(&self, _: Shard) -> Arc<Tail> {
+        Arc::clone(&self.tail)
+    }
+
+    async fn head(&self, _: Shard) -> Result<Position, StoreError> {
+        Ok(self.tail.head())
     }
 
     fn backlog(&self) -> Backlog {
@@ -70,17 +82,16 @@ impl EventLog for SqliteStore {
         self.read(of_pim(pim), move |connection| position_after(connection, pim, bytes, head)).await
     }
 
-    async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError> {
+    async fn first_since(&self, _: Shard, hour: ServiceHour) -> Result<Position, StoreError> {
         let head = self.tail.head();
         self.read(PLATFORM, move |connection| first_since(connection, hour, head)).await
     }
 
-    async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {
-        if !self.serves() {
-            return Err(not_serving());
-        }
-        let floors: HashMap<PimId, Position> = floors.iter().copied().collect();
-        self.write(move |batch| Ok(trim(batch, &floors, rest)?)).await
+    async fn trim(&self, tenure: &Tenure, floors: &Floors) -> Result<u64, TenureError> {
+        self.owns(tenure)?;
+        let of_pims: HashMap<PimId, Position> = floors.pims.iter().copied().collect();
+        let rest = floors.rest;
+        Ok(self.write(move |batch| Ok::<_, StoreError>(trim(batch, &of_pims, rest)?)).await?)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::Position;
 use meter::{Counter, Histogram, SHORT};
 use rusqlite::Connection;
-use store::{EventLog, StoreError};
+use store::StoreError;
 
 use crate::SqliteStore;
 use crate::failure::Failure;
@@ -99,7 +99,7 @@ impl SqliteStore {
 
     /// How much the store holds now: a few look-ups on a reading thread, none of which grows with what is stored.
     pub async fn figures(&self) -> Result<Figures, StoreError> {
-        let head = self.tail().head();
+        let head = self.tail.head();
         let folder = self.folder.clone();
         let backlog_bytes = self.backlog.lock().total();
         self.readers.read(PLATFORM, move |connection| figures(connection, &folder, head, backlog_bytes)).await

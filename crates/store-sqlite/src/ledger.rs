@@ -4,27 +4,24 @@ use async_trait::async_trait;
 use domain::{Position, SubscriptionId};
 use rusqlite::{Connection, OptionalExtension};
 use store::stamp::LaneEffect;
-use store::{LaneRecord, LaneSave, Ledger, LedgerRecord, Save, StoreError};
+use store::{LaneRecord, LaneSave, Ledger, LedgerRecord, Save, StoreError, Tenure, TenureError};
 use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::catalog;
 use crate::failure::Failure;
-use crate::log_writer::not_serving;
 use crate::readers::PLATFORM;
 
 #[async_trait]
 impl Ledger for SqliteStore {
-    async fn load(&self) -> Result<LedgerRecord, StoreError> {
+    async fn load(&self, _: &Tenure) -> Result<LedgerRecord, StoreError> {
         self.read(PLATFORM, load).await
     }
 
-    async fn save(&self, save: Save) -> Result<(), StoreError> {
-        if !self.serves() {
-            return Err(not_serving());
-        }
-        self.write(move |batch| Ok(write(batch, &save)?)).await
+    async fn save(&self, tenure: &Tenure, save: Save) -> Result<(), TenureError> {
+        self.owns(tenure)?;
+        Ok(self.write(move |batch| Ok::<_, StoreError>(write(batch, &save)?)).await?)
     }
 }
 

@@ -33,12 +33,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use fair::Holder;
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use store::{Backlog, Changes, News, StoreError, Tail, Vault};
-use tokio::sync::oneshot;
+use store::{Backlog, Changes, Epoch, NodeId, Shard, Shards, Spread, StoreError, Tail, Tenure, TenureError, Vault};
+use tokio::sync::{oneshot, watch};
 
 pub use backup::{BackupError, backup};
 pub use database::{OpenError, database, has_database, make_folder};
@@ -51,7 +53,7 @@ use crate::dedup::Keyed;
 use crate::failure::Failure;
 use crate::figures::{Bounds, Meters};
 use crate::health::Health;
-use crate::log_writer::LogWriter;
+use crate::log_writer::{LogWriter, not_serving};
 use crate::readers::Readers;
 use crate::threads::Threads;
 use crate::writer::{Request, Worker, Writer};
@@ -76,6 +78,8 @@ pub struct SqliteStore {
     health: Arc<Health>,
     folder: PathBuf,
     lock: Option<File>,
+    /// The ownership of the one shard, for as long as the lock is held.
+    tenure: Tenure,
     threads: Threads,
 }
 
@@ -156,6 +160,7 @@ impl SqliteStore {
             health,
             folder: folder.path().to_owned(),
             lock,
+            tenure: Tenure { shard: Shard::FIRST, node: NodeId::generate(), epoch: Epoch(1) },
             threads,
         })
     }
@@ -175,6 +180,14 @@ impl SqliteStore {
     /// Whether this process holds the lock of the data folder.
     fn serves(&self) -> bool {
         self.lock.is_some()
+    }
+
+    /// Whether this process serves, and the tenure is that of its store.
+    fn owns(&self, tenure: &Tenure) -> Result<(), TenureError> {
+        if !self.serves() {
+            return Err(not_serving().into());
+        }
+        if *tenure == self.tenure { Ok(()) } else { Err(TenureError::Fenced) }
     }
 
     /// Does something in the writer's next transaction, as a whole or not at all, and waits for the commit.
@@ -198,8 +211,29 @@ impl SqliteStore {
     }
 }
 
-impl News for SqliteStore {
-    fn changes(&self) -> &Changes {
-        &self.changes
+#[async_trait]
+impl Shards for SqliteStore {
+    fn spread(&self) -> Spread {
+        Spread::ONE
+    }
+
+    /// The process that serves has owned the one shard since it took the lock of the data folder, and nobody can take
+    /// it over.
+    async fn take(&self, _: Shard) -> Result<Tenure, StoreError> {
+        if self.serves() { Ok(self.tenure) } else { Err(not_serving()) }
+    }
+
+    fn committed(&self, _: Shard) -> watch::Receiver<u64> {
+        self.changes.committed()
+    }
+
+    async fn apply(&self, tenure: &Tenure, version: u64) -> Result<(), TenureError> {
+        self.owns(tenure)?;
+        self.changes.apply(version);
+        Ok(())
+    }
+
+    async fn in_effect(&self, _: Shard, version: u64, at_most: Duration) -> bool {
+        self.changes.in_effect(version, at_most).await
     }
 }

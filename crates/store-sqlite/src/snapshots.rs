@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 use store::room::Mib;
 use store::{
     AppendError, AppendNewError, BridgeNote, ChangeError, Condition, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave,
-    Snapshots, StoreError, snapshots,
+    Snapshots, StoreError, Tenure, TenureError, snapshots,
 };
 
 use crate::SqliteStore;
@@ -83,8 +83,9 @@ impl Snapshots for SqliteStore {
         .await
     }
 
-    async fn prune_snapshots(&self) -> Result<u64, StoreError> {
-        self.write(|batch| {
+    async fn prune_snapshots(&self, tenure: &Tenure) -> Result<u64, TenureError> {
+        self.owns(tenure)?;
+        let pruned = self.write(|batch| {
             let slice = "DELETE FROM snapshots WHERE id IN \
                          (SELECT id FROM snapshots WHERE pim = ?1 LIMIT ?2)";
             let notes = "DELETE FROM bridge_notes WHERE pim NOT IN (SELECT id FROM pims)";
@@ -102,9 +103,9 @@ impl Snapshots for SqliteStore {
                 }
                 Ok(deleted as u64)
             };
-            Ok(work()?)
-        })
-        .await
+            Ok::<_, StoreError>(work()?)
+        });
+        Ok(pruned.await?)
     }
 
     async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError> {

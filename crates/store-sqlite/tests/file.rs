@@ -15,9 +15,9 @@ use domain::{ClientId, Event, PimId, Position, Secret, ServiceHour, Timestamp};
 use store::conformance::sample;
 use store::vault::MasterKey;
 use store::{
-    AppendError, ChangeError, Entries, EventLog, Ledger, News, Outbox, Pims, ReadLimit, Save, SnapshotKey,
-    SnapshotKind, SnapshotSave, Snapshots, StatusFilter, StoreError, SubscriptionQuery, Subscriptions, Vault, Whose,
-    edit_pim,
+    AppendError, ChangeError, Entries, EventLog, Floors, Ledger, Outbox, Pims, ReadLimit, Save, Scope, Shard, Shards,
+    SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, StatusFilter, StoreError, SubscriptionQuery, Subscriptions,
+    Vault, Whose, edit_pim,
 };
 use store_sqlite::{OpenError, Settings, SqliteStore};
 
@@ -74,17 +74,20 @@ async fn everything_is_there_after_opening_again() {
     let registered = store.add_pim(pim("a")).await.unwrap();
     let (subscriber, subscription) = sample::make(&store).await;
     store.append(PimId(1), (1..=700).map(|id| event(id, 100)).collect(), now()).await.unwrap();
-    store.save(Save { mark: Position(9), lanes: Vec::new() }).await.unwrap();
-    let (events, ledger) = (store.read(None, Position(1), ALL).await.unwrap().events, store.load().await.unwrap());
-    let (version, _) = store.changed_since(None).await.unwrap();
+    store.save(&sample::own(&store).await, Save { mark: Position(9), lanes: Vec::new() }).await.unwrap();
+    let (events, ledger) = (
+        store.read(Scope::Shard(Shard::FIRST), Position(1), ALL).await.unwrap().events,
+        store.load(&sample::own(&store).await).await.unwrap(),
+    );
+    let (version, _) = store.changed_since(Shard::FIRST, None).await.unwrap();
     drop(store);
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "the write-ahead log is folded into the database: {left:?}");
     let store = open(folder.path());
-    assert_eq!(store.tail().head(), Position(701));
-    assert_eq!(*store.changes().committed().borrow(), version);
-    assert_eq!(store.read(None, Position(1), ALL).await.unwrap().events, events);
-    assert_eq!(store.load().await.unwrap(), ledger);
+    assert_eq!(store.tail(Shard::FIRST).head(), Position(701));
+    assert_eq!(*store.committed(Shard::FIRST).borrow(), version);
+    assert_eq!(store.read(Scope::Shard(Shard::FIRST), Position(1), ALL).await.unwrap().events, events);
+    assert_eq!(store.load(&sample::own(&store).await).await.unwrap(), ledger);
     assert_eq!(store.all_pims().await.unwrap(), [registered]);
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
     assert_eq!(store.subscription(subscription.id).await.unwrap(), Some(subscription));
@@ -109,14 +112,17 @@ async fn one_process_serves_and_others_may_change_the_catalogue() {
     let revoked = serving.subscription(subscription.id).await.unwrap().unwrap();
     assert_eq!((revoked.status, revoked.status_since), (SubscriptionStatus::Revoked, Position(3)));
     // The one that serves announces it before the next events.
-    let before = *serving.changes().committed().borrow();
+    let before = *serving.committed(Shard::FIRST).borrow();
     serving.append(PimId(1), vec![event(3, 10)], now()).await.unwrap();
-    let after = *serving.changes().committed().borrow();
+    let after = *serving.committed(Shard::FIRST).borrow();
     assert!(after > before, "{after} > {before}");
     let refused = command.append(PimId(1), vec![event(4, 10)], now()).await.unwrap_err();
     assert!(matches!(refused, AppendError::Store(StoreError::Unavailable(_))), "{refused}");
-    assert!(command.trim(&[], Position(1)).await.is_err());
-    assert!(command.save(Save::default()).await.is_err());
+    let tenure = sample::own(&serving).await;
+    assert!(command.trim(&tenure, &Floors { pims: Vec::new(), rest: Position(1) }).await.is_err());
+    assert!(command.save(&tenure, Save::default()).await.is_err());
+    assert!(command.take(Shard::FIRST).await.is_err(), "who serves cannot be taken over");
+    assert_eq!(sample::own(&serving).await, tenure, "and its epoch never changes");
     drop(serving);
     open(folder.path());
 }
@@ -146,11 +152,11 @@ async fn an_older_database_is_migrated() {
     let filtered = store.subscription_page(&of_type(DestinationType::Https)).await.unwrap().items;
     assert_eq!(filtered, std::slice::from_ref(&subscription));
     assert_eq!(store.subscription_page(&of_type(DestinationType::Kafka)).await.unwrap().items, []);
-    let events = store.read(None, Position(1), ALL).await.unwrap().events;
+    let events = store.read(Scope::Shard(Shard::FIRST), Position(1), ALL).await.unwrap().events;
     assert_eq!(events.iter().map(|event| event.event.id()).collect::<Vec<_>>(), ["event-1", "event-2", "event-3"]);
     let told = store.entries(&owner, &sample::query()).await.unwrap().entries;
     assert_eq!(told.len(), 4);
-    assert_eq!(store.notifications(None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.notifications(Shard::FIRST, None, 10).await.unwrap().len(), 1);
     assert!(store.backlog().of(pim.id) > 0);
     // Whatever the clock says, a day of service is a day, and a month a month.
     let again = || vec![events[0].event.clone()];
@@ -162,11 +168,11 @@ async fn an_older_database_is_migrated() {
     assert_eq!(store.append(pim.id, again(), now()).await.unwrap().duplicates, 0);
     let month = Duration::from_secs(30 * 24 * 3600);
     sample::serve(&store, 30 * 24 - 25).await;
-    assert_eq!(store.first_since(store.hour().ago(month)).await.unwrap(), Position(1));
-    assert_eq!(store.prune_entries(store.hour().ago(month)).await.unwrap(), 0);
+    assert_eq!(store.first_since(Shard::FIRST, store.hour().ago(month)).await.unwrap(), Position(1));
+    assert_eq!(store.prune_entries(&sample::own(&store).await, store.hour().ago(month)).await.unwrap(), 0);
     sample::serve(&store, 1).await;
-    assert_eq!(store.first_since(store.hour().ago(month)).await.unwrap(), Position(4));
-    assert_eq!(store.prune_entries(store.hour().ago(month)).await.unwrap(), 4);
+    assert_eq!(store.first_since(Shard::FIRST, store.hour().ago(month)).await.unwrap(), Position(4));
+    assert_eq!(store.prune_entries(&sample::own(&store).await, store.hour().ago(month)).await.unwrap(), 4);
     // Values that are bound to their row alone are bound to their owner, too.
     assert_eq!((store.reseal().await.unwrap(), store.reseal().await.unwrap()), (4, 0));
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
@@ -176,7 +182,7 @@ async fn an_older_database_is_migrated() {
         .map(|_| Notification::about(&subscription, NotificationKind::Resumed, None, &pim.url, now()))
         .collect();
     store.change(ended).await.unwrap();
-    let kept = store.notification_numbers().await.unwrap().len();
+    let kept = store.notification_numbers(Shard::FIRST).await.unwrap().len();
     assert_eq!(kept, store::catalog::MOST_NOTIFICATIONS, "the old one has its owner, and gave way");
 }
 
@@ -185,12 +191,15 @@ async fn an_older_database_is_migrated() {
 async fn hours_of_service_go_on_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     for minutes in [50, 50, 50] {
-        open(folder.path()).served(Duration::from_secs(60 * minutes)).await.unwrap();
+        let store = open(folder.path());
+        let tenure = sample::own(&store).await;
+        store.served(&tenure, Duration::from_secs(60 * minutes)).await.unwrap();
     }
     let store = open(folder.path());
     assert_eq!(store.hour(), ServiceHour(2));
     let beside = SqliteStore::open(folder.path(), settings()).unwrap();
-    assert!(beside.served(Duration::from_secs(3600)).await.is_err(), "only the process that serves counts");
+    let tenure = sample::own(&store).await;
+    assert!(beside.served(&tenure, Duration::from_secs(3600)).await.is_err(), "only the process that serves counts");
     assert_eq!(beside.hour(), ServiceHour(2));
 }
 
@@ -309,7 +318,12 @@ async fn a_full_backlog_says_so_and_empties_again() {
     assert!(store.append(PimId(1), vec![event(full, 10_000)], now()).await.is_err());
     let database = folder.path().join("postrider.db");
     for round in 0..5 {
-        while store.trim(&[], Position(u64::MAX)).await.unwrap() > 0 {}
+        while store
+            .trim(&sample::own(&store).await, &Floors { pims: Vec::new(), rest: Position(u64::MAX) })
+            .await
+            .unwrap()
+            > 0
+        {}
         assert_eq!(store.backlog().total(), 0);
         assert_eq!(
             store.append(PimId(1), vec![event(full, 10_000)], now()).await.unwrap().duplicates,
@@ -373,10 +387,10 @@ async fn a_failed_write_leaves_the_backlog_as_it_was() {
             "DROP TRIGGER full; CREATE TRIGGER kept BEFORE DELETE ON frames BEGIN SELECT RAISE(ROLLBACK, ''); END",
         )
         .unwrap();
-    store.trim(&[], Position(u64::MAX)).await.unwrap_err();
+    store.trim(&sample::own(&store).await, &Floors { pims: Vec::new(), rest: Position(u64::MAX) }).await.unwrap_err();
     assert_eq!(store.backlog(), before);
     other.execute_batch("DROP TRIGGER kept").unwrap();
-    store.trim(&[], Position(u64::MAX)).await.unwrap();
+    store.trim(&sample::own(&store).await, &Floors { pims: Vec::new(), rest: Position(u64::MAX) }).await.unwrap();
     assert_eq!(store.backlog().total(), 0);
 }
 
@@ -400,11 +414,11 @@ async fn a_failed_write_takes_back_everything_and_the_writer_goes_on() {
     other.execute_batch(trigger).unwrap();
     let error = store.append(PimId(1), vec![event(2, 10), event(3, 10)], now()).await.unwrap_err();
     assert!(matches!(error, AppendError::Store(StoreError::Unavailable(_))), "{error:?}");
-    assert_eq!(store.tail().head(), Position(2));
+    assert_eq!(store.tail(Shard::FIRST).head(), Position(2));
     other.execute_batch("DROP TRIGGER full").unwrap();
     let appended = store.append(PimId(1), vec![event(3, 10), event(1, 10)], now()).await.unwrap();
     assert_eq!((appended.accepted, appended.duplicates), (2, 1));
-    let events = store.read(None, Position(1), ALL).await.unwrap().events;
+    let events = store.read(Scope::Shard(Shard::FIRST), Position(1), ALL).await.unwrap().events;
     assert_eq!(events.iter().map(|event| event.event.id()).collect::<Vec<_>>(), ["1", "3"]);
 }
 
@@ -415,7 +429,7 @@ async fn a_damaged_frame_is_an_error_that_says_where() {
     store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
     let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
     other.execute("UPDATE frames SET body = x'01020304050607'", []).unwrap();
-    let error = store.read(None, Position(1), ALL).await.unwrap_err();
+    let error = store.read(Scope::Shard(Shard::FIRST), Position(1), ALL).await.unwrap_err();
     assert!(matches!(&error, StoreError::Corrupt(message) if message.contains("from position 1 on")), "{error}");
 }
 
@@ -427,7 +441,7 @@ async fn large_requests_are_cut_into_frames_and_read_from_anywhere() {
     let events: Vec<_> = (0..1000u64).map(|id| event(id, sizes[id as usize % 6] / (1 + id as usize / 12))).collect();
     store.append(PimId(1), events.clone(), now()).await.unwrap();
     for from in [1, 2, 3, 100, 256, 257, 999, 1000] {
-        let read = store.read(Some(PimId(1)), Position(from), ALL).await.unwrap().events;
+        let read = store.read(Scope::Pim(PimId(1)), Position(from), ALL).await.unwrap().events;
         assert!(read.iter().map(|event| &event.event).eq(&events[from as usize - 1..]), "from {from}");
     }
     let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
@@ -495,7 +509,7 @@ async fn all_files_are_for_their_owner_only() {
         std::fs::set_permissions(crashed.join(name), std::fs::Permissions::from_mode(0o664)).unwrap();
     }
     let store = open(&crashed);
-    assert_eq!(store.read(None, Position(1), ALL).await.unwrap().events.len(), 1);
+    assert_eq!(store.read(Scope::Shard(Shard::FIRST), Position(1), ALL).await.unwrap().events.len(), 1);
     assert_eq!(modes(&crashed), closed(&all));
     let copies = parent.path().join("copies");
     std::fs::create_dir(&copies).unwrap();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use domain::event::EventParts;
 use domain::{Clock, Event, PimId, Position};
 use store::vault::MasterKey;
-use store::{EventLog, ReadLimit, Vault};
+use store::{EventLog, ReadLimit, Scope, Shard, Vault};
 use store_sqlite::{Settings, SqliteStore};
 
 const ROUNDS: u64 = 8;
@@ -119,10 +119,10 @@ fn check(folder: &Path, acknowledged: &BTreeMap<String, u32>, round: u64) {
     let store = open(folder);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let events = store.read(None, Position(1), ALL).await.unwrap().events;
+        let events = store.read(Scope::Shard(Shard::FIRST), Position(1), ALL).await.unwrap().events;
         let positions = events.iter().map(|event| event.position.0);
         assert!(positions.eq(1..=events.len() as u64), "round {round}: positions have no gaps");
-        assert_eq!(store.tail().head().0, events.len() as u64 + 1);
+        assert_eq!(store.tail(Shard::FIRST).head().0, events.len() as u64 + 1);
         let there: BTreeSet<_> = events.iter().map(|event| (event.event.id(), event.pim.0)).collect();
         assert_eq!(there.len(), events.len(), "round {round}: an event is there twice");
         for (id, pim) in acknowledged {

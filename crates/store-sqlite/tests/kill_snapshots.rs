@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use domain::event::EventParts;
 use domain::{Clock, Event, PimId, Position};
 use store::vault::MasterKey;
-use store::{AppendNewError, EventLog, ReadLimit, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, Vault};
+use store::{AppendNewError, EventLog, ReadLimit, Scope, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, Vault};
 use store_sqlite::{Settings, SqliteStore};
 
 const ROUNDS: u64 = 8;
@@ -135,7 +135,7 @@ fn check(folder: &Path, acknowledged: &BTreeMap<u64, u64>, round: u64) {
     let store = open(folder);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let events = store.read(Some(PIM), Position(1), ALL).await.unwrap().events;
+        let events = store.read(Scope::Pim(PIM), Position(1), ALL).await.unwrap().events;
         for entity in 0..ENTITIES {
             let prefix = format!("{entity}.");
             let ids = events.iter().map(|event| event.event.id()).filter(|id| id.starts_with(&prefix));

@@ -1,16 +1,11 @@
-//! How the catalogue and the engine tell each other of changes: the one says "committed", the other "in effect".
+//! How the catalogue of a shard and its engine tell each other of changes within one process: the one says "committed",
+//! the other "in effect".
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Where changes are announced.
-pub trait News: Send + Sync + 'static {
-    /// Announces committed changes to the engine, and the engine's "in effect" back.
-    fn changes(&self) -> &Changes;
-}
-
-/// Versions of the catalogue: committed ones, and those that the engine works by.
+/// Versions of a shard's catalogue: committed ones, and those that the engine works by.
 ///
 /// **A backend announces a change before it pushes events of the same or a later commit to the tail.** So whoever has seen an
 /// event in the tail and then looks at [`Changes::committed`] knows of every change that the event is judged by.

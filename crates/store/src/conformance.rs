@@ -12,10 +12,38 @@ pub mod pages;
 pub mod pims;
 pub mod revisions;
 pub mod sample;
+pub mod shards;
 pub mod snapshots;
 
 /// What the states of one PIM's entities may take in a store that is tested.
 pub const STATE_BYTES: u64 = 4 << 20;
+
+/// A test for each rule of takeovers, for backends that several processes share. `$open` gives two of them on one empty
+/// store with [`Spread::CLUSTER`](crate::Spread::CLUSTER), or things that hold them and deref to them.
+#[macro_export]
+macro_rules! takeover_conformance {
+    ($open:expr) => {
+        $crate::takeover_conformance! { @ $open;
+            whoever_was_taken_over_is_fenced
+            an_owner_that_takes_its_shard_anew_is_fenced_in_the_old_epoch
+            a_takeover_is_of_one_shard
+            everybody_appends_and_changes_and_the_owner_is_told
+            shards_share_nothing
+            trimming_touches_no_other_shard
+            pruning_touches_no_other_shard
+            notifications_are_read_by_shard
+        }
+    };
+    (@ $open:expr; $($name:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                let (a, b) = $open;
+                $crate::conformance::shards::$name(&*a, &*b).await;
+            }
+        )*
+    };
+}
 
 /// A test for each rule of the ports. `$open` gives an empty store that bounds states to [`STATE_BYTES`], or something
 /// that holds one and derefs to it.

@@ -13,6 +13,17 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+/// Something that only the owner of a shard may do was not done.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TenureError {
+    /// The shard was taken over: this process is not its owner any more. Nothing was done; drop the shard.
+    #[error("the shard was taken over by another process")]
+    Fenced,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Events were not appended; none of them.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {
@@ -58,6 +69,10 @@ pub enum ChangeError {
     /// There is no such thing.
     #[error("no such {0}")]
     Missing(&'static str),
+    /// It was to be made by the owner of a shard ([`Change::fence`](crate::Change::fence)), and the shard was taken
+    /// over.
+    #[error("the shard was taken over by another process")]
+    Fenced,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,5 +84,14 @@ fn taken(field: &str, pim: &str) -> String {
         "name" => format!("a PIM named {pim:?} is already registered"),
         "url" => format!("the URL is that of the PIM {pim:?}"),
         _ => format!("one of the keys is one of the PIM {pim:?}; each source has keys of its own"),
+    }
+}
+
+impl From<TenureError> for ChangeError {
+    fn from(error: TenureError) -> ChangeError {
+        match error {
+            TenureError::Fenced => ChangeError::Fenced,
+            TenureError::Store(error) => ChangeError::Store(error),
+        }
     }
 }

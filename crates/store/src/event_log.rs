@@ -8,8 +8,9 @@ use domain::outcome::Lack;
 use domain::{Event, LoggedEvent, PimId, Position, ServiceHour, Timestamp};
 
 use crate::condition::Condition;
-use crate::error::{AppendError, StoreError};
+use crate::error::{AppendError, StoreError, TenureError};
 use crate::room::Backlog;
+use crate::shard::{Shard, Shards, Tenure};
 use crate::tail::Tail;
 
 /// What became of a request's events.
@@ -19,6 +20,24 @@ pub struct Appended {
     pub accepted: usize,
     /// Those among them that were known already, within the request or the dedup window, and are not in the log twice.
     pub duplicates: usize,
+}
+
+/// Whose events are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Those of all PIMs of a shard.
+    Shard(Shard),
+    /// Those of one PIM.
+    Pim(PimId),
+}
+
+/// What of a shard's log is still needed, if its owner starts again from what is saved.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Floors {
+    /// Per PIM, the first position that one of its lanes needs.
+    pub pims: Vec<(PimId, Position)>,
+    /// The same for PIMs without such a lane.
+    pub rest: Position,
 }
 
 /// How much to read at once.
@@ -41,15 +60,15 @@ pub struct Chunk {
     pub next: Position,
 }
 
-/// The log of accepted events, one sequence over all PIMs.
+/// The log of accepted events: one sequence in each shard, over all of its PIMs. Everybody appends and reads.
 #[async_trait]
-pub trait EventLog: Send + Sync + 'static {
+pub trait EventLog: Shards {
     /// The hour of service that it is now; what is written carries its number.
     fn hour(&self) -> ServiceHour;
 
-    /// The platform has run for this long since it last said so: full hours are counted, the rest is kept. Only the
-    /// process that serves says it, by a monotonic clock.
-    async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError>;
+    /// The platform has run for this long since it last said so: full hours are counted, the rest is kept. It is said
+    /// by the owner of [`Shard::FIRST`] for all shards, by a monotonic clock.
+    async fn served(&self, tenure: &Tenure, elapsed: Duration) -> Result<ServiceHour, TenureError>;
 
     /// Appends a request's events, all or none, and answers when they are on stable storage. Events whose identity
     /// ([`Event::identity`]: the producer's source and the id) is known of the PIM within the dedup window, which is
@@ -68,27 +87,31 @@ pub trait EventLog: Send + Sync + 'static {
         conditions: Vec<Condition>,
     ) -> Result<Appended, AppendError>;
 
-    /// Reads from `from` on: the events of one PIM, or of all. At the end of the log `next` is the head (or
-    /// `limit.until`).
-    async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError>;
+    /// Reads from `from` on. At the end of the log `next` is the head (or `limit.until`).
+    async fn read(&self, scope: Scope, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError>;
 
-    /// The newest events, in memory, and the head of the log.
-    fn tail(&self) -> &Tail;
+    /// News of a shard's log: its newest events, in memory, and its head, for the owner. To be asked for anew after
+    /// each takeover.
+    fn tail(&self, shard: Shard) -> Arc<Tail>;
 
-    /// How much of the log's bound is used, and by whom.
+    /// Where the log of a shard ends: the position of its next event.
+    async fn head(&self, shard: Shard) -> Result<Position, StoreError>;
+
+    /// How much of the log's bound is used, and by whom, over all shards.
     fn backlog(&self) -> Backlog;
 
     /// The position before which a PIM has at least so many bytes of events; where all of them are fewer, the head.
     async fn position_after(&self, pim: PimId, bytes: u64) -> Result<Position, StoreError>;
 
-    /// The position of the first event that was accepted in this hour of service or later; the head if there is none.
-    async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError>;
+    /// The position of a shard's first event that was accepted in this hour of service or later; the head if there is
+    /// none.
+    async fn first_since(&self, shard: Shard, hour: ServiceHour) -> Result<Position, StoreError>;
 
-    /// Deletes events that no lane needs: those of a PIM before its floor; of PIMs not named, before `rest`. In slices,
-    /// so that appends are not held up. Gives the number deleted in this call; 0 = nothing left to do. Events that were
-    /// appended together may be kept until none of them is needed. Positions are never used again, also when all events
-    /// are gone.
-    async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError>;
+    /// Deletes events of the owner's shard that no lane needs, and none of another shard, whatever the floors name. In
+    /// slices, so that appends are not held up. Gives the number deleted in this call; 0 = nothing left to do. Events
+    /// that were appended together may be kept until none of them is needed. Positions are never used again, also when
+    /// all events are gone.
+    async fn trim(&self, tenure: &Tenure, floors: &Floors) -> Result<u64, TenureError>;
 
     /// What is missing for appends to work; nothing where they do. Cheap, for it is asked often: it answers within a
     /// few seconds also while the backend hangs, and wears no disk.

@@ -5,7 +5,8 @@ pub use domain::exception::{Exception, ExceptionKind};
 use domain::log_entry::LogEntry;
 use domain::{Position, SubscriptionId};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, TenureError};
+use crate::shard::{Shards, Tenure};
 
 /// What is saved of one lane. A save of a generation before the lane began ([`LaneRecord::generation`]) changes nothing
 /// of the lane; its entries are kept all the same, for what they tell has happened. One that a suspension overtook is
@@ -70,7 +71,7 @@ impl LaneSave {
     }
 }
 
-/// All that the ledger knows, for the start.
+/// All that the ledger knows of a shard, for the start.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct LedgerRecord {
     /// The mark.
@@ -79,12 +80,13 @@ pub struct LedgerRecord {
     pub lanes: Vec<LaneRecord>,
 }
 
-/// How far the lanes have come.
+/// How far the lanes have come: read and written by the owner of their shard.
 #[async_trait]
-pub trait Ledger: Send + Sync + 'static {
-    /// All that is known; read once at the start.
-    async fn load(&self) -> Result<LedgerRecord, StoreError>;
+pub trait Ledger: Shards {
+    /// All that is known of a shard; its owner reads it once, after it took the shard over.
+    async fn load(&self, tenure: &Tenure) -> Result<LedgerRecord, StoreError>;
 
-    /// Saves on stable storage, all or nothing. Saves are applied in the order of the calls.
-    async fn save(&self, save: Save) -> Result<(), StoreError>;
+    /// Saves on stable storage, all or nothing. Saves are applied in the order of the calls. Lanes of another shard are
+    /// left as they are.
+    async fn save(&self, tenure: &Tenure, save: Save) -> Result<(), TenureError>;
 }

@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod event_log;
 pub mod ledger;
 pub mod room;
+pub mod shard;
 pub mod snapshots;
 
 pub mod condition;
@@ -39,14 +40,15 @@ pub use catalog::{
     Change, Client, ClientQuery, Clients, Entries, LogPage, Made, Outbox, Page, PimQuery, Pims, Put, StatusFilter,
     SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Waiting, Whose,
 };
-pub use changes::{Changes, News};
+pub use changes::Changes;
 pub use condition::Condition;
 pub use edit::{edit_client, edit_pim};
-pub use error::{AppendError, ChangeError, StoreError};
-pub use event_log::{Appended, Chunk, EventLog, ReadLimit};
+pub use error::{AppendError, ChangeError, StoreError, TenureError};
+pub use event_log::{Appended, Chunk, EventLog, Floors, ReadLimit, Scope};
 pub use ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
 pub use memory::MemoryStore;
 pub use room::{Backlog, Pressed};
+pub use shard::{Epoch, NodeId, Shard, Shards, Spread, Tenure};
 pub use snapshots::{AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots};
 pub use tail::Tail;
 pub use vault::Vault;

@@ -11,9 +11,10 @@ mod snapshots;
 mod subscriptions;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::log_entry::LogEntry;
 use domain::notification::Outgoing;
 use domain::pim::Pim;
@@ -21,19 +22,24 @@ use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
 use domain::{LogId, LoggedEvent, PimId, Position, ServiceHour, SubscriberId, SubscriptionId};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::catalog::Client;
-use crate::changes::{Changes, News};
+use crate::changes::Changes;
 use crate::condition::Condition;
+use crate::error::{StoreError, TenureError};
 use crate::ledger::LedgerRecord;
 use crate::room::Backlog;
+use crate::shard::{Epoch, NodeId, Shard, Shards, Spread, Tenure};
 use crate::snapshots::{BridgeNote, Snapshot, SnapshotKey};
 use crate::tail::Tail;
 
 /// Bounds of a [`MemoryStore`].
 #[derive(Clone, Copy, Debug)]
 pub struct MemorySettings {
+    /// How PIMs are spread over shards.
+    pub spread: Spread,
     /// How much of the newest events the tail holds.
     pub tail_bytes: usize,
     /// Appends are refused when the log's events would be more than this.
@@ -47,6 +53,7 @@ pub struct MemorySettings {
 impl Default for MemorySettings {
     fn default() -> MemorySettings {
         MemorySettings {
+            spread: Spread::ONE,
             tail_bytes: 16 << 20,
             max_log_bytes: 1 << 30,
             max_state_bytes: 1 << 30,
@@ -56,35 +63,53 @@ impl Default for MemorySettings {
     }
 }
 
-/// All ports in memory. Nothing survives the process, but [`MemoryStore::reopen`] stands for a restart.
+/// All ports in memory. Nothing survives the process, but [`MemoryStore::reopen`] stands for a restart, or for another
+/// node.
 #[derive(Debug)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
     settings: MemorySettings,
-    tail: Tail,
-    changes: Changes,
+    node: NodeId,
+    news: Arc<News>,
 }
 
-#[derive(Debug, Default)]
+/// What one process is told, by shard.
+#[derive(Debug)]
+struct News {
+    tails: Vec<Arc<Tail>>,
+    changes: Vec<Changes>,
+}
+
+impl News {
+    fn changes(&self, shard: Shard) -> &Changes {
+        &self.changes[usize::from(shard.number())]
+    }
+
+    fn tail(&self, shard: Shard) -> &Arc<Tail> {
+        &self.tails[usize::from(shard.number())]
+    }
+}
+
+#[derive(Debug)]
 struct State {
+    spread: Spread,
+    shards: Vec<ShardState>,
+    /// The processes that are told what happens.
+    listeners: Vec<Weak<News>>,
     // The log.
-    events: VecDeque<Arc<LoggedEvent>>,
     backlog: Backlog,
-    /// Events accepted so far; the head is one more.
-    accepted: u64,
     seen: HashMap<(PimId, String), ServiceHour>,
     seen_order: VecDeque<(ServiceHour, PimId, String)>,
-    /// The hour of service, how much of it has passed, and where the log ended when each hour began.
+    /// The hour of service, and how much of it has passed.
     hour: ServiceHour,
     served: Duration,
-    hours: BTreeMap<ServiceHour, Position>,
     // The catalogue.
-    version: u64,
     pims: BTreeMap<PimId, Pim>,
     pims_version: u64,
     last_pim: u32,
     clients: HashMap<Owner, Client>,
     subscribers: BTreeMap<SubscriberId, Subscriber>,
+    /// With the versions of their last changes.
     subscriptions: BTreeMap<SubscriptionId, (u64, Subscription)>,
     /// The hours in which subscribers and subscriptions were last changed.
     changed: HashMap<Uuid, ServiceHour>,
@@ -92,11 +117,30 @@ struct State {
     /// The latest entry of each kind of error.
     latest_errors: HashMap<ErrorKey, LogId>,
     notifications: VecDeque<(Owner, Outgoing)>,
-    // The ledger.
-    ledger: LedgerRecord,
     // The Events API bridge.
     snapshots: HashMap<(PimId, SnapshotKey), Snapshot>,
     bridge_notes: HashMap<PimId, BridgeNote>,
+}
+
+/// What each shard has of its own.
+#[derive(Debug, Default)]
+struct ShardState {
+    /// Who owns it; `None`: nobody has taken it yet.
+    tenure: Option<Tenure>,
+    events: VecDeque<Arc<LoggedEvent>>,
+    /// Events accepted so far; the head is one more.
+    accepted: u64,
+    /// Where the log ended when each hour of service began.
+    hours: BTreeMap<ServiceHour, Position>,
+    /// The version of its catalogue.
+    version: u64,
+    ledger: LedgerRecord,
+}
+
+impl ShardState {
+    fn head(&self) -> Position {
+        Position(self.accepted + 1)
+    }
 }
 
 /// A log entry, the hour of its latest occurrence, and its size as others store it.
@@ -118,8 +162,54 @@ impl KeptEntry {
 type ErrorKey = (Owner, Option<SubscriberId>, Option<SubscriptionId>, [String; 4]);
 
 impl State {
-    fn head(&self) -> Position {
-        Position(self.accepted + 1)
+    fn new(settings: MemorySettings) -> State {
+        State {
+            spread: settings.spread,
+            shards: settings.spread.shards().map(|_| ShardState::default()).collect(),
+            listeners: Vec::new(),
+            backlog: Backlog::new(settings.max_log_bytes),
+            seen: HashMap::new(),
+            seen_order: VecDeque::new(),
+            hour: ServiceHour::default(),
+            served: Duration::ZERO,
+            pims: BTreeMap::new(),
+            pims_version: 0,
+            last_pim: 0,
+            clients: HashMap::new(),
+            subscribers: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            changed: HashMap::new(),
+            entries: BTreeMap::new(),
+            latest_errors: HashMap::new(),
+            notifications: VecDeque::new(),
+            snapshots: HashMap::new(),
+            bridge_notes: HashMap::new(),
+        }
+    }
+
+    fn shard(&mut self, shard: Shard) -> &mut ShardState {
+        &mut self.shards[usize::from(shard.number())]
+    }
+
+    fn shard_of(&mut self, pim: PimId) -> &mut ShardState {
+        self.shard(self.spread.shard_of(pim))
+    }
+
+    /// The state of the shard, if this tenure is the one that it is owned by.
+    fn owned(&mut self, tenure: &Tenure) -> Result<&mut ShardState, TenureError> {
+        let shard = self.shard(tenure.shard);
+        if shard.tenure == Some(*tenure) { Ok(shard) } else { Err(TenureError::Fenced) }
+    }
+
+    /// Tells all processes.
+    fn tell(&mut self, mut tell: impl FnMut(&News)) {
+        self.listeners.retain(|listener| listener.upgrade().inspect(|news| tell(news)).is_some());
+    }
+
+    /// Announces the version of a shard's catalogue.
+    fn announce(&mut self, shard: Shard) {
+        let version = self.shard(shard).version;
+        self.tell(|news| news.changes(shard).commit(version));
     }
 
     /// Whether all of what a request was judged by is as it was.
@@ -136,29 +226,63 @@ impl State {
 impl MemoryStore {
     /// An empty store.
     pub fn new(settings: MemorySettings) -> MemoryStore {
-        let state = State { backlog: Backlog::new(settings.max_log_bytes), ..State::default() };
-        MemoryStore::over(Arc::new(Mutex::new(state)), settings)
+        MemoryStore::over(Arc::new(Mutex::new(State::new(settings))), settings)
     }
 
-    /// What a restart finds: the same state, an empty tail, nothing announced yet. The old one and the new one share the state.
+    /// What a process finds that starts on the same state: empty tails, nothing announced yet. The state is shared;
+    /// what one process does, the others are told.
     pub fn reopen(&self) -> MemoryStore {
         MemoryStore::over(Arc::clone(&self.state), self.settings)
     }
 
-    fn over(state: Arc<Mutex<State>>, settings: MemorySettings) -> MemoryStore {
-        let (head, version) = {
-            let state = state.lock();
-            (state.head(), state.version)
+    fn over(shared: Arc<Mutex<State>>, settings: MemorySettings) -> MemoryStore {
+        let news = {
+            let mut state = shared.lock();
+            let tail = |shard: &ShardState| Arc::new(Tail::new(shard.head(), settings.tail_bytes));
+            let changes = |shard: &ShardState| {
+                let changes = Changes::default();
+                changes.commit(shard.version);
+                changes
+            };
+            let news = Arc::new(News {
+                tails: state.shards.iter().map(tail).collect(),
+                changes: state.shards.iter().map(changes).collect(),
+            });
+            state.listeners.push(Arc::downgrade(&news));
+            news
         };
-        let changes = Changes::default();
-        changes.commit(version);
-        MemoryStore { state, settings, tail: Tail::new(head, settings.tail_bytes), changes }
+        MemoryStore { state: shared, settings, node: NodeId::generate(), news }
     }
 }
 
-impl News for MemoryStore {
-    fn changes(&self) -> &Changes {
-        &self.changes
+#[async_trait]
+impl Shards for MemoryStore {
+    fn spread(&self) -> Spread {
+        self.settings.spread
+    }
+
+    async fn take(&self, shard: Shard) -> Result<Tenure, StoreError> {
+        let mut state = self.state.lock();
+        let state = state.shard(shard);
+        let epoch = state.tenure.map_or(Epoch(1), |before| Epoch(before.epoch.0 + 1));
+        let tenure = Tenure { shard, node: self.node, epoch };
+        state.tenure = Some(tenure);
+        Ok(tenure)
+    }
+
+    fn committed(&self, shard: Shard) -> watch::Receiver<u64> {
+        self.news.changes(shard).committed()
+    }
+
+    async fn apply(&self, tenure: &Tenure, version: u64) -> Result<(), TenureError> {
+        let mut state = self.state.lock();
+        state.owned(tenure)?;
+        state.tell(|news| news.changes(tenure.shard).apply(version));
+        Ok(())
+    }
+
+    async fn in_effect(&self, shard: Shard, version: u64, at_most: Duration) -> bool {
+        self.news.changes(shard).in_effect(version, at_most).await
     }
 }
 
@@ -172,10 +296,27 @@ impl Default for MemoryStore {
 mod tests {
     use super::{MemorySettings, MemoryStore};
     use crate::conformance::STATE_BYTES;
+    use crate::shard::Spread;
 
-    fn open() -> Box<MemoryStore> {
-        Box::new(MemoryStore::new(MemorySettings { max_state_bytes: STATE_BYTES, ..MemorySettings::default() }))
+    fn open(spread: Spread) -> Box<MemoryStore> {
+        let settings = MemorySettings { spread, max_state_bytes: STATE_BYTES, ..MemorySettings::default() };
+        Box::new(MemoryStore::new(settings))
     }
 
-    crate::store_conformance!(open());
+    crate::store_conformance!(open(Spread::ONE));
+
+    /// The same store as a cluster has it.
+    mod cluster {
+        use super::*;
+
+        fn two_processes() -> (Box<MemoryStore>, Box<MemoryStore>) {
+            let first = open(Spread::CLUSTER);
+            let second = Box::new(first.reopen());
+            (first, second)
+        }
+
+        crate::store_conformance!(open(Spread::CLUSTER));
+
+        crate::takeover_conformance!(two_processes());
+    }
 }

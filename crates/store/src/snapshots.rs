@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use domain::{Event, PimId, Timestamp};
 
 use crate::condition::Condition;
-use crate::error::{AppendError, ChangeError, StoreError};
+use crate::error::{AppendError, ChangeError, StoreError, TenureError};
+use crate::shard::Tenure;
 
 /// What kind of entity a snapshot is of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -122,9 +123,9 @@ pub trait Snapshots: Send + Sync + 'static {
         conditions: Vec<Condition>,
     ) -> Result<(), AppendNewError>;
 
-    /// Deletes snapshots and notes of PIMs that are not registered any more, in slices. Gives the number deleted in this call; 0 =
-    /// nothing left to do.
-    async fn prune_snapshots(&self) -> Result<u64, StoreError>;
+    /// Deletes snapshots and notes of PIMs of the owner's shard that are not registered any more, in slices. Gives the
+    /// number deleted in this call; 0 = nothing left to do.
+    async fn prune_snapshots(&self, tenure: &Tenure) -> Result<u64, TenureError>;
 
     /// What [`Snapshots::put_bridge_note`] kept last.
     async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError>;

@@ -44,6 +44,10 @@ pub(crate) async fn show(State(api): State<Arc<Api>>) -> Result<Response, Refusa
     let store = api.store();
     let subscriptions = store.count_subscriptions().await?;
     let waiting = store.count_waiting().await?;
+    let mut log_head = 0;
+    for shard in store.spread().shards() {
+        log_head += store.head(shard).await?.0;
+    }
     let counts = api.counters.counts();
     answer(
         StatusCode::OK,
@@ -61,7 +65,7 @@ pub(crate) async fn show(State(api): State<Arc<Api>>) -> Result<Response, Refusa
                 "of_unknown_types": counts.unknown_types,
                 "requests_refused": counts.refused_ingests,
             },
-            "log_head": store.tail().head().0,
+            "log_head": log_head,
             "notifications": {
                 "waiting": waiting.count,
                 "oldest": waiting.oldest.map(|at| at.to_string()),

@@ -182,7 +182,7 @@ async fn subscriptions_across_tenants() {
     let page = world.call("GET", "/api/v1/logs?log_type=action").send().await.expect(200);
     assert_eq!(page["items"][0]["operation"], "subscription_suspended_by_the_platform");
     assert_eq!(page["items"][0]["message"], said);
-    let waiting = store::Outbox::notifications(world.store.as_ref(), None, 10).await.unwrap();
+    let waiting = store::Outbox::notifications(world.store.as_ref(), store::Shard::FIRST, None, 10).await.unwrap();
     assert_eq!(waiting[0].notification.reason.as_deref(), Some(said));
     let none = "subscriptions/0190c5a0-0000-7000-8000-000000000001/suspend";
     admin(&world, "POST", none).json(&json!({"reason": "x"})).send().await.refused(404, "not_found");

@@ -14,7 +14,7 @@ async fn world() -> World {
 
 /// What waits to be sent.
 async fn outbox(world: &World) -> Vec<Outgoing> {
-    world.store.notifications(None, 10).await.unwrap()
+    world.store.notifications(store::Shard::FIRST, None, 10).await.unwrap()
 }
 
 /// The path of the link in the latest email, and where that goes.

@@ -5,7 +5,7 @@ use std::path::Path;
 use api::{SchemaCheck, UnknownTypes};
 use domain::Position;
 use serde_json::{Value, json};
-use store::{EventLog, ReadLimit};
+use store::{EventLog, ReadLimit, Scope, Shard};
 
 use crate::world::{Call, KEY, World, event, owner_of};
 
@@ -52,7 +52,7 @@ async fn the_key_names_the_source() {
     let body = event("1").to_string();
     second.header("content-type", "application/cloudevents+json").raw(body).send().await.expect(202);
     let read = ReadLimit { events: 10, bytes: usize::MAX, until: Position(u64::MAX) };
-    assert_eq!(world.store.read(Some(world.pim.id), Position::FIRST, read).await.unwrap().events.len(), 0);
+    assert_eq!(world.store.read(Scope::Pim(world.pim.id), Position::FIRST, read).await.unwrap().events.len(), 0);
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn a_removed_app_is_revoked_before_its_event_is_taken() {
         assert_eq!(others[0]["status"], "active");
         let own = store::Subscriptions::subscribers(world.store.as_ref(), &owner_of("app")).await.unwrap();
         assert!(own.iter().all(|subscriber| subscriber.status == domain::subscriber::SubscriberStatus::Revoked));
-        let (_, stored) = store::Subscriptions::changed_since(world.store.as_ref(), None).await.unwrap();
+        let (_, stored) = store::Subscriptions::changed_since(world.store.as_ref(), Shard::FIRST, None).await.unwrap();
         assert!(stored.iter().all(|subscription| subscription.status.to_string() == "revoked"));
         assert!(stored.iter().all(|subscription| subscription.status_since == Position(2)), "before the events");
         assert_eq!(world.notifications().await, ["subscription.revoked", "subscription.revoked"]);
@@ -216,7 +216,7 @@ async fn source_and_id_together_name_an_event() {
         assert_eq!(again["duplicates"], 1, "{source}");
     }
     let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
-    let logged = world.store.read(None, Position::FIRST, read).await.unwrap().events;
+    let logged = world.store.read(Scope::Shard(Shard::FIRST), Position::FIRST, read).await.unwrap().events;
     let names: Vec<String> = logged.iter().map(|one| one.event.identity().replace('\0', " ")).collect();
     assert_eq!(names, ["1", "2", "/shop-a 1", "/shop-a 2", "/shop-b 1", "/shop-b 2"]);
     // Binary: the source counts decoded.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use domain::{Clock, Position, Secret, Timestamp};
 use intake::Note;
 use serde_json::{Value, json};
-use store::{EventLog, Pims, ReadLimit, Snapshots};
+use store::{EventLog, Pims, ReadLimit, Scope, Shard, Snapshots};
 use wire::signature::SigningKey;
 
 use crate::world::{Answer, World, event};
@@ -85,7 +85,7 @@ fn update(id: &str, second: u32, name: &str) -> Value {
 /// All that is in the log: type without its beginning, and data.
 async fn logged(world: &World) -> Vec<(String, Value)> {
     let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
-    let events = world.store.read(Some(world.pim.id), Position::FIRST, read).await.unwrap().events;
+    let events = world.store.read(Scope::Pim(world.pim.id), Position::FIRST, read).await.unwrap().events;
     let short = |name: &str| name.trim_start_matches("com.akeneo.pim.v1.").to_owned();
     events
         .iter()
@@ -457,7 +457,7 @@ async fn a_real_catalogue_comes_through_as_expected() {
         }
     }
     let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
-    let events = world.store.read(None, Position::FIRST, read).await.unwrap().events;
+    let events = world.store.read(Scope::Shard(Shard::FIRST), Position::FIRST, read).await.unwrap().events;
     let mut ids = std::collections::HashSet::new();
     let found: Vec<Value> = events
         .iter()

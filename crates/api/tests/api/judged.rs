@@ -8,7 +8,7 @@ use domain::subscription::{Subscription, SubscriptionStatus};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::transition::Frequent;
-use store::{Change, Clients, Pims, Put, Subscriptions, edit_client, edit_pim};
+use store::{Change, Clients, Pims, Put, Shard, Subscriptions, edit_client, edit_pim};
 
 use crate::admin::{OPERATOR, admin, operated};
 use crate::world::{Call, KEY, PIM_URL, World, event, new_subscriber, new_subscription, owner_of};
@@ -62,7 +62,7 @@ fn changing_calls(world: &World, (subscriber, active, suspended): &(String, Stri
 
 /// All that the client has, revisions included.
 async fn state(world: &World) -> (usize, Vec<Subscription>) {
-    let mut all = world.store.changed_since(None).await.unwrap().1;
+    let mut all = world.store.changed_since(Shard::FIRST, None).await.unwrap().1;
     all.sort_by_key(|one| one.id);
     (world.store.subscribers(&owner_of("app")).await.unwrap().len(), all)
 }

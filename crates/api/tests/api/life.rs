@@ -165,9 +165,16 @@ impl PimGateway for Asked {
 async fn recheck(world: &World, says: &[(&'static str, Permission)]) {
     let asked = Asked(says.iter().cloned().collect());
     let pause = Duration::from_millis(1);
-    client_life::recheck_permissions(world.store.as_ref(), &asked, &Clock::system(), pause, Frequent::default())
-        .await
-        .unwrap();
+    client_life::recheck_permissions(
+        world.store.as_ref(),
+        store::Shard::FIRST,
+        &asked,
+        &Clock::system(),
+        pause,
+        Frequent::default(),
+    )
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

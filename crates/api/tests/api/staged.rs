@@ -17,12 +17,12 @@ use domain::{ClientId, Event, PimId, Position, ServiceHour, SubscriberId, Subscr
 use store::catalog::Made;
 use store::memory::MemoryStore;
 use store::{
-    AppendError, AppendNewError, Appended, Backlog, BridgeNote, Change, ChangeError, Changes, Chunk, Client,
-    ClientQuery, Clients, Condition, Entries, EventLog, Ledger, LedgerRecord, LogPage, News, Outbox, Page, PimQuery,
-    Pims, ReadLimit, Save, Snapshot, SnapshotKey, SnapshotSave, Snapshots, StoreError, SubscriberQuery,
-    SubscriptionCounts, SubscriptionQuery, Subscriptions, Tail, Waiting,
+    AppendError, AppendNewError, Appended, Backlog, BridgeNote, Change, ChangeError, Chunk, Client, ClientQuery,
+    Clients, Condition, Entries, EventLog, Floors, Ledger, LedgerRecord, LogPage, Outbox, Page, PimQuery, Pims,
+    ReadLimit, Save, Scope, Shard, Shards, Snapshot, SnapshotKey, SnapshotSave, Snapshots, Spread, StoreError,
+    SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Tail, Tenure, TenureError, Waiting,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// How often a change lets others go first: more often than a request has steps.
 const YIELDS: usize = 200;
@@ -67,9 +67,26 @@ impl Staged {
     }
 }
 
-impl News for Staged {
-    fn changes(&self) -> &Changes {
-        self.0.changes()
+#[async_trait]
+impl Shards for Staged {
+    fn spread(&self) -> Spread {
+        self.0.spread()
+    }
+
+    async fn take(&self, shard: Shard) -> Result<Tenure, StoreError> {
+        self.0.take(shard).await
+    }
+
+    fn committed(&self, shard: Shard) -> watch::Receiver<u64> {
+        self.0.committed(shard)
+    }
+
+    async fn apply(&self, tenure: &Tenure, version: u64) -> Result<(), TenureError> {
+        self.0.apply(tenure, version).await
+    }
+
+    async fn in_effect(&self, shard: Shard, version: u64, at_most: Duration) -> bool {
+        self.0.in_effect(shard, version, at_most).await
     }
 }
 
@@ -175,12 +192,12 @@ impl Subscriptions for Staged {
         self.0.count_subscriptions().await
     }
 
-    async fn changed_since(&self, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
-        self.0.changed_since(version).await
+    async fn changed_since(&self, shard: Shard, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
+        self.0.changed_since(shard, version).await
     }
 
-    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError> {
-        self.0.prune_deleted(before).await
+    async fn prune_deleted(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError> {
+        self.0.prune_deleted(tenure, before).await
     }
 }
 
@@ -194,8 +211,8 @@ impl Entries for Staged {
         self.0.entries(owner, query).await
     }
 
-    async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError> {
-        self.0.prune_entries(before).await
+    async fn prune_entries(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError> {
+        self.0.prune_entries(tenure, before).await
     }
 }
 
@@ -205,16 +222,16 @@ impl Outbox for Staged {
         self.0.notification(id).await
     }
 
-    async fn notifications(&self, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
-        self.0.notifications(after, limit).await
+    async fn notifications(&self, shard: Shard, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        self.0.notifications(shard, after, limit).await
     }
 
     async fn count_waiting(&self) -> Result<Waiting, StoreError> {
         self.0.count_waiting().await
     }
 
-    async fn notification_numbers(&self) -> Result<Vec<u64>, StoreError> {
-        self.0.notification_numbers().await
+    async fn notification_numbers(&self, shard: Shard) -> Result<Vec<u64>, StoreError> {
+        self.0.notification_numbers(shard).await
     }
 
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError> {
@@ -240,24 +257,28 @@ impl EventLog for Staged {
         self.0.append_if(pim, events, now, conditions).await
     }
 
-    async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
-        self.0.read(pim, from, limit).await
+    async fn read(&self, scope: Scope, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
+        self.0.read(scope, from, limit).await
     }
 
     async fn lacks(&self) -> Vec<Lack> {
         if self.works().is_ok() { Vec::new() } else { vec![Lack::Store] }
     }
 
-    fn tail(&self) -> &Tail {
-        self.0.tail()
+    fn tail(&self, shard: Shard) -> Arc<Tail> {
+        self.0.tail(shard)
+    }
+
+    async fn head(&self, shard: Shard) -> Result<Position, StoreError> {
+        self.0.head(shard).await
     }
 
     fn hour(&self) -> ServiceHour {
         self.0.hour()
     }
 
-    async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError> {
-        self.0.served(elapsed).await
+    async fn served(&self, tenure: &Tenure, elapsed: Duration) -> Result<ServiceHour, TenureError> {
+        self.0.served(tenure, elapsed).await
     }
 
     fn backlog(&self) -> Backlog {
@@ -268,23 +289,23 @@ impl EventLog for Staged {
         self.0.position_after(pim, bytes).await
     }
 
-    async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError> {
-        self.0.first_since(hour).await
+    async fn first_since(&self, shard: Shard, hour: ServiceHour) -> Result<Position, StoreError> {
+        self.0.first_since(shard, hour).await
     }
 
-    async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {
-        self.0.trim(floors, rest).await
+    async fn trim(&self, tenure: &Tenure, floors: &Floors) -> Result<u64, TenureError> {
+        self.0.trim(tenure, floors).await
     }
 }
 
 #[async_trait]
 impl Ledger for Staged {
-    async fn load(&self) -> Result<LedgerRecord, StoreError> {
-        self.0.load().await
+    async fn load(&self, tenure: &Tenure) -> Result<LedgerRecord, StoreError> {
+        self.0.load(tenure).await
     }
 
-    async fn save(&self, save: Save) -> Result<(), StoreError> {
-        self.0.save(save).await
+    async fn save(&self, tenure: &Tenure, save: Save) -> Result<(), TenureError> {
+        self.0.save(tenure, save).await
     }
 }
 
@@ -314,8 +335,8 @@ impl Snapshots for Staged {
         self.0.append_new_if(pim, events, saves, now, conditions).await
     }
 
-    async fn prune_snapshots(&self) -> Result<u64, StoreError> {
-        self.0.prune_snapshots().await
+    async fn prune_snapshots(&self, tenure: &Tenure) -> Result<u64, TenureError> {
+        self.0.prune_snapshots(tenure).await
     }
 
     async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError> {

@@ -102,7 +102,8 @@ async fn deleting_one_deletes_its_subscriptions() {
     world.call("DELETE", &path).send().await.expect(204);
     world.call("GET", &subscription).send().await.refused(404, "not_found");
     world.call("GET", &format!("{path}/subscriptions")).send().await.refused(404, "not_found");
-    let (_, stored) = store::Subscriptions::changed_since(world.store.as_ref(), None).await.unwrap();
+    let (_, stored) =
+        store::Subscriptions::changed_since(world.store.as_ref(), store::Shard::FIRST, None).await.unwrap();
     assert!(stored.iter().all(|subscription| subscription.status.to_string() == "deleted"));
     let operations = world.operations("app").await;
     assert_eq!(operations[3..], ["subscriber_deleted", "subscription_deleted", "subscription_deleted"]);

@@ -73,7 +73,7 @@ async fn suspended_and_resumed_by_its_owner() {
         ]
     );
     assert_eq!(world.notifications().await, ["subscription.suspended.user", "subscription.resumed"]);
-    let waiting = store::Outbox::notifications(world.store.as_ref(), None, 10).await.unwrap();
+    let waiting = store::Outbox::notifications(world.store.as_ref(), store::Shard::FIRST, None, 10).await.unwrap();
     let waiting: Vec<_> = waiting.into_iter().map(|one| one.notification).collect();
     assert_eq!(waiting[0].destination, "https://shop.example.com/hook");
     assert_eq!(waiting[0].reason.as_deref(), Some("suspended by its owner"));
@@ -128,7 +128,8 @@ async fn nobody_subscribes_for_a_subscriber_that_is_deleted_at_the_same_moment()
         );
         deleted.expect(204);
     }
-    let (_, stored) = store::Subscriptions::changed_since(world.store.as_ref(), None).await.unwrap();
+    let (_, stored) =
+        store::Subscriptions::changed_since(world.store.as_ref(), store::Shard::FIRST, None).await.unwrap();
     assert!(stored.iter().all(|subscription| !subscription.status.counts()), "{stored:?}");
 }
 

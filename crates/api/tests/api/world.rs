@@ -22,7 +22,7 @@ use hyper_util::rt::TokioIo;
 use intake::Bridge;
 use serde_json::{Value, json};
 use store::memory::{MemorySettings, MemoryStore};
-use store::{EventLog, News, Outbox, Pims};
+use store::{EventLog, Outbox, Pims, Shard, Shards};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -188,10 +188,11 @@ impl World {
         }));
         let in_effect = store.clone();
         tokio::spawn(async move {
-            let mut committed = in_effect.changes().committed();
+            let tenure = in_effect.take(Shard::FIRST).await.unwrap();
+            let mut committed = in_effect.committed(Shard::FIRST);
             loop {
                 let version = *committed.borrow_and_update();
-                in_effect.changes().apply(version);
+                in_effect.apply(&tenure, version).await.unwrap();
                 if committed.changed().await.is_err() {
                     return;
                 }
@@ -282,7 +283,7 @@ impl World {
 
     /// Kinds of the notifications that wait to be sent.
     pub(crate) async fn notifications(&self) -> Vec<String> {
-        let waiting = self.store.notifications(None, 100).await.unwrap();
+        let waiting = self.store.notifications(Shard::FIRST, None, 100).await.unwrap();
         let kind = |kind| serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned();
         waiting.into_iter().map(|notification| kind(notification.notification.kind)).collect()
     }
@@ -294,7 +295,7 @@ impl World {
 
     /// How many events are in the log.
     pub(crate) fn logged(&self) -> u64 {
-        self.store.tail().head().0 - 1
+        self.store.tail(Shard::FIRST).head().0 - 1
     }
 }
 

@@ -11,7 +11,7 @@ use engine::core::{Survey, suspension_names};
 use intake::Bridge;
 use meter::Counters;
 use sinks::{Sink, Sinks};
-use store::{EventLog, Pims};
+use store::Pims;
 use store_sqlite::SqliteStore;
 
 use super::families::Metric;
@@ -174,7 +174,7 @@ async fn store(sources: &Sources, sheet: &mut Sheet) -> Option<()> {
 
 fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
     let now = sources.clock.wall();
-    let head = sources.store.upgrade().map_or(survey.routed, |store| store.tail().head());
+    let head = survey.head;
     let totals = &survey.totals;
     sheet.count(Metric::EventsRouted, &[], totals.routed);
     sheet.count(Metric::EventsMatched, &[], totals.matched);
@@ -209,7 +209,7 @@ async fn subscriptions(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
         return;
     }
     let Some(store) = sources.store.upgrade() else { return };
-    let (now, head) = (sources.clock.wall(), store.tail().head());
+    let (now, head) = (sources.clock.wall(), survey.head);
     let of = survey.subscriptions.iter().map(|figures| figures.subscription.pim).collect::<HashSet<_>>();
     let names = tokio::time::timeout(PATIENCE, store.pim_names(of.into_iter().collect())).await;
     let names = names.ok().and_then(Result::ok).unwrap_or_default();

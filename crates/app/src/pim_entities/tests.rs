@@ -9,7 +9,7 @@ use domain::{ClientId, Clock, Position, Secret};
 use http::HeaderValue;
 use intake::{Bridge, Note, Reconciler};
 use serde_json::{Value as Json, json};
-use store::{EventLog, MemoryStore, Pims, ReadLimit, Snapshots};
+use store::{EventLog, MemoryStore, Pims, ReadLimit, Scope, Shard, Snapshots};
 
 use super::*;
 use crate::http_client;
@@ -81,7 +81,7 @@ impl World {
         let attributes = Arc::new(HttpAttributes::new(client.clone()));
         let bridge = Arc::new(Bridge::new(store.clone(), Some(attributes), None, Clock::system()));
         let source = Arc::new(HttpEntities::new(client));
-        let reconciler = Reconciler::new(bridge.clone(), store.clone(), source, OVERLAP, Clock::system());
+        let reconciler = Reconciler::new(bridge.clone(), store.clone(), Shard::FIRST, source, OVERLAP, Clock::system());
         World { store, bridge, reconciler, rest, pim }
     }
 
@@ -115,7 +115,7 @@ impl World {
     /// Type, start of the uuid, and changed name of all events.
     async fn logged(&self) -> Vec<String> {
         let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
-        let events = self.store.read(Some(self.pim.id), Position::FIRST, read).await.unwrap().events;
+        let events = self.store.read(Scope::Pim(self.pim.id), Position::FIRST, read).await.unwrap().events;
         let line = |event: &domain::Event| {
             let data: Json = serde_json::from_str(event.data()).unwrap();
             let short = event.event_type().trim_start_matches("com.akeneo.pim.v1.");

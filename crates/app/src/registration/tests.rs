@@ -2,7 +2,7 @@
 
 use domain::pim::TokenCheck;
 use store::conformance::sample;
-use store::{MemoryStore, Outbox};
+use store::{MemoryStore, Outbox, Shard};
 
 use super::*;
 use crate::config::PimUrl;
@@ -110,7 +110,7 @@ async fn a_pim_that_the_file_names_no_more_stands_still_until_it_is_named_again(
     apply(&store, std::slice::from_ref(&settings), at(4)).await.unwrap();
     assert_eq!(status().await.status, SubscriptionStatus::Active);
     assert!(!only(&store).await.is_withdrawn());
-    let told = store.notifications(None, 10).await.unwrap();
+    let told = store.notifications(Shard::FIRST, None, 10).await.unwrap();
     assert_eq!(told.len(), 0, "its owner is locked out and can do nothing about it");
 }
 

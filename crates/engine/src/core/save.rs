@@ -7,7 +7,7 @@ use delivery::Lane;
 use delivery::lane::FailureNote;
 use domain::log_entry::LogEntry;
 use domain::{Now, PimId, Position, SubscriptionId, Timestamp};
-use store::{LaneSave, Save, StoreError};
+use store::{Floors, LaneSave, Save, StoreError};
 
 use super::lanes::Entry;
 use super::{Core, Output};
@@ -64,15 +64,6 @@ impl Saver {
             State::Saving(_) | State::Again { .. } => None,
         }
     }
-}
-
-/// What of the log is still needed if the platform starts again from what is saved.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Floors {
-    /// Per PIM, the first position that one of its lanes needs.
-    pub pims: Vec<(PimId, Position)>,
-    /// The same for PIMs without such a lane.
-    pub rest: Position,
 }
 
 impl Core {

@@ -113,6 +113,8 @@ pub struct Survey {
     pub lanes: [Lanes; DestinationType::ALL.len()],
     /// All events before it are routed.
     pub routed: Position,
+    /// Where the log ends.
+    pub head: Position,
     /// The subscriptions that were asked for, oldest first.
     pub subscriptions: Vec<Figures>,
     /// Active and suspended subscriptions that are not among them.

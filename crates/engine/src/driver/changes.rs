@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use domain::subscription::Subscription;
-use store::StoreError;
+use store::{StoreError, TenureError};
 
 use super::{Driver, Request, STORE_AGAIN};
 use crate::core;
@@ -13,6 +13,8 @@ pub(super) struct Changes {
     /// The newest version that was announced.
     announced: u64,
     state: State,
+    /// When others are told again by which version the core works; none while that is known.
+    apply_again_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +31,10 @@ enum State {
 }
 
 impl Changes {
+    pub(super) fn apply_again_at(&self) -> Option<Timestamp> {
+        self.apply_again_at
+    }
+
     pub(super) fn again_at(&self) -> Option<Timestamp> {
         match self.state {
             State::Failed { again_at } => Some(again_at),
@@ -80,6 +86,24 @@ impl Driver {
                 }
                 self.changes.state = State::Failed { again_at: self.clock.steady + STORE_AGAIN };
             }
+        }
+    }
+
+    pub(super) fn applied(&mut self, result: Result<(), TenureError>) {
+        match result {
+            Ok(()) => {}
+            Err(TenureError::Store(error)) => {
+                tracing::warn!(%error, "others cannot be told which changes are in effect; it will be tried again");
+                self.changes.apply_again_at = Some(self.clock.steady + STORE_AGAIN);
+            }
+            Err(TenureError::Fenced) => self.fenced(),
+        }
+    }
+
+    pub(super) fn apply_again(&mut self) {
+        if self.changes.apply_again_at.is_some_and(|at| at <= self.clock.steady) {
+            self.changes.apply_again_at = None;
+            self.requests.push_back(Request::InEffect { version: self.core.version() });
         }
     }
 }

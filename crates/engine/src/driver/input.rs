@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::outcome::Outcome;
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position};
-use store::{ChangeError, Chunk, StoreError};
+use store::{ChangeError, Chunk, StoreError, TenureError};
 
 use super::seen::Seen;
 use crate::core::{AttemptId, Read, ReadId};
@@ -69,7 +69,12 @@ pub enum Input {
     /// The save ended.
     Saved {
         /// Whether it was made.
-        result: Result<(), StoreError>,
+        result: Result<(), TenureError>,
+    },
+    /// Others were told by which version the core works.
+    Applied {
+        /// Whether they were.
+        result: Result<(), TenureError>,
     },
     /// A suspension was tried.
     Suspended {
@@ -79,7 +84,10 @@ pub enum Input {
         result: Result<bool, ChangeError>,
     },
     /// The log was trimmed.
-    Trimmed(Trimmed),
+    Trimmed {
+        /// What was found.
+        result: Result<Trimmed, TenureError>,
+    },
     /// Somebody answered, destination or not; at once.
     Heard {
         /// How long ago.

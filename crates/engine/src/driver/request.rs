@@ -30,7 +30,7 @@ pub enum Request {
         /// The version that is known.
         since: u64,
     },
-    /// The core works by this version: whoever waits for it may go on.
+    /// The core works by this version: whoever waits for it may go on. [`Input::Applied`](super::Input::Applied).
     InEffect {
         /// The version.
         version: u64,

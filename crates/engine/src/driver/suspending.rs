@@ -64,6 +64,7 @@ impl Driver {
                 }
                 pending.swap_remove(index);
             }
+            Err(ChangeError::Fenced) => self.fenced(),
             // It was changed meanwhile: there may be nothing to suspend any more.
             Err(ChangeError::Conflict) => self.requests.push_back(pending[index].request()),
             Err(error) => {

@@ -1,6 +1,7 @@
 //! Trimming: what no lane needs is deleted from time to time, and lanes let go of what is too old or too much.
 
 use domain::Timestamp;
+use store::TenureError;
 
 use super::{Driver, Request, Trimmed};
 use crate::core;
@@ -34,8 +35,14 @@ impl Driver {
         }
     }
 
-    pub(super) fn trimmed(&mut self, Trimmed { expired, pressed }: Trimmed) {
+    pub(super) fn trimmed(&mut self, result: Result<Trimmed, TenureError>) {
         self.trimming.under_way = false;
+        let Trimmed { expired, pressed } = match result {
+            Ok(trimmed) => trimmed,
+            // Nothing was found: it is looked for the next time.
+            Err(TenureError::Store(_)) => return,
+            Err(TenureError::Fenced) => return self.fenced(),
+        };
         if let Some(before) = expired {
             self.tell(core::Input::Expired { before });
         }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod fencing;
 mod room;
 mod topics;
 
@@ -22,7 +23,7 @@ use futures_util::future::BoxFuture;
 use sinks::heard::Heard;
 use sinks::{Delivery, Sink};
 use store::memory::MemoryStore;
-use store::{Change, Entries, EventLog, Ledger, News, Outbox, Put, Store, Subscriptions};
+use store::{Change, Entries, EventLog, Ledger, Outbox, Put, Scope, Shard, Shards, Store, Subscriptions};
 
 const PIM: PimId = PimId(1);
 const UPDATED: &str = "com.akeneo.pim.v1.product.updated";
@@ -164,11 +165,15 @@ fn quick() -> Settings {
     settings
 }
 
-async fn start(store: &Arc<MemoryStore>, sink: &Arc<TestSink>) -> Engine {
+/// A clock that goes with tokio's.
+fn virtual_clock() -> Clock {
     let (begin, origin) = (tokio::time::Instant::now(), Clock::system().wall());
-    let clock = Clock::new(move || (origin + begin.elapsed()).into());
+    Clock::new(move || (origin + begin.elapsed()).into())
+}
+
+async fn start(store: &Arc<MemoryStore>, sink: &Arc<TestSink>) -> Engine {
     let (store, sink) = (store.clone() as Arc<dyn Store>, sink.clone() as Arc<dyn Sink>);
-    Engine::start(store, sink, quick(), clock, None, Heard::default()).await.unwrap()
+    Engine::start(store, Shard::FIRST, sink, quick(), virtual_clock(), None, Heard::default()).await.unwrap()
 }
 
 /// Lets virtual time pass in steps until it holds.
@@ -196,8 +201,9 @@ async fn delivers_to_each_matching_subscription() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 500);
+    let tenure = engine.tenure();
     engine.stop().await;
-    assert_eq!(store.load().await.unwrap().mark, store.tail().head());
+    assert_eq!(store.load(&tenure).await.unwrap().mark, store.head(Shard::FIRST).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,7 +213,7 @@ async fn a_change_is_in_effect_for_the_next_event() {
     let subscription = subscription(&[UPDATED]);
     append(&store, ["before".to_owned()]).await;
     let version = create(&store, &subscription).await;
-    assert!(store.changes().in_effect(version, Duration::from_secs(1)).await);
+    assert!(store.in_effect(Shard::FIRST, version, Duration::from_secs(1)).await);
     append(&store, ["first".to_owned()]).await;
     // Back to back, without waiting: the order of the commits alone decides.
     change(&store, subscription.id, |it| it.selection.events = vec![EventType::new("other.type")]).await;
@@ -269,7 +275,7 @@ async fn the_platform_suspends_once_and_tells_what_it_dropped() {
         .iter()
         .filter(|entry| matches!(entry.body, LogBody::Action(Action::SubscriptionSuspendedByThePlatform)))
         .collect();
-    let notifications = store.notifications(None, 10).await.unwrap();
+    let notifications = store.notifications(Shard::FIRST, None, 10).await.unwrap();
     assert_eq!((suspensions.len(), notifications.len()), (1, 1));
     // Both say what happened in the words of the failure.
     assert_eq!(suspensions[0].reason.as_deref(), Some("Not found."));
@@ -328,10 +334,10 @@ async fn what_no_lane_needs_is_deleted() {
     sink.answers.lock().unwrap().clear();
     append(&store, numbered(10..20)).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
-    let limit = store::ReadLimit { events: 100, bytes: 1 << 20, until: store.tail().head() };
-    let kept = store.read(None, Position::FIRST, limit).await.unwrap().events;
+    let limit = store::ReadLimit { events: 100, bytes: 1 << 20, until: store.tail(Shard::FIRST).head() };
+    let kept = store.read(Scope::Shard(Shard::FIRST), Position::FIRST, limit).await.unwrap().events;
     assert_eq!(kept.first().map(|event| event.event.id().to_owned()).as_deref(), Some("fails"));
     tokio::time::sleep(Duration::from_secs(6 * 60)).await;
-    assert_eq!(store.read(None, Position::FIRST, limit).await.unwrap().events, []);
+    assert_eq!(store.read(Scope::Shard(Shard::FIRST), Position::FIRST, limit).await.unwrap().events, []);
     engine.stop().await;
 }

@@ -14,7 +14,7 @@ use crate::world::{World, client, contact, resume, settings, suspend, until};
 fn start(world: &World, server: &MailServer) -> Notifier {
     let mailer = Some(Mailer::new(&smtp(server.port, SmtpSecurity::None)).unwrap());
     let ways = Ways { webhooks: client(&["127.0.0.0/8"]), mailer, contacts: Some(world.store.clone()) };
-    Notifier::start(world.store.clone(), ways, settings(), Clock::system())
+    Notifier::start(world.store.clone(), store::Shard::FIRST, ways, settings(), Clock::system())
 }
 
 /// Somebody opens the link in the one question that went out.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use domain::Clock;
 use notify::{Notifier, Ways};
 use store::vault::MasterKey;
-use store::{Outbox, Vault};
+use store::{Outbox, Shard, Vault};
 use store_sqlite::{Settings, SqliteStore};
 
 use crate::receiver::Receiver;
@@ -48,11 +48,11 @@ async fn a_notification_arrives_although_the_process_was_killed_before_it_was_se
     assert!(receiver.got().is_empty(), "nothing was sent before the kill");
 
     let store = Arc::new(open(folder.path()));
-    let waiting = store.notifications(None, 10).await.unwrap();
+    let waiting = store.notifications(Shard::FIRST, None, 10).await.unwrap();
     assert_eq!(waiting.len(), 1, "it was recorded with the change");
     let ways = || Ways { webhooks: client(&["127.0.0.0/8"]), mailer: None, contacts: None };
-    let notifier = Notifier::start(store.clone(), ways(), settings(), Clock::system());
-    until("it arrives", async || store.notifications(None, 10).await.unwrap().is_empty()).await;
+    let notifier = Notifier::start(store.clone(), Shard::FIRST, ways(), settings(), Clock::system());
+    until("it arrives", async || store.notifications(Shard::FIRST, None, 10).await.unwrap().is_empty()).await;
     notifier.stop().await;
     assert_eq!(receiver.got().len(), 1);
     assert!(receiver.got()[0].body.contains(&waiting[0].notification.subscription_id.to_string()));
@@ -60,7 +60,7 @@ async fn a_notification_arrives_although_the_process_was_killed_before_it_was_se
 
     // Sent and recorded: the next start has nothing to send.
     let store = Arc::new(open(folder.path()));
-    let notifier = Notifier::start(store.clone(), ways(), settings(), Clock::system());
+    let notifier = Notifier::start(store.clone(), Shard::FIRST, ways(), settings(), Clock::system());
     suspend_another(&store, &receiver).await;
     until("the other one arrives", async || receiver.got().len() > 1).await;
     notifier.stop().await;

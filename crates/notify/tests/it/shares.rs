@@ -69,7 +69,7 @@ async fn names_that_nobody_resolves_hold_up_no_other_tenants_webhook() {
     let resolver = Resolver::with_files(&resolv_conf, &hosts, port);
     let ways = Ways { webhooks: client_with(resolver, &["127.0.0.0/8"]), mailer: None, contacts: None };
     let many = Settings { webhooks_at_once: 400, webhook_timeout: Duration::from_secs(20), ..settings() };
-    let notifier = Notifier::start(world.store.clone(), ways, many, Clock::system());
+    let notifier = Notifier::start(world.store.clone(), store::Shard::FIRST, ways, many, Clock::system());
     // Three quarters of the look-ups that run at once: all that one tenant may have.
     until("all that can be are looked up", async || asked.lock().unwrap().len() >= 192).await;
     suspend_for(&*world.store, other, "https://other-pim.example.com").await;

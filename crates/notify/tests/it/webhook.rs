@@ -6,7 +6,7 @@ use domain::Clock;
 use domain::Secret;
 use domain::notification::Channel;
 use notify::{Notifier, Settings, Ways};
-use store::{Put, Subscriptions};
+use store::{Put, Shard, Subscriptions};
 use wire::signature::SigningKey;
 
 use crate::receiver::{Receiver, Say};
@@ -110,7 +110,7 @@ async fn the_address_guard_judges_the_url() {
     let receiver = Receiver::start(&[]).await;
     let world = World::new(contact(false, Some(&receiver.url()))).await;
     let ways = Ways { webhooks: client(&[]), mailer: None, contacts: None };
-    let notifier = Notifier::start(world.store.clone(), ways, settings(), Clock::system());
+    let notifier = Notifier::start(world.store.clone(), Shard::FIRST, ways, settings(), Clock::system());
     world.suspend().await;
     world.fell_back().await;
     assert!(receiver.got().is_empty(), "nobody connected");

@@ -15,7 +15,7 @@ use sinks::connect::Connector;
 use sinks::resolve::Resolver;
 use sinks::tls::TlsClient;
 use store::conformance::sample;
-use store::{MemoryStore, Outbox, Put, Store, transition};
+use store::{MemoryStore, Outbox, Put, Shard, Store, transition};
 
 pub(crate) const PIM_URL: &str = "https://pim.example.com";
 pub(crate) const SECRET: &str = "0123456789abcdef";
@@ -101,7 +101,7 @@ impl World {
 
     pub(crate) fn start(&self, mailer: Option<Mailer>, settings: Settings) -> Notifier {
         let ways = Ways { webhooks: client(&["127.0.0.0/8"]), mailer, contacts: None };
-        Notifier::start(self.store.clone(), ways, settings, Clock::system())
+        Notifier::start(self.store.clone(), Shard::FIRST, ways, settings, Clock::system())
     }
 
     pub(crate) async fn suspend(&self) -> Subscription {
@@ -115,7 +115,7 @@ impl World {
 
     /// The same with those kept after being sent.
     pub(crate) async fn kept(&self) -> Vec<Outgoing> {
-        self.store.notifications(None, usize::MAX).await.unwrap()
+        self.store.notifications(Shard::FIRST, None, usize::MAX).await.unwrap()
     }
 
     /// Waits until nothing is pending.

@@ -7,7 +7,7 @@ use domain::{LogId, PimId, Position};
 use engine::core::{Floors, Read, ReadId, Suspend};
 use engine::driver::{Input, Trimmed};
 use engine::{suspension, work};
-use store::{Change, EventLog, ReadLimit, Subscriptions};
+use store::{Change, EventLog, ReadLimit, Scope, Shard, Subscriptions};
 
 use super::{Step, World};
 use crate::mutation::Mutation;
@@ -21,7 +21,7 @@ impl World {
     pub(super) fn read_changes(&mut self, since: u64) {
         let mut result = match self.store_fails() {
             true => Err(unavailable()),
-            false => at_once(self.store.changed_since(Some(since))),
+            false => at_once(self.store.changed_since(Shard::FIRST, Some(since))),
         };
         if self.mutated(Mutation::LoseChange)
             && let Ok((_, changed)) = &mut result
@@ -36,7 +36,7 @@ impl World {
     pub(super) fn read_missed(&mut self, from: Position, limit: ReadLimit) {
         let mut result = match self.store_fails() {
             true => Err(unavailable()),
-            false => at_once(self.store.read(None, from, limit)),
+            false => at_once(self.store.read(Scope::Shard(Shard::FIRST), from, limit)),
         };
         if self.mutated(Mutation::SkipToHead)
             && let Ok(chunk) = &mut result
@@ -51,7 +51,7 @@ impl World {
     pub(super) fn read(&mut self, read: Read) {
         let mut chunk = match self.store_fails() {
             true => Err(unavailable()),
-            false => at_once(self.store.read(Some(read.pim), read.from, read.limit)),
+            false => at_once(self.store.read(Scope::Pim(read.pim), read.from, read.limit)),
         };
         if self.mutated(Mutation::SkipEventAtFallBehind)
             && let Ok(chunk) = &mut chunk
@@ -76,7 +76,7 @@ impl World {
         let (now, frequent) = (self.now(), self.plan.settings.frequent);
         let prepared = match self.store_fails() {
             true => Err(unavailable().into()),
-            false => at_once(suspension::prepare(&self.store, wanted, now, frequent)),
+            false => at_once(suspension::prepare(&self.store, self.tenure, wanted, now, frequent)),
         };
         let takes = self.store_takes();
         match prepared {
@@ -129,7 +129,7 @@ impl World {
     /// Counts the hours of service.
     fn serve(&mut self) {
         let elapsed = Duration::from_micros(self.time - std::mem::replace(&mut self.served_until, self.time));
-        at_once(self.store.served(elapsed * HOURS_A_MINUTE)).unwrap_or_default();
+        at_once(self.store.served(&self.tenure, elapsed * HOURS_A_MINUTE)).unwrap_or_default();
     }
 
     pub(super) fn trim(&mut self, mut floors: Floors, retention: Duration) -> Check {
@@ -140,10 +140,10 @@ impl World {
         if self.mutated(Mutation::TrimByTheMark) {
             floors.pims.clear();
         }
-        let mut trimmed = Trimmed::default();
+        let mut result = Ok(Trimmed::default());
         if !self.store_fails() {
             let before = self.positions();
-            trimmed = at_once(work::trim(&self.store, &floors, retention));
+            result = at_once(work::trim(&self.store, &self.tenure, &floors, retention));
             let after = self.positions();
             for position in before.into_iter().filter(|position| after.binary_search(position).is_err()) {
                 let needed_by = self.oracle.needs(position);
@@ -153,14 +153,14 @@ impl World {
             }
         }
         let takes = self.store_takes();
-        self.answer(takes, Input::Trimmed(trimmed));
+        self.answer(takes, Input::Trimmed { result });
         Ok(())
     }
 
     /// What the log holds.
     pub(super) fn positions(&self) -> Vec<u64> {
         let limit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
-        let chunk = at_once(self.store.read(None, Position::FIRST, limit)).unwrap_or_default();
+        let chunk = at_once(self.store.read(Scope::Shard(Shard::FIRST), Position::FIRST, limit)).unwrap_or_default();
         chunk.events.iter().map(|event| event.position.0).collect()
     }
 }

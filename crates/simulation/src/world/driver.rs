@@ -9,11 +9,12 @@ use domain::subscription::Subscription;
 use domain::{Now, Position, Timestamp};
 use engine::core::Suspend;
 use engine::driver::{Driver, End, Input, Request, Seen};
-use store::{EventLog, News};
+use store::{EventLog, Shard, Shards};
 
 use super::{Step, World};
 use crate::mutation::Mutation;
 use crate::property::{Check, Property, hold};
+use crate::storage::at_once;
 
 /// What a world knows of the run of its driver.
 #[derive(Debug, Default)]
@@ -92,7 +93,7 @@ impl World {
         match &input {
             Input::Changed { result: Ok((_, changed)) } => {
                 self.of_run.reads_changes = false;
-                let head = self.store.tail().head();
+                let head = self.store.tail(Shard::FIRST).head();
                 self.note(|| {
                     let one = |one: &Subscription| format!("{}.{}: {:?}", one.id, one.generation, one.status);
                     format!("told of changes: {:?}", changed.iter().map(one).collect::<Vec<_>>())
@@ -101,7 +102,7 @@ impl World {
                     self.oracle.applied(subscription, head);
                 }
             }
-            Input::Trimmed(trimmed) => {
+            Input::Trimmed { result: Ok(trimmed) } => {
                 let expired = trimmed.expired.map(|before| self.oracle.expired(before)).unwrap_or_default();
                 if !expired.is_empty() {
                     self.note(|| format!("events before {:?} expired: {expired:?}", trimmed.expired));
@@ -142,7 +143,10 @@ impl World {
                 let takes = self.store_takes();
                 self.schedule(takes, Step::Changes(run, since));
             }
-            Request::InEffect { version } => self.store.changes().apply(version),
+            Request::InEffect { version } => {
+                let result = at_once(self.store.apply(&self.tenure, version));
+                self.answer(0, Input::Applied { result });
+            }
             Request::Missed { from, limit } => {
                 let takes = self.store_takes();
                 self.schedule(takes, Step::Missed(run, from, limit));
@@ -168,8 +172,8 @@ impl World {
 
     /// What the tail shows. Events get there a little after they are accepted.
     fn look(&self, from: Position, max: usize) -> Seen {
-        let tail = self.store.tail();
-        let mut seen = Seen::look(tail, from, max);
+        let tail = self.store.tail(Shard::FIRST);
+        let mut seen = Seen::look(&tail, from, max);
         if self.mutated(Mutation::TakeGapForComplete) && seen.events.is_none() {
             let reaches_back = (from.0..).find_map(|from| tail.since(Position(from), max));
             seen.events = reaches_back;
@@ -187,7 +191,7 @@ impl World {
 
     /// The version that is announced.
     fn announced(&self) -> u64 {
-        let committed = *self.store.changes().committed().borrow();
+        let committed = *self.store.committed(Shard::FIRST).borrow();
         let known = self.driver.as_ref().map_or(0, |driver| driver.core().version());
         let late = self.time < self.withheld_until || self.unannounced.is_some_and(|(_, until)| self.time < until);
         if late { known } else { committed }
@@ -196,7 +200,7 @@ impl World {
     /// A change was made whose events go to the tail before it is announced (a planted fault).
     pub(super) fn withhold(&mut self) {
         if self.mutated(Mutation::AnnounceAfterPush) && self.unannounced.is_none() {
-            self.unannounced = Some((self.store.tail().head(), self.time + 5_000_000));
+            self.unannounced = Some((self.store.tail(Shard::FIRST).head(), self.time + 5_000_000));
         }
     }
 

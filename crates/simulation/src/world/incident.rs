@@ -7,7 +7,7 @@ use domain::log_entry::{Action, LogEntry};
 use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use engine::driver::{Driver, Found, Input};
-use store::{Change, Ledger, Put, Subscriptions};
+use store::{Change, Ledger, Put, Shard, Shards, Subscriptions};
 
 use super::driver::Run;
 use super::{Step, World, setup};
@@ -78,7 +78,7 @@ impl World {
                 self.agenda.remove(&key);
             }
         }
-        let ledger = at_once(self.store.load()).unwrap_or_default();
+        let ledger = at_once(self.store.load(&self.tenure)).unwrap_or_default();
         self.note(|| format!("the store has {ledger:?}"));
         self.oracle.crashed(&ledger)
     }
@@ -96,7 +96,7 @@ impl World {
     pub(super) fn stopped(&mut self, quiet: bool) -> Check {
         self.pending_save = None;
         self.gone();
-        let ledger = at_once(self.store.load()).unwrap_or_default();
+        let ledger = at_once(self.store.load(&self.tenure)).unwrap_or_default();
         self.note(|| format!("the store has {ledger:?}"));
         let settled = |world: &World| {
             let lanes = world.oracle.lanes.iter();
@@ -117,8 +117,10 @@ impl World {
             return Ok(());
         }
         self.store = self.store.reopen();
-        let mut ledger = at_once(self.store.load()).unwrap_or_default();
-        let Ok((version, subscriptions)) = at_once(self.store.changed_since(None)) else { return Ok(()) };
+        let Ok(tenure) = at_once(self.store.take(Shard::FIRST)) else { return Ok(()) };
+        self.tenure = tenure;
+        let mut ledger = at_once(self.store.load(&self.tenure)).unwrap_or_default();
+        let Ok((version, subscriptions)) = at_once(self.store.changed_since(Shard::FIRST, None)) else { return Ok(()) };
         if self.mutated(Mutation::ResumeAtOldCursor) {
             for record in &mut ledger.lanes {
                 let cursor = record.cursor.unwrap_or(ledger.mark);
@@ -135,7 +137,7 @@ impl World {
             Some(Mutation::LosePatience) => settings.delivery.topic_patience /= 10,
             _ => {}
         }
-        let head = store::EventLog::tail(&self.store).head();
+        let head = store::EventLog::tail(&self.store, Shard::FIRST).head();
         self.pushed = head;
         for subscription in &subscriptions {
             self.oracle.applied(subscription, head);

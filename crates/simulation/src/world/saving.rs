@@ -46,7 +46,7 @@ impl World {
         }
         if !self.mutated(Mutation::AnswerBeforeDurable) {
             let takes = self.store_takes();
-            self.answer(takes, Input::Saved { result: if fails { Err(unavailable()) } else { Ok(()) } });
+            self.answer(takes, Input::Saved { result: if fails { Err(unavailable().into()) } else { Ok(()) } });
         }
     }
 
@@ -110,7 +110,7 @@ impl World {
                 }
             }
         }
-        let _ = at_once(self.store.save(save));
+        let _ = at_once(self.store.save(&self.tenure, save));
     }
 }
 

@@ -4,7 +4,7 @@
 use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
 use domain::notification::NotificationKind;
 use domain::subscription::SubscriptionStatus;
-use store::{Entries, Outbox};
+use store::{Entries, Outbox, Shard};
 
 use super::World;
 use super::saving::drop_count;
@@ -84,7 +84,7 @@ impl World {
     }
 
     fn owners_are_told(&self) -> Check {
-        let waiting = at_once(self.store.notifications(None, usize::MAX)).unwrap_or_default();
+        let waiting = at_once(self.store.notifications(Shard::FIRST, None, usize::MAX)).unwrap_or_default();
         for (index, lane) in self.oracle.lanes.iter().enumerate() {
             let entries = self.entries(index);
             let suspended =

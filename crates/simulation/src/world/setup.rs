@@ -13,7 +13,7 @@ use domain::subscriber::{Confirmation, Contact, Owner, Subscriber, SubscriberSta
 use domain::subscription::{Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
 use store::memory::{MemorySettings, MemoryStore};
-use store::{Change, EventLog, Pims, Put, ReadLimit, Subscriptions};
+use store::{Change, EventLog, Pims, Put, ReadLimit, Scope, Shard, Shards, Subscriptions};
 use uuid::Uuid;
 
 use super::backend::HOURS_A_MINUTE;
@@ -38,6 +38,9 @@ impl World {
         let dedup_window = usual.dedup_window * HOURS_A_MINUTE;
         let max_log_bytes = plan.sharing.as_ref().map_or(usual.max_log_bytes, |sharing| sharing.log_bytes);
         let settings = MemorySettings { tail_bytes: plan.tail_bytes, max_log_bytes, dedup_window, ..usual };
+        let store = MemoryStore::new(settings);
+        let tenure =
+            at_once(store.take(Shard::FIRST)).unwrap_or_else(|error| panic!("a new store is not owned: {error}"));
         let receivers = plan.receivers.iter().enumerate();
         let receivers = receivers
             .map(|(index, schedule)| Receiver::new(schedule.clone(), Random::new(seed, 100 + index as u64)))
@@ -50,7 +53,8 @@ impl World {
             agenda: Default::default(),
             next_step: 0,
             random: Random::new(seed, 2),
-            store: MemoryStore::new(settings),
+            store,
+            tenure,
             storage: Storage::new(plan.storage.clone(), Random::new(seed, 3)),
             receivers,
             driver: None,
@@ -189,7 +193,7 @@ impl World {
         if self.has_no_room(pim, &events) {
             return self.refuse(pim);
         }
-        let head = self.store.tail().head();
+        let head = self.store.tail(Shard::FIRST).head();
         let now = self.now();
         if self.random.percent(10) {
             // The producer hears nothing and sends the batch again: nothing comes in twice.
@@ -199,7 +203,7 @@ impl World {
             return self.refuse(pim);
         }
         let limit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
-        let chunk = at_once(self.store.read(None, head, limit)).unwrap_or_default();
+        let chunk = at_once(self.store.read(Scope::Shard(Shard::FIRST), head, limit)).unwrap_or_default();
         self.totals.events += chunk.events.len() as u64;
         self.note(|| format!("{count} events of PIM {pim} from {head}"));
         for (event, (user, entity)) in chunk.events.iter().zip(about) {
@@ -210,7 +214,7 @@ impl World {
 
     /// What was accepted gets into the tail.
     fn push(&mut self) {
-        let head = self.store.tail().head();
+        let head = self.store.tail(Shard::FIRST).head();
         if self.plan.races && self.pushes.percent(50) {
             let takes = self.pushes.within(0, 400_000);
             self.schedule(takes, Step::Pushed(self.run, head));

@@ -4,7 +4,7 @@ use domain::notification::{Notification, Outgoing};
 use domain::subscriber::SubscriberStatus;
 use domain::subscription::Subscription;
 use store::catalog::Made;
-use store::{Change, ChangeError, Put, Vault, stamp};
+use store::{Change, ChangeError, Put, Shard, Vault, stamp};
 
 use super::{condition, entries, outbox, rows};
 use crate::batch::Batch;
@@ -58,7 +58,7 @@ pub(super) fn make(batch: &mut Batch<'_>, vault: &Vault, change: &Change) -> Res
     if let (Some(put), Some(question)) = (&change.subscriber, &change.question) {
         outbox::add(batch, vault, &put.value().owner, question)?;
     }
-    Ok(Made { version, head: batch.head()?, subscriptions })
+    Ok(Made { shard: Shard::FIRST, version, head: batch.head()?, subscriptions })
 }
 
 /// Stamps and writes a subscription, and does to its lane what follows.

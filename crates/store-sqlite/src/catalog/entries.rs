@@ -6,7 +6,7 @@ use domain::log_entry::{LogBody, LogEntry, LogOrder, LogQuery, LogType};
 use domain::subscriber::Owner;
 use domain::{ServiceHour, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-use store::{Entries, LogPage, StoreError, merge};
+use store::{Entries, LogPage, StoreError, Tenure, TenureError, merge};
 
 use super::filter::{Filter, bytes, number};
 use crate::SqliteStore;
@@ -28,7 +28,8 @@ impl Entries for SqliteStore {
         self.read(of_client(&owner), move |connection| find(connection, &owner, &query)).await
     }
 
-    async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError> {
+    async fn prune_entries(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError> {
+        self.owns(tenure)?;
         let mut pruned = 0;
         loop {
             let slice = self.write(move |batch| Ok::<_, StoreError>(prune(batch, before, PRUNE_SLICE)?)).await?;

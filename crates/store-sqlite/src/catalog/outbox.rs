@@ -8,7 +8,7 @@ use domain::subscriber::Owner;
 use domain::{PimId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params};
 use store::catalog::MOST_NOTIFICATIONS;
-use store::{ChangeError, Outbox, StoreError, Vault, Waiting};
+use store::{ChangeError, Outbox, Shard, StoreError, Vault, Waiting};
 use uuid::Uuid;
 
 use crate::SqliteStore;
@@ -25,12 +25,12 @@ impl Outbox for SqliteStore {
         Ok(self.read(PLATFORM, one).await?.pop())
     }
 
-    async fn notifications(&self, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+    async fn notifications(&self, _: Shard, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         let vault = Arc::clone(&self.vault);
         self.read(PLATFORM, move |connection| kept(connection, &vault, after, limit)).await
     }
 
-    async fn notification_numbers(&self) -> Result<Vec<u64>, StoreError> {
+    async fn notification_numbers(&self, _: Shard) -> Result<Vec<u64>, StoreError> {
         self.read(PLATFORM, |connection| {
             let mut select = connection.prepare_cached("SELECT seq FROM notifications ORDER BY seq")?;
             let numbers = select.query_map([], |row| row.get(0))?;

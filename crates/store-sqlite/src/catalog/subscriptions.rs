@@ -9,8 +9,8 @@ use domain::subscription::Subscription;
 use domain::{ServiceHour, SubscriberId, SubscriptionId};
 use fair::Holder;
 use store::{
-    Change, ChangeError, Made, Page, StoreError, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions,
-    Whose,
+    Change, ChangeError, Made, Page, Shard, StoreError, SubscriberQuery, SubscriptionCounts, SubscriptionQuery,
+    Subscriptions, Tenure, TenureError, Whose,
 };
 
 use super::{change, pages, rows, version};
@@ -65,11 +65,14 @@ impl Subscriptions for SqliteStore {
     }
 
     async fn change(&self, change: Change) -> Result<Made, ChangeError> {
+        if let Some(fence) = &change.fence {
+            self.owns(fence)?;
+        }
         let vault = Arc::clone(&self.vault);
         self.write(move |batch| change::make(batch, &vault, &change)).await
     }
 
-    async fn changed_since(&self, since: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
+    async fn changed_since(&self, _: Shard, since: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
         let vault = Arc::clone(&self.vault);
         self.read(PLATFORM, move |connection| {
             // One snapshot.
@@ -89,7 +92,8 @@ impl Subscriptions for SqliteStore {
         .await
     }
 
-    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError> {
+    async fn prune_deleted(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError> {
+        self.owns(tenure)?;
         let mut pruned = 0;
         for table in [rows::SUBSCRIPTIONS, rows::SUBSCRIBERS] {
             loop {

@@ -5,7 +5,8 @@ use domain::ServiceHour;
 use domain::log_entry::{LogEntry, LogQuery};
 use domain::subscriber::Owner;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, TenureError};
+use crate::shard::Tenure;
 
 /// A page of log entries.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +26,7 @@ pub trait Entries: Send + Sync + 'static {
     /// The owner's entries.
     async fn entries(&self, owner: &Owner, query: &LogQuery) -> Result<LogPage, StoreError>;
 
-    /// Deletes entries whose latest occurrence was in an hour of service before `before`; gives their number.
-    async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError>;
+    /// Deletes entries of the owner's shard whose latest occurrence was in an hour of service before `before`; gives
+    /// their number.
+    async fn prune_entries(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError>;
 }

@@ -5,8 +5,8 @@ use domain::Timestamp;
 use domain::notification::Outgoing;
 use uuid::Uuid;
 
-use crate::changes::News;
 use crate::error::{ChangeError, StoreError};
+use crate::shard::{Shard, Shards};
 
 /// How many notifications are still to be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,16 +27,16 @@ pub const MOST_NOTIFICATIONS: usize = 2_000;
 /// change brings more, the oldest of the client that has the most of them goes. The change itself is never refused for
 /// it, and the owner finds it in the log.
 #[async_trait]
-pub trait Outbox: News {
+pub trait Outbox: Shards {
     /// A notification that is kept, by [`Outgoing::id`].
     async fn notification(&self, id: Uuid) -> Result<Option<Outgoing>, StoreError>;
 
-    /// Notifications that are kept with an [`Outgoing::number`] behind `after`, or from the first one on, in the order
-    /// in which they were made. Numbers may be given again once the highest ones are settled.
-    async fn notifications(&self, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
+    /// Notifications of a shard that are kept with an [`Outgoing::number`] behind `after`, or from the first one on, in
+    /// the order in which they were made. Numbers may be given again once the highest ones are settled.
+    async fn notifications(&self, shard: Shard, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
 
-    /// The numbers of all that are kept.
-    async fn notification_numbers(&self) -> Result<Vec<u64>, StoreError>;
+    /// The numbers of all that are kept of a shard.
+    async fn notification_numbers(&self, shard: Shard) -> Result<Vec<u64>, StoreError>;
 
     /// Replaces a notification that waits: it will be tried again, or goes another way. Nothing if it is settled; a
     /// [`ChangeError::Conflict`] if it was made from an older one than is kept ([`Outgoing::revision`], which is

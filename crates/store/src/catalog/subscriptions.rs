@@ -5,12 +5,12 @@ use domain::log_entry::LogEntry;
 use domain::notification::{Notification, Outgoing};
 use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::Subscription;
-use domain::{Position, ServiceHour, SubscriberId, SubscriptionId};
+use domain::{PimId, Position, ServiceHour, SubscriberId, SubscriptionId};
 
 use crate::catalog::page::{Page, SubscriberQuery, SubscriptionQuery};
-use crate::changes::News;
 use crate::condition::Condition;
-use crate::error::{ChangeError, StoreError};
+use crate::error::{ChangeError, StoreError, TenureError};
+use crate::shard::{Shard, Shards, Tenure};
 
 /// Something new, or something changed.
 #[derive(Clone, Debug)]
@@ -42,12 +42,17 @@ impl<T> Put<T> {
 /// - suspended or revoked: a lane that followed the mark keeps the mark of this moment as its own cursor, so that later marks do not
 ///   carry it past what `hold` keeps. Deleted: its lane is forgotten.
 ///
+/// All of it concerns PIMs of one shard.
+///
 /// A subscriber that is not active has no subscription that is active or suspended: a change that would lead there
 /// is a [`ChangeError::Conflict`], for somebody was faster with a new subscription, or with the end of the subscriber.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
     /// What must still be so in the commit, else nothing is changed: [`ChangeError::Outdated`].
     pub conditions: Vec<Condition>,
+    /// The owner of the shard makes it, as an engine does: only as long as it still owns it, else
+    /// [`ChangeError::Fenced`].
+    pub fence: Option<Tenure>,
     /// A subscriber, if it changes.
     pub subscriber: Option<Put<Subscriber>>,
     /// Subscriptions that change.
@@ -64,12 +69,23 @@ pub struct Change {
     pub question: Option<Outgoing>,
 }
 
+impl Change {
+    /// The PIM that it concerns; `None` if there is nothing in it.
+    pub fn pim(&self) -> Option<PimId> {
+        let subscriber = self.subscriber.as_ref().map(|put| put.value().owner.pim);
+        let subscription = self.subscriptions.first().map(|put| put.value().pim);
+        subscriber.or(subscription).or_else(|| self.entries.first().map(|entry| entry.owner.pim))
+    }
+}
+
 /// A change that was made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
-    /// The catalogue's version with this change; see [`Changes`](crate::Changes).
+    /// The shard that was changed.
+    pub shard: Shard,
+    /// The version of the shard's catalogue with this change; see [`Shards::in_effect`].
     pub version: u64,
-    /// The head of the log: events from here on are judged by what was changed.
+    /// The head of the shard's log: events from here on are judged by what was changed.
     pub head: Position,
     /// The subscriptions as they are stored now, stamped, in the order of the change.
     pub subscriptions: Vec<Subscription>,
@@ -88,7 +104,7 @@ pub struct SubscriptionCounts {
 
 /// Subscribers and their subscriptions.
 #[async_trait]
-pub trait Subscriptions: News {
+pub trait Subscriptions: Shards {
     /// A subscriber, whatever its status.
     async fn subscriber(&self, id: SubscriberId) -> Result<Option<Subscriber>, StoreError>;
 
@@ -113,11 +129,12 @@ pub trait Subscriptions: News {
     /// Makes a change.
     async fn change(&self, change: Change) -> Result<Made, ChangeError>;
 
-    /// All subscriptions that were changed after a version, or all that there are (`None`), with the version that this
-    /// answer brings to. Revoked and deleted ones are included as long as they are kept.
-    async fn changed_since(&self, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError>;
+    /// All subscriptions of a shard that were changed after a version, or all that there are (`None`), with the version
+    /// that this answer brings to. Revoked and deleted ones are included as long as they are kept.
+    async fn changed_since(&self, shard: Shard, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError>;
 
-    /// Forgets subscribers and subscriptions that were deleted in an hour of service before `before`, and those that
-    /// ended then with their PIM; gives their number. By then everybody must have seen the change that ended them.
-    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError>;
+    /// Forgets subscribers and subscriptions of the owner's shard that were deleted in an hour of service before
+    /// `before`, and those that ended then with their PIM; gives their number. By then everybody must have seen the
+    /// change that ended them.
+    async fn prune_deleted(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError>;
 }

@@ -74,7 +74,7 @@ pub async fn new_means_new(store: &dyn Store) {
 /// One conflict, and nothing of the change is there.
 pub async fn a_change_is_made_as_a_whole_or_not_at_all(store: &dyn Store) {
     let (owner_of, stored) = make(store).await;
-    let (before, _) = store.changed_since(None).await.unwrap();
+    let (before, _) = store.changed_since(shard(store), None).await.unwrap();
     let fine = changed(&stored, |next| next.status = SUSPENDED);
     let wrong = subscription(&owner_of);
     let mut both = change(vec![Put::Changed(fine), Put::Changed(changed(&wrong, |_| {}))]);
@@ -85,10 +85,10 @@ pub async fn a_change_is_made_as_a_whole_or_not_at_all(store: &dyn Store) {
     assert_eq!(store.subscription(stored.id).await.unwrap(), Some(stored.clone()));
     assert_eq!(store.subscribers(&owner()).await.unwrap(), [owner_of]);
     assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, []);
-    assert_eq!(store.notifications(None, 10).await.unwrap(), []);
-    assert_eq!(store.changed_since(Some(before)).await.unwrap(), (before, Vec::new()));
+    assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), []);
+    assert_eq!(store.changed_since(shard(store), Some(before)).await.unwrap(), (before, Vec::new()));
     // Nor did anything of its lane happen.
-    let lane = store.load().await.unwrap().lanes.remove(0);
+    let lane = store.load(&own(store).await).await.unwrap().lanes.remove(0);
     assert_eq!((lane.generation, lane.cursor), (0, Some(Position(1))));
 }
 
@@ -215,7 +215,7 @@ pub async fn selections_that_the_lane_has_passed_go(store: &dyn Store) {
     }
     assert_eq!(stored.past_selections.len(), 2);
     let lane = LaneSave { cursor: Some(Position(2)), ..lane(&stored) };
-    store.save(Save { mark: Position(1), lanes: vec![lane] }).await.unwrap();
+    store.save(&own(store).await, Save { mark: Position(1), lanes: vec![lane] }).await.unwrap();
     append(store, PIM, "c", at(0)).await;
     let stored = put(store, changed(&stored, |next| next.selection = selection("fourth"))).await;
     let left: Vec<_> = stored.past_selections.iter().map(|(until, _)| until.0).collect();
@@ -237,21 +237,21 @@ pub(super) fn lane(of: &Subscription) -> LaneSave {
 
 /// Whoever knows a version gets what came later, and its version.
 pub async fn versions_tell_what_changed(store: &dyn Store) {
-    assert_eq!(store.changed_since(None).await.unwrap(), (0, Vec::new()));
+    assert_eq!(store.changed_since(shard(store), None).await.unwrap(), (0, Vec::new()));
     let (owner_of, first) = make(store).await;
-    let (version, all) = store.changed_since(None).await.unwrap();
+    let (version, all) = store.changed_since(shard(store), None).await.unwrap();
     assert_eq!(all, std::slice::from_ref(&first));
     let second = put_new(store, |_| {}, &owner_of).await;
-    let (after, changed_ones) = store.changed_since(Some(version)).await.unwrap();
+    let (after, changed_ones) = store.changed_since(shard(store), Some(version)).await.unwrap();
     assert!(after > version);
     assert_eq!(changed_ones, [second]);
     let made = try_put(store, changed(&first, |next| next.status = SubscriptionStatus::Deleted)).await.unwrap();
-    assert_eq!(*store.changes().committed().borrow(), made.version);
-    let (last, changed_ones) = store.changed_since(Some(after)).await.unwrap();
+    assert_eq!(*store.committed(shard(store)).borrow(), made.version);
+    let (last, changed_ones) = store.changed_since(shard(store), Some(after)).await.unwrap();
     assert_eq!(last, made.version);
     assert_eq!(changed_ones, made.subscriptions);
-    assert_eq!(store.changed_since(Some(last)).await.unwrap(), (last, Vec::new()));
-    assert_eq!(store.changed_since(None).await.unwrap().1.len(), 2);
+    assert_eq!(store.changed_since(shard(store), Some(last)).await.unwrap(), (last, Vec::new()));
+    assert_eq!(store.changed_since(shard(store), None).await.unwrap().1.len(), 2);
 }
 
 /// Revoked ones are listed, deleted ones only by id.
@@ -284,11 +284,11 @@ pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
     let end = |status| move |next: &mut Subscription| (next.status, next.updated_at) = (status, at(40 * 24 * 3600));
     put(store, changed(&first, end(SubscriptionStatus::Deleted))).await;
     let revoked = put(store, changed(&second, end(SubscriptionStatus::Revoked))).await;
-    let (version, _) = store.changed_since(None).await.unwrap();
-    assert_eq!(store.prune_deleted(ServiceHour(0)).await.unwrap(), 0);
-    assert_eq!(store.prune_deleted(ServiceHour(1)).await.unwrap(), 1);
+    let (version, _) = store.changed_since(shard(store), None).await.unwrap();
+    assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(0)).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(1)).await.unwrap(), 1);
     assert_eq!(store.subscription(first.id).await.unwrap(), None);
-    assert_eq!(store.changed_since(None).await.unwrap(), (version, vec![revoked.clone()]));
+    assert_eq!(store.changed_since(shard(store), None).await.unwrap(), (version, vec![revoked.clone()]));
     let mut gone = subscriber.clone();
     (gone.status, gone.revision) = (SubscriberStatus::Deleted, 1);
     let mut end = change(Vec::new());
@@ -297,21 +297,21 @@ pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
     serve(store, 20).await;
     put(store, changed(&revoked, |next| next.status = SubscriptionStatus::Deleted)).await;
     // Not before the last of its subscriptions.
-    assert_eq!(store.prune_deleted(ServiceHour(20)).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(20)).await.unwrap(), 0);
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(gone));
-    assert_eq!(store.prune_deleted(ServiceHour(21)).await.unwrap(), 2);
+    assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(21)).await.unwrap(), 2);
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), None);
-    assert_eq!(store.prune_deleted(ServiceHour(u32::MAX)).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(u32::MAX)).await.unwrap(), 0);
 }
 
 /// Nobody can ask for it any more.
 pub async fn what_ended_with_its_pim_is_forgotten_after_a_time(store: &dyn Store) {
     let pim = store.add_pim(pim("a")).await.unwrap();
     let (subscriber, _) = make(store).await;
-    assert_eq!(store.prune_deleted(ServiceHour(u32::MAX)).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(u32::MAX)).await.unwrap(), 0);
     store.remove_pim(pim.id, at(9)).await.unwrap();
-    assert_eq!(store.prune_deleted(ServiceHour(0)).await.unwrap(), 0);
-    assert_eq!(store.prune_deleted(ServiceHour(1)).await.unwrap(), 2);
+    assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(0)).await.unwrap(), 0);
+    assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(1)).await.unwrap(), 2);
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), None);
 }
 
@@ -325,7 +325,7 @@ pub async fn entries_and_notifications_come_with_the_change(store: &dyn Store) {
     with.notifications.push(notification.clone());
     store.change(with).await.unwrap();
     assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, [told]);
-    let outgoing = store.notifications(None, 10).await.unwrap();
+    let outgoing = store.notifications(shard(store), None, 10).await.unwrap();
     let told: Vec<_> = outgoing.iter().map(|one| &one.notification).collect();
     // The sample has two channels.
     assert_eq!(told, [&notification, &notification]);
@@ -346,7 +346,7 @@ pub async fn notifications_survive_their_subscriber(store: &dyn Store) {
     let mut with = change(vec![Put::Changed(changed(&stored, |next| next.status = SUSPENDED))]);
     with.notifications.push(notification(&stored, at(0)));
     let suspended = store.change(with).await.unwrap().subscriptions.remove(0);
-    let before = store.notifications(None, 10).await.unwrap();
+    let before = store.notifications(shard(store), None, 10).await.unwrap();
     let mut end = change(vec![Put::Changed(changed(&suspended, |next| next.status = SubscriptionStatus::Deleted))]);
     subscriber.status = SubscriberStatus::Deleted;
     subscriber.contact.technical_email = "other@example.com".to_owned();
@@ -354,7 +354,7 @@ pub async fn notifications_survive_their_subscriber(store: &dyn Store) {
     end.subscriber = Some(Put::Changed(subscriber));
     store.change(end).await.unwrap();
     assert_eq!(before.len(), 2);
-    assert_eq!(store.notifications(None, 10).await.unwrap(), before);
+    assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), before);
 }
 
 /// What is put back is kept as it was put back, in its place.
@@ -363,17 +363,17 @@ pub async fn notifications_are_put_back(store: &dyn Store) {
     let mut with = change(Vec::new());
     with.notifications = vec![notification(&stored, at(0))];
     store.change(with).await.unwrap();
-    let all = store.notifications(None, 10).await.unwrap();
+    let all = store.notifications(shard(store), None, 10).await.unwrap();
     let mut later = all[1].clone();
     later.channel = Channel::Email { instead_of_webhook: Some("https://example.com/hook".to_owned()) };
     later.attempts = 4;
     later.due_at = at(60);
     store.put_back_notification(later.clone()).await.unwrap();
     later.revision = 1;
-    assert_eq!(store.notifications(None, 10).await.unwrap(), [all[0].clone(), later.clone()]);
+    assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), [all[0].clone(), later.clone()]);
     store.settle_notification(later.id).await.unwrap();
     store.put_back_notification(later).await.unwrap();
-    assert_eq!(store.notifications(None, 10).await.unwrap(), all[..1]);
+    assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), all[..1]);
 }
 
 /// A question is stored together with its subscriber, or not at all.
@@ -384,7 +384,7 @@ pub async fn a_question_comes_with_its_subscriber(store: &dyn Store) {
     store.change(new.clone()).await.unwrap();
     assert_eq!(store.subscriber(asked.id).await.unwrap(), Some(asked));
     assert!(store.change(new).await.is_err(), "it is there already");
-    let kept = store.notifications(None, 10).await.unwrap();
+    let kept = store.notifications(shard(store), None, 10).await.unwrap();
     assert_eq!(kept, [Outgoing { number: kept[0].number, ..question }]);
 }
 
@@ -401,9 +401,9 @@ async fn told(store: &dyn Store, pim: PimId, client: &str, times: usize) {
 
 /// The number of stored notifications, and the numbers of the first and the last.
 async fn waiting(store: &dyn Store) -> (usize, u64, u64) {
-    let kept = store.notifications(None, usize::MAX).await.unwrap();
+    let kept = store.notifications(shard(store), None, usize::MAX).await.unwrap();
     let numbers: Vec<u64> = kept.iter().map(|one| one.number).collect();
-    assert_eq!(store.notification_numbers().await.unwrap(), numbers);
+    assert_eq!(store.notification_numbers(shard(store)).await.unwrap(), numbers);
     (kept.len(), numbers[0], numbers[numbers.len() - 1])
 }
 
@@ -414,7 +414,7 @@ pub async fn notifications_of_a_pim_are_bounded(store: &dyn Store) {
     told(store, PIM, "client", MOST_NOTIFICATIONS / 2).await;
     assert_eq!(waiting(store).await, (MOST_NOTIFICATIONS + 2, 1, MOST_NOTIFICATIONS as u64 + 2));
     told(store, PIM, "client", 3).await;
-    let kept = store.notifications(None, usize::MAX).await.unwrap();
+    let kept = store.notifications(shard(store), None, usize::MAX).await.unwrap();
     let numbers: Vec<u64> = kept.iter().map(|one| one.number).collect();
     let expect: Vec<u64> = (1..=2).chain(9..=MOST_NOTIFICATIONS as u64 + 8).collect();
     assert_eq!(numbers, expect, "those of the other PIM are older, and stay");
@@ -428,7 +428,7 @@ pub async fn the_client_with_the_most_notifications_gives_way(store: &dyn Store)
     told(store, PIM, "greedy", 5).await;
     let (count, first, last) = waiting(store).await;
     assert_eq!((count, first, last), (MOST_NOTIFICATIONS, 1, MOST_NOTIFICATIONS as u64 + 12));
-    let behind = store.notifications(Some(20), 1).await.unwrap();
+    let behind = store.notifications(shard(store), Some(20), 1).await.unwrap();
     assert_eq!(behind[0].number, 33, "the oldest twelve of the greedy one are gone");
 }
 
@@ -438,13 +438,13 @@ pub async fn notifications_are_settled(store: &dyn Store) {
     let mut with = change(Vec::new());
     with.notifications = (0..3).map(|_| notification(&stored, at(0))).collect();
     store.change(with).await.unwrap();
-    let all = store.notifications(None, 10).await.unwrap();
+    let all = store.notifications(shard(store), None, 10).await.unwrap();
     assert_eq!(all.len(), 6);
-    assert_eq!(store.notifications(None, 2).await.unwrap(), all[..2]);
-    assert_eq!(store.notifications(Some(all[1].number), 2).await.unwrap(), all[2..4]);
+    assert_eq!(store.notifications(shard(store), None, 2).await.unwrap(), all[..2]);
+    assert_eq!(store.notifications(shard(store), Some(all[1].number), 2).await.unwrap(), all[2..4]);
     store.settle_notification(all[0].id).await.unwrap();
     store.settle_notification(Uuid::nil()).await.unwrap();
-    assert_eq!(store.notifications(None, 10).await.unwrap(), all[1..]);
+    assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), all[1..]);
 }
 
 /// The default until something else is known.

@@ -9,6 +9,7 @@ use domain::subscription::SubscriptionStatus;
 
 use super::sample::*;
 use crate::Store;
+use crate::event_log::Scope;
 
 pub(super) type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -25,7 +26,7 @@ pub(super) async fn all(mut work: Vec<Work<'_>>) {
 pub async fn a_hundred_appends_at_once_are_there_once_and_in_order(store: &dyn Store) {
     let appending = |task: usize| -> Work<'_> {
         Box::pin(async move {
-            let pim = domain::PimId(1 + task as u32 % 3);
+            let pim = domain::PimId(1 + 64 * (task as u32 % 3));
             for request in 0..5 {
                 let ids = format!("{task}-{request}-0 {task}-{request}-1 {task}-{request}-2 shared-{}", request % 2);
                 append(store, pim, &ids, at(0)).await;
@@ -33,10 +34,10 @@ pub async fn a_hundred_appends_at_once_are_there_once_and_in_order(store: &dyn S
         })
     };
     all((0..100).map(appending).collect()).await;
-    let chunk = store.read(None, domain::Position(1), ALL).await.unwrap();
+    let chunk = store.read(everything(store), domain::Position(1), ALL).await.unwrap();
     // 3 of each request, and two shared ones of each PIM.
     assert_eq!(chunk.events.len(), 100 * 5 * 3 + 3 * 2);
-    assert_eq!(store.tail().since(domain::Position(1), usize::MAX).unwrap(), chunk.events);
+    assert_eq!(store.tail(shard(store)).since(domain::Position(1), usize::MAX).unwrap(), chunk.events);
     for task in 0..100 {
         let prefix = format!("{task}-");
         let mine = chunk.events.iter().map(|event| event.event.id()).filter(|id| id.starts_with(&prefix));
@@ -73,7 +74,7 @@ pub async fn a_change_is_in_the_order_of_the_log(store: &dyn Store) {
         let mut made = made.into_inner().unwrap().unwrap();
         let after = format!("after-{round}");
         append(store, PIM, &after, at(0)).await;
-        let events = store.read(Some(PIM), domain::Position(1), ALL).await.unwrap().events;
+        let events = store.read(Scope::Pim(PIM), domain::Position(1), ALL).await.unwrap().events;
         let place = |id: &str| events.iter().find(|event| event.event.id() == id).unwrap().position;
         assert!(place(&before) < made.head && made.head <= place(&after));
         assert_eq!(made.subscriptions[0].status_since, made.head);

@@ -108,7 +108,7 @@ pub async fn an_owner_has_a_bounded_number_of_entries(store: &dyn Store) {
     assert_eq!(store.entries(&other, &query()).await.unwrap().entries, [of_other]);
     // Room that pruning made is room.
     serve(store, 1).await;
-    assert_eq!(store.prune_entries(ServiceHour(1)).await.unwrap(), 10_001);
+    assert_eq!(store.prune_entries(&own(store).await, ServiceHour(1)).await.unwrap(), 10_001);
     add_all(store, all[..200].to_vec()).await;
     assert_eq!(find(store, query()).await, all[..100]);
 }
@@ -240,9 +240,9 @@ pub async fn old_entries_are_pruned(store: &dyn Store) {
     store.add_entry(entry(action(), at(100))).await.unwrap();
     serve(store, 1).await;
     store.add_entry(error("often", at(200))).await.unwrap();
-    assert_eq!(store.prune_entries(ServiceHour(0)).await.unwrap(), 0);
-    assert_eq!(store.prune_entries(ServiceHour(1)).await.unwrap(), 2);
-    assert_eq!(store.prune_entries(ServiceHour(1)).await.unwrap(), 0);
+    assert_eq!(store.prune_entries(&own(store).await, ServiceHour(0)).await.unwrap(), 0);
+    assert_eq!(store.prune_entries(&own(store).await, ServiceHour(1)).await.unwrap(), 2);
+    assert_eq!(store.prune_entries(&own(store).await, ServiceHour(1)).await.unwrap(), 0);
     let left = find(store, query()).await;
     assert_eq!((left.len(), left[0].count), (1, 2));
     // One that is gone is not merged into.

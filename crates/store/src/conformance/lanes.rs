@@ -23,11 +23,11 @@ fn exception(position: u64, failures: u8) -> Exception {
 }
 
 async fn save(store: &dyn Store, mark: u64, lane: LaneSave) {
-    store.save(Save { mark: Position(mark), lanes: vec![lane] }).await.unwrap();
+    store.save(&own(store).await, Save { mark: Position(mark), lanes: vec![lane] }).await.unwrap();
 }
 
 async fn record(store: &dyn Store) -> LaneRecord {
-    let mut lanes = store.load().await.unwrap().lanes;
+    let mut lanes = store.load(&own(store).await).await.unwrap().lanes;
     assert_eq!(lanes.len(), 1);
     lanes.remove(0)
 }
@@ -43,7 +43,7 @@ fn full(of: &Subscription) -> LaneSave {
 
 /// Everything, exceptions by position.
 pub async fn what_was_saved_is_loaded(store: &dyn Store) {
-    assert_eq!(store.load().await.unwrap(), Default::default());
+    assert_eq!(store.load(&own(store).await).await.unwrap(), Default::default());
     let (_, stored) = make(store).await;
     save(store, 7, full(&stored)).await;
     let expect = LaneRecord {
@@ -53,7 +53,7 @@ pub async fn what_was_saved_is_loaded(store: &dyn Store) {
         memory: Some(b"pace".to_vec()),
         exceptions: vec![exception(3, 2), exception(5, 1)],
     };
-    let loaded = store.load().await.unwrap();
+    let loaded = store.load(&own(store).await).await.unwrap();
     assert_eq!((loaded.mark, loaded.lanes), (Position(7), vec![expect]));
 }
 
@@ -76,7 +76,7 @@ pub async fn a_lane_without_a_cursor_follows_the_mark(store: &dyn Store) {
     save(store, 1, LaneSave { cursor: Some(Position(5)), ..lane(&stored) }).await;
     save(store, 9, lane(&stored)).await;
     assert_eq!(record(store).await.cursor, None);
-    assert_eq!(store.load().await.unwrap().mark, Position(9));
+    assert_eq!(store.load(&own(store).await).await.unwrap().mark, Position(9));
 }
 
 /// `None` is silence.
@@ -101,7 +101,7 @@ pub async fn a_lane_that_is_over_changes_nothing(store: &dyn Store) {
         assert_eq!(record(store).await, before);
     }
     assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries[0].count, 2);
-    assert_eq!(store.load().await.unwrap().mark, Position(4));
+    assert_eq!(store.load(&own(store).await).await.unwrap().mark, Position(4));
     save(store, 4, full(&resumed)).await;
     assert_eq!(record(store).await.cursor, full(&resumed).cursor);
 }
@@ -133,7 +133,7 @@ pub async fn a_save_that_was_overtaken_is_still_true(store: &dyn Store) {
 pub async fn an_unknown_lane_changes_nothing(store: &dyn Store) {
     let unknown = subscription(&subscriber());
     save(store, 4, full(&unknown)).await;
-    assert_eq!(store.load().await.unwrap().lanes, []);
+    assert_eq!(store.load(&own(store).await).await.unwrap().lanes, []);
 }
 
 /// Entries of a save are merged like others.
@@ -190,7 +190,7 @@ pub async fn a_suspension_stops_a_lane_that_follows_the_mark(store: &dyn Store) 
     append(store, PIM, "a b c", at(0)).await;
     save(store, 2, lane(&stored)).await;
     put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
-    store.save(Save { mark: Position(4), lanes: Vec::new() }).await.unwrap();
+    store.save(&own(store).await, Save { mark: Position(4), lanes: Vec::new() }).await.unwrap();
     assert_eq!(record(store).await.cursor, Some(Position(2)));
 }
 
@@ -199,5 +199,5 @@ pub async fn a_deleted_lane_is_forgotten(store: &dyn Store) {
     let (_, stored) = make(store).await;
     save(store, 1, full(&stored)).await;
     put(store, changed(&stored, |next| next.status = SubscriptionStatus::Deleted)).await;
-    assert_eq!(store.load().await.unwrap().lanes, []);
+    assert_eq!(store.load(&own(store).await).await.unwrap().lanes, []);
 }

@@ -8,17 +8,18 @@ use domain::{Event, Position, ServiceHour};
 
 use super::sample::*;
 use crate::Store;
-use crate::event_log::{Appended, ReadLimit};
+use crate::event_log::{Appended, Floors, ReadLimit, Scope};
+use crate::shard::Shard;
 use crate::snapshots::AppendNewError;
 
 /// Requests one after another are in the log one after another, without gaps.
 pub async fn appends_are_read_in_order(store: &dyn Store) {
-    assert_eq!(store.tail().head(), Position::FIRST);
+    assert_eq!(store.tail(shard(store)).head(), Position::FIRST);
     append(store, PIM, "a b", at(0)).await;
     append(store, OTHER, "c", at(1)).await;
     append(store, PIM, "d", at(2)).await;
     assert_eq!(read(store, None, 1, ALL).await, ("a b c d".to_owned(), 5));
-    let chunk = store.read(None, Position(1), ALL).await.unwrap();
+    let chunk = store.read(everything(store), Position(1), ALL).await.unwrap();
     let places: Vec<_> = chunk.events.iter().map(|event| (event.position.0, event.pim, event.accepted_at)).collect();
     assert_eq!(places, [(1, PIM, at(0)), (2, PIM, at(0)), (3, OTHER, at(1)), (4, PIM, at(2))]);
 }
@@ -27,10 +28,10 @@ pub async fn appends_are_read_in_order(store: &dyn Store) {
 pub async fn the_tail_has_events_before_the_answer(store: &dyn Store) {
     for number in 1..=20u64 {
         append(store, PIM, &format!("a{number} b{number}"), at(0)).await;
-        assert_eq!(store.tail().head(), Position(2 * number + 1));
-        let newest = store.tail().since(Position(2 * number - 1), 10).unwrap();
+        assert_eq!(store.tail(shard(store)).head(), Position(2 * number + 1));
+        let newest = store.tail(shard(store)).since(Position(2 * number - 1), 10).unwrap();
         assert_eq!(newest.len(), 2);
-        assert_eq!(newest, store.read(None, Position(2 * number - 1), ALL).await.unwrap().events);
+        assert_eq!(newest, store.read(everything(store), Position(2 * number - 1), ALL).await.unwrap().events);
     }
 }
 
@@ -40,7 +41,7 @@ pub async fn known_ids_are_left_out_within_a_request(store: &dyn Store) {
     batch[2] = Event::new(EventParts { data: "{}", ..batch[2].clone().parts() });
     let appended = store.append(PIM, batch, at(0)).await.unwrap();
     assert_eq!(appended, Appended { accepted: 3, duplicates: 1 });
-    let chunk = store.read(None, Position(1), ALL).await.unwrap();
+    let chunk = store.read(everything(store), Position(1), ALL).await.unwrap();
     assert_eq!(chunk.events.len(), 2);
     assert_ne!(chunk.events[0].event.data(), "{}");
 }
@@ -95,7 +96,7 @@ pub async fn ids_are_known_for_each_source_of_its_own(store: &dyn Store) {
         assert_eq!(appended, Appended { accepted: 2, duplicates }, "{source}");
     }
     assert_eq!(read(store, None, 1, ALL).await.0, "a b a b a");
-    let chunk = store.read(None, Position(3), ALL).await.unwrap();
+    let chunk = store.read(everything(store), Position(3), ALL).await.unwrap();
     assert_eq!(chunk.events[0].event.producer_source().as_deref(), Some("/shop-a"));
     // Also where nothing may be known.
     let known = store.append_new(PIM, of("/shop-b", "a"), vec![], at(2)).await;
@@ -116,7 +117,7 @@ pub async fn an_event_comes_back_as_it_was(store: &dyn Store) {
     let request = TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     let event = event.brought_by(request);
     store.append(PIM, vec![event.clone()], at(7)).await.unwrap();
-    let chunk = store.read(Some(PIM), Position(1), ALL).await.unwrap();
+    let chunk = store.read(Scope::Pim(PIM), Position(1), ALL).await.unwrap();
     assert_eq!(chunk.events[0].event, event);
     assert_eq!(chunk.events[0].event.trace_parent(), request);
     assert_eq!(chunk.events[0].accepted_at, at(7));
@@ -127,7 +128,7 @@ pub async fn nothing_appended_is_nothing_done(store: &dyn Store) {
     assert_eq!(store.append(PIM, Vec::new(), at(0)).await.unwrap(), Appended::default());
     append(store, PIM, "a", at(0)).await;
     append(store, PIM, "a", at(0)).await;
-    assert_eq!(store.tail().head(), Position(2));
+    assert_eq!(store.tail(shard(store)).head(), Position(2));
 }
 
 /// Paging by number: nothing is left out, nothing comes twice.
@@ -201,10 +202,11 @@ pub async fn reading_from_within_a_request(store: &dyn Store) {
 }
 
 async fn trim(store: &dyn Store, floors: &[(domain::PimId, u64)], rest: u64) -> u64 {
-    let floors: Vec<_> = floors.iter().map(|(pim, floor)| (*pim, Position(*floor))).collect();
+    let pims = floors.iter().map(|(pim, floor)| (*pim, Position(*floor))).collect();
+    let (floors, tenure) = (Floors { pims, rest: Position(rest) }, own(store).await);
     let mut trimmed = 0;
     loop {
-        match store.trim(&floors, Position(rest)).await.unwrap() {
+        match store.trim(&tenure, &floors).await.unwrap() {
             0 => return trimmed,
             deleted => trimmed += deleted,
         }
@@ -214,7 +216,7 @@ async fn trim(store: &dyn Store, floors: &[(domain::PimId, u64)], rest: u64) -> 
 /// A PIM that is named goes by its floor, the others by the rest. Events come in requests of their own, because what was appended at
 /// once may be kept together.
 pub async fn trimming_goes_by_floors_and_rest(store: &dyn Store) {
-    for (pim, id) in [(PIM, "a"), (OTHER, "b"), (PIM, "c"), (OTHER, "d"), (domain::PimId(3), "e"), (PIM, "f")] {
+    for (pim, id) in [(PIM, "a"), (OTHER, "b"), (PIM, "c"), (OTHER, "d"), (domain::PimId(129), "e"), (PIM, "f")] {
         append(store, pim, id, at(0)).await;
     }
     assert_eq!(trim(store, &[(PIM, 3)], 4).await, 2);
@@ -244,7 +246,7 @@ pub async fn ids_are_known_after_trimming(store: &dyn Store) {
 }
 
 async fn since(store: &dyn Store, hour: u32) -> u64 {
-    store.first_since(ServiceHour(hour)).await.unwrap().0
+    store.first_since(shard(store), ServiceHour(hour)).await.unwrap().0
 }
 
 /// The first event of an hour, by the number under which it was written.
@@ -276,8 +278,9 @@ pub async fn no_step_of_the_clock_ages_an_event(store: &dyn Store) {
 /// Hours that are spread over many starts are hours, too.
 pub async fn hours_of_service_are_counted_and_the_rest_is_kept(store: &dyn Store) {
     assert_eq!(store.hour(), ServiceHour(0));
+    let tenure = store.take(Shard::FIRST).await.unwrap();
     for minutes in 1..=3u32 {
-        assert_eq!(store.served(Duration::from_secs(1200)).await.unwrap(), ServiceHour(minutes / 3));
+        assert_eq!(store.served(&tenure, Duration::from_secs(1200)).await.unwrap(), ServiceHour(minutes / 3));
         assert_eq!(store.hour(), ServiceHour(minutes / 3));
     }
     serve(store, 30 * 24).await;

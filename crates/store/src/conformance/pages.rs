@@ -238,7 +238,7 @@ pub async fn notifications_that_wait_are_counted(store: &dyn Store) {
     with.notifications = vec![notification(&stored, at(20)), notification(&stored, at(10))];
     store.change(with).await.unwrap();
     // Two channels for each.
-    let all = store.notifications(None, 10).await.unwrap();
+    let all = store.notifications(shard(store), None, 10).await.unwrap();
     assert_eq!(store.notification(all[2].id).await.unwrap(), Some(all[2].clone()));
     let mut tried = all[0].clone();
     tried.attempts = 2;

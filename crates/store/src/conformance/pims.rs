@@ -51,20 +51,20 @@ pub async fn removing_a_pim_revokes_what_it_had(store: &dyn Store) {
     assert_eq!(a.id, PIM);
     let (subscriber, subscription) = make(store).await;
     append(store, PIM, "a b", at(0)).await;
-    let (before, _) = store.changed_since(None).await.unwrap();
+    let (before, _) = store.changed_since(shard(store), None).await.unwrap();
     store.remove_pim(PIM, at(9)).await.unwrap();
     let revoked = store.subscriber(subscriber.id).await.unwrap().unwrap();
     assert_eq!((revoked.status, revoked.revision), (SubscriberStatus::Revoked, 1));
-    let (version, changed) = store.changed_since(Some(before)).await.unwrap();
+    let (version, changed) = store.changed_since(shard(store), Some(before)).await.unwrap();
     assert!(version > before);
     assert_eq!(changed.len(), 1);
     assert_eq!(changed[0].status, SubscriptionStatus::Revoked);
     assert_eq!((changed[0].status_since, changed[0].generation, changed[0].revision), (Position(3), 1, 1));
-    assert_eq!(*store.changes().committed().borrow(), version);
+    assert_eq!(*store.committed(shard(store)).borrow(), version);
     let told: Vec<_> = store.entries(&owner(), &query()).await.unwrap().entries;
     let told: Vec<_> = told.iter().map(|entry| entry.body.clone()).collect();
     assert_eq!(told, [LogBody::Action(Action::SubscriberRevoked), LogBody::Action(Action::SubscriptionRevoked)]);
-    let outgoing = store.notifications(None, 10).await.unwrap();
+    let outgoing = store.notifications(shard(store), None, 10).await.unwrap();
     // The sample has two channels.
     assert_eq!(outgoing.len(), 2);
     let notifications: Vec<_> = outgoing.iter().map(|one| &one.notification).collect();

@@ -91,12 +91,12 @@ pub async fn a_notification_is_put_back_from_the_latest(store: &dyn Store) {
     let kind = NotificationKind::SuspendedByUser;
     with.notifications.push(domain::notification::Notification::about(&stored, kind, None, "https://x", at(0)));
     store.change(with).await.unwrap();
-    let taken = store.notifications(None, 1).await.unwrap().remove(0);
+    let taken = store.notifications(shard(store), None, 1).await.unwrap().remove(0);
     let mut first = taken.clone();
     first.attempts = 1;
     store.put_back_notification(first).await.unwrap();
     assert!(matches!(store.put_back_notification(taken).await, Err(ChangeError::Conflict)));
-    let kept = store.notifications(None, 1).await.unwrap().remove(0);
+    let kept = store.notifications(shard(store), None, 1).await.unwrap().remove(0);
     assert_eq!((kept.attempts, kept.revision), (1, 1));
 }
 
@@ -170,7 +170,7 @@ pub async fn an_append_is_judged_in_its_commit(store: &dyn Store) {
     let nobody = [Condition::Pim { id: PimId(77), revision: 0 }];
     assert!(matches!(append("c", &nobody).await, Err(AppendError::Outdated)));
     assert_eq!(read(store, None, 1, ALL).await.0, "a b");
-    assert_eq!(store.tail().head(), Position(3));
+    assert_eq!(store.tail(shard(store)).head(), Position(3));
 }
 
 /// The bridge's requests likewise: neither events nor states.

@@ -15,12 +15,30 @@ use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, 
 use crate::Store;
 use crate::catalog::{Change, Made, Put};
 use crate::error::ChangeError;
-use crate::event_log::ReadLimit;
+use crate::event_log::{ReadLimit, Scope};
+use crate::shard::{Shard, Tenure};
 
 /// The PIM that most tests are about.
 pub const PIM: PimId = PimId(1);
-/// Another one.
-pub const OTHER: PimId = PimId(2);
+/// Another one, of the same shard however many there are.
+pub const OTHER: PimId = PimId(65);
+/// One of another shard, where there are several.
+pub const FAR: PimId = PimId(2);
+
+/// The shard that most tests are about.
+pub fn shard(store: &dyn Store) -> Shard {
+    store.shard_of(PIM)
+}
+
+/// All of its events.
+pub fn everything(store: &dyn Store) -> Scope {
+    Scope::Shard(shard(store))
+}
+
+/// Takes it over: tests are its owner each time anew.
+pub async fn own(store: &dyn Store) -> Tenure {
+    store.take(shard(store)).await.unwrap()
+}
 
 /// An instant so many seconds after some morning.
 pub fn at(seconds: i64) -> Timestamp {
@@ -55,12 +73,13 @@ pub async fn append(store: &dyn Store, pim: PimId, ids: &str, now: Timestamp) {
 
 /// Lets hours of service pass.
 pub async fn serve(store: &dyn Store, hours: u64) {
-    store.served(Duration::from_secs(hours * 3600)).await.unwrap();
+    store.served(&store.take(Shard::FIRST).await.unwrap(), Duration::from_secs(hours * 3600)).await.unwrap();
 }
 
 /// The ids of the events from `from` on, and where to read on.
 pub async fn read(store: &dyn Store, pim: Option<PimId>, from: u64, limit: ReadLimit) -> (String, u64) {
-    let chunk = store.read(pim, Position(from), limit).await.unwrap();
+    let scope = pim.map_or_else(|| everything(store), Scope::Pim);
+    let chunk = store.read(scope, Position(from), limit).await.unwrap();
     let ids: Vec<&str> = chunk.events.iter().map(|event| event.event.id()).collect();
     assert!(chunk.events.is_sorted_by(|a, b| a.position < b.position));
     (ids.join(" "), chunk.next.0)

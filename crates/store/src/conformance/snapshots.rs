@@ -42,7 +42,7 @@ pub async fn events_and_snapshots_come_together(store: &dyn Store) {
     let saves = vec![save("p", 0, "one"), save("q", 0, &large), save("r", 0, "")];
     store.append_new(PIM, events("a b"), saves, at(0)).await.unwrap();
     assert_eq!(read(store, None, 1, ALL).await, ("a b".to_owned(), 3));
-    assert_eq!(store.tail().head().0, 3);
+    assert_eq!(store.tail(shard(store)).head().0, 3);
     let found = store.snapshots(PIM, vec![product("p"), product("nobody"), product("q")]).await.unwrap();
     assert_eq!(found.len(), 2);
     assert_eq!(body(store, "p").await.as_deref(), Some("one"));
@@ -158,7 +158,7 @@ pub async fn of_many_at_once_one_is_first(store: &dyn Store) {
         .await;
         assert_eq!(taken.len(), 1, "round {round}");
         assert_eq!(body(store, "p").await.as_ref(), taken.first());
-        assert_eq!(store.tail().head().0, round + 3);
+        assert_eq!(store.tail(shard(store)).head().0, round + 3);
     }
 }
 
@@ -174,11 +174,11 @@ pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
         let note = BridgeNote { text: "note".to_owned(), revision: 0 };
         store.put_bridge_note(one.id, note).await.unwrap();
     }
-    assert_eq!(store.prune_snapshots().await.unwrap(), 0);
+    assert_eq!(store.prune_snapshots(&own(store).await).await.unwrap(), 0);
     store.remove_pim(a.id, at(1)).await.unwrap();
     let mut pruned = 0;
     loop {
-        match store.prune_snapshots().await.unwrap() {
+        match store.prune_snapshots(&own(store).await).await.unwrap() {
             0 => break,
             some => pruned += some,
         }

@@ -7,8 +7,9 @@ use domain::subscriber::Owner;
 
 use super::{KeptEntry, MemoryStore, State};
 use crate::catalog::{Entries, LogPage};
-use crate::error::StoreError;
+use crate::error::{StoreError, TenureError};
 use crate::merge;
+use crate::shard::Tenure;
 
 #[async_trait]
 impl Entries for MemoryStore {
@@ -38,10 +39,12 @@ impl Entries for MemoryStore {
         Ok(LogPage { entries, more })
     }
 
-    async fn prune_entries(&self, before: ServiceHour) -> Result<u64, StoreError> {
+    async fn prune_entries(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError> {
         let mut state = self.state.lock();
-        let there = state.entries.len();
-        state.entries.retain(|_, kept| kept.hour >= before);
+        state.owned(tenure)?;
+        let (spread, there) = (state.spread, state.entries.len());
+        let is_ours = |entry: &LogEntry| spread.shard_of(entry.owner.pim) == tenure.shard;
+        state.entries.retain(|_, kept| kept.hour >= before || !is_ours(&kept.entry));
         let State { entries, latest_errors, .. } = &mut *state;
         latest_errors.retain(|_, id| entries.contains_key(id));
         Ok((there - state.entries.len()) as u64)

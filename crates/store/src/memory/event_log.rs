@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{Event, LoggedEvent, PimId, Position, ServiceHour, Timestamp};
 
-use super::{MemoryStore, State};
+use super::{MemoryStore, ShardState, State};
 use crate::condition::Condition;
-use crate::error::{AppendError, StoreError};
-use crate::event_log::{Appended, Chunk, EventLog, ReadLimit};
+use crate::error::{AppendError, StoreError, TenureError};
+use crate::event_log::{Appended, Chunk, EventLog, Floors, ReadLimit, Scope};
 use crate::room::Backlog;
+use crate::shard::{Shard, Tenure};
 use crate::tail::Tail;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -57,14 +58,16 @@ impl MemoryStore {
         for event in fresh {
             state.seen.insert((pim, event.identity().into_owned()), state.hour);
             state.seen_order.push_back((state.hour, pim, event.identity().into_owned()));
-            let event = Arc::new(LoggedEvent { position: state.head(), pim, accepted_at: now, event });
-            state.accepted += 1;
-            state.events.push_back(Arc::clone(&event));
+            let shard = state.shard_of(pim);
+            let event = Arc::new(LoggedEvent { position: shard.head(), pim, accepted_at: now, event });
+            shard.accepted += 1;
+            shard.events.push_back(Arc::clone(&event));
             logged.push(event);
         }
         state.backlog.count(pim, i64::try_from(more).unwrap_or(i64::MAX));
         // Under the lock, so that the tail's order is that of the log.
-        self.tail.push(logged);
+        let shard = state.spread.shard_of(pim);
+        state.tell(|news| news.tail(shard).push(logged.iter().cloned()));
         Ok(Appended { accepted, duplicates })
     }
 }
@@ -75,14 +78,17 @@ impl EventLog for MemoryStore {
         self.state.lock().hour
     }
 
-    async fn served(&self, elapsed: Duration) -> Result<ServiceHour, StoreError> {
+    async fn served(&self, tenure: &Tenure, elapsed: Duration) -> Result<ServiceHour, TenureError> {
         let mut state = self.state.lock();
+        state.owned(tenure)?;
         state.served = state.served.saturating_add(elapsed);
         while state.served >= HOUR {
             state.served -= HOUR;
             state.hour.0 += 1;
-            let (hour, head) = (state.hour, state.head());
-            state.hours.insert(hour, head);
+            let hour = state.hour;
+            for shard in &mut state.shards {
+                shard.hours.insert(hour, shard.head());
+            }
         }
         Ok(state.hour)
     }
@@ -101,17 +107,21 @@ impl EventLog for MemoryStore {
         self.append_to(&mut state, pim, events, now)
     }
 
-    async fn read(&self, pim: Option<PimId>, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
-        let state = self.state.lock();
-        let end = state.head().min(limit.until).max(from);
+    async fn read(&self, scope: Scope, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
+        let mut state = self.state.lock();
+        let shard = match scope {
+            Scope::Shard(shard) => state.shard(shard),
+            Scope::Pim(pim) => state.shard_of(pim),
+        };
+        let end = shard.head().min(limit.until).max(from);
         let mut events = Vec::new();
         let mut bytes = 0;
-        let start = state.events.partition_point(|event| event.position < from);
-        for event in state.events.range(start..) {
+        let start = shard.events.partition_point(|event| event.position < from);
+        for event in shard.events.range(start..) {
             if event.position >= end {
                 break;
             }
-            if pim.is_some_and(|pim| pim != event.pim) {
+            if matches!(scope, Scope::Pim(pim) if pim != event.pim) {
                 continue;
             }
             let full = events.len() >= limit.events.max(1) || bytes + event.event.size() > limit.bytes;
@@ -124,8 +134,12 @@ impl EventLog for MemoryStore {
         Ok(Chunk { events, next: end })
     }
 
-    fn tail(&self) -> &Tail {
-        &self.tail
+    fn tail(&self, shard: Shard) -> Arc<Tail> {
+        Arc::clone(self.news.tail(shard))
+    }
+
+    async fn head(&self, shard: Shard) -> Result<Position, StoreError> {
+        Ok(self.state.lock().shard(shard).head())
     }
 
     fn backlog(&self) -> Backlog {
@@ -133,40 +147,44 @@ impl EventLog for MemoryStore {
     }
 
     async fn position_after(&self, pim: PimId, bytes: u64) -> Result<Position, StoreError> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        let shard = state.shard_of(pim);
         let mut so_far = 0;
-        let of_pim = state.events.iter().filter(|event| event.pim == pim);
+        let of_pim = shard.events.iter().filter(|event| event.pim == pim);
         let mut before = of_pim.skip_while(|event| {
             so_far += event.event.size() as u64;
             so_far < bytes
         });
-        Ok(before.next().map_or(state.head(), |last| last.position.next()))
+        Ok(before.next().map_or(shard.head(), |last| last.position.next()))
     }
 
-    async fn first_since(&self, hour: ServiceHour) -> Result<Position, StoreError> {
-        let state = self.state.lock();
-        let began = if hour == ServiceHour::default() { Position::FIRST } else { state.began(hour) };
-        let first = state.events.partition_point(|event| event.position < began);
-        Ok(state.events.get(first).map_or(state.head(), |event| event.position))
-    }
-
-    async fn trim(&self, floors: &[(PimId, Position)], rest: Position) -> Result<u64, StoreError> {
-        let floors: HashMap<PimId, Position> = floors.iter().copied().collect();
+    async fn first_since(&self, shard: Shard, hour: ServiceHour) -> Result<Position, StoreError> {
         let mut state = self.state.lock();
-        let State { events, backlog, .. } = &mut *state;
+        let shard = state.shard(shard);
+        let began = if hour == ServiceHour::default() { Position::FIRST } else { shard.began(hour) };
+        let first = shard.events.partition_point(|event| event.position < began);
+        Ok(shard.events.get(first).map_or(shard.head(), |event| event.position))
+    }
+
+    async fn trim(&self, tenure: &Tenure, floors: &Floors) -> Result<u64, TenureError> {
+        let of_pims: HashMap<PimId, Position> = floors.pims.iter().copied().collect();
+        let mut state = self.state.lock();
+        let mut events = std::mem::take(&mut state.owned(tenure)?.events);
         let before = events.len();
         events.retain(|event| {
-            let needed = event.position >= *floors.get(&event.pim).unwrap_or(&rest);
+            let needed = event.position >= *of_pims.get(&event.pim).unwrap_or(&floors.rest);
             if !needed {
-                backlog.count(event.pim, -i64::try_from(event.event.size()).unwrap_or(i64::MAX));
+                state.backlog.count(event.pim, -i64::try_from(event.event.size()).unwrap_or(i64::MAX));
             }
             needed
         });
-        Ok((before - events.len()) as u64)
+        let trimmed = before - events.len();
+        state.shard(tenure.shard).events = events;
+        Ok(trimmed as u64)
     }
 }
 
-impl State {
+impl ShardState {
     /// Where the log ended when this hour of service began, or ends if it has not.
     fn began(&self, hour: ServiceHour) -> Position {
         self.hours.range(hour..).next().map_or(self.head(), |(_, head)| *head)

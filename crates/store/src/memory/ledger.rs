@@ -3,37 +3,43 @@
 use async_trait::async_trait;
 use domain::{Position, SubscriptionId};
 
-use super::{MemoryStore, State};
-use crate::error::StoreError;
+use super::MemoryStore;
+use crate::error::{StoreError, TenureError};
 use crate::ledger::{LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
+use crate::shard::Tenure;
 use crate::stamp::LaneEffect;
 
 #[async_trait]
 impl Ledger for MemoryStore {
-    async fn load(&self) -> Result<LedgerRecord, StoreError> {
-        Ok(self.state.lock().ledger.clone())
+    async fn load(&self, tenure: &Tenure) -> Result<LedgerRecord, StoreError> {
+        Ok(self.state.lock().shard(tenure.shard).ledger.clone())
     }
 
-    async fn save(&self, save: Save) -> Result<(), StoreError> {
+    async fn save(&self, tenure: &Tenure, save: Save) -> Result<(), TenureError> {
         let mut state = self.state.lock();
-        state.ledger.mark = state.ledger.mark.max(save.mark);
+        let ledger = &mut state.owned(tenure)?.ledger;
+        ledger.mark = ledger.mark.max(save.mark);
         for mut lane in save.lanes {
             let Some((_, stored)) = state.subscriptions.get(&lane.subscription) else { continue };
-            let current = stored.generation;
+            let (current, pim) = (stored.generation, stored.pim);
+            if state.spread.shard_of(pim) != tenure.shard {
+                continue;
+            }
             // What happened has happened, whatever the subscription has become since.
             for entry in std::mem::take(&mut lane.entries) {
                 state.add(entry);
             }
-            let began = state.lane(lane.subscription).generation;
+            let ledger = &mut state.shard(tenure.shard).ledger;
+            let began = ledger.lane(lane.subscription).generation;
             if let Some(lane) = lane.as_of(began, current, save.mark) {
-                state.save_lane(lane);
+                ledger.save_lane(lane);
             }
         }
         Ok(())
     }
 }
 
-impl State {
+impl LedgerRecord {
     fn save_lane(&mut self, lane: LaneSave) {
         let record = self.lane(lane.subscription);
         record.cursor = lane.cursor;
@@ -53,18 +59,18 @@ impl State {
 
     /// Where a lane stands: its own cursor, or the mark.
     pub(super) fn cursor(&self, of: SubscriptionId) -> Position {
-        let record = self.ledger.lanes.iter().find(|lane| lane.subscription == of);
-        record.and_then(|lane| lane.cursor).unwrap_or(self.ledger.mark)
+        let record = self.lanes.iter().find(|lane| lane.subscription == of);
+        record.and_then(|lane| lane.cursor).unwrap_or(self.mark)
     }
 
-    /// Does to a lane what the change of its subscription asks for.
-    pub(super) fn affect(&mut self, of: SubscriptionId, generation: u32, effect: LaneEffect) {
-        let (head, cursor) = (self.head(), self.cursor(of));
+    /// Does to a lane what the change of its subscription asks for, at this head of the log.
+    pub(super) fn affect(&mut self, of: SubscriptionId, generation: u32, effect: LaneEffect, head: Position) {
+        let cursor = self.cursor(of);
         if effect == LaneEffect::None {
             return;
         }
         if effect == LaneEffect::Forget {
-            self.ledger.lanes.retain(|lane| lane.subscription != of);
+            self.lanes.retain(|lane| lane.subscription != of);
             return;
         }
         let record = self.lane(of);
@@ -85,7 +91,7 @@ impl State {
     }
 
     fn lane(&mut self, of: SubscriptionId) -> &mut LaneRecord {
-        let lanes = &mut self.ledger.lanes;
+        let lanes = &mut self.lanes;
         let at = lanes.iter().position(|lane| lane.subscription == of).unwrap_or_else(|| {
             lanes.push(LaneRecord {
                 subscription: of,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{MemoryStore, State};
 use crate::catalog::{MOST_NOTIFICATIONS, Outbox, Waiting};
 use crate::error::{ChangeError, StoreError};
+use crate::shard::Shard;
 
 #[async_trait]
 impl Outbox for MemoryStore {
@@ -18,14 +19,17 @@ impl Outbox for MemoryStore {
         Ok(self.state.lock().notifications.iter().map(|(_, one)| one).find(|one| one.id == id).cloned())
     }
 
-    async fn notifications(&self, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+    async fn notifications(&self, shard: Shard, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
         let state = self.state.lock();
-        let kept = state.notifications.iter().map(|(_, one)| one);
-        Ok(kept.filter(|one| after.is_none_or(|after| one.number > after)).take(limit).cloned().collect())
+        let of_shard = state.notifications.iter().filter(|(owner, _)| state.spread.shard_of(owner.pim) == shard);
+        let kept = of_shard.map(|(_, one)| one).filter(|one| after.is_none_or(|after| one.number > after));
+        Ok(kept.take(limit).cloned().collect())
     }
 
-    async fn notification_numbers(&self) -> Result<Vec<u64>, StoreError> {
-        Ok(self.state.lock().notifications.iter().map(|(_, one)| one.number).collect())
+    async fn notification_numbers(&self, shard: Shard) -> Result<Vec<u64>, StoreError> {
+        let state = self.state.lock();
+        let of_shard = state.notifications.iter().filter(|(owner, _)| state.spread.shard_of(owner.pim) == shard);
+        Ok(of_shard.map(|(_, one)| one.number).collect())
     }
 
     async fn put_back_notification(&self, mut outgoing: Outgoing) -> Result<(), ChangeError> {

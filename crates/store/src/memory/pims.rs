@@ -9,6 +9,7 @@ use domain::{PimId, Timestamp};
 use super::{MemoryStore, State};
 use crate::catalog::{Page, PimQuery, Pims, contains};
 use crate::error::{ChangeError, StoreError};
+use crate::shard::Shards;
 use crate::stamp;
 
 #[async_trait]
@@ -77,7 +78,7 @@ impl Pims for MemoryStore {
         }
         let subscriptions = state.subscriptions.values().map(|(_, one)| one).filter(|one| one.pim == id);
         let end = stamp::revoke_subscriptions(subscriptions, &pim.url, now);
-        state.version += 1;
+        state.shard_of(id).version += 1;
         for put in &end.subscriptions {
             state.put(put)?;
         }
@@ -86,7 +87,7 @@ impl Pims for MemoryStore {
         }
         state.notify(&end.notifications);
         state.clients.retain(|owner, _| owner.pim != id);
-        self.changes.commit(state.version);
+        state.announce(self.shard_of(id));
         Ok(())
     }
 }

@@ -7,7 +7,8 @@ use domain::{Event, PimId, Timestamp};
 
 use super::MemoryStore;
 use crate::condition::Condition;
-use crate::error::{AppendError, ChangeError, StoreError};
+use crate::error::{AppendError, ChangeError, StoreError, TenureError};
+use crate::shard::Tenure;
 use crate::snapshots::{self, AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotSave, Snapshots};
 
 #[async_trait]
@@ -46,7 +47,7 @@ impl Snapshots for MemoryStore {
         if !known.is_empty() {
             return Err(AppendNewError::Known(known));
         }
-        let revision = state.head().0;
+        let revision = state.shard_of(pim).head().0;
         self.append_to(&mut state, pim, events, now)?;
         let of_pim = state.snapshots.iter().filter(|((of, _), _)| *of == pim);
         let mut taken: u64 = of_pim.map(|((_, key), kept)| snapshots::size(key, &kept.body)).sum();
@@ -64,12 +65,15 @@ impl Snapshots for MemoryStore {
         Ok(())
     }
 
-    async fn prune_snapshots(&self) -> Result<u64, StoreError> {
+    async fn prune_snapshots(&self, tenure: &Tenure) -> Result<u64, TenureError> {
         let mut state = self.state.lock();
+        state.owned(tenure)?;
         let state = &mut *state;
+        let (spread, pims) = (state.spread, &state.pims);
+        let stays = |pim: &PimId| pims.contains_key(pim) || spread.shard_of(*pim) != tenure.shard;
         let before = state.snapshots.len() + state.bridge_notes.len();
-        state.snapshots.retain(|(pim, _), _| state.pims.contains_key(pim));
-        state.bridge_notes.retain(|pim, _| state.pims.contains_key(pim));
+        state.snapshots.retain(|(pim, _), _| stays(pim));
+        state.bridge_notes.retain(|pim, _| stays(pim));
         Ok((before - state.snapshots.len() - state.bridge_notes.len()) as u64)
     }
 

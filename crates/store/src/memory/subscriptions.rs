@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::{MemoryStore, State};
 use crate::catalog::{Change, Made, Page, Put, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions};
-use crate::error::{ChangeError, StoreError};
+use crate::error::{ChangeError, StoreError, TenureError};
+use crate::shard::{Shard, Shards, Tenure};
 use crate::stamp;
 
 #[async_trait]
@@ -71,6 +72,10 @@ impl Subscriptions for MemoryStore {
 
     async fn change(&self, change: Change) -> Result<Made, ChangeError> {
         let mut state = self.state.lock();
+        let shard = change.pim().map_or(Shard::FIRST, |pim| self.shard_of(pim));
+        if let Some(fence) = &change.fence {
+            state.owned(fence)?;
+        }
         if !state.hold(&change.conditions) {
             return Err(ChangeError::Outdated);
         }
@@ -82,7 +87,7 @@ impl Subscriptions for MemoryStore {
             state.put_subscriber(subscriber);
         }
         if !change.subscriptions.is_empty() {
-            state.version += 1;
+            state.shard(shard).version += 1;
         }
         let mut subscriptions = Vec::new();
         for put in &change.subscriptions {
@@ -95,32 +100,36 @@ impl Subscriptions for MemoryStore {
         if let (Some(put), Some(question)) = (change.subscriber, change.question) {
             state.put_out(&put.value().owner, [question]);
         }
-        self.changes.commit(state.version);
-        Ok(Made { version: state.version, head: state.head(), subscriptions })
+        state.announce(shard);
+        let state = state.shard(shard);
+        Ok(Made { shard, version: state.version, head: state.head(), subscriptions })
     }
 
-    async fn changed_since(&self, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
-        let state = self.state.lock();
-        let changed =
-            state.subscriptions.values().filter(|(changed, _)| version.is_none_or(|version| *changed > version));
-        Ok((state.version, changed.map(|(_, stored)| stored.clone()).collect()))
-    }
-
-    async fn prune_deleted(&self, before: ServiceHour) -> Result<u64, StoreError> {
+    async fn changed_since(&self, shard: Shard, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
         let mut state = self.state.lock();
-        let State { pims, subscribers, subscriptions, changed, .. } = &mut *state;
+        let newest = state.shard(shard).version;
+        let of_shard = state.subscriptions.values().filter(|(_, one)| state.spread.shard_of(one.pim) == shard);
+        let changed = of_shard.filter(|(changed, _)| version.is_none_or(|version| *changed > version));
+        Ok((newest, changed.map(|(_, stored)| stored.clone()).collect()))
+    }
+
+    async fn prune_deleted(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError> {
+        let mut state = self.state.lock();
+        state.owned(tenure)?;
+        let State { spread, pims, subscribers, subscriptions, changed, .. } = &mut *state;
         let there = subscribers.len() + subscriptions.len();
         let is_old = |id: Uuid| changed.get(&id).is_none_or(|hour| *hour < before);
+        let is_ours = |pim| spread.shard_of(pim) == tenure.shard;
         subscriptions.retain(|id, (_, one)| {
             let ended = one.status == SubscriptionStatus::Deleted
                 || (one.status == SubscriptionStatus::Revoked && !pims.contains_key(&one.pim));
-            !ended || !is_old(id.0)
+            !ended || !is_old(id.0) || !is_ours(one.pim)
         });
         let with_subscriptions: BTreeSet<_> = subscriptions.values().map(|(_, one)| one.subscriber_id).collect();
         subscribers.retain(|id, one| {
             let ended = one.status == SubscriberStatus::Deleted
                 || (one.status == SubscriberStatus::Revoked && !pims.contains_key(&one.owner.pim));
-            !ended || !is_old(id.0) || with_subscriptions.contains(id)
+            !ended || !is_old(id.0) || !is_ours(one.owner.pim) || with_subscriptions.contains(id)
         });
         let pruned = there - subscribers.len() - subscriptions.len();
         changed.retain(|id, _| {
@@ -132,7 +141,7 @@ impl Subscriptions for MemoryStore {
 
 impl State {
     /// Whether all of a change can be made.
-    fn check(&self, change: &Change) -> Result<(), ChangeError> {
+    fn check(&mut self, change: &Change) -> Result<(), ChangeError> {
         let mut subscribers = self.subscribers.clone();
         if let Some(put) = &change.subscriber {
             let subscriber = stamp::stamp_subscriber(subscribers.get(&put.value().id), put)?;
@@ -148,7 +157,8 @@ impl State {
         for put in &change.subscriptions {
             let id = put.value().id;
             let stored = subscriptions.get(&id).map(|(_, stored)| stored);
-            let stamped = stamp::stamp(stored, put, self.head(), self.cursor(id))?;
+            let shard = self.shard_of(put.value().pim);
+            let stamped = stamp::stamp(stored, put, shard.head(), shard.ledger.cursor(id))?;
             subscriptions.insert(id, (0, stamped.subscription));
         }
         let counting = |of: SubscriberId| {
@@ -182,11 +192,13 @@ impl State {
     /// Stamps and stores a subscription.
     pub(super) fn put(&mut self, put: &Put<Subscription>) -> Result<Subscription, ChangeError> {
         let id = put.value().id;
-        let stored = self.subscriptions.get(&id).map(|(_, stored)| stored);
-        let stamped = stamp::stamp(stored, put, self.head(), self.cursor(id))?;
-        self.affect(id, stamped.subscription.generation, stamped.lane);
+        let stored = self.subscriptions.get(&id).map(|(_, stored)| stored.clone());
+        let shard = self.shard_of(put.value().pim);
+        let (head, version) = (shard.head(), shard.version);
+        let stamped = stamp::stamp(stored.as_ref(), put, head, shard.ledger.cursor(id))?;
+        shard.ledger.affect(id, stamped.subscription.generation, stamped.lane, head);
         self.changed.insert(id.0, self.hour);
-        self.subscriptions.insert(id, (self.version, stamped.subscription.clone()));
+        self.subscriptions.insert(id, (version, stamped.subscription.clone()));
         Ok(stamped.subscription)
     }
 }
