@@ -142,11 +142,10 @@ fn number(kind: SnapshotKind) -> u8 {
     }
 }
 
-fn stored_revision(connection: &Connection, pim: PimId, key: &SnapshotKey) -> Result<u64, Failure> {
+fn stored_revision(connection: &Connection, pim: PimId, key: &SnapshotKey) -> Result<Option<u64>, Failure> {
     let sql = "SELECT revision FROM snapshots WHERE pim = ?1 AND kind = ?2 AND key = ?3";
     let mut select = connection.prepare_cached(sql)?;
-    let stored = select.query_row((pim.0, number(key.kind), &key.key), |row| row.get(0)).optional()?;
-    Ok(stored.unwrap_or(0))
+    Ok(select.query_row((pim.0, number(key.kind), &key.key), |row| row.get(0)).optional()?)
 }
 
 /// Whether a snapshot is kept as it was saved.

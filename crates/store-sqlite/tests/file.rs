@@ -363,7 +363,7 @@ async fn only_events_count_as_backlog() {
     store.change(change).await.unwrap();
     let large = SnapshotSave {
         key: SnapshotKey { kind: SnapshotKind::Product, key: "p".to_owned() },
-        seen: 0,
+        seen: None,
         body: Some(vec![b'x'; 2 << 20]),
     };
     store.append_new(PimId(1), Vec::new(), vec![large], now()).await.unwrap();

@@ -35,7 +35,7 @@ fn key(entity: u64) -> SnapshotKey {
 }
 
 /// A step of an entity: an event, its delta, and the new state, of changing size.
-fn step(entity: u64, step: u64, seen: u64) -> (Vec<Event>, Vec<SnapshotSave>) {
+fn step(entity: u64, step: u64, seen: Option<u64>) -> (Vec<Event>, Vec<SnapshotSave>) {
     let event = |id: String| {
         let parts = EventParts {
             id: &id,
@@ -54,12 +54,12 @@ fn step(entity: u64, step: u64, seen: u64) -> (Vec<Event>, Vec<SnapshotSave>) {
 }
 
 /// The revision of an entity, and the step that made it.
-async fn state(store: &SqliteStore, entity: u64) -> (u64, Option<u64>) {
+async fn state(store: &SqliteStore, entity: u64) -> (Option<u64>, Option<u64>) {
     match store.snapshots(PIM, vec![key(entity)]).await.unwrap().remove(&key(entity)) {
-        None => (0, None),
+        None => (None, None),
         Some(found) => {
             let text = String::from_utf8(found.body).unwrap();
-            (found.revision, Some(text.split_once(' ').unwrap().0.parse().unwrap()))
+            (Some(found.revision), Some(text.split_once(' ').unwrap().0.parse().unwrap()))
         }
     }
 }

@@ -55,8 +55,8 @@ pub fn size(key: &SnapshotKey, body: &[u8]) -> u64 {
 pub struct SnapshotSave {
     /// Which one.
     pub key: SnapshotKey,
-    /// The revision that the events were made from; 0 = there was none.
-    pub seen: u64,
+    /// The revision that the events were made from; `None` = there was none.
+    pub seen: Option<u64>,
     /// The new state; `None` = the entity is gone, nothing of it is kept.
     pub body: Option<Vec<u8>>,
 }

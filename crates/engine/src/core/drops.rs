@@ -62,7 +62,10 @@ impl Drops {
 }
 
 /// Events that are read at once to be counted.
-const AT_ONCE: ReadLimit = ReadLimit { events: 1024, bytes: 1024 * 1024, until: Position(u64::MAX) };
+const AT_ONCE: usize = 1024;
+
+/// Bytes of them.
+const BYTES_AT_ONCE: usize = 1024 * 1024;
 
 impl Core {
     /// Begins to count what a stop drops: events that the lane has at hand, and the matching ones from where it would
@@ -113,7 +116,7 @@ impl Core {
             } else if !count.reading && count.again_at.is_none_or(|at| at <= self.now) {
                 count.reading = true;
                 count.again_at = None;
-                let limit = ReadLimit { until: count.until, ..AT_ONCE };
+                let limit = ReadLimit { events: AT_ONCE, bytes: BYTES_AT_ONCE, until: count.until };
                 let id = ReadId::of_a_drop(count.number);
                 let read = Read { id, pim: count.subscription.pim, from: count.next, limit };
                 self.outputs.push_back(Output::Read(read));

@@ -14,8 +14,8 @@ use crate::state::State;
 
 /// State of an entity during a request.
 pub(super) struct Held {
-    /// Revision read; 0 = none.
-    seen: u64,
+    /// Revision read, if there was one.
+    seen: Option<u64>,
     pub(super) state: Option<State>,
     changed: bool,
 }
@@ -128,7 +128,7 @@ impl Work {
             return held;
         }
         let Some(Snapshot { revision, body }) = self.stored.remove(key) else {
-            return Held { seen: 0, state: None, changed: false };
+            return Held { seen: None, state: None, changed: false };
         };
         let state = match State::from_snapshot(&body) {
             Ok(state) => Some(state),
@@ -139,6 +139,6 @@ impl Work {
                 None
             }
         };
-        Held { seen: revision, changed: state.is_none(), state }
+        Held { seen: Some(revision), changed: state.is_none(), state }
     }
 }

@@ -181,13 +181,13 @@ pub async fn a_request_of_the_bridge_is_judged_in_its_commit(store: &dyn Store) 
         let save = SnapshotSave { key: product.clone(), seen, body: Some(id.as_bytes().to_vec()) };
         store.append_new_if(PIM, events(id), vec![save], at(0), conditions.to_vec())
     };
-    append("a", 0, &conditions).await.unwrap();
+    append("a", None, &conditions).await.unwrap();
     end_a_key(store).await;
-    let refused = append("b", 1, &conditions).await.unwrap_err();
+    let refused = append("b", Some(1), &conditions).await.unwrap_err();
     assert!(matches!(refused, AppendNewError::Append(AppendError::Outdated)), "{refused}");
     let kept = store.snapshots(PIM, vec![product.clone()]).await.unwrap().remove(&product).unwrap();
     assert_eq!(kept.body, b"a");
-    append("b", kept.revision, &[Condition::Pim { id: PIM, revision: 1 }]).await.unwrap();
+    append("b", Some(kept.revision), &[Condition::Pim { id: PIM, revision: 1 }]).await.unwrap();
 }
 
 /// What is known of a client of another PIM is another thing.

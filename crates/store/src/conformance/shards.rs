@@ -182,7 +182,7 @@ pub async fn pruning_touches_no_other_shard(a: &dyn Store, b: &dyn Store) {
         a.change(made.clone()).await.unwrap();
         made.subscriber = Some(Put::Changed(Subscriber { status: SubscriberStatus::Deleted, revision: 1, ..deleted }));
         a.change(made).await.unwrap();
-        let state = SnapshotSave { key: product(), seen: 0, body: Some(Vec::new()) };
+        let state = SnapshotSave { key: product(), seen: None, body: Some(Vec::new()) };
         a.append_new(of.pim, events("a"), vec![state], at(0)).await.unwrap();
         a.put_bridge_note(of.pim, BridgeNote { text: "noted".to_owned(), revision: 0 }).await.unwrap();
     }

@@ -38,7 +38,7 @@ impl Snapshots for MemoryStore {
         if !state.hold(&conditions) {
             return Err(AppendError::Outdated.into());
         }
-        let revision = |key: &SnapshotKey| state.snapshots.get(&(pim, key.clone())).map_or(0, |one| one.revision);
+        let revision = |key: &SnapshotKey| state.snapshots.get(&(pim, key.clone())).map(|one| one.revision);
         if saves.iter().any(|save| revision(&save.key) != save.seen) {
             return Err(AppendNewError::Changed);
         }
