@@ -1,5 +1,5 @@
-//! What an event of 1 KB costs on its way through: read, enveloped and signed twice, beside one plain SHA-256 over the
-//! same bytes as the machine's own measure.
+//! Cost of processing an event of 1 KB: read, enveloped and signed twice, relative to one plain SHA-256 over the same
+//! bytes.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's answer is its one line")]
 
@@ -51,7 +51,7 @@ fn main() {
 const ROUNDS: u32 = 40;
 const REPEATS: u32 = 2_000;
 
-/// The time of [`REPEATS`] calls. Of many rounds the fastest counts: whatever else runs only ever adds.
+/// The time of [`REPEATS`] calls. The fastest of many rounds counts, because other load only ever adds time.
 fn round<T>(mut call: impl FnMut() -> T) -> Duration {
     let start = Instant::now();
     for _ in 0..REPEATS {
@@ -71,7 +71,7 @@ fn read(text: &str) -> Option<Event> {
     cloudevents::parse(request).ok()?.pop()
 }
 
-/// A change of four values, as a PIM sends it.
+/// A change of four values, as sent by a PIM.
 fn sample() -> String {
     let change = |attribute: &str, previous: &str, new: &str| {
         format!(

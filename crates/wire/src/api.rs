@@ -1,8 +1,8 @@
-//! Bodies of the management API: what clients send, checked as a whole, and what they are answered.
+//! Bodies of the management API: validated as a whole when received, rendered for responses.
 //!
-//! Reading order: what a resource looks like ([`subscriber`], [`subscription`]), what is looked up ([`log_query`],
-//! [`log_page`]), what of a refused body may be shown ([`redact`]). Underneath: a reader that gathers all faults
-//! (`reader`), and the shape of the bodies with its merge patch (`shape`).
+//! Reading order: the resources ([`subscriber`], [`subscription`]), log queries and pages ([`log_query`],
+//! [`log_page`]), redaction of rejected bodies ([`redact`]). Underneath: a reader that gathers all faults (`reader`),
+//! and the shape of the bodies with its merge patch (`shape`).
 
 pub mod admin;
 mod answer;
@@ -27,23 +27,23 @@ use domain::event_type::Catalogue;
 
 use crate::fault::code;
 
-/// What the platform and the caller bring to the checks of a body.
+/// Context of the platform and the caller for the validation of a body.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
-    /// Event types that a subscription can name.
+    /// Event types available to subscriptions.
     pub catalogue: &'a Catalogue,
-    /// Which addresses a destination may have.
+    /// Permitted addresses of destinations.
     pub addresses: &'a AddressPolicy,
     /// Whether `http://` is allowed (a setting for development).
     pub allow_http: bool,
-    /// Types of destination that this installation was built with.
+    /// Destination types of this installation.
     pub destination_types: &'a [DestinationType],
-    /// The caller's PIM URL, in the spelling of its registration.
+    /// URL of the caller's PIM, as registered.
     pub subject: &'a str,
 }
 
 impl Rules<'_> {
-    /// Whether `text` is the caller's PIM URL, in any equal spelling.
+    /// Whether `text` is the URL of the caller's PIM, in any equivalent spelling.
     fn is_subject(&self, text: &str) -> bool {
         text == self.subject
             || domain::pim::url_key(text).is_some_and(|key| Some(key) == domain::pim::url_key(self.subject))
@@ -52,7 +52,7 @@ impl Rules<'_> {
 
 pub use description::schemas;
 
-/// Codes of faults that a subscriber's body can have.
+/// Codes of faults in a subscriber's body.
 pub const SUBSCRIBER_FAULTS: &[&str] = &[
     code::REQUIRED,
     code::WRONG_TYPE,
@@ -71,7 +71,7 @@ pub const SUBSCRIBER_FAULTS: &[&str] = &[
     code::MORE_FAULTS,
 ];
 
-/// Codes of faults that a subscription's body can have.
+/// Codes of faults in a subscription's body.
 pub const SUBSCRIPTION_FAULTS: &[&str] = &[
     code::REQUIRED,
     code::WRONG_TYPE,
@@ -107,10 +107,10 @@ pub const SUBSCRIPTION_FAULTS: &[&str] = &[
     code::MORE_FAULTS,
 ];
 
-/// Codes of faults that a query can have.
+/// Codes of faults in a query.
 pub const QUERY_FAULTS: &[&str] = &[code::UNKNOWN_PARAMETER, code::REPEATED_PARAMETER, code::INVALID_PARAMETER];
 
-/// Codes of faults that the bodies of the operator's API can have.
+/// Codes of faults in bodies of the operator API.
 pub const ADMIN_FAULTS: &[&str] = &[
     code::REQUIRED,
     code::WRONG_TYPE,

@@ -1,7 +1,7 @@
-//! CloudEvents over HTTP to events: structured, batched and binary mode, all of a request or nothing of it.
+//! Parses CloudEvents over HTTP: structured, batched and binary mode; a request is accepted or rejected as a whole.
 //!
-//! The rules are those of contract pages 6 and 7. A request that breaks one gets a [`Refusal`] that lists every fault of
-//! every event, so that a producer mends them in one go.
+//! The rules are those of contract pages 6 and 7. A request that breaks one gets a [`Refusal`] that lists every fault
+//! of every event, so that a producer can fix all at once.
 
 mod binary;
 pub mod description;
@@ -19,34 +19,34 @@ pub use instant::in_utc;
 use media_type::Mode;
 pub use refusal::Refusal;
 
-/// The most bytes of one event (contract page 6): of its JSON text as sent, in binary mode of the body; and of what is kept of it
-/// and delivered, without the platform's own envelope.
+/// Maximum bytes of one event (contract page 6): of its JSON text as sent (in binary mode, of the body), and of its
+/// stored and delivered form without the platform's own envelope.
 pub const EVENT_LIMIT: usize = 1024 * 1024;
 
-/// The most bytes of a request's body, and of what is kept of its events (contract page 6).
+/// Maximum bytes of a request's body, and of the stored form of its events (contract page 6).
 pub const REQUEST_LIMIT: usize = 5 * 1024 * 1024;
 
-/// The most events of a batch (contract page 6).
+/// Maximum number of events in a batch (contract page 6).
 pub const BATCH_LIMIT: usize = 1_000;
 
-/// What a producer sent.
+/// A producer's request.
 #[derive(Clone, Debug)]
 pub struct Request<'a, H> {
     /// The header `Content-Type`.
     pub content_type: Option<&'a [u8]>,
     /// The header `Content-Encoding`.
     pub content_encoding: Option<&'a [u8]>,
-    /// All headers in their order, those sent twice twice. Only `ce-*` matter.
+    /// All headers in order, including duplicates. Only `ce-*` matter.
     pub headers: H,
     /// The body.
     pub body: &'a [u8],
-    /// Now: the time of events that carry none.
+    /// The current time: the time of events without one.
     pub received_at: Timestamp,
 }
 
 /// The events of a request, in the order sent.
 ///
-/// Their `time` is RFC 3339 with `Z`, with as many digits of a fraction as were sent, and `:60` in a leap second.
+/// Their `time` is RFC 3339 with `Z`, with the fraction digits as sent, and `:60` in a leap second.
 pub fn parse<'a, H>(request: Request<'a, H>) -> Result<Vec<Event>, Refusal>
 where
     H: IntoIterator<Item = (&'a str, &'a [u8])>,
@@ -56,7 +56,7 @@ where
         return Err(Refusal::request_too_large(body.len()));
     }
     let (mode, fault) = media_type::judge(content_type, content_encoding, body);
-    // A batch is measured event by event, while it is read. The order of checks is that of page 7: 413 before 415.
+    // A batch is measured per event, during reading. The order of checks is that of page 7: 413 before 415.
     if mode != Mode::Batched && body.trim_ascii().len() > EVENT_LIMIT {
         return Err(Refusal::event_too_large(None, body.trim_ascii().len()));
     }
@@ -70,7 +70,7 @@ where
     }
 }
 
-/// The bytes of an event as they are held against [`EVENT_LIMIT`]: its attributes and `data` as JSON, without the platform's own
+/// Bytes of an event counted towards [`EVENT_LIMIT`]: its attributes and `data` as JSON, without the platform's own
 /// envelope.
 pub fn kept_size(event: &Event) -> usize {
     let texts = [("id", event.id()), ("type", event.event_type()), ("time", event.time())];

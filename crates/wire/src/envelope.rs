@@ -1,11 +1,11 @@
-//! The delivered body: an event in the envelope of the subscription that it is delivered for.
+//! The delivered body: an event in its subscription's envelope.
 
 use bytes::Bytes;
 use domain::{Event, SubscriptionId};
 
 use crate::json::{escape_into, escaped_len};
 
-/// What is the same in all envelopes of a platform: made once, from its settings.
+/// The common part of a platform's envelopes, built once from its settings.
 #[derive(Clone, Debug)]
 pub struct EnvelopeStyle {
     source: String,
@@ -24,7 +24,7 @@ const TO_DATA: &str = ",\"data\":";
 const SUBJECT_LENGTH: usize = 36;
 
 impl EnvelopeStyle {
-    /// A style with the delivered `source` and the public base URL of the platform, which serves the schemas.
+    /// A style with the delivered `source` and the platform's public base URL, which serves the schemas.
     pub fn new(source: &str, public_base_url: &str) -> EnvelopeStyle {
         let mut source_to_type = ",\"source\":".to_owned();
         escape_into(&mut source_to_type, source);
@@ -41,8 +41,8 @@ impl EnvelopeStyle {
     }
 }
 
-/// The exact bytes that are sent, and signed, for a subscription: compact JSON, the keys in the order of contract
-/// page 2. Nothing is parsed; the parts of the event are joined in one allocation.
+/// The exact bytes sent, and signed, for a subscription: compact JSON, the keys in the order of contract page 2.
+/// Nothing is parsed; the parts of the event are joined in one allocation.
 pub fn body(style: &EnvelopeStyle, event: &Event, subject: &SubscriptionId, send_product_identifier: bool) -> Bytes {
     let extensions = event.extensions();
     let comma = if extensions.is_empty() { "" } else { "," };
@@ -89,7 +89,7 @@ pub fn body(style: &EnvelopeStyle, event: &Event, subject: &SubscriptionId, send
     Bytes::from(out)
 }
 
-/// RFC 3986: what stands for itself in a path segment whatever surrounds it.
+/// RFC 3986: bytes that never need encoding in a path segment.
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
@@ -98,7 +98,7 @@ fn path_segment_len(text: &str) -> usize {
     text.bytes().map(|byte| if is_unreserved(byte) { 1 } else { 3 }).sum()
 }
 
-/// A type may be any text, its schema's URL may not.
+/// A type may be any text, unlike its schema's URL.
 fn push_path_segment(out: &mut String, text: &str) {
     if text.bytes().all(is_unreserved) {
         out.push_str(text);

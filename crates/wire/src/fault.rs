@@ -1,4 +1,4 @@
-//! What is wrong with a request, and the error envelope in which it is answered.
+//! Faults of a request, and the error envelope of its response.
 
 use domain::filter::FilterError;
 
@@ -6,14 +6,14 @@ use crate::json::{JsonError, Number, Value};
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $meaning:literal;)*) => {
-        /// Codes of faults: stable, for programs to act on.
+        /// Codes of faults: stable, for programs.
         pub mod code {
             $(
                 #[doc = $meaning]
                 pub const $name: &str = $code;
             )*
 
-            /// All codes of request bodies, queries and events, with what they mean: the documentation is made from it.
+            /// All codes of request bodies, queries and events, with their meanings: the source of the documentation.
             pub const ALL: &[(&str, &str)] = &[$(($code, $meaning)),*];
         }
     };
@@ -39,7 +39,8 @@ codes! {
     UNKNOWN_EVENT_TYPE = "unknown_event_type", "Unknown event type.";
     INVALID_FILTER = "invalid_filter", "The filter is invalid; column, found, expected and hint give the details.";
     UNKNOWN_DESTINATION_TYPE = "unknown_destination_type", "Unknown destination `type`.";
-    DESTINATION_TYPE_UNAVAILABLE = "destination_type_unavailable", "This installation was built without this destination type.";
+    DESTINATION_TYPE_UNAVAILABLE = "destination_type_unavailable",
+        "This installation was built without this destination type.";
     TOO_MANY_HEADERS = "too_many_headers", "More custom headers than allowed.";
     INVALID_HEADER_NAME = "invalid_header_name", "Not a valid name of a custom header.";
     INVALID_HEADER_VALUE = "invalid_header_value", "Not a valid value of a custom header.";
@@ -57,11 +58,15 @@ codes! {
     REQUEST_TOO_LARGE = "request_too_large", "A request with events exceeds 5 MiB, as sent or as stored.";
     EVENT_TOO_LARGE = "event_too_large", "An event exceeds 1 MiB of JSON text, as sent or as stored.";
     TOO_MANY_EVENTS = "too_many_events", "A batch exceeds 1,000 events: split it.";
-    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", "Events must be sent as application/cloudevents+json, application/cloudevents-batch+json, or application/json (or no type) with ce-* headers.";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type",
+        "Events must be sent as application/cloudevents+json, application/cloudevents-batch+json, or \
+         application/json (or no type) with ce-* headers.";
     UNSUPPORTED_ENCODING = "unsupported_encoding", "Send the body without Content-Encoding.";
     EMPTY_BATCH = "empty_batch", "A batch must contain at least one event.";
     NOT_SUPPORTED = "not_supported", "Defined by CloudEvents but not supported by the platform: data_base64.";
-    INVALID_NAME = "invalid_name", "Not a valid name of an extension attribute: lower-case letters and digits, starting with a letter, and not producersource.";
+    INVALID_NAME = "invalid_name",
+        "Not a valid name of an extension attribute: lower-case letters and digits, starting with a letter, \
+         and not producersource.";
     TOO_MANY = "too_many", "An event has more than 20 extension attributes.";
     MALFORMED_HEADER = "malformed_header", "A ce-* header is not UTF-8 once percent-decoded.";
     UNKNOWN_PARAMETER = "unknown_parameter", "The query has an unknown parameter.";
@@ -72,31 +77,31 @@ codes! {
 /// One fault of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// For a person.
+    /// For humans.
     pub message: String,
-    /// For a program; see [`code`].
+    /// For programs; see [`code`].
     pub code: &'static str,
-    /// The path of the field at fault, such as `config.url` or `events[2]`.
+    /// Path of the field at fault, such as `config.url` or `events[2]`.
     pub field: Option<String>,
-    /// Where a filter is wrong.
+    /// Position and cause of a filter fault.
     pub detail: Option<FilterDetail>,
 }
 
-/// Where and why a filter was refused (contract page 7, "Filters").
+/// Where and why a filter was rejected (contract page 7, "Filters").
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FilterDetail {
-    /// Column of the place in code points, from 1.
+    /// Column of the position in code points, from 1.
     pub column: usize,
-    /// What stands there.
+    /// Text at the position.
     pub found: String,
-    /// What could stand there.
+    /// Acceptable text at the position.
     pub expected: String,
-    /// Lines to print as they are: the place in the filter, and an advice.
+    /// Lines to print verbatim: the position in the filter, and a suggestion.
     pub hint: String,
 }
 
 impl Fault {
-    /// A fault that no single field is the place of.
+    /// A fault without a single field.
     pub fn new(code: &'static str, message: impl Into<String>) -> Fault {
         Fault { message: message.into(), code, field: None, detail: None }
     }
@@ -106,7 +111,7 @@ impl Fault {
         Fault { message: message.into(), code, field: Some(field.into()), detail: None }
     }
 
-    /// A filter that was refused.
+    /// A rejected filter.
     pub fn filter(field: &str, error: FilterError) -> Fault {
         Fault {
             message: error.message,
@@ -121,7 +126,7 @@ impl Fault {
         }
     }
 
-    /// As it is listed in answers.
+    /// The fault as listed in responses.
     pub fn to_value(&self) -> Value {
         let mut members = vec![
             ("message".to_owned(), Value::from(self.message.as_str())),
@@ -140,7 +145,7 @@ impl Fault {
     }
 }
 
-/// A request that is refused: the status of the answer, and all its faults.
+/// A rejected request: the status of the response, and all its faults.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
     /// HTTP status.
@@ -160,13 +165,13 @@ impl Refusal {
         Refusal { status: 422, faults }
     }
 
-    /// 400: not JSON that is read in one way only.
+    /// 400: not unambiguous JSON.
     pub fn malformed(error: &JsonError) -> Refusal {
         let field = (!error.path.is_empty()).then(|| error.path.clone());
         Refusal { status: 400, faults: vec![Fault { field, ..Fault::new(code::MALFORMED_JSON, error.to_string()) }] }
     }
 
-    /// The answer's body: the error envelope.
+    /// Body of the response: the error envelope.
     pub fn body(&self) -> String {
         let errors = Value::Array(self.faults.iter().map(Fault::to_value).collect());
         Value::Object(vec![("errors".to_owned(), errors)]).to_canonical()
@@ -177,7 +182,7 @@ impl Refusal {
         self.faults.first().map_or("", |fault| fault.code)
     }
 
-    /// All messages in one line, for the log entry.
+    /// All messages on one line, for the log entry.
     pub fn message(&self) -> String {
         let messages: Vec<&str> = self.faults.iter().map(|fault| fault.message.as_str()).collect();
         messages.join("; ")

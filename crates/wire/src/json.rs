@@ -1,8 +1,8 @@
-//! JSON as a public surface needs it: strict reading with a place for every fault, text of numbers kept, and the
-//! canonical form that a JavaScript receiver writes again byte for byte.
+//! JSON for a public API: strict reading with a position for every fault, numbers kept as text, and a canonical form
+//! that JavaScript receivers reproduce byte for byte.
 //!
-//! [`parse`] makes a tree; [`canonicalize`] goes from bytes to canonical text in one pass without a tree; [`pieces()`] takes the
-//! elements of an array apart, so that each can be read by itself.
+//! [`parse`] builds a tree; [`canonicalize`] converts bytes to canonical text in one pass without a tree; [`pieces()`]
+//! splits an array into its elements, so that each can be read separately.
 
 mod canonical;
 mod escape;
@@ -23,7 +23,7 @@ pub(crate) use place::{Problem, text_of};
 pub(crate) use reader::plain_until;
 pub use tree::parse;
 
-/// How deep arrays and objects may nest (contract page 7).
+/// Maximum nesting of arrays and objects (contract page 7).
 pub const MAX_DEPTH: usize = 128;
 
 /// A JSON value.
@@ -39,12 +39,12 @@ pub enum Value {
     String(String),
     /// An array.
     Array(Vec<Value>),
-    /// An object: its members in the order sent, each key once.
+    /// An object: its members in the order sent, with unique keys.
     Object(Vec<(String, Value)>),
 }
 
 impl Value {
-    /// The member `key` of an object; `None` without one, and for everything that is no object.
+    /// The member `key` of an object; `None` if it is missing or the value is not an object.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.as_object()?.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
@@ -57,7 +57,7 @@ impl Value {
         }
     }
 
-    /// The truth of a boolean.
+    /// The value of a boolean.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Value::Bool(truth) => Some(*truth),
@@ -65,7 +65,7 @@ impl Value {
         }
     }
 
-    /// The number of a number.
+    /// The value of a number.
     pub fn as_number(&self) -> Option<&Number> {
         match self {
             Value::Number(number) => Some(number),
@@ -94,7 +94,7 @@ impl Value {
         matches!(self, Value::Null)
     }
 
-    /// What it is, for messages: `a string`, `an object`, …
+    /// Type for messages: `a string`, `an object`, …
     pub fn type_name(&self) -> &'static str {
         match self {
             Value::Null => "null",
@@ -106,7 +106,7 @@ impl Value {
         }
     }
 
-    /// The canonical text: compact, as JavaScript's `JSON.stringify(JSON.parse(…))` writes it, numbers by page 7.
+    /// The canonical text: compact, as written by JavaScript's `JSON.stringify(JSON.parse(…))`, numbers by page 7.
     pub fn to_canonical(&self) -> String {
         let mut out = String::new();
         tree::write(&mut out, self);

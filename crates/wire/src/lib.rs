@@ -1,7 +1,7 @@
 //! Public JSON: canonical text, CloudEvents in and out byte for byte, signatures, API bodies.
 //!
-//! Reading order: the JSON that everything here is made of ([`json`]), what is told about a request that is refused
-//! ([`fault`]), an event's way in ([`cloudevents`]), out ([`envelope`]) and its seal ([`signature`]).
+//! Reading order: the underlying JSON ([`json`]), faults of rejected requests ([`fault`]), ingest of events
+//! ([`cloudevents`]), their delivery ([`envelope`]) and its signature ([`signature`]).
 
 pub mod json;
 

@@ -1,10 +1,10 @@
-//! The body that a notification webhook gets (contract page 5).
+//! The body of a call to a notification webhook (contract page 5).
 
 use domain::notification::Notification;
 
 use crate::json::Value;
 
-/// The JSON of a notification, in the order of the contract's table; `reason` only where there is one.
+/// A notification as JSON, in the order of the contract's table; `reason` only if there is one.
 pub fn body(notification: &Notification) -> String {
     let events = notification.events.iter().map(|name| Value::from(name.as_str())).collect();
     let mut members = vec![

@@ -1,9 +1,9 @@
-//! The shape of events, from the field lists of the catalogue: the JSON Schemas that `dataschema` points at, and the check
-//! of what a producer sends against the same lists.
+//! The shape of events, from the field lists of the catalogue: the JSON Schemas served at `dataschema`, and the check
+//! of producers' events against the same lists.
 //!
-//! How the lists are read: they name what is there, not all that may be, so further members are allowed everywhere. The
-//! contract's own examples have `null` where a list says `string` (`end_time` of a job that runs), so `null` is allowed
-//! for every text, number and boolean, but for what says which entity an event is about: that must be there.
+//! Interpretation of the lists: they are not exhaustive, so further members are allowed everywhere. The contract's own
+//! examples have `null` where a list says `string` (`end_time` of a running job), so `null` is allowed for every text,
+//! number and boolean, except for those that identify the entity of an event, which are required.
 
 mod check;
 mod shape;
@@ -15,12 +15,12 @@ use shape::{Kind, Shape};
 
 use crate::json::{Value, parse};
 
-/// Where the schema of a type is served: `dataschema` of its events.
+/// URL of a type's schema: `dataschema` of its events.
 pub fn address(public_base_url: &str, event_type: &str) -> String {
     format!("{}/spec/{event_type}.schema.json", public_base_url.trim_end_matches('/'))
 }
 
-/// The JSON Schema (2020-12) of the events of a type, as they are delivered. None for a type that is not in the catalogue.
+/// The JSON Schema (2020-12) of delivered events of a type. None for a type outside the catalogue.
 pub fn schema(catalogue: &Catalogue, event_type: &str, public_base_url: &str) -> Option<String> {
     if !catalogue.contains(event_type) {
         return None;
@@ -35,7 +35,7 @@ pub fn schema(catalogue: &Catalogue, event_type: &str, public_base_url: &str) ->
     }
     let constant = |value: &str| object(vec![member("const", value)]);
     let text = |format: &str| object(vec![member("type", "string"), member("format", format)]);
-    // The order of contract page 2.
+    // In the order of contract page 2.
     let properties = vec![
         member("specversion", constant("1.0")),
         member("id", object(typed("string"))),

@@ -1,5 +1,5 @@
-//! Signatures: over what we send (Akeneo's headers and Standard Webhooks beside each other), and of what we or our
-//! receivers get.
+//! Signatures: of our deliveries (Akeneo's headers together with Standard Webhooks), and their verification for us and
+//! our receivers.
 
 mod verify;
 
@@ -12,22 +12,22 @@ use domain::{Secret, Timestamp};
 
 pub use verify::{SignatureError, judge_events_api_headers};
 
-/// Akeneo's header with the signature by the primary secret.
+/// Akeneo's header with the primary secret's signature.
 pub const PRIMARY: &str = "x-akeneo-signature-primary";
-/// Akeneo's header with the signature by the secondary secret.
+/// Akeneo's header with the secondary secret's signature.
 pub const SECONDARY: &str = "x-akeneo-signature-secondary";
-/// Akeneo's header that names the algorithm.
+/// Akeneo's header with the algorithm.
 pub const ALGORITHM: &str = "x-akeneo-signature-algorithm";
 /// The value of [`ALGORITHM`].
 pub const HMAC_SHA256: &str = "HmacSHA256";
 /// Standard Webhooks: the event's id.
 pub const WEBHOOK_ID: &str = "webhook-id";
-/// Standard Webhooks: when the attempt was made, in Unix seconds.
+/// Standard Webhooks: time of the attempt, in Unix seconds.
 pub const WEBHOOK_TIMESTAMP: &str = "webhook-timestamp";
-/// Standard Webhooks: a signature by each secret.
+/// Standard Webhooks: one signature per secret.
 pub const WEBHOOK_SIGNATURE: &str = "webhook-signature";
 
-/// The key that a secret makes, ready for use. The secret's UTF-8 text is the key, whatever it begins with.
+/// A ready-to-use key. It is the UTF-8 text of the secret, whatever its prefix.
 #[derive(Clone)]
 pub struct SigningKey(hmac::Key);
 
@@ -47,7 +47,7 @@ impl SigningKey {
         hex(self.over(&[timestamp.as_bytes(), b".", body]).as_ref())
     }
 
-    /// One signature of Standard Webhooks, `v1,<base64>`, over `{id}.{timestamp}.{body}`.
+    /// A Standard Webhooks signature, `v1,<base64>`, over `{id}.{timestamp}.{body}`.
     fn standard(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
         let tag = self.over(&[id.as_bytes(), b".", timestamp.as_bytes(), b".", body]);
         let mut signature = "v1,".to_owned();
@@ -70,7 +70,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Signs for one destination: made once, from its secrets.
+/// Signer of one destination, built once from its secrets.
 #[derive(Clone, Debug)]
 pub struct Signer {
     primary: SigningKey,
@@ -78,7 +78,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer with one secret or two; an empty second one is none.
+    /// A signer with one secret or two; an empty second one counts as none.
     pub fn new(primary: &Secret, secondary: Option<&Secret>) -> Signer {
         let secondary = secondary.filter(|secret| !secret.expose().is_empty());
         Signer { primary: SigningKey::new(primary), secondary: secondary.map(SigningKey::new) }
@@ -103,23 +103,23 @@ impl Signer {
     }
 }
 
-/// The values of an attempt's signature headers; all of them are visible ASCII.
+/// Values of an attempt's signature headers, all visible ASCII.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Signed {
-    /// Of [`PRIMARY`].
+    /// Value of [`PRIMARY`].
     pub primary: String,
-    /// Of [`SECONDARY`], where there is a second secret.
+    /// Value of [`SECONDARY`], if there is a second secret.
     pub secondary: Option<String>,
-    /// Of [`WEBHOOK_ID`].
+    /// Value of [`WEBHOOK_ID`].
     pub webhook_id: String,
-    /// Of [`WEBHOOK_TIMESTAMP`].
+    /// Value of [`WEBHOOK_TIMESTAMP`].
     pub webhook_timestamp: String,
-    /// Of [`WEBHOOK_SIGNATURE`].
+    /// Value of [`WEBHOOK_SIGNATURE`].
     pub webhook_signature: String,
 }
 
 impl Signed {
-    /// All headers, names in lower case, with their values.
+    /// All headers with their values, names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let secondary = self.secondary.as_deref().map(|value| (SECONDARY, value));
         [(PRIMARY, self.primary.as_str())].into_iter().chain(secondary).chain([
@@ -131,8 +131,9 @@ impl Signed {
     }
 }
 
-/// An event's id as a header can carry it, and as it is signed: all bytes but letters, digits, `-` and `_` are percent-encoded
-/// (contract page 7). So two ids never become one, and there is no `.`, which separates the parts of what is signed.
+/// An event's id in the form used in headers and signatures: all bytes except letters, digits, `-` and `_` are
+/// percent-encoded (contract page 7). Distinct ids stay distinct, and none contains `.`, the separator of the signed
+/// text.
 pub fn header_id(id: &str) -> String {
     let mut out = String::with_capacity(id.len());
     for byte in id.bytes() {

@@ -1,7 +1,7 @@
-//! Byte stability, judged by JavaScript itself: what is delivered survives a parse and a re-serialisation there.
+//! Byte stability, checked with JavaScript itself: delivered bodies survive parsing and re-serialising there.
 //!
-//! Needs `node` on the PATH, and for real events `shared/realdata` beside the checkout; without them a test says what it
-//! left out, and fails where `CI=true`.
+//! Needs `node` on the PATH, and for real events `shared/realdata` beside the checkout; without them a test reports the
+//! omission, and fails if `CI=true`.
 
 #[path = "javascript/node.rs"]
 mod node;
@@ -20,7 +20,7 @@ use wire::json;
 
 use node::Node;
 
-/// `CI=true` turns what is left out into a failure.
+/// `CI=true` turns omissions into failures.
 #[expect(clippy::print_stdout, reason = "whoever runs the tests must see what they did not show")]
 fn left_out(what: &str) {
     println!("left out: {what}");

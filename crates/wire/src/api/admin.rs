@@ -1,4 +1,4 @@
-//! Bodies of the operator's API: a PIM that is registered, what becomes of a client, a suspension.
+//! Bodies of the operator API: a new PIM, a client's admission and permission, a suspension.
 
 use std::fmt;
 
@@ -13,18 +13,18 @@ use super::shape::{Field, Form, Object, Shape};
 use crate::fault::{Fault, code};
 use crate::json::Value;
 
-/// A client id in a body: as long as the header that names it may be.
+/// A client id in a body: as long as its header may be.
 const CLIENT_ID: Shape = Shape::Text(
     Form::of_length((1, credential::MAX_CLIENT_ID)).pattern(credential::CLIENT_ID_PATTERN).examples(&["my-app"]),
 );
-/// What a person or a PIM has made; longer ones are none.
+/// A credential created by a person or a PIM; longer ones are invalid.
 const CREDENTIAL: Form = Form::of_length((1, 4096));
-/// A path in the answer of `token-info`.
+/// A path in the response of `token-info`.
 const PATH: Form = Form::of_length((1, 256));
-/// A longer reason is no reason but a report.
+/// Length of a reason.
 const REASON: (usize, usize) = (1, 500);
 
-/// How a token is checked, as the operator names it.
+/// How a token is checked, by the operator's name for it.
 const WAYS: [(&str, Way); 4] = [
     ("token-info", Way::TokenInfo),
     ("system-information", Way::Probe(Probe::SystemInformation)),
@@ -40,7 +40,7 @@ enum Way {
     Static,
 }
 
-/// What registers a PIM.
+/// Registration of a PIM.
 pub(super) const NEW_PIM: Object = Object::new(&[
     Field::required(
         "name",
@@ -72,14 +72,14 @@ pub(super) const NEW_PIM: Object = Object::new(&[
         "trust_client_id",
         Shape::Truth,
         "With `system-information` and `measurement-families`, whose responses do not identify the client: trusts the \
-         caller's client id. This removes the separation of clients: any token of this PIM can act as any of its clients, \
-         read their subscriptions and redirect their events. Without it, clients need a platform token.",
+         caller's client id. This removes the separation of clients: any token of this PIM can act as any of its \
+         clients, read their subscriptions and redirect their events. Without it, clients need a platform token.",
     ),
     Field::optional(
         "clients",
         Shape::Objects(&CLIENT),
-        "Credentials for the platform's own requests to the PIM: attribute types, missed changes, permissions. They don't \
-         authenticate callers.",
+        "Credentials for the platform's own requests to the PIM: attribute types, missed changes, permissions. They \
+         don't authenticate callers.",
     ),
     Field::optional(
         "static_tokens",
@@ -123,7 +123,7 @@ const PIM: Field = Field::optional(
     "Name of the PIM that issued the client id; optional if only one PIM is registered.",
 );
 
-/// What names the PIM of a client.
+/// Selects the PIM of a client.
 pub(super) const WHICH_PIM: Object = Object::new(&[PIM]);
 
 /// Whether a client may use the platform.
@@ -135,11 +135,18 @@ pub(super) const PERMISSION: Object = Object::new(&[
 /// A suspension by the operator.
 pub(super) const SUSPENSION: Object = Object::new(&[Field::required(
     "reason",
-    Shape::Text(Form::of_length(REASON).pattern("^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$").examples(&["floods our proxy"])),
+    Shape::Text(
+        Form::of_length(REASON)
+            .pattern(
+                "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f]\
+                 [^\\u0000-\\u001f\\u007f-\\u009f]*$",
+            )
+            .examples(&["floods our proxy"]),
+    ),
     "The reason, on one line; the owner is notified with it.",
 )]);
 
-/// The parameters of `GET /admin/clients`.
+/// Parameters of `GET /admin/clients`.
 pub const CLIENTS_QUERY: &[Parameter] = &[
     Parameter {
         name: "pim",
@@ -153,14 +160,14 @@ pub const CLIENTS_QUERY: &[Parameter] = &[
     },
 ];
 
-/// The parameters of `GET /admin/pims`.
+/// Parameters of `GET /admin/pims`.
 pub const PIMS_QUERY: &[Parameter] = &[Parameter {
     name: "after",
     kind: Kind::Number(0, u32::MAX as u64),
     about: "Only those after this one: the `next` of the previous page.",
 }];
 
-/// The parameters of `GET /admin/subscriptions`.
+/// Parameters of `GET /admin/subscriptions`.
 pub const SUBSCRIPTIONS_QUERY: &[Parameter] = &[
     Parameter {
         name: "pim",
@@ -182,7 +189,7 @@ pub const SUBSCRIPTIONS_QUERY: &[Parameter] = &[
 
 const STATUSES: [&str; 4] = ["active", "suspended", "revoked", "deleted"];
 
-/// Which subscriptions the operator asks for.
+/// Subscriptions selected by the operator.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SubscriptionsQuery {
     /// Of the PIM with this name.
@@ -191,7 +198,7 @@ pub struct SubscriptionsQuery {
     pub client_id: Option<String>,
     /// With this status.
     pub status: Option<&'static str>,
-    /// Behind this one.
+    /// After this one.
     pub after: Option<SubscriptionId>,
 }
 
@@ -227,7 +234,7 @@ impl fmt::Display for ClientPlace {
 pub struct ClientsQuery {
     /// Of the PIM with this name.
     pub pim: Option<String>,
-    /// Behind this one.
+    /// After this one.
     pub after: Option<ClientPlace>,
 }
 
@@ -241,7 +248,7 @@ pub fn parse_clients_query(query: &str) -> Result<ClientsQuery, Vec<Fault>> {
     query.finish(asked)
 }
 
-/// Reads the query of `GET /admin/pims`: the PIM after which the page begins, if given.
+/// Reads the query of `GET /admin/pims`: the PIM that precedes the page, if given.
 pub fn parse_pims_query(query: &str) -> Result<Option<PimId>, Vec<Fault>> {
     let mut query = Query::split(query, "the list of PIMs", PIMS_QUERY);
     let after = query.number("after").and_then(|number| u32::try_from(number).ok()).map(PimId);
@@ -260,22 +267,22 @@ pub fn parse_subscriptions_query(query: &str) -> Result<SubscriptionsQuery, Vec<
     query.finish(asked)
 }
 
-/// A PIM to be registered.
+/// A PIM to register.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewPim {
-    /// Its short name.
+    /// Short name.
     pub name: String,
-    /// Its base URL.
+    /// Base URL.
     pub url: String,
-    /// The URL in the form that is compared.
+    /// The URL in the form used for comparison.
     pub url_key: String,
     /// How tokens are checked.
     pub token_check: TokenCheck,
-    /// Tokens that are accepted without asking the PIM.
+    /// Tokens accepted without asking the PIM.
     pub static_tokens: Vec<StaticToken>,
 }
 
-/// The name of a way to check tokens.
+/// Name of a token check.
 pub fn way(check: &TokenCheck) -> &'static str {
     let way = match check {
         TokenCheck::Static => Way::Static,
@@ -362,7 +369,7 @@ fn client_id<'v>(fields: &mut Reader<'v, '_>) -> Option<&'v str> {
     sendable(fields, "client_id", credential::check_client_id(client_id)).then_some(client_id)
 }
 
-/// Notes it where no request could carry a value.
+/// Records a fault if no request could carry a value.
 fn sendable(fields: &mut Reader<'_, '_>, key: &str, judged: Result<(), Unsendable>) -> bool {
     if let Err(problem) = judged {
         fields.fault(key, code::INVALID_VALUE, problem);
@@ -400,7 +407,7 @@ fn named_pim(fields: &mut Reader<'_, '_>) -> Option<String> {
     fields.string("pim").map(str::to_owned)
 }
 
-/// Reads the body of `POST /admin/clients/{client_id}/admission`: the PIM's name, where it is said.
+/// Reads the body of `POST /admin/clients/{client_id}/admission`: the PIM's name, if given.
 pub fn parse_which_pim(body: &Value) -> Result<Option<String>, Vec<Fault>> {
     read(|faults| {
         let mut fields = Reader::new(body, "", WHICH_PIM.fields, faults)?;
@@ -410,7 +417,7 @@ pub fn parse_which_pim(body: &Value) -> Result<Option<String>, Vec<Fault>> {
     })
 }
 
-/// Reads the body of `POST /admin/clients/{client_id}/permission`: the PIM's name, where it is said, and the permission.
+/// Reads the body of `POST /admin/clients/{client_id}/permission`: the PIM's name, if given, and the permission.
 pub fn parse_permission(body: &Value) -> Result<(Option<String>, bool), Vec<Fault>> {
     read(|faults| {
         let mut fields = Reader::new(body, "", PERMISSION.fields, faults)?;

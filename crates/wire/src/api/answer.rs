@@ -1,20 +1,20 @@
-//! How answers are made: objects with their fields in order, secrets masked.
+//! Rendering of responses: objects with their fields in order, secrets masked.
 
 use domain::Secret;
 
 use crate::json::Value;
 
-/// Whether a value is made for an answer, or to be merged with a patch and read again.
+/// Purpose of a rendered value: a response, or a merge with a patch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// Secrets as masks, or left out.
+    /// Secrets masked or left out.
     Masked,
     /// With secrets.
     Whole,
 }
 
 impl Shown {
-    /// A secret as it is shown.
+    /// A secret in this form.
     pub(super) fn secret(self, secret: &Secret) -> Value {
         match self {
             Shown::Masked => Secret::MASK.into(),

@@ -1,4 +1,4 @@
-//! The bodies of the API as JSON Schemas (2020-12), made from the tables that read and write them.
+//! The bodies of the API as JSON Schemas (2020-12), derived from the tables used for reading and writing them.
 
 use domain::Secret;
 use domain::destination::{CustomHeaders, DestinationType};
@@ -12,18 +12,18 @@ use super::shape::{Field, Form, InAnswers, Object, Sent, Shape};
 use super::{Rules, admin, log_page, subscriber, subscription};
 use crate::json::{Number, Value, parse};
 
-/// Which of a resource's bodies is described.
+/// The described body of a resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Body {
-    /// What makes one.
+    /// To create one.
     New,
-    /// What changes one, a merge patch.
+    /// To change one: a merge patch.
     Patch,
-    /// What is answered.
+    /// In responses.
     Answer,
 }
 
-/// The schemas of all bodies of the management API and of the operator's, by name. Only `catalogue` and
+/// The schemas of all bodies of the management API and the operator API, by name. Only `catalogue` and
 /// `destination_types` of the rules matter.
 pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
     let mut schemas = Vec::new();
@@ -64,7 +64,7 @@ pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
     schemas
 }
 
-/// The name of a schema that is about one type of destination.
+/// Name of a schema for one type of destination.
 fn of_type(name: &str, of: DestinationType) -> String {
     let (first, rest) = of.name().split_at(1);
     name.replace("Subscription", &format!("{}{rest}Subscription", first.to_ascii_uppercase()))
@@ -84,7 +84,7 @@ fn by_type(name: &str, rules: &Rules<'_>) -> Value {
     ])
 }
 
-/// A patch is about the type that there is, or names another one and has its whole `config`.
+/// A patch keeps the current type, or names another one with its complete `config`.
 fn subscription_patch(rules: &Rules<'_>) -> Value {
     let types = rules.destination_types.iter().map(|of| reference(&of_type("SubscriptionPatch", *of)));
     object([
@@ -114,7 +114,7 @@ fn one_type(of: DestinationType, body: Body) -> Value {
     Value::Object(schema)
 }
 
-/// An object of its own.
+/// A standalone object.
 fn whole(fields: &'static Object, body: Body) -> Value {
     let mut schema = assembled(fields.fields.iter().filter_map(|field| member(field, body)), body);
     if let (Some(rule), Body::New) = (fields.one_of, body)
@@ -145,7 +145,7 @@ fn assembled<'f>(fields: impl Iterator<Item = (&'f Field, Value)>, body: Body) -
     }
     schema.push(("properties".to_owned(), Value::Object(properties)));
     if body != Body::Answer {
-        // New fields may appear in answers; what a client sends is known.
+        // New fields may appear in responses; those sent by clients are fixed.
         schema.push(("additionalProperties".to_owned(), false.into()));
     }
     schema
@@ -200,7 +200,7 @@ fn shaped(shape: &Shape, body: Body) -> Value {
         Shape::Texts => object([("type", "array".into()), ("items", object([("type", "string".into())]))]),
         Shape::Truth => object([("type", "boolean".into())]),
         Shape::Secret(form) if answer => {
-            // Where none is as good as an empty one, none reads as an empty one.
+            // If empty is valid, `null` is read as empty.
             let none = form.length.is_some_and(|(shortest, _)| shortest == 0).then(|| Value::from(""));
             let shown = none.into_iter().chain([Value::from(Secret::MASK)]).collect();
             object([("type", "string".into()), ("enum", Value::Array(shown))])
@@ -295,7 +295,7 @@ fn described(schema: Value, about: &str) -> Value {
     }
 }
 
-/// The same or `null`.
+/// The same schema, or `null`.
 fn or_null(schema: Value) -> Value {
     let Value::Object(mut members) = schema else { return schema };
     for (name, value) in &mut members {

@@ -17,15 +17,15 @@ use crate::json::Value;
 
 /// `config` of a type of destination (contract page 1).
 pub(super) struct Config {
-    /// Its fields: what reads it, merges patches into it, masks it and describes it is driven by them.
+    /// Its fields, which drive reading, merging, masking and description.
     pub(super) fields: &'static Object,
     read: fn(&mut Reader<'_, '_>, &Rules<'_>) -> Option<Destination>,
-    /// Takes out of the stored one what a patch makes meaningless.
+    /// Removes from the stored value what a patch invalidates.
     outdate: fn(stored: &mut Value, patch: &Value),
 }
 
 impl Config {
-    /// That of a type.
+    /// The configuration of a type.
     pub(super) const fn of(of_type: DestinationType) -> &'static Config {
         match of_type {
             DestinationType::Https => &https::CONFIG,
@@ -66,7 +66,8 @@ pub(super) const CONFIG: Shape = Shape::ByType(&{
 const HEADERS: Field = Field::optional(
     "headers",
     Shape::Headers,
-    "Custom headers, at most 5, sent with every event but not covered by the signature. Headers of the platform and of HTTP itself are reserved.",
+    "Custom headers, at most 5, sent with every event but not covered by the signature. Headers of the platform and of \
+     HTTP itself are reserved.",
 )
 .shown(InAnswers::Sometimes);
 
@@ -89,7 +90,7 @@ pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<Des
         known
     });
     let Some(of_type) = of_type else {
-        // Without a type nobody knows what `config` should have in it.
+        // Without a type the contents of `config` cannot be checked.
         fields.required("config");
         return None;
     };
@@ -97,7 +98,7 @@ pub(super) fn read(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) -> Option<Des
     config.read(fields.required_object_of("config", config.fields)?, rules)
 }
 
-/// `config` as it is answered, or with its secrets.
+/// `config` as in responses, or with its secrets.
 pub(super) fn to_value(destination: &Destination, shown: Shown) -> Value {
     let mut members = members(destination, shown);
     let headers = &destination.headers().0;
@@ -108,7 +109,7 @@ pub(super) fn to_value(destination: &Destination, shown: Shown) -> Value {
     Value::Object(members)
 }
 
-/// The stored `config` that a patch is merged into: what the patch makes meaningless is left out.
+/// The stored `config` that a patch is merged into, without the parts invalidated by the patch.
 pub(super) fn config_for_patch(destination: &Destination, patch: &Value) -> Value {
     let mut stored = to_value(destination, Shown::Whole);
     (Config::of(destination.of_type()).outdate)(&mut stored, patch);

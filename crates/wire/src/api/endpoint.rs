@@ -1,4 +1,4 @@
-//! URLs and hosts that a client wants to be called at.
+//! URLs and hosts of the client's endpoints.
 
 use domain::destination::{EndpointUrl, UrlError};
 
@@ -6,7 +6,7 @@ use super::Rules;
 use super::reader::Reader;
 use crate::fault::code;
 
-/// Reads the URL in `text`, the field `key`: valid, allowed, and no forbidden address.
+/// Reads the URL in `text`, the field `key`: valid, allowed, and without a forbidden address.
 pub(super) fn endpoint_url(
     fields: &mut Reader<'_, '_>,
     key: &str,
@@ -27,7 +27,7 @@ pub(super) fn endpoint_url(
     }
 }
 
-/// Whether `host` may be connected to, as far as its text tells.
+/// Whether connections to `host` are permitted, judging by its text.
 pub(super) fn permitted(fields: &mut Reader<'_, '_>, key: &str, host: &str, rules: &Rules<'_>) -> bool {
     match rules.addresses.check_host_literal(host) {
         Ok(()) => true,

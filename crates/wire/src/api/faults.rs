@@ -1,8 +1,8 @@
-//! The faults of a body while it is read.
+//! The faults of a body during reading.
 
 use crate::fault::{Fault, code};
 
-/// As many faults are listed one by one: a body of 256 KiB that is wrong throughout needs no answer of megabytes.
+/// Maximum number of listed faults: a body of 256 KiB full of faults does not need a response of megabytes.
 const LISTED: usize = 100;
 
 /// All faults so far.
@@ -13,7 +13,7 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// Notes a fault; it is made only if it will be listed.
+    /// Records a fault; it is built only if it will be listed.
     pub(super) fn note(&mut self, fault: impl FnOnce() -> Fault) {
         if self.listed.len() < LISTED {
             self.listed.push(fault());
@@ -26,7 +26,7 @@ impl Faults {
         self.listed.is_empty()
     }
 
-    /// All that are listed, and how many are not.
+    /// All listed faults, and the number of the others.
     pub(super) fn into_vec(mut self) -> Vec<Fault> {
         if self.more > 0 {
             self.listed.push(Fault::new(code::MORE_FAULTS, format!("{} further faults are not listed", self.more)));

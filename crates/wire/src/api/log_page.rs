@@ -1,4 +1,4 @@
-//! Log entries as `GET /logs` answers them.
+//! Log entries as returned by `GET /logs`.
 
 use domain::LogId;
 use domain::log_entry::{Attempt, Call, LogBody, LogEntry, LogOrder, RefusedRequest};
@@ -8,7 +8,7 @@ use super::answer::object;
 use super::log_query::{LogRequest, cursor};
 use crate::json::{Number, Value};
 
-/// The answer as JSON Schemas.
+/// JSON Schemas of the response.
 pub(super) const SCHEMAS: &[(&str, &str)] = &[
     (
         "LogPage",
@@ -74,14 +74,14 @@ pub(super) const ERROR: &str = r#""log_type": {"const": "error"},
           "error_message": {"type": "string"},
           "documentation_url": {"type": "string", "description": "Page that explains the reason and what to check."}"#;
 
-/// The answer: `items`, where it stands, and how to go on. `more` says whether there are entries behind these;
-/// `documentation` is where the pages are that explain error reasons, without a slash at its end.
+/// The response: `items`, the position, and the continuation. `more`: whether further entries follow; `documentation`:
+/// base URL of the pages about error reasons, without a trailing slash.
 pub fn render(entries: &[LogEntry], more: bool, request: &LogRequest, documentation: &str) -> String {
     let items = entries.iter().map(|entry| to_value(entry, documentation)).collect();
     let last = entries.last().filter(|_| more);
     object([
         ("items", Value::Array(items)),
-        // Behind a cursor nobody knows the number of the page.
+        // After a cursor the page number is unknown.
         ("page", request.page.map_or(Value::Null, number)),
         ("limit", number(request.query.limit as u64)),
         ("next", last.map_or(Value::Null, |entry| next(entry.id, request.query.order).into())),
@@ -134,7 +134,7 @@ fn failed(failure: &Failure, documentation: &str) -> Vec<(&'static str, Value)> 
     ]
 }
 
-/// An object of the members that apply.
+/// An object with the applicable members.
 fn present(members: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
     let there = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(there.collect())
@@ -283,7 +283,7 @@ mod tests {
         check_end(&entry(None, attempt), r#""request":{"url":"projects/p/topics/t"}"#);
     }
 
-    /// What an entry has behind `documentation_url`.
+    /// The part of an entry after `documentation_url`.
     #[track_caller]
     fn check_end(entry: &LogEntry, expect: &str) {
         let page = render(std::slice::from_ref(entry), false, &LogRequest::parse("").unwrap(), "d");

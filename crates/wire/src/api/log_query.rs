@@ -1,4 +1,4 @@
-//! The query of `GET /logs`: filters, order, and the place to go on from.
+//! The query of `GET /logs`: filters, order, and the position to continue from.
 
 use domain::id::{SubscriberId, SubscriptionId};
 use domain::log_entry::{Action, LogBody, LogOrder, LogQuery, LogType};
@@ -12,13 +12,13 @@ use crate::fault::Fault;
 const DEFAULT_LIMIT: usize = 50;
 /// Contract page 1, "Logs".
 const MAX_LIMIT: u64 = 100;
-/// Page numbers of more digits than this are no place that anybody reads at.
+/// Longer page numbers are never useful.
 const MAX_PAGE: u64 = 1_000_000_000;
 
 const ORDERS: [(&str, LogOrder); 2] = [("asc", LogOrder::Ascending), ("desc", LogOrder::Descending)];
 const LOG_TYPES: [(&str, LogType); 2] = [("action", LogType::Action), ("error", LogType::Error)];
 
-/// All operations that an entry can be about.
+/// All operations of log entries.
 pub const OPERATIONS: [&str; Action::ALL.len() + 2] = {
     let mut names = [LogBody::FAILED_DELIVERY; Action::ALL.len() + 2];
     let mut index = 0;
@@ -30,7 +30,7 @@ pub const OPERATIONS: [&str; Action::ALL.len() + 2] = {
     names
 };
 
-/// The parameters of `GET /logs`.
+/// Parameters of `GET /logs`.
 pub const PARAMETERS: &[Parameter] = &[
     parameter("log_type", Kind::Name(&[LOG_TYPES[0].0, LOG_TYPES[1].0]), "Only entries of this type."),
     parameter("order", Kind::Name(&[ORDERS[0].0, ORDERS[1].0]), "Order of the entries; default `desc`, newest first."),
@@ -38,7 +38,8 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter(
         "page",
         Kind::Number(1, MAX_PAGE),
-        "Page number, from 1. Pages shift while entries arrive; use `cursor` for stable paging. Not together with `cursor`.",
+        "Page number, from 1. Pages shift while entries arrive; use `cursor` for stable paging. Not together with \
+         `cursor`.",
     ),
     parameter(
         "cursor",
@@ -65,12 +66,12 @@ const fn parameter(name: &'static str, kind: Kind, about: &'static str) -> Param
     Parameter { name, kind, about }
 }
 
-/// What a caller asks of its log.
+/// A caller's request for log entries.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogRequest {
-    /// For the store.
+    /// The query for the store.
     pub query: LogQuery,
-    /// The number of the page asked for; `None` behind a cursor.
+    /// The requested page number; `None` after a cursor.
     pub page: Option<u64>,
 }
 
@@ -134,7 +135,7 @@ fn read(query: &mut Query<'_>) -> LogRequest {
 
 /// An instant with a date, a time and an offset.
 fn instant(text: &str) -> Option<Timestamp> {
-    // RFC 3339 asks for the offset in full, which jiff does not (`+01`), and knows no blanks or brackets.
+    // RFC 3339 demands a complete offset, unlike jiff (`+01`), and allows no spaces or brackets.
     let offset = text.ends_with(['Z', 'z']) || {
         let tail = text.len().checked_sub(6).and_then(|start| text.get(start..)).unwrap_or_default();
         tail.starts_with(['+', '-']) && tail.as_bytes().get(3) == Some(&b':')
@@ -143,7 +144,7 @@ fn instant(text: &str) -> Option<Timestamp> {
     (offset && date_and_time).then(|| Timestamp::parse(text)).flatten()
 }
 
-/// The opaque place between two entries: the order of the reading, and the id of the last entry read.
+/// An opaque position between two entries: the reading order, and the id of the last entry read.
 pub(super) mod cursor {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;

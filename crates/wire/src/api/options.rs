@@ -1,4 +1,4 @@
-//! `options` of a subscription: what the platform offers beyond the contract of existing clients, all off by default.
+//! `options` of a subscription: features beyond the contract of existing clients, all off by default.
 
 use domain::subscription::{Options, Ordering};
 

@@ -1,4 +1,4 @@
-//! Queries: the parameters that an address has, as data, and the reading of what was sent by that table.
+//! Queries: the parameters of a path as a table, and parsing by that table.
 
 use std::borrow::Cow;
 
@@ -18,11 +18,11 @@ pub struct Parameter {
     pub(super) about: &'static str,
 }
 
-/// What a parameter's value is.
+/// Kind of a parameter's value.
 pub(super) enum Kind {
     Text(Form),
     Name(&'static [&'static str]),
-    /// A whole number from the first to the second.
+    /// A whole number within these bounds.
     Number(u64, u64),
 }
 
@@ -50,7 +50,7 @@ impl Parameter {
     }
 }
 
-/// A query that is being read.
+/// A query being read.
 pub(super) struct Query<'q> {
     table: &'static [Parameter],
     given: Vec<(Cow<'q, str>, Cow<'q, str>)>,
@@ -58,7 +58,7 @@ pub(super) struct Query<'q> {
 }
 
 impl<'q> Query<'q> {
-    /// Takes a query apart; `of` says what has these parameters.
+    /// Splits a query; `of` names the owner of these parameters.
     pub(super) fn split(query: &'q str, of: &str, table: &'static [Parameter]) -> Query<'q> {
         let mut parameters = Query { table, given: Vec::new(), faults: Vec::new() };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -84,7 +84,7 @@ impl<'q> Query<'q> {
         parameters
     }
 
-    /// What was read, unless something was wrong.
+    /// The result, unless there were faults.
     pub(super) fn finish<T>(self, read: T) -> Result<T, Vec<Fault>> {
         if self.faults.is_empty() { Ok(read) } else { Err(self.faults) }
     }
@@ -98,7 +98,7 @@ impl<'q> Query<'q> {
         self.given.iter().find(|(given, _)| given == name).map(|(_, text)| &**text)
     }
 
-    /// A value that `read` understands.
+    /// A value parsed by `read`.
     pub(super) fn value<T>(
         &mut self,
         name: &'static str,
@@ -114,7 +114,7 @@ impl<'q> Query<'q> {
         value
     }
 
-    /// A text as it is.
+    /// A verbatim text.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.given(name).map(str::to_owned)
     }
@@ -141,12 +141,12 @@ impl<'q> Query<'q> {
     }
 }
 
-/// A whole number in digits alone: no sign, no blanks.
+/// A whole number in digits only: no sign, no spaces.
 fn whole_number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// Undoes percent-encoding; `+` means a blank, as in forms.
+/// Undoes percent-encoding; `+` means a space, as in forms.
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(Cow::Borrowed(text));

@@ -1,5 +1,5 @@
-//! Reads a JSON object field by field and gathers every fault on the way, so that a resource's file reads as the
-//! contract's table of its fields.
+//! Reads a JSON object field by field and gathers all faults, so that a resource's file reads like the contract's table
+//! of its fields.
 
 use domain::Secret;
 
@@ -9,7 +9,7 @@ use crate::fault::{Fault, code};
 use crate::json::Value;
 use domain::nearest::nearest;
 
-/// Runs a reading: its result, if nothing at all was wrong, or else all faults.
+/// Runs a reading: its result if there were no faults, otherwise all faults.
 pub(super) fn read<T>(reading: impl FnOnce(&mut Faults) -> Option<T>) -> Result<T, Vec<Fault>> {
     let mut faults = Faults::default();
     match reading(&mut faults) {
@@ -18,18 +18,18 @@ pub(super) fn read<T>(reading: impl FnOnce(&mut Faults) -> Option<T>) -> Result<
     }
 }
 
-/// An object that is being read.
+/// An object being read.
 pub(super) struct Reader<'v, 'f> {
     members: &'v [(String, Value)],
     path: String,
-    /// What may be there: what is read and what is described cannot differ.
+    /// The permitted fields, shared by reading and description.
     fields: &'static [Field],
     asked: Vec<&'static str>,
     faults: &'f mut Faults,
 }
 
 impl<'v, 'f> Reader<'v, 'f> {
-    /// Begins to read `value`, which must be an object with these fields; `path` is empty for a whole body.
+    /// Starts reading `value`, which must be an object with these fields; `path` is empty for a whole body.
     pub(super) fn new(
         value: &'v Value,
         path: &str,
@@ -55,30 +55,30 @@ impl<'v, 'f> Reader<'v, 'f> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// Notes a fault of a field; `message` follows the field's path.
+    /// Records a fault of a field; `message` follows the field's path.
     pub(super) fn fault(&mut self, key: &str, code: &'static str, message: impl std::fmt::Display) {
         let path = self.path(key);
         self.faults.note(|| Fault::at(path.as_str(), code, format!("{path} {message}")));
     }
 
-    /// Notes a fault of the object itself; `message` follows its path.
+    /// Records a fault of the object itself; `message` follows its path.
     pub(super) fn fault_here(&mut self, code: &'static str, message: impl std::fmt::Display) {
         let path = self.path.as_str();
         self.faults.note(|| Fault::at(path, code, format!("{path} {message}")));
     }
 
-    /// Notes a fault of a field whose message is costly to find: `message` is asked only if the fault is listed.
+    /// Records a fault of a field with an expensive message: `message` is called only if the fault is listed.
     pub(super) fn fault_with(&mut self, key: &str, code: &'static str, message: impl FnOnce() -> String) {
         let path = self.path(key);
         self.faults.note(|| Fault::at(path.as_str(), code, format!("{path} {}", message())));
     }
 
-    /// Notes a fault that is told in full.
+    /// Records a complete fault.
     pub(super) fn push(&mut self, fault: Fault) {
         self.faults.note(|| fault);
     }
 
-    /// The field as it was sent, `null` included.
+    /// The field as sent, including `null`.
     pub(super) fn get(&mut self, key: &'static str) -> Option<&'v Value> {
         debug_assert!(
             self.fields.iter().any(|field| field.name == key),
@@ -98,7 +98,7 @@ impl<'v, 'f> Reader<'v, 'f> {
         self.fields.iter().find(|field| field.name == key).map(|field| &field.shape)
     }
 
-    /// The length that the field's text must have.
+    /// The required length of the field's text.
     fn length(&self, key: &str) -> (usize, usize) {
         match self.shape(key) {
             Some(Shape::Text(form) | Shape::Secret(form) | Shape::Url(form) | Shape::Pem(form)) => {
@@ -108,7 +108,7 @@ impl<'v, 'f> Reader<'v, 'f> {
         }
     }
 
-    /// The fields of the object that stands at the field.
+    /// The fields of the object at the field.
     fn fields_of(&self, key: &str) -> &'static [Field] {
         match self.shape(key) {
             Some(Shape::Object(object) | Shape::Objects(object)) => object.fields,
@@ -116,12 +116,12 @@ impl<'v, 'f> Reader<'v, 'f> {
         }
     }
 
-    /// A field that may be left out or `null`.
+    /// An optional field; `null` counts as absent.
     pub(super) fn optional(&mut self, key: &'static str) -> Option<&'v Value> {
         self.get(key).filter(|value| !value.is_null())
     }
 
-    /// A field that must be there.
+    /// A required field.
     pub(super) fn required(&mut self, key: &'static str) -> Option<&'v Value> {
         match self.get(key) {
             Some(Value::Null) => {
@@ -136,13 +136,13 @@ impl<'v, 'f> Reader<'v, 'f> {
         }
     }
 
-    /// A text that must be there.
+    /// A required text.
     pub(super) fn required_string(&mut self, key: &'static str) -> Option<&'v str> {
         let value = self.required(key)?;
         self.string_of(key, value)
     }
 
-    /// A text that may be left out or `null`.
+    /// An optional text; `null` counts as absent.
     pub(super) fn string(&mut self, key: &'static str) -> Option<&'v str> {
         let value = self.optional(key)?;
         self.string_of(key, value)
@@ -157,19 +157,19 @@ impl<'v, 'f> Reader<'v, 'f> {
         text
     }
 
-    /// A text of the field's length that must be there.
+    /// A required text of the field's length.
     pub(super) fn required_text(&mut self, key: &'static str) -> Option<&'v str> {
         let text = self.required_string(key)?;
         self.within(key, text).then_some(text)
     }
 
-    /// A secret of the field's length that must be there.
+    /// A required secret of the field's length.
     pub(super) fn required_secret(&mut self, key: &'static str) -> Option<Secret> {
         let text = self.required_string(key)?;
         self.secret_of(key, text)
     }
 
-    /// Judges the text of a secret.
+    /// Checks the text of a secret.
     pub(super) fn secret_of(&mut self, key: &str, text: &str) -> Option<Secret> {
         if text == Secret::MASK {
             self.masked(key);
@@ -178,7 +178,7 @@ impl<'v, 'f> Reader<'v, 'f> {
         self.within(key, text).then(|| Secret::new(text))
     }
 
-    /// Notes that the mask stands where it stands for nothing.
+    /// Records a fault for a mask that stands for no secret.
     pub(super) fn masked(&mut self, key: &str) {
         let mask = Secret::MASK;
         let message =
@@ -202,7 +202,7 @@ impl<'v, 'f> Reader<'v, 'f> {
         (min..=max).contains(&characters)
     }
 
-    /// A truth that may be left out or `null`; then it is false.
+    /// An optional boolean; absent or `null` means false.
     pub(super) fn boolean(&mut self, key: &'static str) -> bool {
         let Some(value) = self.optional(key) else { return false };
         value.as_bool().unwrap_or_else(|| {
@@ -212,13 +212,13 @@ impl<'v, 'f> Reader<'v, 'f> {
         })
     }
 
-    /// A list that may be left out or `null`.
+    /// An optional list; `null` counts as absent.
     pub(super) fn list(&mut self, key: &'static str) -> Option<&'v [Value]> {
         let value = self.optional(key)?;
         self.list_of(key, value)
     }
 
-    /// A list that must be there.
+    /// A required list.
     pub(super) fn required_list(&mut self, key: &'static str) -> Option<&'v [Value]> {
         let value = self.required(key)?;
         self.list_of(key, value)
@@ -233,7 +233,7 @@ impl<'v, 'f> Reader<'v, 'f> {
         list
     }
 
-    /// A list of texts that may be left out or `null`.
+    /// An optional list of texts; `null` counts as absent.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
         let list = self.list(key)?;
         let mut texts = Vec::with_capacity(list.len());
@@ -249,7 +249,7 @@ impl<'v, 'f> Reader<'v, 'f> {
         Some(texts)
     }
 
-    /// One of a few names that must be there.
+    /// A required name from a fixed set.
     pub(super) fn required_name<T: Copy>(&mut self, key: &'static str, names: &[(&'static str, T)]) -> Option<T> {
         let text = self.required_string(key)?;
         let found = names.iter().find(|(name, _)| *name == text).map(|(_, meaning)| *meaning);
@@ -260,27 +260,27 @@ impl<'v, 'f> Reader<'v, 'f> {
         found
     }
 
-    /// An object that must be there, to be read in turn.
+    /// A required object, to be read in turn.
     pub(super) fn required_object(&mut self, key: &'static str) -> Option<Reader<'v, '_>> {
         let fields = self.fields_of(key);
         let value = self.required(key)?;
         self.instead(value, key, fields)
     }
 
-    /// The same, of an object whose fields depend on something else.
+    /// The same, for an object whose fields depend on another field.
     pub(super) fn required_object_of(&mut self, key: &'static str, object: &'static Object) -> Option<Reader<'v, '_>> {
         let value = self.required(key)?;
         self.instead(value, key, object.fields)
     }
 
-    /// An object that may be left out or `null`.
+    /// An optional object; `null` counts as absent.
     pub(super) fn object(&mut self, key: &'static str) -> Option<Reader<'v, '_>> {
         let fields = self.fields_of(key);
         let value = self.optional(key)?;
         self.instead(value, key, fields)
     }
 
-    /// Reads another object in this one's place, such as one merged from stored and sent fields.
+    /// Reads another object in place of this one, such as one merged from stored and sent fields.
     pub(super) fn instead<'w>(
         &mut self,
         value: &'w Value,
@@ -291,7 +291,7 @@ impl<'v, 'f> Reader<'v, 'f> {
         Reader::new(value, &path, fields, self.faults)
     }
 
-    /// A list of objects that may be left out or `null`, each read by `read`.
+    /// An optional list of objects, each read by `read`; `null` counts as absent.
     pub(super) fn objects<T>(
         &mut self,
         key: &'static str,
@@ -306,12 +306,12 @@ impl<'v, 'f> Reader<'v, 'f> {
         all
     }
 
-    /// The members that were not asked for by name.
+    /// The members not requested by name.
     pub(super) fn members(&self) -> &'v [(String, Value)] {
         self.members
     }
 
-    /// Refuses fields that only the platform sets.
+    /// Rejects fields that only the platform sets.
     pub(super) fn read_only(&mut self) {
         for field in self.fields.iter().filter(|field| field.sent == Sent::ByPlatform) {
             if self.get(field.name).is_some() {
@@ -320,7 +320,7 @@ impl<'v, 'f> Reader<'v, 'f> {
         }
     }
 
-    /// Refuses a field that the platform sets, unless it was sent as it is.
+    /// Rejects a field set by the platform, unless it was sent unchanged.
     pub(super) fn unchanged(&mut self, key: &'static str, same: impl FnOnce(&str) -> bool) {
         if let Some(sent) = self.get(key)
             && !sent.as_str().is_some_and(same)
@@ -329,7 +329,7 @@ impl<'v, 'f> Reader<'v, 'f> {
         }
     }
 
-    /// Ends the reading: whatever was not asked for is unknown.
+    /// Ends the reading: all fields not requested are unknown.
     pub(super) fn finish(self) {
         debug_assert!(
             self.fields.iter().all(|field| self.asked.contains(&field.name)),
@@ -354,7 +354,7 @@ fn wrong_type(path: &str, expected: &str, found: &Value) -> Fault {
     Fault::at(path, code::WRONG_TYPE, format!("{path} must be {expected}, not {}", found.type_name()))
 }
 
-/// Says which values a field can have.
+/// Describes the permitted values of a field.
 pub(super) fn one_of(found: &str, names: &[&'static str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     let all = match quoted.split_last() {
@@ -364,7 +364,7 @@ pub(super) fn one_of(found: &str, names: &[&'static str]) -> String {
     format!("must be {all}, not `{}`", shortened(found))
 }
 
-/// What a caller sent, short enough to be shown in a message.
+/// Text sent by a caller, shortened for a message.
 pub(super) fn shortened(text: &str) -> String {
     const SHOWN: usize = 80;
     match text.char_indices().nth(SHOWN) {

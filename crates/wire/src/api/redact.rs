@@ -1,4 +1,4 @@
-//! The body of a refused request as its log entry may show it.
+//! The body of a rejected request as shown in its log entry.
 
 use domain::Secret;
 
@@ -6,16 +6,16 @@ use super::shape::Shape;
 use super::{subscriber, subscription};
 use crate::json::Value;
 
-/// Contract page 7, "Logs": a refused body is cut at 4 KiB.
+/// Maximum size of a rejected body (contract page 7, "Logs": 4 KiB).
 const MAX_BYTES: usize = 4096;
-/// Stands for what is shown by name only.
+/// Placeholder for values shown by name only.
 const NOT_SHOWN: &str = "(not shown)";
 
 /// Any body of the API.
 const BODY: Shape = Shape::ByType(&[&subscriber::FIELDS, &subscription::FIELDS]);
 
-/// The body as JSON text: secrets masked, unknown fields by name only, cut at 4 KiB. What is not what its field holds
-/// is not shown either: nobody knows what it is.
+/// The body as JSON text: secrets masked, unknown fields by name only, cut at 4 KiB. Values of a wrong type are not
+/// shown either, because their meaning is unknown.
 pub fn redact_for_log(body: &Value) -> String {
     let mut text = redacted(body, &BODY).to_canonical();
     if text.len() > MAX_BYTES {
@@ -58,7 +58,7 @@ fn redacted(value: &Value, shape: &Shape) -> Value {
     }
 }
 
-/// User info is refused in URLs; what was sent may be a password all the same.
+/// User info is rejected in URLs, but may contain a password.
 fn without_user_info(url: &str) -> String {
     let start = url.find("//").map_or(0, |slashes| slashes + 2);
     let authority_end = url[start..].find(['/', '?', '#']).map_or(url.len(), |end| start + end);

@@ -1,5 +1,5 @@
-//! The fields of the API's bodies, as data. What reads a body, what merges a patch, what hides secrets from the log and
-//! what describes the API to others are all driven by the same tables, which stand beside the reading of each resource.
+//! The fields of the API's bodies, as data. The same tables, defined next to the reading of each resource, drive
+//! reading, merging of patches, redaction in logs and the API description.
 
 use domain::Secret;
 use domain::destination::CustomHeaders;
@@ -12,33 +12,33 @@ pub(super) struct Field {
     pub(super) shape: Shape,
     pub(super) sent: Sent,
     pub(super) shown: InAnswers,
-    /// What it means, for those who read the description of the API.
+    /// Meaning, for the API description.
     pub(super) about: &'static str,
 }
 
-/// Whether a client sends a field.
+/// Whether clients send a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sent {
-    /// It must be there when the thing is made.
+    /// Required on creation.
     Required,
-    /// It may be left out or `null`.
+    /// Optional; `null` counts as absent.
     Optional,
-    /// It may be sent when the thing is made, and does not change afterwards.
+    /// Accepted on creation, immutable afterwards.
     AtCreation,
-    /// Only the platform sets it.
+    /// Set by the platform only.
     ByPlatform,
 }
 
-/// Whether an answer has a field.
+/// Whether responses contain a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum InAnswers {
-    /// Always with a value.
+    /// Always, with a value.
     Always,
-    /// Always, with `null` for none.
+    /// Always, `null` if there is none.
     OrNull,
-    /// Where there is one.
+    /// Only if there is one.
     Sometimes,
-    /// It is a secret that nobody is shown.
+    /// Never: a secret.
     Never,
 }
 
@@ -65,13 +65,13 @@ impl Field {
     }
 }
 
-/// What stands at a place of a body.
+/// Shape of a value.
 pub(super) enum Shape {
     /// A text.
     Text(Form),
-    /// One of a few names.
+    /// A name from a fixed set.
     Name(&'static [&'static str]),
-    /// A list of such names, each once.
+    /// A list of such names, without duplicates.
     Names(&'static [&'static str]),
     /// A list of event types.
     EventTypes,
@@ -79,9 +79,9 @@ pub(super) enum Shape {
     Texts,
     /// True or false.
     Truth,
-    /// A URL: what stands before an `@` in it is hidden.
+    /// A URL; any user info in it is hidden.
     Url(Form),
-    /// PEM that may be shown as long as no private key was put there by mistake.
+    /// PEM, shown unless it contains a private key by mistake.
     Pem(Form),
     /// A secret text.
     Secret(Form),
@@ -91,14 +91,14 @@ pub(super) enum Shape {
     Object(&'static Object),
     /// A list of such objects.
     Objects(&'static Object),
-    /// Named fields that depend on the `type` beside them.
+    /// Named fields depending on the sibling field `type`.
     ByType(&'static [&'static Object]),
 }
 
-/// Named fields, and what ties them together.
+/// Named fields, and constraints between them.
 pub(super) struct Object {
     pub(super) fields: &'static [Field],
-    /// Alternatives, of which one must hold, as JSON Schema says it; none: there is nothing to add to the fields.
+    /// Alternatives in JSON Schema, of which one must apply; none: no constraints beyond the fields.
     pub(super) one_of: Option<&'static str>,
 }
 
@@ -113,14 +113,14 @@ impl Object {
     }
 }
 
-/// The form of a text, as far as it can be said without looking elsewhere.
+/// Form of a text, as far as it is context-free.
 #[derive(Clone, Copy)]
 pub(super) struct Form {
-    /// The fewest and the most characters; checked by the reader.
+    /// Minimum and maximum number of characters, checked by the reader.
     pub(super) length: Option<(usize, usize)>,
-    /// A regular expression that every valid text matches.
+    /// A regular expression matched by every valid text.
     pub(super) pattern: Option<&'static str>,
-    /// The name of the form, a JSON Schema format or one that the description explains.
+    /// Name of the format: a JSON Schema format, or one explained in the description.
     pub(super) format: Option<&'static str>,
     pub(super) examples: &'static [&'static str],
 }
@@ -129,17 +129,17 @@ impl Form {
     /// Any text.
     pub(super) const ANY: Form = Form { length: None, pattern: None, format: None, examples: &[] };
 
-    /// A text of so many characters.
+    /// A text of this length.
     pub(super) const fn of_length(length: (usize, usize)) -> Form {
         Form { length: Some(length), ..Form::ANY }
     }
 
-    /// A text that is read elsewhere, by the rules of its format.
+    /// A text parsed elsewhere, by the rules of its format.
     pub(super) const fn of_format(format: &'static str) -> Form {
         Form { format: Some(format), ..Form::ANY }
     }
 
-    /// A text that is read elsewhere, by rules that a regular expression can say.
+    /// A text parsed elsewhere, by rules expressible as a regular expression.
     pub(super) const fn of_pattern(pattern: &'static str) -> Form {
         Form { pattern: Some(pattern), ..Form::ANY }
     }
@@ -162,7 +162,7 @@ impl Form {
 
 /// An id.
 pub(super) const ID: Shape = Shape::Text(Form::of_format("uuid"));
-/// An instant, as the platform writes it.
+/// An instant in the platform's format.
 pub(super) const TIME: Shape = Shape::Text(Form::of_format("date-time"));
 
 impl Shape {
@@ -170,7 +170,7 @@ impl Shape {
     pub(super) fn member(&self, name: &str) -> Option<&'static Shape> {
         match self {
             Shape::Object(object) | Shape::Objects(object) => field(object, name),
-            // A name that two types share has the same shape in both.
+            // Names shared by types have the same shape in each.
             Shape::ByType(types) => types.iter().find_map(|object| field(object, name)),
             _ => None,
         }
@@ -181,19 +181,19 @@ fn field(object: &'static Object, name: &str) -> Option<&'static Shape> {
     object.fields.iter().find(|field| field.name == name).map(|field| &field.shape)
 }
 
-/// More headers than this in one patch cannot be meant: every comparison has a price.
+/// Maximum number of headers in one patch: each costs a comparison.
 const MOST_PATCHED: usize = 10 * CustomHeaders::MAX;
 
-/// A JSON merge patch (RFC 7396) of `stored`, with three things of our own: a secret's mask leaves the secret as it is,
-/// header names are the same whatever their case, and a `null` stays in the result for the reading to judge, because
-/// most fields cannot be removed.
+/// A JSON merge patch (RFC 7396) of `stored`, with three extensions: a secret's mask keeps the secret, header names are
+/// case-insensitive, and a `null` stays in the result and is checked by the reader, because most fields cannot be
+/// removed.
 pub(super) fn merged(stored: &Value, patch: &Value, shape: &Shape) -> Value {
     match (shape, stored, patch) {
         (Shape::Object(_) | Shape::ByType(_), Value::Object(stored), Value::Object(patch)) => {
             let mut result = stored.clone();
             for (name, sent) in patch {
                 let shape = shape.member(name).unwrap_or(&Shape::Truth);
-                // Names are unique within the patch: only what is stored can have the same one.
+                // Names are unique within the patch: only stored ones can be equal.
                 match result.iter_mut().take(stored.len()).find(|(field, _)| field == name) {
                     Some((_, value)) => *value = merged(value, sent, shape),
                     None => result.push((name.clone(), sent.clone())),
@@ -219,7 +219,7 @@ fn merged_headers(stored: &[(String, Value)], patch: &[(String, Value)]) -> Vec<
             .enumerate()
             .any(|(index, (name, _))| patch.iter().skip(index + 1).any(|(other, _)| other.eq_ignore_ascii_case(name)));
     if too_many || twice {
-        // Whatever is meant, it will be refused; the reading says why.
+        // The reader will reject it and explain why.
         return patch.to_vec();
     }
     let mut result = stored.to_vec();

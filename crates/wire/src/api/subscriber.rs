@@ -15,7 +15,7 @@ use crate::json::Value;
 
 const CHANNELS: [&str; 2] = ["email", "webhook"];
 
-/// The fields of a subscriber (contract page 1, "Subscribers"; the name's length is of page 7, "API").
+/// The fields of a subscriber (contract page 1, "Subscribers"; the name's length is from page 7, "API").
 pub(super) const FIELDS: Object = Object::new(&[
     Field::by_platform("id", shape::ID, "The subscriber's id, a UUIDv7."),
     Field::required(
@@ -34,23 +34,33 @@ pub(super) const FIELDS: Object = Object::new(&[
     Field::by_platform("updated_at", shape::TIME, "Time of the last change."),
 ]);
 
-/// A PIM's URL in any spelling that is equal to the registered one.
+/// A PIM's URL in any spelling equivalent to the registered one.
 pub(super) const SUBJECT: Form = Form::of_format("pim-url").examples(&["https://pim.example.com"]);
 
 const CONTACT: Object = Object::new(&[
     Field::required(
         "technical_email",
-        Shape::Text(Form::of_format("email").pattern(Contact::EMAIL_PATTERN).length((3, Contact::MAX_EMAIL)).examples(&["dev@example.com", "first.last+tag@mail.example.co"])),
+        Shape::Text(
+            Form::of_format("email")
+                .pattern(Contact::EMAIL_PATTERN)
+                .length((3, Contact::MAX_EMAIL))
+                .examples(&["dev@example.com", "first.last+tag@mail.example.co"]),
+        ),
         "One email address.",
     ),
     Field::optional(
         "notification_channels",
         Shape::Names(&CHANNELS),
-        "Channels of notifications. Absent or empty: email. If the webhook fails, an email is sent even if `email` is not listed.",
+        "Channels of notifications. Absent or empty: email. If the webhook fails, an email is sent even if `email` is \
+         not listed.",
     ),
     Field::optional(
         "notification_webhook_url",
-        Shape::Url(Form::of_format("https-url").length((1, EndpointUrl::MAX_CHARACTERS)).examples(&["https://app.example.com/notifications"])),
+        Shape::Url(
+            Form::of_format("https-url")
+                .length((1, EndpointUrl::MAX_CHARACTERS))
+                .examples(&["https://app.example.com/notifications"]),
+        ),
         "URL for signed notifications; required with the channel `webhook`.",
     )
     .shown(InAnswers::OrNull),
@@ -81,7 +91,7 @@ pub fn parse_create(body: &Value, rules: &Rules<'_>) -> Result<NewSubscriber, Ve
     })
 }
 
-/// The subscriber as the body of `PATCH /subscribers/{id}` changes it. `updated_at` and `revision` are the caller's.
+/// The subscriber as changed by the body of `PATCH /subscribers/{id}`. The caller sets `updated_at` and `revision`.
 pub fn apply_patch(current: &Subscriber, body: &Value, rules: &Rules<'_>) -> Result<Subscriber, Vec<Fault>> {
     read(|faults| {
         let mut fields = Reader::new(body, "", FIELDS.fields, faults)?;
@@ -109,12 +119,12 @@ pub fn apply_patch(current: &Subscriber, body: &Value, rules: &Rules<'_>) -> Res
     })
 }
 
-/// The subscriber as it is answered; `subject` is the PIM URL in the spelling of its registration.
+/// The subscriber in a response; `subject` is the PIM URL as registered.
 pub fn render(subscriber: &Subscriber, subject: &str) -> String {
     to_value(subscriber, subject).to_canonical()
 }
 
-/// Several subscribers as they are answered: a bare array.
+/// Several subscribers in a response: a bare array.
 pub fn render_list<'s>(subscribers: impl IntoIterator<Item = &'s Subscriber>, subject: &str) -> String {
     Value::Array(subscribers.into_iter().map(|subscriber| to_value(subscriber, subject)).collect()).to_canonical()
 }
@@ -131,7 +141,7 @@ fn to_value(subscriber: &Subscriber, subject: &str) -> Value {
     ])
 }
 
-/// `subject` of a body that creates something: the caller's PIM URL, if it is there at all.
+/// `subject` of a creating body: the caller's PIM URL, if present.
 pub(super) fn subject(fields: &mut Reader<'_, '_>, rules: &Rules<'_>) {
     if let Some(subject) = fields.string("subject")
         && !rules.is_subject(subject)
@@ -175,7 +185,7 @@ fn contact(mut fields: Reader<'_, '_>, rules: &Rules<'_>) -> Option<Contact> {
     })
 }
 
-/// Whether notifications go out by email, by webhook. None of both means the default, email.
+/// Whether notifications are sent by email and by webhook. Neither means the default, email.
 fn channels(fields: &mut Reader<'_, '_>) -> (bool, bool) {
     let (mut email, mut webhook) = (false, false);
     for (index, channel) in fields.list("notification_channels").unwrap_or_default().iter().enumerate() {

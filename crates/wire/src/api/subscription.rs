@@ -16,7 +16,7 @@ use super::{Rules, destination, options};
 use crate::fault::{Fault, code};
 use crate::json::Value;
 
-/// `source` of every subscription, so far.
+/// `source` of every subscription at present.
 const SOURCE: &str = "pim";
 
 /// The fields of a subscription (contract page 1, "Subscriptions").
@@ -43,14 +43,15 @@ pub(super) const FIELDS: Object = Object::new(&[
     Field::by_platform(
         "status",
         Shape::Name(&["active", "suspended", "revoked"]),
-        "`suspended`: nothing is delivered until it is resumed. `revoked`: its connection or app was removed from the PIM; this is final.",
+        "`suspended`: nothing is delivered until it is resumed. `revoked`: its connection or app was removed from the \
+         PIM; this is final.",
     ),
     Field::by_platform("created_at", shape::TIME, "Time of creation."),
     Field::by_platform("updated_at", shape::TIME, "Time of the last change."),
     Field::by_platform("warnings", Shape::Texts, "Valid but probably unintended settings.").shown(InAnswers::Sometimes),
 ]);
 
-/// A filter; its language is contract page 3's.
+/// A filter in the language of contract page 3.
 pub(super) const FILTER: Form = Form::of_format("event-filter").length((0, Filter::MAX_CHARACTERS)).examples(&[
     "not user=\"system\"",
     "attribute in [\"name\", \"description\"] and locale=\"fr_FR\"",
@@ -81,8 +82,8 @@ pub fn parse_create(body: &Value, rules: &Rules<'_>) -> Result<NewSubscription, 
     })
 }
 
-/// The subscription as the body of `PATCH …/subscriptions/{sid}` changes it. `past_selections`, `updated_at` and
-/// `revision` are the caller's.
+/// The subscription as changed by the body of `PATCH …/subscriptions/{sid}`. The caller sets `past_selections`,
+/// `updated_at` and `revision`.
 pub fn apply_patch(current: &Subscription, body: &Value, rules: &Rules<'_>) -> Result<Subscription, Vec<Fault>> {
     read(|faults| {
         let mut fields = Reader::new(body, "", FIELDS.fields, faults)?;
@@ -124,7 +125,7 @@ pub fn apply_patch(current: &Subscription, body: &Value, rules: &Rules<'_>) -> R
     })
 }
 
-/// The destination, if the patch is about it: merged while the type stays, complete with a new type.
+/// The destination if the patch affects it: merged for an unchanged type, complete for a new one.
 fn changed_destination(fields: &mut Reader<'_, '_>, current: &Subscription, rules: &Rules<'_>) -> Option<Destination> {
     let stays = match fields.get("type") {
         None => true,
@@ -143,12 +144,12 @@ fn changed_destination(fields: &mut Reader<'_, '_>, current: &Subscription, rule
     config.read(fields.instead(&whole, "config", config.fields.fields)?, rules)
 }
 
-/// The subscription as it is answered; `subject` is the PIM URL in the spelling of its registration.
+/// The subscription in a response; `subject` is the PIM URL as registered.
 pub fn render(subscription: &Subscription, subject: &str) -> String {
     to_value(subscription, subject).to_canonical()
 }
 
-/// Several subscriptions as they are answered: a bare array.
+/// Several subscriptions in a response: a bare array.
 pub fn render_list<'s>(subscriptions: impl IntoIterator<Item = &'s Subscription>, subject: &str) -> String {
     let all = subscriptions.into_iter().map(|subscription| to_value(subscription, subject));
     Value::Array(all.collect()).to_canonical()
@@ -187,14 +188,14 @@ pub fn warnings(selection: &Selection) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "The filter uses attribute, scope, channel or locale, which only {} and {} have. The subscription includes neither, \
-         so these conditions are false for every event.",
+        "The filter uses attribute, scope, channel or locale, which only {} and {} have. The subscription includes \
+         neither, so these conditions are false for every event.",
         event_type::PRODUCT_UPDATED_DELTA,
         event_type::PRODUCT_MODEL_UPDATED_DELTA
     )]
 }
 
-/// The event types, each known to the catalogue or subscribed to already.
+/// The event types, each in the catalogue or already subscribed.
 fn events(fields: &mut Reader<'_, '_>, rules: &Rules<'_>, subscribed: &[EventType]) -> Option<Vec<EventType>> {
     let list = fields.required_list("events")?;
     if list.is_empty() {

@@ -12,7 +12,7 @@ use super::EVENT_LIMIT;
 use super::draft::Draft;
 use super::refusal::{Faults, Refusal};
 
-/// Attributes that are thrown away: no reason to refuse an event.
+/// Ignored attributes: no reason to reject an event.
 const IGNORED: [&str; 2] = ["subject", "dataschema"];
 
 /// The one event of a binary request.
@@ -55,7 +55,7 @@ fn read(body: &[u8], data: &mut String) -> Result<(), Box<Problem>> {
     canonicalizer.end()
 }
 
-/// Attribute names with their values as JSON strings: a header cannot say that a value is a boolean or a number.
+/// Attribute names with their values as JSON strings: headers cannot express booleans or numbers.
 fn attributes<'a>(
     headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     malformed: &mut Faults,
@@ -75,10 +75,10 @@ fn attributes<'a>(
         }
         let sent = text(value.trim_ascii());
         let value = match decode(&sent) {
-            // A source that is empty is not there.
+            // An empty source counts as absent.
             Some(value) if name == "source" && value.is_empty() => continue,
             Some(value) => value,
-            // Whatever names the producer names it.
+            // Any identification of the producer is accepted.
             None if name == "source" => sent.into_owned(),
             None => {
                 let message = format!("the header `ce-{name}` is not UTF-8 once percent-decoded");
@@ -93,7 +93,7 @@ fn attributes<'a>(
     attributes
 }
 
-/// The text of a header's value: UTF-8, or else what HTTP once said it is, ISO 8859-1.
+/// Text of a header's value: UTF-8, otherwise HTTP's former default, ISO 8859-1.
 fn text(value: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(value) {
         Ok(text) => Cow::Borrowed(text),
@@ -101,8 +101,8 @@ fn text(value: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The value of a header, as the HTTP binding says: double quotes around it undone first, then percent-encoding. Three of the
-/// four official SDKs do not encode, so a `%` without two hexadecimal digits stands for itself. `None` = what is decoded is
+/// Decodes a header's value by the HTTP binding: first surrounding double quotes, then percent-encoding. Three of the
+/// four official SDKs do not encode, so a `%` without two hexadecimal digits stands for itself. `None` = the result is
 /// not UTF-8.
 fn decode(value: &str) -> Option<String> {
     let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map_or(Cow::Borrowed(value), unescaped);
@@ -122,7 +122,7 @@ fn decode(value: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// What stands between double quotes, without the backslashes that escape a character.
+/// Text between double quotes, without escaping backslashes.
 fn unescaped(quoted: &str) -> Cow<'_, str> {
     let mut escaped = false;
     let kept = |character: &char| {

@@ -1,4 +1,4 @@
-//! What producers send, as JSON Schemas made from the same limits that their events are checked against.
+//! Producers' requests as JSON Schemas, derived from the limits that events are checked against.
 
 use domain::event::PRODUCER_SOURCE;
 
@@ -6,7 +6,7 @@ use super::BATCH_LIMIT;
 use super::draft::{LONGEST_NAME, MOST_EXTENSIONS};
 use crate::json::{Number, Value, parse};
 
-/// Attributes of an event in binary mode, each a header `ce-…`, with what they mean.
+/// Attributes of an event in binary mode, each a header `ce-…`, with their meanings.
 pub const BINARY_HEADERS: [(&str, &str, &str); 5] = [
     ("ce-specversion", "1.0", "The version of CloudEvents."),
     ("ce-id", "b4ec4a4e-2b1f-4a0a-8b0e-0d8a1d0f0001", "The event's id."),
@@ -19,7 +19,7 @@ pub const BINARY_HEADERS: [(&str, &str, &str); 5] = [
     ("ce-time", "2026-11-02T08:00:00.5Z", "Time of the event; default: now."),
 ];
 
-/// The attributes of an event that the platform knows, as properties of a JSON Schema.
+/// The known attributes of an event, as properties of a JSON Schema.
 const PROPERTIES: &str = r#"{
   "specversion": {"const": "1.0"},
   "id": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
@@ -36,7 +36,7 @@ const PROPERTIES: &str = r#"{
   "data": {"type": "object", "description": "The payload."}
 }"#;
 
-/// The schemas `SentEvent` and `SentBatch`; `example` is an event that a producer may send.
+/// The schemas `SentEvent` and `SentBatch`; `example` is a valid event.
 pub fn schemas(example: &Value) -> Vec<(String, Value)> {
     let properties = PROPERTIES.replace("LONGEST", &LONGEST_NAME.to_string());
     let properties = parse(properties.as_bytes()).unwrap_or(Value::Null);
@@ -50,8 +50,8 @@ pub fn schemas(example: &Value) -> Vec<(String, Value)> {
         ("type", "object".into()),
         (
             "description",
-            "A CloudEvent 1.0 in JSON. Additional members are extension attributes, delivered unchanged: at most 20, and \
-            4 KiB in total, with names of lower-case letters and digits."
+            "A CloudEvent 1.0 in JSON. Additional members are extension attributes, delivered unchanged: at most 20, \
+            and 4 KiB in total, with names of lower-case letters and digits."
                 .into(),
         ),
         ("required", texts(&["specversion", "id", "source", "type", "data"])),

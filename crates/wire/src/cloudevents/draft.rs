@@ -1,4 +1,4 @@
-//! The rules for one event's attributes: what was sent becomes an event, or all that is wrong with it is noted.
+//! The rules for one event's attributes: turns the sent attributes into an event, or records all faults.
 
 use crate::fault::code;
 use std::borrow::Cow;
@@ -11,16 +11,16 @@ use crate::json::unescape;
 use super::refusal::Faults;
 use super::{identifier, instant, media_type};
 
-/// The longest `id` and `type`, in characters (contract page 7 for the id).
+/// Maximum length of `id` and `type`, in characters (contract page 7 for the id).
 pub(super) const LONGEST_NAME: usize = 256;
 
-/// The most extension attributes (contract page 7).
+/// Maximum number of extension attributes (contract page 7).
 pub(super) const MOST_EXTENSIONS: usize = 20;
 
-/// The most bytes of all extension attributes, as JSON text (contract page 7).
+/// Maximum bytes of all extension attributes, as JSON text (contract page 7).
 const EXTENSIONS_LIMIT: usize = 4 * 1024;
 
-/// An event as it was sent: each value is canonical JSON text, `null` counts as absent.
+/// An event as sent: each value is canonical JSON text, `null` counts as absent.
 #[derive(Default)]
 pub(super) struct Draft<'a> {
     specversion: Option<&'a str>,
@@ -35,17 +35,17 @@ pub(super) struct Draft<'a> {
     data_base64: Option<&'a str>,
     /// All others, in the order sent.
     extensions: Vec<(&'a str, &'a str)>,
-    /// Whether the attributes came as headers.
+    /// Whether the attributes were headers.
     binary: bool,
 }
 
 impl<'a> Draft<'a> {
-    /// A draft whose attributes come as headers.
+    /// A draft with attributes from headers.
     pub(super) fn binary() -> Draft<'a> {
         Draft { binary: true, ..Draft::default() }
     }
 
-    /// Takes a member of the event. Names come once: who reads the request has seen to that.
+    /// Adds a member of the event. Names are unique: the readers of requests ensure that.
     pub(super) fn put(&mut self, name: &'a str, value: &'a str) {
         if value == "null" {
             return;
@@ -69,13 +69,13 @@ impl<'a> Draft<'a> {
         *place = Some(value);
     }
 
-    /// Takes `data` from elsewhere than a member.
+    /// Sets `data` from outside the members.
     pub(super) fn put_data(&mut self, data: &'a str) {
         self.data = (data != "null").then_some(data);
     }
 
-    /// The bytes of what is kept of the event and delivered, without the platform's own envelope: the producer's attributes and
-    /// `data`, in canonical JSON. Never more than a canonical text has that was sent.
+    /// Bytes of the stored and delivered form of the event, without the platform's own envelope: the producer's
+    /// attributes and `data`, in canonical JSON. Never larger than the canonical text of the request.
     pub(super) fn kept_size(&self) -> usize {
         let attributes = [("id", self.id), ("type", self.event_type), ("time", self.time), ("data", self.data)];
         let attributes = attributes.into_iter().chain([(PRODUCER_SOURCE, self.producer_source())]);
@@ -85,7 +85,7 @@ impl<'a> Draft<'a> {
         members.map(|(name, value)| name.len() + value.len() + 4).sum::<usize>() + 1
     }
 
-    /// The event, if nothing is wrong with it.
+    /// The event, if it has no faults.
     pub(super) fn finish(self, received_at: Timestamp, faults: &mut Faults) -> Option<Event> {
         self.check_specversion(faults);
         let id = self.id(faults);
@@ -132,15 +132,15 @@ impl<'a> Draft<'a> {
         name("type", self.event_type, faults)
     }
 
-    /// Any text that is not empty: the key says which PIM it is, the platform's setting what is delivered as `source`. With the id
-    /// it names the event, so it is kept as the extension attribute `producersource`.
+    /// Any non-empty text: the key identifies the PIM, and the delivered `source` is a setting of the platform. With
+    /// the id it identifies the event, so it is stored as the extension attribute `producersource`.
     fn check_source(&self, faults: &mut Faults) {
         if required("source", self.source, faults).is_some_and(|source| source.is_empty()) {
             faults.about(code::INVALID_VALUE, "source", "must not be empty");
         }
     }
 
-    /// The source as canonical JSON, where it is not the one that goes without saying.
+    /// The source as canonical JSON, if other than the default.
     fn producer_source(&self) -> Option<&'a str> {
         let text = |source: &str| source.strip_prefix('"')?.strip_suffix('"').map(|text| text == PIM_SOURCE);
         self.source.filter(|source| text(source) != Some(true))
@@ -250,7 +250,7 @@ fn push_member(members: &mut String, name: &str, value: &str) {
     members.push_str(value);
 }
 
-/// The text of a string attribute; what is no string is a fault.
+/// The text of a string attribute; other types are faults.
 fn text<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<Cow<'a, str>> {
     let value = value?;
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -262,7 +262,7 @@ fn text<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<C
     }
 }
 
-/// The text of an attribute that must be there.
+/// The text of a required attribute.
 fn required<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<Cow<'a, str>> {
     if value.is_none() {
         faults.about(code::REQUIRED, name, "is missing");
@@ -270,7 +270,7 @@ fn required<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Opti
     text(name, value, faults)
 }
 
-/// The text of an attribute that names something: neither empty nor endless, and without control characters.
+/// The text of a naming attribute: non-empty, of limited length, and without control characters.
 fn name<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<Cow<'a, str>> {
     let text = required(name, value, faults)?;
     if text.is_empty() {
@@ -317,12 +317,12 @@ fn is_attribute_value(value: &str) -> bool {
     }
 }
 
-/// CloudEvents' integers have 32 bits.
+/// CloudEvents integers have 32 bits.
 fn is_beyond_32_bits(value: &str) -> bool {
     value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) && value.parse::<i32>().is_err()
 }
 
-/// What canonical text is, for messages.
+/// Type of a canonical text, for messages.
 fn kind(value: &str) -> &'static str {
     match value.as_bytes().first() {
         Some(b'"') => "a string",

@@ -1,16 +1,16 @@
-//! Where `data.product.identifier` stands, so that delivery can leave it out without reading the event again.
+//! Position of `data.product.identifier`, so that delivery can omit it without reading the event again.
 
 use std::ops::Range;
 
 use crate::json::plain_until;
 
-/// Whether the identifier is left out on this type for those who did not ask for it (contract page 2).
+/// Whether events of this type omit the identifier unless it was requested (contract page 2).
 fn is_optional_on(event_type: &str) -> bool {
     let Some(name) = event_type.strip_prefix("com.akeneo.pim.v1.product.") else { return false };
     matches!(name, "created" | "updated" | "updated.delta" | "deleted" | "became-complete" | "became-incomplete")
 }
 
-/// The bytes of `data` (canonical, an object) to cut: the member with the comma that goes with it.
+/// The bytes of `data` (canonical, an object) to cut: the member including its comma.
 pub(super) fn place(event_type: &str, data: &str) -> Option<Range<usize>> {
     if !is_optional_on(event_type) {
         return None;
@@ -26,7 +26,8 @@ pub(super) fn place(event_type: &str, data: &str) -> Option<Range<usize>> {
     })
 }
 
-/// Where the member `key` (with quotes) of the object at `at` begins, and its value; `None` also where there is no object.
+/// Position of the member `key` (with quotes) of the object at `at`, and of its value; `None` also if there is no
+/// object.
 fn member(text: &[u8], at: usize, key: &[u8]) -> Option<(usize, usize)> {
     if text.get(at) != Some(&b'{') || text.get(at + 1) == Some(&b'}') {
         return None;
@@ -46,7 +47,7 @@ fn member(text: &[u8], at: usize, key: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-/// Behind the string that begins at `start`.
+/// End of the string that begins at `start`.
 fn string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     loop {
@@ -58,7 +59,7 @@ fn string_end(text: &[u8], start: usize) -> usize {
     }
 }
 
-/// Behind the value that begins at `start`.
+/// End of the value that begins at `start`.
 fn value_end(text: &[u8], start: usize) -> usize {
     let mut at = start;
     let mut depth = 0usize;

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-/// The same instant with `Z`; `None` for what is no RFC 3339.
+/// The same instant with `Z`; `None` for invalid RFC 3339.
 ///
-/// `t` and `z` become capitals. A leap second (`:60`) is taken where one can be, in the last minute of a month in UTC,
-/// and stays one: no other text is the same instant.
+/// `t` and `z` become upper case. A leap second (`:60`) is accepted where one can occur, in the last minute of a month
+/// in UTC, and is kept: no other text denotes the same instant.
 pub fn in_utc(text: &str) -> Option<Cow<'_, str>> {
     let bytes = text.as_bytes();
     let fixed = bytes.first_chunk::<19>()?;
@@ -59,7 +59,7 @@ fn number(digits: &[u8]) -> Option<i32> {
     })
 }
 
-/// The length of the fraction with its point; a point without digits is none.
+/// Length of the fraction with its point; a point without digits is invalid.
 fn fraction(rest: &[u8]) -> Option<usize> {
     if rest.first() != Some(&b'.') {
         return Some(0);
@@ -90,7 +90,7 @@ impl Date {
         }
     }
 
-    /// The day before; `None` before the year 0, which RFC 3339 cannot write.
+    /// The previous day; `None` before the year 0, which RFC 3339 cannot express.
     fn before(self) -> Option<Date> {
         let Date { year, month, day } = self;
         if day > 1 {
@@ -102,7 +102,7 @@ impl Date {
         (last.year >= 0).then_some(last)
     }
 
-    /// The day after; `None` after the year 9999.
+    /// The next day; `None` after the year 9999.
     fn after(self) -> Option<Date> {
         let Date { year, month, day } = self;
         let next = if day < self.days_of_month() {

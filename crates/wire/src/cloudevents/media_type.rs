@@ -1,4 +1,4 @@
-//! Which mode of the CloudEvents HTTP binding a request is in, by its `Content-Type`.
+//! Determines the CloudEvents HTTP binding's mode from the `Content-Type`.
 
 use super::refusal::Refusal;
 use crate::fault::code;
@@ -11,10 +11,10 @@ pub(super) enum Mode {
     Binary,
 }
 
-/// The mode, and the refusal (415) where it can't be read. What is no CloudEvents type is taken for binary mode, as the
-/// binding says. Without a type the body must be a JSON object: the examples of the Python SDK send none.
+/// The mode, and the refusal (415) if it is unsupported. Types other than CloudEvents mean binary mode, as the binding
+/// demands. Without a type the body must be a JSON object: the examples of the Python SDK send none.
 pub(super) fn judge(content_type: Option<&[u8]>, encoding: Option<&[u8]>, body: &[u8]) -> (Mode, Option<Refusal>) {
-    // As nearly everybody writes it.
+    // The most common spelling.
     if let (Some(b"application/cloudevents+json"), None) = (content_type, encoding) {
         return (Mode::Structured, None);
     }
@@ -51,7 +51,7 @@ pub(super) fn judge(content_type: Option<&[u8]>, encoding: Option<&[u8]>, body: 
     (mode, refusal)
 }
 
-/// The type in lower case without its parameters, and the charset if it names one.
+/// The type in lower case without parameters, and the charset, if any.
 fn split(text: &str) -> (String, Option<String>) {
     let mut parts = text.split(';');
     let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -63,7 +63,7 @@ fn split(text: &str) -> (String, Option<String>) {
     (essence, charset)
 }
 
-/// Whether a `datacontenttype` says JSON: subtype `json` or one that ends with `+json`.
+/// Whether a `datacontenttype` means JSON: subtype `json`, or a subtype ending in `+json`.
 pub(super) fn is_json(text: &str) -> bool {
     let (essence, _) = split(text);
     essence.split_once('/').is_some_and(|(main, sub)| {

@@ -1,4 +1,4 @@
-//! Why a request with events is refused: its status and all of its faults.
+//! Rejection of a request with events: its status and all of its faults.
 
 use crate::Fault;
 use crate::fault::code;
@@ -6,13 +6,13 @@ use crate::json::Problem;
 
 use super::{BATCH_LIMIT, EVENT_LIMIT, REQUEST_LIMIT};
 
-/// A refused request; nothing of it is accepted.
+/// A rejected request; none of it is accepted.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{status}: {}", faults.first().map_or("refused", |fault| fault.message.as_str()))]
 pub struct Refusal {
     /// The HTTP status: 400, 413, 415 or 422.
     pub status: u16,
-    /// All faults of all events, as many as [`Faults::LISTED`]; a last one says how many more there are.
+    /// Faults of all events, at most [`Faults::LISTED`]; a last one states the number of further faults.
     pub faults: Vec<Fault>,
 }
 
@@ -35,15 +35,16 @@ impl Refusal {
     pub(super) fn event_grows_too_large(index: Option<usize>, bytes: usize) -> Refusal {
         let field = index.map(|index| format!("[{index}]"));
         let message = format!(
-            "the event has {bytes} bytes as stored (a number such as 1e20 is written out), at most {EVENT_LIMIT} are allowed"
+            "the event has {bytes} bytes as stored (a number such as 1e20 is written out), at most {EVENT_LIMIT} are \
+             allowed"
         );
         Refusal::new(413, code::EVENT_TOO_LARGE, field, message)
     }
 
     pub(super) fn request_grows_too_large(index: usize) -> Refusal {
         let message = format!(
-            "up to [{index}], the events exceed {REQUEST_LIMIT} bytes as stored (a number such as 1e20 is written out): split \
-             the batch"
+            "up to [{index}], the events exceed {REQUEST_LIMIT} bytes as stored (a number such as 1e20 is written \
+             out): split the batch"
         );
         Refusal::new(413, code::REQUEST_TOO_LARGE, None, message)
     }
@@ -57,7 +58,7 @@ impl Refusal {
         Refusal::new(415, code, None, message)
     }
 
-    /// The refusal of a body that is no JSON.
+    /// The rejection of invalid JSON.
     pub(super) fn json(problem: &Problem, body: &[u8]) -> Refusal {
         let error = problem.placed(body);
         let field = if error.path.is_empty() { None } else { Some(error.path.clone()) };
@@ -70,24 +71,25 @@ impl Refusal {
 pub(super) struct Faults {
     listed: Vec<Fault>,
     more: usize,
-    /// The place in the batch of the event in hand.
+    /// Index of the current event in the batch.
     pub(super) index: Option<usize>,
 }
 
 impl Faults {
-    /// As many faults are listed one by one: a batch of 1,000 wrong events needs no answer of megabytes.
+    /// Maximum number of listed faults: a batch of 1,000 wrong events does not need a response of megabytes.
     pub(super) const LISTED: usize = 100;
 
     /// Longer names are cut in a fault's field.
     const LONGEST_FIELD: usize = 100;
 
-    /// Notes what is wrong with a field of the event in hand, which the message begins with: "`[7].time` must be …".
+    /// Records a fault of a field of the current event, with the field at the start of the message: "`[7].time` must be
+    /// …".
     pub(super) fn about(&mut self, code: &'static str, name: &str, predicate: impl std::fmt::Display) {
         let field = self.field(name).unwrap_or_default();
         self.add(code, name, format!("{field} {predicate}"));
     }
 
-    /// Notes a fault of a field of the event in hand; an empty name stands for the event itself.
+    /// Records a fault of a field of the current event; an empty name stands for the event itself.
     pub(super) fn add(&mut self, code: &'static str, name: &str, message: impl Into<String>) {
         if self.listed.len() == Faults::LISTED {
             self.more += 1;
@@ -114,7 +116,7 @@ impl Faults {
         self.listed.is_empty()
     }
 
-    /// The refusal with all of them, if there are any.
+    /// The rejection with all faults, if any.
     pub(super) fn refuse(mut self, status: u16) -> Result<(), Refusal> {
         if self.listed.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Structured and batched mode: events straight from the body's bytes, without a tree.
+//! Structured and batched mode: parses events directly from the body's bytes, without a tree.
 
 use crate::fault::code;
 use domain::{Event, Timestamp};
@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::refusal::{Faults, Refusal};
 use super::{BATCH_LIMIT, EVENT_LIMIT, REQUEST_LIMIT};
 
-/// Why reading ended early.
+/// Why reading stopped early.
 enum Stop {
     NoJson(Box<Problem>),
     Refused(Refusal),
@@ -94,7 +94,7 @@ fn read_batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
         faults.index = Some(index);
         let start = canonicalizer.sent_at();
         let object = canonicalizer.peek() == Some(b'{');
-        // The array of the batch is no level: nesting is counted within each event.
+        // The batch array does not count as a level: nesting is counted within each event.
         let read = if object { canonicalizer.object_with_members(0) } else { canonicalizer.value(0) };
         read.map_err(|problem| problem.within_index(index))?;
         let bytes = canonicalizer.sent_at() - start;
@@ -130,12 +130,12 @@ fn read_batch(body: &[u8], received_at: Timestamp) -> Result<Vec<Event>, Stop> {
     Ok(events)
 }
 
-/// The members of the event that has just been read.
+/// The members of the event just read.
 fn draft<'a>(canonicalizer: &'a Canonicalizer<'_, '_>) -> Draft<'a> {
     let text = canonicalizer.text();
     let mut draft = Draft::default();
     for member in canonicalizer.members() {
-        // Without its quotes. A key with an escape in it names no attribute, so that it need not be undone.
+        // Without its quotes. Keys with escapes never name an attribute, so they need not be unescaped.
         let name = text.get(member.key.start + 1..member.key.end - 1).unwrap_or_default();
         draft.put(name, text.get(member.value.clone()).unwrap_or_default());
     }

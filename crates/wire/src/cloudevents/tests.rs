@@ -1,4 +1,4 @@
-//! What is accepted in which form, and what is refused with which faults.
+//! Accepted requests in each form, and rejected ones with their faults.
 
 use super::*;
 
@@ -46,7 +46,8 @@ fn structured(body: &str) -> Result<Vec<Event>, Refusal> {
 fn structured_events_become_canonical() {
     accepted(
         structured(
-            " { \"data\" : {\"b\": 1.0, \"7\":\"\\/\"}, \"id\":\"e \\\"\\u00e9\", \"source\":\"pim\", \"specversion\":\"1.0\",\n
+            " { \"data\" : {\"b\": 1.0, \"7\":\"\\/\"}, \"id\":\"e \\\"\\u00e9\", \"source\":\"pim\", \
+             \"specversion\":\"1.0\",\n
               \"type\":\"t\", \"time\":\"2026-11-02T09:00:00.70+01:00\", \"subject\":\"s\", \"dataschema\":\"x\" } ",
         ),
         ["e \"é", "t", "2026-11-02T08:00:00.70Z", "", r#"{"7":"/","b":1}"#],
@@ -67,7 +68,7 @@ fn the_producers_source_is_kept_unless_it_is_the_pim() {
     assert_eq!(check(r#""p\u0069m""#, r#""n":1"#), "e1");
     assert_eq!(check(r#""\/shop a""#, r#""n":1,"producersource":"/shop a""#), "/shop a\0e1");
     assert_eq!(check(r#""http://[\"""#, r#""n":1,"producersource":"http://[\"""#), "http://[\"\0e1");
-    // It does not count among the producer's own extensions.
+    // It does not count towards the producer's own extensions.
     let many: String = (0..20).map(|n| format!(",\"e{n}\":1")).collect();
     structured(&event(&many).replace("\"pim\"", &format!("\"{}\"", "s".repeat(5000)))).unwrap();
 }
@@ -117,7 +118,7 @@ fn extensions_have_names_types_and_limits() {
     let many = |count: usize| event(&(0..count).map(|n| format!(",\"e{n}\":1")).collect::<String>());
     structured(&many(20)).unwrap();
     refused(structured(&many(21)), 422, &[("too_many", "")]);
-    // `"x":"…"` has six bytes beside its text.
+    // `"x":"…"` has six bytes in addition to its text.
     let long = |count: usize| event(&format!(",\"x\":\"{}\"", "y".repeat(count - 6)));
     structured(&long(4096)).unwrap();
     refused(structured(&long(4097)), 422, &[("too_long", "")]);
@@ -175,7 +176,7 @@ fn malformed_json_comes_before_wrong_values() {
     refused(structured(""), 400, &[("malformed_json", "")]);
     let body = format!("[{},{}]", event(""), event("").replace("{}", r#"{"a":{"b":1,"b":2}}"#));
     refused(send(BATCHED, &[], body.as_bytes()), 400, &[("malformed_json", "[1].data.a")]);
-    // More keys than are compared one by one.
+    // More keys than are compared pairwise.
     let keys: String = (0..50).map(|n| format!("\"K{}\":1,", n % 49)).collect();
     refused(structured(&format!("{{{keys}\"z\":1}}")), 400, &[("malformed_json", "")]);
 }
@@ -247,7 +248,7 @@ fn limits_are_held_against_what_is_kept_as_well() {
         let data = data.split_once("\"data\":").unwrap().1.strip_suffix('}').unwrap();
         refused(binary(&HEADERS, data), 413, &[("event_too_large", "")]);
     }
-    // Six events of 900 KB are 5.4 MB; sent they are 1.2 MB.
+    // Six events of 900 KB are 5.4 MB; as sent they are 1.2 MB.
     let batch = |count: usize| format!("[{}]", vec![numbers("1e20", 900_000 / 22); count].join(","));
     assert_eq!(send(BATCHED, &[], batch(5).as_bytes()).unwrap().len(), 5);
     refused(send(BATCHED, &[], batch(6).as_bytes()), 413, &[("request_too_large", "")]);
@@ -348,9 +349,9 @@ fn what_sdks_do_not_encode_is_taken_as_it_is() {
     check(b"100%", b"pim", ("100%", ""));
     check(b"%%41%4%zz", b"%", ("%A%4%zz", "%"));
     check("é".as_bytes(), "\u{1f600}".as_bytes(), ("é", "\u{1f600}"));
-    // As JavaScript and Java send it: ISO 8859-1.
+    // As sent by JavaScript and Java: ISO 8859-1.
     check(b"\xe9", b"\xe9", ("é", "é"));
-    // A source is never a reason to refuse, as long as there is one.
+    // A present source is never a reason for rejection.
     check(b"1", b"%ED%A0%80", ("1", "%ED%A0%80"));
     check(b"1", b"a b\"<>", ("1", "a b\"<>"));
     let ignored = [("ce-subject", &b"100%"[..]), ("ce-subject", b"%FF"), ("ce-dataschema", b"\xff")];
@@ -358,7 +359,7 @@ fn what_sdks_do_not_encode_is_taken_as_it_is() {
     for without in [&[("ce-id", &b"1"[..])][..], &[("ce-id", b"1"), ("ce-source", b" ")]] {
         refused(binary_like(sent(without, b"{}")), 422, &[("required", "source")]);
     }
-    // Without a type it must be a JSON object, and that must be well-formed.
+    // Without a type it must be a JSON object, and well-formed.
     refused(binary_like(sent(&[("ce-id", b"1"), ("ce-source", b"pim")], b"{")), 400, &[("malformed_json", "data")]);
 }
 

@@ -1,4 +1,4 @@
-//! JSON text to canonical text in one pass: what is canonical already is copied in long runs, no tree is built.
+//! Converts JSON text to canonical text in one pass: canonical stretches are copied in long runs, without a tree.
 
 use std::ops::Range;
 
@@ -10,9 +10,9 @@ use super::tree::{deeper, duplicate};
 
 type Result<T> = std::result::Result<T, Box<Problem>>;
 
-/// Appends the canonical form of `text` to `out`: what JavaScript's `JSON.stringify(JSON.parse(text))` gives, except
-/// that numbers which a double does not hold keep their text. Refuses what [`super::parse`] refuses; `out` is then as
-/// it was.
+/// Appends the canonical form of `text` to `out`: the result of JavaScript's `JSON.stringify(JSON.parse(text))`, except
+/// that numbers not representable as a double keep their text. Rejects what [`super::parse`] rejects; `out` is then
+/// unchanged.
 pub fn canonicalize(text: &[u8], out: &mut String) -> std::result::Result<(), JsonError> {
     let before = out.len();
     document(text, out).map_err(|problem| {
@@ -29,7 +29,7 @@ fn document(text: &[u8], out: &mut String) -> Result<()> {
     canonicalizer.end()
 }
 
-/// The value of a key that is an array index (`"0"` to `"4294967294"`, canonical form): JavaScript puts those first.
+/// The value of a key that is an array index (`"0"` to `"4294967294"`, canonical form): JavaScript sorts these first.
 pub(super) fn array_index(key: &str) -> Option<u32> {
     let canonical = match key.as_bytes() {
         [b'0'] => true,
@@ -42,29 +42,29 @@ pub(super) fn array_index(key: &str) -> Option<u32> {
     key.parse().ok().filter(|index| *index != u32::MAX)
 }
 
-/// A member of an object, as places in the canonical text.
+/// A member of an object, as ranges of the canonical text.
 #[derive(Clone)]
 pub(crate) struct Member {
     /// The key, quotes included.
     pub(crate) key: Range<usize>,
     /// The value.
     pub(crate) value: Range<usize>,
-    /// Where the key stands in the text as sent.
+    /// Position of the key in the text as sent.
     pub(crate) sent_at: usize,
 }
 
-/// Room for the members of the objects that are open in a usual event.
+/// Capacity for the members of open objects in a typical event.
 const USUAL_MEMBERS: usize = 32;
 
-/// Writes canonical text while it reads.
+/// Writes canonical text while reading.
 ///
-/// Bytes from `run` up to the reader's position are canonical as they are and not yet copied: places in the output are
-/// therefore counted as if they were ([`Canonicalizer::place`]).
+/// Bytes from `run` to the reader's position are canonical but not yet copied: positions in the output are therefore
+/// counted as if they were ([`Canonicalizer::place`]).
 pub(crate) struct Canonicalizer<'a, 'o> {
     reader: Reader<'a>,
     out: &'o mut String,
     run: usize,
-    /// Members of all objects that are open, the innermost one's last.
+    /// Members of all open objects, the innermost object's last.
     members: Vec<Member>,
 }
 
@@ -73,12 +73,12 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         Canonicalizer { reader: Reader::new(text), out, run: 0, members: Vec::with_capacity(USUAL_MEMBERS) }
     }
 
-    /// Where the reader is in the text as sent.
+    /// The reader's position in the text as sent.
     pub(crate) fn sent_at(&self) -> usize {
         self.reader.at
     }
 
-    /// The byte that comes next.
+    /// The next byte.
     pub(crate) fn peek(&self) -> Option<u8> {
         self.reader.peek()
     }
@@ -88,7 +88,7 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         self.out
     }
 
-    /// Forgets the canonical text so far, and its members.
+    /// Discards the canonical text so far, and its members.
     pub(crate) fn clear(&mut self) {
         self.out.clear();
         self.members.clear();
@@ -99,7 +99,7 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         self.out.len() + (self.reader.at - self.run)
     }
 
-    /// Copies what is canonical as it is.
+    /// Copies the pending canonical bytes.
     fn flush(&mut self) {
         self.flush_until(self.reader.at);
     }
@@ -109,7 +109,7 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         self.run = self.reader.at;
     }
 
-    /// Leaves blanks out.
+    /// Drops white space.
     pub(crate) fn blanks(&mut self) {
         if self.reader.peek().is_some_and(|byte| byte <= b' ') {
             self.flush();
@@ -118,12 +118,12 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         }
     }
 
-    /// Moves past one byte that must stand here, keeping it.
+    /// Consumes one required byte and keeps it.
     pub(crate) fn expect(&mut self, byte: u8, what: &str) -> Result<()> {
         self.reader.expect(byte, what)
     }
 
-    /// Nothing but blanks may follow; the canonical text is complete then.
+    /// Only white space may follow; completes the canonical text.
     pub(crate) fn end(&mut self) -> Result<()> {
         self.flush();
         self.reader.end()
@@ -147,13 +147,13 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         }
     }
 
-    /// Reads an object whose members matter to the caller: they are in [`Canonicalizer::members`] then, in the order
-    /// sent, and their text is in [`Canonicalizer::text`].
+    /// Reads an object whose members matter to the caller: they are in [`Canonicalizer::members`] afterwards, in the
+    /// order sent, with their text in [`Canonicalizer::text`].
     pub(crate) fn object_with_members(&mut self, depth: usize) -> Result<()> {
         self.object(depth).map(|_| ())
     }
 
-    /// The members of the object read last by [`Canonicalizer::object_with_members`].
+    /// The members of the object last read by [`Canonicalizer::object_with_members`].
     pub(crate) fn members(&self) -> &[Member] {
         &self.members
     }
@@ -198,7 +198,7 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         self.reader.expect(b']', "`,` or `]`")
     }
 
-    /// Reads an object; its members are those from the answered number on.
+    /// Reads an object; returns the index of its first member.
     fn object(&mut self, depth: usize) -> Result<usize> {
         let depth = deeper(&self.reader, depth)?;
         let first = self.members.len();
@@ -244,7 +244,7 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         unescape(raw).into_owned()
     }
 
-    /// Canonical text is the same exactly where the unescaped keys are.
+    /// Canonical texts of keys are equal exactly if the unescaped keys are.
     fn check_keys(&self, first: usize) -> Result<()> {
         let members = self.members.get(first..).unwrap_or_default();
         let text = self.out.as_bytes();
@@ -265,14 +265,14 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
         }
     }
 
-    /// Moves array indices to the front of the object that begins at `start` and has just been closed.
+    /// Moves array indices to the front of the object that begins at `start` and was just closed.
     fn order(&mut self, start: usize, first: usize) {
         let members = self.members.get(first..).unwrap_or_default();
         let text = self.out.as_bytes();
         if !members.iter().any(|member| text.get(member.key.start + 1).is_some_and(u8::is_ascii_digit)) {
             return;
         }
-        // Keys that are indices hold no escapes, so that their canonical text is their value.
+        // Index keys contain no escapes, so their canonical text is their value.
         let rank = |member: &Member| {
             let key = self.out.get(member.key.start + 1..member.key.end - 1).unwrap_or_default();
             array_index(key).map_or(u64::MAX, u64::from)
@@ -293,5 +293,5 @@ impl<'a, 'o> Canonicalizer<'a, 'o> {
     }
 }
 
-/// Up to this many keys are compared each with each; beyond, sorting them is faster and safe from crafted input.
+/// Up to this many keys are compared pairwise; beyond, sorting is faster and safe from crafted input.
 const FEW: usize = 16;

@@ -1,10 +1,10 @@
-//! Strings out of and into JSON text, with exactly the escapes that JavaScript's `JSON.stringify` writes.
+//! Strings from and to JSON text, with exactly the escapes written by JavaScript's `JSON.stringify`.
 
 use std::borrow::Cow;
 
 /// Appends `text` as a JSON string, quotes included.
 ///
-/// Escaped are `"`, `\` and control characters below U+0020, in their short form where there is one.
+/// Escapes `"`, `\` and control characters below U+0020, in their short form if there is one.
 pub fn escape_into(out: &mut String, text: &str) {
     out.push('"');
     let mut clean = 0;
@@ -33,7 +33,7 @@ pub fn escape_into(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// The length of what [`escape_into`] appends.
+/// Length of the text appended by [`escape_into`].
 pub(crate) fn escaped_len(text: &str) -> usize {
     let longer = |byte: u8| match byte {
         b'"' | b'\\' | 0x08 | b'\t' | b'\n' | 0x0C | b'\r' => 1,
@@ -43,7 +43,7 @@ pub(crate) fn escaped_len(text: &str) -> usize {
     text.len() + 2 + text.bytes().map(longer).sum::<usize>()
 }
 
-/// The value of a string whose escapes the reader has checked; `raw` is what stands between the quotes.
+/// The value of a string with valid escapes; `raw` is the text between the quotes.
 pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
     let Some(first) = raw.find('\\') else { return Cow::Borrowed(raw) };
     let mut text = String::with_capacity(raw.len());

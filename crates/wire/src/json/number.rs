@@ -1,4 +1,4 @@
-//! Numbers: their text as sent, and the text that JavaScript writes where it means the same decimal value.
+//! Numbers: their text as sent, and JavaScript's text for the same decimal value.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 pub struct Number(String);
 
 impl Number {
-    /// From text that the reader has checked.
+    /// From checked text.
     pub(super) fn from_checked(text: &str) -> Number {
         Number(text.to_owned())
     }
@@ -17,12 +17,12 @@ impl Number {
         &self.0
     }
 
-    /// The value, where it is a whole number from 0 to 2⁶⁴ − 1, however it is written (`1.0`, `1e3`).
+    /// The value of a whole number from 0 to 2⁶⁴ − 1, in any spelling (`1.0`, `1e3`).
     pub fn as_u64(&self) -> Option<u64> {
         canonical(&self.0).parse().ok()
     }
 
-    /// The value, where it is a whole number of 64 bits with sign, however it is written.
+    /// The value of a signed 64-bit whole number, in any spelling.
     pub fn as_i64(&self) -> Option<i64> {
         canonical(&self.0).parse().ok()
     }
@@ -40,11 +40,11 @@ impl From<i64> for Number {
     }
 }
 
-/// Whole numbers of up to this many digits are below 2⁵³: JavaScript writes them as they are.
+/// Whole numbers of up to this many digits are below 2⁵³: JavaScript writes them unchanged.
 const ALWAYS_EXACT: usize = 15;
 
-/// What is delivered for a number (contract page 7): JavaScript's shortest form where that has the same decimal value,
-/// else the text as it is.
+/// The delivered form of a number (contract page 7): JavaScript's shortest form if it has the same decimal value,
+/// otherwise the text unchanged.
 pub(crate) fn canonical(text: &str) -> Cow<'_, str> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.len() <= ALWAYS_EXACT && digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -65,22 +65,22 @@ pub(crate) fn canonical(text: &str) -> Cow<'_, str> {
     Cow::Owned(layout(text.starts_with('-'), &held.digits, held.point))
 }
 
-/// A decimal value without its sign: 0.`digits` × 10^`point`, no zeros at either end; no digits at all for zero.
+/// A decimal value without its sign: 0.`digits` × 10^`point`, without zeros at either end; zero has no digits.
 struct Decimal {
     digits: String,
     point: i64,
 }
 
-/// Only a double whose exact value has more digits than that can lie in the middle between two shortest forms: fewer
-/// are told apart by any double.
+/// Only a double whose exact value has more digits can lie exactly between two shortest forms: doubles always
+/// distinguish values of fewer digits.
 const NEVER_HALFWAY: usize = 15;
 
-/// No double has more significant digits than that.
+/// Maximum number of significant digits of a double.
 const MOST_DIGITS: usize = 770;
 
 impl Decimal {
-    /// The shortest digits that mean `double`, those that JavaScript picks: Rust agrees, but for a value in the middle
-    /// between two candidates, where JavaScript takes the even one.
+    /// The shortest digits that denote `double`, as chosen by JavaScript. Rust agrees except for a value exactly
+    /// between two candidates, where JavaScript chooses the even one.
     fn shortest(double: f64) -> Decimal {
         let shortest = Decimal::of(&format!("{double:e}"));
         let count = shortest.digits.len();
@@ -111,13 +111,13 @@ impl Decimal {
     }
 }
 
-/// Beyond what any double has, it only matters that it is beyond.
+/// Saturates beyond the range of doubles.
 fn exponent_of(text: &str) -> i64 {
     let text = text.strip_prefix('+').unwrap_or(text);
     text.parse().unwrap_or(if text.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 })
 }
 
-/// ECMAScript's `Number::toString` for the digits and the position of the point.
+/// ECMAScript's `Number::toString` for these digits and position of the point.
 fn layout(negative: bool, digits: &str, point: i64) -> String {
     let mut out = String::with_capacity(digits.len() + 8);
     if negative {

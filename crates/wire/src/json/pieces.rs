@@ -1,4 +1,4 @@
-//! The elements of one array of a document, each as it was sent: what is wrong with one of them costs that one, not the others.
+//! The elements of one array of a document, each as sent: a faulty element does not affect the others.
 
 use super::Value;
 use super::escape::unescape;
@@ -11,14 +11,14 @@ type Result<T> = std::result::Result<T, Box<Problem>>;
 /// A document in two parts.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Pieces<'t> {
-    /// The document, with nothing in that array.
+    /// The document, with that array empty.
     pub rest: Value,
-    /// The elements of the array as they were sent; `None` where there is no array.
+    /// The elements of the array as sent; `None` if there is no array.
     pub elements: Option<Vec<&'t str>>,
 }
 
-/// Takes a document apart at the array that the keys in `path` lead to. All of it must be JSON; what [`parse`] asks beyond that
-/// (keys that are there once, no lone surrogates, a depth) is asked of what is around the array.
+/// Splits a document at the array at `path`. All of it must be JSON; the stricter rules of [`parse`] (unique keys, no
+/// lone surrogates, limited depth) apply only outside the array.
 pub fn pieces<'t>(text: &'t [u8], path: &[&str]) -> std::result::Result<Pieces<'t>, JsonError> {
     let found = taken_apart(text, path).map_err(|problem| problem.placed(text))?;
     let Some((opening, elements, closing)) = found else {
@@ -28,13 +28,13 @@ pub fn pieces<'t>(text: &'t [u8], path: &[&str]) -> std::result::Result<Pieces<'
     Ok(Pieces { rest, elements: Some(elements) })
 }
 
-/// Where the array opens and closes, and its elements.
+/// Positions of the array's brackets, and its elements.
 fn taken_apart<'t>(text: &'t [u8], path: &[&str]) -> Result<Option<(usize, Vec<&'t str>, usize)>> {
     let text = text_of(text)?;
     let mut reader = Reader::new(text);
     skip(&mut reader)?;
     reader.end()?;
-    // It is JSON: from here on nothing fails.
+    // It is valid JSON: nothing fails from here on.
     let mut reader = Reader::new(text);
     for key in path {
         if !enter(&mut reader, key)? {
@@ -64,7 +64,7 @@ fn taken_apart<'t>(text: &'t [u8], path: &[&str]) -> Result<Option<(usize, Vec<&
     }
 }
 
-/// Moves to the value of a key of the object that begins here; `false` if there is none.
+/// Moves to the value of a key of the object that begins here; `false` if the key is missing.
 fn enter(reader: &mut Reader<'_>, wanted: &str) -> Result<bool> {
     reader.skip_blanks();
     if reader.peek() != Some(b'{') {
@@ -89,7 +89,7 @@ fn enter(reader: &mut Reader<'_>, wanted: &str) -> Result<bool> {
     }
 }
 
-/// Reads a key and the colon behind it.
+/// Reads a key and its colon.
 fn key<'t>(reader: &mut Reader<'t>) -> Result<&'t str> {
     reader.skip_blanks();
     if reader.peek() != Some(b'"') {
@@ -101,7 +101,7 @@ fn key<'t>(reader: &mut Reader<'t>) -> Result<&'t str> {
     Ok(key)
 }
 
-/// Moves past a value, however deep it is: what is open is on a stack of a byte each.
+/// Skips a value of any depth: open brackets are on a stack of one byte each.
 fn skip(reader: &mut Reader<'_>) -> Result<()> {
     let mut open: Vec<u8> = Vec::new();
     loop {
@@ -207,7 +207,7 @@ mod tests {
             assert!(pieces(broken.as_bytes(), &["events"]).is_err(), "{broken}");
         }
         assert!(pieces(b"{\"events\":[\"\xff\"]}", &["events"]).is_err());
-        // Around the array more is asked.
+        // The stricter rules apply around the array.
         assert!(pieces(br#"{"events":[],"events":[]}"#, &["events"]).is_err());
         assert!(pieces(br#"{"events":[],"a":"\ud800"}"#, &["events"]).is_err());
     }

@@ -1,26 +1,26 @@
-//! Where and why a text is no JSON that we take: the error, and how it gathers its path on the way out.
+//! Errors in JSON text: position and cause, with a path collected on the way out.
 
 use std::fmt;
 
 use super::escape::escape_into;
 
-/// Why a text was refused, with the place.
+/// Why and where a text was rejected.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("invalid JSON at line {line}, column {column}: {message}")]
 pub struct JsonError {
-    /// Byte offset of the place.
+    /// Byte offset of the position.
     pub offset: usize,
     /// Its line, from 1.
     pub line: u32,
     /// Its column in code points, from 1.
     pub column: u32,
-    /// What was expected and found, or what is wrong, with the path where there is one.
+    /// Text expected and found, or the fault, with the path if there is one.
     pub message: String,
-    /// The innermost value around the place, such as `[7].data.values`; empty at the top.
+    /// The innermost enclosing value, such as `[7].data.values`; empty at the top.
     pub path: String,
 }
 
-/// A fault while it travels up through the values around it.
+/// A fault on its way up through the enclosing values.
 pub(crate) struct Problem {
     offset: usize,
     message: String,
@@ -48,7 +48,7 @@ impl Problem {
         self
     }
 
-    /// The error for whoever sent `text`.
+    /// The error for the sender of `text`.
     pub(crate) fn placed(&self, text: &[u8]) -> JsonError {
         let mut path = String::new();
         for step in self.steps.iter().rev() {
@@ -62,7 +62,7 @@ impl Problem {
         let before = text.get(..self.offset).unwrap_or(text);
         let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        // Each code point has one byte that is no continuation byte.
+        // Each code point has one byte other than a continuation byte.
         let column = before[line_start..].iter().filter(|byte| **byte & 0xC0 != 0x80).count() + 1;
         JsonError {
             offset: self.offset,
@@ -74,7 +74,7 @@ impl Problem {
     }
 }
 
-/// A path is cut here, so that a message never repeats a whole document.
+/// Maximum length of a path, so that a message never repeats a whole document.
 const LONGEST_PATH: usize = 200;
 
 struct Quoted<'a>(&'a str);
@@ -102,7 +102,7 @@ fn push_key(path: &mut String, key: &str) {
     }
 }
 
-/// The text of `bytes`, or the place of the first byte that is no UTF-8.
+/// The text of `bytes`, or the position of the first byte that is not UTF-8.
 pub(crate) fn text_of(bytes: &[u8]) -> Result<&str, Box<Problem>> {
     std::str::from_utf8(bytes).map_err(|fault| {
         let at = fault.valid_up_to();

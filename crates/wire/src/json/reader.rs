@@ -1,4 +1,4 @@
-//! Token by token through a JSON text: the one place that knows the grammar of strings, numbers and words.
+//! Tokenizes JSON text: the only place with the grammar of strings, numbers and words.
 
 use super::escape::hex4;
 use super::place::Problem;
@@ -11,11 +11,11 @@ pub(crate) struct Reader<'a> {
 
 const UNCLOSED: &str = "expected a closing quote for the string that begins here";
 
-/// A string token whose escapes are checked.
+/// A string token with checked escapes.
 pub(crate) struct Quoted<'a> {
-    /// What stands between the quotes.
+    /// Text between the quotes.
     pub(crate) raw: &'a str,
-    /// Whether `JSON.stringify` would write it the same; may be `false` where it would.
+    /// Whether `JSON.stringify` would write it the same; may be `false` even so.
     pub(crate) canonical: bool,
 }
 
@@ -31,14 +31,14 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Moves past blanks.
+    /// Skips white space.
     pub(crate) fn skip_blanks(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.at += 1;
         }
     }
 
-    /// The problem that something else stands here.
+    /// The problem that something else is here.
     pub(crate) fn expected(&self, what: &str) -> Box<Problem> {
         let found = match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
             None => "the end of the text".to_owned(),
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         Problem::new(self.at, format!("expected {what}, found {found}"))
     }
 
-    /// Moves past one byte that must stand here.
+    /// Consumes one required byte.
     pub(crate) fn expect(&mut self, byte: u8, what: &str) -> Result<()> {
         if self.peek() != Some(byte) {
             return Err(self.expected(what));
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Nothing but blanks may follow.
+    /// Only white space may follow.
     pub(crate) fn end(&mut self) -> Result<()> {
         self.skip_blanks();
         if self.at < self.text.len() { Err(self.expected("nothing after the value")) } else { Ok(()) }
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the string whose opening quote is here, lone surrogates included; answers what stands between the quotes.
+    /// Reads the string whose opening quote is here, lone surrogates included; returns the text between the quotes.
     pub(crate) fn any_string(&mut self) -> Result<&'a str> {
         let opening = self.at;
         let bytes = self.text.as_bytes();
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Moves past the escape that is here; answers whether it is one that `JSON.stringify` writes.
+    /// Consumes the escape here; returns whether `JSON.stringify` writes it the same.
     fn escape(&mut self, bytes: &[u8]) -> Result<bool> {
         let (length, canonical) = match bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => (2, true),
@@ -193,8 +193,8 @@ impl<'a> Reader<'a> {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// The first place from `at` on that holds `"`, `\` or a control character. Eight bytes at a time: strings are most of
-/// an event. A borrow can flag a byte falsely only above a true hit, so that the lowest flag is always right.
+/// The first position from `at` on with `"`, `\` or a control character. Checks eight bytes at a time, because strings
+/// are most of an event. A borrow can flag a byte falsely only above a true hit, so the lowest flag is always right.
 pub(crate) fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);

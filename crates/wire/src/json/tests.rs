@@ -1,4 +1,4 @@
-//! What is written for what was sent, and what is refused where.
+//! Canonical texts, and positions of errors.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! JSON text to a tree of values, and a tree to canonical text.
+//! Parses JSON text to a tree of values, and writes a tree as canonical text.
 
 use std::collections::HashSet;
 
@@ -38,7 +38,7 @@ fn value(reader: &mut Reader<'_>, depth: usize) -> Result<Value> {
     }
 }
 
-/// The depth within the array or object that opens here.
+/// The depth within the array or object opened here.
 pub(super) fn deeper(reader: &Reader<'_>, depth: usize) -> Result<usize> {
     if depth >= MAX_DEPTH {
         return Err(Problem::new(reader.at, format!("expected at most {MAX_DEPTH} levels of arrays and objects")));
@@ -66,7 +66,7 @@ fn array(reader: &mut Reader<'_>, depth: usize) -> Result<Value> {
     }
 }
 
-/// Up to this many members are compared with each other; beyond, a set is faster and safe from crafted input.
+/// Up to this many members are compared pairwise; beyond, a set is faster and safe from crafted input.
 const FEW: usize = 16;
 
 fn object(reader: &mut Reader<'_>, depth: usize) -> Result<Value> {
@@ -110,7 +110,7 @@ fn object(reader: &mut Reader<'_>, depth: usize) -> Result<Value> {
     }
 }
 
-/// The problem of a key that is there twice.
+/// The problem of a duplicate key.
 pub(super) fn duplicate(at: usize, key: &str) -> Box<Problem> {
     let mut message = "duplicate key ".to_owned();
     let cut = key.char_indices().nth(100).map_or(key.len(), |(cut, _)| cut);
@@ -138,7 +138,7 @@ pub(super) fn write(out: &mut String, value: &Value) {
         }
         Value::Object(members) => {
             let mut order: Vec<&(String, Value)> = members.iter().collect();
-            // Stable: keys that are no array index keep their order behind those that are.
+            // Stable: keys other than array indices keep their order after these.
             order.sort_by_key(|(key, _)| array_index(key).map_or(u64::MAX, u64::from));
             out.push('{');
             for (index, (key, value)) in order.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Holds the data of an event against the field list of its type, in one pass over the text.
+//! Checks the data of an event against the field list of its type, in one pass over the text.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use domain::scan::{self, Scan};
 use super::shape::{self, Field, Kind, Shape};
 use crate::fault::{Fault, code};
 
-/// How many faults of one event are told; a producer that sends another shape altogether needs no more.
+/// Maximum number of reported faults per event; more don't help a producer with a different shape.
 pub const MOST_FAULTS: usize = 20;
 
-/// What is wrong with the `data` of an event of this type. `data` is JSON text. Nothing is wrong with what has no field
-/// list: types that are not known, or were registered.
+/// The faults in the `data` of an event of this type. `data` is JSON text. Types without a field list, unknown or
+/// registered ones, have no faults.
 pub fn check(event_type: &str, data: &str) -> Vec<Fault> {
     let mut faults = Faults(Vec::new());
     if let Some(shape) = shape::of(event_type) {
@@ -20,7 +20,7 @@ pub fn check(event_type: &str, data: &str) -> Vec<Fault> {
     faults.0
 }
 
-/// A path within the event; a text only when something is wrong there.
+/// A path within the event, rendered only for faults.
 enum Place<'a> {
     Data,
     Member(&'a Place<'a>, &'a str),
@@ -48,7 +48,7 @@ impl Faults {
         }
     }
 
-    /// Looks at the value that comes next, and passes over it.
+    /// Checks the next value and consumes it.
     fn look(&mut self, scan: &mut Scan<'_>, shape: &Shape, place: &Place<'_>) {
         let found = scan.kind();
         match (&shape.kind, found) {
@@ -115,7 +115,7 @@ fn wanted(kind: &Kind) -> &'static str {
     }
 }
 
-/// What was found, in words; scalars that are short are told as they stand.
+/// Description of the value found; short scalars are quoted.
 fn name(kind: Option<scan::Kind>, raw: &str) -> String {
     match kind {
         Some(scan::Kind::Object) => "an object".to_owned(),

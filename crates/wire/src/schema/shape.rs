@@ -1,4 +1,4 @@
-//! The shape of a type's data, as a tree: what the catalogue's flat field list says.
+//! The shape of a type's data, as a tree built from the catalogue's flat field list.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use domain::entity::key_paths;
 use domain::event_type::{Catalogue, DataField, EventType, catalogue};
 
-/// What may stand somewhere.
+/// Permitted values at a position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Shape {
     pub(super) kind: Kind,
@@ -49,7 +49,7 @@ pub(super) fn of(event_type: &str) -> Option<&'static Shape> {
     SHAPES.get(event_type)
 }
 
-/// What a JSON type of the list allows; none for a notation that is not known.
+/// Parses a JSON type of the list; none for an unknown notation.
 fn read(json_type: &str) -> Option<Shape> {
     if let Some(item) = json_type.strip_prefix("array<").and_then(|rest| rest.strip_suffix('>')) {
         return Some(Shape { kind: Kind::List(Box::new(read(item)?)), nullable: false });
@@ -80,7 +80,7 @@ fn build(fields: &[DataField], keys: &[&[&str]]) -> Shape {
     data
 }
 
-/// Puts the shape where its path says. Parents stand before their members in the list; what has none is left out.
+/// Inserts the shape at its path. Parents precede their members in the list; members without a parent are skipped.
 fn place(data: &mut Shape, path: &str, shape: Shape) -> Option<()> {
     let path = path.strip_prefix("data.")?;
     if let Some(path) = path.strip_suffix(" (additional properties)") {
@@ -103,7 +103,7 @@ fn at<'a, 'p>(data: &'a mut Shape, path: impl Iterator<Item = &'p str>) -> Optio
     Some(shape)
 }
 
-/// The members of an object; for a list or a map, those of what it is made of.
+/// The members of an object; for a list or a map, those of its items.
 fn members(shape: &mut Shape) -> Option<&mut Vec<Field>> {
     match &mut shape.kind {
         Kind::Object(fields) => Some(fields),
@@ -127,12 +127,12 @@ fn require(data: &mut Shape, path: &[&str]) -> Option<()> {
 mod tests {
     use super::*;
 
-    /// How many lines of a list a shape was made from.
+    /// Number of list entries that a shape was built from.
     fn lines(shape: &Shape, top: bool) -> usize {
         match &shape.kind {
             Kind::Object(fields) => fields.iter().map(|field| 1 + lines(&field.shape, true)).sum(),
             Kind::Map(inner) => 1 + lines(inner, true),
-            // `array<string>` has a further line for its item, `array<object>` only where nothing else is said of it.
+            // `array<string>` has another entry for its item, `array<object>` only if nothing else describes it.
             Kind::List(inner) => usize::from(top && lines(inner, false) == 0) + lines(inner, false),
             _ => 0,
         }

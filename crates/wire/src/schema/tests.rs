@@ -1,4 +1,4 @@
-//! Schemas and checks: on the contract's examples, on real events, and with faults planted in them.
+//! Schemas and checks: on the contract's examples, on real events, and with planted faults.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ fn schema_of(event_type: &str) -> Json {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// The part of JSON Schema that the schemas use, read from its specification.
+/// The subset of JSON Schema used by the schemas, implemented from its specification.
 fn valid(schema: &Json, value: &Json) -> bool {
     let has_type = |name: &Json| match name.as_str() {
         Some("object") => value.is_object(),
@@ -92,7 +92,7 @@ fn a_whole_event_fits_the_schema() {
     });
 }
 
-/// Plants a fault in the example's data: both the check and the schema must find it, and nothing else.
+/// Plants a fault in the example's data: the check must report it and nothing else, and the schema must reject it.
 #[track_caller]
 fn plant(event_type: &str, pointer: &str, value: Option<Json>, fault: &str) {
     let mut data = example(event_type);
@@ -140,7 +140,8 @@ fn planted_faults_are_found() {
     delta(
         "/quantified_associations/an_association_type_code/added/products/1/quantity",
         json!("2"),
-        ".quantified_associations.an_association_type_code.added.products[1].quantity: expected a number, found a string",
+        ".quantified_associations.an_association_type_code.added.products[1].quantity: expected a number, found a \
+         string",
     );
 }
 

@@ -1,4 +1,4 @@
-//! Known answers, and what a receiver accepts.
+//! Known answers, and a receiver's verification.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ fn the_known_answer_of_the_contract() {
 fn an_attempt_carries_both_kinds_of_signature() {
     let signer = Signer::new(&secret("first"), Some(&secret("whsec_c2Vjb25k")));
     let signed = signer.sign("id 1%é", AT, b"{}");
-    // Made with OpenSSL: printf 'id%%201%%25%%C3%%A9.1793606400.{}' | openssl dgst -sha256 -hmac SECRET -binary | base64
+    // Created with OpenSSL: printf 'id%%201%%25%%C3%%A9.1793606400.{}' | openssl dgst -sha256 -hmac SECRET -binary |
+    // base64
     let headers: Vec<_> = signed.headers().collect();
     assert_eq!(
         headers,
@@ -84,7 +85,7 @@ fn an_empty_second_secret_is_none() {
 fn the_events_api_is_verified_over_timestamp_and_body() {
     let key = SigningKey::new(&secret("secret"));
     let signature = key.events_api("1793606400", b"");
-    // Made with OpenSSL: printf '1793606400.' | openssl dgst -sha256 -hmac secret
+    // Created with OpenSSL: printf '1793606400.' | openssl dgst -sha256 -hmac secret
     assert_eq!(signature, "d0b8fe9f1e32ec6ffa22d6f08d1e44b7fa3a73fb5cf94ae572aef8e10231f019");
     let check = |timestamp: &[u8], body: &[u8], seconds_later: i64| {
         let now = Timestamp::from_micros(AT.as_micros() + seconds_later * 1_000_000);

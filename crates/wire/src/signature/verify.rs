@@ -1,4 +1,4 @@
-//! The receiver's side: is a signature genuine, and fresh? Compared in constant time.
+//! Verification by the receiver: authenticity and freshness, compared in constant time.
 
 use std::time::Duration;
 
@@ -10,35 +10,34 @@ use aws_lc_rs::hmac;
 
 use super::SigningKey;
 
-/// Why a signature is refused.
+/// Why a signature is rejected.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SignatureError {
-    /// The header cannot be a signature.
+    /// Invalid format.
     #[error("the signature is malformed: expected {expected}")]
     Malformed {
-        /// What it should look like.
+        /// Expected format.
         expected: &'static str,
     },
-    /// The timestamp is no number of Unix seconds.
+    /// The timestamp isn't a number of Unix seconds.
     #[error("the timestamp is malformed: expected a whole number of Unix seconds")]
     MalformedTimestamp,
-    /// Another secret or another body.
+    /// A different secret or body.
     #[error("the signature does not match: the secret differs, or the body was changed on its way")]
     Mismatch,
-    /// Of another time: a replay, or one of the clocks is wrong.
+    /// Outdated or in the future: a replay, or one of the clocks is wrong.
     #[error("the timestamp is {seconds} s off the clock (at most {allowed} s are allowed)")]
     Stale {
-        /// How far off, in either direction.
+        /// Deviation, in either direction.
         seconds: u64,
-        /// How far off it may be.
+        /// Permitted deviation.
         allowed: u64,
     },
 }
 
 const HEX: SignatureError = SignatureError::Malformed { expected: "64 lower-case hex digits" };
 
-/// What can be judged of a request of the older Events API before its body is there; `tolerance` itself is fresh
-/// enough.
+/// The checks of an Events API request that don't need its body; a deviation equal to `tolerance` is accepted.
 pub fn judge_events_api_headers(
     timestamp: &[u8],
     signature: &[u8],
@@ -51,13 +50,14 @@ pub fn judge_events_api_headers(
 }
 
 impl SigningKey {
-    /// Checks Akeneo's signature, of either header.
+    /// Verifies Akeneo's signature, of either header.
     pub fn verify_akeneo(&self, signature: &[u8], body: &[u8]) -> Result<(), SignatureError> {
         let tag = from_hex(signature).ok_or(HEX)?;
         hmac::verify(&self.0, body, &tag).map_err(|_| SignatureError::Mismatch)
     }
 
-    /// Checks the signature of the older Events API over `{timestamp}.{body}`; `tolerance` itself is fresh enough.
+    /// Verifies the signature of the older Events API over `{timestamp}.{body}`; a deviation equal to `tolerance` is
+    /// accepted.
     pub fn verify_events_api(
         &self,
         timestamp: &[u8],
@@ -74,7 +74,7 @@ impl SigningKey {
         fresh(seconds, now, tolerance)
     }
 
-    /// Checks Standard Webhooks' headers `webhook-id`, `webhook-timestamp` and `webhook-signature`: one of the
+    /// Verifies Standard Webhooks' headers `webhook-id`, `webhook-timestamp` and `webhook-signature`: one of the
     /// signatures must be by this key.
     pub fn verify_standard(
         &self,
@@ -87,7 +87,7 @@ impl SigningKey {
         let mut understood = false;
         let mut genuine = false;
         for signature in signatures.split(|byte| *byte == b' ') {
-            // Other versions may stand beside ours.
+            // Signatures of other versions may be present as well.
             let Some(tag) = signature.strip_prefix(b"v1,").and_then(|text| STANDARD.decode(text).ok()) else {
                 continue;
             };

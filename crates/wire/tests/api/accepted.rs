@@ -1,4 +1,4 @@
-//! Bodies that are accepted, and how they read back, to the letter.
+//! Accepted bodies and their rendered form, verbatim.
 
 use wire::api::{Rules, subscriber, subscription};
 

@@ -1,4 +1,4 @@
-//! The API's bodies as clients see them: what is refused and how, what is accepted and how it reads back.
+//! The API's bodies from a client's view: rejected ones with their errors, accepted ones with their rendered form.
 
 mod accepted;
 mod patched;

@@ -1,4 +1,4 @@
-//! What PATCH changes, what it leaves alone, and what it refuses.
+//! PATCH: changed fields, unchanged fields, rejections.
 
 use domain::destination::DestinationType;
 use domain::outcome::SuspensionReason;
@@ -21,7 +21,7 @@ fn check_refused(current: &str, body: &str, expect: &[(&str, &str, &str)]) {
     check_faults(body, patch(&make_subscription(current), body), expect);
 }
 
-/// Checks that the patched one is what would have been made from `expect` at once.
+/// Checks that patching gives the same result as creating from `expect`.
 #[track_caller]
 fn check(current: &str, body: &str, expect: &str) {
     let patched = patch(&make_subscription(current), body).unwrap_or_else(|faults| panic!("{body}: {faults:?}"));
@@ -217,7 +217,7 @@ fn what_was_allowed_once_does_not_stand_in_the_way() {
     let kept = r#"{"events":["com.example.retired","com.akeneo.pim.v1.product.updated"]}"#;
     assert_eq!(patch(&current, kept).unwrap().selection.events.len(), 2);
     check_refused(HTTPS, kept, &[("events[0]", "unknown_event_type", "")]);
-    // Its type is no longer built in: it can still be changed, but not be chosen anew.
+    // Its type is no longer built in: it can still be changed, but not chosen anew.
     with_rules(|rules| {
         let rules = Rules { destination_types: &[DestinationType::Https], ..*rules };
         let pubsub = make_subscription(PUBSUB);

@@ -1,4 +1,4 @@
-//! A platform with its rules, a subscriber and a subscription of each type, and the one way to check a refusal.
+//! A platform with its rules, a subscriber and a subscription of each type, and a common check of rejections.
 
 #![expect(clippy::unwrap_used, reason = "what is made here is the test's own and valid")]
 
@@ -79,7 +79,7 @@ pub(crate) const HTTPS: &str = r#"{"type":"https","events":["com.akeneo.pim.v1.p
 pub(crate) const PUBSUB: &str = r#"{"type":"pubsub","events":["com.akeneo.pim.v1.product.updated"],"config":{"project_id":"my-project","topic_id":"my-topic"}}"#;
 pub(crate) const KAFKA: &str = r#"{"type":"kafka","events":["com.akeneo.pim.v1.product.updated"],"config":{"broker":"b1.example.com:9092,b2.example.com:9092","topic":"products","sasl_auth":{"mechanism":"scram","scram_variant":"sha-512","username":"u","password":"p"}}}"#;
 
-/// A certificate and its key in PEM, made once.
+/// A certificate and its key in PEM, generated once.
 pub(crate) struct Pair {
     pub(crate) certificate: String,
     pub(crate) key: String,
@@ -110,7 +110,7 @@ pub(crate) fn kafka_with_tls(server_name: &str, ca: &str, certificate: &str, key
     )
 }
 
-/// Checks that there are exactly these faults: field (empty for none), code, and a part of the message.
+/// Checks for exactly these faults: field (empty for none), code, and a part of the message.
 #[track_caller]
 pub(crate) fn check_faults<T: std::fmt::Debug>(
     what: &str,

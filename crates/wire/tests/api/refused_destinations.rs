@@ -1,4 +1,4 @@
-//! `config`s that are refused, type by type.
+//! Rejected `config`s, type by type.
 
 use crate::platform::{check_subscription, kafka_with_tls, pairs};
 

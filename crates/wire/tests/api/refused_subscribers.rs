@@ -1,4 +1,4 @@
-//! Bodies of `POST /subscribers` that are refused.
+//! Rejected bodies of `POST /subscribers`.
 
 use crate::platform::check_subscriber;
 
@@ -106,7 +106,7 @@ fn channels() {
     ] {
         check(&url(text), &[("contact.notification_webhook_url", code, fragment)]);
     }
-    // Also where the channel is off: what is stored is valid.
+    // Even if the channel is off: stored values are always valid.
     check(r#""notification_webhook_url":"ftp://x""#, &[("contact.notification_webhook_url", "https_required", "")]);
     let secret = |secret: &str| format!(r#""notification_webhook_secret":"{secret}""#);
     let field = "contact.notification_webhook_secret";

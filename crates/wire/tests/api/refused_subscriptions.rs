@@ -1,4 +1,4 @@
-//! Bodies of `POST …/subscriptions` that are refused for what they have in common.
+//! Rejected bodies of `POST …/subscriptions`, for faults common to all types.
 
 use domain::destination::DestinationType;
 use wire::api::{Rules, subscription};
@@ -138,7 +138,7 @@ fn all_faults_at_once() {
     );
 }
 
-/// A body of 256 KiB that is wrong throughout is answered shortly.
+/// A body of 256 KiB full of faults gets a short response.
 #[test]
 fn only_so_many_faults_are_listed() {
     let types: Vec<String> = (0..20_000).map(|number| format!(r#""type{number}""#)).collect();

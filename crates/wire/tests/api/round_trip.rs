@@ -1,4 +1,5 @@
-//! "Read, edit, send back": whatever was accepted, its answer as a PATCH changes nothing and destroys no secret.
+//! "Read, edit, send back": the response for any accepted body, sent back as a PATCH, changes nothing and destroys no
+//! secret.
 
 use proptest::prelude::*;
 use wire::api::{subscriber, subscription};
@@ -12,7 +13,7 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_canonical()
 }
 
-/// Any text that is not the mask.
+/// Any text except the mask.
 fn text(min: usize, max: usize) -> impl Strategy<Value = String> {
     prop::collection::vec(any::<char>(), min..=max).prop_map(|characters| characters.into_iter().collect())
 }
@@ -61,7 +62,14 @@ fn kafka() -> impl Strategy<Value = String> {
         r#""mechanism":"scram","scram_variant":"sha-256""#,
         r#""mechanism":"scram","scram_variant":"sha-512""#,
     ]);
-    ("([a-z]{1,10}\\.example:[1-9][0-9]{0,3}, ?){0,2}[a-z]{1,9}:9092", "[A-Za-z0-9_-]{1,40}", mechanism, "[^\0]{1,20}", "[^\0]{1,20}", headers())
+    (
+        "([a-z]{1,10}\\.example:[1-9][0-9]{0,3}, ?){0,2}[a-z]{1,9}:9092",
+        "[A-Za-z0-9_-]{1,40}",
+        mechanism,
+        "[^\0]{1,20}",
+        "[^\0]{1,20}",
+        headers(),
+    )
         .prop_map(|(broker, topic, mechanism, username, password, headers)| {
             format!(
                 r#""type":"kafka","config":{{"broker":"{broker}","topic":"{topic}","sasl_auth":{{{mechanism},"username":{},"password":{}}},"headers":{headers}}}"#,

@@ -1,10 +1,11 @@
-//! One Node process that answers line by line what JavaScript makes of a text.
+//! A Node process that answers each line with JavaScript's result.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Reads lines that are JSON arrays `[what, text]`. A number's answer is the rule of exactness, written a second time:
-/// JavaScript's form where it is the same decimal value, compared with whole numbers of any size, else the text itself.
+/// Reads lines with JSON arrays `[what, text]`. The answer for a number is a second implementation of the exactness
+/// rule: JavaScript's form if it has the same decimal value, compared with integers of any size, otherwise the text
+/// itself.
 const PROGRAM: &str = r#"
 const parts = text => {
   const [, sign, whole, fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text);
@@ -35,7 +36,7 @@ process.stdin.on('data', chunk => {
 });
 "#;
 
-/// The process; it ends with the value.
+/// The process; killed on drop.
 pub(crate) struct Node {
     child: Child,
     to: ChildStdin,
@@ -44,7 +45,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts it; `None` where there is no `node`.
+    /// Starts it; `None` without `node`.
     pub(crate) fn start() -> Option<Node> {
         let mut child =
             Command::new("node").args(["-e", PROGRAM]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
@@ -57,7 +58,7 @@ impl Node {
         self.ask("text", text)
     }
 
-    /// What is to be delivered for a number.
+    /// The form to be delivered for a number.
     pub(crate) fn number(&mut self, text: &str) -> &str {
         self.ask("number", text)
     }
@@ -74,7 +75,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // It may have ended by itself, after a text that it could not read.
+        // It may already have exited, after unreadable text.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,10 +1,10 @@
-//! JSON texts as nobody in their right mind would write them, but somebody may send them.
+//! JSON texts beyond what any sensible producer would send.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Numbers that a double may hold or not.
+/// Numbers that may or may not be representable as a double.
 pub(crate) fn numbers() -> impl Strategy<Value = String> {
     let any_digits = "-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,24})?([eE][+-]?[0-9]{1,3})?";
     let double = any::<f64>().prop_filter("finite", |double| double.is_finite());
@@ -14,9 +14,13 @@ pub(crate) fn numbers() -> impl Strategy<Value = String> {
         1 => double.prop_map(|double| format!("{double}")),
         1 => (9_007_199_254_740_900_u64..9_007_199_254_741_100).prop_map(|number| number.to_string()),
         1 => any::<u64>().prop_map(|number| number.to_string()),
-        // In the middle between two shortest forms, where the even one counts.
+        // Exactly between two shortest forms, where the even one counts.
         2 => (1_u64 << 48..1_u64 << 53, 0_u8..8, 1_usize..4).prop_map(|(whole, eighths, digits)| {
-            format!("{whole}.{:0<width$}", (u32::from(eighths) * 125 / 10_u32.pow(3 - digits as u32)), width = digits + 1)
+            format!(
+                "{whole}.{:0<width$}",
+                (u32::from(eighths) * 125 / 10_u32.pow(3 - digits as u32)),
+                width = digits + 1
+            )
         }),
         1 => (1_u64 << 53..1_u64 << 60, 0_usize..4).prop_map(|(whole, digits)| {
             let text = whole.to_string();
@@ -27,9 +31,9 @@ pub(crate) fn numbers() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Numbers that are the decimal value of a double's shortest form, in various spellings.
+/// Decimal values of doubles' shortest forms, in various spellings.
 fn exact() -> impl Strategy<Value = String> {
-    // Without those where a double can lie in the middle between two shortest forms: there Rust's is not JavaScript's.
+    // Without those where a double can lie exactly between two shortest forms: there Rust and JavaScript differ.
     let plain = |double: &f64| double.is_finite() && !(1e13..1e22).contains(&double.abs());
     let double = any::<f64>().prop_filter("finite and not halfway", plain);
     prop_oneof![
@@ -45,7 +49,7 @@ fn exact() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A string as its value and a spelling of it.
+/// A string: its value and a spelling of it.
 fn strings() -> impl Strategy<Value = (String, String)> {
     let odd = select(vec![
         '"',
@@ -130,7 +134,7 @@ fn blanks() -> impl Strategy<Value = &'static str> {
     select(vec!["", "", "", "", " ", "\n", "\t", "\r\n", "   \n  "])
 }
 
-/// Texts whose numbers a double holds: JavaScript has the last word on all of them.
+/// Texts whose numbers are all representable as doubles: JavaScript is authoritative for them.
 pub(crate) fn texts() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         select(vec!["null", "true", "false", "{}", "[ ]", "\"\""]).prop_map(str::to_owned),

@@ -6,10 +6,10 @@ use domain::destination::{CustomHeaders, HeaderError};
 use super::super::reader::{Reader, shortened};
 use crate::fault::code;
 
-/// Of more headers than are allowed, only so many are looked at one by one.
+/// Maximum number of excess headers checked individually.
 const JUDGED: usize = 10 * CustomHeaders::MAX;
 
-/// Reads the headers; `further` says what else the type of destination asks of a name.
+/// Reads the headers; `further`: the destination type's own checks of a name.
 pub(super) fn read(fields: &mut Reader<'_, '_>, further: impl Fn(&str) -> Result<(), HeaderError>) -> CustomHeaders {
     let Some(mut fields) = fields.object("headers") else { return CustomHeaders::default() };
     let members = fields.members();

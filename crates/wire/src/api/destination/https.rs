@@ -22,7 +22,8 @@ const FIELDS: Object = Object::new(&[
             "https://app.example.com:8443/a?b=c%20d&e",
             "https://bücher.example/",
         ])),
-        "URL of the endpoint: `https`, without user info and fragment, kept byte for byte; an IDN host is converted to punycode. The operator may allow `http` for development.",
+        "URL of the endpoint: `https`, without user info and fragment, kept byte for byte; an IDN host is converted to \
+         punycode. The operator may allow `http` for development.",
     ),
     Field::required("secret", Shape::Object(&SECRET), "Secrets for signing events."),
     HEADERS,

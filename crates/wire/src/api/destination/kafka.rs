@@ -13,7 +13,7 @@ use super::{Config, HEADERS, headers, pem};
 use crate::fault::code;
 use crate::json::Value;
 
-/// Credentials are texts of a person's making; what is longer than this is none, and would be sent on every connection.
+/// Credentials are short texts, sent on every connection; longer ones are invalid.
 const CREDENTIAL: Form = Form::of_length((1, 1024)).pattern("^[^\\u0000]*$");
 /// A private key in PEM, RSA of 16,384 bits included.
 const KEY_PEM: (usize, usize) = (1, 32 * 1024);
@@ -126,7 +126,7 @@ fn sasl_auth(mut fields: Reader<'_, '_>) -> Option<SaslAuth> {
     let mechanism = match mechanism {
         Some(Mechanism::Scram) => fields.required_name("scram_variant", &VARIANTS),
         other => {
-            // With a mechanism that is not known, the variant may be right or wrong: only its name counts.
+            // With an unknown mechanism, the variant may be right or wrong: only the mechanism is reported.
             if fields.optional("scram_variant").is_some() && other == Some(Mechanism::Plain) {
                 fields.fault(
                     "scram_variant",
@@ -218,7 +218,7 @@ pub(super) fn members(kafka: &KafkaDestination, shown: Shown) -> Vec<(String, Va
     members
 }
 
-/// A patch to mechanism `plain` that says nothing of the variant takes the stored variant away with the mechanism.
+/// A patch to mechanism `plain` without a variant removes the stored variant.
 fn forget_variant(stored: &mut Value, patch: &Value) {
     let Some(patch) = patch.get("sasl_auth") else { return };
     if patch.get("mechanism").and_then(Value::as_str) != Some("plain") || patch.get("scram_variant").is_some() {

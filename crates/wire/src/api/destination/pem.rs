@@ -1,4 +1,4 @@
-//! Certificates and keys of a Kafka client: that they can be read, and that they belong together.
+//! Certificates and keys of a Kafka client: readable, and matching each other.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::SigningKey;
 
-/// The public key of a certificate: the content of its `SubjectPublicKeyInfo`.
+/// Public key of a certificate: the content of its `SubjectPublicKeyInfo`.
 pub(super) struct PublicKey(Vec<u8>);
 
-/// Why PEM cannot be used.
+/// Why PEM is unusable.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum PemError {
     #[error("it contains no certificate; expected PEM with -----BEGIN CERTIFICATE-----")]
@@ -40,7 +40,7 @@ pub(super) fn certificates(pem: &str) -> Result<Vec<PublicKey>, PemError> {
         let number = index + 1;
         let certificate =
             certificate.map_err(|_| PemError::Certificate { number, reason: "its PEM is malformed".to_owned() })?;
-        // Read as a trust anchor, so that a client certificate of X.509 version 1 is readable, too.
+        // Read as a trust anchor, so that client certificates of X.509 version 1 are readable as well.
         let mut store = RootCertStore::empty();
         store.add(certificate).map_err(|error| PemError::Certificate { number, reason: error.to_string() })?;
         keys.extend(store.roots.iter().map(|anchor| PublicKey(anchor.subject_public_key_info.to_vec())));
@@ -61,13 +61,13 @@ pub(super) fn private_key(pem: &str) -> Result<Arc<dyn SigningKey>, PemError> {
     any_supported_type(&key).map_err(|_| PemError::Key)
 }
 
-/// Whether the private key is the one of the certificate.
+/// Whether the private key matches the certificate.
 pub(super) fn belongs(key: &Arc<dyn SigningKey>, certificate: &PublicKey) -> bool {
-    // A key that does not tell its public half cannot be judged here; the handshake will.
+    // Keys that do not expose their public half are left to the handshake.
     key.public_key().is_none_or(|public| der_content(&public) == Some(certificate.0.as_slice()))
 }
 
-/// The content of a DER sequence: a trust anchor keeps its key without the outer tag and length.
+/// Content of a DER sequence: a trust anchor stores its key without the outer tag and length.
 fn der_content(der: &[u8]) -> Option<&[u8]> {
     let (length, rest) = der.strip_prefix(&[0x30])?.split_first()?;
     match length {
@@ -96,7 +96,7 @@ mod tests {
         out
     }
 
-    /// A certificate of X.509 version 1, as `openssl x509 -req` still makes them. Nobody verifies its signature here.
+    /// A certificate of X.509 version 1, as still created by `openssl x509 -req`. Its signature is never verified here.
     fn version_1(key: &KeyPair) -> String {
         let ecdsa_with_sha256 = der(0x30, &[&[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]]);
         let common_name = der(0x30, &[&[0x06, 3, 0x55, 4, 3], &der(0x0c, &[b"client.example"])]);

@@ -1,4 +1,4 @@
-//! What a log query may and may not ask.
+//! Valid and invalid log queries.
 
 use domain::LogId;
 
@@ -30,8 +30,9 @@ fn nothing_asked_is_the_newest_fifty() {
 #[test]
 fn everything_asked_is_understood() {
     let LogRequest { query, page } = parsed(&format!(
-        "log_type=error&order=asc&limit=100&page=3&subscriber_id={ID}&subscription_id={ID}&operation=failed_to_deliver_event\
-         &error_reason=destination_timeout&start_time=2026-11-02T09:00:00%2B01:00&end_time=2026-11-02T08:00:00.5Z"
+        "log_type=error&order=asc&limit=100&page=3&subscriber_id={ID}&subscription_id={ID}\
+         &operation=failed_to_deliver_event&error_reason=destination_timeout\
+         &start_time=2026-11-02T09:00:00%2B01:00&end_time=2026-11-02T08:00:00.5Z"
     ));
     assert_eq!((query.log_type, query.order, query.limit), (Some(LogType::Error), LogOrder::Ascending, 100));
     assert_eq!((query.skip, page), (200, Some(3)));
