@@ -1,5 +1,5 @@
-//! How many single-event requests a second the way in takes: `cargo bench -p api`. Server, store (in memory) and
-//! senders share the machine's cores; each sender has one connection and waits for its answer.
+//! Throughput of ingest in single-event requests per second: `cargo bench -p api`. Server, store (in memory) and
+//! senders share the machine's cores; each sender has one connection and waits for its response.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "what it measured is its output")]
@@ -89,7 +89,7 @@ async fn send(address: std::net::SocketAddr, sender: usize, until: Instant) -> u
     let mut sent = 0;
     while Instant::now() < until {
         stream.write_all(request(sender, sent).as_bytes()).await.unwrap();
-        // Answers are short and come in one piece.
+        // Responses are short and arrive in one piece.
         let read = stream.read(&mut answer).await.unwrap();
         assert!(answer[..read].starts_with(b"HTTP/1.1 202"), "{}", String::from_utf8_lossy(&answer[..read]));
         sent += 1;

@@ -126,7 +126,7 @@ pub(crate) fn end(
             transition::revoke(&mut change, subscription, CLIENT_REMOVED, subject, now);
             continue;
         }
-        // Deleting notifies nobody (contract page 7).
+        // Deletion sends no notification (contract page 7).
         let action = Action::SubscriptionDeleted;
         change.entries.push(entry(&subscriber.owner, subscriber.id, Some(subscription.id), action, now));
         change

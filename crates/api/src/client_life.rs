@@ -101,8 +101,8 @@ pub(crate) async fn admit_after(clients: &dyn Clients, owner: &Owner, removed: T
     Ok(())
 }
 
-/// Asks the PIMs of a shard once about every client with a subscriber, if that is possible without a caller's token, with a pause
-/// after each request. A withdrawn permission suspends, like the operator's call.
+/// Asks the PIMs of a shard once about every client with a subscriber, if that is possible without a caller's token,
+/// with a pause after each request. A withdrawn permission suspends, like the operator's call.
 pub async fn recheck_permissions(
     store: &dyn Store,
     shard: Shard,
@@ -175,7 +175,10 @@ async fn recheck_client(
         Ok(()) => {}
         Err(ChangeError::Store(error)) => return Err(error),
         Err(error) => {
-            tracing::warn!(client.id = %owner.client_id, %error, "could not record a permission; retrying in the next round");
+            tracing::warn!(
+                client.id = %owner.client_id, %error,
+                "could not record a permission; retrying in the next round"
+            );
         }
     }
     Ok(true)

@@ -26,33 +26,34 @@ const ASKS: &str = "<main class=\"plain\"><h1>Confirm your address</h1><p>Confir
 const THANKS: &str = "<main class=\"plain\"><h1>Confirmed</h1><p>Notifications will be sent to your address. \
     You can close this page.</p></main>";
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_show() -> Operation {
     Operation::new(
         "showConfirmation",
         "Show the confirmation page",
-        "With `notifications.confirm_addresses`, a new technical contact gets an email with a link to this page. Opening \
-         it confirms nothing.",
+        "With `notifications.confirm_addresses`, a new technical contact gets an email with a link to this page. \
+         Opening it confirms nothing.",
     )
     .answers_with(200, "The page.", Some(("text/html", Shown::Text)))
 }
 
-/// What it is for those who call it.
+/// Public description.
 pub(crate) fn about_confirm() -> Operation {
     Operation::new(
         "confirmAddress",
         "Confirm the address of a technical contact",
-        "What the page's button does. A link works once, within 7 days, and only while the subscriber has that address.",
+        "What the page's button does. A link works once, within 7 days, and only while the subscriber has that \
+         address.",
     )
     .answers_with(200, "The address is confirmed.", Some(("text/html", Shown::Text)))
     .refuses(&[because::NOT_FOUND, because::RATE_LIMITED, because::CONCURRENT_CHANGE])
 }
 
-/// The page; it is the same for every link.
+/// The page, the same for every link.
 pub(crate) async fn show(State(api): State<Arc<Api>>) -> Response {
     let mut page = page(&api, ASKS);
     let policy = api.description().policy.replace("form-action 'none'", "form-action 'self'");
-    // Made of fixed text and a hash.
+    // Consists of fixed text and a hash.
     if let Ok(policy) = HeaderValue::try_from(policy) {
         page.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }

@@ -1,6 +1,6 @@
-//! The description of the API for others: `/openapi.json` (OpenAPI 3.1), a page for persons at `/docs`, a Postman
-//! collection. All of it is made from the table of contents ([`crate::router`]) and what stands beside each action, once,
-//! and kept.
+//! The public description of the API: `/openapi.json` (OpenAPI 3.1), a page for people at `/docs`, a Postman
+//! collection. All of it is derived from the route table ([`crate::router`]) and the descriptions next to each action,
+//! once, and cached.
 
 mod document;
 pub(crate) mod operation;
@@ -27,12 +27,12 @@ use crate::description::operation::{Operation, Shown};
 use crate::route::Section;
 use crate::{Api, Settings};
 
-/// The description, ready to be served.
+/// The description in its served forms.
 pub(crate) struct Description {
     openapi: Bytes,
     page: Bytes,
     postman: Bytes,
-    /// What a browser may do with pages: nothing but show them in their own style.
+    /// Security policy of pages in browsers: they may only be displayed in their own style.
     pub(crate) policy: String,
 }
 
@@ -54,13 +54,13 @@ impl Description {
     }
 }
 
-/// What is committed to the project's repository, for those who read it there.
+/// The files committed to the project's repository.
 pub struct Published {
     /// The OpenAPI document, indented.
     pub openapi: String,
     /// The Postman collection, indented.
     pub postman: String,
-    /// The reference of all addresses in Markdown.
+    /// The reference of all paths in Markdown.
     pub reference: String,
 }
 
@@ -164,12 +164,12 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
 
 const FRESH: &str = "public, max-age=300";
 
-/// The document.
+/// Serves the document.
 pub(crate) async fn openapi(State(api): State<Arc<Api>>) -> Response {
     json(api.description().openapi.clone())
 }
 
-/// The collection.
+/// Serves the collection.
 pub(crate) async fn postman(State(api): State<Arc<Api>>) -> Response {
     json(api.description().postman.clone())
 }
@@ -178,13 +178,13 @@ fn json(text: Bytes) -> Response {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, FRESH)], text).into_response()
 }
 
-/// The page.
+/// Serves the page.
 pub(crate) async fn docs(State(api): State<Arc<Api>>) -> Response {
     api.description().html(api.description().page.clone())
 }
 
 impl Description {
-    /// A page of ours, which a browser shows and does nothing else with.
+    /// A page with a policy that only permits displaying it.
     pub(crate) fn html(&self, page: impl Into<Bytes>) -> Response {
         let headers = [
             (CONTENT_TYPE, "text/html; charset=utf-8"),

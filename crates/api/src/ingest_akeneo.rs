@@ -187,7 +187,7 @@ fn tell(api: &Api, source: &str, why: &str) {
     }
 }
 
-/// A key that nobody has.
+/// A key that matches no signature.
 fn nobodys_key() -> &'static SigningKey {
     static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
         let secret = Secret::new(uuid::Uuid::new_v4().to_string());

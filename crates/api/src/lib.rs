@@ -1,6 +1,6 @@
 //! The HTTP API: subscribers, subscriptions and logs for the clients of PIMs, and event ingest.
 //!
-//! Reading order: the table of contents ([`router`]), authentication ([`auth`]), the common part of management requests
+//! Reading order: the route table ([`router`]), authentication ([`auth`]), the common part of management requests
 //! (`management`), then one file per action or resource. [`serve`] is the server.
 
 mod route;

@@ -1,4 +1,4 @@
-//! What a table of contents is made of: sections, addresses, actions.
+//! Elements of the route table: sections, routes, actions.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The table of contents: all paths of the platform. Both the router and the description of the API are built from it,
-//! so neither can have paths that the other lacks.
+//! The route table: all paths of the platform. Both the router and the description of the API are built from it, so
+//! neither can have paths that the other lacks.
 
 use std::sync::Arc;
 
@@ -20,60 +20,90 @@ use crate::{
 pub(crate) fn contents() -> Vec<Section> {
     vec![
         Section { audience: Audience::Clients, routes: vec![
-            at("/api/v1/subscribers",                                  [get(subscribers::list::list, subscribers::list::about),
-                                                                       post(subscribers::create::create, subscribers::create::about)]),
-            at("/api/v1/subscribers/{id}",                             [get(subscribers::show::show, subscribers::show::about),
-                                                                      patch(subscribers::update::update, subscribers::update::about),
-                                                                     delete(subscribers::delete::delete, subscribers::delete::about)]),
-            at("/api/v1/subscribers/{id}/subscriptions",               [get(subscriptions::list::list, subscriptions::list::about),
-                                                                       post(subscriptions::create::create, subscriptions::create::about)]),
-            at("/api/v1/subscribers/{id}/subscriptions/{sid}",         [get(subscriptions::show::show, subscriptions::show::about),
-                                                                      patch(subscriptions::update::update, subscriptions::update::about),
-                                                                     delete(subscriptions::delete::delete, subscriptions::delete::about)]),
-            at("/api/v1/subscribers/{id}/subscriptions/{sid}/suspend", [post(subscriptions::suspend::suspend, subscriptions::suspend::about)]),
-            at("/api/v1/subscribers/{id}/subscriptions/{sid}/resume",  [post(subscriptions::resume::resume, subscriptions::resume::about)]),
-            at("/api/v1/subscribers/{id}/subscriptions/{sid}/status",  [get(subscriptions::status::status, subscriptions::status::about)]),
-            at("/api/v1/logs",                                         [get(logs::list, logs::about)]),
-            at("/api/v1/filters/check",                                [post(filters::check, filters::about)]),
+            at("/api/v1/subscribers", [
+                get(subscribers::list::list, subscribers::list::about),
+                post(subscribers::create::create, subscribers::create::about),
+            ]),
+            at("/api/v1/subscribers/{id}", [
+                get(subscribers::show::show, subscribers::show::about),
+                patch(subscribers::update::update, subscribers::update::about),
+                delete(subscribers::delete::delete, subscribers::delete::about),
+            ]),
+            at("/api/v1/subscribers/{id}/subscriptions", [
+                get(subscriptions::list::list, subscriptions::list::about),
+                post(subscriptions::create::create, subscriptions::create::about),
+            ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}", [
+                get(subscriptions::show::show, subscriptions::show::about),
+                patch(subscriptions::update::update, subscriptions::update::about),
+                delete(subscriptions::delete::delete, subscriptions::delete::about),
+            ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/suspend", [
+                post(subscriptions::suspend::suspend, subscriptions::suspend::about),
+            ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/resume", [
+                post(subscriptions::resume::resume, subscriptions::resume::about),
+            ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/status", [
+                get(subscriptions::status::status, subscriptions::status::about),
+            ]),
+            at("/api/v1/logs", [get(logs::list, logs::about)]),
+            at("/api/v1/filters/check", [post(filters::check, filters::about)]),
         ]},
         Section { audience: Audience::Producers, routes: vec![
-            at("/api/v1/events",                                       [post(events::accept, events::about)]),
+            at("/api/v1/events", [post(events::accept, events::about)]),
         ]},
         Section { audience: Audience::SelfHostedPims, routes: vec![
-            at("/ingest/akeneo/{source}",                              [post(ingest_akeneo::accept, ingest_akeneo::about)]),
+            at("/ingest/akeneo/{source}", [post(ingest_akeneo::accept, ingest_akeneo::about)]),
         ]},
         Section { audience: Audience::Operator, routes: vec![
-            at("/api/v1/admin/pims",                                   [get(admin::pims::list, admin::pims::about_list),
-                                                                       post(admin::pims::add, admin::pims::about_add)]),
-            at("/api/v1/admin/pims/{name}",                            [get(admin::pims::show, admin::pims::about_show),
-                                                                     delete(admin::pims::remove, admin::pims::about_remove)]),
-            at("/api/v1/admin/pims/{name}/keys",                       [post(admin::keys::add, admin::keys::about_add)]),
-            at("/api/v1/admin/pims/{name}/keys/{prefix}",              [delete(admin::keys::remove, admin::keys::about_remove)]),
-            at("/api/v1/admin/pims/{name}/clients/{client_id}/tokens", [get(admin::tokens::list, admin::tokens::about_list),
-                                                                       post(admin::tokens::add, admin::tokens::about_add)]),
-            at("/api/v1/admin/pims/{name}/clients/{client_id}/tokens/{prefix}", [delete(admin::tokens::remove, admin::tokens::about_remove)]),
-            at("/api/v1/admin/clients",                                [get(admin::clients::list, admin::clients::about_list)]),
-            at("/api/v1/admin/clients/{client_id}/permission",         [post(admin::clients::permission, admin::clients::about_permission)]),
-            at("/api/v1/admin/clients/{client_id}/admission",          [post(admin::clients::admission, admin::clients::about_admission)]),
-            at("/api/v1/admin/subscriptions",                          [get(admin::subscriptions::list, admin::subscriptions::about_list)]),
-            at("/api/v1/admin/subscriptions/{id}/suspend",             [post(admin::subscriptions::suspend, admin::subscriptions::about_suspend)]),
-            at("/api/v1/admin/statistics",                             [get(admin::statistics::show, admin::statistics::about)]),
+            at("/api/v1/admin/pims", [
+                get(admin::pims::list, admin::pims::about_list),
+                post(admin::pims::add, admin::pims::about_add),
+            ]),
+            at("/api/v1/admin/pims/{name}", [
+                get(admin::pims::show, admin::pims::about_show),
+                delete(admin::pims::remove, admin::pims::about_remove),
+            ]),
+            at("/api/v1/admin/pims/{name}/keys", [post(admin::keys::add, admin::keys::about_add)]),
+            at("/api/v1/admin/pims/{name}/keys/{prefix}", [delete(admin::keys::remove, admin::keys::about_remove)]),
+            at("/api/v1/admin/pims/{name}/clients/{client_id}/tokens", [
+                get(admin::tokens::list, admin::tokens::about_list),
+                post(admin::tokens::add, admin::tokens::about_add),
+            ]),
+            at("/api/v1/admin/pims/{name}/clients/{client_id}/tokens/{prefix}", [
+                delete(admin::tokens::remove, admin::tokens::about_remove),
+            ]),
+            at("/api/v1/admin/clients", [get(admin::clients::list, admin::clients::about_list)]),
+            at("/api/v1/admin/clients/{client_id}/permission", [
+                post(admin::clients::permission, admin::clients::about_permission),
+            ]),
+            at("/api/v1/admin/clients/{client_id}/admission", [
+                post(admin::clients::admission, admin::clients::about_admission),
+            ]),
+            at("/api/v1/admin/subscriptions", [get(admin::subscriptions::list, admin::subscriptions::about_list)]),
+            at("/api/v1/admin/subscriptions/{id}/suspend", [
+                post(admin::subscriptions::suspend, admin::subscriptions::about_suspend),
+            ]),
+            at("/api/v1/admin/statistics", [get(admin::statistics::show, admin::statistics::about)]),
         ]},
         Section { audience: Audience::Monitoring, routes: vec![
-            at("/metrics",                                             [get(metrics::show, metrics::about)]),
+            at("/metrics", [get(metrics::show, metrics::about)]),
         ]},
         Section { audience: Audience::Everybody, routes: vec![
-            at("/api/v1/event-types",                                  [get(event_types::list, event_types::about)]),
-            at("/spec/{file}",                                         [get(schemas::show, schemas::about)]),
-            at("/openapi.json",                                        [get(description::openapi, description::about_openapi)]),
-            at("/docs",                                                [get(description::docs, description::about_docs)]),
-            at("/docs/postman.json",                                   [get(description::postman, description::about_postman)]),
-            at("/docs/errors",                                         [get(docs::index, docs::about_index)]),
-            at("/docs/errors/{reason}",                                [get(docs::show, docs::about)]),
-            at("/confirm/{token}",                                     [get(confirm::show, confirm::about_show),
-                                                                       post(confirm::confirm, confirm::about_confirm)]),
-            at("/health/live",                                         [get(health::live, health::about_live)]),
-            at("/health/ready",                                        [get(health::ready, health::about_ready)]),
+            at("/api/v1/event-types", [get(event_types::list, event_types::about)]),
+            at("/spec/{file}", [get(schemas::show, schemas::about)]),
+            at("/openapi.json", [get(description::openapi, description::about_openapi)]),
+            at("/docs", [get(description::docs, description::about_docs)]),
+            at("/docs/postman.json", [get(description::postman, description::about_postman)]),
+            at("/docs/errors", [get(docs::index, docs::about_index)]),
+            at("/docs/errors/{reason}", [get(docs::show, docs::about)]),
+            at("/confirm/{token}", [
+                get(confirm::show, confirm::about_show),
+                post(confirm::confirm, confirm::about_confirm),
+            ]),
+            at("/health/live", [get(health::live, health::about_live)]),
+            at("/health/ready", [get(health::ready, health::about_ready)]),
         ]},
     ]
 }

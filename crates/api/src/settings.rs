@@ -21,7 +21,7 @@ pub struct Settings {
     pub operator_key: Option<OperatorKey>,
     /// Key for `/metrics`; the operator key also works. Without both, it is disabled.
     pub metrics_key: Option<OperatorKey>,
-    /// Number of suspensions from which the owner is told that they are too frequent.
+    /// Frequency of suspensions above which the owner is advised to fix the cause.
     pub frequent: Frequent,
     /// Requests per second for each (tenant, client id).
     pub requests_per_second: u32,

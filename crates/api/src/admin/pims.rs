@@ -22,7 +22,11 @@ use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
 
 /// A PIM as shown to the operator, without keys and secrets.
 fn shown(pim: &Pim) -> Value {
-    let key = |key: &SourceKey| json!({"prefix": key.prefix, "created_at": key.created_at.to_string(), "origin": key.origin.as_str()});
+    let key = |key: &SourceKey| {
+        json!({
+            "prefix": key.prefix, "created_at": key.created_at.to_string(), "origin": key.origin.as_str(),
+        })
+    };
     json!({
         "name": pim.name,
         "url": pim.url,

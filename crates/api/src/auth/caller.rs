@@ -55,8 +55,8 @@ impl Caller {
         judge(api, &self.pim.url_key, &self.pim.url, self.owner.client_id.clone(), self.proof.clone()).await
     }
 
-    /// An empty change on the caller's behalf: it commits only if everything that admitted the caller still holds. To be
-    /// made within [`changing::until_won`], for a caller that was just judged by [`Caller::again`].
+    /// An empty change on the caller's behalf: it commits only if everything that admitted the caller still holds. To
+    /// be made within [`changing::until_won`], for a caller that was just judged by [`Caller::again`].
     pub(crate) fn change(&self) -> Change {
         Change { conditions: self.conditions.clone(), ..changing::change() }
     }

@@ -1,4 +1,4 @@
-//! Keys of producers and tokens of the platform: how they are made, and what is stored of them.
+//! Producer keys and platform tokens: generation and stored form.
 
 use aws_lc_rs::{digest, rand};
 use domain::pim::{Origin, PLATFORM_TOKEN, PlatformToken, SourceKey};

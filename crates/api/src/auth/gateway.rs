@@ -10,7 +10,7 @@ pub trait PimGateway: Send + Sync + 'static {
     /// Whether `token` is genuine and was issued to `client`.
     async fn verify(&self, pim: &Pim, client: &ClientId, token: &str) -> Verdict;
 
-    /// Whether the PIM still lets `client` use the platform, without a token of that client.
+    /// Whether the PIM still permits `client` to use the platform, without a token of that client.
     async fn permission(&self, _pim: &Pim, _client: &ClientId) -> Permission {
         Permission::NotAsked
     }

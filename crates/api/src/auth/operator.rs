@@ -1,4 +1,4 @@
-//! The operator's key, and how a request carries it.
+//! The operator key, and its transmission in requests.
 
 use aws_lc_rs::{constant_time, digest};
 use domain::Secret;

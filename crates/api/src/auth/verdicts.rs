@@ -162,7 +162,7 @@ impl Verdicts {
     }
 }
 
-/// Removes a token's lock once nobody waits for it.
+/// Removes a token's lock after the last waiter.
 struct Asking<'a> {
     verdicts: &'a Verdicts,
     key: &'a Key,

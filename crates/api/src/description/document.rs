@@ -74,16 +74,17 @@ pub(super) fn document(contents: &[Section], settings: &Settings, catalogue: &Ca
     ])
 }
 
-const ABOUT: &str = "A PIM posts each event once; Postrider delivers it to every matching subscription: filtered, signed, \
-    rate-limited and at least once.\n\nBodies are JSON. Timestamps are RFC 3339 in UTC with microseconds, ids are UUIDv7. The \
-    response to a rejected request lists **all** of its faults: `{\"errors\":[{\"message\",\"code\",\"field\"}]}`; `code` is \
-    stable, and `/docs/errors/{code}` explains it. Unknown fields of a request are rejected by name. Responses may contain new \
-    fields in the future.\n\nSome text formats cannot be expressed in JSON Schema. Their `format` names them: `event-filter` (the \
-    filter language), `pim-url` (the URL of the PIM that the caller authenticated with, in any equivalent spelling), \
-    `pim-base-url` (an `http` or `https` URL without user info, query and fragment), `kafka-brokers` (`host:port`, separated by \
-    commas), `server-name` (a DNS name or IP address), `pem-certificates` and `pem-private-key` (PEM), `log-cursor` (the `next` of \
-    an earlier response), `https-url` (a URL that the platform may call: `https://`, or `http://` if the operator allows it; a \
-    valid URI without user info and fragment; not a forbidden address).";
+const ABOUT: &str = "A PIM posts each event once; Postrider delivers it to every matching subscription: filtered, \
+    signed, rate-limited and at least once.\n\nBodies are JSON. Timestamps are RFC 3339 in UTC with microseconds, ids \
+    are UUIDv7. The response to a rejected request lists **all** of its faults: \
+    `{\"errors\":[{\"message\",\"code\",\"field\"}]}`; `code` is stable, and `/docs/errors/{code}` explains it. \
+    Unknown fields of a request are rejected by name. Responses may contain new fields in the future.\n\nSome text \
+    formats cannot be expressed in JSON Schema. Their `format` names them: `event-filter` (the filter language), \
+    `pim-url` (the URL of the PIM that the caller authenticated with, in any equivalent spelling), `pim-base-url` (an \
+    `http` or `https` URL without user info, query and fragment), `kafka-brokers` (`host:port`, separated by commas), \
+    `server-name` (a DNS name or IP address), `pem-certificates` and `pem-private-key` (PEM), `log-cursor` (the `next` \
+    of an earlier response), `https-url` (a URL that the platform may call: `https://`, or `http://` if the operator \
+    allows it; a valid URI without user info and fragment; not a forbidden address).";
 
 fn operation(action: &Action, audience: Audience) -> Value {
     let about: Operation = (action.about)();
@@ -163,7 +164,7 @@ fn responses(about: &Operation, audience: Audience) -> Vec<(String, Value)> {
     responses
 }
 
-/// The parameters that stand in a path.
+/// The parameters of a path.
 fn path_parameters(path: &str) -> Vec<Value> {
     let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     names
@@ -228,8 +229,8 @@ fn security_schemes() -> Value {
             "eventsApiSignature",
             header(
                 "X-Akeneo-Request-Signature",
-                "Lower-case hex HMAC-SHA256 of `{timestamp}.{body}` with the connection's secret; the timestamp is that of \
-                 `X-Akeneo-Request-Timestamp`.",
+                "Lower-case hex HMAC-SHA256 of `{timestamp}.{body}` with the connection's secret; the timestamp is \
+                 that of `X-Akeneo-Request-Timestamp`.",
             ),
         ),
         ("metricsKey", bearer("The metrics key (`metrics.key`) or the operator key.")),

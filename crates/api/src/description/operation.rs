@@ -1,4 +1,4 @@
-//! What one action of an address is, for those who call it: it stands beside the code that does it.
+//! Public description of one action, kept next to its code.
 
 use wire::api::query::Parameter;
 use wire::fault::code;
@@ -7,58 +7,58 @@ use crate::refusal::because::Code;
 
 /// An action.
 pub(crate) struct Operation {
-    /// Its name, for programs that are made from the description.
+    /// Name, for generated programs.
     pub(crate) id: &'static str,
-    /// What it does, in a line.
+    /// Summary, one line.
     pub(crate) summary: &'static str,
-    /// What else there is to say (CommonMark).
+    /// Further details (CommonMark).
     pub(crate) text: &'static str,
     pub(crate) query: &'static [Parameter],
-    /// Headers that matter, with an example and what they mean; all may be left out.
+    /// Relevant optional headers, each with an example and its meaning.
     pub(crate) headers: &'static [(&'static str, &'static str, &'static str)],
     pub(crate) sends: Option<Sends>,
     pub(crate) answers: Vec<Answer>,
-    /// Codes beyond those that all of its kind can have.
+    /// Error codes beyond those common to its kind.
     pub(crate) refuses: Vec<Refuses>,
     pub(crate) links: Vec<Link>,
 }
 
-/// A body that is sent.
+/// A request body.
 pub(crate) struct Sends {
-    /// Media types with the name of the schema of each.
+    /// Media types, each with the name of its schema.
     pub(crate) content: Vec<(&'static str, &'static str)>,
     pub(crate) required: bool,
-    /// An example, as JSON text.
+    /// Example as JSON text.
     pub(crate) example: Option<&'static str>,
 }
 
-/// An answer that says yes.
+/// A successful response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) about: &'static str,
-    /// Media types, and what is sent in each.
+    /// Media types with their contents.
     pub(crate) content: Vec<(&'static str, Shown)>,
 }
 
-/// What an answer's body is.
+/// Body of a response.
 #[derive(Clone, Copy)]
 pub(crate) enum Shown {
-    /// Of the schema with this name.
+    /// A value of the schema with this name.
     One(&'static str),
-    /// A bare array of them.
+    /// A bare array of such values.
     List(&'static str),
-    /// A text, such as a page.
+    /// Text, such as a page.
     Text,
 }
 
-/// A code under a status.
+/// An error code with its status.
 #[derive(Clone, Copy)]
 pub(crate) struct Refuses {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
 }
 
-/// What can be done next with what was answered.
+/// A possible next action on the response.
 pub(crate) struct Link {
     /// The action.
     pub(crate) to: &'static str,
@@ -81,24 +81,24 @@ impl Operation {
         }
     }
 
-    /// It has these parameters in its query.
+    /// Sets the query parameters.
     pub(crate) fn query(mut self, query: &'static [Parameter]) -> Operation {
         self.query = query;
         self
     }
 
-    /// These headers matter to it.
+    /// Adds relevant headers.
     pub(crate) fn headers(mut self, headers: &'static [(&'static str, &'static str, &'static str)]) -> Operation {
         self.headers = headers;
         self
     }
 
-    /// It takes a JSON body.
+    /// Sets a JSON request body.
     pub(crate) fn sends(self, schema: &'static str, example: &'static str) -> Operation {
         self.sends_any(vec![("application/json", schema)], true, Some(example))
     }
 
-    /// It takes one of several bodies, or none.
+    /// Sets alternative request bodies, or none.
     pub(crate) fn sends_any(
         mut self,
         content: Vec<(&'static str, &'static str)>,
@@ -109,17 +109,17 @@ impl Operation {
         self.faults(&[(400, code::MALFORMED_JSON)])
     }
 
-    /// It takes no body; an object without fields is none as well.
+    /// Sets an empty request body; an object without fields is also accepted.
     pub(crate) fn sends_nothing(self) -> Operation {
         self.faults(&[(400, code::MALFORMED_JSON), (422, code::UNKNOWN_FIELD), (422, code::WRONG_TYPE)])
     }
 
-    /// It answers with JSON.
+    /// Adds a JSON response.
     pub(crate) fn answers(self, status: u16, about: &'static str, shown: Shown) -> Operation {
         self.answers_with(status, about, Some(("application/json", shown)))
     }
 
-    /// It answers with something else, or with nothing; said again of a status, it is a further media type.
+    /// Adds another response, possibly empty; a repeated status adds a media type.
     pub(crate) fn answers_with(
         mut self,
         status: u16,
@@ -133,25 +133,25 @@ impl Operation {
         self
     }
 
-    /// It may refuse for these reasons.
+    /// Adds error codes.
     pub(crate) fn refuses(mut self, codes: &[Code]) -> Operation {
         self.refuses.extend(codes.iter().map(|code| Refuses { status: code.status.as_u16(), code: code.name }));
         self
     }
 
-    /// What is sent may have these faults.
+    /// Adds possible faults of the request.
     pub(crate) fn faults(mut self, faults: &[(u16, &'static str)]) -> Operation {
         self.refuses.extend(faults.iter().map(|(status, code)| Refuses { status: *status, code }));
         self
     }
 
-    /// What is sent may not be valid for these reasons.
+    /// Adds reasons for a request to be invalid.
     pub(crate) fn invalid(mut self, codes: &[&'static str]) -> Operation {
         self.refuses.extend(codes.iter().map(|code| Refuses { status: 422, code }));
         self
     }
 
-    /// What can be done next.
+    /// Adds a possible next action.
     pub(crate) fn then(mut self, to: &'static str, with: &'static [(&'static str, &'static str)]) -> Operation {
         self.links.push(Link { to, with });
         self

@@ -1,4 +1,4 @@
-//! The description as a page for persons: one file without scripts, fonts or pictures from elsewhere.
+//! The description as a page for people: one file without external scripts, fonts or images.
 
 use std::fmt::Write;
 
@@ -45,11 +45,12 @@ pub(super) fn page(document: &Value) -> String {
     framed("Postrider API", &body)
 }
 
-/// A page of ours around a body.
+/// A page of the platform around a body.
 pub(crate) fn framed(title: &str, body: &str) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\"><title>{}</title><style>{STYLE}</style></head><body>{body}</body></html>",
+         content=\"width=device-width, initial-scale=1\">\
+         <title>{}</title><style>{STYLE}</style></head><body>{body}</body></html>",
         escaped(title)
     )
 }
@@ -77,16 +78,17 @@ fn head(body: &mut String, document: &Value) {
     let server = list(document.get("servers")).first().map_or("", |server| text(server, "url"));
     _ = write!(
         body,
-        "<header id=\"top\"><h1>Postrider API</h1><p class=\"facts\">version {} · base URL <code>{}</code> · \
-         <a href=\"/openapi.json\">OpenAPI 3.1</a> · <a href=\"/docs/postman.json\" download=\"postrider.postman_collection.json\">\
-         Postman collection</a> · <a href=\"/docs/errors\">errors</a></p>{}</header>",
+        "<header id=\"top\"><h1>Postrider API</h1><p class=\"facts\">version {} · base URL <code>{}</code> · <a \
+         href=\"/openapi.json\">OpenAPI 3.1</a> · <a href=\"/docs/postman.json\" \
+         download=\"postrider.postman_collection.json\">Postman collection</a> · <a \
+         href=\"/docs/errors\">errors</a></p>{}</header>",
         escaped(text(info, "version")),
         escaped(server),
         prose(text(info, "description"))
     );
 }
 
-/// How callers of a part are known.
+/// Credentials of a section's callers.
 fn credentials(body: &mut String, document: &Value, first: &Described<'_>) {
     let needed = members(list(first.action.get("security")).first());
     if needed.is_empty() {
@@ -111,7 +113,8 @@ fn article(body: &mut String, action: &Described<'_>) {
     let (id, method) = (action.id(), action.method);
     _ = write!(
         body,
-        "<article id=\"{id}\"><h3><a href=\"#{id}\">{}</a></h3><p class=\"address\"><b class=\"{method}\">{method}</b> <code>{}</code></p>{}",
+        "<article id=\"{id}\"><h3><a href=\"#{id}\">{}</a></h3><p class=\"address\"><b class=\"{method}\">{method}</b> \
+         <code>{}</code></p>{}",
         escaped(text(action.action, "summary")),
         escaped(action.path).replace('{', "<i>{").replace('}', "}</i>"),
         prose(text(action.action, "description"))
@@ -159,7 +162,7 @@ fn article(body: &mut String, action: &Described<'_>) {
     body.push_str("</article>");
 }
 
-/// The request by hand, its body indented.
+/// The example request with an indented body.
 fn pretty(action: &Described<'_>) -> String {
     let command = action.curl();
     let Some((_, example)) = action.body() else { return command };
@@ -198,7 +201,7 @@ fn webhooks(body: &mut String, document: &Value) {
     body.push_str("</section>");
 }
 
-/// What a schema allows, in tables.
+/// A schema as tables.
 fn shape(body: &mut String, schema: &Value) {
     let properties = members(schema.get("properties"));
     if properties.is_empty() {
@@ -250,7 +253,7 @@ fn row(body: &mut String, name: &str, place: &str, schema: &Value, required: boo
     );
 }
 
-/// A schema in a few words, with a link where it has a name.
+/// A schema in a few words, linked if it has a name.
 fn linked(schema: &Value) -> String {
     let link = |name: &str| format!("<a href=\"#schema-{name}\">{name}</a>");
     if let Some(name) = referred(schema) {
@@ -262,7 +265,7 @@ fn linked(schema: &Value) -> String {
     }
 }
 
-/// CommonMark as far as the description uses it: paragraphs, lists, code, bold.
+/// The subset of CommonMark used by the description: paragraphs, lists, code, bold.
 fn prose(text: &str) -> String {
     let mut html = String::new();
     for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
@@ -291,7 +294,7 @@ fn slug(name: &str) -> String {
     name.to_lowercase().replace(' ', "-")
 }
 
-/// Text as it may stand in a page.
+/// Escapes text for a page.
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,5 +1,5 @@
-//! The description as a Postman collection (format 2.1): folders, requests with examples, and small scripts that keep the ids of
-//! what was made, so that the whole collection can be run from its first request to its last.
+//! The description as a Postman collection (format 2.1): folders, requests with examples, and small scripts that store
+//! the ids of created objects, so that the whole collection can be run from its first request to its last.
 
 use wire::json::Value;
 
@@ -8,7 +8,7 @@ use super::walk::{self, Described, list, members, text};
 
 const SCHEMA: &str = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json";
 
-/// Variables that a person fills in, with examples.
+/// Variables set by the user, with examples.
 const VARIABLES: [(&str, &str); 7] = [
     ("pimUrl", "https://pim.example.com"),
     ("pimToken", "my-token"),
@@ -19,7 +19,7 @@ const VARIABLES: [(&str, &str); 7] = [
     ("eventsApiSecret", ""),
 ];
 
-/// What a run needs before its first request has made anything.
+/// Defaults needed before a run's first request has created anything.
 const PARAMETERS: [(&str, &str); 5] = [
     ("file", "com.akeneo.pim.v1.product.created.schema.json"),
     ("reason", "destination_timeout"),
@@ -45,7 +45,7 @@ pub(super) fn collection(document: &Value) -> Value {
     let folders = list(document.get("tags")).iter().map(|tag| {
         let name = text(tag, "name");
         let mut of_tag: Vec<&Described<'_>> = actions.iter().filter(|action| action.tag() == name).collect();
-        // What is made is looked at and changed before it is deleted, the inner before the outer.
+        // Created objects are shown and changed before they are deleted, inner ones before outer ones.
         of_tag.sort_by_key(|action| {
             (turn(action), if action.method == "delete" { usize::MAX - depth(action) } else { depth(action) })
         });
@@ -72,12 +72,12 @@ pub(super) fn collection(document: &Value) -> Value {
     ])
 }
 
-/// Which actions come first in a run.
+/// Rank of an action in a run.
 fn turn(action: &Described<'_>) -> u8 {
     match (action.method, action.id()) {
         ("post", id) if id.starts_with("create") || id.starts_with("add") => 0,
         ("delete", _) => 3,
-        // It needs what is suspended.
+        // Needs a suspended subscription.
         (_, "resumeSubscription") => 2,
         _ => 1,
     }
@@ -87,7 +87,7 @@ fn depth(action: &Described<'_>) -> usize {
     action.path.matches('/').count()
 }
 
-/// The variable that holds a parameter of a path: what the operator lists as `id` is a subscription, too.
+/// The variable for a path parameter: the operator's `id` of a subscription is a subscription id, too.
 fn variable(path: &str, name: &str) -> String {
     match name {
         "id" if path.contains("/admin/") => "sid".to_owned(),
@@ -160,7 +160,7 @@ fn item(action: &Described<'_>) -> Value {
     ])
 }
 
-/// The example with what must be another one each time, or what was made before.
+/// The example, with unique values and the ids of created objects.
 fn run_body(id: &str, example: String) -> String {
     match id {
         "addPim" => example
@@ -173,19 +173,20 @@ fn run_body(id: &str, example: String) -> String {
     }
 }
 
-/// A script that tells whether the answer is one that the description has, and keeps what later requests need.
+/// A script that checks the response against the description and stores values for later requests.
 fn test(action: &Described<'_>) -> Vec<String> {
     let good: Vec<&str> =
         action.responses().iter().map(|(status, _)| *status).filter(|status| status.starts_with('2')).collect();
     let otherwise = match action.id() {
-        // Nobody was removed.
+        // No client was removed.
         "admitClient" => ", 409",
-        // Its owner has deleted it before, in a run of all requests.
+        // In a run of all requests, its owner has deleted it before.
         "suspendAnySubscription" => ", 404, 409",
         _ => "",
     };
     let mut lines = vec![format!(
-        "pm.test('the response is {}', () => pm.expect(pm.response.code, pm.response.text()).to.be.oneOf([{}{otherwise}]));",
+        "pm.test('the response is {}', () => \
+         pm.expect(pm.response.code, pm.response.text()).to.be.oneOf([{}{otherwise}]));",
         good.join(" or "),
         good.join(", ")
     )];

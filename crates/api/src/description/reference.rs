@@ -1,4 +1,4 @@
-//! The description as Markdown, for those who read it in the project's repository.
+//! The description as Markdown, for readers of the project's repository.
 
 use std::fmt::Write;
 
@@ -8,13 +8,14 @@ use super::walk::{self, list, text};
 
 const MADE: &str = "<!-- Generated from the code by `cargo xtask docs`. -->";
 
-/// All addresses with their answers.
+/// All paths with their responses.
 pub(super) fn api(document: &Value) -> String {
     let actions = walk::actions(document);
     let mut out = format!(
-        "# API\n\n{MADE}\n\nAll paths, generated from the router's table. A running platform serves the same as a page with bodies and curl \
-         examples at `/docs`, as OpenAPI 3.1 at `/openapi.json` ([openapi.json](openapi.json)) and as a Postman collection at \
-         `/docs/postman.json` ([postman.json](postman.json)). Error codes: [errors.md](errors.md).\n\n{}\n",
+        "# API\n\n{MADE}\n\nAll paths, generated from the router's table. A running platform serves the same as a page \
+         with bodies and curl examples at `/docs`, as OpenAPI 3.1 at `/openapi.json` ([openapi.json](openapi.json)) \
+         and as a Postman collection at `/docs/postman.json` ([postman.json](postman.json)). Error codes: \
+         [errors.md](errors.md).\n\n{}\n",
         text(document.get("info").unwrap_or(&Value::Null), "description")
     );
     for tag in list(document.get("tags")) {
@@ -61,7 +62,7 @@ pub(super) fn api(document: &Value) -> String {
     out
 }
 
-/// Text as it may stand in a table.
+/// Escapes text for a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }

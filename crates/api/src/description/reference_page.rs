@@ -1,5 +1,5 @@
-//! The files of `docs/reference` that are made from the description. `cargo xtask docs` writes them anew; look at what changes before
-//! you commit it.
+//! The files of `docs/reference` generated from the description. `cargo xtask docs` regenerates them; review the
+//! changes before committing.
 
 use domain::event_type::Catalogue;
 use expect_test::expect_file;

@@ -1,4 +1,4 @@
-//! The document as those read it who make something else of it: its actions one after another, with examples.
+//! Traversal of the document for derived formats: its actions in order, with examples.
 
 use wire::json::Value;
 
@@ -6,10 +6,10 @@ use wire::json::Value;
 pub(super) struct Described<'d> {
     pub(super) document: &'d Value,
     pub(super) path: &'d str,
-    /// In lower case.
+    /// Method, in lower case.
     pub(super) method: &'d str,
     pub(super) action: &'d Value,
-    /// Those of its path, then its own.
+    /// Parameters of its path, then its own.
     pub(super) parameters: Vec<&'d Value>,
 }
 
@@ -26,45 +26,45 @@ pub(super) fn actions(document: &Value) -> Vec<Described<'_>> {
     all
 }
 
-/// The members of an object, none for everything else.
+/// The members of an object; none for other values.
 pub(super) fn members(value: Option<&Value>) -> &[(String, Value)] {
     value.and_then(Value::as_object).unwrap_or_default()
 }
 
-/// The elements of an array, none for everything else.
+/// The elements of an array; none for other values.
 pub(super) fn list(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).unwrap_or_default()
 }
 
-/// The text at a member, or none.
+/// The text of a member, or an empty one.
 pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What a `$ref` points at.
+/// Target of a `$ref`.
 pub(super) fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     let Some(pointer) = value.get("$ref").and_then(Value::as_str) else { return value };
     let mut steps = pointer.trim_start_matches("#/").split('/');
     steps.try_fold(document, |at, step| at.get(step)).unwrap_or(value)
 }
 
-/// The name of what a `$ref` points at.
+/// Name of a `$ref`'s target.
 pub(super) fn referred(value: &Value) -> Option<&str> {
     value.get("$ref")?.as_str()?.rsplit('/').next()
 }
 
 impl<'d> Described<'d> {
-    /// Its name.
+    /// Name of the action.
     pub(super) fn id(&self) -> &'d str {
         text(self.action, "operationId")
     }
 
-    /// The part of the API that it belongs to.
+    /// Section of the API.
     pub(super) fn tag(&self) -> &'d str {
         list(self.action.get("tags")).first().and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Media type and example of the body that it takes first of all.
+    /// Media type and example of its primary request body.
     pub(super) fn body(&self) -> Option<(&'d str, String)> {
         let content = self.action.get("requestBody")?.get("content")?;
         let (media_type, body) = content.as_object()?.first()?;
@@ -75,7 +75,7 @@ impl<'d> Described<'d> {
         Some((media_type, example.to_canonical()))
     }
 
-    /// The headers that name the caller, each with a variable of a shell.
+    /// The headers with the caller's credentials, each with a shell variable.
     pub(super) fn credentials(&self) -> Vec<(&'d str, String)> {
         let schemes = self.document.get("components").and_then(|components| components.get("securitySchemes"));
         let needed = list(self.action.get("security")).first();
@@ -91,7 +91,7 @@ impl<'d> Described<'d> {
         headers
     }
 
-    /// The same request by hand.
+    /// The same request as a `curl` command.
     pub(super) fn curl(&self) -> String {
         let server = list(self.document.get("servers")).first().map_or("", |server| text(server, "url"));
         let path = self.path.split('{').enumerate().map(|(index, part)| match (index, part.split_once('}')) {
@@ -114,13 +114,13 @@ impl<'d> Described<'d> {
         lines.join(" \\\n  ")
     }
 
-    /// Its answers: status and answer, what is referred to put in place.
+    /// Its responses: status and content, with references resolved.
     pub(super) fn responses(&self) -> Vec<(&'d str, &'d Value)> {
         let responses = members(self.action.get("responses"));
         responses.iter().map(|(status, response)| (status.as_str(), resolved(self.document, response))).collect()
     }
 
-    /// Its codes by status.
+    /// Its error codes by status.
     pub(super) fn codes(&self) -> Vec<(&'d str, Vec<&'d str>)> {
         let refusals = self.responses().into_iter().filter(|(_, response)| response.get("x-error-codes").is_some());
         refusals

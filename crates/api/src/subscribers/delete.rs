@@ -24,7 +24,7 @@ pub(crate) fn about() -> Operation {
         .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
 }
 
-/// Deletes a subscriber and its subscriptions in one change. Nobody is notified.
+/// Deletes a subscriber and its subscriptions in one change, without notifications.
 pub(crate) async fn delete(
     State(api): State<Arc<Api>>,
     caller: Caller,

@@ -26,7 +26,7 @@ pub(crate) fn about() -> Operation {
         .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
 }
 
-/// Deletes a subscription, including a revoked one. Nobody is notified.
+/// Deletes a subscription, including a revoked one, without notifications.
 pub(crate) async fn delete(
     State(api): State<Arc<Api>>,
     caller: Caller,

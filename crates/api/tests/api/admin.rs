@@ -1,4 +1,4 @@
-//! `/api/v1/admin`: the operator's API.
+//! `/api/v1/admin`: the operator API.
 
 use api::{OperatorKey, Verdict};
 use domain::Secret;
@@ -30,7 +30,7 @@ async fn only_the_operator_gets_in() {
     with("Basic dXNlcjpwYXNzd29yZA==").await.refused(401, "invalid_operator_key");
     let twice = world.bare("GET", "/api/v1/admin/pims").header("authorization", &format!("Bearer {OPERATOR}"));
     twice.header("authorization", "Bearer x").send().await.refused(401, "missing_operator_key");
-    // A client of a PIM is no operator, and without a key nobody is.
+    // A PIM's client isn't an operator, and the key is required.
     world.call("GET", "/api/v1/admin/pims").send().await.refused(401, "missing_operator_key");
     let without = World::new().await;
     admin(&without, "GET", "pims").send().await.refused(403, "operator_api_off");
@@ -108,7 +108,7 @@ async fn a_permission_is_withdrawn_and_given_back() {
         .send()
         .await
         .refused(403, "event_platform_forbidden");
-    // Said twice is done once.
+    // Repetition has no further effect.
     call(json!({"permitted": false, "pim": "shop"})).await.expect(200);
     assert_eq!(world.notifications().await.len(), 1);
     call(json!({"permitted": true, "pim": "shop"})).await.expect(200);
@@ -138,7 +138,7 @@ async fn the_operator_admits_a_removed_client() {
     assert_eq!(world.call("GET", &one).send().await.expect(200)["status"], "revoked");
     let after = world.call("POST", "/api/v1/subscribers").json(&new_subscriber()).send().await.expect(201);
     let after = format!("/api/v1/subscribers/{}", after["id"].as_str().unwrap());
-    // A producer that repeats itself does not remove the client again; a further removal does.
+    // A producer's repeated event does not remove the client again; a further removal does.
     assert_eq!(world.produce(removal.clone()).await.expect(202)["duplicates"], 1);
     assert_eq!(world.call("GET", &after).send().await.expect(200)["status"], "active");
     removal["id"] = json!("2");
@@ -226,7 +226,7 @@ async fn statistics() {
     admin(&world, "POST", "statistics").send().await.refused(405, "method_not_allowed");
 }
 
-/// Three lists of more than a page: nothing comes twice, nothing is left out.
+/// Three lists of more than a page: no duplicates and no omissions.
 #[tokio::test]
 async fn long_lists_come_in_pages() {
     let world = operated().await;

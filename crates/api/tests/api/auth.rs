@@ -1,4 +1,4 @@
-//! Who may ask: headers, tokens, verdicts, permission, removal, and how often.
+//! Authentication and authorisation: headers, tokens, verdicts, permission, removal, and rate limits.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Addresses of technical contacts that are to be confirmed.
+//! Confirmation of technical contacts' addresses.
 
 use domain::notification::{Channel, Outgoing};
 use http::StatusCode;
@@ -12,12 +12,12 @@ async fn world() -> World {
     World::with(|settings| settings.confirm_addresses = true).await
 }
 
-/// What waits to be sent.
+/// The pending emails.
 async fn outbox(world: &World) -> Vec<Outgoing> {
     world.store.notifications(store::Shard::FIRST, None, 10).await.unwrap()
 }
 
-/// The path of the link in the latest email, and where that goes.
+/// The path of the link in the latest email, and its recipient.
 async fn latest_link(world: &World) -> (String, String) {
     let latest = outbox(world).await.pop().unwrap();
     let Channel::Question { code } = &latest.channel else { panic!("{latest:?}") };

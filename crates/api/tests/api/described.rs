@@ -1,6 +1,5 @@
-//! Holds every request and answer of these tests against the description of the API: an answer that is not described as
-//! it is, and a body that is accepted though the description knows no such body, are failures of the test that saw
-//! them.
+//! Checks every request and response of these tests against the description of the API: an undescribed response, and an
+//! accepted body that the description does not permit, fail the test that produced them.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
@@ -12,20 +11,20 @@ use http::{HeaderMap, Method};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-/// The description as it is published: all types of destination, the known event types.
+/// The published description: all types of destination, the known event types.
 pub(crate) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(&api::publish(&published(), &Catalogue::new()).openapi).unwrap());
 
-/// The installation that is described in the project's repository.
+/// The installation described in the project's repository.
 pub(crate) fn published() -> Settings {
     Settings::default()
 }
 
-/// Schemas of answers say what is there and let more be there; here, what is there must be described.
+/// Schemas of responses permit additional members; here, every member must be described.
 static STRICT: LazyLock<Value> = LazyLock::new(|| {
     let mut components = DOCUMENT["components"].clone();
     for (name, schema) in components["schemas"].as_object_mut().unwrap() {
-        // These describe documents and events, whose members are others' business.
+        // These describe documents and events, whose members are defined elsewhere.
         if !["OpenApi", "PostmanCollection", "EventsApiRequest", "FilterQuestion", "Health"].contains(&name.as_str()) {
             close(schema);
         }
@@ -36,7 +35,7 @@ static STRICT: LazyLock<Value> = LazyLock::new(|| {
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
-            // An alternative speaks of some members of an object that is described around it.
+            // An alternative covers only some members of the object described around it.
             for (_, value) in members.iter_mut().filter(|(name, _)| *name != "anyOf") {
                 close(value);
             }
@@ -61,7 +60,7 @@ fn faults(schema: &Value, value: &Value) -> Vec<String> {
     validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
-/// The address in the description that a path is at.
+/// The description's path template for a path.
 fn address(path: &str) -> Option<(&'static String, &'static Value)> {
     let path = path.split('?').next().unwrap_or_default();
     let fits = |template: &str| {
@@ -75,7 +74,7 @@ fn address(path: &str) -> Option<(&'static String, &'static Value)> {
     all.next()
 }
 
-/// Holds a request and its answer against the description.
+/// Checks a request and its response against the description.
 pub(crate) fn hold(
     method: &Method,
     path: &str,

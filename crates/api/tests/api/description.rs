@@ -1,4 +1,4 @@
-//! `/openapi.json`, `/docs`, `/docs/postman.json`: what is served.
+//! `/openapi.json`, `/docs`, `/docs/postman.json`.
 
 use domain::destination::DestinationType;
 use serde_json::{Value, json};

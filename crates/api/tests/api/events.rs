@@ -181,7 +181,7 @@ async fn a_removed_app_is_revoked_before_its_event_is_taken() {
         let operations = world.operations("app").await;
         assert_eq!(operations.iter().filter(|operation| *operation == "subscriber_revoked").count(), 2);
         assert_eq!(operations.iter().filter(|operation| *operation == "subscription_revoked").count(), 2);
-        // The second PIM's client of the same name is another one.
+        // The second PIM's client of the same name is a different one.
         world.call_second("GET", "/api/v1/subscribers").send().await.expect(200);
     }
 }
@@ -219,7 +219,7 @@ async fn source_and_id_together_name_an_event() {
     let logged = world.store.read(Scope::Shard(Shard::FIRST), Position::FIRST, read).await.unwrap().events;
     let names: Vec<String> = logged.iter().map(|one| one.event.identity().replace('\0', " ")).collect();
     assert_eq!(names, ["1", "2", "/shop-a 1", "/shop-a 2", "/shop-b 1", "/shop-b 2"]);
-    // Binary: the source counts decoded.
+    // Binary mode: the decoded source counts.
     let binary = |source: &str| {
         let call = post(&world, "application/json").header("ce-specversion", "1.0").header("ce-id", "1");
         call.header("ce-type", "t").header("ce-source", source).raw("{}")
@@ -257,7 +257,7 @@ async fn a_thousand_unknown_types_are_refused_with_a_hundred_faults() {
     assert_eq!(errors[100]["message"], "900 further faults are not listed");
 }
 
-/// Reads `shared/realdata`, which developers and CI have beside the repository.
+/// Reads `shared/realdata`, available to developers and CI beside the repository.
 #[tokio::test]
 async fn a_days_work_of_a_real_catalogue_is_taken() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/realdata/events.jsonl");

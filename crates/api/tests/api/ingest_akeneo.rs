@@ -13,7 +13,7 @@ use crate::world::{Answer, World, event};
 
 const SECRET: &str = "secret of the connection";
 const PATH: &str = "/ingest/akeneo/shop";
-/// The second of most of these tests.
+/// The current second in most of these tests.
 const NOW: i64 = 1_793_692_840;
 const PRODUCT: &str = "a51e56dd-560f-5fb4-81d1-af2588c9ab23";
 
@@ -82,7 +82,7 @@ fn update(id: &str, second: u32, name: &str) -> Value {
     notice(id, "product.updated", resource)
 }
 
-/// All that is in the log: type without its beginning, and data.
+/// All events in the log: type without its prefix, and data.
 async fn logged(world: &World) -> Vec<(String, Value)> {
     let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
     let events = world.store.read(Scope::Pim(world.pim.id), Position::FIRST, read).await.unwrap().events;
@@ -93,7 +93,7 @@ async fn logged(world: &World) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// The names that the deltas tell of, previous and new.
+/// The name changes in the deltas, previous and new.
 async fn told(world: &World) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let deltas = logged(world).await.into_iter().filter(|(name, _)| name.ends_with(".delta"));
@@ -203,7 +203,7 @@ async fn what_is_odd_in_one_place_costs_no_event() {
     let place = |name: &str, value: Value| (name.to_owned(), value);
     let mut second = 1;
     for (name, value) in [
-        // What PHP makes of codes and lists, and can be compared.
+        // PHP's representation of codes and lists, still comparable.
         place("values", json!({"name": {"1": {"locale": "de_DE", "scope": null, "data": "x"}}})),
         place("categories", json!([123, "b"])),
         place("family", json!(7)),
@@ -218,7 +218,7 @@ async fn what_is_odd_in_one_place_costs_no_event() {
         let changes = &logged.last().unwrap().1["product"]["changes"];
         assert!(changes.get(&name).is_some(), "{name}: {changes}");
     }
-    // What cannot be compared: the event alone.
+    // Not comparable: only the event.
     let before = world.logged();
     for (name, value) in [
         place("values", json!([[{"locale": null, "scope": null, "data": "x"}]])),
@@ -236,7 +236,7 @@ async fn what_is_odd_in_one_place_costs_no_event() {
     }
     assert_eq!(world.logged(), before + 7);
     assert_eq!(world.bridge.counts().uncompared, 7);
-    // The state is that from before.
+    // The state is unchanged.
     post(&world, &[update("last", second + 1, "z")]).await.expect(202);
     assert_eq!(told(&world).await.last().unwrap(), &("a".to_owned(), "z".to_owned()));
 }
@@ -260,7 +260,7 @@ async fn a_delta_that_is_larger_than_an_event_is_left_out_and_counted() {
     assert_eq!(logged(&world).await.len(), 2, "previous and new are 1.4 MB together");
     let counts = world.bridge.counts();
     assert_eq!((counts.too_large, counts.deltas), (1, 0));
-    // The next one begins at the new state.
+    // The next one starts from the new state.
     post(&world, &[update("3", 3, "c")]).await.expect(202);
     assert_eq!(told(&world).await, [(text("b"), "c".to_owned())]);
 }
@@ -314,7 +314,7 @@ async fn first_sight_no_difference_and_what_was_overtaken() {
     post(&world, &[update("3", 5, "b"), update("4", 4, "overtaken"), update("5", 5, "c")]).await.expect(202);
     let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
     assert_eq!(told(&world).await, [pair("a", "b"), pair("b", "c")]);
-    // `created` replaces, but for one that was overtaken.
+    // `created` replaces the state, unless it was overtaken.
     let mut created = update("6", 3, "older");
     created["action"] = json!("product.created");
     post(&world, &[created.clone()]).await.expect(202);
@@ -322,7 +322,7 @@ async fn first_sight_no_difference_and_what_was_overtaken() {
     created["data"]["resource"]["updated"] = json!("2026-11-03T09:00:06+01:00");
     post(&world, &[created, update("8", 7, "d")]).await.expect(202);
     assert_eq!(told(&world).await[2..], [pair("older", "d")]);
-    // Removed: nothing is known any more.
+    // Removed: the state is unknown again.
     let removed = notice("9", "product.removed", json!({"uuid": PRODUCT, "identifier": "9309353"}));
     post(&world, &[removed, update("10", 8, "e")]).await.expect(202);
     assert_eq!(told(&world).await.len(), 3);
@@ -332,11 +332,11 @@ async fn first_sight_no_difference_and_what_was_overtaken() {
 #[tokio::test]
 async fn what_comes_twice_is_told_once() {
     let world = world().await;
-    // The dedup window is of one clock, and the other way in has that of the system.
+    // The dedup window uses one clock, and the other ingest path uses the system's.
     CLOCK.set(Clock::system().wall().as_micros() / 1_000_000);
     post(&world, &[update("1", 1, "a"), update("2", 2, "b")]).await.expect(202);
     let before = logged(&world).await;
-    // The same request again, one with something new in it, and one after the entity went on.
+    // The same request again, one with something new in it, and one after the entity's state moved on.
     assert_eq!(post(&world, &[update("1", 1, "a"), update("2", 2, "b")]).await.expect(202)["duplicates"], 2);
     assert_eq!(logged(&world).await, before);
     let answer = post(&world, &[update("2", 2, "b"), update("3", 2, "c"), update("3", 2, "x")]).await;
@@ -344,13 +344,13 @@ async fn what_comes_twice_is_told_once() {
     post(&world, &[update("1", 2, "a"), update("4", 2, "d")]).await.expect(202);
     let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
     assert_eq!(told(&world).await, [pair("a", "b"), pair("b", "c"), pair("c", "d")]);
-    // One dedup space with the other way in.
+    // One dedup space with the other ingest path.
     world.produce(event("5")).await.expect(202);
     assert_eq!(post(&world, &[update("5", 3, "e")]).await.expect(202)["duplicates"], 1);
     assert_eq!(world.produce(event("4")).await.expect(202)["duplicates"], 1);
     post(&world, &[update("6", 3, "f")]).await.expect(202);
     assert_eq!(told(&world).await[3..], [pair("d", "f")], "the duplicate changed no state");
-    // A known id of a delta stops the delta only.
+    // A known delta id suppresses the delta only.
     world.produce(event(&intake::making::delta_id("7"))).await.expect(202);
     assert_eq!(post(&world, &[update("7", 4, "g")]).await.expect(202)["duplicates"], 0);
     post(&world, &[update("8", 4, "h")]).await.expect(202);
@@ -415,7 +415,7 @@ fn real(name: &str) -> Option<String> {
     text
 }
 
-/// An event without what the bridge is free to choose: ids of deltas, `updated_at`, types of attributes.
+/// An event without the parts chosen freely by the bridge: ids of deltas, `updated_at`, types of attributes.
 fn bare(mut event: Value) -> Value {
     if event["type"].as_str().is_some_and(|name| name.ends_with(".delta")) {
         event.as_object_mut().unwrap().remove("id");
@@ -433,8 +433,8 @@ fn bare(mut event: Value) -> Value {
     event
 }
 
-/// Reads `shared/realdata`, which developers and CI have beside the repository: 162 requests of a PIM, signed in
-/// November 2026, and what must become of them.
+/// Reads `shared/realdata`, available to developers and CI beside the repository: 162 requests of a PIM, signed in
+/// November 2026, and the expected events.
 #[tokio::test]
 async fn a_real_catalogue_comes_through_as_expected() {
     let (Some(requests), Some(expected), Some(secret)) =

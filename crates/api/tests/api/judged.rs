@@ -1,5 +1,5 @@
-//! Who may do something is judged when it is done: what changes while a body is under way, or right before the commit,
-//! counts. And operators' calls are in effect when they are answered, however many are made at once.
+//! Authorisation at the commit: changes during the upload of a body, or right before the commit, count. Operator calls
+//! are in effect when answered, even under concurrency.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ async fn staged(world: &World) -> (String, String, String) {
     (subscriber, active, suspended)
 }
 
-/// What needs the permission.
+/// Calls that need the permission.
 fn permitted_calls(world: &World, subscriber: &str, suspended: &str) -> Vec<Call> {
     vec![
         world.call("POST", SUBSCRIBERS).json(&new_subscriber()),
@@ -49,7 +49,7 @@ fn permitted_calls(world: &World, subscriber: &str, suspended: &str) -> Vec<Call
     ]
 }
 
-/// All calls that change something.
+/// All calls with an effect.
 fn changing_calls(world: &World, (subscriber, active, suspended): &(String, String, String)) -> Vec<Call> {
     let mut calls = permitted_calls(world, subscriber, suspended);
     calls.push(world.call("PATCH", subscriber).json(&json!({"name": "another"})));
@@ -60,7 +60,7 @@ fn changing_calls(world: &World, (subscriber, active, suspended): &(String, Stri
     calls
 }
 
-/// All that the client has, revisions included.
+/// The client's complete state, revisions included.
 async fn state(world: &World) -> (usize, Vec<Subscription>) {
     let mut all = world.store.changed_since(Shard::FIRST, None).await.unwrap().1;
     all.sort_by_key(|one| one.id);
@@ -116,7 +116,7 @@ async fn a_key_that_ends_while_the_body_is_under_way() {
     admin(&world, "DELETE", &format!("pims/shop/keys/{}", &KEY[..6])).send().await;
     underway.finish().await.refused(401, "invalid_source_key");
     assert_eq!(world.logged(), 0);
-    // The same with the whole PIM.
+    // The same for the whole PIM.
     let key = admin(&world, "POST", "pims/shop/keys").send().await.expect(201)["key"].as_str().unwrap().to_owned();
     let underway = events(&world, &key).begin().await;
     admin(&world, "DELETE", "pims/shop").send().await;
@@ -133,7 +133,7 @@ async fn another_change_of_the_pim_costs_no_event() {
     world.staged.2.close();
     let sent = tokio::spawn(events(&world, KEY).header("x-second", "1").send());
     world.staged.2.reached().await;
-    // By way of the store: the API's own calls pass the same gate.
+    // Through the store: the API's own calls pass the same gate.
     let touch = |pim: &mut domain::pim::Pim| -> Result<(), store::ChangeError> {
         pim.static_tokens.reverse();
         Ok(())

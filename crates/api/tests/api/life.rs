@@ -1,5 +1,5 @@
-//! The life of a subscription: every status with every action, allowed or refused with a message; and clients whose
-//! permission the PIM withdraws.
+//! Lifecycle of a subscription: every status with every action, allowed or rejected with a message; and clients whose
+//! permission is withdrawn by the PIM.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use store::transition::Frequent;
 use crate::admin::{admin, operated};
 use crate::world::{World, event};
 
-/// Statuses that a subscription can be brought into.
+/// Reachable statuses of a subscription.
 const STATUSES: [&str; 6] = ["active", "by_its_owner", "by_the_operator", "by_permission", "revoked", "deleted"];
 
-/// A subscription in this status: its path.
+/// Creates a subscription in this status; returns its path.
 async fn bring(world: &World, status: &str) -> String {
     let subscriber = world.subscriber().await;
     let one = world.subscription(&subscriber).await;
@@ -40,7 +40,7 @@ async fn bring(world: &World, status: &str) -> String {
     one
 }
 
-/// Does something to it: status and first code of the answer.
+/// Performs an action on it: status and first code of the response.
 async fn act(world: &World, one: &str, action: &str) -> (u16, String) {
     let id = one.rsplit('/').next().unwrap();
     let permission = |permitted: bool| {
@@ -74,13 +74,13 @@ async fn act(world: &World, one: &str, action: &str) -> (u16, String) {
     (answer.status.as_u16(), body["errors"][0]["code"].as_str().unwrap_or_default().to_owned())
 }
 
-/// The stored status, whatever the caller may see.
+/// The stored status, regardless of the caller's access.
 async fn status_of(world: &World, one: &str) -> String {
     let id = domain::SubscriptionId::parse(one.rsplit('/').next().unwrap()).unwrap();
     store::Subscriptions::subscription(world.store.as_ref(), id).await.unwrap().unwrap().status.to_string()
 }
 
-/// In each of [`STATUSES`]: what the action is answered, and the status behind it.
+/// For each of [`STATUSES`]: the response to the action, and the resulting status.
 async fn check(action: &str, expect: [(u16, &str, &str); 6]) {
     for (from, (status, code, to)) in STATUSES.into_iter().zip(expect) {
         let world = operated().await;
@@ -91,7 +91,7 @@ async fn check(action: &str, expect: [(u16, &str, &str); 6]) {
         assert_eq!((answer.0, answer.1.as_str()), (status, code), "{action} from {from}");
         let status_after = status_of(&world, &one).await;
         assert_eq!(status_after, to, "{action} from {from}");
-        // Each new status but that of a deletion is told, and nothing else is.
+        // Exactly the status changes except deletions are notified.
         let told = usize::from(status_before != status_after && to != "deleted");
         assert_eq!(world.notifications().await.len() - told_before, told, "{action} from {from}");
     }
@@ -148,7 +148,7 @@ async fn a_client_is_removed_in_every_status() {
     check("client_removed", [revoked, revoked, revoked, revoked, revoked, (202, "", "deleted")]).await;
 }
 
-/// Says of each client what it is told to, when it is asked without a token.
+/// Answers for each client when asked without a token.
 struct Asked(HashMap<&'static str, Permission>);
 
 #[async_trait]

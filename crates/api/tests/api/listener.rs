@@ -1,4 +1,4 @@
-//! The listener: what it takes for a request, what clients that leave, dawdle or crowd cost the others.
+//! The listener: request parsing, and isolation from disconnecting, slow and numerous clients.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::world::{KEY, World, event};
 
-/// Longer than anything here takes, shorter than what holds without the bounds that are tested.
+/// Longer than any operation here, shorter than the effects without the tested bounds.
 const SOON: Duration = Duration::from_secs(15);
 
 async fn connect_from(world: &World, source: &str) -> TcpStream {
@@ -26,21 +26,21 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Sends bytes and gives what comes back until the server closes the connection.
+/// Sends bytes and returns the response up to the end of the connection.
 async fn raw(world: &World, bytes: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     stream.write_all(bytes.as_ref()).await.unwrap();
     read_to_end(&mut stream).await
 }
 
-/// The last answer in what came over a connection: status, head, body.
+/// The last response on a connection: status, head, body.
 fn last(answers: &str) -> (u16, &str, Value) {
     let start = answers.rfind("HTTP/1.1 ").unwrap_or_else(|| panic!("no answer in {answers:?}"));
     let (head, body) = answers[start..].split_once("\r\n\r\n").unwrap();
     (head[9..12].parse().unwrap(), head, serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
-/// A head that cannot be read is answered in the usual shape, and ends the connection.
+/// An unreadable head gets a response in the usual format, which ends the connection.
 async fn check_refused(world: &World, bytes: impl AsRef<[u8]>, status: u16, code: &str) {
     let sent = String::from_utf8_lossy(&bytes.as_ref()[..bytes.as_ref().len().min(100)]).into_owned();
     let answers = raw(world, bytes).await;
@@ -133,7 +133,7 @@ async fn what_was_sent_whole_is_taken_and_counted_although_its_client_is_gone() 
     for id in 0..20 {
         let event = event(&id.to_string()).to_string();
         let mut stream = TcpStream::connect(world.address).await.unwrap();
-        // Closing resets the connection, as a producer does that is killed.
+        // Resets the connection on close, like a killed producer.
         stream.set_zero_linger().unwrap();
         let request = format!(
             "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\n\

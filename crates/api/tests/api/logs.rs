@@ -120,12 +120,32 @@ async fn action_entries_have_the_call_that_led_to_them() {
     assert_eq!(
         calls,
         [
-            json!(["subscriber_created", {"method": "POST", "url": "/api/v1/subscribers", "body": new_subscriber().to_string()}, {"status": 201}]),
+            json!([
+                "subscriber_created",
+                {"method": "POST", "url": "/api/v1/subscribers", "body": new_subscriber().to_string()},
+                {"status": 201},
+            ]),
             json!(["subscription_created", {"method": "POST", "url": path, "body": created}, {"status": 201}]),
-            json!(["subscription_updated", {"method": "PATCH", "url": format!("{one}?why=not"), "body": body(&patch.to_string())}, {"status": 200}]),
-            json!(["subscriber_updated", {"method": "PATCH", "url": subscriber, "body": r#"{"name":"Renamed"}"#}, {"status": 200}]),
-            json!(["subscription_suspended_by_the_user", {"method": "POST", "url": format!("{one}/suspend")}, {"status": 200}]),
-            json!(["subscription_resumed_by_the_user", {"method": "POST", "url": format!("{one}/resume"), "body": "{}"}, {"status": 200}]),
+            json!([
+                "subscription_updated",
+                {"method": "PATCH", "url": format!("{one}?why=not"), "body": body(&patch.to_string())},
+                {"status": 200},
+            ]),
+            json!([
+                "subscriber_updated",
+                {"method": "PATCH", "url": subscriber, "body": r#"{"name":"Renamed"}"#},
+                {"status": 200},
+            ]),
+            json!([
+                "subscription_suspended_by_the_user",
+                {"method": "POST", "url": format!("{one}/suspend")},
+                {"status": 200},
+            ]),
+            json!([
+                "subscription_resumed_by_the_user",
+                {"method": "POST", "url": format!("{one}/resume"), "body": "{}"},
+                {"status": 200},
+            ]),
             json!(["subscriber_deleted", {"method": "DELETE", "url": subscriber}, {"status": 204}]),
             json!(["subscription_deleted", {"method": "DELETE", "url": subscriber}, {"status": 204}]),
         ]

@@ -1,4 +1,4 @@
-//! The API over real TCP, on the in-memory store: one module for each address, mirroring `src`.
+//! The API over real TCP, on the in-memory store: one module per path, mirroring `src`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

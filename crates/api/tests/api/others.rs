@@ -1,4 +1,4 @@
-//! What everybody may ask: event types, schemas, health.
+//! Public paths: event types, schemas, health.
 
 use crate::world::World;
 

@@ -1,10 +1,10 @@
-//! Requests that are refused: status, code, field and words of each, through the real router over TCP.
+//! Rejected requests: status, code, field and words of each, through the real router over TCP.
 
 use serde_json::{Value, json};
 
 use crate::world::{KEY, World, new_subscriber, new_subscription};
 
-/// What is sent: media type and body.
+/// The request body: media type and content.
 enum Body {
     None,
     Json(Value),
@@ -229,7 +229,11 @@ async fn subscriptions() {
     t.create(headers(json!({"a b": "1"})), (422, "invalid_header_name", "config.headers.a b", "")).await;
     t.create(headers(json!({"a": " 1"})), (422, "invalid_header_value", "config.headers.a", "")).await;
     t.create(headers(json!({"a": "1", "A": "1"})), (422, "duplicate_header", "config.headers.a", "")).await;
-    let pubsub = |project: &str, topic: &str| json!({"type": "pubsub", "config": {"url": "-", "secret": "-", "project_id": project, "topic_id": topic}});
+    let pubsub = |project: &str, topic: &str| {
+        json!({"type": "pubsub", "config": {
+            "url": "-", "secret": "-", "project_id": project, "topic_id": topic,
+        }})
+    };
     t.create(pubsub("X", "events"), (422, "invalid_project_id", "config.project_id", "")).await;
     t.create(pubsub("my-project", "goog-x"), (422, "invalid_topic_id", "config.topic_id", "")).await;
     let kafka = |fields: Value| {
@@ -238,7 +242,7 @@ async fn subscriptions() {
             "sasl_auth": {"mechanism": "plain", "username": "u", "password": "p"}
         }});
         merge(&mut body["config"], fields);
-        // What the merge above removed must still be removed from the whole body.
+        // A field removed by the merge must stay removed in the whole body.
         body["config"]["url"] = json!("-");
         body["config"]["secret"] = json!("-");
         body
@@ -247,7 +251,9 @@ async fn subscriptions() {
     t.create(kafka(json!({"topic": "a b"})), (422, "invalid_topic", "config.topic", "")).await;
     let scram = kafka(json!({"sasl_auth": {"mechanism": "scram"}}));
     t.create(scram, (422, "required", "config.sasl_auth.scram_variant", "")).await;
-    let pem = json!({"tls": {"server_name": "kafka.example.com", "ca_pem": "x", "client_cert_pem": "x", "client_key_pem": "x"}});
+    let pem = json!({"tls": {
+        "server_name": "kafka.example.com", "ca_pem": "x", "client_cert_pem": "x", "client_key_pem": "x",
+    }});
     t.create(kafka(pem), (422, "invalid_certificate", "config.tls.ca_pem", "")).await;
     t.patch(json!({"status": "active", "id": "x"}), (422, "read_only", "id", "")).await;
     t.patch(json!({"events": null}), (422, "required", "events", "")).await;

@@ -1,4 +1,4 @@
-//! The server itself: methods, addresses, slow and greedy clients, panics, the end.
+//! The server itself: methods, paths, slow and greedy clients, panics, shutdown.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::world::{KEY, World, event};
 
-/// Sends bytes and gives what comes back until the server closes the connection.
+/// Sends bytes and returns the response up to the end of the connection.
 async fn raw(world: &World, bytes: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     stream.write_all(bytes.as_ref()).await.unwrap();
@@ -98,7 +98,7 @@ async fn http_2_is_spoken_where_a_client_begins_with_it() {
     let uri = format!("http://{}/health/live", world.address);
     let request = http::Request::builder().uri(uri).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
     assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
-    // Idle, it is closed although its client answers pings.
+    // An idle connection is closed although its client answers pings.
     tokio::time::timeout(Duration::from_secs(10), connection).await.expect("closed in time").unwrap().ok();
 }
 

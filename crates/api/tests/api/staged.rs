@@ -1,5 +1,5 @@
-//! The in-memory store with a pause before every change, so that requests at once meet each other: all of them have
-//! read before the first one writes. It fails when it is told to.
+//! The in-memory store with a pause before every change, so that concurrent requests conflict: all of them have read
+//! before the first one writes. Failures can be switched on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ use store::{
 };
 use tokio::sync::{Notify, watch};
 
-/// How often a change lets others go first: more often than a request has steps.
+/// Yields before each change, more than a request has steps.
 const YIELDS: usize = 200;
 
 pub(crate) struct Staged(pub(crate) Arc<MemoryStore>, pub(crate) AtomicBool, pub(crate) Gate);
 
-/// Stops the next write right before its commit, when all that it is judged by was looked at, until it is let go.
+/// Stops the next write right before its commit, after all of its checks, until opened.
 #[derive(Default)]
 pub(crate) struct Gate {
     closed: AtomicBool,
@@ -38,12 +38,12 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// The next write will stop.
+    /// Stops the next write.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
     }
 
-    /// Waits until it has stopped.
+    /// Waits until the write has stopped.
     pub(crate) async fn reached(&self) {
         self.reached.notified().await;
     }

@@ -1,4 +1,4 @@
-//! What somebody without a key can cost: memory for bodies, lines of the log, and knowledge of who is registered.
+//! Limits for unauthenticated callers: memory for bodies, log lines, and information about registrations.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,7 +53,7 @@ async fn bodies_of_strangers_share_a_little_memory() {
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         strangers.push(tokio::spawn(async move {
-            // What the server does not read stays with its sender.
+            // Unread bytes stay with their sender.
             let (mut reader, mut writer) = stream.into_split();
             let write = tokio::spawn(async move { writer.write_all(&vec![b'x'; BODY]).await.ok() });
             let mut answer = [0; 12];
@@ -209,7 +209,7 @@ async fn readiness_names_what_is_missing() {
 #[tokio::test]
 async fn health_is_answered_while_heavy_requests_have_no_processor() {
     let world = Arc::new(world().await);
-    // All processors are busy, each for another PIM, until this is dropped.
+    // Occupies all processors, each for a different PIM, until dropped.
     let (busy, idle) = std::sync::mpsc::channel::<()>();
     let idle = Arc::new(std::sync::Mutex::new(idle));
     let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -71,7 +71,7 @@ async fn everybody_sees_and_touches_only_their_own() {
             call(method, &path).json(&json!({})).send().await.refused(404, "not_found");
         }
     }
-    // A subscription is found under its own subscriber only, even by its owner.
+    // A subscription is only accessible under its own subscriber, even for its owner.
     let second = world.subscriber().await;
     let sid = subscription.rsplit('/').next().unwrap();
     world.call("GET", &format!("{second}/subscriptions/{sid}")).send().await.refused(404, "not_found");

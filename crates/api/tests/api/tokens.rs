@@ -1,4 +1,4 @@
-//! Tokens of the platform: issued by the operator, sent as `X-PIM-TOKEN`, never sent on to a PIM.
+//! Platform tokens: issued by the operator, sent as `X-PIM-TOKEN`, never forwarded to a PIM.
 
 use api::Verdict;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The world of these tests: a server on a free port, two PIMs, a scripted gateway, and an engine that only says "in
+//! The world of these tests: a server on a free port, two PIMs, a scripted gateway, and an engine that only reports "in
 //! effect".
 
 use std::collections::HashMap;
@@ -30,12 +30,12 @@ use tokio::sync::oneshot;
 use crate::described;
 use crate::staged::{Gate, Staged};
 
-/// The key of the producers of the first PIM.
+/// Producer key of the first PIM.
 pub(crate) const KEY: &str = "source-key-of-the-shop";
-/// The URL of the first PIM.
+/// URL of the first PIM.
 pub(crate) const PIM_URL: &str = "https://pim.example.com";
 
-/// What the gateway says of tokens; tokens that it was not told of are rejected.
+/// The gateway's scripted verdicts; unknown tokens are rejected.
 #[derive(Default)]
 pub(crate) struct Scripted {
     says: Mutex<HashMap<String, Verdict>>,
@@ -257,7 +257,7 @@ impl World {
             .await
     }
 
-    /// A subscriber of `app`; its path.
+    /// Creates a subscriber of `app`; returns its path.
     pub(crate) async fn subscriber(&self) -> String {
         self.subscriber_of("app").await
     }
@@ -267,7 +267,7 @@ impl World {
         format!("/api/v1/subscribers/{}", made["id"].as_str().unwrap())
     }
 
-    /// A subscription of the subscriber at this path; its path.
+    /// Creates a subscription of the subscriber at this path; returns its path.
     pub(crate) async fn subscription(&self, subscriber: &str) -> String {
         let path = format!("{subscriber}/subscriptions");
         let made = self.call("POST", &path).json(&new_subscription()).send().await.expect(201);
@@ -281,19 +281,19 @@ impl World {
         items.iter().map(|item| item["operation"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Kinds of the notifications that wait to be sent.
+    /// Kinds of the pending notifications.
     pub(crate) async fn notifications(&self) -> Vec<String> {
         let waiting = self.store.notifications(Shard::FIRST, None, 100).await.unwrap();
         let kind = |kind| serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned();
         waiting.into_iter().map(|notification| kind(notification.notification.kind)).collect()
     }
 
-    /// From now on the store works, or does not.
+    /// Makes the store work or fail from now on.
     pub(crate) fn store_works(&self, works: bool) {
         self.staged.1.store(!works, Ordering::SeqCst);
     }
 
-    /// How many events are in the log.
+    /// Number of events in the log.
     pub(crate) fn logged(&self) -> u64 {
         self.store.tail(Shard::FIRST).head().0 - 1
     }
@@ -318,7 +318,10 @@ pub(crate) fn event(id: &str) -> Value {
         "source": "pim",
         "type": "com.akeneo.pim.v1.product.updated",
         "time": "2026-11-02T08:00:00Z",
-        "data": {"product": {"uuid": "4a40cffc-a02d-5dd1-877c-5876596015f4"}, "author": {"identifier": "peter", "type": "user"}}
+        "data": {
+            "product": {"uuid": "4a40cffc-a02d-5dd1-877c-5876596015f4"},
+            "author": {"identifier": "peter", "type": "user"},
+        }
     })
 }
 
@@ -363,7 +366,7 @@ impl Call {
     }
 }
 
-/// A request that was let in and whose body is still to come.
+/// An admitted request whose body is yet to be sent.
 pub(crate) struct Underway {
     stream: TcpStream,
     path: String,
@@ -371,7 +374,7 @@ pub(crate) struct Underway {
 }
 
 impl Call {
-    /// Sends the head and waits until the platform asks for the body: by then the request was judged once.
+    /// Sends the head and waits until the platform asks for the body: by then the request was checked once.
     pub(crate) async fn begin(self) -> Underway {
         let mut head = format!("{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n", self.method, self.path);
         for (name, value) in &self.headers {
@@ -391,7 +394,7 @@ impl Call {
 }
 
 impl Underway {
-    /// Sends the body and gives the answer.
+    /// Sends the body and returns the response.
     pub(crate) async fn finish(mut self) -> Answer {
         self.stream.write_all(&self.body).await.unwrap();
         let mut answer = Vec::new();
@@ -427,14 +430,14 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
     }
 
-    /// The body of an answer with this status.
+    /// The body of a response with this status.
     #[track_caller]
     pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{} was answered {:?}", self.path, self.body);
         self.value()
     }
 
-    /// A refusal with this status and this first code; its first message.
+    /// A rejection with this status and this first code; returns its first message.
     #[track_caller]
     pub(crate) fn refused(&self, status: u16, code: &str) -> String {
         let body = self.expect(status);

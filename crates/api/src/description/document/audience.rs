@@ -1,4 +1,4 @@
-//! Whom an action is for: its section, what names the caller, and what every action for them can answer.
+//! Audience of an action: its section, the caller's credentials, and the responses common to all its actions.
 
 use wire::json::Value;
 
@@ -21,8 +21,8 @@ impl Audience {
     pub(super) fn about(self) -> &'static str {
         match self {
             Audience::Clients => {
-                "For connections and apps of a PIM. Every call carries three headers. Callers have access only to the objects of \
-                 their own client id on that PIM; all others are 404."
+                "For connections and apps of a PIM. Every call carries three headers. Callers have access only to the \
+                 objects of their own client id on that PIM; all others are 404."
             }
             Audience::Producers => "For PIMs and other producers of events, with the key of their source.",
             Audience::SelfHostedPims => "For Community and PaaS editions, which sign their requests.",
@@ -34,7 +34,7 @@ impl Audience {
         }
     }
 
-    /// The name of answers that all actions for this audience share.
+    /// Name of a response common to all actions for this audience.
     pub(super) fn common(self, status: u16) -> String {
         let name = match self {
             Audience::Clients => "Client",
@@ -47,7 +47,7 @@ impl Audience {
         format!("{name}{status}")
     }
 
-    /// What names the caller, all of it together.
+    /// The caller's credentials, all required together.
     pub(super) fn security(self) -> Option<Value> {
         let schemes: &[&str] = match self {
             Audience::Clients => &["pimUrl", "pimToken", "pimClientId"],
@@ -61,7 +61,7 @@ impl Audience {
         Some(Value::Array(vec![Value::Object(all.collect())]))
     }
 
-    /// Codes that every action for this audience can answer with.
+    /// Error codes common to all actions for this audience.
     pub(super) fn codes(self) -> Vec<Refuses> {
         use because::*;
         let body = [BODY_INCOMPLETE, BODY_TIMEOUT, BODY_TOO_LARGE];

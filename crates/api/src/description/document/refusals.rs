@@ -1,4 +1,4 @@
-//! Answers that refuse: which codes each status can have, and what they mean.
+//! Error responses: the codes of each status, and their meanings.
 
 use wire::fault::code;
 use wire::json::Value;
@@ -21,7 +21,7 @@ pub(super) fn statuses(codes: &[Refuses]) -> Vec<u16> {
     statuses
 }
 
-/// The answer with a status: which codes it can have, each with its meaning.
+/// The response with a status: its possible codes with their meanings.
 pub(super) fn refusal(status: u16, codes: &[Refuses]) -> Value {
     let codes: Vec<&str> = codes.iter().filter(|one| one.status == status).map(|one| one.code).collect();
     let listed: Vec<String> = codes.iter().map(|code| format!("- `{code}`: {}", meaning(code))).collect();
@@ -44,14 +44,14 @@ pub(super) fn refusal(status: u16, codes: &[Refuses]) -> Value {
     Value::Object(response)
 }
 
-/// What a code means.
+/// Meaning of a code.
 fn meaning(name: &str) -> &'static str {
     let refused = because::ALL.iter().find(|code| code.name == name).map(|code| code.meaning);
     let fault = || code::ALL.iter().find(|(code, _)| *code == name).map(|(_, meaning)| *meaning);
     refused.or_else(fault).unwrap_or_default()
 }
 
-/// All codes, each once.
+/// All codes, without duplicates.
 pub(super) fn all_codes() -> Vec<&'static str> {
     let mut codes: Vec<&str> = because::ALL.iter().map(|code| code.name).collect();
     codes.extend(code::ALL.iter().map(|(name, _)| *name));

@@ -91,7 +91,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ),
 ];
 
-/// An event as a producer sends it, with the catalogue's example.
+/// A producer's event, with the catalogue's example.
 fn sample_event() -> Value {
     const TYPE: &str = "com.akeneo.pim.v1.product.created";
     let data = catalogue::example(TYPE).and_then(|text| parse(text.as_bytes()).ok());

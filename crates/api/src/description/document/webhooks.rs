@@ -1,11 +1,11 @@
-//! What the platform itself sends: events and notifications.
+//! Requests made by the platform itself: events and notifications.
 
 use wire::json::Value;
 use wire::signature;
 
 use super::{object, reference};
 
-/// What the platform itself sends.
+/// Requests made by the platform itself.
 pub(super) fn webhooks() -> Value {
     let header = |name: &str, about: &str| {
         object([
@@ -39,8 +39,8 @@ pub(super) fn webhooks() -> Value {
     let delivered = hook(
         "receiveEvent",
         "An event is delivered",
-        "To the `url` of an HTTPS subscription, one event per request. Verify the signature over the raw body, answer within 5 \
-         seconds, process later. At least once: drop duplicates by `id`.",
+        "To the `url` of an HTTPS subscription, one event per request. Verify the signature over the raw body, answer \
+         within 5 seconds, process later. At least once: drop duplicates by `id`.",
         vec![
             header(signature::PRIMARY, primary),
             header(signature::SECONDARY, "The same with the secondary secret, if set."),
@@ -62,7 +62,8 @@ pub(super) fn webhooks() -> Value {
     let notified = hook(
         "receiveNotification",
         "A notification is sent",
-        "To the `notification_webhook_url` of a subscriber, when a subscription is suspended, resumed or revoked. Three attempts.",
+        "To the `notification_webhook_url` of a subscriber, when a subscription is suspended, resumed or revoked. \
+         Three attempts.",
         vec![
             header(signature::PRIMARY, "HMAC-SHA256 of the raw body with the notification secret, in lower-case hex."),
             header(signature::ALGORITHM, "`HmacSHA256`."),
