@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use api::{Api, LaneStatuses, Parts, PimGateway, Readiness, Settings, Verdict};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
-use domain::event_type::Catalogue;
+use domain::event_type::EventTypes;
 use domain::lane_status::LaneStatus;
 use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck};
 use domain::{ClientId, Clock, PimId, SubscriptionId, Timestamp};
@@ -107,7 +107,7 @@ async fn measure(senders: usize) -> f64 {
         gateway: nobody.clone(),
         lanes: nobody.clone(),
         readiness: nobody,
-        catalogue: Arc::new(Catalogue::new()),
+        event_types: Arc::new(EventTypes::new()),
         settings: Settings::default(),
         clock: Clock::system(),
         bridge: Arc::new(Bridge::new(store, None, None, Clock::system())),

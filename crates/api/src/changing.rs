@@ -105,7 +105,7 @@ pub(crate) fn end(
     subscriber: Subscriber,
     subscriptions: Vec<Subscription>,
     status: SubscriberStatus,
-    subject: &str,
+    pim_url: &str,
     now: Timestamp,
 ) -> Change {
     let revoked = status == SubscriberStatus::Revoked;
@@ -123,7 +123,7 @@ pub(crate) fn end(
             continue;
         }
         if revoked {
-            transition::revoke(&mut change, subscription, CLIENT_REMOVED, subject, now);
+            transition::revoke(&mut change, subscription, CLIENT_REMOVED, pim_url, now);
             continue;
         }
         // Deletion sends no notification (contract page 7).

@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use domain::event_type::Catalogue;
+use domain::event_type::EventTypes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use wire::json::Value;
 
@@ -38,8 +38,8 @@ pub(crate) struct Description {
 
 impl Description {
     /// The description of an installation.
-    pub(crate) fn new(contents: &[Section], settings: &Settings, catalogue: &Catalogue) -> Description {
-        let document = document::document(contents, settings, catalogue);
+    pub(crate) fn new(contents: &[Section], settings: &Settings, event_types: &EventTypes) -> Description {
+        let document = document::document(contents, settings, event_types);
         let style = digest::digest(&digest::SHA256, page::STYLE.as_bytes());
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -65,8 +65,8 @@ pub struct Published {
 }
 
 /// The description of an installation, as files.
-pub(crate) fn publish(contents: &[Section], settings: &Settings, catalogue: &Catalogue) -> Published {
-    let document = document::document(contents, settings, catalogue);
+pub(crate) fn publish(contents: &[Section], settings: &Settings, event_types: &EventTypes) -> Published {
+    let document = document::document(contents, settings, event_types);
     Published {
         openapi: indented(&document),
         postman: indented(&postman::collection(&document)),

@@ -31,7 +31,7 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
 
 /// The known types with the URLs of their schemas.
 pub(crate) async fn list(State(api): State<Arc<Api>>) -> Response {
-    let types = api.catalogue.iter().map(|known| {
+    let types = api.event_types.iter().map(|known| {
         let schema = format!("{}/spec/{known}.schema.json", api.settings.public_url);
         Value::Object(vec![
             ("type".to_owned(), known.as_str().into()),

@@ -16,7 +16,7 @@ use fair::Holder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use store::trace::Appending;
-use store::{AppendError, ChangeError, Client, Condition, edit_client};
+use store::{AppendError, ChangeError, ClientRecord, Condition, edit_client};
 use wire::Fault;
 use wire::cloudevents;
 use wire::fault::code;
@@ -286,7 +286,7 @@ struct Unknown {
 fn unknown_types(api: &Api, events: &[Event]) -> Unknown {
     let mut unknown = Unknown::default();
     let mut seen = HashSet::new();
-    for name in events.iter().map(Event::event_type).filter(|name| !api.catalogue.contains(name)) {
+    for name in events.iter().map(Event::event_type).filter(|name| !api.event_types.contains(name)) {
         unknown.events += 1;
         if seen.insert(name) {
             unknown.names.push(name.to_owned());
@@ -309,8 +309,8 @@ fn check(
     if api.settings.unknown_types == UnknownTypes::Reject && unknown.events > 0 {
         let named = events.iter().map(Event::event_type).enumerate();
         // The search for the nearest name takes a while.
-        for (index, name) in named.filter(|(_, name)| !api.catalogue.contains(name)).take(MOST_FAULTS) {
-            let nearest = api.catalogue.nearest(name).map(|near| format!("; did you mean {near:?}?"));
+        for (index, name) in named.filter(|(_, name)| !api.event_types.contains(name)).take(MOST_FAULTS) {
+            let nearest = api.event_types.nearest(name).map(|near| format!("; did you mean {near:?}?"));
             let message = format!("unknown event type {name:?}{}", nearest.unwrap_or_default());
             faults.push(Fault::at(place(index, "type"), code::UNKNOWN_EVENT_TYPE, message));
         }
@@ -367,7 +367,7 @@ async fn remove_client(api: &Api, pim: &Pim, event: &Event, now: Timestamp) -> R
     if client.removal.as_deref() == Some(&*event.identity()) {
         return Ok(());
     }
-    if client != Client::default() || !api.store().subscribers(&owner).await?.is_empty() {
+    if client != ClientRecord::default() || !api.store().subscribers(&owner).await?.is_empty() {
         client_life::revoke(api.store(), pim, &owner, now).await?;
         // Last: a repetition continues an interrupted removal.
         edit_client(api.store(), &owner, |client| client.removal = Some(event.identity().into_owned())).await?;

@@ -43,7 +43,7 @@ mod settings;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use domain::event_type::Catalogue;
+use domain::event_type::EventTypes;
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
 use domain::{Clock, SubscriptionId};
@@ -96,7 +96,7 @@ pub struct Parts {
     /// Health of the engine.
     pub readiness: Arc<dyn Readiness>,
     /// The known event types.
-    pub catalogue: Arc<Catalogue>,
+    pub event_types: Arc<EventTypes>,
     /// The operator's settings.
     pub settings: Settings,
     /// Source of the current time.
@@ -117,7 +117,7 @@ pub struct Api {
     gateway: Arc<dyn PimGateway>,
     lanes: Arc<dyn LaneStatuses>,
     readiness: Arc<dyn Readiness>,
-    catalogue: Arc<Catalogue>,
+    event_types: Arc<EventTypes>,
     settings: Settings,
     clock: Clock,
     registry: Registry,
@@ -137,7 +137,7 @@ pub struct Api {
 impl Api {
     /// Builds the API.
     pub fn new(parts: Parts) -> Api {
-        let Parts { store, gateway, lanes, readiness, catalogue, settings, clock, bridge, counters, tracer, metrics } =
+        let Parts { store, gateway, lanes, readiness, event_types, settings, clock, bridge, counters, tracer, metrics } =
             parts;
         let rate_limit = RateLimit::new(settings.requests_per_second);
         let verdicts = Verdicts::new(settings.verdicts, clock.clone());
@@ -147,7 +147,7 @@ impl Api {
             gateway,
             lanes,
             readiness,
-            catalogue,
+            event_types,
             settings,
             registry: Registry::default(),
             verdicts,
@@ -172,7 +172,7 @@ impl Api {
 
     /// The description of the API, built on first use.
     fn description(&self) -> &Description {
-        self.description.get_or_init(|| Description::new(&router::contents(), &self.settings, &self.catalogue))
+        self.description.get_or_init(|| Description::new(&router::contents(), &self.settings, &self.event_types))
     }
 
     fn store(&self) -> &dyn Store {
@@ -182,7 +182,7 @@ impl Api {
     /// Context for the validation of bodies, for a caller of the PIM with this URL.
     fn rules<'a>(&'a self, subject: &'a str) -> wire::api::Rules<'a> {
         wire::api::Rules {
-            catalogue: &self.catalogue,
+            event_types: &self.event_types,
             addresses: &self.settings.addresses,
             allow_http: self.settings.allow_http,
             destination_types: &self.settings.destination_types,
@@ -192,6 +192,6 @@ impl Api {
 }
 
 /// The description of an installation, as files.
-pub fn publish(settings: &Settings, catalogue: &Catalogue) -> Published {
-    description::publish(&router::contents(), settings, catalogue)
+pub fn publish(settings: &Settings, event_types: &EventTypes) -> Published {
+    description::publish(&router::contents(), settings, event_types)
 }

@@ -40,7 +40,7 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
 pub(crate) async fn show(State(api): State<Arc<Api>>, At(file): At<String>) -> Result<Response, Refusal> {
     let document = file
         .strip_suffix(".schema.json")
-        .and_then(|event_type| schema::schema(&api.catalogue, event_type, &api.settings.public_url))
+        .and_then(|event_type| schema::schema(&api.event_types, event_type, &api.settings.public_url))
         .ok_or_else(|| Refusal::not_found("schema; the path is /spec/{event type}.schema.json"))?;
     let headers = [(CONTENT_TYPE, "application/schema+json"), (CACHE_CONTROL, "public, max-age=3600")];
     Ok((StatusCode::OK, headers, document).into_response())

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::address::AddressPolicy;
 use http::{HeaderMap, Method};
 use serde_json::Value;
-use sinks::client::{Call, Client, Fetched};
+use sinks::client::{Call, Fetched, HttpClient};
 use sinks::connect::Connector;
 use sinks::resolve::Resolver;
 use sinks::tls::TlsClient;
@@ -19,10 +19,10 @@ const MAX_ANSWER: usize = 16 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client for URLs given by the operator.
-pub(crate) fn client() -> anyhow::Result<Client> {
+pub(crate) fn client() -> anyhow::Result<HttpClient> {
     let resolver = Arc::new(Resolver::system());
     let tls = TlsClient::new(&[])?;
-    Ok(Client::new(Connector::new(resolver, AddressPolicy::default(), tls).exempt()))
+    Ok(HttpClient::new(Connector::new(resolver, AddressPolicy::default(), tls).exempt()))
 }
 
 /// A request with the limits of these commands.

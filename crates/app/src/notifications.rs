@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use domain::Clock;
 use notify::{Mailer, Notifier, SmtpSettings, Ways};
-use sinks::client::Client;
+use sinks::client::HttpClient;
 use sinks::connect::Connector;
 use store::{Outbox, Shard, Store, Subscriptions};
 
@@ -27,7 +27,7 @@ pub(crate) fn start(
     let mailer = mailer(settings).map_err(|error| Failure::new(Exit::Configuration, error))?;
     let mailer = mailer.map(|mailer| mailer.hearing(connector.heard().clone()));
     let contacts = settings.notifications.confirm_addresses.then(|| Arc::clone(store) as Arc<dyn Subscriptions>);
-    let ways = Ways { webhooks: Client::new(connector), mailer, contacts };
+    let ways = Ways { webhooks: HttpClient::new(connector), mailer, contacts };
     let settings = notify::Settings {
         public_url: public_url.to_owned(),
         allow_http: settings.top.allow_http_destinations,

@@ -11,7 +11,7 @@ use fair::Holder;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
-use sinks::client::{Call, Client, Fetched};
+use sinks::client::{Call, Fetched, HttpClient};
 
 /// Maximum size of a grant's response.
 const MAX_GRANT: usize = 64 * 1024;
@@ -21,7 +21,7 @@ const MAX_MESSAGE: usize = 200;
 /// A client for registered PIMs. It calls no other URLs, so it needs no address guard.
 #[derive(Clone)]
 pub(crate) struct PimClient {
-    client: Client,
+    client: HttpClient,
     timeout: Duration,
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum GrantError {
 
 impl PimClient {
     /// Limits each call to `timeout`.
-    pub(crate) fn new(client: Client, timeout: Duration) -> PimClient {
+    pub(crate) fn new(client: HttpClient, timeout: Duration) -> PimClient {
         PimClient { client, timeout }
     }
 

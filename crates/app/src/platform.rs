@@ -12,7 +12,7 @@ use engine::{Ending, Engine};
 use intake::{Bridge, Reconciler};
 use notify::Notifier;
 use sinks::Sink;
-use sinks::client::Client;
+use sinks::client::HttpClient;
 use sinks::connect::Connector;
 use sinks::egress::check_while_silent;
 use store::trace::AppendTracer;
@@ -68,7 +68,7 @@ impl Platform {
             .map_err(|error| Failure::new(Exit::Configuration, error))?;
 
         let connector = egress::connector(settings)?;
-        let traces = Traces::start(&settings.traces, Client::new(connector.exempt()), clock.clone())?;
+        let traces = Traces::start(&settings.traces, HttpClient::new(connector.exempt()), clock.clone())?;
         let sinks = Arc::new(destinations::sinks(settings, &public_url, &connector, &clock)?);
         let engine = Engine::start(
             Arc::clone(&store),
@@ -93,7 +93,7 @@ impl Platform {
             notifications::start(&store, tenure.shard, connector.clone(), settings, &public_url, clock.clone())?;
         supervisor.need("notifications", notifier.ended());
 
-        let pims = PimClient::new(Client::new(connector.exempt()), settings.tokens.timeout);
+        let pims = PimClient::new(HttpClient::new(connector.exempt()), settings.tokens.timeout);
         let append_tracer = traces.tracer().map(|tracer| Arc::clone(tracer) as Arc<dyn AppendTracer>);
         let attributes = Arc::new(HttpAttributes::new(pims.clone()));
         let bridge = Arc::new(Bridge::new(Arc::clone(&store), Some(attributes), append_tracer.clone(), clock.clone()));
@@ -117,7 +117,7 @@ impl Platform {
             gateway: Arc::clone(&gateway),
             lanes: Arc::clone(&running) as Arc<dyn LaneStatuses>,
             readiness: Arc::clone(&running) as Arc<dyn Readiness>,
-            catalogue: Arc::new(tuning::catalogue(settings)),
+            event_types: Arc::new(tuning::event_types(settings)),
             settings: tuning::api_settings(settings, public_url),
             clock: clock.clone(),
             bridge: Arc::clone(&bridge),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use domain::event_type::{Catalogue, PIM_PREFIX, catalogue};
+use domain::event_type::{EventTypes, PIM_PREFIX, known};
 use domain::{Clock, EventType};
 use uuid::Uuid;
 use wire::json::{self, Value};
@@ -23,7 +23,7 @@ pub(crate) enum SampleError {
 
 /// Full name of a known type; `com.akeneo.pim.v1.` is optional.
 pub(crate) fn event_type(name: &str) -> Result<EventType, SampleError> {
-    let known = Catalogue::new();
+    let known = EventTypes::new();
     let full = if known.contains(name) { name.to_owned() } else { format!("{PIM_PREFIX}{name}") };
     if known.contains(&full) {
         return Ok(EventType::new(&full));
@@ -33,7 +33,7 @@ pub(crate) fn event_type(name: &str) -> Result<EventType, SampleError> {
 
 /// An event with the example `data` of its type, a new id and the current time.
 pub(crate) fn event(event_type: &EventType) -> Result<Value, SampleError> {
-    let data = catalogue::example(event_type.as_str()).unwrap_or("{}");
+    let data = known::example(event_type.as_str()).unwrap_or("{}");
     let data = json::parse(data.as_bytes()).map_err(|error| SampleError::BadExample(event_type.to_string(), error))?;
     let member = |name: &str, text: String| (name.to_owned(), Value::String(text));
     Ok(Value::Object(vec![
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_known_type_has_a_sample() {
-        for known in Catalogue::new().iter() {
+        for known in EventTypes::new().iter() {
             let sample = event(known).unwrap();
             assert!(sample.get("data").and_then(Value::as_object).is_some_and(|data| !data.is_empty()), "{known}");
         }

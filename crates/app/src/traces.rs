@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use domain::Clock;
 use meter::Counters;
-use sinks::client::Client;
+use sinks::client::HttpClient;
 
 use export::Export;
 pub(crate) use export::Fate;
@@ -37,7 +37,7 @@ pub(crate) struct Traces {
 impl Traces {
     /// Starts tracing as configured by settings and environment. `client` must be able to reach any host the operator
     /// names.
-    pub(crate) fn start(settings: &Settings, client: Client, clock: Clock) -> Result<Traces, Failure> {
+    pub(crate) fn start(settings: &Settings, client: HttpClient, clock: Clock) -> Result<Traces, Failure> {
         let fates = Arc::new(Counters::default());
         let (plan, warnings) = Plan::of(settings, |name| std::env::var(name).ok());
         for warning in warnings {

@@ -2,7 +2,7 @@
 
 use api::OperatorKey;
 use domain::EventType;
-use domain::event_type::{Catalogue, RegisteredType};
+use domain::event_type::{EventTypes, RegisteredType};
 use store::transition::Frequent;
 
 use crate::config::settings::Settings;
@@ -38,9 +38,9 @@ pub(crate) fn engine_settings(settings: &Settings) -> engine::Settings {
 }
 
 /// The event types known here.
-pub(crate) fn catalogue(settings: &Settings) -> Catalogue {
+pub(crate) fn event_types(settings: &Settings) -> EventTypes {
     let further = settings.ingest.event_types.iter();
-    Catalogue::with_registered(further.map(|name| RegisteredType { name: EventType::new(name), source: None }))
+    EventTypes::with_registered(further.map(|name| RegisteredType { name: EventType::new(name), source: None }))
 }
 
 /// Settings of the API.

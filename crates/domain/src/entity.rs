@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::event_type::{PIM_PREFIX, catalogue};
+use crate::event_type::{PIM_PREFIX, known};
 use crate::scan::{self, Scan};
 
 /// The entity of an event, as a stable text such as `product 6a9f8486-2c36-4680-b87f-6f5f8f01b6cf` or `asset
@@ -37,7 +37,7 @@ struct Kind {
 }
 
 /// Kinds with a key of several fields or a text that must stay stable. Entities of other known types are identified by
-/// their fields in the catalogue ([`catalogue::about`]).
+/// their fields in the catalogue ([`known::about`]).
 const KINDS: &[Kind] = &[
     Kind { types: "product.", name: "product", key: &[&["product", "uuid"]] },
     Kind { types: "product-model.", name: "product_model", key: &[&["product_model", "code"]] },
@@ -91,7 +91,7 @@ fn kind_of(event_type: &str) -> Option<&'static Kind> {
 
 /// The entity of an event of a known type without a kind.
 fn by_fields(event_type: &str, data: &str) -> Option<Entity> {
-    let about = catalogue::about(event_type)?;
+    let about = known::about(event_type)?;
     let mut text = format!("{} ", about.object);
     push_code(&mut text, data, &[&about.object, about.field], false).then(|| Entity(text.into_boxed_str()))
 }
@@ -124,7 +124,7 @@ fn push_code(text: &mut String, data: &str, path: &[&str], escape: bool) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event_type::{Catalogue, EventType};
+    use crate::event_type::{EventType, EventTypes};
 
     fn check(short_type: &str, data: &str, expect: Option<&str>) {
         let entity = entity_of(&format!("{PIM_PREFIX}{short_type}"), data);
@@ -160,16 +160,13 @@ mod tests {
 
     #[test]
     fn every_known_type_is_about_something() {
-        for name in Catalogue::new().iter().map(EventType::as_str) {
-            let example = catalogue::example(name).expect("known");
+        for name in EventTypes::new().iter().map(EventType::as_str) {
+            let example = known::example(name).expect("known");
             assert!(entity_of(name, example).is_some(), "{name} {example}");
             assert!(by_fields(name, example).is_some(), "{name}: its fields alone tell, too");
             for path in key_paths(name) {
                 let path = format!("data.{}", path.join("."));
-                assert!(
-                    catalogue::fields(name).expect("known").iter().any(|field| field.path == path),
-                    "{name} {path}"
-                );
+                assert!(known::fields(name).expect("known").iter().any(|field| field.path == path), "{name} {path}");
             }
         }
     }

@@ -1,13 +1,13 @@
-//! Event types: their names, their peculiarities, and the [`catalogue`] of known types.
+//! Event types: their names, their peculiarities, and the [`known`] of known types.
 
-pub mod catalogue;
+pub mod known;
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use catalogue::{Catalogue, DataField, RegisteredType};
+pub use known::{DataField, EventTypes, RegisteredType};
 
 /// Common prefix of all type names of source `pim`.
 pub const PIM_PREFIX: &str = "com.akeneo.pim.v1.";
@@ -51,7 +51,7 @@ pub fn takes_product_identifier(event_type: &str) -> bool {
 pub struct EventType(Arc<str>);
 
 impl EventType {
-    /// A type with this name, known to the catalogue or not.
+    /// A type with this name, known to the known or not.
     pub fn new(name: &str) -> EventType {
         EventType(name.into())
     }

@@ -168,7 +168,7 @@ fn sha256(text: &str) -> String {
 #[test]
 fn the_catalogue_is_the_contracts() {
     let Some(contract) = shared("contract/events.json") else { return };
-    let ours = include_str!("../src/event_type/catalogue.json");
+    let ours = include_str!("../src/event_type/known.json");
     let parse = |text| serde_json::from_str::<Value>(text).expect("JSON");
     assert_eq!(parse(ours), parse(&contract));
 }

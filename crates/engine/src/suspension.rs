@@ -36,9 +36,9 @@ pub async fn prepare(
         return Ok(None);
     }
     let pim = store.pim(judged.pim).await?;
-    let subject = pim.as_ref().map_or("", |pim| pim.url.as_str());
+    let pim_url = pim.as_ref().map_or("", |pim| pim.url.as_str());
     let mut change = Change { fence: Some(tenure), ..Change::default() };
-    transition::suspend(&mut change, stored, wanted.reason, subject, now);
+    transition::suspend(&mut change, stored, wanted.reason, pim_url, now);
     explain(&mut change, wanted.reason, wanted.last.as_ref());
     transition::say_if_frequent(store, &mut change, frequent).await?;
     Ok(Some(change))

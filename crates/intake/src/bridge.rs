@@ -321,7 +321,7 @@ impl Bridge {
 
 /// The entities of notices, each once.
 fn keys<'n>(notices: impl Iterator<Item = &'n Notice>) -> Vec<SnapshotKey> {
-    let mut keys: Vec<SnapshotKey> = notices.map(|notice| notice.subject.snapshot()).collect();
+    let mut keys: Vec<SnapshotKey> = notices.map(|notice| notice.entity.snapshot()).collect();
     keys.sort_unstable();
     keys.dedup();
     keys

@@ -1,14 +1,14 @@
 //! The Events API bridge: converts the older webhooks of self-hosted PIMs to Event Platform events, including deltas
 //! (contract page 6, second part, and page 7).
 //!
-//! Reading order: an event of a request ([`notice`]) and its entity ([`subject`]), the state of an entity ([`state`])
+//! Reading order: an event of a request ([`notice`]) and its entity ([`entity`]), the state of an entity ([`state`])
 //! and equality of values ([`sameness`]), the difference of two states ([`delta`]), the resulting events ([`making`]);
 //! then the [`bridge`], which processes requests in order and in one commit, with attribute types from the PIM
-//! ([`attributes`]) and a [`note`] for the operator. [`reconcile`] finds changes that the PIM failed to send.
+//! ([`attributes`]) and the bridge's [`status`] for the operator. [`reconcile`] finds changes that the PIM failed to send.
 
+pub mod entity;
 mod field;
 pub mod notice;
-pub mod subject;
 
 pub mod delta;
 mod index;
@@ -18,16 +18,16 @@ pub mod state;
 
 pub mod attributes;
 pub mod bridge;
-pub mod note;
 mod seldom;
+pub mod status;
 
 pub mod reconcile;
 
 pub use attributes::AttributeSource;
 pub use bridge::{Bridge, Counts, Taken};
-pub use note::Note;
 pub use notice::{BodyError, Received};
 pub use reconcile::{EntityKind, EntityPage, EntitySource, Reconciler};
+pub use status::BridgeStatus;
 
 use std::time::Duration;
 

@@ -6,28 +6,28 @@ use domain::event_type::{PRODUCT_MODEL_UPDATED_DELTA, PRODUCT_UPDATED_DELTA};
 use uuid::Uuid;
 use wire::json::{Value, escape_into};
 
+use crate::entity::{NAMESPACE, PimEntity, hyphenated};
 use crate::notice::{Action, Notice};
 use crate::state::State;
-use crate::subject::{NAMESPACE, Subject, hyphenated};
 
 /// The event that reports a change.
 pub fn event(notice: &Notice) -> Event {
-    let event_type = match (&notice.subject, notice.action) {
-        (Subject::Product { .. }, Action::Created) => "com.akeneo.pim.v1.product.created",
-        (Subject::Product { .. }, Action::Updated) => "com.akeneo.pim.v1.product.updated",
-        (Subject::Product { .. }, Action::Removed) => "com.akeneo.pim.v1.product.deleted",
-        (Subject::ProductModel { .. }, Action::Created) => "com.akeneo.pim.v1.product-model.created",
-        (Subject::ProductModel { .. }, Action::Updated) => "com.akeneo.pim.v1.product-model.updated",
-        (Subject::ProductModel { .. }, Action::Removed) => "com.akeneo.pim.v1.product-model.deleted",
+    let event_type = match (&notice.entity, notice.action) {
+        (PimEntity::Product { .. }, Action::Created) => "com.akeneo.pim.v1.product.created",
+        (PimEntity::Product { .. }, Action::Updated) => "com.akeneo.pim.v1.product.updated",
+        (PimEntity::Product { .. }, Action::Removed) => "com.akeneo.pim.v1.product.deleted",
+        (PimEntity::ProductModel { .. }, Action::Created) => "com.akeneo.pim.v1.product-model.created",
+        (PimEntity::ProductModel { .. }, Action::Updated) => "com.akeneo.pim.v1.product-model.updated",
+        (PimEntity::ProductModel { .. }, Action::Removed) => "com.akeneo.pim.v1.product-model.deleted",
     };
     write(notice, &notice.id, event_type, "")
 }
 
 /// The event that lists the changes.
 pub fn delta_event(notice: &Notice, changes: &Value) -> Event {
-    let event_type = match notice.subject {
-        Subject::Product { .. } => PRODUCT_UPDATED_DELTA,
-        Subject::ProductModel { .. } => PRODUCT_MODEL_UPDATED_DELTA,
+    let event_type = match notice.entity {
+        PimEntity::Product { .. } => PRODUCT_UPDATED_DELTA,
+        PimEntity::ProductModel { .. } => PRODUCT_MODEL_UPDATED_DELTA,
     };
     let mut more = String::from(",\"updated_at\":");
     escape_updated_at(&mut more, notice);
@@ -57,8 +57,8 @@ fn escape_updated_at(out: &mut String, notice: &Notice) {
 fn write(notice: &Notice, id: &str, event_type: &str, more: &str) -> Event {
     let mut data = String::with_capacity(160 + more.len());
     let mut product_identifier = None;
-    match &notice.subject {
-        Subject::Product { uuid, identifier } => {
+    match &notice.entity {
+        PimEntity::Product { uuid, identifier } => {
             data.push_str("{\"product\":{\"uuid\":");
             escape_into(&mut data, &uuid.hyphenated().to_string());
             if let Some(identifier) = identifier {
@@ -68,7 +68,7 @@ fn write(notice: &Notice, id: &str, event_type: &str, more: &str) -> Event {
                 product_identifier = Some(start..data.len());
             }
         }
-        Subject::ProductModel { code } => {
+        PimEntity::ProductModel { code } => {
             data.push_str("{\"product_model\":{\"code\":");
             escape_into(&mut data, code);
         }

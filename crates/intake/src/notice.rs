@@ -7,8 +7,8 @@ use uuid::Uuid;
 use wire::cloudevents::in_utc;
 use wire::json::{Value, parse, pieces};
 
+use crate::entity::{NAMESPACE, PimEntity};
 use crate::state::State;
-use crate::subject::{NAMESPACE, Subject};
 
 /// Kind of change of an entity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +29,7 @@ pub struct Notice {
     /// The change.
     pub action: Action,
     /// The entity.
-    pub subject: Subject,
+    pub entity: PimEntity,
     /// Time, RFC 3339 in UTC.
     pub time: String,
     /// The PIM's user name.
@@ -102,12 +102,12 @@ fn one(source: &str, sent: &str, received_at: Timestamp) -> Received {
         None => return bad(&event, "it has no `action`".to_owned()),
     };
     let resource = event.get("data").and_then(|data| data.get("resource")).unwrap_or(&Value::Null);
-    let subject = match kind {
-        SnapshotKind::Product => Subject::product(source, resource),
-        SnapshotKind::ProductModel => Subject::product_model(resource),
+    let entity = match kind {
+        SnapshotKind::Product => PimEntity::product(source, resource),
+        SnapshotKind::ProductModel => PimEntity::product_model(resource),
     };
-    let subject = match subject {
-        Ok(subject) => subject,
+    let entity = match entity {
+        Ok(entity) => entity,
         Err(_) if resource.as_object().is_none() => {
             return bad(&event, format!("`data.resource` is {}, expected an object", resource.type_name()));
         }
@@ -121,7 +121,7 @@ fn one(source: &str, sent: &str, received_at: Timestamp) -> Received {
     Received::Notice(Box::new(Notice {
         id: text("event_id").filter(|id| is_id(id)).map_or_else(|| stand_in_id(sent), str::to_owned),
         action,
-        subject,
+        entity,
         time: text("event_datetime").and_then(in_utc).map_or_else(|| received_at.to_string(), |time| time.into_owned()),
         author: text("author").filter(|name| is_author(name)).map(str::to_owned),
         author_type: author_type(text("author_type")),

@@ -28,7 +28,7 @@ use store::{AppendError, PimQuery, Shard, Store, StoreError};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::bridge::{Bridge, Filled, Window};
-use crate::note::Note;
+use crate::status::BridgeStatus;
 
 /// Grace period before we look for a change ourselves: the PIM's consumer sends with some delay.
 pub const SETTLE: Duration = Duration::from_secs(60);
@@ -117,7 +117,7 @@ pub struct Reconciler {
     source: Arc<dyn EntitySource>,
     overlap: Duration,
     clock: Clock,
-    /// Progress, read once from the PIM's [`Note`].
+    /// Progress, read once from the PIM's [`BridgeStatus`].
     reached: Mutex<HashMap<PimId, BTreeMap<String, Timestamp>>>,
 }
 
@@ -295,8 +295,8 @@ impl Reconciler {
         if let Some(known) = self.reached.lock().get(&pim) {
             return Ok(known.clone());
         }
-        let kept = self.store.bridge_note(pim).await?;
-        let reached = kept.map_or_else(Note::default, |kept| Note::from_text(&kept.text)).reconciled;
+        let kept = self.store.bridge_status(pim).await?;
+        let reached = kept.map_or_else(BridgeStatus::default, |kept| BridgeStatus::from_text(&kept.text)).reconciled;
         Ok(self.reached.lock().entry(pim).or_insert(reached).clone())
     }
 

@@ -8,8 +8,8 @@ use domain::Timestamp;
 use uuid::Uuid;
 use wire::json::{Number, Value};
 
+use crate::entity::{hyphenated, stand_in};
 use crate::field::{Read, code, code_of, codes, items_of, list, map, members_of, unlike};
-use crate::subject::{hyphenated, stand_in};
 
 /// The only format so far.
 const VERSION: u8 = 1;

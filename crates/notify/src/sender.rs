@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::Clock;
 use domain::notification::Outgoing;
-use sinks::client::Client;
+use sinks::client::HttpClient;
 use store::{Outbox, Shard, StoreError, Subscriptions};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinHandle, JoinSet};
@@ -26,7 +26,7 @@ const PAGE: usize = 500;
 /// The channels.
 pub struct Ways {
     /// Calls webhooks; its guard checks their addresses.
-    pub webhooks: Client,
+    pub webhooks: HttpClient,
     /// Sends emails; `None` without an SMTP server.
     pub mailer: Option<Mailer>,
     /// Where to look up confirmed addresses; `None`: addresses need no confirmation.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::Secret;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use sinks::client::{Call, Client, FetchError};
+use sinks::client::{Call, FetchError, HttpClient};
 use sinks::connect::ConnectError;
 use wire::signature::{ALGORITHM, HMAC_SHA256, PRIMARY, SigningKey};
 
@@ -29,7 +29,7 @@ pub(crate) enum Lost {
 
 /// Calls the webhook once.
 pub(crate) async fn call(
-    client: &Client,
+    client: &HttpClient,
     settings: &Settings,
     url: &str,
     secret: &Secret,

@@ -106,21 +106,21 @@ pub struct Call {
 
 /// Makes calls. Cheap to clone.
 #[derive(Clone)]
-pub struct Client {
+pub struct HttpClient {
     connector: Connector,
     holder: Holder,
 }
 
-impl Client {
+impl HttpClient {
     /// A client on `connector`: its guard applies, or not if it is [`Connector::exempt`].
-    pub fn new(connector: Connector) -> Client {
-        Client { connector, holder: PLATFORM }
+    pub fn new(connector: Connector) -> HttpClient {
+        HttpClient { connector, holder: PLATFORM }
     }
 
     /// The same on behalf of a tenant, whose share of look-ups it uses, instead of the platform.
     #[must_use]
-    pub fn on_behalf_of(&self, holder: Holder) -> Client {
-        Client { holder, ..self.clone() }
+    pub fn on_behalf_of(&self, holder: Holder) -> HttpClient {
+        HttpClient { holder, ..self.clone() }
     }
 
     /// Makes a call; every status is an answer.

@@ -9,8 +9,8 @@ use meter::Seldom;
 use rusqlite::{Connection, OptionalExtension};
 use store::room::Mib;
 use store::{
-    AppendError, AppendNewError, BridgeNote, ChangeError, Condition, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave,
-    Snapshots, StoreError, Tenure, TenureError, snapshots,
+    AppendError, AppendNewError, ChangeError, Condition, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots,
+    StoreError, StoredStatus, Tenure, TenureError, snapshots,
 };
 
 use crate::SqliteStore;
@@ -108,11 +108,11 @@ impl Snapshots for SqliteStore {
         Ok(pruned.await?)
     }
 
-    async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError> {
+    async fn bridge_status(&self, pim: PimId) -> Result<Option<StoredStatus>, StoreError> {
         self.read(of_pim(pim), move |connection| note(connection, pim)).await
     }
 
-    async fn put_bridge_note(&self, pim: PimId, next: BridgeNote) -> Result<(), ChangeError> {
+    async fn put_bridge_status(&self, pim: PimId, next: StoredStatus) -> Result<(), ChangeError> {
         self.write(move |batch| {
             let stored = note(batch.connection(), pim)?.unwrap_or_default();
             if stored.revision != next.revision {
@@ -129,9 +129,9 @@ impl Snapshots for SqliteStore {
     }
 }
 
-fn note(connection: &Connection, pim: PimId) -> Result<Option<BridgeNote>, Failure> {
+fn note(connection: &Connection, pim: PimId) -> Result<Option<StoredStatus>, Failure> {
     let mut select = connection.prepare_cached("SELECT note, revision FROM bridge_notes WHERE pim = ?1")?;
-    let note = select.query_row([pim.0], |row| Ok(BridgeNote { text: row.get(0)?, revision: row.get(1)? }));
+    let note = select.query_row([pim.0], |row| Ok(StoredStatus { text: row.get(0)?, revision: row.get(1)? }));
     Ok(note.optional()?)
 }
 

@@ -8,7 +8,7 @@ mod page;
 mod pims;
 mod subscriptions;
 
-pub use clients::{Client, Clients};
+pub use clients::{ClientRecord, Clients};
 pub use entries::{Entries, LogPage};
 pub use outbox::{MOST_NOTIFICATIONS, Outbox, Waiting};
 pub use page::{ClientQuery, Page, PimQuery, StatusFilter, SubscriberQuery, SubscriptionQuery, Whose, contains};

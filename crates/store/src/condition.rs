@@ -18,7 +18,7 @@ pub enum Condition {
     Client {
         /// Which one.
         owner: Owner,
-        /// [`Client::revision`](crate::Client::revision); 0 if nothing was known.
+        /// [`ClientRecord::revision`](crate::ClientRecord::revision); 0 if nothing was known.
         revision: u64,
     },
 }

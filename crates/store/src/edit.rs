@@ -5,7 +5,7 @@ use domain::PimId;
 use domain::pim::Pim;
 use domain::subscriber::Owner;
 
-use crate::catalog::{Client, Clients, Pims};
+use crate::catalog::{ClientRecord, Clients, Pims};
 use crate::error::ChangeError;
 
 /// Each round is lost to a change that somebody else made.
@@ -39,8 +39,8 @@ pub async fn edit_pim<E: From<ChangeError>>(
 pub async fn edit_client(
     clients: &dyn Clients,
     owner: &Owner,
-    mut edit: impl FnMut(&mut Client) + Send,
-) -> Result<Client, ChangeError> {
+    mut edit: impl FnMut(&mut ClientRecord) + Send,
+) -> Result<ClientRecord, ChangeError> {
     for _ in 0..MAX_ROUNDS {
         let known = clients.client(owner).await?;
         let mut client = known.clone();

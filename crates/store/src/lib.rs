@@ -37,8 +37,8 @@ pub mod memory;
 pub mod conformance;
 
 pub use catalog::{
-    Change, Client, ClientQuery, Clients, Entries, LogPage, Made, Outbox, Page, PimQuery, Pims, Put, StatusFilter,
-    SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Waiting, Whose,
+    Change, ClientQuery, ClientRecord, Clients, Entries, LogPage, Made, Outbox, Page, PimQuery, Pims, Put,
+    StatusFilter, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Waiting, Whose,
 };
 pub use changes::Changes;
 pub use condition::Condition;
@@ -49,7 +49,7 @@ pub use ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Ledger, LedgerR
 pub use memory::MemoryStore;
 pub use room::{Backlog, Pressed};
 pub use shard::{Epoch, NodeId, Shard, Shards, Spread, Tenure};
-pub use snapshots::{AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots};
+pub use snapshots::{AppendNewError, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, StoredStatus};
 pub use tail::Tail;
 pub use vault::Vault;
 

@@ -25,14 +25,14 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::catalog::Client;
+use crate::catalog::ClientRecord;
 use crate::changes::Changes;
 use crate::condition::Condition;
 use crate::error::{StoreError, TenureError};
 use crate::ledger::LedgerRecord;
 use crate::room::Backlog;
 use crate::shard::{Epoch, NodeId, Shard, Shards, Spread, Tenure};
-use crate::snapshots::{BridgeNote, Snapshot, SnapshotKey};
+use crate::snapshots::{Snapshot, SnapshotKey, StoredStatus};
 use crate::tail::Tail;
 
 /// Bounds of a [`MemoryStore`].
@@ -107,7 +107,7 @@ struct State {
     pims: BTreeMap<PimId, Pim>,
     pims_version: u64,
     last_pim: u32,
-    clients: HashMap<Owner, Client>,
+    clients: HashMap<Owner, ClientRecord>,
     subscribers: BTreeMap<SubscriberId, Subscriber>,
     /// With the versions of their last changes.
     subscriptions: BTreeMap<SubscriptionId, (u64, Subscription)>,
@@ -119,7 +119,7 @@ struct State {
     notifications: VecDeque<(Owner, Outgoing)>,
     // The Events API bridge.
     snapshots: HashMap<(PimId, SnapshotKey), Snapshot>,
-    bridge_notes: HashMap<PimId, BridgeNote>,
+    bridge_statuses: HashMap<PimId, StoredStatus>,
 }
 
 /// What each shard has of its own.
@@ -183,7 +183,7 @@ impl State {
             latest_errors: HashMap::new(),
             notifications: VecDeque::new(),
             snapshots: HashMap::new(),
-            bridge_notes: HashMap::new(),
+            bridge_statuses: HashMap::new(),
         }
     }
 

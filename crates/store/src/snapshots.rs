@@ -63,7 +63,7 @@ pub struct SnapshotSave {
 
 /// A text about the bridge of a PIM, for whoever looks at it from another process.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct BridgeNote {
+pub struct StoredStatus {
     /// The text.
     pub text: String,
     /// Which version of it this is; 0 = there was none.
@@ -127,10 +127,10 @@ pub trait Snapshots: Send + Sync + 'static {
     /// number deleted in this call; 0 = nothing left to do.
     async fn prune_snapshots(&self, tenure: &Tenure) -> Result<u64, TenureError>;
 
-    /// What [`Snapshots::put_bridge_note`] kept last.
-    async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError>;
+    /// What [`Snapshots::put_bridge_status`] kept last.
+    async fn bridge_status(&self, pim: PimId) -> Result<Option<StoredStatus>, StoreError>;
 
-    /// Keeps a note that was made from that of [`BridgeNote::revision`]: a [`ChangeError::Conflict`] if there is a
+    /// Keeps a note that was made from that of [`StoredStatus::revision`]: a [`ChangeError::Conflict`] if there is a
     /// newer one. The revision is counted up.
-    async fn put_bridge_note(&self, pim: PimId, note: BridgeNote) -> Result<(), ChangeError>;
+    async fn put_bridge_status(&self, pim: PimId, note: StoredStatus) -> Result<(), ChangeError>;
 }

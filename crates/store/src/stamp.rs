@@ -138,15 +138,15 @@ pub fn revoke_subscriber(stored: &Subscriber, now: Timestamp) -> Option<(Subscri
 }
 
 /// What the removal of a PIM makes of its subscriptions that are in use, to be stamped, with what is told about them.
-/// `subject` is the PIM's URL.
+/// `pim_url` is the PIM's URL.
 pub fn revoke_subscriptions<'a>(
     stored: impl IntoIterator<Item = &'a Subscription>,
-    subject: &str,
+    pim_url: &str,
     now: Timestamp,
 ) -> Change {
     let mut change = Change::default();
     for stored in stored.into_iter().filter(|stored| stored.status.counts()) {
-        transition::revoke(&mut change, stored.clone(), PIM_REMOVED, subject, now);
+        transition::revoke(&mut change, stored.clone(), PIM_REMOVED, pim_url, now);
     }
     change
 }

@@ -12,27 +12,27 @@ use domain::subscription::{Subscription, SubscriptionStatus};
 use crate::catalog::{Change, Entries, Put};
 use crate::error::StoreError;
 
-/// Suspends an active subscription. `subject` is the URL of its PIM, here and below.
-pub fn suspend(change: &mut Change, stored: Subscription, reason: SuspensionReason, subject: &str, now: Timestamp) {
+/// Suspends an active subscription. `pim_url` is the URL of its PIM, here and below.
+pub fn suspend(change: &mut Change, stored: Subscription, reason: SuspensionReason, pim_url: &str, now: Timestamp) {
     let (action, kind) = if reason.by_the_platform() {
         (Action::SubscriptionSuspendedByThePlatform, NotificationKind::SuspendedBySystem)
     } else {
         (Action::SubscriptionSuspendedByTheUser, NotificationKind::SuspendedByUser)
     };
     let said = Some(reason.to_string());
-    told(change, stored, SubscriptionStatus::Suspended(reason), action, kind, said, subject, now);
+    told(change, stored, SubscriptionStatus::Suspended(reason), action, kind, said, pim_url, now);
 }
 
 /// Resumes a suspended subscription for its owner.
-pub fn resume(change: &mut Change, stored: Subscription, subject: &str, now: Timestamp) {
+pub fn resume(change: &mut Change, stored: Subscription, pim_url: &str, now: Timestamp) {
     let (action, kind) = (Action::SubscriptionResumedByTheUser, NotificationKind::Resumed);
-    told(change, stored, SubscriptionStatus::Active, action, kind, None, subject, now);
+    told(change, stored, SubscriptionStatus::Active, action, kind, None, pim_url, now);
 }
 
 /// Revokes a subscription that is active or suspended; `why` is for a person.
-pub fn revoke(change: &mut Change, stored: Subscription, why: &str, subject: &str, now: Timestamp) {
+pub fn revoke(change: &mut Change, stored: Subscription, why: &str, pim_url: &str, now: Timestamp) {
     let (action, kind) = (Action::SubscriptionRevoked, NotificationKind::Revoked);
-    told(change, stored, SubscriptionStatus::Revoked, action, kind, Some(why.to_owned()), subject, now);
+    told(change, stored, SubscriptionStatus::Revoked, action, kind, Some(why.to_owned()), pim_url, now);
 }
 
 /// Lets an active subscription stand still because its PIM was withdrawn, and tells nobody: its client is locked out, and it goes
@@ -59,13 +59,13 @@ fn told(
     action: Action,
     kind: NotificationKind,
     reason: Option<String>,
-    subject: &str,
+    pim_url: &str,
     now: Timestamp,
 ) {
     let mut entry = LogEntry::action(&stored.owner(), stored.subscriber_id, Some(stored.id), action, now);
     entry.reason = reason.clone();
     change.entries.push(entry);
-    change.notifications.push(Notification::about(&stored, kind, reason, subject, now));
+    change.notifications.push(Notification::about(&stored, kind, reason, pim_url, now));
     let next = Subscription { status, revision: stored.revision + 1, updated_at: now, ..stored };
     change.subscriptions.push(Put::Changed(next));
 }

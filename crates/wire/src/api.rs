@@ -23,7 +23,7 @@ pub mod subscription;
 
 use domain::address::AddressPolicy;
 use domain::destination::DestinationType;
-use domain::event_type::Catalogue;
+use domain::event_type::EventTypes;
 
 use crate::fault::code;
 
@@ -31,7 +31,7 @@ use crate::fault::code;
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// Event types available to subscriptions.
-    pub catalogue: &'a Catalogue,
+    pub event_types: &'a EventTypes,
     /// Permitted addresses of destinations.
     pub addresses: &'a AddressPolicy,
     /// Whether `http://` is allowed (a setting for development).

@@ -8,7 +8,7 @@
 mod check;
 mod shape;
 
-use domain::event_type::{Catalogue, catalogue};
+use domain::event_type::{EventTypes, known};
 
 pub use check::{MOST_FAULTS, check};
 use shape::{Kind, Shape};
@@ -21,8 +21,8 @@ pub fn address(public_base_url: &str, event_type: &str) -> String {
 }
 
 /// The JSON Schema (2020-12) of delivered events of a type. None for a type outside the catalogue.
-pub fn schema(catalogue: &Catalogue, event_type: &str, public_base_url: &str) -> Option<String> {
-    if !catalogue.contains(event_type) {
+pub fn schema(event_types: &EventTypes, event_type: &str, public_base_url: &str) -> Option<String> {
+    if !event_types.contains(event_type) {
         return None;
     }
     let address = address(public_base_url, event_type);
@@ -30,7 +30,7 @@ pub fn schema(catalogue: &Catalogue, event_type: &str, public_base_url: &str) ->
         Some(shape) => describe(shape),
         None => typed("object"),
     };
-    if let Some(example) = catalogue::example(event_type).and_then(|text| parse(text.as_bytes()).ok()) {
+    if let Some(example) = known::example(event_type).and_then(|text| parse(text.as_bytes()).ok()) {
         data.push(member("examples", Value::Array(vec![example])));
     }
     let constant = |value: &str| object(vec![member("const", value)]);

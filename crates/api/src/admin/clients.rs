@@ -8,7 +8,7 @@ use domain::pim::Pim;
 use domain::{ClientId, PimId};
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{Client, ClientQuery, Page, PimQuery};
+use store::{ClientQuery, ClientRecord, Page, PimQuery};
 use wire::api::admin::{self as bodies, ClientPlace};
 use wire::fault::code;
 
@@ -21,7 +21,7 @@ use crate::path::At;
 use crate::refusal::{Refusal, because};
 use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
 
-fn shown(pim: &Pim, client_id: &ClientId, client: &Client) -> Value {
+fn shown(pim: &Pim, client_id: &ClientId, client: &ClientRecord) -> Value {
     json!({
         "pim": pim.name,
         "client_id": client_id.0,
@@ -53,7 +53,7 @@ pub(crate) fn about_permission() -> Operation {
          if only one PIM is registered.",
     )
     .sends("Permission", r#"{"pim":"shop","permitted":false}"#)
-    .answers(200, "The updated client.", Shown::One("Client"))
+    .answers(200, "The updated client.", Shown::One("ClientRecord"))
     .invalid(ADMIN_FAULTS)
     .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
     .then("admitClient", &[("client_id", "$request.path.client_id")])
@@ -68,7 +68,7 @@ pub(crate) fn about_admission() -> Operation {
          revoked.",
     )
     .sends_any(vec![("application/json", "ClientOfPim")], false, Some(r#"{"pim":"shop"}"#))
-    .answers(200, "The updated client.", Shown::One("Client"))
+    .answers(200, "The updated client.", Shown::One("ClientRecord"))
     .invalid(ADMIN_FAULTS)
     .refuses(&[because::NOT_FOUND, because::NOT_REVOKED])
 }
@@ -76,7 +76,7 @@ pub(crate) fn about_admission() -> Operation {
 /// Schemas of the responses.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
-        "Client",
+        "ClientRecord",
         r##"{"type": "object", "required": ["pim", "client_id", "permitted", "revoked_at"],
             "properties": {"pim": {"type": "string"},
           "client_id": {"type": "string"}, "permitted": {"type": "boolean"},
@@ -85,7 +85,7 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     ),
     (
         "ClientList",
-        r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Client"}},
+        r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/ClientRecord"}},
           "next": {"type": ["string", "null"], "description": "`after` of the next page; `null` on the last page."}}}"##,
     ),
 ];

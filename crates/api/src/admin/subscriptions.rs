@@ -133,9 +133,9 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
             return Err(Refusal::new(because::ALREADY_SUSPENDED, "the subscription is already suspended").into());
         }
         let pim = api.store().pim(current.pim).await?;
-        let subject = pim.as_ref().map_or("", |pim| pim.url.as_str());
+        let pim_url = pim.as_ref().map_or("", |pim| pim.url.as_str());
         let mut change = changing::change();
-        transition::suspend(&mut change, current, SuspensionReason::Operator, subject, api.clock.wall());
+        transition::suspend(&mut change, current, SuspensionReason::Operator, pim_url, api.clock.wall());
         transition::remark(&mut change, &reason);
         transition::say_if_frequent(api.store(), &mut change, api.settings.frequent).await?;
         subscriptions::make(&api, change).await

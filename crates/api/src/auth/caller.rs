@@ -11,7 +11,7 @@ use domain::subscriber::Owner;
 use domain::{ClientId, Secret, Timestamp};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use store::{Change, Client, Condition};
+use store::{Change, ClientRecord, Condition};
 use wire::Fault;
 
 use super::gateway::Verdict;
@@ -149,7 +149,7 @@ enum Proof {
 
 impl Proof {
     /// Whether the evidence is still valid. A PIM's confirmation lasts for the request.
-    fn holds(&self, pim: &Pim, client_id: &ClientId, client: &Client) -> bool {
+    fn holds(&self, pim: &Pim, client_id: &ClientId, client: &ClientRecord) -> bool {
         match self {
             Proof::Static(token) => is_static_token(pim, client_id, token.expose()),
             Proof::Issued(token) => client.tokens.iter().any(|known| known.sha256 == token.sha256),
@@ -220,7 +220,7 @@ fn invalid_token() -> Refusal {
 }
 
 /// The platform token that matches. All of the client's tokens are compared, each in constant time.
-fn issued(client: &Client, token: &str) -> Option<PlatformToken> {
+fn issued(client: &ClientRecord, token: &str) -> Option<PlatformToken> {
     let sha256 = sha256_hex(token);
     client.tokens.iter().fold(None, |found, known| {
         let same = verify_slices_are_equal(known.sha256.as_bytes(), sha256.as_bytes()).is_ok();

@@ -6,7 +6,7 @@ mod schemas;
 mod webhooks;
 
 use domain::credential::{CLIENT_ID_PATTERN, MAX_CLIENT_ID};
-use domain::event_type::Catalogue;
+use domain::event_type::EventTypes;
 use wire::json::{Number, Value, parse};
 
 use self::refusals::{common_responses, refusal, statuses};
@@ -29,7 +29,7 @@ fn number(value: u64) -> Value {
 }
 
 /// The description of an installation.
-pub(super) fn document(contents: &[Section], settings: &Settings, catalogue: &Catalogue) -> Value {
+pub(super) fn document(contents: &[Section], settings: &Settings, event_types: &EventTypes) -> Value {
     let mut common = Vec::new();
     let mut paths = Vec::new();
     let mut tags = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn document(contents: &[Section], settings: &Settings, catalogue: &Ca
         (
             "components",
             object([
-                ("schemas", Value::Object(schemas::all(settings, catalogue))),
+                ("schemas", Value::Object(schemas::all(settings, event_types))),
                 ("responses", Value::Object(common)),
                 ("securitySchemes", security_schemes()),
             ]),

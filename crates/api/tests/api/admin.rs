@@ -5,7 +5,7 @@ use domain::Secret;
 use domain::pim::Pim;
 use domain::subscriber::Owner;
 use serde_json::{Value, json};
-use store::{Client, Clients, Pims};
+use store::{ClientRecord, Clients, Pims};
 
 use crate::world::{Call, PIM_URL, World, event, new_subscriber, new_subscription, owner_of};
 
@@ -237,8 +237,8 @@ async fn long_lists_come_in_pages() {
             Pim { name: format!("pim-{number}"), url: url_key.clone(), url_key, keys: vec![], ..template.clone() };
         let pim = world.store.add_pim(pim).await.unwrap().id;
         let client_id = domain::ClientId(format!("app:{number}"));
-        world.store.put_client(&Owner { pim, client_id }, Client::default()).await.unwrap();
-        world.store.put_client(&owner_of(&format!("app-{number:03}")), Client::default()).await.unwrap();
+        world.store.put_client(&Owner { pim, client_id }, ClientRecord::default()).await.unwrap();
+        world.store.put_client(&owner_of(&format!("app-{number:03}")), ClientRecord::default()).await.unwrap();
     }
     let pages = async |list: &str, shown: &str| {
         let (mut found, mut sizes, mut query) = (Vec::new(), Vec::new(), String::new());

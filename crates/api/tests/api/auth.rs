@@ -6,7 +6,7 @@ use api::Verdict;
 use domain::Clock;
 use domain::subscriber::Owner;
 use serde_json::{Value, json};
-use store::{Client, Clients, Pims, edit_client};
+use store::{ClientRecord, Clients, Pims, edit_client};
 
 use crate::world::{Call, PIM_URL, World, new_subscriber, new_subscription, owner_of};
 
@@ -83,7 +83,7 @@ async fn without_permission_nothing_is_created_or_resumed() {
     let subscriber = world.subscriber().await;
     let one = world.subscription(&subscriber).await;
     world.call("POST", &format!("{one}/suspend")).send().await.expect(200);
-    let denied = Client { permission: Some(false), ..Client::default() };
+    let denied = ClientRecord { permission: Some(false), ..ClientRecord::default() };
     world.store.put_client(&owner_of("app"), denied).await.unwrap();
     for (path, body) in [
         (PATH.to_owned(), new_subscriber()),

@@ -6,14 +6,14 @@ use std::sync::{LazyLock, Mutex};
 
 use api::Settings;
 use bytes::Bytes;
-use domain::event_type::Catalogue;
+use domain::event_type::EventTypes;
 use http::{HeaderMap, Method};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
 /// The published description: all types of destination, the known event types.
 pub(crate) static DOCUMENT: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(&api::publish(&published(), &Catalogue::new()).openapi).unwrap());
+    LazyLock::new(|| serde_json::from_str(&api::publish(&published(), &EventTypes::new()).openapi).unwrap());
 
 /// The installation described in the project's repository.
 pub(crate) fn published() -> Settings {

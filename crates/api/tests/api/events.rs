@@ -175,8 +175,9 @@ async fn a_removed_app_is_revoked_before_its_event_is_taken() {
         assert!(stored.iter().all(|subscription| subscription.status.to_string() == "revoked"));
         assert!(stored.iter().all(|subscription| subscription.status_since == Position(2)), "before the events");
         assert_eq!(world.notifications().await, ["subscription.revoked", "subscription.revoked"]);
-        let forget =
-            |client: &mut store::Client| *client = store::Client { revision: client.revision, ..Default::default() };
+        let forget = |client: &mut store::ClientRecord| {
+            *client = store::ClientRecord { revision: client.revision, ..Default::default() }
+        };
         store::edit_client(world.store.as_ref(), &owner_of("app"), forget).await.unwrap();
         let operations = world.operations("app").await;
         assert_eq!(operations.iter().filter(|operation| *operation == "subscriber_revoked").count(), 2);
@@ -196,7 +197,7 @@ async fn a_removal_of_nobody_known_changes_nothing() {
     }
     assert_eq!(
         store::Clients::client(world.store.as_ref(), &owner_of("unheard-of")).await.unwrap(),
-        store::Client::default()
+        store::ClientRecord::default()
     );
     world.call("GET", "/api/v1/subscribers").send().await.expect(200);
 }

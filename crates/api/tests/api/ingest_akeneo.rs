@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::PathBuf;
 
 use domain::{Clock, Position, Secret, Timestamp};
-use intake::Note;
+use intake::BridgeStatus;
 use serde_json::{Value, json};
 use store::{EventLog, Pims, ReadLimit, Scope, Shard, Snapshots};
 use wire::signature::SigningKey;
@@ -298,7 +298,7 @@ async fn all_six_actions_become_events() {
         assert_eq!(wire::schema::check(&name, &data.to_string()), [], "{name}");
         assert_eq!(data["author"], json!({"identifier": "julia", "type": "user"}));
     }
-    let stand_in = intake::subject::stand_in("shop", "x").to_string();
+    let stand_in = intake::entity::stand_in("shop", "x").to_string();
     assert!(logged[4..].iter().all(|(_, data)| data["product"]["uuid"] == stand_in.as_str()));
     let changes = &logged[2].1["product_model"]["changes"];
     assert_eq!(*changes, json!({"categories": {"added": ["b"], "removed": ["a"]}}));
@@ -400,9 +400,9 @@ async fn the_operator_can_see_that_it_works() {
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }
-        Note::from_text(&world.store.bridge_note(world.pim.id).await.unwrap().unwrap_or_default().text)
+        BridgeStatus::from_text(&world.store.bridge_status(world.pim.id).await.unwrap().unwrap_or_default().text)
     };
-    assert_eq!(note().await, Note::default());
+    assert_eq!(note().await, BridgeStatus::default());
     send(&world, SECRET, &NOW.to_string(), "").await.expect(200);
     let seen = note().await;
     assert_eq!((seen.verified, seen.tested_at, seen.events), (1, Some(clock().wall()), 0));

@@ -7,7 +7,7 @@ async fn event_types_lead_to_their_schemas() {
     let world = World::new().await;
     let types = world.bare("GET", "/api/v1/event-types").send().await.expect(200);
     let types = types.as_array().unwrap();
-    assert_eq!(types.len(), domain::event_type::Catalogue::new().iter().count());
+    assert_eq!(types.len(), domain::event_type::EventTypes::new().iter().count());
     for known in types {
         let address = known["dataschema"].as_str().unwrap();
         let path = address.strip_prefix("https://events.example.com").unwrap();

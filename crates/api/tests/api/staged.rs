@@ -17,9 +17,9 @@ use domain::{ClientId, Event, PimId, Position, ServiceHour, SubscriberId, Subscr
 use store::catalog::Made;
 use store::memory::MemoryStore;
 use store::{
-    AppendError, AppendNewError, Appended, Backlog, BridgeNote, Change, ChangeError, Chunk, Client, ClientQuery,
-    Clients, Condition, Entries, EventLog, Floors, Ledger, LedgerRecord, LogPage, Outbox, Page, PimQuery, Pims,
-    ReadLimit, Save, Scope, Shard, Shards, Snapshot, SnapshotKey, SnapshotSave, Snapshots, Spread, StoreError,
+    AppendError, AppendNewError, Appended, Backlog, Change, ChangeError, Chunk, ClientQuery, ClientRecord, Clients,
+    Condition, Entries, EventLog, Floors, Ledger, LedgerRecord, LogPage, Outbox, Page, PimQuery, Pims, ReadLimit, Save,
+    Scope, Shard, Shards, Snapshot, SnapshotKey, SnapshotSave, Snapshots, Spread, StoreError, StoredStatus,
     SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Tail, Tenure, TenureError, Waiting,
 };
 use tokio::sync::{Notify, watch};
@@ -135,16 +135,16 @@ impl Pims for Staged {
 
 #[async_trait]
 impl Clients for Staged {
-    async fn client(&self, owner: &Owner) -> Result<Client, StoreError> {
+    async fn client(&self, owner: &Owner) -> Result<ClientRecord, StoreError> {
         self.0.client(owner).await
     }
 
-    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError> {
+    async fn put_client(&self, owner: &Owner, client: ClientRecord) -> Result<(), ChangeError> {
         self.2.pass().await;
         self.0.put_client(owner, client).await
     }
 
-    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, Client)>, StoreError> {
+    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, ClientRecord)>, StoreError> {
         self.0.clients(query).await
     }
 
@@ -339,11 +339,11 @@ impl Snapshots for Staged {
         self.0.prune_snapshots(tenure).await
     }
 
-    async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError> {
-        self.0.bridge_note(pim).await
+    async fn bridge_status(&self, pim: PimId) -> Result<Option<StoredStatus>, StoreError> {
+        self.0.bridge_status(pim).await
     }
 
-    async fn put_bridge_note(&self, pim: PimId, note: BridgeNote) -> Result<(), ChangeError> {
-        self.0.put_bridge_note(pim, note).await
+    async fn put_bridge_status(&self, pim: PimId, note: StoredStatus) -> Result<(), ChangeError> {
+        self.0.put_bridge_status(pim, note).await
     }
 }

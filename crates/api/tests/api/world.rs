@@ -10,7 +10,7 @@ use api::{Api, Counters, LaneStatuses, Parts, PimGateway, Readiness, Settings, V
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use domain::event_type::Catalogue;
+use domain::event_type::EventTypes;
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
 use domain::pim::{Origin, Pim, Probe, Provenance, SourceKey, StaticToken, TokenCheck};
@@ -178,7 +178,7 @@ impl World {
             gateway: gateway.clone(),
             lanes: engine.clone(),
             readiness: engine.clone(),
-            catalogue: Arc::new(Catalogue::new()),
+            event_types: Arc::new(EventTypes::new()),
             settings,
             clock,
             bridge: bridge.clone(),

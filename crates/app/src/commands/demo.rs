@@ -10,7 +10,7 @@ use clap::Args;
 use domain::{Secret, SubscriptionId};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
-use sinks::client::{Client, Fetched};
+use sinks::client::{Fetched, HttpClient};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -83,7 +83,7 @@ struct Stage {
     pim: SamplePim,
     /// Producer key of the sample PIM.
     key: Secret,
-    client: Client,
+    client: HttpClient,
     receiver_url: String,
     secret: Secret,
     arrivals: tokio::sync::Mutex<mpsc::UnboundedReceiver<(Received, Instant)>>,

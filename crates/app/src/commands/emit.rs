@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use sinks::client::{Client, Fetched};
+use sinks::client::{Fetched, HttpClient};
 use tokio::time::Instant;
 
 use crate::commands::filter::read_text;
@@ -85,7 +85,7 @@ fn per_second(text: &str) -> Result<PerSecond, String> {
 /// Runs the command.
 pub(crate) fn run(args: EmitArgs) -> Result<(), Failure> {
     if args.list {
-        domain::event_type::Catalogue::new().iter().for_each(terminal::line);
+        domain::event_type::EventTypes::new().iter().for_each(terminal::line);
         return Ok(());
     }
     let source: Box<dyn Iterator<Item = Result<String, Failure>>> = match (&args.file, &args.event_type) {
@@ -159,7 +159,7 @@ async fn send_all(source: impl Iterator<Item = Result<String, Failure>>, args: &
 
 /// Posts batches and counts the platform's results.
 struct Producer {
-    client: Client,
+    client: HttpClient,
     url: String,
     headers: HeaderMap,
     sent: u64,

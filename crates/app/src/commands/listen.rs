@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use domain::Secret;
 use http::{HeaderMap, Method, StatusCode, header};
-use sinks::client::Client;
+use sinks::client::HttpClient;
 use tokio::net::TcpListener;
 
 use crate::failure::{Exit, Failure};
@@ -143,7 +143,7 @@ async fn listen(args: ListenArgs) -> Result<(), Failure> {
 /// Prints requests and decides the responses.
 struct Screen {
     verifier: Verifier,
-    forward: Option<(Client, String)>,
+    forward: Option<(HttpClient, String)>,
     respond: Vec<Reply>,
     turn: AtomicUsize,
     format: Format,
@@ -169,7 +169,7 @@ impl Screen {
     }
 }
 
-async fn forward(client: &Client, url: &str, received: &Received) -> (Reply, Option<String>) {
+async fn forward(client: &HttpClient, url: &str, received: &Received) -> (Reply, Option<String>) {
     let mut headers = received.headers.clone();
     for own in [header::HOST, header::CONTENT_LENGTH, header::CONNECTION, header::TRANSFER_ENCODING] {
         headers.remove(own);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sinks::client::Client;
+use sinks::client::HttpClient;
 use sinks::connect::Connector;
 use sinks::pubsub::account::Account;
 use sinks::pubsub::{Access, PubsubSettings, PubsubSink};
@@ -31,7 +31,7 @@ pub(crate) fn sink(settings: &Settings, style: EnvelopeStyle, connector: &Connec
         ..PubsubSettings::new(access(settings, &account).map_err(refused)?)
     };
     // The metadata server has a link-local address, operated by Google.
-    let client = Client::new(connector.exempt());
+    let client = HttpClient::new(connector.exempt());
     tokio::spawn(async move {
         if let Some(account) = account.ask(&client).await {
             announce(&account);

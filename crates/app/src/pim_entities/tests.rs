@@ -7,7 +7,7 @@ use std::sync::Arc;
 use domain::pim::{Probe, Provenance, TokenCheck};
 use domain::{ClientId, Clock, Position, Secret};
 use http::HeaderValue;
-use intake::{Bridge, Note, Reconciler};
+use intake::{Bridge, BridgeStatus, Reconciler};
 use serde_json::{Value as Json, json};
 use store::{EventLog, MemoryStore, Pims, ReadLimit, Scope, Shard, Snapshots};
 
@@ -88,8 +88,8 @@ impl World {
     /// Restarts the platform once its notes are stored.
     async fn restart(self) -> World {
         loop {
-            let note = self.store.bridge_note(self.pim.id).await.unwrap();
-            if note.is_some_and(|note| Note::from_text(&note.text).reconciled.len() == EntityKind::ALL.len()) {
+            let note = self.store.bridge_status(self.pim.id).await.unwrap();
+            if note.is_some_and(|note| BridgeStatus::from_text(&note.text).reconciled.len() == EntityKind::ALL.len()) {
                 return World::over(Arc::new(self.store.reopen()), self.rest, self.pim);
             }
             tokio::task::yield_now().await;

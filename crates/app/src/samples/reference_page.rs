@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use domain::event_type::{self, Catalogue, PIM_PREFIX, catalogue};
+use domain::event_type::{self, EventTypes, PIM_PREFIX, known};
 use expect_test::expect_file;
 use wire::json::{self, Value};
 
@@ -12,7 +12,7 @@ fn reference_page_of_events() {
 }
 
 fn page() -> String {
-    let known = Catalogue::new();
+    let known = EventTypes::new();
     let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
     let mut text = format!(
         "# Events\n\n\
@@ -46,7 +46,7 @@ fn page() -> String {
     }
     for name in names {
         _ = write!(text, "\n## {}\n\n| field of `data` | type |\n| --- | --- |\n", without_prefix(name));
-        for field in catalogue::fields(name).unwrap_or_default() {
+        for field in known::fields(name).unwrap_or_default() {
             let path = field.path.strip_prefix("data.").unwrap_or(&field.path);
             _ = writeln!(
                 text,
@@ -54,7 +54,7 @@ fn page() -> String {
                 field.json_type.replace('|', "\\|").replace('<', " of ").replace('>', "")
             );
         }
-        let example = json::parse(catalogue::example(name).unwrap().as_bytes()).unwrap();
+        let example = json::parse(known::example(name).unwrap().as_bytes()).unwrap();
         text.push_str("\n```json\n");
         pretty(&example, 0, &mut text);
         text.push_str("\n```\n");

@@ -9,11 +9,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use meter::{Counters, Names};
-use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_http::HttpError;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
-use sinks::client::{Call, Client};
+use sinks::client::{Call, HttpClient};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -78,7 +78,11 @@ pub(super) struct Export {
 
 impl Export {
     /// Starts the export task.
-    pub(super) fn start(plan: &Plan, client: Client, fates: Arc<Counters<Fate>>) -> anyhow::Result<(Spans, Export)> {
+    pub(super) fn start(
+        plan: &Plan,
+        client: HttpClient,
+        fates: Arc<Counters<Fate>>,
+    ) -> anyhow::Result<(Spans, Export)> {
         let calls = Calls { client, timeout: plan.timeout };
         let mut exporter = SpanExporter::builder()
             .with_http()
@@ -183,7 +187,7 @@ impl Sender {
 
 /// Calls the collector with the platform's own client: no other TLS stack, no other pool.
 struct Calls {
-    client: Client,
+    client: HttpClient,
     timeout: Duration,
 }
 
@@ -194,7 +198,7 @@ impl std::fmt::Debug for Calls {
 }
 
 #[async_trait]
-impl HttpClient for Calls {
+impl opentelemetry_http::HttpClient for Calls {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (head, body) = request.into_parts();
         let call = Call {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use domain::event_type::Catalogue;
+use domain::event_type::EventTypes;
 use parts::kafka::{Broker, Listener, PASSWORD, USER};
 use parts::pubsub::{self, Emulator};
 use parts::{node, place, python};
@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(30);
 const SECRET: &str = "whsec_a secret of any text";
 
 /// Number of known event types.
-static TYPES: LazyLock<usize> = LazyLock::new(|| Catalogue::new().iter().count());
+static TYPES: LazyLock<usize> = LazyLock::new(|| EventTypes::new().iter().count());
 
 /// Events of all types, as received by each destination.
 static DELIVERED: LazyLock<Vec<Value>> = LazyLock::new(|| {

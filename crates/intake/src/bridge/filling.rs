@@ -15,14 +15,14 @@ use super::work::Work;
 use super::{Bridge, MAX_ROUNDS, always_changed, holder, keys, stopped};
 use crate::attributes::Types;
 use crate::delta::changes;
+use crate::entity::{NAMESPACE, PimEntity};
 use crate::index::Index;
 use crate::making;
-use crate::note::Note;
 use crate::notice::{Action, Notice};
 use crate::reconcile::{EntityKind, IDENTIFIER};
 use crate::seldom::Cause;
 use crate::state::State;
-use crate::subject::{NAMESPACE, Subject};
+use crate::status::BridgeStatus;
 
 /// The author of these events: the REST API does not tell who changed an entity.
 const AUTHOR: (&str, &str) = ("reconciliation", "system");
@@ -76,7 +76,7 @@ impl Bridge {
     }
 
     /// Records the progress of reconciliation.
-    pub(crate) fn reconciled(&self, pim: PimId, change: impl FnOnce(&mut Note)) {
+    pub(crate) fn reconciled(&self, pim: PimId, change: impl FnOnce(&mut BridgeStatus)) {
         self.note(pim, change);
     }
 
@@ -105,7 +105,7 @@ impl Bridge {
         let turn = Arc::clone(self.turns.lock().entry(pim.id).or_default());
         let _turn = turn.lock().await;
         let told = self.told.lock().remove(&pim.id).unwrap_or_default();
-        entities.retain(|entity| !told.contains(&entity.notice.subject.snapshot()));
+        entities.retain(|entity| !told.contains(&entity.notice.entity.snapshot()));
         let entities = Arc::new(entities);
         let mut known = HashSet::new();
         for _ in 0..MAX_ROUNDS {
@@ -160,7 +160,7 @@ impl Work {
         uncompared: &HashMap<SnapshotKey, Option<String>>,
     ) {
         let mut notice = entity.notice.clone();
-        let key = notice.subject.snapshot();
+        let key = notice.entity.snapshot();
         let mut held = self.held(&key);
         if held.state.is_none() && entity.created.is_some_and(|created| created >= window.since) {
             notice.action = Action::Created;
@@ -178,7 +178,7 @@ impl Work {
                 if entity.other_names {
                     keep_names(old, new);
                 }
-                delta = changes(notice.subject.kind(), old, new, &self.types);
+                delta = changes(notice.entity.kind(), old, new, &self.types);
                 delta.is_some()
             }
             (Ok(_), None) => true,
@@ -240,9 +240,9 @@ fn understand(
 ) -> Result<Option<Entity>, String> {
     let item = wire::json::parse(text.as_bytes()).map_err(|error| error.to_string())?;
     let member = |name: &str| item.get(name).and_then(Value::as_str);
-    let subject = match kind {
-        EntityKind::Products | EntityKind::ProductsByUuid => Subject::product(source, &item)?,
-        EntityKind::ProductModels => Subject::product_model(&item)?,
+    let entity = match kind {
+        EntityKind::Products | EntityKind::ProductsByUuid => PimEntity::product(source, &item)?,
+        EntityKind::ProductModels => PimEntity::product_model(&item)?,
     };
     let by_uuid = kind == EntityKind::ProductsByUuid;
     if by_uuid {
@@ -255,7 +255,7 @@ fn understand(
     let notice = Notice {
         id: String::new(),
         action: Action::Updated,
-        subject,
+        entity,
         time: updated.and_then(in_utc).map_or_else(|| now.to_string(), |time| time.into_owned()),
         author: Some(AUTHOR.0.to_owned()),
         author_type: AUTHOR.1,

@@ -8,13 +8,13 @@ use std::time::Duration;
 use domain::PimId;
 use domain::pim::Pim;
 use parking_lot::Mutex;
-use store::{BridgeNote, ChangeError, Store};
+use store::{ChangeError, Store, StoredStatus};
 
 use super::Bridge;
 use super::counts::add;
 use super::work::Made;
-use crate::note::Note;
 use crate::seldom::Cause;
+use crate::status::BridgeStatus;
 
 /// Minimum interval between writes of a note.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Unwritten {
     /// Changes since it was last stored.
-    more: Note,
+    more: BridgeStatus,
     /// A task is about to store it.
     storing: bool,
 }
@@ -105,7 +105,7 @@ impl Bridge {
     }
 
     /// Adds to the note of a PIM, and has it stored.
-    pub(super) fn note(&self, pim: PimId, change: impl FnOnce(&mut Note)) {
+    pub(super) fn note(&self, pim: PimId, change: impl FnOnce(&mut BridgeStatus)) {
         {
             let mut notes = self.notes.lock();
             let unwritten = notes.entry(pim).or_default();
@@ -120,7 +120,7 @@ impl Bridge {
                 let more = {
                     let mut notes = notes.lock();
                     let Some(unwritten) = notes.get_mut(&pim) else { return };
-                    if unwritten.more == Note::default() {
+                    if unwritten.more == BridgeStatus::default() {
                         unwritten.storing = false;
                         return;
                     }
@@ -139,13 +139,13 @@ impl Bridge {
 }
 
 /// Adds to the note of a PIM, retrying on concurrent changes.
-async fn absorb(store: &dyn Store, pim: PimId, more: Note) -> Result<(), ChangeError> {
+async fn absorb(store: &dyn Store, pim: PimId, more: BridgeStatus) -> Result<(), ChangeError> {
     loop {
-        let kept = store.bridge_note(pim).await?.unwrap_or_default();
-        let mut note = Note::from_text(&kept.text);
+        let kept = store.bridge_status(pim).await?.unwrap_or_default();
+        let mut note = BridgeStatus::from_text(&kept.text);
         note.absorb(more.clone());
-        let next = BridgeNote { text: note.to_text(), ..kept };
-        match store.put_bridge_note(pim, next).await {
+        let next = StoredStatus { text: note.to_text(), ..kept };
+        match store.put_bridge_status(pim, next).await {
             Err(ChangeError::Conflict) => {}
             done => return done,
         }

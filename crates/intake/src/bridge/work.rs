@@ -77,7 +77,7 @@ impl Work {
         if !self.push(making::event(notice)) {
             return;
         }
-        let key = notice.subject.snapshot();
+        let key = notice.entity.snapshot();
         let mut held = self.held(&key);
         match (&notice.state, notice.action) {
             (_, Action::Removed) => held.put(None),
@@ -86,7 +86,7 @@ impl Work {
             (Ok(new), _) if held.state.as_ref().is_some_and(|old| new.is_older_than(old)) => {}
             (Ok(new), action) => {
                 if let (Action::Updated, Some(old)) = (action, &held.state)
-                    && let Some(changes) = changes(notice.subject.kind(), old, new, &self.types)
+                    && let Some(changes) = changes(notice.entity.kind(), old, new, &self.types)
                 {
                     self.push_delta(making::delta_event(notice, &changes), &key);
                 }

@@ -10,7 +10,7 @@ use domain::subscriber::{Contact, Subscriber};
 use domain::subscription::Subscription;
 use domain::{Clock, Secret};
 use notify::{Mailer, Notifier, Settings, Ways};
-use sinks::client::Client;
+use sinks::client::HttpClient;
 use sinks::connect::Connector;
 use sinks::resolve::Resolver;
 use sinks::tls::TlsClient;
@@ -21,15 +21,15 @@ pub(crate) const PIM_URL: &str = "https://pim.example.com";
 pub(crate) const SECRET: &str = "0123456789abcdef";
 
 /// A client that may call this machine, or no host here.
-pub(crate) fn client(networks: &[&str]) -> Client {
+pub(crate) fn client(networks: &[&str]) -> HttpClient {
     client_with(Resolver::system(), networks)
 }
 
 /// The same with look-ups of its own.
-pub(crate) fn client_with(resolver: Resolver, networks: &[&str]) -> Client {
+pub(crate) fn client_with(resolver: Resolver, networks: &[&str]) -> HttpClient {
     let allow_networks = networks.iter().map(|network| network.parse().unwrap()).collect();
     let policy = AddressPolicy::allowing(allow_networks);
-    Client::new(Connector::new(Arc::new(resolver), policy, TlsClient::new(&[]).unwrap()))
+    HttpClient::new(Connector::new(Arc::new(resolver), policy, TlsClient::new(&[]).unwrap()))
 }
 
 /// The contract's settings with short times.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use crate::client::{Call, Client};
+use crate::client::{Call, HttpClient};
 
 /// Names an emulator, `host:port`, as Google's other client libraries understand it.
 const EMULATOR: &str = "PUBSUB_EMULATOR_HOST";
@@ -101,7 +101,7 @@ impl Account {
     }
 
     /// Asks the metadata server, where that is who knows; `None` where it does not answer.
-    pub async fn ask(self, client: &Client) -> Option<Account> {
+    pub async fn ask(self, client: &HttpClient) -> Option<Account> {
         let Account::Metadata(host) = self else { return Some(self) };
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("metadata-flavor"), HeaderValue::from_static("Google"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use sinks::client::{Call, Client, FetchError};
+use sinks::client::{Call, FetchError, HttpClient};
 
 use crate::endpoint::*;
 
@@ -21,7 +21,7 @@ fn get(url: &str) -> Call {
 
 async fn check(answer: &'static [u8], expect: Result<(u16, &str), &str>) {
     let endpoint = Endpoint::answering(answer).await;
-    let client = Client::new(connector(&["127.0.0.0/8"], &[]));
+    let client = HttpClient::new(connector(&["127.0.0.0/8"], &[]));
     let said = client.fetch(get(&endpoint.url())).await;
     let address = endpoint.address.to_string();
     match said {
@@ -46,7 +46,7 @@ async fn a_refusal_counts_whatever_becomes_of_its_body() {
         answer(&mut stream, b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 9\r\n\r\n123").await;
     })
     .await;
-    let client = Client::new(connector(&["127.0.0.0/8"], &[]));
+    let client = HttpClient::new(connector(&["127.0.0.0/8"], &[]));
     assert_eq!(client.fetch(get(&endpoint.url())).await.unwrap().status, 401);
     let endpoint = Endpoint::start(|_, mut stream| async move {
         answer(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123").await;
@@ -68,16 +68,16 @@ async fn what_is_too_long_or_too_slow_is_an_error() {
 async fn the_guard_applies_unless_the_connector_is_exempt() {
     let endpoint = Endpoint::answering(OK).await;
     let guarded = connector(&[], &[]);
-    let error = Client::new(guarded.clone()).fetch(get(&endpoint.url())).await.unwrap_err();
+    let error = HttpClient::new(guarded.clone()).fetch(get(&endpoint.url())).await.unwrap_err();
     assert!(matches!(error, FetchError::Connect { .. }), "{error}");
     assert_eq!(endpoint.connections(), 0);
-    let fetched = Client::new(guarded.exempt()).fetch(get(&endpoint.url())).await.unwrap();
+    let fetched = HttpClient::new(guarded.exempt()).fetch(get(&endpoint.url())).await.unwrap();
     assert_eq!(fetched.status, 204);
 }
 
 #[tokio::test]
 async fn only_http_urls_are_called() {
-    let client = Client::new(connector(&[], &[]));
+    let client = HttpClient::new(connector(&[], &[]));
     for url in ["ftp://pim.example/", "/path", "pim.example", "https://", ""] {
         let error = client.fetch(get(url)).await.unwrap_err();
         assert!(matches!(error, FetchError::InvalidUrl), "{url}: {error}");

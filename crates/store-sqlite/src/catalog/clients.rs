@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::ClientId;
 use domain::subscriber::Owner;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
-use store::{ChangeError, Client, ClientQuery, Clients, Page, StoreError};
+use store::{ChangeError, ClientQuery, ClientRecord, Clients, Page, StoreError};
 
 use super::condition;
 use super::filter::{Filter, has_text};
@@ -15,7 +15,7 @@ use crate::readers::{PLATFORM, of_client, of_pim};
 
 #[async_trait]
 impl Clients for SqliteStore {
-    async fn client(&self, owner: &Owner) -> Result<Client, StoreError> {
+    async fn client(&self, owner: &Owner) -> Result<ClientRecord, StoreError> {
         let owner = owner.clone();
         self.read(of_client(&owner), move |connection| {
             let sql = "SELECT body FROM clients WHERE pim = ?1 AND client_id = ?2";
@@ -26,12 +26,12 @@ impl Clients for SqliteStore {
         .await
     }
 
-    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError> {
+    async fn put_client(&self, owner: &Owner, client: ClientRecord) -> Result<(), ChangeError> {
         let owner = owner.clone();
         self.write(move |batch| put_client(batch, &owner, client)).await
     }
 
-    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, Client)>, StoreError> {
+    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, ClientRecord)>, StoreError> {
         let query = query.clone();
         self.read(of_pim(query.pim), move |connection| page(connection, &query)).await
     }
@@ -46,7 +46,7 @@ impl Clients for SqliteStore {
     }
 }
 
-fn put_client(batch: &Batch<'_>, owner: &Owner, mut client: Client) -> Result<(), ChangeError> {
+fn put_client(batch: &Batch<'_>, owner: &Owner, mut client: ClientRecord) -> Result<(), ChangeError> {
     if condition::client_revision(batch, owner)? != client.revision {
         return Err(ChangeError::Conflict);
     }
@@ -60,7 +60,7 @@ fn put_client(batch: &Batch<'_>, owner: &Owner, mut client: Client) -> Result<()
     Ok(put()?)
 }
 
-fn page(connection: &Connection, query: &ClientQuery) -> Result<Page<(ClientId, Client)>, Failure> {
+fn page(connection: &Connection, query: &ClientQuery) -> Result<Page<(ClientId, ClientRecord)>, Failure> {
     let asked_for = |sql: &str| {
         let mut filter = Filter::new(sql, [query.pim.0.into()]);
         filter.and("client_id > ?", query.after.clone().map(|after| after.0));

@@ -10,7 +10,7 @@ use crate::error::{ChangeError, StoreError};
 
 /// What is known of a connection or app beyond its subscribers.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
-pub struct Client {
+pub struct ClientRecord {
     /// Whether its PIM allows it to use the platform; `None` = never said otherwise.
     pub permission: Option<bool>,
     /// When it was removed from its PIM; it stays locked out until it is admitted again.
@@ -32,14 +32,14 @@ pub struct Client {
 #[async_trait]
 pub trait Clients: Send + Sync + 'static {
     /// What is known of a client; the default if nothing is.
-    async fn client(&self, owner: &Owner) -> Result<Client, StoreError>;
+    async fn client(&self, owner: &Owner) -> Result<ClientRecord, StoreError>;
 
-    /// Keeps what is known of a client, which was made from that of [`Client::revision`]: a [`ChangeError::Conflict`]
+    /// Keeps what is known of a client, which was made from that of [`ClientRecord::revision`]: a [`ChangeError::Conflict`]
     /// if there is a newer one. The revision is counted up. [`edit_client`](crate::edit_client) reads and tries again.
-    async fn put_client(&self, owner: &Owner, client: Client) -> Result<(), ChangeError>;
+    async fn put_client(&self, owner: &Owner, client: ClientRecord) -> Result<(), ChangeError>;
 
     /// A page of the clients of a PIM, with what is known of each.
-    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, Client)>, StoreError>;
+    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, ClientRecord)>, StoreError>;
 
     /// How many there are of all registered PIMs.
     async fn count_clients(&self) -> Result<u64, StoreError>;

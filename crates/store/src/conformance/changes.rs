@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::sample::*;
 use crate::Store;
-use crate::catalog::{Client, MOST_NOTIFICATIONS, Put};
+use crate::catalog::{ClientRecord, MOST_NOTIFICATIONS, Put};
 use crate::confirmation::ask;
 use crate::error::ChangeError;
 use crate::ledger::{LaneSave, Save};
@@ -449,8 +449,8 @@ pub async fn notifications_are_settled(store: &dyn Store) {
 
 /// The default until something else is known.
 pub async fn what_is_known_of_a_client(store: &dyn Store) {
-    assert_eq!(store.client(&owner()).await.unwrap(), Client::default());
-    let mut known = Client {
+    assert_eq!(store.client(&owner()).await.unwrap(), ClientRecord::default());
+    let mut known = ClientRecord {
         permission: Some(false),
         revoked_at: Some(Timestamp::from_micros(5)),
         removal: Some("event-1".into()),
@@ -460,6 +460,6 @@ pub async fn what_is_known_of_a_client(store: &dyn Store) {
     store.put_client(&owner(), known.clone()).await.unwrap();
     known.revision = 1;
     assert_eq!(store.client(&owner()).await.unwrap(), known);
-    store.put_client(&owner(), Client { revision: 1, ..Client::default() }).await.unwrap();
-    assert_eq!(store.client(&owner()).await.unwrap(), Client { revision: 2, ..Client::default() });
+    store.put_client(&owner(), ClientRecord { revision: 1, ..ClientRecord::default() }).await.unwrap();
+    assert_eq!(store.client(&owner()).await.unwrap(), ClientRecord { revision: 2, ..ClientRecord::default() });
 }

@@ -11,8 +11,8 @@ use domain::{ClientId, PimId, Secret, SubscriberId, SubscriptionId};
 use super::sample::*;
 use crate::Store;
 use crate::catalog::{
-    Client, ClientQuery, PimQuery, Put, StatusFilter, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Waiting,
-    Whose,
+    ClientQuery, ClientRecord, PimQuery, Put, StatusFilter, SubscriberQuery, SubscriptionCounts, SubscriptionQuery,
+    Waiting, Whose,
 };
 
 /// By id, by name, and only the names of those that are wanted.
@@ -54,7 +54,7 @@ pub async fn clients_are_paged(store: &dyn Store) {
     let known = store.add_pim(pim("a")).await.unwrap();
     assert_eq!(known.id, PIM);
     let named = |name: &str, pim| Owner { pim, client_id: ClientId(name.to_owned()) };
-    let forbidden = Client { permission: Some(false), ..Client::default() };
+    let forbidden = ClientRecord { permission: Some(false), ..ClientRecord::default() };
     for (name, pim) in [("d", PIM), ("a", PIM), ("b", OTHER)] {
         store.put_client(&named(name, pim), forbidden.clone()).await.unwrap();
     }

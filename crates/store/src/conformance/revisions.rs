@@ -7,11 +7,11 @@ use domain::{ClientId, PimId, Position};
 use super::concurrency::{Work, all};
 use super::sample::*;
 use crate::Store;
-use crate::catalog::{Client, Put};
+use crate::catalog::{ClientRecord, Put};
 use crate::condition::Condition;
 use crate::edit::{edit_client, edit_pim};
 use crate::error::{AppendError, ChangeError};
-use crate::snapshots::{AppendNewError, BridgeNote, SnapshotKey, SnapshotKind, SnapshotSave};
+use crate::snapshots::{AppendNewError, SnapshotKey, SnapshotKind, SnapshotSave, StoredStatus};
 
 fn key(number: usize) -> SourceKey {
     SourceKey {
@@ -74,7 +74,7 @@ pub async fn the_version_of_pims_differs_after_each_change(store: &dyn Store) {
 pub async fn a_client_is_changed_from_what_is_known(store: &dyn Store) {
     let read = store.client(&owner()).await.unwrap();
     edit_client(store, &owner(), |client| client.revoked_at = Some(at(1))).await.unwrap();
-    let late = Client { permission: Some(true), ..read };
+    let late = ClientRecord { permission: Some(true), ..read };
     assert!(matches!(store.put_client(&owner(), late).await, Err(ChangeError::Conflict)));
     let both = edit_client(store, &owner(), |client| client.permission = Some(true)).await.unwrap();
     assert_eq!((both.permission, both.revoked_at, both.revision), (Some(true), Some(at(1)), 2));
@@ -102,11 +102,11 @@ pub async fn a_notification_is_put_back_from_the_latest(store: &dyn Store) {
 
 /// Notes likewise.
 pub async fn a_note_is_changed_from_the_latest(store: &dyn Store) {
-    let note = |text: &str, revision| BridgeNote { text: text.to_owned(), revision };
-    store.put_bridge_note(PIM, note("one", 0)).await.unwrap();
-    assert!(matches!(store.put_bridge_note(PIM, note("late", 0)).await, Err(ChangeError::Conflict)));
-    store.put_bridge_note(PIM, note("two", 1)).await.unwrap();
-    assert_eq!(store.bridge_note(PIM).await.unwrap(), Some(note("two", 2)));
+    let note = |text: &str, revision| StoredStatus { text: text.to_owned(), revision };
+    store.put_bridge_status(PIM, note("one", 0)).await.unwrap();
+    assert!(matches!(store.put_bridge_status(PIM, note("late", 0)).await, Err(ChangeError::Conflict)));
+    store.put_bridge_status(PIM, note("two", 1)).await.unwrap();
+    assert_eq!(store.bridge_status(PIM).await.unwrap(), Some(note("two", 2)));
 }
 
 /// Conditions that hold, one after another made untrue by `change`.

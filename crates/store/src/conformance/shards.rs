@@ -17,7 +17,7 @@ use crate::error::{ChangeError, TenureError};
 use crate::event_log::{Floors, Scope};
 use crate::ledger::{LaneSave, Save};
 use crate::shard::{Epoch, Shard};
-use crate::snapshots::{BridgeNote, SnapshotKey, SnapshotKind, SnapshotSave};
+use crate::snapshots::{SnapshotKey, SnapshotKind, SnapshotSave, StoredStatus};
 use crate::transition;
 
 /// Nothing of a shard but what is before this position is needed.
@@ -184,7 +184,7 @@ pub async fn pruning_touches_no_other_shard(a: &dyn Store, b: &dyn Store) {
         a.change(made).await.unwrap();
         let state = SnapshotSave { key: product(), seen: None, body: Some(Vec::new()) };
         a.append_new(of.pim, events("a"), vec![state], at(0)).await.unwrap();
-        a.put_bridge_note(of.pim, BridgeNote { text: "noted".to_owned(), revision: 0 }).await.unwrap();
+        a.put_bridge_status(of.pim, StoredStatus { text: "noted".to_owned(), revision: 0 }).await.unwrap();
     }
     let left = async |pim: PimId| {
         let of = Owner { pim, ..owner() };
@@ -194,7 +194,7 @@ pub async fn pruning_touches_no_other_shard(a: &dyn Store, b: &dyn Store) {
             a.entries(&of, &self::query()).await.unwrap().entries.len(),
             a.subscriber_page(&query).await.unwrap().items.len(),
             a.snapshots(pim, vec![product()]).await.unwrap().len(),
-            a.bridge_note(pim).await.unwrap().is_some(),
+            a.bridge_status(pim).await.unwrap().is_some(),
         )
     };
     for (store, pim, prunes) in [(a, PIM, [PIM].as_slice()), (b, FAR, &[PIM, FAR])] {

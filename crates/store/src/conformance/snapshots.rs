@@ -5,7 +5,7 @@ use domain::PimId;
 use super::sample::*;
 use crate::Store;
 use crate::conformance::STATE_BYTES;
-use crate::snapshots::{AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, size};
+use crate::snapshots::{AppendNewError, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, StoredStatus, size};
 
 fn product(key: &str) -> SnapshotKey {
     SnapshotKey { kind: SnapshotKind::Product, key: key.to_owned() }
@@ -171,8 +171,8 @@ pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
             let id = format!("e{index}");
             store.append_new(one.id, events(&id), vec![save(&id, None, "x")], at(0)).await.unwrap();
         }
-        let note = BridgeNote { text: "note".to_owned(), revision: 0 };
-        store.put_bridge_note(one.id, note).await.unwrap();
+        let note = StoredStatus { text: "note".to_owned(), revision: 0 };
+        store.put_bridge_status(one.id, note).await.unwrap();
     }
     assert_eq!(store.prune_snapshots(&own(store).await).await.unwrap(), 0);
     store.remove_pim(a.id, at(1)).await.unwrap();
@@ -185,9 +185,9 @@ pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
     }
     assert_eq!(pruned, 4);
     assert_eq!(snapshot(store, a.id, product("e0")).await, None);
-    assert_eq!(store.bridge_note(a.id).await.unwrap(), None);
+    assert_eq!(store.bridge_status(a.id).await.unwrap(), None);
     assert!(snapshot(store, b.id, product("e1")).await.is_some());
-    assert!(store.bridge_note(b.id).await.unwrap().is_some());
+    assert!(store.bridge_status(b.id).await.unwrap().is_some());
 }
 
 /// A state that doesn't fit is not stored and its predecessor is deleted; the events are appended.
@@ -220,10 +220,10 @@ pub async fn states_of_a_pim_are_bounded(store: &dyn Store) {
 
 /// The last one counts.
 pub async fn a_note_is_kept_for_each_pim(store: &dyn Store) {
-    assert_eq!(store.bridge_note(PIM).await.unwrap(), None);
-    let note = |text: &str, revision| BridgeNote { text: text.to_owned(), revision };
-    store.put_bridge_note(PIM, note("one", 0)).await.unwrap();
-    store.put_bridge_note(PIM, note("two", 1)).await.unwrap();
-    assert_eq!(store.bridge_note(PIM).await.unwrap(), Some(note("two", 2)));
-    assert_eq!(store.bridge_note(OTHER).await.unwrap(), None);
+    assert_eq!(store.bridge_status(PIM).await.unwrap(), None);
+    let note = |text: &str, revision| StoredStatus { text: text.to_owned(), revision };
+    store.put_bridge_status(PIM, note("one", 0)).await.unwrap();
+    store.put_bridge_status(PIM, note("two", 1)).await.unwrap();
+    assert_eq!(store.bridge_status(PIM).await.unwrap(), Some(note("two", 2)));
+    assert_eq!(store.bridge_status(OTHER).await.unwrap(), None);
 }

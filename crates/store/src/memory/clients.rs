@@ -7,16 +7,16 @@ use domain::ClientId;
 use domain::subscriber::{Owner, SubscriberStatus};
 
 use super::{MemoryStore, State};
-use crate::catalog::{Client, ClientQuery, Clients, Page, contains};
+use crate::catalog::{ClientQuery, ClientRecord, Clients, Page, contains};
 use crate::error::{ChangeError, StoreError};
 
 #[async_trait]
 impl Clients for MemoryStore {
-    async fn client(&self, owner: &Owner) -> Result<Client, StoreError> {
+    async fn client(&self, owner: &Owner) -> Result<ClientRecord, StoreError> {
         Ok(self.state.lock().clients.get(owner).cloned().unwrap_or_default())
     }
 
-    async fn put_client(&self, owner: &Owner, mut client: Client) -> Result<(), ChangeError> {
+    async fn put_client(&self, owner: &Owner, mut client: ClientRecord) -> Result<(), ChangeError> {
         let mut state = self.state.lock();
         let known = state.clients.entry(owner.clone()).or_default();
         if known.revision != client.revision {
@@ -27,7 +27,7 @@ impl Clients for MemoryStore {
         Ok(())
     }
 
-    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, Client)>, StoreError> {
+    async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, ClientRecord)>, StoreError> {
         let state = self.state.lock();
         let is_asked_for = |owner: &&Owner| {
             owner.pim == query.pim

@@ -9,7 +9,7 @@ use super::MemoryStore;
 use crate::condition::Condition;
 use crate::error::{AppendError, ChangeError, StoreError, TenureError};
 use crate::shard::Tenure;
-use crate::snapshots::{self, AppendNewError, BridgeNote, Snapshot, SnapshotKey, SnapshotSave, Snapshots};
+use crate::snapshots::{self, AppendNewError, Snapshot, SnapshotKey, SnapshotSave, Snapshots, StoredStatus};
 
 #[async_trait]
 impl Snapshots for MemoryStore {
@@ -71,23 +71,23 @@ impl Snapshots for MemoryStore {
         let state = &mut *state;
         let (spread, pims) = (state.spread, &state.pims);
         let stays = |pim: &PimId| pims.contains_key(pim) || spread.shard_of(*pim) != tenure.shard;
-        let before = state.snapshots.len() + state.bridge_notes.len();
+        let before = state.snapshots.len() + state.bridge_statuses.len();
         state.snapshots.retain(|(pim, _), _| stays(pim));
-        state.bridge_notes.retain(|pim, _| stays(pim));
-        Ok((before - state.snapshots.len() - state.bridge_notes.len()) as u64)
+        state.bridge_statuses.retain(|pim, _| stays(pim));
+        Ok((before - state.snapshots.len() - state.bridge_statuses.len()) as u64)
     }
 
-    async fn bridge_note(&self, pim: PimId) -> Result<Option<BridgeNote>, StoreError> {
-        Ok(self.state.lock().bridge_notes.get(&pim).cloned())
+    async fn bridge_status(&self, pim: PimId) -> Result<Option<StoredStatus>, StoreError> {
+        Ok(self.state.lock().bridge_statuses.get(&pim).cloned())
     }
 
-    async fn put_bridge_note(&self, pim: PimId, mut note: BridgeNote) -> Result<(), ChangeError> {
+    async fn put_bridge_status(&self, pim: PimId, mut note: StoredStatus) -> Result<(), ChangeError> {
         let mut state = self.state.lock();
-        if state.bridge_notes.get(&pim).map_or(0, |stored| stored.revision) != note.revision {
+        if state.bridge_statuses.get(&pim).map_or(0, |stored| stored.revision) != note.revision {
             return Err(ChangeError::Conflict);
         }
         note.revision += 1;
-        state.bridge_notes.insert(pim, note);
+        state.bridge_statuses.insert(pim, note);
         Ok(())
     }
 }

@@ -245,7 +245,7 @@ pub(super) fn shaped_text(form: &Form) -> Value {
 }
 
 fn event_type(rules: &Rules<'_>) -> Value {
-    let names = rules.catalogue.iter().map(|name: &EventType| name.as_str().into());
+    let names = rules.event_types.iter().map(|name: &EventType| name.as_str().into());
     object([
         ("type", "string".into()),
         ("description", "Known event types; `GET /api/v1/event-types` lists them with their schemas.".into()),

@@ -208,10 +208,10 @@ fn events(fields: &mut Reader<'_, '_>, rules: &Rules<'_>, subscribed: &[EventTyp
             fields.fault(&place, code::WRONG_TYPE, format_args!("must be a string, not {}", element.type_name()));
             continue;
         };
-        if !rules.catalogue.contains(name) && !subscribed.iter().any(|event| event.as_str() == name) {
+        if !rules.event_types.contains(name) && !subscribed.iter().any(|event| event.as_str() == name) {
             fields.fault_with(&place, code::UNKNOWN_EVENT_TYPE, || {
                 let name = shortened(name);
-                let hint = rules.catalogue.nearest(&name).map(|near| format!("; did you mean `{near}`?"));
+                let hint = rules.event_types.nearest(&name).map(|near| format!("; did you mean `{near}`?"));
                 format!("is an unknown event type: `{name}`{}", hint.unwrap_or_default())
             });
             continue;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use domain::entity::key_paths;
-use domain::event_type::{Catalogue, DataField, EventType, catalogue};
+use domain::event_type::{DataField, EventType, EventTypes, known};
 
 /// Permitted values at a position.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,10 +36,10 @@ pub(super) struct Field {
 }
 
 static SHAPES: LazyLock<HashMap<String, Shape>> = LazyLock::new(|| {
-    let names = Catalogue::new();
+    let names = EventTypes::new();
     let shape = |name: &EventType| {
         let name = name.as_str();
-        catalogue::fields(name).map(|fields| (name.to_owned(), build(fields, key_paths(name))))
+        known::fields(name).map(|fields| (name.to_owned(), build(fields, key_paths(name))))
     };
     names.iter().filter_map(shape).collect()
 });
@@ -140,8 +140,8 @@ mod tests {
 
     #[test]
     fn no_line_of_a_field_list_is_lost() {
-        for name in Catalogue::new().iter().map(EventType::as_str) {
-            let fields = catalogue::fields(name).expect("known");
+        for name in EventTypes::new().iter().map(EventType::as_str) {
+            let fields = known::fields(name).expect("known");
             assert!(fields.iter().all(|field| read(&field.json_type).is_some()), "{name}");
             assert_eq!(lines(of(name).expect("known"), true), fields.len(), "{name}");
         }

@@ -13,11 +13,11 @@ const JOB: &str = "com.akeneo.pim.v1.job.import.status-changed";
 const ASSET: &str = "com.akeneo.pim.v1.asset.created";
 
 fn example(event_type: &str) -> Json {
-    serde_json::from_str(catalogue::example(event_type).expect("known")).expect("JSON")
+    serde_json::from_str(known::example(event_type).expect("known")).expect("JSON")
 }
 
 fn schema_of(event_type: &str) -> Json {
-    let text = schema(&Catalogue::new(), event_type, "https://events.example/base/").expect("known");
+    let text = schema(&EventTypes::new(), event_type, "https://events.example/base/").expect("known");
     serde_json::from_str(&text).expect("JSON")
 }
 
@@ -62,8 +62,8 @@ fn assert_fits(event_type: &str, data: &str) {
 
 #[test]
 fn every_example_fits() {
-    for name in Catalogue::new().iter().map(EventType::as_str) {
-        assert_fits(name, catalogue::example(name).expect("known"));
+    for name in EventTypes::new().iter().map(EventType::as_str) {
+        assert_fits(name, known::example(name).expect("known"));
     }
 }
 
@@ -154,7 +154,7 @@ fn what_is_not_listed_is_allowed() {
         json!([{"previous": {"a": [1]}, "new": null, "type": null, "more": {}}]);
     data["later"] = json!({"uuid": 1});
     assert_fits(DELTA, &data.to_string());
-    let whole = catalogue::example(JOB).expect("known").replace("\"total_rows\":10", "\"total_rows\":1E1");
+    let whole = known::example(JOB).expect("known").replace("\"total_rows\":10", "\"total_rows\":1E1");
     assert_fits(JOB, &whole);
     assert_eq!(check("org.shop.order.paid", "{}"), []);
 }
@@ -169,11 +169,11 @@ fn a_flood_of_faults_is_cut() {
 #[test]
 fn registered_types_have_a_schema_of_the_envelope() {
     let paid = RegisteredType { name: EventType::new("org.shop.order.paid"), source: None };
-    let catalogue = Catalogue::with_registered([paid]);
-    let text = schema(&catalogue, "org.shop.order.paid", "https://events.example").expect("registered");
+    let event_types = EventTypes::with_registered([paid]);
+    let text = schema(&event_types, "org.shop.order.paid", "https://events.example").expect("registered");
     let schema: Json = serde_json::from_str(&text).expect("JSON");
     assert_eq!(schema["properties"]["data"], json!({"type": "object"}));
-    assert_eq!(super::schema(&catalogue, "org.shop.order.sent", "https://events.example"), None);
+    assert_eq!(super::schema(&event_types, "org.shop.order.sent", "https://events.example"), None);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn all_real_events_fit() {
         return;
     };
     let schemas: std::collections::HashMap<String, Json> =
-        Catalogue::new().iter().map(|name| (name.as_str().to_owned(), schema_of(name.as_str()))).collect();
+        EventTypes::new().iter().map(|name| (name.as_str().to_owned(), schema_of(name.as_str()))).collect();
     for event in events.lines() {
         let event_type = scan::find(event, &["type"]).expect("a type").trim_matches('"');
         let data = scan::find(event, &["data"]).expect("data");

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use domain::address::AddressPolicy;
 use domain::destination::DestinationType;
-use domain::event_type::Catalogue;
+use domain::event_type::EventTypes;
 use domain::id::{ClientId, PimId, Position, SubscriberId, SubscriptionId};
 use domain::subscriber::{Confirmation, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
@@ -21,9 +21,9 @@ pub(crate) const SUBSCRIBER_ID: &str = "0190c5a0-0000-7000-8000-000000000001";
 pub(crate) const SUBSCRIPTION_ID: &str = "0190c5a0-0000-7000-8000-000000000002";
 
 pub(crate) fn with_rules<T>(check: impl FnOnce(&Rules<'_>) -> T) -> T {
-    static CATALOGUE: OnceLock<Catalogue> = OnceLock::new();
+    static CATALOGUE: OnceLock<EventTypes> = OnceLock::new();
     check(&Rules {
-        catalogue: CATALOGUE.get_or_init(Catalogue::new),
+        event_types: CATALOGUE.get_or_init(EventTypes::new),
         addresses: &AddressPolicy::default(),
         allow_http: false,
         destination_types: &DestinationType::ALL,

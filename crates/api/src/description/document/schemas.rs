@@ -1,7 +1,7 @@
 //! The schemas of all bodies.
 
 use domain::destination::DestinationType;
-use domain::event_type::{Catalogue, catalogue};
+use domain::event_type::{EventTypes, known};
 use wire::api::{Rules, schemas};
 use wire::cloudevents;
 use wire::json::{Value, parse};
@@ -12,9 +12,9 @@ use crate::{
     Settings, admin, description, event_types, events, filters, health, ingest_akeneo, schemas as spec, subscriptions,
 };
 
-pub(super) fn all(settings: &Settings, catalogue: &Catalogue) -> Vec<(String, Value)> {
+pub(super) fn all(settings: &Settings, event_types: &EventTypes) -> Vec<(String, Value)> {
     let rules = Rules {
-        catalogue,
+        event_types,
         addresses: &settings.addresses,
         allow_http: settings.allow_http,
         destination_types: &settings.destination_types,
@@ -94,7 +94,7 @@ const SCHEMAS: &[(&str, &str)] = &[
 /// A producer's event, with the catalogue's example.
 fn sample_event() -> Value {
     const TYPE: &str = "com.akeneo.pim.v1.product.created";
-    let data = catalogue::example(TYPE).and_then(|text| parse(text.as_bytes()).ok());
+    let data = known::example(TYPE).and_then(|text| parse(text.as_bytes()).ok());
     object([
         ("specversion", "1.0".into()),
         ("id", "b4ec4a4e-2b1f-4a0a-8b0e-0d8a1d0f0001".into()),

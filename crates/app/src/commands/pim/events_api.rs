@@ -6,7 +6,7 @@ use aws_lc_rs::rand;
 use clap::Args;
 use domain::pim::{Origin, Pim};
 use domain::{Secret, Timestamp};
-use intake::{AttributeSource, Note};
+use intake::{AttributeSource, BridgeStatus};
 use store::{ChangeError, Snapshots, edit_pim};
 
 use super::{cannot_change, find};
@@ -151,8 +151,8 @@ pub(super) async fn check(args: &CheckArgs) -> Result<(), Failure> {
         let hint = format!("set it up with `postrider pim events-api {}`", pim.name);
         return Err(Failure::message(Exit::Failed, message).hint(hint));
     }
-    let kept = store.bridge_note(pim.id).await.map_err(anyhow::Error::from)?;
-    let note = kept.map_or_else(Note::default, |kept| Note::from_text(&kept.text));
+    let kept = store.bridge_status(pim.id).await.map_err(anyhow::Error::from)?;
+    let note = kept.map_or_else(BridgeStatus::default, |kept| BridgeStatus::from_text(&kept.text));
     let attributes = attributes(&config, &pim).await?;
     if args.json {
         terminal::line(as_json(&config, &pim, &note, &attributes));
@@ -175,7 +175,7 @@ async fn attributes(config: &Config, pim: &Pim) -> Result<Option<Result<usize, S
 }
 
 /// Whether the Events API works, or the problem and a hint.
-fn verdict(note: &Note) -> Result<(), (&'static str, &'static str)> {
+fn verdict(note: &BridgeStatus) -> Result<(), (&'static str, &'static str)> {
     match (note.verified_at, note.refused_at) {
         (None, None) => Err((
             "no request has arrived",
@@ -196,7 +196,7 @@ fn verdict(note: &Note) -> Result<(), (&'static str, &'static str)> {
     }
 }
 
-fn show(config: &Config, pim: &Pim, note: &Note, attributes: &Option<Result<usize, String>>) {
+fn show(config: &Config, pim: &Pim, note: &BridgeStatus, attributes: &Option<Result<usize, String>>) {
     let at = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
     let row = |name: &str, text: String| terminal::line(format_args!("  {name:<16}{text}"));
     terminal::line(format_args!("{}  {}", styled(BOLD, &pim.name), url(config, pim)));
@@ -236,7 +236,12 @@ fn show(config: &Config, pim: &Pim, note: &Note, attributes: &Option<Result<usiz
     }
 }
 
-fn as_json(config: &Config, pim: &Pim, note: &Note, attributes: &Option<Result<usize, String>>) -> serde_json::Value {
+fn as_json(
+    config: &Config,
+    pim: &Pim,
+    note: &BridgeStatus,
+    attributes: &Option<Result<usize, String>>,
+) -> serde_json::Value {
     let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
     serde_json::json!({
         "name": pim.name,
@@ -267,7 +272,7 @@ mod tests {
     fn what_is_wrong_is_said() {
         let at = |second: i64| Some(Timestamp::from_micros(second * 1_000_000));
         let check = |verified_at, refused_at, expect: Option<&str>| {
-            let note = Note { verified_at, refused_at, ..Note::default() };
+            let note = BridgeStatus { verified_at, refused_at, ..BridgeStatus::default() };
             assert_eq!(verdict(&note).err().map(|(message, _)| message), expect);
         };
         check(None, None, Some("no request has arrived"));

@@ -9,7 +9,7 @@ use crate::nearest::nearest;
 use crate::scan::Scan;
 
 /// The built-in types, in the contract's order.
-static KNOWN: LazyLock<Vec<KnownType>> = LazyLock::new(|| read(include_str!("catalogue.json")));
+static KNOWN: LazyLock<Vec<KnownType>> = LazyLock::new(|| read(include_str!("known.json")));
 
 struct KnownType {
     name: EventType,
@@ -62,23 +62,23 @@ pub struct RegisteredType {
 
 /// The types available to subscriptions.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Catalogue {
+pub struct EventTypes {
     /// By name, without known types.
     registered: Vec<RegisteredType>,
 }
 
-impl Catalogue {
+impl EventTypes {
     /// Only the known types.
-    pub fn new() -> Catalogue {
-        Catalogue::default()
+    pub fn new() -> EventTypes {
+        EventTypes::default()
     }
 
     /// The known types and further ones, without duplicates.
-    pub fn with_registered(types: impl IntoIterator<Item = RegisteredType>) -> Catalogue {
+    pub fn with_registered(types: impl IntoIterator<Item = RegisteredType>) -> EventTypes {
         let mut registered: Vec<_> = types.into_iter().filter(|one| known(one.name.as_str()).is_none()).collect();
         registered.sort_by(|a, b| a.name.cmp(&b.name));
         registered.dedup_by(|a, b| a.name == b.name);
-        Catalogue { registered }
+        EventTypes { registered }
     }
 
     /// Whether the type is available to subscriptions.
@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn every_type_of_the_file_is_known_with_fields_and_an_example() {
-        let catalogue = Catalogue::new();
-        let file: Vec<serde_json::Value> = serde_json::from_str(include_str!("catalogue.json")).expect("JSON");
+        let catalogue = EventTypes::new();
+        let file: Vec<serde_json::Value> = serde_json::from_str(include_str!("known.json")).expect("JSON");
         let names: Vec<&str> = file.iter().filter_map(|one| one["type"].as_str()).collect();
         assert_eq!(catalogue.iter().map(EventType::as_str).collect::<Vec<_>>(), names);
         for name in catalogue.iter().map(EventType::as_str) {
@@ -185,7 +185,7 @@ mod tests {
         let line = r#"{"type":"com.akeneo.pim.v1.price-list.published","fields":[["data.author","object"],
             ["data.price_list","object"],["data.price_list.valid","boolean"],["data.price_list.code","string"]],
             "example":{"price_list":{"valid":true,"code":"autumn"},"author":{}}}"#;
-        let file = include_str!("catalogue.json").replacen('[', &format!("[{line},"), 1);
+        let file = include_str!("known.json").replacen('[', &format!("[{line},"), 1);
         let types = read(file.leak());
         assert_eq!(types.len(), KNOWN.len() + 1);
         let added = types.first().expect("the added type");
@@ -204,12 +204,12 @@ mod tests {
             return;
         };
         let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
-        assert!(read(&contract) == read(include_str!("catalogue.json")), "the contract's list is another one");
+        assert!(read(&contract) == read(include_str!("known.json")), "the contract's list is another one");
     }
 
     #[test]
     fn the_special_types_are_known() {
-        let catalogue = Catalogue::new();
+        let catalogue = EventTypes::new();
         for name in DELTA_TYPES.iter().chain(&PRODUCT_IDENTIFIER_TYPES).chain([&APP_DELETED, &CONNECTION_DELETED]) {
             assert!(catalogue.contains(name), "{name}");
         }
@@ -221,17 +221,17 @@ mod tests {
     fn registered_types_stand_beside_the_known_ones() {
         let register = |name: &str| RegisteredType { name: EventType::new(name), source: None };
         let names = ["org.shop.order.paid", "com.akeneo.pim.v1.product.created", "org.shop.order.paid", "a"];
-        let catalogue = Catalogue::with_registered(names.map(register));
+        let catalogue = EventTypes::with_registered(names.map(register));
         assert_eq!(catalogue.iter().count(), KNOWN.len() + 2);
         assert!(catalogue.contains("org.shop.order.paid") && catalogue.contains("a"));
-        assert!(!Catalogue::new().contains("a"));
+        assert!(!EventTypes::new().contains("a"));
         assert_eq!(catalogue.nearest("org.shop.order.payed"), Some("org.shop.order.paid"));
         assert_eq!((fields("a"), example("a")), (None, None));
     }
 
     #[test]
     fn says_which_name_was_meant() {
-        let catalogue = Catalogue::new();
+        let catalogue = EventTypes::new();
         let check = |name: &str, expect: Option<&str>| {
             let expect = expect.map(|short| format!("{PIM_PREFIX}{short}"));
             assert_eq!(catalogue.nearest(name), expect.as_deref(), "{name}");

@@ -26,7 +26,7 @@ pub fn hyphenated(text: &str) -> Option<Uuid> {
 
 /// A product or a product model.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Subject {
+pub enum PimEntity {
     /// A product.
     Product {
         /// Its own uuid, or the stand-in.
@@ -41,10 +41,10 @@ pub enum Subject {
     },
 }
 
-impl Subject {
+impl PimEntity {
     /// The product of a `resource` of the PIM registered as `source`. An invalid uuid is ignored beside an identifier,
     /// and vice versa.
-    pub fn product(source: &str, resource: &Value) -> Result<Subject, String> {
+    pub fn product(source: &str, resource: &Value) -> Result<PimEntity, String> {
         let uuid = resource.get("uuid").and_then(Value::as_str).and_then(hyphenated);
         let identifier = code(resource, "identifier");
         let uuid = match (uuid, &identifier) {
@@ -52,11 +52,11 @@ impl Subject {
             (None, Some(identifier)) => stand_in(source, identifier),
             (None, None) => return Err(format!("the product has {}", neither(resource))),
         };
-        Ok(Subject::Product { uuid, identifier: identifier.filter(|identifier| identifier.len() <= LONGEST_CODE) })
+        Ok(PimEntity::Product { uuid, identifier: identifier.filter(|identifier| identifier.len() <= LONGEST_CODE) })
     }
 
     /// The product model of a `resource`.
-    pub fn product_model(resource: &Value) -> Result<Subject, String> {
+    pub fn product_model(resource: &Value) -> Result<PimEntity, String> {
         let code = code(resource, "code").ok_or("the product model has no `code`")?;
         if code.len() > LONGEST_CODE {
             return Err(format!(
@@ -64,24 +64,24 @@ impl Subject {
                 code.len()
             ));
         }
-        Ok(Subject::ProductModel { code })
+        Ok(PimEntity::ProductModel { code })
     }
 
     /// Key of its snapshot.
     pub fn snapshot(&self) -> SnapshotKey {
         match self {
-            Subject::Product { uuid, .. } => {
+            PimEntity::Product { uuid, .. } => {
                 SnapshotKey { kind: SnapshotKind::Product, key: uuid.hyphenated().to_string() }
             }
-            Subject::ProductModel { code } => SnapshotKey { kind: SnapshotKind::ProductModel, key: code.clone() },
+            PimEntity::ProductModel { code } => SnapshotKey { kind: SnapshotKind::ProductModel, key: code.clone() },
         }
     }
 
     /// Kind of the entity.
     pub fn kind(&self) -> SnapshotKind {
         match self {
-            Subject::Product { .. } => SnapshotKind::Product,
-            Subject::ProductModel { .. } => SnapshotKind::ProductModel,
+            PimEntity::Product { .. } => SnapshotKind::Product,
+            PimEntity::ProductModel { .. } => SnapshotKind::ProductModel,
         }
     }
 }
@@ -104,9 +104,9 @@ mod tests {
     #[track_caller]
     fn check(resource: &str, expect: Result<(&str, Option<&str>), &str>) {
         let resource = wire::json::parse(resource.as_bytes()).unwrap();
-        let found = Subject::product("main", &resource).map(|subject| match subject {
-            Subject::Product { uuid, identifier } => (uuid.to_string(), identifier),
-            Subject::ProductModel { code } => panic!("{code}"),
+        let found = PimEntity::product("main", &resource).map(|entity| match entity {
+            PimEntity::Product { uuid, identifier } => (uuid.to_string(), identifier),
+            PimEntity::ProductModel { code } => panic!("{code}"),
         });
         let expect = expect.map(|(uuid, id)| (uuid.to_owned(), id.map(str::to_owned)));
         assert_eq!(found, expect.map_err(str::to_owned));

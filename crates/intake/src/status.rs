@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Status of a PIM's bridge.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Note {
+pub struct BridgeStatus {
     /// Requests with a genuine signature, including tests.
     pub verified: u64,
     /// Time of the latest one.
@@ -47,9 +47,9 @@ pub struct Note {
     pub filled_at: Option<Timestamp>,
 }
 
-impl Note {
+impl BridgeStatus {
     /// Adds later records.
-    pub fn absorb(&mut self, later: Note) {
+    pub fn absorb(&mut self, later: BridgeStatus) {
         self.verified += later.verified;
         self.verified_at = later.verified_at.or(self.verified_at);
         self.tested_at = later.tested_at.or(self.tested_at);
@@ -75,7 +75,7 @@ impl Note {
     }
 
     /// Parses a stored note; an empty note if unreadable.
-    pub fn from_text(text: &str) -> Note {
+    pub fn from_text(text: &str) -> BridgeStatus {
         serde_json::from_str(text).unwrap_or_default()
     }
 }
