@@ -76,7 +76,7 @@ struct Flight {
 struct Attempt {
     /// Its destination ([`LaneOptions::destination`]).
     destination: u64,
-    /// A batch with only batches sent since: rejected events return to their place.
+    /// A batch with only batches sent since: undelivered events return to their place.
     in_order: bool,
     flights: Vec<Flight>,
 }

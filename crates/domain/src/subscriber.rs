@@ -72,7 +72,7 @@ pub struct Asked {
     pub until: Timestamp,
 }
 
-/// What a client asks for when it makes a subscriber, checked.
+/// A validated request to create a subscriber.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewSubscriber {
     /// [`Subscriber::name`].

@@ -91,7 +91,7 @@ async fn check(action: &str, expect: [(u16, &str, &str); 6]) {
         assert_eq!((answer.0, answer.1.as_str()), (status, code), "{action} from {from}");
         let status_after = status_of(&world, &one).await;
         assert_eq!(status_after, to, "{action} from {from}");
-        // Exactly the status changes except deletions are notified.
+        // Every status change except deletion is notified, and nothing else.
         let told = usize::from(status_before != status_after && to != "deleted");
         assert_eq!(world.notifications().await.len() - told_before, told, "{action} from {from}");
     }

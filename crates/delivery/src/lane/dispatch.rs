@@ -156,7 +156,7 @@ impl Lane {
         self.outputs.push_back(Output::Send { ticket, events });
     }
 
-    /// Time of the next [`Input::Timeout`]; `None` = only the next input matters.
+    /// Time at which the lane wants to be called again; `None` = not before the next input.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         if self.phase != Phase::Running {
             return None;

@@ -6,7 +6,7 @@ use domain::destination::{CustomHeaders, HeaderError};
 use super::super::reader::{Reader, shortened};
 use crate::fault::code;
 
-/// Maximum number of excess headers checked individually.
+/// Maximum number of headers checked individually if there are too many.
 const JUDGED: usize = 10 * CustomHeaders::MAX;
 
 /// Reads the headers; `further`: the destination type's own checks of a name.
