@@ -1,5 +1,5 @@
-//! The catalogue, as a port for each of those who use it: registrations of PIMs, clients, subscribers with their
-//! subscriptions, the log entries of their owners, and the notifications that wait to be sent.
+//! The catalogue, one port per part: PIM registrations, clients, subscribers with their subscriptions, log entries, and
+//! the outbox of notifications.
 
 mod clients;
 mod entries;

@@ -1,16 +1,17 @@
-//! How the catalogue of a shard and its engine tell each other of changes within one process: the one says "committed",
-//! the other "in effect".
+//! Signals between the catalogue of a shard and its engine within one process: "committed" in one direction, "in
+//! effect" in the other.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Versions of a shard's catalogue: committed ones, and those that the engine works by.
+/// Versions of a shard's catalogue: the committed one, and the one applied by the engine.
 ///
-/// **A backend announces a change before it pushes events of the same or a later commit to the tail.** So whoever has seen an
-/// event in the tail and then looks at [`Changes::committed`] knows of every change that the event is judged by.
+/// **A backend announces a change before it pushes events of the same or a later commit to the tail.** A reader that
+/// has seen an event in the tail and then checks [`Changes::committed`] therefore sees every change that applies to the
+/// event.
 ///
-/// An answer of the API waits until its change is in effect (contract page 7, "Delivery and guard").
+/// An API response waits until its change is in effect (contract page 7, "Delivery and guard").
 #[derive(Debug)]
 pub struct Changes {
     committed: watch::Sender<u64>,
@@ -24,7 +25,7 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// The backend says: this version is committed.
+    /// Called by the backend: this version is committed.
     pub fn commit(&self, version: u64) {
         self.committed.send_if_modified(|current| {
             let newer = version > *current;
@@ -33,7 +34,7 @@ impl Changes {
         });
     }
 
-    /// The engine says: I work by this version.
+    /// Called by the engine: this version is applied.
     pub fn apply(&self, version: u64) {
         self.applied.send_if_modified(|current| {
             let newer = version > *current;
@@ -42,12 +43,12 @@ impl Changes {
         });
     }
 
-    /// The newest committed version, and a way to wait for the next.
+    /// The newest committed version, as a watch channel.
     pub fn committed(&self) -> watch::Receiver<u64> {
         self.committed.subscribe()
     }
 
-    /// Waits until the engine works by `version`; `false` if that takes longer than `at_most`.
+    /// Waits until the engine has applied `version`; `false` after `at_most`.
     pub async fn in_effect(&self, version: u64, at_most: Duration) -> bool {
         let mut applied = self.applied.subscribe();
         let waited = tokio::time::timeout(at_most, applied.wait_for(|current| *current >= version)).await;

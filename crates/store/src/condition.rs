@@ -1,24 +1,24 @@
-//! What was judged before a commit and must still hold in it (contract page 7, "Judged at the commit").
+//! Preconditions of a commit: the state a request was judged by (contract page 7, "Judged at the commit").
 
 use domain::PimId;
 use domain::subscriber::Owner;
 
-/// What a request was judged by, in the version that was looked at. A commit that names it is refused once it has
-/// changed: the caller looks again, and judges again.
+/// State that a request was judged by, with its revision. A commit with this condition is rejected once the state has
+/// changed; the caller then reads and judges again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Condition {
-    /// The registration of a PIM: its keys and tokens, and that it is registered at all.
+    /// The registration of a PIM, with its keys and tokens.
     Pim {
-        /// Which one.
+        /// The PIM.
         id: PimId,
         /// [`Pim::revision`](domain::pim::Pim::revision).
         revision: u64,
     },
-    /// What is known of a client: its permission, and that it was not removed.
+    /// The record of a client, with its permission and removal.
     Client {
-        /// Which one.
+        /// The client.
         owner: Owner,
-        /// [`ClientRecord::revision`](crate::ClientRecord::revision); 0 if nothing was known.
+        /// [`ClientRecord::revision`](crate::ClientRecord::revision); 0 if there was no record.
         revision: u64,
     },
 }

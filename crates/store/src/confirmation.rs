@@ -1,5 +1,5 @@
-//! Confirmation of technical contacts' addresses: a code is sent to the address, and presenting it confirms the address.
-//! Only a hash of the code is stored. It works once, and only while the contact has that address.
+//! Confirmation of technical contacts' addresses: a code is sent to the address, and presenting it confirms the
+//! address. Only a hash of the code is stored. It works once, and only while the contact has that address.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What every backend must do: small tests over the ports. A backend calls [`store_conformance!`](crate::store_conformance)
-//! with how to open an empty store of its own, and gets a `#[tokio::test]` for each of them.
+//! Conformance suite: small tests over the ports. A backend calls [`store_conformance!`](crate::store_conformance) with
+//! an expression that opens an empty store, and gets a `#[tokio::test]` per test.
 
 #![expect(clippy::unwrap_used, reason = "this is a suite of tests")]
 
@@ -15,11 +15,11 @@ pub mod sample;
 pub mod shards;
 pub mod snapshots;
 
-/// What the states of one PIM's entities may take in a store that is tested.
+/// Bound of the states of one PIM's entities in a tested store.
 pub const STATE_BYTES: u64 = 4 << 20;
 
-/// A test for each rule of takeovers, for backends that several processes share. `$open` gives two of them on one empty
-/// store with [`Spread::CLUSTER`](crate::Spread::CLUSTER), or things that hold them and deref to them.
+/// One test per takeover rule, for backends shared by several processes. `$open` returns two processes on one empty
+/// store with [`Spread::CLUSTER`](crate::Spread::CLUSTER), or wrappers that deref to them.
 #[macro_export]
 macro_rules! takeover_conformance {
     ($open:expr) => {
@@ -45,8 +45,8 @@ macro_rules! takeover_conformance {
     };
 }
 
-/// A test for each rule of the ports. `$open` gives an empty store that bounds states to [`STATE_BYTES`], or something
-/// that holds one and derefs to it.
+/// One test per rule of the ports. `$open` returns an empty store that bounds states to [`STATE_BYTES`], or a wrapper
+/// that derefs to it.
 #[macro_export]
 macro_rules! store_conformance {
     ($open:expr) => {

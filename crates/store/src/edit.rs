@@ -1,5 +1,4 @@
-//! Read, change, write back, and again if somebody else was faster: so that no change is lost to another one made at
-//! the same time.
+//! Read, change, write back, and retry after a conflict, so that no concurrent change is lost.
 
 use domain::PimId;
 use domain::pim::Pim;
@@ -8,11 +7,11 @@ use domain::subscriber::Owner;
 use crate::catalog::{ClientRecord, Clients, Pims};
 use crate::error::ChangeError;
 
-/// Each round is lost to a change that somebody else made.
+/// Each round is lost to a concurrent change.
 const MAX_ROUNDS: usize = 100;
 
-/// Changes the registration of a PIM and gives it as it is kept. `edit` may be called several times, each time with the
-/// latest registration; an error of it ends the attempt.
+/// Changes the registration of a PIM and returns it as stored. `edit` may be called several times, each time with the
+/// latest registration. Its error ends the attempt.
 pub async fn edit_pim<E: From<ChangeError>>(
     pims: &dyn Pims,
     id: PimId,
@@ -34,8 +33,8 @@ pub async fn edit_pim<E: From<ChangeError>>(
     Err(ChangeError::Conflict.into())
 }
 
-/// Changes what is known of a client and gives it as it is kept. `edit` may be called several times, each time with
-/// what is known by then; where it changes nothing, nothing is written.
+/// Changes the record of a client and returns it as stored. `edit` may be called several times, each time with the
+/// latest record. Without a change nothing is written.
 pub async fn edit_client(
     clients: &dyn Clients,
     owner: &Owner,

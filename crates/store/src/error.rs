@@ -1,22 +1,22 @@
-//! What can go wrong in a store, named for what the caller can do about it.
+//! Errors of a store, classified by the caller's possible reaction.
 
 use std::time::Duration;
 
-/// The store did not do what was asked.
+/// A failed operation of the store.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Nothing was changed; it may work later (disk full, input/output error).
+    /// Nothing was changed; a retry may succeed (disk full, I/O error).
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// What is stored cannot be read: try nothing again, tell the operator.
+    /// Stored data cannot be read: don't retry, notify the operator.
     #[error("stored data cannot be read: {0}")]
     Corrupt(String),
 }
 
-/// Something that only the owner of a shard may do was not done.
+/// A failed operation reserved to the owner of a shard.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TenureError {
-    /// The shard was taken over: this process is not its owner any more. Nothing was done; drop the shard.
+    /// The shard was taken over by another owner. Nothing was done; drop the shard.
     #[error("the shard was taken over by another process")]
     Fenced,
     /// The store failed.
@@ -24,18 +24,18 @@ pub enum TenureError {
     Store(#[from] StoreError),
 }
 
-/// Events were not appended; none of them.
+/// None of the events were appended.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The disk or the bound of the backlog is near: the producer should come back.
+    /// The disk or the backlog is nearly full: the producer should retry later.
     #[error("{message}")]
     BacklogFull {
-        /// What is full, with figures.
+        /// The exceeded bound, with figures.
         message: String,
-        /// When to come back.
+        /// Delay before the retry.
         retry_after: Duration,
     },
-    /// A [`Condition`](crate::Condition) does not hold any more: look again, judge again, try again.
+    /// A [`Condition`](crate::Condition) doesn't hold any more: read and judge again, then retry.
     #[error("what the request was judged by has changed in the meantime")]
     Outdated,
     /// The store failed.
@@ -43,13 +43,13 @@ pub enum AppendError {
     Store(#[from] StoreError),
 }
 
-/// A change was not made; no part of it.
+/// No part of a change was made.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// Somebody else changed it since it was read: read again, merge again, try again.
+    /// Conflict with a concurrent change: read and merge again, then retry.
     #[error("changed by somebody else in the meantime")]
     Conflict,
-    /// A [`Condition`](crate::Condition) does not hold any more: look again, judge again, try again.
+    /// A [`Condition`](crate::Condition) doesn't hold any more: read and judge again, then retry.
     #[error("what the request was judged by has changed in the meantime")]
     Outdated,
     /// The limit of subscribers or subscriptions is reached.
@@ -63,14 +63,14 @@ pub enum ChangeError {
     Taken {
         /// `name`, `url` or `key`.
         field: &'static str,
-        /// The name of the PIM that has it.
+        /// Name of the PIM that has it.
         pim: String,
     },
-    /// There is no such thing.
+    /// The object doesn't exist.
     #[error("no such {0}")]
     Missing(&'static str),
-    /// It was to be made by the owner of a shard ([`Change::fence`](crate::Change::fence)), and the shard was taken
-    /// over.
+    /// The change was reserved to the owner of a shard ([`Change::fence`](crate::Change::fence)), and the shard was
+    /// taken over.
     #[error("the shard was taken over by another process")]
     Fenced,
     /// The store failed.
@@ -78,7 +78,7 @@ pub enum ChangeError {
     Store(#[from] StoreError),
 }
 
-/// Names the PIM that has it; never a key.
+/// Names the conflicting PIM, never a key.
 fn taken(field: &str, pim: &str) -> String {
     match field {
         "name" => format!("a PIM named {pim:?} is already registered"),

@@ -1,4 +1,4 @@
-//! The port of the event log: append durably, read from a position, delete what no lane needs.
+//! Port of the event log: append durably, read from a position, delete unneeded events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,72 +13,72 @@ use crate::room::Backlog;
 use crate::shard::{Shard, Shards, Tenure};
 use crate::tail::Tail;
 
-/// What became of a request's events.
+/// Result of an append.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Appended {
     /// Events in the request.
     pub accepted: usize,
-    /// Those among them that were known already, within the request or the dedup window, and are not in the log twice.
+    /// Number of events already known, within the request or the dedup window; they are not in the log twice.
     pub duplicates: usize,
 }
 
-/// Whose events are read.
+/// Scope of a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scope {
-    /// Those of all PIMs of a shard.
+    /// All PIMs of a shard.
     Shard(Shard),
-    /// Those of one PIM.
+    /// One PIM.
     Pim(PimId),
 }
 
-/// What of a shard's log is still needed, if its owner starts again from what is saved.
+/// Events of a shard's log that its owner needs when it restarts from the saved state.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Floors {
-    /// Per PIM, the first position that one of its lanes needs.
+    /// First position needed by a lane, per PIM.
     pub pims: Vec<(PimId, Position)>,
     /// The same for PIMs without such a lane.
     pub rest: Position,
 }
 
-/// How much to read at once.
+/// Limits of a read.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimit {
-    /// At most so many events.
+    /// Maximum number of events.
     pub events: usize,
-    /// Stop after so many bytes of events; one event is always read.
+    /// Maximum number of bytes of events; at least one event is read.
     pub bytes: usize,
-    /// Positions from here on are not read.
+    /// Exclusive end.
     pub until: Position,
 }
 
-/// A piece of the log.
+/// A chunk of the log.
 #[derive(Clone, Debug, Default)]
 pub struct Chunk {
-    /// Events in order. Positions may have gaps: other PIMs' events, deleted ones.
+    /// Events in order. Positions may have gaps, due to other PIMs' events and deleted ones.
     pub events: Vec<Arc<LoggedEvent>>,
-    /// Where to read on: all events of the scope before it are in this chunk or were before it.
+    /// Next position to read: all events of the scope before it are in this chunk or preceded it.
     pub next: Position,
 }
 
-/// The log of accepted events: one sequence in each shard, over all of its PIMs. Everybody appends and reads.
+/// The log of accepted events: one sequence per shard, over all of its PIMs. Any process may append and read.
 #[async_trait]
 pub trait EventLog: Shards {
-    /// The hour of service that it is now; what is written carries its number.
+    /// The current hour of service; its number is recorded with every write.
     fn hour(&self) -> ServiceHour;
 
-    /// The platform has run for this long since it last said so: full hours are counted, the rest is kept. It is said
-    /// by the owner of [`Shard::FIRST`] for all shards, by a monotonic clock.
+    /// Adds running time since the last call: full hours are counted, the rest is kept. Called by the owner of
+    /// [`Shard::FIRST`] for all shards, by a monotonic clock.
     async fn served(&self, tenure: &Tenure, elapsed: Duration) -> Result<ServiceHour, TenureError>;
 
-    /// Appends a request's events, all or none, and answers when they are on stable storage. Events whose identity
-    /// ([`Event::identity`]: the producer's source and the id) is known of the PIM within the dedup window, which is
-    /// counted in hours of service, are left out; the first one wins. Appends are seen in [`EventLog::tail`] before the
-    /// answer. `now` is only told.
+    /// Appends a request's events, all or none, and returns when they are on stable storage. Skips events whose
+    /// identity ([`Event::identity`]: the producer's source and the id) the PIM has used within the dedup window, which
+    /// is counted in hours of service; the first one wins. Appends are visible in [`EventLog::tail`] before the return.
+    /// `now` is only recorded.
     async fn append(&self, pim: PimId, events: Vec<Event>, now: Timestamp) -> Result<Appended, AppendError> {
         self.append_if(pim, events, now, Vec::new()).await
     }
 
-    /// The same if all of the conditions hold in the commit, else [`AppendError::Outdated`].
+    /// Appends if all conditions hold in the commit, otherwise [`AppendError::Outdated`].
     async fn append_if(
         &self,
         pim: PimId,
@@ -90,31 +90,29 @@ pub trait EventLog: Shards {
     /// Reads from `from` on. At the end of the log `next` is the head (or `limit.until`).
     async fn read(&self, scope: Scope, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError>;
 
-    /// News of a shard's log: its newest events, in memory, and its head, for the owner. To be asked for anew after
-    /// each takeover.
+    /// A shard's newest events, in memory, and its head, for the owner. Must be requested again after each takeover.
     fn tail(&self, shard: Shard) -> Arc<Tail>;
 
-    /// Where the log of a shard ends: the position of its next event.
+    /// Head of a shard's log: the position of its next event.
     async fn head(&self, shard: Shard) -> Result<Position, StoreError>;
 
-    /// How much of the log's bound is used, and by whom, over all shards.
+    /// Usage of the log's bound by PIM, over all shards.
     fn backlog(&self) -> Backlog;
 
-    /// The position before which a PIM has at least so many bytes of events; where all of them are fewer, the head.
+    /// The position before which a PIM has at least this many bytes of events; the head if it has fewer.
     async fn position_after(&self, pim: PimId, bytes: u64) -> Result<Position, StoreError>;
 
-    /// The position of a shard's first event that was accepted in this hour of service or later; the head if there is
-    /// none.
+    /// The position of a shard's first event accepted in this hour of service or later; the head if there is none.
     async fn first_since(&self, shard: Shard, hour: ServiceHour) -> Result<Position, StoreError>;
 
-    /// Deletes events of the owner's shard that no lane needs, and none of another shard, whatever the floors name. In
-    /// slices, so that appends are not held up. Gives the number deleted in this call; 0 = nothing left to do. Events
-    /// that were appended together may be kept until none of them is needed. Positions are never used again, also when
-    /// all events are gone.
+    /// Deletes events of the owner's shard that no lane needs, and none of another shard, whatever the floors name.
+    /// Works in slices, so that appends are not delayed. Returns the number deleted by this call; 0 means that nothing
+    /// is left. Events of one append may be kept until none of them is needed. Positions are never reused, even when
+    /// all events are deleted.
     async fn trim(&self, tenure: &Tenure, floors: &Floors) -> Result<u64, TenureError>;
 
-    /// What is missing for appends to work; nothing where they do. Cheap, for it is asked often: it answers within a
-    /// few seconds also while the backend hangs, and wears no disk.
+    /// Conditions that prevent appends; empty if there are none. Cheap, because it is called often: it returns within a
+    /// few seconds even if the backend hangs, and causes no disk writes.
     async fn lacks(&self) -> Vec<Lack> {
         Vec::new()
     }

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! version u8 | checksum u32 LE | count | accepted_at of the first | events…
-//! event: accepted_at − that of the first | lengths of id, type, time, extensions, data | cut | trace, from version 2 on | text
+//! event: accepted_at − that of the first | lengths of id, type, time, extensions, data | cut | trace (version 2 on) | text
 //! cut: 0, or start + 1 and length of the product's identifier in data
-//! trace: 0, or 1, the trace of the request that brought the event (16 bytes), its span (8 bytes), and whether it is recorded (1 byte)
+//! trace: 0, or 1, trace id of the event's request (16 bytes), its span (8 bytes), and whether it is recorded (1 byte)
 //! ```
 //!
-//! Numbers are LEB128, times zigzag. Positions are not in it: the events of a frame follow each other without gaps.
+//! Numbers are LEB128, times zigzag. Positions are not stored: the events of a frame are contiguous.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,27 +16,27 @@ use domain::event::EventParts;
 use domain::trace_parent::TraceParent;
 use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
 
-/// Without traces: as long as none is kept, an older version of the platform reads what this one wrote.
+/// Without traces: readable by older versions of the platform.
 const PLAIN: u8 = 1;
 /// With traces of requests.
 const TRACED: u8 = 2;
-/// A frame holds at most so many events, so that reading one of them is cheap.
+/// Maximum number of events per frame, so that reading one of them is cheap.
 pub const MAX_EVENTS: usize = 256;
-/// A frame holds at most so many bytes of events; one event may be larger.
+/// Maximum number of event bytes per frame; a single event may be larger.
 pub const MAX_BYTES: usize = 64 << 10;
 
-/// A frame that cannot be read.
+/// An unreadable frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FrameError {
     /// Written by a newer version of the platform.
     #[error("frame format {0} is not known; this version reads up to format {TRACED}")]
     Unknown(u8),
-    /// Not what was written.
+    /// Damaged data.
     #[error("the frame is damaged: {0}")]
     Damaged(&'static str),
 }
 
-/// Cuts a run of events into pieces of the size of a frame.
+/// Splits a run of events into pieces of at most one frame.
 pub fn split<T: AsRef<LoggedEvent>>(mut events: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let mut bytes = 0;
@@ -51,7 +51,7 @@ pub fn split<T: AsRef<LoggedEvent>>(mut events: &[T]) -> impl Iterator<Item = &[
     })
 }
 
-/// Writes events that follow each other without gaps.
+/// Encodes contiguous events.
 pub fn encode<T: AsRef<LoggedEvent>>(events: &[T]) -> Vec<u8> {
     let text: usize = events.iter().map(|event| event.as_ref().event.size()).sum();
     let mut out = Vec::with_capacity(text + 16 * events.len() + 16);
@@ -95,7 +95,7 @@ pub fn encode<T: AsRef<LoggedEvent>>(events: &[T]) -> Vec<u8> {
     out
 }
 
-/// Reads those events of a frame whose positions are wanted. `first` is the position of its first event.
+/// Decodes the requested events of a frame. `first` is the position of its first event.
 pub fn decode(
     pim: PimId,
     first: Position,
@@ -212,7 +212,7 @@ fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
-/// Finds damage by accident: eight bytes a step, so that it costs next to nothing beside the copy.
+/// Detects accidental damage. Eight bytes per step, so that it costs next to nothing compared to the copy.
 fn checksum(bytes: &[u8]) -> u32 {
     // The golden ratio, an odd number with well mixed bits.
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,4 +1,4 @@
-//! The port of the ledger: how far each lane has come, and the few events that did not go straight through.
+//! Port of the ledger: the progress of each lane, and the few events that were not settled in order.
 
 use async_trait::async_trait;
 pub use domain::exception::{Exception, ExceptionKind};
@@ -8,57 +8,56 @@ use domain::{Position, SubscriptionId};
 use crate::error::{StoreError, TenureError};
 use crate::shard::{Shards, Tenure};
 
-/// What is saved of one lane. A save of a generation before the lane began ([`LaneRecord::generation`]) changes nothing
-/// of the lane; its entries are kept all the same, for what they tell has happened. One that a suspension overtook is
-/// still true of the lane: without its memory, and with the mark as a cursor of its own where it had none.
+/// Saved state of one lane. A save of a generation before the lane began ([`LaneRecord::generation`]) doesn't change
+/// the lane; its entries are stored, because they describe past events. A save overtaken by a suspension is still valid
+/// for the lane: without its memory, and with the mark as its own cursor if it had none.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LaneSave {
-    /// Whose lane.
+    /// The lane's subscription.
     pub subscription: SubscriptionId,
-    /// The subscription's generation that the lane knows.
+    /// Generation of the subscription known to the lane.
     pub generation: u32,
     /// All matching events before it are settled or exceptions. `None`: the lane follows [`Save::mark`].
     pub cursor: Option<Position>,
-    /// What else the lane wants to know after a restart (pace, success window); the store does not look inside. `None` = as it was.
+    /// Further state of the lane for a restart (pace, success window), opaque to the store. `None` leaves it unchanged.
     pub memory: Option<Vec<u8>>,
-    /// Exceptions that are new or changed, by position.
+    /// New and changed exceptions, by position.
     pub exceptions: Vec<Exception>,
-    /// Positions of exceptions that are settled.
+    /// Positions of settled exceptions.
     pub settled: Vec<Position>,
-    /// Exceptions not mentioned are forgotten as well (a suspension dropped them).
+    /// Whether to delete all other exceptions (a suspension dropped them).
     pub drop_exceptions: bool,
-    /// What is told to the owner about it; merged as in [`crate::Entries::add_entry`].
+    /// Log entries for the owner, merged as in [`crate::Entries::add_entry`].
     pub entries: Vec<LogEntry>,
 }
 
-/// What is saved together, in one transaction.
+/// State saved in one transaction.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Save {
-    /// All events before it have been routed: the cursor of all lanes that have none of their own.
+    /// All events before it have been routed: the cursor of all lanes without their own.
     pub mark: Position,
-    /// Lanes with something to save.
+    /// Lanes with changed state.
     pub lanes: Vec<LaneSave>,
 }
 
-/// What the ledger knows of one lane.
+/// Stored state of one lane.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LaneRecord {
-    /// Whose lane.
+    /// The lane's subscription.
     pub subscription: SubscriptionId,
-    /// The generation in which the lane began: suspensions, and resumes with `hold`, since then have only stopped it or
-    /// let it go on.
+    /// Generation in which the lane began. Later suspensions and resumes with `hold` only paused and continued it.
     pub generation: u32,
     /// Its own cursor, or `None` if it follows the mark.
     pub cursor: Option<Position>,
-    /// What the lane saved for itself.
+    /// Opaque state saved by the lane.
     pub memory: Option<Vec<u8>>,
     /// Its exceptions, by position.
     pub exceptions: Vec<Exception>,
 }
 
 impl LaneSave {
-    /// What is still true of it, in a ledger whose lane began in generation `began`, of a subscription whose generation
-    /// is `current`.
+    /// The parts still valid in a ledger whose lane began in generation `began`, of a subscription whose generation is
+    /// `current`.
     pub fn as_of(mut self, began: u32, current: u32, mark: Position) -> Option<LaneSave> {
         if !(began..=current).contains(&self.generation) {
             return None;
@@ -71,7 +70,7 @@ impl LaneSave {
     }
 }
 
-/// All that the ledger knows of a shard, for the start.
+/// Stored state of a shard, for the start.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct LedgerRecord {
     /// The mark.
@@ -80,13 +79,12 @@ pub struct LedgerRecord {
     pub lanes: Vec<LaneRecord>,
 }
 
-/// How far the lanes have come: read and written by the owner of their shard.
+/// Progress of the lanes, read and written by the owner of their shard.
 #[async_trait]
 pub trait Ledger: Shards {
-    /// All that is known of a shard; its owner reads it once, after it took the shard over.
+    /// Stored state of a shard, read once by its owner after the takeover.
     async fn load(&self, tenure: &Tenure) -> Result<LedgerRecord, StoreError>;
 
-    /// Saves on stable storage, all or nothing. Saves are applied in the order of the calls. Lanes of another shard are
-    /// left as they are.
+    /// Saves on stable storage, all or nothing, in the order of the calls. Lanes of another shard are left unchanged.
     async fn save(&self, tenure: &Tenure, save: Save) -> Result<(), TenureError>;
 }

@@ -1,10 +1,9 @@
-//! What the platform keeps, behind ports: the [`catalog`], a port for each of those who use a part of it, the
-//! [`EventLog`], the [`Ledger`] of how far each lane has come, and the [`Snapshots`] of the Events API bridge. With the
-//! in-memory reference and the conformance suite that every backend passes.
+//! Persistent state of the platform, behind ports: the [`catalog`] with one port per part, the [`EventLog`], the
+//! [`Ledger`] with the progress of each lane, and the [`Snapshots`] of the Events API bridge. Includes the in-memory
+//! reference and the conformance suite for all backends.
 //!
-//! **One order for all writes.** A backend commits appends and changes one after another; a change that is committed
-//! before an append took effect before the appended events. That is why a change needs no lock against deliveries: it
-//! is stamped with the head of the log.
+//! **One order for all writes.** A backend serialises appends and changes. A change committed before an append applies
+//! to the appended events. A change therefore needs no lock against deliveries: it is stamped with the head of the log.
 
 pub mod catalog;
 pub mod event_log;

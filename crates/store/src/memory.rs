@@ -1,5 +1,5 @@
-//! The in-memory reference: simple and obviously right. One lock over the whole state, no tasks, no clock; what it
-//! answers is what every backend has to answer.
+//! The in-memory reference: simple and obviously correct. One lock over the whole state, no tasks, no clock. All
+//! backends must behave like it.
 
 mod clients;
 mod entries;
@@ -38,15 +38,15 @@ use crate::tail::Tail;
 /// Bounds of a [`MemoryStore`].
 #[derive(Clone, Copy, Debug)]
 pub struct MemorySettings {
-    /// How PIMs are spread over shards.
+    /// Distribution of PIMs over shards.
     pub spread: Spread,
-    /// How much of the newest events the tail holds.
+    /// Bytes of the newest events held by the tail.
     pub tail_bytes: usize,
-    /// Appends are refused when the log's events would be more than this.
+    /// Bytes of events in the log beyond which appends are rejected.
     pub max_log_bytes: u64,
-    /// How much the states of one PIM's entities may take.
+    /// Bytes of the states of one PIM's entities.
     pub max_state_bytes: u64,
-    /// How long an id is remembered, in hours of service.
+    /// Retention of ids, in hours of service.
     pub dedup_window: Duration,
 }
 
@@ -63,8 +63,7 @@ impl Default for MemorySettings {
     }
 }
 
-/// All ports in memory. Nothing survives the process, but [`MemoryStore::reopen`] stands for a restart, or for another
-/// node.
+/// All ports in memory. Nothing survives the process, but [`MemoryStore::reopen`] simulates a restart or another node.
 #[derive(Debug)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
@@ -73,7 +72,7 @@ pub struct MemoryStore {
     news: Arc<News>,
 }
 
-/// What one process is told, by shard.
+/// Signals to one process, by shard.
 #[derive(Debug)]
 struct News {
     tails: Vec<Arc<Tail>>,
@@ -94,13 +93,13 @@ impl News {
 struct State {
     spread: Spread,
     shards: Vec<ShardState>,
-    /// The processes that are told what happens.
+    /// Processes to be notified.
     listeners: Vec<Weak<News>>,
     // The log.
     backlog: Backlog,
     seen: HashMap<(PimId, String), ServiceHour>,
     seen_order: VecDeque<(ServiceHour, PimId, String)>,
-    /// The hour of service, and how much of it has passed.
+    /// The hour of service, and the part of it that has passed.
     hour: ServiceHour,
     served: Duration,
     // The catalogue.
@@ -111,7 +110,7 @@ struct State {
     subscribers: BTreeMap<SubscriberId, Subscriber>,
     /// With the versions of their last changes.
     subscriptions: BTreeMap<SubscriptionId, (u64, Subscription)>,
-    /// The hours in which subscribers and subscriptions were last changed.
+    /// The hours of the last changes of subscribers and subscriptions.
     changed: HashMap<Uuid, ServiceHour>,
     entries: BTreeMap<LogId, KeptEntry>,
     /// The latest entry of each kind of error.
@@ -122,17 +121,17 @@ struct State {
     bridge_statuses: HashMap<PimId, StoredStatus>,
 }
 
-/// What each shard has of its own.
+/// State of one shard.
 #[derive(Debug, Default)]
 struct ShardState {
-    /// Who owns it; `None`: nobody has taken it yet.
+    /// Its owner; `None` if it was never taken.
     tenure: Option<Tenure>,
     events: VecDeque<Arc<LoggedEvent>>,
-    /// Events accepted so far; the head is one more.
+    /// Number of events accepted so far; the head is one more.
     accepted: u64,
-    /// Where the log ended when each hour of service began.
+    /// Head of the log at the start of each hour of service.
     hours: BTreeMap<ServiceHour, Position>,
-    /// The version of its catalogue.
+    /// Version of its catalogue.
     version: u64,
     ledger: LedgerRecord,
 }
@@ -143,7 +142,7 @@ impl ShardState {
     }
 }
 
-/// A log entry, the hour of its latest occurrence, and its size as others store it.
+/// A log entry, the hour of its latest occurrence, and its size in other backends.
 #[derive(Debug)]
 struct KeptEntry {
     entry: LogEntry,
@@ -158,7 +157,7 @@ impl KeptEntry {
     }
 }
 
-/// What errors have in common that become one entry.
+/// Key by which errors are merged.
 type ErrorKey = (Owner, Option<SubscriberId>, Option<SubscriptionId>, [String; 4]);
 
 impl State {
@@ -195,13 +194,13 @@ impl State {
         self.shard(self.spread.shard_of(pim))
     }
 
-    /// The state of the shard, if this tenure is the one that it is owned by.
+    /// State of the shard, if this tenure is current.
     fn owned(&mut self, tenure: &Tenure) -> Result<&mut ShardState, TenureError> {
         let shard = self.shard(tenure.shard);
         if shard.tenure == Some(*tenure) { Ok(shard) } else { Err(TenureError::Fenced) }
     }
 
-    /// Tells all processes.
+    /// Notifies all processes.
     fn tell(&mut self, mut tell: impl FnMut(&News)) {
         self.listeners.retain(|listener| listener.upgrade().inspect(|news| tell(news)).is_some());
     }
@@ -212,7 +211,7 @@ impl State {
         self.tell(|news| news.changes(shard).commit(version));
     }
 
-    /// Whether all of what a request was judged by is as it was.
+    /// Whether all conditions hold.
     fn hold(&self, conditions: &[Condition]) -> bool {
         conditions.iter().all(|condition| match condition {
             Condition::Pim { id, revision } => self.pims.get(id).is_some_and(|pim| pim.revision == *revision),
@@ -229,8 +228,8 @@ impl MemoryStore {
         MemoryStore::over(Arc::new(Mutex::new(State::new(settings))), settings)
     }
 
-    /// What a process finds that starts on the same state: empty tails, nothing announced yet. The state is shared;
-    /// what one process does, the others are told.
+    /// A process that starts on the same state, with empty tails and no announcements. The state is shared; each
+    /// process is notified of the others' writes.
     pub fn reopen(&self) -> MemoryStore {
         MemoryStore::over(Arc::clone(&self.state), self.settings)
     }
@@ -305,7 +304,7 @@ mod tests {
 
     crate::store_conformance!(open(Spread::ONE));
 
-    /// The same store as a cluster has it.
+    /// The store with the shards of a cluster.
     mod cluster {
         use super::*;
 

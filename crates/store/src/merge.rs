@@ -1,5 +1,4 @@
-//! Which log entries are one, how many an owner may have, and which ones a query asks for: rules that are the same in
-//! every backend.
+//! Rules common to all backends: merging of log entries, their bounds per owner, and their matching with queries.
 
 use std::time::Duration;
 
@@ -16,24 +15,23 @@ pub fn log_type(body: &LogBody) -> LogType {
     }
 }
 
-/// An owner has at most so many entries; the oldest go (contract page 7, "Log entries").
+/// Maximum number of entries per owner; the oldest are dropped (contract page 7, "Log entries").
 pub const MOST_ENTRIES: u64 = 10_000;
 
-/// An owner has at most so many bytes of entries, as they are stored.
+/// Maximum number of stored bytes of entries per owner.
 pub const MOST_ENTRY_BYTES: u64 = 16 << 20;
 
-/// What errors have in common that become one entry, besides owner, subscriber and subscription. Actions have none:
-/// they are never merged.
+/// Key by which errors are merged, besides owner, subscriber and subscription. Actions have none and are never merged.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum ErrorKey<'a> {
-    /// Failed deliveries with one message.
+    /// Failed deliveries with the same message.
     FailedDelivery(&'a str),
-    /// Requests that were refused: method, path with its ids, code of the first error.
+    /// Rejected requests: method, path with its ids, code of the first error.
     Refused(&'a str, &'a str, &'a str),
 }
 
 impl<'a> ErrorKey<'a> {
-    /// That of an entry; `None` for an action.
+    /// Key of an entry; `None` for an action.
     pub fn of(body: &'a LogBody) -> Option<ErrorKey<'a>> {
         match body {
             LogBody::Action(_) => None,
@@ -45,7 +43,7 @@ impl<'a> ErrorKey<'a> {
         }
     }
 
-    /// The parts of it, the same number for each.
+    /// Its parts, the same number for each kind.
     pub fn parts(&self) -> [&'a str; 4] {
         match *self {
             ErrorKey::FailedDelivery(message) => [LogBody::FAILED_DELIVERY, message, "", ""],
@@ -54,17 +52,17 @@ impl<'a> ErrorKey<'a> {
     }
 }
 
-/// Whether `entry` is another occurrence of `latest`. Both are known to have the same key.
+/// Whether `entry` is another occurrence of `latest`, given that they have the same key.
 pub fn is_near(latest: &LogEntry, entry: &LogEntry) -> bool {
     entry.timestamp.since(latest.timestamp) <= MERGE_WINDOW
 }
 
-/// Counts `entry` as another occurrence of `into`, which tells what the latest one was.
+/// Counts `entry` as another occurrence of `into`, which then describes the latest one.
 pub fn merge(into: &mut LogEntry, entry: &LogEntry) {
     into.absorb(entry);
 }
 
-/// Whether the query asks for this entry, apart from owner, order and paging.
+/// Whether the entry matches the query, ignoring owner, order and paging.
 pub fn matches(query: &LogQuery, entry: &LogEntry) -> bool {
     query.log_type.is_none_or(|wanted| wanted == log_type(&entry.body))
         && query.subscriber_id.is_none_or(|wanted| entry.subscriber_id == Some(wanted))

@@ -1,18 +1,18 @@
-//! How much of the log's bound the events of each PIM take, and who may have more: the same in every backend.
+//! Usage of the log's bound by PIM, and the right to use more: common to all backends.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use domain::PimId;
 
-/// From this part of a bound on, in percent, room is made before it is reached.
+/// Percentage of a bound at which room is made.
 const NEAR: u64 = 90;
 
-/// Down to this part of a bound, in percent, room is made at once.
+/// Percentage of a bound down to which room is made.
 const EASY: u64 = 80;
 
-/// How much of the log's bound is used. Only events that some subscription still needs are in the log, so this is the
-/// backlog; log entries, snapshots, notifications and the bookkeeping have bounds of their own.
+/// Usage of the log's bound. The log holds only events that some subscription still needs, so this is the backlog. Log
+/// entries, snapshots, notifications and bookkeeping have their own bounds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Backlog {
     bound: u64,
@@ -20,12 +20,12 @@ pub struct Backlog {
     pims: BTreeMap<PimId, u64>,
 }
 
-/// Where room is wanted.
+/// A place where room is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pressed {
-    /// Whose events take most of what is bounded.
+    /// The PIM with the largest usage.
     pub pim: PimId,
-    /// So many bytes of its events should go.
+    /// Bytes of its events to drop.
     pub bytes: u64,
 }
 
@@ -45,12 +45,12 @@ impl Backlog {
         self.pims.get(&pim).copied().unwrap_or(0)
     }
 
-    /// What the events of one PIM may take: half of the bound.
+    /// Bound of one PIM's events: half of the total bound.
     fn share(&self) -> u64 {
         self.bound / 2
     }
 
-    /// Counts bytes that came, or went.
+    /// Adds or subtracts bytes.
     pub fn count(&mut self, pim: PimId, bytes: i64) {
         let of_pim = self.pims.entry(pim).or_default();
         let before = *of_pim;
@@ -61,8 +61,8 @@ impl Backlog {
         }
     }
 
-    /// Why there is no room for so many more bytes of a PIM, with figures. One whose own events take half of the bound
-    /// is refused alone: so it never costs another one's events.
+    /// Reason, with figures, why this many more bytes of a PIM don't fit. A PIM whose own events use half of the bound
+    /// is rejected alone, so that it never costs other PIMs' events.
     pub fn lacks(&self, pim: PimId, more: u64) -> Option<String> {
         let of_pim = self.of(pim);
         if of_pim.saturating_add(more) > self.share() {
@@ -75,16 +75,15 @@ impl Backlog {
         }
         (self.total.saturating_add(more) > self.bound).then(|| {
             format!(
-                "the backlog is full: the events of all PIMs take {}, the bound is {} (storage.max_log_size); it shrinks as they are \
-                 delivered or their retention ends",
+                "the backlog is full: the events of all PIMs take {}, the bound is {} (storage.max_log_size); it \
+                 shrinks as they are delivered or their retention ends",
                 Mib(self.total),
                 Mib(self.bound)
             )
         })
     }
 
-    /// Where room is to be made, if a bound is near: at the PIM that is near its own, else at the one with the most
-    /// events.
+    /// Where to make room near a bound: at the PIM near its own bound, otherwise at the PIM with the most events.
     pub fn pressed(&self) -> Option<Pressed> {
         let (pim, most) = self.pims.iter().map(|(pim, bytes)| (*pim, *bytes)).max_by_key(|(_, bytes)| *bytes)?;
         let beyond = |used: u64, bound: u64| {
@@ -96,7 +95,7 @@ impl Backlog {
     }
 }
 
-/// Bytes for a person.
+/// Bytes in human-readable form.
 pub struct Mib(pub u64);
 
 impl fmt::Display for Mib {

@@ -1,13 +1,12 @@
-//! Shards: parts of the platform that share nothing. Each has a log with positions of its own, a ledger, and a version
-//! of its catalogue; a PIM falls to one of them, with all that it has.
+//! Shards: parts of the platform that share nothing. Each has its own log positions, ledger, and catalogue version. A
+//! PIM belongs to one of them, with all of its data.
 //!
-//! **Who may do what.** Anybody appends, and changes the catalogue. A shard's *owner* alone works through it: routes
-//! its events, saves what became of them, trims and prunes. An owner shows its [`Tenure`] with everything that it
-//! writes; once somebody else has taken the shard over, the old owner is *fenced*: what it writes is refused
-//! ([`TenureError::Fenced`]), whatever it still believes. Delivery attempts that are under way cannot be fenced: they
-//! are the duplicates that at-least-once allows.
+//! **Permissions.** Any process may append and change the catalogue. Only a shard's *owner* routes its events, saves
+//! their outcomes, trims and prunes. An owner presents its [`Tenure`] with every write. After a takeover the old owner
+//! is *fenced*: its writes are rejected ([`TenureError::Fenced`]), whatever it still believes. Delivery attempts in
+//! flight cannot be fenced: they are the duplicates that at-least-once allows.
 //!
-//! The embedded store is one shard that the process that serves always owns.
+//! The embedded store is one shard, always owned by the serving process.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +23,7 @@ use crate::error::{StoreError, TenureError};
 pub struct Shard(u8);
 
 impl Shard {
-    /// The one that every store has. Its owner does what concerns the store as a whole.
+    /// The shard that every store has. Its owner performs the tasks of the store as a whole.
     pub const FIRST: Shard = Shard(0);
 
     /// Its number, from 0.
@@ -39,16 +38,17 @@ impl fmt::Display for Shard {
     }
 }
 
-/// How a store spreads PIMs over its shards. It never changes: positions and saved progress are those of a shard.
+/// Distribution of PIMs over the shards of a store. It never changes, because positions and saved progress belong to a
+/// shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Spread {
     shards: u8,
 }
 
 impl Spread {
-    /// One shard, as the embedded store has.
+    /// One shard, as in the embedded store.
     pub const ONE: Spread = Spread { shards: 1 };
-    /// Those that the nodes of a cluster share.
+    /// The shards of a cluster.
     pub const CLUSTER: Spread = Spread { shards: 64 };
 
     /// The shard of a PIM.
@@ -63,12 +63,12 @@ impl Spread {
     }
 }
 
-/// A process that serves, from its start to its end: one that starts again is another.
+/// A serving process, from start to end: a restart makes another one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct NodeId(Uuid);
 
 impl NodeId {
-    /// That of a process that starts.
+    /// A new id, for a process that starts.
     pub fn generate() -> NodeId {
         NodeId(Uuid::now_v7())
     }
@@ -80,18 +80,18 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// Counts how often a shard was taken over.
+/// Number of takeovers of a shard.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Epoch(pub u64);
 
 /// The ownership of a shard, from its takeover to the next one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tenure {
-    /// Which shard.
+    /// The shard.
     pub shard: Shard,
-    /// Who owns it.
+    /// The owner.
     pub node: NodeId,
-    /// In which epoch.
+    /// The epoch.
     pub epoch: Epoch,
 }
 
@@ -101,10 +101,10 @@ impl fmt::Display for Tenure {
     }
 }
 
-/// What the ports that work by shard have in common.
+/// Common base of the ports that work by shard.
 #[async_trait]
 pub trait Shards: Send + Sync + 'static {
-    /// How PIMs are spread over shards.
+    /// Distribution of PIMs over shards.
     fn spread(&self) -> Spread;
 
     /// The shard of a PIM.
@@ -112,19 +112,17 @@ pub trait Shards: Send + Sync + 'static {
         self.spread().shard_of(pim)
     }
 
-    /// Takes a shard over for this process. Whoever owned it until then is fenced when this answers, also where that
-    /// was this process itself.
+    /// Takes over a shard for this process. When this returns the former owner is fenced, even if it was this process.
     async fn take(&self, shard: Shard) -> Result<Tenure, StoreError>;
 
-    /// News of a shard's catalogue: the newest committed version that this process knows, and a way to wait for the
-    /// next. To the owner it is announced before events of the same or a later commit enter the tail; elsewhere it may
-    /// come late.
+    /// The newest committed version of a shard's catalogue known to this process, as a watch channel. The owner sees it
+    /// before events of the same or a later commit enter the tail; other processes may see it late.
     fn committed(&self, shard: Shard) -> watch::Receiver<u64>;
 
-    /// The owner says: I work by this version of the catalogue.
+    /// Called by the owner: this version of the catalogue is applied.
     async fn apply(&self, tenure: &Tenure, version: u64) -> Result<(), TenureError>;
 
-    /// Waits until the owner of a shard works by this version; `false` if that takes longer than `at_most`.
+    /// Waits until the owner of a shard has applied this version; `false` after `at_most`.
     async fn in_effect(&self, shard: Shard, version: u64, at_most: Duration) -> bool;
 }
 

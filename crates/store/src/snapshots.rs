@@ -1,10 +1,10 @@
-//! The port of the Events API bridge: the last known state of each product and product model, kept in one commit with the
-//! events that it led to.
+//! Port of the Events API bridge: the last known state of each product and product model, committed together with the
+//! resulting events.
 //!
-//! **Why one commit.** A delta is the difference of two states. Were the events durable without the new state, the next
-//! delta would tell the same change again; were the state durable without the events, a change would never be told. And
-//! an event that is known already must not touch the state: it would go back in time. So [`Snapshots::append_new`] takes
-//! events that are all new, made from states that nobody changed since, or nothing at all; the caller then looks again.
+//! **Why one commit.** A delta is the difference of two states. If the events were durable without the new state, the
+//! next delta would repeat the change; if the state were durable without the events, the change would be lost. A known
+//! event must not touch the state, which would go back in time. So [`Snapshots::append_new`] accepts events that are
+//! all new and made from unchanged states, or nothing; the caller then reads again.
 
 use std::collections::HashMap;
 
@@ -15,68 +15,68 @@ use crate::condition::Condition;
 use crate::error::{AppendError, ChangeError, StoreError, TenureError};
 use crate::shard::Tenure;
 
-/// What kind of entity a snapshot is of.
+/// Kind of entity of a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum SnapshotKind {
-    /// A product; its key is its uuid, or what stands in for that.
+    /// A product; its key is its uuid or a substitute.
     Product,
     /// A product model; its key is its code.
     ProductModel,
 }
 
-/// Names a snapshot of a PIM.
+/// Key of a snapshot within a PIM.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SnapshotKey {
-    /// What it is of.
+    /// Kind of the entity.
     pub kind: SnapshotKind,
-    /// Which one.
+    /// Key of the entity.
     pub key: String,
 }
 
-/// What is kept of an entity.
+/// Stored state of an entity.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Snapshot {
-    /// Tells this state from all others that the entity had, also before it was removed and came again. At least 1.
+    /// Distinguishes this state from all others of the entity, even across a removal. At least 1.
     pub revision: u64,
-    /// The state, in whatever form its writer chose.
+    /// The state, opaque to the store.
     pub body: Vec<u8>,
 }
 
-/// What a snapshot takes beside its key and body, about.
+/// Approximate size of a snapshot besides its key and body.
 const ROW: u64 = 100;
 
-/// What a snapshot counts for among those of its PIM, which are bounded.
+/// Size of a snapshot, counted towards its PIM's bound.
 pub fn size(key: &SnapshotKey, body: &[u8]) -> u64 {
     ROW + key.key.len() as u64 + body.len() as u64
 }
 
-/// A snapshot that changes.
+/// A changed snapshot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SnapshotSave {
-    /// Which one.
+    /// Its key.
     pub key: SnapshotKey,
-    /// The revision that the events were made from; `None` = there was none.
+    /// Revision that the events were made from; `None` = there was none.
     pub seen: Option<u64>,
-    /// The new state; `None` = the entity is gone, nothing of it is kept.
+    /// The new state; `None` = the entity was removed and nothing is kept.
     pub body: Option<Vec<u8>>,
 }
 
-/// A text about the bridge of a PIM, for whoever looks at it from another process.
+/// Status text of a PIM's bridge, for readers in other processes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct StoredStatus {
     /// The text.
     pub text: String,
-    /// Which version of it this is; 0 = there was none.
+    /// Its revision; 0 = there was none.
     pub revision: u64,
 }
 
 /// Nothing was appended and no snapshot was changed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendNewError {
-    /// Some of the events are known within the dedup window: leave them out, with what follows from them.
+    /// Ids of events known within the dedup window: retry without them and their consequences.
     #[error("{} of the events are known already", .0.len())]
     Known(Vec<String>),
-    /// A snapshot is not what it was when it was read: read again.
+    /// A snapshot has changed since it was read: read again.
     #[error("a snapshot was changed by somebody else in the meantime")]
     Changed,
     /// As for other appends.
@@ -90,19 +90,19 @@ impl From<StoreError> for AppendNewError {
     }
 }
 
-/// The states of entities, and what is remembered of each PIM's bridge.
+/// States of entities, and the status of each PIM's bridge.
 #[async_trait]
 pub trait Snapshots: Send + Sync + 'static {
-    /// The snapshots of a PIM that there are of these.
+    /// The existing snapshots of a PIM with these keys.
     async fn snapshots(&self, pim: PimId, keys: Vec<SnapshotKey>)
     -> Result<HashMap<SnapshotKey, Snapshot>, StoreError>;
 
-    /// Appends events, whose ids must differ from each other, and changes snapshots, each named once: all of it or nothing, in
-    /// one commit, and answers when it is on stable storage.
+    /// Appends events with distinct ids and changes snapshots, each named once, all or nothing in one commit. Returns
+    /// when it is on stable storage.
     ///
-    /// What a PIM's snapshots take ([`size`]) is bounded by the backend. One that does not fit is not kept, and neither
-    /// is the one that it would replace, for a delta from that would tell a change again: the next state of the entity
-    /// has no delta. The events are appended all the same.
+    /// The size of a PIM's snapshots ([`size`]) is bounded by the backend. A state that doesn't fit is not stored, and
+    /// its predecessor is deleted, because a delta from that would repeat a change: the next state of the entity has no
+    /// delta. The events are appended all the same.
     async fn append_new(
         &self,
         pim: PimId,
@@ -113,7 +113,7 @@ pub trait Snapshots: Send + Sync + 'static {
         self.append_new_if(pim, events, saves, now, Vec::new()).await
     }
 
-    /// The same if all of the conditions hold in the commit, else [`AppendError::Outdated`].
+    /// Does so if all conditions hold in the commit, otherwise [`AppendError::Outdated`].
     async fn append_new_if(
         &self,
         pim: PimId,
@@ -123,14 +123,14 @@ pub trait Snapshots: Send + Sync + 'static {
         conditions: Vec<Condition>,
     ) -> Result<(), AppendNewError>;
 
-    /// Deletes snapshots and notes of PIMs of the owner's shard that are not registered any more, in slices. Gives the
-    /// number deleted in this call; 0 = nothing left to do.
+    /// Deletes snapshots and statuses of unregistered PIMs of the owner's shard, in slices. Returns the number deleted
+    /// by this call; 0 means that nothing is left.
     async fn prune_snapshots(&self, tenure: &Tenure) -> Result<u64, TenureError>;
 
-    /// What [`Snapshots::put_bridge_status`] kept last.
+    /// Status last stored by [`Snapshots::put_bridge_status`].
     async fn bridge_status(&self, pim: PimId) -> Result<Option<StoredStatus>, StoreError>;
 
-    /// Keeps a note that was made from that of [`StoredStatus::revision`]: a [`ChangeError::Conflict`] if there is a
-    /// newer one. The revision is counted up.
+    /// Stores a status made from revision [`StoredStatus::revision`]: a [`ChangeError::Conflict`] if there is a newer
+    /// one. The revision is incremented.
     async fn put_bridge_status(&self, pim: PimId, note: StoredStatus) -> Result<(), ChangeError>;
 }

@@ -1,5 +1,5 @@
-//! The rules of [`Change`](crate::Change) that are the same in every backend: what the store stamps on a subscription,
-//! and what a change does to its lane. Pure functions, so that backends cannot differ in them.
+//! The rules of [`Change`](crate::Change) common to all backends: fields stamped on a subscription, and effects on its
+//! lane. Pure functions, so that backends cannot differ in them.
 
 use std::mem::discriminant;
 
@@ -13,32 +13,32 @@ use crate::catalog::{Change, Put};
 use crate::error::ChangeError;
 use crate::transition;
 
-/// What a change of a subscription does to what the ledger knows of its lane.
+/// Effect of a subscription's change on the ledger record of its lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LaneEffect {
-    /// Nothing.
+    /// No effect.
     None,
-    /// It starts at the head, without exceptions and memory, in the new generation.
+    /// The lane starts at the head, without exceptions and memory, in the new generation.
     Reset,
-    /// It goes on where it stood, without memory.
+    /// The lane continues at its cursor, without memory.
     GoOn,
-    /// It stands still: a lane that followed the mark keeps the mark of this moment as its own cursor, so that a later
-    /// mark does not carry it past events that `hold` keeps.
+    /// The lane is paused. If it followed the mark, the current mark becomes its own cursor, so that later marks do not
+    /// move it past events kept by `hold`.
     Pin,
-    /// Its record goes: nobody will ask for it again.
+    /// The record is deleted, because it isn't needed any more.
     Forget,
 }
 
-/// A subscription as it is to be stored.
+/// A subscription ready to be stored.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Stamped {
     /// The subscription.
     pub subscription: Subscription,
-    /// What becomes of its lane.
+    /// Effect on its lane.
     pub lane: LaneEffect,
 }
 
-/// Whether no other PIM has the name, URL or a key of `pim`.
+/// Checks that no other PIM has the name, URL or a key of `pim`.
 pub fn must_be_free<'a>(registered: impl Iterator<Item = &'a Pim>, pim: &Pim) -> Result<(), ChangeError> {
     for other in registered.filter(|other| other.id != pim.id) {
         let same_key = |key: &SourceKey| other.keys.iter().any(|known| known.sha256 == key.sha256);
@@ -56,7 +56,7 @@ pub fn must_be_free<'a>(registered: impl Iterator<Item = &'a Pim>, pim: &Pim) ->
     Ok(())
 }
 
-/// Stamps a subscription. `cursor` is where its lane stands: its own cursor, or the mark.
+/// Stamps a subscription. `cursor` is the position of its lane: its own cursor, or the mark.
 pub fn stamp(
     stored: Option<&Subscription>,
     put: &Put<Subscription>,
@@ -94,7 +94,7 @@ pub fn stamp(
     }
     subscription.past_selections = stored.past_selections.clone();
     if subscription.selection != stored.selection {
-        // A selection that was in force for no event at all is not worth keeping.
+        // A selection that never applied to an event isn't worth keeping.
         if subscription.past_selections.last().is_none_or(|(until, _)| *until < head) {
             subscription.past_selections.push((head, stored.selection.clone()));
         }
@@ -104,7 +104,7 @@ pub fn stamp(
     Ok(Stamped { subscription, lane })
 }
 
-/// Checks a subscriber against the stored one and gives it as it is to be stored.
+/// Checks a subscriber against the stored one and returns it ready to be stored.
 pub fn stamp_subscriber(stored: Option<&Subscriber>, put: &Put<Subscriber>) -> Result<Subscriber, ChangeError> {
     let mut subscriber = put.value().clone();
     match (put, stored) {
@@ -119,11 +119,10 @@ pub fn stamp_subscriber(stored: Option<&Subscriber>, put: &Put<Subscriber>) -> R
     }
 }
 
-/// Why subscriptions of a removed PIM are revoked, for a person.
+/// Human-readable reason for revoking subscriptions of a removed PIM.
 const PIM_REMOVED: &str = "the PIM was removed from the event platform by its operator";
 
-/// What the removal of a PIM makes of a subscriber: its revoked form and what is told about it; `None` if it is not in
-/// use any more.
+/// Effect of a PIM's removal on a subscriber: its revoked form and log entry; `None` if it is not in use any more.
 pub fn revoke_subscriber(stored: &Subscriber, now: Timestamp) -> Option<(Subscriber, LogEntry)> {
     if stored.status != SubscriberStatus::Active {
         return None;
@@ -137,8 +136,8 @@ pub fn revoke_subscriber(stored: &Subscriber, now: Timestamp) -> Option<(Subscri
     Some((subscriber, entry))
 }
 
-/// What the removal of a PIM makes of its subscriptions that are in use, to be stamped, with what is told about them.
-/// `pim_url` is the PIM's URL.
+/// Effect of a PIM's removal on its subscriptions in use, to be stamped, with entries and notifications. `pim_url` is
+/// the PIM's URL.
 pub fn revoke_subscriptions<'a>(
     stored: impl IntoIterator<Item = &'a Subscription>,
     pim_url: &str,

@@ -1,4 +1,4 @@
-//! The hot tail: the newest events of the log in memory, bounded, so that a lane that keeps up never reads the disk.
+//! The hot tail: the newest events of the log in bounded memory, so that a lane that keeps up never reads the disk.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ impl Tail {
         Tail { ring: Mutex::new(ring), head: watch::Sender::new(head), max_bytes }
     }
 
-    /// The backend adds events that are on stable storage, in order; the head is the position after the last of them.
+    /// Adds events that are on stable storage, in order; the head is the position after the last of them. Called by the
+    /// backend.
     pub fn push(&self, events: impl IntoIterator<Item = Arc<LoggedEvent>>) {
         let mut ring = self.ring.lock();
         let mut head = None;
@@ -50,17 +51,17 @@ impl Tail {
         }
     }
 
-    /// The position that the next event will get.
+    /// Position of the next event.
     pub fn head(&self) -> Position {
         *self.head.borrow()
     }
 
-    /// To wait for the head to move.
+    /// Watch channel of the head.
     pub fn watch(&self) -> watch::Receiver<Position> {
         self.head.subscribe()
     }
 
-    /// At most `max` events from `from` on, or `None` if the tail does not reach back that far.
+    /// At most `max` events from `from` on, or `None` if the tail doesn't reach back that far.
     pub fn since(&self, from: Position, max: usize) -> Option<Vec<Arc<LoggedEvent>>> {
         let ring = self.ring.lock();
         if from < ring.complete_from {
@@ -71,7 +72,7 @@ impl Tail {
     }
 }
 
-/// What an event costs in the tail: its text and the bookkeeping around it.
+/// Memory used by an event in the tail: its text and the bookkeeping around it.
 fn cost(event: &LoggedEvent) -> usize {
     event.event.size() + 128
 }

@@ -1,4 +1,5 @@
-//! Who follows events into the log: `app` does, where traces are switched on. The engine has the counterpart for their way out.
+//! Tracing of events into the log, implemented by `app` if traces are enabled. The engine has the counterpart for
+//! deliveries.
 
 use domain::pim::Pim;
 use domain::trace_parent::TraceParent;
@@ -11,24 +12,24 @@ use crate::event_log::Appended;
 pub struct Appending<'a> {
     /// Their PIM.
     pub pim: &'a Pim,
-    /// How they came in: `events`, `events_api` or `reconciliation`.
+    /// Their origin: `events`, `events_api` or `reconciliation`.
     pub way: &'static str,
-    /// When the request was there as a whole.
+    /// Time at which the request was complete.
     pub since: Timestamp,
-    /// The trace of the request that brought them.
+    /// Trace of the request.
     pub request: Option<TraceParent>,
     /// The events.
     pub events: &'a [Event],
 }
 
-/// Follows events into the log.
+/// Traces events into the log.
 pub trait AppendTracer: Send + Sync + 'static {
-    /// Takes note of events; `None` if nothing of them is recorded.
+    /// Starts the trace of events; `None` if none of them is recorded.
     fn appending(&self, appending: Appending<'_>) -> Option<Box<dyn AppendTrace>>;
 }
 
 /// Events that are being appended.
 pub trait AppendTrace: Send {
-    /// They are on stable storage, or were not taken.
+    /// They are on stable storage, or were rejected.
     fn ended(self: Box<Self>, result: Result<Appended, String>);
 }

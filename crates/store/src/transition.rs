@@ -1,5 +1,5 @@
-//! Changes of a subscription's status, each with all that is told about it: the log entry and the notification of one
-//! event are made in one place, so that neither can be forgotten.
+//! Changes of a subscription's status with their log entries and notifications, made in one place so that neither can
+//! be forgotten.
 
 use std::time::Duration;
 
@@ -29,19 +29,19 @@ pub fn resume(change: &mut Change, stored: Subscription, pim_url: &str, now: Tim
     told(change, stored, SubscriptionStatus::Active, action, kind, None, pim_url, now);
 }
 
-/// Revokes a subscription that is active or suspended; `why` is for a person.
+/// Revokes an active or suspended subscription; `why` is human-readable.
 pub fn revoke(change: &mut Change, stored: Subscription, why: &str, pim_url: &str, now: Timestamp) {
     let (action, kind) = (Action::SubscriptionRevoked, NotificationKind::Revoked);
     told(change, stored, SubscriptionStatus::Revoked, action, kind, Some(why.to_owned()), pim_url, now);
 }
 
-/// Lets an active subscription stand still because its PIM was withdrawn, and tells nobody: its client is locked out, and it goes
-/// on where it stood by [`go_on`].
+/// Pauses an active subscription because its PIM was withdrawn, without notification: its client is locked out, and
+/// [`go_on`] continues it at its cursor.
 pub fn stand_still(change: &mut Change, stored: Subscription, now: Timestamp) {
     untold(change, stored, SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn), now);
 }
 
-/// Ends what [`stand_still`] began.
+/// Ends the effect of [`stand_still`].
 pub fn go_on(change: &mut Change, stored: Subscription, now: Timestamp) {
     untold(change, stored, SubscriptionStatus::Active, now);
 }
@@ -70,7 +70,7 @@ fn told(
     change.subscriptions.push(Put::Changed(next));
 }
 
-/// Adds a remark to the reasons of a change of status: in its log entries and in its notifications.
+/// Adds a remark to the reasons of a status change, in its log entries and notifications.
 pub fn remark(change: &mut Change, remark: &str) {
     let entries = change.entries.iter_mut().map(|entry| &mut entry.reason);
     let notifications = change.notifications.iter_mut().map(|notification| &mut notification.reason);
@@ -82,18 +82,18 @@ pub fn remark(change: &mut Change, remark: &str) {
     }
 }
 
-/// Gives the reason of a change of status in other words: in its log entries and in its notifications.
+/// Replaces the reason of a status change, in its log entries and notifications.
 pub fn say(change: &mut Change, why: &str) {
     change.entries.iter_mut().for_each(|entry| entry.reason = Some(why.to_owned()));
     change.notifications.iter_mut().for_each(|notification| notification.reason = Some(why.to_owned()));
 }
 
-/// When the platform suspends one subscription so often that its owner should do something else than resume it.
+/// Threshold of repeated suspensions by the platform at which resuming alone isn't a solution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Frequent {
-    /// More often than this.
+    /// Number of suspensions that must be exceeded.
     pub times: usize,
-    /// Within this time.
+    /// Within this period.
     pub within: Duration,
 }
 
@@ -103,7 +103,7 @@ impl Default for Frequent {
     }
 }
 
-/// Says so in a change that suspends subscriptions for the platform, where one of them is suspended so again and again.
+/// Adds a remark to a change in which the platform suspends a subscription again and again.
 pub async fn say_if_frequent(entries: &dyn Entries, change: &mut Change, frequent: Frequent) -> Result<(), StoreError> {
     for index in 0..change.subscriptions.len() {
         let Some(subscription) = change.subscriptions.get(index).map(|put| put.value().clone()) else { continue };
@@ -162,7 +162,7 @@ mod tests {
     use crate::conformance::sample;
     use crate::memory::MemoryStore;
 
-    /// Suspends and resumes `times` times; what the last suspension says.
+    /// Suspends and resumes `times` times; returns the reason of the last suspension.
     async fn reason_after(times: usize, apart: Duration) -> (Option<String>, Option<String>) {
         let store = MemoryStore::default();
         let (_, mut stored) = sample::make(&store).await;

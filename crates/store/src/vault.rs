@@ -1,9 +1,9 @@
 //! Sealing of secrets before they are stored.
 //!
-//! Envelope encryption: each value is encrypted with a data key of its own, which is wrapped by a master key; both with
-//! AES-256-GCM. The master key's id stands beside it, so that keys can be changed one value at a time. What the value
-//! belongs to is authenticated with it: a sealed value moved to another row does not open, and neither does a row that
-//! was given to another tenant or client. Version 1 had the row alone.
+//! Envelope encryption: each value is encrypted with its own data key, which is wrapped by a master key, both with
+//! AES-256-GCM. The id of the master key is stored with it, so that keys can be rotated one value at a time. The
+//! value's row and owner are authenticated with it: a sealed value moved to another row doesn't open, nor does a row
+//! given to another tenant or client. Version 1 bound the row only.
 //!
 //! ```text
 //! version u8 | length of key id u8 | key id | nonce 12 | data key 32 | tag 16 | nonce 12 | value | tag 16
@@ -22,14 +22,14 @@ pub use master_key::{MasterKey, MasterKeyError};
 
 /// Bound to the row only.
 const OF_ROW: u8 = 1;
-/// Bound to the row and to whose it is: what is sealed now.
+/// Bound to the row and its owner: the version used for sealing.
 const OF_OWNER: u8 = 2;
 const TAG_LEN: usize = 16;
 
-/// A value was not sealed or not opened.
+/// A value could not be sealed or opened.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum VaultError {
-    /// A master key has to be given to the platform again.
+    /// A master key must be configured again.
     #[error(
         "{what} is sealed with the master key {key_id:?}, which is not among the configured keys ({configured}); \
          without it the secret cannot be read: add that key again, or restore the key file that belongs to this data"
@@ -37,12 +37,12 @@ pub enum VaultError {
     MissingKey {
         /// The key's id.
         key_id: String,
-        /// What cannot be opened.
+        /// The value.
         what: String,
-        /// Ids of the keys that are there.
+        /// Ids of the configured keys.
         configured: String,
     },
-    /// The key of this id is another one, or the value was changed or moved.
+    /// A different key has this id, or the value was changed or moved.
     #[error(
         "{what} cannot be opened with the master key {key_id:?}: the key is not the one that sealed it, or the stored \
          value was damaged"
@@ -50,21 +50,21 @@ pub enum VaultError {
     WrongKey {
         /// The key's id.
         key_id: String,
-        /// What cannot be opened.
+        /// The value.
         what: String,
     },
     /// Not a sealed value.
     #[error("{what} is not a sealed value: {problem}")]
     Damaged {
-        /// What cannot be opened.
+        /// The value.
         what: String,
-        /// What is wrong.
+        /// The problem.
         problem: &'static str,
     },
-    /// No randomness, or a value beyond all bounds.
+    /// No randomness, or an oversized value.
     #[error("a value could not be sealed")]
     Sealing,
-    /// Two different keys under one id.
+    /// Two different keys with one id.
     #[error("two different master keys have the id {0:?}; give each key an id of its own")]
     Ambiguous(String),
 }
@@ -77,7 +77,7 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// A ring of the key that seals from now on, and of older ones.
+    /// A ring of the current key and older ones.
     pub fn new(current: MasterKey, older: impl IntoIterator<Item = MasterKey>) -> Result<Vault, VaultError> {
         let mut keys = BTreeMap::from([(current.id().to_owned(), current.clone())]);
         for key in older {
@@ -89,13 +89,13 @@ impl Vault {
         Ok(Vault { current, keys })
     }
 
-    /// The id of the key that seals.
+    /// Id of the key that seals.
     pub fn current_key_id(&self) -> &str {
         self.current.id()
     }
 
-    /// Seals a value. `what` names the row that it belongs to, such as `subscription 0192…`, and `owner` whose that is;
-    /// opening needs the same.
+    /// Seals a value. `what` names its row, such as `subscription 0192…`, and `owner` is the row's owner; opening
+    /// requires the same.
     pub fn seal(&self, plain: &[u8], what: &str, owner: &str) -> Result<Vec<u8>, VaultError> {
         self.seal_as(OF_OWNER, plain, what, owner)
     }
@@ -125,13 +125,13 @@ impl Vault {
         decrypt(&data_key, value, Purpose::Value, binding).ok_or_else(wrong)
     }
 
-    /// Whether a value could be opened as far as the keys go; cheap enough for every value at a start.
+    /// Checks that a key for a value is available; cheap enough for every value at a start.
     pub fn check(&self, sealed: &[u8], what: &str) -> Result<(), VaultError> {
         self.key_of(sealed, what).map(|_| ())
     }
 
-    /// Whether a value is sealed with the current key and bound as values are now; if not, it can be sealed anew so
-    /// that an older key can go.
+    /// Whether a value is sealed with the current key and binding; if not, it can be resealed so that an older key can
+    /// be removed.
     pub fn is_current(&self, sealed: &[u8], what: &str) -> Result<bool, VaultError> {
         let (version, key, _) = self.key_of(sealed, what)?;
         Ok(version == OF_OWNER && key.id() == self.current.id())
@@ -155,14 +155,14 @@ impl Vault {
     }
 }
 
-/// What is encrypted; part of what is authenticated, so that the one can never pass for the other.
+/// Purpose of an encryption; authenticated, so that one can never pass for the other.
 #[derive(Clone, Copy)]
 enum Purpose {
     Wrap,
     Value,
 }
 
-/// What a value is bound to.
+/// Binding of a value.
 #[derive(Clone, Copy)]
 struct Binding<'a> {
     version: u8,
@@ -183,7 +183,7 @@ fn associated(purpose: Purpose, binding: Binding<'_>) -> Aad<Vec<u8>> {
     Aad::from(bound)
 }
 
-/// Appends nonce, text and tag.
+/// Appends nonce, ciphertext and tag.
 fn encrypt(
     key: &MasterKey,
     plain: &[u8],

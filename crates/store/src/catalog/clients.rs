@@ -1,4 +1,4 @@
-//! The port of clients: what is known of connections and apps.
+//! Port of clients: records of connections and apps.
 
 use async_trait::async_trait;
 use domain::pim::PlatformToken;
@@ -8,22 +8,22 @@ use domain::{ClientId, Timestamp};
 use crate::catalog::page::{ClientQuery, Page};
 use crate::error::{ChangeError, StoreError};
 
-/// What is known of a connection or app beyond its subscribers.
+/// Record of a connection or app, apart from its subscribers.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct ClientRecord {
-    /// Whether its PIM allows it to use the platform; `None` = never said otherwise.
+    /// Permission given by its PIM; `None` if never set.
     pub permission: Option<bool>,
-    /// When it was removed from its PIM; it stays locked out until it is admitted again.
+    /// Time of its removal from the PIM; it stays locked out until it is admitted again.
     pub revoked_at: Option<Timestamp>,
-    /// The id of the event that told of its last removal, once that was carried out: its producer may repeat it, and a client that was
-    /// admitted again since must not be removed by the repetition.
+    /// Id of the event that last removed it. The producer may send that event again, which must not remove a client
+    /// admitted since.
     #[serde(default)]
     pub removal: Option<String>,
-    /// Tokens of the platform that the operator issued for it.
+    /// Platform tokens issued by the operator.
     #[serde(default)]
     pub tokens: Vec<PlatformToken>,
-    /// Which version of it this is, 0 if nothing is known. The store counts it up with each change, and refuses a
-    /// change of an older one.
+    /// Revision of the record, 0 if there is none. The store increments it with each change and rejects a change of an
+    /// older revision.
     #[serde(default)]
     pub revision: u64,
 }
@@ -31,16 +31,16 @@ pub struct ClientRecord {
 /// Connections and apps of PIMs.
 #[async_trait]
 pub trait Clients: Send + Sync + 'static {
-    /// What is known of a client; the default if nothing is.
+    /// Record of a client; the default if there is none.
     async fn client(&self, owner: &Owner) -> Result<ClientRecord, StoreError>;
 
-    /// Keeps what is known of a client, which was made from that of [`ClientRecord::revision`]: a [`ChangeError::Conflict`]
-    /// if there is a newer one. The revision is counted up. [`edit_client`](crate::edit_client) reads and tries again.
+    /// Stores a record made from revision [`ClientRecord::revision`]: a [`ChangeError::Conflict`] if there is a newer
+    /// one. The revision is incremented. [`edit_client`](crate::edit_client) reads and retries.
     async fn put_client(&self, owner: &Owner, client: ClientRecord) -> Result<(), ChangeError>;
 
-    /// A page of the clients of a PIM, with what is known of each.
+    /// A page of the clients of a PIM, with their records.
     async fn clients(&self, query: &ClientQuery) -> Result<Page<(ClientId, ClientRecord)>, StoreError>;
 
-    /// How many there are of all registered PIMs.
+    /// Number of clients of all registered PIMs.
     async fn count_clients(&self) -> Result<u64, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! The port of log entries: what owners are told.
+//! Port of the log entries that owners read.
 
 use async_trait::async_trait;
 use domain::ServiceHour;
@@ -11,22 +11,23 @@ use crate::shard::Tenure;
 /// A page of log entries.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogPage {
-    /// The entries, in the order asked for.
+    /// The entries, in the requested order.
     pub entries: Vec<LogEntry>,
-    /// Whether there are more behind them.
+    /// Whether more entries follow.
     pub more: bool,
 }
 
-/// What owners are told.
+/// Log entries, read by owners.
 #[async_trait]
 pub trait Entries: Send + Sync + 'static {
-    /// Adds an entry on its own. Equal errors (owner, subscriber, subscription, message) within 5 minutes of the latest become one.
+    /// Adds a single entry. Equal errors (owner, subscriber, subscription, message) within 5 minutes of the latest are
+    /// merged.
     async fn add_entry(&self, entry: LogEntry) -> Result<(), StoreError>;
 
     /// The owner's entries.
     async fn entries(&self, owner: &Owner, query: &LogQuery) -> Result<LogPage, StoreError>;
 
-    /// Deletes entries of the owner's shard whose latest occurrence was in an hour of service before `before`; gives
+    /// Deletes entries of the owner's shard whose latest occurrence was in an hour of service before `before`. Returns
     /// their number.
     async fn prune_entries(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError>;
 }

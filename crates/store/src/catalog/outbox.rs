@@ -1,4 +1,4 @@
-//! The port of the outbox: notifications that wait to be sent.
+//! Port of the outbox: notifications to be sent.
 
 use async_trait::async_trait;
 use domain::Timestamp;
@@ -8,44 +8,44 @@ use uuid::Uuid;
 use crate::error::{ChangeError, StoreError};
 use crate::shard::{Shard, Shards};
 
-/// How many notifications are still to be sent.
+/// Statistics of unsent notifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Waiting {
     /// Their number.
     pub count: u64,
-    /// When the oldest of them was made.
+    /// Creation time of the oldest.
     pub oldest: Option<Timestamp>,
-    /// Those that were tried already.
+    /// Number of those already attempted.
     pub tried: u64,
 }
 
-/// As many notifications of one PIM are kept: more than its subscriptions have when all of them end at once, on both
-/// channels.
+/// Maximum number of stored notifications per PIM: more than its subscriptions cause when all of them end at once, on
+/// both channels.
 pub const MOST_NOTIFICATIONS: usize = 2_000;
 
-/// Notifications that wait to be sent, and emails of the last hour. At most [`MOST_NOTIFICATIONS`] of a PIM: where a
-/// change brings more, the oldest of the client that has the most of them goes. The change itself is never refused for
-/// it, and the owner finds it in the log.
+/// Unsent notifications, and emails of the last hour. At most [`MOST_NOTIFICATIONS`] per PIM: beyond that, the oldest
+/// of the client with the most notifications is dropped. The change itself is never rejected because of this bound, and
+/// the owner finds it in the log.
 #[async_trait]
 pub trait Outbox: Shards {
-    /// A notification that is kept, by [`Outgoing::id`].
+    /// A stored notification, by [`Outgoing::id`].
     async fn notification(&self, id: Uuid) -> Result<Option<Outgoing>, StoreError>;
 
-    /// Notifications of a shard that are kept with an [`Outgoing::number`] behind `after`, or from the first one on, in
-    /// the order in which they were made. Numbers may be given again once the highest ones are settled.
+    /// Stored notifications of a shard with an [`Outgoing::number`] greater than `after`, or from the first one on, in
+    /// the order of their creation. Numbers may be reused once the highest ones are settled.
     async fn notifications(&self, shard: Shard, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
 
-    /// The numbers of all that are kept of a shard.
+    /// Numbers of all stored notifications of a shard.
     async fn notification_numbers(&self, shard: Shard) -> Result<Vec<u64>, StoreError>;
 
-    /// Replaces a notification that waits: it will be tried again, or goes another way. Nothing if it is settled; a
-    /// [`ChangeError::Conflict`] if it was made from an older one than is kept ([`Outgoing::revision`], which is
-    /// counted up).
+    /// Replaces an unsent notification that is retried or sent over another channel. Does nothing if it is settled. A
+    /// [`ChangeError::Conflict`] if it was made from an older revision than the stored one ([`Outgoing::revision`],
+    /// which is incremented).
     async fn put_back_notification(&self, outgoing: Outgoing) -> Result<(), ChangeError>;
 
-    /// Forgets a notification that was sent or given up, by [`Outgoing::id`].
+    /// Deletes a notification that was sent or given up, by [`Outgoing::id`].
     async fn settle_notification(&self, id: Uuid) -> Result<(), StoreError>;
 
-    /// What is still to be sent, in numbers.
+    /// Statistics of unsent notifications.
     async fn count_waiting(&self) -> Result<Waiting, StoreError>;
 }

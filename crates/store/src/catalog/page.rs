@@ -1,98 +1,98 @@
-//! Pages: long lists are read piece by piece, in the order of their ids. What is added or removed between two pages
-//! makes no other item come twice or be left out.
+//! Pages: long lists are read page by page, ordered by id. Additions and removals between two pages neither repeat nor
+//! skip any other item.
 //!
-//! Text is looked for anywhere in a name, and ASCII letters are the same in upper and lower case.
+//! Text filters match anywhere in a name; ASCII letters match case-insensitively.
 
 use domain::destination::DestinationType;
 use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{ClientId, PimId, SubscriberId, SubscriptionId};
 
-/// A piece of a list.
+/// A page of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page<T> {
-    /// In the order of their ids.
+    /// The items, ordered by id.
     pub items: Vec<T>,
-    /// Whether there are more behind them.
+    /// Whether more items follow.
     pub more: bool,
 }
 
 impl<T> Page<T> {
-    /// The page of these, of which one more than `limit` was looked for.
+    /// The page made of items read with a limit of one more than `limit`.
     pub fn of(mut items: Vec<T>, limit: usize) -> Page<T> {
         let more = items.len() > limit;
         items.truncate(limit);
         Page { items, more }
     }
 
-    /// The last item, if there are more behind it: the next page begins after it.
+    /// The last item if more follow: the start of the next page.
     pub fn last(&self) -> Option<&T> {
         self.items.last().filter(|_| self.more)
     }
 }
 
-/// Which PIMs are asked for.
+/// Query for PIMs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PimQuery {
     /// Part of the name or of the URL.
     pub text: Option<String>,
-    /// Only those behind this one.
+    /// Exclusive start of the page.
     pub after: Option<PimId>,
-    /// At most so many.
+    /// Maximum number of items.
     pub limit: usize,
 }
 
-/// Which clients are asked for: those of which something is known, or which have a subscriber that is not deleted.
+/// Query for clients: those with a record or with a subscriber that is not deleted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientQuery {
-    /// Of this PIM.
+    /// The PIM.
     pub pim: PimId,
     /// Part of the client id.
     pub text: Option<String>,
-    /// Only those behind this one.
+    /// Exclusive start of the page.
     pub after: Option<ClientId>,
-    /// At most so many.
+    /// Maximum number of items.
     pub limit: usize,
 }
 
-/// Which subscribers are asked for.
+/// Query for subscribers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SubscriberQuery {
-    /// Of whom.
+    /// Owners to include.
     pub of: Whose,
-    /// In which status.
+    /// Statuses to include.
     pub status: StatusFilter,
     /// Part of the name.
     pub text: Option<String>,
-    /// Only those behind this one.
+    /// Exclusive start of the page.
     pub after: Option<SubscriberId>,
-    /// At most so many.
+    /// Maximum number of items.
     pub limit: usize,
 }
 
-/// Which subscriptions are asked for.
+/// Query for subscriptions.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SubscriptionQuery {
-    /// Of whom.
+    /// Owners to include.
     pub of: Whose,
-    /// In which status.
+    /// Statuses to include.
     pub status: StatusFilter,
-    /// With a destination of this type.
+    /// Destination type to include.
     pub destination_type: Option<DestinationType>,
-    /// Part of the name of its subscriber.
+    /// Part of the subscriber's name.
     pub text: Option<String>,
-    /// Only those behind this one.
+    /// Exclusive start of the page.
     pub after: Option<SubscriptionId>,
-    /// At most so many.
+    /// Maximum number of items.
     pub limit: usize,
 }
 
-/// Whose subscribers or subscriptions are asked for.
+/// Filter by owner.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Whose {
-    /// Of this PIM only.
+    /// Only this PIM.
     pub pim: Option<PimId>,
-    /// Of clients with this id only.
+    /// Only clients with this id.
     pub client_id: Option<ClientId>,
 }
 
@@ -112,24 +112,24 @@ impl Whose {
     }
 }
 
-/// In which status those are that are asked for.
+/// Filter by status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum StatusFilter {
-    /// In any but deleted.
+    /// Any status but deleted.
     #[default]
     NotDeleted,
     /// Active.
     Active,
-    /// Suspended, for whatever reason.
+    /// Suspended, for any reason.
     Suspended,
     /// Revoked.
     Revoked,
-    /// Deleted, as long as that is kept.
+    /// Deleted, while the record is retained.
     Deleted,
 }
 
 impl StatusFilter {
-    /// The one status that is asked for, by its name; `None`: any but deleted.
+    /// Name of the requested status; `None` for any but deleted.
     pub const fn name(self) -> Option<&'static str> {
         match self {
             StatusFilter::NotDeleted => None,
@@ -140,7 +140,7 @@ impl StatusFilter {
         }
     }
 
-    /// The filter for the status with this name.
+    /// The filter with this name.
     pub fn named(name: &str) -> Option<StatusFilter> {
         use StatusFilter::{Active, Deleted, Revoked, Suspended};
         [Active, Suspended, Revoked, Deleted].into_iter().find(|one| one.name() == Some(name))
@@ -148,7 +148,7 @@ impl StatusFilter {
 }
 
 impl SubscriberQuery {
-    /// Whether it asks for this one, apart from its place.
+    /// Whether the subscriber matches, ignoring paging.
     pub fn asks_for(&self, one: &Subscriber) -> bool {
         let in_status = match self.status.name() {
             None => one.status != SubscriberStatus::Deleted,
@@ -159,7 +159,7 @@ impl SubscriberQuery {
 }
 
 impl SubscriptionQuery {
-    /// Whether it asks for this one, whose subscriber has this name, apart from its place.
+    /// Whether the subscription of a subscriber with this name matches, ignoring paging.
     pub fn asks_for(&self, one: &Subscription, subscriber: &str) -> bool {
         let in_status = match self.status.name() {
             None => one.status != SubscriptionStatus::Deleted,
@@ -172,7 +172,7 @@ impl SubscriptionQuery {
     }
 }
 
-/// Whether a name has the text in it that is looked for.
+/// Whether a name contains the text filter.
 pub fn contains(name: &str, text: Option<&str>) -> bool {
     text.is_none_or(|text| name.to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
 }

@@ -1,4 +1,4 @@
-//! The port of PIMs' registrations.
+//! Port of PIM registrations.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use domain::{PimId, Timestamp};
 use crate::catalog::page::{Page, PimQuery};
 use crate::error::{ChangeError, StoreError};
 
-/// PIMs that are read at once.
+/// Page size of [`Pims::all_pims`].
 const AT_ONCE: usize = 500;
 
 /// The registered PIMs.
@@ -21,13 +21,13 @@ pub trait Pims: Send + Sync + 'static {
     /// The PIM with this name.
     async fn pim_named(&self, name: &str) -> Result<Option<Pim>, StoreError>;
 
-    /// The names of these, as far as they are registered.
+    /// Names of the registered PIMs among these.
     async fn pim_names(&self, of: Vec<PimId>) -> Result<HashMap<PimId, String>, StoreError>;
 
     /// A page of the registered PIMs.
     async fn pims(&self, query: &PimQuery) -> Result<Page<Pim>, StoreError>;
 
-    /// All registered PIMs, read page by page: for what is kept in memory, never for an answer.
+    /// All registered PIMs, read page by page: for in-memory copies, never for a response.
     async fn all_pims(&self) -> Result<Vec<Pim>, StoreError> {
         let mut all: Vec<Pim> = Vec::new();
         loop {
@@ -40,21 +40,21 @@ pub trait Pims: Send + Sync + 'static {
         }
     }
 
-    /// How many are registered.
+    /// Number of registered PIMs.
     async fn count_pims(&self) -> Result<u64, StoreError>;
 
-    /// A number that differs after each change of a registration, also by another process (`postrider pim add`).
-    /// Takes microseconds, so that each request can be judged by the registrations of its moment.
+    /// A number that differs after each change of a registration, even by another process (`postrider pim add`). Takes
+    /// microseconds, so that each request can be checked against the current registrations.
     fn pims_version(&self) -> Result<u64, StoreError>;
 
-    /// Registers a PIM; its id is chosen by the store (the given one is ignored).
+    /// Registers a PIM. The store chooses its id and ignores the given one.
     async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError>;
 
-    /// Replaces a PIM's registration, which was made from that of [`Pim::revision`]: a [`ChangeError::Conflict`] if
-    /// there is a newer one. The revision is counted up. [`edit_pim`](crate::edit_pim) reads and tries again.
+    /// Replaces a registration made from revision [`Pim::revision`]: a [`ChangeError::Conflict`] if there is a newer
+    /// one. The revision is incremented. [`edit_pim`](crate::edit_pim) reads and retries.
     async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError>;
 
-    /// Removes a PIM; its subscribers and subscriptions that are not deleted become revoked, with the entries and notifications that
-    /// tell so.
+    /// Removes a PIM. Its subscribers and subscriptions that are not deleted become revoked, with the corresponding
+    /// entries and notifications.
     async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError>;
 }

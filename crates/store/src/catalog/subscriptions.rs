@@ -1,4 +1,4 @@
-//! The port of subscribers and subscriptions, which change together.
+//! Port of subscribers and subscriptions, which change together.
 
 use async_trait::async_trait;
 use domain::log_entry::LogEntry;
@@ -12,12 +12,12 @@ use crate::condition::Condition;
 use crate::error::{ChangeError, StoreError, TenureError};
 use crate::shard::{Shard, Shards, Tenure};
 
-/// Something new, or something changed.
+/// A new or a changed object.
 #[derive(Clone, Debug)]
 pub enum Put<T> {
-    /// It is not there yet; its revision is 0.
+    /// Not stored yet; its revision is 0.
     New(T),
-    /// It is there with a revision one lower than that of this value, else [`ChangeError::Conflict`].
+    /// Stored with the preceding revision, otherwise [`ChangeError::Conflict`].
     Changed(T),
 }
 
@@ -30,47 +30,47 @@ impl<T> Put<T> {
     }
 }
 
-/// Changes that are made together or not at all, with what is told about them.
+/// Changes that are made all or none, with their entries and notifications.
 ///
-/// The store stamps what only it knows. For each subscription:
-/// - on a new one, or when the status (without its reason) differs from the stored one: `status_since` = head of the log, and `generation` is one
-///   more than the stored one (0 for a new one);
-/// - when the selection differs from the stored one: the stored one joins `past_selections` with the head; those that
-///   the lane has passed go;
-/// - new, or resumed without `options.hold`: its lane starts at the head, without exceptions and memory. Resumed with `hold`: the lane
-///   goes on where it stood, without memory.
-/// - suspended or revoked: a lane that followed the mark keeps the mark of this moment as its own cursor, so that later marks do not
-///   carry it past what `hold` keeps. Deleted: its lane is forgotten.
+/// The store stamps the fields that only it can know. For each subscription:
+/// - new, or with another status than the stored one (ignoring the reason): `status_since` is the head of the log, and
+///   `generation` is that of the stored one plus one (0 if new);
+/// - with another selection than the stored one: the stored one is added to `past_selections` with the head; those that
+///   the lane has passed are removed;
+/// - new, or resumed without `options.hold`: its lane starts at the head, without exceptions and memory. Resumed with
+///   `hold`: the lane continues at its cursor, without memory;
+/// - suspended or revoked: a lane that followed the mark gets the current mark as its own cursor, so that later marks
+///   do not move it past events kept by `hold`. Deleted: its lane is deleted.
 ///
-/// All of it concerns PIMs of one shard.
+/// All changes concern PIMs of one shard.
 ///
-/// A subscriber that is not active has no subscription that is active or suspended: a change that would lead there
-/// is a [`ChangeError::Conflict`], for somebody was faster with a new subscription, or with the end of the subscriber.
+/// A subscriber that is not active has no active or suspended subscription. A change that would lead there is a
+/// [`ChangeError::Conflict`], because a concurrent change created the subscription or ended the subscriber.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// What must still be so in the commit, else nothing is changed: [`ChangeError::Outdated`].
+    /// Conditions that must hold in the commit, otherwise nothing is changed: [`ChangeError::Outdated`].
     pub conditions: Vec<Condition>,
-    /// The owner of the shard makes it, as an engine does: only as long as it still owns it, else
-    /// [`ChangeError::Fenced`].
+    /// Tenure of the shard's owner, for changes made by an engine: [`ChangeError::Fenced`] if it has been superseded.
     pub fence: Option<Tenure>,
-    /// A subscriber, if it changes.
+    /// The changed subscriber, if any.
     pub subscriber: Option<Put<Subscriber>>,
-    /// Subscriptions that change.
+    /// Changed subscriptions.
     pub subscriptions: Vec<Put<Subscription>>,
-    /// At most so many subscribers of the PIM that are active, if a subscriber is new.
+    /// Maximum number of active subscribers of the PIM, checked if the subscriber is new.
     pub subscriber_limit: usize,
-    /// At most so many subscriptions of the subscriber that are active or suspended, if a subscription is new.
+    /// Maximum number of active or suspended subscriptions of the subscriber, checked if a subscription is new.
     pub subscription_limit: usize,
-    /// Told to the owner.
+    /// Log entries for the owner.
     pub entries: Vec<LogEntry>,
-    /// To be sent to the technical contact: kept as [`Outgoing`] ones, by the contact that the subscriber has then.
+    /// Notifications for the technical contact: stored as [`Outgoing`], addressed to the subscriber's contact at that
+    /// time.
     pub notifications: Vec<Notification>,
-    /// A question to the contact of the changed subscriber, put into the outbox as it is.
+    /// Confirmation email to the contact of the changed subscriber, stored in the outbox as given.
     pub question: Option<Outgoing>,
 }
 
 impl Change {
-    /// The PIM that it concerns; `None` if there is nothing in it.
+    /// The PIM concerned; `None` if the change is empty.
     pub fn pim(&self) -> Option<PimId> {
         let subscriber = self.subscriber.as_ref().map(|put| put.value().owner.pim);
         let subscription = self.subscriptions.first().map(|put| put.value().pim);
@@ -78,20 +78,20 @@ impl Change {
     }
 }
 
-/// A change that was made.
+/// A committed change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
-    /// The shard that was changed.
+    /// The changed shard.
     pub shard: Shard,
-    /// The version of the shard's catalogue with this change; see [`Shards::in_effect`].
+    /// Version of the shard's catalogue including this change; see [`Shards::in_effect`].
     pub version: u64,
-    /// The head of the shard's log: events from here on are judged by what was changed.
+    /// Head of the shard's log: the change applies to events from here on.
     pub head: Position,
-    /// The subscriptions as they are stored now, stamped, in the order of the change.
+    /// The subscriptions as stored, stamped, in the order of the change.
     pub subscriptions: Vec<Subscription>,
 }
 
-/// Numbers of subscriptions, by status.
+/// Number of subscriptions by status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SubscriptionCounts {
     /// Active ones.
@@ -123,18 +123,18 @@ pub trait Subscriptions: Shards {
     /// A page of subscriptions.
     async fn subscription_page(&self, query: &SubscriptionQuery) -> Result<Page<Subscription>, StoreError>;
 
-    /// How many subscriptions there are that are not deleted.
+    /// Numbers of subscriptions that are not deleted.
     async fn count_subscriptions(&self) -> Result<SubscriptionCounts, StoreError>;
 
-    /// Makes a change.
+    /// Commits a change.
     async fn change(&self, change: Change) -> Result<Made, ChangeError>;
 
-    /// All subscriptions of a shard that were changed after a version, or all that there are (`None`), with the version
-    /// that this answer brings to. Revoked and deleted ones are included as long as they are kept.
+    /// Subscriptions of a shard changed after a version, or all of them (`None`), with the version that the result
+    /// represents. Revoked and deleted ones are included as long as they are retained.
     async fn changed_since(&self, shard: Shard, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError>;
 
-    /// Forgets subscribers and subscriptions of the owner's shard that were deleted in an hour of service before
-    /// `before`, and those that ended then with their PIM; gives their number. By then everybody must have seen the
-    /// change that ended them.
+    /// Deletes the records of subscribers and subscriptions of the owner's shard that were deleted in an hour of
+    /// service before `before`, and of those that ended then with their PIM. Returns their number. By then every reader
+    /// must have seen the change that ended them.
     async fn prune_deleted(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError>;
 }

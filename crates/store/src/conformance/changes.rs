@@ -41,7 +41,7 @@ async fn put_new(
     store.change(change(vec![Put::New(new)])).await.unwrap().subscriptions.remove(0)
 }
 
-/// Who changes something must have seen the latest.
+/// A change must be made from the latest revision.
 pub async fn a_revision_is_needed(store: &dyn Store) {
     let (subscriber, stored) = make(store).await;
     put(store, changed(&stored, |next| next.send_product_identifier = true)).await;
@@ -59,7 +59,7 @@ pub async fn a_revision_is_needed(store: &dyn Store) {
     store.change(of_subscriber).await.unwrap();
 }
 
-/// What is there cannot be new, what is not there cannot change.
+/// An existing object cannot be new; a missing one cannot change.
 pub async fn new_means_new(store: &dyn Store) {
     let (subscriber, stored) = make(store).await;
     assert!(matches!(store.change(change(vec![Put::New(stored)])).await, Err(ChangeError::Conflict)));
@@ -71,7 +71,7 @@ pub async fn new_means_new(store: &dyn Store) {
     assert!(matches!(store.change(orphan).await, Err(ChangeError::Missing(_))));
 }
 
-/// One conflict, and nothing of the change is there.
+/// One conflict prevents the whole change.
 pub async fn a_change_is_made_as_a_whole_or_not_at_all(store: &dyn Store) {
     let (owner_of, stored) = make(store).await;
     let (before, _) = store.changed_since(shard(store), None).await.unwrap();
@@ -87,12 +87,12 @@ pub async fn a_change_is_made_as_a_whole_or_not_at_all(store: &dyn Store) {
     assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, []);
     assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), []);
     assert_eq!(store.changed_since(shard(store), Some(before)).await.unwrap(), (before, Vec::new()));
-    // Nor did anything of its lane happen.
+    // Its lane is unaffected, too.
     let lane = store.load(&own(store).await).await.unwrap().lanes.remove(0);
     assert_eq!((lane.generation, lane.cursor), (0, Some(Position(1))));
 }
 
-/// Revoked and deleted subscribers do not fill up the limit; those of other PIMs neither.
+/// Revoked and deleted subscribers don't count towards the limit, nor do those of other PIMs.
 pub async fn subscribers_are_limited_by_those_that_are_active(store: &dyn Store) {
     let limited = |subscriber, limit| {
         let mut change = change(Vec::new());
@@ -114,7 +114,7 @@ pub async fn subscribers_are_limited_by_those_that_are_active(store: &dyn Store)
     limited(Put::New(subscriber()), 2).await.unwrap();
 }
 
-/// Suspended ones count, revoked and deleted ones do not.
+/// Suspended ones count, revoked and deleted ones don't.
 pub async fn subscriptions_are_limited_by_active_and_suspended_ones(store: &dyn Store) {
     let (subscriber, first) = make(store).await;
     for _ in 1..20 {
@@ -129,7 +129,7 @@ pub async fn subscriptions_are_limited_by_active_and_suspended_ones(store: &dyn 
     assert!(matches!(one_more().await, Err(ChangeError::LimitReached { limit: 20 })));
 }
 
-/// A subscription that somebody was faster with must not outlive its subscriber, nor come after its end.
+/// A concurrently created subscription must neither outlive its subscriber nor appear after its end.
 pub async fn a_subscriber_that_ends_takes_all_of_its_subscriptions(store: &dyn Store) {
     let (mut subscriber, stored) = make(store).await;
     let mut end = change(Vec::new());
@@ -144,7 +144,7 @@ pub async fn a_subscriber_that_ends_takes_all_of_its_subscriptions(store: &dyn S
     assert!(matches!(store.change(late).await, Err(ChangeError::Conflict)));
 }
 
-/// Whatever the caller wrote into the store's fields.
+/// The caller's values of stamped fields are ignored.
 pub async fn a_new_subscription_is_stamped(store: &dyn Store) {
     append(store, PIM, "a b", at(0)).await;
     let (subscriber, _) = make(store).await;
@@ -159,14 +159,14 @@ pub async fn a_new_subscription_is_stamped(store: &dyn Store) {
     assert_eq!(store.subscription(stored.id).await.unwrap(), Some(stored));
 }
 
-/// A status counts from the head, in a new generation.
+/// A status starts at the head, in a new generation.
 pub async fn a_new_status_is_stamped(store: &dyn Store) {
     let (_, stored) = make(store).await;
     append(store, PIM, "a b", at(0)).await;
     let stored = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
     assert_eq!((stored.status_since, stored.generation), (Position(3), 1));
     append(store, PIM, "c", at(0)).await;
-    // The caller's idea of them does not count.
+    // The caller's values are ignored.
     let stored = put(
         store,
         changed(&stored, |next| {
@@ -191,7 +191,7 @@ pub async fn a_new_reason_is_no_new_status(store: &dyn Store) {
     assert_eq!(stored.status, SubscriptionStatus::Suspended(reason));
 }
 
-/// A lane that lags behind judges by what was in force.
+/// A lagging lane uses the selection in force for the event.
 pub async fn a_selection_is_remembered_for_older_events(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let first = stored.selection.clone();
@@ -206,7 +206,7 @@ pub async fn a_selection_is_remembered_for_older_events(store: &dyn Store) {
     assert_eq!(store.subscription(stored.id).await.unwrap(), Some(stored));
 }
 
-/// Nobody asks for them any more.
+/// They aren't needed any more.
 pub async fn selections_that_the_lane_has_passed_go(store: &dyn Store) {
     let (_, mut stored) = make(store).await;
     for (id, name) in [("a", "second"), ("b", "third")] {
@@ -235,7 +235,7 @@ pub(super) fn lane(of: &Subscription) -> LaneSave {
     }
 }
 
-/// Whoever knows a version gets what came later, and its version.
+/// Returns later changes and the version they lead to.
 pub async fn versions_tell_what_changed(store: &dyn Store) {
     assert_eq!(store.changed_since(shard(store), None).await.unwrap(), (0, Vec::new()));
     let (owner_of, first) = make(store).await;
@@ -273,14 +273,13 @@ pub async fn deleted_ones_are_left_out_of_lists(store: &dyn Store) {
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(gone));
 }
 
-/// A subscriber with one that stays, one that is revoked and one that is deleted, in the first hour of service; then
-/// the subscriber is deleted. Whoever is revoked can still look at what he had, whoever was deleted long ago is not
-/// known any more.
+/// A subscriber with an active, a revoked and a deleted subscription, in the first hour of service; then the subscriber
+/// is deleted. Revoked clients can still read their objects; objects deleted long ago are unknown.
 pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
     store.add_pim(pim("a")).await.unwrap();
     let (subscriber, first) = make(store).await;
     let second = put_new(store, |_| {}, &subscriber).await;
-    // What the clock says of it does not count.
+    // The clock is irrelevant.
     let end = |status| move |next: &mut Subscription| (next.status, next.updated_at) = (status, at(40 * 24 * 3600));
     put(store, changed(&first, end(SubscriptionStatus::Deleted))).await;
     let revoked = put(store, changed(&second, end(SubscriptionStatus::Revoked))).await;
@@ -296,7 +295,7 @@ pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
     store.change(end).await.unwrap();
     serve(store, 20).await;
     put(store, changed(&revoked, |next| next.status = SubscriptionStatus::Deleted)).await;
-    // Not before the last of its subscriptions.
+    // Not before its last subscription.
     assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(20)).await.unwrap(), 0);
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(gone));
     assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(21)).await.unwrap(), 2);
@@ -304,7 +303,7 @@ pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
     assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(u32::MAX)).await.unwrap(), 0);
 }
 
-/// Nobody can ask for it any more.
+/// It cannot be read any more.
 pub async fn what_ended_with_its_pim_is_forgotten_after_a_time(store: &dyn Store) {
     let pim = store.add_pim(pim("a")).await.unwrap();
     let (subscriber, _) = make(store).await;
@@ -315,7 +314,7 @@ pub async fn what_ended_with_its_pim_is_forgotten_after_a_time(store: &dyn Store
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), None);
 }
 
-/// What is told about a change comes with it.
+/// A change is stored with its entries and notifications.
 pub async fn entries_and_notifications_come_with_the_change(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let told = entry(LogBody::Action(Action::SubscriptionSuspendedByTheUser), at(3));
@@ -339,8 +338,8 @@ fn webhook() -> Channel {
     Channel::Webhook { url: "https://example.com/hook".to_owned(), secret, email_if_lost: false }
 }
 
-/// Where it goes is decided when it happens: a contact that changes later, or a subscriber that is deleted, changes
-/// nothing.
+/// The address is decided at the time of the event: a later change of the contact or deletion of the subscriber has no
+/// effect.
 pub async fn notifications_survive_their_subscriber(store: &dyn Store) {
     let (mut subscriber, stored) = make(store).await;
     let mut with = change(vec![Put::Changed(changed(&stored, |next| next.status = SUSPENDED))]);
@@ -357,7 +356,7 @@ pub async fn notifications_survive_their_subscriber(store: &dyn Store) {
     assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), before);
 }
 
-/// What is put back is kept as it was put back, in its place.
+/// A notification is stored as it was put back, in its place.
 pub async fn notifications_are_put_back(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let mut with = change(Vec::new());
@@ -407,9 +406,9 @@ async fn waiting(store: &dyn Store) -> (usize, u64, u64) {
     (kept.len(), numbers[0], numbers[numbers.len() - 1])
 }
 
-/// The oldest are dropped, no change is rejected, and other PIMs are not affected.
+/// The oldest are dropped, no change is rejected, and other PIMs are unaffected.
 pub async fn notifications_of_a_pim_are_bounded(store: &dyn Store) {
-    // Each goes by two channels.
+    // Each goes over two channels.
     told(store, OTHER, "client", 1).await;
     told(store, PIM, "client", MOST_NOTIFICATIONS / 2).await;
     assert_eq!(waiting(store).await, (MOST_NOTIFICATIONS + 2, 1, MOST_NOTIFICATIONS as u64 + 2));
@@ -432,7 +431,7 @@ pub async fn the_client_with_the_most_notifications_gives_way(store: &dyn Store)
     assert_eq!(behind[0].number, 33, "the oldest twelve of the greedy one are gone");
 }
 
-/// In the order of their making, until they are settled.
+/// In the order of their creation, until they are settled.
 pub async fn notifications_are_settled(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let mut with = change(Vec::new());
@@ -447,7 +446,7 @@ pub async fn notifications_are_settled(store: &dyn Store) {
     assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), all[1..]);
 }
 
-/// The default until something else is known.
+/// The default until there is a record.
 pub async fn what_is_known_of_a_client(store: &dyn Store) {
     assert_eq!(store.client(&owner()).await.unwrap(), ClientRecord::default());
     let mut known = ClientRecord {

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent requests.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::event_log::Scope;
 
 pub(super) type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// Runs all of them at once.
+/// Runs all of them concurrently.
 pub(super) async fn all(mut work: Vec<Work<'_>>) {
     poll_fn(|context| {
         work.retain_mut(|one| one.as_mut().poll(context).is_pending());
@@ -22,7 +22,7 @@ pub(super) async fn all(mut work: Vec<Work<'_>>) {
     .await;
 }
 
-/// Each request's events are together and in order, nothing is lost or doubled, and tail and log agree.
+/// Events of a request are contiguous and in order, none is lost or duplicated, and tail and log agree.
 pub async fn a_hundred_appends_at_once_are_there_once_and_in_order(store: &dyn Store) {
     let appending = |task: usize| -> Work<'_> {
         Box::pin(async move {
@@ -35,7 +35,7 @@ pub async fn a_hundred_appends_at_once_are_there_once_and_in_order(store: &dyn S
     };
     all((0..100).map(appending).collect()).await;
     let chunk = store.read(everything(store), domain::Position(1), ALL).await.unwrap();
-    // 3 of each request, and two shared ones of each PIM.
+    // 3 per request, and two shared ones per PIM.
     assert_eq!(chunk.events.len(), 100 * 5 * 3 + 3 * 2);
     assert_eq!(store.tail(shard(store)).since(domain::Position(1), usize::MAX).unwrap(), chunk.events);
     for task in 0..100 {
@@ -46,7 +46,7 @@ pub async fn a_hundred_appends_at_once_are_there_once_and_in_order(store: &dyn S
     }
 }
 
-/// A change's head parts the log: what was answered before is before it, what is asked for later is behind it.
+/// The head of a change divides the log: earlier acknowledged appends precede it, later ones follow it.
 pub async fn a_change_is_in_the_order_of_the_log(store: &dyn Store) {
     let (_, mut stored) = make(store).await;
     for round in 0..20 {

@@ -15,7 +15,7 @@ fn action() -> LogBody {
     LogBody::Action(Action::SubscriptionUpdated)
 }
 
-/// Five minutes count from the latest, not from the first.
+/// The five minutes start at the latest occurrence, not at the first.
 pub async fn equal_errors_become_one_in_a_sliding_window(store: &dyn Store) {
     let first = error("no answer", at(0));
     store.add_entry(first.clone()).await.unwrap();
@@ -60,8 +60,8 @@ fn refused(url: &str, message: &str) -> RefusedRequest {
     }
 }
 
-/// Refusals of one route for one reason are one entry, which tells of the latest; other routes, ids in them, methods
-/// and reasons are apart.
+/// Rejected requests of one route for one reason are merged into one entry that describes the latest. Different routes,
+/// ids, methods and reasons stay separate.
 pub async fn refusals_of_a_route_become_one_with_the_latest_body(store: &dyn Store) {
     let with_body = |number: i64| {
         let url = format!("/api/v1/subscribers?page={number}");
@@ -93,7 +93,7 @@ async fn add_all(store: &dyn Store, entries: Vec<LogEntry>) {
     store.change(all).await.unwrap();
 }
 
-/// The oldest go; another owner's stay.
+/// The oldest are dropped; those of another owner stay.
 pub async fn an_owner_has_a_bounded_number_of_entries(store: &dyn Store) {
     let other = Owner { client_id: ClientId("other".to_owned()), ..owner() };
     let of_other = LogEntry { owner: other.clone(), ..entry(action(), at(0)) };
@@ -106,14 +106,14 @@ pub async fn an_owner_has_a_bounded_number_of_entries(store: &dyn Store) {
     let last_page = find(store, LogQuery { skip: 9_990, ..query() }).await;
     assert_eq!(last_page, all[10_020..]);
     assert_eq!(store.entries(&other, &query()).await.unwrap().entries, [of_other]);
-    // Room that pruning made is room.
+    // Pruning makes room.
     serve(store, 1).await;
     assert_eq!(store.prune_entries(&own(store).await, ServiceHour(1)).await.unwrap(), 10_001);
     add_all(store, all[..200].to_vec()).await;
     assert_eq!(find(store, query()).await, all[..100]);
 }
 
-/// 16 MiB, however few entries they are, also when a merged one grows.
+/// 16 MiB regardless of the number of entries, even when a merged one grows.
 pub async fn an_owner_has_a_bounded_size_of_entries(store: &dyn Store) {
     let large = |route: u32, bytes: usize| RefusedRequest {
         body: Some("x".repeat(bytes)),
@@ -135,14 +135,14 @@ pub async fn an_owner_has_a_bounded_size_of_entries(store: &dyn Store) {
     assert_eq!(routes().await, from(7));
 }
 
-/// Each action is told.
+/// Each action has its own entry.
 pub async fn actions_are_never_merged(store: &dyn Store) {
     store.add_entry(entry(action(), at(0))).await.unwrap();
     store.add_entry(entry(action(), at(0))).await.unwrap();
     assert_eq!(find(store, query()).await.len(), 2);
 }
 
-/// By id, whatever the times are.
+/// By id, regardless of the times.
 pub async fn entries_are_ordered_by_id(store: &dyn Store) {
     let all: Vec<_> = (0..5).map(|number| entry(action(), at(100 - number))).collect();
     for at in [3, 0, 4, 2, 1] {
@@ -154,7 +154,7 @@ pub async fn entries_are_ordered_by_id(store: &dyn Store) {
     assert_eq!(find(store, LogQuery { order: LogOrder::Descending, ..query() }).await, expect);
 }
 
-/// A cursor stays where it is when others arrive or are merged; numbered pages follow each other.
+/// A cursor is stable while entries arrive or are merged; numbered pages are contiguous.
 pub async fn pages_are_stable_while_entries_arrive(store: &dyn Store) {
     let all: Vec<_> = (0..10).map(|number| error(&number.to_string(), at(number))).collect();
     for one in &all {
@@ -166,7 +166,7 @@ pub async fn pages_are_stable_while_entries_arrive(store: &dyn Store) {
             let page = store.entries(&owner(), &LogQuery { limit: 3, after, order, ..query() }).await.unwrap();
             seen.extend(page.entries.iter().map(|entry| entry.id));
             after = seen.last().copied();
-            // The first one occurs again; when newest come first, a new one arrives that is not behind the cursor.
+            // The first one recurs; with the newest first, a new one arrives that precedes the cursor.
             store.add_entry(error("0", at(11))).await.unwrap();
             if order == LogOrder::Descending {
                 store.add_entry(entry(action(), at(12))).await.unwrap();
@@ -192,7 +192,7 @@ pub async fn pages_are_stable_while_entries_arrive(store: &dyn Store) {
     assert_eq!((third.entries.len(), third.more), (4, false));
 }
 
-/// Each filter, and all of them together.
+/// Each filter, and all combined.
 pub async fn entries_are_filtered(store: &dyn Store) {
     let (subscriber, subscription) = (SubscriberId::generate(), SubscriptionId::generate());
     let mut failed = error("no answer", at(10));
@@ -234,7 +234,7 @@ pub async fn entries_are_filtered(store: &dyn Store) {
 
 /// The latest occurrence counts.
 pub async fn old_entries_are_pruned(store: &dyn Store) {
-    // Whatever the clock says.
+    // Regardless of the clock.
     store.add_entry(error("seldom", at(40 * 24 * 3600))).await.unwrap();
     store.add_entry(error("often", at(0))).await.unwrap();
     store.add_entry(entry(action(), at(100))).await.unwrap();
@@ -245,7 +245,7 @@ pub async fn old_entries_are_pruned(store: &dyn Store) {
     assert_eq!(store.prune_entries(&own(store).await, ServiceHour(1)).await.unwrap(), 0);
     let left = find(store, query()).await;
     assert_eq!((left.len(), left[0].count), (1, 2));
-    // One that is gone is not merged into.
+    // Nothing is merged into a pruned entry.
     store.add_entry(error("seldom", at(201))).await.unwrap();
     assert_eq!(find(store, query()).await[1].count, 1);
 }

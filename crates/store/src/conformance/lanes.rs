@@ -1,4 +1,4 @@
-//! The ledger, and what changes do to lanes.
+//! The ledger, and the effects of changes on lanes.
 
 use domain::Position;
 use domain::outcome::SuspensionReason;
@@ -41,7 +41,7 @@ fn full(of: &Subscription) -> LaneSave {
     }
 }
 
-/// Everything, exceptions by position.
+/// All fields, with exceptions by position.
 pub async fn what_was_saved_is_loaded(store: &dyn Store) {
     assert_eq!(store.load(&own(store).await).await.unwrap(), Default::default());
     let (_, stored) = make(store).await;
@@ -57,7 +57,7 @@ pub async fn what_was_saved_is_loaded(store: &dyn Store) {
     assert_eq!((loaded.mark, loaded.lanes), (Position(7), vec![expect]));
 }
 
-/// A changed one replaces, a settled one goes; dropping spares those that come with it.
+/// A changed exception is replaced and a settled one deleted; dropping spares those in the same save.
 pub async fn exceptions_are_put_settled_and_dropped(store: &dyn Store) {
     let (_, stored) = make(store).await;
     save(store, 1, full(&stored)).await;
@@ -70,7 +70,7 @@ pub async fn exceptions_are_put_settled_and_dropped(store: &dyn Store) {
     assert_eq!(record(store).await.exceptions, [exception(6, 1)]);
 }
 
-/// `None` is a statement, not silence.
+/// `None` sets the cursor to follow the mark.
 pub async fn a_lane_without_a_cursor_follows_the_mark(store: &dyn Store) {
     let (_, stored) = make(store).await;
     save(store, 1, LaneSave { cursor: Some(Position(5)), ..lane(&stored) }).await;
@@ -79,7 +79,7 @@ pub async fn a_lane_without_a_cursor_follows_the_mark(store: &dyn Store) {
     assert_eq!(store.load(&own(store).await).await.unwrap().mark, Position(9));
 }
 
-/// `None` is silence.
+/// `None` leaves the memory unchanged.
 pub async fn memory_is_kept_unless_it_is_new(store: &dyn Store) {
     let (_, stored) = make(store).await;
     save(store, 1, full(&stored)).await;
@@ -89,7 +89,7 @@ pub async fn memory_is_kept_unless_it_is_new(store: &dyn Store) {
     assert_eq!(record(store).await.memory.as_deref(), Some(b"new".as_slice()));
 }
 
-/// Late reports of a lane from before a resume without `hold`: only what they tell is kept, for it has happened.
+/// Late saves of a lane from before a resume without `hold`: only their entries are stored.
 pub async fn a_lane_that_is_over_changes_nothing(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let suspended = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
@@ -106,8 +106,8 @@ pub async fn a_lane_that_is_over_changes_nothing(store: &dyn Store) {
     assert_eq!(record(store).await.cursor, full(&resumed).cursor);
 }
 
-/// A suspension overtakes a save, and with `hold` a resume, too: it is still the same lane, so what was settled does
-/// not come again. What it remembered of its pace is not wanted any more, and the mark does not carry it on.
+/// A suspension overtakes a save, even with a resume with `hold`: it is still the same lane, so settled events are not
+/// delivered again. Its pace memory is dropped, and the mark does not move it.
 pub async fn a_save_that_was_overtaken_is_still_true(store: &dyn Store) {
     let (_, stored) = make(store).await;
     save(store, 1, full(&stored)).await;
@@ -129,14 +129,14 @@ pub async fn a_save_that_was_overtaken_is_still_true(store: &dyn Store) {
     assert_eq!(after_resume.exceptions, []);
 }
 
-/// Of a subscription that is not there.
+/// A subscription that doesn't exist.
 pub async fn an_unknown_lane_changes_nothing(store: &dyn Store) {
     let unknown = subscription(&subscriber());
     save(store, 4, full(&unknown)).await;
     assert_eq!(store.load(&own(store).await).await.unwrap().lanes, []);
 }
 
-/// Entries of a save are merged like others.
+/// Entries of a save are merged like any others.
 pub async fn saves_tell_the_owner(store: &dyn Store) {
     let (_, stored) = make(store).await;
     store.add_entry(error("no answer", at(0))).await.unwrap();
@@ -146,7 +146,7 @@ pub async fn saves_tell_the_owner(store: &dyn Store) {
     assert_eq!(found.iter().map(|entry| entry.count).collect::<Vec<_>>(), [3, 1]);
 }
 
-/// It has nothing to do with what was before.
+/// It is independent of earlier events.
 pub async fn a_new_lane_starts_at_the_head(store: &dyn Store) {
     append(store, PIM, "a b", at(0)).await;
     make(store).await;
@@ -155,7 +155,7 @@ pub async fn a_new_lane_starts_at_the_head(store: &dyn Store) {
     assert_eq!((record.memory, record.exceptions.len()), (None, 0));
 }
 
-/// The backlog of the suspension is gone.
+/// The backlog of the suspension is dropped.
 pub async fn a_resume_starts_at_the_head(store: &dyn Store) {
     let (_, stored) = make(store).await;
     save(store, 1, full(&stored)).await;
@@ -167,7 +167,7 @@ pub async fn a_resume_starts_at_the_head(store: &dyn Store) {
     assert_eq!((record.memory, record.exceptions.len()), (None, 0));
 }
 
-/// With `hold` nothing is lost but what the lane remembered of its pace.
+/// With `hold` only the lane's pace memory is lost.
 pub async fn a_resume_with_hold_goes_on(store: &dyn Store) {
     let (_, stored) = make(store).await;
     save(store, 1, full(&stored)).await;
@@ -184,7 +184,7 @@ pub async fn a_resume_with_hold_goes_on(store: &dyn Store) {
     assert_eq!(record.exceptions, suspended.exceptions);
 }
 
-/// The mark goes on without it.
+/// The mark advances without it.
 pub async fn a_suspension_stops_a_lane_that_follows_the_mark(store: &dyn Store) {
     let (_, stored) = make(store).await;
     append(store, PIM, "a b c", at(0)).await;
@@ -194,7 +194,7 @@ pub async fn a_suspension_stops_a_lane_that_follows_the_mark(store: &dyn Store) 
     assert_eq!(record(store).await.cursor, Some(Position(2)));
 }
 
-/// Nobody will ask for it.
+/// It isn't needed any more.
 pub async fn a_deleted_lane_is_forgotten(store: &dyn Store) {
     let (_, stored) = make(store).await;
     save(store, 1, full(&stored)).await;

@@ -12,7 +12,7 @@ use crate::event_log::{Appended, Floors, ReadLimit, Scope};
 use crate::shard::Shard;
 use crate::snapshots::AppendNewError;
 
-/// Requests one after another are in the log one after another, without gaps.
+/// Consecutive requests are consecutive in the log, without gaps.
 pub async fn appends_are_read_in_order(store: &dyn Store) {
     assert_eq!(store.tail(shard(store)).head(), Position::FIRST);
     append(store, PIM, "a b", at(0)).await;
@@ -24,7 +24,7 @@ pub async fn appends_are_read_in_order(store: &dyn Store) {
     assert_eq!(places, [(1, PIM, at(0)), (2, PIM, at(0)), (3, OTHER, at(1)), (4, PIM, at(2))]);
 }
 
-/// Whoever has the answer finds the events in the tail.
+/// Acknowledged events are in the tail.
 pub async fn the_tail_has_events_before_the_answer(store: &dyn Store) {
     for number in 1..=20u64 {
         append(store, PIM, &format!("a{number} b{number}"), at(0)).await;
@@ -35,7 +35,7 @@ pub async fn the_tail_has_events_before_the_answer(store: &dyn Store) {
     }
 }
 
-/// An id twice in a request counts once; the first one wins.
+/// A repeated id within a request counts once; the first one wins.
 pub async fn known_ids_are_left_out_within_a_request(store: &dyn Store) {
     let mut batch = events("a b a");
     batch[2] = Event::new(EventParts { data: "{}", ..batch[2].clone().parts() });
@@ -46,7 +46,7 @@ pub async fn known_ids_are_left_out_within_a_request(store: &dyn Store) {
     assert_ne!(chunk.events[0].event.data(), "{}");
 }
 
-/// Ids of earlier requests, at any hour of the day of service.
+/// Ids of earlier requests, at any hour within the window.
 pub async fn known_ids_are_left_out_within_the_window(store: &dyn Store) {
     append(store, PIM, "a b", at(0)).await;
     serve(store, 24).await;
@@ -55,7 +55,7 @@ pub async fn known_ids_are_left_out_within_the_window(store: &dyn Store) {
     assert_eq!(read(store, None, 1, ALL).await.0, "a b c");
 }
 
-/// After 24 h of service the id may come again, and is known from then on.
+/// After 24 h of service the id is accepted again, and known from then on.
 pub async fn known_ids_are_forgotten_after_the_window(store: &dyn Store) {
     append(store, PIM, "a", at(0)).await;
     serve(store, 25).await;
@@ -64,7 +64,7 @@ pub async fn known_ids_are_forgotten_after_the_window(store: &dyn Store) {
     assert_eq!(read(store, None, 1, ALL).await.0, "a a");
 }
 
-/// A clock that is 40 days ahead or behind makes no id unknown.
+/// A clock that is 40 days fast or slow makes no id unknown.
 pub async fn no_step_of_the_clock_keeps_a_duplicate_from_being_found(store: &dyn Store) {
     append(store, PIM, "a", at(0)).await;
     for days in [40, -40, 0] {
@@ -81,7 +81,7 @@ pub async fn ids_are_known_for_each_pim_of_its_own(store: &dyn Store) {
     assert_eq!(read(store, None, 1, ALL).await.0, "a a");
 }
 
-/// Two producers of a PIM may use the same ids: `source` and `id` together name an event.
+/// Two producers of a PIM may use the same ids: `source` and `id` together identify an event.
 pub async fn ids_are_known_for_each_source_of_its_own(store: &dyn Store) {
     let of = |source: &str, ids: &str| {
         let extensions =
@@ -98,13 +98,13 @@ pub async fn ids_are_known_for_each_source_of_its_own(store: &dyn Store) {
     assert_eq!(read(store, None, 1, ALL).await.0, "a b a b a");
     let chunk = store.read(everything(store), Position(3), ALL).await.unwrap();
     assert_eq!(chunk.events[0].event.producer_source().as_deref(), Some("/shop-a"));
-    // Also where nothing may be known.
+    // Likewise with the append that rejects known ids.
     let known = store.append_new(PIM, of("/shop-b", "a"), vec![], at(2)).await;
     assert!(matches!(known, Err(AppendNewError::Known(ids)) if ids == ["a"]));
     store.append_new(PIM, of("/shop-c", "a"), vec![], at(2)).await.unwrap();
 }
 
-/// Every part of an event.
+/// Every field of an event.
 pub async fn an_event_comes_back_as_it_was(store: &dyn Store) {
     let event = Event::new(EventParts {
         id: "ид \u{1f600}",
@@ -123,7 +123,7 @@ pub async fn an_event_comes_back_as_it_was(store: &dyn Store) {
     assert_eq!(chunk.events[0].accepted_at, at(7));
 }
 
-/// An empty request, and one of known ids only.
+/// An empty request, and one with known ids only.
 pub async fn nothing_appended_is_nothing_done(store: &dyn Store) {
     assert_eq!(store.append(PIM, Vec::new(), at(0)).await.unwrap(), Appended::default());
     append(store, PIM, "a", at(0)).await;
@@ -131,7 +131,7 @@ pub async fn nothing_appended_is_nothing_done(store: &dyn Store) {
     assert_eq!(store.tail(shard(store)).head(), Position(2));
 }
 
-/// Paging by number: nothing is left out, nothing comes twice.
+/// Paging by number: nothing is skipped or repeated.
 pub async fn reading_stops_at_the_number_of_events(store: &dyn Store) {
     append(store, PIM, "a b c", at(0)).await;
     append(store, OTHER, "d", at(0)).await;
@@ -151,7 +151,7 @@ pub async fn reading_stops_at_the_number_of_events(store: &dyn Store) {
     }
 }
 
-/// Paging by size; one event is always read.
+/// Paging by size; at least one event is read.
 pub async fn reading_stops_at_the_number_of_bytes(store: &dyn Store) {
     append(store, PIM, "a b c d", at(0)).await;
     let size = event("a").size();
@@ -163,7 +163,7 @@ pub async fn reading_stops_at_the_number_of_bytes(store: &dyn Store) {
     check(100 * size, "a b c d", 5).await;
 }
 
-/// `until` is a border, also within a request.
+/// `until` is an exclusive bound, even within a request.
 pub async fn reading_stops_before_until(store: &dyn Store) {
     append(store, PIM, "a b c", at(0)).await;
     let until = |until| ReadLimit { until: Position(until), ..ALL };
@@ -173,7 +173,7 @@ pub async fn reading_stops_before_until(store: &dyn Store) {
     assert_eq!(read(store, None, 3, until(3)).await, (String::new(), 3));
 }
 
-/// At the head there is nothing, and reading does not go back.
+/// Reading at the head returns nothing and doesn't move back.
 pub async fn reading_behind_the_head_finds_nothing(store: &dyn Store) {
     assert_eq!(read(store, None, 1, ALL).await, (String::new(), 1));
     append(store, PIM, "a", at(0)).await;
@@ -181,7 +181,7 @@ pub async fn reading_behind_the_head_finds_nothing(store: &dyn Store) {
     assert_eq!(read(store, Some(PIM), 9, ALL).await, (String::new(), 9));
 }
 
-/// Positions of one PIM have gaps; the end is the head all the same.
+/// Positions of one PIM have gaps; the end is still the head.
 pub async fn reading_one_pim_passes_over_the_others(store: &dyn Store) {
     append(store, PIM, "a", at(0)).await;
     append(store, OTHER, "b c", at(0)).await;
@@ -192,7 +192,7 @@ pub async fn reading_one_pim_passes_over_the_others(store: &dyn Store) {
     assert_eq!(read(store, Some(OTHER), 3, ALL).await, ("c e".to_owned(), 6));
 }
 
-/// A position in the middle of what was appended at once.
+/// A position within a single append.
 pub async fn reading_from_within_a_request(store: &dyn Store) {
     append(store, PIM, "a b c d", at(0)).await;
     append(store, PIM, "e", at(0)).await;
@@ -213,8 +213,8 @@ async fn trim(store: &dyn Store, floors: &[(domain::PimId, u64)], rest: u64) -> 
     }
 }
 
-/// A PIM that is named goes by its floor, the others by the rest. Events come in requests of their own, because what was appended at
-/// once may be kept together.
+/// A named PIM is trimmed to its floor, the others to the rest. Each event is appended separately, because events of
+/// one append may be kept together.
 pub async fn trimming_goes_by_floors_and_rest(store: &dyn Store) {
     for (pim, id) in [(PIM, "a"), (OTHER, "b"), (PIM, "c"), (OTHER, "d"), (domain::PimId(129), "e"), (PIM, "f")] {
         append(store, pim, id, at(0)).await;
@@ -226,7 +226,7 @@ pub async fn trimming_goes_by_floors_and_rest(store: &dyn Store) {
     assert_eq!(read(store, None, 1, ALL).await, ("c f".to_owned(), 7));
 }
 
-/// Many slices, until nothing is left; positions go on from where they were.
+/// Many slices until nothing is left; positions continue.
 pub async fn trimming_ends_with_zero_and_keeps_the_head(store: &dyn Store) {
     for number in 0..300 {
         append(store, PIM, &number.to_string(), at(0)).await;
@@ -237,7 +237,7 @@ pub async fn trimming_ends_with_zero_and_keeps_the_head(store: &dyn Store) {
     assert_eq!(read(store, None, 301, ALL).await, ("next".to_owned(), 302));
 }
 
-/// The window does not depend on what is still in the log.
+/// The window is independent of the log's contents.
 pub async fn ids_are_known_after_trimming(store: &dyn Store) {
     append(store, PIM, "a", at(0)).await;
     trim(store, &[], u64::MAX).await;
@@ -249,7 +249,7 @@ async fn since(store: &dyn Store, hour: u32) -> u64 {
     store.first_since(shard(store), ServiceHour(hour)).await.unwrap().0
 }
 
-/// The first event of an hour, by the number under which it was written.
+/// The first event of an hour, by the hour recorded with it.
 pub async fn the_first_since_an_hour_of_service(store: &dyn Store) {
     assert_eq!(since(store, 0).await, 1);
     for number in 0..50 {
@@ -264,7 +264,7 @@ pub async fn the_first_since_an_hour_of_service(store: &dyn Store) {
     assert_eq!(since(store, 300).await, 61);
 }
 
-/// What the clock says is only told.
+/// The clock is only recorded.
 pub async fn no_step_of_the_clock_ages_an_event(store: &dyn Store) {
     for (number, days) in [0, 40, -40, 0].into_iter().enumerate() {
         append(store, PIM, &number.to_string(), at(days * 24 * 3600)).await;
@@ -275,7 +275,7 @@ pub async fn no_step_of_the_clock_ages_an_event(store: &dyn Store) {
     }
 }
 
-/// Hours that are spread over many starts are hours, too.
+/// Hours of service accumulate over many starts.
 pub async fn hours_of_service_are_counted_and_the_rest_is_kept(store: &dyn Store) {
     assert_eq!(store.hour(), ServiceHour(0));
     let tenure = store.take(Shard::FIRST).await.unwrap();
@@ -287,7 +287,7 @@ pub async fn hours_of_service_are_counted_and_the_rest_is_kept(store: &dyn Store
     assert_eq!(store.hour(), ServiceHour(30 * 24 + 1));
 }
 
-/// By PIM and together; what goes is not counted.
+/// By PIM and in total; trimmed events are not counted.
 pub async fn the_backlog_is_counted_by_pim(store: &dyn Store) {
     assert_eq!((store.backlog().total(), store.backlog().of(PIM)), (0, 0));
     for (pim, id) in [(PIM, "a"), (OTHER, "b"), (PIM, "c")] {
@@ -303,7 +303,7 @@ pub async fn the_backlog_is_counted_by_pim(store: &dyn Store) {
     assert_eq!((left.of(PIM), left.of(OTHER)), (full.of(OTHER), 0));
 }
 
-/// Enough of a PIM's oldest events, and none of another's.
+/// Enough of a PIM's oldest events, and none of any other PIM.
 pub async fn the_position_after_bytes_of_a_pim(store: &dyn Store) {
     assert_eq!(store.position_after(PIM, 1).await.unwrap(), Position(1));
     for (pim, id) in [(OTHER, "a"), (PIM, "b"), (OTHER, "c"), (PIM, "d"), (PIM, "e")] {

@@ -1,4 +1,4 @@
-//! Lists that are read page by page, and numbers.
+//! Paged lists, and counts.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::catalog::{
     Waiting, Whose,
 };
 
-/// By id, by name, and only the names of those that are wanted.
+/// By id, by name, and only the requested names.
 pub async fn a_pim_is_looked_up(store: &dyn Store) {
     let (a, b) = (store.add_pim(pim("a")).await.unwrap(), store.add_pim(pim("b")).await.unwrap());
     assert_eq!(store.pim(a.id).await.unwrap(), Some(a.clone()));
@@ -26,7 +26,7 @@ pub async fn a_pim_is_looked_up(store: &dyn Store) {
     assert_eq!(names, HashMap::from([(b.id, "b".to_owned())]));
 }
 
-/// In the order of their numbers; one that is removed between two pages does not shift the others.
+/// In the order of their numbers; a removal between two pages doesn't shift the others.
 pub async fn pims_are_paged(store: &dyn Store) {
     for number in 0..5 {
         store.add_pim(pim(&format!("pim-{number}"))).await.unwrap();
@@ -42,14 +42,14 @@ pub async fn pims_are_paged(store: &dyn Store) {
     assert_eq!(page(Some(4), None).await, (vec![5], false));
     assert_eq!(page(Some(5), None).await, (vec![], false));
     assert_eq!(page(None, Some("IM-3")).await, (vec![4], false));
-    // The URL counts as well.
+    // The URL matches as well.
     assert_eq!(page(None, Some("//pim-4.EXAMPLE")).await, (vec![5], false));
     assert_eq!(page(None, Some("pim_")).await, (vec![], false), "no letter stands for others");
     assert_eq!(store.all_pims().await.unwrap().len(), 4);
     assert_eq!(store.count_pims().await.unwrap(), 4);
 }
 
-/// By client id: those with a subscriber, and those of which something is known.
+/// By client id: those with a subscriber, and those with a record.
 pub async fn clients_are_paged(store: &dyn Store) {
     let known = store.add_pim(pim("a")).await.unwrap();
     assert_eq!(known.id, PIM);
@@ -58,7 +58,7 @@ pub async fn clients_are_paged(store: &dyn Store) {
     for (name, pim) in [("d", PIM), ("a", PIM), ("b", OTHER)] {
         store.put_client(&named(name, pim), forbidden.clone()).await.unwrap();
     }
-    // One is known in both ways, one has a subscriber only, one had one.
+    // One has both, one has only a subscriber, one had a subscriber.
     for name in ["d", "c", "e"] {
         subscriber_of(store, &named(name, PIM), "A subscriber").await;
     }
@@ -78,11 +78,11 @@ pub async fn clients_are_paged(store: &dyn Store) {
     assert_eq!(page(None, None).await, (vec![client("a", Some(false)), client("c", None)], true));
     assert_eq!(page(Some("c"), None).await, (vec![client("d", Some(false))], false));
     assert_eq!(page(Some("b"), Some("C")).await, (vec![client("c", None)], false));
-    // What is not registered is not counted.
+    // Unregistered PIMs aren't counted.
     assert_eq!(store.count_clients().await.unwrap(), 3);
 }
 
-/// Makes a subscriber of an owner.
+/// Creates a subscriber of an owner.
 async fn subscriber_of(store: &dyn Store, owner: &Owner, name: &str) -> Subscriber {
     let new = Subscriber { owner: owner.clone(), name: name.to_owned(), ..subscriber() };
     let mut change = change(Vec::new());
@@ -101,7 +101,7 @@ async fn three_subscribers(store: &dyn Store) -> [Subscriber; 3] {
     ]
 }
 
-/// By PIM, owner, status and name, in the order of their ids.
+/// By PIM, owner, status and name, ordered by id.
 pub async fn subscribers_are_paged(store: &dyn Store) {
     let all = three_subscribers(store).await;
     let mut revoked = Subscriber { status: SubscriberStatus::Revoked, revision: 1, ..all[1].clone() };
@@ -149,7 +149,7 @@ fn https() -> Destination {
     })
 }
 
-/// Makes a subscription and gives it as it is stored.
+/// Creates a subscription and returns it as stored.
 async fn new(store: &dyn Store, of: &Subscriber, edit: impl FnOnce(&mut Subscription)) -> Subscription {
     let mut new = subscription(of);
     edit(&mut new);
@@ -167,7 +167,7 @@ async fn found(store: &dyn Store, query: SubscriptionQuery) -> Vec<SubscriptionI
     page.items.iter().map(|one| one.id).collect()
 }
 
-/// By PIM, owner, status, type of destination, and name of the subscriber; and numbers of them.
+/// By PIM, owner, status, destination type, and name of the subscriber; with counts.
 pub async fn subscriptions_are_filtered(store: &dyn Store) {
     let [first, second, third] = &three_subscribers(store).await;
     let active = new(store, first, |_| {}).await;
@@ -207,7 +207,7 @@ pub async fn subscriptions_are_filtered(store: &dyn Store) {
     assert_eq!(store.count_subscriptions().await.unwrap(), counts);
 }
 
-/// Nothing comes twice and nothing is left out, whatever is added and ends between two pages.
+/// Nothing is repeated or skipped, despite additions and removals between two pages.
 pub async fn pages_of_subscriptions_are_stable(store: &dyn Store) {
     let of = subscriber_of(store, &owner(), "A subscriber").await;
     let mut made = Vec::new();
@@ -219,7 +219,7 @@ pub async fn pages_of_subscriptions_are_stable(store: &dyn Store) {
     let first = store.subscription_page(&query).await.unwrap();
     assert_eq!((first.items.as_slice(), first.more), (&made[..2], true));
     query.after = first.last().map(|last| last.id);
-    // The one that the next page begins after ends; a new one comes.
+    // The last one of the page ends; a new one is added.
     put(store, changed(&made[1], |next| next.status = SubscriptionStatus::Deleted)).await;
     let late = new(store, &of, |_| {}).await;
     let second = store.subscription_page(&query).await.unwrap();
@@ -230,14 +230,14 @@ pub async fn pages_of_subscriptions_are_stable(store: &dyn Store) {
     assert_eq!(third.last(), None);
 }
 
-/// What was sent and is only remembered does not wait.
+/// Sent notifications that are only retained aren't counted.
 pub async fn notifications_that_wait_are_counted(store: &dyn Store) {
     assert_eq!(store.count_waiting().await.unwrap(), Waiting::default());
     let (_, stored) = make(store).await;
     let mut with = change(Vec::new());
     with.notifications = vec![notification(&stored, at(20)), notification(&stored, at(10))];
     store.change(with).await.unwrap();
-    // Two channels for each.
+    // Two channels each.
     let all = store.notifications(shard(store), None, 10).await.unwrap();
     assert_eq!(store.notification(all[2].id).await.unwrap(), Some(all[2].clone()));
     let mut tried = all[0].clone();

@@ -10,7 +10,7 @@ use super::sample::*;
 use crate::Store;
 use crate::error::ChangeError;
 
-/// Name and URL belong to one PIM only.
+/// Name and URL are unique to one PIM.
 pub async fn names_and_urls_are_unique(store: &dyn Store) {
     let a = store.add_pim(pim("a")).await.unwrap();
     let b = store.add_pim(pim("b")).await.unwrap();
@@ -35,7 +35,7 @@ pub async fn names_and_urls_are_unique(store: &dyn Store) {
     assert!(matches!(store.update_pim(nobody).await, Err(ChangeError::Missing(_))));
 }
 
-/// A number is for ever of one PIM, also when that is gone.
+/// A number is never reused, even after the PIM is removed.
 pub async fn numbers_are_not_used_again(store: &dyn Store) {
     let a = store.add_pim(pim("a")).await.unwrap();
     let b = store.add_pim(pim("b")).await.unwrap();
@@ -45,7 +45,7 @@ pub async fn numbers_are_not_used_again(store: &dyn Store) {
     assert!(matches!(store.remove_pim(b.id, at(1)).await, Err(ChangeError::Missing(_))));
 }
 
-/// Subscribers and subscriptions are revoked, and everybody is told.
+/// Subscribers and subscriptions are revoked, and all contacts are notified.
 pub async fn removing_a_pim_revokes_what_it_had(store: &dyn Store) {
     let a = store.add_pim(pim("a")).await.unwrap();
     assert_eq!(a.id, PIM);
@@ -73,7 +73,7 @@ pub async fn removing_a_pim_revokes_what_it_had(store: &dyn Store) {
     assert_eq!(notifications[0].subject, a.url);
 }
 
-/// Secrets of every kind survive the way to the store and back.
+/// Secrets of every kind survive a round trip.
 pub async fn secrets_come_back(store: &dyn Store) {
     let a = store.add_pim(pim("a")).await.unwrap();
     assert_eq!(a.events_api_secret.as_ref().unwrap().expose(), "secret of the bridge");

@@ -1,4 +1,4 @@
-//! No change is lost to another one made at the same time, and what a request was judged by holds in its commit.
+//! No concurrent change is lost, and the state a request was judged by holds in its commit.
 
 use domain::notification::NotificationKind;
 use domain::pim::{Origin, SourceKey};
@@ -22,7 +22,7 @@ fn key(number: usize) -> SourceKey {
     }
 }
 
-/// A registration that was read before another change is not written back.
+/// A registration read before another change is not written back.
 pub async fn a_pim_is_changed_from_its_latest_registration(store: &dyn Store) {
     let read = store.add_pim(pim("a")).await.unwrap();
     let mut first = read.clone();
@@ -36,7 +36,7 @@ pub async fn a_pim_is_changed_from_its_latest_registration(store: &dyn Store) {
     store.update_pim(stored).await.unwrap();
 }
 
-/// Twenty keys that are asked for at once are twenty keys.
+/// Twenty keys requested concurrently are twenty keys.
 pub async fn keys_that_are_made_at_once_are_all_kept(store: &dyn Store) {
     let of = store.add_pim(pim("a")).await.unwrap().id;
     let making = |number: usize| -> Work<'_> {
@@ -55,7 +55,7 @@ pub async fn keys_that_are_made_at_once_are_all_kept(store: &dyn Store) {
     assert_eq!(kept, (0..20).map(key).collect::<Vec<_>>());
 }
 
-/// Whoever has a number of before knows that he has to read again.
+/// A changed version indicates that registrations must be read again.
 pub async fn the_version_of_pims_differs_after_each_change(store: &dyn Store) {
     let mut seen = vec![store.pims_version().unwrap()];
     let mut added = store.add_pim(pim("a")).await.unwrap();
@@ -70,7 +70,7 @@ pub async fn the_version_of_pims_differs_after_each_change(store: &dyn Store) {
     assert!(seen.is_sorted_by(|a, b| a < b), "{seen:?}");
 }
 
-/// A permission that is asked for while the client is removed does not let it in again.
+/// A permission granted while the client is being removed doesn't admit it again.
 pub async fn a_client_is_changed_from_what_is_known(store: &dyn Store) {
     let read = store.client(&owner()).await.unwrap();
     edit_client(store, &owner(), |client| client.revoked_at = Some(at(1))).await.unwrap();
@@ -79,12 +79,12 @@ pub async fn a_client_is_changed_from_what_is_known(store: &dyn Store) {
     let both = edit_client(store, &owner(), |client| client.permission = Some(true)).await.unwrap();
     assert_eq!((both.permission, both.revoked_at, both.revision), (Some(true), Some(at(1)), 2));
     assert_eq!(store.client(&owner()).await.unwrap(), both);
-    // Nothing changed, nothing written.
+    // Without a change, nothing is written.
     let same = edit_client(store, &owner(), |client| client.permission = Some(true)).await.unwrap();
     assert_eq!(same, both);
 }
 
-/// What one hand put back is not put back by another that took it before.
+/// A notification read before another put-back isn't put back.
 pub async fn a_notification_is_put_back_from_the_latest(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let mut with = change(Vec::new());
@@ -100,7 +100,7 @@ pub async fn a_notification_is_put_back_from_the_latest(store: &dyn Store) {
     assert_eq!((kept.attempts, kept.revision), (1, 1));
 }
 
-/// Notes likewise.
+/// Bridge statuses likewise.
 pub async fn a_note_is_changed_from_the_latest(store: &dyn Store) {
     let note = |text: &str, revision| StoredStatus { text: text.to_owned(), revision };
     store.put_bridge_status(PIM, note("one", 0)).await.unwrap();
@@ -109,7 +109,7 @@ pub async fn a_note_is_changed_from_the_latest(store: &dyn Store) {
     assert_eq!(store.bridge_status(PIM).await.unwrap(), Some(note("two", 2)));
 }
 
-/// Conditions that hold, one after another made untrue by `change`.
+/// Conditions that hold, invalidated one by one by `change`.
 async fn judged(store: &dyn Store) -> Vec<Condition> {
     let pim = store.add_pim(pim("a")).await.unwrap();
     assert_eq!(pim.id, PIM);
@@ -133,7 +133,7 @@ async fn withdraw(store: &dyn Store) {
     edit_client(store, &owner(), |client| client.permission = Some(false)).await.unwrap();
 }
 
-/// A change that was judged by what is not so any more is not made, and no part of it.
+/// A change based on outdated state is rejected as a whole.
 pub async fn a_change_is_judged_in_its_commit(store: &dyn Store) {
     let (subscriber, _) = make(store).await;
     let conditions = judged(store).await;
@@ -156,7 +156,7 @@ pub async fn a_change_is_judged_in_its_commit(store: &dyn Store) {
     assert!(matches!(new(gone).await, Err(ChangeError::Outdated)));
 }
 
-/// Events of a key that has ended meanwhile are not taken, and may come again with another one.
+/// Events sent with a key that has since been revoked are rejected, and may be sent again with another key.
 pub async fn an_append_is_judged_in_its_commit(store: &dyn Store) {
     let conditions = judged(store).await;
     let append = |ids: &str, conditions: &[Condition]| store.append_if(PIM, events(ids), at(0), conditions.to_vec());
@@ -173,7 +173,7 @@ pub async fn an_append_is_judged_in_its_commit(store: &dyn Store) {
     assert_eq!(store.tail(shard(store)).head(), Position(3));
 }
 
-/// The bridge's requests likewise: neither events nor states.
+/// Bridge requests likewise: neither events nor states are stored.
 pub async fn a_request_of_the_bridge_is_judged_in_its_commit(store: &dyn Store) {
     let conditions = judged(store).await;
     let product = SnapshotKey { kind: SnapshotKind::Product, key: "p".to_owned() };
@@ -190,7 +190,7 @@ pub async fn a_request_of_the_bridge_is_judged_in_its_commit(store: &dyn Store) 
     append("b", Some(kept.revision), &[Condition::Pim { id: PIM, revision: 1 }]).await.unwrap();
 }
 
-/// What is known of a client of another PIM is another thing.
+/// The record of another PIM's client is independent.
 pub async fn conditions_are_about_one_client(store: &dyn Store) {
     let conditions = judged(store).await;
     let mut other = owner();

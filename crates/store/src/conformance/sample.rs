@@ -1,4 +1,4 @@
-//! Samples that the tests are made of.
+//! Sample data of the tests.
 
 use std::time::Duration;
 
@@ -18,29 +18,29 @@ use crate::error::ChangeError;
 use crate::event_log::{ReadLimit, Scope};
 use crate::shard::{Shard, Tenure};
 
-/// The PIM that most tests are about.
+/// The PIM of most tests.
 pub const PIM: PimId = PimId(1);
-/// Another one, of the same shard however many there are.
+/// Another PIM, in the same shard for any number of shards.
 pub const OTHER: PimId = PimId(65);
-/// One of another shard, where there are several.
+/// A PIM of another shard, if there are several.
 pub const FAR: PimId = PimId(2);
 
-/// The shard that most tests are about.
+/// The shard of most tests.
 pub fn shard(store: &dyn Store) -> Shard {
     store.shard_of(PIM)
 }
 
-/// All of its events.
+/// All of the shard's events.
 pub fn everything(store: &dyn Store) -> Scope {
     Scope::Shard(shard(store))
 }
 
-/// Takes it over: tests are its owner each time anew.
+/// Takes over the shard: each test step is a new owner.
 pub async fn own(store: &dyn Store) -> Tenure {
     store.take(shard(store)).await.unwrap()
 }
 
-/// An instant so many seconds after some morning.
+/// The instant this many seconds after some morning.
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(1_790_000_000_000_000 + seconds * 1_000_000)
 }
@@ -58,12 +58,12 @@ pub fn event(id: &str) -> Event {
     })
 }
 
-/// Events with these ids, separated by blanks.
+/// Events with these space-separated ids.
 pub fn events(ids: &str) -> Vec<Event> {
     ids.split_whitespace().map(event).collect()
 }
 
-/// Reads without a limit.
+/// No limit.
 pub const ALL: ReadLimit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
 
 /// Appends events with these ids.
@@ -71,12 +71,12 @@ pub async fn append(store: &dyn Store, pim: PimId, ids: &str, now: Timestamp) {
     store.append(pim, events(ids), now).await.unwrap();
 }
 
-/// Lets hours of service pass.
+/// Advances the hours of service.
 pub async fn serve(store: &dyn Store, hours: u64) {
     store.served(&store.take(Shard::FIRST).await.unwrap(), Duration::from_secs(hours * 3600)).await.unwrap();
 }
 
-/// The ids of the events from `from` on, and where to read on.
+/// Ids of the events from `from` on, and the next position.
 pub async fn read(store: &dyn Store, pim: Option<PimId>, from: u64, limit: ReadLimit) -> (String, u64) {
     let scope = pim.map_or_else(|| everything(store), Scope::Pim);
     let chunk = store.read(scope, Position(from), limit).await.unwrap();
@@ -85,7 +85,7 @@ pub async fn read(store: &dyn Store, pim: Option<PimId>, from: u64, limit: ReadL
     (ids.join(" "), chunk.next.0)
 }
 
-/// The owner of the samples.
+/// Owner of the samples.
 pub fn owner() -> Owner {
     Owner { pim: PIM, client_id: ClientId("client".to_owned()) }
 }
@@ -111,7 +111,7 @@ pub fn subscriber() -> Subscriber {
     }
 }
 
-/// A selection of this type.
+/// A selection of this event type.
 pub fn selection(name: &str) -> Selection {
     Selection { events: vec![EventType::new(name)], filter: None }
 }
@@ -140,7 +140,7 @@ pub fn subscription(of: &Subscriber) -> Subscription {
     }
 }
 
-/// The same with the next revision, and something changed.
+/// The subscription with the next revision and a modification.
 pub fn changed(stored: &Subscription, change: impl FnOnce(&mut Subscription)) -> Subscription {
     let mut next = stored.clone();
     next.revision += 1;
@@ -153,7 +153,7 @@ pub fn change(subscriptions: Vec<Put<Subscription>>) -> Change {
     Change { subscriptions, subscriber_limit: 20, subscription_limit: 20, ..Change::default() }
 }
 
-/// Makes a subscriber with one subscription.
+/// Creates a subscriber with one subscription.
 pub async fn make(store: &dyn Store) -> (Subscriber, Subscription) {
     let subscriber = subscriber();
     let subscription = subscription(&subscriber);
@@ -163,7 +163,7 @@ pub async fn make(store: &dyn Store) -> (Subscriber, Subscription) {
     (subscriber, made.subscriptions.remove(0))
 }
 
-/// Changes a subscription and gives it as it is stored.
+/// Changes a subscription and returns it as stored.
 pub async fn put(store: &dyn Store, next: Subscription) -> Subscription {
     try_put(store, next).await.unwrap().subscriptions.remove(0)
 }
@@ -180,7 +180,7 @@ pub fn error(message: &str, at: Timestamp) -> LogEntry {
     entry(LogBody::FailedDelivery(failure), at)
 }
 
-/// An entry of the sample's owner.
+/// An entry of the sample owner.
 pub fn entry(body: LogBody, at: Timestamp) -> LogEntry {
     let any = LogEntry::action(&owner(), SubscriberId::generate(), None, Action::SubscriberCreated, at);
     LogEntry { subscriber_id: None, body, ..any }

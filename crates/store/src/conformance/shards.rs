@@ -1,5 +1,5 @@
-//! What becomes of shards that several processes share: for backends that can take over. Each test gets two processes
-//! on one empty store with [`Spread::CLUSTER`](crate::Spread::CLUSTER).
+//! Shards shared by several processes, for backends that support takeover. Each test gets two processes on one empty
+//! store with [`Spread::CLUSTER`](crate::Spread::CLUSTER).
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use crate::shard::{Epoch, Shard};
 use crate::snapshots::{SnapshotKey, SnapshotKind, SnapshotSave, StoredStatus};
 use crate::transition;
 
-/// Nothing of a shard but what is before this position is needed.
+/// Floors that keep only the events from this position on.
 fn all_before(rest: u64) -> Floors {
     Floors { pims: Vec::new(), rest: Position(rest) }
 }
 
-/// A save that moves the mark and tells a lane's owner something.
+/// A save that advances the mark and adds a log entry for a lane's owner.
 fn save(mark: u64, of: &Subscription) -> Save {
     let lane = LaneSave { cursor: Some(Position(mark)), entries: vec![error("it failed", at(0))], ..lane(of) };
     Save { mark: Position(mark), lanes: vec![lane] }
@@ -43,7 +43,7 @@ fn is_fenced<T: std::fmt::Debug>(result: Result<T, TenureError>) {
     assert!(matches!(result, Err(TenureError::Fenced)), "{result:?}");
 }
 
-/// Nothing that the old owner writes is kept, whatever it is.
+/// No write of the old owner is accepted.
 pub async fn whoever_was_taken_over_is_fenced(a: &dyn Store, b: &dyn Store) {
     assert_eq!(a.shard_of(PIM), b.shard_of(PIM));
     let shard = shard(a);
@@ -83,7 +83,8 @@ pub async fn whoever_was_taken_over_is_fenced(a: &dyn Store, b: &dyn Store) {
     assert_eq!(b.notifications(shard, None, 10).await.unwrap().len(), 2);
 }
 
-/// A lost connection is a takeover by oneself: what was sent before it and arrives late is refused.
+/// After a lost connection the process takes over from itself: writes that were sent before and arrive late are
+/// rejected.
 pub async fn an_owner_that_takes_its_shard_anew_is_fenced_in_the_old_epoch(a: &dyn Store, _: &dyn Store) {
     let (old, new) = (own(a).await, own(a).await);
     assert_eq!((old.node, old.epoch.0 + 1), (new.node, new.epoch.0));
@@ -91,7 +92,7 @@ pub async fn an_owner_that_takes_its_shard_anew_is_fenced_in_the_old_epoch(a: &d
     a.save(&new, Save { mark: Position(1), lanes: Vec::new() }).await.unwrap();
 }
 
-/// Each shard has an owner of its own.
+/// Each shard has its own owner.
 pub async fn a_takeover_is_of_one_shard(a: &dyn Store, b: &dyn Store) {
     let (near, far) = (own(a).await, a.take(a.shard_of(FAR)).await.unwrap());
     assert_ne!(near.shard, far.shard);
@@ -100,7 +101,7 @@ pub async fn a_takeover_is_of_one_shard(a: &dyn Store, b: &dyn Store) {
     is_fenced(a.save(&far, Save { mark: Position(1), lanes: Vec::new() }).await);
 }
 
-/// Who appends and who changes need not own anything; the owner is told.
+/// Appends and changes need no ownership; the owner is notified.
 pub async fn everybody_appends_and_changes_and_the_owner_is_told(a: &dyn Store, b: &dyn Store) {
     let tenure = own(b).await;
     let (tail, mut committed) = (b.tail(tenure.shard), b.committed(tenure.shard));
@@ -109,13 +110,13 @@ pub async fn everybody_appends_and_changes_and_the_owner_is_told(a: &dyn Store, 
     assert_eq!(made.shard, tenure.shard);
     append(a, PIM, "a b", at(0)).await;
     tail.watch().wait_for(|head| *head == Position(3)).await.unwrap();
-    // Announced before the events came.
+    // Announced before the events arrived.
     assert!(*committed.borrow_and_update() >= made.version);
     let events = tail.since(Position(1), 10).unwrap();
     assert_eq!(events, a.read(Scope::Pim(PIM), Position(1), ALL).await.unwrap().events);
     let (version, subscriptions) = b.changed_since(tenure.shard, None).await.unwrap();
     assert_eq!((version, subscriptions), (made.version, made.subscriptions));
-    // In effect everywhere when the owner says so.
+    // In effect everywhere once the owner has applied it.
     let now = Duration::ZERO;
     assert!(!a.in_effect(tenure.shard, version, now).await);
     b.apply(&tenure, version).await.unwrap();
@@ -123,7 +124,7 @@ pub async fn everybody_appends_and_changes_and_the_owner_is_told(a: &dyn Store, 
     assert!(!a.in_effect(tenure.shard, version + 1, now).await);
 }
 
-/// Positions, versions and marks of one shard say nothing of another.
+/// Positions, versions and marks of one shard are independent of others.
 pub async fn shards_share_nothing(a: &dyn Store, _: &dyn Store) {
     let (near, far) = (a.shard_of(PIM), a.shard_of(FAR));
     append(a, PIM, "a b", at(0)).await;
@@ -146,14 +147,14 @@ pub async fn shards_share_nothing(a: &dyn Store, _: &dyn Store) {
     let (near, far) = (a.take(near).await.unwrap(), a.take(far).await.unwrap());
     a.save(&near, Save { mark: Position(4), lanes: Vec::new() }).await.unwrap();
     assert_eq!(a.load(&far).await.unwrap(), Default::default());
-    // A lane is its own shard's.
+    // A lane belongs to its own shard.
     let lanes = a.load(&near).await.unwrap().lanes;
     a.save(&far, save(1, &stored)).await.unwrap();
     assert_eq!(a.load(&near).await.unwrap().lanes, lanes);
     assert_eq!(a.entries(&owner(), &query()).await.unwrap().entries, []);
 }
 
-/// What belongs to somebody else stays, whatever the floors say.
+/// Other shards' events are kept, whatever the floors name.
 pub async fn trimming_touches_no_other_shard(a: &dyn Store, b: &dyn Store) {
     append(a, PIM, "a b", at(0)).await;
     append(a, FAR, "c d", at(0)).await;
@@ -166,12 +167,12 @@ pub async fn trimming_touches_no_other_shard(a: &dyn Store, b: &dyn Store) {
     assert_eq!(b.trim(&far, &all_before(3)).await.unwrap(), 2);
 }
 
-/// The owner of a PIM that all tests share, and of one that is far from it.
+/// The owner of the PIM that all tests share, and one of a PIM in another shard.
 fn owners() -> [Owner; 2] {
     [owner(), Owner { pim: FAR, ..owner() }]
 }
 
-/// Entries, what was deleted, and what removed PIMs left, in two shards: each owner prunes its own.
+/// Entries, deleted objects and leftovers of removed PIMs, in two shards: each owner prunes its own.
 pub async fn pruning_touches_no_other_shard(a: &dyn Store, b: &dyn Store) {
     let product = || SnapshotKey { kind: SnapshotKind::Product, key: "p".to_owned() };
     for of in owners() {
@@ -210,12 +211,12 @@ pub async fn pruning_touches_no_other_shard(a: &dyn Store, b: &dyn Store) {
     }
 }
 
-/// Something that its owner was told.
+/// A log entry for an owner.
 fn told(of: &Owner) -> LogEntry {
     LogEntry { owner: of.clone(), ..entry(LogBody::Action(Action::SubscriberCreated), at(0)) }
 }
 
-/// Each shard's owner sends what waits in it.
+/// Each shard's owner sends the notifications of that shard.
 pub async fn notifications_are_read_by_shard(a: &dyn Store, b: &dyn Store) {
     for of in owners() {
         let subscriber = Subscriber { owner: of, ..subscriber() };

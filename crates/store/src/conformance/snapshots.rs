@@ -1,4 +1,4 @@
-//! Snapshots, and the events that come with them.
+//! Snapshots, and the events appended with them.
 
 use domain::PimId;
 
@@ -29,13 +29,13 @@ async fn revision(store: &dyn Store, key: &str) -> Option<u64> {
     snapshot(store, PIM, product(key)).await.map(|found| found.revision)
 }
 
-/// Makes or changes a snapshot, with an event.
+/// Creates or changes a snapshot, with an event.
 async fn put(store: &dyn Store, id: &str, key: &str, to: &str) {
     let seen = revision(store, key).await;
     store.append_new(PIM, events(id), vec![save(key, seen, to)], at(0)).await.unwrap();
 }
 
-/// What was appended is in log and tail, what was saved can be read, large or empty.
+/// Appended events are in log and tail; saved states can be read, large or empty.
 pub async fn events_and_snapshots_come_together(store: &dyn Store) {
     assert_eq!(store.snapshots(PIM, vec![product("p")]).await.unwrap().len(), 0);
     let large = "x".repeat(300_000);
@@ -53,7 +53,7 @@ pub async fn events_and_snapshots_come_together(store: &dyn Store) {
     assert_eq!(read(store, None, 3, ALL).await, ("c".to_owned(), 4));
 }
 
-/// A known id stops the request, and nothing of it stays: neither other events and their ids nor snapshots.
+/// A known id rejects the whole request: other events, their ids and snapshots.
 pub async fn what_is_known_stops_all_of_it(store: &dyn Store) {
     append(store, PIM, "a b", at(0)).await;
     let stopped = store.append_new(PIM, events("c b d a"), vec![save("p", None, "one")], at(1)).await.unwrap_err();
@@ -61,13 +61,13 @@ pub async fn what_is_known_stops_all_of_it(store: &dyn Store) {
     assert_eq!(body(store, "p").await, None);
     store.append_new(PIM, events("c d"), vec![save("p", None, "one")], at(1)).await.unwrap();
     assert_eq!(read(store, None, 1, ALL).await, ("a b c d".to_owned(), 5));
-    // Forgotten with the window, as elsewhere.
+    // The id expires with the window, as elsewhere.
     serve(store, 25).await;
     store.append_new(PIM, events("a"), Vec::new(), at(1)).await.unwrap();
     assert_eq!(read(store, None, 5, ALL).await, ("a".to_owned(), 6));
 }
 
-/// Events that were made from a state that is not there any more are not taken.
+/// Events made from an outdated state are rejected.
 pub async fn what_was_changed_stops_all_of_it(store: &dyn Store) {
     put(store, "a", "p", "one").await;
     let stale = revision(store, "p").await;
@@ -85,7 +85,7 @@ pub async fn what_was_changed_stops_all_of_it(store: &dyn Store) {
     assert_eq!(read(store, None, 1, ALL).await.0, "a b c");
 }
 
-/// `body: None` deletes; deleting what is not there is fine.
+/// `body: None` deletes; deleting a missing snapshot is fine.
 pub async fn a_removed_entity_leaves_nothing(store: &dyn Store) {
     put(store, "a", "p", "one").await;
     let gone = |seen| vec![SnapshotSave { key: product("p"), seen, body: None }];
@@ -95,7 +95,7 @@ pub async fn a_removed_entity_leaves_nothing(store: &dyn Store) {
     assert_eq!(read(store, None, 1, ALL).await.0, "a b c");
 }
 
-/// An entity that is removed and made again is another one.
+/// A removed entity that is created again is a different one.
 pub async fn a_revision_never_comes_again(store: &dyn Store) {
     let mut seen = Vec::new();
     for round in 0..3 {
@@ -111,7 +111,7 @@ pub async fn a_revision_never_comes_again(store: &dyn Store) {
     assert_eq!(seen.len(), 6);
 }
 
-/// The same key of another PIM or another kind is something else.
+/// The same key of another PIM or kind is a different snapshot.
 pub async fn pims_and_kinds_are_kept_apart(store: &dyn Store) {
     let model = SnapshotKey { kind: SnapshotKind::ProductModel, key: "p".to_owned() };
     put(store, "a", "p", "product").await;
@@ -124,7 +124,7 @@ pub async fn pims_and_kinds_are_kept_apart(store: &dyn Store) {
     assert_eq!(snapshot(store, OTHER, model).await, None);
 }
 
-/// One dedup space: what came through the bridge is a duplicate elsewhere.
+/// One dedup space: events of the bridge are duplicates elsewhere.
 pub async fn the_ids_are_known_to_other_appends(store: &dyn Store) {
     store.append_new(PIM, events("a b"), Vec::new(), at(0)).await.unwrap();
     let appended = store.append(PIM, events("b c"), at(1)).await.unwrap();
@@ -132,7 +132,7 @@ pub async fn the_ids_are_known_to_other_appends(store: &dyn Store) {
     assert_eq!(read(store, None, 1, ALL).await.0, "a b c");
 }
 
-/// Requests at once that saw the same state: one is taken, and all of its parts.
+/// Of concurrent requests that saw the same state, exactly one is accepted, as a whole.
 pub async fn of_many_at_once_one_is_first(store: &dyn Store) {
     put(store, "first", "p", "0").await;
     for round in 0..10 {
@@ -162,7 +162,7 @@ pub async fn of_many_at_once_one_is_first(store: &dyn Store) {
     }
 }
 
-/// Nothing of a PIM stays behind, and nothing of the others goes.
+/// All data of a removed PIM is deleted, and none of the others.
 pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
     let a = store.add_pim(pim("a")).await.unwrap();
     let b = store.add_pim(pim("b")).await.unwrap();
@@ -192,7 +192,7 @@ pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
 
 /// A state that doesn't fit is not stored and its predecessor is deleted; the events are appended.
 pub async fn states_of_a_pim_are_bounded(store: &dyn Store) {
-    // Four of these are all that fits.
+    // Four of these fill the bound.
     let quarter = "x".repeat((STATE_BYTES / 4 - size(&product("a"), b"")) as usize);
     for key in ["a", "b", "c", "d"] {
         put(store, key, key, &quarter).await;
@@ -204,7 +204,7 @@ pub async fn states_of_a_pim_are_bounded(store: &dyn Store) {
     assert!(snapshot(store, OTHER, product("e")).await.is_some(), "each PIM has its own bound");
     put(store, "f", "a", &format!("{quarter}x")).await;
     assert_eq!(revision(store, "a").await, None, "the state before must not stay");
-    // What went made room, also for several at once, as long as it lasts.
+    // Deleted states made room, shared by several new ones until it is used up.
     let saves = vec![save("g", None, &quarter[1000..]), save("h", None, &quarter), save("e", None, "")];
     store.append_new(PIM, events("g h i"), saves, at(0)).await.unwrap();
     let mut kept = Vec::new();
@@ -218,7 +218,7 @@ pub async fn states_of_a_pim_are_bounded(store: &dyn Store) {
     assert_eq!(read(store, Some(PIM), 1, ALL).await.0, "a b c d e f g h i j");
 }
 
-/// The last one counts.
+/// The last one wins.
 pub async fn a_note_is_kept_for_each_pim(store: &dyn Store) {
     assert_eq!(store.bridge_status(PIM).await.unwrap(), None);
     let note = |text: &str, revision| StoredStatus { text: text.to_owned(), revision };

@@ -1,4 +1,4 @@
-//! Round trips, and damage of every kind.
+//! Round trips, and all kinds of damage.
 
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ fn sample() -> Vec<Arc<LoggedEvent>> {
         .collect()
 }
 
-/// The same events, one of them brought by a request that is traced.
+/// The same events, one of them from a traced request.
 fn traced() -> Vec<Arc<LoggedEvent>> {
     let parent = TraceParent { trace_id: [7; 16], span_id: [9; 8], sampled: true };
     let mut events = sample();
@@ -107,7 +107,7 @@ proptest! {
         prop_assert_eq!(read, events);
     }
 
-    /// With a checksum that fits, so that the reader behind it is tried.
+    /// With a valid checksum, so that the decoder behind it is tested.
     #[test]
     fn rubbish_is_an_error_and_no_panic(version in PLAIN..=TRACED, body in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut frame = vec![version];

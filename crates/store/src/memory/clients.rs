@@ -50,7 +50,7 @@ impl Clients for MemoryStore {
 }
 
 impl State {
-    /// Those of whom something is known, or who have a subscriber that is not deleted; some of them twice.
+    /// Clients with a record or with a subscriber that is not deleted; some of them twice.
     fn owners(&self) -> impl Iterator<Item = &Owner> {
         let with_subscribers = self.subscribers.values().filter(|one| one.status != SubscriberStatus::Deleted);
         with_subscribers.map(|one| &one.owner).chain(self.clients.keys())

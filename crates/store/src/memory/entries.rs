@@ -52,7 +52,7 @@ impl Entries for MemoryStore {
 }
 
 impl State {
-    /// Adds a log entry, or counts it with the one that it equals.
+    /// Adds a log entry, or merges it with an equal one.
     pub(super) fn add(&mut self, entry: LogEntry) {
         let owner = entry.owner.clone();
         self.add_or_merge(entry);
@@ -76,7 +76,7 @@ impl State {
         self.entries.insert(entry.id, KeptEntry::new(entry, hour));
     }
 
-    /// Lets the oldest entries of an owner go beyond the bounds.
+    /// Drops the oldest entries of an owner beyond the bounds.
     fn bound_entries(&mut self, owner: &Owner) {
         let of_owner = self.entries.iter().filter(|(_, kept)| kept.entry.owner == *owner);
         let mut of_owner: Vec<_> = of_owner.map(|(id, kept)| (*id, kept.bytes)).collect();

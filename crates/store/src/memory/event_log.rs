@@ -24,7 +24,7 @@ impl MemoryStore {
         seen.is_some_and(|hour| *hour >= state.hour.ago(self.settings.dedup_window))
     }
 
-    /// Appends under the lock.
+    /// Appends while holding the lock.
     pub(super) fn append_to(
         &self,
         state: &mut State,
@@ -65,7 +65,7 @@ impl MemoryStore {
             logged.push(event);
         }
         state.backlog.count(pim, i64::try_from(more).unwrap_or(i64::MAX));
-        // Under the lock, so that the tail's order is that of the log.
+        // While holding the lock, so that the tail has the log's order.
         let shard = state.spread.shard_of(pim);
         state.tell(|news| news.tail(shard).push(logged.iter().cloned()));
         Ok(Appended { accepted, duplicates })
@@ -185,7 +185,7 @@ impl EventLog for MemoryStore {
 }
 
 impl ShardState {
-    /// Where the log ended when this hour of service began, or ends if it has not.
+    /// Head of the log at the start of this hour of service; the current head if it hasn't started.
     fn began(&self, hour: ServiceHour) -> Position {
         self.hours.range(hour..).next().map_or(self.head(), |(_, head)| *head)
     }

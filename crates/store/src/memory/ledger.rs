@@ -25,7 +25,7 @@ impl Ledger for MemoryStore {
             if state.spread.shard_of(pim) != tenure.shard {
                 continue;
             }
-            // What happened has happened, whatever the subscription has become since.
+            // Entries are kept regardless of the subscription's later changes.
             for entry in std::mem::take(&mut lane.entries) {
                 state.add(entry);
             }
@@ -57,13 +57,13 @@ impl LedgerRecord {
         record.exceptions.sort_by_key(|exception| exception.position);
     }
 
-    /// Where a lane stands: its own cursor, or the mark.
+    /// Position of a lane: its own cursor, or the mark.
     pub(super) fn cursor(&self, of: SubscriptionId) -> Position {
         let record = self.lanes.iter().find(|lane| lane.subscription == of);
         record.and_then(|lane| lane.cursor).unwrap_or(self.mark)
     }
 
-    /// Does to a lane what the change of its subscription asks for, at this head of the log.
+    /// Applies the effect of a subscription's change to its lane, at this head of the log.
     pub(super) fn affect(&mut self, of: SubscriptionId, generation: u32, effect: LaneEffect, head: Position) {
         let cursor = self.cursor(of);
         if effect == LaneEffect::None {

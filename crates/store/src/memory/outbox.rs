@@ -63,7 +63,7 @@ impl Outbox for MemoryStore {
 impl State {
     pub(super) fn notify(&mut self, notifications: &[Notification]) {
         for notification in notifications {
-            // Each is about a subscription, and no subscription is without its subscriber.
+            // Each concerns a subscription, and no subscription is without its subscriber.
             let Some(subscriber) = self.subscribers.get(&notification.subscriber_id).cloned() else { continue };
             self.put_out(&subscriber.owner, Outgoing::to(&subscriber, notification));
         }
@@ -77,7 +77,7 @@ impl State {
         self.bound_notifications(owner.pim);
     }
 
-    /// Lets the oldest of the client with the most notifications go, until a PIM has no more than it may have.
+    /// Drops the oldest notifications of the client with the most, down to the PIM's bound.
     fn bound_notifications(&mut self, pim: PimId) {
         let mut count = self.notifications.iter().filter(|(owner, _)| owner.pim == pim).count();
         while count > MOST_NOTIFICATIONS {

@@ -80,7 +80,7 @@ impl Subscriptions for MemoryStore {
             return Err(ChangeError::Outdated);
         }
         state.check(&change)?;
-        // From here on nothing fails: all or nothing without an undo.
+        // Nothing fails from here on: all or nothing without an undo.
         if let Some(put) = &change.subscriber {
             let stored = state.subscribers.get(&put.value().id);
             let subscriber = stamp::stamp_subscriber(stored, put)?;
@@ -140,7 +140,7 @@ impl Subscriptions for MemoryStore {
 }
 
 impl State {
-    /// Whether all of a change can be made.
+    /// Checks that all of a change can be made.
     fn check(&mut self, change: &Change) -> Result<(), ChangeError> {
         let mut subscribers = self.subscribers.clone();
         if let Some(put) = &change.subscriber {

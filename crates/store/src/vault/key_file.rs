@@ -1,5 +1,5 @@
-//! The key file: made at the first start, readable by its owner only. One key a line, `id base64`; the first one seals,
-//! all of them open.
+//! The key file: created at the first start, readable by its owner only. One key per line, `id base64`; the first one
+//! seals, all of them open.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{MasterKey, MasterKeyError, Vault, VaultError};
 
-/// The key file was not used.
+/// The key file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// Reading or writing failed.
@@ -15,13 +15,13 @@ pub enum KeyFileError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Others can read the file.
     #[error(
-        "key file {}: others than its owner can read or write it (mode {mode:03o}); `chmod 600 {}` closes it. If somebody may \
-         have read it, change the secrets that it protects",
+        "key file {}: others than its owner can read or write it (mode {mode:03o}); `chmod 600 {}` closes it. If \
+         somebody may have read it, change the secrets that it protects",
         path.display(), path.display()
     )]
     Exposed {
@@ -30,42 +30,45 @@ pub enum KeyFileError {
         /// Its mode.
         mode: u32,
     },
-    /// A line is not a key.
+    /// An invalid line.
     #[error("key file {}, line {line}: {problem}", path.display())]
     Line {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// No key in it.
-    #[error("key file {}: there is no key in it; a line is `id base64`, the first one is used for sealing", .0.display())]
+    /// The file has no key.
+    #[error(
+        "key file {}: there is no key in it; a line is `id base64`, the first one is used for sealing",
+        .0.display()
+    )]
     Empty(PathBuf),
-    /// The keys do not go together, or none could be made.
+    /// The keys are incompatible.
     #[error("key file {}: {source}", path.display())]
     Keys {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         source: VaultError,
     },
-    /// A key could not be made.
+    /// No key could be generated.
     #[error(transparent)]
     Key(#[from] MasterKeyError),
 }
 
-/// Opens the vault of a key file, and makes the file with a new key if it is not there.
+/// Opens the vault of a key file, and creates the file with a new key if it doesn't exist.
 ///
-/// `group_may_read`: whether its group may read it as well, as Kubernetes' `fsGroup` has it.
+/// `group_may_read`: whether its group may read it as well, as with Kubernetes' `fsGroup`.
 pub fn open_key_file(path: &Path, group_may_read: bool) -> Result<Vault, KeyFileError> {
     let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
     match File::open(path) {
         Ok(file) => read(path, file, group_may_read),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path) {
             Ok(vault) => Ok(vault),
-            // Another process was faster; its key counts.
+            // A concurrent process created it; its key counts.
             Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
                 read(path, File::open(path).map_err(failed)?, group_may_read)
             }
@@ -97,7 +100,7 @@ fn read(path: &Path, mut file: File, group_may_read: bool) -> Result<Vault, KeyF
     Vault::new(current, keys).map_err(|source| KeyFileError::Keys { path: path.to_owned(), source })
 }
 
-/// Writes a file beside and links it into its place, so that nobody ever sees half a key and no key is replaced.
+/// Writes a temporary file and links it into place, so that no half-written key is visible and no key is replaced.
 fn create(path: &Path) -> Result<Vault, KeyFileError> {
     let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
     let key = MasterKey::generate()?;
@@ -105,12 +108,16 @@ fn create(path: &Path) -> Result<Vault, KeyFileError> {
     name.push(format!(".{}", key.id()));
     let beside = PathBuf::from(name);
     let written = write_new(&beside, &key).and_then(|()| fs::hard_link(&beside, path));
-    // The link is what counts; the name beside it is of no use either way.
+    // The link is what counts; the temporary name is useless either way.
     let removed = fs::remove_file(&beside);
     written.and(removed).map_err(failed)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    tracing::info!(path = %path.display(), key.id = key.id(), "generated an encryption key; back it up: secrets cannot be read without it");
+    tracing::info!(
+        path = %path.display(),
+        key.id = key.id(),
+        "generated an encryption key; back it up: secrets cannot be read without it"
+    );
     Vault::new(key, []).map_err(|source| KeyFileError::Keys { path: path.to_owned(), source })
 }
 
@@ -122,7 +129,8 @@ fn write_new(path: &Path, key: &MasterKey) -> io::Result<()> {
     let mut file = options.open(path)?;
     writeln!(
         file,
-        "# Master keys that protect stored secrets: id and 32 bytes in base64. The first one seals, all of them open.\n{} {}",
+        "# Master keys that protect stored secrets: id and 32 bytes in base64. The first one seals, all of them \
+         open.\n{} {}",
         key.id(),
         key.expose_base64()
     )?;

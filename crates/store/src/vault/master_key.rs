@@ -8,23 +8,23 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 
 /// AES-256.
 pub(super) const KEY_LEN: usize = 32;
-/// Longest id of a key.
+/// Maximum length of a key's id.
 const MAX_ID_LEN: usize = 64;
 
-/// A key of 32 bytes with an id. `Debug` shows the id only.
+/// A key of 32 bytes with an id. `Debug` shows only the id.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MasterKey {
     id: String,
     bytes: [u8; KEY_LEN],
 }
 
-/// What is wrong with a key as it was given.
+/// An invalid key.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum MasterKeyError {
     /// The id.
     #[error("a master key's id is 1 to {MAX_ID_LEN} characters of A-Z a-z 0-9 . _ -, not {0:?}")]
     Id(String),
-    /// The text is no base64. The text itself is not shown.
+    /// The text isn't base64. The text itself is not shown.
     #[error("the master key {0:?} is not base64; `openssl rand -base64 32` makes a key")]
     NotBase64(String),
     /// The length.
@@ -32,16 +32,16 @@ pub enum MasterKeyError {
     Length {
         /// The key's id.
         id: String,
-        /// Bytes that it has.
+        /// Its length in bytes.
         found: usize,
     },
-    /// The system gave no randomness.
+    /// The system provided no randomness.
     #[error("no random key could be made")]
     NoRandomness,
 }
 
 impl MasterKey {
-    /// A key of these bytes.
+    /// A key from bytes.
     pub fn new(id: &str, bytes: &[u8]) -> Result<MasterKey, MasterKeyError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if id.is_empty() || id.len() > MAX_ID_LEN || !id.chars().all(allowed) {
@@ -52,7 +52,7 @@ impl MasterKey {
         Ok(MasterKey { id: id.to_owned(), bytes })
     }
 
-    /// A key as it stands in a configuration: 32 bytes in base64, of either alphabet, padded or not.
+    /// A configured key: 32 bytes in base64, of either alphabet, padded or not.
     pub fn from_base64(id: &str, text: &str) -> Result<MasterKey, MasterKeyError> {
         let text = text.trim();
         let engines = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD];
@@ -67,7 +67,7 @@ impl MasterKey {
         MasterKey::new(id, &bytes)
     }
 
-    /// A new key whose id is made from itself, so that two keys never share one.
+    /// A new key with an id derived from itself, so that two keys never share one.
     pub fn generate() -> Result<MasterKey, MasterKeyError> {
         let mut key = MasterKey::random("new")?;
         let digest = digest::digest(&digest::SHA256, &[b"master key id\0".as_slice(), &key.bytes].concat());
@@ -81,7 +81,7 @@ impl MasterKey {
         &self.id
     }
 
-    /// The key itself in base64, to write it down.
+    /// The key itself in base64, to be written down.
     pub fn expose_base64(&self) -> String {
         STANDARD.encode(self.bytes)
     }

@@ -1,4 +1,4 @@
-//! Sealing and opening, and every way in which it must not work.
+//! Sealing and opening, and every way in which opening must fail.
 
 use std::fs;
 
