@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{backup, client, config, demo, emit, filter, listen, pim, reseal, serve};
+use crate::commands::{
+    backup, client, completions, config, demo, emit, filter, health, listen, man, openapi, pim, reseal, serve,
+};
 
 /// Ingests a PIM's events and delivers them to subscribers: filtered, signed and rate-limited
 #[derive(Parser, Debug)]
@@ -37,6 +39,11 @@ pub(crate) enum Command {
     Backup(backup::BackupArgs),
     Reseal(reseal::ResealArgs),
     Config(config::ConfigCommandArgs),
+    Health(health::HealthArgs),
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApiArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 #[cfg(test)]

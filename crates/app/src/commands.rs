@@ -2,11 +2,15 @@
 
 pub(crate) mod backup;
 pub(crate) mod client;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod emit;
 pub(crate) mod filter;
+pub(crate) mod health;
 pub(crate) mod listen;
+pub(crate) mod man;
+pub(crate) mod openapi;
 pub(crate) mod pim;
 pub(crate) mod reseal;
 pub(crate) mod serve;
@@ -27,6 +31,10 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Backup(args) => backup::run(&args),
         Command::Reseal(args) => reseal::run(&args),
         Command::Config(args) => config::run(args),
+        Command::Health(args) => health::run(&args),
+        Command::OpenApi(args) => openapi::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

@@ -55,8 +55,7 @@ impl Platform {
         let settings = &config.settings;
         let listener = listen(settings.top.listen).await?;
         let address = listener.local_addr().context("unknown listen address")?;
-        let public_url =
-            settings.top.public_url.as_ref().map_or_else(|| format!("http://{address}"), |url| url.0.clone());
+        let public_url = tuning::public_url(settings, address);
         let clock = Clock::system();
         let mut supervisor = Supervisor::new();
 

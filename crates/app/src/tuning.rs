@@ -1,5 +1,7 @@
 //! The settings of each crate, from the operator's.
 
+use std::net::SocketAddr;
+
 use api::OperatorKey;
 use domain::EventType;
 use domain::event_type::{EventTypes, RegisteredType};
@@ -41,6 +43,11 @@ pub(crate) fn engine_settings(settings: &Settings) -> engine::Settings {
 pub(crate) fn event_types(settings: &Settings) -> EventTypes {
     let further = settings.ingest.event_types.iter();
     EventTypes::with_registered(further.map(|name| RegisteredType { name: EventType::new(name), source: None }))
+}
+
+/// The platform's URL for others: as the operator set it, or else where it listens.
+pub(crate) fn public_url(settings: &Settings, address: SocketAddr) -> String {
+    settings.top.public_url.as_ref().map_or_else(|| format!("http://{address}"), |url| url.0.clone())
 }
 
 /// Settings of the API.

@@ -18,11 +18,28 @@ fn check(args: &[&str], code: i32, expect: &str) {
 fn help_explains_every_command() {
     check(&["--help"], 0, "Exit codes:");
     check(&["--version"], 0, "postrider 0.");
-    for command in ["serve", "demo", "listen", "emit", "pim", "client", "filter", "config", "backup", "reseal"] {
+    for command in [
+        "serve",
+        "demo",
+        "listen",
+        "emit",
+        "pim",
+        "client",
+        "filter",
+        "config",
+        "backup",
+        "reseal",
+        "health",
+        "openapi",
+        "completions",
+        "man",
+    ] {
         check(&["--help"], 0, &format!("  {command} "));
         check(&[command, "--help"], 0, "Usage: postrider");
     }
-    for command in ["serve", "listen", "emit", "pim", "client", "config", "backup", "reseal"] {
+    for command in
+        ["serve", "listen", "emit", "pim", "client", "config", "backup", "reseal", "health", "openapi", "completions"]
+    {
         check(&[command, "--help"], 0, "Examples:");
     }
     check(&["serve", "--help"], 0, "POSTRIDER_DELIVERY_RATE_FIRST");

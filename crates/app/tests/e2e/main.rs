@@ -17,6 +17,7 @@ mod backup;
 mod cli;
 mod deliveries;
 mod demo;
+mod health;
 mod kafka;
 mod kill;
 mod kill_holds;
