@@ -33,7 +33,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("parts", &[]),
     // Measures the program from outside; only uses what fills a data folder, and brokers as destinations.
     ("bench", &["store-sqlite", "parts"]),
-    ("xtask", &[]),
+    // Packages of a release, from a binary.
+    ("dist", &[]),
+    ("xtask", &["dist"]),
 ];
 
 /// Crates that decide without IO: they must not depend on async code.

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `lint`, `bench`, `arrows`, `lines`, `docs`, `sim`.
+//! The project's own commands: `cargo xtask test`, `lint`, `bench`, `arrows`, `lines`, `docs`, `sim`, `dist`.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod arrows;
 mod bench;
+mod dist;
 mod docs;
 mod lines;
 mod lint;
@@ -41,6 +42,7 @@ enum Command {
     /// List the lines of source that are longer than 120 columns
     Lines,
     Sim(sim::SimArgs),
+    Dist(dist::DistArgs),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Arrows => arrows::run(),
         Command::Lines => lines::run(),
         Command::Sim(args) => sim::run(&args),
+        Command::Dist(args) => dist::run(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
