@@ -225,3 +225,39 @@ fn keep_up(
         supervisor.keep("checks of the way out", move || check_while_silent(connector.clone(), hosts.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::traces;
+
+    /// Service managers kill a process that exceeds its time limit; events in flight would be delivered twice.
+    #[test]
+    fn service_managers_wait_for_a_graceful_stop() {
+        // Requests in flight, then those whose clients have left, deliveries, notifications, spans.
+        let drain = api::ServerBounds::default().drain;
+        let longest = 2 * drain + engine::STOP_AT_MOST + notify::STOP_AT_MOST + traces::STOP_AT_MOST;
+        for (file, before) in [
+            ("docs/operators/postrider.service", "TimeoutStopSec="),
+            ("deploy/compose/compose.yaml", "stop_grace_period: "),
+            ("deploy/helm/postrider/values.yaml", "terminationGracePeriodSeconds: "),
+            (
+                "deploy/helm/postrider/values.schema.json",
+                "\"terminationGracePeriodSeconds\": {\"type\": \"integer\", \"minimum\": ",
+            ),
+        ] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+            let text = std::fs::read_to_string(path).unwrap();
+            let rest = text.split_once(before).unwrap_or_else(|| panic!("{file} has no {before}")).1;
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            assert!(
+                digits.parse::<u64>().unwrap() > longest.as_secs(),
+                "{file}: {digits} s, a stop takes up to {longest:?}"
+            );
+        }
+        let page =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operators/kubernetes.md"));
+        assert!(page.unwrap().contains(&format!("up to {} s", longest.as_secs())), "{longest:?}");
+    }
+}

@@ -20,6 +20,8 @@ use sinks::client::HttpClient;
 
 use export::Export;
 pub(crate) use export::Fate;
+#[cfg(test)]
+pub(crate) use export::STOP_AT_MOST;
 use plan::Plan;
 pub(crate) use tracer::Tracer;
 

@@ -38,7 +38,7 @@ const LISTEN_EVERY: Duration = Duration::from_secs(1);
 const SAME_SIGN: Duration = Duration::from_millis(1);
 
 /// A stop waits this long for attempts under way (5 s each) and for the last save.
-const STOP_AT_MOST: Duration = Duration::from_secs(15);
+pub const STOP_AT_MOST: Duration = Duration::from_secs(15);
 
 /// What the store knows when the engine starts.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ pub mod work;
 mod running;
 mod shell;
 
+pub use driver::STOP_AT_MOST;
 pub use meters::Meters;
 pub use running::{Ending, Engine};
 pub use settings::Settings;

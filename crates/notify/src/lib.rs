@@ -18,6 +18,6 @@ mod smtp;
 mod settings;
 
 pub use meters::{Meters, Way};
-pub use sender::{Notifier, Ways};
+pub use sender::{Notifier, STOP_AT_MOST, Ways};
 pub use settings::Settings;
 pub use smtp::{Mailer, SmtpSecurity, SmtpSettings, SmtpSetupError};

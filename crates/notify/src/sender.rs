@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::smtp::Mailer;
 
 /// Maximum wait at a stop for pending sends; those not recorded by then are repeated after the next start.
-const STOP_AT_MOST: Duration = Duration::from_secs(5);
+pub const STOP_AT_MOST: Duration = Duration::from_secs(5);
 /// Number of notifications read at once.
 const PAGE: usize = 500;
 

@@ -9,15 +9,22 @@ use crate::tool::{self, GO};
 
 /// The program built from `sources` in the folder `name` of this crate.
 pub fn program(name: &str, sources: &[&str]) -> anyhow::Result<PathBuf> {
+    Ok(programs(name, sources, &["."])?.join(name))
+}
+
+/// A folder with the programs built from `packages`: those of the module in the folder `name` of this crate, or tools
+/// listed in its `go.mod`.
+pub fn programs(name: &str, sources: &[&str], packages: &[&str]) -> anyhow::Result<PathBuf> {
     GO.require()?;
     let folder = place::source(name);
     let mut recipe = tool::run(Command::new(GO.program).arg("version"))?;
     for source in sources {
         recipe.push_str(&fs::read_to_string(folder.join(source))?);
     }
-    let built = place::fetched(name, &recipe, |target| {
-        let program = target.join(name);
-        tool::run(Command::new(GO.program).args(["build", "-o"]).arg(program).current_dir(&folder)).map(drop)
-    })?;
-    Ok(built.join(name))
+    place::fetched(name, &recipe, |target| {
+        // The trailing slash makes it a folder.
+        let mut build = Command::new(GO.program);
+        build.args(["build", "-o"]).arg(target.join("")).args(packages).current_dir(&folder);
+        tool::run(&mut build).map(drop)
+    })
 }

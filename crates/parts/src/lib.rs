@@ -16,6 +16,7 @@ pub mod node;
 pub mod python;
 
 pub mod collector;
+pub mod deploy;
 pub mod elasticmq;
 pub mod kafka;
 pub mod prometheus;

@@ -22,7 +22,7 @@ use super::plan::Plan;
 /// Maximum size of a collector's response, which at most lists rejected spans.
 const ANSWER_LIMIT: usize = 64 * 1024;
 /// Maximum wait for the last spans at a stop.
-const STOP_AT_MOST: Duration = Duration::from_secs(3);
+pub(crate) const STOP_AT_MOST: Duration = Duration::from_secs(3);
 /// Minimum interval between warnings about a collector that does not accept spans.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 

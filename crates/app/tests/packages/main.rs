@@ -7,4 +7,5 @@ mod release;
 
 mod container;
 mod debian;
+mod kubernetes;
 mod sbom;
