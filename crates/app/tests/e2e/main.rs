@@ -30,3 +30,4 @@ mod slow;
 mod stop;
 mod strangers;
 mod traces;
+mod upgrade;

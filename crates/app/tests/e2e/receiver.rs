@@ -31,10 +31,10 @@ impl Delivery {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The event's id, from the event itself.
+    /// The event's id, from the event itself; empty for a notification.
     pub(crate) fn id(&self) -> String {
         let event: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
-        event["id"].as_str().unwrap().to_owned()
+        event["id"].as_str().unwrap_or_default().to_owned()
     }
 }
 
@@ -66,7 +66,15 @@ impl Receiver {
         delay: Duration,
         answers: impl Fn(&str, &str) -> StatusCode + Send + Sync + 'static,
     ) -> Receiver {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Receiver::answering_at(TcpListener::bind("127.0.0.1:0").await.unwrap(), delay, answers)
+    }
+
+    /// The same at an address of its own.
+    pub(crate) fn answering_at(
+        listener: TcpListener,
+        delay: Duration,
+        answers: impl Fn(&str, &str) -> StatusCode + Send + Sync + 'static,
+    ) -> Receiver {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let notes =
             Arc::new(Notes { by_path: Mutex::default(), came: Notify::new(), delay, answers: Box::new(answers) });
