@@ -1,5 +1,5 @@
-//! Durable appends a second, beside the ceiling of the same disk in the same run: a plain file with `fdatasync` after
-//! every 64 records. And how many bytes on disk a byte of event costs.
+//! Durable appends per second, compared with the limit of the same disk in the same run: a plain file with `fdatasync`
+//! after every 64 records. Also measures bytes on disk per byte of event.
 //!
 //! `cargo bench -p store-sqlite --bench append [-- FOLDER]`
 
@@ -18,7 +18,7 @@ use store::vault::MasterKey;
 use store::{EventLog, Shard, Vault};
 use store_sqlite::{Settings, SqliteStore};
 
-/// Seconds of each measurement.
+/// Seconds per measurement.
 const SECONDS: u64 = 3;
 
 fn event(number: u64, data: &str) -> Event {
@@ -33,19 +33,19 @@ fn event(number: u64, data: &str) -> Event {
     })
 }
 
-/// `data` such that the event as JSON has about 1 KB.
+/// `data` that makes the event about 1 KB of JSON.
 fn data() -> String {
     let text = "abcdefghij klmnopqrst uvwxyz ".repeat(26);
     format!("{{\"product\":{{\"uuid\":\"4a40cffc-a02d-5dd1-877c-5876596015f4\"}},\"text\":\"{text}\"}}")
 }
 
-/// Bytes of the event as a producer sends it.
+/// Size of the event as sent by a producer.
 fn json_bytes(event: &Event) -> u64 {
     let around = r#"{"specversion":"1.0","id":"","source":"pim","type":"","time":"","datacontenttype":"application/json","data":}"#;
     (event.size() + around.len()) as u64
 }
 
-/// Records a second that a plain file takes with a sync after 64 of them.
+/// Records per second written to a plain file with a sync per 64 records.
 fn ceiling(folder: &Path, record: &[u8]) -> f64 {
     let mut file = File::create(folder.join("ceiling")).unwrap();
     let (start, mut records) = (Instant::now(), 0u64);

@@ -1,8 +1,8 @@
-//! A copy of the database, made while another process reads and writes it.
+//! Copy of the database, made while another process reads and writes it.
 //!
-//! The copy is of one moment: all that was committed before it began, and nothing after. SQLite writes it anew (`VACUUM
-//! INTO`) instead of copying pages, for the file of a platform that once had a long backlog is mostly free pages, which
-//! it keeps for the next one.
+//! The copy is a snapshot: everything committed before it began, and nothing later. SQLite rewrites the database
+//! (`VACUUM INTO`) instead of copying pages, because after a long backlog most of the file is free pages, kept for the
+//! next backlog.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,13 +13,13 @@ use rusqlite::{Connection, OpenFlags};
 use crate::database::{BUSY, DATABASE};
 use crate::private;
 
-/// No copy was made.
+/// The backup failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// There is nothing to copy.
     #[error("there is no database in {}", .0.display())]
     Nothing(PathBuf),
-    /// Something stands where the copy would.
+    /// The target exists.
     #[error("{} already exists, and a backup is never overwritten", .0.display())]
     Exists(PathBuf),
     /// A file cannot be written.
@@ -27,15 +27,15 @@ pub enum BackupError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The database cannot be read, or the copy not be written.
+    /// The database cannot be read, or the copy cannot be written.
     #[error("{}: {source}", path.display())]
     Database {
         /// The database.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
     /// The copy is damaged.
@@ -43,13 +43,13 @@ pub enum BackupError {
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What was found first.
+        /// The first problem found.
         problem: String,
     },
 }
 
-/// Copies the database of the data folder `from` to the folder `to`; gives the copy. It appears there under its name
-/// when it is complete and on stable storage.
+/// Copies the database of the data folder `from` to the folder `to` and returns the copy's path. It gets its final name
+/// once it is complete and on stable storage.
 pub fn backup(from: &Path, to: &Path) -> Result<PathBuf, BackupError> {
     let (database, copy) = (from.join(DATABASE), to.join(DATABASE));
     if !database.is_file() {
@@ -64,7 +64,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<PathBuf, BackupError> {
         renamed.map_err(|source| BackupError::Io { path: copy.clone(), source })
     });
     if done.is_err() {
-        // What is of no use may go; the error that is told is the first one.
+        // Best effort; the first error is reported.
         _ = fs::remove_file(&unfinished);
     }
     done.map(|()| copy)
@@ -73,15 +73,15 @@ pub fn backup(from: &Path, to: &Path) -> Result<PathBuf, BackupError> {
 fn write(database: &Path, copy: &Path) -> Result<(), BackupError> {
     let failed = |source| BackupError::Database { path: database.to_owned(), source };
     let io = |source| BackupError::Io { path: copy.to_owned(), source };
-    // What an earlier run left is cut off: SQLite wants an empty file.
+    // Truncates the remains of an earlier run: SQLite wants an empty file.
     let file = private::options().write(true).create(true).truncate(true).open(copy).map_err(io)?;
     private::tighten(copy);
-    // No migration: this may be the backup before an upgrade. It writes nothing, but after a crash it has to fold the
-    // write-ahead log's index anew.
+    // No migration: this may be the backup before an upgrade. Nothing is written, but after a crash the index of the
+    // write-ahead log must be rebuilt.
     let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
     connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(failed)?;
-    // SQLite leaves it to the system when the copy reaches the disk.
+    // SQLite doesn't sync the copy itself.
     file.sync_all().map_err(io)?;
     let copied = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
     let check: String = copied.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;

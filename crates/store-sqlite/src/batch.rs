@@ -1,4 +1,4 @@
-//! One transaction with many requests, each of which is done as a whole or not at all.
+//! One transaction with many requests, each of which is all or nothing.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::failure::Failure;
 use crate::figures::Meters;
 use crate::log_writer::LogWriter;
 
-/// The transaction that is open.
+/// The open transaction.
 pub(crate) struct Batch<'a> {
     connection: &'a Connection,
     log: &'a mut LogWriter,
     meters: &'a Meters,
-    /// The catalogue's version, if it was changed.
+    /// Version of the catalogue, if it was changed.
     version: Option<u64>,
 }
 
@@ -40,13 +40,13 @@ impl<'a> Batch<'a> {
         self.connection
     }
 
-    /// The head of the log, with all events that were appended before.
+    /// Head of the log, including earlier appends of the batch.
     pub(crate) fn head(&mut self) -> Result<Position, Failure> {
         self.log.flush(self.connection)?;
         self.log.head(self.connection)
     }
 
-    /// The catalogue's version, if another process wrote since the last transaction.
+    /// Version of the catalogue, if another process wrote since the last transaction.
     pub(crate) fn others_version(&mut self) -> Result<Option<u64>, Failure> {
         if self.log.others_wrote(self.connection)? { self.stored_version().map(Some) } else { Ok(None) }
     }
@@ -56,7 +56,7 @@ impl<'a> Batch<'a> {
         Ok(version)
     }
 
-    /// Counts the catalogue's version up.
+    /// Increments the catalogue's version.
     pub(crate) fn next_version(&mut self) -> Result<u64, Failure> {
         let version = self.stored_version()? + 1;
         self.sql("UPDATE meta SET value = ?1 WHERE name = 'version'")?.execute([version])?;
@@ -64,22 +64,22 @@ impl<'a> Batch<'a> {
         Ok(version)
     }
 
-    /// The hour of service that rows carry which are written now.
+    /// Hour of service recorded in new rows.
     pub(crate) fn hour(&self) -> Result<ServiceHour, Failure> {
         self.log.hour(self.connection)
     }
 
-    /// Counts time that the platform has run.
+    /// Adds running time of the platform.
     pub(crate) fn served(&mut self, elapsed: Duration) -> Result<ServiceHour, Failure> {
         self.log.served(self.connection, elapsed)
     }
 
-    /// Events of a PIM leave the log.
+    /// Counts events of a PIM that were deleted from the log.
     pub(crate) fn trimmed(&mut self, pim: PimId, bytes: u64) {
         self.log.trimmed(pim, bytes);
     }
 
-    /// Events were deleted up to here: positions go on from the head even if none is left.
+    /// Persists the head after events were deleted up to here: positions continue even if none is left.
     pub(crate) fn keep_head(&mut self) -> Result<(), Failure> {
         let head = self.head()?;
         self.sql("UPDATE meta SET value = ?1 WHERE name = 'head_floor'")?.execute([head.0])?;
@@ -100,7 +100,7 @@ impl<'a> Batch<'a> {
         self.log.append(self.connection, pim, events, keys, now)
     }
 
-    /// Takes events that are all new, together with what `beside` writes; see [`LogWriter::append_new`].
+    /// Appends events that are all new, together with the writes of `beside`; see [`LogWriter::append_new`].
     pub(crate) fn append_new(
         &mut self,
         pim: PimId,
@@ -112,7 +112,7 @@ impl<'a> Batch<'a> {
         self.log.append_new(self.connection, pim, events, keys, now, beside)
     }
 
-    /// The last writes before the commit; gives the catalogue's version if it was changed.
+    /// Performs the last writes before the commit. Returns the catalogue's version if it was changed.
     pub(crate) fn finish(self) -> Result<Option<u64>, Failure> {
         self.log.flush(self.connection)?;
         self.log.write_dedup(self.connection)?;
@@ -122,14 +122,14 @@ impl<'a> Batch<'a> {
 
 /// A request that is not an append.
 pub(crate) trait Job: Send {
-    /// Does it in the open transaction. An error is one of the transaction, not of the request.
+    /// Runs it in the open transaction. An error fails the transaction, not only the request.
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Failure>;
 
-    /// After the commit, or with what made it fail.
+    /// Replies after the commit, or with the error that prevented it.
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }
 
-/// A job made of a closure.
+/// A job made from a closure.
 pub(crate) struct Call<W, T, E> {
     work: Option<W>,
     result: Option<Result<T, E>>,
@@ -150,7 +150,7 @@ where
 {
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Failure> {
         let Some(work) = self.work.take() else { return Ok(()) };
-        // Appends before it are not taken back with it.
+        // Earlier appends are not rolled back with it.
         batch.log.flush(batch.connection)?;
         let (version, mark) = (batch.version, batch.log.mark());
         batch.sql("SAVEPOINT job")?.execute([])?;
@@ -172,7 +172,7 @@ where
             Some(failure) => Err(failure.clone().into()),
             None => self.result.unwrap_or_else(|| Err(lost().into())),
         };
-        // Nobody waits any more: not an error.
+        // The caller is gone: not an error.
         let _ = self.answer.send(result);
     }
 }

@@ -1,4 +1,4 @@
-//! The catalogue, a file for each of its ports.
+//! The catalogue, one file per port.
 
 mod change;
 mod clients;
@@ -19,7 +19,7 @@ pub(crate) use rows::{fill_in_types, generation};
 
 use crate::failure::Failure;
 
-/// The catalogue's version.
+/// Version of the catalogue.
 pub(crate) fn version(connection: &Connection) -> Result<u64, Failure> {
     let sql = "SELECT value FROM meta WHERE name = 'version'";
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)

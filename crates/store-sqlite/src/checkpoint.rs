@@ -1,7 +1,7 @@
-//! Checkpoints on a thread of their own: what the write-ahead log holds is copied to the database while appends go on.
+//! Checkpoints on a separate thread: the write-ahead log is copied to the database while appends continue.
 //!
-//! The log can only start over once all of it is copied, and under load there is always something new. So the thread copies until
-//! little is left, and the writer copies that little between two commits.
+//! The log can only restart once all of it is copied, and under load it keeps growing. The thread therefore copies
+//! until little is left, and the writer copies that rest between two commits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -12,16 +12,16 @@ use rusqlite::Connection;
 
 use crate::threads::Threads;
 
-/// So few pages that the writer copies them within a few milliseconds.
+/// Number of pages that the writer copies within a few milliseconds.
 const LITTLE: u32 = 500;
-/// When the disk cannot keep up with the appends, the writer has to copy more.
+/// Maximum number of rounds. If the disk cannot keep up with the appends, the writer has to copy more.
 const ROUNDS: usize = 6;
 
 #[derive(Debug, Default)]
 struct Shared {
     /// Pages in the write-ahead log.
     pages: AtomicU32,
-    /// The rest is for the writer.
+    /// The rest is left to the writer.
     handed_over: AtomicBool,
 }
 
@@ -53,7 +53,7 @@ impl Checkpoints {
         Ok(Checkpoints { shared, wake: Some(wake), thread: Some(thread), every })
     }
 
-    /// The writer calls it after a commit that left `pages` in the write-ahead log.
+    /// Called by the writer after a commit that left `pages` in the write-ahead log.
     pub(crate) fn after_commit(&self, writer: &Connection, pages: u32) {
         self.shared.pages.store(pages, Ordering::Relaxed);
         if self.shared.handed_over.swap(false, Ordering::Relaxed) {
@@ -61,7 +61,7 @@ impl Checkpoints {
         } else if pages >= self.every
             && let Some(wake) = &self.wake
         {
-            // Full: it is at it already.
+            // Full: a checkpoint is already running.
             let _ = wake.try_send(());
         }
     }
@@ -71,13 +71,13 @@ impl Drop for Checkpoints {
     fn drop(&mut self) {
         self.wake = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was reported by the thread itself.
+            // The thread has reported a panic itself.
             let _ = thread.join();
         }
     }
 }
 
-/// Copies what can be copied without waiting for anybody; gives the number of pages of the log that are copied.
+/// Copies all pages that need no waiting, and returns the number of copied pages of the log.
 fn copy(connection: &Connection) -> Option<u32> {
     let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(2));
     match copied {

@@ -1,4 +1,4 @@
-//! Opening the file: connections, migrations, the lock of the one process that serves.
+//! Opening the file: connections, migrations, and the lock of the serving process.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
@@ -10,16 +10,16 @@ use store::vault::VaultError;
 
 use crate::private;
 
-/// The database's name in the data folder.
+/// File name of the database in the data folder.
 pub(crate) const DATABASE: &str = "postrider.db";
-/// The lock's name in the data folder.
+/// File name of the lock in the data folder.
 const LOCK: &str = "postrider.lock";
-/// How long to wait for another process that writes; it writes briefly.
+/// Timeout for another process's write transaction, which is short.
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
-/// A compromise: larger pages waste less behind events of a few KB, smaller ones make single commits cheaper.
+/// A compromise: larger pages waste less space with events of a few KB, smaller ones make single commits cheaper.
 const PAGE_SIZE: u32 = 8192;
 
-/// All migrations, in order; the database's `user_version` is the number of those that were made.
+/// All migrations, in order; `user_version` of the database is the number of applied ones.
 const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
@@ -50,9 +50,9 @@ pub enum OpenError {
     Newer {
         /// The database.
         path: PathBuf,
-        /// Its schema.
+        /// Its schema version.
         found: u32,
-        /// The newest known one.
+        /// The newest known version.
         known: u32,
     },
     /// A secret cannot be opened.
@@ -63,7 +63,7 @@ pub enum OpenError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// SQLite cannot use the file.
@@ -71,13 +71,13 @@ pub enum OpenError {
     Database {
         /// The database.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         problem: String,
     },
 }
 
-/// Makes a data folder that only its owner can look into, if it is not there. One that is there keeps its mode: an
-/// operator may let a group read backups from it.
+/// Creates a data folder accessible only to its owner, if it doesn't exist. An existing one keeps its mode, because an
+/// operator may allow a group to read backups from it.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -91,7 +91,7 @@ pub fn database(folder: &Path) -> PathBuf {
     folder.join(DATABASE)
 }
 
-/// Whether the folder is a data folder: it has a database.
+/// Whether the folder is a data folder, with a database.
 pub fn has_database(folder: &Path) -> bool {
     database(folder).exists()
 }
@@ -104,7 +104,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder if it is not there.
+    /// Creates the folder if it doesn't exist.
     pub(crate) fn open(folder: &Path) -> Result<Folder, OpenError> {
         make_folder(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
         let folder = Folder { folder: folder.to_owned(), database: folder.join(DATABASE) };
@@ -112,7 +112,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// The write-ahead log and its index get the mode of the database, when SQLite makes them.
+    /// SQLite creates the write-ahead log and its index with the mode of the database.
     fn close_to_others(&self) -> Result<(), OpenError> {
         private::check_folder(&self.folder);
         private::make(&self.database).map_err(|source| OpenError::Io { path: self.database.clone(), source })?;
@@ -122,7 +122,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Takes the lock; it goes with the file handle, also when the process is killed.
+    /// Acquires the lock. It is released with the file handle, even if the process is killed.
     pub(crate) fn lock(&self) -> Result<File, OpenError> {
         let path = self.folder.join(LOCK);
         let failed = |source| OpenError::Io { path: path.clone(), source };
@@ -142,7 +142,7 @@ impl Folder {
         OpenError::Database { path: self.database.clone(), problem: problem.to_string() }
     }
 
-    /// A connection that writes, over a schema that is up to date.
+    /// A writing connection, with an up-to-date schema.
     pub(crate) fn writer(&self) -> Result<Connection, OpenError> {
         let mut connection = Connection::open(&self.database).map_err(|error| self.problem(error))?;
         prepare_writer(&connection).map_err(|error| self.problem(error))?;
@@ -150,7 +150,7 @@ impl Folder {
         Ok(connection)
     }
 
-    /// A connection that only reads.
+    /// A read-only connection.
     pub(crate) fn reader(&self) -> Result<Connection, OpenError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || -> rusqlite::Result<Connection> {
@@ -163,7 +163,7 @@ impl Folder {
         open().map_err(|error| self.problem(error))
     }
 
-    /// A connection for look-ups of single values on threads that must not wait.
+    /// A connection for looking up single values on threads that must not wait.
     pub(crate) fn glance(&self) -> Result<Connection, OpenError> {
         let connection = self.reader()?;
         let set = || -> rusqlite::Result<()> {
@@ -187,7 +187,7 @@ impl Folder {
     fn migrate(&self, connection: &mut Connection) -> Result<(), OpenError> {
         let failed = |error: rusqlite::Error| self.problem(error);
         let known = MIGRATIONS.len() as u32;
-        // Immediate: two processes that start at once migrate one after the other.
+        // Immediate: two processes that start concurrently migrate one after the other.
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
         let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
@@ -213,12 +213,12 @@ impl Folder {
 fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // Only of effect before the first table.
+    // Only effective before the first table.
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    // NORMAL would not be durable.
+    // NORMAL isn't durable.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // Checkpoints are made by a thread of their own: they set the latency of the slowest appends.
+    // Checkpoints run on a separate thread, because they determine the latency of the slowest appends.
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", 512 << 20, |_| Ok(()))?;
     connection.pragma_update(None, "cache_size", -32_768)?;

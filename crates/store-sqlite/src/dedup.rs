@@ -1,10 +1,10 @@
-//! Which events are known already: (pim, producer's source, id) of the dedup window, in bounded memory and without a write at a random
-//! place for each event.
+//! Known events: (pim, producer's source, id) of the dedup window, in bounded memory and without a random write per
+//! event.
 //!
-//! An id is kept as 16 bytes of a keyed hash: two ids meet once in 2^64 or so, which is never. The newest ones are in a table in
-//! memory; on disk they stand in the order of the commits, a row a commit, from which a start rebuilds the table. When the
-//! table is full it is sorted and written as a run: blocks of a page each, found by their first keys, with a filter in front
-//! that answers "not here" from memory. A run goes when its newest id is older than the window.
+//! An id is stored as 16 bytes of a keyed hash, whose collisions are negligible (about 1 in 2^64). The newest ids are
+//! in an in-memory table; on disk they are in commit order, one row per commit, from which a start rebuilds the table.
+//! A full table is sorted and written as a run: blocks of one page each, found by their first keys, behind an in-memory
+//! filter for absent ids. A run is deleted when its newest id is older than the window.
 
 mod filter;
 mod run;
@@ -24,11 +24,11 @@ use crate::settings::Settings;
 /// Bytes of an id on disk: hash and hour of acceptance.
 const ENTRY_LEN: usize = 20;
 
-/// The hash of (pim, identity of the event).
+/// Hash of (pim, identity of the event).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Key(u128);
 
-/// Makes keys. The secret is of this database, so that nobody outside can look for ids that meet.
+/// Creates keys. The secret belongs to the database, so that colliding ids can't be searched for outside.
 #[derive(Clone, Debug)]
 pub(crate) struct Keyed {
     secret: Vec<u8>,
@@ -51,8 +51,8 @@ impl Keyed {
     }
 }
 
-/// Earlier versions wrote seconds of the wall clock instead of hours of service. The former are beyond this number
-/// since 2001, the latter in a hundred thousand years.
+/// Earlier versions stored wall-clock seconds instead of hours of service. Seconds have exceeded this number since
+/// 2001; hours will in a hundred thousand years.
 const SECONDS_FROM: u32 = 1_000_000_000;
 
 /// An id with the hour of service of its acceptance.
@@ -77,7 +77,7 @@ impl Entry {
     }
 }
 
-/// Keys are random already.
+/// Identity hasher: keys are random already.
 #[derive(Default)]
 struct AsItIs(u64);
 
@@ -100,18 +100,18 @@ impl Hasher for AsItIs {
 pub(crate) struct Dedup {
     recent: HashMap<Key, ServiceHour, BuildHasherDefault<AsItIs>>,
     runs: Vec<Run>,
-    /// Added by the transaction that is not committed yet, with what they replaced.
+    /// Added by the open transaction, with the values they replaced.
     added: Vec<(Entry, Option<ServiceHour>)>,
     window: Duration,
     most_recent: usize,
     filter_bytes: usize,
-    /// When the table is next looked at because it is full.
+    /// Size of the table that triggers the next tidying.
     full_at: usize,
     latest: ServiceHour,
 }
 
 impl Dedup {
-    /// What is on disk.
+    /// Loads the ids on disk.
     pub(crate) fn load(connection: &Connection, settings: &Settings) -> Result<Dedup, Failure> {
         let mut recent = HashMap::default();
         let mut statement = connection.prepare("SELECT keys FROM dedup_recent ORDER BY seq")?;
@@ -158,7 +158,7 @@ impl Dedup {
         Ok(false)
     }
 
-    /// Whether an id is known; if not, it is from now on.
+    /// Adds an id; returns whether it was known.
     pub(crate) fn add(&mut self, connection: &Connection, key: Key, now: ServiceHour) -> Result<bool, Failure> {
         self.latest = self.latest.max(now);
         if self.knows(connection, key, now)? {
@@ -170,12 +170,12 @@ impl Dedup {
         Ok(false)
     }
 
-    /// How many ids the transaction added so far.
+    /// Number of ids added by the transaction so far.
     pub(crate) fn added(&self) -> usize {
         self.added.len()
     }
 
-    /// Takes back what the transaction added since there were `keep` of them.
+    /// Undoes the transaction's additions beyond the first `keep`.
     pub(crate) fn undo(&mut self, keep: usize) {
         while self.added.len() > keep {
             let Some((entry, before)) = self.added.pop() else { break };
@@ -186,7 +186,7 @@ impl Dedup {
         }
     }
 
-    /// Writes what the transaction added, before it is committed.
+    /// Writes the transaction's additions before the commit.
     pub(crate) fn write(&self, connection: &Connection) -> Result<(), Failure> {
         let Some(newest) = self.added.iter().map(|(entry, _)| entry.hour).max() else { return Ok(()) };
         let mut keys = Vec::with_capacity(self.added.len() * ENTRY_LEN);
@@ -198,7 +198,7 @@ impl Dedup {
         Ok(())
     }
 
-    /// The transaction is committed.
+    /// Called after the commit.
     pub(crate) fn settle(&mut self) {
         self.added.clear();
     }
@@ -208,8 +208,8 @@ impl Dedup {
         self.recent.len() >= self.full_at
     }
 
-    /// Makes room in the table, in a transaction of its own: forgets what is older than the window, and moves the rest to
-    /// disk as a run if that is worth it.
+    /// Makes room in the table, in a transaction of its own: deletes ids older than the window, and moves the rest to
+    /// disk as a run if that is worthwhile.
     pub(crate) fn tidy(&mut self, connection: &Connection) -> Result<(), Failure> {
         let now = self.latest;
         let transaction = connection.unchecked_transaction()?;
@@ -247,12 +247,12 @@ impl Dedup {
         Ok(())
     }
 
-    /// Tidying failed: not again for each commit.
+    /// Called after a failure, so that tidying isn't retried with each commit.
     pub(crate) fn tidy_later(&mut self) {
         self.full_at = self.recent.len() + self.most_recent / 8 + 1;
     }
 
-    /// Drops filters of the oldest runs beyond the bound.
+    /// Drops the filters of the oldest runs beyond the bound.
     fn bound_filters(&mut self) {
         let mut bytes = 0;
         for run in self.runs.iter_mut().rev() {

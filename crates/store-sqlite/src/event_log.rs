@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::readers::{PLATFORM, of_pim};
 use crate::writer::{Append, Request};
 
-/// Frames deleted in one transaction: some 8 MB at most, so that appends wait a few milliseconds.
+/// Frames deleted in one transaction: at most about 8 MB, so that appends wait a few milliseconds.
 const TRIM_FRAMES: usize = 128;
 
 #[async_trait]
@@ -102,7 +102,7 @@ fn read(
     end: Position,
     limit: ReadLimit,
 ) -> Result<Chunk, Failure> {
-    // The frame that begins before `from` may reach beyond it.
+    // The frame that begins before `from` may extend beyond it.
     let sql = match pim {
         Some(_) => {
             "SELECT pos, pim, body FROM frames WHERE pim = ?3 AND pos < ?2 AND pos >= coalesce(\
@@ -136,7 +136,7 @@ fn read(
     Ok(chunk)
 }
 
-/// `hour` never falls along the log, so the frame where it first reaches the wanted one is found by halving.
+/// `hour` never decreases along the log, so a binary search finds the first frame that reaches the requested one.
 fn first_since(connection: &Connection, hour: ServiceHour, head: Position) -> Result<Position, Failure> {
     let sql = "SELECT pos, hour FROM frames WHERE pos >= ?1 ORDER BY pos LIMIT 1";
     let mut next = connection.prepare_cached(sql)?;
@@ -155,7 +155,7 @@ fn first_since(connection: &Connection, hour: ServiceHour, head: Position) -> Re
     Ok(frame_from(low)?.map_or(head, |(pos, _)| Position(pos).min(head)))
 }
 
-/// Goes through the index over lengths, not through the events.
+/// Scans the index over lengths, not the events.
 fn position_after(connection: &Connection, pim: PimId, bytes: u64, head: Position) -> Result<Position, Failure> {
     let sql = "SELECT pos, length(body) FROM frames WHERE pim = ?1 ORDER BY pos";
     let mut select = connection.prepare_cached(sql)?;
@@ -176,7 +176,7 @@ fn trim(batch: &mut Batch<'_>, floors: &HashMap<PimId, Position>, rest: Position
     let mut after = -1i64;
     let head = batch.head()?;
     while room > 0 {
-        // The next PIM with events; each step is one look into the index.
+        // The next PIM with events; each step is one index lookup.
         let sql = "SELECT min(pim) FROM frames WHERE pim > ?1";
         let Some(pim) = batch.sql(sql)?.query_row([after], |row| row.get::<_, Option<i64>>(0))? else { break };
         after = pim;
@@ -188,7 +188,7 @@ fn trim(batch: &mut Batch<'_>, floors: &HashMap<PimId, Position>, rest: Position
             .query_map((pim.0, floor.0, room), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
         let mut delete = batch.sql("DELETE FROM frames WHERE pos = ?1")?;
-        // A frame stays as long as one of its events is needed.
+        // A frame is kept as long as one of its events is needed.
         for (pos, count, bytes) in frames.into_iter().filter(|(pos, count, _)| pos + count <= floor.0) {
             if deleted == 0 {
                 batch.keep_head()?;

@@ -1,10 +1,10 @@
-//! What an error of SQLite means for the caller of a port.
+//! Mapping of SQLite errors to the errors of the ports.
 
 use domain::outcome::Lack;
 use rusqlite::ErrorCode;
 use store::StoreError;
 
-/// An error of SQLite or of what is stored, on its way to a [`StoreError`].
+/// An error of SQLite or of stored data, on its way to a [`StoreError`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
@@ -16,7 +16,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// What the platform lacks for a write to work.
+    /// The missing resource that a write needs.
     pub(crate) fn lack(&self) -> Lack {
         match self {
             Failure::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Lack::Disk,
@@ -54,7 +54,7 @@ impl From<Failure> for StoreError {
                 }
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
                 Some(_) => StoreError::Unavailable(error.to_string()),
-                // Not from SQLite itself: a value of another type than the schema says.
+                // Not from SQLite itself: a value of a type other than the schema's.
                 None => StoreError::Corrupt(error.to_string()),
             },
         }

@@ -1,4 +1,4 @@
-//! What the store counts, and how much it holds: for metrics.
+//! Counters and sizes of the store, for metrics.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,29 +12,29 @@ use crate::SqliteStore;
 use crate::failure::Failure;
 use crate::readers::PLATFORM;
 
-/// Rows of one kind are counted up to this number.
+/// Maximum count of rows of one kind.
 pub const COUNTED: u64 = 10_000;
 
-/// What is counted from the start of the process on.
+/// Counters since the start of the process.
 #[derive(Debug)]
 pub struct Meters {
-    /// How long transactions took that were committed, the disk's sync included.
+    /// Duration of committed transactions, including the disk's sync.
     pub commit_duration: Histogram,
-    /// Requests that were done in them: appends, changes, saves.
+    /// Requests in them: appends, changes, saves.
     pub requests: Counter,
-    /// Events that were written in them.
+    /// Events written in them.
     pub events: Counter,
     /// Bytes of those events.
     pub event_bytes: Counter,
-    /// Transactions that failed, of which nothing was kept.
+    /// Failed transactions, of which nothing was stored.
     pub failed_commits: Counter,
-    /// Entries that were added to the logs of subscribers.
+    /// Entries added to the logs of subscribers.
     pub entries: Counter,
-    /// Entries that were counted with an equal one before them.
+    /// Entries merged with an equal earlier one.
     pub merged_entries: Counter,
-    /// Notifications that went unsent because their PIM had too many.
+    /// Notifications dropped because their PIM had too many.
     pub dropped_notifications: Counter,
-    /// Snapshots that were not kept because those of their PIM take all that they may.
+    /// Snapshots not stored because their PIM's snapshots have reached the bound.
     pub dropped_snapshots: Counter,
 }
 
@@ -54,28 +54,28 @@ impl Default for Meters {
     }
 }
 
-/// How much the store holds.
+/// Sizes of the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Figures {
-    /// Bytes of the events in the log: what `max_log_bytes` bounds.
+    /// Bytes of the events in the log, bounded by `max_log_bytes`.
     pub backlog_bytes: u64,
-    /// Bytes of the database in use.
+    /// Used bytes of the database.
     pub used_bytes: u64,
-    /// Bytes of the database's file, free pages included.
+    /// Bytes of the database file, including free pages.
     pub file_bytes: u64,
-    /// Bytes of the write-ahead log's file.
+    /// Bytes of the write-ahead log file.
     pub wal_bytes: u64,
-    /// Bytes that the disk has free for the platform.
+    /// Bytes of free disk space available to the platform.
     pub free_disk_bytes: u64,
-    /// The first position that the log still has; its head if it has none.
+    /// First position still in the log; its head if it is empty.
     pub first: Position,
-    /// The position that the next event will get.
+    /// Position of the next event.
     pub head: Position,
-    /// Notifications that wait to be sent, counted up to [`COUNTED`].
+    /// Unsent notifications, counted up to [`COUNTED`].
     pub waiting_notifications: u64,
 }
 
-/// Bounds of the store, as they are set.
+/// Configured bounds of the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
     /// [`Settings::max_log_bytes`](crate::Settings::max_log_bytes)
@@ -87,17 +87,17 @@ pub struct Bounds {
 }
 
 impl SqliteStore {
-    /// What is counted.
+    /// Counters of the store.
     pub fn meters(&self) -> &Arc<Meters> {
         &self.meters
     }
 
-    /// The bounds that appends are held to.
+    /// Bounds of appends.
     pub fn bounds(&self) -> Bounds {
         self.bounds
     }
 
-    /// How much the store holds now: a few look-ups on a reading thread, none of which grows with what is stored.
+    /// Current sizes: a few lookups on a reader thread, none of which grows with the stored data.
     pub async fn figures(&self) -> Result<Figures, StoreError> {
         let head = self.tail.head();
         let folder = self.folder.clone();
@@ -113,7 +113,7 @@ fn figures(connection: &Connection, folder: &Path, head: Position, backlog_bytes
     let pages = number("PRAGMA page_count")?;
     let free_pages = number("PRAGMA freelist_count")?;
     let first = number("SELECT coalesce((SELECT pos FROM frames ORDER BY pos LIMIT 1), 0)")?;
-    // Emails are kept for an hour after they were sent.
+    // Emails are retained for an hour after they were sent.
     let unsent = "json_extract(body, '$.sent_at') IS NULL";
     let waiting = format!("SELECT count(*) FROM (SELECT 1 FROM notifications WHERE {unsent} LIMIT {COUNTED})");
     let size = |name: &str| std::fs::metadata(folder.join(name)).map_or(0, |file| file.len());

@@ -1,4 +1,4 @@
-//! Whether the store can be written, for those who ask often: the disk is not worn by the question.
+//! Whether the store is writable, cached so that frequent checks cause no disk writes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::batch::{Batch, Call};
 use crate::failure::Failure;
 use crate::writer::{Request, Writer};
 
-/// How long an answer is good for.
+/// Validity of a result.
 const FRESH: Duration = Duration::from_secs(1);
-/// A writer that has not answered within this time cannot write: another program holds the database.
+/// Timeout of a probe. A writer that doesn't reply within it cannot write: another program holds the database.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// What is written to see whether the disk has room again, after it had none.
+/// Bytes written to check for free disk space after a failure.
 const SAMPLE: u32 = 64 * 1024;
 
-/// How the last writes went.
+/// Result of the last writes.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// Why writing failed; nothing once it has worked again.
+    /// Reason of the last failure; cleared by a successful write.
     failed: Mutex<Option<Lack>>,
     probe: AsyncMutex<Probe>,
 }
@@ -31,11 +31,11 @@ pub(crate) struct Health {
 #[derive(Debug, Default)]
 struct Probe {
     made: Option<(Instant, Option<Lack>)>,
-    /// A question that the writer has not answered.
+    /// A probe that the writer has not replied to.
     pending: Option<oneshot::Receiver<Result<(), Failed>>>,
 }
 
-/// Why a probe failed.
+/// Reason of a probe's failure.
 #[derive(Clone, Copy, Debug)]
 struct Failed(Lack);
 
@@ -46,18 +46,18 @@ impl From<StoreError> for Failed {
 }
 
 impl Health {
-    /// Writing failed for this reason.
+    /// Records a failed write.
     pub(crate) fn has_failed(&self, lack: Lack) {
         *self.failed.lock() = Some(lack);
     }
 
-    /// Something was written.
+    /// Records a successful write.
     pub(crate) fn works(&self) {
         *self.failed.lock() = None;
     }
 
-    /// What is missing for writing. The writer takes the lock of the database and gives it back; it writes something
-    /// only while writing is known to fail.
+    /// The missing resource, if any. The writer acquires and releases the database lock; it writes data only while
+    /// writes are known to fail.
     pub(crate) async fn lacks(&self, writer: &Writer, folder: &Path, min_free: u64) -> Vec<Lack> {
         let mut lacks: Vec<Lack> = self.probe(writer).await.into_iter().collect();
         let free = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
@@ -98,7 +98,7 @@ impl Health {
                 self.works();
                 None
             }
-            // The transaction may know better than its part.
+            // The transaction's reason may be more precise than that of its part.
             Ok(Ok(Err(Failed(lack)))) => Some(self.failed.lock().unwrap_or(lack)),
             Ok(Err(_)) => Some(Lack::Store),
             Err(_) => {
@@ -109,7 +109,7 @@ impl Health {
     }
 }
 
-/// In a transaction that holds the lock of the database: whether there is room for a write, where that is in doubt.
+/// In a transaction that holds the database lock: checks whether there is room for a write, if in doubt.
 fn try_it(batch: &mut Batch<'_>, write: bool) -> Result<(), Failed> {
     let written = || -> Result<(), Failure> {
         if write {

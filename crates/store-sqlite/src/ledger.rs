@@ -26,7 +26,7 @@ impl Ledger for SqliteStore {
 }
 
 fn load(connection: &Connection) -> Result<LedgerRecord, Failure> {
-    // One snapshot.
+    // One read snapshot.
     let transaction = connection.unchecked_transaction()?;
     let mark = transaction.query_row("SELECT value FROM meta WHERE name = 'mark'", [], |row| row.get(0))?;
     let mut lanes = Vec::new();
@@ -41,7 +41,7 @@ fn load(connection: &Connection) -> Result<LedgerRecord, Failure> {
             exceptions: Vec::new(),
         });
     }
-    // Both are in the order of the subscriptions.
+    // Both are ordered by subscription.
     let mut select =
         transaction.prepare("SELECT subscription, body FROM exceptions ORDER BY subscription, position")?;
     let mut rows = select.query([])?;
@@ -64,7 +64,7 @@ fn write(batch: &Batch<'_>, save: &Save) -> Result<(), Failure> {
         } else if let Some(lane) = lane.clone().as_of(began(batch, lane.subscription)?, current, save.mark) {
             write_lane(batch, &lane)?;
         }
-        // What happened has happened, whatever the subscription has become since.
+        // Entries are kept regardless of the subscription's later changes.
         for entry in &lane.entries {
             catalog::add_entry(batch, entry)?;
         }
@@ -72,7 +72,7 @@ fn write(batch: &Batch<'_>, save: &Save) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The generation in which a lane began.
+/// Generation in which a lane began.
 fn began(batch: &Batch<'_>, of: SubscriptionId) -> Result<u32, Failure> {
     let mut select = batch.sql("SELECT generation FROM lanes WHERE subscription = ?1")?;
     Ok(select.query_row((of.0.as_bytes(),), |row| row.get(0)).optional()?.unwrap_or_default())
@@ -82,8 +82,8 @@ fn write_lane(batch: &Batch<'_>, lane: &LaneSave) -> Result<(), Failure> {
     let id = lane.subscription.0.as_bytes();
     batch
         .sql(
-            "INSERT INTO lanes (subscription, generation, cursor, memory) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE \
-             SET cursor = ?3, memory = coalesce(?4, memory)",
+            "INSERT INTO lanes (subscription, generation, cursor, memory) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT DO UPDATE SET cursor = ?3, memory = coalesce(?4, memory)",
         )?
         .execute((id, lane.generation, lane.cursor.map(|cursor| cursor.0), &lane.memory))?;
     if lane.drop_exceptions {
@@ -105,14 +105,14 @@ fn drop_exceptions(batch: &Batch<'_>, of: SubscriptionId) -> Result<(), Failure>
     Ok(())
 }
 
-/// Where a lane stands: its own cursor, or the mark.
+/// Position of a lane: its own cursor, or the mark.
 pub(crate) fn cursor(batch: &Batch<'_>, of: SubscriptionId) -> Result<Position, Failure> {
     let sql =
         "SELECT coalesce((SELECT cursor FROM lanes WHERE subscription = ?1), value) FROM meta WHERE name = 'mark'";
     Ok(Position(batch.sql(sql)?.query_row((of.0.as_bytes(),), |row| row.get(0))?))
 }
 
-/// Does to a lane what the change of its subscription asks for.
+/// Applies the effect of a subscription's change to its lane.
 pub(crate) fn affect(
     batch: &Batch<'_>,
     of: SubscriptionId,
@@ -137,8 +137,8 @@ pub(crate) fn affect(
     };
     batch
         .sql(
-            "INSERT INTO lanes (subscription, generation, cursor, memory) VALUES (?1, ?2, ?3, NULL) ON CONFLICT DO UPDATE \
-             SET generation = CASE WHEN ?4 THEN ?2 ELSE generation END, cursor = ?3, \
+            "INSERT INTO lanes (subscription, generation, cursor, memory) VALUES (?1, ?2, ?3, NULL) \
+             ON CONFLICT DO UPDATE SET generation = CASE WHEN ?4 THEN ?2 ELSE generation END, cursor = ?3, \
              memory = CASE WHEN ?5 THEN memory END",
         )?
         .execute((of.0.as_bytes(), generation, cursor.0, begins, keep_memory))?;

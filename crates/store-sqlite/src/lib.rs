@@ -1,9 +1,8 @@
-//! The embedded backend: the ports of `store` over one SQLite file, nothing to install.
+//! The embedded backend: the ports of `store` over one SQLite file, with nothing to install.
 //!
-//! One thread writes ([`SqliteStore`] sends it what is asked for and waits); it commits once for all requests that
-//! wait. A few threads read, one makes checkpoints. Reading order: what can be set ([`settings`]), the file
-//! ([`database`]), the writer (`writer`, `batch`, `log_writer`, `dedup`), and the ports (`event_log`, `catalog`,
-//! `ledger`), and last a copy of it all ([`mod@backup`]).
+//! One thread writes: [`SqliteStore`] sends it requests and waits, and it commits once for all pending requests. A few
+//! threads read, one makes checkpoints. Reading order: [`settings`], the file ([`database`]), the writer (`writer`,
+//! `batch`, `log_writer`, `dedup`), the ports (`event_log`, `catalog`, `ledger`), and backups ([`mod@backup`]).
 
 pub mod settings;
 
@@ -58,13 +57,13 @@ use crate::readers::Readers;
 use crate::threads::Threads;
 use crate::writer::{Request, Worker, Writer};
 
-/// All ports over one SQLite file. Dropping it waits until what was asked for is written.
+/// All ports over one SQLite file. Dropping it waits for pending writes.
 #[derive(Debug)]
 pub struct SqliteStore {
-    // Dropped in this order: the last connection has to be one that writes, for it copies the write-ahead log into the
-    // database and removes it; the lock is given back when nothing writes any more.
+    // Dropped in this order: the last connection must be a writing one, because it copies the write-ahead log into the
+    // database and removes it; the lock is released after the last write.
     readers: Readers,
-    /// For what must be known at once, without waiting for a reading thread.
+    /// For lookups that must not wait for a reader thread.
     asked: Mutex<Connection>,
     writer: Writer,
     tail: Arc<Tail>,
@@ -78,21 +77,21 @@ pub struct SqliteStore {
     health: Arc<Health>,
     folder: PathBuf,
     lock: Option<File>,
-    /// The ownership of the one shard, for as long as the lock is held.
+    /// Ownership of the only shard while the lock is held.
     tenure: Tenure,
     threads: Threads,
 }
 
 impl SqliteStore {
-    /// Opens the store of a data folder for the one process that serves; makes it if it is not there.
+    /// Opens the store of a data folder for the serving process, and creates it if it doesn't exist.
     pub fn open_exclusive(folder: &Path, settings: Settings) -> Result<SqliteStore, OpenError> {
         let folder = Folder::open(folder)?;
         let lock = folder.lock()?;
         SqliteStore::start(&folder, settings, Some(lock))
     }
 
-    /// Opens the store beside the process that serves, as commands do: the catalogue can be read and changed, the log
-    /// read; appends, trimming and saves of lanes are refused. What the other process announces is not seen.
+    /// Opens the store alongside the serving process, as commands do. The catalogue can be read and changed, and the
+    /// log read; appends, trimming and saves of lanes are rejected. Announcements of the other process are not seen.
     pub fn open(folder: &Path, settings: Settings) -> Result<SqliteStore, OpenError> {
         let folder = Folder::open(folder)?;
         SqliteStore::start(&folder, settings, None)
@@ -103,7 +102,7 @@ impl SqliteStore {
         let problem = |failure: Failure| folder.problem(StoreError::from(failure));
         sealed::check_all(&connection, &settings.vault).map_err(problem)??;
         catalog::fill_in_types(&connection, &settings.vault).map_err(problem)?;
-        // It has read the whole catalogue, which this connection will not read again.
+        // The whole catalogue was read, and this connection won't read it again.
         connection.execute_batch("PRAGMA shrink_memory").map_err(|error| folder.problem(error))?;
         let head = log_writer::stored_head(&connection).map_err(problem)?;
         let version = catalog::version(&connection).map_err(problem)?;
@@ -165,13 +164,13 @@ impl SqliteStore {
         })
     }
 
-    /// Resolves when one of the store's threads has ended: by a fault, as long as the store is open.
+    /// Resolves when one of the store's threads has ended, which is a fault while the store is open.
     pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         self.threads.ended()
     }
 
-    /// Seals all secrets with the current master key that are sealed with an older one, so that the older one can go;
-    /// gives their number. Secrets that are written anew are sealed with the current key in any case.
+    /// Reseals all secrets sealed with an older master key, so that it can be removed. Returns their number. New
+    /// secrets are always sealed with the current key.
     pub async fn reseal(&self) -> Result<u64, StoreError> {
         let vault = Arc::clone(&self.vault);
         self.write(move |batch| Ok(sealed::reseal_all(batch.connection(), &vault)?)).await
@@ -182,7 +181,7 @@ impl SqliteStore {
         self.lock.is_some()
     }
 
-    /// Whether this process serves, and the tenure is that of its store.
+    /// Checks that this process serves and the tenure is that of its store.
     fn owns(&self, tenure: &Tenure) -> Result<(), TenureError> {
         if !self.serves() {
             return Err(not_serving().into());
@@ -190,7 +189,7 @@ impl SqliteStore {
         if *tenure == self.tenure { Ok(()) } else { Err(TenureError::Fenced) }
     }
 
-    /// Does something in the writer's next transaction, as a whole or not at all, and waits for the commit.
+    /// Runs work in the writer's next transaction, all or nothing, and waits for the commit.
     async fn write<T, E>(&self, work: impl FnOnce(&mut Batch<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -201,7 +200,7 @@ impl SqliteStore {
         answered.await.map_err(|_| E::from(StoreError::Unavailable("the store is closed".to_owned())))?
     }
 
-    /// Reads on one of the reading threads, on behalf of the holder.
+    /// Reads on one of the reader threads, on behalf of the holder.
     async fn read<T: Send + 'static>(
         &self,
         holder: Holder,
@@ -217,8 +216,7 @@ impl Shards for SqliteStore {
         Spread::ONE
     }
 
-    /// The process that serves has owned the one shard since it took the lock of the data folder, and nobody can take
-    /// it over.
+    /// The serving process owns the only shard while it holds the lock of the data folder; there is no takeover.
     async fn take(&self, _: Shard) -> Result<Tenure, StoreError> {
         if self.serves() { Ok(self.tenure) } else { Err(not_serving()) }
     }

@@ -1,4 +1,4 @@
-//! How events get into the log: judged by what is known, numbered, and written as frames.
+//! Writing events to the log: deduplicated, numbered, and encoded as frames.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use crate::dedup::{Dedup, Key};
 use crate::failure::Failure;
 use crate::settings::Settings;
 
-/// How long the answer about free disk space is believed.
+/// Validity of a check of free disk space.
 const DISK_CHECK_EVERY: Duration = Duration::from_millis(500);
-/// When a producer should come back: trimming runs every few seconds.
+/// Delay before a producer's retry: trimming runs every few seconds.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// Events of one PIM that were taken and have no position yet.
+/// Accepted events of one PIM without positions yet.
 type Taken = (PimId, Vec<(Event, Timestamp)>);
 
-/// Bytes of a PIM's events that the open transaction adds to the log, or takes from it.
+/// Bytes of a PIM's events added to or removed from the log by the open transaction.
 type Delta = (PimId, i64);
 
-/// The state of the log between transactions, and of the one that is open.
+/// State of the log between transactions, and of the open one.
 #[derive(Debug)]
 pub(crate) struct LogWriter {
     /// `None` if another process serves: this one must not append.
     owned: Option<Owned>,
-    /// SQLite's counter of what other connections wrote.
+    /// SQLite's counter of other connections' writes.
     data_version: Option<i64>,
 }
 
@@ -38,16 +38,16 @@ pub(crate) struct LogWriter {
 struct Owned {
     dedup: Dedup,
     room: Room,
-    /// Where the log ends, and the hour of service; committed.
+    /// Committed head and hour of service.
     committed: (Position, ServiceHour),
-    /// The same with the transaction that is open.
+    /// The same including the open transaction.
     open: (Position, ServiceHour),
     taken: Vec<Taken>,
     deltas: Vec<Delta>,
     numbered: Vec<Arc<LoggedEvent>>,
 }
 
-/// A place within a transaction.
+/// A savepoint within a transaction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark {
     open: (Position, ServiceHour),
@@ -57,7 +57,7 @@ pub(crate) struct Mark {
 }
 
 impl LogWriter {
-    /// For the process that serves.
+    /// For the serving process.
     pub(crate) fn owned(
         connection: &Connection,
         settings: &Settings,
@@ -77,12 +77,12 @@ impl LogWriter {
         Ok(LogWriter { owned: Some(owned), data_version: None })
     }
 
-    /// For a process beside the one that serves.
+    /// For a process alongside the serving one.
     pub(crate) fn shared() -> LogWriter {
         LogWriter { owned: None, data_version: None }
     }
 
-    /// Takes a request's events. The outer error is one of the transaction.
+    /// Appends a request's events. The outer error fails the transaction.
     pub(crate) fn append(
         &mut self,
         connection: &Connection,
@@ -119,8 +119,8 @@ impl LogWriter {
         Ok(Ok(Appended { accepted, duplicates }))
     }
 
-    /// Takes a request's events if none of them is known, and lets `beside` write what belongs to them. An error leaves
-    /// nothing behind but what `beside` wrote: the caller takes that back.
+    /// Appends a request's events if none of them is known, and calls `beside` to write the related data. After an
+    /// error only the writes of `beside` remain: the caller rolls them back.
     pub(crate) fn append_new(
         &mut self,
         connection: &Connection,
@@ -138,7 +138,7 @@ impl LogWriter {
             owned.dedup.undo(before);
             return Err(error);
         }
-        // From here on nothing fails.
+        // Nothing fails from here on.
         owned.count(pim, bytes.cast_signed());
         let mut fresh = events.into_iter().map(|event| (event, now)).collect();
         match owned.taken.iter_mut().find(|(of, _)| *of == pim) {
@@ -148,7 +148,7 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Numbers what was taken and writes it.
+    /// Numbers the accepted events and writes them.
     pub(crate) fn flush(&mut self, connection: &Connection) -> Result<(), Failure> {
         let Some(owned) = &mut self.owned else { return Ok(()) };
         let mut changed: Vec<Delta> = Vec::new();
@@ -169,7 +169,7 @@ impl LogWriter {
                 as_stored += body.len();
                 insert.execute((first.position.0, pim.0, piece.len(), owned.open.1.0, body))?;
             }
-            // What is counted is what is stored, so that the sum at a start is the same.
+            // Counts stored bytes, so that the sum at a start is the same.
             changed.push((pim, as_stored as i64 - as_taken as i64));
         }
         for (pim, bytes) in changed {
@@ -178,19 +178,19 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Counts events that leave the log.
+    /// Counts events deleted from the log.
     pub(crate) fn trimmed(&mut self, pim: PimId, bytes: u64) {
         if let Some(owned) = &mut self.owned {
             owned.count(pim, -bytes.cast_signed());
         }
     }
 
-    /// Writes the ids of what was taken.
+    /// Writes the ids of accepted events.
     pub(crate) fn write_dedup(&mut self, connection: &Connection) -> Result<(), Failure> {
         self.owned.as_ref().map_or(Ok(()), |owned| owned.dedup.write(connection))
     }
 
-    /// The head of the log; call [`LogWriter::flush`] before.
+    /// Head of the log; call [`LogWriter::flush`] before.
     pub(crate) fn head(&self, connection: &Connection) -> Result<Position, Failure> {
         match &self.owned {
             Some(owned) => Ok(owned.open.0),
@@ -198,12 +198,12 @@ impl LogWriter {
         }
     }
 
-    /// The hour of service that rows carry which are written now.
+    /// Hour of service recorded in new rows.
     pub(crate) fn hour(&self, connection: &Connection) -> Result<ServiceHour, Failure> {
         self.owned.as_ref().map_or_else(|| stored_hour(connection), |owned| Ok(owned.open.1))
     }
 
-    /// Counts time that the platform has run; call [`LogWriter::flush`] before.
+    /// Adds running time of the platform; call [`LogWriter::flush`] before.
     pub(crate) fn served(&mut self, connection: &Connection, elapsed: Duration) -> Result<ServiceHour, Failure> {
         let Some(owned) = &mut self.owned else { return Err(Failure::Unavailable(NOT_SERVING.to_owned())) };
         let rest = "SELECT value FROM meta WHERE name = 'service_rest'";
@@ -217,12 +217,12 @@ impl LogWriter {
         Ok(owned.open.1)
     }
 
-    /// The hour of service as it is committed; `None` beside the process that serves.
+    /// Committed hour of service; `None` alongside the serving process.
     pub(crate) fn committed_hour(&self) -> Option<ServiceHour> {
         self.owned.as_ref().map(|owned| owned.committed.1)
     }
 
-    /// The transaction is committed: gives its events.
+    /// Called after the commit; returns its events.
     pub(crate) fn committed(&mut self) -> Vec<Arc<LoggedEvent>> {
         let Some(owned) = &mut self.owned else { return Vec::new() };
         owned.committed = owned.open;
@@ -231,7 +231,7 @@ impl LogWriter {
         std::mem::take(&mut owned.numbered)
     }
 
-    /// Where the open transaction stands, to take back what comes after; call [`LogWriter::flush`] before.
+    /// Savepoint of the open transaction; call [`LogWriter::flush`] before.
     pub(crate) fn mark(&self) -> Option<Mark> {
         let owned = self.owned.as_ref()?;
         Some(Mark {
@@ -242,7 +242,7 @@ impl LogWriter {
         })
     }
 
-    /// Forgets what was appended since the mark; the caller takes back what was written.
+    /// Discards appends since the savepoint; the caller rolls back the writes.
     pub(crate) fn back_to(&mut self, mark: Option<Mark>) {
         if let (Some(owned), Some(mark)) = (&mut self.owned, mark) {
             owned.taken.clear();
@@ -253,7 +253,7 @@ impl LogWriter {
         }
     }
 
-    /// The transaction was taken back.
+    /// Called after a rollback.
     pub(crate) fn rolled_back(&mut self) {
         self.data_version = None;
         if let Some(owned) = &mut self.owned {
@@ -265,7 +265,7 @@ impl LogWriter {
         }
     }
 
-    /// Whether another process wrote since this was last asked.
+    /// Whether another process wrote since the last call.
     pub(crate) fn others_wrote(&mut self, connection: &Connection) -> Result<bool, Failure> {
         let now: i64 = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         Ok(self.data_version.replace(now) != Some(now))
@@ -285,13 +285,13 @@ impl LogWriter {
 }
 
 impl Owned {
-    /// Counts bytes that the open transaction adds to the log, or takes from it.
+    /// Counts bytes added to or removed from the log by the open transaction.
     fn count(&mut self, pim: PimId, bytes: i64) {
         self.room.backlog.lock().count(pim, bytes);
         self.deltas.push((pim, bytes));
     }
 
-    /// Takes back what was counted since there were `keep` of them.
+    /// Undoes counts beyond the first `keep`.
     fn count_back_to(&mut self, keep: usize) {
         let mut backlog = self.room.backlog.lock();
         for (pim, bytes) in self.deltas.drain(keep.min(self.deltas.len())..).rev() {
@@ -299,7 +299,7 @@ impl Owned {
         }
     }
 
-    /// All of the events must be new, and there must be room for them. Their ids are known from here on.
+    /// Checks that all events are new and fit. Their ids are known from here on.
     fn prepare_new(
         &mut self,
         connection: &Connection,
@@ -328,25 +328,25 @@ const HOUR_MILLIS: u64 = 60 * 60 * 1000;
 
 const NOT_SERVING: &str = "only the serving process writes the event log and the ledger";
 
-/// What a process is told that opened the store beside the one that serves.
+/// Error of a process that opened the store alongside the serving one.
 pub(crate) fn not_serving() -> StoreError {
     StoreError::Unavailable(NOT_SERVING.to_owned())
 }
 
-/// The hour of service, by what is stored.
+/// Stored hour of service.
 pub(crate) fn stored_hour(connection: &Connection) -> Result<ServiceHour, Failure> {
     let sql = "SELECT value FROM meta WHERE name = 'service_hour'";
     Ok(ServiceHour(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
 }
 
-/// Where the log ends, by what is stored.
+/// Stored head of the log.
 pub(crate) fn stored_head(connection: &Connection) -> Result<Position, Failure> {
     let sql = "SELECT max(value, coalesce((SELECT pos + count FROM frames ORDER BY pos DESC LIMIT 1), 0)) \
                FROM meta WHERE name = 'head_floor'";
     Ok(Position(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
 }
 
-/// How much of the log each PIM's events take, by what is stored.
+/// Stored usage of the log by PIM.
 pub(crate) fn stored_backlog(connection: &Connection, bound: u64) -> Result<Backlog, Failure> {
     let mut backlog = Backlog::new(bound);
     let mut select = connection.prepare("SELECT pim, sum(length(body)) FROM frames GROUP BY pim")?;
@@ -357,18 +357,18 @@ pub(crate) fn stored_backlog(connection: &Connection, bound: u64) -> Result<Back
     Ok(backlog)
 }
 
-/// Whether there is room for more events.
+/// Room for further events.
 #[derive(Debug)]
 struct Room {
     folder: PathBuf,
-    /// With what the open transaction adds.
+    /// Including the additions of the open transaction.
     backlog: Arc<Mutex<Backlog>>,
     min_free_disk_bytes: u64,
     free: Option<(Instant, u64)>,
 }
 
 impl Room {
-    /// What there is not room for `more` bytes of a PIM in, with figures.
+    /// The resource, with figures, that has no room for `more` bytes of a PIM.
     fn lacks(&mut self, pim: PimId, more: u64) -> Result<Option<String>, Failure> {
         if let Some(message) = self.backlog.lock().lacks(pim, more) {
             return Ok(Some(message));

@@ -1,10 +1,11 @@
-//! Files of a data folder are for their owner only: made so, and made so again at a start where they are not.
+//! Files of a data folder are accessible only to their owner. Their mode is set when they are created and corrected at
+//! each start.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Options that make a file for its owner only.
+/// Options to create a file accessible only to its owner.
 pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
@@ -12,13 +13,13 @@ pub(crate) fn options() -> OpenOptions {
     options
 }
 
-/// Makes an empty file if there is none: what SQLite makes by itself others can read.
+/// Creates an empty file if there is none, because files created by SQLite are readable by others.
 pub(crate) fn make(path: &Path) -> io::Result<File> {
     options().write(true).create(true).truncate(false).open(path)
 }
 
-/// Takes a file from everybody but its owner, and says so. One that is not there is fine; one that is somebody else's
-/// is only told of.
+/// Removes other users' access to a file, with a log line. A missing file is fine; for a file of another owner it only
+/// logs.
 #[cfg(unix)]
 pub(crate) fn tighten(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
@@ -42,15 +43,14 @@ pub(crate) fn tighten(path: &Path) {
     }
 }
 
-/// Says so if others than its owner can put files into the data folder. Who may only look into it stays as the operator
-/// set it.
+/// Warns if other users can write to the data folder. Read access remains as set by the operator.
 #[cfg(unix)]
 pub(crate) fn check_folder(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
 
     let Ok(found) = std::fs::metadata(folder) else { return };
     let mode = found.permissions().mode() & 0o7777;
-    // With the sticky bit, nobody can replace what is another's.
+    // With the sticky bit, users cannot replace each other's files.
     if mode & 0o022 != 0 && mode & 0o1000 == 0 {
         tracing::warn!(
             path = %folder.display(), mode = format_args!("{mode:03o}"),

@@ -1,5 +1,5 @@
-//! A few threads that read, each with a connection of its own: reads never wait for the writer, and never take more
-//! threads than there are. The threads are shared fairly by PIM, and within a PIM by client.
+//! A few reader threads with a connection each: reads never wait for the writer. The threads are shared fairly by PIM,
+//! and within a PIM by client.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,10 +19,10 @@ use crate::threads::Threads;
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
-/// On behalf of the platform, or of whom is not known.
+/// On behalf of the platform, or of an unknown holder.
 pub(crate) const PLATFORM: Holder = Holder { pim: u64::MAX, part: 0 };
 
-/// On behalf of all clients of a PIM: its deliveries.
+/// On behalf of a PIM's deliveries.
 pub(crate) fn of_pim(pim: PimId) -> Holder {
     Holder { pim: u64::from(pim.0), part: 0 }
 }
@@ -35,7 +35,7 @@ pub(crate) fn of_client(owner: &Owner) -> Holder {
 }
 
 pub(crate) struct Readers {
-    /// One for each thread, so no read waits in the queue.
+    /// One per thread, so that no read waits in the queue.
     places: Places,
     queue: Option<mpsc::Sender<Read>>,
     threads: Vec<JoinHandle<()>>,
@@ -57,7 +57,7 @@ impl Readers {
             let reads = Arc::clone(&reads);
             let work = move || {
                 loop {
-                    // One thread waits for the next read, the others wait for their turn to wait.
+                    // One thread waits for the next read, the others wait for the lock.
                     let next = reads.lock().blocking_recv();
                     let Some(read) = next else { break };
                     read(&connection);
@@ -68,7 +68,7 @@ impl Readers {
         Ok(Readers { places, queue: Some(queue), threads: started })
     }
 
-    /// Runs `work` on one of the threads once it is the turn of whom it is for.
+    /// Runs `work` on one of the threads when it is its holder's turn.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         holder: Holder,
@@ -78,9 +78,9 @@ impl Readers {
         let permit = self.places.one(holder).await;
         let (answer, answered) = oneshot::channel();
         let read: Read = Box::new(move |connection| {
-            // Held until the work is done, also when nobody waits for it any more.
+            // Held until the work is done, even if the caller is gone.
             let _permit = permit;
-            // Nobody waits any more: not an error.
+            // The caller is gone: not an error.
             let _ = answer.send(work(connection).map_err(StoreError::from));
         });
         let queue = self.queue.as_ref().ok_or_else(closed)?;
@@ -93,7 +93,7 @@ impl Drop for Readers {
     fn drop(&mut self) {
         self.queue = None;
         for thread in self.threads.drain(..) {
-            // A panic was reported by the thread itself.
+            // The thread has reported a panic itself.
             let _ = thread.join();
         }
     }
@@ -107,7 +107,7 @@ mod tests {
     async fn queries_of_one_pim_leave_a_thread_to_another() {
         let connections = (0..4).map(|_| Connection::open_in_memory().unwrap()).collect();
         let readers = Arc::new(Readers::start(&Threads::default(), connections).unwrap());
-        // They go on until this is dropped.
+        // They run until this is dropped.
         let (running, ended) = std::sync::mpsc::channel::<()>();
         let ended = Arc::new(Mutex::new(ended));
         for part in 0..20 {

@@ -18,8 +18,8 @@ pub(crate) struct Parts {
     pub(crate) sealed: Vec<u8>,
 }
 
-/// A kind of row: its name in what is authenticated and in messages, its table, the members that carry secrets, and
-/// where its owner stands, which is authenticated, too.
+/// A kind of row: its name in authenticated data and messages, its table, its members with secrets, and the location of
+/// its owner, which is authenticated as well.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     table: &'static str,
@@ -53,18 +53,18 @@ pub(crate) const SUBSCRIPTION: Kind = Kind {
 };
 
 impl Kind {
-    /// Names a row.
+    /// Name of a row.
     fn row(&self, id: &str) -> String {
         format!("{} {id}", self.name)
     }
 
-    /// Names whose a row is, by what stands in it; as JSON, in which no two owners look alike.
+    /// Name of a row's owner, read from the row; as JSON, which is unambiguous.
     fn owner(&self, open: &Value) -> String {
         let parts: Vec<&Value> = self.owner.iter().map(|at| open.pointer(at).unwrap_or(&Value::Null)).collect();
         serde_json::json!(parts).to_string()
     }
 
-    /// Takes a value apart.
+    /// Splits a value into its two parts.
     pub(crate) fn split(&self, vault: &Vault, id: &str, value: &impl Serialize) -> Result<Parts, Failure> {
         let mut open = serde_json::to_value(value)?;
         let Some(members) = open.as_object_mut() else {
@@ -78,7 +78,7 @@ impl Kind {
         Ok(Parts { body: serde_json::to_string(&open)?, sealed })
     }
 
-    /// Puts a value together again.
+    /// Joins the two parts of a value.
     pub(crate) fn join<T: DeserializeOwned>(
         &self,
         vault: &Vault,
@@ -97,7 +97,7 @@ impl Kind {
     }
 }
 
-/// A sealed row: the id as it is stored, as it is named in what is sealed, the readable part, and the sealed value.
+/// A sealed row: id as stored, id as named in the sealed value's context, readable part, and sealed value.
 type Row = (SqlValue, String, String, Vec<u8>);
 
 /// All sealed rows of a kind.
@@ -109,8 +109,8 @@ fn rows(connection: &Connection, kind: &Kind) -> Result<Vec<Row>, Failure> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether the vault has the keys of all sealed rows, so that a missing key is said at the start and not at the first
-/// delivery.
+/// Checks that the vault has the keys of all sealed rows, so that a missing key is reported at the start and not at the
+/// first delivery.
 pub(crate) fn check_all(connection: &Connection, vault: &Vault) -> Result<Result<(), VaultError>, Failure> {
     for kind in [PIM, SUBSCRIBER, SUBSCRIPTION, NOTIFICATION] {
         for (_, id, _, sealed) in rows(connection, &kind)? {
@@ -122,7 +122,7 @@ pub(crate) fn check_all(connection: &Connection, vault: &Vault) -> Result<Result
     Ok(Ok(()))
 }
 
-/// Seals with the current key, bound to its owner, what is not; gives the number of rows.
+/// Reseals all rows that are not sealed with the current key and bound to their owner. Returns their number.
 pub(crate) fn reseal_all(connection: &Connection, vault: &Vault) -> Result<u64, Failure> {
     let mut count = 0;
     for kind in [PIM, SUBSCRIBER, SUBSCRIPTION, NOTIFICATION] {

@@ -1,4 +1,4 @@
-//! What can be set about the store.
+//! Settings of the store.
 
 use std::time::Duration;
 
@@ -7,31 +7,31 @@ use store::Vault;
 /// Settings of a [`SqliteStore`](crate::SqliteStore).
 #[derive(Debug)]
 pub struct Settings {
-    /// How much of the newest events is kept in memory for lanes that keep up.
+    /// Bytes of the newest events kept in memory for lanes that keep up.
     pub tail_bytes: usize,
-    /// Appends are refused when the events in the log would take more than this, and those of a PIM when its own would
-    /// take more than half of it. Log entries, snapshots and notifications do not count.
+    /// Bytes of events in the log beyond which appends are rejected; those of a PIM are rejected beyond half of it. Log
+    /// entries, snapshots and notifications don't count.
     pub max_log_bytes: u64,
-    /// What the snapshots of one PIM may take; what does not fit is not kept.
+    /// Bytes of the snapshots of one PIM; those that don't fit are not stored.
     pub max_state_bytes: u64,
-    /// Appends are refused when the disk has less free space than this.
+    /// Bytes of free disk space below which appends are rejected.
     pub min_free_disk_bytes: u64,
-    /// How long an id is remembered, in hours of service (contract page 6: 24 h).
+    /// Retention of ids, in hours of service (contract page 6: 24 h).
     pub dedup_window: Duration,
     /// Seals and opens secrets.
     pub vault: Vault,
-    /// Threads that read, each with a connection of its own.
+    /// Number of reader threads, with a connection each.
     pub readers: usize,
-    /// So many ids are kept in memory before they go to disk as a sorted run; about 40 bytes each.
+    /// Number of ids kept in memory before they are written to disk as a sorted run; about 40 bytes each.
     pub dedup_recent: usize,
-    /// Memory for the filters in front of the runs on disk, 10 bits an id; runs beyond it are searched without a filter.
+    /// Memory for the filters of the runs on disk, 10 bits per id; runs beyond it are searched without a filter.
     pub dedup_filter_bytes: usize,
-    /// A checkpoint is made when the write-ahead log has so many pages.
+    /// Pages in the write-ahead log that trigger a checkpoint.
     pub checkpoint_pages: u32,
 }
 
 impl Settings {
-    /// The usual settings.
+    /// Default settings.
     pub fn new(vault: Vault) -> Settings {
         Settings {
             tail_bytes: 64 << 20,
@@ -43,7 +43,7 @@ impl Settings {
             readers: 4,
             dedup_recent: 1 << 17,
             dedup_filter_bytes: 128 << 20,
-            // 64 MiB: with fewer, the disk syncs of checkpoints show in the latency of appends.
+            // 64 MiB: with fewer pages, the disk syncs of checkpoints affect the latency of appends.
             checkpoint_pages: 8_000,
         }
     }

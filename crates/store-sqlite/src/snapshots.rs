@@ -91,7 +91,7 @@ impl Snapshots for SqliteStore {
             let notes = "DELETE FROM bridge_notes WHERE pim NOT IN (SELECT id FROM pims)";
             let work = || -> Result<u64, Failure> {
                 let mut deleted = batch.sql(notes)?.execute([])?;
-                // The next PIM with snapshots; each step is one look into the index.
+                // The next PIM with snapshots; each step is one index lookup.
                 let mut after = -1i64;
                 let next = "SELECT min(pim) FROM snapshots WHERE pim > ?1";
                 while let Some(pim) = batch.sql(next)?.query_row([after], |row| row.get::<_, Option<i64>>(0))? {
@@ -148,15 +148,15 @@ fn stored_revision(connection: &Connection, pim: PimId, key: &SnapshotKey) -> Re
     Ok(select.query_row((pim.0, number(key.kind), &key.key), |row| row.get(0)).optional()?)
 }
 
-/// Whether a snapshot is kept as it was saved.
+/// Whether a snapshot was stored.
 #[derive(PartialEq, Eq)]
 enum Kept {
     Yes,
-    /// There is no room for it.
+    /// It doesn't fit.
     TooMuch,
 }
 
-/// Writes a snapshot, if all of its PIM's take no more than `most` with it; else it goes, with the one before.
+/// Writes a snapshot if its PIM's total stays within `most`; otherwise deletes it together with its predecessor.
 fn put(connection: &Connection, pim: PimId, save: &SnapshotSave, revision: u64, most: u64) -> Result<Kept, Failure> {
     let (kind, key) = (number(save.key.kind), &save.key.key);
     let fits = match &save.body {
@@ -177,7 +177,7 @@ fn put(connection: &Connection, pim: PimId, save: &SnapshotSave, revision: u64, 
     Ok(if fits { Kept::Yes } else { Kept::TooMuch })
 }
 
-/// What all other snapshots of a PIM take.
+/// Size of all other snapshots of a PIM.
 fn others(connection: &Connection, pim: PimId, key: &SnapshotKey) -> Result<u64, Failure> {
     let all = "SELECT bytes FROM snapshot_totals WHERE pim = ?1";
     let all: Option<u64> = connection.prepare_cached(all)?.query_row([pim.0], |row| row.get(0)).optional()?;
@@ -188,7 +188,7 @@ fn others(connection: &Connection, pim: PimId, key: &SnapshotKey) -> Result<u64,
     Ok(all.unwrap_or(0).saturating_sub(this))
 }
 
-/// Tells the operator now and then that a PIM's snapshots take all that they may.
+/// Warns the operator, at intervals, that a PIM's snapshots have reached the bound.
 fn tell_too_much(connection: &Connection, pim: PimId, most: u64) -> Result<(), Failure> {
     static TOO_MUCH: Seldom = Seldom::new();
     if let Some(times) = TOO_MUCH.note(Instant::now(), 1) {

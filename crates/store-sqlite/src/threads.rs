@@ -1,10 +1,10 @@
-//! The threads of an open store. Each lasts as long as the store; a panic ends one before.
+//! The threads of an open store. Each runs as long as the store unless it panics.
 
 use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
-/// Starts the threads, and tells when the first of them has ended.
+/// Starts the threads, and signals when the first of them has ended.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Threads {
     ended: watch::Sender<bool>,
@@ -24,13 +24,13 @@ impl Threads {
     pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut ended = self.ended.subscribe();
         async move {
-            // An error: the store was dropped, and its threads with it.
+            // An error: the store and its threads were dropped.
             _ = ended.wait_for(|ended| *ended).await;
         }
     }
 }
 
-/// Dropped when a thread ends, by a panic as well.
+/// Dropped when a thread ends, even by a panic.
 struct Ending(watch::Sender<bool>);
 
 impl Drop for Ending {

@@ -1,5 +1,4 @@
-//! The one thread that writes: it takes all requests that wait, does them in one transaction, commits once for all of
-//! them, and then answers.
+//! The writer thread: it runs all pending requests in one transaction, commits once for all of them, and then replies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,12 +19,12 @@ use crate::health::Health;
 use crate::log_writer::LogWriter;
 use crate::threads::Threads;
 
-/// So many requests may wait; who comes later waits before the queue.
+/// Maximum number of pending requests; further callers wait for a slot.
 const QUEUE: usize = 1024;
-/// A transaction takes no more events than this many bytes, so that no answer waits for a huge commit.
+/// Maximum bytes of events per transaction, so that no caller waits for a huge commit.
 const BATCH_BYTES: usize = 2 << 20;
 
-/// Something to be written.
+/// A write request.
 pub(crate) enum Request {
     /// Events.
     Append(Append),
@@ -43,7 +42,7 @@ pub(crate) struct Append {
     pub(crate) answer: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
-/// A request that was done but is not committed.
+/// A request that was run but not committed.
 enum Done {
     Append(oneshot::Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>),
     Job(Box<dyn Job>),
@@ -54,7 +53,7 @@ impl Done {
         match self {
             Done::Append(answer, result) => {
                 let result = failure.map_or(result, |failure| Err(AppendError::Store(failure.clone())));
-                // Nobody waits any more: not an error.
+                // The caller is gone: not an error.
                 let _ = answer.send(result);
             }
             Done::Job(job) => job.answer(failure),
@@ -62,13 +61,13 @@ impl Done {
     }
 }
 
-/// What the thread works with.
+/// State of the thread.
 pub(crate) struct Worker {
     pub(crate) connection: Connection,
     pub(crate) log: LogWriter,
     pub(crate) tail: Arc<Tail>,
     pub(crate) changes: Arc<Changes>,
-    /// The hour of service, for those who ask.
+    /// The hour of service, for readers.
     pub(crate) hour: Arc<AtomicU32>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) meters: Arc<Meters>,
@@ -98,7 +97,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was reported by the thread itself.
+            // The thread has reported a panic itself.
             let _ = thread.join();
         }
     }
@@ -119,7 +118,7 @@ impl Worker {
         }
     }
 
-    /// Does requests in one transaction, until there are none or it is large enough.
+    /// Runs requests in one transaction until none are pending or it is large enough.
     fn transact(&mut self, requests: &mut impl Iterator<Item = Request>) {
         let mut done = Vec::new();
         let mut version = None;
@@ -127,7 +126,7 @@ impl Worker {
         let result = self.write(requests, &mut done, &mut version);
         let failure = match result {
             Ok(()) => {
-                // First the changes, then the events that are judged by them.
+                // First the changes, then the events that they apply to.
                 if let Some(version) = version {
                     self.changes.commit(version);
                 }
@@ -173,7 +172,7 @@ impl Worker {
     ) -> Result<(), Failure> {
         let begun = self.connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
         if let Err(error) = begun {
-            // All that wait are told: each one would wait for as long again.
+            // All pending requests fail: each would otherwise wait as long again.
             done.extend(requests.map(|request| match request {
                 Request::Append(append) => Done::Append(append.answer, Ok(Appended::default())),
                 Request::Job(job) => Done::Job(job),
@@ -181,7 +180,7 @@ impl Worker {
             return Err(error.into());
         }
         let mut batch = Batch::new(&self.connection, &mut self.log, &self.meters);
-        // What another process changed is announced before events that come after it.
+        // Other processes' changes are announced before later events.
         *version = batch.others_version()?;
         let mut bytes = 0;
         while bytes < BATCH_BYTES {
@@ -211,7 +210,7 @@ impl Worker {
     }
 }
 
-/// The length of the write-ahead log, as SQLite tells the thread that commits.
+/// Length of the write-ahead log, reported by SQLite to the committing thread.
 mod pages {
     use std::cell::Cell;
     use std::os::raw::c_int;

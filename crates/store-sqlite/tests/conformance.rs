@@ -1,4 +1,4 @@
-//! The suite that every backend passes, over a file of its own for each test.
+//! The conformance suite, with a separate file per test.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 

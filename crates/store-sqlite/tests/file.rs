@@ -1,4 +1,4 @@
-//! What is special about a file: it is opened again, by two processes, with the wrong key, on a full disk.
+//! Properties of a file: it is reopened, opened by two processes, opened with the wrong key, or on a full disk.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -107,11 +107,11 @@ async fn one_process_serves_and_others_may_change_the_catalogue() {
     assert_eq!(serving.all_pims().await.unwrap(), [added]);
     let (_, subscription) = sample::make(&serving).await;
     serving.append(PimId(1), vec![event(2, 10)], now()).await.unwrap();
-    // The command's idea of the head is that of the log, not of its start.
+    // The command uses the head of the log at that moment, not at its start.
     command.remove_pim(PimId(1), now()).await.unwrap();
     let revoked = serving.subscription(subscription.id).await.unwrap().unwrap();
     assert_eq!((revoked.status, revoked.status_since), (SubscriptionStatus::Revoked, Position(3)));
-    // The one that serves announces it before the next events.
+    // The serving process announces it before the next events.
     let before = *serving.committed(Shard::FIRST).borrow();
     serving.append(PimId(1), vec![event(3, 10)], now()).await.unwrap();
     let after = *serving.committed(Shard::FIRST).borrow();
@@ -127,7 +127,8 @@ async fn one_process_serves_and_others_may_change_the_catalogue() {
     open(folder.path());
 }
 
-/// A data folder of an earlier version is taken over with all that it holds, and what has no hour of service counts from then on.
+/// A data folder of an earlier version is migrated with all its data; rows without an hour of service count from then
+/// on.
 #[tokio::test]
 async fn an_older_database_is_migrated() {
     let folder = tempfile::tempdir().unwrap();
@@ -158,7 +159,7 @@ async fn an_older_database_is_migrated() {
     assert_eq!(told.len(), 4);
     assert_eq!(store.notifications(Shard::FIRST, None, 10).await.unwrap().len(), 1);
     assert!(store.backlog().of(pim.id) > 0);
-    // Whatever the clock says, a day of service is a day, and a month a month.
+    // Regardless of the clock, a day of service is a day, and a month a month.
     let again = || vec![events[0].event.clone()];
     for hours in [0, 24] {
         sample::serve(&store, hours).await;
@@ -173,10 +174,10 @@ async fn an_older_database_is_migrated() {
     sample::serve(&store, 1).await;
     assert_eq!(store.first_since(Shard::FIRST, store.hour().ago(month)).await.unwrap(), Position(4));
     assert_eq!(store.prune_entries(&sample::own(&store).await, store.hour().ago(month)).await.unwrap(), 4);
-    // Values that are bound to their row alone are bound to their owner, too.
+    // Values bound to their row alone are bound to their owner, too.
     assert_eq!((store.reseal().await.unwrap(), store.reseal().await.unwrap()), (4, 0));
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber));
-    // What waited before knows whose it is.
+    // Earlier notifications know their owner.
     let mut ended = sample::change(vec![]);
     ended.notifications = (0..store::catalog::MOST_NOTIFICATIONS)
         .map(|_| Notification::about(&subscription, NotificationKind::Resumed, None, &pim.url, now()))
@@ -186,7 +187,7 @@ async fn an_older_database_is_migrated() {
     assert_eq!(kept, store::catalog::MOST_NOTIFICATIONS, "the old one has its owner, and gave way");
 }
 
-/// Hours that passed before a start count, and so does the part of one.
+/// Hours that passed before a start count, including a partial hour.
 #[tokio::test]
 async fn hours_of_service_go_on_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -203,7 +204,7 @@ async fn hours_of_service_go_on_after_a_restart() {
     assert_eq!(beside.hour(), ServiceHour(2));
 }
 
-/// What another process writes is known when it is asked for, not up to a second later.
+/// Another process's write is visible immediately, not up to a second later.
 #[tokio::test]
 async fn a_pim_that_another_process_adds_is_known_at_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -224,7 +225,7 @@ async fn a_pim_that_another_process_adds_is_known_at_once() {
     assert!(matches!(serving.update_pim(pim("a")).await, Err(ChangeError::Missing(_))));
 }
 
-/// A row that somebody gave to another client does not open.
+/// A row given to another client doesn't open.
 #[tokio::test]
 async fn a_sealed_value_is_bound_to_its_owner() {
     let folder = tempfile::tempdir().unwrap();
@@ -274,7 +275,7 @@ async fn secrets_are_sealed_and_a_missing_key_stops_the_start() {
     let vault = Vault::new(other.clone(), []).unwrap();
     let error = SqliteStore::open_exclusive(folder.path(), Settings::new(vault)).unwrap_err();
     assert!(error.to_string().starts_with("pim 1 is sealed with the master key \"test\""), "{error}");
-    // With both keys there, everything can be sealed anew; then the older key is of no use any more.
+    // With both keys, everything can be resealed; afterwards the older key is obsolete.
     let both = Vault::new(other.clone(), [key()]).unwrap();
     let store = SqliteStore::open_exclusive(folder.path(), Settings::new(both)).unwrap();
     let (subscriber, subscription) = sample::make(&store).await;
@@ -313,7 +314,7 @@ async fn a_full_backlog_says_so_and_empties_again() {
     let bounded = || Settings { max_log_bytes: 4 << 20, ..settings() };
     let store = SqliteStore::open_exclusive(folder.path(), bounded()).unwrap();
     let full = fill(&store, PimId(1), 1, FULL_FOR_ONE).await;
-    // What is known already is no burden, and what was refused is not known.
+    // Known events need no room, and rejected ones are not known.
     assert_eq!(store.append(PimId(1), vec![event(1, 10_000)], now()).await.unwrap().duplicates, 1);
     assert!(store.append(PimId(1), vec![event(full, 10_000)], now()).await.is_err());
     let database = folder.path().join("postrider.db");
@@ -331,7 +332,7 @@ async fn a_full_backlog_says_so_and_empties_again() {
         );
         fill(&store, PimId(1), 1_000_000 * (round + 1), FULL_FOR_ONE).await;
     }
-    // A start counts what is stored, and comes to the same.
+    // A start counts the stored events with the same result.
     let counted = store.backlog();
     drop(store);
     let store = SqliteStore::open_exclusive(folder.path(), bounded()).unwrap();
@@ -341,7 +342,7 @@ async fn a_full_backlog_says_so_and_empties_again() {
     assert!(size <= (2 << 20) + (1 << 19), "pages are used again: {size}");
 }
 
-/// One PIM that fills its half costs nobody else anything, until all of the bound is used.
+/// A PIM that fills its half doesn't affect others until the whole bound is used.
 #[tokio::test]
 async fn a_pim_with_half_of_the_backlog_is_refused_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -353,7 +354,7 @@ async fn a_pim_with_half_of_the_backlog_is_refused_alone() {
     fill(&store, PimId(3), 2, "the backlog is full: the events of all PIMs take 4.0 MiB").await;
 }
 
-/// Neither log entries nor snapshots nor what waits to be sent take room from events.
+/// Log entries, snapshots and notifications use no room of events.
 #[tokio::test]
 async fn only_events_count_as_backlog() {
     let folder = tempfile::tempdir().unwrap();
@@ -371,7 +372,7 @@ async fn only_events_count_as_backlog() {
     store.append(PimId(1), vec![event(1, 10_000)], now()).await.unwrap();
 }
 
-/// What is taken back is not counted.
+/// Rolled-back writes are not counted.
 #[tokio::test]
 async fn a_failed_write_leaves_the_backlog_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
@@ -409,7 +410,7 @@ async fn a_failed_write_takes_back_everything_and_the_writer_goes_on() {
     let store = open(folder.path());
     store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
     let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
-    // Rolls back the whole transaction, as a full disk does.
+    // Rolls back the whole transaction, like a full disk.
     let trigger = "CREATE TRIGGER full BEFORE INSERT ON frames BEGIN SELECT RAISE(ROLLBACK, 'no room'); END";
     other.execute_batch(trigger).unwrap();
     let error = store.append(PimId(1), vec![event(2, 10), event(3, 10)], now()).await.unwrap_err();
@@ -458,12 +459,12 @@ async fn the_write_ahead_log_starts_over_while_appends_go_on() {
     for id in 0..700 {
         store.append(PimId(1), vec![event(id, 60_000)], now()).await.unwrap();
     }
-    // 40 MB went through it; a checkpoint is due each 1.6 MB, and takes a while.
+    // 40 MB were written; a checkpoint is due every 1.6 MB, and takes a while.
     let length = std::fs::metadata(folder.path().join("postrider.db-wal")).unwrap().len();
     assert!(length < 20 << 20, "{length}");
 }
 
-/// What it holds is nobody else's business; a folder that the operator made is left as it is.
+/// Its data is private; a folder created by the operator is left as it is.
 #[cfg(unix)]
 #[test]
 fn a_new_folder_is_for_its_owner_only() {
@@ -481,7 +482,7 @@ fn a_new_folder_is_for_its_owner_only() {
     assert_eq!(mode(&there), 0o750);
 }
 
-/// Whatever the umask is; and what an earlier version or a copy left open is closed at the next start.
+/// Regardless of the umask; files left open by an earlier version or a copy are restricted at the next start.
 #[cfg(unix)]
 #[tokio::test]
 async fn all_files_are_for_their_owner_only() {
@@ -501,7 +502,7 @@ async fn all_files_are_for_their_owner_only() {
     store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
     let all = ["postrider.db", "postrider.db-shm", "postrider.db-wal", "postrider.lock"];
     assert_eq!(modes(&folder), closed(&all));
-    // The process ends without a word: its write-ahead log stays.
+    // The process crashes: its write-ahead log remains.
     let crashed = parent.path().join("crashed");
     std::fs::create_dir(&crashed).unwrap();
     for name in &all {

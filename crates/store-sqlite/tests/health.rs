@@ -1,4 +1,4 @@
-//! What the store says of itself while it cannot be written: another program holds the database, the disk is full.
+//! Reports of the store while it isn't writable: another program holds the database, or the disk is full.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -15,7 +15,7 @@ use store::vault::MasterKey;
 use store::{EventLog, Vault};
 use store_sqlite::{Settings, SqliteStore};
 
-/// Longer than the writer waits for a lock.
+/// Longer than the writer's lock timeout.
 const LONG: Duration = Duration::from_secs(20);
 
 fn open(folder: &Path) -> SqliteStore {
@@ -70,7 +70,7 @@ async fn a_database_that_another_program_holds() {
     assert!(append(&store, 1).await);
 }
 
-/// A small disk; gone when this is dropped.
+/// A small disk, removed when this is dropped.
 struct SmallDisk<'a>(&'a Path);
 
 impl SmallDisk<'_> {
@@ -103,12 +103,12 @@ async fn a_disk_that_is_full() {
         id += 1;
     }
     let started = Instant::now();
-    // Over several probes, each of which tries whether there is room again.
+    // Over several probes, each of which checks for free space again.
     while started.elapsed() < Duration::from_secs(3) {
         assert_eq!(store.lacks().await, [Lack::Disk]);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // A file that is open keeps its place.
+    // An open file keeps its space.
     drop(file);
     std::fs::remove_file(&filler).unwrap();
     until(&store, &[]).await;

@@ -1,6 +1,7 @@
-//! Kill the process at any moment: every acknowledged event is there, once, and ids are still known.
+//! The process is killed at random moments: every acknowledged event is stored exactly once, and its id is known.
 //!
-//! The test starts itself as a child (`KILL_CHILD` names the data folder) that appends and prints what was acknowledged.
+//! The test starts itself as a child (`KILL_CHILD` names the data folder) that appends events and prints
+//! acknowledgements.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -41,7 +42,7 @@ fn event(id: &str) -> Event {
     })
 }
 
-/// The ids of a request.
+/// Ids of a request.
 fn ids(round: &str, caller: u64, request: u64) -> Vec<String> {
     (0..1 + (caller + request) % 5).map(|number| format!("{round}.{caller}.{request}.{number}")).collect()
 }
@@ -89,7 +90,8 @@ fn what_was_acknowledged_survives_a_kill() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        // Counted in answers, so that a slow machine is not killed before its first; and then a moment that no answer marks.
+        // Counted in acknowledgements, so that a slow machine isn't killed before its first; then a delay unrelated to
+        // them.
         let answers = 20 + (seed >> 33) % 1500;
         let moment = Duration::from_micros((seed >> 45) % 3000);
         let process = Mutex::new(process);
@@ -128,7 +130,7 @@ fn check(folder: &Path, acknowledged: &BTreeMap<String, u32>, round: u64) {
         for (id, pim) in acknowledged {
             assert!(there.contains(&(id.as_str(), *pim)), "round {round}: {id} was acknowledged and is lost");
         }
-        // A request is there as a whole or not at all.
+        // A request is stored as a whole or not at all.
         for event in &events {
             let (request, number) = event.event.id().rsplit_once('.').unwrap();
             let mut parts = request.split('.').map(|part| part.parse::<u64>().unwrap());

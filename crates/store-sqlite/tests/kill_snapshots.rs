@@ -1,5 +1,5 @@
-//! Kill the process at any moment: each snapshot is exactly the one that goes with the last of its events in the log, and
-//! what was acknowledged is known when it comes again.
+//! The process is killed at random moments: each snapshot matches the last of its events in the log, and acknowledged
+//! events are known when they are repeated.
 //!
 //! The test starts itself as a child (`KILL_CHILD` names the data folder) that changes entities step by step.
 
@@ -34,7 +34,7 @@ fn key(entity: u64) -> SnapshotKey {
     SnapshotKey { kind: SnapshotKind::Product, key: entity.to_string() }
 }
 
-/// A step of an entity: an event, its delta, and the new state, of changing size.
+/// A step of an entity: an event, its delta, and the new state, with varying size.
 fn step(entity: u64, step: u64, seen: Option<u64>) -> (Vec<Event>, Vec<SnapshotSave>) {
     let event = |id: String| {
         let parts = EventParts {
@@ -53,7 +53,7 @@ fn step(entity: u64, step: u64, seen: Option<u64>) -> (Vec<Event>, Vec<SnapshotS
     (events, vec![SnapshotSave { key: key(entity), seen, body }])
 }
 
-/// The revision of an entity, and the step that made it.
+/// Revision of an entity, and the step that produced it.
 async fn state(store: &SqliteStore, entity: u64) -> (Option<u64>, Option<u64>) {
     match store.snapshots(PIM, vec![key(entity)]).await.unwrap().remove(&key(entity)) {
         None => (None, None),
@@ -107,7 +107,8 @@ fn snapshots_and_events_survive_a_kill_together() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // Counted in answers, so that a slow machine is not killed before its first; and then a moment that no answer marks.
+        // Counted in acknowledgements, so that a slow machine isn't killed before its first; then a delay unrelated to
+        // them.
         let answers = 20 + (seed >> 33) % 800;
         let moment = Duration::from_micros((seed >> 45) % 3000);
         let mut seen = 0;
@@ -146,7 +147,7 @@ fn check(folder: &Path, acknowledged: &BTreeMap<u64, u64>, round: u64) {
             assert!(ids.iter().copied().eq(expect), "round {round}: entity {entity} is at {last:?} and has {ids:?}");
             let Some(told) = acknowledged.get(&entity) else { continue };
             assert!(last >= Some(*told), "round {round}: step {told} of entity {entity} was acknowledged and is lost");
-            // The same request again, as a sender would that did not get the answer.
+            // The same request again, as from a sender without the reply.
             let (events, saves) = step(entity, *told, revision);
             let again = store.append_new(PIM, events, saves, Clock::system().wall()).await.unwrap_err();
             assert!(matches!(&again, AppendNewError::Known(ids) if ids.len() == 2), "round {round}: {again}");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version u8 | checksum u32 LE | count | accepted_at of the first | events…
-//! event: accepted_at − that of the first | lengths of id, type, time, extensions, data | cut | trace (version 2 on) | text
+//! event: accepted_at − first one | lengths of id, type, time, extensions, data | cut | trace (version 2) | text
 //! cut: 0, or start + 1 and length of the product's identifier in data
 //! trace: 0, or 1, trace id of the event's request (16 bytes), its span (8 bytes), and whether it is recorded (1 byte)
 //! ```

@@ -1,4 +1,4 @@
-//! A change: checked, stamped and written, with what is told about it.
+//! A change: checked, stamped and written, with its entries and notifications.
 
 use domain::notification::{Notification, Outgoing};
 use domain::subscriber::SubscriberStatus;
@@ -11,7 +11,7 @@ use crate::batch::Batch;
 use crate::failure::Failure;
 use crate::ledger;
 
-/// Makes a change. On an error the caller takes all of it back.
+/// Makes a change. After an error the caller rolls it back.
 pub(super) fn make(batch: &mut Batch<'_>, vault: &Vault, change: &Change) -> Result<Made, ChangeError> {
     if !condition::hold(batch, &change.conditions)? {
         return Err(ChangeError::Outdated);
@@ -61,7 +61,7 @@ pub(super) fn make(batch: &mut Batch<'_>, vault: &Vault, change: &Change) -> Res
     Ok(Made { shard: Shard::FIRST, version, head: batch.head()?, subscriptions })
 }
 
-/// Stamps and writes a subscription, and does to its lane what follows.
+/// Stamps and writes a subscription, and applies the effect on its lane.
 pub(super) fn put_subscription(
     batch: &mut Batch<'_>,
     vault: &Vault,
@@ -78,9 +78,9 @@ pub(super) fn put_subscription(
     Ok(stamped.subscription)
 }
 
-/// Keeps a notification until it is sent, with the contact that its subscriber has now.
+/// Stores a notification, addressed to its subscriber's current contact.
 pub(super) fn notify(batch: &Batch<'_>, vault: &Vault, notification: &Notification) -> Result<(), Failure> {
-    // Each is about a subscription, and no subscription is without its subscriber.
+    // Each concerns a subscription, and no subscription is without its subscriber.
     let subscriber = rows::subscriber(batch.connection(), vault, notification.subscriber_id)?;
     let Some(subscriber) = subscriber else { return Ok(()) };
     for outgoing in Outgoing::to(&subscriber, notification) {

@@ -1,4 +1,4 @@
-//! What is known of clients.
+//! Client records.
 
 use async_trait::async_trait;
 use domain::ClientId;

@@ -1,4 +1,4 @@
-//! Whether what a request was judged by is as it was, looked up in the transaction that carries the request out.
+//! Conditions of a request, checked in its transaction.
 
 use domain::PimId;
 use domain::subscriber::Owner;
@@ -22,13 +22,13 @@ pub(crate) fn hold(batch: &Batch<'_>, conditions: &[Condition]) -> Result<bool, 
     Ok(true)
 }
 
-/// The revision of a PIM's registration; rows from before revisions have none in their bodies.
+/// Revision of a PIM's registration; rows that predate revisions have none in their bodies.
 pub(super) fn pim_revision(batch: &Batch<'_>, id: PimId) -> Result<Option<u64>, Failure> {
     let sql = "SELECT coalesce(json_extract(body, '$.revision'), 0) FROM pims WHERE id = ?1";
     Ok(batch.sql(sql)?.query_row([id.0], |row| row.get(0)).optional()?)
 }
 
-/// The revision of what is known of a client; 0 if nothing is.
+/// Revision of a client record; 0 if there is none.
 pub(super) fn client_revision(batch: &Batch<'_>, owner: &Owner) -> Result<u64, Failure> {
     let sql = "SELECT coalesce(json_extract(body, '$.revision'), 0) FROM clients WHERE pim = ?1 AND client_id = ?2";
     let known = batch.sql(sql)?.query_row((owner.pim.0, &owner.client_id.0), |row| row.get(0)).optional()?;

@@ -1,4 +1,4 @@
-//! Log entries: merged where they are equal, found by what a query asks for.
+//! Log entries: merged if equal, and queried.
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;
@@ -41,7 +41,7 @@ impl Entries for SqliteStore {
     }
 }
 
-/// Adds an entry, or counts it with the one that it equals.
+/// Adds an entry, or merges it with an equal one.
 pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
     let key = error_key(entry);
     if let Some(key) = &key {
@@ -90,7 +90,7 @@ pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
     bound(batch, &entry.owner)
 }
 
-/// Lets the oldest entries of an owner go beyond the bounds: one, as a rule, for each that comes.
+/// Drops the oldest entries of an owner beyond the bounds: usually one per new entry.
 fn bound(batch: &Batch<'_>, owner: &Owner) -> Result<(), Failure> {
     let of = (owner.pim.0, &owner.client_id.0);
     let over = "SELECT 1 FROM entry_totals WHERE pim = ?1 AND client_id = ?2 AND (count > ?3 OR bytes > ?4)";
@@ -105,7 +105,7 @@ fn bound(batch: &Batch<'_>, owner: &Owner) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What errors have in common that become one entry, as a hash.
+/// Hash of the key by which errors are merged.
 fn error_key(entry: &LogEntry) -> Option<Vec<u8>> {
     let key = merge::ErrorKey::of(&entry.body)?.parts();
     let of: [&[u8]; 4] = [
@@ -136,8 +136,7 @@ fn from_columns((timestamp, count, body): Columns) -> Result<LogEntry, Failure> 
     Ok(entry)
 }
 
-/// The entries that a query asks for. They are looked for in an index that has all that can be asked for, within the
-/// bounded number that an owner has.
+/// Entries that match a query. An index covers all filters, within the bounded number of entries per owner.
 fn find(connection: &Connection, owner: &Owner, query: &LogQuery) -> Result<LogPage, Failure> {
     let (order, behind) = match query.order {
         LogOrder::Ascending => ("ASC", "id > ?"),

@@ -1,20 +1,20 @@
-//! A query whose conditions depend on what is asked for.
+//! Query with optional conditions.
 
 use rusqlite::types::Value;
 
-/// A query under construction, with the values of its parameters.
+/// A query under construction, with its parameter values.
 pub(super) struct Filter {
     pub(super) sql: String,
     pub(super) values: Vec<Value>,
 }
 
 impl Filter {
-    /// Begins with a query that has a `WHERE`.
+    /// A query that ends in a `WHERE` clause.
     pub(super) fn new(sql: &str, values: impl IntoIterator<Item = Value>) -> Filter {
         Filter { sql: sql.to_owned(), values: values.into_iter().collect() }
     }
 
-    /// Adds a condition with one parameter, if there is a value for it.
+    /// Adds a condition with one parameter, if the value is given.
     pub(super) fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.sql.push_str(" AND ");
@@ -29,7 +29,7 @@ impl Filter {
         self.sql.push_str(condition);
     }
 
-    /// Ends with an order and a limit, one more than is asked for: so it is known whether there is more.
+    /// Adds an order and a limit, one more than requested, to detect further rows.
     pub(super) fn page(mut self, order: &str, limit: usize) -> Filter {
         self.sql.push_str(&format!(" ORDER BY {order} LIMIT ?"));
         self.values.push(number(limit.saturating_add(1)));
@@ -37,7 +37,7 @@ impl Filter {
     }
 }
 
-/// Part of a name, in whatever case.
+/// Case-insensitive condition on part of a name.
 pub(super) fn has_text(name: &str) -> String {
     format!("instr(lower({name}), lower(?)) > 0")
 }

@@ -1,4 +1,4 @@
-//! Notifications that wait to be sent, as rows; where they go is sealed.
+//! Unsent notifications as rows with sealed addresses.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl Outbox for SqliteStore {
     }
 }
 
-/// How an id is named in what is sealed.
+/// Name of an id in the sealed value's context.
 fn name(id: &Uuid) -> String {
     id.simple().to_string()
 }
@@ -72,7 +72,7 @@ pub(super) fn add(batch: &Batch<'_>, vault: &Vault, owner: &Owner, outgoing: &Ou
     bound(batch, owner.pim)
 }
 
-/// Lets the oldest of the client with the most notifications go, until a PIM has no more than it may have.
+/// Drops the oldest notifications of the client with the most, down to the PIM's bound.
 fn bound(batch: &Batch<'_>, pim: PimId) -> Result<(), Failure> {
     let count = "SELECT count(*) FROM notifications WHERE pim = ?1";
     let count: usize = batch.sql(count)?.query_row([pim.0], |row| row.get(0))?;
@@ -95,7 +95,7 @@ fn put_back(batch: &Batch<'_>, vault: &Vault, mut outgoing: Outgoing) -> Result<
     Ok(replace(batch, vault, &outgoing)?)
 }
 
-/// The revision of a notification that waits; rows from before revisions have none in their bodies.
+/// Revision of a stored notification; rows that predate revisions have none in their bodies.
 fn revision(batch: &Batch<'_>, id: Uuid) -> Result<Option<u64>, Failure> {
     let sql = "SELECT coalesce(json_extract(body, '$.revision'), 0) FROM notifications WHERE id = ?1";
     Ok(batch.sql(sql)?.query_row((id.as_bytes(),), |row| row.get(0)).optional()?)
@@ -114,7 +114,7 @@ fn settle(batch: &Batch<'_>, id: Uuid) -> Result<(), Failure> {
 }
 
 fn kept(connection: &Connection, vault: &Vault, after: Option<u64>, limit: usize) -> Result<Vec<Outgoing>, Failure> {
-    // Numbers begin with 1.
+    // Numbers start at 1.
     let after = i64::try_from(after.unwrap_or(0)).unwrap_or(i64::MAX);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     select(connection, vault, "seq > ?1 ORDER BY seq LIMIT ?2", (after, limit))

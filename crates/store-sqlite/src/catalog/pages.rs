@@ -9,7 +9,7 @@ use super::filter::{Filter, bytes, has_text};
 use super::rows;
 use crate::failure::Failure;
 
-/// The name of a subscriber stands in its body.
+/// Name of a subscriber, stored in its body.
 const NAME: &str = "json_extract(body, '$.name')";
 
 pub(super) fn subscribers(
@@ -61,7 +61,7 @@ fn status(filter: &mut Filter, status: StatusFilter) {
     }
 }
 
-/// Counted in an index alone.
+/// Counts by index only.
 pub(super) fn count(connection: &Connection) -> Result<SubscriptionCounts, Failure> {
     let mut select = connection.prepare_cached("SELECT status, count(*) FROM subscriptions GROUP BY status")?;
     let mut rows = select.query([])?;

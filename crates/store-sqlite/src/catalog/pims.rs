@@ -1,4 +1,4 @@
-//! PIMs as rows, and what the removal of one takes with it.
+//! PIMs as rows, and the effects of a PIM's removal.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,13 +85,13 @@ impl SqliteStore {
         let (vault, which) = (Arc::clone(&self.vault), which.to_owned());
         let (version, pims) = self
             .read(PLATFORM, move |connection| {
-                // One snapshot.
+                // One read snapshot.
                 let transaction = connection.unchecked_transaction()?;
                 let pims = select(&transaction, &vault, &which, values)?;
                 Ok((super::version(&transaction)?, pims))
             })
             .await?;
-        // Another process may have removed a PIM, and revoked its subscriptions.
+        // Another process may have removed a PIM and revoked its subscriptions.
         self.changes.commit(version);
         Ok(pims)
     }
@@ -110,7 +110,7 @@ fn select(connection: &Connection, vault: &Vault, which: &str, values: Vec<Value
     Ok(found)
 }
 
-/// Whether no other PIM has its name, URL or a key: those that have one are looked for.
+/// Checks that no other PIM has its name, URL or a key.
 fn free(batch: &Batch<'_>, vault: &Vault, pim: &Pim) -> Result<(), ChangeError> {
     let keys: Vec<&str> = pim.keys.iter().map(|key| key.sha256.as_str()).collect();
     let which = "id <> ? AND (name = ? OR url_key = ? OR EXISTS (SELECT 1 FROM json_each(body, '$.keys') AS key \
@@ -155,7 +155,7 @@ fn count_version_up(batch: &Batch<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Counts the changes of PIMs.
+/// Number of changes of PIMs.
 fn version(connection: &Connection) -> Result<u64, Failure> {
     let sql = "SELECT value FROM meta WHERE name = 'pims_version'";
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
@@ -184,7 +184,7 @@ fn remove(batch: &mut Batch<'_>, vault: &Vault, id: PimId, now: Timestamp) -> Re
     Ok(())
 }
 
-/// Deletes the row and those of the PIM's clients; gives its URL.
+/// Deletes the rows of the PIM and its clients, and returns its URL.
 fn take(batch: &Batch<'_>, vault: &Vault, id: PimId) -> Result<Option<String>, Failure> {
     let sql = "DELETE FROM pims WHERE id = ?1 RETURNING body, sealed";
     let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?));

@@ -11,10 +11,10 @@ use crate::batch::Batch;
 use crate::failure::Failure;
 use crate::sealed::{Kind, SUBSCRIBER, SUBSCRIPTION};
 
-/// Rows that are forgotten in one transaction.
+/// Rows deleted in one transaction.
 const PRUNE_SLICE: u64 = 1_000;
 
-/// How an id is named in what is sealed.
+/// Name of an id in the sealed value's context.
 fn name(id: &Uuid) -> String {
     id.simple().to_string()
 }
@@ -73,7 +73,7 @@ pub(super) fn subscription(
     Ok(subscriptions(connection, vault, "id = ?1", (id.0.as_bytes(),))?.pop())
 }
 
-/// The status of a subscriber as it is queried.
+/// Status of a subscriber, as queried.
 fn status(of: SubscriberStatus) -> &'static str {
     match of {
         SubscriberStatus::Active => "active",
@@ -125,33 +125,33 @@ pub(super) fn put_subscription(
     Ok(())
 }
 
-/// The generation of a subscription.
+/// Generation of a subscription.
 pub(crate) fn generation(connection: &Connection, of: SubscriptionId) -> Result<Option<u32>, Failure> {
     let mut select = connection.prepare_cached("SELECT generation FROM subscriptions WHERE id = ?1")?;
     Ok(select.query_row((of.0.as_bytes(),), |row| row.get(0)).optional()?)
 }
 
-/// How many subscribers of a PIM are active.
+/// Number of active subscribers of a PIM.
 pub(super) fn active_subscribers(connection: &Connection, pim: u32) -> Result<usize, Failure> {
     let sql = "SELECT count(*) FROM subscribers WHERE pim = ?1 AND status = 'active'";
     Ok(connection.prepare_cached(sql)?.query_row([pim], |row| row.get(0))?)
 }
 
-/// How many subscriptions of a subscriber are active or suspended.
+/// Number of active or suspended subscriptions of a subscriber.
 pub(super) fn counting_subscriptions(connection: &Connection, of: SubscriberId) -> Result<usize, Failure> {
     let sql = "SELECT count(*) FROM subscriptions WHERE subscriber_id = ?1 AND status IN ('active', 'suspended')";
     Ok(connection.prepare_cached(sql)?.query_row((of.0.as_bytes(),), |row| row.get(0))?)
 }
 
-/// A table whose rows end.
+/// A table whose ended rows are pruned.
 #[derive(Clone, Copy)]
 pub(super) struct Ending {
     table: &'static str,
-    /// What else must be so before a row that ended is forgotten.
+    /// Further condition for pruning an ended row.
     and: &'static str,
 }
 
-/// Subscriptions are forgotten first, so that none is left without its subscriber.
+/// Subscriptions are pruned first, so that none is left without its subscriber.
 pub(super) const SUBSCRIPTIONS: Ending = Ending { table: "subscriptions", and: "TRUE" };
 
 pub(super) const SUBSCRIBERS: Ending = Ending {
@@ -159,16 +159,18 @@ pub(super) const SUBSCRIBERS: Ending = Ending {
     and: "NOT EXISTS (SELECT 1 FROM subscriptions WHERE subscriber_id = subscribers.id)",
 };
 
-/// Deletes some of what was deleted, or ended with its PIM, in an hour of service before `before`; 0 = nothing is left.
+/// Deletes some of the rows that were deleted, or ended with their PIM, in an hour of service before `before`; 0 = none
+/// are left.
 pub(super) fn prune(batch: &Batch<'_>, Ending { table, and }: Ending, before: ServiceHour) -> Result<u64, Failure> {
     let sql = format!(
-        "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} INDEXED BY {table}_by_end WHERE status IN ('deleted', 'revoked') AND hour < ?1 \
+        "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} INDEXED BY {table}_by_end \
+         WHERE status IN ('deleted', 'revoked') AND hour < ?1 \
          AND (status = 'deleted' OR pim NOT IN (SELECT id FROM pims)) AND {and} LIMIT ?2)"
     );
     Ok(batch.sql(&sql)?.execute((before.0, PRUNE_SLICE))? as u64)
 }
 
-/// Writes the type of destination beside subscriptions that were written before it had a column.
+/// Fills in the destination type of subscriptions that predate its column.
 pub(crate) fn fill_in_types(connection: &Connection, vault: &Vault) -> Result<(), Failure> {
     let transaction = connection.unchecked_transaction()?;
     for one in subscriptions(&transaction, vault, "destination_type IS NULL", ())? {

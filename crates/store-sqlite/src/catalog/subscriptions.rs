@@ -1,5 +1,4 @@
-//! Subscribers and subscriptions: each method is one transaction or one read. The rows are in `rows`, a change in
-//! `change`.
+//! Subscribers and subscriptions: each method is one transaction or one read. Rows are in `rows`, changes in `change`.
 
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use super::{change, pages, rows, version};
 use crate::SqliteStore;
 use crate::readers::{PLATFORM, of_client, of_pim};
 
-/// So many changed subscriptions at once are a start, not a change.
+/// Number of changed subscriptions that indicates a start rather than a change.
 const MANY_CHANGES: usize = 1_000;
 
 #[async_trait]
@@ -75,7 +74,7 @@ impl Subscriptions for SqliteStore {
     async fn changed_since(&self, _: Shard, since: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
         let vault = Arc::clone(&self.vault);
         self.read(PLATFORM, move |connection| {
-            // One snapshot.
+            // One read snapshot.
             let transaction = connection.unchecked_transaction()?;
             let changed = match since {
                 Some(since) => rows::subscriptions(&transaction, &vault, "version > ?1 ORDER BY id", (since,))?,
@@ -84,7 +83,7 @@ impl Subscriptions for SqliteStore {
             let version = version(&transaction)?;
             drop(transaction);
             if changed.len() > MANY_CHANGES {
-                // A start: nobody reads all of the catalogue again.
+                // A start: the whole catalogue is not read again.
                 connection.execute_batch("PRAGMA shrink_memory")?;
             }
             Ok((version, changed))
@@ -108,7 +107,7 @@ impl Subscriptions for SqliteStore {
     }
 }
 
-/// On whose behalf a page is read.
+/// Holder on whose behalf a page is read.
 fn holder(of: &Whose) -> Holder {
     match (of.pim, &of.client_id) {
         (Some(pim), Some(client_id)) => of_client(&Owner { pim, client_id: client_id.clone() }),

@@ -1,16 +1,16 @@
-//! A split-block Bloom filter: eight bits a key, all in one block of 32 bytes, so that a question costs one cache miss.
+//! A split-block Bloom filter: eight bits per key, all in one block of 32 bytes, so that a lookup costs one cache miss.
 
 use super::Key;
 
-/// Bits for each key: about one in 100 absent keys is answered "maybe".
+/// Bits per key: about 1 in 100 absent keys is a false positive.
 const BITS_PER_KEY: usize = 10;
-/// Bytes of a block: eight words of 32 bits, one bit of each is set for a key.
+/// Bytes per block: eight words of 32 bits, with one bit per word set for a key.
 const BLOCK: usize = 32;
-/// Odd numbers that spread the same 32 bits differently for each word (those of Parquet's filter).
+/// Odd multipliers that spread the same 32 bits differently in each word (those of Parquet's filter).
 const SALT: [u32; 8] =
     [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
 
-/// Answers "surely not" or "maybe".
+/// Answers "definitely not" or "maybe".
 #[derive(Debug)]
 pub(super) struct Filter {
     bytes: Vec<u8>,

@@ -7,17 +7,17 @@ use super::filter::Filter;
 use super::{ENTRY_LEN, Entry, Key};
 use crate::failure::Failure;
 
-/// Entries of a block: one row then fills a page of 8 KiB.
+/// Entries per block, so that one row fills a page of 8 KiB.
 const BLOCK_ENTRIES: usize = 400;
-/// Blocks of a run have ids of 20 bits under the run's.
+/// Number of low bits of a block's row id below the run's id.
 const BLOCK_BITS: u32 = 20;
 
-/// What is in memory of a run.
+/// In-memory part of a run.
 #[derive(Debug)]
 pub(super) struct Run {
     id: i64,
     newest: ServiceHour,
-    /// The first key of each block.
+    /// First key of each block.
     fences: Vec<Key>,
     filter: Option<Filter>,
 }
@@ -36,7 +36,7 @@ impl Run {
         Ok(runs)
     }
 
-    /// Writes entries, which are sorted.
+    /// Writes sorted entries.
     pub(super) fn write(connection: &Connection, id: i64, entries: &[Entry]) -> Result<Run, Failure> {
         let newest = entries.iter().map(|entry| entry.hour).max().unwrap_or_default();
         let filter = Filter::of(entries.iter().map(|entry| entry.key));
@@ -79,7 +79,7 @@ impl Run {
         self.filter = None;
     }
 
-    /// When the id was accepted, if it is in the run.
+    /// Hour of the id's acceptance, if it is in the run.
     pub(super) fn find(&self, connection: &Connection, key: Key) -> Result<Option<ServiceHour>, Failure> {
         if self.filter.as_ref().is_some_and(|filter| !filter.may_contain(key)) {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The table, the runs and the way from the one to the other.
+//! The table, the runs, and the transition between them.
 
 use store::Vault;
 use store::vault::MasterKey;
@@ -20,7 +20,7 @@ fn at(hour: u32) -> ServiceHour {
     ServiceHour(hour)
 }
 
-/// Adds ids and tidies like the writer does; gives how many were known.
+/// Adds ids and tidies like the writer; returns the number of known ones.
 fn add(dedup: &mut Dedup, connection: &Connection, ids: std::ops::Range<u32>, now: ServiceHour) -> usize {
     let keyed = Keyed::load(connection).unwrap();
     let mut known = 0;
@@ -47,7 +47,7 @@ fn ids_are_known_in_memory_in_runs_and_after_a_restart() {
     let mut dedup = Dedup::load(&connection, &settings()).unwrap();
     assert_eq!((dedup.runs.len(), dedup.recent.len()), (5, 500));
     assert_eq!(add(&mut dedup, &connection, 0..5600, at(1)), 5500);
-    // Without memory for filters it is slower, not wrong.
+    // Without memory for filters it is slower but correct.
     let mut dedup = Dedup::load(&connection, &Settings { dedup_filter_bytes: 2000, ..settings() }).unwrap();
     assert_eq!(dedup.runs.iter().filter(|run| run.filter_bytes() > 0).count(), 1);
     assert_eq!(add(&mut dedup, &connection, 0..5700, at(1)), 5600);
@@ -78,7 +78,7 @@ fn few_ids_over_a_long_time_stay_in_memory() {
     assert!(rows <= 100, "{rows} rows of 10 ids");
 }
 
-/// Seconds of the wall clock, as earlier versions wrote them, count from the migration.
+/// Wall-clock seconds stored by earlier versions count from the migration.
 #[test]
 fn ids_from_before_hours_of_service_are_known_for_a_day_from_then_on() {
     let connection = database();
