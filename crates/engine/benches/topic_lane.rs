@@ -1,5 +1,6 @@
-//! How many events a second one topic's lane carries through the real driver to a sink that answers at once, beside ceilings of the same
-//! run: the same events in the same batches from the log's tail straight to the sink, and the same appends without a lane.
+//! Events per second that one topic's lane carries through the real driver to a sink that replies at once, compared
+//! with the limits of the same run: the same events in the same batches from the log's tail straight to the sink, and
+//! the same appends without a lane.
 //!
 //! `cargo bench -p engine --bench topic_lane`
 
@@ -26,15 +27,15 @@ use store::{Change, EventLog, Put, Store, Subscriptions};
 
 const PIM: PimId = PimId(1);
 const UPDATED: &str = "com.akeneo.pim.v1.product.updated";
-/// Events of a round.
+/// Events per round.
 const EVENTS: u64 = 100_000;
-/// Bytes of an event's data, about.
+/// Approximate bytes of an event's data.
 const EVENT_BYTES: usize = 900;
 const ROUNDS: usize = 5;
-/// As many as a lane sends in one batch.
+/// A lane's batch size.
 const BATCH: usize = 1_000;
 
-/// Counts events and says that they are delivered.
+/// Counts events and reports them as delivered.
 #[derive(Default)]
 struct Counting(AtomicU64);
 
@@ -145,7 +146,7 @@ async fn backlog() -> f64 {
     rate
 }
 
-/// A lane that is live when the events come, in commits of a hundred. The appends are part of what is measured.
+/// A lane that is live when the events arrive, in commits of a hundred. The appends are part of the measurement.
 async fn live() -> f64 {
     let (store, sink) = (Arc::new(store()), Arc::new(Counting::default()));
     subscribe(&store).await;
@@ -181,7 +182,7 @@ async fn ceiling() -> f64 {
     EVENTS as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// The appends alone.
+/// Only the appends.
 async fn appends() -> f64 {
     let store = store();
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! The core of the engine: all lanes, the router, and what is to be saved of them. No clock, no IO, no async.
+//! The core of the engine: all lanes, the router, and their state to be saved. No clock, no IO, no async.
 
 mod configure;
 mod drops;
@@ -50,7 +50,7 @@ pub struct Core {
     index: Index,
     /// All events before it have been routed.
     routed: Position,
-    /// Lanes that begin behind it, with where they do.
+    /// Lanes that begin behind it, with their start positions.
     beginning: Vec<(Position, usize)>,
     timers: BTreeSet<(Timestamp, usize)>,
     host_rate: host_rate::HostRate,
@@ -59,21 +59,21 @@ pub struct Core {
     outputs: VecDeque<Output>,
     totals: Totals,
     silences: silence::Silences,
-    /// Lanes that lack something, by what.
+    /// Lanes that lack something, by lack.
     lacking: lacks::Lacking,
-    /// What became of routed events, where somebody follows them.
+    /// Results of routing, if events are traced.
     followed: Option<Vec<Routed>>,
     stopping: bool,
-    /// What time it is, as of the last input: everything here is measured by the clock that only goes forward.
+    /// Time of the last input, by the steady clock used for all durations here.
     now: Timestamp,
-    /// The same with the wall clock, by which things are stored and shown.
+    /// The same with the wall clock, used for stored and displayed times.
     clock: Now,
-    /// Scratch of the router.
+    /// Scratch buffer of the router.
     candidates: Vec<usize>,
 }
 
 impl Core {
-    /// The core as it was saved: tell it all subscriptions next, with [`Core::restore`].
+    /// A core in its saved state; call [`Core::restore`] with all subscriptions next.
     pub fn new(settings: Settings, mark: Position, now: Timestamp) -> Core {
         let mark = mark.max(Position::FIRST);
         Core {
@@ -103,8 +103,8 @@ impl Core {
         }
     }
 
-    /// Takes all lanes up where they were saved. `now` is what the wall clock shows; from here on the steady clock goes
-    /// on from there.
+    /// Restores all lanes from their saved state. `now` is the wall clock's time; the steady clock continues from
+    /// there.
     pub fn restore(&mut self, now: Timestamp, version: u64, subscriptions: Vec<Subscription>, ledger: LedgerRecord) {
         (self.now, self.clock) = (now, Now::from(now));
         self.version = version;
@@ -119,8 +119,8 @@ impl Core {
         self.after();
     }
 
-    /// Takes an input. Drain [`Core::poll`] afterwards. A [`Timestamp`] for `now` stands for a wall clock that is never
-    /// set.
+    /// Handles an input. Drain [`Core::poll`] afterwards. A [`Timestamp`] for `now` stands for a wall clock that is
+    /// never set.
     pub fn handle(&mut self, now: impl Into<Now>, input: Input) {
         self.clock = now.into();
         self.now = self.clock.steady.max(self.now);
@@ -157,23 +157,22 @@ impl Core {
         self.after();
     }
 
-    /// From now on, takes note of what becomes of routed events; take it after every input ([`Core::take_routed`]).
+    /// Starts recording the results of routing; take them after every input ([`Core::take_routed`]).
     pub fn follow(&mut self) {
         self.followed = Some(Vec::new());
     }
 
-    /// What became of the events that were routed since this was last asked.
+    /// Results of routing since the last call.
     pub fn take_routed(&mut self) -> Vec<Routed> {
         self.followed.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// The next thing to do, until there is nothing more.
+    /// The next output, until there are none.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When the core wants to be told the time, by the clock that only goes forward; `None` = only when something
-    /// happens.
+    /// Time of the next timeout, by the steady clock; `None` = no timeout.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let lanes = self.timers.first().map(|(at, _)| *at);
         let save = self.saver.due(self.routed, &self.settings);
@@ -185,23 +184,23 @@ impl Core {
         self.routed
     }
 
-    /// The version of the catalogue that the core works by.
+    /// Version of the catalogue applied by the core.
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// Whether nothing is under way any more and everything is saved.
+    /// Whether nothing is in flight and everything is saved.
     pub fn is_quiet(&self) -> bool {
         let under_way = self.entries.iter().flatten().any(|entry| entry.lane.in_flight() > 0);
         !under_way && self.saver.is_idle(self.routed)
     }
 
-    /// All subscriptions that have a lane.
+    /// All subscriptions with a lane.
     pub fn subscriptions(&self) -> impl Iterator<Item = SubscriptionId> {
         self.by_subscription.keys().copied()
     }
 
-    /// How a subscription's delivery stands; with it, where the uncounted part of its backlog begins.
+    /// Delivery status of a subscription, and the start of the uncounted part of its backlog.
     pub fn status(
         &mut self,
         id: SubscriptionId,
@@ -216,7 +215,7 @@ impl Core {
         Some((status, entry.lane.reach(), entry.subscription.clone()))
     }
 
-    /// Gives a lane the bodies that it asked for.
+    /// Passes requested event bodies to a lane.
     fn loaded(&mut self, lane: LaneId, positions: Vec<Position>, events: Result<Vec<Arc<LoggedEvent>>, StoreError>) {
         let input = match events {
             Err(error) => {
@@ -241,7 +240,7 @@ impl Core {
         self.stopping = true;
         for slot in 0..self.entries.len() {
             let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
-            // An idle lane goes on following the mark; one that is at work lets go of what it has in hand.
+            // An idle lane continues to follow the mark; a working one drops the events in hand.
             let at_work =
                 entry.lane.cursor().is_some() || entry.lane.first_waiting().is_some() || entry.lane.in_flight() > 0;
             if at_work && entry.lane.is_in_service() {
@@ -266,17 +265,17 @@ impl Core {
     }
 }
 
-/// A number that the events of one entity share; 0 for events without one. Two entities that share a number are merely
-/// delivered one after another.
+/// Number of an event's entity; 0 if it has none. A collision only causes two entities to be delivered one after
+/// another.
 fn entity_number(event: &LoggedEvent) -> u64 {
     let entity = domain::entity::entity_of(event.event.event_type(), event.event.data());
     entity.map_or(0, |entity| number_of(entity.as_str()))
 }
 
-/// Says that a read failed. Whoever asked for it asks again.
+/// Logs a failed read. The reader retries.
 fn unreadable(error: &StoreError) {
     tracing::error!(%error, "cannot read the event log; retrying");
 }
 
-/// A read that failed is tried again after this long.
+/// Delay before a failed read is retried.
 const AGAIN: Duration = Duration::from_secs(1);

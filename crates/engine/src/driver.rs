@@ -1,6 +1,6 @@
-//! The driver: when the engine looks at the log, reads, routes, saves, trims and stops. No clock, no IO, no async: it
-//! owns the [`Core`], is told what happened and what time it is, and asks for what is to be done. The shell carries
-//! that out on tokio; the simulation does under virtual time.
+//! The driver decides when the engine looks at the log, reads, routes, saves, trims and stops. No clock, no IO, no
+//! async: it owns the [`Core`], gets inputs with their time, and emits requests. The shell carries them out on tokio,
+//! the simulation under virtual time.
 
 mod changes;
 mod input;
@@ -28,46 +28,45 @@ pub use input::{Input, Trimmed};
 pub use request::Request;
 pub use seen::Seen;
 
-/// Pause before a failed store is asked again.
+/// Delay before a failed store operation is retried.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
-/// While a destination is silent, the driver looks this often whether anybody else has answered.
+/// Poll interval for answers of other hosts while a destination is silent.
 const LISTEN_EVERY: Duration = Duration::from_secs(1);
 
-/// The same sign of life, told twice, differs a little.
+/// Tolerance within which two reports are the same sign of life.
 const SAME_SIGN: Duration = Duration::from_millis(1);
 
-/// A stop waits this long for attempts under way (5 s each) and for the last save.
+/// Maximum duration of a stop, with attempts in flight (5 s each) and the last save.
 pub const STOP_AT_MOST: Duration = Duration::from_secs(15);
 
-/// What the store knows when the engine starts.
+/// State of the store when the engine starts.
 #[derive(Debug)]
 pub struct Found {
-    /// How far the lanes have come.
+    /// Progress of the lanes.
     pub ledger: LedgerRecord,
-    /// The version of the catalogue.
+    /// Version of the catalogue.
     pub version: u64,
     /// All subscriptions.
     pub subscriptions: Vec<Subscription>,
 }
 
-/// How a lane stands, where the uncounted part of its backlog begins, and its subscription.
+/// Status of a lane, start of the uncounted part of its backlog, and its subscription.
 pub type Standing = (LaneStatus, Option<Position>, Arc<Subscription>);
 
 /// How a driver ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
-    /// Nothing is under way, and everything is saved.
+    /// Nothing is in flight, and everything is saved.
     InOrder,
     /// Its time was up before that.
     TooLate,
-    /// The shard was taken over by somebody else: what was under way ends unheard, and nothing is written or sent any
-    /// more.
+    /// The shard was taken over: results of in-flight attempts are ignored, and nothing is written or sent any more.
     Fenced,
 }
 
-/// The loop around the core, as a state machine: tell it what happened with [`Driver::handle`], then do what
-/// [`Driver::poll`] asks until there is nothing more, then wait for an answer or for [`Driver::poll_timeout`].
+/// The loop around the core, as a state machine: pass inputs to [`Driver::handle`], then carry out the requests of
+/// [`Driver::poll`] until there are none, then wait for a reply or for [`Driver::poll_timeout`].
 #[derive(Debug)]
 pub struct Driver {
     core: Core,
@@ -75,16 +74,16 @@ pub struct Driver {
     meters: Arc<Meters>,
     clock: Now,
     requests: VecDeque<Request>,
-    /// Something happened since it last did what is due.
+    /// Whether inputs have arrived since it last did the work due.
     awake: bool,
-    /// More events are at hand than are routed at once.
+    /// Whether more events are available than are routed at once.
     more: bool,
     routing: routing::Routing,
     changes: changes::Changes,
     suspensions: suspending::Suspensions,
     trimming: trimming::Trimming,
     lacks: lacks::Lacks,
-    /// When the last sign of life was that the core was told of.
+    /// Time of the last sign of life passed to the core.
     heard_at: Option<Timestamp>,
     follows: bool,
     stop_by: Option<Timestamp>,
@@ -92,7 +91,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Takes all lanes up where they were saved. `now` is what the wall clock shows; the steady clock goes on from
+    /// Restores all lanes from their saved state. `now` is the wall clock's time; the steady clock continues from
     /// there.
     pub fn new(settings: Settings, meters: Arc<Meters>, now: Timestamp, found: Found) -> Driver {
         let Found { ledger, version, subscriptions } = found;
@@ -118,20 +117,20 @@ impl Driver {
         }
     }
 
-    /// From now on, tells what becomes of routed events ([`Request::Follow`]).
+    /// Starts reporting the results of routing ([`Request::Follow`]).
     pub fn follow(&mut self) {
         self.follows = true;
         self.core.follow();
     }
 
-    /// Takes an input. Drain [`Driver::poll`] afterwards. A [`Timestamp`] for `now` stands for a wall clock that is
-    /// never set; its steady part must only go forward.
+    /// Handles an input. Drain [`Driver::poll`] afterwards. A [`Timestamp`] for `now` stands for a wall clock that is
+    /// never set; its steady part must only advance.
     pub fn handle(&mut self, now: impl Into<Now>, input: Input) {
         if self.end == Some(End::Fenced) {
             return;
         }
         self.clock = now.into();
-        // What was asked for a moment ago is still part of the same turn.
+        // Replies to immediate requests belong to the same turn.
         self.awake |= !matches!(input, Input::Seen { .. } | Input::Announced { .. } | Input::Heard { .. });
         match input {
             Input::News => {}
@@ -165,7 +164,7 @@ impl Driver {
         }
     }
 
-    /// The next thing to do, until there is nothing more.
+    /// The next request, until there are none.
     pub fn poll(&mut self) -> Option<Request> {
         loop {
             if let Some(request) = self.requests.pop_front() {
@@ -182,7 +181,7 @@ impl Driver {
         }
     }
 
-    /// When the driver wants to be told the time, by the steady clock; `None` = only when something happens.
+    /// Time of the next timeout, by the steady clock; `None` = no timeout.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         if self.end.is_some() {
             return None;
@@ -201,27 +200,27 @@ impl Driver {
         due.into_iter().chain(again).flatten().min()
     }
 
-    /// Whether it has ended, and how; it does nothing any more then.
+    /// How it has ended, if so; it does nothing any more then.
     pub fn end(&self) -> Option<End> {
         self.end
     }
 
-    /// All lanes.
+    /// The core with all lanes.
     pub fn core(&self) -> &Core {
         &self.core
     }
 
-    /// How a subscription's delivery stands.
+    /// Delivery status of a subscription.
     pub fn status(&mut self, id: SubscriptionId, now: impl Into<Now>) -> Option<Standing> {
         self.core.status(id, now)
     }
 
-    /// How all lanes stand, with the figures of the `at_most` oldest subscriptions.
+    /// Survey of all lanes, with the figures of the `at_most` oldest subscriptions.
     pub fn survey(&self, at_most: usize) -> Survey {
         self.core.survey(at_most)
     }
 
-    /// Somebody else owns the shard: all that is left to do is to let go of destinations.
+    /// The shard has another owner: only the destinations' resources remain to be closed.
     fn fenced(&mut self) {
         tracing::warn!("the shard was taken over by another process; its subscriptions are left to it");
         self.end = Some(End::Fenced);
@@ -236,7 +235,7 @@ impl Driver {
         self.core.handle(self.clock, input);
     }
 
-    /// What the core's output means for whoever carries it out.
+    /// Translates the core's output to a request.
     fn request(&mut self, output: Output) -> Request {
         match output {
             Output::Deliver { attempt, subscription, events } => Request::Deliver { attempt, subscription, events },
@@ -248,7 +247,7 @@ impl Driver {
         }
     }
 
-    /// What is due once all that happened is taken in and done.
+    /// Does the work due once all inputs are handled.
     fn do_what_is_due(&mut self) {
         let now = self.clock.steady;
         self.more = false;
@@ -280,7 +279,7 @@ impl Driver {
         })
     }
 
-    /// Tells the core when somebody answered who is not asked by its attempts.
+    /// Reports the answer of a host other than those of the core's attempts.
     fn heard(&mut self, ago: Duration) {
         let at = self.clock.steady - ago;
         if self.heard_at.is_none_or(|last| at > last + SAME_SIGN) {

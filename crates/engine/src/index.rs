@@ -1,4 +1,4 @@
-//! Which lanes an event concerns: by PIM and type, so that subscriptions that cannot match cost nothing.
+//! Index of lanes by PIM and event type, so that subscriptions that cannot match cost nothing.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Adds a subscription's lane under all types that it names or named for events that are still to be routed.
+    /// Adds a subscription's lane under all event types of its current and past selections.
     pub fn add(&mut self, lane: usize, subscription: &Subscription) {
         let types = self.pims.entry(subscription.pim).or_default();
         for event_type in types_of(subscription) {
@@ -23,7 +23,7 @@ impl Index {
         }
     }
 
-    /// Takes out what [`Index::add`] put in.
+    /// Removes the entries made by [`Index::add`].
     pub fn remove(&mut self, lane: usize, subscription: &Subscription) {
         let Some(types) = self.pims.get_mut(&subscription.pim) else { return };
         for event_type in types_of(subscription) {
@@ -39,7 +39,7 @@ impl Index {
         }
     }
 
-    /// The lanes that an event may concern.
+    /// Lanes that an event may match.
     pub fn candidates(&self, pim: PimId, event_type: &str) -> &[usize] {
         self.pims.get(&pim).and_then(|types| types.get(event_type)).map_or(&[], Vec::as_slice)
     }

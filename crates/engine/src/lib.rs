@@ -1,8 +1,8 @@
-//! The engine: routes accepted events to lanes and does what lanes ask.
+//! The engine: routes accepted events to lanes and carries out the lanes' requests.
 //!
-//! [`core::Core`] holds the lanes and the router; [`driver::Driver`] is the loop around it. Both decide and do no IO:
-//! they are told what happened and what time it is, like the lanes. `shell` does on tokio what the driver asks; the
-//! simulation does it under virtual time.
+//! [`core::Core`] holds the lanes and the router; [`driver::Driver`] is the loop around it. Both make decisions without
+//! IO: like the lanes, they get inputs with their time. `shell` carries out the driver's requests on tokio, the
+//! simulation under virtual time.
 
 pub mod settings;
 

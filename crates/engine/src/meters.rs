@@ -1,5 +1,5 @@
-//! What the engine counts while it runs. Attempts are counted here, where all of them pass, so that every type of destination is counted
-//! alike; what lanes and the router count is in the core, and given by [`Survey`](crate::core::Survey).
+//! Counters of the running engine. Attempts are counted here, where all of them pass, so that all destination types are
+//! counted alike. Counters of lanes and the router are in the core, in [`Survey`](crate::core::Survey).
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use domain::outcome::{ErrorReason, Outcome};
 use domain::{LoggedEvent, Timestamp};
 use meter::{Counter, Counters, Histogram, LONG, Names, SHORT};
 
-/// How an attempt to deliver an event ended, without why.
+/// Kind of an attempt's outcome, without its reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
     /// [`Outcome::Delivered`]
@@ -32,7 +32,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// That of an outcome, and why if it is a failure.
+    /// The ending of an outcome, and its reason if it is a failure.
     pub fn of(outcome: &Outcome) -> (Ending, Option<ErrorReason>) {
         match outcome {
             Outcome::Delivered => (Ending::Delivered, None),
@@ -80,7 +80,7 @@ impl Names for Ending {
     }
 }
 
-/// Why deliveries fail.
+/// Reason of a failed delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reason(pub ErrorReason);
 
@@ -104,16 +104,16 @@ impl Names for Reason {
     }
 }
 
-/// Attempts at one type of destination.
+/// Attempts at one destination type.
 #[derive(Debug)]
 pub struct Attempts {
-    /// Events by how their attempts ended.
+    /// Events by the ending of their attempts.
     pub endings: Counters<Ending>,
-    /// The failed ones among them, by why.
+    /// Failed ones by reason.
     pub failures: Counters<Reason>,
-    /// How long attempts took: an event at an endpoint, a batch at a topic.
+    /// Duration of attempts: of an event at an endpoint, of a batch at a topic.
     pub duration: Histogram,
-    /// From the acceptance of an event to the end of the attempt that delivered it.
+    /// Time from the acceptance of an event to the end of the attempt that delivered it.
     pub latency: Histogram,
 }
 
@@ -128,17 +128,17 @@ impl Default for Attempts {
     }
 }
 
-/// Counts since the start of the process.
+/// Counters since the start of the process.
 #[derive(Debug)]
 pub struct Meters {
     attempts: [Attempts; DestinationType::ALL.len()],
-    /// From the acceptance of an event to its routing: observed once for every batch of events, on its first.
+    /// Time from the acceptance of an event to its routing, observed once per batch, on its first event.
     pub routing_lag: Histogram,
-    /// How long the loop is busy before it waits again.
+    /// Busy time of the loop between two waits.
     pub turn: Histogram,
-    /// How long saves of progress took.
+    /// Duration of saves of progress.
     pub save_duration: Histogram,
-    /// Saves of progress that failed.
+    /// Failed saves of progress.
     pub failed_saves: Counter,
 }
 
@@ -155,12 +155,12 @@ impl Default for Meters {
 }
 
 impl Meters {
-    /// The attempts at a type of destination.
+    /// Attempts at a destination type.
     pub fn attempts(&self, of: DestinationType) -> &Attempts {
         &self.attempts[of.index()]
     }
 
-    /// An attempt has ended.
+    /// Counts a completed attempt.
     pub(crate) fn attempted(
         &self,
         of: DestinationType,
@@ -186,7 +186,7 @@ impl Meters {
     }
 }
 
-/// When the events of an attempt were accepted: one event, the usual case, takes no memory.
+/// Acceptance times of an attempt's events: a single event, the usual case, needs no allocation.
 pub(crate) enum Accepted {
     One(Timestamp),
     Several(Box<[Timestamp]>),

@@ -1,4 +1,4 @@
-//! The engine as others see it: start, how a lane stands, stop.
+//! Public interface of the engine: start, status of a lane, stop.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::shell::{self, Question, Surroundings};
 use crate::trace::DeliveryTracer;
 
-/// Events of a lane's backlog that are looked at for its status.
+/// Events of a lane's backlog that are read for its status.
 const COUNT_AT_MOST: usize = 50_000;
 
 /// A running engine.
@@ -39,15 +39,15 @@ pub struct Engine {
 pub enum Ending {
     /// It was asked to stop.
     Stopped,
-    /// Its shard was taken over: it has left everything as it was, and another process goes on from what was saved.
+    /// Its shard was taken over: it has left everything as it was, and the new owner continues from the saved state.
     Fenced,
-    /// By a fault of its own.
+    /// By an internal fault.
     Failed,
 }
 
 impl Engine {
-    /// Takes a shard over, takes all of its lanes up where they were saved, and runs. `tracer` follows events on their
-    /// way out; `heard` knows when hosts that are no destinations last answered.
+    /// Takes over a shard, restores all of its lanes from their saved state, and runs. `tracer` traces deliveries;
+    /// `heard` knows when hosts other than destinations last answered.
     pub async fn start(
         store: Arc<dyn Store>,
         shard: Shard,
@@ -83,7 +83,7 @@ impl Engine {
         !self.running.is_finished()
     }
 
-    /// The ownership of its shard: whoever writes for the shard beside it shows the same.
+    /// Ownership of its shard, for other writers of the same shard.
     pub fn tenure(&self) -> Tenure {
         self.tenure
     }
@@ -95,18 +95,18 @@ impl Engine {
             match ended.wait_for(Option::is_some).await.map(|end| *end) {
                 Ok(Some(End::Fenced)) => Ending::Fenced,
                 Ok(Some(End::InOrder | End::TooLate)) => Ending::Stopped,
-                // It did not come to say so.
+                // It ended without a report.
                 Ok(None) | Err(_) => Ending::Failed,
             }
         }
     }
 
-    /// What the platform itself lacks to deliver, in the order of the contract.
+    /// Lacks of the platform that prevent deliveries, in the order of the contract.
     pub fn lacks(&self) -> Vec<Lack> {
         self.lacks.borrow().clone()
     }
 
-    /// How a subscription's delivery stands; `None` if the engine does not know it.
+    /// Delivery status of a subscription; `None` if it is unknown to the engine.
     pub async fn status(&self, id: SubscriptionId) -> Option<LaneStatus> {
         let (answer, answered) = oneshot::channel();
         self.questions.send(Question::Status(id, answer)).await.ok()?;
@@ -117,15 +117,15 @@ impl Engine {
         Some(status)
     }
 
-    /// What is counted while it runs.
+    /// Counters of the running engine.
     pub fn meters(&self) -> &Arc<Meters> {
         &self.meters
     }
 
-    /// How all lanes stand, with the figures of the `at_most` oldest subscriptions; `None` if the loop has ended.
+    /// Survey of all lanes, with the figures of the `at_most` oldest subscriptions; `None` if the loop has ended.
     ///
-    /// Lanes that are behind do not know how old the events are that they have still to read: for each type of
-    /// destination, the log is asked for one event, the first that the lane which is furthest behind comes to.
+    /// Lanes that are behind don't know the age of the events they have yet to read. One event per destination type is
+    /// therefore read from the log: the next one of the lane that is furthest behind.
     pub async fn survey(&self, at_most: usize) -> Option<Survey> {
         let (answer, answered) = oneshot::channel();
         self.questions.send(Question::Survey(at_most, answer)).await.ok()?;
@@ -143,7 +143,7 @@ impl Engine {
         Some(survey)
     }
 
-    /// Adds what a lane that is behind has still to read.
+    /// Adds the unread backlog of a lane that is behind.
     async fn count_backlog(&self, status: &mut LaneStatus, reach: Position, subscription: &Subscription) {
         let head = self.store.tail(self.tenure.shard).head();
         let mut from = reach;
@@ -168,7 +168,7 @@ impl Engine {
         }
     }
 
-    /// Stops: sends nothing any more, lets attempts under way end, saves all cursors.
+    /// Stops: sends nothing more, waits for attempts in flight, saves all cursors.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.running.await {

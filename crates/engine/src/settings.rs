@@ -1,4 +1,4 @@
-//! What the operator may set about the engine.
+//! Settings of the engine.
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use std::time::Duration;
 pub struct Settings {
     /// The rules of delivery.
     pub delivery: delivery::Settings,
-    /// Attempts a second from one PIM to one host and port, over all its subscriptions. Contract page 4, "Fairness": 400.
+    /// Attempts per second from one PIM to one host and port, over all its subscriptions. Contract page 4, "Fairness":
+    /// 400.
     pub host_rate: u32,
-    /// Cursors of all lanes are saved together this often, at most. It bounds the duplicates that a crash costs: those of so much time.
+    /// Minimum interval between saves of all lanes' cursors. It bounds the duplicates caused by a crash.
     pub save_every: Duration,
-    /// Events are kept for so long for suspended subscriptions with `options.hold`, and for lanes that are behind.
+    /// Retention of events for suspended subscriptions with `options.hold`, and for lanes that are behind.
     pub retention: Duration,
-    /// Events that no lane needs are deleted this often.
+    /// Interval between deletions of events that no lane needs.
     pub trim_every: Duration,
     /// Number of suspensions from which the owner is told that they are too frequent.
     pub frequent: store::transition::Frequent,

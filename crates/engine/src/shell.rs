@@ -1,4 +1,4 @@
-//! The shell of the driver: does on tokio what it asks, and tells it what happened. It decides nothing.
+//! The shell of the driver: carries out its requests on tokio, and passes the replies. It makes no decisions.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,32 +19,32 @@ use crate::meters::{Accepted, Meters};
 use crate::trace::DeliveryTracer;
 use crate::{suspension, work};
 
-/// Answers that are taken in before the driver is asked again.
+/// Replies handled before the driver is polled again.
 const ANSWERS_AT_ONCE: usize = 512;
 
-/// What others ask of the driver.
+/// A query from outside the loop.
 pub(crate) enum Question {
-    /// How a lane stands, and where the uncounted part of its backlog begins.
+    /// Status of a lane, and start of the uncounted part of its backlog.
     Status(SubscriptionId, oneshot::Sender<Option<Standing>>),
-    /// How all lanes stand, with the figures of at most so many subscriptions.
+    /// Survey of all lanes, with the figures of at most this many subscriptions.
     Survey(usize, oneshot::Sender<Survey>),
 }
 
-/// Why the loop goes on.
+/// Reason of a wake-up.
 enum Woken {
-    /// Tasks have answered.
+    /// Replies of tasks.
     Answers,
-    /// There are events or changes.
+    /// New events or changes.
     News,
-    /// It is time.
+    /// A timer is due.
     Timer,
-    /// Somebody asks.
+    /// A query.
     Question(Question),
     /// The platform stops.
     Stop,
 }
 
-/// What is around a driver.
+/// Environment of a driver.
 pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn Store>,
@@ -57,7 +57,8 @@ pub(crate) struct Surroundings {
     pub(crate) lacks: watch::Sender<Vec<Lack>>,
 }
 
-/// Runs a driver until it ends, and says how it did. What is under way then ends with it: nobody would hear of it.
+/// Runs a driver until it ends, and returns its end. Tasks in flight end with it, because their results would be
+/// ignored.
 pub(crate) async fn run(
     mut driver: Driver,
     around: Surroundings,
@@ -107,7 +108,7 @@ impl Shell {
             self.around.meters.turn.observe(turn.elapsed());
             let woken = tokio::select! {
                 biased;
-                // The shell itself holds a sender: there is always at least one.
+                // The shell itself holds a sender: the channel is never closed.
                 _ = answered.recv_many(&mut answers, ANSWERS_AT_ONCE) => Woken::Answers,
                 _ = head.changed(), if !stopping => Woken::News,
                 _ = self.committed.changed() => Woken::News,
@@ -134,7 +135,7 @@ impl Shell {
     }
 
     fn answer(&mut self, question: Question) {
-        // Whoever asked may have gone away.
+        // The caller may be gone.
         match question {
             Question::Status(id, answer) => _ = answer.send(self.driver.status(id, self.around.clock.now())),
             Question::Survey(at_most, answer) => _ = answer.send(self.driver.survey(at_most)),
@@ -174,7 +175,7 @@ impl Shell {
                 });
             }
             Request::LookFor { read } => {
-                // In its turn: a lane that reads a lot holds up nobody.
+                // In its turn: a lane that reads a lot delays no other.
                 let seen = Seen::look(&self.tail, read.from, read.limit.events);
                 let _ = self.answers.send(Input::SeenFor { read, seen });
             }
@@ -218,8 +219,8 @@ impl Shell {
         }
     }
 
-    /// Begins a task whose answer the driver is told. It is given up when nobody listens any more: what waits for its
-    /// turn to be sent is not sent then.
+    /// Starts a task whose result is passed to the driver. It is cancelled when the driver is gone: an attempt that
+    /// waits for its turn is not sent then.
     fn begin(&self, task: impl Future<Output = Input> + Send + 'static) {
         let answers = self.answers.clone();
         tokio::spawn(async move {
@@ -243,8 +244,8 @@ impl Shell {
         let (meters, clock) = (self.around.meters.clone(), self.around.clock.clone());
         self.begin(async move {
             let started = Instant::now();
-            // A fault in a sink must not leave its lane waiting. Without outcomes, the events are sent again and
-            // nothing counts.
+            // A panic in a sink must not block its lane. Without outcomes, the events are sent again and nothing
+            // counts.
             let outcomes = AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| {
                 tracing::error!("a delivery attempt panicked; its events are sent again");
                 Vec::new()

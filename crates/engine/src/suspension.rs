@@ -1,4 +1,4 @@
-//! When the platform suspends a subscription that its lane found wanting.
+//! Suspension of a subscription by the platform, as requested by its lane.
 
 use domain::Timestamp;
 use domain::outcome::{Failure, SuspensionReason};
@@ -8,8 +8,7 @@ use store::{Change, ChangeError, Store, Tenure};
 
 use crate::core::Suspend;
 
-/// Suspends a subscription for the platform, as the owner of its shard; `false` if there is nothing to suspend any
-/// more.
+/// Suspends a subscription as the owner of its shard; `false` if there is nothing to suspend any more.
 pub async fn suspend(
     store: &dyn Store,
     tenure: Tenure,
@@ -44,14 +43,14 @@ pub async fn prepare(
     Ok(Some(change))
 }
 
-/// Whether it is active, was not resumed since it was found wanting, and has the same destination.
+/// Whether it is active, was not resumed since it was judged, and has the same destination.
 fn is_still(stored: &Subscription, judged: &Subscription) -> bool {
     stored.status.is_active()
         && stored.generation == judged.generation
         && stored.destination.identity() == judged.destination.identity()
 }
 
-/// Says what exactly went wrong, in the words of the failure's log entry.
+/// Adds the details of the problem, in the words of the failure's log entry.
 fn explain(change: &mut Change, reason: SuspensionReason, last: Option<&Failure>) {
     let Some(last) = last else { return };
     match reason {

@@ -1,4 +1,4 @@
-//! Who follows events on their way out: `app` does, where traces are switched on. The store has the counterpart for their way in.
+//! Tracing of deliveries, implemented by `app` if traces are enabled. The store has the counterpart for appends.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use domain::subscription::Subscription;
 use domain::{LoggedEvent, Timestamp};
 use sinks::TraceParents;
 
-/// An event that was routed.
+/// A routed event.
 #[derive(Clone, Debug)]
 pub struct Routed {
     /// The event.
     pub event: Arc<LoggedEvent>,
-    /// Subscriptions that keep up and that it is for; others read it later.
+    /// Number of matching subscriptions that keep up; others read it later.
     pub matched: u32,
-    /// Subscriptions to its type whose filter let it not pass.
+    /// Number of subscriptions to its type whose filter excludes it.
     pub filtered_out: u32,
 }
 
-/// Follows events to their destinations.
+/// Traces events to their destinations.
 pub trait DeliveryTracer: Send + Sync + 'static {
     /// Events were routed together.
     fn routed(&self, events: &[Routed], since: Timestamp);
@@ -34,9 +34,9 @@ pub trait DeliveryTracer: Send + Sync + 'static {
 
 /// An attempt in flight.
 pub trait AttemptTrace: Send {
-    /// What the destination may be told of the trace, for each event.
+    /// Trace context for the destination, one per event.
     fn parents(&self) -> TraceParents;
 
-    /// The attempt ended, with an outcome for each event.
+    /// The attempt ended, with one outcome per event.
     fn ended(self: Box<Self>, outcomes: &[Outcome]);
 }

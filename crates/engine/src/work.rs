@@ -1,4 +1,4 @@
-//! What the driver asks of a store, done in one call.
+//! Compound store operations of the driver.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use store::{EventLog, Floors, ReadLimit, Scope, StoreError, Tenure, TenureError}
 
 use crate::driver::Trimmed;
 
-/// Reads single events of a PIM. Those that are gone are left out.
+/// Reads single events of a PIM, skipping deleted ones.
 pub async fn load(
     log: &(impl EventLog + ?Sized),
     pim: PimId,
@@ -22,8 +22,7 @@ pub async fn load(
     Ok(events)
 }
 
-/// Deletes what no lane of a shard needs, and finds what is older than the platform keeps events, and what there is too
-/// much of.
+/// Deletes events that no lane of a shard needs, and finds those older than the retention or in excess of the bound.
 pub async fn trim(
     log: &(impl EventLog + ?Sized),
     tenure: &Tenure,
@@ -43,7 +42,7 @@ pub async fn trim(
         }
     }
     let mut trimmed = Trimmed { expired: log.first_since(tenure.shard, oldest).await.ok(), pressed: None };
-    // Where a PIM of another shard takes most, room is made by that shard's owner.
+    // If a PIM of another shard uses most, that shard's owner makes room.
     if let Some(pressed) = log.backlog().pressed()
         && log.shard_of(pressed.pim) == tenure.shard
         && let Ok(before) = log.position_after(pressed.pim, pressed.bytes).await

@@ -1,4 +1,4 @@
-//! The core without a driver: what a wall clock that is set does to it, namely nothing.
+//! The core without a driver: setting the wall clock has no effect on it.
 
 #![allow(dead_code, reason = "the frame is shared by several tests")]
 
@@ -14,7 +14,7 @@ use engine::core::{Core, Input, Output};
 use parts::{MINUTE, START, World, failed, https};
 use store::StoreError;
 
-/// A day, forward or back.
+/// Forty days, forward and back.
 const STEPS: [i64; 2] = [40 * 86_400_000_000, -40 * 86_400_000_000];
 
 fn saves(core: &mut Core) -> usize {
@@ -93,7 +93,7 @@ fn a_restart_under_another_wall_clock_delays_nothing_for_longer_than_its_pause()
         world.event();
         world.answer(0, failed());
         world.restart_after(MINUTE, step);
-        // What is past is due now; what seems to be far ahead, after its kind of pause.
+        // Past events are due now; those that seem far ahead are due after their pause.
         world.pass(5 * MINUTE);
         assert_eq!(world.under_way(), 1, "after a step of {step} µs");
         world.answer(0, Outcome::Delivered);
@@ -102,9 +102,8 @@ fn a_restart_under_another_wall_clock_delays_nothing_for_longer_than_its_pause()
     }
 }
 
-/// A resume and the suspension after it came so soon after one another that the core was told of both at once; the
-/// backlog of the suspension before was still being counted, and was counted again. Found by simulation (restless, seed
-/// 4108).
+/// A resume and the following suspension reached the core together, while the backlog of the previous suspension was
+/// still being counted, and it was counted again. Found by simulation (restless, seed 4108).
 #[test]
 fn a_backlog_is_counted_once_however_often_its_lane_is_stopped() {
     let mut world = World::new([https("https://a.example/")]);

@@ -1,5 +1,4 @@
-//! The driver's decisions, one by one: what it reads, in which order it takes things in, and when it tries again or
-//! ends.
+//! The driver's decisions, one by one: reads, order of inputs, retries, and ends.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(dead_code, reason = "the frame is shared by several tests")]
@@ -19,13 +18,13 @@ use store::{Chunk, LedgerRecord, StoreError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A driver, and what it asked for and was not answered.
+/// A driver with its unanswered requests.
 struct Bench {
     driver: Driver,
     now: Timestamp,
     asked: Vec<Request>,
     subscription: Subscription,
-    /// What looks at the tail and at the announced version show.
+    /// Contents of the tail and the announced version.
     tail: Vec<Arc<LoggedEvent>>,
     complete_from: Position,
     version: u64,
@@ -62,7 +61,7 @@ impl Bench {
         Seen { head: self.head(), events: Some(there).filter(|_| from >= self.complete_from) }
     }
 
-    /// Tells the driver, and answers its looks.
+    /// Passes an input to the driver, and answers its immediate requests.
     fn tell(&mut self, input: Input) {
         self.driver.handle(self.now, input);
         while let Some(request) = self.driver.poll() {
@@ -81,7 +80,7 @@ impl Bench {
         }
     }
 
-    /// Takes the first request out that fits.
+    /// Removes the first matching request.
     fn take<T>(&mut self, fits: impl Fn(&Request) -> Option<T>) -> Option<T> {
         let place = self.asked.iter().position(|request| fits(request).is_some())?;
         fits(&self.asked.remove(place))
@@ -96,7 +95,7 @@ impl Bench {
         self.now = end;
     }
 
-    /// The events of the attempts that were asked for.
+    /// Events of the requested attempts.
     fn sent(&mut self) -> Vec<u64> {
         let deliver = |request: &Request| match request {
             Request::Deliver { events, .. } => Some(events[0].position.0),
@@ -109,7 +108,7 @@ impl Bench {
         self.take(|request| if let Request::Changes { since } = request { Some(*since) } else { None })
     }
 
-    /// Answers the read of changes: the subscription as it is in this version.
+    /// Answers the read of changes with the subscription as of this version.
     fn changed(&mut self, version: u64, status: SubscriptionStatus) {
         self.subscription.revision += 1;
         if status != self.subscription.status {
@@ -138,7 +137,7 @@ fn events_wait_for_the_changes_that_were_announced_before_them() {
     bench.append();
     bench.tell(Input::News);
     assert_eq!((bench.changes(), bench.sent()), (Some(1), vec![]));
-    // Meanwhile another one is announced, and an event comes behind it: it needs that one as well.
+    // Meanwhile another one is announced, and an event follows it, which needs that one as well.
     bench.version = 3;
     bench.append();
     bench.tell(Input::News);

@@ -1,4 +1,4 @@
-//! The rate that the subscriptions of one PIM share for one host.
+//! The rate shared by the subscriptions of one PIM to one host.
 
 #![allow(dead_code, reason = "the frame is shared by several tests")]
 
@@ -31,12 +31,12 @@ fn deliver(world: &mut World, time: Duration) {
     world.pass_answering(time, |_| Outcome::Delivered);
 }
 
-/// When attempts began for a subscription.
+/// Start times of a subscription's attempts.
 fn sent_to(world: &World, index: usize) -> Vec<Timestamp> {
     world.sent.iter().filter(|(_, to)| *to == index).map(|(at, _)| *at).collect()
 }
 
-/// The most attempts in any span of so much time.
+/// Maximum number of attempts in any span of this length.
 fn most_within(sent: &[Timestamp], time: Duration) -> usize {
     let from = |begin: &Timestamp| sent.iter().filter(|at| begin <= *at && at.since(*begin) < time).count();
     sent.iter().map(from).max().unwrap_or(0)

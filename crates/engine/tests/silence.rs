@@ -1,4 +1,4 @@
-//! Whose trouble a silence is: the core judges for lanes that know nothing of each other.
+//! Responsibility for silence: the core decides for lanes that are independent of each other.
 
 #![allow(dead_code, reason = "the frame is shared by several tests")]
 
@@ -34,7 +34,7 @@ fn an_outage_of_the_platforms_own_costs_nobody_anything() {
         assert_eq!((status.failed_in_window, status.backlog), (0, 25));
         assert_eq!(status.lacks, [Lack::Silence]);
     }
-    // It is over: all of it goes out at once, as soon as one of them has answered.
+    // It is over: everything is sent as soon as one of them has answered.
     world.pass_answering(2 * MINUTE, |_| Outcome::Delivered);
     assert_eq!(world.core().lacks(), []);
     for index in 0..3 {
@@ -107,7 +107,7 @@ fn what_counted_before_it_proved_to_be_the_platforms_is_taken_out() {
     world.event();
     world.answer(1, Outcome::Delivered);
     world.answer(0, Outcome::Delivered);
-    // For minutes only the first is tried: all there is, so it is to blame.
+    // For minutes only the first is tried: the only one, so it is responsible.
     world.pass(5 * MINUTE);
     world.event();
     world.pass_answering(Duration::ZERO, |index| if index == 0 { silent() } else { Outcome::Abandoned });

@@ -1,4 +1,4 @@
-//! What a change of a subscription means for its lane.
+//! Effects of a subscription's change on its lane.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::lanes::{Entry, LaneId};
 use super::{Core, Output};
 
 impl Core {
-    /// Takes a lane up where it was saved.
+    /// Restores a lane from its saved state.
     pub(super) fn restore_lane(&mut self, subscription: Subscription, record: Option<LaneRecord>) {
         let (cursor, memory, exceptions) = match record {
             Some(record) => (record.cursor, record.memory, record.exceptions),
@@ -22,7 +22,7 @@ impl Core {
         };
         let holds = subscription.holds();
         if subscription.status.is_active() || holds {
-            // A held lane has a cursor of its own; if the crash came before it was saved, it stands at the mark.
+            // A held lane has its own cursor; if the crash came before it was saved, it is at the mark.
             let reach = if holds { Some(cursor.unwrap_or(self.routed)) } else { cursor };
             let lane = Lane::restore(
                 self.delivery.clone(),
@@ -33,13 +33,13 @@ impl Core {
                 self.now,
             );
             let floor = [reach, lane.first_waiting()].into_iter().flatten().min();
-            // Nothing before its cursor concerns it, even if that is still to be routed.
+            // Events before its cursor don't concern it, even those still to be routed.
             let slot = self.insert(subscription, lane, reach.unwrap_or(Position::FIRST), floor);
             let Some(id) = self.lane_id(slot) else { return };
             self.tell(id, if holds { delivery::Input::Held } else { delivery::Input::Timeout });
             return;
         }
-        // Suspended or revoked before the crash; what that dropped may not have been settled.
+        // Suspended or revoked before the crash; the dropped events may not have been settled.
         let unsettled = cursor.is_some() || !exceptions.is_empty();
         if subscription.status == SubscriptionStatus::Deleted || !unsettled {
             return self.insert_stopped(subscription);
@@ -53,7 +53,7 @@ impl Core {
         self.drop_backlog(slot, false);
     }
 
-    /// The lane of a subscription that is not active, and has nothing left to be counted.
+    /// The lane of a subscription that is not active and has nothing left to count.
     fn insert_stopped(&mut self, subscription: Subscription) {
         if subscription.status == SubscriptionStatus::Deleted {
             return;
@@ -106,7 +106,7 @@ impl Core {
         slot
     }
 
-    /// Takes a lane out. What it has under way ends unheard.
+    /// Removes a lane. Results of its in-flight attempts are ignored.
     fn remove(&mut self, slot: usize) -> Option<Entry> {
         let entry = self.entries.get_mut(slot)?.take()?;
         self.index.remove(slot, &entry.subscription);
@@ -121,8 +121,7 @@ impl Core {
         Some(entry)
     }
 
-    /// Takes a lane out of service; if it has attempts under way, their failures are still told. Gives those that are
-    /// not told yet.
+    /// Retires a lane. Failures of its in-flight attempts are still logged. Returns the entries not saved yet.
     fn replace(&mut self, slot: usize) -> Vec<LogEntry> {
         let Some(mut entry) = self.remove(slot) else { return Vec::new() };
         entry.lane.handle(self.now, delivery::Input::Stopped);
@@ -137,7 +136,7 @@ impl Core {
         untold
     }
 
-    /// Tells the owner what became of the last attempts of a lane that was replaced, and lets it go after them.
+    /// Logs the last attempts of a replaced lane, and removes the lane after them.
     pub(super) fn pump_replaced(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         self.totals.given_up += entry.lane.take_given_up();
@@ -157,7 +156,7 @@ impl Core {
         Some(LaneId { slot, number: entry.number })
     }
 
-    /// A subscription is new or was changed.
+    /// Handles a new or changed subscription.
     pub(super) fn changed(&mut self, subscription: Subscription) {
         let Some(slot) = self.by_subscription.get(&subscription.id).copied() else {
             return self.appeared(subscription);
@@ -171,7 +170,7 @@ impl Core {
         if subscription.status.is_active() {
             self.index.add(slot, &subscription);
         }
-        // The same endpoint with another secret or other headers is not a new one.
+        // The same endpoint with another secret or other headers isn't a new one.
         let new_destination = subscription.destination.identity() != old.destination.identity();
         if subscription.destination != old.destination || !subscription.status.is_active() {
             self.outputs.push_back(Output::Forget { subscription: subscription.id });
@@ -186,7 +185,7 @@ impl Core {
         entry.subscription = subscription.clone();
         entry.host = host_of(&subscription);
         entry.paced_with = HostOf::subscription(&subscription);
-        // A save under way may have come too late: a lane that is held saves all of its waiting events anew.
+        // A save in flight may come too late: a held lane saves all of its waiting events again.
         entry.drop_exceptions |=
             moved && subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));
         let Some(id) = self.lane_id(slot) else { return };
@@ -225,7 +224,7 @@ impl Core {
         }
     }
 
-    /// A resume: with its events kept the same lane goes on, else a new one begins at the head.
+    /// Handles a resume: with held events the same lane continues, otherwise a new one begins at the head.
     fn resumed(&mut self, slot: usize, old: &Subscription) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         let subscription = entry.subscription.clone();
@@ -251,8 +250,8 @@ impl Core {
         self.mark_unsaved(slot);
     }
 
-    /// A suspension without hold, or a revocation: nothing is sent any more; what was not delivered is counted, told,
-    /// and forgotten.
+    /// Handles a suspension without hold, or a revocation: sending stops, and undelivered events are counted, logged
+    /// and dropped.
     fn stop_and_drop(&mut self, slot: usize) {
         let Some(id) = self.lane_id(slot) else { return };
         let stopped_before = self.entry(id).is_some_and(|entry| entry.lane.is_stopped());

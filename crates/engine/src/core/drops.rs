@@ -1,6 +1,6 @@
-//! Dropped backlogs: what a suspension, a revocation or the retention did not let be delivered is counted from the log
-//! and told to the owner in one entry. Until that is saved, the ledger keeps the lane's old cursor, so that a crash
-//! only means counting again.
+//! Dropped backlogs: events dropped by a suspension, a revocation or the retention are counted from the log and
+//! reported to the owner in one entry. Until that is saved, the ledger keeps the lane's old cursor, so that a crash
+//! only repeats the count.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::output::{Read, ReadId};
 use super::route::is_for;
 use super::{AGAIN, Core, Output, unreadable};
 
-/// Counts under way.
+/// Counts in progress.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
     counts: Vec<Count>,
@@ -26,8 +26,7 @@ struct Count {
     number: u64,
     subscription: Arc<Subscription>,
     dropped: u64,
-    /// Events that are counted with the others although they were not dropped: they are settled, or were counted
-    /// before.
+    /// Number of events in the range that were not dropped, because they are settled or were counted before.
     not_dropped: u64,
     next: Position,
     until: Position,
@@ -36,7 +35,7 @@ struct Count {
     why: Why,
 }
 
-/// What a count begins with, before the log is read.
+/// Start values of a count, before the log is read.
 struct Counted {
     dropped: u64,
     not_dropped: u64,
@@ -46,7 +45,7 @@ struct Counted {
 pub(super) enum Why {
     Stopped,
     Expired,
-    /// The log's bound was near.
+    /// The log was nearly full.
     GaveWay,
 }
 
@@ -55,28 +54,28 @@ impl Drops {
         self.counts.iter().filter(|count| !count.reading).filter_map(|count| count.again_at).min()
     }
 
-    /// The first events that are still to be counted, by PIM.
+    /// The first events still to be counted, by PIM.
     pub(super) fn floors(&self) -> impl Iterator<Item = (domain::PimId, Position)> + '_ {
         self.counts.iter().map(|count| (count.subscription.pim, count.next))
     }
 }
 
-/// Events that are read at once to be counted.
+/// Maximum number of events per read.
 const AT_ONCE: usize = 1024;
 
-/// Bytes of them.
+/// Maximum bytes per read.
 const BYTES_AT_ONCE: usize = 1024 * 1024;
 
 impl Core {
-    /// Begins to count what a stop drops: events that the lane has at hand, and the matching ones from where it would
-    /// read on to where the stop took effect.
+    /// Starts to count the events dropped by a stop: those in hand, and the matching ones from the lane's next read up
+    /// to the position of the stop.
     pub(super) fn drop_backlog(&mut self, slot: usize, stopped_before: bool) {
         let routed = self.routed;
         let Some(entry) = self.entries.get(slot).and_then(Option::as_ref) else { return };
         let (lane, until) = (&entry.lane, entry.subscription.status_since);
         let (counted, from) = if stopped_before {
-            // What it had to drop is counted or being counted; but it has a cursor in the ledger again. Where a resume
-            // in between began, nobody knows any more.
+            // Its dropped events are counted or being counted, but it has a cursor in the ledger again. The start of an
+            // intermediate resume is unknown.
             (Counted { dropped: 0, not_dropped: 0 }, until)
         } else {
             let counted = Counted { dropped: lane.undelivered(), not_dropped: lane.passed_over(until) };
@@ -107,7 +106,7 @@ impl Core {
         });
     }
 
-    /// Reads on for counts; those that are complete are told.
+    /// Reads further for counts, and reports complete ones.
     pub(super) fn read_for_drops(&mut self) {
         let mut complete = Vec::new();
         for count in &mut self.drops.counts {
@@ -159,7 +158,7 @@ impl Core {
         }
         if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut)
             && count.why == Why::Stopped
-            // Else it was resumed in the meantime, and the store forgot the old backlog with that.
+            // Otherwise it was resumed meanwhile, and the store dropped the old backlog.
             && entry.subscription.generation == count.subscription.generation
         {
             entry.drop_exceptions = true;
@@ -169,7 +168,7 @@ impl Core {
         self.saver.urgent = true;
     }
 
-    /// Events before `before` leave the log: lanes that have not delivered them drop them.
+    /// Events before `before` leave the log: lanes drop those they have not delivered.
     pub(super) fn expire(&mut self, before: Position) {
         for slot in 0..self.entries.len() {
             if self.entries.get(slot).and_then(Option::as_ref).is_some_and(|entry| entry.needs(before)) {
@@ -178,13 +177,13 @@ impl Core {
         }
     }
 
-    /// Lets a lane drop what it has not delivered from before `before`, and begins to count it.
+    /// Drops a lane's undelivered events before `before`, and starts to count them.
     pub(super) fn drop_before(&mut self, slot: usize, before: Position, why: Why) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         let subscription = entry.subscription.clone();
         let cursor = entry.lane.reach();
         let not_dropped = entry.lane.passed_over(before);
-        // The lane may send others at once in their place: those are not gone.
+        // The lane may send others in their place at once, which are not lost.
         let held = entry.lane.undelivered() + entry.lane.in_flight() as u64;
         entry.lane.handle(self.now, delivery::Input::Expired(before));
         let gone = held.saturating_sub(entry.lane.undelivered() + entry.lane.in_flight() as u64);

@@ -1,9 +1,7 @@
-//! The rate at which one PIM's subscriptions together send to one host: lanes get turns, spread evenly, one after
-//! another.
+//! Rate limit shared by the subscriptions of one PIM to one host: lanes get turns at even intervals, in order.
 //!
-//! A turn is given only when an attempt can begin, so that nothing is held back that a suspension, a new destination
-//! or a stop would have to undo. An hour without deliveries earns nothing: whatever came before, no second has more
-//! attempts than the rate allows.
+//! A turn is given only when an attempt can begin, so that no unused turn has to be undone by a suspension, a new
+//! destination or a stop. Idle time earns no burst: no second has more attempts than the rate allows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -12,19 +10,19 @@ use domain::destination::{Target, number_of};
 use domain::subscription::Subscription;
 use domain::{PimId, Timestamp};
 
-/// Turns that a late timer missed are made up for if they are no older than this. The even pace is slower by the same
-/// share, so that together they stay within the rate.
+/// Maximum age of turns missed by a late timer that are made up for. The interval is longer by the same share, so that
+/// the total stays within the rate.
 const SLACK: Duration = Duration::from_millis(10);
 
-/// With fewer hosts than this none is forgotten.
+/// Number of hosts below which none is dropped.
 const HOSTS: usize = 256;
 
-/// A host and port that a PIM sends to.
+/// A host and port used by a PIM.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct HostOf(PimId, u64);
 
 impl HostOf {
-    /// The server that a subscription's events are POSTed to; topics have no common rate.
+    /// The server that a subscription's events are POSTed to; topics have no shared rate.
     pub(super) fn subscription(subscription: &Subscription) -> Option<HostOf> {
         let Target::Server { host, port } = subscription.destination.target() else { return None };
         let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -32,31 +30,31 @@ impl HostOf {
     }
 }
 
-/// Who may send to which host, and who waits for a turn.
+/// Rates and waiting lanes of all hosts.
 #[derive(Debug)]
 pub(super) struct HostRate {
     /// Nanoseconds between two turns.
     interval: i64,
     hosts: HashMap<HostOf, Host>,
-    /// When the next turn of each host is due for which lanes wait.
+    /// Next turns of hosts with waiting lanes.
     due: BTreeSet<(Timestamp, HostOf)>,
-    /// The places of waiting lanes.
+    /// Queue numbers of waiting lanes.
     places: HashMap<usize, (HostOf, u64)>,
     next_place: u64,
-    /// With so many hosts, those are forgotten that have not been sent to lately.
+    /// Number of hosts at which idle ones are dropped.
     forget_at: usize,
 }
 
 #[derive(Debug)]
 struct Host {
-    /// The next turn, by the even pace: nanoseconds, so that quick rates are not rounded.
+    /// The next turn at the even interval, in nanoseconds, so that high rates aren't rounded.
     next: i64,
-    /// Lanes that wait, by their places.
+    /// Waiting lanes by queue number.
     waiting: BTreeMap<u64, usize>,
 }
 
 impl Host {
-    /// When the next turn is, as a time; never too early.
+    /// Time of the next turn, rounded up.
     fn next_at(&self) -> Timestamp {
         Timestamp::from_micros(self.next / 1_000 + i64::from(self.next % 1_000 > 0))
     }
@@ -71,11 +69,11 @@ fn nanos(at: Timestamp) -> i64 {
 }
 
 impl HostRate {
-    /// So many attempts a second to each host.
+    /// A limit of this many attempts per second to each host.
     pub(super) fn new(rate: u32) -> HostRate {
         let second = 1_000_000_000 + SLACK.as_nanos() as i64;
         let rate = i64::from(rate.max(1));
-        // Rounded up: rather a little too slow than too quick.
+        // Rounded up: slightly too slow rather than too fast.
         let interval = (second + rate - 1) / rate;
         HostRate {
             interval,
@@ -87,7 +85,7 @@ impl HostRate {
         }
     }
 
-    /// A lane that wants a turn: whether it has one now. Else it waits behind the others.
+    /// Requests a turn for a lane; returns whether it has one now. Otherwise it joins the end of the queue.
     pub(super) fn turn(&mut self, slot: usize, of: HostOf, now: Timestamp) -> bool {
         if self.places.get(&slot).is_some_and(|(waits_for, _)| *waits_for == of) {
             return false;
@@ -108,7 +106,7 @@ impl HostRate {
         false
     }
 
-    /// The next lane whose turn has come; that turn is taken.
+    /// Takes the next turn that is due, and returns its lane.
     pub(super) fn next_turn(&mut self, now: Timestamp) -> Option<usize> {
         let (at, of) = *self.due.first().filter(|(at, _)| *at <= now)?;
         self.due.remove(&(at, of));
@@ -122,7 +120,7 @@ impl HostRate {
         Some(slot)
     }
 
-    /// A lane wants no turn any more.
+    /// Cancels a lane's request.
     pub(super) fn leave(&mut self, slot: usize) {
         let Some((of, place)) = self.places.remove(&slot) else { return };
         let Some(host) = self.hosts.get_mut(&of) else { return };
@@ -132,17 +130,17 @@ impl HostRate {
         }
     }
 
-    /// Whether a lane could send but for this rate.
+    /// Whether a lane waits only for this rate.
     pub(super) fn slows(&self, slot: usize) -> bool {
         self.places.contains_key(&slot)
     }
 
-    /// When the next turn is due.
+    /// Time of the next turn.
     pub(super) fn due_at(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// A host whose last turn is long enough ago is like one that was never sent to.
+    /// Drops hosts whose last turn is long ago, which are equivalent to unused ones.
     fn forget_idle(&mut self, now: Timestamp) {
         if self.hosts.len() >= self.forget_at {
             let idle_before = nanos(now - SLACK);
@@ -163,13 +161,13 @@ mod tests {
         HostOf(PimId(1), number)
     }
 
-    /// The most turns within any second.
+    /// Maximum number of turns within any second.
     fn most_in_a_second(turns: &[Timestamp]) -> usize {
         let within = |from: &Timestamp| turns.iter().filter(|at| *from <= **at && at.since(*from) < SECOND).count();
         turns.iter().map(within).max().unwrap_or(0)
     }
 
-    /// Turns of a lane that always wants one and asks every so often, after a pause.
+    /// Turns of a lane that always wants one and asks at this interval, after a pause.
     fn turns(rate: u32, every: Duration, time: Duration) -> Vec<Timestamp> {
         let mut rates = HostRate::new(rate);
         let mut turns = Vec::new();

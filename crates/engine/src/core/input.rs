@@ -1,4 +1,4 @@
-//! What the core is told.
+//! Inputs of the core.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,70 +10,70 @@ use store::{Chunk, StoreError};
 
 use super::output::{AttemptId, ReadId};
 
-/// What the core is told.
+/// An input of the core.
 #[derive(Debug)]
 pub enum Input {
-    /// Subscriptions changed. Must be told before events that were accepted after the change.
+    /// Subscriptions changed. Must precede events accepted after the change.
     Changed {
-        /// The version of the catalogue that the core works by from now on.
+        /// Version of the catalogue that the core applies from now on.
         version: u64,
-        /// The subscriptions that are not as they were in the version before.
+        /// Subscriptions that differ from the previous version.
         subscriptions: Vec<Subscription>,
     },
-    /// The log goes on.
+    /// New events in the log.
     Events {
-        /// All events from [`Core::routed`](super::Core::routed) on, up to but without `next`.
+        /// All events from [`Core::routed`](super::Core::routed) up to `next`, exclusive.
         events: Vec<Arc<LoggedEvent>>,
-        /// Where the next ones begin.
+        /// Position of the next events.
         next: Position,
     },
-    /// An attempt ended. Whose a silence is ([`Outcome::Silent`]) is judged here.
+    /// An attempt ended. Responsibility for a silence ([`Outcome::Silent`]) is decided here.
     Outcomes {
-        /// Which attempt.
+        /// The attempt.
         attempt: AttemptId,
-        /// One for each of its events.
+        /// One outcome per event.
         outcomes: Vec<Outcome>,
     },
-    /// Somebody answered, destination or not: see [`Core::listens`](super::Core::listens).
+    /// A host answered, destination or not: see [`Core::listens`](super::Core::listens).
     Heard {
-        /// How long ago.
+        /// Time since the answer.
         ago: Duration,
     },
     /// A read ended.
     Read {
-        /// Which read.
+        /// The read.
         id: ReadId,
-        /// What was found.
+        /// Its result.
         chunk: Result<Chunk, StoreError>,
     },
     /// A load ended.
     Loaded {
-        /// Which load.
+        /// The load.
         id: ReadId,
-        /// What was asked for.
+        /// Requested positions.
         positions: Vec<Position>,
-        /// What was found of it.
+        /// Events found at them.
         events: Result<Vec<Arc<LoggedEvent>>, StoreError>,
     },
-    /// The save under way ended.
+    /// The save in flight ended.
     Saved {
-        /// Whether it was made.
+        /// Its result.
         result: Result<(), StoreError>,
     },
-    /// Events are about to leave the log, for their age.
+    /// Events are about to be deleted from the log because of their age.
     Expired {
-        /// All before it.
+        /// Exclusive end.
         before: Position,
     },
-    /// The log is nearly full, and events are wanted out of it.
+    /// The log is nearly full, and events must be dropped.
     MakeRoom {
-        /// Whose events.
+        /// PIM of the events.
         pim: PimId,
-        /// All before it.
+        /// Exclusive end.
         before: Position,
     },
-    /// Nothing is to be sent any more: the platform stops.
+    /// The platform stops: send nothing any more.
     Stop,
-    /// Nothing happened but time.
+    /// A timer is due.
     Timeout,
 }

@@ -1,4 +1,4 @@
-//! What the platform itself lacks: counted over all lanes, and told to nobody but the operator.
+//! Lacks of the platform itself: counted over all lanes, and reported only to the operator.
 
 use delivery::lane::Silence;
 use domain::outcome::{ErrorReason, Lack, Outcome};
@@ -6,7 +6,7 @@ use domain::outcome::{ErrorReason, Lack, Outcome};
 use super::lanes::Entry;
 use super::{AttemptId, Core};
 
-/// Lanes that lack something, by what.
+/// Lanes that lack something, by lack.
 #[derive(Debug, Default)]
 pub(super) struct Lacking([usize; Lack::ALL.len()]);
 
@@ -17,7 +17,7 @@ impl Lacking {
 }
 
 impl Entry {
-    /// Counts what became of an attempt. What is the platform's, or nobody knows whose, is no failure.
+    /// Counts the outcomes of an attempt. Failures of the platform or of unknown responsibility don't count.
     pub(super) fn count(&mut self, outcomes: &[Outcome], silence: Silence) {
         for outcome in outcomes {
             match outcome {
@@ -30,7 +30,7 @@ impl Entry {
     }
 }
 
-/// Whether only the destination's host can have said that: neither a name server nor the address guard.
+/// Whether only the destination's host can have caused the outcome: neither a name server nor the address guard.
 fn is_an_answer(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Delivered | Outcome::Throttled { .. } | Outcome::NotProcessed(_) => true,
@@ -45,23 +45,22 @@ fn is_an_answer(outcome: &Outcome) -> bool {
 }
 
 impl Core {
-    /// What the platform lacks to deliver, as far as attempts have shown it.
+    /// Lacks that prevent deliveries, as shown by attempts.
     pub fn lacks(&self) -> Vec<Lack> {
         let lacks = Lack::ALL.into_iter().zip(self.lacking.0).filter(|(_, lanes)| *lanes > 0);
-        // One destination that doesn't answer while nothing else is tried is not yet silence everywhere.
+        // One silent destination while nothing else is tried isn't yet general silence.
         lacks
             .map(|(lack, _)| lack)
             .filter(|lack| *lack != Lack::Silence || self.silences.is_general(self.now))
             .collect()
     }
 
-    /// Whether the core is to be told when anybody answers who is not asked by its own attempts
-    /// ([`super::Input::Heard`]).
+    /// Whether the core needs answers of hosts other than those of its own attempts ([`super::Input::Heard`]).
     pub fn listens(&self) -> bool {
         self.silences.any()
     }
 
-    /// Whose silence an attempt met, if it did; and what its answer means for others.
+    /// Decides responsibility for a silent attempt, and the meaning of an answered one for other hosts.
     pub(super) fn judge_silence(&mut self, attempt: AttemptId, outcomes: &[Outcome]) -> Silence {
         if outcomes.iter().any(is_an_answer) {
             let lanes = self.silences.answered(Some(attempt.host), self.now);
@@ -73,7 +72,7 @@ impl Core {
         if silent && current { self.silences.judge(attempt.host, attempt.started, self.now) } else { Silence::THEIRS }
     }
 
-    /// Lanes that wait to know whose a silence is try again at once.
+    /// Lanes that wait for the decision on a silence retry at once.
     pub(super) fn try_again(&mut self, lanes: Vec<usize>) {
         for slot in lanes {
             if let Some(id) = self.lane_id(slot) {
@@ -82,7 +81,7 @@ impl Core {
         }
     }
 
-    /// Counts what a lane lacks, after it was told something.
+    /// Counts a lane's lack after an input.
     pub(super) fn count_lack(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         let lack = entry.lane.lack().map(|lack| (lack, entry.host));
@@ -92,7 +91,7 @@ impl Core {
         }
     }
 
-    /// A lane that goes lacks nothing.
+    /// A removed lane lacks nothing.
     pub(super) fn uncount_lack(&mut self, slot: usize, entry: &Entry) {
         self.count(slot, entry.lack, None);
     }

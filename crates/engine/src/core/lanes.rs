@@ -1,4 +1,4 @@
-//! The lanes with their subscriptions: telling them, doing what they ask, noting what they have come to.
+//! The lanes with their subscriptions: passing inputs, carrying out requests, and recording state.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::host_rate::HostOf;
 use super::output::{AttemptId, Output, Read, ReadFor, ReadId, Suspend};
 use super::silence::Host;
 
-/// A place among the lanes, and which lane in it: places are used again, numbers are not.
+/// A slot and the number of its lane: slots are reused, numbers are not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LaneId {
     pub(super) slot: usize,
@@ -24,28 +24,28 @@ pub(super) struct LaneId {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) number: u64,
-    /// The subscription's generation in which it began.
+    /// Generation of the subscription in which it began.
     pub(super) began: u32,
     pub(super) subscription: Arc<Subscription>,
-    /// The host of its destination.
+    /// Host of its destination.
     pub(super) host: Host,
-    /// The host and port with the rate that it shares; none for topics.
+    /// Host and port with a shared rate; none for topics.
     pub(super) paced_with: Option<HostOf>,
     pub(super) lane: Lane,
-    /// What it lacked when that was last counted; and where silence, of which host.
+    /// Its lack when last counted, and the host of a silence.
     pub(super) lack: Option<(Lack, Host)>,
-    /// Events before it do not concern a lane that began with this run of the platform.
+    /// First relevant event of a lane that began in this run of the platform.
     pub(super) from: Position,
     pub(super) timer: Option<Timestamp>,
-    /// Whether it is among those to be saved.
+    /// Whether it is queued for the next save.
     pub(super) unsaved: bool,
-    /// The first event that is needed if the platform starts again from what is saved; `None` = the mark.
+    /// First event needed after a restart from the saved state; `None` = the mark.
     pub(super) saved_floor: Option<Position>,
-    /// The same, when the save under way has succeeded.
+    /// The same once the save in flight has succeeded.
     pub(super) saving_floor: Option<Position>,
-    /// Whether its waiting events are to be forgotten with the next save.
+    /// Whether the next save drops its waiting events.
     pub(super) drop_exceptions: bool,
-    /// Whether another lane took its place at a resume; it is kept until its last attempt has ended.
+    /// Whether another lane replaced it at a resume; it is kept until its last attempt has ended.
     pub(super) replaced: bool,
     pub(super) matched: u64,
     pub(super) filtered_out: u64,
@@ -66,7 +66,7 @@ impl Core {
         self.tell(attempt.lane, delivery::Input::Outcomes(attempt.ticket, outcomes, silence));
     }
 
-    /// Tells a lane, and does what it asks. One that is gone is told nothing.
+    /// Passes an input to a lane, and carries out its requests. Inputs of a removed lane are ignored.
     pub(super) fn tell(&mut self, lane: LaneId, input: delivery::Input) {
         let now = self.now;
         if let Some(entry) = self.entry(lane) {
@@ -75,7 +75,7 @@ impl Core {
         }
     }
 
-    /// Does what a lane asks, gives it turns to send that are free, and notes its timer.
+    /// Carries out a lane's requests, gives it free turns to send, and records its timer.
     pub(super) fn pump(&mut self, slot: usize) {
         loop {
             self.obey(slot);
@@ -89,14 +89,14 @@ impl Core {
                     entry.lane.handle(self.now, delivery::Input::Turn);
                     continue;
                 }
-                // It waits until `fire_timers` gives it one.
+                // It waits for a turn from `fire_timers`.
                 Some(_) => {}
             }
             return self.note(slot);
         }
     }
 
-    /// Does what a lane asks.
+    /// Carries out a lane's requests.
     fn obey(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         if entry.replaced {
@@ -112,8 +112,7 @@ impl Core {
                     Output::Deliver { attempt, subscription: entry.subscription.clone(), events }
                 }
                 delivery::Output::Read { from, events, bytes } => {
-                    // Not every event matches: reading some more at once saves turns, and what is too much is read
-                    // again.
+                    // Not every event matches: reading more at once saves reads, and the excess is read again.
                     let limit = ReadLimit { events: events.max(1) * 4, bytes: bytes.max(1), until: self.routed };
                     Output::Read(Read { id: ReadId(ReadFor::Lane(id)), pim: entry.subscription.pim, from, limit })
                 }
@@ -128,11 +127,11 @@ impl Core {
         }
     }
 
-    /// Notes what a lane has come to: its timer, what is to be saved, what it lacks.
+    /// Records a lane's state: its timer, data to be saved, and lacks.
     fn note(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         self.totals.given_up += entry.lane.take_given_up();
-        // A lane that does not send is not offered events either: it reads them later, if at all.
+        // A lane that doesn't send gets no events either: it reads them later, if at all.
         if !entry.lane.is_live() && entry.lane.reach().is_none() {
             entry.lane.fall_behind(self.routed);
         }
@@ -154,7 +153,7 @@ impl Core {
     }
 
     pub(super) fn fire_timers(&mut self) {
-        // A lane whose timer does not move on must not hold up the loop: each fires at most once a turn.
+        // A lane whose timer doesn't advance must not block the loop: each fires at most once per turn.
         let due: Vec<usize> = self.timers.iter().take_while(|(at, _)| *at <= self.now).map(|(_, slot)| *slot).collect();
         for slot in due {
             let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };

@@ -1,4 +1,4 @@
-//! What the core asks for.
+//! Outputs of the core.
 
 use std::sync::Arc;
 
@@ -10,69 +10,69 @@ use store::{ReadLimit, Save};
 
 use super::lanes::LaneId;
 
-/// What the core asks for.
+/// An output of the core.
 #[derive(Debug)]
 pub enum Output {
-    /// Send events in one attempt; answer with [`Input::Outcomes`](super::Input::Outcomes).
+    /// Send events in one attempt; reply with [`Input::Outcomes`](super::Input::Outcomes).
     Deliver {
-        /// Names the attempt.
+        /// Id of the attempt.
         attempt: AttemptId,
-        /// Where they go.
+        /// The subscription with the destination.
         subscription: Arc<Subscription>,
         /// The events.
         events: Vec<Arc<LoggedEvent>>,
     },
-    /// Read from the log; answer with [`Input::Read`](super::Input::Read).
+    /// Read from the log; reply with [`Input::Read`](super::Input::Read).
     Read(Read),
-    /// Read single events; answer with [`Input::Loaded`](super::Input::Loaded).
+    /// Read single events; reply with [`Input::Loaded`](super::Input::Loaded).
     Load {
-        /// Names the load.
+        /// Id of the load.
         id: ReadId,
-        /// Whose events.
+        /// PIM of the events.
         pim: PimId,
-        /// Which.
+        /// Their positions.
         positions: Vec<Position>,
     },
-    /// Save; answer with [`Input::Saved`](super::Input::Saved). There is one save at a time.
+    /// Save; reply with [`Input::Saved`](super::Input::Saved). There is one save at a time.
     Save {
-        /// All of it, or nothing.
+        /// State to save, all or nothing.
         save: Save,
     },
-    /// Suspend a subscription, unless it has changed ([`crate::suspension`]); what comes of it arrives by
+    /// Suspend a subscription unless it has changed ([`crate::suspension`]). The resulting change arrives as
     /// [`Input::Changed`](super::Input::Changed).
     Suspend(Suspend),
-    /// Close what is kept for a subscription's destination.
+    /// Close the resources of a subscription's destination.
     Forget {
-        /// Whose destination.
+        /// The subscription.
         subscription: SubscriptionId,
     },
 }
 
-/// A part of the log that is wanted.
+/// A requested part of the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Read {
-    /// Names the read.
+    /// Id of the read.
     pub id: ReadId,
-    /// Whose events.
+    /// PIM of the events.
     pub pim: PimId,
     /// The first position.
     pub from: Position,
-    /// How far, and how much.
+    /// End and size limits.
     pub limit: ReadLimit,
 }
 
-/// A suspension that is wanted.
+/// A requested suspension.
 #[derive(Clone, Debug)]
 pub struct Suspend {
-    /// The subscription as it was found wanting.
+    /// The subscription as it was judged.
     pub subscription: Arc<Subscription>,
-    /// Why.
+    /// Reason of the suspension.
     pub reason: SuspensionReason,
-    /// What failed last, for the person who is told.
+    /// The last failure, shown to the owner.
     pub last: Option<Failure>,
 }
 
-/// Names an attempt of a lane.
+/// Id of a lane's attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AttemptId {
     pub(super) lane: LaneId,
@@ -83,18 +83,18 @@ pub struct AttemptId {
 }
 
 impl AttemptId {
-    /// Which attempt at its events it is, from 1; only where the core was asked to follow events.
+    /// Number of the attempt at its events, from 1; only if events are traced.
     pub fn number(self) -> u32 {
         self.number
     }
 }
 
-/// Names a read for a lane, or for a count of dropped events.
+/// Id of a read for a lane, or for a count of dropped events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReadId(pub(super) ReadFor);
 
 impl ReadId {
-    /// That of a count of dropped events.
+    /// Id of a read for a count of dropped events.
     pub(crate) fn of_a_drop(number: u64) -> ReadId {
         ReadId(ReadFor::Drop(number))
     }

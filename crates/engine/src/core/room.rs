@@ -1,5 +1,5 @@
-//! Room in the log: when its bound is near, what is held for suspended subscriptions gives way first, then the
-//! backlog of a topic that takes nothing.
+//! Room in the log: near its bound, events held for suspended subscriptions are dropped first, then the backlog of a
+//! topic that accepts nothing.
 
 use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
@@ -11,8 +11,8 @@ use super::lanes::Entry;
 use super::output::{Output, Suspend};
 
 impl Core {
-    /// The oldest events of a PIM, those before `before`, are wanted out of the log. Whoever is asked next is asked
-    /// with the next call, once it is known whether that was enough.
+    /// Drops the oldest events of a PIM, those before `before`. The next candidate is chosen by the next call, once it
+    /// is known whether this was enough.
     pub(super) fn make_room(&mut self, pim: PimId, before: Position) {
         let held: Vec<usize> = self.slots_that_need(pim, before, |entry| holds(&entry.subscription)).collect();
         for slot in &held {
@@ -28,7 +28,7 @@ impl Core {
             entry.lane.status(now).taking_nothing_since?;
             Some((entry.lane.reach(), entry.subscription.clone()))
         });
-        // Its backlog is the largest that reaches back furthest.
+        // The backlog that reaches back furthest is the largest.
         if let Some((_, subscription)) = takes_nothing.min_by_key(|(reach, _)| *reach) {
             tracing::warn!(
                 subscription.id = %subscription.id,
@@ -52,14 +52,14 @@ impl Core {
     }
 }
 
-/// Whether events are kept for a subscription that is suspended.
+/// Whether events are held for a suspended subscription.
 fn holds(subscription: &Subscription) -> bool {
     subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_))
 }
 
 impl Entry {
-    /// Whether the lane has not delivered all that it is to deliver from before `before`. What a stopped lane did not
-    /// deliver is counted already.
+    /// Whether the lane still has to deliver events before `before`. Undelivered events of a stopped lane are counted
+    /// already.
     pub(super) fn needs(&self, before: Position) -> bool {
         let first = [self.lane.reach(), self.lane.first_waiting(), self.lane.cursor()].into_iter().flatten().min();
         first.is_some_and(|first| first < before) && !self.drop_exceptions && !self.lane.is_stopped()

@@ -1,4 +1,4 @@
-//! Routing: which lanes an event is for.
+//! Routing of events to lanes.
 
 use std::sync::Arc;
 
@@ -11,18 +11,19 @@ use super::lanes::LaneId;
 use super::{Core, unreadable};
 use crate::trace::Routed;
 
-/// Whether an event passes a subscription's selection.
+/// Whether an event matches a subscription's selection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Passes {
-    /// It is for this subscription.
+    /// It matches.
     Yes,
     /// Its type is not subscribed to.
     OtherType,
-    /// The filter does not let it pass.
+    /// The filter excludes it.
     FilteredOut,
 }
 
-/// Judges an event by the selection that was in force when it was accepted. `facets` is filled at the first filter that asks.
+/// Matches an event against the selection in force when it was accepted. `facets` is filled by the first filter that
+/// needs it.
 pub(super) fn passes<'e>(
     subscription: &Subscription,
     event: &'e LoggedEvent,
@@ -38,13 +39,13 @@ pub(super) fn passes<'e>(
     if filter.matches(facets) { Passes::Yes } else { Passes::FilteredOut }
 }
 
-/// Whether an event is for a subscription.
+/// Whether an event matches a subscription.
 pub(crate) fn is_for(subscription: &Subscription, event: &LoggedEvent) -> bool {
     passes(subscription, event, &mut None) == Passes::Yes
 }
 
 impl Core {
-    /// Offers events to the live lanes that they are for. Lanes that are behind will read them.
+    /// Offers events to the matching live lanes. Lanes that are behind read them later.
     pub(super) fn route(&mut self, events: &[Arc<LoggedEvent>], next: Position) {
         if self.stopping {
             return;
@@ -52,7 +53,7 @@ impl Core {
         let mut candidates = std::mem::take(&mut self.candidates);
         for event in events {
             debug_assert!(event.position >= self.routed);
-            // From here on the event counts as routed: a lane that falls behind because of it begins with it, by its position.
+            // From here on the event counts as routed: a lane that falls behind because of it begins at its position.
             self.routed = event.position;
             candidates.clear();
             candidates.extend_from_slice(self.index.candidates(event.pim, event.event.event_type()));
@@ -102,7 +103,7 @@ impl Core {
         }
     }
 
-    /// Gives a lane the matching part of what it read.
+    /// Passes the matching part of a read to a lane.
     pub(super) fn lane_read(&mut self, lane: LaneId, chunk: Result<Chunk, StoreError>) {
         let routed = self.routed;
         let delivery = self.delivery.clone();

@@ -1,4 +1,4 @@
-//! Saving: cursors of all lanes together a few times a second, exceptions at once; one save at a time.
+//! Saving: cursors of all lanes together a few times per second, exceptions at once; one save at a time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use super::lanes::Entry;
 use super::{Core, Output};
 use crate::settings::Settings;
 
-/// A save that failed is tried again after this long, and twice as long each further time.
+/// Delay before the first retry of a failed save; doubled with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Maximum pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// What is to be saved, and how the last save went.
+/// State to be saved, and the result of the last save.
 #[derive(Debug)]
 pub(super) struct Saver {
-    /// Lanes with something to save.
+    /// Lanes to be saved.
     pub(super) lanes: Vec<usize>,
-    /// Entries about dropped backlogs, and about failures of lanes that were replaced.
+    /// Entries about dropped backlogs, and about failures of replaced lanes.
     pub(super) entries: Vec<(SubscriptionId, LogEntry)>,
-    /// Something must be saved at once.
+    /// Whether a save must start at once.
     pub(super) urgent: bool,
     state: State,
     last: Timestamp,
@@ -54,7 +54,7 @@ impl Saver {
         matches!(self.state, State::Idle) && !self.has_something(routed)
     }
 
-    /// When the next save is due.
+    /// Time of the next save.
     pub(super) fn due(&self, routed: Position, settings: &Settings) -> Option<Timestamp> {
         match &self.state {
             State::Idle if !self.has_something(routed) => None,
@@ -68,7 +68,7 @@ impl Saver {
 
 impl Core {
     pub(super) fn mark_unsaved(&mut self, slot: usize) {
-        // Of one that was replaced nothing is saved: the ledger's place is its successor's.
+        // Nothing of a replaced lane is saved: its place in the ledger is its successor's.
         if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut).filter(|entry| !entry.replaced)
             && !std::mem::replace(&mut entry.unsaved, true)
         {
@@ -99,7 +99,7 @@ impl Core {
         self.saver.last = self.now;
         let mut entries: HashMap<usize, Vec<LogEntry>> = HashMap::new();
         for (subscription, entry) in self.saver.entries.drain(..) {
-            // Nobody is told about one that was deleted.
+            // The owner of a deleted subscription gets no entries.
             if let Some(slot) = self.by_subscription.get(&subscription) {
                 entries.entry(*slot).or_default().push(entry);
             }
@@ -120,7 +120,7 @@ impl Core {
         self.saver.state = State::Saving(save);
     }
 
-    /// The save under way ended.
+    /// The save in flight ended.
     pub(super) fn saved(&mut self, result: Result<(), StoreError>) {
         let (save, pause) = match std::mem::replace(&mut self.saver.state, State::Idle) {
             State::Saving(save) => (save, FIRST_PAUSE),
@@ -146,11 +146,11 @@ impl Core {
         }
     }
 
-    /// What of the log is still needed.
+    /// Events of the log that are still needed.
     pub fn floors(&self) -> Floors {
         let mut pims: HashMap<PimId, Position> = HashMap::new();
         let needed = self.entries.iter().flatten().filter_map(|entry| {
-            // Both what is saved and what is about to be: a save under way may or may not come about.
+            // Both saved and pending state: a save in flight may fail.
             let floor = [entry.saved_floor, entry.saving_floor, entry.lane.cursor(), entry.lane.first_waiting()];
             Some((entry.subscription.pim, floor.into_iter().flatten().min()?))
         });
@@ -168,8 +168,8 @@ impl Entry {
     fn save(&mut self, now: Now, mark: Position, dropped: Vec<LogEntry>) -> LaneSave {
         self.unsaved = false;
         let mut state = self.lane.save(now);
-        // What is before its beginning is none of its events, even if that is still to be routed: until then it does
-        // not follow the mark.
+        // Events before its start don't concern it, even those still to be routed. Until then it doesn't follow the
+        // mark.
         if !self.lane.is_over() && self.from > state.cursor.unwrap_or(mark) {
             state.cursor = Some(self.from);
         }
@@ -187,7 +187,7 @@ impl Entry {
         }
     }
 
-    /// What the owner is told about failures, behind `entries`.
+    /// Log entries about failures, following `entries`.
     pub(super) fn log_entries(
         &mut self,
         mut entries: Vec<LogEntry>,

@@ -1,8 +1,9 @@
-//! Whose trouble a silence is: the core sees all destinations, lanes know nothing of each other.
+//! Responsibility for silence: the core sees all destinations, while lanes are independent of each other.
 //!
-//! A destination that does not answer is to blame, unless another host was tried within a minute and nobody has answered since the silence
-//! began: then it may be the platform's own connection. The silence is the destination's as soon as an attempt is silent that began after
-//! somebody else had answered; for want of such an answer it stays the platform's for a day at most.
+//! A silent destination is responsible, unless another host was tried within a minute and none has answered since the
+//! silence began: then the platform's own connection may be the cause. The destination becomes responsible with the
+//! first silent attempt that began after another host had answered. Without such an answer, the silence counts as the
+//! platform's for a day at most.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -10,38 +11,38 @@ use std::time::Duration;
 use delivery::lane::Silence;
 use domain::Timestamp;
 
-/// A host that was tried within this time may tell whether the platform's connection works; a host that is silent for so long is not the
-/// only one in use by chance.
+/// Period in which a tried host can show whether the platform's connection works. After a silence of this length, other
+/// hosts' inactivity isn't a coincidence.
 const RECENTLY: Duration = Duration::from_secs(60);
 
-/// No silence is the platform's for longer.
+/// Maximum duration of a silence that counts as the platform's.
 const OURS_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 
-/// Hosts are forgotten if there are more of them than this and they have not been silent for an hour.
+/// Number of hosts beyond which those without silence in the last hour are dropped.
 const HOSTS: usize = 1_024;
 
 /// A host, as a number.
 pub(super) type Host = u64;
 
-/// What is known of who answers.
+/// State of answers and silences by host.
 #[derive(Debug, Default)]
 pub(super) struct Silences {
     silent: HashMap<Host, Silent>,
-    /// The host that was tried last, and the last one before it that is another.
+    /// The host tried last, and the last different one before it.
     tried: Option<(Host, Timestamp)>,
     tried_before: Option<(Host, Timestamp)>,
-    /// When anybody last answered.
+    /// Time of the last answer of any host.
     heard: Option<Timestamp>,
 }
 
-/// A host that has not answered since its last attempt that was silent.
+/// A host that has not answered since its last silent attempt.
 #[derive(Debug)]
 struct Silent {
     began: Timestamp,
     latest: Timestamp,
-    /// When somebody else first answered since.
+    /// Time of the first answer of any other host since.
     heard: Option<Timestamp>,
-    /// The lanes that wait to know whose trouble it is.
+    /// Lanes waiting for the decision.
     lanes: BTreeSet<usize>,
 }
 
@@ -57,18 +58,18 @@ impl Silences {
         }
     }
 
-    /// Whether another host was tried within a minute, or would be if it were not waited for.
+    /// Whether another host was tried within a minute, or would have been if it didn't wait.
     fn others_in_use(&self, host: Host, now: Timestamp) -> bool {
         let other = [self.tried, self.tried_before].into_iter().flatten().find(|(other, _)| *other != host);
         other.is_some_and(|(_, at)| now.since(at) <= RECENTLY) || self.others_wait(host)
     }
 
-    /// Whether lanes of another host wait to know whose its silence is.
+    /// Whether lanes of another host wait for a decision.
     fn others_wait(&self, host: Host) -> bool {
         self.silent.iter().any(|(other, silent)| *other != host && !silent.lanes.is_empty())
     }
 
-    /// An attempt that began at `started` was silent: whose silence that is.
+    /// Decides responsibility for a silent attempt that began at `started`.
     pub(super) fn judge(&mut self, host: Host, started: Timestamp, now: Timestamp) -> Silence {
         self.forget_old(now);
         let (in_use, others_wait) = (self.others_in_use(host, now), self.others_wait(host));
@@ -85,7 +86,7 @@ impl Silences {
         }
         let stale = heard.is_none_or(|heard| now.since(heard) > RECENTLY);
         if silent.heard.is_some() && stale {
-            // Others answered when it began, and nobody does any more: that is another silence.
+            // Others answered when it began, and none does any more: that is another silence.
             (silent.began, silent.heard) = (now, None);
         }
         let others_answer = silent.heard.is_some_and(|heard| heard <= started);
@@ -95,7 +96,7 @@ impl Silences {
         Silence::Undecided { since: others_wait.then_some(heard.unwrap_or(Timestamp::EPOCH)) }
     }
 
-    /// A host has answered, or somebody who is no destination (`None`). Gives the lanes that are to try again at once.
+    /// A host has answered, or one that isn't a destination (`None`). Returns the lanes to retry at once.
     pub(super) fn answered(&mut self, host: Option<Host>, at: Timestamp) -> Vec<usize> {
         if self.heard.is_some_and(|heard| heard > at) {
             return Vec::new();
@@ -112,7 +113,7 @@ impl Silences {
         lanes
     }
 
-    /// A lane waits to know whose the silence of its host is, or no longer does.
+    /// A lane starts or stops waiting for the decision on its host's silence.
     pub(super) fn waits(&mut self, host: Host, slot: usize, waits: bool) {
         if let Some(silent) = self.silent.get_mut(&host) {
             if waits {
@@ -123,12 +124,12 @@ impl Silences {
         }
     }
 
-    /// Whether any host is silent, so that signs of life matter.
+    /// Whether any host is silent, so that signs of life are relevant.
     pub(super) fn any(&self) -> bool {
         !self.silent.is_empty()
     }
 
-    /// Whether it looks as if nobody at all answered: several hosts wait to be judged, or one has for a minute.
+    /// Whether the silence seems general: several hosts wait for a decision, or one has for a minute.
     pub(super) fn is_general(&self, now: Timestamp) -> bool {
         let mut waiting = self.silent.values().filter(|silent| !silent.lanes.is_empty());
         let first = waiting.next();
@@ -154,7 +155,7 @@ mod tests {
         Timestamp::from_micros(1_700_000_000_000_000) + Duration::from_secs(seconds)
     }
 
-    /// An attempt at a host takes a second and is silent; its lane (of the same number) waits if nothing is decided.
+    /// A silent attempt at a host that takes a second; its lane (of the same number) waits if nothing is decided.
     fn silent(silences: &mut Silences, host: Host, ended: u64) -> Silence {
         silences.tried(host, at(ended - 1));
         let silence = silences.judge(host, at(ended - 1), at(ended));
@@ -210,7 +211,7 @@ mod tests {
         silent(&mut silences, A, 10);
         silences.answered(Some(B), at(12));
         assert!(matches!(silent(&mut silences, A, 14), Silence::Theirs { .. }));
-        // From here on nobody answers.
+        // From here on no host answers.
         assert!(matches!(silent(&mut silences, B, 60), Silence::Undecided { .. }));
         assert_eq!(silent(&mut silences, A, 80), Silence::Undecided { since: Some(at(12)) });
     }

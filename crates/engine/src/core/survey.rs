@@ -1,4 +1,4 @@
-//! All lanes at a glance: sums for metrics, made in one pass over the lanes that looks at no event twice.
+//! Survey of all lanes: sums for metrics, made in one pass over the lanes without visiting events.
 
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -11,31 +11,31 @@ use domain::{PimId, Position, SubscriptionId, Timestamp};
 
 use super::Core;
 
-/// What the core counted since the start of the process.
+/// Counters of the core since the start of the process.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Totals {
-    /// Events that were routed.
+    /// Routed events.
     pub routed: u64,
-    /// Pairs of an event and a subscription that it is for.
+    /// Matching pairs of event and subscription.
     pub matched: u64,
-    /// Pairs of an event and a subscription to its type whose filter let it not pass.
+    /// Pairs of an event and a subscription to its type whose filter excludes it.
     pub filtered_out: u64,
-    /// Events that a subscription does not get although it was tried: refused, or failed too often or for too long.
+    /// Events given up after attempts: refused, or failed too often or for too long.
     pub given_up: u64,
-    /// Events of a backlog that was dropped by a suspension or revocation.
+    /// Events of backlogs dropped by a suspension or revocation.
     pub dropped_by_stop: u64,
-    /// Events that were older than the platform keeps them.
+    /// Events older than the retention.
     pub expired: u64,
-    /// Events that were held for a suspended subscription, and gave way when the log was nearly full.
+    /// Events held for a suspended subscription and dropped when the log was nearly full.
     pub gave_way: u64,
     /// Suspensions, by [`suspension_names`].
     pub suspensions: [u64; SUSPENSIONS],
 }
 
-/// Reasons for suspensions: those that concern no destination, and one for each error.
+/// Number of suspension reasons: those unrelated to a destination, and one per error.
 const SUSPENSIONS: usize = 6 + ErrorReason::ALL.len();
 
-/// What the places of [`Totals::suspensions`] are called.
+/// Names of the elements of [`Totals::suspensions`].
 pub fn suspension_names() -> impl Iterator<Item = &'static str> {
     ["user", "operator", "success_rate", "permission_withdrawn", "took_nothing", "pim_withdrawn"]
         .into_iter()
@@ -62,67 +62,67 @@ impl Totals {
     }
 }
 
-/// The lanes of one type of destination.
+/// Lanes of one destination type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Lanes {
-    /// Subscriptions that are active.
+    /// Active subscriptions.
     pub active: u64,
-    /// Those that are suspended.
+    /// Suspended ones.
     pub suspended: u64,
-    /// Those whose PIM or client is gone.
+    /// Revoked ones, because their PIM or client is gone.
     pub revoked: u64,
     /// Active ones that read the log because they cannot keep up.
     pub behind: u64,
-    /// What active lanes have at hand; the backlog of a lane that is behind is longer.
+    /// Events in hand of active lanes; the backlog of a lane that is behind is longer.
     pub backlog: u64,
-    /// Events under way.
+    /// Events in flight.
     pub in_flight: u64,
-    /// Events that wait for a retry.
+    /// Events waiting for a retry.
     pub waiting_retries: u64,
-    /// Events that wait for their turn.
+    /// Events waiting for their turn.
     pub waiting_turns: u64,
-    /// When the oldest event was accepted that an active lane has at hand.
+    /// Acceptance time of the oldest event in hand of an active lane.
     pub oldest: Option<Timestamp>,
-    /// Where the active lane reads on that is furthest behind.
+    /// Next read of the active lane that is furthest behind.
     pub furthest: Option<(Position, PimId)>,
 }
 
-/// One subscription.
+/// Figures of one subscription.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// Which.
+    /// The subscription.
     pub subscription: Arc<Subscription>,
     /// Events delivered since the start of the process.
     pub delivered: u64,
-    /// Attempts that failed since then.
+    /// Attempts failed since then.
     pub failed: u64,
-    /// What its lane has at hand.
+    /// Load of its lane.
     pub load: Load,
-    /// Where its lane reads on, if it is behind.
+    /// Next read of its lane, if it is behind.
     pub reach: Option<Position>,
-    /// Events a second that its lane sends at most; none for topics.
+    /// Maximum events per second of its lane; none for topics.
     pub rate: Option<f64>,
 }
 
 /// All lanes at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
-    /// What was counted.
+    /// Counters.
     pub totals: Totals,
-    /// By type of destination, in the order of [`DestinationType`].
+    /// By destination type, in the order of [`DestinationType`].
     pub lanes: [Lanes; DestinationType::ALL.len()],
     /// All events before it are routed.
     pub routed: Position,
-    /// Where the log ends.
+    /// Head of the log.
     pub head: Position,
-    /// The subscriptions that were asked for, oldest first.
+    /// The requested subscriptions, oldest first.
     pub subscriptions: Vec<Figures>,
-    /// Active and suspended subscriptions that are not among them.
+    /// Number of other active and suspended subscriptions.
     pub left_out: u64,
 }
 
 impl Core {
-    /// All lanes now, with the figures of the `at_most` oldest subscriptions.
+    /// Survey of all lanes, with the figures of the `at_most` oldest subscriptions.
     pub fn survey(&self, at_most: usize) -> Survey {
         let mut survey = Survey { totals: self.totals.clone(), routed: self.routed, ..Survey::default() };
         // The newest of the oldest is on top.

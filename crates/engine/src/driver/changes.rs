@@ -1,4 +1,4 @@
-//! Changes of the catalogue: which are announced, which are known, and reading those in between.
+//! Changes of the catalogue: announced and known versions, and reading the changes in between.
 
 use domain::Timestamp;
 use domain::subscription::Subscription;
@@ -7,13 +7,13 @@ use store::{StoreError, TenureError};
 use super::{Driver, Request, STORE_AGAIN};
 use crate::core;
 
-/// How far the driver is with the catalogue.
+/// Progress of the driver with the catalogue.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// The newest version that was announced.
+    /// The newest announced version.
     announced: u64,
     state: State,
-    /// When others are told again by which version the core works; none while that is known.
+    /// Time to report the applied version again; none once that has succeeded.
     apply_again_at: Option<Timestamp>,
 }
 
@@ -22,7 +22,7 @@ enum State {
     #[default]
     Idle,
     Reading {
-        /// The read before this one failed.
+        /// Whether the previous read failed.
         again: bool,
     },
     Failed {
@@ -51,7 +51,7 @@ impl Driver {
         }
     }
 
-    /// Reads changes that are announced and not known; if there are none, events may go on.
+    /// Reads announced changes; if there are none, events may continue.
     fn take_changes(&mut self) {
         let known = self.core.version();
         if known >= self.changes.announced {
@@ -70,7 +70,7 @@ impl Driver {
 
     pub(super) fn changed(&mut self, result: Result<(u64, Vec<Subscription>), StoreError>) {
         let State::Reading { again } = std::mem::take(&mut self.changes.state) else { return };
-        // A lane that a change sets going would send again.
+        // A lane started by a change would send again.
         if self.stops() {
             return;
         }
@@ -82,7 +82,10 @@ impl Driver {
             }
             Err(error) => {
                 if !again {
-                    tracing::error!(%error, "cannot read subscriptions; nothing new is delivered until they are readable");
+                    tracing::error!(
+                        %error,
+                        "cannot read subscriptions; nothing new is delivered until they are readable"
+                    );
                 }
                 self.changes.state = State::Failed { again_at: self.clock.steady + STORE_AGAIN };
             }

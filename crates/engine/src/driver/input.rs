@@ -1,4 +1,4 @@
-//! What the driver is told.
+//! Inputs of the driver.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,99 +11,99 @@ use store::{ChangeError, Chunk, StoreError, TenureError};
 use super::seen::Seen;
 use crate::core::{AttemptId, Read, ReadId};
 
-/// What the driver is told: answers to its [`Request`](super::Request)s, and what else happens.
+/// An input of the driver: a reply to a [`Request`](super::Request), or another occurrence.
 #[derive(Debug)]
 pub enum Input {
     /// The head of the log moved, or a change was announced.
     News,
-    /// What the tail shows; at once.
+    /// A view of the tail; immediate.
     Seen {
         /// The events, and the head.
         seen: Seen,
     },
-    /// The newest version of the catalogue that is announced; at once.
+    /// The newest announced version of the catalogue; immediate.
     Announced {
         /// The version.
         version: u64,
     },
-    /// The changes that were asked for: the version up to which these are all.
+    /// The requested changes, and the version they lead to.
     Changed {
-        /// The version, and the subscriptions that changed.
+        /// The version, and the changed subscriptions.
         result: Result<(u64, Vec<Subscription>), StoreError>,
     },
-    /// Events that the router missed.
+    /// Events missed by the router.
     Missed {
-        /// What was read.
+        /// Result of the read.
         result: Result<Chunk, StoreError>,
     },
-    /// What the tail shows to a lane.
+    /// A view of the tail for a lane.
     SeenFor {
-        /// What the lane wants.
+        /// The lane's read.
         read: Read,
-        /// What there is.
+        /// The view.
         seen: Seen,
     },
     /// A read ended.
     Read {
-        /// Which read.
+        /// The read.
         id: ReadId,
-        /// What was found.
+        /// Its result.
         chunk: Result<Chunk, StoreError>,
     },
     /// A load ended.
     Loaded {
-        /// Which load.
+        /// The load.
         id: ReadId,
-        /// What was asked for.
+        /// Requested positions.
         positions: Vec<Position>,
-        /// What was found of it.
+        /// Events found at them.
         events: Result<Vec<Arc<LoggedEvent>>, StoreError>,
     },
     /// An attempt ended.
     Outcomes {
-        /// Which attempt.
+        /// The attempt.
         attempt: AttemptId,
-        /// One for each of its events.
+        /// One outcome per event.
         outcomes: Vec<Outcome>,
     },
     /// The save ended.
     Saved {
-        /// Whether it was made.
+        /// Its result.
         result: Result<(), TenureError>,
     },
-    /// Others were told by which version the core works.
+    /// The applied version was reported.
     Applied {
-        /// Whether they were.
+        /// The result.
         result: Result<(), TenureError>,
     },
     /// A suspension was tried.
     Suspended {
-        /// Which one.
+        /// Number of the suspension.
         number: u64,
         /// Whether the subscription was suspended, or there was nothing to suspend any more.
         result: Result<bool, ChangeError>,
     },
     /// The log was trimmed.
     Trimmed {
-        /// What was found.
+        /// Its result.
         result: Result<Trimmed, TenureError>,
     },
-    /// Somebody answered, destination or not; at once.
+    /// A host answered, destination or not; immediate.
     Heard {
-        /// How long ago.
+        /// Time since the answer.
         ago: Duration,
     },
     /// The platform stops.
     Stop,
-    /// It is time: see [`Driver::poll_timeout`](super::Driver::poll_timeout).
+    /// A timer is due: see [`Driver::poll_timeout`](super::Driver::poll_timeout).
     Timeout,
 }
 
-/// What was found when the log was trimmed.
+/// Result of trimming the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Trimmed {
-    /// Events before it are older than the platform keeps them.
+    /// Events before it are older than the retention.
     pub expired: Option<Position>,
-    /// The bound of the log is near: events of this PIM before the position are wanted out of it.
+    /// The log is nearly full: drop events of this PIM before the position.
     pub pressed: Option<(PimId, Position)>,
 }

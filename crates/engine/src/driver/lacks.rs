@@ -1,15 +1,15 @@
-//! What the platform lacks, for its operator: one line when a lack begins and one when it is over, and a list for
-//! whoever asks.
+//! Lacks of the platform, for its operator: one log line at the start and one at the end of a lack, and a list on
+//! request.
 
 use std::time::Duration;
 
 use domain::Timestamp;
 use domain::outcome::Lack;
 
-/// A lack that isn't met again for so long is over: one that comes and goes is told once.
+/// Period without a lack after which it is over, so that an intermittent one is reported once.
 const OVER_AFTER: Duration = Duration::from_secs(10);
 
-/// The lacks that the operator was told of.
+/// Lacks reported to the operator.
 #[derive(Debug, Default)]
 pub(super) struct Lacks {
     told: Vec<Told>,
@@ -23,12 +23,12 @@ struct Told {
 }
 
 impl Lacks {
-    /// Whether any is in force, or was a moment ago.
+    /// Whether any lack is in force, or was recently.
     pub(super) fn any(&self) -> bool {
         !self.told.is_empty()
     }
 
-    /// These are in force now. Gives all that are shown, in order, if they are others than before.
+    /// Records the lacks now in force. Returns all shown ones, in order, if they have changed.
     pub(super) fn are(&mut self, lacks: &[Lack], now: Timestamp) -> Option<Vec<Lack>> {
         let before = self.told.len();
         for lack in lacks {
@@ -49,7 +49,11 @@ impl Lacks {
             let goes_on = now.since(told.met_at) < OVER_AFTER;
             if !goes_on {
                 let seconds = told.met_at.since(told.since).as_secs();
-                tracing::info!(lack = %told.lack, seconds, "the missing resource is available again; deliveries continue");
+                tracing::info!(
+                    lack = %told.lack,
+                    seconds,
+                    "the missing resource is available again; deliveries continue"
+                );
             }
             changed |= !goes_on;
             goes_on
@@ -62,7 +66,7 @@ impl Lacks {
     }
 }
 
-/// What is lacking, and where to look.
+/// The missing resource, and where to look.
 fn begins(lack: Lack) -> &'static str {
     match lack {
         Lack::NameServers => "no name server answers: check /etc/resolv.conf and the network",

@@ -1,4 +1,4 @@
-//! What the driver asks for.
+//! Requests of the driver.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use store::{ReadLimit, Save};
 use crate::core::{AttemptId, Floors, Read, ReadId, Suspend};
 use crate::trace::Routed;
 
-/// What the driver asks for. Answers come in any order; those to the first three come at once, before anything else.
+/// A request of the driver. Replies may come in any order; those to the first three come at once, before anything else.
 #[derive(Debug)]
 pub enum Request {
     /// Look at the tail for the router: [`Input::Seen`](super::Input::Seen).
     Look {
         /// The first position.
         from: Position,
-        /// At most so many events.
+        /// Maximum number of events.
         max: usize,
     },
-    /// Look which version of the catalogue is announced: [`Input::Announced`](super::Input::Announced).
+    /// Look up the announced version of the catalogue: [`Input::Announced`](super::Input::Announced).
     Version,
-    /// Look when anybody was last heard: [`Input::Heard`](super::Input::Heard), if anybody ever was.
+    /// Look up the last sign of life: [`Input::Heard`](super::Input::Heard), if there was any.
     Listen,
-    /// Read what changed: [`Input::Changed`](super::Input::Changed).
+    /// Read changes: [`Input::Changed`](super::Input::Changed).
     Changes {
-        /// The version that is known.
+        /// The known version.
         since: u64,
     },
-    /// The core works by this version: whoever waits for it may go on. [`Input::Applied`](super::Input::Applied).
+    /// Report the applied version to waiting callers: [`Input::Applied`](super::Input::Applied).
     InEffect {
         /// The version.
         version: u64,
@@ -39,71 +39,72 @@ pub enum Request {
     Missed {
         /// The first position.
         from: Position,
-        /// How far, and how much.
+        /// End and size limits.
         limit: ReadLimit,
     },
     /// Look at the tail for a lane: [`Input::SeenFor`](super::Input::SeenFor).
     LookFor {
-        /// What the lane wants.
+        /// The lane's read.
         read: Read,
     },
     /// Read from the log for a lane: [`Input::Read`](super::Input::Read).
     Read {
-        /// What the lane wants.
+        /// The lane's read.
         read: Read,
     },
     /// Read single events: [`Input::Loaded`](super::Input::Loaded).
     Load {
-        /// Names the load.
+        /// Id of the load.
         id: ReadId,
-        /// Whose events.
+        /// PIM of the events.
         pim: PimId,
-        /// Which.
+        /// Their positions.
         positions: Vec<Position>,
     },
     /// Send events in one attempt: [`Input::Outcomes`](super::Input::Outcomes).
     Deliver {
-        /// Names the attempt.
+        /// Id of the attempt.
         attempt: AttemptId,
-        /// Where they go.
+        /// The subscription with the destination.
         subscription: Arc<Subscription>,
         /// The events.
         events: Vec<Arc<LoggedEvent>>,
     },
     /// Save progress: [`Input::Saved`](super::Input::Saved). There is one save at a time.
     Save {
-        /// All of it, or nothing.
+        /// State to save, all or nothing.
         save: Save,
     },
     /// Suspend a subscription: [`Input::Suspended`](super::Input::Suspended).
     Suspend {
-        /// Names the try.
+        /// Number of the suspension.
         number: u64,
-        /// Which subscription, and why.
+        /// The subscription, and the reason.
         wanted: Suspend,
     },
-    /// Delete what no lane needs, and look what is too old or too much: [`Input::Trimmed`](super::Input::Trimmed).
+    /// Delete events that no lane needs, and find those that are too old or too many:
+    /// [`Input::Trimmed`](super::Input::Trimmed).
     Trim {
-        /// What is still needed.
+        /// Events still needed.
         floors: Floors,
-        /// Events are kept for so long.
+        /// Retention of events.
         retention: Duration,
     },
-    /// Close what is kept for a subscription's destination.
+    /// Close the resources of a subscription's destination.
     Forget {
-        /// Whose destination.
+        /// The subscription.
         subscription: SubscriptionId,
     },
-    /// Tell who follows events what became of these.
+    /// Report the results of routing to the tracer.
     Follow {
         /// The events.
         routed: Vec<Routed>,
-        /// When the router began, by the wall clock.
+        /// Start of the routing, by the wall clock.
         since: Timestamp,
     },
-    /// Show what the platform lacks, in the order of the contract.
+    /// Show the platform's lacks, in the order of the contract.
     Show {
-        /// All that it lacks.
+        /// All lacks.
         lacks: Vec<Lack>,
     },
 }

@@ -1,5 +1,5 @@
-//! Routing: events from the tail, or from the log where the tail does not reach back, and changes before events that
-//! were accepted after them.
+//! Routing of events from the tail, or from the log if the tail doesn't reach back far enough, with changes applied
+//! before later events.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use store::{Chunk, ReadLimit, StoreError};
 use super::{Driver, Request, STORE_AGAIN, Seen};
 use crate::core;
 
-/// Events that are routed before the driver looks at what else has happened.
+/// Events routed before the driver checks for other inputs.
 const ROUTE_AT_ONCE: usize = 256;
 
-/// Bytes of missed events that are read at once.
+/// Maximum bytes of missed events per read.
 const READ_AT_ONCE: usize = 4 * 1024 * 1024;
 
-/// How far the router is with the events that come next.
+/// Progress of the router with the next events.
 #[derive(Debug, Default)]
 pub(super) enum Routing {
-    /// It has none, and looks at the tail when anything happens.
+    /// There are none; the tail is checked on each input.
     #[default]
     Idle,
-    /// The tail showed these. They wait until the changes are known that they are judged by.
+    /// Events from the tail, waiting until the changes that apply to them are known.
     Waiting(Seen),
-    /// The tail does not reach back to them: they are read.
+    /// The tail doesn't reach back to them: they are being read.
     Reading,
     /// They could not be read.
     Failed { again_at: Timestamp },
@@ -39,8 +39,8 @@ impl Routing {
 }
 
 impl Driver {
-    /// Looks whether there is news. First at the tail, then at the catalogue: what is in the tail was committed after
-    /// the changes that it is judged by were announced.
+    /// Checks for news, first in the tail, then in the catalogue: changes that apply to events in the tail were
+    /// announced before them.
     pub(super) fn look(&mut self) {
         if self.routing.again_at().is_some_and(|at| at <= self.clock.steady) {
             self.routing = Routing::Idle;
@@ -49,7 +49,7 @@ impl Driver {
             Routing::Idle => {
                 self.requests.push_back(Request::Look { from: self.core.routed(), max: ROUTE_AT_ONCE });
             }
-            // Changes go on to be taken in meanwhile.
+            // Changes are still handled meanwhile.
             Routing::Reading | Routing::Failed { .. } => self.requests.push_back(Request::Version),
             Routing::Waiting(_) => {}
         }
@@ -60,7 +60,7 @@ impl Driver {
         self.requests.push_back(Request::Version);
     }
 
-    /// All changes are known that were announced when the tail was looked at: what it showed may go on.
+    /// All changes announced when the tail was viewed are known: its events may continue.
     pub(super) fn go_on(&mut self) {
         if !matches!(self.routing, Routing::Waiting(_)) {
             return;

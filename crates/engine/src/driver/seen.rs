@@ -1,4 +1,4 @@
-//! What the hot tail shows, and whether that is all there is.
+//! Views of the hot tail, and whether they are complete.
 
 use std::sync::Arc;
 
@@ -8,25 +8,25 @@ use store::{Chunk, Tail};
 use super::{Driver, Request};
 use crate::core::{self, Read};
 
-/// What a look at the tail shows.
+/// A view of the tail.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// The head of the tail, as it was before the look at the events.
+    /// Head of the tail, read before the events.
     pub head: Position,
-    /// The events; `None`: the tail does not reach back that far.
+    /// The events; `None`: the tail doesn't reach back that far.
     pub events: Option<Vec<Arc<LoggedEvent>>>,
 }
 
 impl Seen {
     /// Looks at the tail: at most `max` events from `from` on.
     pub fn look(tail: &Tail, from: Position, max: usize) -> Seen {
-        // Before the events: what comes in between only makes them more.
+        // Before the events: an append in between only adds events.
         let head = tail.head();
         Seen { head, events: tail.since(from, max) }
     }
 
-    /// What a lane wants to read, if all of it is there. A change is announced before events that were accepted earlier
-    /// are pushed: up to where it takes effect the log may be ahead of the tail.
+    /// A lane's read, if the view has all of it. A change is announced before earlier accepted events are pushed: up to
+    /// its position the log may be ahead of the tail.
     fn chunk(self, read: &Read) -> Option<Chunk> {
         let Read { pim, limit, .. } = *read;
         let events = self.events.filter(|_| self.head >= limit.until)?;
@@ -39,7 +39,7 @@ impl Seen {
 }
 
 impl Driver {
-    /// Gives a lane what the tail has for it; what the tail has not got all of, is read from the log.
+    /// Serves a lane's read from the tail, or from the log if the tail is incomplete.
     pub(super) fn seen_for(&mut self, read: Read, seen: Seen) {
         match seen.chunk(&read) {
             Some(chunk) => self.tell(core::Input::Read { id: read.id, chunk: Ok(chunk) }),
@@ -70,8 +70,8 @@ mod tests {
         Arc::new(LoggedEvent { position, pim: PimId(1), accepted_at, event: Event::new(parts) })
     }
 
-    /// A suspension is announced before the events that were accepted just before it are in the tail: what it drops was
-    /// counted from the tail, as nothing.
+    /// A suspension is announced before the events accepted just before it are in the tail: counted from the tail, its
+    /// dropped events were none.
     #[test]
     fn the_tail_is_not_taken_for_the_log_where_the_log_is_ahead() {
         let tail = Tail::new(Position(1), 1 << 20);

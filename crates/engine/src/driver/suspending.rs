@@ -1,4 +1,4 @@
-//! Suspensions that lanes want: tried until they are made, or there is nothing to suspend any more. The lane has
+//! Suspensions requested by lanes, retried until they succeed or there is nothing to suspend any more. The lane has
 //! stopped sending meanwhile.
 
 use domain::Timestamp;
@@ -7,7 +7,7 @@ use store::ChangeError;
 use super::{Driver, Request, STORE_AGAIN};
 use crate::core::Suspend;
 
-/// Suspensions that are not made yet.
+/// Pending suspensions.
 #[derive(Debug, Default)]
 pub(super) struct Suspensions {
     pending: Vec<Pending>,
@@ -18,7 +18,7 @@ pub(super) struct Suspensions {
 struct Pending {
     number: u64,
     wanted: Suspend,
-    /// When it is tried again; none while it is tried.
+    /// Time of the next retry; none while in flight.
     again_at: Option<Timestamp>,
 }
 
@@ -41,7 +41,7 @@ impl Suspensions {
         self.pending.iter().filter_map(|pending| pending.again_at).min()
     }
 
-    /// Those that are to be tried again now.
+    /// Suspensions to be retried now.
     pub(super) fn again(&mut self, now: Timestamp) -> impl Iterator<Item = Request> {
         let due = self.pending.iter_mut().filter(move |pending| pending.again_at.is_some_and(|at| at <= now));
         due.map(|pending| {

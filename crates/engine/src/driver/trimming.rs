@@ -1,4 +1,4 @@
-//! Trimming: what no lane needs is deleted from time to time, and lanes let go of what is too old or too much.
+//! Trimming: events that no lane needs are deleted periodically, and lanes drop events that are too old or too many.
 
 use domain::Timestamp;
 use store::TenureError;
@@ -6,7 +6,7 @@ use store::TenureError;
 use super::{Driver, Request, Trimmed};
 use crate::core;
 
-/// When the log is trimmed next, and whether it is now.
+/// Time of the next trim, and whether one is in flight.
 #[derive(Debug)]
 pub(super) struct Trimming {
     due: Timestamp,
@@ -39,7 +39,7 @@ impl Driver {
         self.trimming.under_way = false;
         let Trimmed { expired, pressed } = match result {
             Ok(trimmed) => trimmed,
-            // Nothing was found: it is looked for the next time.
+            // Nothing was found; the next trim tries again.
             Err(TenureError::Store(_)) => return,
             Err(TenureError::Fenced) => return self.fenced(),
         };

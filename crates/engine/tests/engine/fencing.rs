@@ -1,4 +1,4 @@
-//! One engine a shard, and what it does when its shard is taken over.
+//! One engine per shard, and its behaviour when its shard is taken over.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +11,7 @@ use store::{ChangeError, LedgerRecord, Shards, Spread, StoreError, TenureError};
 
 use super::*;
 
-/// Takes five seconds for each attempt, and counts those that were begun and those that came to their end.
+/// Takes five seconds per attempt, and counts started and completed ones.
 #[derive(Default)]
 struct SlowSink {
     begun: AtomicUsize,
@@ -36,7 +36,7 @@ impl Sink for SlowSink {
     }
 }
 
-/// Nothing more is sent, written or waited for; the new owner goes on from what was saved.
+/// Nothing more is sent, written or waited for; the new owner continues from the saved state.
 #[tokio::test(start_paused = true)]
 async fn an_engine_whose_shard_is_taken_over_drops_it_at_once() {
     let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(SlowSink::default()));
@@ -50,7 +50,7 @@ async fn an_engine_whose_shard_is_taken_over_drops_it_at_once() {
     let others = Arc::new(store.reopen());
     let taken = others.take(Shard::FIRST).await.unwrap();
     let saved = others.load(&taken).await.unwrap();
-    // Whoever may append still may; the old owner notices with its next save.
+    // Appends are still allowed; the old owner notices with its next save.
     append(&store, numbered(3..4)).await;
     assert_eq!(old.ended().await, Ending::Fenced);
     assert!(!old.is_running());
@@ -70,7 +70,7 @@ async fn an_engine_whose_shard_is_taken_over_drops_it_at_once() {
     new.stop().await;
 }
 
-/// An engine that ends as it was asked to says so, too.
+/// An engine that ends on request reports that.
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_stops_was_not_fenced() {
     let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
@@ -80,7 +80,7 @@ async fn an_engine_that_stops_was_not_fenced() {
     assert_eq!(ended.await, Ending::Stopped);
 }
 
-/// Whoever was taken over suspends nobody for what it believes to have seen.
+/// A fenced engine suspends no subscription.
 #[tokio::test]
 async fn a_fenced_suspension_is_not_made() {
     let store = MemoryStore::default();
@@ -111,7 +111,7 @@ fn requests(driver: &mut Driver) -> Vec<Request> {
     std::iter::from_fn(|| driver.poll()).collect()
 }
 
-/// Whatever is refused first: the driver lets go of destinations, and does nothing any more.
+/// Whichever write is rejected first: the driver closes the destinations' resources, and does nothing any more.
 #[tokio::test]
 async fn any_refused_write_ends_the_driver() {
     let subscription = subscription(&[UPDATED]);
@@ -122,7 +122,7 @@ async fn any_refused_write_ends_the_driver() {
     ];
     for refused in refused {
         let mut driver = driver(&subscription);
-        // It has much to ask for; nothing of it was begun.
+        // It has many requests, none of which was started.
         driver.handle(START, Input::News);
         driver.handle(START, refused());
         let asked = requests(&mut driver);
@@ -138,7 +138,7 @@ async fn any_refused_write_ends_the_driver() {
     }
 }
 
-/// Who waits for a change waits until the store could be told.
+/// Callers that wait for a change wait until the store could be notified.
 #[tokio::test]
 async fn others_are_told_again_what_is_in_effect_after_the_store_failed() {
     let mut driver = driver(&subscription(&[UPDATED]));
@@ -184,7 +184,7 @@ async fn an_engine_serves_its_shard_alone() {
     assert_eq!(left(far_shard).await, 1);
     assert_eq!(sink.ids(theirs.id), Vec::<String>::new());
     assert!(engine.status(theirs.id).await.is_none());
-    // A change of another shard is nothing that it has to take in.
+    // Changes of another shard are irrelevant to it.
     let version = change(&store, theirs.id, |it| it.send_product_identifier = true).await;
     assert!(!store.in_effect(far_shard, version, Duration::from_secs(1)).await);
 

@@ -71,12 +71,12 @@ fn topic_subscription(events: &[&str]) -> Subscription {
     Subscription { destination: Destination::Pubsub(topic), ..subscription(events) }
 }
 
-/// Answers each attempt as the test says, and remembers what it was asked to deliver.
+/// Answers each attempt as set by the test, and records the events.
 #[derive(Default)]
 struct TestSink {
     delivered: Mutex<HashMap<SubscriptionId, Vec<String>>>,
     answers: Mutex<HashMap<SubscriptionId, Outcome>>,
-    /// Events of each attempt, in turn.
+    /// Batch sizes of the attempts, in order.
     sizes: Mutex<HashMap<SubscriptionId, Vec<usize>>>,
     panics: Mutex<Option<SubscriptionId>>,
     hangs: Mutex<Option<SubscriptionId>>,
@@ -157,7 +157,7 @@ fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| format!("e{number}")).collect()
 }
 
-/// No cap on the rate, so that a test needs no time.
+/// Without a rate limit, so that a test needs no time.
 fn quick() -> Settings {
     let mut settings = Settings { host_rate: 1_000_000, ..Settings::default() };
     settings.delivery.highest_rate = 1e6;
@@ -165,7 +165,7 @@ fn quick() -> Settings {
     settings
 }
 
-/// A clock that goes with tokio's.
+/// A clock that follows tokio's.
 fn virtual_clock() -> Clock {
     let (begin, origin) = (tokio::time::Instant::now(), Clock::system().wall());
     Clock::new(move || (origin + begin.elapsed()).into())
@@ -176,7 +176,7 @@ async fn start(store: &Arc<MemoryStore>, sink: &Arc<TestSink>) -> Engine {
     Engine::start(store, Shard::FIRST, sink, quick(), virtual_clock(), None, Heard::default()).await.unwrap()
 }
 
-/// Lets virtual time pass in steps until it holds.
+/// Advances virtual time in steps until the condition holds.
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..1000 {
         if holds().await {
@@ -215,7 +215,7 @@ async fn a_change_is_in_effect_for_the_next_event() {
     let version = create(&store, &subscription).await;
     assert!(store.in_effect(Shard::FIRST, version, Duration::from_secs(1)).await);
     append(&store, ["first".to_owned()]).await;
-    // Back to back, without waiting: the order of the commits alone decides.
+    // Back to back, without waiting: only the order of the commits decides.
     change(&store, subscription.id, |it| it.selection.events = vec![EventType::new("other.type")]).await;
     append(&store, ["while deselected".to_owned()]).await;
     change(&store, subscription.id, |it| it.selection.events = vec![EventType::new(UPDATED)]).await;
@@ -277,7 +277,7 @@ async fn the_platform_suspends_once_and_tells_what_it_dropped() {
         .collect();
     let notifications = store.notifications(Shard::FIRST, None, 10).await.unwrap();
     assert_eq!((suspensions.len(), notifications.len()), (1, 1));
-    // Both say what happened in the words of the failure.
+    // Both describe the problem in the words of the failure.
     assert_eq!(suspensions[0].reason.as_deref(), Some("Not found."));
     assert_eq!(notifications[0].notification.reason.as_deref(), Some("Not found."));
     let sent = sink.ids(subscription.id).len();

@@ -1,4 +1,4 @@
-//! What gives way when the log is nearly full.
+//! Events dropped when the log is nearly full.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use store::{Entries, EventLog, Subscriptions};
 
 use crate::{PIM, TestSink, UPDATED, change, create, event, start, subscription, topic_subscription, until};
 
-/// A store whose log has room for some thousands of events of a PIM.
+/// A store whose log has room for some thousands of a PIM's events.
 fn small() -> Arc<MemoryStore> {
     Arc::new(MemoryStore::new(MemorySettings { max_log_bytes: 600_000, ..MemorySettings::default() }))
 }
 
-/// Appends one event after another for a while, each of them if there is room.
+/// Appends events one by one for a while, if there is room.
 async fn append_for(store: &MemoryStore, seconds: u64) -> Vec<bool> {
     let mut taken = Vec::new();
     for _ in 0..seconds {
@@ -54,7 +54,7 @@ async fn dropped(store: &MemoryStore, of: &Subscription) -> Vec<(ErrorReason, St
     told.collect()
 }
 
-/// Held events give way, the oldest of them, before a producer is sent away or an active subscription loses anything.
+/// Held events are dropped, oldest first, before a producer is rejected or an active subscription loses events.
 #[tokio::test(start_paused = true)]
 async fn what_is_held_gives_way_when_the_log_is_nearly_full() {
     let (store, sink) = (small(), Arc::new(TestSink::default()));
@@ -84,8 +84,8 @@ async fn what_is_held_gives_way_when_the_log_is_nearly_full() {
     engine.stop().await;
 }
 
-/// Where nothing is held, a topic that takes nothing is suspended before its patience ends; a topic of another PIM that
-/// takes nothing either goes on waiting.
+/// Without held events, a topic that accepts nothing is suspended before its time limit; such a topic of another PIM
+/// continues to wait.
 #[tokio::test(start_paused = true)]
 async fn a_topic_that_takes_nothing_gives_way_when_the_log_is_nearly_full() {
     let (store, sink) = (small(), Arc::new(TestSink::default()));

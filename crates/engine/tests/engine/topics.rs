@@ -1,4 +1,4 @@
-//! Topics: batches, order, and what a topic that hangs or is away means for itself and others.
+//! Topics: batches, order, and the effects of a hanging or missing topic on itself and others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ async fn a_hanging_topic_changes_nothing_for_others() {
     engine.stop().await;
 }
 
-/// A panic in a sink left the attempt without an end, and the lane waited for it for ever.
+/// A panic in a sink left the attempt without an end, and the lane waited forever.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_panics_is_made_again_and_does_not_count() {
     let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));

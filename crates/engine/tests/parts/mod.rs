@@ -1,4 +1,4 @@
-//! The frame of the core's tests: a core, a log, a ledger and a clock, without tasks.
+//! Harness of the core's tests: a core, a log, a ledger and a clock, without tasks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -74,19 +74,19 @@ pub(crate) fn event_at(position: Position, accepted_at: Timestamp) -> Arc<Logged
     event_of(PIM, position, accepted_at)
 }
 
-/// A core with what is around it.
+/// A core with its environment.
 pub(crate) struct World {
     core: Core,
     settings: engine::Settings,
     subscriptions: Vec<Subscription>,
     log: Vec<Arc<LoggedEvent>>,
     steady: Timestamp,
-    /// By how much the wall clock was set, in microseconds.
+    /// Offset of the wall clock in microseconds.
     ahead: i64,
     attempts: Vec<(usize, AttemptId, usize)>,
     ledger: BTreeMap<SubscriptionId, (LaneRecord, BTreeMap<Position, Exception>)>,
     mark: Position,
-    /// Attempts so far: when, for which subscription.
+    /// Attempts so far: time and subscription.
     pub(crate) sent: Vec<(Timestamp, usize)>,
     pub(crate) saved: Vec<Save>,
     pub(crate) suspended: Vec<SuspensionReason>,
@@ -121,18 +121,18 @@ impl World {
         Now { steady: self.steady, wall: Timestamp::from_micros(self.steady.as_micros() + self.ahead) }
     }
 
-    /// Somebody sets the wall clock.
+    /// Sets the wall clock.
     pub(crate) fn set_clock(&mut self, by: i64) {
         self.ahead += by;
         self.tell(Input::Timeout);
     }
 
-    /// An event for all subscriptions of the usual PIM.
+    /// Adds an event for all subscriptions of the usual PIM.
     pub(crate) fn event(&mut self) {
         self.event_of(PIM);
     }
 
-    /// An event for all subscriptions of a PIM.
+    /// Adds an event for all subscriptions of a PIM.
     pub(crate) fn event_of(&mut self, pim: PimId) {
         let position = Position(self.log.len() as u64 + 1);
         self.log.push(event_of(pim, position, self.now().wall));
@@ -205,7 +205,7 @@ impl World {
         }
     }
 
-    /// The process dies and is started again, after so long; meanwhile somebody sets the wall clock.
+    /// Kills the process and restarts it after this time, with the wall clock set meanwhile.
     pub(crate) fn restart_after(&mut self, time: Duration, ahead: i64) {
         self.pass(time);
         self.ahead += ahead;
@@ -214,7 +214,7 @@ impl World {
             ..record.clone()
         });
         let ledger = LedgerRecord { mark: self.mark, lanes: lanes.collect() };
-        // The steady clock of a process goes on from the wall clock at its start.
+        // The steady clock of a process starts at the wall clock's time.
         self.steady = self.now().wall;
         self.ahead = 0;
         self.attempts.clear();
@@ -223,7 +223,7 @@ impl World {
         self.tell(Input::Timeout);
     }
 
-    /// A subscription is changed.
+    /// Changes a subscription.
     pub(crate) fn change(&mut self, index: usize, change: impl FnOnce(&mut Subscription)) {
         let subscription = &mut self.subscriptions[index];
         change(subscription);
@@ -232,12 +232,12 @@ impl World {
         self.tell(Input::Changed { version: self.core.version() + 1, subscriptions: vec![changed] });
     }
 
-    /// Where the next event will be.
+    /// Position of the next event.
     pub(crate) fn head(&self) -> Position {
         Position(self.log.len() as u64 + 1)
     }
 
-    /// Lets time pass, firing the core's timers.
+    /// Advances time, firing the core's timers.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.steady + time;
         while let Some(at) = self.core.poll_timeout().filter(|at| *at <= end) {
@@ -261,7 +261,7 @@ impl World {
         self.tell(Input::Outcomes { attempt: id, outcomes: vec![outcome; events] });
     }
 
-    /// Lets time pass, answering each attempt at once.
+    /// Advances time, answering each attempt at once.
     pub(crate) fn pass_answering(&mut self, time: Duration, outcome: impl Fn(usize) -> Outcome) {
         let end = self.steady + time;
         loop {
