@@ -1,4 +1,5 @@
-//! How the rate of a lane follows an endpoint's capacity: measured second by second in a world with one lane and one endpoint.
+//! How the rate of a lane follows an endpoint's capacity: measured second by second in a world with one lane and one
+//! endpoint.
 
 use std::fmt::Write;
 
@@ -97,7 +98,8 @@ impl Measured {
         }
     }
 
-    /// The second, counted from `from`, in which the capacity of then is found: from there on ten seconds use at least 90 % of it.
+    /// The second, counted from `from`, in which the capacity of then is found: from there on ten seconds use at least
+    /// 90 % of it.
     pub fn found_after(&self, from: u64) -> Option<u64> {
         let last = self.seconds.len() as u64 - 10;
         (from..last)

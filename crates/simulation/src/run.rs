@@ -112,7 +112,8 @@ fn guarded(play: impl FnOnce() -> Check<Totals>) -> Check<Totals> {
     }
 }
 
-/// Plays the worlds of many seeds on `threads` threads; tells `progress` after each world. Stops at the first failure of each thread.
+/// Plays the worlds of many seeds on `threads` threads; tells `progress` after each world. Stops at the first failure
+/// of each thread.
 pub fn seeds(
     from: u64,
     count: u64,

@@ -1,4 +1,5 @@
-//! One destination that hangs changes nothing for the others: a world is compared with its twin in which that destination is well.
+//! One destination that hangs changes nothing for the others: a world is compared with its twin in which that
+//! destination is well.
 
 use std::collections::BTreeMap;
 

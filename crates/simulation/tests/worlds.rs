@@ -69,7 +69,8 @@ fn what_was_found_once_stays_found() {
         (318, "a lane that began behind the router's mark was saved as if it stood at the mark, and counted too much"),
         (
             557,
-            "what a suspension dropped was told with the lane before the resume, whose memory was saved for the new one",
+            "what a suspension dropped was told with the lane before the resume, whose memory was saved for the new \
+             one",
         ),
         (
             1278,

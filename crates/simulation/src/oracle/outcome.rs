@@ -9,7 +9,8 @@ use super::batch::no_outcome;
 use super::{Attempt, Lane, Oracle, State, is_topic, minute};
 
 impl Oracle {
-    /// The engine is told how an attempt ended; gives the suspension that has to follow, if any. A second answer finds nothing.
+    /// The engine is told how an attempt ended; gives the suspension that has to follow, if any. A second answer finds
+    /// nothing.
     pub fn ended(
         &mut self,
         index: usize,

@@ -74,7 +74,8 @@ impl Oracle {
             }
             if matches!(item.state, State::Dropped | State::Expired) {
                 if item.state == State::Expired && (beyond || found.is_some()) {
-                    // That it was dropped for its age is not saved yet: it is dropped again, or sent if it is still there.
+                    // That it was dropped for its age is not saved yet: it is dropped again, or sent if it is still
+                    // there.
                     lane.may_count += u64::from(!item.optional);
                     item.optional = true;
                 }
@@ -113,7 +114,8 @@ impl Oracle {
                     || were_ahead.contains_key(position) && durable.destination.is_none();
                 hold(Property::DuplicatesAreBounded, bounded, || {
                     format!(
-                        "subscription {index}: event {position} was settled at {}, saved at {saved_at}, and will be sent again (cursor {cursor}, {found:?})",
+                        "subscription {index}: event {position} was settled at {}, saved at {saved_at}, and will be \
+                         sent again (cursor {cursor}, {found:?})",
                         item.told_at
                     )
                 })?;
@@ -152,8 +154,9 @@ impl Oracle {
                 }
             }
         }
-        // What is still being counted is not told after a crash where the ledger does not show it any more: a resume makes the store forget what
-        // the suspension before it dropped, and a cursor goes past what is too old before that is counted.
+        // What is still being counted is not told after a crash where the ledger does not show it any more: a resume
+        // makes the store forget what the suspension before it dropped, and a cursor goes past what is too old before
+        // that is counted.
         let sure = |item: &Item| matches!(item.state, State::Dropped | State::Expired) && !item.optional;
         if lane.drops_told < lane.items.values().filter(|item| sure(item)).count() as u64 {
             for (position, item) in lane.items.iter_mut().filter(|(_, item)| sure(item)) {

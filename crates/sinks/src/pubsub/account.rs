@@ -153,7 +153,8 @@ mod tests {
         check_file(r#"{"type":"service_account","client_email":"publisher@p.iam.gserviceaccount.com"}"#, |_| {
             principal()
         });
-        let url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/publisher@p.iam.gserviceaccount.com:generateAccessToken";
+        let url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/\
+                   publisher@p.iam.gserviceaccount.com:generateAccessToken";
         for kind in ["impersonated_service_account", "external_account"] {
             check_file(&format!(r#"{{"type":"{kind}","service_account_impersonation_url":"{url}"}}"#), |_| principal());
         }

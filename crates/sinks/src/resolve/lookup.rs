@@ -86,7 +86,8 @@ pub(super) async fn look_up(system: &System, name: &str) -> (Answer, Duration) {
     }
 }
 
-/// Whether name servers answer, only not for this name. `answers`: what they said when they were asked about that already.
+/// Whether name servers answer, only not for this name. `answers`: what they said when they were asked about that
+/// already.
 async fn is_alone(system: &System, begun: Instant, answers: Option<bool>) -> bool {
     match answers {
         // They are not asked twice: whoever waits for this has little time left.
