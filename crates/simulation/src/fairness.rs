@@ -1,5 +1,4 @@
-//! Tenants that share a platform: a world with one tenant that uses everything at once, held against its quiet twin
-//! without that tenant.
+//! Tenants that share a platform: a world with a tenant that uses everything at once, compared with its quiet twin.
 
 mod tenants;
 
@@ -15,10 +14,10 @@ use crate::world::{Totals, World};
 use self::tenants::HOST_RATE;
 pub use self::tenants::Hostility;
 
-/// Something that tenants have in common.
+/// A resource shared by tenants.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Resource {
-    /// Look-ups of names at a time.
+    /// Concurrent name lookups.
     LookUps,
     /// Connections to destinations.
     Connections,
@@ -26,14 +25,14 @@ pub enum Resource {
     Readers,
     /// Senders of notifications.
     Senders,
-    /// Questions to a PIM about tokens. Callers share them by where they come from, here: by their tenant.
+    /// Token checks at a PIM. Callers share them by origin, here by tenant.
     TokenChecks,
 }
 
-/// How much of it there is, and what is used beside deliveries.
+/// Amounts of the shared resources, and their uses besides deliveries.
 #[derive(Clone, Debug)]
 pub struct Sharing {
-    /// Look-ups at a time.
+    /// Concurrent lookups.
     pub look_ups: u64,
     /// Connections.
     pub connections: u64,
@@ -41,28 +40,28 @@ pub struct Sharing {
     pub readers: u64,
     /// Senders of notifications.
     pub senders: u64,
-    /// Questions about tokens at a time.
+    /// Concurrent token checks.
     pub token_checks: u64,
     /// Bytes of events in the log.
     pub log_bytes: u64,
-    /// Receivers about whose names every name server keeps silent.
+    /// Receivers whose name servers never answer.
     pub silent_names: BTreeSet<usize>,
-    /// Queries, notifications, token checks: uses of what is shared beside deliveries.
+    /// Queries, notifications and token checks: uses besides deliveries.
     pub uses: Vec<Use>,
 }
 
-/// One use of something shared.
+/// One use of a shared resource.
 #[derive(Clone, Copy, Debug)]
 pub struct Use {
-    /// When it is asked for, in microseconds.
+    /// Start, in microseconds.
     pub at: u64,
-    /// For which PIM.
+    /// The PIM.
     pub pim: u32,
-    /// For which client or subscription of it.
+    /// Its client or subscription.
     pub part: u64,
-    /// What is used.
+    /// The resource.
     pub what: Resource,
-    /// How long, in microseconds.
+    /// Duration, in microseconds.
     pub takes: u64,
 }
 
@@ -72,19 +71,19 @@ const HOSTILE: u32 = 1;
 /// The others.
 const OTHERS: std::ops::RangeInclusive<u32> = 2..=4;
 
-/// The hostile tenant's subscription that does as it should, by its place.
+/// Index of the hostile tenant's well-behaved subscription.
 const DECENT: usize = 6;
 
-/// How long traffic goes on.
+/// Duration of the traffic.
 const TRAFFIC: u64 = 40 * SECOND;
 
-/// A tenant may be this much slower beside a hostile one.
+/// Maximum slowdown of a tenant next to a hostile one.
 const SLOWER_AT_MOST: f64 = 2.0;
 
-/// How long something took the tenants, by tenant and by what it was: deliveries, or the use of a resource.
+/// Durations by tenant and kind: deliveries, or the use of a resource.
 type Times = BTreeMap<(u32, Option<Resource>), Vec<u64>>;
 
-/// A world with a hostile tenant, held against its quiet twin.
+/// Compares a world with a hostile tenant to its quiet twin.
 pub fn play(seed: u64, hostility: Hostility, mutation: Option<Mutation>) -> Check<Totals> {
     let (quiet, _) = live(Plan::shared(seed, Hostility::NONE))?;
     let mut plan = Plan::shared(seed, hostility);
@@ -105,7 +104,7 @@ pub fn play(seed: u64, hostility: Hostility, mutation: Option<Mutation>) -> Chec
     Ok(totals)
 }
 
-/// Plays a world, and gives how long what took whom.
+/// Plays a world, and returns its durations.
 fn live(plan: Plan) -> Check<(Times, Totals)> {
     let sharing = plan.sharing.clone();
     let silent = sharing.as_ref().map(|sharing| sharing.silent_names.clone()).unwrap_or_default();

@@ -18,9 +18,9 @@ pub enum Mutation {
     AnswerBeforeDurable,
     /// Due times are saved a minute too early.
     SaveDueTooEarly,
-    /// The engine hears of suspensions two seconds late.
+    /// Suspensions reach the engine two seconds late.
     SendAfterSuspension,
-    /// A restart takes lanes up a little before where they were saved.
+    /// A restart resumes lanes slightly before their saved cursors.
     ResumeAtOldCursor,
     /// Suspensions by the platform are not notified.
     LoseNotification,
@@ -34,57 +34,57 @@ pub enum Mutation {
     SkipEventAtFallBehind,
     /// Trims three events too many.
     TrimTooFar,
-    /// Entries about dropped backlogs get lost.
+    /// Entries about dropped backlogs are lost.
     LoseDropEntry,
-    /// Entries about failures get lost.
+    /// Entries about failures are lost.
     LoseFailureEntry,
-    /// New attempts go on to the old destination.
+    /// New attempts continue to the old destination.
     KeepOldDestination,
-    /// Failures are told as deliveries.
+    /// Failures are reported as deliveries.
     TakeFailureForSuccess,
-    /// The clock that the engine sees runs a second in ten fast.
+    /// The engine's clock runs 10 % fast.
     HurryTheClock,
-    /// Durations run on the wall clock, which others set.
+    /// Durations use the wall clock, which can be set.
     TrustTheWallClock,
     /// Every tenth attempt is made twice.
     SendTwice,
-    /// The first two events of each batch change places.
+    /// The first two events of each batch are swapped.
     SwapInBatch,
-    /// The engine is told of the end of an attempt before it has come.
+    /// The end of an attempt is reported before it happens.
     AnswerBeforeTheEnd,
-    /// Where a part of a batch failed, all of it is told to have failed.
+    /// A partly failed batch is reported as failed.
     TakePartForWhole,
     /// Since when a topic takes nothing is not saved.
     ForgetPause,
     /// What was taken of a batch that failed in part is not saved.
     ForgetWhatWasTaken,
-    /// The ledger takes saves of a generation that is over.
+    /// The ledger accepts saves of an old generation.
     IgnoreGenerationOnSave,
-    /// What tenants share has one queue, first come, first served.
+    /// Shared resources have one first-come, first-served queue.
     OneQueueForAll,
-    /// What tenants share is divided by subscription, whosever it is.
+    /// Shared resources are divided by subscription, regardless of tenant.
     ShareBySubscription,
-    /// The time that an attempt waits for a connection is part of its five seconds.
+    /// The wait for a connection counts towards an attempt's five seconds.
     CountWaiting,
-    /// A PIM may send to one host as much as its subscriptions can.
+    /// There is no rate limit per PIM and host.
     NoHostRate,
-    /// A look-up takes its place before it is seen that the name is known.
+    /// A lookup takes a slot before the cache is checked.
     PlaceBeforeCache,
-    /// What a PIM may have of the log is judged by what all have.
+    /// A PIM's share of the log is judged by the total usage.
     OneBoundForAll,
-    /// What the platform lacks is told as the receivers' failure.
+    /// The platform's lacks are reported as receivers' failures.
     BlameReceivers,
-    /// Suspends however young the first failure is.
+    /// Suspends regardless of the age of the first failure.
     SuspendAtOnce,
-    /// Suspends a topic that takes nothing after a tenth of its time.
+    /// Suspends a topic that accepts nothing after a tenth of its time limit.
     LosePatience,
 
     // Those of the driver's paths:
     /// A change is announced only after events that were accepted later are in the tail.
     AnnounceAfterPush,
-    /// Of several changes that are read together, one gets lost.
+    /// One of several changes read together is lost.
     LoseChange,
-    /// Where the tail does not reach back, what it has is taken for all there is.
+    /// If the tail doesn't reach back, its contents are taken as complete.
     TakeGapForComplete,
     /// What a lane reads is taken from the tail, also where the log is ahead of it.
     TrustTheTail,

@@ -1,4 +1,4 @@
-//! What must hold in every world, by name, and how a world says that it does not.
+//! Properties that must hold in every world, by name, and their violations.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub enum Property {
     DuplicatesAreBounded,
     /// Dropped events are counted in a dropped-backlog entry.
     DropsAreTold,
-    /// Failures are told to the owner, as often as they happened.
+    /// Every failure is reported to the owner.
     FailuresAreTold,
     /// Nothing is sent after a suspension commits.
     SuspensionStops,
@@ -33,11 +33,11 @@ pub enum Property {
     SuccessRateIsTrue,
     /// Below 90 % of at least 20 outcomes, and at 404 and 3xx, suspends; nothing else does.
     SuspendsByTheRule,
-    /// A destination's hang leaves the others' latency unchanged.
+    /// A hanging destination doesn't change others' latency.
     OthersAreNotDisturbed,
     /// No second has more attempts of one PIM to one host than the rate allows.
     HostRateIsKept,
-    /// An event never fails because of what it had to wait for on our side.
+    /// An event never fails because of a wait on our side.
     WaitingIsNoFailure,
     /// A subscription gets the events of its PIM, types and filter, and no others.
     OnlyWhatMatches,
@@ -61,7 +61,7 @@ pub enum Property {
     MemoryIsBounded,
     /// Nothing that is needed is trimmed.
     NeededIsKept,
-    /// What is not needed is trimmed in the end.
+    /// Unneeded events are eventually trimmed.
     UnneededIsFreed,
     /// The loop rests when there is nothing to do.
     LoopRests,
@@ -69,12 +69,12 @@ pub enum Property {
     CapacityIsFound,
 }
 
-/// A property that does not hold, and how.
+/// A violated property, with details.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation {
-    /// Which.
+    /// The property.
     pub property: Property,
-    /// What was seen, and what would have been right.
+    /// Observed and expected values.
     pub detail: String,
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Whether what was checked holds.
+/// Result of a check.
 pub type Check<T = ()> = Result<T, Violation>;
 
 /// Asserts a property.

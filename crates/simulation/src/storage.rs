@@ -9,14 +9,14 @@ use store::StoreError;
 
 use crate::random::Random;
 
-/// How storage does.
+/// Condition of the storage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Health {
     /// Quick, never fails.
     Good,
-    /// Up to three seconds for each answer.
+    /// Up to three seconds per reply.
     Slow,
-    /// So many of 100 calls fail.
+    /// This percentage of calls fails.
     Flaky(u64),
     /// Every call fails.
     Failing,

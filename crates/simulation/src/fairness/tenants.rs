@@ -1,4 +1,4 @@
-//! Who lives in a shared world: a tenant that is hostile, or quiet, and the others.
+//! Tenants of a shared world: one that is hostile or quiet, and the others.
 
 use std::collections::BTreeSet;
 
@@ -9,24 +9,24 @@ use crate::plan::{Incident, Plan, SECOND, SubscriptionPlan};
 use crate::random::Random;
 use crate::receiver::Behaviour;
 
-/// What the hostile tenant does.
+/// Behaviour of the hostile tenant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hostility {
     /// Subscriptions whose endpoints take 4.5 s.
     pub slow: usize,
     /// Subscriptions whose endpoints never answer.
     pub hanging: usize,
-    /// Subscriptions whose names nobody resolves.
+    /// Subscriptions with unresolvable names.
     pub silent: usize,
     /// Subscriptions that refuse everything, are suspended, and resumed.
     pub refusing: usize,
-    /// Subscriptions to the host that the others send to as well.
+    /// Subscriptions to a host that the others use as well.
     pub fan_out: usize,
-    /// Log queries a second, of a second and a half each.
+    /// Log queries per second, of 1.5 s each.
     pub queries: u64,
-    /// Notifications a second, to a webhook that hangs for five seconds.
+    /// Notifications per second, to a webhook that hangs for five seconds.
     pub notifications: u64,
-    /// Made-up tokens a second, each of which takes the PIM a fifth of a second.
+    /// Invalid tokens per second, each of which costs the PIM 0.2 s.
     pub tokens: u64,
     /// Events at once, every ten seconds, beside those that the quiet tenant has as well.
     pub flood: u64,
@@ -88,26 +88,26 @@ impl Hostility {
     }
 }
 
-/// The host that all have in common, and how many events a second it takes.
+/// The common host.
 pub(super) const COMMON_HOST: usize = 0;
 const COMMON_HOST_TAKES: u64 = 120;
 
-/// Attempts a second from one PIM to one host.
+/// Attempts per second from one PIM to one host.
 pub(super) const HOST_RATE: u32 = 60;
 
 /// Bytes of events in the log; one PIM may have half of it.
 pub(super) const LOG_BYTES: u64 = 96 << 10;
 
-/// Events of the hostile tenant a second, also where it is quiet.
+/// Events of the hostile tenant per second, even when quiet.
 const EVENTS: u64 = 2;
 
-/// When the hostile tenant begins.
+/// Start of the hostile tenant.
 const BEGINS: u64 = SECOND;
 
-/// When the others begin, also without it: by then it has what it can get.
+/// Start of the others, by which time the hostile tenant has all it can get.
 const NEWCOMERS: u64 = 4 * SECOND;
 
-/// How long what is under way may take after the traffic.
+/// Time for work in flight after the traffic.
 const REST: u64 = 20 * SECOND;
 
 impl Plan {
