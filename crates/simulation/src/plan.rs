@@ -24,7 +24,7 @@ pub const TYPES: [&str; 4] = [
     "com.akeneo.pim.v1.attribute.created",
 ];
 
-/// A world.
+/// Plan of a world.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Its seed.
@@ -33,7 +33,7 @@ pub struct Plan {
     pub pims: u32,
     /// Subscriptions at the beginning.
     pub subscriptions: Vec<SubscriptionPlan>,
-    /// How each endpoint or topic behaves over time; subscriptions name them by index.
+    /// Behaviour of each endpoint or topic over time; subscriptions refer to them by index.
     pub receivers: Vec<Vec<(u64, Behaviour)>>,
     /// Which of them are topics.
     pub topics: Vec<bool>,
@@ -41,19 +41,19 @@ pub struct Plan {
     pub storage: Vec<(u64, Health)>,
     /// Batches of events: `(when, PIM, events)`.
     pub batches: Vec<(u64, u32, u64)>,
-    /// Things that happen.
+    /// Incidents over time.
     pub incidents: Vec<(u64, Incident)>,
-    /// How long all this lasts; then everything is healed and the world has to settle.
+    /// Duration; afterwards everything is healed and the world has to settle.
     pub lasts: u64,
     /// The engine's settings.
     pub settings: engine::Settings,
     /// The store's tail.
     pub tail_bytes: usize,
-    /// Changes that fall between the engine's look at the log and its look at the catalogue.
+    /// Whether changes fall between the engine's look at the log and its look at the catalogue.
     pub races: bool,
-    /// When the platform itself is in trouble: `(from, until, what it lacks)`.
+    /// Outages of the platform: `(from, until, lack)`.
     pub outages: Vec<(u64, u64, Lack)>,
-    /// What tenants have in common; none: there is enough of everything.
+    /// Shared resources; none: they are unlimited.
     pub sharing: Option<Sharing>,
     /// The planted fault.
     pub mutation: Option<Mutation>,
@@ -74,20 +74,20 @@ pub struct SubscriptionPlan {
     pub receiver: usize,
 }
 
-/// Something that happens.
+/// An incident.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Incident {
-    /// The process dies and is back after so many microseconds.
+    /// The process dies and is back after this many microseconds.
     Crash(u64),
-    /// The process is stopped in order and is back after so many microseconds.
+    /// The process is stopped orderly and is back after this many microseconds.
     Restart(u64),
-    /// The wall clock jumps by so many microseconds.
+    /// The wall clock jumps by this many microseconds.
     Jump(i64),
-    /// Somebody suspends a subscription, or resumes a suspended one.
+    /// A subscription is suspended, or a suspended one resumed.
     SuspendOrResume,
-    /// Somebody resumes whatever is suspended.
+    /// All suspended subscriptions are resumed.
     ResumeAll,
-    /// Somebody deletes a subscription.
+    /// A subscription is deleted.
     Delete,
     /// Its client is removed.
     Revoke,
@@ -277,7 +277,7 @@ impl Plan {
         }
     }
 
-    /// What the platform lacks at a time.
+    /// Lack of the platform at a time.
     pub fn lack(&self, now: u64) -> Option<Lack> {
         self.outages.iter().find(|(from, until, _)| (*from..*until).contains(&now)).map(|(.., lack)| *lack)
     }
@@ -287,19 +287,19 @@ impl Plan {
         Plan { mutation: Some(mutation), ..self }
     }
 
-    /// Whether the wall clock is set back at some time.
+    /// Whether the wall clock is ever set back.
     pub fn steps_back(&self) -> bool {
         self.incidents.iter().any(|(_, incident)| matches!(incident, Incident::Jump(by) if *by < 0))
     }
 
-    /// Whether the process dies at some time.
+    /// Whether the process ever dies.
     pub fn crashes(&self) -> bool {
         self.incidents.iter().any(|(_, incident)| matches!(incident, Incident::Crash(_) | Incident::Restart(_)))
     }
 }
 
 impl SubscriptionPlan {
-    /// Some subscription.
+    /// A random subscription.
     pub fn random(r: &mut Random, pims: u32, receiver: usize) -> SubscriptionPlan {
         let mut types: Vec<usize> = (0..TYPES.len()).filter(|_| r.percent(60)).collect();
         if types.is_empty() {
@@ -315,7 +315,7 @@ impl SubscriptionPlan {
     }
 }
 
-/// Some options.
+/// Random options.
 pub fn options(r: &mut Random) -> Options {
     Options {
         hold: r.percent(35),

@@ -1,4 +1,4 @@
-//! Receivers: how an endpoint or a topic answers, by a schedule that changes over time.
+//! Receivers: responses of an endpoint or a topic, by a schedule that changes over time.
 
 mod topic;
 
@@ -13,35 +13,35 @@ pub use topic::BatchVerdict;
 /// The contract's limit for a whole attempt (page 4).
 pub const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// How an endpoint behaves; a topic does the same in its own way.
+/// Behaviour of an endpoint; a topic has its own equivalent.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Behaviour {
-    /// It takes everything, after this many milliseconds.
+    /// Accepts everything, after this many milliseconds.
     Good(u64),
-    /// So many of 1,000 requests fail, in all sorts of ways.
+    /// This many of 1,000 requests fail, in various ways.
     Flaky(u64),
-    /// It takes requests and never answers.
+    /// Accepts requests and never replies.
     Hanging,
-    /// It takes so many requests in each second, and answers 429 to the rest.
+    /// Accepts this many requests per second, and replies 429 to the rest.
     Throttling(u64),
-    /// It takes everything, but answers too late to some and twice to others.
+    /// Accepts everything, but replies too late to some and twice to others.
     Lying,
-    /// It answers this to everything.
+    /// Replies this to everything.
     Answering(u16),
     /// No connection.
     Away,
 }
 
-/// What becomes of a request.
+/// Fate of a request.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Verdict {
-    /// Whether the endpoint's application took the event.
+    /// Whether the endpoint's application received the event.
     pub taken: bool,
-    /// How the attempt ends.
+    /// Outcome of the attempt.
     pub outcome: Outcome,
-    /// After how long, from its arrival.
+    /// Delay from its arrival.
     pub after: Duration,
-    /// The same attempt is answered once more, with this.
+    /// A second outcome for the same attempt.
     pub again: Option<Outcome>,
 }
 
@@ -56,17 +56,17 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// An endpoint with its schedule and its own randomness.
+    /// An endpoint with its schedule and its own random numbers.
     pub fn new(schedule: Vec<(u64, Behaviour)>, random: Random) -> Receiver {
         Receiver { schedule, random, second: u64::MAX, taken_in_second: 0 }
     }
 
-    /// How long a request is on its way.
+    /// Transit time of a request.
     pub fn way(&mut self) -> Duration {
         Duration::from_micros(self.random.within(500, 40_000))
     }
 
-    /// How it behaves now.
+    /// Current behaviour.
     pub fn behaviour(&self, now: u64) -> Behaviour {
         let past = self.schedule.iter().rev().find(|(from, _)| *from <= now);
         past.map_or(Behaviour::Good(1), |(_, behaviour)| *behaviour)

@@ -1,5 +1,5 @@
-//! A world: a clock, an agenda of what will happen, the store, the endpoints, and the engine's driver in the middle.
-//! Virtual time goes from one thing to the next.
+//! A world: a clock, an agenda, the store, the endpoints, and the engine's driver in the middle. Virtual time advances
+//! from one step to the next.
 
 mod step;
 
@@ -33,16 +33,16 @@ use crate::storage::Storage;
 /// Wall-clock time at the beginning.
 const START: i64 = 1_790_000_000_000_000;
 
-/// A save that was asked for and is not made yet.
+/// A requested save that is not made yet.
 #[derive(Debug)]
 struct PendingSave {
     save: Save,
-    /// What the oracle's books said at that moment.
+    /// State of the oracle's books at that moment.
     windows: Vec<oracle::Asked>,
     asked_at: u64,
 }
 
-/// An attempt that was begun.
+/// An attempt in flight.
 #[derive(Debug)]
 struct Attempt {
     id: AttemptId,
@@ -53,7 +53,7 @@ struct Attempt {
     run: u32,
 }
 
-/// What happened, in numbers.
+/// Counters.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Totals {
     /// Worlds.
@@ -87,7 +87,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds another world's.
+    /// Adds another world's counters.
     pub fn add(&mut self, other: &Totals) {
         self.worlds += other.worlds;
         self.steps += other.steps;
@@ -111,7 +111,7 @@ impl Totals {
 pub struct Sent {
     /// True time in microseconds.
     pub at: u64,
-    /// The subscription's place.
+    /// Index of the subscription.
     pub lane: usize,
     /// The event.
     pub position: u64,
@@ -122,7 +122,7 @@ pub struct World {
     plan: Plan,
     /// True time in microseconds since the beginning.
     time: u64,
-    /// Up to when the hours of service are counted.
+    /// End of the counted hours of service.
     served_until: u64,
     /// The wall clock's lead, now and when the process started.
     offset: i64,
@@ -131,7 +131,7 @@ pub struct World {
     next_step: u64,
     random: Random,
     store: MemoryStore,
-    /// The ownership of the process that runs.
+    /// Tenure of the running process.
     tenure: Tenure,
     storage: Storage,
     receivers: Vec<Receiver>,
@@ -151,12 +151,12 @@ pub struct World {
     next_event: u64,
     suspensions_asked: u64,
     next_subscription: u128,
-    /// Changes that the engine hears of late (a planted fault).
+    /// End of a planted fault: changes reach the engine late.
     withheld_until: u64,
     /// Where the log was when a change was made that is announced only after later events are pushed, and until when at
     /// most (a planted fault).
     unannounced: Option<(Position, u64)>,
-    /// What tenants have in common, in worlds where it is scarce.
+    /// Shared resources, in worlds where they are scarce.
     shared: Option<shared::Shared>,
     oracle: Oracle,
     totals: Totals,
@@ -176,7 +176,7 @@ impl World {
         Ok(world.totals())
     }
 
-    /// Plays a world again and gives its last steps.
+    /// Replays a world and returns its last steps.
     pub fn last_steps(plan: Plan, shown: usize) -> Vec<String> {
         let Ok(mut world) = World::new(plan) else { return Vec::new() };
         world.trace = Some(VecDeque::new());
@@ -204,7 +204,7 @@ impl World {
         &self.sent
     }
 
-    /// All answers so far: when, which lane, whether it was 429.
+    /// All responses so far: time, lane, whether it was 429.
     pub fn answered(&self) -> &[(u64, usize, bool)] {
         &self.answered
     }
@@ -229,7 +229,7 @@ impl World {
         &self.oracle.lanes[index]
     }
 
-    /// How long a subscription's events took from their acceptance to their delivery, in microseconds.
+    /// Times from acceptance to delivery of a subscription's events, in microseconds.
     pub(crate) fn latencies(&self, index: usize) -> impl Iterator<Item = u64> + '_ {
         let delivered = self.oracle.lanes[index].items.values().filter(|item| item.state == oracle::State::Delivered);
         delivered.map(|item| item.told_at.saturating_sub((item.accepted_at.as_micros() - START) as u64))
@@ -240,7 +240,7 @@ impl World {
         self.shared.as_ref()?.used.get(&index).copied()
     }
 
-    /// How many requests of a PIM's producer were refused for want of room.
+    /// Number of a PIM's requests rejected for lack of room.
     pub(crate) fn refused(&self, pim: u32) -> u64 {
         self.shared.as_ref().and_then(|shared| shared.refused.get(&pim).copied()).unwrap_or_default()
     }
@@ -292,7 +292,7 @@ impl World {
         self.plan.mutation == Some(mutation)
     }
 
-    /// Goes on until `end`, or until `enough`; whether it was enough.
+    /// Continues until `end`, or until `enough`; returns whether it was enough.
     fn until(&mut self, end: u64, enough: impl Fn(&World) -> bool) -> Check<bool> {
         let mut at_rest = 0u32;
         loop {
