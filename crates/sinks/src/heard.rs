@@ -18,7 +18,7 @@ struct Inner {
     since: Instant,
     /// Microseconds after `since`, plus one; 0 = never.
     last: AtomicU64,
-    /// The same, of the last attempt that nobody answered.
+    /// The same, of the last unanswered attempt.
     missed: AtomicU64,
     silence: Notify,
 }

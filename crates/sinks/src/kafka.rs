@@ -48,7 +48,7 @@ pub struct KafkaSettings {
     /// How long records are sent again before they have failed: longer than a broker's restart or a leader's election
     /// takes.
     pub delivery_timeout: Duration,
-    /// After this long without a delivery, a subscription's producer is closed, and its client if nobody else uses it.
+    /// Idle time after which a subscription's producer is closed, together with its client if that is otherwise unused.
     pub idle_timeout: Duration,
     /// Clients open at the same time, each with its own brokers and credentials.
     pub clients: usize,
@@ -117,7 +117,7 @@ impl Sink for KafkaSink {
 
 impl Inner {
     async fn deliver(&self, delivery: &Delivery) -> Vec<Outcome> {
-        // Records have just what the contract says: nothing of traces.
+        // Records have only the contract's fields, without traces.
         let Delivery { subscription, events, traces: _ } = delivery;
         let Destination::Kafka(destination) = &subscription.destination else {
             return vec![Outcome::Broken(crate::misdirected(&subscription.destination)); events.len()];
@@ -132,7 +132,7 @@ impl Inner {
             begin_within: self.settings.open_timeout + self.settings.delivery_timeout,
         };
         let mut outcomes = vec![None; events.len()];
-        // Every step has a limit of its own; this one is for what nobody thought of.
+        // Every step has its own limit; this one is for unforeseen delays.
         let at_most = batch.begin_within + self.settings.delivery_timeout + SLACK;
         let rest = match tokio::time::timeout(at_most, batch.send(&mut outcomes)).await {
             Ok(Ok(())) => Outcome::Abandoned,

@@ -75,7 +75,7 @@ pub struct Sinks {
 }
 
 impl Sinks {
-    /// Puts the sinks together; `make` gives that of each type. `heard` is told of attempts that nobody answered.
+    /// Assembles the sinks; `make` returns the one of each type. `heard` is notified of unanswered attempts.
     pub fn new<E>(heard: Heard, make: impl FnMut(DestinationType) -> Result<Box<dyn Sink>, E>) -> Result<Sinks, E> {
         let by_type = DestinationType::ALL.into_iter().map(make).collect::<Result<_, E>>()?;
         Ok(Sinks { heard, by_type })

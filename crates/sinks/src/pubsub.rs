@@ -37,7 +37,7 @@ pub enum Access {
         /// `https://…`; `None` for the global endpoint.
         endpoint: Option<String>,
     },
-    /// Somebody who asks for no credentials: an emulator.
+    /// No credentials requested: an emulator.
     Anonymous {
         /// `http://…`.
         endpoint: String,
@@ -103,7 +103,7 @@ impl PubsubSink {
 impl Sink for PubsubSink {
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
         let inner = Arc::clone(&self.inner);
-        // Messages have just what the contract says: nothing of traces.
+        // Messages have only the contract's fields, without traces.
         async move { inner.deliver(&delivery.subscription, &delivery.events).await }.boxed()
     }
 

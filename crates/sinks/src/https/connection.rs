@@ -239,7 +239,7 @@ impl Http2 {
         builder.max_header_list_size(MAX_HEADER_LIST);
         let opened = builder.handshake(TokioIo::new(Frames::new(stream, Arc::clone(&goaway)))).await;
         let (sender, driver) = opened.map_err(|error| Lost::of(&error, goaway.load(Ordering::Relaxed)))?;
-        // An error of the connection is told to every request on it.
+        // A connection error is reported to every request on it.
         hyper::rt::Executor::execute(&tasks, driver);
         Ok(Http2 { sender, shared: Arc::new(Shared { tasks, goaway, _slot: slot }) })
     }
@@ -272,7 +272,7 @@ impl Http2 {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// Whether nobody else has a handle.
+    /// Whether there is no other handle.
     pub(crate) fn is_idle(&self) -> bool {
         Arc::strong_count(&self.shared) == 1
     }

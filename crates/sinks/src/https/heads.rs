@@ -16,7 +16,7 @@ use crate::connect::Stream;
 
 /// Headers that hyper's table has room for.
 pub(super) const MAX_HEADERS: usize = 100;
-/// So many of an answer's first headers are passed on whatever they are.
+/// Number of a response's first headers passed on unconditionally.
 const ANY: usize = 64;
 /// Of those behind them, the ones that say how the answer is to be read, and those that are looked at later.
 const TELLING: [&str; 8] = [

@@ -21,7 +21,7 @@ pub struct Lost {
     pub(crate) stream_only: bool,
 }
 
-/// What a loss says about the destination.
+/// Implication of a loss for the destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fate {
     /// It did that.
@@ -68,7 +68,7 @@ impl Lost {
 
     fn of_http2(error: &h2::Error, goaway: bool) -> Lost {
         if error.is_go_away() {
-            // Streams up to the last one that it names go on: whoever gets this error was beyond it.
+            // Streams up to the last one named in it continue: those with this error were beyond it.
             return match error.is_remote() {
                 true => Lost::new(GOAWAY, Fate::NotProcessed),
                 false => Lost::new(BAD_HTTP2, Fate::Theirs),

@@ -121,7 +121,7 @@ pub(crate) fn of_lost(lost: &Lost, stage: Stage, endpoint: &str) -> Outcome {
     }
 }
 
-/// The time was up. Whoever had begun to answer is there; of others nobody knows.
+/// The attempt timed out. A destination that has begun to respond is alive; otherwise its state is unknown.
 pub(crate) fn of_timeout(stage: Stage, limit: Duration, endpoint: &str) -> Outcome {
     let (what, is_silent) = match stage {
         Stage::Connecting => ("could not connect to", true),

@@ -62,7 +62,7 @@ impl Pool {
         Some(self.places.one(holder).await)
     }
 
-    /// Keeps a connection for the next attempt, unless somebody waits for its place.
+    /// Keeps a connection for the next attempt, unless another holder waits for its slot.
     pub(crate) fn give_back(&self, endpoint: &Endpoint, mut http1: Box<Http1>) {
         let holder = http1.holder();
         if !holder.is_some_and(|holder| self.is_short_of_places(holder)) && http1.is_usable() {
@@ -70,7 +70,7 @@ impl Pool {
         }
     }
 
-    /// Whether a connection of `holder` must not rest, because somebody waits for a place that it could have.
+    /// Whether a connection of `holder` must not stay idle, because another holder waits for a slot that it could have.
     pub(crate) fn is_short_of_places(&self, holder: Holder) -> bool {
         self.places.waiting() > 0 && (self.places.free() == 0 || self.holds_more_than_a_share(holder.pim))
     }
@@ -95,7 +95,7 @@ impl Pool {
         }
     }
 
-    /// Closes connections that rested for too long and drops endpoints that nobody uses.
+    /// Closes connections that were idle for too long and drops unused endpoints.
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
         self.endpoints.sweep(|endpoint| endpoint.sweep(now, self.settings.idle_timeout));
@@ -214,7 +214,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether nothing is left and nobody came for a while.
+    /// Whether nothing is left and it was unused for a while.
     fn sweep(&self, now: Instant, idle_timeout: Duration) -> bool {
         let mut open = self.open.lock();
         open.http1.retain(|resting| now < resting.since + idle_timeout);

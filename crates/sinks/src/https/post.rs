@@ -84,7 +84,7 @@ impl Post<'_> {
         }
     }
 
-    /// The outcome, and whether nobody watched the time.
+    /// The outcome, and whether the timeout was not watched.
     async fn send_until_processed(&self) -> (Outcome, bool) {
         let mut left = self.limit;
         let mut sent_again = 0;

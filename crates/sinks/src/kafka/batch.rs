@@ -128,7 +128,7 @@ impl Batch<'_> {
         (wave, None)
     }
 
-    /// Sends a wave off, and takes note of what becomes of it.
+    /// Sends a wave, and records its outcomes.
     async fn settle(&self, producer: &Producer, wave: Vec<Sent>, outcomes: &mut Outcomes) -> Result<(), Stop> {
         let (early, in_doubt) = match self.flush(producer).await {
             Ok(()) => (None, false),
@@ -221,7 +221,7 @@ impl Batch<'_> {
         outcome::of_error(error, self.since, self.topic.client.dials(), &self.names())
     }
 
-    /// The outcome of what nobody said anything about.
+    /// Outcome of events without a report.
     pub(crate) fn of_silence(&self) -> Outcome {
         self.of_error(&KrafkaError::timeout("an attempt"))
     }
@@ -233,7 +233,7 @@ impl Batch<'_> {
 
 struct Stop {
     outcome: Outcome,
-    /// Whether something may still be under way that nobody waits for.
+    /// Whether unobserved work may still be in flight.
     in_doubt: bool,
 }
 

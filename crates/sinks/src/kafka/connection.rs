@@ -141,7 +141,7 @@ impl Client {
         }
     }
 
-    /// The connected client. Whoever waited while somebody else failed to connect has failed, too.
+    /// The connected client. Waiting callers fail together with the one that connects.
     async fn kafka(&self) -> Result<Kafka, KrafkaError> {
         let asked_at = Instant::now();
         let mut connected = self.connected.lock().await;

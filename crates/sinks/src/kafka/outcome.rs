@@ -146,7 +146,7 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
             ErrorReason::InvalidDestinationConfiguration,
             format!("{brokers}: topic {topic} does not accept batches compressed with LZ4"),
         )),
-        // The broker says so.
+        // Reported by the broker.
         ErrorCode::RequestTimedOut | ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend => {
             Outcome::Failed(unacknowledged(names))
         }

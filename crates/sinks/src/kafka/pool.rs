@@ -20,7 +20,7 @@ use super::request::Prepared;
 use super::tunnel::Tunnel;
 use crate::kept::{Keep, Kept};
 
-/// Who waits for a place looks this often whether somebody has one without using it.
+/// Poll interval while waiting for a slot.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// All topics and clients.
@@ -76,7 +76,7 @@ impl Pool {
         let place = self.place(holder).await;
         let mut clients = self.clients.lock();
         let same_brokers = clients.entry(key.brokers.clone()).or_default();
-        // Somebody else may have come first.
+        // Another caller may have been faster.
         if let Some(client) = find(same_brokers, &key) {
             return client;
         }
@@ -161,7 +161,7 @@ mod tests {
     use crate::resolve::Resolver;
     use crate::tls::TlsClient;
 
-    /// A subscription whose client nobody else can use.
+    /// A subscription with an unshared client.
     fn subscription(pim: u32) -> (Subscription, KafkaDestination) {
         let id = SubscriptionId::generate();
         let destination = KafkaDestination {

@@ -29,7 +29,7 @@ const CONNECTIONS: usize = 4;
 const REQUESTS_PER_CONNECTION: usize = 100;
 /// Requests under way at most, so that none waits within the library, where its time would not count.
 pub(super) const REQUESTS: usize = CONNECTIONS * REQUESTS_PER_CONNECTION;
-/// A token comes from a file or the metadata server at once, from other services in a second or two.
+/// A token from a file or the metadata server is available at once, from other services within a second or two.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(8);
 /// For encoding and encryption; what waits costs no thread.
 const THREADS_AT_MOST: usize = 4;

@@ -40,7 +40,7 @@ pub(super) fn is_decided(error: &PublishError) -> bool {
     code(error).is_some_and(|code| !matches!(code, Code::DeadlineExceeded | Code::Cancelled))
 }
 
-/// Whether the service does not take the platform for whom it says it is.
+/// Whether the service rejects the platform's identity.
 pub(super) fn refuses_credentials(error: &PublishError) -> bool {
     code(error) == Some(Code::Unauthenticated)
 }
@@ -101,7 +101,7 @@ fn of_code(code: Code, named: &Named<'_>) -> Answer {
             ErrorReason::AuthenticationFailed,
             format!(": {principal} needs the role roles/pubsub.publisher on {topic}"),
         )),
-        // They are the platform's own: its operator is told.
+        // They are the platform's own: its operator is notified.
         Code::Unauthenticated => Outcome::Ours(Lack::Credentials),
         Code::NotFound => {
             Outcome::Broken(failure(ErrorReason::TopicNotFound, format!(": topic {topic} does not exist")))
