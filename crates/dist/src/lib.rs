@@ -1,8 +1,8 @@
 //! The packages of a release, made from a binary that is already built: an archive, a Debian package, the folder that a
 //! container image is built from, an SBOM and the licences of all dependencies. The same inputs give the same bytes.
 //!
-//! Reading order: the components of the binary ([`bill`]), documents about them ([`sbom`], [`licences`]), the contents of
-//! all packages ([`contents`]), and one file per package.
+//! Reading order: the components of the binary ([`bill`]), documents about them ([`sbom`], [`licences`]), the contents
+//! of all packages ([`contents`]), and one file per package.
 
 mod bill;
 mod command;

@@ -1,9 +1,9 @@
 //! Data folders of earlier versions with work in progress: this version continues all of it.
 //!
-//! `tests/data/upgrade` has a folder for each of them: `data.tar.gz` is the data folder after `kill -9`, with a backlog,
-//! attempts in flight, pending retries, held events, a notification in the outbox and a product's last state.
-//! `events.json` lists the events that must be delivered. `POSTRIDER_WRITE_FIXTURE=NAME cargo test … upgrade` adds the folder NAME,
-//! written by the binary under test.
+//! `tests/data/upgrade` has a folder for each of them: `data.tar.gz` is the data folder after `kill -9`, with a
+//! backlog, attempts in flight, pending retries, held events, a notification in the outbox and a product's last state.
+//! `events.json` lists the events that must be delivered. `POSTRIDER_WRITE_FIXTURE=NAME cargo test … upgrade` adds the
+//! folder NAME, written by the binary under test.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -70,7 +70,8 @@ fn product_updated(address: &str, id: &str, name: &str) {
     let signature = SigningKey::new(&Secret::new(INGEST_SECRET)).events_api(&now, body.as_bytes());
     let head = format!(
         "POST /ingest/akeneo/test HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\nx-akeneo-request-timestamp: {now}\r\nx-akeneo-request-signature: {signature}\r\n\r\n",
+         content-type: application/json\r\ncontent-length: {}\r\n\
+         x-akeneo-request-timestamp: {now}\r\nx-akeneo-request-signature: {signature}\r\n\r\n",
         body.len()
     );
     let mut stream = TcpStream::connect(address).unwrap();
