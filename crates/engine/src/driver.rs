@@ -189,15 +189,14 @@ impl Driver {
         let now = self.clock.steady;
         let at_once = self.more.then_some(now);
         let listen = (self.core.listens() || self.lacks.any()).then(|| now + LISTEN_EVERY);
-        let again = [
-            self.changes.again_at(),
-            self.changes.apply_again_at(),
-            self.routing.again_at(),
-            self.suspensions.again_at(),
-        ];
-        let trim = if self.stops() { None } else { Some(self.trimming.due()) };
-        let due = [at_once, self.core.poll_timeout(), listen, trim, self.stop_by];
-        due.into_iter().chain(again).flatten().min()
+        let due = [at_once, self.core.poll_timeout(), listen, self.suspensions.again_at()];
+        let changes = &self.changes;
+        // A stop only waits for what is in flight.
+        let goes_on = match self.stop_by {
+            None => [changes.again_at(), changes.apply_again_at(), self.routing.again_at(), Some(self.trimming.due())],
+            Some(by) => [Some(by), None, None, None],
+        };
+        due.into_iter().chain(goes_on).flatten().min()
     }
 
     /// How it has ended, if so; it does nothing any more then.

@@ -252,6 +252,22 @@ fn a_change_that_was_being_read_when_the_platform_stops_sets_nothing_going() {
     assert_eq!(bench.sent(), [0; 0]);
 }
 
+/// Found by simulation (seed 9074): what was to be read again was due for ever.
+#[test]
+fn a_stop_reads_nothing_again() {
+    let mut bench = Bench::new();
+    bench.version = 2;
+    bench.append();
+    bench.tell(Input::News);
+    assert_eq!(bench.changes(), Some(1));
+    bench.tell(Input::Changed { result: Err(unavailable()) });
+    bench.tell(Input::Stop);
+    bench.now = bench.now + 2 * SECOND;
+    bench.tell(Input::Timeout);
+    assert_eq!(bench.changes(), None);
+    assert!(bench.driver.poll_timeout().is_none_or(|at| at > bench.now), "due in the past");
+}
+
 #[test]
 fn a_suspension_is_tried_until_it_is_made_at_once_where_somebody_else_was_quicker() {
     let mut bench = Bench::new();

@@ -58,6 +58,10 @@ fn what_was_found_once_stays_found() {
         (1180, "a batch that went in parts after a restart began its hour anew with the second part"),
         (3936, "a stop in order brought a stopped lane back, and what it had dropped was counted again"),
         (8895, "a batch that failed after it had become too old took those behind it back with it"),
+        (
+            9074,
+            "a stop while changes could not be read: reading them again was due for ever, and the loop never rested",
+        ),
         (10395, "events that were too old before they were routed were told to be dropped, and sent"),
         (11816, "a revocation counted events of the suspension before it, if they were still to be routed"),
         (36944, "after a restart a resumed subscription got events of its suspension, if they were still to be routed"),
@@ -76,6 +80,7 @@ fn what_was_found_once_stays_found() {
             1278,
             "a suspension overtook a save: what was too old was told, but not recorded, and told again after a crash",
         ),
+        (4108, "a backlog was counted twice where a resume and the next suspension were learnt of together"),
         (4407, "a crash took away that events had expired: they were sent again, and each was told when it failed"),
     ] {
         check_one(Kind::Restless, seed);
