@@ -1,11 +1,11 @@
-//! No line of source is longer than 120 columns: neither code nor comments, which rustfmt leaves as they are.
+//! No line of source is longer than 120 columns, whether code or comments (which rustfmt does not change).
 
 use crate::shell;
 use crate::source::{self, File, Kind};
 
-/// Where there is source.
+/// Folders with sources.
 const FOLDERS: [&str; 4] = ["crates", "examples", "fuzz/fuzz_targets", "xtask"];
-/// Columns of a line.
+/// Maximum columns of a line.
 const COLUMNS: usize = 120;
 
 /// Runs the check and reports violations.
@@ -25,7 +25,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     Ok(wrong.is_empty())
 }
 
-/// The lines of a file that are too long. Raw literals are free: what they quote has no other form.
+/// The overlong lines of a file. Raw literals are exempt: their text cannot be wrapped.
 fn too_long(file: &File) -> Vec<String> {
     let long: Vec<(usize, usize)> = (1..)
         .zip(file.text.lines())

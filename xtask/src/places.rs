@@ -1,5 +1,5 @@
-//! Where the sources name a type of destination. A new type gets its own files and these places, and nothing else:
-//! ARCHITECTURE.md, "Adding a destination type", lists the same.
+//! Places in the sources that name a destination type. A new type needs its own files and changes at these places only;
+//! "Adding a destination type" in ARCHITECTURE.md has the same list.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::shell;
 use crate::source::{self, File, Kind, Piece};
 
-/// Files that name types of destination, beside those that are about one type.
+/// Files that name destination types, besides those of a single type.
 const PLACES: [&str; 5] = [
     "crates/domain/src/destination.rs",
     "crates/wire/src/api/destination.rs",
@@ -17,14 +17,14 @@ const PLACES: [&str; 5] = [
     "crates/app/src/config/settings.rs",
 ];
 
-/// Folders with a file for each type.
+/// Folders with one file for each type.
 const OWN: [&str; 3] = ["crates/domain/src/destination/", "crates/wire/src/api/destination/", "crates/sinks/src/"];
 
-/// Crates that are not shipped, or only hold samples for tests.
+/// Crates that are not shipped, or contain only samples for tests.
 const NOT_SHIPPED: [&str; 4] =
     ["crates/bench/", "crates/parts/", "crates/simulation/", "crates/store/src/conformance/"];
 
-/// A scheme and a protocol as well: only names of Rust types tell that the type of destination is meant.
+/// Also a scheme and a protocol: only names of Rust types refer to the destination type.
 const SCHEME: &str = "https";
 
 /// Runs the check and reports violations.
@@ -39,7 +39,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     Ok(wrong.is_empty())
 }
 
-/// How many types there are, and what is wrong.
+/// The number of types, and the violations.
 fn check_project() -> anyhow::Result<(usize, Vec<String>)> {
     let guide = std::fs::read_to_string(shell::root().join("ARCHITECTURE.md")).context("no ARCHITECTURE.md")?;
     let mut files = source::files("crates")?;
@@ -49,7 +49,7 @@ fn check_project() -> anyhow::Result<(usize, Vec<String>)> {
     Ok((types.len(), wrong))
 }
 
-/// The types: what has a file in each of the folders.
+/// The types: the names with a file in each folder.
 fn types(files: &[File]) -> BTreeSet<String> {
     let within = |folder: &str| -> BTreeSet<String> {
         let names = files.iter().filter_map(|file| file.path.strip_prefix(folder)?.strip_suffix(".rs"));
@@ -78,12 +78,12 @@ fn check(types: &BTreeSet<String>, files: &[File], guide: &str) -> Vec<String> {
             ));
         }
         if listed && named.is_empty() {
-            wrong.push(format!("{} names no type of destination any more: strike it from the list", file.path));
+            wrong.push(format!("{} names no type of destination any more: remove it from the list", file.path));
         }
     }
     for place in PLACES {
         if !files.iter().any(|file| file.path == place) {
-            wrong.push(format!("{place} is in xtask/src/places.rs and is not there"));
+            wrong.push(format!("{place} is in xtask/src/places.rs but does not exist"));
         }
         if !guide.contains(&format!("`{place}`")) {
             wrong.push(format!("{place} is not in ARCHITECTURE.md, \"Adding a destination type\""));
@@ -92,12 +92,12 @@ fn check(types: &BTreeSet<String>, files: &[File], guide: &str) -> Vec<String> {
     wrong
 }
 
-/// Whether a file is about one type: it or its folder has the type's name.
+/// Whether a file belongs to one type: its name or its folder's name is the type's.
 fn is_own(path: &str, name: &str) -> bool {
     path.split('/').any(|part| part == name || part.strip_suffix(".rs") == Some(name))
 }
 
-/// The types that a source names in its code, tests left aside, each with the line where it is first named.
+/// The types named in a source's code, without tests, each with the line of its first occurrence.
 fn named<'t>(types: &'t BTreeSet<String>, source: &str) -> Vec<(&'t str, usize)> {
     let pieces = source::pieces(shipped(source));
     let first = |name: &'t String| {
@@ -113,7 +113,7 @@ fn shipped(source: &str) -> &str {
     source.get(..tests).unwrap_or(source)
 }
 
-/// Whether a piece names a type: a word of an identifier, or a text that is the name and nothing else.
+/// Whether a piece names a type: as a word of an identifier, or as a string literal that is exactly the name.
 fn names(piece: &Piece<'_>, name: &str) -> bool {
     match piece.kind {
         Kind::Code if name == SCHEME => words(piece.text).any(|word| word == "Https"),

@@ -1,17 +1,17 @@
-//! Rust source, as far as the checks must tell code, comments and literals apart.
+//! Splits Rust source into code, comments and literals, as far as the checks need.
 
 use anyhow::Context;
 
 use crate::shell;
 
-/// What a piece of source is.
+/// The kind of a piece of source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Code,
     Comment,
-    /// A literal that can be broken into lines.
+    /// A literal that can be split across lines.
     Text,
-    /// A raw literal: every byte of it counts.
+    /// A raw literal: its exact text counts.
     Raw,
 }
 
@@ -20,18 +20,18 @@ pub(crate) enum Kind {
 pub(crate) struct Piece<'s> {
     pub(crate) kind: Kind,
     pub(crate) text: &'s str,
-    /// Its first line, from 1.
+    /// Its first line, counted from 1.
     pub(crate) line: usize,
 }
 
 /// A source file of the project.
 pub(crate) struct File {
-    /// From the project's root, with slashes.
+    /// Relative to the project's root, with slashes.
     pub(crate) path: String,
     pub(crate) text: String,
 }
 
-/// All source files below a folder of the project, by name.
+/// All source files below a folder of the project, sorted by name.
 pub(crate) fn files(folder: &str) -> anyhow::Result<Vec<File>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -53,7 +53,7 @@ pub(crate) fn files(folder: &str) -> anyhow::Result<Vec<File>> {
     Ok(found)
 }
 
-/// Takes a source apart.
+/// Splits a source into pieces.
 pub(crate) fn pieces(source: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let (mut rest, mut line) = (source, 1);
@@ -68,7 +68,7 @@ pub(crate) fn pieces(source: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The next piece: what it is, how much of it are quotes before and behind, and how long it is.
+/// The next piece: its kind, the lengths of its opening and closing quotes, and its total length.
 fn next(source: &str) -> (Kind, (usize, usize), usize) {
     if source.starts_with("//") {
         return (Kind::Comment, (0, 0), source.find('\n').unwrap_or(source.len()));
@@ -85,7 +85,7 @@ fn next(source: &str) -> (Kind, (usize, usize), usize) {
         return (Kind::Text, (1, usize::from(end > 1)), end);
     }
     if let Some(behind) = source.strip_prefix('\'') {
-        // What is no literal is the quote of a lifetime.
+        // A quote that opens no literal belongs to a lifetime.
         let character = behind.chars().next().map_or(0, char::len_utf8);
         let is_literal = behind.starts_with('\\') || behind[character..].starts_with('\'');
         let length = if is_literal { closing_quote(source, '\'') } else { 1 };
@@ -94,7 +94,7 @@ fn next(source: &str) -> (Kind, (usize, usize), usize) {
     (Kind::Code, (0, 0), code(source))
 }
 
-/// The opening of a raw literal, and what closes it.
+/// The opening of a raw literal, and its closing.
 fn raw(source: &str) -> Option<(usize, String)> {
     let prefix = ["r", "br", "cr"]
         .into_iter()
@@ -103,7 +103,7 @@ fn raw(source: &str) -> Option<(usize, String)> {
     Some((prefix.len() + hashes + 1, format!("\"{}", "#".repeat(hashes))))
 }
 
-/// The length of a literal that begins here.
+/// Length of a literal that begins here.
 fn closing_quote(source: &str, quote: char) -> usize {
     let mut escaped = false;
     for (index, character) in source.char_indices().skip(1) {
@@ -117,7 +117,8 @@ fn closing_quote(source: &str, quote: char) -> usize {
     source.len()
 }
 
-/// How far code goes: to a comment or a literal. A whole word at a time, so that `for"` opens no raw literal.
+/// Length of the code up to a comment or a literal. Words are skipped whole, so that `for"` does not open a raw
+/// literal.
 fn code(source: &str) -> usize {
     let word = source.find(|character: char| !character.is_alphanumeric() && character != '_').unwrap_or(source.len());
     if word > 0 {
@@ -125,7 +126,7 @@ fn code(source: &str) -> usize {
     }
     source.find(|character: char| character.is_alphanumeric() || "_/\"'".contains(character)).map_or(
         source.len(),
-        // A slash, or an underscore by itself, that opens nothing.
+        // A slash, or a single underscore, that opens nothing.
         |end| end.max(1),
     )
 }

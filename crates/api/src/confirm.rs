@@ -42,7 +42,7 @@ pub(crate) fn about_confirm() -> Operation {
     Operation::new(
         "confirmAddress",
         "Confirm the address of a technical contact",
-        "What the page's button does. A link works once, within 7 days, and only while the subscriber has that \
+        "Called by the page's button. A link works once, within 7 days, and only while the subscriber has that \
          address.",
     )
     .answers_with(200, "The address is confirmed.", Some(("text/html", Shown::Text)))

@@ -39,7 +39,7 @@ pub(crate) struct Route {
 
 /// An action.
 pub(crate) struct Action {
-    /// In lower case.
+    /// Lowercase.
     pub(crate) method: &'static str,
     pub(crate) about: fn() -> Operation,
     pub(crate) serve: MethodRouter<Arc<Api>>,

@@ -1,4 +1,4 @@
-//! The sinks of all types of destination, made from the settings.
+//! The sinks of all destination types, built from the settings.
 
 mod pubsub;
 
@@ -31,13 +31,13 @@ pub(crate) fn sinks(
             DestinationType::Pubsub => Box::new(pubsub::sink(settings, style, &connector)?),
             DestinationType::Kafka => Box::new(
                 KafkaSink::new(connector, style, kafka_settings(settings))
-                    .context("Kafka clients connect by way of a port of 127.0.0.1, and none can be listened on")?,
+                    .context("cannot listen on 127.0.0.1, which Kafka clients connect through")?,
             ),
         })
     })
 }
 
-/// Whether all sinks can be made, or the setting that is wrong and why.
+/// Checks that all sinks can be built; the error names the wrong setting and the reason.
 pub(crate) fn check(settings: &Settings) -> Result<(), (&'static str, &'static str)> {
     pubsub::access(settings, &pubsub::account()).map(drop)
 }

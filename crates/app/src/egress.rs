@@ -1,4 +1,4 @@
-//! How the platform connects to others: TLS roots, and the addresses that destinations may have.
+//! Outgoing connections: TLS roots and the addresses that destinations may have.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use sinks::tls::{TlsClient, roots_from_pem};
 use crate::config::settings::Settings;
 use crate::failure::{Exit, Failure};
 
-/// The one way out.
+/// The policy for all outgoing connections.
 pub(crate) fn connector(settings: &Settings) -> Result<Connector, Failure> {
     let tls = tls(settings).map_err(|error| Failure::new(Exit::Configuration, error))?;
     Ok(Connector::new(Arc::new(Resolver::system()), addresses(settings), tls))
 }
 
-/// TLS with the public roots and those of the operator.
+/// TLS with the public roots and the operator's.
 pub(crate) fn tls(settings: &Settings) -> anyhow::Result<TlsClient> {
     let mut roots = Vec::new();
     for path in &settings.top.extra_roots {
@@ -28,7 +28,7 @@ pub(crate) fn tls(settings: &Settings) -> anyhow::Result<TlsClient> {
     Ok(TlsClient::new(&roots)?)
 }
 
-/// Addresses that destinations may have.
+/// The addresses that destinations may have.
 pub(crate) fn addresses(settings: &Settings) -> AddressPolicy {
     AddressPolicy {
         allow_networks: settings.top.allow_networks.clone(),

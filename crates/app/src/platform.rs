@@ -42,7 +42,7 @@ pub(crate) struct Platform {
     running: Arc<Running>,
     store: Arc<dyn Store>,
     supervisor: Supervisor,
-    /// The listeners, which end once they have answered what was asked.
+    /// The listeners; each returns once it has answered its pending requests.
     serving: Vec<JoinHandle<()>>,
     ageing: JoinHandle<()>,
     notifier: Notifier,
@@ -163,7 +163,7 @@ impl Platform {
         self.supervisor.stop();
         for serving in self.serving {
             if let Err(error) = serving.await {
-                tracing::error!(%error, "a listener did not stop in order");
+                tracing::error!(%error, "a listener did not stop gracefully");
             }
         }
         self.supervisor.end_kept().await;
@@ -192,12 +192,12 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 fn stopped(supervisor: &Supervisor) -> impl Future<Output = ()> + use<> {
     let mut stopping = supervisor.stopping();
     async move {
-        // An error is the supervisor's end, which is a stop as well.
+        // An error means that the supervisor is gone, which is a stop as well.
         _ = stopping.wait_for(|stopping| *stopping).await;
     }
 }
 
-/// Starts what runs beside the platform's work, as far as the settings want it.
+/// Starts the background tasks that the settings enable.
 fn keep_up(
     supervisor: &mut Supervisor,
     settings: &Settings,
@@ -213,7 +213,7 @@ fn keep_up(
         let (store, settings) = (Arc::clone(store), settings.clone());
         let recheck =
             move || upkeep::recheck(store.clone(), tenure.shard, gateway.clone(), clock.clone(), settings.clone());
-        supervisor.keep("checks of permissions", recheck);
+        supervisor.keep("permission checks", recheck);
     }
     let every = settings.events_api.reconcile_every;
     if !every.is_zero() {
@@ -222,7 +222,7 @@ fn keep_up(
     }
     let hosts = settings.egress.check.iter().map(|check| (check.host.clone(), check.port)).collect::<Vec<_>>();
     if !hosts.is_empty() {
-        supervisor.keep("checks of the way out", move || check_while_silent(connector.clone(), hosts.clone()));
+        supervisor.keep("connectivity checks", move || check_while_silent(connector.clone(), hosts.clone()));
     }
 }
 

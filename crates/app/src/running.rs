@@ -1,4 +1,4 @@
-//! The engine as the API and the metrics see it.
+//! The engine as seen by the API and the metrics.
 
 use api::{LaneStatuses, Readiness};
 use async_trait::async_trait;
@@ -9,21 +9,21 @@ use engine::Engine;
 use engine::core::Survey;
 use tokio::sync::RwLock;
 
-/// The engine; empty once it is stopped.
+/// The engine; empty once stopped.
 pub(crate) struct Running(RwLock<Option<Engine>>);
 
 impl Running {
-    /// An engine that runs.
+    /// A running engine.
     pub(crate) fn new(engine: Engine) -> Running {
         Running(RwLock::new(Some(engine)))
     }
 
-    /// All lanes, with the figures of at most `at_most` subscriptions; `None` once the engine has stopped.
+    /// All lanes, with figures for at most `at_most` subscriptions; `None` once the engine has stopped.
     pub(crate) async fn survey(&self, at_most: usize) -> Option<Survey> {
         self.0.read().await.as_ref()?.survey(at_most).await
     }
 
-    /// Stops the engine; what it has under way may end.
+    /// Stops the engine gracefully: work in progress may finish.
     pub(crate) async fn stop(&self) {
         if let Some(engine) = self.0.write().await.take() {
             engine.stop().await;

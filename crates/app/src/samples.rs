@@ -11,7 +11,7 @@ use wire::json::{self, Value};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SampleError {
     /// Unknown type.
-    #[error("unknown event type {name:?}{}", nearest.as_ref().map(|n| format!("; did you mean {n:?}?")).unwrap_or_default())]
+    #[error("unknown event type {name:?}{}", suggestion(nearest.as_deref()))]
     UnknownType { name: String, nearest: Option<String> },
     /// An impossible change.
     #[error("cannot set {change:?}: {reason}")]
@@ -19,6 +19,11 @@ pub(crate) enum SampleError {
     /// Invalid example in the catalogue.
     #[error("the example of {0} is not JSON: {1}")]
     BadExample(String, json::JsonError),
+}
+
+/// Suggestion of a similar name.
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
 /// Full name of a known type; `com.akeneo.pim.v1.` is optional.

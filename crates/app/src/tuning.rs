@@ -1,4 +1,4 @@
-//! The settings of each crate, from the operator's.
+//! Derives each crate's settings from the operator's.
 
 use std::net::SocketAddr;
 
@@ -11,10 +11,10 @@ use crate::config::settings::Settings;
 use crate::config::value::{SchemaCheck, UnknownTypes};
 use crate::egress;
 
-/// Minimum memory for bodies, so that the largest ones fit beside others.
+/// Minimum memory for bodies: the largest ones must fit beside others.
 const LEAST_BODY_MEMORY: u64 = 16 << 20;
 
-/// Rules of delivery.
+/// The delivery rules.
 pub(crate) fn engine_settings(settings: &Settings) -> engine::Settings {
     let delivery = &settings.delivery;
     let defaults = delivery::Settings::default();
@@ -39,7 +39,7 @@ pub(crate) fn engine_settings(settings: &Settings) -> engine::Settings {
     }
 }
 
-/// The event types known here.
+/// The known event types.
 pub(crate) fn event_types(settings: &Settings) -> EventTypes {
     let further = settings.ingest.event_types.iter();
     EventTypes::with_registered(further.map(|name| RegisteredType { name: EventType::new(name), source: None }))
@@ -92,7 +92,7 @@ pub(crate) fn api_settings(settings: &Settings, public_url: String) -> api::Sett
     }
 }
 
-/// When an owner is told that a subscription is suspended too often.
+/// Number of suspensions after which the owner is warned.
 pub(crate) fn frequent(settings: &Settings) -> Frequent {
     Frequent { times: settings.notifications.frequent_suspensions.0, ..Frequent::default() }
 }

@@ -1,4 +1,5 @@
-//! What the platform does beside its work: ageing, deleting what is too old, asking PIMs about permissions.
+//! Maintenance beside the platform's work: counting hours of service, deleting old data, checking permissions with
+//! PIMs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,13 +12,13 @@ use tokio::sync::watch;
 use crate::config::settings::Settings;
 use crate::tuning;
 
-/// Interval of deleting log entries that are too old.
+/// Interval between deletions of old log entries.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
-/// Interval of telling the store how long the platform has run: a crash loses less than this.
+/// Interval at which the running time is saved; a crash loses less than this.
 const SERVED_EVERY: Duration = Duration::from_secs(5 * 60);
 
-/// Asks the PIMs of a shard periodically whether their clients may still use the platform. Never ends.
+/// Periodically asks the PIMs of a shard whether their clients may still use the platform. Never returns.
 pub(crate) async fn recheck(
     store: Arc<dyn Store>,
     shard: Shard,
@@ -68,8 +69,8 @@ pub(crate) async fn age(store: Arc<dyn Store>, tenure: Tenure, mut stopped: watc
     }
 }
 
-/// Deletes log entries of an owner's shard that are older than `keep`, and what was deleted before that, periodically.
-/// Ages are counted in hours of service. Never ends.
+/// Periodically deletes log entries of an owner's shard older than `keep`, and erases subscribers and subscriptions
+/// deleted before that. Ages are counted in hours of service. Never returns.
 pub(crate) async fn prune(store: Arc<dyn Store>, tenure: Tenure, keep: Duration) {
     loop {
         match store.prune_entries(&tenure, store.hour().ago(keep)).await {

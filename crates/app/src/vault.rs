@@ -1,11 +1,11 @@
-//! The keys of the configuration that protect secrets in the store.
+//! The configured keys that protect secrets in the store.
 
 use domain::Secret;
 use store::vault::{MasterKey, Vault};
 
 use crate::config::settings::Settings;
 
-/// The vault of the configured keys; `None` without keys. Errors describe the problem but never reveal keys.
+/// A vault with the configured keys; `None` without keys. Errors describe the problem but never reveal keys.
 pub(crate) fn configured(settings: &Settings) -> Result<Option<Vault>, String> {
     let keys = settings.encryption.keys.iter().map(master_key).collect::<Result<Vec<_>, _>>()?;
     let mut keys = keys.into_iter();

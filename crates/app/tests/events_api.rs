@@ -63,13 +63,14 @@ fn body(sender: usize, request: usize) -> String {
                     (format!("attribute_{number}"), json!([{"locale": "en_US", "scope": null, "data": data}]))
                 })
                 .collect();
+            let identifier = format!("{event}-{}", request % 20);
             json!({
                 "action": "product.updated",
                 "event_id": format!("{sender}-{request}-{event}"),
                 "event_datetime": "2026-11-03T09:00:13+01:00",
                 "author": "julia",
                 "author_type": "ui",
-                "data": {"resource": {"identifier": format!("{event}-{}", request % 20), "enabled": true, "values": values}}
+                "data": {"resource": {"identifier": identifier, "enabled": true, "values": values}}
             })
         })
         .collect();

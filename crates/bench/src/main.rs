@@ -36,7 +36,8 @@ struct Cli {
     /// Run for about a minute: fewer and shorter rounds
     #[arg(long)]
     quick: bool,
-    /// Only measurements whose name contains this text: ingest, delivery, fan-out, kafka, pubsub, latency, fairness, storage, idle, flat
+    /// Only measurements whose name contains this text: ingest, delivery, fan-out, kafka, pubsub, latency, fairness,
+    /// storage, idle, flat
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Program to measure [default: the `postrider` next to this one]

@@ -29,7 +29,8 @@ impl Aside {
         self.places.waiting()
     }
 
-    /// Does work on this many bytes for the holder, waiting for its turn if necessary. A panic propagates to the caller.
+    /// Does work on this many bytes for the holder, waiting for its turn if necessary. A panic propagates to the
+    /// caller.
     pub async fn run<T: Send + 'static>(
         &self,
         holder: Holder,

@@ -109,8 +109,10 @@ impl Attributes {
                     known.lock().insert(pim.id, Known { types, next: Instant::now() + FRESH });
                 }
                 Err(why) => {
-                    tracing::warn!(pim.name = %pim.name, %why, "could not fetch the PIM's attribute types; deltas use \
-                                                                the known ones");
+                    tracing::warn!(
+                        pim.name = %pim.name, %why,
+                        "could not fetch the PIM's attribute types; deltas use the known ones"
+                    );
                 }
             }
         });

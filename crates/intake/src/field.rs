@@ -1,4 +1,5 @@
-//! Fields of a `resource`, as tolerant as PHP's JSON needs: numbers for strings, objects for lists, lists for empty maps.
+//! Fields of a `resource`, as lenient as PHP's JSON requires: numbers for strings, objects for lists, lists for empty
+//! maps.
 
 use wire::json::Value;
 
@@ -21,7 +22,7 @@ pub(crate) fn code_of(value: &Value) -> Option<String> {
     }
 }
 
-/// What is wrong with a field of another type.
+/// The error for a field of an unexpected type.
 pub(crate) fn unlike(name: &str, expected: &str, found: &Value) -> String {
     format!("`{name}` is {}, expected {expected}", found.type_name())
 }

@@ -4,7 +4,8 @@
 //! Reading order: an event of a request ([`notice`]) and its entity ([`entity`]), the state of an entity ([`state`])
 //! and equality of values ([`sameness`]), the difference of two states ([`delta`]), the resulting events ([`making`]);
 //! then the [`bridge`], which processes requests in order and in one commit, with attribute types from the PIM
-//! ([`attributes`]) and the bridge's [`status`] for the operator. [`reconcile`] finds changes that the PIM failed to send.
+//! ([`attributes`]) and the bridge's [`status`] for the operator. [`reconcile`] finds changes that the PIM failed to
+//! send.
 
 pub mod entity;
 mod field;

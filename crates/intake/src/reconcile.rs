@@ -153,8 +153,8 @@ impl Reconciler {
         Reconciler { bridge, store, shard, source, overlap, clock, reached: Mutex::default() }
     }
 
-    /// Runs a round of each PIM at regular intervals, one request per PIM at a time. A long round, because its PIM is slow
-    /// or requests pauses, only delays the next one of that PIM.
+    /// Runs a round of each PIM at regular intervals, one request per PIM at a time. A long round, because its PIM is
+    /// slow or requests pauses, only delays the next one of that PIM.
     pub async fn run(self: Arc<Self>, every: Duration) {
         let mut rounds = Rounds::default();
         loop {
@@ -192,8 +192,10 @@ impl Reconciler {
         match self.round(pim, self.clock.wall()).await {
             Ok(Filled { events: 0, .. }) => tracing::debug!(pim.name = %pim.name, "reconciled; nothing was missing"),
             Ok(Filled { events, deltas, .. }) => {
-                tracing::warn!(pim.name = %pim.name, events, deltas, "reconciliation created events that the PIM \
-                                                                      failed to send");
+                tracing::warn!(
+                    pim.name = %pim.name, events, deltas,
+                    "reconciliation created events that the PIM failed to send"
+                );
             }
             Err(error) => {
                 tracing::warn!(pim.name = %pim.name, %error, "could not reconcile the PIM; retrying in the next round");

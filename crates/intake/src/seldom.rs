@@ -1,5 +1,5 @@
-//! Log lines that a sender can cause: at most one per minute for each cause and PIM, with the number of occurrences that it
-//! stands for.
+//! Log lines that a sender can cause: at most one per minute for each cause and PIM, with the number of occurrences
+//! that it stands for.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Rounds of reconciliation over several PIMs, under virtual time.
+//! Rounds of reconciliation over several PIMs, with virtual time.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -62,7 +62,7 @@ async fn a_pim_that_asks_for_pauses_delays_no_other() {
     tokio::time::sleep(Duration::from_secs(60 * 10 + 30)).await;
     let asked = source.0.lock().unwrap().clone();
     rounds.abort();
-    // Ten rounds after the first, which only takes note of the time; two kinds of entities each.
+    // Ten rounds after the first, which only records the time; each asks for two kinds of entities.
     assert_eq!(asked["quick"], 20, "{asked:?}");
-    assert_eq!(asked["slow"], 1, "one request at a time, and no second round beside the first");
+    assert_eq!(asked["slow"], 1, "one request at a time, and never two rounds at once");
 }

@@ -112,8 +112,10 @@ impl Post {
             }
             Err(why) => {
                 let pause = self.email_pause(outgoing.attempts);
-                tracing::warn!(subscription.id = %subscription, kind, %why, "retrying a notification by email in \
-                                                                             {pause:?}");
+                tracing::warn!(
+                    subscription.id = %subscription, kind, %why,
+                    "retrying a notification by email in {pause:?}"
+                );
                 self.again(outgoing, pause, true).await
             }
         }

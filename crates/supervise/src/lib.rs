@@ -1,4 +1,5 @@
-//! Supervision of background tasks: one that ends or panics is started again or stops the process, and the log says so.
+//! Supervision of background tasks: when one returns or panics, it is restarted or the process stops, and the log
+//! records it.
 
 mod restart;
 mod supervisor;

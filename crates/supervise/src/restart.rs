@@ -1,4 +1,4 @@
-//! Starting a task again.
+//! Restarts of tasks.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-/// Pause before a task is started again. It doubles with each further end, up to [`LONGEST_PAUSE`].
+/// Pause before a restart. It doubles with each further failure, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Longest pause; a task that ran longer than this starts over with [`FIRST_PAUSE`].
+/// Longest pause. After a run longer than this, the next pause is [`FIRST_PAUSE`] again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Runs a task until it ends; one that panics is started again after a pause.
+/// Runs a task until it returns; after a panic it is restarted with a pause.
 pub async fn restart_on_panic<F>(name: &'static str, mut start: impl FnMut() -> F)
 where
     F: Future<Output = ()>,
@@ -23,7 +23,7 @@ where
     }
 }
 
-/// Runs a task that has no end; one that ends or panics is started again after a pause.
+/// Runs a task that should never return; if it returns or panics, it is restarted after a pause.
 pub(crate) async fn restart<F>(name: &'static str, mut start: impl FnMut() -> F)
 where
     F: Future<Output = ()>,
@@ -45,10 +45,10 @@ async fn ended(task: impl Future<Output = ()>) -> Result<(), Duration> {
     AssertUnwindSafe(task).catch_unwind().await.map_err(|_| started.elapsed())
 }
 
-/// Waits before the next start; gives the pause after it.
+/// Waits before the next start; returns the pause after it.
 async fn again(name: &'static str, how: &'static str, pause: Duration, ran: Duration) -> Duration {
     let pause = if ran > LONGEST_PAUSE { FIRST_PAUSE } else { pause };
-    tracing::error!(task = name, "a background task {how}; it is started again in {pause:?}");
+    tracing::error!(task = name, "a background task {how}; restarting it in {pause:?}");
     tokio::time::sleep(pause).await;
     (2 * pause).min(LONGEST_PAUSE)
 }

@@ -1,4 +1,4 @@
-//! The tasks of a whole program.
+//! The background tasks of a whole program.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl Supervisor {
         Supervisor::default()
     }
 
-    /// Runs a task that has no end until the platform stops. One that ends or panics is started again after a pause.
+    /// Runs a task until the platform stops. If it returns or panics, it is restarted after a pause.
     pub fn keep<F>(&mut self, name: &'static str, start: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -31,13 +31,14 @@ impl Supervisor {
         self.kept.spawn(async move { restart(name, start).await });
     }
 
-    /// Runs a task that the platform cannot do without: a panic, or an end before the platform stops, is a failure.
+    /// Runs a task that the platform cannot do without. If it panics, or returns before the platform stops, the
+    /// platform fails.
     pub fn need(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let (stopping, failed) = (self.stopping.subscribe(), Arc::clone(&self.failed));
         tokio::spawn(async move {
             let panicked = AssertUnwindSafe(task).catch_unwind().await.is_err();
             if panicked || !*stopping.borrow() {
-                tracing::error!(task = name, panicked, "a task that the platform needs ended; the platform stops");
+                tracing::error!(task = name, panicked, "an essential task ended; the platform is stopping");
                 failed.send_replace(Some(name));
             }
         })
@@ -58,12 +59,12 @@ impl Supervisor {
         }
     }
 
-    /// Announces the stop: needed tasks may end now.
+    /// Announces the stop: from now on, essential tasks may return.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
     }
 
-    /// Ends the tasks that have no end of their own.
+    /// Aborts the tasks that never return by themselves.
     pub async fn end_kept(&mut self) {
         self.kept.shutdown().await;
     }
@@ -83,7 +84,7 @@ mod tests {
         }
     }
 
-    /// A supervisor with a kept task that runs for `lasts` and then panics, and how often it was started.
+    /// A supervisor with a kept task that panics after `lasts`, and the number of its starts.
     fn failing(lasts: Duration) -> (Supervisor, Arc<AtomicUsize>) {
         let mut supervisor = Supervisor::new();
         let starts = Arc::new(AtomicUsize::new(0));
@@ -148,6 +149,6 @@ mod tests {
         supervisor.stop();
         ends.await.unwrap();
         let failed = tokio::time::timeout(Duration::from_secs(60), supervisor.failed()).await;
-        assert!(failed.is_err(), "an orderly end was taken for a failure");
+        assert!(failed.is_err(), "a graceful end counted as a failure");
     }
 }

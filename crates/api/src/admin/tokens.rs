@@ -79,8 +79,7 @@ pub(crate) fn about_remove() -> Operation {
     Operation::new(
         "removeToken",
         "Revoke a platform token",
-        "Takes effect immediately; the client's other tokens stay \
-                                                              valid.",
+        "Takes effect immediately; the client's other tokens stay valid.",
     )
     .sends_nothing()
     .answers_with(204, "Revoked.", None)
@@ -137,8 +136,8 @@ pub(crate) async fn add(
     let (token, kept) = new_platform_token(api.clock.wall()).ok_or_else(super::no_random_numbers)?;
     add_platform_token(api.store(), &owner, &kept).await?;
     tracing::info!(
-        pim.name = %pim.name, client.id = %owner.client_id, token.prefix = %kept.prefix, "operator issued a platform \
-                                                                                          token"
+        pim.name = %pim.name, client.id = %owner.client_id, token.prefix = %kept.prefix,
+        "operator issued a platform token"
     );
     let mut made = shown(&kept);
     if let Some(members) = made.as_object_mut() {

@@ -33,7 +33,7 @@ fn hash(key: &str) -> [u8; digest::SHA256_OUTPUT_LEN] {
     hash
 }
 
-/// Key of a request with exactly one `Authorization: Bearer <key>`; empty for other schemes.
+/// The key of a request with exactly one `Authorization: Bearer <key>`; empty for other schemes.
 pub(crate) fn key_sent(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none())?;

@@ -31,9 +31,10 @@ impl Registrations {
                 match hash_from_hex(&key.sha256) {
                     Some(hash) => by_key.entry(bucket(&hash)).or_default().push((hash, pim.clone())),
                     None => {
-                        tracing::error!(pim.name = %pim.name, key.prefix = %key.prefix, "the stored hash of a source \
-                                                                                         key is unreadable; rejecting \
-                                                                                         the key")
+                        tracing::error!(
+                            pim.name = %pim.name, key.prefix = %key.prefix,
+                            "the stored hash of a source key is unreadable; rejecting the key"
+                        )
                     }
                 }
             }

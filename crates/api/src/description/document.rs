@@ -196,6 +196,9 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 ),
                 "source" => ("The PIM's name.", text("shop")),
                 "file" => ("`{event type}.schema.json`.", text("com.akeneo.pim.v1.product.created.schema.json")),
+                "token" => {
+                    ("The code in the link.", text("018e32e05c1e7f4b9a3b2c1d0e0f0a0b00112233445566778899aabbccddeeff"))
+                }
                 _ => ("A reason or a code.", text("destination_timeout")),
             };
             object([

@@ -166,10 +166,7 @@ fn head(bytes: &[u8], seen: usize) -> Result<Option<(usize, At)>, Fault> {
         Ok(Status::Partial) => Ok(None),
         Err(ParseError::TooManyHeaders) => Err(Fault::new(
             because::TOO_MANY_HEADERS,
-            format!(
-                "a request may have at most {MAX_HEADERS} header \
-                                                               fields"
-            ),
+            format!("a request may have at most {MAX_HEADERS} header fields"),
         )),
         Err(error) => Err(Fault::malformed(format!("unreadable request: {error}"))),
     }

@@ -18,8 +18,7 @@ pub(crate) fn about() -> Operation {
     Operation::new(
         "listSubscribers",
         "List subscribers",
-        "The caller's active and revoked subscribers as a bare \
-                                                           array.",
+        "The caller's active and revoked subscribers as a bare array.",
     )
     .answers(200, "The subscribers.", Shown::List("Subscriber"))
 }

@@ -58,10 +58,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
 
 async fn demo(keep: bool) -> Result<(), Failure> {
     let stop = Stop::listen()?;
-    let folder = tempfile::Builder::new().prefix("postrider-demo-").tempdir().context(
-        "cannot create a temporary \
-                                                                                       folder",
-    )?;
+    let folder =
+        tempfile::Builder::new().prefix("postrider-demo-").tempdir().context("cannot create a temporary folder")?;
     let stage = Stage::set(folder.path()).await?;
     let played = stage.play().await;
     if keep && played.is_ok() {

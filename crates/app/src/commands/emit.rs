@@ -37,7 +37,12 @@ pub(crate) struct EmitArgs {
     url: String,
 
     /// Producer key of a PIM; `-` reads a line of standard input
-    #[arg(long, env = "POSTRIDER_KEY", hide_env_values = true, required_unless_present_any = ["print", "list", "key_file"])]
+    #[arg(
+        long,
+        env = "POSTRIDER_KEY",
+        hide_env_values = true,
+        required_unless_present_any = ["print", "list", "key_file"]
+    )]
     key: Option<String>,
 
     /// File with the producer key

@@ -52,7 +52,14 @@ pub(crate) struct ListenArgs {
     forward_to: Option<String>,
 
     /// Responses in turn: statuses, `slow` (200 after 10 s), `close` (no response)
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_reply, default_value = "200", conflicts_with = "forward_to")]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_parser = parse_reply,
+        default_value = "200",
+        conflicts_with = "forward_to"
+    )]
     respond: Vec<Reply>,
 
     /// Output format

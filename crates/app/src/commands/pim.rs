@@ -326,6 +326,13 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     let pims = store.all_pims().await.map_err(anyhow::Error::from)?;
     if args.json {
         for pim in &pims {
+            let keys = pim.keys.iter().map(|key| {
+                serde_json::json!({
+                    "prefix": key.prefix,
+                    "created_at": key.created_at.to_string(),
+                    "origin": key.origin.as_str(),
+                })
+            });
             terminal::line(serde_json::json!({
                 "name": pim.name,
                 "url": pim.url,
@@ -333,7 +340,7 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
                 "trust_client_id": pim.keeps_clients_together(),
                 "origin": pim.provenance.pim.as_str(),
                 "withdrawn_at": pim.provenance.withdrawn_at.map(|at| at.to_string()),
-                "keys": pim.keys.iter().map(|key| serde_json::json!({"prefix": key.prefix, "created_at": key.created_at.to_string(), "origin": key.origin.as_str()})).collect::<Vec<_>>(),
+                "keys": keys.collect::<Vec<_>>(),
                 "static_tokens": pim.static_tokens.len(),
                 "events_api": pim.events_api_secret.is_some(),
                 "created_at": pim.created_at.to_string(),

@@ -100,7 +100,11 @@ macro_rules! settings {
             /// Reads all settings; `None` if any is invalid. Checks all of them first.
             pub(super) fn read(source: &mut dyn Source) -> Option<Settings> {
                 let mut rows = TABLE.iter();
-                $( $( let $name = read_one::<$ty>(source, rows.next()?); )* let $group = || Some($Group { $($name: $name?,)* }); let $group = $group(); )*
+                $(
+                    $( let $name = read_one::<$ty>(source, rows.next()?); )*
+                    let $group = || Some($Group { $($name: $name?,)* });
+                    let $group = $group();
+                )*
                 Some(Settings { $($group: $group?,)* })
             }
 
@@ -278,8 +282,8 @@ settings! {
         /// A failed notification is retried until the pauses between its attempts add up to this time. Downtime of the
         /// platform does not count.
         give_up_after: Duration = "3d";
-        /// Whether email addresses of technical contacts must be confirmed. A new address gets one email with a link, and no
-        /// other until a person opens the link and confirms. Webhooks are not affected.
+        /// Whether email addresses of technical contacts must be confirmed. A new address gets one email with a link,
+        /// and no others until the link is opened and confirmed. Webhooks are not affected.
         confirm_addresses: bool = "false";
     }
 
@@ -311,8 +315,8 @@ settings! {
         keep_logs: Duration = "30d";
         /// Maximum size of stored events; one PIM may use half of it. Above it, producers get 429 until there is space.
         max_log_size: Size = "50 GiB";
-        /// Maximum size of the last known product states of one PIM's Events API bridge. Above it, new states are discarded:
-        /// events are still delivered, but the next change of such a product or product model has no delta.
+        /// Maximum size of the last known product states of one PIM's Events API bridge. Above it, new states are
+        /// discarded: events are still delivered, but the next change of such a product or product model has no delta.
         max_product_states: Size = "10 GiB";
         /// Minimum free disk space; below it, producers get 429.
         min_free_disk: Size = "512 MiB";

@@ -26,7 +26,9 @@ pub(crate) struct Family {
 }
 
 macro_rules! families {
-    ($( $(#[doc = $section:literal])* $name:ident = $kind:ident $text:literal [$($label:literal),*] $help:literal; )*) => {
+    ($(
+        $(#[doc = $section:literal])* $name:ident = $kind:ident $text:literal [$($label:literal),*] $help:literal;
+    )*) => {
         /// Defines a metric.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub(crate) enum Metric { $( #[doc = $help] $name, )* }
@@ -119,7 +121,8 @@ families! {
         "Failed attempts of one subscription.";
     SubscriptionBacklog = Gauge "postrider_subscription_backlog_events" ["subscription", "pim", "destination_type"]
         "Pending events of one subscription.";
-    SubscriptionOldest = Gauge "postrider_subscription_oldest_undelivered_seconds" ["subscription", "pim", "destination_type"]
+    SubscriptionOldest = Gauge
+        "postrider_subscription_oldest_undelivered_seconds" ["subscription", "pim", "destination_type"]
         "Age of the oldest pending event of one subscription; 0 if there is none.";
     SubscriptionLag = Gauge "postrider_subscription_log_lag_events" ["subscription", "pim", "destination_type"]
         "Events of the log that one subscription has yet to scan; 0 if it keeps up.";

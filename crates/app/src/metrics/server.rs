@@ -31,10 +31,8 @@ where
 {
     let cannot = |error: std::io::Error| {
         let error = anyhow::Error::from(error).context(format!("cannot listen on {address} for metrics"));
-        Failure::new(Exit::Failed, error).hint(
-            "choose another address with --metrics-listen; port 0 chooses a free \
-                                                port",
-        )
+        Failure::new(Exit::Failed, error)
+            .hint("choose another address with --metrics-listen; port 0 chooses a free port")
     };
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;

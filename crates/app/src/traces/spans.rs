@@ -32,11 +32,12 @@ attributes! {
     EventId = "cloudevents.event_id" "`id` of the event.";
     EventType = "cloudevents.event_type" "`type` of the event.";
     MessageId = "messaging.message.id" "`id` of the event, under its name in the messaging conventions.";
-    System = "messaging.system" "`postrider` for ingest; the messaging system, such as `kafka`, for delivery to a topic.";
+    System = "messaging.system"
+        "`postrider` for ingest; the messaging system, such as `kafka`, for delivery to a topic.";
     OperationName = "messaging.operation.name" "`accept` or `deliver`.";
     OperationType = "messaging.operation.type" "`receive` or `send`.";
-    BatchCount = "messaging.batch.message_count" "Number of events in the request or in the topic's batch, if more \
-                                                  than a single event.";
+    BatchCount = "messaging.batch.message_count"
+        "Number of events in the request or in the topic's batch, if more than a single event.";
     Topic = "messaging.destination.name" "The topic.";
     HttpMethod = "http.request.method" "`POST`, for HTTPS.";
     ServerAddress = "server.address" "Host of the endpoint, for HTTPS. Path and query are not recorded because they \

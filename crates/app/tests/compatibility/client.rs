@@ -131,7 +131,10 @@ pub(crate) fn new_subscription() -> Value {
         "subject": PIM_URL,
         "type": "https",
         "events": ["com.akeneo.pim.v1.product.created", "com.akeneo.pim.v1.product.updated"],
-        "config": {"url": "https://app.example.com/events", "secret": {"primary": "your_primary_secret", "secondary": ""}},
+        "config": {
+            "url": "https://app.example.com/events",
+            "secret": {"primary": "your_primary_secret", "secondary": ""},
+        },
     })
 }
 

@@ -42,7 +42,8 @@ fn every_error_has_messages_codes_and_the_status_of_the_contract() {
 #[test]
 fn all_faults_of_a_request_come_in_one_answer_each_with_its_field() {
     let world = World::new();
-    let body = json!({"name": "", "contact": {"technical_email": "nobody", "notification_channels": ["email", "email"]}, "surprise": 1});
+    let contact = json!({"technical_email": "nobody", "notification_channels": ["email", "email"]});
+    let body = json!({"name": "", "contact": contact, "surprise": 1});
     let answer = world.call("POST", "/subscribers", Some(&body)).json(422);
     let fields: Vec<&Value> = answer["errors"].as_array().unwrap().iter().map(|error| &error["field"]).collect();
     assert_eq!(fields, ["name", "contact.technical_email", "contact.notification_channels[1]", "surprise"]);

@@ -40,7 +40,13 @@ fn notification_channels() {
     // `webhook` requires a URL and a secret of 16 to 256 characters.
     assert_eq!(channels(json!({"notification_channels": ["webhook"]})).messages(422).len(), 2);
     let url = "https://app.example.com/notifications";
-    let with = |secret: &str| json!({"notification_channels": ["email", "webhook"], "notification_webhook_url": url, "notification_webhook_secret": secret});
+    let with = |secret: &str| {
+        json!({
+            "notification_channels": ["email", "webhook"],
+            "notification_webhook_url": url,
+            "notification_webhook_secret": secret,
+        })
+    };
     channels(with(&"s".repeat(15))).messages(422);
     channels(with(&"s".repeat(257))).messages(422);
     for length in [16, 256] {

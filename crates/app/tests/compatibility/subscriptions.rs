@@ -151,10 +151,9 @@ fn a_patch_is_merged_and_a_new_type_needs_all_of_its_config() {
         ("X-PIM-CLIENT-ID", "app"),
         ("Content-Type", "application/merge-patch+json"),
     ];
-    assert_eq!(
-        world.raw("PATCH", &format!("/api/v1{path}"), &headers, r#"{"send_product_identifier":true}"#).json(200)["send_product_identifier"],
-        true
-    );
+    let change = r#"{"send_product_identifier":true}"#;
+    let changed = world.raw("PATCH", &format!("/api/v1{path}"), &headers, change).json(200);
+    assert_eq!(changed["send_product_identifier"], true);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::client::Client;
 use crate::running::Running;
-use crate::sample::{Sample, text};
+use crate::sample::{Sample, event, text};
 
 /// Time limit of short operations.
 const SOON: Duration = Duration::from_secs(60);
@@ -97,7 +97,7 @@ async fn events_reach_a_topic_in_order_and_a_deleted_topic_suspends() {
     assert!(said.contains(&format!("Pub/Sub destinations use the emulator at {}", emulator.host())), "{said}");
 
     emulator.delete_topic(&topic).unwrap();
-    client.publish(&["{\"specversion\":\"1.0\",\"id\":\"late\",\"source\":\"s\",\"type\":\"com.akeneo.pim.v1.product.created\",\"data\":{\"product\":{\"uuid\":\"u\"}}}".to_owned()]).await.unwrap();
+    client.publish(&[event("late", "product.created")]).await.unwrap();
     let subscription =
         until("suspended", async || Some(client.get(&path).await).filter(|s| s["status"] == "suspended")).await;
     assert_eq!(subscription["type"], "pubsub");
@@ -114,7 +114,7 @@ async fn events_reach_a_topic_in_order_and_a_deleted_topic_suspends() {
     emulator.create_topic("pim-events").unwrap();
     let before = emulator.counts(&topic).unwrap().messages;
     client.order(&format!("{path}/resume")).await.unwrap();
-    client.publish(&["{\"specversion\":\"1.0\",\"id\":\"later\",\"source\":\"s\",\"type\":\"com.akeneo.pim.v1.product.created\",\"data\":{\"product\":{\"uuid\":\"u\"}}}".to_owned()]).await.unwrap();
+    client.publish(&[event("later", "product.created")]).await.unwrap();
     until("delivered", async || (emulator.counts(&topic).unwrap().messages > before).then_some(())).await;
 }
 

@@ -66,7 +66,10 @@ pub(crate) fn event(id: &str, event_type: &str) -> String {
         "source": "pim",
         "type": format!("com.akeneo.pim.v1.{event_type}"),
         "time": "2026-11-02T08:00:00Z",
-        "data": {"product": {"uuid": "4a40cffc-a02d-5dd1-877c-5876596015f4"}, "author": {"identifier": "erp", "type": "api"}},
+        "data": {
+            "product": {"uuid": "4a40cffc-a02d-5dd1-877c-5876596015f4"},
+            "author": {"identifier": "erp", "type": "api"},
+        },
     })
     .to_string()
 }

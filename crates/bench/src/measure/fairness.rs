@@ -1,4 +1,4 @@
-//! What a tenant with 400 subscriptions, whose endpoints hold every connection that it may have, costs another one.
+//! The latency cost to a tenant of another tenant with 400 subscriptions whose endpoints hold every connection allowed.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -23,23 +23,24 @@ use crate::platform::Stage;
 use crate::producer::Target;
 use crate::table::{Aim, Row, Table, share};
 
-/// The key of the hostile tenant.
+/// Key of the hostile tenant.
 const HOSTILE_KEY: &str = "another-key-for-benchmarks-only";
-/// Its subscriptions, each to a host of its own: one host would be bounded by its rate.
+/// Its subscriptions, each with its own host: a shared host would be limited by its rate.
 const HOSTILE: u16 = 400;
-/// Between its events, each of which goes to all of its subscriptions: a little more than its connections can carry.
+/// Interval between its events, each of which goes to all its subscriptions: slightly more than its connections can
+/// carry.
 const HOSTILE_PAUSE: Duration = Duration::from_millis(500);
-/// How long its endpoints take to answer: just within an attempt's time.
+/// Response time of its endpoints: just within the timeout of an attempt.
 const SLOW: Duration = Duration::from_millis(4_500);
-/// As many connections are there by default (`delivery.max_connections`); a PIM may hold three quarters of them.
+/// The default number of connections (`delivery.max_connections`); a PIM may hold three quarters of them.
 const CONNECTIONS: usize = 4_096;
-/// When to begin the measurement: they are held, but for those that just change hands.
+/// Connections held when the measurement begins: all allowed, except those just being reused.
 const HELD: usize = CONNECTIONS * 3 / 4 * 9 / 10;
-/// How long it may take until then.
+/// Longest wait for that.
 const UNTIL_HELD: Duration = Duration::from_secs(120);
-/// Between two events of the other tenant.
+/// Interval between events of the other tenant.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How much slower the other tenant's events may be beside the hostile one.
+/// Highest acceptable latency of the other tenant's events, as a multiple of the latency alone.
 const SLOWER_AT_MOST: f64 = 2.0;
 
 /// Endpoints that answer late, on all addresses of this machine.
@@ -63,12 +64,12 @@ impl SlowEndpoints {
         Ok(SlowEndpoints { port, held })
     }
 
-    /// A URL for each subscription.
+    /// One URL for each subscription.
     fn urls(&self) -> impl Iterator<Item = String> {
         (0..HOSTILE).map(|number| format!("http://127.1.{}.{}:{}/hook", number / 256, number % 256, self.port))
     }
 
-    /// Waits until so many requests are under way.
+    /// Waits until this many requests are in flight.
     async fn wait_until_held(&self) -> anyhow::Result<()> {
         let start = Instant::now();
         while self.held.load(Ordering::Relaxed) < HELD {
@@ -119,7 +120,7 @@ impl Bench<'_> {
                 let body = samples.event(samples.take(1));
                 hostile.send(&mut client, body).await?;
             }
-            #[expect(unreachable_code, reason = "tells the type of the errors")]
+            #[expect(unreachable_code, reason = "gives the type of the errors")]
             anyhow::Ok(())
         });
         slow.wait_until_held().await?;
@@ -149,12 +150,12 @@ impl Bench<'_> {
     }
 }
 
-/// As many open files as wanted, if the system allows it; the platform gets the same limit.
+/// Raises the limit of open files as far as the system allows; the platform inherits it.
 fn open_files(wanted: u64) {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < wanted) {
         let most = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-        // If it is not enough, the measurement says so.
+        // If it is not enough, the measurement reports it.
         _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum });
     }
 }

@@ -99,8 +99,10 @@ impl Bridge {
         filled.bad = bad.len();
         if let Some(entities) = self.seldom.note(pim.id, Cause::Entity, bad.len()) {
             let why = bad.last().map(String::as_str).unwrap_or_default();
-            tracing::warn!(pim.name = %pim.name, entities, why, "skipped unrecognisable entities of the PIM's REST API \
-                                                                 in reconciliation; `why` is about the latest");
+            tracing::warn!(
+                pim.name = %pim.name, entities, why,
+                "skipped unrecognisable entities of the PIM's REST API in reconciliation; `why` is about the latest"
+            );
         }
         let turn = Arc::clone(self.turns.lock().entry(pim.id).or_default());
         let _turn = turn.lock().await;

@@ -93,8 +93,10 @@ impl Bridge {
         }
         if let Some(entities) = self.seldom.note(pim.id, Cause::Snapshot, made.damaged) {
             let why = made.damaged_why.as_deref().unwrap_or_default();
-            tracing::error!(pim.name = %pim.name, entities, why, "the last states of entities cannot be read and are \
-                                                                  replaced; `why` is of the latest");
+            tracing::error!(
+                pim.name = %pim.name, entities, why,
+                "the last states of entities cannot be read and are replaced; `why` is of the latest"
+            );
         }
         if uncompared > 0 {
             self.note(pim.id, |note| {

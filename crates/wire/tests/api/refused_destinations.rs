@@ -272,7 +272,7 @@ fn tls() {
             certificate,
             "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         ),
-        &[("config.tls.client_key_pem", "invalid_key", "cannot be read")],
+        &[("config.tls.client_key_pem", "invalid_key", "the key is unreadable")],
     );
     check(
         kafka_with_tls(name, certificate, certificate, &other.key),
