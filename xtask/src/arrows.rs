@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::{places, shell};
+use crate::{lines, places, shell};
 
 /// Crates of ours that a crate may use, directly or indirectly.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -53,7 +53,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     if wrong.is_empty() {
         shell::say("all dependencies between crates are allowed");
     }
-    Ok(wrong.is_empty() & places::run()?)
+    Ok(wrong.is_empty() & places::run()? & lines::run()?)
 }
 
 fn check(graph: &Graph) -> anyhow::Result<Vec<String>> {

@@ -137,7 +137,7 @@ pub struct Api {
 impl Api {
     /// Builds the API.
     pub fn new(parts: Parts) -> Api {
-        let Parts { store, gateway, lanes, readiness, event_types, settings, clock, bridge, counters, tracer, metrics } =
+        let Parts { store, gateway, lanes, readiness, event_types, settings, clock, bridge, counters, tracer, .. } =
             parts;
         let rate_limit = RateLimit::new(settings.requests_per_second);
         let verdicts = Verdicts::new(settings.verdicts, clock.clone());
@@ -154,7 +154,7 @@ impl Api {
             rate_limit,
             clock,
             counters,
-            metrics,
+            metrics: parts.metrics,
             tracer,
             bridge,
             bodies,
