@@ -53,7 +53,7 @@ pub(crate) fn about_permission() -> Operation {
          if only one PIM is registered.",
     )
     .sends("Permission", r#"{"pim":"shop","permitted":false}"#)
-    .answers(200, "The updated client.", Shown::One("ClientRecord"))
+    .answers(200, "The updated client.", Shown::One("Client"))
     .invalid(ADMIN_FAULTS)
     .refuses(&[because::NOT_FOUND, because::CONCURRENT_CHANGE])
     .then("admitClient", &[("client_id", "$request.path.client_id")])
@@ -68,7 +68,7 @@ pub(crate) fn about_admission() -> Operation {
          revoked.",
     )
     .sends_any(vec![("application/json", "ClientOfPim")], false, Some(r#"{"pim":"shop"}"#))
-    .answers(200, "The updated client.", Shown::One("ClientRecord"))
+    .answers(200, "The updated client.", Shown::One("Client"))
     .invalid(ADMIN_FAULTS)
     .refuses(&[because::NOT_FOUND, because::NOT_REVOKED])
 }
@@ -76,7 +76,7 @@ pub(crate) fn about_admission() -> Operation {
 /// Schemas of the responses.
 pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     (
-        "ClientRecord",
+        "Client",
         r##"{"type": "object", "required": ["pim", "client_id", "permitted", "revoked_at"],
             "properties": {"pim": {"type": "string"},
           "client_id": {"type": "string"}, "permitted": {"type": "boolean"},
@@ -85,7 +85,7 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     ),
     (
         "ClientList",
-        r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/ClientRecord"}},
+        r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array", "items": {"$ref": "#/components/schemas/Client"}},
           "next": {"type": ["string", "null"], "description": "`after` of the next page; `null` on the last page."}}}"##,
     ),
 ];

@@ -264,5 +264,9 @@ async fn long_lists_come_in_pages() {
     assert_eq!(clients[150..], (0..150).map(|number| format!("app:{number}")).collect::<Vec<_>>());
     assert_eq!(pages("clients?pim=shop", "client_id").await, (of_shop, vec![100, 50]));
     admin(&world, "GET", "clients?after=shop").send().await.refused(422, "invalid_parameter");
+    admin(&world, "GET", "clients?after=1:%C3%A1").send().await.refused(422, "invalid_parameter");
+    admin(&world, "GET", "clients?after=12345678901:app").send().await.refused(422, "invalid_parameter");
+    let behind_all = admin(&world, "GET", "clients?after=9999999999:app").send().await.expect(200);
+    assert_eq!(behind_all["items"], json!([]));
     admin(&world, "GET", "pims?after=-1").send().await.refused(422, "invalid_parameter");
 }

@@ -283,7 +283,7 @@ settings! {
         /// platform does not count.
         give_up_after: Duration = "3d";
         /// Whether email addresses of technical contacts must be confirmed. A new address gets one email with a link,
-        /// and no others until the link is opened and confirmed. Webhooks are not affected.
+        /// and no others until it is confirmed. Webhooks are not affected.
         confirm_addresses: bool = "false";
     }
 

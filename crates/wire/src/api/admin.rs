@@ -155,7 +155,7 @@ pub const CLIENTS_QUERY: &[Parameter] = &[
     },
     Parameter {
         name: "after",
-        kind: Kind::Text(Form::of_pattern("^[0-9]{1,10}:.+$")),
+        kind: Kind::Text(Form::of_pattern("^[0-9]{1,10}:[!-~]([ -~]*[!-~])?$")),
         about: "Only those after this one: the `next` of the previous page.",
     },
 ];
@@ -218,8 +218,14 @@ pub struct ClientPlace {
 impl ClientPlace {
     fn parse(text: &str) -> Option<ClientPlace> {
         let (pim, client_id) = text.split_once(':')?;
-        let pim = pim.bytes().all(|byte| byte.is_ascii_digit()).then(|| pim.parse().ok()).flatten()?;
-        (!client_id.is_empty()).then(|| ClientPlace { pim: PimId(pim), client_id: ClientId(client_id.to_owned()) })
+        let is_number = (1..=10).contains(&pim.len()) && pim.bytes().all(|byte| byte.is_ascii_digit());
+        let is_client_id = client_id.trim() == client_id && client_id.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !is_number || !is_client_id || client_id.is_empty() {
+            return None;
+        }
+        // Larger than any PIM's number: behind all of them.
+        let pim = u32::try_from(pim.parse::<u64>().ok()?).unwrap_or(u32::MAX);
+        Some(ClientPlace { pim: PimId(pim), client_id: ClientId(client_id.to_owned()) })
     }
 }
 
