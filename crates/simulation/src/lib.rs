@@ -1,9 +1,9 @@
-//! Thousands of small worlds around the real engine, under virtual time: topology, traffic, receivers, storage, crashes
-//! and changes come from a seed, and the same seed plays the same world again.
+//! Thousands of small worlds around the real engine, under virtual time. Topology, traffic, receivers, storage, crashes
+//! and changes are derived from a seed; the same seed replays the same world.
 //!
-//! A [`plan::Plan`] says what a world is made of, a [`world::World`] plays it around `engine::driver::Driver` in the
-//! place of the engine's shell, an [`oracle::Oracle`] keeps the books on its own and knows nothing of lanes,
-//! [`property`] names what must hold, and [`mutation`] plants faults to show that a world would notice.
+//! A [`plan::Plan`] describes a world, a [`world::World`] plays it around `engine::driver::Driver` in place of the
+//! engine's shell, an [`oracle::Oracle`] keeps independent books without knowledge of lanes, [`property`] names the
+//! invariants, and [`mutation`] plants faults to prove that a world detects them.
 
 pub mod property;
 pub mod random;

@@ -1,4 +1,4 @@
-//! `sim`: plays the worlds of many seeds and says what happened; the same seed plays the same world again.
+//! `sim`: plays the worlds of many seeds and reports the results; the same seed replays the same world.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -102,6 +102,6 @@ fn plot() -> ExitCode {
 }
 
 fn say(text: &str) {
-    // Nobody reads on: then there is nobody to tell.
+    // The reader has closed the pipe: there is nothing to report to.
     let _ = writeln!(std::io::stdout(), "{text}");
 }

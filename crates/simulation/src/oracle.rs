@@ -1,5 +1,5 @@
-//! The oracle keeps its own books: which event is owed to which subscription, and how far it has come. It knows the
-//! contract (page 4) and what a restart finds in the store, and nothing of lanes.
+//! Independent books of the oracle: which event is owed to which subscription, and its progress. It knows the contract
+//! (page 4) and what a restart finds in the store, but nothing of lanes.
 
 mod batch;
 mod change;
@@ -16,22 +16,22 @@ use domain::{LoggedEvent, Position, SubscriptionId, Timestamp};
 
 pub use send::{Attempt, Sending};
 
-/// How far an event has come with one subscription.
+/// Progress of an event with one subscription.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// It is to be delivered.
+    /// To be delivered.
     Owed,
-    /// It waits for its retry.
+    /// Waiting for its retry.
     Retry,
-    /// It was throttled and waits for its turn.
+    /// Throttled, waiting for its turn.
     Throttled,
-    /// The platform was told that it is delivered.
+    /// Reported to the platform as delivered.
     Delivered,
-    /// It is given up, with an error entry.
+    /// Given up, with an error entry.
     Failed,
-    /// A suspension dropped it.
+    /// Dropped by a suspension.
     Dropped,
-    /// It was older than the platform keeps events.
+    /// Older than the retention of events.
     Expired,
 }
 
@@ -45,130 +45,130 @@ impl State {
 /// One event for one subscription.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// How far it has come.
+    /// Its progress.
     pub state: State,
-    /// What it is about.
+    /// Its entity.
     pub entity: u64,
-    /// When it was accepted.
+    /// Time of acceptance.
     pub accepted_at: Timestamp,
-    /// The attempt under way.
+    /// The attempt in flight.
     pub in_flight: Option<u64>,
-    /// Attempts that failed.
+    /// Failed attempts.
     pub failures: u8,
-    /// When its first attempt was made, as far as that counts; and in true time.
+    /// Time of its first attempt, as far as that counts; and in true time.
     pub first_tried_at: Option<Timestamp>,
     first_tried: u64,
-    /// When its retry is due.
+    /// Due time of its retry.
     pub due_at: Timestamp,
-    /// When the platform was last told of an outcome, in true time.
+    /// Time of the last outcome reported to the platform, in true time.
     pub told_at: u64,
-    /// How often the endpoint's application took it.
+    /// How often the endpoint's application accepted it.
     pub taken: u32,
     /// A crash made it unsettled again.
     pub repeated: bool,
-    /// It was under way when its lane was stopped.
+    /// It was in flight when its lane was stopped.
     pub late: bool,
-    /// Whether it is delivered is left open by the contract.
+    /// The contract leaves open whether it is delivered.
     pub optional: bool,
-    /// No order is promised for it: it came up while the destination was an endpoint.
+    /// No order is promised for it: it was due while the destination was an endpoint.
     pub loose: bool,
 }
 
-/// Whether a lane remembers that an event is settled which lies behind one of its batch that is not.
+/// Whether a lane remembers that an event is settled that lies behind an unsettled one of its batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ahead {
     Yes,
-    /// That depends on how the lane came by the other one.
+    /// Depends on how the lane got the other one.
     Perhaps,
 }
 
-/// What a topic did not take at the last attempt.
+/// Events rejected by a topic at the last attempt.
 #[derive(Clone, Debug)]
 struct Back {
-    /// Those events; not known after a restart.
+    /// Those events; unknown after a restart.
     positions: Option<BTreeSet<u64>>,
     /// The first position behind them.
     before: u64,
     failures: u32,
     /// The earliest time at which they may be sent again.
     until: Timestamp,
-    /// Nobody answered: they may be sent again as soon as anybody does.
+    /// The attempt was unanswered: they may be sent again as soon as any destination responds.
     silent: bool,
 }
 
-/// An outcome that counts: when, and whether it was a success.
+/// An outcome that counts: its time, and whether it was a success.
 type Counted = (Timestamp, bool);
 
-/// A topic that takes nothing.
+/// A topic that accepts nothing.
 #[derive(Clone, Debug)]
 struct Unfed {
-    /// How long it was tried.
+    /// Time spent trying.
     tried_for: Duration,
-    /// The same when its owner was last told, and the attempts since.
+    /// The same when its owner was last notified, and the attempts since.
     told_at: Duration,
     untold: u64,
-    /// The failure before, in this run of the process.
+    /// The previous failure, in this run of the process.
     last: Option<Timestamp>,
 }
 
 /// One subscription.
 #[derive(Clone, Debug)]
 pub struct Lane {
-    /// As it is stored.
+    /// The stored version.
     pub stored: Subscription,
-    /// As the engine was told.
+    /// The version known to the engine.
     pub known: Option<Subscription>,
-    /// What is owed to it, by position.
+    /// The events owed to it, by position.
     pub items: BTreeMap<u64, Item>,
-    /// It asked for its suspension and was not told otherwise since.
+    /// It requested its suspension and has received no other instruction since.
     pub halted: bool,
-    /// What it did not deliver is dropped; late answers change nothing.
+    /// Its undelivered events are dropped; late responses change nothing.
     pub stopped: bool,
     /// The generation in which the ledger's lane began.
     pub began_in: u32,
-    /// Counts the lanes that it had; attempts of an older one are late.
+    /// Number of its current lane; attempts of an older one are late.
     pub number: u32,
-    /// Events under way of the current one, and its attempts.
+    /// In-flight events of the current lane, and its attempts.
     pub in_flight: usize,
     under_way: usize,
     window: Vec<Counted>,
     back: Option<Back>,
     unfed: Option<Unfed>,
-    /// When its hour is to be judged although nothing happens.
+    /// When its hour is to be judged even without an outcome.
     judge_at: Option<Timestamp>,
     ahead: BTreeMap<u64, Ahead>,
-    /// Events before it were too old when they were not under way.
+    /// Events before it were too old while not in flight.
     expired_before: u64,
-    /// When the last save that was made was asked for, in true time; and the last that had a part of this lane that was
-    /// taken.
+    /// Time at which the last completed save was requested, in true time; and the same of the last save with an
+    /// accepted part of this lane.
     pub saved_at: u64,
     taken_at: u64,
-    /// What a restart finds.
+    /// The state found by a restart.
     durable: Asked,
-    /// The newest event that a receiver took for the first time, by receiver, lane and what it is about.
+    /// The newest event that a receiver accepted for the first time, by receiver, lane and entity.
     last_taken: HashMap<(usize, u32, u64), u64>,
     last_sent: Option<(Timestamp, f64)>,
     recently_sent: VecDeque<Timestamp>,
     pause_until: Timestamp,
-    /// Failures that the platform was told of.
+    /// Failures reported to the platform.
     pub failures_told: u64,
-    /// Those that a crash may have taken away, and those of which only a clock that was set knows whether they are to
-    /// be told.
+    /// Failures that a crash may have lost, and those for which it depends on a clock step whether they are to be
+    /// reported.
     pub failures_lost: u64,
     /// Suspensions by the platform.
     pub suspensions: u64,
-    /// Dropped events that may be counted beyond those that must be.
+    /// Dropped events that may be counted beyond the mandatory ones.
     pub may_count: u64,
     ordered_from: u64,
     /// Hold was switched on or off during the suspension.
     toggled: bool,
-    /// Dropped events that the owner was told of, on stable storage.
+    /// Dropped events reported to the owner, on stable storage.
     pub drops_told: u64,
-    /// Where it last began afresh: the store has forgotten what was dropped before.
+    /// Position of its last fresh start: the store has forgotten earlier drops.
     forgotten_before: u64,
-    /// Events of its PIM that were accepted while it was stopped, as long as the engine may not know that it was.
+    /// Events of its PIM accepted while it was stopped, as long as the engine may not know of the stop.
     passed_by: Vec<u64>,
-    /// The generation that the last resume began, and where.
+    /// The generation begun by the last resume, and its position.
     resumed: (u32, u64),
 }
 
@@ -181,12 +181,12 @@ pub struct Oracle {
     settings: delivery::Settings,
     /// Whether the wall clock was set.
     stepped: bool,
-    /// Whether the process was started again since: due times are by the wall clock then, and what is told by minutes
-    /// is not compared any more.
+    /// Whether the process was started again since: due times then follow the wall clock, and values per minute are no
+    /// longer compared.
     pub stepped_back: bool,
     /// Crashes so far.
     pub crashes: u64,
-    /// Deliveries of what the endpoint had already taken.
+    /// Deliveries of events already accepted by the endpoint.
     pub duplicates: u64,
 }
 
@@ -204,13 +204,12 @@ impl Oracle {
         }
     }
 
-    /// The place of a subscription.
+    /// The index of a subscription.
     pub fn find(&self, id: SubscriptionId) -> Option<usize> {
         self.by_id.get(&id).copied()
     }
 
-    /// Events were accepted: they are owed to every subscription that is active, or keeps its events, and asks for
-    /// them.
+    /// Events were accepted: they are owed to every subscription that is active, or keeps its events, and selects them.
     pub fn accepted(&mut self, event: &LoggedEvent, user: u64, entity: u64) {
         for lane in &mut self.lanes {
             let stored = &lane.stored;
@@ -247,7 +246,7 @@ impl Oracle {
         }
     }
 
-    /// The wall clock was set. While the process lives that changes nothing.
+    /// The wall clock was set. This changes nothing during the life of the process.
     pub fn clock_jumped(&mut self) {
         self.stepped = true;
     }
@@ -256,14 +255,13 @@ impl Oracle {
     pub fn started(&mut self) {
         self.stepped_back |= self.stepped;
         if self.stepped_back {
-            // The clock was set while the process was down: nothing waits for longer than for its longest pause from
-            // now.
+            // The clock was set while the process was down: nothing waits longer from now than its longest pause.
             let items = self.lanes.iter_mut().flat_map(|lane| lane.items.values_mut());
             items.filter(|item| item.state == State::Retry).for_each(|item| item.due_at = Timestamp::EPOCH);
         }
     }
 
-    /// Events before `before` leave the log, for whoever has not delivered them; gives those.
+    /// Events before `before` leave the log, even if undelivered; returns the undelivered ones.
     pub fn expired(&mut self, before: Position) -> Vec<(usize, u64)> {
         let mut expired = Vec::new();
         for (index, lane) in self.lanes.iter_mut().enumerate() {
@@ -271,7 +269,7 @@ impl Oracle {
             for (position, item) in lane.items.range_mut(..before.0) {
                 if !item.state.is_settled() {
                     if item.in_flight.is_some() {
-                        // What is under way may end; then it is over.
+                        // An attempt in flight may complete; then it is over.
                         item.optional = true;
                         lane.may_count += 1;
                     } else {
@@ -285,7 +283,7 @@ impl Oracle {
         expired
     }
 
-    /// Whether an event is still owed to anybody.
+    /// A subscription to which an event is still owed, if any.
     pub fn needs(&self, position: u64) -> Option<usize> {
         self.lanes.iter().position(|lane| {
             let alive = lane.stored.status.is_active()
@@ -302,7 +300,7 @@ impl Oracle {
         recent.fold((0, 0), |(good, bad), (_, fine)| (good + u64::from(*fine), bad + u64::from(!*fine)))
     }
 
-    /// A save was asked for: what the books say at that moment.
+    /// A save was requested: snapshot of the books at that moment.
     pub fn asked(&self) -> Vec<Asked> {
         let asked = |lane: &Lane| Asked {
             window: lane.window.clone(),
@@ -315,8 +313,8 @@ impl Oracle {
         self.lanes.iter().map(asked).collect()
     }
 
-    /// A lane's part of a save was made, with what the lane remembers or without; or it was passed over, for it is not
-    /// of the `current` generation.
+    /// A lane's part of a save was stored, with the lane's memory or without; or it was skipped because it is not of
+    /// the `current` generation.
     pub fn saved(&mut self, lane: usize, asked: Asked, current: bool, with_memory: bool) {
         let lane = &mut self.lanes[lane];
         let failures = asked.failures.max(lane.durable.failures);
@@ -327,7 +325,7 @@ impl Oracle {
         }
         if current && with_memory {
             lane.durable = asked;
-            // What was learnt from another destination than that of now is worth nothing after a crash.
+            // Knowledge about a destination other than the current one is worthless after a crash.
             if lane.durable.destination != Some(lane.stored.destination.to_string()) {
                 lane.durable.forget_what_was_learnt();
             }
@@ -336,12 +334,12 @@ impl Oracle {
     }
 }
 
-/// What the books say of a lane when a save is asked for.
+/// Snapshot of a lane's books at a save request.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     window: Vec<Counted>,
     failures: u64,
-    /// The destination that the memory is about; none = there is no memory.
+    /// The destination of the memory; none = there is no memory.
     destination: Option<String>,
     back: Option<Back>,
     unfed: Option<Unfed>,
@@ -365,7 +363,7 @@ fn minute(now: Timestamp) -> i64 {
     now.as_micros().div_euclid(60_000_000)
 }
 
-/// The filter that lets one user's events pass.
+/// The filter that passes one user's events.
 pub fn user_filter(user: u64) -> String {
     format!("user=\"u{user}\"")
 }

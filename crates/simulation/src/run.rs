@@ -1,4 +1,4 @@
-//! Runs of many seeds, and what is shown of a seed that fails.
+//! Runs of many seeds, and reports of failed ones.
 
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,18 +11,18 @@ use crate::plan::Plan;
 use crate::property::{Check, Property, Violation};
 use crate::world::{Totals, World};
 
-/// A kind of worlds.
+/// A kind of world.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Of everything something.
+    /// A mix of everything.
     Ordinary,
     /// The same without topics.
     Endpoints,
     /// Slow storage, and a crash after each batch.
     Restless,
-    /// The platform itself is in trouble at times.
+    /// With temporary outages of the platform itself.
     Outages,
-    /// A tenant that uses everything at once, beside others.
+    /// With a tenant that uses every resource at once, beside others.
     Hostile,
 }
 
@@ -51,7 +51,7 @@ impl Kind {
         }
     }
 
-    /// How the program `sim` is told to play it.
+    /// The command line flag of `sim` for this kind.
     fn flag(self) -> &'static str {
         match self {
             Kind::Ordinary => "",
@@ -112,8 +112,8 @@ fn guarded(play: impl FnOnce() -> Check<Totals>) -> Check<Totals> {
     }
 }
 
-/// Plays the worlds of many seeds on `threads` threads; tells `progress` after each world. Stops at the first failure
-/// of each thread.
+/// Plays the worlds of many seeds on `threads` threads; calls `progress` after each world. Each thread stops at its
+/// first failure.
 pub fn seeds(
     from: u64,
     count: u64,

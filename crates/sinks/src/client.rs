@@ -1,4 +1,4 @@
-//! A small HTTP client for the platform's own calls: token checks at a PIM, notification webhooks. One request a
+//! A small HTTP client for the platform's own calls: token checks at a PIM, notification webhooks. One request per
 //! connection, everything bounded, redirects not followed.
 
 use std::time::Duration;
@@ -17,52 +17,50 @@ use crate::https::lost::Lost;
 use crate::resolve::{LookupError, PLATFORM};
 use crate::tls::Alpn;
 
-/// Why there is no answer.
+/// Cause of a missing response.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The URL cannot be called. It is not repeated: the path or query of a URL may be all that keeps others from using
-    /// it.
+    /// The URL is not valid. The error does not repeat it, because the path or query of a URL may be its only secret.
     #[error("the URL is not an http or https URL with a host")]
     InvalidUrl,
-    /// There is no connection.
+    /// Connecting failed.
     #[error("could not connect to {host}: {error}")]
     Connect {
         /// Host of the URL.
         host: String,
-        /// Why.
+        /// The cause.
         error: ConnectError,
     },
-    /// It took too long.
+    /// The time limit was exceeded.
     #[error("no complete response from {host} within {} s", .limit.as_secs_f64())]
     TimedOut {
         /// Host of the URL.
         host: String,
-        /// The time that was given.
+        /// The time limit.
         limit: Duration,
     },
-    /// The answer is longer than what is read.
+    /// The response exceeds the size limit.
     #[error("the response of {host} is longer than {limit} bytes")]
     TooLong {
         /// Host of the URL.
         host: String,
-        /// The answer's status.
+        /// Status of the response.
         status: StatusCode,
-        /// The bytes that are read.
+        /// Maximum size in bytes.
         limit: usize,
     },
-    /// The connection was lost, or what came is not HTTP.
+    /// The connection was lost, or the response is not HTTP.
     #[error("the connection to {host} failed: {error}")]
     Lost {
         /// Host of the URL.
         host: String,
-        /// How.
+        /// The cause.
         error: Lost,
     },
 }
 
 impl FetchError {
-    /// What the platform lacked for the call, if that is why there is no answer: it says nothing about the other side
-    /// then.
+    /// The platform's lack that made the call fail, if any: the failure then says nothing about the other side.
     pub fn lack(&self) -> Option<Lack> {
         match self {
             FetchError::Connect { error: ConnectError::Ours(lack), .. }
@@ -76,7 +74,7 @@ impl FetchError {
     }
 }
 
-/// An answer, complete.
+/// A complete response.
 #[derive(Clone, Debug)]
 pub struct Fetched {
     /// Its status.
@@ -98,9 +96,9 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body; empty for none.
     pub body: Bytes,
-    /// At most this much of an answer is read; a longer one is an error.
+    /// Maximum size of a response; a longer one is an error.
     pub limit: usize,
-    /// From the look-up of the host to the end of the answer; waiting for a look-up's place is not part of it.
+    /// From the look-up of the host to the end of the response; waiting for a look-up slot is not included.
     pub timeout: Duration,
 }
 
@@ -117,13 +115,13 @@ impl HttpClient {
         HttpClient { connector, holder: PLATFORM }
     }
 
-    /// The same on behalf of a tenant, whose share of look-ups it uses, instead of the platform.
+    /// The same client on behalf of a tenant, using its share of look-ups instead of the platform's.
     #[must_use]
     pub fn on_behalf_of(&self, holder: Holder) -> HttpClient {
         HttpClient { holder, ..self.clone() }
     }
 
-    /// Makes a call; every status is an answer.
+    /// Makes a call; any status counts as a response.
     pub async fn fetch(&self, call: Call) -> Result<Fetched, FetchError> {
         let url: Uri = call.url.parse().map_err(|_| FetchError::InvalidUrl)?;
         let (Some(host), Some(authority)) = (url.host(), url.authority()) else {
@@ -147,7 +145,7 @@ impl HttpClient {
         request.headers_mut().insert(HOST, host_header);
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
 
-        // Not on the other side's time.
+        // Not included in the other side's time.
         let admitted = self.connector.admit(host, self.holder).await;
         let exchange = async {
             let stream = self.connector.connect_admitted(admitted, port, security).await;
@@ -156,11 +154,11 @@ impl HttpClient {
             let mut connection = Connection::open(stream, None).await.map_err(lost)?;
             let (head, body) = connection.send(request).await.map_err(lost)?.into_parts();
             let mut whole = BytesMut::new();
-            // One byte more than the limit tells a longer answer from one that just fits.
+            // One byte more than the limit distinguishes a response that is too long from one that just fits.
             let end = connection.read(body, call.limit.saturating_add(1), |part| whole.extend_from_slice(part)).await;
             let end = match end {
                 Ok(end) => end,
-                // The status decides: what was to be read of a refusal does not change it.
+                // The status decides: the body of a refusal doesn't change it.
                 Err(_) if !head.status.is_success() => BodyEnd::Complete,
                 Err(error) => return Err(lost(error)),
             };

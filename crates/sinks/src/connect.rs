@@ -25,10 +25,10 @@ use crate::lack;
 use crate::resolve::{LookupError, Resolver};
 use crate::tls::{Alpn, TlsClient, TlsFault};
 
-/// The next address of a host is tried beside the one before after this long (RFC 8305, connection attempt delay).
+/// Delay before the next address of a host is tried in parallel (RFC 8305, connection attempt delay).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
-/// Why there is no connection. Texts complete "could not connect to shop.example:443: …".
+/// Cause of a failed connection. Texts complete "could not connect to shop.example:443: …".
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The address guard refused the host.
@@ -46,22 +46,22 @@ pub enum ConnectError {
     /// No route.
     #[error("the network or host is unreachable")]
     Unreachable,
-    /// The operating system gave up.
+    /// The operating system timed out.
     #[error("no response in time")]
     TimedOut,
     /// The certificate is not valid for the host.
     #[error("its certificate is not valid: {0}")]
     Certificate(&'static str),
-    /// TLS could not be agreed upon.
+    /// TLS negotiation failed.
     #[error("{0}")]
     Handshake(&'static str),
-    /// A certificate cannot be checked for such a host.
+    /// Certificates cannot be verified for this kind of host.
     #[error("the host is neither a name nor an address")]
     NotAHost,
-    /// The platform lacks what a connection needs.
+    /// The platform lacks a resource needed for the connection.
     #[error("the platform has no {0} for a connection")]
     Ours(Lack),
-    /// The system refused to open a connection for a reason that says nothing about the other side.
+    /// The system refused to open a connection for a reason unrelated to the other side.
     #[error("the platform could not open a connection ({0})")]
     Local(io::ErrorKind),
 }
@@ -98,24 +98,24 @@ impl Connector {
         Connector { guard: Guard::new(resolver, policy), tls, heard: Heard::default() }
     }
 
-    /// The same without the guard: only for hosts that the operator himself named.
+    /// The same connector without the guard: only for hosts configured by the operator.
     #[must_use]
     pub fn exempt(&self) -> Connector {
         Connector { guard: self.guard.exempt(), ..self.clone() }
     }
 
-    /// When any host was last heard, by this connector and all of its clones.
+    /// The last sign of life from any host, seen by this connector and all of its clones.
     pub fn heard(&self) -> &Heard {
         &self.heard
     }
 
-    /// Waits until the look-up of `host` runs, if it needs one: that is the platform's time, what follows is the
+    /// Waits until the look-up of `host` runs, if it needs one: this is the platform's time, the rest is the
     /// destination's.
     pub async fn admit(&self, host: &str, holder: Holder) -> Admitted {
         self.guard.admit(host, holder).await
     }
 
-    /// A connection to `host`, on behalf of `holder`. It takes as long as it takes: the caller bounds the time.
+    /// A connection to `host`, on behalf of `holder`. Without a time limit: the caller sets one.
     pub async fn connect(
         &self,
         host: &str,
@@ -126,7 +126,7 @@ impl Connector {
         self.connect_admitted(self.admit(host, holder).await, port, security).await
     }
 
-    /// The same, for a host whose look-up runs.
+    /// The same, for a host with a running look-up.
     pub async fn connect_admitted(
         &self,
         admitted: Admitted,
@@ -143,7 +143,7 @@ impl Connector {
         tls.map(|tls| Stream::new(Io::Tls(Box::new(tls)))).map_err(|error| handshake_error(&error))
     }
 
-    /// A plain connection, for protocols that bring TLS of their own.
+    /// A plain connection, for protocols with their own TLS.
     pub async fn connect_tcp(&self, admitted: Admitted, port: u16) -> Result<TcpStream, ConnectError> {
         let addresses = self.guard.judge(admitted, port).await?;
         let connected = first_to_answer(&addresses).await;
@@ -156,7 +156,7 @@ impl Connector {
     }
 }
 
-/// Starts with the first address; the next joins when one failed or does not answer soon.
+/// Starts with the first address; the next one joins after a failure or a short delay.
 async fn first_to_answer(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
     let mut rest = addresses.iter();
     let mut trying: FuturesUnordered<_> = rest.next().into_iter().map(|address| connect_to(*address)).collect();
@@ -172,7 +172,7 @@ async fn first_to_answer(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectE
         match ended {
             Some(Ok(tcp)) => return Ok(tcp),
             Some(Err(error)) => {
-                // The order of answers varies, what is reported must not.
+                // The order of responses varies, the reported error must not.
                 if failed.as_ref().is_none_or(|known| tells(&error) < tells(known)) {
                     failed = Some(error);
                 }
@@ -190,8 +190,8 @@ async fn connect_to(address: SocketAddr) -> Result<TcpStream, ConnectError> {
     })
 }
 
-/// How little an error tells: only the destination can refuse or reset, and what the platform lacks says nothing about
-/// it.
+/// Rank of an error, the most informative first: only the destination can refuse or reset, and a lack of the platform
+/// says nothing about it.
 fn tells(error: &ConnectError) -> u8 {
     match error {
         ConnectError::Refused => 0,
@@ -216,12 +216,12 @@ fn server_name(host: &str) -> Result<ServerName<'static>, ConnectError> {
     DnsName::try_from(name).map(ServerName::DnsName).map_err(|_| ConnectError::NotAHost)
 }
 
-/// What an error of a TCP connection that was there means.
+/// Meaning of an error on an established TCP connection.
 fn lost_error(error: &io::Error) -> ConnectError {
     lack::of_io(error).map_or_else(|| connect_error(error), ConnectError::Ours)
 }
 
-/// What an error of a TCP connection means, where it is not for a lack.
+/// Meaning of a TCP connection's error other than a lack.
 fn connect_error(error: &io::Error) -> ConnectError {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectError::Refused,
@@ -231,7 +231,7 @@ fn connect_error(error: &io::Error) -> ConnectError {
         io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::NetworkDown
-        // No source address that could reach it; an address that is no destination at all (240.0.0.0/4); a firewall.
+        // No source address that could reach it; an address that is never a destination (240.0.0.0/4); a firewall.
         | io::ErrorKind::AddrNotAvailable
         | io::ErrorKind::InvalidInput
         | io::ErrorKind::PermissionDenied => ConnectError::Unreachable,
@@ -240,7 +240,7 @@ fn connect_error(error: &io::Error) -> ConnectError {
     }
 }
 
-/// What an error within a handshake, or of the TCP connection below it, means.
+/// Meaning of an error within a handshake, or of the TCP connection below it.
 pub(crate) fn handshake_error(error: &io::Error) -> ConnectError {
     match tls_fault(error) {
         Some(TlsFault::Certificate(what)) => ConnectError::Certificate(what),
@@ -252,7 +252,7 @@ pub(crate) fn handshake_error(error: &io::Error) -> ConnectError {
     }
 }
 
-/// The TLS error inside of an IO error.
+/// The TLS error inside an IO error.
 pub(crate) fn tls_fault(error: &io::Error) -> Option<TlsFault> {
     error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).map(TlsFault::of)
 }

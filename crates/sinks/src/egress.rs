@@ -1,4 +1,4 @@
-//! Whether the way out works, asked of hosts that the operator names.
+//! Check of outbound connectivity, using hosts named by the operator.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use tokio::time::{sleep, timeout};
 use crate::connect::{Connector, Security};
 use crate::resolve::PLATFORM;
 
-/// Between two rounds while nothing answers.
+/// Pause between two rounds without a response.
 const PAUSE: Duration = Duration::from_secs(5);
-/// For one host to accept a connection.
+/// Time limit for one host to accept a connection.
 const LIMIT: Duration = Duration::from_secs(5);
-/// Hosts that are asked at once.
+/// Hosts checked in parallel.
 const AT_ONCE: usize = 8;
 
-/// While no host answers anything ([`Connector::heard`]), connects to these again and again: one that accepts or
-/// refuses is heard. Never ends.
+/// While no host responds to anything ([`Connector::heard`]), connects to these repeatedly: a connection accepted or
+/// refused counts as a sign of life. Never ends.
 pub async fn check_while_silent(connector: Connector, hosts: Vec<(String, u16)>) {
     let connector = connector.exempt();
     loop {
         connector.heard().silence().await;
         let asked = stream::iter(&hosts).for_each_concurrent(AT_ONCE, async |(host, port)| {
-            // The connector takes note of whoever answers; who does not is no news.
+            // The connector records every response; a missing one is not news.
             _ = timeout(LIMIT, connector.connect(host, *port, Security::Plain, PLATFORM)).await;
         });
         asked.await;

@@ -1,4 +1,4 @@
-//! The address guard at connect: a host becomes the addresses that were judged, and only those are connected to.
+//! The address guard at connect: resolves a host to judged addresses, the only ones connected to.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use fair::Holder;
 
 use crate::resolve::{Begun, LookupError, Resolver};
 
-/// At most this many addresses of a name are tried.
+/// Maximum number of a name's addresses that are tried.
 const ADDRESSES_TRIED: usize = 8;
 
-/// Why a host is not connected to.
+/// Cause of a refused host.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum GuardError {
     /// One of its addresses is forbidden.
@@ -22,7 +22,7 @@ pub enum GuardError {
     Lookup {
         /// The host as written.
         host: String,
-        /// What the look-up said.
+        /// Error of the look-up.
         error: LookupError,
     },
 }
@@ -40,22 +40,22 @@ impl Guard {
         Guard { resolver, policy: Some(Arc::new(policy)) }
     }
 
-    /// For hosts that the operator himself named: nothing is refused.
+    /// A guard that refuses nothing: for hosts configured by the operator.
     #[must_use]
     pub fn exempt(&self) -> Guard {
         Guard { resolver: Arc::clone(&self.resolver), policy: None }
     }
 
-    /// Waits until the look-up of `host`, where it needs one, runs: that time is the platform's. See [`Guard::judge`].
+    /// Waits until the look-up of `host` runs, if it needs one: this time is the platform's. See [`Guard::judge`].
     pub async fn admit(&self, host: &str, holder: Holder) -> Admitted {
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        // What is refused as it is written is not looked up.
+        // A literal that is refused is not looked up.
         let is_name = address_literal(host).is_none() && !is_localhost(host);
         let lookup = if is_name { Some(self.resolver.begin(host, holder).await) } else { None };
         Admitted { host: host.to_owned(), lookup }
     }
 
-    /// The addresses of a host to connect to, all of them judged: a name is refused when any of its addresses is
+    /// The addresses of a host to connect to, all of them judged: a name is refused if any of its addresses is
     /// (contract page 7, guard).
     pub async fn judge(&self, admitted: Admitted, port: u16) -> Result<Vec<SocketAddr>, GuardError> {
         let Admitted { host, lookup } = admitted;
@@ -78,7 +78,7 @@ impl Guard {
     }
 }
 
-/// A host whose look-up, where it needs one, runs.
+/// A host whose look-up, if it needs one, is running.
 pub struct Admitted {
     /// Without brackets.
     host: String,

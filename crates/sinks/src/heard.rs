@@ -1,4 +1,4 @@
-//! Whether anything out there answers: when a host was last heard.
+//! The last response from any host.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// The last sign of life from any host: destinations, PIMs, the mail server, the trace collector. Cheap to clone; all
-/// clones are one.
+/// The last sign of life from any host: destinations, PIMs, the mail server, the trace collector. Cheap to clone;
+/// clones share their state.
 #[derive(Clone, Debug)]
 pub struct Heard {
     inner: Arc<Inner>,
@@ -31,29 +31,29 @@ impl Default for Heard {
 }
 
 impl Heard {
-    /// A host has answered: with a status, a refusal, a reset, anything that only it can have sent.
+    /// Records a host's response: a status, a refusal, a reset, anything that only the host can have sent.
     pub fn note(&self) {
         self.inner.last.fetch_max(self.now(), Ordering::Relaxed);
     }
 
-    /// How long ago that was; `None` = never.
+    /// Time since the last response; `None` = never.
     pub fn ago(&self) -> Option<Duration> {
         let last = self.inner.last.load(Ordering::Relaxed).checked_sub(1)?;
         Some(self.inner.since.elapsed().saturating_sub(Duration::from_micros(last)))
     }
 
-    /// An attempt has ended without a sign of life.
+    /// Records an attempt that ended without a sign of life.
     pub fn note_silence(&self) {
         self.inner.missed.fetch_max(self.now(), Ordering::Relaxed);
         self.inner.silence.notify_one();
     }
 
-    /// Whether the last attempt that ended had no sign of life, and no host was heard since.
+    /// Whether the last attempt ended without a sign of life, and none was seen since.
     pub fn is_silent(&self) -> bool {
         self.inner.missed.load(Ordering::Relaxed) > self.inner.last.load(Ordering::Relaxed)
     }
 
-    /// Waits until there is silence. For one task at a time.
+    /// Waits for silence. For one task at a time.
     pub async fn silence(&self) {
         while !self.is_silent() {
             self.inner.silence.notified().await;

@@ -1,4 +1,4 @@
-//! The HTTPS sink: one event a request, on connections that each subscription has for itself.
+//! The HTTPS sink: one event per request, on connections owned by each subscription.
 
 mod answer;
 pub(crate) mod connection;
@@ -36,13 +36,13 @@ use crate::{Delivery, Sink};
 /// Bounds of the HTTPS sink.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HttpsSettings {
-    /// From the start of an attempt to the end of the response: look-up, connecting and TLS included.
+    /// Time limit of an attempt, from its start to the end of the response: look-up, connecting and TLS included.
     pub attempt_timeout: Duration,
-    /// Requests under way, and so connections open, for one subscription.
+    /// In-flight requests, and therefore open connections, per subscription.
     pub connections_per_subscription: usize,
-    /// Connections open for all subscriptions together.
+    /// Open connections of all subscriptions together.
     pub connections: usize,
-    /// After this long without a request a connection is closed.
+    /// Idle time after which a connection is closed.
     pub idle_timeout: Duration,
 }
 
@@ -73,7 +73,7 @@ struct Inner {
 }
 
 impl HttpsSink {
-    /// A sink. Must be called within a tokio runtime: a task closes connections that rested too long.
+    /// A sink. Must be called within a tokio runtime: a task closes idle connections.
     pub fn new(connector: Connector, style: EnvelopeStyle, settings: HttpsSettings, clock: Clock) -> HttpsSink {
         let inner = Arc::new(Inner { connector, style, settings, clock, pool: Pool::new(settings) });
         sweep_often(&inner, settings.idle_timeout, |inner| inner.pool.sweep());

@@ -1,9 +1,8 @@
-//! The Kafka sink: batches of records, in order, by idempotent producers on clients that subscriptions with the same
-//! credentials share.
+//! The Kafka sink: ordered batches of records, sent by idempotent producers on clients shared by subscriptions with the
+//! same credentials.
 //!
-//! Within an attempt the producer itself tries again for [`KafkaSettings::delivery_timeout`], without losing, repeating
-//! or reordering anything; so a broker that restarts, or a new leader, is not even noticed. What takes longer is the
-//! lane's business.
+//! Within an attempt the producer itself retries for [`KafkaSettings::delivery_timeout`], without loss, duplicates or
+//! reordering, so that a broker's restart or a new leader goes unnoticed. Longer outages are left to the lane.
 
 mod batch;
 mod connection;
@@ -31,28 +30,27 @@ use crate::connect::Connector;
 use crate::kept::sweep_often;
 use crate::{Delivery, Sink};
 
-/// What may pass between the client's own time limits, all of them together.
+/// Allowance between the client's own time limits, all of them together.
 const SLACK: Duration = Duration::from_secs(5);
 
 /// Bounds of the Kafka sink.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KafkaSettings {
-    /// For a TCP connection to a broker, and as long again for TLS and SASL.
+    /// Time limit for a TCP connection to a broker, and again for TLS and SASL.
     pub connect_timeout: Duration,
-    /// For a client's first word with its cluster and a new producer on it.
+    /// Time limit for a client's first exchange with its cluster and a new producer on it.
     pub open_timeout: Duration,
-    /// A topic that its cluster does not know for this long is not there.
+    /// Time after which a topic unknown to its cluster counts as missing.
     pub topic_timeout: Duration,
-    /// For the answer to one request. One that failed is sent again.
+    /// Time limit for the response to one request. A failed request is sent again.
     pub request_timeout: Duration,
-    /// How long records are sent again before they have failed: longer than a broker's restart or a leader's election
-    /// takes.
+    /// Time for which records are retried before they have failed: longer than a broker's restart or a leader election.
     pub delivery_timeout: Duration,
     /// Idle time after which a subscription's producer is closed, together with its client if that is otherwise unused.
     pub idle_timeout: Duration,
-    /// Clients open at the same time, each with its own brokers and credentials.
+    /// Maximum number of open clients, each with its own brokers and credentials.
     pub clients: usize,
-    /// Connections to brokers open at the same time, for all clients together.
+    /// Maximum number of open connections to brokers, for all clients together.
     pub connections: usize,
 }
 
@@ -83,10 +81,10 @@ struct Inner {
 }
 
 impl KafkaSink {
-    /// A sink. Must be called within a tokio runtime: tasks carry its connections and close what rested too long. Fails
-    /// if this machine lets nobody listen on 127.0.0.1.
+    /// A sink. Must be called within a tokio runtime: tasks carry its connections and close idle ones. Fails if
+    /// listening on 127.0.0.1 is impossible.
     pub fn new(connector: Connector, style: EnvelopeStyle, settings: KafkaSettings) -> io::Result<KafkaSink> {
-        // Before its client gives a dial up, so that the guard's word comes first.
+        // Expires before the client gives up a dial, so that the guard's error comes first.
         let dial_timeout = settings.connect_timeout.mul_f64(0.9);
         let tunnel = Tunnel::open(connector, settings.connections, dial_timeout)?;
         let inner = Arc::new(Inner { style, settings, pool: Pool::new(tunnel, settings) });
@@ -94,7 +92,7 @@ impl KafkaSink {
         Ok(KafkaSink { inner })
     }
 
-    /// Clients that are open, in use or resting.
+    /// Number of open clients, in use or idle.
     pub fn open_clients(&self) -> usize {
         self.inner.pool.open_clients()
     }

@@ -1,4 +1,4 @@
-//! What a sink keeps for each subscription: connections, a producer, what is the same for all of its requests. Each
+//! State kept by a sink for each subscription: connections, a producer, the constant parts of its requests. Each
 //! belongs to one revision of the subscription's configuration.
 
 use std::collections::HashMap;
@@ -9,16 +9,16 @@ use domain::SubscriptionId;
 use parking_lot::RwLock;
 use supervise::restart_on_panic;
 
-/// How often what rested for too long is looked for, at most.
+/// Maximum interval between sweeps of idle entries.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Something kept for a subscription at a revision.
+/// State kept for a subscription at a revision.
 pub(crate) trait Keep {
-    /// It is not kept any more: attempts that still use it leave nothing behind in it.
+    /// Called once it is no longer kept: attempts still using it leave nothing behind in it.
     fn retire(&self) {}
 }
 
-/// What is kept, by subscription.
+/// The kept state by subscription.
 pub(crate) struct Kept<T>(RwLock<HashMap<SubscriptionId, Revised<T>>>);
 
 struct Revised<T> {
@@ -33,15 +33,15 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T: Keep> Kept<T> {
-    /// What is kept for a subscription at a revision.
+    /// The state of a subscription at a revision.
     pub(crate) fn get(&self, id: SubscriptionId, revision: u64) -> Option<Arc<T>> {
         let all = self.0.read();
         let found = all.get(&id).filter(|found| found.revision == revision)?;
         Some(Arc::clone(&found.kept))
     }
 
-    /// Keeps what was made for a subscription at a revision, and gives it; if there is one by now, that. A newer
-    /// revision replaces an older one; for an older one, of an attempt that was on its way meanwhile, nothing is kept.
+    /// Keeps new state for a subscription at a revision and returns it, or the existing state if there is one by now. A
+    /// newer revision replaces an older one; state of an older one, from an attempt in flight meanwhile, is not kept.
     pub(crate) fn put(&self, id: SubscriptionId, revision: u64, made: T) -> Arc<T> {
         let made = Arc::new(made);
         let mut all = self.0.write();
@@ -60,7 +60,7 @@ impl<T: Keep> Kept<T> {
         made
     }
 
-    /// Keeps nothing for a subscription any more. Whether nothing is kept for any other either.
+    /// Drops the state of a subscription. Returns whether nothing is left for any other either.
     pub(crate) fn forget(&self, id: SubscriptionId) -> bool {
         let mut all = self.0.write();
         let (forgotten, is_empty) = (all.remove(&id), all.is_empty());
@@ -71,12 +71,12 @@ impl<T: Keep> Kept<T> {
         is_empty
     }
 
-    /// Looks at everything that is kept.
+    /// Visits all kept state.
     pub(crate) fn each(&self, mut look: impl FnMut(&Arc<T>)) {
         self.0.read().values().for_each(|found| look(&found.kept));
     }
 
-    /// Keeps no longer what is not in use and may go.
+    /// Drops unused state for which `may_go` holds.
     pub(crate) fn sweep(&self, may_go: impl Fn(&T) -> bool) {
         let all = self.0.read();
         let unused: Vec<_> = all.iter().filter(|(_, found)| may_go(&found.kept)).map(|(id, _)| *id).collect();
@@ -87,7 +87,7 @@ impl<T: Keep> Kept<T> {
         let mut all = self.0.write();
         let mut swept = Vec::new();
         for id in unused {
-            // Who got hold of it meanwhile keeps it.
+            // An attempt that acquired it meanwhile keeps it.
             if all.get(&id).is_some_and(|found| !found.is_used() && may_go(&found.kept)) {
                 swept.extend(all.remove(&id));
             }
@@ -96,7 +96,7 @@ impl<T: Keep> Kept<T> {
         swept.iter().for_each(|swept| swept.kept.retire());
     }
 
-    /// Keeps no longer the first by `order` of what is not in use, and gives it.
+    /// Drops the first unused state by `order`, and returns it.
     pub(crate) fn take_unused<K: Ord>(&self, order: impl Fn(&T) -> K) -> Option<Arc<T>> {
         let mut all = self.0.write();
         let unused = all.iter().filter(|(_, found)| !found.is_used());
@@ -109,14 +109,14 @@ impl<T: Keep> Kept<T> {
 }
 
 impl<T> Revised<T> {
-    /// Whether an attempt uses it. Only under the lock of all, for that is where others come from.
+    /// Whether an attempt uses it. Only under the map's lock, where all other references come from.
     fn is_used(&self) -> bool {
         Arc::strong_count(&self.kept) > 1
     }
 }
 
-/// Calls `sweep` now and then, often enough for what is closed after `idle_timeout`, for as long as the sink is there.
-/// Must be called within a tokio runtime.
+/// Calls `sweep` periodically, often enough for `idle_timeout`, during the sink's lifetime. Must be called within a
+/// tokio runtime.
 pub(crate) fn sweep_often<S: Send + Sync + 'static>(sink: &Arc<S>, idle_timeout: Duration, sweep: fn(&S)) {
     let sink = Arc::downgrade(sink);
     let interval = (idle_timeout / 4).clamp(Duration::from_millis(10), SWEEP_INTERVAL);

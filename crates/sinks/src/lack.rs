@@ -1,4 +1,4 @@
-//! Which errors of the operating system are the platform's own trouble: nothing is known about the destination then.
+//! Operating system errors caused by the platform itself: they say nothing about the destination.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use domain::outcome::Lack;
 use rustix::io::Errno;
 
-/// What this machine or process lacks, if that is what `error` says.
+/// The lack of this machine or process reported by `error`, if any.
 pub fn of_io(error: &io::Error) -> Option<Lack> {
     if error.kind() == io::ErrorKind::OutOfMemory {
         return Some(Lack::Memory);
@@ -18,8 +18,8 @@ pub fn of_io(error: &io::Error) -> Option<Lack> {
     }
 }
 
-/// The same for a connection to `address` that could not be made. The system says the same word when no local port is
-/// free and when no address of this machine can reach the destination (IPv6 without IPv6); only the first is a lack.
+/// The same for a failed connection to `address`. The system reports one error both when no local port is free and when
+/// no local address can reach the destination (IPv6 without IPv6); only the first is a lack.
 pub fn of_connecting(error: &io::Error, address: SocketAddr) -> Option<Lack> {
     if error.kind() != io::ErrorKind::AddrNotAvailable {
         return of_io(error);
@@ -31,8 +31,8 @@ pub fn of_connecting(error: &io::Error, address: SocketAddr) -> Option<Lack> {
     }
 }
 
-/// Whether the system finds an address of its own to send from. A UDP socket chooses one without sending anything, and
-/// has ports of its own.
+/// Whether the system has a source address to send from. A UDP socket chooses one without sending anything, and has its
+/// own ports.
 fn has_source_for(address: SocketAddr) -> io::Result<bool> {
     let any: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),

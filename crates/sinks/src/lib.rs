@@ -1,4 +1,4 @@
-//! Where events go out: a sink per destination type, and the address guard that every connection passes.
+//! Outgoing events: a sink per destination type, and the address guard that every connection passes.
 //!
 //! Reading order: what a sink is (here), how an address is judged and connected to ([`guard`], [`resolve`], [`tls`],
 //! [`connect`]), the sinks ([`https`], [`pubsub`], [`kafka`]), and the client for the platform's own calls
@@ -33,35 +33,33 @@ use futures_util::future::BoxFuture;
 
 use crate::heard::Heard;
 
-/// What to send for one subscription in one attempt: one event to an HTTPS endpoint, to a topic a batch, in its order.
-/// A topic's lane has one batch under way at a time, so what is sent in order arrives in order.
+/// Payload of one attempt for one subscription: one event to an HTTPS endpoint, an ordered batch to a topic. A topic's
+/// lane has one batch in flight at a time, so events sent in order arrive in order.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// For whom, and where to.
+    /// The subscription, with its destination.
     pub subscription: Arc<Subscription>,
-    /// What; never empty.
+    /// The events; never empty.
     pub events: Vec<Arc<LoggedEvent>>,
-    /// The traces of the events, in their order, for destinations that may be told of them. Empty if nobody follows
-    /// them.
+    /// Traces of the events, in their order, for destinations that may see them. Empty when tracing is off.
     pub traces: TraceParents,
 }
 
 /// See [`Delivery::traces`].
 pub type TraceParents = Vec<Option<TraceParent>>;
 
-/// Sends events to destinations. An attempt always ends, within a time that the sink bounds, with a typed outcome for
-/// each event.
+/// Sends events to destinations. An attempt always ends, within a time bounded by the sink, with a typed outcome per
+/// event.
 pub trait Sink: Send + Sync + 'static {
-    /// Makes one attempt, and gives the outcomes in the order of [`Delivery::events`]. Nothing happens before the
-    /// future is polled; dropping it gives the attempt up. Whether and when something is tried again is the lane's
-    /// decision, not the sink's.
+    /// Makes one attempt, and returns the outcomes in the order of [`Delivery::events`]. Nothing happens before the
+    /// future is polled; dropping it abandons the attempt. Retries are decided by the lane, not by the sink.
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>>;
 
-    /// The subscription is gone, suspended or has another configuration: closes what is kept for it. Attempts in
-    /// flight end in their own time.
+    /// Closes everything kept for a subscription that is gone, suspended or has another configuration. In-flight
+    /// attempts run to their end.
     fn forget(&self, id: SubscriptionId);
 
-    /// Connections to destinations that are open, in use or resting, as far as the sink makes them itself.
+    /// Open connections to destinations, in use or idle, as far as the sink makes them itself.
     fn open_connections(&self) -> usize {
         0
     }
@@ -98,11 +96,11 @@ impl Sink for Sinks {
     }
 
     fn forget(&self, id: SubscriptionId) {
-        // Of whatever type its destination was before.
+        // Whatever type its destination had before.
         self.by_type.iter().for_each(|sink| sink.forget(id));
     }
 
-    /// To endpoints; those of topics' clients are not counted.
+    /// Connections to endpoints; those of topic clients are not counted.
     fn open_connections(&self) -> usize {
         let sinks = DestinationType::ALL.into_iter().zip(&self.by_type);
         let endpoints = sinks.filter(|(of_type, _)| of_type.descriptor().manner == Manner::OneByOne);
@@ -110,13 +108,13 @@ impl Sink for Sinks {
     }
 }
 
-/// On whose behalf a subscription's attempts hold places that tenants share.
+/// Holder of the shared slots that a subscription's attempts use.
 pub(crate) fn holder(subscription: &Subscription) -> Holder {
     // The low half of a UUIDv7 is random.
     Holder { pim: u64::from(subscription.pim.0), part: subscription.id.0.as_u64_pair().1 }
 }
 
-/// A sink was handed a destination of another type. [`Sinks`] never does.
+/// Failure of a sink with a destination of another type. [`Sinks`] never causes it.
 pub(crate) fn misdirected(destination: &Destination) -> Failure {
     let message = format!("the destination is of type {}", destination.of_type().name());
     Failure::without_status(ErrorReason::InvalidDestinationConfiguration, message)

@@ -1,8 +1,8 @@
 //! The Pub/Sub sink: batches to Google Pub/Sub topics by Google's own client library, one client for all subscriptions.
 //!
-//! A batch goes out as one request, or, where the subscription wants order by entity, as one request for each entity.
-//! Once there is a token, an attempt ends within four and a half times [`PubsubSettings::request_timeout`], and nothing
-//! of it goes on after that.
+//! A batch is sent as one request, or, if the subscription wants order by entity, as one request per entity. Once there
+//! is a token, an attempt ends within four and a half times [`PubsubSettings::request_timeout`], and nothing of it
+//! continues after that.
 
 pub mod account;
 mod batch;
@@ -28,11 +28,11 @@ use self::request::Prepared;
 use crate::heard::Heard;
 use crate::{Delivery, Sink};
 
-/// Whom the sink talks to.
+/// The service the sink publishes to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Access {
-    /// Google, with application default credentials; an endpoint other than the global one is a regional one, or a
-    /// private way to it.
+    /// Google, with application default credentials; an endpoint other than the global one is a regional or private
+    /// one.
     Google {
         /// `https://…`; `None` for the global endpoint.
         endpoint: Option<String>,
@@ -47,18 +47,17 @@ pub enum Access {
 /// Settings and bounds of the Pub/Sub sink.
 #[derive(Clone, Debug)]
 pub struct PubsubSettings {
-    /// Whom it talks to.
+    /// The service to publish to.
     pub access: Access,
-    /// The account that publishes, for messages to those who have to let it: `serviceAccount:…`. It may become known
-    /// later.
+    /// The publishing account, named in messages to those who have to grant it access: `serviceAccount:…`. It may
+    /// become known later.
     pub principal: Arc<OnceLock<String>>,
-    /// A request that has no answer within this time has failed. No request of an attempt begins after three times as
-    /// long.
+    /// Time limit for the response to a request. An attempt starts no request after three times as long.
     pub request_timeout: Duration,
-    /// Bytes of events whose requests are being made or are under way, for all subscriptions together; each costs about
-    /// twice its size.
+    /// Maximum size in bytes of events whose requests are being built or in flight, for all subscriptions together;
+    /// each costs about twice its size.
     pub bytes_at_once: usize,
-    /// Told of each answer.
+    /// Notified of each response.
     pub heard: Heard,
 }
 
@@ -69,7 +68,7 @@ impl PubsubSettings {
             access,
             principal: Arc::default(),
             request_timeout: Duration::from_secs(10),
-            // 64 batches as lanes make them.
+            // 64 batches of a lane's size.
             bytes_at_once: 64 * 1024 * 1024,
             heard: Heard::default(),
         }
@@ -88,13 +87,13 @@ struct Inner {
 }
 
 impl PubsubSink {
-    /// Whether it keeps a client, and so connections: while it has delivered for subscriptions that it was not told to
-    /// forget.
+    /// Whether it keeps a client, and therefore connections: from its first delivery until all subscriptions are
+    /// forgotten.
     pub fn is_open(&self) -> bool {
         self.inner.pool.is_open()
     }
 
-    /// A sink. It connects, and looks for credentials, when there is something to deliver.
+    /// A sink. It connects and looks up credentials on the first delivery.
     pub fn new(style: EnvelopeStyle, settings: PubsubSettings) -> PubsubSink {
         PubsubSink { inner: Arc::new(Inner { style, pool: Pool::new(settings.clone()), settings }) }
     }

@@ -1,4 +1,4 @@
-//! What is checked of batches to topics, and what follows from how they end.
+//! Checks of batches to topics, and the consequences of their outcomes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::send::{Attempt, Sending};
 use super::{Ahead, Back, Item, Oracle, State, Unfed};
 use crate::property::{Check, Property, hold};
 
-/// What an event failed with that was given no outcome; equal ones are told once.
+/// The failure of an event without an outcome; equal ones are reported once.
 pub(super) fn no_outcome() -> Failure {
     Failure { reason: ErrorReason::DestinationFailure, code: 500, message: "no outcome".to_owned(), answer: None }
 }
@@ -43,7 +43,7 @@ impl Oracle {
         })?;
         let again = back.positions.iter().flatten().filter(|position| open(&lane.items[position]));
         let again: BTreeSet<u64> = again.copied().collect();
-        // After a restart it may go again in parts; and others may take its room that waited for an endpoint.
+        // After a restart it may be sent again in parts, and events that waited for an endpoint may use its room.
         let whole = again.is_subset(&batch) || batch.len() < sending.events.len();
         let as_it_was = whole && batch.last().is_none_or(|last| *last < back.before);
         hold(Property::TopicsStayInOrder, again.is_empty() || as_it_was, || {
@@ -51,9 +51,9 @@ impl Oracle {
         })
     }
 
-    /// A receiver took some events: those of one thing in their order, the first time that it takes them.
+    /// A receiver accepted some events: those of one entity in their order, at their first acceptance.
     pub fn taken(&mut self, index: usize, made: &Attempt, receiver: usize, taken: &[bool]) -> Check {
-        // After a crash requests arrive that nobody remembers.
+        // After a crash, requests of the previous process may arrive.
         let checked = made.batch && self.crashes == 0;
         let lane = &mut self.lanes[index];
         for (position, _) in made.positions.iter().zip(taken).filter(|(_, taken)| **taken) {
@@ -96,14 +96,14 @@ impl Oracle {
                     lane.window.push((now, false));
                     continue;
                 }
-                // A quota counts as not taking.
+                // A quota counts as a rejection.
                 Outcome::Failed(_) | Outcome::Silent(_) | Outcome::Throttled { .. } => failed = true,
                 Outcome::Broken(failure) => {
                     broken.get_or_insert(failure.reason);
                 }
                 Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
             }
-            // What waited for a retry waits for its turn from now on; the others are in their place again.
+            // Events that waited for a retry now wait for their turn; the others are in their place again.
             if item.state == State::Retry {
                 item.state = State::Throttled;
             }
@@ -130,14 +130,15 @@ impl Oracle {
         self.follows(index, reason.or(broken.map(SuspensionReason::Destination)), false, now)
     }
 
-    /// Somebody answered: what was silent is tried at once.
+    /// A destination responded: silent batches are retried at once.
     pub(super) fn somebody_answered(&mut self) {
         for back in self.lanes.iter_mut().filter_map(|lane| lane.back.as_mut()).filter(|back| back.silent) {
             back.until = Timestamp::EPOCH;
         }
     }
 
-    /// A topic failed: its owner is told at first, after ten minutes, and each hour. Whether it has lost its patience.
+    /// A topic failed: its owner is notified at first, after ten minutes, and every hour. Returns whether the patience
+    /// is over.
     fn took_nothing(&mut self, index: usize, now: Timestamp) -> bool {
         let (lane, settings) = (&mut self.lanes[index], &self.settings);
         let Some(unfed) = &mut lane.unfed else {
@@ -146,7 +147,7 @@ impl Oracle {
             lane.unfed = Some(Unfed { tried_for: Duration::ZERO, told_at: Duration::ZERO, untold: 0, last: Some(now) });
             return false;
         };
-        // Time in which there was nothing to be tried needs no patience.
+        // Time without anything to try does not count towards the patience.
         let since = unfed.last.map_or(Duration::ZERO, |last| now.since(last)).min(3 * settings.longest_backoff);
         unfed.tried_for += since;
         unfed.last = Some(now);
@@ -170,7 +171,7 @@ impl Oracle {
         let back: Vec<(u64, &Item)> = items.filter(|(_, item)| !item.state.is_settled()).collect();
         let failures = before.as_ref().filter(|_| !delivered).map_or(0, |before| before.failures);
         if back.is_empty() {
-            // After a restart what failed may go again in parts.
+            // After a restart, failed events may be sent again in parts.
             let open = |(_, item): (&u64, &Item)| !item.state.is_settled() && !item.loose;
             let goes_on = |before: &Back| failures > 0 || lane.items.range(..before.before).any(open);
             lane.back = before.filter(goes_on).map(|back| Back { failures, until: Timestamp::EPOCH, ..back });
@@ -178,12 +179,12 @@ impl Oracle {
         }
         let failures = failures + u32::from(failed);
         let doubled = self.settings.first_backoff.saturating_mul(1 << failures.saturating_sub(1).min(16));
-        // A fifth of jitter.
+        // One fifth of jitter.
         let pause = doubled.min(self.settings.longest_backoff).mul_f64(0.8).saturating_sub(Duration::from_micros(1));
-        // What says nothing about the topic has pauses of its own, from a second on.
+        // Outcomes that say nothing about the topic have their own pauses, starting at one second.
         let pause = if failed { pause } else { Duration::from_secs(1) };
         let in_order = || back.iter().filter(|(_, item)| !item.loose);
-        // Those for which the batch had no room this time.
+        // Events for which the batch had no room this time.
         let left = before.as_ref().and_then(|before| before.positions.clone()).unwrap_or_default();
         let left = left.into_iter().filter(|position| !lane.items[position].state.is_settled());
         let before = before.map(|before| before.before);
@@ -197,12 +198,12 @@ impl Oracle {
         });
     }
 
-    /// What became too old while it was under way is over now, unless it waits.
+    /// Events that became too old in flight are over now, unless they wait.
     pub(super) fn give_up_what_is_too_old(&mut self, index: usize, ended: &[u64]) {
         let lane = &mut self.lanes[index];
         for position in ended.iter().filter(|position| **position < lane.expired_before) {
             match lane.items.get_mut(position) {
-                // A crash took away that it had expired: it was sent again, and is given up again.
+                // A crash lost its expiry: it was sent again, and is given up again.
                 Some(item) if item.state == State::Expired => lane.failures_lost += 1,
                 Some(item) if item.state.is_settled() => {}
                 Some(item) if item.loose => lane.failures_lost += 1,
@@ -215,7 +216,7 @@ impl Oracle {
         }
     }
 
-    /// Which of the settled events of an attempt have one before them that is not.
+    /// The settled events of an attempt that have an unsettled one before them.
     pub(super) fn look_ahead(&mut self, index: usize, ended: &[u64]) {
         let lane = &mut self.lanes[index];
         let mut behind = None;

@@ -1,4 +1,4 @@
-//! What a change of a subscription means by the contract.
+//! Consequences of a subscription change by the contract.
 
 use domain::subscription::{Ordering, Subscription, SubscriptionStatus};
 use domain::{Position, Timestamp};
@@ -19,7 +19,7 @@ impl Oracle {
             lane.suspensions += 1;
         }
         if moved && stored.status.is_active() {
-            // The store forgets what the lane remembered.
+            // The store forgets the lane's memory.
             lane.durable = Asked { failures: lane.durable.failures, ..Asked::default() };
             lane.resumed = (stored.generation, stored.status_since.0);
             if !stored.options.hold {
@@ -37,7 +37,7 @@ impl Oracle {
         lane.stored = stored.clone();
     }
 
-    /// The engine was told.
+    /// The engine was notified.
     pub fn applied(&mut self, new: &Subscription, head: Position) {
         let Some(index) = self.find(new.id) else { return };
         let lane = &mut self.lanes[index];
@@ -61,18 +61,18 @@ impl Oracle {
             lane.items.values_mut().filter(|item| !item.state.is_settled()).for_each(|item| item.loose = true);
         }
         if !new.options.respect_retry_after {
-            // A pause that was begun may be kept to its end or not.
+            // A started pause may be completed or not.
             lane.pause_until = Timestamp::EPOCH;
         }
         let moved = new.generation != old.generation;
-        // The engine may be told of a stop when it is over already: what was accepted since is owed.
+        // The engine may learn of a stop after its end: events accepted since are owed.
         let until = if lane.resumed.0 > new.generation { lane.resumed.1 } else { u64::MAX };
-        // Where it is told of the last of several stops, it cannot know what was accepted during the others.
+        // If it learns only of the last of several stops, it cannot know the events accepted during the others.
         let passed_by = std::mem::take(&mut lane.passed_by);
         if new.generation > old.generation + 1 && !new.status.is_active() {
             lane.may_count += passed_by.iter().filter(|position| **position < new.status_since.0).count() as u64;
         }
-        // And of two stops without the resume between them: nobody can tell what that began with.
+        // After two stops without the resume between them, the start of the second is unknowable.
         let silent = moved && lane.stopped;
         if new.destination != old.destination {
             lane.start_afresh();
@@ -82,7 +82,7 @@ impl Oracle {
             SubscriptionStatus::Active if moved => {
                 let missed_suspension = old.status.is_active();
                 if new.options.hold {
-                    // One that was stopped goes on as well: what it dropped stays dropped.
+                    // A stopped lane continues as well: its dropped events stay dropped.
                     lane.stopped = false;
                     if missed_suspension && !old.options.hold {
                         lane.items.values_mut().for_each(|item| item.optional |= !item.state.is_settled());
@@ -160,7 +160,7 @@ impl Lane {
         }
     }
 
-    /// Attempts under way are none of the lane any more.
+    /// Attempts in flight no longer belong to the lane.
     pub(super) fn replace(&mut self) {
         self.number += 1;
         self.in_flight = 0;
@@ -168,7 +168,7 @@ impl Lane {
         self.back = None;
     }
 
-    /// Drops what is not delivered of the events before `until`, apart from what is under way.
+    /// Drops the undelivered events before `until`, except those in flight.
     pub(super) fn stop(&mut self, since: Position, silent: bool, until: u64) {
         self.stopped = true;
         for (position, item) in self.items.range_mut(..until) {
@@ -181,14 +181,14 @@ impl Lane {
                 continue;
             }
             item.state = State::Dropped;
-            // Events that were kept beyond the suspension need not be counted.
+            // Events kept beyond the suspension need not be counted.
             item.optional |= silent || *position >= since.0;
             self.may_count += u64::from(item.optional);
         }
     }
 }
 
-/// Whether the events of one entity are sent one after another while others go on.
+/// Whether the events of one entity are sent one after another, in parallel with those of others.
 pub(super) fn keeps_entities_in_order(subscription: &Subscription) -> bool {
     subscription.options.ordering == Ordering::PerEntity && !is_topic(subscription)
 }

@@ -1,4 +1,4 @@
-//! What follows from an outcome by the contract's table (page 4).
+//! Consequences of an outcome by the contract's table (page 4).
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::batch::no_outcome;
 use super::{Attempt, Lane, Oracle, State, is_topic, minute};
 
 impl Oracle {
-    /// The engine is told how an attempt ended; gives the suspension that has to follow, if any. A second answer finds
-    /// nothing.
+    /// The engine learns the outcome of an attempt; returns the suspension that has to follow, if any. A second
+    /// response has no effect.
     pub fn ended(
         &mut self,
         index: usize,
@@ -44,7 +44,7 @@ impl Oracle {
             } else if elsewhere {
                 match outcome {
                     Outcome::Delivered => item.state = State::Delivered,
-                    // It goes to the new destination, as if it had not been tried.
+                    // It is sent to the new destination as if untried.
                     Outcome::Failed(_) | Outcome::Silent(_) | Outcome::Refused(_) | Outcome::Broken(_) => {
                         lane.failures_told += 1
                     }
@@ -79,7 +79,7 @@ impl Oracle {
         }
     }
 
-    /// An endpoint answered.
+    /// An endpoint responded.
     fn answered(&mut self, index: usize, position: u64, outcome: &Outcome, now: Timestamp) -> Option<SuspensionReason> {
         let settings = self.settings.clone();
         let lane = &mut self.lanes[index];
@@ -148,7 +148,7 @@ impl Oracle {
         reason.filter(|_| runs)
     }
 
-    /// From when on the hour is a reason to suspend an endpoint, if it is bad enough.
+    /// The time from which the hour is a reason to suspend an endpoint, if it is bad enough.
     fn is_bad_from(&self, index: usize, now: Timestamp) -> Option<Timestamp> {
         let (lane, settings) = (&self.lanes[index], &self.settings);
         let (good, bad) = self.window(index, now);
@@ -159,7 +159,7 @@ impl Oracle {
         (below && !lane.known.as_ref().is_some_and(is_topic)).then_some(oldest + settings.suspend_after)
     }
 
-    /// Time has come to `now`: hours that were to be judged are no longer bad enough, will be later, or suspend.
+    /// Advances to `now`: hours due for judgement are no longer bad enough, will be later, or suspend.
     pub fn judge_if_due(&mut self, now: Timestamp) {
         for index in 0..self.lanes.len() {
             if self.lanes[index].judge_at.is_some_and(|at| at <= now) {
@@ -171,7 +171,7 @@ impl Oracle {
         }
     }
 
-    /// Whether the hour had to be judged `by` ago at the latest, and still is bad enough.
+    /// Whether the hour's judgement was due `by` ago or earlier, and it is still bad enough.
     pub fn is_overdue(&self, index: usize, now: Timestamp, by: Duration) -> bool {
         let was_due = self.lanes[index].judge_at.is_some_and(|at| at + by <= now);
         was_due && self.is_bad_from(index, now).is_some_and(|from| from <= now)

@@ -1,4 +1,4 @@
-//! Attempts: how they set out, arrive, and end.
+//! Attempts: start, arrival and end.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl World {
         Ok(())
     }
 
-    /// The platform lacks what the attempt needs: it ends without having reached anybody.
+    /// The platform lacks a resource needed by the attempt: it ends without reaching any receiver.
     fn come_to_nothing(&mut self, number: u64, lack: Lack) {
         let Some(attempt) = self.attempts.get(&number) else { return };
         let (run, events) = (attempt.run, attempt.made.positions.len());
@@ -125,7 +125,8 @@ impl World {
             let throttled = matches!(outcome, Outcome::Throttled { .. });
             self.answered.push((self.time, lane, throttled));
         }
-        // Where the platform is in trouble, silence is never the receivers': others are in use, and they are as silent.
+        // During an outage of the platform, silence is never attributed to the receivers: the others in use are just as
+        // silent.
         let ours = |outcome: &Outcome| match outcome {
             Outcome::Silent(_) if !self.plan.outages.is_empty() => Outcome::Ours(Lack::Silence),
             outcome => outcome.clone(),
@@ -133,7 +134,7 @@ impl World {
         let judged: Vec<Outcome> = outcomes.iter().map(ours).collect();
         let follows = self.oracle.ended(lane, number, &attempt.made, &judged, time);
         let unsure = self.oracle.stepped_back && !matches!(follows, Some(SuspensionReason::Destination(_)));
-        // While the process stops nothing is decided any more; the next failure after the restart decides.
+        // Nothing is decided while the process stops; the next failure after the restart decides.
         let follows = follows.filter(|_| !unsure && self.stopping_since.is_none());
         let failures = self.oracle.lanes[lane].failures_told;
         self.note(|| {
@@ -141,7 +142,7 @@ impl World {
             format!("#{number} ended: {ended}, follows {follows:?}; {lane} has {failures} failures")
         });
         let told = self.tamper_with_outcomes(outcomes);
-        // The suspension has to come within this turn: the flag says that it is awaited, then that it came.
+        // The suspension has to come within this turn: the flag marks it as expected, then as made.
         self.oracle.lanes[lane].halted |= follows.is_some();
         let suspensions = self.suspensions_asked;
         self.tell(Input::Outcomes { attempt: id, outcomes: told })?;
@@ -152,7 +153,7 @@ impl World {
         })
     }
 
-    /// What the engine is told of how an attempt ended.
+    /// The outcomes reported to the engine.
     fn tamper_with_outcomes(&self, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
         match self.plan.mutation {
             Some(Mutation::TakeFailureForSuccess) => {
@@ -177,7 +178,7 @@ impl World {
         outcomes
     }
 
-    /// The engine is told that an attempt has ended in deliveries, before it has (a planted fault).
+    /// Deliveries of an attempt are reported to the engine before its end (a planted fault).
     pub(super) fn ended_early(&mut self, number: u64, events: usize) -> Check {
         let Some(attempt) = self.attempts.get(&number).map(|attempt| attempt.id) else { return Ok(()) };
         self.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Delivered; events] })
@@ -189,7 +190,7 @@ fn no_answer() -> Failure {
     Failure { reason: ErrorReason::DestinationTimeout, code: 500, message, answer: None }
 }
 
-/// Outcomes, for the trace: those in a row together.
+/// Outcomes for the trace: equal consecutive ones together.
 fn verdict_of(outcomes: &[Outcome], taken: &[bool]) -> String {
     let mut text = String::new();
     for same in outcomes.chunk_by(|one, other| one == other) {

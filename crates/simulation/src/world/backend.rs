@@ -1,4 +1,4 @@
-//! What the store does when it gets to what the driver asked for: reads, suspensions, trims.
+//! The store's side of the driver's requests: reads, suspensions, trims.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::mutation::Mutation;
 use crate::property::{Check, Property, hold};
 use crate::storage::{at_once, unavailable};
 
-/// A world lasts minutes, so a minute of it counts as an hour of service.
+/// A world lasts minutes, so one minute counts as this many hours of service.
 pub(super) const HOURS_A_MINUTE: u32 = 60;
 
 impl World {
@@ -106,7 +106,7 @@ impl World {
         self.answer(takes, Input::Suspended { number, result });
     }
 
-    /// Changes were made.
+    /// Changes were committed.
     pub(super) fn committed(&mut self, subscriptions: &[Subscription]) {
         self.unnoticed();
         self.withhold();
@@ -157,7 +157,7 @@ impl World {
         Ok(())
     }
 
-    /// What the log holds.
+    /// The positions in the log.
     pub(super) fn positions(&self) -> Vec<u64> {
         let limit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
         let chunk = at_once(self.store.read(Scope::Shard(Shard::FIRST), Position::FIRST, limit)).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The engine's driver in a world: told of what happens at its time, and what it asks for is begun here, with the
-//! delays and faults of the world.
+//! The engine's driver in a world: gets its inputs on time, and its requests are started here, with the delays and
+//! faults of the world.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,28 +16,28 @@ use crate::mutation::Mutation;
 use crate::property::{Check, Property, hold};
 use crate::storage::at_once;
 
-/// What a world knows of the run of its driver.
+/// State of a world about the run of its driver.
 #[derive(Debug, Default)]
 pub(super) struct Run {
-    /// The head of the tail, and the version that is announced, when the driver was last woken.
+    /// The head of the tail, and the announced version, at the driver's last wake-up.
     noticed: (Position, u64),
-    /// Whether the last look at the tail showed events, and the last of them.
+    /// The last event shown by the last look at the tail, if any.
     saw: Option<Position>,
-    /// A change was made since the driver last looked which are announced.
+    /// A change was made since the driver's last look at the announced ones.
     unnoticed: bool,
-    /// The driver reads what changed.
+    /// The driver is reading changes.
     reads_changes: bool,
-    /// The suspensions that it asked for.
+    /// The suspensions requested by it.
     suspensions: BTreeSet<u64>,
 }
 
 impl World {
-    /// Whether the process is there.
+    /// Whether the process is running.
     pub(super) fn is_up(&self) -> bool {
         self.driver.is_some()
     }
 
-    /// When the driver's timer fires, in true time. A sleep ends after its time, never before.
+    /// Time at which the driver's timer fires, in true time. A sleep ends after its time, never before.
     pub(super) fn timer(&self) -> Option<u64> {
         let at = self.driver.as_ref()?.poll_timeout()?;
         Some(self.time + at.since(self.steady()).as_micros() as u64)
@@ -52,7 +52,7 @@ impl World {
         self.tell(Input::News)
     }
 
-    /// Tells the driver, and does what it asks.
+    /// Passes an input to the driver, and carries out its requests.
     pub(super) fn tell(&mut self, input: Input) -> Check {
         self.hand(input);
         while let Some(request) = self.driver.as_mut().and_then(Driver::poll) {
@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    /// Tells the driver; what it asks is done later.
+    /// Passes an input to the driver; its requests are carried out later.
     fn hand(&mut self, input: Input) {
         let steady = self.steady();
         let mut now = Now { steady, wall: self.now() };
@@ -83,7 +83,7 @@ impl World {
         }
     }
 
-    /// The driver is told this after a while, if it is still the same.
+    /// Passes an input to the driver after a delay, if the process is still the same.
     pub(super) fn answer(&mut self, after: u64, input: Input) {
         self.schedule(after, Step::Told(self.run, input));
     }
@@ -120,7 +120,7 @@ impl World {
         self.tell(input)
     }
 
-    /// Begins what the driver asks for.
+    /// Starts a request of the driver.
     fn begin(&mut self, request: Request) -> Check {
         let run = self.run;
         match request {
@@ -164,13 +164,13 @@ impl World {
             Request::Save { save } => self.begin_save(save),
             Request::Suspend { number, wanted } => self.begin_suspension(number, wanted)?,
             Request::Trim { floors, retention } => self.begin_trim(floors, retention),
-            // Nobody but destinations is ever heard, and nobody follows or looks.
+            // Only destinations are ever heard, and there are no followers or viewers.
             Request::Listen | Request::Forget { .. } | Request::Follow { .. } | Request::Show { .. } => {}
         }
         Ok(())
     }
 
-    /// What the tail shows. Events get there a little after they are accepted.
+    /// The events visible in the tail. Events get there shortly after their acceptance.
     fn look(&self, from: Position, max: usize) -> Seen {
         let tail = self.store.tail(Shard::FIRST);
         let mut seen = Seen::look(&tail, from, max);
@@ -189,7 +189,7 @@ impl World {
         seen
     }
 
-    /// The version that is announced.
+    /// The announced version.
     fn announced(&self) -> u64 {
         let committed = *self.store.committed(Shard::FIRST).borrow();
         let known = self.driver.as_ref().map_or(0, |driver| driver.core().version());
@@ -197,21 +197,21 @@ impl World {
         if late { known } else { committed }
     }
 
-    /// A change was made whose events go to the tail before it is announced (a planted fault).
+    /// A change was made whose events reach the tail before it is announced (a planted fault).
     pub(super) fn withhold(&mut self) {
         if self.mutated(Mutation::AnnounceAfterPush) && self.unannounced.is_none() {
             self.unannounced = Some((self.store.tail(Shard::FIRST).head(), self.time + 5_000_000));
         }
     }
 
-    /// Once events behind a change were seen, it is announced (a planted fault).
+    /// Announces a change once events behind it were seen (a planted fault).
     fn announce_after_push(&mut self) {
         let seen = self.of_run.saw;
         self.unannounced =
             self.unannounced.filter(|(head, until)| seen.is_none_or(|seen| seen < *head) && self.time < *until);
     }
 
-    /// Whether the engine cannot know yet of the latest changes: it has not looked since, or reads them.
+    /// Whether the engine may not know of the latest changes: it has not looked since, or is reading them.
     pub(super) fn engine_may_not_know(&self) -> bool {
         self.of_run.unnoticed || self.of_run.reads_changes
     }
@@ -221,8 +221,7 @@ impl World {
         self.of_run.unnoticed = true;
     }
 
-    /// The engine asks for a suspension. Only the first time has to follow from anything: then it is tried until it is
-    /// made.
+    /// The engine requests a suspension. Only the first request needs a cause: it is then retried until it is made.
     fn begin_suspension(&mut self, number: u64, wanted: Suspend) -> Check {
         if self.of_run.suspensions.insert(number) {
             self.suspension_follows(&wanted)?;
@@ -243,7 +242,7 @@ impl World {
         let now = self.steady();
         let overdue = |index| self.oracle.is_overdue(index, now, Duration::ZERO);
         let expected = expected || reason == SuspensionReason::SuccessRate && index.is_some_and(overdue);
-        // After a step back of the clock the oracle's hour is not the engine's.
+        // After a backward clock step, the oracle's hour differs from the engine's.
         let expected = expected || self.oracle.stepped_back && !matches!(reason, SuspensionReason::Destination(_));
         hold(Property::SuspendsByTheRule, expected, || {
             format!("subscription {index:?} is to be suspended ({reason:?}), which does not follow")

@@ -1,4 +1,4 @@
-//! What happens to a world beside traffic: crashes, restarts, jumps of the clock, and people who change subscriptions.
+//! Incidents of a world beside traffic: crashes, restarts, clock jumps, and changes of subscriptions by people.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::plan::{Incident, SubscriptionPlan, TYPES, options};
 use crate::property::{Check, Property, hold};
 use crate::storage::at_once;
 
-/// Things that people do while the engine looks elsewhere.
+/// Changes made by people while the engine looks elsewhere.
 const QUICK: [Incident; 6] = [
     Incident::SuspendOrResume,
     Incident::SuspendOrResume,
@@ -63,14 +63,14 @@ impl World {
         self.happen(incident)
     }
 
-    /// The process is gone.
+    /// The process dies.
     fn crash(&mut self) -> Check {
         if self.pending_save.is_some() && self.random.percent(50) {
             self.make_save();
         }
         self.pending_save = None;
         self.gone();
-        // Requests that were on their way may still arrive.
+        // Requests in transit may still arrive.
         let on_their_way: Vec<_> =
             self.agenda.iter().filter(|(_, step)| matches!(step, Step::Arrive(_))).map(|(key, _)| *key).collect();
         for key in on_their_way {
@@ -110,7 +110,7 @@ impl World {
         })
     }
 
-    /// The process comes up and takes all lanes up where they were saved.
+    /// The process starts and resumes all lanes from their saved state.
     pub(super) fn start(&mut self) -> Check {
         if self.store_fails() {
             self.schedule(1_000_000, Step::Start);
@@ -221,7 +221,7 @@ impl World {
         }
     }
 
-    /// Whether anything is still owed to a subscription that is active.
+    /// Whether anything is still owed to an active subscription.
     pub(super) fn owes(&self) -> bool {
         self.oracle.lanes.iter().any(|lane| {
             let open = |state: State| !state.is_settled();

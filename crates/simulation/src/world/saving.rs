@@ -1,4 +1,4 @@
-//! Saves: asked for, made or not, and answered.
+//! Saves: requested, made or not, and answered.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::mutation::Mutation;
 use crate::storage::{at_once, unavailable};
 
 impl World {
-    /// The engine asks for a save.
+    /// The engine requests a save.
     pub(super) fn begin_save(&mut self, mut save: Save) {
-        // A save that failed is asked for again as it was.
+        // A failed save is requested again unchanged.
         let (windows, asked_at) = match self.failed_save.take() {
             Some(failed) => (failed.windows, failed.asked_at),
             None => (self.oracle.asked(), self.time),
@@ -36,7 +36,7 @@ impl World {
         self.schedule(takes, Step::Save(self.run));
     }
 
-    /// The store gets to the save.
+    /// The store processes the save.
     pub(super) fn save(&mut self) {
         let fails = self.store_fails();
         if fails {
@@ -93,13 +93,13 @@ impl World {
     pub(super) fn make_save(&mut self) {
         let Some(pending) = self.pending_save.take() else { return };
         let mut save = pending.save;
-        // A lane that has nothing to save has saved everything.
+        // A lane without anything to save has saved everything.
         self.oracle.lanes.iter_mut().for_each(|lane| lane.saved_at = pending.asked_at);
         for lane in &mut save.lanes {
             if let Some(index) = self.oracle.find(lane.subscription) {
                 let stored = self.oracle.lanes[index].stored.generation;
                 let asked = pending.windows.get(index).cloned().unwrap_or_default();
-                // One that a suspension overtook is taken without its memory, as long as it is of the same lane.
+                // A part overtaken by a suspension is stored without its memory, provided it is of the same lane.
                 let current = stored == lane.generation;
                 let taken = lane.generation >= self.oracle.lanes[index].began_in && lane.generation <= stored;
                 self.oracle.saved(index, asked, taken, current && lane.memory.is_some());
@@ -114,15 +114,15 @@ impl World {
     }
 }
 
-/// Where in a lane's memory (see the crate `delivery`, `memory.rs`) the pause begins and ends, and where events settled
-/// ahead of the cursor begin, behind their number.
+/// In a lane's memory (see the crate `delivery`, `memory.rs`): offsets of the pause's start and end, and of the events
+/// settled ahead of the cursor, which follow their count.
 const PAUSE: std::ops::Range<usize> = 17..57;
 const TAKEN: usize = 61;
 
-/// What a minute of the window takes.
+/// Size of one minute of the window.
 const MINUTE_BYTES: usize = 20;
 
-/// Where the minutes of the window begin.
+/// Offset of the window's minutes.
 fn minutes(memory: &[u8]) -> usize {
     let taken = memory[TAKEN - 4..TAKEN].try_into().map_or(0, u32::from_le_bytes);
     TAKEN + 8 * taken as usize
@@ -140,7 +140,7 @@ fn shown(lane: &store::LaneSave) -> String {
     format!("{number}.{generation}: {cursor:?} {exceptions:?} settled {settled:?} dropped {dropped:?} told {told}")
 }
 
-/// The number that an entry about a dropped backlog tells.
+/// The number in an entry about a dropped backlog.
 pub(super) fn drop_count(body: &LogBody) -> Option<u64> {
     let LogBody::FailedDelivery(failure) = body else { return None };
     if !failure.message.contains("dropped from the backlog") {

@@ -1,5 +1,5 @@
-//! How a world ends: everything is healed, everybody resumed, and once it has settled the books are closed. And the
-//! look at `status` on the way.
+//! End of a world: everything is healed, all subscriptions are resumed, and once it has settled the books are closed.
+//! Also the checks of `status` on the way.
 
 use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
 use domain::notification::NotificationKind;
@@ -14,10 +14,10 @@ use crate::property::{Check, Property, hold};
 use crate::receiver::Behaviour;
 use crate::storage::{Health, at_once};
 
-/// An event's last retry is over by then.
+/// Time by which an event's last retry is over.
 const ALL_RETRIES: u64 = 36 * MINUTE;
 
-/// After all retries (35 minutes), the longest pause that a `Retry-After` can ask for, and a backlog at a low rate.
+/// Covers all retries (35 minutes), the longest pause of a `Retry-After`, and a backlog at a low rate.
 const SETTLES_WITHIN: u64 = 180 * MINUTE;
 
 impl World {
@@ -32,7 +32,7 @@ impl World {
         if !self.is_up() || self.stopping_since.is_some() {
             self.until(healed + 20 * MINUTE, |world| world.is_up() && world.stopping_since.is_none())?;
         }
-        // Suspensions that are under way are carried out; then everybody is resumed, so that what was kept goes out.
+        // Pending suspensions are carried out; then all subscriptions are resumed, to send their held events.
         self.play_until(self.time + 10 * SECOND)?;
         self.happen(Incident::ResumeAll)?;
         let resumed = self.time;
@@ -40,10 +40,10 @@ impl World {
         let settled = |world: &World| !world.owes() && quiet(world);
         while self.time < resumed + SETTLES_WITHIN && !settled(self) {
             self.until(resumed + SETTLES_WITHIN, settled)?;
-            // A failure from before may have suspended it: what it keeps goes out now.
+            // An earlier failure may have suspended it: its held events are sent now.
             self.happen(Incident::ResumeAll)?;
         }
-        // What is left open by the contract may still be tried; then counts of dropped events, and two rounds of
+        // Deliveries left open by the contract may still be tried; then counts of dropped events, and two rounds of
         // trimming.
         let optional = self.oracle.lanes.iter().any(|lane| lane.items.values().any(|item| item.optional));
         let pause = if optional { ALL_RETRIES } else { 10 * SECOND };
@@ -77,7 +77,7 @@ impl World {
         Ok(())
     }
 
-    /// With everything healed, nothing waits for longer than for its last retry.
+    /// With everything healed, nothing waits longer than for its last retry.
     fn retries_are_on_time(&self, resumed: u64) -> Check {
         let held_up = self.time.saturating_sub(resumed) > SETTLES_WITHIN;
         hold(Property::RetriesAreOnTime, !held_up, || "the world did not settle".to_owned())
@@ -149,7 +149,7 @@ impl World {
         })
     }
 
-    /// A look at one lane's status.
+    /// Checks one lane's status.
     pub(super) fn look_at_status(&mut self) -> Check {
         let lanes = self.oracle.lanes.len() as u64;
         if lanes == 0 || !self.is_up() {
@@ -176,8 +176,8 @@ impl World {
         })?;
         let has_rate = status.rate.is_none() == topic || lane.stopped;
         hold(Property::StatusIsTrue, has_rate, || format!("subscription {index}: rate {:?}", status.rate))?;
-        // A lane reads on when half of what it holds is gone, and gets at most as much as it may hold; what a topic did
-        // not take goes back to its place besides.
+        // A lane reads on when half of its events are gone, and gets at most its capacity; events rejected by a topic
+        // return to their place on top of that.
         let batches = if self.plan.topics.contains(&true) { 3 * settings.batch_events } else { 0 };
         let in_hand = settings.max_in_hand + settings.max_in_hand.div_ceil(2) + batches;
         let most = (in_hand + settings.max_waiting + 2 * settings.max_in_flight) as u64;
@@ -212,7 +212,7 @@ impl World {
                 !item.state.is_settled() && *position < routed.0 && !item.late && !item.optional
             };
             let open = lane.items.iter().filter(|(position, item)| open((position, item))).count() as u64;
-            // After a crash one that was settled may be open again.
+            // After a crash, a settled event may be open again.
             let may_be = |item: &&Item| item.optional && (!item.state.is_settled() || self.oracle.crashes > 0);
             let optional = lane.items.values().filter(may_be).count() as u64;
             let fits = (open..=open + optional).contains(&status.backlog);

@@ -1,4 +1,4 @@
-//! How a world begins: PIMs, subscribers, subscriptions, endpoints; and how traffic comes in.
+//! Start of a world: PIMs, subscribers, subscriptions, endpoints; and ingest of traffic.
 
 use std::collections::VecDeque;
 
@@ -27,11 +27,11 @@ use crate::random::Random;
 use crate::receiver::Receiver;
 use crate::storage::{Storage, at_once};
 
-/// Products, models, attributes that events are about.
+/// Products, models and attributes used as entities.
 const ENTITIES: u64 = 4;
 
 impl World {
-    /// The beginning of a world.
+    /// A new world.
     pub fn new(plan: Plan) -> Check<World> {
         let seed = plan.seed;
         let usual = MemorySettings::default();
@@ -120,7 +120,7 @@ impl World {
         self.schedule(0, Step::Start);
     }
 
-    /// A new subscription, each with a subscriber of its own.
+    /// Adds a subscription with its own subscriber.
     pub(super) fn subscribe(&mut self, plan: &SubscriptionPlan) {
         self.next_subscription += 1;
         let number = self.next_subscription;
@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    /// Events come in, if they can.
+    /// Ingests events, if possible.
     pub(super) fn append(&mut self, pim: u32, count: u64) {
         if !self.is_up() || self.stopping_since.is_some() || self.store_fails() {
             return;
@@ -196,7 +196,7 @@ impl World {
         let head = self.store.tail(Shard::FIRST).head();
         let now = self.now();
         if self.random.percent(10) {
-            // The producer hears nothing and sends the batch again: nothing comes in twice.
+            // The producer gets no response and sends the batch again: nothing is ingested twice.
             let _ = at_once(self.store.append(PimId(pim), events.clone(), now));
         }
         if at_once(self.store.append(PimId(pim), events, now)).is_err() {
@@ -212,7 +212,7 @@ impl World {
         self.push();
     }
 
-    /// What was accepted gets into the tail.
+    /// Moves accepted events into the tail.
     fn push(&mut self) {
         let head = self.store.tail(Shard::FIRST).head();
         if self.plan.races && self.pushes.percent(50) {
@@ -228,7 +228,7 @@ impl World {
         self.plan.subscriptions.get(index).map(|plan| self.destination(plan.receiver))
     }
 
-    /// The destination that leads to a receiver.
+    /// The destination of a receiver.
     pub(super) fn destination(&self, receiver: usize) -> Destination {
         let host = format!("r{receiver}.example");
         match self.plan.topics[receiver] {
@@ -253,7 +253,7 @@ impl World {
     }
 }
 
-/// A number for what an event is about; product events of one product share it.
+/// Number of an event's entity; product events of one product share it.
 fn entity_of(kind: usize, entity: u64) -> u64 {
     let family = match kind {
         0 | 1 => 1,
@@ -281,7 +281,7 @@ fn event(number: u64, kind: usize, user: u64, entity: u64) -> Event {
     })
 }
 
-/// A selection of types, and of one user's events.
+/// A selection by types and user.
 pub(super) fn selection(types: &[usize], user: Option<u64>) -> Selection {
     let filter = user.map(user_filter).and_then(|text| Filter::parse(&text).ok().flatten());
     Selection { events: types.iter().map(|kind| EventType::new(TYPES[*kind])).collect(), filter }
@@ -294,7 +294,7 @@ fn endpoint(host: &str) -> Destination {
     Destination::Https(HttpsDestination { url, primary, secondary: None, headers: CustomHeaders::default() })
 }
 
-/// The receiver that a destination leads to.
+/// The receiver of a subscription's destination.
 pub(super) fn receiver_of(subscription: &Subscription) -> usize {
     let host = match &subscription.destination {
         Destination::Https(https) => https.url.host(),

@@ -1,4 +1,4 @@
-//! What tenants have in common: places for look-ups, connections, readers and senders of notifications. The real
+//! Resources shared by tenants: slots for look-ups, connections, readers and senders of notifications. The real
 //! [`fair::Queue`] divides them.
 
 use std::collections::HashMap;
@@ -14,10 +14,10 @@ use crate::fairness::{Resource, Sharing};
 use crate::mutation::Mutation;
 use crate::receiver::{ATTEMPT, BatchVerdict};
 
-/// How long the answer to a look-up is kept.
+/// Time for which the result of a look-up is cached.
 const NAME_IS_KEPT: u64 = 30_000_000;
 
-/// Places of one kind, and what is to happen once a place is free for it.
+/// Slots of one kind, and the steps that wait for one.
 #[derive(Debug)]
 struct Pool {
     queue: Queue,
@@ -29,7 +29,7 @@ impl Pool {
         Pool { queue: Queue::new(capacity), waiting: HashMap::new() }
     }
 
-    /// Asks for a place; gives the steps that have got theirs.
+    /// Requests a slot; returns the steps that have got theirs.
     fn ask(&mut self, holder: Holder, step: Step) -> Vec<Step> {
         match self.queue.ask(holder, 1) {
             Asked::Granted => vec![step],
@@ -54,17 +54,17 @@ impl Pool {
     }
 }
 
-/// How far an attempt has come with what it shares.
+/// Progress of an attempt with shared resources.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
-    /// The look-up that it made took this long, which is part of its time.
+    /// Duration of its own look-up, which is part of its time.
     looked_up_for: u64,
-    /// When its time began, its look-up included.
+    /// Start of its time, its look-up included.
     began_at: u64,
     connected: bool,
 }
 
-/// What the tenants of a world have in common.
+/// The shared resources of a world's tenants.
 #[derive(Debug)]
 pub(super) struct Shared {
     look_ups: Pool,
@@ -72,12 +72,12 @@ pub(super) struct Shared {
     readers: Pool,
     senders: Pool,
     token_checks: Pool,
-    /// Until when a receiver's name is known.
+    /// Expiry of each receiver's cached name.
     names: HashMap<usize, u64>,
     attempts: HashMap<u64, Progress>,
-    /// How long each of the plan's uses took, in microseconds.
+    /// Duration of each of the plan's uses, in microseconds.
     pub(super) used: HashMap<usize, u64>,
-    /// Requests of producers that were refused for want of room, by PIM.
+    /// Producer requests refused for lack of room, by PIM.
     pub(super) refused: HashMap<u32, u64>,
 }
 
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    /// Takes a step once its holder has a place.
+    /// Runs a step once its holder has a slot.
     fn with_place(&mut self, what: Resource, holder: Holder, step: Step) {
         let Some(shared) = &mut self.shared else { return self.schedule(0, step) };
         let steps = shared.pool(what).ask(holder, step);
@@ -130,13 +130,13 @@ impl World {
         steps.into_iter().for_each(|step| self.schedule(0, step));
     }
 
-    /// A place is used for so long, then comes the step.
+    /// Occupies a slot for a time, then runs the step.
     pub(super) fn use_place(&mut self, what: Resource, holder: Holder, takes: u64, then: Step) {
         self.schedule(takes, Step::GiveBack(what, holder));
         self.schedule(takes, then);
     }
 
-    /// The engine reads from the store; where readers are shared, with one of them.
+    /// The engine reads from the store, using one of the readers if those are shared.
     pub(super) fn read_store(&mut self, pim: PimId, read: Step) {
         let takes = self.store_takes();
         if self.shared.is_none() {
@@ -147,7 +147,7 @@ impl World {
         self.with_place(Resource::Readers, holder, place);
     }
 
-    /// One of the plan's uses beside deliveries begins.
+    /// Starts one of the plan's uses beside deliveries.
     pub(super) fn begin_use(&mut self, index: usize) {
         let Some(one) = self.plan.sharing.as_ref().and_then(|sharing| sharing.uses.get(index).copied()) else { return };
         let holder = self.holder(PimId(one.pim), one.part);
@@ -171,14 +171,14 @@ impl World {
         backlog.total() + more > sharing.log_bytes / 2 && backlog.lacks(PimId(pim), more).is_none()
     }
 
-    /// There was no room for a request of a PIM.
+    /// Refuses a PIM's request for lack of room.
     pub(super) fn refuse(&mut self, pim: u32) {
         if let Some(shared) = &mut self.shared {
             *shared.refused.entry(pim).or_default() += 1;
         }
     }
 
-    /// An attempt sets out: at once, or with what it needs of what is shared.
+    /// Starts an attempt: at once, or with the shared resources that it needs.
     pub(super) fn set_out(&mut self, number: u64) {
         if self.shared.is_none() {
             return self.go(number);
@@ -233,7 +233,7 @@ impl World {
         self.with_place(Resource::Connections, holder, Step::Connected(number));
     }
 
-    /// The attempt has its connection: its time runs.
+    /// The attempt has its connection: its time starts.
     pub(super) fn connected(&mut self, number: u64) {
         let sent_at = self.attempts.get(&number).map_or(0, |attempt| attempt.sent_at);
         let counts_waiting = self.mutated(Mutation::CountWaiting);
@@ -245,7 +245,7 @@ impl World {
         self.go(number);
     }
 
-    /// The request is on its way.
+    /// Sends the request.
     fn go(&mut self, number: u64) {
         let Some(attempt) = self.attempts.get(&number) else { return };
         let receiver = attempt.receiver;
@@ -253,7 +253,7 @@ impl World {
         self.schedule(way, Step::Arrive(number));
     }
 
-    /// How an attempt ends whose time is up before the answer is there; `None`: there is time enough.
+    /// Result of an attempt that times out before the response; `None`: there is enough time.
     pub(super) fn too_late(&self, number: u64, verdict: &BatchVerdict) -> Option<(BatchVerdict, u64)> {
         let progress = self.shared.as_ref()?.attempts.get(&number)?;
         let left = (progress.began_at + ATTEMPT.as_micros() as u64).saturating_sub(self.time);

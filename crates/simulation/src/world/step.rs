@@ -1,4 +1,4 @@
-//! What is on a world's agenda.
+//! Agenda of a world.
 
 use std::time::Duration;
 
@@ -14,27 +14,27 @@ use crate::fairness::Resource;
 use crate::plan::Incident;
 use crate::property::Check;
 
-/// Something on the agenda. Those with a run number happen only if the process is still the same.
+/// An agenda item. Those with a run number happen only in the same run of the process.
 #[derive(Debug)]
 pub(super) enum Step {
     Batch(u32, u64),
     Incident(Incident),
     Start,
-    /// A place of what is shared is used for so long, for a step at the end.
+    /// A shared slot is in use for this long, followed by a step.
     Place(Resource, Holder, u64, Box<Step>),
     GiveBack(Resource, Holder),
     LookedUp(u64, bool, u64),
     Connected(u64),
-    /// One of the plan's uses of what is shared begins, or has ended.
+    /// One of the plan's uses of shared resources begins, or has ended.
     Use(usize),
     Used(usize),
     Arrive(u64),
     Ended(u32, u64, Vec<Outcome>),
-    /// The engine is told that an attempt has ended in deliveries, before it has (a planted fault).
+    /// Deliveries of an attempt are reported to the engine before its end (a planted fault).
     Early(u32, u64, usize),
     /// Events before the position are in the tail.
     Pushed(u32, Position),
-    /// The store gets to what the driver asked for.
+    /// The store processes a request of the driver.
     Changes(u32, u64),
     Missed(u32, Position, ReadLimit),
     Read(u32, Read),
@@ -43,12 +43,12 @@ pub(super) enum Step {
     Suspend(u32, u64, Suspend),
     SuspendCommit(u32, u64, Box<Change>),
     Trim(u32, Floors, Duration),
-    /// The driver is told.
+    /// The driver gets an input.
     Told(u32, Input),
 }
 
 impl World {
-    /// Something on the agenda happens.
+    /// Runs an agenda item.
     pub(super) fn take(&mut self, step: Step) -> Check {
         let alive = |run| run == self.run && self.is_up();
         match step {
@@ -74,7 +74,7 @@ impl World {
             Step::SuspendCommit(run, number, change) if alive(run) => self.commit_suspension(number, *change),
             Step::Trim(run, floors, retention) if alive(run) => self.trim(floors, retention)?,
             Step::Told(run, input) if alive(run) => self.answered_by_the_store(input)?,
-            // Answers to a process that is no more.
+            // Answers to a dead process.
             _ => {}
         }
         Ok(())
