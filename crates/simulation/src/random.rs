@@ -1,11 +1,11 @@
-//! A small generator of random numbers (SplitMix64): the same seed gives the same numbers everywhere and for ever.
+//! A small random number generator (SplitMix64): a seed gives the same numbers on every machine and version.
 
 /// Random numbers from a seed.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The numbers of a seed, for one purpose: streams of different purposes do not disturb one another.
+    /// The numbers of a seed for one purpose: streams of different purposes are independent.
     pub fn new(seed: u64, purpose: u64) -> Random {
         let mut random = Random(seed ^ purpose.wrapping_mul(0xd6e8_feb8_6659_fd93));
         random.next();
@@ -20,7 +20,7 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number of the range, its end included.
+    /// A number in the range, its end included.
     pub fn within(&mut self, least: u64, most: u64) -> u64 {
         least + self.next() % (most - least + 1)
     }

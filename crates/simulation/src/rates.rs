@@ -1,4 +1,4 @@
-//! How the rate of a lane follows an endpoint's capacity: measured second by second in a world with one lane and one
+//! Adaptation of a lane's rate to an endpoint's capacity: measured second by second in a world with one lane and one
 //! endpoint.
 
 use std::fmt::Write;
@@ -10,16 +10,16 @@ use crate::property::{Check, Property, hold};
 use crate::receiver::Behaviour;
 use crate::world::World;
 
-/// An endpoint's life: `(from second, capacity)`, and what happened in each second.
+/// An endpoint's capacities, and the results of each second.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// Capacities: `(from second, events a second)`.
+    /// Capacities: `(from second, events per second)`.
     pub capacities: Vec<(u64, u64)>,
-    /// Second by second.
+    /// Results second by second.
     pub seconds: Vec<Second>,
 }
 
-/// One second.
+/// Results of one second.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Second {
     /// The lane's rate at its end.
@@ -39,7 +39,7 @@ pub struct Stretch {
     pub throttled: f64,
 }
 
-/// Plays an endpoint whose capacity is that of the last entry that has begun; there are always events to send.
+/// Plays an endpoint with the capacity of the last entry that has begun; there are always events to send.
 pub fn measure(capacities: &[(u64, u64)], seconds: u64) -> Check<Measured> {
     let settings = engine::Settings { trim_every: std::time::Duration::from_secs(30), ..Default::default() };
     let schedule = capacities.iter().map(|(from, capacity)| (from * SECOND, Behaviour::Throttling(*capacity)));
@@ -56,7 +56,7 @@ pub fn measure(capacities: &[(u64, u64)], seconds: u64) -> Check<Measured> {
         receivers: vec![schedule.collect()],
         topics: vec![false],
         storage: Vec::new(),
-        // More than any lane may send, so that there is always a backlog, and never more than the engine can take.
+        // More than a lane may send, so that there is always a backlog, but never more than the engine can hold.
         batches: (0..seconds).map(|second| (second * SECOND, 1, 101)).collect(),
         incidents: Vec::new(),
         lasts: seconds * SECOND,
@@ -86,7 +86,7 @@ impl Measured {
         self.capacities.iter().rev().find(|(from, _)| *from <= second).map_or(0, |(_, capacity)| *capacity)
     }
 
-    /// What a stretch came to.
+    /// Sums of a stretch.
     pub fn stretch(&self, from: u64, to: u64) -> Stretch {
         let seconds = &self.seconds[from as usize..to as usize];
         let delivered: u64 = seconds.iter().map(|second| second.delivered).sum();
@@ -98,8 +98,8 @@ impl Measured {
         }
     }
 
-    /// The second, counted from `from`, in which the capacity of then is found: from there on ten seconds use at least
-    /// 90 % of it.
+    /// The second, counted from `from`, in which the capacity at that time is found: from then on ten seconds use at
+    /// least 90 % of it.
     pub fn found_after(&self, from: u64) -> Option<u64> {
         let last = self.seconds.len() as u64 - 10;
         (from..last)
@@ -110,7 +110,7 @@ impl Measured {
             .map(|second| second - from)
     }
 
-    /// A table for the terminal, a line for every `every` seconds.
+    /// A table for the terminal, one line per `every` seconds.
     pub fn table(&self, every: usize) -> String {
         let mut text = String::from("second  capacity   rate  delivered/s  429/s\n");
         for (index, seconds) in self.seconds.chunks(every).enumerate() {
@@ -120,7 +120,7 @@ impl Measured {
             let delivered = seconds.iter().map(|second| second.delivered).sum::<u64>() as f64 / of;
             let throttled = seconds.iter().map(|second| second.throttled).sum::<u64>() as f64 / of;
             let capacity = self.capacity(second);
-            // One character for two events a second; the capacity is marked.
+            // One character for two events per second; the capacity is marked.
             let mut bar: Vec<char> = "#".repeat((delivered / 2.0).round() as usize).chars().collect();
             bar.extend("x".repeat((throttled / 2.0).round() as usize).chars());
             let mark = (capacity / 2) as usize;
@@ -136,12 +136,12 @@ impl Measured {
     }
 }
 
-/// A fixed capacity of 25 a second, and one that changes.
+/// A fixed capacity of 25 events per second, and one that changes.
 pub fn measurements() -> Check<(Measured, Measured)> {
     Ok((measure(&[(0, 25)], 600)?, measure(&[(0, 25), (180, 60), (420, 12), (600, 80), (840, 25)], 1080)?))
 }
 
-/// The figures that the rate has to reach.
+/// Checks the required figures of the rate.
 pub fn figures_hold() -> Check<(Measured, Measured)> {
     let (fixed, changing) = measurements()?;
     let found = fixed.found_after(0);

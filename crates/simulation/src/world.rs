@@ -72,7 +72,7 @@ pub struct Totals {
     pub suspensions: u64,
     /// Other changes of subscriptions.
     pub changes: u64,
-    /// Events that an endpoint took more than once.
+    /// Events accepted more than once by an endpoint.
     pub duplicates: u64,
     /// Batches to topics.
     pub batches: u64,
@@ -141,7 +141,7 @@ pub struct World {
     of_run: driver::Run,
     stopping_since: Option<u64>,
     back_after: u64,
-    /// Events before it are in the tail: they get there a little after they are accepted.
+    /// End of the events in the tail: they get there shortly after their acceptance.
     pushed: Position,
     pushes: Random,
     pending_save: Option<PendingSave>,
@@ -153,8 +153,8 @@ pub struct World {
     next_subscription: u128,
     /// End of a planted fault: changes reach the engine late.
     withheld_until: u64,
-    /// Where the log was when a change was made that is announced only after later events are pushed, and until when at
-    /// most (a planted fault).
+    /// The log's position at a change that is announced only after later events are pushed, and the latest time of the
+    /// announcement (a planted fault).
     unannounced: Option<(Position, u64)>,
     /// Shared resources, in worlds where they are scarce.
     shared: Option<shared::Shared>,
@@ -181,7 +181,7 @@ impl World {
         let Ok(mut world) = World::new(plan) else { return Vec::new() };
         world.trace = Some(VecDeque::new());
         world.shown = shown;
-        // A panic ends the world as well; what led to it is what is wanted.
+        // A panic ends the world as well; the steps before it are wanted.
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             if let Err(violation) = world.live().and_then(|()| world.settle()) {
                 world.note(|| violation.to_string());
@@ -209,7 +209,7 @@ impl World {
         &self.answered
     }
 
-    /// The rate that a lane claims.
+    /// The rate reported by a lane.
     pub fn rate(&mut self, lane: usize) -> f64 {
         let (id, now) = (self.oracle.lanes[lane].stored.id, self.steady());
         self.driver
@@ -219,12 +219,12 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// Goes on until `end` (true time).
+    /// Continues until `end` (true time).
     pub fn play_until(&mut self, end: u64) -> Check {
         self.until(end, |_| false).map(|_| ())
     }
 
-    /// The books about a subscription, by its place.
+    /// The books of a subscription, by its index.
     pub(crate) fn lane(&self, index: usize) -> &oracle::Lane {
         &self.oracle.lanes[index]
     }
@@ -235,7 +235,7 @@ impl World {
         delivered.map(|item| item.told_at.saturating_sub((item.accepted_at.as_micros() - START) as u64))
     }
 
-    /// How long a use of what is shared took, if it has ended.
+    /// Duration of a use of shared resources, if it has ended.
     pub(crate) fn use_took(&self, index: usize) -> Option<u64> {
         self.shared.as_ref()?.used.get(&index).copied()
     }
@@ -268,7 +268,7 @@ impl World {
         Timestamp::from_micros(START + self.time as i64 + self.offset)
     }
 
-    /// The process's clock that only goes forward: it goes on from what the wall clock showed at its start.
+    /// The monotonic clock of the process: it continues from the wall clock's value at its start.
     fn steady(&self) -> Timestamp {
         Timestamp::from_micros(START + self.time as i64 + self.offset_at_start)
     }

@@ -1,11 +1,11 @@
-//! One tenant cannot hurt another: beside one that uses everything at once the others are as quick as alone, and lose
+//! Isolation of tenants: beside one that uses every resource at once, the others are as fast as alone, and lose
 //! nothing.
 
 use simulation::Mutation;
 use simulation::Property::{self, *};
 use simulation::fairness::{self, Hostility};
 
-/// Worlds in which a planted fault has to be noticed.
+/// Number of worlds within which a planted fault has to be detected.
 const WORLDS: u64 = 4;
 
 #[test]
@@ -17,12 +17,12 @@ fn a_hostile_tenant_disturbs_no_other() {
     }
 }
 
-/// Plays worlds with a planted fault until one notices; it must be by one of `expected`.
+/// Plays worlds with a planted fault until one detects it; it must be by one of `expected`.
 fn caught(mutation: Mutation, expected: &[Property]) {
     caught_beside(Hostility::of, mutation, expected);
 }
 
-/// The same beside a tenant of some kind.
+/// The same beside a hostile tenant of some kind.
 fn caught_beside(hostility: impl Fn(u64) -> Hostility, mutation: Mutation, expected: &[Property]) {
     for seed in 0..WORLDS {
         if let Err(violation) = fairness::play(seed, hostility(seed), Some(mutation)) {

@@ -1,5 +1,5 @@
-//! One destination that hangs changes nothing for the others: a world is compared with its twin in which that
-//! destination is well.
+//! A hanging destination doesn't affect the others: a world is compared with its twin in which that destination is
+//! healthy.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use simulation::plan::{MINUTE, Plan, SECOND, SubscriptionPlan};
 use simulation::receiver::Behaviour;
 use simulation::world::World;
 
-/// Two PIMs, four subscriptions; the first one's destination is as given.
+/// Two PIMs and four subscriptions, the first one with the given destination.
 fn world(seed: u64, first: Behaviour, topics: [bool; 4]) -> Plan {
     let subscription = |pim, receiver| SubscriptionPlan {
         pim,
@@ -34,7 +34,7 @@ fn world(seed: u64, first: Behaviour, topics: [bool; 4]) -> Plan {
     }
 }
 
-/// When what was sent, for all subscriptions but the first.
+/// Send times of each event, for all subscriptions but the first.
 fn sent(plan: Plan) -> BTreeMap<(usize, u64), Vec<u64>> {
     let mut world = World::new(plan).unwrap_or_else(|violation| panic!("{violation}"));
     world.live().unwrap_or_else(|violation| panic!("{violation}"));
@@ -45,7 +45,7 @@ fn sent(plan: Plan) -> BTreeMap<(usize, u64), Vec<u64>> {
     sent
 }
 
-/// The others' events go at the same times beside whatever happens to the first.
+/// The others' events are sent at the same times, whatever happens to the first.
 fn check(topics: [bool; 4]) {
     for seed in 0..3 {
         let well = sent(world(seed, Behaviour::Good(20), topics));

@@ -1,18 +1,19 @@
-//! Planted faults, one a test: each is noticed by a world among the first few hundred, by one of the properties named.
+//! Planted faults, one per test: each is detected by one of the first few hundred worlds, by one of the named
+//! properties.
 
 use simulation::Property::{self, *};
 use simulation::plan::Plan;
 use simulation::{Mutation, run};
 
-/// Worlds in which a fault has to be noticed.
+/// Number of worlds within which a fault has to be detected.
 const WORLDS: u64 = 300;
 
-/// Plays worlds with a planted fault until one notices; it must be by one of `expected`.
+/// Plays worlds with a planted fault until one detects it; it must be by one of `expected`.
 fn caught(mutation: Mutation, expected: &[Property]) {
     caught_in(Plan::random, mutation, expected);
 }
 
-/// The same in worlds of a kind.
+/// The same in worlds of one kind.
 fn caught_in(plan: impl Fn(u64) -> Plan, mutation: Mutation, expected: &[Property]) {
     for seed in 0..WORLDS {
         if let Err(violation) = run::play(plan(seed).with(mutation)) {

@@ -1,4 +1,4 @@
-//! The figures that the rate has to reach: an endpoint's capacity is found within a minute, used, and followed.
+//! The required figures of the rate: an endpoint's capacity is found within a minute, used, and followed.
 
 #[test]
 fn a_capacity_is_found_used_and_followed() {

@@ -1,4 +1,4 @@
-//! A few hundred worlds, quickly; the program `sim` plays ten thousand and more.
+//! A few hundred quick worlds; the program `sim` plays ten thousand and more.
 
 use simulation::plan::Plan;
 use simulation::run::{self, Kind};
@@ -29,12 +29,12 @@ fn trouble_of_the_platforms_own_costs_nobody_anything() {
     if let Some(failed) = failed.first() {
         panic!("{failed}");
     }
-    // Nothing is dropped, nobody is suspended, nothing is told.
+    // No drops, no suspensions, no notifications.
     assert_eq!((totals.worlds, totals.suspensions, totals.dropped), (60, 0, 0), "{totals:?}");
     assert!(totals.repeats > 0 && totals.batches > 0 && totals.crashes > 0, "{totals:?}");
 }
 
-/// Seeds whose worlds once found something.
+/// Seeds whose worlds once found a fault.
 #[test]
 fn what_was_found_once_stays_found() {
     // Each with what it found:

@@ -1,8 +1,7 @@
-//! Names to addresses: the system's name servers and hosts file, with bounds on time, memory and what runs at once.
+//! Resolution of names: the system's name servers and hosts file, with bounds on time, memory and concurrency.
 //!
-//! What is known is known without a place; look-ups that run at once are shared fairly among those who ask. Waiting for
-//! a place is over before a look-up has [begun](Resolver::begin), so that nobody waits for others on a destination's
-//! time.
+//! Cached names need no slot; concurrent look-ups are shared fairly among holders. Waiting for a slot is over before a
+//! look-up has [begun](Resolver::begin), so that a destination's time never includes waiting for others.
 
 mod known;
 mod lookup;
@@ -22,27 +21,27 @@ use parking_lot::Mutex;
 use self::known::Known;
 use self::system::System;
 
-/// Look-ups that run at once. One name is looked up once at a time however many ask for it.
+/// Maximum number of concurrent look-ups. Concurrent requests for one name share a look-up.
 const LOOKUPS_AT_ONCE: u64 = 256;
-/// On whose behalf the platform looks up names for itself.
+/// Holder of the platform's own look-ups.
 pub const PLATFORM: Holder = Holder { pim: u64::MAX, part: 0 };
 
-/// Why a name has no address for us. Nothing in here differs between two equal failures.
+/// Cause of a missing address. Equal failures have equal values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LookupError {
     /// The name does not exist or has no address.
     #[error("the name has no address in DNS")]
     NoAddress,
-    /// The name servers answered with a failure.
+    /// The name servers returned a failure.
     #[error("the name servers failed to resolve the name")]
     ServerFailure,
-    /// The name servers did not answer for this name, but they answer for others.
+    /// The name servers did not respond for this name, but respond for others.
     #[error("the name servers did not answer in time")]
     TimedOut,
-    /// It is no name that the DNS can hold.
+    /// The DNS cannot hold the name.
     #[error("it is not a valid host name")]
     NotAName,
-    /// The platform cannot look up any name: no name server answers, or there is no socket to ask one by.
+    /// The platform cannot look up any name: no name server responds, or there is no socket to query one.
     #[error("the platform cannot resolve names at present ({0})")]
     Lacks(Lack),
 }
@@ -50,7 +49,7 @@ pub enum LookupError {
 type Answer = Result<Arc<[IpAddr]>, LookupError>;
 type Running = Shared<BoxFuture<'static, Answer>>;
 
-/// Looks up names.
+/// Resolver of names.
 pub struct Resolver {
     state: Arc<State>,
 }
@@ -62,7 +61,7 @@ struct State {
     places: Places,
 }
 
-/// A look-up that runs, or is not needed.
+/// A look-up that is running, or not needed.
 pub(crate) enum Begun {
     Known(Answer),
     Running(Running),
@@ -79,18 +78,18 @@ impl Begun {
 }
 
 impl Resolver {
-    /// With the system's configuration: `/etc/resolv.conf` and `/etc/hosts`, read again when they change.
+    /// A resolver with the system's configuration: `/etc/resolv.conf` and `/etc/hosts`, read again on changes.
     pub fn system() -> Resolver {
         Resolver::with_files(Path::new("/etc/resolv.conf"), Path::new("/etc/hosts"), system::DNS_PORT)
     }
 
-    /// With other files of the same kinds, and name servers at another port.
+    /// A resolver with other files of the same kinds, and name servers at another port.
     pub fn with_files(resolv_conf: &Path, hosts: &Path, port: u16) -> Resolver {
         let (resolv_conf, hosts) = (PathBuf::from(resolv_conf), PathBuf::from(hosts));
         Resolver::new(System::of_files(resolv_conf, hosts, port))
     }
 
-    /// With name servers of one's own instead of the system's.
+    /// A resolver with the given name servers instead of the system's.
     pub fn with_servers(servers: &[SocketAddr]) -> Resolver {
         Resolver::new(System::of_servers(servers))
     }
@@ -106,7 +105,7 @@ impl Resolver {
         self.begin(name, holder).await.answer().await
     }
 
-    /// Waits until the look-up of `name` runs, which takes as long as others before `holder` take.
+    /// Waits until the look-up of `name` runs, which takes as long as those before `holder` take.
     pub(crate) async fn begin(&self, name: &str, holder: Holder) -> Begun {
         let name: Box<str> = name.to_ascii_lowercase().into();
         if self.state.system.reread() {
@@ -116,7 +115,7 @@ impl Resolver {
             return begun;
         }
         let place = self.state.places.one(holder).await;
-        // Others may have asked for the same meanwhile.
+        // Another caller may have requested the same meanwhile.
         self.state.find(&name).unwrap_or_else(|| self.state.start(name, place))
     }
 }
@@ -129,7 +128,7 @@ impl State {
         self.running.lock().get(name).cloned().map(Begun::Running)
     }
 
-    /// A task of its own: who asks may give up without the others losing the answer.
+    /// Runs as a separate task: a caller may give up without the others losing the response.
     fn start(self: &Arc<State>, name: Box<str>, place: Permit) -> Begun {
         let mut running = self.running.lock();
         if let Some(look_up) = running.get(&name) {

@@ -1,4 +1,4 @@
-//! TLS of outgoing connections: which roots are trusted, what is negotiated, and what a failure means.
+//! TLS of outgoing connections: trusted roots, negotiation, and the meaning of failures.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
-/// Sessions that are remembered for a short handshake, over all hosts.
+/// Maximum number of sessions cached for a short handshake, over all hosts.
 const SESSIONS_KEPT: usize = 1_024;
 
-/// The operator's roots or the library cannot be used.
+/// The operator's roots or the library are unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsSetupError {
     /// Not PEM.
@@ -25,7 +25,7 @@ pub enum TlsSetupError {
     BadRoot {
         /// Counted from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The error.
         error: rustls::Error,
     },
     /// The cryptographic library offers no usable protocol version.
@@ -40,7 +40,7 @@ pub fn roots_from_pem(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsSe
     if roots.is_empty() { Err(TlsSetupError::Empty) } else { Ok(roots) }
 }
 
-/// What a client offers by ALPN.
+/// The protocols offered by ALPN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Alpn {
     /// HTTP/2, else HTTP/1.1.
@@ -51,7 +51,7 @@ pub enum Alpn {
     None,
 }
 
-/// Ready configurations, one for each [`Alpn`].
+/// Prepared configurations, one per [`Alpn`].
 #[derive(Clone)]
 pub struct TlsClient {
     http2: Arc<ClientConfig>,
@@ -60,13 +60,13 @@ pub struct TlsClient {
 }
 
 impl TlsClient {
-    /// Trusts the public roots and `extra` ones.
+    /// A client that trusts the public roots and `extra` ones.
     pub fn new(extra: &[CertificateDer<'static>]) -> Result<TlsClient, TlsSetupError> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         for (index, root) in extra.iter().enumerate() {
             roots.add(root.clone()).map_err(|error| TlsSetupError::BadRoot { number: index + 1, error })?;
         }
-        // The provider is named: a process default could be another library's choice.
+        // The provider is explicit: a process default could be another library's choice.
         let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(TlsSetupError::Provider)?
@@ -90,12 +90,12 @@ impl TlsClient {
     }
 }
 
-/// What a TLS error means for the owner of the destination.
+/// Meaning of a TLS error for the owner of the destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TlsFault {
-    /// The certificate; what is wrong with it.
+    /// The certificate; describes its fault.
     Certificate(&'static str),
-    /// The handshake or the protocol; what is wrong with it.
+    /// The handshake or the protocol; describes the fault.
     Handshake(&'static str),
 }
 
@@ -134,7 +134,7 @@ impl TlsFault {
     }
 }
 
-/// What is wrong with a certificate, and what to do about it.
+/// The fault of a certificate, and its remedy.
 fn certificate_fault(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -176,7 +176,7 @@ const WEAK: &str = "its key or signature is of a kind that this platform does no
 const UNVERIFIABLE: &str =
     "it cannot be verified; check the certificate and its chain, for example with `openssl verify`";
 
-/// The same, of what the verifier has no name of its own for.
+/// The same, for errors without a variant in the verifier.
 fn chain_fault(error: &webpki::Error) -> &'static str {
     use webpki::Error;
     match error {

@@ -137,8 +137,7 @@ impl Oracle {
         }
     }
 
-    /// A topic failed: its owner is notified at first, after ten minutes, and every hour. Returns whether the patience
-    /// is over.
+    /// A topic failed: its owner is notified at first, after ten minutes, and hourly. Whether patience has run out.
     fn took_nothing(&mut self, index: usize, now: Timestamp) -> bool {
         let (lane, settings) = (&mut self.lanes[index], &self.settings);
         let Some(unfed) = &mut lane.unfed else {

@@ -1,4 +1,4 @@
-//! What a restart finds in the store, held against the books.
+//! State found by a restart in the store, compared with the books.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use super::{Ahead, Back, Item, Oracle, State};
 use crate::plan::SECOND;
 use crate::property::{Check, Property, hold};
 
-/// The cursor stands still while an attempt is under way: for at most this long, and a little for the answer.
+/// The cursor doesn't move during an attempt: for at most this long, with some allowance for the response.
 const CURSOR_LAGS: u64 = 6 * SECOND;
 
-/// The store may fail for so long while a retry is due.
+/// Maximum duration of a store failure while a retry is due.
 const LOADED_LATE: std::time::Duration = std::time::Duration::from_secs(15 * 60);
 
 impl Oracle {
-    /// The process is gone, with everything that was under way; this is what the store has.
+    /// The process is gone, with everything in flight; `ledger` is the store's state.
     pub fn crashed(&mut self, ledger: &LedgerRecord) -> Check {
         self.crashes += 1;
         self.stepped_back |= self.stepped;
@@ -50,7 +50,7 @@ impl Oracle {
         lane.judge_at = (!lane.window.is_empty()).then_some(domain::Timestamp::EPOCH);
         lane.unfed = durable.unfed.map(|unfed| super::Unfed { last: None, ..unfed });
         lane.back = durable.back.map(|back| Back { positions: None, until: domain::Timestamp::EPOCH, ..back });
-        // What was told and not saved is told nobody, and happens again.
+        // Unsaved reports are lost with the process, and happen again.
         lane.failures_lost += lane.failures_told - durable.failures;
         lane.failures_told = durable.failures;
         let stored = lane.stored.clone();
@@ -67,15 +67,14 @@ impl Oracle {
             let found = exceptions.get(position).copied();
             let beyond = *position >= cursor.0;
             if late {
-                // Its answer is lost; what was dropped with it may be counted again.
+                // Its response is lost; its drop may be counted again.
                 item.state = State::Dropped;
                 item.optional = true;
                 continue;
             }
             if matches!(item.state, State::Dropped | State::Expired) {
                 if item.state == State::Expired && (beyond || found.is_some()) {
-                    // That it was dropped for its age is not saved yet: it is dropped again, or sent if it is still
-                    // there.
+                    // Its drop by age is not saved yet: it is dropped again, or sent if it still exists.
                     lane.may_count += u64::from(!item.optional);
                     item.optional = true;
                 }
@@ -93,7 +92,7 @@ impl Oracle {
                 continue;
             }
             if item.optional {
-                // Where its failure was not saved it is sent as if for the first time.
+                // If its failure was not saved, it is sent as if for the first time.
                 item.due_at = found.map_or(domain::Timestamp::EPOCH, |found| item.due_at.min(found.due_at));
                 continue;
             }
@@ -109,7 +108,7 @@ impl Oracle {
             let again = beyond || found.is_some();
             let told = matches!(item.state, State::Delivered | State::Failed | State::Retry);
             if again && item.state.is_settled() {
-                // With a resume the store forgets what of a batch was taken.
+                // On a resume, the store forgets which events of a batch were accepted.
                 let bounded = item.told_at + CURSOR_LAGS >= saved_at
                     || were_ahead.contains_key(position) && durable.destination.is_none();
                 hold(Property::DuplicatesAreBounded, bounded, || {
@@ -122,7 +121,7 @@ impl Oracle {
                 item.repeated = true;
             }
             if item.state == State::Retry && item.told_at < saved_at {
-                // A body that could not be loaded when it was due makes it due again a second later.
+                // If its body could not be loaded when due, it is due again one second later.
                 let due = |found: &Exception| found.due_at >= item.due_at && found.due_at <= item.due_at + LOADED_LATE;
                 let kept = found.is_some_and(|found| found.failures == item.failures && due(found));
                 let kept = kept || self.stepped_back && found.is_some();
@@ -154,9 +153,8 @@ impl Oracle {
                 }
             }
         }
-        // What is still being counted is not told after a crash where the ledger does not show it any more: a resume
-        // makes the store forget what the suspension before it dropped, and a cursor goes past what is too old before
-        // that is counted.
+        // Uncounted drops are not reported after a crash if the ledger no longer shows them: a resume makes the store
+        // forget the drops of the suspension before it, and a cursor passes expired events before those are counted.
         let sure = |item: &Item| matches!(item.state, State::Dropped | State::Expired) && !item.optional;
         if lane.drops_told < lane.items.values().filter(|item| sure(item)).count() as u64 {
             for (position, item) in lane.items.iter_mut().filter(|(_, item)| sure(item)) {

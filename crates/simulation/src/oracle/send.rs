@@ -1,4 +1,4 @@
-//! What is checked of every attempt that the engine makes.
+//! Checks of every attempt made by the engine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,30 +16,30 @@ pub struct Sending<'a> {
     pub attempt: u64,
     /// The wall clock, and true time.
     pub time: (Timestamp, u64),
-    /// The subscription that it is made for, as the engine has it.
+    /// Its subscription, in the engine's version.
     pub subscription: &'a Subscription,
     /// The events.
     pub events: &'a [Arc<LoggedEvent>],
-    /// The rate that the lane claims.
+    /// The rate reported by the lane.
     pub rate: Option<f64>,
-    /// The catalogue cannot be read: the engine cannot know of changes.
+    /// The catalogue is unreadable: the engine cannot know of changes.
     pub excused: bool,
 }
 
-/// An attempt that was begun, as it will be remembered.
+/// Record of a started attempt.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The lane that made it.
+    /// Its lane.
     pub lane_number: u32,
     /// Its events.
     pub positions: Vec<u64>,
-    /// Where they go.
+    /// Its destination.
     pub destination: String,
-    /// Whether that is a topic.
+    /// Whether the destination is a topic.
     pub batch: bool,
 }
 
-/// A timer may be late by this much without the lane getting slower: what was missed is made up for.
+/// Allowed lateness of a timer: the lane catches up without getting slower.
 const SLACK: Duration = Duration::from_millis(3);
 
 impl Oracle {

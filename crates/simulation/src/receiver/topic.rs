@@ -1,4 +1,4 @@
-//! Topics: how a batch ends, by the same schedule of behaviours as an endpoint's.
+//! Topics: outcomes of batches, by the same schedule of behaviours as an endpoint's.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use domain::outcome::{ErrorReason, Outcome};
 
 use super::{ATTEMPT, Behaviour, Receiver, failed, failure};
 
-/// What becomes of a batch.
+/// Result of a batch.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BatchVerdict {
-    /// Which events the topic took.
+    /// The events accepted by the topic.
     pub taken: Vec<bool>,
-    /// How the attempt ends, event by event; some may have no outcome.
+    /// The outcome of each event; some may have none.
     pub outcomes: Vec<Outcome>,
-    /// After how long, from its arrival.
+    /// Delay from its arrival.
     pub after: Duration,
-    /// The same attempt is answered once more, with this.
+    /// A second response to the same attempt.
     pub again: Option<Vec<Outcome>>,
 }
 
 impl Receiver {
-    /// A batch arrives; `keys`: what its events are about, which names their partition.
+    /// A batch arrives; `keys`: the entities of its events, which select their partition.
     pub fn take(&mut self, now: u64, keys: &[u64]) -> BatchVerdict {
         let events = keys.len();
         let after = Duration::from_micros(self.random.within(200, 30_000));
@@ -63,11 +63,11 @@ impl Receiver {
         }
     }
 
-    /// Something of a batch goes wrong, or all of it.
+    /// A batch fails in part, or completely.
     fn take_in_part(&mut self, keys: &[u64], mut verdict: BatchVerdict) -> BatchVerdict {
         let events = keys.len();
         match self.random.within(0, 9) {
-            // All of it, as far as one knows.
+            // All of it, as far as known.
             0..4 => {
                 verdict.taken = self.some_first(events);
                 verdict.outcomes = vec![self.some_failure_of_topic(); events];
@@ -90,7 +90,7 @@ impl Receiver {
                     }
                 }
             }
-            // For some nobody says what became of them.
+            // Some without a report.
             _ => {
                 verdict.taken = self.some_first(events);
                 let known = verdict.taken.iter().filter(|taken| **taken).count();
@@ -113,7 +113,7 @@ impl Receiver {
         first_then(first, events, &outcome, after)
     }
 
-    /// None, some or all of the events, the first ones: in order, as they were sent.
+    /// None, some or all of the events, a prefix: in the order of sending.
     fn some_first(&mut self, events: usize) -> Vec<bool> {
         let first = match self.random.within(0, 2) {
             0 => 0,
@@ -133,7 +133,7 @@ impl Receiver {
     }
 }
 
-/// The first events are delivered, the others end otherwise.
+/// The first events are delivered, the others get another outcome.
 fn first_then(first: usize, events: usize, otherwise: &Outcome, after: Duration) -> BatchVerdict {
     let taken: Vec<bool> = (0..events).map(|index| index < first).collect();
     let outcome = |taken: &bool| if *taken { Outcome::Delivered } else { otherwise.clone() };

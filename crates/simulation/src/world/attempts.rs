@@ -125,8 +125,7 @@ impl World {
             let throttled = matches!(outcome, Outcome::Throttled { .. });
             self.answered.push((self.time, lane, throttled));
         }
-        // During an outage of the platform, silence is never attributed to the receivers: the others in use are just as
-        // silent.
+        // During a platform outage, silence is never the receivers' fault: the others in use are just as silent.
         let ours = |outcome: &Outcome| match outcome {
             Outcome::Silent(_) if !self.plan.outages.is_empty() => Outcome::Ours(Lack::Silence),
             outcome => outcome.clone(),

@@ -1,4 +1,4 @@
-//! The bytes of a connection, as HTTP needs them: what the other side has said is read, whatever follows it.
+//! The byte stream of a connection, as HTTP needs it: data sent by the other side is read, whatever follows it.
 
 use std::io;
 use std::pin::Pin;
@@ -11,19 +11,19 @@ use tokio_rustls::client::TlsStream;
 use super::tls_fault;
 use crate::heard::Heard;
 
-/// TCP whose answer is read even where the other side takes no more of the request: it may have answered before it
-/// closed. What can't be sent any more is dropped, and the end of what is read is then the error that sending met.
+/// TCP whose response is read even after sending has failed: the other side may have responded before it closed.
+/// Unsendable data is dropped, and reading then ends with the send error.
 pub(crate) struct Patient {
     tcp: TcpStream,
     heard: Heard,
-    /// Why nothing is sent any more.
+    /// Cause of the end of sending.
     unsent: Option<Unsent>,
 }
 
 enum Unsent {
-    /// The other side had closed in order: so ends what is read.
+    /// The other side had closed in order: reading ends the same way.
     Closed,
-    /// It broke the connection off; the error, until it was told.
+    /// The other side broke the connection off; the error, until it was reported.
     Broken(Option<io::Error>),
 }
 
@@ -32,7 +32,7 @@ impl Patient {
         Patient { tcp, heard, unsent: None }
     }
 
-    /// What came of writing `offered` bytes.
+    /// Result of writing `offered` bytes.
     fn written(&mut self, offered: usize, result: io::Result<usize>) -> io::Result<usize> {
         let Err(error) = result else { return result };
         self.unsent = Some(match error.kind() {
@@ -124,8 +124,8 @@ impl AsyncRead for Stream {
         match &mut self.0 {
             Io::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Io::Tls(tls) => match ready!(Pin::new(tls.as_mut()).poll_read(cx, buffer)) {
-                // Closed without `close_notify`, as many servers do. Where a length is declared, or chunks, HTTP
-                // notices what is missing.
+                // Closed without `close_notify`, as many servers do. With a declared length, or chunks, HTTP notices
+                // missing data.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && tls_fault(&error).is_none() => {
                     Poll::Ready(Ok(()))
                 }

@@ -1,28 +1,28 @@
-//! What is kept of an answer for the log entry of a failure (contract pages 5 and 9): its status, three headers, and
-//! the beginning of its body as text, without anything that is secret.
+//! Excerpt of a response for the log entry of a failure (contract pages 5 and 9): its status, three headers, and the
+//! beginning of its body as text, without secrets.
 
 use domain::Secret;
 use domain::outcome::{Answer, Outcome};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER, SERVER};
 use http::response::Parts;
 
-/// Bytes of the body that are shown.
+/// Maximum size of the shown body in bytes.
 const SHOWN: usize = 2 * 1024;
-/// Headers that are shown.
+/// The shown headers.
 const HEADERS: [HeaderName; 3] = [CONTENT_TYPE, RETRY_AFTER, SERVER];
 
-/// An answer as far as it has come.
+/// A response as far as received.
 pub(super) struct Seen {
     status: u16,
     headers: Vec<(&'static str, Vec<u8>)>,
     is_encoded: bool,
     body: Vec<u8>,
-    /// Bytes of the body that are kept: a secret that begins in what is shown has to be recognised to its end.
+    /// Bytes of the body to keep: a secret that begins in the shown part has to be recognised to its end.
     keep: usize,
 }
 
 impl Seen {
-    /// Of an answer's head. `longest`: the length of the longest secret.
+    /// From a response's head. `longest`: the length of the longest secret.
     pub(super) fn new(head: &Parts, longest: usize) -> Seen {
         let [content_type, retry_after, server] =
             HEADERS.map(|name| head.headers.get(&name).map(|v| v.as_bytes().to_vec()));
@@ -37,13 +37,13 @@ impl Seen {
         }
     }
 
-    /// More of the body.
+    /// Adds a part of the body.
     pub(super) fn take(&mut self, part: &[u8]) {
         let room = self.keep - self.body.len();
         self.body.extend_from_slice(part.get(..room).unwrap_or(part));
     }
 
-    /// As it is shown.
+    /// The excerpt.
     fn answer(&self, secrets: &[Vec<u8>]) -> Answer {
         let header = |(name, value): &(&str, Vec<u8>)| ((*name).to_owned(), text(value, secrets));
         let has_text = !self.is_encoded && !self.body.is_empty();
@@ -54,7 +54,7 @@ impl Seen {
         }
     }
 
-    /// The same outcome, with the answer in its failure.
+    /// The same outcome, with the excerpt in its failure.
     pub(super) fn attach(&self, outcome: Outcome, secrets: &[Vec<u8>]) -> Outcome {
         let told = |mut failure: domain::outcome::Failure| {
             failure.answer = Some(Box::new(self.answer(secrets)));
@@ -71,7 +71,7 @@ impl Seen {
     }
 }
 
-/// The first [`SHOWN`] bytes as text, with the mask in place of secrets.
+/// The first [`SHOWN`] bytes as text, with secrets masked.
 fn text(bytes: &[u8], secrets: &[Vec<u8>]) -> String {
     let mut shown = Vec::with_capacity(bytes.len().min(SHOWN));
     let mut rest = bytes;
@@ -118,7 +118,7 @@ mod tests {
         check(b"key=abc, again abc", &["abc"], "key=***redacted***, again ***redacted***");
         check(b"abcdef", &["abc", "abcdef", ""], "***redacted***");
         check(b"nothing", &["secret"], "nothing");
-        // One that begins in what is shown and ends behind it.
+        // A secret that begins in the shown part and ends behind it.
         let long = ["x".repeat(SHOWN - 2), "secret".to_owned()].concat();
         check(long.as_bytes(), &["secret"], &["x".repeat(SHOWN - 2), "***redacted***".to_owned()].concat());
     }

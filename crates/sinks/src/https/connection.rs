@@ -22,22 +22,22 @@ use super::heads::{Heads, MAX_HEADERS, Turn};
 use super::lost::Lost;
 use crate::connect::Stream;
 
-/// Status line and headers of an answer together (contract page 4, "The answer's status decides").
+/// Maximum size of a response's status line and headers together (contract page 4, "The answer's status decides").
 pub(super) const MAX_HEAD: usize = 64 * 1024;
-/// HTTP/2 counts 32 bytes for each header beside its name and value; many short ones are fine as well.
+/// HTTP/2 counts 32 bytes per header on top of its name and value; many short ones are accepted as well.
 const MAX_HEADER_LIST: u32 = 4 * MAX_HEAD as u32;
 
-/// The place of a connection among those that the platform may have open; free again when dropped.
+/// A connection's slot among the platform's open connections; free again when dropped.
 pub(crate) type Slot = Option<Permit>;
 
-/// A connection that is ready for a request.
+/// A connection ready for a request.
 pub(crate) enum Connection {
     Http1(Box<Http1>),
     Http2(Http2),
 }
 
 impl Connection {
-    /// Speaks HTTP on `stream`, in the version that was agreed upon.
+    /// Speaks HTTP on `stream`, in the negotiated version.
     pub(crate) async fn open(stream: Stream, slot: Slot) -> Result<Connection, Lost> {
         if stream.is_http2() {
             Http2::open(stream, slot).await.map(Connection::Http2)
@@ -46,7 +46,7 @@ impl Connection {
         }
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the response.
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Lost> {
         match self {
             Connection::Http1(http1) => http1.send(request).await,
@@ -54,7 +54,7 @@ impl Connection {
         }
     }
 
-    /// Reads the body until it ends or `limit` bytes are reached. `take` gets what arrives.
+    /// Reads the body until it ends or `limit` bytes are reached. `take` receives the data.
     pub(crate) async fn read(
         &mut self,
         mut body: Incoming,
@@ -79,11 +79,11 @@ impl Connection {
             match frame.await {
                 None if missing(length) => return Err(Lost::short_body()),
                 None => return Ok(BodyEnd::Complete),
-                // All that was declared is there: what follows it does not matter.
+                // The declared length is complete: whatever follows doesn't matter.
                 Some(Err(_)) if declared.is_some() && !missing(length) => return Ok(BodyEnd::Complete),
                 Some(Err(error)) => {
                     let lost = self.lost(&error);
-                    // The library ends a stream whose body is too short.
+                    // The library resets a stream whose body is too short.
                     let short = lost.stream_only && lost.reason == ErrorReason::DestinationFailure && missing(length);
                     return Err(if short { Lost::short_body() } else { lost });
                 }
@@ -105,7 +105,7 @@ impl Connection {
     }
 }
 
-/// How reading a body ended.
+/// Result of reading a body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum BodyEnd {
     /// With its last byte.
@@ -116,7 +116,7 @@ pub(crate) enum BodyEnd {
 
 type Driver = http1::Connection<TokioIo<Heads>, Full<Bytes>>;
 
-/// HTTP/1.1. There is no task for the connection: whoever uses it polls it, which saves two wake-ups a request.
+/// HTTP/1.1. The connection has no task: its user polls it, which saves two wake-ups per request.
 pub(crate) struct Http1 {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: Driver,
@@ -129,7 +129,7 @@ impl Http1 {
     async fn open(stream: Stream, slot: Slot) -> Result<Http1, Lost> {
         let turn = Arc::new(Turn::default());
         let mut builder = http1::Builder::new();
-        // A little more than what `Heads` lets through.
+        // Slightly more than `Heads` passes.
         builder.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD + 1_024);
         let heads = Heads::new(stream, Arc::clone(&turn));
         let opened = builder.handshake(TokioIo::new(heads)).await;
@@ -154,7 +154,7 @@ impl Http1 {
         cx: &mut Context<'_>,
         body: &mut Incoming,
     ) -> Poll<Option<hyper::Result<hyper::body::Frame<Bytes>>>> {
-        // The body asks, the driver reads, the body has it.
+        // The body requests data, the driver reads, the body has it.
         if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
             return Poll::Ready(frame);
         }
@@ -162,37 +162,37 @@ impl Http1 {
         Pin::new(body).poll_frame(cx)
     }
 
-    /// Whether the last request got any byte of an answer.
+    /// Whether the last request got any byte of a response.
     pub(crate) fn has_received(&self) -> bool {
         self.turn.has_received()
     }
 
-    /// Whether another request may be sent: asked after an answer, and again after a rest, for the other side may have
-    /// closed the connection meanwhile. Registers nobody to be woken.
+    /// Whether another request may be sent: checked after a response, and again after idling, because the other side
+    /// may have closed the connection meanwhile. Registers no waker.
     pub(crate) fn is_usable(&mut self) -> bool {
         poll_driver(&mut self.driver, &mut self.ended, &mut Context::from_waker(Waker::noop()));
         !self.ended && self.sender.is_ready()
     }
 
-    /// On whose behalf it is open.
+    /// Holder of its slot.
     pub(crate) fn holder(&self) -> Option<Holder> {
         self.slot.as_ref().map(Permit::holder)
     }
 
-    /// Closes the connection; its place is for another one.
+    /// Closes the connection and returns its slot for another one.
     pub(crate) fn into_slot(self) -> Slot {
         self.slot
     }
 }
 
 fn poll_driver(driver: &mut Driver, ended: &mut bool, cx: &mut Context<'_>) {
-    // An error of the connection is also the error of the request or body that waits for it.
+    // A connection error is also the error of the request or body waiting for it.
     if !*ended && Pin::new(driver).poll(cx).is_ready() {
         *ended = true;
     }
 }
 
-/// HTTP/2, for several requests at once. The connection has tasks of its own, which end with the last handle.
+/// HTTP/2, for several requests at once. The connection has its own tasks, which end with the last handle.
 #[derive(Clone)]
 pub(crate) struct Http2 {
     sender: http2::SendRequest<Full<Bytes>>,
@@ -208,12 +208,12 @@ struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Without this, a peer that no longer answers would keep the socket open.
+        // Without this, an unresponsive peer would keep the socket open.
         self.tasks.0.lock().abort_all();
     }
 }
 
-/// Runs what hyper wants to run for one connection.
+/// Runs hyper's tasks for one connection.
 #[derive(Clone, Default)]
 struct Tasks(Arc<Mutex<JoinSet<()>>>);
 
@@ -262,7 +262,7 @@ impl Http2 {
         self.shared.goaway.load(Ordering::Relaxed)
     }
 
-    /// Whether the connection is still there, for new requests.
+    /// Whether the connection accepts new requests.
     pub(crate) fn is_usable(&self) -> bool {
         !self.sender.is_closed() && !self.has_said_goodbye()
     }
@@ -278,7 +278,7 @@ impl Http2 {
     }
 }
 
-/// The length of headers as HTTP/1.1 would write them.
+/// The length of headers as written by HTTP/1.1.
 fn length(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
 }

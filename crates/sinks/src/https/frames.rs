@@ -1,4 +1,4 @@
-//! What the library does not tell of an HTTP/2 connection: whether the server has said goodbye.
+//! Detection of GOAWAY on an HTTP/2 connection, which the library does not report.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ const HEADER: usize = 9;
 /// The type of GOAWAY frames (RFC 9113, 6.8).
 const GOAWAY: u8 = 7;
 
-/// A stream whose incoming frames are looked at.
+/// A stream that inspects incoming frames.
 pub(super) struct Frames {
     stream: Stream,
     scan: Scan,
@@ -23,19 +23,19 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// `goaway` is set as soon as the server has sent one.
+    /// `goaway` is set on the server's first GOAWAY.
     pub(super) fn new(stream: Stream, goaway: Arc<AtomicBool>) -> Frames {
         Frames { stream, scan: Scan::default(), goaway }
     }
 }
 
-/// Where in the row of frames the bytes are.
+/// Position of the bytes in the sequence of frames.
 #[derive(Default)]
 struct Scan {
     header: [u8; HEADER],
-    /// Bytes of the header that are there.
+    /// Bytes of the header received.
     have: usize,
-    /// Bytes of the payload that are still to come.
+    /// Bytes of the payload still to come.
     payload: usize,
 }
 

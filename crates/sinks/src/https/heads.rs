@@ -1,5 +1,5 @@
-//! The heads of HTTP/1.1 answers, before hyper reads them: it has a table of headers of fixed size for each answer.
-//! What is beyond that and says nothing about the answer is left out here, so any number of headers is fine within
+//! Heads of HTTP/1.1 responses, filtered before hyper reads them: it has a fixed-size table of headers per response.
+//! Excess headers irrelevant to the response are left out here, so any number of headers is accepted within
 //! [`MAX_HEAD`], and none costs a larger table.
 
 use std::io;
@@ -14,11 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::connection::MAX_HEAD;
 use crate::connect::Stream;
 
-/// Headers that hyper's table has room for.
+/// Capacity of hyper's header table.
 pub(super) const MAX_HEADERS: usize = 100;
 /// Number of a response's first headers passed on unconditionally.
 const ANY: usize = 64;
-/// Of those behind them, the ones that say how the answer is to be read, and those that are looked at later.
+/// Headers passed on even behind those: the ones that define how to read the response, and those used later.
 const TELLING: [&str; 8] = [
     "content-length",
     "transfer-encoding",
@@ -29,7 +29,7 @@ const TELLING: [&str; 8] = [
     "server",
     "location",
 ];
-/// What is read at once while a head is awaited.
+/// Size of one read while a head is awaited.
 const CHUNK: usize = 4 * 1024;
 
 /// The head of an answer is longer than [`MAX_HEAD`].
@@ -37,12 +37,12 @@ const CHUNK: usize = 4 * 1024;
 #[error("the response headers are longer than 64 KiB")]
 pub(crate) struct HeadTooLong;
 
-/// What the user of a connection and its stream tell each other.
+/// State shared between a connection's user and its stream.
 #[derive(Default)]
 pub(super) struct Turn {
-    /// A request is sent: a head comes next.
+    /// A request was sent: a head comes next.
     awaited: AtomicBool,
-    /// Any byte has come since.
+    /// Any byte was received since.
     received: AtomicBool,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Heads {
     stream: Stream,
     turn: Arc<Turn>,
     head: Head,
-    /// What is to be passed on.
+    /// Bytes to be passed on.
     ready: BytesMut,
 }
 
@@ -72,11 +72,11 @@ impl Heads {
     }
 }
 
-/// A head as far as it has come.
+/// A head as far as received.
 #[derive(Default)]
 struct Head {
     length: usize,
-    /// A line that has not ended.
+    /// The incomplete line.
     line: Vec<u8>,
     has_status: bool,
     is_interim: bool,
@@ -85,8 +85,8 @@ struct Head {
 }
 
 impl Head {
-    /// Takes bytes and passes on what is kept. Whether that was all of the head; what is behind it is passed on as it
-    /// is.
+    /// Filters bytes and passes on the kept ones. Returns whether the head is complete; bytes behind it are passed on
+    /// unchanged.
     fn take(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<bool, HeadTooLong> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -114,14 +114,14 @@ impl Head {
         let line = std::mem::take(&mut self.line);
         let is_blank = matches!(&line[..], b"\n" | b"\r\n");
         if !self.has_status {
-            // A blank line before the status line is hyper's business.
+            // A blank line before the status line is left to hyper.
             self.has_status = !is_blank;
             self.is_interim = is_interim(&line);
             self.keeps = true;
         } else if is_blank {
             out.extend_from_slice(&line);
             let is_last = !self.is_interim;
-            // All heads of one answer share the bound.
+            // All heads of one response share the limit.
             *self = Head { length: if is_last { 0 } else { self.length }, ..Head::default() };
             return is_last;
         } else if !matches!(line.first(), Some(b' ' | b'\t')) {
@@ -135,7 +135,7 @@ impl Head {
     }
 }
 
-/// 1xx but 101, after which there is no HTTP any more.
+/// 1xx except 101, after which the protocol is no longer HTTP.
 fn is_interim(status_line: &[u8]) -> bool {
     let code = status_line.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5));
     code.is_some_and(|code| code.starts_with(b"1") && code != b"101")
@@ -164,7 +164,7 @@ impl AsyncRead for Heads {
             ready!(Pin::new(&mut this.stream).poll_read(cx, &mut chunk))?;
             let bytes = chunk.filled();
             if bytes.is_empty() {
-                // The end: hyper sees what there was of a line.
+                // The end: hyper gets the incomplete line.
                 this.turn.awaited.store(false, Ordering::Relaxed);
                 this.ready.extend_from_slice(&std::mem::take(&mut this.head).line);
                 continue;
@@ -208,7 +208,7 @@ impl AsyncWrite for Heads {
 mod tests {
     use super::*;
 
-    /// What hyper sees of `sent`, in pieces of any size, and whether the head was complete.
+    /// Checks hyper's view of `sent`, in pieces of any size, and whether the head was complete.
     fn check(sent: &str, expect: &str, complete: bool) {
         for size in [1, 7, sent.len()] {
             let (mut head, mut out) = (Head::default(), BytesMut::new());

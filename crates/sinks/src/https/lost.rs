@@ -1,4 +1,4 @@
-//! How a connection or an answer on it was lost, from typed errors: the reason, words for it, and whose trouble it is.
+//! Causes of a lost connection or response, from typed errors: the reason, its text, and the responsible side.
 
 use std::error::Error;
 use std::io;
@@ -10,27 +10,27 @@ use crate::connect::tls_fault;
 use crate::lack;
 use crate::tls::TlsFault;
 
-/// How it was lost. Its text is the same for equal losses.
+/// Description of a loss. Its text is the same for equal losses.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct Lost {
     pub(crate) reason: ErrorReason,
     pub(crate) what: &'static str,
     pub(crate) fate: Fate,
-    /// An HTTP/2 stream alone was ended: the connection is as good as before.
+    /// Only one HTTP/2 stream ended: the connection is still usable.
     pub(crate) stream_only: bool,
 }
 
 /// Implication of a loss for the destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fate {
-    /// It did that.
+    /// The destination caused it.
     Theirs,
-    /// Nothing was heard any more.
+    /// No further response.
     Silent,
-    /// The platform lacks something.
+    /// The platform lacks a resource.
     Ours(Lack),
-    /// The server said that it has not looked at the request (RFC 9113, 8.7).
+    /// The server reported the request as unprocessed (RFC 9113, 8.7).
     NotProcessed,
 }
 
@@ -39,13 +39,13 @@ const GOAWAY: (ErrorReason, &str) = (ErrorReason::ServerGoaway, "the server clos
 const BAD_HTTP2: (ErrorReason, &str) = (ErrorReason::DestinationFailure, "the server violated HTTP/2");
 
 impl Lost {
-    /// What `error` means on a connection whose server has said goodbye (`goaway`) or not.
+    /// Meaning of `error` on a connection, with (`goaway`) or without a GOAWAY from the server.
     pub(crate) fn of(error: &hyper::Error, goaway: bool) -> Lost {
         if let Some(error) = source::<h2::Error>(error) {
             return Lost::of_http2(error, goaway);
         }
         if goaway {
-            // Nothing was sent of a request that hyper gives back like this.
+            // Nothing was sent of a request returned like this by hyper.
             let fate = if error.is_canceled() { Fate::NotProcessed } else { Fate::Theirs };
             return Lost::new(GOAWAY, fate);
         }
@@ -62,7 +62,7 @@ impl Lost {
         if error.is_timeout() {
             return Lost::new((ErrorReason::DestinationTimeout, "the server did not answer"), Fate::Silent);
         }
-        // An incomplete message, and a connection that was found closed when the request was to be sent.
+        // An incomplete message, or a connection found closed when sending the request.
         Lost::new(CLOSED, Fate::Theirs)
     }
 
@@ -86,7 +86,7 @@ impl Lost {
             };
             return Lost { stream_only: true, ..Lost::new((ErrorReason::ConnectionReset, what), fate) };
         }
-        // The library ends a stream whose rules were broken, and leaves the connection.
+        // The library resets a stream on a protocol violation, and keeps the connection.
         Lost { stream_only: error.is_reset(), ..Lost::new(BAD_HTTP2, Fate::Theirs) }
     }
 
@@ -108,7 +108,7 @@ impl Lost {
             return Lost::head_too_long();
         }
         match error.kind() {
-            // Not the operating system's: `h2` says so when the connection ends without an answer.
+            // Not the operating system's: `h2` reports it when the connection ends without a response.
             io::ErrorKind::BrokenPipe if error.raw_os_error().is_none() => Lost::new(CLOSED, Fate::Theirs),
             io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected | io::ErrorKind::WriteZero => {
                 Lost::new(CLOSED, Fate::Theirs)
@@ -120,12 +120,12 @@ impl Lost {
                 let what = "the network or host became unreachable";
                 Lost::new((ErrorReason::NetworkUnreachable, what), Fate::Silent)
             }
-            // ConnectionReset, ConnectionAborted, BrokenPipe, and whatever else ends a connection from outside.
+            // ConnectionReset, ConnectionAborted, BrokenPipe, and anything else that ends a connection from outside.
             _ => Lost::new((ErrorReason::ConnectionReset, "the server reset the connection"), Fate::Theirs),
         }
     }
 
-    /// What the platform lacked, if that is why.
+    /// The platform's lack, if that is the cause.
     pub(crate) fn lack(&self) -> Option<Lack> {
         match self.fate {
             Fate::Ours(lack) => Some(lack),
@@ -133,7 +133,7 @@ impl Lost {
         }
     }
 
-    /// The body of an HTTP/2 answer ended before its declared length.
+    /// The body of an HTTP/2 response ended before its declared length.
     pub(crate) fn short_body() -> Lost {
         let what = "the server ended the body before its declared length";
         Lost { stream_only: true, ..Lost::new((ErrorReason::UnexpectedEof, what), Fate::Theirs) }
@@ -149,7 +149,7 @@ impl Lost {
     }
 }
 
-/// The first error of a kind among the causes of another.
+/// The first error of a type among the causes of another.
 pub(crate) fn source<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     std::iter::successors(Some(error), |error| (*error).source()).find_map(|error| error.downcast_ref())
 }

@@ -1,4 +1,4 @@
-//! What an answer, or its absence, means (contract pages 4 and 7): the one place that decides it, from typed errors.
+//! Meaning of a response, or of its absence (contract pages 4 and 7): decided only here, from typed errors.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use super::lost::{Fate, Lost};
 use crate::connect::ConnectError;
 use crate::resolve::LookupError;
 
-/// The answer came.
+/// Outcome of a response.
 pub(crate) fn of_answer(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Outcome {
     let failure = |reason, hint: &str| Failure {
         reason,
@@ -32,12 +32,12 @@ pub(crate) fn of_answer(status: StatusCode, headers: &HeaderMap, now: Timestamp)
         408 | 425 => Outcome::Failed(failure(ErrorReason::DestinationFailure, "")),
         429 => Outcome::Throttled { retry_after: retry_after(headers, now.into()) },
         400..=499 => Outcome::Refused(failure(ErrorReason::DestinationFailure, "")),
-        // 5xx, and what is no final answer at all (1xx, 600 and above).
+        // 5xx, and statuses that aren't final responses (1xx, 600 and above).
         _ => Outcome::Failed(failure(ErrorReason::DestinationFailure, "")),
     }
 }
 
-/// Seconds or an HTTP date (RFC 9110, 10.2.3); a date that has passed asks for nothing.
+/// Seconds or an HTTP date (RFC 9110, 10.2.3); a date in the past has no effect.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -47,7 +47,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or(Duration::ZERO))
 }
 
-/// There was no connection.
+/// Outcome of a failed connection.
 pub(crate) fn of_connect(error: &ConnectError, endpoint: &str) -> Outcome {
     let reason = match error {
         ConnectError::Forbidden(forbidden) => {
@@ -90,23 +90,23 @@ pub(crate) fn of_connect(error: &ConnectError, endpoint: &str) -> Outcome {
     }
 }
 
-/// How far an attempt had come.
+/// Progress of an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Stage {
-    /// Looking up, connecting, agreeing on TLS.
+    /// Look-up, connecting, TLS negotiation.
     #[default]
     Connecting,
-    /// The request is on its way, there is no answer.
+    /// The request was sent, without a response yet.
     Waiting,
-    /// The head of a 2xx answer is there, its body is not complete.
+    /// The head of a 2xx response was received, its body is incomplete.
     Reading,
 }
 
-/// The connection was lost.
+/// Outcome of a lost connection.
 pub(crate) fn of_lost(lost: &Lost, stage: Stage, endpoint: &str) -> Outcome {
     let Lost { reason, what, fate, stream_only: _ } = lost;
     let when = match (reason, stage) {
-        // That there was an answer, of whatever kind, is said already.
+        // The stage already implies that there was a response, of whatever kind.
         (ErrorReason::DestinationFailure, _) => "",
         (_, Stage::Connecting | Stage::Waiting) => " before a response",
         (_, Stage::Reading) => " during the response",
@@ -115,7 +115,7 @@ pub(crate) fn of_lost(lost: &Lost, stage: Stage, endpoint: &str) -> Outcome {
     match (fate, stage) {
         (Fate::Ours(lack), _) => Outcome::Ours(*lack),
         (Fate::Silent, _) => Outcome::Silent(failure),
-        // Who has answered in part has looked at it.
+        // A server that has partly responded has processed it.
         (Fate::NotProcessed, Stage::Connecting | Stage::Waiting) => Outcome::NotProcessed(failure),
         (Fate::NotProcessed, Stage::Reading) | (Fate::Theirs, _) => Outcome::Failed(failure),
     }

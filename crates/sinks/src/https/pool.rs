@@ -17,13 +17,13 @@ use super::connection::{Connection, Http1, Http2, Slot};
 use super::request::Prepared;
 use crate::kept::{Keep, Kept};
 
-/// An endpoint without connections that was not used for this long is dropped; it is made again when needed.
+/// Time after which an unused endpoint without connections is dropped; it is recreated when needed.
 const ENDPOINT_KEPT: Duration = Duration::from_secs(60);
 
 /// All endpoints.
 pub(crate) struct Pool {
     endpoints: Kept<Endpoint>,
-    /// As many places as connections may be open.
+    /// One slot per connection that may be open.
     places: Places,
     settings: HttpsSettings,
 }
@@ -47,13 +47,13 @@ impl Pool {
         Ok(self.endpoints.put(id, revision, made))
     }
 
-    /// Closes what is kept for a subscription.
+    /// Closes the connections of a subscription.
     pub(crate) fn forget(&self, id: SubscriptionId) {
         self.endpoints.forget(id);
     }
 
-    /// A place for one more connection. Where all are taken, connections that rest make room: first those of PIMs that
-    /// hold more than their share, then those that rested longest. Where none rests, this waits for one that ends.
+    /// A slot for one more connection. If all are taken, idle connections are closed: first those of PIMs above their
+    /// share, then those idle longest. If none is idle, this waits for one that ends.
     pub(crate) async fn slot(&self, holder: Holder) -> Slot {
         if let Some(place) = self.places.try_some(holder, 1) {
             return Some(place);
@@ -79,7 +79,7 @@ impl Pool {
         self.places.used_by(pim) > self.places.share()
     }
 
-    /// Closes a sixty-fourth of all connections at once, so that a busy pool does not look at all endpoints every time.
+    /// Closes a sixty-fourth of all connections at once, so that a busy pool doesn't search all endpoints every time.
     fn close_resting(&self) {
         let mut resting: Vec<(bool, Instant, Arc<Endpoint>)> = Vec::new();
         let mut greedy: HashMap<u64, bool> = HashMap::new();
@@ -101,20 +101,20 @@ impl Pool {
         self.endpoints.sweep(|endpoint| endpoint.sweep(now, self.settings.idle_timeout));
     }
 
-    /// Connections that are open.
+    /// Number of open connections.
     pub(crate) fn open_connections(&self) -> usize {
         usize::try_from(self.places.used()).unwrap_or(usize::MAX)
     }
 }
 
-/// What a subscription's attempts share.
+/// State shared by a subscription's attempts.
 pub(crate) struct Endpoint {
     pim: u64,
-    /// What is the same for every request.
+    /// The constant parts of every request.
     pub(crate) prepared: Prepared,
-    /// As many as attempts, and so connections, may be under way at once.
+    /// One permit per in-flight attempt, and therefore per connection.
     pub(crate) attempts: Semaphore,
-    /// Held while connecting to a server that may speak HTTP/2, so that one connection is made and shared.
+    /// Held while connecting to a server that may speak HTTP/2, so that a single connection is made and shared.
     pub(crate) connecting: tokio::sync::Mutex<()>,
     speaks_http1: AtomicBool,
     open: Mutex<Open>,
@@ -145,7 +145,7 @@ impl Endpoint {
         }
     }
 
-    /// A connection that is there already.
+    /// An existing connection.
     pub(crate) fn take(&self) -> Option<Connection> {
         loop {
             let mut open = self.open.lock();
@@ -164,12 +164,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether a new connection may turn out to be one to share.
+    /// Whether a new connection may turn out to be shareable.
     pub(crate) fn may_speak_http2(&self) -> bool {
         self.prepared.is_tls() && !self.speaks_http1.load(Ordering::Relaxed)
     }
 
-    /// Takes note of what a new connection speaks, and shares it if possible.
+    /// Records the protocol of a new connection, and shares it if possible.
     pub(crate) fn opened(&self, connection: &Connection) {
         match connection {
             Connection::Http1(_) => self.speaks_http1.store(true, Ordering::Relaxed),
@@ -183,7 +183,7 @@ impl Endpoint {
         }
     }
 
-    /// No new attempt uses this connection.
+    /// Excludes a connection from new attempts.
     pub(crate) fn discard(&self, http2: &Http2) {
         let mut open = self.open.lock();
         if open.http2.as_ref().is_some_and(|shared| shared.is_same(http2)) {
@@ -225,7 +225,7 @@ impl Endpoint {
 }
 
 impl Keep for Endpoint {
-    /// Closes what rests; an attempt that still uses it closes its connection at its end.
+    /// Closes idle connections; an attempt in flight closes its own at its end.
     fn retire(&self) {
         let mut open = self.open.lock();
         open.retired = true;

@@ -1,8 +1,8 @@
-//! One attempt at one event: a request, sent on a connection that is there or a new one, and sent again where the
-//! server says that it has not looked at it.
+//! One attempt at one event: a request, sent on an existing or new connection, and sent again if the server reports it
+//! as unprocessed.
 //!
-//! The time of an attempt is the destination's. What the attempt waits for on the platform's side, a place for a
-//! connection or for a look-up, is not part of it.
+//! The time of an attempt is the destination's. Waiting on the platform's side, for a connection's or look-up's slot,
+//! is not included.
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ use super::pool::{Endpoint, Pool};
 use super::request::Prepared;
 use crate::connect::{Admitted, Connector};
 
-/// At most this much of an answer is read (contract page 4, HTTPS).
+/// Maximum size of a response (contract page 4, HTTPS).
 const MAX_ANSWER: usize = 64 * 1024;
-/// A request that was not processed is sent again at once so often.
+/// Maximum number of immediate resends of an unprocessed request.
 const SENT_AGAIN: u32 = 3;
-/// An attempt that ends so long after its limit was not watched: the process slept, or the machine did.
+/// An attempt that ends this long after its limit was not watched: the process slept, or the machine did.
 const SLEPT: Duration = Duration::from_secs(2);
 
-/// A request and how far it has come.
+/// A request and its progress.
 pub(super) struct Post<'a> {
     pub(super) connector: &'a Connector,
     pub(super) pool: &'a Pool,
@@ -38,7 +38,7 @@ pub(super) struct Post<'a> {
     pub(super) holder: Holder,
     pub(super) event: &'a Event,
     pub(super) body: Bytes,
-    /// When it is made, and its id: the same if it has to be sent again on another connection.
+    /// Its time and id: the same if it has to be sent again on another connection.
     pub(super) at: Timestamp,
     pub(super) clock: &'a Clock,
     pub(super) correlation_id: Uuid,
@@ -47,28 +47,28 @@ pub(super) struct Post<'a> {
     pub(super) progress: Mutex<Progress>,
 }
 
-/// How far a request has come.
+/// Progress of a request.
 #[derive(Default)]
 pub(super) struct Progress {
     stage: Stage,
-    /// What a status other than 2xx said: it counts even if the time ends before its body does.
+    /// Outcome of a status other than 2xx: it counts even if the time ends before its body does.
     answered: Option<Outcome>,
     seen: Option<Seen>,
 }
 
-/// What a request is sent on.
+/// Means of sending a request.
 enum Way {
     Resting(Connection),
     New { slot: Slot, admitted: Admitted },
 }
 
-/// What came of sending the request on a connection.
+/// Result of sending the request on a connection.
 enum Tried {
     /// The attempt is over.
     Ended(Outcome),
-    /// The connection had been closed while it rested: the request has to be sent on a new one.
+    /// The connection was closed while idle: the request has to be sent on a new one.
     Stale(Slot),
-    /// The server has not looked at the request: it may be sent on another connection.
+    /// The server has not processed the request: it may be sent on another connection.
     NotProcessed(Outcome),
 }
 
@@ -137,11 +137,11 @@ impl Post<'_> {
         }
     }
 
-    /// A new connection, or one that rested meanwhile.
+    /// A new connection, or one that became idle meanwhile.
     async fn connect(&self, slot: Slot, admitted: Admitted) -> Result<(Connection, bool), Outcome> {
         let endpoint = self.endpoint;
         let turn = if endpoint.may_speak_http2() { Some(endpoint.connecting.lock().await) } else { None };
-        // Who had the turn before may have left a connection.
+        // The previous holder of the lock may have left a connection.
         if turn.is_some()
             && let Some(connection) = endpoint.take()
         {
@@ -156,8 +156,8 @@ impl Post<'_> {
         Ok((connection, false))
     }
 
-    /// Sends the request and waits for the answer. A connection that `rested` and is lost before any byte of an answer
-    /// was closed by the other side while it rested: nothing is known about the destination then.
+    /// Sends the request and waits for the response. A connection that `rested` and is lost before any byte of a
+    /// response was closed by the other side while idle: this says nothing about the destination.
     async fn send_over(&self, mut connection: Connection, rested: bool) -> Tried {
         let endpoint = self.endpoint;
         self.progress.lock().stage = Stage::Waiting;
@@ -168,7 +168,7 @@ impl Post<'_> {
             Ok(answer) => answer,
             Err(lost) => {
                 let tried = self.unanswered(&lost, connection, rested);
-                // Who refuses one stream may refuse the next: that goes elsewhere.
+                // A connection that refuses one stream may refuse the next, so the next one goes elsewhere.
                 if lost.stream_only && !matches!(tried, Tried::NotProcessed(_)) {
                     suspect.clear();
                 }
@@ -194,7 +194,7 @@ impl Post<'_> {
                 self.give_back(connection);
                 Tried::Ended(outcome)
             }
-            // Only the stream of HTTP/2 is closed, but the connection of HTTP/1.1.
+            // For HTTP/2 only the stream is closed, for HTTP/1.1 the connection.
             Ok(BodyEnd::Cut) => {
                 suspect.clear();
                 Tried::Ended(outcome)
@@ -209,13 +209,13 @@ impl Post<'_> {
         }
     }
 
-    /// There was no answer.
+    /// Handles a missing response.
     fn unanswered(&self, lost: &Lost, connection: Connection, rested: bool) -> Tried {
         let outcome = outcome::of_lost(lost, Stage::Waiting, &self.endpoint.prepared.name);
         match connection {
             _ if lost.fate == Fate::NotProcessed => Tried::NotProcessed(outcome),
             Connection::Http1(http1) if rested && !http1.has_received() => Tried::Stale(http1.into_slot()),
-            // A server that has said goodbye has looked at all requests up to one that it named.
+            // After a GOAWAY, the server has processed all requests up to the one named in it.
             Connection::Http2(http2) if rested && !lost.stream_only && !http2.has_said_goodbye() => Tried::Stale(None),
             Connection::Http1(_) | Connection::Http2(_) => Tried::Ended(outcome),
         }
@@ -230,7 +230,7 @@ impl Post<'_> {
     }
 }
 
-/// An HTTP/2 connection whose request has not ended well, or not at all within the time: no other attempt uses it.
+/// An HTTP/2 connection whose request failed or timed out: no other attempt uses it.
 struct Suspect<'a> {
     endpoint: &'a Endpoint,
     http2: Option<Http2>,

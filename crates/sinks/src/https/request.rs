@@ -1,4 +1,4 @@
-//! What is sent: the request of an attempt, made from what is the same for all requests of a subscription.
+//! The request of an attempt, built from the constant parts of a subscription's requests.
 
 use bytes::Bytes;
 use domain::destination::HttpsDestination;
@@ -19,13 +19,13 @@ use crate::tls::Alpn;
 /// The platform's name and version in `User-Agent`.
 pub(crate) const PRODUCT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION"));
 
-/// HMAC-SHA256 in hexadecimal digits.
+/// Length of HMAC-SHA256 in hexadecimal digits.
 const LONGEST_SIGNATURE: usize = 64;
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// W3C Trace Context.
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// What all requests of a subscription, at one revision, have in common.
+/// Constant parts of all requests of a subscription, at one revision.
 pub(crate) struct Prepared {
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -34,12 +34,12 @@ pub(crate) struct Prepared {
     pub(crate) name: String,
     pub(crate) send_product_identifier: bool,
     authority: HeaderValue,
-    /// HTTP/1.1 names the path only, HTTP/2 all of it.
+    /// HTTP/1.1 names only the path, HTTP/2 the full URL.
     target: Uri,
     absolute: Uri,
     headers: HeaderMap,
     signer: Signer,
-    /// What must not be seen in log entries.
+    /// Values hidden from log entries.
     secrets: Vec<Vec<u8>>,
 }
 
@@ -84,7 +84,7 @@ impl Prepared {
         self.security != Security::Plain
     }
 
-    /// What must not be seen of a request in log entries: values of custom headers, secrets, signatures.
+    /// Values of a request hidden from log entries: custom headers, secrets, signatures.
     pub(crate) fn secrets(&self, event: &Event, body: &Bytes, at: Timestamp) -> Vec<Vec<u8>> {
         let signed = self.signer.sign(event.id(), at, body);
         let standard = signed.webhook_signature.split(' ').flat_map(|one| [one, one.trim_start_matches("v1,")]);
@@ -92,12 +92,12 @@ impl Prepared {
         self.secrets.iter().cloned().chain(signatures.map(|text| text.as_bytes().to_vec())).collect()
     }
 
-    /// The length of the longest of [`Prepared::secrets`], or more.
+    /// Upper bound for the length of [`Prepared::secrets`].
     pub(crate) fn longest_secret(&self) -> usize {
         self.secrets.iter().map(Vec::len).max().unwrap_or(0).max(LONGEST_SIGNATURE)
     }
 
-    /// The headers of one attempt: signed as of its time, with its id.
+    /// The headers of one attempt: signed at its time, with its id.
     fn headers(&self, event: &Event, body: &Bytes, at: Timestamp, correlation_id: Uuid) -> HeaderMap {
         let mut headers = self.headers.clone();
         for (name, value) in self.signer.sign(event.id(), at, body).headers() {
@@ -113,7 +113,7 @@ impl Prepared {
         headers
     }
 
-    /// The request as `connection` needs it.
+    /// The request in the form needed by `connection`.
     pub(crate) fn request(
         &self,
         connection: &Connection,
@@ -126,7 +126,7 @@ impl Prepared {
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = self.headers(event, body, at, correlation_id);
-        // A subscriber's own header of that name stays.
+        // A subscriber's own header of that name takes precedence.
         if let Some(trace) = trace
             && let Entry::Vacant(header) = request.headers_mut().entry(TRACE_PARENT)
             && let Ok(value) = HeaderValue::try_from(trace.to_string())
@@ -147,7 +147,7 @@ impl Prepared {
     }
 }
 
-/// What the owner of a destination keeps secret. Of `Bearer …` the credentials alone count, too.
+/// The secrets of a destination's owner. Of `Bearer …` the credentials alone count as well.
 fn secrets(destination: &HttpsDestination) -> Vec<Vec<u8>> {
     let values = destination.headers.0.iter().map(|(_, value)| value.expose());
     let values = values.flat_map(|value| [Some(value), value.split_once(' ').map(|(_, credentials)| credentials)]);

@@ -1,4 +1,4 @@
-//! What names are known to be, for as long as that is good.
+//! Cache of names, each valid for a limited time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Answer;
 
-/// Names that are remembered.
+/// Maximum number of cached names.
 const NAMES_KEPT: usize = 4_096;
 
 /// Answers by name.
@@ -26,8 +26,7 @@ impl Known {
         None
     }
 
-    /// Remembers an answer. Where there are too many, what is not good any more goes, and else what is good for the
-    /// shortest time.
+    /// Caches an answer. A full cache drops expired answers first, then those that expire soonest.
     pub(super) fn learn(&self, name: &str, answer: Answer, keep: Duration) {
         if keep.is_zero() {
             return;
@@ -39,7 +38,7 @@ impl Known {
         }
         if names.len() >= NAMES_KEPT {
             let mut ends: Vec<Instant> = names.values().map(|(until, _)| *until).collect();
-            // A sixteenth at once, so that a full table is not searched for each name.
+            // A sixteenth at once, so that a full table isn't searched for each name.
             let (_, last, _) = ends.select_nth_unstable(NAMES_KEPT / 16);
             let last = *last;
             names.retain(|_, (until, _)| last < *until);

@@ -1,4 +1,4 @@
-//! One look-up: both families of addresses, bounded, and whose trouble it is where nobody answers.
+//! One look-up: both address families, bounded, and the attribution of missing responses.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,43 +16,43 @@ use super::system::{Dns, System};
 use super::{Answer, LookupError};
 use crate::lack;
 
-/// How long a look-up may take, questions asked again included; leaves an attempt time to connect and to deliver.
+/// Time limit of a look-up, repeated queries included; leaves an attempt time to connect and to deliver.
 const LOOKUP_TIMEOUT: Duration = Duration::from_millis(3_500);
-/// When a look-up takes so long, it is looked whether name servers answer at all.
+/// Duration of a look-up after which it is checked whether name servers respond at all.
 const SUSPICIOUS: Duration = Duration::from_millis(1_200);
-/// When addresses of one family are there, those of the other are waited for this long.
+/// Once addresses of one family are known, those of the other are awaited this long.
 const OTHER_FAMILY: Duration = Duration::from_millis(500);
 
-/// However long an answer says that it is good for: a destination that moves is followed within this time.
+/// Upper bound for an answer's validity: a destination that moves is followed within this time.
 const ANSWER_MAX_AGE: Duration = Duration::from_secs(300);
-/// An answer that may be used once is used by all who ask at the same time.
+/// An answer valid for a single use is shared by all concurrent callers.
 const ANSWER_MIN_AGE: Duration = Duration::from_secs(1);
-/// An answer of one family only, while the other was not to be had.
+/// Validity of an answer with one family only, while the other was unavailable.
 const HALF_ANSWER_MAX_AGE: Duration = Duration::from_secs(30);
-/// A name that did not exist may come to exist.
+/// A name that did not exist may be created.
 const NO_ANSWER_MAX_AGE: Duration = Duration::from_secs(30);
 const NO_ANSWER_USUAL_AGE: Duration = Duration::from_secs(5);
-/// A name whose servers did not answer is not asked for again for this long, so that names that hang hold few places.
+/// Pause before a name whose servers did not respond is queried again, so that hanging names hold few slots.
 const HUNG_NAME_PAUSE: Duration = Duration::from_secs(10);
 
-/// Addresses of one family, or why there are none.
+/// Addresses of one family, or the cause of their absence.
 type Half = Result<(Vec<IpAddr>, Duration), Trouble>;
 
-/// Why a question has no answer.
+/// Cause of an unanswered query.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Trouble {
     NotAName,
-    /// There are no such records; good for so long.
+    /// There are no such records; valid for this long.
     None(Duration),
     ServerFailure,
-    /// Nobody answered.
+    /// No response.
     Silence,
     Lacks(Lack),
 }
 
-/// Looks a name up; the answer, and how long it is good for.
+/// Looks up a name; returns the answer and its validity.
 pub(super) async fn look_up(system: &System, name: &str) -> (Answer, Duration) {
-    // The final dot keeps the system's search domains out of names that are complete.
+    // The final dot keeps the system's search domains out of complete names.
     let complete = name.contains('.') && !name.ends_with('.');
     let Ok(asked) = Name::from_utf8(if complete { format!("{name}.") } else { name.to_owned() }) else {
         return (Err(LookupError::NotAName), NO_ANSWER_MAX_AGE);
@@ -86,17 +86,16 @@ pub(super) async fn look_up(system: &System, name: &str) -> (Answer, Duration) {
     }
 }
 
-/// Whether name servers answer, only not for this name. `answers`: what they said when they were asked about that
-/// already.
+/// Whether name servers respond, only not for this name. `answers`: the result of an earlier check, if any.
 async fn is_alone(system: &System, begun: Instant, answers: Option<bool>) -> bool {
     match answers {
-        // They are not asked twice: whoever waits for this has little time left.
+        // They are not queried twice: the caller has little time left.
         Some(answers) => answers || system.has_answered_since(begun),
         None => system.answers_since(begun).await,
     }
 }
 
-/// What the hosts file says.
+/// The addresses in the hosts file.
 fn listed(dns: &Dns, name: &Name) -> Option<Arc<[IpAddr]>> {
     let kinds = [RecordType::A, RecordType::AAAA];
     let found = kinds.map(|kind| dns.hosts.lookup_static_host(&Query::query(name.clone(), kind)));
@@ -108,8 +107,8 @@ fn addresses(lookup: &Lookup) -> impl Iterator<Item = IpAddr> {
     lookup.answers().iter().filter_map(|record| record.data.ip_addr())
 }
 
-/// Asks for both families. All addresses that are known are given, for all are judged; but one family that is answered
-/// late or never does not hold up the other.
+/// Queries both families. All known addresses are returned, because all are judged; but a family with a late or missing
+/// response doesn't hold up the other.
 async fn ask(dns: &Dns, name: &Name, system: &System) -> Half {
     let Some(resolver) = &dns.resolver else { return Err(Trouble::Lacks(Lack::NameServers)) };
     let half = async |kind| {
@@ -140,22 +139,22 @@ fn both(one: Half, other: Half) -> Half {
         (Ok((addresses, keep)), Err(_)) | (Err(_), Ok((addresses, keep))) => {
             Ok((addresses, keep.min(HALF_ANSWER_MAX_AGE)))
         }
-        // What says least about the name: the other may say that there is an address.
+        // The error that says least about the name: the other family may exist.
         (Err(one), Err(other)) => Err(one.max(other)),
     }
 }
 
-/// Whether the library knows the answer by itself (RFC 6761, 6762, 7686).
+/// Whether the library answers by itself (RFC 6761, 6762, 7686).
 fn is_answered_here(name: &Name) -> bool {
     name.iter().next_back().is_some_and(|label| matches!(label, b"localhost" | b"local" | b"invalid" | b"onion"))
 }
 
-/// Whether a name server has said this.
+/// Whether the result came from a name server.
 pub(super) fn is_answer(found: &Result<Lookup, NetError>) -> bool {
     matches!(found, Ok(_) | Err(NetError::Dns(_)))
 }
 
-/// Whether a response without records says that there are none.
+/// Whether a response without records means that there are none.
 fn is_about_the_name(code: ResponseCode) -> bool {
     matches!(code, ResponseCode::NoError | ResponseCode::NXDomain)
 }
@@ -184,7 +183,7 @@ fn of(found: Result<Lookup, NetError>) -> Half {
         NetError::QueryCaseMismatch | NetError::ForeignClassRecord { .. } | NetError::Truncated => {
             Trouble::ServerFailure
         }
-        // The enum may grow: what is new is not known to be about the name.
+        // The enum may grow: new codes are not known to be about the name.
         _ => Trouble::ServerFailure,
     })
 }
@@ -211,7 +210,7 @@ mod tests {
         let two = vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
         check(found("192.0.2.1", 60), found("2001:db8::1", 40), Ok((two, Duration::from_secs(40))));
         check(found("192.0.2.1", 60), Err(Trouble::None(Duration::from_secs(5))), found("192.0.2.1", 60));
-        // One that was not to be had is asked for again before long.
+        // An unavailable family is queried again soon.
         check(found("192.0.2.1", 60), Err(Trouble::ServerFailure), found("192.0.2.1", 30));
         check(found("192.0.2.1", 60), Err(Trouble::Silence), found("192.0.2.1", 30));
         let none = Err(Trouble::None(Duration::from_secs(5)));

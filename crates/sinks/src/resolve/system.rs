@@ -1,4 +1,4 @@
-//! The system's configuration of name look-ups: read when it is there, and again whenever it changes.
+//! The system's configuration of name look-ups: read at the start, and again on every change.
 
 use std::fs::{self, Metadata};
 use std::net::{IpAddr, SocketAddr};
@@ -18,18 +18,18 @@ use tokio::time::{Instant, timeout};
 use super::LOOKUPS_AT_ONCE;
 use super::lookup::is_answer;
 
-/// Where name servers listen.
+/// Port of name servers.
 pub(super) const DNS_PORT: u16 = 53;
-/// How often the files are looked at, at most.
+/// Minimum interval between checks of the files.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long one question to one name server may take; two are asked within an attempt's 5 s (contract page 4).
+/// Time limit of one query to one name server; two fit into an attempt's 5 s (contract page 4).
 const QUESTION_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// A question that any name server can answer, mostly without asking another (RFC 8109): to see whether one is there.
+/// A query that any name server can answer, mostly without querying another (RFC 8109): checks whether one responds.
 const PROBE: (&str, RecordType) = (".", RecordType::NS);
 
 type Probe = Shared<BoxFuture<'static, bool>>;
 
-/// Where names are looked up.
+/// The system's resolver.
 pub(super) struct System {
     files: Option<Files>,
     dns: RwLock<Arc<Dns>>,
@@ -37,7 +37,7 @@ pub(super) struct System {
     alive: Arc<Mutex<Alive>>,
 }
 
-/// Name servers and hosts as they were configured at one time.
+/// Name servers and hosts as configured at one time.
 pub(super) struct Dns {
     /// `None`: there is no name server.
     pub(super) resolver: Option<TokioResolver>,
@@ -50,7 +50,7 @@ struct Files {
     port: u16,
 }
 
-/// What the files were like when they were last looked at.
+/// State of the files at the last check.
 struct Looked {
     at: Instant,
     stamps: [Option<Stamp>; 2],
@@ -58,10 +58,10 @@ struct Looked {
 
 type Stamp = (Option<SystemTime>, u64);
 
-/// Whether name servers answer.
+/// Whether name servers respond.
 #[derive(Default)]
 struct Alive {
-    /// When one did last, to whatever question.
+    /// Time of the last response, to any query.
     answered: Option<Instant>,
     probe: Option<Probe>,
 }
@@ -88,7 +88,7 @@ impl System {
         Arc::clone(&self.dns.read())
     }
 
-    /// Looks whether a file has changed, now and then; whether it had.
+    /// Checks periodically whether a file has changed; returns whether it had.
     pub(super) fn reread(&self) -> bool {
         let Some(files) = &self.files else { return false };
         let mut looked = self.looked.lock();
@@ -105,17 +105,17 @@ impl System {
         true
     }
 
-    /// A name server has answered.
+    /// A name server has responded.
     pub(super) fn heard(&self) {
         self.alive.lock().answered = Some(Instant::now());
     }
 
-    /// Whether a name server has answered anything since `since`.
+    /// Whether a name server has responded to anything since `since`.
     pub(super) fn has_answered_since(&self, since: Instant) -> bool {
         self.alive.lock().answered.is_some_and(|at| at >= since)
     }
 
-    /// Whether a name server has answered anything since `since`, or does so when it is asked.
+    /// Whether a name server has responded to anything since `since`, or responds to a probe.
     pub(super) async fn answers_since(&self, since: Instant) -> bool {
         let probe = {
             let mut alive = self.alive.lock();
@@ -129,11 +129,11 @@ impl System {
     }
 }
 
-/// Asks once for all who want to know.
+/// One probe for all callers.
 fn probe(resolver: TokioResolver, alive: Arc<Mutex<Alive>>) -> Probe {
     let asking = tokio::spawn(async move {
         let (name, kind) = PROBE;
-        // Not asked again: whoever waits for this has little time left.
+        // Not repeated: the caller has little time left.
         let asked = timeout(QUESTION_TIMEOUT, resolver.lookup(name, kind)).await;
         let answers = asked.is_ok_and(|found| is_answer(&found));
         let mut alive = alive.lock();
@@ -191,7 +191,7 @@ fn resolver(servers: &[SocketAddr], search: Vec<Name>, ndots: Option<usize>) -> 
     options.timeout = QUESTION_TIMEOUT;
     options.attempts = 2;
     options.use_hosts_file = ResolveHosts::Never;
-    // What is known is remembered by name, not by question.
+    // The cache is by name, not by query.
     options.cache_size = 0;
     // A and AAAA of every look-up, and the probe.
     options.max_active_requests = 2 * LOOKUPS_AT_ONCE as usize + 1;
@@ -199,7 +199,7 @@ fn resolver(servers: &[SocketAddr], search: Vec<Name>, ndots: Option<usize>) -> 
     builder.build().inspect_err(|error| tracing::error!(%error, "cannot set up name resolution")).ok()
 }
 
-/// What a `resolv.conf` says, as far as it matters here (resolv.conf(5)).
+/// Relevant contents of a `resolv.conf` (resolv.conf(5)).
 #[derive(PartialEq, Debug, Default)]
 struct Configured {
     servers: Vec<IpAddr>,
