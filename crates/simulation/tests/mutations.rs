@@ -1,5 +1,4 @@
-//! Planted faults, one per test: each is detected by one of the first few hundred worlds, by one of the named
-//! properties.
+//! Planted faults, one per test: each is detected by one of the first few hundred worlds, by a named property.
 
 use simulation::Property::{self, *};
 use simulation::plan::Plan;

@@ -1,5 +1,5 @@
-//! Deliveries a second to a receiver on this machine, beside requests of a bare hyper client on connections of its own,
-//! in the same run: the ratio is what the sink costs. `cargo bench -p sinks`; `-- quick` for a short run.
+//! Deliveries per second to a receiver on this machine, next to requests of a bare hyper client on its own connections,
+//! in the same run: the ratio is the sink's cost. `cargo bench -p sinks`; `-- quick` for a short run.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -57,7 +57,7 @@ async fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// A second from `count` workers that each run `once` until the time is up.
+/// Rate per second of `count` workers that each run `once` until the time is up.
 async fn rate<F>(count: usize, time: Duration, worker: impl Fn(Arc<AtomicU64>, Instant) -> F) -> Result<f64, Error>
 where
     F: Future<Output = Result<(), Error>> + Send + 'static,
@@ -116,7 +116,7 @@ async fn receiver() -> Result<SocketAddr, Error> {
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // Whatever the kernel says about the option, the measurement is the same for both sides.
+            // The result of setting the option doesn't matter: the measurement is the same for both sides.
             let _nodelay = stream.set_nodelay(true);
             tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(
                 TokioIo::new(stream),
@@ -154,7 +154,7 @@ fn delivery(receiver: SocketAddr) -> Result<Delivery, Error> {
         created_at: Clock::system().wall(),
         updated_at: Clock::system().wall(),
     };
-    // About 1 KB, as design and contract take for usual.
+    // About 1 KB, typical by design and contract.
     let data =
         format!(r#"{{"product":{{"uuid":"4c9e5b1e-9a0f-4f4e-8e52-000000000002"}},"more":"{}"}}"#, "x".repeat(700));
     let event = Event::new(EventParts {

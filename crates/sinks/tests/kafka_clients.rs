@@ -1,4 +1,4 @@
-//! What many Kafka clients cost: threads, file descriptors and memory of this process, which does nothing else.
+//! Cost of many Kafka clients: threads, file descriptors and memory of this process, which does nothing else.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -102,7 +102,7 @@ fn five_hundred_subscriptions_with_credentials_of_their_own_stay_within_bounds()
         let (threads, files, kilobytes) = (after.0 - before.0, after.1 - before.1, after.2.saturating_sub(before.2));
         println!("{BULK_USERS} clients: {threads} threads, {files} file descriptors, {kilobytes} KB more than none");
         assert!(threads <= 8, "{threads} threads");
-        // One of the client, two of the tunnel, and what the test itself opens.
+        // One of the client, two of the tunnel, and those opened by the test itself.
         assert!(files <= 3 * BULK_USERS + 50, "{files} file descriptors");
         assert!(kilobytes <= 200 * BULK_USERS, "{kilobytes} KB");
 

@@ -72,7 +72,7 @@ impl Oracle {
         if new.generation > old.generation + 1 && !new.status.is_active() {
             lane.may_count += passed_by.iter().filter(|position| **position < new.status_since.0).count() as u64;
         }
-        // After two stops without the resume between them, the start of the second is unknowable.
+        // If it misses the resume between two stops, the start of the second is unknown.
         let silent = moved && lane.stopped;
         if new.destination != old.destination {
             lane.start_afresh();

@@ -106,7 +106,7 @@ pub(crate) enum Stage {
 pub(crate) fn of_lost(lost: &Lost, stage: Stage, endpoint: &str) -> Outcome {
     let Lost { reason, what, fate, stream_only: _ } = lost;
     let when = match (reason, stage) {
-        // The stage already implies that there was a response, of whatever kind.
+        // The text already says that there was a response, of whatever kind.
         (ErrorReason::DestinationFailure, _) => "",
         (_, Stage::Connecting | Stage::Waiting) => " before a response",
         (_, Stage::Reading) => " during the response",

@@ -1,11 +1,11 @@
-//! One attempt: a batch of events, in order, as few and as large batches of records as the topic takes.
+//! One attempt: an ordered batch of events, in as few and as large record batches as the topic accepts.
 //!
-//! Records go out in *waves*: what is put into the client between two flushes is one batch a partition, and a wave ends
-//! before the next begins. So nothing overtakes what failed: the rest of the attempt is not sent then. Two things may
-//! upset a wave. A topic judges the size of a **batch** (`max.message.bytes`), and the client answers by halving it
-//! twice; so records that are large go alone, and where a topic turns out to take less, its records are sent singly,
-//! each after the one before. And a record that a topic does not want makes its batch fail: here, too, all of the batch
-//! are sent singly, and only that one is refused.
+//! Records are sent in *waves*: the records put into the client between two flushes form one batch per partition, and a
+//! wave ends before the next begins. So nothing overtakes a failure: the rest of the attempt is not sent then. Two
+//! things may upset a wave. A topic limits the size of a **batch** (`max.message.bytes`), and the client responds by
+//! halving it twice; so large records are sent alone, and if a topic turns out to accept less, its records are sent
+//! singly, one after the other. And a rejected record makes its batch fail: here, too, the whole batch is sent singly,
+//! and only that record is refused.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -26,31 +26,31 @@ use super::connection::OpenProducer;
 use super::outcome::{self, Names};
 use super::pool::Topic;
 
-/// Records of one batch for a partition, at first: below what brokers take unless they are told otherwise (1 MiB).
+/// Initial size limit of a batch for one partition: below the brokers' default limit (1 MiB).
 pub(crate) const BATCH_BYTES: usize = 900 * 1024;
-/// A record above this share of a batch goes alone.
+/// A record above this share of a batch is sent alone.
 const ALONE: usize = 14;
-/// While acknowledgements are awaited, it is looked this often whether the topic is still there.
+/// Interval of checks whether the topic still exists while acknowledgements are awaited.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
-/// A batch of events and what sends it.
+/// A batch of events and its sender.
 pub(crate) struct Batch<'a> {
     pub(crate) topic: &'a Topic,
     pub(crate) style: &'a EnvelopeStyle,
     pub(crate) subscription: &'a Subscription,
     pub(crate) events: &'a [Arc<LoggedEvent>],
     pub(crate) since: Instant,
-    /// No wave begins later than so long after the attempt's start.
+    /// Latest start of a wave after the attempt's start.
     pub(crate) begin_within: Duration,
 }
 
-/// Outcomes of the events, as far as they are known.
+/// Outcomes of the events; `None` = not known yet.
 pub(crate) type Outcomes = [Option<Outcome>];
 
-/// What stops an attempt: the outcome of all events that have none.
+/// Reason of a stopped attempt: the outcome of all events without one.
 type Stopped = Outcome;
 
-/// A record that is under way.
+/// A record in flight.
 struct Sent {
     index: usize,
     key: Option<Bytes>,
@@ -59,7 +59,7 @@ struct Sent {
 }
 
 impl Batch<'_> {
-    /// Sends it. What is left without an outcome gets the one returned.
+    /// Sends the batch. Events left without an outcome get the returned one.
     pub(crate) async fn send(&self, outcomes: &mut Outcomes) -> Result<(), Stopped> {
         let mut slot = self.topic.producer.lock().await;
         let mut underway = Underway { producer: &mut slot, over: false };
@@ -75,8 +75,8 @@ impl Batch<'_> {
             Some(producer) => self.send_on(producer, outcomes).await,
             None => Ok(()),
         };
-        // A producer whose records all have an outcome may go on: what was under way of an earlier attempt is fenced by
-        // its next epoch. One that is in doubt must not.
+        // A producer whose records all have an outcome may continue: in-flight records of an earlier attempt are fenced
+        // by its next epoch. A producer in doubt must not.
         underway.over = match &sent {
             Ok(()) => true,
             Err(Stop { outcome, in_doubt }) => !in_doubt && !matches!(outcome, Outcome::Broken(_)),
@@ -99,7 +99,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Puts records into the client until one of its batches is full. If it takes no more, the reason comes along.
+    /// Puts records into the client until one of its batches is full. A refusal by the client is returned too.
     async fn put(&self, producer: &Producer, next: &mut usize) -> (Vec<Sent>, Option<KrafkaError>) {
         let full = self.topic.batch_bytes.load(Ordering::Relaxed);
         let large = full / ALONE;
@@ -137,11 +137,11 @@ impl Batch<'_> {
         let alone = wave.len() == 1;
         let mut stopped = None;
         let mut singly = Vec::new();
-        // Records that have to be sent again, and those of their entities behind them.
+        // Records to be sent again, and those of their entities behind them.
         let mut keys: HashSet<Bytes> = HashSet::new();
         let mut refused_bytes = 0;
         for Sent { index, key, size, handle } in wave {
-            // All that have an outcome have it now; tokio would have a task that looks at many take a break.
+            // All outcomes that exist are ready now; tokio would make a task that polls many of them yield.
             let result = match tokio::task::unconstrained(handle).now_or_never() {
                 Some(result) => result,
                 None => Err(early.clone().unwrap_or_else(|| KrafkaError::closed("no outcome"))),
@@ -168,7 +168,7 @@ impl Batch<'_> {
             return Err(stop);
         }
         if refused_bytes > 0 {
-            // The client had made a quarter of what was too much; half of that may fit.
+            // The client had gone down to a quarter of the excessive size; half of that may fit.
             self.topic.batch_bytes.fetch_min(refused_bytes / 2, Ordering::Relaxed);
         }
         for index in singly {
@@ -185,14 +185,13 @@ impl Batch<'_> {
         self.settle(producer, vec![Sent { index, key, size, handle }], outcomes).await
     }
 
-    /// Waits until all that was put into the client has an outcome. An error: it can be said before that there is none
-    /// to come.
+    /// Waits until everything put into the client has an outcome. An error if it is certain earlier that there will be
+    /// none.
     async fn flush(&self, producer: &Producer) -> Result<(), KrafkaError> {
         let topic_is_gone = async {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
-                // The client asks for a topic that it misses again and again, and would go on for as long as it tries
-                // to deliver.
+                // The client keeps asking for a missing topic, and would continue for as long as it tries to deliver.
                 if let Err(error @ KrafkaError::Broker { .. }) =
                     producer.partitions_for(self.topic.prepared.topic()).await
                 {
@@ -243,7 +242,7 @@ fn set(outcomes: &mut Outcomes, index: usize, outcome: Outcome) {
     }
 }
 
-/// The producer of an attempt that is not over. If the attempt is given up, its producer goes with it: nothing is sent
+/// The producer of an unfinished attempt. If the attempt is abandoned, its producer is dropped with it: nothing is sent
 /// behind its back.
 struct Underway<'a> {
     producer: &'a mut Option<OpenProducer>,

@@ -14,24 +14,22 @@ use tokio::time::Instant;
 use super::KafkaSettings;
 use super::tunnel::{Dials, Pass};
 
-/// How brokers see the platform, in logs and quotas.
+/// The platform's name in brokers' logs and quotas.
 const CLIENT_ID: &str = "postrider";
-/// Answers of a broker are not longer; the longest are lists of all topics of a large cluster.
+/// Maximum size of a broker's response; the longest are lists of all topics of a large cluster.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
-/// Brokers of one cluster that a client is connected to at the same time.
+/// Maximum number of brokers of one cluster to which a client is connected at the same time.
 const CONNECTIONS_PER_CLIENT: usize = 128;
-/// A connection without a request is closed after this long; the client opens it again when needed.
+/// Idle time after which a connection is closed; the client opens it again when needed.
 const CONNECTION_IDLE: Duration = Duration::from_secs(120);
-/// A batch is sent when it is asked for, never because this has passed; it only has to be longer than it takes to put a
-/// batch together.
+/// Longer than it takes to fill a batch: batches are sent on request, never because this has passed.
 const LINGER: Duration = Duration::from_secs(1);
-/// More than is ever put into one batch for a partition (see [`super::batch`]), so that the client does not split it by
-/// itself.
+/// Above the size of any batch for a partition (see [`super::batch`]), so that the client doesn't split it by itself.
 const BATCH_SIZE: usize = 4 * 1024 * 1024;
-/// What a producer holds: a batch of the lane, and one event above it.
+/// Capacity of a producer: a batch of the lane, and one event on top.
 const BUFFER_MEMORY: usize = 16 * 1024 * 1024;
 
-/// What makes two subscriptions share a client.
+/// Two subscriptions with equal keys share a client.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ClientKey {
     pub(crate) brokers: Vec<String>,
@@ -62,7 +60,7 @@ impl ClientKey {
     }
 }
 
-/// A client. It connects when it is first needed; when it is dropped, everything that it has open is closed.
+/// A client. It connects on first use; dropping it closes all of its connections.
 pub(crate) struct Client {
     pub(crate) key: ClientKey,
     /// For messages.
@@ -85,7 +83,7 @@ impl Client {
         Client { key, brokers, connected: tokio::sync::Mutex::default(), pass, settings, place }
     }
 
-    /// On whose behalf it is open.
+    /// Holder of its slot.
     pub(crate) fn holder(&self) -> Holder {
         self.place.holder()
     }
@@ -116,14 +114,14 @@ impl Client {
         });
         let opened = opened.await.unwrap_or_else(|_elapsed| Err(KrafkaError::timeout("opening a producer")));
         if matches!(opened, Err(KrafkaError::Network(_) | KrafkaError::Timeout { .. })) {
-            // Whatever it knows of its cluster does not help: the next attempt begins with the bootstrap addresses.
+            // Its knowledge of the cluster doesn't help: the next attempt begins with the bootstrap addresses.
             self.connected.lock().await.kafka.take();
         }
         opened.map(|producer| OpenProducer(Some(Arc::new(producer))))
     }
 
-    /// Whether the topic is there. A client that has lost all brokers has forgotten them, and an idempotent producer,
-    /// which has to ask one for its id, would wait for ever; asking for a topic makes the client look for its cluster
+    /// Checks that the topic exists. A client that has lost all brokers has forgotten them, and an idempotent producer,
+    /// which has to ask one for its id, would wait forever; asking for a topic makes the client look for its cluster
     /// again.
     async fn look_for(&self, kafka: &Kafka, topic: &str) -> Result<(), KrafkaError> {
         let producer = kafka
@@ -173,7 +171,7 @@ impl Client {
     }
 }
 
-/// A producer that sends nothing any more once it is dropped.
+/// A producer that sends nothing more once it is dropped.
 pub(crate) struct OpenProducer(Option<Arc<Producer>>);
 
 impl OpenProducer {
@@ -185,10 +183,10 @@ impl OpenProducer {
 impl Drop for OpenProducer {
     fn drop(&mut self) {
         let Some(producer) = self.0.take() else { return };
-        // Outside of a runtime nothing is sent either.
+        // Outside a runtime nothing is sent either.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                // It only tells that there was something left to send.
+                // The error only reports that there was something left to send.
                 _ = producer.close_with(CloseOptions::new().timeout(Duration::ZERO)).await;
             });
         }

@@ -1,5 +1,4 @@
-//! What an error of the Kafka client means (contract pages 4, 5 and 7): the one place that decides it, from typed
-//! errors.
+//! Meaning of an error of the Kafka client (contract pages 4, 5 and 7): decided only here, from typed errors.
 
 use std::error::Error;
 use std::io;
@@ -13,14 +12,13 @@ use crate::https::outcome::of_connect;
 use crate::lack;
 use crate::tls::TlsFault;
 
-/// What a message names: the brokers as they were given, and the topic.
+/// Names used in messages: the brokers as configured, and the topic.
 pub(crate) struct Names<'a> {
     pub(crate) brokers: &'a str,
     pub(crate) topic: &'a str,
 }
 
-/// Whether the broker took none of a batch because of what one record in it is like: each has to be sent for itself
-/// then.
+/// Whether the broker rejected a whole batch because of one record in it: each then has to be sent singly.
 pub(crate) fn is_about_a_record(error: &KrafkaError) -> bool {
     match error {
         KrafkaError::Broker { code, .. } => matches!(
@@ -35,18 +33,18 @@ pub(crate) fn is_about_a_record(error: &KrafkaError) -> bool {
     }
 }
 
-/// Whether it was the batch's size.
+/// Whether the cause was the batch's size.
 pub(crate) fn is_about_size(error: &KrafkaError) -> bool {
     matches!(error, KrafkaError::Broker { code: ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge, .. })
 }
 
-/// What an attempt that ended so means. `since`: when it began; `dials`: what became of the client's connections.
+/// Outcome of an attempt with this error. `since`: its start; `dials`: the results of the client's connections.
 pub(crate) fn of_error(error: &KrafkaError, since: Instant, dials: &Dials, names: &Names<'_>) -> Outcome {
     let may_be_for_want_of_a_connection = may_be_for_want_of_a_connection(error);
     if may_be_for_want_of_a_connection && let Some(lack) = dials.lack_since(since) {
         return Outcome::Ours(lack);
     }
-    // What the guard refused, and where no connection came about, is known better than the client could say.
+    // Refusals by the guard and failed connections are known more precisely than the client reports them.
     if let Some((address, failure)) = dials.failure_since(since)
         && (is_forbidden(&failure) || may_be_for_want_of_a_connection)
     {
@@ -81,7 +79,7 @@ pub(crate) fn of_error(error: &KrafkaError, since: Instant, dials: &Dials, names
             ErrorReason::DestinationFailure,
             format!("{}: the broker does not speak Kafka's protocol; its listener may require TLS", names.brokers),
         )),
-        // Fenced, out of order, closed, and what may be added: the next attempt has a new producer.
+        // Fenced, out of order, closed, and future variants: the next attempt has a new producer.
         _ => Outcome::Failed(Failure::without_status(
             ErrorReason::DestinationFailure,
             format!("{}: the broker could not accept the events in order", names.brokers),
@@ -89,7 +87,7 @@ pub(crate) fn of_error(error: &KrafkaError, since: Instant, dials: &Dials, names
     }
 }
 
-/// No acknowledgement, no word why.
+/// No acknowledgement, no reported cause.
 pub(crate) fn of_silence(names: &Names<'_>) -> Outcome {
     Outcome::Silent(unacknowledged(names))
 }
@@ -101,7 +99,7 @@ fn unacknowledged(names: &Names<'_>) -> Failure {
     )
 }
 
-/// The record itself is refused, alone.
+/// The record itself is refused, sent alone.
 pub(crate) fn of_refused_record(error: &KrafkaError, names: &Names<'_>) -> Outcome {
     let why = match error {
         KrafkaError::Broker { code: ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge, .. } => {
@@ -123,7 +121,7 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
             ErrorReason::TopicNotFound,
             format!("{brokers}: topic {topic} does not exist; it is not created automatically"),
         )),
-        // Not for good: rights are granted while events wait (contract page 4, Kafka).
+        // Not permanent: rights are granted while events wait (contract page 4, Kafka).
         ErrorCode::TopicAuthorizationFailed => Outcome::Failed(Failure::without_status(
             ErrorReason::PublishRejected,
             format!("{brokers}: the user has no right to write to topic {topic}; it needs WRITE and DESCRIBE"),
@@ -158,7 +156,7 @@ fn of_code(code: ErrorCode, names: &Names<'_>) -> Outcome {
 }
 
 fn of_io(error: &io::Error, names: &Names<'_>) -> Outcome {
-    // The client's own connections go to this process only: no address is wanting there.
+    // The client itself connects only within this process: local ports are exhausted, not addresses missing.
     if error.kind() == io::ErrorKind::AddrNotAvailable {
         return Outcome::Ours(Lack::LocalPorts);
     }
@@ -207,7 +205,7 @@ fn may_be_for_want_of_a_connection(error: &KrafkaError) -> bool {
     )
 }
 
-/// The TLS error somewhere inside.
+/// The TLS error inside, if any.
 fn tls_fault(error: &KrafkaError) -> Option<TlsFault> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -219,7 +217,7 @@ fn tls_fault(error: &KrafkaError) -> Option<TlsFault> {
     None
 }
 
-/// An error of the client's may only say that another one of its own happened to all brokers.
+/// A client error may only report that another client error happened to all brokers.
 fn innermost(error: &KrafkaError) -> &KrafkaError {
     let mut found = error;
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
@@ -230,7 +228,7 @@ fn innermost(error: &KrafkaError) -> &KrafkaError {
     found
 }
 
-/// What an error is about. IO errors, also those in an `Arc`, skip a level in `source`.
+/// The cause of an error. IO errors, also those in an `Arc`, skip a level in `source`.
 fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return error.get_ref().map(|inner| inner as &(dyn Error + 'static));

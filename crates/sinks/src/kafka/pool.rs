@@ -1,5 +1,5 @@
-//! Clients by what they need to connect, topics by subscription: each topic has a producer of its own, on a client that
-//! it may share.
+//! Clients by connection parameters, topics by subscription: each topic has its own producer, on a client that may be
+//! shared.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -26,21 +26,21 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// All topics and clients.
 pub(crate) struct Pool {
     topics: Kept<Topic>,
-    /// By brokers; those with other credentials share an entry.
+    /// By brokers; clients with other credentials share an entry.
     clients: Mutex<HashMap<Vec<String>, Vec<Weak<Client>>>>,
-    /// As many places as clients may be open.
+    /// One slot per client that may be open.
     places: Places,
     tunnel: Tunnel,
     settings: KafkaSettings,
 }
 
-/// The topic of a subscription at one revision, and what sends to it.
+/// The topic of a subscription at one revision, and its producer.
 pub(crate) struct Topic {
     pub(crate) prepared: Prepared,
     pub(crate) client: Arc<Client>,
     /// Held during an attempt: a subscription has one at a time.
     pub(crate) producer: tokio::sync::Mutex<Option<OpenProducer>>,
-    /// Bytes of records for one batch, as far as the topic is known.
+    /// Size limit of one batch, as far as the topic is known.
     pub(crate) batch_bytes: AtomicUsize,
     used: Mutex<Instant>,
 }
@@ -89,8 +89,8 @@ impl Pool {
         find(self.clients.lock().get(&key.brokers)?, key)
     }
 
-    /// A place for one more client. Where all are taken, who rests makes room: first topics of PIMs that hold more
-    /// than their share, then those that rested longest. Where none rests, this waits.
+    /// A slot for one more client. If all are taken, idle topics are closed: first those of PIMs above their share,
+    /// then those idle longest. If none is idle, this waits.
     async fn place(&self, holder: Holder) -> Permit {
         if let Some(place) = self.places.try_some(holder, 1) {
             return place;
@@ -110,12 +110,12 @@ impl Pool {
         self.topics.take_unused(|topic| (modest(topic), *topic.used.lock()))
     }
 
-    /// Closes what is kept for a subscription, once its attempt has ended.
+    /// Closes the topic of a subscription, once its attempt has ended.
     pub(crate) fn forget(&self, id: SubscriptionId) {
         self.topics.forget(id);
     }
 
-    /// Closes what was not used for a while.
+    /// Closes topics that were unused for a while.
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
         self.topics.sweep(|topic| now >= *topic.used.lock() + self.settings.idle_timeout);
@@ -135,7 +135,7 @@ impl Pool {
 }
 
 impl Topic {
-    /// It is in use, or was until now.
+    /// Marks it as used now.
     pub(crate) fn touch(&self) {
         *self.used.lock() = Instant::now();
     }
@@ -202,7 +202,7 @@ mod tests {
         Pool::new(Tunnel::open(connector, 8, Duration::from_secs(1)).unwrap(), settings)
     }
 
-    /// The topic of a subscription, if there is a place for its client now.
+    /// The topic of a subscription, if there is a slot for its client now.
     fn topic(pool: &Pool, (subscription, destination): &(Subscription, KafkaDestination)) -> Option<Arc<Topic>> {
         pool.topic(subscription, destination).now_or_never()
     }
@@ -211,14 +211,14 @@ mod tests {
     async fn a_pim_whose_attempts_hang_leaves_clients_to_others() {
         let pool = pool(8);
         let hostile: Vec<_> = (0..20).map(|_| subscription(1)).collect();
-        // A topic that is held has an attempt under way.
+        // A topic that is held has an attempt in flight.
         let hanging: Vec<_> = hostile.iter().map_while(|one| topic(&pool, one)).collect();
         assert_eq!(hanging.len(), 6);
         let modest = [subscription(2), subscription(2)];
         let others: Vec<_> = modest.iter().filter_map(|one| topic(&pool, one)).collect();
         assert_eq!((others.len(), pool.open_clients()), (2, 8));
         assert!(topic(&pool, &hostile[6]).is_none());
-        // Those that rest make room, until a quarter is free again beside what the others have.
+        // Idle ones are closed, until a quarter is free again on top of the others' slots.
         drop(hanging);
         let (subscription, destination) = &hostile[6];
         pool.topic(subscription, destination).await;

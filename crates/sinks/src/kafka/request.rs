@@ -1,4 +1,4 @@
-//! What is sent: the record of an event, made from what is the same for all records of a subscription.
+//! The record of an event, built from the constant parts of a subscription's records.
 
 use bytes::Bytes;
 use domain::Event;
@@ -8,10 +8,10 @@ use domain::subscription::Subscription;
 use krafka::Record;
 use wire::envelope::{self, EnvelopeStyle};
 
-/// What the value of a record is (contract page 2; the structured mode of CloudEvents' Kafka binding names it so).
+/// Type of a record's value (contract page 2; named so by the structured mode of CloudEvents' Kafka binding).
 const CONTENT_TYPE: (&str, &[u8]) = ("content-type", b"application/cloudevents+json");
 
-/// What all records of a subscription, at one revision, have in common.
+/// Constant parts of all records of a subscription, at one revision.
 pub(crate) struct Prepared {
     topic: String,
     headers: Vec<(String, Option<Bytes>)>,
@@ -36,8 +36,7 @@ impl Prepared {
         &self.topic
     }
 
-    /// The record of an event: its entity is the key, so that what happens to one entity stays in order in one
-    /// partition.
+    /// The record of an event: its entity is the key, so that the events of one entity stay in order in one partition.
     pub(crate) fn record(&self, style: &EnvelopeStyle, event: &Event, subscription: &Subscription) -> Record {
         let value = envelope::body(style, event, &subscription.id, self.send_product_identifier);
         let mut record = Record::new(self.topic.clone(), value);

@@ -1,9 +1,9 @@
-//! The way out of all Kafka clients: they dial nobody themselves, they ask this SOCKS5 server (RFC 1928) within the
-//! process, which judges and dials by the platform's own [`Connector`]. So the address guard sees the bootstrap
-//! addresses and every address that a cluster advertises, and what became of each dial is known here as a typed error.
+//! Outbound path of all Kafka clients: instead of dialling, they ask this SOCKS5 server (RFC 1928) within the process,
+//! which judges and dials by the platform's own [`Connector`]. So the address guard sees the bootstrap addresses and
+//! every address advertised by a cluster, and each dial's result is known here as a typed error.
 //!
-//! The server listens on loopback, answers only to who has a [`Pass`] (random credentials, RFC 1929), and closes what
-//! went through a pass when the pass is given back.
+//! The server listens on loopback, serves only holders of a [`Pass`] (random credentials, RFC 1929), and closes the
+//! connections of a pass when the pass is returned.
 
 mod carry;
 mod dials;
@@ -29,14 +29,14 @@ use self::dials::Lacking;
 use crate::connect::Connector;
 use crate::lack;
 
-/// Clients that ask at the same time, before they are let through. All are within this process.
+/// Maximum number of clients asking at the same time, before they are admitted. All are within this process.
 const ASKING_AT_ONCE: usize = 256;
-/// An ask is a few bytes that are sent at once; what takes longer is not one of ours.
+/// A request is a few bytes sent at once; a slower one is not from our clients.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
-/// When the process has no file descriptors left, the server looks again after this long.
+/// Pause before the server accepts again when the process has no file descriptors left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
-/// The server, and the passes that it honours.
+/// The server, and its valid passes.
 pub(crate) struct Tunnel {
     address: SocketAddr,
     passes: Arc<Mutex<HashMap<String, Arc<Dials>>>>,
@@ -44,7 +44,7 @@ pub(crate) struct Tunnel {
     server: tokio::task::JoinHandle<()>,
 }
 
-/// Lets one client through; no longer when it is dropped.
+/// Admits one client until it is dropped.
 pub(crate) struct Pass {
     address: SocketAddr,
     token: String,
@@ -53,7 +53,7 @@ pub(crate) struct Pass {
 }
 
 impl Tunnel {
-    /// Starts the server. `connections` and `dial_timeout` bound what it has open and how long it tries.
+    /// Starts the server. `connections` limits its open connections, `dial_timeout` each dial.
     pub(crate) fn open(connector: Connector, connections: usize, dial_timeout: Duration) -> io::Result<Tunnel> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -78,14 +78,14 @@ impl Tunnel {
 
     /// A pass for a new client, on behalf of `holder`.
     pub(crate) fn pass(&self, holder: Holder) -> Pass {
-        // 122 random bits each; one to find the pass by would do.
+        // 122 random bits each; one would be enough to find the pass by.
         let token = Uuid::new_v4().simple().to_string() + &Uuid::new_v4().simple().to_string();
         let dials = Arc::new(Dials::new(holder, Arc::clone(&self.lacking)));
         self.passes.lock().insert(token.clone(), Arc::clone(&dials));
         Pass { address: self.address, token, passes: Arc::clone(&self.passes), dials }
     }
 
-    /// Connections to brokers that are open, of all clients.
+    /// Open connections to brokers, of all clients.
     pub(crate) fn open_connections(&self) -> usize {
         self.passes.lock().values().map(|dials| *dials.open.borrow()).sum()
     }
@@ -98,7 +98,7 @@ impl Drop for Tunnel {
 }
 
 impl Pass {
-    /// How a client uses it.
+    /// The proxy configuration of a client.
     pub(crate) fn proxy(&self) -> ProxyConfig {
         ProxyConfig::with_credentials(self.address.to_string(), self.token.clone(), "-")
     }
@@ -119,7 +119,7 @@ struct Gate {
     passes: Arc<Mutex<HashMap<String, Arc<Dials>>>>,
     connector: Connector,
     dial_timeout: Duration,
-    /// As many places as connections may be open.
+    /// One slot per connection that may be open.
     places: Places,
     moving: Mutex<Moving>,
     lacking: Arc<Lacking>,
@@ -132,7 +132,7 @@ async fn serve(listener: Arc<TcpListener>, gate: Arc<Gate>) {
         let client = match listener.accept().await {
             Ok((client, _)) => client,
             Err(error) => {
-                // A client that waits to be accepted sees only that its time passes.
+                // A client waiting to be accepted notices only the delay.
                 if let Some(lack) = lack::of_io(&error) {
                     gate.lacking.note(lack);
                 }
@@ -147,7 +147,7 @@ async fn serve(listener: Arc<TcpListener>, gate: Arc<Gate>) {
             if let Ok(Ok(mut asked)) = asked {
                 let mut closed = asked.dials.closed.subscribe();
                 tokio::select! {
-                    // What goes on is the client's business; it sees its connection end.
+                    // The result is up to the client; it sees its connection end.
                     _ = gate.carry(&mut asked) => {}
                     _ = closed.wait_for(|closed| *closed) => {}
                 }
@@ -156,7 +156,7 @@ async fn serve(listener: Arc<TcpListener>, gate: Arc<Gate>) {
     }
 }
 
-/// A client that may go on, and where it wants to.
+/// An admitted client, and its target.
 struct Asked {
     client: TcpStream,
     dials: Arc<Dials>,
@@ -183,7 +183,7 @@ impl Gate {
         };
         client.write_all(&[1, 0]).await?;
         expect(client.read_u8().await?, 5)?;
-        // Connect, of all that SOCKS knows.
+        // Connect, the only supported SOCKS command.
         expect(client.read_u8().await?, 1)?;
         expect(client.read_u8().await?, 0)?;
         let host = match client.read_u8().await? {
@@ -197,7 +197,7 @@ impl Gate {
     }
 }
 
-/// A length in one byte, and as many bytes.
+/// A length in one byte, and that many bytes.
 async fn block(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::from(client.read_u8().await?)];
     client.read_exact(&mut bytes).await?;

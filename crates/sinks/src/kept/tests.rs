@@ -1,4 +1,4 @@
-//! Revisions follow each other, in whatever order their attempts come.
+//! Revisions replace each other, whatever the order of their attempts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

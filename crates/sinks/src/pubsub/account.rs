@@ -1,5 +1,5 @@
-//! As whom the platform publishes: whose role has to be granted. Found as Google's libraries find application default
-//! credentials, without asking anybody on the network unless the machine is Google's.
+//! Identity that publishes, whose role has to be granted. Found in the same way as Google's libraries find application
+//! default credentials, without network access unless the machine is Google's.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,18 +12,18 @@ use serde_json::Value;
 
 use crate::client::{Call, HttpClient};
 
-/// Names an emulator, `host:port`, as Google's other client libraries understand it.
+/// Variable with the address of an emulator, `host:port`, as in Google's other client libraries.
 const EMULATOR: &str = "PUBSUB_EMULATOR_HOST";
-/// Names a file with credentials.
+/// Variable with the path of a credentials file.
 const CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
-/// Where `gcloud auth application-default login` puts them, below the home folder.
+/// Path written by `gcloud auth application-default login`, below the home folder.
 const WELL_KNOWN: &str = ".config/gcloud/application_default_credentials.json";
-/// Names another metadata server than Google's.
+/// Variable with a metadata server other than Google's.
 const METADATA_HOST: &str = "GCE_METADATA_HOST";
 const METADATA_SERVER: &str = "metadata.google.internal";
-/// Set on Cloud Run, whose machines do not always say that they are Google's.
+/// Set on Cloud Run, whose machines don't always identify themselves as Google's.
 const CLOUD_RUN: &str = "K_SERVICE";
-/// The maker of the machine, as Linux knows it; Google's libraries look there as well.
+/// The machine's vendor according to Linux; Google's libraries read it as well.
 const PRODUCT_NAME: &str = "/sys/class/dmi/id/product_name";
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
@@ -33,27 +33,27 @@ const METADATA_ANSWER: usize = 1_024;
 /// Reads an environment variable.
 pub type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// As whom the platform publishes.
+/// Identity that publishes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Account {
-    /// An emulator at `host:port`, which does not ask.
+    /// An emulator at `host:port`, which requires no identity.
     Emulator(String),
     /// `serviceAccount:…`, as roles are granted to it.
     Principal(String),
-    /// A person's own account, of which the file does not say the name.
+    /// A personal account, whose name is not in the file.
     Person(PathBuf),
     /// An identity of another provider, by workload identity federation.
     Federated(PathBuf),
-    /// No file names one: whoever the metadata server says, at this host, if the machine is Google's at all.
+    /// Not named by a file: reported by the metadata server at this host, if the machine is Google's at all.
     Metadata(String),
     /// Neither a file nor a machine of Google's.
     Nobody,
-    /// A file that cannot be used, and why.
+    /// An unusable file, and the cause.
     Unusable(PathBuf, String),
 }
 
 impl Account {
-    /// Looks for it.
+    /// Finds the identity.
     pub fn find(variable: Variable<'_>) -> Account {
         let text = |name| variable(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty());
         if let Some(host) = text(EMULATOR) {
@@ -100,7 +100,7 @@ impl Account {
         }
     }
 
-    /// Asks the metadata server, where that is who knows; `None` where it does not answer.
+    /// Asks the metadata server, if the identity comes from there; `None` if it doesn't respond.
     pub async fn ask(self, client: &HttpClient) -> Option<Account> {
         let Account::Metadata(host) = self else { return Some(self) };
         let mut headers = HeaderMap::new();
@@ -139,7 +139,7 @@ mod tests {
         fs::write(&path, text).expect("written");
         let found = Account::find(&|name| (name == CREDENTIALS).then(|| path.clone().into_os_string()));
         assert_eq!(found, expect(path.clone()), "{text}");
-        // `gcloud` leaves the same file in the home folder.
+        // `gcloud` stores the same file in the home folder.
         let well_known = folder.path().join(WELL_KNOWN);
         fs::create_dir_all(well_known.parent().expect("a folder")).expect("made");
         fs::rename(path, &well_known).expect("moved");

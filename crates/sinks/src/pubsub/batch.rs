@@ -1,4 +1,4 @@
-//! One attempt: a batch of events, sent as few requests as its order and the topic allow.
+//! One attempt: a batch of events, in as few requests as its order and the topic allow.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use super::outcome::Answer;
 use super::pool::Topic;
 use super::request;
 
-/// Entities of one subscription whose requests are under way at once.
+/// Maximum number of entities of one subscription with requests in flight.
 const ENTITIES_AT_ONCE: usize = 32;
 
-/// A batch of events and what sends it.
+/// A batch of events and its sender.
 pub(super) struct Batch<'a> {
     inner: &'a Inner,
     topic: &'a Topic,
     client: &'a Arc<Client>,
     events: &'a [Arc<LoggedEvent>],
     holder: Holder,
-    /// No request begins later. Waiting for a share of what all use moves it on.
+    /// Latest start of a request. Extended by the time spent waiting for shared resources.
     until: Mutex<Instant>,
     progress: Mutex<Progress>,
 }
 
 struct Progress {
     outcomes: Vec<Option<Outcome>>,
-    /// What ended the attempt early: no further request is worth it.
+    /// Cause of an early end of the attempt: further requests are pointless.
     stopped: Option<Outcome>,
 }
 
@@ -50,10 +50,10 @@ impl<'a> Batch<'a> {
         Batch { inner, topic, client, events, holder, until, progress }
     }
 
-    /// Sends it, and gives the outcomes of its events.
+    /// Sends it, and returns the outcomes of its events.
     pub(super) async fn send(self) -> Vec<Outcome> {
         let mut next = 0;
-        // While a topic does not take anything, one event tries how it is: the others would only hold places that other
+        // While a topic rejects everything, a single event probes it: the others would only hold slots that other
         // topics need.
         if self.topic.is_ailing() {
             self.send_part(0..1.min(self.events.len())).await;
@@ -63,7 +63,7 @@ impl<'a> Batch<'a> {
         self.conclude()
     }
 
-    /// Sends events that are next to each other in the batch.
+    /// Sends a consecutive part of the batch.
     async fn send_part(&self, part: std::ops::Range<usize>) {
         if part.is_empty() || self.is_over() {
             return;
@@ -76,7 +76,7 @@ impl<'a> Batch<'a> {
         sent.await;
     }
 
-    /// What has to arrive in order, by ordering key, in the order of first appearance.
+    /// Events to be delivered in order, by ordering key, in the order of first appearance.
     fn by_entity(&self, part: std::ops::Range<usize>) -> Vec<(String, VecDeque<usize>)> {
         let mut runs: Vec<(String, VecDeque<usize>)> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
@@ -91,7 +91,7 @@ impl<'a> Batch<'a> {
         runs
     }
 
-    /// Sends events one request after another, as many in each as it takes.
+    /// Sends events in sequential requests, each as large as possible.
     async fn send_run(&self, key: &str, mut waiting: VecDeque<usize>) {
         let mut at_most = request::MAX_MESSAGES;
         while !waiting.is_empty() && !self.is_over() {
@@ -114,7 +114,7 @@ impl<'a> Batch<'a> {
                     self.settle(&sent, &Outcome::Delivered);
                     at_most = at_most.saturating_mul(2).min(request::MAX_MESSAGES);
                 }
-                // The server does not say which message it does not like: ever smaller requests find it.
+                // The server doesn't name the rejected message: ever smaller requests find it.
                 Answer::Rejected(_) if sent.len() > 1 => {
                     at_most = sent.len() / 2;
                     sent.into_iter().rev().for_each(|index| waiting.push_front(index));
@@ -132,7 +132,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Waits for what others use at present: not on the topic's time.
+    /// Waits for a shared resource: not included in the topic's time.
     async fn wait<T>(&self, share: impl Future<Output = T>) -> T {
         let left = self.until.lock().saturating_duration_since(Instant::now());
         let got = share.await;
@@ -152,7 +152,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// What was not sent shares the fate of what ended the attempt; where only the time was up, it was not tried.
+    /// Unsent events get the outcome that ended the attempt; if only the time was up, they count as untried.
     fn conclude(self) -> Vec<Outcome> {
         let Progress { outcomes, stopped } = self.progress.into_inner();
         self.topic.set_ailing(stopped.is_some());

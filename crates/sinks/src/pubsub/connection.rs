@@ -1,7 +1,7 @@
-//! Google's client: its credentials, its connections, and everything that it starts, in a runtime of its own.
+//! Google's client: its credentials, its connections, and all of its tasks, in a separate runtime.
 //!
-//! The library sends from tasks of its own, bounds a request's time only once there is a connection, and connecting not
-//! at all. So that nothing goes on behind an attempt that has ended, all of its tasks are in a runtime that can be shut
+//! The library sends from its own tasks, limits a request's time only once there is a connection, and connecting not at
+//! all. So that nothing continues behind an attempt that has ended, all of its tasks are in a runtime that can be shut
 //! down.
 
 use std::sync::Arc;
@@ -23,18 +23,18 @@ use crate::lack;
 
 /// The host of Google's global endpoint.
 const GOOGLE: &str = "pubsub.googleapis.com";
-/// Connections; each carries at most [`REQUESTS_PER_CONNECTION`].
+/// Number of connections; each carries at most [`REQUESTS_PER_CONNECTION`].
 const CONNECTIONS: usize = 4;
-/// The library's own bound.
+/// The library's own limit.
 const REQUESTS_PER_CONNECTION: usize = 100;
-/// Requests under way at most, so that none waits within the library, where its time would not count.
+/// Maximum number of requests in flight, so that none waits within the library, where its time would not count.
 pub(super) const REQUESTS: usize = CONNECTIONS * REQUESTS_PER_CONNECTION;
 /// A token from a file or the metadata server is available at once, from other services within a second or two.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(8);
-/// For encoding and encryption; what waits costs no thread.
+/// For encoding and encryption; waiting needs no thread.
 const THREADS_AT_MOST: usize = 4;
 
-/// Why there is no client. Texts are for the operator.
+/// Cause of a missing client. Texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
     #[error("no usable Google credentials for Pub/Sub: {0}")]
@@ -56,7 +56,7 @@ pub(super) struct Client {
     request_timeout: Duration,
 }
 
-/// A runtime that may be dropped anywhere.
+/// A runtime that can be dropped anywhere.
 struct Room {
     runtime: Mutex<Option<Runtime>>,
     handle: Handle,
@@ -74,7 +74,7 @@ impl Room {
         Ok(Room { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
     }
 
-    /// Ends everything in it at its next step.
+    /// Ends all of its tasks at their next step.
     fn close(&self) {
         if let Some(runtime) = self.runtime.lock().take() {
             runtime.shutdown_background();
@@ -89,11 +89,11 @@ impl Drop for Room {
 }
 
 impl Client {
-    /// Makes a client and gets its first token; it connects with the first request.
+    /// Creates a client and gets its first token; it connects with the first request.
     pub(super) async fn open(settings: &PubsubSettings) -> Result<Arc<Client>, OpenError> {
         let room = Room::open().map_err(|error| match lack::of_io(&error) {
             Some(lack) => OpenError::Lacks(lack),
-            // A thread that cannot be started.
+            // A thread could not be started.
             None if error.kind() == std::io::ErrorKind::WouldBlock => OpenError::Lacks(Lack::Memory),
             None => OpenError::Client(error.to_string()),
         })?;
@@ -113,7 +113,7 @@ impl Client {
             };
             let builder = BasePublisher::builder()
                 .with_credentials(credentials.clone())
-                // The lane decides about retries.
+                // Retries are decided by the lane.
                 .with_retry_policy(NeverRetry.with_time_limit(request_timeout))
                 .with_grpc_subchannel_count(CONNECTIONS);
             let builder = endpoint.into_iter().fold(builder, |builder, endpoint| builder.with_endpoint(endpoint));
@@ -134,38 +134,38 @@ impl Client {
         Ok(Arc::new(Client { publisher, credentials, room, endpoint, opened_at: Instant::now(), request_timeout }))
     }
 
-    /// Whether it has a token that may be used; it keeps it fresh by itself.
+    /// Whether it has a usable token; it refreshes the token by itself.
     pub(super) async fn has_token(&self) -> Result<(), OpenError> {
         let credentials = self.credentials.clone();
         let token = self.room.handle.spawn(async move { credentials.headers(http::Extensions::new()).await });
         match timeout(TOKEN_TIMEOUT, token).await {
             Ok(Ok(Ok(_))) => Ok(()),
             Ok(Ok(Err(error))) => Err(OpenError::Credentials(with_sources(&error))),
-            // Closed beside it, because a request hung.
+            // Closed meanwhile, because a request hung.
             Ok(Err(ended)) => Err(OpenError::Client(ended.to_string())),
             Err(_elapsed) => Err(OpenError::Credentials(no_token_in_time())),
         }
     }
 
-    /// Sends a request. `None`: the library did not end it within its time, and the client is closed now.
+    /// Sends a request. `None`: the library did not end it in time, and the client is closed now.
     pub(super) async fn publish(&self, topic: &str, request: Request) -> Option<Result<(), PublishError>> {
         let count = request.messages.len();
         let answers = {
             let _in_its_room = self.room.handle.enter();
-            // A publisher for a request: the library keeps a task for each ordering key that a publisher has ever seen,
-            // and pauses a key that failed; so a publisher that lives on would grow with the number of entities. It
-            // sends when it has all messages.
+            // One publisher per request: the library keeps a task for each ordering key that a publisher has ever seen,
+            // and pauses a failed key; so a long-lived publisher would grow with the number of entities. It sends when
+            // it has all messages.
             let publisher = self
                 .publisher
                 .publisher(topic)
                 .set_message_count_threshold(u32::try_from(count.min(MAX_MESSAGES)).unwrap_or(u32::MAX))
-                // The sizes are checked.
+                // The sizes are already checked.
                 .set_byte_threshold(u32::MAX)
                 .set_delay_threshold(self.request_timeout)
                 .build();
             join_all(request.messages.into_iter().map(|message| publisher.publish(message)))
         };
-        // Half as long again: for a machine that is busy, and for the library to notice.
+        // Half as long again, to allow for a busy machine and the library's own delay.
         match timeout(self.request_timeout.mul_f32(1.5), answers).await {
             Ok(answers) => Some(answers.into_iter().try_for_each(|answer| answer.map(drop))),
             Err(_elapsed) => {
@@ -180,7 +180,7 @@ fn no_token_in_time() -> String {
     format!("no access token within {} s", TOKEN_TIMEOUT.as_secs())
 }
 
-/// The library's messages say little without what they are caused by.
+/// The library's messages say little without their causes.
 fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let mut texts: Vec<String> = chain.map(ToString::to_string).collect();

@@ -1,4 +1,4 @@
-//! What an answer, or its absence, means (contract pages 4 and 7): the one place that decides it, from typed errors.
+//! Meaning of a response, or of its absence (contract pages 4 and 7): decided only here, from typed errors.
 
 use std::error::Error;
 use std::io;
@@ -11,31 +11,31 @@ use domain::outcome::{ErrorReason, Failure, Lack, Outcome};
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_pubsub::error::PublishError;
 
-/// What came of a request.
+/// Result of a request.
 pub(super) enum Answer {
-    /// The topic has all of it.
+    /// The topic has accepted all of it.
     Delivered,
-    /// The service does not take it as it is; where it has several messages, it may be one of them.
+    /// The service rejects its contents; with several messages, the cause may be any of them.
     Rejected(Failure),
-    /// It did not work, and no other request to the topic would now.
+    /// It failed, and so would any other request to the topic now.
     Ended(Outcome),
 }
 
-/// What messages name.
+/// Names used in messages.
 pub(super) struct Named<'a> {
     /// The topic's full name.
     pub(super) topic: &'a str,
     /// `pubsub.googleapis.com`.
     pub(super) endpoint: &'a str,
-    /// The account that publishes, if it is known.
+    /// The publishing account, if known.
     pub(super) principal: Option<&'a str>,
     pub(super) timeout: Duration,
 }
 
-/// Of a request's time.
+/// Share of a request's time.
 const NEARLY_ALL: f32 = 0.95;
 
-/// Whether the service gave an answer of its own, however late.
+/// Whether the service gave its own response, however late.
 pub(super) fn is_decided(error: &PublishError) -> bool {
     code(error).is_some_and(|code| !matches!(code, Code::DeadlineExceeded | Code::Cancelled))
 }
@@ -52,15 +52,14 @@ fn code(error: &PublishError) -> Option<Code> {
     }
 }
 
-/// The request failed after so long.
+/// The request failed after this time.
 pub(super) fn of_error(error: &PublishError, after: Duration, named: &Named<'_>) -> Answer {
     let is_decided = is_decided(error);
     let PublishError::Rpc(error) = error else {
-        // The client was closed beside the request, because another one hung beyond its time: that says nothing about
-        // this topic.
+        // The client was closed meanwhile, because another request timed out: this says nothing about this topic.
         return Answer::Ended(Outcome::Abandoned);
     };
-    // The server knows the time as well: whether it resets the request, or says so, before we notice is chance.
+    // The server knows the deadline as well: whether it resets the request, or reports it, before we notice is chance.
     if error.is_timeout() || after >= named.timeout.mul_f32(NEARLY_ALL) && !is_decided {
         return Answer::Ended(of_timeout(named));
     }
@@ -74,7 +73,7 @@ pub(super) fn of_error(error: &PublishError, after: Duration, named: &Named<'_>)
         return Answer::Ended(of_connect(error.as_ref(), named.endpoint));
     }
     Answer::Ended(match source::<hyper::Error>(error.as_ref()) {
-        // What was not processed as well: the next attempt is soon enough for a topic.
+        // Includes unprocessed requests: the next attempt is soon enough for a topic.
         Some(error) => of_lost(&Lost::of(error, false), Stage::Waiting, named.endpoint),
         None => failed(
             ErrorReason::DestinationFailure,
@@ -83,7 +82,7 @@ pub(super) fn of_error(error: &PublishError, after: Duration, named: &Named<'_>)
     })
 }
 
-/// The service answered.
+/// The service responded.
 fn of_code(code: Code, named: &Named<'_>) -> Answer {
     let Named { topic, principal, .. } = named;
     let failure =
@@ -108,24 +107,24 @@ fn of_code(code: Code, named: &Named<'_>) -> Answer {
         }
         Code::ResourceExhausted => Outcome::Throttled { retry_after: None },
         Code::DeadlineExceeded => Outcome::Failed(failure(ErrorReason::DestinationTimeout, String::new())),
-        // Cancelled, unknown, aborted, internal, unavailable; a failed precondition, such as a key of the topic's
-        // encryption that is switched off; and what no service should answer to this. All may pass.
+        // Cancelled, unknown, aborted, internal, unavailable; a failed precondition, such as a disabled key of the
+        // topic's encryption; and codes that no service should return here. All may be temporary.
         _ => Outcome::Failed(failure(ErrorReason::DestinationFailure, String::new())),
     })
 }
 
-/// The time was up.
+/// The request timed out.
 pub(super) fn of_timeout(named: &Named<'_>) -> Outcome {
     let Named { endpoint, timeout, .. } = named;
     let message = format!("no response from {endpoint} within {} s", timeout.as_secs_f64());
     Outcome::Silent(Failure::without_status(ErrorReason::DestinationTimeout, message))
 }
 
-/// Why there was no connection, out of the library's chain of errors.
+/// Cause of a failed connection, from the library's chain of errors.
 fn of_connect(error: &(dyn Error + 'static), endpoint: &str) -> Outcome {
     let error = match source::<io::Error>(error) {
-        // What the standard library says of `getaddrinfo`; there is no kind for it. The endpoint is Google's, or the
-        // operator named it.
+        // The standard library's text for `getaddrinfo`; there is no kind for it. The endpoint is Google's, or
+        // configured by the operator.
         Some(error) if error.to_string().starts_with("failed to lookup address information") => {
             return Outcome::Ours(Lack::NameServers);
         }

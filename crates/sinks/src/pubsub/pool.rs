@@ -1,5 +1,5 @@
-//! What all subscriptions share: the client, which is made when it is needed and again when it is no good, and bounds
-//! of what is under way; and what is kept for each.
+//! State shared by all subscriptions: the client, which is created on demand and replaced when unusable, and limits of
+//! work in flight; and the state kept for each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,11 +19,11 @@ use super::outcome::{self, Answer, Named};
 use super::request::{Prepared, Request};
 use crate::kept::{Keep, Kept};
 
-/// After a failure, credentials are not looked for again for so long: all subscriptions ask.
+/// Pause after a failure before credentials are looked up again: all subscriptions ask.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// How often connections that cannot be made are given up for new ones, at most.
+/// Minimum interval between replacements of connections that cannot be made.
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
-/// An event in a request: its attributes, and what the library keeps of it beside its data.
+/// Overhead of an event in a request: its attributes, and the library's own state beside its data.
 const PER_UNIT: usize = 1_024;
 
 /// The client, and a topic for each subscription.
@@ -31,19 +31,19 @@ pub(super) struct Pool {
     settings: PubsubSettings,
     client: Mutex<Shared>,
     topics: Kept<Topic>,
-    /// As many places as requests may be under way.
+    /// One slot per request that may be in flight.
     slots: Places,
     /// In units of [`PER_UNIT`] bytes.
     room: Places,
 }
 
-/// The client as it is now.
+/// The current client.
 #[derive(Default)]
 struct Shared {
     client: Option<Arc<Client>>,
-    /// When there was none last, and what follows for deliveries.
+    /// Time of the last failure to get one, and what it means for deliveries.
     missed: Option<(Instant, Lack)>,
-    /// What the operator was told last, and not twice.
+    /// The last report to the operator, never repeated.
     told: Option<String>,
 }
 
@@ -80,7 +80,7 @@ impl Pool {
     }
 
     pub(super) fn forget(&self, id: SubscriptionId) {
-        // Who uses the client just now holds it; who needs one next makes it.
+        // A current user of the client holds it; the next one creates it.
         if self.topics.forget(id)
             && let Ok(mut shared) = self.client.try_lock()
         {
@@ -93,7 +93,7 @@ impl Pool {
         self.client.try_lock().map_or(true, |shared| shared.client.is_some())
     }
 
-    /// The client, made if there is none, with a token that may be used.
+    /// The client, created on demand, with a usable token.
     pub(super) async fn client(&self) -> Result<Arc<Client>, Lack> {
         let mut shared = self.client.lock().await;
         if let Some(client) = &shared.client {
@@ -116,7 +116,7 @@ impl Pool {
         }
     }
 
-    /// Sends a request, for which the caller has a place.
+    /// Sends a request; the caller holds its slot.
     pub(super) async fn publish(&self, client: &Arc<Client>, topic: &str, request: Request) -> Answer {
         let named = Named {
             topic,
@@ -150,19 +150,18 @@ impl Pool {
         }
     }
 
-    /// How old a client must be to be replaced for an error; none: it is as good as before.
+    /// Minimum age at which a client is replaced because of an error; none: it is still usable.
     fn usable_for(&self, error: &PublishError) -> Option<Duration> {
         let PublishError::Rpc(error) = error else { return Some(Duration::ZERO) };
         if error.is_connect() {
-            // Each connection that could not be made answers another request with the error of that time, however long
-            // ago it was.
+            // Each failed connection answers one more request with its old error, however long ago that was.
             return Some(RECONNECT_AFTER);
         }
-        // A request that hung may be its topic's fault, and that of a connection whose other end is gone.
+        // A hung request may be caused by its topic, or by a connection whose other end is gone.
         error.is_timeout().then_some(self.settings.request_timeout)
     }
 
-    /// New attempts get a new client; those under way keep this one.
+    /// New attempts get a new client; those in flight keep this one.
     async fn replace(&self, client: &Arc<Client>, usable_for: Duration) {
         if client.opened_at.elapsed() >= usable_for {
             let mut shared = self.client.lock().await;
@@ -170,24 +169,24 @@ impl Pool {
         }
     }
 
-    /// Waits for a place for a request.
+    /// Waits for a request's slot.
     pub(super) async fn slot(&self, holder: Holder) -> Permit {
         self.slots.one(holder).await
     }
 
-    /// Waits for room for events of so many bytes.
+    /// Waits for room for the given number of bytes of events.
     pub(super) async fn room(&self, holder: Holder, bytes: usize) -> Permit {
         self.room.some(holder, bytes.div_ceil(PER_UNIT) as u64).await
     }
 }
 
 impl Shared {
-    /// There is no client: what the platform lacks for one. The operator is told, once.
+    /// There is no client: returns the lack. The operator is notified once.
     fn miss(&mut self, error: &OpenError) -> Lack {
         self.tell(&error.to_string());
         let lack = match error {
             OpenError::Lacks(lack) => *lack,
-            // What is set up wrongly is the way to Google, as the operator configured it.
+            // The faulty setup is the path to Google, as configured by the operator.
             OpenError::Credentials(_) | OpenError::Client(_) => Lack::Credentials,
         };
         self.client = None;

@@ -1,4 +1,4 @@
-//! What is sent: messages made of events, and the limits of the real service, which an emulator does not have.
+//! Messages made of events, and the limits of the real service, which an emulator doesn't have.
 
 use domain::destination::PubsubDestination;
 use domain::entity::entity_of;
@@ -10,25 +10,25 @@ use google_cloud_pubsub::model::Message;
 use wire::envelope::{self, EnvelopeStyle};
 
 // https://cloud.google.com/pubsub/quotas#resource_limits
-/// Messages of a request.
+/// Maximum number of messages per request.
 pub(super) const MAX_MESSAGES: usize = 1_000;
-/// Bytes of a request, all of it: 10 MB. A message alone has no limit of its own beside it.
+/// Maximum size of a whole request in bytes: 10 MB. A single message has no limit of its own.
 const MAX_REQUEST: usize = 10_000_000;
-/// Attributes of a message.
+/// Maximum number of attributes per message.
 const MAX_ATTRIBUTES: usize = 100;
-/// Bytes of an attribute's name.
+/// Maximum size of an attribute's name in bytes.
 const MAX_NAME: usize = 256;
-/// Bytes of an attribute's value.
+/// Maximum size of an attribute's value in bytes.
 const MAX_VALUE: usize = 1_024;
-/// Bytes of an ordering key.
+/// Maximum size of an ordering key in bytes.
 const MAX_ORDERING_KEY: usize = 1_024;
 
-/// Field numbers and lengths around a message, the ids and times that the server adds, and around an attribute:
-/// generously.
+/// Generous allowance for field numbers and lengths around a message, the ids and times added by the server, and around
+/// an attribute.
 const AROUND_MESSAGE: usize = 64;
 const AROUND_ATTRIBUTE: usize = 16;
 
-/// What all messages of a subscription, at one revision, have in common.
+/// Constant parts of all messages of a subscription, at one revision.
 pub(super) struct Prepared {
     /// The topic's full name.
     pub(super) topic: String,
@@ -49,8 +49,8 @@ impl Prepared {
             ("source", style.source()),
             ("subject", &subscription.id.to_string()),
             ("specversion", "1.0"),
-            // What the data is; only HTTPS endpoints are told less by default, for the sake of receivers that there
-            // are.
+            // The type of the data; only HTTPS endpoints get a less specific one by default, for compatibility with
+            // existing receivers.
             ("content-type", "application/cloudevents+json"),
         ];
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -64,14 +64,14 @@ impl Prepared {
         }
     }
 
-    /// What the event stays in order with; empty: with nothing.
+    /// The event's ordering key; empty: unordered.
     pub(super) fn ordering_key(&self, event: &Event) -> String {
         let entity = if self.by_entity { entity_of(event.event_type(), event.data()) } else { None };
         entity.map_or_else(String::new, |entity| entity.as_str().to_owned())
     }
 
-    /// A request of the first events, as many as fit into one; which they are, and which of those up to there cannot be
-    /// sent at all.
+    /// A request of the first events, as many as fit into one; their indices, and those of events up to there that
+    /// cannot be sent at all.
     pub(super) fn request<'a>(
         &self,
         key: &str,
@@ -103,7 +103,7 @@ impl Prepared {
         let body = envelope::body(style, event, &self.subscription, self.send_product_identifier);
         let own = [("id", event.id()), ("type", event.event_type()), ("time", event.time())];
         let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        // A source has no limit of its own; a longer one stands in the event alone.
+        // A source has no limit of its own; a longer one is only in the event itself.
         let source = event.producer_source().filter(|source| source.len() <= MAX_VALUE);
         let source = source.map(|source| (PRODUCER_SOURCE.to_owned(), source.into_owned()));
         Message::new()
@@ -113,7 +113,7 @@ impl Prepared {
     }
 }
 
-/// The bytes of a message in a request, or which limit it breaks. The texts do not differ from event to event.
+/// Size of a message in a request in bytes, or the violated limit. The texts don't differ from event to event.
 fn check(message: &Message, topic: usize) -> Result<usize, String> {
     if message.data.is_empty() && message.attributes.is_empty() {
         return Err("it has neither data nor attributes".to_owned());

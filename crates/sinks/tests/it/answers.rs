@@ -1,4 +1,4 @@
-//! The answer's status decides, whatever follows it; and what of an answer is kept for the log.
+//! The response's status decides, whatever follows it; and the excerpt of a response kept for the log.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::endpoint::*;
 use crate::tls::Authority;
 
-/// An endpoint over TLS that answers and closes the connection without `close_notify`.
+/// An endpoint over TLS that responds and closes the connection without `close_notify`.
 async fn check_bare_end(answer_bytes: &'static [u8], expect: Outcome) {
     let authority = Authority::new();
     let acceptor = authority.server("localhost", &["http/1.1"], |_| ());
@@ -48,25 +48,25 @@ async fn the_end_of_a_tls_connection_ends_a_body_without_a_length() {
     check_bare_end(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nok", Outcome::Delivered).await;
     check_bare_end(b"HTTP/1.0 200 OK\r\nserver: old\r\n\r\n", Outcome::Delivered).await;
     check_bare_end(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok", Outcome::Delivered).await;
-    // What is declared and missing is noticed.
+    // Missing parts of a declared length are noticed.
     let eof = || failed(ErrorReason::UnexpectedEof);
     check_bare_end(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok", eof()).await;
     check_bare_end(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", eof()).await;
     check_bare_end(b"", eof()).await;
 }
 
-/// An endpoint that answers as soon as it has seen the head, does not read the body, and breaks the connection off.
+/// An endpoint that responds as soon as it has read the head, ignores the body, and breaks the connection off.
 async fn hasty(answer: &'static [u8]) -> Endpoint {
     Endpoint::start(move |_, mut stream| async move {
         let mut head = [0; 256];
         stream.read_exact(&mut head).await.unwrap();
         stream.write_all(answer).await.unwrap();
-        // Closed with bytes that nobody read: the kernel resets the connection behind the answer.
+        // Closed with unread bytes: the kernel resets the connection behind the response.
     })
     .await
 }
 
-/// A subscription whose requests do not fit into the buffers of two sockets.
+/// A subscription whose requests exceed the buffers of two sockets.
 fn delivery_of_a_megabyte(subscription: &Subscription) -> sinks::Delivery {
     let large =
         format!(r#"{{"product":{{"uuid":"4c9e5b1e-9a0f-4f4e-8e52-000000000002","note":"{}"}}}}"#, "x".repeat(8 << 20));
@@ -104,7 +104,7 @@ async fn check_hasty(answer: &'static [u8], expect: &str) {
 async fn an_answer_before_the_body_was_read_counts() {
     check_hasty(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", "refused 413").await;
     check_hasty(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", "delivered").await;
-    // No length and a reset instead of an end: nobody knows whether that was all.
+    // Without a length, and with a reset at the end, the response may be incomplete.
     check_hasty(b"HTTP/1.1 200 OK\r\n\r\nok", "failed connection_reset").await;
     check_hasty(b"HTTP/1.1 2", "failed connection_reset").await;
 }

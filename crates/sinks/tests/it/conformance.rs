@@ -1,5 +1,5 @@
-//! What every sink does, whatever it sends to: one suite, and for each type of destination a module that knows how to
-//! make a subscription, to see what arrived, and to fail in each way.
+//! Behaviour common to all sinks: one suite, and a module per destination type that makes subscriptions, reads the
+//! received events, and fails in each way.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,32 +16,32 @@ mod https;
 mod kafka;
 mod pubsub;
 
-/// A type of destination to be tried.
+/// A destination type under test.
 pub(crate) trait Destination {
-    /// The sink, which may reach [`Destination::subscription`].
+    /// The sink, which may connect to [`Destination::subscription`].
     fn sink(&self) -> Arc<dyn Sink>;
 
-    /// A new subscription to a place of its own that takes everything, with the custom header `X-Channel: spring`.
+    /// A new subscription to its own target, which accepts everything, with the custom header `X-Channel: spring`.
     async fn subscription(&self) -> Subscription;
 
-    /// What has arrived for a subscription, in order, once there are at least so many.
+    /// Events received for a subscription, in order, once there are at least `at_least`.
     async fn arrived(&self, subscription: &Subscription, at_least: usize) -> Vec<Arrived>;
 
-    /// The ways in which a destination of this type can be wrong or fail.
+    /// The possible misconfigurations and failures of a destination of this type.
     async fn ways_to_fail(&self) -> Vec<Way>;
 
-    /// An event that a new subscription's place refuses while it takes others; none where there is no such thing. The
-    /// subscription to use.
+    /// An event refused by a new subscription's target, which accepts others, with the subscription to use; none if
+    /// this cannot happen.
     async fn picky(&self) -> Option<(Subscription, Arc<LoggedEvent>)>;
 
-    /// Connections or clients that the sink keeps open.
+    /// Connections or clients kept open by the sink.
     fn kept(&self) -> usize;
 }
 
-/// An event as its receiver saw it.
+/// An event as seen by its receiver.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Arrived {
-    /// The body: of the request, the record, the message.
+    /// The body of the request, the record, or the message.
     pub(crate) body: String,
     /// Its headers or attributes.
     pub(crate) headers: Vec<(String, String)>,
@@ -53,35 +53,35 @@ impl Arrived {
     }
 }
 
-/// A way to fail, and what must come of it.
+/// A way to fail, and the expected outcome.
 pub(crate) struct Way {
-    /// What is wrong.
+    /// Description of the fault.
     pub(crate) what: &'static str,
-    /// A subscription to a destination that fails so, every time.
+    /// A subscription to a destination with this fault, every time.
     pub(crate) subscription: Subscription,
-    /// What a sink makes of it.
+    /// The expected outcome.
     pub(crate) expect: Expect,
-    /// And how soon.
+    /// Time limit for it.
     pub(crate) within: Duration,
 }
 
-/// How an attempt must end.
+/// Expected outcome of an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Expect {
-    /// May work later.
+    /// Temporary failure.
     Failed(ErrorReason),
-    /// Nobody answered: whose trouble that is shows elsewhere.
+    /// No response: the responsible side is determined elsewhere.
     Silent(ErrorReason),
-    /// This event never.
+    /// This event is refused permanently.
     Refused(ErrorReason),
-    /// The destination is wrong.
+    /// The destination is misconfigured.
     Broken(ErrorReason),
 }
 
-/// What sinks with secrets are given: it must not appear in anything that is said.
+/// Secret of sinks that have one: it must not appear in any message.
 pub(crate) const SECRET: &str = "correct-horse";
 
-/// Makes the tests of the suite for one type of destination; `$make` gives it, or none where it cannot be had here.
+/// Generates the suite's tests for one destination type; `$make` returns it, or none if it is unavailable here.
 macro_rules! conformance {
     ($name:ident, $make:path) => {
         mod $name {
@@ -113,12 +113,12 @@ conformance!(https_conforms, crate::conformance::https::make);
 conformance!(kafka_conforms, crate::conformance::kafka::make);
 conformance!(pubsub_conforms, crate::conformance::pubsub::make);
 
-/// An event of a product, one of many.
+/// An event of one of many products.
 pub(crate) fn event(number: u64) -> Arc<LoggedEvent> {
     event_of_size(number, &format!("{number:04}"), 0)
 }
 
-/// An event about the product `uuid`, with a description of so many bytes.
+/// An event about the product `uuid`, with a description of `bytes` bytes.
 pub(crate) fn event_of_size(number: u64, uuid: &str, bytes: usize) -> Arc<LoggedEvent> {
     let head = format!(r#"{{"product":{{"uuid":"{uuid}","#);
     let identifier = r#""identifier":"A-1""#;
@@ -129,13 +129,13 @@ pub(crate) fn event_of_size(number: u64, uuid: &str, bytes: usize) -> Arc<Logged
         time: "2026-01-02T03:04:05Z",
         extensions: "",
         data: &data,
-        // With the comma before it.
+        // With the preceding comma.
         product_identifier: Some(head.len() - 1..head.len() + identifier.len()),
     });
     Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Clock::system().wall(), event })
 }
 
-/// Text that does not get smaller when it is compressed.
+/// Incompressible text.
 fn noise(seed: u64, bytes: usize) -> String {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -226,7 +226,7 @@ pub(crate) async fn each_way_to_fail_has_its_reason_and_says_the_same_each_time(
             assert!(!failure.message.contains(never), "{what}: {}", failure.message);
         }
         assert!(failure.message.len() > 10, "{what}: {}", failure.message);
-        // The others do not notice.
+        // The others are unaffected.
         assert_eq!(deliver(&*sink, &good, vec![event(1)]).await, [Outcome::Delivered], "after: {what}");
     }
 }
@@ -266,7 +266,7 @@ pub(crate) async fn an_attempt_that_is_given_up_harms_nobody(destination: &impl 
     assert_eq!(deliver(&*sink, &subscription, vec![last.clone()]).await, [Outcome::Delivered]);
     let expect = body(&subscription, &last);
     let by = Instant::now() + Duration::from_secs(30);
-    // Others may arrive before it: of an attempt that was given up, some or all may have been taken.
+    // Others may arrive before it: events of an abandoned attempt may have been accepted, some or all.
     while !destination.arrived(&subscription, 1).await.iter().any(|arrived| arrived.body == expect) {
         assert!(Instant::now() < by, "it has not arrived");
         tokio::time::sleep(Duration::from_millis(50)).await;

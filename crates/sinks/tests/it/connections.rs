@@ -1,4 +1,4 @@
-//! Which connections are kept, used again, and closed; and what is sent on them.
+//! Connections kept, reused, and closed; and the data sent on them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::endpoint::*;
 
-/// Answers all requests and tells when a connection was closed from the other side.
+/// Responds to all requests and reports connections closed by the other side.
 async fn telling() -> (Endpoint, mpsc::UnboundedReceiver<usize>) {
     let (tell, closed) = mpsc::unbounded_channel();
     let endpoint = Endpoint::start(move |number, mut stream| {
@@ -103,7 +103,7 @@ async fn an_answer_that_ends_the_connection_is_respected() {
     assert_eq!((endpoint.connections(), sink.open_connections()), (3, 0));
 }
 
-/// The first connection answers once and ends with the second request; `last` is what it still sends.
+/// The first connection responds once and ends with the second request; `last` is its final output.
 async fn check_stale(last: &'static [u8], expect: Outcome, connections: usize) {
     let endpoint = Endpoint::start(move |number, mut stream| async move {
         answer(&mut stream, OK).await;
@@ -161,7 +161,7 @@ async fn a_new_revision_has_connections_of_its_own() {
     subscription.revision += 1;
     assert_eq!(deliver(&sink, &subscription).await, Outcome::Delivered);
     assert_eq!(closed.recv().await, Some(1));
-    // An attempt of the old one that comes late neither uses nor closes what the new one has.
+    // A late attempt of the old one neither uses nor closes the new one's connections.
     assert_eq!(deliver(&sink, &old).await, Outcome::Delivered);
     assert_eq!(closed.recv().await, Some(3));
     assert_eq!(sink.open_connections(), 1);

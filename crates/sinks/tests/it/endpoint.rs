@@ -1,4 +1,4 @@
-//! Endpoints that behave as scripted, subscriptions that point at them, and sinks that may reach them.
+//! Scripted endpoints, subscriptions that point at them, and sinks that may connect to them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Endpoint {
         Endpoint { address, connections }
     }
 
-    /// Answers every request with the same bytes.
+    /// Sends the same bytes in response to every request.
     pub(crate) async fn answering(answer: &'static [u8]) -> Endpoint {
         Endpoint::start(move |_, mut stream| async move {
             while read_request(&mut stream).await.is_some() {
@@ -90,7 +90,7 @@ pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Optio
     }
 }
 
-/// Reads a request and answers it; whether that worked.
+/// Reads a request and responds to it; returns whether that worked.
 pub(crate) async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), answer: &[u8]) -> bool {
     read_request(stream).await.is_some() && stream.write_all(answer).await.is_ok()
 }
@@ -112,12 +112,12 @@ pub(crate) fn sink_on(connector: Connector, settings: HttpsSettings) -> HttpsSin
     HttpsSink::new(connector, style(), settings, Clock::system())
 }
 
-/// A sink that may reach this machine.
+/// A sink that may connect to this machine.
 pub(crate) fn sink(settings: HttpsSettings) -> HttpsSink {
     sink_on(connector(&["127.0.0.0/8"], &[]), settings)
 }
 
-/// For what must end by the time: the real 5 s would only make the tests slow.
+/// Short time limits for tests that wait for them: the real 5 s would only make the tests slow.
 pub(crate) fn impatient() -> HttpsSettings {
     HttpsSettings { attempt_timeout: Duration::from_secs(1), ..HttpsSettings::default() }
 }
@@ -168,7 +168,7 @@ pub(crate) async fn deliver(sink: &HttpsSink, subscription: &Subscription) -> Ou
     outcome
 }
 
-/// The same outcome, without what the endpoint answered.
+/// The same outcome, without the endpoint's response.
 pub(crate) fn without_answer(outcome: Outcome) -> Outcome {
     let without = |failure: Failure| Failure { answer: None, ..failure };
     match outcome {
@@ -179,19 +179,19 @@ pub(crate) fn without_answer(outcome: Outcome) -> Outcome {
     }
 }
 
-/// That an attempt failed for this reason, without an HTTP status, and says the same when it fails again.
+/// Checks that an attempt fails for this reason, without an HTTP status, and again with the same message.
 pub(crate) async fn check_failed(sink: &HttpsSink, url: &str, reason: ErrorReason, message: &str) {
     let failure = Failure { reason, code: 500, message: message.to_owned(), answer: None };
     check_ended(sink, url, Outcome::Failed(failure)).await;
 }
 
-/// That nobody answered an attempt, which may be the platform's trouble.
+/// Checks that an attempt got no response, which may be caused by the platform.
 pub(crate) async fn check_silent(sink: &HttpsSink, url: &str, reason: ErrorReason, message: &str) {
     let failure = Failure { reason, code: 500, message: message.to_owned(), answer: None };
     check_ended(sink, url, Outcome::Silent(failure)).await;
 }
 
-/// That an attempt ends so, and so again.
+/// Checks that an attempt ends like this, twice.
 pub(crate) async fn check_ended(sink: &HttpsSink, url: &str, expect: Outcome) {
     let subscription = subscription(url);
     assert_eq!(without_answer(deliver(sink, &subscription).await), expect, "{url}");

@@ -1,4 +1,4 @@
-//! What tenants share is shared fairly: a hostile one costs another neither time nor an outcome.
+//! Shared resources are shared fairly: a hostile tenant costs another neither time nor an outcome.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use sinks::https::HttpsSettings;
 use crate::endpoint::*;
 use crate::name_server::NameServer;
 
-/// More than what waits in a queue behind others would take.
+/// Shorter than waiting in a queue behind others.
 const SOON: Duration = Duration::from_secs(2);
 
 fn of_pim(pim: u32, url: &str) -> Subscription {
@@ -82,7 +82,7 @@ async fn waiting_for_a_place_is_not_on_the_destinations_time() {
         }
     })
     .await;
-    // The fourth waits for three others, twice as long as an attempt may take.
+    // The fourth waits for three others, twice as long as the time limit of an attempt.
     let sink = sink(HttpsSettings { connections: 1, ..impatient() });
     let subscriptions = [(); 4].map(|()| of_pim(1, &slow.url()));
     let outcomes = join_all(subscriptions.iter().map(|one| deliver(&sink, one))).await;

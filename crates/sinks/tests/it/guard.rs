@@ -1,4 +1,4 @@
-//! The guard at connect: what is forbidden never sees a connection.
+//! The guard at connect: a forbidden address never sees a connection.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;

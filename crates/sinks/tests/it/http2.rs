@@ -1,4 +1,4 @@
-//! HTTP/2: one shared connection, GOAWAY, and a connection that no longer answers.
+//! HTTP/2: one shared connection, GOAWAY, and an unresponsive connection.
 
 use bytes::Bytes;
 use domain::outcome::{ErrorReason, Failure, Outcome};
@@ -41,7 +41,7 @@ fn respond(answer: &mut SendResponse<Bytes>, status: u16) {
     answer.send_response(Response::builder().status(status).body(()).unwrap(), true).unwrap();
 }
 
-/// Reads a request's body to its end and answers.
+/// Reads a request's body to its end and responds.
 fn serve(request: Request<h2::RecvStream>, mut answer: SendResponse<Bytes>) {
     tokio::spawn(async move {
         let mut body = request.into_body();
@@ -91,7 +91,7 @@ async fn the_request_names_its_url() {
     assert_eq!(deliver(&sink, &subscription(&url)).await, Outcome::Delivered);
 }
 
-/// A server that answers the first request on each connection with a GOAWAY that names `last`, and then ends.
+/// A server that responds to the first request on each connection with a GOAWAY that names `last`, and then ends.
 async fn saying_goodbye(last: u8) -> (HttpsSink, Endpoint) {
     let authority = Authority::new();
     let acceptor = authority.server("localhost", &["h2"], |_| ());
@@ -99,7 +99,7 @@ async fn saying_goodbye(last: u8) -> (HttpsSink, Endpoint) {
         let acceptor = acceptor.clone();
         async move {
             let mut stream = acceptor.accept(stream).await.unwrap();
-            // RFC 9113: empty SETTINGS; when the HEADERS are there, GOAWAY.
+            // RFC 9113: empty SETTINGS; after the HEADERS, GOAWAY.
             stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
             stream.read_exact(&mut [0; 24]).await.unwrap();
             loop {
@@ -235,7 +235,7 @@ async fn a_connection_that_was_ended_while_it_rested_is_replaced() {
             if let Some(Ok((request, answer))) = server.accept().await {
                 serve(request, answer);
             }
-            // The second request finds the connection ended, or is told that it came too late.
+            // The second request finds the connection ended, or is rejected as too late.
             server.graceful_shutdown();
         }
         serve_all(server).await;

@@ -1,4 +1,4 @@
-//! The Kafka sink against Apache Kafka, read by a consumer that is not ours.
+//! The Kafka sink against Apache Kafka, with an independent consumer.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,23 +17,23 @@ mod order;
 mod security;
 mod topics;
 
-/// The broker that all tests share which do not restart it; none where it cannot be had.
+/// The broker shared by all tests that do not restart it; none if unavailable.
 pub(crate) fn broker() -> Option<&'static Broker> {
     static BROKER: OnceLock<Option<Broker>> = OnceLock::new();
     let broker = BROKER.get_or_init(|| Broker::start().map_err(|error| parts::left_out("Apache Kafka", &error)).ok());
     if broker.is_none() {
-        // Each test that does without it says so.
+        // Each test that runs without it reports that.
         parts::left_out("Apache Kafka", &anyhow::anyhow!("it did not start"));
     }
     broker.as_ref()
 }
 
-/// As long as it takes, without keeping others from their turn.
+/// Runs blocking work without delaying other tasks.
 pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
 }
 
-/// The same bounds as the real ones, but shorter: what must end by the time would only make the tests slow.
+/// The same limits as the real ones, but shorter: waiting for them would only make the tests slow.
 pub(crate) fn impatient() -> KafkaSettings {
     KafkaSettings {
         connect_timeout: Duration::from_secs(2),
@@ -50,12 +50,12 @@ pub(crate) fn sink_allowing(networks: &[&str], settings: KafkaSettings) -> Arc<K
     Arc::new(KafkaSink::new(connector, endpoint::style(), settings).unwrap())
 }
 
-/// A sink that may reach the broker, and no other address of this machine.
+/// A sink that may connect to the broker, and to no other address of this machine.
 pub(crate) fn sink(settings: KafkaSettings) -> Arc<KafkaSink> {
     sink_allowing(&["127.0.0.1/32"], settings)
 }
 
-/// A topic with a name of its own.
+/// A topic with a unique name.
 pub(crate) fn topic(broker: &Broker, partitions: u32, config: &[(&str, &str)]) -> String {
     let name = format!("t-{}", domain::SubscriptionId::generate());
     blocking(|| broker.create_topic(&name, partitions, config)).unwrap();
@@ -81,7 +81,7 @@ pub(crate) fn tls(tls: &ClientTls) -> KafkaTls {
     }
 }
 
-/// A subscription to `topic`, by a user with all rights.
+/// A subscription to `topic`, by a user with all permissions.
 pub(crate) fn subscription(bootstrap: &str, topic: &str) -> Subscription {
     with(bootstrap, topic, plain(USER, PASSWORD), None)
 }

@@ -1,4 +1,4 @@
-//! A name server that answers as told.
+//! A scripted name server.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sinks::resolve::Resolver;
 use tokio::net::UdpSocket;
 
-/// A name server that knows these names; one with no addresses at all is never answered, and of one that begins with
-/// `half.` only its IPv4 addresses.
+/// A name server for these names; a name without addresses never gets a response, and one beginning with `half.` only
+/// its IPv4 addresses.
 pub(crate) struct NameServer {
     pub(crate) address: SocketAddr,
     pub(crate) questions: Arc<AtomicUsize>,
@@ -22,7 +22,7 @@ impl NameServer {
         NameServer::start_at("127.0.0.1:0".parse().unwrap(), names).await
     }
 
-    /// At an address that is known before.
+    /// At a predetermined address.
     pub(crate) async fn start_at(address: SocketAddr, names: HashMap<String, Vec<[u8; 4]>>) -> NameServer {
         let socket = UdpSocket::bind(address).await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -46,7 +46,7 @@ impl NameServer {
     }
 }
 
-/// RFC 1035, as far as needed: the question again, and A records that point at its name.
+/// RFC 1035, as far as needed: the question repeated, and A records that point at its name.
 fn reply(question: &[u8], names: &HashMap<String, Vec<[u8; 4]>>) -> Option<Vec<u8>> {
     let (mut name, mut at) = (Vec::new(), 12);
     while question[at] != 0 {

@@ -1,4 +1,4 @@
-//! Each way an attempt can end, provoked for real.
+//! Each possible end of an attempt, provoked for real.
 
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ async fn a_reset_before_the_answer() {
 async fn a_reset_within_the_answer() {
     let endpoint = Endpoint::start(|_, mut stream| async move {
         answer(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
-        // The reset must not overtake what was sent: the request's successor would wait for it.
+        // The reset must not overtake the sent data: the request's successor would wait for it.
         stream.writable().await.unwrap();
         tokio::task::yield_now().await;
         stream.set_zero_linger().unwrap();

@@ -1,4 +1,4 @@
-//! The Pub/Sub sink against Google's emulator; what arrives is received by Google's Python client.
+//! The Pub/Sub sink against Google's emulator, with Google's Python client as the receiver.
 
 mod failures;
 mod memory;
@@ -20,13 +20,13 @@ use wire::envelope::EnvelopeStyle;
 
 use crate::endpoint;
 
-/// The emulator that tests share which do not harm it.
+/// The emulator shared by tests that do not disrupt it.
 pub(crate) fn emulator() -> Option<&'static Emulator> {
     static EMULATOR: OnceLock<Option<Emulator>> = OnceLock::new();
     EMULATOR.get_or_init(start).as_ref()
 }
 
-/// One that a test may do to as it likes.
+/// An emulator that a test may disrupt.
 fn start() -> Option<Emulator> {
     Emulator::start().inspect_err(|error| parts::left_out("Google's Pub/Sub emulator", error)).ok()
 }
@@ -35,7 +35,7 @@ fn style() -> EnvelopeStyle {
     EnvelopeStyle::new("akeneo-event-platform", "https://events.example")
 }
 
-/// A request has 1 s: the real 10 would only make the tests slow.
+/// Time limit of 1 s per request: the real 10 s would only make the tests slow.
 pub(crate) fn sink_to(endpoint: &str) -> PubsubSink {
     let settings = PubsubSettings {
         principal: Arc::new("serviceAccount:publisher@postrider-tests.iam.gserviceaccount.com".to_owned().into()),
@@ -60,13 +60,13 @@ pub(crate) fn subscription(topic: &str) -> Subscription {
     Subscription { destination: Destination::Pubsub(destination), ..endpoint::subscription("https://unused.example/") }
 }
 
-/// The same in order by entity.
+/// The same, ordered by entity.
 fn in_order(topic: &str) -> Subscription {
     let options = Options { ordering: Ordering::PerEntity, ..Options::default() };
     Subscription { options, ..subscription(topic) }
 }
 
-/// An event about a product, one of many, with a text of its own.
+/// An event about one of many products, with its own text.
 fn event(number: u64, product: &str, text: &str) -> Arc<LoggedEvent> {
     event_with_id(number, &format!("event-{number:06}"), product, text)
 }
@@ -92,7 +92,7 @@ async fn deliver(sink: &PubsubSink, subscription: &Subscription, events: &[Arc<L
     outcomes
 }
 
-/// What an outcome is, in short, for comparisons: `failed destination_timeout`.
+/// Short form of an outcome, for comparisons: `failed destination_timeout`.
 fn short(outcome: &Outcome) -> String {
     let with = |what: &str, failure: &Failure| format!("{what} {}", failure.reason);
     match outcome {
@@ -108,7 +108,7 @@ fn short(outcome: &Outcome) -> String {
     }
 }
 
-/// That all events of a batch ended in the same way.
+/// Checks that all events of a batch ended in the same way.
 fn check_all(outcomes: &[Outcome], expect: &str) {
     for outcome in outcomes {
         assert_eq!(short(outcome), expect, "{outcome:?}");

@@ -1,5 +1,4 @@
-//! Names: the system's configuration changes while the platform runs, name servers fail, one family of addresses is
-//! missing.
+//! Name resolution: changes of the system's configuration at run time, failing name servers, a missing address family.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,7 +12,7 @@ use sinks::resolve::{LookupError, PLATFORM, Resolver};
 use crate::endpoint::*;
 use crate::name_server::NameServer;
 
-/// Longer than the time after which files are looked at again.
+/// Longer than the interval between checks of the files.
 const LOOKED_AT: Duration = Duration::from_millis(1_100);
 
 struct Files {
@@ -47,7 +46,7 @@ async fn changed_files_are_read_again() {
     let port = one.address.port();
     let _two = NameServer::start_at(SocketAddr::new(Ipv4Addr::new(127, 0, 0, 2).into(), port), names(2)).await;
     let files = Files::new(port);
-    // There is no file at all: that ends nothing, it is a lack.
+    // There is no file at all: this is a lack, not a failed start.
     let resolver = files.resolver();
     assert_eq!(first(&resolver, "shop.example").await, Err(LookupError::Lacks(Lack::NameServers)));
     for (text, expect) in [
@@ -85,18 +84,18 @@ async fn what_is_known_of_half_a_name_is_judged() {
 
 #[tokio::test]
 async fn no_name_server_is_the_platforms_trouble_and_one_silent_domain_is_not() {
-    // Nobody listens there any more.
+    // The port is no longer open.
     let gone = NameServer::start(&[]).await.address;
     let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_ne!(gone, closed);
     let sink = sink_on(connector_with(Resolver::with_servers(&[closed]), &[], &[]), HttpsSettings::default());
     let said = deliver(&sink, &subscription("https://shop.example/")).await;
     assert_eq!(said, Outcome::Ours(Lack::NameServers));
-    // One that takes questions and never answers any.
+    // A server that receives queries and never responds.
     let deaf = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let resolver = Resolver::with_servers(&[deaf.local_addr().unwrap()]);
     assert_eq!(first(&resolver, "shop.example").await, Err(LookupError::Lacks(Lack::NameServers)));
-    // One that answers for others.
+    // A server that responds for other names.
     let names = NameServer::start(&[("hangs.example", &[])]).await;
     assert_eq!(first(&names.resolver(), "hangs.example").await, Err(LookupError::TimedOut));
 }

@@ -1,4 +1,4 @@
-//! TLS: certificates that are and are not trusted, and handshakes that fail.
+//! TLS: trusted and untrusted certificates, and failed handshakes.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) struct Authority {
 impl Authority {
     pub(crate) fn new() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // Each has a name of its own: authorities are told apart by it.
+        // Each has a unique name, which identifies the authority.
         let name = domain::SubscriptionId::generate().to_string();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -140,7 +140,7 @@ async fn check_handshake(first: &'static [u8], what: &str) {
 async fn handshakes_that_fail() {
     check_handshake(b"HTTP/1.1 400 Bad Request\r\n\r\n", "the server sent invalid TLS data").await;
     check_handshake(b"", "the server closed the connection during the TLS handshake").await;
-    // An alert: protocol_version, as a server sends it that has TLS 1.1 only.
+    // An alert: protocol_version, as sent by a server with TLS 1.1 only.
     check_handshake(&[21, 3, 2, 0, 2, 2, 70], "the server rejected the TLS handshake").await;
     // A ServerHello of TLS 1.1.
     const HELLO: &[u8] = &[

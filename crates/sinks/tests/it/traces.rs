@@ -1,4 +1,4 @@
-//! What an endpoint is told of an event's trace.
+//! Trace headers sent to an endpoint.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use crate::endpoint::*;
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// The lines of the request that are about traces.
+/// The request's lines about traces.
 async fn check(own: Option<&str>, traces: TraceParents, expect: &[&str]) {
     let seen = Arc::new(Mutex::new(String::new()));
     let noted = Arc::clone(&seen);

@@ -1,4 +1,4 @@
-//! A connection through the tunnel: a place for it, the dial, and the bytes in both directions.
+//! A connection through the tunnel: its slot, the dial, and the bytes in both directions.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,23 +18,23 @@ use super::dials::Dials;
 use super::{Asked, Gate};
 use crate::connect::ConnectError;
 
-/// After one side has ended, the other may still finish for this long.
+/// Time limit for the other side to finish after one side has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// A dial that began so late had to wait, so that its client may have given it up.
+/// A dial that began this late had to wait, so that its client may have abandoned it.
 const WAITED: Duration = Duration::from_millis(100);
-/// What is moved at once.
+/// Size of one read.
 const BUFFER: usize = 64 * 1024;
-/// A connection on which nothing moved for this long rests: longer than a broker may take for an answer.
+/// Time without traffic after which a connection counts as idle: longer than a broker may take for a response.
 const RESTS: Duration = Duration::from_secs(15);
 
-/// Connections that are open, by number.
+/// Open connections by number.
 #[derive(Default)]
 pub(super) struct Moving {
     next: u64,
     open: HashMap<u64, Arc<Moved>>,
 }
 
-/// When anything was last moved on a connection, and a way to end it.
+/// Time of a connection's last traffic, and a way to end it.
 struct Moved {
     holder: Holder,
     at: Mutex<Instant>,
@@ -42,12 +42,12 @@ struct Moved {
 }
 
 impl Gate {
-    /// Carries what a client sends to where it wants to, and back, until one side ends.
+    /// Carries data between a client and its target, until one side ends.
     pub(super) async fn carry(&self, asked: &mut Asked) -> io::Result<()> {
         let Asked { client, dials, host, port } = asked;
         let (dials, host) = (&**dials, host.as_str());
         let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        // What is waited for here is the platform's; but the client's own time passes, so it is remembered.
+        // This wait is on the platform's side; but the client's own time passes, so it is recorded.
         let begun = Instant::now();
         let Some(_place) = self.place(client, dials).await else { return Ok(()) };
         let admitted = self.connector.admit(host, dials.holder).await;
@@ -85,8 +85,8 @@ impl Gate {
         Ok(())
     }
 
-    /// A place for a connection; `None`: the client has gone meanwhile. Where all are taken, connections that rest make
-    /// room: first those of PIMs that hold more than their share, then those that rested longest.
+    /// A slot for a connection; `None`: the client has gone meanwhile. If all are taken, idle connections are closed:
+    /// first those of PIMs above their share, then those idle longest.
     async fn place(&self, client: &TcpStream, dials: &Dials) -> Option<Permit> {
         if let Some(place) = self.places.try_some(dials.holder, 1) {
             return Some(place);
@@ -122,7 +122,7 @@ impl Gate {
     }
 }
 
-/// An open connection among all; not any more when it is dropped.
+/// An entry among the open connections; removed on drop.
 struct InMotion<'a>(Arc<Moved>, u64, &'a Mutex<Moving>);
 
 impl InMotion<'_> {
@@ -137,7 +137,7 @@ impl Drop for InMotion<'_> {
     }
 }
 
-/// Ends when the client closes its connection: it sends nothing before it has an answer.
+/// Ends when the client closes its connection: it sends nothing before the response.
 async fn end_of(client: &TcpStream) {
     loop {
         if client.readable().await.is_err() {
@@ -150,7 +150,7 @@ async fn end_of(client: &TcpStream) {
     }
 }
 
-/// RFC 1928, 6: how a dial ended.
+/// RFC 1928, 6: the reply for a failed dial.
 fn reply(error: &ConnectError) -> u8 {
     match error {
         ConnectError::Forbidden(_) => 2,
@@ -182,7 +182,7 @@ impl Drop for Open<'_> {
     }
 }
 
-/// Moves bytes until there are no more. A connection at rest has no buffer: there may be thousands of them.
+/// Moves bytes until the end. An idle connection has no buffer: there may be thousands of them.
 async fn forward(from: ReadHalf<'_>, mut to: WriteHalf<'_>, moved: impl Fn()) -> io::Result<()> {
     loop {
         from.readable().await?;
@@ -205,7 +205,7 @@ async fn forward(from: ReadHalf<'_>, mut to: WriteHalf<'_>, moved: impl Fn()) ->
     to.shutdown().await
 }
 
-/// Moves what is there; gives what did not fit, or none at the end.
+/// Moves the available bytes; returns those that did not fit, or none at the end.
 fn pass_on(from: &ReadHalf<'_>, to: &WriteHalf<'_>) -> io::Result<Option<Vec<u8>>> {
     thread_local!(static MOVED: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER]));
     MOVED.with_borrow_mut(|buffer| {

@@ -1,4 +1,4 @@
-//! What became of a client's dials, as the tunnel saw it.
+//! Results of a client's dials, as seen by the tunnel.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,26 +12,26 @@ use tokio::time::Instant;
 use crate::connect::ConnectError;
 use crate::resolve::LookupError;
 
-/// Addresses of one cluster of which failed dials are remembered.
+/// Maximum number of a cluster's addresses whose failed dials are remembered.
 const FAILURES_KEPT: usize = 64;
 
-/// What became of a client's dials.
+/// Results of a client's dials.
 pub(crate) struct Dials {
-    /// On whose behalf the client dials.
+    /// Holder of the client's slots.
     pub(super) holder: Holder,
-    /// The last failure of each address, unless it was reached afterwards; also that a connection there was reset.
+    /// The last failure of each address, unless it was reached afterwards; includes resets of established connections.
     failed: Mutex<BTreeMap<String, (Instant, ConnectError)>>,
-    /// Moves on whenever an address was refused by the guard.
+    /// Changes on every address refused by the guard.
     forbidden: watch::Sender<Option<Instant>>,
-    /// Connections that are open.
+    /// Number of open connections.
     pub(super) open: watch::Sender<usize>,
     pub(super) closed: watch::Sender<bool>,
-    /// When a dial last waited for a place.
+    /// Time at which a dial last waited for a slot.
     crowded: Mutex<Option<Instant>>,
     lacking: Arc<Lacking>,
 }
 
-/// What the way out itself lacked last, and when: that concerns all clients.
+/// The last lack of the outbound path itself, and its time: it concerns all clients.
 #[derive(Default)]
 pub(crate) struct Lacking(Mutex<Option<(Instant, Lack)>>);
 
@@ -54,13 +54,13 @@ impl Dials {
         }
     }
 
-    /// What the platform lacked for its own end of a connection since `since`.
+    /// The platform's lack for its own end of a connection since `since`.
     pub(crate) fn lack_since(&self, since: Instant) -> Option<Lack> {
         let (_, lack) = (*self.lacking.0.lock()).filter(|(at, _)| *at >= since)?;
         Some(lack)
     }
 
-    /// Whether a dial had to wait for a place since `since`: what it missed then says nothing about a broker.
+    /// Whether a dial had to wait for a slot since `since`: a failure then says nothing about a broker.
     pub(crate) fn waited_since(&self, since: Instant) -> bool {
         self.crowded.lock().is_some_and(|at| at >= since)
     }
@@ -69,9 +69,9 @@ impl Dials {
         *self.crowded.lock() = Some(Instant::now());
     }
 
-    /// What failed since `since` and was not reached afterwards: the address and why. A refusal of the guard comes
-    /// first, then what is most certain; of equals the first by name, so that the same trouble is told in the same
-    /// words.
+    /// A failure since `since` of an address not reached afterwards: the address and the cause. A refusal of the guard
+    /// comes first, then the most certain failure; among equals the first by name, so that the same failure is reported
+    /// in the same words.
     pub(crate) fn failure_since(&self, since: Instant) -> Option<(String, ConnectError)> {
         let failed = self.failed.lock();
         let recent = failed.iter().filter(|(_, (at, _))| *at >= since);
@@ -108,7 +108,7 @@ impl Dials {
 fn doubt(error: &ConnectError) -> u8 {
     match error {
         ConnectError::Forbidden(_) => 0,
-        // While the platform lacks something, what brokers do cannot be judged.
+        // Brokers cannot be judged during a lack of the platform.
         ConnectError::Ours(_) | ConnectError::Lookup(LookupError::Lacks(_)) => 1,
         ConnectError::NotAHost => 2,
         ConnectError::Lookup(_) => 3,

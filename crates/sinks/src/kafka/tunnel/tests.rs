@@ -1,4 +1,4 @@
-//! The tunnel, asked by hand.
+//! The tunnel, spoken to by hand.
 
 use domain::address::AddressPolicy;
 
@@ -18,7 +18,7 @@ fn tunnel(connections: usize) -> Tunnel {
     Tunnel::open(connector, connections, Duration::from_secs(1)).unwrap()
 }
 
-/// What the tunnel answers to these bytes, up to `length`, or less at the end.
+/// The tunnel's response to these bytes, up to `length`, or less at the end.
 async fn answers(client: &mut TcpStream, sent: &[u8], length: usize) -> Vec<u8> {
     client.write_all(sent).await.unwrap();
     let mut answer = Vec::new();
@@ -49,7 +49,7 @@ fn to(address: SocketAddr) -> Vec<u8> {
 async fn nobody_gets_through_without_a_pass() {
     let tunnel = tunnel(8);
     let pass = tunnel.pass(HOLDER);
-    // No credentials; wrong ones; those of a pass that was given back; another protocol.
+    // No credentials; wrong ones; those of a returned pass; another protocol.
     let mut client = TcpStream::connect(tunnel.address).await.unwrap();
     assert_eq!(answers(&mut client, &[5, 1, 0], 10).await, [5, 0xff]);
     let mut client = TcpStream::connect(tunnel.address).await.unwrap();
@@ -108,7 +108,7 @@ async fn bytes_pass_both_ways_until_the_pass_is_given_back() {
     assert_eq!(answer[..2], [5, 0]);
     let (mut far, _) = accepted.unwrap();
     assert_eq!(tunnel.open_connections(), 1);
-    // More than fits into the buffers of two sockets, to a side that reads late.
+    // More than fits into the buffers of two sockets, to a peer that reads late.
     let much: Vec<u8> = (0..20_000_000_u32).map(|byte| byte as u8).collect();
     let expected = much.clone();
     let reading = tokio::spawn(async move {
@@ -124,7 +124,7 @@ async fn bytes_pass_both_ways_until_the_pass_is_given_back() {
     client.read_exact(&mut thanks).await.unwrap();
     assert_eq!(&thanks, b"thanks");
     let mut far = reading.await.unwrap();
-    // There is one place, and it is taken: who comes second waits for it.
+    // The only slot is taken: the second client waits for it.
     let mut second = let_through(&tunnel, &pass).await;
     let request = to(broker.local_addr().unwrap());
     let mut waiting = std::pin::pin!(answers(&mut second, &request, 10));

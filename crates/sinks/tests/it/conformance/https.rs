@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 use super::{Arrived, Expect, Way};
 use crate::endpoint::{self, Endpoint, OK, read_request};
 
-/// Each subscription has a path of its own on one endpoint, which takes everything.
+/// Each subscription has its own path on one endpoint, which accepts everything.
 pub(crate) struct Https {
     sink: Arc<HttpsSink>,
     endpoint: Endpoint,
@@ -105,7 +105,7 @@ impl super::Destination for Https {
     }
 
     async fn picky(&self) -> Option<(Subscription, Arc<LoggedEvent>)> {
-        // An endpoint is sent one event at a time: what it refuses concerns no other.
+        // An endpoint is sent one event at a time: a refusal concerns no other event.
         None
     }
 

@@ -17,7 +17,7 @@ use crate::pubsub;
 pub(crate) struct Pubsub {
     emulator: &'static Emulator,
     sink: Arc<PubsubSink>,
-    /// Google's client receives from each topic from its beginning on.
+    /// Google's client receives from each topic, starting at its creation.
     consumers: parking_lot::Mutex<Vec<(String, Consumer)>>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) async fn make() -> Option<Pubsub> {
 }
 
 impl Pubsub {
-    /// A topic of its own, and a subscription to it, in order.
+    /// A topic of its own, and an ordered subscription to it.
     fn topic(&self) -> (String, Subscription) {
         let topic = self.emulator.create_topic(&format!("t-{}", uuid::Uuid::new_v4())).unwrap();
         let mut subscription = pubsub::subscription(&topic);

@@ -1,4 +1,5 @@
-//! Clients are shared by those with the same brokers, credentials and TLS, bounded in number, and closed when unused.
+//! Clients are shared by subscriptions with the same brokers, credentials and TLS, limited in number, and closed when
+//! unused.
 
 use std::time::Instant;
 

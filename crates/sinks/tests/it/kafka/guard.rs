@@ -1,5 +1,5 @@
-//! The guard on what a cluster advertises: a broker that advertises a forbidden address is reached where that is
-//! allowed, and never connected to where it is not.
+//! The guard on addresses advertised by a cluster: a broker that advertises a forbidden address is reached where
+//! allowed, and never connected to otherwise.
 
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use parts::kafka::Listener;
@@ -7,7 +7,8 @@ use parts::kafka::Listener;
 use super::*;
 use crate::conformance::{deliver, event};
 
-/// Whether this machine has a connection to `127.0.0.2:port`, or had one lately (Linux keeps closed ones for a minute).
+/// Whether this machine has a connection to `127.0.0.2:port`, or had one recently (Linux keeps closed ones for a
+/// minute).
 fn is_connected_to_the_trap(port: u16) -> bool {
     let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let remote = format!("0200007F:{port:04X}");
@@ -28,7 +29,7 @@ async fn an_advertised_address_is_judged_like_any_other() {
     assert_eq!(outcomes, vec![Outcome::Broken(failure); 2]);
     assert!(!is_connected_to_the_trap(port), "the guard let a connection through");
 
-    // The trap works: who may go there gets there.
+    // The trap works: an allowed connection arrives.
     let allowed = sink_allowing(&["127.0.0.0/8"], KafkaSettings::default());
     assert_eq!(deliver(&*allowed, &subscription, vec![event(3)]).await, [Outcome::Delivered]);
     assert!(is_connected_to_the_trap(port));

@@ -10,7 +10,7 @@ use sinks::Sink;
 use super::*;
 use crate::conformance::{deliver, event_of_size};
 
-/// Events of a batch, and entities that they are about.
+/// Events of a batch, and their entities.
 const BATCH: u64 = 250;
 const ENTITIES: u64 = 7;
 
@@ -18,8 +18,7 @@ fn numbered(number: u64) -> Arc<LoggedEvent> {
     event_of_size(number, &format!("e{}", number % ENTITIES), 300)
 }
 
-/// Sends events as a lane does: a batch at a time, what failed again before anything else. Gives how many attempts
-/// failed.
+/// Sends events like a lane: one batch at a time, failed events first. Returns the number of failed attempts.
 async fn send_until(sink: &dyn Sink, subscription: &Subscription, stop: &AtomicBool, sent: &AtomicUsize) -> usize {
     let mut failures = 0;
     let mut next = 0;
@@ -52,8 +51,8 @@ async fn send_until(sink: &dyn Sink, subscription: &Subscription, stop: &AtomicB
     failures
 }
 
-/// That all of `count` events arrived, each entity's in order: one may come again, but only together with all that came
-/// after it.
+/// Checks that all of `count` events arrived, each entity's in order: one may be repeated, but only together with all
+/// that came after it.
 fn check_arrived(records: &[Record], count: usize, may_repeat: bool) {
     let mut by_entity: HashMap<&str, Vec<u64>> = HashMap::new();
     for record in records {
@@ -82,7 +81,7 @@ async fn arrives_whatever_happens(
     happens: impl FnOnce(&Broker) -> anyhow::Result<()>,
     must_fail: bool,
 ) {
-    // It is disturbed: nobody else can use it.
+    // It will be disrupted: no other test may share it.
     let broker = match blocking(Broker::start) {
         Ok(broker) => broker,
         Err(error) => return parts::left_out("Apache Kafka", &error),
@@ -157,7 +156,7 @@ async fn nothing_follows_what_failed_even_if_the_broker_is_back_by_then() {
     let sink = sink(settings);
     assert_eq!(deliver(&*sink, &subscription, vec![numbered(0)]).await, [Outcome::Delivered]);
     broker.pause().unwrap();
-    // Each is too large to share a batch with another: they go one after the other.
+    // Each is too large to share a batch with another: they are sent one after the other.
     let large: Vec<_> = (1..=3).map(|step| event_of_size(step * ENTITIES, "e0", 100_000)).collect();
     let attempt = deliver(&*sink, &subscription, large.clone());
     let (outcomes, ()) = tokio::join!(attempt, async {
@@ -171,7 +170,7 @@ async fn nothing_follows_what_failed_even_if_the_broker_is_back_by_then() {
             "{outcome:?}"
         );
     }
-    // As the lane would.
+    // Like the lane.
     let mut outcomes = outcomes;
     while outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Silent(_))) {
         outcomes = deliver(&*sink, &subscription, large.clone()).await;
@@ -195,7 +194,7 @@ async fn nothing_is_sent_behind_the_back_of_an_attempt_that_was_given_up() {
     let given_up = tokio::time::timeout(Duration::from_secs(1), attempt).await;
     assert!(given_up.is_err(), "{given_up:?}");
     blocking(|| broker.up()).unwrap();
-    // A producer that went on would have sent by then: it tries again every second.
+    // A producer that continued would have sent by then: it retries every second.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let by = std::time::Instant::now() + Duration::from_secs(60);
     loop {

@@ -1,4 +1,4 @@
-//! Every way to authenticate, with and without TLS, and what a record looks like.
+//! Every way to authenticate, with and without TLS, and the contents of a record.
 
 use domain::destination::{SaslAuth, SaslMechanism};
 use domain::outcome::Outcome;
@@ -21,7 +21,7 @@ async fn every_mechanism_with_and_without_tls_and_client_certificates() {
     ] {
         for listener in [Listener::Sasl, Listener::Tls, Listener::MutualTls] {
             let sasl = SaslAuth { mechanism, username: user.to_owned(), password: Secret::new(PASSWORD) };
-            // The name in the certificate is not the host that is dialled.
+            // The name in the certificate is not the dialled host.
             let tls = (listener != Listener::Sasl).then(|| tls(broker.tls()));
             let subscription = with(&broker.bootstrap(listener), &topic, sasl, tls);
             let number = sent.len() as u64;

@@ -1,4 +1,4 @@
-//! What topics refuse, and topics and rights that change.
+//! Refusals by topics, and changes of topics and permissions.
 
 use domain::event::EventParts;
 use domain::outcome::{ErrorReason, Outcome};
@@ -25,7 +25,7 @@ async fn a_topic_that_takes_small_batches_only_gets_all_events_in_the_order_of_t
     let sink = sink(KafkaSettings::default());
     let mut sent = Vec::new();
     for round in 0..2 {
-        // 200 events of 5 entities, some 300 KB: far more than a quarter of it would fit.
+        // 200 events of 5 entities, some 300 KB: a quarter of it would still be far too large.
         let events: Vec<_> =
             (1..=200).map(|number| event_of_size(round * 1000 + number, &format!("e{}", number % 5), 1_200)).collect();
         assert_eq!(deliver(&*sink, &subscription, events.clone()).await, vec![Outcome::Delivered; 200]);
@@ -44,8 +44,7 @@ async fn a_topic_that_takes_small_batches_only_gets_all_events_in_the_order_of_t
             .filter(|event| event.event.data().contains(&format!(r#""uuid":"e{entity}""#)))
             .map(|event| body(&subscription, event))
             .collect();
-        // An entity's events may come twice from the one that was refused on; the last time they are all there, in
-        // order.
+        // An entity's events from the refused one on may be repeated; the last time they are complete and in order.
         let last_time: Vec<&str> = arrived
             .iter()
             .enumerate()
@@ -54,7 +53,7 @@ async fn a_topic_that_takes_small_batches_only_gets_all_events_in_the_order_of_t
             .collect();
         assert_eq!(last_time, expect, "{key}");
     }
-    // The second time the topic was known.
+    // The second time the topic's limit was known.
     let second = sent[200..].iter().map(|event| body(&subscription, event));
     for value in second {
         let times = records.iter().filter(|record| record.value.as_ref() == Some(&value)).count();
@@ -115,7 +114,7 @@ async fn a_right_that_is_granted_later_is_enough() {
     let topic = topic(broker, 1, &[]);
     let subscription = with(&broker.bootstrap(Listener::Sasl), &topic, plain(OUTSIDER, PASSWORD), None);
     let sink = sink(KafkaSettings::default());
-    // It may look at the topic, so the broker refuses the write itself.
+    // It may describe the topic, so the broker refuses the write itself.
     blocking(|| broker.allow(OUTSIDER, "DESCRIBE", &topic)).unwrap();
     let outcomes = deliver(&*sink, &subscription, vec![event(1)]).await;
     assert_eq!(reason(&outcomes[0]), ("failed", ErrorReason::PublishRejected));

@@ -1,4 +1,4 @@
-//! How attempts end that do not work: by the service's answer, and without one.
+//! Failed attempts: by the service's response, and without one.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use parts::pubsub::{Emulator, Fault, Tls};
 
 use super::{check_all, deliver, emulator, event, in_order, short, sink, sink_to, start, subscription};
 
-/// What every attempt of these sinks ends within: 4.5 times the time of a request, and something for a busy machine.
+/// Time limit of every attempt of these sinks: 4.5 times that of a request, with an allowance for a busy machine.
 const BOUND: Duration = Duration::from_secs(6);
 
-/// That a batch ends so, promptly, and says the same the next time.
+/// Checks that a batch ends like this, promptly, and again with the same message.
 async fn check_ends(emulator: &Emulator, code: &'static str, expect: &str) {
     let topic = emulator.create_topic(&format!("code-{}", code.to_lowercase())).unwrap();
     emulator.fault(&topic, &Fault { code, message: "at 12:34:56 in shard 7", ..Fault::default() }).unwrap();
@@ -60,7 +60,7 @@ async fn a_topic_that_hangs_ends_in_time_and_holds_nobody_else_up() {
     let (hanging, healthy) = (emulator.create_topic("hanging").unwrap(), emulator.create_topic("healthy").unwrap());
     emulator.fault(&hanging, &Fault { hang: true, ..Fault::default() }).unwrap();
     let sink = sink(emulator);
-    // A thousand entities, so a thousand requests.
+    // A thousand entities, therefore a thousand requests.
     let events: Vec<_> = (0..1_000).map(|number| event(number, &format!("p{number}"), "")).collect();
     let (hung, well) = (in_order(&hanging), in_order(&healthy));
     let begun = Instant::now();
@@ -80,13 +80,13 @@ async fn a_topic_that_hangs_ends_in_time_and_holds_nobody_else_up() {
     let Outcome::Silent(Failure { message, .. }) = &outcomes[0] else { unreachable!() };
     assert_eq!(*message, format!("no response from {} within 1 s", emulator.host()));
 
-    // The next attempt tries with one event.
+    // The next attempt probes with one event.
     let before = emulator.counts(&hanging).unwrap().calls;
     check_all(&deliver(&sink, &hung, &events).await, "silent destination_timeout");
     assert_eq!(emulator.counts(&hanging).unwrap().calls - before, 1);
     emulator.heal(&hanging).unwrap();
     check_all(&deliver(&sink, &hung, &events).await, "delivered");
-    // Nothing of the attempts that had ended came after all.
+    // Nothing of the ended attempts arrived later.
     assert_eq!(emulator.counts(&hanging).unwrap().messages, 1_000);
 }
 
@@ -108,11 +108,11 @@ async fn a_server_that_goes_down_and_comes_up_again_is_found_again() {
     let (sink, subscription) = (sink(&emulator), in_order(&topic));
     check_all(&deliver(&sink, &subscription, &[event(1, "p", "")]).await, "delivered");
     emulator.go_down().unwrap();
-    // The connection may turn out to be lost, and then there is none to be had.
+    // The connection may turn out to be lost, and then there is none.
     let outcomes = deliver(&sink, &subscription, &[event(2, "p", "")]).await;
     assert!(matches!(outcomes[0], Outcome::Failed(_)), "{outcomes:?}");
     for _ in 0..3 {
-        // As the lane does it, though its pauses are longer.
+        // As in the lane, but with shorter pauses.
         tokio::time::sleep(Duration::from_millis(150)).await;
         let begun = Instant::now();
         let outcomes = deliver(&sink, &subscription, &[event(2, "p", ""), event(3, "q", "")]).await;
@@ -122,7 +122,7 @@ async fn a_server_that_goes_down_and_comes_up_again_is_found_again() {
         assert_eq!(failure.message, format!("could not connect to {}: the connection was refused", emulator.host()));
     }
     emulator.come_up().unwrap();
-    // One attempt may still get to hear how it was before, not one for each connection that could not be made.
+    // One attempt may still get the old error, but not one per failed connection.
     tokio::time::sleep(Duration::from_millis(150)).await;
     deliver(&sink, &subscription, &[event(2, "p", "")]).await;
     check_all(&deliver(&sink, &subscription, &[event(2, "p", ""), event(3, "q", "")]).await, "delivered");
@@ -141,7 +141,7 @@ async fn without_a_connection_the_reason_says_why() {
         assert!(begun.elapsed() < BOUND, "{endpoint} took {:?}", begun.elapsed());
     };
     check(&format!("http://127.0.0.1:{}", parts::port::free()), "failed connection_refused").await;
-    // A label has at most 63 characters: nobody is asked.
+    // A label has at most 63 characters: no server is queried.
     check(&format!("http://{}.example", "x".repeat(64)), "ours name_servers").await;
 
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();

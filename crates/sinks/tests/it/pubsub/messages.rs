@@ -1,4 +1,4 @@
-//! What is sent, as Google's client receives it.
+//! Sent messages, as received by Google's client.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use wire::envelope;
 
 use super::{check_all, deliver, emulator, event, event_with_id, in_order, short, sink, style, subscription};
 
-/// Until the client has started and received.
+/// Covers the client's start and its first messages.
 const SOON: Duration = Duration::from_secs(60);
 
 fn consumer(emulator: &Emulator, topic: &str) -> Option<Consumer> {
     emulator.consume(topic).inspect_err(|error| parts::left_out("Google's Pub/Sub client for Python", error)).ok()
 }
 
-/// Messages by their ordering key, in the order in which they came.
+/// Messages by their ordering key, in the order of arrival.
 fn by_key(received: &[Message]) -> BTreeMap<&str, Vec<&str>> {
     let mut keys: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for message in received {
@@ -74,7 +74,7 @@ async fn events_of_an_entity_arrive_in_order_also_after_failures() {
     let (sink, subscription) = (sink(emulator), in_order(&topic));
     let events: Vec<_> = (0..200).map(|number| event(number, &format!("p{}", number % 7), "")).collect();
 
-    // One entity's request fails: its events, and what was not sent yet, come back; none of them is lost when they are
+    // One entity's request fails: its events, and the unsent ones, are returned; none of them is lost when they are
     // sent again.
     emulator
         .fault(&topic, &Fault { holding: r#""uuid":"p3""#.into(), code: "UNAVAILABLE", times: 1, ..Fault::default() })
@@ -159,7 +159,7 @@ async fn what_is_too_large_is_refused_by_ourselves_and_the_rest_is_sent() {
             "delivered",
         ]
     );
-    // The emulator refuses what the real service would.
+    // The emulator refuses the same as the real service.
     let many: Vec<_> = (0..25).map(|number| event(number, "p", &"x".repeat(1_000_000))).collect();
     check_all(&deliver(&sink, &subscription, &many).await, "delivered");
     assert_eq!(emulator.counts(&topic).unwrap().messages, 3 + 25);

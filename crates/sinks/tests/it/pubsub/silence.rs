@@ -1,4 +1,4 @@
-//! Servers that say nothing at all: an attempt ends, and nothing of it goes on behind it.
+//! Unresponsive servers: an attempt ends, and nothing of it continues afterwards.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::{check_all, deliver, emulator, event, in_order, sink, sink_to, start, subscription};
 
-/// A server that takes connections and says nothing; gives its address, and a line for each connection that the other
-/// side closes.
+/// A server that accepts connections without responding; returns its address, and a message per connection closed by
+/// the other side.
 async fn silent() -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -49,21 +49,21 @@ async fn a_server_that_does_not_answer_the_handshake_is_given_up_and_the_connect
         assert!(took < Duration::from_secs(4), "{took:?}");
         tokio::time::timeout(Duration::from_secs(5), was_closed.recv()).await.expect("it was closed");
     }
-    // Also while another attempt waits for the same connection: what the first has sent must not go out when that comes
+    // Also while another attempt waits for the same connection: the first one's data must not be sent when that comes
     // alive.
     let first = tokio::spawn(attempt("projects/postrider-tests/topics/first"));
     tokio::time::sleep(Duration::from_millis(900)).await;
     let second = tokio::spawn(attempt("projects/postrider-tests/topics/second"));
     let (outcome, _) = first.await.unwrap();
     assert_eq!(silence(outcome), format!("no response from {address} within 1 s"));
-    // The platform gave it up for the first one's sake.
+    // The platform abandoned it because of the first one.
     let (outcome, took) = second.await.unwrap();
     assert_eq!(outcome, Outcome::Abandoned);
     assert!(took < Duration::from_millis(1_400), "it ended together with the first, after {took:?}");
 }
 
-/// Something between the sink and the emulator that can forget the connections that it has, as a firewall does: both
-/// sides still believe in them.
+/// A proxy between the sink and the emulator that can forget its connections, as a firewall does: both sides still
+/// believe in them.
 async fn forgetful(to: u16) -> (SocketAddr, watch::Sender<u32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -117,13 +117,12 @@ async fn a_server_that_freezes_fails_and_nothing_is_sent_when_it_thaws() {
     let begun = Instant::now();
     check_all(&deliver(&sink, &subscription, &[event(1_000, "last", "")]).await, "delivered");
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    // What had been written to the connection may be taken by the server, within its deadline; not what had not been
-    // sent.
+    // The server may accept data already written to the connection, within its deadline; but never unsent data.
     let messages = emulator.counts(&topic).unwrap().messages;
     assert!(messages <= 2 + 32 + 1, "{messages}");
 }
 
-/// What a silent server's attempt says.
+/// The failure of an attempt without a response.
 fn silence(outcome: Outcome) -> String {
     match outcome {
         Outcome::Silent(failure) => failure.message,
