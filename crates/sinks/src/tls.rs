@@ -93,9 +93,9 @@ impl TlsClient {
 /// Meaning of a TLS error for the owner of the destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TlsFault {
-    /// The certificate; describes its fault.
+    /// A fault of the certificate.
     Certificate(&'static str),
-    /// The handshake or the protocol; describes the fault.
+    /// A fault of the handshake or the protocol.
     Handshake(&'static str),
 }
 

@@ -215,7 +215,7 @@ impl Oracle {
         }
     }
 
-    /// The settled events of an attempt that have an unsettled one before them.
+    /// Records the settled events of an attempt that have an unsettled one before them.
     pub(super) fn look_ahead(&mut self, index: usize, ended: &[u64]) {
         let lane = &mut self.lanes[index];
         let mut behind = None;

@@ -159,7 +159,7 @@ impl Oracle {
         (below && !lane.known.as_ref().is_some_and(is_topic)).then_some(oldest + settings.suspend_after)
     }
 
-    /// Advances to `now`: hours due for judgement are no longer bad enough, will be later, or suspend.
+    /// Advances to `now`: an hour due for judgement is no longer bad enough, will be later, or suspends.
     pub fn judge_if_due(&mut self, now: Timestamp) {
         for index in 0..self.lanes.len() {
             if self.lanes[index].judge_at.is_some_and(|at| at <= now) {

@@ -114,7 +114,7 @@ impl World {
     }
 }
 
-/// In a lane's memory (see the crate `delivery`, `memory.rs`): offsets of the pause's start and end, and of the events
+/// In a lane's memory (see the crate `delivery`, `memory.rs`): the range of the pause, and the offset of the events
 /// settled ahead of the cursor, which follow their count.
 const PAUSE: std::ops::Range<usize> = 17..57;
 const TAKEN: usize = 61;

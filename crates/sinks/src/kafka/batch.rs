@@ -40,7 +40,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) subscription: &'a Subscription,
     pub(crate) events: &'a [Arc<LoggedEvent>],
     pub(crate) since: Instant,
-    /// Latest start of a wave after the attempt's start.
+    /// Latest start of a wave, counted from the attempt's start.
     pub(crate) begin_within: Duration,
 }
 

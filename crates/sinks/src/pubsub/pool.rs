@@ -43,7 +43,7 @@ struct Shared {
     client: Option<Arc<Client>>,
     /// Time of the last failure to get one, and what it means for deliveries.
     missed: Option<(Instant, Lack)>,
-    /// The last report to the operator, never repeated.
+    /// The last report to the operator; not repeated while it is the same.
     told: Option<String>,
 }
 

@@ -1,5 +1,4 @@
-//! Clients are shared by subscriptions with the same brokers, credentials and TLS, limited in number, and closed when
-//! unused.
+//! Clients are shared for equal brokers, credentials and TLS, limited in number, and closed when unused.
 
 use std::time::Instant;
 

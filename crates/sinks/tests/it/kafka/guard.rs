@@ -7,8 +7,7 @@ use parts::kafka::Listener;
 use super::*;
 use crate::conformance::{deliver, event};
 
-/// Whether this machine has a connection to `127.0.0.2:port`, or had one recently (Linux keeps closed ones for a
-/// minute).
+/// Whether this machine has a connection to `127.0.0.2:port`, or recently had one (Linux keeps them for a minute).
 fn is_connected_to_the_trap(port: u16) -> bool {
     let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let remote = format!("0200007F:{port:04X}");
