@@ -10,31 +10,31 @@ use simulation::run::Kind;
 /// Plays simulated worlds around the real engine.
 #[derive(Parser)]
 struct Args {
-    /// How many seeds.
+    /// Number of seeds.
     #[arg(long, default_value_t = 10_000)]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// How many threads.
+    /// Number of threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
-    /// How many of a failed world's last steps are shown.
+    /// Number of a failed world's last steps to show.
     #[arg(long, default_value_t = 40)]
     steps: usize,
-    /// Worlds that are more restless than most: slow storage, and a crash after each batch.
+    /// Worlds with slow storage, and a crash after each batch.
     #[arg(long)]
     restless: bool,
     /// Worlds without topics.
     #[arg(long, conflicts_with = "restless")]
     endpoints: bool,
-    /// Worlds in which the platform itself is in trouble at times.
+    /// Worlds with temporary outages of the platform itself.
     #[arg(long, conflicts_with_all = ["restless", "endpoints"])]
     outages: bool,
-    /// Worlds with a tenant that uses everything at once, beside others.
+    /// Worlds with a tenant that uses every resource at once, beside others.
     #[arg(long, conflicts_with_all = ["restless", "endpoints", "outages"])]
     hostile: bool,
-    /// Shows how the rate follows an endpoint's capacity.
+    /// Shows how the rate adapts to an endpoint's capacity.
     #[arg(long)]
     plot: bool,
 }

@@ -36,13 +36,13 @@ pub enum State {
 }
 
 impl State {
-    /// Whether nothing more is to be done.
+    /// Whether nothing remains to be done.
     pub fn is_settled(self) -> bool {
         !matches!(self, State::Owed | State::Retry | State::Throttled)
     }
 }
 
-/// One event for one subscription.
+/// An event owed to a subscription.
 #[derive(Clone, Debug)]
 pub struct Item {
     /// Its progress.
@@ -111,7 +111,7 @@ struct Unfed {
     last: Option<Timestamp>,
 }
 
-/// One subscription.
+/// Books of one subscription.
 #[derive(Clone, Debug)]
 pub struct Lane {
     /// The stored version.
@@ -172,7 +172,7 @@ pub struct Lane {
     resumed: (u32, u64),
 }
 
-/// The books.
+/// Books of all subscriptions.
 #[derive(Debug)]
 pub struct Oracle {
     /// All subscriptions.

@@ -63,14 +63,14 @@ impl Kind {
     }
 }
 
-/// A seed whose world broke a property.
+/// A seed whose world violated a property.
 #[derive(Clone, Debug)]
 pub struct Failed {
     /// The kind of the world.
     pub kind: Kind,
     /// The seed.
     pub seed: u64,
-    /// What was broken.
+    /// The violated property.
     pub violation: Violation,
     /// The world's last steps.
     pub steps: Vec<String>,

@@ -85,12 +85,12 @@ pub struct Fetched {
     pub body: Bytes,
 }
 
-/// A call.
+/// An HTTP call.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The method.
     pub method: Method,
-    /// The whole URL.
+    /// The full URL.
     pub url: String,
     /// Headers; `Host`, `Content-Length` and `User-Agent` are set here.
     pub headers: HeaderMap,
@@ -102,7 +102,7 @@ pub struct Call {
     pub timeout: Duration,
 }
 
-/// Makes calls. Cheap to clone.
+/// Client for HTTP calls. Cheap to clone.
 #[derive(Clone)]
 pub struct HttpClient {
     connector: Connector,
@@ -110,7 +110,7 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client on `connector`: its guard applies, or not if it is [`Connector::exempt`].
+    /// A client on `connector`: its guard applies, unless it is [`Connector::exempt`].
     pub fn new(connector: Connector) -> HttpClient {
         HttpClient { connector, holder: PLATFORM }
     }

@@ -75,16 +75,16 @@ impl From<GuardError> for ConnectError {
     }
 }
 
-/// Whether TLS is spoken on a connection.
+/// Whether a connection uses TLS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Security {
     /// No.
     Plain,
-    /// Yes, with what is offered by ALPN.
+    /// Yes, with these ALPN protocols.
     Tls(Alpn),
 }
 
-/// Makes connections. Cheap to clone.
+/// Opens guarded connections. Cheap to clone.
 #[derive(Clone)]
 pub struct Connector {
     guard: Guard,
@@ -93,7 +93,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// A connector whose guard has the operator's policy.
+    /// A connector with the operator's policy.
     pub fn new(resolver: Arc<Resolver>, policy: AddressPolicy, tls: TlsClient) -> Connector {
         Connector { guard: Guard::new(resolver, policy), tls, heard: Heard::default() }
     }

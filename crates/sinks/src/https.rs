@@ -33,7 +33,7 @@ use crate::connect::Connector;
 use crate::kept::sweep_often;
 use crate::{Delivery, Sink};
 
-/// Bounds of the HTTPS sink.
+/// Limits of the HTTPS sink.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HttpsSettings {
     /// Time limit of an attempt, from its start to the end of the response: look-up, connecting and TLS included.

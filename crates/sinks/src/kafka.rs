@@ -33,7 +33,7 @@ use crate::{Delivery, Sink};
 /// Allowance between the client's own time limits, all of them together.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// Bounds of the Kafka sink.
+/// Limits of the Kafka sink.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KafkaSettings {
     /// Time limit for a TCP connection to a broker, and again for TLS and SASL.

@@ -44,7 +44,7 @@ pub enum Access {
     },
 }
 
-/// Settings and bounds of the Pub/Sub sink.
+/// Settings and limits of the Pub/Sub sink.
 #[derive(Clone, Debug)]
 pub struct PubsubSettings {
     /// The service to publish to.
@@ -62,7 +62,7 @@ pub struct PubsubSettings {
 }
 
 impl PubsubSettings {
-    /// The defaults, for an access.
+    /// Default settings for an access.
     pub fn new(access: Access) -> PubsubSettings {
         PubsubSettings {
             access,

@@ -37,7 +37,7 @@ impl World {
         self.driver.is_some()
     }
 
-    /// Time at which the driver's timer fires, in true time. A sleep ends after its time, never before.
+    /// Time at which the driver's timer fires, in true time. A sleep never ends early.
     pub(super) fn timer(&self) -> Option<u64> {
         let at = self.driver.as_ref()?.poll_timeout()?;
         Some(self.time + at.since(self.steady()).as_micros() as u64)

@@ -1,4 +1,4 @@
-//! An HTTP connection: HTTP/1.1 driven by the attempt that uses it, or HTTP/2 shared by several.
+//! An HTTP connection: HTTP/1.1 driven by its current attempt, or HTTP/2 shared by several.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};

@@ -32,7 +32,7 @@ const TELLING: [&str; 8] = [
 /// Size of one read while a head is awaited.
 const CHUNK: usize = 4 * 1024;
 
-/// The head of an answer is longer than [`MAX_HEAD`].
+/// The head of a response is longer than [`MAX_HEAD`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the response headers are longer than 64 KiB")]
 pub(crate) struct HeadTooLong;
@@ -109,7 +109,7 @@ impl Head {
         Ok(false)
     }
 
-    /// Whether this line was the head's last.
+    /// Ends a line; returns whether it was the head's last.
     fn end_line(&mut self, out: &mut BytesMut) -> bool {
         let line = std::mem::take(&mut self.line);
         let is_blank = matches!(&line[..], b"\n" | b"\r\n");

@@ -214,7 +214,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether nothing is left and it was unused for a while.
+    /// Closes idle connections; returns whether none is left and it was unused for a while.
     fn sweep(&self, now: Instant, idle_timeout: Duration) -> bool {
         let mut open = self.open.lock();
         open.http1.retain(|resting| now < resting.since + idle_timeout);

@@ -220,7 +220,7 @@ impl Batch<'_> {
         outcome::of_error(error, self.since, self.topic.client.dials(), &self.names())
     }
 
-    /// Outcome of events without a report.
+    /// Outcome of events without a result.
     pub(crate) fn of_silence(&self) -> Outcome {
         self.of_error(&KrafkaError::timeout("an attempt"))
     }

@@ -56,7 +56,7 @@ pub(super) struct Topic {
 impl Keep for Topic {}
 
 impl Topic {
-    /// Whether the last attempt was ended by a failure.
+    /// Whether the last attempt ended with a failure.
     pub(super) fn is_ailing(&self) -> bool {
         self.ailing.load(Ordering::Relaxed)
     }
