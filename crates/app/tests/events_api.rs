@@ -156,7 +156,7 @@ fn requests_are_answered_in_time_and_pim_check_tells_of_them() {
     };
     let wrong = SigningKey::new(&Secret::new("wrong"));
     assert_eq!(post(&mut connect(), &wrong, ""), 401);
-    until(false, "none of them is genuine");
+    until(false, "none is genuine");
     let key = SigningKey::new(&Secret::new(secret));
     assert_eq!(post(&mut connect(), &key, ""), 200);
     until(true, "1 requests");
@@ -181,5 +181,5 @@ fn requests_are_answered_in_time_and_pim_check_tells_of_them() {
     took.sort_unstable();
     let at = |part: usize| took[(took.len() - 1) * part / 100];
     println!("{} answers: p50 {:?}, p99 {:?}, longest {:?}", took.len(), at(50), at(99), at(100));
-    until(true, &format!("{} taken", AT_ONCE * REQUESTS * EVENTS));
+    until(true, &format!("{} accepted", AT_ONCE * REQUESTS * EVENTS));
 }
