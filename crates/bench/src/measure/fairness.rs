@@ -84,12 +84,27 @@ impl SlowEndpoints {
 }
 
 async fn answer_late(request: Request<Incoming>, held: Arc<AtomicUsize>) -> Result<Response<Empty<Bytes>>, Infallible> {
-    held.fetch_add(1, Ordering::Relaxed);
+    let _held = Held::new(held);
     let read = request.into_body().collect().await;
     tokio::time::sleep(SLOW).await;
-    held.fetch_sub(1, Ordering::Relaxed);
     drop(read);
     Ok(Response::new(Empty::new()))
+}
+
+/// A request in flight. Dropped with its connection when the client gives up.
+struct Held(Arc<AtomicUsize>);
+
+impl Held {
+    fn new(count: Arc<AtomicUsize>) -> Held {
+        count.fetch_add(1, Ordering::Relaxed);
+        Held(count)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Bench<'_> {
