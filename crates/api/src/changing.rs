@@ -54,7 +54,7 @@ impl From<ChangeError> for NotChanged {
     }
 }
 
-/// Retries until there is no conflict. This merges concurrent PATCHes by field (contract page 7).
+/// Retries on conflict, which merges concurrent PATCHes by field (contract page 7).
 pub(crate) async fn until_won<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Refusal>
 where
     F: Future<Output = Result<T, NotChanged>>,

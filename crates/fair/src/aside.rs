@@ -42,7 +42,7 @@ impl Aside {
         }
         let place = self.places.one(holder).await;
         let done = tokio::task::spawn_blocking(move || {
-            // Held by the work, which continues even if nobody waits for it any more.
+            // Held by the work, which continues after its caller has given up.
             let _place = place;
             work()
         });

@@ -77,13 +77,13 @@ pub(crate) struct Plan {
     ready: Vec<u64>,
     /// Addresses with emails that are to join a summary.
     joins: BTreeSet<String>,
-    /// What is being sent: it holds a place.
+    /// Notifications being sent; each holds a slot.
     under_way: BTreeSet<u64>,
-    /// With so many items, those are left out that the outbox has dropped.
+    /// Number of items from which items that the outbox has dropped are removed.
     look_at: usize,
 }
 
-/// With fewer items than this nobody looks what the outbox has dropped.
+/// Below this number of items, dropped ones are not looked for.
 const FEW: usize = 4_096;
 
 #[derive(Debug)]

@@ -66,7 +66,7 @@ pub enum Mutation {
     ShareBySubscription,
     /// The wait for a connection counts towards an attempt's five seconds.
     CountWaiting,
-    /// There is no rate limit per PIM and host.
+    /// Attempts are not limited per PIM and host.
     NoHostRate,
     /// A lookup takes a slot before the cache is checked.
     PlaceBeforeCache,

@@ -339,7 +339,7 @@ impl Oracle {
 pub struct Asked {
     window: Vec<Counted>,
     failures: u64,
-    /// The destination of the memory; none = there is no memory.
+    /// Destination that the memory is about; `None` without a memory.
     destination: Option<String>,
     back: Option<Back>,
     unfed: Option<Unfed>,

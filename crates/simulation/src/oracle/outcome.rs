@@ -159,7 +159,7 @@ impl Oracle {
         (below && !lane.known.as_ref().is_some_and(is_topic)).then_some(oldest + settings.suspend_after)
     }
 
-    /// Advances to `now`: an hour due for judgement is no longer bad enough, will be later, or suspends.
+    /// Judges hours that are due at `now`. An hour that is not bad yet is judged again later; a bad one suspends.
     pub fn judge_if_due(&mut self, now: Timestamp) {
         for index in 0..self.lanes.len() {
             if self.lanes[index].judge_at.is_some_and(|at| at <= now) {

@@ -1,3 +1,5 @@
+//! Tests of what is passed to hyper and what ends a connection.
+
 use super::*;
 
 /// Bytes passed to hyper for these pieces, and the fault that ends the connection.
