@@ -54,6 +54,11 @@ uuid_id! {
     LogId
 }
 
+uuid_id! {
+    /// Id of a replay.
+    ReplayId
+}
+
 /// A PIM (the tenant), numbered by the store on registration; numbers are never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]

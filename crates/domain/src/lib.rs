@@ -24,10 +24,12 @@ pub mod destination;
 pub mod secret;
 
 pub mod exception;
+pub mod fate;
 pub mod lane_status;
 pub mod log_entry;
 pub mod notification;
 pub mod outcome;
+pub mod replay;
 
 pub mod nearest;
 pub mod scan;
@@ -35,6 +37,6 @@ pub mod scan;
 pub use clock::Clock;
 pub use event::{Event, LoggedEvent};
 pub use event_type::EventType;
-pub use id::{ClientId, LogId, PimId, Position, SubscriberId, SubscriptionId};
+pub use id::{ClientId, LogId, PimId, Position, ReplayId, SubscriberId, SubscriptionId};
 pub use secret::Secret;
 pub use time::{Now, ServiceHour, Timestamp};

@@ -74,7 +74,7 @@ async fn everything_is_there_after_opening_again() {
     let registered = store.add_pim(pim("a")).await.unwrap();
     let (subscriber, subscription) = sample::make(&store).await;
     store.append(PimId(1), (1..=700).map(|id| event(id, 100)).collect(), now()).await.unwrap();
-    store.save(&sample::own(&store).await, Save { mark: Position(9), lanes: Vec::new() }).await.unwrap();
+    store.save(&sample::own(&store).await, Save { mark: Position(9), ..Save::default() }).await.unwrap();
     let (events, ledger) = (
         store.read(Scope::Shard(Shard::FIRST), Position(1), ALL).await.unwrap().events,
         store.load(&sample::own(&store).await).await.unwrap(),

@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 pub use domain::exception::{Exception, ExceptionKind};
+use domain::fate::{DroppedBacklog, GivenUp, OutcomeCounts};
 use domain::log_entry::LogEntry;
 use domain::{Position, SubscriptionId};
 
 use crate::error::{StoreError, TenureError};
+use crate::replays::ReplaySave;
 use crate::shard::{Shards, Tenure};
 
 /// Saved state of one lane. A save of a generation before the lane began ([`LaneRecord::generation`]) doesn't change
@@ -29,6 +31,29 @@ pub struct LaneSave {
     pub drop_exceptions: bool,
     /// Log entries for the owner, merged as in [`crate::Entries::add_entry`].
     pub entries: Vec<LogEntry>,
+    /// Records about events that the lane settled without a delivery. Stored as entries are: they describe past events.
+    pub facts: Facts,
+}
+
+/// Records about settled events, needed to tell what became of them ([`crate::Kept`]).
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Facts {
+    /// Events given up.
+    pub given_up: Vec<GivenUp>,
+    /// Dropped backlogs. One with the same end as a stored one replaces it.
+    pub dropped: Vec<DroppedBacklog>,
+    /// Events delivered after they had been dropped: they were in flight.
+    pub delivered_late: Vec<Position>,
+    /// Outcomes to be added to the stored counts.
+    pub counts: Vec<OutcomeCounts>,
+}
+
+impl Facts {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        let Facts { given_up, dropped, delivered_late, counts } = self;
+        given_up.is_empty() && dropped.is_empty() && delivered_late.is_empty() && counts.is_empty()
+    }
 }
 
 /// State saved in one transaction.
@@ -38,6 +63,8 @@ pub struct Save {
     pub mark: Position,
     /// Lanes with changed state.
     pub lanes: Vec<LaneSave>,
+    /// Replays with progress.
+    pub replays: Vec<ReplaySave>,
 }
 
 /// Stored state of one lane.

@@ -7,7 +7,9 @@
 
 pub mod catalog;
 pub mod event_log;
+pub mod kept;
 pub mod ledger;
+pub mod replays;
 pub mod room;
 pub mod shard;
 pub mod snapshots;
@@ -44,8 +46,10 @@ pub use condition::Condition;
 pub use edit::{edit_client, edit_pim};
 pub use error::{AppendError, ChangeError, StoreError, TenureError};
 pub use event_log::{Appended, Chunk, EventLog, Floors, ReadLimit, Scope};
-pub use ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
+pub use kept::{Era, History, KeepBounds, Kept, KeptPage, KeptQuery, Recorded, Undelivered};
+pub use ledger::{Exception, ExceptionKind, Facts, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
 pub use memory::MemoryStore;
+pub use replays::{ReplaySave, Replays};
 pub use room::{Backlog, Pressed};
 pub use shard::{Epoch, NodeId, Shard, Shards, Spread, Tenure};
 pub use snapshots::{AppendNewError, Snapshot, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, StoredStatus};

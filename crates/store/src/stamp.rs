@@ -5,6 +5,7 @@ use std::mem::discriminant;
 
 use domain::log_entry::{Action, LogEntry};
 use domain::pim::{Pim, SourceKey};
+use domain::replay::ReplayStatus;
 use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Position, Timestamp};
@@ -102,6 +103,22 @@ pub fn stamp(
     let stands_at = if lane == LaneEffect::Reset { head } else { cursor };
     subscription.past_selections.retain(|(until, _)| *until > stands_at);
     Ok(Stamped { subscription, lane })
+}
+
+/// How a change of a subscription's status ends its running replay (contract page 9): cancelled by its owner's
+/// suspension, failed by the platform's or by the subscription's end. `None`: it goes on.
+pub fn replay_end(status: SubscriptionStatus) -> Option<(ReplayStatus, String)> {
+    match status {
+        SubscriptionStatus::Active => None,
+        SubscriptionStatus::Suspended(reason) if !reason.by_the_platform() => {
+            Some((ReplayStatus::Cancelled, "the subscription was suspended by its owner".to_owned()))
+        }
+        SubscriptionStatus::Suspended(reason) => {
+            Some((ReplayStatus::Failed, format!("the subscription was suspended: {reason}")))
+        }
+        SubscriptionStatus::Revoked => Some((ReplayStatus::Failed, "the subscription was revoked".to_owned())),
+        SubscriptionStatus::Deleted => Some((ReplayStatus::Failed, "the subscription was deleted".to_owned())),
+    }
 }
 
 /// Checks a subscriber against the stored one and returns it ready to be stored.

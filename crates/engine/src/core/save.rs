@@ -7,7 +7,7 @@ use delivery::Lane;
 use delivery::lane::FailureNote;
 use domain::log_entry::LogEntry;
 use domain::{Now, PimId, Position, SubscriptionId, Timestamp};
-use store::{Floors, LaneSave, Save, StoreError};
+use store::{Facts, Floors, LaneSave, Save, StoreError};
 
 use super::lanes::Entry;
 use super::{Core, Output};
@@ -115,7 +115,7 @@ impl Core {
                 lanes.push(entry.save(self.clock, self.routed, entries.remove(&slot).unwrap_or_default()));
             }
         }
-        let save = Save { mark: self.routed, lanes };
+        let save = Save { mark: self.routed, lanes, replays: Vec::new() };
         self.outputs.push_back(Output::Save { save: save.clone() });
         self.saver.state = State::Saving(save);
     }
@@ -184,6 +184,7 @@ impl Entry {
             settled: state.settled,
             drop_exceptions,
             entries: self.log_entries(dropped, |_| state.failures),
+            facts: Facts::default(),
         }
     }
 

@@ -215,7 +215,7 @@ pub async fn selections_that_the_lane_has_passed_go(store: &dyn Store) {
     }
     assert_eq!(stored.past_selections.len(), 2);
     let lane = LaneSave { cursor: Some(Position(2)), ..lane(&stored) };
-    store.save(&own(store).await, Save { mark: Position(1), lanes: vec![lane] }).await.unwrap();
+    store.save(&own(store).await, Save { mark: Position(1), lanes: vec![lane], ..Save::default() }).await.unwrap();
     append(store, PIM, "c", at(0)).await;
     let stored = put(store, changed(&stored, |next| next.selection = selection("fourth"))).await;
     let left: Vec<_> = stored.past_selections.iter().map(|(until, _)| until.0).collect();
@@ -232,6 +232,7 @@ pub(super) fn lane(of: &Subscription) -> LaneSave {
         settled: Vec::new(),
         drop_exceptions: false,
         entries: Vec::new(),
+        facts: Default::default(),
     }
 }
 

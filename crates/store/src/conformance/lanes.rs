@@ -23,7 +23,7 @@ fn exception(position: u64, failures: u8) -> Exception {
 }
 
 async fn save(store: &dyn Store, mark: u64, lane: LaneSave) {
-    store.save(&own(store).await, Save { mark: Position(mark), lanes: vec![lane] }).await.unwrap();
+    store.save(&own(store).await, Save { mark: Position(mark), lanes: vec![lane], ..Save::default() }).await.unwrap();
 }
 
 async fn record(store: &dyn Store) -> LaneRecord {
@@ -190,7 +190,7 @@ pub async fn a_suspension_stops_a_lane_that_follows_the_mark(store: &dyn Store) 
     append(store, PIM, "a b c", at(0)).await;
     save(store, 2, lane(&stored)).await;
     put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
-    store.save(&own(store).await, Save { mark: Position(4), lanes: Vec::new() }).await.unwrap();
+    store.save(&own(store).await, Save { mark: Position(4), ..Save::default() }).await.unwrap();
     assert_eq!(record(store).await.cursor, Some(Position(2)));
 }
 

@@ -28,7 +28,7 @@ fn all_before(rest: u64) -> Floors {
 /// A save that advances the mark and adds a log entry for a lane's owner.
 fn save(mark: u64, of: &Subscription) -> Save {
     let lane = LaneSave { cursor: Some(Position(mark)), entries: vec![error("it failed", at(0))], ..lane(of) };
-    Save { mark: Position(mark), lanes: vec![lane] }
+    Save { mark: Position(mark), lanes: vec![lane], ..Save::default() }
 }
 
 /// A suspension by the platform.
@@ -51,7 +51,7 @@ pub async fn whoever_was_taken_over_is_fenced(a: &dyn Store, b: &dyn Store) {
     let first = a.take(Shard::FIRST).await.unwrap();
     let (_, stored) = make(a).await;
     append(a, PIM, "a b", at(0)).await;
-    a.save(&old, Save { mark: Position(2), lanes: Vec::new() }).await.unwrap();
+    a.save(&old, Save { mark: Position(2), ..Save::default() }).await.unwrap();
     b.take(Shard::FIRST).await.unwrap();
     let new = b.take(shard).await.unwrap();
     assert_eq!(new.epoch, Epoch(old.epoch.0 + 1));
@@ -88,8 +88,8 @@ pub async fn whoever_was_taken_over_is_fenced(a: &dyn Store, b: &dyn Store) {
 pub async fn an_owner_that_takes_its_shard_anew_is_fenced_in_the_old_epoch(a: &dyn Store, _: &dyn Store) {
     let (old, new) = (own(a).await, own(a).await);
     assert_eq!((old.node, old.epoch.0 + 1), (new.node, new.epoch.0));
-    is_fenced(a.save(&old, Save { mark: Position(1), lanes: Vec::new() }).await);
-    a.save(&new, Save { mark: Position(1), lanes: Vec::new() }).await.unwrap();
+    is_fenced(a.save(&old, Save { mark: Position(1), ..Save::default() }).await);
+    a.save(&new, Save { mark: Position(1), ..Save::default() }).await.unwrap();
 }
 
 /// Each shard has its own owner.
@@ -97,8 +97,8 @@ pub async fn a_takeover_is_of_one_shard(a: &dyn Store, b: &dyn Store) {
     let (near, far) = (own(a).await, a.take(a.shard_of(FAR)).await.unwrap());
     assert_ne!(near.shard, far.shard);
     b.take(far.shard).await.unwrap();
-    a.save(&near, Save { mark: Position(1), lanes: Vec::new() }).await.unwrap();
-    is_fenced(a.save(&far, Save { mark: Position(1), lanes: Vec::new() }).await);
+    a.save(&near, Save { mark: Position(1), ..Save::default() }).await.unwrap();
+    is_fenced(a.save(&far, Save { mark: Position(1), ..Save::default() }).await);
 }
 
 /// Appends and changes need no ownership; the owner is notified.
@@ -145,7 +145,7 @@ pub async fn shards_share_nothing(a: &dyn Store, _: &dyn Store) {
     assert_eq!(a.changed_since(far, None).await.unwrap(), before);
     assert_eq!(a.changed_since(near, None).await.unwrap().1, std::slice::from_ref(&stored));
     let (near, far) = (a.take(near).await.unwrap(), a.take(far).await.unwrap());
-    a.save(&near, Save { mark: Position(4), lanes: Vec::new() }).await.unwrap();
+    a.save(&near, Save { mark: Position(4), ..Save::default() }).await.unwrap();
     assert_eq!(a.load(&far).await.unwrap(), Default::default());
     // A lane belongs to its own shard.
     let lanes = a.load(&near).await.unwrap().lanes;
