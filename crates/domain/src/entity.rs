@@ -16,6 +16,13 @@ impl Entity {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The uuid or code, without the kind: `6a9f8486-2c36-4680-b87f-6f5f8f01b6cf`, `packshots/front`. Entities of
+    /// different kinds may share it.
+    pub fn key(&self) -> &str {
+        let key = self.0.split_once(' ').map_or(&*self.0, |(_, key)| key);
+        if self.0.starts_with(BY_IDENTIFIER) { key.strip_prefix("identifier/").unwrap_or(key) } else { key }
+    }
 }
 
 impl fmt::Display for Entity {
@@ -64,6 +71,8 @@ const KINDS: &[Kind] = &[
 
 /// Versions before 7.0 have no uuids; their products are identified by identifier.
 const PRODUCT_IDENTIFIER: Path = &["product", "identifier"];
+/// Start of the text of such a product.
+const BY_IDENTIFIER: &str = "product identifier/";
 
 /// The entity of an event. None for types of no known family, and if the data lacks it.
 pub fn entity_of(event_type: &str, data: &str) -> Option<Entity> {
@@ -97,7 +106,7 @@ fn by_fields(event_type: &str, data: &str) -> Option<Entity> {
 }
 
 fn product_by_identifier(data: &str) -> Option<Entity> {
-    let mut text = String::from("product identifier/");
+    let mut text = String::from(BY_IDENTIFIER);
     push_code(&mut text, data, PRODUCT_IDENTIFIER, false).then(|| Entity(text.into_boxed_str()))
 }
 
@@ -156,6 +165,18 @@ mod tests {
         };
         assert_ne!(key("a/b", "c"), key("a", "b/c"));
         assert_ne!(key("a%2Fb", "c"), key("a/b", "c"));
+    }
+
+    #[test]
+    fn an_entity_is_found_by_its_uuid_or_code() {
+        let check = |short_type: &str, data: &str, expect: &str| {
+            let entity = entity_of(&format!("{PIM_PREFIX}{short_type}"), data).expect("an entity");
+            assert_eq!(entity.key(), expect, "{entity}");
+        };
+        check("product.created", r#"{"product":{"uuid":"6a9f"}}"#, "6a9f");
+        check("product.deleted", r#"{"product":{"identifier":"A 1"}}"#, "A 1");
+        check("product-model.updated", r#"{"product_model":{"code":"identifier/tee"}}"#, "identifier/tee");
+        check("asset.updated", r#"{"asset":{"asset_family":{"code":"f"},"code":"a b"}}"#, "f/a b");
     }
 
     #[test]

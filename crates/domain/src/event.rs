@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::entity::{Entity, entity_of};
 use crate::id::{PimId, Position};
-use crate::scan::Scan;
+use crate::scan::{self, Scan};
 use crate::time::Timestamp;
 use crate::trace_parent::TraceParent;
 
@@ -114,6 +115,16 @@ impl Event {
             None => Cow::Borrowed(self.id()),
             Some(source) => Cow::Owned(format!("{source}\0{}", self.id())),
         }
+    }
+
+    /// The author's identifier, `data.author.identifier`.
+    pub fn author(&self) -> Option<Cow<'_, str>> {
+        Scan::new(scan::find(self.data(), &["author", "identifier"])?).string()
+    }
+
+    /// The entity that the event is about.
+    pub fn entity(&self) -> Option<Entity> {
+        entity_of(self.event_type(), self.data())
     }
 
     fn part(&self, index: usize) -> &str {

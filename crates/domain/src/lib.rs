@@ -23,6 +23,7 @@ pub mod credential;
 pub mod destination;
 pub mod secret;
 
+pub mod attempt;
 pub mod exception;
 pub mod fate;
 pub mod lane_status;

@@ -162,11 +162,15 @@ pub enum Action {
     SubscriptionResumedByTheUser,
     /// `subscription_revoked`
     SubscriptionRevoked,
+    /// `replay_started`
+    ReplayStarted,
+    /// `replay_cancelled`
+    ReplayCancelled,
 }
 
 impl Action {
     /// All actions, in the order of the contract.
-    pub const ALL: [Action; 11] = [
+    pub const ALL: [Action; 13] = [
         Action::SubscriberCreated,
         Action::SubscriberUpdated,
         Action::SubscriberDeleted,
@@ -178,6 +182,8 @@ impl Action {
         Action::SubscriptionSuspendedByThePlatform,
         Action::SubscriptionResumedByTheUser,
         Action::SubscriptionRevoked,
+        Action::ReplayStarted,
+        Action::ReplayCancelled,
     ];
 
     /// Name in log entries.
@@ -194,6 +200,8 @@ impl Action {
             Action::SubscriptionSuspendedByThePlatform => "subscription_suspended_by_the_platform",
             Action::SubscriptionResumedByTheUser => "subscription_resumed_by_the_user",
             Action::SubscriptionRevoked => "subscription_revoked",
+            Action::ReplayStarted => "replay_started",
+            Action::ReplayCancelled => "replay_cancelled",
         }
     }
 }

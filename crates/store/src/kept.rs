@@ -82,11 +82,11 @@ impl History {
 pub struct KeptQuery {
     /// Event types; empty = all.
     pub types: Vec<String>,
-    /// Entity, as in [`domain::entity::entity_of`].
+    /// Uuid or code of the entity ([`Entity::key`](domain::entity::Entity::key)).
     pub entity: Option<String>,
-    /// Event id.
-    pub id: Option<String>,
-    /// Author: the attribute `author`.
+    /// Event ids; empty = all.
+    pub ids: Vec<String>,
+    /// Identifier of the author ([`Event::author`](domain::Event::author)).
     pub author: Option<String>,
     /// Inclusive start of acceptance.
     pub since: Option<Timestamp>,
@@ -96,6 +96,19 @@ pub struct KeptQuery {
     pub before: Option<Position>,
     /// Maximum number of events.
     pub limit: usize,
+}
+
+impl KeptQuery {
+    /// Whether the event matches, ignoring paging.
+    pub fn asks_for(&self, logged: &LoggedEvent) -> bool {
+        let LoggedEvent { event, accepted_at, .. } = logged;
+        (self.types.is_empty() || self.types.iter().any(|wanted| wanted == event.event_type()))
+            && (self.ids.is_empty() || self.ids.iter().any(|wanted| wanted == event.id()))
+            && self.since.is_none_or(|since| since <= *accepted_at)
+            && self.until.is_none_or(|until| *accepted_at < until)
+            && self.author.as_ref().is_none_or(|wanted| event.author().is_some_and(|author| author == *wanted))
+            && self.entity.as_ref().is_none_or(|wanted| event.entity().is_some_and(|entity| entity.key() == wanted))
+    }
 }
 
 /// Events found, newest first.
