@@ -1,9 +1,13 @@
 //! What became of an accepted event for one subscription (contract page 8, "Kept events").
 
+use std::fmt;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use crate::exception::{Exception, ExceptionKind};
 use crate::id::Position;
-use crate::outcome::ErrorReason;
+use crate::outcome::{ErrorReason, SuspensionReason};
 use crate::time::Timestamp;
 
 /// Fate of an event for a subscription.
@@ -137,9 +141,143 @@ pub enum Whereabouts {
     /// Given up; possibly not saved yet.
     GivenUp(GivenUp),
     /// Dropped; possibly not saved yet.
-    Dropped(DropReason),
+    Dropped {
+        /// Cause.
+        reason: DropReason,
+        /// Time of the drop.
+        at: Timestamp,
+        /// [`DroppedBacklog::uncertain`].
+        uncertain: bool,
+    },
+    /// Delivered, whatever the store knows.
+    Delivered,
     /// The lane is past it: the store knows if it was given up or dropped, otherwise it was delivered.
     Passed,
+}
+
+impl Whereabouts {
+    /// A waiting event, by its exception.
+    pub fn waits(exception: &Exception) -> Whereabouts {
+        let Exception { kind, failures, due_at, first_tried_at, .. } = exception;
+        // A throttled event that was never tried has its turn to come: the platform itself undid its attempt.
+        let throttled = *kind == ExceptionKind::Throttled && *first_tried_at > Timestamp::EPOCH;
+        if *kind == ExceptionKind::Predecessor || !throttled && *failures == 0 {
+            return Whereabouts::Waiting;
+        }
+        Whereabouts::WaitingForRetry { failures: *failures, throttled, due_at: *due_at }
+    }
+}
+
+/// Why an event has its fate. Displayed, it is the message for a person.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// Accepted before the subscription was created.
+    NotYetCreated,
+    /// The subscription did not name its type.
+    OtherType(String),
+    /// The filter excluded it: the part that did not hold, in the filter's own syntax.
+    Excluded(String),
+    /// Accepted while the subscription was suspended without hold.
+    Suspended {
+        /// Reason of the suspension.
+        reason: SuspensionReason,
+        /// Start of the suspension.
+        since: Timestamp,
+    },
+    /// Accepted after the subscription was revoked or deleted.
+    Over {
+        /// Time of that.
+        since: Timestamp,
+    },
+    /// Not tried yet.
+    Waits,
+    /// Held by a suspension.
+    Held {
+        /// Reason of the suspension.
+        reason: SuspensionReason,
+    },
+    /// An attempt is in flight.
+    InFlight,
+    /// Waits for a retry.
+    Retry {
+        /// Failed attempts so far.
+        failures: u8,
+    },
+    /// The destination throttles it.
+    Throttled,
+    /// Delivered.
+    Delivered,
+    /// Given up.
+    GivenUp(GivenUp),
+    /// Dropped.
+    Dropped {
+        /// Cause.
+        reason: DropReason,
+        /// Time of the drop.
+        at: Timestamp,
+        /// [`DroppedBacklog::uncertain`].
+        uncertain: bool,
+    },
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::NotYetCreated => f.write_str("The event was accepted before the subscription was created."),
+            Why::OtherType(event_type) => write!(f, "The subscription did not include the type {event_type}."),
+            Why::Excluded(condition) => {
+                write!(f, "The subscription's filter excluded the event: {condition} did not hold.")
+            }
+            Why::Suspended { reason, since } => write!(
+                f,
+                "The event was accepted while the subscription was suspended without hold, since {since}: {reason}."
+            ),
+            Why::Over { since } => {
+                write!(f, "The event was accepted after the subscription had ended at {since}.")
+            }
+            Why::Waits => f.write_str("The event waits for its first attempt."),
+            Why::Held { reason } => {
+                write!(f, "The event is held until the subscription is resumed. It is suspended: {reason}.")
+            }
+            Why::InFlight => f.write_str("An attempt to deliver the event is in progress."),
+            Why::Retry { failures: 0 } => f.write_str("The event waits for another attempt."),
+            Why::Retry { failures: 1 } => f.write_str("The event waits for a retry after 1 failed attempt."),
+            Why::Retry { failures } => {
+                write!(f, "The event waits for a retry after {failures} failed attempts.")
+            }
+            Why::Throttled => {
+                f.write_str("The destination answered 429 (too many requests). The event waits to be sent again.")
+            }
+            Why::Delivered => f.write_str("The destination accepted the event."),
+            Why::GivenUp(GivenUp { reason, status, attempts, at, .. }) => {
+                let attempts = if *attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
+                write!(f, "The event was given up at {at} after {attempts}: {}", reason.sentence())?;
+                match status {
+                    Some(status) => write!(f, " (status {status})."),
+                    None => f.write_str("."),
+                }
+            }
+            Why::Dropped { reason, at, uncertain } => {
+                write!(f, "The event was dropped at {at}: {reason}.")?;
+                if *uncertain {
+                    f.write_str(" It may have been delivered: progress had not been recorded when it was dropped.")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DropReason::Suspended => "the subscription was suspended without hold",
+            DropReason::Revoked => "the subscription was revoked",
+            DropReason::HoldEnded => "hold was switched off while the subscription was suspended",
+            DropReason::Expired => "it exceeded the platform's retention before it was delivered",
+            DropReason::GaveWay => "the platform's log was nearly full, and held events are dropped first",
+        })
+    }
 }
 
 /// Outcomes of attempts within five minutes.
@@ -153,4 +291,20 @@ pub struct OutcomeCounts {
     pub failed: u64,
     /// Throttled attempts.
     pub throttled: u64,
+}
+
+impl OutcomeCounts {
+    /// Length of a step.
+    pub const STEP: Duration = Duration::from_secs(300);
+
+    /// No outcomes in the step that contains `at`.
+    pub fn at(at: Timestamp) -> OutcomeCounts {
+        let step = Self::STEP.as_micros() as i64;
+        OutcomeCounts { from: Timestamp::from_micros(at.as_micros().div_euclid(step) * step), ..Self::default() }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        (self.delivered, self.failed, self.throttled) == (0, 0, 0)
+    }
 }

@@ -69,6 +69,12 @@ impl Filter {
         self.0.program.run(facets)
     }
 
+    /// The part that excludes the event, in filter syntax: the condition that does not hold, or the alternatives of
+    /// which none holds. `None` if the event passes.
+    pub fn unmet(&self, facets: &Facets<'_>) -> Option<String> {
+        self.0.expr.unmet(facets).map(ToString::to_string)
+    }
+
     /// Whether it tests `attribute`, `scope`, `channel` or `locale`, which only the two delta types have. Such a
     /// condition is always false for events of other types.
     pub fn uses_delta_fields(&self) -> bool {

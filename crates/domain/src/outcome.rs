@@ -125,6 +125,12 @@ impl Failure {
         Failure { reason, code: Failure::NO_HTTP_STATUS, message: message.into(), answer: None }
     }
 
+    /// HTTP status of the endpoint, if there was an exchange.
+    pub fn status(&self) -> Option<u16> {
+        let answered = self.answer.as_ref().map(|answer| answer.status);
+        answered.or_else(|| (self.code != Failure::NO_HTTP_STATUS).then_some(self.code))
+    }
+
     /// Whether both failures are equal: their log entries are merged.
     pub fn is_like(&self, other: &Failure) -> bool {
         (self.reason, self.code, &self.message) == (other.reason, other.code, &other.message)

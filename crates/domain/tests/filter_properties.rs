@@ -168,6 +168,19 @@ proptest! {
     }
 
     #[test]
+    fn the_unmet_part_excludes_the_event_on_its_own(expr in expr(), (event_type, data) in event()) {
+        let Ok(Some(filter)) = Filter::parse(&expr.to_string()) else { return Ok(()) };
+        let data = data.to_string();
+        let facets = Facets::of(event_type, &data);
+        let unmet = filter.unmet(&facets);
+        prop_assert_eq!(unmet.is_none(), filter.matches(&facets), "{}\n{}", filter, data);
+        if let Some(unmet) = unmet {
+            let part = Filter::parse(&unmet).expect("a part of the filter").expect("not blank");
+            prop_assert!(!part.matches(&facets), "{} of {}", part, filter);
+        }
+    }
+
+    #[test]
     fn whatever_is_refused_is_refused_with_a_place(
         text in "(user|[a-z]{1,4}|and|or|not|in|=|\"|\\\\|\\(|\\)|\\[|\\]|,| |é|'){0,30}"
     ) {

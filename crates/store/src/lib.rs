@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod event_log;
+pub mod fate;
 pub mod kept;
 pub mod ledger;
 pub mod replays;

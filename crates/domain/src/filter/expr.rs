@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::facets::Facets;
+
 /// A filter expression.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Expr {
@@ -88,6 +90,21 @@ impl Field {
     }
 }
 
+impl Condition {
+    /// Whether an event with these facets meets it.
+    fn holds(&self, facets: &Facets<'_>) -> bool {
+        let values = self.values.as_slice();
+        let is = |facet: Option<&str>| facet.is_some_and(|facet| values.iter().any(|value| value == facet));
+        match self.field {
+            Field::User => is(facets.user()),
+            Field::UserType => is(facets.user_type()),
+            Field::Attribute => facets.attributes().has_one_of(values),
+            Field::Scope | Field::Channel => facets.scopes().has_one_of(values),
+            Field::Locale => facets.locales().has_one_of(values),
+        }
+    }
+}
+
 impl Expr {
     /// The conditions, from left to right.
     pub fn conditions(&self) -> Box<dyn Iterator<Item = &Condition> + '_> {
@@ -95,6 +112,16 @@ impl Expr {
             Expr::Or(parts) | Expr::And(parts) => Box::new(parts.iter().flat_map(Expr::conditions)),
             Expr::Not(inner) => inner.conditions(),
             Expr::Condition(condition) => Box::new(std::iter::once(condition)),
+        }
+    }
+
+    /// The smallest part that alone makes the expression false; `None` if it is true.
+    pub(super) fn unmet(&self, facets: &Facets<'_>) -> Option<&Expr> {
+        match self {
+            Expr::And(parts) => parts.iter().find_map(|part| part.unmet(facets)),
+            Expr::Or(parts) => parts.iter().all(|part| part.unmet(facets).is_some()).then_some(self),
+            Expr::Not(inner) => inner.unmet(facets).is_none().then_some(self),
+            Expr::Condition(condition) => (!condition.holds(facets)).then_some(self),
         }
     }
 
