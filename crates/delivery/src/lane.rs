@@ -21,6 +21,7 @@ mod trouble;
 mod load;
 mod save;
 mod status;
+mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 mod configure;
 mod drops;
+mod facts;
 mod host_rate;
 mod input;
 mod lacks;
@@ -246,6 +247,8 @@ impl Core {
             if at_work && entry.lane.is_in_service() {
                 entry.lane.handle(self.now, delivery::Input::Held);
                 self.pump(slot);
+            } else if !entry.facts.is_empty() {
+                self.mark_unsaved(slot);
             }
         }
         self.saver.urgent = true;

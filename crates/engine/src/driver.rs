@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::subscription::Subscription;
 use domain::{Now, Position, SubscriptionId, Timestamp};
@@ -212,6 +213,17 @@ impl Driver {
     /// Delivery status of a subscription.
     pub fn status(&mut self, id: SubscriptionId, now: impl Into<Now>) -> Option<Standing> {
         self.core.status(id, now)
+    }
+
+    /// Where an event of a subscription is, provided its selection includes the event; `None` if the subscription is
+    /// unknown.
+    pub fn whereabouts(&self, id: SubscriptionId, position: Position) -> Option<Whereabouts> {
+        self.core.whereabouts(id, position)
+    }
+
+    /// Outcomes of a subscription that are not saved yet.
+    pub fn outcome_counts(&self, id: SubscriptionId) -> Vec<OutcomeCounts> {
+        self.core.outcome_counts(id)
     }
 
     /// Survey of all lanes, with the figures of the `at_most` oldest subscriptions.

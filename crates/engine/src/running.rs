@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
 use domain::subscription::Subscription;
@@ -115,6 +116,23 @@ impl Engine {
             self.count_backlog(&mut status, reach, &subscription).await;
         }
         Some(status)
+    }
+
+    /// Where an event of a subscription is, provided its selection includes the event; `None` if the subscription has
+    /// no lane here or the loop has ended. Ask before reading the store's records ([`store::fate::judge`]).
+    pub async fn whereabouts(&self, id: SubscriptionId, position: Position) -> Option<Whereabouts> {
+        let (answer, answered) = oneshot::channel();
+        self.questions.send(Question::Whereabouts(id, position, answer)).await.ok()?;
+        answered.await.ok()?
+    }
+
+    /// Outcomes of a subscription that are not saved yet, by step; to be added to those of the store.
+    pub async fn outcome_counts(&self, id: SubscriptionId) -> Vec<OutcomeCounts> {
+        let (answer, answered) = oneshot::channel();
+        match self.questions.send(Question::OutcomeCounts(id, answer)).await {
+            Ok(()) => answered.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Counters of the running engine.

@@ -4,9 +4,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::outcome::Lack;
 use domain::subscription::Subscription;
-use domain::{Clock, LoggedEvent, SubscriptionId};
+use domain::{Clock, LoggedEvent, Position, SubscriptionId};
 use futures_util::FutureExt;
 use sinks::heard::Heard;
 use sinks::{Delivery, Sink, TraceParents};
@@ -26,6 +27,10 @@ const ANSWERS_AT_ONCE: usize = 512;
 pub(crate) enum Question {
     /// Status of a lane, and start of the uncounted part of its backlog.
     Status(SubscriptionId, oneshot::Sender<Option<Standing>>),
+    /// Where an event of a subscription is.
+    Whereabouts(SubscriptionId, Position, oneshot::Sender<Option<Whereabouts>>),
+    /// Unsaved outcomes of a subscription.
+    OutcomeCounts(SubscriptionId, oneshot::Sender<Vec<OutcomeCounts>>),
     /// Survey of all lanes, with the figures of at most this many subscriptions.
     Survey(usize, oneshot::Sender<Survey>),
 }
@@ -138,6 +143,8 @@ impl Shell {
         // The caller may be gone.
         match question {
             Question::Status(id, answer) => _ = answer.send(self.driver.status(id, self.around.clock.now())),
+            Question::Whereabouts(id, position, answer) => _ = answer.send(self.driver.whereabouts(id, position)),
+            Question::OutcomeCounts(id, answer) => _ = answer.send(self.driver.outcome_counts(id)),
             Question::Survey(at_most, answer) => _ = answer.send(self.driver.survey(at_most)),
         }
     }

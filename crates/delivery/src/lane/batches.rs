@@ -5,7 +5,7 @@ use domain::destination::BatchLimits;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::{Position, Timestamp};
 
-use super::settle::too_old;
+use super::settle::{Cause, too_old};
 use super::trouble::pause;
 use super::{Attempt, Flight, Lane, Phase, Silence};
 use crate::backoff::Backoff;
@@ -89,8 +89,9 @@ impl Lane {
                     self.settled_ahead(&flight, &back);
                 }
                 Outcome::Refused(failure) => {
+                    let cause = Cause::of(&failure);
                     self.failed(failure, true, flight.id());
-                    self.give_up(&flight);
+                    self.give_up(&flight, cause);
                     self.settled_ahead(&flight, &back);
                 }
                 Outcome::Silent(_) if undecided => back.push(flight),
@@ -238,6 +239,9 @@ impl Lane {
                 self.wait_for_turn(&flight, until, 0);
             } else if flight.event.position < self.expired_before {
                 // Its place is gone, as are those behind it.
+                // The attempt is among the failures already.
+                let attempts = flight.attempts(self).saturating_sub(1).max(1);
+                self.record_given_up(flight.event.position, Cause::of(&too_old()), attempts);
                 self.failed(too_old(), false, flight.id());
                 self.given_up += 1;
             } else if running {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::exception::Exception;
+use domain::fate::GivenUp;
 use domain::outcome::Failure;
 use domain::{Now, Position, Timestamp};
 
@@ -19,6 +20,10 @@ pub(super) struct Unsaved {
     changed: BTreeSet<Position>,
     settled: BTreeSet<Position>,
     failures: Vec<FailureNote>,
+    /// Events given up. Recorded once the cursor has passed them: until then a crash makes the lane try them again.
+    pub(super) given_up: Vec<GivenUp>,
+    /// Events delivered after the lane had stopped.
+    pub(super) late: Vec<Position>,
     /// The cursor of the last save.
     pub(super) cursor: Option<Position>,
     /// The memory must be saved at once.
@@ -78,6 +83,10 @@ pub struct LaneState {
     pub settled: Vec<Position>,
     /// Notes to the owner.
     pub failures: Vec<FailureNote>,
+    /// Events given up.
+    pub given_up: Vec<GivenUp>,
+    /// Events delivered after the lane had stopped.
+    pub late: Vec<Position>,
     /// Memory for [`Lane::restore`]; `None` = unchanged.
     pub memory: Option<Vec<u8>>,
 }
@@ -104,6 +113,7 @@ impl Lane {
     pub fn is_urgent(&self) -> bool {
         !self.unsaved.changed.is_empty()
             || !self.unsaved.failures.is_empty()
+            || !self.unsaved.late.is_empty()
             || self.unsaved.memory
             || self.unsaved.anew
     }
@@ -114,9 +124,26 @@ impl Lane {
         notes.into_iter().map(|note| FailureNote { latest: now.on_the_wall(note.latest), ..note }).collect()
     }
 
+    /// Takes the records of settled events that are ready to be saved: those given up, and those delivered late. An
+    /// event that a crash would make the lane try again is not settled for good yet.
+    pub fn take_settled(&mut self, now: impl Into<Now>) -> (Vec<GivenUp>, Vec<Position>) {
+        let now = now.into();
+        let all = std::mem::take(&mut self.unsaved.given_up);
+        let (ready, rest) = all.into_iter().partition(|given_up| self.is_past(given_up.position));
+        self.unsaved.given_up = rest;
+        let on_the_wall = |given_up: GivenUp| GivenUp { at: now.on_the_wall(given_up.at), ..given_up };
+        (ready.into_iter().map(on_the_wall).collect(), std::mem::take(&mut self.unsaved.late))
+    }
+
+    /// Whether the lane would not try a settled event again after a restart, once it is saved.
+    fn is_past(&self, position: Position) -> bool {
+        self.is_stopped() || self.ahead.contains(&position) || self.cursor().is_none_or(|cursor| position < cursor)
+    }
+
     /// Whether there is anything to save.
     pub fn is_unsaved(&self) -> bool {
         self.is_urgent()
+            || self.unsaved.given_up.iter().any(|given_up| self.is_past(given_up.position))
             || !self.unsaved.settled.is_empty()
             || self.unsaved.cursor != self.cursor()
             || self.memory_due()
@@ -149,6 +176,7 @@ impl Lane {
         self.unsaved.cursor = cursor;
         self.unsaved.anew = false;
         let changed = std::mem::take(&mut self.unsaved.changed);
+        let (given_up, late) = self.take_settled(now);
         LaneState {
             cursor,
             changed: changed
@@ -158,6 +186,8 @@ impl Lane {
                 .collect(),
             settled: std::mem::take(&mut self.unsaved.settled).into_iter().collect(),
             failures: self.take_failures(now),
+            given_up,
+            late,
             memory: with_memory.then(|| {
                 let learnt = (&self.pace, &self.window, self.backoff.as_ref(), self.unfed.as_ref());
                 crate::memory::write(self.options.destination, learnt, &self.ahead, now)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::exception::{Exception, ExceptionKind};
+use domain::fate::GivenUp;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::{Position, Timestamp};
 
@@ -41,24 +42,27 @@ impl Lane {
             Outcome::Silent(failure) => {
                 self.window.silent(self.now);
                 self.unsaved.memory = true;
+                let cause = Cause::of(&failure);
                 self.failed(failure, false, flight.id());
-                self.try_later(&flight);
+                self.try_later(&flight, cause);
             }
             Outcome::Failed(failure) => {
+                let cause = Cause::of(&failure);
                 self.failed(failure, true, flight.id());
-                self.try_later(&flight);
+                self.try_later(&flight, cause);
             }
             Outcome::Refused(failure) => {
+                let cause = Cause::of(&failure);
                 self.failed(failure, true, flight.id());
-                self.give_up(&flight);
+                self.give_up(&flight, cause);
                 self.judge();
             }
             Outcome::Broken(failure) => {
-                let reason = failure.reason;
+                let cause = Cause::of(&failure);
                 // A rejection by the guard says nothing about the endpoint (contract page 7, "Success window").
-                self.failed(failure, reason != ErrorReason::DestinationForbidden, flight.id());
-                self.give_up(&flight);
-                self.suspend(SuspensionReason::Destination(reason));
+                self.failed(failure, cause.reason != ErrorReason::DestinationForbidden, flight.id());
+                self.give_up(&flight, cause);
+                self.suspend(SuspensionReason::Destination(cause.reason));
             }
             Outcome::NotProcessed(failure) => self.not_processed(flight, failure),
             Outcome::Ours(_) => self.untried(flight),
@@ -67,10 +71,10 @@ impl Lane {
     }
 
     /// Follows the retry schedule until it is exhausted.
-    fn try_later(&mut self, flight: &Flight) {
+    fn try_later(&mut self, flight: &Flight, cause: Cause) {
         match self.settings.retry_delays.get(usize::from(flight.failures)).copied() {
             Some(delay) => self.wait_for_retry(flight, delay),
-            None => self.give_up(flight),
+            None => self.give_up(flight, cause),
         }
         self.judge();
     }
@@ -87,11 +91,12 @@ impl Lane {
     /// failure is reported to the owner.
     fn late(&mut self, flight: Flight, outcome: Outcome) {
         match outcome {
-            Outcome::Delivered => {}
+            Outcome::Delivered => self.unsaved.late.push(flight.event.position),
             Outcome::Failed(failure)
             | Outcome::Silent(failure)
             | Outcome::Refused(failure)
             | Outcome::Broken(failure) => {
+                self.record_given_up(flight.event.position, Cause::of(&failure), flight.attempts(self));
                 self.note(failure, flight.id());
             }
             Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {
@@ -116,8 +121,9 @@ impl Lane {
                     .into(),
                 answer: None,
             };
+            let cause = Cause::of(&failure);
             self.failed(failure, true, flight.id());
-            self.give_up(&flight);
+            self.give_up(&flight, cause);
             return self.judge();
         }
         let asked = retry_after
@@ -164,9 +170,15 @@ impl Lane {
     }
 
     /// Settles the event undelivered.
-    pub(super) fn give_up(&mut self, flight: &Flight) {
+    pub(super) fn give_up(&mut self, flight: &Flight, cause: Cause) {
         self.given_up += 1;
+        self.record_given_up(flight.event.position, cause, flight.attempts(self));
         self.done(flight);
+    }
+
+    /// Records that an event was given up ([`domain::fate`]).
+    pub(super) fn record_given_up(&mut self, position: Position, Cause { reason, status }: Cause, attempts: u8) {
+        self.unsaved.given_up.push(GivenUp { position, reason, status, attempts, at: self.now });
     }
 
     /// Gives up a waiting event without an attempt.
@@ -179,6 +191,8 @@ impl Lane {
 
     /// A waiting event no longer in the log.
     pub(super) fn lost(&mut self, position: Position) {
+        let attempts = self.waiting.get(position).map_or(0, |exception| exception.failures);
+        self.record_given_up(position, Cause::of(&too_old()), attempts);
         self.failed(too_old(), false, None);
         self.given_up += 1;
         self.forget(position);
@@ -244,7 +258,27 @@ impl Lane {
     }
 }
 
+/// Why an event was given up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cause {
+    reason: ErrorReason,
+    status: Option<u16>,
+}
+
+impl Cause {
+    pub(super) fn of(failure: &Failure) -> Cause {
+        Cause { reason: failure.reason, status: failure.status() }
+    }
+}
+
 impl Flight {
+    /// Number of failed attempts, this one included. The attempts of a topic count for all of its events.
+    pub(super) fn attempts(&self, lane: &Lane) -> u8 {
+        let of_topic = lane.backoff.as_ref().filter(|backoff| self.event.position < backoff.tried_before);
+        let before = of_topic.map_or(0, |backoff| u8::try_from(backoff.failures).unwrap_or(u8::MAX));
+        before.max(self.failures).saturating_add(1)
+    }
+
     /// The event's id, for log entries.
     pub(super) fn id(&self) -> Option<String> {
         Some(self.event.event.id().to_owned())

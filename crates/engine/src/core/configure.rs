@@ -7,8 +7,9 @@ use domain::Position;
 use domain::destination::number_of;
 use domain::log_entry::LogEntry;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use store::LaneRecord;
+use store::{Facts, LaneRecord};
 
+use super::facts::why_stopped;
 use super::host_rate::HostOf;
 use super::lanes::{Entry, LaneId};
 use super::{Core, Output};
@@ -35,6 +36,7 @@ impl Core {
             let floor = [reach, lane.first_waiting()].into_iter().flatten().min();
             // Events before its cursor don't concern it, even those still to be routed.
             let slot = self.insert(subscription, lane, reach.unwrap_or(Position::FIRST), floor);
+            self.was_restored(slot);
             let Some(id) = self.lane_id(slot) else { return };
             self.tell(id, if holds { delivery::Input::Held } else { delivery::Input::Timeout });
             return;
@@ -49,8 +51,17 @@ impl Core {
         let mut lane = Lane::restore(self.delivery.clone(), options, from, memory.as_deref(), exceptions, self.now);
         lane.handle(self.now, delivery::Input::Stopped);
         let floor = [cursor, lane.first_waiting()].into_iter().flatten().min();
+        let reason = why_stopped(&subscription, false);
         let slot = self.insert(subscription, lane, Position::FIRST, floor);
+        self.was_restored(slot);
+        self.record_stop(slot, reason);
         self.drop_backlog(slot, false);
+    }
+
+    fn was_restored(&mut self, slot: usize) {
+        if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) {
+            entry.restored = true;
+        }
     }
 
     /// The lane of a subscription that is not active and has nothing left to count.
@@ -83,6 +94,9 @@ impl Core {
             saving_floor: None,
             drop_exceptions: false,
             replaced: false,
+            restored: false,
+            facts: Facts::default(),
+            stopped: None,
             matched: 0,
             filtered_out: 0,
             delivered: 0,
@@ -127,6 +141,7 @@ impl Core {
         entry.lane.handle(self.now, delivery::Input::Stopped);
         let now = self.clock;
         let untold = entry.log_entries(Vec::new(), |lane| lane.take_failures(now));
+        self.take_facts(&mut entry);
         if entry.lane.in_flight() > 0 {
             entry.replaced = true;
             (entry.timer, entry.lack) = (None, None);
@@ -136,14 +151,32 @@ impl Core {
         untold
     }
 
+    /// Takes the records of a lane that is replaced; its successor's saves contain them.
+    fn take_facts(&mut self, entry: &mut Entry) {
+        let settled = entry.lane.take_settled(self.clock);
+        entry.settle(settled);
+        entry.record_dropped();
+        entry.stopped = None;
+        let facts = std::mem::take(&mut entry.facts);
+        if !facts.is_empty() {
+            self.saver.facts.push((entry.subscription.id, facts));
+        }
+    }
+
     /// Logs the last attempts of a replaced lane, and removes the lane after them.
     pub(super) fn pump_replaced(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         self.totals.given_up += entry.lane.take_given_up();
         let now = self.clock;
         let entries = entry.log_entries(Vec::new(), |lane| lane.take_failures(now));
+        let settled = entry.lane.take_settled(now);
+        entry.settle(settled);
+        let facts = std::mem::take(&mut entry.facts);
         let (id, over) = (entry.subscription.id, entry.lane.in_flight() == 0);
         self.saver.urgent |= !entries.is_empty();
+        if !facts.is_empty() {
+            self.saver.facts.push((id, facts));
+        }
         self.saver.entries.extend(entries.into_iter().map(|log_entry| (id, log_entry)));
         if over {
             self.entries[slot] = None;
@@ -196,9 +229,11 @@ impl Core {
                 self.tell(id, delivery::Input::Held);
                 self.tell(id, configured);
             }
-            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked if moved => self.stop_and_drop(slot),
+            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked if moved => {
+                self.stop_and_drop(slot, old.holds());
+            }
             SubscriptionStatus::Suspended(_) if old.options.hold && !subscription.options.hold => {
-                self.stop_and_drop(slot)
+                self.stop_and_drop(slot, old.holds());
             }
             SubscriptionStatus::Active | SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked => {
                 self.tell(id, configured);
@@ -252,10 +287,14 @@ impl Core {
 
     /// Handles a suspension without hold, or a revocation: sending stops, and undelivered events are counted, logged
     /// and dropped.
-    fn stop_and_drop(&mut self, slot: usize) {
+    fn stop_and_drop(&mut self, slot: usize, held: bool) {
         let Some(id) = self.lane_id(slot) else { return };
         let stopped_before = self.entry(id).is_some_and(|entry| entry.lane.is_stopped());
         self.tell(id, delivery::Input::Stopped);
+        if !stopped_before && let Some(entry) = self.entry(id) {
+            let reason = why_stopped(&entry.subscription, held);
+            self.record_stop(slot, reason);
+        }
         self.drop_backlog(slot, stopped_before);
     }
 }

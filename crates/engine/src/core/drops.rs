@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use domain::fate::DropReason;
 use domain::log_entry::LogEntry;
 use domain::outcome::{ErrorReason, Failure};
 use domain::subscription::{Subscription, SubscriptionStatus};
@@ -162,6 +163,7 @@ impl Core {
             && entry.subscription.generation == count.subscription.generation
         {
             entry.drop_exceptions = true;
+            entry.record_dropped();
             entry.lane.handle(self.now, delivery::Input::Dropped);
         }
         self.mark_unsaved(slot);
@@ -179,6 +181,12 @@ impl Core {
 
     /// Drops a lane's undelivered events before `before`, and starts to count them.
     pub(super) fn drop_before(&mut self, slot: usize, before: Position, why: Why) {
+        let reason = match why {
+            Why::Expired => DropReason::Expired,
+            Why::GaveWay | Why::Stopped => DropReason::GaveWay,
+        };
+        self.record_drop(slot, before, reason);
+        let routed = self.routed;
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         let subscription = entry.subscription.clone();
         let cursor = entry.lane.reach();
@@ -187,7 +195,8 @@ impl Core {
         let held = entry.lane.undelivered() + entry.lane.in_flight() as u64;
         entry.lane.handle(self.now, delivery::Input::Expired(before));
         let gone = held.saturating_sub(entry.lane.undelivered() + entry.lane.in_flight() as u64);
-        let from = cursor.filter(|cursor| *cursor < before).unwrap_or(before).max(entry.from);
+        // A live lane skips the events before it that are yet to be routed.
+        let from = cursor.unwrap_or(routed).min(before).max(entry.from);
         self.pump(slot);
         self.begin(subscription, Counted { dropped: gone, not_dropped }, (from, before), why);
     }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use delivery::Lane;
+use domain::fate::DroppedBacklog;
 use domain::outcome::{Lack, Outcome};
 use domain::subscription::Subscription;
 use domain::{Position, Timestamp};
-use store::ReadLimit;
+use store::{Facts, ReadLimit};
 
 use super::Core;
 use super::host_rate::HostOf;
@@ -47,6 +48,12 @@ pub(super) struct Entry {
     pub(super) drop_exceptions: bool,
     /// Whether another lane replaced it at a resume; it is kept until its last attempt has ended.
     pub(super) replaced: bool,
+    /// Whether it was restored: events that it has yet to read may have been delivered before.
+    pub(super) restored: bool,
+    /// Records that are not in a save yet.
+    pub(super) facts: Facts,
+    /// What its stop drops, until that is recorded and its last attempt has ended.
+    pub(super) stopped: Option<DroppedBacklog>,
     pub(super) matched: u64,
     pub(super) filtered_out: u64,
     pub(super) delivered: u64,
@@ -60,8 +67,10 @@ impl Core {
 
     pub(super) fn ended(&mut self, attempt: AttemptId, outcomes: Vec<Outcome>) {
         let silence = self.judge_silence(attempt, &outcomes);
+        let now = self.clock.wall;
         if let Some(entry) = self.entry(attempt.lane) {
             entry.count(&outcomes, silence);
+            entry.count_in_steps(&outcomes, silence, now);
         }
         self.tell(attempt.lane, delivery::Input::Outcomes(attempt.ticket, outcomes, silence));
     }
@@ -144,7 +153,14 @@ impl Core {
                 self.timers.insert((at, slot));
             }
         }
-        if !entry.unsaved && entry.lane.is_unsaved() {
+        if entry.drop_is_certain_now() {
+            entry.record_dropped();
+            self.saver.urgent = true;
+        }
+        let recorded = !entry.facts.dropped.is_empty()
+            || entry.has_full_step(self.clock.wall)
+            || self.stopping && !entry.facts.is_empty();
+        if !entry.unsaved && (entry.lane.is_unsaved() || recorded) {
             entry.unsaved = true;
             self.saver.lanes.push(slot);
         }

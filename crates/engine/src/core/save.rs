@@ -9,6 +9,7 @@ use domain::log_entry::LogEntry;
 use domain::{Now, PimId, Position, SubscriptionId, Timestamp};
 use store::{Facts, Floors, LaneSave, Save, StoreError};
 
+use super::facts::append;
 use super::lanes::Entry;
 use super::{Core, Output};
 use crate::settings::Settings;
@@ -26,6 +27,8 @@ pub(super) struct Saver {
     pub(super) lanes: Vec<usize>,
     /// Entries about dropped backlogs, and about failures of replaced lanes.
     pub(super) entries: Vec<(SubscriptionId, LogEntry)>,
+    /// Records of replaced lanes.
+    pub(super) facts: Vec<(SubscriptionId, Facts)>,
     /// Whether a save must start at once.
     pub(super) urgent: bool,
     state: State,
@@ -43,11 +46,29 @@ enum State {
 
 impl Saver {
     pub(super) fn new(mark: Position, now: Timestamp) -> Saver {
-        Saver { lanes: Vec::new(), entries: Vec::new(), urgent: false, state: State::Idle, last: now, mark }
+        Saver {
+            lanes: Vec::new(),
+            entries: Vec::new(),
+            facts: Vec::new(),
+            urgent: false,
+            state: State::Idle,
+            last: now,
+            mark,
+        }
     }
 
     fn has_something(&self, routed: Position) -> bool {
-        !self.lanes.is_empty() || !self.entries.is_empty() || routed != self.mark
+        !self.lanes.is_empty() || !self.entries.is_empty() || !self.facts.is_empty() || routed != self.mark
+    }
+
+    /// Records of a subscription in the save in flight or to be repeated.
+    pub(super) fn unsaved_facts(&self, of: SubscriptionId) -> impl Iterator<Item = &Facts> {
+        let save = match &self.state {
+            State::Idle => None,
+            State::Saving(save) | State::Failed { save, .. } | State::Again { save, .. } => Some(save),
+        };
+        let lanes = save.into_iter().flat_map(|save| &save.lanes);
+        lanes.filter(move |lane| lane.subscription == of).map(|lane| &lane.facts)
     }
 
     pub(super) fn is_idle(&self, routed: Position) -> bool {
@@ -104,6 +125,16 @@ impl Core {
                 entries.entry(*slot).or_default().push(entry);
             }
         }
+        for (subscription, facts) in self.saver.facts.drain(..) {
+            if let Some(slot) = self.by_subscription.get(&subscription)
+                && let Some(entry) = self.entries.get_mut(*slot).and_then(Option::as_mut)
+            {
+                // Those of the replaced lane are the older ones.
+                let later = std::mem::replace(&mut entry.facts, facts);
+                append(&mut entry.facts, later);
+                entries.entry(*slot).or_default();
+            }
+        }
         let mut lanes = Vec::with_capacity(self.saver.lanes.len());
         for slot in entries.keys() {
             if !self.saver.lanes.contains(slot) {
@@ -112,7 +143,12 @@ impl Core {
         }
         for slot in self.saver.lanes.drain(..) {
             if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) {
-                lanes.push(entry.save(self.clock, self.routed, entries.remove(&slot).unwrap_or_default()));
+                lanes.push(entry.save(
+                    self.clock,
+                    self.routed,
+                    self.stopping,
+                    entries.remove(&slot).unwrap_or_default(),
+                ));
             }
         }
         let save = Save { mark: self.routed, lanes, replays: Vec::new() };
@@ -165,7 +201,7 @@ impl Core {
 }
 
 impl Entry {
-    fn save(&mut self, now: Now, mark: Position, dropped: Vec<LogEntry>) -> LaneSave {
+    fn save(&mut self, now: Now, mark: Position, stopping: bool, dropped: Vec<LogEntry>) -> LaneSave {
         self.unsaved = false;
         let mut state = self.lane.save(now);
         // Events before its start don't concern it, even those still to be routed. Until then it doesn't follow the
@@ -174,7 +210,9 @@ impl Entry {
             state.cursor = Some(self.from);
         }
         let drop_exceptions = std::mem::take(&mut self.drop_exceptions);
+        self.settle((state.given_up, state.late));
         self.saving_floor = [state.cursor, self.lane.first_waiting()].into_iter().flatten().min();
+        let facts = self.take_facts(stopping || state.memory.is_some(), now.wall);
         LaneSave {
             subscription: self.subscription.id,
             generation: self.subscription.generation,
@@ -184,7 +222,7 @@ impl Entry {
             settled: state.settled,
             drop_exceptions,
             entries: self.log_entries(dropped, |_| state.failures),
-            facts: Facts::default(),
+            facts,
         }
     }
 
