@@ -175,7 +175,14 @@ async fn ceiling() -> f64 {
         && let Some(last) = events.last()
     {
         from = last.position.next();
-        let outcomes = sink.deliver(Delivery { subscription: subscription.clone(), events, traces: Vec::new() }).await;
+        let outcomes = sink
+            .deliver(Delivery {
+                subscription: subscription.clone(),
+                events,
+                traces: Vec::new(),
+                answers: Default::default(),
+            })
+            .await;
         assert_eq!(outcomes.len(), BATCH);
     }
     assert_eq!(sink.0.load(Ordering::Relaxed), EVENTS);

@@ -49,6 +49,8 @@ pub struct Core {
     by_subscription: HashMap<SubscriptionId, usize>,
     next_number: u64,
     index: Index,
+    /// Events before it may have been delivered by an earlier run.
+    begun_at: Position,
     /// All events before it have been routed.
     routed: Position,
     /// Lanes that begin behind it, with their start positions.
@@ -65,6 +67,8 @@ pub struct Core {
     /// Results of routing, if events are traced.
     followed: Option<Vec<Routed>>,
     stopping: bool,
+    /// Whether the attempt that ended last was unanswered for an unknown cause.
+    undecided: bool,
     /// Time of the last input, by the steady clock used for all durations here.
     now: Timestamp,
     /// The same with the wall clock, used for stored and displayed times.
@@ -88,6 +92,7 @@ impl Core {
             by_subscription: HashMap::new(),
             next_number: 0,
             index: Index::default(),
+            begun_at: mark,
             routed: mark,
             beginning: Vec::new(),
             timers: BTreeSet::new(),
@@ -98,10 +103,17 @@ impl Core {
             lacking: lacks::Lacking::default(),
             followed: None,
             stopping: false,
+            undecided: false,
             now,
             clock: Now::from(now),
             candidates: Vec::new(),
         }
+    }
+
+    /// The head of the log at the start: events before it may have been delivered by an earlier run that did not save
+    /// its progress.
+    pub fn begins_at(&mut self, head: Position) {
+        self.begun_at = head;
     }
 
     /// Restores all lanes from their saved state. `now` is the wall clock's time; the steady clock continues from
@@ -194,6 +206,11 @@ impl Core {
     pub fn is_quiet(&self) -> bool {
         let under_way = self.entries.iter().flatten().any(|entry| entry.lane.in_flight() > 0);
         !under_way && self.saver.is_idle(self.routed)
+    }
+
+    /// Whether the attempt that ended last was unanswered, and the destination may not be the cause.
+    pub fn was_undecided(&self) -> bool {
+        self.undecided
     }
 
     /// All subscriptions with a lane.

@@ -50,6 +50,8 @@ pub struct Found {
     pub version: u64,
     /// All subscriptions.
     pub subscriptions: Vec<Subscription>,
+    /// Head of the log.
+    pub head: Position,
 }
 
 /// Status of a lane, start of the uncounted part of its backlog, and its subscription.
@@ -95,8 +97,9 @@ impl Driver {
     /// Restores all lanes from their saved state. `now` is the wall clock's time; the steady clock continues from
     /// there.
     pub fn new(settings: Settings, meters: Arc<Meters>, now: Timestamp, found: Found) -> Driver {
-        let Found { ledger, version, subscriptions } = found;
+        let Found { ledger, version, subscriptions, head } = found;
         let mut core = Core::new(settings.clone(), ledger.mark, now);
+        core.begins_at(head);
         core.restore(now, version, subscriptions, ledger);
         Driver {
             core,
@@ -219,6 +222,11 @@ impl Driver {
     /// unknown.
     pub fn whereabouts(&self, id: SubscriptionId, position: Position) -> Option<Whereabouts> {
         self.core.whereabouts(id, position)
+    }
+
+    /// Whether the attempt that ended last was unanswered, and the destination may not be the cause.
+    pub fn was_undecided(&self) -> bool {
+        self.core.was_undecided()
     }
 
     /// Outcomes of a subscription that are not saved yet.

@@ -6,6 +6,7 @@
 
 pub mod settings;
 
+pub mod attempts;
 pub mod meters;
 pub mod trace;
 
@@ -20,6 +21,7 @@ pub mod work;
 mod running;
 mod shell;
 
+pub use attempts::Attempts;
 pub use driver::STOP_AT_MOST;
 pub use meters::Meters;
 pub use running::{Ending, Engine};

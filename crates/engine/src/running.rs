@@ -13,6 +13,7 @@ use store::{ReadLimit, Scope, Shard, Store, StoreError, Tenure};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::attempts::{self, Attempts};
 use crate::core::Survey;
 use crate::driver::{Driver, End, Found};
 use crate::meters::Meters;
@@ -29,6 +30,7 @@ pub struct Engine {
     tenure: Tenure,
     questions: mpsc::Sender<Question>,
     meters: Arc<Meters>,
+    attempts: Arc<Attempts>,
     lacks: watch::Receiver<Vec<Lack>>,
     stop: watch::Sender<bool>,
     ended: watch::Receiver<Option<End>>,
@@ -64,19 +66,31 @@ impl Engine {
         let ledger = store.load(&tenure).await?;
         let (version, subscriptions) = store.changed_since(shard, None).await?;
         let (meters, frequent) = (Arc::new(Meters::default()), settings.frequent);
-        let driver = Driver::new(settings, meters.clone(), now, Found { ledger, version, subscriptions });
+        let attempts = Arc::new(Attempts::new(attempts::MEMORY, now));
+        let found = Found { ledger, version, subscriptions, head: store.tail(shard).head() };
+        let driver = Driver::new(settings, meters.clone(), now, found);
         let (questions, asked) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
         let (told, lacks) = watch::channel(Vec::new());
         let (log, counted) = (store.clone(), meters.clone());
-        let around =
-            Surroundings { clock, store: log, tenure, sink, frequent, meters: counted, tracer, heard, lacks: told };
+        let around = Surroundings {
+            clock,
+            store: log,
+            tenure,
+            sink,
+            frequent,
+            meters: counted,
+            attempts: attempts.clone(),
+            tracer,
+            heard,
+            lacks: told,
+        };
         let (tell, ended) = watch::channel(None);
         let running = tokio::spawn(async move {
             let end = shell::run(driver, around, asked, stopped).await;
             tell.send_replace(Some(end));
         });
-        Ok(Engine { store, tenure, questions, meters, lacks, stop, ended, running })
+        Ok(Engine { store, tenure, questions, meters, attempts, lacks, stop, ended, running })
     }
 
     /// Whether the loop runs.
@@ -133,6 +147,11 @@ impl Engine {
             Ok(()) => answered.await.unwrap_or_default(),
             Err(_) => Vec::new(),
         }
+    }
+
+    /// The latest attempts of each subscription.
+    pub fn attempts(&self) -> &Arc<Attempts> {
+        &self.attempts
     }
 
     /// Counters of the running engine.

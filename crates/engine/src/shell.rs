@@ -10,10 +10,11 @@ use domain::subscription::Subscription;
 use domain::{Clock, LoggedEvent, Position, SubscriptionId};
 use futures_util::FutureExt;
 use sinks::heard::Heard;
-use sinks::{Delivery, Sink, TraceParents};
+use sinks::{Answers, Delivery, Sink, TraceParents};
 use store::{Scope, Store, Tail, Tenure};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::attempts::{Attempt, Attempts, Made};
 use crate::core::{AttemptId, Survey};
 use crate::driver::{Driver, End, Input, Request, Seen, Standing};
 use crate::meters::{Accepted, Meters};
@@ -33,6 +34,19 @@ pub(crate) enum Question {
     OutcomeCounts(SubscriptionId, oneshot::Sender<Vec<OutcomeCounts>>),
     /// Survey of all lanes, with the figures of at most this many subscriptions.
     Survey(usize, oneshot::Sender<Survey>),
+}
+
+/// Reply of a task.
+struct Answer {
+    input: Input,
+    /// Records of an attempt that has ended.
+    ended: Option<(SubscriptionId, Vec<Attempt>)>,
+}
+
+impl From<Input> for Answer {
+    fn from(input: Input) -> Answer {
+        Answer { input, ended: None }
+    }
 }
 
 /// Reason of a wake-up.
@@ -57,6 +71,7 @@ pub(crate) struct Surroundings {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) frequent: store::transition::Frequent,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) attempts: Arc<Attempts>,
     pub(crate) tracer: Option<Arc<dyn DeliveryTracer>>,
     pub(crate) heard: Heard,
     pub(crate) lacks: watch::Sender<Vec<Lack>>,
@@ -82,7 +97,7 @@ pub(crate) async fn run(
 struct Shell {
     driver: Driver,
     around: Surroundings,
-    answers: mpsc::UnboundedSender<Input>,
+    answers: mpsc::UnboundedSender<Answer>,
     tail: Arc<Tail>,
     committed: watch::Receiver<u64>,
 }
@@ -90,7 +105,7 @@ struct Shell {
 impl Shell {
     async fn run(
         mut self,
-        mut answered: mpsc::UnboundedReceiver<Input>,
+        mut answered: mpsc::UnboundedReceiver<Answer>,
         mut questions: mpsc::Receiver<Question>,
         mut stopped: watch::Receiver<bool>,
     ) -> End {
@@ -123,7 +138,7 @@ impl Shell {
             };
             turn = Instant::now();
             match woken {
-                Woken::Answers => answers.drain(..).for_each(|answer| self.tell(answer)),
+                Woken::Answers => answers.drain(..).for_each(|answer| self.answered(answer)),
                 Woken::News => self.tell(Input::News),
                 Woken::Timer => self.tell(Input::Timeout),
                 Woken::Question(question) => self.answer(question),
@@ -137,6 +152,15 @@ impl Shell {
 
     fn tell(&mut self, input: Input) {
         self.driver.handle(self.around.clock.now(), input);
+    }
+
+    fn answered(&mut self, Answer { input, ended }: Answer) {
+        self.tell(input);
+        let Some((of, mut attempts)) = ended else { return };
+        if self.driver.was_undecided() {
+            attempts.iter_mut().for_each(Attempt::undecided);
+        }
+        self.around.attempts.add(of, attempts);
     }
 
     fn answer(&mut self, question: Question) {
@@ -184,7 +208,7 @@ impl Shell {
             Request::LookFor { read } => {
                 // In its turn: a lane that reads a lot delays no other.
                 let seen = Seen::look(&self.tail, read.from, read.limit.events);
-                let _ = self.answers.send(Input::SeenFor { read, seen });
+                let _ = self.answers.send(Input::SeenFor { read, seen }.into());
             }
             Request::Read { read } => self.begin(async move {
                 let chunk = store.read(Scope::Pim(read.pim), read.from, read.limit).await;
@@ -228,13 +252,13 @@ impl Shell {
 
     /// Starts a task whose result is passed to the driver. It is cancelled when the driver is gone: an attempt that
     /// waits for its turn is not sent then.
-    fn begin(&self, task: impl Future<Output = Input> + Send + 'static) {
+    fn begin<A: Into<Answer>>(&self, task: impl Future<Output = A> + Send + 'static) {
         let answers = self.answers.clone();
         tokio::spawn(async move {
             tokio::select! {
                 biased;
                 answer = task => {
-                    let _ = answers.send(answer);
+                    let _ = answers.send(answer.into());
                 }
                 () = answers.closed() => {}
             }
@@ -243,16 +267,20 @@ impl Shell {
 
     fn deliver(&self, attempt: AttemptId, subscription: Arc<Subscription>, events: Vec<Arc<LoggedEvent>>) {
         let of = subscription.destination.of_type();
+        let id = subscription.id;
         let accepted = Accepted::of(&events);
         let tracer = self.around.tracer.as_ref();
         let trace = tracer.and_then(|tracer| tracer.attempt(&subscription, &events, attempt.number()));
         let traces = trace.as_ref().map_or_else(TraceParents::new, |trace| trace.parents());
-        let delivery = self.around.sink.deliver(Delivery { subscription, events, traces });
+        let responses = Answers::default();
+        let delivery = Delivery { subscription, events: events.clone(), traces, answers: responses.clone() };
+        let delivery = self.around.sink.deliver(delivery);
         let (meters, clock) = (self.around.meters.clone(), self.around.clock.clone());
         self.begin(async move {
             let started = Instant::now();
             // A panic in a sink must not block its lane. Without outcomes, the events are sent again and nothing
             // counts.
+            let started_at = clock.wall();
             let outcomes = AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| {
                 tracing::error!("a delivery attempt panicked; its events are sent again");
                 Vec::new()
@@ -261,7 +289,9 @@ impl Shell {
             if let Some(trace) = trace {
                 trace.ended(&outcomes);
             }
-            Input::Outcomes { attempt, outcomes }
+            let made = Made { started_at, duration: started.elapsed(), replay_id: None };
+            let attempts = Attempt::of(&events, &outcomes, &responses.take(), made);
+            Answer { input: Input::Outcomes { attempt, outcomes }, ended: Some((id, attempts)) }
         });
     }
 }

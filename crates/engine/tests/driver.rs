@@ -33,7 +33,12 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let subscription = https("https://a.example/");
-        let found = Found { ledger: LedgerRecord::default(), version: 1, subscriptions: vec![subscription.clone()] };
+        let found = Found {
+            ledger: LedgerRecord::default(),
+            version: 1,
+            subscriptions: vec![subscription.clone()],
+            head: Position::FIRST,
+        };
         let mut bench = Bench {
             driver: Driver::new(engine::Settings::default(), Arc::default(), START, found),
             now: START,

@@ -166,5 +166,10 @@ fn delivery(receiver: SocketAddr) -> Result<Delivery, Error> {
         product_identifier: None,
     });
     let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Clock::system().wall(), event };
-    Ok(Delivery { subscription: Arc::new(subscription), events: vec![Arc::new(event)], traces: Vec::new() })
+    Ok(Delivery {
+        subscription: Arc::new(subscription),
+        events: vec![Arc::new(event)],
+        traces: Vec::new(),
+        answers: Default::default(),
+    })
 }

@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::destination::Destination;
-use domain::outcome::{Failure, Outcome};
+use domain::outcome::{Answer, Failure, Outcome};
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
-use domain::{Clock, Event, SubscriptionId};
+use domain::{Clock, Event, LoggedEvent, SubscriptionId};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
@@ -85,10 +85,17 @@ impl Sink for HttpsSink {
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
         let inner = Arc::clone(&self.inner);
         async move {
-            let Delivery { subscription, events, traces } = delivery;
+            let Delivery { subscription, events, traces, answers } = delivery;
             let traces = traces.into_iter().chain(std::iter::repeat(None));
-            let attempts = events.iter().zip(traces);
-            join_all(attempts.map(|(event, trace)| inner.deliver(&subscription, &event.event, trace))).await
+            let attempts = events.iter().zip(traces).enumerate();
+            let deliver = async |(place, (event, trace)): (usize, (&Arc<LoggedEvent>, _))| {
+                let (outcome, answer) = inner.deliver(&subscription, &event.event, trace).await;
+                if let Some(answer) = answer {
+                    answers.put(place, answer);
+                }
+                outcome
+            };
+            join_all(attempts.map(deliver)).await
         }
         .boxed()
     }
@@ -103,13 +110,19 @@ impl Sink for HttpsSink {
 }
 
 impl Inner {
-    async fn deliver(&self, subscription: &Subscription, event: &Event, trace: Option<TraceParent>) -> Outcome {
+    /// The outcome, and the response if the outcome doesn't contain it.
+    async fn deliver(
+        &self,
+        subscription: &Subscription,
+        event: &Event,
+        trace: Option<TraceParent>,
+    ) -> (Outcome, Option<Answer>) {
         let endpoint = match self.endpoint(subscription) {
             Ok(endpoint) => endpoint,
-            Err(failure) => return Outcome::Broken(failure),
+            Err(failure) => return (Outcome::Broken(failure), None),
         };
         // The semaphore is never closed.
-        let Ok(_attempt) = endpoint.attempts.acquire().await else { return Outcome::Abandoned };
+        let Ok(_attempt) = endpoint.attempts.acquire().await else { return (Outcome::Abandoned, None) };
         let post = Post {
             connector: &self.connector,
             pool: &self.pool,

@@ -116,7 +116,7 @@ impl Sink for KafkaSink {
 impl Inner {
     async fn deliver(&self, delivery: &Delivery) -> Vec<Outcome> {
         // Records have only the contract's fields, without traces.
-        let Delivery { subscription, events, traces: _ } = delivery;
+        let Delivery { subscription, events, .. } = delivery;
         let Destination::Kafka(destination) = &subscription.destination else {
             return vec![Outcome::Broken(crate::misdirected(&subscription.destination)); events.len()];
         };

@@ -23,13 +23,14 @@ pub mod lack;
 use std::sync::Arc;
 
 use domain::destination::{Destination, DestinationType, Manner};
-use domain::outcome::{ErrorReason, Failure, Outcome};
+use domain::outcome::{Answer, ErrorReason, Failure, Outcome};
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
 use domain::{LoggedEvent, SubscriptionId};
 use fair::Holder;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 
 use crate::heard::Heard;
 
@@ -43,10 +44,29 @@ pub struct Delivery {
     pub events: Vec<Arc<LoggedEvent>>,
     /// Traces of the events, in their order, for destinations that may see them. Empty when tracing is off.
     pub traces: TraceParents,
+    /// Responses that the outcomes don't contain are left here.
+    pub answers: Answers,
 }
 
 /// See [`Delivery::traces`].
 pub type TraceParents = Vec<Option<TraceParent>>;
+
+/// Responses of an attempt that its outcomes don't contain: those to delivered and throttled events, by the event's
+/// place in [`Delivery::events`]. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Answers(Arc<Mutex<Vec<(usize, Answer)>>>);
+
+impl Answers {
+    /// Leaves the response to the event at `place`.
+    pub fn put(&self, place: usize, answer: Answer) {
+        self.0.lock().push((place, answer));
+    }
+
+    /// Takes them all.
+    pub fn take(&self) -> Vec<(usize, Answer)> {
+        std::mem::take(&mut self.0.lock())
+    }
+}
 
 /// Sends events to destinations. An attempt always ends, within a time bounded by the sink, with a typed outcome per
 /// event.

@@ -91,8 +91,12 @@ fn five_hundred_subscriptions_with_credentials_of_their_own_stay_within_bounds()
             let attempts =
                 stream::iter(subscriptions.iter().enumerate()).for_each_concurrent(50, |(number, subscription)| {
                     let events = (0..10).map(|event_number| event((number * 10 + event_number) as u64)).collect();
-                    let delivered =
-                        sink.deliver(Delivery { subscription: subscription.clone(), events, traces: Vec::new() });
+                    let delivered = sink.deliver(Delivery {
+                        subscription: subscription.clone(),
+                        events,
+                        traces: Vec::new(),
+                        answers: Default::default(),
+                    });
                     async move { assert_eq!(delivered.await, vec![Outcome::Delivered; 10], "round {round}") }
                 });
             attempts.await;

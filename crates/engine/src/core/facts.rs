@@ -102,27 +102,27 @@ impl Core {
 
     /// Begins the record of a stopped lane's drop: everything that it had not settled.
     pub(super) fn record_stop(&mut self, slot: usize, reason: DropReason) {
-        let (routed, at) = (self.routed, self.clock.wall);
+        let (routed, at, begun_at) = (self.routed, self.clock.wall, self.begun_at);
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         let until = entry.subscription.status_since;
         let from = entry.lane.reach().unwrap_or(routed).max(entry.from).min(until);
         let mut also = entry.lane.unsettled(true);
         also.retain(|position| !(from..until).contains(position));
         let except = entry.lane.spared(from..until, true);
-        let uncertain = entry.restored;
+        let uncertain = entry.restored && first(&also, from) < begun_at;
         entry.stopped = Some(DroppedBacklog { from, until, also, except, reason, at, uncertain });
     }
 
     /// Records that a lane's undelivered events before `before` are dropped; call it before they are.
     pub(super) fn record_drop(&mut self, slot: usize, before: Position, reason: DropReason) {
-        let (routed, at) = (self.routed, self.clock.wall);
+        let (routed, at, begun_at) = (self.routed, self.clock.wall, self.begun_at);
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         let from = entry.lane.reach().unwrap_or(routed).max(entry.from).min(before);
         let mut also = entry.lane.unsettled(false);
         also.retain(|position| *position < from);
         let except = entry.lane.spared(from..before, false);
         if from < before || !also.is_empty() {
-            let uncertain = entry.restored;
+            let uncertain = entry.restored && first(&also, from) < begun_at;
             entry.facts.dropped.push(DroppedBacklog { from, until: before, also, except, reason, at, uncertain });
         }
     }
@@ -190,6 +190,11 @@ impl Entry {
     pub(super) fn drop_is_certain_now(&self) -> bool {
         self.stopped.is_some() && self.lane.is_over() && self.lane.in_flight() == 0
     }
+}
+
+/// The first position of a drop.
+fn first(also: &[Position], from: Position) -> Position {
+    also.first().copied().unwrap_or(from).min(from)
 }
 
 /// Cause of the drop of a stopped lane.

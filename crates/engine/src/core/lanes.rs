@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use delivery::Lane;
+use delivery::lane::Silence;
 use domain::fate::DroppedBacklog;
 use domain::outcome::{Lack, Outcome};
 use domain::subscription::Subscription;
@@ -67,6 +68,7 @@ impl Core {
 
     pub(super) fn ended(&mut self, attempt: AttemptId, outcomes: Vec<Outcome>) {
         let silence = self.judge_silence(attempt, &outcomes);
+        self.undecided = matches!(silence, Silence::Undecided { .. });
         let now = self.clock.wall;
         if let Some(entry) = self.entry(attempt.lane) {
             entry.count(&outcomes, silence);

@@ -103,7 +103,12 @@ async fn a_fenced_suspension_is_not_made() {
 const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 fn driver(subscription: &Subscription) -> Driver {
-    let found = Found { ledger: LedgerRecord::default(), version: 1, subscriptions: vec![subscription.clone()] };
+    let found = Found {
+        ledger: LedgerRecord::default(),
+        version: 1,
+        subscriptions: vec![subscription.clone()],
+        head: Position::FIRST,
+    };
     Driver::new(Settings::default(), Arc::default(), START, found)
 }
 

@@ -17,6 +17,7 @@ use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::subscriber::{Confirmation, Contact, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
 use domain::{ClientId, Clock, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
+use engine::attempts::AttemptOutcome;
 use engine::{Engine, Settings};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -155,6 +156,34 @@ async fn append(store: &MemoryStore, ids: impl IntoIterator<Item = String>) {
 
 fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| format!("e{number}")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_remembered_with_their_outcomes() {
+    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
+    let subscription = subscription(&[UPDATED]);
+    create(&store, &subscription).await;
+    let engine = start(&store, &sink).await;
+    append(&store, numbered(0..150)).await;
+    until("all delivered", async || sink.ids(subscription.id).len() == 150).await;
+    let failure = Failure::without_status(ErrorReason::ConnectionRefused, "no listener");
+    // Nothing else answers, so the silence is not attributed to the destination at first.
+    let unanswered = Outcome::Silent(failure.clone());
+    for (id, outcome) in [("refused", Outcome::Refused(failure)), ("unanswered", unanswered)] {
+        sink.answers.lock().unwrap().insert(subscription.id, outcome);
+        append(&store, [id.to_owned()]).await;
+        until("tried", async || sink.ids(subscription.id).contains(&id.to_owned())).await;
+    }
+    until("remembered", async || &*engine.attempts().of(subscription.id).attempts[0].event_id == "unanswered").await;
+    let remembered = engine.attempts().of(subscription.id);
+    assert_eq!(remembered.attempts.len(), 100);
+    let of = |place: usize| {
+        let attempt = &remembered.attempts[place];
+        (&*attempt.event_id, attempt.outcome, attempt.error_reason)
+    };
+    assert_eq!(of(1), ("refused", AttemptOutcome::Failed, Some(ErrorReason::ConnectionRefused)));
+    assert_eq!((of(2).1, of(2).2), (AttemptOutcome::Delivered, None));
+    engine.stop().await;
 }
 
 /// Without a rate limit, so that a test needs no time.

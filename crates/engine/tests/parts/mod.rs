@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
 use domain::event::EventParts;
 use domain::exception::Exception;
+use domain::fate::Whereabouts;
 use domain::lane_status::LaneStatus;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
@@ -14,7 +15,7 @@ use domain::{
     ClientId, Event, EventType, LoggedEvent, Now, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp,
 };
 use engine::core::{AttemptId, Core, Input, Output};
-use store::{Chunk, LaneRecord, LedgerRecord, ReadLimit, Save};
+use store::{Chunk, Facts, LaneRecord, LedgerRecord, ReadLimit, Save};
 
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -259,6 +260,23 @@ impl World {
         };
         let (_, id, events) = self.attempts.remove(place);
         self.tell(Input::Outcomes { attempt: id, outcomes: vec![outcome; events] });
+    }
+
+    /// Answers the latest attempt.
+    pub(crate) fn answer_latest(&mut self, outcome: Outcome) {
+        let Some((_, id, events)) = self.attempts.pop() else { panic!("nothing is under way") };
+        self.tell(Input::Outcomes { attempt: id, outcomes: vec![outcome; events] });
+    }
+
+    /// Where the event at a position is for a subscription.
+    pub(crate) fn whereabouts(&self, index: usize, position: u64) -> Option<Whereabouts> {
+        self.core.whereabouts(self.subscriptions[index].id, Position(position))
+    }
+
+    /// All records saved for a subscription, oldest first.
+    pub(crate) fn facts(&self, index: usize) -> Vec<&Facts> {
+        let lanes = self.saved.iter().flat_map(|save| &save.lanes);
+        lanes.filter(|lane| lane.subscription == self.subscriptions[index].id).map(|lane| &lane.facts).collect()
     }
 
     /// Advances time, answering each attempt at once.

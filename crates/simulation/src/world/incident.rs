@@ -142,7 +142,7 @@ impl World {
         for subscription in &subscriptions {
             self.oracle.applied(subscription, head);
         }
-        let found = Found { ledger, version, subscriptions };
+        let found = Found { ledger, version, subscriptions, head };
         self.driver = Some(Driver::new(settings, Arc::default(), now, found));
         self.served_until = self.time;
         self.note(|| "started".to_owned());

@@ -54,20 +54,30 @@ impl Seen {
         }
     }
 
-    /// The same outcome, with the excerpt in its failure.
-    pub(super) fn attach(&self, outcome: Outcome, secrets: &[Vec<u8>]) -> Outcome {
+    /// The excerpt of a success.
+    pub(super) fn status_only(&self) -> Answer {
+        Answer { status: self.status, headers: Vec::new(), body: None }
+    }
+
+    /// The same outcome, with the excerpt in its failure, or beside it if it is none.
+    pub(super) fn attach(&self, outcome: Outcome, secrets: &[Vec<u8>]) -> (Outcome, Option<Answer>) {
+        let answer = self.answer(secrets);
+        if matches!(outcome, Outcome::Throttled { .. }) {
+            return (outcome, Some(answer));
+        }
         let told = |mut failure: domain::outcome::Failure| {
-            failure.answer = Some(Box::new(self.answer(secrets)));
+            failure.answer = Some(Box::new(answer));
             failure
         };
-        match outcome {
+        let outcome = match outcome {
             Outcome::Failed(failure) => Outcome::Failed(told(failure)),
             Outcome::Refused(failure) => Outcome::Refused(told(failure)),
             Outcome::Broken(failure) => Outcome::Broken(told(failure)),
             Outcome::Silent(failure) => Outcome::Silent(told(failure)),
             Outcome::NotProcessed(failure) => Outcome::NotProcessed(told(failure)),
             other @ (Outcome::Delivered | Outcome::Throttled { .. } | Outcome::Ours(_) | Outcome::Abandoned) => other,
-        }
+        };
+        (outcome, None)
     }
 }
 

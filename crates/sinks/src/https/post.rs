@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::outcome::{Lack, Outcome};
+use domain::outcome::{Answer, Lack, Outcome};
 use domain::trace_parent::TraceParent;
 use domain::{Clock, Event, Timestamp};
 use fair::Holder;
@@ -73,14 +73,15 @@ enum Tried {
 }
 
 impl Post<'_> {
-    /// Sends it.
-    pub(super) async fn send(self) -> Outcome {
+    /// Sends it. Returns the outcome, and the response if the outcome doesn't contain it.
+    pub(super) async fn send(self) -> (Outcome, Option<Answer>) {
         let (outcome, slept) = self.send_until_processed().await;
         let Progress { seen, .. } = self.progress.into_inner();
         match seen {
+            Some(seen) if outcome == Outcome::Delivered => (outcome, Some(seen.status_only())),
             Some(seen) => seen.attach(outcome, &self.endpoint.prepared.secrets(self.event, &self.body, self.at)),
-            None if slept && outcome != Outcome::Delivered => Outcome::Ours(Lack::Clock),
-            None => outcome,
+            None if slept && outcome != Outcome::Delivered => (Outcome::Ours(Lack::Clock), None),
+            None => (outcome, None),
         }
     }
 

@@ -161,3 +161,22 @@ async fn what_an_endpoint_answered_is_kept_without_secrets() {
     let cut = kept(b"HTTP/1.1 503 Oops\r\ncontent-length: 100\r\n\r\nhalf").await;
     assert_eq!((cut.status, cut.body.as_deref()), (503, Some("half")));
 }
+
+/// Sends one event, and returns the responses left beside the outcome.
+async fn left_by(answer: &'static [u8]) -> Vec<(usize, Answer)> {
+    let endpoint = Endpoint::answering(answer).await;
+    let delivery = delivery(&subscription(&endpoint.url()));
+    let answers = delivery.answers.clone();
+    _ = sinks::Sink::deliver(&sink(HttpsSettings::default()), delivery).await;
+    answers.take()
+}
+
+#[tokio::test]
+async fn the_status_of_a_success_and_the_answer_of_a_429_are_left_beside_the_outcome() {
+    let delivered = left_by(b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\nok").await;
+    assert_eq!(delivered, [(0, Answer { status: 202, headers: Vec::new(), body: None })]);
+    let throttled = left_by(b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 7\r\n\r\nlater: ").await;
+    assert_eq!(throttled, [(0, Answer { status: 429, headers: Vec::new(), body: Some("later: ".to_owned()) })]);
+    // A failure contains its response.
+    assert_eq!(left_by(b"HTTP/1.1 503 Unavailable\r\ncontent-length: 0\r\n\r\n").await, []);
+}

@@ -157,7 +157,13 @@ pub(crate) async fn deliver(
     subscription: &Subscription,
     events: Vec<Arc<LoggedEvent>>,
 ) -> Vec<Outcome> {
-    sink.deliver(Delivery { subscription: Arc::new(subscription.clone()), events, traces: Vec::new() }).await
+    sink.deliver(Delivery {
+        subscription: Arc::new(subscription.clone()),
+        events,
+        traces: Vec::new(),
+        answers: Default::default(),
+    })
+    .await
 }
 
 pub(crate) async fn what_is_delivered_is_the_envelope_with_the_custom_headers(destination: &impl Destination) {

@@ -158,7 +158,12 @@ pub(crate) fn delivery(subscription: &Subscription) -> Delivery {
         product_identifier: None,
     });
     let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Clock::system().wall(), event };
-    Delivery { subscription: Arc::new(subscription.clone()), events: vec![Arc::new(event)], traces: Vec::new() }
+    Delivery {
+        subscription: Arc::new(subscription.clone()),
+        events: vec![Arc::new(event)],
+        traces: Vec::new(),
+        answers: Default::default(),
+    }
 }
 
 /// The outcome of one delivery.

@@ -85,8 +85,12 @@ fn event_with_id(number: u64, id: &str, product: &str, text: &str) -> Arc<Logged
 }
 
 async fn deliver(sink: &PubsubSink, subscription: &Subscription, events: &[Arc<LoggedEvent>]) -> Vec<Outcome> {
-    let delivery =
-        Delivery { subscription: Arc::new(subscription.clone()), events: events.to_vec(), traces: Vec::new() };
+    let delivery = Delivery {
+        subscription: Arc::new(subscription.clone()),
+        events: events.to_vec(),
+        traces: Vec::new(),
+        answers: Default::default(),
+    };
     let outcomes = sink.deliver(delivery).await;
     assert_eq!(outcomes.len(), events.len());
     outcomes
