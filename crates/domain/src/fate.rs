@@ -1,6 +1,7 @@
 //! What became of an accepted event for one subscription (contract page 8, "Kept events").
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,21 @@ impl DroppedBacklog {
     pub fn contains(&self, position: Position) -> bool {
         let in_range = (self.from..self.until).contains(&position) && !self.except.contains(&position);
         in_range || self.also.contains(&position)
+    }
+
+    /// Whether positions of the drop may be within a range.
+    pub fn touches(&self, positions: &Range<Position>) -> bool {
+        let range = self.from < positions.end && positions.start < self.until;
+        range || self.also.iter().any(|position| positions.contains(position))
+    }
+
+    /// The same without these events.
+    #[must_use]
+    pub fn without(mut self, delivered: &[Position]) -> DroppedBacklog {
+        let range = self.from..self.until;
+        self.also.retain(|position| !delivered.contains(position));
+        self.except.extend(delivered.iter().filter(|position| range.contains(position)));
+        self
     }
 }
 

@@ -23,11 +23,11 @@ impl Deref for Opened {
     }
 }
 
-fn open() -> Opened {
+fn open(_: store::KeepBounds) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let vault = Vault::new(MasterKey::generate().unwrap(), []).unwrap();
     let settings = Settings { min_free_disk_bytes: 0, max_state_bytes: STATE_BYTES, ..Settings::new(vault) };
     Opened { store: SqliteStore::open_exclusive(folder.path(), settings).unwrap(), _folder: folder }
 }
 
-store::store_conformance!(open());
+store::store_conformance!(open);

@@ -6,17 +6,31 @@
 pub mod changes;
 pub mod concurrency;
 pub mod entries;
+pub mod found;
+pub mod kept;
 pub mod lanes;
 pub mod log;
 pub mod pages;
 pub mod pims;
+pub mod recorded;
+pub mod replays;
 pub mod revisions;
 pub mod sample;
 pub mod shards;
 pub mod snapshots;
 
+use crate::{KeepBounds, Kept, Replays, Store};
+
 /// Bound of the states of one PIM's entities in a tested store.
 pub const STATE_BYTES: u64 = 4 << 20;
+
+/// Bounds of kept events in the tests about them.
+pub const BOUNDS: KeepBounds = KeepBounds { hours: 24, bytes: 256 << 10 };
+
+/// A store with kept events and replays.
+pub trait KeptStore: Store + Kept + Replays {}
+
+impl<S: Store + Kept + Replays> KeptStore for S {}
 
 /// One test per takeover rule, for backends shared by several processes. `$open` returns two processes on one empty
 /// store with [`Spread::CLUSTER`](crate::Spread::CLUSTER), or wrappers that deref to them.
@@ -45,12 +59,50 @@ macro_rules! takeover_conformance {
     };
 }
 
-/// One test per rule of the ports. `$open` returns an empty store that bounds states to [`STATE_BYTES`], or a wrapper
-/// that derefs to it.
+/// One test per rule of kept events and replays. `$open` as for [`store_conformance!`](crate::store_conformance).
+#[macro_export]
+macro_rules! kept_conformance {
+    ($open:expr) => {
+        $crate::store_conformance! { @ $open, $crate::conformance::BOUNDS;
+            kept::what_no_lane_needs_is_kept
+            kept::kept_events_are_deleted_after_hours_of_service
+            kept::an_event_that_a_lane_needs_stays
+            kept::the_pim_that_takes_most_loses_its_oldest
+            kept::bounds_delete_nothing_that_a_lane_needs
+            kept::records_go_with_their_events
+            kept::records_alone_are_bounded
+            recorded::a_history_has_an_era_per_change
+            recorded::an_era_without_events_is_not_stored
+            recorded::histories_are_bounded
+            recorded::histories_are_of_one_client
+            recorded::facts_come_with_a_save
+            recorded::undelivered_events_are_listed
+            recorded::a_drop_is_recorded_with_its_change
+            recorded::only_a_backlog_that_is_lost_is_dropped
+            recorded::outcomes_are_counted
+        }
+        $crate::store_conformance! { @ $open, $crate::KeepBounds::CONTRACT;
+            found::queries_find_what_a_look_at_each_event_finds
+            found::only_one_pim_is_searched
+            found::positions_contain_a_time_span
+            replays::a_replay_is_started_and_cancelled
+            replays::a_replay_needs_an_active_subscription
+            replays::the_latest_replays_are_remembered
+            replays::progress_is_saved
+            replays::a_suspension_ends_a_replay
+        }
+        $crate::store_conformance! { @ $open, $crate::KeepBounds::NONE;
+            kept::nothing_is_kept_with_a_bound_of_zero
+        }
+    };
+}
+
+/// One test per rule of the ports. `$open` is a closure that opens an empty store with these [`KeepBounds`], which
+/// bounds states to [`STATE_BYTES`], and returns it or a wrapper that derefs to it.
 #[macro_export]
 macro_rules! store_conformance {
     ($open:expr) => {
-        $crate::store_conformance! { @ $open;
+        $crate::store_conformance! { @ $open, $crate::KeepBounds::NONE;
             log::appends_are_read_in_order
             log::the_tail_has_events_before_the_answer
             log::known_ids_are_left_out_within_a_request
@@ -75,6 +127,8 @@ macro_rules! store_conformance {
             log::the_backlog_is_counted_by_pim
             log::the_position_after_bytes_of_a_pim
             log::hours_of_service_are_counted_and_the_rest_is_kept
+        }
+        $crate::store_conformance! { @ $open, $crate::KeepBounds::CONTRACT;
             changes::what_is_made_can_be_read
             changes::a_revision_is_needed
             changes::new_means_new
@@ -158,11 +212,11 @@ macro_rules! store_conformance {
             snapshots::a_note_is_kept_for_each_pim
         }
     };
-    (@ $open:expr; $($module:ident :: $name:ident)*) => {
+    (@ $open:expr, $keep:expr; $($module:ident :: $name:ident)*) => {
         $(
             #[tokio::test]
             async fn $name() {
-                let opened = $open;
+                let opened = $open($keep);
                 $crate::conformance::$module::$name(&*opened).await;
             }
         )*

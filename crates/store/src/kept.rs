@@ -15,8 +15,10 @@ use async_trait::async_trait;
 use domain::exception::Exception;
 use domain::fate::{DroppedBacklog, GivenUp, OutcomeCounts};
 use domain::subscriber::Owner;
-use domain::subscription::{Selection, SubscriptionStatus};
-use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
+use domain::subscription::{Selection, Subscription, SubscriptionStatus};
+use domain::{LoggedEvent, PimId, Position, ServiceHour, SubscriptionId, Timestamp};
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::event_log::EventLog;
@@ -35,14 +37,24 @@ impl KeepBounds {
     pub const CONTRACT: KeepBounds = KeepBounds { hours: 24, bytes: 1 << 30 };
     /// Nothing is kept.
     pub const NONE: KeepBounds = KeepBounds { hours: 0, bytes: 0 };
+
+    /// Whether anything is kept.
+    pub fn keep_any(self) -> bool {
+        self.hours > 0 && self.bytes > 0
+    }
+
+    /// The first hour of service whose events are kept.
+    pub fn oldest(self, now: ServiceHour) -> ServiceHour {
+        ServiceHour(now.0.saturating_sub(self.hours))
+    }
 }
 
 /// State of a subscription from a position on.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Era {
     /// First position.
     pub from: Position,
-    /// Time of the change.
+    /// Time since which it has this status.
     pub since: Timestamp,
     /// Status.
     pub status: SubscriptionStatus,
@@ -52,6 +64,56 @@ pub struct Era {
     pub selection: Selection,
     /// Whether `data.product.identifier` is delivered.
     pub send_product_identifier: bool,
+}
+
+impl Era {
+    /// The era that begins with a subscription's last change.
+    pub fn of(subscription: &Subscription, from: Position) -> Era {
+        Era {
+            from,
+            since: subscription.updated_at,
+            status: subscription.status,
+            holds: subscription.holds(),
+            selection: subscription.selection.clone(),
+            send_product_identifier: subscription.send_product_identifier,
+        }
+    }
+
+    /// The same, after `last`.
+    #[must_use]
+    pub fn after(mut self, last: &Era) -> Era {
+        if self.status == last.status {
+            self.since = last.since;
+        }
+        self
+    }
+
+    /// Approximate size.
+    pub fn size(&self) -> u64 {
+        let filter = self.selection.filter.as_ref().map_or(0, |filter| filter.as_str().len());
+        let types: usize = self.selection.events.iter().map(|of_type| of_type.as_str().len()).sum();
+        ROW + (filter + types) as u64
+    }
+}
+
+/// Approximate size of a row with its index entries.
+const ROW: u64 = 100;
+
+/// Sizes of records about events, which count as bytes of kept events.
+pub mod size {
+    use domain::fate::DroppedBacklog;
+
+    use super::ROW;
+
+    /// An event given up.
+    pub const GIVEN_UP: u64 = ROW;
+    /// An event delivered after it had been dropped.
+    pub const DELIVERED_LATE: u64 = ROW;
+
+    /// A dropped backlog.
+    pub fn dropped(backlog: &DroppedBacklog) -> u64 {
+        ROW + 8 * (backlog.also.len() + backlog.except.len()) as u64
+    }
 }
 
 /// Statuses and selections of a subscription over the kept part of the log, by position. Nothing is known about events
@@ -74,6 +136,33 @@ impl History {
     pub fn at(&self, position: Position) -> Option<&Era> {
         let after = self.eras.partition_point(|era| era.from <= position);
         self.eras.get(after.checked_sub(1)?)
+    }
+
+    /// The history of a new subscription.
+    pub fn begin(subscription: SubscriptionId, era: Era) -> History {
+        History { subscription, eras: vec![era], from_creation: true }
+    }
+
+    /// Adds an era. It replaces one that begins at the same position, which never applied to an event.
+    pub fn push(&mut self, era: Era) {
+        let era = match self.eras.last() {
+            Some(last) => era.after(last),
+            None => era,
+        };
+        if self.eras.last().is_some_and(|last| last.from == era.from) {
+            self.eras.pop();
+        }
+        self.eras.push(era);
+        let over = self.eras.len().saturating_sub(History::MAX_ERAS);
+        self.eras.drain(..over);
+        self.from_creation &= over == 0;
+    }
+
+    /// Deletes eras that ended at this position or before.
+    pub fn prune(&mut self, kept_from: Position) {
+        let ended = self.eras.iter().skip(1).take_while(|next| next.from <= kept_from).count();
+        self.eras.drain(..ended);
+        self.from_creation &= ended == 0;
     }
 }
 
@@ -159,6 +248,9 @@ pub trait Kept: EventLog {
     /// Positions containing all kept events accepted in this time span; possibly others, as the clock may be set.
     async fn positions(&self, pim: PimId, accepted: Range<Timestamp>) -> Result<Range<Position>, StoreError>;
 
+    /// History of a subscription, unless it is deleted.
+    async fn history(&self, subscription: SubscriptionId) -> Result<Option<History>, StoreError>;
+
     /// Histories of the owner's subscriptions that are neither deleted nor revoked.
     async fn histories(&self, owner: &Owner) -> Result<Vec<History>, StoreError>;
 
@@ -174,6 +266,7 @@ pub trait Kept: EventLog {
     ) -> Result<Vec<Undelivered>, StoreError>;
 
     /// Given-up and dropped positions of a subscription within a range, ascending: `(given up, dropped backlogs)`.
+    /// Events delivered after their drop are not in the backlogs.
     async fn exceptional(
         &self,
         subscription: SubscriptionId,
@@ -188,5 +281,5 @@ pub trait Kept: EventLog {
     ) -> Result<Vec<OutcomeCounts>, StoreError>;
 
     /// Bytes of the kept events of all PIMs, with the records about them.
-    fn kept_bytes(&self) -> u64;
+    async fn kept_bytes(&self) -> Result<u64, StoreError>;
 }

@@ -4,9 +4,12 @@
 mod clients;
 mod entries;
 mod event_log;
+mod keeping;
+mod kept;
 mod ledger;
 mod outbox;
 mod pims;
+mod replays;
 mod snapshots;
 mod subscriptions;
 
@@ -29,7 +32,10 @@ use crate::catalog::ClientRecord;
 use crate::changes::Changes;
 use crate::condition::Condition;
 use crate::error::{StoreError, TenureError};
+use crate::kept::{History, KeepBounds};
 use crate::ledger::LedgerRecord;
+use crate::memory::keeping::{Keeping, Records};
+use crate::memory::replays::StoredReplay;
 use crate::room::Backlog;
 use crate::shard::{Epoch, NodeId, Shard, Shards, Spread, Tenure};
 use crate::snapshots::{Snapshot, SnapshotKey, StoredStatus};
@@ -48,6 +54,8 @@ pub struct MemorySettings {
     pub max_state_bytes: u64,
     /// Retention of ids, in hours of service.
     pub dedup_window: Duration,
+    /// Bounds of kept events.
+    pub keep: KeepBounds,
 }
 
 impl Default for MemorySettings {
@@ -59,6 +67,7 @@ impl Default for MemorySettings {
             max_state_bytes: 1 << 30,
             // Contract page 6: 24 h.
             dedup_window: Duration::from_secs(24 * 60 * 60),
+            keep: KeepBounds::CONTRACT,
         }
     }
 }
@@ -102,6 +111,12 @@ struct State {
     /// The hour of service, and the part of it that has passed.
     hour: ServiceHour,
     served: Duration,
+    // Kept events.
+    keeping: BTreeMap<PimId, Keeping>,
+    histories: BTreeMap<SubscriptionId, History>,
+    records: BTreeMap<SubscriptionId, Records>,
+    /// Oldest first.
+    replays: Vec<StoredReplay>,
     // The catalogue.
     pims: BTreeMap<PimId, Pim>,
     pims_version: u64,
@@ -171,6 +186,10 @@ impl State {
             seen_order: VecDeque::new(),
             hour: ServiceHour::default(),
             served: Duration::ZERO,
+            keeping: BTreeMap::new(),
+            histories: BTreeMap::new(),
+            records: BTreeMap::new(),
+            replays: Vec::new(),
             pims: BTreeMap::new(),
             pims_version: 0,
             last_pim: 0,
@@ -295,26 +314,37 @@ impl Default for MemoryStore {
 mod tests {
     use super::{MemorySettings, MemoryStore};
     use crate::conformance::STATE_BYTES;
+    use crate::kept::KeepBounds;
     use crate::shard::Spread;
 
-    fn open(spread: Spread) -> Box<MemoryStore> {
-        let settings = MemorySettings { spread, max_state_bytes: STATE_BYTES, ..MemorySettings::default() };
+    fn open(spread: Spread, keep: KeepBounds) -> Box<MemoryStore> {
+        let settings = MemorySettings { spread, max_state_bytes: STATE_BYTES, keep, ..MemorySettings::default() };
         Box::new(MemoryStore::new(settings))
     }
 
-    crate::store_conformance!(open(Spread::ONE));
+    fn single(keep: KeepBounds) -> Box<MemoryStore> {
+        open(Spread::ONE, keep)
+    }
+
+    crate::store_conformance!(single);
+    crate::kept_conformance!(single);
 
     /// The store with the shards of a cluster.
     mod cluster {
         use super::*;
 
         fn two_processes() -> (Box<MemoryStore>, Box<MemoryStore>) {
-            let first = open(Spread::CLUSTER);
+            let first = open(Spread::CLUSTER, KeepBounds::NONE);
             let second = Box::new(first.reopen());
             (first, second)
         }
 
-        crate::store_conformance!(open(Spread::CLUSTER));
+        fn sharded(keep: KeepBounds) -> Box<MemoryStore> {
+            open(Spread::CLUSTER, keep)
+        }
+
+        crate::store_conformance!(sharded);
+        crate::kept_conformance!(sharded);
 
         crate::takeover_conformance!(two_processes());
     }

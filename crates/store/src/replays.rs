@@ -13,6 +13,9 @@ use crate::shard::{Shard, Shards};
 /// Number of replays of a subscription that are remembered.
 pub const REMEMBERED: usize = 20;
 
+/// Why a replay was cancelled by a request.
+pub const CANCELLED: &str = "cancelled by its owner";
+
 /// Progress of a replay, saved with its lane ([`crate::Save`]). Ignored if the replay is unknown; if it has ended, only
 /// the progress is stored.
 #[derive(Clone, PartialEq, Debug)]

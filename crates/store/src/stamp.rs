@@ -3,6 +3,7 @@
 
 use std::mem::discriminant;
 
+use domain::fate::DropReason;
 use domain::log_entry::{Action, LogEntry};
 use domain::pim::{Pim, SourceKey};
 use domain::replay::ReplayStatus;
@@ -12,6 +13,7 @@ use domain::{Position, Timestamp};
 
 use crate::catalog::{Change, Put};
 use crate::error::ChangeError;
+use crate::kept::Era;
 use crate::transition;
 
 /// Effect of a subscription's change on the ledger record of its lane.
@@ -37,6 +39,10 @@ pub struct Stamped {
     pub subscription: Subscription,
     /// Effect on its lane.
     pub lane: LaneEffect,
+    /// The era that begins, if any.
+    pub era: Option<Era>,
+    /// Why the lane's backlog is dropped, if it is: the events between its position and the head, and its exceptions.
+    pub dropped: Option<DropReason>,
 }
 
 /// Checks that no other PIM has the name, URL or a key of `pim`.
@@ -71,7 +77,8 @@ pub fn stamp(
             subscription.generation = 0;
             subscription.status_since = head;
             subscription.past_selections = Vec::new();
-            return Ok(Stamped { subscription, lane: LaneEffect::Reset });
+            let era = Some(Era::of(&subscription, head));
+            return Ok(Stamped { subscription, lane: LaneEffect::Reset, era, dropped: None });
         }
         (Put::New(_), Some(_)) => return Err(ChangeError::Conflict),
         (Put::Changed(_), None) => return Err(ChangeError::Missing("subscription")),
@@ -102,7 +109,28 @@ pub fn stamp(
     }
     let stands_at = if lane == LaneEffect::Reset { head } else { cursor };
     subscription.past_selections.retain(|(until, _)| *until > stands_at);
-    Ok(Stamped { subscription, lane })
+    let (era, dropped) = (new_era(stored, &subscription, head), drop_reason(stored, &subscription));
+    Ok(Stamped { subscription, lane, era, dropped })
+}
+
+/// The era that begins with a change; `None` if it concerns neither status nor selection, or ends the history.
+fn new_era(stored: &Subscription, next: &Subscription, head: Position) -> Option<Era> {
+    let (before, era) = (Era::of(stored, head), Era::of(next, head));
+    let same = Era { since: before.since, ..era.clone() } == before;
+    (!same && next.status != SubscriptionStatus::Deleted).then_some(era)
+}
+
+/// Why a change drops the backlog of its lane, if it does.
+fn drop_reason(stored: &Subscription, next: &Subscription) -> Option<DropReason> {
+    let had_any = stored.status.is_active() || stored.holds();
+    match next.status {
+        SubscriptionStatus::Suspended(_) if had_any && !next.holds() && stored.status.is_active() => {
+            Some(DropReason::Suspended)
+        }
+        SubscriptionStatus::Suspended(_) if had_any && !next.holds() => Some(DropReason::HoldEnded),
+        SubscriptionStatus::Revoked if had_any => Some(DropReason::Revoked),
+        _ => None,
+    }
 }
 
 /// How a change of a subscription's status ends its running replay (contract page 9): cancelled by its owner's

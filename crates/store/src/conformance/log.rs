@@ -201,7 +201,7 @@ pub async fn reading_from_within_a_request(store: &dyn Store) {
     assert_eq!(read(store, Some(PIM), 4, one).await, ("d".to_owned(), 5));
 }
 
-async fn trim(store: &dyn Store, floors: &[(domain::PimId, u64)], rest: u64) -> u64 {
+pub(super) async fn trim(store: &dyn Store, floors: &[(domain::PimId, u64)], rest: u64) -> u64 {
     let pims = floors.iter().map(|(pim, floor)| (*pim, Position(*floor))).collect();
     let (floors, tenure) = (Floors { pims, rest: Position(rest) }, own(store).await);
     let mut trimmed = 0;

@@ -1,6 +1,6 @@
 //! The event log in memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,9 +148,10 @@ impl EventLog for MemoryStore {
 
     async fn position_after(&self, pim: PimId, bytes: u64) -> Result<Position, StoreError> {
         let mut state = self.state.lock();
+        let floor = state.keeping(pim).floor;
         let shard = state.shard_of(pim);
         let mut so_far = 0;
-        let of_pim = shard.events.iter().filter(|event| event.pim == pim);
+        let of_pim = shard.events.iter().filter(|event| event.pim == pim && event.position >= floor);
         let mut before = of_pim.skip_while(|event| {
             so_far += event.event.size() as u64;
             so_far < bytes
@@ -161,32 +162,24 @@ impl EventLog for MemoryStore {
     async fn first_since(&self, shard: Shard, hour: ServiceHour) -> Result<Position, StoreError> {
         let mut state = self.state.lock();
         let shard = state.shard(shard);
-        let began = if hour == ServiceHour::default() { Position::FIRST } else { shard.began(hour) };
+        let began = shard.began(hour);
         let first = shard.events.partition_point(|event| event.position < began);
         Ok(shard.events.get(first).map_or(shard.head(), |event| event.position))
     }
 
     async fn trim(&self, tenure: &Tenure, floors: &Floors) -> Result<u64, TenureError> {
-        let of_pims: HashMap<PimId, Position> = floors.pims.iter().copied().collect();
         let mut state = self.state.lock();
-        let mut events = std::mem::take(&mut state.owned(tenure)?.events);
-        let before = events.len();
-        events.retain(|event| {
-            let needed = event.position >= *of_pims.get(&event.pim).unwrap_or(&floors.rest);
-            if !needed {
-                state.backlog.count(event.pim, -i64::try_from(event.event.size()).unwrap_or(i64::MAX));
-            }
-            needed
-        });
-        let trimmed = before - events.len();
-        state.shard(tenure.shard).events = events;
-        Ok(trimmed as u64)
+        state.owned(tenure)?;
+        Ok(state.trim(tenure.shard, floors, self.settings.keep))
     }
 }
 
 impl ShardState {
     /// Head of the log at the start of this hour of service; the current head if it hasn't started.
-    fn began(&self, hour: ServiceHour) -> Position {
+    pub(super) fn began(&self, hour: ServiceHour) -> Position {
+        if hour == ServiceHour::default() {
+            return Position::FIRST;
+        }
         self.hours.range(hour..).next().map_or(self.head(), |(_, head)| *head)
     }
 }

@@ -1,6 +1,7 @@
 //! The ledger in memory.
 
 use async_trait::async_trait;
+use domain::subscription::SubscriptionStatus;
 use domain::{Position, SubscriptionId};
 
 use super::MemoryStore;
@@ -21,19 +22,25 @@ impl Ledger for MemoryStore {
         ledger.mark = ledger.mark.max(save.mark);
         for mut lane in save.lanes {
             let Some((_, stored)) = state.subscriptions.get(&lane.subscription) else { continue };
-            let (current, pim) = (stored.generation, stored.pim);
+            let (current, pim, status) = (stored.generation, stored.pim, stored.status);
             if state.spread.shard_of(pim) != tenure.shard {
                 continue;
             }
-            // Entries are kept regardless of the subscription's later changes.
+            // Entries and facts are kept regardless of the subscription's later changes.
             for entry in std::mem::take(&mut lane.entries) {
                 state.add(entry);
+            }
+            if status != SubscriptionStatus::Deleted {
+                state.record(lane.subscription, pim, std::mem::take(&mut lane.facts));
             }
             let ledger = &mut state.shard(tenure.shard).ledger;
             let began = ledger.lane(lane.subscription).generation;
             if let Some(lane) = lane.as_of(began, current, save.mark) {
                 ledger.save_lane(lane);
             }
+        }
+        for replay in save.replays {
+            state.save_replay(tenure.shard, replay);
         }
         Ok(())
     }

@@ -135,6 +135,7 @@ impl Subscriptions for MemoryStore {
         changed.retain(|id, _| {
             subscribers.contains_key(&SubscriberId(*id)) || subscriptions.contains_key(&SubscriptionId(*id))
         });
+        state.prune_replays();
         Ok(pruned as u64)
     }
 }
@@ -196,6 +197,9 @@ impl State {
         let shard = self.shard_of(put.value().pim);
         let (head, version) = (shard.head(), shard.version);
         let stamped = stamp::stamp(stored.as_ref(), put, head, shard.ledger.cursor(id))?;
+        self.remember(&stamped, head);
+        self.end_replay_of(&stamped.subscription, version);
+        let shard = self.shard_of(put.value().pim);
         shard.ledger.affect(id, stamped.subscription.generation, stamped.lane, head);
         self.changed.insert(id.0, self.hour);
         self.subscriptions.insert(id, (version, stamped.subscription.clone()));
