@@ -18,6 +18,9 @@ pub mod snapshots;
 /// Bound of the states of one PIM's entities in a tested store.
 pub const STATE_BYTES: u64 = 4 << 20;
 
+/// Bound of the log entries of one PIM in a tested store: more than one client may have.
+pub const ENTRY_BYTES: u64 = 24 << 20;
+
 /// One test per takeover rule, for backends shared by several processes. `$open` returns two processes on one empty
 /// store with [`Spread::CLUSTER`](crate::Spread::CLUSTER), or wrappers that deref to them.
 #[macro_export]
@@ -45,8 +48,8 @@ macro_rules! takeover_conformance {
     };
 }
 
-/// One test per rule of the ports. `$open` returns an empty store that bounds states to [`STATE_BYTES`], or a wrapper
-/// that derefs to it.
+/// One test per rule of the ports. `$open` returns an empty store that bounds states to [`STATE_BYTES`] and log
+/// entries to [`ENTRY_BYTES`], or a wrapper that derefs to it.
 #[macro_export]
 macro_rules! store_conformance {
     ($open:expr) => {
@@ -125,6 +128,8 @@ macro_rules! store_conformance {
             entries::refusals_of_a_route_become_one_with_the_latest_body
             entries::an_owner_has_a_bounded_number_of_entries
             entries::an_owner_has_a_bounded_size_of_entries
+            entries::a_pim_has_a_bounded_size_of_entries
+            entries::a_new_entry_drops_a_bounded_number_of_its_pim
             entries::actions_are_never_merged
             entries::entries_are_ordered_by_id
             entries::pages_are_stable_while_entries_arrive
