@@ -113,6 +113,7 @@ fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
     play(format!("simulation of {seeds} restless worlds"), &["--restless", "--seeds", seeds])?;
     let name = format!("simulation of {seeds} worlds with trouble of the platform's own");
     play(name, &["--outages", "--seeds", seeds])?;
+    play(format!("simulation of {seeds} worlds with silence"), &["--silence", "--seeds", seeds])?;
     Ok(tally)
 }
 

@@ -124,6 +124,7 @@ fn store_settings(config: &Config) -> Result<store_sqlite::Settings, Failure> {
     store.tail_bytes = usize::try_from(settings.delivery.hot_tail.0).unwrap_or(usize::MAX);
     store.max_log_bytes = settings.storage.max_log_size.0;
     store.max_state_bytes = settings.storage.max_product_states.0;
+    store.max_entry_bytes = settings.storage.max_log_entries.0;
     store.min_free_disk_bytes = settings.storage.min_free_disk.0;
     store.dedup_window = settings.ingest.dedup_window;
     Ok(store)

@@ -31,8 +31,11 @@ struct Args {
     /// Worlds with temporary outages of the platform itself.
     #[arg(long, conflicts_with_all = ["restless", "endpoints"])]
     outages: bool,
-    /// Worlds with a tenant that uses every resource at once, beside others.
+    /// Worlds in which the platform's network or a single receiver is silent.
     #[arg(long, conflicts_with_all = ["restless", "endpoints", "outages"])]
+    silence: bool,
+    /// Worlds with a tenant that uses every resource at once, beside others.
+    #[arg(long, conflicts_with_all = ["restless", "endpoints", "outages", "silence"])]
     hostile: bool,
     /// Shows how the rate adapts to an endpoint's capacity.
     #[arg(long)]
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Args { restless: true, .. } => Kind::Restless,
         Args { endpoints: true, .. } => Kind::Endpoints,
         Args { outages: true, .. } => Kind::Outages,
+        Args { silence: true, .. } => Kind::Silence,
         Args { hostile: true, .. } => Kind::Hostile,
         _ => Kind::Ordinary,
     };

@@ -74,6 +74,10 @@ pub enum Mutation {
     OneBoundForAll,
     /// The platform's lacks are reported as receivers' failures.
     BlameReceivers,
+    /// Silence is never judged a receiver's.
+    ExcuseSilence,
+    /// Failures that prove to be the platform's stay in the window.
+    KeepDisprovenFailures,
     /// Suspends regardless of the age of the first failure.
     SuspendAtOnce,
     /// Suspends a topic that accepts nothing after a tenth of its time limit.
@@ -98,7 +102,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 44] = [
+    pub const ALL: [Mutation; 46] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
@@ -134,6 +138,8 @@ impl Mutation {
         Mutation::PlaceBeforeCache,
         Mutation::OneBoundForAll,
         Mutation::BlameReceivers,
+        Mutation::ExcuseSilence,
+        Mutation::KeepDisprovenFailures,
         Mutation::SuspendAtOnce,
         Mutation::LosePatience,
         Mutation::AnnounceAfterPush,

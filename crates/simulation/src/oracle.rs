@@ -6,6 +6,7 @@ mod change;
 mod outcome;
 mod recover;
 mod send;
+mod silence;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -132,6 +133,10 @@ pub struct Lane {
     pub in_flight: usize,
     under_way: usize,
     window: Vec<Counted>,
+    /// Times of the failures by silence in it.
+    silences: Vec<Timestamp>,
+    /// Its silence suspends nothing before.
+    suspends_from: Timestamp,
     back: Option<Back>,
     unfed: Option<Unfed>,
     /// When its hour is to be judged even without an outcome.
@@ -179,6 +184,7 @@ pub struct Oracle {
     pub lanes: Vec<Lane>,
     by_id: HashMap<SubscriptionId, usize>,
     settings: delivery::Settings,
+    silences: silence::Silences,
     /// Whether the wall clock was set.
     stepped: bool,
     /// Whether the process was started again since: due times then follow the wall clock, and values per minute are no
@@ -197,6 +203,7 @@ impl Oracle {
             lanes: Vec::new(),
             by_id: HashMap::new(),
             settings,
+            silences: Default::default(),
             stepped: false,
             stepped_back: false,
             crashes: 0,

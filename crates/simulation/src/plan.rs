@@ -1,5 +1,7 @@
 //! What a world is made of, drawn from its seed.
 
+mod silence;
+
 use std::time::Duration;
 
 use domain::outcome::Lack;
@@ -53,6 +55,9 @@ pub struct Plan {
     pub races: bool,
     /// Outages of the platform: `(from, until, lack)`.
     pub outages: Vec<(u64, u64, Lack)>,
+    /// Whether silence may be a receiver's own, so that the oracle has to judge it; otherwise it is the platform's
+    /// during outages.
+    pub judges_silence: bool,
     /// Shared resources; none: they are unlimited.
     pub sharing: Option<Sharing>,
     /// The planted fault.
@@ -196,6 +201,7 @@ impl Plan {
             tail_bytes: r.one_of(&[300, 3000, 1 << 20, 1 << 20]),
             races: r.percent(50),
             outages: Vec::new(),
+            judges_silence: false,
             sharing: None,
             mutation: None,
         }

@@ -64,6 +64,7 @@ pub fn measure(capacities: &[(u64, u64)], seconds: u64) -> Check<Measured> {
         tail_bytes: 1 << 30,
         races: false,
         outages: Vec::new(),
+        judges_silence: false,
         sharing: None,
         mutation: None,
     };

@@ -22,6 +22,8 @@ pub enum Behaviour {
     Flaky(u64),
     /// Accepts requests and never replies.
     Hanging,
+    /// Nothing arrives, and nothing comes back.
+    Mute,
     /// Accepts this many requests per second, and replies 429 to the rest.
     Throttling(u64),
     /// Accepts everything, but replies too late to some and twice to others.
@@ -89,6 +91,10 @@ impl Receiver {
             Behaviour::Flaky(_) => answer(true, Outcome::Delivered),
             Behaviour::Hanging => {
                 Verdict { taken: self.random.percent(50), outcome: timeout, after: ATTEMPT, again: None }
+            }
+            Behaviour::Mute => {
+                let outcome = Outcome::Silent(failure(ErrorReason::DestinationTimeout, 500));
+                Verdict { taken: false, outcome, after: ATTEMPT, again: None }
             }
             Behaviour::Throttling(capacity) => {
                 if self.second != now / 1_000_000 {

@@ -22,6 +22,8 @@ pub enum Kind {
     Restless,
     /// With temporary outages of the platform itself.
     Outages,
+    /// With silence of the platform's network and of single receivers.
+    Silence,
     /// With a tenant that uses every resource at once, beside others.
     Hostile,
 }
@@ -34,6 +36,7 @@ impl Kind {
             Kind::Endpoints => Plan::of_endpoints(seed),
             Kind::Restless => Plan::restless(seed),
             Kind::Outages => Plan::outage(seed),
+            Kind::Silence => Plan::silence(seed),
             Kind::Hostile => Plan::shared(seed, Hostility::of(seed)),
         }
     }
@@ -58,6 +61,7 @@ impl Kind {
             Kind::Endpoints => "--endpoints ",
             Kind::Restless => "--restless ",
             Kind::Outages => "--outages ",
+            Kind::Silence => "--silence ",
             Kind::Hostile => "--hostile ",
         }
     }

@@ -177,6 +177,16 @@ fn own_trouble_blamed_on_receivers() {
 }
 
 #[test]
+fn silence_that_is_never_anyones_own() {
+    caught_in(Plan::silence, Mutation::ExcuseSilence, &[SuccessRateIsTrue, FailuresAreTold, SuspendsByTheRule]);
+}
+
+#[test]
+fn disproven_failures_that_still_count() {
+    caught_in(Plan::silence, Mutation::KeepDisprovenFailures, &[SuccessRateIsTrue, SuspendsByTheRule]);
+}
+
+#[test]
 fn suspensions_however_young_the_first_failure_is() {
     caught(Mutation::SuspendAtOnce, &[SuspendsByTheRule]);
 }

@@ -34,6 +34,16 @@ fn trouble_of_the_platforms_own_costs_nobody_anything() {
     assert!(totals.repeats > 0 && totals.batches > 0 && totals.crashes > 0, "{totals:?}");
 }
 
+#[test]
+fn silence_counts_against_a_receiver_only_if_others_answer() {
+    let (totals, failed) = run::seeds(0, 100, 2, 40, Kind::Silence, |_| {});
+    if let Some(failed) = failed.first() {
+        panic!("{failed}");
+    }
+    assert_eq!(totals.worlds, 100);
+    assert!(totals.repeats > 0, "{totals:?}");
+}
+
 /// Seeds whose worlds once found a fault.
 #[test]
 fn what_was_found_once_stays_found() {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::catalog;
 use crate::dedup::Key;
 use crate::failure::Failure;
-use crate::figures::Meters;
+use crate::figures::{Bounds, Meters};
 use crate::log_writer::LogWriter;
 
 /// The open transaction.
@@ -18,13 +18,19 @@ pub(crate) struct Batch<'a> {
     connection: &'a Connection,
     log: &'a mut LogWriter,
     meters: &'a Meters,
+    bounds: Bounds,
     /// Version of the catalogue, if it was changed.
     version: Option<u64>,
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(connection: &'a Connection, log: &'a mut LogWriter, meters: &'a Meters) -> Batch<'a> {
-        Batch { connection, log, meters, version: None }
+    pub(crate) fn new(
+        connection: &'a Connection,
+        log: &'a mut LogWriter,
+        meters: &'a Meters,
+        bounds: Bounds,
+    ) -> Batch<'a> {
+        Batch { connection, log, meters, bounds, version: None }
     }
 
     /// A statement, prepared once for all batches.
@@ -34,6 +40,10 @@ impl<'a> Batch<'a> {
 
     pub(crate) fn meters(&self) -> &'a Meters {
         self.meters
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     pub(crate) fn connection(&self) -> &'a Connection {

@@ -20,7 +20,7 @@ pub(crate) const BUSY: Duration = Duration::from_secs(10);
 const PAGE_SIZE: u32 = 8192;
 
 /// All migrations, in order; `user_version` of the database is the number of applied ones.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_outbox.sql"),
@@ -30,6 +30,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/0007_backlog.sql"),
     include_str!("../migrations/0008_pages.sql"),
     include_str!("../migrations/0009_bounded_outbox.sql"),
+    include_str!("../migrations/0010_entries_of_a_pim.sql"),
 ];
 
 /// The store could not be opened.

@@ -82,6 +82,8 @@ pub struct Bounds {
     pub max_log_bytes: u64,
     /// [`Settings::max_state_bytes`](crate::Settings::max_state_bytes)
     pub max_state_bytes: u64,
+    /// [`Settings::max_entry_bytes`](crate::Settings::max_entry_bytes)
+    pub max_entry_bytes: u64,
     /// [`Settings::min_free_disk_bytes`](crate::Settings::min_free_disk_bytes)
     pub min_free_disk_bytes: u64,
 }

@@ -127,6 +127,7 @@ impl SqliteStore {
         let bounds = Bounds {
             max_log_bytes: settings.max_log_bytes,
             max_state_bytes: settings.max_state_bytes,
+            max_entry_bytes: settings.max_entry_bytes,
             min_free_disk_bytes: settings.min_free_disk_bytes,
         };
         let threads = Threads::default();
@@ -142,6 +143,7 @@ impl SqliteStore {
             hour: Arc::clone(&hour),
             checkpoints,
             meters: Arc::clone(&meters),
+            bounds,
             health: Arc::clone(&health),
         };
         Ok(SqliteStore {

@@ -14,6 +14,8 @@ pub struct Settings {
     pub max_log_bytes: u64,
     /// Bytes of the snapshots of one PIM; those that don't fit are not stored.
     pub max_state_bytes: u64,
+    /// Bytes of the log entries of one PIM, over all its clients; the oldest are deleted.
+    pub max_entry_bytes: u64,
     /// Bytes of free disk space below which appends are rejected.
     pub min_free_disk_bytes: u64,
     /// Retention of ids, in hours of service (contract page 6: 24 h).
@@ -37,6 +39,7 @@ impl Settings {
             tail_bytes: 64 << 20,
             max_log_bytes: 20 << 30,
             max_state_bytes: 10 << 30,
+            max_entry_bytes: 256 << 20,
             min_free_disk_bytes: 1 << 30,
             dedup_window: Duration::from_secs(24 * 60 * 60),
             vault,

@@ -14,7 +14,7 @@ use crate::batch::{Batch, Job};
 use crate::checkpoint::Checkpoints;
 use crate::dedup::Key;
 use crate::failure::Failure;
-use crate::figures::Meters;
+use crate::figures::{Bounds, Meters};
 use crate::health::Health;
 use crate::log_writer::LogWriter;
 use crate::threads::Threads;
@@ -71,6 +71,7 @@ pub(crate) struct Worker {
     pub(crate) hour: Arc<AtomicU32>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) bounds: Bounds,
     pub(crate) health: Arc<Health>,
 }
 
@@ -179,7 +180,7 @@ impl Worker {
             }));
             return Err(error.into());
         }
-        let mut batch = Batch::new(&self.connection, &mut self.log, &self.meters);
+        let mut batch = Batch::new(&self.connection, &mut self.log, &self.meters, self.bounds);
         // Other processes' changes are announced before later events.
         *version = batch.others_version()?;
         let mut bytes = 0;

@@ -5,7 +5,7 @@
 use std::ops::Deref;
 
 use store::Vault;
-use store::conformance::STATE_BYTES;
+use store::conformance::{ENTRY_BYTES, STATE_BYTES};
 use store::vault::MasterKey;
 use store_sqlite::{Settings, SqliteStore};
 
@@ -26,7 +26,12 @@ impl Deref for Opened {
 fn open(_: store::KeepBounds) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let vault = Vault::new(MasterKey::generate().unwrap(), []).unwrap();
-    let settings = Settings { min_free_disk_bytes: 0, max_state_bytes: STATE_BYTES, ..Settings::new(vault) };
+    let settings = Settings {
+        min_free_disk_bytes: 0,
+        max_state_bytes: STATE_BYTES,
+        max_entry_bytes: ENTRY_BYTES,
+        ..Settings::new(vault)
+    };
     Opened { store: SqliteStore::open_exclusive(folder.path(), settings).unwrap(), _folder: folder }
 }
 

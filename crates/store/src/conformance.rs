@@ -24,6 +24,9 @@ use crate::{KeepBounds, Kept, Replays, Store};
 /// Bound of the states of one PIM's entities in a tested store.
 pub const STATE_BYTES: u64 = 4 << 20;
 
+/// Bound of the log entries of one PIM in a tested store: more than one client may have.
+pub const ENTRY_BYTES: u64 = 24 << 20;
+
 /// Bounds of kept events in the tests about them.
 pub const BOUNDS: KeepBounds = KeepBounds { hours: 24, bytes: 256 << 10 };
 
@@ -98,7 +101,8 @@ macro_rules! kept_conformance {
 }
 
 /// One test per rule of the ports. `$open` is a closure that opens an empty store with these [`KeepBounds`], which
-/// bounds states to [`STATE_BYTES`], and returns it or a wrapper that derefs to it.
+/// bounds states to [`STATE_BYTES`] and
+/// log entries to [`ENTRY_BYTES`], and returns it or a wrapper that derefs to it.
 #[macro_export]
 macro_rules! store_conformance {
     ($open:expr) => {
@@ -179,6 +183,8 @@ macro_rules! store_conformance {
             entries::refusals_of_a_route_become_one_with_the_latest_body
             entries::an_owner_has_a_bounded_number_of_entries
             entries::an_owner_has_a_bounded_size_of_entries
+            entries::a_pim_has_a_bounded_size_of_entries
+            entries::a_new_entry_drops_a_bounded_number_of_its_pim
             entries::actions_are_never_merged
             entries::entries_are_ordered_by_id
             entries::pages_are_stable_while_entries_arrive

@@ -52,6 +52,8 @@ pub struct MemorySettings {
     pub max_log_bytes: u64,
     /// Bytes of the states of one PIM's entities.
     pub max_state_bytes: u64,
+    /// Bytes of the log entries of one PIM.
+    pub max_entry_bytes: u64,
     /// Retention of ids, in hours of service.
     pub dedup_window: Duration,
     /// Bounds of kept events.
@@ -65,6 +67,7 @@ impl Default for MemorySettings {
             tail_bytes: 16 << 20,
             max_log_bytes: 1 << 30,
             max_state_bytes: 1 << 30,
+            max_entry_bytes: 1 << 30,
             // Contract page 6: 24 h.
             dedup_window: Duration::from_secs(24 * 60 * 60),
             keep: KeepBounds::CONTRACT,
@@ -128,6 +131,7 @@ struct State {
     /// The hours of the last changes of subscribers and subscriptions.
     changed: HashMap<Uuid, ServiceHour>,
     entries: BTreeMap<LogId, KeptEntry>,
+    max_entry_bytes: u64,
     /// The latest entry of each kind of error.
     latest_errors: HashMap<ErrorKey, LogId>,
     notifications: VecDeque<(Owner, Outgoing)>,
@@ -198,6 +202,7 @@ impl State {
             subscriptions: BTreeMap::new(),
             changed: HashMap::new(),
             entries: BTreeMap::new(),
+            max_entry_bytes: settings.max_entry_bytes,
             latest_errors: HashMap::new(),
             notifications: VecDeque::new(),
             snapshots: HashMap::new(),
@@ -313,12 +318,18 @@ impl Default for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::{MemorySettings, MemoryStore};
-    use crate::conformance::STATE_BYTES;
+    use crate::conformance::{ENTRY_BYTES, STATE_BYTES};
     use crate::kept::KeepBounds;
     use crate::shard::Spread;
 
     fn open(spread: Spread, keep: KeepBounds) -> Box<MemoryStore> {
-        let settings = MemorySettings { spread, max_state_bytes: STATE_BYTES, keep, ..MemorySettings::default() };
+        let settings = MemorySettings {
+            spread,
+            max_state_bytes: STATE_BYTES,
+            max_entry_bytes: ENTRY_BYTES,
+            keep,
+            ..MemorySettings::default()
+        };
         Box::new(MemoryStore::new(settings))
     }
 

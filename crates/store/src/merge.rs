@@ -1,4 +1,4 @@
-//! Rules common to all backends: merging of log entries, their bounds per owner, and their matching with queries.
+//! Rules common to all backends: merging of log entries, their bounds, and their matching with queries.
 
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ pub const MOST_ENTRIES: u64 = 10_000;
 
 /// Maximum number of stored bytes of entries per owner.
 pub const MOST_ENTRY_BYTES: u64 = 16 << 20;
+
+/// Maximum number of entries of a PIM that one new entry drops, so that a lowered bound never makes a write long.
+pub const DROPPED_AT_ONCE: u64 = 100;
 
 /// Key by which errors are merged, besides owner, subscriber and subscription. Actions have none and are never merged.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -318,6 +318,9 @@ settings! {
         /// Maximum size of the last known product states of one PIM's Events API bridge. Above it, new states are
         /// discarded: events are still delivered, but the next change of such a product or product model has no delta.
         max_product_states: Size = "10 GiB";
+        /// Maximum size of one PIM's log entries, over all its clients; the oldest are deleted. Each client has at most
+        /// 16 MiB of it.
+        max_log_entries: Size = "256 MiB";
         /// Minimum free disk space; below it, producers get 429.
         min_free_disk: Size = "512 MiB";
     }

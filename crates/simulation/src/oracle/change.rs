@@ -123,6 +123,8 @@ impl Lane {
             in_flight: 0,
             under_way: 0,
             window: Vec::new(),
+            silences: Vec::new(),
+            suspends_from: Timestamp::EPOCH,
             back: None,
             unfed: None,
             judge_at: None,
@@ -150,6 +152,8 @@ impl Lane {
 
     pub(super) fn start_afresh(&mut self) {
         self.window.clear();
+        self.silences.clear();
+        self.suspends_from = Timestamp::EPOCH;
         self.last_sent = None;
         self.pause_until = Timestamp::EPOCH;
         (self.back, self.unfed, self.judge_at) = (None, None, None);

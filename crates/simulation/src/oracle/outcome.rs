@@ -125,6 +125,9 @@ impl Oracle {
         if reason != Some(SuspensionReason::Destination(ErrorReason::DestinationForbidden)) {
             lane.window.push((now, false));
         }
+        if matches!(outcome, Outcome::Silent(_)) {
+            lane.silences.push(now);
+        }
         self.follows(index, reason, true, now)
     }
 
@@ -156,7 +159,8 @@ impl Oracle {
         let newest = minute(now);
         let failures = lane.window.iter().filter(|(at, fine)| !fine && minute(*at) > newest - 60);
         let oldest = failures.map(|(at, _)| *at).min()?;
-        (below && !lane.known.as_ref().is_some_and(is_topic)).then_some(oldest + settings.suspend_after)
+        (below && !lane.known.as_ref().is_some_and(is_topic))
+            .then_some((oldest + settings.suspend_after).max(lane.suspends_from))
     }
 
     /// Judges hours that are due at `now`. An hour that is not bad yet is judged again later; a bad one suspends.

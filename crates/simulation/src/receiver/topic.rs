@@ -35,6 +35,10 @@ impl Receiver {
             Behaviour::Hanging => {
                 BatchVerdict { taken: self.some_first(events), outcomes: all(timeout), after: ATTEMPT, again: None }
             }
+            Behaviour::Mute => {
+                let silent = Outcome::Silent(failure(ErrorReason::DestinationTimeout, 500));
+                BatchVerdict { taken: vec![false; events], outcomes: all(silent), after: ATTEMPT, again: None }
+            }
             Behaviour::Throttling(capacity) => {
                 if self.second != now / 1_000_000 {
                     (self.second, self.taken_in_second) = (now / 1_000_000, 0);

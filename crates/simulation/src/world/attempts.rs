@@ -60,6 +60,7 @@ impl World {
         let receiver = super::setup::receiver_of(&subscription);
         self.note(|| format!("send #{attempt}: {:?} for {lane} to r{receiver}", made.positions));
         let sent_at = self.time;
+        self.oracle.tried(receiver, sent_at);
         self.attempts.insert(attempt, Attempt { id, lane, made, receiver, sent_at, run: self.run });
         match self.plan.lack(self.time) {
             Some(lack) => self.come_to_nothing(attempt, lack),
@@ -130,7 +131,11 @@ impl World {
             Outcome::Silent(_) if !self.plan.outages.is_empty() => Outcome::Ours(Lack::Silence),
             outcome => outcome.clone(),
         };
-        let judged: Vec<Outcome> = outcomes.iter().map(ours).collect();
+        let judged: Vec<Outcome> = if self.plan.judges_silence {
+            self.oracle.judge_silence(lane, attempt.receiver, &outcomes, attempt.sent_at, time)
+        } else {
+            outcomes.iter().map(ours).collect()
+        };
         let follows = self.oracle.ended(lane, number, &attempt.made, &judged, time);
         let unsure = self.oracle.stepped_back && !matches!(follows, Some(SuspensionReason::Destination(_)));
         // Nothing is decided while the process stops; the next failure after the restart decides.
@@ -140,7 +145,7 @@ impl World {
             let ended = verdict_of(&outcomes, &[]);
             format!("#{number} ended: {ended}, follows {follows:?}; {lane} has {failures} failures")
         });
-        let told = self.tamper_with_outcomes(outcomes);
+        let told = self.tamper_with_outcomes(outcomes, &judged);
         // The suspension has to come within this turn: the flag marks it as expected, then as made.
         self.oracle.lanes[lane].halted |= follows.is_some();
         let suspensions = self.suspensions_asked;
@@ -152,8 +157,8 @@ impl World {
         })
     }
 
-    /// The outcomes reported to the engine.
-    fn tamper_with_outcomes(&self, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
+    /// The outcomes reported to the engine; `judged`: as they count.
+    fn tamper_with_outcomes(&self, mut outcomes: Vec<Outcome>, judged: &[Outcome]) -> Vec<Outcome> {
         match self.plan.mutation {
             Some(Mutation::TakeFailureForSuccess) => {
                 for outcome in outcomes.iter_mut().filter(|outcome| matches!(outcome, Outcome::Failed(_))) {
@@ -165,6 +170,17 @@ impl World {
                     if matches!(outcome, Outcome::Ours(_) | Outcome::Silent(_)) {
                         *outcome = Outcome::Failed(no_answer());
                     }
+                }
+            }
+            Some(Mutation::ExcuseSilence) => {
+                for outcome in outcomes.iter_mut().filter(|outcome| is_silent(outcome)) {
+                    *outcome = Outcome::Ours(Lack::Silence);
+                }
+            }
+            // Nothing but their being silence tells failures that may be disproven from others.
+            Some(Mutation::KeepDisprovenFailures) => {
+                for (outcome, _) in outcomes.iter_mut().zip(judged).filter(|(_, judged)| is_silent(judged)) {
+                    *outcome = Outcome::Failed(Failure { reason: ErrorReason::DnsLookupFailure, ..no_answer() });
                 }
             }
             Some(Mutation::TakePartForWhole) => {
@@ -182,6 +198,10 @@ impl World {
         let Some(attempt) = self.attempts.get(&number).map(|attempt| attempt.id) else { return Ok(()) };
         self.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Delivered; events] })
     }
+}
+
+fn is_silent(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Silent(_))
 }
 
 fn no_answer() -> Failure {

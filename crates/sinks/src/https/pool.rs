@@ -114,7 +114,10 @@ pub(crate) struct Endpoint {
     pub(crate) prepared: Prepared,
     /// One permit per in-flight attempt, and therefore per connection.
     pub(crate) attempts: Semaphore,
-    /// Held while connecting to a server that may speak HTTP/2, so that a single connection is made and shared.
+    /// Held while waiting for the slot of a connection that may be shared: one slot is enough for all attempts.
+    pub(crate) entering: tokio::sync::Mutex<()>,
+    /// Held from then until a server that may speak HTTP/2 is connected, so that a single connection is made and
+    /// shared.
     pub(crate) connecting: tokio::sync::Mutex<()>,
     speaks_http1: AtomicBool,
     open: Mutex<Open>,
@@ -139,6 +142,7 @@ impl Endpoint {
             pim: crate::holder(subscription).pim,
             prepared,
             attempts: Semaphore::new(attempts.max(1)),
+            entering: tokio::sync::Mutex::new(()),
             connecting: tokio::sync::Mutex::new(()),
             speaks_http1: AtomicBool::new(false),
             open: Mutex::new(Open { http1: Vec::new(), http2: None, retired: false, used: Instant::now() }),

@@ -12,6 +12,7 @@ use domain::trace_parent::TraceParent;
 use domain::{Clock, Event, Timestamp};
 use fair::Holder;
 use parking_lot::Mutex;
+use tokio::sync::MutexGuard;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -57,17 +58,25 @@ pub(super) struct Progress {
 }
 
 /// Means of sending a request.
-enum Way {
-    Resting(Connection),
-    New { slot: Slot, admitted: Admitted },
+enum Way<'a> {
+    Existing(Connection),
+    /// On a new connection; `turn` if others wait for it in order to share it.
+    New {
+        turn: Option<MutexGuard<'a, ()>>,
+        slot: Slot,
+        admitted: Admitted,
+    },
+    /// On the connection that another attempt is opening.
+    Join,
 }
 
 /// Result of sending the request on a connection.
 enum Tried {
     /// The attempt is over.
     Ended(Outcome),
-    /// The connection was closed while idle: the request has to be sent on a new one.
-    Stale(Slot),
+    /// The connection was closed while idle, or another attempt could not open a shared one: the request has to be
+    /// sent on a new one.
+    NotSent(Slot),
     /// The server has not processed the request: it may be sent on another connection.
     NotProcessed(Outcome),
 }
@@ -90,7 +99,7 @@ impl Post<'_> {
         let mut left = self.limit;
         let mut sent_again = 0;
         let mut way = match self.endpoint.take() {
-            Some(connection) => Way::Resting(connection),
+            Some(connection) => Way::Existing(connection),
             None => self.new_way(None).await,
         };
         loop {
@@ -108,18 +117,36 @@ impl Post<'_> {
                     sent_again += 1;
                     self.new_way(None).await
                 }
-                Ok(Tried::Stale(slot)) => self.new_way(slot).await,
+                Ok(Tried::NotSent(slot)) => self.new_way(slot).await,
             };
         }
     }
 
-    /// Waits until a new connection may be made.
-    async fn new_way(&self, slot: Slot) -> Way {
+    /// Waits until a new connection may be made, or joins the attempt that makes one to share.
+    async fn new_way(&self, slot: Slot) -> Way<'_> {
+        let endpoint = self.endpoint;
+        let mut entering = None;
+        let mut turn = None;
+        if endpoint.may_speak_http2() {
+            entering = Some(endpoint.entering.lock().await);
+            if let Some(connection) = endpoint.take() {
+                return Way::Existing(connection);
+            }
+            // The attempt before may have found out that there is nothing to share.
+            if endpoint.may_speak_http2() {
+                let Ok(free) = endpoint.connecting.try_lock() else { return Way::Join };
+                turn = Some(free);
+            } else {
+                entering = None;
+            }
+        }
         let slot = match slot {
             Some(slot) => Some(slot),
             None => self.pool.slot(self.holder).await,
         };
-        Way::New { slot, admitted: self.connector.admit(&self.endpoint.prepared.host, self.holder).await }
+        let admitted = self.connector.admit(&endpoint.prepared.host, self.holder).await;
+        drop(entering);
+        Way::New { turn, slot, admitted }
     }
 
     fn of_timeout(&self) -> Outcome {
@@ -128,33 +155,36 @@ impl Post<'_> {
         answered.clone().unwrap_or_else(timed_out)
     }
 
-    async fn send_on(&self, way: Way) -> Tried {
+    async fn send_on(&self, way: Way<'_>) -> Tried {
         match way {
-            Way::Resting(connection) => self.send_over(connection, true).await,
-            Way::New { slot, admitted } => match self.connect(slot, admitted).await {
-                Ok((connection, rested)) => self.send_over(connection, rested).await,
-                Err(outcome) => Tried::Ended(outcome),
-            },
+            Way::Existing(connection) => self.send_over(connection, true).await,
+            Way::New { turn, slot, admitted } => {
+                let connected = self.connect(slot, admitted).await;
+                drop(turn);
+                match connected {
+                    Ok(connection) => self.send_over(connection, false).await,
+                    Err(outcome) => Tried::Ended(outcome),
+                }
+            }
+            Way::Join => {
+                drop(self.endpoint.connecting.lock().await);
+                match self.endpoint.take() {
+                    Some(connection) => self.send_over(connection, true).await,
+                    None => Tried::NotSent(None),
+                }
+            }
         }
     }
 
-    /// A new connection, or one that became idle meanwhile.
-    async fn connect(&self, slot: Slot, admitted: Admitted) -> Result<(Connection, bool), Outcome> {
+    async fn connect(&self, slot: Slot, admitted: Admitted) -> Result<Connection, Outcome> {
         let endpoint = self.endpoint;
-        let turn = if endpoint.may_speak_http2() { Some(endpoint.connecting.lock().await) } else { None };
-        // The previous holder of the lock may have left a connection.
-        if turn.is_some()
-            && let Some(connection) = endpoint.take()
-        {
-            return Ok((connection, true));
-        }
         let Prepared { port, security, name, .. } = &endpoint.prepared;
         let stream = self.connector.connect_admitted(admitted, *port, *security).await;
         let stream = stream.map_err(|error| outcome::of_connect(&error, name))?;
         let connection = Connection::open(stream, slot).await;
         let connection = connection.map_err(|lost| outcome::of_lost(&lost, Stage::Connecting, name))?;
         endpoint.opened(&connection);
-        Ok((connection, false))
+        Ok(connection)
     }
 
     /// Sends the request and waits for the response. A connection that `rested` and is lost before any byte of a
@@ -215,9 +245,11 @@ impl Post<'_> {
         let outcome = outcome::of_lost(lost, Stage::Waiting, &self.endpoint.prepared.name);
         match connection {
             _ if lost.fate == Fate::NotProcessed => Tried::NotProcessed(outcome),
-            Connection::Http1(http1) if rested && !http1.has_received() => Tried::Stale(http1.into_slot()),
+            Connection::Http1(http1) if rested && !http1.has_received() => Tried::NotSent(http1.into_slot()),
             // After a GOAWAY, the server has processed all requests up to the one named in it.
-            Connection::Http2(http2) if rested && !lost.stream_only && !http2.has_said_goodbye() => Tried::Stale(None),
+            Connection::Http2(http2) if rested && !lost.stream_only && !http2.has_said_goodbye() => {
+                Tried::NotSent(None)
+            }
             Connection::Http1(_) | Connection::Http2(_) => Tried::Ended(outcome),
         }
     }

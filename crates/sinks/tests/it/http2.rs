@@ -52,7 +52,7 @@ fn serve(request: Request<h2::RecvStream>, mut answer: SendResponse<Bytes>) {
     });
 }
 
-async fn serve_all(mut server: Server) {
+pub(crate) async fn serve_all(mut server: Server) {
     while let Some(Ok((request, answer))) = server.accept().await {
         serve(request, answer);
     }

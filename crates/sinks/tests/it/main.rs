@@ -15,5 +15,6 @@ mod name_server;
 mod outcomes;
 mod pubsub;
 mod resolver;
+mod stale;
 mod tls;
 mod traces;

@@ -90,17 +90,27 @@ pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
     bound(batch, &entry.owner)
 }
 
-/// Drops the oldest entries of an owner beyond the bounds: usually one per new entry.
+/// Drops the oldest entries of an owner, then those of its PIM, beyond the bounds: usually one per new entry.
 fn bound(batch: &Batch<'_>, owner: &Owner) -> Result<(), Failure> {
     let of = (owner.pim.0, &owner.client_id.0);
     let over = "SELECT 1 FROM entry_totals WHERE pim = ?1 AND client_id = ?2 AND (count > ?3 OR bytes > ?4)";
-    let oldest = "DELETE FROM entries WHERE id = \
-                  (SELECT id FROM entries WHERE pim = ?1 AND client_id = ?2 ORDER BY id LIMIT 1)";
+    let oldest = "DELETE FROM entries WHERE id = (SELECT id FROM entries INDEXED BY entries_by_owner \
+                  WHERE pim = ?1 AND client_id = ?2 ORDER BY id LIMIT 1)";
     let (mut over, mut delete_oldest) = (batch.sql(over)?, batch.sql(oldest)?);
     while over.exists((of.0, of.1, merge::MOST_ENTRIES, merge::MOST_ENTRY_BYTES))? {
         if delete_oldest.execute(of)? == 0 {
             return Err(Failure::Corrupt("the count of an owner's log entries is wrong".to_owned()));
         }
+    }
+    let over = "SELECT 1 FROM pim_entry_totals WHERE pim = ?1 AND bytes > ?2";
+    let oldest = "DELETE FROM entries WHERE id = (SELECT id FROM entries INDEXED BY entries_by_pim \
+                  WHERE pim = ?1 ORDER BY id LIMIT 1)";
+    let (mut over, mut delete_oldest) = (batch.sql(over)?, batch.sql(oldest)?);
+    for _ in 0..merge::DROPPED_AT_ONCE {
+        if !over.exists((owner.pim.0, batch.bounds().max_entry_bytes))? {
+            break;
+        }
+        delete_oldest.execute([owner.pim.0])?;
     }
     Ok(())
 }

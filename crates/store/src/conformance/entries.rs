@@ -115,24 +115,87 @@ pub async fn an_owner_has_a_bounded_number_of_entries(store: &dyn Store) {
 
 /// 16 MiB regardless of the number of entries, even when a merged one grows.
 pub async fn an_owner_has_a_bounded_size_of_entries(store: &dyn Store) {
-    let large = |route: u32, bytes: usize| RefusedRequest {
-        body: Some("x".repeat(bytes)),
-        ..refused(&format!("/{route}"), "too much")
-    };
     for route in 0..20 {
-        store.add_entry(entry(LogBody::Refused(large(route, 1 << 20)), at(i64::from(route)))).await.unwrap();
+        store.add_entry(large(&owner(), route, 1 << 20)).await.unwrap();
     }
-    let routes = async || -> Vec<String> {
-        let url = |entry: &LogEntry| match &entry.body {
-            LogBody::Refused(refused) => refused.url.clone(),
-            other => panic!("{other:?}"),
-        };
-        find(store, query()).await.iter().map(url).collect()
+    assert_eq!(routes(store, &owner()).await, from_to(5, 20));
+    store.add_entry(large(&owner(), 19, 3 << 20)).await.unwrap();
+    assert_eq!(routes(store, &owner()).await, from_to(7, 20));
+}
+
+/// An entry of this many bytes; entries of one owner and route are merged.
+fn large(owner: &Owner, route: u32, bytes: usize) -> LogEntry {
+    let refused = RefusedRequest { body: Some("x".repeat(bytes)), ..refused(&format!("/{route}"), "too much") };
+    LogEntry { owner: owner.clone(), ..entry(LogBody::Refused(refused), at(i64::from(route))) }
+}
+
+/// Routes of the owner's entries.
+async fn routes(store: &dyn Store, owner: &Owner) -> Vec<String> {
+    let url = |entry: &LogEntry| match &entry.body {
+        LogBody::Refused(refused) => refused.url.clone(),
+        other => panic!("{other:?}"),
     };
-    let from = |first: u32| (first..20).map(|route| format!("/{route}")).collect::<Vec<_>>();
-    assert_eq!(routes().await, from(5));
-    store.add_entry(entry(LogBody::Refused(large(19, 3 << 20)), at(20))).await.unwrap();
-    assert_eq!(routes().await, from(7));
+    let page = store.entries(owner, &LogQuery { limit: 1_000, ..query() }).await.unwrap();
+    page.entries.iter().map(url).collect()
+}
+
+fn from_to(first: u32, end: u32) -> Vec<String> {
+    (first..end).map(|route| format!("/{route}")).collect()
+}
+
+fn client(name: &str) -> Owner {
+    Owner { client_id: ClientId(name.to_owned()), ..owner() }
+}
+
+/// [`ENTRY_BYTES`](crate::conformance::ENTRY_BYTES) over all clients: the PIM's oldest are dropped, whoever they belong
+/// to, even when a merged one grows; those of another PIM stay.
+pub async fn a_pim_has_a_bounded_size_of_entries(store: &dyn Store) {
+    let (first, second, third) = (client("first"), client("second"), client("third"));
+    let of_other = Owner { pim: OTHER, ..first.clone() };
+    store.add_entry(large(&of_other, 0, 1 << 20)).await.unwrap();
+    for route in 0..10 {
+        store.add_entry(large(&first, route, 1 << 20)).await.unwrap();
+        store.add_entry(large(&second, route, 1 << 20)).await.unwrap();
+    }
+    assert_eq!(routes(store, &first).await, from_to(0, 10));
+    // 23 entries are less than 24 MiB with their other fields, 24 are more.
+    for route in 0..8 {
+        store.add_entry(large(&third, route, 1 << 20)).await.unwrap();
+    }
+    assert_eq!(routes(store, &first).await, from_to(3, 10));
+    assert_eq!(routes(store, &second).await, from_to(2, 10));
+    store.add_entry(large(&third, 7, 3 << 20)).await.unwrap();
+    assert_eq!(routes(store, &first).await, from_to(4, 10));
+    assert_eq!(routes(store, &second).await, from_to(3, 10));
+    assert_eq!(routes(store, &third).await, from_to(0, 8));
+    assert_eq!(routes(store, &of_other).await, from_to(0, 1));
+    // Pruning makes room.
+    serve(store, 1).await;
+    assert_eq!(store.prune_entries(&own(store).await, ServiceHour(1)).await.unwrap(), 22);
+    for route in 100..110 {
+        store.add_entry(large(&first, route, 1 << 20)).await.unwrap();
+        store.add_entry(large(&second, route, 1 << 20)).await.unwrap();
+    }
+    assert_eq!(routes(store, &first).await, from_to(100, 110));
+}
+
+/// A write stays short, even if many entries must go, as after the bound was lowered: the next ones drop the rest.
+pub async fn a_new_entry_drops_a_bounded_number_of_its_pim(store: &dyn Store) {
+    let (first, second, third) = (client("first"), client("second"), client("third"));
+    for route in 0..250 {
+        store.add_entry(large(&first, route, 1 << 10)).await.unwrap();
+    }
+    for route in 0..15 {
+        store.add_entry(large(&second, route, 1 << 20)).await.unwrap();
+    }
+    for route in 0..8 {
+        store.add_entry(large(&third, route, 1 << 20)).await.unwrap();
+    }
+    assert_eq!(routes(store, &first).await, from_to(0, 250));
+    store.add_entry(large(&third, 7, 2 << 20)).await.unwrap();
+    assert_eq!(routes(store, &first).await, from_to(100, 250));
+    store.add_entry(large(&third, 8, 1)).await.unwrap();
+    assert_eq!(routes(store, &first).await, from_to(200, 250));
 }
 
 /// Each action has its own entry.

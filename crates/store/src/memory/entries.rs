@@ -76,14 +76,28 @@ impl State {
         self.entries.insert(entry.id, KeptEntry::new(entry, hour));
     }
 
-    /// Drops the oldest entries of an owner beyond the bounds.
+    /// Drops the oldest entries of an owner, then those of its PIM, beyond the bounds.
     fn bound_entries(&mut self, owner: &Owner) {
-        let of_owner = self.entries.iter().filter(|(_, kept)| kept.entry.owner == *owner);
-        let mut of_owner: Vec<_> = of_owner.map(|(id, kept)| (*id, kept.bytes)).collect();
-        let mut bytes: u64 = of_owner.iter().map(|(_, bytes)| bytes).sum();
-        let mut count = of_owner.len() as u64;
-        for (id, size) in of_owner.drain(..) {
-            if count <= merge::MOST_ENTRIES && bytes <= merge::MOST_ENTRY_BYTES {
+        self.drop_oldest(
+            |of| of == owner,
+            |count, bytes, _| count > merge::MOST_ENTRIES || bytes > merge::MOST_ENTRY_BYTES,
+        );
+        let most = self.max_entry_bytes;
+        self.drop_oldest(
+            |of| of.pim == owner.pim,
+            |_, bytes, dropped| bytes > most && dropped < merge::DROPPED_AT_ONCE,
+        );
+    }
+
+    /// Drops the oldest entries of these owners while their number, their bytes and the number of those dropped so far
+    /// require it.
+    fn drop_oldest(&mut self, of: impl Fn(&Owner) -> bool, go_on: impl Fn(u64, u64, u64) -> bool) {
+        let theirs = self.entries.iter().filter(|(_, kept)| of(&kept.entry.owner));
+        let theirs: Vec<_> = theirs.map(|(id, kept)| (*id, kept.bytes)).collect();
+        let mut bytes: u64 = theirs.iter().map(|(_, bytes)| bytes).sum();
+        let mut count = theirs.len() as u64;
+        for ((id, size), dropped) in theirs.into_iter().zip(0..) {
+            if !go_on(count, bytes, dropped) {
                 return;
             }
             (count, bytes) = (count - 1, bytes - size);
