@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use store::KeepBounds;
 use store::vault::{KeyFileError, Vault, open_key_file};
 use store_sqlite::{BackupError, OpenError, SqliteStore};
 
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::failure::{Exit, Failure};
 use crate::vault;
 
@@ -127,7 +128,14 @@ fn store_settings(config: &Config) -> Result<store_sqlite::Settings, Failure> {
     store.max_entry_bytes = settings.storage.max_log_entries.0;
     store.min_free_disk_bytes = settings.storage.min_free_disk.0;
     store.dedup_window = settings.ingest.dedup_window;
+    store.keep = keep_bounds(settings);
     Ok(store)
+}
+
+/// Bounds of delivered events.
+fn keep_bounds(settings: &Settings) -> KeepBounds {
+    let hours = settings.storage.keep_delivered.as_secs_f64() / 3600.0;
+    KeepBounds { hours: hours.ceil() as u32, bytes: settings.storage.keep_delivered_size.0 }
 }
 
 /// The vault of the configured keys, or of the key file. A key file is only created together with a new database,

@@ -11,6 +11,7 @@ use crate::catalog;
 use crate::dedup::Key;
 use crate::failure::Failure;
 use crate::figures::{Bounds, Meters};
+use crate::kept::keeping;
 use crate::log_writer::LogWriter;
 
 /// The open transaction.
@@ -107,6 +108,7 @@ impl<'a> Batch<'a> {
         if !catalog::hold(self, conditions)? {
             return Ok(Err(AppendError::Outdated));
         }
+        self.make_room(&events)?;
         self.log.append(self.connection, pim, events, keys, now)
     }
 
@@ -119,7 +121,14 @@ impl<'a> Batch<'a> {
         now: Timestamp,
         beside: impl FnOnce(&Connection) -> Result<(), Failure>,
     ) -> Result<(), AppendNewError> {
+        self.make_room(&events)?;
         self.log.append_new(self.connection, pim, events, keys, now, beside)
+    }
+
+    /// Kept events cost no acceptance: they are deleted if the disk is nearly full.
+    fn make_room(&mut self, events: &[Event]) -> Result<(), Failure> {
+        let needed = self.log.needs_pages(events.iter().map(|event| event.size() as u64).sum())?;
+        if needed > 0 { keeping::make_room(self, needed) } else { Ok(()) }
     }
 
     /// Performs the last writes before the commit. Returns the catalogue's version if it was changed.

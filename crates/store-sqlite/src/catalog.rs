@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 pub(crate) use condition::hold;
 pub(crate) use entries::add as add_entry;
-pub(crate) use rows::{fill_in_types, generation};
+pub(crate) use rows::{begin_histories, fill_in_types, generation, pim_of};
 
 use crate::failure::Failure;
 

@@ -20,7 +20,7 @@ pub(crate) const BUSY: Duration = Duration::from_secs(10);
 const PAGE_SIZE: u32 = 8192;
 
 /// All migrations, in order; `user_version` of the database is the number of applied ones.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_snapshots.sql"),
     include_str!("../migrations/0003_outbox.sql"),
@@ -31,6 +31,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0008_pages.sql"),
     include_str!("../migrations/0009_bounded_outbox.sql"),
     include_str!("../migrations/0010_entries_of_a_pim.sql"),
+    include_str!("../migrations/0011_kept.sql"),
 ];
 
 /// The store could not be opened.
@@ -213,7 +214,7 @@ impl Folder {
 
 fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     // Only effective before the first table.
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;

@@ -16,13 +16,10 @@ use store::{
 use tokio::sync::oneshot;
 
 use crate::SqliteStore;
-use crate::batch::Batch;
 use crate::failure::Failure;
+use crate::kept::keeping;
 use crate::readers::{PLATFORM, of_pim};
 use crate::writer::{Append, Request};
-
-/// Frames deleted in one transaction: at most about 8 MB, so that appends wait a few milliseconds.
-const TRIM_FRAMES: usize = 128;
 
 #[async_trait]
 impl EventLog for SqliteStore {
@@ -50,7 +47,11 @@ impl EventLog for SqliteStore {
     }
 
     async fn lacks(&self) -> Vec<Lack> {
-        self.health.lacks(&self.writer, &self.folder, self.bounds.min_free_disk_bytes).await
+        let spare = || {
+            let asked = self.asked.lock();
+            Ok(keeping::free_pages(&asked)?.saturating_add(keeping::total(&asked)?))
+        };
+        self.health.lacks(&self.writer, &self.folder, self.bounds.min_free_disk_bytes, spare).await
     }
 
     async fn read(&self, scope: Scope, from: Position, limit: ReadLimit) -> Result<Chunk, StoreError> {
@@ -90,12 +91,12 @@ impl EventLog for SqliteStore {
     async fn trim(&self, tenure: &Tenure, floors: &Floors) -> Result<u64, TenureError> {
         self.owns(tenure)?;
         let of_pims: HashMap<PimId, Position> = floors.pims.iter().copied().collect();
-        let rest = floors.rest;
-        Ok(self.write(move |batch| Ok::<_, StoreError>(trim(batch, &of_pims, rest)?)).await?)
+        let (rest, keep) = (floors.rest, self.keep);
+        Ok(self.write(move |batch| Ok::<_, StoreError>(keeping::trim(batch, &of_pims, rest, keep)?)).await?)
     }
 }
 
-fn read(
+pub(crate) fn read(
     connection: &Connection,
     pim: Option<PimId>,
     from: Position,
@@ -137,7 +138,7 @@ fn read(
 }
 
 /// `hour` never decreases along the log, so a binary search finds the first frame that reaches the requested one.
-fn first_since(connection: &Connection, hour: ServiceHour, head: Position) -> Result<Position, Failure> {
+pub(crate) fn first_since(connection: &Connection, hour: ServiceHour, head: Position) -> Result<Position, Failure> {
     let sql = "SELECT pos, hour FROM frames WHERE pos >= ?1 ORDER BY pos LIMIT 1";
     let mut next = connection.prepare_cached(sql)?;
     let mut frame_from = |position: u64| -> Result<Option<(u64, u32)>, Failure> {
@@ -157,9 +158,10 @@ fn first_since(connection: &Connection, hour: ServiceHour, head: Position) -> Re
 
 /// Scans the index over lengths, not the events.
 fn position_after(connection: &Connection, pim: PimId, bytes: u64, head: Position) -> Result<Position, Failure> {
-    let sql = "SELECT pos, length(body) FROM frames WHERE pim = ?1 ORDER BY pos";
+    let floor = keeping::floor(connection, pim)?;
+    let sql = "SELECT pos, length(body) FROM frames WHERE pim = ?1 AND pos >= ?2 ORDER BY pos";
     let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query([pim.0])?;
+    let mut rows = select.query((pim.0, floor.0))?;
     let mut so_far = 0;
     while let Some(row) = rows.next()? {
         if so_far >= bytes {
@@ -168,36 +170,4 @@ fn position_after(connection: &Connection, pim: PimId, bytes: u64, head: Positio
         so_far += row.get::<_, u64>(1)?;
     }
     Ok(head)
-}
-
-fn trim(batch: &mut Batch<'_>, floors: &HashMap<PimId, Position>, rest: Position) -> Result<u64, Failure> {
-    let mut deleted = 0;
-    let mut room = TRIM_FRAMES;
-    let mut after = -1i64;
-    let head = batch.head()?;
-    while room > 0 {
-        // The next PIM with events; each step is one index lookup.
-        let sql = "SELECT min(pim) FROM frames WHERE pim > ?1";
-        let Some(pim) = batch.sql(sql)?.query_row([after], |row| row.get::<_, Option<i64>>(0))? else { break };
-        after = pim;
-        let pim = PimId(u32::try_from(pim).unwrap_or(u32::MAX));
-        let floor = floors.get(&pim).copied().unwrap_or(rest).min(head);
-        let sql = "SELECT pos, count, length(body) FROM frames WHERE pim = ?1 AND pos < ?2 ORDER BY pos LIMIT ?3";
-        let frames: Vec<(u64, u64, u64)> = batch
-            .sql(sql)?
-            .query_map((pim.0, floor.0, room), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-            .collect::<Result<_, _>>()?;
-        let mut delete = batch.sql("DELETE FROM frames WHERE pos = ?1")?;
-        // A frame is kept as long as one of its events is needed.
-        for (pos, count, bytes) in frames.into_iter().filter(|(pos, count, _)| pos + count <= floor.0) {
-            if deleted == 0 {
-                batch.keep_head()?;
-            }
-            delete.execute([pos])?;
-            batch.trimmed(pim, bytes);
-            deleted += count;
-            room -= 1;
-        }
-    }
-    Ok(deleted)
 }

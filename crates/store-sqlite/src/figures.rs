@@ -10,6 +10,7 @@ use store::StoreError;
 
 use crate::SqliteStore;
 use crate::failure::Failure;
+use crate::kept::keeping;
 use crate::readers::PLATFORM;
 
 /// Maximum count of rows of one kind.
@@ -59,6 +60,8 @@ impl Default for Meters {
 pub struct Figures {
     /// Bytes of the events in the log, bounded by `max_log_bytes`.
     pub backlog_bytes: u64,
+    /// Bytes of events kept after their delivery, and of the records about them.
+    pub kept_bytes: u64,
     /// Used bytes of the database.
     pub used_bytes: u64,
     /// Bytes of the database file, including free pages.
@@ -86,6 +89,8 @@ pub struct Bounds {
     pub max_entry_bytes: u64,
     /// [`Settings::min_free_disk_bytes`](crate::Settings::min_free_disk_bytes)
     pub min_free_disk_bytes: u64,
+    /// Bytes of [`Settings::keep`](crate::Settings::keep)
+    pub max_kept_bytes: u64,
 }
 
 impl SqliteStore {
@@ -123,6 +128,7 @@ fn figures(connection: &Connection, folder: &Path, head: Position, backlog_bytes
         .map_err(|error| Failure::Unavailable(format!("cannot determine the free disk space: {error}")))?;
     Ok(Figures {
         backlog_bytes,
+        kept_bytes: keeping::total(connection)?,
         used_bytes: pages.saturating_sub(free_pages) * page,
         file_bytes: size(crate::database::DATABASE),
         wal_bytes: size(&format!("{}-wal", crate::database::DATABASE)),

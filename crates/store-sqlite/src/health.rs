@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes written to check for free disk space after a failure.
 const SAMPLE: u32 = 64 * 1024;
 
+/// Bytes within the file that are enough for the next appends.
+const SPARE: u64 = 4 << 20;
+
 /// Result of the last writes.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
@@ -57,11 +60,19 @@ impl Health {
     }
 
     /// The missing resource, if any. The writer acquires and releases the database lock; it writes data only while
-    /// writes are known to fail.
-    pub(crate) async fn lacks(&self, writer: &Writer, folder: &Path, min_free: u64) -> Vec<Lack> {
+    /// writes are known to fail. `spare` returns the bytes of free pages and kept events, which make room on a nearly
+    /// full disk.
+    pub(crate) async fn lacks(
+        &self,
+        writer: &Writer,
+        folder: &Path,
+        min_free: u64,
+        spare: impl FnOnce() -> Result<u64, Failure> + Send,
+    ) -> Vec<Lack> {
         let mut lacks: Vec<Lack> = self.probe(writer).await.into_iter().collect();
         let free = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        if free.is_ok_and(|free| free < min_free) && !lacks.contains(&Lack::Disk) {
+        let is_low = free.is_ok_and(|free| free < min_free) && !spare().is_ok_and(|spare| spare >= SPARE);
+        if is_low && !lacks.contains(&Lack::Disk) {
             lacks.push(Lack::Disk);
         }
         lacks

@@ -11,7 +11,9 @@ use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::catalog;
 use crate::failure::Failure;
+use crate::kept::records;
 use crate::readers::PLATFORM;
+use crate::replays;
 
 #[async_trait]
 impl Ledger for SqliteStore {
@@ -64,10 +66,16 @@ fn write(batch: &Batch<'_>, save: &Save) -> Result<(), Failure> {
         } else if let Some(lane) = lane.clone().as_of(began(batch, lane.subscription)?, current, save.mark) {
             write_lane(batch, &lane)?;
         }
-        // Entries are kept regardless of the subscription's later changes.
+        // Entries and facts are kept regardless of the subscription's later changes.
         for entry in &lane.entries {
             catalog::add_entry(batch, entry)?;
         }
+        if let Some(pim) = catalog::pim_of(batch.connection(), lane.subscription)? {
+            records::add(batch, lane.subscription, pim, &lane.facts)?;
+        }
+    }
+    for replay in &save.replays {
+        replays::save(batch, replay)?;
     }
     Ok(())
 }

@@ -22,7 +22,9 @@ mod writer;
 
 mod catalog;
 mod event_log;
+mod kept;
 mod ledger;
+mod replays;
 mod sealed;
 mod snapshots;
 
@@ -38,7 +40,9 @@ use async_trait::async_trait;
 use fair::Holder;
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use store::{Backlog, Changes, Epoch, NodeId, Shard, Shards, Spread, StoreError, Tail, Tenure, TenureError, Vault};
+use store::{
+    Backlog, Changes, Epoch, KeepBounds, NodeId, Shard, Shards, Spread, StoreError, Tail, Tenure, TenureError, Vault,
+};
 use tokio::sync::{oneshot, watch};
 
 pub use backup::{BackupError, backup};
@@ -52,6 +56,7 @@ use crate::dedup::Keyed;
 use crate::failure::Failure;
 use crate::figures::{Bounds, Meters};
 use crate::health::Health;
+use crate::kept::indexer::{Indexer, Signal};
 use crate::log_writer::{LogWriter, not_serving};
 use crate::readers::Readers;
 use crate::threads::Threads;
@@ -60,8 +65,10 @@ use crate::writer::{Request, Worker, Writer};
 /// All ports over one SQLite file. Dropping it waits for pending writes.
 #[derive(Debug)]
 pub struct SqliteStore {
-    // Dropped in this order: the last connection must be a writing one, because it copies the write-ahead log into the
+    // Dropped in this order: the indexer writes through the writer; the last connection must be a writing one, because it copies the write-ahead log into the
     // database and removes it; the lock is released after the last write.
+    /// Runs if events are kept.
+    _indexer: Option<Indexer>,
     readers: Readers,
     /// For lookups that must not wait for a reader thread.
     asked: Mutex<Connection>,
@@ -74,6 +81,7 @@ pub struct SqliteStore {
     keyed: Keyed,
     meters: Arc<Meters>,
     bounds: Bounds,
+    keep: KeepBounds,
     health: Arc<Health>,
     folder: PathBuf,
     lock: Option<File>,
@@ -102,6 +110,7 @@ impl SqliteStore {
         let problem = |failure: Failure| folder.problem(StoreError::from(failure));
         sealed::check_all(&connection, &settings.vault).map_err(problem)??;
         catalog::fill_in_types(&connection, &settings.vault).map_err(problem)?;
+        catalog::begin_histories(&connection, &settings.vault).map_err(problem)?;
         // The whole catalogue was read, and this connection won't read it again.
         connection.execute_batch("PRAGMA shrink_memory").map_err(|error| folder.problem(error))?;
         let head = log_writer::stored_head(&connection).map_err(problem)?;
@@ -129,12 +138,14 @@ impl SqliteStore {
             max_state_bytes: settings.max_state_bytes,
             max_entry_bytes: settings.max_entry_bytes,
             min_free_disk_bytes: settings.min_free_disk_bytes,
+            max_kept_bytes: if settings.keep.keep_any() { settings.keep.bytes } else { 0 },
         };
         let threads = Threads::default();
         let checkpoints =
             Checkpoints::start(&threads, folder.checkpointer()?, settings.checkpoint_pages).map_err(thread)?;
         let (tail_of_worker, changes_of_worker) = (Arc::clone(&tail), Arc::clone(&changes));
         let health = Arc::new(Health::default());
+        let indexed = Arc::new(Signal::default());
         let worker = Worker {
             connection,
             log,
@@ -145,9 +156,19 @@ impl SqliteStore {
             meters: Arc::clone(&meters),
             bounds,
             health: Arc::clone(&health),
+            indexed: Arc::clone(&indexed),
+        };
+        let writer = Writer::start(&threads, worker).map_err(thread)?;
+        let indexer = match writer.queue().filter(|_| lock.is_some() && settings.keep.keep_any()) {
+            Some(queue) => {
+                let (reader, tail) = (folder.reader()?, Arc::clone(&tail));
+                Some(Indexer::start(&threads, indexed, reader, tail, queue).map_err(thread)?)
+            }
+            None => None,
         };
         Ok(SqliteStore {
-            writer: Writer::start(&threads, worker).map_err(thread)?,
+            _indexer: indexer,
+            writer,
             readers: Readers::start(&threads, readers).map_err(thread)?,
             asked: Mutex::new(folder.glance()?),
             tail,
@@ -158,6 +179,7 @@ impl SqliteStore {
             keyed,
             meters,
             bounds,
+            keep: settings.keep,
             health,
             folder: folder.path().to_owned(),
             lock,

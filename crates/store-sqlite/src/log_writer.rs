@@ -12,12 +12,16 @@ use store::{AppendError, AppendNewError, Appended, Backlog, StoreError, frame};
 
 use crate::dedup::{Dedup, Key};
 use crate::failure::Failure;
+use crate::kept::keeping;
 use crate::settings::Settings;
 
 /// Validity of a check of free disk space.
 const DISK_CHECK_EVERY: Duration = Duration::from_millis(500);
 /// Delay before a producer's retry: trimming runs every few seconds.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Bytes of pages that a commit needs besides its events: known ids, indexes.
+const PAGES_FOR_A_COMMIT: u64 = 512 << 10;
 
 /// Accepted events of one PIM without positions yet.
 type Taken = (PimId, Vec<(Event, Timestamp)>);
@@ -106,7 +110,7 @@ impl LogWriter {
             return Ok(Ok(Appended { accepted, duplicates: accepted }));
         }
         let bytes = fresh.iter().map(|(event, _)| event.size() as u64).sum::<u64>();
-        if let Some(message) = owned.room.lacks(pim, bytes)? {
+        if let Some(message) = owned.lacks(connection, pim, bytes)? {
             owned.dedup.undo(before);
             return Ok(Err(AppendError::BacklogFull { message, retry_after: RETRY_AFTER }));
         }
@@ -146,6 +150,11 @@ impl LogWriter {
             None => owned.taken.push((pim, fresh)),
         }
         Ok(())
+    }
+
+    /// Bytes of free pages in the file that an append of `more` bytes needs, because the disk is nearly full; 0 = none.
+    pub(crate) fn needs_pages(&mut self, more: u64) -> Result<u64, Failure> {
+        self.owned.as_mut().map_or(Ok(0), |owned| owned.needs_pages(more))
     }
 
     /// Numbers the accepted events and writes them.
@@ -299,6 +308,29 @@ impl Owned {
         }
     }
 
+    /// The resource, with figures, that has no room for `more` bytes of a PIM.
+    fn lacks(&mut self, connection: &Connection, pim: PimId, more: u64) -> Result<Option<String>, Failure> {
+        if let Some(message) = self.room.backlog.lock().lacks(pim, more) {
+            return Ok(Some(message));
+        }
+        let needed = self.needs_pages(more)?;
+        if needed > 0 && keeping::free_pages(connection)? < needed {
+            return Ok(Some(self.room.disk_is_low()?));
+        }
+        Ok(None)
+    }
+
+    /// Bytes of free pages in the file that an append of `more` bytes needs, because the disk is nearly full.
+    fn needs_pages(&mut self, more: u64) -> Result<u64, Failure> {
+        if self.room.free()? >= self.room.min_free_disk_bytes.saturating_add(more) {
+            return Ok(0);
+        }
+        // Events of the open transaction may not be written yet.
+        let events = self.taken.iter().flat_map(|(_, events)| events);
+        let pending: u64 = events.map(|(event, _)| event.size() as u64).sum();
+        Ok(2 * (pending + more) + PAGES_FOR_A_COMMIT)
+    }
+
     /// Checks that all events are new and fit. Their ids are known from here on.
     fn prepare_new(
         &mut self,
@@ -317,7 +349,7 @@ impl Owned {
         if !known.is_empty() {
             return Err(AppendNewError::Known(known));
         }
-        match self.room.lacks(pim, bytes)? {
+        match self.lacks(connection, pim, bytes)? {
             Some(message) => Err(AppendError::BacklogFull { message, retry_after: RETRY_AFTER }.into()),
             None => Ok(()),
         }
@@ -349,10 +381,12 @@ pub(crate) fn stored_head(connection: &Connection) -> Result<Position, Failure> 
 /// Stored usage of the log by PIM.
 pub(crate) fn stored_backlog(connection: &Connection, bound: u64) -> Result<Backlog, Failure> {
     let mut backlog = Backlog::new(bound);
-    let mut select = connection.prepare("SELECT pim, sum(length(body)) FROM frames GROUP BY pim")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        backlog.count(PimId(row.get(0)?), row.get(1)?);
+    // From an index alone, and without the kept frames before the floor.
+    let mut sum =
+        connection.prepare("SELECT coalesce(sum(length(body)), 0) FROM frames WHERE pim = ?1 AND pos >= ?2")?;
+    for pim in keeping::pims(connection)? {
+        let floor = keeping::floor(connection, pim)?;
+        backlog.count(pim, sum.query_row((pim.0, floor.0), |row| row.get(0))?);
     }
     Ok(backlog)
 }
@@ -368,28 +402,25 @@ struct Room {
 }
 
 impl Room {
-    /// The resource, with figures, that has no room for `more` bytes of a PIM.
-    fn lacks(&mut self, pim: PimId, more: u64) -> Result<Option<String>, Failure> {
-        if let Some(message) = self.backlog.lock().lacks(pim, more) {
-            return Ok(Some(message));
+    /// Free disk space.
+    fn free(&mut self) -> Result<u64, Failure> {
+        if let Some((at, free)) = self.free
+            && at.elapsed() < DISK_CHECK_EVERY
+        {
+            return Ok(free);
         }
-        let free = match self.free {
-            Some((at, free)) if at.elapsed() < DISK_CHECK_EVERY => free,
-            _ => {
-                let free = rustix::fs::statvfs(&self.folder)
-                    .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
-                    .map_err(|error| Failure::Unavailable(format!("cannot determine the free disk space: {error}")))?;
-                self.free = Some((Instant::now(), free));
-                free
-            }
-        };
-        if free < self.min_free_disk_bytes.saturating_add(more) {
-            return Ok(Some(format!(
-                "the disk is nearly full: {} free, at least {} required (storage.min_free_disk)",
-                Mib(free),
-                Mib(self.min_free_disk_bytes)
-            )));
-        }
-        Ok(None)
+        let free = rustix::fs::statvfs(&self.folder)
+            .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+            .map_err(|error| Failure::Unavailable(format!("cannot determine the free disk space: {error}")))?;
+        self.free = Some((Instant::now(), free));
+        Ok(free)
+    }
+
+    fn disk_is_low(&mut self) -> Result<String, Failure> {
+        Ok(format!(
+            "the disk is nearly full: {} free, at least {} required (storage.min_free_disk)",
+            Mib(self.free()?),
+            Mib(self.min_free_disk_bytes)
+        ))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::Vault;
+use store::{KeepBounds, Vault};
 
 /// Settings of a [`SqliteStore`](crate::SqliteStore).
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub min_free_disk_bytes: u64,
     /// Retention of ids, in hours of service (contract page 6: 24 h).
     pub dedup_window: Duration,
+    /// Bounds of events kept after their delivery.
+    pub keep: KeepBounds,
     /// Seals and opens secrets.
     pub vault: Vault,
     /// Number of reader threads, with a connection each.
@@ -42,6 +44,7 @@ impl Settings {
             max_entry_bytes: 256 << 20,
             min_free_disk_bytes: 1 << 30,
             dedup_window: Duration::from_secs(24 * 60 * 60),
+            keep: KeepBounds::CONTRACT,
             vault,
             readers: 4,
             dedup_recent: 1 << 17,

@@ -16,6 +16,7 @@ use crate::dedup::Key;
 use crate::failure::Failure;
 use crate::figures::{Bounds, Meters};
 use crate::health::Health;
+use crate::kept::indexer::Signal;
 use crate::log_writer::LogWriter;
 use crate::threads::Threads;
 
@@ -73,6 +74,8 @@ pub(crate) struct Worker {
     pub(crate) meters: Arc<Meters>,
     pub(crate) bounds: Bounds,
     pub(crate) health: Arc<Health>,
+    /// For the thread that indexes events.
+    pub(crate) indexed: Arc<Signal>,
 }
 
 #[derive(Debug)]
@@ -86,6 +89,11 @@ impl Writer {
         let (queue, requests) = mpsc::channel(QUEUE);
         let thread = threads.start("store-write", move || worker.run(requests))?;
         Ok(Writer { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// The queue, for threads that end before this one.
+    pub(crate) fn queue(&self) -> Option<mpsc::Sender<Request>> {
+        self.queue.clone()
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<(), StoreError> {
@@ -142,7 +150,9 @@ impl Worker {
                 if let Some(hour) = self.log.committed_hour() {
                     self.hour.store(hour.0, Ordering::Relaxed);
                 }
+                let count = events.len();
                 self.tail.push(events);
+                self.indexed.committed(count);
                 None
             }
             Err(failure) => {

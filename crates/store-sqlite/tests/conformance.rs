@@ -4,9 +4,9 @@
 
 use std::ops::Deref;
 
-use store::Vault;
 use store::conformance::{ENTRY_BYTES, STATE_BYTES};
 use store::vault::MasterKey;
+use store::{KeepBounds, Vault};
 use store_sqlite::{Settings, SqliteStore};
 
 struct Opened {
@@ -23,13 +23,14 @@ impl Deref for Opened {
     }
 }
 
-fn open(_: store::KeepBounds) -> Opened {
+fn open(keep: KeepBounds) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let vault = Vault::new(MasterKey::generate().unwrap(), []).unwrap();
     let settings = Settings {
         min_free_disk_bytes: 0,
         max_state_bytes: STATE_BYTES,
         max_entry_bytes: ENTRY_BYTES,
+        keep,
         ..Settings::new(vault)
     };
     Opened { store: SqliteStore::open_exclusive(folder.path(), settings).unwrap(), _folder: folder }

@@ -19,7 +19,7 @@ pub mod sample;
 pub mod shards;
 pub mod snapshots;
 
-use crate::{KeepBounds, Kept, Replays, Store};
+use crate::KeepBounds;
 
 /// Bound of the states of one PIM's entities in a tested store.
 pub const STATE_BYTES: u64 = 4 << 20;
@@ -29,11 +29,6 @@ pub const ENTRY_BYTES: u64 = 24 << 20;
 
 /// Bounds of kept events in the tests about them.
 pub const BOUNDS: KeepBounds = KeepBounds { hours: 24, bytes: 256 << 10 };
-
-/// A store with kept events and replays.
-pub trait KeptStore: Store + Kept + Replays {}
-
-impl<S: Store + Kept + Replays> KeptStore for S {}
 
 /// One test per takeover rule, for backends shared by several processes. `$open` returns two processes on one empty
 /// store with [`Spread::CLUSTER`](crate::Spread::CLUSTER), or wrappers that deref to them.
@@ -59,44 +54,6 @@ macro_rules! takeover_conformance {
                 $crate::conformance::shards::$name(&*a, &*b).await;
             }
         )*
-    };
-}
-
-/// One test per rule of kept events and replays. `$open` as for [`store_conformance!`](crate::store_conformance).
-#[macro_export]
-macro_rules! kept_conformance {
-    ($open:expr) => {
-        $crate::store_conformance! { @ $open, $crate::conformance::BOUNDS;
-            kept::what_no_lane_needs_is_kept
-            kept::kept_events_are_deleted_after_hours_of_service
-            kept::an_event_that_a_lane_needs_stays
-            kept::the_pim_that_takes_most_loses_its_oldest
-            kept::bounds_delete_nothing_that_a_lane_needs
-            kept::records_go_with_their_events
-            kept::records_alone_are_bounded
-            recorded::a_history_has_an_era_per_change
-            recorded::an_era_without_events_is_not_stored
-            recorded::histories_are_bounded
-            recorded::histories_are_of_one_client
-            recorded::facts_come_with_a_save
-            recorded::undelivered_events_are_listed
-            recorded::a_drop_is_recorded_with_its_change
-            recorded::only_a_backlog_that_is_lost_is_dropped
-            recorded::outcomes_are_counted
-        }
-        $crate::store_conformance! { @ $open, $crate::KeepBounds::CONTRACT;
-            found::queries_find_what_a_look_at_each_event_finds
-            found::only_one_pim_is_searched
-            found::positions_contain_a_time_span
-            replays::a_replay_is_started_and_cancelled
-            replays::a_replay_needs_an_active_subscription
-            replays::the_latest_replays_are_remembered
-            replays::progress_is_saved
-            replays::a_suspension_ends_a_replay
-        }
-        $crate::store_conformance! { @ $open, $crate::KeepBounds::NONE;
-            kept::nothing_is_kept_with_a_bound_of_zero
-        }
     };
 }
 
@@ -216,6 +173,37 @@ macro_rules! store_conformance {
             snapshots::what_a_removed_pim_left_is_pruned
             snapshots::states_of_a_pim_are_bounded
             snapshots::a_note_is_kept_for_each_pim
+        }
+        $crate::store_conformance! { @ $open, $crate::conformance::BOUNDS;
+            kept::what_no_lane_needs_is_kept
+            kept::kept_events_are_deleted_after_hours_of_service
+            kept::an_event_that_a_lane_needs_stays
+            kept::the_pim_that_takes_most_loses_its_oldest
+            kept::bounds_delete_nothing_that_a_lane_needs
+            kept::records_go_with_their_events
+            kept::records_alone_are_bounded
+            recorded::a_history_has_an_era_per_change
+            recorded::an_era_without_events_is_not_stored
+            recorded::histories_are_bounded
+            recorded::histories_are_of_one_client
+            recorded::facts_come_with_a_save
+            recorded::undelivered_events_are_listed
+            recorded::a_drop_is_recorded_with_its_change
+            recorded::only_a_backlog_that_is_lost_is_dropped
+            recorded::outcomes_are_counted
+        }
+        $crate::store_conformance! { @ $open, $crate::KeepBounds::CONTRACT;
+            found::queries_find_what_a_look_at_each_event_finds
+            found::only_one_pim_is_searched
+            found::positions_contain_a_time_span
+            replays::a_replay_is_started_and_cancelled
+            replays::a_replay_needs_an_active_subscription
+            replays::the_latest_replays_are_remembered
+            replays::progress_is_saved
+            replays::a_suspension_ends_a_replay
+        }
+        $crate::store_conformance! { @ $open, $crate::KeepBounds::NONE;
+            kept::nothing_is_kept_with_a_bound_of_zero
         }
     };
     (@ $open:expr, $keep:expr; $($module:ident :: $name:ident)*) => {

@@ -110,6 +110,9 @@ pub mod size {
     /// An event delivered after it had been dropped.
     pub const DELIVERED_LATE: u64 = ROW;
 
+    /// Keys of events, besides the keys themselves.
+    pub const SEGMENT: u64 = ROW;
+
     /// A dropped backlog.
     pub fn dropped(backlog: &DroppedBacklog) -> u64 {
         ROW + 8 * (backlog.also.len() + backlog.except.len()) as u64

@@ -58,6 +58,12 @@ pub use tail::Tail;
 pub use vault::Vault;
 
 /// All ports of one backend.
-pub trait Store: Pims + Clients + Subscriptions + Entries + Outbox + EventLog + Ledger + Snapshots {}
+pub trait Store:
+    Pims + Clients + Subscriptions + Entries + Outbox + EventLog + Ledger + Snapshots + Kept + Replays
+{
+}
 
-impl<S: Pims + Clients + Subscriptions + Entries + Outbox + EventLog + Ledger + Snapshots> Store for S {}
+impl<S> Store for S where
+    S: Pims + Clients + Subscriptions + Entries + Outbox + EventLog + Ledger + Snapshots + Kept + Replays
+{
+}

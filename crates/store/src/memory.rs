@@ -338,7 +338,6 @@ mod tests {
     }
 
     crate::store_conformance!(single);
-    crate::kept_conformance!(single);
 
     /// The store with the shards of a cluster.
     mod cluster {
@@ -355,7 +354,6 @@ mod tests {
         }
 
         crate::store_conformance!(sharded);
-        crate::kept_conformance!(sharded);
 
         crate::takeover_conformance!(two_processes());
     }

@@ -11,8 +11,8 @@ const NEAR: u64 = 90;
 /// Percentage of a bound down to which room is made.
 const EASY: u64 = 80;
 
-/// Usage of the log's bound. The log holds only events that some subscription still needs, so this is the backlog. Log
-/// entries, snapshots, notifications and bookkeeping have their own bounds.
+/// Usage of the log's bound: the backlog, events that some subscription still needs. Kept events, log entries,
+/// snapshots, notifications and bookkeeping have their own bounds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Backlog {
     bound: u64,

@@ -1,6 +1,8 @@
 //! The in-memory store with a pause before every change, so that concurrent requests conflict: all of them have read
 //! before the first one writes. Failures can be switched on.
 
+mod kept;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

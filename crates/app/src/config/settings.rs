@@ -308,9 +308,14 @@ settings! {
 
     /// Retention and storage limits.
     storage: Storage {
-        /// Undelivered events older than this, in hours of service, are dropped. Delivered events are deleted
-        /// immediately.
+        /// Undelivered events older than this, in hours of service, are dropped.
         keep_events: Duration = "30d";
+        /// Delivered events stay readable and can be replayed for this time, in hours of service, rounded up to hours.
+        /// "0s" keeps none.
+        keep_delivered: Duration = "24h";
+        /// Maximum size of delivered events of all PIMs that are kept, with the records about them. Above it, the PIM
+        /// that uses most loses its oldest. They are also deleted when the disk is nearly full. 0 keeps none.
+        keep_delivered_size: Size = "1 GiB";
         /// Retention of subscribers' log entries after their last occurrence, in hours of service.
         keep_logs: Duration = "30d";
         /// Maximum size of stored events; one PIM may use half of it. Above it, producers get 429 until there is space.

@@ -146,10 +146,14 @@ families! {
     FailedSaves = Counter "postrider_store_failed_saves" []
         "Failed saves of progress; they are retried.";
     BacklogBytes = Gauge "postrider_backlog_bytes" []
-        "Bytes of stored events of all PIMs.";
+        "Bytes of events that some subscription still needs, of all PIMs.";
     BacklogLimit = Gauge "postrider_backlog_limit_bytes" []
         "Limit of `postrider_backlog_bytes`, above which producers get 429 (`storage.max_log_size`); the limit of one \
          PIM is half of it.";
+    KeptBytes = Gauge "postrider_kept_bytes" []
+        "Bytes of delivered events that are kept, of all PIMs, with the records about them.";
+    KeptLimit = Gauge "postrider_kept_limit_bytes" []
+        "Limit of `postrider_kept_bytes`, above which the oldest are deleted (`storage.keep_delivered_size`).";
     DatabaseUsed = Gauge "postrider_database_used_bytes" []
         "Bytes of the database in use, events included.";
     DatabaseFile = Gauge "postrider_database_file_bytes" []
@@ -159,9 +163,9 @@ families! {
     DiskFree = Gauge "postrider_disk_free_bytes" []
         "Free space on the disk of the data folder.";
     DiskFreeLimit = Gauge "postrider_disk_free_limit_bytes" []
-        "Free space below which producers get 429 (`storage.min_free_disk`).";
+        "Free space below which delivered events are deleted, and then producers get 429 (`storage.min_free_disk`).";
     LogSpan = Gauge "postrider_log_span_events" []
-        "Events from the oldest one kept to the head of the log, including those in between that are no longer needed.";
+        "Events from the oldest stored one to the head of the log, including those in between that were deleted.";
     LogEntries = Counter "postrider_log_entries" ["kind"]
         "Entries written to the logs of subscribers: `added`, or `merged` with a recent identical one.";
 

@@ -160,9 +160,11 @@ async fn store(sources: &Sources, sheet: &mut Sheet) -> Option<()> {
     let store = sources.store.upgrade()?;
     let bounds = store.bounds();
     sheet.count(Metric::BacklogLimit, &[], bounds.max_log_bytes);
+    sheet.count(Metric::KeptLimit, &[], bounds.max_kept_bytes);
     sheet.count(Metric::DiskFreeLimit, &[], bounds.min_free_disk_bytes);
     let figures = tokio::time::timeout(PATIENCE, store.figures()).await.ok()?.ok()?;
     sheet.count(Metric::BacklogBytes, &[], figures.backlog_bytes);
+    sheet.count(Metric::KeptBytes, &[], figures.kept_bytes);
     sheet.count(Metric::DatabaseUsed, &[], figures.used_bytes);
     sheet.count(Metric::DatabaseFile, &[], figures.file_bytes);
     sheet.count(Metric::WalFile, &[], figures.wal_bytes);

@@ -9,7 +9,8 @@ use store::{Change, ChangeError, Put, Shard, Vault, stamp};
 use super::{condition, entries, outbox, rows};
 use crate::batch::Batch;
 use crate::failure::Failure;
-use crate::ledger;
+use crate::kept::records;
+use crate::{ledger, replays};
 
 /// Makes a change. After an error the caller rolls it back.
 pub(super) fn make(batch: &mut Batch<'_>, vault: &Vault, change: &Change) -> Result<Made, ChangeError> {
@@ -74,6 +75,8 @@ pub(super) fn put_subscription(
     let cursor = ledger::cursor(batch, id)?;
     let stamped = stamp::stamp(stored.as_ref(), put, head, cursor)?;
     rows::put_subscription(batch, vault, version, &stamped.subscription)?;
+    records::remember(batch, &stamped, head, cursor)?;
+    replays::end_with(batch, &stamped.subscription, version)?;
     ledger::affect(batch, id, stamped.subscription.generation, stamped.lane, head, cursor)?;
     Ok(stamped.subscription)
 }

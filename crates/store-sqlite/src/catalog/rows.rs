@@ -2,9 +2,9 @@
 
 use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::subscription::Subscription;
-use domain::{ServiceHour, SubscriberId, SubscriptionId};
+use domain::{PimId, Position, ServiceHour, SubscriberId, SubscriptionId};
 use rusqlite::{Connection, OptionalExtension, Params};
-use store::Vault;
+use store::{Era, Vault};
 use uuid::Uuid;
 
 use crate::batch::Batch;
@@ -131,6 +131,13 @@ pub(crate) fn generation(connection: &Connection, of: SubscriptionId) -> Result<
     Ok(select.query_row((of.0.as_bytes(),), |row| row.get(0)).optional()?)
 }
 
+/// PIM of a subscription that is not deleted.
+pub(crate) fn pim_of(connection: &Connection, of: SubscriptionId) -> Result<Option<PimId>, Failure> {
+    let mut select =
+        connection.prepare_cached("SELECT pim FROM subscriptions WHERE id = ?1 AND status <> 'deleted'")?;
+    Ok(select.query_row((of.0.as_bytes(),), |row| Ok(PimId(row.get(0)?))).optional()?)
+}
+
 /// Number of active subscribers of a PIM.
 pub(super) fn active_subscribers(connection: &Connection, pim: u32) -> Result<usize, Failure> {
     let sql = "SELECT count(*) FROM subscribers WHERE pim = ?1 AND status = 'active'";
@@ -176,6 +183,22 @@ pub(crate) fn fill_in_types(connection: &Connection, vault: &Vault) -> Result<()
     for one in subscriptions(&transaction, vault, "destination_type IS NULL", ())? {
         let sql = "UPDATE subscriptions SET destination_type = ?2 WHERE id = ?1";
         transaction.prepare_cached(sql)?.execute((one.id.0.as_bytes(), one.destination.of_type().name()))?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Begins the histories of subscriptions that predate them, at the head of that time.
+pub(crate) fn begin_histories(connection: &Connection, vault: &Vault) -> Result<(), Failure> {
+    let transaction = connection.unchecked_transaction()?;
+    let since = "SELECT value FROM meta WHERE name = 'kept_since'";
+    let since = Position(transaction.query_row(since, [], |row| row.get(0))?);
+    let without = "status <> 'deleted' AND NOT EXISTS (SELECT 1 FROM eras WHERE subscription = id)";
+    for one in subscriptions(&transaction, vault, without, ())? {
+        let era = Era::of(&one, since);
+        let sql = "INSERT INTO eras (subscription, begins, ends, pim, creation, size, body) \
+                   VALUES (?1, ?2, NULL, ?3, FALSE, ?4, ?5)";
+        let body = serde_json::to_string(&era)?;
+        transaction.prepare_cached(sql)?.execute((one.id.0.as_bytes(), since.0, one.pim.0, era.size(), body))?;
     }
     Ok(transaction.commit()?)
 }

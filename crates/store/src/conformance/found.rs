@@ -5,9 +5,9 @@ use std::sync::Arc;
 use domain::event::EventParts;
 use domain::{Event, LoggedEvent, Position};
 
-use super::KeptStore;
 use super::log::trim;
 use super::sample::*;
+use crate::Store;
 use crate::kept::KeptQuery;
 
 const TYPES: [&str; 3] =
@@ -35,7 +35,7 @@ fn event(number: u64) -> Event {
 }
 
 /// Appends events of two PIMs, most of them several at once, with a clock that is set back in between.
-async fn fill(store: &dyn KeptStore) {
+async fn fill(store: &dyn Store) {
     let mut number = 0;
     while number < MANY {
         let count = 1 + number % 97;
@@ -51,7 +51,7 @@ fn query() -> KeptQuery {
 }
 
 /// All pages of a query.
-async fn pages(store: &dyn KeptStore, mut query: KeptQuery) -> Vec<Arc<LoggedEvent>> {
+async fn pages(store: &dyn Store, mut query: KeptQuery) -> Vec<Arc<LoggedEvent>> {
     let mut found = Vec::new();
     loop {
         let page = store.find(PIM, &query).await.unwrap();
@@ -89,7 +89,7 @@ fn queries() -> Vec<KeptQuery> {
     ]
 }
 
-async fn check_all(store: &dyn KeptStore) {
+async fn check_all(store: &dyn Store) {
     let from = store.kept_from(PIM).await.unwrap();
     let all = store.read(crate::Scope::Pim(PIM), from, ALL).await.unwrap().events;
     for query in queries() {
@@ -102,7 +102,7 @@ async fn check_all(store: &dyn KeptStore) {
 }
 
 /// Each query finds the same as a look at each event, in pages.
-pub async fn queries_find_what_a_look_at_each_event_finds(store: &dyn KeptStore) {
+pub async fn queries_find_what_a_look_at_each_event_finds(store: &dyn Store) {
     fill(store).await;
     check_all(store).await;
     trim(store, &[(PIM, 4000)], u64::MAX).await;
@@ -110,7 +110,7 @@ pub async fn queries_find_what_a_look_at_each_event_finds(store: &dyn KeptStore)
 }
 
 /// Events of one PIM, even with the same ids.
-pub async fn only_one_pim_is_searched(store: &dyn KeptStore) {
+pub async fn only_one_pim_is_searched(store: &dyn Store) {
     append(store, PIM, "a b", at(0)).await;
     append(store, OTHER, "a", at(1)).await;
     for (pim, position, now) in [(PIM, 1, 0), (OTHER, 3, 1)] {
@@ -122,7 +122,7 @@ pub async fn only_one_pim_is_searched(store: &dyn KeptStore) {
 }
 
 /// All events of a time span are within the positions, however the clock was set.
-pub async fn positions_contain_a_time_span(store: &dyn KeptStore) {
+pub async fn positions_contain_a_time_span(store: &dyn Store) {
     let nothing = store.positions(PIM, at(0)..at(9)).await.unwrap();
     assert!(nothing.is_empty());
     fill(store).await;

@@ -5,23 +5,23 @@ use domain::fate::{DropReason, DroppedBacklog, GivenUp};
 use domain::outcome::ErrorReason;
 use domain::{Event, PimId, Position};
 
+use super::BOUNDS;
 use super::changes::lane;
 use super::log::trim;
 use super::sample::*;
-use super::{BOUNDS, KeptStore};
 use crate::Store;
 use crate::kept::KeptQuery;
 use crate::ledger::{Facts, LaneSave, Save};
 
 /// All events of a PIM, newest first.
-async fn kept(store: &dyn KeptStore, pim: PimId) -> String {
+async fn kept(store: &dyn Store, pim: PimId) -> String {
     let all = KeptQuery { limit: usize::MAX, ..KeptQuery::default() };
     let page = store.find(pim, &all).await.unwrap();
     assert_eq!(page.next, None);
     page.events.iter().map(|event| event.event.id()).collect::<Vec<_>>().join(" ")
 }
 
-async fn kept_from(store: &dyn KeptStore, pim: PimId) -> u64 {
+async fn kept_from(store: &dyn Store, pim: PimId) -> u64 {
     store.kept_from(pim).await.unwrap().0
 }
 
@@ -64,7 +64,7 @@ pub(super) fn dropped(from: u64, until: u64) -> DroppedBacklog {
 }
 
 /// Events that no lane needs are no backlog, but still there.
-pub async fn what_no_lane_needs_is_kept(store: &dyn KeptStore) {
+pub async fn what_no_lane_needs_is_kept(store: &dyn Store) {
     for (pim, id) in [(PIM, "a"), (PIM, "b"), (OTHER, "c"), (PIM, "d")] {
         append(store, pim, id, at(0)).await;
     }
@@ -87,7 +87,7 @@ pub async fn what_no_lane_needs_is_kept(store: &dyn KeptStore) {
 }
 
 /// By the hours in which they were accepted; the clock is irrelevant.
-pub async fn kept_events_are_deleted_after_hours_of_service(store: &dyn KeptStore) {
+pub async fn kept_events_are_deleted_after_hours_of_service(store: &dyn Store) {
     append(store, PIM, "a", at(0)).await;
     serve(store, 1).await;
     append(store, PIM, "b", at(-900_000)).await;
@@ -101,7 +101,7 @@ pub async fn kept_events_are_deleted_after_hours_of_service(store: &dyn KeptStor
 }
 
 /// Whatever its age: it is backlog. Afterwards it is deleted at once.
-pub async fn an_event_that_a_lane_needs_stays(store: &dyn KeptStore) {
+pub async fn an_event_that_a_lane_needs_stays(store: &dyn Store) {
     append(store, PIM, "a", at(0)).await;
     append(store, PIM, "b", at(0)).await;
     serve(store, 100).await;
@@ -112,7 +112,7 @@ pub async fn an_event_that_a_lane_needs_stays(store: &dyn KeptStore) {
 }
 
 /// Both bounds are of all PIMs together.
-pub async fn the_pim_that_takes_most_loses_its_oldest(store: &dyn KeptStore) {
+pub async fn the_pim_that_takes_most_loses_its_oldest(store: &dyn Store) {
     append_large(store, OTHER, 1..=3).await;
     append_large(store, PIM, 4..=60).await;
     append_large(store, OTHER, 61..=62).await;
@@ -127,7 +127,7 @@ pub async fn the_pim_that_takes_most_loses_its_oldest(store: &dyn KeptStore) {
 }
 
 /// Backlog counts towards its own bound only.
-pub async fn bounds_delete_nothing_that_a_lane_needs(store: &dyn KeptStore) {
+pub async fn bounds_delete_nothing_that_a_lane_needs(store: &dyn Store) {
     append_large(store, OTHER, 1..=3).await;
     append_large(store, PIM, 4..=60).await;
     trim(store, &[(PIM, 4)], u64::MAX).await;
@@ -137,7 +137,7 @@ pub async fn bounds_delete_nothing_that_a_lane_needs(store: &dyn KeptStore) {
 }
 
 /// Records go with their events, and their size counts.
-pub async fn records_go_with_their_events(store: &dyn KeptStore) {
+pub async fn records_go_with_their_events(store: &dyn Store) {
     let (_, of) = make(store).await;
     append(store, PIM, "a", at(0)).await;
     append(store, PIM, "b", at(0)).await;
@@ -167,7 +167,7 @@ pub async fn records_go_with_their_events(store: &dyn KeptStore) {
 }
 
 /// Where a lane needs the events of many records, they are forgotten, and their events count as not kept.
-pub async fn records_alone_are_bounded(store: &dyn KeptStore) {
+pub async fn records_alone_are_bounded(store: &dyn Store) {
     let (_, of) = make(store).await;
     append_large(store, PIM, 1..=20).await;
     append(store, OTHER, "a", at(0)).await;
@@ -192,7 +192,7 @@ pub async fn records_alone_are_bounded(store: &dyn KeptStore) {
 }
 
 /// Without keeping.
-pub async fn nothing_is_kept_with_a_bound_of_zero(store: &dyn KeptStore) {
+pub async fn nothing_is_kept_with_a_bound_of_zero(store: &dyn Store) {
     let (_, of) = make(store).await;
     for id in ["a", "b"] {
         append(store, PIM, id, at(0)).await;

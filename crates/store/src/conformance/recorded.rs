@@ -5,11 +5,11 @@ use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{ClientId, Position, Timestamp};
 
-use super::KeptStore;
 use super::changes::lane;
 use super::kept::{dropped, given_up};
 use super::log::trim;
 use super::sample::*;
+use crate::Store;
 use crate::catalog::Put;
 use crate::kept::{Era, History, Undelivered};
 use crate::ledger::{Exception, ExceptionKind, Facts, LaneSave, Save};
@@ -20,19 +20,19 @@ fn exception(position: u64, kind: ExceptionKind) -> Exception {
     Exception { position: Position(position), kind, failures: 1, due_at: at(300), first_tried_at: at(0), entity: 0 }
 }
 
-async fn save(store: &dyn KeptStore, mark: u64, lane: LaneSave) {
+async fn save(store: &dyn Store, mark: u64, lane: LaneSave) {
     let save = Save { mark: Position(mark), lanes: vec![lane], ..Save::default() };
     store.save(&own(store).await, save).await.unwrap();
 }
 
-async fn eras(store: &dyn KeptStore, of: &Subscription) -> (Vec<Era>, bool) {
+async fn eras(store: &dyn Store, of: &Subscription) -> (Vec<Era>, bool) {
     let History { subscription, eras, from_creation } = store.history(of.id).await.unwrap().unwrap();
     assert_eq!(subscription, of.id);
     (eras, from_creation)
 }
 
 async fn alter(
-    store: &dyn KeptStore,
+    store: &dyn Store,
     stored: &Subscription,
     seconds: i64,
     edit: impl FnOnce(&mut Subscription),
@@ -48,7 +48,7 @@ async fn alter(
 }
 
 /// An era per change of status, hold, selection or product identifier; other changes begin none.
-pub async fn a_history_has_an_era_per_change(store: &dyn KeptStore) {
+pub async fn a_history_has_an_era_per_change(store: &dyn Store) {
     append(store, PIM, "a", at(0)).await;
     let (_, stored) = make(store).await;
     let mut expect = vec![Era::of(&stored, Position(2))];
@@ -76,7 +76,7 @@ pub async fn a_history_has_an_era_per_change(store: &dyn KeptStore) {
 }
 
 /// An era without an event is replaced by the next.
-pub async fn an_era_without_events_is_not_stored(store: &dyn KeptStore) {
+pub async fn an_era_without_events_is_not_stored(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let stored = alter(store, &stored, 10, |next| next.status = SUSPENDED).await;
     let stored = alter(store, &stored, 20, |next| next.selection = selection("second")).await;
@@ -84,7 +84,7 @@ pub async fn an_era_without_events_is_not_stored(store: &dyn KeptStore) {
 }
 
 /// Eras that ended before the kept events are deleted, and the number of all is bounded.
-pub async fn histories_are_bounded(store: &dyn KeptStore) {
+pub async fn histories_are_bounded(store: &dyn Store) {
     let (_, mut stored) = make(store).await;
     for number in 0..5 {
         append(store, PIM, &number.to_string(), at(0)).await;
@@ -107,7 +107,7 @@ pub async fn histories_are_bounded(store: &dyn KeptStore) {
 }
 
 /// Of one client; neither of revoked nor of deleted subscriptions.
-pub async fn histories_are_of_one_client(store: &dyn KeptStore) {
+pub async fn histories_are_of_one_client(store: &dyn Store) {
     let (subscriber, first) = make(store).await;
     let new = async |edit: &dyn Fn(&mut Subscription)| {
         let mut new = subscription(&subscriber);
@@ -131,7 +131,7 @@ pub async fn histories_are_of_one_client(store: &dyn KeptStore) {
 }
 
 /// Facts are stored with a save, even with one of an earlier generation.
-pub async fn facts_come_with_a_save(store: &dyn KeptStore) {
+pub async fn facts_come_with_a_save(store: &dyn Store) {
     let (_, stored) = make(store).await;
     append(store, PIM, "a b c d e f", at(0)).await;
     let backlog = DroppedBacklog { also: vec![Position(1)], except: vec![Position(4)], ..dropped(3, 6) };
@@ -169,7 +169,7 @@ pub async fn facts_come_with_a_save(store: &dyn KeptStore) {
 }
 
 /// Newest first, in pages.
-pub async fn undelivered_events_are_listed(store: &dyn KeptStore) {
+pub async fn undelivered_events_are_listed(store: &dyn Store) {
     let (_, stored) = make(store).await;
     append(store, PIM, "a b c d e f g h i", at(0)).await;
     let exceptions = vec![
@@ -189,7 +189,7 @@ pub async fn undelivered_events_are_listed(store: &dyn KeptStore) {
 }
 
 /// What is dropped by a change is recorded in its commit, until the engine knows better.
-pub async fn a_drop_is_recorded_with_its_change(store: &dyn KeptStore) {
+pub async fn a_drop_is_recorded_with_its_change(store: &dyn Store) {
     let (_, stored) = make(store).await;
     append(store, PIM, "a b c d", at(0)).await;
     let waits = vec![exception(1, ExceptionKind::Retry)];
@@ -219,7 +219,7 @@ pub async fn a_drop_is_recorded_with_its_change(store: &dyn KeptStore) {
     assert_eq!(drop_of(1).await, Some(certain));
 }
 
-async fn drop_after(store: &dyn KeptStore, hold: bool, edits: &[&dyn Fn(&mut Subscription)]) -> Option<DropReason> {
+async fn drop_after(store: &dyn Store, hold: bool, edits: &[&dyn Fn(&mut Subscription)]) -> Option<DropReason> {
     let mut of = subscriber();
     of.name = SubscriptionStatus::Revoked.to_string();
     let mut new = subscription(&of);
@@ -236,7 +236,7 @@ async fn drop_after(store: &dyn KeptStore, hold: bool, edits: &[&dyn Fn(&mut Sub
 }
 
 /// A backlog that is held is dropped by the end of the hold or of the subscription, and by nothing else.
-pub async fn only_a_backlog_that_is_lost_is_dropped(store: &dyn KeptStore) {
+pub async fn only_a_backlog_that_is_lost_is_dropped(store: &dyn Store) {
     let suspend: &dyn Fn(&mut Subscription) = &|next| next.status = SUSPENDED;
     let resume: &dyn Fn(&mut Subscription) = &|next| next.status = SubscriptionStatus::Active;
     let revoke: &dyn Fn(&mut Subscription) = &|next| next.status = SubscriptionStatus::Revoked;
@@ -262,7 +262,7 @@ fn counts(from: i64, delivered: u64, failed: u64) -> OutcomeCounts {
 }
 
 /// Outcomes of a step are added up, for 24 hours of service.
-pub async fn outcomes_are_counted(store: &dyn KeptStore) {
+pub async fn outcomes_are_counted(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let count = async |counts: Vec<OutcomeCounts>| {
         save(store, 1, LaneSave { facts: Facts { counts, ..Facts::default() }, ..lane(&stored) }).await;

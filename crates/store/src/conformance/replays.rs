@@ -6,8 +6,8 @@ use domain::replay::{Only, Replay, ReplayProgress, ReplayScope, ReplayStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Position, ReplayId};
 
-use super::KeptStore;
 use super::sample::*;
+use crate::Store;
 use crate::catalog::ClientRecord;
 use crate::condition::Condition;
 use crate::error::ChangeError;
@@ -34,22 +34,22 @@ fn replay(of: &Subscription) -> Replay {
     }
 }
 
-async fn start(store: &dyn KeptStore, replay: &Replay) -> Result<u64, ChangeError> {
+async fn start(store: &dyn Store, replay: &Replay) -> Result<u64, ChangeError> {
     let told = entry(LogBody::Action(Action::SubscriptionResumedByTheUser), at(10));
     store.start_replay(replay.clone(), Vec::new(), told).await
 }
 
-async fn cancel(store: &dyn KeptStore, replay: &Replay) -> Result<u64, ChangeError> {
+async fn cancel(store: &dyn Store, replay: &Replay) -> Result<u64, ChangeError> {
     let told = entry(LogBody::Action(Action::SubscriptionSuspendedByTheUser), at(11));
     store.cancel_replay(replay.subscription, replay.id, Vec::new(), told).await
 }
 
-async fn since(store: &dyn KeptStore, version: Option<u64>) -> Vec<Replay> {
+async fn since(store: &dyn Store, version: Option<u64>) -> Vec<Replay> {
     store.replays_since(shard(store), version).await.unwrap()
 }
 
 /// With its entry, announced like a change.
-pub async fn a_replay_is_started_and_cancelled(store: &dyn KeptStore) {
+pub async fn a_replay_is_started_and_cancelled(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let mut first = replay(&stored);
     let before = *store.committed(shard(store)).borrow();
@@ -75,7 +75,7 @@ pub async fn a_replay_is_started_and_cancelled(store: &dyn KeptStore) {
 }
 
 /// Nothing is started for a subscription that is not active, or under a condition that doesn't hold.
-pub async fn a_replay_needs_an_active_subscription(store: &dyn KeptStore) {
+pub async fn a_replay_needs_an_active_subscription(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let unknown = Replay { subscription: domain::SubscriptionId::generate(), ..replay(&stored) };
     assert!(matches!(start(store, &unknown).await, Err(ChangeError::Missing(_))));
@@ -92,7 +92,7 @@ pub async fn a_replay_needs_an_active_subscription(store: &dyn KeptStore) {
 }
 
 /// The newest first.
-pub async fn the_latest_replays_are_remembered(store: &dyn KeptStore) {
+pub async fn the_latest_replays_are_remembered(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let mut ids = Vec::new();
     for _ in 0..REMEMBERED + 5 {
@@ -119,7 +119,7 @@ fn progress(next: u64) -> ReplayProgress {
 }
 
 /// Progress is saved with the lanes; an ended replay stays as it ended.
-pub async fn progress_is_saved(store: &dyn KeptStore) {
+pub async fn progress_is_saved(store: &dyn Store) {
     let (_, stored) = make(store).await;
     let mut first = replay(&stored);
     let version = start(store, &first).await.unwrap();
@@ -140,7 +140,7 @@ pub async fn progress_is_saved(store: &dyn KeptStore) {
 }
 
 /// In the commit of the subscription's change.
-pub async fn a_suspension_ends_a_replay(store: &dyn KeptStore) {
+pub async fn a_suspension_ends_a_replay(store: &dyn Store) {
     let by_user = SubscriptionStatus::Suspended(SuspensionReason::User);
     let by_platform = SubscriptionStatus::Suspended(SuspensionReason::Destination(ErrorReason::DestinationNotFound));
     let cases = [
