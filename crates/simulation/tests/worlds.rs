@@ -73,6 +73,7 @@ fn what_was_found_once_stays_found() {
             "a stop while changes could not be read: reading them again was due for ever, and the loop never rested",
         ),
         (10395, "events that were too old before they were routed were told to be dropped, and sent"),
+        (11625, "a revocation pinned a suspended lane again, and a restart counted events of the suspension as dropped"),
         (11816, "a revocation counted events of the suspension before it, if they were still to be routed"),
         (36944, "after a restart a resumed subscription got events of its suspension, if they were still to be routed"),
         (39033, "failures that could not be saved before a suspension were not told after the resume"),

@@ -8,6 +8,7 @@ pub mod concurrency;
 pub mod entries;
 pub mod lanes;
 pub mod log;
+pub mod notifications;
 pub mod pages;
 pub mod pims;
 pub mod revisions;
@@ -94,14 +95,14 @@ macro_rules! store_conformance {
             changes::deleted_ones_are_left_out_of_lists
             changes::deleted_ones_are_forgotten_after_a_time
             changes::what_ended_with_its_pim_is_forgotten_after_a_time
-            changes::entries_and_notifications_come_with_the_change
-            changes::notifications_are_settled
-            changes::notifications_survive_their_subscriber
-            changes::notifications_are_put_back
-            changes::a_question_comes_with_its_subscriber
-            changes::notifications_of_a_pim_are_bounded
-            changes::the_client_with_the_most_notifications_gives_way
             changes::what_is_known_of_a_client
+            notifications::entries_and_notifications_come_with_the_change
+            notifications::notifications_are_settled
+            notifications::notifications_survive_their_subscriber
+            notifications::notifications_are_put_back
+            notifications::a_question_comes_with_its_subscriber
+            notifications::notifications_of_a_pim_are_bounded
+            notifications::the_client_with_the_most_notifications_gives_way
             pages::a_pim_is_looked_up
             pages::pims_are_paged
             pages::clients_are_paged
@@ -147,6 +148,9 @@ macro_rules! store_conformance {
             lanes::a_resume_starts_at_the_head
             lanes::a_resume_with_hold_goes_on
             lanes::a_suspension_stops_a_lane_that_follows_the_mark
+            lanes::a_revocation_leaves_a_stopped_lane_as_it_is
+            lanes::a_revocation_keeps_the_cursor_of_an_uncounted_backlog
+            lanes::a_revocation_stops_a_held_lane
             lanes::a_deleted_lane_is_forgotten
             concurrency::a_hundred_appends_at_once_are_there_once_and_in_order
             concurrency::a_change_is_in_the_order_of_the_log

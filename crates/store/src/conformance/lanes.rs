@@ -1,15 +1,11 @@
 //! The ledger, and the effects of changes on lanes.
 
 use domain::Position;
-use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 
-use super::changes::lane;
 use super::sample::*;
 use crate::Store;
 use crate::ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Save};
-
-const SUSPENDED: SubscriptionStatus = SubscriptionStatus::Suspended(SuspensionReason::User);
 
 fn exception(position: u64, failures: u8) -> Exception {
     Exception {
@@ -192,6 +188,40 @@ pub async fn a_suspension_stops_a_lane_that_follows_the_mark(store: &dyn Store) 
     put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
     store.save(&own(store).await, Save { mark: Position(4), lanes: Vec::new() }).await.unwrap();
     assert_eq!(record(store).await.cursor, Some(Position(2)));
+}
+
+/// The backlog of a suspension without `hold` is dropped once: a later revocation has nothing left to drop, so events
+/// accepted in between are never counted as dropped, not even after a restart.
+pub async fn a_revocation_leaves_a_stopped_lane_as_it_is(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    append(store, PIM, "a b c", at(0)).await;
+    let suspended = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    save(store, 4, lane(&suspended)).await;
+    append(store, PIM, "d e", at(0)).await;
+    put(store, changed(&suspended, |next| next.status = SubscriptionStatus::Revoked)).await;
+    assert_eq!(record(store).await.cursor, None);
+}
+
+/// A backlog that is still being counted stays in the ledger.
+pub async fn a_revocation_keeps_the_cursor_of_an_uncounted_backlog(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    append(store, PIM, "a b c", at(0)).await;
+    save(store, 2, lane(&stored)).await;
+    let suspended = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    put(store, changed(&suspended, |next| next.status = SubscriptionStatus::Revoked)).await;
+    assert_eq!(record(store).await.cursor, Some(Position(2)));
+}
+
+/// With `hold`, the lane's events are its own until the revocation.
+pub async fn a_revocation_stops_a_held_lane(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    append(store, PIM, "a b c", at(0)).await;
+    let hold = |next: &mut Subscription| (next.status, next.options.hold) = (SUSPENDED, true);
+    let held = put(store, changed(&stored, hold)).await;
+    save(store, 3, lane(&held)).await;
+    put(store, changed(&held, |next| next.status = SubscriptionStatus::Revoked)).await;
+    store.save(&own(store).await, Save { mark: Position(4), lanes: Vec::new() }).await.unwrap();
+    assert_eq!(record(store).await.cursor, Some(Position(3)));
 }
 
 /// It isn't needed any more.

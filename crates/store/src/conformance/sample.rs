@@ -6,7 +6,7 @@ use domain::destination::{CustomHeaders, Destination, PubsubDestination};
 use domain::event::EventParts;
 use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
 use domain::notification::{Notification, NotificationKind};
-use domain::outcome::{ErrorReason, Failure};
+use domain::outcome::{ErrorReason, Failure, SuspensionReason};
 use domain::pim::{Pim, Provenance, StaticToken, TokenCheck};
 use domain::subscriber::{Confirmation, Contact, Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
@@ -16,6 +16,7 @@ use crate::Store;
 use crate::catalog::{Change, Made, Put};
 use crate::error::ChangeError;
 use crate::event_log::{ReadLimit, Scope};
+use crate::ledger::LaneSave;
 use crate::shard::{Shard, Tenure};
 
 /// The PIM of most tests.
@@ -24,6 +25,9 @@ pub const PIM: PimId = PimId(1);
 pub const OTHER: PimId = PimId(65);
 /// A PIM of another shard, if there are several.
 pub const FAR: PimId = PimId(2);
+
+/// Suspended by the user.
+pub const SUSPENDED: SubscriptionStatus = SubscriptionStatus::Suspended(SuspensionReason::User);
 
 /// The shard of most tests.
 pub fn shard(store: &dyn Store) -> Shard {
@@ -161,6 +165,20 @@ pub async fn make(store: &dyn Store) -> (Subscriber, Subscription) {
     change.subscriber = Some(Put::New(subscriber.clone()));
     let mut made = store.change(change).await.unwrap();
     (subscriber, made.subscriptions.remove(0))
+}
+
+/// An empty save of a subscription's lane, which follows the mark.
+pub fn lane(of: &Subscription) -> LaneSave {
+    LaneSave {
+        subscription: of.id,
+        generation: of.generation,
+        cursor: None,
+        memory: None,
+        exceptions: Vec::new(),
+        settled: Vec::new(),
+        drop_exceptions: false,
+        entries: Vec::new(),
+    }
 }
 
 /// Changes a subscription and returns it as stored.
