@@ -66,10 +66,10 @@ impl Engine {
         let driver = Driver::new(settings, meters.clone(), now, Found { ledger, version, subscriptions });
         let (questions, asked) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
-        let (told, lacks) = watch::channel(Vec::new());
+        let (reported, lacks) = watch::channel(Vec::new());
         let (log, counted) = (store.clone(), meters.clone());
         let around =
-            Surroundings { clock, store: log, tenure, sink, frequent, meters: counted, tracer, heard, lacks: told };
+            Surroundings { clock, store: log, tenure, sink, frequent, meters: counted, tracer, heard, lacks: reported };
         let (tell, ended) = watch::channel(None);
         let running = tokio::spawn(async move {
             let end = shell::run(driver, around, asked, stopped).await;

@@ -13,7 +13,7 @@ use sinks::{Delivery, Sink, TraceParents};
 use store::{Scope, Store, Tail, Tenure};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::core::{AttemptId, Survey};
+use crate::core::{AttemptId, Reply, Survey};
 use crate::driver::{Driver, End, Input, Request, Seen, Standing};
 use crate::meters::{Accepted, Meters};
 use crate::trace::DeliveryTracer;
@@ -98,7 +98,7 @@ impl Shell {
         loop {
             head.borrow_and_update();
             self.committed.borrow_and_update();
-            self.do_what_is_asked();
+            self.carry_out_requests();
             if let Some(end) = self.driver.end() {
                 return end;
             }
@@ -142,7 +142,7 @@ impl Shell {
         }
     }
 
-    fn do_what_is_asked(&mut self) {
+    fn carry_out_requests(&mut self) {
         while let Some(request) = self.driver.poll() {
             self.carry_out(request);
         }
@@ -181,11 +181,11 @@ impl Shell {
             }
             Request::Read { read } => self.begin(async move {
                 let chunk = store.read(Scope::Pim(read.pim), read.from, read.limit).await;
-                Input::Read { id: read.id, chunk }
+                Reply::Read { id: read.id, chunk }.into()
             }),
             Request::Load { id, pim, positions } => self.begin(async move {
                 let events = work::load(&*store, pim, &positions).await;
-                Input::Loaded { id, positions, events }
+                Reply::Loaded { id, positions, events }.into()
             }),
             Request::Deliver { attempt, subscription, events } => self.deliver(attempt, subscription, events),
             Request::Save { save } => {
@@ -254,7 +254,7 @@ impl Shell {
             if let Some(trace) = trace {
                 trace.ended(&outcomes);
             }
-            Input::Outcomes { attempt, outcomes }
+            Reply::Outcomes { attempt, outcomes }.into()
         });
     }
 }

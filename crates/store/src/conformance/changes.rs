@@ -14,7 +14,7 @@ use crate::error::ChangeError;
 use crate::ledger::{LaneSave, Save};
 
 /// By id, by owner, by subscriber.
-pub async fn what_is_made_can_be_read(store: &dyn Store) {
+pub async fn created_objects_can_be_read(store: &dyn Store) {
     let (subscriber, subscription) = make(store).await;
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber.clone()));
     assert_eq!(store.subscribers(&owner()).await.unwrap(), std::slice::from_ref(&subscriber));
@@ -60,9 +60,9 @@ pub async fn new_means_new(store: &dyn Store) {
     assert!(matches!(store.change(change(vec![Put::New(stored)])).await, Err(ChangeError::Conflict)));
     let unknown = changed(&subscription(&subscriber), |_| {});
     assert!(matches!(try_put(store, unknown).await, Err(ChangeError::Missing(_))));
-    let mut nobody = subscriber;
-    nobody.id = domain::SubscriberId::generate();
-    let orphan = change(vec![Put::New(subscription(&nobody))]);
+    let mut unknown = subscriber;
+    unknown.id = domain::SubscriberId::generate();
+    let orphan = change(vec![Put::New(subscription(&unknown))]);
     assert!(matches!(store.change(orphan).await, Err(ChangeError::Missing(_))));
 }
 
@@ -218,7 +218,7 @@ pub async fn selections_that_the_lane_has_passed_go(store: &dyn Store) {
 }
 
 /// Returns later changes and the version they lead to.
-pub async fn versions_tell_what_changed(store: &dyn Store) {
+pub async fn versions_list_changed_subscriptions(store: &dyn Store) {
     assert_eq!(store.changed_since(shard(store), None).await.unwrap(), (0, Vec::new()));
     let (owner_of, first) = make(store).await;
     let (version, all) = store.changed_since(shard(store), None).await.unwrap();
@@ -234,6 +234,38 @@ pub async fn versions_tell_what_changed(store: &dyn Store) {
     assert_eq!(changed_ones, made.subscriptions);
     assert_eq!(store.changed_since(shard(store), Some(last)).await.unwrap(), (last, Vec::new()));
     assert_eq!(store.changed_since(shard(store), None).await.unwrap().1.len(), 2);
+}
+
+/// Pages end with a version: all changes up to it are on them, each subscription as it is now.
+pub async fn changes_are_paged(store: &dyn Store) {
+    let (owner_of, first) = make(store).await;
+    let second = put_new(store, |_| {}, &owner_of).await;
+    let mut both = change(vec![]);
+    both.subscriptions = [&first, &second].map(|one| Put::Changed(changed(one, |_| {}))).to_vec();
+    let both = store.change(both).await.unwrap();
+    let third = put_new(store, |_| {}, &owner_of).await;
+    let page = async |since, at_most| store.changed_page(shard(store), since, at_most).await.unwrap();
+    let one = page(None, 1).await;
+    assert!(one.more);
+    assert_eq!((one.version, one.subscriptions.len()), (both.version, 2), "a change is on one page");
+    let two = page(Some(one.version), 1).await;
+    assert_eq!((two.version, two.subscriptions, two.more), (both.version + 1, vec![third], false));
+    let none = page(Some(two.version), 1).await;
+    assert_eq!((none.version, none.subscriptions, none.more), (two.version, vec![], false));
+    assert_eq!(page(None, 3).await.subscriptions.len(), 3);
+}
+
+/// Also if they don't fit on one page.
+pub async fn many_changes_are_read_by_id(store: &dyn Store) {
+    let (owner_of, _) = make(store).await;
+    for _ in 0..600 {
+        let mut new = change(vec![Put::New(subscription(&owner_of))]);
+        new.subscription_limit = usize::MAX;
+        store.change(new).await.unwrap();
+    }
+    let (version, all) = store.changed_since(shard(store), None).await.unwrap();
+    assert_eq!((version, all.len()), (*store.committed(shard(store)).borrow(), 601));
+    assert!(all.is_sorted_by(|one, next| one.id < next.id));
 }
 
 /// Revoked ones are listed, deleted ones only by id.
@@ -286,7 +318,7 @@ pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
 }
 
 /// It cannot be read any more.
-pub async fn what_ended_with_its_pim_is_forgotten_after_a_time(store: &dyn Store) {
+pub async fn objects_of_a_removed_pim_are_pruned_after_a_time(store: &dyn Store) {
     let pim = store.add_pim(pim("a")).await.unwrap();
     let (subscriber, _) = make(store).await;
     assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(u32::MAX)).await.unwrap(), 0);
@@ -297,7 +329,7 @@ pub async fn what_ended_with_its_pim_is_forgotten_after_a_time(store: &dyn Store
 }
 
 /// The default until there is a record.
-pub async fn what_is_known_of_a_client(store: &dyn Store) {
+pub async fn client_records(store: &dyn Store) {
     assert_eq!(store.client(&owner()).await.unwrap(), ClientRecord::default());
     let mut known = ClientRecord {
         permission: Some(false),

@@ -15,17 +15,17 @@ use crate::confirmation::ask;
 /// A change is stored with its entries and notifications.
 pub async fn entries_and_notifications_come_with_the_change(store: &dyn Store) {
     let (_, stored) = make(store).await;
-    let told = entry(LogBody::Action(Action::SubscriptionSuspendedByTheUser), at(3));
+    let notified = entry(LogBody::Action(Action::SubscriptionSuspendedByTheUser), at(3));
     let notification = notification(&stored, at(0));
     let mut with = change(vec![Put::Changed(changed(&stored, |next| next.status = SUSPENDED))]);
-    with.entries.push(told.clone());
+    with.entries.push(notified.clone());
     with.notifications.push(notification.clone());
     store.change(with).await.unwrap();
-    assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, [told]);
+    assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, [notified]);
     let outgoing = store.notifications(shard(store), None, 10).await.unwrap();
-    let told: Vec<_> = outgoing.iter().map(|one| &one.notification).collect();
+    let notified: Vec<_> = outgoing.iter().map(|one| &one.notification).collect();
     // The sample has two channels.
-    assert_eq!(told, [&notification, &notification]);
+    assert_eq!(notified, [&notification, &notification]);
     assert_eq!(outgoing[0].channel, Channel::Email { instead_of_webhook: None });
     assert_eq!(outgoing[1].channel, webhook());
     assert_eq!((outgoing[0].email.as_str(), outgoing[0].attempts), ("contact@example.com", 0));
@@ -86,7 +86,7 @@ pub async fn a_question_comes_with_its_subscriber(store: &dyn Store) {
 }
 
 /// Creates a subscriber of a client with one subscription and this many notifications.
-async fn told(store: &dyn Store, pim: PimId, client: &str, times: usize) {
+async fn notified(store: &dyn Store, pim: PimId, client: &str, times: usize) {
     let mut of = subscriber();
     (of.owner.pim, of.owner.client_id) = (pim, ClientId(client.to_owned()));
     let about = subscription(&of);
@@ -107,10 +107,10 @@ async fn waiting(store: &dyn Store) -> (usize, u64, u64) {
 /// The oldest are dropped, no change is rejected, and other PIMs are unaffected.
 pub async fn notifications_of_a_pim_are_bounded(store: &dyn Store) {
     // Each goes over two channels.
-    told(store, OTHER, "client", 1).await;
-    told(store, PIM, "client", MOST_NOTIFICATIONS / 2).await;
+    notified(store, OTHER, "client", 1).await;
+    notified(store, PIM, "client", MOST_NOTIFICATIONS / 2).await;
     assert_eq!(waiting(store).await, (MOST_NOTIFICATIONS + 2, 1, MOST_NOTIFICATIONS as u64 + 2));
-    told(store, PIM, "client", 3).await;
+    notified(store, PIM, "client", 3).await;
     let kept = store.notifications(shard(store), None, usize::MAX).await.unwrap();
     let numbers: Vec<u64> = kept.iter().map(|one| one.number).collect();
     let expect: Vec<u64> = (1..=2).chain(9..=MOST_NOTIFICATIONS as u64 + 8).collect();
@@ -119,10 +119,10 @@ pub async fn notifications_of_a_pim_are_bounded(store: &dyn Store) {
 
 /// A client with many notifications displaces only its own.
 pub async fn the_client_with_the_most_notifications_gives_way(store: &dyn Store) {
-    told(store, PIM, "modest", 10).await;
-    told(store, PIM, "greedy", MOST_NOTIFICATIONS / 2 - 10).await;
-    told(store, PIM, "late", 1).await;
-    told(store, PIM, "greedy", 5).await;
+    notified(store, PIM, "modest", 10).await;
+    notified(store, PIM, "greedy", MOST_NOTIFICATIONS / 2 - 10).await;
+    notified(store, PIM, "late", 1).await;
+    notified(store, PIM, "greedy", 5).await;
     let (count, first, last) = waiting(store).await;
     assert_eq!((count, first, last), (MOST_NOTIFICATIONS, 1, MOST_NOTIFICATIONS as u64 + 12));
     let behind = store.notifications(shard(store), Some(20), 1).await.unwrap();
