@@ -1,4 +1,5 @@
-// A receiver that verifies signatures, with axum, tokio, aws-lc-rs and base64.
+//! A receiver that verifies signatures, with axum, tokio, aws-lc-rs and base64.
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_something_out_counts_as_skipped() {
+    fn partial_tests_count_as_skipped() {
         let tally = read(
             "test a ... ok\ntest b ... ok\n\nsuccesses:\n\n---- a stdout ----\nleft out: ../shared is missing\nleft \
              out: more\n\n\

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_texts_count_and_what_is_quoted_does_not() {
+    fn comments_and_texts_count_and_quotations_do_not() {
         let x = |times: usize| "x".repeat(times);
         check(format!("// {}\n/// {}\n", x(117), x(117)), &["a.rs:2: 121 columns"]);
         check(format!("\n    say(\"{}\");", x(120)), &["a.rs:2: 132 columns"]);

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_literals_and_code_are_told_apart() {
+    fn comments_literals_and_code_are_distinguished() {
         let source = "let a = \"x // \\\" y\"; // \"z\"\nlet b = r#\"two\n\"lines\"\"#;\nfn c<'a>() { '\"' } /* d */";
         check(source, Kind::Text, &[("x // \\\" y", 1)]);
         check(source, Kind::Comment, &[("// \"z\"", 1), ("/* d */", 4)]);

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use aws_lc_rs::digest;
 use domain::event_type::EventTypes;
 use domain::lane_status::LaneStatus;
-use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck};
-use domain::{ClientId, Clock, PimId, SubscriptionId, Timestamp};
+use domain::pim::{Origin, Pim, SourceKey};
+use domain::{ClientId, Clock, SubscriptionId, Timestamp, testing};
 use intake::Bridge;
 use store::Pims;
 use store::memory::{MemorySettings, MemoryStore};
@@ -24,24 +24,24 @@ const KEY: &str = "key-of-the-bench";
 const MEASURED: Duration = Duration::from_secs(5);
 const SENDERS: [usize; 3] = [1, 16, 64];
 
-struct Nobody;
+struct Unused;
 
 #[async_trait]
-impl PimGateway for Nobody {
+impl PimGateway for Unused {
     async fn verify(&self, _: &Pim, _: &ClientId, _: &str) -> Verdict {
         Verdict::WebApiForbidden
     }
 }
 
 #[async_trait]
-impl LaneStatuses for Nobody {
+impl LaneStatuses for Unused {
     async fn status(&self, _: SubscriptionId) -> Option<LaneStatus> {
         None
     }
 }
 
 #[async_trait]
-impl Readiness for Nobody {
+impl Readiness for Unused {
     async fn ready(&self) -> Result<Vec<domain::outcome::Lack>, String> {
         Ok(Vec::new())
     }
@@ -50,22 +50,13 @@ impl Readiness for Nobody {
 fn pim() -> Pim {
     let sha256 = digest::digest(&digest::SHA256, KEY.as_bytes());
     Pim {
-        revision: 0,
-        id: PimId(0),
-        name: "bench".into(),
-        url: "https://pim.example.com".into(),
-        url_key: "https://pim.example.com".into(),
         keys: vec![SourceKey {
             prefix: "key".into(),
             sha256: sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
             created_at: Timestamp::EPOCH,
             origin: Origin::Command,
         }],
-        token_check: TokenCheck::Static,
-        static_tokens: vec![],
-        events_api_secret: None,
-        provenance: Provenance::default(),
-        created_at: Timestamp::EPOCH,
+        ..testing::pim("pim")
     }
 }
 
@@ -101,12 +92,12 @@ async fn measure(senders: usize) -> f64 {
     let settings = MemorySettings { max_log_bytes: u64::MAX, tail_bytes: 1 << 20, ..MemorySettings::default() };
     let store = Arc::new(MemoryStore::new(settings));
     store.add_pim(pim()).await.unwrap();
-    let nobody = Arc::new(Nobody);
+    let unused = Arc::new(Unused);
     let api = Arc::new(Api::new(Parts {
         store: store.clone(),
-        gateway: nobody.clone(),
-        lanes: nobody.clone(),
-        readiness: nobody,
+        gateway: unused.clone(),
+        lanes: unused.clone(),
+        readiness: unused,
         event_types: Arc::new(EventTypes::new()),
         settings: Settings::default(),
         clock: Clock::system(),

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_in_vain_is_told_when_to_come_back() {
+    async fn a_timed_out_wait_suggests_when_to_retry() {
         let bodies = Bodies::new(8 << 20);
         let room = bodies.of_stranger(origin(1));
         let _all = room.begin(Some(1 << 20), LIMIT).await.unwrap();

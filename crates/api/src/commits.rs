@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_begun_is_done_although_its_client_leaves() {
+    async fn a_started_commit_finishes_after_its_client_disconnects() {
         let (commits, done) = (Commits::default(), Arc::new(AtomicBool::new(false)));
         let sets = Arc::clone(&done);
         let work = commits.run(async move {

@@ -98,7 +98,7 @@ async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response
     let pim = known(api, source).await?;
     let verified = match &pim {
         Some(pim) => api.bridge.verify(pim, timestamp, signature, &bytes, now),
-        None => Some(nobodys_key().verify_events_api(timestamp, signature, &bytes, now, TOLERANCE)),
+        None => Some(random_key().verify_events_api(timestamp, signature, &bytes, now, TOLERANCE)),
     };
     let (Some(pim), Some(Ok(()))) = (&pim, &verified) else {
         let error = verified.and_then(Result::err).unwrap_or(SignatureError::Mismatch);
@@ -188,7 +188,7 @@ fn tell(api: &Api, source: &str, why: &str) {
 }
 
 /// A key that matches no signature.
-fn nobodys_key() -> &'static SigningKey {
+fn random_key() -> &'static SigningKey {
     static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
         let secret = Secret::new(uuid::Uuid::new_v4().to_string());
         SigningKey::new(&secret)

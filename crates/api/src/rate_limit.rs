@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_takes_the_tokens_of_another() {
+    async fn rate_limits_are_per_client() {
         let limit = RateLimit::new(1);
         let now = Instant::now();
         assert!(limit.take(&owner(1, "app"), now).is_ok());

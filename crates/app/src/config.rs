@@ -10,6 +10,7 @@ mod pims;
 mod print;
 #[cfg(test)]
 mod reference_page;
+mod setting;
 pub(crate) mod settings;
 mod typed;
 mod units;

@@ -53,12 +53,12 @@ async fn prune_snapshots(store: &dyn Store, tenure: &Tenure) {
 
 /// Counts the hours of service, which determine all ages, with a monotonic clock.
 pub(crate) async fn age(store: Arc<dyn Store>, tenure: Tenure, mut stopped: watch::Receiver<bool>) {
-    let mut told = Instant::now();
+    let mut counted = Instant::now();
     loop {
         let stop = tokio::time::timeout(SERVED_EVERY, stopped.wait_for(|stopped| *stopped)).await.is_ok();
         let now = Instant::now();
-        match store.served(&tenure, now.duration_since(told)).await {
-            Ok(_) => told = now,
+        match store.served(&tenure, now.duration_since(counted)).await {
+            Ok(_) => counted = now,
             Err(error) => {
                 tracing::warn!(%error, "could not count the hours of service; retrying")
             }

@@ -133,10 +133,10 @@ fn requests_are_answered_in_time_and_pim_check_tells_of_them() {
         assert!(steps.contains(needed), "{needed:?} is missing in {steps}");
     }
     let check = |works: bool, says: &str| {
-        let told = run(folder.path(), &["pim", "check", "shop"]);
-        let text = [told.stdout, told.stderr].concat();
+        let checked = run(folder.path(), &["pim", "check", "shop"]);
+        let text = [checked.stdout, checked.stderr].concat();
         let text = String::from_utf8(text).unwrap();
-        assert_eq!(told.status.success(), works, "{text}");
+        assert_eq!(checked.status.success(), works, "{text}");
         assert!(text.contains(says), "{says:?} is missing in {text}");
     };
     check(false, "no request has arrived");
@@ -146,9 +146,9 @@ fn requests_are_answered_in_time_and_pim_check_tells_of_them() {
     let until = |works: bool, says: &str| {
         let give_up = Instant::now() + Duration::from_secs(20);
         loop {
-            let told = run(folder.path(), &["pim", "check", "shop"]);
-            let text = String::from_utf8([told.stdout, told.stderr].concat()).unwrap();
-            if told.status.success() == works && text.contains(says) {
+            let checked = run(folder.path(), &["pim", "check", "shop"]);
+            let text = String::from_utf8([checked.stdout, checked.stderr].concat()).unwrap();
+            if checked.status.success() == works && text.contains(says) {
                 return;
             }
             assert!(Instant::now() < give_up, "{says:?} is missing in {text}");

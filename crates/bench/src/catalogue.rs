@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use aws_lc_rs::digest;
 use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
 use domain::outcome::SuspensionReason;
-use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck};
-use domain::subscriber::{Confirmation, Contact, Owner, Subscriber, SubscriberStatus};
+use domain::pim::{Origin, Pim, SourceKey};
+use domain::subscriber::{Owner, Subscriber};
 use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Clock, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
+use domain::{ClientId, Clock, EventType, Secret, testing};
 use store::{Change, Put, Store};
 
 use crate::topic::Place;
@@ -86,41 +86,17 @@ async fn register(store: &dyn Store, name: &str, key: &str) -> anyhow::Result<Su
     let sha256 = digest::digest(&digest::SHA256, key.as_bytes());
     let sha256 = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let pim = Pim {
-        revision: 0,
-        id: PimId(0),
-        name: name.to_owned(),
-        url: format!("https://{name}.example.com"),
-        url_key: format!("https://{name}.example.com"),
         keys: vec![SourceKey {
             prefix: key.chars().take(5).collect(),
             sha256,
             created_at: now,
             origin: Origin::Command,
         }],
-        token_check: TokenCheck::Static,
-        static_tokens: Vec::new(),
-        events_api_secret: None,
-        provenance: Provenance::default(),
         created_at: now,
+        ..testing::pim(name)
     };
     let owner = Owner { pim: store.add_pim(pim).await?.id, client_id: ClientId("bench".to_owned()) };
-    let subscriber = Subscriber {
-        id: SubscriberId::generate(),
-        owner,
-        name: "bench".to_owned(),
-        contact: Contact {
-            technical_email: "bench@example.com".to_owned(),
-            email: false,
-            webhook: false,
-            webhook_url: None,
-            webhook_secret: None,
-        },
-        confirmation: Confirmation::default(),
-        status: SubscriberStatus::Active,
-        revision: 0,
-        created_at: now,
-        updated_at: now,
-    };
+    let subscriber = Subscriber { created_at: now, updated_at: now, ..testing::subscriber(owner) };
     let change =
         Change { subscriber: Some(Put::New(subscriber.clone())), subscriber_limit: usize::MAX, ..Change::default() };
     store.change(change).await?;
@@ -138,21 +114,14 @@ fn endpoint(url: &str) -> anyhow::Result<Destination> {
 
 fn subscription(of: &Subscriber, event_type: &str, destination: Destination) -> Subscription {
     Subscription {
-        id: SubscriptionId::generate(),
         subscriber_id: of.id,
         pim: of.owner.pim,
         client_id: of.owner.client_id.clone(),
         selection: Selection { events: vec![EventType::new(event_type)], filter: None },
-        past_selections: Vec::new(),
-        destination,
         send_product_identifier: true,
-        options: Options::default(),
-        status: SubscriptionStatus::Active,
-        status_since: Position::FIRST,
-        generation: 0,
-        revision: 0,
         created_at: of.created_at,
         updated_at: of.created_at,
+        ..testing::subscription(destination)
     }
 }
 

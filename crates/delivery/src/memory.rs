@@ -55,8 +55,8 @@ pub(crate) fn write(
     out.extend(backoff.map_or(0, |backoff| backoff.tried_before.0).to_le_bytes());
     out.extend(unfed.map_or(0, |unfed| now.on_the_wall(unfed.since).as_micros()).to_le_bytes());
     out.extend(unfed.map_or(0, |unfed| micros(unfed.tried_for)).to_le_bytes());
-    out.extend(unfed.map_or(0, |unfed| micros(unfed.told_at)).to_le_bytes());
-    out.extend(unfed.map_or(0, |unfed| unfed.untold).to_le_bytes());
+    out.extend(unfed.map_or(0, |unfed| micros(unfed.reported_at)).to_le_bytes());
+    out.extend(unfed.map_or(0, |unfed| unfed.unreported).to_le_bytes());
     out.extend((ahead.len() as u32).to_le_bytes());
     for position in ahead {
         out.extend(position.0.to_le_bytes());
@@ -90,8 +90,8 @@ impl Memory {
         let unfed = Unfed {
             since: Timestamp::from_micros(i64::from_le_bytes(take(&mut rest)?)),
             tried_for: Duration::from_micros(u64::from_le_bytes(take(&mut rest)?)),
-            told_at: Duration::from_micros(u64::from_le_bytes(take(&mut rest)?)),
-            untold: u32::from_le_bytes(take(&mut rest)?),
+            reported_at: Duration::from_micros(u64::from_le_bytes(take(&mut rest)?)),
+            unreported: u32::from_le_bytes(take(&mut rest)?),
             last_tried: None,
         };
         let mut ahead = BTreeSet::new();
@@ -141,7 +141,8 @@ mod tests {
         let backoff =
             Backoff { failures: 3, uncounted: 0, until: Timestamp::EPOCH, tried_before: Position(9), throttled: false };
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        let unfed = Unfed { since: now, tried_for: minutes(90), told_at: minutes(61), untold: 27, last_tried: None };
+        let unfed =
+            Unfed { since: now, tried_for: minutes(90), reported_at: minutes(61), unreported: 27, last_tried: None };
         let ahead = BTreeSet::from([Position(4), Position(7)]);
         let learnt = (&pace, &window, Some(&backoff), Some(&unfed));
         let mut read = Memory::read(&write(7, learnt, &ahead, now.into()), &settings).unwrap();
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_nothing() {
+    fn unreadable_memory_is_ignored() {
         let settings = Settings::default();
         let learnt = (&Pace::new(&settings), &Window::default(), None, None);
         let now = Now::from(Timestamp::from_micros(1_700_000_000_000_000));

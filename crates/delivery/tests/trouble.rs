@@ -46,7 +46,7 @@ fn one_attempt_at_a_time_after_pauses_from_a_second_to_a_minute() {
 }
 
 #[test]
-fn nothing_counts_and_nothing_is_written_but_places_for_what_was_under_way() {
+fn trouble_writes_only_the_events_in_flight_and_counts_none() {
     let mut bench = endpoint();
     bench.offer(1..=64);
     bench.pass(300 * Duration::from_millis(1));
@@ -185,7 +185,7 @@ fn the_successors_of_an_entity_stay_behind_it() {
 }
 
 #[test]
-fn what_was_not_processed_goes_again_in_its_turn_and_others_go_on() {
+fn unprocessed_events_are_resent_in_turn() {
     let mut bench = endpoint();
     bench.offer(1..=3);
     let not_processed = || Outcome::NotProcessed(failure(ErrorReason::ServerGoaway));
@@ -257,7 +257,7 @@ fn silence_that_proves_to_be_the_platforms_is_taken_out_of_the_window() {
 }
 
 #[test]
-fn silence_suspends_nobody_before_the_time_that_is_given() {
+fn silence_suspends_only_after_its_grace_period() {
     let settings = Settings { suspend_after: Duration::ZERO, ..Settings::default() };
     let mut bench = Bench::with(settings, LaneOptions::default());
     bench.offer(1..=30);
@@ -274,7 +274,7 @@ fn silence_suspends_nobody_before_the_time_that_is_given() {
 }
 
 #[test]
-fn nobody_is_suspended_in_trouble_and_what_counted_before_is_judged_after_it() {
+fn trouble_postpones_suspensions() {
     let mut bench = endpoint();
     bench.offer(1..=30);
     bench.pass_answering(MINUTE, |_| failed());
@@ -287,7 +287,7 @@ fn nobody_is_suspended_in_trouble_and_what_counted_before_is_judged_after_it() {
 }
 
 #[test]
-fn a_topics_batch_goes_again_as_it_was_and_nothing_is_written() {
+fn a_topics_batch_is_resent_unchanged_without_writes() {
     let mut bench = Bench::with(Settings::default(), TOPIC);
     bench.offer(1..=5);
     bench.answer_with(vec![Outcome::Delivered]);

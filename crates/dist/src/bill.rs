@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn crates_of_the_product_are_the_product_and_what_is_not_linked_is_left_out() {
+    fn only_linked_crates_of_the_product_are_listed() {
         let metadata = json!({
             "packages": [
                 package("postrider", "1.2.3", false), package("store", "1.2.3", false), package("bytes", "1.0.0", true),

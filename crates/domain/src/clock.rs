@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_reads_what_it_was_made_from() {
+    fn a_clock_reads_its_source() {
         let clock = Clock::new(|| Now { steady: Timestamp::from_micros(1), wall: Timestamp::from_micros(2) });
         assert_eq!((clock.now().steady, clock.wall()), (Timestamp::from_micros(1), Timestamp::from_micros(2)));
     }

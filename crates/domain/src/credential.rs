@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn client_ids_are_what_a_header_carries() {
+    fn client_ids_fit_in_a_header() {
         let check = |text: &str, expect: Result<(), Unsendable>| assert_eq!(check_client_id(text), expect, "{text:?}");
         check("1_abc", Ok(()));
         check("my app", Ok(()));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_break_at_the_end_is_nobodys() {
+    fn one_trailing_line_break_is_removed() {
         let check = |text: &str, expect: &str| assert_eq!(without_line_break(text), expect, "{text:?}");
         check("key\n", "key");
         check("key\r\n", "key");

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn names_what_an_event_is_about() {
+    fn names_the_entity_of_an_event() {
         check("product.created", r#"{"product":{"uuid":"6a9f","identifier":"x"},"author":{}}"#, Some("product 6a9f"));
         check("product.updated.delta", r#"{"author":{},"product":{"changes":{},"uuid":"6a9f"}}"#, Some("product 6a9f"));
         check("product.deleted", r#"{"product":{"identifier":"A 1"}}"#, Some("product identifier/A 1"));

@@ -35,6 +35,9 @@ pub mod replay;
 pub mod nearest;
 pub mod scan;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use clock::Clock;
 pub use event::{Event, LoggedEvent};
 pub use event_type::EventType;

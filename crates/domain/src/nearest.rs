@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_what_was_meant() {
+    fn finds_the_nearest_name() {
         let names = ["user", "user_type", "attribute", "scope", "channel", "locale"];
         let check = |name: &str, expect: Option<&str>| assert_eq!(nearest(name, names), expect, "{name}");
         check("usr", Some("user"));

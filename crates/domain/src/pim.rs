@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_compared_without_what_makes_no_difference() {
+    fn equivalent_urls_have_the_same_key() {
         for same in [
             "https://pim.example.com",
             "HTTPS://PIM.Example.com/",
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base_url_has_no_key() {
+    fn invalid_base_urls_have_no_key() {
         for wrong in [
             "",
             "pim.example.com",

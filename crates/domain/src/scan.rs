@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_strings_and_borrows_what_it_can() {
+    fn reads_strings_and_borrows_if_possible() {
         let plain = Scan::new(r#""caf\u00e9""#).string();
         assert!(matches!(plain, Some(Cow::Owned(text)) if text == "café"));
         assert!(matches!(Scan::new("\"café\"").string(), Some(Cow::Borrowed("café"))));

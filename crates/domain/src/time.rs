@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_is_by_the_wall_clock_as_it_goes_now() {
+    fn stored_times_follow_the_current_wall_clock() {
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         let now = Now { steady: at(1_000), wall: at(5_000) };
         assert_eq!(now.on_the_wall(at(1_300)), at(5_300));

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_none() {
+    fn invalid_values_are_rejected() {
         let check = |text: &str, expect: bool| assert_eq!(TraceParent::parse(text).is_some(), expect, "{text}");
         check("", false);
         check("00-1", false);

@@ -69,7 +69,7 @@ fn conditions_ask_about_the_whole_event() {
 }
 
 #[test]
-fn what_has_no_scope_or_locale_is_in_all_of_them() {
+fn values_without_scope_or_locale_match_all() {
     let with = |entry: &str| {
         format!(r#"{{"product_model":{{"code":"m","changes":{{"values":{{"name":[{entry}]}}}}}},"author":{{}}}}"#)
     };

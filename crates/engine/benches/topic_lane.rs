@@ -11,22 +11,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::destination::{CustomHeaders, Destination, PubsubDestination};
-use domain::event::EventParts;
 use domain::outcome::Outcome;
-use domain::subscriber::{Confirmation, Contact, Subscriber, SubscriberStatus};
-use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Clock, Event, EventType, PimId, Position, SubscriberId, SubscriptionId};
+use domain::subscription::Subscription;
+use domain::{Clock, PimId, Position, SubscriptionId, testing};
 use engine::{Engine, Settings};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sinks::heard::Heard;
 use sinks::{Delivery, Sink};
+use store::conformance::sample;
 use store::memory::{MemorySettings, MemoryStore};
-use store::{Change, EventLog, Put, Store, Subscriptions};
+use store::{EventLog, Store};
 
 const PIM: PimId = PimId(1);
-const UPDATED: &str = "com.akeneo.pim.v1.product.updated";
 /// Events per round.
 const EVENTS: u64 = 100_000;
 /// Approximate bytes of an event's data.
@@ -48,70 +45,15 @@ impl Sink for Counting {
     fn forget(&self, _: SubscriptionId) {}
 }
 
-fn subscription() -> Subscription {
-    let topic =
-        PubsubDestination { project_id: "bench".into(), topic_id: "bench".into(), headers: CustomHeaders::default() };
-    Subscription {
-        id: SubscriptionId::generate(),
-        subscriber_id: SubscriberId::generate(),
-        pim: PIM,
-        client_id: ClientId("bench".into()),
-        selection: Selection { events: vec![EventType::new(UPDATED)], filter: None },
-        past_selections: Vec::new(),
-        destination: Destination::Pubsub(topic),
-        send_product_identifier: false,
-        options: Options::default(),
-        status: SubscriptionStatus::Active,
-        status_since: Position::FIRST,
-        generation: 0,
-        revision: 0,
-        created_at: Clock::system().wall(),
-        updated_at: Clock::system().wall(),
-    }
-}
-
 async fn subscribe(store: &MemoryStore) -> Subscription {
-    let subscription = subscription();
-    let subscriber = Subscriber {
-        id: subscription.subscriber_id,
-        owner: subscription.owner(),
-        name: "bench".into(),
-        contact: Contact {
-            technical_email: "bench@example.com".into(),
-            email: false,
-            webhook: false,
-            webhook_url: None,
-            webhook_secret: None,
-        },
-        confirmation: Confirmation::default(),
-        status: SubscriberStatus::Active,
-        revision: 0,
-        created_at: Clock::system().wall(),
-        updated_at: Clock::system().wall(),
-    };
-    let change = Change {
-        subscriber: Some(Put::New(subscriber)),
-        subscriber_limit: 1,
-        subscriptions: vec![Put::New(subscription.clone())],
-        subscription_limit: 1,
-        ..Change::default()
-    };
-    store.change(change).await.unwrap();
+    let subscription = testing::subscription(testing::pubsub("bench"));
+    sample::create(store, subscription.clone()).await;
     subscription
 }
 
 async fn append(store: &MemoryStore, range: std::ops::Range<u64>) {
     let data = format!(r#"{{"product":{{"uuid":"u"}},"text":"{}"}}"#, "x".repeat(EVENT_BYTES));
-    let event = |number: u64| {
-        Event::new(EventParts {
-            id: &format!("e{number}"),
-            event_type: UPDATED,
-            time: "2026-11-02T08:00:00Z",
-            extensions: "",
-            data: &data,
-            product_identifier: None,
-        })
-    };
+    let event = |number: u64| testing::event(&format!("e{number}"), testing::UPDATED, &data);
     store.append(PIM, range.map(event).collect(), Clock::system().wall()).await.unwrap();
 }
 

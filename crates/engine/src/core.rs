@@ -32,7 +32,7 @@ use crate::trace::Routed;
 use lanes::{Entry, LaneId};
 use output::ReadFor;
 
-pub use input::Input;
+pub use input::{Input, Reply};
 pub use output::{AttemptId, Output, Read, ReadId, Suspend};
 pub(crate) use route::is_for;
 pub use store::Floors;
@@ -149,17 +149,11 @@ impl Core {
                 self.version = self.version.max(version);
             }
             Input::Events { events, next } => self.route(&events, next),
-            Input::Outcomes { attempt, outcomes } => self.ended(attempt, outcomes),
+            Input::Reply(reply) => self.reply(reply),
             Input::Heard { ago } => {
                 let lanes = self.silences.answered(None, self.now - ago);
                 self.try_again(lanes);
             }
-            Input::Read { id: ReadId(ReadFor::Lane(lane)), chunk } => self.lane_read(lane, chunk),
-            Input::Read { id: ReadId(ReadFor::Drop(number)), chunk } => self.count_dropped(number, chunk),
-            Input::Loaded { id: ReadId(ReadFor::Lane(lane)), positions, events } => {
-                self.loaded(lane, positions, events);
-            }
-            Input::Loaded { id: ReadId(ReadFor::Drop(_)), .. } => {}
             Input::Saved { result } => self.saved(result),
             Input::Expired { before } => self.expire(before),
             Input::MakeRoom { pim, before } => self.make_room(pim, before),
@@ -168,6 +162,18 @@ impl Core {
         }
         self.fire_timers();
         self.after();
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        match reply {
+            Reply::Outcomes { attempt, outcomes } => self.ended(attempt, outcomes),
+            Reply::Read { id: ReadId(ReadFor::Lane(lane)), chunk } => self.lane_read(lane, chunk),
+            Reply::Read { id: ReadId(ReadFor::Drop(number)), chunk } => self.count_dropped(number, chunk),
+            Reply::Loaded { id: ReadId(ReadFor::Lane(lane)), positions, events } => {
+                self.loaded(lane, positions, events);
+            }
+            Reply::Loaded { id: ReadId(ReadFor::Drop(_)), .. } => {}
+        }
     }
 
     /// Starts recording the results of routing; take them after every input ([`Core::take_routed`]).

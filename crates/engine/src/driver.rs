@@ -143,9 +143,7 @@ impl Driver {
             Input::Changed { result } => self.changed(result),
             Input::Missed { result } => self.missed(result),
             Input::SeenFor { read, seen } => self.seen_for(read, seen),
-            Input::Read { id, chunk } => self.tell(core::Input::Read { id, chunk }),
-            Input::Loaded { id, positions, events } => self.tell(core::Input::Loaded { id, positions, events }),
-            Input::Outcomes { attempt, outcomes } => self.tell(core::Input::Outcomes { attempt, outcomes }),
+            Input::Reply(reply) => self.tell(reply.into()),
             Input::Saved { result } => {
                 if result.is_err() {
                     self.meters.failed_saves.one();
@@ -179,7 +177,7 @@ impl Driver {
             }
             match self.core.poll() {
                 Some(output) => return Some(self.request(output)),
-                None if std::mem::take(&mut self.awake) => self.do_what_is_due(),
+                None if std::mem::take(&mut self.awake) => self.do_due_work(),
                 None => return None,
             }
         }
@@ -267,7 +265,7 @@ impl Driver {
     }
 
     /// Does the work due once all inputs are handled.
-    fn do_what_is_due(&mut self) {
+    fn do_due_work(&mut self) {
         let now = self.clock.steady;
         self.more = false;
         if let Some(lacks) = self.lacks.are(&self.core.lacks(), now) {

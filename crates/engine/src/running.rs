@@ -71,7 +71,7 @@ impl Engine {
         let driver = Driver::new(settings, meters.clone(), now, found);
         let (questions, asked) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
-        let (told, lacks) = watch::channel(Vec::new());
+        let (reported, lacks) = watch::channel(Vec::new());
         let (log, counted) = (store.clone(), meters.clone());
         let around = Surroundings {
             clock,
@@ -83,7 +83,7 @@ impl Engine {
             attempts: attempts.clone(),
             tracer,
             heard,
-            lacks: told,
+            lacks: reported,
         };
         let (tell, ended) = watch::channel(None);
         let running = tokio::spawn(async move {

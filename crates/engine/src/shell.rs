@@ -15,7 +15,7 @@ use store::{Scope, Store, Tail, Tenure};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::attempts::{Attempt, Attempts, Made};
-use crate::core::{AttemptId, Survey};
+use crate::core::{AttemptId, Reply, Survey};
 use crate::driver::{Driver, End, Input, Request, Seen, Standing};
 use crate::meters::{Accepted, Meters};
 use crate::trace::DeliveryTracer;
@@ -118,7 +118,7 @@ impl Shell {
         loop {
             head.borrow_and_update();
             self.committed.borrow_and_update();
-            self.do_what_is_asked();
+            self.carry_out_requests();
             if let Some(end) = self.driver.end() {
                 return end;
             }
@@ -173,7 +173,7 @@ impl Shell {
         }
     }
 
-    fn do_what_is_asked(&mut self) {
+    fn carry_out_requests(&mut self) {
         while let Some(request) = self.driver.poll() {
             self.carry_out(request);
         }
@@ -212,11 +212,11 @@ impl Shell {
             }
             Request::Read { read } => self.begin(async move {
                 let chunk = store.read(Scope::Pim(read.pim), read.from, read.limit).await;
-                Input::Read { id: read.id, chunk }
+                Input::from(Reply::Read { id: read.id, chunk })
             }),
             Request::Load { id, pim, positions } => self.begin(async move {
                 let events = work::load(&*store, pim, &positions).await;
-                Input::Loaded { id, positions, events }
+                Input::from(Reply::Loaded { id, positions, events })
             }),
             Request::Deliver { attempt, subscription, events } => self.deliver(attempt, subscription, events),
             Request::Save { save } => {
@@ -291,7 +291,7 @@ impl Shell {
             }
             let made = Made { started_at, duration: started.elapsed(), replay_id: None };
             let attempts = Attempt::of(&events, &outcomes, &responses.take(), made);
-            Answer { input: Input::Outcomes { attempt, outcomes }, ended: Some((id, attempts)) }
+            Answer { input: Reply::Outcomes { attempt, outcomes }.into(), ended: Some((id, attempts)) }
         });
     }
 }

@@ -90,7 +90,7 @@ impl Queue {
     /// Requests `places` slots at once; a larger number than the capacity means all of them.
     pub fn ask(&mut self, holder: Holder, places: u64) -> Asked {
         let places = places.clamp(1, self.capacity);
-        if !self.somebody_is_before(holder.pim) && self.may_have(holder.pim, places) {
+        if !self.another_is_first(holder.pim) && self.may_have(holder.pim, places) {
             self.hold(holder, places);
             return Asked::Granted;
         }
@@ -159,7 +159,7 @@ impl Queue {
     }
 
     /// Whether another PIM that holds no more than this one waits for the free slots.
-    fn somebody_is_before(&self, pim: u64) -> bool {
+    fn another_is_first(&self, pim: u64) -> bool {
         let used = self.used_by(pim);
         self.pims.iter().any(|(id, other)| {
             *id != pim && other.used <= used && other.next().is_some_and(|(_, _, places)| self.may_have(*id, places))

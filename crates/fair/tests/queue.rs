@@ -32,7 +32,7 @@ fn newcomers_find_places_however_long_the_first_comer_holds_its_own() {
 }
 
 #[test]
-fn a_quarter_is_kept_for_those_who_have_less_than_a_quarter() {
+fn a_quarter_is_reserved_for_small_shares() {
     let mut queue = Queue::new(8);
     assert_eq!(taken(&mut queue, 1), 6);
     assert_eq!(taken(&mut queue, 2), 2);

@@ -136,13 +136,12 @@ impl Attributes {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use domain::Timestamp;
-    use domain::pim::{Provenance, TokenCheck};
+    use domain::testing;
 
     use super::*;
 
     #[test]
-    fn only_what_is_beyond_doubt_is_guessed() {
+    fn only_unambiguous_types_are_guessed() {
         let check = |data: &str, expect| {
             assert_eq!(guess(&wire::json::parse(data.as_bytes()).unwrap()), expect, "{data}");
         };
@@ -169,19 +168,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_pim_is_asked_in_the_background_and_now_and_then() {
-        let pim = Arc::new(Pim {
-            id: PimId(1),
-            name: "main".into(),
-            url: String::new(),
-            url_key: String::new(),
-            keys: vec![],
-            token_check: TokenCheck::Static,
-            static_tokens: vec![],
-            events_api_secret: None,
-            provenance: Provenance::default(),
-            created_at: Timestamp::EPOCH,
-            revision: 0,
-        });
+        let pim = Arc::new(Pim { id: PimId(1), ..testing::pim("main") });
         let source = Arc::new(Scripted(AtomicUsize::new(0)));
         let attributes = Attributes::new(Some(Arc::clone(&source) as Arc<dyn AttributeSource>));
         let mut seen = Vec::new();

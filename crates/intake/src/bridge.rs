@@ -81,7 +81,7 @@ pub struct Bridge {
     turns: Mutex<HashMap<PimId, Arc<AsyncMutex<()>>>>,
     notes: Notes,
     /// Entities mentioned by requests while a page of the REST API is being fetched, for PIMs with such a fetch.
-    told: Mutex<HashMap<PimId, HashSet<SnapshotKey>>>,
+    reported: Mutex<HashMap<PimId, HashSet<SnapshotKey>>>,
     uncompared: Uncompared,
     counters: Counters,
     seldom: Lines,
@@ -103,7 +103,7 @@ impl Bridge {
             attributes: Attributes::new(source),
             turns: Mutex::default(),
             notes: Arc::default(),
-            told: Mutex::default(),
+            reported: Mutex::default(),
             uncompared: Uncompared::default(),
             counters: Counters::default(),
             seldom: Lines::default(),
@@ -245,8 +245,8 @@ impl Bridge {
             if keys.is_empty() {
                 return Ok(());
             }
-            if let Some(told) = self.told.lock().get_mut(&pim.id) {
-                told.extend(keys.iter().cloned());
+            if let Some(reported) = self.reported.lock().get_mut(&pim.id) {
+                reported.extend(keys.iter().cloned());
             }
             let (stored, bytes) = self.stored(pim, keys, bytes).await?;
             let mut work = Work::new(stored, types.clone(), known.clone());

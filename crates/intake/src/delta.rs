@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_decides_what_is_the_same() {
+    fn equality_depends_on_the_type() {
         let value = |code: &str, data: &str| format!(r#"{{"values":{{"{code}":[{{"data":{data}}}]}}}}"#);
         check(PRODUCT, &value("other", r#""12.0""#), &value("other", r#""12""#), "null");
         check(

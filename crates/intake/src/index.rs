@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_comes_once_and_in_order() {
+    fn later_entries_come_once_and_in_order() {
         assert_eq!(beyond(&["c", "a", "b", "c"], &["a"]), [&"c", &"b"]);
         assert_eq!(beyond::<u8>(&[], &[1]), Vec::<&u8>::new());
     }

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_beside_action_and_entity_costs_its_place() {
+    fn other_malformed_fields_are_omitted() {
         check(
             "\"author\":\"julia\",\"author_type\":\"ui\",",
             "",

@@ -174,7 +174,7 @@ impl Reconciler {
             behind = pims.last().map(|last| last.id);
             for pim in pims.items.into_iter().filter(|pim| self.serves(pim)) {
                 let this = Arc::clone(self);
-                rounds.begin(pim.id, async move { this.told_round(&Arc::new(pim)).await });
+                rounds.begin(pim.id, async move { this.run_round(&Arc::new(pim)).await });
             }
             if behind.is_none() {
                 return Ok(());
@@ -188,7 +188,7 @@ impl Reconciler {
     }
 
     /// A round with log lines for the operator.
-    async fn told_round(&self, pim: &Arc<Pim>) {
+    async fn run_round(&self, pim: &Arc<Pim>) {
         match self.round(pim, self.clock.wall()).await {
             Ok(Filled { events: 0, .. }) => tracing::debug!(pim.name = %pim.name, "reconciled; nothing was missing"),
             Ok(Filled { events, deltas, .. }) => {

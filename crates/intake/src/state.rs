@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_php_makes_of_codes_and_lists_is_understood() {
+    fn phps_forms_of_codes_and_lists_are_understood() {
         let same = |odd: &str, plain: &str| assert_eq!(read(odd), read(plain), "{odd}");
         same(
             r#"{"categories":[123,"b"],"family":7,"parent":-1}"#,
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_is_named() {
+    fn malformed_fields_are_named() {
         let check = |resource: &str, why: &str| assert_eq!(read(resource).unwrap_err(), why);
         check(r#"{"values":[1]}"#, "`values` is an array, expected an object");
         check(r#"{"values":{"a":{"b":1}}}"#, "`values.a`: it is an object, expected an array");

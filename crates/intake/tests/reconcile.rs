@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::pim::{Pim, Provenance, TokenCheck};
-use domain::{Clock, PimId, Secret, Timestamp};
+use domain::pim::Pim;
+use domain::{Clock, Secret, Timestamp, testing};
 use intake::{Bridge, EntityKind, EntityPage, EntitySource, Reconciler};
 use store::{MemoryStore, Pims};
 
@@ -32,19 +32,7 @@ impl EntitySource for Source {
 }
 
 async fn add(store: &MemoryStore, name: &str) {
-    let pim = Pim {
-        id: PimId(0),
-        name: name.to_owned(),
-        url: format!("https://{name}.example.com"),
-        url_key: format!("https://{name}.example.com"),
-        keys: Vec::new(),
-        token_check: TokenCheck::Static,
-        static_tokens: Vec::new(),
-        events_api_secret: Some(Secret::new("secret of the connection")),
-        provenance: Provenance::default(),
-        created_at: Timestamp::EPOCH,
-        revision: 0,
-    };
+    let pim = Pim { events_api_secret: Some(Secret::new("secret of the connection")), ..testing::pim(name) };
     store.add_pim(pim).await.unwrap();
 }
 

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use domain::pim::{Pim, Provenance, TokenCheck};
-use domain::{Clock, PimId, Position, Secret, Timestamp};
+use domain::pim::Pim;
+use domain::{Clock, Position, Secret, Timestamp, testing};
 use intake::Bridge;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -89,7 +89,7 @@ fn names(value: &Value) -> bool {
 }
 
 /// Whether action and entity are recognisable, according to the contract.
-fn can_be_told(event: &Value) -> bool {
+fn is_convertible(event: &Value) -> bool {
     let resource = &event["data"]["resource"];
     let is_uuid = |value: &Value| value.as_str() == Some(UUID);
     match event["action"].as_str() {
@@ -102,23 +102,11 @@ fn can_be_told(event: &Value) -> bool {
 }
 
 fn pim() -> Pim {
-    Pim {
-        id: PimId(1),
-        name: "main".into(),
-        url: String::new(),
-        url_key: String::new(),
-        keys: vec![],
-        token_check: TokenCheck::Static,
-        static_tokens: vec![],
-        events_api_secret: Some(Secret::new("s")),
-        provenance: Provenance::default(),
-        created_at: Timestamp::EPOCH,
-        revision: 0,
-    }
+    Pim { events_api_secret: Some(Secret::new("s")), ..testing::pim("main") }
 }
 
 /// Sends these events one by one; returns types and data of the events in the log.
-fn told(events: &[Value]) -> Vec<(String, Value)> {
+fn reported(events: &[Value]) -> Vec<(String, Value)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let store = Arc::new(MemoryStore::default());
@@ -153,7 +141,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
-    fn an_event_whose_action_and_entity_can_be_told_is_told(
+    fn every_convertible_event_is_converted(
         action in action(),
         odd in vec((any::<Index>(), any_json()), 1..4),
     ) {
@@ -163,8 +151,8 @@ proptest! {
             places(&event, "", &mut all);
             *event.pointer_mut(&all[place.index(all.len())]).unwrap() = value;
         }
-        let told = told(std::slice::from_ref(&event));
-        prop_assert_eq!(told.len(), usize::from(can_be_told(&event)), "{} gives {:?}", event, told);
+        let reported = reported(std::slice::from_ref(&event));
+        prop_assert_eq!(reported.len(), usize::from(is_convertible(&event)), "{} gives {:?}", event, reported);
     }
 
     /// A malformed update between two plain ones: the last delta starts from a state that the PIM had.
@@ -182,8 +170,8 @@ proptest! {
         // Identity and time of change stay.
         all.retain(|place| !["", "/uuid", "/updated"].contains(&place.trim_start_matches("/data/resource")));
         *between.pointer_mut(&all[place.index(all.len())]).unwrap() = odd;
-        let told = told(&[update("1", "a"), between.clone(), update("3", "c")]);
-        let names = told.iter().filter(|(name, _)| name.ends_with(".delta")).flat_map(|(_, data)| {
+        let reported = reported(&[update("1", "a"), between.clone(), update("3", "c")]);
+        let names = reported.iter().filter(|(name, _)| name.ends_with(".delta")).flat_map(|(_, data)| {
             data["product"]["changes"]["values"]["name"].as_array().cloned().unwrap_or_default()
         });
         let places: Vec<Value> = names.filter(|entry| entry["locale"] == "en_US" && entry["scope"].is_null()).collect();

@@ -14,24 +14,24 @@ pub struct Seldom(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     last: Option<Instant>,
-    untold: u64,
+    unreported: u64,
 }
 
 impl Seldom {
     /// A cause without a line so far.
     pub const fn new() -> Seldom {
-        Seldom(Mutex::new(State { last: None, untold: 0 }))
+        Seldom(Mutex::new(State { last: None, unreported: 0 }))
     }
 
     /// Records `times` occurrences. If a line is due, returns the number it stands for.
     pub fn note(&self, now: Instant, times: u64) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.untold = state.untold.saturating_add(times);
+        state.unreported = state.unreported.saturating_add(times);
         if state.last.is_some_and(|last| now.saturating_duration_since(last) < QUIET) {
             return None;
         }
         state.last = Some(now);
-        Some(std::mem::take(&mut state.untold))
+        Some(std::mem::take(&mut state.unreported))
     }
 }
 
@@ -54,7 +54,8 @@ mod tests {
     #[test]
     fn a_flood_is_a_line_a_minute() {
         let (seldom, start) = (Seldom::new(), Instant::now());
-        let told: Vec<u64> = (0..600_000).filter_map(|ms| seldom.note(start + Duration::from_millis(ms), 1)).collect();
-        assert_eq!(told, [1, 60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 60_000]);
+        let reported: Vec<u64> =
+            (0..600_000).filter_map(|ms| seldom.note(start + Duration::from_millis(ms), 1)).collect();
+        assert_eq!(reported, [1, 60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 60_000]);
     }
 }

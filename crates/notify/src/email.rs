@@ -78,12 +78,12 @@ impl Text {
 
     /// The question to confirm an address. Its only link is the platform's own.
     fn question(outgoing: &Outgoing, code: &Secret, public_url: &str) -> Text {
-        let told = &outgoing.notification;
-        let link = Answer::link(told.subscriber_id, code);
+        let reported = &outgoing.notification;
+        let link = Answer::link(reported.subscriber_id, code);
         let facts = vec![
             ("Subscriber", quoted(&outgoing.subscriber_name)),
-            ("PIM", quoted(&told.subject)),
-            ("When", told.timestamp.to_string()),
+            ("PIM", quoted(&reported.subject)),
+            ("When", reported.timestamp.to_string()),
         ];
         let days = VALID_FOR.as_secs() / 86_400;
         let next = vec![
@@ -131,8 +131,8 @@ impl Text {
     }
 
     fn one(outgoing: &Outgoing, instead_of_webhook: Option<&str>, public_url: &str) -> Text {
-        let told = &outgoing.notification;
-        let (title, happened) = match told.kind {
+        let reported = &outgoing.notification;
+        let (title, happened) = match reported.kind {
             NotificationKind::SuspendedBySystem => (
                 "Subscription suspended by the event platform",
                 "The event platform has suspended a subscription. No events are delivered until it is resumed.",
@@ -153,14 +153,14 @@ impl Text {
         };
         let mut facts = vec![
             ("Subscriber", quoted(&outgoing.subscriber_name)),
-            ("Subscription", told.subscription_id.to_string()),
-            ("Destination", cut(&told.destination, TEXT_AT_MOST)),
-            ("Events", told.events.join(", ")),
-            ("PIM", told.subject.clone()),
-            ("When", told.timestamp.to_string()),
+            ("Subscription", reported.subscription_id.to_string()),
+            ("Destination", cut(&reported.destination, TEXT_AT_MOST)),
+            ("Events", reported.events.join(", ")),
+            ("PIM", reported.subject.clone()),
+            ("When", reported.timestamp.to_string()),
         ];
-        facts.extend(told.reason.as_deref().map(|reason| ("Why", cut(&one_line(reason), TEXT_AT_MOST))));
-        let (next, call) = next_steps(told, public_url);
+        facts.extend(reported.reason.as_deref().map(|reason| ("Why", cut(&one_line(reason), TEXT_AT_MOST))));
+        let (next, call) = next_steps(reported, public_url);
         let mut next = next;
         if let Some(url) = instead_of_webhook {
             next.push(format!(
@@ -169,7 +169,7 @@ impl Text {
             ));
         }
         Text {
-            title: format!("{title}: {}", cut(&told.destination, SUBJECT_AT_MOST)),
+            title: format!("{title}: {}", cut(&reported.destination, SUBJECT_AT_MOST)),
             happened: happened.to_owned(),
             facts,
             next,
@@ -217,19 +217,19 @@ impl Text {
 }
 
 /// The next steps for the reader, with the API call.
-fn next_steps(told: &Notification, public_url: &str) -> (Vec<String>, Option<String>) {
+fn next_steps(reported: &Notification, public_url: &str) -> (Vec<String>, Option<String>) {
     let log = format!(
         "See the log for the events leading up to this: GET {public_url}/api/v1/logs?subscription_id={}",
-        told.subscription_id
+        reported.subscription_id
     );
-    match told.kind {
+    match reported.kind {
         NotificationKind::SuspendedBySystem | NotificationKind::SuspendedByUser => {
             let first = "How to resume: fix the cause, then make this call with a token for the PIM. Events accepted \
                          during the suspension are lost unless the subscription holds them.";
             let call = format!(
                 "curl -X POST {public_url}/api/v1/subscribers/{}/subscriptions/{}/resume \\\n  \
                  -H 'X-PIM-URL: {}' -H 'X-PIM-TOKEN: <token>' -H 'X-PIM-CLIENT-ID: <client id>'",
-                told.subscriber_id, told.subscription_id, told.subject
+                reported.subscriber_id, reported.subscription_id, reported.subject
             );
             (vec![log, first.to_owned()], Some(call))
         }
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_where_why_when_and_how_to_go_on() {
+    fn the_text_has_event_place_reason_time_and_next_step() {
         let id = "00000000-0000-0000-0000-000000000000";
         let resume = format!("https://events.example.com/api/v1/subscribers/{id}/subscriptions/{id}/resume");
         let facts = [id, "https://shop.example.com/hook", "fewer than 90 %", "1970-01-01T00:00:00.000000Z"];
@@ -386,8 +386,8 @@ mod tests {
         let summary = one(1).summary_with(&others[..10]).summary_with(&others[10..]);
         let text = Text::of(&summary, "https://events.example.com").plain();
         assert!(text.contains("the 30 notifications") && text.contains("The first 10 are not listed"), "{text}");
-        let told = |id: u128| text.contains(&SubscriptionId(Uuid::from_u128(id)).to_string());
-        assert_eq!((1..=30).filter(|id| told(*id)).collect::<Vec<_>>(), (11..=30).collect::<Vec<_>>());
+        let reported = |id: u128| text.contains(&SubscriptionId(Uuid::from_u128(id)).to_string());
+        assert_eq!((1..=30).filter(|id| reported(*id)).collect::<Vec<_>>(), (11..=30).collect::<Vec<_>>());
         assert!(text.contains("suspended by the event platform: fewer than 90 % succeeded."), "{text}");
     }
 }

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_sent_before_a_restart_counts() {
+    async fn emails_sent_before_a_restart_count() {
         let (now, mut hours) = (Instant::now(), Hours::new(6, HOUR));
         for number in 1..=6 {
             hours.sent(TO, number, Duration::from_secs(3000), now);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_question_waits_for_a_place_and_is_told_in_no_summary() {
+    async fn a_question_waits_for_a_slot_and_joins_no_summary() {
         let now = Instant::now();
         let mut hours = full(now);
         assert_eq!(hours.arrives(TO, 7), Turn::Held);

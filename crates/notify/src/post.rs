@@ -184,16 +184,16 @@ impl Post {
             all.extend(self.load(summary).await);
         }
         for name in emails {
-            let Some(told) = self.load(*name).await else { continue };
-            if self.is_wanted(&told).await {
-                all.push(told);
+            let Some(reported) = self.load(*name).await else { continue };
+            if self.is_wanted(&reported).await {
+                all.push(reported);
             } else {
-                self.leave_out(&told).await;
+                self.leave_out(&reported).await;
             }
         }
         let (first, others) = all.split_first()?;
         self.put_back(first.clone().summary_with(others)).await;
-        join_all(others.iter().map(|told| self.settle(told))).await;
+        join_all(others.iter().map(|reported| self.settle(reported))).await;
         Some(first.number)
     }
 

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_platform_lacks_says_nothing_about_a_webhook() {
+    fn lacks_of_the_platform_do_not_count_against_a_webhook() {
         let connect = |error| FetchError::Connect { host: "hooks.example".to_owned(), error };
         for lack in [Lack::FileDescriptors, Lack::LocalPorts] {
             assert!(matches!(lost(&connect(ConnectError::Ours(lack))), Lost::Ours(_)), "{lack}");
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_mean() {
+    fn results_by_status() {
         for (status, expect) in [
             (200, "taken"),
             (204, "taken"),

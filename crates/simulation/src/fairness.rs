@@ -124,8 +124,8 @@ fn live(plan: Plan) -> Check<(Times, Totals)> {
         let behaviour = receivers[subscription.receiver][0].1;
         let lane = world.lane(index);
         let good = matches!(behaviour, Behaviour::Good(_)) && !silent.contains(&subscription.receiver);
-        hold(Property::WaitingIsNoFailure, !good || lane.failures_told == 0 && lane.suspensions == 0, || {
-            format!("subscription {index}: {} failures, although its endpoint answers in time", lane.failures_told)
+        hold(Property::WaitingIsNoFailure, !good || lane.failures_reported == 0 && lane.suspensions == 0, || {
+            format!("subscription {index}: {} failures, although its endpoint answers in time", lane.failures_reported)
         })?;
         if !OTHERS.contains(&subscription.pim) && index != DECENT {
             continue;

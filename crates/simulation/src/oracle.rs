@@ -62,7 +62,7 @@ pub struct Item {
     /// Due time of its retry.
     pub due_at: Timestamp,
     /// Time of the last outcome reported to the platform, in true time.
-    pub told_at: u64,
+    pub reported_at: u64,
     /// How often the endpoint's application accepted it.
     pub taken: u32,
     /// A crash made it unsettled again.
@@ -106,8 +106,8 @@ struct Unfed {
     /// Time spent trying.
     tried_for: Duration,
     /// The same when its owner was last notified, and the attempts since.
-    told_at: Duration,
-    untold: u64,
+    reported_at: Duration,
+    unreported: u64,
     /// The previous failure, in this run of the process.
     last: Option<Timestamp>,
 }
@@ -156,7 +156,7 @@ pub struct Lane {
     recently_sent: VecDeque<Timestamp>,
     pause_until: Timestamp,
     /// Failures reported to the platform.
-    pub failures_told: u64,
+    pub failures_reported: u64,
     /// Failures that a crash may have lost, and those for which it depends on a clock step whether they are to be
     /// reported.
     pub failures_lost: u64,
@@ -168,7 +168,7 @@ pub struct Lane {
     /// Hold was switched on or off during the suspension.
     toggled: bool,
     /// Dropped events reported to the owner, on stable storage.
-    pub drops_told: u64,
+    pub drops_reported: u64,
     /// Position of its last fresh start: the store has forgotten earlier drops.
     forgotten_before: u64,
     /// Events of its PIM accepted while it was stopped, as long as the engine may not know of the stop.
@@ -242,7 +242,7 @@ impl Oracle {
                 first_tried_at: None,
                 first_tried: 0,
                 due_at: Timestamp::EPOCH,
-                told_at: 0,
+                reported_at: 0,
                 taken: 0,
                 repeated: false,
                 late: false,
@@ -311,7 +311,7 @@ impl Oracle {
     pub fn asked(&self) -> Vec<Asked> {
         let asked = |lane: &Lane| Asked {
             window: lane.window.clone(),
-            failures: lane.failures_told,
+            failures: lane.failures_reported,
             destination: lane.known.as_ref().map(|known| known.destination.to_string()),
             back: lane.back.clone(),
             unfed: lane.unfed.clone(),
@@ -334,7 +334,7 @@ impl Oracle {
             lane.durable = asked;
             // Knowledge about a destination other than the current one is worthless after a crash.
             if lane.durable.destination != Some(lane.stored.destination.to_string()) {
-                lane.durable.forget_what_was_learnt();
+                lane.durable.forget_destination();
             }
         }
         lane.durable.failures = failures;
@@ -354,7 +354,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn forget_what_was_learnt(&mut self) {
+    fn forget_destination(&mut self) {
         self.window.clear();
         self.back = None;
         self.unfed = None;

@@ -16,7 +16,7 @@ pub enum Property {
     /// Dropped events are counted in a dropped-backlog entry.
     DropsAreTold,
     /// Every failure is reported to the owner.
-    FailuresAreTold,
+    FailuresAreReported,
     /// Nothing is sent after a suspension commits.
     SuspensionStops,
     /// The rate stays within the lowest and the highest.

@@ -232,7 +232,7 @@ impl World {
     /// Times from acceptance to delivery of a subscription's events, in microseconds.
     pub(crate) fn latencies(&self, index: usize) -> impl Iterator<Item = u64> + '_ {
         let delivered = self.oracle.lanes[index].items.values().filter(|item| item.state == oracle::State::Delivered);
-        delivered.map(|item| item.told_at.saturating_sub((item.accepted_at.as_micros() - START) as u64))
+        delivered.map(|item| item.reported_at.saturating_sub((item.accepted_at.as_micros() - START) as u64))
     }
 
     /// Duration of a use of shared resources, if it has ended.

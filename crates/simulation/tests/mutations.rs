@@ -25,11 +25,11 @@ fn caught_in(plan: impl Fn(u64) -> Plan, mutation: Mutation, expected: &[Propert
 
 #[test]
 fn forgotten_saves() {
-    caught(Mutation::ForgetSave, &[NothingIsForgotten, DuplicatesAreBounded, FailuresAreTold]);
+    caught(Mutation::ForgetSave, &[NothingIsForgotten, DuplicatesAreBounded, FailuresAreReported]);
 }
 
 #[test]
-fn cursors_past_what_is_under_way() {
+fn cursors_past_events_in_flight() {
     caught(Mutation::SaveCursorPastUnsettled, &[NothingIsForgotten]);
 }
 
@@ -50,7 +50,7 @@ fn events_for_another_pim() {
 
 #[test]
 fn saves_answered_before_they_are_made() {
-    caught(Mutation::AnswerBeforeDurable, &[NothingIsForgotten, NeededIsKept, FailuresAreTold]);
+    caught(Mutation::AnswerBeforeDurable, &[NothingIsForgotten, NeededIsKept, FailuresAreReported]);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn lost_entries_about_dropped_backlogs() {
 
 #[test]
 fn lost_entries_about_failures() {
-    caught(Mutation::LoseFailureEntry, &[FailuresAreTold]);
+    caught(Mutation::LoseFailureEntry, &[FailuresAreReported]);
 }
 
 #[test]
@@ -172,13 +172,13 @@ fn own_trouble_blamed_on_receivers() {
     caught_in(
         Plan::outage,
         Mutation::BlameReceivers,
-        &[SuccessRateIsTrue, SuspendsByTheRule, FailuresAreTold, RetriesAreNeverEarly, DuplicatesAreExplained],
+        &[SuccessRateIsTrue, SuspendsByTheRule, FailuresAreReported, RetriesAreNeverEarly, DuplicatesAreExplained],
     );
 }
 
 #[test]
 fn silence_that_is_never_anyones_own() {
-    caught_in(Plan::silence, Mutation::ExcuseSilence, &[SuccessRateIsTrue, FailuresAreTold, SuspendsByTheRule]);
+    caught_in(Plan::silence, Mutation::ExcuseSilence, &[SuccessRateIsTrue, FailuresAreReported, SuspendsByTheRule]);
 }
 
 #[test]
@@ -222,11 +222,11 @@ fn missed_events_that_are_skipped() {
 }
 
 #[test]
-fn trimming_what_a_lane_behind_needs() {
+fn trimming_events_of_a_lagging_lane() {
     caught(Mutation::TrimByTheMark, &[NeededIsKept]);
 }
 
 #[test]
 fn stops_that_do_not_wait_for_the_last_save() {
-    caught(Mutation::StopBeforeTheLastSave, &[DuplicatesAreExplained, DuplicatesAreBounded, FailuresAreTold]);
+    caught(Mutation::StopBeforeTheLastSave, &[DuplicatesAreExplained, DuplicatesAreBounded, FailuresAreReported]);
 }

@@ -24,7 +24,7 @@ fn every_property_holds_in_restless_worlds() {
 }
 
 #[test]
-fn trouble_of_the_platforms_own_costs_nobody_anything() {
+fn outages_of_the_platform_count_against_no_destination() {
     let (totals, failed) = run::seeds(0, 60, 2, 40, Kind::Outages, |_| {});
     if let Some(failed) = failed.first() {
         panic!("{failed}");
@@ -46,7 +46,7 @@ fn silence_counts_against_a_receiver_only_if_others_answer() {
 
 /// Seeds whose worlds once found a fault.
 #[test]
-fn what_was_found_once_stays_found() {
+fn seeds_that_once_failed_pass() {
     // Each with what it found:
     for (seed, _found) in [
         (0, "the failure that led to a suspension was not told: the suspension overtook its save"),
@@ -73,6 +73,10 @@ fn what_was_found_once_stays_found() {
             "a stop while changes could not be read: reading them again was due for ever, and the loop never rested",
         ),
         (10395, "events that were too old before they were routed were told to be dropped, and sent"),
+        (
+            11625,
+            "a revocation pinned a suspended lane again, and a restart counted events of the suspension as dropped",
+        ),
         (11816, "a revocation counted events of the suspension before it, if they were still to be routed"),
         (36944, "after a restart a resumed subscription got events of its suspension, if they were still to be routed"),
         (39033, "failures that could not be saved before a suspension were not told after the resume"),

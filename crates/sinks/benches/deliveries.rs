@@ -9,11 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::address::AddressPolicy;
-use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
-use domain::event::EventParts;
 use domain::outcome::Outcome;
-use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Clock, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId};
+use domain::{Clock, LoggedEvent, testing};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
@@ -39,7 +36,7 @@ async fn main() -> Result<(), Error> {
     let style = EnvelopeStyle::new("akeneo-event-platform", "https://events.example");
     let settings = HttpsSettings { connections_per_subscription: 64, ..HttpsSettings::default() };
     let sink = Arc::new(HttpsSink::new(connector, style.clone(), settings, Clock::system()));
-    let delivery = delivery(receiver)?;
+    let delivery = delivery(receiver);
     let body = envelope::body(&style, &delivery.events[0].event, &delivery.subscription.id, false);
 
     let mut out = std::io::stdout().lock();
@@ -130,46 +127,17 @@ async fn receiver() -> Result<SocketAddr, Error> {
     Ok(address)
 }
 
-fn delivery(receiver: SocketAddr) -> Result<Delivery, Error> {
-    let destination = HttpsDestination {
-        url: EndpointUrl::parse(&format!("http://{receiver}/hook"), true)?,
-        primary: Secret::new("a secret"),
-        secondary: None,
-        headers: CustomHeaders(Vec::new()),
-    };
-    let subscription = Subscription {
-        id: SubscriptionId::generate(),
-        subscriber_id: SubscriberId::generate(),
-        pim: PimId(1),
-        client_id: ClientId("client".to_owned()),
-        selection: Selection { events: vec![EventType::new("com.akeneo.pim.v1.product.updated")], filter: None },
-        past_selections: Vec::new(),
-        destination: Destination::Https(destination),
-        send_product_identifier: false,
-        options: Options::default(),
-        status: SubscriptionStatus::Active,
-        status_since: Position::FIRST,
-        generation: 1,
-        revision: 1,
-        created_at: Clock::system().wall(),
-        updated_at: Clock::system().wall(),
-    };
+fn delivery(receiver: SocketAddr) -> Delivery {
+    let subscription = testing::subscription(testing::https(&format!("http://{receiver}/hook")));
     // About 1 KB, typical by design and contract.
     let data =
         format!(r#"{{"product":{{"uuid":"4c9e5b1e-9a0f-4f4e-8e52-000000000002"}},"more":"{}"}}"#, "x".repeat(700));
-    let event = Event::new(EventParts {
-        id: "018e32e0-5c1e-7f4b-9a3b-000000000001",
-        event_type: "com.akeneo.pim.v1.product.updated",
-        time: "2026-01-02T03:04:05Z",
-        extensions: "",
-        data: &data,
-        product_identifier: None,
-    });
-    let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Clock::system().wall(), event };
-    Ok(Delivery {
+    let event = testing::event("018e32e0-5c1e-7f4b-9a3b-000000000001", testing::UPDATED, &data);
+    let event = LoggedEvent { accepted_at: Clock::system().wall(), ..testing::logged(1, event) };
+    Delivery {
         subscription: Arc::new(subscription),
         events: vec![Arc::new(event)],
         traces: Vec::new(),
         answers: Default::default(),
-    })
+    }
 }

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_out_on_this_machine_is_ours() {
+    fn exhausted_local_resources_are_ours() {
         check(Errno::MFILE, Some(Lack::FileDescriptors));
         check(Errno::NFILE, Some(Lack::FileDescriptors));
         check(Errno::NOMEM, Some(Lack::Memory));
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn no_local_port_is_told_from_no_local_address() {
+    fn a_missing_local_port_differs_from_a_missing_address() {
         let none_left = io::Error::from(Errno::ADDRNOTAVAIL);
         let reachable = "127.0.0.1:9".parse().unwrap();
         assert_eq!(of_connecting(&none_left, reachable), Some(Lack::LocalPorts));

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use domain::address::AddressPolicy;
 use domain::destination::{CustomHeaders, Destination, KafkaDestination, SaslAuth, SaslMechanism};
-use domain::event::EventParts;
 use domain::outcome::Outcome;
-use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Clock, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId};
+use domain::subscription::Subscription;
+use domain::{Clock, LoggedEvent, Secret, testing};
 use futures_util::stream::{self, StreamExt};
 use parts::kafka::{BULK_USERS, Broker, Listener, PASSWORD};
 use sinks::connect::Connector;
@@ -31,45 +30,23 @@ fn usage() -> (usize, usize, usize) {
 }
 
 fn subscription(broker: &Broker, user: usize) -> Subscription {
-    Subscription {
-        id: SubscriptionId::generate(),
-        subscriber_id: SubscriberId::generate(),
-        pim: PimId(1),
-        client_id: ClientId("client".to_owned()),
-        selection: Selection { events: vec![EventType::new("com.akeneo.pim.v1.product.created")], filter: None },
-        past_selections: Vec::new(),
-        destination: Destination::Kafka(KafkaDestination {
-            brokers: vec![broker.bootstrap(Listener::Sasl)],
-            topic: "many".to_owned(),
-            sasl: SaslAuth {
-                mechanism: SaslMechanism::Plain,
-                username: format!("bulk-{user}"),
-                password: Secret::new(PASSWORD),
-            },
-            tls: None,
-            headers: CustomHeaders(Vec::new()),
-        }),
-        send_product_identifier: false,
-        options: Options::default(),
-        status: SubscriptionStatus::Active,
-        status_since: Position::FIRST,
-        generation: 1,
-        revision: 1,
-        created_at: Clock::system().wall(),
-        updated_at: Clock::system().wall(),
-    }
+    testing::subscription(Destination::Kafka(KafkaDestination {
+        brokers: vec![broker.bootstrap(Listener::Sasl)],
+        topic: "many".to_owned(),
+        sasl: SaslAuth {
+            mechanism: SaslMechanism::Plain,
+            username: format!("bulk-{user}"),
+            password: Secret::new(PASSWORD),
+        },
+        tls: None,
+        headers: CustomHeaders(Vec::new()),
+    }))
 }
 
 fn event(number: u64) -> Arc<LoggedEvent> {
-    let event = Event::new(EventParts {
-        id: &format!("018e32e0-5c1e-7f4b-9a3b-{number:012}"),
-        event_type: "com.akeneo.pim.v1.product.created",
-        time: "2026-01-02T03:04:05Z",
-        extensions: "",
-        data: &format!(r#"{{"product":{{"uuid":"{number}"}}}}"#),
-        product_identifier: None,
-    });
-    Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Clock::system().wall(), event })
+    let id = format!("018e32e0-5c1e-7f4b-9a3b-{number:012}");
+    let event = testing::event(&id, testing::UPDATED, &format!(r#"{{"product":{{"uuid":"{number}"}}}}"#));
+    Arc::new(LoggedEvent { accepted_at: Clock::system().wall(), ..testing::logged(number, event) })
 }
 
 #[test]

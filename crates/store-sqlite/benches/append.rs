@@ -12,8 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::event::EventParts;
-use domain::{Clock, Event, PimId, Position};
+use domain::{Clock, Event, PimId, Position, testing};
 use store::vault::MasterKey;
 use store::{EventLog, Shard, Vault};
 use store_sqlite::{Settings, SqliteStore};
@@ -23,14 +22,7 @@ const SECONDS: u64 = 3;
 
 fn event(number: u64, data: &str) -> Event {
     let id = format!("{number:08x}-0000-7000-8000-{number:012x}");
-    Event::new(EventParts {
-        id: &id,
-        event_type: "com.akeneo.pim.v1.product.updated",
-        time: "2026-11-02T08:00:00.716Z",
-        extensions: "",
-        data,
-        product_identifier: None,
-    })
+    testing::event(&id, testing::UPDATED, data)
 }
 
 /// `data` that makes the event about 1 KB of JSON.

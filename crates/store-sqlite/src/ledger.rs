@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::{Position, SubscriptionId};
 use rusqlite::{Connection, OptionalExtension};
 use store::stamp::LaneEffect;
-use store::{LaneRecord, LaneSave, Ledger, LedgerRecord, Save, StoreError, Tenure, TenureError};
+use store::{LaneRecord, LaneSave, Ledger, Page, Save, StoreError, Tenure, TenureError};
 use uuid::Uuid;
 
 use crate::SqliteStore;
@@ -17,8 +17,17 @@ use crate::replays;
 
 #[async_trait]
 impl Ledger for SqliteStore {
-    async fn load(&self, _: &Tenure) -> Result<LedgerRecord, StoreError> {
-        self.read(PLATFORM, load).await
+    async fn mark(&self, _: &Tenure) -> Result<Position, StoreError> {
+        self.read(PLATFORM, mark).await
+    }
+
+    async fn lanes(
+        &self,
+        _: &Tenure,
+        after: Option<SubscriptionId>,
+        at_most: usize,
+    ) -> Result<Page<LaneRecord>, StoreError> {
+        self.read(PLATFORM, move |connection| lanes(connection, after, at_most)).await
     }
 
     async fn save(&self, tenure: &Tenure, save: Save) -> Result<(), TenureError> {
@@ -27,15 +36,23 @@ impl Ledger for SqliteStore {
     }
 }
 
-fn load(connection: &Connection) -> Result<LedgerRecord, Failure> {
+fn mark(connection: &Connection) -> Result<Position, Failure> {
+    let sql = "SELECT value FROM meta WHERE name = 'mark'";
+    Ok(Position(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
+}
+
+fn lanes(connection: &Connection, after: Option<SubscriptionId>, at_most: usize) -> Result<Page<LaneRecord>, Failure> {
     // One read snapshot.
     let transaction = connection.unchecked_transaction()?;
-    let mark = transaction.query_row("SELECT value FROM meta WHERE name = 'mark'", [], |row| row.get(0))?;
-    let mut lanes = Vec::new();
-    let mut select = transaction.prepare("SELECT subscription, generation, cursor, memory FROM lanes")?;
-    let mut rows = select.query([])?;
+    // No id is empty: all follow it.
+    let after = after.as_ref().map_or(&[][..], |after| &after.0.as_bytes()[..]);
+    let sql = "SELECT subscription, generation, cursor, memory FROM lanes WHERE subscription > ?1 \
+               ORDER BY subscription LIMIT ?2";
+    let mut select = transaction.prepare_cached(sql)?;
+    let mut rows = select.query((after, at_most + 1))?;
+    let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        lanes.push(LaneRecord {
+        found.push(LaneRecord {
             subscription: SubscriptionId(Uuid::from_bytes(row.get(0)?)),
             generation: row.get(1)?,
             cursor: row.get::<_, Option<u64>>(2)?.map(Position),
@@ -43,18 +60,17 @@ fn load(connection: &Connection) -> Result<LedgerRecord, Failure> {
             exceptions: Vec::new(),
         });
     }
-    // Both are ordered by subscription.
-    let mut select =
-        transaction.prepare("SELECT subscription, body FROM exceptions ORDER BY subscription, position")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let of = SubscriptionId(Uuid::from_bytes(row.get(0)?));
-        let exception = serde_json::from_str(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
-        if let Ok(at) = lanes.binary_search_by_key(&of, |lane| lane.subscription) {
-            lanes[at].exceptions.push(exception);
+    let mut page = Page::of(found, at_most);
+    let sql = "SELECT body FROM exceptions WHERE subscription = ?1 ORDER BY position";
+    let mut select = transaction.prepare_cached(sql)?;
+    for lane in &mut page.items {
+        let mut rows = select.query((lane.subscription.0.as_bytes(),))?;
+        while let Some(row) = rows.next()? {
+            let body = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+            lane.exceptions.push(serde_json::from_str(body)?);
         }
     }
-    Ok(LedgerRecord { mark: Position(mark), lanes })
+    Ok(page)
 }
 
 fn write(batch: &Batch<'_>, save: &Save) -> Result<(), Failure> {

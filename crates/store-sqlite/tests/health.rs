@@ -7,9 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use domain::event::EventParts;
 use domain::outcome::Lack;
-use domain::{Event, PimId};
+use domain::{Event, PimId, testing};
 use store::conformance::sample;
 use store::vault::MasterKey;
 use store::{EventLog, Vault};
@@ -26,14 +25,7 @@ fn open(folder: &Path) -> SqliteStore {
 
 fn event(id: u64, bytes: usize) -> Event {
     let data = format!("{{\"text\":\"{}\"}}", "x".repeat(bytes));
-    Event::new(EventParts {
-        id: &id.to_string(),
-        event_type: "com.example.happened",
-        time: "2026-11-02T08:00:00Z",
-        extensions: "",
-        data: &data,
-        product_identifier: None,
-    })
+    testing::event(&id.to_string(), "com.example.happened", &data)
 }
 
 async fn append(store: &SqliteStore, id: u64) -> bool {

@@ -12,8 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::event::EventParts;
-use domain::{Clock, Event, PimId, Position};
+use domain::{Clock, Event, PimId, Position, testing};
 use store::vault::MasterKey;
 use store::{EventLog, ReadLimit, Scope, Shard, Vault};
 use store_sqlite::{Settings, SqliteStore};
@@ -32,14 +31,7 @@ fn open(folder: &Path) -> SqliteStore {
 
 fn event(id: &str) -> Event {
     let data = format!("{{\"id\":\"{id}\",\"text\":\"{}\"}}", "x".repeat(700));
-    Event::new(EventParts {
-        id,
-        event_type: "com.example.happened",
-        time: "2026-11-02T08:00:00Z",
-        extensions: "",
-        data: &data,
-        product_identifier: None,
-    })
+    testing::event(id, "com.example.happened", &data)
 }
 
 /// Ids of a request.
@@ -69,7 +61,7 @@ fn child(folder: &Path, round: &str) {
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_kill() {
+fn acknowledged_events_survive_a_kill() {
     if let Ok(folder) = std::env::var("KILL_CHILD") {
         return child(Path::new(&folder), &std::env::var("KILL_ROUND").unwrap());
     }
@@ -83,7 +75,7 @@ fn what_was_acknowledged_survives_a_kill() {
     for round in 0..ROUNDS {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["what_was_acknowledged_survives_a_kill", "--exact", "--nocapture"])
+            .args(["acknowledged_events_survive_a_kill", "--exact", "--nocapture"])
             .env("KILL_CHILD", folder.path())
             .env("KILL_ROUND", round.to_string())
             .stdout(Stdio::piped())

@@ -12,8 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::event::EventParts;
-use domain::{Clock, Event, PimId, Position};
+use domain::{Clock, Event, PimId, Position, testing};
 use store::vault::MasterKey;
 use store::{AppendNewError, EventLog, ReadLimit, Scope, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, Vault};
 use store_sqlite::{Settings, SqliteStore};
@@ -36,17 +35,7 @@ fn key(entity: u64) -> SnapshotKey {
 
 /// A step of an entity: an event, its delta, and the new state, with varying size.
 fn step(entity: u64, step: u64, seen: Option<u64>) -> (Vec<Event>, Vec<SnapshotSave>) {
-    let event = |id: String| {
-        let parts = EventParts {
-            id: &id,
-            event_type: "com.example.happened",
-            time: "2026-11-02T08:00:00Z",
-            extensions: "",
-            data: "{}",
-            product_identifier: None,
-        };
-        Event::new(parts)
-    };
+    let event = |id: String| testing::event(&id, "com.example.happened", "{}");
     let padding = "x".repeat(usize::try_from(step % 7).unwrap() * 1500);
     let body = Some(format!("{step} {padding}").into_bytes());
     let events = vec![event(format!("{entity}.{step}")), event(format!("{entity}.{step}.delta"))];
@@ -145,10 +134,13 @@ fn check(folder: &Path, acknowledged: &BTreeMap<u64, u64>, round: u64) {
             let expect = last.map_or(0, |last| last + 1);
             let expect = (0..expect).flat_map(|step| [format!("{entity}.{step}"), format!("{entity}.{step}.delta")]);
             assert!(ids.iter().copied().eq(expect), "round {round}: entity {entity} is at {last:?} and has {ids:?}");
-            let Some(told) = acknowledged.get(&entity) else { continue };
-            assert!(last >= Some(*told), "round {round}: step {told} of entity {entity} was acknowledged and is lost");
+            let Some(acknowledged_step) = acknowledged.get(&entity) else { continue };
+            assert!(
+                last >= Some(*acknowledged_step),
+                "round {round}: step {acknowledged_step} of entity {entity} was acknowledged and is lost"
+            );
             // The same request again, as from a sender without the reply.
-            let (events, saves) = step(entity, *told, revision);
+            let (events, saves) = step(entity, *acknowledged_step, revision);
             let again = store.append_new(PIM, events, saves, Clock::system().wall()).await.unwrap_err();
             assert!(matches!(&again, AppendNewError::Known(ids) if ids.len() == 2), "round {round}: {again}");
             assert_eq!(state(&store, entity).await, (revision, last), "round {round}");

@@ -13,4 +13,4 @@ pub use entries::{Entries, LogPage};
 pub use outbox::{MOST_NOTIFICATIONS, Outbox, Waiting};
 pub use page::{ClientQuery, Page, PimQuery, StatusFilter, SubscriberQuery, SubscriptionQuery, Whose, contains};
 pub use pims::Pims;
-pub use subscriptions::{Change, Made, Put, SubscriptionCounts, Subscriptions};
+pub use subscriptions::{Change, ChangedPage, Made, Put, SubscriptionCounts, Subscriptions};

@@ -10,6 +10,7 @@ pub mod found;
 pub mod kept;
 pub mod lanes;
 pub mod log;
+pub mod notifications;
 pub mod pages;
 pub mod pims;
 pub mod recorded;
@@ -36,10 +37,10 @@ pub const BOUNDS: KeepBounds = KeepBounds { hours: 24, bytes: 256 << 10 };
 macro_rules! takeover_conformance {
     ($open:expr) => {
         $crate::takeover_conformance! { @ $open;
-            whoever_was_taken_over_is_fenced
+            a_previous_owner_is_fenced
             an_owner_that_takes_its_shard_anew_is_fenced_in_the_old_epoch
             a_takeover_is_of_one_shard
-            everybody_appends_and_changes_and_the_owner_is_told
+            any_process_appends_and_changes_and_the_owner_gets_news
             shards_share_nothing
             trimming_touches_no_other_shard
             pruning_touches_no_other_shard
@@ -72,7 +73,7 @@ macro_rules! store_conformance {
             log::ids_are_known_for_each_pim_of_its_own
             log::ids_are_known_for_each_source_of_its_own
             log::an_event_comes_back_as_it_was
-            log::nothing_appended_is_nothing_done
+            log::an_empty_append_changes_nothing
             log::reading_stops_at_the_number_of_events
             log::reading_stops_at_the_number_of_bytes
             log::reading_stops_before_until
@@ -90,7 +91,7 @@ macro_rules! store_conformance {
             log::hours_of_service_are_counted_and_the_rest_is_kept
         }
         $crate::store_conformance! { @ $open, $crate::KeepBounds::CONTRACT;
-            changes::what_is_made_can_be_read
+            changes::created_objects_can_be_read
             changes::a_revision_is_needed
             changes::new_means_new
             changes::a_change_is_made_as_a_whole_or_not_at_all
@@ -102,18 +103,20 @@ macro_rules! store_conformance {
             changes::a_new_reason_is_no_new_status
             changes::a_selection_is_remembered_for_older_events
             changes::selections_that_the_lane_has_passed_go
-            changes::versions_tell_what_changed
+            changes::versions_list_changed_subscriptions
+            changes::changes_are_paged
+            changes::many_changes_are_read_by_id
             changes::deleted_ones_are_left_out_of_lists
             changes::deleted_ones_are_forgotten_after_a_time
-            changes::what_ended_with_its_pim_is_forgotten_after_a_time
-            changes::entries_and_notifications_come_with_the_change
-            changes::notifications_are_settled
-            changes::notifications_survive_their_subscriber
-            changes::notifications_are_put_back
-            changes::a_question_comes_with_its_subscriber
-            changes::notifications_of_a_pim_are_bounded
-            changes::the_client_with_the_most_notifications_gives_way
-            changes::what_is_known_of_a_client
+            changes::objects_of_a_removed_pim_are_pruned_after_a_time
+            changes::client_records
+            notifications::entries_and_notifications_come_with_the_change
+            notifications::notifications_are_settled
+            notifications::notifications_survive_their_subscriber
+            notifications::notifications_are_put_back
+            notifications::a_question_comes_with_its_subscriber
+            notifications::notifications_of_a_pim_are_bounded
+            notifications::the_client_with_the_most_notifications_gives_way
             pages::a_pim_is_looked_up
             pages::pims_are_paged
             pages::clients_are_paged
@@ -123,12 +126,13 @@ macro_rules! store_conformance {
             pages::notifications_that_wait_are_counted
             pims::names_and_urls_are_unique
             pims::numbers_are_not_used_again
-            pims::removing_a_pim_revokes_what_it_had
+            pims::removing_a_pim_revokes_its_subscribers
+            pims::removing_a_pim_revokes_all_of_its_subscribers
             pims::secrets_come_back
             revisions::a_pim_is_changed_from_its_latest_registration
             revisions::keys_that_are_made_at_once_are_all_kept
             revisions::the_version_of_pims_differs_after_each_change
-            revisions::a_client_is_changed_from_what_is_known
+            revisions::a_client_is_changed_from_its_latest_record
             revisions::a_notification_is_put_back_from_the_latest
             revisions::a_note_is_changed_from_the_latest
             revisions::a_change_is_judged_in_its_commit
@@ -147,30 +151,34 @@ macro_rules! store_conformance {
             entries::pages_are_stable_while_entries_arrive
             entries::entries_are_filtered
             entries::old_entries_are_pruned
-            lanes::what_was_saved_is_loaded
+            lanes::saved_lanes_are_loaded
+            lanes::lanes_are_paged
             lanes::exceptions_are_put_settled_and_dropped
             lanes::a_lane_without_a_cursor_follows_the_mark
             lanes::memory_is_kept_unless_it_is_new
             lanes::a_lane_that_is_over_changes_nothing
-            lanes::a_save_that_was_overtaken_is_still_true
+            lanes::an_overtaken_save_is_still_valid
             lanes::an_unknown_lane_changes_nothing
-            lanes::saves_tell_the_owner
+            lanes::saves_add_log_entries
             lanes::a_new_lane_starts_at_the_head
             lanes::a_resume_starts_at_the_head
             lanes::a_resume_with_hold_goes_on
             lanes::a_suspension_stops_a_lane_that_follows_the_mark
+            lanes::a_revocation_leaves_a_stopped_lane_as_it_is
+            lanes::a_revocation_keeps_the_cursor_of_an_uncounted_backlog
+            lanes::a_revocation_stops_a_held_lane
             lanes::a_deleted_lane_is_forgotten
             concurrency::a_hundred_appends_at_once_are_there_once_and_in_order
             concurrency::a_change_is_in_the_order_of_the_log
             snapshots::events_and_snapshots_come_together
-            snapshots::what_is_known_stops_all_of_it
-            snapshots::what_was_changed_stops_all_of_it
+            snapshots::a_known_event_rejects_the_request
+            snapshots::a_changed_state_rejects_the_request
             snapshots::a_removed_entity_leaves_nothing
             snapshots::a_revision_never_comes_again
             snapshots::pims_and_kinds_are_kept_apart
             snapshots::the_ids_are_known_to_other_appends
             snapshots::of_many_at_once_one_is_first
-            snapshots::what_a_removed_pim_left_is_pruned
+            snapshots::states_of_a_removed_pim_are_pruned
             snapshots::states_of_a_pim_are_bounded
             snapshots::a_note_is_kept_for_each_pim
         }

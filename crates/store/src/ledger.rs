@@ -6,6 +6,7 @@ use domain::fate::{DroppedBacklog, GivenUp, OutcomeCounts};
 use domain::log_entry::LogEntry;
 use domain::{Position, SubscriptionId};
 
+use crate::catalog::Page;
 use crate::error::{StoreError, TenureError};
 use crate::replays::ReplaySave;
 use crate::shard::{Shards, Tenure};
@@ -106,11 +107,35 @@ pub struct LedgerRecord {
     pub lanes: Vec<LaneRecord>,
 }
 
+/// Page size of [`Ledger::load`].
+const AT_ONCE: usize = 500;
+
 /// Progress of the lanes, read and written by the owner of their shard.
 #[async_trait]
 pub trait Ledger: Shards {
-    /// Stored state of a shard, read once by its owner after the takeover.
-    async fn load(&self, tenure: &Tenure) -> Result<LedgerRecord, StoreError>;
+    /// The mark of a shard.
+    async fn mark(&self, tenure: &Tenure) -> Result<Position, StoreError>;
+
+    /// A page of a shard's lanes, ordered by subscription: at most this many after `after`.
+    async fn lanes(
+        &self,
+        tenure: &Tenure,
+        after: Option<SubscriptionId>,
+        at_most: usize,
+    ) -> Result<Page<LaneRecord>, StoreError>;
+
+    /// Stored state of a shard, read page by page by its owner after the takeover.
+    async fn load(&self, tenure: &Tenure) -> Result<LedgerRecord, StoreError> {
+        let mut record = LedgerRecord { mark: self.mark(tenure).await?, lanes: Vec::new() };
+        loop {
+            let after = record.lanes.last().map(|last| last.subscription);
+            let page = self.lanes(tenure, after, AT_ONCE).await?;
+            record.lanes.extend(page.items);
+            if !page.more {
+                return Ok(record);
+            }
+        }
+    }
 
     /// Saves on stable storage, all or nothing, in the order of the calls. Lanes of another shard are left unchanged.
     async fn save(&self, tenure: &Tenure, save: Save) -> Result<(), TenureError>;

@@ -39,7 +39,7 @@ pub mod memory;
 pub mod conformance;
 
 pub use catalog::{
-    Change, ClientQuery, ClientRecord, Clients, Entries, LogPage, Made, Outbox, Page, PimQuery, Pims, Put,
+    Change, ChangedPage, ClientQuery, ClientRecord, Clients, Entries, LogPage, Made, Outbox, Page, PimQuery, Pims, Put,
     StatusFilter, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Waiting, Whose,
 };
 pub use changes::Changes;

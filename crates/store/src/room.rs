@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_is_room_again() {
+    fn freed_space_is_available_again() {
         let mut backlog = backlog([500, 10, 0]);
         backlog.count(A, -400);
         assert_eq!((backlog.total(), backlog.of(A)), (110, 100));

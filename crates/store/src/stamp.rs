@@ -96,6 +96,12 @@ pub fn stamp(
         lane = match subscription.status {
             SubscriptionStatus::Active if subscription.options.hold || stored.holds() => LaneEffect::GoOn,
             SubscriptionStatus::Active => LaneEffect::Reset,
+            // A lane stopped before has dropped its backlog: later events were never its own.
+            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked
+                if !stored.status.is_active() && !stored.holds() =>
+            {
+                LaneEffect::None
+            }
             SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked => LaneEffect::Pin,
             SubscriptionStatus::Deleted => LaneEffect::Forget,
         };

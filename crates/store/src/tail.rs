@@ -79,26 +79,12 @@ fn cost(event: &LoggedEvent) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use domain::event::EventParts;
-    use domain::{Event, PimId, Timestamp};
+    use domain::testing;
 
     use super::*;
 
     fn event(position: u64) -> Arc<LoggedEvent> {
-        let parts = EventParts {
-            id: "id",
-            event_type: "t",
-            time: "2026-01-01T00:00:00Z",
-            extensions: "",
-            data: "{}",
-            product_identifier: None,
-        };
-        Arc::new(LoggedEvent {
-            position: Position(position),
-            pim: PimId(1),
-            accepted_at: Timestamp::EPOCH,
-            event: Event::new(parts),
-        })
+        Arc::new(testing::logged(position, testing::event("id", "t", "{}")))
     }
 
     #[test]

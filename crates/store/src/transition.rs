@@ -20,39 +20,39 @@ pub fn suspend(change: &mut Change, stored: Subscription, reason: SuspensionReas
         (Action::SubscriptionSuspendedByTheUser, NotificationKind::SuspendedByUser)
     };
     let said = Some(reason.to_string());
-    told(change, stored, SubscriptionStatus::Suspended(reason), action, kind, said, pim_url, now);
+    notified(change, stored, SubscriptionStatus::Suspended(reason), action, kind, said, pim_url, now);
 }
 
 /// Resumes a suspended subscription for its owner.
 pub fn resume(change: &mut Change, stored: Subscription, pim_url: &str, now: Timestamp) {
     let (action, kind) = (Action::SubscriptionResumedByTheUser, NotificationKind::Resumed);
-    told(change, stored, SubscriptionStatus::Active, action, kind, None, pim_url, now);
+    notified(change, stored, SubscriptionStatus::Active, action, kind, None, pim_url, now);
 }
 
 /// Revokes an active or suspended subscription; `why` is human-readable.
 pub fn revoke(change: &mut Change, stored: Subscription, why: &str, pim_url: &str, now: Timestamp) {
     let (action, kind) = (Action::SubscriptionRevoked, NotificationKind::Revoked);
-    told(change, stored, SubscriptionStatus::Revoked, action, kind, Some(why.to_owned()), pim_url, now);
+    notified(change, stored, SubscriptionStatus::Revoked, action, kind, Some(why.to_owned()), pim_url, now);
 }
 
 /// Pauses an active subscription because its PIM was withdrawn, without notification: its client is locked out, and
 /// [`go_on`] continues it at its cursor.
 pub fn stand_still(change: &mut Change, stored: Subscription, now: Timestamp) {
-    untold(change, stored, SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn), now);
+    silent(change, stored, SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn), now);
 }
 
 /// Ends the effect of [`stand_still`].
 pub fn go_on(change: &mut Change, stored: Subscription, now: Timestamp) {
-    untold(change, stored, SubscriptionStatus::Active, now);
+    silent(change, stored, SubscriptionStatus::Active, now);
 }
 
-fn untold(change: &mut Change, stored: Subscription, status: SubscriptionStatus, now: Timestamp) {
+fn silent(change: &mut Change, stored: Subscription, status: SubscriptionStatus, now: Timestamp) {
     let next = Subscription { status, revision: stored.revision + 1, updated_at: now, ..stored };
     change.subscriptions.push(Put::Changed(next));
 }
 
 #[expect(clippy::too_many_arguments, reason = "private; each of the three functions above names them all")]
-fn told(
+fn notified(
     change: &mut Change,
     stored: Subscription,
     status: SubscriptionStatus,

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_product_identifier_is_cut_where_nobody_asked_for_it() {
+    fn the_product_identifier_is_removed_by_default() {
         check(
             PLAIN,
             false,

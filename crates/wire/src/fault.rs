@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_envelope_has_what_is_known_of_each_fault() {
+    fn the_envelope_has_all_members_of_a_fault() {
         let mut filter = Fault::at("filter", code::INVALID_FILTER, "column 6: a quoted value is missing");
         filter.detail = Some(FilterDetail {
             column: 6,
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_json_is_told_with_its_place() {
+    fn malformed_json_is_reported_with_its_position() {
         let refusal = Refusal::malformed(&crate::json::parse(br#"{"config":{"url":1,"url":2}}"#).unwrap_err());
         assert_eq!((refusal.status, refusal.reason()), (400, "malformed_json"));
         assert_eq!(refusal.faults[0].field.as_deref(), Some("config"));

@@ -36,7 +36,7 @@ fn canonical(text: &str) -> String {
 }
 
 #[test]
-fn any_text_becomes_what_json_stringify_writes() {
+fn any_text_is_written_like_json_stringify() {
     let Some(node) = Node::start() else { return left_out("byte stability of generated texts (no node)") };
     let node = RefCell::new(node);
     let mut runner = TestRunner::new(ProptestConfig { cases: 1_000, failure_persistence: None, ..Default::default() });

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn made_up_tokens_delay_nobody_by_more_than_two_answers() {
+    async fn forged_tokens_delay_others_by_at_most_two_checks() {
         for genuine in [who(1, "app"), who(2, "app")] {
             let questions = Arc::new(Questions::default());
             flood(&questions, 300);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_was_genuine_is_not_held_up_by_refusals() {
+    async fn verified_clients_are_not_delayed_by_rejections() {
         let questions = Questions::default();
         questions.is_genuine(&who(1, "app"));
         (0..400).for_each(|_| questions.is_refused(&who(1, "made-up")));

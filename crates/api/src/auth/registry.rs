@@ -118,8 +118,8 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use domain::pim::{Origin, Provenance, SourceKey, TokenCheck};
-    use domain::{PimId, Timestamp};
+    use domain::pim::{Origin, SourceKey};
+    use domain::{PimId, Timestamp, testing};
 
     use super::*;
 
@@ -133,19 +133,7 @@ mod tests {
             created_at: Timestamp::EPOCH,
             origin: Origin::Command,
         };
-        Pim {
-            revision: 0,
-            id: PimId(number),
-            name: format!("pim-{number}"),
-            url: format!("https://pim-{number}.example.com"),
-            url_key: format!("https://pim-{number}.example.com"),
-            keys: keys.iter().map(key).collect(),
-            token_check: TokenCheck::Static,
-            static_tokens: vec![],
-            events_api_secret: None,
-            provenance: Provenance::default(),
-            created_at: Timestamp::EPOCH,
-        }
+        Pim { id: PimId(number), keys: keys.iter().map(key).collect(), ..testing::pim(&format!("pim-{number}")) }
     }
 
     #[tokio::test]

@@ -200,7 +200,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
-    use domain::pim::{Provenance, TokenCheck};
+    use domain::testing;
 
     use super::*;
 
@@ -227,19 +227,7 @@ mod tests {
     }
 
     fn pim() -> Pim {
-        Pim {
-            id: PimId(1),
-            name: "shop".into(),
-            url: "https://pim.example.com".into(),
-            url_key: "https://pim.example.com".into(),
-            keys: vec![],
-            token_check: TokenCheck::Static,
-            static_tokens: vec![],
-            events_api_secret: None,
-            provenance: Provenance::default(),
-            created_at: Timestamp::EPOCH,
-            revision: 0,
-        }
+        Pim { id: PimId(1), ..testing::pim("shop") }
     }
 
     async fn ask(verdicts: &Verdicts, gateway: &Scripted, token: &str) -> Verdict {

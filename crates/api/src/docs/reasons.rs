@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_page_says_what_was_seen_what_to_check_and_how_to_reproduce_it() {
+    fn every_page_has_symptom_checks_and_reproduction() {
         for reason in ErrorReason::ALL {
             let page = page(reason);
             assert!(page.observed.len() > 20 && page.then.len() > 20, "{reason}");

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_too_slowly_is_given_up() {
+    async fn slow_readers_are_disconnected() {
         assert_eq!(lasts(Duration::from_secs(3600), 1).await, Some(GRACE));
         // 1 byte per second instead of 1,000: almost all of each second is owed.
         let trickle = lasts(Duration::from_secs(1), 1).await.unwrap();

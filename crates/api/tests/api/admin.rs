@@ -7,7 +7,8 @@ use domain::subscriber::Owner;
 use serde_json::{Value, json};
 use store::{ClientRecord, Clients, Pims};
 
-use crate::world::{Call, PIM_URL, World, event, new_subscriber, new_subscription, owner_of};
+use crate::call::Call;
+use crate::world::{PIM_URL, World, event, new_subscriber, new_subscription, owner_of};
 
 pub(crate) const OPERATOR: &str = "the-key-of-the-operator-0123";
 
@@ -66,7 +67,7 @@ async fn pims_and_their_keys() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_new_pim() {
+async fn faults_of_a_new_pim() {
     let world = operated().await;
     let check = async |change: Value, code: &str, part: &str| {
         let mut new = json!({"name": "third", "url": "https://third.example.com"});

@@ -8,7 +8,8 @@ use domain::subscriber::Owner;
 use serde_json::{Value, json};
 use store::{ClientRecord, Clients, Pims, edit_client};
 
-use crate::world::{Call, PIM_URL, World, new_subscriber, new_subscription, owner_of};
+use crate::call::Call;
+use crate::world::{PIM_URL, World, new_subscriber, new_subscription, owner_of};
 
 const PATH: &str = "/api/v1/subscribers";
 const GENUINE: Verdict = Verdict::Genuine { permission: None };
@@ -45,7 +46,7 @@ async fn the_same_pim_in_any_spelling() {
 }
 
 #[tokio::test]
-async fn what_the_pim_says_decides() {
+async fn the_pims_verdict_decides() {
     let world = World::new().await;
     let answers = [
         ("t1", Verdict::Rejected { message: "The access token provided is invalid.".into() }, 401, "invalid_token"),
@@ -78,7 +79,7 @@ async fn a_pim_registered_by_another_process_is_seen_by_the_next_request() {
 }
 
 #[tokio::test]
-async fn without_permission_nothing_is_created_or_resumed() {
+async fn creating_and_resuming_require_permission() {
     let world = World::new().await;
     let subscriber = world.subscriber().await;
     let one = world.subscription(&subscriber).await;

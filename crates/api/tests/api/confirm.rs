@@ -73,7 +73,7 @@ async fn another_address_is_confirmed_again_and_answers_look_as_ever() {
 }
 
 #[tokio::test]
-async fn who_gets_webhooks_only_is_not_asked_and_without_the_setting_nobody_is() {
+async fn confirmation_needs_email_and_the_setting() {
     let world = world().await;
     let mut by_webhook = new_subscriber();
     by_webhook["contact"] = json!({

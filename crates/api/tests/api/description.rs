@@ -67,7 +67,7 @@ fn actions_have_names_of_their_own_and_links_lead_to_them() {
 }
 
 #[test]
-fn references_lead_somewhere_and_examples_are_what_they_are_examples_of() {
+fn references_resolve_and_examples_match_their_schemas() {
     for pointer in DOCUMENT.to_string().split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         assert!(DOCUMENT.pointer(pointer).is_some(), "{pointer}");
     }

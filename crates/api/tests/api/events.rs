@@ -7,7 +7,8 @@ use domain::Position;
 use serde_json::{Value, json};
 use store::{EventLog, ReadLimit, Scope, Shard};
 
-use crate::world::{Call, KEY, World, event, owner_of};
+use crate::call::Call;
+use crate::world::{KEY, World, event, owner_of};
 
 const PATH: &str = "/api/v1/events";
 
@@ -188,7 +189,7 @@ async fn a_removed_app_is_revoked_before_its_event_is_taken() {
 }
 
 #[tokio::test]
-async fn a_removal_of_nobody_known_changes_nothing() {
+async fn removing_an_unknown_client_changes_nothing() {
     let world = World::new().await;
     let mut nameless = removal("2", "app", "app");
     nameless["data"] = json!({"app": {}});
@@ -230,7 +231,7 @@ async fn source_and_id_together_name_an_event() {
 }
 
 #[tokio::test]
-async fn what_grows_beyond_a_limit_is_refused_with_its_place() {
+async fn values_beyond_a_limit_are_rejected_with_their_path() {
     let world = World::new().await;
     let mut large = event("1");
     large["data"]["n"] = json!("NUMBERS");

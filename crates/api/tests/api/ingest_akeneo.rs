@@ -1,15 +1,18 @@
 //! `/ingest/akeneo/{source}`
 
+mod catalogue;
+mod deltas;
+
 use std::cell::Cell;
-use std::path::PathBuf;
 
 use domain::{Clock, Position, Secret, Timestamp};
 use intake::BridgeStatus;
 use serde_json::{Value, json};
-use store::{EventLog, Pims, ReadLimit, Scope, Shard, Snapshots};
+use store::{EventLog, Pims, ReadLimit, Scope, Snapshots};
 use wire::signature::SigningKey;
 
-use crate::world::{Answer, World, event};
+use crate::call::Answer;
+use crate::world::{World, event};
 
 const SECRET: &str = "secret of the connection";
 const PATH: &str = "/ingest/akeneo/shop";
@@ -94,7 +97,7 @@ async fn logged(world: &World) -> Vec<(String, Value)> {
 }
 
 /// The name changes in the deltas, previous and new.
-async fn told(world: &World) -> Vec<(String, String)> {
+async fn name_changes(world: &World) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let deltas = logged(world).await.into_iter().filter(|(name, _)| name.ends_with(".delta"));
     deltas
@@ -166,7 +169,7 @@ async fn the_test_button() {
 }
 
 #[tokio::test]
-async fn what_is_no_request() {
+async fn invalid_requests() {
     let world = world().await;
     let refused = async |body: &str, status, code: &str| {
         send(&world, SECRET, &NOW.to_string(), body).await.refused(status, code);
@@ -197,7 +200,7 @@ async fn a_bad_event_does_not_take_the_others_with_it() {
 }
 
 #[tokio::test]
-async fn what_is_odd_in_one_place_costs_no_event() {
+async fn odd_fields_cost_no_event() {
     let world = world().await;
     post(&world, &[update("first", 1, "a")]).await.expect(202);
     let place = |name: &str, value: Value| (name.to_owned(), value);
@@ -238,7 +241,7 @@ async fn what_is_odd_in_one_place_costs_no_event() {
     assert_eq!(world.bridge.counts().uncompared, 7);
     // The state is unchanged.
     post(&world, &[update("last", second + 1, "z")]).await.expect(202);
-    assert_eq!(told(&world).await.last().unwrap(), &("a".to_owned(), "z".to_owned()));
+    assert_eq!(name_changes(&world).await.last().unwrap(), &("a".to_owned(), "z".to_owned()));
 }
 
 #[tokio::test]
@@ -247,22 +250,8 @@ async fn one_event_that_is_read_in_two_ways_leaves_the_others() {
     let body = json!({"events": [update("1", 1, "a"), update("2", 2, "TWICE"), update("3", 3, "c")]}).to_string();
     let answer = send(&world, SECRET, &NOW.to_string(), &body.replace("\"TWICE\"", "\"b\",\"data\":\"c\"")).await;
     assert_eq!(answer.expect(202), json!({"accepted": 2, "duplicates": 0}));
-    assert_eq!(told(&world).await, [("a".to_owned(), "c".to_owned())]);
+    assert_eq!(name_changes(&world).await, [("a".to_owned(), "c".to_owned())]);
     assert_eq!(world.bridge.counts().bad, 1);
-}
-
-#[tokio::test]
-async fn a_delta_that_is_larger_than_an_event_is_left_out_and_counted() {
-    let world = world().await;
-    let text = |of: &str| of.repeat(700_000);
-    post(&world, &[update("1", 1, &text("a"))]).await.expect(202);
-    post(&world, &[update("2", 2, &text("b"))]).await.expect(202);
-    assert_eq!(logged(&world).await.len(), 2, "previous and new are 1.4 MB together");
-    let counts = world.bridge.counts();
-    assert_eq!((counts.too_large, counts.deltas), (1, 0));
-    // The next one starts from the new state.
-    post(&world, &[update("3", 3, "c")]).await.expect(202);
-    assert_eq!(told(&world).await, [(text("b"), "c".to_owned())]);
 }
 
 #[tokio::test]
@@ -305,95 +294,6 @@ async fn all_six_actions_become_events() {
 }
 
 #[tokio::test]
-async fn first_sight_no_difference_and_what_was_overtaken() {
-    let world = world().await;
-    post(&world, &[update("1", 1, "a")]).await.expect(202);
-    assert_eq!(told(&world).await, [], "first sight");
-    post(&world, &[update("2", 2, "a")]).await.expect(202);
-    assert_eq!(told(&world).await, [], "no difference");
-    post(&world, &[update("3", 5, "b"), update("4", 4, "overtaken"), update("5", 5, "c")]).await.expect(202);
-    let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
-    assert_eq!(told(&world).await, [pair("a", "b"), pair("b", "c")]);
-    // `created` replaces the state, unless it was overtaken.
-    let mut created = update("6", 3, "older");
-    created["action"] = json!("product.created");
-    post(&world, &[created.clone()]).await.expect(202);
-    created["event_id"] = json!("7");
-    created["data"]["resource"]["updated"] = json!("2026-11-03T09:00:06+01:00");
-    post(&world, &[created, update("8", 7, "d")]).await.expect(202);
-    assert_eq!(told(&world).await[2..], [pair("older", "d")]);
-    // Removed: the state is unknown again.
-    let removed = notice("9", "product.removed", json!({"uuid": PRODUCT, "identifier": "9309353"}));
-    post(&world, &[removed, update("10", 8, "e")]).await.expect(202);
-    assert_eq!(told(&world).await.len(), 3);
-    assert_eq!(logged(&world).await.len(), 10 + 3, "each event is told, overtaken or not");
-}
-
-#[tokio::test]
-async fn what_comes_twice_is_told_once() {
-    let world = world().await;
-    // The dedup window uses one clock, and the other ingest path uses the system's.
-    CLOCK.set(Clock::system().wall().as_micros() / 1_000_000);
-    post(&world, &[update("1", 1, "a"), update("2", 2, "b")]).await.expect(202);
-    let before = logged(&world).await;
-    // The same request again, one with something new in it, and one after the entity's state moved on.
-    assert_eq!(post(&world, &[update("1", 1, "a"), update("2", 2, "b")]).await.expect(202)["duplicates"], 2);
-    assert_eq!(logged(&world).await, before);
-    let answer = post(&world, &[update("2", 2, "b"), update("3", 2, "c"), update("3", 2, "x")]).await;
-    assert_eq!(answer.expect(202), json!({"accepted": 3, "duplicates": 2}));
-    post(&world, &[update("1", 2, "a"), update("4", 2, "d")]).await.expect(202);
-    let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
-    assert_eq!(told(&world).await, [pair("a", "b"), pair("b", "c"), pair("c", "d")]);
-    // One dedup space with the other ingest path.
-    world.produce(event("5")).await.expect(202);
-    assert_eq!(post(&world, &[update("5", 3, "e")]).await.expect(202)["duplicates"], 1);
-    assert_eq!(world.produce(event("4")).await.expect(202)["duplicates"], 1);
-    post(&world, &[update("6", 3, "f")]).await.expect(202);
-    assert_eq!(told(&world).await[3..], [pair("d", "f")], "the duplicate changed no state");
-    // A known delta id suppresses the delta only.
-    world.produce(event(&intake::making::delta_id("7"))).await.expect(202);
-    assert_eq!(post(&world, &[update("7", 4, "g")]).await.expect(202)["duplicates"], 0);
-    post(&world, &[update("8", 4, "h")]).await.expect(202);
-    assert_eq!(told(&world).await[4..], [pair("g", "h")]);
-}
-
-#[tokio::test]
-async fn a_store_that_fails_loses_no_delta() {
-    let world = world().await;
-    post(&world, &[update("1", 1, "a")]).await.expect(202);
-    world.store_works(false);
-    post(&world, &[update("2", 2, "b")]).await.refused(503, "store_unavailable");
-    world.store_works(true);
-    assert_eq!(world.logged(), 1);
-    post(&world, &[update("3", 3, "c")]).await.expect(202);
-    assert_eq!(told(&world).await, [("a".to_owned(), "c".to_owned())]);
-}
-
-/// The PIM sends five at a time. Each delta begins where the one before ended, and the last one ends at the snapshot.
-#[tokio::test]
-async fn requests_at_once_are_taken_one_after_another() {
-    let world = world().await;
-    post(&world, &[update("first", 1, "first")]).await.expect(202);
-    for round in 0..5 {
-        let requests = [0, 1, 2, 3, 4].map(|number| {
-            let name = |part: u32| format!("{round}-{number}-{part}");
-            [update(&name(0), 1, &name(0)), update(&name(1), 1, &name(1))]
-        });
-        let [a, b, c, d, e] = requests.each_ref().map(|request| post(&world, request));
-        let answers = tokio::join!(a, b, c, d, e);
-        for answer in [answers.0, answers.1, answers.2, answers.3, answers.4] {
-            assert_eq!(answer.expect(202), json!({"accepted": 2, "duplicates": 0}));
-        }
-    }
-    let told = told(&world).await;
-    assert_eq!(told.len(), 50);
-    assert_eq!(told[0].0, "first");
-    assert!(told.windows(2).all(|pair| pair[0].1 == pair[1].0), "{told:?}");
-    post(&world, &[update("last", 1, &told[49].1)]).await.expect(202);
-    assert_eq!(world.bridge.counts().deltas, 50);
-}
-
-#[tokio::test]
 async fn the_operator_can_see_that_it_works() {
     let world = world().await;
     let note = async || {
@@ -406,76 +306,4 @@ async fn the_operator_can_see_that_it_works() {
     send(&world, SECRET, &NOW.to_string(), "").await.expect(200);
     let seen = note().await;
     assert_eq!((seen.verified, seen.tested_at, seen.events), (1, Some(clock().wall()), 0));
-}
-
-fn real(name: &str) -> Option<String> {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/realdata").join(name);
-    let text = std::fs::read_to_string(&file).ok();
-    assert!(text.is_some() || std::env::var("CI").as_deref() != Ok("true"), "{} is missing", file.display());
-    text
-}
-
-/// An event without the parts chosen freely by the bridge: ids of deltas, `updated_at`, types of attributes.
-fn bare(mut event: Value) -> Value {
-    if event["type"].as_str().is_some_and(|name| name.ends_with(".delta")) {
-        event.as_object_mut().unwrap().remove("id");
-    }
-    for entity in ["product", "product_model"] {
-        let Some(entity) = event["data"].get_mut(entity).and_then(Value::as_object_mut) else { continue };
-        entity.remove("updated_at");
-        let values = entity.get_mut("changes").and_then(|changes| changes.get_mut("values"));
-        for entry in values.and_then(Value::as_object_mut).into_iter().flat_map(|values| values.values_mut()) {
-            for entry in entry.as_array_mut().unwrap() {
-                entry.as_object_mut().unwrap().remove("type");
-            }
-        }
-    }
-    event
-}
-
-/// Reads `shared/realdata`, available to developers and CI beside the repository: 162 requests of a PIM, signed in
-/// November 2026, and the expected events.
-#[tokio::test]
-async fn a_real_catalogue_comes_through_as_expected() {
-    let (Some(requests), Some(expected), Some(secret)) =
-        (real("events-api.jsonl"), real("events-api-expected.jsonl"), real("events-api-secret.txt"))
-    else {
-        println!("left out: shared/realdata is missing");
-        return;
-    };
-    let world = world_with(secret.trim()).await;
-    for _ in 0..2 {
-        // The second time nothing is new.
-        for line in requests.lines() {
-            let request: Value = serde_json::from_str(line).unwrap();
-            let header = |name: &str| request["headers"][name].as_str().unwrap();
-            let timestamp = header("X-Akeneo-Request-Timestamp");
-            CLOCK.set(timestamp.parse().unwrap());
-            let signature = header("X-Akeneo-Request-Signature");
-            let answer = send_signed(&world, timestamp, signature, request["body"].as_str().unwrap()).await;
-            assert!(answer.status.is_success(), "{answer:?}");
-        }
-    }
-    let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
-    let events = world.store.read(Scope::Shard(Shard::FIRST), Position::FIRST, read).await.unwrap().events;
-    let mut ids = std::collections::HashSet::new();
-    let found: Vec<Value> = events
-        .iter()
-        .map(|logged| {
-            let event = &logged.event;
-            assert!(ids.insert(event.id().to_owned()));
-            assert_eq!(wire::schema::check(event.event_type(), event.data()), [], "{}", event.data());
-            let data: Value = serde_json::from_str(event.data()).unwrap();
-            if event.event_type().ends_with(".delta") {
-                let updated_at = data["product"]["updated_at"]["date"].as_str().unwrap();
-                assert_eq!(updated_at.replace(' ', "T").replace(".000000", "Z"), event.time());
-            }
-            bare(json!({"type": event.event_type(), "time": event.time(), "data": data, "id": event.id()}))
-        })
-        .collect();
-    let expected: Vec<Value> = expected.lines().map(|line| bare(serde_json::from_str(line).unwrap())).collect();
-    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        assert_eq!(found, expected, "event {index}");
-    }
-    assert_eq!((found.len(), expected.len()), (1028, 1028));
 }

@@ -11,7 +11,8 @@ use store::transition::Frequent;
 use store::{Change, Clients, Pims, Put, Shard, Subscriptions, edit_client, edit_pim};
 
 use crate::admin::{OPERATOR, admin, operated};
-use crate::world::{Call, KEY, PIM_URL, World, event, new_subscriber, new_subscription, owner_of};
+use crate::call::Call;
+use crate::world::{KEY, PIM_URL, World, event, new_subscriber, new_subscription, owner_of};
 
 const SUBSCRIBERS: &str = "/api/v1/subscribers";
 
@@ -144,7 +145,7 @@ async fn another_change_of_the_pim_costs_no_event() {
 }
 
 #[tokio::test]
-async fn what_changes_right_before_the_commit_counts() {
+async fn changes_right_before_the_commit_count() {
     let world = operated().await;
     let (subscriber, _, suspended) = staged(&world).await;
     for call in permitted_calls(&world, &subscriber, &suspended) {
@@ -218,7 +219,7 @@ async fn an_admission_by_a_later_token_does_not_undo_a_newer_removal() {
 }
 
 #[tokio::test]
-async fn a_second_withdrawal_suspends_what_became_active_since() {
+async fn a_second_withdrawal_suspends_newly_active_subscriptions() {
     let world = operated().await;
     let one = world.subscription(&world.subscriber().await).await;
     permit(&world, false).await;

@@ -85,15 +85,15 @@ async fn check(action: &str, expect: [(u16, &str, &str); 6]) {
     for (from, (status, code, to)) in STATUSES.into_iter().zip(expect) {
         let world = operated().await;
         let one = bring(&world, from).await;
-        let told_before = world.notifications().await.len();
+        let notified_before = world.notifications().await.len();
         let status_before = status_of(&world, &one).await;
         let answer = act(&world, &one, action).await;
         assert_eq!((answer.0, answer.1.as_str()), (status, code), "{action} from {from}");
         let status_after = status_of(&world, &one).await;
         assert_eq!(status_after, to, "{action} from {from}");
         // Every status change except deletion is notified, and nothing else.
-        let told = usize::from(status_before != status_after && to != "deleted");
-        assert_eq!(world.notifications().await.len() - told_before, told, "{action} from {from}");
+        let reported = usize::from(status_before != status_after && to != "deleted");
+        assert_eq!(world.notifications().await.len() - notified_before, reported, "{action} from {from}");
     }
 }
 

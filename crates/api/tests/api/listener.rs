@@ -110,7 +110,7 @@ async fn requests_before_a_bad_one_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn who_has_said_all_gets_the_answer() {
+async fn a_half_closed_connection_gets_its_response() {
     let world = World::new().await;
     let event = event("1").to_string();
     let mut stream = TcpStream::connect(world.address).await.unwrap();
@@ -128,7 +128,7 @@ async fn who_has_said_all_gets_the_answer() {
 }
 
 #[tokio::test]
-async fn what_was_sent_whole_is_taken_and_counted_although_its_client_is_gone() {
+async fn complete_requests_count_after_their_client_disconnects() {
     let world = World::new().await;
     for id in 0..20 {
         let event = event(&id.to_string()).to_string();

@@ -153,7 +153,7 @@ async fn action_entries_have_the_call_that_led_to_them() {
 }
 
 #[tokio::test]
-async fn what_the_operator_does_has_a_message_and_no_call() {
+async fn operator_actions_have_a_message_and_no_call() {
     let world = operated().await;
     let one = world.subscription(&world.subscriber().await).await;
     let id = one.rsplit('/').next().unwrap();

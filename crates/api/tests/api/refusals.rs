@@ -289,7 +289,7 @@ async fn queries_of_the_log() {
 }
 
 #[tokio::test]
-async fn all_faults_are_told_at_once() {
+async fn all_faults_are_reported_at_once() {
     let t = table().await;
     let body = json!({"name": "", "contact": {"technical_email": "x"}, "surprise": 1});
     let answer = t.world.call("POST", "/api/v1/subscribers").json(&body).send().await.expect(422);

@@ -19,10 +19,11 @@ use domain::{ClientId, Event, PimId, Position, ServiceHour, SubscriberId, Subscr
 use store::catalog::Made;
 use store::memory::MemoryStore;
 use store::{
-    AppendError, AppendNewError, Appended, Backlog, Change, ChangeError, Chunk, ClientQuery, ClientRecord, Clients,
-    Condition, Entries, EventLog, Floors, Ledger, LedgerRecord, LogPage, Outbox, Page, PimQuery, Pims, ReadLimit, Save,
-    Scope, Shard, Shards, Snapshot, SnapshotKey, SnapshotSave, Snapshots, Spread, StoreError, StoredStatus,
-    SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Tail, Tenure, TenureError, Waiting,
+    AppendError, AppendNewError, Appended, Backlog, Change, ChangeError, ChangedPage, Chunk, ClientQuery, ClientRecord,
+    Clients, Condition, Entries, EventLog, Floors, LaneRecord, Ledger, LogPage, Outbox, Page, PimQuery, Pims,
+    ReadLimit, Save, Scope, Shard, Shards, Snapshot, SnapshotKey, SnapshotSave, Snapshots, Spread, StoreError,
+    StoredStatus, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Tail, Tenure, TenureError,
+    Waiting,
 };
 use tokio::sync::{Notify, watch};
 
@@ -194,8 +195,8 @@ impl Subscriptions for Staged {
         self.0.count_subscriptions().await
     }
 
-    async fn changed_since(&self, shard: Shard, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
-        self.0.changed_since(shard, version).await
+    async fn changed_page(&self, shard: Shard, since: Option<u64>, at_most: usize) -> Result<ChangedPage, StoreError> {
+        self.0.changed_page(shard, since, at_most).await
     }
 
     async fn prune_deleted(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError> {
@@ -302,8 +303,17 @@ impl EventLog for Staged {
 
 #[async_trait]
 impl Ledger for Staged {
-    async fn load(&self, tenure: &Tenure) -> Result<LedgerRecord, StoreError> {
-        self.0.load(tenure).await
+    async fn mark(&self, tenure: &Tenure) -> Result<Position, StoreError> {
+        self.0.mark(tenure).await
+    }
+
+    async fn lanes(
+        &self,
+        tenure: &Tenure,
+        after: Option<SubscriptionId>,
+        at_most: usize,
+    ) -> Result<Page<LaneRecord>, StoreError> {
+        self.0.lanes(tenure, after, at_most).await
     }
 
     async fn save(&self, tenure: &Tenure, save: Save) -> Result<(), TenureError> {

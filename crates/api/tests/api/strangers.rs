@@ -13,7 +13,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tracing::span;
 use wire::signature::SigningKey;
 
-use crate::world::{Answer, PIM_URL, World};
+use crate::call::Answer;
+use crate::world::{PIM_URL, World};
 
 const SECRET: &str = "secret of the connection";
 
@@ -97,7 +98,7 @@ async fn bodies_of_strangers_share_a_little_memory() {
 }
 
 #[tokio::test]
-async fn nobody_without_a_secret_learns_which_sources_there_are() {
+async fn sources_are_not_disclosed_without_a_secret() {
     let world = world().await;
     let made_up = "0".repeat(64);
     for (timestamp, signature) in
@@ -116,7 +117,7 @@ async fn nobody_without_a_secret_learns_which_sources_there_are() {
 }
 
 #[tokio::test]
-async fn nobody_without_a_token_learns_which_pims_are_customers() {
+async fn pims_are_not_disclosed_without_a_token() {
     let world = World::new().await;
     let ask = |url: &str| {
         world
@@ -187,7 +188,7 @@ async fn strangers_cannot_make_the_log_grow() {
 }
 
 #[tokio::test]
-async fn readiness_names_what_is_missing() {
+async fn readiness_names_the_missing_parts() {
     use domain::outcome::Lack;
     let world = World::new().await;
     let ready = async || {

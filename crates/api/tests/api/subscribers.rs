@@ -33,7 +33,7 @@ async fn a_subscriber_is_made_shown_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn what_was_read_can_be_sent_back_and_changes_nothing() {
+async fn a_body_sent_back_unchanged_changes_nothing() {
     let world = World::new().await;
     let path = world.subscriber().await;
     let read = world.call("GET", &path).send().await.expect(200);
@@ -43,7 +43,7 @@ async fn what_was_read_can_be_sent_back_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn everybody_sees_and_touches_only_their_own() {
+async fn clients_access_only_their_own_subscribers() {
     let world = World::new().await;
     let path = world.subscriber().await;
     let subscription = world.subscription(&path).await;

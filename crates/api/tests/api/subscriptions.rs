@@ -117,7 +117,7 @@ async fn twenty_a_subscriber_also_when_all_come_at_once() {
 }
 
 #[tokio::test]
-async fn nobody_subscribes_for_a_subscriber_that_is_deleted_at_the_same_moment() {
+async fn a_subscriber_being_deleted_gets_no_new_subscription() {
     let world = World::new().await;
     for _ in 0..10 {
         let subscriber = world.subscriber().await;

@@ -4,7 +4,8 @@ use api::Verdict;
 use serde_json::{Value, json};
 
 use crate::admin::{admin, operated};
-use crate::world::{Call, PIM_URL, World, event, new_subscriber};
+use crate::call::Call;
+use crate::world::{PIM_URL, World, event, new_subscriber};
 
 const SUBSCRIBERS: &str = "/api/v1/subscribers";
 
@@ -48,7 +49,7 @@ async fn several_are_valid_and_end_one_by_one() {
 }
 
 #[tokio::test]
-async fn what_begins_like_one_is_never_sent_to_a_pim() {
+async fn tokens_with_our_prefix_are_never_sent_to_a_pim() {
     let world = operated().await;
     world.gateway.says("pt_made-up", Verdict::Genuine { permission: None });
     with(&world, "app", "pt_made-up").send().await.refused(401, "invalid_token");

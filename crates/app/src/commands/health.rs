@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_told_apart() {
+    fn answers_are_distinguished() {
         assert_eq!(judged(200, r#"{"status":"live"}"#, "live"), Ok("live".to_owned()));
         assert_eq!(judged(200, r#"{"lacks":[],"status":"ready"}"#, "ready"), Ok("ready".to_owned()));
         let lacking = judged(200, r#"{"lacks":["name_servers","proxy"],"status":"ready"}"#, "ready");

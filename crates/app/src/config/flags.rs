@@ -7,7 +7,8 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::print::help_text;
-use super::settings::{Setting, TABLE};
+use super::setting::Setting;
+use super::settings::TABLE;
 use super::{Config, Refused};
 
 /// Location of the configuration, and settings that override it.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, nearest};
-use super::settings::{GROUPS, Setting, Source, TABLE, TOP};
+use super::setting::{Setting, Source, TOP};
+use super::settings::{GROUPS, TABLE};
 use super::typed::{self, Kind, Place, Typed};
 use super::value::Wrong;
 use crate::secret_input;

@@ -7,7 +7,8 @@ use domain::pim::{ClientCredentials, Probe, TokenCheck};
 
 use super::Config;
 use super::pims::{self, PimSettings};
-use super::settings::{GROUPS, Setting, TABLE, TOP};
+use super::setting::{Setting, TOP};
+use super::settings::{GROUPS, TABLE};
 
 /// The effective configuration with the origin of each value; secrets are masked.
 pub(super) fn effective(config: &Config) -> String {

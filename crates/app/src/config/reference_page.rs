@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use expect_test::expect_file;
 
 use super::pims;
-use super::settings::{GROUPS, TABLE, TOP};
+use super::setting::TOP;
+use super::settings::{GROUPS, TABLE};
 
 #[test]
 fn reference_page_of_the_configuration() {

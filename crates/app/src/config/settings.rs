@@ -10,122 +10,11 @@ use std::time::Duration;
 use domain::Secret;
 use ipnet::IpNet;
 
-use super::typed::Typed;
+use super::setting::settings;
 use super::value::{
     Amount, BaseUrl, Count, HostPort, HostRate, LogFormat, Nat64Prefix, PerSecond, Port, SchemaCheck, Share, Size,
-    SmtpSecurity, UnknownTypes, Value, Wrong,
+    SmtpSecurity, UnknownTypes,
 };
-
-/// One row of the table.
-pub(crate) struct Setting {
-    /// Table of the file, or `top`.
-    pub(super) group: &'static str,
-    pub(super) name: &'static str,
-    /// Lines of documentation.
-    pub(super) doc: &'static [&'static str],
-    /// In the syntax of an environment variable.
-    pub(super) default: &'static str,
-    pub(super) expected: fn() -> String,
-    /// Whether the value is masked in output and may be read from a file.
-    pub(super) secret: bool,
-    /// The default as TOML.
-    pub(super) default_toml: fn() -> String,
-}
-
-impl Setting {
-    /// Full name in the file: `delivery.rate_first`.
-    pub(crate) fn key(&self) -> String {
-        if self.group == TOP { self.name.to_owned() } else { format!("{}.{}", self.group, self.name) }
-    }
-
-    /// Name of the environment variable.
-    pub(crate) fn variable(&self) -> String {
-        format!("POSTRIDER_{}", self.key().replace('.', "_").to_uppercase())
-    }
-
-    /// Name of the flag, without leading dashes.
-    pub(crate) fn flag(&self) -> String {
-        self.key().replace(['.', '_'], "-")
-    }
-}
-
-/// Group of the settings before the first table of the file.
-pub(super) const TOP: &str = "top";
-
-/// Looks up typed values and records invalid ones.
-pub(super) trait Source {
-    /// Effective value of `setting`.
-    fn typed(&self, setting: &Setting) -> Typed;
-    /// Records an invalid value.
-    fn wrong(&mut self, setting: &Setting, wrong: Wrong);
-}
-
-macro_rules! settings {
-    ($(
-        $(#[doc = $group_doc:literal])*
-        $group:ident: $Group:ident {
-            $( $(#[doc = $doc:literal])* $name:ident: $ty:ty = $default:literal; )*
-        }
-    )*) => {
-        $(
-            $(#[doc = $group_doc])*
-            #[derive(Clone, Debug)]
-            pub(crate) struct $Group { $( $(#[doc = $doc])* pub(crate) $name: $ty, )* }
-        )*
-
-        /// All settings except the PIMs, checked one by one.
-        #[derive(Clone, Debug)]
-        pub(crate) struct Settings { $( $(#[doc = $group_doc])* pub(crate) $group: $Group, )* }
-
-        /// The groups with their documentation, in the order of the reference.
-        pub(super) static GROUPS: &[(&str, &[&str])] = &[$((stringify!($group), &[$($group_doc),*])),*];
-
-        /// The table.
-        pub(crate) static TABLE: &[Setting] = &[$($(
-            Setting {
-                group: stringify!($group),
-                name: stringify!($name),
-                doc: &[$($doc),*],
-                default: $default,
-                expected: <$ty as Value>::expected,
-                secret: <$ty as Value>::SECRET,
-                default_toml: || {
-                    <$ty as Value>::read(&Typed::bare($default, super::typed::Place::Default))
-                        .map_or_else(String::new, |value| value.show())
-                },
-            },
-        )*)*];
-
-        impl Settings {
-            /// Reads all settings; `None` if any is invalid. Checks all of them first.
-            pub(super) fn read(source: &mut dyn Source) -> Option<Settings> {
-                let mut rows = TABLE.iter();
-                $(
-                    $( let $name = read_one::<$ty>(source, rows.next()?); )*
-                    let $group = || Some($Group { $($name: $name?,)* });
-                    let $group = $group();
-                )*
-                Some(Settings { $($group: $group?,)* })
-            }
-
-            /// Every setting with its value as TOML, secrets masked, in the order of the table.
-            pub(super) fn shown(&self) -> Vec<String> {
-                vec![$($( self.$group.$name.show(), )*)*]
-            }
-        }
-    };
-}
-
-fn read_one<T: Value>(source: &mut dyn Source, setting: &Setting) -> Option<T> {
-    let typed = source.typed(setting);
-    match T::read_or_point(&typed) {
-        Ok(value) => Some(value),
-        Err(wrong) => {
-            source.wrong(setting, wrong);
-            None
-        }
-    }
-}
 
 settings! {
     /// Identity of the platform, data folder, and allowed destinations.
@@ -383,7 +272,7 @@ mod tests {
 
     /// Contract pages 4, 6 and 7.
     #[test]
-    fn defaults_are_what_the_contract_says() {
+    fn defaults_follow_the_contract() {
         let shown =
             |key: &str| TABLE.iter().find(|setting| setting.key() == key).map(|setting| (setting.default_toml)());
         let check = |key: &str, toml: &str| assert_eq!(shown(key).as_deref(), Some(toml), "{key}");

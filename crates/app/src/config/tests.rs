@@ -26,7 +26,7 @@ fn check_refused(file: &str, expect: &str) {
 }
 
 #[test]
-fn nothing_at_all_is_fine() {
+fn an_empty_configuration_is_valid() {
     let config = read("", &[], &[]).unwrap();
     assert_eq!(config.settings.delivery.rate_first.0, 10.0);
     assert!(config.pims.is_empty());
@@ -97,13 +97,13 @@ fn unknown_names_are_refused_with_the_nearest_known_one() {
 }
 
 #[test]
-fn what_is_no_toml_is_refused_with_its_place() {
+fn invalid_toml_is_rejected_with_its_position() {
     check_refused("listen = \"x\nsource = 3", "p.toml:1:");
     check_refused("a = 1\na = 2", "invalid TOML: duplicate key");
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
+fn all_faults_are_reported_at_once() {
     let refused = read("lisen = 1\nsource = 3\n[delivery]\nrate_first = -1\n", &[], &[]).unwrap_err();
     assert_eq!(refused.faults.len(), 3, "{refused}");
 }
@@ -232,7 +232,7 @@ fn the_reference_is_a_file_that_can_be_read() {
 }
 
 #[test]
-fn what_the_smtp_server_and_the_operators_key_need() {
+fn requirements_of_smtp_and_operator_key() {
     check_refused("[smtp]\nhost = \"mail.example.com\"\n", "smtp.from");
     check_refused("[smtp]\nusername = \"me\"\n", "`smtp.username` and `smtp.password` must be set together");
     check_refused("[smtp]\nsecurity = \"ssl\"\n", "starttls");

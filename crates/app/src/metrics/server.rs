@@ -36,7 +36,7 @@ where
     };
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
-    let router = Router::new().route("/metrics", get(show)).fallback(nothing_here).with_state(metrics);
+    let router = Router::new().route("/metrics", get(show)).fallback(not_found).with_state(metrics);
     let bounds = ServerBounds {
         connections: CONNECTIONS,
         header_timeout: Duration::from_secs(30),
@@ -50,6 +50,6 @@ async fn show(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Respon
     metrics.page(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok())).await.into_response()
 }
 
-async fn nothing_here() -> (StatusCode, &'static str) {
+async fn not_found() -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "not found; see /metrics\n")
 }

@@ -7,8 +7,8 @@ use axum::Router;
 use axum::extract::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::pim::{ClientCredentials, Probe, Provenance, TokenCheck};
-use domain::{ClientId, PimId, Secret, Timestamp};
+use domain::pim::{ClientCredentials, Probe, TokenCheck};
+use domain::{ClientId, PimId, Secret, testing};
 use http::header::AUTHORIZATION;
 use tokio::net::TcpListener;
 
@@ -18,19 +18,8 @@ use crate::http_client;
 const TOKEN: (&str, &str) = ("/api/oauth/v1/token", r#"{"access_token":"t0k"}"#);
 
 fn pim(url: String, clients: Vec<ClientCredentials>) -> Pim {
-    Pim {
-        id: PimId(1),
-        name: "shop".into(),
-        url_key: url.clone(),
-        url,
-        keys: vec![],
-        token_check: TokenCheck::Probe { probe: Probe::SystemInformation, trust_client_id: false, clients },
-        static_tokens: vec![],
-        events_api_secret: None,
-        provenance: Provenance::default(),
-        created_at: Timestamp::EPOCH,
-        revision: 0,
-    }
+    let token_check = TokenCheck::Probe { probe: Probe::SystemInformation, trust_client_id: false, clients };
+    Pim { id: PimId(1), url_key: url.clone(), url, token_check, ..testing::pim("shop") }
 }
 
 fn known() -> Vec<ClientCredentials> {
@@ -91,12 +80,12 @@ async fn all_pages_are_read() {
 }
 
 #[tokio::test]
-async fn without_credentials_nobody_is_asked() {
+async fn without_credentials_the_pim_is_not_asked() {
     assert_eq!(asked(vec![], &[TOKEN]).await, (Ok(None), vec![]));
 }
 
 #[tokio::test]
-async fn what_does_not_work_is_said() {
+async fn failures_are_reported() {
     let (found, _) = asked(known(), &[]).await;
     assert_eq!(found, Err("it answered the password grant with 404".to_owned()));
     let (found, _) = asked(known(), &[TOKEN, ("/api/rest/v1/attributes?page=1&limit=100", "{}")]).await;

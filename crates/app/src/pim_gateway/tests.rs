@@ -4,8 +4,7 @@ mod fake_pim;
 
 use std::time::Duration;
 
-use domain::pim::Provenance;
-use domain::{PimId, Secret, Timestamp};
+use domain::{PimId, Secret, testing};
 use serde_json::json;
 
 use super::*;
@@ -15,19 +14,7 @@ use fake_pim::FakePim;
 const GENUINE: Verdict = Verdict::Genuine { permission: None };
 
 fn registered(url: &str, token_check: TokenCheck) -> Pim {
-    Pim {
-        id: PimId(1),
-        name: "shop".into(),
-        url: url.into(),
-        url_key: url.into(),
-        keys: vec![],
-        token_check,
-        static_tokens: vec![],
-        events_api_secret: None,
-        provenance: Provenance::default(),
-        created_at: Timestamp::EPOCH,
-        revision: 0,
-    }
+    Pim { id: PimId(1), url: url.into(), url_key: url.into(), token_check, ..testing::pim("shop") }
 }
 
 fn gateway() -> HttpGateway {
@@ -96,7 +83,7 @@ async fn token_info_may_tell_of_the_permission() {
 }
 
 #[tokio::test]
-async fn what_statuses_mean() {
+async fn verdicts_by_status() {
     let message = r#"{"code":401,"message":"The access token provided has expired."}"#;
     let (said, _) = verdict(token_info(None), &[(INFO, 401, message)]).await;
     assert_eq!(said, Verdict::Rejected { message: "The access token provided has expired.".into() });

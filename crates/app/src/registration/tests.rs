@@ -35,13 +35,13 @@ async fn only(store: &MemoryStore) -> Pim {
 }
 
 #[test]
-fn the_hash_of_a_key_is_what_others_compute() {
+fn key_hashes_are_plain_sha256() {
     let key = source_key(&Secret::new("abc"), Timestamp::EPOCH, Origin::Command);
     assert_eq!(key.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 #[test]
-fn new_keys_differ_and_do_not_show_in_what_is_kept() {
+fn new_keys_differ_and_are_stored_as_hashes() {
     let (first, kept) = new_key().unwrap();
     let (second, _) = new_key().unwrap();
     assert_ne!(first, second);
@@ -110,8 +110,8 @@ async fn a_pim_that_the_file_names_no_more_stands_still_until_it_is_named_again(
     apply(&store, std::slice::from_ref(&settings), at(4)).await.unwrap();
     assert_eq!(status().await.status, SubscriptionStatus::Active);
     assert!(!only(&store).await.is_withdrawn());
-    let told = store.notifications(Shard::FIRST, None, 10).await.unwrap();
-    assert_eq!(told.len(), 0, "its owner is locked out and can do nothing about it");
+    let notifications = store.notifications(Shard::FIRST, None, 10).await.unwrap();
+    assert_eq!(notifications.len(), 0, "its owner is locked out and can do nothing about it");
 }
 
 #[tokio::test]

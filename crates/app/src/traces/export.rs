@@ -24,7 +24,7 @@ const ANSWER_LIMIT: usize = 64 * 1024;
 /// Maximum wait for the last spans at a stop.
 pub(crate) const STOP_AT_MOST: Duration = Duration::from_secs(3);
 /// Minimum interval between warnings about a collector that does not accept spans.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 /// Result of a span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,7 +101,7 @@ impl Export {
             delay: plan.delay,
             timeout: plan.timeout,
             fates: Arc::clone(&fates),
-            told: None,
+            reported: None,
         };
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(sender.run(spans, stopped));
@@ -134,7 +134,7 @@ struct Sender {
     delay: Duration,
     timeout: Duration,
     fates: Arc<Counters<Fate>>,
-    told: Option<Instant>,
+    reported: Option<Instant>,
 }
 
 impl Sender {
@@ -177,9 +177,9 @@ impl Sender {
         let fate = if exported.is_ok() { Fate::Exported } else { Fate::Failed };
         self.fates.of(fate).add(count);
         if let Err(why) = exported
-            && self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY)
+            && self.reported.is_none_or(|reported| reported.elapsed() >= REPORT_EVERY)
         {
-            self.told = Some(Instant::now());
+            self.reported = Some(Instant::now());
             tracing::warn!(endpoint = self.endpoint, %why, "spans are lost: the collector does not accept them");
         }
     }

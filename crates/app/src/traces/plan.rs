@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_no_traces_unless_somebody_says_where_they_go() {
+    fn traces_need_an_endpoint() {
         check_endpoint(&nothing(), &[], None);
         check_endpoint(&endpoint("http://c:4318"), &[], Some("http://c:4318/v1/traces"));
         let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://g:4318/");
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_that_make_no_sense_are_told_and_passed_over() {
+    fn invalid_bounds_are_reported_and_ignored() {
         let (wanted, warnings) =
             plan(&endpoint("http://c"), &[("OTEL_BSP_MAX_QUEUE_SIZE", "10"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")]);
         let wanted = wanted.unwrap();

@@ -39,7 +39,7 @@ fn the_three_headers_in_every_spelling_that_makes_no_difference() {
 }
 
 #[test]
-fn a_client_sees_and_touches_only_what_is_its_own() {
+fn clients_access_only_their_own_objects() {
     let world = World::new();
     let other = ("other", "other-token");
     let path = world.subscriber();

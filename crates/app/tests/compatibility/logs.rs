@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::client::{World, is_id, is_timestamp, new_subscription, text};
 
 #[test]
-fn items_is_what_clients_read() {
+fn entries_are_listed_in_items() {
     let world = World::new();
     let path = world.subscription(&new_subscription());
     world.call("POST", &format!("{path}/suspend"), None).json(200);

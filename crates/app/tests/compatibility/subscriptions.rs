@@ -53,7 +53,7 @@ fn a_subscription_from_its_beginning_to_its_end() {
 }
 
 #[test]
-fn what_may_be_left_out() {
+fn optional_members() {
     let world = World::new();
     let mut least = new_subscription();
     for name in ["source", "subject"] {
@@ -68,7 +68,7 @@ fn what_may_be_left_out() {
 }
 
 #[test]
-fn read_edit_and_send_back_keeps_what_is_secret() {
+fn sending_back_masked_secrets_keeps_them() {
     let world = World::new();
     let (url, received) = receiver::listen();
     let mut new = new_subscription();

@@ -198,7 +198,7 @@ fn a_block_is_run_or_says_why_not() {
 }
 
 #[test]
-fn text_below_a_block_is_what_it_shows() {
+fn the_text_block_below_is_the_expected_output() {
     check("```sh\nls\n```\n\n```text\na\n```\n", Ok(&[Use::Run(0), Use::Shown]));
     check("```sh\nls\n```\n\nAnother thing:\n\n```text\na\n```\n", Ok(&[Use::Run(0), Use::Nothing("text")]));
     check(

@@ -118,7 +118,7 @@ fn is_configuration(text: &str) -> Result<(), String> {
 
 /// `cargo xtask docs` copies the files into the pages.
 #[test]
-fn reference_page_blocks_hold_what_their_files_hold() {
+fn reference_page_blocks_equal_their_files() {
     let root = root();
     let mut problems = Vec::new();
     for path in page::all(&root) {

@@ -101,7 +101,7 @@ test "$(status_of /health/ready)" = 404
 test "$(status_of /spec/com.akeneo.pim.v1.product.created.schema.json)" = 200"#;
 
 #[test]
-fn nginx_passes_on_what_it_should() {
+fn nginx_forwards_as_documented() {
     if let Err(error) = NGINX.require().and_then(|()| OPENSSL.require()) {
         return parts::left_out("nginx", &error);
     }
@@ -134,7 +134,7 @@ fn nginx_passes_on_what_it_should() {
 }
 
 #[test]
-fn caddy_passes_on_what_it_should() {
+fn caddy_forwards_as_documented() {
     if let Err(error) = CADDY.require().and_then(|()| OPENSSL.require()) {
         return parts::left_out("caddy", &error);
     }

@@ -148,7 +148,7 @@ fn takes_nothing(mut process: Process, port: u16) -> anyhow::Result<()> {
     while process.ended().is_none() {
         if port::accepts(port, Duration::from_millis(20)).is_ok() {
             let receiver = Receiver { port, _process: Some(process) };
-            let answer = receiver.post(&[("X-AKENEO-SIGNATURE-PRIMARY", &by_nobody(KNOWN.0))], KNOWN.0.as_bytes());
+            let answer = receiver.post(&[("X-AKENEO-SIGNATURE-PRIMARY", &unsigned(KNOWN.0))], KNOWN.0.as_bytes());
             anyhow::ensure!(answer >= 400, "a signature by an empty key is answered with {answer}");
             return Ok(());
         }
@@ -159,7 +159,7 @@ fn takes_nothing(mut process: Process, port: u16) -> anyhow::Result<()> {
 }
 
 /// Signature with an empty key.
-fn by_nobody(body: &str) -> String {
+fn unsigned(body: &str) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b""), body.as_bytes());
     tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -244,9 +244,9 @@ fn the_receiver_in_rust() {
         Ok(Receiver { port, _process: None })
     })
     .unwrap();
-    let nobody = receiver_in_rust::Verifier { secret: String::new(), tolerance: 0 };
+    let no_secret = receiver_in_rust::Verifier { secret: String::new(), tolerance: 0 };
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let receiver = Receiver { port: listener.local_addr().unwrap().port(), _process: None };
-    runtime.spawn(async move { axum::serve(listener, receiver_in_rust::router(nobody)).await });
-    receiver.check("an empty key", &[("X-AKENEO-SIGNATURE-PRIMARY", &by_nobody(KNOWN.0))], KNOWN.0, NOT_GENUINE);
+    runtime.spawn(async move { axum::serve(listener, receiver_in_rust::router(no_secret)).await });
+    receiver.check("an empty key", &[("X-AKENEO-SIGNATURE-PRIMARY", &unsigned(KNOWN.0))], KNOWN.0, NOT_GENUINE);
 }

@@ -132,7 +132,7 @@ fn a_data_folder_without_its_key_is_refused_with_4() {
 }
 
 #[test]
-fn backups_are_not_made_of_nothing_and_overwrite_nothing() {
+fn backups_need_a_database_and_never_overwrite() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (data, backup) = (path("data"), path("backup"));
@@ -162,7 +162,7 @@ fn said(args: &[&str], input: &str) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn what_serve_refuses_config_refuses() {
+fn config_rejects_the_same_as_serve() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("postrider.toml");
     let data = folder.path().join("data");
@@ -223,7 +223,7 @@ fn commands_refuse_a_folder_that_is_no_data_folder() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn root_writes_nothing_into_the_folder_of_another_user() {
+fn root_never_writes_to_another_users_folder() {
     use std::os::unix::fs::{MetadataExt, chown};
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         println!("left out: only root can give a folder to another user");

@@ -19,11 +19,12 @@ fn health_is_asked_by_the_binary_itself() {
     assert_eq!(said(&["health", "--listen", &address]), (Some(0), "live\n".to_owned()));
     assert_eq!(said(&["health", "--ready", "--url", &format!("http://{address}/")]), (Some(0), "ready\n".to_owned()));
     platform.kill();
-    let (code, told) = said(&["health", "--listen", &address]);
-    assert_eq!(code, Some(1), "{told}");
+    let (code, output) = said(&["health", "--listen", &address]);
+    assert_eq!(code, Some(1), "{output}");
     assert!(
-        told.contains(&format!("could not connect to {address}")) && told.contains("hint: is the platform running?"),
-        "{told}"
+        output.contains(&format!("could not connect to {address}"))
+            && output.contains("hint: is the platform running?"),
+        "{output}"
     );
 }
 
@@ -32,16 +33,16 @@ fn health_does_not_wait_for_ever() {
     // The kernel accepts connections, but nothing responds.
     let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = hanging.local_addr().unwrap().to_string();
-    let (code, told) = said(&["health", "--listen", &address, "--timeout", "1"]);
-    assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains(&format!("no complete response from {address} within 1 s")), "{told}");
+    let (code, output) = said(&["health", "--listen", &address, "--timeout", "1"]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains(&format!("no complete response from {address} within 1 s")), "{output}");
     assert_eq!(said(&["health", "--timeout", "0"]).0, Some(2));
     assert_eq!(said(&["health", "--url", "somewhere"]).0, Some(2));
     assert_eq!(said(&["health", "--listen", "127.0.0.1:0"]).0, Some(1), "port 0 is not an address");
 }
 
 #[tokio::test]
-async fn openapi_is_what_a_platform_of_that_configuration_serves() {
+async fn openapi_equals_the_served_description() {
     let folder = tempfile::tempdir().unwrap();
     let settings = ["--public-url", "https://events.example.com", "--ingest-event-types", "com.example.order.paid"];
     let platform = Running::start_with(folder.path(), PIM, &settings, &[]);

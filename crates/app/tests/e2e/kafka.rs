@@ -131,7 +131,7 @@ async fn events_reach_a_topic_in_order_through_a_kill_of_the_platform() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_suspends_and_what_was_held_arrives_after_it_is_put_right() {
+async fn a_wrong_password_suspends_and_held_events_arrive_after_the_fix() {
     let Some(broker) = tokio::task::block_in_place(broker) else { return };
     let topic = "held";
     tokio::task::block_in_place(|| broker.create_topic(topic, 1, &[])).unwrap();

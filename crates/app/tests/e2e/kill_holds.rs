@@ -51,7 +51,7 @@ async fn a_hold_survives_kills_and_loses_nothing() {
         let mut client = Client::connect(&platform.address).await.unwrap();
         let producers = produce(&load, &platform, &format!("{round}-a"));
         tokio::time::sleep(random.moment(100, 300)).await;
-        let told = subscription.order_and_kill(client, platform, "suspend", random.moment(0, 200)).await;
+        let answered = subscription.order_and_kill(client, platform, "suspend", random.moment(0, 200)).await;
         for producer in producers {
             producer.await.unwrap();
         }
@@ -59,8 +59,8 @@ async fn a_hold_survives_kills_and_loses_nothing() {
         // It is suspended if the response said so. More load, of which nothing may be sent.
         let platform = Running::start(folder.path(), &SETTINGS);
         client = Client::connect(&platform.address).await.unwrap();
-        unanswered += usize::from(!told);
-        subscription.check_order(&mut client, told, "suspend", "suspended").await;
+        unanswered += usize::from(!answered);
+        subscription.check_order(&mut client, answered, "suspend", "suspended").await;
         receiver.wait_for_silence(SILENCE).await;
         let before = receiver.count("/");
         let acknowledged = load.acknowledged();
@@ -78,11 +78,11 @@ async fn a_hold_survives_kills_and_loses_nothing() {
         client = Client::connect(&platform.address).await.unwrap();
         receiver.wait_for_silence(SILENCE + Duration::from_millis(300)).await;
         assert_eq!(receiver.count("/"), before, "seed {seed}, round {round}: deliveries of a suspended subscription");
-        let told = subscription.order_and_kill(client, platform, "resume", random.moment(0, 200)).await;
+        let answered = subscription.order_and_kill(client, platform, "resume", random.moment(0, 200)).await;
         let platform = Running::start(folder.path(), &SETTINGS);
         client = Client::connect(&platform.address).await.unwrap();
-        unanswered += usize::from(!told);
-        subscription.check_order(&mut client, told, "resume", "active").await;
+        unanswered += usize::from(!answered);
+        subscription.check_order(&mut client, answered, "resume", "active").await;
         platform.kill();
     }
 

@@ -34,7 +34,7 @@ const SAVED_WITHIN: Duration = Duration::from_millis(1_000);
 const SILENCE: Duration = Duration::from_millis(400);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_suspension_survives_kills_and_is_told_once() {
+async fn a_suspension_survives_kills_and_is_notified_once() {
     let rounds = if is_full() { 15 } else { 4 };
     let (seed, mut random) = Random::of_this_run();
     let folder = tempfile::tempdir().unwrap();
@@ -53,7 +53,7 @@ async fn a_suspension_survives_kills_and_is_told_once() {
         for endpoint in ENDPOINTS.into_iter().chain([FINE]) {
             let id = client.subscribe(&path, &receiver.url(endpoint), &types(&["product.updated"]), json!({})).await;
             let path = format!("{path}/{id}");
-            subscriptions.push(Subscription { endpoint, id, path, told: Told::default(), seed });
+            subscriptions.push(Subscription { endpoint, id, path, reported: Reported::default(), seed });
         }
         platform.kill();
     }
@@ -114,12 +114,12 @@ async fn a_suspension_survives_kills_and_is_told_once() {
 
         for (subscription, seen) in subscriptions.iter_mut().zip(seen) {
             let arrived = receiver.at(subscription.endpoint).split_off(seen);
-            let told = subscription.news(&mut client).await;
-            sums.told.add(&told);
-            sums.before_kill += u64::from(told.suspended_at.is_some_and(|at| at < killed.time));
+            let reported = subscription.news(&mut client).await;
+            sums.reported.add(&reported);
+            sums.before_kill += u64::from(reported.suspended_at.is_some_and(|at| at < killed.time));
             sums.overtaken += check_account(
                 &format!("{what}, {}", subscription.endpoint),
-                &told,
+                &reported,
                 &suspended,
                 round,
                 &arrived,
@@ -165,16 +165,16 @@ async fn a_suspension_survives_kills_and_is_told_once() {
         waited += 1;
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
-    let Sums { told, before_kill, overtaken } = sums;
+    let Sums { reported, before_kill, overtaken } = sums;
     println!(
         "{} kills, {} suspensions, {before_kill} of them just before a kill: {} events dropped in {} entries, {} \
          failed by themselves, {overtaken} \
          late answers overtaken by a kill; {FINE} got all {} acknowledged events and {} duplicates",
         4 * rounds,
-        told.suspended,
-        told.dropped,
-        told.drops,
-        told.failed,
+        reported.suspended,
+        reported.dropped,
+        reported.drops,
+        reported.failed,
         acknowledged.len(),
         receiver.count(FINE) - receiver.at(FINE).iter().map(Delivery::id).collect::<BTreeSet<_>>().len()
     );
@@ -183,7 +183,7 @@ async fn a_suspension_survives_kills_and_is_told_once() {
 
 /// Log entries of a subscription: in total, or in a round.
 #[derive(Clone, Default, Debug)]
-struct Told {
+struct Reported {
     suspended: u64,
     suspended_at: Option<Timestamp>,
     /// Entries about a dropped backlog, and the events in them.
@@ -196,7 +196,7 @@ struct Told {
 /// Over all rounds.
 #[derive(Default)]
 struct Sums {
-    told: Told,
+    reported: Reported,
     /// Suspensions before the first kill of their round.
     before_kill: u64,
     /// Responses that the platform never received.
@@ -210,8 +210,8 @@ struct Killed {
     time: Timestamp,
 }
 
-impl Told {
-    fn add(&mut self, more: &Told) {
+impl Reported {
+    fn add(&mut self, more: &Reported) {
         self.suspended += more.suspended;
         self.drops += more.drops;
         self.dropped += more.dropped;
@@ -224,7 +224,7 @@ struct Subscription {
     id: String,
     path: String,
     /// Up to the last round.
-    told: Told,
+    reported: Reported,
     seed: u64,
 }
 
@@ -242,8 +242,8 @@ impl Subscription {
     }
 
     /// New log entries.
-    async fn news(&mut self, client: &mut Client) -> Told {
-        let mut all = Told::default();
+    async fn news(&mut self, client: &mut Client) -> Reported {
+        let mut all = Reported::default();
         for entry in client.log_of(&self.id).await {
             let count = entry["count"].as_u64().unwrap();
             let message = entry["error_message"].as_str().unwrap_or_default();
@@ -265,8 +265,8 @@ impl Subscription {
                 _ => {}
             }
         }
-        let before = std::mem::replace(&mut self.told, all.clone());
-        Told {
+        let before = std::mem::replace(&mut self.reported, all.clone());
+        Reported {
             suspended: all.suspended - before.suspended,
             suspended_at: all.suspended_at,
             drops: all.drops - before.drops,
@@ -282,10 +282,17 @@ impl Subscription {
 /// Each of the former was delivered, failed by itself (with an entry, or with a response interrupted by a kill: at most
 /// as many as may be in flight), or was dropped. Only deliveries shortly before the kill, whose progress was not saved,
 /// may be counted twice: as delivered and as dropped. Returns the number of interrupted responses.
-fn check_account(what: &str, told: &Told, posted: &Posted, round: usize, arrived: &[Delivery], killed: Instant) -> u64 {
-    assert_eq!(told.suspended, 1, "{what}: suspensions in the log");
-    assert!(told.drops <= 1, "{what}: {} entries about the dropped backlog", told.drops);
-    let suspended_at = told.suspended_at.unwrap();
+fn check_account(
+    what: &str,
+    reported: &Reported,
+    posted: &Posted,
+    round: usize,
+    arrived: &[Delivery],
+    killed: Instant,
+) -> u64 {
+    assert_eq!(reported.suspended, 1, "{what}: suspensions in the log");
+    assert!(reported.drops <= 1, "{what}: {} entries about the dropped backlog", reported.drops);
+    let suspended_at = reported.suspended_at.unwrap();
     let prefixes = [format!("{round}-a-"), format!("{round}-b-")];
     let of_round: BTreeMap<_, _> =
         posted.iter().filter(|(id, _)| prefixes.iter().any(|prefix| id.starts_with(prefix))).collect();
@@ -302,15 +309,15 @@ fn check_account(what: &str, told: &Told, posted: &Posted, round: usize, arrived
     let unsaved = ids(&|delivery| delivery.at <= killed && delivery.at + SAVED_WITHIN >= killed).len() as u64;
     let at_most = of_round.keys().filter(|id| !all.contains(**id)).count() as u64 + unsaved;
     let numbers = format!(
-        "{told:?}; surely before: {}, of them undelivered {undelivered}, never tried {never_tried}; refused {refused}, \
-         unsaved {unsaved}",
+        "{reported:?}; surely before: {}, of them undelivered {undelivered}, never tried {never_tried}; refused \
+         {refused}, unsaved {unsaved}",
         surely.len()
     );
-    assert!(told.drops == 1 || never_tried == 0, "{what}: no entry about the dropped backlog; {numbers}");
-    assert!(told.failed <= refused, "{what}: more failures than answers; {numbers}");
-    assert!(told.dropped >= never_tried, "{what}: dropped without being counted; {numbers}");
-    let overtaken = undelivered.saturating_sub(told.dropped + told.failed);
+    assert!(reported.drops == 1 || never_tried == 0, "{what}: no entry about the dropped backlog; {numbers}");
+    assert!(reported.failed <= refused, "{what}: more failures than answers; {numbers}");
+    assert!(reported.dropped >= never_tried, "{what}: dropped without being counted; {numbers}");
+    let overtaken = undelivered.saturating_sub(reported.dropped + reported.failed);
     assert!(overtaken <= IN_FLIGHT as u64, "{what}: events unaccounted for; {numbers}");
-    assert!(told.dropped <= at_most, "{what}: counted as dropped, {at_most} at most could be; {numbers}");
+    assert!(reported.dropped <= at_most, "{what}: counted as dropped, {at_most} at most could be; {numbers}");
     overtaken
 }

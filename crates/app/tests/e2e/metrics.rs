@@ -137,7 +137,7 @@ fn documented() -> BTreeMap<String, (String, String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn metrics_say_what_happened() {
+async fn metrics_count_events_and_attempts() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::answering(Duration::ZERO, |path, _| match path {
@@ -159,8 +159,8 @@ async fn metrics_say_what_happened() {
     let refuses = client.subscribe(&subscriptions, &receiver.url("/refuses"), &updated, json!({})).await;
     client.subscribe(&subscriptions, &receiver.url("/fails"), &updated, json!({})).await;
     client.subscribe(&subscriptions, &receiver.url("/gone"), &types(&["product.deleted"]), json!({})).await;
-    let nobody = json!({"filter": "user=\"nobody\""});
-    client.subscribe(&subscriptions, &receiver.url("/filtered"), &updated, nobody).await;
+    let unmatched = json!({"filter": "user=\"nobody\""});
+    client.subscribe(&subscriptions, &receiver.url("/filtered"), &updated, unmatched).await;
 
     let events: Vec<_> = (0..4).map(|index| event(&format!("e{index}"), "product.updated")).collect();
     client.publish(&events).await.unwrap();
@@ -266,7 +266,7 @@ async fn metrics_say_what_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn metrics_are_for_those_who_may_see_them() {
+async fn metrics_require_their_key() {
     let folder = tempfile::tempdir().unwrap();
     let check = async |settings: &[&str], key: Option<&str>, expect: StatusCode, code: &str| {
         let platform = Running::start(folder.path(), settings);
@@ -296,7 +296,7 @@ async fn metrics_are_for_those_who_may_see_them() {
 
 /// The example alerts use existing metrics and labels; Prometheus itself parses them.
 #[test]
-fn alerts_ask_for_what_there_is() {
+fn alerts_use_existing_metrics() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operators/prometheus-alerts.yml");
     let selectors = match parts::prometheus::rules(&file) {
         Ok(selectors) => selectors,

@@ -23,7 +23,7 @@ fn takes(platform: &Running, key: &str) -> bool {
 }
 
 #[test]
-fn what_the_file_names_no_more_is_withdrawn_at_the_next_start() {
+fn pims_removed_from_the_file_are_withdrawn_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
@@ -60,9 +60,9 @@ fn what_the_file_names_no_more_is_withdrawn_at_the_next_start() {
     let config = folder.path().join("postrider.toml");
     let serve = ["serve", "--config", config.to_str().unwrap(), "--data-dir", data, "--listen", "127.0.0.1:0"];
     let refused = postrider(&serve).output().unwrap();
-    let told = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(3), "{told}");
-    assert!(told.contains("postrider pim rename other another"), "{told}");
+    let output = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(3), "{output}");
+    assert!(output.contains("postrider pim rename other another"), "{output}");
     assert!(postrider(&["pim", "rename", "other", "another", "--data-dir", data]).status().unwrap().success());
     let platform = start(&both.replace("\"other\"", "\"another\""));
     assert!(takes(&platform, "a-key-of-the-other"));

@@ -167,12 +167,12 @@ async fn the_credentials_of_a_service_account_are_used_over_tls_and_its_name_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_credentials_nothing_is_said_until_they_are_needed_and_the_operator_is_told_then() {
+async fn missing_credentials_are_reported_once_they_are_needed() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().to_str().unwrap();
     // Nothing listens there: no metadata server outside Google Cloud.
-    let nobody = format!("127.0.0.1:{}", parts::port::free());
-    let platform = Running::start_in(folder.path(), &[], &[("HOME", home), ("GCE_METADATA_HOST", &nobody)]);
+    let unused = format!("127.0.0.1:{}", parts::port::free());
+    let platform = Running::start_in(folder.path(), &[], &[("HOME", home), ("GCE_METADATA_HOST", &unused)]);
     let mut client = Client::connect(&platform.address).await.unwrap();
     let sample = Sample::read();
     let (path, id) = subscribe(&mut client, "pim-events", &sample.types(), json!({})).await;

@@ -20,7 +20,7 @@ const PACE: Duration = Duration::from_millis(10);
 const MEMORY: u64 = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_receiver_disturbs_nobody() {
+async fn a_slow_receiver_delays_no_other() {
     let backlog = if is_full() { 1_000_000 } else { 30_000 };
     if !is_full() {
         println!("left out: 1,000,000 events of backlog; {backlog} with POSTRIDER_E2E=small");

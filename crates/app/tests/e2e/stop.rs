@@ -46,9 +46,9 @@ fn a_data_folder_serves_one_process_and_pims_can_be_added_beside_it() {
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
     let second = postrider(&["serve", "--data-dir", data, "--listen", "127.0.0.1:0"]).output().unwrap();
-    let told = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert_eq!(second.status.code(), Some(4), "{told}");
-    assert!(told.contains("another process is serving"), "{told}");
+    let output = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(4), "{output}");
+    assert!(output.contains("another process is serving"), "{output}");
 
     let added =
         postrider(&["pim", "add", "other", "--url", "https://other.example.com", "--data-dir", data]).output().unwrap();
@@ -87,7 +87,7 @@ async fn a_key_made_beside_a_running_platform_is_taken_by_the_next_request() {
 
 /// Like `postrider serve | head -1`, or a supervisor that reads only one line.
 #[test]
-fn a_platform_whose_output_nobody_reads_goes_on() {
+fn a_platform_with_unread_output_keeps_running() {
     let folder = tempfile::tempdir().unwrap();
     let (data, ready) = (folder.path().join("data"), folder.path().join("ready"));
     let (data, ready_file) = (data.to_str().unwrap(), ready.to_str().unwrap());

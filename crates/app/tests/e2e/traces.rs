@@ -133,9 +133,9 @@ async fn an_event_is_one_trace_across_retries_and_restarts() {
     let mut client = Client::connect(&platform.address).await.unwrap();
     let subscriptions = client.subscriber().await;
     let updated = types(&["product.updated"]);
-    let nobody = json!({"filter": "user=\"nobody\""});
+    let unmatched = json!({"filter": "user=\"nobody\""});
     let id = client.subscribe(&subscriptions, &receiver.url("/fails-once"), &updated, json!({})).await;
-    client.subscribe(&subscriptions, &receiver.url("/filtered"), &updated, nobody).await;
+    client.subscribe(&subscriptions, &receiver.url("/filtered"), &updated, unmatched).await;
 
     // An event that names its trace, one whose request does, and one without.
     post(&platform.address, &with_extension("named", PARENT), None, ONE).await;

@@ -180,8 +180,8 @@ async fn continues(fixture: &Path) {
     // Retries are due five minutes after their failure, which was long ago unless the data has just been written.
     prompt.wait_until(long, "retries", || arrived(&prompt, "/retries").is_superset(&ids("retries"))).await;
     prompt.wait_until(long, "the notification", || prompt.count("/notifications") > 0).await;
-    let told: Value = serde_json::from_slice(&prompt.at("/notifications")[0].body).unwrap();
-    assert_eq!(told["notification_type"], "subscription.suspended.user");
+    let reported: Value = serde_json::from_slice(&prompt.at("/notifications")[0].body).unwrap();
+    assert_eq!(reported["notification_type"], "subscription.suspended.user");
     assert_eq!(prompt.count("/held"), 0, "it is suspended");
     let held = expected["held_subscription"].as_str().unwrap();
     let mut client = Client::connect(&platform.address).await.unwrap();
@@ -218,12 +218,12 @@ fn data_of_a_newer_version_is_refused_with_advice() {
     std::fs::write(&database, bytes).unwrap();
     for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["pim", "list"]] {
         let output = postrider(&[command, &["--data-dir", data_dir]].concat()).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(4), "{told}");
-        assert!(told.contains("was written by a newer version (schema 9999,"), "{told}");
+        let reported = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(4), "{reported}");
+        assert!(reported.contains("was written by a newer version (schema 9999,"), "{reported}");
         assert!(
-            told.contains("run that version or a newer one, or restore a backup from before the upgrade"),
-            "{told}"
+            reported.contains("run that version or a newer one, or restore a backup from before the upgrade"),
+            "{reported}"
         );
     }
 }

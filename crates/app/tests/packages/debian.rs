@@ -38,8 +38,8 @@ fn the_package_is_unpacked_by_dpkg_and_holds_a_service() {
     assert!(unit.contains("ExecStart=/usr/bin/postrider serve --config /etc/postrider/postrider.toml "), "{unit}");
     assert!(below("usr/share/man/man1/postrider-serve.1.gz").is_file());
     assert!(below("usr/share/bash-completion/completions/postrider").is_file());
-    let told = std::fs::read_to_string(below("usr/share/doc/postrider/copyright")).unwrap();
-    assert!(told.contains("Apache License") && told.contains("SQLite"), "{}", &told[..200]);
+    let copyright = std::fs::read_to_string(below("usr/share/doc/postrider/copyright")).unwrap();
+    assert!(copyright.contains("Apache License") && copyright.contains("SQLite"), "{}", &copyright[..200]);
 
     // The configuration is a conffile that lists all settings and sets none.
     assert_eq!(

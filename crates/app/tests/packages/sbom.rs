@@ -40,7 +40,7 @@ fn the_sbom_is_cyclonedx() {
 }
 
 #[test]
-fn the_sbom_names_what_is_linked_and_every_licence_is_there() {
+fn the_sbom_lists_linked_crates_with_their_licences() {
     let document = document();
     let product = &document["metadata"]["component"];
     assert_eq!((product["name"].as_str(), product["version"].as_str()), (Some("postrider"), Some(version())));

@@ -144,7 +144,7 @@ impl Lane {
         };
         let count = unfed.failed(self.now, &self.settings);
         let lost_patience = unfed.tried_for >= self.settings.topic_patience;
-        if let Some(count) = count.or_else(|| lost_patience.then(|| std::mem::take(&mut unfed.untold))) {
+        if let Some(count) = count.or_else(|| lost_patience.then(|| std::mem::take(&mut unfed.unreported))) {
             self.unsaved.note(self.now, failure, count.into(), event_id);
         }
         if lost_patience {

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use delivery::lane::{LaneOptions, LaneState, Silence};
 use delivery::{Input, Lane, Output, Settings, Ticket};
-use domain::event::EventParts;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
-use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
+use domain::{LoggedEvent, Position, Timestamp, testing};
 
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -19,15 +18,8 @@ pub(crate) fn event(position: u64) -> Arc<LoggedEvent> {
 }
 
 pub(crate) fn event_with(position: u64, data: &str) -> Arc<LoggedEvent> {
-    let parts = EventParts {
-        id: "id",
-        event_type: "com.akeneo.pim.v1.product.updated",
-        time: "2026-11-02T08:00:00Z",
-        extensions: "",
-        data,
-        product_identifier: None,
-    };
-    Arc::new(LoggedEvent { position: Position(position), pim: PimId(1), accepted_at: START, event: Event::new(parts) })
+    let event = testing::event("id", testing::UPDATED, data);
+    Arc::new(LoggedEvent { accepted_at: START, ..testing::logged(position, event) })
 }
 
 pub(crate) fn failure(reason: ErrorReason) -> Failure {

@@ -42,7 +42,7 @@ fn a_failed_read_is_tried_again() {
 }
 
 #[test]
-fn a_read_from_before_a_hold_does_not_skip_what_was_let_go() {
+fn a_read_from_before_a_hold_skips_no_released_event() {
     let mut bench = Bench::with(Settings { max_in_hand: 4, ..Settings::default() }, LaneOptions::default());
     bench.offer(1..=6);
     bench.pass_answering(Duration::from_millis(250), |_| Outcome::Delivered);

@@ -105,7 +105,7 @@ fn after_a_restart_nothing_waits_for_longer_than_its_kind_of_pause() {
 
 /// Found by simulation (seed 7): events beyond the cursor joined the waiting events and were also read again.
 #[test]
-fn what_waits_beyond_the_cursor_is_neither_sent_twice_nor_early_after_a_restart() {
+fn waiting_events_beyond_the_cursor_survive_a_restart() {
     let mut bench = Bench::new();
     bench.offer(1..=2);
     // The second fails while the first is in flight: the cursor stands at the first.

@@ -39,7 +39,7 @@ fn retries_come_after_5_10_and_20_minutes_then_the_event_is_dropped() {
 }
 
 #[test]
-fn what_is_refused_is_not_tried_again() {
+fn rejected_events_are_not_retried() {
     let mut bench = Bench::new();
     bench.offer(1..=1);
     bench.answer(Outcome::Refused(failure(ErrorReason::AuthenticationFailed)));
@@ -50,7 +50,7 @@ fn what_is_refused_is_not_tried_again() {
 }
 
 #[test]
-fn equal_failures_are_told_once_with_their_number() {
+fn equal_failures_are_reported_once_with_a_count() {
     let mut bench = Bench::new();
     bench.offer(1..=5);
     bench.pass_answering(MINUTE, |_| failed());
@@ -92,7 +92,7 @@ fn a_throttled_event_is_first_in_line_and_fresh_ones_go_on_meanwhile() {
 }
 
 #[test]
-fn an_event_that_is_always_throttled_fails_after_an_hour_and_holds_up_nobody() {
+fn an_event_throttled_for_an_hour_fails_and_delays_no_other() {
     let mut bench = Bench::new();
     bench.offer(1..=1);
     let mut other = 1;

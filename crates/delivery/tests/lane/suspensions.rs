@@ -77,7 +77,7 @@ fn a_receiver_that_was_away_for_some_seconds_is_not_suspended() {
 }
 
 #[test]
-fn a_stopped_lane_tells_what_became_of_its_last_attempts_and_sends_nothing() {
+fn a_stopped_lane_reports_its_last_attempts_and_sends_no_more() {
     let mut bench = Bench::new();
     bench.offer(1..=30);
     bench.pass(Duration::from_millis(150));

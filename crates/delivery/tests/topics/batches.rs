@@ -27,7 +27,7 @@ fn a_topic_has_no_pace() {
 }
 
 #[test]
-fn a_batch_has_at_most_so_many_events() {
+fn a_batch_is_limited_in_events() {
     let mut bench = Bench::topic(Settings { batch_events: 3, ..Settings::default() });
     bench.offer(1..=4);
     assert!(bench.lane.is_live());
@@ -62,7 +62,7 @@ fn a_batch_is_no_larger_than_its_type_of_destination_takes() {
 }
 
 #[test]
-fn a_batch_has_at_most_so_many_bytes_and_a_large_event_goes_alone() {
+fn a_batch_is_limited_in_bytes_and_a_large_event_is_sent_alone() {
     let of_size = |position, size| event_with(position, &format!("{{\"x\":\"{}\"}}", "x".repeat(size)));
     let mut bench = Bench::topic(Settings { batch_bytes: 3_000, ..Settings::default() });
     bench.offer(0..=0);
@@ -82,7 +82,7 @@ fn a_batch_has_at_most_so_many_bytes_and_a_large_event_goes_alone() {
 }
 
 #[test]
-fn what_failed_goes_again_as_it_was_and_nothing_overtakes_it() {
+fn a_failed_batch_is_resent_unchanged_before_any_other() {
     let mut bench = Bench::with_batch(Settings::default(), 4);
     bench.offer(5..=6);
     bench.answer_all(failed());
@@ -97,7 +97,7 @@ fn what_failed_goes_again_as_it_was_and_nothing_overtakes_it() {
 }
 
 #[test]
-fn only_what_failed_of_a_batch_goes_again() {
+fn only_the_failed_part_of_a_batch_is_resent() {
     let mut bench = Bench::with_batch(Settings::default(), 6);
     bench.offer(7..=7);
     bench.answer_with(vec![DELIVERED, failed(), DELIVERED, DELIVERED, failed(), DELIVERED]);
@@ -164,7 +164,7 @@ fn an_abandoned_batch_counts_nothing_and_goes_again() {
 }
 
 #[test]
-fn status_says_what_is_under_way_and_what_is_sent_again_when() {
+fn status_shows_attempts_in_flight_and_retries() {
     let mut bench = Bench::with_batch(Settings::default(), 3);
     bench.offer(4..=5);
     let status = bench.lane.status(bench.now);

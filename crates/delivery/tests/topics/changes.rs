@@ -23,7 +23,7 @@ fn a_restart_in_a_pause_tries_at_once_and_goes_on_counting() {
 }
 
 #[test]
-fn a_restart_repeats_only_what_was_not_taken() {
+fn a_restart_repeats_only_unaccepted_events() {
     let mut bench = Bench::with_batch(Settings::default(), 5);
     bench.answer_with(vec![DELIVERED, failed(), DELIVERED, failed(), refused()]);
     let saved = bench.save();
@@ -36,7 +36,7 @@ fn a_restart_repeats_only_what_was_not_taken() {
 }
 
 #[test]
-fn what_was_learnt_of_a_topic_is_void_for_another_but_what_it_took_is_not_sent_there() {
+fn a_new_topic_starts_afresh_without_events_accepted_by_the_old_one() {
     let mut bench = Bench::with_batch(Settings::default(), 3);
     bench.answer_with(vec![failed(), DELIVERED, failed()]);
     for _ in 0..10 {
@@ -54,7 +54,7 @@ fn what_was_learnt_of_a_topic_is_void_for_another_but_what_it_took_is_not_sent_t
 }
 
 #[test]
-fn a_new_topic_gets_what_the_old_one_did_not_take_at_once() {
+fn a_new_topic_gets_unaccepted_events_at_once() {
     let mut bench = Bench::with_batch(Settings::default(), 3);
     bench.answer_with(vec![DELIVERED, failed(), failed()]);
     bench.offer(4..=4);
@@ -65,7 +65,7 @@ fn a_new_topic_gets_what_the_old_one_did_not_take_at_once() {
 
 /// The attempt in flight at the change of destination failed, and the new destination was suspended for it.
 #[test]
-fn what_an_attempt_tells_about_an_old_destination_does_not_count() {
+fn outcomes_of_an_old_destination_do_not_count() {
     for options in [TOPIC, ENDPOINT] {
         let mut bench = Bench::with(Settings::default(), options);
         bench.offer(1..=1);
@@ -123,7 +123,7 @@ fn from_an_endpoint_to_a_topic_nothing_is_lost_and_nothing_is_stuck() {
 }
 
 #[test]
-fn what_waited_for_an_endpoint_waits_for_the_topic_as_well() {
+fn waiting_events_move_from_an_endpoint_to_a_topic() {
     let mut bench = endpoint_in_trouble();
     bench.configure(TOPIC);
     bench.answer_all(DELIVERED);

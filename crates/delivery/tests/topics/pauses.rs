@@ -46,40 +46,40 @@ fn a_broker_that_is_down_for_a_night_costs_nothing() {
 
 /// Fails a topic for this time; returns its owner's notifications: minutes since the first failure, and number of
 /// attempts.
-fn told_while_failing(bench: &mut Bench, time: Duration, outcome: &Outcome) -> Vec<(u64, u64)> {
-    let (from, mut told) = (bench.now, Vec::new());
+fn reports_while_failing(bench: &mut Bench, time: Duration, outcome: &Outcome) -> Vec<(u64, u64)> {
+    let (from, mut reported) = (bench.now, Vec::new());
     while bench.now < from + time && bench.suspended.is_none() {
         bench.answer_all(outcome.clone());
-        told.extend(bench.save().failures.iter().map(|note| (bench.now.since(from).as_secs() / 60, note.count)));
+        reported.extend(bench.save().failures.iter().map(|note| (bench.now.since(from).as_secs() / 60, note.count)));
         if bench.suspended.is_none() {
             bench.pass_until_sent(2 * MINUTE);
         }
     }
-    told
+    reported
 }
 
 #[test]
-fn the_owner_is_told_at_the_first_failure_after_ten_minutes_and_every_hour() {
+fn failures_are_reported_at_once_after_ten_minutes_and_hourly() {
     for outcome in [failed(), THROTTLED] {
         let mut bench = Bench::with_batch(Settings::default(), 3);
-        let told = told_while_failing(&mut bench, 200 * MINUTE, &outcome);
-        let minutes: Vec<u64> = told.iter().map(|(minute, _)| *minute).collect();
+        let reported = reports_while_failing(&mut bench, 200 * MINUTE, &outcome);
+        let minutes: Vec<u64> = reported.iter().map(|(minute, _)| *minute).collect();
         // An attempt happens at most 72 s after it was possible.
         for (minute, due) in minutes.iter().zip([0, 10, 60, 120, 180]) {
             assert!((due..=due + 1).contains(minute), "{minutes:?}");
         }
         assert_eq!(minutes.len(), 5, "{minutes:?}");
-        let attempts: u64 = told.iter().map(|(_, count)| count).sum();
-        assert!(bench.log.len() as u64 - attempts < 60, "{told:?} of {} attempts", bench.log.len());
+        let attempts: u64 = reported.iter().map(|(_, count)| count).sum();
+        assert!(bench.log.len() as u64 - attempts < 60, "{reported:?} of {} attempts", bench.log.len());
         assert_eq!(bench.failed_in_window(), 0, "attempts are not counted where events are meant");
         assert_eq!(bench.lane.status(bench.now).taking_nothing_since, Some(START));
     }
 }
 
 #[test]
-fn a_topic_that_takes_nothing_for_a_day_is_suspended() {
+fn a_topic_that_accepts_nothing_for_a_day_is_suspended() {
     let mut bench = Bench::with_batch(Settings::default(), 3);
-    told_while_failing(&mut bench, 48 * 60 * MINUTE, &failed());
+    reports_while_failing(&mut bench, 48 * 60 * MINUTE, &failed());
     let hours = bench.now.since(START).as_secs_f64() / 3600.0;
     assert!((24.0..24.1).contains(&hours), "suspended after {hours} hours");
     assert_eq!(bench.suspended, Some(SuspensionReason::TookNothing));
@@ -88,18 +88,18 @@ fn a_topic_that_takes_nothing_for_a_day_is_suspended() {
 #[test]
 fn one_record_taken_begins_the_patience_anew() {
     let mut bench = Bench::with_batch(Settings::default(), 3);
-    told_while_failing(&mut bench, 23 * 60 * MINUTE, &failed());
+    reports_while_failing(&mut bench, 23 * 60 * MINUTE, &failed());
     bench.answer_with(vec![DELIVERED, failed(), failed()]);
     assert_eq!(bench.lane.status(bench.now).taking_nothing_since, Some(bench.now));
     bench.pass_until_sent(2 * MINUTE);
-    told_while_failing(&mut bench, 23 * 60 * MINUTE, &failed());
+    reports_while_failing(&mut bench, 23 * 60 * MINUTE, &failed());
     assert_eq!(bench.suspended, None);
 }
 
 #[test]
 fn patience_counts_hours_of_service_without_trouble_of_the_platforms_own() {
     let mut bench = Bench::with_batch(Settings::default(), 3);
-    told_while_failing(&mut bench, 13 * 60 * MINUTE, &failed());
+    reports_while_failing(&mut bench, 13 * 60 * MINUTE, &failed());
     let since = bench.lane.status(bench.now).taking_nothing_since;
     // A day without the platform, and one without its name server.
     bench.tell(Input::Held);
@@ -114,9 +114,9 @@ fn patience_counts_hours_of_service_without_trouble_of_the_platforms_own() {
     while bench.sent.is_empty() {
         bench.pass_until_sent(2 * MINUTE);
     }
-    told_while_failing(&mut bench, 10 * 60 * MINUTE, &failed());
+    reports_while_failing(&mut bench, 10 * 60 * MINUTE, &failed());
     assert_eq!(bench.suspended, None);
-    told_while_failing(&mut bench, 2 * 60 * MINUTE, &failed());
+    reports_while_failing(&mut bench, 2 * 60 * MINUTE, &failed());
     assert_eq!(bench.suspended, Some(SuspensionReason::TookNothing));
 }
 
@@ -132,7 +132,7 @@ fn a_quota_is_no_retry() {
 
 /// The events to be resent left the log, and nothing else was ever sent.
 #[test]
-fn when_what_failed_is_too_old_the_rest_goes_on() {
+fn an_expired_batch_gives_way_to_newer_events() {
     let mut bench = Bench::with_batch(Settings::default(), 3);
     bench.answer_with(vec![DELIVERED, failed(), failed()]);
     bench.offer(4..=5);
@@ -149,7 +149,7 @@ fn when_what_failed_is_too_old_the_rest_goes_on() {
 }
 
 #[test]
-fn a_part_of_what_failed_is_too_old() {
+fn part_of_a_failed_batch_expires() {
     let mut bench = Bench::with_batch(Settings::default(), 3);
     bench.answer_with(vec![failed(), DELIVERED, failed()]);
     bench.tell(Input::Expired(Position(2)));
@@ -168,8 +168,8 @@ fn a_batch_that_fails_when_it_is_too_old_is_over() {
     bench.answer_with(vec![DELIVERED, failed(), failed()]);
     let state = bench.save();
     assert_eq!(state.cursor, Some(Position(8)));
-    let told: Vec<u64> = state.failures.iter().map(|note| note.count).collect();
-    assert_eq!(told, [1, 2], "that it failed, and that two are gone");
+    let reported: Vec<u64> = state.failures.iter().map(|note| note.count).collect();
+    assert_eq!(reported, [1, 2], "that it failed, and that two are gone");
     bench.pass(2 * SECOND);
     assert_eq!(bench.batches()[1..], [vec![8, 9]]);
 }

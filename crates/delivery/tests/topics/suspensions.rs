@@ -15,8 +15,8 @@ fn a_topic_that_fails_counts_once_and_each_refused_event_once() {
     bench.answer_with([vec![refused(); 4], vec![DELIVERED; 6]].concat());
     let status = bench.lane.status(bench.now);
     assert_eq!((status.delivered_in_window, status.failed_in_window), (7, 5));
-    let told: u64 = bench.save().failures.iter().map(|note| note.count).sum();
-    assert_eq!(told, 5);
+    let reported: u64 = bench.save().failures.iter().map(|note| note.count).sum();
+    assert_eq!(reported, 5);
 }
 
 /// One event to a broker that refuses connections: twenty attempts filled the window, and the subscription was
@@ -67,7 +67,7 @@ fn broken_in_part() -> Bench {
 }
 
 #[test]
-fn what_a_broken_topic_did_not_take_is_delivered_after_the_release_in_order() {
+fn unaccepted_events_are_delivered_in_order_after_the_release() {
     let mut bench = broken_in_part();
     bench.tell(Input::Held);
     assert_eq!(bench.lane.status(bench.now).backlog, 0, "nothing stays in memory");
@@ -84,7 +84,7 @@ fn what_a_broken_topic_did_not_take_is_delivered_after_the_release_in_order() {
 }
 
 #[test]
-fn what_a_broken_topic_did_not_take_is_counted_when_nothing_is_kept() {
+fn unaccepted_events_are_counted_without_hold() {
     let mut bench = broken_in_part();
     bench.tell(Input::Stopped);
     assert_eq!((bench.lane.undelivered(), bench.lane.reach()), (0, Some(Position(2))));
@@ -93,7 +93,7 @@ fn what_a_broken_topic_did_not_take_is_counted_when_nothing_is_kept() {
 }
 
 #[test]
-fn what_a_held_lane_has_saved_is_enough_to_repeat_nothing() {
+fn a_held_lanes_save_prevents_duplicates() {
     let mut bench = broken_in_part();
     bench.tell(Input::Held);
     let saved = bench.save();
@@ -126,15 +126,15 @@ fn a_suspension_in_a_pause_repeats_nothing_and_counts_only_what_is_dropped() {
 }
 
 #[test]
-fn a_batch_that_was_under_way_at_a_stop_is_told_and_not_tried_again() {
+fn a_batch_in_flight_at_a_stop_is_reported_and_not_retried() {
     let mut bench = Bench::with_batch(Settings::default(), 4);
     bench.offer(5..=6);
     bench.tell(Input::Stopped);
     assert_eq!((bench.lane.undelivered(), bench.lane.reach()), (0, Some(Position(5))));
     bench.answer_with(vec![DELIVERED, failed(), THROTTLED, broken(ErrorReason::TopicNotFound)]);
     assert_eq!((bench.suspended, bench.lane.passed_over(Position(7))), (None, 0));
-    let told: u64 = bench.save().failures.iter().map(|note| note.count).sum();
-    assert_eq!(told, 3, "each is an event that was lost");
+    let reported: u64 = bench.save().failures.iter().map(|note| note.count).sum();
+    assert_eq!(reported, 3, "each is an event that was lost");
     bench.tell(Input::Dropped);
     bench.pass(100 * MINUTE);
     assert_eq!((bench.log.len(), bench.save().cursor), (1, None));

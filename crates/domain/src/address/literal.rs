@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ends_in_a_number_is_an_address_or_nothing() {
+    fn names_ending_in_a_number_are_addresses_or_invalid() {
         let check = |host: &str, expect: bool| assert_eq!(is_broken_address(host), expect, "{host}");
         for address in ["192.0.2.1", "192.0.2.1.", "127.1", "2130706433", "0x7f.1", "0X7F.1", "0177.0.0.1", "0x"] {
             check(address, false);

@@ -199,7 +199,7 @@ fn allowed_networks_are_permitted_in_any_notation() {
 }
 
 #[test]
-fn what_a_translator_made_is_judged_by_what_is_inside() {
+fn translated_addresses_are_checked_by_the_embedded_one() {
     check("64:ff9b::8.8.8.8", &[], "ok");
     let loopback = "64:ff9b::7f00:1 is the NAT64 form of 127.0.0.1, a loopback address (127.0.0.0/8)";
     for allow in [&[][..], &["127.0.0.0/8"], &["64:ff9b::/96"], &["::/0", "0.0.0.0/0"]] {

@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_translator_made_has_nothing_inside() {
+    fn other_addresses_have_no_embedded_one() {
         assert_eq!(inside("2001:db8::1".parse().unwrap(), &[]), None);
         assert_eq!(inside("64:ff9b:1::192.0.2.33".parse().unwrap(), &[]), None);
         let no_prefix = ["2001:db8::/33".parse().unwrap()];

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_browser_would_repair_is_refused() {
+    fn urls_that_browsers_repair_are_rejected() {
         let character = |column, found: &str| Err(UrlError::Character { column, found: found.to_owned() });
         check("https:\\\\example.com", Err(UrlError::NotAbsolute));
         check("https:/example.com", Err(UrlError::NotAbsolute));

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_what_attempts_talk_to() {
+    fn the_host_is_the_one_connected_to() {
         assert_eq!(kafka(&["broker.example:9092", "b:1"], "t", "").host(), "broker.example");
         assert_eq!(kafka(&["[2001:db8::1]:9092"], "t", "").host(), "2001:db8::1");
         assert_eq!(pubsub("p", "t").host(), "pubsub.googleapis.com");

@@ -140,7 +140,7 @@ impl Core {
         let Some(mut entry) = self.remove(slot) else { return Vec::new() };
         entry.lane.handle(self.now, delivery::Input::Stopped);
         let now = self.clock;
-        let untold = entry.log_entries(Vec::new(), |lane| lane.take_failures(now));
+        let unreported = entry.log_entries(Vec::new(), |lane| lane.take_failures(now));
         self.take_facts(&mut entry);
         if entry.lane.in_flight() > 0 {
             entry.replaced = true;
@@ -148,7 +148,7 @@ impl Core {
             self.free.retain(|other| *other != slot);
             self.entries[slot] = Some(entry);
         }
-        untold
+        unreported
     }
 
     /// Takes the records of a lane that is replaced; its successor's saves contain them.
@@ -273,15 +273,15 @@ impl Core {
             return;
         }
         let counters = (entry.matched, entry.filtered_out, entry.delivered, entry.failed);
-        let untold = self.replace(slot);
+        let unreported = self.replace(slot);
         let lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
         let from = subscription.status_since;
         let slot = self.insert(Subscription::clone(&subscription), lane, from, Some(from));
         if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) {
             (entry.matched, entry.filtered_out, entry.delivered, entry.failed) = counters;
         }
-        self.saver.urgent |= !untold.is_empty();
-        self.saver.entries.extend(untold.into_iter().map(|log_entry| (subscription.id, log_entry)));
+        self.saver.urgent |= !unreported.is_empty();
+        self.saver.entries.extend(unreported.into_iter().map(|log_entry| (subscription.id, log_entry)));
         self.mark_unsaved(slot);
     }
 

@@ -27,33 +27,12 @@ pub enum Input {
         /// Position of the next events.
         next: Position,
     },
-    /// An attempt ended. Responsibility for a silence ([`Outcome::Silent`]) is decided here.
-    Outcomes {
-        /// The attempt.
-        attempt: AttemptId,
-        /// One outcome per event.
-        outcomes: Vec<Outcome>,
-    },
+    /// Something requested has happened.
+    Reply(Reply),
     /// A host answered, destination or not: see [`Core::listens`](super::Core::listens).
     Heard {
         /// Time since the answer.
         ago: Duration,
-    },
-    /// A read ended.
-    Read {
-        /// The read.
-        id: ReadId,
-        /// Its result.
-        chunk: Result<Chunk, StoreError>,
-    },
-    /// A load ended.
-    Loaded {
-        /// The load.
-        id: ReadId,
-        /// Requested positions.
-        positions: Vec<Position>,
-        /// Events found at them.
-        events: Result<Vec<Arc<LoggedEvent>>, StoreError>,
     },
     /// The save in flight ended.
     Saved {
@@ -76,4 +55,38 @@ pub enum Input {
     Stop,
     /// A timer is due.
     Timeout,
+}
+
+/// A reply to an output of the core, passed on to it by the driver.
+#[derive(Debug)]
+pub enum Reply {
+    /// An attempt ended. Responsibility for a silence ([`Outcome::Silent`]) is decided here.
+    Outcomes {
+        /// The attempt.
+        attempt: AttemptId,
+        /// One outcome per event.
+        outcomes: Vec<Outcome>,
+    },
+    /// A read ended.
+    Read {
+        /// The read.
+        id: ReadId,
+        /// Its result.
+        chunk: Result<Chunk, StoreError>,
+    },
+    /// A load ended.
+    Loaded {
+        /// The load.
+        id: ReadId,
+        /// Requested positions.
+        positions: Vec<Position>,
+        /// Events found at them.
+        events: Result<Vec<Arc<LoggedEvent>>, StoreError>,
+    },
+}
+
+impl From<Reply> for Input {
+    fn from(reply: Reply) -> Input {
+        Input::Reply(reply)
+    }
 }

@@ -13,7 +13,7 @@ use super::lanes::LaneId;
 /// An output of the core.
 #[derive(Debug)]
 pub enum Output {
-    /// Send events in one attempt; reply with [`Input::Outcomes`](super::Input::Outcomes).
+    /// Send events in one attempt; reply with [`Reply::Outcomes`](super::Reply::Outcomes).
     Deliver {
         /// Id of the attempt.
         attempt: AttemptId,
@@ -22,9 +22,9 @@ pub enum Output {
         /// The events.
         events: Vec<Arc<LoggedEvent>>,
     },
-    /// Read from the log; reply with [`Input::Read`](super::Input::Read).
+    /// Read from the log; reply with [`Reply::Read`](super::Reply::Read).
     Read(Read),
-    /// Read single events; reply with [`Input::Loaded`](super::Input::Loaded).
+    /// Read single events; reply with [`Reply::Loaded`](super::Reply::Loaded).
     Load {
         /// Id of the load.
         id: ReadId,

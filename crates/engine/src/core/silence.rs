@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn when_nobody_answers_it_is_the_platforms_for_a_day() {
+    fn silence_of_all_hosts_is_the_platforms_problem_for_a_day() {
         let mut silences = Silences::default();
         silent(&mut silences, A, 10);
         for second in (20..24 * 3600).step_by(30) {

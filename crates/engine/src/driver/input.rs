@@ -1,15 +1,13 @@
 //! Inputs of the driver.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use domain::outcome::Outcome;
 use domain::subscription::Subscription;
-use domain::{LoggedEvent, PimId, Position};
+use domain::{PimId, Position};
 use store::{ChangeError, Chunk, StoreError, TenureError};
 
 use super::seen::Seen;
-use crate::core::{AttemptId, Read, ReadId};
+use crate::core::{Read, Reply};
 
 /// An input of the driver: a reply to a [`Request`](super::Request), or another occurrence.
 #[derive(Debug)]
@@ -43,29 +41,8 @@ pub enum Input {
         /// The view.
         seen: Seen,
     },
-    /// A read ended.
-    Read {
-        /// The read.
-        id: ReadId,
-        /// Its result.
-        chunk: Result<Chunk, StoreError>,
-    },
-    /// A load ended.
-    Loaded {
-        /// The load.
-        id: ReadId,
-        /// Requested positions.
-        positions: Vec<Position>,
-        /// Events found at them.
-        events: Result<Vec<Arc<LoggedEvent>>, StoreError>,
-    },
-    /// An attempt ended.
-    Outcomes {
-        /// The attempt.
-        attempt: AttemptId,
-        /// One outcome per event.
-        outcomes: Vec<Outcome>,
-    },
+    /// A reply for the core.
+    Reply(Reply),
     /// The save ended.
     Saved {
         /// Its result.
@@ -97,6 +74,12 @@ pub enum Input {
     Stop,
     /// A timer is due: see [`Driver::poll_timeout`](super::Driver::poll_timeout).
     Timeout,
+}
+
+impl From<Reply> for Input {
+    fn from(reply: Reply) -> Input {
+        Input::Reply(reply)
+    }
 }
 
 /// Result of trimming the log.

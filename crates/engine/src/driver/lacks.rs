@@ -12,11 +12,11 @@ const OVER_AFTER: Duration = Duration::from_secs(10);
 /// Lacks reported to the operator.
 #[derive(Debug, Default)]
 pub(super) struct Lacks {
-    told: Vec<Told>,
+    reported: Vec<Reported>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct Reported {
     lack: Lack,
     since: Timestamp,
     met_at: Timestamp,
@@ -25,32 +25,32 @@ struct Told {
 impl Lacks {
     /// Whether any lack is in force, or was recently.
     pub(super) fn any(&self) -> bool {
-        !self.told.is_empty()
+        !self.reported.is_empty()
     }
 
     /// Records the lacks now in force. Returns all shown ones, in order, if they have changed.
     pub(super) fn are(&mut self, lacks: &[Lack], now: Timestamp) -> Option<Vec<Lack>> {
-        let before = self.told.len();
+        let before = self.reported.len();
         for lack in lacks {
-            match self.told.iter_mut().find(|told| told.lack == *lack) {
-                Some(told) => told.met_at = now,
+            match self.reported.iter_mut().find(|reported| reported.lack == *lack) {
+                Some(reported) => reported.met_at = now,
                 None => {
                     tracing::error!(
                         %lack,
                         "{}; affected deliveries wait, and this does not count against destinations",
                         begins(*lack)
                     );
-                    self.told.push(Told { lack: *lack, since: now, met_at: now });
+                    self.reported.push(Reported { lack: *lack, since: now, met_at: now });
                 }
             }
         }
-        let mut changed = self.told.len() != before;
-        self.told.retain(|told| {
-            let goes_on = now.since(told.met_at) < OVER_AFTER;
+        let mut changed = self.reported.len() != before;
+        self.reported.retain(|reported| {
+            let goes_on = now.since(reported.met_at) < OVER_AFTER;
             if !goes_on {
-                let seconds = told.met_at.since(told.since).as_secs();
+                let seconds = reported.met_at.since(reported.since).as_secs();
                 tracing::info!(
-                    lack = %told.lack,
+                    lack = %reported.lack,
                     seconds,
                     "the missing resource is available again; deliveries continue"
                 );
@@ -59,7 +59,7 @@ impl Lacks {
             goes_on
         });
         changed.then(|| {
-            let mut lacks: Vec<Lack> = self.told.iter().map(|told| told.lack).collect();
+            let mut lacks: Vec<Lack> = self.reported.iter().map(|reported| reported.lack).collect();
             lacks.sort_unstable();
             lacks
         })

@@ -47,12 +47,12 @@ pub enum Request {
         /// The lane's read.
         read: Read,
     },
-    /// Read from the log for a lane: [`Input::Read`](super::Input::Read).
+    /// Read from the log for a lane: [`Reply::Read`](crate::core::Reply::Read).
     Read {
         /// The lane's read.
         read: Read,
     },
-    /// Read single events: [`Input::Loaded`](super::Input::Loaded).
+    /// Read single events: [`Reply::Loaded`](crate::core::Reply::Loaded).
     Load {
         /// Id of the load.
         id: ReadId,
@@ -61,7 +61,7 @@ pub enum Request {
         /// Their positions.
         positions: Vec<Position>,
     },
-    /// Send events in one attempt: [`Input::Outcomes`](super::Input::Outcomes).
+    /// Send events in one attempt: [`Reply::Outcomes`](crate::core::Reply::Outcomes).
     Deliver {
         /// Id of the attempt.
         attempt: AttemptId,

@@ -6,7 +6,7 @@ use domain::{LoggedEvent, Position};
 use store::{Chunk, Tail};
 
 use super::{Driver, Request};
-use crate::core::{self, Read};
+use crate::core::{Read, Reply};
 
 /// A view of the tail.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl Driver {
     /// Serves a lane's read from the tail, or from the log if the tail is incomplete.
     pub(super) fn seen_for(&mut self, read: Read, seen: Seen) {
         match seen.chunk(&read) {
-            Some(chunk) => self.tell(core::Input::Read { id: read.id, chunk: Ok(chunk) }),
+            Some(chunk) => self.tell(Reply::Read { id: read.id, chunk: Ok(chunk) }.into()),
             None => self.requests.push_back(Request::Read { read }),
         }
     }
@@ -50,24 +50,14 @@ impl Driver {
 
 #[cfg(test)]
 mod tests {
-    use domain::event::EventParts;
-    use domain::{Event, PimId, Timestamp};
+    use domain::{PimId, testing};
     use store::ReadLimit;
 
     use super::*;
     use crate::core::ReadId;
 
     fn event(position: u64) -> Arc<LoggedEvent> {
-        let parts = EventParts {
-            id: "id",
-            event_type: "com.akeneo.pim.v1.product.updated",
-            time: "2026-11-02T08:00:00Z",
-            extensions: "",
-            data: "{}",
-            product_identifier: None,
-        };
-        let (position, accepted_at) = (Position(position), Timestamp::EPOCH);
-        Arc::new(LoggedEvent { position, pim: PimId(1), accepted_at, event: Event::new(parts) })
+        Arc::new(testing::logged(position, testing::event("id", testing::UPDATED, "{}")))
     }
 
     /// A suspension is announced before the events accepted just before it are in the tail: counted from the tail, its

@@ -145,7 +145,7 @@ async fn any_refused_write_ends_the_driver() {
 
 /// Callers that wait for a change wait until the store could be notified.
 #[tokio::test]
-async fn others_are_told_again_what_is_in_effect_after_the_store_failed() {
+async fn the_version_in_effect_is_reported_again_after_a_failure() {
     let mut driver = driver(&subscription(&[UPDATED]));
     requests(&mut driver);
     let failed = StoreError::Unavailable("not now".to_owned());

@@ -10,66 +10,40 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination, PubsubDestination};
-use domain::event::EventParts;
+use domain::destination::Destination;
 use domain::log_entry::{Action, LogBody, LogOrder, LogQuery};
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
-use domain::subscriber::{Confirmation, Contact, Subscriber, SubscriberStatus};
-use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Clock, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
+use domain::subscription::{Selection, Subscription, SubscriptionStatus};
+use domain::testing::{self, UPDATED};
+use domain::{Clock, Event, EventType, PimId, Position, SubscriptionId};
 use engine::attempts::AttemptOutcome;
 use engine::{Engine, Settings};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sinks::heard::Heard;
 use sinks::{Delivery, Sink};
+use store::conformance::sample;
 use store::memory::MemoryStore;
 use store::{Change, Entries, EventLog, Ledger, Outbox, Put, Scope, Shard, Shards, Store, Subscriptions};
 
 const PIM: PimId = PimId(1);
-const UPDATED: &str = "com.akeneo.pim.v1.product.updated";
 
 fn event(id: &str) -> Event {
-    Event::new(EventParts {
-        id,
-        event_type: UPDATED,
-        time: "2026-11-02T08:00:00Z",
-        extensions: "",
-        data: r#"{"product":{"uuid":"u"},"author":{"identifier":"julia","type":"user"}}"#,
-        product_identifier: None,
-    })
+    let data = r#"{"product":{"uuid":"u"},"author":{"identifier":"julia","type":"user"}}"#;
+    testing::event(id, UPDATED, data)
+}
+
+fn to(destination: Destination, events: &[&str]) -> Subscription {
+    let events = events.iter().map(|name| EventType::new(name)).collect();
+    Subscription { selection: Selection { events, filter: None }, ..testing::subscription(destination) }
 }
 
 fn subscription(events: &[&str]) -> Subscription {
-    let Ok(url) = EndpointUrl::parse("https://receiver.example/hook", false) else { panic!("a good URL") };
-    Subscription {
-        id: SubscriptionId::generate(),
-        subscriber_id: SubscriberId::generate(),
-        pim: PIM,
-        client_id: ClientId("client".into()),
-        selection: Selection { events: events.iter().map(|name| EventType::new(name)).collect(), filter: None },
-        past_selections: Vec::new(),
-        destination: Destination::Https(HttpsDestination {
-            url,
-            primary: Secret::new("secret"),
-            secondary: None,
-            headers: CustomHeaders::default(),
-        }),
-        send_product_identifier: false,
-        options: Options::default(),
-        status: SubscriptionStatus::Active,
-        status_since: Position::FIRST,
-        generation: 0,
-        revision: 0,
-        created_at: Clock::system().wall(),
-        updated_at: Clock::system().wall(),
-    }
+    to(testing::https("https://receiver.example/hook"), events)
 }
 
 fn topic_subscription(events: &[&str]) -> Subscription {
-    let topic =
-        PubsubDestination { project_id: "project".into(), topic_id: "topic".into(), headers: CustomHeaders::default() };
-    Subscription { destination: Destination::Pubsub(topic), ..subscription(events) }
+    to(testing::pubsub("topic"), events)
 }
 
 /// Answers each attempt as set by the test, and records the events.
@@ -114,31 +88,7 @@ impl Sink for TestSink {
 }
 
 async fn create(store: &MemoryStore, subscription: &Subscription) -> u64 {
-    let subscriber = Subscriber {
-        id: subscription.subscriber_id,
-        owner: subscription.owner(),
-        name: "A subscriber".into(),
-        contact: Contact {
-            technical_email: "tech@example.com".into(),
-            email: true,
-            webhook: false,
-            webhook_url: None,
-            webhook_secret: None,
-        },
-        confirmation: Confirmation::default(),
-        status: SubscriberStatus::Active,
-        revision: 0,
-        created_at: Clock::system().wall(),
-        updated_at: Clock::system().wall(),
-    };
-    let change = Change {
-        subscriber: Some(Put::New(subscriber)),
-        subscriber_limit: 20,
-        subscriptions: vec![Put::New(subscription.clone())],
-        subscription_limit: 20,
-        ..Change::default()
-    };
-    store.change(change).await.unwrap().version
+    sample::create(store, subscription.clone()).await.version
 }
 
 async fn change(store: &MemoryStore, id: SubscriptionId, edit: impl FnOnce(&mut Subscription)) -> u64 {
@@ -273,7 +223,7 @@ async fn a_restart_goes_on_where_it_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_platform_suspends_once_and_tells_what_it_dropped() {
+async fn the_platform_suspends_once_and_reports_dropped_events() {
     let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
     let subscription = subscription(&[UPDATED]);
     create(&store, &subscription).await;
@@ -315,11 +265,11 @@ async fn the_platform_suspends_once_and_tells_what_it_dropped() {
     let latest = failed.event_id.as_deref().expect("the latest event");
     assert!(sink.ids(subscription.id).iter().any(|id| id == latest), "{latest} was not sent");
     let dropped = format!("{} events were dropped", 300 - sent);
-    let told = entries.iter().any(|entry| match &entry.body {
+    let reported = entries.iter().any(|entry| match &entry.body {
         LogBody::FailedDelivery(failure) => failure.message.starts_with(&dropped),
         LogBody::Action(_) | LogBody::Refused(_) => false,
     });
-    assert!(told, "{sent} sent, no entry says {dropped:?}: {entries:#?}");
+    assert!(reported, "{sent} sent, no entry says {dropped:?}: {entries:#?}");
     append(&store, numbered(300..310)).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(sink.ids(subscription.id).len(), sent, "sent after the suspension");
@@ -348,7 +298,7 @@ async fn a_hanging_destination_changes_nothing_for_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_lane_needs_is_deleted() {
+async fn unneeded_events_are_deleted() {
     let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
     let subscription = subscription(&[UPDATED]);
     create(&store, &subscription).await;

@@ -45,18 +45,18 @@ async fn dropped(store: &MemoryStore, of: &Subscription) -> Vec<(ErrorReason, St
         end_time: None,
     };
     let entries = store.entries(&of.owner(), &query).await.unwrap().entries;
-    let told = entries.into_iter().filter_map(|entry| match entry.body {
+    let reported = entries.into_iter().filter_map(|entry| match entry.body {
         LogBody::FailedDelivery(failure) if failure.message.contains("dropped") => {
             Some((failure.reason, failure.message))
         }
         _ => None,
     });
-    told.collect()
+    reported.collect()
 }
 
 /// Held events are dropped, oldest first, before a producer is rejected or an active subscription loses events.
 #[tokio::test(start_paused = true)]
-async fn what_is_held_gives_way_when_the_log_is_nearly_full() {
+async fn held_events_give_way_when_the_log_is_nearly_full() {
     let (store, sink) = (small(), Arc::new(TestSink::default()));
     let mut held = subscription(&[UPDATED]);
     held.options.hold = true;
@@ -68,13 +68,13 @@ async fn what_is_held_gives_way_when_the_log_is_nearly_full() {
     let taken = append_for(&store, 900).await;
     assert!(taken.iter().all(|taken| *taken), "a producer was sent away");
     until("all delivered", async || sink.ids(active.id).len() == taken.len()).await;
-    let told = dropped(&store, &held).await;
+    let reported = dropped(&store, &held).await;
     assert!(
-        !told.is_empty()
-            && told.iter().all(|(reason, message)| {
+        !reported.is_empty()
+            && reported.iter().all(|(reason, message)| {
                 *reason == ErrorReason::SubscriptionSuspended && message.contains("nearly full")
             }),
-        "{told:?}"
+        "{reported:?}"
     );
     assert_eq!(dropped(&store, &active).await, []);
     change(&store, held.id, |it| it.status = SubscriptionStatus::Active).await;
@@ -87,7 +87,7 @@ async fn what_is_held_gives_way_when_the_log_is_nearly_full() {
 /// Without held events, a topic that accepts nothing is suspended before its time limit; such a topic of another PIM
 /// continues to wait.
 #[tokio::test(start_paused = true)]
-async fn a_topic_that_takes_nothing_gives_way_when_the_log_is_nearly_full() {
+async fn a_topic_that_accepts_nothing_gives_way_when_the_log_is_nearly_full() {
     let (store, sink) = (small(), Arc::new(TestSink::default()));
     let topic = topic_subscription(&[UPDATED]);
     let elsewhere = Subscription { pim: PimId(2), ..topic_subscription(&[UPDATED]) };

@@ -67,12 +67,12 @@ impl Bridge {
 
     /// Starts to record the entities mentioned by a PIM's requests: the REST API's response may be older.
     pub(crate) fn watch(&self, pim: PimId) {
-        self.told.lock().insert(pim, HashSet::new());
+        self.reported.lock().insert(pim, HashSet::new());
     }
 
     /// Ends [`Bridge::watch`].
     pub(crate) fn unwatch(&self, pim: PimId) {
-        self.told.lock().remove(&pim);
+        self.reported.lock().remove(&pim);
     }
 
     /// Records the progress of reconciliation.
@@ -106,8 +106,8 @@ impl Bridge {
         }
         let turn = Arc::clone(self.turns.lock().entry(pim.id).or_default());
         let _turn = turn.lock().await;
-        let told = self.told.lock().remove(&pim.id).unwrap_or_default();
-        entities.retain(|entity| !told.contains(&entity.notice.entity.snapshot()));
+        let reported = self.reported.lock().remove(&pim.id).unwrap_or_default();
+        entities.retain(|entity| !reported.contains(&entity.notice.entity.snapshot()));
         let entities = Arc::new(entities);
         let mut known = HashSet::new();
         for _ in 0..MAX_ROUNDS {
@@ -171,9 +171,9 @@ impl Work {
         let missed = match (&mut notice.state, &held.state) {
             // Whether it differs is unknown: its time of change decides.
             (Err(_), old) => {
-                let told = uncompared.get(&key) == Some(&notice.updated);
+                let reported = uncompared.get(&key) == Some(&notice.updated);
                 let known = old.as_ref().and_then(State::updated_at);
-                !told && !matches!((entity.updated, known), (Some(updated), Some(known)) if updated <= known)
+                !reported && !matches!((entity.updated, known), (Some(updated), Some(known)) if updated <= known)
             }
             (Ok(new), Some(old)) if new.is_older_than(old) => false,
             (Ok(new), Some(old)) => {

@@ -48,8 +48,8 @@ mod tests {
         uncompared
             .remember(PimId(1), &[(key(1), Some("a".to_owned())), (key(1), Some("b".to_owned())), (key(2), None)]);
         uncompared.remember(PimId(2), &[(key(3), None)]);
-        let told = uncompared.of(PimId(1));
-        assert_eq!((told.len(), &told[&key(1)], &told[&key(2)]), (2, &Some("b".to_owned()), &None));
+        let reported = uncompared.of(PimId(1));
+        assert_eq!((reported.len(), &reported[&key(1)], &reported[&key(2)]), (2, &Some("b".to_owned()), &None));
         let many: Vec<_> = (0..AT_MOST + 5).map(|name| (key(name), None)).collect();
         uncompared.remember(PimId(1), &many);
         assert!(uncompared.of(PimId(1)).len() <= AT_MOST);

@@ -129,7 +129,7 @@ async fn a_clock_that_was_wrong_delays_nothing_beyond_its_longest_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_sent_within_the_hour_counts_after_a_restart() {
+async fn emails_of_the_last_hour_count_after_a_restart() {
     let (now, wall) = (Instant::now(), Timestamp::EPOCH + 1000 * HOUR);
     let mut kept = vec![email(1, "a")];
     kept.extend((2..=7).map(|number| Outgoing { sent_at: Some(wall), ..email(number, "b") }));
@@ -140,7 +140,7 @@ async fn what_was_sent_within_the_hour_counts_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_outbox_has_dropped_is_forgotten_and_its_place_is_not_lost() {
+async fn dropped_rows_are_forgotten_and_their_slots_reused() {
     let (mut plan, now) = (plan(), Instant::now());
     let few = FEW as u64;
     (1..few).for_each(|number| plan.add(&webhook(number, "https://hostile.example"), now));

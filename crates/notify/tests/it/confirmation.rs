@@ -32,7 +32,7 @@ async fn answer(world: &World) {
 }
 
 #[tokio::test]
-async fn there_is_one_question_and_nothing_else_until_it_is_answered() {
+async fn an_unconfirmed_address_gets_one_question_only() {
     let Some(server) = MailServer::start("none", "") else { return };
     let world = World::new(contact(true, None)).await;
     let notifier = start(&world, &server);

@@ -138,7 +138,7 @@ async fn an_email_stands_in_for_a_webhook_that_does_not_take_it() {
 }
 
 #[tokio::test]
-async fn what_waits_survives_a_restart_and_goes_out_once_there_is_a_server() {
+async fn pending_emails_survive_a_restart_and_are_sent_once_there_is_a_server() {
     let Some(server) = MailServer::start("none", "") else { return };
     let world = World::new(contact(true, None)).await;
     let without = world.start(None, settings());

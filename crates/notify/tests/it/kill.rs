@@ -74,7 +74,7 @@ async fn suspend_another(store: &SqliteStore, receiver: &Receiver) {
 }
 
 #[tokio::test]
-async fn nothing_in_the_file_shows_where_notifications_go() {
+async fn addresses_of_notifications_are_sealed() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let (_, subscription) = make(&store, contact(false, Some("https://hidden-place.example/hook"))).await;

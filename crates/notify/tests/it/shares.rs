@@ -17,7 +17,7 @@ use crate::receiver::{Receiver, Say};
 use crate::world::{World, client_with, contact, make, resume, settings, suspend, suspend_for, until};
 
 #[tokio::test]
-async fn two_hundred_notifications_to_a_hanging_webhook_delay_nobody_else() {
+async fn two_hundred_notifications_to_a_hanging_webhook_delay_no_other() {
     let (slow, quick) = (Receiver::start(&[Say::Hang; 600]).await, Receiver::start(&[]).await);
     let world = World::new(contact(false, Some(&slow.url()))).await;
     let (_, other) = make(world.store.as_ref(), contact(false, Some(&quick.url()))).await;
@@ -52,7 +52,7 @@ async fn silent_names() -> (u16, Arc<Mutex<HashSet<Vec<u8>>>>) {
 }
 
 #[tokio::test]
-async fn names_that_nobody_resolves_hold_up_no_other_tenants_webhook() {
+async fn unresolvable_names_delay_no_other_tenants_webhook() {
     let (port, asked) = silent_names().await;
     let folder = tempfile::tempdir().unwrap();
     let [resolv_conf, hosts] = ["resolv.conf", "hosts"].map(|name| folder.path().join(name));

@@ -63,7 +63,7 @@ async fn check(says: &[Say], calls: usize, falls_back: bool) {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_three_times() {
+async fn temporary_failures_are_retried_three_times() {
     use Say::{Close, Hang, Status};
     check(&[Status(503), Status(204)], 2, false).await;
     check(&[Status(500), Status(429), Status(200)], 3, false).await;
@@ -73,7 +73,7 @@ async fn what_may_pass_is_tried_three_times() {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_is_final() {
+async fn permanent_failures_are_final() {
     for status in [301, 302, 307, 400, 401, 404, 410, 422] {
         check(&[Say::Status(status)], 1, true).await;
     }
@@ -129,7 +129,7 @@ async fn http_only_where_the_operator_allows_it() {
 }
 
 #[tokio::test]
-async fn each_change_is_told_once_and_in_spite_of_a_deleted_subscriber() {
+async fn each_change_is_notified_once_even_if_the_subscriber_is_deleted() {
     let receiver = Receiver::start(&[]).await;
     let world = World::new(contact(false, Some(&receiver.url()))).await;
     let mut stored = world.subscription.clone();
@@ -149,8 +149,8 @@ async fn each_change_is_told_once_and_in_spite_of_a_deleted_subscriber() {
     let notifier = world.start(None, settings());
     world.all_sent().await;
     notifier.stop().await;
-    let told = |kind: &str| receiver.got().iter().filter(|request| request.body.contains(kind)).count();
-    assert_eq!((told("suspended.system"), told("subscription.resumed"), receiver.got().len()), (3, 3, 6));
+    let reported = |kind: &str| receiver.got().iter().filter(|request| request.body.contains(kind)).count();
+    assert_eq!((reported("suspended.system"), reported("subscription.resumed"), receiver.got().len()), (3, 3, 6));
 }
 
 #[tokio::test]

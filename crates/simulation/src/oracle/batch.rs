@@ -92,7 +92,7 @@ impl Oracle {
                 }
                 Outcome::Refused(_) => {
                     item.state = State::Failed;
-                    lane.failures_told += 1;
+                    lane.failures_reported += 1;
                     lane.window.push((now, false));
                     continue;
                 }
@@ -114,13 +114,13 @@ impl Oracle {
         let lost_patience = failed && self.took_nothing(index, now);
         if let Some(reason) = broken {
             let lane = &mut self.lanes[index];
-            lane.failures_told += 1;
+            lane.failures_reported += 1;
             if reason != ErrorReason::DestinationForbidden {
                 lane.window.push((now, false));
             }
         }
         let positions: Vec<u64> = ended.iter().map(|(position, _)| *position).collect();
-        self.give_up_what_is_too_old(index, &positions);
+        self.give_up_expired(index, &positions);
         self.look_ahead(index, &positions);
         self.back_off(index, &positions, delivered, failed || broken.is_some(), now);
         if let Some(back) = &mut self.lanes[index].back {
@@ -131,7 +131,7 @@ impl Oracle {
     }
 
     /// A destination responded: silent batches are retried at once.
-    pub(super) fn somebody_answered(&mut self) {
+    pub(super) fn host_answered(&mut self) {
         for back in self.lanes.iter_mut().filter_map(|lane| lane.back.as_mut()).filter(|back| back.silent) {
             back.until = Timestamp::EPOCH;
         }
@@ -141,24 +141,25 @@ impl Oracle {
     fn took_nothing(&mut self, index: usize, now: Timestamp) -> bool {
         let (lane, settings) = (&mut self.lanes[index], &self.settings);
         let Some(unfed) = &mut lane.unfed else {
-            lane.failures_told += 1;
+            lane.failures_reported += 1;
             lane.window.push((now, false));
-            lane.unfed = Some(Unfed { tried_for: Duration::ZERO, told_at: Duration::ZERO, untold: 0, last: Some(now) });
+            lane.unfed =
+                Some(Unfed { tried_for: Duration::ZERO, reported_at: Duration::ZERO, unreported: 0, last: Some(now) });
             return false;
         };
         // Time without anything to try does not count towards the patience.
         let since = unfed.last.map_or(Duration::ZERO, |last| now.since(last)).min(3 * settings.longest_backoff);
         unfed.tried_for += since;
         unfed.last = Some(now);
-        unfed.untold += 1;
+        unfed.unreported += 1;
         let minutes = |duration: Duration| duration.as_secs() / 60;
-        let next = if minutes(unfed.told_at) < 10 { 10 } else { (minutes(unfed.told_at) / 60 + 1) * 60 };
+        let next = if minutes(unfed.reported_at) < 10 { 10 } else { (minutes(unfed.reported_at) / 60 + 1) * 60 };
         let lost = unfed.tried_for >= settings.topic_patience;
         if minutes(unfed.tried_for) >= next {
-            unfed.told_at = unfed.tried_for;
-            lane.failures_told += std::mem::take(&mut unfed.untold);
+            unfed.reported_at = unfed.tried_for;
+            lane.failures_reported += std::mem::take(&mut unfed.unreported);
         } else if lost {
-            lane.failures_told += std::mem::take(&mut unfed.untold);
+            lane.failures_reported += std::mem::take(&mut unfed.unreported);
         }
         lost
     }
@@ -198,7 +199,7 @@ impl Oracle {
     }
 
     /// Events that became too old in flight are over now, unless they wait.
-    pub(super) fn give_up_what_is_too_old(&mut self, index: usize, ended: &[u64]) {
+    pub(super) fn give_up_expired(&mut self, index: usize, ended: &[u64]) {
         let lane = &mut self.lanes[index];
         for position in ended.iter().filter(|position| **position < lane.expired_before) {
             match lane.items.get_mut(position) {
@@ -208,7 +209,7 @@ impl Oracle {
                 Some(item) if item.loose => lane.failures_lost += 1,
                 Some(item) => {
                     item.state = State::Failed;
-                    lane.failures_told += 1;
+                    lane.failures_reported += 1;
                 }
                 None => {}
             }

@@ -28,7 +28,7 @@ impl Oracle {
             }
         }
         if stored.destination != lane.stored.destination {
-            lane.durable.forget_what_was_learnt();
+            lane.durable.forget_destination();
         }
         if stored.options.hold != lane.stored.options.hold && !stored.status.is_active() {
             lane.toggled = true;
@@ -137,13 +137,13 @@ impl Lane {
             last_sent: None,
             recently_sent: Default::default(),
             pause_until: Timestamp::EPOCH,
-            failures_told: 0,
+            failures_reported: 0,
             failures_lost: 0,
             suspensions: 0,
             may_count: 0,
             ordered_from: u64::MAX,
             toggled: false,
-            drops_told: 0,
+            drops_reported: 0,
             forgotten_before: 0,
             passed_by: Vec::new(),
             resumed: (0, 0),

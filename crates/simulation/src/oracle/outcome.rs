@@ -33,20 +33,20 @@ impl Oracle {
             let outcome = outcomes.get(place).unwrap_or(&none);
             any = true;
             item.in_flight = None;
-            item.told_at = true_now;
+            item.reported_at = true_now;
             if same_lane {
                 lane.in_flight -= 1;
             }
             if item.late || !same_lane || lane.stopped {
                 let delivered = *outcome == Outcome::Delivered;
                 item.state = if delivered { State::Delivered } else { State::Failed };
-                lane.failures_told += u64::from(!delivered);
+                lane.failures_reported += u64::from(!delivered);
             } else if elsewhere {
                 match outcome {
                     Outcome::Delivered => item.state = State::Delivered,
                     // It is sent to the new destination as if untried.
                     Outcome::Failed(_) | Outcome::Silent(_) | Outcome::Refused(_) | Outcome::Broken(_) => {
-                        lane.failures_told += 1
+                        lane.failures_reported += 1
                     }
                     Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
                 }
@@ -63,13 +63,13 @@ impl Oracle {
             lane.under_way -= 1;
         }
         if outcomes.contains(&Outcome::Delivered) {
-            self.somebody_answered();
+            self.host_answered();
         }
         match ended[..] {
             [] => None,
             _ if elsewhere => {
                 if made.batch {
-                    self.give_up_what_is_too_old(index, &made.positions);
+                    self.give_up_expired(index, &made.positions);
                 }
                 self.look_ahead(index, &made.positions);
                 None
@@ -121,7 +121,7 @@ impl Oracle {
                 return None;
             }
         }
-        lane.failures_told += 1;
+        lane.failures_reported += 1;
         if reason != Some(SuspensionReason::Destination(ErrorReason::DestinationForbidden)) {
             lane.window.push((now, false));
         }

@@ -51,8 +51,8 @@ impl Oracle {
         lane.unfed = durable.unfed.map(|unfed| super::Unfed { last: None, ..unfed });
         lane.back = durable.back.map(|back| Back { positions: None, until: domain::Timestamp::EPOCH, ..back });
         // Unsaved reports are lost with the process, and happen again.
-        lane.failures_lost += lane.failures_told - durable.failures;
-        lane.failures_told = durable.failures;
+        lane.failures_lost += lane.failures_reported - durable.failures;
+        lane.failures_reported = durable.failures;
         let stored = lane.stored.clone();
         let elsewhere = durable.destination.as_ref().is_some_and(|to| *to != stored.destination.to_string());
         let keeps = matches!(stored.status, SubscriptionStatus::Suspended(_)) && stored.options.hold;
@@ -106,21 +106,21 @@ impl Oracle {
                 continue;
             }
             let again = beyond || found.is_some();
-            let told = matches!(item.state, State::Delivered | State::Failed | State::Retry);
+            let reported = matches!(item.state, State::Delivered | State::Failed | State::Retry);
             if again && item.state.is_settled() {
                 // On a resume, the store forgets which events of a batch were accepted.
-                let bounded = item.told_at + CURSOR_LAGS >= saved_at
+                let bounded = item.reported_at + CURSOR_LAGS >= saved_at
                     || were_ahead.contains_key(position) && durable.destination.is_none();
                 hold(Property::DuplicatesAreBounded, bounded, || {
                     format!(
                         "subscription {index}: event {position} was settled at {}, saved at {saved_at}, and will be \
                          sent again (cursor {cursor}, {found:?})",
-                        item.told_at
+                        item.reported_at
                     )
                 })?;
                 item.repeated = true;
             }
-            if item.state == State::Retry && item.told_at < saved_at {
+            if item.state == State::Retry && item.reported_at < saved_at {
                 // If its body could not be loaded when due, it is due again one second later.
                 let due = |found: &Exception| found.due_at >= item.due_at && found.due_at <= item.due_at + LOADED_LATE;
                 let kept = found.is_some_and(|found| found.failures == item.failures && due(found));
@@ -146,7 +146,7 @@ impl Oracle {
                         Some(found.first_tried_at).filter(|at| *at > domain::Timestamp::EPOCH && !afresh);
                 }
                 None => {
-                    item.repeated |= told;
+                    item.repeated |= reported;
                     item.state = State::Owed;
                     item.failures = 0;
                     item.first_tried_at = None;
@@ -156,7 +156,7 @@ impl Oracle {
         // Uncounted drops are not reported after a crash if the ledger no longer shows them: a resume makes the store
         // forget the drops of the suspension before it, and a cursor passes expired events before those are counted.
         let sure = |item: &Item| matches!(item.state, State::Dropped | State::Expired) && !item.optional;
-        if lane.drops_told < lane.items.values().filter(|item| sure(item)).count() as u64 {
+        if lane.drops_reported < lane.items.values().filter(|item| sure(item)).count() as u64 {
             for (position, item) in lane.items.iter_mut().filter(|(_, item)| sure(item)) {
                 if item.state == State::Expired || *position < lane.forgotten_before {
                     item.optional = true;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use domain::LoggedEvent;
 use domain::outcome::{ErrorReason, Failure, Lack, Outcome, SuspensionReason};
 use domain::subscription::Subscription;
-use engine::core::AttemptId;
-use engine::driver::Input;
+use engine::core::{AttemptId, Reply};
 
 use super::{Attempt, Sent, Step, World};
 use crate::mutation::Mutation;
@@ -140,16 +139,16 @@ impl World {
         let unsure = self.oracle.stepped_back && !matches!(follows, Some(SuspensionReason::Destination(_)));
         // Nothing is decided while the process stops; the next failure after the restart decides.
         let follows = follows.filter(|_| !unsure && self.stopping_since.is_none());
-        let failures = self.oracle.lanes[lane].failures_told;
+        let failures = self.oracle.lanes[lane].failures_reported;
         self.note(|| {
             let ended = verdict_of(&outcomes, &[]);
             format!("#{number} ended: {ended}, follows {follows:?}; {lane} has {failures} failures")
         });
-        let told = self.tamper_with_outcomes(outcomes, &judged);
+        let reported = self.tamper_with_outcomes(outcomes, &judged);
         // The suspension has to come within this turn: the flag marks it as expected, then as made.
         self.oracle.lanes[lane].halted |= follows.is_some();
         let suspensions = self.suspensions_asked;
-        self.tell(Input::Outcomes { attempt: id, outcomes: told })?;
+        self.tell(Reply::Outcomes { attempt: id, outcomes: reported }.into())?;
         let came = self.suspensions_asked > suspensions;
         let awaited = follows.is_some() && !self.mutated(Mutation::LoseSuspension);
         hold(Property::SuspendsByTheRule, came == awaited || unsure || self.mutated(Mutation::LoseSuspension), || {
@@ -196,7 +195,7 @@ impl World {
     /// Deliveries of an attempt are reported to the engine before its end (a planted fault).
     pub(super) fn ended_early(&mut self, number: u64, events: usize) -> Check {
         let Some(attempt) = self.attempts.get(&number).map(|attempt| attempt.id) else { return Ok(()) };
-        self.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Delivered; events] })
+        self.tell(Reply::Outcomes { attempt, outcomes: vec![Outcome::Delivered; events] }.into())
     }
 }
 

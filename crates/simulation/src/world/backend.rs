@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{LogId, PimId, Position};
-use engine::core::{Floors, Read, ReadId, Suspend};
+use engine::core::{Floors, Read, ReadId, Reply, Suspend};
 use engine::driver::{Input, Trimmed};
 use engine::{suspension, work};
 use store::{Change, EventLog, ReadLimit, Scope, Shard, Subscriptions};
@@ -60,7 +60,7 @@ impl World {
             chunk.events.remove(0);
         }
         let takes = self.store_takes();
-        self.answer(takes, Input::Read { id: read.id, chunk });
+        self.answer(takes, Reply::Read { id: read.id, chunk }.into());
     }
 
     pub(super) fn load(&mut self, id: ReadId, pim: PimId, positions: Vec<Position>) {
@@ -69,7 +69,7 @@ impl World {
             false => at_once(work::load(&self.store, pim, &positions)),
         };
         let takes = self.store_takes();
-        self.answer(takes, Input::Loaded { id, positions, events });
+        self.answer(takes, Reply::Loaded { id, positions, events }.into());
     }
 
     pub(super) fn prepare_suspension(&mut self, number: u64, wanted: &Suspend) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::outcome::SuspensionReason;
 use domain::subscription::Subscription;
 use domain::{Now, Position, Timestamp};
-use engine::core::Suspend;
+use engine::core::{Reply, Suspend};
 use engine::driver::{Driver, End, Input, Request, Seen};
 use store::{EventLog, Shard, Shards};
 
@@ -85,7 +85,7 @@ impl World {
 
     /// Passes an input to the driver after a delay, if the process is still the same.
     pub(super) fn answer(&mut self, after: u64, input: Input) {
-        self.schedule(after, Step::Told(self.run, input));
+        self.schedule(after, Step::Reported(self.run, input));
     }
 
     /// An answer arrives.
@@ -108,10 +108,10 @@ impl World {
                     self.note(|| format!("events before {:?} expired: {expired:?}", trimmed.expired));
                 }
             }
-            Input::Read { chunk, .. } => {
+            Input::Reply(Reply::Read { chunk, .. }) => {
                 self.note(|| format!("read: {:?}", chunk.as_ref().map(|chunk| (chunk.events.len(), chunk.next))));
             }
-            Input::Loaded { positions, events, .. } => {
+            Input::Reply(Reply::Loaded { positions, events, .. }) => {
                 self.note(|| format!("loaded: {positions:?}, {:?} found", events.as_ref().map(Vec::len)));
             }
             Input::Saved { result } => self.note(|| format!("saved: {result:?}")),

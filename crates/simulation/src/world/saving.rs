@@ -103,8 +103,8 @@ impl World {
                 let current = stored == lane.generation;
                 let taken = lane.generation >= self.oracle.lanes[index].began_in && lane.generation <= stored;
                 self.oracle.saved(index, asked, taken, current && lane.memory.is_some());
-                let told = lane.entries.iter().filter_map(|entry| drop_count(&entry.body));
-                self.oracle.lanes[index].drops_told += told.sum::<u64>();
+                let reported = lane.entries.iter().filter_map(|entry| drop_count(&entry.body));
+                self.oracle.lanes[index].drops_reported += reported.sum::<u64>();
                 if self.plan.mutation == Some(Mutation::IgnoreGenerationOnSave) {
                     lane.generation = stored;
                 }
@@ -133,11 +133,11 @@ fn shown(lane: &store::LaneSave) -> String {
     let exceptions = lane.exceptions.iter().map(|one| format!("{}:{:?}{}", one.position, one.kind, one.failures));
     let exceptions: Vec<_> = exceptions.collect();
     let dropped: Vec<_> = lane.entries.iter().filter_map(|entry| drop_count(&entry.body)).collect();
-    let told: u64 =
+    let reported: u64 =
         lane.entries.iter().filter(|entry| drop_count(&entry.body).is_none()).map(|entry| entry.count).sum();
     let number = lane.subscription.0.as_u128() - 1;
     let (generation, cursor, settled) = (lane.generation, lane.cursor.map(|cursor| cursor.0), &lane.settled);
-    format!("{number}.{generation}: {cursor:?} {exceptions:?} settled {settled:?} dropped {dropped:?} told {told}")
+    format!("{number}.{generation}: {cursor:?} {exceptions:?} settled {settled:?} dropped {dropped:?} told {reported}")
 }
 
 /// The number in an entry about a dropped backlog.

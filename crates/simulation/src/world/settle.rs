@@ -51,7 +51,7 @@ impl World {
         self.play_until(self.time + pause + trims)?;
         self.every_event_ends()?;
         self.retries_are_on_time(resumed)?;
-        self.owners_are_told()?;
+        self.owners_are_notified()?;
         self.unneeded_is_freed()?;
         for index in 0..self.oracle.lanes.len() {
             self.status_is_true(index)?;
@@ -83,7 +83,7 @@ impl World {
         hold(Property::RetriesAreOnTime, !held_up, || "the world did not settle".to_owned())
     }
 
-    fn owners_are_told(&self) -> Check {
+    fn owners_are_notified(&self) -> Check {
         let waiting = at_once(self.store.notifications(Shard::FIRST, None, usize::MAX)).unwrap_or_default();
         for (index, lane) in self.oracle.lanes.iter().enumerate() {
             let entries = self.entries(index);
@@ -102,10 +102,10 @@ impl World {
             let failures = entries.iter().filter(|entry| matches!(entry.body, LogBody::FailedDelivery(_)));
             let (dropped, failures): (Vec<&LogEntry>, Vec<&LogEntry>) =
                 failures.partition(|entry| drop_count(&entry.body).is_some());
-            let told: u64 = failures.iter().map(|entry| entry.count).sum();
-            let most = lane.failures_told + lane.failures_lost;
-            hold(Property::FailuresAreTold, (lane.failures_told..=most).contains(&told), || {
-                format!("subscription {index}: {} to {most} failures, {told} told", lane.failures_told)
+            let reported: u64 = failures.iter().map(|entry| entry.count).sum();
+            let most = lane.failures_reported + lane.failures_lost;
+            hold(Property::FailuresAreReported, (lane.failures_reported..=most).contains(&reported), || {
+                format!("subscription {index}: {} to {most} failures, {reported} told", lane.failures_reported)
             })?;
             let counted: u64 =
                 dropped.iter().filter_map(|entry| drop_count(&entry.body).map(|dropped| dropped * entry.count)).sum();

@@ -2,16 +2,12 @@
 
 use std::collections::VecDeque;
 
-use domain::destination::{
-    CustomHeaders, Destination, EndpointUrl, HttpsDestination, KafkaDestination, PubsubDestination, SaslAuth,
-    SaslMechanism,
-};
-use domain::event::EventParts;
+use domain::destination::{CustomHeaders, Destination, KafkaDestination, SaslAuth, SaslMechanism};
 use domain::filter::Filter;
-use domain::pim::{Pim, Provenance, TokenCheck};
-use domain::subscriber::{Confirmation, Contact, Owner, Subscriber, SubscriberStatus};
-use domain::subscription::{Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId};
+use domain::pim::Pim;
+use domain::subscriber::Subscriber;
+use domain::subscription::{Selection, Subscription};
+use domain::{Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, testing};
 use store::memory::{MemorySettings, MemoryStore};
 use store::{Change, EventLog, Pims, Put, ReadLimit, Scope, Shard, Shards, Subscriptions};
 use uuid::Uuid;
@@ -88,20 +84,7 @@ impl World {
 
     fn set_up(&mut self) {
         for pim in 1..=self.plan.pims {
-            let name = format!("pim-{pim}");
-            let pim = Pim {
-                id: PimId(pim),
-                url: format!("https://{name}.example"),
-                url_key: format!("https://{name}.example"),
-                name,
-                keys: Vec::new(),
-                token_check: TokenCheck::Static,
-                static_tokens: Vec::new(),
-                events_api_secret: None,
-                provenance: Provenance::default(),
-                created_at: self.now(),
-                revision: 0,
-            };
+            let pim = Pim { created_at: self.now(), ..testing::pim(&format!("pim-{pim}")) };
             at_once(self.store.add_pim(pim)).unwrap_or_else(|error| panic!("a new PIM was refused: {error}"));
         }
         for subscription in self.plan.subscriptions.clone() {
@@ -125,41 +108,17 @@ impl World {
         self.next_subscription += 1;
         let number = self.next_subscription;
         let now = self.now();
-        let (pim, client_id) = (PimId(plan.pim), ClientId("client".to_owned()));
-        let subscriber = Subscriber {
-            id: SubscriberId(Uuid::from_u128(number << 64)),
-            owner: Owner { pim, client_id: client_id.clone() },
-            name: "an app".to_owned(),
-            contact: Contact {
-                technical_email: "contact@example.com".to_owned(),
-                email: true,
-                webhook: false,
-                webhook_url: None,
-                webhook_secret: None,
-            },
-            confirmation: Confirmation::default(),
-            status: SubscriberStatus::Active,
-            revision: 0,
-            created_at: now,
-            updated_at: now,
-        };
         let subscription = Subscription {
             id: SubscriptionId(Uuid::from_u128(number)),
-            subscriber_id: subscriber.id,
-            pim,
-            client_id,
+            subscriber_id: SubscriberId(Uuid::from_u128(number << 64)),
+            pim: PimId(plan.pim),
             selection: selection(&plan.types, plan.user),
-            past_selections: Vec::new(),
-            destination: self.destination(plan.receiver),
-            send_product_identifier: false,
             options: plan.options,
-            status: SubscriptionStatus::Active,
-            status_since: Position::FIRST,
-            generation: 0,
-            revision: 0,
             created_at: now,
             updated_at: now,
+            ..testing::subscription(self.destination(plan.receiver))
         };
+        let subscriber = Subscriber { created_at: now, updated_at: now, ..testing::subscriber_of(&subscription) };
         let change = Change {
             subscriber: Some(Put::New(subscriber)),
             subscriptions: vec![Put::New(subscription)],
@@ -232,12 +191,8 @@ impl World {
     pub(super) fn destination(&self, receiver: usize) -> Destination {
         let host = format!("r{receiver}.example");
         match self.plan.topics[receiver] {
-            false => endpoint(&host),
-            true if receiver.is_multiple_of(2) => Destination::Pubsub(PubsubDestination {
-                project_id: "project".to_owned(),
-                topic_id: host,
-                headers: CustomHeaders::default(),
-            }),
+            false => testing::https(&format!("https://{host}/")),
+            true if receiver.is_multiple_of(2) => testing::pubsub(&host),
             true => Destination::Kafka(KafkaDestination {
                 brokers: vec![format!("{host}:9092")],
                 topic: "events".to_owned(),
@@ -270,28 +225,13 @@ fn event(number: u64, kind: usize, user: u64, entity: u64) -> Event {
         _ => format!("\"attribute\":{{\"code\":\"a{entity}\"}}"),
     };
     let data = format!("{{{about},\"author\":{{\"identifier\":\"u{user}\",\"type\":\"user\"}}}}");
-    let id = format!("e{number}");
-    Event::new(EventParts {
-        id: &id,
-        event_type: TYPES[kind],
-        time: "2026-09-21T00:00:00Z",
-        extensions: "",
-        data: &data,
-        product_identifier: None,
-    })
+    testing::event(&format!("e{number}"), TYPES[kind], &data)
 }
 
 /// A selection by types and user.
 pub(super) fn selection(types: &[usize], user: Option<u64>) -> Selection {
     let filter = user.map(user_filter).and_then(|text| Filter::parse(&text).ok().flatten());
     Selection { events: types.iter().map(|kind| EventType::new(TYPES[*kind])).collect(), filter }
-}
-
-fn endpoint(host: &str) -> Destination {
-    let url = format!("https://{host}/");
-    let url = EndpointUrl::parse(&url, false).unwrap_or_else(|error| panic!("{url}: {error}"));
-    let primary = Secret::new("secret");
-    Destination::Https(HttpsDestination { url, primary, secondary: None, headers: CustomHeaders::default() })
 }
 
 /// The receiver of a subscription's destination.

@@ -44,7 +44,7 @@ pub(super) enum Step {
     SuspendCommit(u32, u64, Box<Change>),
     Trim(u32, Floors, Duration),
     /// The driver gets an input.
-    Told(u32, Input),
+    Reported(u32, Input),
 }
 
 impl World {
@@ -73,7 +73,7 @@ impl World {
             Step::Suspend(run, number, wanted) if alive(run) => self.prepare_suspension(number, &wanted),
             Step::SuspendCommit(run, number, change) if alive(run) => self.commit_suspension(number, *change),
             Step::Trim(run, floors, retention) if alive(run) => self.trim(floors, retention)?,
-            Step::Told(run, input) if alive(run) => self.answered_by_the_store(input)?,
+            Step::Reported(run, input) if alive(run) => self.answered_by_the_store(input)?,
             // Answers to a dead process.
             _ => {}
         }

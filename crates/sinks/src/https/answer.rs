@@ -65,16 +65,16 @@ impl Seen {
         if matches!(outcome, Outcome::Throttled { .. }) {
             return (outcome, Some(answer));
         }
-        let told = |mut failure: domain::outcome::Failure| {
+        let completed = |mut failure: domain::outcome::Failure| {
             failure.answer = Some(Box::new(answer));
             failure
         };
         let outcome = match outcome {
-            Outcome::Failed(failure) => Outcome::Failed(told(failure)),
-            Outcome::Refused(failure) => Outcome::Refused(told(failure)),
-            Outcome::Broken(failure) => Outcome::Broken(told(failure)),
-            Outcome::Silent(failure) => Outcome::Silent(told(failure)),
-            Outcome::NotProcessed(failure) => Outcome::NotProcessed(told(failure)),
+            Outcome::Failed(failure) => Outcome::Failed(completed(failure)),
+            Outcome::Refused(failure) => Outcome::Refused(completed(failure)),
+            Outcome::Broken(failure) => Outcome::Broken(completed(failure)),
+            Outcome::Silent(failure) => Outcome::Silent(completed(failure)),
+            Outcome::NotProcessed(failure) => Outcome::NotProcessed(completed(failure)),
             other @ (Outcome::Delivered | Outcome::Throttled { .. } | Outcome::Ours(_) | Outcome::Abandoned) => other,
         };
         (outcome, None)
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_replaced_and_a_character_that_was_cut_left_out() {
+    fn invalid_text_is_replaced_and_a_cut_character_omitted() {
         check(b"a\xff\xfeb", &[], "a\u{fffd}\u{fffd}b");
         check("é".as_bytes(), &[], "é");
         check(&"é".as_bytes()[..1], &[], "\u{fffd}");

@@ -152,8 +152,8 @@ mod tests {
     use domain::PimId;
     use domain::address::AddressPolicy;
     use domain::destination::{CustomHeaders, Destination, SaslAuth, SaslMechanism};
-    use domain::subscription::{Options, Selection, SubscriptionStatus};
-    use domain::{ClientId, Position, Secret, SubscriberId, Timestamp};
+
+    use domain::{Secret, testing};
     use futures_util::FutureExt;
 
     use super::*;
@@ -175,24 +175,8 @@ mod tests {
             tls: None,
             headers: CustomHeaders::default(),
         };
-        let subscription = Subscription {
-            id,
-            subscriber_id: SubscriberId::generate(),
-            pim: PimId(pim),
-            client_id: ClientId("client".to_owned()),
-            selection: Selection { events: Vec::new(), filter: None },
-            past_selections: Vec::new(),
-            destination: Destination::Kafka(destination.clone()),
-            send_product_identifier: false,
-            options: Options::default(),
-            status: SubscriptionStatus::Active,
-            status_since: Position::FIRST,
-            generation: 0,
-            revision: 0,
-            created_at: Timestamp::EPOCH,
-            updated_at: Timestamp::EPOCH,
-        };
-        (subscription, destination)
+        let sample = testing::subscription(Destination::Kafka(destination.clone()));
+        (Subscription { id, pim: PimId(pim), ..sample }, destination)
     }
 
     fn pool(clients: usize) -> Pool {

@@ -40,7 +40,7 @@ fn a_newer_revision_replaces_an_older_one_and_an_older_one_is_not_kept() {
 }
 
 #[test]
-fn what_is_forgotten_is_retired_and_the_last_one_is_known() {
+fn forgotten_entries_are_retired() {
     let (all, one, other) = (Kept::default(), SubscriptionId::generate(), SubscriptionId::generate());
     let kept = all.put(one, 1, Thing::new("one"));
     all.put(other, 1, Thing::new("other"));
@@ -50,7 +50,7 @@ fn what_is_forgotten_is_retired_and_the_last_one_is_known() {
 }
 
 #[test]
-fn what_is_in_use_is_neither_swept_nor_taken() {
+fn entries_in_use_are_neither_swept_nor_reused() {
     let (all, one, other) = (Kept::default(), SubscriptionId::generate(), SubscriptionId::generate());
     let used = all.put(one, 1, Thing::new("b"));
     all.put(other, 1, Thing::new("a"));

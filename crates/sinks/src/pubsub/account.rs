@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn says_who_has_to_be_let_publish() {
+    fn names_the_account_that_needs_the_right() {
         let principal = || Account::Principal("serviceAccount:publisher@p.iam.gserviceaccount.com".to_owned());
         check_file(r#"{"type":"service_account","client_email":"publisher@p.iam.gserviceaccount.com"}"#, |_| {
             principal()
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_file() {
+    fn reports_problems_of_a_file() {
         let unusable = |why: &'static str| move |path| Account::Unusable(path, why.to_owned());
         check_file("{}", unusable("it has no member `type`"));
         check_file(r#"{"type":"x"}"#, unusable("unknown credentials type `x`"));

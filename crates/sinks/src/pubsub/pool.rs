@@ -44,7 +44,7 @@ struct Shared {
     /// Time of the last failure to get one, and what it means for deliveries.
     missed: Option<(Instant, Lack)>,
     /// The last report to the operator; not repeated while it is the same.
-    told: Option<String>,
+    reported: Option<String>,
 }
 
 /// The topic of a subscription at one revision.
@@ -109,7 +109,7 @@ impl Pool {
         }
         match Client::open(&self.settings).await {
             Ok(client) => {
-                *shared = Shared { client: Some(Arc::clone(&client)), missed: None, told: None };
+                *shared = Shared { client: Some(Arc::clone(&client)), missed: None, reported: None };
                 Ok(client)
             }
             Err(error) => Err(shared.miss(&error)),
@@ -195,9 +195,9 @@ impl Shared {
     }
 
     fn tell(&mut self, text: &str) {
-        if self.told.as_deref() != Some(text) {
+        if self.reported.as_deref() != Some(text) {
             tracing::error!("{text}; nothing is delivered to Pub/Sub until this is fixed");
-            self.told = Some(text.to_owned());
+            self.reported = Some(text.to_owned());
         }
     }
 }

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_both_families_say_together() {
+    fn answers_of_both_families_are_combined() {
         let two = vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
         check(found("192.0.2.1", 60), found("2001:db8::1", 40), Ok((two, Duration::from_secs(40))));
         check(found("192.0.2.1", 60), Err(Trouble::None(Duration::from_secs(5))), found("192.0.2.1", 60));

@@ -71,14 +71,8 @@ fn delivery_of_a_megabyte(subscription: &Subscription) -> sinks::Delivery {
     let large =
         format!(r#"{{"product":{{"uuid":"4c9e5b1e-9a0f-4f4e-8e52-000000000002","note":"{}"}}}}"#, "x".repeat(8 << 20));
     let mut delivery = delivery(subscription);
-    let event = domain::Event::new(domain::event::EventParts {
-        id: "018e32e0-5c1e-7f4b-9a3b-000000000001",
-        event_type: "com.akeneo.pim.v1.product.created",
-        time: "2026-01-02T03:04:05Z",
-        extensions: "",
-        data: &large,
-        product_identifier: None,
-    });
+    let id = "018e32e0-5c1e-7f4b-9a3b-000000000001";
+    let event = domain::testing::event(id, "com.akeneo.pim.v1.product.created", &large);
     let logged = domain::LoggedEvent { event, ..(*delivery.events[0]).clone() };
     delivery.events = vec![std::sync::Arc::new(logged)];
     delivery
@@ -142,7 +136,7 @@ async fn kept(answer: &'static [u8]) -> Answer {
 }
 
 #[tokio::test]
-async fn what_an_endpoint_answered_is_kept_without_secrets() {
+async fn responses_are_kept_without_secrets() {
     let answer = kept(
         b"HTTP/1.1 422 Unprocessable Content\r\ncontent-type: text/plain\r\nserver: s t0ken\r\nx-own: a\r\n\
           retry-after: 7\r\ncontent-length: 43\r\n\r\nBearer t0ken, t0ken and your_primary_secret",

@@ -57,7 +57,7 @@ async fn a_refusal_counts_whatever_becomes_of_its_body() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_or_too_slow_is_an_error() {
+async fn long_and_slow_responses_are_errors() {
     let long = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123456789";
     check(long, Err("the response of HOST is longer than 8 bytes")).await;
     let slow = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123";

@@ -98,13 +98,13 @@ macro_rules! conformance {
                 };
             }
 
-            check!(what_is_delivered_is_the_envelope_with_the_custom_headers);
+            check!(the_envelope_is_delivered_with_custom_headers);
             check!(a_batch_arrives_in_order_with_an_outcome_for_each_event);
-            check!(the_product_identifier_is_sent_to_those_who_asked_for_it);
+            check!(the_product_identifier_is_sent_on_request);
             check!(each_way_to_fail_has_its_reason_and_says_the_same_each_time);
             check!(only_the_event_that_is_refused_is_refused);
-            check!(an_attempt_that_is_given_up_harms_nobody);
-            check!(what_is_forgotten_is_closed);
+            check!(an_abandoned_attempt_affects_no_other);
+            check!(forgotten_connections_are_closed);
         }
     };
 }
@@ -166,7 +166,7 @@ pub(crate) async fn deliver(
     .await
 }
 
-pub(crate) async fn what_is_delivered_is_the_envelope_with_the_custom_headers(destination: &impl Destination) {
+pub(crate) async fn the_envelope_is_delivered_with_custom_headers(destination: &impl Destination) {
     let subscription = destination.subscription().await;
     let sent = event(7);
     assert_eq!(deliver(&*destination.sink(), &subscription, vec![sent.clone()]).await, [Outcome::Delivered]);
@@ -193,7 +193,7 @@ pub(crate) async fn a_batch_arrives_in_order_with_an_outcome_for_each_event(dest
     assert_eq!(arrived, expect);
 }
 
-pub(crate) async fn the_product_identifier_is_sent_to_those_who_asked_for_it(destination: &impl Destination) {
+pub(crate) async fn the_product_identifier_is_sent_on_request(destination: &impl Destination) {
     let sink = destination.sink();
     for asked in [false, true] {
         let subscription = Subscription { send_product_identifier: asked, ..destination.subscription().await };
@@ -259,7 +259,7 @@ pub(crate) async fn only_the_event_that_is_refused_is_refused(destination: &impl
     assert_eq!(arrived, expect);
 }
 
-pub(crate) async fn an_attempt_that_is_given_up_harms_nobody(destination: &impl Destination) {
+pub(crate) async fn an_abandoned_attempt_affects_no_other(destination: &impl Destination) {
     let sink = destination.sink();
     let subscription = destination.subscription().await;
     for after in [0, 1, 5, 20] {
@@ -279,7 +279,7 @@ pub(crate) async fn an_attempt_that_is_given_up_harms_nobody(destination: &impl 
     }
 }
 
-pub(crate) async fn what_is_forgotten_is_closed(destination: &impl Destination) {
+pub(crate) async fn forgotten_connections_are_closed(destination: &impl Destination) {
     let sink = destination.sink();
     let subscription = destination.subscription().await;
     assert_eq!(deliver(&*sink, &subscription, vec![event(1)]).await, [Outcome::Delivered]);

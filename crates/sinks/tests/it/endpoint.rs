@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use domain::address::AddressPolicy;
 use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
-use domain::event::EventParts;
 use domain::outcome::{ErrorReason, Failure, Outcome};
-use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Clock, Event, EventType, LoggedEvent, PimId, Position, Secret, SubscriberId, SubscriptionId};
+use domain::subscription::Subscription;
+use domain::{Clock, LoggedEvent, Secret, testing};
 use rustls::pki_types::CertificateDer;
 use sinks::connect::Connector;
 use sinks::https::{HttpsSettings, HttpsSink};
@@ -129,35 +128,13 @@ pub(crate) fn subscription(url: &str) -> Subscription {
         secondary: None,
         headers: CustomHeaders(Vec::new()),
     };
-    Subscription {
-        id: SubscriptionId::generate(),
-        subscriber_id: SubscriberId::generate(),
-        pim: PimId(1),
-        client_id: ClientId("client".to_owned()),
-        selection: Selection { events: vec![EventType::new("com.akeneo.pim.v1.product.created")], filter: None },
-        past_selections: Vec::new(),
-        destination: Destination::Https(destination),
-        send_product_identifier: false,
-        options: Options::default(),
-        status: SubscriptionStatus::Active,
-        status_since: Position::FIRST,
-        generation: 1,
-        revision: 1,
-        created_at: Clock::system().wall(),
-        updated_at: Clock::system().wall(),
-    }
+    testing::subscription(Destination::Https(destination))
 }
 
 pub(crate) fn delivery(subscription: &Subscription) -> Delivery {
-    let event = Event::new(EventParts {
-        id: "018e32e0-5c1e-7f4b-9a3b-000000000001",
-        event_type: "com.akeneo.pim.v1.product.created",
-        time: "2026-01-02T03:04:05Z",
-        extensions: "",
-        data: r#"{"product":{"uuid":"4c9e5b1e-9a0f-4f4e-8e52-000000000002"}}"#,
-        product_identifier: None,
-    });
-    let event = LoggedEvent { position: Position::FIRST, pim: PimId(1), accepted_at: Clock::system().wall(), event };
+    let data = r#"{"product":{"uuid":"4c9e5b1e-9a0f-4f4e-8e52-000000000002"}}"#;
+    let event = testing::event("018e32e0-5c1e-7f4b-9a3b-000000000001", "com.akeneo.pim.v1.product.created", data);
+    let event = LoggedEvent { accepted_at: Clock::system().wall(), ..testing::logged(1, event) };
     Delivery {
         subscription: Arc::new(subscription.clone()),
         events: vec![Arc::new(event)],

@@ -100,7 +100,7 @@ async fn a_name_without_an_address_fails() {
 }
 
 #[tokio::test]
-async fn a_name_that_hangs_holds_nobody_else_up_and_is_not_asked_for_at_once_again() {
+async fn a_hanging_name_delays_no_other_and_is_not_retried_at_once() {
     let names = NameServer::start(&[("hangs.example", &[]), ("good.example", &[[127, 0, 0, 1]])]).await;
     let endpoint = Endpoint::answering(OK).await;
     let sink = sink_on(connector_with(names.resolver(), &["127.0.0.0/8"], &[]), HttpsSettings::default());
@@ -124,7 +124,7 @@ async fn a_name_that_hangs_holds_nobody_else_up_and_is_not_asked_for_at_once_aga
 }
 
 #[tokio::test]
-async fn an_exempt_connector_reaches_what_the_operator_named() {
+async fn an_exempt_connector_reaches_operator_addresses() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let guarded = connector(&[], &[]);

@@ -180,7 +180,7 @@ async fn a_server_that_refuses_all_streams_is_not_asked_for_ever() {
 }
 
 #[tokio::test]
-async fn a_success_with_a_body_that_is_too_short_says_who_ended_it() {
+async fn a_truncated_success_says_which_side_ended_it() {
     let (sink, endpoint, url) = http2(HttpsSettings::default(), |_, mut server| async move {
         while let Some(Ok((_request, mut answer))) = server.accept().await {
             let head = Response::builder().status(200).header("content-length", "100").body(()).unwrap();

@@ -171,7 +171,7 @@ async fn an_end_within_the_body_of_a_success() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_a_failure() {
+async fn invalid_http_is_a_failure() {
     let endpoint = Endpoint::answering(b"220 mail.example ESMTP\r\n").await;
     let message = format!("{}: the server sent an invalid HTTP response", endpoint.address);
     let sink = sink(HttpsSettings::default());
@@ -228,8 +228,8 @@ async fn an_endless_success_is_delivered_at_64_kib_and_its_connection_closed() {
             {
                 sent += 0x400;
             }
-            let told = closed.lock().unwrap().take();
-            told.unwrap().send(sent).unwrap();
+            let closed = closed.lock().unwrap().take();
+            closed.unwrap().send(sent).unwrap();
         }
     })
     .await;

@@ -9,10 +9,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::destination::{CustomHeaders, Destination, PubsubDestination};
-use domain::event::EventParts;
 use domain::outcome::{Failure, Outcome};
 use domain::subscription::{Options, Ordering, Subscription};
-use domain::{Clock, Event, LoggedEvent, PimId, Position};
+use domain::{Clock, LoggedEvent, testing};
 use parts::pubsub::{Emulator, PROJECT};
 use sinks::pubsub::{Access, PubsubSettings, PubsubSink};
 use sinks::{Delivery, Sink};
@@ -73,15 +72,8 @@ fn event(number: u64, product: &str, text: &str) -> Arc<LoggedEvent> {
 
 fn event_with_id(number: u64, id: &str, product: &str, text: &str) -> Arc<LoggedEvent> {
     let data = format!(r#"{{"product":{{"uuid":"{product}"}},"text":"{text}"}}"#);
-    let event = Event::new(EventParts {
-        id,
-        event_type: "com.akeneo.pim.v1.product.updated",
-        time: "2026-01-02T03:04:05.678Z",
-        extensions: "",
-        data: &data,
-        product_identifier: None,
-    });
-    Arc::new(LoggedEvent { position: Position(number), pim: PimId(1), accepted_at: Clock::system().wall(), event })
+    let event = testing::event(id, testing::UPDATED, &data);
+    Arc::new(LoggedEvent { accepted_at: Clock::system().wall(), ..testing::logged(number, event) })
 }
 
 async fn deliver(sink: &PubsubSink, subscription: &Subscription, events: &[Arc<LoggedEvent>]) -> Vec<Outcome> {

@@ -75,7 +75,7 @@ async fn a_family_that_is_never_answered_does_not_hold_up_the_other() {
 }
 
 #[tokio::test]
-async fn what_is_known_of_half_a_name_is_judged() {
+async fn a_partial_lookup_is_checked() {
     let names = NameServer::start(&[("half.example", &[[127, 0, 0, 1], [10, 0, 0, 1]])]).await;
     let sink = sink_on(connector_with(names.resolver(), &["127.0.0.1/32"], &[]), HttpsSettings::default());
     let said = deliver(&sink, &subscription("http://half.example:81/")).await;

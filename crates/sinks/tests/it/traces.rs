@@ -39,7 +39,7 @@ async fn check(own: Option<&str>, traces: TraceParents, expect: &[&str]) {
 }
 
 #[tokio::test]
-async fn an_endpoint_is_told_which_span_a_request_belongs_to() {
+async fn endpoints_get_the_span_of_a_request() {
     let parent = TraceParent::parse(PARENT);
     check(None, vec![parent], &[&format!("traceparent: {PARENT}")]).await;
     check(None, vec![None], &[]).await;

@@ -2,11 +2,11 @@
 
 use domain::subscriber::Subscriber;
 use domain::subscription::Subscription;
-use rusqlite::{Connection, params_from_iter};
-use store::{Page, StatusFilter, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Vault, Whose};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use store::{ChangedPage, Page, StatusFilter, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Vault, Whose};
 
 use super::filter::{Filter, bytes, has_text};
-use super::rows;
+use super::{rows, version};
 use crate::failure::Failure;
 
 /// Name of a subscriber, stored in its body.
@@ -47,6 +47,26 @@ pub(super) fn subscriptions(
     let Filter { sql, values } = filter.page("id", query.limit);
     let found = rows::subscriptions(connection, vault, &sql, params_from_iter(values))?;
     Ok(Page::of(found, query.limit))
+}
+
+/// Changes after a version, up to the version of the `at_most`-th changed subscription.
+pub(super) fn changed(
+    connection: &Connection,
+    vault: &Vault,
+    since: Option<u64>,
+    at_most: usize,
+) -> Result<ChangedPage, Failure> {
+    // One read snapshot.
+    let transaction = connection.unchecked_transaction()?;
+    let newest = version(&transaction)?;
+    let since = since.map_or(Ok(-1), i64::try_from).unwrap_or(i64::MAX);
+    let sql = "SELECT version FROM subscriptions WHERE version > ?1 ORDER BY version LIMIT 1 OFFSET ?2";
+    let mut select = transaction.prepare_cached(sql)?;
+    let last = select.query_row((since, at_most.saturating_sub(1)), |row| row.get(0)).optional()?;
+    let version = last.unwrap_or(newest);
+    let which = "version > ?1 AND version <= ?2 ORDER BY version, id";
+    let subscriptions = rows::subscriptions(&transaction, vault, which, (since, version))?;
+    Ok(ChangedPage { version, subscriptions, more: version < newest })
 }
 
 fn of(filter: &mut Filter, whose: &Whose) {

@@ -75,12 +75,29 @@ impl Pims for SqliteStore {
     }
 
     async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
-        let vault = Arc::clone(&self.vault);
-        self.write(move |batch| remove(batch, &vault, id, now)).await
+        loop {
+            let vault = Arc::clone(&self.vault);
+            if self.write(move |batch| remove(batch, &vault, id, now)).await? {
+                break;
+            }
+        }
+        Ok(self.forget_clients().await?)
     }
 }
 
+/// Subscribers of a removed PIM revoked in one transaction, with all of their subscriptions.
+const REVOKED_AT_ONCE: usize = 10;
+
+/// Clients of removed PIMs deleted in one transaction.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
+
 impl SqliteStore {
+    /// Deletes the clients of removed PIMs.
+    pub(super) async fn forget_clients(&self) -> Result<(), StoreError> {
+        while self.write(|batch| Ok::<_, StoreError>(forget_clients(batch)?)).await? > 0 {}
+        Ok(())
+    }
+
     async fn read_pims(&self, which: &str, values: Vec<Value>) -> Result<Vec<Pim>, StoreError> {
         let (vault, which) = (Arc::clone(&self.vault), which.to_owned());
         let (version, pims) = self
@@ -161,36 +178,41 @@ fn version(connection: &Connection) -> Result<u64, Failure> {
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-fn remove(batch: &mut Batch<'_>, vault: &Vault, id: PimId, now: Timestamp) -> Result<(), ChangeError> {
-    let url = take(batch, vault, id)?.ok_or(ChangeError::Missing("PIM"))?;
+/// Revokes some of a PIM's subscribers; deletes the PIM once no other one is left. Returns whether it is deleted.
+fn remove(batch: &mut Batch<'_>, vault: &Vault, id: PimId, now: Timestamp) -> Result<bool, ChangeError> {
     let connection = batch.connection();
-    for stored in rows::subscribers(connection, vault, "pim = ?1", (id.0,))? {
-        if let Some((revoked, entry)) = stamp::revoke_subscriber(&stored, now) {
-            rows::put_subscriber(batch, vault, &revoked)?;
-            entries::add(batch, &entry)?;
+    let pim = select(connection, vault, "id = ?", vec![id.0.into()])?.pop().ok_or(ChangeError::Missing("PIM"))?;
+    let which = "pim = ?1 AND status = 'active' ORDER BY id LIMIT ?2";
+    let active = rows::subscribers(connection, vault, which, (id.0, REVOKED_AT_ONCE + 1))?;
+    let more = active.len() > REVOKED_AT_ONCE;
+    let version = batch.next_version()?;
+    for stored in active.iter().take(REVOKED_AT_ONCE) {
+        let Some((revoked, entry)) = stamp::revoke_subscriber(stored, now) else { continue };
+        rows::put_subscriber(batch, vault, &revoked)?;
+        entries::add(batch, &entry)?;
+        let which = "subscriber_id = ?1 AND status IN ('active', 'suspended') ORDER BY id";
+        let subscriptions = rows::subscriptions(connection, vault, which, (stored.id.0.as_bytes(),))?;
+        let end = stamp::revoke_subscriptions(&subscriptions, &pim.url, now);
+        for put in &end.subscriptions {
+            change::put_subscription(batch, vault, version, put)?;
+        }
+        for entry in &end.entries {
+            entries::add(batch, entry)?;
+        }
+        for notification in &end.notifications {
+            change::notify(batch, vault, notification)?;
         }
     }
-    let version = batch.next_version()?;
-    let end = stamp::revoke_subscriptions(&rows::subscriptions(connection, vault, "pim = ?1", (id.0,))?, &url, now);
-    for put in &end.subscriptions {
-        change::put_subscription(batch, vault, version, put)?;
+    if !more {
+        batch.sql("DELETE FROM pims WHERE id = ?1")?.execute([id.0]).map_err(Failure::from)?;
+        count_version_up(batch)?;
     }
-    for entry in &end.entries {
-        entries::add(batch, entry)?;
-    }
-    for notification in &end.notifications {
-        change::notify(batch, vault, notification)?;
-    }
-    Ok(())
+    Ok(!more)
 }
 
-/// Deletes the rows of the PIM and its clients, and returns its URL.
-fn take(batch: &Batch<'_>, vault: &Vault, id: PimId) -> Result<Option<String>, Failure> {
-    let sql = "DELETE FROM pims WHERE id = ?1 RETURNING body, sealed";
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?));
-    let Some((body, sealed)) = batch.sql(sql)?.query_row([id.0], row).optional()? else { return Ok(None) };
-    batch.sql("DELETE FROM clients WHERE pim = ?1")?.execute([id.0])?;
-    count_version_up(batch)?;
-    let pim: Pim = sealed::PIM.join(vault, &id.to_string(), &body, &sealed)?;
-    Ok(Some(pim.url))
+/// Deletes some of the clients whose PIM was removed; returns their number.
+fn forget_clients(batch: &Batch<'_>) -> Result<usize, Failure> {
+    let sql = "DELETE FROM clients WHERE (pim, client_id) IN \
+               (SELECT pim, client_id FROM clients WHERE pim NOT IN (SELECT id FROM pims) LIMIT ?1)";
+    Ok(batch.sql(sql)?.execute([FORGOTTEN_AT_ONCE])?)
 }

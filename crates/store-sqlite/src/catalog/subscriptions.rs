@@ -8,16 +8,13 @@ use domain::subscription::Subscription;
 use domain::{ServiceHour, SubscriberId, SubscriptionId};
 use fair::Holder;
 use store::{
-    Change, ChangeError, Made, Page, Shard, StoreError, SubscriberQuery, SubscriptionCounts, SubscriptionQuery,
-    Subscriptions, Tenure, TenureError, Whose,
+    Change, ChangeError, ChangedPage, Made, Page, Shard, StoreError, SubscriberQuery, SubscriptionCounts,
+    SubscriptionQuery, Subscriptions, Tenure, TenureError, Whose,
 };
 
-use super::{change, pages, rows, version};
+use super::{change, pages, rows};
 use crate::SqliteStore;
 use crate::readers::{PLATFORM, of_client, of_pim};
-
-/// Number of changed subscriptions that indicates a start rather than a change.
-const MANY_CHANGES: usize = 1_000;
 
 #[async_trait]
 impl Subscriptions for SqliteStore {
@@ -71,28 +68,14 @@ impl Subscriptions for SqliteStore {
         self.write(move |batch| change::make(batch, &vault, &change)).await
     }
 
-    async fn changed_since(&self, _: Shard, since: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
+    async fn changed_page(&self, _: Shard, since: Option<u64>, at_most: usize) -> Result<ChangedPage, StoreError> {
         let vault = Arc::clone(&self.vault);
-        self.read(PLATFORM, move |connection| {
-            // One read snapshot.
-            let transaction = connection.unchecked_transaction()?;
-            let changed = match since {
-                Some(since) => rows::subscriptions(&transaction, &vault, "version > ?1 ORDER BY id", (since,))?,
-                None => rows::subscriptions(&transaction, &vault, "TRUE ORDER BY id", ())?,
-            };
-            let version = version(&transaction)?;
-            drop(transaction);
-            if changed.len() > MANY_CHANGES {
-                // A start: the whole catalogue is not read again.
-                connection.execute_batch("PRAGMA shrink_memory")?;
-            }
-            Ok((version, changed))
-        })
-        .await
+        self.read(PLATFORM, move |connection| pages::changed(connection, &vault, since, at_most)).await
     }
 
     async fn prune_deleted(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError> {
         self.owns(tenure)?;
+        self.forget_clients().await?;
         let mut pruned = 0;
         for table in [rows::SUBSCRIPTIONS, rows::SUBSCRIBERS] {
             loop {

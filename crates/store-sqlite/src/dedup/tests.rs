@@ -97,7 +97,7 @@ fn ids_from_before_hours_of_service_are_known_for_a_day_from_then_on() {
 }
 
 #[test]
-fn what_was_not_committed_is_taken_back() {
+fn uncommitted_ids_are_rolled_back() {
     let connection = database();
     let mut dedup = Dedup::load(&connection, &settings()).unwrap();
     let keyed = Keyed::load(&connection).unwrap();

@@ -54,7 +54,8 @@ pub trait Pims: Send + Sync + 'static {
     /// one. The revision is incremented. [`edit_pim`](crate::edit_pim) reads and retries.
     async fn update_pim(&self, pim: Pim) -> Result<(), ChangeError>;
 
-    /// Removes a PIM. Its subscribers and subscriptions that are not deleted become revoked, with the corresponding
-    /// entries and notifications.
+    /// Removes a PIM. Its active subscribers and their subscriptions become revoked, with the corresponding entries and
+    /// notifications. A backend may do that in several commits, each of some subscribers with all of theirs, the last
+    /// one with the PIM: if it fails in between, the PIM is still registered, and its removal can be repeated.
     async fn remove_pim(&self, id: PimId, now: Timestamp) -> Result<(), ChangeError>;
 }

@@ -91,6 +91,20 @@ pub struct Made {
     pub subscriptions: Vec<Subscription>,
 }
 
+/// Subscriptions changed up to a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangedPage {
+    /// The version that the page leads to.
+    pub version: u64,
+    /// The subscriptions.
+    pub subscriptions: Vec<Subscription>,
+    /// Whether there may be later changes.
+    pub more: bool,
+}
+
+/// Page size of [`Subscriptions::changed_since`].
+const CHANGED_AT_ONCE: usize = 500;
+
 /// Number of subscriptions by status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SubscriptionCounts {
@@ -129,9 +143,37 @@ pub trait Subscriptions: Shards {
     /// Commits a change.
     async fn change(&self, change: Change) -> Result<Made, ChangeError>;
 
-    /// Subscriptions of a shard changed after a version, or all of them (`None`), with the version that the result
-    /// represents. Revoked and deleted ones are included as long as they are retained.
-    async fn changed_since(&self, shard: Shard, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError>;
+    /// Subscriptions of a shard changed after a version, or all of them (`None`), oldest change first. Revoked and
+    /// deleted ones are included as long as they are retained. A page ends with the version of its `at_most`-th
+    /// subscription: it contains everything changed by that version.
+    async fn changed_page(&self, shard: Shard, since: Option<u64>, at_most: usize) -> Result<ChangedPage, StoreError>;
+
+    /// The same read page by page, ordered by id, with the version that the result represents.
+    async fn changed_since(
+        &self,
+        shard: Shard,
+        mut since: Option<u64>,
+    ) -> Result<(u64, Vec<Subscription>), StoreError> {
+        let mut changed: Vec<Subscription> = Vec::new();
+        loop {
+            let page = self.changed_page(shard, since, CHANGED_AT_ONCE).await?;
+            changed.extend(page.subscriptions);
+            since = Some(page.version);
+            if page.more {
+                continue;
+            }
+            // One that was changed between two pages is in both: the latter counts.
+            changed.sort_by_key(|one| one.id);
+            changed.dedup_by(|later, earlier| {
+                let same = later.id == earlier.id;
+                if same {
+                    std::mem::swap(later, earlier);
+                }
+                same
+            });
+            return Ok((page.version, changed));
+        }
+    }
 
     /// Deletes the records of subscribers and subscriptions of the owner's shard that were deleted in an hour of
     /// service before `before`, and of those that ended then with their PIM. Returns their number. By then every reader

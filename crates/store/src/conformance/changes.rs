@@ -1,25 +1,20 @@
 //! Changes of subscribers and subscriptions.
 
 use domain::log_entry::{Action, LogBody};
-use domain::notification::{Channel, Outgoing};
 use domain::outcome::{ErrorReason, SuspensionReason};
 use domain::pim::PlatformToken;
 use domain::subscriber::SubscriberStatus;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{ClientId, PimId, Position, ServiceHour, Timestamp};
-use uuid::Uuid;
+use domain::{ClientId, Position, ServiceHour, Timestamp};
 
 use super::sample::*;
 use crate::Store;
-use crate::catalog::{ClientRecord, MOST_NOTIFICATIONS, Put};
-use crate::confirmation::ask;
+use crate::catalog::{ClientRecord, Put};
 use crate::error::ChangeError;
 use crate::ledger::{LaneSave, Save};
 
-const SUSPENDED: SubscriptionStatus = SubscriptionStatus::Suspended(SuspensionReason::User);
-
 /// By id, by owner, by subscriber.
-pub async fn what_is_made_can_be_read(store: &dyn Store) {
+pub async fn created_objects_can_be_read(store: &dyn Store) {
     let (subscriber, subscription) = make(store).await;
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), Some(subscriber.clone()));
     assert_eq!(store.subscribers(&owner()).await.unwrap(), std::slice::from_ref(&subscriber));
@@ -65,9 +60,9 @@ pub async fn new_means_new(store: &dyn Store) {
     assert!(matches!(store.change(change(vec![Put::New(stored)])).await, Err(ChangeError::Conflict)));
     let unknown = changed(&subscription(&subscriber), |_| {});
     assert!(matches!(try_put(store, unknown).await, Err(ChangeError::Missing(_))));
-    let mut nobody = subscriber;
-    nobody.id = domain::SubscriberId::generate();
-    let orphan = change(vec![Put::New(subscription(&nobody))]);
+    let mut unknown = subscriber;
+    unknown.id = domain::SubscriberId::generate();
+    let orphan = change(vec![Put::New(subscription(&unknown))]);
     assert!(matches!(store.change(orphan).await, Err(ChangeError::Missing(_))));
 }
 
@@ -222,22 +217,8 @@ pub async fn selections_that_the_lane_has_passed_go(store: &dyn Store) {
     assert_eq!(left, [3, 4]);
 }
 
-pub(super) fn lane(of: &Subscription) -> LaneSave {
-    LaneSave {
-        subscription: of.id,
-        generation: of.generation,
-        cursor: None,
-        memory: None,
-        exceptions: Vec::new(),
-        settled: Vec::new(),
-        drop_exceptions: false,
-        entries: Vec::new(),
-        facts: Default::default(),
-    }
-}
-
 /// Returns later changes and the version they lead to.
-pub async fn versions_tell_what_changed(store: &dyn Store) {
+pub async fn versions_list_changed_subscriptions(store: &dyn Store) {
     assert_eq!(store.changed_since(shard(store), None).await.unwrap(), (0, Vec::new()));
     let (owner_of, first) = make(store).await;
     let (version, all) = store.changed_since(shard(store), None).await.unwrap();
@@ -253,6 +234,38 @@ pub async fn versions_tell_what_changed(store: &dyn Store) {
     assert_eq!(changed_ones, made.subscriptions);
     assert_eq!(store.changed_since(shard(store), Some(last)).await.unwrap(), (last, Vec::new()));
     assert_eq!(store.changed_since(shard(store), None).await.unwrap().1.len(), 2);
+}
+
+/// Pages end with a version: all changes up to it are on them, each subscription as it is now.
+pub async fn changes_are_paged(store: &dyn Store) {
+    let (owner_of, first) = make(store).await;
+    let second = put_new(store, |_| {}, &owner_of).await;
+    let mut both = change(vec![]);
+    both.subscriptions = [&first, &second].map(|one| Put::Changed(changed(one, |_| {}))).to_vec();
+    let both = store.change(both).await.unwrap();
+    let third = put_new(store, |_| {}, &owner_of).await;
+    let page = async |since, at_most| store.changed_page(shard(store), since, at_most).await.unwrap();
+    let one = page(None, 1).await;
+    assert!(one.more);
+    assert_eq!((one.version, one.subscriptions.len()), (both.version, 2), "a change is on one page");
+    let two = page(Some(one.version), 1).await;
+    assert_eq!((two.version, two.subscriptions, two.more), (both.version + 1, vec![third], false));
+    let none = page(Some(two.version), 1).await;
+    assert_eq!((none.version, none.subscriptions, none.more), (two.version, vec![], false));
+    assert_eq!(page(None, 3).await.subscriptions.len(), 3);
+}
+
+/// Also if they don't fit on one page.
+pub async fn many_changes_are_read_by_id(store: &dyn Store) {
+    let (owner_of, _) = make(store).await;
+    for _ in 0..600 {
+        let mut new = change(vec![Put::New(subscription(&owner_of))]);
+        new.subscription_limit = usize::MAX;
+        store.change(new).await.unwrap();
+    }
+    let (version, all) = store.changed_since(shard(store), None).await.unwrap();
+    assert_eq!((version, all.len()), (*store.committed(shard(store)).borrow(), 601));
+    assert!(all.is_sorted_by(|one, next| one.id < next.id));
 }
 
 /// Revoked ones are listed, deleted ones only by id.
@@ -305,7 +318,7 @@ pub async fn deleted_ones_are_forgotten_after_a_time(store: &dyn Store) {
 }
 
 /// It cannot be read any more.
-pub async fn what_ended_with_its_pim_is_forgotten_after_a_time(store: &dyn Store) {
+pub async fn objects_of_a_removed_pim_are_pruned_after_a_time(store: &dyn Store) {
     let pim = store.add_pim(pim("a")).await.unwrap();
     let (subscriber, _) = make(store).await;
     assert_eq!(store.prune_deleted(&own(store).await, ServiceHour(u32::MAX)).await.unwrap(), 0);
@@ -315,140 +328,8 @@ pub async fn what_ended_with_its_pim_is_forgotten_after_a_time(store: &dyn Store
     assert_eq!(store.subscriber(subscriber.id).await.unwrap(), None);
 }
 
-/// A change is stored with its entries and notifications.
-pub async fn entries_and_notifications_come_with_the_change(store: &dyn Store) {
-    let (_, stored) = make(store).await;
-    let told = entry(LogBody::Action(Action::SubscriptionSuspendedByTheUser), at(3));
-    let notification = notification(&stored, at(0));
-    let mut with = change(vec![Put::Changed(changed(&stored, |next| next.status = SUSPENDED))]);
-    with.entries.push(told.clone());
-    with.notifications.push(notification.clone());
-    store.change(with).await.unwrap();
-    assert_eq!(store.entries(&owner(), &query()).await.unwrap().entries, [told]);
-    let outgoing = store.notifications(shard(store), None, 10).await.unwrap();
-    let told: Vec<_> = outgoing.iter().map(|one| &one.notification).collect();
-    // The sample has two channels.
-    assert_eq!(told, [&notification, &notification]);
-    assert_eq!(outgoing[0].channel, Channel::Email { instead_of_webhook: None });
-    assert_eq!(outgoing[1].channel, webhook());
-    assert_eq!((outgoing[0].email.as_str(), outgoing[0].attempts), ("contact@example.com", 0));
-}
-
-fn webhook() -> Channel {
-    let secret = domain::Secret::new("sixteen characters");
-    Channel::Webhook { url: "https://example.com/hook".to_owned(), secret, email_if_lost: false }
-}
-
-/// The address is decided at the time of the event: a later change of the contact or deletion of the subscriber has no
-/// effect.
-pub async fn notifications_survive_their_subscriber(store: &dyn Store) {
-    let (mut subscriber, stored) = make(store).await;
-    let mut with = change(vec![Put::Changed(changed(&stored, |next| next.status = SUSPENDED))]);
-    with.notifications.push(notification(&stored, at(0)));
-    let suspended = store.change(with).await.unwrap().subscriptions.remove(0);
-    let before = store.notifications(shard(store), None, 10).await.unwrap();
-    let mut end = change(vec![Put::Changed(changed(&suspended, |next| next.status = SubscriptionStatus::Deleted))]);
-    subscriber.status = SubscriberStatus::Deleted;
-    subscriber.contact.technical_email = "other@example.com".to_owned();
-    subscriber.revision += 1;
-    end.subscriber = Some(Put::Changed(subscriber));
-    store.change(end).await.unwrap();
-    assert_eq!(before.len(), 2);
-    assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), before);
-}
-
-/// A notification is stored as it was put back, in its place.
-pub async fn notifications_are_put_back(store: &dyn Store) {
-    let (_, stored) = make(store).await;
-    let mut with = change(Vec::new());
-    with.notifications = vec![notification(&stored, at(0))];
-    store.change(with).await.unwrap();
-    let all = store.notifications(shard(store), None, 10).await.unwrap();
-    let mut later = all[1].clone();
-    later.channel = Channel::Email { instead_of_webhook: Some("https://example.com/hook".to_owned()) };
-    later.attempts = 4;
-    later.due_at = at(60);
-    store.put_back_notification(later.clone()).await.unwrap();
-    later.revision = 1;
-    assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), [all[0].clone(), later.clone()]);
-    store.settle_notification(later.id).await.unwrap();
-    store.put_back_notification(later).await.unwrap();
-    assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), all[..1]);
-}
-
-/// A question is stored together with its subscriber, or not at all.
-pub async fn a_question_comes_with_its_subscriber(store: &dyn Store) {
-    let (asked, question) = ask(subscriber(), "https://pim.example.com", at(0)).unwrap();
-    let mut new = change(vec![]);
-    (new.subscriber, new.question) = (Some(Put::New(asked.clone())), Some(question.clone()));
-    store.change(new.clone()).await.unwrap();
-    assert_eq!(store.subscriber(asked.id).await.unwrap(), Some(asked));
-    assert!(store.change(new).await.is_err(), "it is there already");
-    let kept = store.notifications(shard(store), None, 10).await.unwrap();
-    assert_eq!(kept, [Outgoing { number: kept[0].number, ..question }]);
-}
-
-/// Creates a subscriber of a client with one subscription and this many notifications.
-async fn told(store: &dyn Store, pim: PimId, client: &str, times: usize) {
-    let mut of = subscriber();
-    (of.owner.pim, of.owner.client_id) = (pim, ClientId(client.to_owned()));
-    let about = subscription(&of);
-    let mut first = change(vec![Put::New(about.clone())]);
-    first.subscriber = Some(Put::New(of));
-    first.notifications = (0..times).map(|_| notification(&about, at(0))).collect();
-    store.change(first).await.unwrap();
-}
-
-/// The number of stored notifications, and the numbers of the first and the last.
-async fn waiting(store: &dyn Store) -> (usize, u64, u64) {
-    let kept = store.notifications(shard(store), None, usize::MAX).await.unwrap();
-    let numbers: Vec<u64> = kept.iter().map(|one| one.number).collect();
-    assert_eq!(store.notification_numbers(shard(store)).await.unwrap(), numbers);
-    (kept.len(), numbers[0], numbers[numbers.len() - 1])
-}
-
-/// The oldest are dropped, no change is rejected, and other PIMs are unaffected.
-pub async fn notifications_of_a_pim_are_bounded(store: &dyn Store) {
-    // Each goes over two channels.
-    told(store, OTHER, "client", 1).await;
-    told(store, PIM, "client", MOST_NOTIFICATIONS / 2).await;
-    assert_eq!(waiting(store).await, (MOST_NOTIFICATIONS + 2, 1, MOST_NOTIFICATIONS as u64 + 2));
-    told(store, PIM, "client", 3).await;
-    let kept = store.notifications(shard(store), None, usize::MAX).await.unwrap();
-    let numbers: Vec<u64> = kept.iter().map(|one| one.number).collect();
-    let expect: Vec<u64> = (1..=2).chain(9..=MOST_NOTIFICATIONS as u64 + 8).collect();
-    assert_eq!(numbers, expect, "those of the other PIM are older, and stay");
-}
-
-/// A client with many notifications displaces only its own.
-pub async fn the_client_with_the_most_notifications_gives_way(store: &dyn Store) {
-    told(store, PIM, "modest", 10).await;
-    told(store, PIM, "greedy", MOST_NOTIFICATIONS / 2 - 10).await;
-    told(store, PIM, "late", 1).await;
-    told(store, PIM, "greedy", 5).await;
-    let (count, first, last) = waiting(store).await;
-    assert_eq!((count, first, last), (MOST_NOTIFICATIONS, 1, MOST_NOTIFICATIONS as u64 + 12));
-    let behind = store.notifications(shard(store), Some(20), 1).await.unwrap();
-    assert_eq!(behind[0].number, 33, "the oldest twelve of the greedy one are gone");
-}
-
-/// In the order of their creation, until they are settled.
-pub async fn notifications_are_settled(store: &dyn Store) {
-    let (_, stored) = make(store).await;
-    let mut with = change(Vec::new());
-    with.notifications = (0..3).map(|_| notification(&stored, at(0))).collect();
-    store.change(with).await.unwrap();
-    let all = store.notifications(shard(store), None, 10).await.unwrap();
-    assert_eq!(all.len(), 6);
-    assert_eq!(store.notifications(shard(store), None, 2).await.unwrap(), all[..2]);
-    assert_eq!(store.notifications(shard(store), Some(all[1].number), 2).await.unwrap(), all[2..4]);
-    store.settle_notification(all[0].id).await.unwrap();
-    store.settle_notification(Uuid::nil()).await.unwrap();
-    assert_eq!(store.notifications(shard(store), None, 10).await.unwrap(), all[1..]);
-}
-
 /// The default until there is a record.
-pub async fn what_is_known_of_a_client(store: &dyn Store) {
+pub async fn client_records(store: &dyn Store) {
     assert_eq!(store.client(&owner()).await.unwrap(), ClientRecord::default());
     let mut known = ClientRecord {
         permission: Some(false),

@@ -6,7 +6,6 @@ use domain::outcome::ErrorReason;
 use domain::{Event, PimId, Position};
 
 use super::BOUNDS;
-use super::changes::lane;
 use super::log::trim;
 use super::sample::*;
 use crate::Store;

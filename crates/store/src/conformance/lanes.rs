@@ -1,15 +1,12 @@
 //! The ledger, and the effects of changes on lanes.
 
 use domain::Position;
-use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 
-use super::changes::lane;
 use super::sample::*;
 use crate::Store;
+use crate::catalog::Put;
 use crate::ledger::{Exception, ExceptionKind, LaneRecord, LaneSave, Save};
-
-const SUSPENDED: SubscriptionStatus = SubscriptionStatus::Suspended(SuspensionReason::User);
 
 fn exception(position: u64, failures: u8) -> Exception {
     Exception {
@@ -42,7 +39,7 @@ fn full(of: &Subscription) -> LaneSave {
 }
 
 /// All fields, with exceptions by position.
-pub async fn what_was_saved_is_loaded(store: &dyn Store) {
+pub async fn saved_lanes_are_loaded(store: &dyn Store) {
     assert_eq!(store.load(&own(store).await).await.unwrap(), Default::default());
     let (_, stored) = make(store).await;
     save(store, 7, full(&stored)).await;
@@ -55,6 +52,28 @@ pub async fn what_was_saved_is_loaded(store: &dyn Store) {
     };
     let loaded = store.load(&own(store).await).await.unwrap();
     assert_eq!((loaded.mark, loaded.lanes), (Position(7), vec![expect]));
+}
+
+/// By subscription, each with its exceptions.
+pub async fn lanes_are_paged(store: &dyn Store) {
+    let (owner_of, first) = make(store).await;
+    let mut ids = vec![first.id];
+    save(store, 1, full(&first)).await;
+    for _ in 0..4 {
+        let made = store.change(change(vec![Put::New(subscription(&owner_of))])).await.unwrap();
+        ids.push(made.subscriptions[0].id);
+        save(store, 1, full(&made.subscriptions[0])).await;
+    }
+    ids.sort();
+    let tenure = own(store).await;
+    let mut found = Vec::new();
+    for expect in [2, 2, 1] {
+        let page = store.lanes(&tenure, found.last().copied(), 2).await.unwrap();
+        assert_eq!((page.items.len(), page.more), (expect, expect == 2));
+        assert!(page.items.iter().all(|lane| lane.exceptions == [exception(3, 2), exception(5, 1)]));
+        found.extend(page.items.iter().map(|lane| lane.subscription));
+    }
+    assert_eq!(found, ids);
 }
 
 /// A changed exception is replaced and a settled one deleted; dropping spares those in the same save.
@@ -108,7 +127,7 @@ pub async fn a_lane_that_is_over_changes_nothing(store: &dyn Store) {
 
 /// A suspension overtakes a save, even with a resume with `hold`: it is still the same lane, so settled events are not
 /// delivered again. Its pace memory is dropped, and the mark does not move it.
-pub async fn a_save_that_was_overtaken_is_still_true(store: &dyn Store) {
+pub async fn an_overtaken_save_is_still_valid(store: &dyn Store) {
     let (_, stored) = make(store).await;
     save(store, 1, full(&stored)).await;
     let hold = |next: &mut Subscription| {
@@ -137,7 +156,7 @@ pub async fn an_unknown_lane_changes_nothing(store: &dyn Store) {
 }
 
 /// Entries of a save are merged like any others.
-pub async fn saves_tell_the_owner(store: &dyn Store) {
+pub async fn saves_add_log_entries(store: &dyn Store) {
     let (_, stored) = make(store).await;
     store.add_entry(error("no answer", at(0))).await.unwrap();
     let entries = vec![error("no answer", at(1)), error("no answer", at(2)), error("another", at(2))];
@@ -192,6 +211,40 @@ pub async fn a_suspension_stops_a_lane_that_follows_the_mark(store: &dyn Store) 
     put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
     store.save(&own(store).await, Save { mark: Position(4), ..Save::default() }).await.unwrap();
     assert_eq!(record(store).await.cursor, Some(Position(2)));
+}
+
+/// The backlog of a suspension without `hold` is dropped once: a later revocation has nothing left to drop, so events
+/// accepted in between are never counted as dropped, not even after a restart.
+pub async fn a_revocation_leaves_a_stopped_lane_as_it_is(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    append(store, PIM, "a b c", at(0)).await;
+    let suspended = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    save(store, 4, lane(&suspended)).await;
+    append(store, PIM, "d e", at(0)).await;
+    put(store, changed(&suspended, |next| next.status = SubscriptionStatus::Revoked)).await;
+    assert_eq!(record(store).await.cursor, None);
+}
+
+/// A backlog that is still being counted stays in the ledger.
+pub async fn a_revocation_keeps_the_cursor_of_an_uncounted_backlog(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    append(store, PIM, "a b c", at(0)).await;
+    save(store, 2, lane(&stored)).await;
+    let suspended = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    put(store, changed(&suspended, |next| next.status = SubscriptionStatus::Revoked)).await;
+    assert_eq!(record(store).await.cursor, Some(Position(2)));
+}
+
+/// With `hold`, the lane's events are its own until the revocation.
+pub async fn a_revocation_stops_a_held_lane(store: &dyn Store) {
+    let (_, stored) = make(store).await;
+    append(store, PIM, "a b c", at(0)).await;
+    let hold = |next: &mut Subscription| (next.status, next.options.hold) = (SUSPENDED, true);
+    let held = put(store, changed(&stored, hold)).await;
+    save(store, 3, lane(&held)).await;
+    put(store, changed(&held, |next| next.status = SubscriptionStatus::Revoked)).await;
+    store.save(&own(store).await, Save { mark: Position(4), ..Save::default() }).await.unwrap();
+    assert_eq!(record(store).await.cursor, Some(Position(3)));
 }
 
 /// It isn't needed any more.

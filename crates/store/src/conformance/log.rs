@@ -124,7 +124,7 @@ pub async fn an_event_comes_back_as_it_was(store: &dyn Store) {
 }
 
 /// An empty request, and one with known ids only.
-pub async fn nothing_appended_is_nothing_done(store: &dyn Store) {
+pub async fn an_empty_append_changes_nothing(store: &dyn Store) {
     assert_eq!(store.append(PIM, Vec::new(), at(0)).await.unwrap(), Appended::default());
     append(store, PIM, "a", at(0)).await;
     append(store, PIM, "a", at(0)).await;

@@ -108,7 +108,7 @@ pub async fn subscribers_are_paged(store: &dyn Store) {
     let mut change = change(Vec::new());
     change.subscriber = Some(Put::Changed(revoked.clone()));
     store.change(change.clone()).await.unwrap();
-    let everybody =
+    let every =
         SubscriberQuery { of: Whose::default(), status: StatusFilter::NotDeleted, text: None, after: None, limit: 10 };
     let found = async |query: SubscriberQuery| {
         let page = store.subscriber_page(&query).await.unwrap();
@@ -121,22 +121,22 @@ pub async fn subscribers_are_paged(store: &dyn Store) {
         ids
     };
     let [first, second, third] = &all;
-    assert_eq!(found(everybody.clone()).await, ids(&[first, second, third]));
-    let of = |of: Whose| SubscriberQuery { of, ..everybody.clone() };
+    assert_eq!(found(every.clone()).await, ids(&[first, second, third]));
+    let of = |of: Whose| SubscriberQuery { of, ..every.clone() };
     assert_eq!(found(of(Whose::pim(PIM))).await, ids(&[first, second]));
     assert_eq!(found(of(Whose::owner(&owner()))).await, ids(&[first]));
     let client = Whose { pim: None, client_id: Some(owner().client_id) };
     assert_eq!(found(of(client)).await, ids(&[first, third]));
-    let text = |text: &str| SubscriberQuery { text: Some(text.to_owned()), ..everybody.clone() };
+    let text = |text: &str| SubscriberQuery { text: Some(text.to_owned()), ..every.clone() };
     assert_eq!(found(text("stock")).await, ids(&[first, third]));
     assert_eq!(found(text("%")).await, []);
-    let status = |status| SubscriberQuery { status, ..everybody.clone() };
+    let status = |status| SubscriberQuery { status, ..every.clone() };
     assert_eq!(found(status(StatusFilter::Revoked)).await, ids(&[second]));
     assert_eq!(found(status(StatusFilter::Suspended)).await, []);
     (revoked.status, revoked.revision) = (SubscriberStatus::Deleted, 2);
     change.subscriber = Some(Put::Changed(revoked));
     store.change(change).await.unwrap();
-    assert_eq!(found(everybody.clone()).await, ids(&[first, third]));
+    assert_eq!(found(every.clone()).await, ids(&[first, third]));
     assert_eq!(found(status(StatusFilter::Deleted)).await, ids(&[second]));
 }
 

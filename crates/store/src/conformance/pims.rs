@@ -2,12 +2,13 @@
 
 use domain::log_entry::{Action, LogBody};
 use domain::notification::NotificationKind;
-use domain::subscriber::SubscriberStatus;
+use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::subscription::SubscriptionStatus;
 use domain::{PimId, Position};
 
 use super::sample::*;
 use crate::Store;
+use crate::catalog::{ClientRecord, Put};
 use crate::error::ChangeError;
 
 /// Name and URL are unique to one PIM.
@@ -30,9 +31,9 @@ pub async fn names_and_urls_are_unique(store: &dyn Store) {
     store.update_pim(renamed.clone()).await.unwrap();
     renamed.revision = 1;
     assert_eq!(store.all_pims().await.unwrap(), [a, renamed]);
-    let mut nobody = pim("nobody");
-    nobody.id = PimId(99);
-    assert!(matches!(store.update_pim(nobody).await, Err(ChangeError::Missing(_))));
+    let mut unknown = pim("nobody");
+    unknown.id = PimId(99);
+    assert!(matches!(store.update_pim(unknown).await, Err(ChangeError::Missing(_))));
 }
 
 /// A number is never reused, even after the PIM is removed.
@@ -46,7 +47,7 @@ pub async fn numbers_are_not_used_again(store: &dyn Store) {
 }
 
 /// Subscribers and subscriptions are revoked, and all contacts are notified.
-pub async fn removing_a_pim_revokes_what_it_had(store: &dyn Store) {
+pub async fn removing_a_pim_revokes_its_subscribers(store: &dyn Store) {
     let a = store.add_pim(pim("a")).await.unwrap();
     assert_eq!(a.id, PIM);
     let (subscriber, subscription) = make(store).await;
@@ -61,9 +62,9 @@ pub async fn removing_a_pim_revokes_what_it_had(store: &dyn Store) {
     assert_eq!(changed[0].status, SubscriptionStatus::Revoked);
     assert_eq!((changed[0].status_since, changed[0].generation, changed[0].revision), (Position(3), 1, 1));
     assert_eq!(*store.committed(shard(store)).borrow(), version);
-    let told: Vec<_> = store.entries(&owner(), &query()).await.unwrap().entries;
-    let told: Vec<_> = told.iter().map(|entry| entry.body.clone()).collect();
-    assert_eq!(told, [LogBody::Action(Action::SubscriberRevoked), LogBody::Action(Action::SubscriptionRevoked)]);
+    let reported: Vec<_> = store.entries(&owner(), &query()).await.unwrap().entries;
+    let reported: Vec<_> = reported.iter().map(|entry| entry.body.clone()).collect();
+    assert_eq!(reported, [LogBody::Action(Action::SubscriberRevoked), LogBody::Action(Action::SubscriptionRevoked)]);
     let outgoing = store.notifications(shard(store), None, 10).await.unwrap();
     // The sample has two channels.
     assert_eq!(outgoing.len(), 2);
@@ -71,6 +72,41 @@ pub async fn removing_a_pim_revokes_what_it_had(store: &dyn Store) {
     assert_eq!(notifications[0].kind, NotificationKind::Revoked);
     assert_eq!(notifications[0].subscription_id, subscription.id);
     assert_eq!(notifications[0].subject, a.url);
+}
+
+/// However many there are, and whatever it had before; others keep theirs.
+pub async fn removing_a_pim_revokes_all_of_its_subscribers(store: &dyn Store) {
+    let a = store.add_pim(pim("a")).await.unwrap();
+    let of = |pim, number| {
+        let mut one = subscriber();
+        (one.owner.pim, one.name) = (pim, format!("Subscriber {number}"));
+        one
+    };
+    let add = async |subscriber: Subscriber| {
+        let mut new = change((0..2).map(|_| Put::New(subscription(&subscriber))).collect());
+        (new.subscriber, new.subscriber_limit) = (Some(Put::New(subscriber)), usize::MAX);
+        store.change(new).await.unwrap().subscriptions
+    };
+    let mut subscriptions = Vec::new();
+    for number in 0..35 {
+        subscriptions.extend(add(of(a.id, number)).await);
+    }
+    let kept = add(of(OTHER, 0)).await;
+    store.put_client(&owner(), ClientRecord::default()).await.unwrap();
+    put(store, changed(&subscriptions[0], |next| next.status = SubscriptionStatus::Deleted)).await;
+    put(store, changed(&subscriptions[1], |next| next.status = SUSPENDED)).await;
+    store.remove_pim(a.id, at(9)).await.unwrap();
+    assert_eq!(store.pim(a.id).await.unwrap(), None);
+    assert_eq!(store.client(&owner()).await.unwrap().revision, 0, "its clients are forgotten");
+    for (index, one) in subscriptions.iter().enumerate() {
+        let expect = if index == 0 { SubscriptionStatus::Deleted } else { SubscriptionStatus::Revoked };
+        assert_eq!(store.subscription(one.id).await.unwrap().unwrap().status, expect);
+        let subscriber = store.subscriber(one.subscriber_id).await.unwrap().unwrap();
+        assert_eq!(subscriber.status, SubscriberStatus::Revoked);
+    }
+    assert_eq!(store.subscription(kept[0].id).await.unwrap(), Some(kept[0].clone()));
+    assert_eq!(store.notifications(shard(store), None, usize::MAX).await.unwrap().len(), 69 * 2);
+    assert_eq!(store.changed_since(shard(store), None).await.unwrap().1.len(), 72);
 }
 
 /// Secrets of every kind survive a round trip.

@@ -5,7 +5,6 @@ use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{ClientId, Position, Timestamp};
 
-use super::changes::lane;
 use super::kept::{dropped, given_up};
 use super::log::trim;
 use super::sample::*;

@@ -71,7 +71,7 @@ pub async fn the_version_of_pims_differs_after_each_change(store: &dyn Store) {
 }
 
 /// A permission granted while the client is being removed doesn't admit it again.
-pub async fn a_client_is_changed_from_what_is_known(store: &dyn Store) {
+pub async fn a_client_is_changed_from_its_latest_record(store: &dyn Store) {
     let read = store.client(&owner()).await.unwrap();
     edit_client(store, &owner(), |client| client.revoked_at = Some(at(1))).await.unwrap();
     let late = ClientRecord { permission: Some(true), ..read };
@@ -167,8 +167,8 @@ pub async fn an_append_is_judged_in_its_commit(store: &dyn Store) {
     assert_eq!(append("b", &latest).await.unwrap().duplicates, 0);
     withdraw(store).await;
     assert!(matches!(append("c", &latest).await, Err(AppendError::Outdated)));
-    let nobody = [Condition::Pim { id: PimId(77), revision: 0 }];
-    assert!(matches!(append("c", &nobody).await, Err(AppendError::Outdated)));
+    let unknown = [Condition::Pim { id: PimId(77), revision: 0 }];
+    assert!(matches!(append("c", &unknown).await, Err(AppendError::Outdated)));
     assert_eq!(read(store, None, 1, ALL).await.0, "a b");
     assert_eq!(store.tail(shard(store)).head(), Position(3));
 }

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use domain::destination::{CustomHeaders, Destination, PubsubDestination};
-use domain::event::EventParts;
 use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
 use domain::notification::{Notification, NotificationKind};
-use domain::outcome::{ErrorReason, Failure};
-use domain::pim::{Pim, Provenance, StaticToken, TokenCheck};
-use domain::subscriber::{Confirmation, Contact, Owner, Subscriber, SubscriberStatus};
-use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
+use domain::outcome::{ErrorReason, Failure, SuspensionReason};
+use domain::pim::{Pim, StaticToken};
+use domain::subscriber::{Contact, Owner, Subscriber};
+use domain::subscription::{Selection, Subscription, SubscriptionStatus};
+use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, Timestamp, testing};
 
 use crate::Store;
 use crate::catalog::{Change, Made, Put};
 use crate::error::ChangeError;
 use crate::event_log::{ReadLimit, Scope};
+use crate::ledger::LaneSave;
 use crate::shard::{Shard, Tenure};
 
 /// The PIM of most tests.
@@ -24,6 +24,9 @@ pub const PIM: PimId = PimId(1);
 pub const OTHER: PimId = PimId(65);
 /// A PIM of another shard, if there are several.
 pub const FAR: PimId = PimId(2);
+
+/// Suspended by the user.
+pub const SUSPENDED: SubscriptionStatus = SubscriptionStatus::Suspended(SuspensionReason::User);
 
 /// The shard of most tests.
 pub fn shard(store: &dyn Store) -> Shard {
@@ -48,14 +51,7 @@ pub fn at(seconds: i64) -> Timestamp {
 /// An event with this id.
 pub fn event(id: &str) -> Event {
     let data = format!("{{\"product\":{{\"uuid\":\"{id}\"}}}}");
-    Event::new(EventParts {
-        id,
-        event_type: "com.example.happened",
-        time: "2026-11-02T08:00:00Z",
-        extensions: "",
-        data: &data,
-        product_identifier: None,
-    })
+    testing::event(id, "com.example.happened", &data)
 }
 
 /// Events with these space-separated ids.
@@ -93,9 +89,6 @@ pub fn owner() -> Owner {
 /// A subscriber.
 pub fn subscriber() -> Subscriber {
     Subscriber {
-        id: SubscriberId::generate(),
-        owner: owner(),
-        name: "A subscriber".to_owned(),
         contact: Contact {
             technical_email: "contact@example.com".to_owned(),
             email: true,
@@ -103,11 +96,9 @@ pub fn subscriber() -> Subscriber {
             webhook_url: Some("https://example.com/hook".to_owned()),
             webhook_secret: Some(Secret::new("sixteen characters")),
         },
-        confirmation: Confirmation::default(),
-        status: SubscriberStatus::Active,
-        revision: 0,
         created_at: at(0),
         updated_at: at(0),
+        ..testing::subscriber(owner())
     }
 }
 
@@ -122,21 +113,14 @@ pub fn subscription(of: &Subscriber) -> Subscription {
     let destination =
         PubsubDestination { project_id: "example-project".to_owned(), topic_id: "events".to_owned(), headers };
     Subscription {
-        id: SubscriptionId::generate(),
         subscriber_id: of.id,
         pim: of.owner.pim,
         client_id: of.owner.client_id.clone(),
         selection: selection("com.example.happened"),
-        past_selections: Vec::new(),
-        destination: Destination::Pubsub(destination),
-        send_product_identifier: false,
-        options: Options::default(),
-        status: SubscriptionStatus::Active,
         status_since: Position(0),
-        generation: 0,
-        revision: 0,
         created_at: at(0),
         updated_at: at(0),
+        ..testing::subscription(Destination::Pubsub(destination))
     }
 }
 
@@ -153,6 +137,13 @@ pub fn change(subscriptions: Vec<Put<Subscription>>) -> Change {
     Change { subscriptions, subscriber_limit: 20, subscription_limit: 20, ..Change::default() }
 }
 
+/// Creates a subscription with its own subscriber.
+pub async fn create(store: &dyn Store, subscription: Subscription) -> Made {
+    let mut change = change(vec![Put::New(subscription.clone())]);
+    change.subscriber = Some(Put::New(testing::subscriber_of(&subscription)));
+    store.change(change).await.unwrap()
+}
+
 /// Creates a subscriber with one subscription.
 pub async fn make(store: &dyn Store) -> (Subscriber, Subscription) {
     let subscriber = subscriber();
@@ -161,6 +152,21 @@ pub async fn make(store: &dyn Store) -> (Subscriber, Subscription) {
     change.subscriber = Some(Put::New(subscriber.clone()));
     let mut made = store.change(change).await.unwrap();
     (subscriber, made.subscriptions.remove(0))
+}
+
+/// An empty save of a subscription's lane, which follows the mark.
+pub fn lane(of: &Subscription) -> LaneSave {
+    LaneSave {
+        subscription: of.id,
+        generation: of.generation,
+        cursor: None,
+        memory: None,
+        exceptions: Vec::new(),
+        settled: Vec::new(),
+        drop_exceptions: false,
+        entries: Vec::new(),
+        facts: Default::default(),
+    }
 }
 
 /// Changes a subscription and returns it as stored.
@@ -213,16 +219,10 @@ pub fn query() -> LogQuery {
 pub fn pim(name: &str) -> Pim {
     let token = StaticToken { client_id: ClientId("client".to_owned()), token: Secret::new("token of a client") };
     Pim {
-        id: PimId(0),
-        name: name.to_owned(),
         url: format!("https://{name}.Example.com/"),
-        url_key: format!("https://{name}.example.com"),
-        keys: Vec::new(),
-        token_check: TokenCheck::Static,
         static_tokens: vec![token],
         events_api_secret: Some(Secret::new("secret of the bridge")),
-        provenance: Provenance::default(),
         created_at: at(0),
-        revision: 0,
+        ..testing::pim(name)
     }
 }

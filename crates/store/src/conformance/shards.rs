@@ -9,7 +9,6 @@ use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{PimId, Position, ServiceHour};
 
-use super::changes::lane;
 use super::sample::*;
 use crate::Store;
 use crate::catalog::{Change, Put, StatusFilter, SubscriberQuery, Whose};
@@ -44,7 +43,7 @@ fn is_fenced<T: std::fmt::Debug>(result: Result<T, TenureError>) {
 }
 
 /// No write of the old owner is accepted.
-pub async fn whoever_was_taken_over_is_fenced(a: &dyn Store, b: &dyn Store) {
+pub async fn a_previous_owner_is_fenced(a: &dyn Store, b: &dyn Store) {
     assert_eq!(a.shard_of(PIM), b.shard_of(PIM));
     let shard = shard(a);
     let old = a.take(shard).await.unwrap();
@@ -102,7 +101,7 @@ pub async fn a_takeover_is_of_one_shard(a: &dyn Store, b: &dyn Store) {
 }
 
 /// Appends and changes need no ownership; the owner is notified.
-pub async fn everybody_appends_and_changes_and_the_owner_is_told(a: &dyn Store, b: &dyn Store) {
+pub async fn any_process_appends_and_changes_and_the_owner_gets_news(a: &dyn Store, b: &dyn Store) {
     let tenure = own(b).await;
     let (tail, mut committed) = (b.tail(tenure.shard), b.committed(tenure.shard));
     let (_, stored) = make(a).await;
@@ -176,7 +175,7 @@ fn owners() -> [Owner; 2] {
 pub async fn pruning_touches_no_other_shard(a: &dyn Store, b: &dyn Store) {
     let product = || SnapshotKey { kind: SnapshotKind::Product, key: "p".to_owned() };
     for of in owners() {
-        a.add_entry(told(&of)).await.unwrap();
+        a.add_entry(logged(&of)).await.unwrap();
         let deleted = Subscriber { owner: of.clone(), ..subscriber() };
         let mut made = change(Vec::new());
         made.subscriber = Some(Put::New(deleted.clone()));
@@ -212,7 +211,7 @@ pub async fn pruning_touches_no_other_shard(a: &dyn Store, b: &dyn Store) {
 }
 
 /// A log entry for an owner.
-fn told(of: &Owner) -> LogEntry {
+fn logged(of: &Owner) -> LogEntry {
     LogEntry { owner: of.clone(), ..entry(LogBody::Action(Action::SubscriberCreated), at(0)) }
 }
 

@@ -54,7 +54,7 @@ pub async fn events_and_snapshots_come_together(store: &dyn Store) {
 }
 
 /// A known id rejects the whole request: other events, their ids and snapshots.
-pub async fn what_is_known_stops_all_of_it(store: &dyn Store) {
+pub async fn a_known_event_rejects_the_request(store: &dyn Store) {
     append(store, PIM, "a b", at(0)).await;
     let stopped = store.append_new(PIM, events("c b d a"), vec![save("p", None, "one")], at(1)).await.unwrap_err();
     assert!(matches!(stopped, AppendNewError::Known(ids) if ids == ["b", "a"]));
@@ -68,7 +68,7 @@ pub async fn what_is_known_stops_all_of_it(store: &dyn Store) {
 }
 
 /// Events made from an outdated state are rejected.
-pub async fn what_was_changed_stops_all_of_it(store: &dyn Store) {
+pub async fn a_changed_state_rejects_the_request(store: &dyn Store) {
     put(store, "a", "p", "one").await;
     let stale = revision(store, "p").await;
     put(store, "b", "p", "two").await;
@@ -163,7 +163,7 @@ pub async fn of_many_at_once_one_is_first(store: &dyn Store) {
 }
 
 /// All data of a removed PIM is deleted, and none of the others.
-pub async fn what_a_removed_pim_left_is_pruned(store: &dyn Store) {
+pub async fn states_of_a_removed_pim_are_pruned(store: &dyn Store) {
     let a = store.add_pim(pim("a")).await.unwrap();
     let b = store.add_pim(pim("b")).await.unwrap();
     for (one, number) in [(&a, 3), (&b, 2)] {

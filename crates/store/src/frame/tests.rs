@@ -52,7 +52,7 @@ fn the_trace_of_a_request_is_kept_and_costs_nothing_where_there_is_none() {
 }
 
 #[test]
-fn only_what_is_wanted_is_read() {
+fn only_requested_events_are_read() {
     let events = sample();
     let read = decode(PimId(7), Position(10), Position(12)..Position(14), &encode(&events)).unwrap();
     assert_eq!(read, events[2..4]);
@@ -94,7 +94,7 @@ fn pieces_are_bounded_but_one_event_may_be_larger() {
 
 proptest! {
     #[test]
-    fn what_was_written_is_read(
+    fn frames_round_trip(
         items in prop::collection::vec((".{1,40}", ".{0,200}", any::<i64>(), any::<bool>()), 0..40),
         first in 0..u64::MAX / 2,
     ) {

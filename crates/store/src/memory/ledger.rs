@@ -5,6 +5,7 @@ use domain::subscription::SubscriptionStatus;
 use domain::{Position, SubscriptionId};
 
 use super::MemoryStore;
+use crate::catalog::Page;
 use crate::error::{StoreError, TenureError};
 use crate::ledger::{LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
 use crate::shard::Tenure;
@@ -12,8 +13,20 @@ use crate::stamp::LaneEffect;
 
 #[async_trait]
 impl Ledger for MemoryStore {
-    async fn load(&self, tenure: &Tenure) -> Result<LedgerRecord, StoreError> {
-        Ok(self.state.lock().shard(tenure.shard).ledger.clone())
+    async fn mark(&self, tenure: &Tenure) -> Result<Position, StoreError> {
+        Ok(self.state.lock().shard(tenure.shard).ledger.mark)
+    }
+
+    async fn lanes(
+        &self,
+        tenure: &Tenure,
+        after: Option<SubscriptionId>,
+        at_most: usize,
+    ) -> Result<Page<LaneRecord>, StoreError> {
+        let mut state = self.state.lock();
+        let lanes = state.shard(tenure.shard).ledger.lanes.iter();
+        let behind = lanes.filter(|lane| after.is_none_or(|after| lane.subscription > after));
+        Ok(Page::of(behind.take(at_most + 1).cloned().collect(), at_most))
     }
 
     async fn save(&self, tenure: &Tenure, save: Save) -> Result<(), TenureError> {
@@ -99,15 +112,10 @@ impl LedgerRecord {
 
     fn lane(&mut self, of: SubscriptionId) -> &mut LaneRecord {
         let lanes = &mut self.lanes;
-        let at = lanes.iter().position(|lane| lane.subscription == of).unwrap_or_else(|| {
-            lanes.push(LaneRecord {
-                subscription: of,
-                generation: 0,
-                cursor: None,
-                memory: None,
-                exceptions: Vec::new(),
-            });
-            lanes.len() - 1
+        let at = lanes.binary_search_by_key(&of, |lane| lane.subscription).unwrap_or_else(|at| {
+            let (cursor, memory, exceptions) = (None, None, Vec::new());
+            lanes.insert(at, LaneRecord { subscription: of, generation: 0, cursor, memory, exceptions });
+            at
         });
         &mut lanes[at]
     }

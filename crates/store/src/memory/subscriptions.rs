@@ -9,7 +9,9 @@ use domain::{ServiceHour, SubscriberId, SubscriptionId};
 use uuid::Uuid;
 
 use super::{MemoryStore, State};
-use crate::catalog::{Change, Made, Page, Put, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions};
+use crate::catalog::{
+    Change, ChangedPage, Made, Page, Put, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions,
+};
 use crate::error::{ChangeError, StoreError, TenureError};
 use crate::shard::{Shard, Shards, Tenure};
 use crate::stamp;
@@ -105,12 +107,16 @@ impl Subscriptions for MemoryStore {
         Ok(Made { shard, version: state.version, head: state.head(), subscriptions })
     }
 
-    async fn changed_since(&self, shard: Shard, version: Option<u64>) -> Result<(u64, Vec<Subscription>), StoreError> {
+    async fn changed_page(&self, shard: Shard, since: Option<u64>, at_most: usize) -> Result<ChangedPage, StoreError> {
         let mut state = self.state.lock();
         let newest = state.shard(shard).version;
         let of_shard = state.subscriptions.values().filter(|(_, one)| state.spread.shard_of(one.pim) == shard);
-        let changed = of_shard.filter(|(changed, _)| version.is_none_or(|version| *changed > version));
-        Ok((newest, changed.map(|(_, stored)| stored.clone()).collect()))
+        let mut changed: Vec<_> = of_shard.filter(|(changed, _)| since.is_none_or(|since| *changed > since)).collect();
+        changed.sort_by_key(|(changed, one)| (*changed, one.id));
+        let version = changed.get(at_most.saturating_sub(1)).map_or(newest, |(changed, _)| *changed);
+        let subscriptions = changed.into_iter().take_while(|(changed, _)| *changed <= version);
+        let subscriptions = subscriptions.map(|(_, stored)| stored.clone()).collect();
+        Ok(ChangedPage { version, subscriptions, more: version < newest })
     }
 
     async fn prune_deleted(&self, tenure: &Tenure, before: ServiceHour) -> Result<u64, TenureError> {

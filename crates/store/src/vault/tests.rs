@@ -9,7 +9,7 @@ fn key(id: &str) -> MasterKey {
 }
 
 #[test]
-fn what_was_sealed_opens_for_its_owner_only() {
+fn sealed_values_open_for_their_owner_only() {
     let vault = Vault::new(key("a"), []).unwrap();
     let sealed = vault.seal(b"open sesame", "subscription 1", "tenant").unwrap();
     assert!(!sealed.windows(4).any(|window| window == b"open"));
@@ -60,7 +60,7 @@ fn older_keys_open_and_missing_ones_are_named() {
 }
 
 #[test]
-fn another_key_under_the_same_id_is_told_apart() {
+fn another_key_under_the_same_id_is_distinguished() {
     let sealed = Vault::new(key("a"), []).unwrap().seal(b"x", "pim 1", "tenant").unwrap();
     let error = Vault::new(key("a"), []).unwrap().open(&sealed, "pim 1", "tenant").unwrap_err();
     assert!(matches!(error, VaultError::WrongKey { .. }));

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_what_was_wrong_and_hides_what_is_secret() {
+    fn shows_faults_and_hides_secrets() {
         check(
             r#"{"type":"https","config":{"url":"https://u:p@h/x","secret":{"primary":"s3cret","secondary":7},"headers":{"X-Key":"k","Host":1}}}"#,
             r#"{"type":"https","config":{"url":"https://***redacted***@h/x","secret":{"primary":"***redacted***","secondary":"***redacted***"},"headers":{"X-Key":"***redacted***","Host":"***redacted***"}}}"#,

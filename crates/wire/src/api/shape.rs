@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_stays_at_every_depth() {
+    fn omitted_members_stay_at_every_depth() {
         let stored = r#"{"url":"u","secret":{"primary":"p","secondary":"s"}}"#;
         check(&CONFIG, stored, "{}", stored);
         check(

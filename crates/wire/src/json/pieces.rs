@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_what_was_sent() {
+    fn elements_keep_their_text() {
         check(
             r#" {"a":1,"events":[ {"x" : "],\"" } ,[1,[2]],"\ud800", 1.0]} "#,
             &["events"],

@@ -131,7 +131,7 @@ fn faults_have_a_place() {
 }
 
 #[test]
-fn what_ends_plain_text_is_seen_at_every_place() {
+fn the_end_of_plain_text_is_found_at_every_offset() {
     for length in 0..26 {
         for at in 0..=length {
             let around = |found: &str| {

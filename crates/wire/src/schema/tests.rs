@@ -146,7 +146,7 @@ fn planted_faults_are_found() {
 }
 
 #[test]
-fn what_is_not_listed_is_allowed() {
+fn unlisted_members_are_allowed() {
     let mut data = example(DELTA);
     data["product"]["identifier"] = json!("1");
     data["product"]["changes"]["parent"]["new"] = Json::Null;

@@ -35,7 +35,7 @@ fn https(config: &str) -> String {
 }
 
 #[test]
-fn what_is_left_out_stays() {
+fn omitted_members_stay() {
     check(HTTPS, "{}", HTTPS);
     check(HTTPS, r#"{"config":{}}"#, HTTPS);
     check(HTTPS, r#"{"type":"https","config":{"secret":{}},"options":{}}"#, HTTPS);
@@ -98,7 +98,7 @@ fn headers_are_merged_by_name_whatever_its_case() {
 }
 
 #[test]
-fn masks_keep_what_is_there_and_nothing_else() {
+fn masks_keep_stored_secrets_only() {
     check(HTTPS, r#"{"config":{"secret":{"primary":"***redacted***","secondary":"***redacted***"}}}"#, HTTPS);
     check_refused(
         PUBSUB,
@@ -211,7 +211,7 @@ fn kafka_credentials_and_certificates() {
 }
 
 #[test]
-fn what_was_allowed_once_does_not_stand_in_the_way() {
+fn values_valid_earlier_do_not_block_a_patch() {
     let mut current = make_subscription(HTTPS);
     current.selection.events.push(domain::EventType::new("com.example.retired"));
     let kept = r#"{"events":["com.example.retired","com.akeneo.pim.v1.product.updated"]}"#;

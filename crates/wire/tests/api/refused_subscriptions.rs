@@ -140,7 +140,7 @@ fn all_faults_at_once() {
 
 /// A body of 256 KiB full of faults gets a short response.
 #[test]
-fn only_so_many_faults_are_listed() {
+fn the_number_of_listed_faults_is_limited() {
     let types: Vec<String> = (0..20_000).map(|number| format!(r#""type{number}""#)).collect();
     let fields: Vec<String> = (0..20_000).map(|number| format!(r#""field{number}":0"#)).collect();
     let headers: Vec<String> = (0..20_000).map(|number| format!(r#""X-{number}":null"#)).collect();

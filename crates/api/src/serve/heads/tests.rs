@@ -54,7 +54,7 @@ fn requests_pass_as_they_are() {
 }
 
 #[test]
-fn what_is_not_complete_is_kept() {
+fn incomplete_heads_are_kept() {
     check(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTT", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", None);
     check(b"PRI * HTTP/2.0\r\n\r\nS", b"", None);
 }
@@ -105,7 +105,7 @@ fn a_body_has_one_length() {
 }
 
 #[test]
-fn what_cannot_be_read_is_malformed() {
+fn unreadable_heads_are_malformed() {
     for bytes in [
         &b"G\0T / HTTP/1.1\r\nHost: a\r\n\r\n"[..],
         b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",

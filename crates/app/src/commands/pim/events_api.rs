@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn problems_are_reported() {
         let at = |second: i64| Some(Timestamp::from_micros(second * 1_000_000));
         let check = |verified_at, refused_at, expect: Option<&str>| {
             let note = BridgeStatus { verified_at, refused_at, ..BridgeStatus::default() };

@@ -46,7 +46,7 @@ fn to(address: SocketAddr) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn nobody_gets_through_without_a_pass() {
+async fn credentials_are_required() {
     let tunnel = tunnel(8);
     let pass = tunnel.pass(HOLDER);
     // No credentials; wrong ones; those of a returned pass; another protocol.
@@ -66,7 +66,7 @@ async fn nobody_gets_through_without_a_pass() {
 }
 
 #[tokio::test]
-async fn who_asks_for_nothing_is_not_waited_for() {
+async fn idle_connections_are_closed() {
     let tunnel = tunnel(8);
     let mut client = TcpStream::connect(tunnel.address).await.unwrap();
     let end = tokio::time::timeout(ASK_TIMEOUT * 3, client.read_u8()).await;
@@ -74,7 +74,7 @@ async fn who_asks_for_nothing_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn what_is_forbidden_is_not_dialled_and_what_failed_is_known() {
+async fn forbidden_addresses_are_not_dialled_and_failures_are_typed() {
     let trap = TcpListener::bind("127.0.0.2:0").await.unwrap();
     let tunnel = tunnel(8);
     let pass = tunnel.pass(HOLDER);
@@ -92,8 +92,8 @@ async fn what_is_forbidden_is_not_dialled_and_what_failed_is_known() {
     assert!(matches!(pass.dials().failure_since(since), Some((_, ConnectError::Forbidden(_)))));
     assert!(pass.dials().failure_since(Instant::now()).is_none(), "it was before");
     tokio::time::timeout(Duration::from_secs(1), pass.dials().forbidden_since(since)).await.unwrap();
-    let nobody = tokio::time::timeout(Duration::from_millis(100), trap.accept()).await;
-    assert!(nobody.is_err(), "somebody connected");
+    let accepted = tokio::time::timeout(Duration::from_millis(100), trap.accept()).await;
+    assert!(accepted.is_err(), "somebody connected");
 }
 
 #[tokio::test]

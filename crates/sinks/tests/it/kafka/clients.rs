@@ -42,7 +42,7 @@ async fn subscriptions_with_the_same_credentials_share_a_client_until_the_last_i
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_newer_configuration_replaces_what_was_kept_for_the_older() {
+async fn a_newer_configuration_replaces_the_kept_client() {
     let Some(broker) = blocking(broker) else { return };
     let topic = topic(broker, 1, &[]);
     let sink = sink(KafkaSettings::default());
@@ -56,7 +56,7 @@ async fn a_newer_configuration_replaces_what_was_kept_for_the_older() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_rests_is_closed_after_a_while() {
+async fn idle_clients_are_closed() {
     let Some(broker) = blocking(broker) else { return };
     let topic = topic(broker, 1, &[]);
     let sink = sink(KafkaSettings { idle_timeout: Duration::from_millis(500), ..KafkaSettings::default() });

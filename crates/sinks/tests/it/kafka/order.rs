@@ -140,7 +140,7 @@ async fn a_broker_that_hangs_for_longer_than_an_attempt_lasts_and_is_killed_for_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_follows_what_failed_even_if_the_broker_is_back_by_then() {
+async fn nothing_follows_a_failed_wave_even_if_the_broker_returns() {
     let broker = match blocking(Broker::start) {
         Ok(broker) => broker,
         Err(error) => return parts::left_out("Apache Kafka", &error),

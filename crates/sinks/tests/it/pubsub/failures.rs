@@ -55,7 +55,7 @@ async fn a_topic_that_is_not_there_and_one_that_is_deleted_are_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_hangs_ends_in_time_and_holds_nobody_else_up() {
+async fn a_hanging_topic_ends_in_time_and_delays_no_other() {
     let Some(emulator) = emulator() else { return };
     let (hanging, healthy) = (emulator.create_topic("hanging").unwrap(), emulator.create_topic("healthy").unwrap());
     emulator.fault(&hanging, &Fault { hang: true, ..Fault::default() }).unwrap();

@@ -96,7 +96,7 @@ async fn events_of_an_entity_arrive_in_order_also_after_failures() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_the_service_does_not_take_is_refused() {
+async fn only_messages_rejected_by_the_service_are_rejected() {
     let Some(emulator) = emulator() else { return };
     for (name, ordered) in [("picky", false), ("picky-in-order", true)] {
         let topic = emulator.create_topic(name).unwrap();
@@ -127,7 +127,7 @@ async fn only_what_the_service_does_not_take_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_large_is_refused_by_ourselves_and_the_rest_is_sent() {
+async fn oversized_messages_are_rejected_locally_and_the_rest_is_sent() {
     let Some(emulator) = emulator() else { return };
     let topic = emulator.create_topic("large").unwrap();
     let (sink, subscription) = (sink(emulator), in_order(&topic));

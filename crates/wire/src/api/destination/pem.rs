@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_a_key_does_not_matter() {
+    fn text_around_a_key_is_ignored() {
         let key = KeyPair::generate().unwrap().serialize_pem();
         let around =
             format!("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{key}text\n");

@@ -21,7 +21,7 @@ fn check_refused(query: &str, expect: &[(&str, &str, &str)]) {
 }
 
 #[test]
-fn nothing_asked_is_the_newest_fifty() {
+fn the_default_is_the_newest_fifty() {
     let LogRequest { query, page } = parsed("");
     assert_eq!((query.order, query.limit, query.skip, query.after, page), (LogOrder::Descending, 50, 0, None, Some(1)));
     assert_eq!((query.log_type, query.operation, query.error_reason), (None, None, None));
@@ -57,7 +57,7 @@ fn a_cursor_keeps_its_order() {
 }
 
 #[test]
-fn what_is_not_understood_is_refused() {
+fn invalid_parameters_are_rejected() {
     let invalid = "invalid_parameter";
     for (query, field, fragment) in [
         ("log_type=warning", "log_type", "must be `action` or `error`"),

@@ -1,16 +1,13 @@
 //! Records about events that a lane settles without a delivery, and where an event is.
 
-#![allow(dead_code, reason = "the frame is shared by several tests")]
-
-mod parts;
-
 use std::time::Duration;
 
 use domain::Position;
 use domain::fate::{DropReason, DroppedBacklog, GivenUp, OutcomeCounts, Whereabouts};
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::subscription::SubscriptionStatus;
-use parts::{MINUTE, World, failed, https};
+
+use crate::world::{MINUTE, World, failed, https};
 
 fn refused() -> Outcome {
     let message = "the endpoint answered 400 Bad Request".to_owned();

@@ -1,10 +1,5 @@
 //! The driver's decisions, one by one: reads, order of inputs, retries, and ends.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(dead_code, reason = "the frame is shared by several tests")]
-
-mod parts;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +7,11 @@ use domain::lane_status::LaneStatus;
 use domain::outcome::{Lack, Outcome, SuspensionReason};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{LoggedEvent, Position, Timestamp};
+use engine::core::Reply;
 use engine::driver::{Driver, End, Found, Input, Request, Seen};
-use parts::{START, event_at, failed, https};
 use store::{Chunk, LedgerRecord, StoreError};
+
+use crate::world::{START, event_at, failed, https};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -211,7 +208,7 @@ fn where_the_tail_does_not_reach_back_the_log_is_read_up_to_where_the_tail_was()
 }
 
 #[test]
-fn a_stop_ends_when_what_is_under_way_has_ended_and_is_saved() {
+fn a_stop_ends_after_the_last_attempt_is_saved() {
     let mut bench = Bench::new();
     bench.append();
     bench.tell(Input::News);
@@ -224,7 +221,7 @@ fn a_stop_ends_when_what_is_under_way_has_ended_and_is_saved() {
     bench.tell(Input::Stop);
     bench.append();
     bench.tell(Input::News);
-    bench.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Delivered] });
+    bench.tell(Reply::Outcomes { attempt, outcomes: vec![Outcome::Delivered] }.into());
     while bench.take(save).is_some() {
         assert_eq!(bench.driver.end(), None, "its save is under way");
         bench.tell(Input::Saved { result: Ok(()) });
@@ -246,7 +243,7 @@ fn a_stop_ends_after_a_quarter_of_a_minute_at_the_latest() {
 }
 
 #[test]
-fn a_change_that_was_being_read_when_the_platform_stops_sets_nothing_going() {
+fn a_change_read_during_a_stop_starts_no_work() {
     let mut bench = Bench::new();
     bench.changed(2, SubscriptionStatus::Active);
     bench.version = 3;
@@ -274,7 +271,7 @@ fn a_stop_reads_nothing_again() {
 }
 
 #[test]
-fn a_suspension_is_tried_until_it_is_made_at_once_where_somebody_else_was_quicker() {
+fn a_suspension_is_retried_until_made_and_immediately_on_conflict() {
     let mut bench = Bench::new();
     bench.append();
     bench.tell(Input::News);
@@ -283,7 +280,7 @@ fn a_suspension_is_tried_until_it_is_made_at_once_where_somebody_else_was_quicke
     let suspend = |request: &Request| if let Request::Suspend { number, .. } = request { Some(*number) } else { None };
     let attempt = bench.take(deliver).unwrap();
     let Outcome::Failed(failure) = failed() else { panic!("it failed") };
-    bench.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Broken(failure)] });
+    bench.tell(Reply::Outcomes { attempt, outcomes: vec![Outcome::Broken(failure)] }.into());
     let number = bench.take(suspend).unwrap();
     bench.tell(Input::Suspended { number, result: Err(store::ChangeError::Conflict) });
     assert_eq!(bench.take(suspend), Some(number));
@@ -309,7 +306,7 @@ fn the_log_is_trimmed_one_time_after_another() {
 }
 
 #[test]
-fn what_is_lacking_is_shown_until_it_is_over_for_ten_seconds() {
+fn lacks_are_shown_until_ten_seconds_after_their_end() {
     let mut bench = Bench::new();
     bench.append();
     bench.tell(Input::News);
@@ -317,11 +314,11 @@ fn what_is_lacking_is_shown_until_it_is_over_for_ten_seconds() {
         |request: &Request| if let Request::Deliver { attempt, .. } = request { Some(*attempt) } else { None };
     let show = |request: &Request| if let Request::Show { lacks } = request { Some(lacks.clone()) } else { None };
     let attempt = bench.take(deliver).unwrap();
-    bench.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Ours(Lack::FileDescriptors)] });
+    bench.tell(Reply::Outcomes { attempt, outcomes: vec![Outcome::Ours(Lack::FileDescriptors)] }.into());
     assert_eq!(bench.take(show), Some(vec![Lack::FileDescriptors]));
     bench.pass(2 * SECOND);
     let attempt = bench.take(deliver).unwrap();
-    bench.tell(Input::Outcomes { attempt, outcomes: vec![Outcome::Delivered] });
+    bench.tell(Reply::Outcomes { attempt, outcomes: vec![Outcome::Delivered] }.into());
     bench.pass(9 * SECOND);
     assert_eq!(bench.take(show), None);
     bench.pass(2 * SECOND);

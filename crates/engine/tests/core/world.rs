@@ -4,24 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::destination::{CustomHeaders, Destination, EndpointUrl, HttpsDestination};
-use domain::event::EventParts;
 use domain::exception::Exception;
 use domain::fate::Whereabouts;
 use domain::lane_status::LaneStatus;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
-use domain::subscription::{Options, Selection, Subscription, SubscriptionStatus};
-use domain::{
-    ClientId, Event, EventType, LoggedEvent, Now, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp,
-};
-use engine::core::{AttemptId, Core, Input, Output};
+use domain::subscription::Subscription;
+use domain::{LoggedEvent, Now, PimId, Position, SubscriptionId, Timestamp, testing};
+use engine::core::{AttemptId, Core, Input, Output, Reply};
 use store::{Chunk, Facts, LaneRecord, LedgerRecord, ReadLimit, Save};
 
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 const PIM: PimId = PimId(1);
-const UPDATED: &str = "com.akeneo.pim.v1.product.updated";
 
 fn failure(reason: ErrorReason) -> Failure {
     Failure { reason, code: 500, message: "It failed.".into(), answer: None }
@@ -33,40 +28,11 @@ pub(crate) fn failed() -> Outcome {
 
 /// A subscription to an endpoint.
 pub(crate) fn https(url: &str) -> Subscription {
-    let Ok(url) = EndpointUrl::parse(url, false) else { panic!("a good URL") };
-    Subscription {
-        id: SubscriptionId::generate(),
-        subscriber_id: SubscriberId::generate(),
-        pim: PIM,
-        client_id: ClientId("client".into()),
-        selection: Selection { events: [EventType::new(UPDATED)].into_iter().collect(), filter: None },
-        past_selections: Vec::new(),
-        destination: Destination::Https(HttpsDestination {
-            url,
-            primary: Secret::new("secret"),
-            secondary: None,
-            headers: CustomHeaders::default(),
-        }),
-        send_product_identifier: false,
-        options: Options::default(),
-        status: SubscriptionStatus::Active,
-        status_since: Position::FIRST,
-        generation: 0,
-        revision: 0,
-        created_at: START,
-        updated_at: START,
-    }
+    testing::subscription(testing::https(url))
 }
 
 fn event_of(pim: PimId, position: Position, accepted_at: Timestamp) -> Arc<LoggedEvent> {
-    let event = Event::new(EventParts {
-        id: "id",
-        event_type: UPDATED,
-        time: "2026-11-02T08:00:00Z",
-        extensions: "",
-        data: r#"{"product":{"uuid":"u"}}"#,
-        product_identifier: None,
-    });
+    let event = testing::event("id", testing::UPDATED, r#"{"product":{"uuid":"u"}}"#);
     Arc::new(LoggedEvent { position, pim, accepted_at, event })
 }
 
@@ -161,11 +127,11 @@ impl World {
                 None
             }
             Output::Read(read) => {
-                Some(Input::Read { id: read.id, chunk: Ok(self.read(read.pim, read.from, read.limit)) })
+                Some(Reply::Read { id: read.id, chunk: Ok(self.read(read.pim, read.from, read.limit)) }.into())
             }
             Output::Load { id, positions, .. } => {
                 let events = positions.iter().map(|position| self.log[position.0 as usize - 1].clone()).collect();
-                Some(Input::Loaded { id, positions, events: Ok(events) })
+                Some(Reply::Loaded { id, positions, events: Ok(events) }.into())
             }
             Output::Save { save } => {
                 self.keep(&save);
@@ -259,13 +225,13 @@ impl World {
             panic!("nothing is under way for subscription {index}")
         };
         let (_, id, events) = self.attempts.remove(place);
-        self.tell(Input::Outcomes { attempt: id, outcomes: vec![outcome; events] });
+        self.tell(Reply::Outcomes { attempt: id, outcomes: vec![outcome; events] }.into());
     }
 
     /// Answers the latest attempt.
     pub(crate) fn answer_latest(&mut self, outcome: Outcome) {
         let Some((_, id, events)) = self.attempts.pop() else { panic!("nothing is under way") };
-        self.tell(Input::Outcomes { attempt: id, outcomes: vec![outcome; events] });
+        self.tell(Reply::Outcomes { attempt: id, outcomes: vec![outcome; events] }.into());
     }
 
     /// Where the event at a position is for a subscription.

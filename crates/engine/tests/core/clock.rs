@@ -1,9 +1,5 @@
 //! The core without a driver: setting the wall clock has no effect on it.
 
-#![allow(dead_code, reason = "the frame is shared by several tests")]
-
-mod parts;
-
 use std::time::Duration;
 
 use domain::log_entry::LogBody;
@@ -11,8 +7,9 @@ use domain::outcome::{Outcome, SuspensionReason};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Now, Position, Timestamp};
 use engine::core::{Core, Input, Output};
-use parts::{MINUTE, START, World, failed, https};
 use store::StoreError;
+
+use crate::world::{MINUTE, START, World, failed, https};
 
 /// Forty days, forward and back.
 const STEPS: [i64; 2] = [40 * 86_400_000_000, -40 * 86_400_000_000];
@@ -55,7 +52,7 @@ fn a_step_of_the_wall_clock_moves_no_retry() {
 }
 
 #[test]
-fn what_is_stored_and_shown_follows_the_wall_clock() {
+fn stored_and_displayed_times_follow_the_wall_clock() {
     for step in STEPS {
         let mut world = World::new([https("https://a.example/")]);
         world.event();
@@ -72,7 +69,7 @@ fn what_is_stored_and_shown_follows_the_wall_clock() {
 }
 
 #[test]
-fn a_step_of_the_wall_clock_suspends_nobody() {
+fn a_step_of_the_wall_clock_causes_no_suspension() {
     for step in STEPS {
         let mut world = World::new([https("https://a.example/")]);
         for _ in 0..30 {

@@ -2,20 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[cfg(unix)]
+mod access;
+mod backlog;
+
 use std::path::Path;
 use std::time::Duration;
 
 use domain::destination::DestinationType;
-use domain::event::EventParts;
 use domain::notification::{Notification, NotificationKind};
-use domain::pim::{Pim, Provenance, TokenCheck};
+use domain::pim::Pim;
 use domain::subscriber::Owner;
 use domain::subscription::SubscriptionStatus;
-use domain::{ClientId, Event, PimId, Position, Secret, ServiceHour, Timestamp};
+use domain::{ClientId, Event, PimId, Position, Secret, ServiceHour, Timestamp, testing};
 use store::conformance::sample;
 use store::vault::MasterKey;
 use store::{
-    AppendError, ChangeError, Entries, EventLog, Floors, KeepBounds, Ledger, Outbox, Pims, ReadLimit, Save, Scope,
+    AppendError, ChangeError, Entries, EventLog, Floors, KeepBounds, Ledger, Outbox, Pims, Put, ReadLimit, Save, Scope,
     Shard, Shards, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, StatusFilter, StoreError, SubscriptionQuery,
     Subscriptions, Vault, Whose, edit_pim,
 };
@@ -41,30 +44,11 @@ fn now() -> Timestamp {
 
 fn event(id: u64, bytes: usize) -> Event {
     let data = format!("{{\"text\":\"{}\"}}", "x".repeat(bytes));
-    Event::new(EventParts {
-        id: &id.to_string(),
-        event_type: "com.example.happened",
-        time: "2026-11-02T08:00:00Z",
-        extensions: "",
-        data: &data,
-        product_identifier: None,
-    })
+    testing::event(&id.to_string(), "com.example.happened", &data)
 }
 
 fn pim(name: &str) -> Pim {
-    Pim {
-        id: PimId(0),
-        name: name.to_owned(),
-        url: format!("https://{name}.example.com"),
-        url_key: format!("https://{name}.example.com"),
-        keys: Vec::new(),
-        token_check: TokenCheck::Static,
-        static_tokens: Vec::new(),
-        events_api_secret: Some(Secret::new("a secret nobody may find")),
-        provenance: Provenance::default(),
-        created_at: now(),
-        revision: 0,
-    }
+    Pim { events_api_secret: Some(Secret::new("a secret nobody may find")), ..testing::pim(name) }
 }
 
 #[tokio::test]
@@ -133,7 +117,7 @@ async fn one_process_serves_and_others_may_change_the_catalogue() {
 async fn an_older_database_is_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let old = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
-    old.execute_batch(include_str!("schema_3.sql")).unwrap();
+    old.execute_batch(include_str!("../schema_3.sql")).unwrap();
     drop(old);
     let store = open(folder.path());
     let pim = store.all_pims().await.unwrap().remove(0);
@@ -155,8 +139,8 @@ async fn an_older_database_is_migrated() {
     assert_eq!(store.subscription_page(&of_type(DestinationType::Kafka)).await.unwrap().items, []);
     let events = store.read(Scope::Shard(Shard::FIRST), Position(1), ALL).await.unwrap().events;
     assert_eq!(events.iter().map(|event| event.event.id()).collect::<Vec<_>>(), ["event-1", "event-2", "event-3"]);
-    let told = store.entries(&owner, &sample::query()).await.unwrap().entries;
-    assert_eq!(told.len(), 4);
+    let reported = store.entries(&owner, &sample::query()).await.unwrap().entries;
+    assert_eq!(reported.len(), 4);
     assert_eq!(store.notifications(Shard::FIRST, None, 10).await.unwrap().len(), 1);
     assert!(store.backlog().of(pim.id) > 0);
     // Regardless of the clock, a day of service is a day, and a month a month.
@@ -185,6 +169,30 @@ async fn an_older_database_is_migrated() {
     store.change(ended).await.unwrap();
     let kept = store.notification_numbers(Shard::FIRST).await.unwrap().len();
     assert_eq!(kept, store::catalog::MOST_NOTIFICATIONS, "the old one has its owner, and gave way");
+}
+
+/// Each commit revokes some subscribers with all of their subscriptions, so that no other write waits for long.
+#[tokio::test]
+async fn a_pim_is_removed_in_several_commits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.add_pim(pim("a")).await.unwrap();
+    for _ in 0..25 {
+        let subscriber = sample::subscriber();
+        let mut new = sample::change((0..20).map(|_| Put::New(sample::subscription(&subscriber))).collect());
+        (new.subscriber, new.subscriber_limit) = (Some(Put::New(subscriber)), usize::MAX);
+        store.change(new).await.unwrap();
+    }
+    let before = *store.committed(Shard::FIRST).borrow();
+    store.remove_pim(PimId(1), now()).await.unwrap();
+    let mut sizes = Vec::new();
+    let mut since = before;
+    while sizes.iter().sum::<usize>() < 25 * 20 {
+        let page = store.changed_page(Shard::FIRST, Some(since), 1).await.unwrap();
+        since = page.version;
+        sizes.push(page.subscriptions.len());
+    }
+    assert_eq!(sizes, [200, 200, 100]);
 }
 
 /// Hours that passed before a start count, including a partial hour.
@@ -291,120 +299,6 @@ async fn secrets_are_sealed_and_a_missing_key_stops_the_start() {
     assert_eq!(store.subscription(subscription.id).await.unwrap(), Some(subscription));
 }
 
-async fn fill(store: &SqliteStore, of: PimId, first: u64, expect: &str) -> u64 {
-    for id in first..first + 1000 {
-        match store.append(of, vec![event(id, 10_000)], now()).await {
-            Ok(_) => {}
-            Err(AppendError::BacklogFull { message, retry_after }) => {
-                assert!(message.starts_with(expect) && message.contains("(storage.max_log_size)"), "{message}");
-                assert!(retry_after > Duration::ZERO);
-                return id;
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-    panic!("never full");
-}
-
-const FULL_FOR_ONE: &str = "the backlog of this PIM is full: its events take 2.0 MiB, and one PIM may have half of";
-
-#[tokio::test]
-async fn a_full_backlog_says_so_and_empties_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let bounded = || Settings { max_log_bytes: 4 << 20, keep: KeepBounds::NONE, ..settings() };
-    let store = SqliteStore::open_exclusive(folder.path(), bounded()).unwrap();
-    let full = fill(&store, PimId(1), 1, FULL_FOR_ONE).await;
-    // Known events need no room, and rejected ones are not known.
-    assert_eq!(store.append(PimId(1), vec![event(1, 10_000)], now()).await.unwrap().duplicates, 1);
-    assert!(store.append(PimId(1), vec![event(full, 10_000)], now()).await.is_err());
-    let database = folder.path().join("postrider.db");
-    for round in 0..5 {
-        while store
-            .trim(&sample::own(&store).await, &Floors { pims: Vec::new(), rest: Position(u64::MAX) })
-            .await
-            .unwrap()
-            > 0
-        {}
-        assert_eq!(store.backlog().total(), 0);
-        assert_eq!(
-            store.append(PimId(1), vec![event(full, 10_000)], now()).await.unwrap().duplicates,
-            usize::from(round > 0)
-        );
-        fill(&store, PimId(1), 1_000_000 * (round + 1), FULL_FOR_ONE).await;
-    }
-    // A start counts the stored events with the same result.
-    let counted = store.backlog();
-    drop(store);
-    let store = SqliteStore::open_exclusive(folder.path(), bounded()).unwrap();
-    assert_eq!(store.backlog(), counted);
-    drop(store);
-    let size = std::fs::metadata(database).unwrap().len();
-    assert!(size <= (2 << 20) + (3 << 18), "pages are used again: {size}");
-}
-
-/// A PIM that fills its half doesn't affect others until the whole bound is used.
-#[tokio::test]
-async fn a_pim_with_half_of_the_backlog_is_refused_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open_exclusive(folder.path(), Settings { max_log_bytes: 4 << 20, ..settings() }).unwrap();
-    fill(&store, PimId(1), 1, FULL_FOR_ONE).await;
-    store.append(PimId(2), (1..=80).map(|id| event(id, 10_000)).collect(), now()).await.unwrap();
-    assert!(store.append(PimId(1), vec![event(77_777, 10_000)], now()).await.is_err());
-    store.append(PimId(3), vec![event(1, 10_000)], now()).await.unwrap();
-    fill(&store, PimId(3), 2, "the backlog is full: the events of all PIMs take 4.0 MiB").await;
-}
-
-/// Log entries, snapshots and notifications use no room of events.
-#[tokio::test]
-async fn only_events_count_as_backlog() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open_exclusive(folder.path(), Settings { max_log_bytes: 1 << 20, ..settings() }).unwrap();
-    let mut change = sample::change(Vec::new());
-    change.entries = (0..2000).map(|number| sample::error(&format!("{number}{}", "x".repeat(1000)), now())).collect();
-    store.change(change).await.unwrap();
-    let large = SnapshotSave {
-        key: SnapshotKey { kind: SnapshotKind::Product, key: "p".to_owned() },
-        seen: None,
-        body: Some(vec![b'x'; 2 << 20]),
-    };
-    store.append_new(PimId(1), Vec::new(), vec![large], now()).await.unwrap();
-    assert!(store.figures().await.unwrap().used_bytes > 4 << 20);
-    store.append(PimId(1), vec![event(1, 10_000)], now()).await.unwrap();
-}
-
-/// Rolled-back writes are not counted.
-#[tokio::test]
-async fn a_failed_write_leaves_the_backlog_as_it_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let nothing_kept = Settings { keep: KeepBounds::NONE, ..settings() };
-    let store = SqliteStore::open_exclusive(folder.path(), nothing_kept).unwrap();
-    store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
-    let before = store.backlog();
-    let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
-    let trigger = "CREATE TRIGGER full BEFORE INSERT ON frames BEGIN SELECT RAISE(ROLLBACK, 'no room'); END";
-    other.execute_batch(trigger).unwrap();
-    store.append(PimId(1), vec![event(2, 1000)], now()).await.unwrap_err();
-    other
-        .execute_batch(
-            "DROP TRIGGER full; CREATE TRIGGER kept BEFORE DELETE ON frames BEGIN SELECT RAISE(ROLLBACK, ''); END",
-        )
-        .unwrap();
-    store.trim(&sample::own(&store).await, &Floors { pims: Vec::new(), rest: Position(u64::MAX) }).await.unwrap_err();
-    assert_eq!(store.backlog(), before);
-    other.execute_batch("DROP TRIGGER kept").unwrap();
-    store.trim(&sample::own(&store).await, &Floors { pims: Vec::new(), rest: Position(u64::MAX) }).await.unwrap();
-    assert_eq!(store.backlog().total(), 0);
-}
-
-#[tokio::test]
-async fn a_disk_that_is_nearly_full_takes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let bounded = Settings { min_free_disk_bytes: u64::MAX / 2, ..settings() };
-    let store = SqliteStore::open_exclusive(folder.path(), bounded).unwrap();
-    let error = store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap_err();
-    assert!(error.to_string().starts_with("the disk is nearly full: "), "{error}");
-}
-
 #[tokio::test]
 async fn a_failed_write_takes_back_everything_and_the_writer_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -465,60 +359,6 @@ async fn the_write_ahead_log_starts_over_while_appends_go_on() {
     assert!(length < 20 << 20, "{length}");
 }
 
-/// Its data is private; a folder created by the operator is left as it is.
-#[cfg(unix)]
-#[test]
-fn a_new_folder_is_for_its_owner_only() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let parent = tempfile::tempdir().unwrap();
-    let mode = |folder: &Path| std::fs::metadata(folder).unwrap().permissions().mode() & 0o777;
-    let made = parent.path().join("made");
-    drop(open(&made));
-    assert_eq!(mode(&made), 0o700);
-    let there = parent.path().join("there");
-    std::fs::create_dir(&there).unwrap();
-    std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o750)).unwrap();
-    drop(open(&there));
-    assert_eq!(mode(&there), 0o750);
-}
-
-/// Regardless of the umask; files left open by an earlier version or a copy are restricted at the next start.
-#[cfg(unix)]
-#[tokio::test]
-async fn all_files_are_for_their_owner_only() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let parent = tempfile::tempdir().unwrap();
-    let folder = parent.path().join("data");
-    let modes = |folder: &Path| -> Vec<(String, u32)> {
-        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap());
-        let mode = |file: &std::fs::DirEntry| file.metadata().unwrap().permissions().mode() & 0o777;
-        let mut modes: Vec<_> = files.map(|file| (file.file_name().into_string().unwrap(), mode(&file))).collect();
-        modes.sort();
-        modes
-    };
-    let closed = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 0o600)).collect::<Vec<_>>();
-    let store = open(&folder);
-    store.append(PimId(1), vec![event(1, 10)], now()).await.unwrap();
-    let all = ["postrider.db", "postrider.db-shm", "postrider.db-wal", "postrider.lock"];
-    assert_eq!(modes(&folder), closed(&all));
-    // The process crashes: its write-ahead log remains.
-    let crashed = parent.path().join("crashed");
-    std::fs::create_dir(&crashed).unwrap();
-    for name in &all {
-        std::fs::copy(folder.join(name), crashed.join(name)).unwrap();
-        std::fs::set_permissions(crashed.join(name), std::fs::Permissions::from_mode(0o664)).unwrap();
-    }
-    let store = open(&crashed);
-    assert_eq!(store.read(Scope::Shard(Shard::FIRST), Position(1), ALL).await.unwrap().events.len(), 1);
-    assert_eq!(modes(&crashed), closed(&all));
-    let copies = parent.path().join("copies");
-    std::fs::create_dir(&copies).unwrap();
-    store_sqlite::backup(&crashed, &copies).unwrap();
-    assert_eq!(modes(&copies), closed(&all[..1]));
-}
-
 #[tokio::test]
 async fn equal_errors_are_one_entry_across_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -533,6 +373,6 @@ async fn equal_errors_are_one_entry_across_a_restart() {
     store.add_entry(at(599)).await.unwrap();
     store.add_entry(at(900)).await.unwrap();
     let entries = store.entries(&sample::owner(), &sample::query()).await.unwrap().entries;
-    let told: Vec<_> = entries.iter().map(|entry| (entry.timestamp, entry.count)).collect();
-    assert_eq!(told, [(sample::at(599), 3), (sample::at(900), 1)]);
+    let reported: Vec<_> = entries.iter().map(|entry| (entry.timestamp, entry.count)).collect();
+    assert_eq!(reported, [(sample::at(599), 3), (sample::at(900), 1)]);
 }

@@ -1,9 +1,5 @@
 //! The rate shared by the subscriptions of one PIM to one host.
 
-#![allow(dead_code, reason = "the frame is shared by several tests")]
-
-mod parts;
-
 use std::time::Duration;
 
 use domain::destination::Destination;
@@ -13,7 +9,8 @@ use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{PimId, Position, Timestamp};
 use engine::Settings;
 use engine::core::Input;
-use parts::{MINUTE, START, World, https};
+
+use crate::world::{MINUTE, START, World, https};
 
 const SECOND: Duration = Duration::from_secs(1);
 const OTHER_PIM: PimId = PimId(2);
@@ -62,7 +59,7 @@ fn eighty_subscriptions_to_one_host_stay_within_the_rate_and_all_is_delivered() 
 }
 
 #[test]
-fn other_pims_hosts_and_ports_are_not_slowed_and_status_says_who_is() {
+fn other_pims_hosts_and_ports_are_not_slowed_and_status_shows_it() {
     let others = || {
         let other_pim = Subscription { pim: OTHER_PIM, ..https("https://a.example/") };
         [https("https://b.example/"), https("https://a.example:8443/"), other_pim]
@@ -162,7 +159,7 @@ fn a_new_destination_is_sent_to_without_waiting_for_the_old_one() {
 }
 
 #[test]
-fn neither_a_stop_nor_a_crash_loses_what_waits_for_a_turn() {
+fn neither_a_stop_nor_a_crash_loses_events_waiting_for_a_turn() {
     for stop in [true, false] {
         let mut world = world(5, to_one_host(20));
         for _ in 0..3 {

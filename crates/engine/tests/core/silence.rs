@@ -1,14 +1,11 @@
 //! Responsibility for silence: the core decides for lanes that are independent of each other.
 
-#![allow(dead_code, reason = "the frame is shared by several tests")]
-
-mod parts;
-
 use std::time::Duration;
 
 use domain::outcome::{Lack, Outcome};
 use engine::core::Input;
-use parts::{MINUTE, World, failed, https, silent};
+
+use crate::world::{MINUTE, World, failed, https, silent};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -16,18 +13,18 @@ fn world(hosts: &[&str]) -> World {
     World::new(hosts.iter().map(|host| https(&format!("https://{host}/hook"))))
 }
 
-fn told(world: &World) -> u64 {
+fn reported(world: &World) -> u64 {
     world.saved.iter().flat_map(|save| &save.lanes).flat_map(|lane| &lane.entries).map(|entry| entry.count).sum()
 }
 
 #[test]
-fn an_outage_of_the_platforms_own_costs_nobody_anything() {
+fn an_outage_of_the_platform_counts_against_no_destination() {
     let mut world = world(&["a.example", "b.example", "c.example"]);
     for _ in 0..25 {
         world.event();
     }
     world.pass_answering(30 * MINUTE, |_| silent());
-    assert_eq!((world.suspended.len(), told(&world)), (0, 0));
+    assert_eq!((world.suspended.len(), reported(&world)), (0, 0));
     assert_eq!(world.core().lacks(), [Lack::Silence]);
     for index in 0..3 {
         let status = world.status(index);
@@ -41,11 +38,11 @@ fn an_outage_of_the_platforms_own_costs_nobody_anything() {
         let status = world.status(index);
         assert_eq!((status.delivered_in_window, status.failed_in_window, status.backlog), (25, 0, 0));
     }
-    assert_eq!(told(&world), 0);
+    assert_eq!(reported(&world), 0);
 }
 
 #[test]
-fn the_end_of_an_outage_blames_nobody() {
+fn the_end_of_an_outage_counts_against_no_destination() {
     let mut world = world(&["a.example", "b.example"]);
     world.event();
     world.pass_answering(10 * MINUTE, |_| silent());
@@ -66,14 +63,14 @@ fn a_host_that_is_silent_while_another_answers_is_to_blame() {
     world.event();
     world.answer(1, Outcome::Delivered);
     world.answer(0, silent());
-    assert_eq!((world.status(0).failed_in_window, told(&world)), (0, 0), "not decided");
+    assert_eq!((world.status(0).failed_in_window, reported(&world)), (0, 0), "not decided");
     world.pass(Duration::from_millis(200));
     world.event();
     world.answer(1, Outcome::Delivered);
     assert_eq!(world.under_way(), 1, "it is tried again at once");
     world.answer(0, silent());
     let status = world.status(0);
-    assert_eq!((status.failed_in_window, status.waiting_retries, told(&world)), (1, 1, 1));
+    assert_eq!((status.failed_in_window, status.waiting_retries, reported(&world)), (1, 1, 1));
     assert_eq!(status.lacks, []);
 }
 
@@ -88,7 +85,7 @@ fn a_single_host_is_to_blame_at_once() {
 }
 
 #[test]
-fn somebody_who_is_no_destination_has_answered() {
+fn an_answer_of_another_host_counts() {
     let mut world = world(&["a.example", "b.example"]);
     world.event();
     world.answer(0, silent());
@@ -102,7 +99,7 @@ fn somebody_who_is_no_destination_has_answered() {
 }
 
 #[test]
-fn what_counted_before_it_proved_to_be_the_platforms_is_taken_out() {
+fn failures_of_the_platform_are_removed_from_the_window() {
     let mut world = world(&["a.example", "b.example"]);
     world.event();
     world.answer(1, Outcome::Delivered);
@@ -121,13 +118,13 @@ fn after_a_day_a_silence_is_the_hosts() {
     let mut world = world(&["a.example", "b.example"]);
     world.event();
     world.pass_answering(Duration::from_secs(23 * 3600), |_| silent());
-    assert_eq!(told(&world), 0);
+    assert_eq!(reported(&world), 0);
     world.pass_answering(Duration::from_secs(2 * 3600), |_| silent());
-    assert!(told(&world) >= 2);
+    assert!(reported(&world) >= 2);
 }
 
 #[test]
-fn what_is_lacking_is_there_again_after_any_answer() {
+fn a_lack_ends_with_any_answer() {
     let mut world = world(&["a.example"]);
     world.event();
     world.answer(0, Outcome::Ours(Lack::FileDescriptors));

@@ -1,0 +1,11 @@
+//! The core and the driver without tasks, under virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod world;
+
+mod clock;
+mod driver;
+mod facts;
+mod host_rate;
+mod silence;
