@@ -7,7 +7,7 @@ use engine::core::Suspend;
 use engine::driver::{Driver, End, Found, Input, Request};
 use engine::{Ending, suspension};
 use store::memory::MemorySettings;
-use store::{ChangeError, LedgerRecord, Shards, Spread, StoreError, TenureError};
+use store::{ChangeError, KeepBounds, LedgerRecord, Shards, Spread, StoreError, TenureError};
 
 use super::*;
 
@@ -164,7 +164,7 @@ async fn the_version_in_effect_is_reported_again_after_a_failure() {
 /// An engine works for the PIMs of its shard: it delivers, saves and trims nothing of another one.
 #[tokio::test(start_paused = true)]
 async fn an_engine_serves_its_shard_alone() {
-    let settings = MemorySettings { spread: Spread::CLUSTER, ..MemorySettings::default() };
+    let settings = MemorySettings { spread: Spread::CLUSTER, keep: KeepBounds::NONE, ..MemorySettings::default() };
     let (store, sink) = (Arc::new(MemoryStore::new(settings)), Arc::new(TestSink::default()));
     let far = PimId(2);
     let (near, far_shard) = (store.shard_of(PIM), store.shard_of(far));

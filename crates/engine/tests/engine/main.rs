@@ -23,8 +23,8 @@ use futures_util::future::BoxFuture;
 use sinks::heard::Heard;
 use sinks::{Delivery, Sink};
 use store::conformance::sample;
-use store::memory::MemoryStore;
-use store::{Change, Entries, EventLog, Ledger, Outbox, Put, Scope, Shard, Shards, Store, Subscriptions};
+use store::memory::{MemorySettings, MemoryStore};
+use store::{Change, Entries, EventLog, KeepBounds, Ledger, Outbox, Put, Scope, Shard, Shards, Store, Subscriptions};
 
 const PIM: PimId = PimId(1);
 
@@ -299,7 +299,8 @@ async fn a_hanging_destination_changes_nothing_for_another() {
 
 #[tokio::test(start_paused = true)]
 async fn unneeded_events_are_deleted() {
-    let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
+    let settings = MemorySettings { keep: KeepBounds::NONE, ..MemorySettings::default() };
+    let (store, sink) = (Arc::new(MemoryStore::new(settings)), Arc::new(TestSink::default()));
     let subscription = subscription(&[UPDATED]);
     create(&store, &subscription).await;
     let failure =
