@@ -1,23 +1,21 @@
 //! The process is killed at random moments: every acknowledged event is stored exactly once, and its id is known.
 //!
-//! The test starts itself as a child (`KILL_CHILD` names the data folder) that appends events and prints
-//! acknowledgements.
+//! The child appends events and prints acknowledgements.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod killing;
+
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use domain::{Clock, Event, PimId, Position, testing};
 use store::vault::MasterKey;
 use store::{EventLog, ReadLimit, Scope, Shard, Vault};
 use store_sqlite::{Settings, SqliteStore};
 
-const ROUNDS: u64 = 8;
 const CALLERS: u64 = 16;
 const ALL: ReadLimit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
 
@@ -50,9 +48,7 @@ fn child(folder: &Path, round: &str) {
                 for request in 0.. {
                     let events = ids(&round, caller, request).iter().map(|id| event(id)).collect();
                     store.append(PimId(caller as u32 % 3), events, Clock::system().wall()).await.unwrap();
-                    let mut out = std::io::stdout().lock();
-                    writeln!(out, "acknowledged {caller} {request}").unwrap();
-                    out.flush().unwrap();
+                    killing::acknowledge(&format!("{caller} {request}"));
                 }
             });
         }
@@ -62,51 +58,21 @@ fn child(folder: &Path, round: &str) {
 
 #[test]
 fn acknowledged_events_survive_a_kill() {
-    if let Ok(folder) = std::env::var("KILL_CHILD") {
-        return child(Path::new(&folder), &std::env::var("KILL_ROUND").unwrap());
+    if let Some((folder, round)) = killing::child() {
+        return child(&folder, &round);
     }
-    let folder = tempfile::tempdir().unwrap();
-    let mut seed = Clock::system().wall().as_micros() as u64;
-    if let Ok(given) = std::env::var("KILL_SEED") {
-        seed = given.parse().unwrap();
-    }
-    println!("KILL_SEED={seed}");
-    let mut acknowledged: BTreeMap<String, u32> = BTreeMap::new();
-    for round in 0..ROUNDS {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["acknowledged_events_survive_a_kill", "--exact", "--nocapture"])
-            .env("KILL_CHILD", folder.path())
-            .env("KILL_ROUND", round.to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        // Counted in acknowledgements, so that a slow machine isn't killed before its first; then a delay unrelated to
-        // them.
-        let answers = 20 + (seed >> 33) % 1500;
-        let moment = Duration::from_micros((seed >> 45) % 3000);
-        let process = Mutex::new(process);
-        let mut seen = 0;
-        for line in lines {
-            let line = line.unwrap();
-            let Some((_, rest)) = line.split_once("acknowledged ") else { continue };
-            let (caller, request) = rest.split_once(' ').unwrap();
+    let acknowledged: RefCell<BTreeMap<String, u32>> = RefCell::default();
+    killing::kill_again_and_again(
+        "acknowledged_events_survive_a_kill",
+        1500,
+        |round, what| {
+            let (caller, request) = what.split_once(' ').unwrap();
             let (caller, request): (u64, u64) = (caller.parse().unwrap(), request.parse().unwrap());
-            acknowledged.extend(ids(&round.to_string(), caller, request).into_iter().map(|id| (id, caller as u32 % 3)));
-            seen += 1;
-            if seen == answers {
-                let killed_at = std::time::Instant::now() + moment;
-                while std::time::Instant::now() < killed_at {
-                    std::hint::spin_loop();
-                }
-                process.lock().unwrap().kill().unwrap();
-            }
-        }
-        process.lock().unwrap().wait().unwrap();
-        assert!(seen >= answers, "the child ended by itself");
-        check(folder.path(), &acknowledged, round);
-    }
+            let ids = ids(&round.to_string(), caller, request).into_iter().map(|id| (id, caller as u32 % 3));
+            acknowledged.borrow_mut().extend(ids);
+        },
+        |round, folder| check(folder, &acknowledged.borrow(), round),
+    );
 }
 
 fn check(folder: &Path, acknowledged: &BTreeMap<String, u32>, round: u64) {

@@ -1,23 +1,22 @@
 //! The process is killed at random moments: each snapshot matches the last of its events in the log, and acknowledged
 //! events are known when they are repeated.
 //!
-//! The test starts itself as a child (`KILL_CHILD` names the data folder) that changes entities step by step.
+//! The child changes entities step by step.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod killing;
+
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use domain::{Clock, Event, PimId, Position, testing};
 use store::vault::MasterKey;
 use store::{AppendNewError, EventLog, ReadLimit, Scope, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, Vault};
 use store_sqlite::{Settings, SqliteStore};
 
-const ROUNDS: u64 = 8;
 const ENTITIES: u64 = 12;
 const PIM: PimId = PimId(1);
 const ALL: ReadLimit = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
@@ -66,9 +65,7 @@ fn child(folder: &Path) {
                     let next = last.map_or(0, |last| last + 1);
                     let (events, saves) = step(entity, next, seen);
                     store.append_new(PIM, events, saves, Clock::system().wall()).await.unwrap();
-                    let mut out = std::io::stdout().lock();
-                    writeln!(out, "acknowledged {entity} {next}").unwrap();
-                    out.flush().unwrap();
+                    killing::acknowledge(&format!("{entity} {next}"));
                 }
             });
         }
@@ -78,47 +75,19 @@ fn child(folder: &Path) {
 
 #[test]
 fn snapshots_and_events_survive_a_kill_together() {
-    if let Ok(folder) = std::env::var("KILL_CHILD") {
-        return child(Path::new(&folder));
+    if let Some((folder, _)) = killing::child() {
+        return child(&folder);
     }
-    let folder = tempfile::tempdir().unwrap();
-    let mut seed = Clock::system().wall().as_micros() as u64;
-    if let Ok(given) = std::env::var("KILL_SEED") {
-        seed = given.parse().unwrap();
-    }
-    println!("KILL_SEED={seed}");
-    let mut acknowledged: BTreeMap<u64, u64> = BTreeMap::new();
-    for round in 0..ROUNDS {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["snapshots_and_events_survive_a_kill_together", "--exact", "--nocapture"])
-            .env("KILL_CHILD", folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Counted in acknowledgements, so that a slow machine isn't killed before its first; then a delay unrelated to
-        // them.
-        let answers = 20 + (seed >> 33) % 800;
-        let moment = Duration::from_micros((seed >> 45) % 3000);
-        let mut seen = 0;
-        for line in BufReader::new(process.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            let Some((_, rest)) = line.split_once("acknowledged ") else { continue };
-            let (entity, step) = rest.split_once(' ').unwrap();
-            acknowledged.insert(entity.parse().unwrap(), step.parse().unwrap());
-            seen += 1;
-            if seen == answers {
-                let killed_at = Instant::now() + moment;
-                while Instant::now() < killed_at {
-                    std::hint::spin_loop();
-                }
-                process.kill().unwrap();
-            }
-        }
-        process.wait().unwrap();
-        assert!(seen >= answers, "the child ended by itself");
-        check(folder.path(), &acknowledged, round);
-    }
+    let acknowledged: RefCell<BTreeMap<u64, u64>> = RefCell::default();
+    killing::kill_again_and_again(
+        "snapshots_and_events_survive_a_kill_together",
+        800,
+        |_, what| {
+            let (entity, step) = what.split_once(' ').unwrap();
+            acknowledged.borrow_mut().insert(entity.parse().unwrap(), step.parse().unwrap());
+        },
+        |round, folder| check(folder, &acknowledged.borrow(), round),
+    );
 }
 
 fn check(folder: &Path, acknowledged: &BTreeMap<u64, u64>, round: u64) {

@@ -25,6 +25,9 @@ const NEWS: usize = 512;
 /// Events in segments that are not complete. Beyond it all of them are written, so that a start reads no more than these.
 const OPEN: usize = 1 << 16;
 
+/// Nice value of the thread.
+const NICE: i32 = 10;
+
 /// Tells the thread about commits.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
@@ -130,6 +133,11 @@ struct Work {
 
 impl Work {
     fn run(mut self) {
+        // On a busy machine appends come first: the thread falls behind and catches up. On Linux this sets the priority
+        // of the calling thread alone.
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::debug!(%error, "the thread that indexes events keeps its priority");
+        }
         let mut loaded = false;
         loop {
             if !loaded {
