@@ -3,32 +3,56 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
+/// Up to this many keys are compared one by one: most lists have a single item, and need no table of their own.
+const FEW: usize = 8;
+
 /// Values of a list by key; the first one of each key counts. Each lookup takes a few steps, whatever the length of the
 /// list and its keys.
-pub(crate) struct Index<K, V>(HashMap<K, V>);
+pub(crate) enum Index<K, V> {
+    Few(Vec<(K, V)>),
+    Many(HashMap<K, V>),
+}
 
 impl<K: Hash + Eq, V> FromIterator<(K, V)> for Index<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(list: I) -> Index<K, V> {
-        let mut first = HashMap::new();
-        for (key, value) in list {
-            first.entry(key).or_insert(value);
+        let list = list.into_iter();
+        // A lower bound that is not exact costs only speed.
+        let (least, _) = list.size_hint();
+        if least <= FEW {
+            let few: Vec<(K, V)> = list.collect();
+            return if few.len() <= FEW { Index::Few(few) } else { Index::Many(first_of_each(few.into_iter())) };
         }
-        Index(first)
+        Index::Many(first_of_each(list))
     }
 }
 
 impl<K: Hash + Eq, V: Copy> Index<K, V> {
     pub(crate) fn get(&self, key: &K) -> Option<V> {
-        self.0.get(key).copied()
+        match self {
+            Index::Few(list) => list.iter().find(|(one, _)| one == key).map(|(_, value)| *value),
+            Index::Many(first) => first.get(key).copied(),
+        }
     }
 
     pub(crate) fn has(&self, key: &K) -> bool {
-        self.0.contains_key(key)
+        self.get(key).is_some()
     }
+}
+
+fn first_of_each<K: Hash + Eq, V>(list: impl Iterator<Item = (K, V)>) -> HashMap<K, V> {
+    let mut first = HashMap::with_capacity(list.size_hint().0);
+    for (key, value) in list {
+        first.entry(key).or_insert(value);
+    }
+    first
 }
 
 /// Items in `these` but not in `those`, each once, in the order of `these`.
 pub(crate) fn beyond<'t, T: Hash + Eq>(these: &'t [T], those: &[T]) -> Vec<&'t T> {
+    if these.len() <= FEW && those.len() <= FEW {
+        let is_new = |(place, one): &(usize, &T)| !those.contains(one) && !these[..*place].contains(one);
+        return these.iter().enumerate().filter(is_new).map(|(_, one)| one).collect();
+    }
     let those: HashSet<&T> = those.iter().collect();
     let mut found = HashSet::new();
     these.iter().filter(|one| !those.contains(one) && found.insert(*one)).collect()

@@ -88,7 +88,9 @@ fn is_amount(value: &Value) -> bool {
 /// The same JSON, regardless of the order of members; with `amounts`, members of that name by value.
 fn alike(one: &Value, other: &Value, amounts: bool) -> bool {
     match (one, other) {
-        (Value::Number(a), Value::Number(b)) => Decimal::of(a.as_str()) == Decimal::of(b.as_str()),
+        (Value::Number(a), Value::Number(b)) => {
+            a.as_str() == b.as_str() || Decimal::of(a.as_str()) == Decimal::of(b.as_str())
+        }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b, amounts)),
         (Value::Object(a), Value::Object(b)) => {
             let members: Index<&str, &Value> = b.iter().map(|(name, value)| (name.as_str(), value)).collect();

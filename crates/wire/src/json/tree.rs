@@ -1,5 +1,6 @@
 //! Parses JSON text to a tree of values, and writes a tree as canonical text.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::canonical::array_index;
@@ -72,7 +73,8 @@ const FEW: usize = 16;
 fn object(reader: &mut Reader<'_>, depth: usize) -> Result<Value> {
     reader.at += 1;
     let mut members: Vec<(String, Value)> = Vec::new();
-    let mut seen: HashSet<String> = HashSet::new();
+    // Borrows the keys from the text: copies would take most of the memory of a large object.
+    let mut seen: HashSet<Cow<'_, str>> = HashSet::new();
     reader.skip_blanks();
     if reader.peek() == Some(b'}') {
         reader.at += 1;
@@ -84,9 +86,9 @@ fn object(reader: &mut Reader<'_>, depth: usize) -> Result<Value> {
         if reader.peek() != Some(b'"') {
             return Err(reader.expected("a key in double quotes"));
         }
-        let key = unescape(reader.string()?.raw).into_owned();
+        let key = unescape(reader.string()?.raw);
         if members.len() == FEW {
-            seen.extend(members.iter().map(|(name, _)| name.clone()));
+            seen.extend(members.iter().map(|(name, _)| Cow::Owned(name.clone())));
         }
         let twice =
             if members.len() < FEW { members.iter().any(|(name, _)| *name == key) } else { !seen.insert(key.clone()) };
@@ -97,9 +99,9 @@ fn object(reader: &mut Reader<'_>, depth: usize) -> Result<Value> {
         reader.expect(b':', "`:` after the key")?;
         let value = match value(reader, depth) {
             Ok(value) => value,
-            Err(problem) => return Err(problem.within_key(key)),
+            Err(problem) => return Err(problem.within_key(key.into_owned())),
         };
-        members.push((key, value));
+        members.push((key.into_owned(), value));
         reader.skip_blanks();
         if reader.peek() == Some(b',') {
             reader.at += 1;
@@ -137,19 +139,27 @@ pub(super) fn write(out: &mut String, value: &Value) {
             out.push(']');
         }
         Value::Object(members) => {
+            let rank = |(key, _): &&(String, Value)| array_index(key).map_or(u64::MAX, u64::from);
+            if members.iter().is_sorted_by_key(|member| rank(&member)) {
+                return write_members(out, members);
+            }
             let mut order: Vec<&(String, Value)> = members.iter().collect();
             // Stable: keys other than array indices keep their order after these.
-            order.sort_by_key(|(key, _)| array_index(key).map_or(u64::MAX, u64::from));
-            out.push('{');
-            for (index, (key, value)) in order.into_iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                escape_into(out, key);
-                out.push(':');
-                write(out, value);
-            }
-            out.push('}');
+            order.sort_by_key(rank);
+            write_members(out, order);
         }
     }
+}
+
+fn write_members<'v>(out: &mut String, members: impl IntoIterator<Item = &'v (String, Value)>) {
+    out.push('{');
+    for (index, (key, value)) in members.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        escape_into(out, key);
+        out.push(':');
+        write(out, value);
+    }
+    out.push('}');
 }
