@@ -10,7 +10,8 @@ use domain::subscription::{Subscription, SubscriptionStatus};
 use store::LaneRecord;
 
 use super::host_rate::HostOf;
-use super::lanes::{Entry, LaneId};
+use super::ids::LaneId;
+use super::lanes::Entry;
 use super::{Core, Output};
 
 impl Core {
