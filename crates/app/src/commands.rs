@@ -15,7 +15,9 @@ pub(crate) mod pim;
 pub(crate) mod reseal;
 pub(crate) mod serve;
 
-use crate::cli::Command;
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 
 /// Runs the given command.
@@ -33,8 +35,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Config(args) => config::run(args),
         Command::Health(args) => health::run(&args),
         Command::OpenApi(args) => openapi::run(&args),
-        Command::Completions(args) => completions::run(&args),
-        Command::Man(args) => man::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Measures the platform as a whole: the real `postrider serve` with producers and receivers on the same machine, each
 //! figure compared with the ceiling that the same machine reaches in the same run without a platform.
 //!
-//! Reading order: the result of a measurement ([`table`]), the participants ([`sample`], [`client`], [`producer`],
-//! [`receiver`], [`topic`], [`kafka`], [`pubsub`], [`platform`], [`catalogue`]), the ceilings ([`ceiling`]), and the
-//! measurements ([`measure`]).
+//! Reading order: the extent of a run ([`plan`]), the result of a measurement ([`table`]), the participants ([`sample`],
+//! [`client`], [`producer`], [`receiver`], [`topic`], [`kafka`], [`pubsub`], [`platform`], [`catalogue`]), the ceilings
+//! ([`ceiling`]), and the measurements ([`measure`]).
 
+mod plan;
 mod table;
 
 mod catalogue;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 
-use crate::measure::Plan;
+use crate::plan::Plan;
 use crate::table::Table;
 
 /// Measure the platform against the ceilings of the machine

@@ -3,13 +3,13 @@
 mod fairness;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::catalogue::{self, SOURCE_KEY, Subscriptions};
 use crate::ceiling;
 use crate::kafka::KafkaTopic;
+use crate::plan::Plan;
 use crate::platform::{Platform, Stage};
 use crate::producer::{Target, flood};
 use crate::pubsub::PubsubTopic;
@@ -22,15 +22,6 @@ use crate::topic::Topic;
 const BATCH: usize = 100;
 /// Events per second in latency measurements.
 const CALM: f64 = 100.0;
-
-/// Extent of the measurements.
-pub(crate) struct Plan {
-    pub(crate) server: PathBuf,
-    pub(crate) folder: PathBuf,
-    pub(crate) round: Duration,
-    pub(crate) rounds: usize,
-    pub(crate) quick: bool,
-}
 
 /// Shared parts of all measurements.
 struct Bench<'a> {

@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the output of a program for a person's eyes")]
 
-use crate::measure::Plan;
+use crate::plan::Plan;
 
 /// Target of a figure.
 #[derive(Clone, Copy)]

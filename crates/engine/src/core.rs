@@ -4,6 +4,7 @@ mod configure;
 mod drops;
 mod facts;
 mod host_rate;
+mod ids;
 mod input;
 mod lacks;
 mod lanes;
@@ -29,11 +30,12 @@ use crate::index::Index;
 use crate::settings::Settings;
 use crate::trace::Routed;
 
-use lanes::{Entry, LaneId};
-use output::ReadFor;
+use ids::{LaneId, ReadFor};
+use lanes::Entry;
 
+pub use ids::{AttemptId, ReadId};
 pub use input::{Input, Reply};
-pub use output::{AttemptId, Output, Read, ReadId, Suspend};
+pub use output::{Output, Read, Suspend};
 pub(crate) use route::is_for;
 pub use store::Floors;
 pub use survey::{Figures, Lanes, Survey, Totals, suspension_names};

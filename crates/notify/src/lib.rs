@@ -10,6 +10,7 @@ mod hours;
 mod plan;
 
 mod post;
+mod ways;
 mod webhook;
 
 mod email;
@@ -18,6 +19,7 @@ mod smtp;
 mod settings;
 
 pub use meters::{Meters, Way};
-pub use sender::{Notifier, STOP_AT_MOST, Ways};
+pub use sender::{Notifier, STOP_AT_MOST};
 pub use settings::Settings;
 pub use smtp::{Mailer, SmtpSecurity, SmtpSettings, SmtpSetupError};
+pub use ways::Ways;

@@ -13,8 +13,8 @@ use store::{Change, ChangeError, Outbox, Put, Shard, Subscriptions, confirmation
 
 use crate::meters::{Meters, Way};
 use crate::plan::{Ended, LONGEST_OURS, Name, holder};
-use crate::sender::Ways;
 use crate::settings::Settings;
+use crate::ways::Ways;
 use crate::{smtp, webhook};
 
 /// Pause before retrying after a store error.

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use domain::Clock;
 use domain::notification::Outgoing;
-use sinks::client::HttpClient;
-use store::{Outbox, Shard, StoreError, Subscriptions};
+use store::{Outbox, Shard, StoreError};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -16,22 +15,12 @@ use crate::meters::{Meters, Way};
 use crate::plan::{Ended, Name, Plan, Start};
 use crate::post::{Post, STORE_AGAIN};
 use crate::settings::Settings;
-use crate::smtp::Mailer;
+use crate::ways::Ways;
 
 /// Maximum wait at a stop for pending sends; those not recorded by then are repeated after the next start.
 pub const STOP_AT_MOST: Duration = Duration::from_secs(5);
 /// Number of notifications read at once.
 const PAGE: usize = 500;
-
-/// The channels.
-pub struct Ways {
-    /// Calls webhooks; its guard checks their addresses.
-    pub webhooks: HttpClient,
-    /// Sends emails; `None` without an SMTP server.
-    pub mailer: Option<Mailer>,
-    /// Where to look up confirmed addresses; `None`: addresses need no confirmation.
-    pub contacts: Option<Arc<dyn Subscriptions>>,
-}
 
 /// The running sender.
 pub struct Notifier {

@@ -5,8 +5,10 @@
 mod broker;
 mod certificates;
 mod client;
+mod cluster;
 mod fetch;
 
-pub use broker::{BULK_USERS, Broker, Listener, OUTSIDER, PASSWORD, SCRAM_USER, USER};
+pub use broker::{Broker, Listener};
 pub use certificates::{ClientTls, SERVER_NAME};
 pub use client::Record;
+pub use cluster::{BULK_USERS, OUTSIDER, PASSWORD, SCRAM_USER, USER};

@@ -11,6 +11,7 @@ pub mod random;
 pub mod fairness;
 pub mod mutation;
 pub mod plan;
+pub mod sharing;
 
 pub mod receiver;
 pub mod storage;

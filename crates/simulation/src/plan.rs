@@ -7,10 +7,10 @@ use std::time::Duration;
 use domain::outcome::Lack;
 use domain::subscription::{Options, Ordering};
 
-use crate::fairness::Sharing;
 use crate::mutation::Mutation;
 use crate::random::Random;
 use crate::receiver::Behaviour;
+use crate::sharing::Sharing;
 use crate::storage::Health;
 
 /// One second in microseconds.

@@ -1,9 +1,8 @@
 //! `postrider completions`: completion scripts for shells.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -19,10 +18,10 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Runs it.
-pub(crate) fn run(args: &CompletionsArgs) -> Result<(), Failure> {
+/// Prints the script for a command line.
+pub(crate) fn run(args: &CompletionsArgs, mut cli: Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "postrider", &mut script);
+    clap_complete::generate(args.shell, &mut cli, "postrider", &mut script);
     terminal::line(String::from_utf8_lossy(&script).trim_end());
     Ok(())
 }

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
-use crate::cli::Cli;
 use crate::failure::Failure;
 
 /// Write the manual pages into a folder
@@ -21,10 +20,10 @@ pub(crate) struct ManArgs {
     to: PathBuf,
 }
 
-/// Runs it.
-pub(crate) fn run(args: &ManArgs) -> Result<(), Failure> {
+/// Writes the pages of a command line.
+pub(crate) fn run(args: &ManArgs, cli: Command) -> Result<(), Failure> {
     fs::create_dir_all(&args.to)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), &args.to))
+        .and_then(|()| clap_mangen::generate_to(cli, &args.to))
         .with_context(|| format!("cannot write the manual pages into {}", args.to.display()))?;
     Ok(())
 }

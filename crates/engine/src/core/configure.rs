@@ -11,7 +11,8 @@ use store::{Facts, LaneRecord};
 
 use super::facts::why_stopped;
 use super::host_rate::HostOf;
-use super::lanes::{Entry, LaneId};
+use super::ids::LaneId;
+use super::lanes::Entry;
 use super::{Core, Output};
 
 impl Core {

@@ -11,7 +11,8 @@ use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Position, Timestamp};
 use store::{Chunk, ReadLimit, StoreError};
 
-use super::output::{Read, ReadId};
+use super::ids::ReadId;
+use super::output::Read;
 use super::route::is_for;
 use super::{AGAIN, Core, Output, unreadable};
 

@@ -8,7 +8,7 @@ use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position};
 use store::{Chunk, StoreError};
 
-use super::output::{AttemptId, ReadId};
+use super::ids::{AttemptId, ReadId};
 
 /// An input of the core.
 #[derive(Debug)]

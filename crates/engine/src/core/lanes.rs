@@ -12,15 +12,9 @@ use store::{Facts, ReadLimit};
 
 use super::Core;
 use super::host_rate::HostOf;
-use super::output::{AttemptId, Output, Read, ReadFor, ReadId, Suspend};
+use super::ids::{AttemptId, LaneId, ReadFor, ReadId};
+use super::output::{Output, Read, Suspend};
 use super::silence::Host;
-
-/// A slot and the number of its lane: slots are reused, numbers are not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct LaneId {
-    pub(super) slot: usize,
-    pub(super) number: u64,
-}
 
 /// A lane with its subscription.
 #[derive(Debug)]

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use delivery::Ticket;
 use domain::outcome::{Failure, SuspensionReason};
 use domain::subscription::Subscription;
-use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
+use domain::{LoggedEvent, PimId, Position, SubscriptionId};
 use store::{ReadLimit, Save};
 
-use super::lanes::LaneId;
+use super::ids::{AttemptId, ReadId};
 
 /// An output of the core.
 #[derive(Debug)]
@@ -70,38 +69,4 @@ pub struct Suspend {
     pub reason: SuspensionReason,
     /// The last failure, shown to the owner.
     pub last: Option<Failure>,
-}
-
-/// Id of a lane's attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AttemptId {
-    pub(super) lane: LaneId,
-    pub(super) ticket: Ticket,
-    pub(super) number: u32,
-    pub(super) started: Timestamp,
-    pub(super) host: u64,
-}
-
-impl AttemptId {
-    /// Number of the attempt at its events, from 1; only if events are traced.
-    pub fn number(self) -> u32 {
-        self.number
-    }
-}
-
-/// Id of a read for a lane, or for a count of dropped events.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReadId(pub(super) ReadFor);
-
-impl ReadId {
-    /// Id of a read for a count of dropped events.
-    pub(crate) fn of_a_drop(number: u64) -> ReadId {
-        ReadId(ReadFor::Drop(number))
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum ReadFor {
-    Lane(LaneId),
-    Drop(u64),
 }

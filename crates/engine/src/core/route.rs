@@ -7,7 +7,7 @@ use domain::subscription::Subscription;
 use domain::{LoggedEvent, Position};
 use store::{Chunk, StoreError};
 
-use super::lanes::LaneId;
+use super::ids::LaneId;
 use super::{Core, unreadable};
 use crate::trace::Routed;
 

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,26 +10,13 @@ use anyhow::{Context, bail};
 use rustix::process::Signal;
 
 use super::certificates::{Certificates, ClientTls};
+use super::cluster::{BULK_USERS, OUTSIDER, PASSWORD, SCRAM_USER, USER, java};
 use super::fetch;
 use crate::place::scratch;
 use crate::{Process, port};
 
 /// A broker starts in 3 to 5 s on an idle machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(90);
-
-/// Any 16 bytes in base64.
-pub(super) const CLUSTER_ID: &str = "cG9zdHJpZGVyLXRlc3RzMQ";
-
-/// User with all rights, for SASL PLAIN.
-pub const USER: &str = "writer";
-/// User with all rights, for SCRAM-SHA-256 and -512.
-pub const SCRAM_USER: &str = "scram-writer";
-/// User without any rights until [`Broker::allow`], for SASL PLAIN.
-pub const OUTSIDER: &str = "outsider";
-/// Password of all users.
-pub const PASSWORD: &str = "correct-horse";
-/// Number of additional users with all rights, `bulk-0` and so on, for SASL PLAIN.
-pub const BULK_USERS: usize = 500;
 
 /// A listener of the broker. It advertises its own address unless noted otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -202,15 +188,6 @@ impl Drop for Broker {
             _ = fs::remove_dir_all(&self.folder);
         }
     }
-}
-
-/// One of Kafka's programs.
-pub(super) fn java(jars: &Path, class: &str) -> Command {
-    let mut command = Command::new("java");
-    command.args(["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-Xshare:auto"]);
-    command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
-    command.arg("-cp").arg(jars.join("*")).arg(class);
-    command
 }
 
 fn properties(folder: &Path, ports: &[u16], controller: u16, certificates: &Certificates) -> anyhow::Result<String> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::broker::{CLUSTER_ID, PASSWORD, SCRAM_USER, java};
+use super::cluster::{CLUSTER_ID, PASSWORD, SCRAM_USER, java};
 use crate::place::{fetched, source};
 use crate::tool::run;
 use crate::{maven, python};

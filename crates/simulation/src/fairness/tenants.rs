@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use domain::subscription::Options;
 
-use super::{DECENT, HOSTILE, OTHERS, Resource, Sharing, TRAFFIC, Use};
+use super::{DECENT, HOSTILE, OTHERS, TRAFFIC};
 use crate::plan::{Incident, Plan, SECOND, SubscriptionPlan};
 use crate::random::Random;
 use crate::receiver::Behaviour;
+use crate::sharing::{Resource, Sharing, Use};
 
 /// Behaviour of the hostile tenant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,9 +10,9 @@ use fair::{Asked, Holder, Queue, Waiter};
 use store::EventLog;
 
 use super::{Step, World};
-use crate::fairness::{Resource, Sharing};
 use crate::mutation::Mutation;
 use crate::receiver::{ATTEMPT, BatchVerdict};
+use crate::sharing::{Resource, Sharing};
 
 /// Time for which the result of a look-up is cached.
 const NAME_IS_KEPT: u64 = 30_000_000;

@@ -10,9 +10,9 @@ use fair::Holder;
 use store::{Change, ReadLimit};
 
 use super::World;
-use crate::fairness::Resource;
 use crate::plan::Incident;
 use crate::property::Check;
+use crate::sharing::Resource;
 
 /// An agenda item. Those with a run number happen only in the same run of the process.
 #[derive(Debug)]
