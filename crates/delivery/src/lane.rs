@@ -18,6 +18,8 @@ mod settle;
 
 mod trouble;
 
+mod replaying;
+
 mod load;
 mod save;
 mod status;
@@ -36,6 +38,7 @@ use crate::backoff::Backoff;
 use crate::memory::Memory;
 use crate::pace::Pace;
 use crate::patience::Unfed;
+use crate::replay::Replay;
 use crate::settings::Settings;
 use crate::waiting::{EntityOrder, Waiting};
 use crate::window::Window;
@@ -45,6 +48,7 @@ pub use contract::{Input, LaneOptions, Output, Ticket};
 pub use load::Load;
 pub use save::{FailureNote, LaneState};
 pub use trouble::Silence;
+pub(crate) use trouble::pause;
 
 /// Whether a lane sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,6 +127,10 @@ pub struct Lane {
     fresh_since_retry: u32,
     /// Whether the lane holds an unused turn ([`LaneOptions::by_turns`]).
     has_turn: bool,
+    /// A replay beside the live events.
+    replay: Option<Box<Replay>>,
+    /// Whether the last attempt was the replay's.
+    replayed_last: bool,
     /// Latest time passed to the lane.
     now: Timestamp,
     last_success_at: Option<Timestamp>,
@@ -160,6 +168,8 @@ impl Lane {
             next_ticket: 0,
             fresh_since_retry: 0,
             has_turn: false,
+            replay: None,
+            replayed_last: false,
             now: Timestamp::EPOCH,
             last_success_at: None,
             last_failure: None,
@@ -251,6 +261,7 @@ impl Lane {
                     self.in_flight.values_mut().for_each(|attempt| attempt.in_order = false);
                 }
                 self.options = options;
+                self.replay_reconfigured(new_destination);
                 if new_destination {
                     self.start_afresh();
                     // Failures of the old destination are void.
@@ -287,6 +298,7 @@ impl Lane {
             }
             Input::Turn => self.has_turn = true,
             Input::Expired(before) => self.expire(before),
+            Input::Replay(input) => self.replay_input(input),
             Input::Timeout => {}
         }
         self.judge_if_due();

@@ -14,6 +14,8 @@ pub mod backoff;
 
 pub mod patience;
 
+pub mod replay;
+
 pub mod lane;
 pub mod memory;
 

@@ -302,6 +302,11 @@ impl EntityOrder {
         queue.len() == 1
     }
 
+    /// Whether an entity has unsettled events.
+    pub(crate) fn has(&self, entity: u64) -> bool {
+        self.queues.contains_key(&entity)
+    }
+
     /// Settles an event; returns the one whose turn it is now.
     pub(crate) fn leave(&mut self, entity: u64, position: Position) -> Option<Position> {
         let queue = self.queues.get_mut(&entity)?;

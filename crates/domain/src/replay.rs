@@ -9,6 +9,9 @@ use crate::id::{Position, ReplayId, SubscriptionId};
 use crate::subscriber::Owner;
 use crate::time::Timestamp;
 
+/// Name of the header, record header or attribute that marks each delivery of a replay. Its value is the replay's id.
+pub const REPLAY_MARK: &str = "x-postrider-replay";
+
 /// A replay, with its progress.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Replay {

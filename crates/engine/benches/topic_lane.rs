@@ -121,6 +121,7 @@ async fn ceiling() -> f64 {
             .deliver(Delivery {
                 subscription: subscription.clone(),
                 events,
+                replay: None,
                 traces: Vec::new(),
                 answers: Default::default(),
             })

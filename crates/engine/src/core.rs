@@ -9,6 +9,7 @@ mod input;
 mod lacks;
 mod lanes;
 mod output;
+mod replays;
 mod room;
 mod route;
 mod save;
@@ -36,6 +37,7 @@ use lanes::Entry;
 pub use ids::{AttemptId, ReadId};
 pub use input::{Input, Reply};
 pub use output::{Output, Read, Suspend};
+pub use replays::{ReplayChunk, ReplayRead, Wanted};
 pub(crate) use route::is_for;
 pub use store::Floors;
 pub use survey::{Figures, Lanes, Survey, Totals, suspension_names};
@@ -150,6 +152,7 @@ impl Core {
                 }
                 self.version = self.version.max(version);
             }
+            Input::Replays { replays } => self.replays_changed(replays),
             Input::Events { events, next } => self.route(&events, next),
             Input::Reply(reply) => self.reply(reply),
             Input::Heard { ago } => {
@@ -169,6 +172,7 @@ impl Core {
     fn reply(&mut self, reply: Reply) {
         match reply {
             Reply::Outcomes { attempt, outcomes } => self.ended(attempt, outcomes),
+            Reply::ReplayRead { read, result } => self.replay_read(&read, result),
             Reply::Read { id: ReadId(ReadFor::Lane(lane)), chunk } => self.lane_read(lane, chunk),
             Reply::Read { id: ReadId(ReadFor::Drop(number)), chunk } => self.count_dropped(number, chunk),
             Reply::Loaded { id: ReadId(ReadFor::Lane(lane)), positions, events } => {
@@ -212,7 +216,8 @@ impl Core {
 
     /// Whether nothing is in flight and everything is saved.
     pub fn is_quiet(&self) -> bool {
-        let under_way = self.entries.iter().flatten().any(|entry| entry.lane.in_flight() > 0);
+        let sends = |entry: &Entry| entry.lane.in_flight() > 0 || entry.lane.replay_attempts() > 0;
+        let under_way = self.entries.iter().flatten().any(sends);
         !under_way && self.saver.is_idle(self.routed)
     }
 
@@ -265,6 +270,7 @@ impl Core {
     fn stop(&mut self) {
         self.stopping = true;
         for slot in 0..self.entries.len() {
+            self.pause_replay(slot);
             let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { continue };
             // An idle lane continues to follow the mark; a working one drops the events in hand.
             let at_work =

@@ -5,6 +5,7 @@
 mod changes;
 mod input;
 mod lacks;
+mod replays;
 mod request;
 mod routing;
 mod seen;
@@ -17,8 +18,9 @@ use std::time::Duration;
 
 use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
+use domain::replay::ReplayProgress;
 use domain::subscription::Subscription;
-use domain::{Now, Position, SubscriptionId, Timestamp};
+use domain::{Now, Position, ReplayId, SubscriptionId, Timestamp};
 use store::{LedgerRecord, TenureError};
 
 use crate::core::{self, Core, Output, Survey};
@@ -83,6 +85,7 @@ pub struct Driver {
     more: bool,
     routing: routing::Routing,
     changes: changes::Changes,
+    replays: replays::Replays,
     suspensions: suspending::Suspensions,
     trimming: trimming::Trimming,
     lacks: lacks::Lacks,
@@ -106,11 +109,12 @@ impl Driver {
             settings,
             meters,
             clock: Now::from(now),
-            requests: VecDeque::from([Request::InEffect { version }]),
+            requests: VecDeque::from([Request::InEffect { version }, Request::Replays { since: None }]),
             awake: true,
             more: false,
             routing: routing::Routing::default(),
             changes: changes::Changes::default(),
+            replays: replays::Replays::new(version),
             suspensions: suspending::Suspensions::default(),
             trimming: trimming::Trimming::new(now),
             lacks: lacks::Lacks::default(),
@@ -141,6 +145,7 @@ impl Driver {
             Input::Seen { seen } => self.seen(seen),
             Input::Announced { version } => self.announced(version),
             Input::Changed { result } => self.changed(result),
+            Input::Replays { result } => self.replays(result),
             Input::Missed { result } => self.missed(result),
             Input::SeenFor { read, seen } => self.seen_for(read, seen),
             Input::Reply(reply) => self.tell(reply.into()),
@@ -195,8 +200,14 @@ impl Driver {
         let changes = &self.changes;
         // A stop only waits for what is in flight.
         let goes_on = match self.stop_by {
-            None => [changes.again_at(), changes.apply_again_at(), self.routing.again_at(), Some(self.trimming.due())],
-            Some(by) => [Some(by), None, None, None],
+            None => [
+                changes.again_at(),
+                changes.apply_again_at(),
+                self.replays.again_at(),
+                self.routing.again_at(),
+                Some(self.trimming.due()),
+            ],
+            Some(by) => [Some(by), None, None, None, None],
         };
         due.into_iter().chain(goes_on).flatten().min()
     }
@@ -232,6 +243,11 @@ impl Driver {
         self.core.outcome_counts(id)
     }
 
+    /// Progress of a subscription's replay; `None` if it isn't running.
+    pub fn replay_progress(&self, subscription: SubscriptionId, id: ReplayId) -> Option<ReplayProgress> {
+        self.core.replay_progress(subscription, id)
+    }
+
     /// Survey of all lanes, with the figures of the `at_most` oldest subscriptions.
     pub fn survey(&self, at_most: usize) -> Survey {
         self.core.survey(at_most)
@@ -255,7 +271,10 @@ impl Driver {
     /// Translates the core's output to a request.
     fn request(&mut self, output: Output) -> Request {
         match output {
-            Output::Deliver { attempt, subscription, events } => Request::Deliver { attempt, subscription, events },
+            Output::Deliver { attempt, subscription, events, replay } => {
+                Request::Deliver { attempt, subscription, events, replay }
+            }
+            Output::ReplayRead(read) => Request::ReplayRead { read },
             Output::Read(read) => Request::LookFor { read },
             Output::Load { id, pim, positions } => Request::Load { id, pim, positions },
             Output::Save { save } => Request::Save { save },
@@ -280,6 +299,7 @@ impl Driver {
             None => {
                 self.trim_if_due();
                 self.read_changes_again();
+                self.read_replays();
                 self.apply_again();
                 self.look();
             }

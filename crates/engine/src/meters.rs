@@ -132,6 +132,8 @@ impl Default for Attempts {
 #[derive(Debug)]
 pub struct Meters {
     attempts: [Attempts; DestinationType::ALL.len()],
+    /// Events of replays by the ending of their attempts; [`Meters::attempts`] doesn't include them.
+    pub replayed: Counters<Ending>,
     /// Time from the acceptance of an event to its routing, observed once per batch, on its first event.
     pub routing_lag: Histogram,
     /// Busy time of the loop between two waits.
@@ -146,6 +148,7 @@ impl Default for Meters {
     fn default() -> Meters {
         Meters {
             attempts: DestinationType::ALL.map(|_| Attempts::default()),
+            replayed: Counters::default(),
             routing_lag: Histogram::new(SHORT),
             turn: Histogram::new(SHORT),
             save_duration: Histogram::new(SHORT),
@@ -158,6 +161,13 @@ impl Meters {
     /// Attempts at a destination type.
     pub fn attempts(&self, of: DestinationType) -> &Attempts {
         &self.attempts[of.index()]
+    }
+
+    /// Counts a completed attempt of a replay.
+    pub(crate) fn replayed(&self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            self.replayed.of(Ending::of(outcome).0).one();
+        }
     }
 
     /// Counts a completed attempt.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
+use domain::replay::ReplayProgress;
 use domain::subscription::Subscription;
-use domain::{Clock, Position, SubscriptionId};
+use domain::{Clock, Position, ReplayId, SubscriptionId};
 use sinks::Sink;
 use sinks::heard::Heard;
 use store::{ReadLimit, Scope, Shard, Store, StoreError, Tenure};
@@ -152,6 +153,13 @@ impl Engine {
     /// The latest attempts of each subscription.
     pub fn attempts(&self) -> &Arc<Attempts> {
         &self.attempts
+    }
+
+    /// Progress of a subscription's replay, newer than what is stored; `None` if it isn't running.
+    pub async fn replay_progress(&self, subscription: SubscriptionId, id: ReplayId) -> Option<ReplayProgress> {
+        let (answer, answered) = oneshot::channel();
+        self.questions.send(Question::Replay(subscription, id, answer)).await.ok()?;
+        answered.await.ok()?
     }
 
     /// Counters of the running engine.

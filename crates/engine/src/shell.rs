@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::outcome::Lack;
+use domain::replay::ReplayProgress;
 use domain::subscription::Subscription;
-use domain::{Clock, LoggedEvent, Position, SubscriptionId};
+use domain::{Clock, LoggedEvent, Position, ReplayId, SubscriptionId};
 use futures_util::FutureExt;
 use sinks::heard::Heard;
 use sinks::{Answers, Delivery, Sink, TraceParents};
@@ -32,6 +33,8 @@ pub(crate) enum Question {
     Whereabouts(SubscriptionId, Position, oneshot::Sender<Option<Whereabouts>>),
     /// Unsaved outcomes of a subscription.
     OutcomeCounts(SubscriptionId, oneshot::Sender<Vec<OutcomeCounts>>),
+    /// Progress of a subscription's replay.
+    Replay(SubscriptionId, ReplayId, oneshot::Sender<Option<ReplayProgress>>),
     /// Survey of all lanes, with the figures of at most this many subscriptions.
     Survey(usize, oneshot::Sender<Survey>),
 }
@@ -169,6 +172,7 @@ impl Shell {
             Question::Status(id, answer) => _ = answer.send(self.driver.status(id, self.around.clock.now())),
             Question::Whereabouts(id, position, answer) => _ = answer.send(self.driver.whereabouts(id, position)),
             Question::OutcomeCounts(id, answer) => _ = answer.send(self.driver.outcome_counts(id)),
+            Question::Replay(of, id, answer) => _ = answer.send(self.driver.replay_progress(of, id)),
             Question::Survey(at_most, answer) => _ = answer.send(self.driver.survey(at_most)),
         }
     }
@@ -197,6 +201,13 @@ impl Shell {
                     async move { Input::Changed { result: store.changed_since(tenure.shard, Some(since)).await } },
                 );
             }
+            Request::Replays { since } => {
+                self.begin(async move { Input::Replays { result: store.replays_since(tenure.shard, since).await } });
+            }
+            Request::ReplayRead { read } => self.begin(async move {
+                let result = work::read_for_replay(&*store, &read).await;
+                Input::from(Reply::ReplayRead { read, result })
+            }),
             Request::InEffect { version } => {
                 self.begin(async move { Input::Applied { result: store.apply(&tenure, version).await } });
             }
@@ -218,7 +229,9 @@ impl Shell {
                 let events = work::load(&*store, pim, &positions).await;
                 Input::from(Reply::Loaded { id, positions, events })
             }),
-            Request::Deliver { attempt, subscription, events } => self.deliver(attempt, subscription, events),
+            Request::Deliver { attempt, subscription, events, replay } => {
+                self.deliver(attempt, subscription, events, replay);
+            }
             Request::Save { save } => {
                 let meters = self.around.meters.clone();
                 self.begin(async move {
@@ -265,7 +278,13 @@ impl Shell {
         });
     }
 
-    fn deliver(&self, attempt: AttemptId, subscription: Arc<Subscription>, events: Vec<Arc<LoggedEvent>>) {
+    fn deliver(
+        &self,
+        attempt: AttemptId,
+        subscription: Arc<Subscription>,
+        events: Vec<Arc<LoggedEvent>>,
+        replay: Option<ReplayId>,
+    ) {
         let of = subscription.destination.of_type();
         let id = subscription.id;
         let accepted = Accepted::of(&events);
@@ -273,7 +292,8 @@ impl Shell {
         let trace = tracer.and_then(|tracer| tracer.attempt(&subscription, &events, attempt.number()));
         let traces = trace.as_ref().map_or_else(TraceParents::new, |trace| trace.parents());
         let responses = Answers::default();
-        let delivery = Delivery { subscription, events: events.clone(), traces, answers: responses.clone() };
+        let answers = responses.clone();
+        let delivery = Delivery { subscription, events: events.clone(), replay, traces, answers };
         let delivery = self.around.sink.deliver(delivery);
         let (meters, clock) = (self.around.meters.clone(), self.around.clock.clone());
         self.begin(async move {
@@ -285,11 +305,15 @@ impl Shell {
                 tracing::error!("a delivery attempt panicked; its events are sent again");
                 Vec::new()
             });
-            meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock.wall());
+            if replay.is_some() {
+                meters.replayed(&outcomes);
+            } else {
+                meters.attempted(of, &accepted, &outcomes, started.elapsed(), clock.wall());
+            }
             if let Some(trace) = trace {
                 trace.ended(&outcomes);
             }
-            let made = Made { started_at, duration: started.elapsed(), replay_id: None };
+            let made = Made { started_at, duration: started.elapsed(), replay_id: replay };
             let attempts = Attempt::of(&events, &outcomes, &responses.take(), made);
             Answer { input: Reply::Outcomes { attempt, outcomes }.into(), ended: Some((id, attempts)) }
         });

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{LoggedEvent, PimId, Position};
-use store::{EventLog, Floors, ReadLimit, Scope, StoreError, Tenure, TenureError};
+use store::{Chunk, EventLog, Floors, Kept, ReadLimit, Scope, StoreError, Tenure, TenureError};
 
+use crate::core::{ReplayChunk, ReplayRead, Wanted};
 use crate::driver::Trimmed;
 
 /// Reads single events of a PIM, skipping deleted ones.
@@ -20,6 +21,30 @@ pub async fn load(
         events.extend(log.read(Scope::Pim(pim), *position, limit).await?.events);
     }
     Ok(events)
+}
+
+/// Reads events for a replay, and what is needed to judge them.
+pub async fn read_for_replay(store: &(impl Kept + ?Sized), read: &ReplayRead) -> Result<Box<ReplayChunk>, StoreError> {
+    let mut chunk = Box::<ReplayChunk>::default();
+    match &read.wanted {
+        Wanted::Range { from, limit } => {
+            let Chunk { events, next } = store.read(Scope::Pim(read.pim), *from, *limit).await?;
+            (chunk.events, chunk.next) = (events, next);
+            // Afterwards: what was deleted meanwhile is noticed.
+            chunk.kept_from = store.kept_from(read.pim).await?;
+            if read.exceptional {
+                let range = *from..chunk.next;
+                (chunk.given_up, chunk.dropped) = store.exceptional(read.subscription, range).await?;
+            }
+        }
+        Wanted::Listed(positions) | Wanted::Again(positions) => {
+            chunk.events = load(store, read.pim, positions).await?;
+        }
+    }
+    if let Some(owner) = &read.histories_of {
+        chunk.histories = Some(store.histories(owner).await?);
+    }
+    Ok(chunk)
 }
 
 /// Deletes events that no lane of a shard needs, and finds those older than the retention or in excess of the bound.

@@ -4,9 +4,11 @@ mod tenants;
 
 use std::collections::BTreeMap;
 
+use store::KeepBounds;
+
 use crate::mutation::Mutation;
 use crate::oracle::State;
-use crate::plan::{Plan, SECOND, SubscriptionPlan};
+use crate::plan::{Plan, ReplayPlan, SECOND, SubscriptionPlan};
 use crate::property::{Check, Property, hold};
 use crate::receiver::Behaviour;
 use crate::sharing::Resource;
@@ -38,6 +40,14 @@ pub fn play(seed: u64, hostility: Hostility, mutation: Option<Mutation>) -> Chec
     let (quiet, _) = live(Plan::shared(seed, Hostility::NONE))?;
     let mut plan = Plan::shared(seed, hostility);
     plan.mutation = mutation;
+    // Its replays disturb nobody either.
+    plan.keep = KeepBounds { hours: u32::MAX / 2, bytes: u64::MAX / 2 };
+    let hostile = (DECENT + 1..plan.subscriptions.len()).filter(|index| plan.subscriptions[*index].pim == HOSTILE);
+    let replays = hostile.flat_map(|lane| {
+        let starts = (TRAFFIC / 4..TRAFFIC).step_by(5 * SECOND as usize);
+        starts.map(move |at| (at, ReplayPlan { lane: Some(lane), cancel: false }))
+    });
+    plan.replays = replays.collect();
     let (beside, totals) = live(plan)?;
     for ((pim, what), times) in &quiet {
         let judged = *pim != HOSTILE || hostility.leaves_connections();
@@ -100,11 +110,12 @@ fn live(plan: Plan) -> Check<(Times, Totals)> {
 /// No second has more attempts of a PIM to a host than the rate allows.
 fn host_rate_is_kept(world: &World, subscriptions: &[SubscriptionPlan]) -> Check {
     let mut sent: BTreeMap<(u32, usize), Vec<u64>> = BTreeMap::new();
-    for attempt in world.sent() {
+    for attempt in world.sent().iter().chain(world.replayed()) {
         let subscription = &subscriptions[attempt.lane];
         sent.entry((subscription.pim, subscription.receiver)).or_default().push(attempt.at);
     }
-    for ((pim, host), times) in sent {
+    for ((pim, host), mut times) in sent {
+        times.sort_unstable();
         let most = HOST_RATE as usize;
         let crowded = times.windows(most + 1).find(|some| some[most] - some[0] < SECOND);
         hold(Property::HostRateIsKept, crowded.is_none(), || {

@@ -98,11 +98,39 @@ pub enum Mutation {
     TrimByTheMark,
     /// An orderly stop does not wait for its last save.
     StopBeforeTheLastSave,
+
+    // Those of replays:
+    /// Progress of replays is saved as if nothing were open.
+    SaveProgressAhead,
+    /// A restart begins replays anew.
+    ReplayFromTheStart,
+    /// A restart forgets the open events of replays.
+    ForgetReplayRetries,
+    /// A restart continues replays that ended with a suspension, or were cancelled.
+    ReplayAfterItsEnd,
+    /// The end of a replay is not saved.
+    NeverEndReplay,
+    /// The log seems to end behind the first events of a read.
+    EndReplayEarly,
+    /// Cancelled replays are not listed.
+    IgnoreCancel,
+    /// Events that another client's subscriptions named count as visible.
+    ShowForeignTypes,
+    /// The filter of a replay is lost.
+    ReplayUnfiltered,
+    /// Attempts of a replay aren't marked.
+    ReplayUnmarked,
+    /// Every fifth attempt of a replay is made twice.
+    ReplayTwice,
+    /// The platform's lacks are reported to replays as receivers' failures.
+    BlameReplays,
+    /// Failed attempts of replays are saved in the window.
+    CountReplays,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 46] = [
+    pub const ALL: [Mutation; 59] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
@@ -149,5 +177,18 @@ impl Mutation {
         Mutation::SkipToHead,
         Mutation::TrimByTheMark,
         Mutation::StopBeforeTheLastSave,
+        Mutation::SaveProgressAhead,
+        Mutation::ReplayFromTheStart,
+        Mutation::ForgetReplayRetries,
+        Mutation::ReplayAfterItsEnd,
+        Mutation::NeverEndReplay,
+        Mutation::EndReplayEarly,
+        Mutation::IgnoreCancel,
+        Mutation::ShowForeignTypes,
+        Mutation::ReplayUnfiltered,
+        Mutation::ReplayUnmarked,
+        Mutation::ReplayTwice,
+        Mutation::BlameReplays,
+        Mutation::CountReplays,
     ];
 }

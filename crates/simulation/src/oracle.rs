@@ -5,6 +5,7 @@ mod batch;
 mod change;
 mod outcome;
 mod recover;
+mod replay;
 mod send;
 mod silence;
 
@@ -13,8 +14,9 @@ use std::time::Duration;
 
 use domain::destination::Destination;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{LoggedEvent, Position, SubscriptionId, Timestamp};
+use domain::{LoggedEvent, Position, ReplayId, SubscriptionId, Timestamp};
 
+pub use replay::Snapshot;
 pub use send::{Attempt, Sending};
 
 /// Progress of an event with one subscription.
@@ -153,6 +155,8 @@ pub struct Lane {
     /// The newest event that a receiver accepted for the first time, by receiver, lane and entity.
     last_taken: HashMap<(usize, u32, u64), u64>,
     last_sent: Option<(Timestamp, f64)>,
+    /// Whether the last attempt was a replay's; and the router's position then, if the lane kept up with it.
+    replayed_last: Option<Option<u64>>,
     recently_sent: VecDeque<Timestamp>,
     pause_until: Timestamp,
     /// Failures reported to the platform.
@@ -183,6 +187,9 @@ pub struct Oracle {
     /// All subscriptions.
     pub lanes: Vec<Lane>,
     by_id: HashMap<SubscriptionId, usize>,
+    /// All accepted events.
+    accepted: BTreeMap<u64, replay::Accepted>,
+    replays: BTreeMap<ReplayId, replay::Book>,
     settings: delivery::Settings,
     silences: silence::Silences,
     /// Whether the wall clock was set.
@@ -202,6 +209,8 @@ impl Oracle {
         Oracle {
             lanes: Vec::new(),
             by_id: HashMap::new(),
+            accepted: BTreeMap::new(),
+            replays: BTreeMap::new(),
             settings,
             silences: Default::default(),
             stepped: false,
@@ -218,6 +227,7 @@ impl Oracle {
 
     /// Events were accepted: they are owed to every subscription that is active, or keeps its events, and selects them.
     pub fn accepted(&mut self, event: &LoggedEvent, user: u64, entity: u64) {
+        self.note_accepted(event, user, entity);
         for lane in &mut self.lanes {
             let stored = &lane.stored;
             let keeps = matches!(stored.status, SubscriptionStatus::Suspended(_)) && stored.options.hold;

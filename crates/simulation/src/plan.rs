@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::outcome::Lack;
 use domain::subscription::{Options, Ordering};
+use store::KeepBounds;
 
 use crate::mutation::Mutation;
 use crate::random::Random;
@@ -58,10 +59,23 @@ pub struct Plan {
     /// Whether silence may be a receiver's own, so that the oracle has to judge it; otherwise it is the platform's
     /// during outages.
     pub judges_silence: bool,
+    /// Replays that are started or cancelled over time.
+    pub replays: Vec<(u64, ReplayPlan)>,
+    /// Bounds of the kept events.
+    pub keep: KeepBounds,
     /// Shared resources; none: they are unlimited.
     pub sharing: Option<Sharing>,
     /// The planted fault.
     pub mutation: Option<Mutation>,
+}
+
+/// What somebody does about replays.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayPlan {
+    /// The subscription; any if `None`.
+    pub lane: Option<usize>,
+    /// Whether a running replay is cancelled instead.
+    pub cancel: bool,
 }
 
 /// A subscription at the beginning.
@@ -202,6 +216,8 @@ impl Plan {
             races: r.percent(50),
             outages: Vec::new(),
             judges_silence: false,
+            replays: Vec::new(),
+            keep: KeepBounds::NONE,
             sharing: None,
             mutation: None,
         }
@@ -281,6 +297,21 @@ impl Plan {
             outages,
             ..Plan::of_endpoints(seed)
         }
+    }
+
+    /// The same world with replays, in most of them of events that are kept to the end.
+    #[must_use]
+    pub fn with_replays(self) -> Plan {
+        let mut random = Random::new(self.seed, 12);
+        let r = &mut random;
+        let mut replays = Vec::new();
+        for _ in 0..r.within(1, 8) {
+            let near = self.batches[r.within(0, self.batches.len() as u64 - 1) as usize].0 + r.within(0, 10 * SECOND);
+            let at = if r.percent(60) { near } else { r.within(0, self.lasts) };
+            replays.push((at, ReplayPlan { lane: None, cancel: r.percent(15) }));
+        }
+        let hours = r.one_of(&[u32::MAX / 2, u32::MAX / 2, u32::MAX / 2, 24 * 60]);
+        Plan { replays, keep: KeepBounds { hours, bytes: u64::MAX / 2 }, ..self }
     }
 
     /// Lack of the platform at a time.

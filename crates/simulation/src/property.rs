@@ -65,6 +65,12 @@ pub enum Property {
     UnneededIsFreed,
     /// The loop rests when there is nothing to do.
     LoopRests,
+    /// A replay sends what it has to, each event until it is settled, and its saves say so.
+    ReplaysAreComplete,
+    /// A replay ends by the rules, and sends nothing afterwards.
+    ReplaysEnd,
+    /// A replay leaves live events at least half of the pace.
+    LiveComesFirst,
     /// A capacity is found, used, and followed.
     CapacityIsFound,
 }

@@ -65,6 +65,8 @@ pub fn measure(capacities: &[(u64, u64)], seconds: u64) -> Check<Measured> {
         races: false,
         outages: Vec::new(),
         judges_silence: false,
+        replays: Vec::new(),
+        keep: store::KeepBounds::NONE,
         sharing: None,
         mutation: None,
     };

@@ -9,6 +9,7 @@ use crate::fairness::{self, Hostility};
 use crate::mutation::Mutation;
 use crate::plan::Plan;
 use crate::property::{Check, Property, Violation};
+use crate::random::Random;
 use crate::world::{Totals, World};
 
 /// A kind of world.
@@ -29,8 +30,18 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The world of a seed.
+    /// The world of a seed. Most of those in which replays are checked have some.
     pub fn plan(self, seed: u64) -> Plan {
+        let plan = self.plan_without_replays(seed);
+        match self {
+            Kind::Silence | Kind::Hostile => plan,
+            _ if Random::new(seed, 14).percent(60) => plan.with_replays(),
+            _ => plan,
+        }
+    }
+
+    /// The world of a seed, without replays.
+    pub fn plan_without_replays(self, seed: u64) -> Plan {
         match self {
             Kind::Ordinary => Plan::random(seed),
             Kind::Endpoints => Plan::of_endpoints(seed),

@@ -7,6 +7,7 @@ mod driver;
 
 mod attempts;
 mod backend;
+mod replays;
 mod saving;
 
 mod incident;
@@ -16,7 +17,7 @@ mod shared;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use domain::{Position, Timestamp};
+use domain::{Position, ReplayId, Timestamp};
 use engine::core::AttemptId;
 use engine::driver::{Driver, Input};
 use step::Step;
@@ -39,6 +40,7 @@ struct PendingSave {
     save: Save,
     /// State of the oracle's books at that moment.
     windows: Vec<oracle::Asked>,
+    replays: BTreeMap<ReplayId, oracle::Snapshot>,
     asked_at: u64,
 }
 
@@ -51,6 +53,8 @@ struct Attempt {
     receiver: usize,
     sent_at: u64,
     run: u32,
+    /// The replay that made it.
+    replay: Option<ReplayId>,
 }
 
 /// Counters.
@@ -82,6 +86,10 @@ pub struct Totals {
     pub dropped: u64,
     /// Calls of the store that failed.
     pub store_failures: u64,
+    /// Replays.
+    pub replays: u64,
+    /// Events sent by replays.
+    pub replayed: u64,
     /// Virtual seconds.
     pub seconds: u64,
 }
@@ -102,6 +110,8 @@ impl Totals {
         self.repeats += other.repeats;
         self.dropped += other.dropped;
         self.store_failures += other.store_failures;
+        self.replays += other.replays;
+        self.replayed += other.replayed;
         self.seconds += other.seconds;
     }
 }
@@ -146,6 +156,10 @@ pub struct World {
     pushes: Random,
     pending_save: Option<PendingSave>,
     failed_save: Option<PendingSave>,
+    /// Choices about replays: numbers of their own, so that a world is otherwise that without them.
+    replays: Random,
+    next_replay: u128,
+    replayed: Vec<Sent>,
     attempts: BTreeMap<u64, Attempt>,
     next_attempt: u64,
     next_event: u64,
@@ -202,6 +216,11 @@ impl World {
     /// All attempts so far.
     pub fn sent(&self) -> &[Sent] {
         &self.sent
+    }
+
+    /// Attempts of replays so far.
+    pub fn replayed(&self) -> &[Sent] {
+        &self.replayed
     }
 
     /// All responses so far: time, lane, whether it was 429.

@@ -230,3 +230,73 @@ fn trimming_events_of_a_lagging_lane() {
 fn stops_that_do_not_wait_for_the_last_save() {
     caught(Mutation::StopBeforeTheLastSave, &[DuplicatesAreExplained, DuplicatesAreBounded, FailuresAreReported]);
 }
+
+/// The same for faults of replays.
+fn caught_replaying(mutation: Mutation, expected: &[Property]) {
+    caught_in(|seed| Plan::random(seed).with_replays(), mutation, expected);
+}
+
+#[test]
+fn progress_of_replays_saved_ahead() {
+    caught_replaying(Mutation::SaveProgressAhead, &[ReplaysAreComplete]);
+}
+
+#[test]
+fn replays_begun_anew_by_a_restart() {
+    caught_replaying(Mutation::ReplayFromTheStart, &[DuplicatesAreBounded, ReplaysAreComplete]);
+}
+
+#[test]
+fn open_events_of_replays_forgotten_by_a_restart() {
+    caught_replaying(Mutation::ForgetReplayRetries, &[ReplaysAreComplete]);
+}
+
+#[test]
+fn replays_that_go_on_after_their_end() {
+    caught_replaying(Mutation::ReplayAfterItsEnd, &[ReplaysEnd]);
+}
+
+#[test]
+fn replays_that_never_end() {
+    caught_replaying(Mutation::NeverEndReplay, &[ReplaysEnd, RetriesAreOnTime]);
+}
+
+#[test]
+fn replays_that_end_early() {
+    caught_replaying(Mutation::EndReplayEarly, &[ReplaysAreComplete]);
+}
+
+#[test]
+fn cancelled_replays_that_go_on() {
+    caught_replaying(Mutation::IgnoreCancel, &[ReplaysEnd]);
+}
+
+#[test]
+fn types_that_only_another_client_has_named() {
+    caught_replaying(Mutation::ShowForeignTypes, &[OnlyWhatMatches]);
+}
+
+#[test]
+fn replays_without_their_filter() {
+    caught_replaying(Mutation::ReplayUnfiltered, &[OnlyWhatMatches]);
+}
+
+#[test]
+fn replays_without_a_mark() {
+    caught_replaying(Mutation::ReplayUnmarked, &[DuplicatesAreExplained, OnlyWhatMatches]);
+}
+
+#[test]
+fn attempts_of_replays_made_twice() {
+    caught_replaying(Mutation::ReplayTwice, &[DuplicatesAreExplained, LiveComesFirst]);
+}
+
+#[test]
+fn own_trouble_blamed_on_receivers_of_replays() {
+    caught_in(|seed| Plan::outage(seed).with_replays(), Mutation::BlameReplays, &[ReplaysAreComplete, ReplaysEnd]);
+}
+
+#[test]
+fn failures_of_replays_counted_in_the_window() {
+    caught_replaying(Mutation::CountReplays, &[SuccessRateIsTrue, SuspendsByTheRule]);
+}

@@ -137,6 +137,7 @@ fn delivery(receiver: SocketAddr) -> Delivery {
     Delivery {
         subscription: Arc::new(subscription),
         events: vec![Arc::new(event)],
+        replay: None,
         traces: Vec::new(),
         answers: Default::default(),
     }

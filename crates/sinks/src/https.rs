@@ -16,7 +16,6 @@ use std::time::Duration;
 use domain::destination::Destination;
 use domain::outcome::{Answer, Failure, Outcome};
 use domain::subscription::Subscription;
-use domain::trace_parent::TraceParent;
 use domain::{Clock, Event, LoggedEvent, SubscriptionId};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -28,7 +27,7 @@ pub(crate) use self::request::PRODUCT;
 
 use self::pool::{Endpoint, Pool};
 use self::post::Post;
-use self::request::Prepared;
+use self::request::{Marks, Prepared};
 use crate::connect::Connector;
 use crate::kept::sweep_often;
 use crate::{Delivery, Sink};
@@ -85,11 +84,11 @@ impl Sink for HttpsSink {
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
         let inner = Arc::clone(&self.inner);
         async move {
-            let Delivery { subscription, events, traces, answers } = delivery;
+            let Delivery { subscription, events, replay, traces, answers } = delivery;
             let traces = traces.into_iter().chain(std::iter::repeat(None));
-            let attempts = events.iter().zip(traces).enumerate();
-            let deliver = async |(place, (event, trace)): (usize, (&Arc<LoggedEvent>, _))| {
-                let (outcome, answer) = inner.deliver(&subscription, &event.event, trace).await;
+            let attempts = events.iter().zip(traces.map(|trace| Marks { replay, trace })).enumerate();
+            let deliver = async |(place, (event, marks)): (usize, (&Arc<LoggedEvent>, _))| {
+                let (outcome, answer) = inner.deliver(&subscription, &event.event, marks).await;
                 if let Some(answer) = answer {
                     answers.put(place, answer);
                 }
@@ -111,12 +110,7 @@ impl Sink for HttpsSink {
 
 impl Inner {
     /// The outcome, and the response if the outcome doesn't contain it.
-    async fn deliver(
-        &self,
-        subscription: &Subscription,
-        event: &Event,
-        trace: Option<TraceParent>,
-    ) -> (Outcome, Option<Answer>) {
+    async fn deliver(&self, subscription: &Subscription, event: &Event, marks: Marks) -> (Outcome, Option<Answer>) {
         let endpoint = match self.endpoint(subscription) {
             Ok(endpoint) => endpoint,
             Err(failure) => return (Outcome::Broken(failure), None),
@@ -133,7 +127,7 @@ impl Inner {
             at: self.clock.wall(),
             clock: &self.clock,
             correlation_id: Uuid::new_v4(),
-            trace,
+            marks,
             limit: self.settings.attempt_timeout,
             progress: Mutex::default(),
         };

@@ -116,7 +116,7 @@ impl Sink for KafkaSink {
 impl Inner {
     async fn deliver(&self, delivery: &Delivery) -> Vec<Outcome> {
         // Records have only the contract's fields, without traces.
-        let Delivery { subscription, events, .. } = delivery;
+        let Delivery { subscription, events, replay, .. } = delivery;
         let Destination::Kafka(destination) = &subscription.destination else {
             return vec![Outcome::Broken(crate::misdirected(&subscription.destination)); events.len()];
         };
@@ -126,6 +126,7 @@ impl Inner {
             style: &self.style,
             subscription,
             events,
+            replay: *replay,
             since: Instant::now(),
             begin_within: self.settings.open_timeout + self.settings.delivery_timeout,
         };

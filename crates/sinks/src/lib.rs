@@ -26,7 +26,7 @@ use domain::destination::{Destination, DestinationType, Manner};
 use domain::outcome::{Answer, ErrorReason, Failure, Outcome};
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
-use domain::{LoggedEvent, SubscriptionId};
+use domain::{LoggedEvent, ReplayId, SubscriptionId};
 use fair::Holder;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -42,6 +42,8 @@ pub struct Delivery {
     pub subscription: Arc<Subscription>,
     /// The events; never empty.
     pub events: Vec<Arc<LoggedEvent>>,
+    /// The replay that the attempt is part of: each event is marked with it.
+    pub replay: Option<ReplayId>,
     /// Traces of the events, in their order, for destinations that may see them. Empty when tracing is off.
     pub traces: TraceParents,
     /// Responses that the outcomes don't contain are left here.

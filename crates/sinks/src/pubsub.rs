@@ -14,10 +14,9 @@ mod request;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use domain::SubscriptionId;
 use domain::destination::Destination;
 use domain::outcome::Outcome;
-use domain::subscription::Subscription;
-use domain::{LoggedEvent, SubscriptionId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use wire::envelope::EnvelopeStyle;
@@ -103,7 +102,7 @@ impl Sink for PubsubSink {
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'static, Vec<Outcome>> {
         let inner = Arc::clone(&self.inner);
         // Messages have only the contract's fields, without traces.
-        async move { inner.deliver(&delivery.subscription, &delivery.events).await }.boxed()
+        async move { inner.deliver(&delivery).await }.boxed()
     }
 
     fn forget(&self, id: SubscriptionId) {
@@ -112,7 +111,7 @@ impl Sink for PubsubSink {
 }
 
 impl Inner {
-    async fn deliver(&self, subscription: &Subscription, events: &[Arc<LoggedEvent>]) -> Vec<Outcome> {
+    async fn deliver(&self, Delivery { subscription, events, replay, .. }: &Delivery) -> Vec<Outcome> {
         let all = |outcome| vec![outcome; events.len()];
         let Destination::Pubsub(destination) = &subscription.destination else {
             return all(Outcome::Broken(crate::misdirected(&subscription.destination)));
@@ -123,6 +122,6 @@ impl Inner {
             Ok(client) => client,
             Err(lack) => return all(Outcome::Ours(lack)),
         };
-        Batch::new(self, &topic, &client, events, crate::holder(subscription)).send().await
+        Batch::new(self, &topic, &client, (events, *replay), crate::holder(subscription)).send().await
     }
 }

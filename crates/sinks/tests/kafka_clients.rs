@@ -71,6 +71,7 @@ fn five_hundred_subscriptions_with_credentials_of_their_own_stay_within_bounds()
                     let delivered = sink.deliver(Delivery {
                         subscription: subscription.clone(),
                         events,
+                        replay: None,
                         traces: Vec::new(),
                         answers: Default::default(),
                     });

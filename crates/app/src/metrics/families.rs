@@ -86,6 +86,8 @@ families! {
         "Duration of attempts: a request for HTTPS, a batch for a topic.";
     Latency = Histogram "postrider_delivery_latency_seconds" ["destination_type"]
         "Time from the acceptance of an event to the end of the successful attempt, including retries and pauses.";
+    Replayed = Counter "postrider_replay_attempts" ["outcome"]
+        "Attempts of replays to deliver an event, by outcome. The metrics of deliveries don't include them.";
     InFlight = Gauge "postrider_delivery_in_flight_events" ["destination_type"]
         "Events in flight.";
     Connections = Gauge "postrider_delivery_connections_open" []

@@ -119,6 +119,9 @@ fn deliveries(sources: &Sources, sheet: &mut Sheet) {
         sheet.histogram(Metric::AttemptDuration, &[of.name()], attempts.duration.measured());
         sheet.histogram(Metric::Latency, &[of.name()], attempts.latency.measured());
     }
+    for (outcome, count) in meters.replayed.all() {
+        sheet.count(Metric::Replayed, &[outcome], count);
+    }
     sheet.histogram(Metric::RoutingLag, &[], meters.routing_lag.measured());
     sheet.histogram(Metric::EngineTurn, &[], meters.turn.measured());
     sheet.histogram(Metric::SaveDuration, &[], meters.save_duration.measured());

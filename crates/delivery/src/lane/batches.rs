@@ -12,11 +12,9 @@ use crate::backoff::Backoff;
 use crate::patience::Unfed;
 
 impl Lane {
-    /// Sends the next batch, unless an attempt is in flight. Single attempts to an earlier endpoint count as well.
+    /// Sends the next live batch. The caller ensures that no attempt is in flight, not even a single one to an earlier
+    /// endpoint, and that no pause is running.
     pub(super) fn send_batch(&mut self, of_type: BatchLimits) {
-        if !self.in_flight.is_empty() || self.pause_ends().is_some_and(|until| until > self.now) {
-            return;
-        }
         // Failed events are resent unchanged, and later ones wait so as not to overtake. If the failed events have left
         // the log meanwhile, there is nothing to wait for.
         let again = self.backoff.as_ref().filter(|_| self.sent_again() > 0);
@@ -61,10 +59,10 @@ impl Lane {
     /// Time of the next batch, if only time is missing.
     pub(super) fn next_batch_at(&self) -> Option<Timestamp> {
         let until = self.pause_ends()?;
-        (self.in_flight.is_empty() && until > self.now).then_some(until)
+        (self.under_way() == 0 && until > self.now).then_some(until)
     }
 
-    fn pause_ends(&self) -> Option<Timestamp> {
+    pub(super) fn pause_ends(&self) -> Option<Timestamp> {
         // In trouble the time of the trouble counts, because it may end early.
         self.try_at().or_else(|| self.backoff.as_ref().map(|backoff| backoff.until))
     }

@@ -7,6 +7,7 @@ use domain::outcome::{Outcome, SuspensionReason};
 use domain::{LoggedEvent, Position};
 
 use super::Silence;
+use crate::replay;
 
 /// Identifies an attempt, so that late or repeated results have no effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -60,6 +61,8 @@ pub enum Input {
     Turn,
     /// Events before it have left the log (retention).
     Expired(Position),
+    /// An input of the replay.
+    Replay(replay::Input),
     /// Only time has passed.
     Timeout,
 }
@@ -87,6 +90,8 @@ pub enum Output {
     Load(Vec<Position>),
     /// Suspend the subscription. The lane sends nothing more, whatever the result.
     Suspend(SuspensionReason),
+    /// An output of the replay.
+    Replay(replay::Output),
 }
 
 /// A lane's view of its subscription.

@@ -28,29 +28,25 @@ impl Lane {
         }
         match self.options.manner {
             Manner::OneByOne if self.trouble.is_some() => {
-                if self.in_flight.is_empty()
+                if self.under_way() == 0
                     && self.try_at().is_none_or(|at| at <= self.now)
                     && self.pace.next_at() <= self.now
                     && self.take_turn()
-                    && let Some(flight) = self.next_try()
                 {
-                    self.pace.sent(self.now);
-                    self.send(vec![flight]);
+                    self.send_next();
                 }
             }
             Manner::OneByOne => {
-                while self.in_flight.len() < self.settings.max_in_flight
+                while self.under_way() < self.settings.max_in_flight
                     && self.pace.next_at() <= self.now
                     && self.take_turn()
-                    && let Some(flight) = self.next_one()
-                {
-                    self.pace.sent(self.now);
-                    self.send(vec![flight]);
-                }
+                    && self.send_next()
+                {}
             }
-            Manner::InBatches(limits) => self.send_batch(limits),
+            Manner::InBatches(limits) => self.send_any_batch(limits),
         }
         self.read_on();
+        self.supply_replay();
     }
 
     /// Whether lanes of the same host permit an attempt; each turn permits one.
@@ -60,7 +56,8 @@ impl Lane {
 
     /// Whether the next attempt lacks only a turn (`LaneOptions::by_turns`).
     pub fn wants_turn(&self) -> bool {
-        self.phase == Phase::Running && self.options.by_turns && self.send_at().is_some_and(|at| at <= self.now)
+        let send_at = self.send_at().into_iter().chain(self.replay_send_at()).min();
+        self.phase == Phase::Running && self.options.by_turns && send_at.is_some_and(|at| at <= self.now)
     }
 
     /// Time of the next attempt; `None` = not before the next input.
@@ -70,7 +67,7 @@ impl Lane {
             Manner::OneByOne if has_ready || has_fresh && self.waiting.len() < self.settings.max_waiting => {
                 let most = if self.trouble.is_some() { 1 } else { self.settings.max_in_flight };
                 let at = self.pace.next_at().max(self.try_at().unwrap_or(Timestamp::EPOCH));
-                (self.in_flight.len() < most).then_some(at)
+                (self.under_way() < most).then_some(at)
             }
             Manner::InBatches(_) if has_ready || has_fresh => self.next_batch_at(),
             Manner::OneByOne | Manner::InBatches(_) => None,
@@ -162,7 +159,7 @@ impl Lane {
             return None;
         }
         // Turns are granted from outside; no timer brings one.
-        let send_at = self.send_at().filter(|_| !self.wants_turn());
+        let send_at = self.send_at().into_iter().chain(self.replay_send_at()).min().filter(|_| !self.wants_turn());
         let load_at = (self.waiting.at_hand() < MAX_LOADING).then(|| self.waiting.next_due()).flatten();
         let read_at = match self.supply {
             Supply::Behind { reading: None, again_at, .. } => again_at,
@@ -170,6 +167,6 @@ impl Lane {
         };
         // Nothing is judged while in trouble.
         let judge_at = self.judge_at.filter(|_| self.trouble.is_none());
-        [send_at, load_at, read_at, judge_at].into_iter().flatten().min()
+        [send_at, load_at, read_at, judge_at, self.replay_supply_at()].into_iter().flatten().min()
     }
 }

@@ -54,6 +54,9 @@ impl Lane {
 
     /// Attempt number of the events in flight: the first, plus one per earlier failure.
     pub fn attempt_number(&self, ticket: Ticket) -> u32 {
+        if let Some(attempt) = self.replay.as_ref().and_then(|replay| replay.in_flight.get(&ticket)) {
+            return 1 + attempt.flights.iter().map(|flight| u32::from(flight.failures)).max().unwrap_or(0);
+        }
         let flights = self.in_flight.get(&ticket).map_or(&[][..], |attempt| attempt.flights.as_slice());
         let failures = flights.iter().map(|flight| u32::from(flight.failures)).max().unwrap_or(0);
         1 + failures.max(self.backoff.as_ref().map_or(0, |backoff| backoff.failures))

@@ -12,6 +12,9 @@ use super::{Flight, Lane, Manner, Output, Phase, Silence, Ticket};
 
 impl Lane {
     pub(super) fn settle(&mut self, ticket: Ticket, mut outcomes: Vec<Outcome>, silence: Silence) {
+        if self.settle_replayed(ticket, &mut outcomes, silence) {
+            return;
+        }
         // A second result of the same attempt finds nothing.
         let Some(mut attempt) = self.in_flight.remove(&ticket) else { return };
         let stopped = matches!(self.phase, Phase::Stopped | Phase::Dropped);
@@ -303,7 +306,7 @@ pub(super) fn too_old() -> Failure {
 }
 
 /// The attempt had fewer outcomes than events.
-fn no_outcome() -> Failure {
+pub(super) fn no_outcome() -> Failure {
     let message = "The attempt failed within the platform without an outcome for the event; the event is sent again.";
     Failure::without_status(ErrorReason::ClientClosedConnection, message)
 }

@@ -54,7 +54,7 @@ pub(super) struct Trouble {
 }
 
 /// The pause after this many attempts.
-pub(super) fn pause(tries: u32) -> Duration {
+pub(crate) fn pause(tries: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << tries.min(6)).min(LONGEST_PAUSE)
 }
 

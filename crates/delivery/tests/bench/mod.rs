@@ -1,11 +1,12 @@
 //! Test bench for lanes: a lane, a clock, and the lane's requests.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::lane::{LaneOptions, LaneState, Silence};
+use delivery::replay::{self, LeftOut, Part};
 use delivery::{Input, Lane, Output, Settings, Ticket};
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::{LoggedEvent, Position, Timestamp, testing};
@@ -40,6 +41,10 @@ pub(crate) struct Bench {
     pub(crate) log: Vec<(Timestamp, Vec<u64>)>,
     pub(crate) reads: Vec<Position>,
     pub(crate) suspended: Option<SuspensionReason>,
+    /// Events that a replay finds, by position.
+    pub(crate) kept: BTreeSet<u64>,
+    /// Attempts of the replay, with their times.
+    pub(crate) replayed: Vec<(Timestamp, Vec<u64>)>,
 }
 
 impl Bench {
@@ -48,7 +53,16 @@ impl Bench {
     }
 
     pub(crate) fn of(lane: Lane) -> Bench {
-        Bench { lane, now: START, sent: VecDeque::new(), log: Vec::new(), reads: Vec::new(), suspended: None }
+        Bench {
+            lane,
+            now: START,
+            sent: VecDeque::new(),
+            log: Vec::new(),
+            reads: Vec::new(),
+            suspended: None,
+            kept: BTreeSet::new(),
+            replayed: Vec::new(),
+        }
     }
 
     pub(crate) fn tell(&mut self, input: Input) {
@@ -66,8 +80,33 @@ impl Bench {
                     self.lane.handle(self.now, Input::Loaded { events, gone: Vec::new() });
                 }
                 Output::Suspend(reason) => self.suspended = Some(reason),
+                Output::Replay(output) => self.replay(output),
             }
         }
+    }
+
+    fn replay(&mut self, output: replay::Output) {
+        let answer = match output {
+            replay::Output::Send { ticket, events, .. } => {
+                let positions: Vec<u64> = events.iter().map(|event| event.position.0).collect();
+                self.replayed.push((self.now, positions.clone()));
+                self.sent.push_back((positions, ticket));
+                return;
+            }
+            replay::Output::Read { from, events, .. } => {
+                let kept: Vec<u64> = self.kept.range(from.0..).take(events).copied().collect();
+                let next =
+                    kept.last().filter(|_| kept.len() == events).map_or(Position(u64::MAX), |last| Position(last + 1));
+                let events = kept.into_iter().map(|position| (LeftOut::default(), event(position))).collect();
+                replay::Input::Read(Part { events, rest: LeftOut::default(), next, at: None })
+            }
+            replay::Output::Load(positions) => {
+                let (found, gone): (Vec<_>, Vec<_>) = positions.into_iter().partition(|one| self.kept.contains(&one.0));
+                let events = found.into_iter().map(|position| event(position.0)).collect();
+                replay::Input::Loaded { events, gone, excluded: Vec::new() }
+            }
+        };
+        self.lane.handle(self.now, Input::Replay(answer));
     }
 
     pub(crate) fn offer(&mut self, positions: RangeInclusive<u64>) {
@@ -80,11 +119,12 @@ impl Bench {
     pub(crate) fn pass_to(&mut self, at: Timestamp) {
         while let Some(timer) = self.lane.poll_timeout().filter(|timer| *timer <= at) {
             self.now = timer.max(self.now);
-            let before = (self.log.len(), self.lane.poll_timeout());
+            let attempts = |bench: &Bench| bench.log.len() + bench.replayed.len();
+            let before = (attempts(self), self.lane.poll_timeout());
             self.tell(Input::Timeout);
             assert_ne!(
                 before,
-                (self.log.len(), self.lane.poll_timeout()),
+                (attempts(self), self.lane.poll_timeout()),
                 "a timer fired for nothing, again and again"
             );
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::PRODUCER_SOURCE;
+use crate::replay::REPLAY_MARK;
 use crate::secret::Secret;
 
 /// Maximum number of custom headers (contract page 1, `config`).
@@ -24,7 +25,7 @@ const RESERVED: [&str; 20] = [
     "webhook-id",
     "webhook-timestamp",
     "webhook-signature",
-    "x-postrider-replay",
+    REPLAY_MARK,
     "content-length",
     "connection",
     "keep-alive",

@@ -13,7 +13,7 @@ use super::facts::why_stopped;
 use super::host_rate::HostOf;
 use super::ids::LaneId;
 use super::lanes::Entry;
-use super::{Core, Output};
+use super::{Core, Output, replays};
 
 impl Core {
     /// Restores a lane from its saved state.
@@ -102,6 +102,7 @@ impl Core {
             filtered_out: 0,
             delivered: 0,
             failed: 0,
+            replays: replays::OfLane::default(),
         };
         let slot = match self.free.pop() {
             Some(slot) => slot,
@@ -222,6 +223,9 @@ impl Core {
         // A save in flight may come too late: a held lane saves all of its waiting events again.
         entry.drop_exceptions |=
             moved && subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));
+        if moved {
+            self.end_replay(slot);
+        }
         let Some(id) = self.lane_id(slot) else { return };
         let configured = delivery::Input::Configured { options: Core::lane_options(&subscription), new_destination };
         match subscription.status {

@@ -18,6 +18,8 @@ pub struct AttemptId {
     pub(super) number: u32,
     pub(super) started: Timestamp,
     pub(super) host: u64,
+    /// Whether it is part of a replay: it counts nowhere.
+    pub(super) of_replay: bool,
 }
 
 impl AttemptId {

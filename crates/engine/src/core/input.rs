@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::outcome::Outcome;
+use domain::replay::Replay;
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position};
 use store::{Chunk, StoreError};
 
 use super::ids::{AttemptId, ReadId};
+use super::replays::{ReplayChunk, ReplayRead};
 
 /// An input of the core.
 #[derive(Debug)]
@@ -19,6 +21,11 @@ pub enum Input {
         version: u64,
         /// Subscriptions that differ from the previous version.
         subscriptions: Vec<Subscription>,
+    },
+    /// Replays were started or ended.
+    Replays {
+        /// All of them, in the store's form.
+        replays: Vec<Replay>,
     },
     /// New events in the log.
     Events {
@@ -82,6 +89,13 @@ pub enum Reply {
         positions: Vec<Position>,
         /// Events found at them.
         events: Result<Vec<Arc<LoggedEvent>>, StoreError>,
+    },
+    /// A read for a replay ended.
+    ReplayRead {
+        /// The read.
+        read: Box<ReplayRead>,
+        /// Its result.
+        result: Result<Box<ReplayChunk>, StoreError>,
     },
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use delivery::Lane;
 use delivery::lane::Silence;
+use delivery::{Lane, replay};
 use domain::fate::DroppedBacklog;
 use domain::outcome::{Lack, Outcome};
 use domain::subscription::Subscription;
@@ -14,6 +14,7 @@ use super::Core;
 use super::host_rate::HostOf;
 use super::ids::{AttemptId, LaneId, ReadFor, ReadId};
 use super::output::{Output, Read, Suspend};
+use super::replays::OfLane;
 use super::silence::Host;
 
 /// A lane with its subscription.
@@ -53,6 +54,7 @@ pub(super) struct Entry {
     pub(super) filtered_out: u64,
     pub(super) delivered: u64,
     pub(super) failed: u64,
+    pub(super) replays: OfLane,
 }
 
 impl Core {
@@ -64,7 +66,9 @@ impl Core {
         let silence = self.judge_silence(attempt, &outcomes);
         self.undecided = matches!(silence, Silence::Undecided { .. });
         let now = self.clock.wall;
-        if let Some(entry) = self.entry(attempt.lane) {
+        if !attempt.of_replay
+            && let Some(entry) = self.entry(attempt.lane)
+        {
             entry.count(&outcomes, silence);
             entry.count_in_steps(&outcomes, silence, now);
         }
@@ -109,12 +113,23 @@ impl Core {
         }
         let id = LaneId { slot, number: entry.number };
         while let Some(output) = entry.lane.poll() {
+            let (output, replay) = match output {
+                delivery::Output::Replay(replay::Output::Send { ticket, id, events }) => {
+                    (delivery::Output::Send { ticket, events }, Some(id))
+                }
+                other => (other, None),
+            };
             self.outputs.push_back(match output {
                 delivery::Output::Send { ticket, events } => {
                     let number = if self.followed.is_some() { entry.lane.attempt_number(ticket) } else { 1 };
-                    let attempt = AttemptId { lane: id, ticket, number, started: self.now, host: entry.host };
+                    let (host, of_replay) = (entry.host, replay.is_some());
+                    let attempt = AttemptId { lane: id, ticket, number, started: self.now, host, of_replay };
                     self.silences.tried(entry.host, self.now);
-                    Output::Deliver { attempt, subscription: entry.subscription.clone(), events }
+                    Output::Deliver { attempt, subscription: entry.subscription.clone(), events, replay }
+                }
+                delivery::Output::Replay(output) => {
+                    let Some(read) = entry.replay_read(id, output, self.version) else { continue };
+                    Output::ReplayRead(read)
                 }
                 delivery::Output::Read { from, events, bytes } => {
                     // Not every event matches: reading more at once saves reads, and the excess is read again.
@@ -161,6 +176,9 @@ impl Core {
             self.saver.lanes.push(slot);
         }
         self.saver.urgent |= entry.unsaved && entry.lane.is_urgent();
+        if entry.lane.is_replay_unsaved() || entry.lane.has_replay_ended() {
+            self.saver.replays.insert(slot);
+        }
         self.count_lack(slot);
     }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use domain::outcome::{Failure, SuspensionReason};
 use domain::subscription::Subscription;
-use domain::{LoggedEvent, PimId, Position, SubscriptionId};
+use domain::{LoggedEvent, PimId, Position, ReplayId, SubscriptionId};
 use store::{ReadLimit, Save};
 
 use super::ids::{AttemptId, ReadId};
+use super::replays::ReplayRead;
 
 /// An output of the core.
 #[derive(Debug)]
@@ -20,7 +21,11 @@ pub enum Output {
         subscription: Arc<Subscription>,
         /// The events.
         events: Vec<Arc<LoggedEvent>>,
+        /// The replay that the attempt is part of, if any.
+        replay: Option<ReplayId>,
     },
+    /// Read for a replay; reply with [`Reply::ReplayRead`](super::Reply::ReplayRead).
+    ReplayRead(Box<ReplayRead>),
     /// Read from the log; reply with [`Reply::Read`](super::Reply::Read).
     Read(Read),
     /// Read single events; reply with [`Reply::Loaded`](super::Reply::Loaded).

@@ -1,6 +1,6 @@
 //! Saving: cursors of all lanes together a few times per second, exceptions at once; one save at a time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use delivery::Lane;
@@ -25,6 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Saver {
     /// Lanes to be saved.
     pub(super) lanes: Vec<usize>,
+    /// Lanes whose replays have progress to be saved.
+    pub(super) replays: BTreeSet<usize>,
     /// Entries about dropped backlogs, and about failures of replaced lanes.
     pub(super) entries: Vec<(SubscriptionId, LogEntry)>,
     /// Records of replaced lanes.
@@ -48,6 +50,7 @@ impl Saver {
     pub(super) fn new(mark: Position, now: Timestamp) -> Saver {
         Saver {
             lanes: Vec::new(),
+            replays: BTreeSet::new(),
             entries: Vec::new(),
             facts: Vec::new(),
             urgent: false,
@@ -58,7 +61,8 @@ impl Saver {
     }
 
     fn has_something(&self, routed: Position) -> bool {
-        !self.lanes.is_empty() || !self.entries.is_empty() || !self.facts.is_empty() || routed != self.mark
+        let records = !self.entries.is_empty() || !self.facts.is_empty();
+        !self.lanes.is_empty() || !self.replays.is_empty() || records || routed != self.mark
     }
 
     /// Records of a subscription in the save in flight or to be repeated.
@@ -151,7 +155,7 @@ impl Core {
                 ));
             }
         }
-        let save = Save { mark: self.routed, lanes, replays: Vec::new() };
+        let save = Save { mark: self.routed, lanes, replays: self.save_replays() };
         self.outputs.push_back(Output::Save { save: save.clone() });
         self.saver.state = State::Saving(save);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::replay::Replay;
 use domain::subscription::Subscription;
 use domain::{PimId, Position};
 use store::{ChangeError, Chunk, StoreError, TenureError};
@@ -28,6 +29,11 @@ pub enum Input {
     Changed {
         /// The version, and the changed subscriptions.
         result: Result<(u64, Vec<Subscription>), StoreError>,
+    },
+    /// Replays started or ended since the last read.
+    Replays {
+        /// Result of the read.
+        result: Result<Vec<Replay>, StoreError>,
     },
     /// Events missed by the router.
     Missed {

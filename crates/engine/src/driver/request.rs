@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use domain::outcome::Lack;
 use domain::subscription::Subscription;
-use domain::{LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
+use domain::{LoggedEvent, PimId, Position, ReplayId, SubscriptionId, Timestamp};
 use store::{ReadLimit, Save};
 
-use crate::core::{AttemptId, Floors, Read, ReadId, Suspend};
+use crate::core::{AttemptId, Floors, Read, ReadId, ReplayRead, Suspend};
 use crate::trace::Routed;
 
 /// A request of the driver. Replies may come in any order; those to the first three come at once, before anything else.
@@ -29,6 +29,16 @@ pub enum Request {
     Changes {
         /// The known version.
         since: u64,
+    },
+    /// Read replays: [`Input::Replays`](super::Input::Replays).
+    Replays {
+        /// Those started or ended since this version; all running ones for `None`.
+        since: Option<u64>,
+    },
+    /// Read for a replay ([`crate::work::read_for_replay`]): [`Input::ReplayRead`](super::Input::ReplayRead).
+    ReplayRead {
+        /// The read.
+        read: Box<ReplayRead>,
     },
     /// Report the applied version to waiting callers: [`Input::Applied`](super::Input::Applied).
     InEffect {
@@ -69,6 +79,8 @@ pub enum Request {
         subscription: Arc<Subscription>,
         /// The events.
         events: Vec<Arc<LoggedEvent>>,
+        /// The replay that the attempt is part of, if any.
+        replay: Option<ReplayId>,
     },
     /// Save progress: [`Input::Saved`](super::Input::Saved). There is one save at a time.
     Save {

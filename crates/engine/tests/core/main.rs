@@ -8,4 +8,5 @@ mod clock;
 mod driver;
 mod facts;
 mod host_rate;
+mod replays;
 mod silence;

@@ -8,10 +8,11 @@ use domain::exception::Exception;
 use domain::fate::Whereabouts;
 use domain::lane_status::LaneStatus;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
+use domain::subscriber::Owner;
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, Now, PimId, Position, SubscriptionId, Timestamp, testing};
-use engine::core::{AttemptId, Core, Input, Output, Reply};
-use store::{Chunk, Facts, LaneRecord, LedgerRecord, ReadLimit, Save};
+use engine::core::{AttemptId, Core, Input, Output, ReplayChunk, ReplayRead, Reply, Wanted};
+use store::{Chunk, Facts, History, LaneRecord, LedgerRecord, ReadLimit, Save};
 
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -57,6 +58,12 @@ pub(crate) struct World {
     pub(crate) sent: Vec<(Timestamp, usize)>,
     pub(crate) saved: Vec<Save>,
     pub(crate) suspended: Vec<SuspensionReason>,
+    /// Positions sent by replays.
+    pub(crate) replayed: Vec<u64>,
+    /// Histories of all owners' subscriptions.
+    pub(crate) histories: Vec<(Owner, History)>,
+    /// Events before it are deleted.
+    pub(crate) kept_from: Position,
 }
 
 impl World {
@@ -81,6 +88,9 @@ impl World {
             sent: Vec::new(),
             saved: Vec::new(),
             suspended: Vec::new(),
+            replayed: Vec::new(),
+            histories: Vec::new(),
+            kept_from: Position::FIRST,
         }
     }
 
@@ -99,10 +109,23 @@ impl World {
         self.event_of(PIM);
     }
 
+    /// Adds an event of this type and author.
+    pub(crate) fn event_with(&mut self, event_type: &str, author: &str) {
+        let data = format!(r#"{{"product":{{"uuid":"u"}},"author":{{"identifier":"{author}","type":"user"}}}}"#);
+        let event = testing::event("id", event_type, &data);
+        let (position, accepted_at) = (Position(self.log.len() as u64 + 1), self.now().wall);
+        self.append(Arc::new(LoggedEvent { position, pim: PIM, accepted_at, event }));
+    }
+
     /// Adds an event for all subscriptions of a PIM.
     pub(crate) fn event_of(&mut self, pim: PimId) {
         let position = Position(self.log.len() as u64 + 1);
-        self.log.push(event_of(pim, position, self.now().wall));
+        self.append(event_of(pim, position, self.now().wall));
+    }
+
+    fn append(&mut self, event: Arc<LoggedEvent>) {
+        let position = event.position;
+        self.log.push(event);
         let events = self.log.last().cloned().into_iter().collect();
         self.tell(Input::Events { events, next: position.next() });
     }
@@ -120,7 +143,10 @@ impl World {
 
     fn obey(&mut self, output: Output) -> Option<Input> {
         match output {
-            Output::Deliver { attempt: id, subscription, events } => {
+            Output::Deliver { attempt: id, subscription, events, replay } => {
+                if replay.is_some() {
+                    self.replayed.extend(events.iter().map(|event| event.position.0));
+                }
                 let index = self.subscriptions.iter().position(|one| one.id == subscription.id)?;
                 self.sent.push((self.steady, index));
                 self.attempts.push((index, id, events.len()));
@@ -142,6 +168,10 @@ impl World {
                 self.suspended.push(wanted.reason);
                 None
             }
+            Output::ReplayRead(read) => {
+                let result = Ok(Box::new(self.read_for_replay(&read)));
+                Some(Reply::ReplayRead { read, result }.into())
+            }
             Output::Forget { .. } => None,
         }
     }
@@ -150,6 +180,27 @@ impl World {
         let of_pim = self.log.iter().filter(|event| event.pim == pim);
         let events = of_pim.filter(|event| event.position >= from && event.position < limit.until);
         Chunk { events: events.cloned().collect(), next: limit.until }
+    }
+
+    fn read_for_replay(&self, read: &ReplayRead) -> ReplayChunk {
+        let mut chunk = ReplayChunk { kept_from: self.kept_from, ..ReplayChunk::default() };
+        let kept = self.log.iter().filter(|event| event.pim == read.pim && event.position >= self.kept_from);
+        match &read.wanted {
+            Wanted::Range { from, limit } => {
+                let events = kept.filter(|event| (*from..limit.until).contains(&event.position)).take(limit.events);
+                chunk.events = events.cloned().collect();
+                let last = chunk.events.last().filter(|_| chunk.events.len() == limit.events);
+                chunk.next = last.map_or(limit.until, |last| last.position.next());
+            }
+            Wanted::Listed(positions) | Wanted::Again(positions) => {
+                chunk.events = kept.filter(|event| positions.contains(&event.position)).cloned().collect();
+            }
+        }
+        chunk.histories = read.histories_of.as_ref().map(|owner| {
+            let of_owner = self.histories.iter().filter(|(of, _)| of == owner);
+            of_owner.map(|(_, history)| history.clone()).collect()
+        });
+        chunk
     }
 
     fn keep(&mut self, save: &Save) {

@@ -35,6 +35,7 @@ impl Oracle {
             lane.items.values_mut().filter(|item| !item.state.is_settled()).for_each(|item| item.optional = true);
         }
         lane.stored = stored.clone();
+        self.replays_follow(index);
     }
 
     /// The engine was notified.
@@ -78,6 +79,7 @@ impl Oracle {
             lane.start_afresh();
             lane.halted = false;
         }
+        let new_destination = new.destination != old.destination;
         match new.status {
             SubscriptionStatus::Active if moved => {
                 let missed_suspension = old.status.is_active();
@@ -107,6 +109,9 @@ impl Oracle {
             }
             _ => {}
         }
+        if new_destination {
+            self.replays_go_elsewhere(index);
+        }
     }
 }
 
@@ -135,6 +140,7 @@ impl Lane {
             durable: Asked::default(),
             last_taken: Default::default(),
             last_sent: None,
+            replayed_last: None,
             recently_sent: Default::default(),
             pause_until: Timestamp::EPOCH,
             failures_reported: 0,

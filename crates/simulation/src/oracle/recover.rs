@@ -32,6 +32,7 @@ impl Oracle {
             let exceptions = record.map_or(&[][..], |record| &record.exceptions[..]);
             self.lane_crashed(index, cursor.unwrap_or(ledger.mark), exceptions)?;
         }
+        self.replays_crashed();
         Ok(())
     }
 

@@ -84,6 +84,7 @@ impl Oracle {
         }
         let lane = &mut self.lanes[index];
         lane.under_way += 1;
+        lane.replayed_last = None;
         lane.in_flight += positions.len();
         hold(Property::MemoryIsBounded, batch || lane.under_way <= self.settings.max_in_flight, || {
             format!("{name}: {} attempts under way, at most {}", lane.under_way, self.settings.max_in_flight)
@@ -129,7 +130,7 @@ impl Oracle {
         })
     }
 
-    fn is_paced(&mut self, index: usize, name: &str, sending: &Sending<'_>) -> Check {
+    pub(super) fn is_paced(&mut self, index: usize, name: &str, sending: &Sending<'_>) -> Check {
         let settings = &self.settings;
         hold(Property::RateStaysWithin, sending.events.len() == 1, || format!("{name}: more than one event at once"))?;
         let rate = sending.rate.unwrap_or_default();

@@ -60,12 +60,17 @@ impl World {
         self.note(|| format!("send #{attempt}: {:?} for {lane} to r{receiver}", made.positions));
         let sent_at = self.time;
         self.oracle.tried(receiver, sent_at);
-        self.attempts.insert(attempt, Attempt { id, lane, made, receiver, sent_at, run: self.run });
+        self.attempts.insert(attempt, Attempt { id, lane, made, receiver, sent_at, run: self.run, replay: None });
+        self.send_out(attempt);
+        Ok(())
+    }
+
+    /// An attempt sets out, unless the platform lacks a resource for it.
+    pub(super) fn send_out(&mut self, attempt: u64) {
         match self.plan.lack(self.time) {
             Some(lack) => self.come_to_nothing(attempt, lack),
             None => self.set_out(attempt),
         }
-        Ok(())
     }
 
     /// The platform lacks a resource needed by the attempt: it ends without reaching any receiver.
@@ -85,8 +90,8 @@ impl World {
         let Some(attempt) = self.attempts.get(&number) else { return Ok(()) };
         let (lane, sent_at, run, receiver) = (attempt.lane, attempt.sent_at, attempt.run, attempt.receiver);
         let verdict = if attempt.made.batch {
-            let items = &self.oracle.lanes[lane].items;
-            let keys: Vec<u64> = attempt.made.positions.iter().map(|position| items[position].entity).collect();
+            let entity = |position: &u64| self.oracle.entity(*position);
+            let keys: Vec<u64> = attempt.made.positions.iter().map(entity).collect();
             self.receivers[receiver].take(self.time, &keys)
         } else {
             let verdict = self.receivers[receiver].arrive(self.time);
@@ -97,7 +102,10 @@ impl World {
                 again: verdict.again.map(|again| vec![again]),
             }
         };
-        self.oracle.taken(lane, &attempt.made, receiver, &verdict.taken)?;
+        match attempt.replay {
+            Some(replay) => self.oracle.replay_taken(replay, &attempt.made, &verdict.taken),
+            None => self.oracle.taken(lane, &attempt.made, receiver, &verdict.taken)?,
+        }
         self.note(|| format!("#{number} arrives: {}", verdict_of(&verdict.outcomes, &verdict.taken)));
         let (verdict, latest) = match self.too_late(number, &verdict) {
             Some(too_late) => too_late,
@@ -119,21 +127,19 @@ impl World {
     pub(super) fn ended(&mut self, number: u64, outcomes: Vec<Outcome>) -> Check {
         self.disconnect(number);
         let Some(attempt) = self.attempts.get(&number) else { return Ok(()) };
+        if let Some(replay) = attempt.replay {
+            return self.replay_attempt_ended(number, replay, outcomes);
+        }
         let (id, lane) = (attempt.id, attempt.lane);
         let time = (self.steady(), self.time);
         for outcome in &outcomes {
             let throttled = matches!(outcome, Outcome::Throttled { .. });
             self.answered.push((self.time, lane, throttled));
         }
-        // During a platform outage, silence is never the receivers' fault: the others in use are just as silent.
-        let ours = |outcome: &Outcome| match outcome {
-            Outcome::Silent(_) if !self.plan.outages.is_empty() => Outcome::Ours(Lack::Silence),
-            outcome => outcome.clone(),
-        };
         let judged: Vec<Outcome> = if self.plan.judges_silence {
             self.oracle.judge_silence(lane, attempt.receiver, &outcomes, attempt.sent_at, time)
         } else {
-            outcomes.iter().map(ours).collect()
+            self.as_judged(&outcomes)
         };
         let follows = self.oracle.ended(lane, number, &attempt.made, &judged, time);
         let unsure = self.oracle.stepped_back && !matches!(follows, Some(SuspensionReason::Destination(_)));
@@ -154,6 +160,16 @@ impl World {
         hold(Property::SuspendsByTheRule, came == awaited || unsure || self.mutated(Mutation::LoseSuspension), || {
             format!("subscription {lane}: {follows:?} has to follow; it came: {came}")
         })
+    }
+
+    /// The outcomes as they count. During a platform outage, silence is never the receivers' fault: the others in use
+    /// are just as silent.
+    pub(super) fn as_judged(&self, outcomes: &[Outcome]) -> Vec<Outcome> {
+        let ours = |outcome: &Outcome| match outcome {
+            Outcome::Silent(_) if !self.plan.outages.is_empty() => Outcome::Ours(Lack::Silence),
+            outcome => outcome.clone(),
+        };
+        outcomes.iter().map(ours).collect()
     }
 
     /// The outcomes reported to the engine; `judged`: as they count.
@@ -203,7 +219,7 @@ fn is_silent(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Silent(_))
 }
 
-fn no_answer() -> Failure {
+pub(super) fn no_answer() -> Failure {
     let message = "no answer within 5 s".to_owned();
     Failure { reason: ErrorReason::DestinationTimeout, code: 500, message, answer: None }
 }

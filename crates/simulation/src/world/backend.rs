@@ -145,7 +145,10 @@ impl World {
             let before = self.positions();
             result = at_once(work::trim(&self.store, &self.tenure, &floors, retention));
             let after = self.positions();
-            for position in before.into_iter().filter(|position| after.binary_search(position).is_err()) {
+            let gone = before.into_iter().filter(|position| after.binary_search(position).is_err());
+            let gone: Vec<u64> = gone.collect();
+            self.oracle.replays_lose(&gone);
+            for position in gone {
                 let needed_by = self.oracle.needs(position);
                 hold(Property::NeededIsKept, needed_by.is_none(), || {
                     format!("event {position} was deleted; subscription {needed_by:?} needs it; floors {floors:?}")

@@ -27,6 +27,8 @@ pub(super) struct Run {
     unnoticed: bool,
     /// The driver is reading changes.
     reads_changes: bool,
+    /// The driver is reading replays.
+    pub(super) reads_replays: bool,
     /// The suspensions requested by it.
     suspensions: BTreeSet<u64>,
 }
@@ -102,6 +104,8 @@ impl World {
                     self.oracle.applied(subscription, head);
                 }
             }
+            // What it has missed, it reads at once.
+            Input::Replays { result } => self.of_run.reads_replays = result.is_err(),
             Input::Trimmed { result: Ok(trimmed) } => {
                 let expired = trimmed.expired.map(|before| self.oracle.expired(before)).unwrap_or_default();
                 if !expired.is_empty() {
@@ -160,7 +164,21 @@ impl World {
             }
             Request::Read { read } => self.read_store(read.pim, Step::Read(run, read)),
             Request::Load { id, pim, positions } => self.read_store(pim, Step::Load(run, id, pim, positions)),
-            Request::Deliver { attempt, subscription, events } => self.deliver(attempt, subscription, events)?,
+            Request::Deliver { attempt, subscription, events, replay } => match replay {
+                Some(replay) if !self.mutated(Mutation::ReplayUnmarked) => {
+                    self.deliver_for_replay(attempt, replay, &subscription, &events)?;
+                }
+                _ => self.deliver(attempt, subscription, events)?,
+            },
+            Request::Replays { since } => {
+                self.of_run.reads_replays = true;
+                let takes = self.store_takes();
+                self.schedule(takes, Step::Replays(run, since));
+            }
+            Request::ReplayRead { read } => {
+                let takes = self.store_takes();
+                self.schedule(takes, Step::ReplayRead(run, read));
+            }
             Request::Save { save } => self.begin_save(save),
             Request::Suspend { number, wanted } => self.begin_suspension(number, wanted)?,
             Request::Trim { floors, retention } => self.begin_trim(floors, retention),

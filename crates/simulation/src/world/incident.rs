@@ -66,7 +66,7 @@ impl World {
     /// The process dies.
     fn crash(&mut self) -> Check {
         if self.pending_save.is_some() && self.random.percent(50) {
-            self.make_save();
+            self.make_save()?;
         }
         self.pending_save = None;
         self.gone();

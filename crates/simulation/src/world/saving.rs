@@ -8,15 +8,16 @@ use store::{Ledger, Save};
 
 use super::{PendingSave, Step, World};
 use crate::mutation::Mutation;
+use crate::property::Check;
 use crate::storage::{at_once, unavailable};
 
 impl World {
     /// The engine requests a save.
     pub(super) fn begin_save(&mut self, mut save: Save) {
         // A failed save is requested again unchanged.
-        let (windows, asked_at) = match self.failed_save.take() {
-            Some(failed) => (failed.windows, failed.asked_at),
-            None => (self.oracle.asked(), self.time),
+        let (windows, replays, asked_at) = match self.failed_save.take() {
+            Some(failed) => (failed.windows, failed.replays, failed.asked_at),
+            None => (self.oracle.asked(), self.oracle.replays_asked(), self.time),
         };
         self.tamper_with(&mut save);
         self.note(|| {
@@ -27,7 +28,7 @@ impl World {
         if last || self.mutated(Mutation::ForgetSave) && self.random.percent(20) {
             return self.answer(0, Input::Saved { result: Ok(()) });
         }
-        self.pending_save = Some(PendingSave { save, windows, asked_at });
+        self.pending_save = Some(PendingSave { save, windows, replays, asked_at });
         if self.mutated(Mutation::AnswerBeforeDurable) {
             self.answer(0, Input::Saved { result: Ok(()) });
             return self.schedule(3_000_000, Step::Save(self.run));
@@ -37,20 +38,22 @@ impl World {
     }
 
     /// The store processes the save.
-    pub(super) fn save(&mut self) {
+    pub(super) fn save(&mut self) -> Check {
         let fails = self.store_fails();
         if fails {
             self.failed_save = self.pending_save.take();
         } else {
-            self.make_save();
+            self.make_save()?;
         }
         if !self.mutated(Mutation::AnswerBeforeDurable) {
             let takes = self.store_takes();
             self.answer(takes, Input::Saved { result: if fails { Err(unavailable().into()) } else { Ok(()) } });
         }
+        Ok(())
     }
 
     fn tamper_with(&mut self, save: &mut Save) {
+        self.tamper_with_progress(&mut save.replays);
         for lane in &mut save.lanes {
             match self.plan.mutation {
                 Some(Mutation::SaveCursorPastUnsettled) => lane.cursor = None,
@@ -67,6 +70,16 @@ impl World {
                         for record in memory[minutes..].chunks_exact_mut(MINUTE_BYTES) {
                             let failed = u32::from_le_bytes([record[8], record[9], record[10], record[11]]) * 2;
                             record[8..12].copy_from_slice(&failed.to_le_bytes());
+                        }
+                    }
+                }
+                Some(Mutation::CountReplays) => {
+                    let failed = self.oracle.find(lane.subscription).map_or(0, |of| self.oracle.replay_failures(of));
+                    if let Some(memory) = &mut lane.memory {
+                        let minutes = minutes(memory);
+                        if let Some(record) = memory[minutes..].chunks_exact_mut(MINUTE_BYTES).next_back() {
+                            let counted = u32::from_le_bytes([record[8], record[9], record[10], record[11]]);
+                            record[8..12].copy_from_slice(&(counted + failed).to_le_bytes());
                         }
                     }
                 }
@@ -90,8 +103,8 @@ impl World {
     }
 
     /// The pending save is made.
-    pub(super) fn make_save(&mut self) {
-        let Some(pending) = self.pending_save.take() else { return };
+    pub(super) fn make_save(&mut self) -> Check {
+        let Some(pending) = self.pending_save.take() else { return Ok(()) };
         let mut save = pending.save;
         // A lane without anything to save has saved everything.
         self.oracle.lanes.iter_mut().for_each(|lane| lane.saved_at = pending.asked_at);
@@ -110,7 +123,11 @@ impl World {
                 }
             }
         }
+        for replay in &save.replays {
+            self.oracle.replay_saved(replay, &pending.replays)?;
+        }
         let _ = at_once(self.store.save(&self.tenure, save));
+        Ok(())
     }
 }
 

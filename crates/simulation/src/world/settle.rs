@@ -37,7 +37,7 @@ impl World {
         self.happen(Incident::ResumeAll)?;
         let resumed = self.time;
         let quiet = |world: &World| world.driver.as_ref().is_some_and(|driver| driver.core().is_quiet());
-        let settled = |world: &World| !world.owes() && quiet(world);
+        let settled = |world: &World| !world.owes() && world.oracle.running_replays().is_empty() && quiet(world);
         while self.time < resumed + SETTLES_WITHIN && !settled(self) {
             self.until(resumed + SETTLES_WITHIN, settled)?;
             // An earlier failure may have suspended it: its held events are sent now.
@@ -50,6 +50,7 @@ impl World {
         let trims = 2 * self.plan.settings.trim_every.as_micros() as u64;
         self.play_until(self.time + pause + trims)?;
         self.every_event_ends()?;
+        self.oracle.replays_have_ended()?;
         self.retries_are_on_time(resumed)?;
         self.owners_are_notified()?;
         self.unneeded_is_freed()?;
@@ -143,7 +144,8 @@ impl World {
             let open = |item: &Item| item.optional && !item.state.is_settled();
             matches!(lane.stored.status, SubscriptionStatus::Suspended(_)) || lane.items.values().any(open)
         });
-        hold(Property::UnneededIsFreed, left.is_empty() || keeps, || {
+        let kept = self.plan.keep != store::KeepBounds::NONE;
+        hold(Property::UnneededIsFreed, left.is_empty() || keeps || kept, || {
             let floors = self.driver.as_ref().map(|driver| driver.core().floors());
             format!("{} events from {:?} on are kept for nobody: {floors:?}", left.len(), left.first())
         })

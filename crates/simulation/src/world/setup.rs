@@ -7,7 +7,7 @@ use domain::filter::Filter;
 use domain::pim::Pim;
 use domain::subscriber::Subscriber;
 use domain::subscription::{Selection, Subscription};
-use domain::{Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, testing};
+use domain::{ClientId, Event, EventType, PimId, Position, Secret, SubscriberId, SubscriptionId, testing};
 use store::memory::{MemorySettings, MemoryStore};
 use store::{Change, EventLog, Pims, Put, ReadLimit, Scope, Shard, Shards, Subscriptions};
 use uuid::Uuid;
@@ -33,7 +33,8 @@ impl World {
         let usual = MemorySettings::default();
         let dedup_window = usual.dedup_window * HOURS_A_MINUTE;
         let max_log_bytes = plan.sharing.as_ref().map_or(usual.max_log_bytes, |sharing| sharing.log_bytes);
-        let settings = MemorySettings { tail_bytes: plan.tail_bytes, max_log_bytes, dedup_window, ..usual };
+        let settings =
+            MemorySettings { tail_bytes: plan.tail_bytes, max_log_bytes, dedup_window, keep: plan.keep, ..usual };
         let store = MemoryStore::new(settings);
         let tenure =
             at_once(store.take(Shard::FIRST)).unwrap_or_else(|error| panic!("a new store is not owned: {error}"));
@@ -62,6 +63,9 @@ impl World {
             pushes: Random::new(seed, 10),
             pending_save: None,
             failed_save: None,
+            replays: Random::new(seed, 13),
+            next_replay: 0,
+            replayed: Vec::new(),
             attempts: Default::default(),
             next_attempt: 0,
             next_event: 0,
@@ -96,6 +100,9 @@ impl World {
         for (at, incident) in self.plan.incidents.clone() {
             self.schedule(at, Step::Incident(incident));
         }
+        for (at, replay) in self.plan.replays.clone() {
+            self.schedule(at, Step::Replay(replay));
+        }
         let uses = self.plan.sharing.as_ref().map(|sharing| sharing.uses.clone()).unwrap_or_default();
         for (index, one) in uses.iter().enumerate() {
             self.schedule(one.at, Step::Use(index));
@@ -112,6 +119,7 @@ impl World {
             id: SubscriptionId(Uuid::from_u128(number)),
             subscriber_id: SubscriberId(Uuid::from_u128(number << 64)),
             pim: PimId(plan.pim),
+            client_id: ClientId(if number.is_multiple_of(3) { "other" } else { "client" }.to_owned()),
             selection: selection(&plan.types, plan.user),
             options: plan.options,
             created_at: now,

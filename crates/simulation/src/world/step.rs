@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use domain::outcome::Outcome;
 use domain::{PimId, Position};
-use engine::core::{Floors, Read, ReadId, Suspend};
+use engine::core::{Floors, Read, ReadId, ReplayRead, Suspend};
 use engine::driver::Input;
 use fair::Holder;
 use store::{Change, ReadLimit};
 
 use super::World;
-use crate::plan::Incident;
+use crate::plan::{Incident, ReplayPlan};
 use crate::property::Check;
 use crate::sharing::Resource;
 
@@ -19,6 +19,8 @@ use crate::sharing::Resource;
 pub(super) enum Step {
     Batch(u32, u64),
     Incident(Incident),
+    /// Somebody starts or cancels a replay.
+    Replay(ReplayPlan),
     Start,
     /// A shared slot is in use for this long, followed by a step.
     Place(Resource, Holder, u64, Box<Step>),
@@ -39,6 +41,8 @@ pub(super) enum Step {
     Missed(u32, Position, ReadLimit),
     Read(u32, Read),
     Load(u32, ReadId, PimId, Vec<Position>),
+    Replays(u32, Option<u64>),
+    ReplayRead(u32, Box<ReplayRead>),
     Save(u32),
     Suspend(u32, u64, Suspend),
     SuspendCommit(u32, u64, Box<Change>),
@@ -54,6 +58,7 @@ impl World {
         match step {
             Step::Batch(pim, events) => self.append(pim, events),
             Step::Incident(incident) => self.happen(incident)?,
+            Step::Replay(plan) => self.replay(plan),
             Step::Start => self.start()?,
             Step::Arrive(number) => self.arrive(number)?,
             Step::Place(what, holder, takes, then) => self.use_place(what, holder, takes, *then),
@@ -69,7 +74,9 @@ impl World {
             Step::Missed(run, from, limit) if alive(run) => self.read_missed(from, limit),
             Step::Read(run, read) if alive(run) => self.read(read),
             Step::Load(run, id, pim, positions) if alive(run) => self.load(id, pim, positions),
-            Step::Save(run) if alive(run) => self.save(),
+            Step::Replays(run, since) if alive(run) => self.list_replays(since),
+            Step::ReplayRead(run, read) if alive(run) => self.read_for_replay(read),
+            Step::Save(run) if alive(run) => self.save()?,
             Step::Suspend(run, number, wanted) if alive(run) => self.prepare_suspension(number, &wanted),
             Step::SuspendCommit(run, number, change) if alive(run) => self.commit_suspension(number, *change),
             Step::Trim(run, floors, retention) if alive(run) => self.trim(floors, retention)?,

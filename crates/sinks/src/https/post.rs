@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::outcome::{Answer, Lack, Outcome};
-use domain::trace_parent::TraceParent;
 use domain::{Clock, Event, Timestamp};
 use fair::Holder;
 use parking_lot::Mutex;
@@ -21,7 +20,7 @@ use super::connection::{BodyEnd, Connection, Http2, Slot};
 use super::lost::{Fate, Lost};
 use super::outcome::{self, Stage};
 use super::pool::{Endpoint, Pool};
-use super::request::Prepared;
+use super::request::{Marks, Prepared};
 use crate::connect::{Admitted, Connector};
 
 /// Maximum size of a response (contract page 4, HTTPS).
@@ -43,7 +42,7 @@ pub(super) struct Post<'a> {
     pub(super) at: Timestamp,
     pub(super) clock: &'a Clock,
     pub(super) correlation_id: Uuid,
-    pub(super) trace: Option<TraceParent>,
+    pub(super) marks: Marks,
     pub(super) limit: Duration,
     pub(super) progress: Mutex<Progress>,
 }
@@ -193,8 +192,8 @@ impl Post<'_> {
         let endpoint = self.endpoint;
         self.progress.lock().stage = Stage::Waiting;
         let mut suspect = Suspect::new(endpoint, &connection);
-        let Post { event, body, at, correlation_id, trace, .. } = self;
-        let message = endpoint.prepared.request(&connection, event, body, *at, *correlation_id, *trace);
+        let Post { event, body, at, correlation_id, marks, .. } = self;
+        let message = endpoint.prepared.request(&connection, event, body, *at, *correlation_id, *marks);
         let answer = match connection.send(message).await {
             Ok(answer) => answer,
             Err(lost) => {

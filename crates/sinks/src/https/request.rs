@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use domain::destination::HttpsDestination;
 use domain::outcome::{ErrorReason, Failure};
+use domain::replay::REPLAY_MARK;
 use domain::subscription::Subscription;
 use domain::trace_parent::TraceParent;
-use domain::{Event, Timestamp};
+use domain::{Event, ReplayId, Timestamp};
 use http::header::{CONTENT_TYPE, Entry, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use http_body_util::Full;
@@ -22,8 +23,17 @@ pub(crate) const PRODUCT: &str = concat!("Postrider/", env!("CARGO_PKG_VERSION")
 /// Length of HMAC-SHA256 in hexadecimal digits.
 const LONGEST_SIGNATURE: usize = 64;
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+const REPLAY: HeaderName = HeaderName::from_static(REPLAY_MARK);
 /// W3C Trace Context.
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Optional headers of one attempt.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    /// The replay that it is part of.
+    pub(crate) replay: Option<ReplayId>,
+    pub(crate) trace: Option<TraceParent>,
+}
 
 /// Constant parts of all requests of a subscription, at one revision.
 pub(crate) struct Prepared {
@@ -121,13 +131,18 @@ impl Prepared {
         body: &Bytes,
         at: Timestamp,
         correlation_id: Uuid,
-        trace: Option<TraceParent>,
+        marks: Marks,
     ) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = self.headers(event, body, at, correlation_id);
+        if let Some(replay) = marks.replay
+            && let Ok(value) = HeaderValue::try_from(replay.to_string())
+        {
+            request.headers_mut().insert(REPLAY, value);
+        }
         // A subscriber's own header of that name takes precedence.
-        if let Some(trace) = trace
+        if let Some(trace) = marks.trace
             && let Entry::Vacant(header) = request.headers_mut().entry(TRACE_PARENT)
             && let Ok(value) = HeaderValue::try_from(trace.to_string())
         {

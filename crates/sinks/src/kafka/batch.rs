@@ -13,9 +13,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::LoggedEvent;
 use domain::outcome::Outcome;
 use domain::subscription::Subscription;
+use domain::{LoggedEvent, ReplayId};
 use futures_util::FutureExt;
 use krafka::error::KrafkaError;
 use krafka::producer::{DeliveryHandle, Producer};
@@ -39,6 +39,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) style: &'a EnvelopeStyle,
     pub(crate) subscription: &'a Subscription,
     pub(crate) events: &'a [Arc<LoggedEvent>],
+    pub(crate) replay: Option<ReplayId>,
     pub(crate) since: Instant,
     /// Latest start of a wave, counted from the attempt's start.
     pub(crate) begin_within: Duration,
@@ -106,7 +107,7 @@ impl Batch<'_> {
         let mut wave = Vec::new();
         let mut bytes: HashMap<i32, usize> = HashMap::new();
         while let Some(event) = self.events.get(*next) {
-            let record = self.topic.prepared.record(self.style, &event.event, self.subscription);
+            let record = self.topic.prepared.record(self.style, &event.event, self.subscription, self.replay);
             let (key, size) = (record.key.clone(), record.estimated_size());
             if size > large && !wave.is_empty() {
                 break;
@@ -179,7 +180,7 @@ impl Batch<'_> {
 
     async fn send_alone(&self, producer: &Producer, index: usize, outcomes: &mut Outcomes) -> Result<(), Stop> {
         let Some(event) = self.events.get(index) else { return Ok(()) };
-        let record = self.topic.prepared.record(self.style, &event.event, self.subscription);
+        let record = self.topic.prepared.record(self.style, &event.event, self.subscription, self.replay);
         let (key, size) = (record.key.clone(), record.estimated_size());
         let handle = producer.enqueue(record).await.map_err(|error| self.stop(&error))?;
         self.settle(producer, vec![Sent { index, key, size, handle }], outcomes).await

@@ -1,10 +1,11 @@
 //! The record of an event, built from the constant parts of a subscription's records.
 
 use bytes::Bytes;
-use domain::Event;
 use domain::destination::KafkaDestination;
 use domain::entity::entity_of;
+use domain::replay::REPLAY_MARK;
 use domain::subscription::Subscription;
+use domain::{Event, ReplayId};
 use krafka::Record;
 use wire::envelope::{self, EnvelopeStyle};
 
@@ -37,12 +38,20 @@ impl Prepared {
     }
 
     /// The record of an event: its entity is the key, so that the events of one entity stay in order in one partition.
-    pub(crate) fn record(&self, style: &EnvelopeStyle, event: &Event, subscription: &Subscription) -> Record {
+    /// That of a replay is marked with it.
+    pub(crate) fn record(
+        &self,
+        style: &EnvelopeStyle,
+        event: &Event,
+        subscription: &Subscription,
+        replay: Option<ReplayId>,
+    ) -> Record {
         let value = envelope::body(style, event, &subscription.id, self.send_product_identifier);
         let mut record = Record::new(self.topic.clone(), value);
         record.key = entity_of(event.event_type(), event.data())
             .map(|entity| Bytes::copy_from_slice(entity.as_str().as_bytes()));
         record.headers.clone_from(&self.headers);
+        record.headers.extend(replay.map(|id| (REPLAY_MARK.to_owned(), Some(Bytes::from(id.to_string())))));
         record
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use domain::LoggedEvent;
 use domain::outcome::Outcome;
+use domain::{LoggedEvent, ReplayId};
 use fair::Holder;
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -25,6 +25,8 @@ pub(super) struct Batch<'a> {
     topic: &'a Topic,
     client: &'a Arc<Client>,
     events: &'a [Arc<LoggedEvent>],
+    /// The replay that the events are marked with, if any.
+    replay: Option<ReplayId>,
     holder: Holder,
     /// Latest start of a request. Extended by the time spent waiting for shared resources.
     until: Mutex<Instant>,
@@ -42,12 +44,12 @@ impl<'a> Batch<'a> {
         inner: &'a Inner,
         topic: &'a Topic,
         client: &'a Arc<Client>,
-        events: &'a [Arc<LoggedEvent>],
+        (events, replay): (&'a [Arc<LoggedEvent>], Option<ReplayId>),
         holder: Holder,
     ) -> Batch<'a> {
         let until = Mutex::new(Instant::now() + 3 * inner.settings.request_timeout);
         let progress = Mutex::new(Progress { outcomes: vec![None; events.len()], stopped: None });
-        Batch { inner, topic, client, events, holder, until, progress }
+        Batch { inner, topic, client, events, replay, holder, until, progress }
     }
 
     /// Sends it, and returns the outcomes of its events.
@@ -99,7 +101,7 @@ impl<'a> Batch<'a> {
                 key,
                 waiting.iter().map(|index| (*index, &self.events[*index].event)),
                 at_most,
-                &self.inner.style,
+                (&self.inner.style, self.replay),
             );
             waiting.drain(..sent.len() + refused.len());
             for (index, failure) in refused {

@@ -4,8 +4,9 @@ use domain::destination::PubsubDestination;
 use domain::entity::entity_of;
 use domain::event::PRODUCER_SOURCE;
 use domain::outcome::{ErrorReason, Failure};
+use domain::replay::REPLAY_MARK;
 use domain::subscription::{Ordering, Subscription};
-use domain::{Event, SubscriptionId};
+use domain::{Event, ReplayId, SubscriptionId};
 use google_cloud_pubsub::model::Message;
 use wire::envelope::{self, EnvelopeStyle};
 
@@ -77,7 +78,7 @@ impl Prepared {
         key: &str,
         events: impl Iterator<Item = (usize, &'a Event)>,
         at_most: usize,
-        style: &EnvelopeStyle,
+        (style, replay): (&EnvelopeStyle, Option<ReplayId>),
     ) -> (Request, Vec<usize>, Vec<(usize, Failure)>) {
         let (mut messages, mut sent, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let mut size = self.topic.len();
@@ -85,7 +86,7 @@ impl Prepared {
             if sent.len() == at_most {
                 break;
             }
-            let message = self.message(key, event, style);
+            let message = self.message(key, event, style, replay);
             match check(&message, self.topic.len()) {
                 Ok(bytes) if size + bytes <= MAX_REQUEST => {
                     size += bytes;
@@ -99,16 +100,17 @@ impl Prepared {
         (Request { messages }, sent, refused)
     }
 
-    fn message(&self, key: &str, event: &Event, style: &EnvelopeStyle) -> Message {
+    fn message(&self, key: &str, event: &Event, style: &EnvelopeStyle, replay: Option<ReplayId>) -> Message {
         let body = envelope::body(style, event, &self.subscription, self.send_product_identifier);
         let own = [("id", event.id()), ("type", event.event_type()), ("time", event.time())];
         let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
         // A source has no limit of its own; a longer one is only in the event itself.
         let source = event.producer_source().filter(|source| source.len() <= MAX_VALUE);
         let source = source.map(|source| (PRODUCER_SOURCE.to_owned(), source.into_owned()));
+        let mark = replay.map(|id| (REPLAY_MARK.to_owned(), id.to_string()));
         Message::new()
             .set_data(body)
-            .set_attributes(own.into_iter().chain(source).chain(self.attributes.iter().cloned()))
+            .set_attributes(own.into_iter().chain(source).chain(mark).chain(self.attributes.iter().cloned()))
             .set_ordering_key(key)
     }
 }

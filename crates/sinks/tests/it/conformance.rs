@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use domain::outcome::{ErrorReason, Failure, Outcome};
 use domain::subscription::Subscription;
-use domain::{Clock, Event, LoggedEvent, PimId, Position, event::EventParts};
+use domain::{Clock, Event, LoggedEvent, PimId, Position, ReplayId, event::EventParts};
 use sinks::{Delivery, Sink};
 use wire::envelope;
 
@@ -99,6 +99,7 @@ macro_rules! conformance {
             }
 
             check!(the_envelope_is_delivered_with_custom_headers);
+            check!(events_of_a_replay_are_marked_with_it);
             check!(a_batch_arrives_in_order_with_an_outcome_for_each_event);
             check!(the_product_identifier_is_sent_on_request);
             check!(each_way_to_fail_has_its_reason_and_says_the_same_each_time);
@@ -157,9 +158,19 @@ pub(crate) async fn deliver(
     subscription: &Subscription,
     events: Vec<Arc<LoggedEvent>>,
 ) -> Vec<Outcome> {
+    deliver_for(sink, subscription, events, None).await
+}
+
+async fn deliver_for(
+    sink: &dyn Sink,
+    subscription: &Subscription,
+    events: Vec<Arc<LoggedEvent>>,
+    replay: Option<ReplayId>,
+) -> Vec<Outcome> {
     sink.deliver(Delivery {
         subscription: Arc::new(subscription.clone()),
         events,
+        replay,
         traces: Vec::new(),
         answers: Default::default(),
     })
@@ -175,6 +186,22 @@ pub(crate) async fn the_envelope_is_delivered_with_custom_headers(destination: &
     assert_eq!(arrived[0].body, body(&subscription, &sent));
     assert_eq!(arrived[0].header("X-Channel"), Some("spring"), "{:?}", arrived[0].headers);
     assert!(arrived[0].header("content-type").is_some(), "{:?}", arrived[0].headers);
+}
+
+pub(crate) async fn events_of_a_replay_are_marked_with_it(destination: &impl Destination) {
+    let (sink, replay) = (destination.sink(), ReplayId::generate());
+    for replay in [Some(replay), None] {
+        let subscription = destination.subscription().await;
+        let sent = vec![event(7), event(8)];
+        let outcomes = deliver_for(&*sink, &subscription, sent.clone(), replay).await;
+        assert_eq!(outcomes, [Outcome::Delivered, Outcome::Delivered]);
+        let arrived = destination.arrived(&subscription, 2).await;
+        assert_eq!(arrived.len(), 2);
+        let mark = replay.map(|id| id.to_string());
+        for arrived in arrived {
+            assert_eq!(arrived.header("X-Postrider-Replay"), mark.as_deref(), "{:?}", arrived.headers);
+        }
+    }
 }
 
 pub(crate) async fn a_batch_arrives_in_order_with_an_outcome_for_each_event(destination: &impl Destination) {

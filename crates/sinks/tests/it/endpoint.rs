@@ -138,6 +138,7 @@ pub(crate) fn delivery(subscription: &Subscription) -> Delivery {
     Delivery {
         subscription: Arc::new(subscription.clone()),
         events: vec![Arc::new(event)],
+        replay: None,
         traces: Vec::new(),
         answers: Default::default(),
     }

@@ -80,6 +80,7 @@ async fn deliver(sink: &PubsubSink, subscription: &Subscription, events: &[Arc<L
     let delivery = Delivery {
         subscription: Arc::new(subscription.clone()),
         events: events.to_vec(),
+        replay: None,
         traces: Vec::new(),
         answers: Default::default(),
     };
