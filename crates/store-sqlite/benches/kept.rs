@@ -160,13 +160,22 @@ fn find(folder: &Path) {
     });
 }
 
-/// Events per second.
-fn append(folder: &Path, keep: KeepBounds, callers: u64, batch: u64) -> f64 {
+/// Processor time used by this process, in seconds.
+fn processor_time() -> f64 {
+    // Fields 14 and 15, in ticks of 10 ms; the second one, the name, ends in the last parenthesis.
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Events per second, and processor time per event in microseconds.
+fn append(folder: &Path, keep: KeepBounds, callers: u64, batch: u64) -> (f64, f64) {
     let folder = tempfile::tempdir_in(folder).unwrap();
     let store = open(folder.path(), keep);
     let runtime = Runtime::new().unwrap();
     let (numbers, text) = (Arc::new(AtomicU64::new(0)), Arc::new(text()));
     let ended = Arc::new(AtomicBool::new(false));
+    let used = processor_time();
     let start = Instant::now();
     let end = start + Duration::from_secs(SECONDS);
     runtime.block_on(async {
@@ -192,20 +201,25 @@ fn append(folder: &Path, keep: KeepBounds, callers: u64, batch: u64) -> f64 {
         ended.store(true, Ordering::Relaxed);
         let took = start.elapsed().as_secs_f64();
         trims.await.unwrap();
-        (store.tail(Shard::FIRST).head().0 - Position::FIRST.0) as f64 / took
+        let events = (store.tail(Shard::FIRST).head().0 - Position::FIRST.0) as f64;
+        (events / took, (processor_time() - used) * 1e6 / events)
     })
 }
 
-fn median(mut of: Vec<f64>) -> f64 {
-    of.sort_by(f64::total_cmp);
-    of[of.len() / 2]
+fn medians(of: Vec<(f64, f64)>) -> (f64, f64) {
+    let median = |mut of: Vec<f64>| {
+        of.sort_by(f64::total_cmp);
+        of[of.len() / 2]
+    };
+    let (rates, times) = of.into_iter().unzip();
+    (median(rates), median(times))
 }
 
 fn main() {
     let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let folder = given.map_or_else(std::env::temp_dir, std::path::PathBuf::from);
     find(&folder);
-    println!("callers  batch  events/s kept  deleted    ratio");
+    println!("callers  batch  events/s kept  deleted    ratio  µs per event kept  deleted");
     for (callers, batch) in [(16, 1), (64, 1), (16, 100)] {
         let (mut kept, mut deleted) = (Vec::new(), Vec::new());
         // Alternating, so that the machine's mood is the same for both.
@@ -213,7 +227,8 @@ fn main() {
             deleted.push(append(&folder, KeepBounds::NONE, callers, batch));
             kept.push(append(&folder, KeepBounds::CONTRACT, callers, batch));
         }
-        let (kept, deleted) = (median(kept), median(deleted));
-        println!("{callers:7}  {batch:5}  {kept:13.0} {deleted:8.0}  {:7.3}", kept / deleted);
+        let ((kept, kept_time), (deleted, deleted_time)) = (medians(kept), medians(deleted));
+        let ratio = kept / deleted;
+        println!("{callers:7}  {batch:5}  {kept:13.0} {deleted:8.0}  {ratio:7.3}  {kept_time:17.1} {deleted_time:8.1}");
     }
 }

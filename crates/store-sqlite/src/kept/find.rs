@@ -10,14 +10,14 @@ use domain::{LoggedEvent, PimId, Position, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
 use store::{KeptPage, KeptQuery, frame};
 
-use super::keeping;
-use super::keys::Wanted;
+use super::keys::{Column, Wanted};
+use super::{keeping, keys};
 use crate::failure::Failure;
 
 /// Bytes of frames read per call.
 const FRAME_BYTES: usize = 16 << 20;
-/// Segments read per call: 32 KiB each.
-const SEGMENTS: usize = 1_024;
+/// Segments read per call: 8 KiB each.
+const SEGMENTS: usize = 4_096;
 
 /// A search under way.
 struct Search<'a> {
@@ -77,7 +77,7 @@ impl Search<'_> {
 
     /// Looks at the events of segments, newest first.
     fn segments(&mut self, wanted: Option<&Wanted>, within: Range<Position>) -> Result<Option<Stop>, Failure> {
-        let sql = "SELECT first, until, earliest, latest, keys FROM key_segments WHERE pim = ?1 AND first < ?2 \
+        let sql = "SELECT first, until, earliest, latest FROM key_segments WHERE pim = ?1 AND first < ?2 \
                    ORDER BY first DESC";
         let mut select = self.connection.prepare_cached(sql)?;
         let mut rows = select.query((self.pim.0, within.end.0))?;
@@ -98,8 +98,7 @@ impl Search<'_> {
                 None => self.frames(range)?,
                 Some(wanted) => {
                     read += 1;
-                    let keys = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
-                    self.hits(wanted.hits(first, keys), &range)?
+                    self.hits(self.candidates(wanted, first)?, &range)?
                 }
             };
             if stop.is_some() {
@@ -107,6 +106,22 @@ impl Search<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Positions of events in a segment that may match, ascending.
+    fn candidates(&self, wanted: &Wanted, first: Position) -> Result<Vec<Position>, Failure> {
+        let sql = "SELECT body FROM segment_keys WHERE pim = ?1 AND kind = ?2 AND first = ?3";
+        let mut select = self.connection.prepare_cached(sql)?;
+        let mut rows = select.query((self.pim.0, wanted.column as u8, first.0))?;
+        let Some(row) = rows.next()? else { return Ok(Vec::new()) };
+        let places = wanted.hits(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        drop(rows);
+        let mut rows = select.query((self.pim.0, Column::Position as u8, first.0))?;
+        let Some(row) = rows.next()? else { return Ok(Vec::new()) };
+        Ok(keys::positions(first, row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?, &places))
     }
 
     /// Looks at the frames of hits, which are ascending.
@@ -254,9 +269,12 @@ mod tests {
         let by_pim = "SEARCH frames USING INDEX frames_by_pim (pim=? AND pos<?)";
         check("SELECT pos, body FROM frames WHERE pim = 1 AND pos <= 2 ORDER BY pos DESC LIMIT 1", by_pim);
         check(
-            "SELECT first, until, earliest, latest, keys FROM key_segments WHERE pim = 1 AND first < 2 \
-             ORDER BY first DESC",
+            "SELECT first, until, earliest, latest FROM key_segments WHERE pim = 1 AND first < 2 ORDER BY first DESC",
             "SEARCH key_segments USING PRIMARY KEY (pim=? AND first<?)",
+        );
+        check(
+            "SELECT body FROM segment_keys WHERE pim = 1 AND kind = 2 AND first = 3",
+            "SEARCH segment_keys USING PRIMARY KEY (pim=? AND kind=? AND first=?)",
         );
     }
 }

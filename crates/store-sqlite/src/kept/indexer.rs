@@ -26,6 +26,7 @@ const NEWS: usize = 512;
 const OPEN: usize = 1 << 16;
 
 /// Nice value of the thread.
+#[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
 /// Tells the thread about commits.
@@ -133,8 +134,9 @@ struct Work {
 
 impl Work {
     fn run(mut self) {
-        // On a busy machine appends come first: the thread falls behind and catches up. On Linux this sets the priority
-        // of the calling thread alone.
+        // On a busy machine appends come first: the thread falls behind and catches up. Only Linux sets the priority of
+        // the calling thread alone.
+        #[cfg(target_os = "linux")]
         if let Err(error) = rustix::process::setpriority_process(None, NICE) {
             tracing::debug!(%error, "the thread that indexes events keeps its priority");
         }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use store::KeepBounds;
 use store::kept::size;
 
-use super::keys::Segment;
+use super::keys::{COLUMNS as KEY_COLUMNS, EVENT_BYTES, Segment};
 use super::records;
 use crate::batch::Batch;
 use crate::event_log::first_since;
@@ -30,11 +30,13 @@ pub(super) struct Slice {
     frames: usize,
     released: usize,
     pub(super) records: usize,
+    /// Records of backlog are not deleted to make room.
+    only_frames: bool,
 }
 
 impl Slice {
     fn new() -> Slice {
-        Slice { frames: FRAMES, released: RELEASED, records: RECORDS }
+        Slice { frames: FRAMES, released: RELEASED, records: RECORDS, only_frames: false }
     }
 }
 
@@ -186,23 +188,26 @@ fn release(batch: &mut Batch<'_>, keeping: &mut Keeping, to: Position, slice: &m
 
 /// Bytes of the segments that end behind `after` and not behind `until`.
 fn segment_bytes(batch: &Batch<'_>, pim: PimId, after: Position, until: Position) -> Result<u64, Failure> {
-    let sql = "SELECT coalesce(sum(length(keys) + ?4), 0) FROM key_segments WHERE pim = ?1 AND first >= coalesce(\
+    let sql = "SELECT coalesce(sum(?5 * events + ?4), 0) FROM key_segments WHERE pim = ?1 AND first >= coalesce(\
                (SELECT first FROM key_segments WHERE pim = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1), 0) \
                AND first < ?3 AND until > ?2 AND until <= ?3";
-    Ok(batch.sql(sql)?.query_row((pim.0, after.0, until.0, size::SEGMENT), |row| row.get(0))?)
+    Ok(batch.sql(sql)?.query_row((pim.0, after.0, until.0, size::SEGMENT, EVENT_BYTES), |row| row.get(0))?)
 }
 
 /// Stores a segment, unless its events are gone.
 pub(super) fn put_segment(batch: &Batch<'_>, segment: &Segment) -> Result<(), Failure> {
     let Segment { pim, first, until, earliest, latest, keys, .. } = segment;
-    let keeping = of(batch.connection(), *pim)?;
+    let (keeping, events) = (of(batch.connection(), *pim)?, segment.events() as u64);
     if *until <= keeping.from {
         return Ok(());
     }
-    let sql = "INSERT OR REPLACE INTO key_segments (pim, first, until, earliest, latest, keys) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    batch.sql(sql)?.execute((pim.0, first.0, until.0, earliest.as_micros(), latest.as_micros(), keys))?;
-    let bytes = if *until <= keeping.floor { keys.len() as u64 + size::SEGMENT } else { 0 };
+    let sql = "INSERT INTO key_segments (pim, first, until, events, earliest, latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    batch.sql(sql)?.execute((pim.0, first.0, until.0, events, earliest.as_micros(), latest.as_micros()))?;
+    for (column, keys) in KEY_COLUMNS.into_iter().zip(keys) {
+        let sql = "INSERT INTO segment_keys (pim, kind, first, body) VALUES (?1, ?2, ?3, ?4)";
+        batch.sql(sql)?.execute((pim.0, column as u8, first.0, keys))?;
+    }
+    let bytes = if *until <= keeping.floor { events * EVENT_BYTES + size::SEGMENT } else { 0 };
     count(batch, *pim, bytes, 0)
 }
 
@@ -279,10 +284,13 @@ fn shed(
     Ok(deleted)
 }
 
-/// Deletes the oldest frames of a PIM, up to this many bytes; without one, the oldest records.
+/// Deletes the oldest frames of a PIM, up to this many bytes; without one, the oldest records if allowed.
 fn shed_of(batch: &mut Batch<'_>, keeping: &mut Keeping, bytes: u64, slice: &mut Slice) -> Result<u64, Failure> {
     let frames = oldest_frames(batch, keeping.pim, keeping.floor, STEP.min(slice.frames))?;
-    let mut to = frames.is_empty().then(|| records::oldest(batch, keeping.pim)).transpose()?.flatten();
+    let mut to = None;
+    if frames.is_empty() && !slice.only_frames {
+        to = records::oldest(batch, keeping.pim)?;
+    }
     let mut so_far = 0;
     for frame in frames.iter().filter(|frame| frame.end() <= keeping.floor) {
         if so_far < bytes {
@@ -298,7 +306,7 @@ fn shed_of(batch: &mut Batch<'_>, keeping: &mut Keeping, bytes: u64, slice: &mut
 
 /// On a nearly full disk: deletes kept frames until the file has this many bytes of free pages, or none is kept.
 pub(crate) fn make_room(batch: &mut Batch<'_>, bytes: u64) -> Result<(), Failure> {
-    let mut slice = Slice { frames: FRAMES_FOR_ROOM, released: 0, records: RECORDS };
+    let mut slice = Slice { frames: FRAMES_FOR_ROOM, released: 0, records: RECORDS, only_frames: true };
     let mut rows: BTreeMap<PimId, Keeping> =
         all(batch.connection())?.into_iter().map(|keeping| (keeping.pim, keeping)).collect();
     while free_pages(batch.connection())? < bytes && slice.frames > 0 {

@@ -1,16 +1,29 @@
 //! Keys of events: what they are found by, as hashes that preselect.
 //!
-//! 16 bytes per event, little endian: `position − first u32 | type u16 | author u16 | entity u32 | id u32`.
+//! Four columns of four bytes per event, little endian: `position − first`, `type u16 | author u16`, `entity`, `id`.
 
 use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
 use store::KeptQuery;
 
-/// Bytes per event.
-const KEY: usize = 16;
+/// Bytes per event in a column.
+const KEY: usize = 4;
+/// Columns, as numbered in storage.
+pub(super) const COLUMNS: [Column; 4] = [Column::Position, Column::TypeAndAuthor, Column::Entity, Column::Id];
+/// Bytes of keys per event.
+pub(super) const EVENT_BYTES: u64 = (KEY * COLUMNS.len()) as u64;
 /// Maximum number of events per segment.
 const SEGMENT_EVENTS: usize = 2_048;
 /// Bytes of events that complete a segment.
 const SEGMENT_BYTES: usize = 2 << 20;
+
+/// A column of keys.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Column {
+    Position,
+    TypeAndAuthor,
+    Entity,
+    Id,
+}
 
 /// Keys of consecutive events of a PIM.
 #[derive(Debug)]
@@ -22,7 +35,8 @@ pub(super) struct Segment {
     /// Times of acceptance, both inclusive.
     pub(super) earliest: Timestamp,
     pub(super) latest: Timestamp,
-    pub(super) keys: Vec<u8>,
+    /// By column.
+    pub(super) keys: [Vec<u8>; 4],
     /// Bytes of its events.
     bytes: usize,
 }
@@ -36,7 +50,7 @@ impl Segment {
             until: logged.position,
             earliest: logged.accepted_at,
             latest: logged.accepted_at,
-            keys: Vec::new(),
+            keys: Default::default(),
             bytes: 0,
         };
         segment.push(logged, 0);
@@ -54,30 +68,33 @@ impl Segment {
         self.until = logged.position.next();
         self.earliest = self.earliest.min(logged.accepted_at);
         self.latest = self.latest.max(logged.accepted_at);
-        self.keys.extend_from_slice(&key(offset, &logged.event));
+        for (column, key) in self.keys.iter_mut().zip(keys(offset, &logged.event)) {
+            column.extend_from_slice(&key);
+        }
         self.bytes += logged.event.size();
     }
 
     /// Number of events.
     pub(super) fn events(&self) -> usize {
-        self.keys.len() / KEY
+        self.keys[0].len() / KEY
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.keys.len() >= SEGMENT_EVENTS * KEY || self.bytes >= SEGMENT_BYTES
+        self.events() >= SEGMENT_EVENTS || self.bytes >= SEGMENT_BYTES
     }
 }
 
-fn key(offset: u32, event: &Event) -> [u8; KEY] {
+/// The keys of an event, by column.
+fn keys(offset: u32, event: &Event) -> [[u8; KEY]; 4] {
     let author = event.author().map_or(0, |author| hash(&author));
     let entity = event.entity().map_or(0, |entity| hash(entity.key()));
-    let mut key = [0; KEY];
-    key[..4].copy_from_slice(&offset.to_le_bytes());
-    key[4..6].copy_from_slice(&(hash(event.event_type()) as u16).to_le_bytes());
-    key[6..8].copy_from_slice(&(author as u16).to_le_bytes());
-    key[8..12].copy_from_slice(&(entity as u32).to_le_bytes());
-    key[12..].copy_from_slice(&(hash(event.id()) as u32).to_le_bytes());
-    key
+    let type_and_author = type_and_author(event.event_type(), author);
+    let columns = [offset, type_and_author, entity as u32, hash(event.id()) as u32];
+    columns.map(u32::to_le_bytes)
+}
+
+fn type_and_author(event_type: &str, author: u64) -> u32 {
+    u32::from(hash(event_type) as u16) | u32::from(author as u16) << 16
 }
 
 /// FNV-1a, mixed at the end so that all bits count. Stored, so it never changes.
@@ -88,42 +105,48 @@ fn hash(text: &str) -> u64 {
     hash ^ (hash >> 32)
 }
 
-/// The hashes of a query.
+/// The hashes of a query that preselect most: those of one column.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    types: Vec<u16>,
-    author: Option<u16>,
-    entity: Option<u32>,
-    ids: Vec<u32>,
+    pub(super) column: Column,
+    /// The bits that are compared.
+    mask: u32,
+    hashes: Vec<u32>,
 }
 
 impl Wanted {
     /// `None` if every key would be a hit.
     pub(super) fn of(query: &KeptQuery) -> Option<Wanted> {
-        let wanted = Wanted {
-            types: query.types.iter().map(|name| hash(name) as u16).collect(),
-            author: query.author.as_deref().map(|author| hash(author) as u16),
-            entity: query.entity.as_deref().map(|entity| hash(entity) as u32),
-            ids: query.ids.iter().map(|id| hash(id) as u32).collect(),
-        };
-        let any = !wanted.types.is_empty() || !wanted.ids.is_empty();
-        (any || wanted.author.is_some() || wanted.entity.is_some()).then_some(wanted)
+        let all = |column, hashes| Some(Wanted { column, mask: u32::MAX, hashes });
+        if !query.ids.is_empty() {
+            return all(Column::Id, query.ids.iter().map(|id| hash(id) as u32).collect());
+        }
+        if let Some(entity) = &query.entity {
+            return all(Column::Entity, vec![hash(entity) as u32]);
+        }
+        let author = query.author.as_deref().map(hash);
+        let (of_type, of_author) = (u32::from(u16::MAX), u32::from(u16::MAX) << 16);
+        let mask = if query.types.is_empty() { 0 } else { of_type } | if author.is_some() { of_author } else { 0 };
+        let any = [String::new()];
+        let types = if query.types.is_empty() { &any[..] } else { &query.types };
+        let hashes = types.iter().map(|name| type_and_author(name, author.unwrap_or_default()) & mask).collect();
+        (mask != 0).then_some(Wanted { column: Column::TypeAndAuthor, mask, hashes })
     }
 
-    /// Positions of events that may match, ascending.
-    pub(super) fn hits(&self, first: Position, keys: &[u8]) -> Vec<Position> {
-        let (keys, _) = keys.as_chunks::<KEY>();
-        let hits = keys.iter().filter(|key| self.is_hit(key));
-        hits.map(|[a, b, c, d, ..]| Position(first.0 + u64::from(u32::from_le_bytes([*a, *b, *c, *d])))).collect()
+    /// Places of events that may match, ascending.
+    pub(super) fn hits(&self, column: &[u8]) -> Vec<usize> {
+        let is_hit = |key: u32| self.hashes.contains(&(key & self.mask));
+        let (keys, _) = column.as_chunks::<KEY>();
+        let places = keys.iter().enumerate().filter(|(_, key)| is_hit(u32::from_le_bytes(**key)));
+        places.map(|(place, _)| place).collect()
     }
+}
 
-    fn is_hit(&self, key: &[u8; KEY]) -> bool {
-        let [_, _, _, _, t0, t1, a0, a1, e0, e1, e2, e3, i0, i1, i2, i3] = *key;
-        self.entity.is_none_or(|entity| entity == u32::from_le_bytes([e0, e1, e2, e3]))
-            && self.author.is_none_or(|author| author == u16::from_le_bytes([a0, a1]))
-            && (self.types.is_empty() || self.types.contains(&u16::from_le_bytes([t0, t1])))
-            && (self.ids.is_empty() || self.ids.contains(&u32::from_le_bytes([i0, i1, i2, i3])))
-    }
+/// Positions of these places in a segment.
+pub(super) fn positions(first: Position, column: &[u8], places: &[usize]) -> Vec<Position> {
+    let (offsets, _) = column.as_chunks::<KEY>();
+    let offset = |place: &usize| offsets.get(*place).map(|offset| u64::from(u32::from_le_bytes(*offset)));
+    places.iter().filter_map(offset).map(|offset| Position(first.0 + offset)).collect()
 }
 
 #[cfg(test)]
@@ -143,7 +166,7 @@ mod tests {
             data,
             product_identifier: None,
         };
-        let key = key(258, &Event::new(parts));
+        let key = keys(258, &Event::new(parts)).concat();
         assert_eq!(key[..4], [2, 1, 0, 0]);
         assert_eq!(key[4..], [99, 84, 103, 58, 45, 116, 74, 44, 118, 66, 82, 186]);
     }

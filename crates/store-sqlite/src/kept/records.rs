@@ -9,6 +9,7 @@ use store::stamp::Stamped;
 use store::{Era, Facts, History};
 
 use super::keeping::{self, Keeping, Slice};
+use super::keys::EVENT_BYTES;
 use crate::batch::Batch;
 use crate::failure::Failure;
 
@@ -186,13 +187,13 @@ pub(super) fn sweep(batch: &Batch<'_>, keeping: &mut Keeping, slice: &mut Slice)
         // Segments count as soon as their events are kept.
         "DELETE FROM key_segments WHERE pim = ?1 AND first IN (SELECT first FROM key_segments WHERE pim = ?1 \
          AND first < ?2 AND until <= ?2 ORDER BY first LIMIT ?3) \
-         RETURNING CASE WHEN until <= ?5 THEN length(keys) + ?4 ELSE 0 END",
+         RETURNING CASE WHEN until <= ?5 THEN ?6 * events + ?4 ELSE 0 END",
     ];
     const { assert!(size::GIVEN_UP == size::DELIVERED_LATE && size::GIVEN_UP == size::SEGMENT) };
     for (index, sql) in TABLES.iter().enumerate() {
         let (pim, from, floor) = (keeping.pim.0, keeping.from.0, keeping.floor.0);
         let (bytes, count) = if index == TABLES.len() - 1 {
-            sum(batch, sql, (pim, from, slice.records, size::GIVEN_UP, floor))?
+            sum(batch, sql, (pim, from, slice.records, size::GIVEN_UP, floor, EVENT_BYTES))?
         } else {
             sum(batch, sql, (pim, from, slice.records, size::GIVEN_UP))?
         };

@@ -24,7 +24,7 @@ pub(crate) fn check(folder: &Path) -> u64 {
         let (pim, floor, from, bytes): (u32, u64, u64, u64) = row.unwrap();
         let frames = format!("SELECT coalesce(sum(length(body)), 0) FROM frames WHERE pim = ?1 AND pos < {floor}");
         let segments = format!(
-            "SELECT coalesce(sum(length(keys) + {ROW}), 0) FROM key_segments WHERE pim = ?1 AND until <= {floor}"
+            "SELECT coalesce(sum(16 * events + {ROW}), 0) FROM key_segments WHERE pim = ?1 AND until <= {floor}"
         );
         let single = "SELECT (SELECT count(*) FROM given_up WHERE pim = ?1) \
                       + (SELECT count(*) FROM delivered_late WHERE pim = ?1)";
@@ -43,8 +43,7 @@ pub(crate) fn check(folder: &Path) -> u64 {
         let overlaps = "SELECT count(*) FROM key_segments AS one JOIN key_segments AS other ON one.pim = other.pim \
                         AND one.first < other.first AND one.until > other.first WHERE one.pim = ?1";
         assert_eq!(number(&connection, overlaps, pim), 0, "segments of PIM {pim} overlap");
-        let keys =
-            format!("SELECT coalesce(sum(length(keys) / 16), 0) FROM key_segments WHERE pim = ?1 AND first >= {from}");
+        let keys = format!("SELECT coalesce(sum(events), 0) FROM key_segments WHERE pim = ?1 AND first >= {from}");
         let events = format!(
             "SELECT coalesce(sum(min(pos + count, (SELECT max(until) FROM key_segments WHERE pim = ?1)) \
              - max(pos, (SELECT min(first) FROM key_segments WHERE pim = ?1 AND first >= {from}))), 0) FROM frames \
@@ -52,6 +51,9 @@ pub(crate) fn check(folder: &Path) -> u64 {
              AND pos < (SELECT max(until) FROM key_segments WHERE pim = ?1)"
         );
         assert_eq!(number(&connection, &keys, pim), number(&connection, &events, pim), "keys of PIM {pim}");
+        let bodies = "SELECT coalesce(sum(length(body)), 0) FROM segment_keys WHERE pim = ?1";
+        let all = "SELECT coalesce(sum(16 * events), 0) FROM key_segments WHERE pim = ?1";
+        assert_eq!(number(&connection, bodies, pim), number(&connection, all, pim), "columns of PIM {pim}");
     }
     total
 }
