@@ -7,13 +7,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::{Api, LaneStatuses, Parts, PimGateway, Readiness, Settings, Verdict};
+use api::{Api, Deliveries, LaneStatuses, Parts, PimGateway, Readiness, Settings, Tested, Tester, Verdict};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
+use domain::attempt::PastAttempts;
 use domain::event_type::EventTypes;
+use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::pim::{Origin, Pim, SourceKey};
-use domain::{ClientId, Clock, SubscriptionId, Timestamp, testing};
+use domain::subscription::Subscription;
+use domain::{ClientId, Clock, LoggedEvent, Position, SubscriptionId, Timestamp, testing};
 use intake::Bridge;
 use store::Pims;
 use store::memory::{MemorySettings, MemoryStore};
@@ -36,6 +39,28 @@ impl PimGateway for Unused {
 #[async_trait]
 impl LaneStatuses for Unused {
     async fn status(&self, _: SubscriptionId) -> Option<LaneStatus> {
+        None
+    }
+}
+
+#[async_trait]
+impl Deliveries for Unused {
+    async fn whereabouts(&self, _: SubscriptionId, _: Position) -> Option<Whereabouts> {
+        None
+    }
+
+    async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
+        Vec::new()
+    }
+
+    async fn attempts(&self, _: SubscriptionId) -> PastAttempts {
+        PastAttempts { since: Timestamp::EPOCH, attempts: Vec::new() }
+    }
+}
+
+#[async_trait]
+impl Tester for Unused {
+    async fn attempt(&self, _: Subscription, _: LoggedEvent) -> Option<Tested> {
         None
     }
 }
@@ -97,6 +122,8 @@ async fn measure(senders: usize) -> f64 {
         store: store.clone(),
         gateway: unused.clone(),
         lanes: unused.clone(),
+        deliveries: unused.clone(),
+        tester: unused.clone(),
         readiness: unused,
         event_types: Arc::new(EventTypes::new()),
         settings: Settings::default(),

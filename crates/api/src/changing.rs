@@ -9,7 +9,7 @@ use domain::subscriber::{Owner, Subscriber, SubscriberStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{SubscriberId, SubscriptionId, Timestamp};
 use store::catalog::Made;
-use store::{Change, ChangeError, Put, StoreError, Subscriptions, transition};
+use store::{Change, ChangeError, Put, Shard, Shards, StoreError, Subscriptions, transition};
 
 use crate::refusal::Refusal;
 
@@ -73,10 +73,15 @@ where
 /// configuration (contract page 7, "Delivery and guard").
 pub(crate) async fn make(subscriptions: &dyn Subscriptions, change: Change) -> Result<Made, ChangeError> {
     let made = subscriptions.change(change).await?;
-    if !subscriptions.in_effect(made.shard, made.version, IN_EFFECT).await {
-        tracing::warn!(version = made.version, "a committed change is not in effect after {IN_EFFECT:?}");
-    }
+    in_effect(subscriptions, made.shard, made.version).await;
     Ok(made)
+}
+
+/// Waits until the engine applies a committed change.
+pub(crate) async fn in_effect(shards: &dyn Shards, shard: Shard, version: u64) {
+    if !shards.in_effect(shard, version, IN_EFFECT).await {
+        tracing::warn!(version, "a committed change is not in effect after {IN_EFFECT:?}");
+    }
 }
 
 /// An empty change with the contract's limits.

@@ -29,6 +29,7 @@ mod events;
 mod filters;
 mod health;
 mod ingest_akeneo;
+mod kept;
 mod logs;
 mod schemas;
 mod subscribers;
@@ -43,13 +44,17 @@ mod settings;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use domain::attempt::{PastAttempt, PastAttempts};
 use domain::event_type::EventTypes;
+use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
-use domain::{Clock, SubscriptionId};
+use domain::subscription::Subscription;
+use domain::{Clock, LoggedEvent, Position, SubscriptionId, Timestamp};
 use intake::Bridge;
 use store::Store;
 use store::trace::AppendTracer;
+use wire::envelope::EnvelopeStyle;
 
 pub use admin::tokens::{add_platform_token, end_platform_token};
 pub use auth::credential::{new_platform_token, new_source_key, source_key};
@@ -68,7 +73,7 @@ use auth::verdicts::Verdicts;
 use bodies::Bodies;
 use commits::Commits;
 use description::Description;
-use rate_limit::RateLimit;
+use rate_limit::{Buckets, RateLimit};
 use seldom::{ByPim, Causes};
 
 /// Delivery status, provided by the engine.
@@ -76,6 +81,36 @@ use seldom::{ByPim, Causes};
 pub trait LaneStatuses: Send + Sync + 'static {
     /// Status of a subscription's lane; `None` if no lane runs for it.
     async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus>;
+}
+
+/// What the engine knows about single events and attempts.
+#[async_trait]
+pub trait Deliveries: Send + Sync + 'static {
+    /// Whereabouts of an event that a subscription gets; `None` if no lane runs for it.
+    async fn whereabouts(&self, subscription: SubscriptionId, position: Position) -> Option<Whereabouts>;
+
+    /// Outcomes of a subscription that are not saved yet.
+    async fn outcome_counts(&self, subscription: SubscriptionId) -> Vec<OutcomeCounts>;
+
+    /// The remembered attempts of a subscription.
+    async fn attempts(&self, subscription: SubscriptionId) -> PastAttempts;
+}
+
+/// An attempt for a test event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tested {
+    /// The attempt.
+    pub attempt: PastAttempt,
+    /// Why the event was not delivered.
+    pub message: Option<String>,
+}
+
+/// Attempts that count nowhere.
+#[async_trait]
+pub trait Tester: Send + Sync + 'static {
+    /// Makes one attempt to deliver an event to the subscription's destination, as deliveries are made. `None` if the
+    /// platform stops.
+    async fn attempt(&self, subscription: Subscription, event: LoggedEvent) -> Option<Tested>;
 }
 
 /// Whether the platform is operational.
@@ -93,6 +128,10 @@ pub struct Parts {
     pub gateway: Arc<dyn PimGateway>,
     /// Status of lanes.
     pub lanes: Arc<dyn LaneStatuses>,
+    /// Single events and attempts.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// Sends test events.
+    pub tester: Arc<dyn Tester>,
     /// Health of the engine.
     pub readiness: Arc<dyn Readiness>,
     /// The known event types.
@@ -116,10 +155,14 @@ pub struct Api {
     store: Arc<dyn Store>,
     gateway: Arc<dyn PimGateway>,
     lanes: Arc<dyn LaneStatuses>,
+    deliveries: Arc<dyn Deliveries>,
+    tester: Arc<dyn Tester>,
     readiness: Arc<dyn Readiness>,
     event_types: Arc<EventTypes>,
+    envelope: EnvelopeStyle,
     settings: Settings,
     clock: Clock,
+    tests: Buckets<SubscriptionId>,
     registry: Registry,
     verdicts: Verdicts,
     rate_limit: RateLimit,
@@ -137,15 +180,20 @@ pub struct Api {
 impl Api {
     /// Builds the API.
     pub fn new(parts: Parts) -> Api {
-        let Parts { store, gateway, lanes, readiness, event_types, settings, clock, bridge, counters, tracer, .. } =
-            parts;
+        let Parts { store, gateway, lanes, deliveries, tester, readiness, event_types, settings, clock, .. } = parts;
+        let Parts { bridge, counters, tracer, .. } = parts;
         let rate_limit = RateLimit::new(settings.requests_per_second);
         let verdicts = Verdicts::new(settings.verdicts, clock.clone());
         let bodies = Bodies::new(settings.server.body_memory);
+        let envelope = EnvelopeStyle::new(&settings.source, &settings.public_url);
         Api {
             store,
             gateway,
             lanes,
+            deliveries,
+            tester,
+            envelope,
+            tests: Buckets::default(),
             readiness,
             event_types,
             settings,
@@ -173,6 +221,12 @@ impl Api {
     /// The description of the API, built on first use.
     fn description(&self) -> &Description {
         self.description.get_or_init(|| Description::new(&router::contents(), &self.settings, &self.event_types))
+    }
+
+    /// The time before which no event is kept.
+    fn kept_since(&self) -> Timestamp {
+        let kept_for = i64::try_from(self.settings.keep_delivered.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(self.clock.wall().as_micros().saturating_sub(kept_for))
     }
 
     fn store(&self) -> &dyn Store {

@@ -23,6 +23,14 @@ const ROUTES: &[&str] = &[
     "/api/v1/subscribers/{id}/subscriptions/{sid}/suspend",
     "/api/v1/subscribers/{id}/subscriptions/{sid}/resume",
     "/api/v1/subscribers/{id}/subscriptions/{sid}/status",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}/attempts",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}/failures",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}/events/{event_id}",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}/replay",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}/replays",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}/replays/{rid}",
+    "/api/v1/subscribers/{id}/subscriptions/{sid}/test",
+    "/api/v1/events/{event_id}",
     "/api/v1/logs",
     "/api/v1/filters/check",
     "/api/v1/admin/pims",
@@ -75,9 +83,9 @@ pub enum Surface {
 }
 
 impl Surface {
-    fn of(route: &str) -> Surface {
+    fn of(route: &str, method: &str) -> Surface {
         match route {
-            "/api/v1/events" => Surface::Ingest,
+            "/api/v1/events" if method != "GET" => Surface::Ingest,
             _ if route.starts_with("/ingest/") => Surface::EventsApi,
             _ if route.starts_with("/api/v1/admin/") || route == "/metrics" => Surface::Operator,
             "/api/v1/event-types" => Surface::Public,
@@ -163,7 +171,8 @@ impl Requests {
         if let Some(counter) = self.answered.get(place) {
             counter.one();
         }
-        let surface = ROUTES.get(route).map_or(Surface::Public, |route| Surface::of(route));
+        let method = METHODS.get(method).copied().unwrap_or_default();
+        let surface = ROUTES.get(route).map_or(Surface::Public, |route| Surface::of(route, method));
         self.duration.of(surface).observe(started.elapsed());
         if status == StatusCode::UNAUTHORIZED {
             self.unauthorized.of(surface).one();
@@ -207,6 +216,8 @@ mod tests {
             contents().iter().flat_map(|section| section.routes.iter().map(|route| route.path)).collect();
         let mut known = ROUTES.to_vec();
         routes.sort_unstable();
+        // A path may have actions for several audiences.
+        routes.dedup();
         known.sort_unstable();
         assert_eq!(routes, known);
     }
@@ -221,9 +232,10 @@ mod tests {
         };
         check(0, 1, 202, ("/api/v1/events", "POST", "2xx"));
         check(0, 1, 401, ("/api/v1/events", "POST", "4xx"));
+        check(0, 0, 401, ("/api/v1/events", "GET", "4xx"));
         check(2, 0, 429, ("/api/v1/subscribers", "GET", "4xx"));
         check(ROUTES.len(), 4, 503, ("none", "other", "5xx"));
-        assert_eq!(requests.answered().count(), 4);
+        assert_eq!(requests.answered().count(), 5);
         assert_eq!(requests.unauthorized.of(Surface::Ingest).get(), 1);
         assert_eq!(requests.rate_limited.get(), 1);
         assert_eq!(requests.duration.of(Surface::Public).measured().count, 1);
@@ -234,9 +246,9 @@ mod tests {
         for (index, surface) in Surface::ALL.iter().enumerate() {
             assert_eq!(surface.index(), index);
         }
-        assert_eq!(Surface::of("/api/v1/admin/pims"), Surface::Operator);
-        assert_eq!(Surface::of("/api/v1/logs"), Surface::Management);
-        assert_eq!(Surface::of("/health/live"), Surface::Public);
+        assert_eq!(Surface::of("/api/v1/admin/pims", "GET"), Surface::Operator);
+        assert_eq!(Surface::of("/api/v1/logs", "GET"), Surface::Management);
+        assert_eq!(Surface::of("/health/live", "GET"), Surface::Public);
         for section in contents() {
             let expect = match section.audience {
                 Audience::Clients => Surface::Management,
@@ -246,7 +258,10 @@ mod tests {
                 Audience::Everybody => Surface::Public,
             };
             for route in section.routes {
-                assert_eq!(Surface::of(route.path), expect, "{}", route.path);
+                for action in route.actions {
+                    let method = action.method.to_ascii_uppercase();
+                    assert_eq!(Surface::of(route.path, &method), expect, "{method} {}", route.path);
+                }
             }
         }
     }

@@ -31,6 +31,13 @@ pub(crate) struct Section {
     pub(crate) routes: Vec<Route>,
 }
 
+impl Section {
+    /// Whether it has actions on this path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.routes.iter().any(|route| route.path == path)
+    }
+}
+
 /// A path and its methods.
 pub(crate) struct Route {
     pub(crate) path: &'static str,

@@ -11,8 +11,8 @@ use http::Uri;
 use crate::refusal::{Refusal, because};
 use crate::route::{Audience, Route, Section, at, delete, get, patch, post};
 use crate::{
-    Api, admin, confirm, description, docs, event_types, events, filters, health, ingest_akeneo, logs, management,
-    metrics, requests, schemas, subscribers, subscriptions,
+    Api, admin, confirm, description, docs, event_types, events, filters, health, ingest_akeneo, kept, logs,
+    management, metrics, requests, schemas, subscribers, subscriptions,
 };
 
 /// All paths.
@@ -38,6 +38,19 @@ pub(crate) fn contents() -> Vec<Section> {
                 patch(subscriptions::update::update, subscriptions::update::about),
                 delete(subscriptions::delete::delete, subscriptions::delete::about),
             ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/replay", [
+                post(subscriptions::replays::start::start, subscriptions::replays::start::about),
+            ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/replays", [
+                get(subscriptions::replays::list::list, subscriptions::replays::list::about),
+            ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/replays/{rid}", [
+                get(subscriptions::replays::show::show, subscriptions::replays::show::about),
+                delete(subscriptions::replays::cancel::cancel, subscriptions::replays::cancel::about),
+            ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/test", [
+                post(subscriptions::test_event::send, subscriptions::test_event::about),
+            ]),
             at("/api/v1/subscribers/{id}/subscriptions/{sid}/suspend", [
                 post(subscriptions::suspend::suspend, subscriptions::suspend::about),
             ]),
@@ -47,6 +60,17 @@ pub(crate) fn contents() -> Vec<Section> {
             at("/api/v1/subscribers/{id}/subscriptions/{sid}/status", [
                 get(subscriptions::status::status, subscriptions::status::about),
             ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/attempts", [
+                get(subscriptions::attempts::list, subscriptions::attempts::about),
+            ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/failures", [
+                get(subscriptions::failures::list, subscriptions::failures::about),
+            ]),
+            at("/api/v1/subscribers/{id}/subscriptions/{sid}/events/{event_id}", [
+                get(subscriptions::fate::show, subscriptions::fate::about),
+            ]),
+            at("/api/v1/events", [get(kept::list::list, kept::list::about)]),
+            at("/api/v1/events/{event_id}", [get(kept::show::show, kept::show::about)]),
             at("/api/v1/logs", [get(logs::list, logs::about)]),
             at("/api/v1/filters/check", [post(filters::check, filters::about)]),
         ]},
@@ -111,13 +135,23 @@ pub(crate) fn contents() -> Vec<Section> {
 /// All routes. `HEAD` is answered like `GET`; unknown paths are 404, other methods 405 with `Allow`.
 pub fn router(api: Arc<Api>) -> Router {
     let mut all = Router::new();
-    for Section { audience, routes } in contents() {
-        let mut section = Router::new();
-        for Route { path, actions } in routes {
+    let contents = contents();
+    let last_of = |path: &str| contents.iter().rposition(|section| section.has(path));
+    // Of a path with actions for several audiences, other methods are answered in its last section.
+    let last: Vec<Vec<bool>> = (0..contents.len())
+        .map(|index| contents[index].routes.iter().map(|route| last_of(route.path) == Some(index)).collect())
+        .collect();
+    for (Section { audience, routes }, last) in contents.into_iter().zip(last) {
+        let (mut whole, mut shared) = (Router::new(), Router::new());
+        for (Route { path, actions }, last) in routes.into_iter().zip(last) {
             let served = actions.into_iter().fold(MethodRouter::new(), |all, action| all.merge(action.serve));
-            section = section.route(path, served);
+            if last {
+                whole = whole.route(path, served);
+            } else {
+                shared = shared.route(path, served);
+            }
         }
-        section = section.method_not_allowed_fallback(method_not_allowed);
+        let section = whole.method_not_allowed_fallback(method_not_allowed).merge(shared);
         all = all.merge(match audience {
             Audience::Clients => section.route_layer(from_fn_with_state(api.clone(), management::admit)),
             Audience::Operator => section.route_layer(from_fn_with_state(api.clone(), admin::admit)),

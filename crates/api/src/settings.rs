@@ -14,6 +14,12 @@ use crate::auth::operator::OperatorKey;
 pub struct Settings {
     /// Public URL of the platform, `https://…` without a trailing slash, used in `dataschema` and links.
     pub public_url: String,
+    /// CloudEvents `source` of delivered events.
+    pub source: String,
+    /// Highest rate of a subscription, in deliveries per second: the upper limit for replays.
+    pub highest_rate: f64,
+    /// How long delivered events are kept.
+    pub keep_delivered: Duration,
     /// Base URL of the pages about error reasons in log entries, without a trailing slash; the reason is appended.
     /// `None`: the platform's own, `/docs/errors`.
     pub documentation_url: Option<String>,
@@ -49,6 +55,9 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             public_url: "http://localhost:8080".into(),
+            source: "akeneo-event-platform".into(),
+            highest_rate: 100.0,
+            keep_delivered: Duration::from_hours(24),
             documentation_url: None,
             operator_key: None,
             metrics_key: None,

@@ -1,12 +1,17 @@
 //! `/api/v1/subscribers/{id}/subscriptions`: events and their destinations.
 
+pub(crate) mod attempts;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod failures;
+pub(crate) mod fate;
 pub(crate) mod list;
+pub(crate) mod replays;
 pub(crate) mod resume;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod suspend;
+pub(crate) mod test_event;
 pub(crate) mod update;
 
 use domain::SubscriptionId;

@@ -27,6 +27,7 @@ mod pim_gateway;
 mod platform;
 mod registration;
 mod running;
+mod test_delivery;
 mod tuning;
 mod upkeep;
 mod vault;

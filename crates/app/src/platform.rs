@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use api::{Api, LaneStatuses, MetricsPage, Parts, PimGateway, Readiness};
+use api::{Api, Deliveries, LaneStatuses, MetricsPage, Parts, PimGateway, Readiness};
 use domain::lane_status::LaneStatus;
 use domain::{Clock, SubscriptionId};
 use engine::trace::DeliveryTracer;
@@ -30,6 +30,7 @@ use crate::pim_client::PimClient;
 use crate::pim_entities::HttpEntities;
 use crate::pim_gateway::HttpGateway;
 use crate::running::Running;
+use crate::test_delivery::TestDelivery;
 use crate::traces::Traces;
 use crate::{data, destinations, egress, notifications, registration, tuning, upkeep};
 
@@ -69,6 +70,7 @@ impl Platform {
         let connector = egress::connector(settings)?;
         let traces = Traces::start(&settings.traces, HttpClient::new(connector.exempt()), clock.clone())?;
         let sinks = Arc::new(destinations::sinks(settings, &public_url, &connector, &clock)?);
+        let tester = Arc::new(TestDelivery::new(Arc::clone(&sinks) as Arc<dyn Sink>, clock.clone()));
         let engine = Engine::start(
             Arc::clone(&store),
             Shard::FIRST,
@@ -87,7 +89,7 @@ impl Platform {
             }
         });
         let (engine_meters, tenure) = (Arc::clone(engine.meters()), engine.tenure());
-        let running = Arc::new(Running::new(engine));
+        let running = Arc::new(Running::new(engine, clock.clone()));
         let notifier =
             notifications::start(&store, tenure.shard, connector.clone(), settings, &public_url, clock.clone())?;
         supervisor.need("notifications", notifier.ended());
@@ -115,6 +117,8 @@ impl Platform {
             store: Arc::clone(&store),
             gateway: Arc::clone(&gateway),
             lanes: Arc::clone(&running) as Arc<dyn LaneStatuses>,
+            deliveries: Arc::clone(&running) as Arc<dyn Deliveries>,
+            tester,
             readiness: Arc::clone(&running) as Arc<dyn Readiness>,
             event_types: Arc::new(tuning::event_types(settings)),
             settings: tuning::api_settings(settings, public_url),

@@ -1,21 +1,24 @@
 //! The engine as seen by the API and the metrics.
 
-use api::{LaneStatuses, Readiness};
+use api::{Deliveries, LaneStatuses, Readiness};
 use async_trait::async_trait;
-use domain::SubscriptionId;
+use domain::attempt::PastAttempts;
+use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
+use domain::{Clock, Position, SubscriptionId};
 use engine::Engine;
+use engine::attempts::Remembered;
 use engine::core::Survey;
 use tokio::sync::RwLock;
 
 /// The engine; empty once stopped.
-pub(crate) struct Running(RwLock<Option<Engine>>);
+pub(crate) struct Running(RwLock<Option<Engine>>, Clock);
 
 impl Running {
     /// A running engine.
-    pub(crate) fn new(engine: Engine) -> Running {
-        Running(RwLock::new(Some(engine)))
+    pub(crate) fn new(engine: Engine, clock: Clock) -> Running {
+        Running(RwLock::new(Some(engine)), clock)
     }
 
     /// All lanes, with figures for at most `at_most` subscriptions; `None` once the engine has stopped.
@@ -35,6 +38,30 @@ impl Running {
 impl LaneStatuses for Running {
     async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
         self.0.read().await.as_ref()?.status(subscription).await
+    }
+}
+
+#[async_trait]
+impl Deliveries for Running {
+    async fn whereabouts(&self, subscription: SubscriptionId, position: Position) -> Option<Whereabouts> {
+        self.0.read().await.as_ref()?.whereabouts(subscription, position).await
+    }
+
+    async fn outcome_counts(&self, subscription: SubscriptionId) -> Vec<OutcomeCounts> {
+        match self.0.read().await.as_ref() {
+            Some(engine) => engine.outcome_counts(subscription).await,
+            None => Vec::new(),
+        }
+    }
+
+    async fn attempts(&self, subscription: SubscriptionId) -> PastAttempts {
+        match self.0.read().await.as_ref() {
+            Some(engine) => {
+                let Remembered { attempts, since } = engine.attempts().of(subscription);
+                PastAttempts { since, attempts: attempts.iter().map(|attempt| (&**attempt).into()).collect() }
+            }
+            None => PastAttempts { since: self.1.wall(), attempts: Vec::new() },
+        }
     }
 }
 

@@ -56,6 +56,9 @@ pub(crate) fn api_settings(settings: &Settings, public_url: String) -> api::Sett
     let defaults = api::Settings::default();
     api::Settings {
         public_url,
+        source: settings.top.source.clone(),
+        highest_rate: settings.delivery.rate_highest.0,
+        keep_delivered: settings.storage.keep_delivered,
         operator_key: settings.api.operator_key.as_ref().map(OperatorKey::new),
         metrics_key: settings.metrics.key.as_ref().map(OperatorKey::new),
         frequent: frequent(settings),

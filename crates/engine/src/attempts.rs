@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::attempt::{AttemptOutcome, PastAttempt};
 use domain::outcome::{Answer, ErrorReason, Failure, Outcome};
 use domain::{LoggedEvent, ReplayId, SubscriptionId, Timestamp};
 use parking_lot::Mutex;
@@ -47,35 +48,6 @@ pub struct Attempt {
     pub replay_id: Option<ReplayId>,
 }
 
-/// Result of an attempt as shown to the owner.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum AttemptOutcome {
-    /// The destination has the event.
-    Delivered,
-    /// Failed.
-    Failed,
-    /// Answered 429.
-    Throttled,
-    /// Neither a success nor a failure of the destination.
-    NotCounted,
-}
-
-impl AttemptOutcome {
-    /// All of them.
-    pub const ALL: [AttemptOutcome; 4] =
-        [AttemptOutcome::Delivered, AttemptOutcome::Failed, AttemptOutcome::Throttled, AttemptOutcome::NotCounted];
-
-    /// Name in responses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            AttemptOutcome::Delivered => "delivered",
-            AttemptOutcome::Failed => "failed",
-            AttemptOutcome::Throttled => "throttled",
-            AttemptOutcome::NotCounted => "not_counted",
-        }
-    }
-}
-
 /// When an attempt was made, and for whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Made {
@@ -85,6 +57,22 @@ pub struct Made {
     pub duration: Duration,
     /// The replay that made it.
     pub replay_id: Option<ReplayId>,
+}
+
+impl From<&Attempt> for PastAttempt {
+    fn from(attempt: &Attempt) -> PastAttempt {
+        PastAttempt {
+            event_id: attempt.event_id.to_string(),
+            event_type: attempt.event_type.to_string(),
+            started_at: attempt.started_at,
+            duration: attempt.duration,
+            outcome: attempt.outcome,
+            error_reason: attempt.error_reason,
+            status: attempt.status,
+            body: attempt.body.as_deref().map(str::to_owned),
+            replay: attempt.replay_id,
+        }
+    }
 }
 
 impl Attempt {

@@ -1,11 +1,13 @@
 //! Bodies of the management API: validated as a whole when received, rendered for responses.
 //!
 //! Reading order: the resources ([`subscriber`], [`subscription`]), log queries and pages ([`log_query`],
-//! [`log_page`]), redaction of rejected bodies ([`redact`]). Underneath: a reader that gathers all faults (`reader`),
+//! [`log_page`]), kept events and what became of them ([`kept`], [`fate`], [`attempts`]), [`replay`] and
+//! [`test_event`], redaction of rejected bodies ([`redact`]). Underneath: a reader that gathers all faults (`reader`),
 //! and the shape of the bodies with its merge patch (`shape`).
 
 pub mod admin;
 mod answer;
+mod cursor;
 mod description;
 mod destination;
 mod endpoint;
@@ -14,12 +16,17 @@ mod options;
 mod reader;
 mod shape;
 
+pub mod attempts;
+pub mod fate;
+pub mod kept;
 pub mod log_page;
 pub mod log_query;
 pub mod query;
 pub mod redact;
+pub mod replay;
 pub mod subscriber;
 pub mod subscription;
+pub mod test_event;
 
 use domain::address::AddressPolicy;
 use domain::destination::DestinationType;
@@ -109,6 +116,23 @@ pub const SUBSCRIPTION_FAULTS: &[&str] = &[
 
 /// Codes of faults in a query.
 pub const QUERY_FAULTS: &[&str] = &[code::UNKNOWN_PARAMETER, code::REPEATED_PARAMETER, code::INVALID_PARAMETER];
+
+/// Codes of faults in the body of a replay.
+pub const REPLAY_FAULTS: &[&str] = &[
+    code::REQUIRED,
+    code::WRONG_TYPE,
+    code::UNKNOWN_FIELD,
+    code::TOO_SHORT,
+    code::TOO_LONG,
+    code::INVALID_VALUE,
+    code::DUPLICATE_VALUE,
+    code::INVALID_FILTER,
+    code::MORE_FAULTS,
+];
+
+/// Codes of faults in the body of a test event.
+pub const TEST_EVENT_FAULTS: &[&str] =
+    &[code::WRONG_TYPE, code::UNKNOWN_FIELD, code::UNKNOWN_EVENT_TYPE, code::MORE_FAULTS];
 
 /// Codes of faults in bodies of the operator API.
 pub const ADMIN_FAULTS: &[&str] = &[

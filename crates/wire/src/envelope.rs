@@ -11,8 +11,8 @@ pub struct EnvelopeStyle {
     source: String,
     /// From the comma after `id` to the colon before the type.
     source_to_type: String,
-    /// From the quote that ends `subject` to the type within `dataschema`.
-    subject_to_schema: String,
+    /// From the comma before `datacontenttype` to the type within `dataschema`.
+    type_to_schema: String,
 }
 
 const OPENING: &str = "{\"specversion\":\"1.0\",\"id\":";
@@ -29,10 +29,10 @@ impl EnvelopeStyle {
         let mut source_to_type = ",\"source\":".to_owned();
         escape_into(&mut source_to_type, source);
         source_to_type.push_str(",\"type\":");
-        let mut subject_to_schema = "\",\"datacontenttype\":\"application/json\",\"dataschema\":".to_owned();
-        escape_into(&mut subject_to_schema, &format!("{}/spec/", public_base_url.trim_end_matches('/')));
-        subject_to_schema.pop();
-        EnvelopeStyle { source: source.to_owned(), source_to_type, subject_to_schema }
+        let mut type_to_schema = ",\"datacontenttype\":\"application/json\",\"dataschema\":".to_owned();
+        escape_into(&mut type_to_schema, &format!("{}/spec/", public_base_url.trim_end_matches('/')));
+        type_to_schema.pop();
+        EnvelopeStyle { source: source.to_owned(), source_to_type, type_to_schema }
     }
 
     /// The delivered `source`.
@@ -44,6 +44,21 @@ impl EnvelopeStyle {
 /// The exact bytes sent, and signed, for a subscription: compact JSON, the keys in the order of contract page 2.
 /// Nothing is parsed; the parts of the event are joined in one allocation.
 pub fn body(style: &EnvelopeStyle, event: &Event, subject: &SubscriptionId, send_product_identifier: bool) -> Bytes {
+    Bytes::from(text(style, event, Some(subject), send_product_identifier))
+}
+
+/// The same without `subject`, for readers of no particular subscription.
+pub fn without_subject(style: &EnvelopeStyle, event: &Event, send_product_identifier: bool) -> String {
+    text(style, event, None, send_product_identifier)
+}
+
+fn text(
+    style: &EnvelopeStyle,
+    event: &Event,
+    subject: Option<&SubscriptionId>,
+    send_product_identifier: bool,
+) -> String {
+    let subject_length = if subject.is_some() { TYPE_TO_SUBJECT.len() + SUBJECT_LENGTH + "\"".len() } else { 0 };
     let extensions = event.extensions();
     let comma = if extensions.is_empty() { "" } else { "," };
     let data = event.data();
@@ -55,9 +70,8 @@ pub fn body(style: &EnvelopeStyle, event: &Event, subject: &SubscriptionId, send
         + escaped_len(event.id())
         + style.source_to_type.len()
         + escaped_len(event.event_type())
-        + TYPE_TO_SUBJECT.len()
-        + SUBJECT_LENGTH
-        + style.subject_to_schema.len()
+        + subject_length
+        + style.type_to_schema.len()
         + path_segment_len(event.event_type())
         + SCHEMA_TO_TIME.len()
         + event.time().len()
@@ -72,9 +86,12 @@ pub fn body(style: &EnvelopeStyle, event: &Event, subject: &SubscriptionId, send
     escape_into(&mut out, event.id());
     out.push_str(&style.source_to_type);
     escape_into(&mut out, event.event_type());
-    out.push_str(TYPE_TO_SUBJECT);
-    out.push_str(subject.0.hyphenated().encode_lower(&mut [0; SUBJECT_LENGTH]));
-    out.push_str(&style.subject_to_schema);
+    if let Some(subject) = subject {
+        out.push_str(TYPE_TO_SUBJECT);
+        out.push_str(subject.0.hyphenated().encode_lower(&mut [0; SUBJECT_LENGTH]));
+        out.push('"');
+    }
+    out.push_str(&style.type_to_schema);
     push_path_segment(&mut out, event.event_type());
     out.push_str(SCHEMA_TO_TIME);
     out.push_str(event.time());
@@ -86,7 +103,7 @@ pub fn body(style: &EnvelopeStyle, event: &Event, subject: &SubscriptionId, send
     out.push_str(data.get(cut.end..).unwrap_or_default());
     out.push('}');
     debug_assert_eq!(out.len(), length, "the length is exact");
-    Bytes::from(out)
+    out
 }
 
 /// RFC 3986: bytes that never need encoding in a path segment.
@@ -155,6 +172,18 @@ mod tests {
             false,
             r#"{"specversion":"1.0","id":"e1","source":"akeneo-event-platform","type":"com.akeneo.pim.v1.product.created","subject":"01904b51-8d5c-7c3a-9b6f-1f2e3d4c5b6a","datacontenttype":"application/json","dataschema":"https://events.example.com/spec/com.akeneo.pim.v1.product.created.schema.json","time":"2026-11-02T08:00:00.716Z","data":{"product":{"uuid":"u"}}}"#,
         );
+    }
+
+    #[test]
+    fn a_reader_of_no_subscription_sees_no_subject() {
+        let style = EnvelopeStyle::new("akeneo-event-platform", "https://events.example.com");
+        let subject = SubscriptionId::parse(SUBJECT).unwrap();
+        for send in [true, false] {
+            let event = Event::new(PLAIN);
+            let whole = body(&style, &event, &subject, send);
+            let expect = std::str::from_utf8(&whole).unwrap().replace(&format!(r#","subject":"{SUBJECT}""#), "");
+            assert_eq!(without_subject(&style, &event, send), expect);
+        }
     }
 
     #[test]

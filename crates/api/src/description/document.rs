@@ -31,7 +31,7 @@ fn number(value: u64) -> Value {
 /// The description of an installation.
 pub(super) fn document(contents: &[Section], settings: &Settings, event_types: &EventTypes) -> Value {
     let mut common = Vec::new();
-    let mut paths = Vec::new();
+    let mut paths: Vec<(String, Value)> = Vec::new();
     let mut tags = Vec::new();
     for section in contents {
         let audience = section.audience;
@@ -44,7 +44,13 @@ pub(super) fn document(contents: &[Section], settings: &Settings, event_types: &
                 methods.push(("parameters".to_owned(), Value::Array(parameters)));
             }
             methods.extend(route.actions.iter().map(|action| (action.method.to_owned(), operation(action, audience))));
-            paths.push((route.path.to_owned(), Value::Object(methods)));
+            match paths.iter_mut().find(|(path, _)| path == route.path) {
+                // A path with actions for several audiences.
+                Some((_, Value::Object(known))) => {
+                    known.extend(methods.into_iter().filter(|(name, _)| name != "parameters"))
+                }
+                _ => paths.push((route.path.to_owned(), Value::Object(methods))),
+            }
         }
     }
     object([
@@ -82,8 +88,8 @@ const ABOUT: &str = "A PIM posts each event once; Postrider delivers it to every
     formats cannot be expressed in JSON Schema. Their `format` names them: `event-filter` (the filter language), \
     `pim-url` (the URL of the PIM that the caller authenticated with, in any equivalent spelling), `pim-base-url` (an \
     `http` or `https` URL without user info, query and fragment), `kafka-brokers` (`host:port`, separated by commas), \
-    `server-name` (a DNS name or IP address), `pem-certificates` and `pem-private-key` (PEM), `log-cursor` (the `next` \
-    of an earlier response), `https-url` (a URL that the platform may call: `https://`, or `http://` if the operator \
+    `server-name` (a DNS name or IP address), `pem-certificates` and `pem-private-key` (PEM), `log-cursor` and \
+    `position-cursor` (the `next` of an earlier response of the same list), `https-url` (a URL that the platform may call: `https://`, or `http://` if the operator \
     allows it; a valid URI without user info and fragment; not a forbidden address).";
 
 fn operation(action: &Action, audience: Audience) -> Value {
@@ -181,6 +187,16 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 "id" if path.contains("/admin/") => ("The subscription.", uuid()),
                 "id" => ("The subscriber.", uuid()),
                 "sid" => ("The subscription.", uuid()),
+                "rid" => ("The replay.", uuid()),
+                "event_id" => (
+                    "The CloudEvents `id` of the event.",
+                    object([
+                        ("type", "string".into()),
+                        ("minLength", number(1)),
+                        ("maxLength", number(256)),
+                        ("examples", Value::Array(vec!["b4ec4a4e-2b1f-4a0a-8b0e-0d8a1d0f0001".into()])),
+                    ]),
+                ),
                 "name" => ("The PIM's name.", text("shop")),
                 "prefix" if path.contains("/tokens/") => ("Prefix of the token.", text("pt_1a2b3c4d")),
                 "prefix" => ("Prefix of the key.", text("pr_1a2b3")),

@@ -20,7 +20,9 @@ const VARIABLES: [(&str, &str); 7] = [
 ];
 
 /// Defaults needed before a run's first request has created anything.
-const PARAMETERS: [(&str, &str); 5] = [
+const PARAMETERS: [(&str, &str); 7] = [
+    ("event_id", "b4ec4a4e-2b1f-4a0a-8b0e-0d8a1d0f0001"),
+    ("rid", "018e32e0-5c1e-7f4b-9a3b-2c1d0e0f0a0b"),
     ("file", "com.akeneo.pim.v1.product.created.schema.json"),
     ("reason", "destination_timeout"),
     ("token", "018e32e05c1e7f4b9a3b2c1d0e0f0a0b00112233445566778899aabbccddeeff"),
@@ -182,6 +184,10 @@ fn test(action: &Described<'_>) -> Vec<String> {
         "confirmAddress" => ", 404",
         // No client was removed.
         "admitClient" => ", 409",
+        // The sample was not sent yet.
+        "showEvent" | "showEventFate" => ", 404",
+        // It has no events, and may be done.
+        "cancelReplay" => ", 409",
         // In a run of all requests, its owner has deleted it before.
         "suspendAnySubscription" => ", 404, 409",
         _ => "",
@@ -195,6 +201,7 @@ fn test(action: &Described<'_>) -> Vec<String> {
     let kept = match action.id() {
         "createSubscriber" => Some(("id", "id")),
         "createSubscription" => Some(("sid", "id")),
+        "startReplay" => Some(("rid", "id")),
         "addPim" => Some(("pimName", "name")),
         "addKey" => Some(("prefix", "prefix")),
         "addToken" => Some(("tokenPrefix", "prefix")),
@@ -202,7 +209,7 @@ fn test(action: &Described<'_>) -> Vec<String> {
     };
     if let Some((variable, member)) = kept {
         lines.push(format!(
-            "if (pm.response.code === 201) pm.collectionVariables.set('{variable}', pm.response.json().{member});"
+            "if (pm.response.code < 300) pm.collectionVariables.set('{variable}', pm.response.json().{member});"
         ));
     }
     lines

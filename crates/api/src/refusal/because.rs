@@ -82,6 +82,10 @@ codes! {
     BODY_TIMEOUT = REQUEST_TIMEOUT "body_timeout", "The body did not arrive in time. Check the client and any proxies.";
     ALREADY_SUSPENDED = CONFLICT "already_suspended", "Only an active subscription can be suspended.";
     NOT_SUSPENDED = CONFLICT "not_suspended", "Only a suspended subscription can be resumed.";
+    NOT_ACTIVE = CONFLICT "not_active", "Only an active subscription can replay events: resume it first.";
+    REPLAY_RUNNING = CONFLICT "replay_running",
+        "A subscription has one replay at a time: wait for its end, or cancel it.";
+    REPLAY_ENDED = CONFLICT "replay_ended", "Only a running replay can be cancelled.";
     SUBSCRIBER_REVOKED = CONFLICT "subscriber_revoked",
         "The connection or app was removed from the PIM. Revocation is permanent: create a new subscriber.";
     SUBSCRIPTION_REVOKED = CONFLICT "subscription_revoked",

@@ -96,7 +96,7 @@ async fn requests_as_such() {
     t.check("DELETE", subscribers, Body::None, (405, "method_not_allowed", "", "Allow")).await;
     t.check("PUT", "{subscription}", Body::None, (405, "method_not_allowed", "", "Allow")).await;
     t.check("GET", "{subscription}/resume", Body::None, (405, "method_not_allowed", "", "Allow")).await;
-    t.check("GET", "/api/v1/events", Body::None, (405, "method_not_allowed", "", "Allow")).await;
+    t.check("PUT", "/api/v1/events", Body::None, (405, "method_not_allowed", "", "Allow")).await;
     t.check("POST", subscribers, Body::None, (400, "malformed_json", "", "")).await;
     t.check("POST", subscribers, json("{"), (400, "malformed_json", "", "line 1")).await;
     t.check("POST", subscribers, json("{\"name\":\"a\",}"), (400, "malformed_json", "", "")).await;

@@ -39,7 +39,7 @@ async fn head_is_get_without_a_body_and_options_is_405() {
     assert_eq!(head.headers["content-length"], get.headers["content-length"]);
     for (path, allow) in [
         ("/api/v1/subscribers", "GET,HEAD,POST"),
-        ("/api/v1/events", "POST"),
+        ("/api/v1/events", "GET,HEAD,POST"),
         ("/api/v1/subscribers/x/subscriptions/y", "GET,HEAD,PATCH,DELETE"),
         ("/api/v1/logs", "GET,HEAD"),
         ("/health/live", "GET,HEAD"),

@@ -5,20 +5,24 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use api::{Api, Counters, LaneStatuses, Parts, PimGateway, Readiness, Settings, Verdict};
+use api::{Api, Counters, Deliveries, LaneStatuses, Parts, PimGateway, Readiness, Settings, Tested, Tester, Verdict};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
+use domain::attempt::{AttemptOutcome, PastAttempt, PastAttempts};
 use domain::event_type::EventTypes;
+use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
 use domain::pim::{Origin, Pim, Probe, SourceKey, StaticToken, TokenCheck};
 use domain::subscriber::Owner;
-use domain::{ClientId, Clock, PimId, Secret, SubscriptionId, Timestamp, testing};
+use domain::subscription::Subscription;
+use domain::{ClientId, Clock, LoggedEvent, PimId, Position, Secret, SubscriptionId, Timestamp, testing};
 use intake::Bridge;
 use serde_json::{Value, json};
 use store::memory::{MemorySettings, MemoryStore};
-use store::{EventLog, Outbox, Pims, Shard, Shards};
+use store::{EventLog, Outbox, Pims, Shard, Shards, Tenure};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -62,6 +66,46 @@ pub(crate) struct Engine {
     pub(crate) lanes: Mutex<HashMap<SubscriptionId, LaneStatus>>,
     pub(crate) broken: Mutex<Option<String>>,
     pub(crate) lacks: Mutex<Vec<Lack>>,
+    pub(crate) whereabouts: Mutex<HashMap<Position, Whereabouts>>,
+    pub(crate) counts: Mutex<Vec<OutcomeCounts>>,
+    pub(crate) attempts: Mutex<Vec<PastAttempt>>,
+    /// Attempts made for test events, and the outcome of the next one.
+    pub(crate) tested: Mutex<Vec<(Subscription, LoggedEvent)>>,
+    pub(crate) outcome: Mutex<Option<Tested>>,
+}
+
+#[async_trait]
+impl Deliveries for Engine {
+    async fn whereabouts(&self, _: SubscriptionId, position: Position) -> Option<Whereabouts> {
+        self.whereabouts.lock().unwrap().get(&position).cloned()
+    }
+
+    async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
+        self.counts.lock().unwrap().clone()
+    }
+
+    async fn attempts(&self, _: SubscriptionId) -> PastAttempts {
+        PastAttempts { since: Timestamp::EPOCH, attempts: self.attempts.lock().unwrap().clone() }
+    }
+}
+
+#[async_trait]
+impl Tester for Engine {
+    async fn attempt(&self, subscription: Subscription, event: LoggedEvent) -> Option<Tested> {
+        let attempt = PastAttempt {
+            event_id: event.event.id().to_owned(),
+            event_type: event.event.event_type().to_owned(),
+            started_at: event.accepted_at,
+            duration: Duration::from_millis(12),
+            outcome: AttemptOutcome::Delivered,
+            error_reason: None,
+            status: Some(200),
+            body: None,
+            replay: None,
+        };
+        self.tested.lock().unwrap().push((subscription, event));
+        Some(self.outcome.lock().unwrap().take().unwrap_or(Tested { attempt, message: None }))
+    }
 }
 
 #[async_trait]
@@ -93,6 +137,7 @@ pub(crate) struct World {
     pub(crate) pim: Pim,
     pub(crate) stop: Mutex<Option<oneshot::Sender<()>>>,
     pub(crate) server: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    pub(crate) tenure: Tenure,
 }
 
 /// A client of the first PIM with its own static token `<client>-token`.
@@ -167,6 +212,8 @@ impl World {
             store: staged.clone(),
             gateway: gateway.clone(),
             lanes: engine.clone(),
+            deliveries: engine.clone(),
+            tester: engine.clone(),
             readiness: engine.clone(),
             event_types: Arc::new(EventTypes::new()),
             settings,
@@ -177,8 +224,8 @@ impl World {
             metrics: None,
         }));
         let in_effect = store.clone();
+        let tenure = store.take(Shard::FIRST).await.unwrap();
         tokio::spawn(async move {
-            let tenure = in_effect.take(Shard::FIRST).await.unwrap();
             let mut committed = in_effect.committed(Shard::FIRST);
             loop {
                 let version = *committed.borrow_and_update();
@@ -206,6 +253,7 @@ impl World {
             pim: shop,
             stop: Mutex::new(Some(stop)),
             server: Mutex::new(Some(server)),
+            tenure,
         }
     }
 
@@ -261,6 +309,26 @@ impl World {
         let path = format!("{subscriber}/subscriptions");
         let made = self.call("POST", &path).json(&new_subscription()).send().await.expect(201);
         format!("{path}/{}", made["id"].as_str().unwrap())
+    }
+
+    /// Creates a subscription of a client to these types, with further fields; returns its path.
+    pub(crate) async fn subscription_to(&self, client: &str, types: &[&str], more: Value) -> String {
+        let path = format!("{}/subscriptions", self.subscriber_of(client).await);
+        let mut body = new_subscription();
+        body["events"] = types.iter().map(|name| format!("com.akeneo.pim.v1.{name}")).collect();
+        for (name, value) in more.as_object().into_iter().flatten() {
+            body[name] = value.clone();
+        }
+        let made = self.call_as(client, "POST", &path).json(&body).send().await.expect(201);
+        format!("{path}/{}", made["id"].as_str().unwrap())
+    }
+
+    /// Sends an event of a type; its entity is a product with this identifier.
+    pub(crate) async fn sends(&self, id: &str, of_type: &str) {
+        let mut event = event(id);
+        event["type"] = json!(format!("com.akeneo.pim.v1.{of_type}"));
+        event["data"]["product"]["identifier"] = json!("sku");
+        self.produce(event).await.expect(202);
     }
 
     /// Operations in the log of a client, oldest first.

@@ -10,13 +10,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use domain::attempt::AttemptOutcome;
 use domain::destination::Destination;
 use domain::log_entry::{Action, LogBody, LogOrder, LogQuery};
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::subscription::{Selection, Subscription, SubscriptionStatus};
 use domain::testing::{self, UPDATED};
 use domain::{Clock, Event, EventType, PimId, Position, SubscriptionId};
-use engine::attempts::AttemptOutcome;
 use engine::{Engine, Settings};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;

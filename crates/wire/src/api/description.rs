@@ -1,15 +1,17 @@
 //! The bodies of the API as JSON Schemas (2020-12), derived from the tables used for reading and writing them.
 
 use domain::Secret;
+use domain::attempt::AttemptOutcome;
 use domain::destination::{CustomHeaders, DestinationType};
 use domain::event_type::EventType;
+use domain::fate::Fate;
 use domain::log_entry::Action;
 use domain::outcome::ErrorReason;
 
 use super::answer::object;
 use super::destination::Config;
 use super::shape::{Field, Form, InAnswers, Object, Sent, Shape};
-use super::{Rules, admin, log_page, subscriber, subscription};
+use super::{Rules, admin, attempts, fate, kept, log_page, replay, subscriber, subscription, test_event};
 use crate::json::{Number, Value, parse};
 
 /// The described body of a resource.
@@ -44,6 +46,14 @@ pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
     put("EventType", event_type(rules));
     put("Filter", shaped_text(&subscription::FILTER));
     let actions = names_of(&Action::ALL.map(Action::as_str)).to_canonical();
+    let fates = names_of(&Fate::ALL.map(Fate::as_str)).to_canonical();
+    let outcomes = names_of(&AttemptOutcome::ALL.map(AttemptOutcome::as_str)).to_canonical();
+    for (name, schema) in [kept::SCHEMAS, fate::SCHEMAS, attempts::SCHEMAS, replay::SCHEMAS].concat() {
+        let schema = schema.replace("FATES", &fates).replace("OUTCOMES", &outcomes);
+        put(name, parse(schema.as_bytes()).unwrap_or(Value::Null));
+    }
+    put("NewReplay", whole(&replay::FIELDS, Body::New));
+    put("TestEvent", whole(&test_event::FIELDS, Body::New));
     for (name, schema) in log_page::SCHEMAS {
         let schema = schema.replace("COMMON", log_page::COMMON).replace("ERROR,", &format!("{},", log_page::ERROR));
         put(name, parse(schema.replace("ACTIONS", &actions).as_bytes()).unwrap_or(Value::Null));
@@ -197,8 +207,30 @@ fn shaped(shape: &Shape, body: Body) -> Value {
             ("minItems", number(1)),
             ("uniqueItems", true.into()),
         ]),
+        Shape::EventType => reference("EventType"),
         Shape::Texts => object([("type", "array".into()), ("items", object([("type", "string".into())]))]),
         Shape::Truth => object([("type", "boolean".into())]),
+        Shape::Number(least) => {
+            object([("type", "number".into()), ("minimum", parse(least.as_bytes()).unwrap_or(Value::Null))])
+        }
+        Shape::TextList(form, most) => object([
+            ("type", "array".into()),
+            ("items", shaped_text(form)),
+            ("minItems", number(1)),
+            ("maxItems", number(*most)),
+            ("uniqueItems", true.into()),
+        ]),
+        Shape::NameOrNames(names) => {
+            let name = object([("type", "string".into()), ("enum", names_of(names))]);
+            let list = [
+                ("type", "array".into()),
+                ("items", name.clone()),
+                ("minItems", number(1)),
+                ("uniqueItems", true.into()),
+            ];
+            object([("oneOf", Value::Array(vec![name, object(list)]))])
+        }
+        Shape::Data => object([("type", "object".into())]),
         Shape::Secret(form) if answer => {
             // If empty is valid, `null` is read as empty.
             let none = form.length.is_some_and(|(shortest, _)| shortest == 0).then(|| Value::from(""));
@@ -302,6 +334,7 @@ fn or_null(schema: Value) -> Value {
         match (name.as_str(), &mut *value) {
             ("type", Value::String(_)) => *value = Value::Array(vec![value.clone(), "null".into()]),
             ("enum", Value::Array(names)) => names.push(Value::Null),
+            ("oneOf", Value::Array(alternatives)) => alternatives.push(object([("type", "null".into())])),
             _ => {}
         }
     }

@@ -2,9 +2,8 @@
 
 use domain::id::{SubscriberId, SubscriptionId};
 use domain::log_entry::{Action, LogBody, LogOrder, LogQuery, LogType};
-use domain::time::Timestamp;
 
-use super::query::{Kind, Parameter, Query};
+use super::query::{INSTANT, Kind, Parameter, Query, parameter};
 use super::shape::Form;
 use crate::fault::Fault;
 
@@ -58,14 +57,6 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter("end_time", Kind::Text(INSTANT), "Only entries before this time."),
 ];
 
-/// An RFC 3339 time.
-const INSTANT: Form =
-    Form::of_format("date-time").examples(&["2026-11-02T08:00:00Z", "2026-11-02T08:00:00.123456+01:00"]);
-
-const fn parameter(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
-    Parameter { name, kind, about }
-}
-
 /// A caller's request for log entries.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogRequest {
@@ -106,14 +97,7 @@ fn read(query: &mut Query<'_>) -> LogRequest {
         let snake_case = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         ((1..=64).contains(&text.len()) && snake_case).then(|| text.to_owned())
     });
-    let time = "an RFC 3339 time such as 2026-11-02T08:00:00Z (a + must be written as %2B)";
-    let start_time = query.value("start_time", time, instant);
-    let end_time = query.value("end_time", time, instant);
-    if let (Some(start), Some(end)) = (start_time, end_time)
-        && end < start
-    {
-        query.fault("end_time", "is before start_time");
-    }
+    let (start_time, end_time) = query.time_span();
     let page = if cursor.is_some() { None } else { Some(page.unwrap_or(1)) };
     LogRequest {
         query: LogQuery {
@@ -131,17 +115,6 @@ fn read(query: &mut Query<'_>) -> LogRequest {
         },
         page,
     }
-}
-
-/// An instant with a date, a time and an offset.
-fn instant(text: &str) -> Option<Timestamp> {
-    // RFC 3339 demands a complete offset, unlike jiff (`+01`), and allows no spaces or brackets.
-    let offset = text.ends_with(['Z', 'z']) || {
-        let tail = text.len().checked_sub(6).and_then(|start| text.get(start..)).unwrap_or_default();
-        tail.starts_with(['+', '-']) && tail.as_bytes().get(3) == Some(&b':')
-    };
-    let date_and_time = text.as_bytes().get(10).is_some_and(|byte| matches!(byte, b'T' | b't'));
-    (offset && date_and_time).then(|| Timestamp::parse(text)).flatten()
 }
 
 /// An opaque position between two entries: the reading order, and the id of the last entry read.

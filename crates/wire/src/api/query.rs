@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use domain::nearest::nearest;
+use domain::time::Timestamp;
 
 use super::answer::object;
 use super::description::{number, shaped_text};
@@ -17,6 +18,14 @@ pub struct Parameter {
     pub(super) kind: Kind,
     pub(super) about: &'static str,
 }
+
+pub(super) const fn parameter(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
+    Parameter { name, kind, about }
+}
+
+/// An RFC 3339 time.
+pub(super) const INSTANT: Form =
+    Form::of_format("date-time").examples(&["2026-11-02T08:00:00Z", "2026-11-02T08:00:00.123456+01:00"]);
 
 /// Kind of a parameter's value.
 pub(super) enum Kind {
@@ -119,6 +128,28 @@ impl<'q> Query<'q> {
         self.given(name).map(str::to_owned)
     }
 
+    /// A text of the parameter's length.
+    pub(super) fn bounded_text(&mut self, name: &'static str) -> Option<String> {
+        let known = self.table.iter().find(|known| known.name == name).map(|known| &known.kind);
+        let Some(Kind::Text(Form { length: Some((least, most)), .. })) = known else { return self.text(name) };
+        self.value(name, &format!("{least} to {most} characters"), |text| {
+            (*least..=*most).contains(&text.chars().count()).then(|| text.to_owned())
+        })
+    }
+
+    /// The parameters `start_time` (inclusive) and `end_time` (exclusive).
+    pub(super) fn time_span(&mut self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let time = "an RFC 3339 time such as 2026-11-02T08:00:00Z (a + must be written as %2B)";
+        let start_time = self.value("start_time", time, instant);
+        let end_time = self.value("end_time", time, instant);
+        if let (Some(start), Some(end)) = (start_time, end_time)
+            && end < start
+        {
+            self.fault("end_time", "is before start_time");
+        }
+        (start_time, end_time)
+    }
+
     /// A whole number within the parameter's bounds.
     pub(super) fn number(&mut self, name: &'static str) -> Option<u64> {
         let bounds = self.table.iter().find(|known| known.name == name).map(|known| &known.kind);
@@ -139,6 +170,17 @@ impl<'q> Query<'q> {
         }
         found
     }
+}
+
+/// An instant with a date, a time and an offset.
+pub(super) fn instant(text: &str) -> Option<Timestamp> {
+    // RFC 3339 demands a complete offset, unlike jiff (`+01`), and allows no spaces or brackets.
+    let offset = text.ends_with(['Z', 'z']) || {
+        let tail = text.len().checked_sub(6).and_then(|start| text.get(start..)).unwrap_or_default();
+        tail.starts_with(['+', '-']) && tail.as_bytes().get(3) == Some(&b':')
+    };
+    let date_and_time = text.as_bytes().get(10).is_some_and(|byte| matches!(byte, b'T' | b't'));
+    (offset && date_and_time).then(|| Timestamp::parse(text)).flatten()
 }
 
 /// A whole number in digits only: no sign, no spaces.

@@ -1,13 +1,17 @@
 //! Reads a JSON object field by field and gathers all faults, so that a resource's file reads like the contract's table
 //! of its fields.
 
+use std::collections::HashSet;
+
 use domain::Secret;
+use domain::nearest::nearest;
+use domain::time::Timestamp;
 
 use super::faults::Faults;
+use super::query::instant;
 use super::shape::{Field, Object, Sent, Shape};
 use crate::fault::{Fault, code};
 use crate::json::Value;
-use domain::nearest::nearest;
 
 /// Runs a reading: its result if there were no faults, otherwise all faults.
 pub(super) fn read<T>(reading: impl FnOnce(&mut Faults) -> Option<T>) -> Result<T, Vec<Fault>> {
@@ -210,6 +214,102 @@ impl<'v, 'f> Reader<'v, 'f> {
             self.faults.note(|| wrong_type(&path, "true or false", value));
             false
         })
+    }
+
+    /// An optional time; `null` counts as absent.
+    pub(super) fn time(&mut self, key: &'static str) -> Option<Timestamp> {
+        let text = self.string(key)?;
+        let time = instant(text);
+        if time.is_none() {
+            let found = shortened(text);
+            let message = format!("must be an RFC 3339 time such as 2026-11-02T08:00:00Z, not `{found}`");
+            self.fault(key, code::INVALID_VALUE, message);
+        }
+        time
+    }
+
+    /// An optional number from the least one allowed for the field up to `most`; `null` counts as absent.
+    pub(super) fn number(&mut self, key: &'static str, most: f64) -> Option<f64> {
+        let value = self.optional(key)?;
+        let Some(number) = value.as_number() else {
+            let path = self.path(key);
+            self.faults.note(|| wrong_type(&path, "a number", value));
+            return None;
+        };
+        let Some(Shape::Number(least)) = self.shape(key) else { return None };
+        let within =
+            |number: &f64| number.is_finite() && least.parse().is_ok_and(|least: f64| (least..=most).contains(number));
+        let found = number.as_str().parse().ok().filter(within);
+        if found.is_none() {
+            let message = format!("must be from {least} to {most}, not {}", shortened(number.as_str()));
+            self.fault(key, code::INVALID_VALUE, message);
+        }
+        found
+    }
+
+    /// An optional name or list of names from a fixed set, without duplicates; `null` counts as absent.
+    pub(super) fn name_or_names<T: Copy>(&mut self, key: &'static str, names: &[(&'static str, T)]) -> Option<Vec<T>> {
+        let value = self.optional(key)?;
+        let single = [value.clone()];
+        let list = match value {
+            Value::String(_) => &single[..],
+            Value::Array(list) => list,
+            other => {
+                let path = self.path(key);
+                self.faults.note(|| wrong_type(&path, "a string or an array of strings", other));
+                return None;
+            }
+        };
+        if list.is_empty() {
+            self.fault(key, code::TOO_SHORT, "must not be empty");
+        }
+        let mut found = Vec::with_capacity(names.len());
+        for (index, element) in list.iter().enumerate() {
+            let place = if value.as_array().is_some() { format!("{key}[{index}]") } else { key.to_owned() };
+            let Some(text) = element.as_str() else {
+                self.fault(&place, code::WRONG_TYPE, format!("must be a string, not {}", element.type_name()));
+                continue;
+            };
+            match names.iter().find(|(name, _)| *name == text) {
+                Some(_) if list.iter().take(index).any(|other| other == element) => {
+                    self.fault(&place, code::DUPLICATE_VALUE, format!("contains `{text}` twice"));
+                }
+                Some((_, meaning)) => found.push(*meaning),
+                None => {
+                    let all: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+                    self.fault(&place, code::INVALID_VALUE, one_of(text, &all));
+                }
+            }
+        }
+        Some(found)
+    }
+
+    /// An optional list of texts of the field's form and number, without duplicates; `null` counts as absent.
+    pub(super) fn text_list(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let texts = self.texts(key)?;
+        let Some(Shape::TextList(form, most)) = self.shape(key) else { return Some(texts) };
+        if texts.is_empty() && self.faults.is_empty() {
+            self.fault(key, code::TOO_SHORT, "must not be empty");
+        }
+        if texts.len() > *most {
+            self.fault(key, code::TOO_LONG, format!("has {} elements, at most {most} are allowed", texts.len()));
+            return None;
+        }
+        let (shortest, longest) = form.length.unwrap_or((0, usize::MAX));
+        let mut seen = HashSet::new();
+        for (index, text) in texts.iter().enumerate() {
+            let characters = text.chars().count();
+            if !(shortest..=longest).contains(&characters) {
+                let message = format!("has {characters} characters; {shortest} to {longest} are allowed");
+                let code = if characters < shortest { code::TOO_SHORT } else { code::TOO_LONG };
+                self.fault(&format!("{key}[{index}]"), code, message);
+            }
+            if !seen.insert(text) {
+                let message = format!("contains `{}` twice", shortened(text));
+                self.fault(&format!("{key}[{index}]"), code::DUPLICATE_VALUE, message);
+            }
+        }
+        Some(texts)
     }
 
     /// An optional list; `null` counts as absent.

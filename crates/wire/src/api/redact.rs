@@ -3,7 +3,7 @@
 use domain::Secret;
 
 use super::shape::Shape;
-use super::{subscriber, subscription};
+use super::{replay, subscriber, subscription, test_event};
 use crate::json::Value;
 
 /// Maximum size of a rejected body (contract page 7, "Logs": 4 KiB).
@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 4096;
 const NOT_SHOWN: &str = "(not shown)";
 
 /// Any body of the API.
-const BODY: Shape = Shape::ByType(&[&subscriber::FIELDS, &subscription::FIELDS]);
+const BODY: Shape = Shape::ByType(&[&subscriber::FIELDS, &subscription::FIELDS, &replay::FIELDS, &test_event::FIELDS]);
 
 /// The body as JSON text: secrets masked, unknown fields by name only, cut at 4 KiB. Values of a wrong type are not
 /// shown either, because their meaning is unknown.
@@ -45,13 +45,20 @@ fn redacted(value: &Value, shape: &Shape) -> Value {
         (Shape::Headers, Value::Object(members)) => {
             Value::Object(members.iter().map(|(name, _)| (name.clone(), Value::from(Secret::MASK))).collect())
         }
-        (Shape::Names(_) | Shape::EventTypes | Shape::Texts, Value::Array(elements)) => {
-            Value::Array(elements.iter().map(|element| redacted(element, &Shape::Truth)).collect())
-        }
+        (
+            Shape::Names(_) | Shape::EventTypes | Shape::Texts | Shape::TextList(..) | Shape::NameOrNames(_),
+            Value::Array(elements),
+        ) => Value::Array(elements.iter().map(|element| redacted(element, &Shape::Truth)).collect()),
         (Shape::Url(_), Value::String(url)) => Value::from(without_user_info(url)),
         (Shape::Pem(_), Value::String(pem)) if pem.contains("PRIVATE KEY") => Value::from(Secret::MASK),
         (
-            Shape::Text(_) | Shape::Name(_) | Shape::Truth | Shape::Pem(_),
+            Shape::Text(_)
+            | Shape::Name(_)
+            | Shape::EventType
+            | Shape::NameOrNames(_)
+            | Shape::Truth
+            | Shape::Number(_)
+            | Shape::Pem(_),
             Value::String(_) | Value::Number(_) | Value::Bool(_),
         ) => value.clone(),
         _ => Value::from(NOT_SHOWN),
@@ -98,6 +105,10 @@ mod tests {
         check(
             r#"{"name":null,"contact":{"notification_webhook_secret":null}}"#,
             r#"{"name":null,"contact":{"notification_webhook_secret":null}}"#,
+        );
+        check(
+            r#"{"from":"2026-11-02T08:00:00Z","rate":0.5,"only":["given_up"],"data":{"product":{}}}"#,
+            r#"{"from":"2026-11-02T08:00:00Z","rate":0.5,"only":["given_up"],"data":"(not shown)"}"#,
         );
         check(r#""s3cret""#, r#""(not shown)""#);
     }

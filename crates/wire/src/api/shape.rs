@@ -75,10 +75,20 @@ pub(super) enum Shape {
     Names(&'static [&'static str]),
     /// A list of event types.
     EventTypes,
+    /// An event type.
+    EventType,
     /// A list of texts.
     Texts,
     /// True or false.
     Truth,
+    /// A number, at least this one.
+    Number(&'static str),
+    /// A text of this form, or a list of such texts without duplicates: from one to this many.
+    TextList(Form, usize),
+    /// A name from a fixed set, or a list of such names without duplicates.
+    NameOrNames(&'static [&'static str]),
+    /// Any object.
+    Data,
     /// A URL; any user info in it is hidden.
     Url(Form),
     /// PEM, shown unless it contains a private key by mistake.

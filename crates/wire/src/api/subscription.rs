@@ -224,7 +224,8 @@ fn events(fields: &mut Reader<'_, '_>, rules: &Rules<'_>, subscribed: &[EventTyp
     Some(events)
 }
 
-fn filter(fields: &mut Reader<'_, '_>) -> Option<Filter> {
+/// The optional `filter` of a body.
+pub(super) fn filter(fields: &mut Reader<'_, '_>) -> Option<Filter> {
     let text = fields.string("filter")?;
     Filter::parse(text).unwrap_or_else(|error| {
         fields.push(Fault::filter("filter", error));

@@ -2,7 +2,7 @@
 
 use domain::destination::DestinationType;
 use domain::event_type::{EventTypes, known};
-use wire::api::{Rules, schemas};
+use wire::api::{Rules, schemas, test_event};
 use wire::cloudevents;
 use wire::json::{Value, parse};
 
@@ -25,6 +25,7 @@ pub(super) fn all(settings: &Settings, event_types: &EventTypes) -> Vec<(String,
     let written = [
         SCHEMAS,
         subscriptions::status::SCHEMAS,
+        test_event::SCHEMAS,
         filters::SCHEMAS,
         event_types::SCHEMAS,
         spec::SCHEMAS,

@@ -1,6 +1,6 @@
 //! Valid and invalid log queries.
 
-use domain::LogId;
+use domain::{LogId, Timestamp};
 
 use super::*;
 

@@ -1,0 +1,130 @@
+//! Kept events as far as a caller may see them.
+//!
+//! An event is visible if one of the caller's subscriptions, neither deleted nor revoked, existed and included its type
+//! when it was accepted (contract page 8). All others are 404, whether they exist or not.
+
+pub(crate) mod list;
+pub(crate) mod show;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use domain::subscriber::Owner;
+use domain::{LoggedEvent, Position};
+use store::{History, KeptQuery, StoreError};
+
+use crate::Api;
+use crate::refusal::Refusal;
+
+/// Maximum number of reads for one page; each is bounded by the store. The page then ends early.
+const MOST_READS: usize = 16;
+
+/// What a caller may see.
+pub(crate) struct Sight {
+    owner: Owner,
+    histories: Vec<History>,
+}
+
+/// A visible event.
+pub(crate) struct Seen {
+    /// The event.
+    pub(crate) logged: Arc<LoggedEvent>,
+    /// Whether one of the caller's subscriptions gets `data.product.identifier`.
+    pub(crate) with_identifier: bool,
+}
+
+/// Visible events, newest first, and the exclusive end of the positions of the next page.
+pub(crate) struct Found {
+    pub(crate) events: Vec<Seen>,
+    pub(crate) next: Option<Position>,
+}
+
+impl Sight {
+    /// The current sight of an owner.
+    pub(crate) async fn of(api: &Api, owner: &Owner) -> Result<Sight, StoreError> {
+        Ok(Sight { owner: owner.clone(), histories: api.store().histories(owner).await? })
+    }
+
+    /// The event if it is visible.
+    fn see(&self, logged: Arc<LoggedEvent>) -> Option<Seen> {
+        let of_type = logged.event.event_type();
+        let mut eras = self
+            .histories
+            .iter()
+            .filter_map(|history| history.at(logged.position))
+            .filter(|era| era.selection.events.iter().any(|subscribed| subscribed.as_str() == of_type))
+            .peekable();
+        eras.peek()?;
+        let with_identifier = eras.any(|era| era.send_product_identifier);
+        Some(Seen { logged, with_identifier })
+    }
+
+    /// All types that a subscription includes or included, or the one asked for if it is among them.
+    fn types(&self, wanted: Option<&str>) -> Vec<String> {
+        let eras = self.histories.iter().flat_map(|history| &history.eras);
+        let types: BTreeSet<&str> = eras.flat_map(|era| era.selection.events.iter().map(|one| one.as_str())).collect();
+        types.into_iter().filter(|one| wanted.is_none_or(|wanted| wanted == *one)).map(str::to_owned).collect()
+    }
+
+    /// A page of visible events of this type, or of any.
+    pub(crate) async fn find(
+        &self,
+        api: &Api,
+        of_type: Option<&str>,
+        mut query: KeptQuery,
+    ) -> Result<Found, StoreError> {
+        query.types = self.types(of_type);
+        let mut found = Found { events: Vec::new(), next: None };
+        if query.types.is_empty() {
+            return Ok(found);
+        }
+        let wanted = query.limit;
+        for _ in 0..MOST_READS {
+            let page = api.store().find(self.owner.pim, &query).await?;
+            found.events.extend(page.events.into_iter().filter_map(|logged| self.see(logged)));
+            found.next = page.next;
+            query.before = page.next;
+            query.limit = wanted.saturating_sub(found.events.len());
+            if page.next.is_none() || query.limit == 0 {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The newest visible event with this id.
+    pub(crate) async fn newest(&self, api: &Api, id: &str) -> Result<Seen, Refusal> {
+        let mut query = KeptQuery { ids: vec![id.to_owned()], limit: 1, ..KeptQuery::default() };
+        loop {
+            let Found { events, next } = self.find(api, None, query.clone()).await?;
+            match (events.into_iter().next(), next) {
+                (Some(seen), _) => return Ok(seen),
+                (None, Some(next)) => query.before = Some(next),
+                (None, None) => return Err(Refusal::not_found("event")),
+            }
+        }
+    }
+
+    /// Positions of the newest visible event with each of these ids, ascending; others are left out.
+    pub(crate) async fn positions(&self, api: &Api, ids: &[String]) -> Result<Vec<Position>, StoreError> {
+        let mut missing: BTreeSet<String> = ids.iter().cloned().collect();
+        let mut positions = Vec::with_capacity(ids.len());
+        let mut before = None;
+        while !missing.is_empty() {
+            let ids = missing.iter().cloned().collect();
+            let query = KeptQuery { ids, before, limit: missing.len(), ..KeptQuery::default() };
+            let Found { events, next } = self.find(api, None, query).await?;
+            for Seen { logged, .. } in events {
+                if missing.remove(logged.event.id()) {
+                    positions.push(logged.position);
+                }
+            }
+            before = next;
+            if next.is_none() {
+                break;
+            }
+        }
+        positions.sort_unstable();
+        Ok(positions)
+    }
+}
