@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, client, completions, config, demo, emit, filter, health, listen, man, openapi, pim, reseal, serve,
+    backup, client, completions, config, demo, emit, events, filter, health, listen, man, openapi, pim, replay, reseal,
+    serve, test,
 };
 
 /// Ingests a PIM's events and delivers them to subscribers: filtered, signed and rate-limited
@@ -35,6 +36,9 @@ pub(crate) enum Command {
     Client(client::ClientArgs),
     Listen(listen::ListenArgs),
     Emit(emit::EmitArgs),
+    Events(events::EventsArgs),
+    Replay(replay::ReplayArgs),
+    Test(test::TestArgs),
     Filter(filter::FilterArgs),
     Backup(backup::BackupArgs),
     Reseal(reseal::ResealArgs),

@@ -1,19 +1,23 @@
 //! The commands, one file each.
 
+mod account;
 pub(crate) mod backup;
 pub(crate) mod client;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod emit;
+pub(crate) mod events;
 pub(crate) mod filter;
 pub(crate) mod health;
 pub(crate) mod listen;
 pub(crate) mod man;
 pub(crate) mod openapi;
 pub(crate) mod pim;
+pub(crate) mod replay;
 pub(crate) mod reseal;
 pub(crate) mod serve;
+pub(crate) mod test;
 
 use clap::CommandFactory;
 
@@ -29,6 +33,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Client(args) => client::run(&args),
         Command::Listen(args) => listen::run(args),
         Command::Emit(args) => emit::run(args),
+        Command::Events(args) => events::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Test(args) => test::run(&args),
         Command::Filter(args) => filter::run(args),
         Command::Backup(args) => backup::run(&args),
         Command::Reseal(args) => reseal::run(&args),

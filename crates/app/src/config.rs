@@ -13,7 +13,7 @@ mod reference_page;
 mod setting;
 pub(crate) mod settings;
 mod typed;
-mod units;
+pub(crate) mod units;
 pub(crate) mod value;
 
 pub(crate) use fault::Refused;

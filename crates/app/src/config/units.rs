@@ -17,7 +17,7 @@ const SIZE_UNITS: [(&str, u64); 8] = [
 
 /// Parses a sum of whole numbers with units, `1h30m` or `500 ms`. `None` for anything else, including a bare number,
 /// whose unit would be a guess.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut millis: u64 = 0;
     while !rest.is_empty() {

@@ -25,6 +25,9 @@ fn help_explains_every_command() {
         "emit",
         "pim",
         "client",
+        "events",
+        "replay",
+        "test",
         "filter",
         "config",
         "backup",
@@ -37,9 +40,22 @@ fn help_explains_every_command() {
         check(&["--help"], 0, &format!("  {command} "));
         check(&[command, "--help"], 0, "Usage: postrider");
     }
-    for command in
-        ["serve", "listen", "emit", "pim", "client", "config", "backup", "reseal", "health", "openapi", "completions"]
-    {
+    for command in [
+        "serve",
+        "listen",
+        "emit",
+        "pim",
+        "client",
+        "events",
+        "replay",
+        "test",
+        "config",
+        "backup",
+        "reseal",
+        "health",
+        "openapi",
+        "completions",
+    ] {
         check(&[command, "--help"], 0, "Examples:");
     }
     check(&["serve", "--help"], 0, "POSTRIDER_DELIVERY_RATE_FIRST");
@@ -48,7 +64,7 @@ fn help_explains_every_command() {
 #[test]
 fn wrong_command_lines_end_with_2() {
     check(&[], 2, "Usage: postrider <COMMAND>");
-    check(&["sevre"], 2, "tip: a similar subcommand exists: 'serve'");
+    check(&["sevre"], 2, "tip: some similar subcommands exist: 'events', 'serve'");
     check(&["serve", "--lisen", "x"], 2, "--listen");
     check(&["emit", "--type", "product.created"], 2, "--key <KEY>");
     check(&["emit", "--type", "product.creatd", "--print"], 2, "did you mean \"com.akeneo.pim.v1.product.created\"?");
