@@ -13,17 +13,29 @@ use tokio::net::TcpStream;
 /// Longer waits are pointless: the platform was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A caller: URL of the PIM, token, client id.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller(pub(crate) &'static str, pub(crate) &'static str, pub(crate) &'static str);
+
+/// The test's client.
+pub(crate) const APP: Caller = Caller("https://pim.example.com", "token", "app");
+
 /// A connection to a platform.
-pub(crate) struct Client(SendRequest<Full<Bytes>>, String);
+pub(crate) struct Client(SendRequest<Full<Bytes>>, String, Caller);
 
 impl Client {
-    /// Connects.
+    /// Connects as the test's client.
     pub(crate) async fn connect(address: &str) -> Result<Client, String> {
+        Client::connect_as(APP, address).await
+    }
+
+    /// Connects as another one.
+    pub(crate) async fn connect_as(caller: Caller, address: &str) -> Result<Client, String> {
         let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         tokio::spawn(connection);
-        Ok(Client(sender, address.to_owned()))
+        Ok(Client(sender, address.to_owned(), caller))
     }
 
     /// Makes a request as the test's client and producer.
@@ -40,9 +52,9 @@ impl Client {
             .header("host", &self.1)
             .header("content-type", media_type)
             .header("authorization", "Bearer a-key-for-the-tests")
-            .header("x-pim-url", "https://pim.example.com")
-            .header("x-pim-token", "token")
-            .header("x-pim-client-id", "app")
+            .header("x-pim-url", self.2.0)
+            .header("x-pim-token", self.2.1)
+            .header("x-pim-client-id", self.2.2)
             .body(Full::new(body.into()))
             .unwrap();
         let exchange = async {
@@ -69,6 +81,13 @@ impl Client {
         let (status, answer) = self.call(Method::GET, path, "application/json", "").await.unwrap();
         assert_eq!(status, StatusCode::OK, "{path}: {}", String::from_utf8_lossy(&answer));
         serde_json::from_slice(&answer).unwrap()
+    }
+
+    /// Status and body of a response.
+    pub(crate) async fn ask(&mut self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let (status, answer) = self.call(method, path, "application/json", body).await.unwrap();
+        (status.as_u16(), serde_json::from_slice(&answer).unwrap_or_default())
     }
 
     /// Requests an action (`…/suspend`, `…/resume`): whether it was done, else the rejection; an error without a
