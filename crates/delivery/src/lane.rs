@@ -50,6 +50,8 @@ pub use save::{FailureNote, LaneState};
 pub use trouble::Silence;
 pub(crate) use trouble::pause;
 
+pub use crate::window::Counts;
+
 /// Whether a lane sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
@@ -109,6 +111,8 @@ pub struct Lane {
     trouble: Option<trouble::Trouble>,
     /// Earliest time at which silence may lead to a suspension.
     suspends_from: Timestamp,
+    /// Time of the last warning about the success rate since the last resume.
+    warned_at: Option<Timestamp>,
     /// Time at which the success rate is judged even if nothing happens.
     judge_at: Option<Timestamp>,
     /// Events settled ahead of the cursor: those that a topic accepted from a partly rejected batch. At most one batch.
@@ -158,6 +162,7 @@ impl Lane {
             unfed: None,
             trouble: None,
             suspends_from: Timestamp::EPOCH,
+            warned_at: None,
             judge_at: None,
             ahead: BTreeSet::new(),
             expired_before: Position(0),
@@ -214,6 +219,7 @@ impl Lane {
         lane.now = now;
         if let Some(memory) = memory {
             lane.ahead = memory.ahead;
+            lane.warned_at = memory.warned_at.map(|at| at.min(now));
             if memory.destination == options.destination {
                 (lane.pace, lane.window) = (memory.pace, memory.window);
                 lane.backoff = memory.backoff;
@@ -278,6 +284,7 @@ impl Lane {
             }
             Input::Released => {
                 self.start_afresh();
+                self.warned_at = None;
                 self.phase = Phase::Running;
                 self.save_anew();
             }
@@ -302,6 +309,7 @@ impl Lane {
             Input::Timeout => {}
         }
         self.judge_if_due();
+        self.warn_if_failing();
         self.dispatch();
         // An unusable turn is lost.
         self.has_turn = false;

@@ -2,14 +2,16 @@
 //! a topic's rejections, so that a failing destination does not benefit from our restart; and the accepted events of a
 //! batch, so that only the rest is resent.
 //!
-//! All but the last belong to the destination they were learnt from and say nothing about another.
+//! All but the last belong to the destination they were learnt from and say nothing about another. Also the time of
+//! the last warning about the success rate.
 //!
-//! Format 4, little endian: version (1 byte), number of the destination (`u64`), rate and limit (`f32` each, limit 0 =
+//! Format 5, little endian: version (1 byte), number of the destination (`u64`), rate and limit (`f32` each, limit 0 =
 //! none), the backoff (failures `u32`, the position behind the events that were tried `u64`, 0 = no backoff), a topic
 //! that accepts nothing (microseconds since 1970 of the first failure `i64`, 0 = it does, microseconds of tries and of
 //! those at the last entry `u64` each, attempts since that entry `u32`), the number of events settled ahead of the
 //! cursor (`u32`) and their positions (`u64` each), then per minute with outcomes: minute since 1970 (`u32`),
-//! delivered, failed (`u32` each), microseconds since 1970 of its first failure (`i64`, 0 = none).
+//! delivered, failed (`u32` each), microseconds since 1970 of its first failure (`i64`, 0 = none). The last warning
+//! (microseconds since 1970, `i64`, 0 = none) precedes the minutes; format 4 lacks it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +24,10 @@ use crate::patience::Unfed;
 use crate::settings::Settings;
 use crate::window::{Bucket, Counts, Window};
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
+
+/// The format without warnings.
+const WITHOUT_WARNING: u8 = 4;
 
 /// Restored state.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub(crate) struct Memory {
     pub(crate) unfed: Option<Unfed>,
     /// Settled events ahead of the cursor.
     pub(crate) ahead: BTreeSet<Position>,
+    /// Time of the last warning.
+    pub(crate) warned_at: Option<Timestamp>,
 }
 
 /// A lane's knowledge of its destination.
@@ -45,6 +52,7 @@ pub(crate) fn write(
     destination: u64,
     (pace, window, backoff, unfed): Learnt<'_>,
     ahead: &BTreeSet<Position>,
+    warned_at: Option<Timestamp>,
     now: Now,
 ) -> Vec<u8> {
     let mut out = vec![VERSION];
@@ -61,6 +69,7 @@ pub(crate) fn write(
     for position in ahead {
         out.extend(position.0.to_le_bytes());
     }
+    out.extend(warned_at.map_or(0, |at| now.on_the_wall(at).as_micros()).to_le_bytes());
     for bucket in window.minutes(now) {
         out.extend(u32::try_from(bucket.minute).unwrap_or(0).to_le_bytes());
         out.extend(u32::try_from(bucket.counts.delivered).unwrap_or(u32::MAX).to_le_bytes());
@@ -79,7 +88,7 @@ impl Memory {
     pub(crate) fn read(memory: &[u8], settings: &Settings) -> Option<Memory> {
         let mut rest = memory;
         let [version] = take(&mut rest)?;
-        if version != VERSION {
+        if ![VERSION, WITHOUT_WARNING].contains(&version) {
             return None;
         }
         let destination = u64::from_le_bytes(take(&mut rest)?);
@@ -98,6 +107,10 @@ impl Memory {
         for _ in 0..u32::from_le_bytes(take(&mut rest)?) {
             ahead.insert(Position(u64::from_le_bytes(take(&mut rest)?)));
         }
+        let warned_at = match version {
+            VERSION => Timestamp::from_micros(i64::from_le_bytes(take(&mut rest)?)),
+            _ => Timestamp::EPOCH,
+        };
         let mut minutes = Vec::new();
         while !rest.is_empty() {
             let minute = u32::from_le_bytes(take(&mut rest)?);
@@ -116,6 +129,7 @@ impl Memory {
             backoff: (tried_before > Position(0)).then_some(backoff),
             unfed: (unfed.since > Timestamp::EPOCH).then_some(unfed),
             ahead,
+            warned_at: (warned_at > Timestamp::EPOCH).then_some(warned_at),
         })
     }
 }
@@ -145,14 +159,23 @@ mod tests {
             Unfed { since: now, tried_for: minutes(90), reported_at: minutes(61), unreported: 27, last_tried: None };
         let ahead = BTreeSet::from([Position(4), Position(7)]);
         let learnt = (&pace, &window, Some(&backoff), Some(&unfed));
-        let mut read = Memory::read(&write(7, learnt, &ahead, now.into()), &settings).unwrap();
+        let whole = write(7, learnt, &ahead, Some(now), now.into());
+        let mut read = Memory::read(&whole, &settings).unwrap();
+        assert_eq!(read.warned_at, Some(now));
         assert_eq!((read.destination, read.pace.rate(), read.pace.limit()), (7, 33.5, Some(40.25)));
         assert_eq!(read.window.counts(now), window.counts(now));
         assert_eq!(read.window.oldest_failure(now), Some(now));
         assert_eq!((read.backoff, read.unfed, read.ahead), (Some(backoff), Some(unfed), ahead));
-        let read =
-            Memory::read(&write(7, (&pace, &window, None, None), &BTreeSet::new(), now.into()), &settings).unwrap();
-        assert_eq!((read.backoff, read.unfed, read.ahead), (None, None, BTreeSet::new()));
+        let read = Memory::read(&write(7, (&pace, &window, None, None), &BTreeSet::new(), None, now.into()), &settings)
+            .unwrap();
+        assert_eq!((read.backoff, read.unfed, read.ahead, read.warned_at), (None, None, BTreeSet::new(), None));
+        // The format before differs by the warning alone.
+        let mut before = whole.clone();
+        let warned = 61 + 8 * 2;
+        before.drain(warned..warned + 8);
+        before[0] = WITHOUT_WARNING;
+        let mut read = Memory::read(&before, &settings).unwrap();
+        assert_eq!((read.warned_at, read.window.counts(now)), (None, window.counts(now)));
     }
 
     #[test]
@@ -160,11 +183,11 @@ mod tests {
         let settings = Settings::default();
         let learnt = (&Pace::new(&settings), &Window::default(), None, None);
         let now = Now::from(Timestamp::from_micros(1_700_000_000_000_000));
-        let whole = write(7, learnt, &BTreeSet::from([Position(4)]), now);
+        let whole = write(7, learnt, &BTreeSet::from([Position(4)]), None, now);
         for end in 0..whole.len() {
             assert!(Memory::read(&whole[..end], &settings).is_none(), "{end} bytes of it");
         }
-        for memory in [&[9][..], &[3; 60], &[4; 60], &[whole.as_slice(), &[0]].concat()] {
+        for memory in [&[9][..], &[3; 60], &[4; 60], &[5; 60], &[whole.as_slice(), &[0]].concat()] {
             assert!(Memory::read(memory, &settings).is_none(), "{memory:?}");
         }
     }

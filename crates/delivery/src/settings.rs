@@ -24,6 +24,10 @@ pub struct Settings {
     pub judged_from: u64,
     /// Success rate in percent below which a subscription is suspended. Contract page 4: 90.
     pub success_percent: u64,
+    /// Success rate in percent below which the owner is warned. Contract page 8: 95.
+    pub failing_percent: u64,
+    /// Minimum interval between warnings. Contract page 8: one hour.
+    pub warn_every: Duration,
     /// Minimum age of the hour's oldest failure before the success rate suspends. Contract page 4: 10 minutes.
     pub suspend_after: Duration,
     /// Time for which a topic may accept nothing before it is suspended, in hours of service with attempts. Contract
@@ -61,6 +65,8 @@ impl Default for Settings {
             undelivered_at_most: minutes(60),
             judged_from: 20,
             success_percent: 90,
+            failing_percent: 95,
+            warn_every: minutes(60),
             suspend_after: minutes(10),
             topic_patience: minutes(24 * 60),
             max_in_hand: 64,

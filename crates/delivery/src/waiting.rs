@@ -75,6 +75,12 @@ impl Waiting {
         self.events.keys().next().copied()
     }
 
+    /// Events before a position that are not in flight.
+    pub(crate) fn at_rest_before(&self, before: Position) -> Vec<Position> {
+        let old = self.events.range(..before).filter(|(_, item)| !matches!(item.place, Place::InFlight));
+        old.map(|(position, _)| *position).collect()
+    }
+
     /// First attempt of the oldest event, shortly after it was accepted.
     pub(crate) fn first_tried_at(&self) -> Option<Timestamp> {
         let (_, item) = self.events.first_key_value()?;

@@ -108,6 +108,11 @@ impl Window {
         self.sum
     }
 
+    /// Whether it never had an outcome.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
     /// Time of the last hour's oldest failure.
     pub fn oldest_failure(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.advance(minute(now));

@@ -284,6 +284,16 @@ impl fmt::Display for Why {
     }
 }
 
+impl DropReason {
+    /// Whether the lane ended with the drop. Of such drops with one end, the last record is the most precise.
+    pub fn ends_the_lane(self) -> bool {
+        match self {
+            DropReason::Suspended | DropReason::Revoked | DropReason::HoldEnded => true,
+            DropReason::Expired | DropReason::GaveWay => false,
+        }
+    }
+}
+
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

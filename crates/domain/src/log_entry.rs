@@ -166,11 +166,13 @@ pub enum Action {
     ReplayStarted,
     /// `replay_cancelled`
     ReplayCancelled,
+    /// `subscription_failing`
+    SubscriptionFailing,
 }
 
 impl Action {
     /// All actions, in the order of the contract.
-    pub const ALL: [Action; 13] = [
+    pub const ALL: [Action; 14] = [
         Action::SubscriberCreated,
         Action::SubscriberUpdated,
         Action::SubscriberDeleted,
@@ -184,6 +186,7 @@ impl Action {
         Action::SubscriptionRevoked,
         Action::ReplayStarted,
         Action::ReplayCancelled,
+        Action::SubscriptionFailing,
     ];
 
     /// Name in log entries.
@@ -202,6 +205,7 @@ impl Action {
             Action::SubscriptionRevoked => "subscription_revoked",
             Action::ReplayStarted => "replay_started",
             Action::ReplayCancelled => "replay_cancelled",
+            Action::SubscriptionFailing => "subscription_failing",
         }
     }
 }

@@ -70,6 +70,9 @@ pub enum NotificationKind {
     /// Resumed.
     #[serde(rename = "subscription.resumed")]
     Resumed,
+    /// Active, but too many of its deliveries fail. Only for contacts that want it.
+    #[serde(rename = "subscription.failing")]
+    Failing,
     /// A request to the contact to confirm its address. Never sent by webhook; not about a subscription.
     #[serde(rename = "contact.question")]
     Question,
@@ -83,6 +86,7 @@ impl NotificationKind {
             NotificationKind::SuspendedByUser => "subscription.suspended.user",
             NotificationKind::Revoked => "subscription.revoked",
             NotificationKind::Resumed => "subscription.resumed",
+            NotificationKind::Failing => "subscription.failing",
             NotificationKind::Question => "contact.question",
         }
     }
@@ -186,9 +190,13 @@ impl Held {
 }
 
 impl Outgoing {
-    /// The outgoing notifications to `subscriber` about `notification`: one per channel, due at once.
+    /// The outgoing notifications to `subscriber` about `notification`: one per channel, due at once. None if its
+    /// contact doesn't want this kind.
     pub fn to(subscriber: &Subscriber, notification: &Notification) -> Vec<Outgoing> {
         let contact = &subscriber.contact;
+        if notification.kind == NotificationKind::Failing && !contact.notify_failing {
+            return Vec::new();
+        }
         let webhook = match (contact.webhook, &contact.webhook_url, &contact.webhook_secret) {
             (true, Some(url), Some(secret)) => {
                 Some(Channel::Webhook { url: url.clone(), secret: secret.clone(), email_if_lost: !contact.email })

@@ -117,6 +117,9 @@ pub struct Contact {
     pub webhook_url: Option<String>,
     /// 16 to 256 characters.
     pub webhook_secret: Option<Secret>,
+    /// Whether it is warned of a subscription that is failing, before that is suspended.
+    #[serde(default)]
+    pub notify_failing: bool,
 }
 
 impl Contact {

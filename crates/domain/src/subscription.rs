@@ -36,8 +36,12 @@ pub struct Subscription {
     pub options: Options,
     /// Lifecycle state.
     pub status: SubscriptionStatus,
-    /// Head of the log when [`Subscription::status`] took effect.
+    /// Head of the log when [`Subscription::status`] took effect, or when a suspension began or ceased to hold events.
     pub status_since: Position,
+    /// Head of the log when its lane began: when it was created, resumed without held events, or began to hold them
+    /// during a suspension. Nothing before it concerns the lane.
+    #[serde(default)]
+    pub lane_since: Position,
     /// Number of suspensions, resumes and the like; reports from a lane of an older generation are ignored.
     pub generation: u32,
     /// Revision, incremented with each change; a change names the revision it is based on.

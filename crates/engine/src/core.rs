@@ -36,7 +36,7 @@ use lanes::Entry;
 
 pub use ids::{AttemptId, ReadId};
 pub use input::{Input, Reply};
-pub use output::{Output, Read, Suspend};
+pub use output::{Output, Read, Suspend, Warn};
 pub use replays::{ReplayChunk, ReplayRead, Wanted};
 pub(crate) use route::is_for;
 pub use store::Floors;

@@ -3,6 +3,7 @@
 //! the simulation under virtual time.
 
 mod changes;
+mod commits;
 mod input;
 mod lacks;
 mod replays;
@@ -23,7 +24,7 @@ use domain::subscription::Subscription;
 use domain::{Now, Position, ReplayId, SubscriptionId, Timestamp};
 use store::{LedgerRecord, TenureError};
 
-use crate::core::{self, Core, Output, Survey};
+use crate::core::{self, Core, Output, Survey, Suspend, Warn};
 use crate::meters::Meters;
 use crate::settings::Settings;
 
@@ -86,7 +87,8 @@ pub struct Driver {
     routing: routing::Routing,
     changes: changes::Changes,
     replays: replays::Replays,
-    suspensions: suspending::Suspensions,
+    suspensions: commits::Commits<Suspend>,
+    warnings: commits::Commits<Warn>,
     trimming: trimming::Trimming,
     lacks: lacks::Lacks,
     /// Time of the last sign of life passed to the core.
@@ -115,7 +117,8 @@ impl Driver {
             routing: routing::Routing::default(),
             changes: changes::Changes::default(),
             replays: replays::Replays::new(version),
-            suspensions: suspending::Suspensions::default(),
+            suspensions: commits::Commits::default(),
+            warnings: commits::Commits::default(),
             trimming: trimming::Trimming::new(now),
             lacks: lacks::Lacks::default(),
             heard_at: None,
@@ -161,6 +164,7 @@ impl Driver {
             }
             Input::Applied { result } => self.applied(result),
             Input::Suspended { number, result } => self.suspended(number, result),
+            Input::Warned { number, result } => self.warned(number, result),
             Input::Trimmed { result } => self.trimmed(result),
             Input::Heard { ago } => self.heard(ago),
             Input::Stop => {
@@ -196,7 +200,7 @@ impl Driver {
         let now = self.clock.steady;
         let at_once = self.more.then_some(now);
         let listen = (self.core.listens() || self.lacks.any()).then(|| now + LISTEN_EVERY);
-        let due = [at_once, self.core.poll_timeout(), listen, self.suspensions.again_at()];
+        let due = [at_once, self.core.poll_timeout(), listen, self.suspensions.again_at(), self.warnings.again_at()];
         let changes = &self.changes;
         // A stop only waits for what is in flight.
         let goes_on = match self.stop_by {
@@ -278,7 +282,8 @@ impl Driver {
             Output::Read(read) => Request::LookFor { read },
             Output::Load { id, pim, positions } => Request::Load { id, pim, positions },
             Output::Save { save } => Request::Save { save },
-            Output::Suspend(wanted) => self.suspensions.begin(wanted),
+            Output::Suspend(wanted) => Request::Suspend { number: self.suspensions.begin(wanted.clone()), wanted },
+            Output::Warn(wanted) => Request::Warn { number: self.warnings.begin(wanted.clone()), wanted },
             Output::Forget { subscription } => Request::Forget { subscription },
         }
     }
@@ -293,7 +298,10 @@ impl Driver {
         if self.core.listens() {
             self.requests.push_back(Request::Listen);
         }
-        self.requests.extend(self.suspensions.again(now));
+        let suspensions = self.suspensions.again(now);
+        self.requests.extend(suspensions.map(|(number, wanted)| Request::Suspend { number, wanted }));
+        let warnings = self.warnings.again(now);
+        self.requests.extend(warnings.map(|(number, wanted)| Request::Warn { number, wanted }));
         match self.stop_by {
             Some(by) => self.end = self.end.or(self.end_by(by)),
             None => {

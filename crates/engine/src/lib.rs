@@ -16,6 +16,7 @@ pub mod index;
 pub mod driver;
 
 pub mod suspension;
+pub mod warning;
 pub mod work;
 
 mod running;

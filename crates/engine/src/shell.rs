@@ -20,7 +20,7 @@ use crate::core::{AttemptId, Reply, Survey};
 use crate::driver::{Driver, End, Input, Request, Seen, Standing};
 use crate::meters::{Accepted, Meters};
 use crate::trace::DeliveryTracer;
-use crate::{suspension, work};
+use crate::{suspension, warning, work};
 
 /// Replies handled before the driver is polled again.
 const ANSWERS_AT_ONCE: usize = 512;
@@ -246,6 +246,12 @@ impl Shell {
                 self.begin(async move {
                     let result = suspension::suspend(&*store, tenure, &wanted, now, frequent).await;
                     Input::Suspended { number, result }
+                });
+            }
+            Request::Warn { number, wanted } => {
+                let now = self.around.clock.wall();
+                self.begin(async move {
+                    Input::Warned { number, result: warning::warn(&*store, tenure, &wanted, now).await }
                 });
             }
             Request::Trim { floors, retention } => {

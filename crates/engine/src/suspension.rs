@@ -44,7 +44,7 @@ pub async fn prepare(
 }
 
 /// Whether it is active, was not resumed since it was judged, and has the same destination.
-fn is_still(stored: &Subscription, judged: &Subscription) -> bool {
+pub(crate) fn is_still(stored: &Subscription, judged: &Subscription) -> bool {
     stored.status.is_active()
         && stored.generation == judged.generation
         && stored.destination.identity() == judged.destination.identity()

@@ -119,6 +119,7 @@ impl Text {
                 NotificationKind::SuspendedByUser => "suspended",
                 NotificationKind::Revoked => "revoked",
                 NotificationKind::Resumed => "resumed",
+                NotificationKind::Failing => "found to be failing",
                 NotificationKind::Question => "asked about",
             };
             let why = held.reason.as_deref().map(|reason| format!(": {}", cut(&one_line(reason), TEXT_AT_MOST)));
@@ -147,6 +148,11 @@ impl Text {
             NotificationKind::Question => {
                 ("Confirm your address", "The event platform asks whether you want notifications.")
             }
+            NotificationKind::Failing => (
+                "Subscription failing",
+                "Many deliveries of a subscription fail. It is still active, but the event platform suspends it when \
+                 fewer than 90 % of the deliveries of the last hour have succeeded.",
+            ),
             NotificationKind::Resumed => {
                 ("Subscription resumed", "A subscription was resumed. Events accepted from now on are delivered to it.")
             }
@@ -236,6 +242,11 @@ fn next_steps(reported: &Notification, public_url: &str) -> (Vec<String>, Option
         NotificationKind::Revoked => {
             let first = "It cannot be resumed. Once the connection or app is back in the PIM, create a new subscriber \
                          and new subscriptions.";
+            (vec![log, first.to_owned()], None)
+        }
+        NotificationKind::Failing => {
+            let first = "Fix the cause before the subscription is suspended: a suspension drops its undelivered events \
+                         unless the subscription holds them.";
             (vec![log, first.to_owned()], None)
         }
         NotificationKind::Resumed | NotificationKind::Question => (vec![log], None),
@@ -359,6 +370,8 @@ mod tests {
         check(NotificationKind::SuspendedByUser, &["by its owner", &resume], &[]);
         check(NotificationKind::Revoked, &["permanently revoked", "cannot be resumed"], &["/resume"]);
         check(NotificationKind::Resumed, &["was resumed"], &["/resume"]);
+        let failing = &["It is still active", "before the subscription is suspended"];
+        check(NotificationKind::Failing, failing, &["/resume"]);
     }
 
     #[track_caller]

@@ -80,6 +80,22 @@ pub enum Mutation {
     KeepDisprovenFailures,
     /// Suspends regardless of the age of the first failure.
     SuspendAtOnce,
+    /// Records of events given up are lost.
+    LoseGivenUp,
+    /// Records of late deliveries are lost.
+    LoseLateDelivery,
+    /// The engine's records of drops are lost.
+    LoseDropRecord,
+    /// Records of drops lack the events outside of their range.
+    DropWithoutSingles,
+    /// Records of drops never say that they are uncertain.
+    DropForCertain,
+    /// Records reach the store one save too late.
+    RecordAfterCursor,
+    /// The store writes no record of a drop with the change.
+    NoProvisionalDrop,
+    /// Eras begin one event too late.
+    ShiftEras,
     /// Suspends a topic that accepts nothing after a tenth of its time limit.
     LosePatience,
 
@@ -130,7 +146,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 59] = [
+    pub const ALL: [Mutation; 67] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
@@ -170,6 +186,14 @@ impl Mutation {
         Mutation::KeepDisprovenFailures,
         Mutation::SuspendAtOnce,
         Mutation::LosePatience,
+        Mutation::LoseGivenUp,
+        Mutation::LoseLateDelivery,
+        Mutation::LoseDropRecord,
+        Mutation::DropWithoutSingles,
+        Mutation::DropForCertain,
+        Mutation::RecordAfterCursor,
+        Mutation::NoProvisionalDrop,
+        Mutation::ShiftEras,
         Mutation::AnnounceAfterPush,
         Mutation::LoseChange,
         Mutation::TakeGapForComplete,

@@ -3,6 +3,7 @@
 
 mod batch;
 mod change;
+mod fates;
 mod outcome;
 mod recover;
 mod replay;
@@ -16,6 +17,7 @@ use domain::destination::Destination;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{LoggedEvent, Position, ReplayId, SubscriptionId, Timestamp};
 
+pub use fates::Accepted;
 pub use replay::Snapshot;
 pub use send::{Attempt, Sending};
 
@@ -67,6 +69,11 @@ pub struct Item {
     pub reported_at: u64,
     /// How often the endpoint's application accepted it.
     pub taken: u32,
+    /// Whether an attempt accepted by a receiver ended, or would have ended, as a delivery; and whether a crash may have
+    /// forgotten that.
+    pub received: bool,
+    /// See [`Item::received`].
+    pub forgotten: bool,
     /// A crash made it unsettled again.
     pub repeated: bool,
     /// It was in flight when its lane was stopped.
@@ -121,6 +128,8 @@ pub struct Lane {
     pub stored: Subscription,
     /// The version known to the engine.
     pub known: Option<Subscription>,
+    /// What each event of its PIM was for it when it was accepted.
+    pub accepted: BTreeMap<u64, Accepted>,
     /// The events owed to it, by position.
     pub items: BTreeMap<u64, Item>,
     /// It requested its suspension and has received no other instruction since.
@@ -169,8 +178,6 @@ pub struct Lane {
     /// Dropped events that may be counted beyond the mandatory ones.
     pub may_count: u64,
     ordered_from: u64,
-    /// Hold was switched on or off during the suspension.
-    toggled: bool,
     /// Dropped events reported to the owner, on stable storage.
     pub drops_reported: u64,
     /// Position of its last fresh start: the store has forgotten earlier drops.
@@ -234,6 +241,7 @@ impl Oracle {
             if stored.pim != event.pim {
                 continue;
             }
+            lane.accepted.insert(event.position.0, Accepted::of(stored, event, user));
             if !(stored.status.is_active() || keeps) {
                 lane.passed_by.push(event.position.0);
                 continue;
@@ -254,9 +262,11 @@ impl Oracle {
                 due_at: Timestamp::EPOCH,
                 reported_at: 0,
                 taken: 0,
+                received: false,
+                forgotten: false,
                 repeated: false,
                 late: false,
-                optional: keeps && lane.toggled,
+                optional: false,
                 loose: false,
             };
             lane.items.insert(event.position.0, item);

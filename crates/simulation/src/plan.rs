@@ -217,8 +217,8 @@ impl Plan {
             outages: Vec::new(),
             judges_silence: false,
             replays: Vec::new(),
-            keep: KeepBounds::NONE,
             sharing: None,
+            keep: keep_bounds(seed),
             mutation: None,
         }
     }
@@ -333,6 +333,13 @@ impl Plan {
     pub fn crashes(&self) -> bool {
         self.incidents.iter().any(|(_, incident)| matches!(incident, Incident::Crash(_) | Incident::Restart(_)))
     }
+}
+
+/// Bounds of the kept events of a world, from none at all to all of them.
+fn keep_bounds(seed: u64) -> KeepBounds {
+    let mut random = Random::new(seed, 12);
+    let hours = random.one_of(&[0, 30, 20 * 60, 10_000, 10_000, 10_000]);
+    KeepBounds { hours, bytes: random.one_of(&[8_000, 1 << 30, 1 << 30, 1 << 30]) }
 }
 
 impl SubscriptionPlan {

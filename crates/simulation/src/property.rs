@@ -33,6 +33,8 @@ pub enum Property {
     SuccessRateIsTrue,
     /// Below 90 % of at least 20 outcomes, and at 404 and 3xx, suspends; nothing else does.
     SuspendsByTheRule,
+    /// An owner is warned below 95 % of at least 20 outcomes, once an hour.
+    WarnsByTheRule,
     /// A hanging destination doesn't change others' latency.
     OthersAreNotDisturbed,
     /// No second has more attempts of one PIM to one host than the rate allows.
@@ -59,6 +61,10 @@ pub enum Property {
     StatusIsTrue,
     /// A lane's memory is bounded.
     MemoryIsBounded,
+    /// Nothing kept lacks a fate.
+    EveryFateIsKnown,
+    /// No fate contradicts what receivers got, or what the world did.
+    FatesAreTrue,
     /// Nothing that is needed is trimmed.
     NeededIsKept,
     /// Unneeded events are eventually trimmed.

@@ -4,6 +4,7 @@
 mod step;
 
 mod driver;
+mod fates;
 
 mod attempts;
 mod backend;
@@ -92,6 +93,8 @@ pub struct Totals {
     pub replayed: u64,
     /// Virtual seconds.
     pub seconds: u64,
+    /// Checked fates, in the order of [`domain::fate::Fate::ALL`].
+    pub fates: [u64; 9],
 }
 
 impl Totals {
@@ -113,6 +116,7 @@ impl Totals {
         self.replays += other.replays;
         self.replayed += other.replayed;
         self.seconds += other.seconds;
+        self.fates.iter_mut().zip(other.fates).for_each(|(fates, more)| *fates += more);
     }
 }
 
@@ -154,6 +158,8 @@ pub struct World {
     /// End of the events in the tail: they get there shortly after their acceptance.
     pushed: Position,
     pushes: Random,
+    looks: Random,
+    late_facts: fates::LateFacts,
     pending_save: Option<PendingSave>,
     failed_save: Option<PendingSave>,
     /// Choices about replays: numbers of their own, so that a world is otherwise that without them.
@@ -351,6 +357,7 @@ impl World {
             }
             if self.totals.steps.is_multiple_of(16) {
                 self.look_at_status()?;
+                self.look_at_fates()?;
             }
         }
     }

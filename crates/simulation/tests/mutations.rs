@@ -25,22 +25,22 @@ fn caught_in(plan: impl Fn(u64) -> Plan, mutation: Mutation, expected: &[Propert
 
 #[test]
 fn forgotten_saves() {
-    caught(Mutation::ForgetSave, &[NothingIsForgotten, DuplicatesAreBounded, FailuresAreReported]);
+    caught(Mutation::ForgetSave, &[NothingIsForgotten, DuplicatesAreBounded, FailuresAreReported, FatesAreTrue]);
 }
 
 #[test]
 fn cursors_past_events_in_flight() {
-    caught(Mutation::SaveCursorPastUnsettled, &[NothingIsForgotten]);
+    caught(Mutation::SaveCursorPastUnsettled, &[NothingIsForgotten, FatesAreTrue]);
 }
 
 #[test]
 fn waiting_events_that_are_not_saved() {
-    caught(Mutation::DropExceptions, &[NothingIsForgotten]);
+    caught(Mutation::DropExceptions, &[NothingIsForgotten, FatesAreTrue]);
 }
 
 #[test]
 fn settled_events_that_stay_in_the_ledger() {
-    caught(Mutation::KeepSettledExceptions, &[DuplicatesAreBounded]);
+    caught(Mutation::KeepSettledExceptions, &[DuplicatesAreBounded, FatesAreTrue]);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn events_sent_after_a_suspension() {
 
 #[test]
 fn restarts_at_an_old_cursor() {
-    caught(Mutation::ResumeAtOldCursor, &[DuplicatesAreExplained, OnlyWhatMatches, DropsAreTold]);
+    caught(Mutation::ResumeAtOldCursor, &[DuplicatesAreExplained, OnlyWhatMatches, DropsAreTold, FatesAreTrue]);
 }
 
 #[test]
@@ -90,7 +90,10 @@ fn failures_counted_twice() {
 
 #[test]
 fn events_skipped_at_fall_behind() {
-    caught(Mutation::SkipEventAtFallBehind, &[NothingIsForgotten, EveryEventEnds, TopicsStayInOrder, DropsAreTold]);
+    caught(
+        Mutation::SkipEventAtFallBehind,
+        &[NothingIsForgotten, EveryEventEnds, TopicsStayInOrder, DropsAreTold, FatesAreTrue],
+    );
 }
 
 #[test]
@@ -145,7 +148,7 @@ fn a_batch_beside_another() {
 
 #[test]
 fn a_part_taken_for_the_whole() {
-    caught(Mutation::TakePartForWhole, &[DuplicatesAreExplained, SuccessRateIsTrue, PausesAreKept]);
+    caught(Mutation::TakePartForWhole, &[DuplicatesAreExplained, SuccessRateIsTrue, PausesAreKept, FatesAreTrue]);
 }
 
 #[test]
@@ -208,17 +211,17 @@ fn a_change_lost_among_others() {
 
 #[test]
 fn a_tail_with_a_gap() {
-    caught(Mutation::TakeGapForComplete, &[EveryEventEnds, TopicsStayInOrder, NeededIsKept]);
+    caught(Mutation::TakeGapForComplete, &[EveryEventEnds, TopicsStayInOrder, NeededIsKept, FatesAreTrue]);
 }
 
 #[test]
 fn a_tail_behind_the_log() {
-    caught(Mutation::TrustTheTail, &[DropsAreTold]);
+    caught(Mutation::TrustTheTail, &[DropsAreTold, FatesAreTrue]);
 }
 
 #[test]
 fn missed_events_that_are_skipped() {
-    caught(Mutation::SkipToHead, &[EveryEventEnds, TopicsStayInOrder, NeededIsKept]);
+    caught(Mutation::SkipToHead, &[EveryEventEnds, TopicsStayInOrder, NeededIsKept, StatusIsTrue, FatesAreTrue]);
 }
 
 #[test]
@@ -299,4 +302,44 @@ fn own_trouble_blamed_on_receivers_of_replays() {
 #[test]
 fn failures_of_replays_counted_in_the_window() {
     caught_replaying(Mutation::CountReplays, &[SuccessRateIsTrue, SuspendsByTheRule]);
+}
+
+#[test]
+fn lost_records_of_events_given_up() {
+    caught(Mutation::LoseGivenUp, &[FatesAreTrue]);
+}
+
+#[test]
+fn lost_records_of_late_deliveries() {
+    caught(Mutation::LoseLateDelivery, &[FatesAreTrue]);
+}
+
+#[test]
+fn lost_records_of_drops() {
+    caught(Mutation::LoseDropRecord, &[FatesAreTrue]);
+}
+
+#[test]
+fn drops_without_what_was_in_hand() {
+    caught(Mutation::DropWithoutSingles, &[FatesAreTrue]);
+}
+
+#[test]
+fn drops_that_are_always_certain() {
+    caught(Mutation::DropForCertain, &[FatesAreTrue]);
+}
+
+#[test]
+fn records_behind_their_cursor() {
+    caught(Mutation::RecordAfterCursor, &[FatesAreTrue]);
+}
+
+#[test]
+fn drops_that_only_the_engine_records() {
+    caught_in(Plan::restless, Mutation::NoProvisionalDrop, &[FatesAreTrue]);
+}
+
+#[test]
+fn eras_that_begin_too_late() {
+    caught(Mutation::ShiftEras, &[FatesAreTrue, EveryFateIsKnown]);
 }

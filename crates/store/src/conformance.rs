@@ -101,6 +101,7 @@ macro_rules! store_conformance {
             changes::a_new_subscription_is_stamped
             changes::a_new_status_is_stamped
             changes::a_new_reason_is_no_new_status
+            changes::hold_during_a_suspension_is_stamped
             changes::a_selection_is_remembered_for_older_events
             changes::selections_that_the_lane_has_passed_go
             changes::versions_list_changed_subscriptions

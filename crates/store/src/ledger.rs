@@ -41,7 +41,7 @@ pub struct LaneSave {
 pub struct Facts {
     /// Events given up.
     pub given_up: Vec<GivenUp>,
-    /// Dropped backlogs. One with the same end as a stored one replaces it.
+    /// Dropped backlogs. One that ended its lane replaces an uncertain one with the same end and reason.
     pub dropped: Vec<DroppedBacklog>,
     /// Events delivered after they had been dropped: they were in flight.
     pub delivered_late: Vec<Position>,

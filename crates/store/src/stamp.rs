@@ -76,6 +76,7 @@ pub fn stamp(
             subscription.revision = 0;
             subscription.generation = 0;
             subscription.status_since = head;
+            subscription.lane_since = head;
             subscription.past_selections = Vec::new();
             let era = Some(Era::of(&subscription, head));
             return Ok(Stamped { subscription, lane: LaneEffect::Reset, era, dropped: None });
@@ -90,21 +91,25 @@ pub fn stamp(
     let mut lane = LaneEffect::None;
     subscription.generation = stored.generation;
     subscription.status_since = stored.status_since;
-    if discriminant(&subscription.status) != discriminant(&stored.status) {
+    subscription.lane_since = stored.lane_since;
+    let had_lane = stored.status.is_active() || stored.holds();
+    // Hold that is switched on or off during a suspension counts from then on.
+    let moved = discriminant(&subscription.status) != discriminant(&stored.status);
+    if moved || subscription.holds() != stored.holds() {
         subscription.generation = stored.generation + 1;
         subscription.status_since = head;
         lane = match subscription.status {
-            SubscriptionStatus::Active if subscription.options.hold || stored.holds() => LaneEffect::GoOn,
-            SubscriptionStatus::Active => LaneEffect::Reset,
+            SubscriptionStatus::Active if had_lane => LaneEffect::GoOn,
+            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked if had_lane => LaneEffect::Pin,
+            SubscriptionStatus::Suspended(_) if subscription.holds() => LaneEffect::Reset,
             // A lane stopped before has dropped its backlog: later events were never its own.
-            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked
-                if !stored.status.is_active() && !stored.holds() =>
-            {
-                LaneEffect::None
-            }
-            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked => LaneEffect::Pin,
+            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked => LaneEffect::None,
+            SubscriptionStatus::Active => LaneEffect::Reset,
             SubscriptionStatus::Deleted => LaneEffect::Forget,
         };
+        if lane == LaneEffect::Reset {
+            subscription.lane_since = head;
+        }
     }
     subscription.past_selections = stored.past_selections.clone();
     if subscription.selection != stored.selection {

@@ -35,6 +35,22 @@ pub fn revoke(change: &mut Change, stored: Subscription, why: &str, pim_url: &st
     notified(change, stored, SubscriptionStatus::Revoked, action, kind, Some(why.to_owned()), pim_url, now);
 }
 
+/// Warns the owner of an active subscription whose deliveries fail too often: of the last hour's, `delivered` of `all`
+/// succeeded. The subscription is not changed.
+pub fn warn(change: &mut Change, subscription: &Subscription, delivered: u64, all: u64, pim_url: &str, now: Timestamp) {
+    let consequence = if subscription.options.hold { "" } else { " and its undelivered events are dropped" };
+    let why = format!(
+        "{delivered} of {all} deliveries of the last hour succeeded, fewer than 95 %; below 90 % the subscription is \
+         suspended{consequence}"
+    );
+    let (owner, action) = (subscription.owner(), Action::SubscriptionFailing);
+    let mut entry = LogEntry::action(&owner, subscription.subscriber_id, Some(subscription.id), action, now);
+    entry.reason = Some(why.clone());
+    change.entries.push(entry);
+    let kind = NotificationKind::Failing;
+    change.notifications.push(Notification::about(subscription, kind, Some(why), pim_url, now));
+}
+
 /// Pauses an active subscription because its PIM was withdrawn, without notification: its client is locked out, and
 /// [`go_on`] continues it at its cursor.
 pub fn stand_still(change: &mut Change, stored: Subscription, now: Timestamp) {

@@ -80,6 +80,7 @@ pub(crate) async fn create(
             client_id: caller.owner.client_id.clone(),
             selection: new.selection.clone(),
             past_selections: vec![],
+            lane_since: Position::FIRST,
             destination: new.destination.clone(),
             send_product_identifier: new.send_product_identifier,
             options: new.options,

@@ -8,6 +8,7 @@ use domain::{LoggedEvent, Position};
 
 use super::Silence;
 use crate::replay;
+use crate::window::Counts;
 
 /// Identifies an attempt, so that late or repeated results have no effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -88,6 +89,8 @@ pub enum Output {
     },
     /// Load these events; respond with [`Input::Loaded`] or [`Input::LoadFailed`].
     Load(Vec<Position>),
+    /// Warn the owner: the success rate is low, but no reason for a suspension.
+    Warn(Counts),
     /// Suspend the subscription. The lane sends nothing more, whatever the result.
     Suspend(SuspensionReason),
     /// An output of the replay.

@@ -190,7 +190,7 @@ impl Lane {
             late,
             memory: with_memory.then(|| {
                 let learnt = (&self.pace, &self.window, self.backoff.as_ref(), self.unfed.as_ref());
-                crate::memory::write(self.options.destination, learnt, &self.ahead, now)
+                crate::memory::write(self.options.destination, learnt, &self.ahead, self.warned_at, now)
             }),
         }
     }

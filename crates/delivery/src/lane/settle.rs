@@ -251,6 +251,21 @@ impl Lane {
         }
     }
 
+    /// Warns the owner of a low success rate, at intervals. The window changes with each outcome and with each minute.
+    pub(super) fn warn_if_failing(&mut self) {
+        let runs = self.phase == Phase::Running && self.options.manner == Manner::OneByOne && self.trouble.is_none();
+        let every = self.settings.warn_every;
+        if !runs || self.window.is_empty() || self.warned_at.is_some_and(|at| self.now.since(at) < every) {
+            return;
+        }
+        let counts = self.window.counts(self.now);
+        if counts.is_below(self.settings.failing_percent, self.settings.judged_from) {
+            self.warned_at = Some(self.now);
+            self.unsaved.memory = true;
+            self.outputs.push_back(Output::Warn(counts));
+        }
+    }
+
     pub(super) fn suspend(&mut self, reason: SuspensionReason) {
         if self.phase == Phase::Running {
             self.phase = Phase::Halted;

@@ -132,7 +132,8 @@ impl Lane {
             self.fresh_bytes -= event.event.size();
             self.fresh.pop_front();
         }
-        while let Some(position) = self.waiting.first().filter(|position| *position < before) {
+        // Those in flight may still be delivered; the others follow once their attempt has failed.
+        for position in self.waiting.at_rest_before(before) {
             self.forget(position);
         }
         let kept = self.beyond.split_off(&before);

@@ -9,8 +9,9 @@ use domain::{Now, Position};
 use super::{Lane, Phase};
 
 impl Lane {
-    /// Where a matching event before the router's position is.
-    pub fn whereabouts(&self, position: Position, now: Now) -> Whereabouts {
+    /// Where a matching event before the router's position is. Events before `from` that don't wait concerned an earlier
+    /// lane.
+    pub fn whereabouts(&self, position: Position, from: Position, now: Now) -> Whereabouts {
         if self.flies(position) {
             return Whereabouts::InFlight;
         }
@@ -35,7 +36,7 @@ impl Lane {
             });
         }
         match self.reach() {
-            Some(reach) if reach <= position && position >= self.expired_before => Whereabouts::Waiting,
+            Some(reach) if reach.max(from).max(self.expired_before) <= position => Whereabouts::Waiting,
             _ => Whereabouts::Passed,
         }
     }

@@ -81,6 +81,8 @@ impl Bench {
                 }
                 Output::Suspend(reason) => self.suspended = Some(reason),
                 Output::Replay(output) => self.replay(output),
+                // The tests of the engine check warnings.
+                Output::Warn(_) => {}
             }
         }
     }

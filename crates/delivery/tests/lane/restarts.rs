@@ -133,7 +133,7 @@ fn waiting_events_beyond_the_cursor_survive_a_restart() {
                     let events = positions.into_iter().map(|position| event(position.0)).collect();
                     lane.handle(now, Input::Loaded { events, gone: Vec::new() });
                 }
-                Output::Read { .. } | Output::Suspend(_) | Output::Replay(_) => {}
+                Output::Read { .. } | Output::Suspend(_) | Output::Warn(_) | Output::Replay(_) => {}
             }
         }
         now = now + Duration::from_secs(1);

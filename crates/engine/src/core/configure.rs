@@ -197,7 +197,7 @@ impl Core {
             return self.appeared(subscription);
         };
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
-        let old = entry.subscription.clone();
+        let (old, stopped) = (entry.subscription.clone(), entry.lane.is_stopped());
         if subscription.revision < old.revision || *old == subscription {
             return;
         }
@@ -220,74 +220,70 @@ impl Core {
         entry.subscription = subscription.clone();
         entry.host = host_of(&subscription);
         entry.paced_with = HostOf::subscription(&subscription);
-        // A save in flight may come too late: a held lane saves all of its waiting events again.
-        entry.drop_exceptions |=
-            moved && subscription.options.hold && matches!(subscription.status, SubscriptionStatus::Suspended(_));
+        // A save in flight may come too late: a lane that goes on saves all of its waiting events again.
+        entry.drop_exceptions |= moved && (subscription.holds() || subscription.status.is_active());
         if moved {
             self.end_replay(slot);
         }
         let Some(id) = self.lane_id(slot) else { return };
         let configured = delivery::Input::Configured { options: Core::lane_options(&subscription), new_destination };
+        let lives = subscription.status.is_active() || subscription.holds();
+        // Whatever happened in between.
+        let begins = lives && (subscription.lane_since > old.lane_since || stopped);
         match subscription.status {
-            SubscriptionStatus::Active if moved => self.resumed(slot, &old),
-            SubscriptionStatus::Suspended(_) if subscription.options.hold && moved => {
+            SubscriptionStatus::Deleted => _ = self.remove(slot),
+            _ if begins => self.begins(slot),
+            SubscriptionStatus::Active if moved => {
+                let options = Core::lane_options(&subscription);
+                self.tell(id, delivery::Input::Configured { options, new_destination: false });
+                self.tell(id, delivery::Input::Released);
+            }
+            SubscriptionStatus::Suspended(_) if moved && lives => {
                 self.tell(id, delivery::Input::Held);
                 self.tell(id, configured);
             }
             SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked if moved => {
                 self.stop_and_drop(slot, old.holds());
             }
-            SubscriptionStatus::Suspended(_) if old.options.hold && !subscription.options.hold => {
-                self.stop_and_drop(slot, old.holds());
-            }
             SubscriptionStatus::Active | SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked => {
                 self.tell(id, configured);
-            }
-            SubscriptionStatus::Deleted => {
-                self.remove(slot);
             }
         }
     }
 
     fn appeared(&mut self, subscription: Subscription) {
-        match subscription.status {
-            SubscriptionStatus::Active => {
-                let from = subscription.status_since;
-                let lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
-                // The store has its cursor at the head; from there on it follows the mark.
-                let slot = self.insert(subscription, lane, from, Some(from));
-                self.mark_unsaved(slot);
-            }
-            SubscriptionStatus::Suspended(_) | SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => {
-                self.insert_stopped(subscription);
-            }
+        if subscription.status.is_active() || subscription.holds() {
+            // The store has its cursor at the head; from there on it follows the mark.
+            self.insert_new(subscription);
+        } else {
+            self.insert_stopped(subscription);
         }
     }
 
-    /// Handles a resume: with held events the same lane continues, otherwise a new one begins at the head.
-    fn resumed(&mut self, slot: usize, old: &Subscription) {
+    /// A lane begins, from its position in the log. It doesn't send yet if it holds its events.
+    fn insert_new(&mut self, subscription: Subscription) -> usize {
+        let (from, holds) = (subscription.lane_since, subscription.holds());
+        let lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
+        let slot = self.insert(subscription, lane, from, Some(from));
+        if holds && let Some(id) = self.lane_id(slot) {
+            self.tell(id, delivery::Input::Held);
+        }
+        self.mark_unsaved(slot);
+        slot
+    }
+
+    /// A new lane takes the place of one that is over.
+    fn begins(&mut self, slot: usize) {
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         let subscription = entry.subscription.clone();
-        let kept = subscription.options.hold && old.options.hold;
-        if kept {
-            entry.drop_exceptions = true;
-            let Some(id) = self.lane_id(slot) else { return };
-            let options = Core::lane_options(&subscription);
-            self.tell(id, delivery::Input::Configured { options, new_destination: false });
-            self.tell(id, delivery::Input::Released);
-            return;
-        }
         let counters = (entry.matched, entry.filtered_out, entry.delivered, entry.failed);
         let unreported = self.replace(slot);
-        let lane = Lane::new(self.delivery.clone(), Core::lane_options(&subscription));
-        let from = subscription.status_since;
-        let slot = self.insert(Subscription::clone(&subscription), lane, from, Some(from));
+        let slot = self.insert_new(Subscription::clone(&subscription));
         if let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) {
             (entry.matched, entry.filtered_out, entry.delivered, entry.failed) = counters;
         }
         self.saver.urgent |= !unreported.is_empty();
         self.saver.entries.extend(unreported.into_iter().map(|log_entry| (subscription.id, log_entry)));
-        self.mark_unsaved(slot);
     }
 
     /// Handles a suspension without hold, or a revocation: sending stops, and undelivered events are counted, logged

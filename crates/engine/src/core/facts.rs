@@ -60,7 +60,8 @@ impl Core {
         if position < entry.from {
             lanes.extend(replaced());
         }
-        let by_lanes: Vec<_> = lanes.iter().map(|entry| entry.lane.whereabouts(position, self.clock)).collect();
+        let by_lanes: Vec<_> =
+            lanes.iter().map(|entry| entry.lane.whereabouts(position, entry.from, self.clock)).collect();
         let certain =
             |at: &&Whereabouts| matches!(at, Whereabouts::InFlight | Whereabouts::GivenUp(_) | Whereabouts::Delivered);
         if let Some(at) = by_lanes.iter().find(certain) {
@@ -76,14 +77,13 @@ impl Core {
         if let Some(dropped) = entry.stopped.as_ref().filter(|dropped| dropped.contains(position)) {
             return Some(was_dropped(dropped));
         }
-        // Not routed yet. Changes before it may be unknown: a stopped lane may have been resumed.
-        if position >= self.routed {
+        // Not routed yet, and not of an earlier lane. Changes before it may be unknown: a stopped lane may have been
+        // resumed.
+        let begins = if entry.lane.is_stopped() { entry.subscription.status_since } else { entry.from };
+        if position >= self.routed.max(begins) {
             return Some(Whereabouts::Waiting);
         }
-        Some(match by_lanes.into_iter().next()? {
-            _ if position < entry.from => Whereabouts::Passed,
-            at => at,
-        })
+        by_lanes.into_iter().next()
     }
 
     /// Outcomes of a subscription that are not saved yet, by step.

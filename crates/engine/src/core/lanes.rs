@@ -13,7 +13,7 @@ use store::{Facts, ReadLimit};
 use super::Core;
 use super::host_rate::HostOf;
 use super::ids::{AttemptId, LaneId, ReadFor, ReadId};
-use super::output::{Output, Read, Suspend};
+use super::output::{Output, Read, Suspend, Warn};
 use super::replays::OfLane;
 use super::silence::Host;
 
@@ -138,6 +138,10 @@ impl Core {
                 }
                 delivery::Output::Load(positions) => {
                     Output::Load { id: ReadId(ReadFor::Lane(id)), pim: entry.subscription.pim, positions }
+                }
+                delivery::Output::Warn(counts) => {
+                    let (subscription, last) = (entry.subscription.clone(), entry.lane.last_failure().cloned());
+                    Output::Warn(Warn { subscription, counts, last })
                 }
                 delivery::Output::Suspend(reason) => {
                     let (subscription, last) = (entry.subscription.clone(), entry.lane.last_failure().cloned());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use delivery::lane::Counts;
 use domain::outcome::{Failure, SuspensionReason};
 use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position, ReplayId, SubscriptionId};
@@ -45,6 +46,8 @@ pub enum Output {
     /// Suspend a subscription unless it has changed ([`crate::suspension`]). The resulting change arrives as
     /// [`Input::Changed`](super::Input::Changed).
     Suspend(Suspend),
+    /// Warn the owner of a subscription that is failing, if it is still active ([`crate::warning`]).
+    Warn(Warn),
     /// Close the resources of a subscription's destination.
     Forget {
         /// The subscription.
@@ -72,6 +75,17 @@ pub struct Suspend {
     pub subscription: Arc<Subscription>,
     /// Reason of the suspension.
     pub reason: SuspensionReason,
+    /// The last failure, shown to the owner.
+    pub last: Option<Failure>,
+}
+
+/// A warning about a low success rate.
+#[derive(Clone, Debug)]
+pub struct Warn {
+    /// The subscription as it was judged.
+    pub subscription: Arc<Subscription>,
+    /// Outcomes of the last hour.
+    pub counts: Counts,
     /// The last failure, shown to the owner.
     pub last: Option<Failure>,
 }

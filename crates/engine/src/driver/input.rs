@@ -66,6 +66,13 @@ pub enum Input {
         /// Whether the subscription was suspended, or there was nothing to suspend any more.
         result: Result<bool, ChangeError>,
     },
+    /// A warning was tried.
+    Warned {
+        /// Number of the warning.
+        number: u64,
+        /// Whether it was recorded, or there was nothing to warn of any more.
+        result: Result<bool, ChangeError>,
+    },
     /// The log was trimmed.
     Trimmed {
         /// Its result.

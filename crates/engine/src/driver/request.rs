@@ -8,7 +8,7 @@ use domain::subscription::Subscription;
 use domain::{LoggedEvent, PimId, Position, ReplayId, SubscriptionId, Timestamp};
 use store::{ReadLimit, Save};
 
-use crate::core::{AttemptId, Floors, Read, ReadId, ReplayRead, Suspend};
+use crate::core::{AttemptId, Floors, Read, ReadId, ReplayRead, Suspend, Warn};
 use crate::trace::Routed;
 
 /// A request of the driver. Replies may come in any order; those to the first three come at once, before anything else.
@@ -93,6 +93,13 @@ pub enum Request {
         number: u64,
         /// The subscription, and the reason.
         wanted: Suspend,
+    },
+    /// Warn an owner: [`Input::Warned`](super::Input::Warned).
+    Warn {
+        /// Number of the warning.
+        number: u64,
+        /// The subscription, and its outcomes.
+        wanted: Warn,
     },
     /// Delete events that no lane needs, and find those that are too old or too many:
     /// [`Input::Trimmed`](super::Input::Trimmed).

@@ -116,6 +116,9 @@ impl Bench {
         if status != self.subscription.status {
             self.subscription.generation += 1;
         }
+        if status.is_active() && !self.subscription.status.is_active() {
+            self.subscription.lane_since = self.head();
+        }
         self.subscription.status = status;
         self.subscription.status_since = self.head();
         self.tell(Input::Changed { result: Ok((version, vec![self.subscription.clone()])) });

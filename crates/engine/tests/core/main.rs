@@ -7,6 +7,7 @@ mod world;
 mod clock;
 mod driver;
 mod facts;
+mod failing;
 mod host_rate;
 mod replays;
 mod silence;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use delivery::lane::Counts;
 use domain::exception::Exception;
 use domain::fate::Whereabouts;
 use domain::lane_status::LaneStatus;
@@ -64,6 +65,8 @@ pub(crate) struct World {
     pub(crate) histories: Vec<(Owner, History)>,
     /// Events before it are deleted.
     pub(crate) kept_from: Position,
+    /// Warnings about the success rate.
+    pub(crate) warned: Vec<(Timestamp, Counts)>,
 }
 
 impl World {
@@ -91,6 +94,7 @@ impl World {
             replayed: Vec::new(),
             histories: Vec::new(),
             kept_from: Position::FIRST,
+            warned: Vec::new(),
         }
     }
 
@@ -171,6 +175,10 @@ impl World {
             Output::ReplayRead(read) => {
                 let result = Ok(Box::new(self.read_for_replay(&read)));
                 Some(Reply::ReplayRead { read, result }.into())
+            }
+            Output::Warn(wanted) => {
+                self.warned.push((self.steady, wanted.counts));
+                None
             }
             Output::Forget { .. } => None,
         }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use domain::attempt::AttemptOutcome;
 use domain::destination::Destination;
 use domain::log_entry::{Action, LogBody, LogOrder, LogQuery};
+use domain::notification::NotificationKind;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::subscription::{Selection, Subscription, SubscriptionStatus};
 use domain::testing::{self, UPDATED};
@@ -134,6 +135,48 @@ async fn attempts_are_remembered_with_their_outcomes() {
     assert_eq!(of(1), ("refused", AttemptOutcome::Failed, Some(ErrorReason::ConnectionRefused)));
     assert_eq!((of(2).1, of(2).2), (AttemptOutcome::Delivered, None));
     engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warning_is_logged_and_sent_to_those_who_want_it() {
+    for wants in [true, false] {
+        let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
+        let subscription = subscription(&[UPDATED]);
+        create(&store, &subscription).await;
+        let mut subscriber = store.subscriber(subscription.subscriber_id).await.unwrap().unwrap();
+        subscriber.contact.notify_failing = wants;
+        subscriber.revision += 1;
+        store.change(Change { subscriber: Some(Put::Changed(subscriber)), ..Change::default() }).await.unwrap();
+        let engine = start(&store, &sink).await;
+        append(&store, numbered(0..28)).await;
+        until("delivered", async || sink.ids(subscription.id).len() == 28).await;
+        let failure = Failure::without_status(ErrorReason::ConnectionRefused, "no listener");
+        sink.answers.lock().unwrap().insert(subscription.id, Outcome::Refused(failure));
+        append(&store, numbered(28..30)).await;
+        let query = LogQuery {
+            log_type: None,
+            order: LogOrder::Ascending,
+            limit: 10,
+            skip: 0,
+            after: None,
+            subscriber_id: None,
+            subscription_id: Some(subscription.id),
+            operation: Some(Action::SubscriptionFailing.as_str().to_owned()),
+            error_reason: None,
+            start_time: None,
+            end_time: None,
+        };
+        let entries = async || store.entries(&subscription.owner(), &query).await.unwrap().entries;
+        until("logged", async || !entries().await.is_empty()).await;
+        let entries = entries().await;
+        let said = "28 of 30 deliveries of the last hour succeeded, fewer than 95 %; below 90 % the subscription is \
+                    suspended and its undelivered events are dropped; the latest failure: no listener";
+        assert_eq!((entries.len(), entries[0].reason.as_deref()), (1, Some(said)));
+        let sent = store.notifications(Shard::FIRST, None, 10).await.unwrap();
+        let sent: Vec<_> = sent.iter().map(|one| (one.notification.kind, one.notification.reason.as_deref())).collect();
+        assert_eq!(sent, if wants { vec![(NotificationKind::Failing, Some(said))] } else { Vec::new() });
+        engine.stop().await;
+    }
 }
 
 /// Without a rate limit, so that a test needs no time.

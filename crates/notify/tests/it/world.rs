@@ -53,6 +53,7 @@ pub(crate) fn contact(email: bool, webhook: Option<&str>) -> Contact {
         webhook: webhook.is_some(),
         webhook_url: webhook.map(str::to_owned),
         webhook_secret: webhook.map(|_| Secret::new(SECRET)),
+        notify_failing: false,
     }
 }
 

@@ -15,14 +15,17 @@ impl Oracle {
         };
         let lane = &mut self.lanes[index];
         let moved = stored.generation != lane.stored.generation;
-        if moved && matches!(stored.status, SubscriptionStatus::Suspended(reason) if reason.by_the_platform()) {
+        let was_active = lane.stored.status.is_active();
+        if was_active && matches!(stored.status, SubscriptionStatus::Suspended(reason) if reason.by_the_platform()) {
             lane.suspensions += 1;
         }
-        if moved && stored.status.is_active() {
-            // The store forgets the lane's memory.
-            lane.durable = Asked { failures: lane.durable.failures, ..Asked::default() };
-            lane.resumed = (stored.generation, stored.status_since.0);
-            if !stored.options.hold {
+        if moved && lives(stored) {
+            if stored.status.is_active() || !lives(&lane.stored) {
+                // The store forgets the lane's memory.
+                lane.durable = Asked { failures: lane.durable.failures, ..Asked::default() };
+                lane.resumed = (stored.generation, stored.status_since.0);
+            }
+            if !lives(&lane.stored) {
                 lane.began_in = stored.generation;
                 lane.forgotten_before = stored.status_since.0;
             }
@@ -31,7 +34,6 @@ impl Oracle {
             lane.durable.forget_destination();
         }
         if stored.options.hold != lane.stored.options.hold && !stored.status.is_active() {
-            lane.toggled = true;
             lane.items.values_mut().filter(|item| !item.state.is_settled()).for_each(|item| item.optional = true);
         }
         lane.stored = stored.clone();
@@ -81,20 +83,15 @@ impl Oracle {
         }
         let new_destination = new.destination != old.destination;
         match new.status {
+            _ if lives(new) && (new.lane_since > old.lane_since || lane.stopped) => {
+                // It may have missed the end of the lane before.
+                lane.stop(new.lane_since, lives(&old), new.lane_since.0);
+                lane.stopped = false;
+                lane.replace();
+                lane.halted = false;
+                lane.start_afresh();
+            }
             SubscriptionStatus::Active if moved => {
-                let missed_suspension = old.status.is_active();
-                if new.options.hold {
-                    // A stopped lane continues as well: its dropped events stay dropped.
-                    lane.stopped = false;
-                    if missed_suspension && !old.options.hold {
-                        lane.items.values_mut().for_each(|item| item.optional |= !item.state.is_settled());
-                    }
-                } else {
-                    lane.stop(new.status_since, missed_suspension, new.status_since.0);
-                    lane.stopped = false;
-                    lane.replace();
-                }
-                lane.toggled = false;
                 lane.halted = false;
                 lane.start_afresh();
             }
@@ -121,6 +118,7 @@ impl Lane {
             began_in: stored.generation,
             stored,
             known: None,
+            accepted: Default::default(),
             items: Default::default(),
             halted: false,
             stopped: false,
@@ -148,7 +146,6 @@ impl Lane {
             suspensions: 0,
             may_count: 0,
             ordered_from: u64::MAX,
-            toggled: false,
             drops_reported: 0,
             forgotten_before: 0,
             passed_by: Vec::new(),
@@ -196,6 +193,12 @@ impl Lane {
             self.may_count += u64::from(item.optional);
         }
     }
+}
+
+/// Whether events are owed to it: it is active, or holds them.
+pub(super) fn lives(subscription: &Subscription) -> bool {
+    let holds = matches!(subscription.status, SubscriptionStatus::Suspended(_)) && subscription.options.hold;
+    subscription.status.is_active() || holds
 }
 
 /// Whether the events of one entity are sent one after another, in parallel with those of others.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::exception::ExceptionKind;
-use domain::subscription::SubscriptionStatus;
+use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Position, SubscriptionId};
 use store::{Exception, LedgerRecord};
 
@@ -58,12 +58,12 @@ impl Oracle {
         let elsewhere = durable.destination.as_ref().is_some_and(|to| *to != stored.destination.to_string());
         let keeps = matches!(stored.status, SubscriptionStatus::Suspended(_)) && stored.options.hold;
         let lives = stored.status.is_active() || keeps;
-        let resumed_afresh = lane.known.as_ref().is_some_and(|known| known.generation != stored.generation)
-            && stored.status.is_active()
-            && !stored.options.hold;
+        let is_new = |known: &Subscription| known.lane_since < stored.lane_since || !super::change::lives(known);
+        let resumed_afresh = lives && lane.known.as_ref().is_some_and(is_new);
         let exceptions: BTreeMap<u64, &Exception> = exceptions.iter().map(|one| (one.position.0, one)).collect();
         for (position, item) in &mut lane.items {
             item.in_flight = None;
+            item.forgotten |= item.received;
             let late = std::mem::take(&mut item.late);
             let found = exceptions.get(position).copied();
             let beyond = *position >= cursor.0;
@@ -81,7 +81,7 @@ impl Oracle {
                 }
                 continue;
             }
-            if !lives || resumed_afresh && *position < stored.status_since.0 {
+            if !lives || resumed_afresh && *position < stored.lane_since.0 {
                 if item.state.is_settled() {
                     lane.may_count += u64::from(beyond || found.is_some());
                 } else {
@@ -166,9 +166,6 @@ impl Oracle {
             }
         }
         lane.stopped = !lives;
-        if lives && stored.status.is_active() {
-            lane.toggled = false;
-        }
         lane.known = Some(stored.clone());
         if keeps_entities_in_order(&stored) {
             if lane.ordered_from == u64::MAX {

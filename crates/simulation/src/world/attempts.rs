@@ -112,6 +112,9 @@ impl World {
             None if self.shared.is_some() => (verdict, u64::MAX),
             None => (verdict, sent_at + ATTEMPT.as_micros() as u64 - self.time),
         };
+        if let Some(attempt) = self.attempts.get(&number) {
+            self.oracle.received(lane, &attempt.made, &verdict.taken, &verdict.outcomes);
+        }
         let after = (verdict.after.as_micros() as u64).min(latest);
         if self.mutated(Mutation::AnswerBeforeTheEnd) && self.random.percent(20) {
             let events = verdict.outcomes.len();

@@ -1,20 +1,21 @@
 //! The engine's driver in a world: gets its inputs on time, and its requests are started here, with the delays and
 //! faults of the world.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use domain::outcome::SuspensionReason;
 use domain::subscription::Subscription;
 use domain::{Now, Position, Timestamp};
-use engine::core::{Reply, Suspend};
+use engine::core::{Reply, Suspend, Warn};
 use engine::driver::{Driver, End, Input, Request, Seen};
 use store::{EventLog, Shard, Shards};
 
 use super::{Step, World};
 use crate::mutation::Mutation;
+use crate::plan::MINUTE;
 use crate::property::{Check, Property, hold};
-use crate::storage::at_once;
+use crate::storage::{at_once, unavailable};
 
 /// State of a world about the run of its driver.
 #[derive(Debug, Default)]
@@ -31,6 +32,9 @@ pub(super) struct Run {
     pub(super) reads_replays: bool,
     /// The suspensions requested by it.
     suspensions: BTreeSet<u64>,
+    /// The warnings requested by it, and when each subscription was warned of last, in which generation.
+    warnings: BTreeSet<u64>,
+    warned: HashMap<usize, (u32, u64)>,
 }
 
 impl World {
@@ -181,6 +185,7 @@ impl World {
             }
             Request::Save { save } => self.begin_save(save),
             Request::Suspend { number, wanted } => self.begin_suspension(number, wanted)?,
+            Request::Warn { number, wanted } => self.begin_warning(number, &wanted)?,
             Request::Trim { floors, retention } => self.begin_trim(floors, retention),
             // Only destinations are ever heard, and there are no followers or viewers.
             Request::Listen | Request::Forget { .. } | Request::Follow { .. } | Request::Show { .. } => {}
@@ -249,6 +254,36 @@ impl World {
             self.schedule(takes, Step::Suspend(self.run, number, wanted));
         }
         Ok(())
+    }
+
+    /// The engine warns an owner. Only the first request needs a cause: it is then retried until it is made.
+    fn begin_warning(&mut self, number: u64, wanted: &Warn) -> Check {
+        if self.of_run.warnings.insert(number) {
+            self.warning_follows(wanted)?;
+        }
+        let fails = self.store_fails();
+        let result = if fails {
+            Err(unavailable().into())
+        } else {
+            at_once(engine::warning::warn(&self.store, self.tenure, wanted, self.now()))
+        };
+        let takes = self.store_takes();
+        self.answer(takes, Input::Warned { number, result });
+        Ok(())
+    }
+
+    fn warning_follows(&mut self, wanted: &Warn) -> Check {
+        let Some(index) = self.oracle.find(wanted.subscription.id) else { return Ok(()) };
+        let (good, bad) = self.oracle.window(index, self.steady());
+        let is_low = good + bad >= 20 && good * 100 < (good + bad) * 95;
+        let now = (wanted.subscription.generation, self.time);
+        let before = self.of_run.warned.insert(index, now);
+        let is_early = before.is_some_and(|(generation, at)| generation == now.0 && now.1 < at + 60 * MINUTE);
+        self.note(|| format!("warn {index}: {:?}", wanted.counts));
+        // After a backward clock step, the oracle's hour differs from the engine's.
+        hold(Property::WarnsByTheRule, (is_low || self.oracle.stepped_back) && !is_early, || {
+            format!("subscription {index} is warned of with {good} successes and {bad} failures, before {before:?}")
+        })
     }
 
     fn suspension_follows(&mut self, wanted: &Suspend) -> Check {

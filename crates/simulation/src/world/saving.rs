@@ -55,6 +55,7 @@ impl World {
     fn tamper_with(&mut self, save: &mut Save) {
         self.tamper_with_progress(&mut save.replays);
         for lane in &mut save.lanes {
+            self.tamper_with_facts(lane);
             match self.plan.mutation {
                 Some(Mutation::SaveCursorPastUnsettled) => lane.cursor = None,
                 Some(Mutation::DropExceptions) => lane.exceptions.clear(),
@@ -91,7 +92,7 @@ impl World {
                 Some(Mutation::ForgetWhatWasTaken) => {
                     if let Some(memory) = &mut lane.memory {
                         let minutes = minutes(memory);
-                        memory.drain(TAKEN..minutes);
+                        memory.drain(TAKEN..minutes - WARNING);
                         memory[TAKEN - 4..TAKEN].fill(0);
                     }
                 }
@@ -136,13 +137,16 @@ impl World {
 const PAUSE: std::ops::Range<usize> = 17..57;
 const TAKEN: usize = 61;
 
+/// Size of the time of the last warning, which follows them.
+const WARNING: usize = 8;
+
 /// Size of one minute of the window.
 const MINUTE_BYTES: usize = 20;
 
 /// Offset of the window's minutes.
 fn minutes(memory: &[u8]) -> usize {
     let taken = memory[TAKEN - 4..TAKEN].try_into().map_or(0, u32::from_le_bytes);
-    TAKEN + 8 * taken as usize
+    TAKEN + 8 * taken as usize + WARNING
 }
 
 /// A lane's part of a save, for the trace.

@@ -4,7 +4,7 @@
 use domain::log_entry::{Action, LogBody, LogEntry, LogOrder, LogQuery};
 use domain::notification::NotificationKind;
 use domain::subscription::SubscriptionStatus;
-use store::{Entries, Outbox, Shard};
+use store::{Entries, EventLog, Outbox, Shard};
 
 use super::World;
 use super::saving::drop_count;
@@ -54,6 +54,7 @@ impl World {
         self.retries_are_on_time(resumed)?;
         self.owners_are_notified()?;
         self.unneeded_is_freed()?;
+        self.fates_are_true()?;
         for index in 0..self.oracle.lanes.len() {
             self.status_is_true(index)?;
         }
@@ -139,15 +140,14 @@ impl World {
     }
 
     fn unneeded_is_freed(&self) -> Check {
-        let left = self.positions();
+        let left = self.store.backlog().total();
         let keeps = self.oracle.lanes.iter().any(|lane| {
             let open = |item: &Item| item.optional && !item.state.is_settled();
             matches!(lane.stored.status, SubscriptionStatus::Suspended(_)) || lane.items.values().any(open)
         });
-        let kept = self.plan.keep != store::KeepBounds::NONE;
-        hold(Property::UnneededIsFreed, left.is_empty() || keeps || kept, || {
+        hold(Property::UnneededIsFreed, left == 0 || keeps, || {
             let floors = self.driver.as_ref().map(|driver| driver.core().floors());
-            format!("{} events from {:?} on are kept for nobody: {floors:?}", left.len(), left.first())
+            format!("{left} bytes of events are kept for nobody: {floors:?}")
         })
     }
 

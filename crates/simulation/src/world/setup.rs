@@ -61,6 +61,8 @@ impl World {
             back_after: 0,
             pushed: Position::FIRST,
             pushes: Random::new(seed, 10),
+            looks: Random::new(seed, 11),
+            late_facts: Default::default(),
             pending_save: None,
             failed_save: None,
             replays: Random::new(seed, 13),

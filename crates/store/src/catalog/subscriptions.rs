@@ -33,12 +33,14 @@ impl<T> Put<T> {
 /// Changes that are made all or none, with their entries and notifications.
 ///
 /// The store stamps the fields that only it can know. For each subscription:
-/// - new, or with another status than the stored one (ignoring the reason): `status_since` is the head of the log, and
-///   `generation` is that of the stored one plus one (0 if new);
+/// - new, with another status than the stored one (ignoring the reason), or suspended and holding events only before or
+///   only from now on: `status_since` is the head of the log, and `generation` is that of the stored one plus one (0 if
+///   new);
 /// - with another selection than the stored one: the stored one is added to `past_selections` with the head; those that
 ///   the lane has passed are removed;
-/// - new, or resumed without `options.hold`: its lane starts at the head, without exceptions and memory. Resumed with
-///   `hold`: the lane continues at its cursor, without memory;
+/// - new, resumed without held events, or suspended and holding events only from now on: its lane starts at the head
+///   (`lane_since`), without exceptions and memory. Resumed with held events: the lane continues at its cursor, without
+///   memory;
 /// - suspended or revoked: a lane that followed the mark gets the current mark as its own cursor, so that later marks
 ///   do not move it past events kept by `hold`. Deleted: its lane is deleted.
 ///

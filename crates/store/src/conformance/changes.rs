@@ -175,6 +175,32 @@ pub async fn a_new_status_is_stamped(store: &dyn Store) {
     assert_eq!((stored.status_since, stored.generation), (Position(4), 2));
 }
 
+/// Hold that is switched on or off during a suspension counts from then on, like a status.
+pub async fn hold_during_a_suspension_is_stamped(store: &dyn Store) {
+    let hold = |on| move |next: &mut Subscription| next.options.hold = on;
+    let (_, stored) = make(store).await;
+    assert_eq!((stored.lane_since, stored.generation), (Position(1), 0));
+    let stored = put(store, changed(&stored, hold(true))).await;
+    let stored = put(store, changed(&stored, hold(false))).await;
+    assert_eq!((stored.generation, stored.status_since), (0, Position(1)), "it is active");
+    append(store, PIM, "a", at(0)).await;
+    let stored = put(store, changed(&stored, |next| next.status = SUSPENDED)).await;
+    append(store, PIM, "b", at(0)).await;
+    let stored = put(store, changed(&stored, hold(true))).await;
+    assert_eq!((stored.lane_since, stored.status_since, stored.generation), (Position(3), Position(3), 2));
+    let record =
+        |ledger: crate::LedgerRecord| ledger.lanes.into_iter().find(|lane| lane.subscription == stored.id).unwrap();
+    let lane = record(store.load(&own(store).await).await.unwrap());
+    assert_eq!((lane.generation, lane.cursor), (2, Some(Position(3))), "a lane begins here");
+    append(store, PIM, "c", at(0)).await;
+    let active = put(store, changed(&stored, |next| next.status = SubscriptionStatus::Active)).await;
+    assert_eq!((active.lane_since, active.status_since, active.generation), (Position(3), Position(4), 3));
+    let stored_ = put(store, changed(&active, |next| next.status = SUSPENDED)).await;
+    append(store, PIM, "d", at(0)).await;
+    let ended = put(store, changed(&stored_, hold(false))).await;
+    assert_eq!((ended.lane_since, ended.status_since, ended.generation), (Position(3), Position(5), 5));
+}
+
 /// Suspended stays suspended.
 pub async fn a_new_reason_is_no_new_status(store: &dyn Store) {
     let (_, stored) = make(store).await;

@@ -95,6 +95,7 @@ pub fn subscriber() -> Subscriber {
             webhook: true,
             webhook_url: Some("https://example.com/hook".to_owned()),
             webhook_secret: Some(Secret::new("sixteen characters")),
+            notify_failing: false,
         },
         created_at: at(0),
         updated_at: at(0),

@@ -53,10 +53,12 @@ impl Records {
         }
     }
 
-    /// Adds a dropped backlog, which replaces an uncertain one with the same end and reason.
+    /// Adds a dropped backlog. If it ended its lane, it replaces an uncertain one with the same end and reason.
     fn drop_backlog(&mut self, backlog: DroppedBacklog) {
-        let is_replaced =
-            |old: &DroppedBacklog| old.uncertain && old.until == backlog.until && old.reason == backlog.reason;
+        let is_replaced = |old: &DroppedBacklog| {
+            let same = old.until == backlog.until && old.reason == backlog.reason;
+            old.uncertain && same && backlog.reason.ends_the_lane()
+        };
         self.dropped.retain(|old| !is_replaced(old));
         self.dropped.push(backlog);
     }

@@ -70,6 +70,12 @@ const CONTACT: Object = Object::new(&[
         "Secret for signing notifications; required with the channel `webhook`. Never shown.",
     )
     .shown(InAnswers::Never),
+    Field::optional(
+        "notify_failing",
+        Shape::Truth,
+        "Also notify when fewer than 95 % of a subscription's deliveries of the last hour succeeded, once per hour at \
+         most. Below 90 % the subscription is suspended.",
+    ),
 ])
 .one_of(
     r#"[{"title":"By email","properties":{"notification_channels":{"items":{"const":"email"}}}},
@@ -175,6 +181,7 @@ fn contact(mut fields: Reader<'_, '_>, rules: &Rules<'_>) -> Option<Contact> {
             .string("notification_webhook_secret")
             .and_then(|text| fields.secret_of("notification_webhook_secret", text))
     };
+    let notify_failing = fields.boolean("notify_failing");
     fields.finish();
     Some(Contact {
         technical_email: technical_email?.to_owned(),
@@ -182,6 +189,7 @@ fn contact(mut fields: Reader<'_, '_>, rules: &Rules<'_>) -> Option<Contact> {
         webhook,
         webhook_url: webhook_url.map(|url| url.as_str().to_owned()),
         webhook_secret,
+        notify_failing,
     })
 }
 
@@ -218,6 +226,7 @@ fn contact_value(contact: &Contact, shown: Shown) -> Value {
         ("technical_email".to_owned(), contact.technical_email.as_str().into()),
         ("notification_channels".to_owned(), Value::Array(channels)),
         ("notification_webhook_url".to_owned(), contact.webhook_url.as_deref().map_or(Value::Null, Value::from)),
+        ("notify_failing".to_owned(), contact.notify_failing.into()),
     ];
     // Never returned, not even as a mask (contract page 7, "Mask").
     if let (Shown::Whole, Some(secret)) = (shown, &contact.webhook_secret) {

@@ -63,6 +63,7 @@ pub(crate) fn subscription(body: &str) -> Subscription {
         client_id: ClientId("client".to_owned()),
         selection: new.selection,
         past_selections: Vec::new(),
+        lane_since: Position::FIRST,
         destination: new.destination,
         send_product_identifier: new.send_product_identifier,
         options: new.options,
