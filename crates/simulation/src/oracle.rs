@@ -164,6 +164,8 @@ pub struct Lane {
     /// The newest event that a receiver accepted for the first time, by receiver, lane and entity.
     last_taken: HashMap<(usize, u32, u64), u64>,
     last_sent: Option<(Timestamp, f64)>,
+    /// Whether it has ever kept entities in order.
+    kept_entities_in_order: bool,
     /// Whether the last attempt was a replay's; and the router's position then, if the lane kept up with it.
     replayed_last: Option<Option<u64>>,
     recently_sent: VecDeque<Timestamp>,

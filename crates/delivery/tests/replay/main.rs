@@ -257,3 +257,28 @@ fn a_suspended_lane_replays_nothing() {
 fn a_lane_without_a_replay_stays_small() {
     assert!(size_of::<delivery::Lane>() <= 1024, "{} bytes", size_of::<delivery::Lane>());
 }
+
+/// Median and 99th percentile of the time from the offer of a live event to its attempt: 20 a second at a rate of 100,
+/// beside a replay of this many events, until it has ended.
+fn live_delays(replayed: u64) -> (Duration, Duration) {
+    let mut bench = Bench::with(Settings { first_rate: 100.0, ..Settings::default() }, LaneOptions::default());
+    bench.begin(1..=replayed, None);
+    let mut offered = Vec::new();
+    while bench.status().is_none() || offered.len() < 1_000 {
+        offered.push(bench.now);
+        bench.offer(LIVE + offered.len() as u64..=LIVE + offered.len() as u64);
+        bench.pass_answering(Duration::from_micros(49_300), |_| Outcome::Delivered);
+    }
+    bench.pass_answering(SECOND, |_| Outcome::Delivered);
+    assert_eq!((bench.counts(), bench.log.len()), ((replayed, 0), offered.len()));
+    let mut delays: Vec<Duration> = bench.log.iter().zip(&offered).map(|((at, _), offer)| at.since(*offer)).collect();
+    delays.sort_unstable();
+    (delays[delays.len() / 2], delays[delays.len() * 99 / 100])
+}
+
+#[test]
+fn a_replay_of_100_000_events_delays_live_ones_by_one_slot_of_the_pace() {
+    let (alone, beside) = (live_delays(1), live_delays(100_000));
+    assert!(alone.1 <= Duration::from_millis(1), "{alone:?}");
+    assert!(beside.1 <= Duration::from_millis(11), "{beside:?}");
+}

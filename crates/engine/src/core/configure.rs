@@ -13,7 +13,7 @@ use super::facts::why_stopped;
 use super::host_rate::HostOf;
 use super::ids::LaneId;
 use super::lanes::Entry;
-use super::{Core, Output, replays};
+use super::{Core, Output, replaying};
 
 impl Core {
     /// Restores a lane from its saved state.
@@ -102,7 +102,7 @@ impl Core {
             filtered_out: 0,
             delivered: 0,
             failed: 0,
-            replays: replays::OfLane::default(),
+            replays: replaying::OfLane::default(),
         };
         let slot = match self.free.pop() {
             Some(slot) => slot,

@@ -10,7 +10,7 @@ use domain::{LoggedEvent, PimId, Position};
 use store::{Chunk, StoreError};
 
 use super::ids::{AttemptId, ReadId};
-use super::replays::{ReplayChunk, ReplayRead};
+use super::replay_read::{ReplayChunk, ReplayRead};
 
 /// An input of the core.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use super::Core;
 use super::host_rate::HostOf;
 use super::ids::{AttemptId, LaneId, ReadFor, ReadId};
 use super::output::{Output, Read, Suspend, Warn};
-use super::replays::OfLane;
+use super::replaying::OfLane;
 use super::silence::Host;
 
 /// A lane with its subscription.

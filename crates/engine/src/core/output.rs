@@ -9,7 +9,7 @@ use domain::{LoggedEvent, PimId, Position, ReplayId, SubscriptionId};
 use store::{ReadLimit, Save};
 
 use super::ids::{AttemptId, ReadId};
-use super::replays::ReplayRead;
+use super::replay_read::ReplayRead;
 
 /// An output of the core.
 #[derive(Debug)]

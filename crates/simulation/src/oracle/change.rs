@@ -36,6 +36,7 @@ impl Oracle {
         if stored.options.hold != lane.stored.options.hold && !stored.status.is_active() {
             lane.items.values_mut().filter(|item| !item.state.is_settled()).for_each(|item| item.optional = true);
         }
+        lane.kept_entities_in_order |= keeps_entities_in_order(stored);
         lane.stored = stored.clone();
         self.replays_follow(index);
     }
@@ -116,6 +117,7 @@ impl Lane {
     fn new(stored: Subscription) -> Lane {
         Lane {
             began_in: stored.generation,
+            kept_entities_in_order: keeps_entities_in_order(&stored),
             stored,
             known: None,
             accepted: Default::default(),

@@ -1,5 +1,8 @@
 //! Books of replays: which kept events a replay has to send, what became of each, and what its saves must say.
 
+mod order;
+mod saved;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -7,11 +10,9 @@ use domain::outcome::Outcome;
 use domain::replay::{ReplayScope, ReplayStatus};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{PimId, ReplayId, Timestamp};
-use store::ReplaySave;
 
 use super::batch::no_outcome;
-use super::change::keeps_entities_in_order;
-use super::{Attempt, Oracle, Sending, State, is_topic, user_filter};
+use super::{Attempt, Oracle, Sending, is_topic, user_filter};
 use crate::property::{Check, Property, hold};
 
 /// Pauses before the retries of a replayed event (contract page 8).
@@ -284,58 +285,6 @@ impl Oracle {
         Ok((index, made))
     }
 
-    /// New events go in order; events of a batch do, and overtake nothing.
-    fn is_in_order(&self, index: usize, id: ReplayId, positions: &[u64], batch: bool, name: &str) -> Check {
-        let (lane, book) = (&self.lanes[index], &self.replays[&id]);
-        let known = lane.known.as_ref().unwrap_or(&lane.stored);
-        let new = positions.iter().filter(|position| !book.sent.contains_key(position));
-        let mut in_order = new.clone().is_sorted() && new.clone().all(|position| *position > book.last_new);
-        if keeps_entities_in_order(known) {
-            // Those behind another of their entity wait, and others pass them.
-            in_order = positions.iter().all(|position| {
-                let entity = self.entity(*position);
-                let before = book.sent.range(..*position).filter(|(other, _)| self.entity(**other) == entity);
-                book.loose || before.into_iter().all(|(_, sent)| sent.progress != Progress::Open)
-            });
-        }
-        // After a crash, and with every change of the options, parked events are passed.
-        let excused = self.crashes > 0 || book.loose;
-        hold(Property::TopicsStayInOrder, in_order || excused, || {
-            format!("{name}: {} was sent before", book.last_new)
-        })?;
-        if !batch || excused {
-            return Ok(());
-        }
-        let last = positions.last().copied().unwrap_or(0);
-        let open = |(position, sent): &(&u64, &Sent)| sent.progress == Progress::Open && !positions.contains(position);
-        let overtaken = book.sent.range(..last).find(open);
-        hold(Property::TopicsStayInOrder, overtaken.is_none() && positions.is_sorted(), || {
-            format!("{name} overtakes {overtaken:?}")
-        })
-    }
-
-    /// While live events wait, the attempts alternate, and half of those in flight are live ones.
-    fn leaves_live_events_their_turn(&self, index: usize, id: ReplayId, batch: bool, name: &str) -> Check {
-        let (lane, settings) = (&self.lanes[index], &self.settings);
-        let most = (settings.max_in_flight / 2).max(1);
-        let in_flight = self.replays[&id].in_flight;
-        hold(Property::LiveComesFirst, batch || in_flight < most, || {
-            format!("{name}: {in_flight} attempts of the replay under way")
-        })?;
-        let Some(Some(routed)) = lane.replayed_last else { return Ok(()) };
-        if lane.known.as_ref().is_none_or(keeps_entities_in_order) {
-            return Ok(());
-        }
-        let waits = |state| matches!(state, State::Retry | State::Throttled);
-        let waiting = lane.items.values().filter(|item| waits(item.state)).count();
-        let ready = lane.items.range(..routed).find(|(_, item)| {
-            item.state == State::Owed && item.in_flight.is_none() && !(item.optional || item.late || item.repeated)
-        });
-        hold(Property::LiveComesFirst, ready.is_none() || waiting + 1 >= settings.max_waiting, || {
-            format!("{name}: the second in a row while event {:?} waits", ready.map(|(position, _)| position))
-        })
-    }
-
     /// A receiver accepted events of a replay.
     pub fn replay_taken(&mut self, id: ReplayId, made: &Attempt, taken: &[bool]) {
         let Some(book) = self.replays.get_mut(&id) else { return };
@@ -411,85 +360,5 @@ impl Oracle {
         if outcomes.contains(&Outcome::Delivered) {
             self.host_answered();
         }
-    }
-
-    /// State of all replays at a save request.
-    pub fn replays_asked(&self) -> BTreeMap<ReplayId, Snapshot> {
-        let snapshot = |book: &Book| Snapshot { sent: book.sent.clone(), must: book.must.clone(), over: book.over };
-        self.replays.iter().map(|(id, book)| (*id, snapshot(book))).collect()
-    }
-
-    /// The store has saved a replay's progress: nothing unsettled is passed, and each event is counted once.
-    pub fn replay_saved(&mut self, save: &ReplaySave, asked: &BTreeMap<ReplayId, Snapshot>) -> Check {
-        let (Some(book), Some(snapshot)) = (self.replays.get_mut(&save.id), asked.get(&save.id)) else { return Ok(()) };
-        let progress = &save.progress;
-        let count = |of: Progress| snapshot.sent.values().filter(|sent| sent.progress == of).count() as u64;
-        let counted = (count(Progress::Delivered), count(Progress::Failed));
-        hold(Property::ReplaysAreComplete, counted == (progress.delivered, progress.failed), || {
-            format!("replay {}: {counted:?} events are delivered and failed, saved: {progress:?}", save.id)
-        })?;
-        let next = progress.next.0;
-        for (position, sent) in snapshot.sent.range(..next).filter(|(_, sent)| sent.progress == Progress::Open) {
-            let found = progress.open.iter().find(|(open, _)| open.0 == *position);
-            let kept = found.is_some_and(|(_, failures)| *failures == sent.failures);
-            hold(Property::ReplaysAreComplete, kept || book.loose, || {
-                format!("replay {}: event {position} is {sent:?}, saved: {found:?}", save.id)
-            })?;
-        }
-        let passed = snapshot.must.range(..next).find(|position| !snapshot.sent.contains_key(position));
-        let parked = passed.is_some_and(|passed| progress.open.iter().any(|(open, _)| open.0 == *passed));
-        hold(Property::ReplaysAreComplete, passed.is_none() || parked || book.loose, || {
-            format!("replay {}: event {passed:?} was passed at {next} and never sent", save.id)
-        })?;
-        book.durable.clone_from(&snapshot.sent);
-        let Some((status, reason)) = &save.end else { return Ok(()) };
-        if book.ended.is_some() {
-            return Ok(());
-        }
-        book.ended = Some(*status);
-        let settled = |position: &u64| snapshot.sent.get(position).is_some_and(|sent| sent.progress != Progress::Open);
-        let missing = snapshot.must.iter().find(|position| !settled(position));
-        let follows = match status {
-            ReplayStatus::Done => missing.is_none() && !snapshot.over,
-            ReplayStatus::Failed => snapshot.over && reason.is_some(),
-            ReplayStatus::Running | ReplayStatus::Cancelled => false,
-        };
-        // With a change of what matches, an event may have been passed before it matched.
-        hold(Property::ReplaysAreComplete, follows || book.loose && *status == ReplayStatus::Done, || {
-            format!("replay {} is {status:?} ({reason:?}); event {missing:?} is missing", save.id)
-        })
-    }
-
-    /// The process is gone: replays go on at their saved progress.
-    pub(super) fn replays_crashed(&mut self) {
-        let mut books = std::mem::take(&mut self.replays);
-        for book in books.values_mut() {
-            let before = std::mem::replace(&mut book.sent, book.durable.clone());
-            for (position, sent) in &mut book.sent {
-                sent.in_flight = None;
-                // The pause begins anew, or the attempt did not end.
-                sent.due_at = Timestamp::EPOCH;
-                sent.first_tried_at = None;
-                sent.taken = before.get(position).map_or(sent.taken, |before| before.taken);
-            }
-            (book.in_flight, book.in_a_row, book.over) = (0, 0, false);
-            // Events settled since the last save are not settled for the live lane any more: they are skipped.
-            let lane = book.lane;
-            book.must.retain(|position| self.is_certainly_settled(lane, *position));
-        }
-        self.replays = books;
-        self.lanes.iter_mut().for_each(|lane| lane.replayed_last = None);
-    }
-
-    /// At the end, no replay is running, and what counts as delivered was taken.
-    pub fn replays_have_ended(&self) -> Check {
-        for (id, book) in &self.replays {
-            hold(Property::ReplaysEnd, book.ended.is_some(), || format!("replay {id} is still running: {book:?}"))?;
-            let untaken = book.sent.iter().find(|(_, sent)| sent.progress == Progress::Delivered && sent.taken == 0);
-            hold(Property::EveryEventEnds, untaken.is_none(), || {
-                format!("replay {id}: nobody took event {untaken:?}, which counts as delivered")
-            })?;
-        }
-        Ok(())
     }
 }

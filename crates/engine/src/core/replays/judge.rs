@@ -10,8 +10,9 @@ use domain::{LoggedEvent, Position};
 
 use super::super::Core;
 use super::super::lanes::Entry;
+use super::super::replay_read::{ReplayChunk, ReplayRead, Wanted};
+use super::super::replaying::Running;
 use super::super::route::is_for;
-use super::{ReplayChunk, ReplayRead, Running, Wanted};
 
 /// A part of a replay's scope: positions with their events, if they are there.
 type Found = Vec<(Position, Option<Arc<LoggedEvent>>)>;

@@ -7,12 +7,12 @@ use domain::subscriber::Owner;
 use domain::{LoggedEvent, PimId, Position, ReplayId, SubscriptionId};
 use store::{History, ReadLimit};
 
-use super::super::ids::LaneId;
+use super::ids::LaneId;
 
 /// A part of the log requested for a replay.
 #[derive(Clone, Debug)]
 pub struct ReplayRead {
-    pub(in crate::core) lane: LaneId,
+    pub(super) lane: LaneId,
     /// The replay.
     pub replay: ReplayId,
     /// PIM of the events.
