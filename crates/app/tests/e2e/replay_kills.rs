@@ -14,6 +14,9 @@ use crate::sample::{event, is_full, types};
 /// Events per request.
 const BATCH: usize = 1_000;
 const KILLS: usize = 3;
+/// Progress is saved several times per second, and this machine may be slow: what was replayed earlier than this before
+/// a kill is not repeated.
+const SAVED_WITHIN: Duration = Duration::from_millis(1_000);
 const AT_MOST: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +49,7 @@ async fn a_replay_survives_kills_and_forgets_nothing() {
         receiver.wait_until(AT_MOST, "the replay", || receiver.count("/") >= before + enough).await;
         let running = client.get(&format!("{path}/replays/{rid}")).await;
         assert_eq!(running["status"], "running", "before kill {kill}: {running}");
-        kills.push(running["matched"].as_u64().unwrap());
+        kills.push((Instant::now(), running["matched"].as_u64().unwrap()));
         platform.take().unwrap().kill();
         platform = Some(Running::start(folder.path(), &[]));
         client = Client::connect(&address(&platform)).await.unwrap();
@@ -71,10 +74,13 @@ async fn a_replay_survives_kills_and_forgets_nothing() {
     assert_eq!(replayed.len(), all, "each at least once, marked");
     assert!(ids.iter().all(|id| replayed.contains(id)));
     let again = marked.len() - all;
+    let unsaved = |at: Instant| kills.iter().any(|(kill, _)| at <= *kill + SAVED_WITHIN && at + SAVED_WITHIN >= *kill);
+    let at_most = marked.iter().filter(|delivery| unsaved(delivery.at)).count();
+    let kills: Vec<_> = kills.iter().map(|(_, matched)| matched).collect();
     println!(
         "{all} events replayed in {took:.1?} with kills at {kills:?} of them; {again} were delivered twice by the replay"
     );
-    assert!(again < all / 10, "a crash repeats only what was not saved: {again}");
+    assert!(again <= at_most, "a crash repeats only what was not saved, at most {at_most}: {again}");
 }
 
 /// Acceptance time of the oldest event.
