@@ -112,7 +112,9 @@ impl World {
             None if self.shared.is_some() => (verdict, u64::MAX),
             None => (verdict, sent_at + ATTEMPT.as_micros() as u64 - self.time),
         };
-        if let Some(attempt) = self.attempts.get(&number) {
+        // A replay changes no fate, and a process that is gone gets no response.
+        let counts = |attempt: &&Attempt| attempt.replay.is_none() && attempt.run == self.run;
+        if let Some(attempt) = self.attempts.get(&number).filter(counts) {
             self.oracle.received(lane, &attempt.made, &verdict.taken, &verdict.outcomes);
         }
         let after = (verdict.after.as_micros() as u64).min(latest);
