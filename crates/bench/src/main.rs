@@ -1,9 +1,9 @@
 //! Measures the platform as a whole: the real `postrider serve` with producers and receivers on the same machine, each
 //! figure compared with the ceiling that the same machine reaches in the same run without a platform.
 //!
-//! Reading order: the extent of a run ([`plan`]), the result of a measurement ([`table`]), the participants ([`sample`],
-//! [`client`], [`producer`], [`receiver`], [`topic`], [`kafka`], [`pubsub`], [`platform`], [`catalogue`]), the ceilings
-//! ([`ceiling`]), and the measurements ([`measure`]).
+//! Reading order: the extent of a run ([`plan`]), the result of a measurement ([`table`]), the participants
+//! ([`sample`], [`client`], [`producer`], [`receiver`], [`topic`], [`kafka`], [`pubsub`], [`platform`],
+//! [`catalogue`]), the ceilings ([`ceiling`]), and the measurements ([`measure`]).
 
 mod plan;
 mod table;

@@ -69,8 +69,8 @@ pub struct Item {
     pub reported_at: u64,
     /// How often the endpoint's application accepted it.
     pub taken: u32,
-    /// Whether an attempt accepted by a receiver ended, or would have ended, as a delivery; and whether a crash may have
-    /// forgotten that.
+    /// Whether an attempt accepted by a receiver ended, or would have ended, as a delivery; and whether a crash may
+    /// have forgotten that.
     pub received: bool,
     /// See [`Item::received`].
     pub forgotten: bool,

@@ -65,8 +65,8 @@ use crate::writer::{Request, Worker, Writer};
 /// All ports over one SQLite file. Dropping it waits for pending writes.
 #[derive(Debug)]
 pub struct SqliteStore {
-    // Dropped in this order: the indexer writes through the writer; the last connection must be a writing one, because it copies the write-ahead log into the
-    // database and removes it; the lock is released after the last write.
+    // Dropped in this order: the indexer writes through the writer; the last connection must be a writing one, because
+    // it copies the write-ahead log into the database and removes it; the lock is released after the last write.
     /// Runs if events are kept.
     _indexer: Option<Indexer>,
     readers: Readers,

@@ -105,9 +105,9 @@ pub trait EventLog: Shards {
     /// The position of a shard's first event accepted in this hour of service or later; the head if there is none.
     async fn first_since(&self, shard: Shard, hour: ServiceHour) -> Result<Position, StoreError>;
 
-    /// Events of the owner's shard that no lane needs become kept ([`crate::Kept`]), and kept ones beyond the bounds are
-    /// deleted; none of another shard, whatever the floors name. Floors only rise. Works in slices, so that appends are
-    /// not delayed. Returns the number of events handled by this call; 0 means that nothing is left. Events of one
+    /// Events of the owner's shard that no lane needs become kept ([`crate::Kept`]), and kept ones beyond the bounds
+    /// are deleted; none of another shard, whatever the floors name. Floors only rise. Works in slices, so that appends
+    /// are not delayed. Returns the number of events handled by this call; 0 means that nothing is left. Events of one
     /// append may be backlog until none of them is needed. Positions are never reused, even when all events are
     /// deleted.
     async fn trim(&self, tenure: &Tenure, floors: &Floors) -> Result<u64, TenureError>;

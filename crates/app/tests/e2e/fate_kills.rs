@@ -1,5 +1,5 @@
-//! Fates under load with kill -9, suspensions, and changes of filter and destination. The checker knows only the accepted
-//! ids and the receiver's own record: a fate that is missing or contradicts them fails.
+//! Fates under load with kill -9, suspensions, and changes of filter and destination. The checker knows only the
+//! accepted ids and the receiver's own record: a fate that is missing or contradicts them fails.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -78,7 +78,7 @@ async fn a_replay_survives_kills_and_forgets_nothing() {
     let at_most = marked.iter().filter(|delivery| unsaved(delivery.at)).count();
     let kills: Vec<_> = kills.iter().map(|(_, matched)| matched).collect();
     println!(
-        "{all} events replayed in {took:.1?} with kills at {kills:?} of them; {again} were delivered twice by the replay"
+        "{all} events replayed in {took:.1?} with kills at {kills:?} of them; {again} were delivered twice"
     );
     assert!(again <= at_most, "a crash repeats only what was not saved, at most {at_most}: {again}");
 }

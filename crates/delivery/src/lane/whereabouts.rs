@@ -9,8 +9,8 @@ use domain::{Now, Position};
 use super::{Lane, Phase};
 
 impl Lane {
-    /// Where a matching event before the router's position is. Events before `from` that don't wait concerned an earlier
-    /// lane.
+    /// Where a matching event before the router's position is. Events before `from` that don't wait concerned an
+    /// earlier lane.
     pub fn whereabouts(&self, position: Position, from: Position, now: Now) -> Whereabouts {
         if self.flies(position) {
             return Whereabouts::InFlight;

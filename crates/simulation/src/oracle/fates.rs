@@ -43,11 +43,12 @@ impl Accepted {
 }
 
 impl Oracle {
-    /// A receiver accepted events, with these outcomes for the platform, if they reach it.
-    pub fn received(&mut self, index: usize, made: &Attempt, taken: &[bool], outcomes: &[Outcome]) {
+    /// A receiver accepted events, with these outcomes for the platform, unless the process that sent them is `dead`.
+    pub fn received(&mut self, index: usize, made: &Attempt, taken: &[bool], outcomes: &[Outcome], dead: bool) {
         for ((position, taken), outcome) in made.positions.iter().zip(taken).zip(outcomes) {
             if let Some(item) = self.lanes[index].items.get_mut(position) {
                 item.received |= *taken && *outcome == Outcome::Delivered;
+                item.forgotten |= *taken && dead;
             }
         }
     }

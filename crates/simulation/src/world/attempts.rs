@@ -112,10 +112,10 @@ impl World {
             None if self.shared.is_some() => (verdict, u64::MAX),
             None => (verdict, sent_at + ATTEMPT.as_micros() as u64 - self.time),
         };
-        // A replay changes no fate, and a process that is gone gets no response.
-        let counts = |attempt: &&Attempt| attempt.replay.is_none() && attempt.run == self.run;
-        if let Some(attempt) = self.attempts.get(&number).filter(counts) {
-            self.oracle.received(lane, &attempt.made, &verdict.taken, &verdict.outcomes);
+        // A replay changes no fate.
+        if let Some(attempt) = self.attempts.get(&number).filter(|attempt| attempt.replay.is_none()) {
+            let dead = attempt.run != self.run;
+            self.oracle.received(lane, &attempt.made, &verdict.taken, &verdict.outcomes, dead);
         }
         let after = (verdict.after.as_micros() as u64).min(latest);
         if self.mutated(Mutation::AnswerBeforeTheEnd) && self.random.percent(20) {

@@ -22,7 +22,8 @@ use crate::writer::Request;
 const CHUNK: usize = 2_048;
 /// Number of committed events after which the thread looks.
 const NEWS: usize = 512;
-/// Events in segments that are not complete. Beyond it all of them are written, so that a start reads no more than these.
+/// Events in segments that are not complete. Beyond it all of them are written, so that a start reads no more than
+/// these.
 const OPEN: usize = 1 << 16;
 
 /// Nice value of the thread.

@@ -24,6 +24,7 @@ pub(crate) fn acknowledge(what: &str) {
 
 /// Runs and kills the child of a test, after 20 to 20 + `answers` acknowledgements each time. `each` gets what was
 /// acknowledged with the number of the round, `check` looks at the folder after it.
+#[expect(clippy::print_stdout, reason = "the seed repeats a failed run")]
 pub(crate) fn kill_again_and_again(
     test: &str,
     answers: u64,

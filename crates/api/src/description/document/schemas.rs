@@ -85,7 +85,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     (
         "Notification",
         r##"{"type": "object", "required": ["notification_type", "timestamp", "subscription_id", "subscriber_id", "destination", "events", "subject"], "properties": {
-          "notification_type": {"enum": ["subscription.suspended.system", "subscription.suspended.user", "subscription.revoked", "subscription.resumed"]},
+          "notification_type": {"enum": ["subscription.suspended.system", "subscription.suspended.user", "subscription.revoked", "subscription.resumed", "subscription.failing"]},
           "timestamp": {"type": "string", "format": "date-time"}, "subscription_id": {"type": "string", "format": "uuid"},
           "subscriber_id": {"type": "string", "format": "uuid"}, "destination": {"type": "string"},
           "events": {"type": "array", "items": {"type": "string"}}, "reason": {"type": "string"}, "subject": {"type": "string"}}}"##,

@@ -62,8 +62,8 @@ pub(super) fn webhooks() -> Value {
     let notified = hook(
         "receiveNotification",
         "A notification is sent",
-        "To the `notification_webhook_url` of a subscriber, when a subscription is suspended, resumed or revoked. \
-         Three attempts.",
+        "To the `notification_webhook_url` of a subscriber, when a subscription is suspended, resumed or revoked, or \
+         is failing (`notify_failing`). Three attempts.",
         vec![
             header(signature::PRIMARY, "HMAC-SHA256 of the raw body with the notification secret, in lower-case hex."),
             header(signature::ALGORITHM, "`HmacSHA256`."),
