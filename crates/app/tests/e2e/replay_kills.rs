@@ -77,9 +77,7 @@ async fn a_replay_survives_kills_and_forgets_nothing() {
     let unsaved = |at: Instant| kills.iter().any(|(kill, _)| at <= *kill + SAVED_WITHIN && at + SAVED_WITHIN >= *kill);
     let at_most = marked.iter().filter(|delivery| unsaved(delivery.at)).count();
     let kills: Vec<_> = kills.iter().map(|(_, matched)| matched).collect();
-    println!(
-        "{all} events replayed in {took:.1?} with kills at {kills:?} of them; {again} were delivered twice"
-    );
+    println!("{all} events replayed in {took:.1?} with kills at {kills:?} of them; {again} were delivered twice");
     assert!(again <= at_most, "a crash repeats only what was not saved, at most {at_most}: {again}");
 }
 

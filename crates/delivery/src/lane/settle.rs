@@ -104,7 +104,10 @@ impl Lane {
             }
             Outcome::Throttled { .. } | Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {
                 let message = "The subscription was suspended while the event was being delivered; it was not retried.";
-                self.note(Failure::without_status(ErrorReason::SubscriptionSuspended, message), flight.id());
+                let failure = Failure::without_status(ErrorReason::SubscriptionSuspended, message);
+                // The cursor passes it now, before the drop is recorded.
+                self.record_given_up(flight.event.position, Cause::of(&failure), flight.attempts(self));
+                self.note(failure, flight.id());
             }
         }
         if flight.waits {

@@ -3,7 +3,7 @@
 
 use domain::LoggedEvent;
 use domain::fate::Fate;
-use domain::outcome::Outcome;
+use domain::outcome::{ErrorReason, Outcome};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use store::fate::Judged;
 
@@ -104,9 +104,16 @@ impl Item {
                 State::Delivered => judged.fate == Fate::Delivered || uncertain,
                 // An attempt that was in flight at a drop may have ended without being one of the destination's.
                 State::Failed => judged.fate == Fate::GivenUp || judged.fate == Fate::Dropped,
-                State::Dropped => judged.fate == Fate::Dropped,
+                // The attempt in flight at the drop was given up with it.
+                State::Dropped => judged.fate == Fate::Dropped || self.given_up_with_drop(judged),
                 State::Expired => matches!(judged.fate, Fate::Dropped | Fate::GivenUp),
             };
         (!fits).then_some("it is in another state")
+    }
+
+    /// Whether its last attempt was in flight when the subscription was suspended, and undecided.
+    fn given_up_with_drop(&self, judged: &Judged) -> bool {
+        let of_suspension = judged.given_up.as_ref().map(|given_up| given_up.reason);
+        judged.fate == Fate::GivenUp && of_suspension == Some(ErrorReason::SubscriptionSuspended)
     }
 }
