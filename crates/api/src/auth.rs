@@ -1,5 +1,6 @@
 //! Authentication: API clients by a token of their PIM, producers by the key of their source.
 
+pub mod bearer;
 pub(crate) mod caller;
 pub(crate) mod credential;
 pub mod gateway;

@@ -22,12 +22,14 @@ pub mod client_life;
 
 mod admin;
 mod confirm;
+mod console_links;
 mod description;
 mod docs;
 mod event_types;
 mod events;
 mod filters;
 mod health;
+mod in_process;
 mod ingest_akeneo;
 mod kept;
 mod logs;
@@ -57,15 +59,18 @@ use store::trace::AppendTracer;
 use wire::envelope::EnvelopeStyle;
 
 pub use admin::tokens::{add_platform_token, end_platform_token};
+pub use auth::bearer::LinkBearer;
 pub use auth::credential::{new_platform_token, new_source_key, source_key};
 pub use auth::gateway::{Permission, PimGateway, Verdict};
 pub use auth::operator::OperatorKey;
+pub use console_links::open_console_link;
 pub use counters::{Counters, Counts};
 pub use description::Published;
+pub use in_process::{InProcess, client_address};
 pub use metrics::{MetricsPage, Page};
 pub use requests::{Answered, Requests, Surface};
 pub use router::router;
-pub use serve::{serve, serve_router};
+pub use serve::{serve, serve_router, serve_with};
 pub use settings::{SchemaCheck, ServerBounds, Settings, UnknownTypes, VerdictCache};
 
 use auth::registry::Registry;

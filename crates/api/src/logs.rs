@@ -36,7 +36,12 @@ pub(crate) async fn list(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let request = LogRequest::parse(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
+    let mut request = LogRequest::parse(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
+    if let Some(only) = caller.only()
+        && request.query.subscriber_id.replace(only).is_some_and(|asked| asked != only)
+    {
+        return Err(Refusal::not_found("subscriber"));
+    }
     let page = api.store().entries(&caller.owner, &request.query).await?;
     let own = || format!("{}/docs/errors", api.settings.public_url);
     let documentation = api.settings.documentation_url.clone().unwrap_or_else(own);

@@ -18,7 +18,8 @@ use wire::api::redact_for_log;
 use wire::json::Value;
 
 use crate::Api;
-use crate::auth::caller::{Caller, authenticate};
+use crate::auth::bearer::LinkBearer;
+use crate::auth::caller::{Caller, authenticate, of_bearer};
 use crate::body::{self, Whole};
 use crate::origin::Origin;
 use crate::rate_limit::TooFast;
@@ -41,7 +42,7 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
     let bounds = api.settings.server;
     let (mut parts, unread) = request.into_parts();
     let origin = parts.extensions.get::<Origin>().copied().unwrap_or(Origin::UNKNOWN);
-    let caller = match let_in(&api, &parts.headers, origin).await {
+    let caller = match let_in(&api, &parts, origin).await {
         Ok(caller) => caller,
         Err(refusal) => {
             body::discard(&parts.headers, unread, bounds.management_body).await;
@@ -76,9 +77,15 @@ pub(crate) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
 }
 
 /// Authenticates a request within the rate limits.
-async fn let_in(api: &Api, headers: &HeaderMap, origin: Origin) -> Result<Caller, Refusal> {
+async fn let_in(api: &Api, parts: &Parts, origin: Origin) -> Result<Caller, Refusal> {
     api.rate_limit.come(origin, Instant::now()).map_err(too_fast)?;
-    let caller = authenticate(api, headers, origin).await?;
+    let caller = match parts.extensions.get::<LinkBearer>() {
+        None => authenticate(api, &parts.headers, origin).await?,
+        Some(bearer) => {
+            bearer.may(&parts.method, parts.uri.path())?;
+            of_bearer(api, bearer.clone()).await?
+        }
+    };
     api.rate_limit.take(&caller.owner, Instant::now()).map_err(too_fast)?;
     Ok(caller)
 }

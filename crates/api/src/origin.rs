@@ -43,14 +43,18 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 /// Origin of a request: its peer, or the client named by a trusted proxy. The last address in `X-Forwarded-For` that is
 /// not a trusted proxy counts, because the client controls those before it.
 pub(crate) fn of_request(peer: Option<Peer>, headers: &HeaderMap, proxies: &[IpNet]) -> Origin {
-    let Some(Peer(peer)) = peer else { return Origin::UNKNOWN };
+    peer.map_or(Origin::UNKNOWN, |peer| Origin::of(address(peer, headers, proxies)))
+}
+
+/// The same as an address.
+pub(crate) fn address(Peer(peer): Peer, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
     let is_proxy = |address: &IpAddr| proxies.iter().any(|network| network.contains(&address.to_canonical()));
     if !is_proxy(&peer) {
-        return Origin::of(peer);
+        return peer;
     }
     let lines = headers.get_all(FORWARDED_FOR).iter().rev().filter_map(|value| value.to_str().ok());
     let addresses = lines.flat_map(|line| line.rsplit(',')).map_while(|text| text.trim().parse().ok());
-    Origin::of(addresses.into_iter().find(|address| !is_proxy(address)).unwrap_or(peer))
+    addresses.into_iter().find(|address| !is_proxy(address)).unwrap_or(peer)
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ const ROUTES: &[&str] = &[
     "/api/v1/subscribers/{id}/subscriptions/{sid}/replays/{rid}",
     "/api/v1/subscribers/{id}/subscriptions/{sid}/test",
     "/api/v1/events/{event_id}",
+    "/api/v1/console-links",
     "/api/v1/logs",
     "/api/v1/filters/check",
     "/api/v1/admin/pims",

@@ -11,7 +11,7 @@ use http::Uri;
 use crate::refusal::{Refusal, because};
 use crate::route::{Audience, Route, Section, at, delete, get, patch, post};
 use crate::{
-    Api, admin, confirm, description, docs, event_types, events, filters, health, ingest_akeneo, kept, logs,
+    Api, admin, confirm, console_links, description, docs, event_types, events, filters, health, ingest_akeneo, kept, logs,
     management, metrics, requests, schemas, subscribers, subscriptions,
 };
 
@@ -71,6 +71,7 @@ pub(crate) fn contents() -> Vec<Section> {
             ]),
             at("/api/v1/events", [get(kept::list::list, kept::list::about)]),
             at("/api/v1/events/{event_id}", [get(kept::show::show, kept::show::about)]),
+            at("/api/v1/console-links", [post(console_links::create, console_links::about)]),
             at("/api/v1/logs", [get(logs::list, logs::about)]),
             at("/api/v1/filters/check", [post(filters::check, filters::about)]),
         ]},

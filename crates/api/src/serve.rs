@@ -54,9 +54,14 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Serves `api` on `listener` until `stop` completes; then accepts no more connections, waits for requests in flight,
 /// and returns.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) {
+    serve_with(listener, api, Router::new(), stop).await;
+}
+
+/// Like [`serve`], with further routes beside those of the API.
+pub async fn serve_with(listener: TcpListener, api: Arc<Api>, further: Router, stop: impl Future<Output = ()>) {
     let bounds = api.settings.server;
     let commits = api.commits.clone();
-    serve_router(listener, router(api), bounds, stop).await;
+    serve_router(listener, router(api).merge(further), bounds, stop).await;
     // Work begun for clients that have disconnected.
     if timeout(bounds.drain, commits.ended()).await.is_err() {
         tracing::warn!("requests with events are still being stored; their clients have disconnected");

@@ -19,6 +19,7 @@ pub mod subscriber;
 pub mod subscription;
 
 pub mod address;
+pub mod console_link;
 pub mod credential;
 pub mod destination;
 pub mod secret;

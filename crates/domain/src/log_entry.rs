@@ -168,6 +168,8 @@ pub enum Action {
     ReplayCancelled,
     /// `subscription_failing`
     SubscriptionFailing,
+    /// `console_link_created`
+    ConsoleLinkCreated,
 }
 
 impl Action {
@@ -187,6 +189,7 @@ impl Action {
         Action::ReplayStarted,
         Action::ReplayCancelled,
         Action::SubscriptionFailing,
+        Action::ConsoleLinkCreated,
     ];
 
     /// Name in log entries.
@@ -206,6 +209,7 @@ impl Action {
             Action::ReplayStarted => "replay_started",
             Action::ReplayCancelled => "replay_cancelled",
             Action::SubscriptionFailing => "subscription_failing",
+            Action::ConsoleLinkCreated => "console_link_created",
         }
     }
 }

@@ -8,12 +8,13 @@ use axum::extract::FromRequestParts;
 use domain::credential::{MAX_CLIENT_ID, MAX_TOKEN};
 use domain::pim::{PLATFORM_TOKEN, Pim, PlatformToken, TokenCheck, url_key};
 use domain::subscriber::Owner;
-use domain::{ClientId, Secret, Timestamp};
+use domain::{ClientId, Secret, SubscriberId, Timestamp};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use store::{Change, ClientRecord, Condition};
 use wire::Fault;
 
+use super::bearer::LinkBearer;
 use super::gateway::Verdict;
 use super::questions::TooMany;
 use super::verdicts::Known;
@@ -61,6 +62,20 @@ impl Caller {
         Change { conditions: self.conditions.clone(), ..changing::change() }
     }
 
+    /// Whether the client's record is the one that admitted the caller.
+    pub(crate) fn is_judged_by(&self, client: &ClientRecord) -> bool {
+        let judged = Condition::Client { owner: self.owner.clone(), revision: client.revision };
+        self.conditions.contains(&judged)
+    }
+
+    /// The only subscriber accessible to the bearer of a link; `None` for others.
+    pub(crate) fn only(&self) -> Option<SubscriberId> {
+        match &self.proof {
+            Proof::Link(bearer) => Some(bearer.subscriber),
+            Proof::Static(_) | Proof::Issued(_) | Proof::Asked { .. } => None,
+        }
+    }
+
     /// Whether the PIM allows the client to use the Event Platform, as required to create and resume (contract page 7).
     pub(crate) fn must_be_permitted(&self) -> Result<(), Refusal> {
         if self.permitted {
@@ -99,6 +114,16 @@ pub(crate) async fn authenticate(api: &Api, headers: &HeaderMap, origin: Origin)
         client_life::permission(api.store(), &pim, &owner, permitted, api.clock.wall(), frequent).await?;
     }
     judge(api, &claim.url_key, claim.url, client_id, proof).await
+}
+
+/// Authenticates the bearer of a link: the client that made it must be registered, admitted and permitted now.
+pub(crate) async fn of_bearer(api: &Api, bearer: LinkBearer) -> Result<Caller, Refusal> {
+    let pim = api.store().pim(bearer.owner.pim).await?.filter(|_| api.clock.wall() < bearer.until);
+    let pim = pim.ok_or_else(invalid_token)?;
+    let client_id = bearer.owner.client_id.clone();
+    let caller = judge(api, &pim.url_key, &pim.url, client_id, Proof::Link(bearer)).await?;
+    caller.must_be_permitted()?;
+    Ok(caller)
 }
 
 async fn registered(api: &Api, url_key: &str, url: &str) -> Result<Arc<Pim>, Refusal> {
@@ -143,6 +168,8 @@ enum Proof {
     Static(Secret),
     /// Issued by the platform itself.
     Issued(PlatformToken),
+    /// A link made by the client.
+    Link(LinkBearer),
     /// Confirmed by the PIM.
     Asked { asked_at: Timestamp, permission: Option<bool> },
 }
@@ -153,14 +180,14 @@ impl Proof {
         match self {
             Proof::Static(token) => is_static_token(pim, client_id, token.expose()),
             Proof::Issued(token) => client.tokens.iter().any(|known| known.sha256 == token.sha256),
-            Proof::Asked { .. } => true,
+            Proof::Asked { .. } | Proof::Link(_) => true,
         }
     }
 
     /// Whether the token was issued after the client's removal; unknown for static tokens.
     fn is_younger_than(&self, removed: Timestamp) -> bool {
         match self {
-            Proof::Static(_) => false,
+            Proof::Static(_) | Proof::Link(_) => false,
             Proof::Issued(token) => token.created_at > removed,
             Proof::Asked { asked_at, .. } => *asked_at >= removed + TOKEN_LIFE,
         }

@@ -22,7 +22,7 @@ pub fn source_key(key: &Secret, now: Timestamp, origin: Origin) -> SourceKey {
 }
 
 /// A random secret with a prefix for its kind.
-fn random(beginning: &str) -> Option<Secret> {
+pub(crate) fn random(beginning: &str) -> Option<Secret> {
     let mut bytes = [0; 24];
     rand::fill(&mut bytes).ok()?;
     Some(Secret::new(format!("{beginning}{}", hex(&bytes))))

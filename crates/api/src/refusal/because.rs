@@ -70,6 +70,8 @@ codes! {
     WEB_API_FORBIDDEN = FORBIDDEN "web_api_forbidden",
         "The token is genuine, but its user's role may not use the PIM's web API; an administrator of the PIM can \
          change the role.";
+    LINK_FORBIDDEN = FORBIDDEN "link_forbidden",
+        "A console link gives access to one subscriber: read-only, or with changes of its subscriptions only.";
     OPERATOR_API_OFF = FORBIDDEN "operator_api_off",
         "The operator API is disabled; enable it with the setting api.operator_key.";
     METRICS_OFF = FORBIDDEN "metrics_off",

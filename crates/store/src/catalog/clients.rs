@@ -1,6 +1,7 @@
 //! Port of clients: records of connections and apps.
 
 use async_trait::async_trait;
+use domain::console_link::ConsoleLink;
 use domain::pim::PlatformToken;
 use domain::subscriber::Owner;
 use domain::{ClientId, Timestamp};
@@ -22,6 +23,9 @@ pub struct ClientRecord {
     /// Platform tokens issued by the operator.
     #[serde(default)]
     pub tokens: Vec<PlatformToken>,
+    /// Console links that were not opened yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<ConsoleLink>,
     /// Revision of the record, 0 if there is none. The store increments it with each change and rejects a change of an
     /// older revision.
     #[serde(default)]

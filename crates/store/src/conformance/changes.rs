@@ -1,11 +1,12 @@
 //! Changes of subscribers and subscriptions.
 
+use domain::console_link::ConsoleLink;
 use domain::log_entry::{Action, LogBody};
 use domain::outcome::{ErrorReason, SuspensionReason};
 use domain::pim::PlatformToken;
 use domain::subscriber::SubscriberStatus;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{ClientId, Position, ServiceHour, Timestamp};
+use domain::{ClientId, Position, ServiceHour, SubscriberId, Timestamp};
 
 use super::sample::*;
 use crate::Store;
@@ -61,7 +62,7 @@ pub async fn new_means_new(store: &dyn Store) {
     let unknown = changed(&subscription(&subscriber), |_| {});
     assert!(matches!(try_put(store, unknown).await, Err(ChangeError::Missing(_))));
     let mut unknown = subscriber;
-    unknown.id = domain::SubscriberId::generate();
+    unknown.id = SubscriberId::generate();
     let orphan = change(vec![Put::New(subscription(&unknown))]);
     assert!(matches!(store.change(orphan).await, Err(ChangeError::Missing(_))));
 }
@@ -362,6 +363,12 @@ pub async fn client_records(store: &dyn Store) {
         revoked_at: Some(Timestamp::from_micros(5)),
         removal: Some("event-1".into()),
         tokens: vec![PlatformToken { prefix: "pt_1".into(), sha256: "ab".into(), created_at: at(0) }],
+        links: vec![ConsoleLink {
+            sha256: "cd".into(),
+            subscriber: SubscriberId::generate(),
+            read_only: true,
+            expires_at: at(9),
+        }],
         revision: 0,
     };
     store.put_client(&owner(), known.clone()).await.unwrap();

@@ -9,7 +9,8 @@ use wire::json::{Value, parse};
 use super::object;
 use super::refusals::all_codes;
 use crate::{
-    Settings, admin, description, event_types, events, filters, health, ingest_akeneo, schemas as spec, subscriptions,
+    Settings, admin, console_links, description, event_types, events, filters, health, ingest_akeneo, schemas as spec,
+    subscriptions,
 };
 
 pub(super) fn all(settings: &Settings, event_types: &EventTypes) -> Vec<(String, Value)> {
@@ -27,6 +28,7 @@ pub(super) fn all(settings: &Settings, event_types: &EventTypes) -> Vec<(String,
         subscriptions::status::SCHEMAS,
         test_event::SCHEMAS,
         filters::SCHEMAS,
+        console_links::SCHEMAS,
         event_types::SCHEMAS,
         spec::SCHEMAS,
         health::SCHEMAS,
