@@ -26,7 +26,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("intake", &["domain", "wire", "store", "fair", "meter"]),
     ("notify", &["domain", "wire", "store", "sinks", "meter", "fair"]),
     ("api", &["wire", "store", "domain", "intake", "meter", "fair"]),
-    ("postrider", &["store-sqlite", "engine", "notify", "api", "supervise"]),
+    // A client of the API, which it reaches through a port.
+    ("console", &["domain"]),
+    ("postrider", &["store-sqlite", "engine", "notify", "api", "console", "supervise"]),
     // Only for tests: not part of the product.
     ("simulation", &["engine", "store-sqlite", "fair"]),
     // External brokers and servers, for tests.

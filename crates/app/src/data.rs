@@ -138,6 +138,11 @@ fn keep_bounds(settings: &Settings) -> KeepBounds {
     KeepBounds { hours: hours.ceil() as u32, bytes: settings.storage.keep_delivered_size.0 }
 }
 
+/// The vault of a data folder that is open: its keys also seal the sessions of the console.
+pub(crate) fn session_vault(config: &Config) -> Result<Vault, Failure> {
+    vault(config, &config.settings.top.data_dir)
+}
+
 /// The vault of the configured keys, or of the key file. A key file is only created together with a new database,
 /// because an existing database is encrypted with another key.
 fn vault(config: &Config, folder: &Path) -> Result<Vault, Failure> {

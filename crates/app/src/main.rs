@@ -13,6 +13,7 @@ mod failure;
 mod terminal;
 mod traces;
 
+mod console_parts;
 mod data;
 mod destinations;
 mod egress;

@@ -32,7 +32,7 @@ use crate::pim_gateway::HttpGateway;
 use crate::running::Running;
 use crate::test_delivery::TestDelivery;
 use crate::traces::Traces;
-use crate::{data, destinations, egress, notifications, registration, tuning, upkeep};
+use crate::{console_parts, data, destinations, egress, notifications, registration, tuning, upkeep};
 
 /// A running platform.
 pub(crate) struct Platform {
@@ -121,7 +121,7 @@ impl Platform {
             tester,
             readiness: Arc::clone(&running) as Arc<dyn Readiness>,
             event_types: Arc::new(tuning::event_types(settings)),
-            settings: tuning::api_settings(settings, public_url),
+            settings: tuning::api_settings(settings, public_url.clone()),
             clock: clock.clone(),
             bridge: Arc::clone(&bridge),
             counters,
@@ -136,7 +136,8 @@ impl Platform {
             metrics_address = Some(address);
             serving.push(supervisor.need("the listener for metrics", scraping));
         }
-        serving.push(supervisor.need("the API", api::serve(listener, api, stopped(&supervisor))));
+        let console = console_parts::routes(settings, &public_url, &api, data::session_vault(config)?, clock.clone());
+        serving.push(supervisor.need("the API", api::serve_with(listener, api, console, stopped(&supervisor))));
         let ageing =
             supervisor.need("hours of service", upkeep::age(Arc::clone(&store), tenure, supervisor.stopping()));
         let reconciler = Reconciler::new(

@@ -62,12 +62,16 @@ async fn demo(keep: bool) -> Result<(), Failure> {
         tempfile::Builder::new().prefix("postrider-demo-").tempdir().context("cannot create a temporary folder")?;
     let stage = Stage::set(folder.path()).await?;
     let played = stage.play().await;
-    if keep && played.is_ok() {
-        stage.invite();
+    let invited = match &played {
+        Ok(subscriber) if keep => stage.invite(subscriber).await,
+        _ => Ok(()),
+    };
+    if keep && played.is_ok() && invited.is_ok() {
         stop.wait().await;
     }
     stage.platform.stop().await;
     played?;
+    invited?;
     if !keep {
         suggest();
     }
@@ -81,6 +85,7 @@ struct Stage {
     pim: SamplePim,
     /// Producer key of the sample PIM.
     key: Secret,
+    operator_key: Secret,
     client: HttpClient,
     receiver_url: String,
     secret: Secret,
@@ -91,10 +96,13 @@ impl Stage {
     async fn set(folder: &std::path::Path) -> Result<Stage, Failure> {
         let pim = SamplePim::start().await?;
         let (key, _) = registration::new_key()?;
+        let (operator_key, _) = registration::new_key()?;
         let config = format!(
             "data_dir = {folder}\nlisten = \"127.0.0.1:0\"\nallow_networks = \
              [\"127.0.0.0/8\"]\nallow_http_destinations = true\n\
-             [[pims]]\nname = \"demo\"\nurl = \"{url}\"\nkeys = [\"{key}\"]\ntoken_check = \"token-info\"\n",
+             [[pims]]\nname = \"demo\"\nurl = \"{url}\"\nkeys = [\"{key}\"]\ntoken_check = \"token-info\"\n\
+             [api]\noperator_key = \"{operator_key}\"\n",
+            operator_key = operator_key.expose(),
             folder = toml::Value::String(folder.to_string_lossy().into_owned()),
             url = pim.url,
             key = key.expose(),
@@ -128,6 +136,7 @@ impl Stage {
             url,
             pim,
             key,
+            operator_key,
             client: http_client::client()?,
             receiver_url,
             secret: registration::new_key()?.0,
@@ -135,7 +144,8 @@ impl Stage {
         })
     }
 
-    async fn play(&self) -> anyhow::Result<()> {
+    /// Plays the story; returns the id of the subscriber.
+    async fn play(&self) -> anyhow::Result<String> {
         terminal::line("");
         let subscriber = self
             .create("/api/v1/subscribers", &json!({"name": "Demo", "contact": {"technical_email": "demo@example.com"}}))
@@ -156,11 +166,25 @@ impl Stage {
         let id = SubscriptionId::parse(&subscription).context("the subscription id is not a UUID")?;
         terminal::line(styled(DIM, format_args!("     events {}", SUBSCRIBED.join(", "))));
         terminal::line(styled(DIM, format_args!("     filter {FILTER}\n")));
-        self.stream(id).await
+        self.stream(id).await?;
+        Ok(subscriber)
     }
 
     /// Creates an object through the public API and returns its id.
     async fn create(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<String> {
+        let created = self.created(path, body).await?;
+        let id = created.get("id").and_then(serde_json::Value::as_str).context("the response has no id")?.to_owned();
+        let what = path.rsplit('/').next().unwrap_or(path);
+        terminal::line(format_args!(
+            "created in {what:<14} {}  {}",
+            styled(GOOD, StatusCode::CREATED.as_u16()),
+            styled(DIM, &id)
+        ));
+        Ok(id)
+    }
+
+    /// What a request of the demo's client created.
+    async fn created(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<serde_json::Value> {
         let mut headers = HeaderMap::new();
         headers.insert("x-pim-url", HeaderValue::from_str(&self.pim.url)?);
         headers.insert("x-pim-token", HeaderValue::from_str(self.pim.token.expose())?);
@@ -170,15 +194,7 @@ impl Stage {
         if answer.status != StatusCode::CREATED {
             bail!("POST {path} was answered with {}{}", answer.status, http_client::errors(&answer));
         }
-        let created = http_client::json(&answer)?;
-        let id = created.get("id").and_then(serde_json::Value::as_str).context("the response has no id")?.to_owned();
-        let what = path.rsplit('/').next().unwrap_or(path);
-        terminal::line(format_args!(
-            "created in {what:<14} {}  {}",
-            styled(GOOD, answer.status.as_u16()),
-            styled(DIM, &id)
-        ));
-        Ok(id)
+        http_client::json(&answer)
     }
 
     async fn post(&self, path: &str, headers: HeaderMap, body: String) -> anyhow::Result<Fetched> {
@@ -286,8 +302,17 @@ impl Stage {
     }
 
     /// Things to try with the running platform.
-    fn invite(&self) {
-        terminal::line(format_args!("\n{} until Ctrl-C. Try, in another terminal:\n", styled(BOLD, "Keeps running")));
+    async fn invite(&self, subscriber: &str) -> anyhow::Result<()> {
+        let wanted = json!({"subscriber_id": subscriber, "read_only": false, "minutes": 60});
+        let link = self.created("/api/v1/console-links", &wanted).await?;
+        let link = link.get("url").and_then(serde_json::Value::as_str).context("the response has no url")?;
+        terminal::line(format_args!(
+            "\n{} until Ctrl-C. The console, signed in (the link works once):\n",
+            styled(BOLD, "Keeps running")
+        ));
+        terminal::line(format_args!("  {link}\n"));
+        terminal::line(format_args!("  {}/console/operator with the key {}", self.url, self.operator_key.expose()));
+        terminal::line("\nTry, in another terminal:\n");
         terminal::line(format_args!(
             "  postrider emit --url {} --key {} --type product.created",
             self.url,
@@ -301,6 +326,7 @@ impl Stage {
             sample_pim::CLIENT_ID
         ));
         terminal::line(format_args!("  curl {}/health/ready", self.url));
+        Ok(())
     }
 }
 
@@ -315,7 +341,7 @@ enum End {
 fn suggest() {
     terminal::line(format_args!("\n{} next:\n", styled(BOLD, "Try")));
     for (command, what) in [
-        ("postrider demo --keep", "the same demo, which keeps running"),
+        ("postrider demo --keep", "the same demo, which keeps running, with a link to its console"),
         ("postrider serve", "your own platform, on http://127.0.0.1:8080, data in ./data"),
         ("postrider pim add main --url https://pim.example.com", "registers your PIM and prints its producer key"),
         ("postrider listen --help", "a development receiver: verifies, forwards, simulates failures"),

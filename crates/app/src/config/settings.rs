@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::setting::settings;
 use super::value::{
     Amount, BaseUrl, Count, HostPort, HostRate, LogFormat, Nat64Prefix, PerSecond, Port, SchemaCheck, Share, Size,
-    SmtpSecurity, UnknownTypes,
+    SmtpSecurity, UnknownTypes, WebOrigin,
 };
 
 settings! {
@@ -64,6 +64,15 @@ settings! {
         /// signature is still unverified. A request that gets no memory within 5 s is answered with 503. At least 16
         /// MiB.
         body_memory: Size = "64 MiB";
+    }
+
+    /// The console at /console.
+    console: Console {
+        /// Whether the console is served.
+        enabled: bool = "true";
+        /// Origins of sites that may show the pages of a console link in a frame, such as `["https://app.example.com"]`.
+        /// Pages of signed-in integrators and operators can never be framed. Frames need an `https` `public_url`.
+        frame_origins: Vec<WebOrigin> = "";
     }
 
     /// Outgoing connections.

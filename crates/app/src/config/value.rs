@@ -14,7 +14,7 @@ use super::typed::{Kind, Place, Typed};
 use super::units;
 
 pub(crate) use choice::{LogFormat, SchemaCheck, SmtpSecurity, TokenCheckWay, UnknownTypes};
-pub(crate) use network::{BaseUrl, HostPort, Nat64Prefix, PimUrl};
+pub(crate) use network::{BaseUrl, HostPort, Nat64Prefix, PimUrl, WebOrigin};
 pub(crate) use number::{Amount, Count, HostRate, PerSecond, Port, Share, Size};
 
 /// An invalid typed value: its place, and the value found.

@@ -104,6 +104,25 @@ impl Value for BaseUrl {
     }
 }
 
+/// Origin of a site: scheme, host and port. Safe within a `Content-Security-Policy`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct WebOrigin(pub(crate) String);
+
+impl Value for WebOrigin {
+    fn expected() -> String {
+        "an origin such as \"https://app.example.com\", without a path".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let BaseUrl(url) = BaseUrl::parse(typed.text()?)?;
+        let (_, authority) = url.split_once("://")?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        authority.bytes().all(plain).then_some(WebOrigin(url))
+    }
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
 /// Base URL of a PIM.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct PimUrl {

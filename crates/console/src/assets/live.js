@@ -1,0 +1,78 @@
+// The live page: polls its data, shows it as text, pauses and filters.
+
+const live = document.getElementById("live");
+const state = document.getElementById("live-state");
+const pause = document.getElementById("live-pause");
+const filter = document.getElementById("live-filter");
+let data = { events: [], attempts: [] };
+let paused = false;
+
+const cell = (content) => {
+  const td = document.createElement("td");
+  td.append(content);
+  return td;
+};
+const link = (href, text) => {
+  const a = document.createElement("a");
+  a.href = href;
+  a.textContent = text;
+  return a;
+};
+const time = (at) => {
+  const element = document.createElement("time");
+  element.dateTime = at;
+  element.title = `${at} (UTC)`;
+  element.textContent = new Date(at).toLocaleTimeString();
+  return element;
+};
+const badge = (outcome, reason) => {
+  const span = document.createElement("span");
+  span.className = `badge ${{ delivered: "good", throttled: "fair", failed: "bad" }[outcome] ?? ""}`;
+  span.textContent = outcome.replaceAll("_", " ") + (reason ? `: ${reason}` : "");
+  return span;
+};
+const rows = (id, items, cells) => {
+  const wanted = filter.value.toLowerCase();
+  const shown = items.filter((item) => JSON.stringify(item).toLowerCase().includes(wanted));
+  document.getElementById(id).replaceChildren(...shown.map((item) => {
+    const tr = document.createElement("tr");
+    tr.append(...cells(item).map(cell));
+    return tr;
+  }));
+  return shown.length;
+};
+
+const show = () => {
+  const arrived = rows("live-events", data.events, (one) => [time(one.at), one.type, link(one.page, one.id)]);
+  const sent = rows("live-attempts", data.attempts, (one) => [
+    time(one.at), link(one.to_page, one.to), one.type, link(one.page, one.id), badge(one.outcome, one.reason), `${one.ms} ms`,
+  ]);
+  return `${arrived} arrived, ${sent} attempts`;
+};
+
+const poll = async () => {
+  if (paused || document.hidden) return;
+  try {
+    const response = await fetch(live.dataset.source, { redirect: "error", headers: { accept: "application/json" } });
+    if (!response.ok) throw new Error(`the platform answered ${response.status}`);
+    data = await response.json();
+    if (!paused) state.textContent = show();
+  } catch (error) {
+    state.textContent = `No current data: ${error.message}. Reload the page if this stays.`;
+  }
+};
+
+pause.addEventListener("click", () => {
+  paused = !paused;
+  pause.setAttribute("aria-pressed", String(paused));
+  pause.textContent = paused ? "Continue" : "Pause";
+  if (paused) state.textContent = `Paused. ${show()}`;
+  else poll();
+});
+filter.addEventListener("input", () => { state.textContent = show(); });
+
+const again = async () => {
+  await poll();
+  setTimeout(again, Number(live.dataset.every));
+};
+again();

@@ -1,0 +1,45 @@
+//! Actions on one subscription.
+
+use axum::extract::Path;
+use axum::response::Response;
+use http::Method;
+use maud::html;
+
+use super::{Ids, destination, page_of, path_of};
+use crate::form::Form;
+use crate::layout::{self, Page, Place, done};
+use crate::visit::{Problem, Visit};
+
+/// Suspends it.
+pub(crate) async fn suspend(visit: Visit, Path((id, sid)): Ids, Form(_): Form) -> Result<Response, Problem> {
+    let path = path_of(&id, &sid);
+    visit.ask(Method::POST, &format!("/api/v1{path}/suspend"), None).await?;
+    Ok(done(&format!("/console{path}"), "suspended"))
+}
+
+/// Resumes it.
+pub(crate) async fn resume(visit: Visit, Path((id, sid)): Ids, Form(_): Form) -> Result<Response, Problem> {
+    let path = path_of(&id, &sid);
+    visit.ask(Method::POST, &format!("/api/v1{path}/resume"), None).await?;
+    Ok(done(&format!("/console{path}"), "resumed"))
+}
+
+/// Asks before it is deleted.
+pub(crate) async fn ask_delete(visit: Visit, Path((id, sid)): Ids) -> Result<Response, Problem> {
+    visit.must_be_client()?;
+    let subscription = visit.get(&format!("/api/v1{}", path_of(&id, &sid))).await?;
+    let (path, name) = (page_of(&subscription), destination(&subscription));
+    let page = Page::new(&visit, Place::Subscriptions, "Delete a subscription").under(path.clone(), name.clone());
+    Ok(page.show(layout::confirm(
+        &visit,
+        html! { "Delete the subscription to " strong { (name) } "? Its backlog is dropped. This is final." },
+        "Delete",
+        &path,
+    )))
+}
+
+/// Deletes it.
+pub(crate) async fn delete(visit: Visit, Path((id, sid)): Ids, Form(_): Form) -> Result<Response, Problem> {
+    visit.ask(Method::DELETE, &format!("/api/v1{}", path_of(&id, &sid)), None).await?;
+    Ok(done("/console/subscriptions", "deleted"))
+}

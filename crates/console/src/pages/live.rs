@@ -1,0 +1,107 @@
+//! What arrived and went out in the last minute. The page polls its data with a module.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use maud::html;
+use serde_json::{Value, json};
+use tokio::join;
+
+use super::{destination, owned, page_of};
+use crate::answer::Look;
+use crate::layout::{Page, Place};
+use crate::query::encoded;
+use crate::visit::{Problem, Visit};
+use crate::words;
+
+/// Time span of the page.
+const SPAN: Duration = Duration::from_secs(60);
+/// Subscriptions whose attempts are shown together: each is a request of every poll.
+const MOST: usize = 10;
+
+/// The page.
+pub(crate) async fn show(visit: Visit) -> Result<Response, Problem> {
+    visit.must_be_client()?;
+    let all = owned::all(&visit).await?;
+    let every: Vec<&Value> = all.iter().flat_map(|owned| &owned.subscriptions).collect();
+    let chosen = visit.query().get("subscription");
+    let page = Page { modules: &["live.js"], ..Page::new(&visit, Place::Live, "Live") };
+    let data = format!("/console/live/data{}", visit.query().only(&["subscription"]).query());
+    Ok(page.show(html! {
+        noscript { p.notice { "This page needs JavaScript. " a href="/console/events" { "Events" } " shows the same without it." } }
+        form.filters method="get" role="search" aria-label="Filter" {
+            label { "Subscription " select name="subscription" {
+                option value="" { "the first " (MOST) " active ones" }
+                @for one in &every {
+                    option value=(one.text("/id")) selected[one.text("/id") == chosen] { (destination(one)) }
+                }
+            } }
+            button { "Choose" }
+            label { "Show only " input type="search" id="live-filter" placeholder="type, id or outcome"; }
+            button type="button" id="live-pause" aria-pressed="false" { "Pause" }
+        }
+        div id="live" data-source=(data) data-every="2000" {
+            p id="live-state" role="status" { "Waiting for the first answer …" }
+            section aria-labelledby="arrived" {
+                h2 id="arrived" { "Arrived in the last minute" }
+                div.scroll { table {
+                    caption.hidden { "Events accepted in the last minute" }
+                    thead { tr { th scope="col" { "Accepted" } th scope="col" { "Type" } th scope="col" { "Id" } } }
+                    tbody id="live-events" {}
+                } }
+            }
+            section aria-labelledby="sent" {
+                h2 id="sent" { "Went out in the last minute" }
+                div.scroll { table {
+                    caption.hidden { "Attempts of the last minute" }
+                    thead {
+                        tr {
+                            th scope="col" { "Time" } th scope="col" { "Destination" } th scope="col" { "Type" }
+                            th scope="col" { "Id" } th scope="col" { "Outcome" } th.number scope="col" { "Duration" }
+                        }
+                    }
+                    tbody id="live-attempts" {}
+                } }
+            }
+        }
+    }))
+}
+
+/// The data, polled.
+pub(crate) async fn data(visit: Visit) -> Result<Response, Problem> {
+    visit.must_be_client()?;
+    let since = (visit.now() - SPAN).to_string();
+    let all = owned::all(&visit).await?;
+    let chosen = visit.query().get("subscription");
+    let is_shown =
+        |one: &&Value| if chosen.is_empty() { one.text("/status") == "active" } else { one.text("/id") == chosen };
+    let shown: Vec<&Value> = all.iter().flat_map(|owned| &owned.subscriptions).filter(is_shown).take(MOST).collect();
+    let events_at = format!("/api/v1/events?limit=50&start_time={}", encoded(&since));
+    let (events, attempts) = join!(visit.get_or_null(&events_at), owned::of_each(&visit, &shown, "/attempts"));
+    let events: Vec<Value> = events.list("/items").iter().map(event).collect();
+    let mut sent: Vec<Value> = shown
+        .iter()
+        .zip(&attempts)
+        .flat_map(|(one, attempts)| attempts.list("/items").iter().map(|attempt| sent(one, attempt)))
+        .filter(|attempt| attempt.text("/at") >= since.as_str())
+        .collect();
+    sent.sort_by(|one, other| other.text("/at").cmp(one.text("/at")));
+    sent.truncate(100);
+    let data = json!({"at": visit.now().to_string(), "events": events, "attempts": sent});
+    Ok(([(CONTENT_TYPE, "application/json")], data.to_string()).into_response())
+}
+
+fn event(one: &Value) -> Value {
+    let id = one.text("/id");
+    json!({"at": one.text("/accepted_at"), "type": words::short_type(one.text("/type")), "id": id,
+        "page": format!("/console/events/{}", encoded(id))})
+}
+
+fn sent(subscription: &Value, attempt: &Value) -> Value {
+    let id = attempt.text("/event_id");
+    json!({"at": attempt.text("/started_at"), "to": destination(subscription), "to_page": page_of(subscription),
+        "type": words::short_type(attempt.text("/event_type")), "id": id, "outcome": attempt.text("/outcome"),
+        "page": format!("{}/events/{}", page_of(subscription), encoded(id)),
+        "reason": attempt.text("/error_reason"), "ms": attempt.count("/duration_ms")})
+}

@@ -1,0 +1,322 @@
+//! The list of subscriptions: of a client, with their status; of all tenants, for the operator.
+
+use axum::response::Response;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::owned::{self, MOST_ASKED, Owned};
+use super::{destination, page_of};
+use crate::answer::Look;
+use crate::layout::{Page, Place};
+use crate::query::Pairs;
+use crate::table::{self, Paged, cursor_links, sortable};
+use crate::time::{age, moment};
+use crate::visit::{Problem, Visit};
+use crate::words;
+
+const PATH: &str = "/console/subscriptions";
+
+/// The list.
+pub(crate) async fn list(visit: Visit) -> Result<Response, Problem> {
+    if visit.is_operator() { of_all(&visit).await } else { of_client(&visit).await }
+}
+
+/// A subscription with the name of its subscriber.
+struct Row {
+    subscriber: String,
+    subscription: Value,
+}
+
+async fn of_client(visit: &Visit) -> Result<Response, Problem> {
+    let all = owned::all(visit).await?;
+    let query = visit.query().only(&["q", "status", "type", "sort", "page"]);
+    let mut types: Vec<String> =
+        all.iter().flat_map(|owned| &owned.subscriptions).map(|one| one.text("/type").to_owned()).collect();
+    types.sort_unstable();
+    types.dedup();
+    let rows = sorted(filtered(&all, &query), query.get("sort"));
+    let paged = Paged::of(rows, &query);
+    let shown: Vec<&Value> = paged.rows.iter().map(|row| &row.subscription).take(MOST_ASKED).collect();
+    let statuses = owned::of_each(visit, &shown, "/status").await;
+    let none_at_all = all.iter().all(|owned| owned.subscriptions.is_empty());
+    let head = |name: &str, label: &str| sortable(PATH, &query, name, label);
+    Ok(Page::new(visit, Place::Subscriptions, "Subscriptions").show(html! {
+        (subscribers(visit, &all))
+        @if none_at_all {
+            (table::empty("No subscriptions yet.", html! {
+                "A subscription sends events of some types to one destination. "
+                @if all.is_empty() { "Create a subscriber first; it holds the technical contact." }
+                @else { "Create one at a subscriber above, or by " code { "POST /api/v1/subscribers/{id}/subscriptions" } "." }
+            }))
+        } @else {
+            (filters(&query, &types))
+            @if paged.rows.is_empty() {
+                (table::empty("No subscription matches.", html! { a href=(PATH) { "Show all subscriptions" } }))
+            } @else {
+                div.scroll {
+                    table {
+                        caption.hidden { "Subscriptions" }
+                        thead {
+                            tr {
+                                (head("destination", "Destination")) (head("subscriber", "Subscriber"))
+                                (head("type", "Type")) (head("status", "Status"))
+                                th.number scope="col" { "Backlog" } th.number scope="col" { "Rate" }
+                                th.number scope="col" { "Success, 1 h" } th scope="col" { "Last failure" }
+                            }
+                        }
+                        tbody {
+                            @for (row, status) in paged.rows.iter().zip(&statuses) { (line(visit, row, status)) }
+                        }
+                    }
+                }
+                (paged.links(PATH, &query))
+            }
+        }
+    }))
+}
+
+fn subscribers(visit: &Visit, all: &[Owned]) -> Markup {
+    html! {
+        section aria-labelledby="subscribers" {
+            h2 id="subscribers" { "Subscribers" }
+            @if all.is_empty() {
+                (table::empty("No subscribers yet.", html! {
+                    "A subscriber is an account of this client with a technical contact for notifications."
+                }))
+            }
+            ul.plain {
+                @for Owned { subscriber, subscriptions } in all {
+                    li {
+                        a href={ "/console/subscribers/" (subscriber.text("/id")) } { (subscriber.text("/name")) }
+                        " " (words::badge(subscriber.text("/status")))
+                        " · " (subscriptions.len()) " subscriptions"
+                        @if visit.may_change() && subscriber.text("/status") == "active" {
+                            " · " a href={ "/console/subscribers/" (subscriber.text("/id")) "/subscriptions/new" } {
+                                "New subscription"
+                            }
+                        }
+                    }
+                }
+            }
+            @if visit.may_manage() { p { a.button href="/console/subscribers/new" { "New subscriber" } } }
+        }
+    }
+}
+
+fn filters(query: &Pairs, types: &[String]) -> Markup {
+    let option = |name: &str, value: &str| {
+        html! {
+            option value=(value) selected[query.get(name) == value] { (value) }
+        }
+    };
+    html! {
+        form.filters method="get" role="search" aria-label="Filter subscriptions" {
+            label { "Search " input type="search" name="q" value=(query.get("q")) placeholder="destination, id, event type"; }
+            label { "Status " select name="status" {
+                option value="" { "all" }
+                @for status in ["active", "suspended", "revoked"] { (option("status", status)) }
+            } }
+            label { "Type " select name="type" {
+                option value="" { "all" }
+                @for name in types { (option("type", name)) }
+            } }
+            @if query.has("sort") { input type="hidden" name="sort" value=(query.get("sort")); }
+            button { "Filter" }
+        }
+    }
+}
+
+fn filtered(all: &[Owned], query: &Pairs) -> Vec<Row> {
+    let wanted = query.get("q").trim().to_lowercase();
+    let rows = all.iter().flat_map(|owned| {
+        let subscriber = owned.subscriber.text("/name");
+        owned.subscriptions.iter().map(move |one| Row { subscriber: subscriber.to_owned(), subscription: one.clone() })
+    });
+    let matches = |row: &Row| {
+        let one = &row.subscription;
+        let is = |name: &str| query.get(name).is_empty() || one.text(&format!("/{name}")) == query.get(name);
+        let texts = [&row.subscriber, &destination(one), one.text("/id"), one.text("/filter")].map(str::to_lowercase);
+        let events = || one.list("/events").iter().filter_map(Value::as_str).any(|name| name.contains(&wanted));
+        is("status") && is("type") && (texts.iter().any(|text| text.contains(&wanted)) || events())
+    };
+    rows.filter(matches).collect()
+}
+
+fn sorted(mut rows: Vec<Row>, by: &str) -> Vec<Row> {
+    let (name, down) = by.strip_prefix('-').map_or((by, false), |name| (name, true));
+    let key = |row: &Row| match name {
+        "destination" => destination(&row.subscription),
+        "subscriber" => row.subscriber.to_lowercase(),
+        "type" | "status" => row.subscription.text(&format!("/{name}")).to_owned(),
+        _ => String::new(),
+    };
+    rows.sort_by_cached_key(key);
+    if down {
+        rows.reverse();
+    }
+    rows
+}
+
+fn line(visit: &Visit, row: &Row, status: &Value) -> Markup {
+    let one = &row.subscription;
+    html! {
+        tr {
+            th scope="row" { a href=(page_of(one)) { (destination(one)) } }
+            td { (row.subscriber) }
+            td { (one.text("/type")) }
+            td { (words::badge(one.text("/status"))) }
+            td.number { (backlog(visit, status)) }
+            td.number { (rate(status)) }
+            td.number { (success(status)) }
+            td { (last_failure(status)) }
+        }
+    }
+}
+
+/// The backlog of a status, with its age.
+pub(crate) fn backlog(visit: &Visit, status: &Value) -> Markup {
+    let waits = age(status.text("/delivery/oldest_accepted_at"), visit.now());
+    html! {
+        @match status.present("/delivery/backlog") {
+            None => { span.none { "–" } }
+            Some(count) => {
+                @if status.flag("/delivery/backlog_is_at_least") { "≥ " }
+                (count)
+                @if !waits.is_empty() && count.as_u64() != Some(0) { small { " " (waits) } }
+            }
+        }
+    }
+}
+
+/// The rate of a status.
+pub(crate) fn rate(status: &Value) -> Markup {
+    html! {
+        @match status.present("/delivery/events_per_second").and_then(Value::as_f64) {
+            None => { span.none { "–" } }
+            Some(rate) => { (format!("{rate:.1}")) " /s" }
+        }
+    }
+}
+
+/// The success rate of the last hour.
+pub(crate) fn success(status: &Value) -> Markup {
+    html! {
+        @match status.present("/delivery/last_hour/success_rate").and_then(Value::as_f64) {
+            None => { span.none { "–" } }
+            Some(share) => { span.bad[share < 0.95] { (words::percent(share)) } }
+        }
+    }
+}
+
+/// The last failure of a status.
+pub(crate) fn last_failure(status: &Value) -> Markup {
+    html! {
+        @match status.present("/delivery/last_failure") {
+            None => { span.none { "–" } }
+            Some(failure) => { (words::reason(failure.text("/error_reason"))) " " (moment(failure.text("/timestamp"))) }
+        }
+    }
+}
+
+/// The operator's list, page by page as the API gives it.
+async fn of_all(visit: &Visit) -> Result<Response, Problem> {
+    let query = visit.query().only(&["pim", "client_id", "status", "after"]);
+    let page = visit.get(&format!("/api/v1/admin/subscriptions{}", query.query())).await?;
+    let next = page.present("/next").and_then(Value::as_str);
+    Ok(Page::new(visit, Place::Subscriptions, "Subscriptions").show(html! {
+        form.filters method="get" role="search" aria-label="Filter subscriptions" {
+            label { "PIM " input name="pim" value=(query.get("pim")); }
+            label { "Client id " input name="client_id" value=(query.get("client_id")); }
+            label { "Status " select name="status" {
+                option value="" { "all but deleted" }
+                @for status in ["active", "suspended", "revoked", "deleted"] {
+                    option value=(status) selected[query.get("status") == status] { (status) }
+                }
+            } }
+            button { "Filter" }
+        }
+        @if page.list("/items").is_empty() {
+            (table::empty("No subscriptions.", html! {
+                "Integrations create them with their PIM's token, by the API or here."
+            }))
+        } @else {
+            div.scroll {
+                table {
+                    caption.hidden { "Subscriptions of all tenants" }
+                    thead {
+                        tr {
+                            th scope="col" { "Destination" } th scope="col" { "PIM" } th scope="col" { "Client" }
+                            th scope="col" { "Type" } th scope="col" { "Status" } th scope="col" { "Changed" }
+                            th scope="col" { span.hidden { "Action" } }
+                        }
+                    }
+                    tbody { @for one in page.list("/items") { (operator_line(one)) } }
+                }
+            }
+        }
+        (cursor_links(PATH, &query, "after", next))
+    }))
+}
+
+fn operator_line(one: &Value) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (destination(one)) br; small { code { (one.text("/id")) } } }
+            td { @if one.text("/pim").is_empty() { span.none { "removed" } }
+                 @else { a href={ "/console/pims/" (one.text("/pim")) } { (one.text("/pim")) } } }
+            td { (one.text("/client_id")) }
+            td { (one.text("/type")) }
+            td { (words::badge(one.text("/status"))) @if !one.text("/reason").is_empty() { br; small { (one.text("/reason")) } } }
+            td { (moment(one.text("/updated_at"))) }
+            td { @if one.text("/status") == "active" {
+                a href={ "/console/subscriptions/" (one.text("/id")) "/suspend" } { "Suspend" }
+            } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn all() -> Vec<Owned> {
+        let one = |id: &str, url: &str, status: &str, events: &[&str]| json!({"id": id, "type": "web", "status": status, "events": events, "filter": null, "config": {"url": url}});
+        vec![
+            Owned {
+                subscriber: json!({"name": "Search"}),
+                subscriptions: vec![
+                    one("1", "https://b.example", "active", &["product.created"]),
+                    one("2", "https://a.example", "suspended", &["family.updated"]),
+                ],
+            },
+            Owned {
+                subscriber: json!({"name": "Shop"}),
+                subscriptions: vec![one("3", "https://c.example", "active", &[])],
+            },
+        ]
+    }
+
+    #[track_caller]
+    fn check(query: &str, expect: &[&str]) {
+        let query = Pairs::parse(query);
+        let rows = sorted(filtered(&all(), &query), query.get("sort"));
+        let ids: Vec<_> = rows.iter().map(|row| row.subscription.text("/id")).collect();
+        assert_eq!(ids, expect, "{query:?}");
+    }
+
+    #[test]
+    fn subscriptions_are_filtered_searched_and_sorted() {
+        check("", &["1", "2", "3"]);
+        check("status=active", &["1", "3"]);
+        check("type=other", &[]);
+        check("q=A.EXAMPLE", &["2"]);
+        check("q=shop", &["3"]);
+        check("q=family", &["2"]);
+        check("sort=destination", &["2", "1", "3"]);
+        check("sort=-destination", &["3", "1", "2"]);
+        check("sort=status", &["1", "3", "2"]);
+        check("sort=nonsense", &["1", "2", "3"]);
+    }
+}
