@@ -154,6 +154,11 @@ impl Visit {
         !matches!(self.who(), Who::Link { grant, .. } if grant.read_only)
     }
 
+    /// Whether the API lists events: to clients, and not to the bearers of links, who see the fates of their own.
+    pub(crate) fn sees_events(&self) -> bool {
+        matches!(self.who(), Who::Integrator { .. })
+    }
+
     /// Whether subscribers can be created and changed.
     pub(crate) fn may_manage(&self) -> bool {
         matches!(self.who(), Who::Integrator { .. })

@@ -44,7 +44,8 @@ impl LinkBearer {
         let mut segments = path.split('/');
         match (segments.next(), segments.next(), segments.next()) {
             (Some("filters"), Some("check"), None) => Place::Question,
-            (Some("logs"), None, None) | (Some("events"), _, None) => Place::Readable,
+            // Not `/events`: it shows what any subscription of the client may see.
+            (Some("logs"), None, None) => Place::Readable,
             (Some("subscribers"), Some(id), further) if SubscriberId::parse(id) == Some(self.subscriber) => {
                 match further {
                     None => Place::Readable,
@@ -59,7 +60,7 @@ impl LinkBearer {
 
 /// Parts of the API, as a link allows them.
 enum Place {
-    /// The subscriber, its part of the log, and its events.
+    /// The subscriber, and its part of the log.
     Readable,
     /// The subscriber's subscriptions.
     Subscription,
@@ -97,10 +98,15 @@ mod tests {
             check(true, &Method::GET, &format!("{own}{path}"), 200);
             check(true, &Method::GET, &format!("/api/v1/subscribers/{OTHER}{path}"), 404);
         }
-        for path in ["/api/v1/logs", "/api/v1/events", "/api/v1/events/x"] {
-            check(true, &Method::GET, path, 200);
-        }
-        for path in ["/api/v1/subscribers", "/api/v1/console-links", "/api/v1/admin/pims", "/api/v1/events/x/y", "/x"] {
+        check(true, &Method::GET, "/api/v1/logs", 200);
+        for path in [
+            "/api/v1/subscribers",
+            "/api/v1/console-links",
+            "/api/v1/admin/pims",
+            "/api/v1/events",
+            "/api/v1/events/x",
+            "/x",
+        ] {
             check(false, &Method::GET, path, 404);
             check(false, &Method::POST, path, 404);
         }
@@ -116,6 +122,6 @@ mod tests {
             check(false, &method, &format!("/api/v1/subscribers/{OTHER}/subscriptions/x"), 404);
         }
         check(true, &Method::POST, "/api/v1/filters/check", 200);
-        check(true, &Method::POST, "/api/v1/events", 403);
+        check(true, &Method::POST, "/api/v1/logs", 403);
     }
 }

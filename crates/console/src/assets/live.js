@@ -32,9 +32,11 @@ const badge = (outcome, reason) => {
   return span;
 };
 const rows = (id, items, cells) => {
+  const body = document.getElementById(id);
+  if (!body) return 0;
   const wanted = filter.value.toLowerCase();
   const shown = items.filter((item) => JSON.stringify(item).toLowerCase().includes(wanted));
-  document.getElementById(id).replaceChildren(...shown.map((item) => {
+  body.replaceChildren(...shown.map((item) => {
     const tr = document.createElement("tr");
     tr.append(...cells(item).map(cell));
     return tr;
@@ -47,7 +49,7 @@ const show = () => {
   const sent = rows("live-attempts", data.attempts, (one) => [
     time(one.at), link(one.to_page, one.to), one.type, link(one.page, one.id), badge(one.outcome, one.reason), `${one.ms} ms`,
   ]);
-  return `${arrived} arrived, ${sent} attempts`;
+  return `${arrived} events and ${sent} attempts in the last minute`;
 };
 
 const poll = async () => {
