@@ -1,4 +1,5 @@
-//! Charts as inline SVG, made on the server. Colours come from the stylesheet; each bar has its numbers as a tooltip and
+//! Charts as inline SVG, made on the server. Colours come from the stylesheet; each bar has its numbers as a tooltip
+//! and
 //! the chart has them in words for those who don't see it.
 
 use std::time::Duration;
@@ -125,7 +126,8 @@ fn stack(step: Outcomes, x: f64, width: f64, scale: f64, at: &str) -> Markup {
         g {
             title { (clock_face(at)) " UTC: " (delivered) " delivered, " (failed) " failed, " (throttled) " throttled" }
             @for (class, y, tall) in parts.into_iter().filter(|(.., tall)| *tall > 0.0) {
-                rect class=(class) x={ (round(x)) } y={ (round(y)) } width={ (round(width * 0.8)) } height={ (round(tall)) } {}
+                rect class=(class) x={ (round(x)) } y={ (round(y)) } width={ (round(width * 0.8)) }
+                    height={ (round(tall)) } {}
             }
         }
     }

@@ -5,7 +5,8 @@
 //! store and no engine.
 //!
 //! Reading order: the ports (this file), the [`router`](routes), who is signed in (`session`, `visit`), forms (`form`,
-//! `fields`), the common parts of pages (`layout`, `table`, `chart`, `time`, `words`), then one file per page in `pages`.
+//! `fields`), the common parts of pages (`layout`, `table`, `chart`, `time`, `words`), then one file per page in
+//! `pages`.
 
 mod answer;
 mod assets;

@@ -70,8 +70,9 @@ settings! {
     console: Console {
         /// Whether the console is served.
         enabled: bool = "true";
-        /// Origins of sites that may show the pages of a console link in a frame, such as `["https://app.example.com"]`.
-        /// Pages of signed-in integrators and operators can never be framed. Frames need an `https` `public_url`.
+        /// Origins of sites that may show the pages of a console link in a frame, such as
+        /// `["https://app.example.com"]`. Pages of signed-in integrators and operators can never be framed. Frames need
+        /// an `https` `public_url`.
         frame_origins: Vec<WebOrigin> = "";
     }
 

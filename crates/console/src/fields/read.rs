@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::{Field, Kind};
 use crate::query::Pairs;
 
-/// The body of a creation. Empty optional fields are left out; empty required ones are sent, so that the API names them.
+/// The body of a creation. Empty optional fields are left out; empty required ones are sent, so that the API names
+/// them.
 pub(crate) fn created(fields: &[Field], form: &Pairs) -> Value {
     let mut body = Map::new();
     for field in fields {
@@ -148,13 +149,15 @@ mod tests {
         );
         check_created(
             "config.tls.ca_pem=a%0D%0Ab&options.wait=x&options.hold=on",
-            json!({"events": [], "config": {"url": "", "secret": {"primary": ""}, "tls": {"ca_pem": "a\nb", "key_pem": ""}},
+            json!({"events": [], "config": {"url": "", "secret": {"primary": ""}, "tls": {"ca_pem": "a\nb", "key_pem":
+                ""}},
                 "options": {"hold": true, "wait": "x"}}),
         );
     }
 
     fn stored() -> Value {
-        json!({"events": ["a.created"], "filter": "x=\"1\"", "config": {"url": "u", "secret": {"primary": "***redacted***"},
+        json!({"events": ["a.created"], "filter": "x=\"1\"", "config": {"url": "u", "secret": {"primary":
+            "***redacted***"},
             "headers": {"X-A": "***redacted***", "X-B": "***redacted***"},
             "tls": {"ca_pem": "c", "key_pem": "***redacted***"}},
             "options": {"hold": true, "ordering": "none"}})

@@ -181,7 +181,8 @@ fn set(field: &Field, names: &[String], filled: Filled<'_>) -> Markup {
                     div role="group" aria-label=(family_name) {
                         @for name in names.iter().filter(|name| family(name) == *family_name) {
                             label.check title=(name) {
-                                input type="checkbox" name=(field.path) value=(name) checked[filled.has(&field.path, name)];
+                                input type="checkbox" name=(field.path) value=(name) checked[filled.has(&field.path,
+                                    name)];
                                 " " (short_type(name))
                             }
                         }
@@ -247,7 +248,8 @@ mod tests {
     #[test]
     fn an_edit_shows_stored_values_but_no_secrets() {
         let stored = json!({"events": ["a.created"], "filter": "a=\"b\"", "config": {"url": "https://x",
-            "secret": {"primary": "***redacted***"}, "headers": {"X-A": "***redacted***"}}, "options": {"ordering": "none"}});
+            "secret": {"primary": "***redacted***"}, "headers": {"X-A": "***redacted***"}}, "options": {"ordering":
+                "none"}});
         let (page, _) = shown(&stored, None, &[]);
         assert!(page.contains("value=\"https://x\""), "{page}");
         assert!(page.contains("a=&quot;b&quot;</textarea>"), "{page}");

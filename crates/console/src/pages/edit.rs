@@ -50,7 +50,8 @@ impl Design {
         html! {
             nav.tabs aria-label="Type of destination" {
                 @for name in &self.types {
-                    a href={ (path) "?type=" (encoded(name)) } aria-current=[(*name == self.of_type).then_some("true")] {
+                    a href={ (path) "?type=" (encoded(name)) }
+                        aria-current=[(*name == self.of_type).then_some("true")] {
                         (name)
                     }
                 }

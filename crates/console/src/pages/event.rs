@@ -39,7 +39,8 @@ pub(crate) async fn show(visit: Visit, Path(id): Path<String>) -> Result<Respons
             h2 id="fates" { "What became of it" }
             (fates_table(&shown, &fates, &id))
             @if every.len() > shown.len() {
-                p.help { "Of the first " (shown.len()) " subscriptions; open the event from another subscription's page for its fate." }
+                p.help { "Of the first " (shown.len())
+                    " subscriptions; open the event from another subscription's page for its fate." }
             }
         }
         section aria-labelledby="payload" {
@@ -61,7 +62,8 @@ fn fates_table(subscriptions: &[&Value], fates: &[Value], id: &str) -> Markup {
                     @for (one, fate) in subscriptions.iter().zip(fates) {
                         tr {
                             th scope="row" { a href={ (page_of(one)) "/events/" (encoded(id)) } { (destination(one)) } }
-                            td { @if fate.is_null() { span.none { "unknown" } } @else { (words::badge(fate.text("/fate"))) } }
+                            td { @if fate.is_null() { span.none { "unknown" } }
+                                @else { (words::badge(fate.text("/fate"))) } }
                             td { (fate.text("/message")) }
                         }
                     }

@@ -43,7 +43,8 @@ pub(crate) async fn list(visit: Visit) -> Result<Response, Problem> {
                 (table::empty("No kept event matches.", html! { a href=(PATH) { "Show all" } }))
             } @else {
                 (table::empty("No events yet.", html! {
-                    "Events of your subscriptions' types appear here once the PIM sends them, and stay for as long as the \
+                    "Events of your subscriptions' types appear here once the PIM sends them, and stay for as long as \
+                        the \
                      operator's setting " code { "storage.keep_delivered" } " says (24 hours by default)."
                 }))
             }
@@ -77,7 +78,8 @@ fn filters(query: &Pairs, types: &Value) -> Markup {
             label { "Entity " input name="entity" value=(query.get("entity")) placeholder="uuid or code"; }
             label { "Event id " input name="id" value=(query.get("id")); }
             label { "Author " input name="author" value=(query.get("author")); }
-            label { "From (UTC) " input type="datetime-local" step="1" name="start_time" value=(query.get("start_time")); }
+            label { "From (UTC) " input type="datetime-local" step="1" name="start_time"
+                value=(query.get("start_time")); }
             label { "To (UTC) " input type="datetime-local" step="1" name="end_time" value=(query.get("end_time")); }
             button { "Filter" }
         }

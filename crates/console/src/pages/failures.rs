@@ -56,7 +56,8 @@ pub(super) fn listed(failures: &Value, path: &str) -> Markup {
                         @for one in items {
                             tr {
                                 td { (moment(one.text("/at"))) }
-                                td.id { a href={ (path) "/events/" (encoded(one.text("/event_id"))) } { code { (one.text("/event_id")) } } }
+                                td.id { a href={ (path) "/events/" (encoded(one.text("/event_id"))) }
+                                    { code { (one.text("/event_id")) } } }
                                 td { (words::short_type(one.text("/event_type"))) }
                                 td { (words::badge(one.text("/state"))) }
                                 td { (words::reason(one.text("/error_reason"))) }

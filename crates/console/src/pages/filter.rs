@@ -35,7 +35,8 @@ pub(crate) async fn show(visit: Visit, Path((id, sid)): Ids) -> Result<Response,
     let tried = if check.flag("/valid") { tried(&visit, &subscription, text).await? } else { Vec::new() };
     let path = page_of(&subscription);
     let page = Page::new(&visit, Place::Subscriptions, "Try a filter");
-    Ok(page.under("/console/subscriptions", "Subscriptions").under(path.clone(), destination(&subscription)).show(html! {
+    Ok(page.under("/console/subscriptions", "Subscriptions").under(path.clone(), destination(&subscription)).show(html!
+        {
         form.wide method="get" {
             div.field {
                 label for="filter" { "Filter" }
@@ -49,7 +50,8 @@ pub(crate) async fn show(visit: Visit, Path((id, sid)): Ids) -> Result<Response,
         }
         (layout::faults(&Refused::read(http::StatusCode::OK, &check, None).faults))
         @if check.flag("/valid") {
-            section aria-labelledby="meaning" { h2 id="meaning" { "Meaning" } pre.words { (check.text("/explanation")) } }
+            section aria-labelledby="meaning" { h2 id="meaning" { "Meaning" } pre.words { (check.text("/explanation")) }
+                }
             section aria-labelledby="events" { h2 id="events" { "On the latest events" } (result(&tried)) }
         }
     }))
@@ -92,12 +94,14 @@ fn result(tried: &[Tried]) -> Markup {
                     tbody {
                         @for Tried { summary, matches } in tried {
                             tr {
-                                td { @if *matches { span.badge.good { "passes" } } @else { span.badge { "filtered out" } } }
+                                td { @if *matches { span.badge.good { "passes" } } @else { span.badge { "filtered out" }
+                                    } }
                                 td { (moment(summary.text("/accepted_at"))) }
                                 td { (words::short_type(summary.text("/type"))) }
                                 td.id { code { (summary.text("/entity")) } }
                                 td { (summary.text("/author")) }
-                                td.id { a href={ "/console/events/" (encoded(summary.text("/id"))) } { code { (summary.text("/id")) } } }
+                                td.id { a href={ "/console/events/" (encoded(summary.text("/id"))) }
+                                    { code { (summary.text("/id")) } } }
                             }
                         }
                     }

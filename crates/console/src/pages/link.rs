@@ -1,4 +1,5 @@
-//! Links for an app's customers. The secret is in the fragment of the address, which browsers don't send: a module posts
+//! Links for an app's customers. The secret is in the fragment of the address, which browsers don't send: a module
+//! posts
 //! it, and only that uses the link up.
 
 use axum::body::Body;
@@ -20,7 +21,8 @@ use crate::visit::{Anyone, Problem};
 pub(crate) async fn show(Anyone(visit): Anyone) -> Response {
     let page = Page { modules: &["link.js"], ..Page::new(&visit, Place::Elsewhere, "Opening the link") };
     page.show(html! {
-        noscript { p.notice { "Opening a link needs JavaScript: its secret is in the part of the address that browsers don't send." } }
+        noscript { p.notice { "Opening a link needs JavaScript: its secret is in the part of the address that browsers \
+            don't send." } }
         p id="link-state" role="status" { "One moment …" }
     })
 }

@@ -29,7 +29,8 @@ pub(crate) async fn show(visit: Visit) -> Result<Response, Problem> {
     let page = Page { modules: &["live.js"], ..Page::new(&visit, Place::Live, "Live") };
     let data = format!("/console/live/data{}", visit.query().only(&["subscription"]).query());
     Ok(page.show(html! {
-        noscript { p.notice { "This page needs JavaScript. " a href="/console/events" { "Events" } " shows the same without it." } }
+        noscript { p.notice { "This page needs JavaScript. " a href="/console/events" { "Events" }
+            " shows the same without it." } }
         form.filters method="get" role="search" aria-label="Filter" {
             label { "Subscription " select name="subscription" {
                 option value="" { "the first " (MOST) " active ones" }

@@ -96,9 +96,11 @@ fn filters(query: &Pairs, operations: &[String]) -> Markup {
                 }
             } }
             label { "Error reason " input name="error_reason" value=(query.get("error_reason")); }
-            label { "Subscription " input name="subscription_id" value=(query.get("subscription_id")) placeholder="id"; }
+            label { "Subscription " input name="subscription_id" value=(query.get("subscription_id")) placeholder="id";
+                }
             label { "Subscriber " input name="subscriber_id" value=(query.get("subscriber_id")) placeholder="id"; }
-            label { "From (UTC) " input type="datetime-local" step="1" name="start_time" value=(query.get("start_time")); }
+            label { "From (UTC) " input type="datetime-local" step="1" name="start_time"
+                value=(query.get("start_time")); }
             label { "To (UTC) " input type="datetime-local" step="1" name="end_time" value=(query.get("end_time")); }
             label { "Order " select name="order" {
                 option value="" { "newest first" }
@@ -131,10 +133,13 @@ fn line(entry: &Value) -> Markup {
             }
             td { (message) (exchange(entry)) }
             td {
-                @if !subscription.is_empty() { a href={ "/console" (path_of(subscriber, subscription)) } { "subscription" } }
-                @else if !subscriber.is_empty() { a href={ "/console/subscribers/" (encoded(subscriber)) } { "subscriber" } }
+                @if !subscription.is_empty() { a href={ "/console" (path_of(subscriber, subscription)) }
+                    { "subscription" } }
+                @else if !subscriber.is_empty() { a href={ "/console/subscribers/" (encoded(subscriber)) }
+                    { "subscriber" } }
                 @if !event.is_empty() {
-                    " · " a href={ "/console" (path_of(subscriber, subscription)) "/events/" (encoded(event)) } { "event" }
+                    " · " a href={ "/console" (path_of(subscriber, subscription)) "/events/" (encoded(event)) }
+                        { "event" }
                 }
             }
         }
@@ -154,10 +159,12 @@ fn exchange(entry: &Value) -> Markup {
     let status = entry.pointer("/response/status");
     html! {
         details {
-            summary { (request.text("/method")) " " (request.text("/url")) @if let Some(status) = status { " → " (status) } }
+            summary { (request.text("/method")) " " (request.text("/url")) @if let Some(status) = status { " → "
+                (status) } }
             @if !request.text("/body").is_empty() { pre tabindex="0" { (request.text("/body")) } }
             @if let Some(headers) = entry.pointer("/response/headers").and_then(Value::as_object) {
-                pre tabindex="0" { @for (name, value) in headers { (name) ": " (value.as_str().unwrap_or_default()) "\n" } }
+                pre tabindex="0" { @for (name, value) in headers { (name) ": " (value.as_str().unwrap_or_default()) "\n"
+                    } }
             }
             @if !entry.text("/response/body").is_empty() { pre tabindex="0" { (entry.text("/response/body")) } }
         }

@@ -120,8 +120,10 @@ async fn of_operator(visit: &Visit) -> Result<Response, Problem> {
         dl.figures {
             div { dt { "PIMs" } dd { a href="/console/pims" { (numbers.count("/pims")) } } }
             div { dt { "Clients" } dd { (numbers.count("/clients")) } }
-            div { dt { "Active" } dd { a href="/console/subscriptions?status=active" { (numbers.count("/subscriptions/active")) } } }
-            div { dt { "Suspended" } dd { a href="/console/subscriptions?status=suspended" { (numbers.count("/subscriptions/suspended")) } } }
+            div { dt { "Active" } dd { a href="/console/subscriptions?status=active" {
+                (numbers.count("/subscriptions/active")) } } }
+            div { dt { "Suspended" } dd { a href="/console/subscriptions?status=suspended" {
+                (numbers.count("/subscriptions/suspended")) } } }
             div { dt { "Events since the start" } dd { (numbers.count("/events_since_start/accepted")) } }
             div { dt { "Duplicates" } dd { (numbers.count("/events_since_start/duplicates")) } }
             div { dt { "Refused requests" } dd { (numbers.count("/events_since_start/requests_refused")) } }
@@ -131,21 +133,27 @@ async fn of_operator(visit: &Visit) -> Result<Response, Problem> {
             h2 id="attention" { "Needs attention" }
             @if nothing { p { "Nothing: no subscription is suspended and no resource is lacking." } }
             ul.attention {
-                @if ready.text("/status") != "ready" { li { span.badge.bad { "not ready" } " The platform cannot work; see its log." } }
+                @if ready.text("/status") != "ready" { li { span.badge.bad { "not ready" }
+                    " The platform cannot work; see its log." } }
                 @for lack in lacks { li { span.badge.bad { "lacks" } " " (lack.replace('_', " ")) } }
                 @for pim in withdrawn {
-                    li { span.badge.fair { "withdrawn" } " " a href={ "/console/pims/" (pim.text("/name")) } { (pim.text("/name")) }
-                        " is no longer in the configuration file: locked out and paused since " (moment(pim.text("/withdrawn_at"))) }
+                    li { span.badge.fair { "withdrawn" } " " a href={ "/console/pims/" (pim.text("/name")) }
+                        { (pim.text("/name")) }
+                        " is no longer in the configuration file: locked out and paused since "
+                            (moment(pim.text("/withdrawn_at"))) }
                 }
                 @for one in items.iter().take(MOST_ASKED) {
-                    li { (words::badge("suspended")) " " (one.text("/pim")) " · " (one.text("/client_id")) " · " (destination(one))
+                    li { (words::badge("suspended")) " " (one.text("/pim")) " · " (one.text("/client_id")) " · "
+                        (destination(one))
                         ": " (one.text("/reason")) " · " (moment(one.text("/updated_at"))) }
                 }
                 @if waiting > 0 {
-                    li { span.badge.fair { "notifications" } " " (waiting) " waiting, the oldest since " (moment(numbers.text("/notifications/oldest"))) }
+                    li { span.badge.fair { "notifications" }
+                        " " (waiting) " waiting, the oldest since " (moment(numbers.text("/notifications/oldest"))) }
                 }
             }
-            @if items.len() > MOST_ASKED { p { a href="/console/subscriptions?status=suspended" { "All suspended subscriptions" } } }
+            @if items.len() > MOST_ASKED { p { a href="/console/subscriptions?status=suspended" {
+                "All suspended subscriptions" } } }
         }
     }))
 }

@@ -43,23 +43,28 @@ pub(crate) async fn show(visit: Visit, Path(name): Path<String>) -> Result<Respo
     let next = clients.present("/next").and_then(Value::as_str);
     Ok(Page::new(&visit, Place::Pims, &name).under(PIMS.0, PIMS.1).show(html! {
         @if !pim.text("/withdrawn_at").is_empty() {
-            p.notice.bad { "No longer in the configuration file: locked out and paused since " (moment(pim.text("/withdrawn_at"))) "." }
+            p.notice.bad { "No longer in the configuration file: locked out and paused since "
+                (moment(pim.text("/withdrawn_at"))) "." }
         }
         dl.settings {
             dt { "URL" } dd { (pim.text("/url")) }
-            dt { "Token check" } dd { (pim.text("/token_check")) @if pim.flag("/trust_client_id") { "; any token of this PIM can act as any of its clients" } }
-            dt { "Static tokens" } dd { @if pim.list("/static_tokens").is_empty() { "none" } @else { "for " (names(pim.list("/static_tokens"))) } }
+            dt { "Token check" } dd { (pim.text("/token_check")) @if pim.flag("/trust_client_id") {
+                "; any token of this PIM can act as any of its clients" } }
+            dt { "Static tokens" } dd { @if pim.list("/static_tokens").is_empty() { "none" }
+                @else { "for " (names(pim.list("/static_tokens"))) } }
             dt { "Events API" } dd { @if pim.flag("/events_api") { "ingested" } @else { "not ingested" } }
             dt { "Registered" } dd { (moment(pim.text("/created_at"))) " by " (pim.text("/origin")) }
         }
         section aria-labelledby="keys" {
             h2 id="keys" { "Producer keys" }
             p.help { "To rotate a key: create another one, give it to the producer, then revoke the old one." }
-            @if pim.list("/keys").is_empty() { (table::empty("None.", html! { "Without a key, the PIM cannot send events." })) }
+            @if pim.list("/keys").is_empty() { (table::empty("None.", html! {
+                "Without a key, the PIM cannot send events." })) }
             ul.plain {
                 @for key in pim.list("/keys") {
                     li {
-                        code { (key.text("/prefix")) "…" } " since " (moment(key.text("/created_at"))) " by " (key.text("/origin")) " "
+                        code { (key.text("/prefix")) "…" }
+                            " since " (moment(key.text("/created_at"))) " by " (key.text("/origin")) " "
                         a.button.danger href={ (path) "/keys/" (encoded(key.text("/prefix"))) "/revoke" } { "Revoke" }
                     }
                 }
@@ -69,12 +74,14 @@ pub(crate) async fn show(visit: Visit, Path(name): Path<String>) -> Result<Respo
         section aria-labelledby="clients" {
             h2 id="clients" { "Clients" }
             @if clients.list("/items").is_empty() {
-                (table::empty("None yet.", html! { "A connection or app appears here once it has a subscriber, a permission or a token." }))
+                (table::empty("None yet.", html! {
+                    "A connection or app appears here once it has a subscriber, a permission or a token." }))
             } @else {
                 div.scroll {
                     table {
                         caption.hidden { "Clients" }
-                        thead { tr { th scope="col" { "Client id" } th scope="col" { "Permission" } th scope="col" { "Removal" } } }
+                        thead { tr { th scope="col" { "Client id" } th scope="col" { "Permission" }
+                            th scope="col" { "Removal" } } }
                         tbody { @for client in clients.list("/items") { (client_line(&name, client)) } }
                     }
                 }

@@ -30,7 +30,8 @@ pub(crate) async fn list(visit: Visit) -> Result<Response, Problem> {
         p { a.button.primary href="/console/pims/new" { "Add a PIM" } }
         @if page.list("/items").is_empty() {
             (table::empty("No PIM is registered.", html! {
-                "A PIM sends events with a key. Add one here, with " code { "postrider pim add" } ", or in the configuration file."
+                "A PIM sends events with a key. Add one here, with " code { "postrider pim add" }
+                    ", or in the configuration file."
             }))
         } @else {
             div.scroll {
@@ -39,7 +40,8 @@ pub(crate) async fn list(visit: Visit) -> Result<Response, Problem> {
                     thead {
                         tr {
                             th scope="col" { "Name" } th scope="col" { "URL" } th scope="col" { "Token check" }
-                            th.number scope="col" { "Keys" } th scope="col" { "Events API" } th scope="col" { "Registered" }
+                            th.number scope="col" { "Keys" } th scope="col" { "Events API" }
+                                th scope="col" { "Registered" }
                         }
                     }
                     tbody { @for pim in page.list("/items") { (line(pim)) } }
@@ -60,7 +62,8 @@ fn line(pim: &Value) -> Markup {
             td { (pim.text("/url")) }
             td {
                 (pim.text("/token_check"))
-                @if pim.flag("/trust_client_id") { " " span.badge.fair title="Any token of this PIM can act as any of its clients" { "trusts client ids" } }
+                @if pim.flag("/trust_client_id") { " " span.badge.fair
+                    title="Any token of this PIM can act as any of its clients" { "trusts client ids" } }
             }
             td.number { (pim.list("/keys").len()) }
             td { @if pim.flag("/events_api") { "ingested" } @else { span.none { "–" } } }
@@ -130,7 +133,8 @@ pub(crate) async fn client(visit: Visit, Path((name, client)): Ids) -> Result<Re
         }
         section aria-labelledby="permission" {
             h2 id="permission" { "Permission" }
-            p { @if permitted { "The client may use the platform." } @else { "The client may not use the platform: its active subscriptions were suspended." } }
+            p { @if permitted { "The client may use the platform." }
+                @else { "The client may not use the platform: its active subscriptions were suspended." } }
             form.inline method="post" action={ (path) "/permission" } {
                 (layout::csrf(&visit))
                 @if permitted { input type="hidden" name="permitted" value="no"; button { "Withdraw" } }
@@ -140,18 +144,21 @@ pub(crate) async fn client(visit: Visit, Path((name, client)): Ids) -> Result<Re
         section aria-labelledby="tokens" {
             h2 id="tokens" { "Platform tokens" }
             p.help { "They authenticate the client without asking its PIM." }
-            @if tokens.list("/items").is_empty() { (table::empty("None.", html! { "Issue one if the PIM's own tokens don't identify the client." })) }
+            @if tokens.list("/items").is_empty() { (table::empty("None.", html! {
+                "Issue one if the PIM's own tokens don't identify the client." })) }
             ul.plain {
                 @for token in tokens.list("/items") {
                     li {
                         code { (token.text("/prefix")) "…" } " since " (moment(token.text("/created_at"))) " "
-                        (layout::button(&visit, &format!("{path}/tokens/{}/revoke", encoded(token.text("/prefix"))), "Revoke", "danger"))
+                        (layout::button(&visit, &format!("{path}/tokens/{}/revoke", encoded(token.text("/prefix"))),
+                            "Revoke", "danger"))
                     }
                 }
             }
             (layout::button(&visit, &format!("{path}/tokens"), "Issue a token", ""))
         }
-        p { a href={ "/console/subscriptions?pim=" (encoded(&name)) "&client_id=" (encoded(&client)) } { "Subscriptions of this client" } }
+        p { a href={ "/console/subscriptions?pim=" (encoded(&name)) "&client_id=" (encoded(&client)) }
+            { "Subscriptions of this client" } }
     }))
 }
 
@@ -219,7 +226,8 @@ pub(super) fn client_line(name: &str, client: &Value) -> Markup {
         tr {
             th scope="row" { a href=(client_page(name, id)) { (id) } }
             td { @if client.flag("/permitted") { "permitted" } @else { (words::badge("suspended")) " no permission" } }
-            td { @if client.text("/revoked_at").is_empty() { span.none { "–" } } @else { "removed " (moment(client.text("/revoked_at"))) } }
+            td { @if client.text("/revoked_at").is_empty() { span.none { "–" } }
+                @else { "removed " (moment(client.text("/revoked_at"))) } }
         }
     }
 }

@@ -38,7 +38,8 @@ async fn page(
     let running = replays.list("").iter().any(|replay| replay.text("/status") == "running");
     let active = subscription.text("/status") == "active";
     let page = Page::new(visit, Place::Subscriptions, "Replays").answered(status);
-    Ok(page.under("/console/subscriptions", "Subscriptions").under(path.clone(), destination(&subscription)).show(html! {
+    Ok(page.under("/console/subscriptions", "Subscriptions").under(path.clone(), destination(&subscription)).show(html!
+        {
         @if visit.may_change() {
             section aria-labelledby="start" {
                 h2 id="start" { "Start a replay" }
@@ -66,13 +67,17 @@ fn form(visit: &Visit, sent: &Pairs) -> Markup {
         form.wide method="post" action=(visit.path()) {
             (layout::csrf(visit))
             div.columns {
-                div.field { label for="from" { "Accepted from (UTC)" } input id="from" name="from" type="datetime-local" step="1" value=(sent.get("from")); }
-                div.field { label for="to" { "to (UTC)" small { " empty: now" } } input id="to" name="to" type="datetime-local" step="1" value=(sent.get("to")); }
+                div.field { label for="from" { "Accepted from (UTC)" }
+                    input id="from" name="from" type="datetime-local" step="1" value=(sent.get("from")); }
+                div.field { label for="to" { "to (UTC)" small { " empty: now" } }
+                    input id="to" name="to" type="datetime-local" step="1" value=(sent.get("to")); }
             }
             fieldset {
                 legend { "Only" }
-                label.check { input type="checkbox" name="only" value="given_up" checked[only("given_up")]; " events that were given up" }
-                label.check { input type="checkbox" name="only" value="dropped" checked[only("dropped")]; " events dropped with a backlog" }
+                label.check { input type="checkbox" name="only" value="given_up" checked[only("given_up")];
+                    " events that were given up" }
+                label.check { input type="checkbox" name="only" value="dropped" checked[only("dropped")];
+                    " events dropped with a backlog" }
                 p.help { "None chosen: all events of the time span." }
             }
             div.field {
@@ -87,7 +92,8 @@ fn form(visit: &Visit, sent: &Pairs) -> Markup {
                 label for="rate" { "Maximum rate per second" small { " optional" } }
                 input id="rate" name="rate" value=(sent.get("rate")) inputmode="decimal";
             }
-            p.help { "Replayed events keep their ids and carry " code { "X-Postrider-Replay" } ". Receivers that skip known ids skip them." }
+            p.help { "Replayed events keep their ids and carry " code { "X-Postrider-Replay" }
+                ". Receivers that skip known ids skip them." }
             p.buttons { button.primary { "Start" } }
         }
     }
@@ -110,7 +116,8 @@ fn listed(visit: &Visit, replays: &[Value], path: &str) -> Markup {
                     @for one in replays {
                         tr {
                             td { (moment(one.text("/created_at"))) br; small { code { (one.text("/id")) } } }
-                            td { (words::badge(one.text("/status"))) @if !one.text("/reason").is_empty() { br; small { (one.text("/reason")) } } }
+                            td { (words::badge(one.text("/status"))) @if !one.text("/reason").is_empty() { br;
+                                small { (one.text("/reason")) } } }
                             td.number { (one.count("/matched")) }
                             td.number { (one.count("/delivered")) }
                             td.number { (one.count("/failed")) }
@@ -118,7 +125,8 @@ fn listed(visit: &Visit, replays: &[Value], path: &str) -> Markup {
                             td.number { (one.count("/gone")) }
                             td { (moment(one.text("/at"))) }
                             td { @if visit.may_change() && one.text("/status") == "running" {
-                                (layout::button(visit, &format!("{path}/replays/{}/cancel", encoded(one.text("/id"))), "Cancel", ""))
+                                (layout::button(visit, &format!("{path}/replays/{}/cancel", encoded(one.text("/id"))),
+                                    "Cancel", ""))
                             } }
                         }
                     }

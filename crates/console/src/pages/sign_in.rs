@@ -11,7 +11,8 @@ use crate::query::Pairs;
 use crate::session::{NoSession, Session, Who};
 use crate::visit::{self, Anyone, Problem, Visit};
 
-/// Who signs in. The operator has a page of its own, so that a proxy can keep it inside of the network together with the
+/// Who signs in. The operator has a page of its own, so that a proxy can keep it inside of the network together with
+/// the
 /// operator API.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -59,9 +60,11 @@ fn page(visit: &Visit, role: Role, sent: &Pairs, faults: &[Fault], status: Statu
                     h2 id="role" { "Integration" }
                     p { "Shows the subscribers and subscriptions of one connection or app." }
                     (layout::faults(faults))
-                    (field(sent, "pim_url", "PIM URL", "url", "url", "Base URL of the PIM, such as https://pim.example.com"))
+                    (field(sent, "pim_url", "PIM URL", "url", "url",
+                        "Base URL of the PIM, such as https://pim.example.com"))
                     (field(sent, "client_id", "Client id", "text", "username", "Client id of the connection or app"))
-                    (field(sent, "token", "Token", "password", "current-password", "Access token of the PIM, or a platform token"))
+                    (field(sent, "token", "Token", "password", "current-password",
+                        "Access token of the PIM, or a platform token"))
                 }
                 Role::Operator => {
                     h2 id="role" { "Operator" }

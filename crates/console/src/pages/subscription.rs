@@ -127,7 +127,8 @@ fn delivery(visit: &Visit, status: &Value) -> Markup {
             div { dt { "Success, 1 h" } dd { (subscriptions::success(status)) } }
             div { dt { "Waiting for retry" } dd { (count("/waiting_for_retry")) } }
             div { dt { "Throttled" } dd { (count("/throttled")) } }
-            div { dt { "Filtered out" } dd { (count("/filtered_out")) " of " (count("/filtered_out") + count("/matched")) } }
+            div { dt { "Filtered out" } dd { (count("/filtered_out")) " of " (count("/filtered_out") +
+                count("/matched")) } }
             div { dt { "Next attempt" } dd { (moment(now("/next_due_at"))) } }
             div { dt { "Last success" } dd { (moment(now("/last_success_at"))) } }
             div { dt { "Last failure" } dd { (subscriptions::last_failure(status)) } }
@@ -136,7 +137,8 @@ fn delivery(visit: &Visit, status: &Value) -> Markup {
             p { "Last failure: " (now("/last_failure/error_message")) }
         }
         @match now("/slowed_by") {
-            "host_rate" => { p.notice { "Slowed down by the limit for all subscriptions of this PIM to the same host." } }
+            "host_rate" => { p.notice { "Slowed down by the limit for all subscriptions of this PIM to the same host." }
+                }
             "share" => { p.notice { "Slowed down by the fair share of the platform's resources." } }
             _ => {}
         }

@@ -46,7 +46,8 @@ async fn of_client(visit: &Visit) -> Result<Response, Problem> {
             (table::empty("No subscriptions yet.", html! {
                 "A subscription sends events of some types to one destination. "
                 @if all.is_empty() { "Create a subscriber first; it holds the technical contact." }
-                @else { "Create one at a subscriber above, or by " code { "POST /api/v1/subscribers/{id}/subscriptions" } "." }
+                @else { "Create one at a subscriber above, or by " code { "POST /api/v1/subscribers/{id}/subscriptions"
+                    } "." }
             }))
         } @else {
             (filters(&query, &types))
@@ -111,7 +112,8 @@ fn filters(query: &Pairs, types: &[String]) -> Markup {
     };
     html! {
         form.filters method="get" role="search" aria-label="Filter subscriptions" {
-            label { "Search " input type="search" name="q" value=(query.get("q")) placeholder="destination, id, event type"; }
+            label { "Search " input type="search" name="q" value=(query.get("q"))
+                placeholder="destination, id, event type"; }
             label { "Status " select name="status" {
                 option value="" { "all" }
                 @for status in ["active", "suspended", "revoked"] { (option("status", status)) }
@@ -266,7 +268,8 @@ fn operator_line(one: &Value) -> Markup {
                  @else { a href={ "/console/pims/" (one.text("/pim")) } { (one.text("/pim")) } } }
             td { (one.text("/client_id")) }
             td { (one.text("/type")) }
-            td { (words::badge(one.text("/status"))) @if !one.text("/reason").is_empty() { br; small { (one.text("/reason")) } } }
+            td { (words::badge(one.text("/status"))) @if !one.text("/reason").is_empty() { br;
+                small { (one.text("/reason")) } } }
             td { (moment(one.text("/updated_at"))) }
             td { @if one.text("/status") == "active" {
                 a href={ "/console/subscriptions/" (one.text("/id")) "/suspend" } { "Suspend" }
@@ -282,7 +285,10 @@ mod tests {
     use super::*;
 
     fn all() -> Vec<Owned> {
-        let one = |id: &str, url: &str, status: &str, events: &[&str]| json!({"id": id, "type": "web", "status": status, "events": events, "filter": null, "config": {"url": url}});
+        let one = |id: &str, url: &str, status: &str, events: &[&str]| {
+            json!({"id": id, "type": "web", "status": status,
+            "events": events, "filter": null, "config": {"url": url}})
+        };
         vec![
             Owned {
                 subscriber: json!({"name": "Search"}),

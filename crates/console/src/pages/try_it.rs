@@ -76,7 +76,8 @@ async fn page(
         section aria-labelledby="sample" {
             h2 id="sample" { "Sample of " (words::short_type(wanted)) }
             p { a href={ "/spec/" (encoded(wanted)) ".schema.json" } { "JSON Schema" } }
-            details { summary { "Schema" } pre.json tabindex="0" { (serde_json::to_string_pretty(&schema).unwrap_or_default()) } }
+            details { summary { "Schema" } pre.json tabindex="0" {
+                (serde_json::to_string_pretty(&schema).unwrap_or_default()) } }
         }
         (code(chosen, subscription))
     }))
@@ -87,7 +88,8 @@ fn choice(types: &Value, every: &[&Value], wanted: &str, subscription: Option<&V
     html! {
         form.filters method="get" aria-label="Choose" {
             label { "Subscription " select name="subscription" {
-                @for one in every { option value=(one.text("/id")) selected[one.text("/id") == id] { (destination(one)) } }
+                @for one in every { option value=(one.text("/id")) selected[one.text("/id") == id] { (destination(one))
+                    } }
             } }
             label { "Event type " select name="type" {
                 @for name in types.list("").iter().map(|known| known.text("/type")) {
@@ -103,7 +105,8 @@ fn choice(types: &Value, every: &[&Value], wanted: &str, subscription: Option<&V
 fn form(visit: &Visit, subscription: &Value, wanted: &str, data: &str) -> Markup {
     html! {
         p {
-            "Makes one attempt to " strong { (destination(subscription)) } ", signed like any event. It counts nowhere, ignores \
+            "Makes one attempt to " strong { (destination(subscription)) }
+                ", signed like any event. It counts nowhere, ignores \
              the filter, and works while the subscription is suspended."
         }
         form.wide method="post" {
@@ -145,15 +148,19 @@ fn code(chosen: &Pairs, subscription: Option<&Value>) -> Markup {
     html! {
         section aria-labelledby="verify" {
             h2 id="verify" { "Verify signatures" }
-            @if !signed { p.notice { "Deliveries of this subscription are not signed: its destination authenticates the platform itself." } }
+            @if !signed { p.notice { "Deliveries of this subscription are not signed: its destination authenticates \
+                the platform itself." } }
             p {
-                "A complete receiver for the secret of " @match subscription { Some(one) => { (destination(one)) } None => { "your subscription" } }
-                ". The platform never shows a secret again: set " code { "SECRET" } " to the one you chose. Start it with "
+                "A complete receiver for the secret of " @match subscription { Some(one) => { (destination(one)) }
+                    None => { "your subscription" } }
+                ". The platform never shows a secret again: set " code { "SECRET" }
+                    " to the one you chose. Start it with "
                 code { (command) } "."
             }
             nav.tabs aria-label="Language" {
                 @for (known, language, ..) in &RECEIVERS {
-                    a href={ "/console/try" (chosen.with("language", known).query()) "#verify" } aria-current=[(known == name).then_some("true")] { (language) }
+                    a href={ "/console/try" (chosen.with("language", known).query()) "#verify" }
+                        aria-current=[(known == name).then_some("true")] { (language) }
                 }
             }
             p { button type="button" data-copy="receiver" hidden { "Copy" } }
