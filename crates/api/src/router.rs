@@ -11,8 +11,8 @@ use http::Uri;
 use crate::refusal::{Refusal, because};
 use crate::route::{Audience, Route, Section, at, delete, get, patch, post};
 use crate::{
-    Api, admin, confirm, console_links, description, docs, event_types, events, filters, health, ingest_akeneo, kept, logs,
-    management, metrics, requests, schemas, subscribers, subscriptions,
+    Api, admin, confirm, console_links, description, docs, event_types, events, filters, health, ingest_akeneo, kept,
+    logs, management, metrics, requests, schemas, subscribers, subscriptions,
 };
 
 /// All paths.

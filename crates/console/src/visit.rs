@@ -183,6 +183,11 @@ impl Visit {
         ask(&self.console, self.who(), self.visitor, method, path, body).await
     }
 
+    /// Posts JSON that must arrive byte for byte.
+    pub(crate) async fn post_text(&self, path: &str, json: String) -> Result<Value, Refused> {
+        read(send(&self.console, self.who(), self.visitor, Method::POST, path, Some(json)).await?)
+    }
+
     /// Reads from the API.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Problem> {
         Ok(self.ask(Method::GET, path, None).await?)
@@ -251,7 +256,11 @@ pub(crate) async fn ask(
     path: &str,
     body: Option<&Value>,
 ) -> Result<Value, Refused> {
-    let response = send(console, who, visitor, method, path, body).await?;
+    read(send(console, who, visitor, method, path, body.map(Value::to_string)).await?)
+}
+
+/// The body of a successful response.
+fn read(response: http::Response<Bytes>) -> Result<Value, Refused> {
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let status = response.status();
     let body = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
@@ -264,7 +273,7 @@ async fn send(
     visitor: Option<Visitor>,
     method: Method,
     path: &str,
-    body: Option<&Value>,
+    body: Option<String>,
 ) -> Result<http::Response<Bytes>, Refused> {
     let unsendable = || Refused::own(StatusCode::UNAUTHORIZED, "A credential contains characters that cannot be sent.");
     let mut request = Request::builder().method(method).uri(path);
@@ -283,8 +292,9 @@ async fn send(
     if body.is_some() {
         request = request.header(CONTENT_TYPE, "application/json");
     }
-    let bytes = Bytes::from(body.map(Value::to_string).unwrap_or_default());
-    let mut request = request.body(bytes).map_err(|_| Refused::own(StatusCode::NOT_FOUND, "Invalid address."))?;
+    let mut request = request
+        .body(Bytes::from(body.unwrap_or_default()))
+        .map_err(|_| Refused::own(StatusCode::NOT_FOUND, "Invalid address."))?;
     if let Who::Link { grant, .. } = who {
         request.extensions_mut().insert(grant.clone());
     }

@@ -75,7 +75,7 @@ fn fates_table(subscriptions: &[&Value], fates: &[Value], id: &str) -> Markup {
 
 impl Visit {
     /// Reads from the API what must be shown byte for byte.
-    async fn ask_text(&self, method: Method, path: &str) -> Result<String, Problem> {
+    pub(super) async fn ask_text(&self, method: Method, path: &str) -> Result<String, Problem> {
         let (status, bytes) = self.ask_bytes(method, path).await?;
         if status.is_success() {
             return Ok(String::from_utf8_lossy(&bytes).into_owned());
@@ -86,7 +86,7 @@ impl Visit {
 }
 
 /// The event within `{"accepted_at":…,"event":{…}}`, untouched.
-fn event_of(text: &str) -> Option<&str> {
+pub(super) fn event_of(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("\"event\":")?;
     rest.trim_end().strip_suffix('}')
 }

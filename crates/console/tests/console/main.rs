@@ -5,6 +5,7 @@
 mod world;
 
 mod actions;
+mod kept;
 mod links;
 mod operator;
 mod pages;

@@ -7,20 +7,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::{
-    Counters, InProcess, LaneStatuses, LinkBearer, OperatorKey, Parts, PimGateway, Readiness, Verdict,
-    open_console_link,
+    Counters, Deliveries, InProcess, LaneStatuses, LinkBearer, OperatorKey, Parts, PimGateway, Readiness, Tested,
+    Tester, Verdict, open_console_link, source_key,
 };
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use console::{Api, Console, Grant, Sealer, Settings, Unavailable, Visitor};
+use domain::attempt::{AttemptOutcome, PastAttempt, PastAttempts};
 use domain::event_type::EventTypes;
+use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
-use domain::pim::{Pim, Provenance, StaticToken, TokenCheck};
+use domain::pim::{Origin, Pim, Provenance, StaticToken, TokenCheck};
 use domain::subscriber::Owner;
-use domain::{ClientId, Clock, Now, PimId, Secret, SubscriberId, SubscriptionId, Timestamp};
+use domain::subscription::Subscription;
+use domain::{ClientId, Clock, LoggedEvent, Now, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -32,11 +35,50 @@ use store::memory::MemoryStore;
 use store::{Pims, Shard, Shards};
 
 pub(crate) const PIM_URL: &str = "https://pim.example.com";
+/// Producer key of the PIM.
+const KEY: &str = "key-of-the-producer";
 pub(crate) const OPERATOR_KEY: &str = "the-key-of-the-operator-24";
 
-/// The engine's part: statuses as told.
+/// The engine's part: statuses and attempts as told; test events are delivered.
 #[derive(Default)]
-pub(crate) struct Lanes(pub(crate) Mutex<HashMap<SubscriptionId, LaneStatus>>);
+pub(crate) struct Lanes(pub(crate) Mutex<HashMap<SubscriptionId, LaneStatus>>, pub(crate) Mutex<Vec<PastAttempt>>);
+
+#[async_trait]
+impl Deliveries for Lanes {
+    async fn whereabouts(&self, _: SubscriptionId, _: Position) -> Option<Whereabouts> {
+        Some(Whereabouts::Waiting)
+    }
+
+    async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
+        vec![]
+    }
+
+    async fn attempts(&self, _: SubscriptionId) -> PastAttempts {
+        PastAttempts { since: Timestamp::EPOCH, attempts: self.1.lock().unwrap().clone() }
+    }
+}
+
+#[async_trait]
+impl Tester for Lanes {
+    async fn attempt(&self, _: Subscription, event: LoggedEvent) -> Option<Tested> {
+        Some(Tested { attempt: attempt(event.event.id(), AttemptOutcome::Delivered, None), message: None })
+    }
+}
+
+/// An attempt that ended now.
+pub(crate) fn attempt(event_id: &str, outcome: AttemptOutcome, body: Option<&str>) -> PastAttempt {
+    PastAttempt {
+        event_id: event_id.to_owned(),
+        event_type: "com.akeneo.pim.v1.product.updated".to_owned(),
+        started_at: Clock::system().wall(),
+        duration: Duration::from_millis(12),
+        outcome,
+        error_reason: None,
+        status: Some(if body.is_some() { 500 } else { 200 }),
+        body: body.map(str::to_owned),
+        replay: None,
+    }
+}
 
 #[async_trait]
 impl LaneStatuses for Lanes {
@@ -141,6 +183,8 @@ impl World {
             store: store.clone(),
             gateway: Arc::new(NoGateway),
             lanes: lanes.clone(),
+            deliveries: lanes.clone(),
+            tester: lanes.clone(),
             readiness: lanes.clone(),
             event_types: Arc::new(EventTypes::new()),
             settings: api::Settings {
@@ -197,6 +241,22 @@ impl World {
         let body = Bytes::from(body.map(|body| body.to_string()).unwrap_or_default());
         let response = self.within.call(request.body(body).unwrap(), None, None).await;
         (response.status(), serde_json::from_slice(response.body()).unwrap_or(Value::Null))
+    }
+
+    /// Sends an event of the PIM: a product's update by an author.
+    pub(crate) async fn event(&self, id: &str, author: &str, more: &str) {
+        let body = format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"pim","type":"com.akeneo.pim.v1.product.updated",
+                "data":{{"product":{{"uuid":"6a9f8486-2c36-4680-b87f-6f5f8f01b6cf"}},
+                "author":{{"identifier":"{author}","type":"api"}},"more":{more}}}}}"#
+        );
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/api/v1/events")
+            .header("authorization", format!("Bearer {KEY}"))
+            .header(CONTENT_TYPE, "application/cloudevents+json");
+        let response = self.within.call(request.body(Bytes::from(body)).unwrap(), None, None).await;
+        assert_eq!(response.status(), StatusCode::ACCEPTED, "{:?}", response.body());
     }
 
     /// Creates a subscriber; returns its id.
@@ -264,7 +324,7 @@ fn pim(name: &str, url: &str, clients: &[&str]) -> Pim {
         name: name.into(),
         url: url.into(),
         url_key: domain::pim::url_key(url).unwrap(),
-        keys: vec![],
+        keys: vec![source_key(&Secret::new(KEY), Timestamp::EPOCH, Origin::Command)],
         token_check: TokenCheck::Static,
         static_tokens: clients.iter().map(token).collect(),
         events_api_secret: None,
