@@ -174,7 +174,7 @@ pub enum Action {
 
 impl Action {
     /// All actions, in the order of the contract.
-    pub const ALL: [Action; 14] = [
+    pub const ALL: [Action; 15] = [
         Action::SubscriberCreated,
         Action::SubscriberUpdated,
         Action::SubscriberDeleted,
