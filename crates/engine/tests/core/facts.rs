@@ -101,7 +101,7 @@ fn a_stop_records_what_it_drops_and_how_its_last_attempts_end() {
     world.answer(0, Outcome::Abandoned);
     // The last attempt has ended: the drop is certain.
     let drop = dropped(&world).pop().unwrap();
-    assert_eq!((drop.until, drop.uncertain, contained(&drop)), (Position(6), false, vec![1]));
+    assert_eq!((drop.until, drop.uncertain, contained(&drop)), (Position(6), false, vec![1, 5]));
     let late: Vec<_> = world.facts(0).iter().flat_map(|facts| facts.delivered_late.clone()).collect();
     assert_eq!(late, [Position(3)]);
     assert_eq!(given_up(&world).iter().map(|one| one.position).collect::<Vec<_>>(), [Position(4), Position(5)]);
