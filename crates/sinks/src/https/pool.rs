@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::SubscriptionId;
+use domain::outcome::Outcome;
 use domain::subscription::Subscription;
 use fair::{Holder, Places};
 use parking_lot::Mutex;
@@ -119,6 +120,8 @@ pub(crate) struct Endpoint {
     /// Held from then until a server that may speak HTTP/2 is connected, so that a single connection is made and
     /// shared.
     pub(crate) connecting: tokio::sync::Mutex<()>,
+    /// Why the last attempt to open a connection to share failed: those who waited for it have the same outcome.
+    pub(crate) not_opened: Mutex<Option<Outcome>>,
     speaks_http1: AtomicBool,
     open: Mutex<Open>,
 }
@@ -144,6 +147,7 @@ impl Endpoint {
             attempts: Semaphore::new(attempts.max(1)),
             entering: tokio::sync::Mutex::new(()),
             connecting: tokio::sync::Mutex::new(()),
+            not_opened: Mutex::new(None),
             speaks_http1: AtomicBool::new(false),
             open: Mutex::new(Open { http1: Vec::new(), http2: None, retired: false, used: Instant::now() }),
         }

@@ -73,9 +73,10 @@ enum Way<'a> {
 enum Tried {
     /// The attempt is over.
     Ended(Outcome),
-    /// The connection was closed while idle, or another attempt could not open a shared one: the request has to be
-    /// sent on a new one.
+    /// The connection was closed while idle: the request has to be sent on a new one.
     NotSent(Slot),
+    /// There was nothing to share in the end.
+    NotJoined,
     /// The server has not processed the request: it may be sent on another connection.
     NotProcessed(Outcome),
 }
@@ -99,7 +100,7 @@ impl Post<'_> {
         let mut sent_again = 0;
         let mut way = match self.endpoint.take() {
             Some(connection) => Way::Existing(connection),
-            None => self.new_way(None).await,
+            None => self.new_way(None, false).await,
         };
         loop {
             *self.progress.lock() = Progress::default();
@@ -114,15 +115,17 @@ impl Post<'_> {
                 Ok(Tried::NotProcessed(outcome)) if sent_again == SENT_AGAIN => return (outcome, slept),
                 Ok(Tried::NotProcessed(_)) => {
                     sent_again += 1;
-                    self.new_way(None).await
+                    self.new_way(None, false).await
                 }
-                Ok(Tried::NotSent(slot)) => self.new_way(slot).await,
+                Ok(Tried::NotSent(slot)) => self.new_way(slot, false).await,
+                Ok(Tried::NotJoined) => self.new_way(None, true).await,
             };
         }
     }
 
-    /// Waits until a new connection may be made, or joins the attempt that makes one to share.
-    async fn new_way(&self, slot: Slot) -> Way<'_> {
+    /// Waits until a new connection may be made, or joins the attempt that makes one to share; one that has `joined` in
+    /// vain makes its own.
+    async fn new_way(&self, slot: Slot, joined: bool) -> Way<'_> {
         let endpoint = self.endpoint;
         let mut entering = None;
         let mut turn = None;
@@ -133,8 +136,17 @@ impl Post<'_> {
             }
             // The attempt before may have found out that there is nothing to share.
             if endpoint.may_speak_http2() {
-                let Ok(free) = endpoint.connecting.try_lock() else { return Way::Join };
-                turn = Some(free);
+                turn = match endpoint.connecting.try_lock() {
+                    Ok(free) => Some(free),
+                    Err(_) if joined => {
+                        let free = endpoint.connecting.lock().await;
+                        if let Some(connection) = endpoint.take() {
+                            return Way::Existing(connection);
+                        }
+                        Some(free)
+                    }
+                    Err(_) => return Way::Join,
+                };
             } else {
                 entering = None;
             }
@@ -158,7 +170,15 @@ impl Post<'_> {
         match way {
             Way::Existing(connection) => self.send_over(connection, true).await,
             Way::New { turn, slot, admitted } => {
+                let share = |failure: Option<Outcome>| {
+                    if turn.is_some() {
+                        *self.endpoint.not_opened.lock() = failure;
+                    }
+                };
+                // For the case that this attempt is cut off.
+                share(Some(outcome::of_timeout(Stage::Connecting, self.limit, &self.endpoint.prepared.name)));
                 let connected = self.connect(slot, admitted).await;
+                share(connected.as_ref().err().cloned());
                 drop(turn);
                 match connected {
                     Ok(connection) => self.send_over(connection, false).await,
@@ -167,10 +187,11 @@ impl Post<'_> {
             }
             Way::Join => {
                 drop(self.endpoint.connecting.lock().await);
-                match self.endpoint.take() {
-                    Some(connection) => self.send_over(connection, true).await,
-                    None => Tried::NotSent(None),
+                if let Some(connection) = self.endpoint.take() {
+                    return self.send_over(connection, true).await;
                 }
+                let not_opened = self.endpoint.not_opened.lock().clone();
+                not_opened.map_or(Tried::NotJoined, Tried::Ended)
             }
         }
     }
