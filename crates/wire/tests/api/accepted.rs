@@ -27,15 +27,15 @@ const END: &str = r#""options":{"hold":false,"ordering":"none","respect_retry_af
 fn subscribers() {
     check_subscriber(
         r#"{"name":"n","contact":{"technical_email":"team@example.com"}}"#,
-        r#""name":"n","subject":"https://my.pim.example","status":"active","contact":{"technical_email":"team@example.com","notification_channels":["email"],"notification_webhook_url":null}"#,
+        r#""name":"n","subject":"https://my.pim.example","status":"active","contact":{"technical_email":"team@example.com","notification_channels":["email"],"notification_webhook_url":null,"notify_failing":false}"#,
     );
     check_subscriber(
         r#"{"subject":"HTTPS://My.PIM.example:443/","name":"Ünïcode \" name","contact":{"technical_email":"team@example.com","notification_channels":["webhook","email"],"notification_webhook_url":"https://example.com/hook?x=1","notification_webhook_secret":"0123456789abcdef"}}"#,
-        r#""name":"Ünïcode \" name","subject":"https://my.pim.example","status":"active","contact":{"technical_email":"team@example.com","notification_channels":["email","webhook"],"notification_webhook_url":"https://example.com/hook?x=1"}"#,
+        r#""name":"Ünïcode \" name","subject":"https://my.pim.example","status":"active","contact":{"technical_email":"team@example.com","notification_channels":["email","webhook"],"notification_webhook_url":"https://example.com/hook?x=1","notify_failing":false}"#,
     );
     check_subscriber(
         r#"{"name":"n","contact":{"technical_email":"team@example.com","notification_channels":[],"notification_webhook_url":null,"notification_webhook_secret":null}}"#,
-        r#""name":"n","subject":"https://my.pim.example","status":"active","contact":{"technical_email":"team@example.com","notification_channels":["email"],"notification_webhook_url":null}"#,
+        r#""name":"n","subject":"https://my.pim.example","status":"active","contact":{"technical_email":"team@example.com","notification_channels":["email"],"notification_webhook_url":null,"notify_failing":false}"#,
     );
 }
 
