@@ -146,6 +146,17 @@ impl Oracle {
 
     /// Whether a replay sends an event, as far as the subscription decides.
     fn replays_event(&self, book: &Book, subscription: &Subscription, position: u64) -> bool {
+        self.selects(book, subscription, position, SubscriptionStatus::counts)
+    }
+
+    /// The same, with the statuses in which another subscription of the client makes an event visible.
+    fn selects(
+        &self,
+        book: &Book,
+        subscription: &Subscription,
+        position: u64,
+        shows: fn(SubscriptionStatus) -> bool,
+    ) -> bool {
         let Some(event) = self.accepted.get(&position) else { return false };
         let in_scope = match &book.scope {
             ReplayScope::Span { from, to, positions, .. } => {
@@ -158,7 +169,7 @@ impl Oracle {
             && book.user.is_none_or(|user| user == event.user)
             && selection.events.iter().any(|named| named.as_str() == event.event_type);
         let mut named_by = event.named_by.iter().map(|index| &self.lanes[*index].stored);
-        let visible = named_by.any(|one| one.client_id == subscription.client_id && one.status.counts());
+        let visible = named_by.any(|one| one.client_id == subscription.client_id && shows(one.status));
         in_scope && event.pim == subscription.pim && passes && visible
     }
 
@@ -245,7 +256,8 @@ impl Oracle {
         for position in &positions {
             let same_pim = self.accepted.get(position).is_some_and(|event| event.pim == lane.stored.pim);
             hold(Property::PimsAreApart, same_pim, || format!("{name}: another PIM's event"))?;
-            let matches = sending.excused || self.replays_event(book, judged, *position);
+            // It was visible when it was read, even if the subscription that named its type has ended since.
+            let matches = sending.excused || self.selects(book, judged, *position, |_| true);
             hold(Property::OnlyWhatMatches, matches, || {
                 format!("{name}: event {position} doesn't match, or isn't visible ({:?})", self.accepted.get(position))
             })?;
