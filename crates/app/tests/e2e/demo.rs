@@ -19,8 +19,9 @@ fn the_demo_ends_by_itself_with_every_event_verified() {
 #[test]
 fn the_kept_demo_prints_a_console_link_that_is_signed_in() {
     let mut child = postrider(&["demo", "--keep"]).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
-    let link = lines.map(|line| line.trim().to_owned()).find(|line| line.contains("/console/link#"));
+    // Open until the end: the demo writes on.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let link = lines.by_ref().map(|line| line.trim().to_owned()).find(|line| line.contains("/console/link#"));
     let link = link.expect("no link before the demo ended");
     let (page, secret) = link.split_once('#').unwrap();
     let address = page.strip_prefix("http://").unwrap().strip_suffix("/console/link").unwrap();
