@@ -90,7 +90,8 @@ const ABOUT: &str = "A PIM posts each event once; Postrider delivers it to every
     `http` or `https` URL without user info, query and fragment), `kafka-brokers` (`host:port`, separated by commas), \
     `server-name` (a DNS name or IP address), `pem-certificates` and `pem-private-key` (PEM), `log-cursor` and \
     `position-cursor` (the `next` of an earlier response of the same list), `https-url` (a URL that the platform may \
-    call: `https://`, or `http://` if the operator allows it; a valid URI without user info and fragment; not a forbidden address).";
+    call: `https://`, or `http://` if the operator allows it; a valid URI without user info and fragment; not a \
+    forbidden address).";
 
 fn operation(action: &Action, audience: Audience) -> Value {
     let about: Operation = (action.about)();
