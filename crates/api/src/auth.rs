@@ -2,6 +2,7 @@
 
 pub mod bearer;
 pub(crate) mod caller;
+mod claim;
 pub(crate) mod credential;
 pub mod gateway;
 pub(crate) mod operator;

@@ -1,7 +1,7 @@
 //! `POST /api/v1/console-links`: links to the console that an app gives to its own users.
 //!
-//! The secret is in the URL's fragment, which browsers send to nobody. A link is remembered with its client, by the
-//! hash of its secret, until it is opened: removing it there is what makes it usable once, on whichever node.
+//! The secret is in the URL's fragment, which browsers don't send to servers. A link is remembered with its client, by
+//! the hash of its secret, until it is opened: removing it there is what makes it usable once, on whichever node.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,8 @@ use domain::{ClientId, PimId, Secret};
 use http::StatusCode;
 use serde_json::json;
 use store::{ChangeError, edit_client};
-use wire::Fault;
+use wire::api::console_link;
 use wire::fault::code;
-use wire::json::Value;
 
 use crate::Api;
 use crate::auth::bearer::LinkBearer;
@@ -32,11 +31,6 @@ use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::refusal::{Refusal, because};
 use crate::subscribers::{find, must_be_active};
-
-/// Contract page 8, "Attempts and test events".
-const DEFAULT_MINUTES: u32 = 15;
-/// Contract page 8, "Attempts and test events".
-const MAX_MINUTES: u32 = 60;
 
 /// Public description.
 pub(crate) fn about() -> Operation {
@@ -62,33 +56,24 @@ pub(crate) fn about() -> Operation {
     ])
 }
 
-/// Schemas of the body and the response.
-pub(crate) const SCHEMAS: &[(&str, &str)] = &[
-    (
-        "NewConsoleLink",
-        r##"{"type": "object", "required": ["subscriber_id"], "additionalProperties": false, "properties": {
-          "subscriber_id": {"type": "string", "description": "The only subscriber that the link gives access to."},
-          "read_only": {"type": ["boolean", "null"], "description": "Whether nothing can be changed; default true. Otherwise subscriptions can be created, changed, tested and deleted."},
-          "minutes": {"type": ["integer", "null"], "minimum": 1, "maximum": 60, "description": "Validity of the link and of the session that it begins; default 15."}}}"##,
-    ),
-    (
-        "ConsoleLink",
-        r##"{"type": "object", "required": ["url", "expires_at"], "properties": {
+/// Schema of the response.
+pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
+    "ConsoleLink",
+    r##"{"type": "object", "required": ["url", "expires_at"], "properties": {
           "url": {"type": "string", "format": "uri", "description": "For one browser, once."},
           "expires_at": {"type": "string", "format": "date-time"}}}"##,
-    ),
-];
+)];
 
 /// Creates a link.
 pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Sent) -> Result<Response, Refusal> {
     caller.must_be_permitted()?;
-    let wanted = Wanted::read(&sent.json()?)?;
+    let wanted = console_link::parse_new(&sent.json()?).map_err(Refusal::invalid)?;
     let secret = random("cl_").ok_or_else(|| {
         tracing::error!("the system provides no random numbers");
         Refusal::new(because::INTERNAL_ERROR, "the system provides no random numbers; nothing was created")
     })?;
     let now = api.clock.wall();
-    let expires_at = now + Duration::from_secs(60 * u64::from(wanted.minutes));
+    let expires_at = now + Duration::from_mins(wanted.minutes);
     let subscriber = until_won(|| async {
         let caller = caller.again(&api).await?;
         caller.must_be_permitted()?;
@@ -107,7 +92,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Se
         Ok(subscriber.id)
     })
     .await?;
-    // If this fails, nobody learns the secret.
+    // If this fails, the secret is lost and the link useless.
     let mut entry = changing::entry(&caller.owner, subscriber, None, Action::ConsoleLinkCreated, now);
     entry.call = sent.call(StatusCode::CREATED);
     api.store().add_entry(entry).await?;
@@ -145,67 +130,6 @@ fn parse_fragment(text: &str) -> Option<(Owner, &str)> {
     let client_id = String::from_utf8(URL_SAFE_NO_PAD.decode(parts.next()?).ok()?).ok()?;
     let secret = parts.next()?;
     Some((Owner { pim, client_id: ClientId(client_id) }, secret))
-}
-
-struct Wanted {
-    subscriber_id: String,
-    read_only: bool,
-    minutes: u32,
-}
-
-impl Wanted {
-    fn read(body: &Value) -> Result<Wanted, Refusal> {
-        let Some(fields) = body.as_object() else {
-            let message = format!("expected an object with `subscriber_id`, not {}", body.type_name());
-            return Err(Refusal::invalid(vec![Fault::new(code::WRONG_TYPE, message)]));
-        };
-        let mut faults = Vec::new();
-        for (name, _) in
-            fields.iter().filter(|(name, _)| !["subscriber_id", "read_only", "minutes"].contains(&name.as_str()))
-        {
-            let message = format!("unknown field {name:?}; the fields are `subscriber_id`, `read_only` and `minutes`");
-            faults.push(Fault::at(name, code::UNKNOWN_FIELD, message));
-        }
-        let mut fault = |field: &str, code: &'static str, message: String| faults.push(Fault::at(field, code, message));
-        let subscriber_id = match body.get("subscriber_id") {
-            Some(Value::String(id)) => id.clone(),
-            None | Some(Value::Null) => {
-                fault("subscriber_id", code::REQUIRED, "`subscriber_id` is missing".to_owned());
-                String::new()
-            }
-            Some(other) => {
-                let message = format!("`subscriber_id` must be a string, not {}", other.type_name());
-                fault("subscriber_id", code::WRONG_TYPE, message);
-                String::new()
-            }
-        };
-        let read_only = match body.get("read_only") {
-            None | Some(Value::Null) => true,
-            Some(Value::Bool(read_only)) => *read_only,
-            Some(other) => {
-                let message = format!("`read_only` must be true or false, not {}", other.type_name());
-                fault("read_only", code::WRONG_TYPE, message);
-                true
-            }
-        };
-        let minutes = match body.get("minutes") {
-            None | Some(Value::Null) => DEFAULT_MINUTES,
-            Some(Value::Number(number)) => {
-                let minutes = number.as_str().parse().ok().filter(|minutes| (1..=MAX_MINUTES).contains(minutes));
-                minutes.unwrap_or_else(|| {
-                    let message =
-                        format!("`minutes` must be a whole number from 1 to {MAX_MINUTES}, not {}", number.as_str());
-                    fault("minutes", code::INVALID_VALUE, message);
-                    DEFAULT_MINUTES
-                })
-            }
-            Some(other) => {
-                fault("minutes", code::WRONG_TYPE, format!("`minutes` must be a number, not {}", other.type_name()));
-                DEFAULT_MINUTES
-            }
-        };
-        if faults.is_empty() { Ok(Wanted { subscriber_id, read_only, minutes }) } else { Err(Refusal::invalid(faults)) }
-    }
 }
 
 #[cfg(test)]

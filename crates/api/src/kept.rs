@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::subscriber::Owner;
-use domain::{LoggedEvent, Position};
+use domain::{LoggedEvent, Position, SubscriptionId};
 use store::{History, KeptQuery, StoreError};
 
 use crate::Api;
+use crate::auth::caller::Caller;
 use crate::refusal::Refusal;
 
 /// Maximum number of reads for one page; each is bounded by the store. The page then ends early.
@@ -40,9 +41,16 @@ pub(crate) struct Found {
 }
 
 impl Sight {
-    /// The current sight of an owner.
-    pub(crate) async fn of(api: &Api, owner: &Owner) -> Result<Sight, StoreError> {
-        Ok(Sight { owner: owner.clone(), histories: api.store().histories(owner).await? })
+    /// The current sight of a caller; the bearer of a link sees through the subscriptions of its subscriber alone.
+    pub(crate) async fn of(api: &Api, caller: &Caller) -> Result<Sight, StoreError> {
+        let owner = caller.owner.clone();
+        let mut histories = api.store().histories(&owner).await?;
+        if let Some(subscriber) = caller.only() {
+            let subscriptions = api.store().subscriptions(subscriber).await?;
+            let own: BTreeSet<SubscriptionId> = subscriptions.into_iter().map(|one| one.id).collect();
+            histories.retain(|history| own.contains(&history.subscription));
+        }
+        Ok(Sight { owner, histories })
     }
 
     /// The event if it is visible.

@@ -48,7 +48,7 @@ impl Api for Calls {
         let bearer = match request.extensions().get::<Grant>().map(bearer) {
             None => None,
             Some(Some(bearer)) => Some(bearer),
-            // Without its subscriber a grant must not become the request of nobody in particular.
+            // A grant without a valid subscriber must not become an unrestricted request.
             Some(None) => {
                 let mut refused = Response::new(Bytes::new());
                 *refused.status_mut() = http::StatusCode::UNAUTHORIZED;

@@ -122,8 +122,7 @@ fn navigation(visit: &Visit, place: Place) -> Markup {
     html! {
         nav.main aria-label="Main" {
             ul {
-                @for (entry, path, name) in entries.iter().filter(|(entry, ..)| *entry != Place::Events ||
-                    visit.sees_events()) {
+                @for (entry, path, name) in entries {
                     li { a href=(path) aria-current=[(*entry == place).then_some("page")] { (name) } }
                 }
             }

@@ -55,7 +55,7 @@ pub trait Api: Send + Sync + 'static {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unavailable;
 
-/// Seals sessions, so that every node can open them and nobody else can read or change them.
+/// Seals sessions, so that only nodes of the platform can read or change them.
 pub trait Sealer: Send + Sync + 'static {
     /// Seals bytes for a purpose; `None` if the system provides no randomness.
     fn seal(&self, plain: &[u8], purpose: &str) -> Option<Vec<u8>>;

@@ -17,7 +17,7 @@ use crate::query::{Pairs, encoded};
 use crate::session::{Session, Who};
 use crate::{Console, Visitor, headers, layout};
 
-/// A request with its session, which may be that of nobody.
+/// A request with its session, signed in or not.
 #[derive(Clone)]
 pub(crate) struct Visit {
     pub(crate) console: Arc<Console>,
@@ -152,11 +152,6 @@ impl Visit {
     /// Whether actions are offered; the API decides in any case.
     pub(crate) fn may_change(&self) -> bool {
         !matches!(self.who(), Who::Link { grant, .. } if grant.read_only)
-    }
-
-    /// Whether the API lists events: to clients, and not to the bearers of links, who see the fates of their own.
-    pub(crate) fn sees_events(&self) -> bool {
-        matches!(self.who(), Who::Integrator { .. })
     }
 
     /// Whether subscribers can be created and changed.

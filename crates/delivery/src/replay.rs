@@ -3,7 +3,7 @@
 //! (`lane/replaying.rs`).
 //!
 //! It leaves no traces on the live lane: nothing counts in the success window or against a topic's patience, no waiting
-//! event becomes an exception, and nobody is suspended.
+//! event becomes an exception, and the subscription is not suspended.
 //!
 //! **Each event counts once.** [`ReplayProgress`] has all unsettled events before its position, those in flight
 //! included, so that a restart repeats at most what was settled since the last save.

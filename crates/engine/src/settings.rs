@@ -16,7 +16,7 @@ pub struct Settings {
     pub retention: Duration,
     /// Interval between deletions of events that no lane needs.
     pub trim_every: Duration,
-    /// Number of suspensions from which the owner is told that they are too frequent.
+    /// Number of suspensions from which an entry of the log says that they are too frequent.
     pub frequent: store::transition::Frequent,
 }
 

@@ -40,7 +40,7 @@ pub fn play(seed: u64, hostility: Hostility, mutation: Option<Mutation>) -> Chec
     let (quiet, _) = live(Plan::shared(seed, Hostility::NONE))?;
     let mut plan = Plan::shared(seed, hostility);
     plan.mutation = mutation;
-    // Its replays disturb nobody either.
+    // Its replays don't disturb others either.
     plan.keep = KeepBounds { hours: u32::MAX / 2, bytes: u64::MAX / 2 };
     let hostile = (DECENT + 1..plan.subscriptions.len()).filter(|index| plan.subscriptions[*index].pim == HOSTILE);
     let replays = hostile.flat_map(|lane| {

@@ -120,7 +120,7 @@ mod tests {
                 readers.read(Holder { pim: 1, part }, slow).await
             });
         }
-        while readers.places.used() < 3 {
+        while readers.places.used() < 3 || readers.places.waiting() < 17 {
             tokio::task::yield_now().await;
         }
         let quick = |connection: &Connection| Ok(connection.query_row("SELECT 1", [], |row| row.get::<_, u32>(0))?);

@@ -71,17 +71,7 @@ async fn found(store: &SqliteStore) -> Vec<u64> {
 }
 
 fn lane(of: &Subscription, facts: Facts) -> LaneSave {
-    LaneSave {
-        subscription: of.id,
-        generation: of.generation,
-        cursor: None,
-        memory: None,
-        exceptions: Vec::new(),
-        settled: Vec::new(),
-        drop_exceptions: false,
-        entries: Vec::new(),
-        facts,
-    }
+    LaneSave { facts, ..sample::lane(of) }
 }
 
 fn given_up(position: u64) -> GivenUp {
@@ -117,7 +107,7 @@ async fn what_is_kept_is_there_after_opening_again() {
     assert_eq!((store.backlog(), counted::check(folder.path())), (backlog, 100), "a record of the backlog is left");
 }
 
-/// Nothing is known about the subscriptions of that time, so nothing is told about its events.
+/// Nothing is known about the subscriptions of that time, so its events have no fate.
 #[tokio::test]
 async fn nothing_is_kept_from_before_an_upgrade() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,9 +1,9 @@
 //! Bodies of the management API: validated as a whole when received, rendered for responses.
 //!
 //! Reading order: the resources ([`subscriber`], [`subscription`]), log queries and pages ([`log_query`],
-//! [`log_page`]), kept events and what became of them ([`kept`], [`fate`], [`attempts`]), [`replay`] and
-//! [`test_event`], redaction of rejected bodies ([`redact`]). Underneath: a reader that gathers all faults (`reader`),
-//! and the shape of the bodies with its merge patch (`shape`).
+//! [`log_page`]), kept events and what became of them ([`kept`], [`fate`], [`attempts`]), [`replay`], [`test_event`] and
+//! [`console_link`], redaction of rejected bodies ([`redact`]). Underneath: a reader that gathers all faults
+//! (`reader`), and the shape of the bodies with its merge patch (`shape`).
 
 pub mod admin;
 mod answer;
@@ -17,6 +17,7 @@ mod reader;
 mod shape;
 
 pub mod attempts;
+pub mod console_link;
 pub mod fate;
 pub mod kept;
 pub mod log_page;

@@ -44,8 +44,8 @@ impl LinkBearer {
         let mut segments = path.split('/');
         match (segments.next(), segments.next(), segments.next()) {
             (Some("filters"), Some("check"), None) => Place::Question,
-            // Not `/events`: it shows what any subscription of the client may see.
-            (Some("logs"), None, None) => Place::Readable,
+            // Of both, only what concerns the subscriber is shown.
+            (Some("logs"), None, None) | (Some("events"), _, None) => Place::Readable,
             (Some("subscribers"), Some(id), further) if SubscriberId::parse(id) == Some(self.subscriber) => {
                 match further {
                     None => Place::Readable,
@@ -60,7 +60,7 @@ impl LinkBearer {
 
 /// Parts of the API, as a link allows them.
 enum Place {
-    /// The subscriber, and its part of the log.
+    /// The subscriber, and its part of the log and of the kept events.
     Readable,
     /// The subscriber's subscriptions.
     Subscription,
@@ -98,15 +98,11 @@ mod tests {
             check(true, &Method::GET, &format!("{own}{path}"), 200);
             check(true, &Method::GET, &format!("/api/v1/subscribers/{OTHER}{path}"), 404);
         }
-        check(true, &Method::GET, "/api/v1/logs", 200);
-        for path in [
-            "/api/v1/subscribers",
-            "/api/v1/console-links",
-            "/api/v1/admin/pims",
-            "/api/v1/events",
-            "/api/v1/events/x",
-            "/x",
-        ] {
+        for path in ["/api/v1/logs", "/api/v1/events", "/api/v1/events/x"] {
+            check(true, &Method::GET, path, 200);
+            check(false, &Method::POST, path, 403);
+        }
+        for path in ["/api/v1/subscribers", "/api/v1/console-links", "/api/v1/admin/pims", "/api/v1/events/x/y", "/x"] {
             check(false, &Method::GET, path, 404);
             check(false, &Method::POST, path, 404);
         }

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::extract::FromRequestParts;
-use domain::credential::{MAX_CLIENT_ID, MAX_TOKEN};
-use domain::pim::{PLATFORM_TOKEN, Pim, PlatformToken, TokenCheck, url_key};
+use domain::pim::{PLATFORM_TOKEN, Pim, PlatformToken, TokenCheck};
 use domain::subscriber::Owner;
 use domain::{ClientId, Secret, SubscriberId, Timestamp};
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use store::{Change, ClientRecord, Condition};
-use wire::Fault;
 
 use super::bearer::LinkBearer;
+use super::claim::{CLIENT_ID, Claim, TOKEN, refused_header};
 use super::gateway::Verdict;
 use super::questions::TooMany;
 use super::verdicts::Known;
@@ -23,13 +22,9 @@ use crate::auth::credential::sha256_hex;
 use crate::changing;
 use crate::client_life;
 use crate::origin::Origin;
-use crate::refusal::because::Code;
 use crate::refusal::{Refusal, because};
 use crate::seldom::now;
 
-const URL: &str = "X-PIM-URL";
-const TOKEN: &str = "X-PIM-TOKEN";
-const CLIENT_ID: &str = "X-PIM-CLIENT-ID";
 /// Lifetime of a PIM's tokens (contract page 1): a token that is genuine this long after its client's removal was
 /// issued after the removal.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
@@ -271,148 +266,4 @@ fn locked_out() -> Refusal {
          it"
         .into(),
     )
-}
-
-fn refused_header(header: &'static str, code: Code, message: String) -> Refusal {
-    Refusal::with_faults(code.status, vec![Fault::at(header, code.name, message)])
-}
-
-/// Unverified claims of a caller.
-#[derive(PartialEq, Eq, Debug)]
-struct Claim<'a> {
-    url: &'a str,
-    url_key: String,
-    token: &'a str,
-    client_id: &'a str,
-}
-
-impl<'a> Claim<'a> {
-    fn read(headers: &'a HeaderMap) -> Result<Claim<'a>, Refusal> {
-        let mut faults = Vec::new();
-        let url = one(headers, URL, "the base URL of the PIM, such as https://pim.example.com", 2048, &mut faults);
-        let token = one(headers, TOKEN, "an access token of the PIM", MAX_TOKEN, &mut faults)
-            .map(|token| without_bearer(token, &mut faults));
-        let client_id = one(headers, CLIENT_ID, "the client id of the connection or app", MAX_CLIENT_ID, &mut faults);
-        let url_key = url.and_then(|url| {
-            let key = url_key(url);
-            if key.is_none() {
-                let message = format!(
-                    "{URL} is {url:?}; it must be the base URL of the PIM, such as https://pim.example.com, without \
-                     user info, query and fragment"
-                );
-                faults.push(Fault::at(URL, because::MALFORMED_HEADER.name, message));
-            }
-            key
-        });
-        match (url, url_key, token, client_id) {
-            (Some(url), Some(url_key), Some(token), Some(client_id)) if faults.is_empty() => {
-                Ok(Claim { url, url_key, token, client_id })
-            }
-            _ => Err(Refusal::with_faults(StatusCode::UNAUTHORIZED, faults)),
-        }
-    }
-}
-
-/// Value of a header that must be present exactly once.
-fn one<'a>(
-    headers: &'a HeaderMap,
-    name: &'static str,
-    what: &str,
-    longest: usize,
-    faults: &mut Vec<Fault>,
-) -> Option<&'a str> {
-    let mut refuse = |code: Code, message: String| {
-        faults.push(Fault::at(name, code.name, message));
-        None
-    };
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else {
-        return refuse(because::MISSING_HEADER, format!("{name} is missing: {what}"));
-    };
-    if values.next().is_some() {
-        return refuse(because::MALFORMED_HEADER, format!("{name} is present more than once"));
-    }
-    match value.to_str().map(str::trim) {
-        Ok("") => refuse(because::MISSING_HEADER, format!("{name} is empty: {what}")),
-        Ok(text) if text.len() > longest => {
-            refuse(because::MALFORMED_HEADER, format!("{name} has {} characters; the maximum is {longest}", text.len()))
-        }
-        Ok(text) => Some(text),
-        Err(_) => {
-            refuse(because::MALFORMED_HEADER, format!("{name} contains characters other than visible ASCII: {what}"))
-        }
-    }
-}
-
-/// The token as issued, without a `Bearer` prefix in any case that some clients add (contract page 7).
-fn without_bearer<'a>(value: &'a str, faults: &mut Vec<Fault>) -> &'a str {
-    let token = match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
-        _ => value,
-    };
-    if token.contains([' ', '\t']) || token.eq_ignore_ascii_case("bearer") {
-        let message = format!("{TOKEN} must be the token alone, without spaces");
-        faults.push(Fault::at(TOKEN, because::MALFORMED_HEADER.name, message));
-    }
-    token
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    /// URL key, token and client id, or code and header of each fault.
-    type Expect<'a> = Result<(&'a str, &'a str, &'a str), &'a [(&'a str, &'a str)]>;
-
-    #[track_caller]
-    fn check(headers: &[(&'static str, &'static str)], expect: Expect<'_>) {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(*name, HeaderValue::from_str(value).unwrap());
-        }
-        match (Claim::read(&map), expect) {
-            (Ok(claim), Ok(expect)) => assert_eq!((claim.url_key.as_str(), claim.token, claim.client_id), expect),
-            (Err(refusal), Err(expect)) => {
-                assert_eq!(refusal.said().status, StatusCode::UNAUTHORIZED);
-                let faults: Vec<_> = refusal
-                    .said()
-                    .faults
-                    .iter()
-                    .map(|fault| (fault.code, fault.field.as_deref().unwrap_or("")))
-                    .collect();
-                assert_eq!(faults, expect, "{headers:?}");
-            }
-            (read, expect) => panic!("{read:?} instead of {expect:?}"),
-        }
-    }
-
-    const GOOD: [(&str, &str); 3] =
-        [("x-pim-url", "https://Pim.Example.com/"), ("x-pim-token", "t0k"), ("x-pim-client-id", "app")];
-
-    #[test]
-    fn three_headers_make_a_claim() {
-        check(&GOOD, Ok(("https://pim.example.com", "t0k", "app")));
-        check(&[GOOD[0], ("x-pim-token", "bEARER t0k"), GOOD[2]], Ok(("https://pim.example.com", "t0k", "app")));
-    }
-
-    #[test]
-    fn all_faults_of_the_headers_are_named() {
-        check(
-            &[],
-            Err(&[
-                ("missing_header", "X-PIM-URL"),
-                ("missing_header", "X-PIM-TOKEN"),
-                ("missing_header", "X-PIM-CLIENT-ID"),
-            ]),
-        );
-        check(&[GOOD[0], GOOD[0], GOOD[1], GOOD[2]], Err(&[("malformed_header", "X-PIM-URL")]));
-        check(&[("x-pim-url", "https://pim.example.com?a=b"), GOOD[1], GOOD[2]], Err(&[("malformed_header", URL)]));
-        check(&[("x-pim-url", "pim.example.com"), GOOD[1], GOOD[2]], Err(&[("malformed_header", URL)]));
-        check(&[GOOD[0], ("x-pim-token", ""), GOOD[2]], Err(&[("missing_header", TOKEN)]));
-        check(&[GOOD[0], ("x-pim-token", "a b"), GOOD[2]], Err(&[("malformed_header", TOKEN)]));
-        check(&[GOOD[0], ("x-pim-token", "Bearer"), GOOD[2]], Err(&[("malformed_header", TOKEN)]));
-        check(&[GOOD[0], GOOD[1], ("x-pim-client-id", "é")], Err(&[("malformed_header", CLIENT_ID)]));
-    }
 }

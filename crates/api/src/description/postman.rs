@@ -77,6 +77,8 @@ pub(super) fn collection(document: &Value) -> Value {
 /// Rank of an action in a run.
 fn turn(action: &Described<'_>) -> u8 {
     match (action.method, action.id()) {
+        // It names a subscriber that was created before.
+        (_, "createConsoleLink") => 1,
         ("post", id) if id.starts_with("create") || id.starts_with("add") => 0,
         ("delete", _) => 3,
         // Needs a suspended subscription.
@@ -170,6 +172,7 @@ fn run_body(id: &str, example: String) -> String {
             .replace("https://pim.example.com", "https://pim-{{$timestamp}}.example.com"),
         "setPermission" => example.replace("\"shop\"", "\"{{pimName}}\"").replace("false", "true"),
         "admitClient" => example.replace("\"shop\"", "\"{{pimName}}\""),
+        "createConsoleLink" => example.replace("0192aabb-ccdd-7eff-8011-223344556677", "{{id}}"),
         "sendEvents" => example.replace("b4ec4a4e-2b1f-4a0a-8b0e-0d8a1d0f0001", "{{$guid}}"),
         _ => example,
     }

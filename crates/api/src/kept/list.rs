@@ -39,7 +39,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Refusal> {
     let request =
         EventsRequest::parse(query.as_deref().unwrap_or_default(), &caller.owner).map_err(Refusal::invalid)?;
-    let sight = Sight::of(&api, &caller.owner).await?;
+    let sight = Sight::of(&api, &caller).await?;
     let query = KeptQuery {
         types: Vec::new(),
         entity: request.entity,

@@ -30,7 +30,7 @@ pub(crate) fn about() -> Operation {
 
 /// Shows an event that the caller may see.
 pub(crate) async fn show(State(api): State<Arc<Api>>, caller: Caller, At(id): At<String>) -> Result<Response, Refusal> {
-    let seen = Sight::of(&api, &caller.owner).await?.newest(&api, &id).await?;
+    let seen = Sight::of(&api, &caller).await?.newest(&api, &id).await?;
     let envelope = envelope::without_subject(&api.envelope, &seen.logged.event, seen.with_identifier);
     Ok(json(StatusCode::OK, kept::event(seen.logged.accepted_at, &envelope)))
 }

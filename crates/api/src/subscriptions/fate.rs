@@ -37,7 +37,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Refusal> {
     let subscription = find(&api, &caller, &(id, sid)).await?;
     let unknown = || Refusal::not_found("event");
-    let logged = Sight::of(&api, &caller.owner).await?.newest(&api, &event_id).await?.logged;
+    let logged = Sight::of(&api, &caller).await?.newest(&api, &event_id).await?.logged;
     let history = api.store().history(subscription.id).await?.ok_or_else(unknown)?;
     // The lane first: what it saves after its answer is then found in the store.
     let whereabouts = api.deliveries.whereabouts(subscription.id, logged.position).await;

@@ -26,7 +26,7 @@ fn status(path: &str) -> StatusCode {
     }
 }
 
-/// A row of the table: how the fate is reached, and what is told.
+/// A row of the table: how the fate is reached, and its message.
 struct Row {
     how: &'static str,
     subscription: String,
@@ -128,7 +128,7 @@ async fn every_fate_is_reached_and_told() {
     assert_eq!(status, 404, "never accepted");
 }
 
-/// Waits for a row's fate; returns what is told then.
+/// Waits for a row's fate; returns its message.
 async fn until(client: &mut Client, path: &str, row: &Row) -> Value {
     let started = Instant::now();
     loop {

@@ -114,7 +114,7 @@ async fn a_test_event_arrives_signed_and_counts_nowhere() {
     let standard = (id.as_bytes(), at.as_bytes(), signatures.as_bytes());
     key.verify_standard(standard, &delivery.body, Clock::system().wall(), Duration::from_secs(60)).unwrap();
 
-    // One that is not there is told, and suspends nobody.
+    // An unreachable destination is reported and suspends nothing.
     let gone = client.subscribe(&path, &receiver.url("/gone"), &types(&["product.updated"]), json!({})).await;
     let gone = format!("{path}/{gone}");
     let (_, told) = client.ask(Method::POST, &format!("{gone}/test"), json!({})).await;

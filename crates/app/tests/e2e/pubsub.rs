@@ -127,7 +127,7 @@ async fn the_credentials_of_a_service_account_are_used_over_tls_and_its_name_is_
     let folder = tempfile::tempdir().unwrap();
     let (roots, key) = (folder.path().join("roots.pem"), folder.path().join("google.json"));
     std::fs::write(&roots, &tls.certificate).unwrap();
-    // The platform signs tokens itself: nobody is asked for one.
+    // The platform signs tokens itself and requests none.
     let credentials = json!({
         "type": "service_account",
         "client_email": "publisher@postrider-tests.iam.gserviceaccount.com",

@@ -35,7 +35,7 @@ pub(crate) async fn show(visit: Visit, Path((id, sid, event)): Ids) -> Result<Re
             @if visit.may_change() && subscription.text("/status") == "active" {
                 form.inline method="post" { (layout::csrf(&visit)) button.primary { "Send again" } }
             }
-            @if visit.sees_events() { a.button href={ "/console/events/" (encoded(&event)) } { "Event" } }
+            a.button href={ "/console/events/" (encoded(&event)) } { "Event" }
         }
         @if visit.may_change() && subscription.text("/status") != "active" {
             p.help { "It can be sent again once the subscription is active." }

@@ -44,15 +44,13 @@ pub(crate) async fn show(visit: Visit) -> Result<Response, Problem> {
         }
         div id="live" data-source=(data) data-every="2000" {
             p id="live-state" role="status" { "Waiting for the first answer …" }
-            @if visit.sees_events() {
-                section aria-labelledby="arrived" {
-                    h2 id="arrived" { "Arrived in the last minute" }
-                    div.scroll { table {
-                        caption.hidden { "Events accepted in the last minute" }
-                        thead { tr { th scope="col" { "Accepted" } th scope="col" { "Type" } th scope="col" { "Id" } } }
-                        tbody id="live-events" {}
-                    } }
-                }
+            section aria-labelledby="arrived" {
+                h2 id="arrived" { "Arrived in the last minute" }
+                div.scroll { table {
+                    caption.hidden { "Events accepted in the last minute" }
+                    thead { tr { th scope="col" { "Accepted" } th scope="col" { "Type" } th scope="col" { "Id" } } }
+                    tbody id="live-events" {}
+                } }
             }
             section aria-labelledby="sent" {
                 h2 id="sent" { "Went out in the last minute" }

@@ -11,7 +11,7 @@ use domain::Clock;
 use notify::{Notifier, Ways};
 use store::vault::MasterKey;
 use store::{Outbox, Shard, Vault};
-use store_sqlite::{Settings, SqliteStore};
+use store_sqlite::{OpenError, Settings, SqliteStore};
 
 use crate::receiver::Receiver;
 use crate::world::{client, contact, make, settings, suspend, until};
@@ -19,9 +19,17 @@ use crate::world::{client, contact, make, settings, suspend, until};
 /// Both processes must open what the other sealed.
 const KEY: [u8; 32] = [7; 32];
 
+/// Opens the store. A child that another test is just starting may hold the lock until it has become its program.
 fn open(folder: &Path) -> SqliteStore {
-    let vault = Vault::new(MasterKey::new("k1", &KEY).unwrap(), []).unwrap();
-    SqliteStore::open_exclusive(folder, Settings { min_free_disk_bytes: 0, ..Settings::new(vault) }).unwrap()
+    for _ in 0..1_000_000 {
+        let vault = Vault::new(MasterKey::new("k1", &KEY).unwrap(), []).unwrap();
+        let settings = Settings { min_free_disk_bytes: 0, ..Settings::new(vault) };
+        match SqliteStore::open_exclusive(folder, settings) {
+            Err(OpenError::Locked(_)) => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("{} stays locked", folder.display());
 }
 
 async fn child(folder: &Path, url: &str) {

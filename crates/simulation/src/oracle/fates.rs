@@ -1,5 +1,5 @@
 //! The oracle's own book of fates: what each event must be for each subscription, from what was selected when it was
-//! accepted, what receivers got and what the platform was told.
+//! accepted, what receivers got and the answers that the platform got.
 
 use domain::LoggedEvent;
 use domain::fate::Fate;

@@ -212,7 +212,7 @@ impl World {
         Ok(())
     }
 
-    /// An attempt of a replay has ended. It suspends nobody.
+    /// An attempt of a replay has ended. It never suspends the subscription.
     pub(super) fn replay_attempt_ended(&mut self, number: u64, replay: ReplayId, outcomes: Vec<Outcome>) -> Check {
         let Some(attempt) = self.attempts.get(&number) else { return Ok(()) };
         let id = attempt.id;

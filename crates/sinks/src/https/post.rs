@@ -105,7 +105,7 @@ impl Post<'_> {
         loop {
             *self.progress.lock() = Progress::default();
             let begun = Instant::now();
-            let tried = timeout(left, self.send_on(way)).await;
+            let tried = timeout(left, self.send_on(way, left)).await;
             let took = begun.elapsed();
             let slept = took > left + SLEPT;
             left = left.saturating_sub(took);
@@ -166,7 +166,8 @@ impl Post<'_> {
         answered.clone().unwrap_or_else(timed_out)
     }
 
-    async fn send_on(&self, way: Way<'_>) -> Tried {
+    /// Sends it within the time that is `left`.
+    async fn send_on(&self, way: Way<'_>, left: Duration) -> Tried {
         match way {
             Way::Existing(connection) => self.send_over(connection, true).await,
             Way::New { turn, slot, admitted } => {
@@ -175,8 +176,10 @@ impl Post<'_> {
                         *self.endpoint.not_opened.lock() = failure;
                     }
                 };
-                // For the case that this attempt is cut off.
-                share(Some(outcome::of_timeout(Stage::Connecting, self.limit, &self.endpoint.prepared.name)));
+                // For the case that this attempt is cut off. Attempts that wait for it share the timeout only if it
+                // lasted for a whole limit; otherwise they connect in turn.
+                let timed_out = || outcome::of_timeout(Stage::Connecting, self.limit, &self.endpoint.prepared.name);
+                share((left == self.limit).then(timed_out));
                 let connected = self.connect(slot, admitted).await;
                 share(connected.as_ref().err().cloned());
                 drop(turn);

@@ -29,6 +29,8 @@ enum End {
     Closed,
     /// The server names the first request as the last one that it processed.
     Goodbye,
+    /// The same, and the next connection hangs.
+    GoodbyeAndHang,
     /// Nothing arrives any more, as behind a router that has forgotten the connection.
     Mute,
 }
@@ -41,6 +43,11 @@ async fn ending(settings: HttpsSettings, how: End, end: Arc<Semaphore>) -> (Http
     let endpoint = Endpoint::start(move |number, stream| {
         let (acceptor, end) = (acceptor.clone(), Arc::clone(&end));
         async move {
+            if number == 2 && matches!(how, End::GoodbyeAndHang) {
+                let (mut stream, mut some) = (stream, [0; 1024]);
+                while stream.read(&mut some).await.is_ok_and(|read| read > 0) {}
+                return;
+            }
             let mut stream = acceptor.accept(stream).await.unwrap();
             if number > 1 {
                 return serve_all(h2::server::handshake(stream).await.unwrap()).await;
@@ -54,7 +61,7 @@ async fn ending(settings: HttpsSettings, how: End, end: Arc<Semaphore>) -> (Http
             end.acquire().await.unwrap().forget();
             match how {
                 End::Closed => return,
-                End::Goodbye => {
+                End::Goodbye | End::GoodbyeAndHang => {
                     stream.write_all(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
                 }
                 End::Mute => {}
@@ -162,4 +169,22 @@ async fn waiting_for_the_slot_of_a_replacement_is_not_on_the_destinations_time()
     assert!(begun.elapsed() > impatient().attempt_timeout, "nobody had to wait");
     assert!(outcomes.iter().chain(&of_others).all(|outcome| *outcome == Outcome::Delivered), "{outcomes:?}");
     assert_eq!(endpoint.connections(), 2);
+}
+
+/// An attempt that has little time left when it opens a connection does not speak for those that join it.
+#[tokio::test]
+async fn a_newcomer_does_not_share_the_timeout_of_an_older_attempt() {
+    let end = Arc::new(Semaphore::new(0));
+    let (sink, endpoint, subscription) = ending(impatient(), End::GoodbyeAndHang, Arc::clone(&end)).await;
+    let newcomer = async {
+        tokio::time::sleep(impatient().attempt_timeout / 2).await;
+        end.add_permits(1);
+        while endpoint.connections() < 2 {
+            tokio::task::yield_now().await;
+        }
+        deliver(&sink, &subscription).await
+    };
+    let (of_older, of_newcomer) = tokio::join!(deliver_all(&sink, &subscription), newcomer);
+    assert!(of_older.iter().all(|outcome| *outcome != Outcome::Delivered), "{of_older:?}");
+    assert_eq!(of_newcomer, Outcome::Delivered);
 }

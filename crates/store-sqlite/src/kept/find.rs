@@ -228,9 +228,11 @@ pub(super) fn positions(
     let mut search = Search { connection: &transaction, pim, query: &span, found: Vec::new(), bytes: 0 };
     let stop = search.frames(indexed..head)?;
     let newest = search.found.first().map(|event| event.position.next());
-    let oldest = match stop {
-        Some(Stop::Tired(_) | Stop::Full) => Some(indexed),
-        None => search.found.last().map(|event| event.position),
+    let (oldest, newest) = match stop {
+        // All that were not read may be in the span.
+        Some(Stop::Tired(before)) => (Some(indexed), newest.max(Some(before))),
+        Some(Stop::Full) => (Some(indexed), newest),
+        None => (search.found.last().map(|event| event.position), newest),
     };
     let sql = "SELECT min(first), max(until) FROM key_segments WHERE pim = ?1 AND latest >= ?2 AND earliest < ?3 \
                AND until > ?4";
@@ -249,6 +251,10 @@ pub(super) fn positions(
 
 #[cfg(test)]
 mod tests {
+    use domain::Event;
+    use domain::event::EventParts;
+
+    use super::*;
     use crate::database::Folder;
 
     /// Statements of a search read neither all PIMs nor all frames.
@@ -276,5 +282,39 @@ mod tests {
             "SELECT body FROM segment_keys WHERE pim = 1 AND kind = 2 AND first = 3",
             "SEARCH segment_keys USING PRIMARY KEY (pim=? AND kind=? AND first=?)",
         );
+    }
+    /// Appends a frame of one event that was accepted at this second; its data has this size.
+    fn append(connection: &Connection, position: Position, second: i64, size: usize) {
+        let data = format!(r#"{{"text":"{}"}}"#, "x".repeat(size));
+        let event = Event::new(EventParts {
+            id: "event",
+            event_type: "com.akeneo.pim.v1.product.updated",
+            time: "2026-11-02T08:00:00Z",
+            extensions: "",
+            data: &data,
+            product_identifier: None,
+        });
+        let accepted_at = Timestamp::from_micros(second * 1_000_000);
+        let body = frame::encode(&[Arc::new(LoggedEvent { position, pim: PimId(1), accepted_at, event })]);
+        let sql = "INSERT INTO frames (pos, pim, count, latest, hour, body) VALUES (?1, 1, 1, 0, 0, ?2)";
+        connection.execute(sql, (position.0, body)).expect("a frame");
+    }
+
+    /// The search for a span stops before it has read all events that are not in segments yet: those that were not
+    /// read may be in the span.
+    #[test]
+    fn a_span_behind_unread_events_is_contained() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let connection = Folder::open(folder.path()).and_then(|folder| folder.writer()).expect("a database");
+        let of = |position: u64| Position(Position::FIRST.0 + position);
+        for position in 0..4 {
+            append(&connection, of(position), 10 * position as i64, FRAME_BYTES / 2);
+        }
+        let span =
+            |from: i64, to: i64| Timestamp::from_micros(from * 1_000_000)..Timestamp::from_micros(to * 1_000_000);
+        let found = positions(&connection, PimId(1), &span(5, 15), of(4)).expect("positions");
+        assert!(found.contains(&of(1)), "{found:?}");
+        let found = positions(&connection, PimId(1), &span(25, 35), of(4)).expect("positions");
+        assert!(found.contains(&of(3)) && found.end == of(4), "{found:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is recorded about events, so that their fates can be told.
+//! Records about events, from which their fates follow.
 
 use domain::fate::{DropReason, DroppedBacklog, OutcomeCounts};
 use domain::outcome::SuspensionReason;

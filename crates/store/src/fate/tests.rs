@@ -1,3 +1,5 @@
+//! Each fate by the rule that leads to it.
+
 use domain::EventType;
 use domain::exception::{Exception, ExceptionKind};
 use domain::fate::{DropReason, DroppedBacklog};

@@ -11,7 +11,7 @@ use domain::outcome::ErrorReason;
 use super::answer::object;
 use super::destination::Config;
 use super::shape::{Field, Form, InAnswers, Object, Sent, Shape};
-use super::{Rules, admin, attempts, fate, kept, log_page, replay, subscriber, subscription, test_event};
+use super::{Rules, admin, attempts, console_link, fate, kept, log_page, replay, subscriber, subscription, test_event};
 use crate::json::{Number, Value, parse};
 
 /// The described body of a resource.
@@ -54,6 +54,7 @@ pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
     }
     put("NewReplay", whole(&replay::FIELDS, Body::New));
     put("TestEvent", whole(&test_event::FIELDS, Body::New));
+    put("NewConsoleLink", whole(&console_link::FIELDS, Body::New));
     for (name, schema) in log_page::SCHEMAS {
         let schema = schema.replace("COMMON", log_page::COMMON).replace("ERROR,", &format!("{},", log_page::ERROR));
         put(name, parse(schema.replace("ACTIONS", &actions).as_bytes()).unwrap_or(Value::Null));
@@ -213,6 +214,11 @@ fn shaped(shape: &Shape, body: Body) -> Value {
         Shape::Number(least) => {
             object([("type", "number".into()), ("minimum", parse(least.as_bytes()).unwrap_or(Value::Null))])
         }
+        Shape::Count(least, most) => object([
+            ("type", "integer".into()),
+            ("minimum", Value::Number((*least).into())),
+            ("maximum", Value::Number((*most).into())),
+        ]),
         Shape::TextList(form, most) => object([
             ("type", "array".into()),
             ("items", shaped_text(form)),

@@ -208,12 +208,18 @@ impl<'v, 'f> Reader<'v, 'f> {
 
     /// An optional boolean; absent or `null` means false.
     pub(super) fn boolean(&mut self, key: &'static str) -> bool {
-        let Some(value) = self.optional(key) else { return false };
-        value.as_bool().unwrap_or_else(|| {
+        self.truth(key).unwrap_or(false)
+    }
+
+    /// An optional boolean; `null` counts as absent.
+    pub(super) fn truth(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.optional(key)?;
+        let truth = value.as_bool();
+        if truth.is_none() {
             let path = self.path(key);
             self.faults.note(|| wrong_type(&path, "true or false", value));
-            false
-        })
+        }
+        truth
     }
 
     /// An optional time; `null` counts as absent.
@@ -242,6 +248,23 @@ impl<'v, 'f> Reader<'v, 'f> {
         let found = number.as_str().parse().ok().filter(within);
         if found.is_none() {
             let message = format!("must be from {least} to {most}, not {}", shortened(number.as_str()));
+            self.fault(key, code::INVALID_VALUE, message);
+        }
+        found
+    }
+
+    /// An optional whole number in the field's bounds; `null` counts as absent.
+    pub(super) fn count(&mut self, key: &'static str) -> Option<u64> {
+        let value = self.optional(key)?;
+        let Some(number) = value.as_number() else {
+            let path = self.path(key);
+            self.faults.note(|| wrong_type(&path, "a number", value));
+            return None;
+        };
+        let Some(Shape::Count(least, most)) = self.shape(key) else { return None };
+        let found = number.as_u64().filter(|count| (least..=most).contains(&count));
+        if found.is_none() {
+            let message = format!("must be a whole number from {least} to {most}, not {}", shortened(number.as_str()));
             self.fault(key, code::INVALID_VALUE, message);
         }
         found

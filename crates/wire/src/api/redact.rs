@@ -58,6 +58,7 @@ fn redacted(value: &Value, shape: &Shape) -> Value {
             | Shape::NameOrNames(_)
             | Shape::Truth
             | Shape::Number(_)
+            | Shape::Count(..)
             | Shape::Pem(_),
             Value::String(_) | Value::Number(_) | Value::Bool(_),
         ) => value.clone(),

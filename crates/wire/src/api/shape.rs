@@ -83,6 +83,8 @@ pub(super) enum Shape {
     Truth,
     /// A number, at least this one.
     Number(&'static str),
+    /// A whole number in these bounds, inclusive.
+    Count(u64, u64),
     /// A text of this form, or a list of such texts without duplicates: from one to this many.
     TextList(Form, usize),
     /// A name from a fixed set, or a list of such names without duplicates.

@@ -103,7 +103,7 @@ pub(crate) async fn start(
 async fn scope(api: &Api, caller: &Caller, wanted: &NewReplay) -> Result<(ReplayScope, u64), Refusal> {
     match &wanted.which {
         Which::Events(ids) => {
-            let positions = Sight::of(api, &caller.owner).await?.positions(api, ids).await?;
+            let positions = Sight::of(api, caller).await?.positions(api, ids).await?;
             let gone = (ids.len() - positions.len()) as u64;
             Ok((ReplayScope::Events(positions), gone))
         }
