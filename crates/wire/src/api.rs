@@ -1,8 +1,8 @@
 //! Bodies of the management API: validated as a whole when received, rendered for responses.
 //!
 //! Reading order: the resources ([`subscriber`], [`subscription`]), log queries and pages ([`log_query`],
-//! [`log_page`]), kept events and what became of them ([`kept`], [`fate`], [`attempts`]), [`replay`], [`test_event`] and
-//! [`console_link`], redaction of rejected bodies ([`redact`]). Underneath: a reader that gathers all faults
+//! [`log_page`]), kept events and what became of them ([`kept`], [`fate`], [`attempts`]), [`replay`], [`test_event`]
+//! and [`console_link`], redaction of rejected bodies ([`redact`]). Underneath: a reader that gathers all faults
 //! (`reader`), and the shape of the bodies with its merge patch (`shape`).
 
 pub mod admin;
