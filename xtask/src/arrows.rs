@@ -31,12 +31,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("postrider", &["store-sqlite", "engine", "notify", "api", "console", "supervise"]),
     // Only for tests: not part of the product.
     ("simulation", &["engine", "store-sqlite", "fair"]),
-    // External brokers and servers, for tests.
+    // External software: brokers and servers for tests, generators for releases.
     ("parts", &[]),
     // Measures the program from outside; only uses what fills a data folder, and brokers as destinations.
     ("bench", &["store-sqlite", "parts"]),
     // Packages of a release, from a binary.
-    ("dist", &[]),
+    ("dist", &["parts"]),
     ("xtask", &["dist"]),
 ];
 

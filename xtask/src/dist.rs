@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::shell;
 
-/// Build a release: archive, Debian package, container context, SBOM, licences, checksums
+/// Build a release: archive, Debian package, container context, SBOM, licences, client libraries, checksums
 ///
 /// Builds a static, stripped binary with glibc and puts everything into target/dist. Needs GNU tar, gzip, dpkg-deb and
 /// git.
@@ -22,6 +22,10 @@ pub(crate) struct DistArgs {
     /// Build again from a copy of the last commit in another folder, and compare the binaries
     #[arg(long, conflicts_with = "binary")]
     twice: bool,
+
+    /// Also generate the client libraries in TypeScript and PHP; needs Node.js, Java and Maven
+    #[arg(long)]
+    clients: bool,
 
     /// Output folder, emptied first
     #[arg(long, value_name = "FOLDER", default_value = "target/dist")]
@@ -39,7 +43,7 @@ pub(crate) fn run(args: &DistArgs) -> anyhow::Result<bool> {
     if args.twice && !same_again(&root, &binary, &target, epoch)? {
         return Ok(false);
     }
-    let release = Release { source: root.clone(), binary, target, epoch, compression: 9 };
+    let release = Release { source: root.clone(), binary, target, epoch, compression: 9, clients: args.clients };
     for file in release.write(&root.join(&args.out))? {
         shell::say(file.display());
     }

@@ -29,11 +29,17 @@ pub(crate) fn write(release: &Release, contents: &Contents, name: &str, out: &Pa
         tree.file(&format!("completions/{file}"), script)?;
     }
     let archive = out.join(format!("{name}.tar.gz"));
+    pack(release, &scratch.0, name, &archive)?;
+    Ok(archive)
+}
+
+/// Writes the folder `name` in `parent` to the archive `file`.
+pub(crate) fn pack(release: &Release, parent: &Path, name: &str, file: &Path) -> anyhow::Result<()> {
     let mut tar = Command::new("tar");
     tar.args(["--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=ustar"]);
     // By default, gzip stores a timestamp.
     tar.arg(format!("--mtime=@{}", release.epoch))
         .arg(format!("--use-compress-program=gzip -{} --no-name", release.compression));
-    command::output(tar.arg("--file").arg(&archive).arg("--directory").arg(&scratch.0).arg(name))?;
-    Ok(archive)
+    command::output(tar.arg("--file").arg(file).arg("--directory").arg(parent).arg(name))?;
+    Ok(())
 }

@@ -1,8 +1,9 @@
 //! The packages of a release, made from a binary that is already built: an archive, a Debian package, the folder that a
-//! container image is built from, an SBOM and the licences of all dependencies. The same inputs give the same bytes.
+//! container image is built from, an SBOM, the licences of all dependencies, and client libraries. The same inputs give
+//! the same bytes.
 //!
 //! Reading order: the components of the binary ([`bill`]), documents about them ([`sbom`], [`licences`]), the contents
-//! of all packages ([`contents`]), and one file per package.
+//! of all packages ([`contents`]), one file per package, and the client libraries ([`clients`]).
 
 mod bill;
 mod command;
@@ -15,6 +16,8 @@ mod contents;
 mod archive;
 mod container;
 mod debian;
+
+mod clients;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,6 +41,8 @@ pub struct Release {
     pub epoch: u64,
     /// Compression level from 1 (fast) to 9 (small).
     pub compression: u8,
+    /// Whether to generate client libraries, too. Their generators are downloaded and need Node.js, Java and Maven.
+    pub clients: bool,
 }
 
 impl Release {
@@ -67,8 +72,16 @@ impl Release {
             write(out.join("THIRD-PARTY-LICENSES.txt"), &contents.licences)?,
         ];
         container::write(self, &contents, &out.join("container"))?;
+        if self.clients {
+            files.extend(clients::write(self, &bill.version, out)?);
+        }
         files.push(checksums(out, &files)?);
         Ok(files)
+    }
+
+    /// Writes only the client libraries, to an existing folder.
+    pub fn write_clients(&self, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        clients::write(self, &Bill::of(&self.source, &self.target)?.version, out)
     }
 
     fn check_version(&self, bill: &Bill) -> anyhow::Result<()> {

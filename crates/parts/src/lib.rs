@@ -1,5 +1,5 @@
 //! Real external software for tests: brokers, servers and clients, downloaded to `target/parts`, started on loopback,
-//! stopped with the test.
+//! stopped with the test. Also the generators of a release's clients.
 //!
 //! Reading order: locations ([`place`]), required programs ([`tool`]), running processes ([`process`], [`port`]), and
 //! then one module per part. If a part is not available, [`left_out`] reports it, and with `CI=true` that is a failure.
@@ -18,6 +18,7 @@ pub mod python;
 pub mod collector;
 pub mod deploy;
 pub mod elasticmq;
+pub mod generators;
 pub mod kafka;
 pub mod prometheus;
 pub mod pubsub;

@@ -29,6 +29,15 @@ pub const PYTHON: Tool = Tool { program: "python3", version: "-cimport ensurepip
 pub const NODE: Tool = Tool { program: "node", version: "--version", package: "nodejs" };
 /// PHP, likewise.
 pub const PHP: Tool = Tool { program: "php", version: "--version", package: "php-cli" };
+/// The HTTP library of clients in PHP.
+pub const GUZZLE: Tool =
+    Tool { program: "php", version: "-rrequire 'GuzzleHttp/autoload.php';", package: "php-guzzlehttp-guzzle" };
+/// PHP's extension for text, which they also use.
+pub const MBSTRING: Tool = Tool { program: "php", version: "-rmb_strlen('');", package: "php-mbstring" };
+/// PHP's extension for HTTP, likewise.
+pub const CURL: Tool = Tool { program: "php", version: "-rcurl_version();", package: "php-curl" };
+/// PHP's package manager.
+pub const COMPOSER: Tool = Tool { program: "composer", version: "--version", package: "composer" };
 /// npm.
 pub const NPM: Tool = Tool { program: "npm", version: "--version", package: "npm" };
 /// OpenSSL's command line.

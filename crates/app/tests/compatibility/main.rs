@@ -1,5 +1,5 @@
 //! Requests and responses of existing clients of the hosted platform, written from the contract of its API and sent to
-//! the real binary: an app that works there only changes its base URL.
+//! the real binary. docs/integrators/from-akeneo-event-platform.md lists what differs.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

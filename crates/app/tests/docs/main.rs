@@ -10,6 +10,7 @@ mod shown;
 
 mod pages;
 
+mod clients;
 mod platform;
 mod sdks;
 mod service;

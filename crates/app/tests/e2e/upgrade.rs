@@ -1,9 +1,10 @@
 //! Data folders of earlier versions with work in progress: this version continues all of it.
 //!
 //! `tests/data/upgrade` has a folder for each of them: `data.tar.gz` is the data folder after `kill -9`, with a
-//! backlog, attempts in flight, pending retries, held events, a notification in the outbox and a product's last state.
-//! `events.json` lists the events that must be delivered. `POSTRIDER_WRITE_FIXTURE=NAME cargo test … upgrade` adds the
-//! folder NAME, written by the binary under test.
+//! backlog, attempts in flight, pending retries, held events, a notification in the outbox, a product's last state, and
+//! since 0.1.0 kept events, a dropped backlog and a running replay. `events.json` lists the events that must be
+//! delivered. `POSTRIDER_WRITE_FIXTURE=NAME cargo test … upgrade` adds the folder NAME, written by the binary under
+//! test.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -32,6 +33,10 @@ const RETRIES: usize = 20;
 /// Successful deliveries beside the retries, so that the endpoint isn't suspended.
 const DELIVERED: usize = 400;
 const HELD: usize = 50;
+const DROPPED: usize = 100;
+/// A replay of them takes ten seconds.
+const KEPT: usize = 40;
+const REPLAY_RATE: usize = 4;
 
 const INGEST_SECRET: &str = "secret-of-the-events-api";
 
@@ -112,13 +117,21 @@ async fn write(fixture: &Path) {
     client.subscribe(&subscriptions, &prompt_url("/deltas"), &types(&["product.updated.delta"]), json!({})).await;
     let held = format!("{subscriptions}/{held}");
     assert_eq!(client.order(&format!("{held}/suspend")).await, Ok(StatusCode::OK));
+    let to_drop = format!("http://{HANGING}/dropped");
+    let dropping = client.subscribe(&subscriptions, &to_drop, &types(&["category.deleted"]), json!({})).await;
+    let dropping = format!("{subscriptions}/{dropping}");
+    let kept = client.subscribe(&subscriptions, &prompt_url("/kept"), &types(&["category.created"]), json!({})).await;
+    let kept = format!("{subscriptions}/{kept}");
 
-    let mut expected = json!({"held_subscription": held});
+    let begin = Clock::system().wall().to_string();
+    let mut expected = json!({"held_subscription": held, "dropping_subscription": dropping, "kept_subscription": kept});
     for (kind, event_type, count) in [
         ("backlog", "family.updated", BACKLOG),
         ("delivered", "family.created", DELIVERED),
         ("retries", "family.created", RETRIES),
         ("held", "family.deleted", HELD),
+        ("dropped", "category.deleted", DROPPED),
+        ("kept", "category.created", KEPT),
     ] {
         let (ids, events) = batch(kind, event_type, count);
         client.publish(&events).await.unwrap();
@@ -133,7 +146,18 @@ async fn write(fixture: &Path) {
     while client.get(&status).await["delivery"]["waiting_for_retry"] != json!(RETRIES) {
         tokio::task::yield_now().await;
     }
+    assert_eq!(client.order(&format!("{dropping}/suspend")).await, Ok(StatusCode::OK));
+    while client.get(&format!("{kept}/status")).await["delivery"]["last_hour"]["delivered"] != json!(KEPT) {
+        tokio::task::yield_now().await;
+    }
+    let span = json!({"from": begin, "rate": REPLAY_RATE});
+    let (status, replay) = client.ask(Method::POST, &format!("{kept}/replay"), span).await;
+    assert_eq!(status, 202, "{replay}");
+    expected["replay"] = json!(format!("{kept}/replays/{}", replay["id"].as_str().unwrap()));
+    prompt.wait_until(minute, "the beginning of the replay", || prompt.count("/kept") >= KEPT + 5).await;
     platform.kill();
+    let replayed = prompt.at("/kept").split_off(KEPT);
+    expected["replayed"] = replayed.iter().map(|delivery| delivery.id()).collect();
 
     std::fs::create_dir_all(fixture).unwrap();
     std::fs::write(fixture.join("events.json"), format!("{expected:#}\n")).unwrap();
@@ -148,17 +172,19 @@ fn unpack(fixture: &Path, into: &Path) {
     assert!(tar.status().unwrap().success());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn this_version_continues_the_work_of_earlier_ones() {
+#[test]
+fn this_version_continues_the_work_of_earlier_ones() {
+    // One for each folder, since all use the same addresses.
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     if let Some(name) = std::env::var_os("POSTRIDER_WRITE_FIXTURE") {
-        return write(&fixtures().join(name)).await;
+        return runtime().block_on(write(&fixtures().join(name)));
     }
     let mut tried = 0;
     for entry in std::fs::read_dir(fixtures()).unwrap() {
-        continues(&entry.unwrap().path()).await;
+        runtime().block_on(continues(&entry.unwrap().path()));
         tried += 1;
     }
-    assert!(tried > 0, "there is no data of an earlier version");
+    assert!(tried > 1, "the data of earlier versions is missing");
 }
 
 async fn continues(fixture: &Path) {
@@ -198,10 +224,45 @@ async fn continues(fixture: &Path) {
     assert_eq!(values["name"][0]["previous"], "before", "{delta}");
     assert_eq!(values.as_object().unwrap().len(), 1, "only the name has changed: {delta}");
 
+    if expected["replay"].is_string() {
+        keeps(&expected, &mut client, &prompt, &ids("kept")).await;
+    }
+
     // Earlier events are known.
     let again = event("held-0", "family.deleted");
     let (_, answer) = client.call(Method::POST, "/api/v1/events", "application/cloudevents+json", again).await.unwrap();
     assert_eq!(answer, r#"{"accepted":1,"duplicates":1}"#);
+}
+
+/// Kept events and their fates are known, and the replay goes on.
+async fn keeps(expected: &Value, client: &mut Client, prompt: &Receiver, kept: &BTreeSet<String>) {
+    let path = |name: &str| expected[name].as_str().unwrap().to_owned();
+    for (subscription, event, fate) in [
+        ("kept_subscription", "kept-0".to_owned(), "delivered"),
+        ("dropping_subscription", format!("dropped-{}", DROPPED - 1), "dropped"),
+    ] {
+        let read = client.get(&format!("/api/v1/events/{event}")).await;
+        assert_eq!(read["event"]["id"], event.as_str(), "{read}");
+        let known = client.get(&format!("{}/events/{event}", path(subscription))).await;
+        assert_eq!(known["fate"], fate, "{known}");
+    }
+    let mut replayed: BTreeSet<String> = serde_json::from_value(expected["replayed"].clone()).unwrap();
+    let before = replayed.len();
+    let replay = path("replay");
+    prompt
+        .wait_until(Duration::from_secs(60), "the replay", || {
+            replayed.extend(prompt.at("/kept").iter().map(|delivery| delivery.id()));
+            replayed == *kept
+        })
+        .await;
+    assert!(before < kept.len() && prompt.count("/kept") < kept.len(), "it has not begun again");
+    let id = replay.rsplit('/').next().unwrap();
+    assert!(prompt.at("/kept").iter().all(|delivery| delivery.header("x-postrider-replay") == id));
+    while client.get(&replay).await["status"] == "running" {
+        tokio::task::yield_now().await;
+    }
+    let ended = client.get(&replay).await;
+    assert_eq!((&ended["status"], &ended["delivered"]), (&json!("done"), &json!(kept.len())), "{ended}");
 }
 
 #[test]

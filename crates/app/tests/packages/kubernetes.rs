@@ -78,6 +78,45 @@ fn the_chart_and_its_manifests_are_valid() {
     }
 }
 
+/// The service that an ingress sends a path to: that of the longest prefix.
+fn backend<'a>(ingress: &'a Value, path: &str) -> Option<&'a str> {
+    let rules = ingress["spec"]["rules"][0]["http"]["paths"].as_array().unwrap();
+    let matching = rules.iter().filter(|rule| {
+        let prefix = rule["path"].as_str().unwrap();
+        let below = path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
+        path == prefix || rule["pathType"] == "Prefix" && below
+    });
+    let longest = matching.max_by_key(|rule| rule["path"].as_str().unwrap().len())?;
+    longest["backend"]["service"]["name"].as_str()
+}
+
+#[test]
+fn the_ingress_publishes_what_is_not_for_operators() {
+    let Some(deploy) = fetch() else { return };
+    let all = all_values();
+    let manifests = deploy.manifests(&deploy.template("shop", &chart(), &[&all]).unwrap()).unwrap();
+    let ingress = of_kind(&manifests, "Ingress")[0];
+    let description = tool::run(Command::new(env!("CARGO_BIN_EXE_postrider")).arg("openapi")).unwrap();
+    let description: Value = serde_json::from_str(&description).unwrap();
+    let described = description["paths"].as_object().unwrap();
+    assert!(described.len() > 30, "{described:?}");
+    for (path, operations) in described {
+        let inside = path.starts_with("/health/")
+            || operations.as_object().unwrap().values().any(|operation| {
+                let tags = operation["tags"].as_array().map_or(&[][..], Vec::as_slice);
+                tags.iter().any(|tag| tag == "Operator" || tag == "Metrics")
+            });
+        assert_eq!(backend(ingress, path), (!inside).then_some("shop-postrider"), "{path}");
+    }
+    for open in ["/", "/console", "/console/sign-in", "/console/assets/page.css", "/console/operators"] {
+        assert_eq!(backend(ingress, open), Some("shop-postrider"), "{open}");
+    }
+    let closed = backend(ingress, "/console/operator").unwrap();
+    let services = of_kind(&manifests, "Service");
+    let closed = services.iter().find(|service| service["metadata"]["name"] == closed).unwrap();
+    assert!(closed["spec"]["selector"].is_null(), "{closed}");
+}
+
 #[test]
 fn the_chart_refuses_values_that_lose_events_or_secrets() {
     let Some(deploy) = fetch() else { return };

@@ -24,7 +24,8 @@ fn write(folder: &Path) -> PathBuf {
     let binary = folder.join("postrider");
     std::fs::copy(env!("CARGO_BIN_EXE_postrider"), &binary).unwrap();
     tool::run(Command::new("strip").arg(&binary)).unwrap();
-    let release = Release { source: root(), binary, target: target(), epoch: 1_700_000_000, compression: 1 };
+    let (epoch, compression) = (1_700_000_000, 1);
+    let release = Release { source: root(), binary, target: target(), epoch, compression, clients: false };
     let out = folder.join("dist");
     let files = release.write(&out).unwrap();
     assert_eq!(files.last().unwrap(), &out.join("SHA256SUMS"));
@@ -74,6 +75,17 @@ fn the_archive_holds_a_binary_that_describes_itself() {
     let owners = tool::run(Command::new("tar").args(["--numeric-owner", "-tvzf"]).arg(&archive)).unwrap();
     assert!(owners.lines().all(|line| line.contains(" 0/0 ")), "{owners}");
     assert!(owners.lines().all(|line| line.contains(" 2023-11-14 ")), "not the release's time:\n{owners}");
+}
+
+#[test]
+fn the_newest_version_of_the_changelog_is_this_one() {
+    let changelog = std::fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    let mut headings = changelog.lines().filter(|line| line.starts_with("## "));
+    assert_eq!(headings.next(), Some("## [Unreleased]"));
+    let newest = headings.next().unwrap();
+    let date = newest.strip_prefix(&format!("## [{}] - ", version()));
+    let midnight = domain::Timestamp::parse(&format!("{}T00:00:00Z", date.unwrap_or("no date")));
+    assert!(midnight.is_some(), "{newest}");
 }
 
 #[test]
