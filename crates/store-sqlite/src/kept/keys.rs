@@ -7,6 +7,8 @@ use store::KeptQuery;
 
 /// Bytes per event in a column.
 const KEY: usize = 4;
+/// Keys compared at once.
+const BLOCK: usize = 64;
 /// Columns, as numbered in storage.
 pub(super) const COLUMNS: [Column; 4] = [Column::Position, Column::TypeAndAuthor, Column::Entity, Column::Id];
 /// Bytes of keys per event.
@@ -135,10 +137,18 @@ impl Wanted {
 
     /// Places of events that may match, ascending.
     pub(super) fn hits(&self, column: &[u8]) -> Vec<usize> {
-        let is_hit = |key: u32| self.hashes.contains(&(key & self.mask));
         let (keys, _) = column.as_chunks::<KEY>();
-        let places = keys.iter().enumerate().filter(|(_, key)| is_hit(u32::from_le_bytes(**key)));
-        places.map(|(place, _)| place).collect()
+        let is = |key: &[u8; KEY], hash: u32| u32::from_le_bytes(*key) & self.mask == hash;
+        let mut places = Vec::new();
+        for (number, block) in keys.chunks(BLOCK).enumerate() {
+            // Hits are rare. Without an early exit, the keys of a block are compared at once.
+            let has = |hash: &u32| block.iter().fold(false, |any, key| any | is(key, *hash));
+            if self.hashes.iter().any(has) {
+                let hits = block.iter().enumerate().filter(|(_, key)| self.hashes.iter().any(|hash| is(key, *hash)));
+                places.extend(hits.map(|(place, _)| number * BLOCK + place));
+            }
+        }
+        places
     }
 }
 
@@ -169,5 +179,20 @@ mod tests {
         let key = keys(258, &Event::new(parts)).concat();
         assert_eq!(key[..4], [2, 1, 0, 0]);
         assert_eq!(key[4..], [99, 84, 103, 58, 45, 116, 74, 44, 118, 66, 82, 186]);
+    }
+
+    #[test]
+    fn hits_are_the_places_of_equal_keys() {
+        let keys: Vec<u32> =
+            (0..1_000).map(|number| if number % 333 == 0 { 7 << 16 | number } else { number }).collect();
+        let column: Vec<u8> = keys.iter().flat_map(|key| key.to_le_bytes()).collect();
+        let check = |mask, hashes: &[u32], expect: &[usize]| {
+            let wanted = Wanted { column: Column::TypeAndAuthor, mask, hashes: hashes.to_vec() };
+            assert_eq!(wanted.hits(&column), expect);
+        };
+        check(u32::MAX, &[5, 999], &[5]);
+        check(u32::from(u16::MAX) << 16, &[7 << 16], &[0, 333, 666, 999]);
+        check(u32::from(u16::MAX), &[64, 128, 999], &[64, 128, 999]);
+        check(u32::MAX, &[2_000], &[]);
     }
 }
