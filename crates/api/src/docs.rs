@@ -1,5 +1,5 @@
-//! `GET /docs/errors/{reason}`: explains an error reason: symptom, checks, reproduction. The target of
-//! `documentation_url`.
+//! `GET /`: where to go from here. `GET /docs/errors/{reason}`: explains an error reason: symptom, checks, reproduction.
+//! The target of `documentation_url`.
 
 pub(crate) mod reasons;
 #[cfg(test)]
@@ -34,6 +34,27 @@ pub(crate) struct Page {
 const REPRODUCE: &str = "curl -i -X POST \"$PLATFORM/api/v1/subscribers\" \\\n  \
     -H \"X-PIM-URL: $PIM_URL\" -H \"X-PIM-TOKEN: $TOKEN\" -H \"X-PIM-CLIENT-ID: $CLIENT_ID\" \\\n  \
     -H 'Content-Type: application/json' -d @body.json";
+
+/// The page at `/`. The guides are files of a release, not pages of the platform.
+const HOME: &str = "<h1>Postrider</h1><p>An event platform for product information systems.</p><ul>\
+    <li><a href=\"/console\">Console</a>: subscriptions, events and the log in a browser, unless the operator has \
+    disabled it</li>\
+    <li><a href=\"/docs\">API</a>: all calls with examples; <a href=\"/openapi.json\">OpenAPI 3.1</a></li>\
+    <li><a href=\"/api/v1/event-types\">Event types</a> and their schemas</li>\
+    <li><a href=\"/docs/errors\">Error reasons</a></li></ul>\
+    <p>The guides for integrators, producers and operators are part of each release: <code>docs/README.md</code> in the \
+    archive, <code>/usr/share/doc/postrider/docs</code> in the Debian package.</p>";
+
+/// Public description.
+pub(crate) fn about_home() -> Operation {
+    Operation::new("showHome", "Links", "For humans: where to find the console, this description and the guides.")
+        .answers_with(200, "The page.", Some(("text/html", Shown::Text)))
+}
+
+/// The links.
+pub(crate) async fn home(State(api): State<Arc<Api>>) -> Response {
+    api.description().html(framed("Postrider", &plain(HOME)))
+}
 
 /// Public description.
 pub(crate) fn about_index() -> Operation {

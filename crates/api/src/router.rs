@@ -119,6 +119,7 @@ pub(crate) fn contents() -> Vec<Section> {
             at("/api/v1/event-types", [get(event_types::list, event_types::about)]),
             at("/spec/{file}", [get(schemas::show, schemas::about)]),
             at("/openapi.json", [get(description::openapi, description::about_openapi)]),
+            at("/", [get(docs::home, docs::about_home)]),
             at("/docs", [get(description::docs, description::about_docs)]),
             at("/docs/postman.json", [get(description::postman, description::about_postman)]),
             at("/docs/errors", [get(docs::index, docs::about_index)]),

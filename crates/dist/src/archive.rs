@@ -7,17 +7,12 @@ use std::process::Command;
 use crate::contents::{Contents, SHELLS, Scratch, Tree};
 use crate::{Release, command};
 
-/// Included documents of the project.
-const DOCUMENTS: [&str; 3] = ["README.md", "CHANGELOG.md", "LICENSE"];
-
 /// Writes it and returns its path.
 pub(crate) fn write(release: &Release, contents: &Contents, name: &str, out: &Path) -> anyhow::Result<PathBuf> {
     let scratch = Scratch::make("postrider-archive")?;
     let tree = Tree::new(&scratch.0.join(name))?;
     tree.program("postrider", fs::read(&release.binary)?)?;
-    for document in DOCUMENTS {
-        tree.file(document, fs::read(release.source.join(document))?)?;
-    }
+    tree.documents("", contents)?;
     tree.file("THIRD-PARTY-LICENSES.txt", &contents.licences)?;
     tree.file("postrider.cdx.json", &contents.sbom)?;
     tree.file("postrider.toml", &contents.reference)?;

@@ -24,7 +24,12 @@ pub(crate) struct Contents {
     pub(crate) manual: Vec<(String, String)>,
     /// One script per shell, in the order of [`SHELLS`].
     pub(crate) completions: Vec<String>,
+    /// Documents of the project, by their paths in the repository: links between them work in a package.
+    pub(crate) documents: Vec<(String, Vec<u8>)>,
 }
+
+/// Files and folders that packages contain as documentation. The folders include what the guides refer to.
+const DOCUMENTS: [&str; 7] = ["README.md", "CHANGELOG.md", "ARCHITECTURE.md", "LICENSE", "docs", "examples", "deploy"];
 
 impl Contents {
     /// Generates them with the release's binary.
@@ -37,8 +42,22 @@ impl Contents {
             reference: ask(release, &["config", "--reference"])?,
             manual: manual(release)?,
             completions: completions.collect::<anyhow::Result<_>>()?,
+            documents: documents(release)?,
         })
     }
+}
+
+/// Committed files only: others may be anything.
+fn documents(release: &Release) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "-z", "--"]).args(DOCUMENTS).current_dir(&release.source);
+    let listed = command::output(&mut git)?;
+    let mut documents = Vec::new();
+    for path in listed.split_terminator('\0') {
+        let content = fs::read(release.source.join(path)).with_context(|| format!("cannot read {path}"))?;
+        documents.push((path.to_owned(), content));
+    }
+    Ok(documents)
 }
 
 /// Output of the binary, without this environment: help texts show environment variables.
@@ -106,6 +125,15 @@ impl Tree {
     /// Adds a file.
     pub(crate) fn file(&self, path: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
         self.put(path, content.as_ref(), 0o644)
+    }
+
+    /// Adds the documents below `folder`, which ends with `/` or is empty. Scripts remain executable.
+    pub(crate) fn documents(&self, folder: &str, contents: &Contents) -> anyhow::Result<()> {
+        for (path, content) in &contents.documents {
+            let mode = if content.starts_with(b"#!") { 0o755 } else { 0o644 };
+            self.put(&format!("{folder}{path}"), content, mode)?;
+        }
+        Ok(())
     }
 
     /// Adds an executable.

@@ -45,6 +45,7 @@ pub(crate) fn write(release: &Release, contents: &Contents, version: &str, out: 
     let licence = fs::read_to_string(release.source.join("LICENSE"))?;
     tree.file("usr/share/doc/postrider/copyright", format!("{licence}\n\n{}", contents.licences))?;
     tree.file("usr/share/doc/postrider/postrider.cdx.json", &contents.sbom)?;
+    tree.documents("usr/share/doc/postrider/", contents)?;
     for script in SCRIPTS {
         let from = release.source.join("deploy/debian").join(script);
         let script_text = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;

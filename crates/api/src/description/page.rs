@@ -81,7 +81,7 @@ fn head(body: &mut String, document: &Value) {
         "<header id=\"top\"><h1>Postrider API</h1><p class=\"facts\">version {} · base URL <code>{}</code> · <a \
          href=\"/openapi.json\">OpenAPI 3.1</a> · <a href=\"/docs/postman.json\" \
          download=\"postrider.postman_collection.json\">Postman collection</a> · <a \
-         href=\"/docs/errors\">errors</a></p>{}</header>",
+         href=\"/docs/errors\">errors</a> · guides: <code>docs/README.md</code> of the release</p>{}</header>",
         escaped(text(info, "version")),
         escaped(server),
         prose(text(info, "description"))

@@ -47,6 +47,21 @@ async fn the_page_has_every_action_and_loads_nothing() {
     assert_eq!(other.headers["content-security-policy"], page.headers["content-security-policy"]);
 }
 
+#[tokio::test]
+async fn the_links_of_the_first_page_lead_somewhere() {
+    let world = World::new().await;
+    let page = world.bare("GET", "/").send().await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    let html = String::from_utf8(page.body.to_vec()).unwrap();
+    let mut links: Vec<_> = html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(links.remove(0), "/console", "a part of its own");
+    assert!(links.len() > 3, "{links:?}");
+    for link in links {
+        assert_eq!(world.bare("GET", link).send().await.status, 200, "{link}");
+    }
+}
+
 fn actions() -> Vec<String> {
     let paths = DOCUMENT["paths"].as_object().unwrap().values();
     let all = paths.flat_map(|methods| methods.as_object().unwrap().values()).filter(|action| action.is_object());

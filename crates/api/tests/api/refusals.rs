@@ -90,7 +90,7 @@ async fn requests_as_such() {
     let mut t = table().await;
     let json = |text: &str| Body::Raw("application/json", text.to_owned());
     let subscribers = "/api/v1/subscribers";
-    t.check("GET", "/", Body::None, (404, "no_such_address", "", "/api/v1")).await;
+    t.check("GET", "/api", Body::None, (404, "no_such_address", "", "/api/v1")).await;
     t.check("GET", "/api/v1/subscriber", Body::None, (404, "no_such_address", "", "/api/v1/subscriber")).await;
     t.check("GET", "/api/v1/subscribers/", Body::None, (404, "no_such_address", "", "unknown path")).await;
     t.check("DELETE", subscribers, Body::None, (405, "method_not_allowed", "", "Allow")).await;

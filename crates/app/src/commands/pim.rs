@@ -24,6 +24,7 @@ use crate::{data, registration};
 #[command(after_help = "Examples:
   postrider pim add main --url https://pim.example.com
   postrider pim add shop --url https://pim.example.com --token-check system-information --events-api
+  postrider client token add shop my_app
   postrider pim check shop
   postrider pim add dev --url http://127.0.0.1:8081 --token-check static --static-token my_app=my_token
   postrider pim rotate-key main

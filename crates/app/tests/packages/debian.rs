@@ -38,6 +38,7 @@ fn the_package_is_unpacked_by_dpkg_and_holds_a_service() {
     assert!(unit.contains("ExecStart=/usr/bin/postrider serve --config /etc/postrider/postrider.toml "), "{unit}");
     assert!(below("usr/share/man/man1/postrider-serve.1.gz").is_file());
     assert!(below("usr/share/bash-completion/completions/postrider").is_file());
+    assert!(below("usr/share/doc/postrider/docs/README.md").is_file());
     let copyright = std::fs::read_to_string(below("usr/share/doc/postrider/copyright")).unwrap();
     assert!(copyright.contains("Apache License") && copyright.contains("SQLite"), "{}", &copyright[..200]);
 

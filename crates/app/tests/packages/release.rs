@@ -59,11 +59,15 @@ fn the_archive_holds_a_binary_that_describes_itself() {
     let files: BTreeSet<_> =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     let expected = [
+        "ARCHITECTURE.md",
         "CHANGELOG.md",
         "LICENSE",
         "README.md",
         "THIRD-PARTY-LICENSES.txt",
         "completions",
+        "deploy",
+        "docs",
+        "examples",
         "man",
         "postrider",
         "postrider.cdx.json",
@@ -72,6 +76,10 @@ fn the_archive_holds_a_binary_that_describes_itself() {
     ];
     assert_eq!(files, expected.map(str::to_owned).into());
     assert!(folder.join("man/man1/postrider-serve.1").is_file() && folder.join("completions/_postrider").is_file());
+    // As committed: links between the documents work.
+    for document in ["docs/README.md", "examples/clients/subscribe.ts", "deploy/compose/compose.yaml"] {
+        assert!(std::fs::read(folder.join(document)).unwrap() == std::fs::read(root().join(document)).unwrap());
+    }
     let owners = tool::run(Command::new("tar").args(["--numeric-owner", "-tvzf"]).arg(&archive)).unwrap();
     assert!(owners.lines().all(|line| line.contains(" 0/0 ")), "{owners}");
     assert!(owners.lines().all(|line| line.contains(" 2023-11-14 ")), "not the release's time:\n{owners}");
