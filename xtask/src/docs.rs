@@ -8,6 +8,6 @@ const PAGES: &str = "reference_page";
 /// Runs the command.
 pub(crate) fn run() -> anyhow::Result<bool> {
     let mut command = shell::cargo(&["test", "--locked", "--quiet", "--workspace"]);
-    command.args(["--lib", "--bins", "--test", "docs", PAGES]).env("UPDATE_EXPECT", "1");
+    command.args(["--lib", "--bins", "--test", "docs", "--test", "browser", PAGES]).env("UPDATE_EXPECT", "1");
     shell::succeeds(&mut command)
 }

@@ -16,7 +16,8 @@ use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::pim::{Origin, Pim, SourceKey};
 use domain::subscription::Subscription;
-use domain::{ClientId, Clock, LoggedEvent, Position, SubscriptionId, Timestamp, testing};
+use domain::traffic::{Traffic, Trouble};
+use domain::{ClientId, Clock, LoggedEvent, PimId, Position, SubscriptionId, Timestamp, testing};
 use intake::Bridge;
 use store::Pims;
 use store::memory::{MemorySettings, MemoryStore};
@@ -50,6 +51,14 @@ impl Deliveries for Unused {
     }
 
     async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
+        Vec::new()
+    }
+
+    async fn traffic(&self, pim: Option<PimId>) -> Option<Traffic> {
+        Some(Traffic::new(if pim.is_some() { Traffic::STEP_OF_PIM } else { Traffic::STEP }))
+    }
+
+    async fn troubled(&self, _: usize) -> Vec<Trouble> {
         Vec::new()
     }
 

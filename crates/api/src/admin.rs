@@ -7,6 +7,7 @@ pub(crate) mod pims;
 pub(crate) mod statistics;
 pub(crate) mod subscriptions;
 pub(crate) mod tokens;
+pub(crate) mod traffic;
 
 use std::sync::Arc;
 

@@ -51,6 +51,7 @@ pub(crate) fn about() -> Operation {
     .refuses(&[
         because::NOT_FOUND,
         because::EVENT_PLATFORM_FORBIDDEN,
+        because::CONSOLE_OFF,
         because::SUBSCRIBER_REVOKED,
         because::CONCURRENT_CHANGE,
     ])
@@ -67,6 +68,10 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[(
 /// Creates a link.
 pub(crate) async fn create(State(api): State<Arc<Api>>, caller: Caller, sent: Sent) -> Result<Response, Refusal> {
     caller.must_be_permitted()?;
+    if !api.settings.console {
+        let message = "this platform's operator has disabled the console, so a link would lead nowhere";
+        return Err(Refusal::new(because::CONSOLE_OFF, message));
+    }
     let wanted = console_link::parse_new(&sent.json()?).map_err(Refusal::invalid)?;
     let secret = random("cl_").ok_or_else(|| {
         tracing::error!("the system provides no random numbers");

@@ -1,5 +1,5 @@
-//! `GET /`: where to go from here. `GET /docs/errors/{reason}`: explains an error reason: symptom, checks, reproduction.
-//! The target of `documentation_url`.
+//! `GET /`: where to go from here. `GET /docs/errors/{reason}`: explains an error reason: symptom, checks,
+//! reproduction. The target of `documentation_url`.
 
 pub(crate) mod reasons;
 #[cfg(test)]
@@ -42,8 +42,8 @@ const HOME: &str = "<h1>Postrider</h1><p>An event platform for product informati
     <li><a href=\"/docs\">API</a>: all calls with examples; <a href=\"/openapi.json\">OpenAPI 3.1</a></li>\
     <li><a href=\"/api/v1/event-types\">Event types</a> and their schemas</li>\
     <li><a href=\"/docs/errors\">Error reasons</a></li></ul>\
-    <p>The guides for integrators, producers and operators are part of each release: <code>docs/README.md</code> in the \
-    archive, <code>/usr/share/doc/postrider/docs</code> in the Debian package.</p>";
+    <p>The guides for integrators, producers and operators are part of each release: <code>docs/README.md</code> in \
+    the archive, <code>/usr/share/doc/postrider/docs</code> in the Debian package.</p>";
 
 /// Public description.
 pub(crate) fn about_home() -> Operation {

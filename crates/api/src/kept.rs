@@ -67,21 +67,21 @@ impl Sight {
         Some(Seen { logged, with_identifier })
     }
 
-    /// All types that a subscription includes or included, or the one asked for if it is among them.
-    fn types(&self, wanted: Option<&str>) -> Vec<String> {
+    /// All types that a subscription includes or included, or those of them that are asked for.
+    fn types(&self, wanted: Option<&[&str]>) -> Vec<String> {
         let eras = self.histories.iter().flat_map(|history| &history.eras);
         let types: BTreeSet<&str> = eras.flat_map(|era| era.selection.events.iter().map(|one| one.as_str())).collect();
-        types.into_iter().filter(|one| wanted.is_none_or(|wanted| wanted == *one)).map(str::to_owned).collect()
+        types.into_iter().filter(|one| wanted.is_none_or(|wanted| wanted.contains(one))).map(str::to_owned).collect()
     }
 
-    /// A page of visible events of this type, or of any.
+    /// A page of visible events of these types, or of any.
     pub(crate) async fn find(
         &self,
         api: &Api,
-        of_type: Option<&str>,
+        of_types: Option<&[&str]>,
         mut query: KeptQuery,
     ) -> Result<Found, StoreError> {
-        query.types = self.types(of_type);
+        query.types = self.types(of_types);
         let mut found = Found { events: Vec::new(), next: None };
         if query.types.is_empty() {
             return Ok(found);

@@ -52,7 +52,8 @@ use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
 use domain::subscription::Subscription;
-use domain::{Clock, LoggedEvent, Position, SubscriptionId, Timestamp};
+use domain::traffic::{Traffic, Trouble};
+use domain::{Clock, LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
 use intake::Bridge;
 use store::Store;
 use store::trace::AppendTracer;
@@ -68,7 +69,7 @@ pub use counters::{Counters, Counts};
 pub use description::Published;
 pub use in_process::{InProcess, client_address};
 pub use metrics::{MetricsPage, Page};
-pub use requests::{Answered, Requests, Surface};
+pub use requests::{Answered, Requests, Surface, count_console};
 pub use router::router;
 pub use serve::{serve, serve_router, serve_with};
 pub use settings::{SchemaCheck, ServerBounds, Settings, UnknownTypes, VerdictCache};
@@ -96,6 +97,12 @@ pub trait Deliveries: Send + Sync + 'static {
 
     /// Outcomes of a subscription that are not saved yet.
     async fn outcome_counts(&self, subscription: SubscriptionId) -> Vec<OutcomeCounts>;
+
+    /// What came in and went out since the engine's start, of the platform or of one PIM; `None` if it has stopped.
+    async fn traffic(&self, pim: Option<PimId>) -> Option<Traffic>;
+
+    /// At most this many active subscriptions that are behind or failing, the worst first.
+    async fn troubled(&self, at_most: usize) -> Vec<Trouble>;
 
     /// The remembered attempts of a subscription.
     async fn attempts(&self, subscription: SubscriptionId) -> PastAttempts;

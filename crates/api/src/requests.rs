@@ -44,7 +44,10 @@ const ROUTES: &[&str] = &[
     "/api/v1/admin/clients/{client_id}/permission",
     "/api/v1/admin/clients/{client_id}/admission",
     "/api/v1/admin/subscriptions",
+    "/api/v1/admin/subscriptions/{id}",
     "/api/v1/admin/subscriptions/{id}/suspend",
+    "/api/v1/admin/troubled-subscriptions",
+    "/api/v1/admin/traffic",
     "/api/v1/admin/statistics",
     "/api/v1/event-types",
     "/spec/{file}",
@@ -61,6 +64,9 @@ const ROUTES: &[&str] = &[
 
 /// Template of unknown paths.
 const NO_ROUTE: &str = "none";
+
+/// Template of all pages of the console.
+const CONSOLE: &str = "/console";
 
 /// Distinguished methods.
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "other"];
@@ -81,6 +87,8 @@ pub enum Surface {
     Operator,
     /// Everyone.
     Public,
+    /// Browsers that show the console.
+    Console,
 }
 
 impl Surface {
@@ -97,8 +105,14 @@ impl Surface {
 }
 
 impl Names for Surface {
-    const ALL: &'static [Surface] =
-        &[Surface::Ingest, Surface::EventsApi, Surface::Management, Surface::Operator, Surface::Public];
+    const ALL: &'static [Surface] = &[
+        Surface::Ingest,
+        Surface::EventsApi,
+        Surface::Management,
+        Surface::Operator,
+        Surface::Public,
+        Surface::Console,
+    ];
 
     fn index(self) -> usize {
         self as usize
@@ -111,6 +125,7 @@ impl Names for Surface {
             Surface::Management => "management",
             Surface::Operator => "operator",
             Surface::Public => "public",
+            Surface::Console => "console",
         }
     }
 }
@@ -130,7 +145,7 @@ pub struct Requests {
 
 impl Default for Requests {
     fn default() -> Requests {
-        let places = (ROUTES.len() + 1) * METHODS.len() * CLASSES.len();
+        let places = (ROUTES.len() + 2) * METHODS.len() * CLASSES.len();
         Requests {
             answered: (0..places).map(|_| Counter::default()).collect(),
             duration: Histograms::new(SHORT),
@@ -156,7 +171,7 @@ pub struct Answered {
 impl Requests {
     /// All kinds of requests that occurred.
     pub fn answered(&self) -> impl Iterator<Item = Answered> {
-        let routes = ROUTES.iter().copied().chain([NO_ROUTE]);
+        let routes = ROUTES.iter().copied().chain([NO_ROUTE, CONSOLE]);
         let kinds = routes.flat_map(|route| {
             METHODS.iter().flat_map(move |method| CLASSES.iter().map(move |status| (route, *method, *status)))
         });
@@ -173,7 +188,11 @@ impl Requests {
             counter.one();
         }
         let method = METHODS.get(method).copied().unwrap_or_default();
-        let surface = ROUTES.get(route).map_or(Surface::Public, |route| Surface::of(route, method));
+        let surface = match ROUTES.get(route) {
+            Some(route) => Surface::of(route, method),
+            None if route == ROUTES.len() => Surface::Public,
+            None => Surface::Console,
+        };
         self.duration.of(surface).observe(started.elapsed());
         if status == StatusCode::UNAUTHORIZED {
             self.unauthorized.of(surface).one();
@@ -182,6 +201,24 @@ impl Requests {
             self.rate_limited.one();
         }
     }
+}
+
+fn place(method: &Method) -> usize {
+    match *method {
+        Method::GET | Method::HEAD => 0,
+        Method::POST => 1,
+        Method::PATCH => 2,
+        Method::DELETE => 3,
+        _ => 4,
+    }
+}
+
+/// Answers a request for a page of the console, and counts it. Its calls of the API are counted as such besides.
+pub async fn count_console(counters: &Requests, request: Request, next: Next) -> Response {
+    let (started, method) = (Instant::now(), place(request.method()));
+    let response = next.run(request).await;
+    counters.count(ROUTES.len() + 1, method, response.status(), started);
+    response
 }
 
 /// Answers a request with known origin, and counts it.
@@ -193,13 +230,7 @@ pub(crate) async fn count(State(api): State<Arc<Api>>, mut request: Request, nex
     let matched = request.extensions().get::<MatchedPath>();
     let route =
         matched.and_then(|path| ROUTES.iter().position(|route| *route == path.as_str())).unwrap_or(ROUTES.len());
-    let method = match *request.method() {
-        Method::GET | Method::HEAD => 0,
-        Method::POST => 1,
-        Method::PATCH => 2,
-        Method::DELETE => 3,
-        _ => 4,
-    };
+    let method = place(request.method());
     let response = next.run(request).await;
     api.counters.requests.count(route, method, response.status(), started);
     response
@@ -236,7 +267,9 @@ mod tests {
         check(0, 0, 401, ("/api/v1/events", "GET", "4xx"));
         check(2, 0, 429, ("/api/v1/subscribers", "GET", "4xx"));
         check(ROUTES.len(), 4, 503, ("none", "other", "5xx"));
-        assert_eq!(requests.answered().count(), 5);
+        check(ROUTES.len() + 1, 0, 303, ("/console", "GET", "3xx"));
+        assert_eq!(requests.answered().count(), 6);
+        assert_eq!(requests.duration.of(Surface::Console).measured().count, 1);
         assert_eq!(requests.unauthorized.of(Surface::Ingest).get(), 1);
         assert_eq!(requests.rate_limited.get(), 1);
         assert_eq!(requests.duration.of(Surface::Public).measured().count, 1);

@@ -107,9 +107,16 @@ pub(crate) fn contents() -> Vec<Section> {
                 post(admin::clients::admission, admin::clients::about_admission),
             ]),
             at("/api/v1/admin/subscriptions", [get(admin::subscriptions::list, admin::subscriptions::about_list)]),
+            at("/api/v1/admin/subscriptions/{id}", [
+                get(admin::subscriptions::show, admin::subscriptions::about_show),
+            ]),
+            at("/api/v1/admin/troubled-subscriptions", [
+                get(admin::subscriptions::troubled, admin::subscriptions::about_troubled),
+            ]),
             at("/api/v1/admin/subscriptions/{id}/suspend", [
                 post(admin::subscriptions::suspend, admin::subscriptions::about_suspend),
             ]),
+            at("/api/v1/admin/traffic", [get(admin::traffic::show, admin::traffic::about)]),
             at("/api/v1/admin/statistics", [get(admin::statistics::show, admin::statistics::about)]),
         ]},
         Section { audience: Audience::Monitoring, routes: vec![

@@ -41,6 +41,8 @@ pub struct Settings {
     pub addresses: AddressPolicy,
     /// Destination types of this installation.
     pub destination_types: Vec<DestinationType>,
+    /// Whether the console is served, so that links to it lead somewhere.
+    pub console: bool,
     /// Whether addresses of technical contacts must be confirmed.
     pub confirm_addresses: bool,
     /// Lifetimes of cached token verdicts.
@@ -68,6 +70,7 @@ impl Default for Settings {
             allow_http: false,
             addresses: AddressPolicy::default(),
             destination_types: DestinationType::ALL.to_vec(),
+            console: true,
             confirm_addresses: false,
             verdicts: VerdictCache::default(),
             server: ServerBounds::default(),

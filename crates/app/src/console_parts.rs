@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{InProcess, LinkBearer, client_address, open_console_link};
+use api::{Counters, InProcess, LinkBearer, client_address, count_console, open_console_link};
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::Request;
@@ -17,7 +17,13 @@ use store::vault::Vault;
 use crate::config::settings::Settings;
 
 /// The routes of the console; none if it is disabled.
-pub(crate) fn routes(settings: &Settings, public_url: &str, api: &Arc<api::Api>, vault: Vault, clock: Clock) -> Router {
+pub(crate) fn routes(
+    settings: &Settings,
+    public_url: &str,
+    (api, counters): (&Arc<api::Api>, Arc<Counters>),
+    vault: Vault,
+    clock: Clock,
+) -> Router {
     if !settings.console.enabled {
         return Router::new();
     }
@@ -32,7 +38,8 @@ pub(crate) fn routes(settings: &Settings, public_url: &str, api: &Arc<api::Api>,
         if let Some(address) = client_address(request.extensions(), request.headers(), &proxies) {
             request.extensions_mut().insert(Visitor(address));
         }
-        next.run(request)
+        let counters = Arc::clone(&counters);
+        async move { count_console(&counters.requests, request, next).await }
     }))
 }
 

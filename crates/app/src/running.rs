@@ -6,7 +6,8 @@ use domain::attempt::PastAttempts;
 use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
-use domain::{Clock, Position, SubscriptionId};
+use domain::traffic::{Traffic, Trouble};
+use domain::{Clock, PimId, Position, SubscriptionId};
 use engine::Engine;
 use engine::attempts::Remembered;
 use engine::core::Survey;
@@ -50,6 +51,17 @@ impl Deliveries for Running {
     async fn outcome_counts(&self, subscription: SubscriptionId) -> Vec<OutcomeCounts> {
         match self.0.read().await.as_ref() {
             Some(engine) => engine.outcome_counts(subscription).await,
+            None => Vec::new(),
+        }
+    }
+
+    async fn traffic(&self, pim: Option<PimId>) -> Option<Traffic> {
+        self.0.read().await.as_ref()?.traffic(pim).await
+    }
+
+    async fn troubled(&self, at_most: usize) -> Vec<Trouble> {
+        match self.0.read().await.as_ref() {
+            Some(engine) => engine.troubled(at_most).await,
             None => Vec::new(),
         }
     }

@@ -62,6 +62,7 @@ pub(crate) fn api_settings(settings: &Settings, public_url: String) -> api::Sett
         operator_key: settings.api.operator_key.as_ref().map(OperatorKey::new),
         metrics_key: settings.metrics.key.as_ref().map(OperatorKey::new),
         frequent: frequent(settings),
+        console: settings.console.enabled,
         confirm_addresses: settings.notifications.confirm_addresses,
         requests_per_second: u32::try_from(settings.api.rate.0).unwrap_or(u32::MAX),
         unknown_types: match settings.ingest.unknown_types {

@@ -10,6 +10,7 @@ pub(crate) mod filter;
 pub(crate) mod link;
 pub(crate) mod live;
 pub(crate) mod log;
+pub(crate) mod operated;
 pub(crate) mod overview;
 pub(crate) mod owned;
 pub(crate) mod pim;
@@ -59,6 +60,13 @@ pub(crate) fn utc(input: &str) -> String {
     }
 }
 
+/// The value of a `datetime-local` input: only what it can show.
+pub(crate) fn local_input(sent: &str) -> &str {
+    let known = domain::Timestamp::parse(&utc(sent)).is_some();
+    let text = sent.strip_suffix('Z').unwrap_or(sent);
+    if known { text.split('.').next().unwrap_or_default() } else { "" }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -80,6 +88,13 @@ mod tests {
         assert_eq!(utc("2026-11-29T12:00:05"), "2026-11-29T12:00:05Z");
         assert_eq!(utc("2026-11-29T12:00:05Z"), "2026-11-29T12:00:05Z");
         assert_eq!(utc("yesterday"), "yesterday");
+    }
+
+    #[test]
+    fn an_input_shows_moments_only() {
+        assert_eq!(local_input("2026-11-29T12:00"), "2026-11-29T12:00");
+        assert_eq!(local_input("2026-11-29T12:00:05.123Z"), "2026-11-29T12:00:05");
+        assert_eq!(local_input("yesterday"), "");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use axum::routing::{get, post};
 
 use crate::Console;
 use crate::pages::{
-    actions, edit, event, events, failures, fate, filter, link, live, log, overview, pim, pims, replays, sign_in,
-    subscriber, subscription, subscriptions, suspension, try_it,
+    actions, edit, event, events, failures, fate, filter, link, live, log, operated, overview, pim, pims, replays,
+    sign_in, subscriber, subscription, subscriptions, suspension, try_it,
 };
 use crate::visit::{Problem, through};
 
@@ -26,6 +26,7 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/link", get(link::show).post(link::open))
         .route("/console/subscriptions", get(subscriptions::list))
+        .route("/console/subscriptions/{sid}", get(operated::show))
         .route("/console/subscriptions/{sid}/suspend", get(suspension::ask).post(suspension::suspend))
         .route("/console/subscribers/new", get(subscriber::new).post(subscriber::create))
         .route("/console/subscribers/{id}", get(subscriber::show))

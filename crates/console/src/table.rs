@@ -27,9 +27,10 @@ impl<T> Paged<T> {
     }
 
     /// Links to the neighbouring pages; empty if there is only one.
-    pub(crate) fn links(&self, path: &str, query: &Pairs) -> Markup {
+    /// They lead to the section with the list.
+    pub(crate) fn links(&self, path: &str, query: &Pairs, section: &str) -> Markup {
         let last = self.of.div_ceil(ROWS).max(1);
-        let to = |page: usize| format!("{path}{}", query.with("page", &page.to_string()).query());
+        let to = |page: usize| format!("{path}{}#{section}", query.with("page", &page.to_string()).query());
         html! {
             @if last > 1 {
                 nav.pages aria-label="Pages" {
@@ -83,7 +84,7 @@ mod tests {
         let query = Pairs::parse(query);
         let paged = Paged::of((0..rows).collect(), &query);
         assert_eq!((paged.page, paged.rows.len()), expect, "{query:?}");
-        let shown = paged.links("/console/x", &query).into_string();
+        let shown = paged.links("/console/x", &query, "list").into_string();
         for link in links {
             assert!(shown.contains(link), "{link} in {shown}");
         }
@@ -94,7 +95,7 @@ mod tests {
     fn lists_are_paged() {
         check(0, "", (1, 0), &[]);
         check(25, "", (1, 25), &[]);
-        check(26, "q=a%26b", (1, 25), &["href=\"/console/x?q=a%26b&amp;page=2\""]);
+        check(26, "q=a%26b", (1, 25), &["href=\"/console/x?q=a%26b&amp;page=2#list\""]);
         check(60, "page=2", (2, 25), &["page=1", "page=3"]);
         check(60, "page=99", (3, 10), &["page=2"]);
         check(60, "page=0", (1, 25), &["page=2"]);

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 /// A moment as sent by the API; a dash if it is missing.
 pub(crate) fn moment(at: &str) -> Markup {
     match shown(at) {
-        Some(text) => html! { time datetime=(at) title={ (text) " UTC" } { (text) " UTC" } },
+        Some(text) => html! { time datetime=(at) { (text) " UTC" } },
         None => html! { span.none { "–" } },
     }
 }
@@ -23,6 +23,27 @@ pub(crate) fn clock_face(at: &str) -> String {
     Timestamp::parse(at)
         .and_then(|at| at.to_string().split_once('T').and_then(|(_, time)| time.get(..5)).map(str::to_owned))
         .unwrap_or_default()
+}
+
+/// The hour and minute of a moment.
+pub(crate) fn clock(at: &str) -> Markup {
+    html! { time.clock datetime=(at) { (clock_face(at)) } }
+}
+
+/// A text of the API in which moments are shown like all others.
+pub(crate) fn within(text: &str) -> Markup {
+    let words = text.split_inclusive(' ').map(|word| {
+        let bare = word.trim_end_matches([' ', '.', ',', ':', ';']);
+        (shown(bare).map(|_| bare), word)
+    });
+    html! {
+        @for (at, word) in words {
+            @match at {
+                Some(at) => { (moment(at)) (word.get(at.len()..).unwrap_or_default()) }
+                None => { (word) }
+            }
+        }
+    }
 }
 
 /// A span in words: `3 min`.
@@ -51,6 +72,13 @@ mod tests {
         assert!(shown.contains(">2026-11-29 12:34:56 UTC<"), "{shown}");
         assert!(moment("").into_string().contains('–'));
         assert!(moment("<script>").into_string().contains('–'));
+    }
+
+    #[test]
+    fn moments_within_a_text_are_moments() {
+        let shown = within("Suspended since 2026-11-29T12:34:56.789012Z: <b>why</b>, 5.").into_string();
+        assert!(shown.contains(">2026-11-29 12:34:56 UTC</time>: &lt;b&gt;why&lt;/b&gt;, 5."), "{shown}");
+        assert_eq!(within("No moment at all.").into_string(), "No moment at all.");
     }
 
     #[test]

@@ -178,11 +178,6 @@ impl Visit {
         ask(&self.console, self.who(), self.visitor, method, path, body).await
     }
 
-    /// Posts JSON that must arrive byte for byte.
-    pub(crate) async fn post_text(&self, path: &str, json: String) -> Result<Value, Refused> {
-        read(send(&self.console, self.who(), self.visitor, Method::POST, path, Some(json)).await?)
-    }
-
     /// Reads from the API.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Problem> {
         Ok(self.ask(Method::GET, path, None).await?)

@@ -77,6 +77,28 @@ pub(crate) fn percent(share: f64) -> String {
     if tenths.fract() == 0.0 { format!("{tenths:.0} %") } else { format!("{tenths:.1} %") }
 }
 
+/// A count with separators: `12,345`.
+pub(crate) fn number(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A text of the API's description, in which backticks mark code.
+pub(crate) fn prose(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// A number of bytes.
 pub(crate) fn size(bytes: u64) -> String {
     match bytes {
@@ -115,6 +137,14 @@ mod tests {
         assert_eq!(size(2048), "2.0 KiB");
         let link = reason("\"><script>").into_string();
         assert!(!link.contains("<script>") && link.contains("/docs/errors/%22%3E%3Cscript%3E"), "{link}");
+    }
+
+    #[test]
+    fn counts_have_separators_and_code_is_marked() {
+        for (count, expect) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(number(count), expect);
+        }
+        assert_eq!(prose("Send `a<b`.").into_string(), "Send <code>a&lt;b</code>.");
     }
 
     #[test]

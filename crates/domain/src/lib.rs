@@ -32,6 +32,7 @@ pub mod log_entry;
 pub mod notification;
 pub mod outcome;
 pub mod replay;
+pub mod traffic;
 
 pub mod nearest;
 pub mod scan;

@@ -17,6 +17,7 @@ mod route;
 mod save;
 mod silence;
 mod survey;
+mod traffic;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -67,6 +68,7 @@ pub struct Core {
     drops: drops::Drops,
     outputs: VecDeque<Output>,
     totals: Totals,
+    flow: traffic::Flow,
     silences: silence::Silences,
     /// Lanes that lack something, by lack.
     lacking: lacks::Lacking,
@@ -105,6 +107,7 @@ impl Core {
             drops: drops::Drops::default(),
             outputs: VecDeque::new(),
             totals: Totals::default(),
+            flow: traffic::Flow::default(),
             silences: silence::Silences::default(),
             lacking: lacks::Lacking::default(),
             followed: None,

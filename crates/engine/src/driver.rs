@@ -21,7 +21,8 @@ use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::replay::ReplayProgress;
 use domain::subscription::Subscription;
-use domain::{Now, Position, ReplayId, SubscriptionId, Timestamp};
+use domain::traffic::{Traffic, Trouble};
+use domain::{Now, PimId, Position, ReplayId, SubscriptionId, Timestamp};
 use store::{LedgerRecord, TenureError};
 
 use crate::core::{self, Core, Output, Survey, Suspend, Warn};
@@ -250,6 +251,16 @@ impl Driver {
     /// Progress of a subscription's replay; `None` if it isn't running.
     pub fn replay_progress(&self, subscription: SubscriptionId, id: ReplayId) -> Option<ReplayProgress> {
         self.core.replay_progress(subscription, id)
+    }
+
+    /// What came in and went out since the start: of the platform, or of one PIM.
+    pub fn traffic(&self, pim: Option<PimId>) -> Traffic {
+        self.core.traffic(pim)
+    }
+
+    /// Active subscriptions that are behind or failing, the worst first.
+    pub fn troubled(&mut self, at_most: usize) -> Vec<Trouble> {
+        self.core.troubled(at_most)
     }
 
     /// Survey of all lanes, with the figures of the `at_most` oldest subscriptions.

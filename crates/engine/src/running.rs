@@ -7,7 +7,8 @@ use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
 use domain::replay::ReplayProgress;
 use domain::subscription::Subscription;
-use domain::{Clock, Position, ReplayId, SubscriptionId};
+use domain::traffic::{Traffic, Trouble};
+use domain::{Clock, PimId, Position, ReplayId, SubscriptionId};
 use sinks::Sink;
 use sinks::heard::Heard;
 use store::{ReadLimit, Scope, Shard, Store, StoreError, Tenure};
@@ -145,6 +146,22 @@ impl Engine {
     pub async fn outcome_counts(&self, id: SubscriptionId) -> Vec<OutcomeCounts> {
         let (answer, answered) = oneshot::channel();
         match self.questions.send(Question::OutcomeCounts(id, answer)).await {
+            Ok(()) => answered.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// What came in and went out since the start, of the platform or of one PIM; `None` if the loop has ended.
+    pub async fn traffic(&self, pim: Option<PimId>) -> Option<Traffic> {
+        let (answer, answered) = oneshot::channel();
+        self.questions.send(Question::Traffic(pim, answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// At most this many active subscriptions that are behind or failing, the worst first.
+    pub async fn troubled(&self, at_most: usize) -> Vec<Trouble> {
+        let (answer, answered) = oneshot::channel();
+        match self.questions.send(Question::Troubled(at_most, answer)).await {
             Ok(()) => answered.await.unwrap_or_default(),
             Err(_) => Vec::new(),
         }

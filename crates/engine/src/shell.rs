@@ -8,7 +8,8 @@ use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::outcome::Lack;
 use domain::replay::ReplayProgress;
 use domain::subscription::Subscription;
-use domain::{Clock, LoggedEvent, Position, ReplayId, SubscriptionId};
+use domain::traffic::{Traffic, Trouble};
+use domain::{Clock, LoggedEvent, PimId, Position, ReplayId, SubscriptionId};
 use futures_util::FutureExt;
 use sinks::heard::Heard;
 use sinks::{Answers, Delivery, Sink, TraceParents};
@@ -35,6 +36,10 @@ pub(crate) enum Question {
     OutcomeCounts(SubscriptionId, oneshot::Sender<Vec<OutcomeCounts>>),
     /// Progress of a subscription's replay.
     Replay(SubscriptionId, ReplayId, oneshot::Sender<Option<ReplayProgress>>),
+    /// What came in and went out, of the platform or of one PIM.
+    Traffic(Option<PimId>, oneshot::Sender<Traffic>),
+    /// At most this many subscriptions that are behind or failing.
+    Troubled(usize, oneshot::Sender<Vec<Trouble>>),
     /// Survey of all lanes, with the figures of at most this many subscriptions.
     Survey(usize, oneshot::Sender<Survey>),
 }
@@ -173,6 +178,8 @@ impl Shell {
             Question::Whereabouts(id, position, answer) => _ = answer.send(self.driver.whereabouts(id, position)),
             Question::OutcomeCounts(id, answer) => _ = answer.send(self.driver.outcome_counts(id)),
             Question::Replay(of, id, answer) => _ = answer.send(self.driver.replay_progress(of, id)),
+            Question::Traffic(pim, answer) => _ = answer.send(self.driver.traffic(pim)),
+            Question::Troubled(at_most, answer) => _ = answer.send(self.driver.troubled(at_most)),
             Question::Survey(at_most, answer) => _ = answer.send(self.driver.survey(at_most)),
         }
     }

@@ -15,6 +15,7 @@ pub mod maven;
 pub mod node;
 pub mod python;
 
+pub mod browser;
 pub mod collector;
 pub mod deploy;
 pub mod elasticmq;

@@ -1,5 +1,5 @@
-//! Programs that build or run parts: a JDK, Maven, Go, Python, Node.js, PHP. Installed if permitted, otherwise reported
-//! as missing.
+//! Programs that build or run parts: a JDK, Maven, Go, Python, Node.js, PHP, a browser. Installed if permitted,
+//! otherwise reported as missing.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -42,6 +42,9 @@ pub const COMPOSER: Tool = Tool { program: "composer", version: "--version", pac
 pub const NPM: Tool = Tool { program: "npm", version: "--version", package: "npm" };
 /// OpenSSL's command line.
 pub const OPENSSL: Tool = Tool { program: "openssl", version: "version", package: "openssl" };
+
+/// The browser that shows the console.
+pub const CHROMIUM: Tool = Tool { program: "chromium", version: "--version", package: "chromium" };
 
 impl Tool {
     /// Makes sure that the program exists: root on Debian installs it, others get instructions.

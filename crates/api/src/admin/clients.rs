@@ -9,7 +9,7 @@ use domain::{ClientId, PimId};
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::{ClientQuery, ClientRecord, Page, PimQuery};
-use wire::api::admin::{self as bodies, ClientPlace};
+use wire::api::admin::{self as bodies, ClientPlace, ClientsQuery};
 use wire::fault::code;
 
 use super::{PAGE, answer, at, owner_of, pim_named};
@@ -93,13 +93,13 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
 /// A page of clients with a subscriber, a permission or a removal; `?pim=` selects one PIM.
 pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let query = bodies::parse_clients_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
-    let found = match query.pim {
+    let found = match query.pim.clone() {
         Some(name) => {
             let mut found = Vec::new();
-            find(&api, &pim_named(&api, &name).await?, query.after.as_ref(), &mut found).await?;
+            find(&api, &pim_named(&api, &name).await?, &query, &mut found).await?;
             found
         }
-        None => find_in_all(&api, query.after.as_ref()).await?,
+        None => find_in_all(&api, &query).await?,
     };
     let page = Page::of(found, PAGE);
     let next = page.last().map(|(place, _)| place.to_string());
@@ -110,10 +110,10 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
 /// Clients with their places.
 type Found = Vec<(ClientPlace, Value)>;
 
-/// Adds clients of a PIM after the position, until there is one more than a page has.
-async fn find(api: &Api, pim: &Pim, after: Option<&ClientPlace>, found: &mut Found) -> Result<(), Refusal> {
-    let within = after.filter(|place| place.pim == pim.id).map(|place| place.client_id.clone());
-    let query = ClientQuery { pim: pim.id, text: None, after: within, limit: PAGE + 1 - found.len() };
+/// Adds the requested clients of a PIM, until there is one more than a page has.
+async fn find(api: &Api, pim: &Pim, asked: &ClientsQuery, found: &mut Found) -> Result<(), Refusal> {
+    let within = asked.after.as_ref().filter(|place| place.pim == pim.id).map(|place| place.client_id.clone());
+    let query = ClientQuery { pim: pim.id, text: asked.text.clone(), after: within, limit: PAGE + 1 - found.len() };
     for (client_id, client) in api.store().clients(&query).await?.items {
         let shown = shown(pim, &client_id, &client);
         found.push((ClientPlace { pim: pim.id, client_id }, shown));
@@ -122,13 +122,13 @@ async fn find(api: &Api, pim: &Pim, after: Option<&ClientPlace>, found: &mut Fou
 }
 
 /// The same for all PIMs, one after another.
-async fn find_in_all(api: &Api, after: Option<&ClientPlace>) -> Result<Found, Refusal> {
+async fn find_in_all(api: &Api, asked: &ClientsQuery) -> Result<Found, Refusal> {
     let mut found = Vec::new();
-    let mut behind = after.and_then(|place| place.pim.0.checked_sub(1)).map(PimId);
+    let mut behind = asked.after.as_ref().and_then(|place| place.pim.0.checked_sub(1)).map(PimId);
     loop {
         let pims = api.store().pims(&PimQuery { text: None, after: behind, limit: PAGE }).await?;
         for pim in &pims.items {
-            find(api, pim, after, &mut found).await?;
+            find(api, pim, asked, &mut found).await?;
             if found.len() > PAGE {
                 return Ok(found);
             }

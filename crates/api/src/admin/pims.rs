@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use domain::PimId;
 use domain::pim::{Origin, Pim, Provenance, SourceKey};
+use domain::{PimId, Timestamp};
 use http::StatusCode;
+use intake::BridgeStatus;
 use serde_json::{Value, json};
-use store::PimQuery;
+use store::{KeptQuery, PimQuery};
 use wire::api::admin as new_pim;
 
 use super::{PAGE, answer, keys, pim_named};
@@ -19,6 +20,38 @@ use crate::path::At;
 use crate::refusal::Refusal;
 use crate::refusal::because;
 use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
+
+/// A PIM as shown to the operator, with what arrived from it.
+async fn with_arrivals(api: &Api, pim: &Pim) -> Result<Value, Refusal> {
+    let mut shown = shown(pim);
+    // The newest event, which a few frames show: the rest of what is kept isn't read.
+    let newest = api.store().find(pim.id, &KeptQuery { limit: 1, ..KeptQuery::default() }).await?;
+    let bridge = match &pim.events_api_secret {
+        None => Value::Null,
+        Some(_) => {
+            let stored = api.store().bridge_status(pim.id).await?;
+            bridge(&stored.map_or_else(BridgeStatus::default, |stored| BridgeStatus::from_text(&stored.text)))
+        }
+    };
+    if let Some(members) = shown.as_object_mut() {
+        let at = newest.events.first().map(|newest| newest.accepted_at.to_string());
+        members.insert("last_event_at".to_owned(), json!(at));
+        members.insert("bridge".to_owned(), bridge);
+    }
+    Ok(shown)
+}
+
+fn bridge(status: &BridgeStatus) -> Value {
+    let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    json!({
+        "verified": status.verified, "verified_at": at(status.verified_at), "tested_at": at(status.tested_at),
+        "events": status.events, "events_at": at(status.events_at),
+        "refused": status.refused, "refused_at": at(status.refused_at), "refusal": status.refusal,
+        "unrecognised": status.bad, "unrecognised_because": status.bad_why,
+        "uncompared": status.uncompared, "uncompared_because": status.uncompared_why,
+        "reconciled": status.filled, "reconciled_at": at(status.filled_at),
+    })
+}
 
 /// A PIM as shown to the operator, without keys and secrets.
 fn shown(pim: &Pim) -> Value {
@@ -91,12 +124,35 @@ const PIM: &str = r##""name": {"type": "string"}, "url": {"type": "string"},
   "keys": {"type": "array", "items": {"$ref": "#/components/schemas/KeyPrefix"}},
   "static_tokens": {"type": "array", "items": {"type": "string"}, "description": "Client ids with a static token."},
   "events_api": {"type": "boolean", "description": "Whether its Events API is ingested."},
+  "last_event_at": {"type": ["string", "null"], "format": "date-time",
+  "description": "When its latest event that is still kept was accepted; `null`: none is kept."},
+  "bridge": {"description": "What arrived from its Events API; `null` unless that is ingested. Stored every few seconds.",
+    "oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Bridge"}]},
   "created_at": {"type": "string", "format": "date-time"}"##;
+
+const BRIDGE: &str = r##"{"type": "object", "required": ["verified", "verified_at", "tested_at", "events", "events_at",
+  "refused", "refused_at", "refusal", "unrecognised", "unrecognised_because", "uncompared", "uncompared_because",
+  "reconciled", "reconciled_at"], "properties": {
+  "verified": {"type": "integer", "description": "Requests with a valid signature."},
+  "verified_at": {"type": ["string", "null"], "format": "date-time"},
+  "tested_at": {"type": ["string", "null"], "format": "date-time", "description": "Latest test by the button of the PIM."},
+  "events": {"type": "integer", "description": "Accepted events."},
+  "events_at": {"type": ["string", "null"], "format": "date-time"},
+  "refused": {"type": "integer", "description": "Requests refused because of their signature."},
+  "refused_at": {"type": ["string", "null"], "format": "date-time"},
+  "refusal": {"type": ["string", "null"], "description": "Why the latest one was refused."},
+  "unrecognised": {"type": "integer", "description": "Events that could not be read."},
+  "unrecognised_because": {"type": ["string", "null"]},
+  "uncompared": {"type": "integer", "description": "Events without a delta, because their entity cannot be compared."},
+  "uncompared_because": {"type": ["string", "null"]},
+  "reconciled": {"type": "integer", "description": "Events that the PIM failed to send, created by reconciliation."},
+  "reconciled_at": {"type": ["string", "null"], "format": "date-time"}}}"##;
 
 /// Schemas of the responses.
 pub(crate) fn schemas() -> Vec<(&'static str, String)> {
-    let required = r#""name", "url", "token_check", "trust_client_id", "origin", "withdrawn_at", "keys", "static_tokens", "events_api", "created_at""#;
+    let required = r#""name", "url", "token_check", "trust_client_id", "origin", "withdrawn_at", "keys", "static_tokens", "events_api", "last_event_at", "bridge", "created_at""#;
     vec![
+        ("Bridge", BRIDGE.to_owned()),
         ("Pim", format!(r#"{{"type": "object", "required": [{required}], "properties": {{{PIM}}}}}"#)),
         (
             "PimWithKey",
@@ -116,15 +172,19 @@ pub(crate) fn schemas() -> Vec<(&'static str, String)> {
 
 /// A page of PIMs, in order of registration.
 pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    let after = new_pim::parse_pims_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
-    let page = api.store().pims(&PimQuery { text: None, after, limit: PAGE }).await?;
+    let asked = new_pim::parse_pims_query(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
+    let page = api.store().pims(&PimQuery { text: asked.text, after: asked.after, limit: PAGE }).await?;
     let next = page.last().map(|last| last.id.to_string());
-    answer(StatusCode::OK, &json!({"items": page.items.iter().map(shown).collect::<Vec<_>>(), "next": next}))
+    let mut items = Vec::with_capacity(page.items.len());
+    for pim in &page.items {
+        items.push(with_arrivals(&api, pim).await?);
+    }
+    answer(StatusCode::OK, &json!({"items": items, "next": next}))
 }
 
 /// Shows one PIM.
 pub(crate) async fn show(State(api): State<Arc<Api>>, At(name): At<String>) -> Result<Response, Refusal> {
-    answer(StatusCode::OK, &shown(&pim_named(&api, &name).await?))
+    answer(StatusCode::OK, &with_arrivals(&api, &pim_named(&api, &name).await?).await?)
 }
 
 /// Registers a PIM and creates its first key, which is shown only in this response.
@@ -144,7 +204,7 @@ pub(crate) async fn add(State(api): State<Arc<Api>>, sent: Sent) -> Result<Respo
         created_at: api.clock.wall(),
         revision: 0,
     };
-    let mut made = shown(&api.store().add_pim(pim).await?);
+    let mut made = with_arrivals(&api, &api.store().add_pim(pim).await?).await?;
     if let Some(members) = made.as_object_mut() {
         members.insert("key".to_owned(), key.expose().into());
     }

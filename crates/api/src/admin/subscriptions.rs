@@ -19,8 +19,12 @@ use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
-use crate::subscriptions::{self, must_not_be_revoked};
+use crate::subscriptions::status::Delivery;
+use crate::subscriptions::{self, attempts, must_not_be_revoked};
 use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
+
+/// Maximum number of subscriptions in trouble.
+const MOST_TROUBLED: usize = 50;
 
 /// `pim`: the name of its PIM, if that is still registered.
 fn shown(one: &Subscription, pim: Option<&str>) -> Value {
@@ -50,6 +54,28 @@ pub(crate) fn about_list() -> Operation {
         .answers(200, "A page of subscriptions.", Shown::One("OperatorSubscriptionList"))
         .invalid(QUERY_FAULTS)
         .then("suspendAnySubscription", &[("id", "$response.body#/items/0/id")])
+}
+
+/// Public description.
+pub(crate) fn about_show() -> Operation {
+    Operation::new(
+        "showAnySubscription",
+        "Show any subscription",
+        "With its delivery status and counts of outcomes over 24 hours.",
+    )
+    .answers(200, "The subscription.", Shown::One("OperatorSubscriptionStatus"))
+    .refuses(&[because::NOT_FOUND])
+}
+
+/// Public description.
+pub(crate) fn about_troubled() -> Operation {
+    Operation::new(
+        "listTroubledSubscriptions",
+        "List subscriptions in trouble",
+        "Active subscriptions that are behind (an event has waited for a minute) or failing (less than 95 % of the \
+         last hour's deliveries succeeded), at most 50: those with most failures first, then the oldest backlogs.",
+    )
+    .answers(200, "The subscriptions.", Shown::One("TroubledSubscriptions"))
 }
 
 /// Public description.
@@ -87,6 +113,27 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
           "updated_at": {"type": "string", "format": "date-time"}}}"##,
     ),
     (
+        "OperatorSubscriptionStatus",
+        r##"{"type": "object", "required": ["subscription", "delivery", "counts"], "properties": {
+          "subscription": {"$ref": "#/components/schemas/OperatorSubscription"},
+          "delivery": {"description": "`null` while nothing is delivered.", "oneOf": [{"type": "null"},
+          {"$ref": "#/components/schemas/Delivery"}]},
+          "counts": {"type": "array", "items": {"$ref": "#/components/schemas/OutcomeCounts"},
+          "description": "Outcomes of the last 24 hours, in steps of 5 minutes, oldest first; steps without any are left out."}}}"##,
+    ),
+    (
+        "TroubledSubscriptions",
+        r##"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "maxItems": 50,
+            "items": {"type": "object", "required": ["subscription", "failing", "backlog", "backlog_is_at_least",
+            "oldest_accepted_at", "last_hour"], "properties": {
+              "subscription": {"$ref": "#/components/schemas/OperatorSubscription"},
+              "failing": {"type": "boolean"},
+              "backlog": {"type": "integer"}, "backlog_is_at_least": {"type": "boolean"},
+              "oldest_accepted_at": {"type": ["string", "null"], "format": "date-time"},
+              "last_hour": {"type": "object", "required": ["delivered", "failed"], "properties": {
+                "delivered": {"type": "integer"}, "failed": {"type": "integer"}}}}}}}}"##,
+    ),
+    (
         "OperatorSubscriptionList",
         r##"{"type": "object", "required": ["items", "next"], "properties": {"items": {"type": "array",
             "items": {"$ref": "#/components/schemas/OperatorSubscription"}},
@@ -109,7 +156,7 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
         of: Whose { pim, client_id: query.client_id.map(ClientId) },
         status: query.status.and_then(StatusFilter::named).unwrap_or_default(),
         destination_type: None,
-        text: None,
+        text: query.text,
         after: query.after,
         limit: PAGE,
     };
@@ -118,6 +165,50 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
     let next = page.last().map(|last| last.id.to_string());
     let items: Vec<_> = page.items.iter().map(|one| shown(one, names.get(&one.pim).map(String::as_str))).collect();
     answer(StatusCode::OK, &json!({"items": items, "next": next}))
+}
+
+/// The subscription with this id, with the name of its PIM.
+async fn found(api: &Api, id: SubscriptionId) -> Result<Option<Value>, Refusal> {
+    let Some(one) = api.store().subscription(id).await? else { return Ok(None) };
+    let pim = api.store().pim(one.pim).await?;
+    Ok(Some(shown(&one, pim.as_ref().map(|pim| pim.name.as_str()))))
+}
+
+/// One subscription, with its status.
+pub(crate) async fn show(State(api): State<Arc<Api>>, At(id): At<String>) -> Result<Response, Refusal> {
+    let not_found = || Refusal::not_found("subscription");
+    let id = SubscriptionId::parse(&id).ok_or_else(not_found)?;
+    let subscription = found(&api, id).await?.ok_or_else(not_found)?;
+    let delivery = api.lanes.status(id).await.map(Delivery::from);
+    let counts = attempts::counts(&api, id).await?;
+    let counts: Vec<Value> = counts
+        .iter()
+        .map(|step| {
+            json!({
+                "from": step.from.to_string(), "delivered": step.delivered, "failed": step.failed,
+                "throttled": step.throttled,
+            })
+        })
+        .collect();
+    answer(StatusCode::OK, &json!({"subscription": subscription, "delivery": delivery, "counts": counts}))
+}
+
+/// Active subscriptions that are behind or failing, the worst first.
+pub(crate) async fn troubled(State(api): State<Arc<Api>>) -> Result<Response, Refusal> {
+    let mut items = Vec::new();
+    for trouble in api.deliveries.troubled(MOST_TROUBLED).await {
+        // It may have been deleted in between.
+        let Some(subscription) = found(&api, trouble.subscription).await? else { continue };
+        items.push(json!({
+            "subscription": subscription,
+            "failing": trouble.is_failing(),
+            "backlog": trouble.backlog,
+            "backlog_is_at_least": trouble.backlog_at_least,
+            "oldest_accepted_at": trouble.oldest_accepted_at.map(|at| at.to_string()),
+            "last_hour": {"delivered": trouble.delivered, "failed": trouble.failed},
+        }));
+    }
+    answer(StatusCode::OK, &json!({"items": items}))
 }
 
 /// Suspends a subscription; the owner is notified with the reason.

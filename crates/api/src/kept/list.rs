@@ -50,7 +50,8 @@ pub(crate) async fn list(
         before: request.page.before,
         limit: request.page.limit,
     };
-    let Found { events, next } = sight.find(&api, request.event_type.as_deref(), query).await?;
+    let of_type = request.event_type.as_deref();
+    let Found { events, next } = sight.find(&api, of_type.as_ref().map(std::slice::from_ref), query).await?;
     let events: Vec<Arc<LoggedEvent>> = events.into_iter().map(|seen| seen.logged).collect();
     Ok(json(StatusCode::OK, kept::events(&events, next, &caller.owner)))
 }

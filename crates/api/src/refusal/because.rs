@@ -72,6 +72,8 @@ codes! {
          change the role.";
     LINK_FORBIDDEN = FORBIDDEN "link_forbidden",
         "A console link gives access to one subscriber: read-only, or with changes of its subscriptions only.";
+    CONSOLE_OFF = FORBIDDEN "console_off",
+        "The console is disabled on this platform (setting `console.enabled`).";
     OPERATOR_API_OFF = FORBIDDEN "operator_api_off",
         "The operator API is disabled; enable it with the setting api.operator_key.";
     METRICS_OFF = FORBIDDEN "metrics_off",

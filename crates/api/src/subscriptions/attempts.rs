@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::Timestamp;
 use domain::fate::OutcomeCounts;
+use domain::{SubscriptionId, Timestamp};
 use http::StatusCode;
+use store::StoreError;
 use wire::api::attempts;
 
 use crate::Api;
@@ -38,13 +39,18 @@ pub(crate) fn about() -> Operation {
 pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {
     let subscription = find(&api, &caller, &ids).await?;
     let past = api.deliveries.attempts(subscription.id).await;
+    let counts = counts(&api, subscription.id).await?;
+    Ok(json(StatusCode::OK, attempts::render(&past, &counts)))
+}
+
+/// Counts of outcomes over 24 hours.
+pub(crate) async fn counts(api: &Api, id: SubscriptionId) -> Result<Vec<OutcomeCounts>, StoreError> {
     let now = api.clock.wall();
     let from = Timestamp::from_micros(now.as_micros() - COUNTED.as_micros() as i64);
     // The store first: what the lane saves in between is missing this once, rather than counted twice.
-    let saved = api.store().outcome_counts(subscription.id, from).await?;
-    let unsaved = api.deliveries.outcome_counts(subscription.id).await;
-    let counts = sum(saved.into_iter().chain(unsaved).filter(|counts| counts.from >= from));
-    Ok(json(StatusCode::OK, attempts::render(&past, &counts)))
+    let saved = api.store().outcome_counts(id, from).await?;
+    let unsaved = api.deliveries.outcome_counts(id).await;
+    Ok(sum(saved.into_iter().chain(unsaved).filter(|counts| counts.from >= from)))
 }
 
 /// The counts by step, ascending.

@@ -112,8 +112,9 @@ struct Answer {
     lacks: Vec<&'static str>,
 }
 
+/// Delivery of a lane, as shown.
 #[derive(Serialize)]
-struct Delivery {
+pub(crate) struct Delivery {
     /// `null` for topics, which have no rate limit.
     events_per_second: Option<f64>,
     in_flight: u64,

@@ -1,9 +1,11 @@
 //! `/api/v1/admin`: the operator API.
 
 use api::{OperatorKey, Verdict};
-use domain::Secret;
+use domain::fate::OutcomeCounts;
 use domain::pim::Pim;
 use domain::subscriber::Owner;
+use domain::traffic::{TrafficCounts, Trouble};
+use domain::{Secret, SubscriptionId};
 use serde_json::{Value, json};
 use store::{ClientRecord, Clients, Pims};
 
@@ -270,4 +272,84 @@ async fn long_lists_come_in_pages() {
     let behind_all = admin(&world, "GET", "clients?after=9999999999:app").send().await.expect(200);
     assert_eq!(behind_all["items"], json!([]));
     admin(&world, "GET", "pims?after=-1").send().await.refused(422, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn traffic_of_the_platform_and_of_a_pim() {
+    let world = operated().await;
+    let at = domain::Clock::system().wall();
+    let counts = TrafficCounts { from: at, accepted: 5, delivered: 3, failed: 2, throttled: 1 };
+    world.engine.traffic.lock().unwrap().push(counts);
+    let whole = admin(&world, "GET", "traffic").send().await.expect(200);
+    assert_eq!(whole["step_seconds"], 300);
+    let step = &whole["counts"][0];
+    assert_eq!((&step["accepted"], &step["delivered"]), (&json!(5), &json!(3)), "{whole}");
+    assert_eq!((&step["failed"], &step["throttled"]), (&json!(2), &json!(1)), "{whole}");
+    assert_eq!(admin(&world, "GET", "traffic?pim=shop").send().await.expect(200)["step_seconds"], 3600);
+    admin(&world, "GET", "traffic?pim=unknown").send().await.refused(404, "not_found");
+    admin(&world, "GET", "traffic?pims=shop").send().await.expect(422);
+}
+
+#[tokio::test]
+async fn subscriptions_in_trouble_and_one_by_one() {
+    let world = operated().await;
+    let path = world.subscription_to("app", &["product.updated"], json!({})).await;
+    let id = SubscriptionId::parse(path.rsplit('/').next().unwrap()).unwrap();
+    let trouble = |subscription, failed| Trouble {
+        subscription,
+        backlog: 7,
+        backlog_at_least: true,
+        oldest_accepted_at: None,
+        delivered: 1,
+        failed,
+    };
+    let gone = SubscriptionId::generate();
+    world.engine.troubled.lock().unwrap().extend([trouble(gone, 5), trouble(id, 9)]);
+    world
+        .engine
+        .counts
+        .lock()
+        .unwrap()
+        .push(OutcomeCounts { failed: 9, ..OutcomeCounts::at(domain::Clock::system().wall()) });
+    let troubled = admin(&world, "GET", "troubled-subscriptions").send().await.expect(200);
+    let items = troubled["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "the other one is gone: {troubled}");
+    assert_eq!((&items[0]["failing"], &items[0]["backlog"]), (&json!(true), &json!(7)));
+    assert_eq!((&items[0]["subscription"]["pim"], &items[0]["last_hour"]["failed"]), (&json!("shop"), &json!(9)));
+    let shown = admin(&world, "GET", &format!("subscriptions/{id}")).send().await.expect(200);
+    assert_eq!(shown["subscription"]["client_id"], "app");
+    assert_eq!((&shown["delivery"], &shown["counts"][0]["failed"]), (&Value::Null, &json!(9)));
+    admin(&world, "GET", &format!("subscriptions/{gone}")).send().await.refused(404, "not_found");
+    admin(&world, "GET", "subscriptions/nonsense").send().await.refused(404, "not_found");
+    world.bare("GET", &format!("/api/v1/admin/subscriptions/{id}")).send().await.refused(401, "missing_operator_key");
+}
+
+#[tokio::test]
+async fn lists_are_searched() {
+    let world = operated().await;
+    world.subscription_to("app", &["product.updated"], json!({})).await;
+    for (path, found) in [
+        ("pims?q=SHOP", true),
+        ("pims?q=nothing-like-it", false),
+        ("clients?q=pp", true),
+        ("clients?pim=shop&q=APP", true),
+        ("clients?q=nothing-like-it", false),
+        ("subscriptions?q=my%20SHOP", true),
+        ("subscriptions?q=nothing-like-it", false),
+    ] {
+        let page = admin(&world, "GET", path).send().await.expect(200);
+        assert_eq!(!page["items"].as_array().unwrap().is_empty(), found, "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_pim_shows_what_arrived_from_it() {
+    let world = operated().await;
+    let before = admin(&world, "GET", "pims/shop").send().await.expect(200);
+    assert_eq!((&before["last_event_at"], &before["bridge"]), (&Value::Null, &Value::Null), "{before}");
+    world.produce(event("1")).await.expect(202);
+    let after = admin(&world, "GET", "pims/shop").send().await.expect(200);
+    let listed = admin(&world, "GET", "pims?q=shop").send().await.expect(200);
+    assert!(after["last_event_at"].is_string(), "{after}");
+    assert_eq!(listed["items"][0]["last_event_at"], after["last_event_at"]);
 }

@@ -28,6 +28,34 @@ async fn an_event_is_held_against_it() {
 }
 
 #[tokio::test]
+async fn recent_events_are_held_against_it() {
+    let world = World::new().await;
+    let ask =
+        |recent: Value| world.call("POST", PATH).json(&json!({"filter": "user=\"peter\"", "recent": recent})).send();
+    world.sends("before", "product.updated").await;
+    assert_eq!(
+        ask(json!({})).await.expect(200)["recent"],
+        json!({"tested": 0, "matching": 0, "since": null, "items": []})
+    );
+    world.subscription_to("app", &["product.updated", "product.created"], json!({})).await;
+    for id in ["1", "2"] {
+        world.sends(id, "product.updated").await;
+    }
+    world.sends("3", "product.created").await;
+    world.sends("4", "family.updated").await;
+    let recent = ask(json!({})).await.expect(200)["recent"].clone();
+    assert_eq!((&recent["tested"], &recent["matching"]), (&json!(3), &json!(3)), "{recent}");
+    assert_eq!(recent["items"][0]["event"]["id"], "3", "newest first; others' types and earlier events are invisible");
+    let only = json!({"types": ["com.akeneo.pim.v1.product.updated", "com.akeneo.pim.v1.family.updated"], "events": 1});
+    let recent = ask(only).await.expect(200)["recent"].clone();
+    assert_eq!((&recent["tested"], &recent["items"][0]["event"]["id"]), (&json!(1), &json!("2")));
+    let invalid = world.call("POST", PATH).json(&json!({"filter": "user=", "recent": {}})).send().await.expect(200);
+    assert!(invalid.get("recent").is_none(), "{invalid}");
+    let other = world.call_as("other", "POST", PATH).json(&json!({"filter": "", "recent": {}})).send().await;
+    assert_eq!(other.expect(200)["recent"]["tested"], 0);
+}
+
+#[tokio::test]
 async fn a_wrong_filter_is_answered_with_the_place() {
     let answer = check(json!({"filter": "user=system"})).await;
     assert_eq!(answer["valid"], false);
@@ -45,6 +73,11 @@ async fn a_question_that_is_none_is_refused() {
         (json!({"filter": "", "event": "x"}), "event"),
         (json!({"filter": "", "event": {"data": {}}}), "event.type"),
         (json!({"filter": "", "event": {"type": "t", "data": []}}), "event.data"),
+        (json!({"filter": "", "recent": 5}), "recent"),
+        (json!({"filter": "", "recent": {"events": 0}}), "recent.events"),
+        (json!({"filter": "", "recent": {"events": 1001}}), "recent.events"),
+        (json!({"filter": "", "recent": {"types": "t"}}), "recent.types"),
+        (json!({"filter": "", "recent": {"since": 1}}), "recent.since"),
     ] {
         let answer = world.call("POST", PATH).json(&question).send().await.expect(422);
         assert_eq!(answer["errors"][0]["field"], field, "{question}");

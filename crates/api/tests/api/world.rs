@@ -18,6 +18,7 @@ use domain::outcome::Lack;
 use domain::pim::{Origin, Pim, Probe, SourceKey, StaticToken, TokenCheck};
 use domain::subscriber::Owner;
 use domain::subscription::Subscription;
+use domain::traffic::{Traffic, TrafficCounts, Trouble};
 use domain::{ClientId, Clock, LoggedEvent, PimId, Position, Secret, SubscriptionId, Timestamp, testing};
 use intake::Bridge;
 use serde_json::{Value, json};
@@ -69,6 +70,8 @@ pub(crate) struct Engine {
     pub(crate) whereabouts: Mutex<HashMap<Position, Whereabouts>>,
     pub(crate) counts: Mutex<Vec<OutcomeCounts>>,
     pub(crate) attempts: Mutex<Vec<PastAttempt>>,
+    pub(crate) traffic: Mutex<Vec<TrafficCounts>>,
+    pub(crate) troubled: Mutex<Vec<Trouble>>,
     /// Attempts made for test events, and the outcome of the next one.
     pub(crate) tested: Mutex<Vec<(Subscription, LoggedEvent)>>,
     pub(crate) outcome: Mutex<Option<Tested>>,
@@ -82,6 +85,16 @@ impl Deliveries for Engine {
 
     async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
         self.counts.lock().unwrap().clone()
+    }
+
+    async fn traffic(&self, pim: Option<PimId>) -> Option<Traffic> {
+        let mut traffic = Traffic::new(if pim.is_some() { Traffic::STEP_OF_PIM } else { Traffic::STEP });
+        self.traffic.lock().unwrap().iter().for_each(|counts| traffic.add(counts.from, counts));
+        Some(traffic)
+    }
+
+    async fn troubled(&self, at_most: usize) -> Vec<Trouble> {
+        self.troubled.lock().unwrap().iter().take(at_most).cloned().collect()
     }
 
     async fn attempts(&self, _: SubscriptionId) -> PastAttempts {

@@ -4,6 +4,8 @@ const state = document.getElementById("link-state");
 const secret = location.hash.slice(1);
 history.replaceState(null, "", location.pathname);
 
+state.textContent = "One moment …";
+
 const open = async () => {
   if (!secret) return "This address has no secret. Copy the whole link.";
   const response = await fetch("/console/link", {

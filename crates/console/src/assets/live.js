@@ -7,6 +7,9 @@ const filter = document.getElementById("live-filter");
 let data = { events: [], attempts: [] };
 let paused = false;
 
+document.getElementById("live-needs").remove();
+state.textContent = "Waiting for the first answer …";
+
 const cell = (content) => {
   const td = document.createElement("td");
   td.append(content);
@@ -36,11 +39,19 @@ const rows = (id, items, cells) => {
   if (!body) return 0;
   const wanted = filter.value.toLowerCase();
   const shown = items.filter((item) => JSON.stringify(item).toLowerCase().includes(wanted));
-  body.replaceChildren(...shown.map((item) => {
-    const tr = document.createElement("tr");
-    tr.append(...cells(item).map(cell));
-    return tr;
-  }));
+  // Rows stay as they are, so that the focus stays where it is.
+  const known = new Map([...body.rows].map((row) => [row.dataset.key, row]));
+  const wantedRows = shown.map((item) => {
+    const key = JSON.stringify(item);
+    const row = known.get(key) ?? document.createElement("tr");
+    if (!known.has(key)) {
+      row.dataset.key = key;
+      row.append(...cells(item).map(cell));
+    }
+    return row;
+  });
+  for (const row of [...body.rows]) if (!wantedRows.includes(row)) row.remove();
+  wantedRows.forEach((row, place) => { if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] ?? null); });
   return shown.length;
 };
 

@@ -1,15 +1,46 @@
 // Comforts of every page; each page works without them.
 
 // Times in the viewer's zone; UTC stays as the tooltip.
+const today = new Date().toDateString();
 const local = (element) => {
   const at = new Date(element.dateTime);
-  if (!Number.isNaN(at.getTime())) {
-    element.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  if (Number.isNaN(at.getTime())) return;
+  if (element.classList.contains("clock")) {
+    element.textContent = at.toLocaleTimeString(undefined, { timeStyle: "short" });
+    return;
   }
+  element.title = element.textContent;
+  const time = at.toLocaleTimeString(undefined, { timeStyle: "medium" });
+  const date = at.toDateString() === today ? "" : `${at.toLocaleDateString(undefined, { dateStyle: "medium" })} `;
+  element.textContent = date + time;
 };
 for (const element of document.querySelectorAll("time[datetime]")) local(element);
 for (const element of document.querySelectorAll("[data-zone]")) {
   element.textContent = ` · Times are in ${Intl.DateTimeFormat().resolvedOptions().timeZone}; point at one for UTC`;
+}
+
+// The numbers of a chart's steps, at the pointer.
+for (const chart of document.querySelectorAll("[data-steps]")) {
+  const { from, step, of, steps, names } = chart.dataset;
+  const counts = new Map(steps.split(";").map((one) => one.split(":")));
+  const svg = chart.querySelector("svg");
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  tip.hidden = true;
+  chart.append(tip);
+  const face = (at) => at.toLocaleTimeString(undefined, { timeStyle: "short" });
+  svg.addEventListener("pointermove", (event) => {
+    const { left, width } = svg.getBoundingClientRect();
+    const index = Math.min(Math.floor((event.clientX - left) / width * of), of - 1);
+    const at = new Date(Date.parse(from) + index * step * 1000);
+    const numbers = (counts.get(String(index)) ?? "").split(",");
+    const words = names.split(",").map((name, place) => `${Number(numbers[place] ?? 0).toLocaleString()} ${name}`);
+    tip.textContent = `${face(at)} – ${face(new Date(at.getTime() + step * 1000))}: ${words.join(", ")}`;
+    tip.hidden = false;
+    const most = chart.clientWidth - tip.offsetWidth;
+    tip.style.left = `${Math.max(0, Math.min(event.clientX - left - tip.offsetWidth / 2, most))}px`;
+  });
+  svg.addEventListener("pointerleave", () => { tip.hidden = true; });
 }
 
 // Buttons that copy a text.

@@ -7,7 +7,7 @@ use super::{Field, Kind, id, label};
 use crate::answer::Fault;
 use crate::layout;
 use crate::query::Pairs;
-use crate::words::short_type;
+use crate::words::{prose, short_type};
 
 /// What a form shows: the stored values, or what was sent and refused.
 #[derive(Clone, Copy)]
@@ -82,7 +82,7 @@ fn input(field: &Field, filled: Filled<'_>) -> Markup {
         return html! {
             fieldset id=(id) {
                 legend { (label(&field.name)) @if !field.required { (optional()) } }
-                @if !field.about.is_empty() { p.help { (field.about) } }
+                @if !field.about.is_empty() { p.help { (prose(&field.about)) } }
                 (errors(&id, filled.faults_at(path, false)))
                 (inputs(members, filled))
             }
@@ -142,7 +142,7 @@ fn input(field: &Field, filled: Filled<'_>) -> Markup {
                 label for=(id) { (label(&field.name)) @if !field.required { (optional()) } }
             }
             (control)
-            p.help id={ (id) "-help" } { (field.about) }
+            p.help id={ (id) "-help" } { (prose(&field.about)) }
             (errors(&id, filled.faults_at(path, true)))
         }
     }
@@ -174,7 +174,7 @@ fn set(field: &Field, names: &[String], filled: Filled<'_>) -> Markup {
     html! {
         fieldset.set id=(id) aria-describedby={ (id) "-help" } {
             legend { (label(&field.name)) @if !field.required { (optional()) } }
-            p.help id={ (id) "-help" } { (field.about) }
+            p.help id={ (id) "-help" } { (prose(&field.about)) }
             (errors(&id, filled.faults_at(&field.path, true)))
             div.choices {
                 @for family_name in &families {

@@ -11,7 +11,7 @@ use super::{destination, page_of};
 use crate::answer::{Look, Refused};
 use crate::layout::{Page, Place};
 use crate::query::encoded;
-use crate::time::moment;
+use crate::time::{moment, within};
 use crate::visit::{Problem, Visit};
 use crate::words;
 
@@ -54,9 +54,8 @@ pub(crate) async fn show(visit: Visit, Path(id): Path<String>) -> Result<Respons
 
 fn fates_table(subscriptions: &[&Value], fates: &[Value], id: &str) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label="Fate for each subscription" {
             table {
-                caption.hidden { "Fate for each subscription" }
                 thead { tr { th scope="col" { "Subscription" } th scope="col" { "Fate" } th scope="col" { "Why" } } }
                 tbody {
                     @for (one, fate) in subscriptions.iter().zip(fates) {
@@ -64,7 +63,7 @@ fn fates_table(subscriptions: &[&Value], fates: &[Value], id: &str) -> Markup {
                             th scope="row" { a href={ (page_of(one)) "/events/" (encoded(id)) } { (destination(one)) } }
                             td { @if fate.is_null() { span.none { "unknown" } }
                                 @else { (words::badge(fate.text("/fate"))) } }
-                            td { (fate.text("/message")) }
+                            td.text { (within(fate.text("/message"))) }
                         }
                     }
                 }
@@ -86,7 +85,7 @@ impl Visit {
 }
 
 /// The event within `{"accepted_at":…,"event":{…}}`, untouched.
-pub(super) fn event_of(text: &str) -> Option<&str> {
+fn event_of(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("\"event\":")?;
     rest.trim_end().strip_suffix('}')
 }

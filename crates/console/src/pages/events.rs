@@ -5,7 +5,7 @@ use http::Method;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::utc;
+use super::{local_input, utc};
 use crate::answer::Look;
 use crate::layout::{self, Page, Place};
 use crate::query::{Pairs, encoded};
@@ -49,9 +49,8 @@ pub(crate) async fn list(visit: Visit) -> Result<Response, Problem> {
                 }))
             }
         } @else if !page.list("/items").is_empty() {
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="Events, newest first" {
                 table {
-                    caption.hidden { "Events, newest first" }
                     thead {
                         tr {
                             th scope="col" { "Accepted" } th scope="col" { "Type" } th scope="col" { "Entity" }
@@ -79,8 +78,9 @@ fn filters(query: &Pairs, types: &Value) -> Markup {
             label { "Event id " input name="id" value=(query.get("id")); }
             label { "Author " input name="author" value=(query.get("author")); }
             label { "From (UTC) " input type="datetime-local" step="1" name="start_time"
-                value=(query.get("start_time")); }
-            label { "To (UTC) " input type="datetime-local" step="1" name="end_time" value=(query.get("end_time")); }
+                value=(local_input(query.get("start_time"))); }
+            label { "To (UTC) " input type="datetime-local" step="1" name="end_time"
+                value=(local_input(query.get("end_time"))); }
             button { "Filter" }
         }
     }

@@ -42,9 +42,8 @@ pub(super) fn listed(failures: &Value, path: &str) -> Markup {
         @if items.is_empty() {
             (table::empty("None.", html! { "Events that wait for a retry or were given up appear here." }))
         } @else {
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="Undelivered events, newest first" {
                 table {
-                    caption.hidden { "Undelivered events, newest first" }
                     thead {
                         tr {
                             th scope="col" { "Last attempt" } th scope="col" { "Event" } th scope="col" { "Type" }

@@ -11,7 +11,7 @@ use crate::answer::Look;
 use crate::form::Form;
 use crate::layout::{self, Page, Place, done};
 use crate::query::encoded;
-use crate::time::moment;
+use crate::time::{moment, within};
 use crate::visit::{Problem, Visit};
 use crate::words;
 
@@ -29,7 +29,7 @@ pub(crate) async fn show(visit: Visit, Path((id, sid, event)): Ids) -> Result<Re
     let page = Page::new(&visit, Place::Events, &event);
     Ok(page.under("/console/subscriptions", "Subscriptions").under(path.clone(), name).show(html! {
         p.state { (words::badge(fate.text("/fate"))) " " (words::fate(fate.text("/fate"))) }
-        @if !fate.text("/message").is_empty() { p.fate { (fate.text("/message")) } }
+        @if !fate.text("/message").is_empty() { p.fate { (within(fate.text("/message"))) } }
         @if !fate.text("/next_attempt_at").is_empty() { p { "Next attempt: " (moment(fate.text("/next_attempt_at"))) } }
         div.actions role="group" aria-label="Actions" {
             @if visit.may_change() && subscription.text("/status") == "active" {

@@ -2,12 +2,10 @@
 
 use axum::extract::Path;
 use axum::response::Response;
-use futures_util::future::join_all;
 use http::Method;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::event::event_of;
 use super::{Ids, destination, page_of, path_of};
 use crate::answer::{Look, Refused};
 use crate::layout::{self, Page, Place};
@@ -15,16 +13,12 @@ use crate::query::encoded;
 use crate::table;
 use crate::time::moment;
 use crate::visit::{Problem, Visit};
-use crate::words;
+use crate::words::{self, number};
 
-/// Number of events that a filter is tried on: each costs two requests within the client's limit.
-const EVENTS: usize = 25;
-
-/// An event, and whether the filter lets it pass.
-struct Tried {
-    summary: Value,
-    matches: bool,
-}
+/// Number of events that a filter is tried on.
+const EVENTS: usize = 1000;
+/// Number of those that are listed.
+const LISTED: usize = 50;
 
 /// The page.
 pub(crate) async fn show(visit: Visit, Path((id, sid)): Ids) -> Result<Response, Problem> {
@@ -32,8 +26,8 @@ pub(crate) async fn show(visit: Visit, Path((id, sid)): Ids) -> Result<Response,
     let subscription = visit.get(&format!("/api/v1{}", path_of(&id, &sid))).await?;
     let stored = subscription.text("/filter");
     let text = if visit.query().has("filter") { visit.query().get("filter") } else { stored };
-    let check = visit.ask(Method::POST, "/api/v1/filters/check", Some(&json!({"filter": text}))).await?;
-    let tried = if check.flag("/valid") { tried(&visit, &subscription, text).await? } else { Vec::new() };
+    let question = json!({"filter": text, "recent": {"events": EVENTS, "types": subscription.get("events")}});
+    let check = visit.ask(Method::POST, "/api/v1/filters/check", Some(&question)).await?;
     let path = page_of(&subscription);
     let page = Page::new(&visit, Place::Subscriptions, "Try a filter");
     Ok(page.under("/console/subscriptions", "Subscriptions").under(path.clone(), destination(&subscription)).show(html!
@@ -53,62 +47,49 @@ pub(crate) async fn show(visit: Visit, Path((id, sid)): Ids) -> Result<Response,
         @if check.flag("/valid") {
             section aria-labelledby="meaning" { h2 id="meaning" { "Meaning" } pre.words { (check.text("/explanation")) }
                 }
-            section aria-labelledby="events" { h2 id="events" { "On the latest events" } (result(&tried)) }
+            section aria-labelledby="events" { h2 id="events" { "On the latest events" } (result(&check)) }
         }
     }))
 }
 
-/// Tries the filter on the latest events of the subscription's types.
-async fn tried(visit: &Visit, subscription: &Value, filter: &str) -> Result<Vec<Tried>, Problem> {
-    let page = visit.get_or_null(&format!("/api/v1/events?limit={}", EVENTS * 2)).await;
-    let types: Vec<&str> = subscription.list("/events").iter().filter_map(Value::as_str).collect();
-    let of_type = |event: &&Value| types.contains(&event.text("/type"));
-    let summaries: Vec<&Value> = page.list("/items").iter().filter(of_type).take(EVENTS).collect();
-    let tries = summaries.iter().map(|summary| async move {
-        let path = format!("/api/v1/events/{}", encoded(summary.text("/id")));
-        let kept = visit.ask_text(Method::GET, &path).await.ok()?;
-        // As sent: a parser would refuse some numbers.
-        let question = format!("{{\"filter\":{},\"event\":{}}}", json!(filter), event_of(&kept)?);
-        let answer = visit.post_text("/api/v1/filters/check", question).await.ok()?;
-        Some(Tried { summary: (*summary).clone(), matches: answer.flag("/matches") })
-    });
-    Ok(join_all(tries).await.into_iter().flatten().collect())
-}
-
-fn result(tried: &[Tried]) -> Markup {
-    let matching = tried.iter().filter(|one| one.matches).count();
+fn result(check: &Value) -> Markup {
+    let items = check.list("/recent/items");
     html! {
-        @if tried.is_empty() {
+        @if items.is_empty() {
             (table::empty("No recent events of the subscription's types.", html! {
                 "Kept events of these types appear here; until then, the meaning above is all there is."
             }))
         } @else {
-            p { strong { (matching) " of " (tried.len()) } " pass." }
-            div.scroll {
+            p {
+                strong { (number(check.count("/recent/matching"))) " of " (number(check.count("/recent/tested"))) }
+                " pass, of those accepted since " (moment(check.text("/recent/since"))) "."
+                @if check.count("/recent/tested") > LISTED as u64 { " The latest " (LISTED) ":" }
+            }
+            div.scroll tabindex="0" role="region" aria-label="The latest events and whether they pass" {
                 table {
-                    caption.hidden { "The latest events and whether they pass" }
                     thead {
                         tr {
                             th scope="col" { "Passes" } th scope="col" { "Accepted" } th scope="col" { "Type" }
                             th scope="col" { "Entity" } th scope="col" { "Author" } th scope="col" { "Id" }
                         }
                     }
-                    tbody {
-                        @for Tried { summary, matches } in tried {
-                            tr {
-                                td { @if *matches { span.badge.good { "passes" } } @else { span.badge { "filtered out" }
-                                    } }
-                                td { (moment(summary.text("/accepted_at"))) }
-                                td { (words::short_type(summary.text("/type"))) }
-                                td.id { code { (summary.text("/entity")) } }
-                                td { (summary.text("/author")) }
-                                td.id { a href={ "/console/events/" (encoded(summary.text("/id"))) }
-                                    { code { (summary.text("/id")) } } }
-                            }
-                        }
-                    }
+                    tbody { @for one in items.iter().take(LISTED) { (line(one)) } }
                 }
             }
+        }
+    }
+}
+
+fn line(one: &Value) -> Markup {
+    let id = one.text("/event/id");
+    html! {
+        tr {
+            td { @if one.flag("/matches") { span.badge.good { "passes" } } @else { span.badge { "filtered out" } } }
+            td { (moment(one.text("/event/accepted_at"))) }
+            td { (words::short_type(one.text("/event/type"))) }
+            td.id { code { (one.text("/event/entity")) } }
+            td { (one.text("/event/author")) }
+            td.id { a href={ "/console/events/" (encoded(id)) } { code { (id) } } }
         }
     }
 }

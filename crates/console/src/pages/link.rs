@@ -21,9 +21,9 @@ use crate::visit::{Anyone, Problem};
 pub(crate) async fn show(Anyone(visit): Anyone) -> Response {
     let page = Page { modules: &["link.js"], ..Page::new(&visit, Place::Elsewhere, "Opening the link") };
     page.show(html! {
-        noscript { p.notice { "Opening a link needs JavaScript: its secret is in the part of the address that browsers \
-            don't send." } }
-        p id="link-state" role="status" { "One moment …" }
+        p id="link-state" role="status" {
+            "Opening a link needs JavaScript: its secret is in the part of the address that browsers don't send."
+        }
     })
 }
 

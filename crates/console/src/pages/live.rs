@@ -29,33 +29,29 @@ pub(crate) async fn show(visit: Visit) -> Result<Response, Problem> {
     let page = Page { modules: &["live.js"], ..Page::new(&visit, Place::Live, "Live") };
     let data = format!("/console/live/data{}", visit.query().only(&["subscription"]).query());
     Ok(page.show(html! {
-        noscript { p.notice { "This page needs JavaScript. " a href="/console/events" { "Events" }
-            " shows the same without it." } }
+        p.notice id="live-needs" { "This page needs JavaScript. " a href="/console/events" { "Events" }
+            " shows the same without it." }
         form.filters method="get" role="search" aria-label="Filter" {
             label { "Subscription " select name="subscription" {
                 option value="" { "the first " (MOST) " active ones" }
-                @for one in &every {
-                    option value=(one.text("/id")) selected[one.text("/id") == chosen] { (destination(one)) }
-                }
+                (owned::options(&every, chosen))
             } }
             button { "Choose" }
             label { "Show only " input type="search" id="live-filter" placeholder="type, id or outcome"; }
             button type="button" id="live-pause" aria-pressed="false" { "Pause" }
         }
         div id="live" data-source=(data) data-every="2000" {
-            p id="live-state" role="status" { "Waiting for the first answer …" }
+p id="live-state" role="status" {}
             section aria-labelledby="arrived" {
                 h2 id="arrived" { "Arrived in the last minute" }
-                div.scroll { table {
-                    caption.hidden { "Events accepted in the last minute" }
+                div.scroll tabindex="0" role="region" aria-label="Events accepted in the last minute" { table {
                     thead { tr { th scope="col" { "Accepted" } th scope="col" { "Type" } th scope="col" { "Id" } } }
                     tbody id="live-events" {}
                 } }
             }
             section aria-labelledby="sent" {
                 h2 id="sent" { "Went out in the last minute" }
-                div.scroll { table {
-                    caption.hidden { "Attempts of the last minute" }
+                div.scroll tabindex="0" role="region" aria-label="Attempts of the last minute" { table {
                     thead {
                         tr {
                             th scope="col" { "Time" } th scope="col" { "Destination" } th scope="col" { "Type" }

@@ -1,16 +1,19 @@
 //! The log: actions and errors of a client, with the filters of the API.
 
+use std::collections::HashMap;
+
 use axum::response::Response;
 use http::{Method, StatusCode};
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{path_of, utc};
+use super::owned::{self, Owned};
+use super::{destination, local_input, path_of, utc};
 use crate::answer::Look;
 use crate::layout::{self, Page, Place};
 use crate::query::{Pairs, encoded};
 use crate::table::{self, cursor_links};
-use crate::time::moment;
+use crate::time::{moment, within};
 use crate::visit::{Problem, Visit};
 use crate::words;
 
@@ -34,14 +37,19 @@ pub(crate) async fn list(visit: Visit) -> Result<Response, Problem> {
     let query = visit.query().only(&PARAMETERS);
     let asked = query.with("start_time", &utc(query.get("start_time"))).with("end_time", &utc(query.get("end_time")));
     let asked = format!("/api/v1/logs{}", asked.query());
-    let (answer, description) =
-        tokio::join!(visit.ask(Method::GET, &asked, None), visit.console.forms.description(&visit),);
+    let (answer, description, all) = tokio::join!(
+        visit.ask(Method::GET, &asked, None),
+        visit.console.forms.description(&visit),
+        owned::all(&visit),
+    );
     let (page, refused) = match answer {
         Ok(page) => (page, Vec::new()),
         Err(refused) if refused.status == StatusCode::UNPROCESSABLE_ENTITY => (Value::Null, refused.faults),
         Err(refused) => return Err(refused.into()),
     };
     let operations = operations(&*description?);
+    // Without their names, entries are about ids.
+    let names = Names::of(&all.unwrap_or_default());
     let filtered = !query.only(&PARAMETERS[..7]).query().is_empty();
     let next = page.present("/next").and_then(Value::as_str);
     Ok(Page::new(&visit, Place::Log, "Log").show(html! {
@@ -55,16 +63,15 @@ pub(crate) async fn list(visit: Visit) -> Result<Response, Problem> {
                 }))
             }
         } @else {
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="Log entries" {
                 table {
-                    caption.hidden { "Log entries" }
                     thead {
                         tr {
                             th scope="col" { "Time" } th scope="col" { "Operation" } th scope="col" { "Reason" }
                             th scope="col" { "Message" } th scope="col" { "About" }
                         }
                     }
-                    tbody { @for entry in page.list("/items") { (line(entry)) } }
+                    tbody { @for entry in page.list("/items") { (line(entry, &names)) } }
                 }
             }
         }
@@ -100,8 +107,9 @@ fn filters(query: &Pairs, operations: &[String]) -> Markup {
                 }
             label { "Subscriber " input name="subscriber_id" value=(query.get("subscriber_id")) placeholder="id"; }
             label { "From (UTC) " input type="datetime-local" step="1" name="start_time"
-                value=(query.get("start_time")); }
-            label { "To (UTC) " input type="datetime-local" step="1" name="end_time" value=(query.get("end_time")); }
+                value=(local_input(query.get("start_time"))); }
+            label { "To (UTC) " input type="datetime-local" step="1" name="end_time"
+                value=(local_input(query.get("end_time"))); }
             label { "Order " select name="order" {
                 option value="" { "newest first" }
                 option value="asc" selected[chosen("order", "asc")] { "oldest first" }
@@ -111,7 +119,25 @@ fn filters(query: &Pairs, operations: &[String]) -> Markup {
     }
 }
 
-fn line(entry: &Value) -> Markup {
+/// Names of subscribers and subscriptions by their ids.
+#[derive(Default)]
+struct Names(HashMap<String, String>);
+
+impl Names {
+    fn of(all: &[Owned]) -> Names {
+        let subscribers = all.iter().map(|one| (one.subscriber.text("/id"), one.subscriber.text("/name").to_owned()));
+        let subscriptions =
+            all.iter().flat_map(|one| &one.subscriptions).map(|one| (one.text("/id"), destination(one)));
+        Names(subscribers.chain(subscriptions).map(|(id, name)| (id.to_owned(), name)).collect())
+    }
+
+    /// The name, or what it is if it was deleted.
+    fn get<'n>(&'n self, id: &str, what: &'n str) -> &'n str {
+        self.0.get(id).map_or(what, String::as_str)
+    }
+}
+
+fn line(entry: &Value, names: &Names) -> Markup {
     let (subscriber, subscription) = (entry.text("/subscriber_id"), entry.text("/subscription_id"));
     let event = entry.text("/event_id");
     let error = entry.text("/log_type") == "error";
@@ -131,15 +157,15 @@ fn line(entry: &Value) -> Markup {
                     }
                 }
             }
-            td { (message) (exchange(entry)) }
-            td {
+            td.text { (within(message)) (exchange(entry)) }
+            td.id {
                 @if !subscription.is_empty() { a href={ "/console" (path_of(subscriber, subscription)) }
-                    { "subscription" } }
+                    { (names.get(subscription, "subscription")) } }
                 @else if !subscriber.is_empty() { a href={ "/console/subscribers/" (encoded(subscriber)) }
-                    { "subscriber" } }
+                    { (names.get(subscriber, "subscriber")) } }
                 @if !event.is_empty() {
-                    " · " a href={ "/console" (path_of(subscriber, subscription)) "/events/" (encoded(event)) }
-                        { "event" }
+                    br; "event " a href={ "/console" (path_of(subscriber, subscription)) "/events/" (encoded(event)) }
+                        { code { (event) } }
                 }
             }
         }
@@ -159,8 +185,8 @@ fn exchange(entry: &Value) -> Markup {
     let status = entry.pointer("/response/status");
     html! {
         details {
-            summary { (request.text("/method")) " " (request.text("/url")) @if let Some(status) = status { " → "
-                (status) } }
+            summary { "Request" @if let Some(status) = status { ", answered " (status) } }
+            pre tabindex="0" { (request.text("/method")) " " (request.text("/url")) }
             @if !request.text("/body").is_empty() { pre tabindex="0" { (request.text("/body")) } }
             @if let Some(headers) = entry.pointer("/response/headers").and_then(Value::as_object) {
                 pre tabindex="0" { @for (name, value) in headers { (name) ": " (value.as_str().unwrap_or_default()) "\n"
@@ -185,9 +211,9 @@ mod tests {
             "documentation_url": "javascript:alert(1)",
             "request": {"method": evil, "url": evil, "body": evil},
             "response": {"status": 500, "headers": {"server": evil}, "body": evil}});
-        let shown = line(&entry).into_string();
+        let shown = line(&entry, &Names::default()).into_string();
         assert!(!shown.contains("<script") && !shown.contains("javascript:"), "{shown}");
-        assert!(shown.contains("→ 500") && shown.contains("× 2"), "{shown}");
+        assert!(shown.contains("answered 500") && shown.contains("× 2"), "{shown}");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! What belongs to whoever is signed in: subscribers with their subscriptions.
 
 use futures_util::future::join_all;
+use maud::{Markup, html};
 use serde_json::Value;
 
+use super::destination;
 use crate::answer::Look;
 use crate::query::encoded;
 use crate::session::Who;
 use crate::visit::{Problem, Visit};
+use crate::words;
 
 /// Maximum number of status requests for one page.
 pub(crate) const MOST_ASKED: usize = 25;
@@ -35,6 +38,23 @@ pub(crate) async fn all(visit: &Visit) -> Result<Vec<Owned>, Problem> {
         all.push(Owned { subscriber, subscriptions: list?.list("").to_vec() });
     }
     Ok(all)
+}
+
+/// Options of a choice among subscriptions: beyond it, they are chosen on their own pages.
+pub(crate) const MOST_OFFERED: usize = 50;
+
+/// Options of a choice among subscriptions, by destination: the first ones, and the chosen one in any case.
+pub(crate) fn options(every: &[&Value], chosen: &str) -> Markup {
+    let (first, others) = every.split_at(every.len().min(MOST_OFFERED));
+    let shown = first.iter().chain(others.iter().filter(|one| one.text("/id") == chosen));
+    html! {
+        @for one in shown {
+            option value=(one.text("/id")) selected[one.text("/id") == chosen] { (destination(one)) }
+        }
+        @if !others.is_empty() {
+            option disabled { (words::number(every.len() as u64)) " in all; open others from their own pages" }
+        }
+    }
 }
 
 /// What a resource of each subscription says, in the same order; `null` where it is refused.

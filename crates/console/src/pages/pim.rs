@@ -1,21 +1,27 @@
 //! One PIM, for the operator: its keys and clients.
 
+use std::time::Duration;
+
 use axum::extract::Path;
 use axum::response::Response;
 use http::Method;
-use maud::html;
+use maud::{Markup, html};
 use serde_json::Value;
 use tokio::join;
 
-use super::pims::client_line;
+use super::pims::{bridge_state, client_line};
 use crate::answer::Look;
+use crate::chart::Series;
 use crate::form::Form;
 use crate::layout::{self, Page, Place, done};
 use crate::query::{Pairs, encoded};
 use crate::table::{self, cursor_links};
 use crate::time::moment;
 use crate::visit::{Problem, Visit};
+use crate::words::number;
 
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 const PIMS: (&str, &str) = ("/console/pims", "PIMs");
 
 /// Path of a PIM's page.
@@ -35,10 +41,18 @@ fn api(name: &str) -> String {
 /// The page.
 pub(crate) async fn show(visit: Visit, Path(name): Path<String>) -> Result<Response, Problem> {
     visit.must_be_operator()?;
-    let query = visit.query().only(&["after"]);
-    let (pim_at, clients_at) = (api(&name), format!("/api/v1/admin/clients{}", query.with("pim", &name).query()));
-    let (pim, clients) = join!(visit.get(&pim_at), visit.get_or_null(&clients_at));
+    let query = visit.query().only(&["q", "after"]);
+    let of_pim = query.with("pim", &name);
+    let (pim_at, clients_at, traffic_at) = (
+        api(&name),
+        format!("/api/v1/admin/clients{}", of_pim.query()),
+        format!("/api/v1/admin/traffic{}", of_pim.only(&["pim"]).query()),
+    );
+    let (pim, clients, traffic) =
+        join!(visit.get(&pim_at), visit.get_or_null(&clients_at), visit.get_or_null(&traffic_at));
     let pim = pim?;
+    let mut series = Series::until(visit.now(), DAY, HOUR);
+    series.add(traffic.list("/counts"));
     let path = pim_page(&name);
     let next = clients.present("/next").and_then(Value::as_str);
     Ok(Page::new(&visit, Place::Pims, &name).under(PIMS.0, PIMS.1).show(html! {
@@ -52,9 +66,19 @@ pub(crate) async fn show(visit: Visit, Path(name): Path<String>) -> Result<Respo
                 "; any token of this PIM can act as any of its clients" } }
             dt { "Static tokens" } dd { @if pim.list("/static_tokens").is_empty() { "none" }
                 @else { "for " (names(pim.list("/static_tokens"))) } }
-            dt { "Events API" } dd { @if pim.flag("/events_api") { "ingested" } @else { "not ingested" } }
+            dt { "Events API" } dd { @if pim.flag("/events_api") { (bridge_state(&pim)) } @else { "not ingested" } }
+            dt { "Last event" } dd {
+                @if pim.text("/last_event_at").is_empty() { "none that is still kept" }
+                @else { (moment(pim.text("/last_event_at"))) }
+            }
             dt { "Registered" } dd { (moment(pim.text("/created_at"))) " by " (pim.text("/origin")) }
         }
+        section aria-labelledby="traffic" {
+            h2 id="traffic" { "Traffic" }
+            div.charts { (series.chart("day", "Last 24 hours", true)) }
+            p.help { "By hour, since the platform's start." }
+        }
+        @if let Some(bridge) = pim.present("/bridge") { (bridge_section(bridge)) }
         section aria-labelledby="keys" {
             h2 id="keys" { "Producer keys" }
             p.help { "To rotate a key: create another one, give it to the producer, then revoke the old one." }
@@ -73,13 +97,16 @@ pub(crate) async fn show(visit: Visit, Path(name): Path<String>) -> Result<Respo
         }
         section aria-labelledby="clients" {
             h2 id="clients" { "Clients" }
+            form.filters method="get" role="search" aria-label="Filter clients" {
+                label { "Search " input type="search" name="q" value=(query.get("q")) placeholder="client id"; }
+                button { "Filter" }
+            }
             @if clients.list("/items").is_empty() {
                 (table::empty("None yet.", html! {
                     "A connection or app appears here once it has a subscriber, a permission or a token." }))
             } @else {
-                div.scroll {
+                div.scroll tabindex="0" role="region" aria-label="Clients with their permissions" {
                     table {
-                        caption.hidden { "Clients" }
                         thead { tr { th scope="col" { "Client id" } th scope="col" { "Permission" }
                             th scope="col" { "Removal" } } }
                         tbody { @for client in clients.list("/items") { (client_line(&name, client)) } }
@@ -93,6 +120,33 @@ pub(crate) async fn show(visit: Visit, Path(name): Path<String>) -> Result<Respo
             a.button.danger href={ (path) "/remove" } { "Remove" }
         }
     }))
+}
+
+/// What arrived from the PIM's Events API.
+fn bridge_section(bridge: &Value) -> Markup {
+    let row = |name: &str, count: &str, at: &str, why: &str| {
+        html! {
+            dt { (name) }
+            dd {
+                (number(bridge.count(count)))
+                @if !bridge.text(at).is_empty() { ", the latest " (moment(bridge.text(at))) }
+                @if !bridge.text(why).is_empty() { ": " (bridge.text(why)) }
+            }
+        }
+    };
+    html! {
+        section aria-labelledby="bridge" {
+            h2 id="bridge" { "Events API" }
+            dl.settings {
+                (row("Requests with a valid signature", "/verified", "/verified_at", ""))
+                (row("Requests refused", "/refused", "/refused_at", "/refusal"))
+                (row("Events", "/events", "/events_at", ""))
+                (row("Events not recognised", "/unrecognised", "", "/unrecognised_because"))
+                (row("Events without a delta", "/uncompared", "", "/uncompared_because"))
+                (row("Created by reconciliation", "/reconciled", "/reconciled_at", ""))
+            }
+        }
+    }
 }
 
 fn names(list: &[Value]) -> String {

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::edit::shown_in_form;
+use super::operated;
 use super::pim::{client_page, created_once, pim_page};
 use crate::answer::{Fault, Look};
 use crate::fields::{self, Field, Filled, created, inputs, rest};
@@ -23,28 +24,35 @@ const PATH: &str = "/console/pims";
 /// The list.
 pub(crate) async fn list(visit: Visit) -> Result<Response, Problem> {
     visit.must_be_operator()?;
-    let query = visit.query().only(&["after"]);
+    let query = visit.query().only(&["q", "after"]);
     let page = visit.get(&format!("/api/v1/admin/pims{}", query.query())).await?;
     let next = page.present("/next").and_then(Value::as_str);
     Ok(Page::new(&visit, Place::Pims, "PIMs").show(html! {
-        p { a.button.primary href="/console/pims/new" { "Add a PIM" } }
-        @if page.list("/items").is_empty() {
+        div.head {
+            form.filters method="get" role="search" aria-label="Filter PIMs" {
+                label { "Search " input type="search" name="q" value=(query.get("q")) placeholder="name or URL"; }
+                button { "Filter" }
+            }
+            a.button.primary href="/console/pims/new" { "Add a PIM" }
+        }
+        @if page.list("/items").is_empty() && query.has("q") {
+            (table::empty("No PIM matches.", html! { a href=(PATH) { "Show all" } }))
+        } @else if page.list("/items").is_empty() {
             (table::empty("No PIM is registered.", html! {
                 "A PIM sends events with a key. Add one here, with " code { "postrider pim add" }
                     ", or in the configuration file."
             }))
         } @else {
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="Registered PIMs" {
                 table {
-                    caption.hidden { "Registered PIMs" }
                     thead {
                         tr {
-                            th scope="col" { "Name" } th scope="col" { "URL" } th scope="col" { "Token check" }
-                            th.number scope="col" { "Keys" } th scope="col" { "Events API" }
-                                th scope="col" { "Registered" }
+                            th scope="col" { "Name" } th scope="col" { "URL" } th scope="col" { "Last event" }
+                            th scope="col" { "Token check" } th.number scope="col" { "Keys" }
+                            th scope="col" { "Events API" } th scope="col" { "Registered" }
                         }
                     }
-                    tbody { @for pim in page.list("/items") { (line(pim)) } }
+                    tbody { @for pim in page.list("/items") { (line(&visit, pim)) } }
                 }
             }
         }
@@ -52,7 +60,7 @@ pub(crate) async fn list(visit: Visit) -> Result<Response, Problem> {
     }))
 }
 
-fn line(pim: &Value) -> Markup {
+fn line(visit: &Visit, pim: &Value) -> Markup {
     html! {
         tr {
             th scope="row" {
@@ -60,15 +68,28 @@ fn line(pim: &Value) -> Markup {
                 @if !pim.text("/withdrawn_at").is_empty() { " " span.badge.bad { "withdrawn" } }
             }
             td { (pim.text("/url")) }
+            td { (moment(pim.text("/last_event_at")))
+                @if operated::is_silent(visit, pim) { " " span.badge.fair { "silent" } } }
             td {
                 (pim.text("/token_check"))
                 @if pim.flag("/trust_client_id") { " " span.badge.fair
                     title="Any token of this PIM can act as any of its clients" { "trusts client ids" } }
             }
             td.number { (pim.list("/keys").len()) }
-            td { @if pim.flag("/events_api") { "ingested" } @else { span.none { "–" } } }
+            td { (bridge_state(pim)) }
             td { (moment(pim.text("/created_at"))) " by " (pim.text("/origin")) }
         }
+    }
+}
+
+/// The state of the bridge in a word.
+pub(super) fn bridge_state(pim: &Value) -> Markup {
+    let Some(bridge) = pim.present("/bridge") else { return html! { span.none { "–" } } };
+    let (verified, refused) = (bridge.text("/verified_at"), bridge.text("/refused_at"));
+    html! {
+        @if refused > verified { span.badge.bad { "refused" } }
+        @else if verified.is_empty() { span.badge { "nothing yet" } }
+        @else { span.badge.good { "works" } }
     }
 }
 

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::edit::shown_in_form;
-use super::{Ids, destination, page_of, path_of, utc};
+use super::{Ids, destination, local_input, page_of, path_of, utc};
 use crate::answer::{Fault, Look};
 use crate::form::Form;
 use crate::layout::{self, Page, Place, done};
@@ -68,9 +68,9 @@ fn form(visit: &Visit, sent: &Pairs) -> Markup {
             (layout::csrf(visit))
             div.columns {
                 div.field { label for="from" { "Accepted from (UTC)" }
-                    input id="from" name="from" type="datetime-local" step="1" value=(sent.get("from")); }
+                    input id="from" name="from" type="datetime-local" step="1" value=(local_input(sent.get("from"))); }
                 div.field { label for="to" { "to (UTC)" small { " empty: now" } }
-                    input id="to" name="to" type="datetime-local" step="1" value=(sent.get("to")); }
+                    input id="to" name="to" type="datetime-local" step="1" value=(local_input(sent.get("to"))); }
             }
             fieldset {
                 legend { "Only" }
@@ -101,9 +101,8 @@ fn form(visit: &Visit, sent: &Pairs) -> Markup {
 
 fn listed(visit: &Visit, replays: &[Value], path: &str) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label="Replays, newest first" {
             table {
-                caption.hidden { "Replays, newest first" }
                 thead {
                     tr {
                         th scope="col" { "Started" } th scope="col" { "Status" } th.number scope="col" { "Matched" }

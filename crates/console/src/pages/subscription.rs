@@ -11,15 +11,16 @@ use tokio::join;
 
 use super::{Ids, destination, page_of, path_of, subscriptions};
 use crate::answer::Look;
-use crate::chart::Series;
+use crate::chart::{STEP, Series};
 use crate::fields::{self, label};
 use crate::layout::{self, Page, Place};
 use crate::query::encoded;
-use crate::table;
-use crate::time::{age, moment};
+use crate::table::{self, Paged};
+use crate::time::{age, moment, within};
 use crate::visit::{Problem, Visit};
-use crate::words;
+use crate::words::{self, number};
 
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Undelivered events shown on this page.
 const FAILURES: usize = 10;
@@ -44,15 +45,17 @@ pub(crate) async fn show(visit: Visit, Path((id, sid)): Ids) -> Result<Response,
         visit.ask(Method::POST, "/api/v1/filters/check", Some(&question)),
         visit.console.forms.description(&visit),
     );
+    let suspension =
+        if subscription.text("/status") == "suspended" { last_suspension(&visit, &sid).await } else { String::new() };
     let title = destination(&subscription);
     let path = page_of(&subscription);
     let description = description?;
     Ok(Page::new(&visit, Place::Subscriptions, &title).under("/console/subscriptions", "Subscriptions").show(html! {
-        (state(&subscription, &status))
+        (state(&subscription, &status, &suspension))
         (buttons(&visit, &subscription, &path))
         section aria-labelledby="now" { h2 id="now" { "Delivery" } (delivery(&visit, &status)) }
-        section aria-labelledby="day" {
-            h2 id="day" { "Last 24 hours" }
+        section aria-labelledby="outcomes" {
+            h2 id="outcomes" { "Outcomes" }
             (outcomes(&visit, &attempts))
         }
         section aria-labelledby="undelivered" {
@@ -63,7 +66,7 @@ pub(crate) async fn show(visit: Visit, Path((id, sid)): Ids) -> Result<Response,
         (running_replay(&replays, &path))
         section aria-labelledby="attempts" {
             h2 id="attempts" { "Latest attempts" }
-            (attempts_table(&attempts, &path))
+            (attempts_table(&visit, &attempts, &path))
         }
         section aria-labelledby="settings" {
             h2 id="settings" { "Settings" }
@@ -72,13 +75,21 @@ pub(crate) async fn show(visit: Visit, Path((id, sid)): Ids) -> Result<Response,
     }))
 }
 
-fn state(subscription: &Value, status: &Value) -> Markup {
-    let reason = status.text("/reason");
+/// Message of the log about the latest suspension: it has the operator's own words, which the status lacks.
+async fn last_suspension(visit: &Visit, id: &str) -> String {
+    let path = format!("/api/v1/logs?log_type=action&subscription_id={}&limit=20", encoded(id));
+    let entries = visit.get_or_null(&path).await;
+    let is_one = |entry: &&Value| entry.text("/operation").starts_with("subscription_suspended");
+    entries.list("/items").iter().find(is_one).map_or("", |entry| entry.text("/message")).to_owned()
+}
+
+fn state(subscription: &Value, status: &Value, suspension: &str) -> Markup {
+    let reason = if suspension.is_empty() { status.text("/reason") } else { suspension };
     let lacks: Vec<&str> = status.list("/lacks").iter().filter_map(Value::as_str).collect();
     html! {
         p.state {
             (words::badge(subscription.text("/status"))) " "
-            @if !reason.is_empty() { span { (reason) } }
+            @if !reason.is_empty() { span { (within(reason)) " · since " (moment(subscription.text("/updated_at"))) } }
         }
         @for warning in subscription.list("/warnings").iter().filter_map(Value::as_str) { p.notice { (warning) } }
         @if !lacks.is_empty() {
@@ -113,7 +124,8 @@ fn buttons(visit: &Visit, subscription: &Value, path: &str) -> Markup {
     }
 }
 
-fn delivery(visit: &Visit, status: &Value) -> Markup {
+/// The figures of a lane.
+pub(super) fn delivery(visit: &Visit, status: &Value) -> Markup {
     if status.present("/delivery").is_none() {
         return html! { p { "Nothing is delivered at present." } };
     }
@@ -123,12 +135,12 @@ fn delivery(visit: &Visit, status: &Value) -> Markup {
         dl.figures {
             div { dt { "Backlog" } dd { (subscriptions::backlog(visit, status)) } }
             div { dt { "Rate" } dd { (subscriptions::rate(status)) } }
-            div { dt { "In flight" } dd { (count("/in_flight")) } }
+            div { dt { "In flight" } dd { (number(count("/in_flight"))) } }
             div { dt { "Success, 1 h" } dd { (subscriptions::success(status)) } }
-            div { dt { "Waiting for retry" } dd { (count("/waiting_for_retry")) } }
-            div { dt { "Throttled" } dd { (count("/throttled")) } }
-            div { dt { "Filtered out" } dd { (count("/filtered_out")) " of " (count("/filtered_out") +
-                count("/matched")) } }
+            div { dt { "Waiting for retry" } dd { (number(count("/waiting_for_retry"))) } }
+            div { dt { "Throttled" } dd { (number(count("/throttled"))) } }
+            div { dt { "Filtered out" } dd { (number(count("/filtered_out"))) " of "
+                (number(count("/filtered_out") + count("/matched"))) } }
             div { dt { "Next attempt" } dd { (moment(now("/next_due_at"))) } }
             div { dt { "Last success" } dd { (moment(now("/last_success_at"))) } }
             div { dt { "Last failure" } dd { (subscriptions::last_failure(status)) } }
@@ -149,13 +161,20 @@ fn delivery(visit: &Visit, status: &Value) -> Markup {
 }
 
 fn outcomes(visit: &Visit, attempts: &Value) -> Markup {
-    let mut series = Series::until(visit.now(), DAY);
+    let mut series = Series::until(visit.now(), DAY, STEP);
     series.add(attempts.list("/counts"));
-    series.chart("outcomes", "Outcomes of attempts in steps of five minutes")
+    html! {
+        div.charts {
+            (series.last(HOUR).chart("hour", "Last hour", false))
+            (series.chart("day", "Last 24 hours", false))
+        }
+    }
 }
 
-fn attempts_table(attempts: &Value, path: &str) -> Markup {
+fn attempts_table(visit: &Visit, attempts: &Value, path: &str) -> Markup {
     let items = attempts.list("/items");
+    let query = visit.query().only(&["page"]);
+    let paged = Paged::of(items.iter().collect(), &query);
     let since = attempts.text("/since");
     html! {
         @if items.is_empty() {
@@ -164,9 +183,8 @@ fn attempts_table(attempts: &Value, path: &str) -> Markup {
             }))
         } @else {
             @if !since.is_empty() { p.help { "Complete since " (moment(since)) "; a restart forgets them." } }
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="Latest attempts, newest first" {
                 table {
-                    caption.hidden { "Latest attempts, newest first" }
                     thead {
                         tr {
                             th scope="col" { "Time" } th scope="col" { "Event" } th scope="col" { "Type" }
@@ -174,9 +192,10 @@ fn attempts_table(attempts: &Value, path: &str) -> Markup {
                             th.number scope="col" { "Duration" } th scope="col" { "Answer" }
                         }
                     }
-                    tbody { @for one in items { (attempt(one, path)) } }
+                    tbody { @for one in &paged.rows { (attempt(one, path)) } }
                 }
             }
+            (paged.links(visit.path(), &query, "attempts"))
         }
     }
 }
@@ -225,11 +244,7 @@ fn settings(subscription: &Value, filter: Option<&Value>, description: &Value, p
             dd { (subscription.text("/type")) ": " (destination(subscription)) }
             dt { "Events" }
             dd {
-                ul.types {
-                    @for name in subscription.list("/events").iter().filter_map(Value::as_str) {
-                        li title=(name) { (words::short_type(name)) }
-                    }
-                }
+                (subscriptions::types(subscription))
             }
             dt { "Filter" }
             dd {
@@ -246,7 +261,7 @@ fn settings(subscription: &Value, filter: Option<&Value>, description: &Value, p
             dd { @if subscription.flag("/send_product_identifier") { "delivered" } @else { "not delivered" } }
             @for (name, value) in options.into_iter().flatten() {
                 dt { (label(name)) }
-                dd { (in_words(value)) @if !about(name).is_empty() { small { " " (about(name)) } } }
+                dd { (in_words(value)) @if !about(name).is_empty() { small { " · " (words::prose(about(name))) } } }
             }
             dt { "Id" }
             dd { code { (subscription.text("/id")) } }

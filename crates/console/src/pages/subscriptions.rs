@@ -1,18 +1,18 @@
 //! The list of subscriptions: of a client, with their status; of all tenants, for the operator.
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::owned::{self, MOST_ASKED, Owned};
-use super::{destination, page_of};
+use super::{destination, operated, page_of};
 use crate::answer::Look;
 use crate::layout::{Page, Place};
 use crate::query::Pairs;
 use crate::table::{self, Paged, cursor_links, sortable};
 use crate::time::{age, moment};
 use crate::visit::{Problem, Visit};
-use crate::words;
+use crate::words::{self, number};
 
 const PATH: &str = "/console/subscriptions";
 
@@ -41,12 +41,12 @@ async fn of_client(visit: &Visit) -> Result<Response, Problem> {
     let none_at_all = all.iter().all(|owned| owned.subscriptions.is_empty());
     let head = |name: &str, label: &str| sortable(PATH, &query, name, label);
     Ok(Page::new(visit, Place::Subscriptions, "Subscriptions").show(html! {
-        (subscribers(visit, &all))
+        div id="list" {
         @if none_at_all {
             (table::empty("No subscriptions yet.", html! {
                 "A subscription sends events of some types to one destination. "
                 @if all.is_empty() { "Create a subscriber first; it holds the technical contact." }
-                @else { "Create one at a subscriber above, or by " code { "POST /api/v1/subscribers/{id}/subscriptions"
+                @else { "Create one at a subscriber below, or by " code { "POST /api/v1/subscribers/{id}/subscriptions"
                     } "." }
             }))
         } @else {
@@ -54,9 +54,8 @@ async fn of_client(visit: &Visit) -> Result<Response, Problem> {
             @if paged.rows.is_empty() {
                 (table::empty("No subscription matches.", html! { a href=(PATH) { "Show all subscriptions" } }))
             } @else {
-                div.scroll {
+                div.scroll tabindex="0" role="region" aria-label="Subscriptions" {
                     table {
-                        caption.hidden { "Subscriptions" }
                         thead {
                             tr {
                                 (head("destination", "Destination")) (head("subscriber", "Subscriber"))
@@ -70,36 +69,52 @@ async fn of_client(visit: &Visit) -> Result<Response, Problem> {
                         }
                     }
                 }
-                (paged.links(PATH, &query))
+                (paged.links(PATH, &query, "list"))
             }
         }
+        }
+        (subscribers(visit, &all))
     }))
 }
 
 fn subscribers(visit: &Visit, all: &[Owned]) -> Markup {
     html! {
         section aria-labelledby="subscribers" {
-            h2 id="subscribers" { "Subscribers" }
+            div.head {
+                h2 id="subscribers" { "Subscribers" }
+                @if visit.may_manage() { a.button href="/console/subscribers/new" { "New subscriber" } }
+            }
             @if all.is_empty() {
                 (table::empty("No subscribers yet.", html! {
                     "A subscriber is an account of this client with a technical contact for notifications."
                 }))
-            }
-            ul.plain {
-                @for Owned { subscriber, subscriptions } in all {
-                    li {
-                        a href={ "/console/subscribers/" (subscriber.text("/id")) } { (subscriber.text("/name")) }
-                        " " (words::badge(subscriber.text("/status")))
-                        " · " (subscriptions.len()) " subscriptions"
-                        @if visit.may_change() && subscriber.text("/status") == "active" {
-                            " · " a href={ "/console/subscribers/" (subscriber.text("/id")) "/subscriptions/new" } {
-                                "New subscription"
-                            }
-                        }
+            } @else {
+                div.scroll tabindex="0" role="region" aria-label="Subscribers and their subscriptions" {
+                    table {
+                        thead { tr {
+                            th scope="col" { "Name" } th scope="col" { "Status" }
+                            th.number scope="col" { "Subscriptions" } th scope="col" { span.hidden { "Action" } }
+                        } }
+                        tbody { @for owned in all { (subscriber(visit, owned)) } }
                     }
                 }
             }
-            @if visit.may_manage() { p { a.button href="/console/subscribers/new" { "New subscriber" } } }
+        }
+    }
+}
+
+fn subscriber(visit: &Visit, Owned { subscriber, subscriptions }: &Owned) -> Markup {
+    let path = format!("/console/subscribers/{}", subscriber.text("/id"));
+    html! {
+        tr {
+            th scope="row" { a href=(path) { (subscriber.text("/name")) } }
+            td { (words::badge(subscriber.text("/status"))) }
+            td.number { (subscriptions.len()) }
+            td {
+                @if visit.may_change() && subscriber.text("/status") == "active" {
+                    a href={ (path) "/subscriptions/new" } { "New subscription" }
+                }
+            }
         }
     }
 }
@@ -183,7 +198,7 @@ pub(crate) fn backlog(visit: &Visit, status: &Value) -> Markup {
             None => { span.none { "–" } }
             Some(count) => {
                 @if status.flag("/delivery/backlog_is_at_least") { "≥ " }
-                (count)
+                (number(count.as_u64().unwrap_or_default()))
                 @if !waits.is_empty() && count.as_u64() != Some(0) { small { " " (waits) } }
             }
         }
@@ -195,6 +210,7 @@ pub(crate) fn rate(status: &Value) -> Markup {
     html! {
         @match status.present("/delivery/events_per_second").and_then(Value::as_f64) {
             None => { span.none { "–" } }
+            Some(rate) if rate >= 100.0 => { (number(rate as u64)) " /s" }
             Some(rate) => { (format!("{rate:.1}")) " /s" }
         }
     }
@@ -220,13 +236,30 @@ pub(crate) fn last_failure(status: &Value) -> Markup {
     }
 }
 
+/// The event types of a subscription.
+pub(super) fn types(subscription: &Value) -> Markup {
+    html! {
+        ul.types {
+            @for name in subscription.list("/events").iter().filter_map(Value::as_str) {
+                li title=(name) { (words::short_type(name)) }
+            }
+        }
+    }
+}
+
 /// The operator's list, page by page as the API gives it.
 async fn of_all(visit: &Visit) -> Result<Response, Problem> {
-    let query = visit.query().only(&["pim", "client_id", "status", "after"]);
+    let query = visit.query().only(&["q", "pim", "client_id", "status", "after"]);
+    // An id leads to its subscription.
+    if let Some(id) = domain::SubscriptionId::parse(query.get("q").trim()) {
+        return Ok(Redirect::to(&operated::page_path(&id.to_string())).into_response());
+    }
     let page = visit.get(&format!("/api/v1/admin/subscriptions{}", query.query())).await?;
     let next = page.present("/next").and_then(Value::as_str);
     Ok(Page::new(visit, Place::Subscriptions, "Subscriptions").show(html! {
         form.filters method="get" role="search" aria-label="Filter subscriptions" {
+            label { "Search " input type="search" name="q" value=(query.get("q"))
+                placeholder="id or subscriber"; }
             label { "PIM " input name="pim" value=(query.get("pim")); }
             label { "Client id " input name="client_id" value=(query.get("client_id")); }
             label { "Status " select name="status" {
@@ -242,9 +275,8 @@ async fn of_all(visit: &Visit) -> Result<Response, Problem> {
                 "Integrations create them with their PIM's token, by the API or here."
             }))
         } @else {
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="Subscriptions of all tenants" {
                 table {
-                    caption.hidden { "Subscriptions of all tenants" }
                     thead {
                         tr {
                             th scope="col" { "Destination" } th scope="col" { "PIM" } th scope="col" { "Client" }
@@ -263,7 +295,7 @@ async fn of_all(visit: &Visit) -> Result<Response, Problem> {
 fn operator_line(one: &Value) -> Markup {
     html! {
         tr {
-            th scope="row" { (destination(one)) br; small { code { (one.text("/id")) } } }
+            th scope="row" { a href=(operated::page_path(one.text("/id"))) { (destination(one)) } }
             td { @if one.text("/pim").is_empty() { span.none { "removed" } }
                  @else { a href={ "/console/pims/" (one.text("/pim")) } { (one.text("/pim")) } } }
             td { (one.text("/client_id")) }

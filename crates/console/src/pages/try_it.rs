@@ -88,8 +88,7 @@ fn choice(types: &Value, every: &[&Value], wanted: &str, subscription: Option<&V
     html! {
         form.filters method="get" aria-label="Choose" {
             label { "Subscription " select name="subscription" {
-                @for one in every { option value=(one.text("/id")) selected[one.text("/id") == id] { (destination(one))
-                    } }
+                (owned::options(every, id))
             } }
             label { "Event type " select name="type" {
                 @for name in types.list("").iter().map(|known| known.text("/type")) {

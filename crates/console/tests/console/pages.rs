@@ -33,9 +33,9 @@ async fn a_subscription_is_shown_with_its_status_and_its_settings_in_words() {
     world.lanes.0.lock().unwrap().insert(id, lane);
     let mut browser = world.signed_in("app").await;
     let page = browser.page(&format!("/console{path}")).await;
-    page.has("1234").has("12.5 /s").has("4 of 10").has("product.updated").has("not user=&quot;erp&quot;");
+    page.has("1,234").has("12.5 /s").has("4 of 10").has("product.updated").has("not user=&quot;erp&quot;");
     page.has("Suspend").lacks(">Resume<").lacks("a secret");
-    browser.page("/console/subscriptions?q=hook").await.has("https://app.example.com/hook").has("1234");
+    browser.page("/console/subscriptions?q=hook").await.has("https://app.example.com/hook").has("1,234");
     browser.page("/console/subscriptions?q=elsewhere").await.has("No subscription matches.");
 }
 

@@ -23,6 +23,7 @@ use domain::outcome::Lack;
 use domain::pim::{Origin, Pim, Provenance, StaticToken, TokenCheck};
 use domain::subscriber::Owner;
 use domain::subscription::Subscription;
+use domain::traffic::{Traffic, Trouble};
 use domain::{ClientId, Clock, LoggedEvent, Now, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -51,6 +52,14 @@ impl Deliveries for Lanes {
 
     async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
         vec![]
+    }
+
+    async fn traffic(&self, pim: Option<PimId>) -> Option<Traffic> {
+        Some(Traffic::new(if pim.is_some() { Traffic::STEP_OF_PIM } else { Traffic::STEP }))
+    }
+
+    async fn troubled(&self, _: usize) -> Vec<Trouble> {
+        Vec::new()
     }
 
     async fn attempts(&self, _: SubscriptionId) -> PastAttempts {

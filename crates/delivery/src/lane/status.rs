@@ -51,6 +51,12 @@ impl Lane {
         }
     }
 
+    /// Successes and failures of the last rolling hour.
+    pub fn last_hour(&mut self, now: Timestamp) -> (u64, u64) {
+        let window = self.window.counts(now);
+        (window.delivered, window.failed)
+    }
+
     /// The latest failure.
     pub fn last_failure(&self) -> Option<&Failure> {
         self.last_failure.as_ref().map(|(_, failure)| failure)

@@ -48,6 +48,21 @@ fn count(all: &mut Vec<OutcomeCounts>, counts: &OutcomeCounts) {
     }
 }
 
+/// The outcomes of an attempt in the step of this moment.
+pub(super) fn counted(outcomes: &[Outcome], silence: Silence, now: Timestamp) -> OutcomeCounts {
+    let mut step = OutcomeCounts::at(now);
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Delivered => step.delivered += 1,
+            Outcome::Silent(_) if matches!(silence, Silence::Undecided { .. }) => {}
+            Outcome::Failed(_) | Outcome::Silent(_) | Outcome::Refused(_) | Outcome::Broken(_) => step.failed += 1,
+            Outcome::Throttled { .. } => step.throttled += 1,
+            Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
+        }
+    }
+    step
+}
+
 impl Core {
     /// Where an event of a subscription is, provided its selection includes the event; `None` if the subscription has
     /// no lane here.
@@ -131,16 +146,7 @@ impl Core {
 impl Entry {
     /// Counts the outcomes of an attempt in the step of this moment.
     pub(super) fn count_in_steps(&mut self, outcomes: &[Outcome], silence: Silence, now: Timestamp) {
-        let mut step = OutcomeCounts::at(now);
-        for outcome in outcomes {
-            match outcome {
-                Outcome::Delivered => step.delivered += 1,
-                Outcome::Silent(_) if matches!(silence, Silence::Undecided { .. }) => {}
-                Outcome::Failed(_) | Outcome::Silent(_) | Outcome::Refused(_) | Outcome::Broken(_) => step.failed += 1,
-                Outcome::Throttled { .. } => step.throttled += 1,
-                Outcome::NotProcessed(_) | Outcome::Ours(_) | Outcome::Abandoned => {}
-            }
-        }
+        let step = counted(outcomes, silence, now);
         if !step.is_empty() {
             count(&mut self.facts.counts, &step);
         }

@@ -71,6 +71,8 @@ impl Core {
         {
             entry.count(&outcomes, silence);
             entry.count_in_steps(&outcomes, silence, now);
+            let pim = entry.subscription.pim;
+            self.flow.ended(pim, &outcomes, silence, now);
         }
         self.tell(attempt.lane, delivery::Input::Outcomes(attempt.ticket, outcomes, silence));
     }

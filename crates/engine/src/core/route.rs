@@ -63,6 +63,7 @@ impl Core {
                 self.offer(*slot, event, &mut facets);
             }
             self.routed = event.position.next();
+            self.flow.arrived(event);
             if let Some(followed) = &mut self.followed {
                 let count = |before: u64, now: u64| u32::try_from(now - before).unwrap_or(u32::MAX);
                 followed.push(Routed {

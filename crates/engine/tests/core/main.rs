@@ -11,3 +11,4 @@ mod failing;
 mod host_rate;
 mod replays;
 mod silence;
+mod traffic;

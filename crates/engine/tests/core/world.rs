@@ -11,6 +11,7 @@ use domain::lane_status::LaneStatus;
 use domain::outcome::{ErrorReason, Failure, Outcome, SuspensionReason};
 use domain::subscriber::Owner;
 use domain::subscription::Subscription;
+use domain::traffic::Trouble;
 use domain::{LoggedEvent, Now, PimId, Position, SubscriptionId, Timestamp, testing};
 use engine::core::{AttemptId, Core, Input, Output, ReplayChunk, ReplayRead, Reply, Wanted};
 use store::{Chunk, Facts, History, LaneRecord, LedgerRecord, ReadLimit, Save};
@@ -325,6 +326,11 @@ impl World {
             Some((status, ..)) => status,
             None => panic!("subscription {index} is not known"),
         }
+    }
+
+    /// All subscriptions in trouble.
+    pub(crate) fn troubled(&mut self) -> Vec<Trouble> {
+        self.core.troubled(100)
     }
 
     pub(crate) fn subscription(&self, index: usize) -> &Subscription {

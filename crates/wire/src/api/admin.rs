@@ -13,8 +13,8 @@ use crate::json::Value;
 pub(super) use new_pim::NEW_PIM;
 pub use new_pim::{NewPim, parse_new_pim, way};
 pub use query::{
-    CLIENTS_QUERY, ClientPlace, ClientsQuery, PIMS_QUERY, SUBSCRIPTIONS_QUERY, SubscriptionsQuery, parse_clients_query,
-    parse_pims_query, parse_subscriptions_query,
+    CLIENTS_QUERY, ClientPlace, ClientsQuery, PIMS_QUERY, PimsQuery, SUBSCRIPTIONS_QUERY, SubscriptionsQuery,
+    TRAFFIC_QUERY, parse_clients_query, parse_pims_query, parse_subscriptions_query, parse_traffic_query,
 };
 
 /// Length of a reason.

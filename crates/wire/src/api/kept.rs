@@ -176,6 +176,20 @@ fn list(items: impl Iterator<Item = Value>, next: Option<String>) -> String {
     object([("items", Value::Array(items.collect())), ("next", next.map_or(Value::Null, Value::from))]).to_canonical()
 }
 
+/// Events on which a filter was tested, newest first, with its results; at most `listed` of them one by one.
+pub fn tested(events: &[(Arc<LoggedEvent>, bool)], listed: usize) -> Value {
+    let matching = events.iter().filter(|(_, matches)| *matches).count();
+    let item = |(event, matches): &(Arc<LoggedEvent>, bool)| {
+        object([("matches", Value::Bool(*matches)), ("event", summary(event))])
+    };
+    object([
+        ("tested", Value::Number(Number::from(events.len() as u64))),
+        ("matching", Value::Number(Number::from(matching as u64))),
+        ("since", events.last().map_or(Value::Null, |(oldest, _)| oldest.accepted_at.to_string().into())),
+        ("items", Value::Array(events.iter().take(listed).map(item).collect())),
+    ])
+}
+
 fn summary(logged: &LoggedEvent) -> Value {
     let event = &logged.event;
     let entity = event.entity();

@@ -39,6 +39,7 @@ pub(super) fn all(settings: &Settings, event_types: &EventTypes) -> Vec<(String,
         admin::clients::SCHEMAS,
         admin::subscriptions::SCHEMAS,
         admin::statistics::SCHEMAS,
+        admin::traffic::SCHEMAS,
         description::SCHEMAS,
     ]
     .concat();

@@ -9,6 +9,17 @@ use crate::api::query::{Kind, Parameter, Query};
 use crate::api::shape::Form;
 use crate::fault::Fault;
 
+/// Searches names in a list.
+const SEARCH: Parameter =
+    Parameter { name: "q", kind: Kind::Text(Form::ANY), about: "Only those that contain this text, in any case." };
+
+/// Parameters of `GET /admin/traffic`.
+pub const TRAFFIC_QUERY: &[Parameter] = &[Parameter {
+    name: "pim",
+    kind: Kind::Text(Form::of_pattern(pim::NAME_PATTERN)),
+    about: "Only the PIM with this name, by hour.",
+}];
+
 /// Parameters of `GET /admin/clients`.
 pub const CLIENTS_QUERY: &[Parameter] = &[
     Parameter {
@@ -16,6 +27,7 @@ pub const CLIENTS_QUERY: &[Parameter] = &[
         kind: Kind::Text(Form::of_pattern(pim::NAME_PATTERN)),
         about: "Only clients of the PIM with this name.",
     },
+    SEARCH,
     Parameter {
         name: "after",
         kind: Kind::Text(Form::of_pattern("^[0-9]{1,10}:[!-~]([ -~]*[!-~])?$")),
@@ -24,11 +36,14 @@ pub const CLIENTS_QUERY: &[Parameter] = &[
 ];
 
 /// Parameters of `GET /admin/pims`.
-pub const PIMS_QUERY: &[Parameter] = &[Parameter {
-    name: "after",
-    kind: Kind::Number(0, u32::MAX as u64),
-    about: "Only those after this one: the `next` of the previous page.",
-}];
+pub const PIMS_QUERY: &[Parameter] = &[
+    SEARCH,
+    Parameter {
+        name: "after",
+        kind: Kind::Number(0, u32::MAX as u64),
+        about: "Only those after this one: the `next` of the previous page.",
+    },
+];
 
 /// Parameters of `GET /admin/subscriptions`.
 pub const SUBSCRIPTIONS_QUERY: &[Parameter] = &[
@@ -43,6 +58,7 @@ pub const SUBSCRIPTIONS_QUERY: &[Parameter] = &[
         kind: Kind::Name(&STATUSES),
         about: "Only subscriptions with this status; deleted ones are listed only on request.",
     },
+    SEARCH,
     Parameter {
         name: "after",
         kind: Kind::Text(Form::of_format("uuid")),
@@ -61,6 +77,8 @@ pub struct SubscriptionsQuery {
     pub client_id: Option<String>,
     /// With this status.
     pub status: Option<&'static str>,
+    /// With this text in their ids or destinations.
+    pub text: Option<String>,
     /// After this one.
     pub after: Option<SubscriptionId>,
 }
@@ -103,6 +121,8 @@ impl fmt::Display for ClientPlace {
 pub struct ClientsQuery {
     /// Of the PIM with this name.
     pub pim: Option<String>,
+    /// With this text in their ids.
+    pub text: Option<String>,
     /// After this one.
     pub after: Option<ClientPlace>,
 }
@@ -112,16 +132,36 @@ pub fn parse_clients_query(query: &str) -> Result<ClientsQuery, Vec<Fault>> {
     let mut query = Query::split(query, "the list of clients", CLIENTS_QUERY);
     let asked = ClientsQuery {
         pim: pim_name(&mut query),
+        text: query.text("q"),
         after: query.value("after", "the `next` of the previous page", ClientPlace::parse),
     };
     query.finish(asked)
 }
 
-/// Reads the query of `GET /admin/pims`: the PIM that precedes the page, if given.
-pub fn parse_pims_query(query: &str) -> Result<Option<PimId>, Vec<Fault>> {
+/// PIMs selected by the operator.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PimsQuery {
+    /// With this text in their names or URLs.
+    pub text: Option<String>,
+    /// After this one.
+    pub after: Option<PimId>,
+}
+
+/// Reads the query of `GET /admin/pims`.
+pub fn parse_pims_query(query: &str) -> Result<PimsQuery, Vec<Fault>> {
     let mut query = Query::split(query, "the list of PIMs", PIMS_QUERY);
-    let after = query.number("after").and_then(|number| u32::try_from(number).ok()).map(PimId);
-    query.finish(after)
+    let asked = PimsQuery {
+        text: query.text("q"),
+        after: query.number("after").and_then(|number| u32::try_from(number).ok()).map(PimId),
+    };
+    query.finish(asked)
+}
+
+/// Reads the query of `GET /admin/traffic`: the name of a PIM, if given.
+pub fn parse_traffic_query(query: &str) -> Result<Option<String>, Vec<Fault>> {
+    let mut query = Query::split(query, "the traffic", TRAFFIC_QUERY);
+    let pim = pim_name(&mut query);
+    query.finish(pim)
 }
 
 /// Reads the query of `GET /admin/subscriptions`.
@@ -131,6 +171,7 @@ pub fn parse_subscriptions_query(query: &str) -> Result<SubscriptionsQuery, Vec<
         pim: pim_name(&mut query),
         client_id: query.text("client_id"),
         status: query.name("status", &STATUSES.map(|name| (name, name))),
+        text: query.text("q"),
         after: query.value("after", "the `next` of the previous page, a UUID", SubscriptionId::parse),
     };
     query.finish(asked)
