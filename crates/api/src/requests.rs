@@ -52,6 +52,7 @@ const ROUTES: &[&str] = &[
     "/api/v1/event-types",
     "/spec/{file}",
     "/openapi.json",
+    "/",
     "/docs",
     "/docs/postman.json",
     "/docs/errors",

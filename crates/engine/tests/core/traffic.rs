@@ -24,6 +24,8 @@ fn arrivals_and_outcomes_are_counted_for_the_platform_and_by_pim() {
         world.event();
     }
     world.event_of(other);
+    // All are sent at the lane's pace.
+    world.pass(Duration::from_secs(1));
     world.answer(0, Outcome::Delivered);
     world.answer(0, failed());
     assert_eq!(sum(&world, None), (4, 1, 1));
