@@ -88,6 +88,8 @@ def before_call(context, case, kwargs):
     spare(operation, case)
     if is_positive(case):
         put_right(operation, case)
+    else:
+        put_wrong(case)
     if operation == "sendEventsApi":
         sign(case, kwargs)
     if operation in ("createSubscriber", "createSubscription", "addPim"):
@@ -137,6 +139,13 @@ def put_right(operation, case):
             body["event_ids"] = ["of-a-time-span"]
         if body.get("rate") is not None:
             body["rate"] = min(body["rate"], 100)
+
+
+def put_wrong(case):
+    """An object in the query is sent as its keys: for `after`, `{"6": null}` arrives as `after=6`, which is valid after all."""
+    for name, value in list((case.query or {}).items()):
+        if isinstance(value, dict) or (name in ("after", "page", "limit") and str(value).isdigit()):
+            case.query[name] = "an object"
 
 
 # What `config` of a type needs.
