@@ -19,8 +19,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("supervise", &[]),
     ("delivery", &["domain"]),
     ("wire", &["domain"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "meter"]),
     ("store-sqlite", &["store", "meter", "fair"]),
+    ("store-postgres", &["store", "meter", "fair"]),
     ("sinks", &["domain", "wire", "fair", "supervise"]),
     ("engine", &["delivery", "store", "sinks", "meter"]),
     ("intake", &["domain", "wire", "store", "fair", "meter"]),
@@ -28,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["wire", "store", "domain", "intake", "meter", "fair"]),
     // A client of the API, which it reaches through a port.
     ("console", &["domain"]),
-    ("postrider", &["store-sqlite", "engine", "notify", "api", "console", "supervise"]),
+    ("postrider", &["store-sqlite", "store-postgres", "engine", "notify", "api", "console", "supervise"]),
     // Only for tests: not part of the product.
     ("simulation", &["engine", "store-sqlite", "fair"]),
     // External software: brokers and servers for tests, generators for releases.

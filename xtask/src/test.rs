@@ -124,8 +124,20 @@ fn end_to_end(args: &TestArgs) -> anyhow::Result<Tally> {
     let flags = programs(true)?;
     let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--", "--test-threads=1"]).collect();
     let environment = [&[("POSTRIDER_E2E", size)], parts(args)].concat();
-    libtest::talkative_cargo_test("end to end", &flags, &environment)
+    let mut tally = libtest::talkative_cargo_test("end to end", &flags, &environment)?;
+    if args.fast {
+        tally.skip("end to end on PostgreSQL", "a long suite, skipped by --fast");
+        return Ok(tally);
+    }
+    let flags = [&["--workspace", "--test", "e2e", "--", "--test-threads=1"], &ON_POSTGRES[..]].concat();
+    let environment = [&environment[..], &[("POSTRIDER_TEST_BACKEND", "postgres")]].concat();
+    tally.add(libtest::talkative_cargo_test("end to end on PostgreSQL", &flags, &environment)?);
+    Ok(tally)
 }
+
+/// End-to-end tests that are run on PostgreSQL as well: all that depends on what is stored, apart from files.
+const ON_POSTGRES: [&str; 8] =
+    ["kill", "deliveries::", "fates::", "kept::", "pims::", "stop::", "slow::", "strangers::"];
 
 /// Seconds for each fuzz target: enough to find what is plainly broken.
 const FUZZ_SECONDS: &str = "-max_total_time=10";

@@ -16,7 +16,7 @@ use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::pim::{Origin, Pim, SourceKey};
 use domain::subscription::Subscription;
-use domain::{ClientId, Clock, LoggedEvent, Position, SubscriptionId, Timestamp, testing};
+use domain::{ClientId, Clock, LoggedEvent, Position, Timestamp, testing};
 use intake::Bridge;
 use store::Pims;
 use store::memory::{MemorySettings, MemoryStore};
@@ -38,22 +38,22 @@ impl PimGateway for Unused {
 
 #[async_trait]
 impl LaneStatuses for Unused {
-    async fn status(&self, _: SubscriptionId) -> Option<LaneStatus> {
+    async fn status(&self, _: &Subscription) -> Option<LaneStatus> {
         None
     }
 }
 
 #[async_trait]
 impl Deliveries for Unused {
-    async fn whereabouts(&self, _: SubscriptionId, _: Position) -> Option<Whereabouts> {
+    async fn whereabouts(&self, _: &Subscription, _: Position) -> Option<Whereabouts> {
         None
     }
 
-    async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
+    async fn outcome_counts(&self, _: &Subscription) -> Vec<OutcomeCounts> {
         Vec::new()
     }
 
-    async fn attempts(&self, _: SubscriptionId) -> PastAttempts {
+    async fn attempts(&self, _: &Subscription) -> PastAttempts {
         PastAttempts { since: Timestamp::EPOCH, attempts: Vec::new() }
     }
 }

@@ -124,8 +124,8 @@ async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response
 
 /// The PIM with this name, if its Events API is ingested.
 async fn known(api: &Api, source: &str) -> Result<Option<Arc<Pim>>, Refusal> {
-    let registrations = api.registry.current(api.store()).await?;
-    Ok(registrations.by_name(source).filter(|pim| pim.events_api_secret.is_some()).cloned())
+    let ingested = |pim: &&Arc<Pim>| pim.events_api_secret.is_some();
+    Ok(api.registry.find(api.store(), |known| known.by_name(source).filter(ingested).cloned()).await?)
 }
 
 /// Reason why a request is not genuine.

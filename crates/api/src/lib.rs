@@ -85,20 +85,20 @@ use seldom::{ByPim, Causes};
 #[async_trait]
 pub trait LaneStatuses: Send + Sync + 'static {
     /// Status of a subscription's lane; `None` if no lane runs for it.
-    async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus>;
+    async fn status(&self, subscription: &Subscription) -> Option<LaneStatus>;
 }
 
 /// What the engine knows about single events and attempts.
 #[async_trait]
 pub trait Deliveries: Send + Sync + 'static {
     /// Whereabouts of an event that a subscription gets; `None` if no lane runs for it.
-    async fn whereabouts(&self, subscription: SubscriptionId, position: Position) -> Option<Whereabouts>;
+    async fn whereabouts(&self, subscription: &Subscription, position: Position) -> Option<Whereabouts>;
 
     /// Outcomes of a subscription that are not saved yet.
-    async fn outcome_counts(&self, subscription: SubscriptionId) -> Vec<OutcomeCounts>;
+    async fn outcome_counts(&self, subscription: &Subscription) -> Vec<OutcomeCounts>;
 
     /// The remembered attempts of a subscription.
-    async fn attempts(&self, subscription: SubscriptionId) -> PastAttempts;
+    async fn attempts(&self, subscription: &Subscription) -> PastAttempts;
 }
 
 /// An attempt for a test event.

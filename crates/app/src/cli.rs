@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, client, completions, config, demo, emit, events, filter, health, listen, man, openapi, pim, replay, reseal,
-    serve, test,
+    backup, client, completions, config, demo, emit, events, filter, health, listen, man, migrate, openapi, pim,
+    replay, reseal, serve, test,
 };
 
 /// Ingests a PIM's events and delivers them to subscribers: filtered, signed and rate-limited
@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Test(test::TestArgs),
     Filter(filter::FilterArgs),
     Backup(backup::BackupArgs),
+    Migrate(migrate::MigrateArgs),
     Reseal(reseal::ResealArgs),
     Config(config::ConfigCommandArgs),
     Health(health::HealthArgs),

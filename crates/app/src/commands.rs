@@ -12,6 +12,7 @@ pub(crate) mod filter;
 pub(crate) mod health;
 pub(crate) mod listen;
 pub(crate) mod man;
+pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod pim;
 pub(crate) mod replay;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Test(args) => test::run(&args),
         Command::Filter(args) => filter::run(args),
         Command::Backup(args) => backup::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Reseal(args) => reseal::run(&args),
         Command::Config(args) => config::run(args),
         Command::Health(args) => health::run(&args),

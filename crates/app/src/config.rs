@@ -29,7 +29,7 @@ use domain::credential;
 use layers::Layers;
 use typed::Place;
 
-use crate::{destinations, egress, log, notifications, vault};
+use crate::{database, destinations, egress, log, notifications, vault};
 
 /// Minimum length of the operator key and the metrics key.
 const SHORTEST_OPERATOR_KEY: usize = 24;
@@ -150,6 +150,16 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
             layers.fault(layers.place(name), name, &problem.to_string());
         }
     }
+    let store = &settings.store;
+    if store.backend == value::Backend::Postgres && store.url.is_none() {
+        let problem = "is required with `store.backend = \"postgres\"`";
+        layers.fault(layers.place("store.backend"), "store.url", problem);
+    }
+    for (key, duration, from, to) in [("store.timeout", store.timeout, 1, 60), ("store.lease", store.lease, 2, 60)] {
+        if !(from..=to).contains(&duration.as_secs()) || duration > std::time::Duration::from_secs(to) {
+            layers.fault(layers.place(key), key, &format!("must be between {from}s and {to}s"));
+        }
+    }
     let smtp = &settings.smtp;
     if smtp.host.is_some() && smtp.from.is_none() {
         layers.fault(layers.place("smtp.host"), "smtp.from", "is required with `smtp.host`: the sender of all emails");
@@ -170,6 +180,9 @@ fn check_by_use(settings: &Settings, layers: &mut Layers) {
     }
     if let Err(problem) = vault::configured(settings) {
         refuse("encryption.keys", problem);
+    }
+    if let Err((key, problem)) = database::target(settings) {
+        refuse(key, problem);
     }
     if let Err((key, problem)) = destinations::check(settings) {
         refuse(key, problem.to_owned());

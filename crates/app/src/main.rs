@@ -15,6 +15,7 @@ mod traces;
 
 mod console_parts;
 mod data;
+mod database;
 mod destinations;
 mod egress;
 mod hardening;
@@ -28,6 +29,7 @@ mod pim_gateway;
 mod platform;
 mod registration;
 mod running;
+mod shards;
 mod test_delivery;
 mod tuning;
 mod upkeep;

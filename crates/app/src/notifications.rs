@@ -23,6 +23,7 @@ pub(crate) fn start(
     settings: &Settings,
     public_url: &str,
     clock: Clock,
+    meters: Arc<notify::Meters>,
 ) -> Result<Notifier, Failure> {
     let mailer = mailer(settings).map_err(|error| Failure::new(Exit::Configuration, error))?;
     let mailer = mailer.map(|mailer| mailer.hearing(connector.heard().clone()));
@@ -35,7 +36,7 @@ pub(crate) fn start(
         ..notify::Settings::default()
     };
     let outbox = Arc::clone(store) as Arc<dyn Outbox>;
-    Ok(Notifier::start(outbox, shard, ways, settings, clock))
+    Ok(Notifier::start_beside(outbox, shard, ways, settings, clock, meters))
 }
 
 /// The mailer, if an SMTP server is configured.

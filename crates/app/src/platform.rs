@@ -7,16 +7,16 @@ use anyhow::Context;
 use api::{Api, Deliveries, LaneStatuses, MetricsPage, Parts, PimGateway, Readiness};
 use domain::lane_status::LaneStatus;
 use domain::{Clock, SubscriptionId};
+use engine::Common;
 use engine::trace::DeliveryTracer;
-use engine::{Ending, Engine};
-use intake::{Bridge, Reconciler};
+use intake::{Bridge, EntitySource, Reconciler};
 use notify::Notifier;
 use sinks::Sink;
 use sinks::client::HttpClient;
 use sinks::connect::Connector;
 use sinks::egress::check_while_silent;
 use store::trace::AppendTracer;
-use store::{Shard, Store, Tenure};
+use store::{Backend, Store};
 use supervise::Supervisor;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -30,6 +30,7 @@ use crate::pim_client::PimClient;
 use crate::pim_entities::HttpEntities;
 use crate::pim_gateway::HttpGateway;
 use crate::running::Running;
+use crate::shards::Shards;
 use crate::test_delivery::TestDelivery;
 use crate::traces::Traces;
 use crate::{console_parts, data, destinations, egress, notifications, registration, tuning, upkeep};
@@ -41,12 +42,13 @@ pub(crate) struct Platform {
     /// Address of the metrics listener.
     pub(crate) metrics_address: Option<SocketAddr>,
     running: Arc<Running>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Backend>,
     supervisor: Supervisor,
     /// The listeners; each returns once it has answered its pending requests.
     serving: Vec<JoinHandle<()>>,
-    ageing: JoinHandle<()>,
-    notifier: Notifier,
+    /// Deliveries of all shards, and the maintenance of their owner.
+    delivering: JoinHandle<()>,
+    notifiers: Vec<Notifier>,
     traces: Traces,
 }
 
@@ -60,10 +62,10 @@ impl Platform {
         let clock = Clock::system();
         let mut supervisor = Supervisor::new();
 
-        let sqlite = Arc::new(data::open_to_serve(config)?);
-        let store: Arc<dyn Store> = Arc::clone(&sqlite) as Arc<dyn Store>;
-        supervisor.need("the store", sqlite.ended());
-        registration::apply(sqlite.as_ref(), &config.pims, clock.wall())
+        let backend = data::open_to_serve(config).await?;
+        let store: Arc<dyn Store> = Arc::clone(&backend) as Arc<dyn Store>;
+        supervisor.need("the store", backend.ended());
+        registration::apply(store.as_ref(), &config.pims, clock.wall())
             .await
             .map_err(|error| Failure::new(Exit::Configuration, error))?;
 
@@ -71,28 +73,31 @@ impl Platform {
         let traces = Traces::start(&settings.traces, HttpClient::new(connector.exempt()), clock.clone())?;
         let sinks = Arc::new(destinations::sinks(settings, &public_url, &connector, &clock)?);
         let tester = Arc::new(TestDelivery::new(Arc::clone(&sinks) as Arc<dyn Sink>, clock.clone()));
-        let engine = Engine::start(
-            Arc::clone(&store),
-            Shard::FIRST,
-            Arc::clone(&sinks) as Arc<dyn Sink>,
-            tuning::engine_settings(settings),
-            clock.clone(),
-            traces.tracer().map(|tracer| Arc::clone(tracer) as Arc<dyn DeliveryTracer>),
-            connector.heard().clone(),
-        )
-        .await
-        .map_err(|error| Failure::new(Exit::Data, error))?;
-        let ended = engine.ended();
-        supervisor.need("deliveries", async {
-            if ended.await == Ending::Fenced {
-                tracing::error!("another process took the deliveries over");
-            }
-        });
-        let (engine_meters, tenure) = (Arc::clone(engine.meters()), engine.tenure());
-        let running = Arc::new(Running::new(engine, clock.clone()));
-        let notifier =
-            notifications::start(&store, tenure.shard, connector.clone(), settings, &public_url, clock.clone())?;
-        supervisor.need("notifications", notifier.ended());
+        let common = Common::new(&clock);
+        let running = Arc::new(Running::new(backend.spread(), &common));
+        let shards = Shards {
+            backend: Arc::clone(&backend),
+            running: Arc::clone(&running),
+            sink: Arc::clone(&sinks) as Arc<dyn Sink>,
+            settings: tuning::engine_settings(settings),
+            clock: clock.clone(),
+            tracer: traces.tracer().map(|tracer| Arc::clone(tracer) as Arc<dyn DeliveryTracer>),
+            heard: connector.heard().clone(),
+            common: common.clone(),
+            keep_logs: settings.storage.keep_logs,
+            stopping: supervisor.stopping(),
+        };
+        let delivering = shards.start().await.map_err(|error| Failure::new(Exit::Data, error))?;
+        let delivering = supervisor.need("deliveries", delivering);
+        let notify_meters: Arc<notify::Meters> = Arc::default();
+        let mut notifiers = Vec::new();
+        for shard in backend.spread().shards() {
+            let (connector, meters) = (connector.clone(), Arc::clone(&notify_meters));
+            let notifier =
+                notifications::start(&store, shard, connector, settings, &public_url, clock.clone(), meters)?;
+            supervisor.need("notifications", notifier.ended());
+            notifiers.push(notifier);
+        }
 
         let pims = PimClient::new(HttpClient::new(connector.exempt()), settings.tokens.timeout);
         let append_tracer = traces.tracer().map(|tracer| Arc::clone(tracer) as Arc<dyn AppendTracer>);
@@ -103,11 +108,11 @@ impl Platform {
             counters: Arc::clone(&counters),
             bridge: Arc::downgrade(&bridge),
             running: Arc::clone(&running),
-            engine: engine_meters,
+            engine: Arc::clone(&common.meters),
             sinks,
-            store: Arc::downgrade(&sqlite),
-            store_meters: Arc::clone(sqlite.meters()),
-            notify: Arc::clone(notifier.meters()),
+            store: Arc::downgrade(&backend),
+            store_meters: Arc::clone(backend.meters()),
+            notify: notify_meters,
             spans: Arc::clone(&traces.fates),
             per_subscription_at_most: settings.metrics.per_subscription_at_most.0,
             clock: clock.clone(),
@@ -138,23 +143,24 @@ impl Platform {
         }
         let console = console_parts::routes(settings, &public_url, &api, data::session_vault(config)?, clock.clone());
         serving.push(supervisor.need("the API", api::serve_with(listener, api, console, stopped(&supervisor))));
-        let ageing =
-            supervisor.need("hours of service", upkeep::age(Arc::clone(&store), tenure, supervisor.stopping()));
-        let reconciler = Reconciler::new(
-            bridge,
-            Arc::clone(&store),
-            tenure.shard,
-            Arc::new(HttpEntities::new(pims)),
-            settings.events_api.reconcile_overlap,
-            clock.clone(),
-        );
-        keep_up(&mut supervisor, settings, (&store, tenure), gateway, reconciler, connector, clock);
-        Ok(Platform { address, metrics_address, running, store, supervisor, serving, ageing, notifier, traces })
+        keep_up(&mut supervisor, settings, &backend, gateway, &bridge, pims, connector, clock);
+        Ok(Platform {
+            address,
+            metrics_address,
+            running,
+            store: backend,
+            supervisor,
+            serving,
+            delivering,
+            notifiers,
+            traces,
+        })
     }
 
     /// Delivery status of a subscription.
     pub(crate) async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
-        self.running.status(subscription).await
+        let subscription = self.store.subscription(subscription).await.ok()??;
+        self.running.status(&subscription).await
     }
 
     /// Resolves when the platform cannot go on; gives the task that failed.
@@ -173,11 +179,18 @@ impl Platform {
         }
         self.supervisor.end_kept().await;
         self.running.stop().await;
-        if let Err(error) = self.ageing.await {
-            tracing::error!(%error, "the count of service hours did not stop gracefully");
+        if let Err(error) = self.delivering.await {
+            tracing::error!(%error, "deliveries did not stop gracefully");
         }
-        self.notifier.stop().await;
+        for notifier in self.notifiers.into_iter().map(|notifier| tokio::spawn(notifier.stop())).collect::<Vec<_>>() {
+            if let Err(error) = notifier.await {
+                tracing::error!(%error, "notifications did not stop gracefully");
+            }
+        }
         self.traces.stop().await;
+        if let Err(error) = self.store.release().await {
+            tracing::warn!(%error, "could not give the deliveries back; another process waits until they run out");
+        }
         // Closing the store waits for the disk.
         let store = self.store;
         if let Err(error) = tokio::task::spawn_blocking(move || drop(store)).await {
@@ -203,28 +216,41 @@ fn stopped(supervisor: &Supervisor) -> impl Future<Output = ()> + use<> {
 }
 
 /// Starts the background tasks that the settings enable.
+#[expect(clippy::too_many_arguments, reason = "called once, with what only the composition knows")]
 fn keep_up(
     supervisor: &mut Supervisor,
     settings: &Settings,
-    (store, tenure): (&Arc<dyn Store>, Tenure),
+    backend: &Arc<dyn Backend>,
     gateway: Arc<dyn PimGateway>,
-    reconciler: Reconciler,
+    bridge: &Arc<Bridge>,
+    pims: PimClient,
     connector: Connector,
     clock: Clock,
 ) {
-    let (pruned, keep) = (Arc::clone(store), settings.storage.keep_logs);
-    supervisor.keep("pruning", move || upkeep::prune(Arc::clone(&pruned), tenure, keep));
-    if !settings.tokens.recheck_every.is_zero() {
-        let (store, settings) = (Arc::clone(store), settings.clone());
-        let recheck =
-            move || upkeep::recheck(store.clone(), tenure.shard, gateway.clone(), clock.clone(), settings.clone());
-        supervisor.keep("permission checks", recheck);
+    let source: Arc<dyn EntitySource> = Arc::new(HttpEntities::new(pims));
+    let (recheck, every) = (!settings.tokens.recheck_every.is_zero(), settings.events_api.reconcile_every);
+    for shard in backend.spread().shards() {
+        if recheck {
+            let (store, settings) = (Arc::clone(backend) as Arc<dyn Store>, settings.clone());
+            let (gateway, clock) = (gateway.clone(), clock.clone());
+            let recheck =
+                move || upkeep::recheck(store.clone(), shard, gateway.clone(), clock.clone(), settings.clone());
+            supervisor.keep("permission checks", recheck);
+        }
+        if !every.is_zero() {
+            let reconciler = Arc::new(Reconciler::new(
+                Arc::clone(bridge),
+                Arc::clone(backend) as Arc<dyn Store>,
+                shard,
+                Arc::clone(&source),
+                settings.events_api.reconcile_overlap,
+                clock.clone(),
+            ));
+            supervisor.keep("reconciliation", move || Arc::clone(&reconciler).run(every));
+        }
     }
-    let every = settings.events_api.reconcile_every;
-    if !every.is_zero() {
-        let reconciler = Arc::new(reconciler);
-        supervisor.keep("reconciliation", move || Arc::clone(&reconciler).run(every));
-    }
+    let looked = Arc::clone(backend);
+    supervisor.keep("durability checks", move || upkeep::durability(Arc::clone(&looked)));
     let hosts = settings.egress.check.iter().map(|check| (check.host.clone(), check.port)).collect::<Vec<_>>();
     if !hosts.is_empty() {
         supervisor.keep("connectivity checks", move || check_while_silent(connector.clone(), hosts.clone()));

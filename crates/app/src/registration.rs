@@ -7,7 +7,7 @@ use domain::outcome::SuspensionReason;
 use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck, url_key};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Clock, PimId, Secret, Timestamp};
-use store::{Change, ChangeError, Pims, StatusFilter, SubscriptionQuery, Subscriptions, Whose, edit_pim, transition};
+use store::{Change, ChangeError, StatusFilter, Store, SubscriptionQuery, Whose, edit_pim, transition};
 
 use crate::config::PimSettings;
 
@@ -41,11 +41,7 @@ pub(crate) fn new_pim(name: &str, url: &str, token_check: TokenCheck) -> anyhow:
 
 /// Brings the registrations in line with the configuration. Keys and secrets removed from it are revoked; PIMs removed
 /// from it are locked out and paused. PIMs registered by commands or calls are unaffected.
-pub(crate) async fn apply(
-    catalog: &(impl Pims + Subscriptions),
-    configured: &[PimSettings],
-    now: Timestamp,
-) -> anyhow::Result<()> {
+pub(crate) async fn apply(catalog: &dyn Store, configured: &[PimSettings], now: Timestamp) -> anyhow::Result<()> {
     let registered = catalog.all_pims().await?;
     for settings in configured {
         let named = || format!("PIM {:?} of the configuration", settings.name);
@@ -98,7 +94,7 @@ fn refuse_new_name(registered: &[Pim], settings: &PimSettings) -> anyhow::Result
 }
 
 /// Locks a PIM out and pauses its subscriptions.
-async fn withdraw(catalog: &(impl Pims + Subscriptions), pim: &Pim, now: Timestamp) -> anyhow::Result<()> {
+async fn withdraw(catalog: &dyn Store, pim: &Pim, now: Timestamp) -> anyhow::Result<()> {
     if !pim.is_withdrawn() {
         let edit = |pim: &mut Pim| -> Result<(), ChangeError> {
             pim.provenance.withdrawn_at = Some(now);
@@ -117,7 +113,7 @@ async fn withdraw(catalog: &(impl Pims + Subscriptions), pim: &Pim, now: Timesta
 }
 
 /// Resumes subscriptions paused while their PIM was not in the configuration.
-async fn bring_back(catalog: &(impl Pims + Subscriptions), pim: PimId, now: Timestamp) -> anyhow::Result<()> {
+async fn bring_back(catalog: &dyn Store, pim: PimId, now: Timestamp) -> anyhow::Result<()> {
     let withdrawn = SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn);
     let stands_still = |subscription: &Subscription| subscription.status == withdrawn;
     let go_on = |change: &mut Change, stored| transition::go_on(change, stored, now);
@@ -126,7 +122,7 @@ async fn bring_back(catalog: &(impl Pims + Subscriptions), pim: PimId, now: Time
 
 /// Changes the subscriptions with a status that `which` selects, page by page.
 async fn change_all(
-    catalog: &impl Subscriptions,
+    catalog: &dyn Store,
     pim: PimId,
     status: StatusFilter,
     which: impl Fn(&Subscription) -> bool,

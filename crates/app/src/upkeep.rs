@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use api::{PimGateway, client_life};
 use domain::Clock;
-use store::{Shard, Store, Tenure};
+use store::{Backend, Shard, Store, Tenure};
 use tokio::sync::watch;
 
 use crate::config::settings::Settings;
@@ -14,6 +14,9 @@ use crate::tuning;
 
 /// Interval between deletions of old log entries.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Interval at which the store's durability is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// Interval at which the running time is saved; a crash loses less than this.
 const SERVED_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -66,6 +69,25 @@ pub(crate) async fn age(store: Arc<dyn Store>, tenure: Tenure, mut stopped: watc
         if stop {
             return;
         }
+    }
+}
+
+/// Tells the operator by what acknowledged events may be lost, whenever that changes. Never returns.
+pub(crate) async fn durability(store: Arc<dyn Backend>) {
+    let mut told = None;
+    loop {
+        match store.durability().await {
+            Ok(problem) if problem != told => {
+                match &problem {
+                    Some(problem) => tracing::warn!("{problem}"),
+                    None => tracing::info!("acknowledged events are as durable as they should be"),
+                }
+                told = problem;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "could not look how durable acknowledged events are"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

@@ -38,6 +38,23 @@ pub struct Engine {
     running: JoinHandle<()>,
 }
 
+/// What all engines of a process share: counters, and the memory of attempts.
+#[derive(Clone)]
+pub struct Common {
+    /// Counters.
+    pub meters: Arc<Meters>,
+    /// The latest attempts of each subscription.
+    pub attempts: Arc<Attempts>,
+}
+
+impl Common {
+    /// With empty counters, from now on.
+    pub fn new(clock: &Clock) -> Common {
+        let attempts = Arc::new(Attempts::new(attempts::MEMORY, clock.wall()));
+        Common { meters: Arc::default(), attempts }
+    }
+}
+
 /// How an engine ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
@@ -61,13 +78,29 @@ impl Engine {
         tracer: Option<Arc<dyn DeliveryTracer>>,
         heard: Heard,
     ) -> Result<Engine, StoreError> {
+        let common = Common::new(&clock);
+        Engine::start_beside(store, shard, sink, settings, clock, tracer, heard, common).await
+    }
+
+    /// The same for one of several engines of a process.
+    #[expect(clippy::too_many_arguments, reason = "one more than `start`")]
+    pub async fn start_beside(
+        store: Arc<dyn Store>,
+        shard: Shard,
+        sink: Arc<dyn Sink>,
+        settings: Settings,
+        clock: Clock,
+        tracer: Option<Arc<dyn DeliveryTracer>>,
+        heard: Heard,
+        common: Common,
+    ) -> Result<Engine, StoreError> {
         let now = clock.wall();
         let tenure = store.take(shard).await?;
         tracing::debug!(%tenure, "the shard is owned by this process");
         let ledger = store.load(&tenure).await?;
         let (version, subscriptions) = store.changed_since(shard, None).await?;
-        let (meters, frequent) = (Arc::new(Meters::default()), settings.frequent);
-        let attempts = Arc::new(Attempts::new(attempts::MEMORY, now));
+        let Common { meters, attempts } = common;
+        let frequent = settings.frequent;
         let found = Found { ledger, version, subscriptions, head: store.tail(shard).head() };
         let driver = Driver::new(settings, meters.clone(), now, found);
         let (questions, asked) = mpsc::channel(64);
@@ -176,7 +209,7 @@ impl Engine {
         self.questions.send(Question::Survey(at_most, answer)).await.ok()?;
         let mut survey = answered.await.ok()?;
         let until = self.store.tail(self.tenure.shard).head();
-        survey.head = until;
+        survey.measure(until);
         for lanes in &mut survey.lanes {
             let Some((from, pim)) = lanes.furthest else { continue };
             let limit = ReadLimit { events: 1, bytes: 1, until };
@@ -211,6 +244,13 @@ impl Engine {
             }
             from = chunk.next;
         }
+    }
+
+    /// Ends at once, as if the shard had been taken over: nothing is saved, and what is in flight ends unheard.
+    pub async fn abandon(self) {
+        self.running.abort();
+        // It was cancelled, or had ended before.
+        _ = self.running.await;
     }
 
     /// Stops: sends nothing more, waits for attempts in flight, saves all cursors.

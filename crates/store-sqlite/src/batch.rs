@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use domain::{Event, PimId, Position, ServiceHour, Timestamp};
 use rusqlite::{CachedStatement, Connection};
+use store::known::Key;
 use store::{AppendError, AppendNewError, Appended, Condition, StoreError};
 use tokio::sync::oneshot;
 
 use crate::catalog;
-use crate::dedup::Key;
 use crate::failure::Failure;
-use crate::figures::{Bounds, Meters};
 use crate::kept::keeping;
 use crate::log_writer::LogWriter;
+use store::figures::{Bounds, Meters};
 
 /// The open transaction.
 pub(crate) struct Batch<'a> {

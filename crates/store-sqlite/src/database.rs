@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use store::vault::VaultError;
 
+use crate::moving::{self, Whereabouts};
 use crate::private;
 
 /// File name of the database in the data folder.
@@ -56,6 +57,21 @@ pub enum OpenError {
         found: u32,
         /// The newest known version.
         known: u32,
+    },
+    /// The data are being moved.
+    #[error(
+        "the data in {} are being moved to a database: complete it with `postrider migrate`, or give it up with \
+         `postrider migrate --cancel`",
+        .0.display()
+    )]
+    Moving(PathBuf),
+    /// The data were moved.
+    #[error("the data in {} were moved to the database {to}: set store.backend and store.url", path.display())]
+    Moved {
+        /// The folder.
+        path: PathBuf,
+        /// The other database.
+        to: String,
     },
     /// A secret cannot be opened.
     #[error(transparent)]
@@ -150,6 +166,15 @@ impl Folder {
         prepare_writer(&connection).map_err(|error| self.problem(error))?;
         self.migrate(&mut connection)?;
         Ok(connection)
+    }
+
+    /// Refuses to serve or change data that are elsewhere.
+    pub(crate) fn must_be_here(&self, connection: &Connection) -> Result<(), OpenError> {
+        match moving::whereabouts(connection).map_err(|error| self.problem(error))? {
+            Whereabouts::Here => Ok(()),
+            Whereabouts::Moving(_) => Err(OpenError::Moving(self.folder.clone())),
+            Whereabouts::Moved(to) => Err(OpenError::Moved { path: self.folder.clone(), to }),
+        }
     }
 
     /// A read-only connection.

@@ -29,7 +29,12 @@ pub mod stamp;
 pub mod transition;
 
 pub mod frame;
+pub mod known;
+pub mod moving;
+pub mod sealed;
 pub mod vault;
+
+pub mod figures;
 
 pub mod trace;
 
@@ -47,6 +52,7 @@ pub use condition::Condition;
 pub use edit::{edit_client, edit_pim};
 pub use error::{AppendError, ChangeError, StoreError, TenureError};
 pub use event_log::{Appended, Chunk, EventLog, Floors, ReadLimit, Scope};
+pub use figures::Backend;
 pub use kept::{Era, History, KeepBounds, Kept, KeptPage, KeptQuery, Recorded, Undelivered};
 pub use ledger::{Exception, ExceptionKind, Facts, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
 pub use memory::MemoryStore;

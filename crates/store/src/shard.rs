@@ -57,6 +57,11 @@ impl Spread {
         Shard((pim.0 % u32::from(self.shards)) as u8)
     }
 
+    /// The shard with this number, if there is one.
+    pub fn shard(self, number: u8) -> Option<Shard> {
+        (number < self.shards).then_some(Shard(number))
+    }
+
     /// All shards.
     pub fn shards(self) -> impl Iterator<Item = Shard> {
         (0..self.shards).map(Shard)
@@ -71,6 +76,11 @@ impl NodeId {
     /// A new id, for a process that starts.
     pub fn generate() -> NodeId {
         NodeId(Uuid::now_v7())
+    }
+
+    /// Its number, as stored by backends that several processes share.
+    pub fn uuid(self) -> Uuid {
+        self.0
     }
 }
 

@@ -37,12 +37,12 @@ pub(crate) fn about() -> Operation {
 /// The latest attempts of a subscription.
 pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {
     let subscription = find(&api, &caller, &ids).await?;
-    let past = api.deliveries.attempts(subscription.id).await;
+    let past = api.deliveries.attempts(&subscription).await;
     let now = api.clock.wall();
     let from = Timestamp::from_micros(now.as_micros() - COUNTED.as_micros() as i64);
     // The store first: what the lane saves in between is missing this once, rather than counted twice.
     let saved = api.store().outcome_counts(subscription.id, from).await?;
-    let unsaved = api.deliveries.outcome_counts(subscription.id).await;
+    let unsaved = api.deliveries.outcome_counts(&subscription).await;
     let counts = sum(saved.into_iter().chain(unsaved).filter(|counts| counts.from >= from));
     Ok(json(StatusCode::OK, attempts::render(&past, &counts)))
 }

@@ -44,7 +44,7 @@ pub(crate) async fn list(
     let page =
         kept::failures_request(query.as_deref().unwrap_or_default(), subscription.id).map_err(Refusal::invalid)?;
     let listed = api.store().undelivered(subscription.id, page.before, page.limit).await?;
-    let past = api.deliveries.attempts(subscription.id).await.attempts;
+    let past = api.deliveries.attempts(&subscription).await.attempts;
     let mut failures = Vec::with_capacity(listed.len());
     for undelivered in &listed {
         // An event may be deleted in the meantime.

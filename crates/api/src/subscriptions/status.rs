@@ -80,7 +80,7 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
 /// The current delivery status of a subscription.
 pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {
     let subscription = find(&api, &caller, &ids).await?;
-    let lane = api.lanes.status(subscription.id).await;
+    let lane = api.lanes.status(&subscription).await;
     let reason = match subscription.status {
         SubscriptionStatus::Suspended(reason) => Some(reason.to_string()),
         SubscriptionStatus::Revoked => Some(crate::changing::CLIENT_REMOVED.to_owned()),

@@ -76,15 +76,15 @@ pub(crate) struct Engine {
 
 #[async_trait]
 impl Deliveries for Engine {
-    async fn whereabouts(&self, _: SubscriptionId, position: Position) -> Option<Whereabouts> {
+    async fn whereabouts(&self, _: &Subscription, position: Position) -> Option<Whereabouts> {
         self.whereabouts.lock().unwrap().get(&position).cloned()
     }
 
-    async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
+    async fn outcome_counts(&self, _: &Subscription) -> Vec<OutcomeCounts> {
         self.counts.lock().unwrap().clone()
     }
 
-    async fn attempts(&self, _: SubscriptionId) -> PastAttempts {
+    async fn attempts(&self, _: &Subscription) -> PastAttempts {
         PastAttempts { since: Timestamp::EPOCH, attempts: self.attempts.lock().unwrap().clone() }
     }
 }
@@ -110,11 +110,11 @@ impl Tester for Engine {
 
 #[async_trait]
 impl LaneStatuses for Engine {
-    async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
+    async fn status(&self, subscription: &Subscription) -> Option<LaneStatus> {
         if self.broken.lock().unwrap().as_deref() == Some("panic") {
             panic!("a secret detail");
         }
-        self.lanes.lock().unwrap().get(&subscription).cloned()
+        self.lanes.lock().unwrap().get(&subscription.id).cloned()
     }
 }
 

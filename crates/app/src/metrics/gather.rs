@@ -11,8 +11,7 @@ use engine::core::{Survey, suspension_names};
 use intake::Bridge;
 use meter::Counters;
 use sinks::{Sink, Sinks};
-use store::Pims;
-use store_sqlite::SqliteStore;
+use store::Backend;
 
 use super::families::Metric;
 use super::process;
@@ -31,8 +30,8 @@ pub(crate) struct Sources {
     pub(crate) engine: Arc<engine::Meters>,
     pub(crate) sinks: Arc<Sinks>,
     /// Weak: a scrape must not be the last owner that closes the store.
-    pub(crate) store: Weak<SqliteStore>,
-    pub(crate) store_meters: Arc<store_sqlite::figures::Meters>,
+    pub(crate) store: Weak<dyn Backend>,
+    pub(crate) store_meters: Arc<store::figures::Meters>,
     pub(crate) notify: Arc<notify::Meters>,
     pub(crate) spans: Arc<Counters<Fate>>,
     /// Maximum number of subscriptions with their own series.
@@ -169,17 +168,22 @@ async fn store(sources: &Sources, sheet: &mut Sheet) -> Option<()> {
     sheet.count(Metric::BacklogBytes, &[], figures.backlog_bytes);
     sheet.count(Metric::KeptBytes, &[], figures.kept_bytes);
     sheet.count(Metric::DatabaseUsed, &[], figures.used_bytes);
-    sheet.count(Metric::DatabaseFile, &[], figures.file_bytes);
-    sheet.count(Metric::WalFile, &[], figures.wal_bytes);
-    sheet.count(Metric::DiskFree, &[], figures.free_disk_bytes);
-    sheet.count(Metric::LogSpan, &[], figures.head.0.saturating_sub(figures.first.0));
+    for (metric, bytes) in [
+        (Metric::DatabaseFile, figures.file_bytes),
+        (Metric::WalFile, figures.wal_bytes),
+        (Metric::DiskFree, figures.free_disk_bytes),
+    ] {
+        if let Some(bytes) = bytes {
+            sheet.count(metric, &[], bytes);
+        }
+    }
+    sheet.count(Metric::LogSpan, &[], figures.log_span);
     sheet.count(Metric::NotificationsWaiting, &[], figures.waiting_notifications);
     Some(())
 }
 
 fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
     let now = sources.clock.wall();
-    let head = survey.head;
     let totals = &survey.totals;
     sheet.count(Metric::EventsRouted, &[], totals.routed);
     sheet.count(Metric::EventsMatched, &[], totals.matched);
@@ -191,7 +195,7 @@ fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
     for (reason, count) in suspension_names().zip(totals.suspensions) {
         sheet.count(Metric::Suspensions, &[reason], count);
     }
-    sheet.count(Metric::RoutingBacklog, &[], head.0.saturating_sub(survey.routed.0));
+    sheet.count(Metric::RoutingBacklog, &[], survey.unrouted);
     for (of, lanes) in DestinationType::ALL.into_iter().zip(&survey.lanes) {
         let of = of.name();
         for (status, count) in [("active", lanes.active), ("suspended", lanes.suspended), ("revoked", lanes.revoked)] {
@@ -203,8 +207,7 @@ fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
         sheet.count(Metric::WaitingRetry, &[of], lanes.waiting_retries);
         sheet.count(Metric::WaitingTurn, &[of], lanes.waiting_turns);
         sheet.number(Metric::OldestAge, &[of], age(lanes.oldest, now));
-        let lag = lanes.furthest.map_or(0, |(position, _)| head.0.saturating_sub(position.0));
-        sheet.count(Metric::LogLag, &[of], lag);
+        sheet.count(Metric::LogLag, &[of], lanes.log_lag);
     }
     sheet.count(Metric::WithoutSeries, &[], survey.left_out);
 }
@@ -214,7 +217,7 @@ async fn subscriptions(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
         return;
     }
     let Some(store) = sources.store.upgrade() else { return };
-    let (now, head) = (sources.clock.wall(), survey.head);
+    let now = sources.clock.wall();
     let of = survey.subscriptions.iter().map(|figures| figures.subscription.pim).collect::<HashSet<_>>();
     let names = tokio::time::timeout(PATIENCE, store.pim_names(of.into_iter().collect())).await;
     let names = names.ok().and_then(Result::ok).unwrap_or_default();
@@ -227,8 +230,7 @@ async fn subscriptions(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
         sheet.count(Metric::SubscriptionFailed, &labels, figures.failed);
         sheet.count(Metric::SubscriptionBacklog, &labels, figures.load.backlog);
         sheet.number(Metric::SubscriptionOldest, &labels, age(figures.load.oldest, now));
-        let lag = figures.reach.map_or(0, |reach| head.0.saturating_sub(reach.0));
-        sheet.count(Metric::SubscriptionLag, &labels, lag);
+        sheet.count(Metric::SubscriptionLag, &labels, figures.lag);
         if let Some(rate) = figures.rate {
             sheet.number(Metric::SubscriptionRate, &labels, rate);
         }

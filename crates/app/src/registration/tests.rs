@@ -2,7 +2,7 @@
 
 use domain::pim::TokenCheck;
 use store::conformance::sample;
-use store::{MemoryStore, Outbox, Shard};
+use store::{MemoryStore, Outbox, Pims, Shard, Subscriptions};
 
 use super::*;
 use crate::config::PimUrl;

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "what was measured or left out is shown by `cargo xtask test`")]
 
+mod backend;
 mod client;
 mod load;
 mod random;
@@ -18,6 +19,7 @@ mod cli;
 mod deliveries;
 mod demo;
 mod events_cli;
+mod failover;
 mod fate_kills;
 mod fates;
 mod health;
@@ -28,6 +30,7 @@ mod kill_holds;
 mod kill_retries;
 mod kill_suspensions;
 mod metrics;
+mod migrate;
 mod pims;
 mod pubsub;
 mod replay_kills;

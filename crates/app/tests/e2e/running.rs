@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::backend;
+
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_postrider");
 
@@ -24,6 +26,7 @@ pub(crate) fn postrider(args: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    command.envs(backend::environment(args));
     command.args(args);
     command
 }

@@ -45,15 +45,15 @@ pub(crate) struct Lanes(pub(crate) Mutex<HashMap<SubscriptionId, LaneStatus>>, p
 
 #[async_trait]
 impl Deliveries for Lanes {
-    async fn whereabouts(&self, _: SubscriptionId, _: Position) -> Option<Whereabouts> {
+    async fn whereabouts(&self, _: &Subscription, _: Position) -> Option<Whereabouts> {
         Some(Whereabouts::Waiting)
     }
 
-    async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
+    async fn outcome_counts(&self, _: &Subscription) -> Vec<OutcomeCounts> {
         vec![]
     }
 
-    async fn attempts(&self, _: SubscriptionId) -> PastAttempts {
+    async fn attempts(&self, _: &Subscription) -> PastAttempts {
         PastAttempts { since: Timestamp::EPOCH, attempts: self.1.lock().unwrap().clone() }
     }
 }
@@ -82,8 +82,8 @@ pub(crate) fn attempt(event_id: &str, outcome: AttemptOutcome, body: Option<&str
 
 #[async_trait]
 impl LaneStatuses for Lanes {
-    async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
-        self.0.lock().unwrap().get(&subscription).cloned()
+    async fn status(&self, subscription: &Subscription) -> Option<LaneStatus> {
+        self.0.lock().unwrap().get(&subscription.id).cloned()
     }
 }
 

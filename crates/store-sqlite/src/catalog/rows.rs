@@ -4,12 +4,12 @@ use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::subscription::Subscription;
 use domain::{PimId, Position, ServiceHour, SubscriberId, SubscriptionId};
 use rusqlite::{Connection, OptionalExtension, Params};
+use store::sealed::{Kind, SUBSCRIBER, SUBSCRIPTION};
 use store::{Era, Vault};
 use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::failure::Failure;
-use crate::sealed::{Kind, SUBSCRIBER, SUBSCRIPTION};
 
 /// Rows deleted in one transaction.
 const PRUNE_SLICE: u64 = 1_000;
