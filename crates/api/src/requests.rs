@@ -215,10 +215,10 @@ fn place(method: &Method) -> usize {
 }
 
 /// Answers a request for a page of the console, and counts it. Its calls of the API are counted as such besides.
-pub async fn count_console(counters: &Requests, request: Request, next: Next) -> Response {
+pub async fn count_console(api: &Api, request: Request, next: Next) -> Response {
     let (started, method) = (Instant::now(), place(request.method()));
     let response = next.run(request).await;
-    counters.count(ROUTES.len() + 1, method, response.status(), started);
+    api.counters.requests.count(ROUTES.len() + 1, method, response.status(), started);
     response
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Counters, InProcess, LinkBearer, client_address, count_console, open_console_link};
+use api::{InProcess, LinkBearer, client_address, count_console, open_console_link};
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::Request;
@@ -17,13 +17,7 @@ use store::vault::Vault;
 use crate::config::settings::Settings;
 
 /// The routes of the console; none if it is disabled.
-pub(crate) fn routes(
-    settings: &Settings,
-    public_url: &str,
-    (api, counters): (&Arc<api::Api>, Arc<Counters>),
-    vault: Vault,
-    clock: Clock,
-) -> Router {
+pub(crate) fn routes(settings: &Settings, public_url: &str, api: &Arc<api::Api>, vault: Vault, clock: Clock) -> Router {
     if !settings.console.enabled {
         return Router::new();
     }
@@ -33,13 +27,13 @@ pub(crate) fn routes(
     };
     let calls = Arc::new(Calls { within: InProcess::new(Arc::clone(api)), api: Arc::clone(api) });
     let console = Console::new(calls, Arc::new(Seals(vault)), clock, own);
-    let proxies = settings.api.trusted_proxies.clone();
+    let (proxies, api) = (settings.api.trusted_proxies.clone(), Arc::clone(api));
     console::router(Arc::new(console)).layer(from_fn(move |mut request: Request, next: Next| {
         if let Some(address) = client_address(request.extensions(), request.headers(), &proxies) {
             request.extensions_mut().insert(Visitor(address));
         }
-        let counters = Arc::clone(&counters);
-        async move { count_console(&counters.requests, request, next).await }
+        let api = Arc::clone(&api);
+        async move { count_console(&api, request, next).await }
     }))
 }
 

@@ -124,7 +124,7 @@ impl Platform {
             settings: tuning::api_settings(settings, public_url.clone()),
             clock: clock.clone(),
             bridge: Arc::clone(&bridge),
-            counters: Arc::clone(&counters),
+            counters,
             tracer: append_tracer,
             metrics: Some(Arc::clone(&metrics) as Arc<dyn MetricsPage>),
         }));
@@ -136,8 +136,7 @@ impl Platform {
             metrics_address = Some(address);
             serving.push(supervisor.need("the listener for metrics", scraping));
         }
-        let console =
-            console_parts::routes(settings, &public_url, (&api, counters), data::session_vault(config)?, clock.clone());
+        let console = console_parts::routes(settings, &public_url, &api, data::session_vault(config)?, clock.clone());
         serving.push(supervisor.need("the API", api::serve_with(listener, api, console, stopped(&supervisor))));
         let ageing =
             supervisor.need("hours of service", upkeep::age(Arc::clone(&store), tenure, supervisor.stopping()));

@@ -1,15 +1,15 @@
 //! Writing events to the log: deduplicated, numbered, and encoded as frames.
 
+mod room;
 mod stored;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::{Event, LoggedEvent, PimId, Position, ServiceHour, Timestamp};
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use store::room::Mib;
 use store::{AppendError, AppendNewError, Appended, Backlog, StoreError, frame};
 
 use crate::dedup::{Dedup, Key};
@@ -17,10 +17,10 @@ use crate::failure::Failure;
 use crate::kept::keeping;
 use crate::settings::Settings;
 
+use room::Room;
+
 pub(crate) use stored::{stored_backlog, stored_head, stored_hour};
 
-/// Validity of a check of free disk space.
-const DISK_CHECK_EVERY: Duration = Duration::from_millis(500);
 /// Delay before a producer's retry: trimming runs every few seconds.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
@@ -75,7 +75,7 @@ impl LogWriter {
         let end = (stored_head(connection)?, stored_hour(connection)?);
         let owned = Owned {
             dedup: Dedup::load(connection, settings)?,
-            room: Room { folder, backlog, min_free_disk_bytes: settings.min_free_disk_bytes, free: None },
+            room: Room::new(folder, backlog, settings.min_free_disk_bytes),
             committed: end,
             open: end,
             taken: Vec::new(),
@@ -367,38 +367,4 @@ const NOT_SERVING: &str = "only the serving process writes the event log and the
 /// Error of a process that opened the store alongside the serving one.
 pub(crate) fn not_serving() -> StoreError {
     StoreError::Unavailable(NOT_SERVING.to_owned())
-}
-
-/// Room for further events.
-#[derive(Debug)]
-struct Room {
-    folder: PathBuf,
-    /// Including the additions of the open transaction.
-    backlog: Arc<Mutex<Backlog>>,
-    min_free_disk_bytes: u64,
-    free: Option<(Instant, u64)>,
-}
-
-impl Room {
-    /// Free disk space.
-    fn free(&mut self) -> Result<u64, Failure> {
-        if let Some((at, free)) = self.free
-            && at.elapsed() < DISK_CHECK_EVERY
-        {
-            return Ok(free);
-        }
-        let free = rustix::fs::statvfs(&self.folder)
-            .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
-            .map_err(|error| Failure::Unavailable(format!("cannot determine the free disk space: {error}")))?;
-        self.free = Some((Instant::now(), free));
-        Ok(free)
-    }
-
-    fn disk_is_low(&mut self) -> Result<String, Failure> {
-        Ok(format!(
-            "the disk is nearly full: {} free, at least {} required (storage.min_free_disk)",
-            Mib(self.free()?),
-            Mib(self.min_free_disk_bytes)
-        ))
-    }
 }

@@ -24,7 +24,7 @@ use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
 /// A PIM as shown to the operator, with what arrived from it.
 async fn with_arrivals(api: &Api, pim: &Pim) -> Result<Value, Refusal> {
     let mut shown = shown(pim);
-    // The newest event, which a few frames show: the rest of what is kept isn't read.
+    // Reads the newest frames only.
     let newest = api.store().find(pim.id, &KeptQuery { limit: 1, ..KeptQuery::default() }).await?;
     let bridge = match &pim.events_api_secret {
         None => Value::Null,

@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::platform::tied;
+use crate::platform::serving::tied;
 use crate::play::Stage;
 
 /// A running demo that dies with the test.

@@ -142,7 +142,7 @@ def put_right(operation, case):
 
 
 def put_wrong(case):
-    """An object in the query is sent as its keys: for `after`, `{"6": null}` arrives as `after=6`, which is valid after all."""
+    """An object in the query is sent as its keys: `{"6": null}` for `after` arrives as `after=6`, which is valid."""
     for name, value in list((case.query or {}).items()):
         if isinstance(value, dict) or (name in ("after", "page", "limit") and str(value).isdigit()):
             case.query[name] = "an object"
