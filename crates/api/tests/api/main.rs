@@ -11,6 +11,7 @@ mod refusals;
 
 mod admin;
 mod confirm;
+mod console_links;
 mod judged;
 mod life;
 mod tokens;

@@ -173,6 +173,7 @@ async fn metrics_count_events_and_attempts() {
     }
     assert_eq!(get(&platform.address, "/api/v1/logs", "", None).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(get(&platform.address, "/nowhere", "", None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(get(&platform.address, "/console", "", None).await.0, StatusCode::SEE_OTHER);
 
     let page = scrape_until(python, &metrics, "all outcomes", |page| {
         page.value("postrider_delivery_attempts_total", &[]) == 13.0
@@ -206,6 +207,8 @@ async fn metrics_count_events_and_attempts() {
     page.check("postrider_backlog_events", &[https], 4.0);
     page.check("postrider_http_requests_total", &[("route", "/api/v1/events"), ("status", "2xx")], 4.0);
     page.check("postrider_http_requests_total", &[("route", "none"), ("status", "4xx")], 1.0);
+    page.check("postrider_http_requests_total", &[("route", "/console"), ("status", "3xx")], 1.0);
+    page.check("postrider_http_request_duration_seconds_count", &[("surface", "console")], 1.0);
     page.check("postrider_http_request_duration_seconds_count", &[("surface", "ingest")], 6.0);
     page.check("postrider_http_unauthorized_total", &[("surface", "management")], 1.0);
     page.check("postrider_store_events_total", &[], 6.0);
