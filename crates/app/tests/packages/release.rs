@@ -18,12 +18,8 @@ fn target() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
 
-/// Packages a stripped copy of the binary under test, which is much larger with symbols.
-fn write(folder: &Path) -> PathBuf {
-    std::fs::create_dir_all(folder).unwrap();
-    let binary = folder.join("postrider");
-    std::fs::copy(env!("CARGO_BIN_EXE_postrider"), &binary).unwrap();
-    tool::run(Command::new("strip").arg(&binary)).unwrap();
+/// Packages a binary; returns the folder of the packages.
+fn write(folder: &Path, binary: PathBuf) -> PathBuf {
     let (epoch, compression) = (1_700_000_000, 1);
     let release = Release { source: root(), binary, target: target(), epoch, compression, clients: false };
     let out = folder.join("dist");
@@ -32,11 +28,19 @@ fn write(folder: &Path) -> PathBuf {
     out
 }
 
-/// The folder of the release shared by all tests.
+/// The folder of the release shared by all tests, beside the binary that it holds: a stripped copy of the binary under
+/// test, which is much larger with symbols.
 pub(crate) fn release() -> &'static Path {
     static OUT: OnceLock<PathBuf> = OnceLock::new();
-    // Not a temporary folder, which nothing would remove: statics are not dropped. The next run overwrites it.
-    OUT.get_or_init(|| write(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("release")))
+    OUT.get_or_init(|| {
+        // Not a temporary folder, which nothing would remove: statics are not dropped. The next run overwrites it.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("release");
+        std::fs::create_dir_all(&folder).unwrap();
+        let binary = folder.join("postrider");
+        std::fs::copy(env!("CARGO_BIN_EXE_postrider"), &binary).unwrap();
+        tool::run(Command::new("strip").arg(&binary)).unwrap();
+        write(&folder, binary)
+    })
 }
 
 pub(crate) fn version() -> &'static str {
@@ -102,6 +106,7 @@ fn the_same_inputs_give_the_same_bytes() {
     assert_eq!(sums.lines().count(), 4, "{sums}");
     tool::run(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(release())).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let again = write(folder.path());
+    // The copy: a build beside the tests may replace the binary under test.
+    let again = write(folder.path(), release().with_file_name("postrider"));
     assert_eq!(std::fs::read_to_string(again.join("SHA256SUMS")).unwrap(), sums);
 }
