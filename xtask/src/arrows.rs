@@ -19,22 +19,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("supervise", &[]),
     ("delivery", &["domain"]),
     ("wire", &["domain"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "meter"]),
     ("store-sqlite", &["store", "meter", "fair"]),
+    ("store-postgres", &["store", "meter", "fair"]),
     ("sinks", &["domain", "wire", "fair", "supervise"]),
     ("engine", &["delivery", "store", "sinks", "meter"]),
+    // Which node owns which shard, and calls from node to node.
+    ("cluster", &["domain", "store", "sinks", "meter"]),
     ("intake", &["domain", "wire", "store", "fair", "meter"]),
     ("notify", &["domain", "wire", "store", "sinks", "meter", "fair"]),
     ("api", &["wire", "store", "domain", "intake", "meter", "fair"]),
     // A client of the API, which it reaches through a port.
     ("console", &["domain"]),
-    ("postrider", &["store-sqlite", "engine", "notify", "api", "console", "supervise"]),
+    ("postrider", &["store-sqlite", "store-postgres", "engine", "notify", "api", "console", "supervise", "cluster"]),
     // Only for tests: not part of the product.
-    ("simulation", &["engine", "store-sqlite", "fair"]),
+    ("simulation", &["engine", "store-sqlite", "fair", "cluster"]),
     // External software: brokers and servers for tests, generators for releases.
     ("parts", &[]),
     // Measures the program from outside; only uses what fills a data folder, and brokers as destinations.
-    ("bench", &["store-sqlite", "parts"]),
+    ("bench", &["store-sqlite", "store-postgres", "parts"]),
     // Packages of a release, from a binary.
     ("dist", &["parts"]),
     ("xtask", &["dist"]),

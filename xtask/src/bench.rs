@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: measures the platform as a whole against the ceilings of the machine, and runs the benchmarks
 //! of all crates.
 
+use std::process::Command;
+
 use clap::Args;
 
 use crate::shell;
@@ -9,27 +11,52 @@ use crate::targets::{self, Target};
 /// Measure the platform as a whole, and run the benchmarks of the crates
 #[derive(Args)]
 pub(crate) struct BenchArgs {
-    /// Only those whose `crate/name` contains this text; `platform` is the platform as a whole, `fairness` that
-    /// measurement of it and the costs of requests by size
+    /// Only those whose `crate/name` contains this text; `platform` is the platform as a whole, `cluster`, `console`
+    /// and `postgres` are these measurements of it, `fairness` that one and the costs of requests by size, `soak` the
+    /// platform at full speed for long
     #[arg(value_name = "TEXT")]
     only: Option<String>,
     /// Only the platform as a whole, in about a minute
     #[arg(long)]
     quick: bool,
+    /// Only count the platform's instructions per event, with valgrind; fails if a count is more than 5 % above the
+    /// recorded one (crates/bench/instructions.txt)
+    #[arg(long, conflicts_with_all = ["only", "quick"])]
+    check: bool,
+    /// Duration of `soak`
+    #[arg(long, default_value_t = 30)]
+    minutes: u32,
+    /// With `--check`: record the counts
+    #[arg(long, requires = "check")]
+    record: bool,
 }
+
+/// Profile of the measured program: as it is shipped.
+const PROFILE: &str = "shipped";
+/// Measurements of the platform that can be run on their own.
+const PARTS: [&str; 4] = ["cluster", "console", "fairness", "postgres"];
 
 /// Runs them sequentially, because they share the machine's cores.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
+    if args.check {
+        // Counts differ from one profile to another; this one has the shorter build.
+        return platform("release", if args.record { &["--check", "--record"] } else { &["--check"] });
+    }
+    if args.only.as_deref() == Some("soak") {
+        return platform(PROFILE, &["--soak", &args.minutes.to_string()]);
+    }
     let wanted = |title: &str| args.only.as_ref().is_none_or(|only| title.contains(only.as_str()));
     let mut all = true;
-    let fairness = args.only.as_deref() == Some("fairness");
-    if wanted("platform") || fairness {
-        all &= platform(args.quick, fairness)?;
+    let part = args.only.as_deref().filter(|only| PARTS.contains(only));
+    if wanted("platform") || part.is_some() {
+        let quick = args.quick.then_some("--quick");
+        let only = part.map(|part| ["--only", part]);
+        all &= platform(PROFILE, &quick.into_iter().chain(only.into_iter().flatten()).collect::<Vec<_>>())?;
     }
     let benchmarks = if args.quick { Vec::new() } else { targets::of_kind("bench")? };
     for Target { package, name } in benchmarks {
         let title = format!("{package}/{name}");
-        let is_part_of_it = fairness && title == "intake/linear";
+        let is_part_of_it = part == Some("fairness") && title == "intake/linear";
         if !wanted(&title) && !is_part_of_it {
             continue;
         }
@@ -41,19 +68,12 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     Ok(all)
 }
 
-/// Builds the real program and measures it, all or only how fair it is.
-fn platform(quick: bool, fairness: bool) -> anyhow::Result<bool> {
+/// Builds the real program and measures it.
+fn platform(profile: &str, options: &[&str]) -> anyhow::Result<bool> {
     shell::heading("platform");
-    let build = ["build", "--locked", "--release", "--package", "postrider", "--package", "bench"];
+    let build = ["build", "--locked", "--profile", profile, "--package", "postrider", "--package", "bench"];
     if !shell::succeeds(&mut shell::cargo(&build))? {
         return Ok(false);
     }
-    let mut run = shell::cargo(&["run", "--locked", "--release", "--quiet", "--package", "bench", "--"]);
-    if quick {
-        run.arg("--quick");
-    }
-    if fairness {
-        run.args(["--only", "fairness"]);
-    }
-    shell::succeeds(&mut run)
+    shell::succeeds(Command::new(shell::built_as(profile, "bench")).args(options))
 }

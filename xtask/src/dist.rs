@@ -69,14 +69,15 @@ fn build(source: &Path, into: &Path, target: &str, epoch: u64) -> anyhow::Result
     let of_c = renamed.map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display()));
     let flags = [&["-Ctarget-feature=+crt-static".to_owned(), "-Cstrip=symbols".to_owned()], &of_rust[..]].concat();
     // With an explicit target the flags don't apply to build scripts and macros, which can't be static.
-    let mut cargo = shell::cargo(&["build", "--release", "--locked", "--package", "postrider", "--target", target]);
+    let shipped = ["build", "--profile", "shipped", "--locked", "--package", "postrider", "--target", target];
+    let mut cargo = shell::cargo(&shipped);
     cargo.current_dir(source).env("CARGO_TARGET_DIR", into);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")).env("CFLAGS", of_c.join(" "));
     cargo.env("SOURCE_DATE_EPOCH", epoch.to_string());
     if !shell::succeeds(&mut cargo)? {
         bail!("building the static binary failed");
     }
-    Ok(into.join(target).join("release/postrider"))
+    Ok(into.join(target).join("shipped/postrider"))
 }
 
 /// Whether a build in another folder gives the same bytes.

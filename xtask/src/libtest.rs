@@ -1,10 +1,15 @@
 //! Parses the output of Rust's test programs, and adds up their counts.
 
+use std::collections::VecDeque;
+
 use crate::shell;
 use crate::tally::Tally;
 
 /// Printed by a test that skips something.
 const LEFT_OUT: &str = "left out:";
+
+/// Lines of a failed test's output that are repeated at the end of the run.
+const REPEATED: usize = 30;
 
 /// Parser of `cargo test … -- --show-output`.
 #[derive(Default)]
@@ -18,6 +23,8 @@ pub(crate) struct Reader {
     not_quite_passed: usize,
     /// Whether to show the output of successful tests.
     talkative: bool,
+    /// The latest lines of the failed test whose output is being parsed.
+    latest: VecDeque<String>,
 }
 
 impl Reader {
@@ -31,15 +38,18 @@ impl Reader {
         }
         if line == "failures:" {
             self.in_successes = false;
+            self.end_section();
         }
         if let Some(counts) = line.strip_prefix("test result: ") {
             self.in_successes = false;
-            self.section = None;
+            self.end_section();
             self.count(counts);
             return true;
         }
         if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
+            self.end_section();
             self.section = Some((name.to_owned(), false));
+            self.repeat(line);
             return !self.in_successes;
         }
         if let Some((name, state)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
@@ -56,8 +66,25 @@ impl Reader {
         if let Some(at) = line.find(LEFT_OUT) {
             self.left_out(line.get(at..).unwrap_or(line));
         }
+        self.repeat(line);
         let shown = !self.in_successes || (self.talkative && self.section.is_some());
         shown && !line.is_empty() && !line.starts_with("running ")
+    }
+
+    /// Keeps the latest lines of a failed test, which say why it failed.
+    fn repeat(&mut self, line: &str) {
+        if self.in_successes || self.section.is_none() || line.is_empty() {
+            return;
+        }
+        if self.latest.len() == REPEATED {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(line.to_owned());
+    }
+
+    fn end_section(&mut self) {
+        self.section = None;
+        self.tally.printed.extend(self.latest.drain(..));
     }
 
     /// `ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s`
@@ -136,12 +163,14 @@ mod tests {
     fn counts_over_several_programs() {
         let tally = read(
             "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nboom\n\n\
+             failures:\n    b\n\n\
              test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
              running 1 test\ntest c ... ignored, needs a disk\n\
              test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n",
         );
         assert_eq!((tally.passed, tally.failed, tally.skipped), (1, 1, 1));
         assert_eq!(tally.failures, ["b"]);
+        assert_eq!(tally.printed, ["---- b stdout ----", "boom"]);
         assert_eq!(tally.reasons, ["skipped: c: needs a disk"]);
     }
 

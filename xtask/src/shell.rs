@@ -40,8 +40,13 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
 
 /// A program built together with the tests.
 pub(crate) fn built(name: &str) -> PathBuf {
+    built_as("debug", name)
+}
+
+/// A program built with this profile.
+pub(crate) fn built_as(profile: &str, name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("debug").join(name)
+    target.join(profile).join(name)
 }
 
 /// Runs a command with visible output; whether it succeeded.

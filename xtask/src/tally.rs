@@ -12,6 +12,8 @@ pub(crate) struct Tally {
     pub(crate) reasons: Vec<String>,
     /// Names of failures.
     pub(crate) failures: Vec<String>,
+    /// The end of what failed tests printed: the output of later suites hides it otherwise.
+    pub(crate) printed: Vec<String>,
 }
 
 impl Tally {
@@ -38,6 +40,7 @@ impl Tally {
         self.skipped += other.skipped;
         self.reasons.extend(other.reasons);
         self.failures.extend(other.failures);
+        self.printed.extend(other.printed);
     }
 
     /// Continuous integration has everything, so a test skipped for lack of it is a failure.
@@ -49,9 +52,13 @@ impl Tally {
         }
     }
 
-    /// Lists reasons and failures, and ends with one line of counts. Returns whether all is well.
+    /// Lists what failed tests printed, failures and reasons, and ends with one line of counts. Returns whether all is
+    /// well.
     pub(crate) fn conclude(&self) -> bool {
         shell::say("");
+        for line in &self.printed {
+            shell::say(line);
+        }
         for failure in &self.failures {
             shell::say(format_args!("failed: {failure}"));
         }

@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything that must be green, ending with one line of counts.
 
+use std::time::Instant;
+
 use anyhow::bail;
 use clap::Args;
 
@@ -41,12 +43,13 @@ const SUITES: &[Suite] = &[
     },
     Suite { name: "simulation", long: false, run: simulation },
     Suite { name: "end to end", long: false, run: end_to_end },
+    Suite { name: "end to end on PostgreSQL", long: true, run: |_| end_to_end_on_postgres() },
     Suite { name: "fuzz smoke", long: true, run: |_| fuzz_smoke() },
 ];
 
 /// Runs the command.
 pub(crate) fn run(args: &TestArgs) -> anyhow::Result<bool> {
-    let mut tally = Tally::default();
+    let (mut tally, mut times) = (Tally::default(), Vec::new());
     for suite in SUITES {
         if args.only.as_ref().is_some_and(|only| !suite.name.contains(only.as_str())) {
             continue;
@@ -56,8 +59,11 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<bool> {
             continue;
         }
         shell::heading(suite.name);
+        let began = Instant::now();
         tally.add((suite.run)(args)?);
+        times.push(format!("{} {} s", suite.name, began.elapsed().as_secs()));
     }
+    shell::say(format_args!("\nwith builds: {}", times.join(", ")));
     if shell::in_ci() {
         tally.judge_for_ci();
     }
@@ -114,6 +120,8 @@ fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
     let name = format!("simulation of {seeds} worlds with trouble of the platform's own");
     play(name, &["--outages", "--seeds", seeds])?;
     play(format!("simulation of {seeds} worlds with silence"), &["--silence", "--seeds", seeds])?;
+    play(format!("simulation of {seeds} worlds with lost connections"), &["--losses", "--seeds", seeds])?;
+    play(format!("simulation of {seeds} worlds of several nodes"), &["--cluster", "--seeds", seeds])?;
     Ok(tally)
 }
 
@@ -126,6 +134,20 @@ fn end_to_end(args: &TestArgs) -> anyhow::Result<Tally> {
     let environment = [&[("POSTRIDER_E2E", size)], parts(args)].concat();
     libtest::talkative_cargo_test("end to end", &flags, &environment)
 }
+
+/// The real binary on PostgreSQL.
+fn end_to_end_on_postgres() -> anyhow::Result<Tally> {
+    // These always are.
+    let skip = ["--skip", "cluster::", "--skip", "postgres::"];
+    let flags = [&["--workspace", "--test", "e2e", "--", "--test-threads=1"][..], &skip].concat();
+    let flags = [&flags[..], &ON_POSTGRES[..]].concat();
+    let environment = [("POSTRIDER_E2E", "small"), ("POSTRIDER_TEST_BACKEND", "postgres")];
+    libtest::talkative_cargo_test("end to end on PostgreSQL", &flags, &environment)
+}
+
+/// End-to-end tests that are run on PostgreSQL as well, with less load.
+const ON_POSTGRES: [&str; 8] =
+    ["kill", "deliveries::", "fates::", "kept::", "pims::", "stop::", "slow::", "strangers::"];
 
 /// Seconds for each fuzz target: enough to find what is plainly broken.
 const FUZZ_SECONDS: &str = "-max_total_time=10";
@@ -153,7 +175,12 @@ fn fuzz_smoke() -> anyhow::Result<Tally> {
         // Without sanitizers it runs on the stable toolchain.
         let mut command = std::process::Command::new(&fuzz);
         command.args(["fuzz", "run", "-s", "none", target, "--", FUZZ_SECONDS]).current_dir(shell::root());
-        tally.check(&format!("fuzz target {target}"), shell::succeeds(&mut command)?);
+        // Thousands of lines about its corpus: only a failure is of interest.
+        let output = command.output()?;
+        if !output.status.success() {
+            shell::say(String::from_utf8_lossy(&output.stderr));
+        }
+        tally.check(&format!("fuzz target {target}"), output.status.success());
     }
     Ok(tally)
 }

@@ -7,10 +7,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::{Api, Deliveries, LaneStatuses, Parts, PimGateway, Readiness, Settings, Tested, Tester, Verdict};
+use api::{
+    Api, Deliveries, Gathered, LaneStatuses, Members, Nodes, Parts, PimGateway, Readiness, Settings, Tested, Tester,
+    Unanswered, Verdict,
+};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use domain::attempt::PastAttempts;
+use domain::backlog;
 use domain::event_type::EventTypes;
 use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
@@ -19,8 +23,8 @@ use domain::subscription::Subscription;
 use domain::traffic::{Traffic, Trouble};
 use domain::{ClientId, Clock, LoggedEvent, PimId, Position, SubscriptionId, Timestamp, testing};
 use intake::Bridge;
-use store::Pims;
 use store::memory::{MemorySettings, MemoryStore};
+use store::{Pims, READS, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -39,31 +43,54 @@ impl PimGateway for Unused {
 
 #[async_trait]
 impl LaneStatuses for Unused {
-    async fn status(&self, _: SubscriptionId) -> Option<LaneStatus> {
-        None
+    async fn status(&self, _: &Subscription) -> Result<Option<LaneStatus>, Unanswered> {
+        Ok(None)
+    }
+
+    async fn statuses(&self, _: PimId, of: Vec<SubscriptionId>) -> Result<Vec<Option<LaneStatus>>, Unanswered> {
+        Ok(vec![None; of.len()])
     }
 }
 
 #[async_trait]
 impl Deliveries for Unused {
-    async fn whereabouts(&self, _: SubscriptionId, _: Position) -> Option<Whereabouts> {
-        None
+    async fn whereabouts(&self, _: &Subscription, _: Position) -> Result<Option<Whereabouts>, Unanswered> {
+        Ok(None)
     }
 
-    async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
-        Vec::new()
+    async fn outcome_counts(&self, _: PimId, _: Vec<SubscriptionId>) -> Result<Vec<OutcomeCounts>, Unanswered> {
+        Ok(Vec::new())
     }
 
-    async fn traffic(&self, pim: Option<PimId>) -> Option<Traffic> {
-        Some(Traffic::new(if pim.is_some() { Traffic::STEP_OF_PIM } else { Traffic::STEP }))
+    async fn backlog(&self, _: backlog::Of) -> Gathered<Vec<backlog::Step>> {
+        Gathered { all: Vec::new(), missing: Vec::new() }
     }
 
-    async fn troubled(&self, _: usize) -> Vec<Trouble> {
-        Vec::new()
+    async fn traffic_of(&self, _: PimId) -> Result<Traffic, Unanswered> {
+        Err(Unanswered)
     }
 
-    async fn attempts(&self, _: SubscriptionId) -> PastAttempts {
-        PastAttempts { since: Timestamp::EPOCH, attempts: Vec::new() }
+    async fn traffic(&self) -> Gathered<Traffic> {
+        Gathered { all: Traffic::new(Traffic::STEP), missing: Vec::new() }
+    }
+
+    async fn troubled(&self, _: usize) -> Gathered<Vec<Trouble>> {
+        Gathered { all: Vec::new(), missing: Vec::new() }
+    }
+
+    async fn attempts(&self, _: &Subscription) -> Result<PastAttempts, Unanswered> {
+        Ok(PastAttempts { since: Timestamp::EPOCH, attempts: Vec::new() })
+    }
+}
+
+#[async_trait]
+impl Nodes for Unused {
+    async fn members(&self) -> Result<Members, StoreError> {
+        Ok(Members { nodes: Vec::new(), shards: Vec::new() })
+    }
+
+    async fn reads(&self) -> Result<u32, StoreError> {
+        Ok(READS)
     }
 }
 
@@ -132,6 +159,7 @@ async fn measure(senders: usize) -> f64 {
         gateway: unused.clone(),
         lanes: unused.clone(),
         deliveries: unused.clone(),
+        nodes: unused.clone(),
         tester: unused.clone(),
         readiness: unused,
         event_types: Arc::new(EventTypes::new()),

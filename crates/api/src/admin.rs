@@ -1,7 +1,8 @@
 //! The operator API, `/api/v1/admin`, with a key of its own: PIMs and their keys, client permissions and re-admission,
-//! subscriptions across tenants, statistics.
+//! subscriptions across tenants, nodes, statistics.
 
 pub(crate) mod clients;
+pub(crate) mod cluster;
 pub(crate) mod keys;
 pub(crate) mod pims;
 pub(crate) mod statistics;

@@ -15,9 +15,9 @@ use crate::refusal::Refusal;
 
 /// Maximum number of a PIM's subscribers, and of a subscriber's subscriptions, in use (contract page 1).
 pub(crate) const LIMIT: usize = 20;
-/// How long a response waits for its change to take effect. The engine is notified immediately; if it hangs, the caller
-/// should not.
-const IN_EFFECT: Duration = Duration::from_secs(1);
+/// How long a response waits for its change to take effect. The engine is notified immediately. If it ran on a node
+/// that has died, its lease runs out sooner than this by default (10 s), after which nobody delivers.
+const IN_EFFECT: Duration = Duration::from_secs(15);
 /// Each lost race means that another change was made, and callers are rate-limited.
 const MAX_ATTEMPTS: usize = 100;
 

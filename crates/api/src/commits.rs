@@ -1,10 +1,13 @@
-//! Work that completes in a task of its own, whether or not the client is still connected.
+//! Work that is completed whether or not the client is still connected.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::refusal::{Refusal, because};
+use crate::refusal::Refusal;
 
 /// Work that outlives its connection. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,23 +26,49 @@ impl Commits {
         work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
     ) -> Result<T, Refusal> {
         let under_way = self.0.subscribe();
-        let task = tokio::spawn(async move {
+        let work = Box::pin(async move {
             let done = work.await;
             drop(under_way);
             done
         });
-        match task.await {
-            Ok(done) => done,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Refusal::new(because::STOPPING, "the platform is stopping")),
-            },
-        }
+        Completed { work: Some(work) }.await
     }
 
     /// Waits until no work is pending.
     pub(crate) async fn ended(&self) {
         self.0.closed().await;
+    }
+}
+
+/// Work done in the task of its connection, which saves the wake-ups of a task of its own. Once that task is gone, it
+/// gets one.
+struct Completed<W: Future<Output: Send> + Send + 'static> {
+    /// `None` once it is done.
+    work: Option<Pin<Box<W>>>,
+}
+
+impl<W: Future<Output: Send> + Send + 'static> Future for Completed<W> {
+    type Output = W::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
+        // Taken while it is polled: work that panics must not be polled again.
+        let mut work = self.work.take().expect("polled after its end");
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            self.work = Some(work);
+        }
+        polled
+    }
+}
+
+impl<W: Future<Output: Send> + Send + 'static> Drop for Completed<W> {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending.
+        if let Some(work) = self.work.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(work);
+        }
     }
 }
 

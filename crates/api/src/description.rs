@@ -47,7 +47,7 @@ impl Description {
         );
         Description {
             openapi: document.to_canonical().into(),
-            page: page::page(&document).into(),
+            page: page::page(&document, settings.console).into(),
             postman: postman::collection(&document).to_canonical().into(),
             policy,
         }

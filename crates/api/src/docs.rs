@@ -45,6 +45,26 @@ const HOME: &str = "<h1>Postrider</h1><p>An event platform for product informati
     <p>The guides for integrators, producers and operators are part of each release: <code>docs/README.md</code> in \
     the archive, <code>/usr/share/doc/postrider/docs</code> in the Debian package.</p>";
 
+/// The way to the console, where there is one.
+const CONSOLE: &str = " · <a href=\"/console\">The console</a>";
+
+/// The syntax of filters, for those who came without the guides.
+const FILTERS: &str = "<h2>Syntax</h2><pre>\
+    condition  field=\"value\"   or   field in [\"value\", \"value\"]\n\
+    combined   and, or, not, ( )     not binds closest, then and, then or\n\
+    fields     user, user_type, attribute, scope, channel, locale</pre>\
+    <p>Values are in double quotes; fields and keywords in lower case. <code>user_type</code> is <code>user</code>, \
+    <code>api</code>, <code>job</code>, <code>system</code> or <code>unknown-user-type</code>. <code>attribute</code>, \
+    <code>scope</code>, <code>channel</code> and <code>locale</code> are about changes, which only \
+    <code>product.updated.delta</code> and <code>product-model.updated.delta</code> contain; on other events, \
+    conditions on them are false. Each condition is about the whole event: <code>attribute=\"price\"</code> passes \
+    an event that changed the price and something else, too.</p><h2>Examples</h2><pre>\
+    attribute=\"price\"\n\
+    attribute in [\"name\", \"description\"] and locale=\"fr_FR\"\n\
+    not user_type=\"system\"\n\
+    (channel=\"ecommerce\" or locale=\"en_US\") and not user=\"erp\"</pre>\
+    <p><code>POST /api/v1/filters/check</code> explains a filter and names its faults.</p>";
+
 /// Public description.
 pub(crate) fn about_home() -> Operation {
     Operation::new("showHome", "Links", "For humans: where to find the console, this description and the guides.")
@@ -79,18 +99,18 @@ pub(crate) fn about() -> Operation {
 
 /// The list of all pages.
 pub(crate) async fn index(State(api): State<Arc<Api>>) -> Response {
-    api.description().html(list())
+    api.description().html(list(api.settings.console))
 }
 
 /// Page of a reason.
 pub(crate) async fn show(State(api): State<Arc<Api>>, At(reason): At<String>) -> Result<Response, Refusal> {
-    match page(&reason) {
+    match page(&reason, api.settings.console) {
         Some(page) => Ok(api.description().html(page)),
         None => Err(Refusal::new(because::NOT_FOUND, "unknown reason; /docs/errors lists all reasons")),
     }
 }
 
-fn page(reason: &str) -> Option<String> {
+fn page(reason: &str, console: bool) -> Option<String> {
     let delivery = ErrorReason::ALL.iter().find(|known| known.as_str() == reason).map(|known| reasons::page(*known));
     let refusal = because::ALL.iter().find(|code| code.name == reason).map(|code| code.meaning);
     let fault = code::ALL.iter().find(|(name, _)| *name == reason).map(|(_, text)| *text);
@@ -109,6 +129,9 @@ fn page(reason: &str) -> Option<String> {
         body.push_str(&escaped(&page.reproduce.join("\n")));
         body.push_str("</pre>");
     }
+    if reason == code::INVALID_FILTER {
+        body.push_str(FILTERS);
+    }
     if let Some(text) = refusal.or(fault) {
         body.push_str(&format!(
             "<h2>In API responses</h2><p>{}</p><h2>What to check</h2><p>The log entry contains the rejected request: \
@@ -118,11 +141,13 @@ fn page(reason: &str) -> Option<String> {
             escaped(REPRODUCE)
         ));
     }
-    body.push_str("<p><a href=\"/docs/errors\">All reasons</a> · <a href=\"/docs\">The API</a></p>");
+    body.push_str("<p><a href=\"/docs/errors\">All reasons</a> · <a href=\"/docs\">The API</a>");
+    body.push_str(if console { CONSOLE } else { "" });
+    body.push_str("</p>");
     Some(framed(reason, &plain(&body)))
 }
 
-fn list() -> String {
+fn list(console: bool) -> String {
     let mut body = "<h1>Error reasons</h1>".to_owned();
     let mut section = |title: &str, names: &mut dyn Iterator<Item = &str>| {
         body.push_str(&format!("<h2>{title}</h2><ul>"));
@@ -132,9 +157,39 @@ fn list() -> String {
     section("Failed deliveries", &mut ErrorReason::ALL.iter().map(|reason| reason.as_str()));
     section("Rejected requests", &mut because::ALL.iter().map(|code| code.name));
     section("Faults in bodies, queries and events", &mut code::ALL.iter().map(|(name, _)| *name));
+    body.push_str("<p><a href=\"/docs\">The API</a>");
+    body.push_str(if console { CONSOLE } else { "" });
+    body.push_str("</p>");
     framed("Error reasons", &plain(&body))
 }
 
 fn plain(body: &str) -> String {
     format!("<main class=\"plain\">{body}</main>")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::filter::Filter;
+
+    use super::*;
+
+    #[test]
+    fn the_page_about_filters_has_valid_examples() {
+        let page = page("invalid_filter", false).unwrap();
+        let (_, examples) = page.split_once("<h2>Examples</h2><pre>").unwrap();
+        let (examples, _) = examples.split_once("</pre>").unwrap();
+        assert_eq!(examples.lines().count(), 4, "{examples}");
+        for example in examples.lines() {
+            assert!(Filter::parse(example).is_ok(), "{example}");
+        }
+    }
+
+    #[test]
+    fn pages_lead_to_the_console_where_there_is_one() {
+        for console in [true, false] {
+            for page in [page("invalid_filter", console).unwrap(), list(console)] {
+                assert_eq!(page.contains("href=\"/console\""), console, "{page}");
+            }
+        }
+    }
 }

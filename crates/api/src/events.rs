@@ -1,6 +1,7 @@
 //! `POST /api/v1/events`: event ingest. The hot path: one body, one parse, one append, one short response.
 
-use std::collections::HashSet;
+mod conformity;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -26,15 +27,12 @@ use crate::auth::producer;
 use crate::body::{self, Whole};
 use crate::description::operation::{Operation, Shown};
 use crate::refusal::{Refusal, because};
-use crate::settings::{SchemaCheck, UnknownTypes};
+use crate::settings::SchemaCheck;
 use crate::{Api, client_life};
+use conformity::{Unknown, check, unknown_types};
 
 /// Each conflict is a change of the PIM's registration, made manually by operators.
 const MAX_JUDGEMENTS: usize = 20;
-/// Maximum number of listed faults.
-const MOST_FAULTS: usize = 100;
-/// Of many events that don't match their schema, the operator's log shows a few.
-const SHOWN_FAULTS: usize = 3;
 
 /// Public description.
 pub(crate) fn about() -> Operation {
@@ -111,13 +109,14 @@ async fn take(api: &Arc<Api>, request: Request) -> Result<Response, Refusal> {
     let (parts, unread) = request.into_parts();
     let headers = parts.headers;
     let bounds = &api.settings.server;
-    let room = match producer::source(api, &headers).await {
-        Ok(pim) => api.bodies.of_pim(&pim),
+    let pim = match producer::source(api, &headers).await {
+        Ok(pim) => pim,
         Err(refusal) => {
             body::discard(&headers, unread, bounds.ingest_body).await;
             return Err(refusal);
         }
     };
+    let room = api.bodies.of_pim(&pim);
     let body = body::read(&headers, unread, bounds.ingest_body, bounds.body_timeout, room).await;
     let Whole { bytes, held } = body.map_err(as_events_refusal)?;
     // From here on the producer may disconnect: a fully received request is stored and counted.
@@ -125,20 +124,20 @@ async fn take(api: &Arc<Api>, request: Request) -> Result<Response, Refusal> {
     let commits = api.commits.clone();
     commits
         .run(async move {
-            let answered = judge_and_commit(&api, &headers, bytes).await;
+            let answered = judge_and_commit(&api, pim, &headers, bytes).await;
             drop(held);
             answered
         })
         .await
 }
 
-/// The body may have taken a minute: the key must be valid now, and still in the commit.
-async fn judge_and_commit(api: &Api, headers: &HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+/// The body may have taken a minute: the key must still be valid in the commit, which has the registration's revision
+/// as its condition. `pim` is that of the request's head.
+async fn judge_and_commit(api: &Api, mut pim: Arc<Pim>, headers: &HeaderMap, body: Bytes) -> Result<Response, Refusal> {
     for _ in 0..MAX_JUDGEMENTS {
-        let pim = producer::source(api, headers).await?;
         let request = read(api, pim, headers, body.clone()).await?;
-        match commit(api, request).await {
-            Err(Uncommitted::Outdated) => {}
+        match commit(api, request, headers).await {
+            Err(Uncommitted::Outdated) => pim = producer::source(api, headers).await?,
             Err(Uncommitted::Refused(refusal)) => return Err(refusal),
             Ok(answer) => return Ok(answer),
         }
@@ -186,14 +185,16 @@ impl From<Refusal> for Uncommitted {
 }
 
 /// Stores the events if the PIM's registration is unchanged, counts them, and answers.
-async fn commit(api: &Api, request: Accepted) -> Result<Response, Uncommitted> {
+async fn commit(api: &Api, request: Accepted, headers: &HeaderMap) -> Result<Response, Uncommitted> {
     let Accepted { pim, events, unknown, trace_parent, now } = request;
-    for event in &events {
-        if is_removal(event.event_type()) {
-            // First: the event itself is not delivered to the removed client (contract page 7, "Logs and
-            // notifications").
-            remove_client(api, &pim, event, now).await?;
-        }
+    let removals = || events.iter().filter(|event| is_removal(event.event_type()));
+    // Removing a client has no condition.
+    if removals().next().is_some() && producer::source(api, headers).await?.revision != pim.revision {
+        return Err(Uncommitted::Outdated);
+    }
+    for event in removals() {
+        // First: the event itself is not delivered to the removed client (contract page 7, "Logs and notifications").
+        remove_client(api, &pim, event, now).await?;
     }
     let tracer = api.tracer.as_ref();
     let appending = Appending { pim: &pim, way: "events", since: now, request: trace_parent, events: &events };
@@ -272,73 +273,6 @@ fn is_batch(headers: &HeaderMap) -> bool {
         .get(CONTENT_TYPE)
         .and_then(|value| value.as_bytes().trim_ascii().get(..BATCH.len()))
         .is_some_and(|start| start.eq_ignore_ascii_case(BATCH))
-}
-
-/// Unknown event types of a request.
-#[derive(Default)]
-struct Unknown {
-    /// Each name once, in the order of the events.
-    names: Vec<String>,
-    /// Number of events of these types.
-    events: usize,
-}
-
-fn unknown_types(api: &Api, events: &[Event]) -> Unknown {
-    let mut unknown = Unknown::default();
-    let mut seen = HashSet::new();
-    for name in events.iter().map(Event::event_type).filter(|name| !api.event_types.contains(name)) {
-        unknown.events += 1;
-        if seen.insert(name) {
-            unknown.names.push(name.to_owned());
-        }
-    }
-    unknown
-}
-
-/// Applies the operator's settings for unknown types and schema violations.
-fn check(
-    api: &Api,
-    pim: &Pim,
-    events: &[Event],
-    batched: bool,
-    unknown: &Unknown,
-    unfitting: Vec<(usize, Vec<Fault>)>,
-) -> Result<(), Refusal> {
-    let mut faults = Vec::new();
-    let place = |index: usize, field: &str| if batched { format!("[{index}].{field}") } else { field.to_owned() };
-    if api.settings.unknown_types == UnknownTypes::Reject && unknown.events > 0 {
-        let named = events.iter().map(Event::event_type).enumerate();
-        // The search for the nearest name takes a while.
-        for (index, name) in named.filter(|(_, name)| !api.event_types.contains(name)).take(MOST_FAULTS) {
-            let nearest = api.event_types.nearest(name).map(|near| format!("; did you mean {near:?}?"));
-            let message = format!("unknown event type {name:?}{}", nearest.unwrap_or_default());
-            faults.push(Fault::at(place(index, "type"), code::UNKNOWN_EVENT_TYPE, message));
-        }
-    }
-    let mut more = if faults.is_empty() { 0 } else { unknown.events - faults.len() };
-    let unfitting_events = unfitting.len();
-    (0..unfitting_events).for_each(|_| api.counters.unfitting_payload());
-    let placed = unfitting.into_iter().flat_map(|(index, found)| found.into_iter().map(move |fault| (index, fault)));
-    let mut placed =
-        placed.map(|(index, fault)| Fault { field: fault.field.map(|field| place(index, &field)), ..fault });
-    if api.settings.schema_check == SchemaCheck::Reject {
-        faults.extend(placed.by_ref().take(MOST_FAULTS - faults.len()));
-        more += placed.count();
-    } else if let Some(stands_for) =
-        (unfitting_events > 0).then(|| api.unfitting.note(pim.id, unfitting_events as u64)).flatten()
-    {
-        let shown: Vec<_> = placed.take(SHOWN_FAULTS).map(|fault| fault.message).collect();
-        tracing::warn!(
-            pim.name = %pim.name,
-            events = stands_for,
-            "events do not match the schema of their type but are delivered anyway; the latest: {}",
-            shown.join("; ")
-        );
-    }
-    if more > 0 {
-        faults.push(Fault::new(code::MORE_FAULTS, format!("{more} further faults are not listed")));
-    }
-    if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(faults)) }
 }
 
 fn is_removal(event_type: &str) -> bool {

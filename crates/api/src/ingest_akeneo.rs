@@ -11,6 +11,7 @@ use domain::{Secret, Timestamp};
 use http::{HeaderMap, StatusCode};
 use intake::bridge::TakeError;
 use intake::{BodyError, SIGNATURE, TIMESTAMP, TOLERANCE};
+use tokio::sync::oneshot;
 use wire::Fault;
 use wire::fault;
 use wire::signature::{SignatureError, SigningKey};
@@ -111,21 +112,29 @@ async fn take(api: &Arc<Api>, source: &str, request: Request) -> Result<Response
     // The PIM disconnects after 0.5 s and never retries: a fully received request is stored and counted.
     let (api, pim) = (Arc::clone(api), Arc::clone(pim));
     let commits = api.commits.clone();
-    commits
-        .run(async move {
-            let taken = api.bridge.take(&pim, bytes, now).await.map_err(|error| not_taken(&api, error))?;
+    let (tell, waits) = oneshot::channel();
+    let done = commits.run(async move {
+        let begins_to_wait = move |error| {
             drop(held);
-            api.counters.accepted(taken.accepted, taken.duplicates, 0);
-            let answer = format!(r#"{{"accepted":{},"duplicates":{}}}"#, taken.accepted, taken.duplicates);
-            Ok(body::json(StatusCode::ACCEPTED, answer))
-        })
-        .await
+            // The client may be gone.
+            _ = tell.send(error);
+        };
+        let taken = api.bridge.take(&pim, bytes, now, begins_to_wait).await;
+        let taken = taken.map_err(|error| not_taken(&api, error))?;
+        api.counters.accepted(taken.accepted, taken.duplicates, 0);
+        let answer = format!(r#"{{"accepted":{},"duplicates":{}}}"#, taken.accepted, taken.duplicates);
+        Ok(body::json(StatusCode::ACCEPTED, answer))
+    });
+    tokio::select! {
+        done = done => done,
+        Ok(error) = waits => Err(not_appended(error)),
+    }
 }
 
 /// The PIM with this name, if its Events API is ingested.
 async fn known(api: &Api, source: &str) -> Result<Option<Arc<Pim>>, Refusal> {
-    let registrations = api.registry.current(api.store()).await?;
-    Ok(registrations.by_name(source).filter(|pim| pim.events_api_secret.is_some()).cloned())
+    let ingested = |pim: &&Arc<Pim>| pim.events_api_secret.is_some();
+    Ok(api.registry.find(api.store(), |known| known.by_name(source).filter(ingested).cloned()).await?)
 }
 
 /// Reason why a request is not genuine.

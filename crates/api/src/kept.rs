@@ -74,6 +74,17 @@ impl Sight {
         types.into_iter().filter(|one| wanted.is_none_or(|wanted| wanted.contains(one))).map(str::to_owned).collect()
     }
 
+    /// The subscriptions.
+    pub(crate) fn subscriptions(&self) -> impl Iterator<Item = SubscriptionId> {
+        self.histories.iter().map(|history| history.subscription)
+    }
+
+    /// The types that a subscription includes now.
+    pub(crate) fn current_types(&self) -> BTreeSet<&str> {
+        let current = self.histories.iter().filter_map(|history| history.eras.last());
+        current.flat_map(|era| era.selection.events.iter().map(|one| one.as_str())).collect()
+    }
+
     /// A page of visible events of these types, or of any.
     pub(crate) async fn find(
         &self,

@@ -23,6 +23,7 @@ pub mod client_life;
 mod admin;
 mod confirm;
 mod console_links;
+mod deliveries;
 mod description;
 mod docs;
 mod event_types;
@@ -33,9 +34,11 @@ mod in_process;
 mod ingest_akeneo;
 mod kept;
 mod logs;
+mod nodes;
 mod schemas;
 mod subscribers;
 mod subscriptions;
+mod traffic;
 
 mod counters;
 mod metrics;
@@ -46,14 +49,11 @@ mod settings;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use domain::attempt::{PastAttempt, PastAttempts};
+use domain::attempt::PastAttempt;
 use domain::event_type::EventTypes;
-use domain::fate::{OutcomeCounts, Whereabouts};
-use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
 use domain::subscription::Subscription;
-use domain::traffic::{Traffic, Trouble};
-use domain::{Clock, LoggedEvent, PimId, Position, SubscriptionId, Timestamp};
+use domain::{Clock, LoggedEvent, SubscriptionId, Timestamp};
 use intake::Bridge;
 use store::Store;
 use store::trace::AppendTracer;
@@ -66,9 +66,11 @@ pub use auth::gateway::{Permission, PimGateway, Verdict};
 pub use auth::operator::OperatorKey;
 pub use console_links::open_console_link;
 pub use counters::{Counters, Counts};
+pub use deliveries::{Deliveries, Gathered, LaneStatuses, Unanswered};
 pub use description::Published;
 pub use in_process::{InProcess, client_address};
 pub use metrics::{MetricsPage, Page};
+pub use nodes::{Member, Members, Nodes, ShardState};
 pub use requests::{Answered, Requests, Surface, count_console};
 pub use router::router;
 pub use serve::{serve, serve_router, serve_with};
@@ -81,32 +83,6 @@ use commits::Commits;
 use description::Description;
 use rate_limit::{Buckets, RateLimit};
 use seldom::{ByPim, Causes};
-
-/// Delivery status, provided by the engine.
-#[async_trait]
-pub trait LaneStatuses: Send + Sync + 'static {
-    /// Status of a subscription's lane; `None` if no lane runs for it.
-    async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus>;
-}
-
-/// What the engine knows about single events and attempts.
-#[async_trait]
-pub trait Deliveries: Send + Sync + 'static {
-    /// Whereabouts of an event that a subscription gets; `None` if no lane runs for it.
-    async fn whereabouts(&self, subscription: SubscriptionId, position: Position) -> Option<Whereabouts>;
-
-    /// Outcomes of a subscription that are not saved yet.
-    async fn outcome_counts(&self, subscription: SubscriptionId) -> Vec<OutcomeCounts>;
-
-    /// What came in and went out since the engine's start, of the platform or of one PIM; `None` if it has stopped.
-    async fn traffic(&self, pim: Option<PimId>) -> Option<Traffic>;
-
-    /// At most this many active subscriptions that are behind or failing, the worst first.
-    async fn troubled(&self, at_most: usize) -> Vec<Trouble>;
-
-    /// The remembered attempts of a subscription.
-    async fn attempts(&self, subscription: SubscriptionId) -> PastAttempts;
-}
 
 /// An attempt for a test event.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -142,6 +118,8 @@ pub struct Parts {
     pub lanes: Arc<dyn LaneStatuses>,
     /// Single events and attempts.
     pub deliveries: Arc<dyn Deliveries>,
+    /// Nodes and shards.
+    pub nodes: Arc<dyn Nodes>,
     /// Sends test events.
     pub tester: Arc<dyn Tester>,
     /// Health of the engine.
@@ -168,6 +146,7 @@ pub struct Api {
     gateway: Arc<dyn PimGateway>,
     lanes: Arc<dyn LaneStatuses>,
     deliveries: Arc<dyn Deliveries>,
+    nodes: Arc<dyn Nodes>,
     tester: Arc<dyn Tester>,
     readiness: Arc<dyn Readiness>,
     event_types: Arc<EventTypes>,
@@ -193,7 +172,7 @@ impl Api {
     /// Builds the API.
     pub fn new(parts: Parts) -> Api {
         let Parts { store, gateway, lanes, deliveries, tester, readiness, event_types, settings, clock, .. } = parts;
-        let Parts { bridge, counters, tracer, .. } = parts;
+        let Parts { nodes, bridge, counters, tracer, .. } = parts;
         let rate_limit = RateLimit::new(settings.requests_per_second);
         let verdicts = Verdicts::new(settings.verdicts, clock.clone());
         let bodies = Bodies::new(settings.server.body_memory);
@@ -203,6 +182,7 @@ impl Api {
             gateway,
             lanes,
             deliveries,
+            nodes,
             tester,
             envelope,
             tests: Buckets::default(),

@@ -15,6 +15,7 @@ use wire::fault::{self, Fault};
 
 use because::Code;
 
+use crate::deliveries::Unanswered;
 use crate::seldom::now;
 
 /// A rejection: status, all faults, and optional `Retry-After`.
@@ -98,6 +99,19 @@ impl From<StoreError> for Refusal {
             "the platform cannot read or write its data at the moment; nothing was changed, retry later",
         )
         .retry_after(STORE_RETRY)
+    }
+}
+
+/// `Retry-After` if a node does not answer: another one takes its place within seconds.
+const NODE_RETRY: Duration = Duration::from_secs(2);
+
+impl From<Unanswered> for Refusal {
+    fn from(_: Unanswered) -> Refusal {
+        Refusal::new(
+            because::NODE_UNAVAILABLE,
+            "the node that delivers for this PIM does not answer at the moment; retry later",
+        )
+        .retry_after(NODE_RETRY)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::refusal::{Refusal, because};
 use crate::route::{Audience, Route, Section, at, delete, get, patch, post};
 use crate::{
     Api, admin, confirm, console_links, description, docs, event_types, events, filters, health, ingest_akeneo, kept,
-    logs, management, metrics, requests, schemas, subscribers, subscriptions,
+    logs, management, metrics, requests, schemas, subscribers, subscriptions, traffic,
 };
 
 /// All paths.
@@ -69,8 +69,10 @@ pub(crate) fn contents() -> Vec<Section> {
             at("/api/v1/subscribers/{id}/subscriptions/{sid}/events/{event_id}", [
                 get(subscriptions::fate::show, subscriptions::fate::about),
             ]),
+            at("/api/v1/subscriptions", [get(subscriptions::all::list, subscriptions::all::about)]),
             at("/api/v1/events", [get(kept::list::list, kept::list::about)]),
             at("/api/v1/events/{event_id}", [get(kept::show::show, kept::show::about)]),
+            at("/api/v1/traffic", [get(traffic::show, traffic::about)]),
             at("/api/v1/console-links", [post(console_links::create, console_links::about)]),
             at("/api/v1/logs", [get(logs::list, logs::about)]),
             at("/api/v1/filters/check", [post(filters::check, filters::about)]),
@@ -117,6 +119,7 @@ pub(crate) fn contents() -> Vec<Section> {
                 post(admin::subscriptions::suspend, admin::subscriptions::about_suspend),
             ]),
             at("/api/v1/admin/traffic", [get(admin::traffic::show, admin::traffic::about)]),
+            at("/api/v1/admin/cluster", [get(admin::cluster::show, admin::cluster::about)]),
             at("/api/v1/admin/statistics", [get(admin::statistics::show, admin::statistics::about)]),
         ]},
         Section { audience: Audience::Monitoring, routes: vec![

@@ -36,10 +36,8 @@ use heads::Fault;
 use pace::Pace;
 use stream::Stream;
 
-/// Maximum number of header fields of a request; above it 431.
+/// Maximum number of header fields of a request; above it 431. Hyper has a table of this size on the stack.
 const MAX_HEADERS: usize = 100;
-/// Maximum number of header fields parsed, so that a 431 can have the usual format.
-const MAX_HEADERS_READ: usize = 256;
 /// Maximum bytes of a request's head, and of read-ahead for a body.
 const READ_BUFFER: usize = 64 * 1024;
 /// Bytes of a response buffered for an HTTP/2 stream whose client reads nothing.
@@ -60,7 +58,11 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Outpu
 /// Like [`serve`], with further routes beside those of the API.
 pub async fn serve_with(listener: TcpListener, api: Arc<Api>, further: Router, stop: impl Future<Output = ()>) {
     let bounds = api.settings.server;
-    let commits = api.commits.clone();
+    let (commits, bridge) = (api.commits.clone(), Arc::clone(&api.bridge));
+    let stop = async move {
+        stop.await;
+        bridge.end_waiting();
+    };
     serve_router(listener, router(api).merge(further), bounds, stop).await;
     // Work begun for clients that have disconnected.
     if timeout(bounds.drain, commits.ended()).await.is_err() {
@@ -143,7 +145,6 @@ async fn connection(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.header_timeout)
-        .max_headers(MAX_HEADERS_READ)
         .max_buf_size(READ_BUFFER)
         // A client that has closed its sending side may still read.
         .half_close(true)

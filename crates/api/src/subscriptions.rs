@@ -1,5 +1,6 @@
 //! `/api/v1/subscribers/{id}/subscriptions`: events and their destinations.
 
+pub(crate) mod all;
 pub(crate) mod attempts;
 pub(crate) mod create;
 pub(crate) mod delete;
@@ -15,6 +16,8 @@ pub(crate) mod test_event;
 pub(crate) mod update;
 
 use domain::SubscriptionId;
+use domain::log_entry::{Action, LogOrder, LogQuery, LogType};
+use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use store::{Change, StoreError};
 
@@ -48,6 +51,28 @@ pub(crate) fn must_not_be_revoked(subscription: &Subscription) -> Result<(), Ref
             "the subscription is revoked because its connection or app was removed from the PIM; create a new one",
         )),
     }
+}
+
+/// The reason of a suspension; the operator's with its words, for as long as the owner's log has them.
+pub(crate) async fn in_full(api: &Api, one: &Subscription, reason: SuspensionReason) -> Result<String, StoreError> {
+    if reason != SuspensionReason::Operator {
+        return Ok(reason.to_string());
+    }
+    let query = LogQuery {
+        log_type: Some(LogType::Action),
+        order: LogOrder::Descending,
+        limit: 1,
+        skip: 0,
+        after: None,
+        subscriber_id: None,
+        subscription_id: Some(one.id),
+        operation: Some(Action::SubscriptionSuspendedByThePlatform.as_str().to_owned()),
+        error_reason: None,
+        start_time: None,
+        end_time: None,
+    };
+    let latest = api.store().entries(&one.owner(), &query).await?.entries.into_iter().next();
+    Ok(latest.and_then(|entry| entry.reason).unwrap_or_else(|| reason.to_string()))
 }
 
 /// Commits the change of one subscription and returns it as stored.

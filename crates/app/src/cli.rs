@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, client, completions, config, demo, emit, events, filter, health, listen, man, openapi, pim, replay, reseal,
-    serve, test,
+    backup, client, cluster, completions, config, demo, emit, events, filter, health, listen, man, migrate, openapi,
+    pim, replay, reseal, serve, test,
 };
 
 /// Ingests a PIM's events and delivers them to subscribers: filtered, signed and rate-limited
@@ -40,7 +40,9 @@ pub(crate) enum Command {
     Replay(replay::ReplayArgs),
     Test(test::TestArgs),
     Filter(filter::FilterArgs),
+    Cluster(cluster::ClusterArgs),
     Backup(backup::BackupArgs),
+    Migrate(migrate::MigrateArgs),
     Reseal(reseal::ResealArgs),
     Config(config::ConfigCommandArgs),
     Health(health::HealthArgs),

@@ -3,6 +3,7 @@
 mod account;
 pub(crate) mod backup;
 pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -12,6 +13,7 @@ pub(crate) mod filter;
 pub(crate) mod health;
 pub(crate) mod listen;
 pub(crate) mod man;
+pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod pim;
 pub(crate) mod replay;
@@ -37,7 +39,9 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Replay(args) => replay::run(args),
         Command::Test(args) => test::run(&args),
         Command::Filter(args) => filter::run(args),
+        Command::Cluster(args) => cluster::run(&args),
         Command::Backup(args) => backup::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Reseal(args) => reseal::run(&args),
         Command::Config(args) => config::run(args),
         Command::Health(args) => health::run(&args),

@@ -29,7 +29,7 @@ use domain::credential;
 use layers::Layers;
 use typed::Place;
 
-use crate::{destinations, egress, log, notifications, vault};
+use crate::{database, destinations, egress, log, notifications, vault};
 
 /// Minimum length of the operator key and the metrics key.
 const SHORTEST_OPERATOR_KEY: usize = 24;
@@ -150,6 +150,17 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
             layers.fault(layers.place(name), name, &problem.to_string());
         }
     }
+    let store = &settings.store;
+    if store.backend == value::Backend::Postgres && store.url.is_none() {
+        let problem = "is required with `store.backend = \"postgres\"`";
+        layers.fault(layers.place("store.backend"), "store.url", problem);
+    }
+    for (key, duration, from, to) in [("store.timeout", store.timeout, 1, 60), ("store.lease", store.lease, 2, 60)] {
+        if !(from..=to).contains(&duration.as_secs()) || duration > std::time::Duration::from_secs(to) {
+            layers.fault(layers.place(key), key, &format!("must be between {from}s and {to}s"));
+        }
+    }
+    check_cluster(settings, layers);
     let smtp = &settings.smtp;
     if smtp.host.is_some() && smtp.from.is_none() {
         layers.fault(layers.place("smtp.host"), "smtp.from", "is required with `smtp.host`: the sender of all emails");
@@ -161,6 +172,26 @@ fn check_together(settings: &Settings, layers: &mut Layers) {
     check_by_use(settings, layers);
 }
 
+fn check_cluster(settings: &Settings, layers: &mut Layers) {
+    let cluster = &settings.cluster;
+    match cluster.listen {
+        Some(listen) if listen.ip().is_unspecified() && cluster.advertise.is_none() => {
+            let problem =
+                format!("is required with `cluster.listen = \"{listen}\"`: other nodes cannot call that address");
+            layers.fault(layers.place("cluster.listen"), "cluster.advertise", &problem);
+        }
+        Some(_) if settings.store.backend != value::Backend::Postgres => {
+            let problem = "requires `store.backend = \"postgres\"`: the embedded store has a single node";
+            layers.fault(layers.place("cluster.listen"), "cluster.listen", problem);
+        }
+        None if cluster.advertise.is_some() => {
+            let problem = "requires `cluster.listen`";
+            layers.fault(layers.place("cluster.advertise"), "cluster.advertise", problem);
+        }
+        Some(_) | None => {}
+    }
+}
+
 /// Checks by the code that uses a setting: each setting is passed to the code that `serve` passes it to, so that
 /// `serve` accepts every configuration that `postrider config` accepts.
 fn check_by_use(settings: &Settings, layers: &mut Layers) {
@@ -170,6 +201,9 @@ fn check_by_use(settings: &Settings, layers: &mut Layers) {
     }
     if let Err(problem) = vault::configured(settings) {
         refuse("encryption.keys", problem);
+    }
+    if let Err((key, problem)) = database::target(settings) {
+        refuse(key, problem);
     }
     if let Err((key, problem)) = destinations::check(settings) {
         refuse(key, problem.to_owned());

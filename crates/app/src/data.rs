@@ -1,27 +1,36 @@
-//! The data folder: the encryption key and the store. The only place that names the backend.
+//! The data folder with the encryption key, and the store: the embedded one in that folder, or a database. Beside
+//! `database`, the only place that names backends.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use store::KeepBounds;
 use store::vault::{KeyFileError, Vault, open_key_file};
+use store::{Backend, KeepBounds};
 use store_sqlite::{BackupError, OpenError, SqliteStore};
 
 use crate::config::{Config, Settings};
 use crate::failure::{Exit, Failure};
-use crate::vault;
+use crate::{database, vault};
 
 /// Key file in the data folder.
 const KEY_FILE: &str = "encryption.keys";
 
-/// Opens the data folder for `serve`.
-pub(crate) fn open_to_serve(config: &Config) -> Result<SqliteStore, Failure> {
+/// Opens the store for `serve`.
+pub(crate) async fn open_to_serve(config: &Config) -> Result<Arc<dyn Backend>, Failure> {
+    if database::is_used(config) {
+        return database::open_to_serve(config, vault(config)?).await;
+    }
     let folder = &config.settings.top.data_dir;
-    SqliteStore::open_exclusive(folder, store_settings(config)?).map_err(|error| cannot_open(folder, error))
+    let store = SqliteStore::open_exclusive(folder, store_settings(config)?);
+    Ok(Arc::new(store.map_err(|error| cannot_open(folder, error))?))
 }
 
-/// Opens the data folder to change the catalogue, also while `serve` runs. A missing folder is not created, because it
-/// is almost always the wrong one.
-pub(crate) fn open_beside(config: &Config) -> Result<SqliteStore, Failure> {
+/// Opens the store to change the catalogue, also while `serve` runs. A missing folder is not created, because it is
+/// almost always the wrong one; nor are the tables of an empty database.
+pub(crate) async fn open_beside(config: &Config) -> Result<Arc<dyn Backend>, Failure> {
+    if database::is_used(config) {
+        return database::open_beside(config, vault(config)?, false).await;
+    }
     let folder = &config.settings.top.data_dir;
     if !store_sqlite::has_database(folder) {
         let message = format!("{} is not a data folder: it contains no database", absolute(folder).display());
@@ -33,18 +42,30 @@ pub(crate) fn open_beside(config: &Config) -> Result<SqliteStore, Failure> {
     open(config, folder)
 }
 
-/// Like [`open_beside`], but may create the folder.
-pub(crate) fn open_or_create(config: &Config) -> Result<SqliteStore, Failure> {
+/// Like [`open_beside`], but may create the folder or the tables.
+pub(crate) async fn open_or_create(config: &Config) -> Result<Arc<dyn Backend>, Failure> {
+    if database::is_used(config) {
+        return database::open_beside(config, vault(config)?, true).await;
+    }
     open(config, &config.settings.top.data_dir)
 }
 
-fn open(config: &Config, folder: &Path) -> Result<SqliteStore, Failure> {
+fn open(config: &Config, folder: &Path) -> Result<Arc<dyn Backend>, Failure> {
     refuse_root(folder)?;
-    SqliteStore::open(folder, store_settings(config)?).map_err(|error| cannot_open(folder, error))
+    let store = SqliteStore::open(folder, store_settings(config)?);
+    Ok(Arc::new(store.map_err(|error| cannot_open(folder, error))?))
+}
+
+/// Where the data are, for messages.
+pub(crate) fn location(config: &Config) -> String {
+    match database::name(config) {
+        Some(name) => format!("the database {name}"),
+        None => absolute(&config.settings.top.data_dir).display().to_string(),
+    }
 }
 
 /// The folder's absolute path, for messages.
-pub(crate) fn absolute(folder: &Path) -> PathBuf {
+fn absolute(folder: &Path) -> PathBuf {
     std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
 }
 
@@ -81,6 +102,13 @@ pub(crate) struct Copy {
 
 /// Copies the database to the folder `to`, also while another process serves.
 pub(crate) fn back_up(config: &Config, to: &Path) -> Result<Copy, Failure> {
+    if let Some(name) = database::name(config) {
+        let message = format!("the data are in the database {name}, which this command does not copy");
+        return Err(Failure::message(Exit::Failed, message).hint(
+            "copy it with `pg_dump`, or use the server's continuous archiving, and keep the encryption keys with the \
+             configuration: see docs/operators/postgresql.md",
+        ));
+    }
     let folder = &config.settings.top.data_dir;
     store_sqlite::make_folder(to).map_err(|error| {
         Failure::new(Exit::Failed, anyhow::Error::from(error).context(format!("cannot create {}", to.display())))
@@ -121,7 +149,7 @@ pub(crate) fn copy_key_file(file: &Path, to: &Path) -> Result<PathBuf, Failure> 
 
 fn store_settings(config: &Config) -> Result<store_sqlite::Settings, Failure> {
     let settings = &config.settings;
-    let mut store = store_sqlite::Settings::new(vault(config, &settings.top.data_dir)?);
+    let mut store = store_sqlite::Settings::new(vault(config)?);
     store.tail_bytes = usize::try_from(settings.delivery.hot_tail.0).unwrap_or(usize::MAX);
     store.max_log_bytes = settings.storage.max_log_size.0;
     store.max_state_bytes = settings.storage.max_product_states.0;
@@ -133,25 +161,36 @@ fn store_settings(config: &Config) -> Result<store_sqlite::Settings, Failure> {
 }
 
 /// Bounds of delivered events.
-fn keep_bounds(settings: &Settings) -> KeepBounds {
+pub(crate) fn keep_bounds(settings: &Settings) -> KeepBounds {
     let hours = settings.storage.keep_delivered.as_secs_f64() / 3600.0;
     KeepBounds { hours: hours.ceil() as u32, bytes: settings.storage.keep_delivered_size.0 }
 }
 
 /// The vault of a data folder that is open: its keys also seal the sessions of the console.
 pub(crate) fn session_vault(config: &Config) -> Result<Vault, Failure> {
-    vault(config, &config.settings.top.data_dir)
+    vault(config)
 }
 
 /// The vault of the configured keys, or of the key file. A key file is only created together with a new database,
 /// because an existing database is encrypted with another key.
-fn vault(config: &Config, folder: &Path) -> Result<Vault, Failure> {
-    let settings = &config.settings;
+fn vault(config: &Config) -> Result<Vault, Failure> {
+    let (settings, folder) = (&config.settings, &config.settings.top.data_dir);
     let configured = vault::configured(settings).map_err(|problem| Failure::message(Exit::Configuration, problem))?;
     if let Some(vault) = configured {
         return Ok(vault);
     }
     let file = folder.join(KEY_FILE);
+    if let Some(name) = database::name(config).filter(|_| !file.exists()) {
+        let message = format!(
+            "the encryption key of the database {name} is missing: neither `encryption.keys` nor the key file {} \
+             exists",
+            file.display()
+        );
+        return Err(Failure::message(Exit::Data, message).hint(
+            "all processes on one database need the same keys, so none is generated: `openssl rand -base64 32` makes \
+             one for POSTRIDER_ENCRYPTION_KEYS, as `<id>:<key>`",
+        ));
+    }
     if store_sqlite::has_database(folder) && !file.exists() {
         let message = format!(
             "the encryption key of {} is missing: neither `encryption.keys` nor the key file {} exists",
@@ -194,7 +233,11 @@ fn cannot_open(folder: &Path, error: OpenError) -> Failure {
             "keys are read from the setting `encryption.keys`, or else from {}",
             folder.join(KEY_FILE).display()
         )),
-        OpenError::Newer { .. } | OpenError::Io { .. } | OpenError::Database { .. } => None,
+        OpenError::Newer { .. }
+        | OpenError::Moving(_)
+        | OpenError::Moved { .. }
+        | OpenError::Io { .. }
+        | OpenError::Database { .. } => None,
     };
     let failure = Failure::new(Exit::Data, error);
     match hint {

@@ -13,14 +13,20 @@ mod failure;
 mod terminal;
 mod traces;
 
+mod asking;
 mod console_parts;
 mod data;
+mod database;
 mod destinations;
 mod egress;
 mod hardening;
 mod log;
+mod members;
 mod metrics;
+mod neighbours;
 mod notifications;
+mod nudging;
+mod owners;
 mod pim_attributes;
 mod pim_client;
 mod pim_entities;
@@ -28,6 +34,7 @@ mod pim_gateway;
 mod platform;
 mod registration;
 mod running;
+mod shards;
 mod test_delivery;
 mod tuning;
 mod upkeep;
@@ -38,6 +45,10 @@ mod receiver;
 mod samples;
 mod secret_input;
 mod signals;
+
+/// Configured in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

@@ -14,28 +14,45 @@ use crate::config::settings::Settings;
 use crate::config::value::SmtpSecurity;
 use crate::failure::{Exit, Failure};
 
-/// Starts the sender. It shares `connector` with deliveries, so the address guard applies to notification webhooks as
-/// well.
-pub(crate) fn start(
-    store: &Arc<dyn Store>,
-    shard: Shard,
-    connector: Connector,
-    settings: &Settings,
-    public_url: &str,
+/// The senders of all shards: what they share.
+pub(crate) struct Notifications {
+    outbox: Arc<dyn Outbox>,
+    ways: Ways,
+    settings: notify::Settings,
     clock: Clock,
-) -> Result<Notifier, Failure> {
-    let mailer = mailer(settings).map_err(|error| Failure::new(Exit::Configuration, error))?;
-    let mailer = mailer.map(|mailer| mailer.hearing(connector.heard().clone()));
-    let contacts = settings.notifications.confirm_addresses.then(|| Arc::clone(store) as Arc<dyn Subscriptions>);
-    let ways = Ways { webhooks: HttpClient::new(connector), mailer, contacts };
-    let settings = notify::Settings {
-        public_url: public_url.to_owned(),
-        allow_http: settings.top.allow_http_destinations,
-        email_give_up: settings.notifications.give_up_after,
-        ..notify::Settings::default()
-    };
-    let outbox = Arc::clone(store) as Arc<dyn Outbox>;
-    Ok(Notifier::start(outbox, shard, ways, settings, clock))
+    meters: Arc<notify::Meters>,
+}
+
+impl Notifications {
+    /// As configured. They share `connector` with deliveries, so the address guard applies to notification webhooks as
+    /// well.
+    pub(crate) fn new(
+        store: &Arc<dyn Store>,
+        connector: Connector,
+        settings: &Settings,
+        public_url: &str,
+        clock: Clock,
+        meters: Arc<notify::Meters>,
+    ) -> Result<Notifications, Failure> {
+        let mailer = mailer(settings).map_err(|error| Failure::new(Exit::Configuration, error))?;
+        let mailer = mailer.map(|mailer| mailer.hearing(connector.heard().clone()));
+        let contacts = settings.notifications.confirm_addresses.then(|| Arc::clone(store) as Arc<dyn Subscriptions>);
+        let ways = Ways { webhooks: HttpClient::new(connector), mailer, contacts };
+        let settings = notify::Settings {
+            public_url: public_url.to_owned(),
+            allow_http: settings.top.allow_http_destinations,
+            email_give_up: settings.notifications.give_up_after,
+            ..notify::Settings::default()
+        };
+        Ok(Notifications { outbox: Arc::clone(store) as Arc<dyn Outbox>, ways, settings, clock, meters })
+    }
+
+    /// Starts the sender of a shard.
+    pub(crate) fn start(&self, shard: Shard) -> Notifier {
+        let Notifications { outbox, ways, settings, clock, meters } = self;
+        let (outbox, meters) = (Arc::clone(outbox), Arc::clone(meters));
+        Notifier::start_beside(outbox, shard, ways.clone(), settings.clone(), clock.clone(), meters)
+    }
 }
 
 /// The mailer, if an SMTP server is configured.

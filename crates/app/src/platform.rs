@@ -4,35 +4,38 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use api::{Api, Deliveries, LaneStatuses, MetricsPage, Parts, PimGateway, Readiness};
+use api::{Api, Deliveries, LaneStatuses, MetricsPage, Nodes, Parts, PimGateway, Readiness};
 use domain::lane_status::LaneStatus;
 use domain::{Clock, SubscriptionId};
+use engine::Common;
 use engine::trace::DeliveryTracer;
-use engine::{Ending, Engine};
-use intake::{Bridge, Reconciler};
-use notify::Notifier;
+use intake::Bridge;
 use sinks::Sink;
 use sinks::client::HttpClient;
-use sinks::connect::Connector;
 use sinks::egress::check_while_silent;
 use store::trace::AppendTracer;
-use store::{Shard, Store, Tenure};
+use store::{Backend, Store};
 use supervise::Supervisor;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::asking::Asking;
 use crate::config::Config;
 use crate::config::settings::Settings;
 use crate::failure::{Exit, Failure};
 use crate::metrics::{self, Metrics};
+use crate::neighbours::Neighbours;
+use crate::notifications::Notifications;
 use crate::pim_attributes::HttpAttributes;
 use crate::pim_client::PimClient;
 use crate::pim_entities::HttpEntities;
 use crate::pim_gateway::HttpGateway;
 use crate::running::Running;
+use crate::shards::{self, Parts as ShardParts, Rechecking, Reconciling, Shards};
 use crate::test_delivery::TestDelivery;
 use crate::traces::Traces;
-use crate::{console_parts, data, destinations, egress, notifications, registration, tuning, upkeep};
+use crate::{console_parts, data, destinations, egress, registration, tuning};
 
 /// A running platform.
 pub(crate) struct Platform {
@@ -40,13 +43,15 @@ pub(crate) struct Platform {
     pub(crate) address: SocketAddr,
     /// Address of the metrics listener.
     pub(crate) metrics_address: Option<SocketAddr>,
-    running: Arc<Running>,
-    store: Arc<dyn Store>,
+    asking: Arc<Asking>,
+    store: Arc<dyn Backend>,
     supervisor: Supervisor,
     /// The listeners; each returns once it has answered its pending requests.
     serving: Vec<JoinHandle<()>>,
-    ageing: JoinHandle<()>,
-    notifier: Notifier,
+    /// Deliveries of all shards, and the maintenance of their owner.
+    delivering: JoinHandle<()>,
+    /// All requests have been answered.
+    drained: watch::Sender<bool>,
     traces: Traces,
 }
 
@@ -60,64 +65,73 @@ impl Platform {
         let clock = Clock::system();
         let mut supervisor = Supervisor::new();
 
-        let sqlite = Arc::new(data::open_to_serve(config)?);
-        let store: Arc<dyn Store> = Arc::clone(&sqlite) as Arc<dyn Store>;
-        supervisor.need("the store", sqlite.ended());
-        registration::apply(sqlite.as_ref(), &config.pims, clock.wall())
+        let backend = data::open_to_serve(config).await?;
+        let store: Arc<dyn Store> = Arc::clone(&backend) as Arc<dyn Store>;
+        supervisor.need("the store", backend.ended());
+        registration::apply(store.as_ref(), &config.pims, clock.wall())
             .await
             .map_err(|error| Failure::new(Exit::Configuration, error))?;
 
         let connector = egress::connector(settings)?;
-        let traces = Traces::start(&settings.traces, HttpClient::new(connector.exempt()), clock.clone())?;
+        let traces =
+            Traces::start(&settings.traces, backend.node(), HttpClient::new(connector.exempt()), clock.clone())?;
         let sinks = Arc::new(destinations::sinks(settings, &public_url, &connector, &clock)?);
         let tester = Arc::new(TestDelivery::new(Arc::clone(&sinks) as Arc<dyn Sink>, clock.clone()));
-        let engine = Engine::start(
-            Arc::clone(&store),
-            Shard::FIRST,
-            Arc::clone(&sinks) as Arc<dyn Sink>,
-            tuning::engine_settings(settings),
-            clock.clone(),
-            traces.tracer().map(|tracer| Arc::clone(tracer) as Arc<dyn DeliveryTracer>),
-            connector.heard().clone(),
-        )
-        .await
-        .map_err(|error| Failure::new(Exit::Data, error))?;
-        let ended = engine.ended();
-        supervisor.need("deliveries", async {
-            if ended.await == Ending::Fenced {
-                tracing::error!("another process took the deliveries over");
-            }
-        });
-        let (engine_meters, tenure) = (Arc::clone(engine.meters()), engine.tenure());
-        let running = Arc::new(Running::new(engine, clock.clone()));
-        let notifier =
-            notifications::start(&store, tenure.shard, connector.clone(), settings, &public_url, clock.clone())?;
-        supervisor.need("notifications", notifier.ended());
-
+        let common = Common::new(&clock);
+        let running = Arc::new(Running::new(&backend, &common, clock.clone()));
+        let vault = data::session_vault(config)?;
+        let mut neighbours = Neighbours::new(settings, &backend, &vault, &connector, &clock).await?;
+        let asking = neighbours.asking(&running);
+        let notify_meters: Arc<notify::Meters> = Arc::default();
+        let meters = Arc::clone(&notify_meters);
+        let notifications =
+            Notifications::new(&store, connector.clone(), settings, &public_url, clock.clone(), meters)?;
         let pims = PimClient::new(HttpClient::new(connector.exempt()), settings.tokens.timeout);
         let append_tracer = traces.tracer().map(|tracer| Arc::clone(tracer) as Arc<dyn AppendTracer>);
         let attributes = Arc::new(HttpAttributes::new(pims.clone()));
         let bridge = Arc::new(Bridge::new(Arc::clone(&store), Some(attributes), append_tracer.clone(), clock.clone()));
+        let gateway: Arc<dyn PimGateway> = Arc::new(HttpGateway::new(pims.clone()));
+        let shards = Shards::start(ShardParts {
+            backend: Arc::clone(&backend),
+            running: Arc::clone(&running),
+            sink: Arc::clone(&sinks) as Arc<dyn Sink>,
+            settings: tuning::engine_settings(settings),
+            clock: clock.clone(),
+            tracer: traces.tracer().map(|tracer| Arc::clone(tracer) as Arc<dyn DeliveryTracer>),
+            heard: connector.heard().clone(),
+            common: common.clone(),
+            notifications,
+            rechecking: rechecking(settings, &gateway, &clock),
+            reconciling: reconciling(settings, &bridge, pims, &clock),
+            keep_logs: settings.storage.keep_logs,
+            profile: shards::profile(neighbours.address.clone()),
+        });
+        let shards = shards.await.map_err(|error| Failure::new(Exit::Data, error))?;
+        let (drained, is_drained) = watch::channel(false);
+        let delivering = supervisor.need("deliveries", shards.keep(supervisor.stopping(), is_drained));
+
         let counters: Arc<api::Counters> = Arc::default();
         let metrics = Metrics::new(metrics::Sources {
             counters: Arc::clone(&counters),
             bridge: Arc::downgrade(&bridge),
             running: Arc::clone(&running),
-            engine: engine_meters,
+            engine: Arc::clone(&common.meters),
             sinks,
-            store: Arc::downgrade(&sqlite),
-            store_meters: Arc::clone(sqlite.meters()),
-            notify: Arc::clone(notifier.meters()),
+            store: Arc::downgrade(&backend),
+            store_meters: Arc::clone(backend.meters()),
+            notify: notify_meters,
+            calls: Arc::clone(&neighbours.meters),
+            owners: Arc::downgrade(&neighbours.owners),
             spans: Arc::clone(&traces.fates),
             per_subscription_at_most: settings.metrics.per_subscription_at_most.0,
             clock: clock.clone(),
         });
-        let gateway: Arc<dyn PimGateway> = Arc::new(HttpGateway::new(pims.clone()));
         let api = Arc::new(Api::new(Parts {
             store: Arc::clone(&store),
             gateway: Arc::clone(&gateway),
-            lanes: Arc::clone(&running) as Arc<dyn LaneStatuses>,
-            deliveries: Arc::clone(&running) as Arc<dyn Deliveries>,
+            lanes: Arc::clone(&asking) as Arc<dyn LaneStatuses>,
+            deliveries: Arc::clone(&asking) as Arc<dyn Deliveries>,
+            nodes: neighbours.view() as Arc<dyn Nodes>,
             tester,
             readiness: Arc::clone(&running) as Arc<dyn Readiness>,
             event_types: Arc::new(tuning::event_types(settings)),
@@ -136,25 +150,35 @@ impl Platform {
             metrics_address = Some(address);
             serving.push(supervisor.need("the listener for metrics", scraping));
         }
-        let console = console_parts::routes(settings, &public_url, &api, data::session_vault(config)?, clock.clone());
+        if let Some(answering) = neighbours.serve(&running, stopped(&supervisor)) {
+            serving.push(supervisor.need("the listener for other nodes", answering));
+        }
+        if let Some(nudging) = neighbours.nudging() {
+            supervisor.keep("nudges", nudging);
+        }
+        let console = console_parts::routes(settings, &public_url, &api, vault, clock.clone());
         serving.push(supervisor.need("the API", api::serve_with(listener, api, console, stopped(&supervisor))));
-        let ageing =
-            supervisor.need("hours of service", upkeep::age(Arc::clone(&store), tenure, supervisor.stopping()));
-        let reconciler = Reconciler::new(
-            bridge,
-            Arc::clone(&store),
-            tenure.shard,
-            Arc::new(HttpEntities::new(pims)),
-            settings.events_api.reconcile_overlap,
-            clock.clone(),
-        );
-        keep_up(&mut supervisor, settings, (&store, tenure), gateway, reconciler, connector, clock);
-        Ok(Platform { address, metrics_address, running, store, supervisor, serving, ageing, notifier, traces })
+        let hosts = settings.egress.check.iter().map(|check| (check.host.clone(), check.port)).collect::<Vec<_>>();
+        if !hosts.is_empty() {
+            supervisor.keep("connectivity checks", move || check_while_silent(connector.clone(), hosts.clone()));
+        }
+        Ok(Platform {
+            address,
+            metrics_address,
+            asking,
+            store: backend,
+            supervisor,
+            serving,
+            delivering,
+            drained,
+            traces,
+        })
     }
 
     /// Delivery status of a subscription.
     pub(crate) async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
-        self.running.status(subscription).await
+        let subscription = self.store.subscription(subscription).await.ok()??;
+        self.asking.status(&subscription).await.ok()?
     }
 
     /// Resolves when the platform cannot go on; gives the task that failed.
@@ -172,11 +196,10 @@ impl Platform {
             }
         }
         self.supervisor.end_kept().await;
-        self.running.stop().await;
-        if let Err(error) = self.ageing.await {
-            tracing::error!(%error, "the count of service hours did not stop gracefully");
+        self.drained.send_replace(true);
+        if let Err(error) = self.delivering.await {
+            tracing::error!(%error, "deliveries did not stop gracefully");
         }
-        self.notifier.stop().await;
         self.traces.stop().await;
         // Closing the store waits for the disk.
         let store = self.store;
@@ -202,33 +225,22 @@ fn stopped(supervisor: &Supervisor) -> impl Future<Output = ()> + use<> {
     }
 }
 
-/// Starts the background tasks that the settings enable.
-fn keep_up(
-    supervisor: &mut Supervisor,
-    settings: &Settings,
-    (store, tenure): (&Arc<dyn Store>, Tenure),
-    gateway: Arc<dyn PimGateway>,
-    reconciler: Reconciler,
-    connector: Connector,
-    clock: Clock,
-) {
-    let (pruned, keep) = (Arc::clone(store), settings.storage.keep_logs);
-    supervisor.keep("pruning", move || upkeep::prune(Arc::clone(&pruned), tenure, keep));
-    if !settings.tokens.recheck_every.is_zero() {
-        let (store, settings) = (Arc::clone(store), settings.clone());
-        let recheck =
-            move || upkeep::recheck(store.clone(), tenure.shard, gateway.clone(), clock.clone(), settings.clone());
-        supervisor.keep("permission checks", recheck);
-    }
+/// Checks of permissions, if they are enabled.
+fn rechecking(settings: &Settings, gateway: &Arc<dyn PimGateway>, clock: &Clock) -> Option<Rechecking> {
+    let is_enabled = !settings.tokens.recheck_every.is_zero();
+    is_enabled.then(|| Rechecking { gateway: Arc::clone(gateway), clock: clock.clone(), settings: settings.clone() })
+}
+
+/// Reconciliation, if it is enabled.
+fn reconciling(settings: &Settings, bridge: &Arc<Bridge>, pims: PimClient, clock: &Clock) -> Option<Reconciling> {
     let every = settings.events_api.reconcile_every;
-    if !every.is_zero() {
-        let reconciler = Arc::new(reconciler);
-        supervisor.keep("reconciliation", move || Arc::clone(&reconciler).run(every));
-    }
-    let hosts = settings.egress.check.iter().map(|check| (check.host.clone(), check.port)).collect::<Vec<_>>();
-    if !hosts.is_empty() {
-        supervisor.keep("connectivity checks", move || check_while_silent(connector.clone(), hosts.clone()));
-    }
+    (!every.is_zero()).then(|| Reconciling {
+        bridge: Arc::clone(bridge),
+        source: Arc::new(HttpEntities::new(pims)),
+        every,
+        overlap: settings.events_api.reconcile_overlap,
+        clock: clock.clone(),
+    })
 }
 
 #[cfg(test)]

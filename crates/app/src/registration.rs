@@ -7,7 +7,7 @@ use domain::outcome::SuspensionReason;
 use domain::pim::{Origin, Pim, Provenance, SourceKey, TokenCheck, url_key};
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Clock, PimId, Secret, Timestamp};
-use store::{Change, ChangeError, Pims, StatusFilter, SubscriptionQuery, Subscriptions, Whose, edit_pim, transition};
+use store::{Change, ChangeError, StatusFilter, Store, SubscriptionQuery, Whose, edit_pim, transition};
 
 use crate::config::PimSettings;
 
@@ -41,42 +41,52 @@ pub(crate) fn new_pim(name: &str, url: &str, token_check: TokenCheck) -> anyhow:
 
 /// Brings the registrations in line with the configuration. Keys and secrets removed from it are revoked; PIMs removed
 /// from it are locked out and paused. PIMs registered by commands or calls are unaffected.
-pub(crate) async fn apply(
-    catalog: &(impl Pims + Subscriptions),
-    configured: &[PimSettings],
-    now: Timestamp,
-) -> anyhow::Result<()> {
+pub(crate) async fn apply(catalog: &dyn Store, configured: &[PimSettings], now: Timestamp) -> anyhow::Result<()> {
     let registered = catalog.all_pims().await?;
     for settings in configured {
-        let named = || format!("PIM {:?} of the configuration", settings.name);
-        let known = registered.iter().find(|pim| pim.name == settings.name);
-        refuse_new_name(&registered, settings).with_context(named)?;
-        match known {
-            None => {
-                let added = catalog.add_pim(merged(None, settings, now)?).await.with_context(named)?;
-                tracing::info!(pim.name = added.name, pim.url = added.url, "registered a PIM from the configuration");
-            }
-            Some(known) => {
-                bring_back(catalog, known.id, now).await.with_context(named)?;
-                if merged(Some(known), settings, now)? != *known {
-                    let edit = |pim: &mut Pim| -> anyhow::Result<()> {
-                        *pim = merged(Some(pim), settings, now)?;
-                        Ok(())
-                    };
-                    edit_pim(catalog, known.id, edit).await.with_context(named)?;
-                    tracing::info!(
-                        pim.name = settings.name,
-                        "updated the registration of a PIM from the configuration"
-                    );
-                }
-            }
-        }
+        let registered = register(catalog, &registered, settings, now).await;
+        registered.with_context(|| format!("PIM {:?} of the configuration", settings.name))?;
     }
     let is_named = |pim: &Pim| configured.iter().any(|settings| settings.name == pim.name);
     for pim in registered.iter().filter(|pim| pim.provenance.pim == Origin::Configuration && !is_named(pim)) {
         withdraw(catalog, pim, now)
             .await
             .with_context(|| format!("PIM {:?}, removed from the configuration", pim.name))?;
+    }
+    Ok(())
+}
+
+/// Adds a PIM of the configuration, or brings its registration in line. `registered`: all PIMs, as read before.
+async fn register(
+    catalog: &dyn Store,
+    registered: &[Pim],
+    settings: &PimSettings,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let of_name = |pims: &[Pim]| pims.iter().find(|pim| pim.name == settings.name).cloned();
+    refuse_new_name(registered, settings)?;
+    let known = match of_name(registered) {
+        Some(known) => known,
+        None => match catalog.add_pim(merged(None, settings, now)?).await {
+            Ok(added) => {
+                tracing::info!(pim.name = added.name, pim.url = added.url, "registered a PIM from the configuration");
+                return Ok(());
+            }
+            // Another node that starts with the same configuration may have been faster.
+            Err(error) => match of_name(&catalog.all_pims().await?) {
+                Some(known) => known,
+                None => return Err(error.into()),
+            },
+        },
+    };
+    bring_back(catalog, known.id, now).await?;
+    if merged(Some(&known), settings, now)? != known {
+        let edit = |pim: &mut Pim| -> anyhow::Result<()> {
+            *pim = merged(Some(pim), settings, now)?;
+            Ok(())
+        };
+        edit_pim(catalog, known.id, edit).await?;
+        tracing::info!(pim.name = settings.name, "updated the registration of a PIM from the configuration");
     }
     Ok(())
 }
@@ -98,7 +108,7 @@ fn refuse_new_name(registered: &[Pim], settings: &PimSettings) -> anyhow::Result
 }
 
 /// Locks a PIM out and pauses its subscriptions.
-async fn withdraw(catalog: &(impl Pims + Subscriptions), pim: &Pim, now: Timestamp) -> anyhow::Result<()> {
+async fn withdraw(catalog: &dyn Store, pim: &Pim, now: Timestamp) -> anyhow::Result<()> {
     if !pim.is_withdrawn() {
         let edit = |pim: &mut Pim| -> Result<(), ChangeError> {
             pim.provenance.withdrawn_at = Some(now);
@@ -117,7 +127,7 @@ async fn withdraw(catalog: &(impl Pims + Subscriptions), pim: &Pim, now: Timesta
 }
 
 /// Resumes subscriptions paused while their PIM was not in the configuration.
-async fn bring_back(catalog: &(impl Pims + Subscriptions), pim: PimId, now: Timestamp) -> anyhow::Result<()> {
+async fn bring_back(catalog: &dyn Store, pim: PimId, now: Timestamp) -> anyhow::Result<()> {
     let withdrawn = SubscriptionStatus::Suspended(SuspensionReason::PimWithdrawn);
     let stands_still = |subscription: &Subscription| subscription.status == withdrawn;
     let go_on = |change: &mut Change, stored| transition::go_on(change, stored, now);
@@ -126,7 +136,7 @@ async fn bring_back(catalog: &(impl Pims + Subscriptions), pim: PimId, now: Time
 
 /// Changes the subscriptions with a status that `which` selects, page by page.
 async fn change_all(
-    catalog: &impl Subscriptions,
+    catalog: &dyn Store,
     pim: PimId,
     status: StatusFilter,
     which: impl Fn(&Subscription) -> bool,

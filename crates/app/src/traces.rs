@@ -17,6 +17,7 @@ use std::sync::Arc;
 use domain::Clock;
 use meter::Counters;
 use sinks::client::HttpClient;
+use store::NodeId;
 
 use export::Export;
 pub(crate) use export::Fate;
@@ -39,7 +40,12 @@ pub(crate) struct Traces {
 impl Traces {
     /// Starts tracing as configured by settings and environment. `client` must be able to reach any host the operator
     /// names.
-    pub(crate) fn start(settings: &Settings, client: HttpClient, clock: Clock) -> Result<Traces, Failure> {
+    pub(crate) fn start(
+        settings: &Settings,
+        node: NodeId,
+        client: HttpClient,
+        clock: Clock,
+    ) -> Result<Traces, Failure> {
         let fates = Arc::new(Counters::default());
         let (plan, warnings) = Plan::of(settings, |name| std::env::var(name).ok());
         for warning in warnings {
@@ -47,7 +53,7 @@ impl Traces {
         }
         let Some(plan) = plan else { return Ok(Traces { tracer: None, export: None, fates }) };
         tracing::info!(endpoint = plan.endpoint, "tracing events");
-        let (spans, export) = Export::start(&plan, client, Arc::clone(&fates)).map_err(|error| {
+        let (spans, export) = Export::start(&plan, node, client, Arc::clone(&fates)).map_err(|error| {
             Failure::new(Exit::Configuration, error).hint("`traces.endpoint` is a URL such as http://127.0.0.1:4318")
         })?;
         let tracer = Tracer::new(plan.sampling, plan.propagate, spans, clock);

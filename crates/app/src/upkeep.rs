@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use api::{PimGateway, client_life};
 use domain::Clock;
-use store::{Shard, Store, Tenure};
+use store::{Backend, Shard, Store, Tenure};
 use tokio::sync::watch;
 
 use crate::config::settings::Settings;
@@ -14,6 +14,11 @@ use crate::tuning;
 
 /// Interval between deletions of old log entries.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// Time between the first deletions of two shards.
+const PRUNE_APART: Duration = Duration::from_secs(1);
+
+/// Interval at which the store's durability is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// Interval at which the running time is saved; a crash loses less than this.
 const SERVED_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -69,9 +74,30 @@ pub(crate) async fn age(store: Arc<dyn Store>, tenure: Tenure, mut stopped: watc
     }
 }
 
+/// Tells the operator by what acknowledged events may be lost, whenever that changes. Never returns.
+pub(crate) async fn durability(store: Arc<dyn Backend>) {
+    let mut told = None;
+    loop {
+        match store.durability().await {
+            Ok(problem) if problem != told => {
+                match &problem {
+                    Some(problem) => tracing::warn!("{problem}"),
+                    None => tracing::info!("acknowledged events are as durable as they should be"),
+                }
+                told = problem;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "could not look how durable acknowledged events are"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// Periodically deletes log entries of an owner's shard older than `keep`, and erases subscribers and subscriptions
 /// deleted before that. Ages are counted in hours of service. Never returns.
 pub(crate) async fn prune(store: Arc<dyn Store>, tenure: Tenure, keep: Duration) {
+    // A node may take over all shards at once: they take turns.
+    tokio::time::sleep(PRUNE_APART * u32::from(tenure.shard.number())).await;
     loop {
         match store.prune_entries(&tenure, store.hour().ago(keep)).await {
             Ok(0) => {}

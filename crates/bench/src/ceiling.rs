@@ -51,5 +51,5 @@ pub(crate) async fn posts(
     connections: usize,
     time: Duration,
 ) -> anyhow::Result<f64> {
-    Ok(flood(&Target::receiver(receiver.address), samples, connections, 1, time).await?.a_second())
+    Ok(flood(&Target::receiver(receiver), samples, connections, 1, time).await?.a_second())
 }

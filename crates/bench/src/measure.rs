@@ -1,6 +1,13 @@
 //! The measurements, one function each.
 
+mod backlog;
+mod beside;
+mod cluster;
+mod console;
 mod fairness;
+mod instructions;
+mod postgres;
+mod soak;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,12 +17,14 @@ use crate::catalogue::{self, SOURCE_KEY, Subscriptions};
 use crate::ceiling;
 use crate::kafka::KafkaTopic;
 use crate::plan::Plan;
-use crate::platform::{Platform, Stage};
+use crate::platform::{Platform, Runner, Stage};
 use crate::producer::{Target, flood};
 use crate::pubsub::PubsubTopic;
 use crate::receiver::Receiver;
+use crate::recorded::Recorded;
 use crate::sample::{EVENT_BYTES, Samples};
 use crate::table::{Aim, Row, Table, median, share};
+use crate::tls::Speaks;
 use crate::topic::Topic;
 
 /// Events per batch request.
@@ -32,7 +41,7 @@ struct Bench<'a> {
 
 /// Runs all measurements whose name contains `only`.
 pub(crate) async fn all(plan: &Plan, only: &str, table: &mut Table) -> anyhow::Result<()> {
-    let bench = Bench { plan, receiver: Receiver::start().await?, samples: Arc::new(Samples::new()) };
+    let bench = Bench::new(plan, Speaks::Plain).await?;
     let wanted = |name: &str| name.contains(only);
     if wanted("ingest") {
         bench.ingest(table).await?;
@@ -43,6 +52,25 @@ pub(crate) async fn all(plan: &Plan, only: &str, table: &mut Table) -> anyhow::R
     }
     if wanted("fan-out") {
         bench.delivery(table, "fan-out 10, 64 connections", 10, 64, 0.3).await?;
+    }
+    if wanted("https") {
+        for (speaks, name) in
+            [(Speaks::Http1, "https, HTTP/1.1, 64 in flight"), (Speaks::Http2, "https, HTTP/2, 64 in flight")]
+        {
+            Bench::new(plan, speaks).await?.delivery(table, name, 1, 64, 0.25).await?;
+        }
+    }
+    if wanted("backlog") {
+        bench.backlog(table).await?;
+    }
+    if wanted("restart") {
+        bench.restart(table).await?;
+    }
+    if wanted("filters") {
+        bench.filters(table).await?;
+    }
+    if wanted("traces") {
+        bench.traces(table).await?;
     }
     if wanted("kafka")
         && let Some(topic) = KafkaTopic::start().await?
@@ -57,6 +85,12 @@ pub(crate) async fn all(plan: &Plan, only: &str, table: &mut Table) -> anyhow::R
     if wanted("latency") {
         bench.latency(table).await?;
     }
+    if wanted("postgres") {
+        bench.postgres(table).await?;
+    }
+    if wanted("cluster") {
+        bench.cluster(table).await?;
+    }
     if wanted("fairness") {
         bench.fairness(table).await?;
     }
@@ -69,18 +103,49 @@ pub(crate) async fn all(plan: &Plan, only: &str, table: &mut Table) -> anyhow::R
     if wanted("flat") {
         bench.flat(table).await?;
     }
+    if wanted("console") {
+        bench.console(table).await?;
+    }
     Ok(())
 }
 
+/// Counts instructions per event, and compares them with the recorded counts.
+pub(crate) async fn instructions(plan: &Plan, table: &mut Table, recorded: &mut Recorded) -> anyhow::Result<()> {
+    Bench::new(plan, Speaks::Plain).await?.instructions(table, recorded).await
+}
+
+/// Runs at full speed for this many minutes: memory, file and latency must stay flat.
+pub(crate) async fn soak(plan: &Plan, minutes: u32, table: &mut Table) -> anyhow::Result<()> {
+    Bench::new(plan, Speaks::Plain).await?.soak(minutes, table).await
+}
+
 impl Bench<'_> {
+    async fn new(plan: &Plan, speaks: Speaks) -> anyhow::Result<Bench<'_>> {
+        Ok(Bench { plan, receiver: Receiver::start(speaks).await?, samples: Arc::new(Samples::new()) })
+    }
+
     /// A platform with an empty folder and these subscriptions.
     async fn stage(&self, in_flight: usize, subscriptions: Subscriptions) -> anyhow::Result<(Stage, Platform)> {
-        let stage = Stage::new(&self.plan.server, &self.plan.folder, in_flight)?;
-        let store = stage.store()?;
-        let variable = subscriptions.place.as_ref().and_then(|place| place.variable.clone());
-        catalogue::fill(&store, self.receiver.address, subscriptions).await?;
+        self.stage_in(None, None, in_flight, subscriptions).await
+    }
+
+    /// The same within another program, and on the database with this URL.
+    async fn stage_in(
+        &self,
+        runner: Option<&Runner>,
+        database: Option<String>,
+        in_flight: usize,
+        subscriptions: Subscriptions,
+    ) -> anyhow::Result<(Stage, Platform)> {
+        let stage = Stage::new(&self.plan.server, &self.plan.folder, in_flight)?.on(database);
+        let store = stage.store().await?;
+        let mut variables: Vec<_> = subscriptions.place.iter().filter_map(|place| place.variable.clone()).collect();
+        if let Some(tls) = &self.receiver.tls {
+            variables.push(("POSTRIDER_EXTRA_ROOTS", tls.certificate().display().to_string()));
+        }
+        catalogue::fill(store.as_ref(), &self.receiver.url(), subscriptions).await?;
         tokio::task::spawn_blocking(move || drop(store)).await?;
-        let platform = stage.start(variable).await?;
+        let platform = stage.start_in(runner, &variables).await?;
         Ok((stage, platform))
     }
 

@@ -7,9 +7,10 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use store::Vault;
 use store::vault::MasterKey;
-use store_sqlite::{Settings, SqliteStore};
+use store::{Store, Vault};
+use store_postgres::{PostgresStore, Target};
+use store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -20,6 +21,16 @@ const PACED: &str = "rate_first = 100\n";
 /// Maximum duration of a start.
 const START_AT_MOST: Duration = Duration::from_secs(60);
 
+/// A program that runs the platform, such as valgrind, with its arguments.
+pub(crate) struct Runner(Vec<String>);
+
+impl Runner {
+    /// Run as `command` with the platform's own command line behind it.
+    pub(crate) fn new(command: &[&str]) -> Runner {
+        Runner(command.iter().map(|&part| part.to_owned()).collect())
+    }
+}
+
 /// A data folder and the settings of its platform.
 pub(crate) struct Stage {
     server: PathBuf,
@@ -27,16 +38,34 @@ pub(crate) struct Stage {
     key: MasterKey,
     pub(crate) max_in_flight: usize,
     pace: &'static str,
+    /// Further tables of the configuration.
+    more: &'static str,
+    /// URL of its database; `None`: a file in the data folder.
+    database: Option<String>,
 }
 
 impl Stage {
     /// An empty folder within `parent`.
     pub(crate) fn new(server: &Path, parent: &Path, max_in_flight: usize) -> anyhow::Result<Stage> {
         if !server.is_file() {
-            bail!("{} does not exist; build it with `cargo build --release --package postrider`", server.display());
+            bail!(
+                "{} does not exist; build it with `cargo build --profile shipped --package postrider`",
+                server.display()
+            );
         }
         let folder = tempfile::Builder::new().prefix("postrider-bench-").tempdir_in(parent)?;
-        Ok(Stage { server: server.to_owned(), folder, key: MasterKey::random("bench")?, max_in_flight, pace: NO_PACE })
+        let (server, key) = (server.to_owned(), MasterKey::random("bench")?);
+        Ok(Stage { server, folder, key, max_in_flight, pace: NO_PACE, more: "", database: None })
+    }
+
+    /// The same with further tables of the configuration.
+    pub(crate) fn with(self, more: &'static str) -> Stage {
+        Stage { more, ..self }
+    }
+
+    /// The same in a database.
+    pub(crate) fn on(self, database: Option<String>) -> Stage {
+        Stage { database, ..self }
     }
 
     /// The same with the platform's own bounds on rates.
@@ -49,9 +78,15 @@ impl Stage {
     }
 
     /// The store, while no platform runs on it.
-    pub(crate) fn store(&self) -> anyhow::Result<SqliteStore> {
-        let key = MasterKey::from_base64(self.key.id(), &self.key.expose_base64())?;
-        Ok(SqliteStore::open_exclusive(&self.data(), Settings::new(Vault::new(key, [])?))?)
+    pub(crate) async fn store(&self) -> anyhow::Result<Box<dyn Store>> {
+        let vault = Vault::new(MasterKey::from_base64(self.key.id(), &self.key.expose_base64())?, [])?;
+        Ok(match &self.database {
+            None => Box::new(SqliteStore::open_exclusive(&self.data(), store_sqlite::Settings::new(vault))?),
+            Some(url) => {
+                let settings = store_postgres::Settings::new(Target::parse(url, None, &[], true)?, vault);
+                Box::new(PostgresStore::open_beside(settings, true).await?)
+            }
+        })
     }
 
     /// Bytes of all files in the data folder.
@@ -63,8 +98,34 @@ impl Stage {
         Ok(bytes)
     }
 
-    /// Starts the platform, with an optional environment variable.
-    pub(crate) async fn start(&self, variable: Option<(&str, String)>) -> anyhow::Result<Platform> {
+    /// Starts the platform, with these environment variables.
+    pub(crate) async fn start(&self, variables: &[(&str, String)]) -> anyhow::Result<Platform> {
+        self.start_in(None, variables).await
+    }
+
+    /// Starts a node of several on the same database, with a listener for the others at this port.
+    pub(crate) async fn start_node(&self, port: u16) -> anyhow::Result<Platform> {
+        let cluster = format!("[cluster]\nlisten = \"127.0.0.1:{port}\"\n");
+        self.launch(&format!("-{port}"), &cluster, None, &[]).await
+    }
+
+    /// The same within another program.
+    pub(crate) async fn start_in(
+        &self,
+        runner: Option<&Runner>,
+        variables: &[(&str, String)],
+    ) -> anyhow::Result<Platform> {
+        self.launch("", "", runner, variables).await
+    }
+
+    /// `name` tells its files from those of other nodes.
+    async fn launch(
+        &self,
+        name: &str,
+        tables: &str,
+        runner: Option<&Runner>,
+        variables: &[(&str, String)],
+    ) -> anyhow::Result<Platform> {
         let mut config = String::new();
         // Writing to a string cannot fail.
         _ = write!(
@@ -72,29 +133,37 @@ impl Stage {
             "data_dir = {:?}\nlisten = \"127.0.0.1:0\"\nallow_networks = [\"127.0.0.0/8\"]\nallow_http_destinations = \
              true\n\
              [encryption]\nkeys = [\"{}:{}\"]\n[log]\nlevel = \"warn\"\n\
-             [delivery]\n{}max_in_flight = {}\n",
-            self.data(),
+             [delivery]\n{}max_in_flight = {}\n{}{tables}",
+            self.folder.path().join(format!("data{name}")),
             self.key.id(),
             self.key.expose_base64(),
             self.pace,
             self.max_in_flight,
+            self.more,
         );
-        let (path, ready) = (self.folder.path().join("postrider.toml"), self.folder.path().join("ready"));
+        if let Some(url) = &self.database {
+            _ = write!(config, "[store]\nbackend = \"postgres\"\nurl = \"{url}\"\n");
+        }
+        let file = |kind: &str| self.folder.path().join(format!("{kind}{name}"));
+        let (path, ready) = (file("postrider.toml"), file("ready"));
         std::fs::write(&path, config)?;
         if ready.exists() {
             std::fs::remove_file(&ready)?;
         }
-        let mut process = Command::new(&self.server)
+        let mut line = runner.map_or_else(Vec::new, |runner| runner.0.iter().map(Into::into).collect());
+        line.push(self.server.clone().into_os_string());
+        let mut process = Command::new(&line[0])
+            .args(&line[1..])
             .arg("serve")
             .arg("--config")
             .arg(&path)
             .arg("--ready-file")
             .arg(&ready)
-            .envs(variable)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("cannot start {}", self.server.display()))?;
+            .with_context(|| format!("cannot start {}", line[0].display()))?;
         let start = Instant::now();
         loop {
             if let Some(url) = std::fs::read_to_string(&ready).ok().filter(|url| url.ends_with('\n')) {
@@ -140,6 +209,11 @@ impl Platform {
         let (_, fields) = stat.rsplit_once(')').context("no name")?;
         let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
         Ok(ticks * TICK)
+    }
+
+    /// Kills it, as a power failure would.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        Ok(self.process.kill().await?)
     }
 
     /// Stops it gracefully.

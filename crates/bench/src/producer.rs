@@ -8,13 +8,17 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::task::JoinSet;
 
-use crate::client::Client;
+use crate::client::{Client, Peer};
+use crate::receiver::Receiver;
 use crate::sample::Samples;
+use crate::tls::{Speaks, Tls};
 
 /// Target of events.
 #[derive(Clone)]
 pub(crate) struct Target {
     address: SocketAddr,
+    speaks: Speaks,
+    tls: Option<Arc<Tls>>,
     path: &'static str,
     headers: HeaderMap,
     expect: StatusCode,
@@ -27,19 +31,22 @@ impl Target {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.insert(header::AUTHORIZATION, format!("Bearer {key}").parse()?);
-        Ok(Target { address, path: "/api/v1/events", headers, expect: StatusCode::ACCEPTED })
+        let path = "/api/v1/events";
+        Ok(Target { address, speaks: Speaks::Plain, tls: None, path, headers, expect: StatusCode::ACCEPTED })
     }
 
     /// The receiver itself.
-    pub(crate) fn receiver(address: SocketAddr) -> Target {
+    pub(crate) fn receiver(receiver: &Receiver) -> Target {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Target { address, path: "/hook", headers, expect: StatusCode::OK }
+        let Receiver { address, speaks, ref tls, .. } = *receiver;
+        Target { address, speaks, tls: tls.clone(), path: "/hook", headers, expect: StatusCode::OK }
     }
 
     /// Opens a connection.
     pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
-        Client::connect(self.address, self.path, self.headers.clone()).await
+        let peer = Peer { address: self.address, speaks: self.speaks, tls: self.tls.as_deref() };
+        Client::connect(peer, self.path, self.headers.clone()).await
     }
 
     /// Sends a body.
@@ -68,9 +75,14 @@ pub(crate) async fn flood(
     batch: usize,
     time: Duration,
 ) -> anyhow::Result<Sent> {
-    let mut clients = Vec::with_capacity(connections);
+    let mut clients: Vec<Client> = Vec::with_capacity(connections);
     for _ in 0..connections {
-        clients.push(target.connect().await?);
+        // Over HTTP/2, one connection carries all of them.
+        let client = match clients.first().and_then(Client::share) {
+            Some(shared) => shared,
+            None => target.connect().await?,
+        };
+        clients.push(client);
     }
     let events = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
@@ -79,9 +91,7 @@ pub(crate) async fn flood(
         let (target, samples, events) = (target.clone(), Arc::clone(samples), Arc::clone(&events));
         tasks.spawn(async move {
             while start.elapsed() < time {
-                let first = samples.take(batch);
-                let body = if batch > 1 { samples.batch(first, batch) } else { samples.event(first) };
-                target.send(&mut client, body).await?;
+                target.send(&mut client, samples.body(batch)).await?;
                 events.fetch_add(batch as u64, Ordering::Relaxed);
             }
             anyhow::Ok(())

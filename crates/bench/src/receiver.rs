@@ -13,10 +13,12 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 
 use crate::sample;
+use crate::tls::{Speaks, Tls};
 
 /// Time without an arrival after which missing events count as lost.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,16 +35,25 @@ struct Arrived {
 /// A running receiver.
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
+    pub(crate) speaks: Speaks,
+    pub(crate) tls: Option<Arc<Tls>>,
     arrived: Arc<Arrived>,
 }
 
 impl Receiver {
-    pub(crate) async fn start() -> anyhow::Result<Receiver> {
+    pub(crate) async fn start(speaks: Speaks) -> anyhow::Result<Receiver> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let arrived = Arc::new(Arrived::default());
-        tokio::spawn(accept(listener, Arc::clone(&arrived)));
-        Ok(Receiver { address, arrived })
+        let tls = if speaks == Speaks::Plain { None } else { Some(Arc::new(Tls::new(speaks)?)) };
+        tokio::spawn(accept(listener, tls.clone(), Arc::clone(&arrived)));
+        Ok(Receiver { address, speaks, tls, arrived })
+    }
+
+    /// URL of its endpoint.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/hook", self.address)
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -77,13 +88,22 @@ impl Receiver {
     }
 }
 
-async fn accept(listener: TcpListener, arrived: Arc<Arrived>) {
+async fn accept(listener: TcpListener, tls: Option<Arc<Tls>>, arrived: Arc<Arrived>) {
     while let Ok((stream, _)) = listener.accept().await {
         // If the kernel rejects the option, all measurements are affected equally.
         let _nodelay = stream.set_nodelay(true);
         let arrived = Arc::clone(&arrived);
         let service = service_fn(move |request| receive(request, Arc::clone(&arrived)));
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        let Some(tls) = tls.clone() else {
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            continue;
+        };
+        tokio::spawn(async move {
+            // A failed handshake is an error of the client, which reports it.
+            let Ok(stream) = tls.accept(stream).await else { return };
+            let server = auto::Builder::new(TokioExecutor::new());
+            _ = server.serve_connection(TokioIo::new(stream), service).await;
+        });
     }
 }
 

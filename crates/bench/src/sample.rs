@@ -50,6 +50,12 @@ impl Samples {
         event
     }
 
+    /// The body of a request with this many new events.
+    pub(crate) fn body(&self, count: usize) -> Bytes {
+        let first = self.take(count);
+        if count > 1 { self.batch(first, count) } else { self.event(first) }
+    }
+
     /// A batch of events.
     pub(crate) fn batch(&self, first: u64, count: usize) -> Bytes {
         let mut batch = String::with_capacity(count * (EVENT_BYTES + 1) + 2);

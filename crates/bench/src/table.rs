@@ -83,8 +83,10 @@ impl Table {
         );
     }
 
-    pub(crate) fn end(&self) {
+    /// Prints the number of targets reached; whether these are all.
+    pub(crate) fn end(&self) -> bool {
         println!("{} of {} targets reached", self.reached, self.aims);
+        self.reached == self.aims
     }
 }
 

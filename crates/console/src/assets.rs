@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 use crate::visit::Problem;
@@ -17,31 +18,46 @@ const FILES: [(&str, &str, &str); 4] = [
     ("link.js", JS, include_str!("assets/link.js")),
 ];
 
+/// A file as it is served.
+struct Served {
+    name: &'static str,
+    hashed: String,
+    media_type: &'static str,
+    content: Bytes,
+}
+
 /// The files by their hashed names.
-pub(crate) struct Assets(Vec<(&'static str, String, usize)>);
+pub(crate) struct Assets(Vec<Served>);
 
 impl Assets {
     pub(crate) fn new() -> Assets {
-        let hashed = |(index, (name, _, content)): (usize, &(&'static str, &str, &str))| {
+        let served = |(name, media_type, content): (&'static str, &'static str, &str)| {
             let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
-            (*name, format!("{stem}-{}.{extension}", short_hash(content)), index)
+            let content = if media_type == JS { without_comments(content) } else { content.to_owned() };
+            let hashed = format!("{stem}-{}.{extension}", short_hash(&content));
+            Served { name, hashed, media_type, content: content.into() }
         };
-        Assets(FILES.iter().enumerate().map(hashed).collect())
+        Assets(FILES.into_iter().map(served).collect())
     }
 
     /// Path of a file.
     pub(crate) fn path(&self, name: &str) -> String {
-        let hashed = self.0.iter().find(|(known, ..)| *known == name).map_or(name, |(_, hashed, _)| hashed);
+        let hashed = self.0.iter().find(|one| one.name == name).map_or(name, |one| one.hashed.as_str());
         format!("/console/assets/{hashed}")
     }
 
     /// The file with a hashed name.
     pub(crate) fn serve(&self, hashed: &str) -> Result<Response, Problem> {
-        let found = self.0.iter().find(|(_, known, _)| known == hashed).and_then(|(.., index)| FILES.get(*index));
-        let (_, media_type, content) = found.ok_or(Problem::Missing)?;
-        let headers = [(CONTENT_TYPE, *media_type), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
-        Ok((headers, *content).into_response())
+        let found = self.0.iter().find(|one| one.hashed == hashed).ok_or(Problem::Missing)?;
+        let headers = [(CONTENT_TYPE, found.media_type), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
+        Ok((headers, found.content.clone()).into_response())
     }
+}
+
+/// A module without its lines of comments: a page's weight is bounded.
+fn without_comments(module: &str) -> String {
+    let lines = module.split_inclusive('\n');
+    lines.filter(|line| !line.trim_start().starts_with("//")).collect()
 }
 
 fn short_hash(content: &str) -> String {
@@ -65,6 +81,11 @@ mod tests {
             assert!(response.headers()[CACHE_CONTROL].to_str().unwrap().contains("immutable"));
             assert!(assets.serve(name).is_err());
         }
+    }
+
+    #[test]
+    fn modules_come_without_comments() {
+        assert_eq!(without_comments("// One.\nlet a = 1; // 2\n  // Three.\nlet b;\n"), "let a = 1; // 2\nlet b;\n");
     }
 
     /// Nothing is loaded from elsewhere (the policy would block it as well).

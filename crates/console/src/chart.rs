@@ -1,6 +1,8 @@
 //! Charts as inline SVG, made on the server. Colours come from the stylesheet. The numbers of each step are there three
 //! times: for a module that shows them at the pointer, in words for those who don't see the chart, and as a table.
 
+mod backlog;
+
 use std::time::Duration;
 
 use domain::Timestamp;
@@ -10,6 +12,8 @@ use serde_json::Value;
 use crate::answer::Look;
 use crate::time::clock;
 use crate::words::number;
+
+pub(crate) use backlog::Backlog;
 
 /// Length of a step in the counts of attempts.
 pub(crate) const STEP: Duration = Duration::from_secs(300);
@@ -61,9 +65,8 @@ impl Series {
     /// An empty series that covers the time until now.
     pub(crate) fn until(now: Timestamp, covers: Duration, step: Duration) -> Series {
         let steps = (covers.as_secs() / step.as_secs()).max(1);
-        let micros = step.as_micros() as i64;
-        let last = now.as_micros().div_euclid(micros) * micros;
-        let from = Timestamp::from_micros(last - (steps as i64 - 1) * micros);
+        let first = step_of(now, step) - (steps as i64 - 1);
+        let from = Timestamp::from_micros(first * step.as_micros() as i64);
         Series { from, step, steps: vec![Counts::default(); steps as usize] }
     }
 
@@ -133,14 +136,11 @@ impl Series {
                     preserveAspectRatio="none" {
                     title id={ (id) "-title" } { (title) }
                     desc id={ (id) "-words" } { (words.join(", ")) }
-                    path.grid d={ "M0 60H" (width) "M" (width / 4) " 0V120M" (width / 2) " 0V120M" (width * 3 / 4)
-                        " 0V120" } {}
+                    (grid(width))
                     @for (class, path) in bars { @if !path.is_empty() { path class=(class) d=(path) {} } }
                     @if arrivals && sum.accepted > 0 { path.accepted d=(self.line(scale)) {} }
                 }
-                div.ticks aria-hidden="true" {
-                    @for part in 0..=4 { (clock(&self.start(self.steps.len() * part / 4).to_string())) }
-                }
+                (ticks(|part| self.start(self.steps.len() * part / 4)))
                 (self.table(arrivals))
             }
         }
@@ -228,6 +228,22 @@ impl Series {
             }
         }
     }
+}
+
+/// Number of a moment's step since the epoch.
+fn step_of(at: Timestamp, step: Duration) -> i64 {
+    at.as_micros().div_euclid(step.as_micros() as i64)
+}
+
+fn grid(width: usize) -> Markup {
+    html! {
+        path.grid d={ "M0 60H" (width) "M" (width / 4) " 0V120M" (width / 2) " 0V120M" (width * 3 / 4) " 0V120" } {}
+    }
+}
+
+/// Times of day below a chart, at its quarters.
+fn ticks(at: impl Fn(usize) -> Timestamp) -> Markup {
+    html! { div.ticks aria-hidden="true" { @for part in 0..=4 { (clock(&at(part).to_string())) } } }
 }
 
 /// A decimal is finer than a pixel.

@@ -13,7 +13,7 @@ use crate::answer::Look;
 use crate::visit::{Problem, Visit};
 
 pub(crate) use read::{changes, created};
-pub(crate) use show::{Filled, inputs, rest};
+pub(crate) use show::{Filled, inputs, rest, summary};
 
 /// The description of the API, read once.
 #[derive(Default)]
@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     Line,
     /// Several lines of text.
     Lines,
+    /// A filter for events.
+    Filter,
     /// Text that is never shown; `true`: several lines.
     Secret(bool),
     /// A number.
@@ -122,7 +124,7 @@ fn kind(description: &Value, schema: &Value, path: &str) -> Option<Kind> {
     let names = |schema: &Value| -> Vec<String> {
         schema.list("/enum").iter().filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let long = schema.text("/format").starts_with("pem") || schema.text("/format") == "event-filter";
+    let long = schema.text("/format").starts_with("pem");
     Some(match () {
         () if schema.flag("/writeOnly") => Kind::Secret(long),
         () if !names(schema).is_empty() => Kind::Choice(names(schema)),
@@ -135,6 +137,7 @@ fn kind(description: &Value, schema: &Value, path: &str) -> Option<Kind> {
         }
         () if schema.get("properties").is_some() => Kind::Group(fields(description, schema, path, &[])),
         () if is("object") => Kind::Map,
+        () if is("string") && schema.text("/format") == "event-filter" => Kind::Filter,
         () if is("string") && long => Kind::Lines,
         () if is("string") => Kind::Line,
         () => Kind::Json,
@@ -146,6 +149,7 @@ pub(crate) fn label(name: &str) -> String {
     let words = name.split('_').map(|word| match word {
         "url" | "id" | "tls" | "sasl" | "pem" | "ca" => word.to_uppercase(),
         "oauth2" => "OAuth2".to_owned(),
+        "cloudevents" => "CloudEvents".to_owned(),
         word => word.to_owned(),
     });
     let mut text = words.collect::<Vec<_>>().join(" ");
@@ -153,6 +157,11 @@ pub(crate) fn label(name: &str) -> String {
         first.make_ascii_uppercase();
     }
     text
+}
+
+/// The label of a value of a choice.
+fn choice_label(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// Id of a field's input.
@@ -214,7 +223,7 @@ pub(crate) mod tests {
             ("config.headers", Kind::Map),
             ("config.tls.ca_pem", Kind::Lines),
             ("config.tls.key_pem", Kind::Secret(true)),
-            ("filter", Kind::Lines),
+            ("filter", Kind::Filter),
             ("options.hold", Kind::Truth),
             ("options.ordering", Kind::Choice(names(&["none", "per_entity"]))),
             ("options.wait", Kind::Number),

@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::answer::Fault;
 use crate::form::CSRF;
+use crate::query::encoded;
 use crate::session::Who;
 use crate::visit::{Problem, Visit};
 use crate::words;
@@ -16,6 +17,7 @@ use crate::words;
 pub(crate) enum Place {
     Overview,
     Subscriptions,
+    Subscribers,
     Events,
     Log,
     Live,
@@ -25,13 +27,14 @@ pub(crate) enum Place {
     Elsewhere,
 }
 
-const OF_CLIENTS: [(Place, &str, &str); 6] = [
+const OF_CLIENTS: [(Place, &str, &str); 7] = [
     (Place::Overview, "/console", "Overview"),
     (Place::Subscriptions, "/console/subscriptions", "Subscriptions"),
+    (Place::Subscribers, "/console/subscribers", "Subscribers"),
     (Place::Events, "/console/events", "Events"),
     (Place::Log, "/console/log", "Log"),
     (Place::Live, "/console/live", "Live"),
-    (Place::Try, "/console/try", "Try it"),
+    (Place::Try, "/console/try", "Test event"),
 ];
 const OF_OPERATORS: [(Place, &str, &str); 3] = [
     (Place::Overview, "/console", "Overview"),
@@ -139,7 +142,9 @@ fn who(visit: &Visit) -> Markup {
                     span title=(pim_url) { b { (client_id) } " at " (words::host(pim_url)) }
                 }
                 Who::Operator { .. } => { span { b { "Operator" } } }
-                Who::Link { grant, .. } => { span { b { @if grant.read_only { "Read-only link" } @else { "Link" } } } }
+                Who::Link { grant, subscriber, .. } => {
+                    span { b { (subscriber) } @if grant.read_only { " by a read-only link" } @else { " by a link" } }
+                }
             }
             (button(visit, "/console/sign-out", "Sign out", "quiet"))
         }
@@ -175,9 +180,28 @@ pub(crate) fn faults(faults: &[Fault]) -> Markup {
 /// A fault with a link to its page.
 pub(crate) fn fault_text(fault: &Fault) -> Markup {
     html! {
-        @if !fault.field.is_empty() { code { (fault.field) } " " }
+        @if !fault.field.is_empty() && !fault.message.starts_with(&fault.field) { code { (fault.field) } " " }
         (fault.message)
-        @if !fault.code.is_empty() { " (" (words::reason(&fault.code)) ")" }
+        (fault_link(fault))
+    }
+}
+
+/// A fault below its field, which needs no name there.
+pub(crate) fn fault_at(fault: &Fault) -> Markup {
+    let bare = fault.message.strip_prefix(&fault.field).map(|rest| rest.trim_start_matches([',', ' ']));
+    let mut message = bare.filter(|rest| !rest.is_empty()).unwrap_or(&fault.message).to_owned();
+    if let Some(first) = message.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    html! { (message) (fault_link(fault)) }
+}
+
+/// In a tab of its own: a form behind it would be lost.
+fn fault_link(fault: &Fault) -> Markup {
+    html! {
+        @if !fault.code.is_empty() {
+            " (" a.reason href={ "/docs/errors/" (encoded(&fault.code)) } target="_blank" { (fault.code) } ")"
+        }
     }
 }
 
@@ -212,7 +236,7 @@ pub(crate) fn problem(visit: &Visit, problem: &Problem) -> Response {
         Problem::NotForYou(message) => ("Not available", html! { p { (message) } }),
         Problem::Form(message) => ("Not sent", html! { p role="alert" { (message) } }),
         Problem::Refused(refused) => (
-            "Refused",
+            if refused.status.is_server_error() { "Not available" } else { "Refused" },
             html! {
                 (faults(&refused.faults))
                 @if refused.faults.is_empty() { p { "The platform answered " (refused.status.as_u16()) "." } }

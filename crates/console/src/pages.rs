@@ -1,6 +1,7 @@
 //! The pages, one file each.
 
 pub(crate) mod actions;
+mod again;
 pub(crate) mod edit;
 pub(crate) mod event;
 pub(crate) mod events;
@@ -17,7 +18,9 @@ pub(crate) mod pim;
 pub(crate) mod pims;
 pub(crate) mod replays;
 pub(crate) mod sign_in;
+mod stopped;
 pub(crate) mod subscriber;
+pub(crate) mod subscribers;
 pub(crate) mod subscription;
 pub(crate) mod subscriptions;
 pub(crate) mod suspension;

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use crate::Console;
 use crate::pages::{
     actions, edit, event, events, failures, fate, filter, link, live, log, operated, overview, pim, pims, replays,
-    sign_in, subscriber, subscription, subscriptions, suspension, try_it,
+    sign_in, subscriber, subscribers, subscription, subscriptions, suspension, try_it,
 };
 use crate::visit::{Problem, through};
 
@@ -28,6 +28,7 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/console/subscriptions", get(subscriptions::list))
         .route("/console/subscriptions/{sid}", get(operated::show))
         .route("/console/subscriptions/{sid}/suspend", get(suspension::ask).post(suspension::suspend))
+        .route("/console/subscribers", get(subscribers::list))
         .route("/console/subscribers/new", get(subscriber::new).post(subscriber::create))
         .route("/console/subscribers/{id}", get(subscriber::show))
         .route("/console/subscribers/{id}/edit", get(subscriber::edit).post(subscriber::update))
@@ -43,6 +44,7 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/console/subscribers/{id}/subscriptions/{sid}/replays", get(replays::list).post(replays::start))
         .route("/console/subscribers/{id}/subscriptions/{sid}/replays/{rid}/cancel", post(replays::cancel))
         .route("/console/subscribers/{id}/subscriptions/{sid}/events/{event}", get(fate::show).post(fate::send_again))
+        .route("/console/filters/check", post(filter::check))
         .route("/console/events", get(events::list))
         .route("/console/events/{event}", get(event::show))
         .route("/console/log", get(log::list))

@@ -35,8 +35,8 @@ pub(crate) enum Who {
     Integrator { pim_url: String, token: String, client_id: String },
     /// The operator.
     Operator { key: String },
-    /// The bearer of a link.
-    Link { grant: Grant, framed: bool },
+    /// The bearer of a link, with the name of its subscriber.
+    Link { grant: Grant, framed: bool, subscriber: String },
 }
 
 /// A session.
@@ -187,7 +187,7 @@ pub(crate) mod tests {
             read_only: true,
             until: until.as_micros(),
         };
-        Session::begin(Who::Link { grant, framed }, NOW).unwrap()
+        Session::begin(Who::Link { grant, framed, subscriber: "Shop".to_owned() }, NOW).unwrap()
     }
 
     /// The request's headers with the cookie of `session`.

@@ -60,6 +60,15 @@ pub(crate) fn cursor_links(path: &str, query: &Pairs, name: &str, next: Option<&
 
 /// Head of a sortable column: a link that sorts by it, and in the other direction if the list is sorted by it already.
 pub(crate) fn sortable(path: &str, query: &Pairs, name: &str, label: &str) -> Markup {
+    sortable_as(None, path, query, name, label)
+}
+
+/// The same for a column of numbers.
+pub(crate) fn sortable_number(path: &str, query: &Pairs, name: &str, label: &str) -> Markup {
+    sortable_as(Some("number"), path, query, name, label)
+}
+
+fn sortable_as(class: Option<&str>, path: &str, query: &Pairs, name: &str, label: &str) -> Markup {
     let current = query.get("sort");
     let (sorted, to) = match current.strip_prefix('-') {
         Some(field) if field == name => (Some("descending"), name.to_owned()),
@@ -67,7 +76,7 @@ pub(crate) fn sortable(path: &str, query: &Pairs, name: &str, label: &str) -> Ma
         _ => (None, name.to_owned()),
     };
     let to = format!("{path}{}", query.with("page", "").with("sort", &to).query());
-    html! { th scope="col" aria-sort=[sorted] { a href=(to) { (label) } } }
+    html! { th class=[class] scope="col" aria-sort=[sorted] { a href=(to) { (label) } } }
 }
 
 /// What an empty list says: what would fill it, and how.

@@ -108,6 +108,12 @@ impl Window {
         self.sum
     }
 
+    /// Outcomes of the last full minute.
+    pub fn last_minute(&self, now: Timestamp) -> Counts {
+        let last = minute(now) - 1;
+        self.buckets.iter().find(|bucket| bucket.minute == last).map_or(Counts::EMPTY, |bucket| bucket.counts)
+    }
+
     /// Whether it never had an outcome.
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
@@ -218,6 +224,20 @@ mod tests {
         window.delivered(at(59 * 60));
         assert_eq!(window.counts(at(60 * 60 + 60)), Counts { delivered: 1, failed: 0 });
         assert_eq!(window.counts(at(3 * 3600)), Counts::default());
+    }
+
+    #[test]
+    fn the_last_full_minute_is_the_one_before_this() {
+        let mut window = Window::default();
+        // A minute begins at 20.
+        assert_eq!(window.last_minute(at(20)), Counts::default());
+        window.delivered(at(20));
+        window.failed(at(50));
+        window.delivered(at(79));
+        window.delivered(at(80));
+        assert_eq!(window.last_minute(at(80)), Counts { delivered: 2, failed: 1 });
+        assert_eq!(window.last_minute(at(140)), Counts { delivered: 1, failed: 0 });
+        assert_eq!(window.last_minute(at(3680)), Counts::default(), "another minute of the same bucket");
     }
 
     #[test]

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use crate::id::ReplayId;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Position, ReplayId};
 use crate::outcome::ErrorReason;
 use crate::time::Timestamp;
 
 /// An attempt that has ended, for one event of a subscription.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PastAttempt {
+    /// Position of the event in the log.
+    pub position: Position,
     /// CloudEvents `id` of the event.
     pub event_id: String,
     /// CloudEvents `type` of the event.
@@ -30,7 +34,8 @@ pub struct PastAttempt {
 }
 
 /// Result of an attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AttemptOutcome {
     /// The destination has the event.
     Delivered,
@@ -59,7 +64,7 @@ impl AttemptOutcome {
 }
 
 /// The attempts of a subscription that are remembered.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PastAttempts {
     /// Time from which on they are complete.
     pub since: Timestamp,

@@ -139,7 +139,8 @@ impl DroppedBacklog {
 }
 
 /// What a running lane knows about an event that its subscription gets.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Whereabouts {
     /// An attempt is in flight.
     InFlight,
@@ -332,5 +333,43 @@ impl OutcomeCounts {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         (self.delivered, self.failed, self.throttled) == (0, 0, 0)
+    }
+
+    /// The counts by step, ascending.
+    pub fn sum(counts: impl IntoIterator<Item = OutcomeCounts>) -> Vec<OutcomeCounts> {
+        let mut sums = OutcomeSums::default();
+        counts.into_iter().for_each(|one| sums.add(&one));
+        sums.into_counts()
+    }
+}
+
+/// Sums of counts by step. Cheap for counts that mostly ascend, as those of one subscription after another do.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OutcomeSums {
+    /// Ascending.
+    steps: Vec<OutcomeCounts>,
+    /// Place after that of the last addition.
+    next: usize,
+}
+
+impl OutcomeSums {
+    /// Adds counts to their step.
+    pub fn add(&mut self, counts: &OutcomeCounts) {
+        let is_next = self.steps.get(self.next).is_some_and(|step| step.from == counts.from);
+        let place = if is_next { self.next } else { self.steps.partition_point(|step| step.from < counts.from) };
+        match self.steps.get_mut(place).filter(|step| step.from == counts.from) {
+            Some(step) => {
+                step.delivered += counts.delivered;
+                step.failed += counts.failed;
+                step.throttled += counts.throttled;
+            }
+            None => self.steps.insert(place, *counts),
+        }
+        self.next = place + 1;
+    }
+
+    /// The sums, ascending.
+    pub fn into_counts(self) -> Vec<OutcomeCounts> {
+        self.steps
     }
 }

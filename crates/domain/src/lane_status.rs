@@ -1,13 +1,18 @@
 //! Delivery status of a subscription: the answer to "why did my event not arrive?".
 
+use serde::{Deserialize, Serialize};
+
 use crate::outcome::{Failure, Lack};
 use crate::time::Timestamp;
 
 /// A snapshot of one lane.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LaneStatus {
     /// Current maximum rate in events per second; none for topics, which are not rate-limited.
     pub rate: Option<f64>,
+    /// Events delivered in the last full minute.
+    pub delivered_last_minute: u64,
     /// Attempts in flight.
     pub in_flight: u64,
     /// Accepted, matching, undelivered events, including those in flight and waiting.
@@ -43,7 +48,8 @@ pub struct LaneStatus {
 }
 
 /// Slowdowns other than a lane's own rate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SlowedBy {
     /// The PIM's subscriptions together reach the rate limit of this host (`delivery.host_rate`).
     HostRate,

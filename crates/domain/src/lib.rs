@@ -25,6 +25,7 @@ pub mod destination;
 pub mod secret;
 
 pub mod attempt;
+pub mod backlog;
 pub mod exception;
 pub mod fate;
 pub mod lane_status;

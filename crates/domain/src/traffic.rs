@@ -1,13 +1,17 @@
-//! What came in and went out over time, and which subscriptions are in trouble: the operator's view.
+//! What came in and went out over time, and which subscriptions are in trouble.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::id::SubscriptionId;
 use crate::time::Timestamp;
 
 /// Counts within a step.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrafficCounts {
     /// Start of the step, a multiple of its length since the epoch.
     pub from: Timestamp,
@@ -31,10 +35,11 @@ impl TrafficCounts {
 }
 
 /// Counts over the last 24 hours; steps without any are left out.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Traffic {
     step: Duration,
     counts: VecDeque<TrafficCounts>,
+    arrivals: Arrivals,
 }
 
 impl Traffic {
@@ -47,7 +52,7 @@ impl Traffic {
 
     /// None yet.
     pub fn new(step: Duration) -> Traffic {
-        Traffic { step, counts: VecDeque::new() }
+        Traffic { step, counts: VecDeque::new(), arrivals: Arrivals::default() }
     }
 
     /// Length of a step.
@@ -76,6 +81,24 @@ impl Traffic {
     /// Adds another shard's counts.
     pub fn merge(&mut self, other: &Traffic) {
         other.counts.iter().for_each(|counts| self.add(counts.from, counts));
+        for (of_type, steps) in &other.arrivals.0 {
+            steps.iter().for_each(|(step, count)| self.arrivals.add(of_type, *step, *count));
+        }
+    }
+
+    /// Counts an accepted event by its type, besides the sum.
+    pub fn arrived(&mut self, of_type: &str, at: Timestamp) {
+        self.arrivals.add(of_type, Arrivals::step(at), 1);
+    }
+
+    /// Accepted events of these types since a moment, by the start of each [`Traffic::STEP`], oldest first.
+    pub fn arrivals<'t>(&self, types: impl Iterator<Item = &'t str>, from: Timestamp) -> BTreeMap<Timestamp, u64> {
+        let mut sums = BTreeMap::new();
+        let steps = types.filter_map(|of_type| self.arrivals.0.get(of_type)).flatten();
+        for (step, count) in steps.filter(|(step, _)| Arrivals::start(step + 1) > from) {
+            *sums.entry(Arrivals::start(*step)).or_default() += u64::from(*count);
+        }
+        sums
     }
 
     /// The counts since a moment, oldest first.
@@ -84,8 +107,42 @@ impl Traffic {
     }
 }
 
+/// Accepted events by type, in steps of [`Traffic::STEP`]: eight bytes per step in which there were any.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+struct Arrivals(HashMap<Box<str>, VecDeque<(u32, u32)>>);
+
+impl Arrivals {
+    const MOST: usize = (Traffic::SPAN.as_secs() / Traffic::STEP.as_secs()) as usize;
+
+    /// Number of a moment's step since the epoch.
+    fn step(at: Timestamp) -> u32 {
+        u32::try_from(at.as_micros() / Traffic::STEP.as_micros() as i64).unwrap_or_default()
+    }
+
+    fn start(step: u32) -> Timestamp {
+        Timestamp::from_micros(i64::from(step) * Traffic::STEP.as_micros() as i64)
+    }
+
+    fn add(&mut self, of_type: &str, step: u32, count: u32) {
+        let Some(steps) = self.0.get_mut(of_type) else {
+            self.0.insert(of_type.into(), VecDeque::from([(step, count)]));
+            return;
+        };
+        match steps.iter_mut().rev().find(|(known, _)| *known <= step) {
+            Some((known, sum)) if *known == step => *sum = sum.saturating_add(count),
+            Some(_) | None => {
+                let place = steps.partition_point(|(known, _)| *known < step);
+                steps.insert(place, (step, count));
+            }
+        }
+        while steps.len() > Arrivals::MOST {
+            steps.pop_front();
+        }
+    }
+}
+
 /// An active subscription that is behind, or whose deliveries fail.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Trouble {
     /// The subscription.
     pub subscription: SubscriptionId,
@@ -110,6 +167,15 @@ impl Trouble {
     /// Whether its deliveries fail.
     pub fn is_failing(&self) -> bool {
         self.failed * 100 > (self.delivered + self.failed) * (100 - Trouble::FAILING)
+    }
+
+    /// Sorts those with most failures first, then the oldest backlogs, and keeps the first.
+    pub fn worst_first(all: &mut Vec<Trouble>, at_most: usize) {
+        all.sort_by_key(|trouble| {
+            let failures = if trouble.is_failing() { trouble.failed } else { 0 };
+            (Reverse(failures), trouble.oldest_accepted_at, trouble.subscription)
+        });
+        all.truncate(at_most);
     }
 }
 
@@ -151,6 +217,28 @@ mod tests {
         let steps: Vec<_> = here.since(Timestamp::EPOCH).copied().collect();
         assert_eq!((steps[0].from, steps[0].delivered, steps[0].throttled), (minute(0), 2, 4));
         assert_eq!((steps.len(), steps[1].accepted), (2, 2));
+    }
+
+    #[test]
+    fn arrivals_are_counted_by_type() {
+        let (mut here, mut there) = (Traffic::new(Traffic::STEP_OF_PIM), Traffic::new(Traffic::STEP_OF_PIM));
+        for (of_type, at) in [("a", 7), ("b", 7), ("a", 9), ("c", 9), ("a", 3), ("a", 20)] {
+            here.arrived(of_type, minute(at));
+        }
+        there.arrived("a", minute(5));
+        here.merge(&there);
+        let of = |types: &[&str], from| {
+            let steps = here.arrivals(types.iter().copied(), minute(from));
+            steps.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["a", "b", "unknown"], 0), [(minute(0), 1), (minute(5), 4), (minute(20), 1)]);
+        assert_eq!(of(&["c"], 0), [(minute(5), 1)]);
+        assert_eq!(of(&["a"], 9), [(minute(5), 3), (minute(20), 1)]);
+        assert_eq!(of(&["a"], 10), [(minute(20), 1)]);
+        for step in 0..1000 {
+            here.arrived("a", minute(5 * step));
+        }
+        assert_eq!(here.arrivals(["a"].into_iter(), Timestamp::EPOCH).len(), 288);
     }
 
     #[test]

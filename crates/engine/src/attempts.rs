@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::attempt::{AttemptOutcome, PastAttempt};
 use domain::outcome::{Answer, ErrorReason, Failure, Outcome};
-use domain::{LoggedEvent, ReplayId, SubscriptionId, Timestamp};
+use domain::{LoggedEvent, Position, ReplayId, SubscriptionId, Timestamp};
 use parking_lot::Mutex;
 
 /// Maximum number of remembered attempts of a subscription (contract page 8).
@@ -28,6 +28,8 @@ const PER_RECORD: usize = size_of::<Attempt>() + 192;
 /// An attempt to deliver an event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attempt {
+    /// Position of the event in the log.
+    pub position: Position,
     /// Id of the event.
     pub event_id: Box<str>,
     /// Its type.
@@ -62,6 +64,7 @@ pub struct Made {
 impl From<&Attempt> for PastAttempt {
     fn from(attempt: &Attempt) -> PastAttempt {
         PastAttempt {
+            position: attempt.position,
             event_id: attempt.event_id.to_string(),
             event_type: attempt.event_type.to_string(),
             started_at: attempt.started_at,
@@ -111,6 +114,7 @@ impl Attempt {
         let body = answer.and_then(|answer| answer.body.as_deref()).filter(|_| result != AttemptOutcome::Delivered);
         let status = answer.map(|answer| answer.status).or_else(|| failure.and_then(Failure::status));
         Attempt {
+            position: event.position,
             event_id: event.event.id().into(),
             event_type: event.event.event_type().into(),
             started_at: made.started_at,
@@ -246,6 +250,7 @@ mod tests {
 
     fn attempt(number: u64, body: usize) -> Attempt {
         Attempt {
+            position: Position(number),
             event_id: format!("event-{number}").into(),
             event_type: "com.akeneo.pim.v1.product.updated".into(),
             started_at: at(number),

@@ -1,5 +1,6 @@
 //! The core of the engine: all lanes, the router, and their state to be saved. No clock, no IO, no async.
 
+mod backlog;
 mod configure;
 mod drops;
 mod facts;
@@ -69,6 +70,7 @@ pub struct Core {
     outputs: VecDeque<Output>,
     totals: Totals,
     flow: traffic::Flow,
+    backlogs: backlog::Backlogs,
     silences: silence::Silences,
     /// Lanes that lack something, by lack.
     lacking: lacks::Lacking,
@@ -108,6 +110,7 @@ impl Core {
             outputs: VecDeque::new(),
             totals: Totals::default(),
             flow: traffic::Flow::default(),
+            backlogs: backlog::Backlogs::default(),
             silences: silence::Silences::default(),
             lacking: lacks::Lacking::default(),
             followed: None,
@@ -146,6 +149,7 @@ impl Core {
     pub fn handle(&mut self, now: impl Into<Now>, input: Input) {
         self.clock = now.into();
         self.now = self.clock.steady.max(self.now);
+        self.sample_backlogs();
         self.take(input);
     }
 

@@ -17,13 +17,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::backlog;
 use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::replay::ReplayProgress;
 use domain::subscription::Subscription;
 use domain::traffic::{Traffic, Trouble};
 use domain::{Now, PimId, Position, ReplayId, SubscriptionId, Timestamp};
-use store::{LedgerRecord, TenureError};
+use store::{LedgerRecord, Shard, TenureError};
 
 use crate::core::{self, Core, Output, Survey, Suspend, Warn};
 use crate::meters::Meters;
@@ -45,9 +46,11 @@ const SAME_SIGN: Duration = Duration::from_millis(1);
 /// Maximum duration of a stop, with attempts in flight (5 s each) and the last save.
 pub const STOP_AT_MOST: Duration = Duration::from_secs(15);
 
-/// State of the store when the engine starts.
+/// State of the shard when the engine starts.
 #[derive(Debug)]
 pub struct Found {
+    /// Which one.
+    pub shard: Shard,
     /// Progress of the lanes.
     pub ledger: LedgerRecord,
     /// Version of the catalogue.
@@ -103,7 +106,8 @@ impl Driver {
     /// Restores all lanes from their saved state. `now` is the wall clock's time; the steady clock continues from
     /// there.
     pub fn new(settings: Settings, meters: Arc<Meters>, now: Timestamp, found: Found) -> Driver {
-        let Found { ledger, version, subscriptions, head } = found;
+        let Found { shard, ledger, version, subscriptions, head } = found;
+        let trim_every = settings.trim_every;
         let mut core = Core::new(settings.clone(), ledger.mark, now);
         core.begins_at(head);
         core.restore(now, version, subscriptions, ledger);
@@ -120,7 +124,7 @@ impl Driver {
             replays: replays::Replays::new(version),
             suspensions: commits::Commits::default(),
             warnings: commits::Commits::default(),
-            trimming: trimming::Trimming::new(now),
+            trimming: trimming::Trimming::new(now, trim_every, shard),
             lacks: lacks::Lacks::default(),
             heard_at: None,
             follows: false,
@@ -243,9 +247,14 @@ impl Driver {
         self.core.was_undecided()
     }
 
-    /// Outcomes of a subscription that are not saved yet.
-    pub fn outcome_counts(&self, id: SubscriptionId) -> Vec<OutcomeCounts> {
-        self.core.outcome_counts(id)
+    /// Outcomes of these subscriptions that are not saved yet, together.
+    pub fn outcome_counts(&self, of: &[SubscriptionId]) -> Vec<OutcomeCounts> {
+        self.core.outcome_counts(of)
+    }
+
+    /// The backlogs of these subscriptions over the last 24 hours, together.
+    pub fn backlog(&self, of: &backlog::Of, now: Timestamp) -> Vec<backlog::Step> {
+        self.core.backlog(of, now)
     }
 
     /// Progress of a subscription's replay; `None` if it isn't running.
@@ -271,6 +280,11 @@ impl Driver {
     /// The shard has another owner: only the destinations' resources remain to be closed.
     fn fenced(&mut self) {
         tracing::warn!("the shard was taken over by another process; its subscriptions are left to it");
+        self.give_up();
+    }
+
+    /// Ends without another write: whoever takes the shard up continues from what is saved.
+    fn give_up(&mut self) {
         self.end = Some(End::Fenced);
         self.requests = self.core.subscriptions().map(|subscription| Request::Forget { subscription }).collect();
     }

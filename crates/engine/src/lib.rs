@@ -25,5 +25,5 @@ mod shell;
 pub use attempts::Attempts;
 pub use driver::STOP_AT_MOST;
 pub use meters::Meters;
-pub use running::{Ending, Engine};
+pub use running::{Common, Ending, Engine};
 pub use settings::Settings;

@@ -1,7 +1,9 @@
 //! Public interface of the engine: start, status of a lane, stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use domain::backlog;
 use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
 use domain::outcome::Lack;
@@ -17,11 +19,13 @@ use tokio::task::JoinHandle;
 
 use crate::attempts::{self, Attempts};
 use crate::core::Survey;
-use crate::driver::{Driver, End, Found};
+use crate::driver::{Driver, End, Found, Standing};
 use crate::meters::Meters;
 use crate::settings::Settings;
 use crate::shell::{self, Question, Surroundings};
 use crate::trace::DeliveryTracer;
+
+const UNGRACEFUL: &str = "the engine did not stop gracefully; events since the last save will be delivered again";
 
 /// Events of a lane's backlog that are read for its status.
 const COUNT_AT_MOST: usize = 50_000;
@@ -37,6 +41,23 @@ pub struct Engine {
     stop: watch::Sender<bool>,
     ended: watch::Receiver<Option<End>>,
     running: JoinHandle<()>,
+}
+
+/// What all engines of a process share: counters, and the memory of attempts.
+#[derive(Clone)]
+pub struct Common {
+    /// Counters.
+    pub meters: Arc<Meters>,
+    /// The latest attempts of each subscription.
+    pub attempts: Arc<Attempts>,
+}
+
+impl Common {
+    /// With empty counters, from now on.
+    pub fn new(clock: &Clock) -> Common {
+        let attempts = Arc::new(Attempts::new(attempts::MEMORY, clock.wall()));
+        Common { meters: Arc::default(), attempts }
+    }
 }
 
 /// How an engine ended.
@@ -62,14 +83,31 @@ impl Engine {
         tracer: Option<Arc<dyn DeliveryTracer>>,
         heard: Heard,
     ) -> Result<Engine, StoreError> {
-        let now = clock.wall();
         let tenure = store.take(shard).await?;
-        tracing::debug!(%tenure, "the shard is owned by this process");
+        let common = Common::new(&clock);
+        Engine::start_beside(store, tenure, sink, settings, clock, tracer, heard, common).await
+    }
+
+    /// The same for one of several engines of a process, with a shard that it has taken over.
+    #[expect(clippy::too_many_arguments, reason = "one more than `start`")]
+    pub async fn start_beside(
+        store: Arc<dyn Store>,
+        tenure: Tenure,
+        sink: Arc<dyn Sink>,
+        settings: Settings,
+        clock: Clock,
+        tracer: Option<Arc<dyn DeliveryTracer>>,
+        heard: Heard,
+        common: Common,
+    ) -> Result<Engine, StoreError> {
+        // The wall clock may have been set since the process started; saved times are those of the steady one.
+        let now = clock.now().steady;
+        let shard = tenure.shard;
         let ledger = store.load(&tenure).await?;
         let (version, subscriptions) = store.changed_since(shard, None).await?;
-        let (meters, frequent) = (Arc::new(Meters::default()), settings.frequent);
-        let attempts = Arc::new(Attempts::new(attempts::MEMORY, now));
-        let found = Found { ledger, version, subscriptions, head: store.tail(shard).head() };
+        let Common { meters, attempts } = common;
+        let frequent = settings.frequent;
+        let found = Found { shard, ledger, version, subscriptions, head: store.tail(shard).head() };
         let driver = Driver::new(settings, meters.clone(), now, found);
         let (questions, asked) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
@@ -134,6 +172,31 @@ impl Engine {
         Some(status)
     }
 
+    /// Delivery statuses of several subscriptions at one moment, in their order; `None` for those that are unknown. Of
+    /// lanes that are behind, the backlog is what is in hand, and marked as more: no event is read.
+    pub async fn statuses(&self, of: Vec<SubscriptionId>) -> Vec<Option<LaneStatus>> {
+        let (answer, answered) = oneshot::channel();
+        let unknown = vec![None; of.len()];
+        if self.questions.send(Question::Statuses(of, answer)).await.is_err() {
+            return unknown;
+        }
+        let Ok(all) = answered.await else { return unknown };
+        let status = |standing: Standing| {
+            let (status, reach, _) = standing;
+            LaneStatus { backlog_at_least: status.backlog_at_least || reach.is_some(), ..status }
+        };
+        all.into_iter().map(|standing| standing.map(status)).collect()
+    }
+
+    /// The backlogs of these subscriptions over the last 24 hours, together.
+    pub async fn backlog(&self, of: backlog::Of) -> Vec<backlog::Step> {
+        let (answer, answered) = oneshot::channel();
+        match self.questions.send(Question::Backlog(of, answer)).await {
+            Ok(()) => answered.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    }
+
     /// Where an event of a subscription is, provided its selection includes the event; `None` if the subscription has
     /// no lane here or the loop has ended. Ask before reading the store's records ([`store::fate::judge`]).
     pub async fn whereabouts(&self, id: SubscriptionId, position: Position) -> Option<Whereabouts> {
@@ -142,10 +205,10 @@ impl Engine {
         answered.await.ok()?
     }
 
-    /// Outcomes of a subscription that are not saved yet, by step; to be added to those of the store.
-    pub async fn outcome_counts(&self, id: SubscriptionId) -> Vec<OutcomeCounts> {
+    /// Outcomes of these subscriptions that are not saved yet, together, by step; to be added to those of the store.
+    pub async fn outcome_counts(&self, of: Vec<SubscriptionId>) -> Vec<OutcomeCounts> {
         let (answer, answered) = oneshot::channel();
-        match self.questions.send(Question::OutcomeCounts(id, answer)).await {
+        match self.questions.send(Question::OutcomeCounts(of, answer)).await {
             Ok(()) => answered.await.unwrap_or_default(),
             Err(_) => Vec::new(),
         }
@@ -193,7 +256,7 @@ impl Engine {
         self.questions.send(Question::Survey(at_most, answer)).await.ok()?;
         let mut survey = answered.await.ok()?;
         let until = self.store.tail(self.tenure.shard).head();
-        survey.head = until;
+        survey.measure(until);
         for lanes in &mut survey.lanes {
             let Some((from, pim)) = lanes.furthest else { continue };
             let limit = ReadLimit { events: 1, bytes: 1, until };
@@ -230,12 +293,29 @@ impl Engine {
         }
     }
 
+    /// Ends at once, as if the shard had been taken over: nothing is saved, and what is in flight ends unheard.
+    pub async fn abandon(self) {
+        self.running.abort();
+        // It was cancelled, or had ended before.
+        _ = self.running.await;
+    }
+
+    /// Stops like [`Engine::stop`], but waits at most this long; attempts that are still in flight end unheard, and the
+    /// next owner repeats them.
+    pub async fn hand_over(mut self, at_most: Duration) {
+        self.stop.send_replace(true);
+        match tokio::time::timeout(at_most, &mut self.running).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "{UNGRACEFUL}"),
+            Err(_) => self.abandon().await,
+        }
+    }
+
     /// Stops: sends nothing more, waits for attempts in flight, saves all cursors.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.running.await {
-            tracing::error!(%error, "the engine did not stop gracefully; events since the last save will be delivered \
-                                     again");
+            tracing::error!(%error, "{UNGRACEFUL}");
         }
     }
 }

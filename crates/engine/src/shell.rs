@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::backlog;
 use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::outcome::Lack;
 use domain::replay::ReplayProgress;
@@ -32,8 +33,12 @@ pub(crate) enum Question {
     Status(SubscriptionId, oneshot::Sender<Option<Standing>>),
     /// Where an event of a subscription is.
     Whereabouts(SubscriptionId, Position, oneshot::Sender<Option<Whereabouts>>),
-    /// Unsaved outcomes of a subscription.
-    OutcomeCounts(SubscriptionId, oneshot::Sender<Vec<OutcomeCounts>>),
+    /// The same of several, in their order.
+    Statuses(Vec<SubscriptionId>, oneshot::Sender<Vec<Option<Standing>>>),
+    /// Unsaved outcomes of subscriptions, together.
+    OutcomeCounts(Vec<SubscriptionId>, oneshot::Sender<Vec<OutcomeCounts>>),
+    /// Backlogs over time, together.
+    Backlog(backlog::Of, oneshot::Sender<Vec<backlog::Step>>),
     /// Progress of a subscription's replay.
     Replay(SubscriptionId, ReplayId, oneshot::Sender<Option<ReplayProgress>>),
     /// What came in and went out, of the platform or of one PIM.
@@ -175,8 +180,16 @@ impl Shell {
         // The caller may be gone.
         match question {
             Question::Status(id, answer) => _ = answer.send(self.driver.status(id, self.around.clock.now())),
+            Question::Statuses(ids, answer) => {
+                let now = self.around.clock.now();
+                let statuses = ids.into_iter().map(|id| self.driver.status(id, now)).collect();
+                _ = answer.send(statuses);
+            }
+            Question::Backlog(of, answer) => {
+                _ = answer.send(self.driver.backlog(&of, self.around.clock.wall()));
+            }
             Question::Whereabouts(id, position, answer) => _ = answer.send(self.driver.whereabouts(id, position)),
-            Question::OutcomeCounts(id, answer) => _ = answer.send(self.driver.outcome_counts(id)),
+            Question::OutcomeCounts(of, answer) => _ = answer.send(self.driver.outcome_counts(&of)),
             Question::Replay(of, id, answer) => _ = answer.send(self.driver.replay_progress(of, id)),
             Question::Traffic(pim, answer) => _ = answer.send(self.driver.traffic(pim)),
             Question::Troubled(at_most, answer) => _ = answer.send(self.driver.troubled(at_most)),

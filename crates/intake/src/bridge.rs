@@ -8,6 +8,8 @@
 //! recomputed from the current state. So a request that is sent twice leads to the same events once, whenever the
 //! platform was killed.
 //!
+//! **Trouble.** A PIM sends each request once. So while the store is away, requests wait in memory, in their order.
+//!
 //! **Isolation.** Computation is linear in the sent and stored data; larger pieces of it run outside the runtime's
 //! threads, shared fairly among PIMs.
 
@@ -32,12 +34,14 @@ use crate::seldom::Lines;
 use counts::{Counters, add};
 use noting::{LeftOut, Notes};
 use uncompared::Uncompared;
+use waiting::{Waiting, is_worth_waiting};
 use work::{Made, Work};
 
 mod counts;
 mod filling;
 mod noting;
 mod uncompared;
+mod waiting;
 mod work;
 
 pub use counts::Counts;
@@ -83,6 +87,7 @@ pub struct Bridge {
     /// Entities mentioned by requests while a page of the REST API is being fetched, for PIMs with such a fetch.
     reported: Mutex<HashMap<PimId, HashSet<SnapshotKey>>>,
     uncompared: Uncompared,
+    waiting: Waiting,
     counters: Counters,
     seldom: Lines,
     aside: Aside,
@@ -105,6 +110,7 @@ impl Bridge {
             notes: Arc::default(),
             reported: Mutex::default(),
             uncompared: Uncompared::default(),
+            waiting: Waiting::default(),
             counters: Counters::default(),
             seldom: Lines::default(),
             aside: Aside::new(INLINE),
@@ -164,12 +170,14 @@ impl Bridge {
     }
 
     /// Processes a verified request: its valid part is on stable storage when this returns. It must run to completion,
-    /// because a PIM disconnects after 0.5 s and never retries.
+    /// because a PIM disconnects after 0.5 s and never retries. If the request has to wait for the store, `waits` is
+    /// told why.
     pub async fn take(
         &self,
         pim: &Arc<Pim>,
         body: impl AsRef<[u8]> + Send + 'static,
         now: Timestamp,
+        waits: impl FnOnce(AppendError) + Send,
     ) -> Result<Taken, TakeError> {
         let bytes = body.as_ref().len();
         let source = pim.name.clone();
@@ -177,13 +185,8 @@ impl Bridge {
         let received =
             read.map_err(|stopping| TakeError::Append(stopped(stopping).into()))?.map_err(TakeError::Body)?;
         let mut taken = Taken::default();
-        let notices = self.sort(pim, received, &mut taken);
-        let turn = Arc::clone(self.turns.lock().entry(pim.id).or_default());
-        // A fair lock: first come, first served.
-        let turn = turn.lock().await;
-        let done = self.append(pim, notices, bytes, &mut taken, now).await;
-        drop(turn);
-        done.map_err(TakeError::Append)?;
+        let notices = Arc::new(self.sort(pim, received, &mut taken));
+        self.append_when_possible(pim, &notices, bytes, &mut taken, now, waits).await.map_err(TakeError::Append)?;
         add(&self.counters.events, taken.accepted);
         add(&self.counters.duplicates, taken.duplicates);
         add(&self.counters.deltas, taken.deltas);
@@ -226,15 +229,64 @@ impl Bridge {
         notices
     }
 
+    /// Appends in turn; a request that finds the store away keeps its turn, and others wait behind it.
+    async fn append_when_possible(
+        &self,
+        pim: &Arc<Pim>,
+        notices: &Arc<Vec<Notice>>,
+        bytes: usize,
+        taken: &mut Taken,
+        now: Timestamp,
+        waits: impl FnOnce(AppendError) + Send,
+    ) -> Result<(), AppendError> {
+        let mut waits = Some(waits);
+        let mut wait = |why: &AppendError| {
+            let place = self.waiting.place(pim.id, bytes)?;
+            if let Some(waits) = waits.take() {
+                waits(why.clone());
+            }
+            Some(place)
+        };
+        let turn = Arc::clone(self.turns.lock().entry(pim.id).or_default());
+        let mut place = None;
+        if self.waiting.any() && turn.try_lock().is_err() {
+            let why = StoreError::Unavailable("earlier requests wait for the store".to_owned()).into();
+            place = Some(wait(&why).ok_or(why)?);
+        }
+        // A fair lock: first come, first served.
+        let _turn = turn.lock().await;
+        let (sorted, mut now) = (*taken, now);
+        loop {
+            *taken = sorted;
+            let error = match self.append(pim, notices, bytes, taken, now).await {
+                Err(error) if is_worth_waiting(&error) => error,
+                done => return done,
+            };
+            if place.is_none() {
+                place = wait(&error);
+            }
+            let Some(place) = &mut place else { return Err(error) };
+            if !self.waiting.pause(place).await {
+                *taken = sorted;
+                return self.append(pim, notices, bytes, taken, self.clock.wall()).await;
+            }
+            now = self.clock.wall();
+        }
+    }
+
+    /// Lets each request that waits for the store try once more: the platform stops.
+    pub fn end_waiting(&self) {
+        self.waiting.end();
+    }
+
     async fn append(
         &self,
         pim: &Arc<Pim>,
-        notices: Vec<Notice>,
+        notices: &Arc<Vec<Notice>>,
         bytes: usize,
         taken: &mut Taken,
         now: Timestamp,
     ) -> Result<(), AppendError> {
-        let notices = Arc::new(notices);
         let types = self.attributes.of(pim);
         let duplicates = taken.duplicates;
         let mut known: HashSet<String> = HashSet::new();
@@ -250,7 +302,7 @@ impl Bridge {
             }
             let (stored, bytes) = self.stored(pim, keys, bytes).await?;
             let mut work = Work::new(stored, types.clone(), known.clone());
-            let all = Arc::clone(&notices);
+            let all = Arc::clone(notices);
             let doing = move || {
                 all.iter().for_each(|notice| work.take(notice));
                 work.done()

@@ -25,6 +25,7 @@ use domain::pim::Pim;
 use domain::{Clock, PimId, Timestamp};
 use parking_lot::Mutex;
 use store::{AppendError, PimQuery, Shard, Store, StoreError};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::bridge::{Bridge, Filled, Window};
@@ -34,6 +35,8 @@ use crate::status::BridgeStatus;
 pub const SETTLE: Duration = Duration::from_secs(60);
 /// Window of a round without a known end of the previous one.
 const CLOCK_SET_BACK: Duration = Duration::from_secs(24 * 60 * 60);
+/// Pause between looks whether the store is back.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// PIMs that are read at once.
 const AT_ONCE: usize = 100;
 /// Maximum number of pages, more than any round has.
@@ -117,6 +120,8 @@ pub struct Reconciler {
     source: Arc<dyn EntitySource>,
     overlap: Duration,
     clock: Clock,
+    /// Changes whenever the store was away.
+    interrupted: watch::Receiver<u64>,
     /// Progress, read once from the PIM's [`BridgeStatus`].
     reached: Mutex<HashMap<PimId, BTreeMap<String, Timestamp>>>,
 }
@@ -140,8 +145,21 @@ impl Rounds {
     }
 }
 
+/// Ends [`Bridge::watch`] even if the round is aborted, because the shard is lost.
+struct Watching<'a> {
+    bridge: &'a Bridge,
+    pim: PimId,
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.bridge.unwatch(self.pim);
+    }
+}
+
 impl Reconciler {
-    /// For the owner of a shard. Rounds begin `overlap` before the end of the previous one.
+    /// For the owner of a shard. Rounds begin `overlap` before the end of the previous one. `interrupted` changes
+    /// whenever the store was away.
     pub fn new(
         bridge: Arc<Bridge>,
         store: Arc<dyn Store>,
@@ -149,21 +167,39 @@ impl Reconciler {
         source: Arc<dyn EntitySource>,
         overlap: Duration,
         clock: Clock,
+        interrupted: watch::Receiver<u64>,
     ) -> Reconciler {
-        Reconciler { bridge, store, shard, source, overlap, clock, reached: Mutex::default() }
+        Reconciler { bridge, store, shard, source, overlap, clock, interrupted, reached: Mutex::default() }
     }
 
     /// Runs a round of each PIM at regular intervals, one request per PIM at a time. A long round, because its PIM is
-    /// slow or requests pauses, only delays the next one of that PIM.
+    /// slow or requests pauses, only delays the next one of that PIM. There is a further round after the store was
+    /// away: what the PIMs sent meanwhile may be lost.
     pub async fn run(self: Arc<Self>, every: Duration) {
         let mut rounds = Rounds::default();
+        let mut interrupted = self.interrupted.clone();
         loop {
             rounds.forget_ended();
             if let Err(error) = self.begin(&mut rounds).await {
                 tracing::warn!(%error, "not all PIMs are reconciled; the next round tries again");
             }
-            tokio::time::sleep(every).await;
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                Ok(()) = interrupted.changed() => {
+                    self.until_settled().await;
+                    interrupted.mark_unchanged();
+                }
+            }
         }
+    }
+
+    /// Waits until the store is back, and the changes that were made until then can be queried.
+    async fn until_settled(&self) {
+        let one = PimQuery { text: None, after: None, limit: 1 };
+        while self.store.pims(&one).await.is_err() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tokio::time::sleep(SETTLE).await;
     }
 
     /// Begins a round of each PIM that is served.
@@ -210,10 +246,10 @@ impl Reconciler {
         for kind in EntityKind::ALL {
             let mut until = now - SETTLE;
             if let Some(reached) = reached.get(kind.name()) {
-                let done = self.kind(pim, kind, *reached, now).await;
-                self.bridge.unwatch(pim.id);
+                let watching = Watching { bridge: &self.bridge, pim: pim.id };
                 let filled;
-                (filled, until) = done?;
+                (filled, until) = self.kind(pim, kind, *reached, now).await?;
+                drop(watching);
                 total.events += filled.events;
                 total.deltas += filled.deltas;
                 total.bad += filled.bad;

@@ -11,6 +11,7 @@ use domain::pim::Pim;
 use domain::{Clock, Secret, Timestamp, testing};
 use intake::{Bridge, EntityKind, EntityPage, EntitySource, Reconciler};
 use store::{MemoryStore, Pims};
+use tokio::sync::watch;
 
 /// PIMs without changes; the one named `slow` asks for a pause of ten minutes with each page.
 #[derive(Default)]
@@ -36,6 +37,40 @@ async fn add(store: &MemoryStore, name: &str) {
     store.add_pim(pim).await.unwrap();
 }
 
+fn reconciler(
+    bridge: Arc<Bridge>,
+    store: Arc<MemoryStore>,
+    source: &Arc<Source>,
+    interrupted: watch::Receiver<u64>,
+) -> Arc<Reconciler> {
+    let (shard, overlap) = (store::Shard::FIRST, Duration::from_secs(60));
+    Arc::new(Reconciler::new(bridge, store, shard, source.clone(), overlap, Clock::system(), interrupted))
+}
+
+/// What PIMs sent while the store was away may be lost.
+#[tokio::test(start_paused = true)]
+async fn there_is_a_round_after_the_store_was_away() {
+    let store = Arc::new(MemoryStore::default());
+    add(&store, "quick").await;
+    let source = Arc::new(Source::default());
+    let bridge = Arc::new(Bridge::new(store.clone(), None, None, Clock::system()));
+    let (interrupt, interrupted) = watch::channel(0);
+    let rounds = tokio::spawn(reconciler(bridge, store, &source, interrupted).run(Duration::from_hours(1)));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(source.0.lock().unwrap().is_empty(), "the first round only records the time");
+    // Several connections are lost at once.
+    for loss in 1..4 {
+        interrupt.send_replace(loss);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(intake::reconcile::SETTLE - Duration::from_secs(1)).await;
+    assert!(source.0.lock().unwrap().is_empty(), "the latest changes can be queried later");
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    // A round asks for two kinds of entities.
+    assert_eq!(source.0.lock().unwrap()["quick"], 2);
+    rounds.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pim_that_asks_for_pauses_delays_no_other() {
     let store = Arc::new(MemoryStore::default());
@@ -44,9 +79,8 @@ async fn a_pim_that_asks_for_pauses_delays_no_other() {
     let source = Arc::new(Source::default());
     let bridge = Arc::new(Bridge::new(store.clone(), None, None, Clock::system()));
 
-    let reconciler =
-        Reconciler::new(bridge, store, store::Shard::FIRST, source.clone(), Duration::from_secs(60), Clock::system());
-    let rounds = tokio::spawn(Arc::new(reconciler).run(Duration::from_secs(60)));
+    let (_interrupt, interrupted) = watch::channel(0);
+    let rounds = tokio::spawn(reconciler(bridge, store, &source, interrupted).run(Duration::from_secs(60)));
     tokio::time::sleep(Duration::from_secs(60 * 10 + 30)).await;
     let asked = source.0.lock().unwrap().clone();
     rounds.abort();

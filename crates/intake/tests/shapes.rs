@@ -113,7 +113,7 @@ fn reported(events: &[Value]) -> Vec<(String, Value)> {
         let pim = Arc::new(store.add_pim(pim()).await.unwrap());
         let bridge = Bridge::new(store.clone(), None, None, Clock::system());
         for event in events {
-            bridge.take(&pim, json!({"events": [event]}).to_string(), NOW).await.unwrap();
+            bridge.take(&pim, json!({"events": [event]}).to_string(), NOW, |_| ()).await.unwrap();
         }
         let read = ReadLimit { events: usize::MAX, bytes: usize::MAX, until: Position(u64::MAX) };
         let logged = store.read(Scope::Pim(pim.id), Position::FIRST, read).await.unwrap().events;

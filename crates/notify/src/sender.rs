@@ -32,7 +32,19 @@ pub struct Notifier {
 impl Notifier {
     /// Sends a shard's pending and future notifications, for its owner.
     pub fn start(outbox: Arc<dyn Outbox>, shard: Shard, ways: Ways, settings: Settings, clock: Clock) -> Notifier {
-        if ways.mailer.is_none() {
+        Notifier::start_beside(outbox, shard, ways, settings, clock, Arc::default())
+    }
+
+    /// The same for one of several senders of a process, which count together.
+    pub fn start_beside(
+        outbox: Arc<dyn Outbox>,
+        shard: Shard,
+        ways: Ways,
+        settings: Settings,
+        clock: Clock,
+        meters: Arc<Meters>,
+    ) -> Notifier {
+        if ways.mailer.is_none() && shard == Shard::FIRST {
             tracing::warn!(
                 "no SMTP server is configured (`smtp.host`): notifications by email wait and are given up after {} \
                  days; \
@@ -41,7 +53,6 @@ impl Notifier {
             );
         }
         let (stop, stopped) = watch::channel(false);
-        let meters = Arc::new(Meters::default());
         let post = Arc::new(Post { outbox, shard, ways, settings, clock, meters: Arc::clone(&meters) });
         Notifier { meters, stop, running: tokio::spawn(run(post, stopped)) }
     }

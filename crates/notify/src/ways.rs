@@ -8,6 +8,7 @@ use store::Subscriptions;
 use crate::smtp::Mailer;
 
 /// The channels.
+#[derive(Clone)]
 pub struct Ways {
     /// Calls webhooks; its guard checks their addresses.
     pub webhooks: HttpClient,

@@ -21,6 +21,7 @@ pub mod deploy;
 pub mod elasticmq;
 pub mod generators;
 pub mod kafka;
+pub mod postgres;
 pub mod prometheus;
 pub mod pubsub;
 

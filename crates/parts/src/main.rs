@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::bail;
 use parts::elasticmq::ElasticMq;
 use parts::kafka::{Broker, Listener, PASSWORD, USER};
+use parts::postgres::Postgres;
 use parts::pubsub::Emulator;
 
 const USAGE: &str = "usage: cargo run -p parts -- PART
@@ -14,6 +15,7 @@ where it
 is, and stops it when this program is stopped. PART is one of:
   elasticmq   the API of Amazon SQS
   kafka       Apache Kafka: a listener with SASL PLAIN, a user, and its password
+  postgres    PostgreSQL: URL of an empty database, without a standby
   pubsub      Google Pub/Sub; its address goes into PUBSUB_EMULATOR_HOST";
 
 fn main() -> anyhow::Result<()> {
@@ -26,6 +28,10 @@ fn main() -> anyhow::Result<()> {
         Some("kafka") => {
             let server = Broker::start()?;
             run_until_stopped("kafka", &format!("{} {USER} {PASSWORD}", server.bootstrap(Listener::Sasl)))
+        }
+        Some("postgres") => {
+            let server = Postgres::start(&[])?;
+            run_until_stopped("postgres", &server.create("platform")?)
         }
         Some("pubsub") => {
             let server = Emulator::start()?;

@@ -40,6 +40,8 @@ pub const CURL: Tool = Tool { program: "php", version: "-rcurl_version();", pack
 pub const COMPOSER: Tool = Tool { program: "composer", version: "--version", package: "composer" };
 /// npm.
 pub const NPM: Tool = Tool { program: "npm", version: "--version", package: "npm" };
+/// The proxy before the platform.
+pub const NGINX: Tool = Tool { program: "nginx", version: "-v", package: "nginx-light" };
 /// OpenSSL's command line.
 pub const OPENSSL: Tool = Tool { program: "openssl", version: "version", package: "openssl" };
 

@@ -19,6 +19,8 @@ pub mod storage;
 pub mod oracle;
 pub mod world;
 
+pub mod cluster;
+
 pub mod rates;
 pub mod run;
 

@@ -34,9 +34,15 @@ struct Args {
     /// Worlds in which the platform's network or a single receiver is silent.
     #[arg(long, conflicts_with_all = ["restless", "endpoints", "outages"])]
     silence: bool,
-    /// Worlds with a tenant that uses every resource at once, beside others.
+    /// Worlds with lost connections to the store, and failovers of its server.
     #[arg(long, conflicts_with_all = ["restless", "endpoints", "outages", "silence"])]
+    losses: bool,
+    /// Worlds with a tenant that uses every resource at once, beside others.
+    #[arg(long, conflicts_with_all = ["restless", "endpoints", "outages", "silence", "losses"])]
     hostile: bool,
+    /// Worlds of several nodes over one store.
+    #[arg(long, conflicts_with_all = ["restless", "endpoints", "outages", "silence", "losses", "hostile"])]
+    cluster: bool,
     /// Shows how the rate adapts to an endpoint's capacity.
     #[arg(long)]
     plot: bool,
@@ -54,7 +60,9 @@ fn main() -> ExitCode {
         Args { endpoints: true, .. } => Kind::Endpoints,
         Args { outages: true, .. } => Kind::Outages,
         Args { silence: true, .. } => Kind::Silence,
+        Args { losses: true, .. } => Kind::Losses,
         Args { hostile: true, .. } => Kind::Hostile,
+        Args { cluster: true, .. } => Kind::Cluster,
         _ => Kind::Ordinary,
     };
     let (totals, failed) = simulation::run::seeds(args.from, args.seeds, args.threads, args.steps, kind, |totals| {

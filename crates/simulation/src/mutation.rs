@@ -142,11 +142,71 @@ pub enum Mutation {
     BlameReplays,
     /// Failed attempts of replays are saved in the window.
     CountReplays,
+
+    // Those of lost connections:
+    /// A process goes on after a lost connection as if nothing had happened.
+    KeepTenure,
+    /// After a failover, the tail of the time before goes on.
+    KeepTail,
+    /// After a failover, the ledger is remembered from before it.
+    RememberLedger,
+    /// Every tenth append is answered "done" without being made.
+    AcknowledgeUnwritten,
+    /// A commit whose wait for the standby was cancelled is taken for done.
+    TrustCancelled,
+    /// Commits are answered before the standby has them.
+    AnswerBeforeStandby,
+    /// What is known already is acknowledged without waiting for the standby.
+    TrustKnown,
+    /// Ids of repeated events are not looked up.
+    ForgetIds,
+
+    // Those of several nodes:
+    /// Saves are told the tenure of the current owner, whoever makes them.
+    NoFence,
+    /// Saves are fenced by the node, not by the epoch.
+    FenceByNode,
+    /// Suspensions by the platform are not fenced.
+    SuspendUnfenced,
+    /// Nodes take a shard over after a quarter of the time of its lease.
+    TakeTooEarly,
+    /// A takeover succeeds whatever has become of the lease since it was seen.
+    TakeWhatever,
+    /// Hand-overs to a sink do not look at the own lease.
+    SendAfterTheEnd,
+    /// The same for notifications.
+    NotifyAfterTheEnd,
+    /// An owner counts its lease from the answer of a renewal.
+    CountFromAnswer,
+    /// An owner counts its lease by the wall clock.
+    LeaseByWallClock,
+    /// An owner counts its lease by a clock that stands still while the machine sleeps.
+    LeaseWithoutSleep,
+    /// A node enters once, whatever the roll says of it later.
+    EnterOnce,
+    /// A shard is given away without a last save, and later continued from memory.
+    KeepWhatWasGiven,
+    /// A shard is given away before its driver has stopped.
+    GiveBeforeTheStop,
+    /// A node goes on after lost connections as if positions could not have gone back.
+    IgnoreLosses,
+    /// An append looks at known ids before it has the lock of the log.
+    IdsBeforeTheLock,
+    /// Own events are pushed to the tail before those of others that came before them.
+    TakeGapOfOthers,
+    /// A look at the heads of the logs announces changes after the events behind them.
+    AnnounceAfterFrames,
+    /// An owner reports changes to be in effect once they are announced.
+    ApplyTooEarly,
+    /// Changes are answered without waiting until they are in effect.
+    AnswerAtCommit,
+    /// Timeouts that a process slept through count as the receivers' failures.
+    BlamePauses,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 67] = [
+    pub const ALL: [Mutation; 95] = [
         Mutation::ForgetSave,
         Mutation::SaveCursorPastUnsettled,
         Mutation::DropExceptions,
@@ -214,5 +274,33 @@ impl Mutation {
         Mutation::ReplayTwice,
         Mutation::BlameReplays,
         Mutation::CountReplays,
+        Mutation::KeepTenure,
+        Mutation::KeepTail,
+        Mutation::RememberLedger,
+        Mutation::AcknowledgeUnwritten,
+        Mutation::TrustCancelled,
+        Mutation::AnswerBeforeStandby,
+        Mutation::TrustKnown,
+        Mutation::ForgetIds,
+        Mutation::NoFence,
+        Mutation::FenceByNode,
+        Mutation::SuspendUnfenced,
+        Mutation::TakeTooEarly,
+        Mutation::TakeWhatever,
+        Mutation::SendAfterTheEnd,
+        Mutation::NotifyAfterTheEnd,
+        Mutation::CountFromAnswer,
+        Mutation::LeaseByWallClock,
+        Mutation::LeaseWithoutSleep,
+        Mutation::EnterOnce,
+        Mutation::KeepWhatWasGiven,
+        Mutation::GiveBeforeTheStop,
+        Mutation::IgnoreLosses,
+        Mutation::IdsBeforeTheLock,
+        Mutation::TakeGapOfOthers,
+        Mutation::AnnounceAfterFrames,
+        Mutation::ApplyTooEarly,
+        Mutation::AnswerAtCommit,
+        Mutation::BlamePauses,
     ];
 }

@@ -191,7 +191,7 @@ pub struct Lane {
 }
 
 /// Books of all subscriptions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Oracle {
     /// All subscriptions.
     pub lanes: Vec<Lane>,

@@ -1,5 +1,6 @@
 //! What a world is made of, drawn from its seed.
 
+mod losses;
 mod replays;
 mod schedule;
 mod silence;
@@ -18,6 +19,7 @@ use crate::storage::Health;
 
 use schedule::{batches, schedule, storage_schedule};
 
+pub use losses::Loss;
 pub use replays::ReplayPlan;
 
 /// One second in microseconds.
@@ -67,6 +69,8 @@ pub struct Plan {
     pub judges_silence: bool,
     /// Replays that are started or cancelled over time.
     pub replays: Vec<(u64, ReplayPlan)>,
+    /// Lost connections to the store over time; in worlds without any, no producer repeats what was not answered.
+    pub losses: Vec<(u64, Loss)>,
     /// Bounds of the kept events.
     pub keep: KeepBounds,
     /// Shared resources; none: they are unlimited.
@@ -214,6 +218,7 @@ impl Plan {
             outages: Vec::new(),
             judges_silence: false,
             replays: Vec::new(),
+            losses: Vec::new(),
             sharing: None,
             keep: keep_bounds(seed),
             mutation: None,

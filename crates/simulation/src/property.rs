@@ -7,6 +7,10 @@ use std::fmt;
 pub enum Property {
     /// Every accepted, matched event ends in exactly one terminal state per subscription.
     EveryEventEnds,
+    /// An event that was acknowledged to its producer is in the log.
+    AcknowledgedIsKept,
+    /// An event that a producer repeats is in the log once.
+    AcceptedOnce,
     /// What a restart finds in the store covers every event that is not settled.
     NothingIsForgotten,
     /// An event is sent again only where a crash, a timeout or an answer explains it.
@@ -77,6 +81,14 @@ pub enum Property {
     ReplaysEnd,
     /// A replay leaves live events at least half of the pace.
     LiveComesFirst,
+    /// A shard has one owner at a time: nobody else sends, saves or suspends for it.
+    OneOwner,
+    /// In the end every shard has an owner, and nodes have equal shares.
+    EveryShardIsOwned,
+    /// Nothing is sent as before a change once that was answered.
+    ChangesAreInEffect,
+    /// A notification is sent once, and again only if its owner ended before that was recorded.
+    NoticesAreSentOnce,
     /// A capacity is found, used, and followed.
     CapacityIsFound,
 }

@@ -66,6 +66,7 @@ pub fn measure(capacities: &[(u64, u64)], seconds: u64) -> Check<Measured> {
         outages: Vec::new(),
         judges_silence: false,
         replays: Vec::new(),
+        losses: Vec::new(),
         keep: store::KeepBounds::NONE,
         sharing: None,
         mutation: None,

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::cluster;
 use crate::fairness::{self, Hostility};
 use crate::mutation::Mutation;
 use crate::plan::Plan;
@@ -25,16 +26,28 @@ pub enum Kind {
     Outages,
     /// With silence of the platform's network and of single receivers.
     Silence,
+    /// With lost connections to the store, and failovers of its server.
+    Losses,
     /// With a tenant that uses every resource at once, beside others.
     Hostile,
+    /// With several nodes over one store.
+    Cluster,
 }
 
 impl Kind {
-    /// The world of a seed. Most of those in which replays are checked have some.
+    /// The last steps of a seed's world.
+    pub fn last_steps(self, seed: u64, shown: usize) -> Vec<String> {
+        match self {
+            Kind::Cluster => cluster::World::last_steps(cluster::Plan::random(seed), shown),
+            _ => World::last_steps(self.plan(seed), shown),
+        }
+    }
+
+    /// The world of a seed, if it is of one node. Most of those in which replays are checked have some.
     pub fn plan(self, seed: u64) -> Plan {
         let plan = self.plan_without_replays(seed);
         match self {
-            Kind::Silence | Kind::Hostile => plan,
+            Kind::Silence | Kind::Hostile | Kind::Cluster => plan,
             _ if Random::new(seed, 14).percent(60) => plan.with_replays(),
             _ => plan,
         }
@@ -43,11 +56,12 @@ impl Kind {
     /// The world of a seed, without replays.
     pub fn plan_without_replays(self, seed: u64) -> Plan {
         match self {
-            Kind::Ordinary => Plan::random(seed),
+            Kind::Ordinary | Kind::Cluster => Plan::random(seed),
             Kind::Endpoints => Plan::of_endpoints(seed),
             Kind::Restless => Plan::restless(seed),
             Kind::Outages => Plan::outage(seed),
             Kind::Silence => Plan::silence(seed),
+            Kind::Losses => Plan::losing(seed),
             Kind::Hostile => Plan::shared(seed, Hostility::of(seed)),
         }
     }
@@ -61,6 +75,9 @@ impl Kind {
     pub fn play_with(self, seed: u64, mutation: Option<Mutation>) -> Check<Totals> {
         match self {
             Kind::Hostile => guarded(|| fairness::play(seed, Hostility::of(seed), mutation)),
+            Kind::Cluster => {
+                guarded(|| cluster::World::play(cluster::Plan { mutation, ..cluster::Plan::random(seed) }))
+            }
             _ => play(Plan { mutation, ..self.plan(seed) }),
         }
     }
@@ -73,7 +90,9 @@ impl Kind {
             Kind::Restless => "--restless ",
             Kind::Outages => "--outages ",
             Kind::Silence => "--silence ",
+            Kind::Losses => "--losses ",
             Kind::Hostile => "--hostile ",
+            Kind::Cluster => "--cluster ",
         }
     }
 }
@@ -170,7 +189,7 @@ pub fn seeds(
         kind,
         seed,
         violation,
-        steps: World::last_steps(kind.plan(seed), shown),
+        steps: kind.last_steps(seed, shown),
     });
     let mut failed: Vec<Failed> = failed.collect();
     failed.sort_by_key(|failed| failed.seed);

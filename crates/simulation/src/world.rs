@@ -8,6 +8,8 @@ mod fates;
 
 mod attempts;
 mod backend;
+mod connections;
+mod producers;
 mod replays;
 mod saving;
 
@@ -31,6 +33,8 @@ use crate::property::{Check, Property, hold};
 use crate::random::Random;
 use crate::receiver::Receiver;
 use crate::storage::Storage;
+
+pub(crate) use setup::{About, entity_of, event, receiver_of, selection};
 
 /// Wall-clock time at the beginning.
 const START: i64 = 1_790_000_000_000_000;
@@ -87,6 +91,16 @@ pub struct Totals {
     pub dropped: u64,
     /// Calls of the store that failed.
     pub store_failures: u64,
+    /// Losses of connections to the store, failovers of its server, and the commits that vanished with those.
+    pub losses: u64,
+    /// See [`Totals::losses`].
+    pub failovers: u64,
+    /// See [`Totals::losses`].
+    pub vanished: u64,
+    /// Takeovers of shards, and shards that were given away.
+    pub takeovers: u64,
+    /// See [`Totals::takeovers`].
+    pub given: u64,
     /// Replays.
     pub replays: u64,
     /// Events sent by replays.
@@ -113,6 +127,11 @@ impl Totals {
         self.repeats += other.repeats;
         self.dropped += other.dropped;
         self.store_failures += other.store_failures;
+        self.losses += other.losses;
+        self.failovers += other.failovers;
+        self.vanished += other.vanished;
+        self.takeovers += other.takeovers;
+        self.given += other.given;
         self.replays += other.replays;
         self.replayed += other.replayed;
         self.seconds += other.seconds;
@@ -148,6 +167,8 @@ pub struct World {
     /// Tenure of the running process.
     tenure: Tenure,
     storage: Storage,
+    connections: connections::Connections,
+    producers: producers::Producers,
     receivers: Vec<Receiver>,
     /// The process; `None` while it is down.
     driver: Option<Driver>,

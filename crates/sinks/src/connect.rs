@@ -104,6 +104,12 @@ impl Connector {
         Connector { guard: self.guard.exempt(), ..self.clone() }
     }
 
+    /// The same connector for hosts that say nothing about the network outside: their responses are no sign of life.
+    #[must_use]
+    pub fn unheard(&self) -> Connector {
+        Connector { heard: Heard::default(), ..self.clone() }
+    }
+
     /// The last sign of life from any host, seen by this connector and all of its clones.
     pub fn heard(&self) -> &Heard {
         &self.heard

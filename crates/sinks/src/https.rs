@@ -10,6 +10,8 @@ mod pool;
 mod post;
 mod request;
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use domain::{Clock, Event, LoggedEvent, SubscriptionId};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 use wire::envelope::{self, EnvelopeStyle};
 
 pub(crate) use self::request::PRODUCT;
@@ -94,7 +96,12 @@ impl Sink for HttpsSink {
                 }
                 outcome
             };
-            join_all(attempts.map(deliver)).await
+            let mut attempts = attempts;
+            match (events.len(), attempts.next()) {
+                // The usual case needs no list of attempts.
+                (1, Some(only)) => vec![deliver(only).await],
+                (_, first) => join_all(first.into_iter().chain(attempts).map(deliver)).await,
+            }
         }
         .boxed()
     }
@@ -126,7 +133,7 @@ impl Inner {
             body: envelope::body(&self.style, event, &subscription.id, endpoint.prepared.send_product_identifier),
             at: self.clock.wall(),
             clock: &self.clock,
-            correlation_id: Uuid::new_v4(),
+            correlation_id: correlation_id(),
             marks,
             limit: self.settings.attempt_timeout,
             progress: Mutex::default(),
@@ -139,5 +146,32 @@ impl Inner {
             Destination::Https(destination) => Prepared::new(subscription, destination),
             other => Err(crate::misdirected(other)),
         })
+    }
+}
+
+/// A random id, without the system call of [`Uuid::new_v4`]: the keys of a [`RandomState`] are random, and differ from
+/// those of any other.
+fn correlation_id() -> Uuid {
+    let random = || RandomState::new().build_hasher().finish();
+    let bits = u128::from(random()) << 64 | u128::from(random());
+    Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use uuid::Version;
+
+    use super::*;
+
+    #[test]
+    fn correlation_ids_are_random_and_of_version_4() {
+        let ids: HashSet<Uuid> = (0..1_000).map(|_| correlation_id()).collect();
+        assert_eq!(ids.len(), 1_000);
+        assert!(ids.iter().all(|id| id.get_version() == Some(Version::Random)));
+        // Each bit but those of version and variant takes both values.
+        let (all, any) = ids.iter().fold((u128::MAX, 0), |(all, any), id| (all & id.as_u128(), any | id.as_u128()));
+        assert_eq!((all.count_ones(), any.count_zeros()), (2, 4));
     }
 }

@@ -29,7 +29,7 @@ use domain::trace_parent::TraceParent;
 use domain::{LoggedEvent, ReplayId, SubscriptionId};
 use fair::Holder;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+pub use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use crate::heard::Heard;

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use domain::{Event, PimId, Position, ServiceHour, Timestamp};
 use rusqlite::{CachedStatement, Connection};
+use store::known::Key;
 use store::{AppendError, AppendNewError, Appended, Condition, StoreError};
 use tokio::sync::oneshot;
 
 use crate::catalog;
-use crate::dedup::Key;
 use crate::failure::Failure;
-use crate::figures::{Bounds, Meters};
 use crate::kept::keeping;
 use crate::log_writer::LogWriter;
+use store::figures::{Bounds, Meters};
+
+/// Number of conditions remembered before they are forgotten: each append is compared with all of them.
+const MAX_HELD: usize = 64;
 
 /// The open transaction.
 pub(crate) struct Batch<'a> {
@@ -22,6 +25,8 @@ pub(crate) struct Batch<'a> {
     bounds: Bounds,
     /// Version of the catalogue, if it was changed.
     version: Option<u64>,
+    /// Conditions found to hold since the last request that can change anything.
+    held: Vec<Condition>,
 }
 
 impl<'a> Batch<'a> {
@@ -31,7 +36,7 @@ impl<'a> Batch<'a> {
         meters: &'a Meters,
         bounds: Bounds,
     ) -> Batch<'a> {
-        Batch { connection, log, meters, bounds, version: None }
+        Batch { connection, log, meters, bounds, version: None, held: Vec::new() }
     }
 
     /// A statement, prepared once for all batches.
@@ -105,11 +110,24 @@ impl<'a> Batch<'a> {
         now: Timestamp,
         conditions: &[Condition],
     ) -> Result<Result<Appended, AppendError>, Failure> {
-        if !catalog::hold(self, conditions)? {
-            return Ok(Err(AppendError::Outdated));
+        // Appends of many producers with the same key follow one another.
+        if !conditions.iter().all(|condition| self.held.contains(condition)) {
+            if !catalog::hold(self, conditions)? {
+                return Ok(Err(AppendError::Outdated));
+            }
+            if self.held.len() >= MAX_HELD {
+                self.held.clear();
+            }
+            self.held.extend_from_slice(conditions);
         }
         self.make_room(&events)?;
         self.log.append(self.connection, pim, events, keys, now)
+    }
+
+    /// Runs a request that may change anything.
+    pub(crate) fn run(&mut self, job: &mut dyn Job) -> Result<(), Failure> {
+        self.held.clear();
+        job.run(self)
     }
 
     /// Appends events that are all new, together with the writes of `beside`; see [`LogWriter::append_new`].

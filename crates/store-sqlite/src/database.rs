@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use store::vault::VaultError;
 
+use crate::moving::{self, Whereabouts};
 use crate::private;
 
 /// File name of the database in the data folder.
@@ -56,6 +57,21 @@ pub enum OpenError {
         found: u32,
         /// The newest known version.
         known: u32,
+    },
+    /// The data are being moved.
+    #[error(
+        "the data in {} are being moved to a database: complete it with `postrider migrate`, or give it up with \
+         `postrider migrate --cancel`",
+        .0.display()
+    )]
+    Moving(PathBuf),
+    /// The data were moved.
+    #[error("the data in {} were moved to the database {to}: set store.backend and store.url", path.display())]
+    Moved {
+        /// The folder.
+        path: PathBuf,
+        /// The other database.
+        to: String,
     },
     /// A secret cannot be opened.
     #[error(transparent)]
@@ -152,6 +168,15 @@ impl Folder {
         Ok(connection)
     }
 
+    /// Refuses to serve or change data that are elsewhere.
+    pub(crate) fn must_be_here(&self, connection: &Connection) -> Result<(), OpenError> {
+        match moving::whereabouts(connection).map_err(|error| self.problem(error))? {
+            Whereabouts::Here => Ok(()),
+            Whereabouts::Moving(_) => Err(OpenError::Moving(self.folder.clone())),
+            Whereabouts::Moved(to) => Err(OpenError::Moved { path: self.folder.clone(), to }),
+        }
+    }
+
     /// A read-only connection.
     pub(crate) fn reader(&self) -> Result<Connection, OpenError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -159,7 +184,8 @@ impl Folder {
             let connection = Connection::open_with_flags(&self.database, flags)?;
             connection.busy_timeout(BUSY)?;
             connection.set_prepared_statement_cache_capacity(64);
-            connection.pragma_update(None, "cache_size", -8_192)?;
+            // Little: each of the connections keeps what it once read, and the system caches the file as well.
+            connection.pragma_update(None, "cache_size", -2_048)?;
             Ok(connection)
         };
         open().map_err(|error| self.problem(error))

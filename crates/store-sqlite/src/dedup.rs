@@ -13,9 +13,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
-use domain::{PimId, ServiceHour};
+use domain::ServiceHour;
 use rusqlite::Connection;
+use store::known::{Key, Keyed};
 
 use self::run::Run;
 use crate::failure::Failure;
@@ -24,31 +24,28 @@ use crate::settings::Settings;
 /// Bytes of an id on disk: hash and hour of acceptance.
 const ENTRY_LEN: usize = 20;
 
-/// Hash of (pim, identity of the event).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Key(u128);
-
-/// Creates keys. The secret belongs to the database, so that colliding ids can't be searched for outside.
-#[derive(Clone, Debug)]
-pub(crate) struct Keyed {
-    secret: Vec<u8>,
+/// Loads the maker of keys.
+pub(crate) fn keyed(connection: &Connection) -> Result<Keyed, Failure> {
+    let sql = "SELECT value FROM meta WHERE name = 'dedup_secret'";
+    Ok(Keyed::new(connection.query_row(sql, [], |row| row.get(0))?))
 }
 
-impl Keyed {
-    pub(crate) fn load(connection: &Connection) -> Result<Keyed, Failure> {
-        let sql = "SELECT value FROM meta WHERE name = 'dedup_secret'";
-        Ok(Keyed { secret: connection.query_row(sql, [], |row| row.get(0))? })
+/// Calls `each` with all ids on disk, as long as it returns `true`.
+pub(crate) fn each_known(
+    connection: &Connection,
+    mut each: impl FnMut(u128, ServiceHour) -> bool,
+) -> Result<(), Failure> {
+    let mut statement = connection.prepare("SELECT keys FROM dedup_recent UNION ALL SELECT keys FROM dedup_blocks")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (entries, _) = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?.as_chunks::<ENTRY_LEN>();
+        for entry in entries.iter().map(Entry::read) {
+            if !each(entry.key.0, entry.hour) {
+                return Ok(());
+            }
+        }
     }
-
-    pub(crate) fn key(&self, pim: PimId, identity: &str) -> Key {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(&self.secret);
-        context.update(&pim.0.to_le_bytes());
-        context.update(identity.as_bytes());
-        let hash = context.finish();
-        let first = hash.as_ref().first_chunk::<16>().copied().unwrap_or_default();
-        Key(u128::from_be_bytes(first))
-    }
+    Ok(())
 }
 
 /// Earlier versions stored wall-clock seconds instead of hours of service. Seconds have exceeded this number since

@@ -40,6 +40,16 @@ impl From<store::vault::VaultError> for Failure {
     }
 }
 
+impl From<store::sealed::SealedError> for Failure {
+    fn from(error: store::sealed::SealedError) -> Failure {
+        match error {
+            store::sealed::SealedError::Json(error) => error.into(),
+            store::sealed::SealedError::Vault(error) => error.into(),
+            store::sealed::SealedError::Corrupt(message) => Failure::Corrupt(message),
+        }
+    }
+}
+
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> StoreError {
         match failure {

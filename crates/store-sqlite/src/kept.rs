@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use domain::exception::{Exception, ExceptionKind};
-use domain::fate::{DroppedBacklog, GivenUp, OutcomeCounts};
+use domain::fate::{DroppedBacklog, GivenUp, OutcomeCounts, OutcomeSums};
 use domain::subscriber::Owner;
 use domain::{PimId, Position, SubscriptionId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params};
@@ -49,16 +49,21 @@ impl Kept for SqliteStore {
     async fn histories(&self, owner: &Owner) -> Result<Vec<History>, StoreError> {
         let owner = owner.clone();
         self.read(of_client(&owner), move |connection| {
-            // One read snapshot.
-            let transaction = connection.unchecked_transaction()?;
-            let sql = "SELECT subscriptions.id FROM subscribers JOIN subscriptions \
-                       ON subscriptions.subscriber_id = subscribers.id WHERE subscribers.pim = ?1 \
-                       AND subscribers.client_id = ?2 AND subscriptions.status IN ('active', 'suspended')";
-            let mut select = transaction.prepare_cached(sql)?;
-            let ids = select.query_map((owner.pim.0, &owner.client_id.0), |row| row.get::<_, [u8; 16]>(0))?;
-            let mut histories = Vec::new();
-            for id in ids {
-                histories.extend(history(&transaction, SubscriptionId(Uuid::from_bytes(id?)))?);
+            let sql = "SELECT eras.subscription, eras.creation, eras.body FROM subscribers JOIN subscriptions \
+                       ON subscriptions.subscriber_id = subscribers.id JOIN eras \
+                       ON eras.subscription = subscriptions.id WHERE subscribers.pim = ?1 \
+                       AND subscribers.client_id = ?2 AND subscriptions.status IN ('active', 'suspended') \
+                       ORDER BY eras.subscription, eras.begins";
+            let mut select = connection.prepare_cached(sql)?;
+            let mut rows = select.query((owner.pim.0, &owner.client_id.0))?;
+            let mut histories: Vec<History> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let subscription = SubscriptionId(Uuid::from_bytes(row.get(0)?));
+                let era = serde_json::from_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
+                match histories.last_mut().filter(|history| history.subscription == subscription) {
+                    Some(history) => history.eras.push(era),
+                    None => histories.push(History { subscription, eras: vec![era], from_creation: row.get(1)? }),
+                }
             }
             Ok(histories)
         })
@@ -88,23 +93,40 @@ impl Kept for SqliteStore {
 
     async fn outcome_counts(
         &self,
-        subscription: SubscriptionId,
+        owner: &Owner,
+        of: &[SubscriptionId],
         from: Timestamp,
     ) -> Result<Vec<OutcomeCounts>, StoreError> {
-        self.read(PLATFORM, move |connection| {
+        let of = of.to_vec();
+        self.read(of_client(owner), move |connection| {
             let sql = "SELECT begins, delivered, failed, throttled FROM outcome_counts \
                        WHERE subscription = ?1 AND begins >= ?2 ORDER BY begins";
-            let counts = |row: &rusqlite::Row<'_>| {
-                Ok(OutcomeCounts {
-                    from: Timestamp::from_micros(row.get(0)?),
-                    delivered: row.get(1)?,
-                    failed: row.get(2)?,
-                    throttled: row.get(3)?,
-                })
-            };
             let mut select = connection.prepare_cached(sql)?;
-            let rows = select.query_map((subscription.0.as_bytes(), from.as_micros()), counts)?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            // One subscription after another: `GROUP BY` would sort all rows first, which takes twice as long.
+            let mut sums = OutcomeSums::default();
+            for id in of {
+                let mut rows = select.query((id.0.as_bytes(), from.as_micros()))?;
+                while let Some(row) = rows.next()? {
+                    sums.add(&OutcomeCounts {
+                        from: Timestamp::from_micros(row.get(0)?),
+                        delivered: row.get(1)?,
+                        failed: row.get(2)?,
+                        throttled: row.get(3)?,
+                    });
+                }
+            }
+            Ok(sums.into_counts())
+        })
+        .await
+    }
+
+    async fn given_up(&self, owner: &Owner, of: &[SubscriptionId], at_most: u32) -> Result<Vec<u32>, StoreError> {
+        let of = of.to_vec();
+        self.read(of_client(owner), move |connection| {
+            let sql = "SELECT count(*) FROM (SELECT 1 FROM given_up WHERE subscription = ?1 LIMIT ?2)";
+            let mut select = connection.prepare_cached(sql)?;
+            let counts = of.iter().map(|id| select.query_row((id.0.as_bytes(), at_most), |row| row.get(0)));
+            Ok(counts.collect::<Result<_, _>>()?)
         })
         .await
     }

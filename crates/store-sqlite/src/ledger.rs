@@ -15,6 +15,10 @@ use crate::kept::records;
 use crate::readers::PLATFORM;
 use crate::replays;
 
+/// A save of this many lanes is rare, such as the first one. It reads the pages of as many subscriptions, which are not
+/// worth their memory.
+const MANY_LANES: usize = 1_000;
+
 #[async_trait]
 impl Ledger for SqliteStore {
     async fn mark(&self, _: &Tenure) -> Result<Position, StoreError> {
@@ -36,7 +40,7 @@ impl Ledger for SqliteStore {
     }
 }
 
-fn mark(connection: &Connection) -> Result<Position, Failure> {
+pub(crate) fn mark(connection: &Connection) -> Result<Position, Failure> {
     let sql = "SELECT value FROM meta WHERE name = 'mark'";
     Ok(Position(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
 }
@@ -92,6 +96,9 @@ fn write(batch: &Batch<'_>, save: &Save) -> Result<(), Failure> {
     }
     for replay in &save.replays {
         replays::save(batch, replay)?;
+    }
+    if save.lanes.len() >= MANY_LANES {
+        batch.connection().execute_batch("PRAGMA shrink_memory")?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod database;
 mod failure;
 mod health;
+pub mod moving;
 
 mod batch;
 mod checkpoint;
@@ -21,6 +22,7 @@ mod threads;
 mod writer;
 
 mod catalog;
+mod cluster;
 mod event_log;
 mod kept;
 mod ledger;
@@ -28,8 +30,9 @@ mod replays;
 mod sealed;
 mod snapshots;
 
-pub mod figures;
+mod figures;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,11 +40,15 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::Position;
 use fair::Holder;
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use store::figures::{Bounds, Ended, Figures, Meters};
+use store::known::Keyed;
 use store::{
-    Backlog, Changes, Epoch, KeepBounds, NodeId, Shard, Shards, Spread, StoreError, Tail, Tenure, TenureError, Vault,
+    Backend, Backlog, Changes, Epoch, KeepBounds, NodeId, Profile, Shard, Shards, Spread, StoreError, Tail, Tenure,
+    TenureError, Vault,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -52,13 +59,11 @@ pub use settings::Settings;
 use crate::batch::{Batch, Call};
 use crate::checkpoint::Checkpoints;
 use crate::database::Folder;
-use crate::dedup::Keyed;
 use crate::failure::Failure;
-use crate::figures::{Bounds, Meters};
 use crate::health::Health;
 use crate::kept::indexer::{Indexer, Signal};
 use crate::log_writer::{LogWriter, not_serving};
-use crate::readers::Readers;
+use crate::readers::{PLATFORM, Readers};
 use crate::threads::Threads;
 use crate::writer::{Request, Worker, Writer};
 
@@ -87,6 +92,8 @@ pub struct SqliteStore {
     lock: Option<File>,
     /// Ownership of the only shard while the lock is held.
     tenure: Tenure,
+    /// What this process says about itself.
+    profile: Mutex<Option<Profile>>,
     threads: Threads,
 }
 
@@ -107,6 +114,7 @@ impl SqliteStore {
 
     fn start(folder: &Folder, settings: Settings, lock: Option<File>) -> Result<SqliteStore, OpenError> {
         let connection = folder.writer()?;
+        folder.must_be_here(&connection)?;
         let problem = |failure: Failure| folder.problem(StoreError::from(failure));
         sealed::check_all(&connection, &settings.vault).map_err(problem)??;
         catalog::fill_in_types(&connection, &settings.vault).map_err(problem)?;
@@ -119,7 +127,7 @@ impl SqliteStore {
         let hour = Arc::new(AtomicU32::new(hour.0));
         let backlog = log_writer::stored_backlog(&connection, settings.max_log_bytes).map_err(problem)?;
         let backlog = Arc::new(Mutex::new(backlog));
-        let keyed = Keyed::load(&connection).map_err(problem)?;
+        let keyed = dedup::keyed(&connection).map_err(problem)?;
         let log = match lock {
             Some(_) => {
                 let folder = folder.path().to_owned();
@@ -184,20 +192,9 @@ impl SqliteStore {
             folder: folder.path().to_owned(),
             lock,
             tenure: Tenure { shard: Shard::FIRST, node: NodeId::generate(), epoch: Epoch(1) },
+            profile: Mutex::new(None),
             threads,
         })
-    }
-
-    /// Resolves when one of the store's threads has ended, which is a fault while the store is open.
-    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.threads.ended()
-    }
-
-    /// Reseals all secrets sealed with an older master key, so that it can be removed. Returns their number. New
-    /// secrets are always sealed with the current key.
-    pub async fn reseal(&self) -> Result<u64, StoreError> {
-        let vault = Arc::clone(&self.vault);
-        self.write(move |batch| Ok(sealed::reseal_all(batch.connection(), &vault)?)).await
     }
 
     /// Whether this process holds the lock of the data folder.
@@ -231,6 +228,36 @@ impl SqliteStore {
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.readers.read(holder, work).await
+    }
+}
+
+#[async_trait]
+impl Backend for SqliteStore {
+    fn meters(&self) -> &Arc<Meters> {
+        &self.meters
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    async fn figures(&self) -> Result<Figures, StoreError> {
+        self.current_figures().await
+    }
+
+    async fn reseal(&self) -> Result<u64, StoreError> {
+        let vault = Arc::clone(&self.vault);
+        self.write(move |batch| Ok(sealed::reseal_all(batch.connection(), &vault)?)).await
+    }
+
+    async fn lags(&self) -> Result<BTreeMap<Shard, u64>, StoreError> {
+        let mark = self.read(PLATFORM, ledger::mark).await?;
+        let lag = self.tail.head().0.saturating_sub(mark.max(Position::FIRST).0);
+        Ok(BTreeMap::from([(Shard::FIRST, lag)]))
+    }
+
+    fn ended(&self) -> Ended {
+        Box::pin(self.threads.ended())
     }
 }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 use domain::{Event, LoggedEvent, PimId, Position, ServiceHour, Timestamp};
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use store::known::Key;
 use store::{AppendError, AppendNewError, Appended, Backlog, StoreError, frame};
 
-use crate::dedup::{Dedup, Key};
+use crate::dedup::Dedup;
 use crate::failure::Failure;
 use crate::kept::keeping;
 use crate::settings::Settings;

@@ -7,18 +7,18 @@ use std::time::Instant;
 
 use domain::{Event, PimId, Timestamp};
 use rusqlite::Connection;
+use store::known::Key;
 use store::{AppendError, Appended, Changes, Condition, StoreError, Tail};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::{Batch, Job};
 use crate::checkpoint::Checkpoints;
-use crate::dedup::Key;
 use crate::failure::Failure;
-use crate::figures::{Bounds, Meters};
 use crate::health::Health;
 use crate::kept::indexer::Signal;
 use crate::log_writer::LogWriter;
 use crate::threads::Threads;
+use store::figures::{Bounds, Meters};
 
 /// Maximum number of pending requests; further callers wait for a slot.
 const QUEUE: usize = 1024;
@@ -209,7 +209,7 @@ impl Worker {
                     failure.map_or(Ok(()), Err)?;
                 }
                 Request::Job(mut job) => {
-                    let result = job.run(&mut batch);
+                    let result = batch.run(&mut *job);
                     done.push(Done::Job(job));
                     result?;
                 }

@@ -15,8 +15,8 @@ use domain::{Event, PimId, Position};
 use store::conformance::sample;
 use store::vault::MasterKey;
 use store::{
-    AppendError, EventLog, Facts, Floors, KeepBounds, Kept, KeptQuery, LaneSave, Ledger, ReadLimit, Save, Scope, Shard,
-    Vault,
+    AppendError, Backend, EventLog, Facts, Floors, KeepBounds, Kept, KeptQuery, LaneSave, Ledger, ReadLimit, Save,
+    Scope, Shard, Vault,
 };
 use store_sqlite::{Settings, SqliteStore};
 

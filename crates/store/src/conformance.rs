@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "this is a suite of tests")]
 
 pub mod changes;
+pub mod cluster;
 pub mod concurrency;
 pub mod entries;
 pub mod found;
@@ -37,22 +38,28 @@ pub const BOUNDS: KeepBounds = KeepBounds { hours: 24, bytes: 256 << 10 };
 macro_rules! takeover_conformance {
     ($open:expr) => {
         $crate::takeover_conformance! { @ $open;
-            a_previous_owner_is_fenced
-            an_owner_that_takes_its_shard_anew_is_fenced_in_the_old_epoch
-            a_takeover_is_of_one_shard
-            any_process_appends_and_changes_and_the_owner_gets_news
-            shards_share_nothing
-            trimming_touches_no_other_shard
-            pruning_touches_no_other_shard
-            notifications_are_read_by_shard
+            shards::a_previous_owner_is_fenced
+            shards::an_owner_that_takes_its_shard_anew_is_fenced_in_the_old_epoch
+            shards::a_takeover_is_of_one_shard
+            shards::any_process_appends_and_changes_and_the_owner_gets_news
+            shards::shards_share_nothing
+            shards::trimming_touches_no_other_shard
+            shards::pruning_touches_no_other_shard
+            shards::notifications_are_read_by_shard
+            cluster::nodes_and_leases_are_on_the_roll
+            cluster::a_lease_is_taken_if_it_is_as_it_was_seen
+            cluster::one_of_two_takes_a_lease
+            cluster::an_own_lease_is_taken_anew
+            cluster::a_shard_that_is_given_back_is_free_and_its_owner_fenced
+            cluster::an_outdated_tenure_gives_nothing_back
         }
     };
-    (@ $open:expr; $($name:ident)*) => {
+    (@ $open:expr; $($module:ident :: $name:ident)*) => {
         $(
             #[tokio::test]
             async fn $name() {
                 let (a, b) = $open;
-                $crate::conformance::shards::$name(&*a, &*b).await;
+                $crate::conformance::$module::$name(&*a, &*b).await;
             }
         )*
     };

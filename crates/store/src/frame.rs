@@ -20,6 +20,8 @@ use domain::{Event, LoggedEvent, PimId, Position, Timestamp};
 const PLAIN: u8 = 1;
 /// With traces of requests.
 const TRACED: u8 = 2;
+/// The newest format that this version reads.
+pub const NEWEST: u32 = TRACED as u32;
 /// Maximum number of events per frame, so that reading one of them is cheap.
 pub const MAX_EVENTS: usize = 256;
 /// Maximum number of event bytes per frame; a single event may be larger.

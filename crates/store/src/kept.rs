@@ -276,12 +276,16 @@ pub trait Kept: EventLog {
         positions: Range<Position>,
     ) -> Result<(Vec<Position>, Vec<DroppedBacklog>), StoreError>;
 
-    /// Outcome counts of a subscription from a time on, ascending.
+    /// Outcome counts of an owner's subscriptions from a time on, together, ascending.
     async fn outcome_counts(
         &self,
-        subscription: SubscriptionId,
+        owner: &Owner,
+        of: &[SubscriptionId],
         from: Timestamp,
     ) -> Result<Vec<OutcomeCounts>, StoreError>;
+
+    /// Number of given-up events of each of an owner's subscriptions, in their order, counted up to `at_most`.
+    async fn given_up(&self, owner: &Owner, of: &[SubscriptionId], at_most: u32) -> Result<Vec<u32>, StoreError>;
 
     /// Bytes of the kept events of all PIMs, with the records about them.
     async fn kept_bytes(&self) -> Result<u64, StoreError>;

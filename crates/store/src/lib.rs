@@ -6,6 +6,7 @@
 //! to the appended events. A change therefore needs no lock against deliveries: it is stamped with the head of the log.
 
 pub mod catalog;
+pub mod elsewhere;
 pub mod event_log;
 pub mod fate;
 pub mod kept;
@@ -14,6 +15,8 @@ pub mod replays;
 pub mod room;
 pub mod shard;
 pub mod snapshots;
+
+pub mod cluster;
 
 pub mod condition;
 pub mod confirmation;
@@ -29,7 +32,12 @@ pub mod stamp;
 pub mod transition;
 
 pub mod frame;
+pub mod known;
+pub mod moving;
+pub mod sealed;
 pub mod vault;
+
+pub mod figures;
 
 pub mod trace;
 
@@ -43,10 +51,13 @@ pub use catalog::{
     StatusFilter, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Waiting, Whose,
 };
 pub use changes::Changes;
+pub use cluster::{Cluster, Lease, Node, Profile, READS, Roll};
 pub use condition::Condition;
 pub use edit::{edit_client, edit_pim};
+pub use elsewhere::{ATTENTIVE, Elsewhere};
 pub use error::{AppendError, ChangeError, StoreError, TenureError};
 pub use event_log::{Appended, Chunk, EventLog, Floors, ReadLimit, Scope};
+pub use figures::Backend;
 pub use kept::{Era, History, KeepBounds, Kept, KeptPage, KeptQuery, Recorded, Undelivered};
 pub use ledger::{Exception, ExceptionKind, Facts, LaneRecord, LaneSave, Ledger, LedgerRecord, Save};
 pub use memory::MemoryStore;
@@ -59,11 +70,11 @@ pub use vault::Vault;
 
 /// All ports of one backend.
 pub trait Store:
-    Pims + Clients + Subscriptions + Entries + Outbox + EventLog + Ledger + Snapshots + Kept + Replays
+    Pims + Clients + Subscriptions + Entries + Outbox + EventLog + Ledger + Snapshots + Kept + Replays + Cluster
 {
 }
 
 impl<S> Store for S where
-    S: Pims + Clients + Subscriptions + Entries + Outbox + EventLog + Ledger + Snapshots + Kept + Replays
+    S: Pims + Clients + Subscriptions + Entries + Outbox + EventLog + Ledger + Snapshots + Kept + Replays + Cluster
 {
 }

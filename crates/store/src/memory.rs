@@ -2,11 +2,14 @@
 //! backends must behave like it.
 
 mod clients;
+mod cluster;
 mod entries;
 mod event_log;
 mod keeping;
 mod kept;
 mod ledger;
+#[cfg(any(test, feature = "conformance"))]
+mod moments;
 mod outbox;
 mod pims;
 mod replays;
@@ -30,6 +33,7 @@ use uuid::Uuid;
 
 use crate::catalog::ClientRecord;
 use crate::changes::Changes;
+use crate::cluster::{Lease, Node};
 use crate::condition::Condition;
 use crate::error::{StoreError, TenureError};
 use crate::kept::{History, KeepBounds};
@@ -40,6 +44,9 @@ use crate::room::Backlog;
 use crate::shard::{Epoch, NodeId, Shard, Shards, Spread, Tenure};
 use crate::snapshots::{Snapshot, SnapshotKey, StoredStatus};
 use crate::tail::Tail;
+
+#[cfg(any(test, feature = "conformance"))]
+pub use moments::Moment;
 
 /// Bounds of a [`MemoryStore`].
 #[derive(Clone, Copy, Debug)]
@@ -101,10 +108,12 @@ impl News {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     spread: Spread,
     shards: Vec<ShardState>,
+    /// In the order of their ids.
+    nodes: BTreeMap<NodeId, Node>,
     /// Processes to be notified.
     listeners: Vec<Weak<News>>,
     // The log.
@@ -141,10 +150,9 @@ struct State {
 }
 
 /// State of one shard.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 struct ShardState {
-    /// Its owner; `None` if it was never taken.
-    tenure: Option<Tenure>,
+    lease: Lease,
     events: VecDeque<Arc<LoggedEvent>>,
     /// Number of events accepted so far; the head is one more.
     accepted: u64,
@@ -156,13 +164,31 @@ struct ShardState {
 }
 
 impl ShardState {
+    fn new(shard: Shard) -> ShardState {
+        ShardState {
+            lease: Lease { shard, owner: None, epoch: Epoch(0), beat: 0 },
+            events: VecDeque::new(),
+            accepted: 0,
+            hours: BTreeMap::new(),
+            version: 0,
+            ledger: LedgerRecord::default(),
+        }
+    }
+
+    /// Makes this process the owner.
+    fn take(&mut self, node: NodeId) -> Tenure {
+        let lease = &mut self.lease;
+        *lease = Lease { owner: Some(node), epoch: Epoch(lease.epoch.0 + 1), beat: lease.beat + 1, ..*lease };
+        Tenure { shard: lease.shard, node, epoch: lease.epoch }
+    }
+
     fn head(&self) -> Position {
         Position(self.accepted + 1)
     }
 }
 
 /// A log entry, the hour of its latest occurrence, and its size in other backends.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct KeptEntry {
     entry: LogEntry,
     hour: ServiceHour,
@@ -183,7 +209,8 @@ impl State {
     fn new(settings: MemorySettings) -> State {
         State {
             spread: settings.spread,
-            shards: settings.spread.shards().map(|_| ShardState::default()).collect(),
+            shards: settings.spread.shards().map(ShardState::new).collect(),
+            nodes: BTreeMap::new(),
             listeners: Vec::new(),
             backlog: Backlog::new(settings.max_log_bytes),
             seen: HashMap::new(),
@@ -221,7 +248,8 @@ impl State {
     /// State of the shard, if this tenure is current.
     fn owned(&mut self, tenure: &Tenure) -> Result<&mut ShardState, TenureError> {
         let shard = self.shard(tenure.shard);
-        if shard.tenure == Some(*tenure) { Ok(shard) } else { Err(TenureError::Fenced) }
+        let Lease { owner, epoch, .. } = shard.lease;
+        if (owner, epoch) == (Some(tenure.node), tenure.epoch) { Ok(shard) } else { Err(TenureError::Fenced) }
     }
 
     /// Notifies all processes.
@@ -252,8 +280,8 @@ impl MemoryStore {
         MemoryStore::over(Arc::new(Mutex::new(State::new(settings))), settings)
     }
 
-    /// A process that starts on the same state, with empty tails and no announcements. The state is shared; each
-    /// process is notified of the others' writes.
+    /// A process that starts on the same state, with empty tails and no announcements: another node. The state is
+    /// shared; each process is notified of the others' writes.
     pub fn reopen(&self) -> MemoryStore {
         MemoryStore::over(Arc::clone(&self.state), self.settings)
     }
@@ -285,12 +313,7 @@ impl Shards for MemoryStore {
     }
 
     async fn take(&self, shard: Shard) -> Result<Tenure, StoreError> {
-        let mut state = self.state.lock();
-        let state = state.shard(shard);
-        let epoch = state.tenure.map_or(Epoch(1), |before| Epoch(before.epoch.0 + 1));
-        let tenure = Tenure { shard, node: self.node, epoch };
-        state.tenure = Some(tenure);
-        Ok(tenure)
+        Ok(self.state.lock().shard(shard).take(self.node))
     }
 
     fn committed(&self, shard: Shard) -> watch::Receiver<u64> {

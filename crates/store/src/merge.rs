@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use domain::log_entry::{LogBody, LogEntry, LogQuery, LogType};
 
 /// Equal errors this close to the latest occurrence become one entry (contract page 5).
@@ -53,6 +54,23 @@ impl<'a> ErrorKey<'a> {
             ErrorKey::Refused(method, path, reason) => [LogBody::REFUSED, method, path, reason],
         }
     }
+}
+
+/// Hash of the key by which an entry is merged; `None` for an action. Stored, so it never changes.
+pub fn hash_of_error(entry: &LogEntry) -> Option<Vec<u8>> {
+    let key = ErrorKey::of(&entry.body)?.parts();
+    let of: [&[u8]; 4] = [
+        &entry.owner.pim.0.to_le_bytes(),
+        entry.owner.client_id.0.as_bytes(),
+        entry.subscriber_id.as_ref().map_or(&[], |id| id.0.as_bytes()),
+        entry.subscription_id.as_ref().map_or(&[], |id| id.0.as_bytes()),
+    ];
+    let mut hash = digest::Context::new(&digest::SHA256);
+    for part in of.into_iter().chain(key.map(str::as_bytes)) {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    Some(hash.finish().as_ref().iter().take(16).copied().collect())
 }
 
 /// Whether `entry` is another occurrence of `latest`, given that they have the same key.

@@ -45,6 +45,11 @@ impl Backlog {
         self.pims.get(&pim).copied().unwrap_or(0)
     }
 
+    /// PIMs with events.
+    pub fn pims(&self) -> Vec<PimId> {
+        self.pims.keys().copied().collect()
+    }
+
     /// Bound of one PIM's events: half of the total bound.
     fn share(&self) -> u64 {
         self.bound / 2

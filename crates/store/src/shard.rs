@@ -51,10 +51,26 @@ impl Spread {
     /// The shards of a cluster.
     pub const CLUSTER: Spread = Spread { shards: 64 };
 
+    /// This many shards, for tests.
+    #[cfg(any(test, feature = "conformance"))]
+    pub fn of(shards: u8) -> Spread {
+        Spread { shards: shards.max(1) }
+    }
+
     /// The shard of a PIM.
     pub fn shard_of(self, pim: PimId) -> Shard {
         // The remainder is below the number of shards.
         Shard((pim.0 % u32::from(self.shards)) as u8)
+    }
+
+    /// The shard with this number, if there is one.
+    pub fn shard(self, number: u8) -> Option<Shard> {
+        (number < self.shards).then_some(Shard(number))
+    }
+
+    /// Number of shards.
+    pub fn count(self) -> u8 {
+        self.shards
     }
 
     /// All shards.
@@ -64,13 +80,23 @@ impl Spread {
 }
 
 /// A serving process, from start to end: a restart makes another one.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NodeId(Uuid);
 
 impl NodeId {
     /// A new id, for a process that starts.
     pub fn generate() -> NodeId {
         NodeId(Uuid::now_v7())
+    }
+
+    /// Its number, as stored by backends that several processes share.
+    pub fn uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// The process with this number.
+    pub fn from_uuid(number: Uuid) -> NodeId {
+        NodeId(number)
     }
 }
 
@@ -112,7 +138,9 @@ pub trait Shards: Send + Sync + 'static {
         self.spread().shard_of(pim)
     }
 
-    /// Takes over a shard for this process. When this returns the former owner is fenced, even if it was this process.
+    /// Takes over a shard for this process, whoever owns it. When this returns the former owner is fenced, even if it
+    /// was this process. For tests and single processes; one of several uses
+    /// [`Cluster::take_if`](crate::Cluster::take_if).
     async fn take(&self, shard: Shard) -> Result<Tenure, StoreError>;
 
     /// The newest committed version of a shard's catalogue known to this process, as a watch channel. The owner sees it

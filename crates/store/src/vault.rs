@@ -15,6 +15,7 @@ mod master_key;
 use std::collections::BTreeMap;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
 
 pub use key_file::{KeyFileError, open_key_file};
 use master_key::KEY_LEN;
@@ -92,6 +93,18 @@ impl Vault {
     /// Id of the key that seals.
     pub fn current_key_id(&self) -> &str {
         self.current.id()
+    }
+
+    /// A key for message authentication from each master key, the current one first: for messages between processes
+    /// with the same keys. Each purpose has keys of its own.
+    pub fn mac_keys(&self, purpose: &str) -> Vec<hmac::Key> {
+        let older = self.keys.values().filter(|key| key.id() != self.current.id());
+        let derived = |key: &MasterKey| {
+            let master = hmac::Key::new(hmac::HMAC_SHA256, key.bytes());
+            let derived = hmac::sign(&master, format!("message authentication\0{purpose}").as_bytes());
+            hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+        };
+        std::iter::once(&self.current).chain(older).map(derived).collect()
     }
 
     /// Seals a value. `what` names its row, such as `subscription 0192…`, and `owner` is the row's owner; opening

@@ -17,9 +17,11 @@ mod reader;
 mod shape;
 
 pub mod attempts;
+pub mod backlog;
 pub mod console_link;
 pub mod fate;
 pub mod kept;
+pub mod listed;
 pub mod log_page;
 pub mod log_query;
 pub mod query;

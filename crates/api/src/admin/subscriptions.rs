@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use domain::backlog::Of;
 use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{ClientId, SubscriptionId};
@@ -15,24 +16,26 @@ use wire::api::admin as bodies;
 use super::{PAGE, answer};
 use crate::Api;
 use crate::changing::{self, until_won};
+use crate::deliveries::Gathered;
 use crate::description::operation::{Operation, Shown};
 use crate::management::Sent;
 use crate::path::At;
 use crate::refusal::{Refusal, because};
 use crate::subscriptions::status::Delivery;
 use crate::subscriptions::{self, attempts, must_not_be_revoked};
+use crate::traffic::shown_backlog;
 use wire::api::{ADMIN_FAULTS, QUERY_FAULTS};
 
 /// Maximum number of subscriptions in trouble.
 const MOST_TROUBLED: usize = 50;
 
 /// `pim`: the name of its PIM, if that is still registered.
-fn shown(one: &Subscription, pim: Option<&str>) -> Value {
+async fn shown(api: &Api, one: &Subscription, pim: Option<&str>) -> Result<Value, Refusal> {
     let reason = match one.status {
-        SubscriptionStatus::Suspended(reason) => Some(reason.to_string()),
+        SubscriptionStatus::Suspended(reason) => Some(subscriptions::in_full(api, one, reason).await?),
         SubscriptionStatus::Active | SubscriptionStatus::Revoked | SubscriptionStatus::Deleted => None,
     };
-    json!({
+    Ok(json!({
         "id": one.id.to_string(),
         "pim": pim,
         "client_id": one.client_id.0,
@@ -44,7 +47,7 @@ fn shown(one: &Subscription, pim: Option<&str>) -> Value {
         "reason": reason,
         "created_at": one.created_at.to_string(),
         "updated_at": one.updated_at.to_string(),
-    })
+    }))
 }
 
 /// Public description.
@@ -64,7 +67,7 @@ pub(crate) fn about_show() -> Operation {
         "With its delivery status and counts of outcomes over 24 hours.",
     )
     .answers(200, "The subscription.", Shown::One("OperatorSubscriptionStatus"))
-    .refuses(&[because::NOT_FOUND])
+    .refuses(&[because::NOT_FOUND, because::NODE_UNAVAILABLE])
 }
 
 /// Public description.
@@ -114,16 +117,21 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
     ),
     (
         "OperatorSubscriptionStatus",
-        r##"{"type": "object", "required": ["subscription", "delivery", "counts"], "properties": {
+        r##"{"type": "object", "required": ["subscription", "delivery", "counts", "backlog"], "properties": {
           "subscription": {"$ref": "#/components/schemas/OperatorSubscription"},
           "delivery": {"description": "`null` while nothing is delivered.", "oneOf": [{"type": "null"},
           {"$ref": "#/components/schemas/Delivery"}]},
           "counts": {"type": "array", "items": {"$ref": "#/components/schemas/OutcomeCounts"},
-          "description": "Outcomes of the last 24 hours, in steps of 5 minutes, oldest first; steps without any are left out."}}}"##,
+          "description": "Outcomes of the last 24 hours, in steps of 5 minutes, oldest first; steps without any are left out."},
+          "backlog": {"type": "array", "items": {"$ref": "#/components/schemas/BacklogStep"},
+          "description": "The backlog over the last 24 hours, oldest first; steps in which the subscription kept up are left out. It is kept in memory, so a restart forgets it."}}}"##,
     ),
     (
         "TroubledSubscriptions",
-        r##"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "maxItems": 50,
+        r##"{"type": "object", "required": ["items", "missing_shards"], "properties": {
+          "missing_shards": {"type": "array", "items": {"type": "integer"},
+          "description": "Shards whose node did not answer: their subscriptions are not listed. Empty in normal operation."},
+          "items": {"type": "array", "maxItems": 50,
             "items": {"type": "object", "required": ["subscription", "failing", "backlog", "backlog_is_at_least",
             "oldest_accepted_at", "last_hour"], "properties": {
               "subscription": {"$ref": "#/components/schemas/OperatorSubscription"},
@@ -163,24 +171,28 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, RawQuery(query): RawQuery)
     let page = api.store().subscription_page(&query).await?;
     let names = api.store().pim_names(page.items.iter().map(|one| one.pim).collect()).await?;
     let next = page.last().map(|last| last.id.to_string());
-    let items: Vec<_> = page.items.iter().map(|one| shown(one, names.get(&one.pim).map(String::as_str))).collect();
+    let mut items = Vec::with_capacity(page.items.len());
+    for one in &page.items {
+        items.push(shown(&api, one, names.get(&one.pim).map(String::as_str)).await?);
+    }
     answer(StatusCode::OK, &json!({"items": items, "next": next}))
 }
 
-/// The subscription with this id, with the name of its PIM.
-async fn found(api: &Api, id: SubscriptionId) -> Result<Option<Value>, Refusal> {
-    let Some(one) = api.store().subscription(id).await? else { return Ok(None) };
+/// A subscription with the name of its PIM.
+async fn with_pim(api: &Api, one: &Subscription) -> Result<Value, Refusal> {
     let pim = api.store().pim(one.pim).await?;
-    Ok(Some(shown(&one, pim.as_ref().map(|pim| pim.name.as_str()))))
+    shown(api, one, pim.as_ref().map(|pim| pim.name.as_str())).await
 }
 
 /// One subscription, with its status.
 pub(crate) async fn show(State(api): State<Arc<Api>>, At(id): At<String>) -> Result<Response, Refusal> {
     let not_found = || Refusal::not_found("subscription");
     let id = SubscriptionId::parse(&id).ok_or_else(not_found)?;
-    let subscription = found(&api, id).await?.ok_or_else(not_found)?;
-    let delivery = api.lanes.status(id).await.map(Delivery::from);
-    let counts = attempts::counts(&api, id).await?;
+    let one = api.store().subscription(id).await?.ok_or_else(not_found)?;
+    let subscription = with_pim(&api, &one).await?;
+    let delivery = api.lanes.status(&one).await?.map(Delivery::from);
+    let counts = attempts::counts(&api, &one.owner(), vec![one.id]).await?;
+    let backlog = api.deliveries.backlog(Of::These(one.pim, vec![one.id])).await.complete()?;
     let counts: Vec<Value> = counts
         .iter()
         .map(|step| {
@@ -190,15 +202,21 @@ pub(crate) async fn show(State(api): State<Arc<Api>>, At(id): At<String>) -> Res
             })
         })
         .collect();
-    answer(StatusCode::OK, &json!({"subscription": subscription, "delivery": delivery, "counts": counts}))
+    answer(
+        StatusCode::OK,
+        &json!({"subscription": subscription, "delivery": delivery, "counts": counts,
+        "backlog": shown_backlog(&backlog)}),
+    )
 }
 
 /// Active subscriptions that are behind or failing, the worst first.
 pub(crate) async fn troubled(State(api): State<Arc<Api>>) -> Result<Response, Refusal> {
     let mut items = Vec::new();
-    for trouble in api.deliveries.troubled(MOST_TROUBLED).await {
+    let Gathered { all, missing } = api.deliveries.troubled(MOST_TROUBLED).await;
+    for trouble in all {
         // It may have been deleted in between.
-        let Some(subscription) = found(&api, trouble.subscription).await? else { continue };
+        let Some(one) = api.store().subscription(trouble.subscription).await? else { continue };
+        let subscription = with_pim(&api, &one).await?;
         items.push(json!({
             "subscription": subscription,
             "failing": trouble.is_failing(),
@@ -208,7 +226,7 @@ pub(crate) async fn troubled(State(api): State<Arc<Api>>) -> Result<Response, Re
             "last_hour": {"delivered": trouble.delivered, "failed": trouble.failed},
         }));
     }
-    answer(StatusCode::OK, &json!({"items": items}))
+    answer(StatusCode::OK, &json!({"items": items, "missing_shards": missing}))
 }
 
 /// Suspends a subscription; the owner is notified with the reason.
@@ -234,5 +252,5 @@ pub(crate) async fn suspend(State(api): State<Arc<Api>>, At(id): At<String>, sen
     let suspended: Subscription = suspended.await?;
     tracing::warn!(subscription.id = %id, %reason, "operator suspended a subscription");
     let pim = api.store().pim(suspended.pim).await?;
-    answer(StatusCode::OK, &shown(&suspended, pim.as_ref().map(|pim| pim.name.as_str())))
+    answer(StatusCode::OK, &shown(&api, &suspended, pim.as_ref().map(|pim| pim.name.as_str())).await?)
 }

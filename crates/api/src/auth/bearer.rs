@@ -44,8 +44,8 @@ impl LinkBearer {
         let mut segments = path.split('/');
         match (segments.next(), segments.next(), segments.next()) {
             (Some("filters"), Some("check"), None) => Place::Question,
-            // Of both, only what concerns the subscriber is shown.
-            (Some("logs"), None, None) | (Some("events"), _, None) => Place::Readable,
+            // Of these, only what concerns the subscriber is shown.
+            (Some("logs" | "subscriptions" | "traffic"), None, None) | (Some("events"), _, None) => Place::Readable,
             (Some("subscribers"), Some(id), further) if SubscriberId::parse(id) == Some(self.subscriber) => {
                 match further {
                     None => Place::Readable,
@@ -98,7 +98,7 @@ mod tests {
             check(true, &Method::GET, &format!("{own}{path}"), 200);
             check(true, &Method::GET, &format!("/api/v1/subscribers/{OTHER}{path}"), 404);
         }
-        for path in ["/api/v1/logs", "/api/v1/events", "/api/v1/events/x"] {
+        for path in ["/api/v1/logs", "/api/v1/subscriptions", "/api/v1/traffic", "/api/v1/events", "/api/v1/events/x"] {
             check(true, &Method::GET, path, 200);
             check(false, &Method::POST, path, 403);
         }

@@ -122,8 +122,8 @@ pub(crate) async fn of_bearer(api: &Api, bearer: LinkBearer) -> Result<Caller, R
 }
 
 async fn registered(api: &Api, url_key: &str, url: &str) -> Result<Arc<Pim>, Refusal> {
-    let registrations = api.registry.current(api.store()).await?;
-    registrations.by_url(url_key).cloned().ok_or_else(|| {
+    let pim = api.registry.find(api.store(), |registrations| registrations.by_url(url_key).cloned()).await?;
+    pim.ok_or_else(|| {
         if let Some(requests) = api.causes.unknown_pim.note(now(), 1) {
             tracing::warn!(url, requests, "requests for an unregistered PIM; showing the latest");
         }

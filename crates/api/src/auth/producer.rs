@@ -17,14 +17,13 @@ pub(crate) async fn source(api: &Api, headers: &HeaderMap) -> Result<Arc<Pim>, R
             "send the source key exactly once, as `Authorization: Bearer <source key>`",
         ));
     };
-    let registrations = api.registry.current(api.store()).await?;
-    let Some(pim) = registrations.by_key(key) else {
-        return Err(Refusal::new(
+    let pim = api.registry.find(api.store(), |registrations| registrations.by_key(key).cloned()).await?;
+    pim.ok_or_else(|| {
+        Refusal::new(
             because::INVALID_SOURCE_KEY,
             "the key does not belong to a registered source; the operator creates and rotates keys",
-        ));
-    };
-    Ok(pim.clone())
+        )
+    })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

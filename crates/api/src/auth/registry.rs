@@ -107,6 +107,22 @@ impl Registry {
         Ok(fresh)
     }
 
+    /// What `find` finds in the current registrations. Before it counts as unknown, changes by other processes are
+    /// looked for.
+    pub(crate) async fn find<T>(
+        &self,
+        pims: &dyn Pims,
+        find: impl Fn(&Registrations) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let known = self.current(pims).await?;
+        if let Some(found) = find(&known) {
+            return Ok(Some(found));
+        }
+        pims.look_for_changed_pims().await?;
+        let latest = self.current(pims).await?;
+        Ok(if Arc::ptr_eq(&known, &latest) { None } else { find(&latest) })
+    }
+
     fn of_version(&self, version: u64) -> Option<Arc<Registrations>> {
         self.known().filter(|known| known.version == version)
     }

@@ -9,11 +9,11 @@ use super::walk::{self, Described, kind, list, members, referred, text};
 /// The style of all of the platform's pages. Its hash is in their security policy.
 pub(crate) const STYLE: &str = include_str!("page.css");
 
-/// The page.
-pub(super) fn page(document: &Value) -> String {
+/// The page; `console`: whether this installation serves one to lead back to.
+pub(super) fn page(document: &Value, console: bool) -> String {
     let actions = walk::actions(document);
     let mut body = String::new();
-    nav(&mut body, document, &actions);
+    nav(&mut body, document, &actions, console);
     body.push_str("<main>");
     head(&mut body, document);
     for tag in list(document.get("tags")) {
@@ -55,7 +55,7 @@ pub(crate) fn framed(title: &str, body: &str) -> String {
     )
 }
 
-fn nav(body: &mut String, document: &Value, actions: &[Described<'_>]) {
+fn nav(body: &mut String, document: &Value, actions: &[Described<'_>], console: bool) {
     body.push_str("<nav><a class=\"brand\" href=\"#top\">Postrider</a>");
     for tag in list(document.get("tags")) {
         let name = text(tag, "name");
@@ -69,8 +69,12 @@ fn nav(body: &mut String, document: &Value, actions: &[Described<'_>]) {
     }
     body.push_str(
         "<h2><a href=\"#webhooks\">What the platform sends</a></h2><h2><a href=\"#schemas\">Bodies</a></h2>\
-         <h2><a href=\"/docs/errors\">Errors</a></h2></nav>",
+         <h2><a href=\"/docs/errors\">Errors</a></h2>",
     );
+    if console {
+        body.push_str("<h2><a href=\"/console\">Console</a></h2>");
+    }
+    body.push_str("</nav>");
 }
 
 fn head(body: &mut String, document: &Value) {

@@ -90,6 +90,9 @@ codes! {
     REPLAY_RUNNING = CONFLICT "replay_running",
         "A subscription has one replay at a time: wait for its end, or cancel it.";
     REPLAY_ENDED = CONFLICT "replay_ended", "Only a running replay can be cancelled.";
+    UPGRADE_IN_PROGRESS = CONFLICT "upgrade_in_progress",
+        "Another node of the platform runs an older version that does not know this type of destination: try again \
+         after the upgrade.";
     SUBSCRIBER_REVOKED = CONFLICT "subscriber_revoked",
         "The connection or app was removed from the PIM. Revocation is permanent: create a new subscriber.";
     SUBSCRIPTION_REVOKED = CONFLICT "subscription_revoked",
@@ -126,6 +129,9 @@ codes! {
         "The token could not be checked with the PIM: retry after Retry-After.";
     STORE_UNAVAILABLE = SERVICE_UNAVAILABLE "store_unavailable",
         "The platform cannot read or write its data at the moment; nothing was changed: retry after Retry-After.";
+    NODE_UNAVAILABLE = SERVICE_UNAVAILABLE "node_unavailable",
+        "The node that delivers for the PIM does not answer at the moment, or another one is taking its place: retry \
+         after Retry-After.";
     NOT_READY = SERVICE_UNAVAILABLE "not_ready", "The platform is starting or not operational; see its log.";
     STOPPING = SERVICE_UNAVAILABLE "stopping", "The platform is stopping: retry the request.";
 }

@@ -8,11 +8,13 @@
 mod framing;
 mod host;
 
+use std::mem::MaybeUninit;
+
 use bytes::{Bytes, BytesMut};
 use http::{Method, Uri};
 use httparse::{Error as ParseError, Status};
 
-use super::{MAX_HEADERS, MAX_HEADERS_READ};
+use super::MAX_HEADERS;
 use crate::refusal::because::{self, Code};
 use framing::Chunks;
 
@@ -157,9 +159,9 @@ fn head(bytes: &[u8], seen: usize) -> Result<Option<(usize, At)>, Fault> {
     if seen > 0 && !may_be_complete(bytes, seen) {
         return if bytes.len() > MAX_HEAD { Err(too_large()) } else { Ok(None) };
     }
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS_READ];
-    let mut request = httparse::Request::new(&mut headers);
-    match request.parse(bytes) {
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(bytes, &mut headers) {
         Ok(Status::Complete(length)) if length > MAX_HEAD => Err(too_large()),
         Ok(Status::Complete(length)) => Ok(Some((length, judge(&request)?))),
         Ok(Status::Partial) if bytes.len() > MAX_HEAD => Err(too_large()),

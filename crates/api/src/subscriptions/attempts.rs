@@ -1,16 +1,18 @@
-//! `GET /subscribers/{id}/subscriptions/{sid}/attempts`: the latest attempts, and counts of outcomes.
+//! `GET /subscribers/{id}/subscriptions/{sid}/attempts`: the latest attempts, counts of outcomes, and the backlog over
+//! time.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use domain::backlog::Of;
 use domain::fate::OutcomeCounts;
+use domain::subscriber::Owner;
 use domain::{SubscriptionId, Timestamp};
 use http::StatusCode;
-use store::StoreError;
-use wire::api::attempts;
+use wire::api::QUERY_FAULTS;
+use wire::api::attempts::{self, ATTEMPTS_QUERY};
 
 use crate::Api;
 use crate::auth::caller::Caller;
@@ -28,39 +30,36 @@ pub(crate) fn about() -> Operation {
     Operation::new(
         "listAttempts",
         "List the latest attempts",
-        "The latest attempts, at most 100, as far as they are remembered, and counts of outcomes over 24 hours. Test \
-         events are not included.",
+        "The latest attempts, at most 100, as far as they are remembered, and counts of outcomes and the backlog over \
+         24 hours. Test events are not included.",
     )
-    .answers(200, "Attempts and counts.", Shown::One("Attempts"))
-    .refuses(&[because::NOT_FOUND])
+    .query(ATTEMPTS_QUERY)
+    .answers(200, "Attempts, counts and backlog.", Shown::One("Attempts"))
+    .invalid(QUERY_FAULTS)
+    .refuses(&[because::NOT_FOUND, because::NODE_UNAVAILABLE])
 }
 
 /// The latest attempts of a subscription.
-pub(crate) async fn list(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    At(ids): Ids,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
     let subscription = find(&api, &caller, &ids).await?;
-    let past = api.deliveries.attempts(subscription.id).await;
-    let counts = counts(&api, subscription.id).await?;
-    Ok(json(StatusCode::OK, attempts::render(&past, &counts)))
+    let limit = attempts::attempts_request(query.as_deref().unwrap_or_default()).map_err(Refusal::invalid)?;
+    let past = api.deliveries.attempts(&subscription).await?;
+    let counts = counts(&api, &caller.owner, vec![subscription.id]).await?;
+    let backlog = api.deliveries.backlog(Of::These(subscription.pim, vec![subscription.id])).await.complete()?;
+    Ok(json(StatusCode::OK, attempts::render(&past, limit, &counts, &backlog)))
 }
 
-/// Counts of outcomes over 24 hours.
-pub(crate) async fn counts(api: &Api, id: SubscriptionId) -> Result<Vec<OutcomeCounts>, StoreError> {
+/// Counts of outcomes of an owner's subscriptions over 24 hours, together.
+pub(crate) async fn counts(api: &Api, owner: &Owner, of: Vec<SubscriptionId>) -> Result<Vec<OutcomeCounts>, Refusal> {
     let now = api.clock.wall();
     let from = Timestamp::from_micros(now.as_micros() - COUNTED.as_micros() as i64);
     // The store first: what the lane saves in between is missing this once, rather than counted twice.
-    let saved = api.store().outcome_counts(id, from).await?;
-    let unsaved = api.deliveries.outcome_counts(id).await;
-    Ok(sum(saved.into_iter().chain(unsaved).filter(|counts| counts.from >= from)))
-}
-
-/// The counts by step, ascending.
-fn sum(counts: impl Iterator<Item = OutcomeCounts>) -> Vec<OutcomeCounts> {
-    let mut steps: BTreeMap<Timestamp, OutcomeCounts> = BTreeMap::new();
-    for one in counts {
-        let step = steps.entry(one.from).or_insert(OutcomeCounts { from: one.from, ..OutcomeCounts::default() });
-        step.delivered += one.delivered;
-        step.failed += one.failed;
-        step.throttled += one.throttled;
-    }
-    steps.into_values().collect()
+    let saved = api.store().outcome_counts(owner, &of, from).await?;
+    let unsaved = api.deliveries.outcome_counts(owner.pim, of).await?;
+    Ok(OutcomeCounts::sum(saved.into_iter().chain(unsaved).filter(|counts| counts.from >= from)))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::destination::Destination;
 use domain::log_entry::Action;
 use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{Position, SubscriptionId};
@@ -45,6 +46,7 @@ pub(crate) fn about() -> Operation {
         because::LIMIT_REACHED,
         because::EVENT_PLATFORM_FORBIDDEN,
         because::CONCURRENT_CHANGE,
+        because::UPGRADE_IN_PROGRESS,
     ])
     .then("showSubscription", BOTH)
     .then("updateSubscription", BOTH)
@@ -65,6 +67,7 @@ pub(crate) async fn create(
     caller.must_be_permitted()?;
     let body = sent.json()?;
     let new = subscription::parse_create(&body, &api.rules(&caller.pim.url)).map_err(Refusal::invalid)?;
+    must_be_readable(&api, &new.destination).await?;
     let call = sent.call(StatusCode::CREATED);
     let sid = SubscriptionId::generate();
     let created: Subscription = until_won(|| async {
@@ -98,4 +101,17 @@ pub(crate) async fn create(
     })
     .await?;
     Ok(json(StatusCode::CREATED, subscription::render(&created, &caller.pim.url)))
+}
+
+/// During an upgrade, the next owner of the shard may be an older node.
+async fn must_be_readable(api: &Api, destination: &Destination) -> Result<(), Refusal> {
+    let descriptor = destination.descriptor();
+    if descriptor.format <= api.nodes.reads().await? {
+        return Ok(());
+    }
+    let message = format!(
+        "destinations of type {} are available once all nodes of the platform are upgraded; try again later",
+        descriptor.name
+    );
+    Err(Refusal::new(because::UPGRADE_IN_PROGRESS, message))
 }

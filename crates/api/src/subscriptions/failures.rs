@@ -30,7 +30,7 @@ pub(crate) fn about() -> Operation {
     .query(FAILURES_QUERY)
     .answers(200, "A page of events.", Shown::One("FailurePage"))
     .invalid(QUERY_FAULTS)
-    .refuses(&[because::NOT_FOUND])
+    .refuses(&[because::NOT_FOUND, because::NODE_UNAVAILABLE])
 }
 
 /// A page of undelivered events of a subscription.
@@ -44,7 +44,7 @@ pub(crate) async fn list(
     let page =
         kept::failures_request(query.as_deref().unwrap_or_default(), subscription.id).map_err(Refusal::invalid)?;
     let listed = api.store().undelivered(subscription.id, page.before, page.limit).await?;
-    let past = api.deliveries.attempts(subscription.id).await.attempts;
+    let past = api.deliveries.attempts(&subscription).await?.attempts;
     let mut failures = Vec::with_capacity(listed.len());
     for undelivered in &listed {
         // An event may be deleted in the meantime.

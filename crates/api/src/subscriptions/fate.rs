@@ -26,7 +26,7 @@ pub(crate) fn about() -> Operation {
          kept, whatever happened to the subscription.",
     )
     .answers(200, "The fate of the event.", Shown::One("EventFate"))
-    .refuses(&[because::NOT_FOUND])
+    .refuses(&[because::NOT_FOUND, because::NODE_UNAVAILABLE])
 }
 
 /// What became of an event for a subscription.
@@ -40,10 +40,10 @@ pub(crate) async fn show(
     let logged = Sight::of(&api, &caller).await?.newest(&api, &event_id).await?.logged;
     let history = api.store().history(subscription.id).await?.ok_or_else(unknown)?;
     // The lane first: what it saves after its answer is then found in the store.
-    let whereabouts = api.deliveries.whereabouts(subscription.id, logged.position).await;
+    let whereabouts = api.deliveries.whereabouts(&subscription, logged.position).await?;
     let recorded = api.store().recorded(subscription.id, logged.position).await?;
     let judged = judge(&logged, &history, whereabouts, &recorded, api.clock.wall()).ok_or_else(unknown)?;
-    let mut past = api.deliveries.attempts(subscription.id).await.attempts;
+    let mut past = api.deliveries.attempts(&subscription).await?.attempts;
     past.retain(|attempt| attempt.event_id == event_id);
     let message = judged.why.to_string();
     Ok(json(StatusCode::OK, fate::render(&logged, judged.fate, &message, judged.next_attempt_at, &past)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use domain::lane_status::{LaneStatus, SlowedBy};
-use domain::subscription::SubscriptionStatus;
+use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{SubscriptionId, Timestamp};
 use http::StatusCode;
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub(crate) fn about() -> Operation {
         "Rate, backlog, retries and the last failure, to find out why an event did not arrive.",
     )
     .answers(200, "The current delivery status.", Shown::One("DeliveryStatus"))
-    .refuses(&[because::NOT_FOUND])
+    .refuses(&[because::NOT_FOUND, because::NODE_UNAVAILABLE])
 }
 
 /// Schema of the response.
@@ -39,16 +39,21 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
           "reason": {"type": ["string", "null"], "description": "Reason why nothing is delivered."},
           "delivery": {"description": "`null` while nothing is delivered.", "oneOf": [{"type": "null"},
           {"$ref": "#/components/schemas/Delivery"}]},
-          "lacks": {"type": "array",
-          "description": "Resources that the platform itself lacks for this subscription's deliveries: meanwhile no retry is used up, and nothing counts against the destination.", "items": {"enum": ["name_servers", "file_descriptors", "local_ports", "memory", "proxy", "credentials", "clock", "silence", "disk", "store", "standby"]}}}}"##,
+          "lacks": {"$ref": "#/components/schemas/Lacks"}}}"##,
+    ),
+    (
+        "Lacks",
+        r##"{"type": "array",
+          "description": "Resources that the platform itself lacks for this subscription's deliveries: meanwhile no retry is used up, and nothing counts against the destination.", "items": {"enum": ["name_servers", "file_descriptors", "local_ports", "memory", "proxy", "credentials", "clock", "silence", "disk", "store", "standby"]}}"##,
     ),
     (
         "Delivery",
-        r##"{"type": "object", "required": ["events_per_second", "in_flight", "backlog", "backlog_is_at_least",
-            "oldest_accepted_at", "waiting_for_retry", "throttled", "next_due_at", "last_hour", "last_success_at",
-            "last_failure", "matched", "filtered_out", "taking_nothing_since", "slowed_by"], "properties": {
+        r##"{"type": "object", "required": ["events_per_second", "delivered_per_second", "in_flight", "backlog",
+            "backlog_is_at_least", "oldest_accepted_at", "waiting_for_retry", "throttled", "next_due_at", "last_hour",
+            "last_success_at", "last_failure", "matched", "filtered_out", "taking_nothing_since", "slowed_by"], "properties": {
           "events_per_second": {"type": ["number", "null"],
-          "description": "Current rate; `null` for topics, which have no rate limit."},
+          "description": "Current rate limit; `null` for topics, which have none."},
+          "delivered_per_second": {"type": "number", "description": "Deliveries per second in the last full minute."},
           "in_flight": {"type": "integer", "description": "Attempts in flight."},
           "backlog": {"type": "integer", "description": "Accepted events that are not settled."},
           "backlog_is_at_least": {"type": "boolean", "description": "Whether the actual backlog may be larger."},
@@ -80,16 +85,11 @@ pub(crate) const SCHEMAS: &[(&str, &str)] = &[
 /// The current delivery status of a subscription.
 pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids): Ids) -> Result<Response, Refusal> {
     let subscription = find(&api, &caller, &ids).await?;
-    let lane = api.lanes.status(subscription.id).await;
-    let reason = match subscription.status {
-        SubscriptionStatus::Suspended(reason) => Some(reason.to_string()),
-        SubscriptionStatus::Revoked => Some(crate::changing::CLIENT_REMOVED.to_owned()),
-        SubscriptionStatus::Active | SubscriptionStatus::Deleted => None,
-    };
+    let lane = api.lanes.status(&subscription).await?;
     let answer = Answer {
         subscription_id: subscription.id,
         status: subscription.status.to_string(),
-        reason,
+        reason: reason(&subscription),
         lacks: lane.iter().flat_map(|lane| &lane.lacks).map(|lack| lack.as_str()).collect(),
         delivery: lane.map(Delivery::from),
     };
@@ -98,6 +98,15 @@ pub(crate) async fn status(State(api): State<Arc<Api>>, caller: Caller, At(ids):
         Refusal::new(because::INTERNAL_ERROR, "could not show the status")
     })?;
     Ok(json(StatusCode::OK, text))
+}
+
+/// Reason why nothing is delivered.
+pub(crate) fn reason(of: &Subscription) -> Option<String> {
+    match of.status {
+        SubscriptionStatus::Suspended(reason) => Some(reason.to_string()),
+        SubscriptionStatus::Revoked => Some(crate::changing::CLIENT_REMOVED.to_owned()),
+        SubscriptionStatus::Active | SubscriptionStatus::Deleted => None,
+    }
 }
 
 #[derive(Serialize)]
@@ -117,6 +126,7 @@ struct Answer {
 pub(crate) struct Delivery {
     /// `null` for topics, which have no rate limit.
     events_per_second: Option<f64>,
+    delivered_per_second: f64,
     in_flight: u64,
     backlog: u64,
     backlog_is_at_least: bool,
@@ -157,6 +167,8 @@ impl From<LaneStatus> for Delivery {
         let outcomes = delivered + failed;
         Delivery {
             events_per_second: lane.rate,
+            // Two decimals: one event in a minute is visible.
+            delivered_per_second: (lane.delivered_last_minute as f64 / 60.0 * 100.0).round() / 100.0,
             in_flight: lane.in_flight,
             backlog: lane.backlog,
             backlog_is_at_least: lane.backlog_at_least,

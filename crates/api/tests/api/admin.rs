@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use store::{ClientRecord, Clients, Pims};
 
 use crate::call::Call;
-use crate::world::{PIM_URL, World, event, new_subscriber, new_subscription, owner_of};
+use crate::world::{NODE, PIM_URL, World, event, new_subscriber, new_subscription, owner_of};
 
 pub(crate) const OPERATOR: &str = "the-key-of-the-operator-0123";
 
@@ -185,6 +185,8 @@ async fn subscriptions_across_tenants() {
     let page = world.call("GET", "/api/v1/logs?log_type=action").send().await.expect(200);
     assert_eq!(page["items"][0]["operation"], "subscription_suspended_by_the_platform");
     assert_eq!(page["items"][0]["message"], said);
+    assert_eq!(shown["reason"], said);
+    assert_eq!(admin(&world, "GET", "subscriptions").send().await.expect(200)["items"][0]["reason"], said);
     let waiting = store::Outbox::notifications(world.store.as_ref(), store::Shard::FIRST, None, 10).await.unwrap();
     assert_eq!(waiting[0].notification.reason.as_deref(), Some(said));
     let none = "subscriptions/0190c5a0-0000-7000-8000-000000000001/suspend";
@@ -288,6 +290,35 @@ async fn traffic_of_the_platform_and_of_a_pim() {
     assert_eq!(admin(&world, "GET", "traffic?pim=shop").send().await.expect(200)["step_seconds"], 3600);
     admin(&world, "GET", "traffic?pim=unknown").send().await.refused(404, "not_found");
     admin(&world, "GET", "traffic?pims=shop").send().await.expect(422);
+}
+
+/// Never a wrong answer: what a node does not tell is missing by name.
+#[tokio::test]
+async fn nodes_that_do_not_answer_are_named() {
+    let world = operated().await;
+    assert_eq!(admin(&world, "GET", "traffic").send().await.expect(200)["missing_shards"], json!([]));
+    assert_eq!(admin(&world, "GET", "troubled-subscriptions").send().await.expect(200)["missing_shards"], json!([]));
+    let path = world.subscription_to("app", &["product.updated"], json!({})).await;
+    let id = path.rsplit('/').next().unwrap().to_owned();
+    *world.engine.missing.lock().unwrap() = vec![7, 63];
+    assert_eq!(admin(&world, "GET", "traffic").send().await.expect(200)["missing_shards"], json!([7, 63]));
+    let troubled = admin(&world, "GET", "troubled-subscriptions").send().await.expect(200);
+    assert_eq!(troubled["missing_shards"], json!([7, 63]));
+    for path in ["traffic?pim=shop", &format!("subscriptions/{id}")] {
+        let refused = admin(&world, "GET", path).send().await;
+        assert_eq!(refused.headers["retry-after"], "2", "{path}");
+        refused.refused(503, "node_unavailable");
+    }
+}
+
+#[tokio::test]
+async fn nodes_and_shards_are_shown() {
+    let world = operated().await;
+    let cluster = admin(&world, "GET", "cluster").send().await.expect(200);
+    assert_eq!(cluster["nodes"][0]["id"], NODE);
+    assert_eq!((&cluster["nodes"][0]["this_node"], &cluster["nodes"][0]["shards"]), (&json!(true), &json!(1)));
+    assert_eq!(cluster["shards"], json!([{"number": 0, "owner": NODE, "epoch": 1, "lag": 0}]));
+    world.bare("GET", "/api/v1/admin/cluster").send().await.refused(401, "missing_operator_key");
 }
 
 #[tokio::test]

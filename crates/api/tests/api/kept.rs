@@ -237,6 +237,7 @@ async fn the_fate_of_an_event_is_told_with_its_reason() {
 
 fn attempt(event_id: &str) -> PastAttempt {
     PastAttempt {
+        position: Position(1),
         event_id: event_id.to_owned(),
         event_type: "com.akeneo.pim.v1.product.updated".to_owned(),
         started_at: Timestamp::parse("2026-11-02T08:00:00Z").unwrap(),
@@ -344,6 +345,9 @@ async fn attempts_come_with_counts() {
     let told = world.call("GET", &path).send().await.expect(200);
     let summed = json!([{"from": now.to_string(), "delivered": 3, "failed": 1, "throttled": 3}]);
     assert_eq!(told["counts"], summed, "saved and unsaved ones; none from before the last day");
+    let only_counts = world.call("GET", &format!("{path}?limit=0")).send().await.expect(200);
+    assert_eq!((&only_counts["items"], &only_counts["counts"]), (&json!([]), &summed));
+    world.call("GET", &format!("{path}?limit=101")).send().await.refused(422, "invalid_parameter");
     let item = &told["items"][0];
     assert_eq!(
         (&item["outcome"], &item["duration_ms"], &item["body"]),

@@ -29,6 +29,7 @@ mod ingest_akeneo;
 mod kept;
 mod logs;
 mod others;
+mod overview;
 mod replays;
 mod subscribers;
 mod subscriptions;

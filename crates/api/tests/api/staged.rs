@@ -20,10 +20,10 @@ use store::catalog::Made;
 use store::memory::MemoryStore;
 use store::{
     AppendError, AppendNewError, Appended, Backlog, Change, ChangeError, ChangedPage, Chunk, ClientQuery, ClientRecord,
-    Clients, Condition, Entries, EventLog, Floors, LaneRecord, Ledger, LogPage, Outbox, Page, PimQuery, Pims,
-    ReadLimit, Save, Scope, Shard, Shards, Snapshot, SnapshotKey, SnapshotSave, Snapshots, Spread, StoreError,
-    StoredStatus, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions, Tail, Tenure, TenureError,
-    Waiting,
+    Clients, Cluster, Condition, Entries, EventLog, Floors, LaneRecord, Lease, Ledger, LogPage, NodeId, Outbox, Page,
+    PimQuery, Pims, Profile, ReadLimit, Roll, Save, Scope, Shard, Shards, Snapshot, SnapshotKey, SnapshotSave,
+    Snapshots, Spread, StoreError, StoredStatus, SubscriberQuery, SubscriptionCounts, SubscriptionQuery, Subscriptions,
+    Tail, Tenure, TenureError, Waiting,
 };
 use tokio::sync::{Notify, watch};
 
@@ -90,6 +90,29 @@ impl Shards for Staged {
 
     async fn in_effect(&self, shard: Shard, version: u64, at_most: Duration) -> bool {
         self.0.in_effect(shard, version, at_most).await
+    }
+}
+
+#[async_trait]
+impl Cluster for Staged {
+    fn node(&self) -> NodeId {
+        self.0.node()
+    }
+
+    async fn roll(&self) -> Result<Roll, StoreError> {
+        self.0.roll().await
+    }
+
+    async fn enter(&self, profile: &Profile) -> Result<(), StoreError> {
+        self.0.enter(profile).await
+    }
+
+    async fn take_if(&self, seen: &Lease) -> Result<Option<Tenure>, StoreError> {
+        self.0.take_if(seen).await
+    }
+
+    async fn give(&self, tenure: &Tenure) -> Result<(), StoreError> {
+        self.0.give(tenure).await
     }
 }
 

@@ -36,6 +36,19 @@ async fn a_subscription_is_made_shown_changed_and_deleted() {
     assert_eq!(operations[1..], ["subscription_created", "subscription_updated", "subscription_deleted"]);
 }
 
+/// An older node might take the shard over.
+#[tokio::test]
+async fn what_the_oldest_node_cannot_read_is_not_created() {
+    let world = World::new().await;
+    let subscriber = world.subscriber().await;
+    let path = format!("{subscriber}/subscriptions");
+    *world.engine.upgrading.lock().unwrap() = true;
+    world.call("POST", &path).json(&new_subscription()).send().await.refused(409, "upgrade_in_progress");
+    assert_eq!(world.call("GET", &path).send().await.expect(200), json!([]));
+    *world.engine.upgrading.lock().unwrap() = false;
+    world.call("POST", &path).json(&new_subscription()).send().await.expect(201);
+}
+
 #[tokio::test]
 async fn the_mask_keeps_the_secret() {
     let world = World::new().await;
@@ -171,6 +184,14 @@ async fn the_status_says_how_its_deliveries_stand() {
         ..LaneStatus::default()
     };
     world.engine.lanes.lock().unwrap().insert(id, lane);
+    *world.engine.missing.lock().unwrap() = vec![0];
+    for resource in ["status", "attempts", "failures"] {
+        let unknown = world.call("GET", &format!("{one}/{resource}")).send().await;
+        assert_eq!(unknown.headers["retry-after"], "2", "{resource}");
+        unknown.refused(503, "node_unavailable");
+    }
+    world.call("GET", "/api/v1/traffic").send().await.refused(503, "node_unavailable");
+    world.engine.missing.lock().unwrap().clear();
     let status = world.call("GET", &path).send().await.expect(200);
     assert_eq!(status["lacks"], json!(["file_descriptors"]));
     let delivery = status["delivery"].clone();
@@ -194,6 +215,8 @@ async fn the_status_says_how_its_deliveries_stand() {
         "filtered_out",
         "taking_nothing_since",
         "slowed_by",
+        // Beyond the contract.
+        "delivered_per_second",
     ];
     table.sort_unstable();
     assert_eq!(fields, table);

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use api::Tested;
-use domain::Timestamp;
 use domain::attempt::{AttemptOutcome, PastAttempt};
 use domain::event_type::known;
 use domain::outcome::ErrorReason;
+use domain::{Position, Timestamp};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -69,6 +69,7 @@ async fn other_types_and_data_are_possible_also_during_a_suspension() {
 async fn a_failure_is_told_with_the_answer() {
     let world = World::new().await;
     let attempt = PastAttempt {
+        position: Position(1),
         event_id: "test-1".to_owned(),
         event_type: UPDATED.to_owned(),
         started_at: Timestamp::EPOCH,

@@ -7,10 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use api::{Api, Counters, Deliveries, LaneStatuses, Parts, PimGateway, Readiness, Settings, Tested, Tester, Verdict};
+use api::{
+    Api, Counters, Deliveries, Gathered, LaneStatuses, Member, Members, Nodes, Parts, PimGateway, Readiness, Settings,
+    ShardState, Tested, Tester, Unanswered, Verdict,
+};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use domain::attempt::{AttemptOutcome, PastAttempt, PastAttempts};
+use domain::backlog;
 use domain::event_type::EventTypes;
 use domain::fate::{OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
@@ -23,7 +27,7 @@ use domain::{ClientId, Clock, LoggedEvent, PimId, Position, Secret, Subscription
 use intake::Bridge;
 use serde_json::{Value, json};
 use store::memory::{MemorySettings, MemoryStore};
-use store::{EventLog, Outbox, Pims, Shard, Shards, Tenure};
+use store::{EventLog, Outbox, Pims, READS, Shard, Shards, StoreError, Tenure};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -61,6 +65,9 @@ impl PimGateway for Scripted {
     }
 }
 
+/// Id of the only node.
+pub(crate) const NODE: &str = "019a0000-0000-7000-8000-000000000001";
+
 /// The engine's part in these tests.
 #[derive(Default)]
 pub(crate) struct Engine {
@@ -71,34 +78,88 @@ pub(crate) struct Engine {
     pub(crate) counts: Mutex<Vec<OutcomeCounts>>,
     pub(crate) attempts: Mutex<Vec<PastAttempt>>,
     pub(crate) traffic: Mutex<Vec<TrafficCounts>>,
+    pub(crate) backlog: Mutex<Vec<backlog::Step>>,
+    /// Those that were asked for.
+    pub(crate) backlogs_of: Mutex<Vec<backlog::Of>>,
+    pub(crate) arrivals: Mutex<Vec<(String, Timestamp)>>,
     pub(crate) troubled: Mutex<Vec<Trouble>>,
+    /// Whether a node does not know the types of destinations.
+    pub(crate) upgrading: Mutex<bool>,
+    /// Shards whose node does not answer: no question about a single PIM is answered then.
+    pub(crate) missing: Mutex<Vec<u8>>,
     /// Attempts made for test events, and the outcome of the next one.
     pub(crate) tested: Mutex<Vec<(Subscription, LoggedEvent)>>,
     pub(crate) outcome: Mutex<Option<Tested>>,
 }
 
+impl Engine {
+    fn answers(&self) -> Result<(), Unanswered> {
+        if self.missing.lock().unwrap().is_empty() { Ok(()) } else { Err(Unanswered) }
+    }
+
+    fn traffic_by(&self, step: Duration) -> Traffic {
+        let mut traffic = Traffic::new(step);
+        self.traffic.lock().unwrap().iter().for_each(|counts| traffic.add(counts.from, counts));
+        self.arrivals.lock().unwrap().iter().for_each(|(of_type, at)| traffic.arrived(of_type, *at));
+        traffic
+    }
+}
+
 #[async_trait]
 impl Deliveries for Engine {
-    async fn whereabouts(&self, _: SubscriptionId, position: Position) -> Option<Whereabouts> {
-        self.whereabouts.lock().unwrap().get(&position).cloned()
+    async fn whereabouts(&self, _: &Subscription, position: Position) -> Result<Option<Whereabouts>, Unanswered> {
+        self.answers()?;
+        Ok(self.whereabouts.lock().unwrap().get(&position).cloned())
     }
 
-    async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
-        self.counts.lock().unwrap().clone()
+    async fn outcome_counts(&self, _: PimId, _: Vec<SubscriptionId>) -> Result<Vec<OutcomeCounts>, Unanswered> {
+        self.answers()?;
+        Ok(self.counts.lock().unwrap().clone())
     }
 
-    async fn traffic(&self, pim: Option<PimId>) -> Option<Traffic> {
-        let mut traffic = Traffic::new(if pim.is_some() { Traffic::STEP_OF_PIM } else { Traffic::STEP });
-        self.traffic.lock().unwrap().iter().for_each(|counts| traffic.add(counts.from, counts));
-        Some(traffic)
+    async fn backlog(&self, of: backlog::Of) -> Gathered<Vec<backlog::Step>> {
+        self.backlogs_of.lock().unwrap().push(of);
+        Gathered { all: self.backlog.lock().unwrap().clone(), missing: self.missing.lock().unwrap().clone() }
     }
 
-    async fn troubled(&self, at_most: usize) -> Vec<Trouble> {
-        self.troubled.lock().unwrap().iter().take(at_most).cloned().collect()
+    async fn traffic_of(&self, _: PimId) -> Result<Traffic, Unanswered> {
+        self.answers()?;
+        Ok(self.traffic_by(Traffic::STEP_OF_PIM))
     }
 
-    async fn attempts(&self, _: SubscriptionId) -> PastAttempts {
-        PastAttempts { since: Timestamp::EPOCH, attempts: self.attempts.lock().unwrap().clone() }
+    async fn traffic(&self) -> Gathered<Traffic> {
+        Gathered { all: self.traffic_by(Traffic::STEP), missing: self.missing.lock().unwrap().clone() }
+    }
+
+    async fn troubled(&self, at_most: usize) -> Gathered<Vec<Trouble>> {
+        let all = self.troubled.lock().unwrap().iter().take(at_most).cloned().collect();
+        Gathered { all, missing: self.missing.lock().unwrap().clone() }
+    }
+
+    async fn attempts(&self, _: &Subscription) -> Result<PastAttempts, Unanswered> {
+        self.answers()?;
+        Ok(PastAttempts { since: Timestamp::EPOCH, attempts: self.attempts.lock().unwrap().clone() })
+    }
+}
+
+#[async_trait]
+impl Nodes for Engine {
+    async fn members(&self) -> Result<Members, StoreError> {
+        let shard = ShardState { number: 0, owner: Some(NODE.to_owned()), epoch: 1, lag: 0 };
+        let node = Member {
+            id: NODE.to_owned(),
+            address: None,
+            version: "1.2.3".to_owned(),
+            live: true,
+            fit: true,
+            this_node: true,
+            shards: 1,
+        };
+        Ok(Members { nodes: vec![node], shards: vec![shard] })
+    }
+
+    async fn reads(&self) -> Result<u32, StoreError> {
+        Ok(if *self.upgrading.lock().unwrap() { 0 } else { READS })
     }
 }
 
@@ -106,6 +167,7 @@ impl Deliveries for Engine {
 impl Tester for Engine {
     async fn attempt(&self, subscription: Subscription, event: LoggedEvent) -> Option<Tested> {
         let attempt = PastAttempt {
+            position: event.position,
             event_id: event.event.id().to_owned(),
             event_type: event.event.event_type().to_owned(),
             started_at: event.accepted_at,
@@ -123,11 +185,18 @@ impl Tester for Engine {
 
 #[async_trait]
 impl LaneStatuses for Engine {
-    async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
+    async fn status(&self, subscription: &Subscription) -> Result<Option<LaneStatus>, Unanswered> {
+        self.answers()?;
         if self.broken.lock().unwrap().as_deref() == Some("panic") {
             panic!("a secret detail");
         }
-        self.lanes.lock().unwrap().get(&subscription).cloned()
+        Ok(self.lanes.lock().unwrap().get(&subscription.id).cloned())
+    }
+
+    async fn statuses(&self, _: PimId, of: Vec<SubscriptionId>) -> Result<Vec<Option<LaneStatus>>, Unanswered> {
+        self.answers()?;
+        let lanes = self.lanes.lock().unwrap();
+        Ok(of.iter().map(|id| lanes.get(id).cloned()).collect())
     }
 }
 
@@ -226,6 +295,7 @@ impl World {
             gateway: gateway.clone(),
             lanes: engine.clone(),
             deliveries: engine.clone(),
+            nodes: engine.clone(),
             tester: engine.clone(),
             readiness: engine.clone(),
             event_types: Arc::new(EventTypes::new()),

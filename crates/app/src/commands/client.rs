@@ -4,8 +4,7 @@ use clap::{Args, Subcommand};
 use domain::credential::check_client_id;
 use domain::subscriber::Owner;
 use domain::{ClientId, Clock};
-use store::Clients;
-use store_sqlite::SqliteStore;
+use store::Backend;
 
 use super::pim::{cannot_change, day, find, open};
 use crate::config::ConfigArgs;
@@ -97,7 +96,7 @@ struct Which {
 }
 
 impl Which {
-    async fn owner(&self, store: &SqliteStore) -> Result<Owner, Failure> {
+    async fn owner(&self, store: &dyn Backend) -> Result<Owner, Failure> {
         check_client_id(&self.client_id)
             .map_err(|problem| Failure::message(Exit::Usage, format!("the client id {problem}")))?;
         let pim = find(store, &self.pim).await?.id;
@@ -118,11 +117,11 @@ pub(crate) fn run(args: &ClientArgs) -> Result<(), Failure> {
 }
 
 async fn add(args: &AddArgs) -> Result<(), Failure> {
-    let (_, store) = open(&args.config)?;
-    let owner = args.client.owner(&store).await?;
+    let (_, store) = open(&args.config).await?;
+    let owner = args.client.owner(&*store).await?;
     let (token, kept) = api::new_platform_token(Clock::system().wall())
         .ok_or_else(|| Failure::message(Exit::Failed, "the system provides no random numbers"))?;
-    api::add_platform_token(&store, &owner, &kept).await.map_err(cannot_change)?;
+    api::add_platform_token(&*store, &owner, &kept).await.map_err(cannot_change)?;
     terminal::note(format_args!("token of client {}, shown only once:", owner.client_id));
     // Alone on standard output, for use in scripts.
     terminal::line(token.expose());
@@ -130,8 +129,8 @@ async fn add(args: &AddArgs) -> Result<(), Failure> {
 }
 
 async fn list(args: &ListArgs) -> Result<(), Failure> {
-    let (_, store) = open(&args.config)?;
-    let owner = args.client.owner(&store).await?;
+    let (_, store) = open(&args.config).await?;
+    let owner = args.client.owner(&*store).await?;
     let client = store.client(&owner).await.map_err(anyhow::Error::from)?;
     if client.tokens.is_empty() && !args.json {
         terminal::note(format_args!("client {} has no platform token", owner.client_id));
@@ -147,9 +146,9 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
 }
 
 async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
-    let (_, store) = open(&args.config)?;
-    let owner = args.client.owner(&store).await?;
-    if !api::end_platform_token(&store, &owner, &args.prefix).await.map_err(cannot_change)? {
+    let (_, store) = open(&args.config).await?;
+    let owner = args.client.owner(&*store).await?;
+    if !api::end_platform_token(&*store, &owner, &args.prefix).await.map_err(cannot_change)? {
         let message = format!("client {} has no token with the prefix {:?}", owner.client_id, args.prefix);
         let hint = format!("`postrider client token list {} {}` shows them", args.client.pim, owner.client_id);
         return Err(Failure::message(Exit::Failed, message).hint(hint));

@@ -4,11 +4,12 @@ mod add;
 mod events_api;
 mod list;
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 use domain::pim::{Origin, Pim, is_name};
 use domain::{Clock, Secret, Timestamp};
-use store::{ChangeError, Pims, edit_pim};
-use store_sqlite::SqliteStore;
+use store::{Backend, ChangeError, edit_pim};
 
 use crate::config::{Config, ConfigArgs};
 use crate::failure::{Exit, Failure};
@@ -110,9 +111,9 @@ pub(crate) fn run(args: PimArgs) -> Result<(), Failure> {
     })
 }
 
-pub(super) fn open(config: &ConfigArgs) -> Result<(Config, SqliteStore), Failure> {
+pub(super) async fn open(config: &ConfigArgs) -> Result<(Config, Arc<dyn Backend>), Failure> {
     let config = config.load()?;
-    let store = data::open_beside(&config)?;
+    let store = data::open_beside(&config).await?;
     Ok((config, store))
 }
 
@@ -129,10 +130,10 @@ pub(super) fn day(at: Timestamp) -> String {
 }
 
 async fn rotate_key(args: &RotateArgs) -> Result<(), Failure> {
-    let (_, store) = open(&args.config)?;
-    let pim = find(&store, &args.name).await?;
+    let (_, store) = open(&args.config).await?;
+    let pim = find(&*store, &args.name).await?;
     let (key, kept) = registration::new_key()?;
-    edit_pim(&store, pim.id, |pim| -> Result<(), ChangeError> {
+    edit_pim(&*store, pim.id, |pim| -> Result<(), ChangeError> {
         let newest_old = pim.keys.iter().max_by_key(|key| key.created_at).cloned();
         pim.keys = newest_old.filter(|_| !args.drop_old).into_iter().chain([kept.clone()]).collect();
         Ok(())
@@ -145,9 +146,9 @@ async fn rotate_key(args: &RotateArgs) -> Result<(), Failure> {
 
 async fn rename(args: &RenameArgs) -> Result<(), Failure> {
     must_be_a_name(&args.new_name)?;
-    let (_, store) = open(&args.config)?;
-    let pim = find(&store, &args.name).await?;
-    let renamed = edit_pim(&store, pim.id, |pim| -> Result<(), ChangeError> {
+    let (_, store) = open(&args.config).await?;
+    let pim = find(&*store, &args.name).await?;
+    let renamed = edit_pim(&*store, pim.id, |pim| -> Result<(), ChangeError> {
         pim.name.clone_from(&args.new_name);
         Ok(())
     })
@@ -164,8 +165,8 @@ async fn rename(args: &RenameArgs) -> Result<(), Failure> {
 }
 
 async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
-    let (_, store) = open(&args.config)?;
-    let pim = find(&store, &args.name).await?;
+    let (_, store) = open(&args.config).await?;
+    let pim = find(&*store, &args.name).await?;
     if !args.yes {
         return Err(Failure::message(
             Exit::Failed,
@@ -178,7 +179,7 @@ async fn remove(args: &RemoveArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) async fn find(store: &SqliteStore, name: &str) -> Result<Pim, Failure> {
+pub(super) async fn find(store: &dyn Backend, name: &str) -> Result<Pim, Failure> {
     let pims = store.all_pims().await.map_err(anyhow::Error::from)?;
     let names: Vec<_> = pims.iter().map(|pim| pim.name.clone()).collect();
     pims.into_iter().find(|pim| pim.name == name).ok_or_else(|| {

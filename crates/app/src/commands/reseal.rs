@@ -22,7 +22,7 @@ pub(crate) struct ResealArgs {
 pub(crate) fn run(args: &ResealArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
     super::block_on(async {
-        let count = data::open_beside(&config)?.reseal().await.map_err(anyhow::Error::from)?;
+        let count = data::open_beside(&config).await?.reseal().await.map_err(anyhow::Error::from)?;
         terminal::line(match count {
             0 => "all secrets are already encrypted with the first key".to_owned(),
             1 => "re-encrypted 1 record with the first key".to_owned(),

@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 use super::setting::settings;
 use super::value::{
-    Amount, BaseUrl, Count, HostPort, HostRate, LogFormat, Nat64Prefix, PerSecond, Port, SchemaCheck, Share, Size,
-    SmtpSecurity, UnknownTypes, WebOrigin,
+    Amount, Backend, BaseUrl, Connections, Count, HostPort, HostRate, LogFormat, Nat64Prefix, PerSecond, Port,
+    SchemaCheck, Share, Size, SmtpSecurity, UnknownTypes, WebOrigin,
 };
 
 settings! {
@@ -39,6 +39,41 @@ settings! {
         allow_http_destinations: bool = "false";
         /// PEM files with additional root certificates for destinations and PIMs.
         extra_roots: Vec<PathBuf> = "";
+    }
+
+    /// Where events, catalogue and progress are stored.
+    store: Store {
+        /// `sqlite`: one file in the data folder, nothing to install. `postgres`: a PostgreSQL database, version 14 or
+        /// later; the data folder then only holds the key file, if any.
+        backend: Backend = "sqlite";
+        /// URL of the database, such as "postgres://postrider@db1.example.com,db2.example.com/postrider"; with several
+        /// hosts, the one that accepts writes is used. `sslmode` is `verify-full`, the default unless all hosts are
+        /// loopback addresses, or `disable`. Required with `postgres`.
+        url: Option<Secret> = "";
+        /// Password of the URL's user; unless the URL contains it.
+        password: Option<Secret> = "";
+        /// PEM files with the root certificates of the database servers. Empty: the public ones and `extra_roots`.
+        roots: Vec<PathBuf> = "";
+        /// Connections for reads: 1 to 100. There are half as many for appends, as many for changes, and one for
+        /// leases.
+        connections: Connections = "8";
+        /// Time within which the database must answer a statement: 1s to 60s. Afterwards the connection is abandoned,
+        /// and producers get 503.
+        timeout: Duration = "10s";
+        /// Time after which the deliveries of a process that has disappeared are taken over: 2s to 60s.
+        lease: Duration = "10s";
+    }
+
+    /// Several nodes on one database.
+    cluster: Cluster {
+        /// Address and port for calls of other nodes, such as "10.0.0.11:8090". Calls are sealed with the encryption
+        /// keys but not encrypted: use a network of the nodes' own, never the public one. Empty: a lone node. Without
+        /// it, other nodes answer 503 to questions about what this one delivers, and are found by looking at the
+        /// database only.
+        listen: Option<SocketAddr> = "";
+        /// Host and port by which other nodes reach `cluster.listen`, such as "node1.internal:8090". Empty: the listen
+        /// address.
+        advertise: Option<HostPort> = "";
     }
 
     /// The API: management calls and event ingest.

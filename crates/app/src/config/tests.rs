@@ -246,3 +246,15 @@ fn requirements_of_smtp_and_operator_key() {
     let secret = read(fine, &[("POSTRIDER_SMTP_USERNAME", "me"), ("POSTRIDER_SMTP_PASSWORD", "hunter2")], &[]).unwrap();
     assert!(!secret.effective().contains("hunter2"));
 }
+
+#[test]
+fn other_nodes_must_be_able_to_call_the_advertised_address() {
+    let postgres = "[store]\nbackend = \"postgres\"\nurl = \"postgres://u@127.0.0.1/db\"\n[cluster]\n";
+    let read = |cluster: &str| read(&format!("{postgres}{cluster}"), &[], &[]);
+    assert!(read("listen = \"10.0.0.1:8090\"\n").is_ok());
+    let named = read("listen = \"0.0.0.0:8090\"\nadvertise = \"node1.internal:8090\"\n").unwrap();
+    assert_eq!(named.settings.cluster.advertise.unwrap().to_string(), "node1.internal:8090");
+    check_refused(&format!("{postgres}listen = \"0.0.0.0:8090\"\n"), "other nodes cannot call that address");
+    check_refused(&format!("{postgres}advertise = \"node1:8090\"\n"), "requires `cluster.listen`");
+    check_refused("[cluster]\nlisten = \"10.0.0.1:8090\"\n", "the embedded store has a single node");
+}

@@ -13,9 +13,9 @@ use domain::credential::without_line_break;
 use super::typed::{Kind, Place, Typed};
 use super::units;
 
-pub(crate) use choice::{LogFormat, SchemaCheck, SmtpSecurity, TokenCheckWay, UnknownTypes};
+pub(crate) use choice::{Backend, LogFormat, SchemaCheck, SmtpSecurity, TokenCheckWay, UnknownTypes};
 pub(crate) use network::{BaseUrl, HostPort, Nat64Prefix, PimUrl, WebOrigin};
-pub(crate) use number::{Amount, Count, HostRate, PerSecond, Port, Share, Size};
+pub(crate) use number::{Amount, Connections, Count, HostRate, PerSecond, Port, Share, Size};
 
 /// An invalid typed value: its place, and the value found.
 #[derive(Clone, Debug)]

@@ -171,6 +171,21 @@ families! {
     LogEntries = Counter "postrider_log_entries" ["kind"]
         "Entries written to the logs of subscribers: `added`, or `merged` with a recent identical one.";
 
+    ShardsOwned = Gauge "postrider_shards_owned" []
+        "Shards whose events this node delivers.";
+    ShardsUnowned = Gauge "postrider_shards_unowned" []
+        "Shards that no node delivers at the moment: without an owner, or with one that shows no sign of life.";
+    Takeovers = Counter "postrider_shard_takeovers" []
+        "Shards taken up by this node, those of its start included.";
+    NodesLive = Gauge "postrider_nodes_live" []
+        "Nodes that have shown a sign of life within `store.lease`, as seen by this node.";
+    ClusterCalls = Counter "postrider_cluster_calls" ["result"]
+        "Questions of this node to owners of other shards, by result.";
+    ClusterNudges = Counter "postrider_cluster_nudges" ["result"]
+        "Nudges of other owners after something was committed for them, by result. Failed ones only cost latency.";
+    ClusterNudged = Counter "postrider_cluster_nudges_received" []
+        "Nudges by other nodes.";
+
     NotificationsSent = Counter "postrider_notifications_sent" ["channel"]
         "Notifications accepted by the webhook or the mail server.";
     NotificationsFailed = Counter "postrider_notifications_failed" ["channel"]

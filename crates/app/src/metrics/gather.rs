@@ -11,12 +11,12 @@ use engine::core::{Survey, suspension_names};
 use intake::Bridge;
 use meter::Counters;
 use sinks::{Sink, Sinks};
-use store::Pims;
-use store_sqlite::SqliteStore;
+use store::Backend;
 
 use super::families::Metric;
 use super::process;
 use super::sheet::Sheet;
+use crate::owners::Owners;
 use crate::running::Running;
 use crate::traces::Fate;
 
@@ -31,9 +31,11 @@ pub(crate) struct Sources {
     pub(crate) engine: Arc<engine::Meters>,
     pub(crate) sinks: Arc<Sinks>,
     /// Weak: a scrape must not be the last owner that closes the store.
-    pub(crate) store: Weak<SqliteStore>,
-    pub(crate) store_meters: Arc<store_sqlite::figures::Meters>,
+    pub(crate) store: Weak<dyn Backend>,
+    pub(crate) store_meters: Arc<store::figures::Meters>,
     pub(crate) notify: Arc<notify::Meters>,
+    pub(crate) calls: Arc<cluster::call::Meters>,
+    pub(crate) owners: Weak<Owners>,
     pub(crate) spans: Arc<Counters<Fate>>,
     /// Maximum number of subscriptions with their own series.
     pub(crate) per_subscription_at_most: usize,
@@ -53,6 +55,7 @@ pub(super) async fn gather(sources: &Sources) -> Sheet {
     for (result, count) in sources.spans.all() {
         sheet.count(Metric::Spans, &[result], count);
     }
+    nodes(sources, &mut sheet).await;
     let (survey, figures) = tokio::join!(survey(sources), store(sources, &mut sheet));
     let missing = |is_missing: bool| if is_missing { 1 } else { 0 };
     sheet.count(Metric::Missing, &["engine"], missing(survey.is_none()));
@@ -154,6 +157,24 @@ fn notifications(sources: &Sources, sheet: &mut Sheet) {
     sheet.count(Metric::NotificationsGivenUp, &[], meters.given_up.get());
 }
 
+async fn nodes(sources: &Sources, sheet: &mut Sheet) {
+    for (result, count) in sources.calls.calls.all() {
+        sheet.count(Metric::ClusterCalls, &[result], count);
+    }
+    for (result, count) in sources.calls.nudges.all() {
+        sheet.count(Metric::ClusterNudges, &[result], count);
+    }
+    sheet.count(Metric::ClusterNudged, &[], sources.calls.nudged.get());
+    sheet.count(Metric::ShardsOwned, &[], sources.running.count().await as u64);
+    sheet.count(Metric::Takeovers, &[], sources.running.takeovers());
+    let Some(owners) = sources.owners.upgrade() else { return };
+    let Ok(Ok(roll)) = tokio::time::timeout(PATIENCE, owners.roll()).await else { return };
+    let live = roll.nodes.iter().filter(|node| owners.is_live(node.id)).count();
+    let unowned = roll.leases.iter().filter(|lease| !lease.owner.is_some_and(|owner| owners.is_live(owner))).count();
+    sheet.count(Metric::NodesLive, &[], live as u64);
+    sheet.count(Metric::ShardsUnowned, &[], unowned as u64);
+}
+
 async fn survey(sources: &Sources) -> Option<Survey> {
     tokio::time::timeout(PATIENCE, sources.running.survey(sources.per_subscription_at_most)).await.ok()?
 }
@@ -169,17 +190,22 @@ async fn store(sources: &Sources, sheet: &mut Sheet) -> Option<()> {
     sheet.count(Metric::BacklogBytes, &[], figures.backlog_bytes);
     sheet.count(Metric::KeptBytes, &[], figures.kept_bytes);
     sheet.count(Metric::DatabaseUsed, &[], figures.used_bytes);
-    sheet.count(Metric::DatabaseFile, &[], figures.file_bytes);
-    sheet.count(Metric::WalFile, &[], figures.wal_bytes);
-    sheet.count(Metric::DiskFree, &[], figures.free_disk_bytes);
-    sheet.count(Metric::LogSpan, &[], figures.head.0.saturating_sub(figures.first.0));
+    for (metric, bytes) in [
+        (Metric::DatabaseFile, figures.file_bytes),
+        (Metric::WalFile, figures.wal_bytes),
+        (Metric::DiskFree, figures.free_disk_bytes),
+    ] {
+        if let Some(bytes) = bytes {
+            sheet.count(metric, &[], bytes);
+        }
+    }
+    sheet.count(Metric::LogSpan, &[], figures.log_span);
     sheet.count(Metric::NotificationsWaiting, &[], figures.waiting_notifications);
     Some(())
 }
 
 fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
     let now = sources.clock.wall();
-    let head = survey.head;
     let totals = &survey.totals;
     sheet.count(Metric::EventsRouted, &[], totals.routed);
     sheet.count(Metric::EventsMatched, &[], totals.matched);
@@ -191,7 +217,7 @@ fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
     for (reason, count) in suspension_names().zip(totals.suspensions) {
         sheet.count(Metric::Suspensions, &[reason], count);
     }
-    sheet.count(Metric::RoutingBacklog, &[], head.0.saturating_sub(survey.routed.0));
+    sheet.count(Metric::RoutingBacklog, &[], survey.unrouted);
     for (of, lanes) in DestinationType::ALL.into_iter().zip(&survey.lanes) {
         let of = of.name();
         for (status, count) in [("active", lanes.active), ("suspended", lanes.suspended), ("revoked", lanes.revoked)] {
@@ -203,8 +229,7 @@ fn lanes(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
         sheet.count(Metric::WaitingRetry, &[of], lanes.waiting_retries);
         sheet.count(Metric::WaitingTurn, &[of], lanes.waiting_turns);
         sheet.number(Metric::OldestAge, &[of], age(lanes.oldest, now));
-        let lag = lanes.furthest.map_or(0, |(position, _)| head.0.saturating_sub(position.0));
-        sheet.count(Metric::LogLag, &[of], lag);
+        sheet.count(Metric::LogLag, &[of], lanes.log_lag);
     }
     sheet.count(Metric::WithoutSeries, &[], survey.left_out);
 }
@@ -214,7 +239,7 @@ async fn subscriptions(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
         return;
     }
     let Some(store) = sources.store.upgrade() else { return };
-    let (now, head) = (sources.clock.wall(), survey.head);
+    let now = sources.clock.wall();
     let of = survey.subscriptions.iter().map(|figures| figures.subscription.pim).collect::<HashSet<_>>();
     let names = tokio::time::timeout(PATIENCE, store.pim_names(of.into_iter().collect())).await;
     let names = names.ok().and_then(Result::ok).unwrap_or_default();
@@ -227,8 +252,7 @@ async fn subscriptions(sources: &Sources, survey: &Survey, sheet: &mut Sheet) {
         sheet.count(Metric::SubscriptionFailed, &labels, figures.failed);
         sheet.count(Metric::SubscriptionBacklog, &labels, figures.load.backlog);
         sheet.number(Metric::SubscriptionOldest, &labels, age(figures.load.oldest, now));
-        let lag = figures.reach.map_or(0, |reach| head.0.saturating_sub(reach.0));
-        sheet.count(Metric::SubscriptionLag, &labels, lag);
+        sheet.count(Metric::SubscriptionLag, &labels, figures.lag);
         if let Some(rate) = figures.rate {
             sheet.number(Metric::SubscriptionRate, &labels, rate);
         }

@@ -2,7 +2,7 @@
 
 use domain::pim::TokenCheck;
 use store::conformance::sample;
-use store::{MemoryStore, Outbox, Shard};
+use store::{MemoryStore, Outbox, Pims, Shard, Subscriptions};
 
 use super::*;
 use crate::config::PimUrl;
@@ -46,6 +46,20 @@ fn new_keys_differ_and_are_stored_as_hashes() {
     let (second, _) = new_key().unwrap();
     assert_ne!(first, second);
     assert!(first.expose().len() > 40 && !format!("{kept:?}").contains(first.expose()));
+}
+
+/// Several nodes start at the same time with the same configuration.
+#[tokio::test]
+async fn a_pim_that_another_node_has_just_registered_is_not_registered_twice() {
+    let store = MemoryStore::default();
+    apply(&store, &[main_pim()], at(1)).await.unwrap();
+    let first = only(&store).await;
+    // Read before.
+    register(&store, &[], &main_pim(), at(2)).await.unwrap();
+    assert_eq!(only(&store).await, first);
+    let same_key = configured("other", "https://other.example.com", Some(&[KEY]));
+    let error = register(&store, &[], &same_key, at(3)).await.unwrap_err().to_string();
+    assert!(error.contains("one of the keys is one of the PIM \"main\""), "{error}");
 }
 
 #[tokio::test]

@@ -9,11 +9,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use meter::{Counters, Names};
+use opentelemetry::{Key, KeyValue};
 use opentelemetry_http::HttpError;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use sinks::client::{Call, HttpClient};
+use store::NodeId;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -69,6 +71,9 @@ impl Spans {
     }
 }
 
+/// Attribute of the node that recorded a span.
+const INSTANCE: Key = Key::from_static_str("service.instance.id");
+
 /// The export task.
 #[derive(Debug)]
 pub(super) struct Export {
@@ -80,6 +85,7 @@ impl Export {
     /// Starts the export task.
     pub(super) fn start(
         plan: &Plan,
+        node: NodeId,
         client: HttpClient,
         fates: Arc<Counters<Fate>>,
     ) -> anyhow::Result<(Spans, Export)> {
@@ -92,7 +98,7 @@ impl Export {
             .with_timeout(plan.timeout)
             .build()
             .context("cannot create the trace exporter")?;
-        exporter.set_resource(&resource(plan));
+        exporter.set_resource(&resource(plan, node));
         let (queue, spans) = mpsc::channel(plan.queue);
         let sender = Sender {
             exporter,
@@ -117,10 +123,13 @@ impl Export {
     }
 }
 
-fn resource(plan: &Plan) -> Resource {
+fn resource(plan: &Plan, node: NodeId) -> Resource {
     // Includes OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME.
-    let builder =
-        Resource::builder().with_attribute(opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    let of_environment = Resource::builder().build();
+    let mut builder = Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    if of_environment.get(&INSTANCE).is_none() {
+        builder = builder.with_attribute(KeyValue::new(INSTANCE, node.to_string()));
+    }
     match &plan.service_name {
         Some(name) => builder.with_service_name(name.clone()).build(),
         None => builder.build(),

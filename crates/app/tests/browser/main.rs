@@ -49,6 +49,21 @@ fn without_scripts_and_without_a_mouse() {
 }
 
 #[test]
+fn numbers_at_the_pointer_copies_and_times() {
+    play("comforts.mjs", || Platform::start(PIMS));
+}
+
+#[test]
+fn pages_in_frames() {
+    play("frames.mjs", Platform::framed);
+}
+
+#[test]
+fn a_pim_that_goes_down() {
+    play("down.mjs", || Platform::start(&format!("tokens.yes_for = \"1s\"\n{PIMS}")));
+}
+
+#[test]
 fn ten_thousand_subscriptions() {
     play("many.mjs", || Platform::start(&platform::many_pims()));
 }

@@ -1,5 +1,7 @@
 //! A `postrider serve` whose receivers are on loopback: a PIM with several clients, and the operator's key.
 
+use std::net::TcpListener;
+
 #[path = "../serving/mod.rs"]
 pub(crate) mod serving;
 
@@ -45,12 +47,16 @@ pub(crate) fn many_pims() -> String {
 }
 
 /// The running platform.
-pub(crate) struct Platform(Serving);
+pub(crate) struct Platform {
+    serving: Serving,
+    /// Origin of an app that may show links in a frame; empty if none may.
+    app: String,
+}
 
 impl Platform {
     /// Starts it with these PIMs and waits until it listens.
     pub(crate) fn start(pims: &str) -> Platform {
-        Platform(Serving::start(&format!(
+        let serving = Serving::start(&format!(
             r#"allow_networks = ["127.0.0.0/8"]
                allow_http_destinations = true
                api.operator_key = "{OPERATOR}"
@@ -59,16 +65,28 @@ impl Platform {
                delivery.rate_highest = 1000
                {pims}
             "#
-        )))
+        ));
+        Platform { serving, app: String::new() }
+    }
+
+    /// Starts it with an app that may show links in a frame, as behind a proxy that terminates TLS.
+    pub(crate) fn framed() -> Platform {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let app = format!("http://localhost:{}", free.local_addr().unwrap().port());
+        drop(free);
+        let settings =
+            format!("public_url = \"https://events.example.com\"\nconsole.frame_origins = [\"{app}\"]\n{PIMS}");
+        Platform { app, ..Platform::start(&settings) }
     }
 }
 
 impl Stage for Platform {
     fn told(&self) -> Value {
-        json!({"url": format!("http://{}", self.0.address), "pim": PIM_URL, "key": KEY, "operator": OPERATOR})
+        let url = format!("http://{}", self.serving.address);
+        json!({"url": url, "pim": PIM_URL, "key": KEY, "operator": OPERATOR, "app": self.app})
     }
 
     fn must_be_well(&mut self) {
-        self.0.must_be_well();
+        self.serving.must_be_well();
     }
 }

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use parts::tool::{self, OPENSSL, Tool};
+use parts::tool::{self, NGINX, OPENSSL, Tool};
 use parts::{Process, place, port};
 
 use crate::pages::root;
 use crate::platform::Platform;
 
 const SYSTEMD: Tool = Tool { program: "systemd-analyze", version: "--version", package: "systemd" };
-const NGINX: Tool = Tool { program: "nginx", version: "-v", package: "nginx-light" };
 const CADDY: Tool = Tool { program: "caddy", version: "version", package: "caddy" };
 
 /// Maximum exposure of our service according to systemd, times ten; 96 without any protection.

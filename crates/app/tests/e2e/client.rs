@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::{Clock, Secret};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use wire::signature::SigningKey;
 
 /// Longer waits are pointless: the platform was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,7 +23,7 @@ pub(crate) struct Caller(pub(crate) &'static str, pub(crate) &'static str, pub(c
 pub(crate) const APP: Caller = Caller("https://pim.example.com", "token", "app");
 
 /// A connection to a platform.
-pub(crate) struct Client(SendRequest<Full<Bytes>>, String, Caller);
+pub(crate) struct Client(SendRequest<Full<Bytes>>, String, Caller, &'static str);
 
 impl Client {
     /// Connects as the test's client.
@@ -35,7 +37,12 @@ impl Client {
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         tokio::spawn(connection);
-        Ok(Client(sender, address.to_owned(), caller))
+        Ok(Client(sender, address.to_owned(), caller, KEY))
+    }
+
+    /// The same with the key of another PIM.
+    pub(crate) fn with_key(self, key: &'static str) -> Client {
+        Client(self.0, self.1, self.2, key)
     }
 
     /// Makes a request as the test's client and producer.
@@ -51,12 +58,16 @@ impl Client {
             .uri(path)
             .header("host", &self.1)
             .header("content-type", media_type)
-            .header("authorization", "Bearer a-key-for-the-tests")
+            .header("authorization", format!("Bearer {}", self.3))
             .header("x-pim-url", self.2.0)
             .header("x-pim-token", self.2.1)
             .header("x-pim-client-id", self.2.2)
             .body(Full::new(body.into()))
             .unwrap();
+        self.exchange(request).await
+    }
+
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
         let exchange = async {
             self.0.ready().await?;
             let answer = self.0.send_request(request).await?;
@@ -66,6 +77,27 @@ impl Client {
         let ended: Result<_, hyper::Error> =
             tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| "no answer in time".to_owned())?;
         ended.map_err(|error| error.to_string())
+    }
+
+    /// Sends an event of the Events API, as the PIM itself.
+    pub(crate) async fn events_api(&mut self, action: &str, id: &str, resource: &Value) -> Result<StatusCode, String> {
+        let now = (Clock::system().wall().as_micros() / 1_000_000).to_string();
+        let event = json!({
+            "action": action, "event_id": id, "event_datetime": "2026-11-03T09:00:13+01:00",
+            "author": "julia", "author_type": "ui", "data": {"resource": resource},
+        });
+        let body = json!({"events": [event]}).to_string();
+        let signature = SigningKey::new(&Secret::new(PIM_SECRET)).events_api(&now, body.as_bytes());
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/ingest/akeneo/test")
+            .header("host", &self.1)
+            .header("content-type", "application/json")
+            .header("x-akeneo-request-timestamp", now)
+            .header("x-akeneo-request-signature", signature)
+            .body(Full::new(body.into()))
+            .unwrap();
+        Ok(self.exchange(request).await?.0)
     }
 
     /// Creates an object; returns its id.
@@ -136,6 +168,12 @@ impl Client {
         }
     }
 }
+
+/// Key of the PIM's producer.
+const KEY: &str = "a-key-for-the-tests";
+
+/// Secret of the PIM's Events API.
+pub(crate) const PIM_SECRET: &str = "secret of the connection";
 
 /// Secret of all subscriptions.
 pub(crate) const SECRET: &str = "your_primary_secret";

@@ -77,21 +77,30 @@ async fn retries_survive_kills_and_never_come_early() {
     let acknowledged: Vec<_> = posted.iter().filter(|(_, at)| at.is_some()).map(|(id, _)| id).collect();
     let difficult = acknowledged.iter().filter(|id| failures_of(id) > 0).count();
     assert!(difficult >= 2 * rounds, "the load was too small: {difficult} events to be tried again");
-    let missing = || {
+    let missing = || -> Vec<&String> {
         let taken = taken(&receiver);
-        acknowledged.iter().filter(|id| !taken.contains_key(**id)).count()
+        acknowledged.iter().copied().filter(|id| !taken.contains_key(*id)).collect()
     };
+    let mut client = Client::connect(&platform.address).await.unwrap();
+    let subscription = format!("{subscriptions}/{id}");
     let mut waited = 0;
     // Checked a few times per second: each check reads all arrivals.
-    while missing() > 0 {
-        assert!(waited < 240, "seed {seed}: {} of {} acknowledged events are missing", missing(), acknowledged.len());
+    while let Some(first) = missing().first() {
+        if waited == 240 {
+            let status = client.get(&format!("{subscription}/status")).await;
+            let fate = client.get(&format!("{subscription}/events/{first}")).await;
+            panic!(
+                "seed {seed}: {} of {} acknowledged events are missing: {status}; {first}: {fate}",
+                missing().len(),
+                acknowledged.len()
+            );
+        }
         waited += 1;
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     receiver.wait_for_silence(DELAYS[2] + Duration::from_secs(1)).await;
 
-    let mut client = Client::connect(&platform.address).await.unwrap();
-    let status = client.get(&format!("{subscriptions}/{id}/status")).await;
+    let status = client.get(&format!("{subscription}/status")).await;
     assert_eq!(status["status"], "active", "seed {seed}: {status}");
     assert_eq!(status["delivery"]["waiting_for_retry"], 0, "seed {seed}: {status}");
     let (retries, overtaken) = check_times(&receiver, &kills, seed);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::Clock;
 use domain::Timestamp;
@@ -16,6 +16,18 @@ const BATCH: usize = 10;
 
 /// Posted events by id, with the time of the 202; `None` = no response, so the event may or may not have been accepted.
 pub(crate) type Posted = BTreeMap<String, Option<Timestamp>>;
+
+/// Waits until a count is larger by this much; whether that was in time.
+pub(crate) async fn grows(count: impl Fn() -> usize, by: usize, within: Duration) -> bool {
+    let (enough, until) = (count() + by, Instant::now() + within);
+    while count() < enough {
+        if Instant::now() > until {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    true
+}
 
 /// Records of all producers of a test.
 #[derive(Clone, Default)]

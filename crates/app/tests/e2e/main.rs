@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "what was measured or left out is shown by `cargo xtask test`")]
 
+mod backend;
 mod client;
 mod load;
 mod random;
@@ -15,6 +16,7 @@ mod sample;
 
 mod backup;
 mod cli;
+mod cluster;
 mod deliveries;
 mod demo;
 mod events_cli;
@@ -28,7 +30,9 @@ mod kill_holds;
 mod kill_retries;
 mod kill_suspensions;
 mod metrics;
+mod migrate;
 mod pims;
+mod postgres;
 mod pubsub;
 mod replay_kills;
 mod slow;

@@ -66,7 +66,8 @@ impl Page {
     }
 }
 
-async fn get(address: &str, path: &str, accept: &str, key: Option<&str>) -> (StatusCode, String, String) {
+/// Status, media type and text of a response.
+pub(crate) async fn get(address: &str, path: &str, accept: &str, key: Option<&str>) -> (StatusCode, String, String) {
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);

@@ -5,25 +5,36 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::backend;
+use crate::client::PIM_SECRET;
+
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_postrider");
 
 /// A command of the binary without settings from this environment. The kernel ends it when the thread of the test ends,
 /// however that happens.
 pub(crate) fn postrider(args: &[&str]) -> Command {
+    postrider_by(&[BINARY], args)
+}
+
+/// The same by another command line, such as that of a program that runs the binary.
+fn postrider_by(line: &[&str], args: &[&str]) -> Command {
     let can_tie = Command::new("setpriv").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let mut command = if can_tie.is_ok_and(|status| status.success()) {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", BINARY]);
+        command.args(["--pdeathsig", "KILL", "--"]).args(line);
         command
     } else {
-        Command::new(BINARY)
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]);
+        command
     };
     for (name, _) in std::env::vars_os() {
         if ["POSTRIDER_", "OTEL_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }
+    command.envs(backend::environment(args));
     command.args(args);
     command
 }
@@ -63,8 +74,13 @@ token_check = \"static\"
 static_tokens = [{ client_id = \"app\", token = \"token\" }]
 ";
 
+/// The same with an Events API.
+pub(crate) fn pim_with_events_api() -> String {
+    format!("{}\nevents_api_secret = \"{PIM_SECRET}\"\n", PIM.trim_end())
+}
+
 impl Running {
-    /// Starts on a data folder and waits until it listens.
+    /// Starts on a data folder and waits until it listens and delivers.
     pub(crate) fn start(folder: &Path, more: &[&str]) -> Running {
         Running::start_in(folder, more, &[])
     }
@@ -76,22 +92,39 @@ impl Running {
 
     /// The same with its own configuration file.
     pub(crate) fn start_with(folder: &Path, file: &str, more: &[&str], environment: &[(&str, &str)]) -> Running {
+        Running::start_by(&[BINARY], folder, file, more, environment)
+    }
+
+    /// The same by another command line.
+    pub(crate) fn start_by(
+        line: &[&str],
+        folder: &Path,
+        file: &str,
+        more: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Running {
         let config = folder.join("postrider.toml");
         std::fs::write(&config, file).unwrap();
         let (config, data) = (config.to_str().unwrap(), folder.join("data"));
         let args = ["serve", "--config", config, "--data-dir", data.to_str().unwrap()];
-        let mut command = postrider(&[&args, &SETTINGS[..], more].concat());
+        let mut command = postrider_by(line, &[&args, &SETTINGS[..], more].concat());
         command.args(["--log-level", if environment.is_empty() { "warn" } else { "info" }]);
         if !environment.is_empty() {
             command.envs(environment.iter().copied());
-            command.stderr(std::fs::File::create(folder.join("log")).unwrap());
+            // A node that is started again continues it.
+            let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log"));
+            command.stderr(log.unwrap());
         }
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://");
         let address = address.unwrap_or_else(|| panic!("it did not start: {:?}", child.wait())).to_owned();
-        Running { child, address }
+        let running = Running { child, address };
+        if !more.contains(&"--store-url") {
+            backend::wait_until_delivering(data.to_str().unwrap());
+        }
+        running
     }
 
     /// Ends it like a power cut.
@@ -102,8 +135,22 @@ impl Running {
 
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Suspends it until [`Running::thaw`].
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Continues it.
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     /// Waits for its end.

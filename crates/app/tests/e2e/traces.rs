@@ -12,9 +12,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use parts::collector::{Collector, Span};
+use parts::postgres::Postgres;
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::postgres::answers::{balanced, node_with};
 use crate::receiver::Receiver;
 use crate::running::Running;
 use crate::sample::{event, types};
@@ -226,6 +228,32 @@ async fn an_event_is_one_trace_across_retries_and_restarts() {
         let of_topics = ["messaging.batch.message_count", "messaging.destination.name", "messaging.system"];
         assert!(missing.iter().all(|name| of_topics.contains(name)), "{name}: {missing:?} were not recorded");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_is_one_trace_across_nodes() {
+    let Some(collector) = collector() else { return };
+    let server = Postgres::start(&["fsync = off"]).unwrap();
+    let (database, url) = (server.create("nodes").unwrap(), collector.url());
+    let folder = tempfile::tempdir().unwrap();
+    let start = |name: &str| node_with(&folder.path().join(name), &database, &["--traces-endpoint", &url]);
+    let (owner, other) = balanced([start("a"), start("b")]).await;
+    let receiver = Receiver::start(Duration::ZERO).await;
+    let mut client = Client::connect(&other.address).await.unwrap();
+    let subscriptions = client.subscriber().await;
+    client.subscribe(&subscriptions, &receiver.url("/"), &types(&["product.updated"]), json!({})).await;
+    post(&other.address, &event("travels", "product.updated"), Some(OTHER), ONE).await;
+
+    let found = spans_of(&collector, &[("travels", 3)]).await;
+    let (accept, route, attempts) = one_trace(&found["travels"], Some(&OTHER[3..35]), &OTHER[36..52]);
+    assert_eq!(receiver.at("/")[0].header("traceparent")[3..35], OTHER[3..35]);
+    // The nodes are told apart by the ids that `postrider cluster` lists.
+    let node = |span: &Span| span.resource.iter().find(|(key, _)| key == "service.instance.id").unwrap().1.clone();
+    assert_eq!(node(route), node(attempts[0]));
+    assert_ne!(node(accept), node(route));
+    let nodes = server.query("nodes", "SELECT id FROM node").unwrap();
+    assert!(nodes.contains(&node(accept)) && nodes.contains(&node(route)), "{nodes}");
+    drop(owner);
 }
 
 /// Span → attributes, of `docs/reference/traces.md`.

@@ -5,6 +5,7 @@
 
 mod played;
 
+mod cluster;
 mod complex_topology;
 mod multi_tenant;
 mod queue_worker;

@@ -113,12 +113,12 @@ impl Bench<'_> {
         open_files(4 * CONNECTIONS as u64);
         let slow = SlowEndpoints::start().await?;
         let stage = Stage::new(&self.plan.server, &self.plan.folder, 64)?.paced();
-        let store = stage.store()?;
-        catalogue::fill(&store, self.receiver.address, Subscriptions { matching: 1, ..Subscriptions::default() })
-            .await?;
-        catalogue::fill_another(&store, HOSTILE_KEY, slow.urls()).await?;
+        let store = stage.store().await?;
+        let subscriptions = Subscriptions { matching: 1, ..Subscriptions::default() };
+        catalogue::fill(store.as_ref(), &self.receiver.url(), subscriptions).await?;
+        catalogue::fill_another(store.as_ref(), HOSTILE_KEY, slow.urls()).await?;
         tokio::task::spawn_blocking(move || drop(store)).await?;
-        let platform = stage.start(None).await?;
+        let platform = stage.start(&[]).await?;
 
         let target = Target::platform(platform.address, SOURCE_KEY, 1)?;
         let time = self.plan.round * self.plan.rounds as u32;

@@ -4,7 +4,7 @@ const live = document.getElementById("live");
 const state = document.getElementById("live-state");
 const pause = document.getElementById("live-pause");
 const filter = document.getElementById("live-filter");
-let data = { events: [], attempts: [] };
+let data = { events: [], attempts: [], only_latest: {} };
 let paused = false;
 
 document.getElementById("live-needs").remove();
@@ -24,7 +24,7 @@ const link = (href, text) => {
 const time = (at) => {
   const element = document.createElement("time");
   element.dateTime = at;
-  element.title = `${at} (UTC)`;
+  element.title = `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
   element.textContent = new Date(at).toLocaleTimeString();
   return element;
 };
@@ -60,7 +60,10 @@ const show = () => {
   const sent = rows("live-attempts", data.attempts, (one) => [
     time(one.at), link(one.to_page, one.to), one.type, link(one.page, one.id), badge(one.outcome, one.reason), `${one.ms} ms`,
   ]);
-  return `${arrived} events and ${sent} attempts in the last minute`;
+  // Lists end at the latest ones: then there were more in this minute.
+  const counted = (capped, shown) => (capped && shown ? `the latest ${shown}` : shown);
+  const { events, attempts } = data.only_latest;
+  return `${counted(events, arrived)} events and ${counted(attempts, sent)} attempts in the last minute`;
 };
 
 const poll = async () => {

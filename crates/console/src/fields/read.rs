@@ -40,7 +40,9 @@ fn value(field: &Field, form: &Pairs, stored: &Value) -> Option<Value> {
         Kind::Map => filled.then(|| Value::Object(pairs(text))),
         Kind::Number => filled.then(|| number(text)),
         Kind::Json => filled.then(|| serde_json::from_str(text).unwrap_or_else(|_| text.into())),
-        Kind::Lines | Kind::Secret(true) => (filled || field.required).then(|| text.replace("\r\n", "\n").into()),
+        Kind::Lines | Kind::Filter | Kind::Secret(true) => {
+            (filled || field.required).then(|| text.replace("\r\n", "\n").into())
+        }
         Kind::Line | Kind::Secret(false) | Kind::Choice(_) => (filled || field.required).then(|| text.into()),
     }
 }
@@ -108,7 +110,7 @@ fn is_empty(value: &Value) -> bool {
 
 /// Whether a group has fields that are shown with their values, so that emptying them means removing the group.
 fn has_texts(members: &[Field]) -> bool {
-    members.iter().any(|member| matches!(member.kind, Kind::Line | Kind::Lines))
+    members.iter().any(|member| matches!(member.kind, Kind::Line | Kind::Lines | Kind::Filter))
 }
 
 fn map_changes(text: &str, known: &Value) -> Option<Value> {

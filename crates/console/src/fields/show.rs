@@ -3,11 +3,27 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{Field, Kind, id, label};
+use super::{Field, Kind, choice_label, id, label};
 use crate::answer::Fault;
 use crate::layout;
+use crate::pages::filter;
 use crate::query::Pairs;
 use crate::words::{prose, short_type};
+
+/// Explanations in the words of a form, where those of the API are about a request.
+const OWN_WORDS: [(&str, &str); 4] = [
+    ("events", "Types to deliver: at least one."),
+    (
+        "config.url",
+        "URL of the endpoint: `https`, without user info and fragment. `http` only if the operator allows it.",
+    ),
+    ("options", "All off by default."),
+    ("config.headers", "Sent with every event. One `Name: value` per line."),
+];
+
+fn about(field: &Field) -> &str {
+    OWN_WORDS.iter().find(|(path, _)| *path == field.path).map_or(&field.about, |(_, words)| words)
+}
 
 /// What a form shows: the stored values, or what was sent and refused.
 #[derive(Clone, Copy)]
@@ -81,8 +97,8 @@ fn input(field: &Field, filled: Filled<'_>) -> Markup {
     if let Kind::Group(members) = &field.kind {
         return html! {
             fieldset id=(id) {
-                legend { (label(&field.name)) @if !field.required { (optional()) } }
-                @if !field.about.is_empty() { p.help { (prose(&field.about)) } }
+                legend { (heading(field)) @if !field.required { (optional()) } }
+                @if !about(field).is_empty() { p.help { (prose(about(field))) } }
                 (errors(&id, filled.faults_at(path, false)))
                 (inputs(members, filled))
             }
@@ -103,10 +119,10 @@ fn input(field: &Field, filled: Filled<'_>) -> Markup {
         Kind::Choice(names) => html! {
             select id=(id) name=(path) aria-describedby=(described) aria-invalid=[invalid] {
                 @if !field.required { option value="" { "default" } }
-                @for name in names { option value=(name) selected[*name == text] { (name) } }
+                @for name in names { option value=(name) selected[*name == text] { (choice_label(name)) } }
             }
         },
-        Kind::Lines | Kind::Json => html! {
+        Kind::Lines | Kind::Filter | Kind::Json => html! {
             textarea id=(id) name=(path) rows="4" spellcheck="false" aria-describedby=(described)
                 aria-invalid=[invalid] { (text) }
         },
@@ -116,7 +132,12 @@ fn input(field: &Field, filled: Filled<'_>) -> Markup {
         },
         Kind::Secret(long) => {
             let kept = !filled.stored(path).is_null() && filled.stored(path).as_str() != Some("");
-            let hint = if kept { "unchanged" } else { "" };
+            let lost = filled.sent.is_some_and(|sent| !sent.get(path).is_empty());
+            let hint = match (lost, kept) {
+                (true, _) => "enter it again: a page never contains secrets",
+                (false, true) => "unchanged",
+                (false, false) => "",
+            };
             html! {
                 @if *long {
                     textarea id=(id) name=(path) rows="4" spellcheck="false" autocomplete="off" placeholder=(hint)
@@ -142,10 +163,16 @@ fn input(field: &Field, filled: Filled<'_>) -> Markup {
                 label for=(id) { (label(&field.name)) @if !field.required { (optional()) } }
             }
             (control)
-            p.help id={ (id) "-help" } { (prose(&field.about)) }
+            @if field.kind == Kind::Filter { (filter::help(&id)) }
+            @else { p.help id={ (id) "-help" } { (prose(about(field))) } }
             (errors(&id, filled.faults_at(path, true)))
         }
     }
+}
+
+/// The label of a group; `config` is that of the destination.
+fn heading(field: &Field) -> String {
+    if field.path == "config" { "Destination".to_owned() } else { label(&field.name) }
 }
 
 fn optional() -> Markup {
@@ -156,8 +183,37 @@ fn errors<'f>(id: &str, faults: impl Iterator<Item = &'f Fault>) -> Markup {
     let mut faults = faults.peekable();
     html! {
         @if faults.peek().is_some() {
-            div.error id={ (id) "-error" } role="alert" { @for fault in faults { p { (layout::fault_text(fault)) } } }
+            div.error id={ (id) "-error" } role="alert" {
+                @for fault in faults { p { (layout::fault_at(fault)) } }
+            }
         }
+    }
+}
+
+/// The fields at fault, above a long form.
+pub(crate) fn summary(fields: &[Field], faults: &[Fault]) -> Markup {
+    let mut wrong = Vec::new();
+    collect(fields, faults, &mut wrong);
+    html! {
+        @if !wrong.is_empty() {
+            div.notice.bad role="alert" {
+                p { "Nothing was saved. To correct: "
+                    @for (index, (path, label)) in wrong.iter().enumerate() {
+                        @if index > 0 { ", " } a href={ "#" (id(path)) } { (label) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn collect(fields: &[Field], faults: &[Fault], wrong: &mut Vec<(String, String)>) {
+    for field in fields {
+        let members = if let Kind::Group(members) = &field.kind { members.as_slice() } else { &[] };
+        if faults.iter().any(|fault| is_at(&fault.field, &field.path, members.is_empty())) {
+            wrong.push((field.path.clone(), label(&field.name)));
+        }
+        collect(members, faults, wrong);
     }
 }
 
@@ -174,7 +230,7 @@ fn set(field: &Field, names: &[String], filled: Filled<'_>) -> Markup {
     html! {
         fieldset.set id=(id) aria-describedby={ (id) "-help" } {
             legend { (label(&field.name)) @if !field.required { (optional()) } }
-            p.help id={ (id) "-help" } { (prose(&field.about)) }
+            p.help id={ (id) "-help" } { (prose(about(field))) }
             (errors(&id, filled.faults_at(&field.path, true)))
             div.choices {
                 @for family_name in &families {
@@ -210,15 +266,19 @@ mod tests {
     use super::*;
 
     fn shown(stored: &Value, sent: Option<&str>, faults: &[(&str, &str)]) -> (String, usize) {
+        let faults = fault_list(faults);
+        let sent = sent.map(Pairs::parse);
+        let filled = Filled { stored, sent: sent.as_ref(), faults: &faults };
+        (inputs(&all(), filled).into_string(), rest(&all(), &faults).len())
+    }
+
+    fn fault_list(faults: &[(&str, &str)]) -> Vec<Fault> {
         let fault = |(field, message): &(&str, &str)| Fault {
             message: (*message).to_owned(),
             code: "invalid_value".to_owned(),
             field: (*field).to_owned(),
         };
-        let faults: Vec<Fault> = faults.iter().map(fault).collect();
-        let sent = sent.map(Pairs::parse);
-        let filled = Filled { stored, sent: sent.as_ref(), faults: &faults };
-        (inputs(&all(), filled).into_string(), rest(&all(), &faults).len())
+        faults.iter().map(fault).collect()
     }
 
     #[test]
@@ -235,11 +295,15 @@ mod tests {
         let (page, rest) = shown(&Value::Null, Some(sent), &faults);
         assert_eq!(rest, 2, "faults without a field of the form");
         let after = |id: &str| page.split_once(&format!("id=\"{id}-error\"")).unwrap().1[..120].to_owned();
-        assert!(after("f-config-url").contains("must be a URL"));
-        assert!(after("f-events").contains("is unknown"));
-        assert!(after("f-config-headers").contains("is reserved"));
-        assert!(after("f-config-tls").contains("is incomplete"));
+        assert!(after("f-config-url").contains("Must be a URL"));
+        assert!(after("f-events").contains("Is unknown"));
+        assert!(after("f-config-headers").contains("Is reserved"));
+        assert!(after("f-config-tls").contains("Is incomplete"));
         assert!(!page.contains("<script>"), "{page}");
+        assert!(page.contains("enter it again"), "a secret that was sent is asked for again");
+        let summary = summary(&all(), &fault_list(&faults)).into_string();
+        assert_eq!(summary.matches("<a ").count(), 4, "{summary}");
+        assert!(summary.contains("href=\"#f-config-url\">URL"), "{summary}");
         assert!(!page.contains("hidden\""), "a secret is not sent back");
         assert!(page.contains("value=\"a.updated\" checked"), "{page}");
         assert!(page.contains("name=\"options.hold\" checked"), "{page}");

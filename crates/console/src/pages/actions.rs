@@ -5,9 +5,11 @@ use axum::response::Response;
 use http::Method;
 use maud::html;
 
-use super::{Ids, destination, page_of, path_of};
+use super::{Ids, destination, page_of, path_of, stopped};
+use crate::answer::Look;
 use crate::form::Form;
 use crate::layout::{self, Page, Place, done};
+use crate::query::Pairs;
 use crate::visit::{Problem, Visit};
 
 /// Suspends it.
@@ -20,8 +22,17 @@ pub(crate) async fn suspend(visit: Visit, Path((id, sid)): Ids, Form(_): Form) -
 /// Resumes it.
 pub(crate) async fn resume(visit: Visit, Path((id, sid)): Ids, Form(_): Form) -> Result<Response, Problem> {
     let path = path_of(&id, &sid);
-    visit.ask(Method::POST, &format!("/api/v1{path}/resume"), None).await?;
-    Ok(done(&format!("/console{path}"), "resumed"))
+    // Before: afterwards it may be one of an earlier time.
+    let suspension = stopped::last_suspension(&visit, &sid).await;
+    let resumed = visit.ask(Method::POST, &format!("/api/v1{path}/resume"), None).await?;
+    let page = format!("/console{path}");
+    if resumed.flag("/options/hold") {
+        return Ok(done(&page, "resumed-held"));
+    }
+    let missed = Pairs::default()
+        .with("missed_from", suspension.text("/timestamp"))
+        .with("missed_to", resumed.text("/updated_at"));
+    Ok(done(&format!("{page}{}", missed.query()), "resumed"))
 }
 
 /// Asks before it is deleted.

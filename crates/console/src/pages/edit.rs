@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Ids, destination, page_of, path_of};
 use crate::answer::{Fault, Look, Refused};
-use crate::fields::{self, Field, Filled, changes, created, destination_types, inputs, rest};
+use crate::fields::{self, Field, Filled, changes, created, destination_types, inputs, rest, summary};
 use crate::form::Form;
 use crate::layout::{self, Page, Place, done};
 use crate::query::{Pairs, encoded};
@@ -63,6 +63,7 @@ impl Design {
         html! {
             form.wide method="post" action={ (visit.path()) "?type=" (encoded(&self.of_type)) } {
                 (layout::csrf(visit))
+                (summary(&self.fields, filled.faults))
                 (layout::faults(&rest(&self.fields, filled.faults)))
                 (inputs(&self.fields, filled))
                 p.buttons { button.primary { (label) } " " a href=(back) { "Cancel" } }

@@ -5,7 +5,9 @@ use axum::response::Response;
 use http::Method;
 use maud::{Markup, html};
 use serde_json::Value;
+use tokio::join;
 
+use super::again;
 use super::owned::{self, MOST_ASKED};
 use super::{destination, page_of};
 use crate::answer::{Look, Refused};
@@ -23,21 +25,32 @@ pub(crate) async fn show(visit: Visit, Path(id): Path<String>) -> Result<Respons
     // Numbers beyond those of a computer are no reason to show nothing.
     let event: Value = serde_json::from_str(sent).unwrap_or(Value::Null);
     let accepted_at = text.split_once("\"accepted_at\":\"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or("");
+    let author = event.text("/data/author/identifier");
     let all = owned::all(&visit).await?;
     let every: Vec<&Value> =
         all.iter().flat_map(|owned| &owned.subscriptions).filter(|one| one.text("/status") != "revoked").collect();
     let shown: Vec<&Value> = every.iter().copied().take(MOST_ASKED).collect();
-    let fates = owned::of_each(&visit, &shown, &format!("/events/{}", encoded(&id))).await;
+    let fate_at = format!("/events/{}", encoded(&id));
+    let (fates, replays) = join!(owned::of_each(&visit, &shown, &fate_at), owned::of_each(&visit, &shown, "/replays"));
+    let of_each: Vec<Told> = shown
+        .iter()
+        .zip(fates)
+        .zip(replays)
+        .map(|((subscription, fate), replays)| Told { subscription, fate, replays })
+        .collect();
     Ok(Page::new(&visit, Place::Events, &id).under("/console/events", "Events").show(html! {
         dl.settings {
             dt { "Type" } dd { (event.text("/type")) }
             dt { "Accepted" } dd { (moment(accepted_at)) }
             dt { "Time" } dd { (moment(event.text("/time"))) }
             dt { "Source" } dd { (event.text("/source")) }
+            @if !author.is_empty() {
+                dt { "Author" } dd { a href={ "/console/events?author=" (encoded(author)) } { (author) } }
+            }
         }
         section aria-labelledby="fates" {
             h2 id="fates" { "What became of it" }
-            (fates_table(&shown, &fates, &id))
+            (fates_table(&of_each, &id))
             @if every.len() > shown.len() {
                 p.help { "Of the first " (shown.len())
                     " subscriptions; open the event from another subscription's page for its fate." }
@@ -52,18 +65,25 @@ pub(crate) async fn show(visit: Visit, Path(id): Path<String>) -> Result<Respons
     }))
 }
 
-fn fates_table(subscriptions: &[&Value], fates: &[Value], id: &str) -> Markup {
+/// What the API tells about the event for one subscription.
+struct Told<'a> {
+    subscription: &'a Value,
+    fate: Value,
+    replays: Value,
+}
+
+fn fates_table(of_each: &[Told<'_>], id: &str) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Fate for each subscription" {
             table {
                 thead { tr { th scope="col" { "Subscription" } th scope="col" { "Fate" } th scope="col" { "Why" } } }
                 tbody {
-                    @for (one, fate) in subscriptions.iter().zip(fates) {
+                    @for Told { subscription: one, fate, replays } in of_each {
                         tr {
                             th scope="row" { a href={ (page_of(one)) "/events/" (encoded(id)) } { (destination(one)) } }
                             td { @if fate.is_null() { span.none { "unknown" } }
                                 @else { (words::badge(fate.text("/fate"))) } }
-                            td.text { (within(fate.text("/message"))) }
+                            td.text { (within(fate.text("/message"))) (again::beside(one, fate, replays, id)) }
                         }
                     }
                 }

@@ -5,8 +5,8 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{Method, StatusCode};
 use maud::html;
 use serde_json::{Value, json};
 
@@ -14,8 +14,12 @@ use crate::Unavailable;
 use crate::answer::Look;
 use crate::form;
 use crate::layout::{Page, Place};
+use crate::query::encoded;
 use crate::session::{Session, Who};
-use crate::visit::{Anyone, Problem};
+use crate::visit::{Anyone, Problem, ask};
+
+/// Characters of a subscriber's name in a session: a cookie is small.
+const MOST_OF_NAME: usize = 60;
 
 /// The page that a link leads to.
 pub(crate) async fn show(Anyone(visit): Anyone) -> Response {
@@ -52,7 +56,11 @@ pub(crate) async fn open(Anyone(visit): Anyone, request: Request<Body>) -> Resul
         Err(Unavailable) => return Err(Problem::Unavailable),
     };
     let framed = body.flag("/framed") && !visit.console.settings.frame_origins.is_empty();
-    let session = Session::begin(Who::Link { grant, framed }, visit.now()).map_err(|_| Problem::Unavailable)?;
+    let path = format!("/api/v1/subscribers/{}", encoded(&grant.subscriber));
+    let bearer = |subscriber: String| Who::Link { grant: grant.clone(), framed, subscriber };
+    let subscriber = ask(&visit.console, &bearer(String::new()), visit.visitor(), Method::GET, &path, None).await;
+    let name = subscriber.unwrap_or_default().text("/name").chars().take(MOST_OF_NAME).collect();
+    let session = Session::begin(bearer(name), visit.now()).map_err(|_| Problem::Unavailable)?;
     let response = answer(StatusCode::OK, &json!({"to": "/console"}));
     visit.begin(&session, response).map_err(|_| Problem::Unavailable)
 }

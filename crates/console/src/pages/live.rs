@@ -19,6 +19,10 @@ use crate::words;
 const SPAN: Duration = Duration::from_secs(60);
 /// Subscriptions whose attempts are shown together: each is a request of every poll.
 const MOST: usize = 10;
+/// Attempts of all these together.
+const SHOWN: usize = 100;
+/// Attempts of a subscription that the API remembers at most.
+const REMEMBERED: usize = 100;
 
 /// The page.
 pub(crate) async fn show(visit: Visit) -> Result<Response, Problem> {
@@ -41,16 +45,16 @@ pub(crate) async fn show(visit: Visit) -> Result<Response, Problem> {
             button type="button" id="live-pause" aria-pressed="false" { "Pause" }
         }
         div id="live" data-source=(data) data-every="2000" {
-p id="live-state" role="status" {}
+            p id="live-state" role="status" {}
             section aria-labelledby="arrived" {
-                h2 id="arrived" { "Arrived in the last minute" }
+                h2 id="arrived" { "Events in the last minute" }
                 div.scroll tabindex="0" role="region" aria-label="Events accepted in the last minute" { table {
                     thead { tr { th scope="col" { "Accepted" } th scope="col" { "Type" } th scope="col" { "Id" } } }
                     tbody id="live-events" {}
                 } }
             }
             section aria-labelledby="sent" {
-                h2 id="sent" { "Went out in the last minute" }
+                h2 id="sent" { "Attempts in the last minute" }
                 div.scroll tabindex="0" role="region" aria-label="Attempts of the last minute" { table {
                     thead {
                         tr {
@@ -76,16 +80,22 @@ pub(crate) async fn data(visit: Visit) -> Result<Response, Problem> {
     let shown: Vec<&Value> = all.iter().flat_map(|owned| &owned.subscriptions).filter(is_shown).take(MOST).collect();
     let events_at = format!("/api/v1/events?limit=50&start_time={}", encoded(&since));
     let (events, attempts) = join!(visit.get_or_null(&events_at), owned::of_each(&visit, &shown, "/attempts"));
-    let events: Vec<Value> = events.list("/items").iter().map(event).collect();
     let mut sent: Vec<Value> = shown
         .iter()
         .zip(&attempts)
         .flat_map(|(one, attempts)| attempts.list("/items").iter().map(|attempt| sent(one, attempt)))
         .filter(|attempt| attempt.text("/at") >= since.as_str())
         .collect();
+    let remembered = |attempts: &Value| {
+        attempts.list("/items").len() >= REMEMBERED
+            && attempts.list("/items").last().is_some_and(|oldest| oldest.text("/started_at") >= since.as_str())
+    };
+    let capped = [events.present("/next").is_some(), sent.len() > SHOWN || attempts.iter().any(remembered)];
     sent.sort_by(|one, other| other.text("/at").cmp(one.text("/at")));
-    sent.truncate(100);
-    let data = json!({"at": visit.now().to_string(), "events": events, "attempts": sent});
+    sent.truncate(SHOWN);
+    let events: Vec<Value> = events.list("/items").iter().map(event).collect();
+    let data = json!({"at": visit.now().to_string(), "events": events, "attempts": sent,
+        "only_latest": {"events": capped[0], "attempts": capped[1]}});
     Ok(([(CONTENT_TYPE, "application/json")], data.to_string()).into_response())
 }
 

@@ -185,7 +185,7 @@ fn exchange(entry: &Value) -> Markup {
     let status = entry.pointer("/response/status");
     html! {
         details {
-            summary { "Request" @if let Some(status) = status { ", answered " (status) } }
+            summary { "Request" @if let Some(status) = status { ", response " (status) } }
             pre tabindex="0" { (request.text("/method")) " " (request.text("/url")) }
             @if !request.text("/body").is_empty() { pre tabindex="0" { (request.text("/body")) } }
             @if let Some(headers) = entry.pointer("/response/headers").and_then(Value::as_object) {
@@ -213,7 +213,7 @@ mod tests {
             "response": {"status": 500, "headers": {"server": evil}, "body": evil}});
         let shown = line(&entry, &Names::default()).into_string();
         assert!(!shown.contains("<script") && !shown.contains("javascript:"), "{shown}");
-        assert!(shown.contains("answered 500") && shown.contains("× 2"), "{shown}");
+        assert!(shown.contains("response 500") && shown.contains("× 2"), "{shown}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The operator's pages of the whole platform and of any subscription: figures and names, no payloads.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::extract::Path;
@@ -39,6 +40,8 @@ pub(super) fn is_silent(visit: &Visit, pim: &Value) -> bool {
 /// What has to be looked at.
 struct Attention {
     lacks: Vec<String>,
+    /// Shards whose node did not answer.
+    missing: Vec<String>,
     is_ready: bool,
     troubled: Vec<Value>,
     suspended: Vec<Value>,
@@ -63,6 +66,7 @@ pub(super) async fn overview(visit: &Visit) -> Result<Response, Problem> {
         |picked: &dyn Fn(&Value) -> bool| pims.list("/items").iter().filter(|pim| picked(pim)).cloned().collect();
     let attention = Attention {
         lacks: ready.list("/lacks").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        missing: missing(&traffic, &troubled),
         is_ready: ready.text("/status") == "ready",
         troubled: troubled.list("/items").to_vec(),
         suspended: suspended.list("/items").to_vec(),
@@ -100,13 +104,28 @@ pub(super) async fn overview(visit: &Visit) -> Result<Response, Problem> {
             }
             p.help { "Of all PIMs, since the platform's start." }
         }
+        (subscription::backlog(visit, traffic.list("/backlog"), "Of all active subscriptions together"))
     }))
+}
+
+/// Shards that are missing in either answer, or what is missing if there is none.
+fn missing(traffic: &Value, troubled: &Value) -> Vec<String> {
+    if traffic.is_null() || troubled.is_null() {
+        return vec!["all".to_owned()];
+    }
+    let shards = [traffic, troubled].into_iter().flat_map(|answer| answer.list("/missing_shards"));
+    let shards: BTreeSet<u64> = shards.filter_map(Value::as_u64).collect();
+    shards.into_iter().map(|shard| shard.to_string()).collect()
 }
 
 impl Attention {
     fn is_empty(&self) -> bool {
         let lists = [&self.troubled, &self.suspended, &self.withdrawn, &self.silent];
-        self.is_ready && self.lacks.is_empty() && self.notifications == 0 && lists.iter().all(|list| list.is_empty())
+        self.is_ready
+            && self.lacks.is_empty()
+            && self.missing.is_empty()
+            && self.notifications == 0
+            && lists.iter().all(|list| list.is_empty())
     }
 
     fn shown(&self, visit: &Visit) -> Markup {
@@ -115,6 +134,10 @@ impl Attention {
             ul.attention {
                 @if !self.is_ready { li { span.badge.bad { "not ready" } " The platform cannot work; see its log." } }
                 @for lack in &self.lacks { li { span.badge.bad { "lacks" } " " (lack.replace('_', " ")) } }
+                @if !self.missing.is_empty() {
+                    li { span.badge.bad { "no answer" } " from the nodes of some shards, whose PIMs are missing here: "
+                        (self.missing.join(", ")) }
+                }
                 @for one in self.troubled.iter().take(MOST_ASKED) { (troubled(visit, one)) }
                 @for pim in &self.withdrawn {
                     li { span.badge.fair { "withdrawn" } " " (pim_link(pim.text("/name")))
@@ -132,7 +155,7 @@ impl Attention {
                 @for one in self.suspended.iter().take(MOST_ASKED) {
                     li { (words::badge("suspended")) " " (subscription_link(one)) " · " (of_whom(one))
                         @if !one.text("/reason").is_empty() { " · " (one.text("/reason")) }
-                        " · since " (moment(one.text("/updated_at"))) }
+                        " · last changed " (moment(one.text("/updated_at"))) }
                 }
                 @if self.notifications > 0 {
                     li { span.badge.fair { "notifications" } " " (number(self.notifications))
@@ -192,7 +215,9 @@ pub(crate) async fn show(visit: Visit, Path(id): Path<String>) -> Result<Respons
     Ok(Page::new(&visit, Place::Subscriptions, &title).under("/console/subscriptions", "Subscriptions").show(html! {
         p.state {
             (words::badge(one.text("/status"))) " "
-            @if !one.text("/reason").is_empty() { (one.text("/reason")) " · since " (moment(one.text("/updated_at"))) }
+            @if !one.text("/reason").is_empty() {
+                (one.text("/reason")) " · last changed " (moment(one.text("/updated_at")))
+            }
         }
         @if one.text("/status") == "active" {
             div.actions role="group" aria-label="Actions" {
@@ -207,6 +232,7 @@ pub(crate) async fn show(visit: Visit, Path(id): Path<String>) -> Result<Respons
                 (series.chart("day", "Last 24 hours", false))
             }
         }
+        (subscription::backlog(&visit, status.list("/backlog"), "While the subscription is active"))
         section aria-labelledby="settings" {
             h2 id="settings" { "Settings" }
             dl.settings {

@@ -1,8 +1,11 @@
 //! What belongs to whoever is signed in: subscribers with their subscriptions.
 
+use std::collections::HashMap;
+
 use futures_util::future::join_all;
 use maud::{Markup, html};
 use serde_json::Value;
+use tokio::join;
 
 use super::destination;
 use crate::answer::Look;
@@ -11,34 +14,66 @@ use crate::session::Who;
 use crate::visit::{Problem, Visit};
 use crate::words;
 
-/// Maximum number of status requests for one page.
+/// Maximum number of subscriptions that one page asks about, or names.
 pub(crate) const MOST_ASKED: usize = 25;
 
-/// A subscriber with its subscriptions.
+/// A subscription with its status: `/reason`, `/suspended_at`, `/delivery`, `/lacks`, `/given_up`.
+pub(crate) struct Listed {
+    pub(crate) subscription: Value,
+    pub(crate) status: Value,
+}
+
+/// All subscriptions, oldest first. A client has at most 400, besides revoked ones.
+pub(crate) async fn listed(visit: &Visit) -> Result<Vec<Listed>, Problem> {
+    let mut all = Vec::new();
+    let mut after = String::new();
+    loop {
+        let mut page = visit.get(&format!("/api/v1/subscriptions?limit=500{after}")).await?;
+        let items = page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
+        all.extend(items.into_iter().flatten().map(|mut status| {
+            let subscription = status.get_mut("subscription").map(Value::take).unwrap_or_default();
+            Listed { subscription, status }
+        }));
+        match page.text("/next") {
+            "" => return Ok(all),
+            next => after = format!("&after={}", encoded(next)),
+        }
+    }
+}
+
+/// A subscriber with its subscriptions, and their statuses in the same order.
 pub(crate) struct Owned {
     pub(crate) subscriber: Value,
     pub(crate) subscriptions: Vec<Value>,
+    pub(crate) statuses: Vec<Value>,
 }
 
-/// All subscribers, with their subscriptions. A client has at most 20 subscribers with 20 subscriptions each, besides
-/// revoked ones.
+/// All subscribers, with their subscriptions.
 pub(crate) async fn all(visit: &Visit) -> Result<Vec<Owned>, Problem> {
-    let subscribers = match visit.who() {
-        Who::Link { grant, .. } => {
-            vec![visit.get(&format!("/api/v1/subscribers/{}", encoded(&grant.subscriber))).await?]
+    let subscribers = async {
+        match visit.who() {
+            Who::Link { grant, .. } => {
+                Ok(vec![visit.get(&format!("/api/v1/subscribers/{}", encoded(&grant.subscriber))).await?])
+            }
+            _ => Ok::<_, Problem>(visit.get("/api/v1/subscribers").await?.list("").to_vec()),
         }
-        _ => visit.get("/api/v1/subscribers").await?.list("").to_vec(),
     };
-    let lists = subscribers.iter().map(|subscriber| async move {
-        visit.get(&format!("/api/v1/subscribers/{}/subscriptions", encoded(subscriber.text("/id")))).await
-    });
-    let lists = join_all(lists).await;
-    let mut all = Vec::new();
-    for (subscriber, list) in subscribers.into_iter().zip(lists) {
-        all.push(Owned { subscriber, subscriptions: list?.list("").to_vec() });
+    let (subscribers, listed) = join!(subscribers, listed(visit));
+    let mut of: HashMap<String, (Vec<Value>, Vec<Value>)> = HashMap::new();
+    for Listed { subscription, status } in listed? {
+        let (subscriptions, statuses) = of.entry(subscription.text("/subscriber_id").to_owned()).or_default();
+        subscriptions.push(subscription);
+        statuses.push(status);
     }
-    Ok(all)
+    let owned = |subscriber: Value| {
+        let (subscriptions, statuses) = of.remove(subscriber.text("/id")).unwrap_or_default();
+        Owned { subscriber, subscriptions, statuses }
+    };
+    Ok(subscribers?.into_iter().map(owned).collect())
 }
+
+/// Characters of a destination in a choice.
+const MOST_SHOWN: usize = 60;
 
 /// Options of a choice among subscriptions: beyond it, they are chosen on their own pages.
 pub(crate) const MOST_OFFERED: usize = 50;
@@ -49,7 +84,7 @@ pub(crate) fn options(every: &[&Value], chosen: &str) -> Markup {
     let shown = first.iter().chain(others.iter().filter(|one| one.text("/id") == chosen));
     html! {
         @for one in shown {
-            option value=(one.text("/id")) selected[one.text("/id") == chosen] { (destination(one)) }
+            option value=(one.text("/id")) selected[one.text("/id") == chosen] { (short(&destination(one))) }
         }
         @if !others.is_empty() {
             option disabled { (words::number(every.len() as u64)) " in all; open others from their own pages" }
@@ -57,9 +92,34 @@ pub(crate) fn options(every: &[&Value], chosen: &str) -> Markup {
     }
 }
 
+/// A destination as a choice shows it: without its scheme, and without its middle if it is long.
+fn short(destination: &str) -> String {
+    let name = words::host(destination);
+    let chars: Vec<char> = name.chars().collect();
+    if chars.len() <= MOST_SHOWN {
+        return name.to_owned();
+    }
+    let half = MOST_SHOWN / 2;
+    chars[..half].iter().chain(['…'].iter()).chain(&chars[chars.len() - half..]).collect()
+}
+
 /// What a resource of each subscription says, in the same order; `null` where it is refused.
 pub(crate) async fn of_each(visit: &Visit, subscriptions: &[&Value], resource: &str) -> Vec<Value> {
     let path =
         |one: &Value| format!("/api/v1{}{resource}", super::path_of(one.text("/subscriber_id"), one.text("/id")));
     join_all(subscriptions.iter().map(|one| async move { visit.get_or_null(&path(one)).await })).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_destination_keeps_both_ends() {
+        assert_eq!(short("https://app.example.com/hook"), "app.example.com/hook");
+        assert_eq!(short("broker:9092 · topic"), "broker:9092 · topic");
+        let long = short(&format!("https://app.example.com/{}/orders/é", "x".repeat(100)));
+        assert!(long.starts_with("app.example.com/xx") && long.ends_with("xx/orders/é"), "{long}");
+        assert_eq!((long.chars().count(), long.matches('…').count()), (61, 1));
+    }
 }

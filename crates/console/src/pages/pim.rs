@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::join;
 
 use super::pims::{bridge_state, client_line};
+use super::subscription;
 use crate::answer::Look;
 use crate::chart::Series;
 use crate::form::Form;
@@ -75,9 +76,13 @@ pub(crate) async fn show(visit: Visit, Path(name): Path<String>) -> Result<Respo
         }
         section aria-labelledby="traffic" {
             h2 id="traffic" { "Traffic" }
-            div.charts { (series.chart("day", "Last 24 hours", true)) }
-            p.help { "By hour, since the platform's start." }
+            @if traffic.is_null() { (subscription::unknown()) }
+            @else {
+                div.charts { (series.chart("day", "Last 24 hours", true)) }
+                p.help { "By hour, since the platform's start." }
+            }
         }
+        (subscription::backlog(&visit, traffic.list("/backlog"), "Of the PIM's active subscriptions together"))
         @if let Some(bridge) = pim.present("/bridge") { (bridge_section(bridge)) }
         section aria-labelledby="keys" {
             h2 id="keys" { "Producer keys" }
@@ -117,7 +122,7 @@ pub(crate) async fn show(visit: Visit, Path(name): Path<String>) -> Result<Respo
         }
         div.actions role="group" aria-label="Actions" {
             a.button href={ "/console/subscriptions" (Pairs::default().with("pim", &name).query()) } { "Subscriptions" }
-            a.button.danger href={ (path) "/remove" } { "Remove" }
+            a.button.danger href={ (path) "/remove" } { "Remove this PIM" }
         }
     }))
 }

@@ -43,7 +43,7 @@ async fn page(
         @if visit.may_change() {
             section aria-labelledby="start" {
                 h2 id="start" { "Start a replay" }
-                (layout::faults(faults))
+                (layout::faults(&named(faults)))
                 @if running { p { "One is running. Another one can start once it has ended." } }
                 @else if !active { p { "The subscription must be active. Resume it first." } }
                 @else { (form(visit, sent)) }
@@ -59,6 +59,19 @@ async fn page(
             } @else { (listed(visit, replays.list(""), &path)) }
         }
     }))
+}
+
+/// Faults with the labels of the form in place of the API's names.
+fn named(faults: &[Fault]) -> Vec<Fault> {
+    let named = |fault: &Fault| {
+        let mut fault = fault.clone();
+        if fault.field == "from" && fault.code == "required" {
+            "Enter a start time, or event ids.".clone_into(&mut fault.message);
+            fault.field.clear();
+        }
+        fault
+    };
+    faults.iter().map(named).collect()
 }
 
 fn form(visit: &Visit, sent: &Pairs) -> Markup {
@@ -77,8 +90,8 @@ fn form(visit: &Visit, sent: &Pairs) -> Markup {
                 label.check { input type="checkbox" name="only" value="given_up" checked[only("given_up")];
                     " events that were given up" }
                 label.check { input type="checkbox" name="only" value="dropped" checked[only("dropped")];
-                    " events dropped with a backlog" }
-                p.help { "None chosen: all events of the time span." }
+                    " events dropped from the backlog by a suspension" }
+                p.help { "Without a choice, all events of the time span are delivered again." }
             }
             div.field {
                 label for="event_ids" { "Event ids" small { " instead of a time span; one per line" } }
@@ -101,6 +114,10 @@ fn form(visit: &Visit, sent: &Pairs) -> Markup {
 
 fn listed(visit: &Visit, replays: &[Value], path: &str) -> Markup {
     html! {
+        p.help {
+            "Skipped: left to the regular delivery, which has not settled them. Gone: no longer kept, or not visible. \
+             Has reached: all events accepted before are done."
+        }
         div.scroll tabindex="0" role="region" aria-label="Replays, newest first" {
             table {
                 thead {
@@ -108,14 +125,20 @@ fn listed(visit: &Visit, replays: &[Value], path: &str) -> Markup {
                         th scope="col" { "Started" } th scope="col" { "Status" } th.number scope="col" { "Matched" }
                         th.number scope="col" { "Delivered" } th.number scope="col" { "Failed" }
                         th.number scope="col" { "Skipped" } th.number scope="col" { "Gone" }
-                        th scope="col" { "Has come to" } th scope="col" { span.hidden { "Action" } }
+                        th scope="col" { "Has reached" } th scope="col" { span.hidden { "Action" } }
                     }
                 }
                 tbody {
                     @for one in replays {
                         tr {
-                            td { (moment(one.text("/created_at"))) br; small { code { (one.text("/id")) } } }
-                            td { (words::badge(one.text("/status"))) @if !one.text("/reason").is_empty() { br;
+                            td {
+                                (moment(one.text("/created_at"))) br; small { code { (one.text("/id")) } }
+                                @if !one.text("/from").is_empty() {
+                                    br; small { "events of " (moment(one.text("/from"))) " – "
+                                        (moment(one.text("/to"))) }
+                                }
+                            }
+                            td { (status_of(one)) @if !one.text("/reason").is_empty() { br;
                                 small { (one.text("/reason")) } } }
                             td.number { (one.count("/matched")) }
                             td.number { (one.count("/delivered")) }
@@ -131,6 +154,19 @@ fn listed(visit: &Visit, replays: &[Value], path: &str) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The status; a replay that is done may have failed to deliver some, or have found none.
+fn status_of(replay: &Value) -> Markup {
+    let is_done = replay.text("/status") == "done";
+    html! {
+        @match (is_done, replay.count("/failed"), replay.count("/matched")) {
+            (true, 1.., _) => { span.badge.bad { "done, " (words::number(replay.count("/failed"))) " failed" } }
+            (true, _, 0) => { (words::badge("done")) " "
+                small { "No event passed the current types and filter." } }
+            _ => { (words::badge(replay.text("/status"))) }
         }
     }
 }
@@ -194,6 +230,18 @@ mod tests {
     #[track_caller]
     fn check(form: &str, expect: Value) {
         assert_eq!(body(&Pairs::parse(form)), expect, "{form}");
+    }
+
+    #[test]
+    fn a_replay_that_is_done_says_what_failed_and_that_nothing_matched() {
+        let check = |status: &str, matched: u64, failed: u64, expect: &str| {
+            let shown = status_of(&json!({"status": status, "matched": matched, "failed": failed})).into_string();
+            assert!(shown.contains(expect), "{shown}");
+        };
+        check("done", 3, 1, "badge bad\">done, 1 failed<");
+        check("done", 0, 0, "No event passed");
+        check("done", 3, 0, "badge good\">done<");
+        check("running", 3, 1, ">running<");
     }
 
     #[test]

@@ -114,7 +114,7 @@ async fn begin(visit: &Visit, role: Role, who: Who, probe: &str, form: &Pairs) -
         return refuse(Refused::own(StatusCode::TOO_MANY_REQUESTS, &message));
     }
     if let Err(refused) = visit::ask(&visit.console, &who, visit.visitor(), Method::GET, probe, None).await {
-        return refuse(refused);
+        return refuse(in_words_of_the_page(refused, role));
     }
     let begun = Session::begin(who, visit.now())
         .and_then(|session| visit.begin(&session, Redirect::to(back(visit.query().get("to"))).into_response()));
@@ -126,6 +126,23 @@ async fn begin(visit: &Visit, role: Role, who: Who, probe: &str, form: &Pairs) -
             refuse(Refused::own(StatusCode::UNPROCESSABLE_ENTITY, message))
         }
     }
+}
+
+/// The API names headers; the page has labels.
+fn in_words_of_the_page(mut refused: Refused, role: Role) -> Refused {
+    for fault in &mut refused.faults {
+        let words = match (fault.code.as_str(), role) {
+            ("invalid_token", Role::Integrator) => {
+                "The token isn't valid for this PIM URL and client id, or the PIM isn't registered: ask the \
+                 platform's operator."
+            }
+            (_, Role::Operator) if refused.status == StatusCode::UNAUTHORIZED => "The operator key is wrong.",
+            _ => continue,
+        };
+        words.clone_into(&mut fault.message);
+        fault.field.clear();
+    }
+    refused
 }
 
 /// Where to go after signing in: only to the console.

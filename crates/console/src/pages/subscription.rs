@@ -9,14 +9,14 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 use tokio::join;
 
-use super::{Ids, destination, page_of, path_of, subscriptions};
+use super::{Ids, destination, page_of, path_of, stopped, subscriptions};
 use crate::answer::Look;
-use crate::chart::{STEP, Series};
+use crate::chart::{Backlog, STEP, Series};
 use crate::fields::{self, label};
 use crate::layout::{self, Page, Place};
 use crate::query::encoded;
 use crate::table::{self, Paged};
-use crate::time::{age, moment, within};
+use crate::time::{age, moment};
 use crate::visit::{Problem, Visit};
 use crate::words::{self, number};
 
@@ -45,28 +45,44 @@ pub(crate) async fn show(visit: Visit, Path((id, sid)): Ids) -> Result<Response,
         visit.ask(Method::POST, "/api/v1/filters/check", Some(&question)),
         visit.console.forms.description(&visit),
     );
-    let suspension =
-        if subscription.text("/status") == "suspended" { last_suspension(&visit, &sid).await } else { String::new() };
+    let is_suspended = subscription.text("/status") == "suspended";
+    let suspension = if is_suspended { stopped::last_suspension(&visit, &sid).await } else { Value::Null };
+    let missed = match stopped::missed_span(&visit).filter(|_| !is_suspended) {
+        Some(span) => {
+            let count = stopped::accepted(&visit, &subscription, &span).await;
+            Some((span, count))
+        }
+        None => None,
+    };
     let title = destination(&subscription);
     let path = page_of(&subscription);
     let description = description?;
     Ok(Page::new(&visit, Place::Subscriptions, &title).under("/console/subscriptions", "Subscriptions").show(html! {
         (state(&subscription, &status, &suspension))
+        @if let Some((span, count)) = &missed { (stopped::missed(span, *count, &path)) }
         (buttons(&visit, &subscription, &path))
-        section aria-labelledby="now" { h2 id="now" { "Delivery" } (delivery(&visit, &status)) }
+        section aria-labelledby="now" {
+            h2 id="now" { "Delivery" }
+            (delivery(&visit, &status))
+            @if stopped::holds(&subscription) {
+                p.notice { "Events are held, uncounted and not listed below. They are delivered after the resume." }
+            }
+        }
         section aria-labelledby="outcomes" {
             h2 id="outcomes" { "Outcomes" }
-            (outcomes(&visit, &attempts))
+            @if attempts.is_null() { (unknown()) } @else { (outcomes(&visit, &attempts)) }
         }
+        (backlog(&visit, attempts.list("/backlog"), "While the subscription is active"))
         section aria-labelledby="undelivered" {
             h2 id="undelivered" { "Undelivered events" }
-            (super::failures::listed(&failures, &path))
+            @if failures.is_null() { (unknown()) }
+            @else { (super::failures::listed(&failures, attempts.list("/items"), &path)) }
             @if failures.present("/next").is_some() { p { a href={ (path) "/failures" } { "All undelivered events" } } }
         }
         (running_replay(&replays, &path))
         section aria-labelledby="attempts" {
             h2 id="attempts" { "Latest attempts" }
-            (attempts_table(&visit, &attempts, &path))
+            @if attempts.is_null() { (unknown()) } @else { (attempts_table(&visit, &attempts, &path)) }
         }
         section aria-labelledby="settings" {
             h2 id="settings" { "Settings" }
@@ -75,21 +91,11 @@ pub(crate) async fn show(visit: Visit, Path((id, sid)): Ids) -> Result<Response,
     }))
 }
 
-/// Message of the log about the latest suspension: it has the operator's own words, which the status lacks.
-async fn last_suspension(visit: &Visit, id: &str) -> String {
-    let path = format!("/api/v1/logs?log_type=action&subscription_id={}&limit=20", encoded(id));
-    let entries = visit.get_or_null(&path).await;
-    let is_one = |entry: &&Value| entry.text("/operation").starts_with("subscription_suspended");
-    entries.list("/items").iter().find(is_one).map_or("", |entry| entry.text("/message")).to_owned()
-}
-
-fn state(subscription: &Value, status: &Value, suspension: &str) -> Markup {
-    let reason = if suspension.is_empty() { status.text("/reason") } else { suspension };
+fn state(subscription: &Value, status: &Value, suspension: &Value) -> Markup {
     let lacks: Vec<&str> = status.list("/lacks").iter().filter_map(Value::as_str).collect();
     html! {
         p.state {
-            (words::badge(subscription.text("/status"))) " "
-            @if !reason.is_empty() { span { (within(reason)) " · since " (moment(subscription.text("/updated_at"))) } }
+            (words::badge(subscription.text("/status"))) " " (stopped::why(status.text("/reason"), suspension))
         }
         @for warning in subscription.list("/warnings").iter().filter_map(Value::as_str) { p.notice { (warning) } }
         @if !lacks.is_empty() {
@@ -117,15 +123,23 @@ fn buttons(visit: &Visit, subscription: &Value, path: &str) -> Markup {
                 a.button href={ "/console/try?subscriber=" (subscriber) "&subscription=" (sid) } { "Send a test event" }
             }
             a.button href=(to("replays")) { "Replay" }
-            a.button href=(to("filter")) { "Try a filter" }
+            a.button href=(to("filter")) { "Test the filter" }
             a.button href={ "/console/log?subscription_id=" (sid) } { "Log" }
             @if visit.may_change() { a.button.danger href=(to("delete")) { "Delete" } }
         }
     }
 }
 
+/// Instead of what could not be read, such as while the node that delivers does not answer.
+pub(super) fn unknown() -> Markup {
+    html! { p.notice { "Not known at the moment. Reload the page in a few seconds." } }
+}
+
 /// The figures of a lane.
 pub(super) fn delivery(visit: &Visit, status: &Value) -> Markup {
+    if status.is_null() {
+        return unknown();
+    }
     if status.present("/delivery").is_none() {
         return html! { p { "Nothing is delivered at present." } };
     }
@@ -134,17 +148,19 @@ pub(super) fn delivery(visit: &Visit, status: &Value) -> Markup {
     html! {
         dl.figures {
             div { dt { "Backlog" } dd { (subscriptions::backlog(visit, status)) } }
-            div { dt { "Rate" } dd { (subscriptions::rate(status)) } }
+            div { dt { "Rate and limit" } dd { (subscriptions::rate(status)) } }
             div { dt { "In flight" } dd { (number(count("/in_flight"))) } }
             div { dt { "Success, 1 h" } dd { (subscriptions::success(status)) } }
             div { dt { "Waiting for retry" } dd { (number(count("/waiting_for_retry"))) } }
             div { dt { "Throttled" } dd { (number(count("/throttled"))) } }
             div { dt { "Filtered out" } dd { (number(count("/filtered_out"))) " of "
-                (number(count("/filtered_out") + count("/matched"))) } }
+                (number(count("/filtered_out") + count("/matched"))) " events" } }
             div { dt { "Next attempt" } dd { (moment(now("/next_due_at"))) } }
             div { dt { "Last success" } dd { (moment(now("/last_success_at"))) } }
             div { dt { "Last failure" } dd { (subscriptions::last_failure(status)) } }
         }
+        p.help { "Of regular deliveries, since the latest resume or the platform's start; replays and test events \
+            count in none of them. Rate: deliveries per second in the last full minute, of the current limit." }
         @if !now("/last_failure/error_message").is_empty() {
             p { "Last failure: " (now("/last_failure/error_message")) }
         }
@@ -168,6 +184,23 @@ fn outcomes(visit: &Visit, attempts: &Value) -> Markup {
             (series.last(HOUR).chart("hour", "Last hour", false))
             (series.chart("day", "Last 24 hours", false))
         }
+        p.help { "Of regular deliveries, also from before a suspension; without replays and test events." }
+    }
+}
+
+/// The section with the charts of a backlog; `of`: which one.
+pub(super) fn backlog(visit: &Visit, steps: &[Value], of: &str) -> Markup {
+    html! {
+        section aria-labelledby="backlog" {
+            h2 id="backlog" { "Backlog" }
+            div.charts {
+                (Backlog::until(visit.now(), HOUR, steps).chart("backlog-hour", "Last hour"))
+                (Backlog::until(visit.now(), DAY, steps).chart("backlog-day", "Last 24 hours"))
+            }
+            p.help { (of) ", since the platform's start. An event that waits for a retry is as old as its first \
+                attempt. A backlog below 10 seconds counts as none; after an hour or two, the highest age of each hour \
+                remains." }
+        }
     }
 }
 
@@ -178,18 +211,20 @@ fn attempts_table(visit: &Visit, attempts: &Value, path: &str) -> Markup {
     let since = attempts.text("/since");
     html! {
         @if items.is_empty() {
-            (table::empty("No attempts are remembered.", html! {
-                "They appear here once an event is delivered. A test event is not among them."
+            (table::empty("No attempts recorded.", html! {
+                "The last 100 per subscription are kept until a restart. Test events are not among them."
             }))
         } @else {
-            @if !since.is_empty() { p.help { "Complete since " (moment(since)) "; a restart forgets them." } }
+            @if !since.is_empty() { p.help {
+                "The last 100 per subscription are kept until a restart. Complete since " (moment(since)) "."
+            } }
             div.scroll tabindex="0" role="region" aria-label="Latest attempts, newest first" {
                 table {
                     thead {
                         tr {
                             th scope="col" { "Time" } th scope="col" { "Event" } th scope="col" { "Type" }
                             th scope="col" { "Outcome" } th.number scope="col" { "Status" }
-                            th.number scope="col" { "Duration" } th scope="col" { "Answer" }
+                            th.number scope="col" { "Duration" } th scope="col" { "Response" }
                         }
                     }
                     tbody { @for one in &paged.rows { (attempt(one, path)) } }
@@ -241,7 +276,7 @@ fn settings(subscription: &Value, filter: Option<&Value>, description: &Value, p
     html! {
         dl.settings {
             dt { "Destination" }
-            dd { (subscription.text("/type")) ": " (destination(subscription)) }
+            dd { (destination(subscription)) small { " · type " (subscription.text("/type")) } }
             dt { "Events" }
             dd {
                 (subscriptions::types(subscription))
@@ -258,7 +293,7 @@ fn settings(subscription: &Value, filter: Option<&Value>, description: &Value, p
             dt { "Custom headers" }
             dd { (headers(subscription)) }
             dt { "Product identifier" }
-            dd { @if subscription.flag("/send_product_identifier") { "delivered" } @else { "not delivered" } }
+            dd { @if subscription.flag("/send_product_identifier") { "sent" } @else { "not sent" } }
             @for (name, value) in options.into_iter().flatten() {
                 dt { (label(name)) }
                 dd { (in_words(value)) @if !about(name).is_empty() { small { " · " (words::prose(about(name))) } } }

@@ -1,15 +1,16 @@
 //! The list of subscriptions: of a client, with their status; of all tenants, for the operator.
 
 use axum::response::{IntoResponse, Redirect, Response};
+use domain::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::owned::{self, MOST_ASKED, Owned};
-use super::{destination, operated, page_of};
+use super::owned::{self, Owned};
+use super::{destination, operated, page_of, subscribers};
 use crate::answer::Look;
 use crate::layout::{Page, Place};
 use crate::query::Pairs;
-use crate::table::{self, Paged, cursor_links, sortable};
+use crate::table::{self, Paged, cursor_links, sortable, sortable_number};
 use crate::time::{age, moment};
 use crate::visit::{Problem, Visit};
 use crate::words::{self, number};
@@ -21,10 +22,11 @@ pub(crate) async fn list(visit: Visit) -> Result<Response, Problem> {
     if visit.is_operator() { of_all(&visit).await } else { of_client(&visit).await }
 }
 
-/// A subscription with the name of its subscriber.
+/// A subscription with its status and the name of its subscriber.
 struct Row {
     subscriber: String,
     subscription: Value,
+    status: Value,
 }
 
 async fn of_client(visit: &Visit) -> Result<Response, Problem> {
@@ -36,11 +38,11 @@ async fn of_client(visit: &Visit) -> Result<Response, Problem> {
     types.dedup();
     let rows = sorted(filtered(&all, &query), query.get("sort"));
     let paged = Paged::of(rows, &query);
-    let shown: Vec<&Value> = paged.rows.iter().map(|row| &row.subscription).take(MOST_ASKED).collect();
-    let statuses = owned::of_each(visit, &shown, "/status").await;
     let none_at_all = all.iter().all(|owned| owned.subscriptions.is_empty());
     let head = |name: &str, label: &str| sortable(PATH, &query, name, label);
+    let number_head = |name: &str, label: &str| sortable_number(PATH, &query, name, label);
     Ok(Page::new(visit, Place::Subscriptions, "Subscriptions").show(html! {
+        (create(visit, &all))
         div id="list" {
         @if none_at_all {
             (table::empty("No subscriptions yet.", html! {
@@ -60,63 +62,35 @@ async fn of_client(visit: &Visit) -> Result<Response, Problem> {
                             tr {
                                 (head("destination", "Destination")) (head("subscriber", "Subscriber"))
                                 (head("type", "Type")) (head("status", "Status"))
-                                th.number scope="col" { "Backlog" } th.number scope="col" { "Rate" }
-                                th.number scope="col" { "Success, 1 h" } th scope="col" { "Last failure" }
+                                (number_head("backlog", "Backlog")) (number_head("rate", "Rate and limit"))
+                                (number_head("success", "Success, 1 h")) (head("failure", "Last failure"))
                             }
                         }
                         tbody {
-                            @for (row, status) in paged.rows.iter().zip(&statuses) { (line(visit, row, status)) }
+                            @for row in &paged.rows { (line(visit, row)) }
                         }
                     }
                 }
                 (paged.links(PATH, &query, "list"))
+                p.help { "Rate: deliveries per second in the last full minute, of the current limit. A backlog with ≥ \
+                    has more events in the log; the subscription's page counts them." }
             }
         }
         }
-        (subscribers(visit, &all))
+        (subscribers::section(visit, &all))
     }))
 }
 
-fn subscribers(visit: &Visit, all: &[Owned]) -> Markup {
-    html! {
-        section aria-labelledby="subscribers" {
-            div.head {
-                h2 id="subscribers" { "Subscribers" }
-                @if visit.may_manage() { a.button href="/console/subscribers/new" { "New subscriber" } }
-            }
-            @if all.is_empty() {
-                (table::empty("No subscribers yet.", html! {
-                    "A subscriber is an account of this client with a technical contact for notifications."
-                }))
-            } @else {
-                div.scroll tabindex="0" role="region" aria-label="Subscribers and their subscriptions" {
-                    table {
-                        thead { tr {
-                            th scope="col" { "Name" } th scope="col" { "Status" }
-                            th.number scope="col" { "Subscriptions" } th scope="col" { span.hidden { "Action" } }
-                        } }
-                        tbody { @for owned in all { (subscriber(visit, owned)) } }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn subscriber(visit: &Visit, Owned { subscriber, subscriptions }: &Owned) -> Markup {
-    let path = format!("/console/subscribers/{}", subscriber.text("/id"));
-    html! {
-        tr {
-            th scope="row" { a href=(path) { (subscriber.text("/name")) } }
-            td { (words::badge(subscriber.text("/status"))) }
-            td.number { (subscriptions.len()) }
-            td {
-                @if visit.may_change() && subscriber.text("/status") == "active" {
-                    a href={ (path) "/subscriptions/new" } { "New subscription" }
-                }
-            }
-        }
-    }
+/// Leads to the form, or to the subscribers if there are several to choose from.
+fn create(visit: &Visit, all: &[Owned]) -> Markup {
+    let active: Vec<&Value> =
+        all.iter().map(|owned| &owned.subscriber).filter(|one| one.text("/status") == "active").collect();
+    let to = match active[..] {
+        [] => return html! {},
+        [one] => format!("/console/subscribers/{}/subscriptions/new", one.text("/id")),
+        _ => "#subscribers".to_owned(),
+    };
+    html! { @if visit.may_change() { div.actions { a.button.primary href=(to) { "New subscription" } } } }
 }
 
 fn filters(query: &Pairs, types: &[String]) -> Markup {
@@ -147,7 +121,11 @@ fn filtered(all: &[Owned], query: &Pairs) -> Vec<Row> {
     let wanted = query.get("q").trim().to_lowercase();
     let rows = all.iter().flat_map(|owned| {
         let subscriber = owned.subscriber.text("/name");
-        owned.subscriptions.iter().map(move |one| Row { subscriber: subscriber.to_owned(), subscription: one.clone() })
+        owned.subscriptions.iter().zip(&owned.statuses).map(move |(one, status)| Row {
+            subscriber: subscriber.to_owned(),
+            subscription: one.clone(),
+            status: status.clone(),
+        })
     });
     let matches = |row: &Row| {
         let one = &row.subscription;
@@ -161,7 +139,20 @@ fn filtered(all: &[Owned], query: &Pairs) -> Vec<Row> {
 
 fn sorted(mut rows: Vec<Row>, by: &str) -> Vec<Row> {
     let (name, down) = by.strip_prefix('-').map_or((by, false), |name| (name, true));
+    let padded = |number: f64| format!("{number:020.4}");
     let key = |row: &Row| match name {
+        "backlog" => {
+            let (delivery, of) = (&row.status, |name: &str| format!("/delivery/{name}"));
+            // With those that are behind, the age says more than the number of events in memory.
+            let oldest = Timestamp::parse(delivery.text(&of("oldest_accepted_at")));
+            let age = oldest.map_or(0, |oldest| i64::MAX - oldest.as_micros());
+            format!("{age:020}{:020}", delivery.count(&of("backlog")))
+        }
+        "rate" => padded(row.status.pointer("/delivery/delivered_per_second").and_then(Value::as_f64).unwrap_or(-0.1)),
+        "success" => {
+            padded(row.status.pointer("/delivery/last_hour/success_rate").and_then(Value::as_f64).unwrap_or(2.0))
+        }
+        "failure" => row.status.text("/delivery/last_failure/timestamp").to_owned(),
         "destination" => destination(&row.subscription),
         "subscriber" => row.subscriber.to_lowercase(),
         "type" | "status" => row.subscription.text(&format!("/{name}")).to_owned(),
@@ -174,12 +165,11 @@ fn sorted(mut rows: Vec<Row>, by: &str) -> Vec<Row> {
     rows
 }
 
-fn line(visit: &Visit, row: &Row, status: &Value) -> Markup {
-    let one = &row.subscription;
+fn line(visit: &Visit, Row { subscriber, subscription: one, status }: &Row) -> Markup {
     html! {
         tr {
             th scope="row" { a href=(page_of(one)) { (destination(one)) } }
-            td { (row.subscriber) }
+            td { (subscriber) }
             td { (one.text("/type")) }
             td { (words::badge(one.text("/status"))) }
             td.number { (backlog(visit, status)) }
@@ -199,19 +189,20 @@ pub(crate) fn backlog(visit: &Visit, status: &Value) -> Markup {
             Some(count) => {
                 @if status.flag("/delivery/backlog_is_at_least") { "≥ " }
                 (number(count.as_u64().unwrap_or_default()))
-                @if !waits.is_empty() && count.as_u64() != Some(0) { small { " " (waits) } }
+                @if !waits.is_empty() && count.as_u64() != Some(0) { small { " oldest " (waits) } }
             }
         }
     }
 }
 
-/// The rate of a status.
+/// The rate of a status, and its limit unless it has none.
 pub(crate) fn rate(status: &Value) -> Markup {
+    let per_second = |name: &str| status.present(&format!("/delivery/{name}")).and_then(Value::as_f64);
     html! {
-        @match status.present("/delivery/events_per_second").and_then(Value::as_f64) {
-            None => { span.none { "–" } }
-            Some(rate) if rate >= 100.0 => { (number(rate as u64)) " /s" }
-            Some(rate) => { (format!("{rate:.1}")) " /s" }
+        @match (per_second("delivered_per_second"), per_second("events_per_second")) {
+            (None, _) => { span.none { "–" } }
+            (Some(rate), None) => { (words::rate(rate)) " /s" }
+            (Some(rate), Some(limit)) => { (words::rate(rate)) " of " (words::rate(limit)) " /s" }
         }
     }
 }
@@ -316,6 +307,11 @@ mod tests {
 
     use super::*;
 
+    fn status(oldest: Option<&str>, success: f64, backlog: u64) -> Value {
+        json!({"delivery": {"oldest_accepted_at": oldest, "backlog": backlog, "delivered_per_second": success,
+            "last_hour": {"success_rate": success}}})
+    }
+
     fn all() -> Vec<Owned> {
         let one = |id: &str, url: &str, status: &str, events: &[&str]| {
             json!({"id": id, "type": "web", "status": status,
@@ -328,10 +324,12 @@ mod tests {
                     one("1", "https://b.example", "active", &["product.created"]),
                     one("2", "https://a.example", "suspended", &["family.updated"]),
                 ],
+                statuses: vec![status(Some("2026-11-29T12:00:00Z"), 0.99, 5), Value::Null],
             },
             Owned {
                 subscriber: json!({"name": "Shop"}),
                 subscriptions: vec![one("3", "https://c.example", "active", &[])],
+                statuses: vec![status(Some("2026-11-29T10:00:00Z"), 1.0, 1)],
             },
         ]
     }
@@ -348,6 +346,11 @@ mod tests {
     fn subscriptions_are_filtered_searched_and_sorted() {
         check("", &["1", "2", "3"]);
         check("status=active", &["1", "3"]);
+        // The oldest backlog last; what nobody knows at an end.
+        check("sort=backlog", &["2", "1", "3"]);
+        check("sort=-backlog", &["3", "1", "2"]);
+        check("sort=rate", &["2", "1", "3"]);
+        check("sort=success", &["1", "3", "2"]);
         check("type=other", &[]);
         check("q=A.EXAMPLE", &["2"]);
         check("q=shop", &["3"]);

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 use tokio::join;
 
-use super::{destination, owned, path_of};
+use super::{destination, owned, page_of, path_of};
 use crate::answer::{Fault, Look};
 use crate::form::Form;
 use crate::layout::{self, Page, Place};
@@ -60,9 +60,9 @@ async fn page(
     let example = schema.pointer("/properties/data/examples/0").cloned().unwrap_or(Value::Object(Map::new()));
     let example = serde_json::to_string_pretty(&example).unwrap_or_default();
     let data = sent.map_or(example.as_str(), |(form, _)| form.get("data"));
-    Ok(Page::new(visit, Place::Try, "Try it").answered(status).show(html! {
+    Ok(Page::new(visit, Place::Try, "Test event").answered(status).show(html! {
         (choice(&types, &every, wanted, subscription, chosen))
-        @if let Some((_, Some(outcome))) = sent { (told(outcome)) }
+        @if let Some((_, Some(outcome))) = sent { (told(outcome, subscription)) }
         section aria-labelledby="send" {
             h2 id="send" { "Send a test event" }
             (layout::faults(faults))
@@ -105,8 +105,8 @@ fn form(visit: &Visit, subscription: &Value, wanted: &str, data: &str) -> Markup
     html! {
         p {
             "Makes one attempt to " strong { (destination(subscription)) }
-                ", signed like any event. It counts nowhere, ignores \
-             the filter, and works while the subscription is suspended."
+                ", signed like any event. It appears in no figure, \
+             ignores the filter, and works while the subscription is suspended."
         }
         form.wide method="post" {
             (layout::csrf(visit))
@@ -124,7 +124,7 @@ fn form(visit: &Visit, subscription: &Value, wanted: &str, data: &str) -> Markup
     }
 }
 
-fn told(outcome: &Value) -> Markup {
+fn told(outcome: &Value, subscription: Option<&Value>) -> Markup {
     let class = if outcome.text("/outcome") == "delivered" { "notice good" } else { "notice bad" };
     html! {
         div class=(class) role="status" {
@@ -135,7 +135,10 @@ fn told(outcome: &Value) -> Markup {
             }
             @if !outcome.text("/message").is_empty() { p { (outcome.text("/message")) } }
             @if !outcome.text("/body").is_empty() { pre tabindex="0" { (outcome.text("/body")) } }
-            p { "Event id " code { (outcome.text("/event_id")) } }
+            p {
+                "Event id " code { (outcome.text("/event_id")) }
+                @if let Some(one) = subscription { " · " a href=(page_of(one)) { "To the subscription" } }
+            }
         }
     }
 }

@@ -56,7 +56,7 @@ async fn subscriber_and_subscription_are_created_changed_and_deleted() {
     assert_eq!(world.status_of("app", &path.replace("/console", "")).await, "gone");
 
     let log = browser.page("/console/log").await;
-    for operation in ["created", "updated", "suspended by the user", "resumed by the user", "deleted"] {
+    for operation in ["created", "updated", "suspended by its owner", "resumed by its owner", "deleted"] {
         log.has(&format!("Subscription {operation}"));
     }
 }
@@ -74,7 +74,8 @@ async fn a_refusal_is_shown_at_its_field_and_nothing_typed_is_lost() {
     for field in ["f-config-url-error", "f-config-secret-primary-error", "f-events-error", "f-filter-error"] {
         page.has(&format!("id=\"{field}\""));
     }
-    page.has("/docs/errors/invalid_filter");
+    page.has("href=\"/docs/errors/invalid_filter\" target=\"_blank\"").has("Nothing was saved. To correct:");
+    page.lacks("filter filter").lacks("config.secret.primary must");
     // What was refused is in the owner's log, as with any call of the API.
     browser.page("/console/log?log_type=error").await.has("Request refused").has("POST /api/v1/subscribers/");
 }
@@ -118,6 +119,21 @@ async fn a_filter_is_explained_and_its_faults_are_named() {
     browser.page(&format!("/console{path}/filter")).await.has("not user=&quot;erp&quot;").has("Meaning");
     let page = browser.page(&format!("/console{path}/filter?filter=user%3D%28")).await;
     page.has("invalid_filter").lacks("Meaning");
+}
+
+#[tokio::test]
+async fn the_filter_of_a_form_is_checked_without_saving_it() {
+    let world = World::new().await;
+    let subscriber = world.subscriber("app", "App").await;
+    let mut browser = world.signed_in("app").await;
+    let new = format!("/console/subscribers/{subscriber}/subscriptions/new");
+    browser.page(&new).await.has("formaction=\"/console/filters/check\"").has("attribute=&quot;price&quot;");
+    let form = [("filter", "attribute=\"price\""), ("events", EVENT), ("config.secret.primary", "s3cret-typed")];
+    let page = browser.submit(&new, "/console/filters/check", &form).await;
+    page.has("the attribute &quot;price&quot; was changed").has("On the latest events").lacks("s3cret-typed");
+    let page = browser.submit(&new, "/console/filters/check", &[("filter", "attribute price")]).await;
+    page.has("invalid_filter").lacks("Meaning");
+    browser.page("/console/subscriptions").await.has("No subscriptions yet.");
 }
 
 #[tokio::test]

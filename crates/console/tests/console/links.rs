@@ -7,7 +7,8 @@ use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::world::{Browser, World};
+use crate::browser::Browser;
+use crate::world::World;
 
 /// Creates a link; returns its secret.
 async fn link(world: &World, subscriber: &str, read_only: bool) -> String {
@@ -35,7 +36,7 @@ async fn a_link_works_once() {
     assert_eq!(open(&mut browser, &format!("{secret}x")).await, StatusCode::GONE);
     assert_eq!(open(&mut browser, "").await, StatusCode::GONE);
     assert_eq!(open(&mut browser, &secret).await, StatusCode::OK);
-    browser.page("/console").await.has("Read-only link");
+    browser.page("/console").await.has("<b>App</b> by a read-only link");
     let mut second = world.browser("192.0.2.4");
     assert_eq!(open(&mut second, &secret).await, StatusCode::GONE);
     assert_eq!(second.get("/console").await.status, StatusCode::SEE_OTHER);
@@ -131,7 +132,7 @@ async fn only_pages_of_a_link_can_be_framed_and_only_where_the_operator_allows()
     let origin = "https://app.example.com".to_owned();
     let world = World::with(Settings { secure: true, frame_origins: vec![origin.clone()] }).await;
     let subscriber = world.subscriber("app", "App").await;
-    let ancestors = |page: &crate::world::Page| {
+    let ancestors = |page: &crate::browser::Page| {
         let policy = page.headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
         policy.split_once("frame-ancestors ").unwrap().1.to_owned()
     };

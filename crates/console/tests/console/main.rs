@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod browser;
 mod world;
 
 mod actions;
@@ -10,3 +11,4 @@ mod links;
 mod operator;
 mod pages;
 mod sessions;
+mod truths;

@@ -58,6 +58,8 @@ async fn clients_are_permitted_and_subscriptions_suspended() {
     let list = operator.page("/console/subscriptions?pim=shop").await;
     list.has("https://app.example.com/");
     let suspend = format!("/console/subscriptions/{}/suspend", path.rsplit('/').next().unwrap());
+    let asked = operator.page(&suspend).await;
+    asked.has("<strong>https://app.example.com/</strong>").has("/console/pims/shop").has("Its backlog is dropped");
     let page = operator.submit(&suspend, &suspend, &[("reason", "")]).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     let page = operator.submit(&suspend, &suspend, &[("reason", "floods our proxy")]).await;
@@ -74,6 +76,23 @@ async fn clients_are_permitted_and_subscriptions_suspended() {
 }
 
 #[tokio::test]
+async fn a_removed_client_is_admitted_again() {
+    let world = World::new().await;
+    world.subscriber("app", "App").await;
+    let mut browser = world.signed_in("app").await;
+    world.removes("app").await;
+    assert_eq!(browser.get("/console").await.status, StatusCode::SEE_OTHER);
+    let client = "/console/pims/shop/clients/app";
+    let mut operator = world.operator().await;
+    operator.page("/console/pims/shop").await.has("removed <time");
+    operator.page(client).await.has("Removed from the PIM and locked out").has("Admit again");
+    let done = operator.submit(client, &format!("{client}/admission"), &[]).await;
+    assert_eq!(done.location(), format!("{client}?done=admitted"), "{}", done.body);
+    operator.page(client).await.lacks("locked out");
+    world.signed_in("app").await.page("/console").await;
+}
+
+#[tokio::test]
 async fn each_role_has_its_pages() {
     let world = World::new().await;
     let mut operator = world.operator().await;
@@ -86,4 +105,18 @@ async fn each_role_has_its_pages() {
     }
     let page = browser.submit("/console", "/console/pims/shop/keys", &[]).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn what_a_node_does_not_tell_is_named_instead_of_counted_as_nothing() {
+    let world = World::new().await;
+    let mut operator = world.operator().await;
+    operator.page("/console").await.lacks("no answer");
+    *world.lanes.missing.lock().unwrap() = vec![3, 41];
+    operator.page("/console").await.has("no answer").has("3, 41").lacks("all active subscriptions keep up");
+    operator.page("/console/pims/shop").await.has("Not known at the moment");
+    let subscriber = world.subscriber("app", "App").await;
+    let path = world.subscription("app", &subscriber, "https://app.example.com/hook").await;
+    let page = world.signed_in("app").await.page(&format!("/console{path}")).await;
+    page.has("Not known at the moment").lacks("Nothing is delivered at present");
 }

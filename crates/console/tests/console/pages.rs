@@ -1,6 +1,9 @@
 //! What the pages show.
 
+use std::time::Duration;
+
 use domain::SubscriptionId;
+use domain::backlog::{Sample, Step};
 use domain::lane_status::LaneStatus;
 use http::StatusCode;
 
@@ -30,13 +33,81 @@ async fn a_subscription_is_shown_with_its_status_and_its_settings_in_words() {
         matched: 6,
         ..LaneStatus::default()
     };
-    world.lanes.0.lock().unwrap().insert(id, lane);
+    world.lanes.statuses.lock().unwrap().insert(id, lane);
     let mut browser = world.signed_in("app").await;
     let page = browser.page(&format!("/console{path}")).await;
     page.has("1,234").has("12.5 /s").has("4 of 10").has("product.updated").has("not user=&quot;erp&quot;");
     page.has("Suspend").lacks(">Resume<").lacks("a secret");
     browser.page("/console/subscriptions?q=hook").await.has("https://app.example.com/hook").has("1,234");
     browser.page("/console/subscriptions?q=elsewhere").await.has("No subscription matches.");
+}
+
+/// A status with this backlog, whose oldest event has waited for so many seconds.
+fn waiting(backlog: u64, seconds: u64, at_least: bool) -> LaneStatus {
+    let oldest = domain::Clock::system().wall() - Duration::from_secs(seconds);
+    let (rate, delivered_last_minute) = (Some(10.0), 30);
+    LaneStatus {
+        backlog,
+        backlog_at_least: at_least,
+        oldest_accepted_at: Some(oldest),
+        rate,
+        delivered_last_minute,
+        ..LaneStatus::default()
+    }
+}
+
+#[tokio::test]
+async fn the_list_shows_and_sorts_what_the_lanes_report() {
+    let world = World::new().await;
+    let subscriber = world.subscriber("app", "App").await;
+    for (name, lane) in [
+        ("quick", LaneStatus { rate: Some(100.0), ..LaneStatus::default() }),
+        ("late", waiting(7, 630, false)),
+        ("behind", waiting(1000, 7300, true)),
+    ] {
+        let path = world.subscription("app", &subscriber, &format!("https://app.example.com/{name}")).await;
+        let id = SubscriptionId::parse(path.rsplit('/').next().unwrap()).unwrap();
+        world.lanes.statuses.lock().unwrap().insert(id, lane);
+    }
+    let mut browser = world.signed_in("app").await;
+    let page = browser.page("/console/subscriptions?sort=-backlog").await;
+    page.has("≥ 1,000<small> oldest 2 h</small>").has("7<small> oldest 10 min</small>");
+    page.has("0.5 of 10.0 /s").has("0 of 100 /s");
+    let place = |name: &str| page.body.find(&format!(">https://app.example.com/{name}<")).unwrap();
+    assert!(place("behind") < place("late") && place("late") < place("quick"), "{}", page.body);
+    browser.page("/console").await.has("≥ 1,007").has("behind").has("1,000 waiting, for up to 2 h");
+    browser.page("/console/subscribers").await.has(">App</a>").has("<td class=\"number\">3</td>");
+}
+
+#[tokio::test]
+async fn a_backlog_over_time_is_a_chart_on_each_page_that_it_concerns() {
+    let world = World::new().await;
+    let path = world.subscription("app", &world.subscriber("app", "App").await, "https://app.example.com/").await;
+    let from = domain::fate::OutcomeCounts::at(domain::Clock::system().wall()).from;
+    let peak = Sample { oldest: Duration::from_secs(420), waiting: 1000, at_least: true };
+    world.lanes.backlog.lock().unwrap().push(Step { from, length: Duration::from_secs(300), peak });
+    let mut browser = world.signed_in("app").await;
+    for page in ["/console", &format!("/console{path}")] {
+        browser.page(page).await.has("11:oldest 7 min, ≥ 1,000 waiting").has("287:oldest 7 min");
+    }
+    let mut operator = world.operator().await;
+    let one = format!("/console/subscriptions/{}", path.rsplit('/').next().unwrap());
+    for page in ["/console", &one, "/console/pims/shop"] {
+        operator.page(page).await.has("up to ≥ 1,000 waiting</desc>");
+    }
+}
+
+#[tokio::test]
+async fn the_overview_counts_the_events_of_own_types() {
+    let world = World::new().await;
+    let subscriber = world.subscriber("app", "App").await;
+    world.subscription("app", &subscriber, "https://app.example.com/hook").await;
+    let now = domain::Clock::system().wall();
+    let earlier = now - Duration::from_secs(2 * 3600);
+    let (updated, deleted) = ("com.akeneo.pim.v1.product.updated", "com.akeneo.pim.v1.product.deleted");
+    world.lanes.arrivals.lock().unwrap().extend([(updated, now), (updated, now), (deleted, now), (updated, earlier)]);
+    let page = world.signed_in("app").await.page("/console").await;
+    page.has("2 events in, 0 delivered").has("3 events in, 0 delivered");
 }
 
 #[tokio::test]

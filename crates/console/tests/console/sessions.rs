@@ -40,13 +40,13 @@ async fn every_page_asks_to_sign_in_and_leads_back() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_refused_with_the_apis_words() {
+async fn wrong_credentials_are_refused_in_the_words_of_the_page() {
     let world = World::new().await;
     let mut browser = world.browser("192.0.2.1");
     let wrong = [("pim_url", "https://pim.example.com"), ("client_id", "app"), ("token", "no")];
     let page = browser.submit("/console/sign-in", "/console/sign-in", &wrong).await;
     assert_eq!(page.status, StatusCode::UNAUTHORIZED);
-    page.has("invalid_token").has("value=\"https://pim.example.com\"").lacks("value=\"no\"");
+    page.has("invalid_token").lacks("X-PIM-TOKEN").has("value=\"https://pim.example.com\"").lacks("value=\"no\"");
     assert_eq!(browser.get("/console").await.status, StatusCode::SEE_OTHER);
     let unsendable = [("key", "a\nb")];
     let page = browser.submit("/console/operator", "/console/operator", &unsendable).await;

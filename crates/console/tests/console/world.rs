@@ -1,69 +1,109 @@
-//! A platform without deliveries, and browsers without windows.
+//! A platform without deliveries.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::{
-    Counters, Deliveries, InProcess, LaneStatuses, LinkBearer, OperatorKey, Parts, PimGateway, Readiness, Tested,
-    Tester, Verdict, open_console_link, source_key,
+    Counters, Deliveries, Gathered, InProcess, LaneStatuses, LinkBearer, Members, Nodes, OperatorKey, Parts,
+    PimGateway, Readiness, Tested, Tester, Unanswered, Verdict, open_console_link, source_key,
 };
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::Body;
 use bytes::Bytes;
 use console::{Api, Console, Grant, Sealer, Settings, Unavailable, Visitor};
 use domain::attempt::{AttemptOutcome, PastAttempt, PastAttempts};
+use domain::backlog;
 use domain::event_type::EventTypes;
-use domain::fate::{OutcomeCounts, Whereabouts};
+use domain::fate::{GivenUp, OutcomeCounts, Whereabouts};
 use domain::lane_status::LaneStatus;
-use domain::outcome::Lack;
+use domain::outcome::{ErrorReason, Lack};
 use domain::pim::{Origin, Pim, Provenance, StaticToken, TokenCheck};
 use domain::subscriber::Owner;
 use domain::subscription::Subscription;
 use domain::traffic::{Traffic, Trouble};
 use domain::{ClientId, Clock, LoggedEvent, Now, PimId, Position, Secret, SubscriberId, SubscriptionId, Timestamp};
-use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::service::Service;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, Response, StatusCode};
 use hyper_util::service::TowerToHyperService;
 use intake::Bridge;
 use serde_json::{Value, json};
 use store::memory::MemoryStore;
-use store::{Pims, Shard, Shards};
+use store::{Facts, LaneSave, Ledger, Pims, READS, Save, Shard, Shards, StoreError, Tenure, edit_client};
+
+use crate::browser::Browser;
 
 pub(crate) const PIM_URL: &str = "https://pim.example.com";
 /// Producer key of the PIM.
 const KEY: &str = "key-of-the-producer";
 pub(crate) const OPERATOR_KEY: &str = "the-key-of-the-operator-24";
 
-/// The engine's part: statuses and attempts as told; test events are delivered.
+/// The engine's part: statuses, attempts and arrivals as told; test events are delivered.
 #[derive(Default)]
-pub(crate) struct Lanes(pub(crate) Mutex<HashMap<SubscriptionId, LaneStatus>>, pub(crate) Mutex<Vec<PastAttempt>>);
+pub(crate) struct Lanes {
+    pub(crate) statuses: Mutex<HashMap<SubscriptionId, LaneStatus>>,
+    pub(crate) attempts: Mutex<Vec<PastAttempt>>,
+    /// The backlog over time, of whatever is asked for.
+    pub(crate) backlog: Mutex<Vec<backlog::Step>>,
+    /// Where every event is; waiting, unless told.
+    pub(crate) whereabouts: Mutex<Option<Whereabouts>>,
+    /// Types of accepted events, and the time of their acceptance.
+    pub(crate) arrivals: Mutex<Vec<(&'static str, Timestamp)>>,
+    /// Shards whose node does not answer.
+    pub(crate) missing: Mutex<Vec<u8>>,
+}
+
+impl Lanes {
+    fn answers(&self) -> Result<(), Unanswered> {
+        if self.missing.lock().unwrap().is_empty() { Ok(()) } else { Err(Unanswered) }
+    }
+}
 
 #[async_trait]
 impl Deliveries for Lanes {
-    async fn whereabouts(&self, _: SubscriptionId, _: Position) -> Option<Whereabouts> {
-        Some(Whereabouts::Waiting)
+    async fn whereabouts(&self, _: &Subscription, _: Position) -> Result<Option<Whereabouts>, Unanswered> {
+        self.answers()?;
+        Ok(Some(self.whereabouts.lock().unwrap().clone().unwrap_or(Whereabouts::Waiting)))
     }
 
-    async fn outcome_counts(&self, _: SubscriptionId) -> Vec<OutcomeCounts> {
-        vec![]
+    async fn outcome_counts(&self, _: PimId, _: Vec<SubscriptionId>) -> Result<Vec<OutcomeCounts>, Unanswered> {
+        Ok(vec![])
     }
 
-    async fn traffic(&self, pim: Option<PimId>) -> Option<Traffic> {
-        Some(Traffic::new(if pim.is_some() { Traffic::STEP_OF_PIM } else { Traffic::STEP }))
+    async fn backlog(&self, _: backlog::Of) -> Gathered<Vec<backlog::Step>> {
+        Gathered { all: self.backlog.lock().unwrap().clone(), missing: Vec::new() }
     }
 
-    async fn troubled(&self, _: usize) -> Vec<Trouble> {
-        Vec::new()
+    async fn traffic_of(&self, _: PimId) -> Result<Traffic, Unanswered> {
+        self.answers()?;
+        let mut traffic = Traffic::new(Traffic::STEP_OF_PIM);
+        self.arrivals.lock().unwrap().iter().for_each(|(of_type, at)| traffic.arrived(of_type, *at));
+        Ok(traffic)
     }
 
-    async fn attempts(&self, _: SubscriptionId) -> PastAttempts {
-        PastAttempts { since: Timestamp::EPOCH, attempts: self.1.lock().unwrap().clone() }
+    async fn traffic(&self) -> Gathered<Traffic> {
+        Gathered { all: Traffic::new(Traffic::STEP), missing: self.missing.lock().unwrap().clone() }
+    }
+
+    async fn troubled(&self, _: usize) -> Gathered<Vec<Trouble>> {
+        Gathered { all: Vec::new(), missing: self.missing.lock().unwrap().clone() }
+    }
+
+    async fn attempts(&self, _: &Subscription) -> Result<PastAttempts, Unanswered> {
+        self.answers()?;
+        Ok(PastAttempts { since: Timestamp::EPOCH, attempts: self.attempts.lock().unwrap().clone() })
+    }
+}
+
+#[async_trait]
+impl Nodes for Lanes {
+    async fn members(&self) -> Result<Members, StoreError> {
+        Ok(Members { nodes: Vec::new(), shards: Vec::new() })
+    }
+
+    async fn reads(&self) -> Result<u32, StoreError> {
+        Ok(READS)
     }
 }
 
@@ -77,6 +117,7 @@ impl Tester for Lanes {
 /// An attempt that ended now.
 pub(crate) fn attempt(event_id: &str, outcome: AttemptOutcome, body: Option<&str>) -> PastAttempt {
     PastAttempt {
+        position: Position(1),
         event_id: event_id.to_owned(),
         event_type: "com.akeneo.pim.v1.product.updated".to_owned(),
         started_at: Clock::system().wall(),
@@ -91,8 +132,15 @@ pub(crate) fn attempt(event_id: &str, outcome: AttemptOutcome, body: Option<&str
 
 #[async_trait]
 impl LaneStatuses for Lanes {
-    async fn status(&self, subscription: SubscriptionId) -> Option<LaneStatus> {
-        self.0.lock().unwrap().get(&subscription).cloned()
+    async fn status(&self, subscription: &Subscription) -> Result<Option<LaneStatus>, Unanswered> {
+        self.answers()?;
+        Ok(self.statuses.lock().unwrap().get(&subscription.id).cloned())
+    }
+
+    async fn statuses(&self, _: PimId, of: Vec<SubscriptionId>) -> Result<Vec<Option<LaneStatus>>, Unanswered> {
+        self.answers()?;
+        let statuses = self.statuses.lock().unwrap();
+        Ok(of.iter().map(|id| statuses.get(id).cloned()).collect())
     }
 }
 
@@ -163,6 +211,9 @@ impl Api for Calls {
 /// A platform with the console.
 pub(crate) struct World {
     pub(crate) lanes: Arc<Lanes>,
+    store: Arc<MemoryStore>,
+    tenure: Tenure,
+    pim: PimId,
     within: InProcess,
     console: TowerToHyperService<Router>,
     /// Microseconds that the clock was moved forward.
@@ -186,13 +237,14 @@ impl World {
             })
         };
         let store = Arc::new(MemoryStore::default());
-        store.add_pim(pim("shop", PIM_URL, &["app", "other"])).await.unwrap();
+        let pim = store.add_pim(pim("shop", PIM_URL, &["app", "other"])).await.unwrap().id;
         let lanes = Arc::new(Lanes::default());
         let api = Arc::new(api::Api::new(Parts {
             store: store.clone(),
             gateway: Arc::new(NoGateway),
             lanes: lanes.clone(),
             deliveries: lanes.clone(),
+            nodes: lanes.clone(),
             tester: lanes.clone(),
             readiness: lanes.clone(),
             event_types: Arc::new(EventTypes::new()),
@@ -209,12 +261,13 @@ impl World {
             metrics: None,
         }));
         let in_effect = store.clone();
+        let tenure = store.take(Shard::FIRST).await.unwrap();
+        let held = tenure;
         tokio::spawn(async move {
-            let tenure = in_effect.take(Shard::FIRST).await.unwrap();
             let mut committed = in_effect.committed(Shard::FIRST);
             loop {
                 let version = *committed.borrow_and_update();
-                in_effect.apply(&tenure, version).await.unwrap();
+                in_effect.apply(&held, version).await.unwrap();
                 if committed.changed().await.is_err() {
                     return;
                 }
@@ -224,12 +277,19 @@ impl World {
         let calls = Arc::new(Calls { within: within.clone(), api });
         let console = Console::new(calls, Arc::new(Checksum), clock, settings);
         let console = TowerToHyperService::new(console::router(Arc::new(console)));
-        World { lanes, within, console, moved }
+        World { lanes, store, tenure, pim, within, console, moved }
     }
 
     /// Moves the clock.
     pub(crate) fn later(&self, by: Duration) {
         self.moved.fetch_add(by.as_micros() as i64, Ordering::SeqCst);
+    }
+
+    /// The PIM no longer knows the client.
+    pub(crate) async fn removes(&self, client: &str) {
+        let owner = Owner { pim: self.pim, client_id: ClientId(client.to_owned()) };
+        let now = Clock::system().wall();
+        edit_client(self.store.as_ref(), &owner, |client| client.revoked_at = Some(now)).await.unwrap();
     }
 
     /// A request of the client to the API.
@@ -286,6 +346,29 @@ impl World {
         format!("/subscribers/{subscriber}/subscriptions/{}", made["id"].as_str().unwrap())
     }
 
+    /// A subscription's lane gave up the PIM's first event.
+    pub(crate) async fn gave_up(&self, path: &str) {
+        let subscription = SubscriptionId::parse(path.rsplit('/').next().unwrap()).unwrap();
+        let at = Clock::system().wall();
+        let reason = ErrorReason::DestinationFailure;
+        let given_up = GivenUp { position: Position::FIRST, reason, status: Some(500), attempts: 4, at };
+        let failed = OutcomeCounts { failed: 4, ..OutcomeCounts::at(at) };
+        let lane = LaneSave {
+            subscription,
+            generation: 1,
+            cursor: Some(Position::FIRST.next()),
+            memory: None,
+            exceptions: vec![],
+            settled: vec![],
+            drop_exceptions: false,
+            entries: vec![],
+            facts: Facts { given_up: vec![given_up], counts: vec![failed], ..Facts::default() },
+        };
+        let save = Save { mark: Position::FIRST.next(), lanes: vec![lane], replays: vec![] };
+        self.store.save(&self.tenure, save).await.unwrap();
+        *self.lanes.whereabouts.lock().unwrap() = Some(Whereabouts::Passed);
+    }
+
     /// Status of a subscription.
     pub(crate) async fn status_of(&self, client: &str, path: &str) -> String {
         let (_, one) = self.api(client, Method::GET, &format!("/api/v1{path}"), None).await;
@@ -294,7 +377,7 @@ impl World {
 
     /// A browser with this address.
     pub(crate) fn browser(&self, address: &str) -> Browser<'_> {
-        Browser { world: self, address: address.parse().unwrap(), cookie: None }
+        Browser::new(&self.console, address)
     }
 
     /// A browser in which a client is signed in.
@@ -340,98 +423,4 @@ fn pim(name: &str, url: &str, clients: &[&str]) -> Pim {
         provenance: Provenance::default(),
         created_at: Timestamp::EPOCH,
     }
-}
-
-/// A browser that keeps the console's cookie.
-pub(crate) struct Browser<'w> {
-    world: &'w World,
-    address: IpAddr,
-    pub(crate) cookie: Option<String>,
-}
-
-/// A response.
-pub(crate) struct Page {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
-impl Page {
-    /// Where it redirects to.
-    pub(crate) fn location(&self) -> &str {
-        self.headers.get(LOCATION).map_or("", |to| to.to_str().unwrap())
-    }
-
-    /// The token of its forms.
-    pub(crate) fn csrf(&self) -> String {
-        let (_, rest) = self.body.split_once("name=\"csrf\" value=\"").unwrap_or_else(|| panic!("{}", self.body));
-        rest.split('"').next().unwrap().to_owned()
-    }
-
-    #[track_caller]
-    pub(crate) fn has(&self, text: &str) -> &Page {
-        assert!(self.body.contains(text), "no {text:?} in {}", self.body);
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn lacks(&self, text: &str) -> &Page {
-        assert!(!self.body.contains(text), "{text:?} in {}", self.body);
-        self
-    }
-}
-
-impl Browser<'_> {
-    pub(crate) async fn get(&mut self, path: &str) -> Page {
-        self.send(Method::GET, path, "", String::new()).await
-    }
-
-    /// A page that must be there.
-    pub(crate) async fn page(&mut self, path: &str) -> Page {
-        let page = self.get(path).await;
-        assert_eq!(page.status, StatusCode::OK, "{path} {} {}", page.location(), page.body);
-        page
-    }
-
-    /// Sends the fields as they are, without a token.
-    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
-        let body: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        self.send(Method::POST, path, "application/x-www-form-urlencoded", body.join("&")).await
-    }
-
-    pub(crate) async fn post_json(&mut self, path: &str, body: Value) -> Page {
-        self.send(Method::POST, path, "application/json", body.to_string()).await
-    }
-
-    /// Sends a form of a page, with its token.
-    pub(crate) async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Page {
-        let csrf = self.page(page).await.csrf();
-        let fields = [fields, &[("csrf", csrf.as_str())]].concat();
-        self.post(action, &fields).await
-    }
-
-    async fn send(&mut self, method: Method, path: &str, media_type: &str, body: String) -> Page {
-        let mut request = Request::builder().method(method).uri(path);
-        if !media_type.is_empty() {
-            request = request.header(CONTENT_TYPE, media_type);
-        }
-        if let Some(cookie) = &self.cookie {
-            request = request.header(COOKIE, cookie);
-        }
-        let mut request = request.body(Body::from(body)).unwrap();
-        request.extensions_mut().insert(Visitor(self.address));
-        let Ok(response) = self.world.console.call(request).await;
-        let (parts, body) = response.into_parts();
-        if let Some(cookie) = parts.headers.get(SET_COOKIE) {
-            let cookie = cookie.to_str().unwrap();
-            let pair = cookie.split(';').next().unwrap();
-            self.cookie = (!cookie.contains("Max-Age=0")).then(|| pair.to_owned());
-        }
-        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Page { status: parts.status, headers: parts.headers, body }
-    }
-}
-
-fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

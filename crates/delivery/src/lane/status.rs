@@ -32,6 +32,7 @@ impl Lane {
             .min();
         LaneStatus {
             rate: self.rate(),
+            delivered_last_minute: self.window.last_minute(now).delivered,
             in_flight: self.in_flight() as u64,
             backlog: self.backlog(),
             oldest_accepted_at: oldest,

@@ -9,6 +9,8 @@ use super::{CustomHeaders, DestinationType};
 pub struct Descriptor {
     /// Name of the type.
     pub name: &'static str,
+    /// The format of stored data that introduced the type. While a node reads only older ones, none can be created.
+    pub format: u32,
     /// How a lane sends to it.
     pub manner: Manner,
     /// Whether attempts carry the trace of each event, if the operator continues traces at destinations.

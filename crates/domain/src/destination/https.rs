@@ -10,6 +10,7 @@ use crate::secret::Secret;
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "https",
+    format: 1,
     manner: Manner::OneByOne,
     carries_traces: true,
     guide: "integrators/subscriptions.md#https",

@@ -11,6 +11,7 @@ use crate::secret::Secret;
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "kafka",
+    format: 1,
     manner: Manner::InBatches(BatchLimits { events: 1_000, bytes: 1024 * 1024 }),
     carries_traces: false,
     guide: "integrators/subscriptions.md#kafka",

@@ -9,6 +9,7 @@ use super::{BatchLimits, CustomHeaders, Descriptor, DestinationType, HeaderError
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "pubsub",
+    format: 1,
     // Google accepts at most 1,000 messages per request.
     manner: Manner::InBatches(BatchLimits { events: 1_000, bytes: 1024 * 1024 }),
     carries_traces: false,

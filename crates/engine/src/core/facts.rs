@@ -1,6 +1,8 @@
 //! Records about events that lanes settled without a delivery, and where an event is. Nothing of it is lost between a
 //! lane and the store: records answer until their save has succeeded.
 
+use std::collections::HashSet;
+
 use domain::fate::{DropReason, DroppedBacklog, GivenUp, OutcomeCounts, Whereabouts};
 use domain::outcome::Outcome;
 use domain::subscription::{Subscription, SubscriptionStatus};
@@ -85,7 +87,7 @@ impl Core {
         // Records, the latest first.
         let leftovers = self.saver.facts.iter().rev().filter(|(of, _)| *of == id).map(|(_, facts)| facts);
         let of_lanes = lanes.iter().map(|entry| &entry.facts);
-        let records = of_lanes.chain(leftovers).chain(self.saver.unsaved_facts(id));
+        let records = of_lanes.chain(leftovers).chain(self.saver.unsaved_facts(|of| of == id));
         if let Some(at) = records.filter_map(|facts| recorded(facts, position)).next() {
             return Some(at);
         }
@@ -101,13 +103,14 @@ impl Core {
         by_lanes.into_iter().next()
     }
 
-    /// Outcomes of a subscription that are not saved yet, by step.
-    pub fn outcome_counts(&self, id: SubscriptionId) -> Vec<OutcomeCounts> {
+    /// Outcomes of these subscriptions that are not saved yet, together, by step.
+    pub fn outcome_counts(&self, of: &[SubscriptionId]) -> Vec<OutcomeCounts> {
         let mut all = Vec::new();
-        let of_id = |of: SubscriptionId| of == id;
-        let lanes = self.entries.iter().flatten().filter(|entry| of_id(entry.subscription.id));
-        let leftovers = self.saver.facts.iter().filter(|(of, _)| of_id(*of)).map(|(_, facts)| facts);
-        let facts = lanes.map(|entry| &entry.facts).chain(leftovers).chain(self.saver.unsaved_facts(id));
+        let wanted: HashSet<SubscriptionId> = of.iter().copied().collect();
+        let lanes = self.entries.iter().flatten().filter(|entry| wanted.contains(&entry.subscription.id));
+        let leftovers = self.saver.facts.iter().filter(|(of, _)| wanted.contains(of)).map(|(_, facts)| facts);
+        let in_save = self.saver.unsaved_facts(|of| wanted.contains(&of));
+        let facts = lanes.map(|entry| &entry.facts).chain(leftovers).chain(in_save);
         for counts in facts.flat_map(|facts| &facts.counts) {
             count(&mut all, counts);
         }

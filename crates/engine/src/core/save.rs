@@ -65,14 +65,14 @@ impl Saver {
         !self.lanes.is_empty() || !self.replays.is_empty() || records || routed != self.mark
     }
 
-    /// Records of a subscription in the save in flight or to be repeated.
-    pub(super) fn unsaved_facts(&self, of: SubscriptionId) -> impl Iterator<Item = &Facts> {
+    /// Records of subscriptions in the save in flight or to be repeated.
+    pub(super) fn unsaved_facts(&self, of: impl Fn(SubscriptionId) -> bool) -> impl Iterator<Item = &Facts> {
         let save = match &self.state {
             State::Idle => None,
             State::Saving(save) | State::Failed { save, .. } | State::Again { save, .. } => Some(save),
         };
         let lanes = save.into_iter().flat_map(|save| &save.lanes);
-        lanes.filter(move |lane| lane.subscription == of).map(|lane| &lane.facts)
+        lanes.filter(move |lane| of(lane.subscription)).map(|lane| &lane.facts)
     }
 
     pub(super) fn is_idle(&self, routed: Position) -> bool {

@@ -55,6 +55,20 @@ fn place(reason: SuspensionReason) -> usize {
 }
 
 impl Totals {
+    /// Adds those of another shard.
+    fn absorb(&mut self, other: &Totals) {
+        self.routed += other.routed;
+        self.matched += other.matched;
+        self.filtered_out += other.filtered_out;
+        self.given_up += other.given_up;
+        self.dropped_by_stop += other.dropped_by_stop;
+        self.expired += other.expired;
+        self.gave_way += other.gave_way;
+        for (count, more) in self.suspensions.iter_mut().zip(other.suspensions) {
+            *count += more;
+        }
+    }
+
     pub(super) fn suspended(&mut self, reason: SuspensionReason) {
         if let Some(count) = self.suspensions.get_mut(place(reason)) {
             *count += 1;
@@ -85,6 +99,24 @@ pub struct Lanes {
     pub oldest: Option<Timestamp>,
     /// Next read of the active lane that is furthest behind.
     pub furthest: Option<(Position, PimId)>,
+    /// Positions between it and the head of the log.
+    pub log_lag: u64,
+}
+
+impl Lanes {
+    /// Adds those of another shard.
+    fn absorb(&mut self, other: &Lanes) {
+        self.active += other.active;
+        self.suspended += other.suspended;
+        self.revoked += other.revoked;
+        self.behind += other.behind;
+        self.backlog += other.backlog;
+        self.in_flight += other.in_flight;
+        self.waiting_retries += other.waiting_retries;
+        self.waiting_turns += other.waiting_turns;
+        self.oldest = self.oldest.into_iter().chain(other.oldest).min();
+        self.log_lag = self.log_lag.max(other.log_lag);
+    }
 }
 
 /// Figures of one subscription.
@@ -100,6 +132,8 @@ pub struct Figures {
     pub load: Load,
     /// Next read of its lane, if it is behind.
     pub reach: Option<Position>,
+    /// Positions between it and the head of the log.
+    pub lag: u64,
     /// Maximum events per second of its lane; none for topics.
     pub rate: Option<f64>,
 }
@@ -115,10 +149,42 @@ pub struct Survey {
     pub routed: Position,
     /// Head of the log.
     pub head: Position,
+    /// Events that are not routed yet.
+    pub unrouted: u64,
     /// The requested subscriptions, oldest first.
     pub subscriptions: Vec<Figures>,
     /// Number of other active and suspended subscriptions.
     pub left_out: u64,
+}
+
+impl Survey {
+    /// Sets the head of the log, and what follows from it.
+    pub(crate) fn measure(&mut self, head: Position) {
+        let to = |from: Position| head.0.saturating_sub(from.0);
+        self.head = head;
+        self.unrouted = to(self.routed);
+        for lanes in &mut self.lanes {
+            lanes.log_lag = lanes.furthest.map_or(0, |(position, _)| to(position));
+        }
+        for figures in &mut self.subscriptions {
+            figures.lag = figures.reach.map_or(0, to);
+        }
+    }
+
+    /// Adds the survey of another shard, with the figures of the `at_most` oldest subscriptions of both. Positions of
+    /// different shards cannot be compared: those are of this one.
+    pub fn absorb(&mut self, other: Survey, at_most: usize) {
+        self.totals.absorb(&other.totals);
+        for (lanes, of_other) in self.lanes.iter_mut().zip(&other.lanes) {
+            lanes.absorb(of_other);
+        }
+        self.unrouted += other.unrouted;
+        self.left_out += other.left_out;
+        self.subscriptions.extend(other.subscriptions);
+        self.subscriptions.sort_by_key(|figures| figures.subscription.id);
+        self.left_out += self.subscriptions.len().saturating_sub(at_most) as u64;
+        self.subscriptions.truncate(at_most);
+    }
 }
 
 impl Core {
@@ -170,6 +236,7 @@ impl Core {
                 failed: entry.failed,
                 load: entry.lane.load(self.clock),
                 reach: entry.lane.reach(),
+                lag: 0,
                 rate: entry.lane.rate(),
             })
             .collect();

@@ -25,15 +25,17 @@ impl Default for Flow {
 }
 
 impl Flow {
-    fn add(&mut self, pim: PimId, at: Timestamp, counts: &TrafficCounts) {
+    fn add(&mut self, pim: PimId, at: Timestamp, counts: &TrafficCounts) -> &mut Traffic {
         self.whole.add(at, counts);
-        self.by_pim.entry(pim).or_insert_with(|| Traffic::new(Traffic::STEP_OF_PIM)).add(at, counts);
+        let of_pim = self.by_pim.entry(pim).or_insert_with(|| Traffic::new(Traffic::STEP_OF_PIM));
+        of_pim.add(at, counts);
+        of_pim
     }
 
     /// Counts a routed event.
     pub(super) fn arrived(&mut self, event: &LoggedEvent) {
         let one = TrafficCounts { accepted: 1, ..TrafficCounts::default() };
-        self.add(event.pim, event.accepted_at, &one);
+        self.add(event.pim, event.accepted_at, &one).arrived(event.event.event_type(), event.accepted_at);
     }
 
     /// Counts the outcomes of an attempt.
@@ -55,7 +57,7 @@ impl Core {
         }
     }
 
-    /// Active subscriptions that are behind or failing: those with most failures first, then the oldest backlogs.
+    /// Active subscriptions that are behind or failing: at most this many, the worst first.
     pub fn troubled(&mut self, at_most: usize) -> Vec<Trouble> {
         let clock = self.clock;
         let active = self
@@ -80,11 +82,7 @@ impl Core {
                 (late || reads || trouble.is_failing()).then_some(trouble)
             })
             .collect();
-        all.sort_by_key(|trouble| {
-            let failures = if trouble.is_failing() { trouble.failed } else { 0 };
-            (std::cmp::Reverse(failures), trouble.oldest_accepted_at, trouble.subscription)
-        });
-        all.truncate(at_most);
+        Trouble::worst_first(&mut all, at_most);
         all
     }
 }

@@ -80,6 +80,11 @@ impl Driver {
                 self.requests.push_back(Request::InEffect { version });
                 self.take_changes();
             }
+            // Taken up anew, the shard goes on without the subscription that cannot be read.
+            Err(StoreError::Corrupt(error)) => {
+                tracing::error!(error, "a changed subscription cannot be read; taking the shard up without it");
+                self.give_up();
+            }
             Err(error) => {
                 if !again {
                     tracing::error!(

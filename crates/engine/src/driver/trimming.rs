@@ -1,7 +1,9 @@
 //! Trimming: events that no lane needs are deleted periodically, and lanes drop events that are too old or too many.
 
+use std::time::Duration;
+
 use domain::Timestamp;
-use store::TenureError;
+use store::{Shard, Spread, TenureError};
 
 use super::{Driver, Request, Trimmed};
 use crate::core;
@@ -14,8 +16,10 @@ pub(super) struct Trimming {
 }
 
 impl Trimming {
-    pub(super) fn new(now: Timestamp) -> Trimming {
-        Trimming { due: now, under_way: false }
+    /// A node may take over all shards at once: they take turns, so that the saves of none wait for trims of others.
+    pub(super) fn new(now: Timestamp, every: Duration, shard: Shard) -> Trimming {
+        let turn = every * u32::from(shard.number()) / u32::from(Spread::CLUSTER.count());
+        Trimming { due: now + turn, under_way: false }
     }
 
     pub(super) fn due(&self) -> Timestamp {

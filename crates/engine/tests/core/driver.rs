@@ -9,7 +9,7 @@ use domain::subscription::{Subscription, SubscriptionStatus};
 use domain::{LoggedEvent, Position, Timestamp};
 use engine::core::Reply;
 use engine::driver::{Driver, End, Found, Input, Request, Seen};
-use store::{Chunk, LedgerRecord, StoreError};
+use store::{Chunk, LedgerRecord, Shard, Spread, StoreError};
 
 use crate::world::{START, event_at, failed, https};
 
@@ -29,8 +29,15 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
+        let mut bench = Bench::of_shard(Shard::FIRST);
+        bench.asked.clear();
+        bench
+    }
+
+    fn of_shard(shard: Shard) -> Bench {
         let subscription = https("https://a.example/");
         let found = Found {
+            shard,
             ledger: LedgerRecord::default(),
             version: 1,
             subscriptions: vec![subscription.clone()],
@@ -46,7 +53,6 @@ impl Bench {
             version: 1,
         };
         bench.tell(Input::News);
-        bench.asked.clear();
         bench
     }
 
@@ -273,6 +279,20 @@ fn a_stop_reads_nothing_again() {
     assert!(bench.driver.poll_timeout().is_none_or(|at| at > bench.now), "due in the past");
 }
 
+/// Whoever takes the shard up again reads all subscriptions but that one.
+#[test]
+fn a_change_that_cannot_be_read_ends_the_tenure() {
+    let mut bench = Bench::new();
+    bench.version = 2;
+    bench.append();
+    bench.tell(Input::News);
+    assert_eq!(bench.changes(), Some(1));
+    let unreadable = StoreError::Corrupt("a row of a later version".to_owned());
+    bench.tell(Input::Changed { result: Err(unreadable) });
+    assert_eq!(bench.driver.end(), Some(End::Fenced));
+    assert_eq!(bench.sent(), [0; 0], "not even by its former configuration");
+}
+
 #[test]
 fn a_suspension_is_retried_until_made_and_immediately_on_conflict() {
     let mut bench = Bench::new();
@@ -327,4 +347,16 @@ fn lacks_are_shown_until_ten_seconds_after_their_end() {
     bench.pass(2 * SECOND);
     assert_eq!(bench.take(show), Some(vec![]));
     assert_eq!(bench.status().delivered_in_window, 1);
+}
+
+#[test]
+fn shards_take_turns_with_their_first_trims() {
+    let trim = |request: &Request| if let Request::Trim { .. } = request { Some(()) } else { None };
+    assert_eq!(Bench::of_shard(Shard::FIRST).take(trim), Some(()), "the only shard of the embedded store");
+    let mut bench = Bench::of_shard(Spread::CLUSTER.shard(32).unwrap());
+    let half = engine::Settings::default().trim_every / 2;
+    bench.pass(half - Duration::from_millis(1));
+    assert_eq!(bench.take(trim), None);
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.take(trim), Some(()));
 }

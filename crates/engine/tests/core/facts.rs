@@ -112,7 +112,7 @@ fn a_stop_records_what_it_drops_and_how_its_last_attempts_end() {
 fn outcomes_are_counted_in_steps_of_five_minutes() {
     let mut world = World::new([https("https://a.example/")]);
     let counts = |world: &World| {
-        let unsaved = world.core().outcome_counts(world.subscription(0).id);
+        let unsaved = world.core().outcome_counts(&[world.subscription(0).id]);
         let saved = world.facts(0).iter().flat_map(|facts| facts.counts.clone()).collect::<Vec<_>>();
         let all = saved.iter().chain(&unsaved);
         all.fold((0, 0, 0), |(delivered, failed, throttled), step| {

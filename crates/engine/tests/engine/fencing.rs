@@ -1,8 +1,8 @@
 //! One engine per shard, and its behaviour when its shard is taken over.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
-use domain::Timestamp;
+use domain::{Now, Timestamp};
 use engine::core::Suspend;
 use engine::driver::{Driver, End, Found, Input, Request};
 use engine::{Ending, suspension};
@@ -70,6 +70,39 @@ async fn an_engine_whose_shard_is_taken_over_drops_it_at_once() {
     new.stop().await;
 }
 
+/// Wherever the wall clock was set meanwhile: a retry is neither early nor late.
+#[tokio::test(start_paused = true)]
+async fn a_shard_taken_up_anew_goes_on_by_the_steady_clock_of_its_process() {
+    for lead in [-3600 * 1_000_000, 3600 * 1_000_000] {
+        let (store, sink) = (Arc::new(MemoryStore::default()), Arc::new(TestSink::default()));
+        let subscription = subscription(&[UPDATED]);
+        create(&store, &subscription).await;
+        let failure = Failure::without_status(ErrorReason::ConnectionReset, "no answer");
+        sink.answers.lock().unwrap().insert(subscription.id, Outcome::Failed(failure));
+        let (steady, set) = (virtual_clock(), Arc::new(AtomicI64::new(0)));
+        let by = set.clone();
+        let clock = Clock::new(move || {
+            let steady = steady.now().steady;
+            Now { steady, wall: Timestamp::from_micros(steady.as_micros() + by.load(Ordering::SeqCst)) }
+        });
+        let start = async |store: &Arc<MemoryStore>| {
+            let (store, sink) = (store.clone() as Arc<dyn Store>, sink.clone() as Arc<dyn Sink>);
+            Engine::start(store, Shard::FIRST, sink, quick(), clock.clone(), None, Heard::default()).await.unwrap()
+        };
+        let engine = start(&store).await;
+        append(&store, numbered(0..1)).await;
+        until("it was tried", async || sink.ids(subscription.id).len() == 1).await;
+        engine.stop().await;
+        set.store(lead, Ordering::SeqCst);
+        let engine = start(&Arc::new(store.reopen())).await;
+        tokio::time::sleep(Duration::from_secs(4 * 60)).await;
+        assert_eq!(sink.ids(subscription.id).len(), 1, "retried early, with the wall clock set by {lead} µs");
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        assert_eq!(sink.ids(subscription.id).len(), 2, "retried late, with the wall clock set by {lead} µs");
+        engine.stop().await;
+    }
+}
+
 /// An engine that ends on request reports that.
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_stops_was_not_fenced() {
@@ -104,6 +137,7 @@ const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 fn driver(subscription: &Subscription) -> Driver {
     let found = Found {
+        shard: Shard::FIRST,
         ledger: LedgerRecord::default(),
         version: 1,
         subscriptions: vec![subscription.clone()],

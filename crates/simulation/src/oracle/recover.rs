@@ -19,6 +19,20 @@ const CURSOR_LAGS: u64 = 6 * SECOND;
 const LOADED_LATE: std::time::Duration = std::time::Duration::from_secs(15 * 60);
 
 impl Oracle {
+    /// The store went back to an earlier moment, of which these are the books. What receivers have got stays.
+    pub fn go_back(&mut self, to: Oracle) {
+        let now = std::mem::replace(self, to);
+        for (lane, now) in self.lanes.iter_mut().zip(&now.lanes) {
+            for (position, item) in &mut lane.items {
+                let Some(now) = now.items.get(position) else { continue };
+                (item.taken, item.received) = (now.taken, now.received);
+                item.forgotten |= now.forgotten;
+            }
+        }
+        (self.crashes, self.duplicates) = (now.crashes, now.duplicates);
+        (self.stepped, self.stepped_back) = (now.stepped, now.stepped_back);
+    }
+
     /// The process is gone, with everything in flight; `ledger` is the store's state.
     pub fn crashed(&mut self, ledger: &LedgerRecord) -> Check {
         self.crashes += 1;

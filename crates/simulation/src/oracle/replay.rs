@@ -62,7 +62,7 @@ pub struct Snapshot {
 }
 
 /// Books of a replay.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Book {
     /// Its subscription.
     lane: usize,

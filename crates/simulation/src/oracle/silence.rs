@@ -16,7 +16,7 @@ const RECENTLY: u64 = 60 * SECOND;
 const FIRST: Duration = Duration::from_secs(60);
 
 /// Books on tries and answers by receiver, in true time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Silences {
     tried: HashMap<usize, u64>,
     /// The last answer of any receiver.
@@ -25,7 +25,7 @@ pub(super) struct Silences {
 }
 
 /// A receiver that has not answered since its last silent attempt.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Silent {
     began: Timestamp,
     /// The first answer of another receiver since.

@@ -7,7 +7,7 @@ use domain::{LogId, PimId, Position};
 use engine::core::{Floors, Read, ReadId, Reply, Suspend};
 use engine::driver::{Input, Trimmed};
 use engine::{suspension, work};
-use store::{Change, EventLog, ReadLimit, Scope, Shard, Subscriptions};
+use store::{Change, ChangeError, EventLog, ReadLimit, Scope, Shard, Subscriptions, TenureError};
 
 use super::{Step, World};
 use crate::mutation::Mutation;
@@ -80,6 +80,7 @@ impl World {
         };
         let takes = self.store_takes();
         match prepared {
+            Ok(Some(_)) if self.is_fenced(Input::Suspended { number, result: Err(ChangeError::Fenced) }) => {}
             Ok(Some(mut change)) => {
                 if self.mutated(Mutation::LoseNotification) {
                     change.notifications.clear();
@@ -99,7 +100,10 @@ impl World {
     pub(super) fn commit_suspension(&mut self, number: u64, change: Change) {
         let made = match self.store_fails() {
             true => Err(unavailable().into()),
-            false => at_once(self.store.change(change)),
+            false => {
+                self.before_commit();
+                at_once(self.store.change(change))
+            }
         };
         let result = made.map(|made| self.committed(&made.subscriptions)).map(|()| true);
         let takes = self.store_takes();
@@ -121,7 +125,13 @@ impl World {
     }
 
     pub(super) fn begin_trim(&mut self, floors: Floors, retention: Duration) {
-        self.serve();
+        if self.is_fenced(Input::Trimmed { result: Err(TenureError::Fenced) }) {
+            return;
+        }
+        if !self.connections.hide() && !self.connections.fail() {
+            self.before_commit();
+            self.serve();
+        }
         let takes = self.store_takes();
         self.schedule(takes, Step::Trim(self.run, floors, retention * HOURS_A_MINUTE));
     }
@@ -142,6 +152,7 @@ impl World {
         }
         let mut result = Ok(Trimmed::default());
         if !self.store_fails() {
+            self.before_commit();
             let before = self.positions();
             result = at_once(work::trim(&self.store, &self.tenure, &floors, retention));
             let after = self.positions();

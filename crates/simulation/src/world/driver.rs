@@ -9,7 +9,7 @@ use domain::subscription::Subscription;
 use domain::{Now, Position, Timestamp};
 use engine::core::{Reply, Suspend, Warn};
 use engine::driver::{Driver, End, Input, Request, Seen};
-use store::{EventLog, Shard, Shards};
+use store::{ChangeError, EventLog, Shard, Shards, TenureError};
 
 use super::{Step, World};
 use crate::mutation::Mutation;
@@ -65,6 +65,7 @@ impl World {
             self.begin(request)?;
         }
         match self.driver.as_ref().and_then(Driver::end) {
+            Some(End::Fenced) => self.drop_driver(),
             Some(end) => {
                 self.note(|| format!("stopped: {end:?}"));
                 self.stopped(end == End::InOrder)
@@ -91,7 +92,9 @@ impl World {
 
     /// Passes an input to the driver after a delay, if the process is still the same.
     pub(super) fn answer(&mut self, after: u64, input: Input) {
-        self.schedule(after, Step::Reported(self.run, input));
+        if let Some(input) = self.as_answered(input) {
+            self.schedule(after, Step::Reported(self.run, input));
+        }
     }
 
     /// An answer arrives.
@@ -104,7 +107,8 @@ impl World {
                     let one = |one: &Subscription| format!("{}.{}: {:?}", one.id, one.generation, one.status);
                     format!("told of changes: {:?}", changed.iter().map(one).collect::<Vec<_>>())
                 });
-                for subscription in changed {
+                // A driver that stops takes no more changes in.
+                for subscription in changed.iter().filter(|_| self.stopping_since.is_none()) {
                     self.oracle.applied(subscription, head);
                 }
             }
@@ -151,6 +155,7 @@ impl World {
                 let takes = self.store_takes();
                 self.schedule(takes, Step::Changes(run, since));
             }
+            Request::InEffect { .. } if self.is_fenced(Input::Applied { result: Err(TenureError::Fenced) }) => {}
             Request::InEffect { version } => {
                 let result = at_once(self.store.apply(&self.tenure, version));
                 self.answer(0, Input::Applied { result });
@@ -249,7 +254,8 @@ impl World {
         if self.of_run.suspensions.insert(number) {
             self.suspension_follows(&wanted)?;
         }
-        if !self.mutated(Mutation::LoseSuspension) {
+        let fenced = self.is_fenced(Input::Suspended { number, result: Err(ChangeError::Fenced) });
+        if !fenced && !self.mutated(Mutation::LoseSuspension) {
             let takes = self.store_takes();
             self.schedule(takes, Step::Suspend(self.run, number, wanted));
         }
@@ -261,7 +267,11 @@ impl World {
         if self.of_run.warnings.insert(number) {
             self.warning_follows(wanted)?;
         }
+        if self.is_fenced(Input::Warned { number, result: Err(ChangeError::Fenced) }) || self.connections.hide() {
+            return Ok(());
+        }
         let fails = self.store_fails();
+        self.before_commit();
         let result = if fails {
             Err(unavailable().into())
         } else {
@@ -303,7 +313,7 @@ impl World {
     }
 
     pub(super) fn store_fails(&mut self) -> bool {
-        let fails = self.storage.fails(self.time);
+        let fails = self.connections.fail() || self.storage.fails(self.time);
         self.totals.store_failures += u64::from(fails);
         fails
     }

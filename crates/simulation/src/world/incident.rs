@@ -50,6 +50,9 @@ impl World {
             }
             incident => {
                 // The management API is part of the process.
+                if self.holds_back(|| Step::Incident(incident)) {
+                    return Ok(());
+                }
                 if self.is_up() && self.stopping_since.is_none() && !self.store_fails() {
                     self.change(incident);
                 }
@@ -65,11 +68,21 @@ impl World {
 
     /// The process dies.
     fn crash(&mut self) -> Check {
-        if self.pending_save.is_some() && self.random.percent(50) {
+        if self.pending_save.is_some()
+            && self.random.percent(50)
+            && !self.connections.hide()
+            && !self.connections.fail()
+        {
             self.make_save()?;
         }
+        self.end_suddenly(false)
+    }
+
+    /// The driver is gone, with everything in flight; `lives`: its process goes on.
+    pub(super) fn end_suddenly(&mut self, lives: bool) -> Check {
         self.pending_save = None;
         self.gone();
+        self.connections.without_driver(lives);
         // Requests in transit may still arrive.
         let on_their_way: Vec<_> =
             self.agenda.iter().filter(|(_, step)| matches!(step, Step::Arrive(_))).map(|(key, _)| *key).collect();
@@ -96,6 +109,7 @@ impl World {
     pub(super) fn stopped(&mut self, quiet: bool) -> Check {
         self.pending_save = None;
         self.gone();
+        self.connections.without_driver(false);
         let ledger = at_once(self.store.load(&self.tenure)).unwrap_or_default();
         self.note(|| format!("the store has {ledger:?}"));
         let settled = |world: &World| {
@@ -112,14 +126,18 @@ impl World {
 
     /// The process starts and resumes all lanes from their saved state.
     pub(super) fn start(&mut self) -> Check {
-        if self.store_fails() {
+        if self.store_fails() || self.connections.are_in_trouble() {
             self.schedule(1_000_000, Step::Start);
             return Ok(());
         }
-        self.store = self.store.reopen();
+        let (in_process, went_back, remembered) = self.connections.begin_anew();
+        if !(went_back && self.mutated(Mutation::KeepTail)) {
+            self.store = self.store.reopen();
+        }
         let Ok(tenure) = at_once(self.store.take(Shard::FIRST)) else { return Ok(()) };
         self.tenure = tenure;
-        let mut ledger = at_once(self.store.load(&self.tenure)).unwrap_or_default();
+        let ledger = at_once(self.store.load(&self.tenure)).unwrap_or_default();
+        let mut ledger = remembered.unwrap_or(ledger);
         let Ok((version, subscriptions)) = at_once(self.store.changed_since(Shard::FIRST, None)) else { return Ok(()) };
         if self.mutated(Mutation::ResumeAtOldCursor) {
             for record in &mut ledger.lanes {
@@ -127,9 +145,12 @@ impl World {
                 record.cursor = Some(domain::Position(cursor.0.saturating_sub(20).max(1)));
             }
         }
-        let now = self.now();
-        self.offset_at_start = self.offset;
-        self.oracle.started();
+        if !in_process {
+            self.offset_at_start = self.offset;
+            self.oracle.started();
+        }
+        // The clock of a process goes on; at its start it is the wall clock.
+        let now = self.steady();
         let mut settings = self.plan.settings.clone();
         match self.plan.mutation {
             Some(Mutation::SuspendAtOnce) => settings.delivery.suspend_after = Duration::ZERO,
@@ -142,7 +163,7 @@ impl World {
         for subscription in &subscriptions {
             self.oracle.applied(subscription, head);
         }
-        let found = Found { ledger, version, subscriptions, head };
+        let found = Found { shard: Shard::FIRST, ledger, version, subscriptions, head };
         self.driver = Some(Driver::new(settings, Arc::default(), now, found));
         self.served_until = self.time;
         self.note(|| "started".to_owned());
@@ -212,6 +233,7 @@ impl World {
         };
         let entry = LogEntry::action(&new.owner(), new.subscriber_id, Some(new.id), action, self.now());
         let change = Change { subscriptions: vec![Put::Changed(new)], entries: vec![entry], ..Change::default() };
+        self.before_commit();
         match at_once(self.store.change(change)) {
             Ok(made) => {
                 self.totals.changes += 1;

@@ -15,7 +15,7 @@ use engine::work;
 use store::{EventLog, Kept, ReplaySave, Replays, Shard};
 use uuid::Uuid;
 
-use super::{Attempt, Sent, World};
+use super::{Attempt, Sent, Step, World};
 use crate::mutation::Mutation;
 use crate::oracle::{Sending, user_filter};
 use crate::plan::ReplayPlan;
@@ -25,6 +25,9 @@ use crate::storage::{at_once, unavailable};
 impl World {
     /// Somebody starts or cancels a replay.
     pub(super) fn replay(&mut self, plan: ReplayPlan) {
+        if self.holds_back(|| Step::Replay(plan)) {
+            return;
+        }
         // The management API is part of the process.
         if !self.is_up() || self.stopping_since.is_some() || self.store_fails() {
             return;
@@ -58,6 +61,7 @@ impl World {
         };
         let (id, may) = (replay.id, stored.status.is_active() && self.oracle.running_replay(index).is_none());
         let entry = self.entry_about(&stored, Action::ReplayStarted);
+        self.before_commit();
         let started = at_once(self.store.start_replay(replay, Vec::new(), entry)).is_ok();
         assert_eq!(started, may, "a replay of subscription {index} was started or refused by mistake");
         if started {
@@ -95,6 +99,7 @@ impl World {
         let (id, index) = running[self.replays.within(0, chosen as u64) as usize];
         let stored = self.oracle.lanes[index].stored.clone();
         let entry = self.entry_about(&stored, Action::ReplayCancelled);
+        self.before_commit();
         match at_once(self.store.cancel_replay(stored.id, id, Vec::new(), entry)) {
             Ok(_) => {
                 self.note(|| format!("replay {id} cancelled"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::log_entry::LogBody;
 use engine::driver::Input;
-use store::{Ledger, Save};
+use store::{Ledger, Save, TenureError};
 
 use super::{PendingSave, Step, World};
 use crate::mutation::Mutation;
@@ -19,6 +19,9 @@ impl World {
             Some(failed) => (failed.windows, failed.replays, failed.asked_at),
             None => (self.oracle.asked(), self.oracle.replays_asked(), self.time),
         };
+        if self.is_fenced(Input::Saved { result: Err(TenureError::Fenced) }) {
+            return;
+        }
         self.tamper_with(&mut save);
         self.note(|| {
             let lanes: Vec<_> = save.lanes.iter().map(shown).collect();
@@ -106,6 +109,7 @@ impl World {
     /// The pending save is made.
     pub(super) fn make_save(&mut self) -> Check {
         let Some(pending) = self.pending_save.take() else { return Ok(()) };
+        self.before_commit();
         let mut save = pending.save;
         // A lane without anything to save has saved everything.
         self.oracle.lanes.iter_mut().for_each(|lane| lane.saved_at = pending.asked_at);

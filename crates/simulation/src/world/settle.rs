@@ -37,7 +37,9 @@ impl World {
         self.happen(Incident::ResumeAll)?;
         let resumed = self.time;
         let quiet = |world: &World| world.driver.as_ref().is_some_and(|driver| driver.core().is_quiet());
-        let settled = |world: &World| !world.owes() && world.oracle.running_replays().is_empty() && quiet(world);
+        let settled = |world: &World| {
+            !world.owes() && world.producers.rest() && world.oracle.running_replays().is_empty() && quiet(world)
+        };
         while self.time < resumed + SETTLES_WITHIN && !settled(self) {
             self.until(resumed + SETTLES_WITHIN, settled)?;
             // An earlier failure may have suspended it: its held events are sent now.

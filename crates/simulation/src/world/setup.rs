@@ -13,6 +13,7 @@ use store::{Change, EventLog, Pims, Put, ReadLimit, Scope, Shard, Shards, Subscr
 use uuid::Uuid;
 
 use super::backend::HOURS_A_MINUTE;
+use super::connections::Connections;
 use super::driver::Run;
 use super::shared::Shared;
 use super::{Step, Totals, World};
@@ -53,6 +54,8 @@ impl World {
             store,
             tenure,
             storage: Storage::new(plan.storage.clone(), Random::new(seed, 3)),
+            connections: Connections::new(Random::new(seed, 16)),
+            producers: Default::default(),
             receivers,
             driver: None,
             run: 0,
@@ -105,6 +108,9 @@ impl World {
         for (at, replay) in self.plan.replays.clone() {
             self.schedule(at, Step::Replay(replay));
         }
+        for (at, loss) in self.plan.losses.clone() {
+            self.schedule(at, Step::Loss(loss));
+        }
         let uses = self.plan.sharing.as_ref().map(|sharing| sharing.uses.clone()).unwrap_or_default();
         for (index, one) in uses.iter().enumerate() {
             self.schedule(one.at, Step::Use(index));
@@ -136,6 +142,7 @@ impl World {
             subscription_limit: 1000,
             ..Change::default()
         };
+        self.before_commit();
         match at_once(self.store.change(change)) {
             Ok(made) => self.committed(&made.subscriptions),
             Err(error) => panic!("a new subscription was refused: {error}"),
@@ -150,14 +157,9 @@ impl World {
         let mut events = Vec::new();
         let mut about = Vec::new();
         for _ in 0..count {
-            self.next_event += 1;
-            let (kind, user, entity) = (
-                self.random.within(0, TYPES.len() as u64 - 1),
-                self.random.within(0, 2),
-                self.random.within(0, ENTITIES - 1),
-            );
-            about.push((user, entity_of(kind as usize, entity)));
-            events.push(event(self.next_event, kind as usize, user, entity));
+            let (number, one) = self.next_event();
+            about.push(one);
+            events.push(event(number, &one));
         }
         if self.has_no_room(pim, &events) {
             return self.refuse(pim);
@@ -175,14 +177,28 @@ impl World {
         let chunk = at_once(self.store.read(Scope::Shard(Shard::FIRST), head, limit)).unwrap_or_default();
         self.totals.events += chunk.events.len() as u64;
         self.note(|| format!("{count} events of PIM {pim} from {head}"));
-        for (event, (user, entity)) in chunk.events.iter().zip(about) {
-            self.oracle.accepted(event, user, entity);
+        for (event, about) in chunk.events.iter().zip(about) {
+            self.oracle.accepted(event, about.user, entity_of(about.kind, about.entity));
         }
         self.push();
     }
 
-    /// Moves accepted events into the tail.
-    fn push(&mut self) {
+    /// A new event, by its number.
+    pub(super) fn next_event(&mut self) -> (u64, About) {
+        self.next_event += 1;
+        let (kind, user, entity) = (
+            self.random.within(0, TYPES.len() as u64 - 1),
+            self.random.within(0, 2),
+            self.random.within(0, ENTITIES - 1),
+        );
+        (self.next_event, About { kind: kind as usize, user, entity })
+    }
+
+    /// Moves accepted events into the tail. That of a driver whose tenure is lost stays as it is.
+    pub(super) fn push(&mut self) {
+        if self.connections.are_lost() || !self.is_up() {
+            return;
+        }
         let head = self.store.tail(Shard::FIRST).head();
         if self.plan.races && self.pushes.percent(50) {
             let takes = self.pushes.within(0, 400_000);
@@ -219,7 +235,7 @@ impl World {
 }
 
 /// Number of an event's entity; product events of one product share it.
-fn entity_of(kind: usize, entity: u64) -> u64 {
+pub(crate) fn entity_of(kind: usize, entity: u64) -> u64 {
     let family = match kind {
         0 | 1 => 1,
         2 => 2,
@@ -228,7 +244,15 @@ fn entity_of(kind: usize, entity: u64) -> u64 {
     family * 100 + entity
 }
 
-fn event(number: u64, kind: usize, user: u64, entity: u64) -> Event {
+/// What an event is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About {
+    pub(crate) kind: usize,
+    pub(crate) user: u64,
+    pub(crate) entity: u64,
+}
+
+pub(crate) fn event(number: u64, &About { kind, user, entity }: &About) -> Event {
     let about = match kind {
         0 | 1 => format!("\"product\":{{\"uuid\":\"p{entity}\"}}"),
         2 => format!("\"product_model\":{{\"code\":\"m{entity}\"}}"),
@@ -239,13 +263,13 @@ fn event(number: u64, kind: usize, user: u64, entity: u64) -> Event {
 }
 
 /// A selection by types and user.
-pub(super) fn selection(types: &[usize], user: Option<u64>) -> Selection {
+pub(crate) fn selection(types: &[usize], user: Option<u64>) -> Selection {
     let filter = user.map(user_filter).and_then(|text| Filter::parse(&text).ok().flatten());
     Selection { events: types.iter().map(|kind| EventType::new(TYPES[*kind])).collect(), filter }
 }
 
 /// The receiver of a subscription's destination.
-pub(super) fn receiver_of(subscription: &Subscription) -> usize {
+pub(crate) fn receiver_of(subscription: &Subscription) -> usize {
     let host = match &subscription.destination {
         Destination::Https(https) => https.url.host(),
         Destination::Pubsub(pubsub) => &pubsub.topic_id,

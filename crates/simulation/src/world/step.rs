@@ -10,7 +10,7 @@ use fair::Holder;
 use store::{Change, ReadLimit};
 
 use super::World;
-use crate::plan::{Incident, ReplayPlan};
+use crate::plan::{Incident, Loss, ReplayPlan};
 use crate::property::Check;
 use crate::sharing::Resource;
 
@@ -18,6 +18,18 @@ use crate::sharing::Resource;
 #[derive(Debug)]
 pub(super) enum Step {
     Batch(u32, u64),
+    /// A producer sends a request, it is at the store, and its answer at the producer.
+    Produce(usize),
+    Append(usize),
+    Answered(usize),
+    /// Connections to the store are lost; a commit's wait for the standby was cancelled.
+    Loss(Loss),
+    Cancelled,
+    /// The driver is dropped because its tenure holds no more.
+    Abandon(u32),
+    /// The store's server dies for a time; its standby takes over.
+    Die(u64),
+    TakeOver,
     Incident(Incident),
     /// Somebody starts or cancels a replay.
     Replay(ReplayPlan),
@@ -54,9 +66,19 @@ pub(super) enum Step {
 impl World {
     /// Runs an agenda item.
     pub(super) fn take(&mut self, step: Step) -> Check {
+        let Some(step) = self.hold_back(step) else { return Ok(()) };
         let alive = |run| run == self.run && self.is_up();
         match step {
-            Step::Batch(pim, events) => self.append(pim, events),
+            Step::Batch(pim, events) if self.plan.losses.is_empty() => self.append(pim, events),
+            Step::Batch(pim, events) => self.produce(pim, events),
+            Step::Produce(request) => self.send_request(request),
+            Step::Append(request) => self.append_request(request)?,
+            Step::Answered(request) => self.acknowledge(request)?,
+            Step::Loss(loss) => self.lose(loss)?,
+            Step::Cancelled => self.lose_connections()?,
+            Step::Abandon(run) if alive(run) => self.drop_driver()?,
+            Step::Die(away) => self.die(away)?,
+            Step::TakeOver => self.take_over()?,
             Step::Incident(incident) => self.happen(incident)?,
             Step::Replay(plan) => self.replay(plan),
             Step::Start => self.start()?,
@@ -69,7 +91,9 @@ impl World {
             Step::Used(index) => self.end_use(index),
             Step::Ended(run, number, outcomes) if alive(run) => self.ended(number, outcomes)?,
             Step::Early(run, number, events) if alive(run) => self.ended_early(number, events)?,
-            Step::Pushed(run, head) if alive(run) => self.pushed = head.max(self.pushed),
+            Step::Pushed(run, head) if alive(run) && !self.connections.are_lost() => {
+                self.pushed = head.max(self.pushed)
+            }
             Step::Changes(run, since) if alive(run) => self.read_changes(since),
             Step::Missed(run, from, limit) if alive(run) => self.read_missed(from, limit),
             Step::Read(run, read) if alive(run) => self.read(read),

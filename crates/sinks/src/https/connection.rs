@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::frames::Frames;
-use super::heads::{Heads, MAX_HEADERS, Turn};
+use super::heads::{Heads, Turn};
 use super::lost::Lost;
 use crate::connect::Stream;
 
@@ -130,7 +130,7 @@ impl Http1 {
         let turn = Arc::new(Turn::default());
         let mut builder = http1::Builder::new();
         // Slightly more than `Heads` passes.
-        builder.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD + 1_024);
+        builder.max_buf_size(MAX_HEAD + 1_024);
         let heads = Heads::new(stream, Arc::clone(&turn));
         let opened = builder.handshake(TokioIo::new(heads)).await;
         let (sender, driver) = opened.map_err(|error| Lost::of(&error, false))?;

@@ -3,6 +3,7 @@
 //! [`MAX_HEAD`], and none costs a larger table.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::connection::MAX_HEAD;
 use crate::connect::Stream;
 
-/// Capacity of hyper's header table.
-pub(super) const MAX_HEADERS: usize = 100;
+/// Capacity of hyper's header table, unless another one is set: then it is allocated for each response.
+const MAX_HEADERS: usize = 100;
 /// Number of a response's first headers passed on unconditionally.
 const ANY: usize = 64;
 /// Headers passed on even behind those: the ones that define how to read the response, and those used later.
@@ -159,8 +160,8 @@ impl AsyncRead for Heads {
             if !this.turn.awaited.load(Ordering::Relaxed) {
                 return Pin::new(&mut this.stream).poll_read(cx, buffer);
             }
-            let mut chunk = [0; CHUNK];
-            let mut chunk = ReadBuf::new(&mut chunk);
+            let mut chunk = [const { MaybeUninit::uninit() }; CHUNK];
+            let mut chunk = ReadBuf::uninit(&mut chunk);
             ready!(Pin::new(&mut this.stream).poll_read(cx, &mut chunk))?;
             let bytes = chunk.filled();
             if bytes.is_empty() {

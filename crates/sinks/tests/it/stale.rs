@@ -175,9 +175,11 @@ async fn waiting_for_the_slot_of_a_replacement_is_not_on_the_destinations_time()
 #[tokio::test]
 async fn a_newcomer_does_not_share_the_timeout_of_an_older_attempt() {
     let end = Arc::new(Semaphore::new(0));
-    let (sink, endpoint, subscription) = ending(impatient(), End::GoodbyeAndHang, Arc::clone(&end)).await;
+    let settings = HttpsSettings::default();
+    let half = settings.attempt_timeout / 2;
+    let (sink, endpoint, subscription) = ending(settings, End::GoodbyeAndHang, Arc::clone(&end)).await;
     let newcomer = async {
-        tokio::time::sleep(impatient().attempt_timeout / 2).await;
+        tokio::time::sleep(half).await;
         end.add_permits(1);
         while endpoint.connections() < 2 {
             tokio::task::yield_now().await;

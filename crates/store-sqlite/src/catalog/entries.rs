@@ -1,7 +1,6 @@
 //! Log entries: merged if equal, and queried.
 
 use async_trait::async_trait;
-use aws_lc_rs::digest;
 use domain::log_entry::{LogBody, LogEntry, LogOrder, LogQuery, LogType};
 use domain::subscriber::Owner;
 use domain::{ServiceHour, Timestamp};
@@ -43,7 +42,7 @@ impl Entries for SqliteStore {
 
 /// Adds an entry, or merges it with an equal one.
 pub(crate) fn add(batch: &Batch<'_>, entry: &LogEntry) -> Result<(), Failure> {
-    let key = error_key(entry);
+    let key = merge::hash_of_error(entry);
     if let Some(key) = &key {
         let sql = "SELECT id, timestamp, count, body FROM entries WHERE error_key = ?1 ORDER BY timestamp DESC LIMIT 1";
         let read = |row: &Row<'_>| Ok((row.get::<_, [u8; 16]>(0)?, columns(row)?));
@@ -113,23 +112,6 @@ fn bound(batch: &Batch<'_>, owner: &Owner) -> Result<(), Failure> {
         delete_oldest.execute([owner.pim.0])?;
     }
     Ok(())
-}
-
-/// Hash of the key by which errors are merged.
-fn error_key(entry: &LogEntry) -> Option<Vec<u8>> {
-    let key = merge::ErrorKey::of(&entry.body)?.parts();
-    let of: [&[u8]; 4] = [
-        &entry.owner.pim.0.to_le_bytes(),
-        entry.owner.client_id.0.as_bytes(),
-        entry.subscriber_id.as_ref().map_or(&[], |id| id.0.as_bytes()),
-        entry.subscription_id.as_ref().map_or(&[], |id| id.0.as_bytes()),
-    ];
-    let mut hash = digest::Context::new(&digest::SHA256);
-    for part in of.into_iter().chain(key.map(str::as_bytes)) {
-        hash.update(&(part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    Some(hash.finish().as_ref().iter().take(16).copied().collect())
 }
 
 type Columns = (i64, u64, String);

@@ -8,6 +8,7 @@ use domain::subscriber::Owner;
 use domain::{PimId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params};
 use store::catalog::MOST_NOTIFICATIONS;
+use store::sealed::NOTIFICATION;
 use store::{ChangeError, Outbox, Shard, StoreError, Vault, Waiting};
 use uuid::Uuid;
 
@@ -15,7 +16,6 @@ use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::failure::Failure;
 use crate::readers::PLATFORM;
-use crate::sealed::NOTIFICATION;
 
 #[async_trait]
 impl Outbox for SqliteStore {

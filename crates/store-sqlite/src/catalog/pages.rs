@@ -59,13 +59,20 @@ pub(super) fn changed(
     // One read snapshot.
     let transaction = connection.unchecked_transaction()?;
     let newest = version(&transaction)?;
+    let is_start = since.is_none();
     let since = since.map_or(Ok(-1), i64::try_from).unwrap_or(i64::MAX);
     let sql = "SELECT version FROM subscriptions WHERE version > ?1 ORDER BY version LIMIT 1 OFFSET ?2";
     let mut select = transaction.prepare_cached(sql)?;
     let last = select.query_row((since, at_most.saturating_sub(1)), |row| row.get(0)).optional()?;
     let version = last.unwrap_or(newest);
     let which = "version > ?1 AND version <= ?2 ORDER BY version, id";
-    let subscriptions = rows::subscriptions(&transaction, vault, which, (since, version))?;
+    let subscriptions = match rows::subscriptions(&transaction, vault, which, (since, version)) {
+        // Later, one that was readable before must not go on as it was.
+        Err(Failure::Corrupt(_)) if is_start => {
+            rows::readable_subscriptions(&transaction, vault, which, (since, version))?
+        }
+        read => read?,
+    };
     Ok(ChangedPage { version, subscriptions, more: version < newest })
 }
 

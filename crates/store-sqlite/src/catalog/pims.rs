@@ -8,7 +8,7 @@ use domain::pim::Pim;
 use domain::{PimId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
-use store::{ChangeError, Page, PimQuery, Pims, StoreError, Vault, stamp};
+use store::{ChangeError, Page, PimQuery, Pims, StoreError, Vault, sealed, stamp};
 
 use super::filter::{Filter, has_text};
 use super::{change, condition, entries, rows};
@@ -16,7 +16,6 @@ use crate::SqliteStore;
 use crate::batch::Batch;
 use crate::failure::Failure;
 use crate::readers::PLATFORM;
-use crate::sealed;
 
 #[async_trait]
 impl Pims for SqliteStore {

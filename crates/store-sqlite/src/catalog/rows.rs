@@ -4,12 +4,12 @@ use domain::subscriber::{Subscriber, SubscriberStatus};
 use domain::subscription::Subscription;
 use domain::{PimId, Position, ServiceHour, SubscriberId, SubscriptionId};
 use rusqlite::{Connection, OptionalExtension, Params};
+use store::sealed::{Kind, SUBSCRIBER, SUBSCRIPTION};
 use store::{Era, Vault};
 use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::failure::Failure;
-use crate::sealed::{Kind, SUBSCRIBER, SUBSCRIPTION};
 
 /// Rows deleted in one transaction.
 const PRUNE_SLICE: u64 = 1_000;
@@ -55,6 +55,29 @@ pub(super) fn subscriptions(
     params: impl Params,
 ) -> Result<Vec<Subscription>, Failure> {
     select(connection, vault, &SUBSCRIPTION, "subscriptions", which, params)
+}
+
+/// Those of the rows that can be read. Each other one is reported and left out: it must not stop the others.
+pub(super) fn readable_subscriptions(
+    connection: &Connection,
+    vault: &Vault,
+    which: &str,
+    params: impl Params,
+) -> Result<Vec<Subscription>, Failure> {
+    let mut select = connection.prepare_cached(&format!("SELECT id FROM subscriptions WHERE {which}"))?;
+    let ids = select.query_map(params, |row| row.get(0))?.collect::<Result<Vec<[u8; 16]>, _>>()?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let id = SubscriptionId(Uuid::from_bytes(id));
+        match subscription(connection, vault, id) {
+            Ok(one) => found.extend(one),
+            Err(Failure::Corrupt(error)) => {
+                tracing::error!(%id, error, "a subscription cannot be read: nothing is delivered for it");
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn subscriber(

@@ -3,6 +3,8 @@
 use store::Vault;
 use store::vault::MasterKey;
 
+use domain::PimId;
+
 use super::*;
 
 fn settings() -> Settings {
@@ -22,7 +24,7 @@ fn at(hour: u32) -> ServiceHour {
 
 /// Adds ids and tidies like the writer; returns the number of known ones.
 fn add(dedup: &mut Dedup, connection: &Connection, ids: std::ops::Range<u32>, now: ServiceHour) -> usize {
-    let keyed = Keyed::load(connection).unwrap();
+    let keyed = keyed(connection).unwrap();
     let mut known = 0;
     for id in ids {
         known += usize::from(dedup.add(connection, keyed.key(PimId(1), &id.to_string()), now).unwrap());
@@ -82,7 +84,7 @@ fn few_ids_over_a_long_time_stay_in_memory() {
 #[test]
 fn ids_from_before_hours_of_service_are_known_for_a_day_from_then_on() {
     let connection = database();
-    let keyed = Keyed::load(&connection).unwrap();
+    let keyed = keyed(&connection).unwrap();
     let old = |id: &str| [&keyed.key(PimId(1), id).0.to_be_bytes()[..], &1_793_000_000u32.to_be_bytes()].concat();
     connection.execute("INSERT INTO dedup_recent (newest, keys) VALUES (0, ?1)", [old("recent")]).unwrap();
     let run = "INSERT INTO dedup_runs (run, newest, fences, filter) VALUES (1, 0, ?1, x'')";
@@ -100,7 +102,7 @@ fn ids_from_before_hours_of_service_are_known_for_a_day_from_then_on() {
 fn uncommitted_ids_are_rolled_back() {
     let connection = database();
     let mut dedup = Dedup::load(&connection, &settings()).unwrap();
-    let keyed = Keyed::load(&connection).unwrap();
+    let keyed = keyed(&connection).unwrap();
     let (first, second) = (keyed.key(PimId(1), "a"), keyed.key(PimId(2), "a"));
     assert!(!dedup.add(&connection, first, at(0)).unwrap());
     let before = dedup.added();
@@ -112,7 +114,7 @@ fn uncommitted_ids_are_rolled_back() {
 
 #[test]
 fn the_filter_forgets_nothing_and_is_rarely_wrong() {
-    let keyed = Keyed { secret: vec![7] };
+    let keyed = Keyed::new(vec![7]);
     let key = |n: u32| keyed.key(PimId(1), &n.to_string());
     let filter = filter::Filter::of((0..10_000).map(key));
     assert!((0..10_000).all(|n| filter.may_contain(key(n))));

@@ -5,6 +5,7 @@
 #[cfg(unix)]
 mod access;
 mod backlog;
+mod batches;
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,9 +19,9 @@ use domain::{ClientId, Event, PimId, Position, Secret, ServiceHour, Timestamp, t
 use store::conformance::sample;
 use store::vault::MasterKey;
 use store::{
-    AppendError, ChangeError, Entries, EventLog, Floors, KeepBounds, Ledger, Outbox, Pims, Put, ReadLimit, Save, Scope,
-    Shard, Shards, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, StatusFilter, StoreError, SubscriptionQuery,
-    Subscriptions, Vault, Whose, edit_pim,
+    AppendError, Backend, ChangeError, Entries, EventLog, Floors, KeepBounds, Ledger, Outbox, Pims, Put, ReadLimit,
+    Save, Scope, Shard, Shards, SnapshotKey, SnapshotKind, SnapshotSave, Snapshots, StatusFilter, StoreError,
+    SubscriptionQuery, Subscriptions, Vault, Whose, edit_pim,
 };
 use store_sqlite::{OpenError, Settings, SqliteStore};
 

@@ -44,8 +44,15 @@ pub trait Pims: Send + Sync + 'static {
     async fn count_pims(&self) -> Result<u64, StoreError>;
 
     /// A number that differs after each change of a registration, even by another process (`postrider pim add`). Takes
-    /// microseconds, so that each request can be checked against the current registrations.
+    /// microseconds, so that each request can be checked against the current registrations. A store that several
+    /// machines share may learn of others' changes with a delay: [`Pims::look_for_changed_pims`].
     fn pims_version(&self) -> Result<u64, StoreError>;
+
+    /// Looks for changes by other processes. Called before something is rejected as unknown: from then on
+    /// [`Pims::pims_version`] tells of everything committed before the call.
+    async fn look_for_changed_pims(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Registers a PIM. The store chooses its id and ignores the given one.
     async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError>;

@@ -24,6 +24,7 @@ pub(super) async fn all(mut work: Vec<Work<'_>>) {
 
 /// Events of a request are contiguous and in order, none is lost or duplicated, and tail and log agree.
 pub async fn a_hundred_appends_at_once_are_there_once_and_in_order(store: &dyn Store) {
+    own(store).await;
     let appending = |task: usize| -> Work<'_> {
         Box::pin(async move {
             let pim = domain::PimId(1 + 64 * (task as u32 % 3));

@@ -14,6 +14,7 @@ use crate::snapshots::AppendNewError;
 
 /// Consecutive requests are consecutive in the log, without gaps.
 pub async fn appends_are_read_in_order(store: &dyn Store) {
+    own(store).await;
     assert_eq!(store.tail(shard(store)).head(), Position::FIRST);
     append(store, PIM, "a b", at(0)).await;
     append(store, OTHER, "c", at(1)).await;
@@ -26,6 +27,7 @@ pub async fn appends_are_read_in_order(store: &dyn Store) {
 
 /// Acknowledged events are in the tail.
 pub async fn the_tail_has_events_before_the_answer(store: &dyn Store) {
+    own(store).await;
     for number in 1..=20u64 {
         append(store, PIM, &format!("a{number} b{number}"), at(0)).await;
         assert_eq!(store.tail(shard(store)).head(), Position(2 * number + 1));
@@ -125,6 +127,7 @@ pub async fn an_event_comes_back_as_it_was(store: &dyn Store) {
 
 /// An empty request, and one with known ids only.
 pub async fn an_empty_append_changes_nothing(store: &dyn Store) {
+    own(store).await;
     assert_eq!(store.append(PIM, Vec::new(), at(0)).await.unwrap(), Appended::default());
     append(store, PIM, "a", at(0)).await;
     append(store, PIM, "a", at(0)).await;

@@ -3,7 +3,7 @@
 use domain::fate::{DropReason, DroppedBacklog, OutcomeCounts};
 use domain::outcome::SuspensionReason;
 use domain::subscription::{Subscription, SubscriptionStatus};
-use domain::{ClientId, Position, Timestamp};
+use domain::{ClientId, Position, SubscriptionId, Timestamp};
 
 use super::kept::{dropped, given_up};
 use super::log::trim;
@@ -163,13 +163,13 @@ pub async fn facts_come_with_a_save(store: &dyn Store) {
     let late = Facts { given_up: vec![given_up(5)], ..Facts::default() };
     save(store, 8, LaneSave { facts: late, ..lane(&stored) }).await;
     assert_eq!(at_position(5).await.given_up, Some(given_up(5)));
-    let unknown = domain::SubscriptionId::generate();
+    let unknown = SubscriptionId::generate();
     assert_eq!(store.recorded(unknown, Position(1)).await.unwrap().given_up, None);
 }
 
 /// Newest first, in pages.
 pub async fn undelivered_events_are_listed(store: &dyn Store) {
-    let (_, stored) = make(store).await;
+    let (subscriber, stored) = make(store).await;
     append(store, PIM, "a b c d e f g h i", at(0)).await;
     let exceptions = vec![
         exception(3, ExceptionKind::Retry),
@@ -185,6 +185,10 @@ pub async fn undelivered_events_are_listed(store: &dyn Store) {
     assert_eq!(store.undelivered(stored.id, None, 2).await.unwrap(), all[..2]);
     assert_eq!(store.undelivered(stored.id, Some(Position(7)), 2).await.unwrap(), all[2..4]);
     assert_eq!(store.undelivered(stored.id, Some(Position(2)), 2).await.unwrap(), []);
+    let unknown = SubscriptionId::generate();
+    let counts =
+        async |at_most| store.given_up(&subscriber.owner, &[unknown, stored.id, unknown], at_most).await.unwrap();
+    assert_eq!((counts(10).await, counts(2).await), (vec![0, 3, 0], vec![0, 2, 0]));
 }
 
 /// What is dropped by a change is recorded in its commit, until the engine knows better.
@@ -260,22 +264,29 @@ fn counts(from: i64, delivered: u64, failed: u64) -> OutcomeCounts {
     OutcomeCounts { from: at(from), delivered, failed, throttled: 1 }
 }
 
-/// Outcomes of a step are added up, for 24 hours of service.
+/// Outcomes of a step are added up, of several subscriptions too, for 24 hours of service.
 pub async fn outcomes_are_counted(store: &dyn Store) {
-    let (_, stored) = make(store).await;
+    let (subscriber, stored) = make(store).await;
+    let counted = async |of: &[SubscriptionId], from| store.outcome_counts(&subscriber.owner, of, from).await.unwrap();
     let count = async |counts: Vec<OutcomeCounts>| {
         save(store, 1, LaneSave { facts: Facts { counts, ..Facts::default() }, ..lane(&stored) }).await;
     };
     count(vec![counts(0, 5, 1), counts(300, 7, 0)]).await;
     count(vec![counts(300, 1, 2)]).await;
     let sum = OutcomeCounts { throttled: 2, ..counts(300, 8, 2) };
-    assert_eq!(store.outcome_counts(stored.id, Timestamp::EPOCH).await.unwrap(), [counts(0, 5, 1), sum]);
-    assert_eq!(store.outcome_counts(stored.id, at(300)).await.unwrap(), [sum]);
+    assert_eq!(counted(&[stored.id], Timestamp::EPOCH).await, [counts(0, 5, 1), sum]);
+    assert_eq!(counted(&[stored.id], at(300)).await, [sum]);
+    let (_, other) = make(store).await;
+    let facts = Facts { counts: vec![counts(300, 2, 3)], ..Facts::default() };
+    save(store, 1, LaneSave { facts, ..lane(&other) }).await;
+    let of_both = [counts(0, 5, 1), OutcomeCounts { throttled: 3, ..counts(300, 10, 5) }];
+    assert_eq!(counted(&[stored.id, other.id], Timestamp::EPOCH).await, of_both);
+    assert_eq!(counted(&[], Timestamp::EPOCH).await, []);
     serve(store, 24).await;
     count(vec![counts(600, 1, 0)]).await;
     trim(store, &[], 1).await;
-    assert_eq!(store.outcome_counts(stored.id, at(300)).await.unwrap().len(), 2);
+    assert_eq!(counted(&[stored.id], at(300)).await.len(), 2);
     serve(store, 1).await;
     trim(store, &[], 1).await;
-    assert_eq!(store.outcome_counts(stored.id, Timestamp::EPOCH).await.unwrap(), [counts(600, 1, 0)]);
+    assert_eq!(counted(&[stored.id], Timestamp::EPOCH).await, [counts(600, 1, 0)]);
 }

@@ -158,6 +158,7 @@ pub async fn a_change_is_judged_in_its_commit(store: &dyn Store) {
 
 /// Events sent with a key that has since been revoked are rejected, and may be sent again with another key.
 pub async fn an_append_is_judged_in_its_commit(store: &dyn Store) {
+    own(store).await;
     let conditions = judged(store).await;
     let append = |ids: &str, conditions: &[Condition]| store.append_if(PIM, events(ids), at(0), conditions.to_vec());
     append("a", &conditions).await.unwrap();

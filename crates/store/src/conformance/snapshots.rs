@@ -37,6 +37,7 @@ async fn put(store: &dyn Store, id: &str, key: &str, to: &str) {
 
 /// Appended events are in log and tail; saved states can be read, large or empty.
 pub async fn events_and_snapshots_come_together(store: &dyn Store) {
+    own(store).await;
     assert_eq!(store.snapshots(PIM, vec![product("p")]).await.unwrap().len(), 0);
     let large = "x".repeat(300_000);
     let saves = vec![save("p", None, "one"), save("q", None, &large), save("r", None, "")];
@@ -134,6 +135,7 @@ pub async fn the_ids_are_known_to_other_appends(store: &dyn Store) {
 
 /// Of concurrent requests that saw the same state, exactly one is accepted, as a whole.
 pub async fn of_many_at_once_one_is_first(store: &dyn Store) {
+    own(store).await;
     put(store, "first", "p", "0").await;
     for round in 0..10 {
         let seen = revision(store, "p").await;

@@ -32,7 +32,7 @@ impl Default for Keeping {
 }
 
 /// Records about the events of a subscription.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Records {
     pub(super) pim: PimId,
     pub(super) given_up: BTreeMap<Position, GivenUp>,

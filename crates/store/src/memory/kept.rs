@@ -111,12 +111,19 @@ impl Kept for MemoryStore {
 
     async fn outcome_counts(
         &self,
-        subscription: SubscriptionId,
+        _: &Owner,
+        of: &[SubscriptionId],
         from: Timestamp,
     ) -> Result<Vec<OutcomeCounts>, StoreError> {
         let state = self.state.lock();
-        let Some(records) = state.records.get(&subscription) else { return Ok(Vec::new()) };
-        Ok(records.counts.range(from..).map(|(_, (_, counts))| *counts).collect())
+        let records = of.iter().filter_map(|id| state.records.get(id));
+        Ok(OutcomeCounts::sum(records.flat_map(|records| records.counts.range(from..).map(|(_, (_, counts))| *counts))))
+    }
+
+    async fn given_up(&self, _: &Owner, of: &[SubscriptionId], at_most: u32) -> Result<Vec<u32>, StoreError> {
+        let state = self.state.lock();
+        let count = |id| state.records.get(id).map_or(0, |records| records.given_up.len());
+        Ok(of.iter().map(|id| u32::try_from(count(id)).unwrap_or(u32::MAX).min(at_most)).collect())
     }
 
     async fn kept_bytes(&self) -> Result<u64, StoreError> {

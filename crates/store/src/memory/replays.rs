@@ -14,7 +14,7 @@ use crate::shard::Shard;
 use crate::stamp;
 
 /// A replay, and the version of the catalogue in which it was started or ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StoredReplay {
     version: u64,
     replay: Replay,

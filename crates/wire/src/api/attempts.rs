@@ -1,19 +1,40 @@
-//! Remembered attempts and counts of outcomes: the answer of `GET …/attempts`.
+//! Remembered attempts, counts of outcomes and the backlog over time: the answer of `GET …/attempts`.
 
 use domain::attempt::{PastAttempt, PastAttempts};
+use domain::backlog::Step;
 use domain::fate::OutcomeCounts;
 
 use super::answer::object;
+use super::query::{Kind, Parameter, Query, parameter};
+use crate::fault::Fault;
 use crate::json::{Number, Value};
+
+/// Contract page 8, "Attempts and test events".
+const MAX_LIMIT: u64 = 100;
+
+/// Parameters of `GET …/attempts`.
+pub const ATTEMPTS_QUERY: &[Parameter] = &[parameter(
+    "limit",
+    Kind::Number(0, MAX_LIMIT),
+    "Maximum number of attempts; default 100. 0: only counts and backlog.",
+)];
+
+/// Reads the query of `GET …/attempts`: the maximum number of attempts.
+pub fn attempts_request(query: &str) -> Result<usize, Vec<Fault>> {
+    let mut query = Query::split(query, "this list", ATTEMPTS_QUERY);
+    let limit = query.number("limit").unwrap_or(MAX_LIMIT);
+    query.finish(limit as usize)
+}
 
 /// JSON Schemas of the response.
 pub(super) const SCHEMAS: &[(&str, &str)] = &[
     (
         "Attempts",
-        r##"{"type": "object", "required": ["items", "since", "counts"], "properties": {
+        r##"{"type": "object", "required": ["items", "since", "counts", "backlog"], "properties": {
           "items": {"type": "array", "maxItems": 100, "items": {"$ref": "#/components/schemas/Attempt"}, "description": "The latest attempts, newest first. They are kept in memory, so a restart forgets them."},
           "since": {"type": "string", "format": "date-time", "description": "From this time on, `items` is complete."},
-          "counts": {"type": "array", "items": {"$ref": "#/components/schemas/OutcomeCounts"}, "description": "Outcomes of the last 24 hours, in steps of 5 minutes, oldest first; steps without any are left out."}}}"##,
+          "counts": {"type": "array", "items": {"$ref": "#/components/schemas/OutcomeCounts"}, "description": "Outcomes of the last 24 hours, in steps of 5 minutes, oldest first; steps without any are left out."},
+          "backlog": {"type": "array", "items": {"$ref": "#/components/schemas/BacklogStep"}, "description": "The backlog over the last 24 hours, oldest first; steps in which the subscription kept up are left out. It is kept in memory, so a restart forgets it."}}}"##,
     ),
     (
         "Attempt",
@@ -35,12 +56,13 @@ pub(super) const SCHEMAS: &[(&str, &str)] = &[
     ),
 ];
 
-/// The attempts, newest first, and the counts, oldest first.
-pub fn render(past: &PastAttempts, counts: &[OutcomeCounts]) -> String {
+/// The attempts, newest first and at most `limit`, the counts and the backlog, oldest first.
+pub fn render(past: &PastAttempts, limit: usize, counts: &[OutcomeCounts], backlog: &[Step]) -> String {
     object([
-        ("items", Value::Array(past.attempts.iter().map(to_value).collect())),
+        ("items", Value::Array(past.attempts.iter().take(limit).map(to_value).collect())),
         ("since", past.since.to_string().into()),
         ("counts", Value::Array(counts.iter().map(counted).collect())),
+        ("backlog", Value::Array(backlog.iter().map(super::backlog::to_value).collect())),
     ])
     .to_canonical()
 }

@@ -11,7 +11,9 @@ use domain::outcome::ErrorReason;
 use super::answer::object;
 use super::destination::Config;
 use super::shape::{Field, Form, InAnswers, Object, Sent, Shape};
-use super::{Rules, admin, attempts, console_link, fate, kept, log_page, replay, subscriber, subscription, test_event};
+use super::{
+    Rules, admin, attempts, backlog, console_link, fate, kept, log_page, replay, subscriber, subscription, test_event,
+};
 use crate::json::{Number, Value, parse};
 
 /// The described body of a resource.
@@ -48,7 +50,8 @@ pub fn schemas(rules: &Rules<'_>) -> Vec<(String, Value)> {
     let actions = names_of(&Action::ALL.map(Action::as_str)).to_canonical();
     let fates = names_of(&Fate::ALL.map(Fate::as_str)).to_canonical();
     let outcomes = names_of(&AttemptOutcome::ALL.map(AttemptOutcome::as_str)).to_canonical();
-    for (name, schema) in [kept::SCHEMAS, fate::SCHEMAS, attempts::SCHEMAS, replay::SCHEMAS].concat() {
+    for (name, schema) in [kept::SCHEMAS, fate::SCHEMAS, attempts::SCHEMAS, backlog::SCHEMAS, replay::SCHEMAS].concat()
+    {
         let schema = schema.replace("FATES", &fates).replace("OUTCOMES", &outcomes);
         put(name, parse(schema.as_bytes()).unwrap_or(Value::Null));
     }

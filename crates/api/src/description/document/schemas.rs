@@ -10,7 +10,7 @@ use super::object;
 use super::refusals::all_codes;
 use crate::{
     Settings, admin, console_links, description, event_types, events, filters, health, ingest_akeneo, schemas as spec,
-    subscriptions,
+    subscriptions, traffic,
 };
 
 pub(super) fn all(settings: &Settings, event_types: &EventTypes) -> Vec<(String, Value)> {
@@ -26,8 +26,10 @@ pub(super) fn all(settings: &Settings, event_types: &EventTypes) -> Vec<(String,
     let written = [
         SCHEMAS,
         subscriptions::status::SCHEMAS,
+        subscriptions::all::SCHEMAS,
         test_event::SCHEMAS,
         filters::SCHEMAS,
+        traffic::SCHEMAS,
         console_links::SCHEMAS,
         event_types::SCHEMAS,
         spec::SCHEMAS,
@@ -38,6 +40,7 @@ pub(super) fn all(settings: &Settings, event_types: &EventTypes) -> Vec<(String,
         admin::tokens::SCHEMAS,
         admin::clients::SCHEMAS,
         admin::subscriptions::SCHEMAS,
+        admin::cluster::SCHEMAS,
         admin::statistics::SCHEMAS,
         admin::traffic::SCHEMAS,
         description::SCHEMAS,

@@ -64,10 +64,15 @@ impl Kept for Staged {
 
     async fn outcome_counts(
         &self,
-        subscription: SubscriptionId,
+        owner: &Owner,
+        of: &[SubscriptionId],
         from: Timestamp,
     ) -> Result<Vec<OutcomeCounts>, StoreError> {
-        self.0.outcome_counts(subscription, from).await
+        self.0.outcome_counts(owner, of, from).await
+    }
+
+    async fn given_up(&self, owner: &Owner, of: &[SubscriptionId], at_most: u32) -> Result<Vec<u32>, StoreError> {
+        self.0.given_up(owner, of, at_most).await
     }
 
     async fn kept_bytes(&self) -> Result<u64, StoreError> {

@@ -6,7 +6,6 @@ use clap::{Args, ValueEnum};
 use domain::credential::{check_client_id, check_token};
 use domain::pim::{CLIENT_ID_FIELDS, ClientCredentials, PLATFORM_TOKEN, Probe, StaticToken, TokenCheck};
 use domain::{ClientId, Secret};
-use store::Pims;
 
 use super::{TRUSTS, cannot_change, events_api, must_be_a_name, show_once};
 use crate::config::{ConfigArgs, PimUrl};
@@ -116,14 +115,13 @@ pub(super) async fn add(args: AddArgs) -> Result<(), Failure> {
         None => None,
     };
     let config = args.config.load()?;
-    let store = if args.create { data::open_or_create(&config)? } else { data::open_beside(&config)? };
+    let store = if args.create { data::open_or_create(&config).await? } else { data::open_beside(&config).await? };
     let added = store.add_pim(pim).await.map_err(cannot_change)?;
-    let folder = data::absolute(&config.settings.top.data_dir);
     terminal::note(format_args!(
         "registered PIM {} with {} in {}",
         styled(BOLD, &added.name),
         added.url,
-        folder.display()
+        data::location(&config)
     ));
     if added.keeps_clients_together() {
         terminal::note(TRUSTS);

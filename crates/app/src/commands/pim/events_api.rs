@@ -7,7 +7,7 @@ use clap::Args;
 use domain::pim::{Origin, Pim};
 use domain::{Secret, Timestamp};
 use intake::{AttributeSource, BridgeStatus};
-use store::{ChangeError, Snapshots, edit_pim};
+use store::{ChangeError, edit_pim};
 
 use super::{cannot_change, find};
 use crate::config::{Config, ConfigArgs};
@@ -77,15 +77,15 @@ pub(crate) fn typed_secret(text: &str) -> Result<Secret, Failure> {
 /// Runs `pim events-api`.
 pub(super) async fn set(args: &EventsApiArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
-    let store = data::open_beside(&config)?;
-    let pim = find(&store, &args.name).await?;
+    let store = data::open_beside(&config).await?;
+    let pim = find(&*store, &args.name).await?;
     let given = secret_input::given(args.secret.as_deref(), args.secret_file.as_deref())?;
     let secret = match (&given, args.off) {
         (_, true) => None,
         (Some(secret), _) => Some(typed_secret(secret)?),
         (None, false) => Some(new_secret()?),
     };
-    let pim = edit_pim(&store, pim.id, |pim| -> Result<(), ChangeError> {
+    let pim = edit_pim(&*store, pim.id, |pim| -> Result<(), ChangeError> {
         pim.events_api_secret.clone_from(&secret);
         pim.provenance.events_api_secret = Origin::Command;
         Ok(())
@@ -144,8 +144,8 @@ pub(super) fn explain(config: &Config, pim: &Pim) {
 /// Runs `pim check`.
 pub(super) async fn check(args: &CheckArgs) -> Result<(), Failure> {
     let config = args.config.load()?;
-    let store = data::open_beside(&config)?;
-    let pim = find(&store, &args.name).await?;
+    let store = data::open_beside(&config).await?;
+    let pim = find(&*store, &args.name).await?;
     if pim.events_api_secret.is_none() {
         let message = format!("the Events API of PIM {:?} is not ingested", pim.name);
         let hint = format!("set it up with `postrider pim events-api {}`", pim.name);

@@ -2,7 +2,6 @@
 
 use clap::Args;
 use domain::pim::{Origin, Probe, TokenCheck};
-use store::Pims;
 
 use super::{TRUSTS, day, open};
 use crate::config::ConfigArgs;
@@ -23,7 +22,7 @@ pub(super) struct ListArgs {
 
 /// Lists the registered PIMs.
 pub(super) async fn list(args: &ListArgs) -> Result<(), Failure> {
-    let (config, store) = open(&args.config)?;
+    let (config, store) = open(&args.config).await?;
     let pims = store.all_pims().await.map_err(anyhow::Error::from)?;
     if args.json {
         for pim in &pims {
@@ -50,8 +49,7 @@ pub(super) async fn list(args: &ListArgs) -> Result<(), Failure> {
         return Ok(());
     }
     if pims.is_empty() {
-        let folder = data::absolute(&config.settings.top.data_dir);
-        let folder = folder.display();
+        let folder = data::location(&config);
         terminal::note(format_args!(
             "no PIM is registered in {folder}; register one with `postrider pim add NAME --url URL`"
         ));

@@ -27,6 +27,16 @@ macro_rules! choice {
 }
 
 choice! {
+    /// Where the platform stores its data.
+    Backend {
+        /// One file in the data folder.
+        Sqlite = "sqlite",
+        /// A PostgreSQL database.
+        Postgres = "postgres",
+    }
+}
+
+choice! {
     /// Handling of unknown event types.
     UnknownTypes {
         /// Stores, counts and reports them in the response.

@@ -1,5 +1,6 @@
 //! Addresses, networks and URLs.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use domain::address::is_translator_prefix;
@@ -69,7 +70,13 @@ impl Value for HostPort {
         is_plain.then(|| HostPort { host: authority.host().to_owned(), port })
     }
     fn show(&self) -> String {
-        quoted(&format!("{}:{}", self.host, self.port))
+        quoted(&self.to_string())
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
     }
 }
 

@@ -75,6 +75,23 @@ impl Value for HostRate {
     }
 }
 
+/// A number of connections to a database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Connections(pub(crate) usize);
+
+impl Value for Connections {
+    fn expected() -> String {
+        "a whole number from 1 to 100".to_owned()
+    }
+    fn read(typed: &Typed) -> Option<Self> {
+        let (Kind::Number(text) | Kind::Bare(text)) = &typed.kind else { return None };
+        text.trim().parse().ok().filter(|number| (1..=100).contains(number)).map(Connections)
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 /// A whole number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Amount(pub(crate) usize);

@@ -7,6 +7,7 @@ use domain::{ClientId, Clock, Position, Secret, testing};
 use intake::{Bridge, BridgeStatus, Reconciler};
 use serde_json::{Value as Json, json};
 use store::{EventLog, MemoryStore, Pims, ReadLimit, Scope, Shard, Snapshots};
+use tokio::sync::watch;
 
 use super::*;
 use crate::http_client;
@@ -72,7 +73,10 @@ impl World {
         let attributes = Arc::new(HttpAttributes::new(client.clone()));
         let bridge = Arc::new(Bridge::new(store.clone(), Some(attributes), None, Clock::system()));
         let source = Arc::new(HttpEntities::new(client));
-        let reconciler = Reconciler::new(bridge.clone(), store.clone(), Shard::FIRST, source, OVERLAP, Clock::system());
+        let (_, interrupted) = watch::channel(0);
+        let (bridge_too, store_too) = (bridge.clone(), store.clone());
+        let clock = Clock::system();
+        let reconciler = Reconciler::new(bridge_too, store_too, Shard::FIRST, source, OVERLAP, clock, interrupted);
         World { store, bridge, reconciler, rest, pim }
     }
 
@@ -91,7 +95,8 @@ impl World {
     pub(super) async fn send(&self, id: &str, action: &str, resource: &Json) {
         let event = json!({"action": action, "event_id": id, "event_datetime": resource["updated"],
             "author": "julia", "author_type": "ui", "data": {"resource": resource}});
-        let taken = self.bridge.take(&self.pim, json!({"events": [event]}).to_string(), at("12:00:00")).await.unwrap();
+        let taken =
+            self.bridge.take(&self.pim, json!({"events": [event]}).to_string(), at("12:00:00"), |_| ()).await.unwrap();
         assert_eq!((taken.accepted, taken.bad), (1, 0));
     }
 

@@ -13,8 +13,9 @@ await play(async () => {
   const newcomer = await visitor();
   await signIn(newcomer, "new");
   const empty = {
-    overview: "/console", subscriptions: "/console/subscriptions", events: "/console/events", log: "/console/log",
-    live: "/console/live", try: "/console/try", "subscriber-new": "/console/subscribers/new",
+    overview: "/console", subscriptions: "/console/subscriptions", subscribers: "/console/subscribers",
+    events: "/console/events", log: "/console/log", live: "/console/live", try: "/console/try",
+    "subscriber-new": "/console/subscribers/new",
   };
   for (const [name, path] of Object.entries(empty)) {
     await check(newcomer, `empty-${name}`, path);
@@ -30,6 +31,7 @@ await play(async () => {
     overview: "/console",
     subscriptions: "/console/subscriptions",
     "subscriptions-none": "/console/subscriptions?q=nothing-like-it",
+    subscribers: "/console/subscribers",
     subscriber: `/console/subscribers/${world.shop}`,
     "subscriber-edit": `/console/subscribers/${world.shop}/edit`,
     "subscriber-delete": `/console/subscribers/${world.shop}/delete`,
@@ -51,6 +53,8 @@ await play(async () => {
     "fate-delivered": `${of(world.works)}/events/event-1`,
     "fate-filtered-out": `${of(world.works)}/events/event-4`,
     "fate-waiting-for-retry": `${of(world.down)}/events/event-1`,
+    "fate-not-active": `${of(world.paused)}/events/event-1`,
+    "fate-of-a-suspended-one": `${of(world.gone)}/events/event-29`,
     events: "/console/events",
     "events-none": "/console/events?id=nothing-like-it",
     event: "/console/events/event-1",

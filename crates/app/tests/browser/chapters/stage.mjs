@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import http from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -32,28 +33,29 @@ export async function play(act) {
   assert.equal(complaints.length, 0, "something is wrong with pages; see above");
 }
 
-/// A browser of its own, with its own cookies.
-export async function visitor(options = {}) {
+/// A browser of its own, with its own cookies. `origins`: where it may go besides the platform; `expects`: what the
+/// browser may say about pages.
+export async function visitor({ origins = [], expects = /^$/, ...options } = {}) {
   const context = await browser.newContext({ viewport: WIDE, colorScheme: "light", locale: "en-GB",
     timezoneId: "Europe/Berlin", ...options });
   await context.exposeBinding("complain", (_, what) => complaints.push(what));
   await context.addInitScript(() => addEventListener("securitypolicyviolation", (event) =>
     window.complain(`${location.pathname}: ${event.violatedDirective} forbids ${event.blockedURI} ${event.sample}`)));
   const page = await context.newPage();
-  watch(page);
+  watch(page, [stage.url, ...origins], expects);
   return page;
 }
 
-function watch(page) {
+function watch(page, origins, expects) {
   page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
   page.on("dialog", (dialog) => { complaints.push(`${page.url()}: dialog ${dialog.message()}`); dialog.dismiss(); });
   page.on("request", (request) => {
     const to = new URL(request.url());
-    if (to.protocol !== "data:" && to.origin !== stage.url) complaints.push(`${page.url()} requests ${to}`);
+    if (to.protocol !== "data:" && !origins.includes(to.origin)) complaints.push(`${page.url()} requests ${to}`);
   });
   page.on("console", (message) => {
     // A page with the status of its refusal is reported as one that failed to load.
-    const refused = message.text().startsWith("Failed to load resource");
+    const refused = message.text().startsWith("Failed to load resource") || expects.test(message.text());
     if (!refused && ["error", "warning"].includes(message.type())) complaints.push(`${page.url()}: ${message.text()}`);
   });
 }
@@ -76,6 +78,22 @@ export async function isAccessible(page, what) {
   complaints.push(...told.map((one) => `${what}: ${one}`));
 }
 
+/// Pages of error reasons that were found.
+const reasons = new Set();
+
+/// Each error reason leads to its page.
+async function explainsReasons(page, what) {
+  const paths = await page.locator("a[href*='/docs/errors/']").evaluateAll((all) => all.map((one) => one.pathname));
+  for (const path of new Set(paths)) {
+    if (reasons.has(path)) continue;
+    const status = await new Promise((resolve, reject) => http.get(stage.url + path, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on("error", reject));
+    if (status === 200) reasons.add(path); else complaints.push(`${what} leads to ${path}, which is answered ${status}`);
+  }
+}
+
 /// Nothing sticks out: wide tables scroll within themselves.
 export async function fits(page, what) {
   const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
@@ -96,6 +114,7 @@ export async function check(page, name, path, status = 200) {
     if (bytes > MOST_BYTES) complaints.push(`${name} (${path}) has ${bytes} bytes`);
     await fits(page, `${name} (${path})`);
     await isAccessible(page, `${name} (${path}), ${look}`);
+    await explainsReasons(page, `${name} (${path})`);
     await picture(page, `${name}-${size.width}-${look}`);
     if (look === "light") console.log(`  ${name}: ${(bytes / 1024).toFixed(1)} KiB`);
   }
@@ -108,13 +127,18 @@ export async function check(page, name, path, status = 200) {
   await page.emulateMedia({ colorScheme: "light" });
 }
 
-/// Signs a client in through the form.
-export async function signIn(page, client = "app") {
+/// Fills in the form that signs a client in, and sends it.
+export async function fillSignIn(page, client, pim) {
   await open(page, "/console/sign-in");
-  await page.getByLabel("PIM URL").fill(stage.pim);
+  await page.getByLabel("PIM URL").fill(pim);
   await page.getByLabel("Client id").fill(client);
   await page.getByLabel("Token").fill(`${client}-token`);
   await page.getByRole("button", { name: "Sign in" }).click();
+}
+
+/// Signs a client in.
+export async function signIn(page, client = "app", pim = stage.pim) {
+  await fillSignIn(page, client, pim);
   await page.waitForURL(`${stage.url}/console`);
 }
 
