@@ -18,7 +18,7 @@ pub(crate) async fn nudge(elsewhere: Arc<Elsewhere>, owners: Arc<Owners>, caller
     let mut state = Pending::default();
     loop {
         tokio::select! {
-            shards = elsewhere.take() => state.add(&owners, shards).await,
+            shards = elsewhere.take(), if state.can_call() => state.add(&owners, shards).await,
             Some(ended) = calls.join_next() => {
                 let Ok((node, is_owner)) = ended else { continue };
                 state.ended(node);
@@ -49,16 +49,26 @@ struct Pending {
     waiting: HashMap<NodeId, Peer>,
     /// Those with a call in progress.
     called: HashSet<NodeId>,
+    /// Number of other nodes that own shards, when the roll was last read.
+    owners: usize,
 }
 
 impl Pending {
     async fn add(&mut self, owners: &Owners, shards: BTreeSet<Shard>) {
         let Ok(roll) = owners.roll().await else { return };
+        let others = roll.leases.iter().filter_map(|lease| lease.owner).filter(|owner| *owner != owners.node());
+        self.owners = others.collect::<HashSet<_>>().len();
         for shard in shards {
             if let Owner::Peer(peer) = owners.of(&roll, shard) {
                 self.waiting.insert(peer.node, peer);
             }
         }
+    }
+
+    /// Whether an owner is not being called. If all are, what is committed waits where it was noted: under load, this
+    /// task would otherwise wake for each event.
+    fn can_call(&self) -> bool {
+        self.called.is_empty() || self.called.len() < self.owners
     }
 
     /// Takes the owners to call now.
@@ -92,6 +102,14 @@ mod tests {
         pending.ended(one);
         assert_eq!(pending.due(), [peer(one)], "what was committed meanwhile");
         pending.ended(one);
+        pending.owners = 2;
+        assert!(pending.can_call());
+        pending.waiting.extend([(one, peer(one)), (other, peer(other))]);
+        assert_eq!(pending.due().len(), 2);
+        assert!(!pending.can_call(), "all owners are being called");
+        pending.ended(one);
+        assert!(pending.can_call());
+        pending.ended(other);
         assert_eq!(pending.due(), []);
     }
 }

@@ -144,7 +144,8 @@ pub(crate) struct Behind<'f> {
 }
 
 impl Behind<'_> {
-    fn push(&mut self, inner: &Inner, rows: &[&Row]) -> Result<(), Failure> {
+    /// Returns the number of events.
+    fn push(&mut self, inner: &Inner, rows: &[&Row]) -> Result<usize, Failure> {
         let mut events = Vec::new();
         for row in rows {
             let (first, pim) = (Position(natural(row.get(1))), PimId(unsigned(row.get(2))));
@@ -161,23 +162,24 @@ impl Behind<'_> {
             inner.backlog.lock().count(PimId(unsigned(row.get(2))), i64::from(row.get::<_, i32>(4)));
         }
         self.state.next = end;
+        let count = events.len();
         self.follower.tail().push(events);
-        Ok(())
+        Ok(count)
     }
 }
 
 /// Pushes others' events, of all these followers together: a statement for each would take longer the more shards a
-/// node owns.
-pub(crate) async fn catch_up(inner: &Inner, behind: &mut [Behind<'_>]) -> Result<(), Failure> {
+/// node owns. Returns their number.
+pub(crate) async fn catch_up(inner: &Inner, behind: &mut [Behind<'_>]) -> Result<usize, Failure> {
     let line = inner.readers.line(PLATFORM).await?;
     let sql = "SELECT f.* FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS w (shard, since, until) \
                CROSS JOIN LATERAL (SELECT shard, pos, pim, body, bytes FROM frames WHERE shard = w.shard \
                AND pos >= w.since AND pos < w.until ORDER BY pos LIMIT $4) f ORDER BY f.shard, f.pos";
-    let mut failed = None;
+    let (mut pushed, mut failed) = (0, None);
     loop {
         let lacking: Vec<_> = behind.iter_mut().filter(|one| one.state.next < one.until).collect();
         if lacking.is_empty() {
-            return failed.map_or(Ok(()), Err);
+            return failed.map_or(Ok(pushed), Err);
         }
         let shards: Vec<i16> = lacking.iter().map(|one| i16::from(one.follower.shard.number())).collect();
         let since: Vec<i64> = lacking.iter().map(|one| long(one.state.next.0)).collect();
@@ -187,10 +189,13 @@ pub(crate) async fn catch_up(inner: &Inner, behind: &mut [Behind<'_>]) -> Result
         for one in lacking {
             let shard = i16::from(one.follower.shard.number());
             let own: Vec<&Row> = rows.iter().filter(|row| row.get::<_, i16>(0) == shard).collect();
-            if let Err(failure) = one.push(inner, &own) {
-                // The next look tries again; the others go on.
-                one.until = one.state.next;
-                failed = Some(failure);
+            match one.push(inner, &own) {
+                Ok(count) => pushed += count,
+                Err(failure) => {
+                    // The next look tries again; the others go on.
+                    one.until = one.state.next;
+                    failed = Some(failure);
+                }
             }
         }
     }

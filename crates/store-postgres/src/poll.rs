@@ -14,7 +14,9 @@ use crate::inner::{Inner, SPREAD};
 use crate::lines::PLATFORM;
 
 const AT_REST: Duration = Duration::from_millis(200);
-const UNDER_LOAD: Duration = Duration::from_millis(8);
+const ATTENTIVELY: Duration = Duration::from_millis(8);
+/// After a look that found several events: the cost of a look is shared by more of them.
+const UNDER_LOAD: Duration = Duration::from_millis(16);
 
 /// Positions and versions of all shards, and what concerns the platform.
 pub(crate) struct Heads {
@@ -53,11 +55,15 @@ pub(crate) async fn keep(inner: Arc<Inner>) {
             () = inner.nudged.notified() => attentive_until = Instant::now() + ATTENTIVE,
         }
         pause = match look(&inner).await {
-            Ok(any) => {
-                if any {
+            Ok(found) => {
+                if found > 0 {
                     attentive_until = attentive_until.max(Instant::now() + ATTENTIVE);
                 }
-                if Instant::now() < attentive_until { UNDER_LOAD } else { (pause * 2).min(AT_REST) }
+                match found {
+                    2.. => UNDER_LOAD,
+                    _ if Instant::now() < attentive_until => ATTENTIVELY,
+                    _ => (pause * 2).min(AT_REST),
+                }
             }
             Err(failure) => {
                 inner.health.failed(&failure);
@@ -68,8 +74,8 @@ pub(crate) async fn keep(inner: Arc<Inner>) {
     }
 }
 
-/// Whether another process has appended.
-async fn look(inner: &Inner) -> Result<bool, Failure> {
+/// Pushes what other processes have appended, and returns the number of events.
+async fn look(inner: &Inner) -> Result<usize, Failure> {
     let heads = heads(inner).await?;
     inner.health.read();
     inner.saw_pims(heads.pims_version);
@@ -83,6 +89,5 @@ async fn look(inner: &Inner) -> Result<bool, Failure> {
         behind.extend(follower.behind(inner, Position(natural(*position))).await);
         follower.tail().give_way();
     }
-    follow::catch_up(inner, &mut behind).await?;
-    Ok(!behind.is_empty())
+    if behind.is_empty() { Ok(0) } else { follow::catch_up(inner, &mut behind).await }
 }

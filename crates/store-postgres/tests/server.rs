@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use domain::Position;
 use parts::postgres::{PgBouncer, Postgres};
-use store::conformance::sample::{ALL, PIM, append, at, change, changed, events, make, own, put, read, subscription};
+use store::conformance::sample::{
+    ALL, FAR, PIM, append, at, change, changed, events, make, own, put, read, subscription,
+};
 use store::figures::Backend;
 use store::vault::MasterKey;
 use store::{AppendError, EventLog, Floors, Ledger, Put, Save, Shards, StoreError, Subscriptions, TenureError, Vault};
@@ -278,4 +280,38 @@ async fn what_is_written_for_another_owner_is_noted() {
     let own = tokio::time::timeout(Duration::from_millis(100), owner.elsewhere().unwrap().take()).await;
     assert!(own.is_err(), "{own:?}");
     assert_eq!(owner.lags().await.unwrap()[&shard], 2);
+}
+
+/// Others' events that cannot be read stop their own shard only, and are read once they can be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_event_stops_no_other_shard() {
+    let (server, name) = (server(), "damaged");
+    let url = server.create(name).unwrap();
+    let key = MasterKey::generate().unwrap();
+    let owner = PostgresStore::open_to_serve(settings_with(&url, key.clone())).await.unwrap();
+    let other = PostgresStore::open_to_serve(settings_with(&url, key)).await.unwrap();
+    let (damaged, far) = (owner.shard_of(PIM), owner.shard_of(FAR));
+    for shard in [damaged, far] {
+        owner.take(shard).await.unwrap();
+    }
+    let damage = format!(
+        "CREATE TABLE intact (pos bigint, body bytea);
+         CREATE FUNCTION damage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO intact VALUES (NEW.pos, NEW.body);
+             NEW.body := '\\x00';
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER damage BEFORE INSERT ON frames FOR EACH ROW WHEN (NEW.shard = {damaged})
+             EXECUTE FUNCTION damage();"
+    );
+    server.query(name, &damage).unwrap();
+    append(&other, PIM, "a", at(0)).await;
+    append(&other, FAR, "b", at(0)).await;
+    let head_of = |shard| owner.tail(shard).watch();
+    head_of(far).wait_for(|head| *head == Position(2)).await.unwrap();
+    assert_eq!(*head_of(damaged).borrow(), Position(1));
+    let mend =
+        format!("UPDATE frames SET body = intact.body FROM intact WHERE shard = {damaged} AND frames.pos = intact.pos");
+    server.query(name, &mend).unwrap();
+    head_of(damaged).wait_for(|head| *head == Position(2)).await.unwrap();
 }

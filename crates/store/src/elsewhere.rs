@@ -9,9 +9,8 @@ use tokio::sync::Notify;
 
 use crate::shard::Shard;
 
-/// Time for which the owner of shards looks for others' events by itself, as often as under load, after it was nudged
-/// or has found some.
-pub const ATTENTIVE: Duration = Duration::from_millis(50);
+/// Time for which the owner of shards looks for others' events often, by itself, after it was nudged or has found some.
+pub const ATTENTIVE: Duration = Duration::from_millis(200);
 
 /// The shards. For one taker at a time.
 #[derive(Debug, Default)]

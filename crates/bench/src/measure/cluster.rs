@@ -48,6 +48,13 @@ struct Nodes<'a> {
     nodes: Vec<(u16, Platform)>,
 }
 
+/// A platform on a database of its own.
+struct Apart {
+    /// Its folder is deleted with it.
+    _stage: Stage,
+    platform: Platform,
+}
+
 impl Nodes<'_> {
     async fn add(&mut self) -> anyhow::Result<()> {
         let port = port::free();
@@ -147,12 +154,28 @@ impl Bench<'_> {
         Ok(nodes)
     }
 
-    /// Sends over all nodes, for all PIMs; number of events.
-    async fn spread(&self, nodes: &Nodes<'_>, time: Duration) -> anyhow::Result<u64> {
-        let before = self.receiver.count();
+    /// Platforms that are no nodes of each other, each on a database of its own with the same 64 PIMs.
+    async fn apart(&self, database: &Database, count: usize) -> anyhow::Result<Vec<Apart>> {
+        let mut all = Vec::new();
+        for number in 0..count {
+            let url = database.create(&format!("apart_{number}"))?;
+            let stage = Stage::new(&self.plan.server, &self.plan.folder, 64)?.on(Some(url));
+            let store = stage.store().await?;
+            catalogue::spread(store.as_ref(), &self.receiver.url(), PIMS, 0).await?;
+            tokio::task::spawn_blocking(move || drop(store)).await?;
+            let platform = stage.start(&[]).await?;
+            all.push(Apart { _stage: stage, platform });
+        }
+        Ok(all)
+    }
+
+    /// Sends over all nodes, for all PIMs; the nodes' processor time per event.
+    async fn spread(&self, nodes: &[&Platform], time: Duration) -> anyhow::Result<f64> {
+        let used = |nodes: &[&Platform]| nodes.iter().map(|node| node.processor_time()).sum::<anyhow::Result<f64>>();
+        let (began, before) = (used(nodes)?, self.receiver.count());
         let mut producers = JoinSet::new();
         for number in 0..CONNECTIONS {
-            let (_, node) = &nodes.nodes[number % nodes.nodes.len()];
+            let node = nodes[number % nodes.len()];
             let target = Target::platform(node.address, &catalogue::key_of(number % PIMS), 1)?;
             let samples = std::sync::Arc::clone(&self.samples);
             producers.spawn(async move { flood(&target, &samples, 1, 1, time).await });
@@ -162,27 +185,51 @@ impl Bench<'_> {
             events += sent??.events;
         }
         self.receiver.wait_for(before + events).await?;
-        Ok(events)
+        Ok((used(nodes)? - began) / events as f64)
     }
 
-    /// Processor time of all nodes per event.
+    /// Processor time of all nodes per event. More processes on the same cores are dearer even if they have nothing to
+    /// do with each other: each finds the caches full of the others' data, and wakes up for fewer events at once. So
+    /// several nodes are compared with as many separate platforms as well. All run side by side and take turns, because
+    /// the machine is faster at one time than at another.
     async fn cost(&self, table: &mut Table, database: &Database) -> anyhow::Result<()> {
-        let mut alone = None;
+        let mut clusters = Vec::new();
         for (count, name) in NODES.into_iter().zip(["one", "three", "five"]) {
-            let nodes = self.nodes(database, name, count, 0).await?;
-            self.spread(&nodes, self.plan.round / 3).await?;
-            let mut costs = Vec::new();
-            for _ in 0..self.plan.rounds {
-                let used = nodes.processor_time()?;
-                let events = self.spread(&nodes, self.plan.round).await?;
-                costs.push((nodes.processor_time()? - used) / events as f64);
+            clusters.push(self.nodes(database, name, count, 0).await?);
+        }
+        let most = NODES.into_iter().max().unwrap_or(1);
+        let apart = self.apart(database, most).await?;
+        let mut groups: Vec<Vec<&Platform>> =
+            clusters.iter().map(|cluster| cluster.nodes.iter().map(|(_, node)| node).collect()).collect();
+        groups.push(apart.iter().map(|one| &one.platform).collect());
+        for group in &groups {
+            self.spread(group, self.plan.round / 3).await?;
+        }
+        let mut costs = vec![Vec::new(); groups.len()];
+        for _ in 0..self.plan.rounds {
+            for (group, costs) in groups.iter().zip(&mut costs) {
+                costs.push(self.spread(group, self.plan.round).await?);
             }
-            nodes.stop().await?;
-            let figure = median(&costs);
-            let ceiling = *alone.get_or_insert(figure);
-            let aim = if count == 1 { Aim::None } else { Aim::RatioAtMost(DEARER_AT_MOST) };
-            let name = format!("cluster: processor time per event, {count} nodes");
-            table.row(&Row { name, figure, unit: "µs", ceiling: Some(ceiling), ratio: Some(figure / ceiling), aim });
+        }
+        let ratio = |one: &[f64], other: &[f64]| median(&one.iter().zip(other).map(|(a, b)| a / b).collect::<Vec<_>>());
+        let mut row = |name: String, costs: &[f64], other: &[f64], aim| {
+            let (figure, ceiling) = (median(costs), median(other));
+            table
+                .row(&Row { name, figure, unit: "µs", ceiling: Some(ceiling), ratio: Some(ratio(costs, other)), aim });
+        };
+        let at_most = Aim::RatioAtMost(DEARER_AT_MOST);
+        for (count, costs_of) in NODES.into_iter().zip(&costs) {
+            let aim = if count == 1 { Aim::None } else { at_most };
+            row(format!("cluster: processor time per event, {count} nodes"), costs_of, &costs[0], aim);
+        }
+        let [.., of_most, of_apart] = &costs[..] else { bail!("nothing was compared") };
+        row(format!("  {most} separate platforms"), of_apart, &costs[0], Aim::None);
+        row(format!("  {most} nodes, compared with these"), of_most, of_apart, at_most);
+        for cluster in clusters {
+            cluster.stop().await?;
+        }
+        for one in apart {
+            one.platform.stop().await?;
         }
         Ok(())
     }

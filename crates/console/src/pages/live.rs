@@ -73,11 +73,15 @@ pub(crate) async fn show(visit: Visit) -> Result<Response, Problem> {
 pub(crate) async fn data(visit: Visit) -> Result<Response, Problem> {
     visit.must_be_client()?;
     let since = (visit.now() - SPAN).to_string();
-    let all = owned::all(&visit).await?;
-    let chosen = visit.query().get("subscription");
-    let is_shown =
-        |one: &&Value| if chosen.is_empty() { one.text("/status") == "active" } else { one.text("/id") == chosen };
-    let shown: Vec<&Value> = all.iter().flat_map(|owned| &owned.subscriptions).filter(is_shown).take(MOST).collect();
+    let listed = match visit.query().get("subscription") {
+        "" => owned::first_active(&visit, MOST).await?,
+        chosen => {
+            let mut all = owned::listed(&visit).await?;
+            all.retain(|one| one.subscription.text("/id") == chosen);
+            all
+        }
+    };
+    let shown: Vec<&Value> = listed.iter().map(|one| &one.subscription).collect();
     let events_at = format!("/api/v1/events?limit=50&start_time={}", encoded(&since));
     let (events, attempts) = join!(visit.get_or_null(&events_at), owned::of_each(&visit, &shown, "/attempts"));
     let mut sent: Vec<Value> = shown

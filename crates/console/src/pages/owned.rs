@@ -28,17 +28,29 @@ pub(crate) async fn listed(visit: &Visit) -> Result<Vec<Listed>, Problem> {
     let mut all = Vec::new();
     let mut after = String::new();
     loop {
-        let mut page = visit.get(&format!("/api/v1/subscriptions?limit=500{after}")).await?;
-        let items = page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
-        all.extend(items.into_iter().flatten().map(|mut status| {
-            let subscription = status.get_mut("subscription").map(Value::take).unwrap_or_default();
-            Listed { subscription, status }
-        }));
-        match page.text("/next") {
+        let (page, next) = page(visit, &format!("limit=500{after}")).await?;
+        all.extend(page);
+        match next.as_str() {
             "" => return Ok(all),
             next => after = format!("&after={}", encoded(next)),
         }
     }
+}
+
+/// The first active subscriptions, oldest first.
+pub(crate) async fn first_active(visit: &Visit, at_most: usize) -> Result<Vec<Listed>, Problem> {
+    Ok(page(visit, &format!("status=active&limit={at_most}")).await?.0)
+}
+
+/// A page of subscriptions, and where the next one begins.
+async fn page(visit: &Visit, query: &str) -> Result<(Vec<Listed>, String), Problem> {
+    let mut page = visit.get(&format!("/api/v1/subscriptions?{query}")).await?;
+    let items = page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+    let listed = |mut status: Value| {
+        let subscription = status.get_mut("subscription").map(Value::take).unwrap_or_default();
+        Listed { subscription, status }
+    };
+    Ok((items.into_iter().map(listed).collect(), page.text("/next").to_owned()))
 }
 
 /// A subscriber with its subscriptions, and their statuses in the same order.
