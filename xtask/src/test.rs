@@ -78,27 +78,41 @@ fn parts(args: &TestArgs) -> &'static [(&'static str, &'static str)] {
 /// The package with the binary, whose test programs run it.
 const BINARY: &str = "postrider";
 
-/// Flags of `cargo test` for the test programs of the binary, or of all other packages. All suites select the whole
-/// workspace: another selection has other features, and compiles half of the dependencies a second time.
+/// Names of the test programs of the binary, or of all other packages.
 fn programs(of_binary: bool) -> anyhow::Result<Vec<String>> {
     let (of, others): (Vec<Target>, Vec<Target>) =
         targets::of_kind("test")?.into_iter().partition(|target| (target.package == BINARY) == of_binary);
     if let Some(twice) = of.iter().find(|target| others.iter().any(|other| other.name == target.name)) {
         bail!("two test programs are named {}; cargo selects by name, so rename one", twice.name);
     }
-    let named = of.into_iter().flat_map(|target| ["--test".to_owned(), target.name]);
-    Ok(std::iter::once("--workspace".to_owned()).chain(named).collect())
+    Ok(of.into_iter().map(|target| target.name).collect())
+}
+
+/// Flags of `cargo test` for these test programs. All suites select the whole workspace: another selection has other
+/// features, and compiles half of the dependencies a second time.
+fn selected(programs: &[String]) -> Vec<String> {
+    let named = programs.iter().flat_map(|name| ["--test".to_owned(), name.clone()]);
+    std::iter::once("--workspace".to_owned()).chain(named).collect()
 }
 
 fn unit_and_integration(args: &TestArgs) -> anyhow::Result<Tally> {
-    let flags = programs(false)?;
+    let flags = selected(&programs(false)?);
     let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--lib", "--bins"]).collect();
     libtest::cargo_test("tests", &flags, parts(args))
 }
 
+/// Kinds of worlds with their flag of `sim`, and how many of them a full run plays. `cargo xtask sim` plays more.
+const WORLDS: [(&str, Option<&str>, u64); 6] = [
+    ("worlds", None, 10_000),
+    ("restless worlds", Some("--restless"), 4_000),
+    ("worlds with trouble of the platform's own", Some("--outages"), 4_000),
+    ("worlds with silence", Some("--silence"), 4_000),
+    ("worlds with lost connections", Some("--losses"), 4_000),
+    ("worlds of several nodes", Some("--cluster"), 10_000),
+];
+
 /// Random worlds under virtual time; a failure prints its seed, which replays the same world.
 fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
-    let seeds = if args.fast { "1000" } else { "10000" };
     let mut tally = Tally::default();
     // Built with its own tests.
     let built = shell::succeeds(&mut shell::cargo(&[
@@ -110,29 +124,32 @@ fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
         "--test",
         "worlds",
     ]))?;
-    let mut play = |name: String, arguments: &[&str]| -> anyhow::Result<()> {
+    for (kind, flag, full) in WORLDS {
+        let seeds = if args.fast { 1_000 } else { full }.to_string();
         let mut program = std::process::Command::new(shell::built("sim"));
-        tally.check(&name, built && shell::succeeds(program.args(arguments))?);
-        Ok(())
-    };
-    play(format!("simulation of {seeds} worlds"), &["--seeds", seeds])?;
-    play(format!("simulation of {seeds} restless worlds"), &["--restless", "--seeds", seeds])?;
-    let name = format!("simulation of {seeds} worlds with trouble of the platform's own");
-    play(name, &["--outages", "--seeds", seeds])?;
-    play(format!("simulation of {seeds} worlds with silence"), &["--silence", "--seeds", seeds])?;
-    play(format!("simulation of {seeds} worlds with lost connections"), &["--losses", "--seeds", seeds])?;
-    play(format!("simulation of {seeds} worlds of several nodes"), &["--cluster", "--seeds", seeds])?;
+        let played = program.args(flag).args(["--seeds", &seeds]);
+        tally.check(&format!("simulation of {seeds} {kind}"), built && shell::succeeds(played)?);
+    }
     Ok(tally)
 }
 
-/// The real binary from outside, the documentation and the integration examples. One test at a time: they measure
-/// latencies and memory.
+/// Test programs of the binary that measure latencies and memory: nothing may run beside their tests.
+const MEASURING: [&str; 2] = ["e2e", "events_api"];
+
+/// The real binary from outside, the documentation and the integration examples.
 fn end_to_end(args: &TestArgs) -> anyhow::Result<Tally> {
     let size = if args.fast { "small" } else { "full" };
-    let flags = programs(true)?;
-    let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--", "--test-threads=1"]).collect();
     let environment = [&[("POSTRIDER_E2E", size)], parts(args)].concat();
-    libtest::talkative_cargo_test("end to end", &flags, &environment)
+    let measuring = |name: &String| MEASURING.contains(&name.as_str());
+    let (alone, others): (Vec<_>, Vec<_>) = programs(true)?.into_iter().partition(measuring);
+    let mut tally = Tally::default();
+    // The others mostly wait: for browsers, shells and downloads.
+    for (programs, threads) in [(others, "--test-threads=2"), (alone, "--test-threads=1")] {
+        let flags = selected(&programs);
+        let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--", threads]).collect();
+        tally.add(libtest::talkative_cargo_test("end to end", &flags, &environment)?);
+    }
+    Ok(tally)
 }
 
 /// The real binary on PostgreSQL.

@@ -102,14 +102,21 @@ mod tests {
         pending.ended(one);
         assert_eq!(pending.due(), [peer(one)], "what was committed meanwhile");
         pending.ended(one);
-        pending.owners = 2;
-        assert!(pending.can_call());
-        pending.waiting.extend([(one, peer(one)), (other, peer(other))]);
-        assert_eq!(pending.due().len(), 2);
-        assert!(!pending.can_call(), "all owners are being called");
+        assert_eq!(pending.due(), []);
+    }
+
+    #[test]
+    fn nothing_is_taken_while_all_owners_are_called() {
+        let peer = |node| Peer { node, address: "127.0.0.1:1".to_owned() };
+        let (one, other) = (NodeId::generate(), NodeId::generate());
+        let mut pending = Pending { owners: 2, ..Pending::default() };
+        for node in [one, other] {
+            assert!(pending.can_call());
+            pending.waiting.insert(node, peer(node));
+            pending.due();
+        }
+        assert!(!pending.can_call());
         pending.ended(one);
         assert!(pending.can_call());
-        pending.ended(other);
-        assert_eq!(pending.due(), []);
     }
 }
