@@ -62,8 +62,8 @@ const CALLERS: usize = 8;
 /// Shorter commits are not worth a wait: timers have a resolution of a millisecond.
 const WORTH_A_WAIT: Duration = Duration::from_millis(2);
 
-/// Groups of requests. Producers that wait for their answer return together after a commit. Without a wait, the first of
-/// them would be a group alone, and all others would wait for its commit.
+/// Groups of requests. Producers that wait for their answer return together after a commit. Without a wait, the first
+/// of them would be a group alone, and all others would wait for its commit.
 struct Groups {
     requests: mpsc::Receiver<Request>,
     held: Option<Request>,
