@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::Args;
 
 use crate::tally::Tally;
@@ -41,7 +41,7 @@ const SUITES: &[Suite] = &[
         long: false,
         run: |_| libtest::cargo_test("documentation tests", &["--workspace", "--doc"], &[]),
     },
-    Suite { name: "simulation", long: false, run: simulation },
+    Suite { name: "simulation, beside what mostly waits", long: false, run: simulation_beside_others },
     Suite { name: "end to end", long: false, run: end_to_end },
     Suite { name: "end to end on PostgreSQL", long: true, run: |_| end_to_end_on_postgres() },
     Suite { name: "fuzz smoke", long: true, run: |_| fuzz_smoke() },
@@ -104,10 +104,10 @@ fn unit_and_integration(args: &TestArgs) -> anyhow::Result<Tally> {
 /// Kinds of worlds with their flag of `sim`, and how many of them a full run plays. `cargo xtask sim` plays more.
 const WORLDS: [(&str, Option<&str>, u64); 6] = [
     ("worlds", None, 10_000),
-    ("restless worlds", Some("--restless"), 4_000),
-    ("worlds with trouble of the platform's own", Some("--outages"), 4_000),
-    ("worlds with silence", Some("--silence"), 4_000),
-    ("worlds with lost connections", Some("--losses"), 4_000),
+    ("restless worlds", Some("--restless"), 2_000),
+    ("worlds with trouble of the platform's own", Some("--outages"), 2_000),
+    ("worlds with silence", Some("--silence"), 2_000),
+    ("worlds with lost connections", Some("--losses"), 2_000),
     ("worlds of several nodes", Some("--cluster"), 10_000),
 ];
 
@@ -126,8 +126,9 @@ fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
     ]))?;
     for (kind, flag, full) in WORLDS {
         let seeds = if args.fast { 1_000 } else { full }.to_string();
-        let mut program = std::process::Command::new(shell::built("sim"));
-        let played = program.args(flag).args(["--seeds", &seeds]);
+        // It takes what others leave of the processors.
+        let mut program = std::process::Command::new("nice");
+        let played = program.args(["-n", "19"]).arg(shell::built("sim")).args(flag).args(["--seeds", &seeds]);
         tally.check(&format!("simulation of {seeds} {kind}"), built && shell::succeeds(played)?);
     }
     Ok(tally)
@@ -136,20 +137,31 @@ fn simulation(args: &TestArgs) -> anyhow::Result<Tally> {
 /// Test programs of the binary that measure latencies and memory: nothing may run beside their tests.
 const MEASURING: [&str; 2] = ["e2e", "events_api"];
 
-/// The real binary from outside, the documentation and the integration examples.
+/// Browser, documentation, examples and packages: their tests mostly wait, so two of them run at a time, and the
+/// simulation beside them.
+fn simulation_beside_others(args: &TestArgs) -> anyhow::Result<Tally> {
+    let others: Vec<String> =
+        programs(true)?.into_iter().filter(|program| !MEASURING.contains(&program.as_str())).collect();
+    std::thread::scope(|scope| {
+        let simulation = scope.spawn(|| simulation(args));
+        let mut tally = outside("browser, documentation, examples, packages", &others, args, "--test-threads=2")?;
+        let played = simulation.join().map_err(|_| anyhow!("the simulation's thread panicked"))?;
+        tally.add(played?);
+        Ok(tally)
+    })
+}
+
+/// The real binary from outside.
 fn end_to_end(args: &TestArgs) -> anyhow::Result<Tally> {
+    outside("end to end", &MEASURING.map(str::to_owned), args, "--test-threads=1")
+}
+
+/// Runs test programs of the binary.
+fn outside(name: &str, programs: &[String], args: &TestArgs, threads: &str) -> anyhow::Result<Tally> {
     let size = if args.fast { "small" } else { "full" };
-    let environment = [&[("POSTRIDER_E2E", size)], parts(args)].concat();
-    let measuring = |name: &String| MEASURING.contains(&name.as_str());
-    let (alone, others): (Vec<_>, Vec<_>) = programs(true)?.into_iter().partition(measuring);
-    let mut tally = Tally::default();
-    // The others mostly wait: for browsers, shells and downloads.
-    for (programs, threads) in [(others, "--test-threads=2"), (alone, "--test-threads=1")] {
-        let flags = selected(&programs);
-        let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--", threads]).collect();
-        tally.add(libtest::talkative_cargo_test("end to end", &flags, &environment)?);
-    }
-    Ok(tally)
+    let flags = selected(programs);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--", threads]).collect();
+    libtest::talkative_cargo_test(name, &flags, &[&[("POSTRIDER_E2E", size)], parts(args)].concat())
 }
 
 /// The real binary on PostgreSQL.
