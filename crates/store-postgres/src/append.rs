@@ -2,6 +2,8 @@
 //! or far away never holds the shard's head. Known ids and failed conditions make the call write nothing; it is
 //! repeated without them.
 
+mod groups;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -12,6 +14,7 @@ use store::{AppendError, Appended, Condition, Shard, frame};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use self::groups::Groups;
 use crate::args::{args, int, long, natural, unsigned};
 use crate::failure::Failure;
 use crate::follow;
@@ -21,8 +24,6 @@ use crate::lines::Line;
 
 /// Pending requests of a shard; further callers wait.
 const QUEUE: usize = 1024;
-/// Bytes of events per group, so that no caller waits for a huge commit.
-const GROUP_BYTES: usize = 2 << 20;
 /// Delay before a producer's retry: trimming runs every few seconds.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Calls of the function per group: the first ones may only name what is known.
@@ -45,7 +46,7 @@ pub(crate) type Queue = mpsc::Sender<Request>;
 pub(crate) fn start(inner: &Arc<Inner>, shard: Shard) -> Queue {
     let (queue, requests) = mpsc::channel(QUEUE);
     let inner = Arc::downgrade(inner);
-    let mut groups = Groups { requests, held: None, callers: 0, took: Duration::ZERO };
+    let mut groups = Groups::of(requests);
     tokio::spawn(async move {
         while let Some(group) = groups.next().await {
             let Some(inner) = Weak::upgrade(&inner) else { return };
@@ -55,57 +56,6 @@ pub(crate) fn start(inner: &Arc<Inner>, shard: Shard) -> Queue {
         }
     });
     queue
-}
-
-/// From this number of callers at the same time on, a group waits for those of the last one to return.
-const CALLERS: usize = 8;
-/// Shorter commits are not worth a wait: timers have a resolution of a millisecond.
-const WORTH_A_WAIT: Duration = Duration::from_millis(2);
-
-/// Groups of requests. Producers that wait for their answer return together after a commit. Without a wait, the first
-/// of them would be a group alone, and all others would wait for its commit.
-struct Groups {
-    requests: mpsc::Receiver<Request>,
-    held: Option<Request>,
-    /// Requests of the last group, and those that waited for its end.
-    callers: usize,
-    /// Duration of the last commit.
-    took: Duration,
-}
-
-impl Groups {
-    fn committed(&mut self, size: usize, took: Duration) {
-        self.callers = size + self.requests.len() + usize::from(self.held.is_some());
-        self.took = took;
-    }
-
-    async fn next(&mut self) -> Option<Vec<Request>> {
-        let first = match self.held.take() {
-            Some(held) => held,
-            None => self.requests.recv().await?,
-        };
-        let waits = self.callers >= CALLERS && self.took >= WORTH_A_WAIT;
-        let until = tokio::time::Instant::now() + if waits { self.took / 4 } else { Duration::ZERO };
-        let size = |request: &Request| request.events.iter().map(Event::size).sum::<usize>();
-        let mut bytes = size(&first);
-        let mut group = vec![first];
-        loop {
-            let next = match self.requests.try_recv() {
-                Ok(next) => next,
-                Err(_) if !waits || group.len() >= self.callers => return Some(group),
-                Err(_) => match tokio::time::timeout_at(until, self.requests.recv()).await {
-                    Ok(Some(next)) => next,
-                    Ok(None) | Err(_) => return Some(group),
-                },
-            };
-            bytes += size(&next);
-            if bytes > GROUP_BYTES {
-                self.held = Some(next);
-                return Some(group);
-            }
-            group.push(next);
-        }
-    }
 }
 
 /// A request of a group that is not answered yet.
@@ -380,73 +330,5 @@ pub(crate) async fn announce(inner: &Inner, shard: Shard, written: &Written, fra
     inner.meters.event_bytes.add(appended.events.iter().map(|event| event.event.size() as u64).sum());
     if !appended.events.is_empty() {
         inner.follower(shard).appended(inner, appended).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COMMIT: Duration = Duration::from_millis(12);
-
-    fn request() -> Request {
-        let event = store::conformance::sample::event("a");
-        let (answer, _) = oneshot::channel();
-        let keys = Vec::new();
-        Request {
-            pim: PimId(1),
-            events: vec![event],
-            keys,
-            now: store::conformance::sample::at(0),
-            conditions: Vec::new(),
-            answer,
-        }
-    }
-
-    /// Groups after one of `callers` requests with a commit of some duration, and the queue with as many again.
-    fn after(callers: usize, took: Duration) -> (Groups, Queue) {
-        let (queue, requests) = mpsc::channel(QUEUE);
-        let mut groups = Groups { requests, held: None, callers: 0, took: Duration::ZERO };
-        groups.committed(callers, took);
-        (groups, queue)
-    }
-
-    /// Sends a request each millisecond.
-    fn trickle(queue: &Queue, requests: usize) {
-        let queue = queue.clone();
-        tokio::spawn(async move {
-            for _ in 0..requests {
-                _ = queue.send(request()).await;
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        });
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn callers_that_return_after_a_commit_are_one_group() {
-        let (mut groups, queue) = after(8, COMMIT * 4);
-        trickle(&queue, 8);
-        assert_eq!(groups.next().await.map(|group| group.len()), Some(8));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_group_waits_for_a_quarter_of_a_commit_at_most() {
-        let (mut groups, queue) = after(100, COMMIT);
-        trickle(&queue, 100);
-        let began = tokio::time::Instant::now();
-        let size = groups.next().await.map(|group| group.len()).unwrap_or(0);
-        assert_eq!(began.elapsed(), COMMIT / 4);
-        assert!((3..=4).contains(&size), "{size}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn few_callers_and_quick_commits_wait_for_nobody() {
-        for (callers, took) in [(CALLERS - 1, COMMIT), (100, WORTH_A_WAIT / 2)] {
-            let (mut groups, queue) = after(callers, took);
-            trickle(&queue, 3);
-            let began = tokio::time::Instant::now();
-            assert_eq!(groups.next().await.map(|group| group.len()), Some(1));
-            assert_eq!(began.elapsed(), Duration::ZERO);
-        }
     }
 }

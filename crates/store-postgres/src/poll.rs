@@ -14,6 +14,7 @@ use crate::inner::{Inner, SPREAD};
 use crate::lines::PLATFORM;
 
 const AT_REST: Duration = Duration::from_millis(200);
+/// While others are likely to append.
 const ATTENTIVELY: Duration = Duration::from_millis(8);
 /// After a look that found several events: the cost of a look is shared by more of them.
 const UNDER_LOAD: Duration = Duration::from_millis(16);

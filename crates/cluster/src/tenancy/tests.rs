@@ -196,7 +196,7 @@ fn a_node_without_a_beat_counts_no_more() {
     let held = shards(0..64);
     let mut given = 0;
     for step in 0..=20 {
-        // It waits for shards that nobody takes; nothing more is given meanwhile.
+        // While given shards have no new owner, it gives no others.
         given += tenancy.decide(LOOK * step, &roll, &held).give.len();
         beat(&mut roll, 1);
     }

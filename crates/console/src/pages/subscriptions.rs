@@ -346,7 +346,7 @@ mod tests {
     fn subscriptions_are_filtered_searched_and_sorted() {
         check("", &["1", "2", "3"]);
         check("status=active", &["1", "3"]);
-        // The oldest backlog last; what nobody knows at an end.
+        // The oldest backlog last; unknown values at an end.
         check("sort=backlog", &["2", "1", "3"]);
         check("sort=-backlog", &["3", "1", "2"]);
         check("sort=rate", &["2", "1", "3"]);

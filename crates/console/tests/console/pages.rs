@@ -42,7 +42,7 @@ async fn a_subscription_is_shown_with_its_status_and_its_settings_in_words() {
     browser.page("/console/subscriptions?q=elsewhere").await.has("No subscription matches.");
 }
 
-/// A status with this backlog, whose oldest event has waited for so many seconds.
+/// A status with this backlog, and the age of its oldest event in seconds.
 fn waiting(backlog: u64, seconds: u64, at_least: bool) -> LaneStatus {
     let oldest = domain::Clock::system().wall() - Duration::from_secs(seconds);
     let (rate, delivered_last_minute) = (Some(10.0), 30);

@@ -194,7 +194,7 @@ impl What {
 }
 
 impl Asked {
-    /// The same for a call whose connection was lost; `None`: nobody waits for it any more.
+    /// The same for a call whose connection was lost; `None` if its caller is gone.
     pub(super) fn failed(self) -> Option<Answer> {
         let error = unavailable();
         Some(match self {
