@@ -308,10 +308,15 @@ async fn a_damaged_event_stops_no_other_shard() {
     append(&other, PIM, "a", at(0)).await;
     append(&other, FAR, "b", at(0)).await;
     let head_of = |shard| owner.tail(shard).watch();
-    head_of(far).wait_for(|head| *head == Position(2)).await.unwrap();
+    let arrives = async |shard| {
+        let mut head = head_of(shard);
+        let arrived = head.wait_for(|head| *head == Position(2));
+        tokio::time::timeout(Duration::from_secs(30), arrived).await.unwrap().unwrap();
+    };
+    arrives(far).await;
     assert_eq!(*head_of(damaged).borrow(), Position(1));
     let mend =
         format!("UPDATE frames SET body = intact.body FROM intact WHERE shard = {damaged} AND frames.pos = intact.pos");
     server.query(name, &mend).unwrap();
-    head_of(damaged).wait_for(|head| *head == Position(2)).await.unwrap();
+    arrives(damaged).await;
 }
