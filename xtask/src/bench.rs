@@ -31,7 +31,7 @@ pub(crate) struct BenchArgs {
     record: bool,
 }
 
-/// Profile of the measured program: as it is shipped.
+/// Profile of what is measured: as it is shipped.
 const PROFILE: &str = "shipped";
 /// Measurements of the platform that can be run on their own.
 const PARTS: [&str; 4] = ["cluster", "console", "fairness", "postgres"];
@@ -39,11 +39,10 @@ const PARTS: [&str; 4] = ["cluster", "console", "fairness", "postgres"];
 /// Runs them sequentially, because they share the machine's cores.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     if args.check {
-        // Counts differ from one profile to another; this one has the shorter build.
-        return platform("release", if args.record { &["--check", "--record"] } else { &["--check"] });
+        return platform(if args.record { &["--check", "--record"] } else { &["--check"] });
     }
     if args.only.as_deref() == Some("soak") {
-        return platform(PROFILE, &["--soak", &args.minutes.to_string()]);
+        return platform(&["--soak", &args.minutes.to_string()]);
     }
     let wanted = |title: &str| args.only.as_ref().is_none_or(|only| title.contains(only.as_str()));
     let mut all = true;
@@ -51,7 +50,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     if wanted("platform") || part.is_some() {
         let quick = args.quick.then_some("--quick");
         let only = part.map(|part| ["--only", part]);
-        all &= platform(PROFILE, &quick.into_iter().chain(only.into_iter().flatten()).collect::<Vec<_>>())?;
+        all &= platform(&quick.into_iter().chain(only.into_iter().flatten()).collect::<Vec<_>>())?;
     }
     let benchmarks = if args.quick { Vec::new() } else { targets::of_kind("bench")? };
     for Target { package, name } in benchmarks {
@@ -62,18 +61,18 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
         }
         shell::heading(&title);
         // One selection of features for all: their dependencies are built once.
-        let command = ["bench", "--locked", "--quiet", "--workspace", "--bench", &name];
+        let command = ["bench", "--locked", "--quiet", "--profile", PROFILE, "--workspace", "--bench", &name];
         all &= shell::succeeds(&mut shell::cargo(&command))?;
     }
     Ok(all)
 }
 
 /// Builds the real program and measures it.
-fn platform(profile: &str, options: &[&str]) -> anyhow::Result<bool> {
+fn platform(options: &[&str]) -> anyhow::Result<bool> {
     shell::heading("platform");
-    let build = ["build", "--locked", "--profile", profile, "--package", "postrider", "--package", "bench"];
+    let build = ["build", "--locked", "--profile", PROFILE, "--package", "postrider", "--package", "bench"];
     if !shell::succeeds(&mut shell::cargo(&build))? {
         return Ok(false);
     }
-    shell::succeeds(Command::new(shell::built_as(profile, "bench")).args(options))
+    shell::succeeds(Command::new(shell::built_as(PROFILE, "bench")).args(options))
 }

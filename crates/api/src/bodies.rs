@@ -103,8 +103,13 @@ impl Room<'_> {
             return Ok(());
         }
         let part = if self.by_size { u64::from(held.bytes + more > SMALL) } else { self.holder.part };
-        let asked = self.places.some(Holder { part, ..self.holder }, more as u64);
-        let Ok(permit) = timeout(WAIT, asked).await else {
+        let (holder, more_bytes) = (Holder { part, ..self.holder }, more as u64);
+        // The usual case needs no timer.
+        let permit = match self.places.try_some(holder, more_bytes) {
+            Some(permit) => Ok(permit),
+            None => timeout(WAIT, self.places.some(holder, more_bytes)).await,
+        };
+        let Ok(permit) = permit else {
             return Err(Refusal::new(
                 because::BUSY,
                 "other requests use all the memory for request bodies; retry the request",

@@ -7,8 +7,6 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::refusal::Refusal;
-
 /// Work that outlives its connection. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Commits(watch::Sender<()>);
@@ -21,17 +19,8 @@ impl Default for Commits {
 
 impl Commits {
     /// Completes `work` even if the client disconnects, which drops this future.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let under_way = self.0.subscribe();
-        let work = Box::pin(async move {
-            let done = work.await;
-            drop(under_way);
-            done
-        });
-        Completed { work: Some(work) }.await
+    pub(crate) fn run<W: Future<Output: Send> + Send + 'static>(&self, work: W) -> Completed<W> {
+        Completed { work: Some((Box::pin(work), self.0.subscribe())) }
     }
 
     /// Waits until no work is pending.
@@ -42,9 +31,9 @@ impl Commits {
 
 /// Work done in the task of its connection, which saves the wake-ups of a task of its own. Once that task is gone, it
 /// gets one.
-struct Completed<W: Future<Output: Send> + Send + 'static> {
-    /// `None` once it is done.
-    work: Option<Pin<Box<W>>>,
+pub(crate) struct Completed<W: Future<Output: Send> + Send + 'static> {
+    /// The work, and its sign that it is pending; `None` once it is done.
+    work: Option<(Pin<Box<W>>, watch::Receiver<()>)>,
 }
 
 impl<W: Future<Output: Send> + Send + 'static> Future for Completed<W> {
@@ -52,10 +41,10 @@ impl<W: Future<Output: Send> + Send + 'static> Future for Completed<W> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
         // Taken while it is polled: work that panics must not be polled again.
-        let mut work = self.work.take().expect("polled after its end");
+        let (mut work, pending) = self.work.take().expect("polled after its end");
         let polled = work.as_mut().poll(context);
         if polled.is_pending() {
-            self.work = Some(work);
+            self.work = Some((work, pending));
         }
         polled
     }
@@ -64,10 +53,13 @@ impl<W: Future<Output: Send> + Send + 'static> Future for Completed<W> {
 impl<W: Future<Output: Send> + Send + 'static> Drop for Completed<W> {
     fn drop(&mut self) {
         // Without a runtime the process is ending.
-        if let Some(work) = self.work.take()
+        if let Some((work, pending)) = self.work.take()
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(work);
+            runtime.spawn(async move {
+                work.await;
+                drop(pending);
+            });
         }
     }
 }
@@ -87,7 +79,6 @@ mod tests {
         let work = commits.run(async move {
             tokio::time::sleep(Duration::from_secs(5)).await;
             sets.store(true, Ordering::SeqCst);
-            Ok(())
         });
         let left = tokio::time::timeout(Duration::from_secs(1), work).await;
         assert!(left.is_err() && !done.load(Ordering::SeqCst));

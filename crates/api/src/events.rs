@@ -107,7 +107,7 @@ pub(crate) async fn accept(State(api): State<Arc<Api>>, request: Request) -> Res
 /// Contract page 7: the order of checks is 401, 413, 415, 400, 422.
 async fn take(api: &Arc<Api>, request: Request) -> Result<Response, Refusal> {
     let (parts, unread) = request.into_parts();
-    let headers = parts.headers;
+    let headers = Arc::new(parts.headers);
     let bounds = &api.settings.server;
     let pim = match producer::source(api, &headers).await {
         Ok(pim) => pim,
@@ -133,11 +133,19 @@ async fn take(api: &Arc<Api>, request: Request) -> Result<Response, Refusal> {
 
 /// The body may have taken a minute: the key must still be valid in the commit, which has the registration's revision
 /// as its condition. `pim` is that of the request's head.
-async fn judge_and_commit(api: &Api, mut pim: Arc<Pim>, headers: &HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+async fn judge_and_commit(
+    api: &Api,
+    mut pim: Arc<Pim>,
+    headers: &Arc<HeaderMap>,
+    body: Bytes,
+) -> Result<Response, Refusal> {
     for _ in 0..MAX_JUDGEMENTS {
         let request = read(api, pim, headers, body.clone()).await?;
         match commit(api, request, headers).await {
-            Err(Uncommitted::Outdated) => pim = producer::source(api, headers).await?,
+            Err(Uncommitted::Outdated) => {
+                api.store().look_for_changed_pims().await?;
+                pim = producer::source(api, headers).await?;
+            }
             Err(Uncommitted::Refused(refusal)) => return Err(refusal),
             Ok(answer) => return Ok(answer),
         }
@@ -155,11 +163,11 @@ struct Accepted {
 }
 
 /// Reads and checks the events of a body.
-async fn read(api: &Api, pim: Arc<Pim>, headers: &HeaderMap, body: Bytes) -> Result<Accepted, Refusal> {
+async fn read(api: &Api, pim: Arc<Pim>, headers: &Arc<HeaderMap>, body: Bytes) -> Result<Accepted, Refusal> {
     let now = api.clock.wall();
     let batched = is_batch(headers);
     let trace_parent = api.tracer.as_ref().and_then(|_| trace_parent(headers));
-    let Parsed { mut events, unfitting } = parse(api, &pim, headers.clone(), body, now).await?;
+    let Parsed { mut events, unfitting } = parse(api, &pim, Arc::clone(headers), body, now).await?;
     let unknown = unknown_types(api, &events);
     check(api, &pim, &events, batched, &unknown, unfitting)?;
     if !batched && trace_parent.is_some() {
@@ -239,7 +247,7 @@ struct Parsed {
 async fn parse(
     api: &Api,
     pim: &Pim,
-    headers: HeaderMap,
+    headers: Arc<HeaderMap>,
     body: Bytes,
     received_at: Timestamp,
 ) -> Result<Parsed, Refusal> {

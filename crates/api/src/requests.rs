@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
 use meter::{Counter, Counters, Histograms, Names, SHORT};
 
-use crate::Api;
 use crate::origin::{self, Peer};
+use crate::{Api, events};
 
 /// All templates of the router, busiest first, in search order.
 const ROUTES: &[&str] = &[
@@ -65,6 +65,9 @@ const ROUTES: &[&str] = &[
     "/health/ready",
     "/metrics",
 ];
+
+/// Place of the path of events.
+const EVENTS: usize = 0;
 
 /// Template of unknown paths.
 const NO_ROUTE: &str = "none";
@@ -222,6 +225,19 @@ pub async fn count_console(api: &Api, request: Request, next: Next) -> Response 
     let (started, method) = (Instant::now(), place(request.method()));
     let response = next.run(request).await;
     api.counters.requests.count(ROUTES.len() + 1, method, response.status(), started);
+    response
+}
+
+/// Whether this is a request of a producer: one per event, or few.
+pub(crate) fn is_event<B>(request: &http::Request<B>) -> bool {
+    request.method() == Method::POST && request.uri().path() == ROUTES[EVENTS]
+}
+
+/// Answers a request of a producer, and counts it.
+pub(crate) async fn take_event(api: Arc<Api>, request: Request) -> Response {
+    let started = Instant::now();
+    let response = events::accept(State(Arc::clone(&api)), request).await.into_response();
+    api.counters.requests.count(EVENTS, place(&Method::POST), response.status(), started);
     response
 }
 

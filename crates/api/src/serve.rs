@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::Request;
@@ -29,7 +30,7 @@ use crate::origin::{Origin, Peer};
 use crate::refusal::{Refusal, because};
 use crate::seldom::now;
 use crate::settings::ServerBounds;
-use crate::{Api, router};
+use crate::{Api, requests, router};
 use answer::{Answer, By, UnderWay};
 use crowd::Crowd;
 use heads::Fault;
@@ -63,7 +64,9 @@ pub async fn serve_with(listener: TcpListener, api: Arc<Api>, further: Router, s
         stop.await;
         bridge.end_waiting();
     };
-    serve_router(listener, router(api).merge(further), bounds, stop).await;
+    let routes =
+        Routes { events: Some(Arc::clone(&api)), router: TowerToHyperService::new(router(api).merge(further)) };
+    serve_routes(listener, routes, bounds, stop).await;
     // Work begun for clients that have disconnected.
     if timeout(bounds.drain, commits.ended()).await.is_err() {
         tracing::warn!("requests with events are still being stored; their clients have disconnected");
@@ -72,6 +75,10 @@ pub async fn serve_with(listener: TcpListener, api: Arc<Api>, further: Router, s
 
 /// Like [`serve`], for other routes than the API's.
 pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerBounds, stop: impl Future<Output = ()>) {
+    serve_routes(listener, Routes { events: None, router: TowerToHyperService::new(router) }, bounds, stop).await;
+}
+
+async fn serve_routes(listener: TcpListener, routes: Routes, bounds: ServerBounds, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(bounds.connections));
     let crowd = Crowd::new(bounds.connections);
     let (not_accepted, crowded) = (Seldom::new(), Seldom::new());
@@ -100,7 +107,7 @@ pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerB
                     }
                     continue;
                 };
-                let connection = connection(stream, Peer(peer.ip()), router.clone(), bounds, stopped.clone());
+                let connection = connection(stream, Peer(peer.ip()), routes.clone(), bounds, stopped.clone());
                 tokio::spawn(async move {
                     connection.await;
                     drop((place, member));
@@ -130,7 +137,7 @@ pub async fn serve_router(listener: TcpListener, router: Router, bounds: ServerB
 async fn connection(
     stream: TcpStream,
     peer: Peer,
-    router: Router,
+    routes: Routes,
     bounds: ServerBounds,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -139,7 +146,7 @@ async fn connection(
         tracing::debug!(%error, "could not set TCP_NODELAY");
     }
     let under_way = Arc::new(UnderWay::new(bounds));
-    let service = Service { router: TowerToHyperService::new(router), peer, under_way: under_way.clone() };
+    let service = Service { routes, peer, under_way: under_way.clone() };
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -197,10 +204,20 @@ async fn connection(
     }
 }
 
-/// Wraps every request, before and after the router.
+/// Where requests go.
+#[derive(Clone)]
+struct Routes {
+    /// Takes the requests of producers. They are most of all, and the layers of the router would be a tenth of their
+    /// cost.
+    events: Option<Arc<Api>>,
+    /// Takes all others.
+    router: TowerToHyperService<Router>,
+}
+
+/// Wraps every request, before and after its route.
 #[derive(Clone)]
 struct Service {
-    router: TowerToHyperService<Router>,
+    routes: Routes,
     peer: Peer,
     under_way: Arc<UnderWay>,
 }
@@ -217,9 +234,15 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             let refusal = Refusal::new(because::TOO_MANY_HEADERS, message);
             return Answer { by: By::Server(Some(refusal)), request: started };
         }
+        if let Some(api) = &self.routes.events
+            && requests::is_event(&request)
+        {
+            let taken = requests::take_event(Arc::clone(api), request.map(Body::new));
+            return Answer { by: By::Events(Box::pin(taken)), request: started };
+        }
         request.extensions_mut().insert(self.peer);
         // Routing itself runs no code of ours, so a panic can only come from polling.
-        Answer { by: By::Router(Box::pin(self.router.call(request))), request: started }
+        Answer { by: By::Router(Box::pin(self.routes.router.call(request))), request: started }
     }
 }
 

@@ -172,24 +172,27 @@ impl<'a> Scan<'a> {
         let mut escaped = false;
         self.at += 1;
         loop {
-            let rest = self.rest();
-            let Some(found) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else {
-                self.at = self.text.len();
-                return escaped;
-            };
-            self.at += found + 1;
-            if rest.get(found) == Some(&b'"') {
-                return escaped;
+            self.at = plain_until(self.text.as_bytes(), self.at);
+            match self.text.as_bytes().get(self.at) {
+                None => return escaped,
+                Some(b'"') => {
+                    self.at += 1;
+                    return escaped;
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at = (self.at + 2).min(self.text.len());
+                }
+                // Not in valid JSON.
+                Some(_) => self.at += 1,
             }
-            escaped = true;
-            self.at += 1;
         }
     }
 
     fn skip_nested(&mut self) {
         let mut depth = 0usize;
         loop {
-            match self.rest().first() {
+            match self.text.as_bytes().get(self.at) {
                 None => return,
                 Some(b'"') => {
                     self.skip_string();
@@ -205,6 +208,31 @@ impl<'a> Scan<'a> {
             }
         }
     }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The first position from `at` on with `"`, `\` or a control character. Checks eight bytes at a time, because strings
+/// are most of an event. A borrow can flag a byte falsely only above a true hit, so the lowest flag is always right.
+pub fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        let hits = ((quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash)
+            | (word.wrapping_sub(ONES * 0x20) & !word))
+            & HIGHS;
+        if hits != 0 {
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\') {
+        at += 1;
+    }
+    at
 }
 
 /// The text of the value at a path of object keys, if present.

@@ -16,6 +16,7 @@ use sinks::heard::Heard;
 use sinks::{Answers, Delivery, Sink, TraceParents};
 use store::{Scope, Store, Tail, Tenure};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 
 use crate::attempts::{Attempt, Attempts, Made};
 use crate::core::{AttemptId, Reply, Survey};
@@ -51,6 +52,8 @@ pub(crate) enum Question {
 
 /// Reply of a task.
 struct Answer {
+    /// Its place in [`Tasks`], if it has one.
+    task: Option<usize>,
     input: Input,
     /// Records of an attempt that has ended.
     ended: Option<(SubscriptionId, Vec<Attempt>)>,
@@ -58,7 +61,7 @@ struct Answer {
 
 impl From<Input> for Answer {
     fn from(input: Input) -> Answer {
-        Answer { input, ended: None }
+        Answer { task: None, input, ended: None }
     }
 }
 
@@ -103,7 +106,7 @@ pub(crate) async fn run(
     }
     let (answers, answered) = mpsc::unbounded_channel();
     let (tail, committed) = (around.store.tail(around.tenure.shard), around.store.committed(around.tenure.shard));
-    let shell = Shell { driver, around, answers, tail, committed };
+    let shell = Shell { driver, around, answers, tasks: Tasks::default(), tail, committed };
     shell.run(answered, questions, stopped).await
 }
 
@@ -111,8 +114,41 @@ struct Shell {
     driver: Driver,
     around: Surroundings,
     answers: mpsc::UnboundedSender<Answer>,
+    tasks: Tasks,
     tail: Arc<Tail>,
     committed: watch::Receiver<u64>,
+}
+
+/// Tasks under way. They are cancelled when the driver is gone: an attempt that waits for its turn is not sent then.
+#[derive(Default)]
+struct Tasks {
+    running: Vec<Option<AbortHandle>>,
+    free: Vec<usize>,
+}
+
+impl Tasks {
+    /// Starts a task, which is told its place.
+    fn begin<F>(&mut self, task: impl FnOnce(usize) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.running.push(None);
+            self.running.len() - 1
+        });
+        self.running[place] = Some(tokio::spawn(task(place)).abort_handle());
+    }
+
+    fn ended(&mut self, place: usize) {
+        self.running[place] = None;
+        self.free.push(place);
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.running.iter().flatten().for_each(AbortHandle::abort);
+    }
 }
 
 impl Shell {
@@ -167,7 +203,10 @@ impl Shell {
         self.driver.handle(self.around.clock.now(), input);
     }
 
-    fn answered(&mut self, Answer { input, ended }: Answer) {
+    fn answered(&mut self, Answer { task, input, ended }: Answer) {
+        if let Some(place) = task {
+            self.tasks.ended(place);
+        }
         self.tell(input);
         let Some((of, mut attempts)) = ended else { return };
         if self.driver.was_undecided() {
@@ -289,23 +328,18 @@ impl Shell {
         }
     }
 
-    /// Starts a task whose result is passed to the driver. It is cancelled when the driver is gone: an attempt that
-    /// waits for its turn is not sent then.
-    fn begin<A: Into<Answer>>(&self, task: impl Future<Output = A> + Send + 'static) {
+    /// Starts a task whose result is passed to the driver.
+    fn begin<A: Into<Answer>>(&mut self, task: impl Future<Output = A> + Send + 'static) {
         let answers = self.answers.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                biased;
-                answer = task => {
-                    let _ = answers.send(answer.into());
-                }
-                () = answers.closed() => {}
-            }
+        self.tasks.begin(|place| async move {
+            let answer = task.await.into();
+            // The driver is gone: nobody waits for it.
+            let _ = answers.send(Answer { task: Some(place), ..answer });
         });
     }
 
     fn deliver(
-        &self,
+        &mut self,
         attempt: AttemptId,
         subscription: Arc<Subscription>,
         events: Vec<Arc<LoggedEvent>>,
@@ -341,7 +375,7 @@ impl Shell {
             }
             let made = Made { started_at, duration: started.elapsed(), replay_id: replay };
             let attempts = Attempt::of(&events, &outcomes, &responses.take(), made);
-            Answer { input: Reply::Outcomes { attempt, outcomes }.into(), ended: Some((id, attempts)) }
+            Answer { task: None, input: Reply::Outcomes { attempt, outcomes }.into(), ended: Some((id, attempts)) }
         });
     }
 }

@@ -5,6 +5,7 @@ mod clients;
 mod condition;
 mod entries;
 mod filter;
+mod glance;
 mod outbox;
 mod pages;
 mod pims;
@@ -15,6 +16,7 @@ use rusqlite::Connection;
 
 pub(crate) use condition::hold;
 pub(crate) use entries::add as add_entry;
+pub(crate) use glance::Glance;
 pub(crate) use rows::{begin_histories, fill_in_types, generation, pim_of};
 
 use crate::failure::Failure;

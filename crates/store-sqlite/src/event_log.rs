@@ -48,8 +48,8 @@ impl EventLog for SqliteStore {
 
     async fn lacks(&self) -> Vec<Lack> {
         let spare = || {
-            let asked = self.asked.lock();
-            Ok(keeping::free_pages(&asked)?.saturating_add(keeping::total(&asked)?))
+            let connection = self.glance.connection();
+            Ok(keeping::free_pages(&connection)?.saturating_add(keeping::total(&connection)?))
         };
         self.health.lacks(&self.writer, &self.folder, self.bounds.min_free_disk_bytes, spare).await
     }

@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -57,6 +57,7 @@ pub use database::{OpenError, database, has_database, make_folder};
 pub use settings::Settings;
 
 use crate::batch::{Batch, Call};
+use crate::catalog::Glance;
 use crate::checkpoint::Checkpoints;
 use crate::database::Folder;
 use crate::failure::Failure;
@@ -75,8 +76,7 @@ pub struct SqliteStore {
     /// Runs if events are kept.
     _indexer: Option<Indexer>,
     readers: Readers,
-    /// For lookups that must not wait for a reader thread.
-    asked: Mutex<Connection>,
+    glance: Glance,
     writer: Writer,
     tail: Arc<Tail>,
     changes: Arc<Changes>,
@@ -154,6 +154,7 @@ impl SqliteStore {
         let (tail_of_worker, changes_of_worker) = (Arc::clone(&tail), Arc::clone(&changes));
         let health = Arc::new(Health::default());
         let indexed = Arc::new(Signal::default());
+        let changed = Arc::new(AtomicU64::new(0));
         let worker = Worker {
             connection,
             log,
@@ -165,6 +166,7 @@ impl SqliteStore {
             bounds,
             health: Arc::clone(&health),
             indexed: Arc::clone(&indexed),
+            changed: Arc::clone(&changed),
         };
         let writer = Writer::start(&threads, worker).map_err(thread)?;
         let indexer = match writer.queue().filter(|_| lock.is_some() && settings.keep.keep_any()) {
@@ -178,7 +180,7 @@ impl SqliteStore {
             _indexer: indexer,
             writer,
             readers: Readers::start(&threads, readers).map_err(thread)?,
-            asked: Mutex::new(folder.glance()?),
+            glance: Glance::new(folder.glance()?, changed),
             tail,
             changes,
             hour,

@@ -1,7 +1,7 @@
 //! The writer thread: it runs all pending requests in one transaction, commits once for all of them, and then replies.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -76,6 +76,8 @@ pub(crate) struct Worker {
     pub(crate) health: Arc<Health>,
     /// For the thread that indexes events.
     pub(crate) indexed: Arc<Signal>,
+    /// Number of commits with anything but events.
+    pub(crate) changed: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -135,6 +137,9 @@ impl Worker {
         let result = self.write(requests, &mut done, &mut version);
         let failure = match result {
             Ok(()) => {
+                if done.iter().any(|request| matches!(request, Done::Job(_))) {
+                    self.changed.fetch_add(1, Ordering::SeqCst);
+                }
                 // First the changes, then the events that they apply to.
                 if let Some(version) = version {
                     self.changes.commit(version);

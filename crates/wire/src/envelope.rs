@@ -1,5 +1,7 @@
 //! The delivered body: an event in its subscription's envelope.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use domain::{Event, SubscriptionId};
 
@@ -66,13 +68,14 @@ fn text(
         Some(cut) if !send_product_identifier => cut,
         _ => 0..0,
     };
+    let type_in_path = path_segment(event.event_type());
     let length = OPENING.len()
         + escaped_len(event.id())
         + style.source_to_type.len()
         + escaped_len(event.event_type())
         + subject_length
         + style.type_to_schema.len()
-        + path_segment_len(event.event_type())
+        + type_in_path.len()
         + SCHEMA_TO_TIME.len()
         + event.time().len()
         + "\"".len()
@@ -92,7 +95,7 @@ fn text(
         out.push('"');
     }
     out.push_str(&style.type_to_schema);
-    push_path_segment(&mut out, event.event_type());
+    out.push_str(&type_in_path);
     out.push_str(SCHEMA_TO_TIME);
     out.push_str(event.time());
     out.push('"');
@@ -111,16 +114,12 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-fn path_segment_len(text: &str) -> usize {
-    text.bytes().map(|byte| if is_unreserved(byte) { 1 } else { 3 }).sum()
-}
-
 /// A type may be any text, unlike its schema's URL.
-fn push_path_segment(out: &mut String, text: &str) {
+fn path_segment(text: &str) -> Cow<'_, str> {
     if text.bytes().all(is_unreserved) {
-        out.push_str(text);
-        return;
+        return Cow::Borrowed(text);
     }
+    let mut out = String::new();
     for byte in text.bytes() {
         if is_unreserved(byte) {
             out.push(char::from(byte));
@@ -130,6 +129,7 @@ fn push_path_segment(out: &mut String, text: &str) {
             out.push(char::from(b"0123456789ABCDEF"[usize::from(byte & 0xF)]));
         }
     }
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ pub use number::Number;
 pub use pieces::{Pieces, pieces};
 pub use place::JsonError;
 pub(crate) use place::{Problem, text_of};
-pub(crate) use reader::plain_until;
 pub use tree::parse;
 
 /// Maximum nesting of arrays and objects (contract page 7).

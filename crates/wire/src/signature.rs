@@ -84,6 +84,12 @@ impl Signer {
         Signer { primary: SigningKey::new(primary), secondary: secondary.map(SigningKey::new) }
     }
 
+    /// Names of the headers that differ from one attempt to another, in lower case.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let secondary = self.secondary.as_ref().map(|_| SECONDARY);
+        [PRIMARY, WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE].into_iter().chain(secondary)
+    }
+
     /// The headers of one attempt, made at `at`.
     pub fn sign(&self, event_id: &str, at: Timestamp, body: &[u8]) -> Signed {
         let id = header_id(event_id);
@@ -119,6 +125,18 @@ pub struct Signed {
 }
 
 impl Signed {
+    /// Takes the value of a header of [`Signer::names`].
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        match name {
+            PRIMARY => Some(std::mem::take(&mut self.primary)),
+            SECONDARY => self.secondary.take(),
+            WEBHOOK_ID => Some(std::mem::take(&mut self.webhook_id)),
+            WEBHOOK_TIMESTAMP => Some(std::mem::take(&mut self.webhook_timestamp)),
+            WEBHOOK_SIGNATURE => Some(std::mem::take(&mut self.webhook_signature)),
+            _ => None,
+        }
+    }
+
     /// All headers with their values, names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let secondary = self.secondary.as_deref().map(|value| (SECONDARY, value));
@@ -135,9 +153,13 @@ impl Signed {
 /// percent-encoded (contract page 7). Distinct ids stay distinct, and none contains `.`, the separator of the signed
 /// text.
 pub fn header_id(id: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if id.bytes().all(is_plain) {
+        return id.to_owned();
+    }
     let mut out = String::with_capacity(id.len());
     for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+        if is_plain(byte) {
             out.push(char::from(byte));
         } else {
             out.push('%');
@@ -149,12 +171,12 @@ pub fn header_id(id: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
+    let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+    let mut digits = Vec::with_capacity(2 * bytes.len());
     for byte in bytes {
-        out.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
-        out.push(char::from(b"0123456789abcdef"[usize::from(byte & 0xF)]));
+        digits.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xF)]);
     }
-    out
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -96,6 +96,8 @@ pub(super) struct Answer<F> {
 pub(super) enum By<F> {
     /// The server, for this reason.
     Server(Option<Refusal>),
+    /// Event ingest.
+    Events(Pin<Box<dyn Future<Output = Response> + Send>>),
     /// The router.
     Router(Pin<Box<F>>),
 }
@@ -106,15 +108,18 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Answer<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let response = match &mut self.by {
             By::Server(refusal) => refusal.take().map_or_else(Response::default, IntoResponse::into_response),
-            By::Router(future) => match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-                Ok(polled) => ready!(polled)?,
-                Err(panic) => after_panic(panic.as_ref()),
-            },
+            By::Events(future) => ready!(survive(|| future.as_mut().poll(context).map(Ok)))?,
+            By::Router(future) => ready!(survive(|| future.as_mut().poll(context)))?,
         };
         let Some(request) = self.request.take() else { return Poll::Ready(Ok(response)) };
         request.is_answered(response.body().size_hint().upper().unwrap_or(0));
         Poll::Ready(Ok(response.map(|body| Body::new(Pieces { body, left: Bytes::new(), request }))))
     }
+}
+
+/// Polls; a panic becomes a response.
+fn survive(poll: impl FnOnce() -> Poll<Result<Response, Infallible>>) -> Poll<Result<Response, Infallible>> {
+    catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|panic| Poll::Ready(Ok(after_panic(panic.as_ref()))))
 }
 
 fn after_panic(panic: &(dyn Any + Send)) -> Response {

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use api::{SchemaCheck, UnknownTypes};
+use api::{InProcess, SchemaCheck, UnknownTypes};
+use bytes::Bytes;
 use domain::Position;
+use http::Request;
 use serde_json::{Value, json};
 use store::{EventLog, ReadLimit, Scope, Shard};
 
@@ -32,6 +34,41 @@ async fn one_event_and_a_batch_and_binary_mode() {
     assert_eq!(world.logged(), 4);
     let counts = world.counters.counts();
     assert_eq!((counts.accepted, counts.duplicates), (6, 2));
+}
+
+/// Requests of producers don't pass through the router (`serve::Routes`).
+#[tokio::test]
+async fn a_producer_gets_the_answer_that_the_router_gives() {
+    let world = World::new().await;
+    let within = InProcess::new(world.api.clone());
+    let key = format!("Bearer {KEY}");
+    let typed = |media_type| [("authorization", key.as_str()), ("content-type", media_type)];
+    let check = async |path: &str, headers: &[(&str, &str)], body: &str, status: u16| {
+        // Two events, so that neither is a duplicate of the other.
+        let body = |way| if body == "event" { event(&format!("{way} {path}")).to_string() } else { body.to_owned() };
+        let mut call = world.bare("POST", path).raw(body("network"));
+        let mut request = Request::post(path);
+        for (name, value) in headers {
+            call = call.header(name, value);
+            request = request.header(*name, *value);
+        }
+        let direct = call.send().await;
+        let routed = within.call(request.body(Bytes::from(body("router"))).unwrap(), None, None).await;
+        assert_eq!((direct.status.as_u16(), direct.status), (status, routed.status()));
+        assert_eq!(direct.body, routed.body());
+        for name in ["content-type", "www-authenticate"] {
+            assert_eq!(direct.headers.get(name), routed.headers().get(name));
+        }
+    };
+    let structured = "application/cloudevents+json";
+    check(PATH, &typed(structured), "event", 202).await;
+    check("/api/v1/events?a=b", &typed(structured), "event", 202).await;
+    check(PATH, &typed(structured), "{", 400).await;
+    check(PATH, &typed(structured), "{}", 422).await;
+    check(PATH, &typed("text/plain"), "event", 415).await;
+    check(PATH, &[], "event", 401).await;
+    let counted = world.counters.requests.answered().find(|kind| kind.route == PATH && kind.status == "2xx");
+    assert_eq!(counted.map(|kind| kind.count), Some(4), "both ways count");
 }
 
 #[tokio::test]

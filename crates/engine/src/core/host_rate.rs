@@ -122,6 +122,10 @@ impl HostRate {
 
     /// Cancels a lane's request.
     pub(super) fn leave(&mut self, slot: usize) {
+        // The usual case, without a hash.
+        if self.places.is_empty() {
+            return;
+        }
         let Some((of, place)) = self.places.remove(&slot) else { return };
         let Some(host) = self.hosts.get_mut(&of) else { return };
         host.waiting.remove(&place);

@@ -89,6 +89,10 @@ impl Head {
     /// Filters bytes and passes on the kept ones. Returns whether the head is complete; bytes behind it are passed on
     /// unchanged.
     fn take(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<bool, HeadTooLong> {
+        if self.length == 0 && bytes.len() <= MAX_HEAD && has_common_head(bytes) {
+            out.extend_from_slice(bytes);
+            return Ok(true);
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             let (part, ended) = match rest.iter().position(|byte| *byte == b'\n') {
@@ -113,7 +117,7 @@ impl Head {
     /// Ends a line; returns whether it was the head's last.
     fn end_line(&mut self, out: &mut BytesMut) -> bool {
         let line = std::mem::take(&mut self.line);
-        let is_blank = matches!(&line[..], b"\n" | b"\r\n");
+        let is_blank = is_blank(&line);
         if !self.has_status {
             // A blank line before the status line is left to hyper.
             self.has_status = !is_blank;
@@ -134,6 +138,18 @@ impl Head {
         }
         false
     }
+}
+
+/// Whether the bytes begin with a complete head of which nothing is left out: almost all responses do.
+fn has_common_head(bytes: &[u8]) -> bool {
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n').take(ANY);
+    let ends = lines.enumerate().find(|(_, line)| is_blank(line));
+    // Without a status line it is left to the usual way, as is an interim response.
+    ends.is_some_and(|(number, _)| number > 0) && !is_interim(bytes)
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    matches!(line, b"\n" | b"\r\n")
 }
 
 /// 1xx except 101, after which the protocol is no longer HTTP.

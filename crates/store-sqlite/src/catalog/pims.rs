@@ -60,7 +60,12 @@ impl Pims for SqliteStore {
     }
 
     fn pims_version(&self) -> Result<u64, StoreError> {
-        Ok(version(&self.asked.lock())?)
+        Ok(self.glance.pims_version()?)
+    }
+
+    async fn look_for_changed_pims(&self) -> Result<(), StoreError> {
+        self.glance.forget();
+        Ok(())
     }
 
     async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError> {
@@ -169,12 +174,6 @@ fn put(batch: &Batch<'_>, vault: &Vault, pim: &Pim, sql: &str) -> Result<(), Fai
 fn count_version_up(batch: &Batch<'_>) -> Result<(), Failure> {
     batch.sql("UPDATE meta SET value = value + 1 WHERE name = 'pims_version'")?.execute([])?;
     Ok(())
-}
-
-/// Number of changes of PIMs.
-fn version(connection: &Connection) -> Result<u64, Failure> {
-    let sql = "SELECT value FROM meta WHERE name = 'pims_version'";
-    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
 /// Revokes some of a PIM's subscribers; deletes the PIM once no other one is left. Returns whether it is deleted.

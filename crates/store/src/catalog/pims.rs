@@ -43,13 +43,13 @@ pub trait Pims: Send + Sync + 'static {
     /// Number of registered PIMs.
     async fn count_pims(&self) -> Result<u64, StoreError>;
 
-    /// A number that differs after each change of a registration, even by another process (`postrider pim add`). Takes
-    /// microseconds, so that each request can be checked against the current registrations. A store that several
-    /// machines share may learn of others' changes with a delay: [`Pims::look_for_changed_pims`].
+    /// A number that differs after each change of a registration. Takes less than a microsecond, so that each request
+    /// can be checked against the current registrations. Changes by other processes (`postrider pim add`, other nodes)
+    /// may come with a delay: [`Pims::look_for_changed_pims`].
     fn pims_version(&self) -> Result<u64, StoreError>;
 
-    /// Looks for changes by other processes. Called before something is rejected as unknown: from then on
-    /// [`Pims::pims_version`] tells of everything committed before the call.
+    /// Looks for changes by other processes. Called before something is rejected as unknown, or checked again because
+    /// it is outdated: from then on [`Pims::pims_version`] tells of everything committed before the call.
     async fn look_for_changed_pims(&self) -> Result<(), StoreError> {
         Ok(())
     }

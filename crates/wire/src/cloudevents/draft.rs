@@ -285,7 +285,8 @@ fn name<'a>(name: &str, value: Option<&'a str>, faults: &mut Faults) -> Option<C
             faults.about(code::TOO_LONG, name, format!("has {count} characters, at most {LONGEST_NAME} are allowed"));
         }
     }
-    if let Some(control) = text.chars().find(|char| char.is_control()) {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !is_plain && let Some(control) = text.chars().find(|char| char.is_control()) {
         good = false;
         let message = format!("must not contain control characters, found U+{:04X}", u32::from(control));
         faults.about(code::INVALID_VALUE, name, message);

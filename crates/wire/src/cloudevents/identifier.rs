@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::json::plain_until;
+use domain::scan::plain_until;
 
 /// Whether events of this type omit the identifier unless it was requested (contract page 2).
 fn is_optional_on(event_type: &str) -> bool {

@@ -65,6 +65,10 @@ fn split(text: &str) -> (String, Option<String>) {
 
 /// Whether a `datacontenttype` means JSON: subtype `json`, or a subtype ending in `+json`.
 pub(super) fn is_json(text: &str) -> bool {
+    // The most common spelling.
+    if text == "application/json" {
+        return true;
+    }
     let (essence, _) = split(text);
     essence.split_once('/').is_some_and(|(main, sub)| {
         !main.is_empty() && (sub == "json" || sub.strip_suffix("+json").is_some_and(|rest| !rest.is_empty()))

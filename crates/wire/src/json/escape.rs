@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 
+use domain::scan::plain_until;
+
 /// Appends `text` as a JSON string, quotes included.
 ///
 /// Escapes `"`, `\` and control characters below U+0020, in their short form if there is one.
 pub fn escape_into(out: &mut String, text: &str) {
     out.push('"');
     let mut clean = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
+    loop {
+        let at = plain_until(text.as_bytes(), clean);
         out.push_str(&text[clean..at]);
+        let Some(byte) = text.as_bytes().get(at) else { break };
         clean = at + 1;
-        match byte {
+        match *byte {
             b'"' => out.push_str("\\\""),
             b'\\' => out.push_str("\\\\"),
             0x08 => out.push_str("\\b"),
@@ -22,14 +23,13 @@ pub fn escape_into(out: &mut String, text: &str) {
             b'\n' => out.push_str("\\n"),
             0x0C => out.push_str("\\f"),
             b'\r' => out.push_str("\\r"),
-            _ => {
+            byte => {
                 out.push_str("\\u00");
                 out.push(char::from(b'0' + (byte >> 4)));
                 out.push(char::from(b"0123456789abcdef"[usize::from(byte & 0xF)]));
             }
         }
     }
-    out.push_str(&text[clean..]);
     out.push('"');
 }
 
@@ -40,7 +40,8 @@ pub(crate) fn escaped_len(text: &str) -> usize {
         ..0x20 => 5,
         _ => 0,
     };
-    text.len() + 2 + text.bytes().map(longer).sum::<usize>()
+    let plain = plain_until(text.as_bytes(), 0);
+    text.len() + 2 + text.bytes().skip(plain).map(longer).sum::<usize>()
 }
 
 /// The value of a string with valid escapes; `raw` is the text between the quotes.

@@ -1,5 +1,7 @@
 //! Tokenizes JSON text: the only place with the grammar of strings, numbers and words.
 
+use domain::scan::plain_until;
+
 use super::escape::hex4;
 use super::place::Problem;
 
@@ -188,29 +190,4 @@ impl<'a> Reader<'a> {
         }
         Err(self.expected("a value"))
     }
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// The first position from `at` on with `"`, `\` or a control character. Checks eight bytes at a time, because strings
-/// are most of an event. A borrow can flag a byte falsely only above a true hit, so the lowest flag is always right.
-pub(crate) fn plain_until(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        let hits = ((quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(ONES * 0x20) & !word))
-            & HIGHS;
-        if hits != 0 {
-            return at + (hits.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\') {
-        at += 1;
-    }
-    at
 }
