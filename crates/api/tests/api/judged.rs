@@ -125,6 +125,20 @@ async fn a_key_that_ends_while_the_body_is_under_way() {
     assert_eq!(world.logged(), 0);
 }
 
+/// The commit notices, before the platform has.
+#[tokio::test]
+async fn a_key_that_another_process_has_just_removed() {
+    let world = World::new().await;
+    events(&world, KEY).send().await.expect(202);
+    world.staged.3.begin(world.store.pims_version().unwrap());
+    let end = |pim: &mut domain::pim::Pim| -> Result<(), store::ChangeError> {
+        pim.keys.clear();
+        Ok(())
+    };
+    edit_pim(world.store.as_ref(), world.pim.id, end).await.unwrap();
+    events(&world, KEY).send().await.refused(401, "invalid_source_key");
+}
+
 #[tokio::test]
 async fn another_change_of_the_pim_costs_no_event() {
     let world = operated().await;

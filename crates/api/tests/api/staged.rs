@@ -4,8 +4,8 @@
 mod kept;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,7 +30,18 @@ use tokio::sync::{Notify, watch};
 /// Yields before each change, more than a request has steps.
 const YIELDS: usize = 200;
 
-pub(crate) struct Staged(pub(crate) Arc<MemoryStore>, pub(crate) AtomicBool, pub(crate) Gate);
+pub(crate) struct Staged(pub(crate) Arc<MemoryStore>, pub(crate) AtomicBool, pub(crate) Gate, pub(crate) Lag);
+
+/// Hides changes of PIMs, as if other processes had made them, until they are looked for.
+#[derive(Default)]
+pub(crate) struct Lag(Mutex<Option<u64>>);
+
+impl Lag {
+    /// Hides those after this version.
+    pub(crate) fn begin(&self, version: u64) {
+        *self.0.lock().unwrap() = Some(version);
+    }
+}
 
 /// Stops the next write right before its commit, after all of its checks, until opened.
 #[derive(Default)]
@@ -143,7 +154,13 @@ impl Pims for Staged {
 
     fn pims_version(&self) -> Result<u64, StoreError> {
         self.works()?;
-        self.0.pims_version()
+        let hidden_after = *self.3.0.lock().unwrap();
+        hidden_after.map_or_else(|| self.0.pims_version(), Ok)
+    }
+
+    async fn look_for_changed_pims(&self) -> Result<(), StoreError> {
+        *self.3.0.lock().unwrap() = None;
+        Ok(())
     }
 
     async fn add_pim(&self, pim: Pim) -> Result<Pim, ChangeError> {

@@ -32,7 +32,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::call::{Answer, Call};
-use crate::staged::{Gate, Staged};
+use crate::staged::{Gate, Lag, Staged};
 
 /// Producer key of the first PIM.
 pub(crate) const KEY: &str = "source-key-of-the-shop";
@@ -287,7 +287,7 @@ impl World {
             ..Settings::default()
         };
         set(&mut settings);
-        let staged = Arc::new(Staged(store.clone(), AtomicBool::new(false), Gate::default()));
+        let staged = Arc::new(Staged(store.clone(), AtomicBool::new(false), Gate::default(), Lag::default()));
         let bridge = Arc::new(Bridge::new(staged.clone(), None, None, clock.clone()));
         let counters: Arc<Counters> = Arc::default();
         let api = Arc::new(Api::new(Parts {
